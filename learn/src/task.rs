@@ -1,0 +1,51 @@
+//! One rank's share of one attempt: what the worker writes to the rank's stdin as one JSON line.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tandem_domain::spec::JobSpec;
+
+/// Everything a rank needs, and nothing it could use to reach the coordinator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    pub job_id: String,
+    pub attempt_id: String,
+    /// Generation of the rendezvous; prefix of every key in the store.
+    pub fence: i64,
+    pub rank: u32,
+    pub world_size: u32,
+    pub spec: JobSpec,
+    /// "cpu" or "cuda:0".
+    pub device: String,
+    /// Folder that holds `cifar-10-batches-bin/`, image folders, ...
+    pub data_dir: PathBuf,
+    /// Folder of this job: `step-00000120/` checkpoints and `artifacts/` go here.
+    pub job_dir: PathBuf,
+    /// Files made by the jobs it starts from, by kind ("encoder").
+    pub inputs: Vec<InputFile>,
+    /// Committed checkpoints, newest first.
+    pub checkpoints: Vec<CheckpointRef>,
+    /// Interface or address that ranks meet on ("127.0.0.1").
+    pub host: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputFile {
+    pub kind: String,
+    pub path: PathBuf,
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointRef {
+    pub step: u64,
+    pub path: PathBuf,
+    pub sha256: String,
+}
+
+/// Second line on the stdin of ranks other than 0, once rank 0 listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meeting {
+    pub host: String,
+    pub port: u16,
+}
