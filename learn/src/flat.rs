@@ -1,0 +1,139 @@
+//! Named tensors that share one flat vector.
+//!
+//! A model's parameters are views into a single vector, and so are its BatchNorm statistics. What treats all of them
+//! alike (the reduction over shards, the optimiser, a checkpoint, a broadcast) is then a few operations on one vector;
+//! what needs names (layers, exports, LARS) takes the views.
+
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+/// Views begin on a cache line (64 bytes of f32), so that kernels see the same alignment whatever lies before them.
+const ALIGNMENT: i64 = 16;
+
+/// What a named tensor is for: decides how it begins and how LARS and weight decay treat it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `[out, in, height, width]`
+    Convolution,
+    /// `[out, in]`
+    Linear,
+    /// `[out]`, of a linear layer with so many inputs.
+    Bias { inputs: i64 },
+    NormWeight,
+    NormBias,
+    RunningMean,
+    RunningVariance,
+}
+
+impl Role {
+    /// Matrices and filters, as opposed to the one-dimensional rest that SimCLR's LARS leaves alone.
+    pub fn is_matrix(self) -> bool {
+        matches!(self, Self::Convolution | Self::Linear)
+    }
+}
+
+/// One named tensor's place in the vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// torchvision's key: "layer1.0.bn1.weight".
+    pub name: String,
+    pub shape: Vec<i64>,
+    pub role: Role,
+    pub offset: i64,
+}
+
+impl Slot {
+    /// Elements of the tensor.
+    pub fn len(&self) -> i64 {
+        self.shape.iter().product()
+    }
+
+    /// This slot's part of `vector`, in its own shape, sharing memory.
+    pub fn view(&self, vector: &Tensor) -> Tensor {
+        vector.narrow(0, self.offset, self.len()).view(self.shape.as_slice())
+    }
+}
+
+/// Places of named tensors, in the order in which they were added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    slots: Vec<Slot>,
+    len: i64,
+}
+
+impl Layout {
+    /// Adds a tensor and returns its index.
+    pub fn add(&mut self, name: String, shape: &[i64], role: Role) -> usize {
+        let slot = Slot { name, shape: shape.to_vec(), role, offset: self.len };
+        self.len += (slot.len() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        self.slots.push(slot);
+        self.slots.len() - 1
+    }
+
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Elements of the vector, padding included.
+    pub fn len(&self) -> i64 {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A vector and the views into it. Writing to the vector changes what the views hold.
+#[derive(Debug)]
+pub struct Flat {
+    layout: Arc<Layout>,
+    vector: Tensor,
+    views: Vec<Tensor>,
+}
+
+impl Flat {
+    /// All zeros.
+    pub fn zeros(layout: Arc<Layout>, device: Device) -> Self {
+        let vector = Tensor::zeros([layout.len()], (Kind::Float, device));
+        Self::over(layout, vector)
+    }
+
+    /// Views into an existing vector of `layout.len()` elements.
+    pub fn over(layout: Arc<Layout>, vector: Tensor) -> Self {
+        let views = layout.slots().iter().map(|slot| slot.view(&vector)).collect();
+        Self { layout, vector, views }
+    }
+
+    /// The same memory, the views being leaves that gradients flow to.
+    pub fn with_gradients(self) -> Self {
+        let views = self.views.iter().map(|view| view.detach().set_requires_grad(true)).collect();
+        Self { views, ..self }
+    }
+
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    pub fn vector(&self) -> &Tensor {
+        &self.vector
+    }
+
+    pub fn views(&self) -> &[Tensor] {
+        &self.views
+    }
+
+    pub fn get(&self, index: usize) -> &Tensor {
+        &self.views[index]
+    }
+
+    /// Overwrites everything with `vector`.
+    pub fn assign(&mut self, vector: &Tensor) {
+        tch::no_grad(|| self.vector.copy_(vector));
+    }
+
+    pub fn named(&self) -> impl Iterator<Item = (&Slot, &Tensor)> {
+        self.layout.slots().iter().zip(&self.views)
+    }
+}
