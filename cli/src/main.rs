@@ -1,1 +1,41 @@
-fn main() {}
+//! `tandem`: submit experiments, watch them, ask about results, and run the whole house on one machine.
+//!
+//! Reading order: `args` (what can be typed), `commands` (one file each), `client` (the coordinator), `render` (what is
+//! printed), `up` (the supervisor behind `tandem up`).
+
+mod args;
+mod bars;
+mod client;
+mod commands;
+mod config;
+mod exit;
+mod files;
+mod follow;
+mod home;
+mod json;
+mod output;
+mod render;
+mod time;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// One thread for everything. It is enough for a client, and `up` needs its children to be started by a thread that
+/// lives as long as the process: their death signal is tied to it.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let output = output::Output::new(cli.global.json, cli.global.color);
+    match commands::run(cli, &output).await {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let (exit, message) = exit::judge(&error);
+            if let Some(message) = message {
+                output.note(&format!("tandem: {message}"));
+            }
+            exit.into()
+        }
+    }
+}

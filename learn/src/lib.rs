@@ -1,1 +1,8 @@
 
+pub mod augment;
+pub mod data;
+pub mod encoder;
+pub mod flat;
+pub mod random;
+pub mod report;
+pub mod task;

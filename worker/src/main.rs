@@ -1,1 +1,78 @@
-fn main() {}
+//! The worker: `run` holds a device and talks to the coordinator; `rank` trains, as a child process of `run`, so that
+//! a crash in CUDA or libtorch never takes the worker down and memory is truly free between jobs.
+//!
+//! `run`, by the way of the data:
+//! [`config`] and [`identity`] say who we are, [`device`] (with [`gpu`]) what we hold; [`link`] keeps the stream to the
+//! coordinator, [`pulse`] its heartbeats; [`session`] is the loop. An [`assignment`] becomes a task and an [`attempt`],
+//! whose process is a [`child`] that speaks in [`lines`]; what it says is [`hear`]d, kept in an [`outbox`] until the
+//! coordinator has it, and its end gets a [`verdict`] by its [`exit_code`].
+
+mod assignment;
+mod attempt;
+mod child;
+mod config;
+mod device;
+mod exit_code;
+mod gpu;
+mod hear;
+mod identity;
+mod lines;
+mod link;
+mod outbox;
+mod pulse;
+mod rank;
+mod session;
+mod verdict;
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Holds one device of the fleet and trains on it.
+#[derive(Parser)]
+#[command(name = "tandem-worker", version)]
+struct Command {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    Run(config::RunArgs),
+    /// One rank of one attempt; started by `run`.
+    #[command(hide = true)]
+    Rank(rank::RankArgs),
+}
+
+fn main() -> ExitCode {
+    match Command::parse().role {
+        Role::Rank(args) => {
+            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+            // The worker stamps each line with its time.
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).without_time().init();
+            rank::main(args)
+        }
+        Role::Run(args) => {
+            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+            let colours = io::stderr().is_terminal();
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+            match run(args) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("tandem-worker: {error:#}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+}
+
+// One thread, this one: a rank dies with the thread that started it, and it must live as long as the worker does.
+#[tokio::main(flavor = "current_thread")]
+async fn run(args: config::RunArgs) -> anyhow::Result<()> {
+    session::run(args).await
+}

@@ -4,6 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Stage;
 
+/// Images of the synthetic set to train on, and to test on.
+pub const SHAPES_TRAIN: u32 = 10_000;
+/// See [`SHAPES_TRAIN`].
+pub const SHAPES_TEST: u32 = 2_000;
+
 /// Images a job trains on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -14,6 +19,26 @@ pub enum Dataset {
     Shapes,
     /// `folder:NAME`: one sub-folder per class under `train/` and `test/` in the data folder.
     Folder(String),
+}
+
+impl Dataset {
+    /// Images to train on; unknown for a folder until it is read.
+    pub fn train_images(&self) -> Option<u64> {
+        match self {
+            Self::Cifar10 | Self::Cifar100 => Some(50_000),
+            Self::Shapes => Some(SHAPES_TRAIN.into()),
+            Self::Folder(_) => None,
+        }
+    }
+
+    /// Images that accuracies are measured on; unknown for a folder until it is read.
+    pub fn test_images(&self) -> Option<u64> {
+        match self {
+            Self::Cifar10 | Self::Cifar100 => Some(10_000),
+            Self::Shapes => Some(SHAPES_TEST.into()),
+            Self::Folder(_) => None,
+        }
+    }
 }
 
 impl TryFrom<String> for Dataset {
@@ -56,6 +81,20 @@ impl std::fmt::Display for Dataset {
 pub struct Workers {
     pub min: u32,
     pub max: u32,
+}
+
+impl Workers {
+    /// The world sizes in this range that give every rank the same number of shards, smallest first.
+    pub fn world_sizes(self, shards: u32) -> impl DoubleEndedIterator<Item = u32> {
+        (self.min.max(1)..=self.max.min(shards)).filter(move |size| shards.is_multiple_of(*size))
+    }
+}
+
+/// As written in an experiment file: `2`, or `1..4`.
+impl std::fmt::Display for Workers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.min == self.max { write!(f, "{}", self.min) } else { write!(f, "{}..{}", self.min, self.max) }
+    }
 }
 
 /// One node of the job graph. Its JSON form is what Postgres stores and what a rank receives.

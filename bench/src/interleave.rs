@@ -1,0 +1,57 @@
+//! Two sides, measured in turn, so that whatever else the machine does meets both alike.
+
+use anyhow::Result;
+use serde::Serialize;
+
+/// Seconds that the two sides took for the same work, one directly after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Pair {
+    pub ours: f64,
+    pub theirs: f64,
+}
+
+impl Pair {
+    /// Our speed as a multiple of theirs.
+    pub fn speed(self) -> f64 {
+        self.theirs / self.ours
+    }
+}
+
+/// `count` pairs in the order A B, B A, A B, ...: a steady drift of the machine's speed then cancels out.
+pub fn interleave(
+    count: usize,
+    mut ours: impl FnMut() -> Result<f64>,
+    mut theirs: impl FnMut() -> Result<f64>,
+) -> Result<Vec<Pair>> {
+    (0..count)
+        .map(|i| {
+            if i % 2 == 0 {
+                let ours = ours()?;
+                Ok(Pair { ours, theirs: theirs()? })
+            } else {
+                let theirs = theirs()?;
+                Ok(Pair { ours: ours()?, theirs })
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn sides_alternate_and_keep_their_places() {
+        let order = RefCell::new(String::new());
+        let side = |name, seconds| {
+            order.borrow_mut().push(name);
+            Ok(seconds)
+        };
+        let pairs = interleave(3, || side('a', 1.0), || side('b', 2.0)).unwrap();
+        assert_eq!(order.into_inner(), "abbaab");
+        assert_eq!(pairs, vec![Pair { ours: 1.0, theirs: 2.0 }; 3]);
+        assert_eq!(pairs[0].speed(), 2.0);
+    }
+}

@@ -1,0 +1,125 @@
+//! The machine a figure belongs to, and who else is at work on it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use serde::Serialize;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    pub memory_gb: f64,
+    pub kernel: String,
+    pub tandem: &'static str,
+    /// "release" or "dev"; only the first is worth quoting.
+    pub build: &'static str,
+}
+
+impl Machine {
+    pub fn read() -> Result<Self> {
+        let processors = fs::read_to_string("/proc/cpuinfo").context("reading /proc/cpuinfo")?;
+        let memory = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("reading the kernel's version")?;
+        let kilobytes = field(&memory, "MemTotal").and_then(|value| value.trim_end_matches(" kB").parse().ok());
+        Ok(Self {
+            processor: field(&processors, "model name").unwrap_or("unknown processor").to_owned(),
+            cores: std::thread::available_parallelism()?.get(),
+            memory_gb: (kilobytes.unwrap_or(0.0) / 1e6_f64).round(),
+            kernel: kernel.trim().to_owned(),
+            tandem: env!("CARGO_PKG_VERSION"),
+            build: if cfg!(debug_assertions) { "dev" } else { "release" },
+        })
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { processor, cores, memory_gb, kernel, tandem, build } = self;
+        write!(f, "{processor}, {cores} cores, {memory_gb:.0} GB, Linux {kernel}; tandem {tandem} ({build} build)")
+    }
+}
+
+/// The value of the first `name: value` line.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
+}
+
+/// Cores that are busy while we only wait, over one second: what others take from a measurement.
+pub fn cores_taken_by_others() -> Result<f64> {
+    let before = Times::read()?;
+    std::thread::sleep(Duration::from_secs(1));
+    Ok(Times::read()?.busy_cores_since(before, std::thread::available_parallelism()?.get()))
+}
+
+/// Clock ticks of all cores together since boot.
+#[derive(Clone, Copy)]
+struct Times {
+    idle: u64,
+    total: u64,
+}
+
+impl Times {
+    fn read() -> Result<Self> {
+        let text = fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
+        Self::parse(&text).context("/proc/stat has no line of all cores")
+    }
+
+    /// "cpu  user nice system idle iowait irq softirq steal guest guest_nice"; guest time is part of user time.
+    fn parse(text: &str) -> Option<Self> {
+        let fields = text.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<u64> = fields.split_whitespace().take(8).map_while(|tick| tick.parse().ok()).collect();
+        let idle = ticks.get(3)? + ticks.get(4)?;
+        Some(Self { idle, total: ticks.iter().sum() })
+    }
+
+    fn busy_cores_since(self, before: Self, cores: usize) -> f64 {
+        let total = self.total.saturating_sub(before.total).max(1) as f64;
+        let idle = self.idle.saturating_sub(before.idle) as f64;
+        cores as f64 * (1.0 - (idle / total).min(1.0))
+    }
+}
+
+/// Runs `work` with this thread, and so all processes that it starts, on the first `count` of its cores: where there
+/// are more, neither side may wander.
+pub fn on_cores<T>(count: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let all = sched_getaffinity(None).context("reading the allowed cores")?;
+    let mut few = CpuSet::new();
+    for core in (0..CpuSet::MAX_CPU).filter(|&core| all.is_set(core)).take(count as usize) {
+        few.set(core);
+    }
+    sched_setaffinity(None, &few).context("restricting the bench to few cores")?;
+    let result = work();
+    sched_setaffinity(None, &all).context("returning to all cores")?;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn busy_cores_are_those_neither_idle_nor_waiting_for_a_disk() {
+        let before = Times::parse("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3").unwrap();
+        let after = Times::parse("cpu  150 0 100 800 150 0 0 0 90 0\n").unwrap();
+        // 200 ticks passed on two cores, 150 of them idle.
+        assert_eq!(after.busy_cores_since(before, 2), 0.5);
+        assert!(Times::parse("intr 1 2 3").is_none());
+    }
+
+    #[test]
+    fn fields_are_found_whatever_the_padding() {
+        assert_eq!(field("a: 1\nmodel name\t: Xeon\n", "model name"), Some("Xeon"));
+        assert_eq!(field("a: 1\n", "b"), None);
+    }
+
+    #[test]
+    fn cores_are_given_back() {
+        let before = sched_getaffinity(None).unwrap();
+        let inside = on_cores(1, || Ok(sched_getaffinity(None)?.count())).unwrap();
+        assert_eq!(inside, 1);
+        assert!(sched_getaffinity(None).unwrap() == before);
+    }
+}

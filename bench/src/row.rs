@@ -1,0 +1,118 @@
+//! One line of the table: what was measured, what was hoped for, and whether the figure counts.
+
+use serde::Serialize;
+
+use crate::stats::Summary;
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Our speed as a multiple of the other side's.
+    Times,
+    Seconds,
+    Milliseconds,
+    /// Of one core.
+    Percent,
+    /// Millions of bytes.
+    Megabytes,
+}
+
+impl Unit {
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Self::Times if value < 4.0 => format!("{value:.3}x"),
+            Self::Times => format!("{value:.1}x"),
+            Self::Seconds => format!("{value:.2} s"),
+            Self::Milliseconds => format!("{value:.0} ms"),
+            Self::Percent => format!("{value:.2} %"),
+            Self::Megabytes => format!("{value:.1} MB"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+    Below(f64),
+}
+
+impl Goal {
+    fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
+            Self::Below(bound) => value < bound,
+        }
+    }
+
+    pub fn show(self, unit: Unit) -> String {
+        match self {
+            Self::AtLeast(bound) => format!(">= {}", unit.show(bound)),
+            Self::AtMost(bound) => format!("<= {}", unit.show(bound)),
+            Self::Below(bound) => format!("< {}", unit.show(bound)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Met,
+    Missed,
+    /// The two sides did not compute the same: their times compare nothing.
+    Void,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// "step/resnet18"
+    pub name: String,
+    pub what: String,
+    pub goal: Goal,
+    pub unit: Unit,
+    pub value: Summary,
+    /// Why the figure does not count; set where a check of equal results failed.
+    pub void: Option<String>,
+    /// The figures behind the ratio, in words.
+    pub note: String,
+    /// Everything that was measured, for `out/`.
+    pub raw: serde_json::Value,
+}
+
+impl Row {
+    /// The median decides.
+    pub fn verdict(&self) -> Verdict {
+        match self.void {
+            Some(_) => Verdict::Void,
+            None if self.goal.is_met_by(self.value.median) => Verdict::Met,
+            None => Verdict::Missed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn row(goal: Goal, median: f64, void: Option<String>) -> Row {
+        let value = Summary::of(&[median]).unwrap();
+        let (name, what, note) = Default::default();
+        Row { name, what, goal, unit: Unit::Times, value, void, note, raw: Value::Null }
+    }
+
+    #[test]
+    fn a_bound_that_includes_its_value_differs_from_one_that_does_not() {
+        assert_eq!(row(Goal::AtLeast(0.97), 0.97, None).verdict(), Verdict::Met);
+        assert_eq!(row(Goal::AtMost(3.0), 3.01, None).verdict(), Verdict::Missed);
+        assert_eq!(row(Goal::Below(1.0), 1.0, None).verdict(), Verdict::Missed);
+    }
+
+    #[test]
+    fn speed_without_equal_results_is_void() {
+        assert_eq!(row(Goal::AtLeast(0.97), 5.0, Some("losses differ".into())).verdict(), Verdict::Void);
+    }
+}

@@ -1,0 +1,63 @@
+//! Training on two ranks of one thread (two processes, Gloo) against one rank of two threads: the same images, the same
+//! two logical shards, the same two cores.
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::Run;
+use crate::child::{Block, Child, Elapsed};
+use crate::interleave::interleave;
+use crate::machine;
+use crate::row::{Goal, Row, Unit};
+use crate::side::{RanksReply, RanksSetup};
+use crate::stats::Summary;
+
+const CORES: u32 = 2;
+const SHARDS: u32 = 2;
+const BATCH: u32 = 256;
+/// Steps in a block: some three seconds on two cores of a server of 2023.
+const STEPS: u64 = 8;
+
+pub fn measure(run: &Run) -> Result<Vec<Row>> {
+    let setup =
+        |rank, world_size, port| RanksSetup { rank, world_size, shards: SHARDS, batch: BATCH, threads: CORES / world_size, port };
+    machine::on_cores(CORES, || {
+        let mut one = Child::ours("ranks", CORES)?;
+        let _: RanksReply = one.ask(&setup(0, 1, None))?;
+        let mut first = Child::ours("ranks", 1)?;
+        let RanksReply { port } = first.ask(&setup(0, 2, None))?;
+        let mut second = Child::ours("ranks", 1)?;
+        let _: RanksReply = second.ask(&setup(1, 2, port))?;
+
+        // Both must be at work before either is waited for; the gang has taken as long as its slower rank.
+        let mut gang = |count| -> Result<f64> {
+            first.send(&Block { count })?;
+            second.send(&Block { count })?;
+            let (a, b): (Elapsed, Elapsed) = (first.receive()?, second.receive()?);
+            Ok(a.seconds.max(b.seconds))
+        };
+        // The first block meets, builds the model and warms up.
+        gang(2)?;
+        one.block(2)?;
+        let pairs = interleave(run.pairs, || gang(STEPS), || one.block(STEPS))?;
+        let speeds: Vec<f64> = pairs.iter().map(|pair| pair.speed()).collect();
+        let rate = |seconds: Vec<f64>| {
+            let rates: Vec<f64> = seconds.iter().map(|seconds| (STEPS * u64::from(BATCH)) as f64 / seconds).collect();
+            Summary::of(&rates).map_or(f64::NAN, |rates| rates.median)
+        };
+        Ok(vec![Row {
+            name: "ranks".into(),
+            what: "Two ranks of one thread, against one rank of two: resnet-tiny, batch 256".into(),
+            goal: Goal::AtLeast(0.85),
+            unit: Unit::Times,
+            value: Summary::of(&speeds).context("no pair was measured")?,
+            void: None,
+            note: format!(
+                "{:.0} against {:.0} images/s, augmentation included",
+                rate(pairs.iter().map(|pair| pair.ours).collect()),
+                rate(pairs.iter().map(|pair| pair.theirs).collect()),
+            ),
+            raw: json!({ "steps_a_block": STEPS, "pairs": pairs }),
+        }])
+    })
+}

@@ -1,0 +1,80 @@
+//! One training step (forward, NT-Xent, backward, SGD) on views made beforehand, against the same in Python PyTorch.
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use tandem_domain::spec::Encoder;
+
+use super::Run;
+use crate::child::Child;
+use crate::interleave::{Pair, interleave};
+use crate::machine;
+use crate::row::{Goal, Row, Unit};
+use crate::side::{StepReply, StepSetup};
+use crate::stats::Summary;
+
+const THREADS: u32 = 2;
+/// Steps over which the losses must agree, and how closely: the figure counts only then.
+const PARITY_STEPS: u32 = 20;
+const PARITY: f64 = 1e-4;
+
+pub fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
+    // A block is some three seconds on two cores of a server of 2023.
+    let (name, title, batch, count) = match encoder {
+        Encoder::ResNetTiny => ("step/resnet-tiny", "resnet-tiny, batch 256", 256, 8),
+        _ => ("step/resnet18", "ResNet-18, batch 64", 64, 2),
+    };
+    let folder = tempfile::tempdir()?;
+    let setup = StepSetup::new(encoder, batch, THREADS, PARITY_STEPS, folder.path());
+    machine::on_cores(THREADS, || {
+        let mut ours = Child::ours("step", THREADS)?;
+        let our: StepReply = ours.ask(&setup)?;
+        // After ours: it reads the weights and views that ours has written.
+        let mut theirs = Child::peer(&run.python, "step", THREADS)?;
+        let their: StepReply = theirs.ask(&setup)?;
+
+        let difference = largest_difference(&our.losses, &their.losses)?;
+        let pairs = interleave(run.pairs, || ours.block(count), || theirs.block(count))?;
+        let speeds: Vec<f64> = pairs.iter().map(|pair| pair.speed()).collect();
+        let rate = |seconds: fn(&Pair) -> f64| {
+            let rates: Vec<f64> = pairs.iter().map(|pair| (count * u64::from(batch)) as f64 / seconds(pair)).collect();
+            Summary::of(&rates).map_or(f64::NAN, |rates| rates.median)
+        };
+        Ok(vec![Row {
+            name: name.into(),
+            what: format!("SimCLR step of {title}, {THREADS} threads, against PyTorch {}", their.version),
+            goal: Goal::AtLeast(0.97),
+            unit: Unit::Times,
+            value: Summary::of(&speeds).context("no pair was measured")?,
+            void: (difference.is_nan() || difference > PARITY)
+                .then(|| format!("losses differ by {difference:.1e} in {PARITY_STEPS} steps: more than {PARITY:.0e}")),
+            note: format!(
+                "{:.0} against {:.0} images/s; losses of {PARITY_STEPS} steps within {difference:.1e}; PyTorch's faster format: {}",
+                rate(|pair| pair.ours),
+                rate(|pair| pair.theirs),
+                their.layout,
+            ),
+            raw: json!({ "steps_a_block": count, "pairs": pairs, "losses": { "ours": our.losses, "theirs": their.losses } }),
+        }])
+    })
+}
+
+/// NaN, if any loss is not a number.
+fn largest_difference(ours: &[f64], theirs: &[f64]) -> Result<f64> {
+    anyhow::ensure!(ours.len() == theirs.len(), "{} losses on our side, {} on theirs", ours.len(), theirs.len());
+    let mut differences: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).collect();
+    // Not-a-number sorts last.
+    differences.sort_by(f64::total_cmp);
+    Ok(differences.last().copied().unwrap_or(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_that_is_no_number_is_never_equal() {
+        assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 2.25]).unwrap(), 0.5);
+        assert!(largest_difference(&[f64::NAN, 1.0], &[1.0, 1.0]).unwrap().is_nan());
+        assert!(largest_difference(&[1.0], &[]).is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! Our augmentation: two views of one batch of `shapes`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tandem_domain::spec::{Augment, Dataset};
+use tandem_learn::augment::views;
+use tandem_learn::data;
+use tch::{Device, Kind, Tensor};
+
+use super::Work;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AugmentSetup {
+    pub recipe: Augment,
+    pub images: u32,
+    /// Batches whose moments are reported.
+    pub batches: u32,
+    pub threads: u32,
+    /// Where the images are written for the peer: `images.safetensors` with `pixels`, u8 `[images, 3, 32, 32]`.
+    pub folder: PathBuf,
+}
+
+/// Moments of all pixels of both views.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AugmentReply {
+    pub mean: f64,
+    pub variance: f64,
+    pub version: String,
+}
+
+pub(super) fn prepare(setup: AugmentSetup) -> Result<(Value, Work)> {
+    let AugmentSetup { recipe, images: count, batches, threads, folder } = setup;
+    tch::set_num_threads(i32::try_from(threads)?);
+    // Made, not read: no folder is looked at.
+    let images = data::load(&Dataset::Shapes, Path::new("."), 1, Device::Cpu)?.train;
+    let samples: Vec<i64> = (0..i64::from(count)).collect();
+    let pixels = images.pixels.narrow(0, 0, i64::from(count)).contiguous();
+    Tensor::write_safetensors(&[("pixels", pixels)], folder.join("images.safetensors")).context("writing the images")?;
+
+    // Each batch has an epoch of its own: never the same views twice.
+    let mut epoch = 0;
+    let mut batch = move || {
+        epoch += 1;
+        [0, 1].map(|view| views(&images, &samples, view, &recipe, 1, epoch, threads))
+    };
+    let (mut mean, mut variance) = (0.0, 0.0);
+    for _ in 0..batches {
+        let views = Tensor::cat(&batch(), 0);
+        mean += views.mean(Kind::Float).double_value(&[]) / f64::from(batches);
+        variance += views.var(true).double_value(&[]) / f64::from(batches);
+    }
+    let reply = AugmentReply { mean, variance, version: env!("CARGO_PKG_VERSION").into() };
+    let work = move |count| {
+        for _ in 0..count {
+            std::hint::black_box(batch());
+        }
+        Ok(())
+    };
+    Ok((serde_json::to_value(reply)?, Box::new(work)))
+}

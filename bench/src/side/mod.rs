@@ -1,0 +1,61 @@
+//! Our sides of the comparisons, each run in a process of its own (`tandem-bench --side NAME`) by the same protocol as
+//! the Python peers: see `child` and `peers/lines.py`.
+
+mod augment;
+mod ranks;
+mod step;
+mod trainer;
+
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::child::{Block, Elapsed};
+
+pub use augment::{AugmentReply, AugmentSetup};
+pub use ranks::{RanksReply, RanksSetup};
+pub use step::{StepReply, StepSetup};
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Side {
+    Step,
+    Augment,
+    Ranks,
+}
+
+/// Serves until stdin closes.
+pub fn serve(side: Side) -> Result<()> {
+    match side {
+        Side::Step => run(step::prepare),
+        Side::Augment => run(augment::prepare),
+        Side::Ranks => run(ranks::prepare),
+    }
+}
+
+/// Does so many units of work.
+type Work = Box<dyn FnMut(u64) -> Result<()>>;
+
+fn run<Setup: DeserializeOwned>(prepare: impl Fn(Setup) -> Result<(Value, Work)>) -> Result<()> {
+    let mut lines = std::io::stdin().lines();
+    let Some(setup) = lines.next().transpose()? else { return Ok(()) };
+    let (reply, mut work) = prepare(serde_json::from_str(&setup).context("reading the set-up")?)?;
+    answer(&reply)?;
+    for line in lines {
+        let block: Block = serde_json::from_str(&line?).context("reading a request")?;
+        let start = Instant::now();
+        work(block.count)?;
+        answer(&Elapsed { seconds: start.elapsed().as_secs_f64() })?;
+    }
+    Ok(())
+}
+
+fn answer(reply: &impl serde::Serialize) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    serde_json::to_writer(&mut stdout, reply)?;
+    stdout.write_all(b"\n")?;
+    Ok(stdout.flush()?)
+}

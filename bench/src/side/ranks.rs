@@ -1,0 +1,106 @@
+//! One rank of a gang that trains resnet-tiny on `shapes`, augmentation included.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tandem_collective::{Group, Store};
+use tandem_domain::spec::{Augment, Dataset, Encoder, Head};
+use tandem_learn::augment::views;
+use tandem_learn::data::{self, Images};
+use tch::{Device, Tensor};
+
+use super::Work;
+use super::trainer::{Recipe, Trainer};
+
+const HOST: &str = "127.0.0.1";
+const TIMEOUT: Duration = Duration::from_secs(60);
+const SEED: u64 = 1;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RanksSetup {
+    pub rank: u32,
+    pub world_size: u32,
+    pub shards: u32,
+    pub batch: u32,
+    pub threads: u32,
+    /// Where rank 0 listens; told to the others.
+    pub port: Option<u16>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RanksReply {
+    /// Of rank 0 of several.
+    pub port: Option<u16>,
+}
+
+pub(super) fn prepare(setup: RanksSetup) -> Result<(Value, Work)> {
+    tch::set_num_threads(i32::try_from(setup.threads)?);
+    let images = data::load(&Dataset::Shapes, Path::new("."), SEED, Device::Cpu)?.train;
+    let store = match (setup.world_size, setup.rank) {
+        (1, _) => None,
+        (_, 0) => Some(Store::listen(HOST, TIMEOUT)?),
+        _ => Some(Store::connect(HOST, setup.port.context("rank 0 has told no port")?, TIMEOUT)?),
+    };
+    let reply = RanksReply { port: store.as_ref().map(Store::port) };
+    // The ranks meet in their first block, when all of them have answered.
+    let (mut rank, mut store) = (None, store);
+    let mut images = Some(images);
+    let work = move |count| {
+        if rank.is_none() {
+            let images = images.take().context("ranks meet once")?;
+            rank = Some(Rank::meet(&setup, store.take(), images)?);
+        }
+        let rank = rank.as_mut().context("the ranks have met")?;
+        (0..count).try_for_each(|_| rank.step())
+    };
+    Ok((serde_json::to_value(reply)?, Box::new(work)))
+}
+
+struct Rank {
+    trainer: Trainer,
+    images: Images,
+    order: Vec<i64>,
+    batch: usize,
+    threads: u32,
+    epoch: u32,
+    /// Images of this epoch that are used up.
+    used: usize,
+    /// Lives as long as the group that met through it.
+    _store: Option<Store>,
+}
+
+impl Rank {
+    fn meet(setup: &RanksSetup, store: Option<Store>, images: Images) -> Result<Self> {
+        let group = match &store {
+            None => Group::alone(),
+            Some(store) => Group::gloo(store, "bench", setup.rank, setup.world_size, HOST, TIMEOUT)?,
+        };
+        let recipe = Recipe { temperature: 0.5, learning_rate: 0.03, momentum: 0.9, weight_decay: 5e-4 };
+        let head = Head { hidden: 128, output: 64 };
+        let trainer = Trainer::new(Encoder::ResNetTiny, head, recipe, [setup.shards, setup.batch], group)?;
+        let order = data::epoch_order(images.labels.len(), SEED, 0);
+        let (batch, threads) = (setup.batch as usize, setup.threads);
+        Ok(Self { trainer, images, order, batch, threads, epoch: 0, used: 0, _store: store })
+    }
+
+    fn step(&mut self) -> Result<()> {
+        if self.used + self.batch > self.order.len() {
+            self.epoch += 1;
+            self.used = 0;
+            self.order = data::epoch_order(self.order.len(), SEED, self.epoch);
+        }
+        let batch = &self.order[self.used..][..self.batch];
+        self.used += self.batch;
+        let (shards, images, epoch, threads) = (self.trainer.shards, &self.images, self.epoch, self.threads);
+        let view = |samples, view| views(images, samples, view, &Augment::default(), SEED, epoch, threads);
+        let loss = self.trainer.step(|shard| {
+            let samples = shards.part(batch, shard);
+            Tensor::cat(&[view(samples, 0), view(samples, 1)], 0)
+        })?;
+        anyhow::ensure!(loss.is_finite(), "the loss is {loss}");
+        Ok(())
+    }
+}

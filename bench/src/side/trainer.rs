@@ -1,0 +1,51 @@
+//! `learn`'s training step with the optimiser behind it: what the contrastive stage does between two reports.
+
+use anyhow::{Context, Result};
+use tandem_collective::Group;
+use tandem_domain::spec::{self, Encoder, Head, OptimizerName};
+use tandem_learn::encoder::Model;
+use tandem_learn::objective::nt_xent;
+use tandem_learn::optimizer::Optimizer;
+use tandem_learn::shards::{self, Shards};
+use tch::{Device, Tensor};
+
+pub(super) struct Trainer {
+    pub(super) model: Model,
+    pub(super) shards: Shards,
+    group: Group,
+    optimizer: Optimizer,
+    recipe: Recipe,
+}
+
+/// What a step is computed with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recipe {
+    pub(super) temperature: f64,
+    pub(super) learning_rate: f64,
+    pub(super) momentum: f64,
+    pub(super) weight_decay: f64,
+}
+
+impl Trainer {
+    pub(super) fn new(encoder: Encoder, head: Head, recipe: Recipe, [shards, batch]: [u32; 2], group: Group) -> Result<Self> {
+        let model = Model::new(encoder, Some(head), 1, Device::Cpu).context("the encoder cannot be built")?;
+        let sgd = spec::Optimizer {
+            name: OptimizerName::Sgd,
+            lr: recipe.learning_rate,
+            momentum: recipe.momentum,
+            weight_decay: recipe.weight_decay,
+            ..spec::Optimizer::default()
+        };
+        let optimizer = Optimizer::new(&sgd, &model.parameters).context("the optimiser cannot be built")?;
+        Ok(Self { shards: Shards::new(shards, batch, &group)?, model, group, optimizer, recipe })
+    }
+
+    /// One step on a batch whose `shard` has the images `views(shard)`, first views before second; returns the loss.
+    pub(super) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<f64> {
+        let objective = |projections: &Tensor| nt_xent(projections, self.recipe.temperature, false);
+        let step = shards::step(&self.model, &self.group, &self.shards, views, objective, false)?;
+        self.optimizer.step(&mut self.model.parameters, step.gradient, self.recipe.learning_rate);
+        self.model.statistics.assign(&step.statistics);
+        Ok(step.loss)
+    }
+}

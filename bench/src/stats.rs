@@ -1,0 +1,58 @@
+//! What a handful of measurements says: its middle and its spread.
+
+use serde::Serialize;
+
+/// Median and quartiles by linear interpolation between order statistics (Hyndman and Fan's type 7, numpy's default).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    pub median: f64,
+    pub first_quartile: f64,
+    pub third_quartile: f64,
+    pub min: f64,
+    pub max: f64,
+    pub count: usize,
+}
+
+impl Summary {
+    /// `None` where there is nothing to summarise, or something that is not a number.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        if sorted.is_empty() || sorted.iter().any(|value| value.is_nan()) {
+            return None;
+        }
+        sorted.sort_by(f64::total_cmp);
+        Some(Self {
+            median: quantile(&sorted, 0.5),
+            first_quartile: quantile(&sorted, 0.25),
+            third_quartile: quantile(&sorted, 0.75),
+            min: sorted[0],
+            max: sorted[sorted.len() - 1],
+            count: sorted.len(),
+        })
+    }
+}
+
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let position = q * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+    low + (high - low) * position.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quartiles_are_numpys() {
+        let summary = Summary::of(&[7.0, 1.0, 3.0, 4.0]).unwrap();
+        // numpy.quantile([1, 3, 4, 7], [0.25, 0.5, 0.75])
+        assert_eq!((summary.first_quartile, summary.median, summary.third_quartile), (2.5, 3.5, 4.75));
+        assert_eq!((summary.min, summary.max, summary.count), (1.0, 7.0, 4));
+    }
+
+    #[test]
+    fn nothing_and_not_a_number_have_no_summary() {
+        assert_eq!(Summary::of(&[]), None);
+        assert_eq!(Summary::of(&[1.0, f64::NAN]), None);
+    }
+}

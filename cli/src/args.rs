@@ -1,0 +1,80 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    commands::{cancel, completions, down, fetch, list, logs, results, show, status, submit, up, watch},
+    exit,
+    output::Color,
+};
+
+/// Trains contrastive models on a shared GPU box.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, propagate_version = true, after_help = exit::HELP, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The coordinator [default: the config file's, else the running `tandem up`, else http://127.0.0.1:7077]
+    #[arg(long, global = true, env = "TANDEM_SERVER", value_name = "URL", help_heading = "Global options")]
+    pub(crate) server: Option<String>,
+    /// Your token; `token` in ~/.config/tandem/config.toml keeps it off the command line
+    #[arg(
+        long,
+        global = true,
+        env = "TANDEM_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = "Global options"
+    )]
+    pub(crate) token: Option<String>,
+    /// One JSON document on stdout (JSON lines where it streams)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Colours in tables
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(up::Up),
+    Down(down::Down),
+    Submit(submit::Submit),
+    List(list::List),
+    Show(show::Show),
+    Watch(watch::Watch),
+    Logs(logs::Logs),
+    Cancel(cancel::Cancel),
+    Results(results::Results),
+    Fetch(fetch::Fetch),
+    Status(status::Status),
+    Completions(completions::Completions),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} has no description");
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(&format!("tandem {name}")), "{name} has no example");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Live bars in a terminal, one line per change elsewhere. On stderr both: stdout is for data.
+
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, Write},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tandem_proto::v1::{Job, JobState};
+
+use crate::render::{
+    progress::{self, Milestone},
+    state,
+};
+
+/// Follows a set of jobs on the screen.
+pub(crate) enum Display {
+    Bars { all: MultiProgress, bars: HashMap<String, ProgressBar> },
+    Lines { seen: HashMap<String, Milestone> },
+}
+
+impl Display {
+    pub(crate) fn new() -> Self {
+        if std::io::stderr().is_terminal() {
+            Self::Bars { all: MultiProgress::new(), bars: HashMap::new() }
+        } else {
+            Self::Lines { seen: HashMap::new() }
+        }
+    }
+
+    /// Shows the newest snapshot.
+    pub(crate) fn update(&mut self, jobs: &[Job]) {
+        let width = jobs.iter().map(|job| job.name.chars().count()).max().unwrap_or(0);
+        match self {
+            Self::Bars { all, bars } => {
+                for job in jobs {
+                    let bar = bars.entry(job.id.clone()).or_insert_with(|| all.add(bar(&job.name, width)));
+                    draw(bar, job);
+                }
+            }
+            Self::Lines { seen } => {
+                for job in jobs {
+                    let milestone = Milestone::of(job);
+                    if seen.get(&job.id) != Some(&milestone) {
+                        seen.insert(job.id.clone(), milestone);
+                        let _ = writeln!(std::io::stderr(), "{:width$}  {}", job.name, progress::line(job));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A remark that must not tear the bars.
+    pub(crate) fn note(&self, text: &str) {
+        match self {
+            Self::Bars { all, .. } => {
+                let _ = all.println(text);
+            }
+            Self::Lines { .. } => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+        }
+    }
+
+    /// Takes the bars off the screen; what they showed at the end stands in the table that follows.
+    pub(crate) fn clear(&mut self) {
+        if let Self::Bars { all, bars } = self {
+            bars.clear();
+            let _ = all.clear();
+        }
+    }
+}
+
+fn bar(name: &str, width: usize) -> ProgressBar {
+    let bar = ProgressBar::new(1);
+    bar.set_prefix(format!("{name:width$}"));
+    bar
+}
+
+fn draw(bar: &ProgressBar, job: &Job) {
+    let template = match job.state() {
+        JobState::Running if job.progress.as_ref().is_some_and(|progress| progress.steps > 0) => {
+            "{prefix}  {bar:24.cyan/dim} {percent:>3} %  {wide_msg}"
+        }
+        state if state::has_ended(state) => "{prefix}  {wide_msg}",
+        _ => "{prefix}  {wide_msg:.dim}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━━─"));
+    }
+    match (job.state(), &job.progress) {
+        (JobState::Running, Some(progress)) if progress.steps > 0 => {
+            bar.set_length(progress.steps);
+            bar.set_position(progress.step);
+            bar.set_message(progress::words(progress));
+        }
+        _ => bar.set_message(progress::line(job)),
+    }
+    bar.tick();
+}

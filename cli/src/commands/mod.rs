@@ -1,0 +1,46 @@
+//! One file per command: its options, its call, its answer.
+
+pub(crate) mod cancel;
+pub(crate) mod completions;
+pub(crate) mod down;
+pub(crate) mod fetch;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod results;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod submit;
+pub(crate) mod up;
+pub(crate) mod watch;
+
+use anyhow::Result;
+
+use crate::{
+    args::{Cli, Command, Global},
+    client::Client,
+    config::Target,
+    exit::Exit,
+    output::Output,
+};
+
+pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Up(up) => up.run(output).await,
+        Command::Down(down) => down.run(output).await,
+        Command::Completions(completions) => completions.run(output),
+        Command::Submit(submit) => submit.run(&connect(global).await?, output).await,
+        Command::List(list) => list.run(&connect(global).await?, output).await,
+        Command::Show(show) => show.run(&connect(global).await?, output).await,
+        Command::Watch(watch) => watch.run(&connect(global).await?, output).await,
+        Command::Logs(logs) => logs.run(&connect(global).await?, output).await,
+        Command::Cancel(cancel) => cancel.run(&connect(global).await?, output).await,
+        Command::Results(results) => results.run(&connect(global).await?, output).await,
+        Command::Fetch(fetch) => fetch.run(&connect(global).await?, output).await,
+        Command::Status(status) => status.run(&connect(global).await?, output).await,
+    }
+}
+
+async fn connect(global: Global) -> Result<Client> {
+    Client::connect(&Target::resolve(global.server, global.token)?).await
+}

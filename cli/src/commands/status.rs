@@ -1,0 +1,28 @@
+//! `tandem status`: the box.
+
+use anyhow::Result;
+use clap::Args;
+use tandem_proto::v1::StatusRequest;
+
+use crate::{client::Client, exit::Exit, json, output::Output, render::status, time};
+
+/// Show the workers, what they do, and how many jobs wait
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem status
+  tandem status --json | jq '.workers[] | select(.state == \"idle\") | .name'")]
+pub(crate) struct Status {}
+
+impl Status {
+    pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
+        let answer = client.fleet().status(StatusRequest {}).await;
+        let status = answer.map_err(|status| client.refusal("ask for the status", &status))?.into_inner();
+        if output.is_json() {
+            output.document(&json::Status::new(client.server(), &status))?;
+        } else {
+            output.text(&status::page(&status, output.style(), time::now()))?;
+        }
+        Ok(Exit::Ok)
+    }
+}

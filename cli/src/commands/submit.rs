@@ -1,0 +1,147 @@
+//! `tandem submit`: one experiment file to the coordinator.
+
+use std::{
+    fs,
+    io::{self, ErrorKind, Read},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tandem_proto::v1::{SubmitRequest, SubmitResponse};
+use tonic::Code;
+use uuid::Uuid;
+
+use crate::{
+    client::{self, Client},
+    exit::{Exit, Failure},
+    follow::{self, Verdict},
+    json,
+    output::Output,
+    render::{plan, results},
+    time,
+};
+
+/// Submit an experiment file
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem submit examples/quickstart.toml --wait
+  tandem submit table1.toml --dry-run         what it would run, and at what cost
+  sed 's/seed = 1/seed = 2/' a.toml | tandem submit -")]
+pub(crate) struct Submit {
+    /// The experiment, TOML; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Check and expand it, store nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Stay until all its jobs have ended; Ctrl-C leaves them running
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
+    /// Run again even what has a result already
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Submit {
+    pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
+        let request = SubmitRequest {
+            toml: read(&self.file)?,
+            file_name: self.file.display().to_string(),
+            dry_run: self.dry_run,
+            fresh: self.fresh,
+            owner: owner(),
+            idempotency_key: Uuid::new_v4().to_string(),
+        };
+        let response = send(client, request).await?;
+        match (self.dry_run, self.wait) {
+            (true, _) => report_plan(&response, output),
+            (false, false) => report_submitted(&response, output),
+            (false, true) => wait(client, &response, output).await,
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).context("cannot read the experiment from stdin")?;
+        bytes
+    } else {
+        fs::read(file).map_err(|error| {
+            let exit = if error.kind() == ErrorKind::NotFound { Exit::NotFound } else { Exit::Internal };
+            Failure::new(exit, format!("cannot read the experiment file {}: {error}", file.display()))
+        })?
+    };
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::new(Exit::BadExperiment, format!("{}: is no text file (byte {at} is not UTF-8)", file.display()))
+    })
+}
+
+/// Sent again if the answer was lost: the key makes both one submit.
+async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse> {
+    let mut jobs = client.jobs();
+    let mut answer = jobs.submit(request.clone()).await;
+    if answer.as_ref().is_err_and(client::is_away) {
+        answer = jobs.submit(request.clone()).await;
+    }
+    answer.map(tonic::Response::into_inner).map_err(|status| match status.code() {
+        // The coordinator's message names file, line, key and what was expected: nothing to add.
+        Code::InvalidArgument | Code::FailedPrecondition => Failure::new(Exit::BadExperiment, status.message()),
+        _ => client.refusal(&format!("submit {}", request.file_name), &status),
+    })
+}
+
+fn report_plan(response: &SubmitResponse, output: &Output) -> Result<Exit> {
+    if output.is_json() {
+        output.document(&json::Submitted::new(response, true))?;
+    } else {
+        output.text(&plan::dry_run(&response.jobs, output.style()))?;
+    }
+    let refused = response.jobs.iter().filter(|job| !job.refusal.is_empty()).count();
+    if refused > 0 {
+        output.note(&format!("{refused} of {} jobs cannot run: the submit would be refused", response.jobs.len()));
+        return Ok(Exit::BadExperiment);
+    }
+    Ok(Exit::Ok)
+}
+
+fn report_submitted(response: &SubmitResponse, output: &Output) -> Result<Exit> {
+    if output.is_json() {
+        output.document(&json::Submitted::new(response, false))?;
+        return Ok(Exit::Ok);
+    }
+    output.text(&plan::submitted(&response.jobs, output.style()))?;
+    output.note(&format!("submitted {}; follow it with: tandem watch {}", response.name, response.experiment_id));
+    Ok(Exit::Ok)
+}
+
+async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Result<Exit> {
+    output.note(&format!("submitted {} ({})", response.name, response.experiment_id));
+    let followed = follow::until_done(client, &response.experiment_id, |_| Ok(())).await?;
+    if followed.verdict == Verdict::Interrupted {
+        output.note(&format!(
+            "the jobs go on; follow them again with: tandem watch {0}, end them with: tandem cancel {0}",
+            response.experiment_id
+        ));
+        return Ok(Exit::Interrupted);
+    }
+    if output.is_json() {
+        let finished = json::Finished {
+            experiment_id: response.experiment_id.clone(),
+            experiment: response.name.clone(),
+            jobs: followed.jobs.iter().map(json::Job::from).collect(),
+        };
+        output.document(&finished)?;
+    } else {
+        output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
+    }
+    Ok(followed.verdict.exit())
+}
+
+fn owner() -> String {
+    let account = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+    account.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "unknown".to_owned())
+}

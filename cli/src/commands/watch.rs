@@ -1,0 +1,46 @@
+//! `tandem watch`: live bars in a terminal, lines elsewhere, a table at the end.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    client::Client,
+    exit::Exit,
+    follow::{self, Verdict},
+    json,
+    output::Output,
+    render::results,
+    time,
+};
+
+/// Follow jobs until they have ended
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem watch quickstart          the newest experiment of this name
+  tandem watch 0199a1b2 --json     JSON lines, one per change
+
+Ctrl-C leaves the jobs running. The exit code is 1 if one of them failed or was cancelled.")]
+pub(crate) struct Watch {
+    /// Job or experiment: an id, its first characters, or an experiment's name
+    target: String,
+}
+
+impl Watch {
+    pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
+        let followed = follow::until_done(client, &self.target, |snapshot| {
+            if output.is_json() {
+                let jobs = snapshot.jobs.iter().map(json::Job::from).collect();
+                output.document(&json::Snapshot { jobs, done: snapshot.done })?;
+            }
+            Ok(())
+        })
+        .await?;
+        if followed.verdict == Verdict::Interrupted {
+            output.note(&format!("the jobs go on; `tandem cancel {}` ends them", self.target));
+        } else if !output.is_json() {
+            output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
+        }
+        Ok(followed.verdict.exit())
+    }
+}

@@ -1,0 +1,133 @@
+//! Exit codes, and errors that carry one.
+
+use std::{fmt, process::ExitCode};
+
+use anyhow::Error;
+
+/// What a script can tell apart. The numbers are those of sysexits.h where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok = 0,
+    /// A job that was waited for failed or was cancelled.
+    JobFailed = 1,
+    Usage = 2,
+    BadExperiment = 65,
+    NotFound = 66,
+    Unreachable = 69,
+    Internal = 70,
+    CannotCreate = 73,
+    Temporary = 75,
+    NotAllowed = 77,
+    Config = 78,
+    Interrupted = 130,
+}
+
+/// For `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+    0  done
+    1  a job that was waited for failed or was cancelled
+    2  wrong usage
+   65  the experiment file is wrong
+   66  no such file, job, experiment or program
+   69  the coordinator cannot be reached
+   70  internal error
+   73  an output file cannot be made
+   75  temporary failure: the same command may succeed later
+   77  not allowed
+   78  wrong configuration
+  130  ended by Ctrl-C";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// The exit of a child process of ours, if it is one of these codes.
+    pub(crate) fn of_child(code: Option<i32>) -> Self {
+        const PASSED_ON: [Exit; 7] = [
+            Exit::Usage,
+            Exit::NotFound,
+            Exit::Unreachable,
+            Exit::CannotCreate,
+            Exit::Temporary,
+            Exit::NotAllowed,
+            Exit::Config,
+        ];
+        PASSED_ON.into_iter().find(|exit| code == Some(*exit as i32)).unwrap_or(Exit::Internal)
+    }
+}
+
+/// An error whose exit code is known where it is made. Everything else is internal.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// Says what was tried, with what, why it failed and what to do next.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Error {
+        Error::new(Self { exit, message: message.into() })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The reader of stdout has gone (`tandem list | head`): no error, there is just nothing left to do.
+#[derive(Debug)]
+pub(crate) struct PipeClosed;
+
+impl fmt::Display for PipeClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stdout was closed")
+    }
+}
+
+impl std::error::Error for PipeClosed {}
+
+/// The exit code of an error, and what to print about it.
+pub(crate) fn judge(error: &Error) -> (Exit, Option<String>) {
+    if error.is::<PipeClosed>() {
+        return (Exit::Ok, None);
+    }
+    let exit = error.downcast_ref::<Failure>().map_or(Exit::Internal, |failure| failure.exit);
+    (exit, Some(format!("{error:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn the_code_survives_added_context() {
+        let error = Err::<(), _>(Failure::new(Exit::NotFound, "no job `x`")).context("cannot show it").unwrap_err();
+        assert_eq!(judge(&error), (Exit::NotFound, Some("cannot show it: no job `x`".to_owned())));
+        assert_eq!(judge(&anyhow::anyhow!("boom")).0, Exit::Internal);
+        assert_eq!(judge(&Error::new(PipeClosed)), (Exit::Ok, None));
+    }
+
+    #[test]
+    fn help_lists_every_code() {
+        for exit in [1, 2, 65, 66, 69, 70, 73, 75, 77, 78, 130] {
+            assert!(HELP.contains(&format!(" {exit}  ")), "{exit}");
+        }
+    }
+
+    #[test]
+    fn unknown_codes_of_children_are_internal() {
+        assert_eq!(Exit::of_child(Some(69)), Exit::Unreachable);
+        assert_eq!(Exit::of_child(Some(101)), Exit::Internal);
+        assert_eq!(Exit::of_child(None), Exit::Internal);
+    }
+}

@@ -1,0 +1,117 @@
+//! Output files: never half-written, never replaced by accident.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Error, Result};
+
+use crate::exit::{Exit, Failure};
+
+/// Refuses a path that holds something already, before any work is done for it.
+pub(crate) fn check_free(path: &Path, force: bool) -> Result<()> {
+    if !force && path.symlink_metadata().is_ok() {
+        return Err(Failure::new(
+            Exit::CannotCreate,
+            format!("{} is there already; --force replaces it", path.display()),
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<()> {
+    let mut new = NewFile::create(path)?;
+    new.write(bytes)?;
+    new.finish(force)
+}
+
+pub(crate) fn make_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| cannot("make the folder", path, &error))
+}
+
+/// A file that appears under its name only when it is complete; else nothing of it stays.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    finished: bool,
+}
+
+impl NewFile {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary);
+        let file = file.map_err(|error| cannot("write", path, &error))?;
+        Ok(Self { path: path.to_owned(), temporary, file, finished: false })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| cannot("write", &self.path, &error))
+    }
+
+    pub(crate) fn finish(mut self, force: bool) -> Result<()> {
+        let result = self.file.sync_all().and_then(|()| {
+            if force {
+                fs::rename(&self.temporary, &self.path)
+            } else {
+                // Unlike a rename, a link does not replace what came there in the meantime.
+                fs::hard_link(&self.temporary, &self.path).and_then(|()| fs::remove_file(&self.temporary))
+            }
+        });
+        result.map_err(|error| cannot("write", &self.path, &error))?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Best effort on the way out of an error that is reported already.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
+    Failure::new(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::judge;
+
+    #[test]
+    fn an_existing_file_stays_unless_forced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.svg");
+        write(&path, b"one", false).unwrap();
+        assert_eq!(judge(&check_free(&path, false).unwrap_err()).0, Exit::CannotCreate);
+        assert_eq!(judge(&write(&path, b"two", false).unwrap_err()).0, Exit::CannotCreate);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        write(&path, b"three", true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"three");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no part is left");
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut new = NewFile::create(&dir.path().join("a")).unwrap();
+        new.write(b"half").unwrap();
+        drop(new);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = write(Path::new("/nonexistent/a.svg"), b"", false).unwrap_err();
+        assert_eq!(judge(&error).0, Exit::CannotCreate);
+        assert!(error.to_string().contains("/nonexistent/a.svg"), "{error}");
+    }
+}

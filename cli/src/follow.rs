@@ -1,0 +1,123 @@
+//! Follows jobs until all have ended: the loop behind `watch` and `submit --wait`.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tandem_proto::v1::{Job, JobState, WatchRequest, WatchResponse};
+use tonic::{Status, Streaming};
+
+use crate::{
+    bars::Display,
+    client::{self, Client},
+    exit::Exit,
+};
+
+/// Jobs go on while the coordinator restarts, and so does who watches them.
+const AWAY_AT_MOST: Duration = Duration::from_secs(60);
+const RECONNECT_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Succeeded,
+    /// At least one failed or was cancelled.
+    Failed,
+    /// Ctrl-C: the jobs go on.
+    Interrupted,
+}
+
+impl Verdict {
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            Self::Succeeded => Exit::Ok,
+            Self::Failed => Exit::JobFailed,
+            Self::Interrupted => Exit::Interrupted,
+        }
+    }
+
+    fn of(jobs: &[Job]) -> Self {
+        if jobs.iter().all(|job| job.state() == JobState::Succeeded) { Self::Succeeded } else { Self::Failed }
+    }
+}
+
+/// The last snapshot and what it amounts to.
+pub(crate) struct Followed {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) verdict: Verdict,
+}
+
+/// Shows progress on stderr and hands each snapshot to `each`.
+pub(crate) async fn until_done(
+    client: &Client,
+    target: &str,
+    mut each: impl FnMut(&WatchResponse) -> Result<()>,
+) -> Result<Followed> {
+    let mut display = Display::new();
+    let mut jobs = Vec::new();
+    let mut away_since: Option<Instant> = None;
+    let interrupt = tokio::signal::ctrl_c();
+    tokio::pin!(interrupt);
+    loop {
+        let lost = tokio::select! {
+            answer = watch(client, target, |snapshot| {
+                if away_since.take().is_some() {
+                    display.note("the coordinator is back");
+                }
+                display.update(&snapshot.jobs);
+                each(&snapshot)?;
+                jobs = snapshot.jobs;
+                Ok(())
+            }) => answer?,
+            _ = &mut interrupt => {
+                display.clear();
+                return Ok(Followed { jobs, verdict: Verdict::Interrupted });
+            }
+        };
+        let Some(status) = lost else {
+            display.clear();
+            let verdict = Verdict::of(&jobs);
+            return Ok(Followed { jobs, verdict });
+        };
+        let since = *away_since.get_or_insert_with(|| {
+            display.note("the coordinator is away; trying again (jobs go on without it)");
+            Instant::now()
+        });
+        if !client::is_away(&status) || since.elapsed() > AWAY_AT_MOST {
+            display.clear();
+            return Err(client.refusal(&format!("follow `{target}`"), &status));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RECONNECT_EVERY) => {}
+            _ = &mut interrupt => {
+                display.clear();
+                return Ok(Followed { jobs, verdict: Verdict::Interrupted });
+            }
+        }
+    }
+}
+
+/// One stream of snapshots. `Ok(None)`: all jobs have ended. `Ok(Some(_))`: the stream broke.
+async fn watch(
+    client: &Client,
+    target: &str,
+    mut each: impl FnMut(WatchResponse) -> Result<()>,
+) -> Result<Option<Status>> {
+    let request = WatchRequest { target: target.to_owned() };
+    let mut stream: Streaming<WatchResponse> = match client.jobs().watch(request).await {
+        Ok(response) => response.into_inner(),
+        Err(status) => return Ok(Some(status)),
+    };
+    loop {
+        match stream.message().await {
+            Ok(Some(snapshot)) => {
+                let done = snapshot.done;
+                each(snapshot)?;
+                if done {
+                    return Ok(None);
+                }
+            }
+            // A coordinator that shuts down ends its streams.
+            Ok(None) => return Ok(Some(Status::unavailable("the stream ended"))),
+            Err(status) => return Ok(Some(status)),
+        }
+    }
+}

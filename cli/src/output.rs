@@ -1,0 +1,70 @@
+//! Where words go: data on stdout, everything else on stderr. Never a panic when a reader has gone.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::{exit::PipeClosed, render::table::Style};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// In a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// How a command shows what it found.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    style: Style,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool, color: Color) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match color {
+            Color::Auto => terminal && !no_color,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self { json, style: Style { color, fit: terminal } }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Data for people, one or more lines.
+    pub(crate) fn text(&self, text: &str) -> Result<()> {
+        self.bytes(text.trim_end_matches('\n').as_bytes())
+    }
+
+    /// One JSON document, or one line of a stream of them.
+    pub(crate) fn document(&self, value: &impl Serialize) -> Result<()> {
+        self.bytes(&serde_json::to_vec(value).context("cannot write JSON")?)
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(PipeClosed.into()),
+            other => other.context("cannot write to stdout"),
+        }
+    }
+
+    /// A remark beside the data.
+    pub(crate) fn note(&self, text: &str) {
+        // Nobody is left to tell if this fails.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}

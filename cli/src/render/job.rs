@@ -1,0 +1,121 @@
+//! Jobs as a table, and the parts of one that several views share.
+
+use chrono::{DateTime, Utc};
+use tandem_proto::v1::{Job, JobState, Scalar};
+
+use super::{
+    ids, state,
+    table::{Rows, Style, Text, Tone},
+    units,
+};
+use crate::time::utc;
+
+/// One line per job: `tandem list`, `tandem show EXPERIMENT`, `tandem cancel`.
+pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
+    let length = ids::short_length(jobs.iter().map(|job| job.id.as_str()));
+    let mut rows = Rows::new(style, &["ID", "EXPERIMENT", "JOB", "STAGE", "STATE", "PROGRESS", "OWNER", "AGE", "NOTE"]);
+    for job in jobs {
+        rows.row([
+            ids::short(&job.id, length).into(),
+            job.experiment_name.as_str().into(),
+            job.name.as_str().into(),
+            job.stage.as_str().into(),
+            state::job_cell(job.state()),
+            progress(job).into(),
+            job.owner.as_str().into(),
+            utc(&job.created_at).map(|at| units::age(at, now)).unwrap_or_default().into(),
+            Text::new(job.reason.as_str(), Tone::Faint),
+        ]);
+    }
+    rows.keep_whole([0, 4]);
+    rows.to_string()
+}
+
+/// `epoch 3/10, 42 %`; empty unless it runs.
+pub(crate) fn progress(job: &Job) -> String {
+    let Some(progress) = job.progress.as_ref().filter(|_| job.state() == JobState::Running) else {
+        return String::new();
+    };
+    if progress.steps == 0 {
+        return progress.phase.clone();
+    }
+    let percent = 100.0 * progress.step as f64 / progress.steps as f64;
+    if progress.epochs == 0 {
+        return format!("{percent:.0} %");
+    }
+    format!("epoch {}/{}, {percent:.0} %", progress.epoch, progress.epochs)
+}
+
+/// Wanted ranks: `4`, or `1..4` where the scheduler may choose.
+pub(crate) fn gang(min: u32, max: u32) -> String {
+    if min == max { max.to_string() } else { format!("{min}..{max}") }
+}
+
+pub(crate) fn value(scalars: &[Scalar], name: &str) -> Option<f64> {
+    scalars.iter().find(|scalar| scalar.name == name).map(|scalar| scalar.value)
+}
+
+/// Seconds it ran: from its first start to its end, or to `now`.
+pub(crate) fn seconds(job: &Job, now: DateTime<Utc>) -> Option<f64> {
+    let start = utc(&job.started_at)?;
+    let end = utc(&job.finished_at).unwrap_or(now);
+    Some((end - start).num_milliseconds().max(0) as f64 / 1000.0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use tandem_proto::v1::Progress;
+
+    use super::*;
+
+    pub(crate) fn running() -> Job {
+        Job {
+            id: "0199a1b2-c3d4-7aaa-8000-000000000001".to_owned(),
+            experiment_name: "quickstart".to_owned(),
+            name: "encoder".to_owned(),
+            stage: "contrastive".to_owned(),
+            state: JobState::Running.into(),
+            owner: "ann".to_owned(),
+            progress: Some(Progress {
+                phase: "training".to_owned(),
+                step: 42,
+                steps: 100,
+                epoch: 3,
+                epochs: 10,
+                images_per_second: 1234.5,
+                seconds_left: 95.0,
+                metrics: vec![
+                    Scalar { name: "loss".to_owned(), value: 4.5 },
+                    Scalar { name: "knn_accuracy".to_owned(), value: 0.451 },
+                ],
+            }),
+            ..Job::default()
+        }
+    }
+
+    #[test]
+    fn only_running_jobs_show_progress() {
+        let mut job = running();
+        assert_eq!(progress(&job), "epoch 3/10, 42 %");
+        job.state = JobState::Queued.into();
+        assert_eq!(progress(&job), "");
+    }
+
+    #[test]
+    fn a_job_is_one_line_with_its_reason() {
+        let mut waiting = running();
+        waiting.state = JobState::Queued.into();
+        waiting.reason = "waits for 2 workers; cpu-1 busy until about 14:20".to_owned();
+        let text = table(&[waiting], Style::default(), DateTime::UNIX_EPOCH);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].starts_with("0199a1b2  quickstart  encoder  contrastive  queued"), "{text}");
+        assert!(lines[1].ends_with("busy until about 14:20"), "{text}");
+    }
+
+    #[test]
+    fn a_gang_is_a_number_or_a_range() {
+        assert_eq!(gang(4, 4), "4");
+        assert_eq!(gang(1, 4), "1..4");
+    }
+}

@@ -1,0 +1,13 @@
+//! From wire messages to text: pure, so that what people see is tested without a terminal.
+
+pub(crate) mod ids;
+pub(crate) mod job;
+pub(crate) mod plan;
+pub(crate) mod plot;
+pub(crate) mod progress;
+pub(crate) mod results;
+pub(crate) mod show;
+pub(crate) mod state;
+pub(crate) mod status;
+pub(crate) mod table;
+pub(crate) mod units;

@@ -1,0 +1,209 @@
+//! Metric curves as SVG: one panel per metric, one line per job.
+
+use anyhow::{Result, anyhow};
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::{FontDesc, FontFamily, FontStyle},
+};
+use tandem_proto::v1::Series;
+
+use super::units;
+
+const WIDTH: u32 = 900;
+const PANEL_HEIGHT: u32 = 380;
+/// More points than the panel has pixels are averaged.
+const MOST_POINTS: usize = 600;
+/// Okabe and Ito's palette: told apart by colour-blind eyes, too.
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(60, 60, 60),
+];
+
+/// Draws `metrics` in this order, those that any series has. The title stands above the first panel.
+pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<String> {
+    let panels: Vec<(&str, Vec<&Series>)> = metrics
+        .iter()
+        .map(|metric| {
+            (metric.as_str(), series.iter().filter(|one| &one.name == metric && has_points(one)).collect::<Vec<_>>())
+        })
+        .filter(|(_, lines)| !lines.is_empty())
+        .collect();
+    let mut svg = String::new();
+    {
+        let root =
+            SVGBackend::with_string(&mut svg, (WIDTH, PANEL_HEIGHT * panels.len().max(1) as u32)).into_drawing_area();
+        let draw = |error: &dyn std::fmt::Display| anyhow!("cannot draw the curves: {error}");
+        root.fill(&WHITE).map_err(|error| draw(&error))?;
+        for (index, (area, (metric, lines))) in
+            root.split_evenly((panels.len().max(1), 1)).iter().zip(&panels).enumerate()
+        {
+            let title = if index == 0 { title } else { "" };
+            panel(area, title, metric, lines).map_err(|error| draw(&error))?;
+        }
+        root.present().map_err(|error| draw(&error))?;
+    }
+    Ok(svg)
+}
+
+fn panel<'a>(
+    area: &DrawingArea<SVGBackend<'a>, Shift>,
+    title: &str,
+    metric: &str,
+    lines: &[&Series],
+) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
+    let curves: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| points(line)).collect();
+    let xs = || curves.iter().flatten().map(|(x, _)| *x);
+    let ys = || curves.iter().flatten().map(|(_, y)| *y);
+    let (x_min, x_max) = range(xs(), 0.0);
+    let (y_min, y_max) = range(ys(), 0.05);
+
+    let mut builder = ChartBuilder::on(area);
+    builder.margin(16).margin_right(28).x_label_area_size(44).y_label_area_size(72);
+    if !title.is_empty() {
+        builder.caption(title, font(20.0, FontStyle::Bold));
+    }
+    let mut chart = builder.build_cartesian_2d(x_min..x_max, y_min..y_max)?;
+    let number = |value: &f64| axis_label(metric, *value);
+    chart
+        .configure_mesh()
+        .x_desc("step")
+        .y_desc(axis_title(metric))
+        .x_labels(8)
+        .y_labels(6)
+        .x_label_formatter(&|x| units::count(x.max(0.0).round() as u64))
+        .y_label_formatter(&number)
+        .label_style(font(14.0, FontStyle::Normal))
+        .axis_desc_style(font(15.0, FontStyle::Normal))
+        .bold_line_style(RGBColor(225, 225, 225))
+        .light_line_style(TRANSPARENT)
+        .axis_style(RGBColor(90, 90, 90))
+        .draw()?;
+    for (index, (line, curve)) in lines.iter().zip(curves).enumerate() {
+        let colour = COLOURS[index % COLOURS.len()];
+        let marks = if curve.len() <= 40 { curve.clone() } else { Vec::new() };
+        chart
+            .draw_series(LineSeries::new(curve, colour.stroke_width(2)))?
+            .label(line.job_name.clone())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        // Few points are values of their own, not a curve: show where they are.
+        chart.draw_series(marks.into_iter().map(|point| Circle::new(point, 3, colour.filled())))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(if falls(metric) { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight })
+        .label_font(font(14.0, FontStyle::Normal))
+        .background_style(WHITE.mix(0.85))
+        .border_style(RGBColor(200, 200, 200))
+        .margin(8)
+        .draw()
+}
+
+fn font(size: f64, style: FontStyle) -> FontDesc<'static> {
+    FontDesc::new(FontFamily::SansSerif, size, style)
+}
+
+/// Where the curve will not be in the end decides where the legend stands.
+fn falls(metric: &str) -> bool {
+    !metric.ends_with("accuracy")
+}
+
+fn axis_title(metric: &str) -> String {
+    match metric {
+        "knn_accuracy" => "kNN accuracy".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+fn axis_label(metric: &str, value: f64) -> String {
+    if metric.ends_with("accuracy") { format!("{:.0} %", 100.0 * value) } else { units::tick(value) }
+}
+
+fn has_points(series: &Series) -> bool {
+    !points(series).is_empty()
+}
+
+/// Finite points, averaged in equal groups where there are more than can be seen.
+fn points(series: &Series) -> Vec<(f64, f64)> {
+    let all: Vec<(f64, f64)> = series
+        .steps
+        .iter()
+        .zip(&series.values)
+        .filter(|(_, value)| value.is_finite())
+        .map(|(step, value)| (*step as f64, *value))
+        .collect();
+    let group = all.len().div_ceil(MOST_POINTS).max(1);
+    let mean = |points: &[(f64, f64)]| {
+        let n = points.len() as f64;
+        let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
+        (x / n, y / n)
+    };
+    all.chunks(group).map(mean).collect()
+}
+
+/// Smallest and largest with a margin; never empty, so that a single point has a place.
+fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
+    let (min, max) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)));
+    let width = max - min;
+    if width > 0.0 {
+        (min - margin * width, max + margin * width)
+    } else {
+        let half = (0.05 * min.abs()).max(0.5);
+        (min - half, max + half)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(job: &str, name: &str, values: &[f64]) -> Series {
+        Series {
+            job_name: job.to_owned(),
+            name: name.to_owned(),
+            steps: (0..values.len() as u64).collect(),
+            values: values.to_vec(),
+            ..Series::default()
+        }
+    }
+
+    #[test]
+    fn each_metric_that_has_values_is_a_panel() {
+        let all = [
+            series("encoder", "loss", &[5.5, 5.0, f64::NAN, 4.6]),
+            series("other <&>", "loss", &[5.4, 4.9]),
+            series("encoder", "knn_accuracy", &[0.4]),
+        ];
+        let metrics = ["loss", "knn_accuracy", "alignment"].map(str::to_owned);
+        let svg = svg("quickstart", &metrics, &all).unwrap();
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains(&format!("height=\"{}\"", 2 * PANEL_HEIGHT)), "two panels");
+        for part in ["quickstart", "encoder", "kNN accuracy", "step", "loss"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert!(!svg.contains("other <&>"), "names are escaped");
+        assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn many_points_are_averaged_and_none_is_lost() {
+        let values: Vec<f64> = (0..10_000).map(f64::from).collect();
+        let points = points(&series("encoder", "loss", &values));
+        assert!(points.len() <= MOST_POINTS);
+        assert_eq!(points.first(), Some(&(8.0, 8.0)));
+        let mean = points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64;
+        assert!((mean - 5000.0).abs() < 10.0, "{mean}");
+    }
+
+    #[test]
+    fn a_single_value_has_a_range() {
+        assert_eq!(range([4.0].into_iter(), 0.05), (3.5, 4.5));
+        assert_eq!(range([0.0, 10.0].into_iter(), 0.1), (-1.0, 11.0));
+    }
+}

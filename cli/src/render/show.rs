@@ -1,0 +1,187 @@
+//! Everything about one job or one experiment.
+
+use chrono::{DateTime, Utc};
+use tandem_proto::v1::{Artifact, Attempt, Checkpoint, Event, Experiment, Job, ShowResponse};
+
+use super::{
+    job, state,
+    table::{Rows, Style, Text, Tone, pairs},
+    units,
+};
+use crate::time::utc;
+
+pub(crate) fn page(shown: &ShowResponse, style: Style, now: DateTime<Utc>) -> String {
+    let mut page = String::new();
+    // The coordinator sends attempts and events for a single job only, but a job may have none of either yet.
+    match (shown.jobs.as_slice(), &shown.experiment) {
+        ([job], experiment) if is_single_job(shown) => page.push_str(&of_job(job, experiment.as_ref(), now)),
+        (jobs, experiment) => {
+            if let Some(experiment) = experiment {
+                page.push_str(&of_experiment(experiment));
+                page.push('\n');
+            }
+            page.push_str(&job::table(jobs, style, now));
+        }
+    }
+    section(&mut page, "Attempts", !shown.attempts.is_empty(), || attempts(&shown.attempts, style, now));
+    section(&mut page, "Checkpoints", !shown.checkpoints.is_empty(), || checkpoints(&shown.checkpoints, style));
+    section(&mut page, "Artifacts", !shown.artifacts.is_empty(), || artifacts(&shown.artifacts, style));
+    section(&mut page, "Events", !shown.events.is_empty(), || events(&shown.events, style));
+    page
+}
+
+fn is_single_job(shown: &ShowResponse) -> bool {
+    shown.experiment.is_none() || !(shown.events.is_empty() && shown.attempts.is_empty())
+}
+
+fn section(page: &mut String, title: &str, there: bool, body: impl FnOnce() -> String) {
+    if there {
+        page.push_str(&format!("\n{title}\n{}", body()));
+    }
+}
+
+fn of_job(job: &Job, experiment: Option<&Experiment>, now: DateTime<Utc>) -> String {
+    let moment = |at: &_| utc(at).map(units::moment).unwrap_or_default();
+    let name = experiment.map_or(job.experiment_name.as_str(), |experiment| experiment.name.as_str());
+    let state = state::job(job.state());
+    let state = if job.reason.is_empty() { state.to_owned() } else { format!("{state}: {}", job.reason) };
+    let results =
+        job.results.iter().map(|scalar| format!("{} {}", scalar.name, units::figure(&scalar.name, scalar.value)));
+    pairs(&[
+        ("job", job.name.clone()),
+        ("id", job.id.clone()),
+        ("experiment", name.to_owned()),
+        ("stage", job.stage.clone()),
+        ("state", state),
+        ("progress", job::progress(job)),
+        ("owner", job.owner.clone()),
+        ("workers", job::gang(job.workers_min, job.workers_max)),
+        ("shards", job.shards.to_string()),
+        ("submitted", moment(&job.created_at)),
+        ("started", moment(&job.started_at)),
+        ("finished", moment(&job.finished_at)),
+        ("took", job::seconds(job, now).map(units::duration).unwrap_or_default()),
+        ("starts from", job.depends_on.join(", ")),
+        ("results", results.collect::<Vec<_>>().join(", ")),
+        ("content key", job.content_key.clone()),
+    ])
+}
+
+fn of_experiment(experiment: &Experiment) -> String {
+    pairs(&[
+        ("experiment", experiment.name.clone()),
+        ("id", experiment.id.clone()),
+        ("owner", experiment.owner.clone()),
+        ("submitted", utc(&experiment.created_at).map(units::moment).unwrap_or_default()),
+    ])
+}
+
+fn attempts(attempts: &[Attempt], style: Style, now: DateTime<Utc>) -> String {
+    let mut rows =
+        Rows::new(style, &["ATTEMPT", "STATE", "WORKERS", "FROM STEP", "ASSIGNED", "TOOK", "FENCE", "CAUSE"]);
+    for attempt in attempts {
+        let assigned = utc(&attempt.assigned_at);
+        let took = assigned.map(|start| {
+            let end = utc(&attempt.ended_at).unwrap_or(now);
+            units::duration((end - start).num_milliseconds() as f64 / 1000.0)
+        });
+        rows.row([
+            attempt.number.to_string().into(),
+            state::attempt_cell(attempt.state()),
+            attempt.workers.join(", ").into(),
+            units::count(attempt.first_step).into(),
+            assigned.map(units::moment).unwrap_or_default().into(),
+            took.unwrap_or_default().into(),
+            attempt.fence.to_string().into(),
+            Text::new(attempt.cause.as_str(), Tone::Faint),
+        ]);
+    }
+    rows.to_string()
+}
+
+fn checkpoints(checkpoints: &[Checkpoint], style: Style) -> String {
+    let mut rows = Rows::new(style, &["STEP", "SIZE", "AT", "SHA-256"]);
+    for checkpoint in checkpoints {
+        rows.row([
+            units::count(checkpoint.step).into(),
+            units::bytes(checkpoint.bytes).into(),
+            utc(&checkpoint.at).map(units::moment).unwrap_or_default().into(),
+            checkpoint.sha256.as_str().into(),
+        ]);
+    }
+    rows.right(0);
+    rows.right(1);
+    rows.to_string()
+}
+
+fn artifacts(artifacts: &[Artifact], style: Style) -> String {
+    let mut rows = Rows::new(style, &["KIND", "NAME", "SIZE", "SHA-256"]);
+    for artifact in artifacts {
+        rows.row([
+            artifact.kind.as_str().into(),
+            artifact.name.as_str().into(),
+            units::bytes(artifact.bytes).into(),
+            artifact.sha256.as_str().into(),
+        ]);
+    }
+    rows.right(2);
+    rows.to_string()
+}
+
+fn events(events: &[Event], style: Style) -> String {
+    let mut rows = Rows::new(style, &["AT", "EVENT", "ATTEMPT", "WORKER", "MESSAGE"]);
+    for event in events {
+        rows.row([
+            utc(&event.at).map(units::precise_moment).unwrap_or_default().into(),
+            event.kind.as_str().into(),
+            if event.attempt == 0 { String::new() } else { event.attempt.to_string() }.into(),
+            event.worker.as_str().into(),
+            event.message.as_str().into(),
+        ]);
+    }
+    rows.keep_whole([0]);
+    rows.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::job::tests::running;
+
+    #[test]
+    fn a_job_shows_attempts_and_events() {
+        let shown = ShowResponse {
+            jobs: vec![running()],
+            attempts: vec![Attempt {
+                number: 1,
+                fence: 12,
+                workers: vec!["cpu-0".to_owned(), "cpu-1".to_owned()],
+                cause: "ended by signal 9 (SIGKILL)".to_owned(),
+                ..Attempt::default()
+            }],
+            events: vec![Event {
+                kind: "assigned".to_owned(),
+                message: "attempt 1 assigned".to_owned(),
+                ..Event::default()
+            }],
+            ..ShowResponse::default()
+        };
+        let text = page(&shown, Style::default(), DateTime::UNIX_EPOCH);
+        assert!(text.starts_with("job          encoder\n"), "{text}");
+        for part in
+            ["state        running\n", "\nAttempts\n", "cpu-0, cpu-1", "SIGKILL", "\nEvents\n", "attempt 1 assigned"]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("Artifacts"));
+    }
+
+    #[test]
+    fn an_experiment_lists_its_jobs() {
+        let experiment = Experiment { name: "quickstart".to_owned(), ..Experiment::default() };
+        let shown = ShowResponse { experiment: Some(experiment), jobs: vec![running()], ..ShowResponse::default() };
+        let text = page(&shown, Style::default(), DateTime::UNIX_EPOCH);
+        assert!(text.starts_with("experiment  quickstart\n"), "{text}");
+        assert!(text.contains("epoch 3/10, 42 %"), "{text}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The box: its workers and what they do.
+
+use chrono::{DateTime, Utc};
+use tandem_proto::v1::{Device, DeviceFacts, StatusResponse, Worker};
+
+use super::{
+    state,
+    table::{Rows, Style},
+    units,
+};
+use crate::time::utc;
+
+pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) -> String {
+    let summary = summary(status, now);
+    if status.workers.is_empty() {
+        return format!(
+            "no workers are connected: `tandem up` starts some, or `tandem-worker run` on another host\n{summary}"
+        );
+    }
+    format!("{}\n{summary}", workers(&status.workers, style, now))
+}
+
+fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
+    let measured = workers.iter().any(|worker| worker.facts.is_some());
+    let mut headers = vec!["WORKER", "HOST", "DEVICE", "STATE", "JOB", "SEEN"];
+    if measured {
+        headers.extend(["LOAD", "MEMORY", "TEMP", "POWER", "OTHERS"]);
+    }
+    let mut rows = Rows::new(style, &headers);
+    for worker in workers {
+        let mut cells = vec![
+            worker.name.as_str().into(),
+            worker.host.as_str().into(),
+            worker.device.as_ref().map(device).unwrap_or_default().into(),
+            state::worker_cell(worker.state()),
+            job(worker).into(),
+            utc(&worker.last_seen).map(|at| units::age(at, now)).unwrap_or_default().into(),
+        ];
+        if measured {
+            let total = worker.device.as_ref().map_or(0, |device| device.memory_bytes);
+            cells.extend(facts(worker.facts.as_ref(), total).map(Into::into));
+        }
+        rows.row(cells);
+    }
+    rows.to_string()
+}
+
+fn job(worker: &Worker) -> String {
+    if worker.job_name.is_empty() { String::new() } else { format!("{} (rank {})", worker.job_name, worker.rank) }
+}
+
+fn device(device: &Device) -> String {
+    match device.kind.as_str() {
+        "cuda" => format!("cuda:{} {}", device.index, device.name),
+        kind if device.name.is_empty() => kind.to_owned(),
+        kind => format!("{kind} {}", device.name),
+    }
+}
+
+fn facts(facts: Option<&DeviceFacts>, memory: u64) -> [String; 5] {
+    let Some(facts) = facts else { return std::array::from_fn(|_| "-".to_owned()) };
+    [
+        format!("{} %", facts.utilization_percent),
+        format!("{} of {}", units::bytes(facts.memory_used_bytes), units::bytes(memory)),
+        format!("{} °C", facts.temperature_celsius),
+        format!("{} W", facts.power_watts),
+        facts.foreign_processes.to_string(),
+    ]
+}
+
+fn summary(status: &StatusResponse, now: DateTime<Utc>) -> String {
+    let mut summary = format!(
+        "{} running, {} queued, {} blocked; coordinator {}",
+        status.running, status.queued, status.blocked, status.server_version
+    );
+    if let Some(at) = utc(&status.server_started_at) {
+        summary.push_str(&format!(", up for {}", units::age(at, now)));
+    }
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_proto::v1::WorkerState;
+
+    use super::*;
+
+    #[test]
+    fn a_busy_gpu_says_what_it_does() {
+        let gpu = Device {
+            kind: "cuda".to_owned(),
+            index: 1,
+            name: "GeForce GTX 1080 Ti".to_owned(),
+            memory_bytes: 11 << 30,
+            ..Device::default()
+        };
+        let worker = Worker {
+            name: "gpu-1".to_owned(),
+            state: WorkerState::Busy.into(),
+            device: Some(gpu),
+            job_name: "encoder".to_owned(),
+            rank: 1,
+            facts: Some(DeviceFacts {
+                utilization_percent: 97,
+                memory_used_bytes: 9 << 30,
+                temperature_celsius: 71,
+                power_watts: 240,
+                foreign_processes: 1,
+            }),
+            ..Worker::default()
+        };
+        let status = StatusResponse {
+            workers: vec![worker],
+            running: 1,
+            server_version: "0.1.0".to_owned(),
+            ..StatusResponse::default()
+        };
+        let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
+        for part in [
+            "cuda:1 GeForce GTX 1080 Ti",
+            "busy",
+            "encoder (rank 1)",
+            "97 %",
+            "9.0 GiB of 11.0 GiB",
+            "71 °C",
+            "1 running, 0 queued",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_box_says_how_to_fill_it() {
+        assert!(page(&StatusResponse::default(), Style::default(), DateTime::UNIX_EPOCH).contains("`tandem up`"));
+    }
+}

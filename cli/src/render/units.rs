@@ -1,0 +1,179 @@
+//! Numbers as people read them.
+
+use chrono::{DateTime, Local, TimeDelta, Utc};
+
+/// `42 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "-".to_owned();
+    }
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+    match () {
+        () if minutes == 0 => format!("{whole} s"),
+        () if hours == 0 => format!("{minutes} min {:02} s", whole % 60),
+        () if days == 0 => format!("{hours} h {:02} min", minutes % 60),
+        () => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// How long ago, coarsely: `now`, `42 s`, `3 min`, `2 h`, `5 d`.
+pub(crate) fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = (now - at).max(TimeDelta::zero()).num_seconds();
+    match seconds {
+        0 => "now".to_owned(),
+        1..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// In the reader's time zone, to the second.
+pub(crate) fn moment(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// In the reader's time zone, to the millisecond: for events, whose distances matter.
+pub(crate) fn precise_moment(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+/// `512 B`, `1.5 KiB`, `2.0 GiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `50,000`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `850`, `1.2 k`, `11.5 M`, `3.4 G`.
+pub(crate) fn magnitude(number: f64) -> String {
+    const UNITS: [&str; 4] = ["k", "M", "G", "T"];
+    if number < 999.5 {
+        return format!("{number:.0}");
+    }
+    let mut value = number / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A named figure in the form its name asks for: accuracies in percent, times as times, else four digits.
+pub(crate) fn figure(name: &str, value: f64) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    match name {
+        "seconds" => duration(value),
+        "images" => count(value.max(0.0).round() as u64),
+        _ if name.ends_with("accuracy") => format!("{:.1} %", 100.0 * value),
+        _ => significant(value),
+    }
+}
+
+/// A number beside an axis: no more digits than it needs.
+pub(crate) fn tick(value: f64) -> String {
+    let text = format!("{value:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+fn significant(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.3e}"),
+        size => {
+            let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+            format!("{value:.decimals$}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let cases = [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s")];
+        for (seconds, text) in cases {
+            assert_eq!(duration(seconds), text);
+        }
+        assert_eq!(duration(185.0), "3 min 05 s");
+        assert_eq!(duration(7800.0), "2 h 10 min");
+        assert_eq!(duration(3.0 * 86_400.0 + 4.0 * 3600.0), "3 d 4 h");
+        assert_eq!(duration(f64::NAN), "-");
+        assert_eq!(duration(-1.0), "-");
+    }
+
+    #[test]
+    fn ages_never_run_backwards() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(10);
+        let ago = |delta: TimeDelta| age(now - delta, now);
+        assert_eq!(ago(TimeDelta::seconds(-5)), "now");
+        assert_eq!(ago(TimeDelta::seconds(59)), "59 s");
+        assert_eq!(ago(TimeDelta::seconds(60)), "1 min");
+        assert_eq!(ago(TimeDelta::hours(23)), "23 h");
+        assert_eq!(ago(TimeDelta::days(3)), "3 d");
+    }
+
+    #[test]
+    fn sizes_and_counts() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes((1 << 20) - 1), "1.0 MiB");
+        assert_eq!(bytes(2 << 30), "2.0 GiB");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(50_000), "50,000");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(magnitude(850.0), "850");
+        assert_eq!(magnitude(999.7), "1.0 k");
+        assert_eq!(magnitude(11.5e6), "11.5 M");
+    }
+
+    #[test]
+    fn ticks_are_short() {
+        assert_eq!(tick(4.5), "4.5");
+        assert_eq!(tick(10.0), "10");
+        assert_eq!(tick(-1e-9), "0");
+    }
+
+    #[test]
+    fn figures_take_their_form_from_their_name() {
+        assert_eq!(figure("linear_accuracy", 0.6234), "62.3 %");
+        assert_eq!(figure("loss", 4.123_456), "4.123");
+        assert_eq!(figure("loss", 0.012_345_6), "0.01235");
+        assert_eq!(figure("uniformity", -2.5), "-2.500");
+        assert_eq!(figure("lr", 1e-6), "1.000e-6");
+        assert_eq!(figure("loss", f64::NAN), "NaN");
+        assert_eq!(figure("images", 50_000.0), "50,000");
+        assert_eq!(figure("seconds", 61.0), "1 min 01 s");
+    }
+}

@@ -1,0 +1,62 @@
+//! `tandem up --detach`: the same supervisor in a session of its own.
+
+use std::{
+    fs::OpenOptions,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use super::{process::Program, state::UpState};
+use crate::{
+    exit::{Exit, Failure},
+    home::Home,
+    output::Output,
+};
+
+/// Tells the copy of this program that it is the one in the background.
+pub(crate) const MARKER: &str = "--in-background";
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Starts this program again with the same arguments, and returns when the copy is ready or has failed.
+pub(crate) async fn detach(home: &Home, output: &Output) -> Result<UpState> {
+    let log_path = home.logs().join("up.log");
+    let log = OpenOptions::new().create(true).append(true).open(&log_path);
+    let log = log.with_context(|| format!("cannot write {}", log_path.display()))?;
+    let program = Program {
+        name: "tandem".to_owned(),
+        path: std::env::current_exe().context("cannot find out where this program is")?,
+        args: std::env::args_os().skip(1).chain([MARKER.into()]).collect(),
+        env: Vec::new(),
+        log: log_path,
+    };
+    let from = program.log_length();
+    let mut child = Command::new(&program.path)
+        .args(&program.args)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("cannot start the supervisor in the background")?;
+    output.note(&format!("starting in the background; log: {}", program.log.display()));
+    loop {
+        if let Some(state) = UpState::read(home)?.filter(|state| state.pid == child.id()) {
+            return Ok(state);
+        }
+        if let Some(status) = child.try_wait().context("cannot wait for the supervisor")? {
+            let words = program.last_words(from);
+            let message =
+                words.lines().last().and_then(|line| line.strip_prefix("tandem: ")).unwrap_or(&words).to_owned();
+            return Err(Failure::new(Exit::of_child(status.code()), message));
+        }
+        // No deadline of its own: each step of the start has one.
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// In the copy: leaves the terminal's session, so that closing the terminal does not end it.
+pub(crate) fn leave_session() -> Result<()> {
+    nix::unistd::setsid().context("cannot leave the terminal's session")?;
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Starts everything in order: database, coordinator, workers.
+
+use std::{
+    env,
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tandem_local_postgres::LocalPostgres;
+use tandem_proto::v1::StatusRequest;
+
+use super::{
+    plan::WorkerPlan,
+    process::{Process, Program},
+    supervise::{Child, House},
+};
+use crate::{
+    client::Client,
+    config::Target,
+    exit::{Exit, Failure},
+    home::Home,
+    output::Output,
+};
+
+pub(crate) const DATABASE: &str = "tandem";
+/// The first start makes the schema.
+const SERVER_READY_WITHIN: Duration = Duration::from_secs(30);
+const WORKERS_READY_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) listen: String,
+    pub(crate) insecure: bool,
+    pub(crate) data: PathBuf,
+    pub(crate) workers: Vec<WorkerPlan>,
+}
+
+/// The programs beside this one, or in `$TANDEM_BIN_DIR`.
+#[derive(Clone, Debug)]
+pub(crate) struct Binaries {
+    pub(crate) server: PathBuf,
+    pub(crate) worker: PathBuf,
+}
+
+impl Binaries {
+    pub(crate) fn find() -> Result<Self> {
+        let dir = match env::var_os("TANDEM_BIN_DIR").filter(|dir| !dir.is_empty()) {
+            Some(dir) => PathBuf::from(dir),
+            None => {
+                let own = env::current_exe().context("cannot find out where this program is")?;
+                own.parent().map(Path::to_path_buf).unwrap_or_default()
+            }
+        };
+        let find = |name: &str| {
+            let path = dir.join(name);
+            if path.is_file() {
+                return Ok(path);
+            }
+            let hint = "`cargo build` makes it; TANDEM_BIN_DIR names another folder";
+            Err(Failure::new(Exit::NotFound, format!("found no {name} in {}: {hint}", dir.display())))
+        };
+        Ok(Self { server: find("tandem-server")?, worker: find("tandem-worker")? })
+    }
+}
+
+/// Makes the folders of a home. As root others may pass through it: Postgres runs as another account.
+pub(crate) fn make_folders(home: &Home, data: &Path) -> Result<()> {
+    let mode = if nix::unistd::geteuid().is_root() { 0o711 } else { 0o700 };
+    let make = |path: &Path, mode: u32| {
+        DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| {
+            Failure::new(
+                Exit::CannotCreate,
+                format!("cannot make the folder {}: {error}; choose another with --dir", path.display()),
+            )
+        })
+    };
+    if !home.root().is_dir() {
+        if let Some(parent) = home.root().parent() {
+            make(parent, 0o755)?;
+        }
+        make(home.root(), mode)?;
+    }
+    for path in [home.store(), home.logs(), home.root().join("workers")] {
+        make(&path, 0o700)?;
+    }
+    make(data, 0o755)
+}
+
+/// All of it; what was started already ends with this process if a later step fails.
+pub(crate) async fn start(home: &Home, order: &Order, output: &Output) -> Result<House> {
+    let binaries = Binaries::find()?;
+    output.note("starting postgres");
+    let postgres = LocalPostgres::start(&home.postgres()).context("cannot start the database")?;
+    postgres.create_database(DATABASE)?;
+
+    output.note("starting the coordinator");
+    let program = server_program(home, &binaries, order, &postgres.url(DATABASE));
+    let (process, address) = start_server(home, &program).await?;
+    // A restart keeps the address, though the first may have been given by the system.
+    let listen = address.strip_prefix("http://").unwrap_or(&address).to_owned();
+    let program = server_program(home, &binaries, &Order { listen, ..order.clone() }, &postgres.url(DATABASE));
+    let server = Child::running(program, process);
+
+    let mut workers = Vec::new();
+    for plan in &order.workers {
+        let program = worker_program(home, &binaries, order, plan, &address);
+        let process = program.start()?;
+        workers.push(Child::running(program, process));
+    }
+    wait_for_workers(&address, order.workers.len(), output).await?;
+    Ok(House { home: home.clone(), postgres, server, workers, address })
+}
+
+fn server_program(home: &Home, binaries: &Binaries, order: &Order, database_url: &str) -> Program {
+    let mut args = vec!["--listen".into(), order.listen.as_str().into(), "--store".into(), home.store().into()];
+    args.extend(["--announce".into(), home.announcement().into()]);
+    if order.insecure {
+        args.push("--insecure".into());
+    }
+    Program {
+        name: "the coordinator".to_owned(),
+        path: binaries.server.clone(),
+        args,
+        // Not an argument: everybody on the machine may read those, and it holds the password.
+        env: vec![("DATABASE_URL", database_url.into())],
+        log: home.logs().join("server.log"),
+    }
+}
+
+fn worker_program(home: &Home, binaries: &Binaries, order: &Order, plan: &WorkerPlan, address: &str) -> Program {
+    let mut args = vec!["run".into(), "--server".into(), address.into(), "--name".into(), plan.name.as_str().into()];
+    args.extend(["--device".into(), plan.device.as_str().into(), "--data".into(), order.data.clone().into()]);
+    args.extend(["--state".into(), home.worker(&plan.name).into()]);
+    Program {
+        name: format!("worker {}", plan.name),
+        path: binaries.worker.clone(),
+        args,
+        env: Vec::new(),
+        log: home.logs().join(format!("worker-{}.log", plan.name)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Announcement {
+    address: String,
+}
+
+/// Starts the coordinator and waits until it says where it listens.
+async fn start_server(home: &Home, program: &Program) -> Result<(Process, String)> {
+    let path = home.announcement();
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+        }
+        _ => {}
+    }
+    let log = program.log_length();
+    let mut process = program.start()?;
+    let deadline = Instant::now() + SERVER_READY_WITHIN;
+    while Instant::now() < deadline {
+        // Complete only with its newline: it may be read while it is written.
+        if let Some(line) = fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n')) {
+            let announcement: Announcement =
+                serde_json::from_str(&line).with_context(|| format!("{} is damaged", path.display()))?;
+            return Ok((process, announcement.address));
+        }
+        tokio::select! {
+            status = process.ended() => {
+                let status = status.context("cannot wait for the coordinator")?;
+                let words = program.last_words(log);
+                let reason = if words.is_empty() { format!("it ended with {status}") } else { words };
+                return Err(Failure::new(Exit::of_child(status.code()), format!("cannot start the coordinator: {reason}")));
+            }
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    bail!("the coordinator was not ready after {} s; see {}", SERVER_READY_WITHIN.as_secs(), program.log.display())
+}
+
+/// Ready means that a job submitted now finds its workers. One that does not come is the supervisor's to care for.
+async fn wait_for_workers(address: &str, count: usize, output: &Output) -> Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    output.note("waiting for the workers");
+    let client = Client::connect(&Target { server: address.to_owned(), token: None }).await?;
+    let deadline = Instant::now() + WORKERS_READY_WITHIN;
+    while Instant::now() < deadline {
+        let status = client.fleet().status(StatusRequest {}).await;
+        let status = status.map_err(|status| client.refusal("ask for the status", &status))?.into_inner();
+        let here = status.workers.iter().filter(|worker| is_here(worker)).count();
+        if here >= count {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    output.note("not all workers have reported yet; `tandem status` shows them, and their logs say why");
+    Ok(())
+}
+
+fn is_here(worker: &tandem_proto::v1::Worker) -> bool {
+    use tandem_proto::v1::WorkerState::{Busy, Idle};
+    matches!(worker.state(), Idle | Busy)
+}

@@ -1,0 +1,102 @@
+//! `up.json`: what runs in a home, for other commands and for people.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::{home::Home, render::table::pairs};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UpState {
+    /// The supervisor.
+    pub(crate) pid: u32,
+    pub(crate) server: String,
+    /// Holds the database's password: the file is for its owner only.
+    pub(crate) database_url: String,
+    pub(crate) home: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) logs: PathBuf,
+    pub(crate) workers: Vec<String>,
+}
+
+impl UpState {
+    /// None if nothing was ever ready here. A file may outlive its supervisor: ask the lock.
+    pub(crate) fn read(home: &Home) -> Result<Option<Self>> {
+        let path = home.state();
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let state = serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+                Ok(Some(state))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    pub(crate) fn write(&self, home: &Home) -> Result<()> {
+        let path = home.state();
+        let temporary = path.with_extension("json.part");
+        let text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)
+            .and_then(|mut file| writeln!(file, "{text}"))
+            .and_then(|()| fs::rename(&temporary, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    pub(crate) fn remove(home: &Home) {
+        // A file that stays is harmless: it counts only while the lock is held.
+        let _ = fs::remove_file(home.state());
+    }
+
+    /// The table that `tandem up` prints when all is ready.
+    pub(crate) fn table(&self) -> String {
+        let workers = if self.workers.is_empty() { "none".to_owned() } else { self.workers.join(", ") };
+        pairs(&[
+            ("coordinator", self.server.clone()),
+            ("workers", workers),
+            ("data sets", self.data.display().to_string()),
+            ("logs", self.logs.display().to_string()),
+            ("database", format!("psql {}", self.database_url)),
+            ("submit with", "tandem submit examples/quickstart.toml --wait".to_owned()),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn is_read_as_written_and_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(Some(dir.path().to_owned())).unwrap();
+        assert_eq!(UpState::read(&home).unwrap(), None);
+        let state = UpState {
+            pid: 7,
+            server: "http://127.0.0.1:7077".to_owned(),
+            database_url: "postgres://x".to_owned(),
+            home: home.root().to_owned(),
+            data: home.data(),
+            logs: home.logs(),
+            workers: vec!["cpu-0".to_owned()],
+        };
+        state.write(&home).unwrap();
+        assert_eq!(UpState::read(&home).unwrap(), Some(state));
+        assert_eq!(fs::metadata(home.state()).unwrap().permissions().mode() & 0o777, 0o600);
+        UpState::remove(&home);
+        assert_eq!(UpState::read(&home).unwrap(), None);
+    }
+}

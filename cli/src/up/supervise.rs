@@ -1,0 +1,225 @@
+//! Keeps the house running: starts again what ended by itself, and stops everything in reverse order when asked.
+
+use std::{
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use futures::future::{FutureExt, select_all};
+use tandem_local_postgres::LocalPostgres;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    process::{Process, Program},
+    restart::Backoff,
+    start::DATABASE,
+};
+use crate::{home::Home, output::Output};
+
+/// A worker lets its rank finish the step and write a checkpoint; it cuts itself after 30 s.
+const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(40);
+const SERVER_STOP_WITHIN: Duration = Duration::from_secs(40);
+const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything that runs. Dropped, it takes the database down last.
+pub(crate) struct House {
+    pub(crate) home: Home,
+    pub(crate) address: String,
+    pub(crate) workers: Vec<Child>,
+    pub(crate) server: Child,
+    pub(crate) postgres: LocalPostgres,
+}
+
+/// A program and whether it runs.
+pub(crate) struct Child {
+    program: Program,
+    backoff: Backoff,
+    state: ChildState,
+}
+
+enum ChildState {
+    Running {
+        process: Process,
+        since: Instant,
+    },
+    /// Ended unexpectedly; starts again at this moment.
+    Waiting {
+        until: Instant,
+    },
+}
+
+impl Child {
+    pub(crate) fn running(program: Program, process: Process) -> Self {
+        Self { program, backoff: Backoff::default(), state: ChildState::Running { process, since: Instant::now() } }
+    }
+
+    /// Ends when there is something to do about it: its end (with the status), or the moment of its restart (none).
+    async fn next(&mut self) -> Option<ExitStatus> {
+        match &mut self.state {
+            ChildState::Running { process, .. } => process.ended().await.ok(),
+            ChildState::Waiting { until } => {
+                tokio::time::sleep_until((*until).into()).await;
+                None
+            }
+        }
+    }
+
+    fn advance(&mut self, status: Option<ExitStatus>, now: Instant, output: &Output) {
+        let name = &self.program.name;
+        let (ran_for, ended) = match (&self.state, status) {
+            (ChildState::Running { since, .. }, Some(status)) => {
+                (now.saturating_duration_since(*since), format!("ended with {status}"))
+            }
+            (ChildState::Running { since, .. }, None) => {
+                (now.saturating_duration_since(*since), "cannot be waited for".to_owned())
+            }
+            (ChildState::Waiting { .. }, _) => match self.program.start() {
+                Ok(process) => {
+                    output.note(&format!("{name} runs again"));
+                    self.state = ChildState::Running { process, since: now };
+                    return;
+                }
+                Err(error) => (Duration::ZERO, format!("{error:#}")),
+            },
+        };
+        let (backoff, delay) = self.backoff.after(ran_for);
+        output.note(&format!(
+            "{name}: {ended}; starting it again in {:.1} s (log: {})",
+            delay.as_secs_f64(),
+            self.program.log.display()
+        ));
+        self.backoff = backoff;
+        self.state = ChildState::Waiting { until: now + delay };
+    }
+
+    fn process(&mut self) -> Option<&mut Process> {
+        match &mut self.state {
+            ChildState::Running { process, .. } => Some(process),
+            ChildState::Waiting { .. } => None,
+        }
+    }
+}
+
+impl House {
+    /// Runs until a signal asks for the end.
+    pub(crate) async fn keep(&mut self, output: &Output) -> Result<()> {
+        let mut stop = StopSignals::listen()?;
+        let mut look = tokio::time::interval(DATABASE_LOOK_EVERY);
+        let mut database_backoff = Backoff::default();
+        let mut database_due = Instant::now();
+        loop {
+            let (index, status) = tokio::select! {
+                () = stop.next() => return Ok(()),
+                next = self.next_change() => next,
+                _ = look.tick() => {
+                    if !self.postgres.is_running() && Instant::now() >= database_due {
+                        let (backoff, delay) = database_backoff.after(Duration::ZERO);
+                        (database_backoff, database_due) = (backoff, Instant::now() + delay);
+                        self.restart_database(output);
+                    }
+                    continue;
+                }
+            };
+            if let Some(child) = self.children().nth(index) {
+                child.advance(status, Instant::now(), output);
+            }
+        }
+    }
+
+    fn children(&mut self) -> impl Iterator<Item = &mut Child> {
+        std::iter::once(&mut self.server).chain(&mut self.workers)
+    }
+
+    /// The child that needs something next, by its place in `children`.
+    async fn next_change(&mut self) -> (usize, Option<ExitStatus>) {
+        let (status, index, _) = select_all(self.children().map(|child| child.next().boxed_local())).await;
+        (index, status)
+    }
+
+    fn restart_database(&mut self, output: &Output) {
+        output.note("postgres ended unexpectedly; starting it again");
+        match LocalPostgres::start(&self.home.postgres()) {
+            Ok(postgres) => {
+                let moved = postgres.port() != self.postgres.port();
+                self.postgres = postgres;
+                output.note("postgres runs again");
+                if moved {
+                    // Its old port was taken: the coordinator starts again with the new one.
+                    let url = self.postgres.url(DATABASE);
+                    self.server.program.env = vec![("DATABASE_URL", url.into())];
+                    if let Some(process) = self.server.process() {
+                        process.terminate();
+                    }
+                }
+            }
+            Err(error) => output.note(&format!("postgres cannot be started: {error:#}")),
+        }
+    }
+
+    /// Workers first, as they still have to report; then the coordinator; then the database. A second signal kills
+    /// what is still there.
+    pub(crate) async fn stop(mut self, output: &Output) -> Result<()> {
+        let mut impatient = StopSignals::listen()?;
+        let mut workers: Vec<&mut Process> = self.workers.iter_mut().filter_map(Child::process).collect();
+        output.note(&format!("stopping {} (they write a checkpoint first)", plural(workers.len(), "worker")));
+        let killed = {
+            let stops = workers.iter_mut().map(|worker| worker.stop(WORKERS_STOP_WITHIN).boxed_local());
+            let all = futures::future::join_all(stops);
+            tokio::select! {
+                ended = all => ended.into_iter().filter(|ended| !ended).count(),
+                () = impatient.next() => usize::MAX,
+            }
+        };
+        if killed == usize::MAX {
+            output.note("killing the workers, as asked twice");
+            for worker in &mut workers {
+                worker.kill();
+                let _ = worker.ended().await;
+            }
+        } else if killed > 0 {
+            output.note(&format!(
+                "killed {}: no end within {} s",
+                plural(killed, "worker"),
+                WORKERS_STOP_WITHIN.as_secs()
+            ));
+        }
+
+        output.note("stopping the coordinator");
+        if let Some(server) = self.server.process() {
+            tokio::select! {
+                _ = server.stop(SERVER_STOP_WITHIN) => {}
+                () = impatient.next() => server.kill(),
+            }
+        }
+        output.note("stopping postgres");
+        self.postgres.stop().context("cannot stop postgres")
+    }
+}
+
+/// SIGINT, SIGTERM and SIGHUP all mean: stop.
+pub(crate) struct StopSignals {
+    signals: [tokio::signal::unix::Signal; 3],
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        let signals =
+            [listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?];
+        Ok(Self { signals })
+    }
+
+    pub(crate) async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

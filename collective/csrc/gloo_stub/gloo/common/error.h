@@ -1,0 +1,21 @@
+// Gloo's headers are not in the wheel; these name the few types that ProcessGroupGloo.hpp mentions. Everything is
+// defined inside libtorch_cpu: nothing here may be constructed or have its virtual functions called from this side.
+#pragma once
+
+#include <chrono>
+#include <stdexcept>
+
+namespace gloo {
+
+const std::chrono::milliseconds kNoTimeout = std::chrono::milliseconds(0);
+
+// Thrown by the TCP transport and caught in status.cpp: type_info compares by name, so this definition matches.
+struct Exception : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct IoException : public Exception {
+  using Exception::Exception;
+};
+
+} // namespace gloo

@@ -1,0 +1,2 @@
+// Named by ProcessGroupGloo.hpp, none of it used by its declarations.
+#pragma once

@@ -1,0 +1,213 @@
+#include "group.hpp"
+
+#include <utility>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+
+#include "status.hpp"
+
+namespace tandem {
+namespace {
+
+// Every wait is without a limit of its own: Gloo's wait(timeout) gives up without cancelling, which would leave the
+// tensor in use and make the group's destructor block. The group's timeout ends the operation itself.
+void finish(const c10::intrusive_ptr<c10d::Work>& work) {
+  if (!work->wait()) {
+    throw Failure(Kind::PeerLost, "the operation was aborted");
+  }
+}
+
+c10::intrusive_ptr<Channel> gloo(
+    const Store& store,
+    const std::string& prefix,
+    int rank,
+    int world_size,
+    const std::shared_ptr<::gloo::transport::Device>& device,
+    std::chrono::milliseconds timeout) {
+  auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+  options->devices.push_back(device);
+  // One thread: calls are made one after another, and cores are for computing.
+  options->threads = 1;
+  auto scoped = c10::make_intrusive<c10d::PrefixStore>(prefix, store.store);
+  auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(scoped, rank, world_size, options);
+  return c10::make_intrusive<Channel>(backend, Agreement::by_gather(backend));
+}
+
+} // namespace
+
+Channel::Channel(c10::intrusive_ptr<c10d::Backend> backend, Agreement agreement)
+    : backend_(std::move(backend)), agreement_(std::move(agreement)) {}
+
+void Channel::agree(Operation operation, int64_t detail, const at::Tensor* tensor) {
+  classified([&] { agreement_.reach(describe(operation, detail, tensor)); });
+}
+
+void Channel::all_reduce_sum(at::Tensor tensor) {
+  agree(Operation::AllReduce, 0, &tensor);
+  classified([&] {
+    std::vector<at::Tensor> tensors{std::move(tensor)};
+    finish(backend_->allreduce(tensors));
+  });
+}
+
+void Channel::broadcast(at::Tensor tensor, int64_t root) {
+  agree(Operation::Broadcast, root, &tensor);
+  classified([&] {
+    std::vector<at::Tensor> tensors{std::move(tensor)};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    finish(backend_->broadcast(tensors, options));
+  });
+}
+
+void Channel::barrier() {
+  agree(Operation::Barrier, 0, nullptr);
+  classified([&] { finish(backend_->barrier()); });
+}
+
+at::Tensor Channel::all_gather(const at::Tensor& tensor) {
+  agree(Operation::AllGather, 0, &tensor);
+  return classified([&] {
+    auto sizes = tensor.sizes().vec();
+    sizes[0] *= backend_->getSize();
+    auto output = at::empty(sizes, tensor.options());
+    auto input = tensor.detach();
+    finish(backend_->_allgather_base(output, input));
+    return output;
+  });
+}
+
+at::Tensor Channel::reduce_scatter_sum(const at::Tensor& tensor) {
+  agree(Operation::ReduceScatter, 0, &tensor);
+  return classified([&] {
+    auto sizes = tensor.sizes().vec();
+    sizes[0] /= backend_->getSize();
+    auto output = at::empty(sizes, tensor.options());
+    auto input = tensor.detach();
+    finish(backend_->_reduce_scatter_base(output, input));
+    return output;
+  });
+}
+
+void Channel::send(at::Tensor tensor, int32_t to) {
+  classified([&] {
+    std::vector<at::Tensor> tensors{std::move(tensor)};
+    finish(backend_->send(tensors, to, 0));
+  });
+}
+
+void Channel::recv(at::Tensor tensor, int32_t from) {
+  classified([&] {
+    std::vector<at::Tensor> tensors{std::move(tensor)};
+    finish(backend_->recv(tensors, from, 0));
+  });
+}
+
+void Channel::abort() {
+  backend_->abort();
+}
+
+} // namespace tandem
+
+using tandem::guard;
+
+extern "C" {
+
+// `host` is the address on which this rank listens for its peers.
+int32_t tandem_group_gloo(
+    const tandem::Store* store,
+    const char* prefix,
+    int32_t rank,
+    int32_t world_size,
+    const char* host,
+    int64_t timeout_ms,
+    tandem::Group** group,
+    char** message) {
+  return guard(message, [&] {
+    // Not the default device: that one looks up the machine's own name and may end up on any interface.
+    const auto device = c10d::ProcessGroupGloo::createDeviceForHostname(host);
+    const std::string name(prefix);
+    const auto timeout = std::chrono::milliseconds(timeout_ms);
+    *group = new tandem::Group{
+        tandem::gloo(*store, name + "/main", rank, world_size, device, timeout),
+        tandem::gloo(*store, name + "/gather", rank, world_size, device, timeout)};
+  });
+}
+
+// Takes over two backends made by the NCCL plugin (owned c10d::Backend pointers).
+int32_t tandem_group_nccl(
+    const tandem::Store* store,
+    const char* prefix,
+    c10d::Backend* main,
+    c10d::Backend* gather,
+    tandem::Group** group,
+    char** message) {
+  return guard(message, [&] {
+    const auto channel = [&](c10d::Backend* owned, const char* name) {
+      auto backend = c10::intrusive_ptr<c10d::Backend>::reclaim(owned);
+      auto scoped = c10::make_intrusive<c10d::PrefixStore>(std::string(prefix) + name, store->store);
+      auto agreement = tandem::Agreement::by_store(scoped, backend->getRank(), backend->getSize());
+      return c10::make_intrusive<tandem::Channel>(std::move(backend), std::move(agreement));
+    };
+    *group = new tandem::Group{channel(main, "/main"), channel(gather, "/gather")};
+  });
+}
+
+void tandem_group_free(tandem::Group* group) {
+  try {
+    delete group;
+  } catch (...) {
+    // Nothing is left to tell, and nobody to tell it to.
+  }
+}
+
+int32_t tandem_group_abort(tandem::Group* group, char** message) {
+  return guard(message, [&] {
+    group->main->abort();
+    group->gather->abort();
+  });
+}
+
+// Takes part in the others' agreement with a call that equals none of theirs, so that they fail now and not in time.
+int32_t tandem_refuse(tandem::Group* group, bool gather, char** message) {
+  return guard(message, [&] {
+    (gather ? group->gather : group->main)->agree(tandem::Operation::Refused, 0, nullptr);
+  });
+}
+
+int32_t tandem_agree_tree_sum(tandem::Group* group, const at::Tensor* tensor, int64_t shards, char** message) {
+  return guard(message, [&] { group->main->agree(tandem::Operation::TreeSum, shards, tensor); });
+}
+
+int32_t tandem_all_reduce_sum(tandem::Group* group, const at::Tensor* tensor, char** message) {
+  return guard(message, [&] { group->main->all_reduce_sum(*tensor); });
+}
+
+int32_t tandem_broadcast(tandem::Group* group, const at::Tensor* tensor, int64_t root, char** message) {
+  return guard(message, [&] { group->main->broadcast(*tensor, root); });
+}
+
+int32_t tandem_barrier(tandem::Group* group, char** message) {
+  return guard(message, [&] { group->main->barrier(); });
+}
+
+int32_t tandem_all_gather(tandem::Group* group, const at::Tensor* tensor, at::Tensor** out, char** message) {
+  return guard(message, [&] { *out = new at::Tensor(group->main->all_gather(*tensor)); });
+}
+
+int32_t tandem_all_gather_grad(tandem::Group* group, const at::Tensor* tensor, at::Tensor** out, char** message) {
+  return guard(message, [&] { *out = new at::Tensor(tandem::all_gather_grad(group->gather, *tensor)); });
+}
+
+int32_t tandem_send(tandem::Group* group, const at::Tensor* tensor, int32_t to, char** message) {
+  return guard(message, [&] { group->main->send(*tensor, to); });
+}
+
+int32_t tandem_recv(tandem::Group* group, const at::Tensor* tensor, int32_t from, char** message) {
+  return guard(message, [&] { group->main->recv(*tensor, from); });
+}
+
+} // extern "C"

@@ -1,0 +1,52 @@
+// The ranks of one attempt and what they can do together. Works on any c10d::Backend; group.cpp makes Gloo ones, the
+// NCCL plugin makes the others.
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/intrusive_ptr.h>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+
+#include "agree.hpp"
+#include "store.hpp"
+
+namespace tandem {
+
+// One set of connections and the order of calls on it. Reference-counted because an autograd graph may outlive the
+// group that it was made with.
+class Channel : public torch::CustomClassHolder {
+ public:
+  Channel(c10::intrusive_ptr<c10d::Backend> backend, Agreement agreement);
+
+  void agree(Operation operation, int64_t detail, const at::Tensor* tensor);
+
+  // In place: the sum over ranks.
+  void all_reduce_sum(at::Tensor tensor);
+  void broadcast(at::Tensor tensor, int64_t root);
+  void barrier();
+  // Contiguous [n, ...] on each rank -> [world * n, ...], in rank order.
+  at::Tensor all_gather(const at::Tensor& tensor);
+  // Contiguous [world * n, ...] on each rank -> this rank's [n, ...] of the sum over ranks.
+  at::Tensor reduce_scatter_sum(const at::Tensor& tensor);
+  // Point to point; nothing is agreed on here.
+  void send(at::Tensor tensor, int32_t to);
+  void recv(at::Tensor tensor, int32_t from);
+
+  void abort();
+
+ private:
+  c10::intrusive_ptr<c10d::Backend> backend_;
+  Agreement agreement_;
+};
+
+struct Group {
+  c10::intrusive_ptr<Channel> main;
+  // all_gather_grad has its own: its backward passes run in autograd's order, not in the caller's.
+  c10::intrusive_ptr<Channel> gather;
+};
+
+// all_gather whose derivatives of every order are right (gather.cpp).
+at::Tensor all_gather_grad(const c10::intrusive_ptr<Channel>& channel, const at::Tensor& tensor);
+
+} // namespace tandem

@@ -1,0 +1,51 @@
+// The one way in which a call can end, seen from Rust. No exception leaves an `extern "C"` function: each body runs
+// inside guard(), which turns whatever was thrown into a kind and a message.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace tandem {
+
+// Mirrored in src/ffi/status.rs.
+enum class Kind : int32_t { Ok = 0, PeerLost = 1, Timeout = 2, Invalid = 3, Torch = 4 };
+
+// Thrown where the kind is known. what() starts with a marker, because an exception that passes through the autograd
+// engine reaches Rust as text only (Error::from(TchError) reads the marker back).
+class Failure : public std::runtime_error {
+ public:
+  Failure(Kind kind, const std::string& message);
+  Kind kind;
+  std::string message;
+};
+
+// The failure that the exception in flight stands for; call it in a catch block only.
+Failure current_failure() noexcept;
+
+// Runs `body`; on an exception `*message` becomes a malloc'ed string that the caller frees with tandem_free.
+template <typename Body>
+int32_t guard(char** message, Body&& body) noexcept {
+  try {
+    body();
+    return static_cast<int32_t>(Kind::Ok);
+  } catch (...) {
+    const Failure failure = current_failure();
+    *message = strdup(failure.message.c_str());
+    return static_cast<int32_t>(failure.kind);
+  }
+}
+
+// Runs `body` and rethrows what it throws as a Failure, so that the marker is there for autograd.
+template <typename Body>
+auto classified(Body&& body) {
+  try {
+    return body();
+  } catch (...) {
+    throw current_failure();
+  }
+}
+
+} // namespace tandem

@@ -1,0 +1,176 @@
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use tch::Tensor;
+
+use super::library::nccl_backend;
+use super::raw;
+use super::status::{c_int, c_string, call, milliseconds};
+use super::store::Store;
+use crate::Error;
+
+/// Owns a `tandem::Group`.
+pub(crate) struct Group(NonNull<raw::Group>);
+
+// SAFETY: c10d's groups have no ties to the thread that made them. Calls must be made one after another, in the same
+// order on all ranks: so this is Send, and not Sync.
+unsafe impl Send for Group {}
+
+/// Who this rank is and where it stands among the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) rank: u32,
+    pub(crate) world_size: u32,
+}
+
+impl Group {
+    pub(crate) fn gloo(store: &Store, place: Place<'_>, host: &str, timeout: Duration) -> Result<Self, Error> {
+        let (prefix, address) = (c_string("prefix", place.prefix)?, c_string("host", host)?);
+        let (rank, world_size) = (c_int("rank", place.rank)?, c_int("world size", place.world_size)?);
+        let timeout = milliseconds(timeout)?;
+        let mut group = ptr::null_mut();
+        call(&format!("forming a group of {world_size} ranks on {host}"), |message| {
+            // SAFETY: the strings and the store live through the call (the group takes its own reference to the c10d
+            // store); `group` and `message` are places to write to.
+            unsafe {
+                raw::tandem_group_gloo(
+                    store.as_ptr(),
+                    prefix.as_ptr(),
+                    rank,
+                    world_size,
+                    address.as_ptr(),
+                    timeout,
+                    &mut group,
+                    message,
+                )
+            }
+        })?;
+        Ok(Self::owning(group))
+    }
+
+    pub(crate) fn nccl(store: &Store, place: Place<'_>, device: u32, timeout: Duration) -> Result<Self, Error> {
+        let (rank, world_size) = (c_int("rank", place.rank)?, c_int("world size", place.world_size)?);
+        let (device, timeout) = (c_int("device", device)?, milliseconds(timeout)?);
+        let make = nccl_backend()?;
+        let operation = format!("forming a group of {world_size} ranks on CUDA device {device}");
+        let backend = |part: &str| {
+            let prefix = c_string("prefix", &format!("{}/{part}-nccl", place.prefix))?;
+            let mut backend = ptr::null_mut();
+            call(&operation, |message| {
+                // SAFETY: `make` is the plugin's function of this signature, which stays loaded for good; pointers as in
+                // `gloo`.
+                unsafe {
+                    make(store.as_ptr(), prefix.as_ptr(), rank, world_size, device, timeout, &mut backend, message)
+                }
+            })?;
+            Ok::<_, Error>(backend)
+        };
+        let (main, gather) = (backend("main")?, backend("gather")?);
+        let prefix = c_string("prefix", place.prefix)?;
+        let mut group = ptr::null_mut();
+        call(&operation, |message| {
+            // SAFETY: both backends are owned pointers made above and given away here; the rest as in `gloo`.
+            unsafe { raw::tandem_group_nccl(store.as_ptr(), prefix.as_ptr(), main, gather, &mut group, message) }
+        })?;
+        Ok(Self::owning(group))
+    }
+
+    fn owning(group: *mut raw::Group) -> Self {
+        Self(NonNull::new(group).expect("a call that succeeds returns a group"))
+    }
+
+    /// Tells the others that this rank will not make the call they are at.
+    pub(crate) fn refuse(&self, channel: Channel) -> Result<(), Error> {
+        // SAFETY: the group is alive; `message` is a place to write to. So in all calls below, whose tensors are alive
+        // too and were passed by `check`: defined, dense where written to, on the group's device.
+        call("refusing", |message| unsafe { raw::tandem_refuse(self.0.as_ptr(), channel == Channel::Gather, message) })
+    }
+
+    pub(crate) fn agree_tree_sum(&self, tensor: &Tensor, shards: u32) -> Result<(), Error> {
+        // SAFETY: see `refuse`.
+        call("tree_sum", |message| unsafe {
+            raw::tandem_agree_tree_sum(self.0.as_ptr(), pointer(tensor), i64::from(shards), message)
+        })
+    }
+
+    pub(crate) fn all_reduce_sum(&self, tensor: &Tensor) -> Result<(), Error> {
+        // SAFETY: see `refuse`.
+        call("all_reduce_sum", |message| unsafe {
+            raw::tandem_all_reduce_sum(self.0.as_ptr(), pointer(tensor), message)
+        })
+    }
+
+    pub(crate) fn broadcast(&self, tensor: &Tensor, root: u32) -> Result<(), Error> {
+        // SAFETY: see `refuse`.
+        call("broadcast", |message| unsafe {
+            raw::tandem_broadcast(self.0.as_ptr(), pointer(tensor), i64::from(root), message)
+        })
+    }
+
+    pub(crate) fn barrier(&self) -> Result<(), Error> {
+        // SAFETY: see `refuse`.
+        call("barrier", |message| unsafe { raw::tandem_barrier(self.0.as_ptr(), message) })
+    }
+
+    pub(crate) fn all_gather(&self, tensor: &Tensor) -> Result<Tensor, Error> {
+        let mut out = ptr::null_mut();
+        // SAFETY: see `refuse`; `out` is a place to write to.
+        call("all_gather", |message| unsafe {
+            raw::tandem_all_gather(self.0.as_ptr(), pointer(tensor), &mut out, message)
+        })?;
+        Ok(owned(out))
+    }
+
+    pub(crate) fn all_gather_grad(&self, tensor: &Tensor) -> Result<Tensor, Error> {
+        let mut out = ptr::null_mut();
+        // SAFETY: see `refuse`; `out` is a place to write to.
+        call("all_gather_grad", |message| unsafe {
+            raw::tandem_all_gather_grad(self.0.as_ptr(), pointer(tensor), &mut out, message)
+        })?;
+        Ok(owned(out))
+    }
+
+    pub(crate) fn send(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
+        let to = c_int("rank", to)?;
+        // SAFETY: see `refuse`.
+        call("send", |message| unsafe { raw::tandem_send(self.0.as_ptr(), pointer(tensor), to, message) })
+    }
+
+    pub(crate) fn recv(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
+        let from = c_int("rank", from)?;
+        // SAFETY: see `refuse`.
+        call("recv", |message| unsafe { raw::tandem_recv(self.0.as_ptr(), pointer(tensor), from, message) })
+    }
+
+    pub(crate) fn abort(&self) -> Result<(), Error> {
+        // SAFETY: see `refuse`.
+        call("abort", |message| unsafe { raw::tandem_group_abort(self.0.as_ptr(), message) })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // SAFETY: owned by self and freed once; autograd graphs hold references of their own to what they use.
+        unsafe { raw::tandem_group_free(self.0.as_ptr()) }
+    }
+}
+
+/// The two sets of connections of a `tandem::Group`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Main,
+    /// `all_gather_grad` only.
+    Gather,
+}
+
+fn pointer(tensor: &Tensor) -> raw::TensorPtr {
+    tensor.as_ptr().cast::<c_void>()
+}
+
+fn owned(tensor: *mut c_void) -> Tensor {
+    assert!(!tensor.is_null(), "a call that succeeds returns a tensor");
+    // SAFETY: a new `at::Tensor` made in csrc/group.cpp, given away to us; tch frees it with `delete`.
+    unsafe { Tensor::from_ptr(tensor.cast()) }
+}

@@ -1,0 +1,100 @@
+//! The functions of `csrc/`, as declared there.
+
+use std::ffi::{c_char, c_void};
+
+/// `tandem::Store`.
+#[repr(C)]
+pub(super) struct Store {
+    _opaque: [u8; 0],
+}
+
+/// `tandem::Group`.
+#[repr(C)]
+pub(super) struct Group {
+    _opaque: [u8; 0],
+}
+
+/// `c10d::Backend`, owned.
+#[repr(C)]
+pub(super) struct Backend {
+    _opaque: [u8; 0],
+}
+
+/// `at::Tensor*`, which is what tch's `Tensor` holds.
+pub(super) type TensorPtr = *const c_void;
+/// Receives a message to be freed by [`tandem_free`] where the status is not 0.
+pub(super) type Message = *mut *mut c_char;
+
+unsafe extern "C" {
+    pub(super) fn tandem_free(message: *mut c_char);
+
+    pub(super) fn tandem_store_listen(
+        host: *const c_char,
+        listener: i32,
+        port: u16,
+        timeout_ms: i64,
+        store: *mut *mut Store,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_store_connect(
+        host: *const c_char,
+        port: u16,
+        timeout_ms: i64,
+        store: *mut *mut Store,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_store_free(store: *mut Store);
+
+    pub(super) fn tandem_group_gloo(
+        store: *const Store,
+        prefix: *const c_char,
+        rank: i32,
+        world_size: i32,
+        host: *const c_char,
+        timeout_ms: i64,
+        group: *mut *mut Group,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_group_nccl(
+        store: *const Store,
+        prefix: *const c_char,
+        main: *mut Backend,
+        gather: *mut Backend,
+        group: *mut *mut Group,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_group_free(group: *mut Group);
+    pub(super) fn tandem_group_abort(group: *mut Group, message: Message) -> i32;
+
+    pub(super) fn tandem_refuse(group: *mut Group, gather: bool, message: Message) -> i32;
+    pub(super) fn tandem_agree_tree_sum(group: *mut Group, tensor: TensorPtr, shards: i64, message: Message) -> i32;
+    pub(super) fn tandem_all_reduce_sum(group: *mut Group, tensor: TensorPtr, message: Message) -> i32;
+    pub(super) fn tandem_broadcast(group: *mut Group, tensor: TensorPtr, root: i64, message: Message) -> i32;
+    pub(super) fn tandem_barrier(group: *mut Group, message: Message) -> i32;
+    pub(super) fn tandem_all_gather(
+        group: *mut Group,
+        tensor: TensorPtr,
+        out: *mut *mut c_void,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_all_gather_grad(
+        group: *mut Group,
+        tensor: TensorPtr,
+        out: *mut *mut c_void,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_send(group: *mut Group, tensor: TensorPtr, to: i32, message: Message) -> i32;
+    pub(super) fn tandem_recv(group: *mut Group, tensor: TensorPtr, from: i32, message: Message) -> i32;
+}
+
+/// `tandem_nccl_backend` of the plugin, looked up at run time.
+pub(super) type NcclBackend = unsafe extern "C" fn(
+    store: *const Store,
+    prefix: *const c_char,
+    rank: i32,
+    world_size: i32,
+    device: i32,
+    timeout_ms: i64,
+    backend: *mut *mut Backend,
+    message: Message,
+) -> i32;

@@ -1,0 +1,269 @@
+//! What the ranks of an attempt do together.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::ffi::{self, Channel, Place};
+use crate::{Error, Store, check, cuda};
+
+/// The ranks of one attempt, seen from one of them.
+///
+/// Every rank makes the same calls in the same order; each call blocks until its result is there (on a GPU: until it is
+/// queued). After [`Error::PeerLost`] or [`Error::Timeout`] every further call returns that error again.
+pub struct Group {
+    rank: u32,
+    world_size: u32,
+    /// `None`: alone, where any device will do.
+    device: Option<Device>,
+    link: Option<ffi::Group>,
+    failure: RefCell<Option<Error>>,
+}
+
+impl Group {
+    /// A group of one rank, without connections.
+    pub fn alone() -> Self {
+        Self { rank: 0, world_size: 1, device: None, link: None, failure: RefCell::new(None) }
+    }
+
+    /// Forms a group over TCP, for tensors on the CPU. Returns when all ranks are there, or fails after `timeout`, which
+    /// also bounds each later call: it must exceed the longest time that one rank keeps the others waiting.
+    ///
+    /// `prefix` tells this group's keys from others' on the same store: never use one twice. `host` is the address (or
+    /// name) on which *this* rank listens, reachable for its peers: 127.0.0.1 keeps everything on the loopback interface.
+    pub fn gloo(
+        store: &Store,
+        prefix: &str,
+        rank: u32,
+        world_size: u32,
+        host: &str,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let place = place(prefix, rank, world_size)?;
+        let link = if world_size > 1 { Some(ffi::Group::gloo(&store.handle, place, host, timeout)?) } else { None };
+        Ok(Self { device: Some(Device::Cpu), link, rank, world_size, failure: RefCell::new(None) })
+    }
+
+    /// Forms a group over NCCL, for tensors on one CUDA device. Untested on a GPU so far.
+    ///
+    /// Needs [`cuda::load`] first. A call that fails on the device shows at the next synchronisation, and c10d's watchdog
+    /// then ends the process.
+    pub fn nccl(
+        store: &Store,
+        prefix: &str,
+        rank: u32,
+        world_size: u32,
+        device_index: u32,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let place = place(prefix, rank, world_size)?;
+        cuda::available()?;
+        let link =
+            if world_size > 1 { Some(ffi::Group::nccl(&store.handle, place, device_index, timeout)?) } else { None };
+        let device = Some(Device::Cuda(device_index as usize));
+        Ok(Self { device, link, rank, world_size, failure: RefCell::new(None) })
+    }
+
+    pub fn rank(&self) -> u32 {
+        self.rank
+    }
+
+    pub fn world_size(&self) -> u32 {
+        self.world_size
+    }
+
+    /// Replaces `tensor`, of equal shape on all ranks, by its sum over ranks.
+    ///
+    /// The order of addition is Gloo's or NCCL's and changes with the world size: see [`tree_sum`](crate::tree_sum).
+    pub fn all_reduce_sum(&self, tensor: &Tensor) -> Result<(), Error> {
+        let checked = check::writable("all_reduce_sum", tensor, self.device);
+        self.exchange(Channel::Main, checked, (), |link| link.all_reduce_sum(tensor))
+    }
+
+    /// Replaces `tensor`, of equal shape on all ranks, by that of rank `root`.
+    pub fn broadcast(&self, tensor: &Tensor, root: u32) -> Result<(), Error> {
+        let checked = self.peer("broadcast", root).and_then(|()| check::writable("broadcast", tensor, self.device));
+        self.exchange(Channel::Main, checked, (), |link| link.broadcast(tensor, root))
+    }
+
+    /// Returns when every rank has called it.
+    pub fn barrier(&self) -> Result<(), Error> {
+        self.exchange(Channel::Main, Ok(()), (), |link| link.barrier())
+    }
+
+    /// `[n, ...]` on each rank to `[world_size * n, ...]` on all, in rank order; without gradient.
+    pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor, Error> {
+        let rows = self.rows("all_gather", tensor).and_then(|()| Ok(tensor.f_detach()?.f_contiguous()?));
+        match rows {
+            Ok(rows) if self.link.is_none() => {
+                let mut copy = rows.f_empty_like()?;
+                copy.f_copy_(&rows)?;
+                Ok(copy)
+            }
+            Ok(rows) => self.exchange(Channel::Main, Ok(()), rows.shallow_clone(), |link| link.all_gather(&rows)),
+            Err(error) => self.exchange(Channel::Main, Err(error), Tensor::new(), |_| Ok(Tensor::new())),
+        }
+    }
+
+    /// As [`all_gather`](Self::all_gather), with right derivatives of first, second and higher order of a loss that is a
+    /// *sum over ranks*: the gradient of a rank's rows is the sum of what all ranks' losses contribute to it.
+    ///
+    /// The backward pass is a call between ranks as well: each rank must make it, and it fails as a
+    /// [`TchError`](tch::TchError) that converts into [`Error`]. That sum runs over ranks, so its last bits may depend on
+    /// their number.
+    pub fn all_gather_grad(&self, tensor: &Tensor) -> Result<Tensor, Error> {
+        let checked = self.rows("all_gather_grad", tensor);
+        self.exchange(Channel::Gather, checked, tensor.shallow_clone(), |link| link.all_gather_grad(tensor))
+    }
+
+    /// Sends `tensor` to one rank, which must [`recv`](Self::recv) an equal shape; blocks until it is there.
+    pub fn send(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
+        self.other("send", to)?;
+        let checked = check::writable("send", &tensor.detach(), self.device);
+        self.attempt(|link| {
+            let header = self.header(tensor, checked.is_ok())?;
+            let answer = header.f_zeros_like()?;
+            link.send(&header, to)?;
+            link.recv(&answer, to)?;
+            checked?;
+            agreed("send", &header, &answer, to)?;
+            link.send(tensor, to)
+        })
+    }
+
+    /// Overwrites `tensor` with what rank `from` [`send`](Self::send)s.
+    pub fn recv(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
+        self.other("recv", from)?;
+        let checked = check::writable("recv", tensor, self.device);
+        self.attempt(|link| {
+            let header = self.header(tensor, checked.is_ok())?;
+            let answer = header.f_zeros_like()?;
+            link.recv(&answer, from)?;
+            link.send(&header, from)?;
+            checked?;
+            agreed("recv", &header, &answer, from)?;
+            link.recv(tensor, from)
+        })
+    }
+
+    /// Leaves at once, also where peers are stuck: on a GPU calls under way are ended. Peers see [`Error::PeerLost`].
+    pub fn abort(self) {
+        // Gloo has no calls under way here (each one blocks until its end), so that dropping it is enough. An error would
+        // say that the group is broken, which is why it is left.
+        let _ = self.link.as_ref().map(ffi::Group::abort);
+    }
+
+    /// Runs a call that all ranks make. One whose arguments were refused here still lets the others know.
+    fn exchange<T>(
+        &self,
+        channel: Channel,
+        checked: Result<(), Error>,
+        alone: T,
+        call: impl FnOnce(&ffi::Group) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match (&self.link, checked) {
+            (None, checked) => checked.map(|()| alone),
+            (Some(_), Ok(())) => self.attempt(call),
+            (Some(_), Err(error)) => {
+                // The others' disagreement comes back as an error too; the one that matters here is the refusal.
+                let told = self.attempt(|link| link.refuse(channel));
+                Err(told.err().filter(Error::is_machine_fault).unwrap_or(error))
+            }
+        }
+    }
+
+    /// Runs a call and remembers the failure that makes the group useless.
+    fn attempt<T>(&self, call: impl FnOnce(&ffi::Group) -> Result<T, Error>) -> Result<T, Error> {
+        if let Some(failure) = self.failure.borrow().as_ref() {
+            return Err(failure.clone());
+        }
+        let link = self.link.as_ref().ok_or_else(|| Error::Invalid("a group of one rank has no peers".into()))?;
+        call(link).inspect_err(|error| {
+            if error.is_machine_fault() {
+                *self.failure.borrow_mut() = Some(error.clone());
+            }
+        })
+    }
+
+    /// The ranks are about to add up these parts; `checked` is what this rank thinks of its own.
+    pub(crate) fn agree_tree_sum(&self, part: &Tensor, shards: u32, checked: Result<(), Error>) -> Result<(), Error> {
+        self.exchange(Channel::Main, checked, (), |link| link.agree_tree_sum(part, shards))
+    }
+
+    /// [`send`](Self::send) between ranks that have agreed on the shape already.
+    pub(crate) fn send_agreed(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
+        self.attempt(|link| link.send(tensor, to))
+    }
+
+    pub(crate) fn recv_agreed(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
+        self.attempt(|link| link.recv(tensor, from))
+    }
+
+    pub(crate) fn device(&self) -> Option<Device> {
+        self.device
+    }
+
+    fn rows(&self, operation: &str, tensor: &Tensor) -> Result<(), Error> {
+        check::sendable(operation, tensor, self.device)?;
+        match tensor.dim() {
+            0 => {
+                Err(Error::Invalid(format!("{operation}: a tensor without dimensions has no rows; reshape it to [1]")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn peer(&self, operation: &str, rank: u32) -> Result<(), Error> {
+        if rank < self.world_size {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!("{operation}: there is no rank {rank} in a group of {}", self.world_size)))
+    }
+
+    fn other(&self, operation: &str, rank: u32) -> Result<(), Error> {
+        self.peer(operation, rank)?;
+        if rank != self.rank {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!("{operation}: rank {rank} is this rank itself")))
+    }
+
+    /// Shape and type as a tensor of fixed size, which point-to-point calls exchange before the values.
+    fn header(&self, tensor: &Tensor, valid: bool) -> Result<Tensor, Error> {
+        let mut fields = [0_i64; 3 + 2 * 8];
+        if valid {
+            fields[0] = 1;
+            fields[1] = check::kind_code(tensor.f_kind()?);
+            fields[2] = tensor.dim() as i64;
+            for (field, value) in fields[3..].iter_mut().zip(tensor.size().into_iter().chain(tensor.stride())) {
+                *field = value;
+            }
+        }
+        Ok(Tensor::from_slice(&fields).f_to_device(self.device.unwrap_or(Device::Cpu))?)
+    }
+}
+
+fn place(prefix: &str, rank: u32, world_size: u32) -> Result<Place<'_>, Error> {
+    if rank < world_size {
+        return Ok(Place { prefix, rank, world_size });
+    }
+    Err(Error::Invalid(format!("rank {rank} does not exist in a group of {world_size}: ranks count from 0")))
+}
+
+fn agreed(operation: &str, mine: &Tensor, theirs: &Tensor, peer: u32) -> Result<(), Error> {
+    let read = |header: &Tensor| Ok::<_, Error>(Vec::<i64>::try_from(&header.f_to_kind(Kind::Int64)?)?);
+    let (mine, theirs) = (read(mine)?, read(theirs)?);
+    if mine == theirs {
+        return Ok(());
+    }
+    let shape = |fields: &[i64]| match fields[0] {
+        0 => "has refused its own tensor".to_owned(),
+        _ => format!("has shape {:?}", &fields[3..3 + (fields[2] as usize).min(8)]),
+    };
+    Err(Error::Invalid(format!(
+        "{operation}: this rank {}, rank {peer} {}; shapes, strides and types must be equal",
+        shape(&mine),
+        shape(&theirs)
+    )))
+}

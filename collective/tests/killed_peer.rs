@@ -1,0 +1,75 @@
+//! kill -9 of a rank, with real processes: this test starts its own binary again as the peer.
+
+use std::env;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tandem_collective::{Error, Group, Store};
+use tch::{Device, Kind, Tensor};
+
+const HOST: &str = "127.0.0.1";
+const PORT: &str = "TANDEM_TEST_PORT";
+/// Long, so that nothing below can be mistaken for it.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Killed and reaped whatever becomes of the test.
+struct Peer(Child);
+
+impl Peer {
+    fn start(port: u16) -> Self {
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "a_killed_peer_is_lost_at_once", "--nocapture"])
+            .env(PORT, port.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn step(group: &Group) -> Result<(), Error> {
+    group.all_reduce_sum(&Tensor::ones([100_000], (Kind::Float, Device::Cpu)))
+}
+
+#[test]
+fn a_killed_peer_is_lost_at_once() {
+    if let Ok(port) = env::var(PORT) {
+        let store = Store::connect(HOST, port.parse().unwrap(), TIMEOUT).unwrap();
+        let group = Group::gloo(&store, "test", 1, 2, HOST, TIMEOUT).unwrap();
+        while step(&group).is_ok() {}
+        return;
+    }
+    let store = Store::listen(HOST, TIMEOUT).unwrap();
+    let mut peer = Peer::start(store.port());
+    let group = Group::gloo(&store, "test", 0, 2, HOST, TIMEOUT).unwrap();
+    for _ in 0..3 {
+        step(&group).unwrap();
+    }
+
+    peer.kill();
+    let killed = Instant::now();
+    let error = loop {
+        if let Err(error) = step(&group) {
+            break error;
+        }
+    };
+    assert!(matches!(error, Error::PeerLost(_)), "{error:?}");
+    assert!(error.is_machine_fault());
+    assert_eq!(step(&group), Err(error), "and it stays lost");
+    drop(group);
+    drop(store);
+    assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", killed.elapsed());
+}

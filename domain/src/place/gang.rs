@@ -1,0 +1,75 @@
+//! Which kind of device a job belongs to, and which idle workers of that kind make its gang.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{FleetWorker, Policy, QueuedJob, WorkerStatus};
+
+/// The most wanted kind of device of which the fleet, once idle, could hold the job.
+pub(super) fn kind_for<'f>(job: &QueuedJob, fleet: &'f [FleetWorker], policy: &Policy) -> Option<&'f str> {
+    let need = job.workers.world_sizes(job.shards).next()? as usize;
+    let kinds: BTreeSet<&str> = fleet.iter().map(|worker| worker.device_kind.as_str()).collect();
+    let rank = |kind: &str| policy.device_order.iter().position(|wanted| wanted == kind).unwrap_or(usize::MAX);
+    kinds
+        .into_iter()
+        .filter(|kind| {
+            let usable: Vec<_> = of_kind(kind, fleet.iter().filter(|worker| is_usable(worker))).collect();
+            room(&usable, policy) >= need
+        })
+        .min_by_key(|kind| (rank(kind), *kind))
+}
+
+/// The gang by rank: the largest world size that divides the job's shards and fits the idle workers now.
+pub(super) fn choose(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], policy: &Policy) -> Option<Vec<Uuid>> {
+    let idle: Vec<_> = of_kind(kind, idle.iter().copied()).collect();
+    let room = room(&idle, policy);
+    let size = job.workers.world_sizes(job.shards).rev().map(|size| size as usize).find(|&size| size <= room)?;
+
+    let hosts = by_host(&idle);
+    // The fullest host that still holds the whole gang leaves the larger ones to larger gangs; else as few hosts
+    // as possible.
+    let one_host = hosts.values().filter(|workers| workers.len() >= size).min_by_key(|workers| workers.len());
+    let mut gang: Vec<&FleetWorker> = match one_host {
+        Some(workers) => workers.clone(),
+        None => {
+            let mut largest_first: Vec<_> = hosts.into_values().collect();
+            largest_first.sort_by_key(|workers| std::cmp::Reverse(workers.len()));
+            largest_first.concat()
+        }
+    };
+    gang.truncate(size);
+    Some(gang.into_iter().map(|worker| worker.id).collect())
+}
+
+/// Idle now or when its job ends. A lost worker may never come back and a draining one goes: neither is waited for.
+pub(super) fn is_usable(worker: &FleetWorker) -> bool {
+    matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. })
+}
+
+/// The largest gang that these workers of one kind can make.
+pub(super) fn room(workers: &[&FleetWorker], policy: &Policy) -> usize {
+    if policy.across_hosts {
+        workers.len()
+    } else {
+        by_host(workers).values().map(Vec::len).max().unwrap_or(0)
+    }
+}
+
+pub(super) fn of_kind<'f>(
+    kind: &str,
+    workers: impl Iterator<Item = &'f FleetWorker>,
+) -> impl Iterator<Item = &'f FleetWorker> {
+    workers.filter(move |worker| worker.device_kind == kind)
+}
+
+fn by_host<'f>(workers: &[&'f FleetWorker]) -> BTreeMap<&'f str, Vec<&'f FleetWorker>> {
+    let mut hosts: BTreeMap<&str, Vec<&FleetWorker>> = BTreeMap::new();
+    for worker in workers {
+        hosts.entry(&worker.host).or_default().push(worker);
+    }
+    for workers in hosts.values_mut() {
+        workers.sort_by_key(|worker| (&worker.name, worker.id));
+    }
+    hosts
+}

@@ -1,0 +1,79 @@
+//! Why a job waits, in the words that a person sees beside it.
+
+use std::collections::BTreeMap;
+
+use super::{FleetWorker, Policy, QueuedJob, WorkerStatus, gang};
+
+/// Busy workers named in a reason; the rest are counted.
+const NAMED: usize = 3;
+
+/// No kind of device has enough workers, busy ones included.
+pub(super) fn too_large(job: &QueuedJob, fleet: &[FleetWorker], policy: &Policy) -> String {
+    let Some(need) = job.workers.world_sizes(job.shards).next() else {
+        return format!("no number of workers in {} divides its {} shards", job.workers, job.shards);
+    };
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for worker in fleet.iter().filter(|worker| gang::is_usable(worker)) {
+        *kinds.entry(&worker.device_kind).or_default() += 1;
+    }
+    let count = |wanted: WorkerStatus| fleet.iter().filter(|worker| worker.status == wanted).count();
+    let mut has: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    for (number, word) in [(count(WorkerStatus::Draining), "draining"), (count(WorkerStatus::Lost), "lost")] {
+        if number > 0 {
+            has.push(format!("{number} {word}"));
+        }
+    }
+    let has = if has.is_empty() { "no worker".to_owned() } else { has.join(", ") };
+    let together = match (need, policy.across_hosts) {
+        (1, _) => "",
+        (_, true) => " of one kind",
+        (_, false) => " of one kind on one host",
+    };
+    format!("needs {}{together}; the fleet has {has}", workers(need as usize, ""))
+}
+
+/// Enough workers of its kind exist, but too few are idle.
+pub(super) fn busy(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], fleet: &[FleetWorker]) -> String {
+    let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min) as usize;
+    let idle = gang::of_kind(kind, idle.iter().copied()).count();
+    let mut busy: Vec<_> = gang::of_kind(kind, fleet.iter())
+        .filter_map(|worker| match &worker.status {
+            WorkerStatus::Busy { job_name, until } => Some((until.is_none(), *until, &worker.name, job_name)),
+            _ => None,
+        })
+        .collect();
+    busy.sort();
+    let mut parts = Vec::new();
+    if idle > 0 {
+        parts.push(format!("{idle} idle"));
+    }
+    for (_, until, worker, job_name) in busy.iter().take(NAMED) {
+        let until = until.map(|until| format!(" until about {} UTC", until.format("%H:%M"))).unwrap_or_default();
+        parts.push(format!("{worker} busy with `{job_name}`{until}"));
+    }
+    if busy.len() > NAMED {
+        parts.push(format!("{} more busy", busy.len() - NAMED));
+    }
+    if parts.is_empty() {
+        parts.push("all were just given to jobs before it".to_owned());
+    }
+    format!("waits for {}: {}", workers(need, kind), parts.join(", "))
+}
+
+/// Another job is first in line for this kind.
+pub(super) fn behind(first: &QueuedJob, kind: &str) -> String {
+    format!("waits behind `{}`, which is first in line for {kind} workers", first.name)
+}
+
+/// The wait after a lost attempt is not over.
+pub(super) fn backoff(job: &QueuedJob) -> String {
+    match job.not_before {
+        Some(moment) => format!("is tried again at {} UTC, after a lost attempt", moment.format("%H:%M:%S")),
+        None => "is tried again, after a lost attempt".to_owned(),
+    }
+}
+
+fn workers(count: usize, kind: &str) -> String {
+    let space = if kind.is_empty() { "" } else { " " };
+    format!("{count} {kind}{space}worker{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,119 @@
+//! From the file's tables to single jobs: each job once for every selected variant of what it starts from.
+
+use serde_json::Value as Json;
+
+use super::fault::{Fault, hint};
+use super::file::{File, JobTable, Variant};
+use super::read::join;
+use super::sweep::{self, Axis, MOST_JOBS, Suffix};
+use super::{graph, sweep::same};
+use crate::spec::{Encoder, JobSpec, Stage};
+
+/// A job with what those that start from it need to know.
+pub(super) struct Expanded {
+    pub spec: JobSpec,
+    /// The encoder it trains, or that the job it starts from trained.
+    pub encoder: Option<Encoder>,
+    suffix: Suffix,
+    parameters: Json,
+}
+
+/// In topological order.
+pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
+    let mut jobs: Vec<Expanded> = Vec::new();
+    let mut tables: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
+    for table in graph::order(&file.jobs)?.into_iter().map(|i| &file.jobs[i]) {
+        let start = jobs.len();
+        if table.from.is_empty() {
+            jobs.extend(table.variants.iter().map(|variant| join_input(file, table, variant, None, &[])));
+        }
+        for from in &table.from {
+            let Some((input, range)) = tables.iter().find(|(name, _)| name == from.get_ref()) else { continue };
+            let inputs = selected(table, input, &jobs[range.clone()])?;
+            let mut made = Vec::new();
+            if inputs.len() * table.variants.len() + jobs.len() > MOST_JOBS {
+                return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)));
+            }
+            // Several jobs in `from` are alternatives: which one is part of the name.
+            let which = (table.from.len() > 1).then(|| ("from".to_owned(), Json::from(*input)));
+            for input in inputs {
+                let inherited: Suffix = which.iter().cloned().chain(input.suffix.iter().cloned()).collect();
+                made.extend(table.variants.iter().map(|variant| join_input(file, table, variant, Some(input), &inherited)));
+            }
+            jobs.extend(made);
+        }
+        if jobs.len() > MOST_JOBS {
+            return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)));
+        }
+        tables.push((&table.name, start..jobs.len()));
+    }
+    Ok(jobs)
+}
+
+/// The variants of the job `input` that `where` leaves.
+fn selected<'j>(table: &JobTable<'_>, input: &str, jobs: &'j [Expanded]) -> Result<Vec<&'j Expanded>, Fault> {
+    let mut left: Vec<&Expanded> = jobs.iter().collect();
+    for filter in &table.filters {
+        let fault = |message| {
+            Err(Fault::new(filter.span.clone(), join(&join("jobs", &table.name), &join("where", &filter.key)), message))
+        };
+        let values: Vec<_> = left.iter().filter_map(|job| value_of(job, &filter.key)).collect();
+        if values.is_empty() {
+            let known = jobs.iter().flat_map(|job| job.suffix.iter().map(|(key, _)| key.as_str()));
+            let known: std::collections::BTreeSet<_> = known.collect();
+            return fault(format!("`{input}` has no key `{}` to select by{}", filter.key, hint(&filter.key, known.into_iter())));
+        }
+        let matches = |job: &&Expanded| value_of(job, &filter.key).is_some_and(|value| is_wanted(filter, value));
+        let selected: Vec<_> = left.iter().copied().filter(matches).collect();
+        if selected.is_empty() {
+            let mut values: Vec<_> = values.into_iter().map(sweep::text).collect();
+            values.dedup();
+            return fault(format!("`where` leaves no variant of `{input}`: its `{}` is {}", filter.key, values.join(", ")));
+        }
+        left = selected;
+    }
+    Ok(left)
+}
+
+/// What a job has under a key: of what tells it apart, else of its parameters.
+fn value_of<'j>(job: &'j Expanded, key: &str) -> Option<&'j Json> {
+    let swept = job.suffix.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+    swept.or_else(|| job.parameters.pointer(&format!("/{}", key.replace('.', "/"))))
+}
+
+fn is_wanted(filter: &Axis<'_>, value: &Json) -> bool {
+    filter.values.iter().any(|wanted| same(&sweep::json(wanted.get_ref()), value))
+}
+
+fn join_input(
+    file: &File<'_>,
+    table: &JobTable<'_>,
+    variant: &Variant,
+    input: Option<&Expanded>,
+    inherited: &[(String, Json)],
+) -> Expanded {
+    // A key swept both here and there would stand twice: the inherited one then says whose it is.
+    let own = |key: &str| variant.suffix.iter().any(|(name, _)| name == key);
+    let whose = input.map_or("", |input| input.spec.name.split('[').next().unwrap_or_default());
+    let rename = |(key, value): &(String, Json)| {
+        (if own(key) { format!("{whose}.{key}") } else { key.clone() }, value.clone())
+    };
+    let suffix: Suffix = inherited.iter().map(rename).chain(variant.suffix.iter().cloned()).collect();
+    let encoder = match &variant.stage {
+        Stage::Contrastive(stage) => Some(stage.encoder),
+        Stage::Supervised(stage) => Some(stage.encoder),
+        Stage::Linear(_) | Stage::Finetune(_) | Stage::Attack(_) => input.and_then(|input| input.encoder),
+    };
+    let spec = JobSpec {
+        name: sweep::name(&table.name, &suffix),
+        dataset: file.dataset.clone(),
+        seed: variant.seed.or(input.map(|input| input.spec.seed)).unwrap_or(file.seed),
+        workers: variant.gang.workers,
+        shards: variant.gang.shards,
+        threads: variant.gang.threads,
+        inputs: input.map(|input| input.spec.name.clone()).into_iter().collect(),
+        stage: variant.stage.clone(),
+    };
+    let parameters = serde_json::to_value(&spec.stage).unwrap_or_default();
+    Expanded { spec, encoder, suffix, parameters }
+}

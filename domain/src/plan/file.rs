@@ -1,0 +1,244 @@
+//! The experiment file as written: every job's table with its own sweep read and checked, the graph not yet followed.
+
+use std::ops::Range;
+
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::conflict;
+use super::fault::{Fault, hint};
+use super::read::{Reader, check_keys, integer, join};
+use super::sweep::{self, Axis, Suffix};
+use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised, Workers};
+
+const TOP: &[&str] = &["name", "dataset", "seed", "workers", "shards", "threads", "jobs"];
+/// Keys that a job of any stage may have, beside its stage's.
+const COMMON: &[&str] = &["stage", "from", "where", "sweep", "seed", "workers", "shards", "threads"];
+const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
+const NAME_LENGTH: usize = 64;
+
+/// The whole file.
+pub(super) struct File<'a> {
+    pub name: String,
+    pub dataset: Dataset,
+    pub seed: u64,
+    /// In the order of the file.
+    pub jobs: Vec<JobTable<'a>>,
+}
+
+/// One `[jobs.NAME]`.
+pub(super) struct JobTable<'a> {
+    pub name: String,
+    pub span: Range<usize>,
+    /// The word after `stage =`.
+    pub stage: &'static str,
+    /// Jobs it starts from, one variant for each.
+    pub from: Vec<Spanned<String>>,
+    /// Which variants of those.
+    pub filters: Vec<Axis<'a>>,
+    /// Its own sweep, expanded; a single entry without one.
+    pub variants: Vec<Variant>,
+}
+
+/// One point of a job's own sweep.
+pub(super) struct Variant {
+    pub suffix: Suffix,
+    pub stage: Stage,
+    /// `None`: that of the job it starts from, or the experiment's.
+    pub seed: Option<u64>,
+    pub gang: Gang,
+}
+
+/// How a job is spread over workers and cores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Gang {
+    pub workers: Workers,
+    pub shards: u32,
+    pub threads: u32,
+}
+
+/// The same as written: what is missing has a default that depends on the rest.
+#[derive(Clone, Copy, Default)]
+struct WrittenGang {
+    workers: Option<Workers>,
+    shards: Option<u32>,
+    threads: Option<u32>,
+}
+
+pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault> {
+    let top = root.get_ref();
+    check_keys("", top, TOP)?;
+    let name = required(root, "name")?;
+    let name_text: String = name.clone().read()?;
+    check_name(&name_text).map_err(|message| name.fault(message))?;
+    let dataset = required(root, "dataset")?.read()?;
+    let seed = optional("", top, "seed")?.unwrap_or(1);
+    let gang = WrittenGang::read("", top)?;
+
+    let jobs = required(root, "jobs")?;
+    let tables = jobs.value().as_table().ok_or_else(|| jobs.expected("tables [jobs.NAME]"))?;
+    let mut entries: Vec<_> = tables.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    if entries.is_empty() {
+        return Err(jobs.fault("the experiment has no job; write at least one table [jobs.NAME]"));
+    }
+    if entries.len() > sweep::MOST_JOBS {
+        return Err(sweep::too_many(entries[sweep::MOST_JOBS].0.span(), "jobs"));
+    }
+    let jobs = entries
+        .into_iter()
+        .map(|(key, table)| {
+            let name = key.get_ref().as_ref();
+            check_name(name).map_err(|message| Fault::new(key.span(), join("jobs", name), message))?;
+            read_job(name, table, &dataset, gang)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(File { name: name_text, dataset, seed, jobs })
+}
+
+fn read_job<'a>(
+    name: &str,
+    job: &'a Spanned<DeValue<'a>>,
+    dataset: &Dataset,
+    experiment: WrittenGang,
+) -> Result<JobTable<'a>, Fault> {
+    let table = join("jobs", name);
+    let Some(values) = job.get_ref().as_table() else {
+        return Err(Fault::new(job.span(), &table, format!("`{table}` must be a table: [{table}]")));
+    };
+    let stage = read_stage_name(&table, job, values)?;
+    let filters = sub_table(&table, values, "where")?.map(sweep::axes).unwrap_or_default();
+    let axes = sub_table(&table, values, "sweep")?.map(sweep::axes).unwrap_or_default();
+
+    let read_variant = |(suffix, job): (Suffix, Spanned<DeValue<'_>>)| {
+        let stage = read_stage(stage, Reader::table(&table, &job, COMMON))?;
+        let values = job.get_ref().as_table().ok_or_else(|| Fault::new(job.span(), &table, "not a table"))?;
+        let gang = WrittenGang::read(&table, values)?.or(experiment, &stage);
+        match conflict::find(&stage, gang, dataset, values) {
+            None => Ok(Variant { suffix, stage, seed: optional(&table, values, "seed")?, gang }),
+            Some((key, message)) => {
+                let span = conflict::locate(values, key).unwrap_or(job.span());
+                Err(Fault::new(span, join(&table, key), message))
+            }
+        }
+    };
+    let variants = sweep::variants(&table, job, &axes)?.into_iter().map(read_variant).collect::<Result<_, _>>()?;
+    let from = read_from(&table, values)?;
+    Ok(JobTable { name: name.to_owned(), span: job.span(), stage, from, filters, variants })
+}
+
+fn read_stage_name(table: &str, job: &Spanned<DeValue<'_>>, values: &DeTable<'_>) -> Result<&'static str, Fault> {
+    let Some(reader) = Reader::key(table, values, "stage") else {
+        // A misspelt `stage` is not missing but unknown; other keys cannot be judged without it.
+        let near = values.keys().find(|key| strsim::osa_distance(key.get_ref(), "stage") <= 2);
+        return Err(match near {
+            Some(key) => {
+                let message = format!("unknown key `{}` in [{table}]; did you mean `stage`?", key.get_ref());
+                Fault::new(key.span(), join(table, key.get_ref()), message)
+            }
+            None => {
+                let message = format!("missing key `stage` in [{table}]; expected one of {}", STAGES.join(", "));
+                Fault::new(job.span(), join(table, "stage"), message)
+            }
+        });
+    };
+    let word: String = reader.clone().read()?;
+    STAGES.iter().find(|stage| **stage == word).copied().ok_or_else(|| {
+        reader.fault(format!("unknown stage {word:?} in [{table}]{}", hint(&word, STAGES.iter().copied())))
+    })
+}
+
+fn read_stage(stage: &str, job: Reader<'_>) -> Result<Stage, Fault> {
+    Ok(match stage {
+        "contrastive" => Stage::Contrastive(job.read::<Contrastive>()?),
+        "supervised" => Stage::Supervised(job.read::<Supervised>()?),
+        "linear" => Stage::Linear(job.read::<Linear>()?),
+        "finetune" => Stage::Finetune(job.read::<Finetune>()?),
+        _ => Stage::Attack(job.read::<Attack>()?),
+    })
+}
+
+fn read_from(table: &str, values: &DeTable<'_>) -> Result<Vec<Spanned<String>>, Fault> {
+    let Some(reader) = Reader::key(table, values, "from") else { return Ok(Vec::new()) };
+    let expected = || reader.expected("the name of a job, or a list of names");
+    let name = |value: &Spanned<DeValue<'_>>| {
+        value.get_ref().as_str().map(|name| Spanned::new(value.span(), name.to_owned())).ok_or_else(expected)
+    };
+    let names: Vec<_> = match reader.value() {
+        DeValue::Array(values) => values.iter().map(name).collect::<Result<_, _>>()?,
+        _ => values.get("from").map(name).transpose()?.into_iter().collect(),
+    };
+    if names.len() > sweep::MOST_JOBS {
+        return Err(reader.fault(format!("`from` names {} jobs; expected at most {}", names.len(), sweep::MOST_JOBS)));
+    }
+    for (i, name) in names.iter().enumerate() {
+        if names[..i].contains(name) {
+            let message = format!("`{}` stands twice in `from`", name.get_ref());
+            return Err(Fault::new(name.span(), join(table, "from"), message));
+        }
+    }
+    Ok(names)
+}
+
+impl WrittenGang {
+    fn read(table: &str, values: &DeTable<'_>) -> Result<Self, Fault> {
+        let workers = Reader::key(table, values, "workers").map(read_workers).transpose()?;
+        Ok(Self { workers, shards: optional(table, values, "shards")?, threads: optional(table, values, "threads")? })
+    }
+
+    /// The job's own words, else the experiment's, else the defaults. A linear job takes workers and shards from its
+    /// own table only: its work is one L-BFGS on stored features, which a gang would only wait for.
+    fn or(self, experiment: Self, stage: &Stage) -> Gang {
+        let spread = if matches!(stage, Stage::Linear(_)) { Self::default() } else { experiment };
+        let workers = self.workers.or(spread.workers).unwrap_or(Workers { min: 1, max: 1 });
+        Gang {
+            workers,
+            shards: self.shards.or(spread.shards).unwrap_or(workers.max),
+            threads: self.threads.or(experiment.threads).unwrap_or(1),
+        }
+    }
+}
+
+/// `workers = 4`, or `workers = "1..4"`: both ends included.
+fn read_workers(reader: Reader<'_>) -> Result<Workers, Fault> {
+    let expected = || reader.expected("a whole number from 1 to 64, or a range of them such as \"1..4\"");
+    let in_range = |number: &u32| (1..=64).contains(number);
+    if let Some(number) = integer(reader.value()) {
+        let number = u32::try_from(number).ok().filter(in_range).ok_or_else(expected)?;
+        return Ok(Workers { min: number, max: number });
+    }
+    let (min, max) = reader.value().as_str().and_then(|text| text.split_once("..")).ok_or_else(expected)?;
+    let number = |text: &str| text.trim().parse().ok().filter(in_range).ok_or_else(expected);
+    let workers = Workers { min: number(min)?, max: number(max)? };
+    if workers.min > workers.max { Err(expected()) } else { Ok(workers) }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if (1..=NAME_LENGTH).contains(&name.len()) && name.chars().all(valid) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(NAME_LENGTH).collect();
+    Err(format!("{shown:?} is no valid name: expected 1 to {NAME_LENGTH} of a-z, 0-9, `-` and `_`"))
+}
+
+fn required<'a>(root: &'a Spanned<DeTable<'a>>, key: &str) -> Result<Reader<'a>, Fault> {
+    Reader::key("", root.get_ref(), key).ok_or_else(|| {
+        let what = match key {
+            "name" => "a name for the experiment",
+            "dataset" => "cifar10, cifar100, shapes or folder:NAME",
+            _ => "at least one table [jobs.NAME]",
+        };
+        Fault::new(0..0, key, format!("missing key `{key}` at the top of the file; expected {what}"))
+    })
+}
+
+fn optional<T: serde::de::DeserializeOwned>(table: &str, values: &DeTable<'_>, key: &str) -> Result<Option<T>, Fault> {
+    Reader::key(table, values, key).map(Reader::read).transpose()
+}
+
+fn sub_table<'a>(table: &str, values: &'a DeTable<'a>, key: &str) -> Result<Option<&'a DeTable<'a>>, Fault> {
+    let Some(value) = values.get(key) else { return Ok(None) };
+    let fault = || Fault::new(value.span(), join(table, key), format!("`{key}` must be a table: [{table}.{key}]"));
+    value.get_ref().as_table().map(Some).ok_or_else(fault)
+}

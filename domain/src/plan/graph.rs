@@ -1,0 +1,94 @@
+//! Which jobs start from which: checked by stage, free of cycles, in an order in which they can run.
+
+use std::collections::HashSet;
+
+use super::fault::{Fault, hint};
+use super::file::JobTable;
+use super::read::join;
+
+/// Indexes into `jobs`, every job after the ones it starts from, else in the order of the file.
+pub(super) fn order(jobs: &[JobTable<'_>]) -> Result<Vec<usize>, Fault> {
+    for job in jobs {
+        check_inputs(job, jobs)?;
+    }
+    let mut order = Vec::with_capacity(jobs.len());
+    let mut placed = HashSet::new();
+    while order.len() < jobs.len() {
+        let ready = |job: &JobTable<'_>| job.from.iter().all(|from| placed.contains(from.get_ref().as_str()));
+        match jobs.iter().position(|job| !placed.contains(job.name.as_str()) && ready(job)) {
+            Some(next) => order.push(next),
+            None => return Err(cycle(jobs, &order)),
+        }
+        placed.extend(order.last().map(|&i| jobs[i].name.as_str()));
+    }
+    Ok(order)
+}
+
+fn is(job: &JobTable<'_>, name: &str) -> bool {
+    job.name == name
+}
+
+/// The stages that a stage can start from.
+fn accepted(stage: &str) -> &'static [&'static str] {
+    match stage {
+        "linear" | "finetune" => &["contrastive"],
+        "attack" => &["linear", "supervised", "finetune"],
+        _ => &[],
+    }
+}
+
+fn check_inputs(job: &JobTable<'_>, jobs: &[JobTable<'_>]) -> Result<(), Fault> {
+    let key = join(&join("jobs", &job.name), "from");
+    let accepted = accepted(job.stage);
+    let wanted = accepted.join(", ");
+    if let (Some(from), true) = (job.from.first(), accepted.is_empty()) {
+        let message = format!("a {} job starts from nothing: remove `from`", job.stage);
+        return Err(Fault::new(from.span(), key, message));
+    }
+    if job.from.is_empty() && !accepted.is_empty() {
+        let near = jobs.iter().find(|other| accepted.contains(&other.stage));
+        let such_as = near.map(|other| format!(", such as `from = \"{}\"`", other.name)).unwrap_or_default();
+        let message =
+            format!("missing key `from` in [jobs.{}]: a {} job starts from a job of stage {wanted}{such_as}", job.name, job.stage);
+        return Err(Fault::new(job.span.clone(), key, message));
+    }
+    if let (Some(filter), true) = (job.filters.first(), job.from.is_empty()) {
+        let message = "`where` selects among the jobs named in `from`, and there is none";
+        return Err(Fault::new(filter.span.clone(), join(&join("jobs", &job.name), "where"), message));
+    }
+    for from in &job.from {
+        let name = from.get_ref();
+        let Some(input) = jobs.iter().find(|other| is(other, name)) else {
+            let others = jobs.iter().map(|other| other.name.as_str()).filter(|other| *other != job.name);
+            let message = format!("no job is named `{name}`{}", hint(name, others));
+            return Err(Fault::new(from.span(), key, message));
+        };
+        // A job that names itself is a cycle, whatever its stage.
+        if !accepted.contains(&input.stage) && !is(job, name) {
+            let message =
+                format!("a {} job starts from a job of stage {wanted}, but `{name}` is {}", job.stage, input.stage);
+            return Err(Fault::new(from.span(), key, message));
+        }
+    }
+    Ok(())
+}
+
+/// What is left over holds a cycle: walk inputs until a job comes up twice.
+fn cycle(jobs: &[JobTable<'_>], done: &[usize]) -> Fault {
+    let left: Vec<_> = (0..jobs.len()).filter(|i| !done.contains(i)).collect();
+    let next = |i: usize| {
+        let input = |from: &serde_spanned::Spanned<String>| left.iter().copied().find(|&j| is(&jobs[j], from.get_ref()));
+        jobs[i].from.iter().find_map(input).unwrap_or(i)
+    };
+    let mut path = vec![left[0]];
+    loop {
+        let last = next(path[path.len() - 1]);
+        if let Some(start) = path.iter().position(|&i| i == last) {
+            let names: Vec<_> = path[start..].iter().chain([&last]).map(|&i| jobs[i].name.as_str()).collect();
+            let job = &jobs[last];
+            let message = format!("jobs start from each other in a circle: {}", names.join(" -> "));
+            return Fault::new(job.from[0].span(), join(&join("jobs", &job.name), "from"), message);
+        }
+        path.push(last);
+    }
+}

@@ -1,0 +1,86 @@
+//! From an experiment file to the jobs that will run.
+//!
+//! ```text
+//! text -> file (tables, typed by `read` within `bounds`, swept by `sweep`, checked by `conflict`)
+//!      -> graph (order) -> expand (jobs) -> content (key), refusal, estimate
+//! ```
+//!
+//! Pure: the coordinator calls it at submit, `--dry-run` shows what it returns, and a wrong file is refused with its
+//! first fault before anything is stored.
+
+mod architecture;
+mod bounds;
+mod conflict;
+mod content;
+mod estimate;
+mod expand;
+mod fault;
+mod file;
+mod graph;
+mod read;
+mod refusal;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use toml::de::DeTable;
+
+pub use content::{content_key, fresh_key};
+pub use estimate::Estimate;
+pub use fault::SpecError;
+
+use crate::spec::JobSpec;
+use fault::Fault;
+
+/// Largest experiment file, in bytes.
+pub const FILE_BYTES_MAX: usize = 256 * 1024;
+
+/// An experiment file, checked and expanded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub name: String,
+    /// In topological order: every job stands after the jobs it starts from.
+    pub jobs: Vec<PlannedJob>,
+}
+
+/// One job of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedJob {
+    pub spec: JobSpec,
+    /// Equal keys, equal results: see [`content_key`].
+    pub content_key: String,
+    /// Why this version cannot run it; `None` if it can.
+    pub refusal: Option<String>,
+    pub estimate: Estimate,
+}
+
+/// Reads, checks and expands an experiment file.
+///
+/// `file_name` is for messages only; `learn_version` is [`crate::LEARN_VERSION`] but in tests.
+///
+/// # Errors
+/// The first fault of the file, with its place and what was expected.
+pub fn plan(toml: &str, file_name: &str, learn_version: &str) -> Result<Plan, SpecError> {
+    read(toml, learn_version).map_err(|fault| fault.into_error(file_name, toml))
+}
+
+fn read(toml: &str, learn_version: &str) -> Result<Plan, Fault> {
+    if toml.len() > FILE_BYTES_MAX {
+        let message = format!("the file has {} bytes; expected at most {FILE_BYTES_MAX}", toml.len());
+        return Err(Fault::new(0..0, "", message));
+    }
+    let root = DeTable::parse(toml)?;
+    let file = file::read(&root)?;
+    let mut keys: HashMap<String, String> = HashMap::new();
+    let mut jobs = Vec::new();
+    for job in expand::expand(&file)? {
+        let inputs: Vec<&str> = job.spec.inputs.iter().filter_map(|name| keys.get(name)).map(String::as_str).collect();
+        let content_key = content_key(&job.spec, &inputs, learn_version);
+        keys.insert(job.spec.name.clone(), content_key.clone());
+        let (refusal, estimate) = (refusal::refusal(&job.spec), estimate::estimate(&job));
+        jobs.push(PlannedJob { spec: job.spec, content_key, refusal, estimate });
+    }
+    Ok(Plan { name: file.name, jobs })
+}

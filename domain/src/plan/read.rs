@@ -1,0 +1,259 @@
+//! From a TOML table with positions to the spec types.
+//!
+//! A serde `Deserializer` of its own, for one reason: serde's derived code hands it the names of all keys and variants,
+//! so the types in `spec` stay the only place where those are written, and the messages are still made for people: the
+//! nearest valid name, the range that was expected, the place in the file.
+
+use std::ops::Range;
+
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::bounds::{self, Bound};
+use super::fault::{Fault, hint};
+
+/// A value of the file, and where it stands.
+#[derive(Clone)]
+pub(super) struct Reader<'a> {
+    value: &'a DeValue<'a>,
+    span: Range<usize>,
+    /// The table that keys are relative to: `jobs.encoder`, or empty at the top.
+    table: &'a str,
+    /// Relative to `table`, and what `bounds` knows: `optimizer.lr`. Empty for the table itself.
+    key: String,
+    /// Keys of the table itself that somebody else reads.
+    others: &'a [&'static str],
+}
+
+impl<'a> Reader<'a> {
+    /// A whole table; `others` are known keys in it that are not read here.
+    pub(super) fn table(table: &'a str, value: &'a Spanned<DeValue<'a>>, others: &'a [&'static str]) -> Self {
+        Self { value: value.get_ref(), span: value.span(), table, key: String::new(), others }
+    }
+
+    /// The value of one key of a table, if it is there.
+    pub(super) fn key(table: &'a str, values: &'a DeTable<'a>, key: &str) -> Option<Self> {
+        let value = values.get(key)?;
+        Some(Self { value: value.get_ref(), span: value.span(), table, key: key.to_owned(), others: &[] })
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Fault> {
+        let (span, key) = (self.span.clone(), self.full_key());
+        T::deserialize(self).map_err(|fault| fault.or_at(&span, &key))
+    }
+
+    pub(super) fn value(&self) -> &'a DeValue<'a> {
+        self.value
+    }
+
+    pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
+        Fault::new(self.span.clone(), self.full_key(), message)
+    }
+
+    pub(super) fn expected(&self, expected: impl std::fmt::Display) -> Fault {
+        self.fault(format!("`{}` = {}: expected {expected}", self.key, show(self.value)))
+    }
+
+    fn full_key(&self) -> String {
+        join(self.table, &self.key)
+    }
+
+    fn child(&self, name: &str, value: &'a Spanned<DeValue<'a>>) -> Self {
+        Self { value: value.get_ref(), span: value.span(), key: join(&self.key, name), others: &[], ..*self }
+    }
+
+    /// The number, checked against the bound of its key.
+    fn number(&self, whole: bool) -> Result<f64, Fault> {
+        let bound = bounds::of(&self.key);
+        let expected = |bound: Option<Bound>| match bound {
+            Some(bound) => self.expected(bound),
+            None if whole => self.expected("a whole number"),
+            None => self.expected("a number"),
+        };
+        let number = match self.value {
+            DeValue::Integer(_) => integer(self.value).map(|value| value as f64),
+            DeValue::Float(value) if !whole => value.as_str().parse().ok(),
+            _ => None,
+        };
+        number.filter(|&number| bound.is_none_or(|bound| bound.holds(number))).ok_or_else(|| expected(bound))
+    }
+}
+
+/// Refuses keys of `values` that are not in `known`, the first of the file first.
+pub(super) fn check_keys(table: &str, values: &DeTable<'_>, known: &[&str]) -> Result<(), Fault> {
+    let unknown = values.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
+    match unknown.min_by_key(|key| key.span().start) {
+        None => Ok(()),
+        Some(key) => {
+            let name = key.get_ref();
+            let hint = hint(name, known.iter().copied());
+            let message = format!("unknown key `{name}` {}{hint}", place(table));
+            Err(Fault::new(key.span(), join(table, name), message))
+        }
+    }
+}
+
+pub(super) fn join(table: &str, key: &str) -> String {
+    match (table, key) {
+        ("", key) => key.to_owned(),
+        (table, "") => table.to_owned(),
+        (table, key) => format!("{table}.{key}"),
+    }
+}
+
+/// `in [jobs.encoder]`, in words for the top of the file.
+pub(super) fn place(table: &str) -> String {
+    if table.is_empty() { "at the top of the file".to_owned() } else { format!("in [{table}]") }
+}
+
+/// Any TOML integer that a number of the spec could be.
+pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let integer = value.as_integer()?;
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+/// The value as a person wrote it, for messages.
+pub(super) fn show(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(moment) => moment.to_string(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+macro_rules! whole {
+    ($($method:ident => $visit:ident as $type:ty,)+) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            self.number(true)?;
+            match integer(self.value).and_then(|number| <$type>::try_from(number).ok()) {
+                Some(number) => visitor.$visit(number),
+                None => Err(self.expected(format!("a whole number from {} to {}", <$type>::MIN, <$type>::MAX))),
+            }
+        }
+    )+};
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
+        Err(self.fault(format!("`{}` has a type that the reader of experiment files does not know", self.key)))
+    }
+
+    whole! {
+        deserialize_u32 => visit_u32 as u32,
+        deserialize_u64 => visit_u64 as u64,
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_f64(self.number(false)?)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_bool(self.value.as_bool().ok_or_else(|| self.expected("true or false"))?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_str(self.value.as_str().ok_or_else(|| self.expected("a string"))?)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        // TOML has no null: what is there is Some.
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let values = self.value.as_array().ok_or_else(|| self.expected("a list"))?;
+        visitor.visit_seq(Elements { reader: &self, values: values.iter() })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let word = self.value.as_str().ok_or_else(|| self.expected(format!("one of {}", variants.join(", "))))?;
+        if !variants.contains(&word) {
+            let hint = hint(word, variants.iter().copied());
+            return Err(self.fault(format!("unknown `{}` {}{hint}", self.key, show(self.value))));
+        }
+        visitor.visit_enum(word.into_deserializer())
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let values = self.value.as_table().ok_or_else(|| self.expected("a table"))?;
+        let table = self.full_key();
+        check_keys(&table, values, &[fields, self.others].concat())?;
+        let entries = values.iter().filter(|(key, _)| fields.contains(&key.get_ref().as_ref())).collect::<Vec<_>>();
+        visitor.visit_map(Entries { reader: &self, entries: entries.into_iter(), value: None }).map_err(|fault| {
+            // Only a missing key has no place yet.
+            match fault.span {
+                Some(_) => fault,
+                None => {
+                    let bound = bounds::of(&join(&self.key, &fault.key)).map(|bound| format!("; expected {bound}"));
+                    let message = format!("{} {}{}", fault.message, place(&table), bound.unwrap_or_default());
+                    Fault::new(self.span.clone(), join(&table, &fault.key), message)
+                }
+            }
+        })
+    }
+
+    serde::forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u128 f32 char bytes byte_buf unit unit_struct newtype_struct tuple tuple_struct map
+        identifier ignored_any
+    }
+}
+
+struct Elements<'r, 'a> {
+    reader: &'r Reader<'a>,
+    values: std::slice::Iter<'a, Spanned<DeValue<'a>>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Elements<'_, '_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        self.values.next().map(|value| seed.deserialize(self.reader.child("", value))).transpose()
+    }
+}
+
+struct Entries<'r, 'a, I> {
+    reader: &'r Reader<'a>,
+    entries: I,
+    value: Option<Reader<'a>>,
+}
+
+impl<'de, 'a, I> de::MapAccess<'de> for Entries<'_, 'a, I>
+where
+    I: Iterator<Item = (&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>)>,
+{
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        self.value = Some(self.reader.child(key.get_ref(), value));
+        let key: de::value::StrDeserializer<'_, Fault> = key.get_ref().as_ref().into_deserializer();
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let reader = self.value.take().ok_or_else(|| <Fault as de::Error>::custom("a value was read before its key"))?;
+        let (span, key) = (reader.span.clone(), reader.full_key());
+        seed.deserialize(reader).map_err(|fault| fault.or_at(&span, &key))
+    }
+}

@@ -1,0 +1,123 @@
+//! One execution of a job by a gang.
+
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidTransition, labels};
+
+/// State of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttemptState {
+    /// Workers are claimed and committed; none has answered yet.
+    Assigned,
+    /// A rank's process runs: loading libtorch, meeting the others, reading data.
+    Starting,
+    /// Steps go on.
+    Training,
+    Succeeded,
+    /// The job's own fault.
+    Failed,
+    /// The machine's fault: a dead process, a lease that ran out.
+    Lost,
+    /// Stopped at a checkpoint because its workers were wanted back.
+    Preempted,
+    Cancelled,
+}
+
+labels!(AttemptState, "attempt state", {
+    Assigned = "assigned",
+    Starting = "starting",
+    Training = "training",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Lost = "lost",
+    Preempted = "preempted",
+    Cancelled = "cancelled",
+});
+
+/// What can happen to an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptEvent {
+    /// A rank's process is there. Every rank says so: a repetition changes nothing.
+    RankStarted,
+    /// A rank finished its first step.
+    TrainingBegan,
+    Succeeded,
+    Failed,
+    Lost,
+    Preempted,
+    Cancelled,
+}
+
+impl AttemptEvent {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::RankStarted => "started",
+            Self::TrainingBegan => "in training",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Preempted => "preempted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl AttemptState {
+    /// Its workers are free again and its fence is stale.
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Lost | Self::Preempted | Self::Cancelled)
+    }
+
+    /// The state that follows `event`.
+    ///
+    /// Ranks report independently, so "started" may arrive after "in training" of another rank: the state never goes
+    /// back. A short job may succeed before its first progress report: every end can follow every live state.
+    ///
+    /// # Errors
+    /// When the attempt is at an end: whoever reports is stale.
+    pub const fn after(self, event: AttemptEvent) -> Result<Self, InvalidTransition> {
+        if self.is_ended() {
+            return Err(InvalidTransition { subject: "the attempt", state: self.label(), event: event.label() });
+        }
+        Ok(match (self, event) {
+            (Self::Assigned, AttemptEvent::RankStarted) => Self::Starting,
+            (live, AttemptEvent::RankStarted) => live,
+            (_, AttemptEvent::TrainingBegan) => Self::Training,
+            (_, AttemptEvent::Succeeded) => Self::Succeeded,
+            (_, AttemptEvent::Failed) => Self::Failed,
+            (_, AttemptEvent::Lost) => Self::Lost,
+            (_, AttemptEvent::Preempted) => Self::Preempted,
+            (_, AttemptEvent::Cancelled) => Self::Cancelled,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AttemptEvent as E;
+    use AttemptState as S;
+
+    #[test]
+    fn two_ranks_report_in_any_order() {
+        let orders = [
+            [E::RankStarted, E::RankStarted, E::TrainingBegan, E::TrainingBegan, E::Succeeded],
+            [E::RankStarted, E::TrainingBegan, E::RankStarted, E::TrainingBegan, E::Succeeded],
+        ];
+        for order in orders {
+            assert_eq!(order.into_iter().try_fold(S::Assigned, S::after), Ok(S::Succeeded));
+        }
+        assert_eq!(S::Training.after(E::RankStarted), Ok(S::Training));
+    }
+
+    #[test]
+    fn a_stale_reporter_is_told_so() {
+        for &end in S::ALL.iter().filter(|state| state.is_ended()) {
+            for event in [E::RankStarted, E::TrainingBegan, E::Succeeded, E::Failed, E::Lost, E::Preempted, E::Cancelled]
+            {
+                assert!(end.after(event).is_err(), "{end} can be left by {event:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a person sees: where one job is on its way.
+
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidTransition, labels};
+
+/// State of a job. Its attempts have states of their own ([`super::AttemptState`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Waits for the jobs it starts from.
+    Blocked,
+    /// Waits for workers.
+    Queued,
+    /// An attempt holds workers.
+    Running,
+    Succeeded,
+    /// It, or trying it, is at fault; not tried again.
+    Failed,
+    /// A person, or the failure of a job it starts from, ended it.
+    Cancelled,
+}
+
+labels!(JobState, "job state", {
+    Blocked = "blocked",
+    Queued = "queued",
+    Running = "running",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Cancelled = "cancelled",
+});
+
+/// What can happen to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobEvent {
+    /// The last of the jobs it starts from succeeded.
+    InputsReady,
+    /// A job it starts from failed or was cancelled: it can never run.
+    InputsLost,
+    /// A gang was claimed for it.
+    Placed,
+    /// Its attempt was lost or preempted; it may be tried again.
+    Requeued,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl JobEvent {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::InputsReady => "unblocked",
+            Self::InputsLost => "cancelled for a lost input",
+            Self::Placed => "placed",
+            Self::Requeued => "requeued",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl JobState {
+    /// Nothing changes it any more.
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+
+    /// The state that follows `event`.
+    ///
+    /// # Errors
+    /// When this state does not allow the event; nothing changes then.
+    pub const fn after(self, event: JobEvent) -> Result<Self, InvalidTransition> {
+        match (self, event) {
+            (Self::Blocked, JobEvent::InputsReady) => Ok(Self::Queued),
+            (Self::Blocked, JobEvent::InputsLost) => Ok(Self::Cancelled),
+            (Self::Queued, JobEvent::Placed) => Ok(Self::Running),
+            (Self::Running, JobEvent::Requeued) => Ok(Self::Queued),
+            (Self::Running, JobEvent::Succeeded) => Ok(Self::Succeeded),
+            (Self::Running, JobEvent::Failed) => Ok(Self::Failed),
+            (Self::Blocked | Self::Queued | Self::Running, JobEvent::Cancelled) => Ok(Self::Cancelled),
+            _ => Err(InvalidTransition { subject: "the job", state: self.label(), event: event.label() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use JobEvent as E;
+    use JobState as S;
+
+    const EVENTS: [JobEvent; 7] =
+        [E::InputsReady, E::InputsLost, E::Placed, E::Requeued, E::Succeeded, E::Failed, E::Cancelled];
+
+    #[test]
+    fn a_life_with_one_loss() {
+        let life = [E::InputsReady, E::Placed, E::Requeued, E::Placed, E::Succeeded];
+        assert_eq!(life.into_iter().try_fold(S::Blocked, S::after), Ok(S::Succeeded));
+    }
+
+    #[test]
+    fn an_end_is_an_end() {
+        for end in [S::Succeeded, S::Failed, S::Cancelled] {
+            assert!(end.is_ended());
+            assert!(EVENTS.into_iter().all(|event| end.after(event).is_err()), "{end} can be left");
+        }
+    }
+
+    #[test]
+    fn every_state_that_is_no_end_can_be_cancelled_and_left() {
+        for &state in S::ALL.iter().filter(|state| !state.is_ended()) {
+            assert_eq!(state.after(E::Cancelled), Ok(S::Cancelled));
+        }
+        assert_eq!(
+            S::Queued.after(E::Succeeded).unwrap_err().to_string(),
+            "the job is queued: it cannot be succeeded any more or yet"
+        );
+    }
+}

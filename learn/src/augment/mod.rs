@@ -1,0 +1,125 @@
+//! The set T of the paper: random crop and resize, flip, colour jitter, grayscale, by torchvision's laws.
+//!
+//! `view` draws what to do, as plain numbers keyed by (seed, epoch, sample, view): the same for any batch an image is
+//! in. Two executions of those numbers exist: `cpu` makes one image after another in first-level cache, `batched` is
+//! tensor operations on a whole batch for a CUDA device. Both equal torchvision's float path to 1e-5
+//! (`tests/augment_parity.rs`), and so each other.
+
+mod batched;
+mod bilinear;
+mod colour;
+mod cpu;
+mod view;
+
+use tandem_domain::spec::Augment;
+use tch::{Device, Kind, Tensor};
+
+pub use view::{Crop, Jitter, View};
+
+use crate::data::{IMAGE, Images};
+
+/// One view of each sample: f32 `[samples, 3, 32, 32]` in [0, 1] on the device of `images`.
+///
+/// `view` tells the two views of a pair apart (0 and 1); `threads` is how many the CPU execution may use and never
+/// changes a bit. On a CPU the memory is channels-last, which convolutions there prefer.
+///
+/// # Panics
+/// If a sample is no index of `images`, or the device has no memory left (tch).
+pub fn views(
+    images: &Images,
+    samples: &[i64],
+    view: u32,
+    recipe: &Augment,
+    seed: u64,
+    epoch: u32,
+    threads: u32,
+) -> Tensor {
+    let drawn: Vec<View> = samples.iter().map(|&sample| View::draw(recipe, seed, epoch, sample as u64, view)).collect();
+    apply(images, samples, &drawn, threads)
+}
+
+/// What [`views`] does once the numbers are drawn: `drawn[i]` is done to `samples[i]`.
+pub fn apply(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> Tensor {
+    assert_eq!(samples.len(), drawn.len(), "one view is drawn for each sample");
+    match images.pixels.device() {
+        Device::Cpu => one_by_one(images, samples, drawn, threads),
+        _ => batched(images, samples, drawn),
+    }
+}
+
+/// The CPU execution, channels-last.
+pub fn one_by_one(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> Tensor {
+    let mut bytes = vec![0; samples.len() * IMAGE];
+    let count = bytes.len();
+    gather(images, samples).copy_data(&mut bytes, count);
+    let pixels = cpu::render(&bytes, drawn, threads as usize);
+    Tensor::from_slice(&pixels).reshape([samples.len() as i64, 32, 32, 3]).permute([0, 3, 1, 2])
+}
+
+/// The execution by tensor operations, on whatever device the images are; contiguous.
+pub fn batched(images: &Images, samples: &[i64], drawn: &[View]) -> Tensor {
+    batched::render(&plain(images, samples), drawn)
+}
+
+/// The samples as they are: f32 `[samples, 3, 32, 32]` in [0, 1], for evaluation.
+pub fn plain(images: &Images, samples: &[i64]) -> Tensor {
+    gather(images, samples).to_kind(Kind::Float) / 255.0
+}
+
+fn gather(images: &Images, samples: &[i64]) -> Tensor {
+    images.pixels.index_select(0, &Tensor::from_slice(samples).to_device(images.pixels.device()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+
+    fn noise_images(count: usize) -> Images {
+        let mut stream = Stream::new(9, Purpose::Shapes, 0, 0, 0);
+        let mut pixels: Vec<u8> = (0..count * IMAGE).map(|_| stream.word() as u8).collect();
+        // Flat, black and white images too: no hue, no chroma, ties between channels.
+        pixels[..IMAGE].fill(0);
+        pixels[IMAGE..2 * IMAGE].fill(255);
+        pixels[2 * IMAGE..3 * IMAGE].fill(90);
+        Images::new(&pixels, vec![0; count], Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn both_executions_agree() {
+        let images = noise_images(300);
+        let samples: Vec<i64> = (0..300).rev().collect();
+        let recipe = Augment { hue: 0.5, brightness: 0.8, contrast: 0.8, saturation: 0.8, ..Augment::default() };
+        let drawn: Vec<View> = samples.iter().map(|&s| View::draw(&recipe, 1, 0, s as u64, 0)).collect();
+        let difference = (one_by_one(&images, &samples, &drawn, 2) - batched(&images, &samples, &drawn)).abs().max();
+        assert!(difference.double_value(&[]) < 1e-5, "{difference:?}");
+    }
+
+    #[test]
+    fn a_view_depends_on_its_key_and_not_on_its_batch_or_threads() {
+        let images = noise_images(20);
+        let recipe = Augment::default();
+        let all = views(&images, &(0..20).collect::<Vec<_>>(), 1, &recipe, 3, 4, 1);
+        let some = views(&images, &[17, 3], 1, &recipe, 3, 4, 3);
+        assert_eq!(some, all.index_select(0, &Tensor::from_slice(&[17i64, 3])));
+        for (view, seed, epoch) in [(0, 3, 4), (1, 2, 4), (1, 3, 5)] {
+            assert_ne!(views(&images, &[17, 3], view, &recipe, seed, epoch, 1), some);
+        }
+    }
+
+    #[test]
+    fn a_recipe_of_nothing_returns_the_images() {
+        let images = noise_images(5);
+        let nothing = Augment { crop_area_min: 1.0, flip: 0.0, jitter: 0.0, gray: 0.0, ..Augment::default() };
+        let samples = [4, 0, 2];
+        let difference = (views(&images, &samples, 0, &nothing, 1, 1, 1) - plain(&images, &samples)).abs().max();
+        assert!(difference.double_value(&[]) < 1e-6);
+    }
+
+    #[test]
+    fn cpu_views_are_channels_last() {
+        let images = noise_images(4);
+        let view = views(&images, &[0, 1], 0, &Augment::default(), 1, 1, 1);
+        assert_eq!((view.size(), view.stride()), (vec![2, 3, 32, 32], vec![3072, 1, 96, 3]));
+    }
+}

@@ -1,0 +1,64 @@
+//! A training run at one step, on disk: `step-00000120/` with `state.safetensors` and `manifest.json`.
+//!
+//! Written beside, forced to disk, renamed, so that a folder of that name is always whole. The manifest holds the sha256
+//! of the state, and the row that the coordinator keeps holds the sha256 of the manifest: one chain from the database to
+//! the bytes, checked before anything is loaded. Randomness needs no state (see `random`), so that is all there is.
+
+mod read;
+mod write;
+
+use serde::{Deserialize, Serialize};
+
+pub use read::newest;
+pub use write::{Saved, save};
+
+use crate::flat::Flat;
+
+/// Version of the folder's contents.
+const FORMAT: u32 = 1;
+const MANIFEST: &str = "manifest.json";
+const STATE: &str = "state.safetensors";
+
+/// The tensors of a training run, by the prefix of their names in the file.
+pub struct State<'a> {
+    pub parameters: &'a Flat,
+    pub statistics: &'a Flat,
+    pub velocity: &'a Flat,
+}
+
+impl State<'_> {
+    fn parts(&self) -> [(&'static str, &Flat); 3] {
+        [("parameters.", self.parameters), ("statistics.", self.statistics), ("velocity.", self.velocity)]
+    }
+}
+
+/// How far the run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Updates done.
+    pub step: u64,
+    /// Sum of the losses of this epoch's steps so far, whose mean is reported at its end.
+    pub epoch_loss_sum: f64,
+    pub epoch_steps: u64,
+    /// Training time over all attempts.
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Manifest {
+    format: u32,
+    /// Of the job's spec as JSON: a checkpoint continues one experiment and no other.
+    spec_sha256: String,
+    position: Position,
+    files: Vec<ManifestFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct ManifestFile {
+    name: String,
+    sha256: String,
+    bytes: u64,
+}
+
+#[cfg(test)]
+mod tests;

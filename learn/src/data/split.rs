@@ -1,0 +1,100 @@
+//! Which images a job sees, and in which order. All of it keyed, so every rank decides alike without a word.
+
+use crate::random::{Purpose, Stream};
+
+use super::DataError;
+
+/// Ids of the images that keep their label: of each class the share `fraction`, rounded, ascending.
+///
+/// Smaller fractions of one seed are subsets of larger ones, so rows of a label-fraction table differ by labels only.
+pub fn balanced_subset(labels: &[i64], classes: usize, fraction: f64, seed: u64) -> Result<Vec<i64>, DataError> {
+    if !(fraction > 0.0 && fraction <= 1.0) {
+        return Err(DataError::FractionRange { fraction });
+    }
+    let mut subset = Vec::new();
+    for class in 0..classes {
+        let mut members: Vec<i64> =
+            (0..).zip(labels).filter(|&(_, &label)| label == class as i64).map(|(id, _)| id).collect();
+        let kept = (fraction * members.len() as f64).round() as usize;
+        if kept == 0 {
+            let count = members.len();
+            return Err(DataError::Fraction { fraction, class, count, least: 0.5 / count as f64 });
+        }
+        Stream::new(seed, Purpose::Subset, 0, class as u64, 0).shuffle(&mut members);
+        subset.extend_from_slice(&members[..kept]);
+    }
+    subset.sort_unstable();
+    Ok(subset)
+}
+
+/// 0..n in the order of one epoch.
+pub fn epoch_order(n: usize, seed: u64, epoch: u32) -> Vec<i64> {
+    Stream::new(seed, Purpose::Order, epoch, 0, 0).permutation(n)
+}
+
+/// Divides 0..n into (kept for training, `count` held back for looking at), each ascending.
+pub fn holdout(n: usize, count: usize, seed: u64) -> Result<(Vec<i64>, Vec<i64>), DataError> {
+    if count >= n {
+        return Err(DataError::Holdout { count, images: n });
+    }
+    let order = Stream::new(seed, Purpose::Holdout, 0, 0, 0).permutation(n);
+    let (held, kept) = order.split_at(count);
+    let sorted = |ids: &[i64]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids
+    };
+    Ok((sorted(kept), sorted(held)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn labels() -> Vec<i64> {
+        (0..1000).map(|i| (i * 7) % 10).collect()
+    }
+
+    #[test]
+    fn a_subset_is_balanced_and_smaller_ones_lie_inside_larger_ones() {
+        let subset = |fraction| balanced_subset(&labels(), 10, fraction, 5).unwrap();
+        for (fraction, each) in [(0.01, 1), (0.1, 10), (1.0, 100)] {
+            let mut counts = [0; 10];
+            subset(fraction).iter().for_each(|&id| counts[labels()[id as usize] as usize] += 1);
+            assert_eq!(counts, [each; 10]);
+        }
+        let large: HashSet<i64> = subset(0.1).into_iter().collect();
+        assert!(subset(0.01).iter().all(|id| large.contains(id)));
+        assert_ne!(subset(0.1), balanced_subset(&labels(), 10, 0.1, 6).unwrap());
+    }
+
+    #[test]
+    fn a_fraction_that_empties_a_class_is_refused() {
+        let error = balanced_subset(&labels(), 10, 0.004, 1).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "a label fraction of 0.004 leaves no image of class 0 (it has 100); use at least 0.005000"
+        );
+        for wrong in [0.0, -1.0, 1.5, f64::NAN] {
+            assert!(matches!(balanced_subset(&labels(), 10, wrong, 1), Err(DataError::FractionRange { .. })));
+        }
+    }
+
+    #[test]
+    fn orders_differ_by_epoch_and_seed() {
+        assert_eq!(epoch_order(100, 1, 2), epoch_order(100, 1, 2));
+        assert_ne!(epoch_order(100, 1, 2), epoch_order(100, 1, 3));
+        assert_ne!(epoch_order(100, 1, 2), epoch_order(100, 2, 2));
+    }
+
+    #[test]
+    fn a_holdout_divides_without_loss() {
+        let (kept, held) = holdout(100, 20, 1).unwrap();
+        assert_eq!((kept.len(), held.len()), (80, 20));
+        assert!(kept.is_sorted() && held.is_sorted());
+        assert_eq!(kept.iter().chain(&held).collect::<HashSet<_>>().len(), 100);
+        assert!(holdout(100, 100, 1).is_err());
+    }
+}

@@ -1,0 +1,183 @@
+//! ResNet (He et al. 2015) for 32x32 images: a 3x3 stem of stride 1 and no max-pool, as in SimCLR's appendix B.9.
+//!
+//! Only structure is here: layers hold indexes into the `Flat` vectors that they are run with. Names are torchvision's,
+//! so that exported weights load there.
+
+use tandem_domain::spec::Encoder;
+use tch::Tensor;
+
+use super::Pass;
+use crate::flat::{Layout, Role};
+
+/// BatchNorm's weight of a new batch in the running statistics, and the term that keeps its division finite: torch's.
+const MOMENTUM: f64 = 0.1;
+const EPSILON: f64 = 1e-5;
+
+/// Stem, four stages of residual blocks, mean over space.
+#[derive(Clone, Debug)]
+pub struct ResNet {
+    stem: Unit,
+    blocks: Vec<Block>,
+    features: i64,
+}
+
+/// Convolution without bias, then BatchNorm.
+#[derive(Clone, Copy, Debug)]
+struct Unit {
+    weight: usize,
+    stride: i64,
+    padding: i64,
+    norm: Norm,
+}
+
+/// BatchNorm over all but the channels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Norm {
+    weight: usize,
+    bias: usize,
+    mean: usize,
+    variance: usize,
+}
+
+/// Units with ReLU between them, added to the input (or its projection), then ReLU.
+#[derive(Clone, Debug)]
+struct Block {
+    units: Vec<Unit>,
+    downsample: Option<Unit>,
+}
+
+/// What distinguishes the nets: channels of the stem, of each stage, blocks in each, and the kind of block.
+struct Shape {
+    stem: i64,
+    channels: [i64; 4],
+    blocks: [usize; 4],
+    bottleneck: bool,
+}
+
+impl Shape {
+    /// `None` for a net that this version cannot build.
+    fn of(encoder: Encoder) -> Option<Self> {
+        let wide = |blocks, bottleneck| Self { stem: 64, channels: [64, 128, 256, 512], blocks, bottleneck };
+        match encoder {
+            Encoder::ResNet18 => Some(wide([2, 2, 2, 2], false)),
+            Encoder::ResNet34 => Some(wide([3, 4, 6, 3], false)),
+            Encoder::ResNet50 => Some(wide([3, 4, 6, 3], true)),
+            Encoder::ResNetTiny => {
+                Some(Self { stem: 16, channels: [16, 32, 64, 128], blocks: [1, 1, 1, 1], bottleneck: false })
+            }
+            Encoder::ResNetPaper => None,
+        }
+    }
+}
+
+/// The vectors' layouts while a net is being described.
+#[derive(Default)]
+pub(super) struct Blueprint {
+    pub parameters: Layout,
+    pub statistics: Layout,
+}
+
+impl Blueprint {
+    pub(super) fn norm(&mut self, name: &str, channels: i64) -> Norm {
+        Norm {
+            weight: self.parameters.add(format!("{name}.weight"), &[channels], Role::NormWeight),
+            bias: self.parameters.add(format!("{name}.bias"), &[channels], Role::NormBias),
+            mean: self.statistics.add(format!("{name}.running_mean"), &[channels], Role::RunningMean),
+            variance: self.statistics.add(format!("{name}.running_var"), &[channels], Role::RunningVariance),
+        }
+    }
+
+    fn unit(&mut self, conv: &str, norm: &str, [inputs, outputs]: [i64; 2], kernel: i64, stride: i64) -> Unit {
+        let shape = [outputs, inputs, kernel, kernel];
+        let weight = self.parameters.add(format!("{conv}.weight"), &shape, Role::Convolution);
+        Unit { weight, stride, padding: kernel / 2, norm: self.norm(norm, outputs) }
+    }
+
+    fn block(&mut self, name: &str, inputs: i64, channels: i64, stride: i64, bottleneck: bool) -> Block {
+        // (channels in, channels out, kernel, stride) of each unit; torchvision strides in the bottleneck's 3x3.
+        let outputs = if bottleneck { 4 * channels } else { channels };
+        let units = if bottleneck {
+            vec![([inputs, channels], 1, 1), ([channels, channels], 3, stride), ([channels, outputs], 1, 1)]
+        } else {
+            vec![([inputs, channels], 3, stride), ([channels, channels], 3, 1)]
+        };
+        let units = (1..)
+            .zip(units)
+            .map(|(i, (io, kernel, stride))| self.unit(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride))
+            .collect();
+        let downsample = (stride != 1 || inputs != outputs).then(|| {
+            self.unit(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), [inputs, outputs], 1, stride)
+        });
+        Block { units, downsample }
+    }
+}
+
+impl ResNet {
+    pub(super) fn describe(encoder: Encoder, plan: &mut Blueprint) -> Option<Self> {
+        let shape = Shape::of(encoder)?;
+        let stem = plan.unit("conv1", "bn1", [3, shape.stem], 3, 1);
+        let mut blocks = Vec::new();
+        let mut inputs = shape.stem;
+        for (stage, (&channels, &count)) in shape.channels.iter().zip(&shape.blocks).enumerate() {
+            for i in 0..count {
+                let stride = if stage > 0 && i == 0 { 2 } else { 1 };
+                let name = format!("layer{}.{i}", stage + 1);
+                blocks.push(plan.block(&name, inputs, channels, stride, shape.bottleneck));
+                inputs = if shape.bottleneck { 4 * channels } else { channels };
+            }
+        }
+        Some(Self { stem, blocks, features: inputs })
+    }
+
+    /// Width of what `forward` returns.
+    pub fn features(&self) -> i64 {
+        self.features
+    }
+
+    /// `[B, 3, H, W]` to `[B, features]`.
+    pub fn forward(&self, images: &Tensor, pass: &Pass<'_>) -> Tensor {
+        let mut x = self.stem.forward(images, pass).relu_();
+        for block in &self.blocks {
+            x = block.forward(x, pass);
+        }
+        x.mean_dim([2i64, 3].as_slice(), false, None)
+    }
+}
+
+impl Unit {
+    fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Tensor {
+        let weight = pass.parameters.get(self.weight);
+        self.norm.forward(&x.conv2d(weight, None::<Tensor>, [self.stride; 2], [self.padding; 2], [1, 1], 1), pass)
+    }
+}
+
+impl Norm {
+    pub(super) fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Tensor {
+        x.batch_norm(
+            Some(pass.parameters.get(self.weight)),
+            Some(pass.parameters.get(self.bias)),
+            Some(pass.statistics.get(self.mean)),
+            Some(pass.statistics.get(self.variance)),
+            pass.training,
+            MOMENTUM,
+            EPSILON,
+            true,
+        )
+    }
+}
+
+impl Block {
+    // In place where autograd allows it: BatchNorm's backward needs its input, ReLU's its output, addition nothing.
+    fn forward(&self, x: Tensor, pass: &Pass<'_>) -> Tensor {
+        let [first, rest @ ..] = self.units.as_slice() else { return x };
+        let mut y = first.forward(&x, pass);
+        for unit in rest {
+            y = unit.forward(&y.relu_(), pass);
+        }
+        y += match &self.downsample {
+            Some(unit) => unit.forward(&x, pass),
+            None => x,
+        };
+        y.relu_()
+    }
+}

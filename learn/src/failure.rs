@@ -1,0 +1,53 @@
+//! Why a rank could not finish its job, split by what should happen next.
+
+use tandem_collective::Error as GroupError;
+
+use crate::data::DataError;
+use crate::files::FileError;
+
+/// The message is for a person: what was tried, with what, why it failed, what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The job would fail again on any machine: bad data, a loss that is not finite. Not retried.
+    #[error("{0}")]
+    Job(String),
+    /// Another try, or another machine, may succeed: a lost peer, a full disk. Retried.
+    #[error("{0}")]
+    Machine(String),
+}
+
+impl From<GroupError> for Failure {
+    fn from(error: GroupError) -> Self {
+        let message = format!("training together failed: {error}");
+        if error.is_machine_fault() { Self::Machine(message) } else { Self::Job(message) }
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        let message = error.to_string();
+        if error.is_machine() { Self::Machine(message) } else { Self::Job(message) }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::Machine(error.to_string())
+    }
+}
+
+impl Failure {
+    /// tch's operators panic with libtorch's message; `run` turns that panic into a failure here.
+    pub(crate) fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Self {
+        let message = match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic.downcast_ref::<&str>().map_or_else(|| "unknown cause".into(), |text| text.to_string()),
+        };
+        if message.contains("out of memory") || message.contains("not enough memory") {
+            return Self::Job(format!(
+                "the device's memory does not hold this job: {message}; use a smaller batch_size or encoder, or more workers"
+            ));
+        }
+        Self::Job(format!("training broke off: {message}"))
+    }
+}

@@ -1,0 +1,93 @@
+//! Files that are whole or not there: written beside their place, forced to disk, then renamed into it.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// What was tried with which path, and why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}{}", path.display(), free_space(path, source))]
+pub struct FileError {
+    pub action: &'static str,
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+/// Attaches action and path to an `io::Result`.
+pub(crate) trait At<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FileError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FileError> {
+        self.map_err(|source| FileError { action, path: path.to_owned(), source })
+    }
+}
+
+/// Where the disk is full, what is left of it and what to do.
+fn free_space(path: &Path, error: &io::Error) -> String {
+    if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return String::new();
+    }
+    let existing = path.ancestors().find(|folder| folder.is_dir());
+    let free = existing.and_then(|folder| nix::sys::statvfs::statvfs(folder).ok());
+    let free = free.map(|disk| format!(", {} MiB are free", disk.blocks_available() * disk.fragment_size() >> 20));
+    format!(" (disk full{}; free some space and the job goes on from its last checkpoint)", free.unwrap_or_default())
+}
+
+/// Writes a new file and forces its bytes to disk.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut file = File::create(path).at("create", path)?;
+    file.write_all(bytes).at("write", path)?;
+    file.sync_all().at("write to disk", path)
+}
+
+/// Forces a folder's list of names to disk: a rename lasts only then.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
+    File::open(path).and_then(|folder| folder.sync_all()).at("write to disk", path)
+}
+
+/// Replaces or makes the file `folder/name`: whole, on disk, or not at all.
+pub(crate) fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, FileError> {
+    fs::create_dir_all(folder).at("create folder", folder)?;
+    let (path, beside) = (folder.join(name), folder.join(format!(".{name}.tmp")));
+    let written = write_synced(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, &path).at("rename into place", &path))
+        .and_then(|()| sync_folder(folder));
+    written.map(|()| path).inspect_err(|_| drop(fs::remove_file(&beside)))
+}
+
+/// Reads a whole file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).at("read", path)?;
+    Ok(bytes)
+}
+
+/// SHA-256 in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_with_what_is_free_and_what_to_do() {
+        let error = FileError {
+            action: "write",
+            path: PathBuf::from("/tmp/no-such-folder/file"),
+            source: io::Error::from(io::ErrorKind::StorageFull),
+        };
+        let text = error.to_string();
+        assert!(text.starts_with("cannot write /tmp/no-such-folder/file: ") && text.contains("MiB are free"), "{text}");
+    }
+
+    #[test]
+    fn sha256_is_the_standard_one() {
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,181 @@
+//! L-BFGS (Nocedal & Wright 2006, algorithms 7.4 and 7.5) with a weak Wolfe line search by bisection (Lewis & Overton
+//! 2013): deterministic, and every accepted step has the curvature that the update needs.
+
+use std::collections::VecDeque;
+
+use tch::{Kind, Tensor};
+
+/// A smooth function of a flat f64 vector.
+pub trait Objective {
+    /// Value and gradient at `x`.
+    fn evaluate(&self, x: &Tensor) -> (f64, Tensor);
+}
+
+impl<F: Fn(&Tensor) -> (f64, Tensor)> Objective for F {
+    fn evaluate(&self, x: &Tensor) -> (f64, Tensor) {
+        self(x)
+    }
+}
+
+/// When to stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Lbfgs {
+    pub iterations: u32,
+    /// Pairs of steps and gradient changes that stand for the curvature.
+    pub history: usize,
+    /// Ends where no element of the gradient is larger ...
+    pub gradient_tolerance: f64,
+    /// ... or an iteration lowers the value by less than this share of it.
+    pub value_tolerance: f64,
+}
+
+impl Default for Lbfgs {
+    fn default() -> Self {
+        Self { iterations: 100, history: 10, gradient_tolerance: 1e-6, value_tolerance: 1e-10 }
+    }
+}
+
+/// Where the search ended.
+#[derive(Debug)]
+pub struct Minimum {
+    pub x: Tensor,
+    pub value: f64,
+    pub iterations: u32,
+}
+
+/// A point, its value, its gradient.
+struct Point {
+    x: Tensor,
+    value: f64,
+    gradient: Tensor,
+}
+
+impl Point {
+    fn at(objective: &impl Objective, x: Tensor) -> Self {
+        let (value, gradient) = objective.evaluate(&x);
+        Self { x, value, gradient }
+    }
+}
+
+impl Lbfgs {
+    /// Minimises from `start`. `look` sees each iteration's number, from 1, and value, and ends the search by `false`.
+    pub fn minimise(&self, objective: &impl Objective, start: Tensor, mut look: impl FnMut(u32, f64) -> bool) -> Minimum {
+        let mut here = Point::at(objective, start);
+        let mut pairs: VecDeque<Pair> = VecDeque::new();
+        let mut iterations = 0;
+        while iterations < self.iterations && largest(&here.gradient) > self.gradient_tolerance {
+            let direction = -inverse_hessian_times(&here.gradient, &pairs);
+            // The first step has no curvature to go by: one of length 1 at most.
+            let first = if pairs.is_empty() { 1.0 / dot(&direction, &direction).sqrt().max(1.0) } else { 1.0 };
+            let Some(next) = line_search(objective, &here, &direction, first) else { break };
+            iterations += 1;
+            let pair = Pair::between(&here, &next);
+            if pair.curvature > 0.0 {
+                pairs.push_back(pair);
+                if pairs.len() > self.history {
+                    pairs.pop_front();
+                }
+            }
+            let gain = here.value - next.value;
+            here = next;
+            if !look(iterations, here.value) || gain < self.value_tolerance * here.value.abs() {
+                break;
+            }
+        }
+        Minimum { x: here.x, value: here.value, iterations }
+    }
+}
+
+/// A step s and the change y of the gradient along it.
+struct Pair {
+    s: Tensor,
+    y: Tensor,
+    curvature: f64,
+}
+
+impl Pair {
+    fn between(from: &Point, to: &Point) -> Self {
+        let (s, y) = (&to.x - &from.x, &to.gradient - &from.gradient);
+        let curvature = dot(&s, &y);
+        Self { s, y, curvature }
+    }
+}
+
+/// Algorithm 7.4, the two-loop recursion.
+fn inverse_hessian_times(gradient: &Tensor, pairs: &VecDeque<Pair>) -> Tensor {
+    let mut q = gradient.copy();
+    let mut alphas = Vec::new();
+    for pair in pairs.iter().rev() {
+        let alpha = dot(&pair.s, &q) / pair.curvature;
+        q -= &pair.y * alpha;
+        alphas.push(alpha);
+    }
+    if let Some(newest) = pairs.back() {
+        q *= newest.curvature / dot(&newest.y, &newest.y);
+    }
+    for (pair, alpha) in pairs.iter().zip(alphas.into_iter().rev()) {
+        let beta = dot(&pair.y, &q) / pair.curvature;
+        q += &pair.s * (alpha - beta);
+    }
+    q
+}
+
+/// A point along `direction` that lowers the value enough and the slope enough; `None` where rounding leaves none.
+fn line_search(objective: &impl Objective, from: &Point, direction: &Tensor, first: f64) -> Option<Point> {
+    const ENOUGH_DESCENT: f64 = 1e-4;
+    const ENOUGH_CURVATURE: f64 = 0.9;
+    const TRIES: u32 = 40;
+    let slope = dot(&from.gradient, direction);
+    let (mut low, mut high, mut length) = (0.0, f64::INFINITY, first);
+    for _ in 0..TRIES {
+        let point = Point::at(objective, &from.x + direction * length);
+        let descends = point.value <= from.value + ENOUGH_DESCENT * length * slope;
+        if !descends {
+            high = length;
+        } else if dot(&point.gradient, direction) < ENOUGH_CURVATURE * slope {
+            low = length;
+        } else {
+            return Some(point);
+        }
+        length = if high.is_finite() { 0.5 * (low + high) } else { 2.0 * low };
+    }
+    None
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> f64 {
+    a.dot(b).double_value(&[])
+}
+
+fn largest(x: &Tensor) -> f64 {
+    x.abs().max().to_kind(Kind::Double).double_value(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rosenbrock's valley, whose floor bends: the minimum is at (1, 1).
+    #[test]
+    fn finds_the_end_of_a_bent_valley() {
+        let rosenbrock = |x: &Tensor| {
+            let (a, b) = (x.double_value(&[0]), x.double_value(&[1]));
+            let gradient = [-2.0 * (1.0 - a) - 400.0 * a * (b - a * a), 200.0 * (b - a * a)];
+            ((1.0 - a).powi(2) + 100.0 * (b - a * a).powi(2), Tensor::from_slice(&gradient))
+        };
+        let mut values = vec![];
+        let exact = Lbfgs { value_tolerance: 0.0, ..Lbfgs::default() };
+        let minimum = exact.minimise(&rosenbrock, Tensor::from_slice(&[-1.2, 1.0]), |_, value| {
+            values.push(value);
+            true
+        });
+        assert!((minimum.x.double_value(&[0]) - 1.0).abs() < 1e-5, "{minimum:?}");
+        assert!(minimum.iterations < 60 && values.is_sorted_by(|a, b| a >= b));
+    }
+
+    #[test]
+    fn stops_when_told() {
+        let bowl = |x: &Tensor| (dot(x, x), x * 2.0);
+        let minimum = Lbfgs::default().minimise(&bowl, Tensor::from_slice(&[30.0, 40.0]), |_, _| false);
+        assert_eq!(minimum.iterations, 1);
+    }
+}

@@ -1,0 +1,7 @@
+//! Logistic regression on frozen features (the paper's stage 2): a convex problem, solved to its optimum.
+
+mod lbfgs;
+mod logistic;
+
+pub use lbfgs::{Lbfgs, Minimum, Objective};
+pub use logistic::{Classifier, Logistic, Standardised, accuracy};

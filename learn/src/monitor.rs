@@ -1,0 +1,81 @@
+//! A look at the encoder during pretraining: does its neighbourhood know the classes?
+
+use tandem_collective::Group;
+use tandem_domain::spec;
+use tch::{Kind, Tensor};
+
+use crate::data::Images;
+use crate::encoder::Model;
+use crate::failure::Failure;
+use crate::features::features;
+use crate::random::{Purpose, Stream};
+
+/// Temperature of the votes, exp(cos / T): Wu et al. 2018 (instance discrimination), also DINO's.
+const TEMPERATURE: f64 = 0.07;
+
+/// Two disjoint draws from the *training* set: a bank with known labels and queries whose labels are guessed.
+///
+/// Pretraining sees these images, never their labels. The test set is left for the end.
+#[derive(Debug)]
+pub struct Monitor {
+    bank: Vec<i64>,
+    queries: Vec<i64>,
+    neighbours: i64,
+    classes: i64,
+}
+
+impl Monitor {
+    /// A quarter as many queries as the bank has images; of a small set, four fifths are the bank.
+    pub fn new(spec: &spec::Monitor, images: usize, classes: usize, seed: u64) -> Self {
+        let bank = (spec.bank as usize).min(images * 4 / 5).max(1);
+        let mut order = Stream::new(seed, Purpose::Holdout, 0, 0, 0).permutation(images);
+        let mut queries = order.split_off(bank.min(images));
+        queries.truncate(bank.div_ceil(4));
+        Self { neighbours: i64::from(spec.neighbours.max(1)).min(order.len() as i64), bank: order, queries, classes: classes as i64 }
+    }
+
+    /// Share of queries whose class wins the weighted vote of their nearest neighbours by cosine similarity.
+    pub fn knn_accuracy(&self, model: &Model, images: &Images, group: &Group) -> Result<f64, Failure> {
+        let bank = features(model, images, &self.bank, group)?;
+        let queries = features(model, images, &self.queries, group)?;
+        let labels = |ids: &[i64]| {
+            let labels: Vec<i64> = ids.iter().map(|&id| images.labels[id as usize]).collect();
+            Tensor::from_slice(&labels).to_device(bank.device())
+        };
+        let guessed = knn(&bank, &labels(&self.bank), &queries, self.neighbours, self.classes);
+        Ok(guessed.eq_tensor(&labels(&self.queries)).to_kind(Kind::Float).mean(None).double_value(&[]))
+    }
+}
+
+/// The class of each row of `queries` by weighted vote of its `neighbours` nearest rows of `bank`.
+fn knn(bank: &Tensor, labels: &Tensor, queries: &Tensor, neighbours: i64, classes: i64) -> Tensor {
+    let unit = |x: &Tensor| x / x.norm_scalaropt_dim(2.0, [1i64], true).clamp_min(1e-12);
+    let (cosines, nearest) = unit(queries).matmul(&unit(bank).tr()).topk(neighbours, 1, true, true);
+    let votes = Tensor::zeros([queries.size()[0], classes], (Kind::Float, queries.device()));
+    votes.scatter_add(1, &labels.take(&nearest), &(cosines / TEMPERATURE).exp()).argmax(1, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bank_and_queries_are_disjoint_and_fit_a_small_set() {
+        let spec = spec::Monitor { bank: 40, neighbours: 20, ..spec::Monitor::default() };
+        for images in [1000, 20] {
+            let monitor = Monitor::new(&spec, images, 10, 7);
+            assert!(monitor.queries.iter().all(|id| !monitor.bank.contains(id)));
+            assert!(!monitor.queries.is_empty() && monitor.neighbours <= monitor.bank.len() as i64);
+        }
+        assert_eq!(Monitor::new(&spec, 1000, 10, 7).queries.len(), 10);
+    }
+
+    #[test]
+    fn nearer_neighbours_weigh_more() {
+        // The query points along the one example of class 1; two of class 0 stand at 60 degrees.
+        let bank = Tensor::from_slice(&[2f32, 0., 0.5, 0.866, 0.5, -0.866]).view([3, 2]);
+        let labels = Tensor::from_slice(&[1i64, 0, 0]);
+        let query = Tensor::from_slice(&[3f32, 0.]).view([1, 2]);
+        assert_eq!(knn(&bank, &labels, &query, 3, 2).int64_value(&[0]), 1);
+    }
+}

@@ -1,0 +1,69 @@
+//! The learning rate of each step.
+
+use tandem_domain::spec::{Optimizer, Schedule};
+
+/// Linear warm-up, then constant or half a cosine, counted in steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LearningRate {
+    peak: f64,
+    warmup_steps: u64,
+    steps: u64,
+    schedule: Schedule,
+}
+
+impl LearningRate {
+    /// A warm-up of a fraction of an epoch is rounded to whole steps; it never exceeds the training.
+    pub fn new(optimizer: &Optimizer, steps_per_epoch: u64, steps: u64) -> Self {
+        let warmup = (optimizer.warmup_epochs * steps_per_epoch as f64).round() as u64;
+        Self { peak: optimizer.lr, warmup_steps: warmup.min(steps), steps, schedule: optimizer.schedule }
+    }
+
+    /// The rate of the update number `step`, from 0. The warm-up's last update has the peak rate, and no update has
+    /// rate 0: the cosine would reach it right after the last one.
+    pub fn at(&self, step: u64) -> f64 {
+        if step < self.warmup_steps {
+            return self.peak * (step + 1) as f64 / self.warmup_steps as f64;
+        }
+        match self.schedule {
+            Schedule::Constant => self.peak,
+            Schedule::Cosine => {
+                let done = (step - self.warmup_steps) as f64 / (self.steps - self.warmup_steps).max(1) as f64;
+                self.peak * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(warmup_epochs: f64, schedule: Schedule) -> LearningRate {
+        LearningRate::new(&Optimizer { lr: 2.0, warmup_epochs, schedule, ..Optimizer::default() }, 10, 100)
+    }
+
+    #[test]
+    fn warms_up_linearly_in_steps_of_fractional_epochs() {
+        let lr = rate(0.5, Schedule::Constant);
+        let first: Vec<f64> = (0..6).map(|step| lr.at(step)).collect();
+        assert_eq!(first, [0.4, 0.8, 1.2, 1.6, 2.0, 2.0]);
+        assert_eq!(lr.at(99), 2.0);
+    }
+
+    #[test]
+    fn cosine_runs_from_the_peak_to_zero() {
+        let lr = rate(2.0, Schedule::Cosine);
+        assert_eq!(lr.at(19), 2.0);
+        assert_eq!(lr.at(20), 2.0);
+        assert!((lr.at(60) - 1.0).abs() < 1e-12, "half way through the 80 steps after the warm-up");
+        assert!(lr.at(99) > 0.0 && lr.at(99) < 1e-3);
+        assert!(lr.at(100) < 1e-12);
+    }
+
+    #[test]
+    fn a_warm_up_longer_than_the_training_is_cut() {
+        let lr = rate(1000.0, Schedule::Cosine);
+        assert_eq!(lr.at(99), 2.0);
+        assert!(lr.at(100).is_finite());
+    }
+}

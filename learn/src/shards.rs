@@ -1,0 +1,169 @@
+//! A training step whose bits depend on the number of logical shards and on nothing else.
+//!
+//! A batch is cut into equal parts by position. Each shard has BatchNorm statistics of its own, over both views of its
+//! images; a rank runs a contiguous block of shards one after the other. What must be the same everywhere is computed
+//! from all shards' projections on every rank alike; what is summed over shards (gradients, statistics, the wish to
+//! stop) is summed once, along the fixed tree of `tandem_collective::tree_sum`. So the weights after a step are the same
+//! bits on 1, 2 or 4 ranks, and all ranks stop at the same step.
+
+use std::ops::Range;
+
+use tandem_collective::{Group, tree_sum};
+use tch::{Kind, Tensor};
+
+use crate::encoder::Model;
+use crate::failure::Failure;
+use crate::flat::Flat;
+
+/// Which part of each batch is this rank's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shards {
+    pub count: u32,
+    pub rank: u32,
+    pub world_size: u32,
+}
+
+impl Shards {
+    /// Fails where the ranks, or the images of a batch, cannot share the shards equally.
+    pub fn new(count: u32, batch_size: u32, group: &Group) -> Result<Self, Failure> {
+        let (rank, world_size) = (group.rank(), group.world_size());
+        if count == 0 || count % world_size != 0 {
+            return Err(Failure::Job(format!("{world_size} workers cannot share {count} shards equally")));
+        }
+        if batch_size % count != 0 {
+            return Err(Failure::Job(format!("batch_size {batch_size} cannot be cut into {count} equal shards")));
+        }
+        Ok(Self { count, rank, world_size })
+    }
+
+    /// Shards that this rank runs.
+    pub fn own(&self) -> Range<u32> {
+        let each = self.count / self.world_size;
+        self.rank * each..(self.rank + 1) * each
+    }
+
+    /// The images of one shard of a batch.
+    pub fn part<'a>(&self, batch: &'a [i64], shard: u32) -> &'a [i64] {
+        let size = batch.len() / self.count as usize;
+        &batch[shard as usize * size..][..size]
+    }
+}
+
+/// What every rank knows after a step, in the same bits.
+#[derive(Debug)]
+pub struct Step {
+    /// The objective on the whole batch.
+    pub loss: f64,
+    /// `[2 * batch, D]` without graph: first views in the batch's order, then second views.
+    pub projections: Tensor,
+    /// Of the loss by all parameters, laid out as they are.
+    pub gradient: Tensor,
+    /// BatchNorm's running statistics after the step: the mean over shards.
+    pub statistics: Tensor,
+    /// Some rank has been asked to stop.
+    pub stop: bool,
+}
+
+/// One forward and backward pass over a batch, on all ranks together.
+///
+/// `views(shard)` gives the shard's images as `[2 * images, 3, H, W]`, first views before second views; `objective`
+/// takes what `Step::projections` describes and returns a scalar; `stop` is this rank's wish.
+pub fn step(
+    model: &Model,
+    group: &Group,
+    shards: &Shards,
+    mut views: impl FnMut(u32) -> Tensor,
+    objective: impl Fn(&Tensor) -> Tensor,
+    stop: bool,
+) -> Result<Step, Failure> {
+    let mut graphs: Vec<(Tensor, Flat)> = Vec::new();
+    for shard in shards.own() {
+        let statistics = Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
+        let projections = model.project(&views(shard), &statistics);
+        graphs.push((projections, statistics));
+    }
+
+    let own = Tensor::stack(&graphs.iter().map(|(projections, _)| projections.detach()).collect::<Vec<_>>(), 0);
+    let all = by_view(&group.all_gather(&own)?).set_requires_grad(true);
+    let loss = objective(&all);
+    let toward_projections = by_shard(&Tensor::run_backward(&[&loss], &[&all], false, false)[0], shards.count);
+
+    let parts = shards.own().zip(graphs).map(|(shard, (projections, statistics))| {
+        // The scalar <z, dL/dz> has the gradient dL/dz at z.
+        let scalar = (projections * toward_projections.get(i64::from(shard))).sum(Kind::Float);
+        let gradients = Tensor::run_backward(&[scalar], model.parameters.views(), false, false);
+        Part::pack(model, &gradients, &statistics, stop)
+    });
+    let sum = tree_sum(group, parts.collect(), shards.count)?;
+    let part = Part::unpack(model, &sum, shards.count);
+    Ok(Step {
+        loss: loss.double_value(&[]),
+        projections: all.detach(),
+        gradient: part.gradient,
+        statistics: part.statistics,
+        stop: part.stop,
+    })
+}
+
+/// What is summed over shards: `[gradient | statistics | stop]`, flat.
+struct Part {
+    gradient: Tensor,
+    statistics: Tensor,
+    stop: bool,
+}
+
+impl Part {
+    fn pack(model: &Model, gradients: &[Tensor], statistics: &Flat, stop: bool) -> Tensor {
+        let (parameters, normed) = (model.parameters.layout().len(), statistics.layout().len());
+        let part = Tensor::zeros([parameters + normed + 1], (Kind::Float, statistics.vector().device()));
+        for (slot, gradient) in model.parameters.layout().slots().iter().zip(gradients) {
+            slot.view(&part).copy_(gradient);
+        }
+        part.narrow(0, parameters, normed).copy_(statistics.vector());
+        let _ = part.narrow(0, parameters + normed, 1).fill_(f64::from(u8::from(stop)));
+        part
+    }
+
+    fn unpack(model: &Model, sum: &Tensor, shards: u32) -> Self {
+        let (parameters, normed) = (model.parameters.layout().len(), model.statistics.layout().len());
+        Self {
+            gradient: sum.narrow(0, 0, parameters),
+            statistics: sum.narrow(0, parameters, normed) / f64::from(shards),
+            stop: sum.double_value(&[parameters + normed]) > 0.0,
+        }
+    }
+}
+
+/// `[S, 2n, D]`, each shard's first views before its second, to `[2Sn, D]`, all first views before all second ones.
+fn by_view(shards: &Tensor) -> Tensor {
+    let (s, rows, d) = (shards.size()[0], shards.size()[1], shards.size()[2]);
+    shards.view([s, 2, rows / 2, d]).transpose(0, 1).reshape([s * rows, d])
+}
+
+/// The inverse of `by_view`.
+fn by_shard(views: &Tensor, shards: u32) -> Tensor {
+    let (s, rows, d) = (i64::from(shards), views.size()[0], views.size()[1]);
+    views.view([2, s, rows / 2 / s, d]).transpose(0, 1).reshape([s, rows / s, d])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rank_runs_a_contiguous_block_and_shards_cut_the_batch() {
+        let shards = Shards { count: 4, rank: 1, world_size: 2 };
+        assert_eq!(shards.own(), 2..4);
+        assert_eq!(shards.part(&[10, 11, 12, 13, 14, 15, 16, 17], 3), [16, 17]);
+        assert!(Shards::new(3, 10, &Group::alone()).is_err());
+    }
+
+    #[test]
+    fn rows_travel_from_shards_to_views_and_back() {
+        // Shard s holds rows 10 s + (first views 0, 1; second views 5, 6).
+        let shards = Tensor::from_slice(&[0f32, 1., 5., 6., 10., 11., 15., 16.]).view([2, 4, 1]);
+        let views = by_view(&shards);
+        assert_eq!(Vec::<f32>::try_from(views.view(-1)).unwrap(), [0., 1., 10., 11., 5., 6., 15., 16.]);
+        assert!(by_shard(&views, 2).equal(&shards));
+    }
+}

@@ -1,0 +1,92 @@
+//! What a rank does with its task: one file per stage, and what they share.
+
+pub(crate) mod contrastive;
+pub(crate) mod linear;
+mod pace;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tandem_collective::Group;
+use tch::{Device, Kind, Tensor};
+
+use crate::data::{self, Data};
+use crate::failure::Failure;
+use crate::report::{Event, Report};
+use crate::task::Task;
+
+/// One rank at work: its task, its peers, whom it tells, and whether it shall stop.
+pub(crate) struct Rank<'a> {
+    pub task: &'a Task,
+    pub group: &'a Group,
+    pub device: Device,
+    report: &'a mut dyn Report,
+    stop: &'a AtomicBool,
+}
+
+impl<'a> Rank<'a> {
+    pub(crate) fn new(task: &'a Task, group: &'a Group, device: Device, report: &'a mut dyn Report, stop: &'a AtomicBool) -> Self {
+        Self { task, group, device, report, stop }
+    }
+
+    /// The one rank that writes files and reports figures.
+    pub(crate) fn leads(&self) -> bool {
+        self.group.rank() == 0
+    }
+
+    pub(crate) fn stop_wanted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Every rank says where it is.
+    pub(crate) fn phase(&mut self, name: &str, first_step: u64) {
+        self.report.event(Event::Phase { name: name.into(), first_step });
+    }
+
+    /// What is the same on all ranks is told once.
+    pub(crate) fn tell(&mut self, event: Event) {
+        if self.leads() {
+            self.report.event(event);
+        }
+    }
+
+    pub(crate) fn metric(&mut self, name: &str, step: u64, value: f64) {
+        self.tell(Event::Metric { name: name.into(), step, value });
+    }
+
+    pub(crate) fn result(&mut self, name: &str, value: f64) {
+        self.tell(Event::Result { name: name.into(), value });
+    }
+
+    pub(crate) fn note(&mut self, kind: &str, message: String) {
+        self.tell(Event::Note { kind: kind.into(), message });
+    }
+
+    /// Loads the task's images and makes sure that all ranks hold the same ones.
+    pub(crate) fn load_data(&mut self) -> Result<Data, Failure> {
+        self.phase("data", 0);
+        let spec = &self.task.spec;
+        let data = data::load(&spec.dataset, &self.task.data_dir, spec.seed, self.device)?;
+        let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);
+        let all = self.group.all_gather(&checksums.view([1, 2]).to_device(self.device))?;
+        if bool::try_from(all.eq_tensor(&all.narrow(0, 0, 1)).all()).unwrap_or(false) {
+            return Ok(data);
+        }
+        Err(Failure::Machine(format!(
+            "the workers hold different images for {} (training images here: {}, in {}): make their data folders equal",
+            spec.dataset,
+            data.train.checksum,
+            self.task.data_dir.display()
+        )))
+    }
+}
+
+/// The first 63 bits of a checksum in hex, as ranks compare it.
+fn checksum_bits(hex: &str) -> i64 {
+    hex.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).map_or(0, |bits| (bits >> 1) as i64)
+}
+
+/// Labels on the device of the images they belong to.
+pub(crate) fn labels(images: &data::Images, samples: &[i64]) -> Tensor {
+    let labels: Vec<i64> = samples.iter().map(|&id| images.labels[id as usize]).collect();
+    Tensor::from_slice(&labels).to_kind(Kind::Int64).to_device(images.pixels.device())
+}

@@ -1,0 +1,116 @@
+//! Which account Postgres runs as. Root is refused by Postgres itself, so root lends the cluster to another account.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::{Gid, Uid, User, geteuid};
+
+use crate::cluster::Cluster;
+
+const PREFERRED: [&str; 2] = ["postgres", "nobody"];
+
+#[derive(Debug)]
+pub(crate) enum Account {
+    /// The one we run as.
+    Own,
+    Other(User),
+}
+
+impl Account {
+    /// Our own account; as root the cluster's owner or, for a new one, `postgres` or `nobody`.
+    pub(crate) fn for_cluster(cluster: &Cluster) -> Result<Self> {
+        let owner = cluster.owner()?;
+        if !geteuid().is_root() {
+            if let Some(owner) = owner {
+                ensure!(
+                    owner == geteuid(),
+                    "the cluster in {} belongs to {}; run as that account, or as root, or choose another folder",
+                    cluster.dir().display(),
+                    name_of(owner)
+                );
+            }
+            return Ok(Self::Own);
+        }
+        let user = match owner {
+            Some(owner) if !owner.is_root() => User::from_uid(owner)?,
+            _ => PREFERRED.iter().find_map(|name| User::from_name(name).ok().flatten()),
+        };
+        let user =
+            user.context("postgres does not run as root, and neither `postgres` nor `nobody` is an account here")?;
+        let account = Self::Other(user);
+        account.check_access(cluster.dir())?;
+        Ok(account)
+    }
+
+    /// `program` under this account, which gets SIGINT when the thread that starts it dies.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        // setpriv and not pre_exec: no unsafe code, and it sets the death signal after the change of account, which
+        // would clear it.
+        let mut command = Command::new("setpriv");
+        command.arg("--pdeathsig=INT");
+        if let Self::Other(user) = self {
+            command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid)).arg("--clear-groups");
+        }
+        command.arg("--").arg(program);
+        command
+    }
+
+    /// Hands one file or folder to the account.
+    pub(crate) fn give(&self, path: &Path) -> Result<()> {
+        if let Self::Other(user) = self {
+            std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                .with_context(|| format!("cannot hand {} to the account `{}`", path.display(), user.name))?;
+        }
+        Ok(())
+    }
+
+    /// The account must be able to enter every folder above the cluster, or initdb fails with a riddle.
+    fn check_access(&self, dir: &Path) -> Result<()> {
+        let Self::Other(user) = self else { return Ok(()) };
+        for parent in dir.ancestors().skip(1) {
+            let meta = fs::metadata(parent).with_context(|| format!("cannot look at {}", parent.display()))?;
+            if !may_enter(meta.mode(), meta.uid(), meta.gid(), user.uid, user.gid) {
+                bail!(
+                    "postgres does not run as root but as `{}`, who may not enter {} (mode {:03o}); choose a folder \
+                     elsewhere, for example below /var/lib, or `chmod o+x` that one",
+                    user.name,
+                    parent.display(),
+                    meta.mode() & 0o777
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kernel's rule for the search permission of a folder: the first class that fits decides.
+fn may_enter(mode: u32, owner: u32, group: u32, uid: Uid, gid: Gid) -> bool {
+    let bit = if owner == uid.as_raw() {
+        0o100
+    } else if group == gid.as_raw() {
+        0o010
+    } else {
+        0o001
+    };
+    mode & bit != 0
+}
+
+fn name_of(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| format!("user id {uid}"), |user| format!("`{}`", user.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_permission_is_the_first_class_that_fits() {
+        let (uid, gid) = (Uid::from_raw(7), Gid::from_raw(8));
+        assert!(may_enter(0o700, 7, 0, uid, gid));
+        assert!(!may_enter(0o700, 0, 0, uid, gid));
+        assert!(may_enter(0o710, 0, 8, uid, gid));
+        assert!(!may_enter(0o701, 0, 8, uid, gid));
+        assert!(may_enter(0o701, 0, 0, uid, gid));
+        assert!(!may_enter(0o677, 7, 8, uid, gid));
+    }
+}

@@ -1,0 +1,240 @@
+//! The server process: started, waited for, stopped.
+
+use std::{
+    fs::OpenOptions,
+    io::{Read, Seek, SeekFrom},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+
+use crate::{
+    Options,
+    account::Account,
+    binaries::Binaries,
+    cluster::{Cluster, read_if_there},
+};
+
+/// Crash recovery of a large database takes its time; a predecessor's shutdown, too.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const FAST_SHUTDOWN_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const PORT_TRIES: u32 = 5;
+
+#[derive(Debug)]
+pub(crate) struct Postmaster {
+    child: Child,
+    port: u16,
+    /// Ends the thread that started the child. Its death is the child's death signal, so it lives as long as this.
+    _keeper: mpsc::Sender<()>,
+}
+
+impl Postmaster {
+    pub(crate) fn start(cluster: &Cluster, binaries: &Binaries, account: &Account, options: Options) -> Result<Self> {
+        wait_for_predecessor(cluster)?;
+        let mut preferred = cluster.last_port()?;
+        for _ in 0..PORT_TRIES {
+            let port = free_port(preferred.take())?;
+            let command = command(cluster, binaries, account, options, port)?;
+            if let Some(postmaster) = Self::try_port(cluster, command, port)? {
+                cluster.keep_port(port)?;
+                return Ok(postmaster);
+            }
+        }
+        bail!("postgres found each of {PORT_TRIES} free ports taken when it wanted to listen; try again")
+    }
+
+    /// None if somebody else took the port in the meantime.
+    fn try_port(cluster: &Cluster, command: Command, port: u16) -> Result<Option<Self>> {
+        let log_start = std::fs::metadata(cluster.log()).map_or(0, |meta| meta.len());
+        let started_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (child, keeper) =
+            spawn_kept(command).context("cannot run postgres through setpriv (package util-linux)")?;
+        let mut postmaster = Self { child, port, _keeper: keeper };
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            if let Some(status) = postmaster.child.try_wait()? {
+                let log = log_since(cluster, log_start)?;
+                if log.contains("could not bind") || log.contains("could not create any TCP/IP sockets") {
+                    return Ok(None);
+                }
+                bail!("postgres ended at its start with {status}; {} says:\n{}", cluster.log().display(), log.trim());
+            }
+            let lock = read_if_there(&cluster.data().join("postmaster.pid"))?;
+            if lock.is_some_and(|lock| LockFile::parse(&lock).is_ready(postmaster.pid(), started_at)) {
+                return Ok(Some(postmaster));
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        bail!("postgres was not ready after {} s; see {}", READY_WITHIN.as_secs(), cluster.log().display())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Fast shutdown, then immediate shutdown (recovered at the next start). Nothing to do if it has ended.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+            if !self.is_running() {
+                return Ok(());
+            }
+            let pid = Pid::from_raw(self.child.id().cast_signed());
+            signal::kill(pid, signal).with_context(|| format!("cannot send {signal} to postgres ({pid})"))?;
+            let deadline = Instant::now() + FAST_SHUTDOWN_WITHIN;
+            while self.is_running() && Instant::now() < deadline {
+                thread::sleep(LOOK_EVERY);
+            }
+        }
+        if self.is_running() {
+            bail!("postgres ({}) did not end within {} s", self.child.id(), 2 * FAST_SHUTDOWN_WITHIN.as_secs());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Postmaster {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            tracing::warn!(%error, "postgres was not stopped cleanly");
+        }
+    }
+}
+
+fn command(cluster: &Cluster, binaries: &Binaries, account: &Account, options: Options, port: u16) -> Result<Command> {
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(cluster.log())
+        .with_context(|| format!("cannot write {}", cluster.log().display()))?;
+    let mut command = account.command(&binaries.path("postgres"));
+    command.arg("-D").arg(cluster.data()).current_dir(cluster.dir());
+    let mut set = |setting: &str| {
+        command.args(["-c", setting]);
+    };
+    set("listen_addresses=127.0.0.1");
+    set(&format!("port={port}"));
+    set("unix_socket_directories=");
+    set("max_connections=100");
+    set("shared_buffers=32MB");
+    set("timezone=UTC");
+    set("log_timezone=UTC");
+    if !options.durable {
+        set("fsync=off");
+        set("synchronous_commit=off");
+        set("full_page_writes=off");
+    }
+    // A group of its own: Ctrl-C in a terminal is the supervisor's to handle, and it stops Postgres last.
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    Ok(command)
+}
+
+/// Spawns from a thread that lives until the sender is dropped or the process ends. The caller's own thread will not
+/// do: a test's thread may end while other tests still use the cluster.
+fn spawn_kept(mut command: Command) -> Result<(Child, mpsc::Sender<()>)> {
+    let (keeper, until_dropped) = mpsc::channel::<()>();
+    let (answer, child) = mpsc::channel();
+    thread::Builder::new().name("postgres-keeper".to_owned()).spawn(move || {
+        if answer.send(command.spawn()).is_ok() {
+            // An error is what it waits for: the sender was dropped.
+            let _ = until_dropped.recv();
+        }
+    })?;
+    let child = child.recv().context("the thread that starts postgres ended")??;
+    Ok((child, keeper))
+}
+
+fn free_port(preferred: Option<u16>) -> Result<u16> {
+    let listener = preferred
+        .and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
+        .map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)
+        .context("no free TCP port on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// A postmaster whose supervisor was killed may still be shutting down.
+fn wait_for_predecessor(cluster: &Cluster) -> Result<()> {
+    let path = cluster.data().join("postmaster.pid");
+    let deadline = Instant::now() + FAST_SHUTDOWN_WITHIN;
+    while let Some(pid) =
+        read_if_there(&path)?.and_then(|text| LockFile::parse(&text).pid).filter(|pid| is_postgres(*pid))
+    {
+        if Instant::now() > deadline {
+            bail!("a Postgres server (process {pid}) still runs on {}; stop it first", cluster.data().display());
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+/// A lock file may outlive its process, and the number may belong to somebody else by now.
+fn is_postgres(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "postgres")
+}
+
+fn log_since(cluster: &Cluster, start: u64) -> Result<String> {
+    let mut file = std::fs::File::open(cluster.log())?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `postmaster.pid`, read as pg_ctl reads it: process id in line 1, start time in line 3, status in line 8.
+#[derive(Debug, Default, PartialEq)]
+struct LockFile {
+    pid: Option<u32>,
+    started_at: Option<u64>,
+    ready: bool,
+}
+
+impl LockFile {
+    fn parse(text: &str) -> Self {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        Self {
+            pid: lines.first().and_then(|line| line.parse().ok()),
+            started_at: lines.get(2).and_then(|line| line.parse().ok()),
+            ready: lines.get(7) == Some(&"ready"),
+        }
+    }
+
+    /// Process ids repeat, above all in containers, so a file from before the start does not count. Two seconds are
+    /// for the coarse clock, as in pg_ctl.
+    fn is_ready(&self, pid: u32, since: u64) -> bool {
+        self.ready && self.pid == Some(pid) && self.started_at.is_some_and(|at| at + 2 >= since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READY: &str = "4711\n/home/x/data\n1700000000\n5433\n\n127.0.0.1\n  123  456\nready   \n";
+
+    #[test]
+    fn only_the_lock_file_of_this_start_counts() {
+        let lock = LockFile::parse(READY);
+        assert!(lock.is_ready(4711, 1_700_000_001));
+        assert!(!lock.is_ready(4712, 1_700_000_001));
+        assert!(!lock.is_ready(4711, 1_700_000_600));
+        assert!(!LockFile::parse(&READY.replace("ready   ", "starting")).is_ready(4711, 1_700_000_000));
+        assert_eq!(LockFile::parse(""), LockFile::default());
+    }
+}

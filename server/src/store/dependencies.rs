@@ -1,0 +1,53 @@
+//! Which job starts from which, and what follows from an end.
+
+use uuid::Uuid;
+
+use super::{Conn, Stored, integer};
+
+/// `inputs` in the order of the spec.
+pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> Stored<()> {
+    let positions: Vec<i32> = (0u32..).take(inputs.len()).map(integer).collect();
+    // Two inputs of equal content are one job.
+    sqlx::query!(
+        "INSERT INTO job_dependencies (job_id, depends_on, position)
+         SELECT $1, input, position FROM UNNEST($2::uuid[], $3::integer[]) AS inputs (input, position)
+         ON CONFLICT (job_id, depends_on) DO NOTHING",
+        job,
+        inputs,
+        &positions,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A blocked job whose inputs have all succeeded, or one of whose inputs never will.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Decided {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    /// `job_name failed`, where an input did; else the job is free to run.
+    pub(crate) lost_input: Option<String>,
+}
+
+/// Every blocked job that need not wait any longer.
+pub(crate) async fn decided(conn: &mut Conn) -> Stored<Vec<Decided>> {
+    sqlx::query_as!(
+        Decided,
+        r#"SELECT j.id, j.name, lost.words AS "lost_input?"
+           FROM jobs j
+           LEFT JOIN LATERAL (
+               SELECT format('`%s` %s', input.name,
+                             CASE input.state WHEN 'failed' THEN 'failed' ELSE 'was cancelled' END) AS words
+               FROM job_dependencies d JOIN jobs input ON input.id = d.depends_on
+               WHERE d.job_id = j.id AND input.state IN ('failed', 'cancelled')
+               ORDER BY d.position LIMIT 1
+           ) lost ON true
+           WHERE j.state = 'blocked' AND (lost.words IS NOT NULL OR NOT EXISTS (
+               SELECT FROM job_dependencies d JOIN jobs input ON input.id = d.depends_on
+               WHERE d.job_id = j.id AND input.state <> 'succeeded'))
+           ORDER BY j.id"#
+    )
+    .fetch_all(conn)
+    .await
+}

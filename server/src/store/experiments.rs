@@ -1,0 +1,112 @@
+//! Experiments and which jobs they consist of.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Conn, Stored};
+
+/// What a person submitted.
+#[derive(Clone, Debug)]
+pub(crate) struct Experiment {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) owner: String,
+    pub(crate) toml: String,
+    pub(crate) file_name: String,
+    pub(crate) fresh: bool,
+    /// `None` if the client sent none.
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// Stores it; `false` if its idempotency key is known already. `created_at` is set by the database.
+pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> Stored<bool> {
+    let inserted = sqlx::query!(
+        "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, idempotency_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING",
+        experiment.id,
+        experiment.name,
+        experiment.owner,
+        experiment.toml,
+        experiment.file_name,
+        experiment.fresh,
+        experiment.idempotency_key,
+    )
+    .execute(conn)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> Stored<Option<Experiment>> {
+    sqlx::query_as!(
+        Experiment,
+        "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at
+         FROM experiments WHERE idempotency_key = $1",
+        key
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> Stored<Option<Experiment>> {
+    sqlx::query_as!(
+        Experiment,
+        "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at FROM experiments WHERE id = $1",
+        id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A job of an experiment, by the name that its file gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    pub(crate) job_id: Uuid,
+    pub(crate) reused: bool,
+}
+
+pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link: &Link) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO experiment_jobs (experiment_id, name, job_id, position, reused) VALUES ($1, $2, $3, $4, $5)",
+        experiment,
+        link.name,
+        link.job_id,
+        position,
+        link.reused,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// In the order of the graph.
+pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Link>> {
+    sqlx::query_as!(
+        Link,
+        "SELECT name, job_id, reused FROM experiment_jobs WHERE experiment_id = $1 ORDER BY position",
+        experiment
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The experiment wants nothing any more; its jobs that no other experiment wants either.
+pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Uuid>> {
+    sqlx::query!(
+        "UPDATE experiment_jobs SET withdrawn_at = clock_timestamp()
+         WHERE experiment_id = $1 AND withdrawn_at IS NULL",
+        experiment
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query_scalar!(
+        "SELECT mine.job_id FROM experiment_jobs mine WHERE mine.experiment_id = $1
+         AND NOT EXISTS (SELECT FROM experiment_jobs other
+                         WHERE other.job_id = mine.job_id AND other.withdrawn_at IS NULL)
+         ORDER BY mine.position",
+        experiment
+    )
+    .fetch_all(conn)
+    .await
+}

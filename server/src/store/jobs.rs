@@ -1,0 +1,174 @@
+//! Jobs: brought by submits, moved by transitions. What people see of them is in `overview`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tandem_domain::{
+    place::QueuedJob,
+    spec::{JobSpec, Workers},
+    state::{JobEvent, JobState},
+};
+use uuid::Uuid;
+
+use super::{Conn, Stored, integer, parse, small};
+
+/// A job as submitted.
+#[derive(Clone, Debug)]
+pub(crate) struct NewJob<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) experiment: Uuid,
+    pub(crate) spec: &'a JobSpec,
+    pub(crate) content_key: &'a str,
+}
+
+/// Stores a job that starts from nothing as queued, any other as blocked; `false` if one of equal content is there.
+///
+/// An insert of the same content by another transaction is waited for.
+pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
+    let spec = serde_json::to_value(job.spec).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
+    let inserted = sqlx::query!(
+        "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
+                           queued_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10,
+                 CASE WHEN $7::text = 'queued' THEN clock_timestamp() END)
+         ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'running', 'succeeded') DO NOTHING",
+        job.id,
+        job.experiment,
+        job.spec.name,
+        job.spec.stage.name(),
+        spec,
+        job.content_key,
+        state.label(),
+        integer(job.spec.workers.min),
+        integer(job.spec.workers.max),
+        integer(job.spec.shards),
+    )
+    .execute(conn)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// The job whose result serves for this content, now or later; it cannot end otherwise until this transaction does.
+pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> Stored<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT id FROM jobs
+         WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded') FOR SHARE",
+        content_key
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A row that nobody else changes until the transaction ends.
+#[derive(Clone, Debug)]
+pub(crate) struct LockedJob {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) state: JobState,
+}
+
+/// Locks jobs in the order of their ids.
+pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> Stored<Vec<LockedJob>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, name, state::text AS "state!" FROM jobs WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok(LockedJob { id: row.id, name: row.name, state: parse(&row.state)? })).collect()
+}
+
+/// Moves a job on; the new state, or `None` if the event does not fit or the row is in another state than `from`.
+///
+/// `delay` is the wait before it may run again.
+pub(crate) async fn transition(
+    conn: &mut Conn,
+    id: Uuid,
+    from: JobState,
+    event: JobEvent,
+    reason: &str,
+    delay: Duration,
+) -> Stored<Option<JobState>> {
+    let Ok(to) = from.after(event) else { return Ok(None) };
+    let moved = sqlx::query!(
+        "UPDATE jobs SET
+             state = $3::text::job_state,
+             reason = $4,
+             -- Its place in the queue is that of its first day.
+             queued_at = CASE WHEN $3::text = 'queued' THEN COALESCE(queued_at, clock_timestamp()) ELSE queued_at END,
+             not_before = CASE WHEN $5::float8 > 0 THEN clock_timestamp() + make_interval(secs => $5) END,
+             started_at = CASE WHEN $3::text = 'running' THEN COALESCE(started_at, clock_timestamp()) ELSE started_at END,
+             finished_at = CASE WHEN $6 THEN clock_timestamp() END
+         WHERE id = $1 AND state = $2::text::job_state",
+        id,
+        from.label(),
+        to.label(),
+        reason,
+        delay.as_secs_f64(),
+        to.is_ended(),
+    )
+    .execute(conn)
+    .await?;
+    Ok((moved.rows_affected() == 1).then_some(to))
+}
+
+/// The queue at one moment, which comes with it: the database's now.
+pub(crate) async fn queue(conn: &mut Conn) -> Stored<Option<(DateTime<Utc>, Vec<QueuedJob>)>> {
+    let rows = sqlx::query!(
+        r#"SELECT clock_timestamp() AS "now!", id, name, queued_at AS "queued_at!", workers_min, workers_max, shards,
+                  not_before
+           FROM jobs WHERE state = 'queued' ORDER BY queued_at, id LIMIT 1000"#
+    )
+    .fetch_all(conn)
+    .await?;
+    let Some(now) = rows.first().map(|row| row.now) else { return Ok(None) };
+    let queue = rows.into_iter().map(|row| QueuedJob {
+        id: row.id,
+        name: row.name,
+        queued_at: row.queued_at,
+        workers: Workers { min: small(row.workers_min), max: small(row.workers_max) },
+        shards: small(row.shards),
+        not_before: row.not_before,
+    });
+    Ok(Some((now, queue.collect())))
+}
+
+/// Writes why queued jobs wait, where that is news; whether anything was.
+pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> Stored<bool> {
+    let (ids, reasons): (Vec<Uuid>, Vec<String>) = waiting.iter().cloned().unzip();
+    let changed = sqlx::query!(
+        "UPDATE jobs SET reason = news.reason FROM UNNEST($1::uuid[], $2::text[]) AS news (id, reason)
+         WHERE jobs.id = news.id AND jobs.state = 'queued' AND jobs.reason <> news.reason",
+        &ids,
+        &reasons,
+    )
+    .execute(conn)
+    .await?;
+    Ok(changed.rows_affected() > 0)
+}
+
+/// The spec as stored.
+pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> Stored<String> {
+    sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
+}
+
+/// Jobs that are not at an end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) blocked: u32,
+    pub(crate) queued: u32,
+    pub(crate) running: u32,
+}
+
+pub(crate) async fn counts(conn: &mut Conn) -> Stored<Counts> {
+    // One look into each partial index, however many jobs have ended.
+    let row = sqlx::query!(
+        r#"SELECT (SELECT count(*) FROM jobs WHERE state = 'blocked')::integer AS "blocked!",
+                  (SELECT count(*) FROM jobs WHERE state = 'queued')::integer AS "queued!",
+                  (SELECT count(*) FROM jobs WHERE state = 'running')::integer AS "running!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Counts { blocked: small(row.blocked), queued: small(row.queued), running: small(row.running) })
+}

@@ -1,0 +1,52 @@
+//! One coordinator schedules: whoever holds the leader row, for as long as it renews it.
+
+use tandem_domain::timing;
+use uuid::Uuid;
+
+use super::{Conn, Stored};
+
+/// Takes the row if it is free, renews it if it is ours; the term, or `None` while another holds it.
+///
+/// The term grows whenever nobody held the row for a while, even if the same coordinator takes it again: its knowledge
+/// is as old as that of any other then.
+pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> Stored<Option<i64>> {
+    sqlx::query_scalar!(
+        "INSERT INTO leader (holder, name, term, expires_at)
+         VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+         ON CONFLICT (only_row) DO UPDATE SET
+             holder = excluded.holder,
+             name = excluded.name,
+             expires_at = excluded.expires_at,
+             term = CASE WHEN leader.holder = excluded.holder AND leader.expires_at > clock_timestamp()
+                    THEN leader.term ELSE leader.term + 1 END
+         WHERE leader.holder = excluded.holder OR leader.expires_at <= clock_timestamp()
+         RETURNING term",
+        holder,
+        name,
+        timing::LEADER_LEASE.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Lets another take over at once.
+pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> Stored<()> {
+    sqlx::query!("UPDATE leader SET expires_at = clock_timestamp() WHERE holder = $1", holder).execute(conn).await?;
+    Ok(())
+}
+
+/// Whether decisions of this term are still valid. The row stays as it is until the transaction ends.
+pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> Stored<bool> {
+    let held = sqlx::query_scalar!(
+        "SELECT term FROM leader WHERE term = $1 AND expires_at > clock_timestamp() FOR SHARE",
+        term
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(held.is_some())
+}
+
+/// Name of the coordinator that schedules; `None` while there is none.
+pub(crate) async fn name(conn: &mut Conn) -> Stored<Option<String>> {
+    sqlx::query_scalar!("SELECT name FROM leader WHERE expires_at > clock_timestamp()").fetch_optional(conn).await
+}

@@ -1,0 +1,203 @@
+//! Leases: the right of a worker to act as one rank of one attempt, until a moment.
+
+use tandem_domain::{state::RankOutcome, timing};
+use uuid::Uuid;
+
+use super::{Conn, Stored, integer, parse, small};
+
+/// One lease per rank, the workers by rank; `false` if one of them holds a lease already.
+pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> Stored<bool> {
+    let ranks: Vec<i32> = (0u32..).take(workers.len()).map(integer).collect();
+    let inserted = sqlx::query!(
+        "INSERT INTO leases (attempt_id, fence, rank, worker_id, expires_at)
+         SELECT $1, $2, rank, worker_id, clock_timestamp() + make_interval(secs => $5)
+         FROM UNNEST($3::integer[], $4::uuid[]) AS gang (rank, worker_id)
+         ON CONFLICT (worker_id) WHERE released_at IS NULL DO NOTHING",
+        attempt,
+        fence,
+        &ranks,
+        workers,
+        timing::LEASE.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(inserted.rows_affected() == workers.len() as u64)
+}
+
+/// A row that nobody else changes until the transaction ends.
+#[derive(Clone, Debug)]
+pub(crate) struct LockedLease {
+    pub(crate) rank: u32,
+    pub(crate) worker: Uuid,
+    pub(crate) worker_name: String,
+    pub(crate) fence: i64,
+    pub(crate) outcome: Option<RankOutcome>,
+    pub(crate) is_dispatched: bool,
+    pub(crate) is_expired: bool,
+    /// Since its worker was last heard of.
+    pub(crate) silent_seconds: f64,
+}
+
+/// All leases of an attempt, by rank.
+pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLease>> {
+    let rows = sqlx::query!(
+        r#"SELECT l.rank, l.worker_id, w.name, l.fence, l.outcome::text AS outcome,
+                  l.dispatched_at IS NOT NULL AS "is_dispatched!",
+                  l.expires_at <= clock_timestamp() AS "is_expired!",
+                  EXTRACT(epoch FROM clock_timestamp() - w.last_seen)::float8 AS "silent_seconds!"
+           FROM leases l JOIN workers w ON w.id = l.worker_id
+           WHERE l.attempt_id = $1 ORDER BY l.rank FOR NO KEY UPDATE OF l"#,
+        attempt
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(LockedLease {
+                rank: small(row.rank),
+                worker: row.worker_id,
+                worker_name: row.name,
+                fence: row.fence,
+                outcome: row.outcome.as_deref().map(parse).transpose()?,
+                is_dispatched: row.is_dispatched,
+                is_expired: row.is_expired,
+                silent_seconds: row.silent_seconds,
+            })
+        })
+        .collect()
+}
+
+/// The rank has ended: its worker is free. `false` if that was known.
+pub(crate) async fn release(
+    conn: &mut Conn,
+    attempt: Uuid,
+    fence: i64,
+    rank: u32,
+    outcome: RankOutcome,
+    cause: &str,
+) -> Stored<bool> {
+    let released = sqlx::query!(
+        "UPDATE leases SET released_at = clock_timestamp(), outcome = $4::text::rank_outcome, cause = $5
+         WHERE attempt_id = $1 AND fence = $2 AND rank = $3 AND released_at IS NULL",
+        attempt,
+        fence,
+        integer(rank),
+        outcome.label(),
+        cause,
+    )
+    .execute(conn)
+    .await?;
+    Ok(released.rows_affected() == 1)
+}
+
+/// Takes a report's events up to `sequence`: the number that was stored before, or `None` if the worker is stale.
+/// A report is a sign of life and renews the lease.
+pub(crate) async fn advance(
+    conn: &mut Conn,
+    attempt: Uuid,
+    fence: i64,
+    rank: u32,
+    worker: Uuid,
+    sequence: i64,
+) -> Stored<Option<i64>> {
+    sqlx::query_scalar!(
+        "WITH before AS (
+             SELECT attempt_id, rank, last_sequence FROM leases
+             WHERE attempt_id = $1 AND fence = $2 AND rank = $3 AND worker_id = $4 AND released_at IS NULL
+             FOR NO KEY UPDATE
+         )
+         UPDATE leases SET
+             last_sequence = GREATEST(before.last_sequence, $5),
+             expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $6))
+         FROM before WHERE leases.attempt_id = before.attempt_id AND leases.rank = before.rank
+         RETURNING before.last_sequence",
+        attempt,
+        fence,
+        integer(rank),
+        worker,
+        sequence,
+        timing::LEASE.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A rank that a worker says it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Held {
+    pub(crate) worker: Uuid,
+    pub(crate) attempt: Uuid,
+    pub(crate) fence: i64,
+    pub(crate) rank: u32,
+}
+
+/// Renews the leases of ranks that their workers say they run, and of those that a worker of `heard` was told to start
+/// lately and has not reported on.
+pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[Uuid]) -> Stored<()> {
+    let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
+    let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
+    let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
+    let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
+    sqlx::query!(
+        "WITH renewable AS (
+             SELECT l.attempt_id, l.rank FROM leases l JOIN attempts a ON a.id = l.attempt_id
+             WHERE l.released_at IS NULL AND l.worker_id = ANY($5) AND (
+                 EXISTS (SELECT FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[])
+                             AS held (worker_id, attempt_id, fence, rank)
+                         WHERE held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
+                           AND held.fence = l.fence AND held.rank = l.rank)
+                 OR (l.last_sequence = 0 AND a.state IN ('assigned', 'starting', 'training')
+                     AND a.assigned_at > clock_timestamp() - make_interval(secs => $6)))
+             ORDER BY l.attempt_id, l.rank
+             FOR NO KEY UPDATE OF l SKIP LOCKED
+         )
+         UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $7)
+         FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank",
+        &workers,
+        &attempts,
+        &fences,
+        &ranks,
+        heard,
+        timing::RENDEZVOUS.as_secs_f64(),
+        timing::LEASE.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now.
+pub(crate) async fn grace(conn: &mut Conn) -> Stored<u64> {
+    let graced = sqlx::query!(
+        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1))
+         WHERE released_at IS NULL",
+        timing::LEASE.as_secs_f64()
+    )
+    .execute(conn)
+    .await?;
+    Ok(graced.rows_affected())
+}
+
+/// Attempts with a lease that ran out.
+pub(crate) async fn expired(conn: &mut Conn) -> Stored<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT DISTINCT attempt_id FROM leases WHERE released_at IS NULL AND expires_at <= clock_timestamp()
+         ORDER BY attempt_id"
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// About to tell the worker; `false` if there is nothing to tell any more.
+pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> Stored<bool> {
+    let marked = sqlx::query!(
+        "UPDATE leases SET dispatched_at = COALESCE(dispatched_at, clock_timestamp())
+         WHERE attempt_id = $1 AND rank = $2 AND worker_id = $3 AND released_at IS NULL",
+        attempt,
+        integer(rank),
+        worker,
+    )
+    .execute(conn)
+    .await?;
+    Ok(marked.rows_affected() == 1)
+}

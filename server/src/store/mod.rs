@@ -1,0 +1,131 @@
+//! The only place that knows SQL, one file per thing that is stored.
+//!
+//! Every function takes a connection, so that the caller decides what is one transaction. Queries are checked at
+//! compile time against the schema (`query!`, offline data in `.sqlx`). Rules that hold throughout:
+//!
+//! * **Time is the database's** (`clock_timestamp()`): coordinators on several hosts agree on it.
+//! * **Locks are taken in one order**: job, attempt, leases by rank; workers by id. `FOR NO KEY UPDATE`, because a row
+//!   that refers to a locked row must not wait. Renewals skip what is locked: they come again in two seconds.
+//! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here; the caller gets
+//!   `None` or `false` where the row was not in that state any more.
+
+pub(crate) mod attempts;
+pub(crate) mod dependencies;
+pub(crate) mod events;
+pub(crate) mod experiments;
+pub(crate) mod files;
+pub(crate) mod fleet;
+pub(crate) mod jobs;
+pub(crate) mod leader;
+pub(crate) mod leases;
+pub(crate) mod logs;
+pub(crate) mod measures;
+pub(crate) mod overview;
+pub(crate) mod schema;
+pub(crate) mod targets;
+pub(crate) mod wake;
+pub(crate) mod workers;
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool, Postgres, Transaction,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::error::{Error, Result};
+
+/// A connection, in a transaction or not.
+pub(crate) type Conn = sqlx::PgConnection;
+/// What a query comes back with.
+pub(crate) type Stored<T> = std::result::Result<T, sqlx::Error>;
+
+/// The way to the database.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// A pool on a database whose schema is known to fit: see [`schema::open`].
+    fn connect_lazy(options: PgConnectOptions) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(10)
+            .acquire_timeout(Duration::from_secs(5))
+            .idle_timeout(Duration::from_secs(60))
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    /// For single statements.
+    pub(crate) async fn conn(&self) -> Stored<PoolConnection<Postgres>> {
+        self.pool.acquire().await
+    }
+
+    /// Rolled back unless committed.
+    pub(crate) async fn begin(&self) -> Stored<Transaction<'static, Postgres>> {
+        self.pool.begin().await
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Runs a transaction, and runs it again if Postgres chose it to end a deadlock or a serialisation conflict.
+pub(crate) async fn retry<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    const TRIES: u32 = 5;
+    for attempt in 1.. {
+        match transaction().await {
+            Err(Error::Database(error)) if attempt < TRIES && is_conflict(&error) => {
+                tracing::debug!(%error, attempt, "transaction runs again");
+            }
+            outcome => return outcome,
+        }
+    }
+    unreachable!("the loop ends at the last try")
+}
+
+fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}
+
+/// A label of a Postgres enum, as the domain's type.
+fn parse<T>(label: &str) -> Stored<T>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    label.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// Counts and sizes are unsigned here and `bigint` there. What does not fit is cut off rather than refused: it is for
+/// display, and an `u64` beyond 2^63 is a mistake of its sender.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The way back. Columns of this kind are never negative.
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// As [`unsigned`], for small numbers.
+pub(crate) fn small(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+/// As [`signed`], for small numbers.
+pub(crate) fn integer(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// Postgres keeps no NUL in a text; everything a peer wrote passes here.
+pub(crate) fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

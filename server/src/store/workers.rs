@@ -1,0 +1,204 @@
+//! Workers: who is there, since when, and what their devices are.
+
+use chrono::{DateTime, Utc};
+use tandem_domain::timing;
+use uuid::Uuid;
+
+use super::{Conn, Stored};
+
+/// How a worker introduces itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Introduction {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) host: String,
+    pub(crate) version: String,
+    pub(crate) device_kind: String,
+    pub(crate) device_index: i32,
+    pub(crate) device_name: String,
+    pub(crate) device_uuid: String,
+    pub(crate) memory_bytes: i64,
+    pub(crate) cores: i32,
+    pub(crate) driver: String,
+}
+
+/// The worker is here, through this session; whether it was away (new, lost or gone) before.
+pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> Stored<bool> {
+    let before = sqlx::query_scalar!(
+        r#"SELECT state::text AS "state!" FROM workers WHERE id = $1 FOR NO KEY UPDATE"#,
+        worker.id
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO workers (id, name, host, version, device_kind, device_index, device_name, device_uuid,
+                              memory_bytes, cores, driver, session_id, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'ready')
+         ON CONFLICT (id) DO UPDATE SET
+             name = excluded.name, host = excluded.host, version = excluded.version,
+             device_kind = excluded.device_kind, device_index = excluded.device_index,
+             device_name = excluded.device_name, device_uuid = excluded.device_uuid,
+             memory_bytes = excluded.memory_bytes, cores = excluded.cores, driver = excluded.driver,
+             session_id = excluded.session_id, state = 'ready', facts = NULL, last_seen = clock_timestamp()",
+        worker.id,
+        worker.name,
+        worker.host,
+        worker.version,
+        worker.device_kind,
+        worker.device_index,
+        worker.device_name,
+        worker.device_uuid,
+        worker.memory_bytes,
+        worker.cores,
+        worker.driver,
+        session,
+    )
+    .execute(conn)
+    .await?;
+    Ok(before.is_none_or(|state| state == "lost" || state == "gone"))
+}
+
+/// A worker that was heard of since the last time.
+#[derive(Clone, Debug)]
+pub(crate) struct Sign {
+    pub(crate) worker: Uuid,
+    pub(crate) session: Uuid,
+    pub(crate) facts: Option<serde_json::Value>,
+}
+
+/// Writes who was heard of; the sessions that are their worker's session no more are not counted.
+pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
+    let workers: Vec<Uuid> = signs.iter().map(|sign| sign.worker).collect();
+    let sessions: Vec<Uuid> = signs.iter().map(|sign| sign.session).collect();
+    let facts: Vec<Option<serde_json::Value>> = signs.iter().map(|sign| sign.facts.clone()).collect();
+    sqlx::query!(
+        "WITH heard AS (
+             SELECT w.id, signs.facts FROM workers w
+             JOIN UNNEST($1::uuid[], $2::uuid[], $3::jsonb[]) AS signs (worker_id, session_id, facts)
+               ON w.id = signs.worker_id AND w.session_id = signs.session_id
+             ORDER BY w.id FOR NO KEY UPDATE OF w SKIP LOCKED
+         )
+         UPDATE workers SET last_seen = clock_timestamp(), facts = heard.facts,
+             state = CASE WHEN workers.state = 'lost' THEN 'ready' ELSE workers.state END
+         FROM heard WHERE workers.id = heard.id",
+        &workers,
+        &sessions,
+        &facts as &[Option<serde_json::Value>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// It takes nothing new.
+pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
+    let drained = sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
+        .execute(conn)
+        .await?;
+    Ok(drained.rows_affected() == 1)
+}
+
+/// The stream ended. A worker that had announced it and holds nothing is gone; whether that is so.
+pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> Stored<bool> {
+    let state = sqlx::query_scalar!(
+        r#"UPDATE workers SET session_id = NULL,
+               state = CASE WHEN state = 'draining' AND NOT EXISTS (
+                           SELECT FROM leases l WHERE l.worker_id = workers.id AND l.released_at IS NULL)
+                       THEN 'gone' ELSE state END
+           WHERE id = $1 AND session_id = $2 RETURNING state::text AS "state!""#,
+        worker,
+        session,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(state.is_some_and(|state| state == "gone"))
+}
+
+/// A worker that was given up.
+#[derive(Clone, Debug)]
+pub(crate) struct Missing {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) silent_seconds: f64,
+}
+
+/// Those not heard of for longer than a lease are lost from now on.
+pub(crate) async fn mark_lost(conn: &mut Conn) -> Stored<Vec<Missing>> {
+    sqlx::query_as!(
+        Missing,
+        r#"UPDATE workers SET state = 'lost', session_id = NULL
+           WHERE state IN ('ready', 'draining') AND last_seen < clock_timestamp() - make_interval(secs => $1)
+           RETURNING id, name, EXTRACT(epoch FROM clock_timestamp() - last_seen)::float8 AS "silent_seconds!""#,
+        timing::LEASE.as_secs_f64(),
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Nobody waits for a worker that was lost long ago.
+pub(crate) async fn forget_lost(conn: &mut Conn) -> Stored<()> {
+    sqlx::query!(
+        "UPDATE workers SET state = 'gone'
+         WHERE state = 'lost' AND last_seen < clock_timestamp() - make_interval(secs => $1)",
+        timing::LOST_WORKER_KEPT.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The sessions among these that are still their worker's.
+pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> Stored<Vec<Uuid>> {
+    sqlx::query_scalar!(r#"SELECT session_id AS "session_id!" FROM workers WHERE session_id = ANY($1)"#, sessions)
+        .fetch_all(conn)
+        .await
+}
+
+/// How many workers of each kind have not left: idle, busy, draining or lost for a while.
+pub(crate) async fn counts_by_kind(conn: &mut Conn) -> Stored<Vec<(String, u32)>> {
+    let rows = sqlx::query!(
+        r#"SELECT device_kind, count(*)::integer AS "count!" FROM workers WHERE state <> 'gone'
+           GROUP BY device_kind ORDER BY device_kind"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.device_kind, super::small(row.count))).collect())
+}
+
+/// A worker as people see it.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerRow {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) host: String,
+    pub(crate) state: String,
+    pub(crate) device_kind: String,
+    pub(crate) device_index: i32,
+    pub(crate) device_name: String,
+    pub(crate) device_uuid: String,
+    pub(crate) memory_bytes: i64,
+    pub(crate) cores: i32,
+    pub(crate) driver: String,
+    pub(crate) facts: Option<serde_json::Value>,
+    pub(crate) last_seen: DateTime<Utc>,
+    pub(crate) job_id: Option<Uuid>,
+    pub(crate) job_name: Option<String>,
+    pub(crate) rank: Option<i32>,
+}
+
+/// All that have not left, by name.
+pub(crate) async fn list(conn: &mut Conn) -> Stored<Vec<WorkerRow>> {
+    sqlx::query_as!(
+        WorkerRow,
+        r#"SELECT w.id, w.name, w.host, w.state::text AS "state!", w.device_kind, w.device_index, w.device_name,
+                  w.device_uuid, w.memory_bytes, w.cores, w.driver, w.facts, w.last_seen,
+                  j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?"
+           FROM workers w
+           LEFT JOIN leases l ON l.worker_id = w.id AND l.released_at IS NULL
+           LEFT JOIN attempts a ON a.id = l.attempt_id
+           LEFT JOIN jobs j ON j.id = a.job_id
+           WHERE w.state <> 'gone' ORDER BY w.name, w.id"#
+    )
+    .fetch_all(conn)
+    .await
+}

@@ -1,0 +1,147 @@
+//! `tandem-worker run`: flags and environment, checked before anything starts.
+
+use std::{
+    net::{IpAddr, UdpSocket},
+    num::NonZero,
+    path::PathBuf,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    transport::{Endpoint, Uri},
+};
+
+use crate::device::DeviceName;
+
+/// Hold one device and train on it what the coordinator assigns.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Example: a worker on the first GPU of this host
+  tandem-worker run --server http://127.0.0.1:7077 --device cuda:0 --data /srv/data --state /var/lib/tandem/gpu-0
+
+SIGTERM or Ctrl-C: the rank writes a checkpoint, then the worker leaves. A second one ends both at once.
+Logs go to stderr; RUST_LOG=debug says more.")]
+pub(crate) struct RunArgs {
+    /// The coordinator's address.
+    #[arg(long, env = "TANDEM_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7077")]
+    server: String,
+    /// Worker token, where the coordinator asks for one.
+    #[arg(long, env = "TANDEM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Name that people see [default: HOST-DEVICE].
+    #[arg(long, env = "TANDEM_WORKER_NAME")]
+    name: Option<String>,
+    /// cpu or cuda:N, N counting as in nvidia-smi.
+    #[arg(long, env = "TANDEM_DEVICE", default_value = "cpu")]
+    pub(crate) device: DeviceName,
+    /// CPU cores that this worker says it has [default: all]. What a rank uses is in the job's spec.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZero<u32>>,
+    /// Folder with the datasets.
+    #[arg(long, env = "TANDEM_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Folder of this worker alone: its id, kept over restarts.
+    #[arg(long, env = "TANDEM_WORKER_STATE", value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Address on which the ranks of a gang meet [default: the one that this host reaches the coordinator from].
+    #[arg(long, env = "TANDEM_MEET_ON", value_name = "ADDRESS")]
+    meet_on: Option<IpAddr>,
+}
+
+/// Not for a rank to see: it must not be able to reach the coordinator.
+pub(crate) const SECRET_ENVIRONMENT: &[&str] = &["TANDEM_SERVER", "TANDEM_TOKEN"];
+
+impl RunArgs {
+    /// The coordinator as a target to dial, and how it is called in messages.
+    pub(crate) fn endpoint(&self) -> anyhow::Result<Endpoint> {
+        let wrong = || format!("--server `{}` is no address of a coordinator; expected http://HOST:PORT", self.server);
+        let uri: Uri = self.server.parse().with_context(wrong)?;
+        match (uri.scheme_str(), uri.authority()) {
+            (Some("http"), Some(_)) => Ok(Endpoint::from(uri)),
+            (Some("https"), _) => bail!("{}; this version has no TLS yet", wrong()),
+            _ => bail!(wrong()),
+        }
+    }
+
+    pub(crate) fn token(&self) -> anyhow::Result<Option<MetadataValue<Ascii>>> {
+        let Some(token) = &self.token else { return Ok(None) };
+        // The token itself must not get into a log by way of an error.
+        let header = format!("Bearer {token}").parse().map_err(|_| {
+            anyhow::anyhow!("the token holds characters that no token has: copy it again, without line ends")
+        })?;
+        Ok(Some(header))
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), self.device.to_string().replace(':', "-")))
+    }
+
+    /// Address on which this host's ranks meet others.
+    pub(crate) fn meet_on(&self) -> anyhow::Result<String> {
+        if let Some(address) = self.meet_on {
+            return Ok(address.to_string());
+        }
+        let endpoint = self.endpoint()?;
+        let (host, port) = (endpoint.uri().host().unwrap_or_default(), endpoint.uri().port_u16().unwrap_or(80));
+        // A UDP socket sends nothing when it connects; it only learns which of our addresses the route begins at.
+        let route = |local: &str| {
+            let socket = UdpSocket::bind((local, 0))?;
+            socket.connect((host.trim_matches(['[', ']']), port))?;
+            socket.local_addr()
+        };
+        let address = route("0.0.0.0").or_else(|_| route("::")).with_context(|| {
+            format!("cannot tell which address of this host the other ranks can reach (no route to {host}); say it with --meet-on")
+        })?;
+        Ok(address.ip().to_string())
+    }
+}
+
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn args(more: &[&str]) -> RunArgs {
+        let base = ["run", "--data", "/data", "--state", "/state", "--device", "cpu"];
+        Command::try_parse_from(base.iter().chain(more)).unwrap().run
+    }
+
+    #[test]
+    fn ranks_meet_on_the_address_that_reaches_the_coordinator() {
+        assert_eq!(args(&["--server", "http://127.0.0.1:7077"]).meet_on().unwrap(), "127.0.0.1");
+        assert_eq!(args(&["--meet-on", "10.1.2.3"]).meet_on().unwrap(), "10.1.2.3");
+    }
+
+    #[test]
+    fn a_wrong_address_is_refused_before_anything_starts() {
+        for wrong in ["localhost:7077", "/tmp/socket", "https://box:7077", "ftp://box", ""] {
+            let error = args(&["--server", wrong]).endpoint().err().map(|error| format!("{error:#}")).unwrap();
+            assert!(error.contains("--server") && error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bad_token_is_not_repeated() {
+        let error = args(&["--token", "top\nsecret"]).token().unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_worker_is_named_after_its_host_and_device() {
+        assert!(args(&[]).name().ends_with("-cpu"));
+        assert_eq!(args(&["--name", "left"]).name(), "left");
+    }
+}

@@ -1,0 +1,84 @@
+//! From a line that a rank wrote to what the coordinator is told.
+
+use std::path::Path;
+
+use tandem_learn::report::Event;
+use tandem_proto::v1::{
+    ArtifactEvent, CheckpointEvent, LogEvent, MetricEvent, NoteEvent, PhaseEvent, ProgressEvent, ResultEvent,
+    rank_event::Event as Kind,
+};
+
+/// What a line on stdout was.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    /// Rank 0 waits for the others here.
+    Rendezvous { host: String, port: u16 },
+    /// For the outbox.
+    Event(Kind),
+}
+
+/// Reads one line of a rank's stdout. Paths below `store` become relative to it, so that the coordinator and the next
+/// worker may have mounted it elsewhere. A line that is no event (a library that prints) is a line of the log.
+pub(crate) fn hear(line: &str, store: &Path) -> Heard {
+    let event = match serde_json::from_str(line) {
+        Ok(Event::Rendezvous { host, port }) => return Heard::Rendezvous { host, port },
+        Ok(Event::Phase { name, first_step }) => Kind::Phase(PhaseEvent { name, first_step }),
+        Ok(Event::Progress { step, steps, epoch, epochs, images_per_second, seconds_left }) => {
+            Kind::Progress(ProgressEvent { step, steps, epoch, epochs, images_per_second, seconds_left })
+        }
+        Ok(Event::Metric { name, step, value }) => Kind::Metric(MetricEvent { name, step, value }),
+        Ok(Event::Checkpoint { step, path, sha256, bytes }) => {
+            Kind::Checkpoint(CheckpointEvent { step, path: relative(&path, store), sha256, bytes })
+        }
+        Ok(Event::Artifact { kind, name, path, sha256, bytes }) => {
+            Kind::Artifact(ArtifactEvent { kind, name, uri: relative(&path, store), sha256, bytes })
+        }
+        Ok(Event::Result { name, value }) => Kind::Result(ResultEvent { name, value }),
+        Ok(Event::Note { kind, message }) => Kind::Note(NoteEvent { kind, message }),
+        Err(_) => Kind::Log(LogEvent { line: line.to_owned() }),
+    };
+    Heard::Event(event)
+}
+
+fn relative(path: &Path, store: &Path) -> String {
+    path.strip_prefix(store).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(event: &Event) -> String {
+        serde_json::to_string(event).unwrap()
+    }
+
+    #[test]
+    fn files_in_the_store_are_named_from_its_root() {
+        let path = "/srv/store/jobs/7/artifacts/encoder.safetensors".into();
+        let (kind, name, sha256) = ("encoder".to_owned(), "encoder.safetensors".to_owned(), "ab".to_owned());
+        let artifact = line(&Event::Artifact { kind, name, path, sha256, bytes: 9 });
+        let Heard::Event(Kind::Artifact(heard)) = hear(&artifact, Path::new("/srv/store")) else { panic!("{artifact}") };
+        assert_eq!((heard.uri.as_str(), heard.bytes), ("jobs/7/artifacts/encoder.safetensors", 9));
+    }
+
+    #[test]
+    fn the_meeting_point_is_not_a_report() {
+        let rendezvous = line(&Event::Rendezvous { host: "127.0.0.1".to_owned(), port: 4321 });
+        let heard = hear(&rendezvous, Path::new("/"));
+        assert_eq!(heard, Heard::Rendezvous { host: "127.0.0.1".to_owned(), port: 4321 });
+    }
+
+    #[test]
+    fn what_is_no_event_is_a_line_of_the_log() {
+        for noise in ["a library prints", "{\"event\":\"unheard of\"}", ""] {
+            assert_eq!(hear(noise, Path::new("/")), Heard::Event(Kind::Log(LogEvent { line: noise.to_owned() })));
+        }
+    }
+
+    #[test]
+    fn a_figure_that_json_cannot_hold_does_not_stop_the_line() {
+        // serde_json writes NaN as null; the line then is no event, and is kept as text.
+        let metric = line(&Event::Metric { name: "loss".to_owned(), step: 3, value: f64::NAN });
+        assert!(matches!(hear(&metric, Path::new("/")), Heard::Event(Kind::Log(_))));
+    }
+}

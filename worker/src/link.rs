@@ -1,0 +1,204 @@
+//! The stream to the coordinator: dialled, introduced, kept, and dialled again for as long as the worker lives.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use tandem_domain::timing;
+use tandem_proto::v1::{
+    CoordinatorMessage, Register, Registered, WorkerMessage, coordinator_message, worker_message,
+    workers_client::WorkersClient,
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Request, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+    transport::Endpoint,
+};
+
+/// From dialling to the answer to our introduction.
+const INTRODUCTION: Duration = Duration::from_secs(5);
+
+/// Messages on the way out. Reports have a window of their own, so that only a stream that is stuck fills this.
+const OUTBOUND: usize = 256;
+
+pub(crate) struct Link {
+    endpoint: Endpoint,
+    token: Option<MetadataValue<Ascii>>,
+    /// What the worker says of itself when a stream begins; the session keeps it up to date.
+    pub(crate) register: Register,
+    failures: u32,
+    state: State,
+}
+
+enum State {
+    Waiting { until: Instant },
+    Dialling(Pin<Box<dyn Future<Output = Result<(Stream, Registered), String>>>>),
+    Up(Stream),
+}
+
+struct Stream {
+    outbound: mpsc::Sender<WorkerMessage>,
+    inbound: Streaming<CoordinatorMessage>,
+}
+
+/// What happened on the link.
+pub(crate) enum LinkEvent {
+    /// A new stream; the coordinator knows us.
+    Up(Registered),
+    Message(coordinator_message::Message),
+    /// There is no stream; the next try comes by itself.
+    Down(String),
+}
+
+impl Link {
+    pub(crate) fn new(endpoint: Endpoint, token: Option<MetadataValue<Ascii>>, register: Register) -> Self {
+        // No HTTP/2 keepalive: it would end the stream to a coordinator that hangs, which then looked like one that
+        // is away, and the rank would go on without a lease. Heartbeats notice the difference.
+        let endpoint = endpoint.connect_timeout(INTRODUCTION).tcp_nodelay(true);
+        Self { endpoint, token, register, failures: 0, state: State::Waiting { until: Instant::now() } }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up(_))
+    }
+
+    /// The next thing that happens on the link. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> LinkEvent {
+        loop {
+            match &mut self.state {
+                State::Waiting { until } => {
+                    tokio::time::sleep_until((*until).into()).await;
+                    let dial = dial(self.endpoint.clone(), self.token.clone(), self.register.clone());
+                    self.state = State::Dialling(Box::pin(dial));
+                }
+                State::Dialling(dial) => match dial.await {
+                    Ok((stream, registered)) => {
+                        self.failures = 0;
+                        self.state = State::Up(stream);
+                        return LinkEvent::Up(registered);
+                    }
+                    Err(reason) => return self.down(reason),
+                },
+                State::Up(stream) => match stream.inbound.message().await {
+                    Ok(Some(CoordinatorMessage { message: Some(message) })) => return LinkEvent::Message(message),
+                    // A message of a newer version: not for us.
+                    Ok(Some(CoordinatorMessage { message: None })) => {}
+                    Ok(None) => return self.down("the coordinator closed the stream".to_owned()),
+                    Err(status) => return self.down(words(&status)),
+                },
+            }
+        }
+    }
+
+    /// Hands a message to the stream. `false`: there is none, or it is stuck and was given up.
+    pub(crate) fn send(&mut self, message: worker_message::Message) -> bool {
+        let State::Up(stream) = &self.state else { return false };
+        match stream.outbound.try_send(WorkerMessage { message: Some(message) }) {
+            Ok(()) => true,
+            Err(_) => {
+                self.hang_up();
+                false
+            }
+        }
+    }
+
+    /// Ends our half of the stream and waits until the coordinator, having read all of it, ends its own.
+    pub(crate) async fn finish(self, limit: Duration) -> bool {
+        let State::Up(Stream { outbound, mut inbound }) = self.state else { return false };
+        drop(outbound);
+        let rest = async {
+            loop {
+                match inbound.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
+            }
+        };
+        timeout(limit, rest).await.unwrap_or(false)
+    }
+
+    /// Gives the stream up and dials again, after a while.
+    pub(crate) fn hang_up(&mut self) {
+        // The fraction spreads workers whose coordinator went away at one moment.
+        let fraction = (uuid::Uuid::new_v4().as_u128() >> 64) as u32;
+        self.state = State::Waiting { until: Instant::now() + backoff(self.failures, fraction) };
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn down(&mut self, reason: String) -> LinkEvent {
+        self.hang_up();
+        LinkEvent::Down(reason)
+    }
+}
+
+async fn dial(
+    endpoint: Endpoint,
+    token: Option<MetadataValue<Ascii>>,
+    register: Register,
+) -> Result<(Stream, Registered), String> {
+    let introduce = async {
+        let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
+        let (outbound, messages) = mpsc::channel(OUTBOUND);
+        let first = WorkerMessage { message: Some(worker_message::Message::Register(register)) };
+        outbound.try_send(first).map_err(|error| error.to_string())?;
+        let mut request = Request::new(ReceiverStream::new(messages));
+        if let Some(token) = token {
+            request.metadata_mut().insert("authorization", token);
+        }
+        let response = WorkersClient::new(channel).session(request).await.map_err(|status| words(&status))?;
+        let mut inbound = response.into_inner();
+        match inbound.message().await.map_err(|status| words(&status))?.and_then(|answer| answer.message) {
+            Some(coordinator_message::Message::Registered(registered)) => Ok((Stream { outbound, inbound }, registered)),
+            Some(_) => Err("the coordinator did not answer the introduction; is it of another version?".to_owned()),
+            None => Err("the coordinator closed the stream".to_owned()),
+        }
+    };
+    match timeout(INTRODUCTION, introduce).await {
+        Ok(result) => result,
+        Err(_) => Err(format!("no answer within {INTRODUCTION:?}")),
+    }
+}
+
+/// How long to wait after this many failures in a row: doubling, bounded, and spread by `fraction` of 2³².
+fn backoff(failures: u32, fraction: u32) -> Duration {
+    let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(timing::RECONNECT_LONGEST);
+    full / 2 + full.mul_f64(f64::from(fraction) / f64::from(u32::MAX) / 2.0)
+}
+
+fn words(status: &Status) -> String {
+    match std::error::Error::source(status) {
+        Some(source) => root_cause(source),
+        None => format!("{}: {}", status.code().description(), status.message()),
+    }
+}
+
+/// tonic's own words ("transport error") say nothing; the innermost cause does ("connection refused").
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_bound_and_are_spread() {
+        assert_eq!(backoff(0, 0), timing::RECONNECT_FIRST / 2);
+        assert_eq!(backoff(0, u32::MAX), timing::RECONNECT_FIRST);
+        assert_eq!(backoff(1, u32::MAX), timing::RECONNECT_FIRST * 2);
+        for failures in 0..100 {
+            assert!(backoff(failures, u32::MAX) <= timing::RECONNECT_LONGEST);
+            assert!(backoff(failures, 0) >= timing::RECONNECT_FIRST / 2);
+        }
+        assert_eq!(backoff(u32::MAX, u32::MAX), timing::RECONNECT_LONGEST);
+    }
+}

@@ -1,0 +1,190 @@
+//! What a rank did and the coordinator has not confirmed yet.
+//!
+//! Every event gets the next number when it happens and keeps it for ever, so that it may be sent twice: the
+//! coordinator skips numbers that it has. Events go out in batches and in order, wait here until they are confirmed,
+//! and go out again after a reconnect. The verdict on the rank is always last.
+//!
+//! Nothing here knows of a network: time is an argument, and the session asks what is due.
+
+use std::{
+    collections::VecDeque,
+    time::{Instant, SystemTime},
+};
+
+use tandem_domain::timing;
+use tandem_proto::v1::{NoteEvent, RankEvent, rank_event::Event as Kind};
+
+use crate::verdict::Verdict;
+
+/// Batches sent but not confirmed, at most: a coordinator that falls behind slows the sender, not itself.
+const WINDOW_EVENTS: usize = 8 * timing::REPORT_BATCH_EVENTS;
+
+/// What may wait in memory while the coordinator is away. At 20 metric points a second this is six hours.
+const CAPACITY_BYTES: usize = 48 << 20;
+
+/// Numbered events of one rank of one attempt, and its end.
+pub(crate) struct Outbox {
+    /// Unconfirmed, by number; the first `sent` of them went out on the present connection.
+    events: VecDeque<RankEvent>,
+    sent: usize,
+    bytes: usize,
+    capacity_bytes: usize,
+    next_sequence: u64,
+    /// When the oldest unsent event came, or the past if something unsent must not wait for company.
+    due_at: Option<Instant>,
+    end: End,
+}
+
+enum End {
+    Open,
+    /// To be told once every event went out.
+    Known(Verdict),
+    /// Told on the present connection.
+    Told(Verdict),
+}
+
+impl Outbox {
+    pub(crate) fn new() -> Self {
+        Self::with_capacity(CAPACITY_BYTES)
+    }
+
+    fn with_capacity(capacity_bytes: usize) -> Self {
+        let events = VecDeque::new();
+        Self { events, sent: 0, bytes: 0, capacity_bytes, next_sequence: 1, due_at: None, end: End::Open }
+    }
+
+    /// Takes one event, which happened `at` by the wall clock and reached us at `now`.
+    pub(crate) fn push(&mut self, now: Instant, at: SystemTime, event: Kind) {
+        // Only the newest progress is of use to anybody, so that an older one that still waits is not worth sending.
+        if matches!(event, Kind::Progress(_))
+            && let Some(older) = self.events.range(self.sent..).rposition(|e| matches!(e.event, Some(Kind::Progress(_))))
+            && let Some(replaced) = self.events.remove(self.sent + older)
+        {
+            self.bytes -= weight(&replaced);
+        }
+        let due = if is_urgent(&event) { now } else { now + timing::REPORT_BATCH };
+        self.due_at = Some(self.due_at.map_or(due, |earlier| earlier.min(due)));
+        self.append(at, event);
+        if self.bytes > self.capacity_bytes {
+            self.thin_out(at);
+        }
+    }
+
+    /// The rank is gone: nothing follows.
+    pub(crate) fn end(&mut self, verdict: Verdict) {
+        self.end = End::Known(verdict);
+    }
+
+    /// When [`Self::take_batch`] or [`Self::take_verdict`] has something to give; `None` while there is nothing.
+    pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
+        let unsent = self.events.len() - self.sent;
+        match unsent {
+            0 => matches!(self.end, End::Known(_)).then_some(now),
+            _ if self.sent >= WINDOW_EVENTS => None,
+            _ if unsent >= timing::REPORT_BATCH_EVENTS || !matches!(self.end, End::Open) => Some(now),
+            _ => self.due_at,
+        }
+    }
+
+    /// The next events to send, if their time has come.
+    pub(crate) fn take_batch(&mut self, now: Instant) -> Option<Vec<RankEvent>> {
+        if self.events.len() == self.sent || self.due_at(now).is_none_or(|due| due > now) {
+            return None;
+        }
+        let batch: Vec<_> = self.events.range(self.sent..).take(timing::REPORT_BATCH_EVENTS).cloned().collect();
+        self.sent += batch.len();
+        self.due_at = (self.sent < self.events.len()).then_some(now);
+        Some(batch)
+    }
+
+    /// The end, once all that came before it went out on this connection.
+    pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
+        let End::Known(verdict) = &self.end else { return None };
+        if self.sent < self.events.len() {
+            return None;
+        }
+        let verdict = verdict.clone();
+        self.end = End::Told(verdict.clone());
+        Some(verdict)
+    }
+
+    /// The coordinator has stored everything up to `sequence`.
+    pub(crate) fn confirm(&mut self, sequence: u64) {
+        while let Some(event) = self.events.front().filter(|event| event.sequence <= sequence) {
+            self.bytes -= weight(event);
+            self.events.pop_front();
+            self.sent = self.sent.saturating_sub(1);
+        }
+    }
+
+    /// A new connection: whatever is not confirmed goes out again.
+    pub(crate) fn resend(&mut self, now: Instant) {
+        self.sent = 0;
+        self.due_at = (!self.events.is_empty()).then_some(now);
+        if let End::Told(verdict) = &self.end {
+            self.end = End::Known(verdict.clone());
+        }
+    }
+
+    /// All was sent on the present connection, the verdict included.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self.end, End::Told(_))
+    }
+
+    /// All was sent, and all events (the verdict has no receipt) were confirmed.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.is_told() && self.events.is_empty()
+    }
+
+    fn append(&mut self, at: SystemTime, event: Kind) {
+        let event = RankEvent { sequence: self.next_sequence, at: Some(at.into()), event: Some(event) };
+        self.next_sequence += 1;
+        self.bytes += weight(&event);
+        self.events.push_back(event);
+    }
+
+    /// Makes room: of the older half of what waits, keep only what a job cannot do without, and say so.
+    fn thin_out(&mut self, at: SystemTime) {
+        let before = self.events.len();
+        let middle = self.sent + (before - self.sent).div_ceil(2);
+        let mut place = 0;
+        let sent = self.sent;
+        self.events.retain(|event| {
+            place += 1;
+            let old_and_unsent = (sent..middle).contains(&(place - 1));
+            !old_and_unsent || event.event.as_ref().is_some_and(is_essential)
+        });
+        self.bytes = self.events.iter().map(weight).sum();
+        let dropped = before - self.events.len();
+        let message = format!(
+            "{dropped} metric points, log lines and notes were dropped: the coordinator was away for longer than the \
+             worker can remember ({} MiB)",
+            self.capacity_bytes >> 20
+        );
+        self.append(at, Kind::Note(NoteEvent { kind: "dropped".to_owned(), message }));
+    }
+}
+
+/// Does not wait for company: a person or another rank waits for it, or it says that something is durable.
+fn is_urgent(event: &Kind) -> bool {
+    matches!(event, Kind::Phase(_) | Kind::Checkpoint(_) | Kind::Artifact(_) | Kind::Note(_))
+}
+
+/// Never dropped.
+fn is_essential(event: &Kind) -> bool {
+    matches!(event, Kind::Phase(_) | Kind::Checkpoint(_) | Kind::Artifact(_) | Kind::Result(_))
+}
+
+/// Bytes that an event takes here, nearly.
+fn weight(event: &RankEvent) -> usize {
+    let text = match &event.event {
+        Some(Kind::Log(log)) => log.line.len(),
+        Some(Kind::Note(note)) => note.message.len(),
+        Some(Kind::Metric(metric)) => metric.name.len(),
+        _ => 0,
+    };
+    size_of::<RankEvent>() + text
+}
+
+#[cfg(test)]
+mod tests;

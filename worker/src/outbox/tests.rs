@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use tandem_proto::v1::{CheckpointEvent, LogEvent, MetricEvent, ProgressEvent, RankOutcome};
+
+use super::*;
+
+fn wall() -> SystemTime {
+    SystemTime::UNIX_EPOCH
+}
+
+fn metric(step: u64) -> Kind {
+    Kind::Metric(MetricEvent { name: "loss".to_owned(), step, value: 1.0 })
+}
+
+fn checkpoint(step: u64) -> Kind {
+    Kind::Checkpoint(CheckpointEvent { step, ..Default::default() })
+}
+
+fn log(line: &str) -> Kind {
+    Kind::Log(LogEvent { line: line.to_owned() })
+}
+
+fn sequences(batch: Option<Vec<RankEvent>>) -> Vec<u64> {
+    batch.unwrap_or_default().iter().map(|event| event.sequence).collect()
+}
+
+#[test]
+fn events_wait_for_company_but_not_longer_than_a_second() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new();
+    outbox.push(start, wall(), metric(1));
+    outbox.push(start + Duration::from_millis(900), wall(), metric(2));
+    assert_eq!(outbox.due_at(start), Some(start + timing::REPORT_BATCH));
+    assert_eq!(outbox.take_batch(start + Duration::from_millis(999)), None);
+    assert_eq!(sequences(outbox.take_batch(start + timing::REPORT_BATCH)), [1, 2]);
+    assert_eq!(outbox.due_at(start), None);
+}
+
+#[test]
+fn a_full_batch_or_an_urgent_event_goes_at_once_and_takes_the_others_along() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    outbox.push(now, wall(), metric(1));
+    outbox.push(now, wall(), checkpoint(1));
+    assert_eq!(sequences(outbox.take_batch(now)), [1, 2]);
+
+    for step in 0..timing::REPORT_BATCH_EVENTS as u64 + 1 {
+        outbox.push(now, wall(), metric(step));
+    }
+    assert_eq!(outbox.take_batch(now).map(|batch| batch.len()), Some(timing::REPORT_BATCH_EVENTS));
+}
+
+#[test]
+fn unconfirmed_events_are_sent_again_in_order_with_their_numbers() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    for step in 1..=3 {
+        outbox.push(now, wall(), checkpoint(step));
+        assert_eq!(sequences(outbox.take_batch(now)), [step]);
+    }
+    outbox.confirm(1);
+    outbox.push(now, wall(), metric(4));
+    outbox.resend(now);
+    assert_eq!(sequences(outbox.take_batch(now)), [2, 3, 4]);
+    outbox.confirm(4);
+    outbox.resend(now);
+    assert_eq!(outbox.take_batch(now), None);
+    // A confirmation that comes twice, or late, takes nothing that is newer.
+    outbox.push(now, wall(), checkpoint(5));
+    outbox.confirm(4);
+    assert_eq!(sequences(outbox.take_batch(now)), [5]);
+}
+
+#[test]
+fn the_verdict_comes_last_and_again_after_a_reconnect() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    outbox.push(now, wall(), log("last words"));
+    let verdict = Verdict::new(RankOutcome::Lost, "gone");
+    outbox.end(verdict.clone());
+    assert_eq!(outbox.take_verdict(), None, "an event is still unsent");
+    assert_eq!(sequences(outbox.take_batch(now)), [1], "the end lets nothing wait");
+    assert_eq!(outbox.take_verdict(), Some(verdict.clone()));
+    assert_eq!(outbox.take_verdict(), None);
+    assert!(outbox.is_told() && !outbox.is_confirmed());
+
+    outbox.resend(now);
+    assert!(!outbox.is_told());
+    assert_eq!(sequences(outbox.take_batch(now)), [1]);
+    assert_eq!(outbox.take_verdict(), Some(verdict));
+    outbox.confirm(1);
+    assert!(outbox.is_confirmed());
+}
+
+#[test]
+fn a_coordinator_that_confirms_nothing_gets_no_more_than_the_window() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    for step in 0..2 * WINDOW_EVENTS as u64 {
+        outbox.push(now, wall(), metric(step));
+    }
+    let mut sent = 0;
+    while let Some(batch) = outbox.take_batch(now) {
+        sent += batch.len();
+    }
+    assert_eq!(sent, WINDOW_EVENTS);
+    assert_eq!(outbox.due_at(now), None);
+    outbox.confirm(timing::REPORT_BATCH_EVENTS as u64);
+    assert_eq!(outbox.take_batch(now).map(|batch| batch.len()), Some(timing::REPORT_BATCH_EVENTS));
+}
+
+#[test]
+fn only_the_newest_waiting_progress_is_sent() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    let progress = |step| Kind::Progress(ProgressEvent { step, ..Default::default() });
+    outbox.push(now, wall(), progress(1));
+    outbox.push(now, wall(), metric(1));
+    outbox.push(now, wall(), progress(2));
+    assert_eq!(sequences(outbox.take_batch(now + timing::REPORT_BATCH)), [2, 3]);
+    // What went out already stays: it may have to go out again.
+    outbox.push(now, wall(), progress(3));
+    outbox.resend(now);
+    assert_eq!(sequences(outbox.take_batch(now)), [2, 3, 4]);
+}
+
+#[test]
+fn a_full_memory_drops_metrics_and_logs_but_no_checkpoint_and_says_so() {
+    let now = Instant::now();
+    let mut outbox = Outbox::with_capacity(100 * size_of::<RankEvent>());
+    for step in 1..=400 {
+        outbox.push(now, wall(), if step % 50 == 0 { checkpoint(step) } else { metric(step) });
+    }
+    assert!(outbox.bytes <= outbox.capacity_bytes + 1024, "{} bytes", outbox.bytes);
+    let mut kept = Vec::new();
+    while let Some(batch) = outbox.take_batch(now) {
+        kept.extend(batch);
+    }
+    let count = |wanted: fn(&Kind) -> bool| kept.iter().filter_map(|e| e.event.as_ref()).filter(|e| wanted(e)).count();
+    assert_eq!(count(|e| matches!(e, Kind::Checkpoint(_))), 8);
+    assert!(count(|e| matches!(e, Kind::Note(_))) >= 1);
+    assert!(kept.is_sorted_by_key(|event| event.sequence));
+}

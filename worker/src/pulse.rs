@@ -1,0 +1,109 @@
+//! Heartbeats and what their silence means.
+//!
+//! The lease of this worker counts from when the coordinator *got* a heartbeat. The worker cannot know that moment,
+//! so it counts from when it *sent* the newest heartbeat that was acknowledged, which is earlier: whatever the network
+//! does, the worker stops before its lease can run out.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// Heartbeats of one connection.
+pub(crate) struct Pulse {
+    interval: Duration,
+    self_end: Duration,
+    next_sequence: u64,
+    next_at: Instant,
+    /// Sent and not acknowledged, oldest first.
+    unanswered: VecDeque<(u64, Instant)>,
+    confirmed_at: Instant,
+}
+
+impl Pulse {
+    /// Begins when the coordinator has accepted the worker, which counts as an acknowledgement.
+    pub(crate) fn new(now: Instant, interval: Duration, self_end: Duration) -> Self {
+        let unanswered = VecDeque::new();
+        Self { interval, self_end, next_sequence: 1, next_at: now, unanswered, confirmed_at: now }
+    }
+
+    /// The number of the heartbeat to send now, if it is time for one.
+    pub(crate) fn beat(&mut self, now: Instant) -> Option<u64> {
+        if now < self.next_at {
+            return None;
+        }
+        // A worker that was stopped and goes on sends one heartbeat, not all that it missed.
+        self.next_at = now + self.interval;
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.unanswered.push_back((sequence, now));
+        Some(sequence)
+    }
+
+    pub(crate) fn acknowledge(&mut self, sequence: u64) {
+        while let Some(&(oldest, sent_at)) = self.unanswered.front()
+            && oldest <= sequence
+        {
+            self.confirmed_at = sent_at;
+            self.unanswered.pop_front();
+        }
+    }
+
+    /// For how long nothing was acknowledged, once that is too long.
+    pub(crate) fn silence(&self, now: Instant) -> Option<Duration> {
+        (now >= self.silent_at()).then(|| now - self.confirmed_at)
+    }
+
+    /// When [`Self::beat`] or [`Self::silence`] has something to say.
+    pub(crate) fn due_at(&self) -> Instant {
+        self.next_at.min(self.silent_at())
+    }
+
+    fn silent_at(&self) -> Instant {
+        self.confirmed_at + self.self_end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn silence_counts_from_the_sending_of_the_newest_acknowledged_heartbeat() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start, SECOND, 7 * SECOND);
+        for second in 0..5 {
+            assert_eq!(pulse.beat(start + second * SECOND), Some(u64::from(second) + 1));
+        }
+        // The second heartbeat, sent after 1 s, is acknowledged late.
+        pulse.acknowledge(2);
+        assert_eq!(pulse.silence(start + 8 * SECOND - Duration::from_millis(1)), None);
+        assert_eq!(pulse.silence(start + 8 * SECOND), Some(7 * SECOND));
+        pulse.acknowledge(5);
+        assert_eq!(pulse.silence(start + 8 * SECOND), None);
+    }
+
+    #[test]
+    fn a_repeated_or_unknown_acknowledgement_changes_nothing() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start, SECOND, 7 * SECOND);
+        pulse.beat(start);
+        pulse.acknowledge(1);
+        pulse.acknowledge(1);
+        pulse.acknowledge(900);
+        assert_eq!(pulse.silence(start + 7 * SECOND), Some(7 * SECOND));
+    }
+
+    #[test]
+    fn a_worker_that_was_frozen_beats_once_when_it_goes_on() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start, SECOND, 7 * SECOND);
+        assert_eq!(pulse.beat(start), Some(1));
+        assert_eq!(pulse.beat(start + Duration::from_millis(500)), None);
+        assert_eq!(pulse.beat(start + 60 * SECOND), Some(2));
+        assert_eq!(pulse.beat(start + 60 * SECOND), None);
+        assert_eq!(pulse.due_at(), start + 7 * SECOND);
+    }
+}

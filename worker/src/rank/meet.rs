@@ -1,0 +1,50 @@
+//! The ranks of an attempt find each other: rank 0 listens and says where, the others are told.
+
+use tandem_collective::{Error, Group, Store, cuda};
+use tandem_domain::timing;
+use tandem_learn::{
+    Failure,
+    report::{Event, Report},
+    task::{Meeting, Task},
+};
+
+/// Forms the group of `task`; `told` waits for the line that says where rank 0 listens.
+pub(super) fn group(
+    task: &Task,
+    events: &mut dyn Report,
+    told: impl FnOnce() -> Result<Meeting, Failure>,
+) -> Result<Group, Failure> {
+    let cuda_index = cuda_index(&task.device);
+    if cuda_index.is_some() && !cuda::load().map_err(failure)? {
+        return Err(Failure::Machine("this host has no NVIDIA driver any more".to_owned()));
+    }
+    if task.world_size == 1 {
+        return Ok(Group::alone());
+    }
+    events.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
+    let store = if task.rank == 0 {
+        let store = Store::listen(&task.host, timing::RENDEZVOUS).map_err(failure)?;
+        events.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
+        store
+    } else {
+        let Meeting { host, port } = told()?;
+        Store::connect(&host, port, timing::RENDEZVOUS).map_err(failure)?
+    };
+    // A new generation for each attempt: a rank of an earlier one finds nobody under its keys.
+    let prefix = format!("tandem/{}", task.fence);
+    let (rank, world_size) = (task.rank, task.world_size);
+    let group = match cuda_index {
+        Some(index) => Group::nccl(&store, &prefix, rank, world_size, index, timing::COLLECTIVE),
+        None => Group::gloo(&store, &prefix, rank, world_size, &task.host, timing::COLLECTIVE),
+    };
+    group.map_err(failure)
+}
+
+fn cuda_index(device: &str) -> Option<u32> {
+    device.strip_prefix("cuda:").and_then(|index| index.parse().ok())
+}
+
+/// Before the first step nothing of the job was looked at: the machine is at fault.
+fn failure(error: Error) -> Failure {
+    Failure::Machine(format!("the ranks could not meet: {error}"))
+}

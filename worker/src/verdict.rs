@@ -1,0 +1,144 @@
+//! What the end of a rank's process means: decided once, from how it ended, what it was asked, and its last words.
+
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+
+use signal_hook::{consts::SIGKILL, consts::SIGTERM, low_level::signal_name};
+use tandem_proto::v1::RankOutcome;
+
+use crate::exit_code;
+
+/// What the coordinator is told: who is to blame, and why in words.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: RankOutcome,
+    pub(crate) cause: String,
+}
+
+impl Verdict {
+    pub(crate) fn new(outcome: RankOutcome, cause: impl Into<String>) -> Self {
+        Self { outcome, cause: cause.into() }
+    }
+
+    pub(crate) fn lost(cause: impl Into<String>) -> Self {
+        Self::new(RankOutcome::Lost, cause)
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, signal) => Self::Signal(signal.unwrap_or_default()),
+        }
+    }
+}
+
+/// What this worker had asked of the rank when it ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Asked<'a> {
+    Nothing,
+    /// SIGTERM: checkpoint and leave.
+    Stop {
+        reason: &'a str,
+    },
+    /// SIGKILL; the verdict was clear when it was sent.
+    Die(&'a Verdict),
+}
+
+/// The verdict on a rank that ended with `exit`; `last_words` is the last line of its log.
+pub(crate) fn verdict(asked: Asked<'_>, exit: Exit, last_words: Option<&str>) -> Verdict {
+    let words_or = |otherwise: &str| last_words.unwrap_or(otherwise).to_owned();
+    let with_words = |cause: String| match last_words {
+        Some(words) => format!("{cause}; last words: {words}"),
+        None => cause,
+    };
+    match (asked, exit) {
+        // Finished is finished, whatever was asked in the meantime.
+        (_, Exit::Code(exit_code::FINISHED)) => Verdict::new(RankOutcome::Succeeded, ""),
+        (Asked::Die(verdict), Exit::Signal(SIGKILL)) => verdict.clone(),
+        (Asked::Stop { reason }, Exit::Code(exit_code::STOPPED)) => {
+            Verdict::new(RankOutcome::Preempted, format!("stopped with a checkpoint: {reason}"))
+        }
+        (Asked::Stop { reason }, Exit::Signal(SIGTERM)) => {
+            Verdict::new(RankOutcome::Preempted, format!("stopped before it began: {reason}"))
+        }
+        (_, Exit::Code(exit_code::STOPPED)) => {
+            Verdict::new(RankOutcome::Preempted, "stopped with a checkpoint after a SIGTERM from outside or on another rank")
+        }
+        (_, Exit::Code(exit_code::JOB_FAILED)) => {
+            Verdict::new(RankOutcome::JobFailed, words_or("the rank found the job at fault and did not say why"))
+        }
+        (_, Exit::Code(exit_code::MACHINE_FAILED)) => {
+            Verdict::lost(words_or("the rank found the machine at fault and did not say why"))
+        }
+        (_, Exit::Code(exit_code::INTERNAL)) => {
+            Verdict::lost(format!("internal error: {}", words_or("the rank panicked and did not say why")))
+        }
+        (_, Exit::Code(code)) => Verdict::lost(with_words(format!("ended with exit code {code}"))),
+        (_, Exit::Signal(SIGKILL)) => Verdict::lost(
+            "ended by signal 9 (SIGKILL), which this worker did not send: a kill -9, or the kernel's out-of-memory \
+             killer (`dmesg` knows)",
+        ),
+        (_, Exit::Signal(signal)) => {
+            let name = signal_name(signal).unwrap_or("unknown");
+            Verdict::lost(with_words(format!("ended by signal {signal} ({name})")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(asked: Asked<'_>, exit: Exit) -> RankOutcome {
+        verdict(asked, exit, None).outcome
+    }
+
+    #[test]
+    fn exit_codes_say_who_is_to_blame() {
+        for (code, expected) in [
+            (exit_code::FINISHED, RankOutcome::Succeeded),
+            (exit_code::JOB_FAILED, RankOutcome::JobFailed),
+            (exit_code::INTERNAL, RankOutcome::Lost),
+            (exit_code::MACHINE_FAILED, RankOutcome::Lost),
+            (exit_code::STOPPED, RankOutcome::Preempted),
+            (1, RankOutcome::Lost),
+        ] {
+            assert_eq!(outcome(Asked::Nothing, Exit::Code(code)), expected, "exit code {code}");
+        }
+    }
+
+    #[test]
+    fn the_last_words_are_the_cause() {
+        let failed = verdict(Asked::Nothing, Exit::Code(exit_code::JOB_FAILED), Some("loss is not finite at step 120"));
+        assert_eq!(failed, Verdict::new(RankOutcome::JobFailed, "loss is not finite at step 120"));
+        let crashed = verdict(Asked::Nothing, Exit::Signal(11), Some("CUDA error"));
+        assert_eq!(crashed, Verdict::lost("ended by signal 11 (SIGSEGV); last words: CUDA error"));
+    }
+
+    #[test]
+    fn a_kill_is_ours_only_if_we_sent_it() {
+        let cancelled = Verdict::new(RankOutcome::Cancelled, "cancelled by ada");
+        assert_eq!(verdict(Asked::Die(&cancelled), Exit::Signal(SIGKILL), Some("noise")), cancelled);
+        let foreign = verdict(Asked::Nothing, Exit::Signal(SIGKILL), None);
+        assert_eq!(foreign.outcome, RankOutcome::Lost);
+        assert!(foreign.cause.starts_with("ended by signal 9 (SIGKILL)"), "{}", foreign.cause);
+    }
+
+    #[test]
+    fn a_rank_that_finished_while_being_stopped_has_finished() {
+        let stop = Asked::Stop { reason: "worker leaves" };
+        assert_eq!(outcome(stop, Exit::Code(exit_code::FINISHED)), RankOutcome::Succeeded);
+        assert_eq!(outcome(stop, Exit::Code(exit_code::STOPPED)), RankOutcome::Preempted);
+        // SIGTERM before the rank could install its handler: nothing was computed, nothing is lost.
+        assert_eq!(outcome(stop, Exit::Signal(SIGTERM)), RankOutcome::Preempted);
+        assert_eq!(outcome(Asked::Nothing, Exit::Signal(SIGTERM)), RankOutcome::Lost);
+    }
+}

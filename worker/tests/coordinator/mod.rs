@@ -1,0 +1,141 @@
+//! A coordinator in miniature: a real gRPC server on a free port, whose side of the stream the test plays.
+
+use std::{net::SocketAddr, path::Path, pin::Pin, time::Duration};
+
+use tandem_proto::v1::{
+    self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage, coordinator_message as ours,
+    worker_message as theirs,
+    workers_server::{Workers, WorkersServer},
+};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_stream::{
+    Stream,
+    wrappers::{ReceiverStream, TcpListenerStream},
+};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+
+/// Everything here happens within this, or the test fails.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+type Answers = mpsc::Sender<Result<CoordinatorMessage, Status>>;
+
+pub struct Coordinator {
+    pub address: SocketAddr,
+    sessions: mpsc::Receiver<Session>,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+/// One stream, after its introduction.
+pub struct Session {
+    pub register: Register,
+    answers: Answers,
+    messages: Streaming<WorkerMessage>,
+    /// Answer heartbeats and reports by itself.
+    pub acknowledge: bool,
+}
+
+impl Coordinator {
+    /// Listens on `address`, which may have port 0.
+    pub async fn start(address: &str, store: &Path) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (opened, sessions) = mpsc::channel(16);
+        let registered = Registered {
+            stale_attempt_ids: Vec::new(),
+            heartbeat_ms: 50,
+            self_end_ms: 1500,
+            store_url: format!("file://{}", store.display()),
+        };
+        let service = WorkersServer::new(Desk { opened, registered });
+        let serve = Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
+        Self { address, sessions, server: tokio::spawn(serve) }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The next stream that a worker opens.
+    pub async fn session(&mut self) -> Session {
+        timeout(DEADLINE, self.sessions.recv()).await.expect("no worker came").expect("the server runs")
+    }
+
+    /// Like a kill -9: streams break, the port is closed.
+    pub async fn die(self) -> SocketAddr {
+        self.server.abort();
+        let _ = self.server.await;
+        self.address
+    }
+}
+
+impl Session {
+    pub async fn send(&self, message: ours::Message) {
+        self.answers.send(Ok(CoordinatorMessage { message: Some(message) })).await.unwrap();
+    }
+
+    /// The next message that is no heartbeat; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Option<theirs::Message> {
+        loop {
+            let message = timeout(DEADLINE, self.messages.message()).await.expect("the worker says nothing").ok()??;
+            let message = message.message.unwrap();
+            match &message {
+                theirs::Message::Heartbeat(beat) => {
+                    if self.acknowledge {
+                        self.send(ours::Message::HeartbeatAck(HeartbeatAck { sequence: beat.sequence })).await;
+                    }
+                    continue;
+                }
+                theirs::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.acknowledge => {
+                    let sequence = events.last().unwrap().sequence;
+                    let ack = ReportAck { attempt_id: attempt_id.clone(), rank: *rank, sequence };
+                    self.send(ours::Message::ReportAck(ack)).await;
+                }
+                _ => {}
+            }
+            return Some(message);
+        }
+    }
+
+    /// Reads on until `wanted` picks something from a message; the events of the reports on the way go to `seen`.
+    pub async fn until<T>(
+        &mut self,
+        seen: &mut Vec<v1::RankEvent>,
+        mut wanted: impl FnMut(&theirs::Message) -> Option<T>,
+    ) -> T {
+        loop {
+            let message = self.next().await.expect("the worker ended the stream");
+            if let theirs::Message::Report(report) = &message {
+                seen.extend(report.events.iter().cloned());
+            }
+            if let Some(found) = wanted(&message) {
+                return found;
+            }
+        }
+    }
+}
+
+struct Desk {
+    opened: mpsc::Sender<Session>,
+    registered: Registered,
+}
+
+#[tonic::async_trait]
+impl Workers for Desk {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<CoordinatorMessage, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<WorkerMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let mut messages = request.into_inner();
+        let first = messages.message().await?.and_then(|message| message.message);
+        let Some(theirs::Message::Register(register)) = first else {
+            return Err(Status::invalid_argument("a worker introduces itself first"));
+        };
+        let (answers, stream) = mpsc::channel(64);
+        let session = Session { register, answers, messages, acknowledge: true };
+        session.send(ours::Message::Registered(self.registered.clone())).await;
+        self.opened.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}

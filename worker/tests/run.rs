@@ -1,0 +1,326 @@
+//! The real binary against a coordinator in miniature: real streams, real ranks, real signals.
+
+mod coordinator;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use coordinator::{Coordinator, DEADLINE, Session};
+use rustix::process::{Pid, Signal, kill_process};
+use tandem_domain::spec::JobSpec;
+use tandem_proto::v1::{
+    Assignment, RankEnded, RankEvent, RankOutcome, Rendezvous, Stop, coordinator_message as ours,
+    rank_event::Event as Kind, worker_message as theirs,
+};
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+const JOB: &str = "0198c5a2-6f4e-7c3a-9d52-0a1b2c3d4e5f";
+
+/// A worker process in folders of its own.
+struct Worker {
+    process: Child,
+    folders: TempDir,
+}
+
+impl Worker {
+    fn start(server: &str) -> Self {
+        let folders = tempfile::tempdir().unwrap();
+        let at = |name: &str| -> PathBuf { folders.path().join(name) };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
+        command.args(["run", "--server", server, "--name", "left", "--device", "cpu"]);
+        command.arg("--data").arg(at("data")).arg("--state").arg(at("state"));
+        let process = command.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        Self { process, folders: folders }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(pid(self.process.id().unwrap()), signal).unwrap();
+    }
+
+    /// The exit code; waits for the end.
+    async fn ended(mut self) -> Option<i32> {
+        timeout(DEADLINE, self.process.wait()).await.expect("the worker does not leave").unwrap().code()
+    }
+
+    /// The processes that it started: at most one, its rank.
+    fn rank(&self) -> Option<u32> {
+        let parent = self.process.id().unwrap();
+        fs::read_dir("/proc").unwrap().find_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            (parent_of(pid) == Some(parent)).then_some(pid)
+        })
+    }
+}
+
+fn pid(number: u32) -> Pid {
+    Pid::from_raw(number.try_into().unwrap()).unwrap()
+}
+
+/// `None` once the process is gone; a zombie is.
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if state == "Z" { None } else { fields.next()?.parse().ok() }
+}
+
+/// Ready to train for longer than any test waits.
+fn endless(attempt_id: &str, fence: i64) -> Assignment {
+    let spec = r#"{"name": "encoder", "dataset": "shapes", "seed": 1, "workers": {"min": 1, "max": 1}, "shards": 1,
+        "threads": 1, "inputs": [], "stage": {"stage": "contrastive", "encoder": "resnet-tiny", "epochs": 100000,
+        "batch_size": 32, "monitor": {"every_epochs": 0}}}"#;
+    // What the coordinator stores is what it parsed.
+    let spec: JobSpec = serde_json::from_str(spec).unwrap();
+    Assignment {
+        attempt_id: attempt_id.to_owned(),
+        job_id: JOB.to_owned(),
+        fence,
+        number: 1,
+        rank: 0,
+        world_size: 1,
+        spec_json: serde_json::to_string(&spec).unwrap(),
+        ..Default::default()
+    }
+}
+
+/// A job whose data are not on this machine.
+fn hopeless(attempt_id: &str, fence: i64) -> Assignment {
+    let mut assignment = endless(attempt_id, fence);
+    assignment.spec_json = assignment.spec_json.replace("\"shapes\"", "\"folder:nowhere\"");
+    assignment
+}
+
+async fn eventually(condition: impl Fn() -> bool) {
+    let look = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        while !condition() {
+            looks.tick().await;
+        }
+    };
+    timeout(DEADLINE, look).await.expect("it never came true");
+}
+
+async fn assign(session: &Session, assignment: Assignment) {
+    session.send(ours::Message::Assignment(assignment)).await;
+}
+
+fn ended(message: &theirs::Message) -> Option<RankEnded> {
+    match message {
+        theirs::Message::RankEnded(ended) => Some(ended.clone()),
+        _ => None,
+    }
+}
+
+fn is_training(message: &theirs::Message) -> Option<()> {
+    let theirs::Message::Report(report) = message else { return None };
+    report.events.iter().any(|event| matches!(event.event, Some(Kind::Metric(_)))).then_some(())
+}
+
+fn store() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[tokio::test]
+async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let worker = Worker::start(&coordinator.url());
+    let mut session = coordinator.session().await;
+    assert_eq!((session.register.name.as_str(), session.register.running.len()), ("left", 0));
+
+    for (attempt, fence) in [("first", 7), ("second", 8)] {
+        assign(&session, hopeless(attempt, fence)).await;
+        let mut seen = Vec::new();
+        let end = session.until(&mut seen, ended).await;
+        assert_eq!((end.attempt_id.as_str(), end.fence, end.outcome()), (attempt, fence, RankOutcome::JobFailed));
+        assert!(end.cause.contains("nowhere"), "{}", end.cause);
+        let log = seen.iter().filter_map(|event| match &event.event {
+            Some(Kind::Log(log)) => Some(log.line.as_str()),
+            _ => None,
+        });
+        assert_eq!(log.last(), Some(end.cause.as_str()), "the reason is in the log, too, and before the end");
+        let numbers: Vec<_> = seen.iter().map(|event| event.sequence).collect();
+        assert!(numbers.is_sorted() && numbers[0] == 1, "{numbers:?}");
+    }
+    drop(session);
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_assignment_that_makes_no_sense_starts_no_process() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let worker = Worker::start(&coordinator.url());
+    let mut session = coordinator.session().await;
+    assign(&session, Assignment { spec_json: "{}".to_owned(), ..endless("a", 1) }).await;
+    let end = session.until(&mut Vec::new(), ended).await;
+    assert_eq!(end.outcome(), RankOutcome::JobFailed);
+    assert_eq!(worker.rank(), None);
+}
+
+#[tokio::test]
+async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let worker = Worker::start(&coordinator.url());
+    let mut session = coordinator.session().await;
+    assign(&session, endless("a", 1)).await;
+    session.until(&mut Vec::new(), is_training).await;
+
+    // While it is busy, it takes nothing else, and what it has goes on.
+    assign(&session, endless("b", 2)).await;
+    let refused = session.until(&mut Vec::new(), ended).await;
+    assert_eq!((refused.attempt_id.as_str(), refused.outcome()), ("b", RankOutcome::Lost));
+    assert!(refused.cause.contains("busy"), "{}", refused.cause);
+
+    kill_process(pid(worker.rank().unwrap()), Signal::KILL).unwrap();
+    let end = session.until(&mut Vec::new(), ended).await;
+    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("a", RankOutcome::Lost));
+    assert!(end.cause.contains("signal 9 (SIGKILL)"), "{}", end.cause);
+}
+
+#[tokio::test]
+async fn a_leaving_worker_drains_checkpoints_and_exits_cleanly() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let worker = Worker::start(&coordinator.url());
+    let mut session = coordinator.session().await;
+    assign(&session, endless("a", 1)).await;
+    session.until(&mut Vec::new(), is_training).await;
+
+    worker.signal(Signal::TERM);
+    let drain = |message: &theirs::Message| matches!(message, theirs::Message::Drain(_)).then_some(());
+    let mut seen = Vec::new();
+    session.until(&mut seen, drain).await;
+    let end = session.until(&mut seen, ended).await;
+    assert_eq!(end.outcome(), RankOutcome::Preempted, "{}", end.cause);
+    let checkpoint = seen.iter().find_map(|event| match &event.event {
+        Some(Kind::Checkpoint(checkpoint)) => Some(checkpoint.clone()),
+        _ => None,
+    });
+    let path = checkpoint.expect("a checkpoint was reported before the end").path;
+    assert!(Path::new(&path).is_relative() && store.path().join(&path).exists(), "{path}");
+
+    assert!(session.next().await.is_none(), "the worker closes its half of the stream");
+    drop(session);
+    assert_eq!(worker.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_idle_worker_leaves_even_if_there_is_no_coordinator() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let worker = Worker::start(&format!("http://{address}"));
+    // Its signal handlers stand before it takes its state folder.
+    let id = worker.folders.path().join("state/worker-id");
+    eventually(|| id.exists()).await;
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn training_goes_on_without_the_coordinator_and_everything_is_told_afterwards() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let worker = Worker::start(&coordinator.url());
+    let mut session = coordinator.session().await;
+    assign(&session, endless("a", 3)).await;
+    let mut first: Vec<RankEvent> = Vec::new();
+    session.acknowledge = true;
+    session.until(&mut first, is_training).await;
+    let confirmed = first.last().unwrap().sequence;
+
+    drop(session);
+    let address = coordinator.die().await;
+    let rank = worker.rank().expect("the rank goes on");
+    let mut coordinator = Coordinator::start(&address.to_string(), store.path()).await;
+    let mut session = coordinator.session().await;
+    let running: Vec<_> = session.register.running.iter().map(|rank| (rank.attempt_id.as_str(), rank.fence)).collect();
+    assert_eq!(running, [("a", 3)]);
+    assert_eq!(worker.rank(), Some(rank));
+
+    let mut again = Vec::new();
+    session.until(&mut again, is_training).await;
+    let numbers: Vec<_> = again.iter().map(|event| event.sequence).collect();
+    assert!(numbers[0] <= confirmed + 1 && numbers.windows(2).all(|pair| pair[0] < pair[1]), "{confirmed}, {numbers:?}");
+
+    let stop = Stop { attempt_id: "a".to_owned(), fence: 3, graceful: false, reason: "cancelled by ada".to_owned() };
+    session.send(ours::Message::Stop(stop)).await;
+    let end = session.until(&mut again, ended).await;
+    assert_eq!((end.outcome(), end.cause.as_str()), (RankOutcome::Cancelled, "cancelled by ada"));
+}
+
+#[tokio::test]
+async fn a_silent_coordinator_ends_the_rank() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let worker = Worker::start(&coordinator.url());
+    let mut session = coordinator.session().await;
+    assign(&session, endless("a", 1)).await;
+    session.until(&mut Vec::new(), is_training).await;
+    session.acknowledge = false;
+    // The old stream is given up; on the new one the verdict comes.
+    while session.next().await.is_some() {}
+    let mut session = coordinator.session().await;
+    let end = session.until(&mut Vec::new(), ended).await;
+    assert_eq!(end.outcome(), RankOutcome::Lost);
+    assert!(end.cause.contains("acknowledged nothing"), "{}", end.cause);
+    assert_eq!(worker.rank(), None);
+}
+
+#[tokio::test]
+async fn a_rank_dies_with_its_worker() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let worker = Worker::start(&coordinator.url());
+    let mut session = coordinator.session().await;
+    assign(&session, endless("a", 1)).await;
+    session.until(&mut Vec::new(), is_training).await;
+    let rank = worker.rank().unwrap();
+    worker.signal(Signal::KILL);
+    assert_eq!(worker.ended().await, None);
+    eventually(|| parent_of(rank).is_none()).await;
+}
+
+#[tokio::test]
+async fn two_workers_ranks_meet_through_the_coordinator() {
+    let store = store();
+    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let (left, right) = (Worker::start(&coordinator.url()), Worker::start(&coordinator.url()));
+    let (mut zero, mut one) = (coordinator.session().await, coordinator.session().await);
+    let base = endless("a", 5);
+    let spec_json = base.spec_json.replace("\"shards\":1", "\"shards\":2");
+    for (session, rank) in [(&zero, 0), (&one, 1)] {
+        assign(session, Assignment { rank, world_size: 2, spec_json: spec_json.clone(), ..base.clone() }).await;
+    }
+    let (mut of_zero, mut of_one) = (Vec::new(), Vec::new());
+    let meeting = |message: &theirs::Message| match message {
+        theirs::Message::Rendezvous(at) => Some(at.clone()),
+        _ => None,
+    };
+    // Both streams must be read all the time: their heartbeats want answers.
+    let at: Rendezvous = tokio::select! {
+        at = zero.until(&mut of_zero, meeting) => at,
+        end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
+    };
+    assert_eq!((at.attempt_id.as_str(), at.fence), ("a", 5));
+    one.send(ours::Message::Rendezvous(at)).await;
+    tokio::select! {
+        () = zero.until(&mut of_zero, is_training) => {}
+        end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
+    }
+    // One dies; the other cannot go on and says that the machine is at fault.
+    kill_process(pid(left.rank().or(right.rank()).unwrap()), Signal::KILL).unwrap();
+    let (first, second) = tokio::join!(zero.until(&mut of_zero, ended), one.until(&mut of_one, ended));
+    assert_eq!((first.outcome(), second.outcome()), (RankOutcome::Lost, RankOutcome::Lost), "{first:?} {second:?}");
+}
