@@ -61,7 +61,8 @@ fn plugin(libtorch: &Path) -> Result<(), Box<dyn Error>> {
         command.arg("-isystem").arg(packages.join(package).join("include"));
     }
     command.args(["-idirafter", "csrc/nccl/stub", "-idirafter", "csrc/gloo_stub"]);
-    // libtorch's symbols stay open until the plugin is loaded; of its own it shows one, and keeps its copy of status.cpp.
+    // libtorch's symbols stay open until the plugin is loaded; of its own it shows one, and keeps its copy of
+    // status.cpp.
     command.args(["-shared", "-fvisibility=hidden"]);
     command.args(["csrc/nccl/backend.cpp", "csrc/status.cpp", "-o"]);
     command.arg(profile_folder()?.join("libtandem_nccl.so"));

@@ -14,20 +14,20 @@ use serde_json::Value;
 
 /// Every request but the first: so many units of work.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Block {
-    pub count: u64,
+pub(crate) struct Block {
+    pub(crate) count: u64,
 }
 
 /// The answer to a block.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Elapsed {
-    pub seconds: f64,
+pub(crate) struct Elapsed {
+    pub(crate) seconds: f64,
 }
 
 /// How long a child may take to leave after its stdin has closed.
 const LEAVE: Duration = Duration::from_secs(10);
 
-pub struct Child {
+pub(crate) struct Child {
     name: String,
     process: std::process::Child,
     requests: Option<std::process::ChildStdin>,
@@ -36,14 +36,14 @@ pub struct Child {
 
 impl Child {
     /// This program again, as the side called `side`.
-    pub fn ours(side: &str, threads: u32) -> Result<Self> {
+    pub(crate) fn ours(side: &str, threads: u32) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--side", side]);
         Self::start(format!("ours ({side})"), command, threads)
     }
 
     /// `peers/<script>.py` in the peers' Python.
-    pub fn peer(python: &Path, script: &str, threads: u32) -> Result<Self> {
+    pub(crate) fn peer(python: &Path, script: &str, threads: u32) -> Result<Self> {
         let mut command = Command::new(python);
         command.arg(crate::folder().join("peers").join(script).with_extension("py"));
         Self::start(format!("peer {script}.py"), command, threads)
@@ -53,6 +53,8 @@ impl Child {
         let mut process = command
             .env("OMP_NUM_THREADS", threads.to_string())
             .env("MKL_NUM_THREADS", threads.to_string())
+            // As the worker starts a rank; the peer gets the same.
+            .env(tandem_learn::ALLOCATOR.0, tandem_learn::ALLOCATOR.1)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -62,14 +64,14 @@ impl Child {
         Ok(Self { name, process, requests, replies: BufReader::new(replies) })
     }
 
-    pub fn send(&mut self, request: &impl Serialize) -> Result<()> {
+    pub(crate) fn send(&mut self, request: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_string(request)?;
         line.push('\n');
         let requests = self.requests.as_mut().context("stdin is open until the child is dropped")?;
         requests.write_all(line.as_bytes()).with_context(|| format!("{} does not listen any more", self.name))
     }
 
-    pub fn receive<T: DeserializeOwned>(&mut self) -> Result<T> {
+    pub(crate) fn receive<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut line = String::new();
         if self.replies.read_line(&mut line)? == 0 {
             let status = self.process.wait()?;
@@ -79,13 +81,13 @@ impl Child {
         serde_json::from_value(reply).with_context(|| format!("{} answered {line:?}", self.name))
     }
 
-    pub fn ask<T: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<T> {
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<T> {
         self.send(request)?;
         self.receive()
     }
 
     /// Does `count` units of work; seconds by the child's own clock.
-    pub fn block(&mut self, count: u64) -> Result<f64> {
+    pub(crate) fn block(&mut self, count: u64) -> Result<f64> {
         Ok(self.ask::<Elapsed>(&Block { count })?.seconds)
     }
 }

@@ -5,20 +5,20 @@ use serde::Serialize;
 
 /// Seconds that the two sides took for the same work, one directly after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Pair {
-    pub ours: f64,
-    pub theirs: f64,
+pub(crate) struct Pair {
+    pub(crate) ours: f64,
+    pub(crate) theirs: f64,
 }
 
 impl Pair {
     /// Our speed as a multiple of theirs.
-    pub fn speed(self) -> f64 {
+    pub(crate) fn speed(self) -> f64 {
         self.theirs / self.ours
     }
 }
 
 /// `count` pairs in the order A B, B A, A B, ...: a steady drift of the machine's speed then cancels out.
-pub fn interleave(
+pub(crate) fn interleave(
     count: usize,
     mut ours: impl FnMut() -> Result<f64>,
     mut theirs: impl FnMut() -> Result<f64>,

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde::de::DeserializeOwned;
 
-pub struct LocalBox {
+pub(crate) struct LocalBox {
     tandem: PathBuf,
     home: tempfile::TempDir,
 }
 
 impl LocalBox {
     /// Returns when the coordinator listens and both workers are there.
-    pub fn start(bin_dir: &Path) -> Result<Self> {
+    pub(crate) fn start(bin_dir: &Path) -> Result<Self> {
         for name in ["tandem", "tandem-server", "tandem-worker"] {
             let path = bin_dir.join(name);
             let build = if cfg!(debug_assertions) { "cargo build --bins" } else { "cargo build --release --bins" };
@@ -33,19 +33,19 @@ impl LocalBox {
         Ok(this)
     }
 
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
     /// What `tandem ARGUMENTS --json` says.
-    pub fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T> {
+    pub(crate) fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T> {
         let output = self.command(arguments).arg("--json").stderr(Stdio::inherit()).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "`tandem {}` ended with {}: {said}", arguments.join(" "), output.status);
         serde_json::from_str(&said).with_context(|| format!("`tandem {} --json` said {said}", arguments.join(" ")))
     }
 
-    pub fn idle_workers(&self) -> Result<usize> {
+    pub(crate) fn idle_workers(&self) -> Result<usize> {
         #[derive(serde::Deserialize)]
         struct Status {
             workers: Vec<Worker>,
@@ -59,7 +59,7 @@ impl LocalBox {
     }
 
     /// The process id of this box's coordinator: it has the box's folder among its arguments.
-    pub fn server(&self) -> Result<u32> {
+    pub(crate) fn server(&self) -> Result<u32> {
         let home = self.home.path().to_string_lossy().into_owned();
         for entry in fs::read_dir("/proc").context("reading /proc")? {
             let entry = entry?;
@@ -86,13 +86,16 @@ impl Drop for LocalBox {
     fn drop(&mut self) {
         let down = self.command(&["down"]).arg("--dir").arg(self.home.path()).stdout(Stdio::null()).status();
         if !down.is_ok_and(|status| status.success()) {
-            eprintln!("warning: `tandem down --dir {}` failed: look for what it left behind", self.home.path().display());
+            eprintln!(
+                "warning: `tandem down --dir {}` failed: look for what it left behind",
+                self.home.path().display()
+            );
         }
     }
 }
 
 /// Asks again and again, seldom enough not to disturb what it waits for.
-pub fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + limit;
     while !is_so()? {
         ensure!(Instant::now() < deadline, "waited {} s until {what}, in vain", limit.as_secs());

@@ -8,18 +8,18 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Machine {
-    pub processor: String,
-    pub cores: usize,
-    pub memory_gb: f64,
-    pub kernel: String,
-    pub tandem: &'static str,
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_gb: f64,
+    pub(crate) kernel: String,
+    pub(crate) tandem: &'static str,
     /// "release" or "dev"; only the first is worth quoting.
-    pub build: &'static str,
+    pub(crate) build: &'static str,
 }
 
 impl Machine {
-    pub fn read() -> Result<Self> {
+    pub(crate) fn read() -> Result<Self> {
         let processors = fs::read_to_string("/proc/cpuinfo").context("reading /proc/cpuinfo")?;
         let memory = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("reading the kernel's version")?;
@@ -48,7 +48,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Cores that are busy while we only wait, over one second: what others take from a measurement.
-pub fn cores_taken_by_others() -> Result<f64> {
+pub(crate) fn cores_taken_by_others() -> Result<f64> {
     let before = Times::read()?;
     std::thread::sleep(Duration::from_secs(1));
     Ok(Times::read()?.busy_cores_since(before, std::thread::available_parallelism()?.get()))
@@ -84,7 +84,7 @@ impl Times {
 
 /// Runs `work` with this thread, and so all processes that it starts, on the first `count` of its cores: where there
 /// are more, neither side may wander.
-pub fn on_cores<T>(count: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn on_cores<T>(count: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let all = sched_getaffinity(None).context("reading the allowed cores")?;
     let mut few = CpuSet::new();
     for core in (0..CpuSet::MAX_CPU).filter(|&core| all.is_set(core)).take(count as usize) {

@@ -6,7 +6,7 @@ use crate::stats::Summary;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Our speed as a multiple of the other side's.
     Times,
     Seconds,
@@ -18,7 +18,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    pub fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::Times if value < 4.0 => format!("{value:.3}x"),
             Self::Times => format!("{value:.1}x"),
@@ -32,7 +32,7 @@ impl Unit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Goal {
+pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
     Below(f64),
@@ -47,7 +47,7 @@ impl Goal {
         }
     }
 
-    pub fn show(self, unit: Unit) -> String {
+    pub(crate) fn show(self, unit: Unit) -> String {
         match self {
             Self::AtLeast(bound) => format!(">= {}", unit.show(bound)),
             Self::AtMost(bound) => format!("<= {}", unit.show(bound)),
@@ -58,7 +58,7 @@ impl Goal {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Met,
     Missed,
     /// The two sides did not compute the same: their times compare nothing.
@@ -66,24 +66,24 @@ pub enum Verdict {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// "step/resnet18"
-    pub name: String,
-    pub what: String,
-    pub goal: Goal,
-    pub unit: Unit,
-    pub value: Summary,
+    pub(crate) name: String,
+    pub(crate) what: String,
+    pub(crate) goal: Goal,
+    pub(crate) unit: Unit,
+    pub(crate) value: Summary,
     /// Why the figure does not count; set where a check of equal results failed.
-    pub void: Option<String>,
+    pub(crate) void: Option<String>,
     /// The figures behind the ratio, in words.
-    pub note: String,
+    pub(crate) note: String,
     /// Everything that was measured, for `out/`.
-    pub raw: serde_json::Value,
+    pub(crate) raw: serde_json::Value,
 }
 
 impl Row {
     /// The median decides.
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         match self.void {
             Some(_) => Verdict::Void,
             None if self.goal.is_met_by(self.value.median) => Verdict::Met,

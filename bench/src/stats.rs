@@ -4,18 +4,18 @@ use serde::Serialize;
 
 /// Median and quartiles by linear interpolation between order statistics (Hyndman and Fan's type 7, numpy's default).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Summary {
-    pub median: f64,
-    pub first_quartile: f64,
-    pub third_quartile: f64,
-    pub min: f64,
-    pub max: f64,
-    pub count: usize,
+pub(crate) struct Summary {
+    pub(crate) median: f64,
+    pub(crate) first_quartile: f64,
+    pub(crate) third_quartile: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) count: usize,
 }
 
 impl Summary {
     /// `None` where there is nothing to summarise, or something that is not a number.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         if sorted.is_empty() || sorted.iter().any(|value| value.is_nan()) {
             return None;

@@ -4,9 +4,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::row::{Row, Verdict};
 
-pub fn table(rows: &[Row]) -> Table {
+pub(crate) fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["", "measured", "quartiles", "min .. max", "n", "goal", ""]);
     for row in rows {
         let show = |value| row.unit.show(value);

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tandem_proto::v1::{Job, JobState, WatchRequest, WatchResponse};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tonic::{Status, Streaming};
 
 use crate::{
@@ -45,17 +46,21 @@ pub(crate) struct Followed {
     pub(crate) verdict: Verdict,
 }
 
+/// From here on Ctrl-C is an answer and does not end the process.
+pub(crate) fn listen_to_interrupt() -> Result<Signal> {
+    signal(SignalKind::interrupt()).context("cannot listen to Ctrl-C")
+}
+
 /// Shows progress on stderr and hands each snapshot to `each`.
 pub(crate) async fn until_done(
     client: &Client,
     target: &str,
+    interrupt: &mut Signal,
     mut each: impl FnMut(&WatchResponse) -> Result<()>,
 ) -> Result<Followed> {
     let mut display = Display::new();
     let mut jobs = Vec::new();
     let mut away_since: Option<Instant> = None;
-    let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
     loop {
         let lost = tokio::select! {
             answer = watch(client, target, |snapshot| {
@@ -67,7 +72,7 @@ pub(crate) async fn until_done(
                 jobs = snapshot.jobs;
                 Ok(())
             }) => answer?,
-            _ = &mut interrupt => {
+            _ = interrupt.recv() => {
                 display.clear();
                 return Ok(Followed { jobs, verdict: Verdict::Interrupted });
             }
@@ -87,7 +92,7 @@ pub(crate) async fn until_done(
         }
         tokio::select! {
             () = tokio::time::sleep(RECONNECT_EVERY) => {}
-            _ = &mut interrupt => {
+            _ = interrupt.recv() => {
                 display.clear();
                 return Ok(Followed { jobs, verdict: Verdict::Interrupted });
             }

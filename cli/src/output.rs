@@ -10,7 +10,7 @@ use crate::{exit::PipeClosed, render::table::Style};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// In a terminal, unless NO_COLOR is set.
+    // No doc comments on the values: clap would spread its help over three times the lines.
     #[default]
     Auto,
     Always,

@@ -13,8 +13,14 @@ pub(crate) fn kind_code(kind: Kind) -> i64 {
     KINDS.iter().position(|known| *known == kind).map_or(-1, |index| index as i64)
 }
 
+/// The type with this number, for a person.
+pub(crate) fn kind_name(code: i64) -> String {
+    let kind = usize::try_from(code).ok().and_then(|index| KINDS.get(index));
+    kind.map_or_else(|| "an unknown type".to_owned(), |kind| format!("{kind:?}"))
+}
+
 /// As in csrc/agree.hpp.
-const MAX_DIMS: usize = 8;
+pub(crate) const MAX_DIMS: usize = 8;
 
 /// A tensor whose values may be sent: `device` is the group's, `None` where any will do.
 pub(crate) fn sendable(operation: &str, tensor: &Tensor, device: Option<Device>) -> Result<(), Error> {

@@ -29,9 +29,11 @@ impl Error {
     }
 }
 
+type Marked = (&'static str, fn(String) -> Error);
+
 /// What the backward pass of `all_gather_grad` throws comes through autograd as text; its marker tells the kind.
 /// Written by `marker()` in csrc/status.cpp.
-const MARKERS: [(&str, fn(String) -> Error); 3] = [
+const MARKERS: [Marked; 3] = [
     ("collective peer lost: ", Error::PeerLost),
     ("collective timeout: ", Error::Timeout),
     ("collective invalid: ", Error::Invalid),

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::ffi::{self, Channel, Place};
-use crate::{Error, Store, check, cuda};
+use crate::{Error, Store, check, cuda, header};
 
 /// The ranks of one attempt, seen from one of them.
 ///
@@ -27,11 +27,12 @@ impl Group {
         Self { rank: 0, world_size: 1, device: None, link: None, failure: RefCell::new(None) }
     }
 
-    /// Forms a group over TCP, for tensors on the CPU. Returns when all ranks are there, or fails after `timeout`, which
-    /// also bounds each later call: it must exceed the longest time that one rank keeps the others waiting.
+    /// Forms a group over TCP, for tensors on the CPU. Returns when all ranks are there, or fails after `timeout`,
+    /// which also bounds each later call: it must exceed the longest time that one rank keeps the others waiting.
     ///
     /// `prefix` tells this group's keys from others' on the same store: never use one twice. `host` is the address (or
-    /// name) on which *this* rank listens, reachable for its peers: 127.0.0.1 keeps everything on the loopback interface.
+    /// name) on which *this* rank listens, reachable for its peers: 127.0.0.1 keeps everything on the loopback
+    /// interface.
     pub fn gloo(
         store: &Store,
         prefix: &str,
@@ -47,8 +48,8 @@ impl Group {
 
     /// Forms a group over NCCL, for tensors on one CUDA device. Untested on a GPU so far.
     ///
-    /// Needs [`cuda::load`] first. A call that fails on the device shows at the next synchronisation, and c10d's watchdog
-    /// then ends the process.
+    /// Needs [`cuda::load`] first. A call that fails on the device shows at the next synchronisation, and c10d's
+    /// watchdog then ends the process.
     pub fn nccl(
         store: &Store,
         prefix: &str,
@@ -95,23 +96,19 @@ impl Group {
     /// `[n, ...]` on each rank to `[world_size * n, ...]` on all, in rank order; without gradient.
     pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor, Error> {
         let rows = self.rows("all_gather", tensor).and_then(|()| Ok(tensor.f_detach()?.f_contiguous()?));
-        match rows {
-            Ok(rows) if self.link.is_none() => {
-                let mut copy = rows.f_empty_like()?;
-                copy.f_copy_(&rows)?;
-                Ok(copy)
-            }
-            Ok(rows) => self.exchange(Channel::Main, Ok(()), rows.shallow_clone(), |link| link.all_gather(&rows)),
-            Err(error) => self.exchange(Channel::Main, Err(error), Tensor::new(), |_| Ok(Tensor::new())),
+        match (&self.link, rows) {
+            (None, rows) => copy(&rows?),
+            (Some(_), Ok(rows)) => self.attempt(|link| link.all_gather(&rows)),
+            (Some(_), Err(error)) => Err(self.refuse(Channel::Main, error)),
         }
     }
 
-    /// As [`all_gather`](Self::all_gather), with right derivatives of first, second and higher order of a loss that is a
-    /// *sum over ranks*: the gradient of a rank's rows is the sum of what all ranks' losses contribute to it.
+    /// As [`all_gather`](Self::all_gather), with right derivatives of first, second and higher order of a loss that is
+    /// a *sum over ranks*: the gradient of a rank's rows is the sum of what all ranks' losses contribute to it.
     ///
     /// The backward pass is a call between ranks as well: each rank must make it, and it fails as a
-    /// [`TchError`](tch::TchError) that converts into [`Error`]. That sum runs over ranks, so its last bits may depend on
-    /// their number.
+    /// [`TchError`](tch::TchError) that converts into [`Error`]. That sum runs over ranks, so its last bits may depend
+    /// on their number.
     pub fn all_gather_grad(&self, tensor: &Tensor) -> Result<Tensor, Error> {
         let checked = self.rows("all_gather_grad", tensor);
         self.exchange(Channel::Gather, checked, tensor.shallow_clone(), |link| link.all_gather_grad(tensor))
@@ -122,12 +119,12 @@ impl Group {
         self.other("send", to)?;
         let checked = check::writable("send", &tensor.detach(), self.device);
         self.attempt(|link| {
-            let header = self.header(tensor, checked.is_ok())?;
+            let header = header::of(tensor, checked.is_ok(), self.device)?;
             let answer = header.f_zeros_like()?;
             link.send(&header, to)?;
             link.recv(&answer, to)?;
             checked?;
-            agreed("send", &header, &answer, to)?;
+            header::compare("send", &header, &answer, to)?;
             link.send(tensor, to)
         })
     }
@@ -137,20 +134,20 @@ impl Group {
         self.other("recv", from)?;
         let checked = check::writable("recv", tensor, self.device);
         self.attempt(|link| {
-            let header = self.header(tensor, checked.is_ok())?;
+            let header = header::of(tensor, checked.is_ok(), self.device)?;
             let answer = header.f_zeros_like()?;
             link.recv(&answer, from)?;
             link.send(&header, from)?;
             checked?;
-            agreed("recv", &header, &answer, from)?;
+            header::compare("recv", &header, &answer, from)?;
             link.recv(tensor, from)
         })
     }
 
     /// Leaves at once, also where peers are stuck: on a GPU calls under way are ended. Peers see [`Error::PeerLost`].
     pub fn abort(self) {
-        // Gloo has no calls under way here (each one blocks until its end), so that dropping it is enough. An error would
-        // say that the group is broken, which is why it is left.
+        // Gloo has no calls under way here (each one blocks until its end), so that dropping it is enough. An error
+        // would say that the group is broken, which is why it is left.
         let _ = self.link.as_ref().map(ffi::Group::abort);
     }
 
@@ -165,12 +162,15 @@ impl Group {
         match (&self.link, checked) {
             (None, checked) => checked.map(|()| alone),
             (Some(_), Ok(())) => self.attempt(call),
-            (Some(_), Err(error)) => {
-                // The others' disagreement comes back as an error too; the one that matters here is the refusal.
-                let told = self.attempt(|link| link.refuse(channel));
-                Err(told.err().filter(Error::is_machine_fault).unwrap_or(error))
-            }
+            (Some(_), Err(error)) => Err(self.refuse(channel, error)),
         }
+    }
+
+    /// Lets the others know that this rank will not make the call, and returns the error to report for it.
+    fn refuse(&self, channel: Channel, error: Error) -> Error {
+        // The others' disagreement comes back as an error too; the one that matters here is the refusal.
+        let told = self.attempt(|link| link.refuse(channel));
+        told.err().filter(Error::is_machine_fault).unwrap_or(error)
     }
 
     /// Runs a call and remembers the failure that makes the group useless.
@@ -228,20 +228,6 @@ impl Group {
         }
         Err(Error::Invalid(format!("{operation}: rank {rank} is this rank itself")))
     }
-
-    /// Shape and type as a tensor of fixed size, which point-to-point calls exchange before the values.
-    fn header(&self, tensor: &Tensor, valid: bool) -> Result<Tensor, Error> {
-        let mut fields = [0_i64; 3 + 2 * 8];
-        if valid {
-            fields[0] = 1;
-            fields[1] = check::kind_code(tensor.f_kind()?);
-            fields[2] = tensor.dim() as i64;
-            for (field, value) in fields[3..].iter_mut().zip(tensor.size().into_iter().chain(tensor.stride())) {
-                *field = value;
-            }
-        }
-        Ok(Tensor::from_slice(&fields).f_to_device(self.device.unwrap_or(Device::Cpu))?)
-    }
 }
 
 fn place(prefix: &str, rank: u32, world_size: u32) -> Result<Place<'_>, Error> {
@@ -251,19 +237,8 @@ fn place(prefix: &str, rank: u32, world_size: u32) -> Result<Place<'_>, Error> {
     Err(Error::Invalid(format!("rank {rank} does not exist in a group of {world_size}: ranks count from 0")))
 }
 
-fn agreed(operation: &str, mine: &Tensor, theirs: &Tensor, peer: u32) -> Result<(), Error> {
-    let read = |header: &Tensor| Ok::<_, Error>(Vec::<i64>::try_from(&header.f_to_kind(Kind::Int64)?)?);
-    let (mine, theirs) = (read(mine)?, read(theirs)?);
-    if mine == theirs {
-        return Ok(());
-    }
-    let shape = |fields: &[i64]| match fields[0] {
-        0 => "has refused its own tensor".to_owned(),
-        _ => format!("has shape {:?}", &fields[3..3 + (fields[2] as usize).min(8)]),
-    };
-    Err(Error::Invalid(format!(
-        "{operation}: this rank {}, rank {peer} {}; shapes, strides and types must be equal",
-        shape(&mine),
-        shape(&theirs)
-    )))
+fn copy(tensor: &Tensor) -> Result<Tensor, Error> {
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
 }

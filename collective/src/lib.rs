@@ -6,8 +6,8 @@
 //!
 //! Three of c10d's habits are kept from callers. Gloo ends the process when ranks disagree about a shape: ranks
 //! therefore agree on each call before they make it, and a disagreement is [`Error::Invalid`] on all of them, after
-//! which the group still works. Gloo takes a tensor with gaps and answers with wrong elements: layouts are checked. And a
-//! group that has lost a peer answers differently from call to call: here it stays lost.
+//! which the group still works. Gloo takes a tensor with gaps and answers with wrong elements: layouts are checked. And
+//! a group that has lost a peer answers differently from call to call: here it stays lost.
 //!
 //! What can only be bounded: a peer that is stopped rather than dead shows as [`Error::Timeout`], when the group's
 //! timeout is over. Whoever knows better (the worker, told by the coordinator) ends the process instead of waiting.
@@ -17,6 +17,7 @@ pub mod cuda;
 mod error;
 mod ffi;
 mod group;
+mod header;
 mod store;
 mod tree;
 

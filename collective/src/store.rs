@@ -42,8 +42,8 @@ impl Store {
     }
 }
 
-/// Returns once somebody listens there. c10d would wait as well, but a second at a time, and would log a stack trace for
-/// each try.
+/// Returns once somebody listens there. c10d would wait as well, but a second at a time, and would log a stack trace
+/// for each try.
 fn await_listener(host: &str, port: u16, timeout: Duration) -> Result<(), Error> {
     const PAUSE: Duration = Duration::from_millis(20);
     let started = Instant::now();

@@ -28,8 +28,9 @@ fn joins(shards: u32) -> impl Iterator<Item = Join> {
 
 /// The sum over all shards of all ranks, on every rank: the same bits for any world size that divides `shards`.
 ///
-/// `parts` are this rank's shards in order, `shards / world_size` of them: rank r holds r·k to (r+1)·k - 1. Each is flat
-/// (one dimension), contiguous, of equal length and type; their memory is used for the sum, so no part may share it.
+/// `parts` are this rank's shards in order, `shards / world_size` of them: rank r holds r·k to (r+1)·k - 1. Each is
+/// flat (one dimension), contiguous, of equal length and type; their memory is used for the sum, so no part may share
+/// it.
 ///
 /// With two ranks that hold complete subtrees the last addition is an all-reduce, because a + b and b + a have the same
 /// bits; otherwise partial sums travel up the tree and the result is broadcast from rank 0.

@@ -1,4 +1,5 @@
 //! What ranks do together when all goes well.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod ranks;
 

@@ -1,4 +1,5 @@
 //! What ranks see when something is wrong: an error that says so, soon, and a process that goes on.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod ranks;
 

@@ -1,4 +1,5 @@
 //! kill -9 of a rank, with real processes: this test starts its own binary again as the peer.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::env;
 use std::process::{Child, Command, Stdio};

@@ -28,6 +28,10 @@ pub const REAP_TICK: Duration = Duration::from_secs(1);
 /// A worker's death is seen within this (DESIGN, promise 3).
 pub const DEATH_SEEN: Duration = Duration::from_secs(10);
 
+/// A worker that was lost is listed, and counted as part of the fleet, for this long: a machine that restarts is not
+/// forgotten.
+pub const LOST_WORKER_KEPT: Duration = Duration::from_secs(3600);
+
 /// The scheduler looks at the queue this often even if nothing woke it: NOTIFY wakes, polling makes sure.
 pub const SCHEDULE_POLL: Duration = Duration::from_secs(1);
 

@@ -1,8 +1,96 @@
+//! The learning side of Tandem: what one rank computes, from a task to weights.
+//!
+//! In the order in which data flow: [`task`] says what to do; [`data`] holds the images on the device; [`augment`] makes
+//! views of them, drawn by [`random`]; [`encoder`] maps views to vectors; [`objective`] scores these; [`shards`] makes a
+//! step of it that all ranks take together; [`optimizer`] and [`schedule`] turn gradients into updates of one [`flat`]
+//! vector; [`monitor`] looks at the result, [`checkpoint`] keeps it, [`artifact`] hands it on; [`linear`] reads classes
+//! off its [`features`]; [`report`] is what the world hears. [`run`] is the way in.
+//!
+//! Two things hold throughout. The bits of a result depend on the spec (with its shards and threads) and the kind of
+//! device, never on ranks, attempts or time. And libtorch's operators are called in their panicking form, which reads
+//! like the formula: shapes are this crate's own doing, so that such a panic is a bug or a lack of memory; [`run`] turns
+//! it into a [`Failure`].
+//!
+//! To add a stage: its parameters in `tandem_domain::spec`, a file in `stage/`, a line in `run`.
 
+pub mod artifact;
 pub mod augment;
+pub mod checkpoint;
 pub mod data;
 pub mod encoder;
+mod failure;
+pub mod features;
+pub mod files;
 pub mod flat;
+pub mod linear;
+pub mod monitor;
+pub mod objective;
+pub mod optimizer;
 pub mod random;
 pub mod report;
+pub mod schedule;
+pub mod shards;
+mod stage;
 pub mod task;
+pub mod weights;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
+
+use tandem_collective::Group;
+use tandem_domain::spec::Stage;
+use tch::Device;
+
+pub use failure::Failure;
+use report::{Outcome, Report};
+use stage::Rank;
+use task::Task;
+
+/// Environment that a rank's process should start with: glibc then keeps freed memory instead of giving it back to the
+/// kernel after each layer, and uses large pages for it. A third of a CPU training step is page faults otherwise.
+pub const ALLOCATOR: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=68719476736:glibc.malloc.hugetlb=1",
+);
+
+/// Runs this rank's share of a task to its end, or until `stop` is set on any rank of the group.
+///
+/// All ranks of the group call it with tasks that differ in `rank` only. A stopped contrastive run leaves a checkpoint of
+/// its last step, the same on all ranks; the linear stage is short and leaves none.
+pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBool) -> Result<Outcome, Failure> {
+    let device = device(&task.device)?;
+    if (task.rank, task.world_size) != (group.rank(), group.world_size()) {
+        return Err(Failure::Machine(format!(
+            "the task is rank {} of {}, the group's is {} of {}",
+            task.rank,
+            task.world_size,
+            group.rank(),
+            group.world_size()
+        )));
+    }
+    tch::set_num_threads(i32::try_from(task.spec.threads).unwrap_or(1).max(1));
+    let mut rank = Rank::new(task, group, device, report, stop);
+    let staged = AssertUnwindSafe(|| match &task.spec.stage {
+        Stage::Contrastive(spec) => stage::contrastive::run(&mut rank, spec),
+        Stage::Linear(spec) => stage::linear::run(&mut rank, spec),
+        other => Err(Failure::Job(format!("stage `{}` cannot run yet in this version", other.name()))),
+    });
+    // What a panic leaves behind is dropped here: nothing of the run is used again.
+    catch_unwind(staged).unwrap_or_else(|panic| Err(Failure::from_panic(panic)))
+}
+
+/// "cpu" or "cuda:0".
+fn device(name: &str) -> Result<Device, Failure> {
+    match name.split_once(':') {
+        None if name == "cpu" => Ok(Device::Cpu),
+        Some(("cuda", index)) if index.parse::<usize>().is_ok_and(|index| (index as i64) < tch::Cuda::device_count()) => {
+            // The fastest kernels differ from run to run; the default choice does not.
+            tch::Cuda::cudnn_set_benchmark(false);
+            Ok(Device::Cuda(index.parse().unwrap_or_default()))
+        }
+        _ => Err(Failure::Machine(format!(
+            "no device `{name}` here: expected cpu or cuda:N, and libtorch finds {} CUDA devices",
+            tch::Cuda::device_count()
+        ))),
+    }
+}

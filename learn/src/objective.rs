@@ -41,7 +41,7 @@ impl Geometry {
             let nearest = z.matmul(&z.tr()).masked_fill(&diagonal(&z), f64::NEG_INFINITY).argmax(1, false);
             let expected = Tensor::arange(rows, options).roll([n], [0]);
             let first = z.narrow(0, 0, n);
-            let squared_distances = 2.0 - 2.0 * first.matmul(&first.tr());
+            let squared_distances: Tensor = 2.0 - first.matmul(&first.tr()) * 2.0;
             let others = squared_distances.masked_select(&diagonal(&first).logical_not());
             let number = |t: Tensor| t.double_value(&[]);
             Self {

@@ -1,10 +1,12 @@
 //! Both executions of a view against torchvision 0.22.1, on a stored sample of its results (`parity/make_fixtures.py`).
 //!
-//! Against its float path 1e-5 (a pixel is in [0, 1]). Against PIL 2/255 for one operation, because PIL rounds to bytes
-//! after the operation and has other weights of gray in the last digits; more for the hue, which PIL keeps as one byte
-//! of the circle and a byte of saturation, and for whole views, where such roundings are amplified by what follows.
+//! Pixels are in [0, 1]. Against torchvision's float path no pixel differs by more than 1e-5. Its PIL path rounds to
+//! bytes after each operation; no pixel of one operation differs by more than 2/255, nor of all operations but the hue
+//! by more than 5/255 (roundings are amplified by what follows). PIL keeps the hue as one byte and truncates its turn
+//! to another: two steps of 1/256 of the circle, which is 12/255 in a channel of a fully saturated pixel; the mean
+//! over an image stays below 3/255. That is PIL's distance from torchvision's own float path too.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use safetensors::SafeTensors;
 use tandem_learn::{
@@ -13,7 +15,7 @@ use tandem_learn::{
 };
 use tch::{Device, Kind, Tensor};
 
-const KINDS: [&str; 8] = ["crop", "flip", "brightness", "contrast", "saturation", "hue", "gray", "all"];
+const KINDS: [&str; 9] = ["crop", "flip", "brightness", "contrast", "saturation", "hue", "gray", "all but hue", "all"];
 
 struct Fixture {
     images: Images,
@@ -42,7 +44,7 @@ fn fixture() -> Fixture {
         images,
         cases: rows.iter().map(|row| (row[0] as i64, view(row))).collect(),
         kinds: rows.iter().map(|row| KINDS[row[15] as usize]).collect(),
-        positions: tensor("positions", Kind::Int64),
+        positions: tensor("positions", Kind::Int16).to_kind(Kind::Int64),
         float: tensor("float", Kind::Float),
         pil: tensor("pil", Kind::Uint8).to_kind(Kind::Float) / 255.0,
     }
@@ -60,12 +62,13 @@ fn view(row: &[f32]) -> View {
     View { crop: Crop { top, left, height, width }, flip: row[5] != 0.0, jitter, gray: row[6] != 0.0 }
 }
 
-/// Largest difference of each case from `expected`.
-fn differences(fixture: &Fixture, made: &Tensor, expected: &Tensor) -> Vec<f64> {
+/// Largest and mean difference of each case from `expected`.
+fn differences(fixture: &Fixture, made: &Tensor, expected: &Tensor) -> Vec<(f64, f64)> {
     let positions = fixture.positions.unsqueeze(1).expand([-1, 3, -1], false);
-    let made = made.flatten(2, -1).gather(2, &positions, false);
-    let worst = (made - expected).abs().amax([1, 2].as_slice(), false);
-    Vec::try_from(worst.to_kind(Kind::Double)).unwrap()
+    let difference = (made.flatten(2, -1).gather(2, &positions, false) - expected).abs().to_kind(Kind::Double);
+    let worst = difference.amax([1, 2].as_slice(), false);
+    let mean = difference.mean_dim([1, 2].as_slice(), false, Kind::Double);
+    Vec::<f64>::try_from(worst).unwrap().into_iter().zip(Vec::<f64>::try_from(mean).unwrap()).collect()
 }
 
 fn executions(fixture: &Fixture) -> [(&'static str, Tensor); 2] {
@@ -80,7 +83,7 @@ fn executions(fixture: &Fixture) -> [(&'static str, Tensor); 2] {
 fn equal_to_torchvision_on_float_tensors() {
     let fixture = fixture();
     for (name, made) in executions(&fixture) {
-        for (case, difference) in differences(&fixture, &made, &fixture.float).into_iter().enumerate() {
+        for (case, (difference, _)) in differences(&fixture, &made, &fixture.float).into_iter().enumerate() {
             let (kind, view) = (fixture.kinds[case], fixture.cases[case].1);
             assert!(difference < 1e-5, "{name}, case {case} ({kind}): off by {difference:e}; {view:?}");
         }
@@ -89,21 +92,28 @@ fn equal_to_torchvision_on_float_tensors() {
 
 #[test]
 fn near_to_torchvision_on_pil_images() {
-    let allowed = |kind: &str| match kind {
-        "hue" => 8.0,
-        "all" => 12.0,
-        _ => 2.0,
-    };
-    let fixture = fixture();
-    for (name, made) in executions(&fixture) {
-        let mut worst: HashMap<&str, f64> = HashMap::new();
-        for (&kind, difference) in fixture.kinds.iter().zip(differences(&fixture, &made, &fixture.pil)) {
-            let worst = worst.entry(kind).or_default();
-            *worst = worst.max(255.0 * difference);
-        }
-        assert_eq!(worst.len(), KINDS.len(), "each kind has its cases");
-        for (kind, worst) in worst {
-            assert!(worst <= allowed(kind) + 1e-3, "{name}, {kind}: off by {worst}/255, allowed {}", allowed(kind));
+    /// Largest difference of a pixel and largest mean of a case, in steps of 1/255.
+    fn allowed(kind: &str) -> (f64, f64) {
+        match kind {
+            "hue" => (12.5, 2.0),
+            "all" => (14.0, 3.0),
+            "all but hue" => (5.0, 2.0),
+            _ => (2.0, 0.6),
         }
     }
+    let fixture = fixture();
+    for (name, made) in executions(&fixture) {
+        for (case, (worst, mean)) in differences(&fixture, &made, &fixture.pil).into_iter().enumerate() {
+            let (kind, view) = (fixture.kinds[case], fixture.cases[case].1);
+            let (worst_allowed, mean_allowed) = allowed(kind);
+            let near = 255.0 * worst <= worst_allowed && 255.0 * mean <= mean_allowed;
+            assert!(near, "{name}, case {case} ({kind}): off by {worst}, {mean} in the mean; {view:?}");
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_case_is_in_the_fixture() {
+    let kinds: HashSet<&str> = fixture().kinds.into_iter().collect();
+    assert_eq!(kinds, HashSet::from(KINDS));
 }

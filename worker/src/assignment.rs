@@ -115,8 +115,16 @@ mod tests {
             rank: 1,
             world_size: 2,
             spec_json: serde_json::to_string(&spec).unwrap(),
-            inputs: vec![Artifact { kind: "encoder".to_owned(), uri: "jobs/1/encoder.safetensors".to_owned(), ..Default::default() }],
-            checkpoints: vec![Checkpoint { step: 9, path: "file:///srv/store/jobs/2/step-00000009".to_owned(), ..Default::default() }],
+            inputs: vec![Artifact {
+                kind: "encoder".to_owned(),
+                uri: "jobs/1/encoder.safetensors".to_owned(),
+                ..Default::default()
+            }],
+            checkpoints: vec![Checkpoint {
+                step: 9,
+                path: "file:///srv/store/jobs/2/step-00000009".to_owned(),
+                ..Default::default()
+            }],
         }
     }
 

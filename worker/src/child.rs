@@ -58,7 +58,10 @@ impl Child {
     /// Starts the process. Must be called on the thread that lives as long as the worker.
     pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
         let mut command = Command::new(&launch.executable);
-        command.arg0(launch.called).args(&launch.arguments).envs(launch.environment.iter().map(|(key, value)| (key, value)));
+        command
+            .arg0(launch.called)
+            .args(&launch.arguments)
+            .envs(launch.environment.iter().map(|(key, value)| (key, value)));
         for name in launch.hidden_environment {
             command.env_remove(name);
         }
@@ -154,7 +157,11 @@ fn signal_group(process: &Process, signal: Signal) {
     }
 }
 
-async fn pump(mut lines: Lines<impl tokio::io::AsyncRead + Unpin>, wrap: fn(String) -> Output, to: mpsc::Sender<Output>) {
+async fn pump(
+    mut lines: Lines<impl tokio::io::AsyncRead + Unpin>,
+    wrap: fn(String) -> Output,
+    to: mpsc::Sender<Output>,
+) {
     while let Some(line) = lines.next().await {
         if to.send(wrap(line)).await.is_err() {
             return;
@@ -190,7 +197,8 @@ mod tests {
 
     #[tokio::test]
     async fn lines_come_through_and_the_end_comes_last() {
-        let mut child = shell("read task; echo $GREETING $task ${HOME-homeless}; read more; echo $more; echo woe >&2; exit 65");
+        let mut child =
+            shell("read task; echo $GREETING $task ${HOME-homeless}; read more; echo $more; echo woe >&2; exit 65");
         child.tell("meeting".to_owned());
         let mut all = rest(&mut child).await;
         assert_eq!(all.pop(), Some(Output::Ended(Exit::Code(65))));

@@ -19,9 +19,10 @@ use crate::device::DeviceName;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Example: a worker on the first GPU of this host
-  tandem-worker run --server http://127.0.0.1:7077 --device cuda:0 --data /srv/data --state /var/lib/tandem/gpu-0
+  tandem-worker run --server http://box:7077 --device cuda:0 --data /srv/data --state ~/gpu-0
 
-SIGTERM or Ctrl-C: the rank writes a checkpoint, then the worker leaves. A second one ends both at once.
+SIGTERM or Ctrl-C: the rank writes a checkpoint, then the worker leaves.
+A second one ends both at once.
 Logs go to stderr; RUST_LOG=debug says more.")]
 pub(crate) struct RunArgs {
     /// The coordinator's address.

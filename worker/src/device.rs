@@ -61,7 +61,8 @@ impl Device {
                 Ok(Self { description, gpu: None })
             }
             DeviceName::Cuda(index) => {
-                let gpu = Gpu::open(index).with_context(|| format!("cannot use {name}; `--device cpu` needs no GPU"))?;
+                let gpu =
+                    Gpu::open(index).with_context(|| format!("cannot use {name}; `--device cpu` needs no GPU"))?;
                 Ok(Self { description: v1::Device { cores, ..gpu.description() }, gpu: Some(gpu) })
             }
         }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use nvml_wrapper::{Device, Nvml, enum_wrappers::device::TemperatureSensor, error::NvmlError};
 use tandem_proto::v1;
 
@@ -28,7 +28,7 @@ struct Sample {
 impl Gpu {
     /// Finds the device with this index, in NVML's order (that of `nvidia-smi`).
     pub(crate) fn open(index: u32) -> anyhow::Result<Self> {
-        let nvml = Nvml::init().context("no NVIDIA driver was found on this host (NVML did not load)")?;
+        let nvml = Nvml::init().map_err(|error| anyhow!("no NVIDIA driver was found on this host: {error}"))?;
         let description = describe(&nvml, index).with_context(|| {
             let count = nvml.device_count().unwrap_or_default();
             format!("NVML knows no usable GPU {index} (it counts {count}, from 0)")

@@ -57,7 +57,9 @@ mod tests {
         let path = "/srv/store/jobs/7/artifacts/encoder.safetensors".into();
         let (kind, name, sha256) = ("encoder".to_owned(), "encoder.safetensors".to_owned(), "ab".to_owned());
         let artifact = line(&Event::Artifact { kind, name, path, sha256, bytes: 9 });
-        let Heard::Event(Kind::Artifact(heard)) = hear(&artifact, Path::new("/srv/store")) else { panic!("{artifact}") };
+        let Heard::Event(Kind::Artifact(heard)) = hear(&artifact, Path::new("/srv/store")) else {
+            panic!("{artifact}")
+        };
         assert_eq!((heard.uri.as_str(), heard.bytes), ("jobs/7/artifacts/encoder.safetensors", 9));
     }
 

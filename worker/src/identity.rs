@@ -43,9 +43,10 @@ impl Identity {
 
 fn read_or_create(path: &PathBuf) -> anyhow::Result<Uuid> {
     match fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().with_context(|| {
-            format!("{} holds no worker id; delete it to register as a new worker", path.display())
-        }),
+        Ok(text) => text
+            .trim()
+            .parse()
+            .with_context(|| format!("{} holds no worker id; delete it to register as a new worker", path.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let id = Uuid::now_v7();
             write_whole(path, &format!("{id}\n")).with_context(|| format!("cannot write {}", path.display()))?;

@@ -36,9 +36,12 @@ pub(crate) struct Link {
 
 enum State {
     Waiting { until: Instant },
-    Dialling(Pin<Box<dyn Future<Output = Result<(Stream, Registered), String>>>>),
-    Up(Stream),
+    Dialling(Pin<Box<Dial>>),
+    Up(Box<Stream>),
 }
+
+/// A stream, or why there is none.
+type Dial = dyn Future<Output = Result<(Stream, Registered), String>>;
 
 struct Stream {
     outbound: mpsc::Sender<WorkerMessage>,
@@ -78,7 +81,7 @@ impl Link {
                 State::Dialling(dial) => match dial.await {
                     Ok((stream, registered)) => {
                         self.failures = 0;
-                        self.state = State::Up(stream);
+                        self.state = State::Up(Box::new(stream));
                         return LinkEvent::Up(registered);
                     }
                     Err(reason) => return self.down(reason),
@@ -108,7 +111,8 @@ impl Link {
 
     /// Ends our half of the stream and waits until the coordinator, having read all of it, ends its own.
     pub(crate) async fn finish(self, limit: Duration) -> bool {
-        let State::Up(Stream { outbound, mut inbound }) = self.state else { return false };
+        let State::Up(stream) = self.state else { return false };
+        let Stream { outbound, mut inbound } = *stream;
         drop(outbound);
         let rest = async {
             loop {
@@ -153,7 +157,9 @@ async fn dial(
         let response = WorkersClient::new(channel).session(request).await.map_err(|status| words(&status))?;
         let mut inbound = response.into_inner();
         match inbound.message().await.map_err(|status| words(&status))?.and_then(|answer| answer.message) {
-            Some(coordinator_message::Message::Registered(registered)) => Ok((Stream { outbound, inbound }, registered)),
+            Some(coordinator_message::Message::Registered(registered)) => {
+                Ok((Stream { outbound, inbound }, registered))
+            }
             Some(_) => Err("the coordinator did not answer the introduction; is it of another version?".to_owned()),
             None => Err("the coordinator closed the stream".to_owned()),
         }

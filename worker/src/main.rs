@@ -53,7 +53,12 @@ fn main() -> ExitCode {
         Role::Rank(args) => {
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
             // The worker stamps each line with its time.
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).without_time().init();
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(io::stderr)
+                .with_ansi(false)
+                .without_time()
+                .init();
             rank::main(args)
         }
         Role::Run(args) => {

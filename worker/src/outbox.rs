@@ -57,7 +57,8 @@ impl Outbox {
     pub(crate) fn push(&mut self, now: Instant, at: SystemTime, event: Kind) {
         // Only the newest progress is of use to anybody, so that an older one that still waits is not worth sending.
         if matches!(event, Kind::Progress(_))
-            && let Some(older) = self.events.range(self.sent..).rposition(|e| matches!(e.event, Some(Kind::Progress(_))))
+            && let Some(older) =
+                self.events.range(self.sent..).rposition(|e| matches!(e.event, Some(Kind::Progress(_))))
             && let Some(replaced) = self.events.remove(self.sent + older)
         {
             self.bytes -= weight(&replaced);
@@ -129,11 +130,6 @@ impl Outbox {
     /// All was sent on the present connection, the verdict included.
     pub(crate) fn is_told(&self) -> bool {
         matches!(self.end, End::Told(_))
-    }
-
-    /// All was sent, and all events (the verdict has no receipt) were confirmed.
-    pub(crate) fn is_confirmed(&self) -> bool {
-        self.is_told() && self.events.is_empty()
     }
 
     fn append(&mut self, at: SystemTime, event: Kind) {

@@ -73,7 +73,8 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
 fn read_line<T: serde::de::DeserializeOwned>(stdin: &mut impl BufRead, what: &str) -> Result<T, Failure> {
     let mut line = String::new();
     stdin.read_line(&mut line).map_err(machine)?;
-    serde_json::from_str(&line).map_err(|error| Failure::Job(format!("the rank cannot read {what} from its worker: {error}")))
+    serde_json::from_str(&line)
+        .map_err(|error| Failure::Job(format!("the rank cannot read {what} from its worker: {error}")))
 }
 
 fn machine(error: impl std::fmt::Display) -> Failure {

@@ -69,9 +69,10 @@ pub(crate) fn verdict(asked: Asked<'_>, exit: Exit, last_words: Option<&str>) ->
         (Asked::Stop { reason }, Exit::Signal(SIGTERM)) => {
             Verdict::new(RankOutcome::Preempted, format!("stopped before it began: {reason}"))
         }
-        (_, Exit::Code(exit_code::STOPPED)) => {
-            Verdict::new(RankOutcome::Preempted, "stopped with a checkpoint after a SIGTERM from outside or on another rank")
-        }
+        (_, Exit::Code(exit_code::STOPPED)) => Verdict::new(
+            RankOutcome::Preempted,
+            "stopped with a checkpoint after a SIGTERM from outside or on another rank",
+        ),
         (_, Exit::Code(exit_code::JOB_FAILED)) => {
             Verdict::new(RankOutcome::JobFailed, words_or("the rank found the job at fault and did not say why"))
         }

@@ -1,5 +1,7 @@
 //! The real binary against a coordinator in miniature: real streams, real ranks, real signals.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+
 mod coordinator;
 
 use std::{
@@ -38,7 +40,7 @@ impl Worker {
         command.args(["run", "--server", server, "--name", "left", "--device", "cpu"]);
         command.arg("--data").arg(at("data")).arg("--state").arg(at("state"));
         let process = command.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
-        Self { process, folders: folders }
+        Self { process, folders }
     }
 
     fn signal(&self, signal: Signal) {
@@ -252,7 +254,10 @@ async fn training_goes_on_without_the_coordinator_and_everything_is_told_afterwa
     let mut again = Vec::new();
     session.until(&mut again, is_training).await;
     let numbers: Vec<_> = again.iter().map(|event| event.sequence).collect();
-    assert!(numbers[0] <= confirmed + 1 && numbers.windows(2).all(|pair| pair[0] < pair[1]), "{confirmed}, {numbers:?}");
+    assert!(
+        numbers[0] <= confirmed + 1 && numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "{confirmed}, {numbers:?}"
+    );
 
     let stop = Stop { attempt_id: "a".to_owned(), fence: 3, graceful: false, reason: "cancelled by ada".to_owned() };
     session.send(ours::Message::Stop(stop)).await;

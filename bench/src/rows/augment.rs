@@ -22,7 +22,7 @@ const THEIRS: u64 = 5;
 const MOMENT_BATCHES: u32 = 8;
 const MOMENT_TOLERANCE: f64 = 0.01;
 
-pub fn measure(run: &Run) -> Result<Vec<Row>> {
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let setup = AugmentSetup {
         recipe: Augment::default(),

@@ -16,7 +16,7 @@ const WINDOWS: usize = 5;
 /// Start-up's own work (migrations, prepared statements) is over by then.
 const SETTLE: Duration = Duration::from_secs(5);
 
-pub fn measure(run: &Run) -> Result<Vec<Row>> {
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let local = LocalBox::start(&run.bin_dir)?;
     let server = local.server()?;
     std::thread::sleep(SETTLE);

@@ -15,7 +15,7 @@ use tandem_domain::spec::Encoder;
 use crate::row::Row;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// Everything below.
     All,
     /// SimCLR's step against Python PyTorch's, both with two threads.
@@ -32,15 +32,15 @@ pub enum Choice {
 
 /// How to measure.
 #[derive(Clone, Debug)]
-pub struct Run {
-    pub pairs: usize,
-    pub python: PathBuf,
-    pub bin_dir: PathBuf,
+pub(crate) struct Run {
+    pub(crate) pairs: usize,
+    pub(crate) python: PathBuf,
+    pub(crate) bin_dir: PathBuf,
 }
 
 /// What is set up, measured and torn down together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     Step(Encoder),
     Augment,
     Ranks,
@@ -49,7 +49,7 @@ pub enum Part {
 }
 
 /// Each chosen part once, in the order of the table.
-pub fn parts(choices: &[Choice]) -> Vec<Part> {
+pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
     let all = [
         (Choice::Step, Part::Step(Encoder::ResNet18)),
         (Choice::Step, Part::Step(Encoder::ResNetTiny)),
@@ -63,7 +63,7 @@ pub fn parts(choices: &[Choice]) -> Vec<Part> {
 }
 
 impl Part {
-    pub fn what(self) -> &'static str {
+    pub(crate) fn what(self) -> &'static str {
         match self {
             Self::Step(Encoder::ResNetTiny) => "step of resnet-tiny, ours and PyTorch's",
             Self::Step(_) => "step of ResNet-18, ours and PyTorch's",
@@ -74,7 +74,7 @@ impl Part {
         }
     }
 
-    pub fn measure(self, run: &Run) -> Result<Vec<Row>> {
+    pub(crate) fn measure(self, run: &Run) -> Result<Vec<Row>> {
         match self {
             Self::Step(encoder) => step::measure(run, encoder),
             Self::Augment => augment::measure(run),

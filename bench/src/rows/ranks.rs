@@ -18,9 +18,15 @@ const BATCH: u32 = 256;
 /// Steps in a block: some three seconds on two cores of a server of 2023.
 const STEPS: u64 = 8;
 
-pub fn measure(run: &Run) -> Result<Vec<Row>> {
-    let setup =
-        |rank, world_size, port| RanksSetup { rank, world_size, shards: SHARDS, batch: BATCH, threads: CORES / world_size, port };
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let setup = |rank, world_size, port| RanksSetup {
+        rank,
+        world_size,
+        shards: SHARDS,
+        batch: BATCH,
+        threads: CORES / world_size,
+        port,
+    };
     machine::on_cores(CORES, || {
         let mut one = Child::ours("ranks", CORES)?;
         let _: RanksReply = one.ask(&setup(0, 1, None))?;

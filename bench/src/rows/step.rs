@@ -17,7 +17,7 @@ const THREADS: u32 = 2;
 const PARITY_STEPS: u32 = 20;
 const PARITY: f64 = 1e-4;
 
-pub fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
+pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
     // A block is some three seconds on two cores of a server of 2023.
     let (name, title, batch, count) = match encoder {
         Encoder::ResNetTiny => ("step/resnet-tiny", "resnet-tiny, batch 256", 256, 8),

@@ -34,11 +34,10 @@ impl Journey {
     }
 }
 
-pub fn measure(run: &Run) -> Result<Vec<Row>> {
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let local = LocalBox::start(&run.bin_dir)?;
     // The first finds cold caches of files and is not counted.
-    let journeys: Vec<Journey> =
-        (0..=run.pairs).map(|seed| journey(&local, seed)).skip(1).collect::<Result<_>>()?;
+    let journeys: Vec<Journey> = (0..=run.pairs).map(|seed| journey(&local, seed)).skip(1).collect::<Result<_>>()?;
     let middle = |value: fn(&Journey) -> f64| {
         let values: Vec<f64> = journeys.iter().map(value).collect();
         Summary::of(&values).context("nothing was measured")
@@ -132,7 +131,7 @@ fn journey(local: &LocalBox, seed: usize) -> Result<Journey> {
 
 /// The last of several events of a kind counts: one for each worker that an assignment goes to.
 fn timeline(events: &[Event], start: DateTime<Utc>) -> Result<Journey> {
-    let after = |kind: &str| {
+    let after = |kind: &str| -> Result<f64> {
         let at = events.iter().filter(|event| event.kind == kind).map(|event| event.at).max();
         let at = at.with_context(|| format!("the job has no event `{kind}` among {events:?}"))?;
         Ok((at - start).as_seconds_f64() * 1e3)

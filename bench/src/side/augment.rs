@@ -13,32 +13,33 @@ use tch::{Device, Kind, Tensor};
 use super::Work;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AugmentSetup {
-    pub recipe: Augment,
-    pub images: u32,
+pub(crate) struct AugmentSetup {
+    pub(crate) recipe: Augment,
+    pub(crate) images: u32,
     /// Batches whose moments are reported.
-    pub batches: u32,
-    pub threads: u32,
+    pub(crate) batches: u32,
+    pub(crate) threads: u32,
     /// Where the images are written for the peer: `images.safetensors` with `pixels`, u8 `[images, 3, 32, 32]`.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 /// Moments of all pixels of both views.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AugmentReply {
-    pub mean: f64,
-    pub variance: f64,
-    pub version: String,
+pub(crate) struct AugmentReply {
+    pub(crate) mean: f64,
+    pub(crate) variance: f64,
+    pub(crate) version: String,
 }
 
-pub(super) fn prepare(setup: AugmentSetup) -> Result<(Value, Work)> {
+pub(crate) fn prepare(setup: AugmentSetup) -> Result<(Value, Work)> {
     let AugmentSetup { recipe, images: count, batches, threads, folder } = setup;
     tch::set_num_threads(i32::try_from(threads)?);
     // Made, not read: no folder is looked at.
     let images = data::load(&Dataset::Shapes, Path::new("."), 1, Device::Cpu)?.train;
     let samples: Vec<i64> = (0..i64::from(count)).collect();
     let pixels = images.pixels.narrow(0, 0, i64::from(count)).contiguous();
-    Tensor::write_safetensors(&[("pixels", pixels)], folder.join("images.safetensors")).context("writing the images")?;
+    Tensor::write_safetensors(&[("pixels", pixels)], folder.join("images.safetensors"))
+        .context("writing the images")?;
 
     // Each batch has an epoch of its own: never the same views twice.
     let mut epoch = 0;
@@ -55,7 +56,7 @@ pub(super) fn prepare(setup: AugmentSetup) -> Result<(Value, Work)> {
     let reply = AugmentReply { mean, variance, version: env!("CARGO_PKG_VERSION").into() };
     let work = move |count| {
         for _ in 0..count {
-            std::hint::black_box(batch());
+            drop(std::hint::black_box(batch()));
         }
         Ok(())
     };

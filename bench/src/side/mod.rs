@@ -6,7 +6,7 @@ mod ranks;
 mod step;
 mod trainer;
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -16,19 +16,19 @@ use serde_json::Value;
 
 use crate::child::{Block, Elapsed};
 
-pub use augment::{AugmentReply, AugmentSetup};
-pub use ranks::{RanksReply, RanksSetup};
-pub use step::{StepReply, StepSetup};
+pub(crate) use augment::{AugmentReply, AugmentSetup};
+pub(crate) use ranks::{RanksReply, RanksSetup};
+pub(crate) use step::{StepReply, StepSetup};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Side {
+pub(crate) enum Side {
     Step,
     Augment,
     Ranks,
 }
 
 /// Serves until stdin closes.
-pub fn serve(side: Side) -> Result<()> {
+pub(crate) fn serve(side: Side) -> Result<()> {
     match side {
         Side::Step => run(step::prepare),
         Side::Augment => run(augment::prepare),

@@ -21,24 +21,24 @@ const BATCHES: u32 = 5;
 /// What both sides must agree on. Weights and views are in `folder`, written by ours: `weights.safetensors` with
 /// torchvision's names, and `views.safetensors` with `views`, f32 `[BATCHES, 2 batch, 3, 32, 32]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StepSetup {
-    pub encoder: Encoder,
-    pub hidden: u32,
-    pub output: u32,
-    pub batch: u32,
-    pub threads: u32,
+pub(crate) struct StepSetup {
+    pub(crate) encoder: Encoder,
+    pub(crate) hidden: u32,
+    pub(crate) output: u32,
+    pub(crate) batch: u32,
+    pub(crate) threads: u32,
     /// Steps whose losses are reported.
-    pub steps: u32,
-    pub temperature: f64,
-    pub learning_rate: f64,
-    pub momentum: f64,
-    pub weight_decay: f64,
-    pub folder: PathBuf,
+    pub(crate) steps: u32,
+    pub(crate) temperature: f64,
+    pub(crate) learning_rate: f64,
+    pub(crate) momentum: f64,
+    pub(crate) weight_decay: f64,
+    pub(crate) folder: PathBuf,
 }
 
 impl StepSetup {
     /// A rate at which twenty steps learn, but do not yet blow up the last bits that the two sides differ in.
-    pub fn new(encoder: Encoder, batch: u32, threads: u32, steps: u32, folder: &Path) -> Self {
+    pub(crate) fn new(encoder: Encoder, batch: u32, threads: u32, steps: u32, folder: &Path) -> Self {
         Self {
             encoder,
             hidden: 128,
@@ -56,17 +56,17 @@ impl StepSetup {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StepReply {
-    pub losses: Vec<f64>,
+pub(crate) struct StepReply {
+    pub(crate) losses: Vec<f64>,
     /// "2.7.1+cu126"
     #[serde(default)]
-    pub version: String,
+    pub(crate) version: String,
     /// Memory format that the peer found faster.
     #[serde(default)]
-    pub layout: String,
+    pub(crate) layout: String,
 }
 
-pub(super) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
+pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     tch::set_num_threads(i32::try_from(setup.threads)?);
     let head = Head { hidden: setup.hidden, output: setup.output };
     let recipe = Recipe {

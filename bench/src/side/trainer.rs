@@ -7,11 +7,11 @@ use tandem_learn::encoder::Model;
 use tandem_learn::objective::nt_xent;
 use tandem_learn::optimizer::Optimizer;
 use tandem_learn::shards::{self, Shards};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-pub(super) struct Trainer {
-    pub(super) model: Model,
-    pub(super) shards: Shards,
+pub(crate) struct Trainer {
+    pub(crate) model: Model,
+    pub(crate) shards: Shards,
     group: Group,
     optimizer: Optimizer,
     recipe: Recipe,
@@ -19,15 +19,21 @@ pub(super) struct Trainer {
 
 /// What a step is computed with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Recipe {
-    pub(super) temperature: f64,
-    pub(super) learning_rate: f64,
-    pub(super) momentum: f64,
-    pub(super) weight_decay: f64,
+pub(crate) struct Recipe {
+    pub(crate) temperature: f64,
+    pub(crate) learning_rate: f64,
+    pub(crate) momentum: f64,
+    pub(crate) weight_decay: f64,
 }
 
 impl Trainer {
-    pub(super) fn new(encoder: Encoder, head: Head, recipe: Recipe, [shards, batch]: [u32; 2], group: Group) -> Result<Self> {
+    pub(crate) fn new(
+        encoder: Encoder,
+        head: Head,
+        recipe: Recipe,
+        [shards, batch]: [u32; 2],
+        group: Group,
+    ) -> Result<Self> {
         let model = Model::new(encoder, Some(head), 1, Device::Cpu).context("the encoder cannot be built")?;
         let sgd = spec::Optimizer {
             name: OptimizerName::Sgd,
@@ -41,10 +47,13 @@ impl Trainer {
     }
 
     /// One step on a batch whose `shard` has the images `views(shard)`, first views before second; returns the loss.
-    pub(super) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<f64> {
+    pub(crate) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<f64> {
         let objective = |projections: &Tensor| nt_xent(projections, self.recipe.temperature, false);
         let step = shards::step(&self.model, &self.group, &self.shards, views, objective, false)?;
-        self.optimizer.step(&mut self.model.parameters, step.gradient, self.recipe.learning_rate);
+        // The stage looks at this too.
+        let finite = step.loss.is_finite() && step.gradient.sum(Kind::Float).double_value(&[]).is_finite();
+        anyhow::ensure!(finite, "the loss ({}) or its gradient is not finite", step.loss);
+        self.optimizer.step(&self.model.parameters, step.gradient, self.recipe.learning_rate);
         self.model.statistics.assign(&step.statistics);
         Ok(step.loss)
     }

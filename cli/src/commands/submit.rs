@@ -119,8 +119,9 @@ fn report_submitted(response: &SubmitResponse, output: &Output) -> Result<Exit> 
 }
 
 async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Result<Exit> {
+    let mut interrupt = follow::listen_to_interrupt()?;
     output.note(&format!("submitted {} ({})", response.name, response.experiment_id));
-    let followed = follow::until_done(client, &response.experiment_id, |_| Ok(())).await?;
+    let followed = follow::until_done(client, &response.experiment_id, &mut interrupt, |_| Ok(())).await?;
     if followed.verdict == Verdict::Interrupted {
         output.note(&format!(
             "the jobs go on; follow them again with: tandem watch {0}, end them with: tandem cancel {0}",

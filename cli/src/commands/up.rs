@@ -27,8 +27,8 @@ Examples:
   tandem up --detach                     stays in the background until `tandem down`
   tandem up --listen 127.0.0.1:0 --dir /tmp/trial --workers 4
 
-Ctrl-C lets the workers write a checkpoint, then stops the coordinator and Postgres. The data stay: the next
-`tandem up` goes on with queued and interrupted jobs.")]
+Ctrl-C lets the workers write a checkpoint, then stops the coordinator and Postgres.
+The data stay: the next `tandem up` goes on with queued and interrupted jobs.")]
 pub(crate) struct Up {
     /// Keep everything in this folder [default: /var/lib/tandem as root, else ~/.local/share/tandem]
     #[arg(long, env = "TANDEM_HOME", value_name = "DIR")]
@@ -36,7 +36,7 @@ pub(crate) struct Up {
     /// How many workers [default: one per GPU, or two on the CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
     workers: Option<u32>,
-    /// What the workers compute on
+    /// What the workers compute on; auto is: on GPUs if there are any
     #[arg(long, value_enum, default_value = "auto")]
     devices: Devices,
     /// Where the coordinator listens; port 0 takes a free one

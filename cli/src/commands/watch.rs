@@ -28,7 +28,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let followed = follow::until_done(client, &self.target, |snapshot| {
+        let mut interrupt = follow::listen_to_interrupt()?;
+        let followed = follow::until_done(client, &self.target, &mut interrupt, |snapshot| {
             if output.is_json() {
                 let jobs = snapshot.jobs.iter().map(json::Job::from).collect();
                 output.document(&json::Snapshot { jobs, done: snapshot.done })?;

@@ -34,17 +34,18 @@ pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<
         })
         .filter(|(_, lines)| !lines.is_empty())
         .collect();
+    // One axis of steps for all, so that what stands below each other happened together.
+    let steps = panels.iter().flat_map(|(_, lines)| lines).flat_map(|line| &line.steps).copied();
+    let last_step = steps.max().unwrap_or(0).max(1);
+    let rows = panels.len().max(1);
     let mut svg = String::new();
     {
-        let root =
-            SVGBackend::with_string(&mut svg, (WIDTH, PANEL_HEIGHT * panels.len().max(1) as u32)).into_drawing_area();
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, PANEL_HEIGHT * rows as u32)).into_drawing_area();
         let draw = |error: &dyn std::fmt::Display| anyhow!("cannot draw the curves: {error}");
         root.fill(&WHITE).map_err(|error| draw(&error))?;
-        for (index, (area, (metric, lines))) in
-            root.split_evenly((panels.len().max(1), 1)).iter().zip(&panels).enumerate()
-        {
+        for (index, (area, (metric, lines))) in root.split_evenly((rows, 1)).iter().zip(&panels).enumerate() {
             let title = if index == 0 { title } else { "" };
-            panel(area, title, metric, lines).map_err(|error| draw(&error))?;
+            panel(area, title, metric, lines, last_step).map_err(|error| draw(&error))?;
         }
         root.present().map_err(|error| draw(&error))?;
     }
@@ -56,19 +57,17 @@ fn panel<'a>(
     title: &str,
     metric: &str,
     lines: &[&Series],
+    last_step: u64,
 ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
     let curves: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| points(line)).collect();
-    let xs = || curves.iter().flatten().map(|(x, _)| *x);
-    let ys = || curves.iter().flatten().map(|(_, y)| *y);
-    let (x_min, x_max) = range(xs(), 0.0);
-    let (y_min, y_max) = range(ys(), 0.05);
+    let (low, high) = range(curves.iter().flatten().map(|(_, value)| *value), 0.05);
 
     let mut builder = ChartBuilder::on(area);
     builder.margin(16).margin_right(28).x_label_area_size(44).y_label_area_size(72);
     if !title.is_empty() {
         builder.caption(title, font(20.0, FontStyle::Bold));
     }
-    let mut chart = builder.build_cartesian_2d(x_min..x_max, y_min..y_max)?;
+    let mut chart = builder.build_cartesian_2d(0.0..last_step as f64, low..high)?;
     let number = |value: &f64| axis_label(metric, *value);
     chart
         .configure_mesh()

@@ -8,7 +8,6 @@ const CPU_WORKERS: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Devices {
-    /// GPUs if there are any
     Auto,
     Cpu,
     Cuda,

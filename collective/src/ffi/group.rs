@@ -59,8 +59,8 @@ impl Group {
             let prefix = c_string("prefix", &format!("{}/{part}-nccl", place.prefix))?;
             let mut backend = ptr::null_mut();
             call(&operation, |message| {
-                // SAFETY: `make` is the plugin's function of this signature, which stays loaded for good; pointers as in
-                // `gloo`.
+                // SAFETY: `make` is the plugin's function of this signature, which stays loaded for good; pointers as
+                // in `gloo`.
                 unsafe {
                     make(store.as_ptr(), prefix.as_ptr(), rank, world_size, device, timeout, &mut backend, message)
                 }

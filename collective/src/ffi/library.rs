@@ -23,14 +23,15 @@ pub(crate) fn open_global(path: &Path) -> Result<(), libloading::Error> {
     unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map(std::mem::forget)
 }
 
-/// Opens the NCCL plugin for good; libtorch_cuda must be open. A failure matters only to groups on GPUs, and they report it.
+/// Opens the NCCL plugin for good; libtorch_cuda must be open. A failure matters only to groups on GPUs, and they
+/// report it.
 pub(crate) fn open_plugin(path: &Path) {
     PLUGIN.get_or_init(|| plugin(path).map_err(|error| format!("cannot open {}: {error}", path.display())));
 }
 
 fn plugin(path: &Path) -> Result<raw::NcclBackend, libloading::Error> {
-    // SAFETY: the plugin is built from csrc/nccl by build.rs and has no initialisers of its own; the symbol's type is the
-    // one that backend.cpp defines, and it stays valid because the library is never closed.
+    // SAFETY: the plugin is built from csrc/nccl by build.rs and has no initialisers of its own; the symbol's type is
+    // the one that backend.cpp defines, and it stays valid because the library is never closed.
     unsafe {
         let library = Library::open(Some(path), RTLD_NOW | RTLD_LOCAL)?;
         let function = *library.get::<raw::NcclBackend>(b"tandem_nccl_backend\0")?;

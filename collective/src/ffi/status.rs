@@ -28,8 +28,8 @@ fn take(message: *mut c_char) -> String {
     if message.is_null() {
         return "no memory was left to say why".into();
     }
-    // SAFETY: a message that is not null was made by strdup in csrc/status.hpp and belongs to us; it is freed once, here,
-    // after it was copied.
+    // SAFETY: a message that is not null was made by strdup in csrc/status.hpp and belongs to us; it is freed once,
+    // here, after it was copied.
     unsafe {
         let text = CStr::from_ptr(message).to_string_lossy().into_owned();
         raw::tandem_free(message);

@@ -49,11 +49,7 @@ pub(super) fn is_usable(worker: &FleetWorker) -> bool {
 
 /// The largest gang that these workers of one kind can make.
 pub(super) fn room(workers: &[&FleetWorker], policy: &Policy) -> usize {
-    if policy.across_hosts {
-        workers.len()
-    } else {
-        by_host(workers).values().map(Vec::len).max().unwrap_or(0)
-    }
+    if policy.across_hosts { workers.len() } else { by_host(workers).values().map(Vec::len).max().unwrap_or(0) }
 }
 
 pub(super) fn of_kind<'f>(

@@ -113,7 +113,7 @@ pub fn place(now: DateTime<Utc>, queue: &[QueuedJob], fleet: &[FleetWorker], pol
                     decision.placements.push(Placement { job: job.id, workers });
                     continue;
                 }
-                None => reason::busy(job, kind, &idle, fleet),
+                None => reason::busy(job, kind, &idle, fleet, policy),
             },
         };
         if let Some(kind) = kind {

@@ -33,7 +33,13 @@ pub(super) fn too_large(job: &QueuedJob, fleet: &[FleetWorker], policy: &Policy)
 }
 
 /// Enough workers of its kind exist, but too few are idle.
-pub(super) fn busy(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], fleet: &[FleetWorker]) -> String {
+pub(super) fn busy(
+    job: &QueuedJob,
+    kind: &str,
+    idle: &[&FleetWorker],
+    fleet: &[FleetWorker],
+    policy: &Policy,
+) -> String {
     let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min) as usize;
     let idle = gang::of_kind(kind, idle.iter().copied()).count();
     let mut busy: Vec<_> = gang::of_kind(kind, fleet.iter())
@@ -57,7 +63,8 @@ pub(super) fn busy(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], fleet: &[
     if parts.is_empty() {
         parts.push("all were just given to jobs before it".to_owned());
     }
-    format!("waits for {}: {}", workers(need, kind), parts.join(", "))
+    let together = if policy.across_hosts || need == 1 { "" } else { " on one host" };
+    format!("waits for {}{together}: {}", workers(need, kind), parts.join(", "))
 }
 
 /// Another job is first in line for this kind.

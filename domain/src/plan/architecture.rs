@@ -107,9 +107,12 @@ mod tests {
         let tiny = cost(Encoder::ResNetTiny).unwrap();
         let convolutions = 3 * 16 * 9
             + (16 * 16 + 16 * 16) * 9
-            + (16 * 32 + 32 * 32) * 9 + 16 * 32
-            + (32 * 64 + 64 * 64) * 9 + 32 * 64
-            + (64 * 128 + 128 * 128) * 9 + 64 * 128;
+            + (16 * 32 + 32 * 32) * 9
+            + 16 * 32
+            + (32 * 64 + 64 * 64) * 9
+            + 32 * 64
+            + (64 * 128 + 128 * 128) * 9
+            + 64 * 128;
         let norms = 2 * (16 + 2 * 16 + 3 * (32 + 64 + 128));
         assert_eq!(tiny.parameters, convolutions + norms);
         assert_eq!(tiny.features, 128);

@@ -135,7 +135,9 @@ mod tests {
                 Value::Number(number) => assert!(of(key).unwrap().holds(number.as_f64().unwrap()), "{key} = {number}"),
                 Value::Array(values) => values.iter().for_each(|value| check(value, key)),
                 Value::Object(table) => {
-                    table.iter().for_each(|(name, value)| check(value, format!("{key}.{name}").trim_start_matches('.')));
+                    table
+                        .iter()
+                        .for_each(|(name, value)| check(value, format!("{key}.{name}").trim_start_matches('.')));
                 }
                 _ => {}
             }

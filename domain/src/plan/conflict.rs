@@ -60,7 +60,10 @@ fn warmup(stage: &Stage, written: &DeTable<'_>) -> Option<Conflict> {
 fn contrastive(stage: &Contrastive) -> Option<Conflict> {
     if stage.monitor.neighbours > stage.monitor.bank {
         let (neighbours, bank) = (stage.monitor.neighbours, stage.monitor.bank);
-        return Some(("monitor.neighbours", format!("{neighbours} neighbours are more than the bank of {bank} images")));
+        return Some((
+            "monitor.neighbours",
+            format!("{neighbours} neighbours are more than the bank of {bank} images"),
+        ));
     }
     stage.layerwise.as_ref().and_then(layerwise)
 }

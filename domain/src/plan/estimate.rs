@@ -33,7 +33,9 @@ pub(super) fn estimate(job: &Expanded) -> Estimate {
     let Some(encoder) = job.encoder.and_then(architecture::cost) else { return Estimate::default() };
     let spec = &job.spec;
     match &spec.stage {
-        Stage::Contrastive(stage) => training(spec, encoder.with_head(stage.head), stage.epochs, stage.batch_size, 1.0, 2),
+        Stage::Contrastive(stage) => {
+            training(spec, encoder.with_head(stage.head), stage.epochs, stage.batch_size, 1.0, 2)
+        }
         Stage::Supervised(stage) => training(spec, encoder, stage.epochs, stage.batch_size, stage.label_fraction, 1),
         Stage::Finetune(stage) => training(spec, encoder, stage.epochs, stage.batch_size, stage.label_fraction, 1),
         Stage::Linear(stage) => linear(spec, encoder, stage.epochs, stage.label_fraction),

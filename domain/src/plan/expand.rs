@@ -38,7 +38,9 @@ pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
             let which = (table.from.len() > 1).then(|| ("from".to_owned(), Json::from(*input)));
             for input in inputs {
                 let inherited: Suffix = which.iter().cloned().chain(input.suffix.iter().cloned()).collect();
-                made.extend(table.variants.iter().map(|variant| join_input(file, table, variant, Some(input), &inherited)));
+                made.extend(
+                    table.variants.iter().map(|variant| join_input(file, table, variant, Some(input), &inherited)),
+                );
             }
             jobs.extend(made);
         }
@@ -61,14 +63,22 @@ fn selected<'j>(table: &JobTable<'_>, input: &str, jobs: &'j [Expanded]) -> Resu
         if values.is_empty() {
             let known = jobs.iter().flat_map(|job| job.suffix.iter().map(|(key, _)| key.as_str()));
             let known: std::collections::BTreeSet<_> = known.collect();
-            return fault(format!("`{input}` has no key `{}` to select by{}", filter.key, hint(&filter.key, known.into_iter())));
+            return fault(format!(
+                "`{input}` has no key `{}` to select by{}",
+                filter.key,
+                hint(&filter.key, known.into_iter())
+            ));
         }
         let matches = |job: &&Expanded| value_of(job, &filter.key).is_some_and(|value| is_wanted(filter, value));
         let selected: Vec<_> = left.iter().copied().filter(matches).collect();
         if selected.is_empty() {
             let mut values: Vec<_> = values.into_iter().map(sweep::text).collect();
             values.dedup();
-            return fault(format!("`where` leaves no variant of `{input}`: its `{}` is {}", filter.key, values.join(", ")));
+            return fault(format!(
+                "`where` leaves no variant of `{input}`: its `{}` is {}",
+                filter.key,
+                values.join(", ")
+            ));
         }
         left = selected;
     }
@@ -95,9 +105,8 @@ fn join_input(
     // A key swept both here and there would stand twice: the inherited one then says whose it is.
     let own = |key: &str| variant.suffix.iter().any(|(name, _)| name == key);
     let whose = input.map_or("", |input| input.spec.name.split('[').next().unwrap_or_default());
-    let rename = |(key, value): &(String, Json)| {
-        (if own(key) { format!("{whose}.{key}") } else { key.clone() }, value.clone())
-    };
+    let rename =
+        |(key, value): &(String, Json)| (if own(key) { format!("{whose}.{key}") } else { key.clone() }, value.clone());
     let suffix: Suffix = inherited.iter().map(rename).chain(variant.suffix.iter().cloned()).collect();
     let encoder = match &variant.stage {
         Stage::Contrastive(stage) => Some(stage.encoder),

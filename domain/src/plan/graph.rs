@@ -48,8 +48,10 @@ fn check_inputs(job: &JobTable<'_>, jobs: &[JobTable<'_>]) -> Result<(), Fault> 
     if job.from.is_empty() && !accepted.is_empty() {
         let near = jobs.iter().find(|other| accepted.contains(&other.stage));
         let such_as = near.map(|other| format!(", such as `from = \"{}\"`", other.name)).unwrap_or_default();
-        let message =
-            format!("missing key `from` in [jobs.{}]: a {} job starts from a job of stage {wanted}{such_as}", job.name, job.stage);
+        let message = format!(
+            "missing key `from` in [jobs.{}]: a {} job starts from a job of stage {wanted}{such_as}",
+            job.name, job.stage
+        );
         return Err(Fault::new(job.span.clone(), key, message));
     }
     if let (Some(filter), true) = (job.filters.first(), job.from.is_empty()) {
@@ -77,7 +79,8 @@ fn check_inputs(job: &JobTable<'_>, jobs: &[JobTable<'_>]) -> Result<(), Fault> 
 fn cycle(jobs: &[JobTable<'_>], done: &[usize]) -> Fault {
     let left: Vec<_> = (0..jobs.len()).filter(|i| !done.contains(i)).collect();
     let next = |i: usize| {
-        let input = |from: &serde_spanned::Spanned<String>| left.iter().copied().find(|&j| is(&jobs[j], from.get_ref()));
+        let input =
+            |from: &serde_spanned::Spanned<String>| left.iter().copied().find(|&j| is(&jobs[j], from.get_ref()));
         jobs[i].from.iter().find_map(input).unwrap_or(i)
     };
     let mut path = vec![left[0]];
@@ -87,7 +90,9 @@ fn cycle(jobs: &[JobTable<'_>], done: &[usize]) -> Fault {
             let names: Vec<_> = path[start..].iter().chain([&last]).map(|&i| jobs[i].name.as_str()).collect();
             let job = &jobs[last];
             let message = format!("jobs start from each other in a circle: {}", names.join(" -> "));
-            return Fault::new(job.from[0].span(), join(&join("jobs", &job.name), "from"), message);
+            let onward = job.from.iter().find(|from| from.get_ref() == names[1]);
+            let span = onward.map_or(job.span.clone(), |from| from.span());
+            return Fault::new(span, join(&join("jobs", &job.name), "from"), message);
         }
         path.push(last);
     }

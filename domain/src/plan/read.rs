@@ -252,7 +252,8 @@ where
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let reader = self.value.take().ok_or_else(|| <Fault as de::Error>::custom("a value was read before its key"))?;
+        let reader =
+            self.value.take().ok_or_else(|| <Fault as de::Error>::custom("a value was read before its key"))?;
         let (span, key) = (reader.span.clone(), reader.full_key());
         seed.deserialize(reader).map_err(|fault| fault.or_at(&span, &key))
     }

@@ -50,7 +50,11 @@ impl TryFrom<String> for Dataset {
             "shapes" => Ok(Self::Shapes),
             other => match other.strip_prefix("folder:") {
                 // The name becomes a path below the data folder: nothing that could climb out of it.
-                Some(name) if !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) => {
+                Some(name)
+                    if !name.is_empty()
+                        && !name.starts_with('.')
+                        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) =>
+                {
                     Ok(Self::Folder(name.to_owned()))
                 }
                 _ => Err(format!("unknown dataset `{other}`: expected cifar10, cifar100, shapes or folder:NAME")),

@@ -154,7 +154,16 @@ pub struct Augment {
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { crop_area_min: 0.08, flip: 0.5, jitter: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, gray: 0.2 }
+        Self {
+            crop_area_min: 0.08,
+            flip: 0.5,
+            jitter: 0.8,
+            brightness: 0.4,
+            contrast: 0.4,
+            saturation: 0.4,
+            hue: 0.1,
+            gray: 0.2,
+        }
     }
 }
 

@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn a_stale_reporter_is_told_so() {
         for &end in S::ALL.iter().filter(|state| state.is_ended()) {
-            for event in [E::RankStarted, E::TrainingBegan, E::Succeeded, E::Failed, E::Lost, E::Preempted, E::Cancelled]
+            for event in
+                [E::RankStarted, E::TrainingBegan, E::Succeeded, E::Failed, E::Lost, E::Preempted, E::Cancelled]
             {
                 assert!(end.after(event).is_err(), "{end} can be left by {event:?}");
             }

@@ -100,9 +100,7 @@ pub fn job_after(attempt: AttemptState, lost_attempts: u32, policy: &RetryPolicy
                     JobState::Queued,
                     format!("attempt lost: retry {lost_attempts} of {retries}, after {} s", delay.as_secs()),
                 ),
-                None => {
-                    (JobState::Failed, format!("given up after {lost_attempts} lost attempts ({retries} retries)"))
-                }
+                None => (JobState::Failed, format!("given up after {lost_attempts} lost attempts ({retries} retries)")),
             }
         }
     }

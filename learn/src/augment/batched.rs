@@ -113,7 +113,8 @@ fn interpolation(start: &Tensor, length: &Tensor, flip: Option<&Tensor>) -> Tens
         None => pixels.unsqueeze(0),
     };
     let source = ((outputs + 0.5) * (length / SIDE as f64) - 0.5).clamp_min(0.0).minimum(&(length - 1.0)) + start;
-    (1.0 - (source.unsqueeze(2) - &pixels).abs()).clamp_min(0.0)
+    let hat: Tensor = 1.0 - (source.unsqueeze(2) - &pixels).abs();
+    hat.clamp_min(0.0)
 }
 
 /// Brightness, contrast and saturation at `place`, one formula: a image + b mean(gray) + c gray, then the clamp.

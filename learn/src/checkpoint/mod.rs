@@ -32,14 +32,17 @@ impl State<'_> {
     }
 }
 
-/// How far the run is.
+/// How far the run is, and the figures of it that are still to be reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Updates done.
     pub step: u64,
-    /// Sum of the losses of this epoch's steps so far, whose mean is reported at its end.
-    pub epoch_loss_sum: f64,
-    pub epoch_steps: u64,
+    /// Over this epoch's steps so far.
+    pub loss_sum: f64,
+    pub loss_count: u64,
+    /// Mean loss of the last whole epoch.
+    pub epoch_loss: Option<f64>,
+    pub knn_accuracy: Option<f64>,
     /// Training time over all attempts.
     pub seconds: f64,
 }

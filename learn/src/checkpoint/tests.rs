@@ -34,7 +34,8 @@ impl Run {
 }
 
 fn position(step: u64) -> Position {
-    Position { step, epoch_loss_sum: 0.1 + step as f64, epoch_steps: 3, seconds: 4.5 }
+    let loss_sum = 0.1 + step as f64;
+    Position { step, loss_sum, loss_count: 3, epoch_loss: Some(1.0 / 3.0), knn_accuracy: None, seconds: 4.5 }
 }
 
 fn save_at(folder: &Path, step: u64) -> CheckpointRef {

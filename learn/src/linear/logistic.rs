@@ -136,7 +136,7 @@ mod tests {
         let problem = Logistic::new(&data, &labels, 3, 0.1);
         let x = Tensor::randn([15], (Kind::Double, Device::Cpu)).set_requires_grad(true);
         let (weight, bias) = problem.split(&x);
-        let loss = data.features.linear(&weight, Some(&bias)).cross_entropy_for_logits(&labels)
+        let loss = data.features.linear(&weight, Some(&bias)).log_softmax(1, Kind::Double).nll_loss(&labels)
             + weight.square().sum(Kind::Double) * 0.05;
         let expected = Tensor::run_backward(&[&loss], &[&x], false, false).remove(0);
         let (value, gradient) = problem.evaluate(&x.detach());

@@ -66,9 +66,6 @@ struct Training<'a> {
     position: Position,
     /// Training seconds of earlier attempts, up to the checkpoint.
     seconds_before: f64,
-    /// Of the last whole epoch.
-    loss: f64,
-    knn_accuracy: Option<f64>,
     pace: Pace,
     collapse_noted: bool,
 }
@@ -105,8 +102,6 @@ impl<'a> Training<'a> {
             steps,
             position: Position::default(),
             seconds_before: 0.0,
-            loss: f64::NAN,
-            knn_accuracy: None,
             pace: Pace::new(Instant::now()),
             collapse_noted: false,
         };
@@ -130,15 +125,13 @@ impl<'a> Training<'a> {
             skipped.into_iter().for_each(|message| rank.note("checkpoint_skipped", message));
             self.position = found.unwrap_or_default();
         }
-        let Position { step, epoch_loss_sum, epoch_steps, seconds } = self.position;
-        let header = Tensor::from_slice(&[step as f64, epoch_loss_sum, epoch_steps as f64, seconds]).to_device(rank.device);
-        rank.group.broadcast(&header, 0)?;
+        // The other figures of a position are told by rank 0 alone.
+        let step = Tensor::from_slice(&[self.position.step as i64]).to_device(rank.device);
+        rank.group.broadcast(&step, 0)?;
+        self.position.step = step.int64_value(&[0]) as u64;
         for flat in [&self.model.parameters, &self.model.statistics, &self.optimizer.velocity] {
             rank.group.broadcast(flat.vector(), 0)?;
         }
-        let field = |index| header.double_value(&[index]);
-        self.position =
-            Position { step: field(0) as u64, epoch_loss_sum: field(1), epoch_steps: field(2) as u64, seconds: field(3) };
         self.seconds_before = self.position.seconds;
         self.pace = Pace::new(Instant::now());
         Ok(())
@@ -158,7 +151,7 @@ impl<'a> Training<'a> {
     /// The rest of one epoch. The last, incomplete batch is dropped.
     fn epoch(&mut self, rank: &mut Rank<'_>, epoch: u32) -> Result<Outcome, Failure> {
         let order = epoch_order(self.data.train.len(), rank.task.spec.seed, epoch);
-        let began = Pace::new(Instant::now());
+        let began = Instant::now();
         let (first, end) = (self.position.step, (u64::from(epoch) + 1) * self.steps_per_epoch);
         loop {
             let in_epoch = (self.position.step % self.steps_per_epoch) as usize;
@@ -168,7 +161,7 @@ impl<'a> Training<'a> {
             self.progress(rank, epoch, ended);
             if ended {
                 let images = (end - first) * u64::from(self.spec.batch_size);
-                rank.metric("images_per_second", end, images as f64 / began.seconds(Instant::now()));
+                rank.metric("images_per_second", end, images as f64 / began.elapsed().as_secs_f64());
                 self.look(rank, epoch, &step)?;
             }
             let due = match self.spec.checkpoint_steps {
@@ -197,7 +190,7 @@ impl<'a> Training<'a> {
             Tensor::cat(&[view(0), view(1)], 0)
         };
         let objective = |z: &Tensor| nt_xent(z, self.spec.temperature, self.spec.self_term);
-        let mut step = shards::step(&self.model, rank.group, &self.shards, views, objective, rank.stop_wanted())?;
+        let step = shards::step(&self.model, rank.group, &self.shards, views, objective, rank.stop_wanted())?;
 
         let lr = self.rates.at(self.position.step);
         self.position.step += 1;
@@ -208,12 +201,11 @@ impl<'a> Training<'a> {
                 self.position.step, step.loss
             )));
         }
-        let gradient = std::mem::take(&mut step.gradient);
-        self.optimizer.step(&self.model.parameters, gradient, lr);
+        self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr);
         self.model.statistics.assign(&step.statistics);
 
-        self.position.epoch_loss_sum += step.loss;
-        self.position.epoch_steps += 1;
+        self.position.loss_sum += step.loss;
+        self.position.loss_count += 1;
         rank.metric("loss", self.position.step, step.loss);
         rank.metric("lr", self.position.step, lr);
         Ok(step)
@@ -235,9 +227,9 @@ impl<'a> Training<'a> {
     /// What people want to know at the end of an epoch.
     fn look(&mut self, rank: &mut Rank<'_>, epoch: u32, last: &Step) -> Result<(), Failure> {
         let step = self.position.step;
-        self.loss = self.position.epoch_loss_sum / self.position.epoch_steps as f64;
-        (self.position.epoch_loss_sum, self.position.epoch_steps) = (0.0, 0);
-        rank.metric("epoch_loss", step, self.loss);
+        let loss = self.position.loss_sum / self.position.loss_count as f64;
+        (self.position.loss_sum, self.position.loss_count, self.position.epoch_loss) = (0.0, 0, Some(loss));
+        rank.metric("epoch_loss", step, loss);
 
         let geometry = Geometry::of(&last.projections);
         rank.metric("contrastive_accuracy", step, geometry.accuracy);
@@ -259,7 +251,7 @@ impl<'a> Training<'a> {
         let every = self.spec.monitor.every_epochs;
         if every > 0 && ((epoch + 1) % every == 0 || step == self.steps) {
             let accuracy = self.monitor.knn_accuracy(&self.model, &self.data.train, rank.group)?;
-            self.knn_accuracy = Some(accuracy);
+            self.position.knn_accuracy = Some(accuracy);
             rank.metric("knn_accuracy", step, accuracy);
         }
         Ok(())
@@ -285,9 +277,9 @@ impl<'a> Training<'a> {
             let artifact = artifact::save(&rank.task.job_dir, "encoder", &parts, &card)?;
             rank.tell(artifact);
         }
-        rank.result("loss", self.loss);
-        if let Some(accuracy) = self.knn_accuracy {
-            rank.result("knn_accuracy", accuracy);
+        let Position { epoch_loss, knn_accuracy, .. } = self.position;
+        for (name, value) in [("loss", epoch_loss), ("knn_accuracy", knn_accuracy)] {
+            value.into_iter().for_each(|value| rank.result(name, value));
         }
         rank.result("images_per_second", self.pace.mean(now));
         rank.result("seconds", self.seconds_before + self.pace.seconds(now));

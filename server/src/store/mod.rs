@@ -11,6 +11,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod dependencies;
+pub(crate) mod duties;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod files;

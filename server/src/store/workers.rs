@@ -66,7 +66,7 @@ pub(crate) struct Sign {
     pub(crate) facts: Option<serde_json::Value>,
 }
 
-/// Writes who was heard of; the sessions that are their worker's session no more are not counted.
+/// Writes who was heard of. A session that is its worker's no more counts for nothing: see [`valid_sessions`].
 pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
     let workers: Vec<Uuid> = signs.iter().map(|sign| sign.worker).collect();
     let sessions: Vec<Uuid> = signs.iter().map(|sign| sign.session).collect();
@@ -78,8 +78,7 @@ pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
                ON w.id = signs.worker_id AND w.session_id = signs.session_id
              ORDER BY w.id FOR NO KEY UPDATE OF w SKIP LOCKED
          )
-         UPDATE workers SET last_seen = clock_timestamp(), facts = heard.facts,
-             state = CASE WHEN workers.state = 'lost' THEN 'ready' ELSE workers.state END
+         UPDATE workers SET last_seen = clock_timestamp(), facts = heard.facts
          FROM heard WHERE workers.id = heard.id",
         &workers,
         &sessions,

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::Path, pin::Pin, time::Duration};
 
 use tandem_proto::v1::{
-    self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage, coordinator_message as ours,
-    worker_message as theirs,
+    self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage,
+    coordinator_message as ours, worker_message as theirs,
     workers_server::{Workers, WorkersServer},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
@@ -15,28 +15,28 @@ use tokio_stream::{
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 /// Everything here happens within this, or the test fails.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 type Answers = mpsc::Sender<Result<CoordinatorMessage, Status>>;
 
-pub struct Coordinator {
-    pub address: SocketAddr,
+pub(crate) struct Coordinator {
+    pub(crate) address: SocketAddr,
     sessions: mpsc::Receiver<Session>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
 /// One stream, after its introduction.
-pub struct Session {
-    pub register: Register,
+pub(crate) struct Session {
+    pub(crate) register: Register,
     answers: Answers,
     messages: Streaming<WorkerMessage>,
     /// Answer heartbeats and reports by itself.
-    pub acknowledge: bool,
+    pub(crate) acknowledge: bool,
 }
 
 impl Coordinator {
     /// Listens on `address`, which may have port 0.
-    pub async fn start(address: &str, store: &Path) -> Self {
+    pub(crate) async fn start(address: &str, store: &Path) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (opened, sessions) = mpsc::channel(16);
@@ -51,17 +51,17 @@ impl Coordinator {
         Self { address, sessions, server: tokio::spawn(serve) }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The next stream that a worker opens.
-    pub async fn session(&mut self) -> Session {
+    pub(crate) async fn session(&mut self) -> Session {
         timeout(DEADLINE, self.sessions.recv()).await.expect("no worker came").expect("the server runs")
     }
 
     /// Like a kill -9: streams break, the port is closed.
-    pub async fn die(self) -> SocketAddr {
+    pub(crate) async fn die(self) -> SocketAddr {
         self.server.abort();
         let _ = self.server.await;
         self.address
@@ -69,12 +69,12 @@ impl Coordinator {
 }
 
 impl Session {
-    pub async fn send(&self, message: ours::Message) {
+    pub(crate) async fn send(&self, message: ours::Message) {
         self.answers.send(Ok(CoordinatorMessage { message: Some(message) })).await.unwrap();
     }
 
     /// The next message that is no heartbeat; `None` at the end of the stream.
-    pub async fn next(&mut self) -> Option<theirs::Message> {
+    pub(crate) async fn next(&mut self) -> Option<theirs::Message> {
         loop {
             let message = timeout(DEADLINE, self.messages.message()).await.expect("the worker says nothing").ok()??;
             let message = message.message.unwrap();
@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Reads on until `wanted` picks something from a message; the events of the reports on the way go to `seen`.
-    pub async fn until<T>(
+    pub(crate) async fn until<T>(
         &mut self,
         seen: &mut Vec<v1::RankEvent>,
         mut wanted: impl FnMut(&theirs::Message) -> Option<T>,

@@ -1,0 +1,158 @@
+//! A coordinator that answers from a script and remembers what it was asked.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use futures::Stream;
+use tandem_proto::v1::{
+    self, CancelRequest, CancelResponse, FetchRequest, FetchResponse, Job, JobState, ListRequest, ListResponse,
+    LogLine, LogsRequest, MetricsRequest, MetricsResponse, QueryRequest, QueryResponse, Series, ShowRequest,
+    ShowResponse, StatusRequest, StatusResponse, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse, Worker,
+    fleet_server::{Fleet, FleetServer},
+    jobs_server::{Jobs, JobsServer},
+    results_server::{Results, ResultsServer},
+};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status, transport::Server};
+
+type Answer<T> = Result<Response<T>, Status>;
+type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What it says and what it heard.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) submits: Vec<SubmitRequest>,
+    pub(crate) authorizations: Vec<Option<String>>,
+    /// One per submit; then a plain success.
+    pub(crate) submit_answers: VecDeque<Result<SubmitResponse, Status>>,
+    /// One stream per watch; a stream that ends before `done` is a coordinator that went away. Without one left it
+    /// never says anything.
+    pub(crate) watches: VecDeque<Vec<WatchResponse>>,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) shown: ShowResponse,
+    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) series: Vec<Series>,
+    pub(crate) workers: Vec<Worker>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Coordinator {
+    script: Arc<Mutex<Script>>,
+}
+
+impl Coordinator {
+    /// Its address, and its script to look into.
+    pub(crate) async fn start(script: Script) -> (String, Arc<Mutex<Script>>) {
+        let coordinator = Self { script: Arc::new(Mutex::new(script)) };
+        let script = coordinator.script.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = Server::builder()
+            .add_service(JobsServer::new(coordinator.clone()))
+            .add_service(ResultsServer::new(coordinator.clone()))
+            .add_service(FleetServer::new(coordinator))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        tokio::spawn(server);
+        (address, script)
+    }
+
+    fn stream<T: Send + 'static>(items: Vec<T>) -> Response<AnswerStream<T>> {
+        Response::new(Box::pin(futures::stream::iter(items.into_iter().map(Ok))))
+    }
+}
+
+pub(crate) fn job(name: &str, state: JobState) -> Job {
+    Job {
+        id: format!("{name}-0000-0000"),
+        experiment_id: "e-1".to_owned(),
+        experiment_name: "quickstart".to_owned(),
+        name: name.to_owned(),
+        state: state.into(),
+        ..Job::default()
+    }
+}
+
+#[tonic::async_trait]
+impl Jobs for Coordinator {
+    type WatchStream = AnswerStream<WatchResponse>;
+    type LogsStream = AnswerStream<LogLine>;
+
+    async fn submit(&self, request: Request<SubmitRequest>) -> Answer<SubmitResponse> {
+        let mut script = self.script.lock().unwrap();
+        script.submits.push(request.into_inner());
+        let success = || {
+            let jobs =
+                vec![v1::PlannedJob { job_id: "7f".to_owned(), name: "encoder".to_owned(), ..Default::default() }];
+            Ok(SubmitResponse { experiment_id: "e-1".to_owned(), name: "quickstart".to_owned(), jobs })
+        };
+        script.submit_answers.pop_front().unwrap_or_else(success).map(Response::new)
+    }
+
+    async fn list(&self, request: Request<ListRequest>) -> Answer<ListResponse> {
+        let token = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        let mut script = self.script.lock().unwrap();
+        script.authorizations.push(token);
+        Ok(Response::new(ListResponse { jobs: script.jobs.clone() }))
+    }
+
+    async fn show(&self, request: Request<ShowRequest>) -> Answer<ShowResponse> {
+        let target = request.into_inner().target;
+        if target == "nobody" {
+            return Err(Status::not_found("no job or experiment `nobody`"));
+        }
+        Ok(Response::new(self.script.lock().unwrap().shown.clone()))
+    }
+
+    async fn watch(&self, _: Request<WatchRequest>) -> Answer<Self::WatchStream> {
+        Ok(match self.script.lock().unwrap().watches.pop_front() {
+            Some(snapshots) => Self::stream(snapshots),
+            None => Response::new(Box::pin(futures::stream::pending())),
+        })
+    }
+
+    async fn logs(&self, _: Request<LogsRequest>) -> Answer<Self::LogsStream> {
+        Ok(Self::stream(vec![LogLine {
+            line: "hello".to_owned(),
+            job_name: "encoder".to_owned(),
+            ..LogLine::default()
+        }]))
+    }
+
+    async fn cancel(&self, _: Request<CancelRequest>) -> Answer<CancelResponse> {
+        Ok(Response::new(CancelResponse { cancelled: self.script.lock().unwrap().jobs.clone() }))
+    }
+}
+
+#[tonic::async_trait]
+impl Results for Coordinator {
+    type FetchStream = AnswerStream<FetchResponse>;
+
+    async fn query(&self, _: Request<QueryRequest>) -> Answer<QueryResponse> {
+        Ok(Response::new(QueryResponse { jobs: self.script.lock().unwrap().jobs.clone() }))
+    }
+
+    async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {
+        let MetricsRequest { target, names } = request.into_inner();
+        let wanted = |one: &&Series| one.job_id == target && (names.is_empty() || names.contains(&one.name));
+        let series = self.script.lock().unwrap().series.iter().filter(wanted).cloned().collect();
+        Ok(Response::new(MetricsResponse { series }))
+    }
+
+    async fn fetch(&self, _: Request<FetchRequest>) -> Answer<Self::FetchStream> {
+        let chunks = self.script.lock().unwrap().chunks.clone();
+        Ok(Self::stream(chunks.into_iter().map(|chunk| FetchResponse { chunk, ..FetchResponse::default() }).collect()))
+    }
+}
+
+#[tonic::async_trait]
+impl Fleet for Coordinator {
+    async fn status(&self, _: Request<StatusRequest>) -> Answer<StatusResponse> {
+        let version = "0.1.0".to_owned();
+        let workers = self.script.lock().unwrap().workers.clone();
+        Ok(Response::new(StatusResponse { workers, server_version: version, ..StatusResponse::default() }))
+    }
+}

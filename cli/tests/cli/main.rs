@@ -1,0 +1,40 @@
+//! The real `tandem` against a coordinator in this process: real gRPC on a loopback port, scripted answers.
+
+mod coordinator;
+mod fetch;
+mod submit;
+mod up;
+mod watch;
+
+use std::process::{Output, Stdio};
+
+use tokio::process::Command;
+
+/// A run of the binary that sees nothing of this machine's own set-up.
+fn tandem(server: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+    command.args(args).env("TANDEM_SERVER", server).env("XDG_CONFIG_HOME", "/nonexistent").env_remove("TANDEM_TOKEN");
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(server: &str, args: &[&str]) -> Run {
+    Run(tandem(server, args).output().await.unwrap())
+}
+
+struct Run(Output);
+
+impl Run {
+    fn code(&self) -> Option<i32> {
+        self.0.status.code()
+    }
+    fn stdout(&self) -> &str {
+        std::str::from_utf8(&self.0.stdout).unwrap()
+    }
+    fn stderr(&self) -> &str {
+        std::str::from_utf8(&self.0.stderr).unwrap()
+    }
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(self.stdout()).unwrap_or_else(|error| panic!("{error}: {}", self.stdout()))
+    }
+}

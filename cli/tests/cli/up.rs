@@ -1,0 +1,198 @@
+//! `up` and `down` with a real Postgres. Small scripts stand in for the coordinator and the workers, so that their
+//! starts and ends can be seen one by one.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tandem_proto::v1::{Worker, WorkerState};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use crate::{
+    Run,
+    coordinator::{Coordinator, Script},
+};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Says its name and process id when it starts, and its name again when it is asked to end.
+const STAND_IN: &str = r#"
+trap 'echo "stopped $name" >> "$TRACE"; exit 0' TERM
+echo "$name $$" >> "$TRACE"
+while :; do sleep 0.05; done
+"#;
+const SERVER: &str = r#"#!/bin/sh
+name=server
+while [ $# -gt 0 ]; do
+  case $1 in
+    --announce) echo "{\"address\": \"$ADDRESS\"}" > "$2" ;;
+    --listen) if [ "$2" = 127.0.0.1:1 ]; then echo "cannot listen on $2: port in use" >&2; exit 69; fi ;;
+  esac
+  shift
+done
+"#;
+const WORKER: &str = "#!/bin/sh\nwhile [ \"$1\" != --name ]; do shift; done\nname=$2\n";
+
+struct Place {
+    dir: tempfile::TempDir,
+    address: String,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let idle = |name: &str| Worker { name: name.to_owned(), state: WorkerState::Idle.into(), ..Worker::default() };
+        let script = Script { workers: vec![idle("cpu-0"), idle("cpu-1")], ..Script::default() };
+        let (address, _) = Coordinator::start(script).await;
+        let dir = tempfile::tempdir().unwrap();
+        // As root, Postgres runs as another account that must get to its cluster.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for (name, script) in [("tandem-server", SERVER), ("tandem-worker", WORKER)] {
+            let path = dir.path().join(name);
+            fs::write(&path, format!("{script}{STAND_IN}")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self { dir, address }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn tandem(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command
+            .args(args)
+            .env("TANDEM_HOME", self.home())
+            .env("TANDEM_BIN_DIR", self.dir.path())
+            .env("TRACE", self.dir.path().join("trace"))
+            .env("ADDRESS", &self.address)
+            .env("XDG_CONFIG_HOME", "/nonexistent")
+            .env_remove("TANDEM_SERVER")
+            .stdin(Stdio::null());
+        command
+    }
+
+    async fn run(&self, args: &[&str]) -> Run {
+        Run(self.tandem(args).output().await.unwrap())
+    }
+
+    /// A supervisor that is ready, and what it said about itself.
+    async fn up(&self) -> (Child, serde_json::Value) {
+        let mut up = self.tandem(&["up", "--json", "--devices", "cpu"]).stdout(Stdio::piped()).spawn().unwrap();
+        let line = BufReader::new(up.stdout.take().unwrap()).lines().next_line().await.unwrap();
+        (up, serde_json::from_str(&line.expect("it says when it is ready")).unwrap())
+    }
+
+    fn trace(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.dir.path().join("trace")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Process ids under a name, oldest first.
+    fn pids(&self, name: &str) -> Vec<Pid> {
+        let pids = self.trace().into_iter().filter_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        pids.map(Pid::from_raw).collect()
+    }
+
+    fn postgres(&self) -> Pid {
+        let lock = fs::read_to_string(self.home().join("postgres/data/postmaster.pid")).unwrap();
+        Pid::from_raw(lock.lines().next().unwrap().parse().unwrap())
+    }
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn is_gone(pid: Pid) -> bool {
+    let zombie = || {
+        let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
+    };
+    kill(pid, None) == Err(Errno::ESRCH) || zombie()
+}
+
+#[tokio::test]
+async fn one_house_per_home_repaired_and_stopped_in_order() {
+    let place = Place::new().await;
+    let (mut up, state) = place.up().await;
+    assert_eq!(state["server"], place.address.as_str());
+    assert_eq!(state["workers"], serde_json::json!(["cpu-0", "cpu-1"]));
+
+    let second = place.run(&["up"]).await;
+    assert_eq!(second.code(), Some(75));
+    assert!(second.stderr().contains(&format!("process {}", up.id().unwrap())), "{}", second.stderr());
+
+    let list = place.run(&["status", "--json"]).await;
+    assert_eq!(list.json()["server"], place.address.as_str(), "other commands find it by themselves");
+
+    let psql =
+        Command::new("psql").args([state["database_url"].as_str().unwrap(), "-c", "SELECT 1"]).output().await.unwrap();
+    assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
+
+    until("both workers run", || place.trace().len() == 3).await;
+    let victim = place.pids("cpu-1")[0];
+    kill(victim, Signal::SIGKILL).unwrap();
+    until("the killed worker is started again", || place.pids("cpu-1").len() == 2).await;
+    let postgres = place.postgres();
+    kill(postgres, Signal::SIGKILL).unwrap();
+    until("postgres is started again", || is_gone(postgres) && place.postgres() != postgres).await;
+
+    let down = place.run(&["down"]).await;
+    assert_eq!(down.code(), Some(0), "{}", down.stderr());
+    assert_eq!(up.wait().await.unwrap().code(), Some(0));
+    let stopped: Vec<String> = place.trace().into_iter().filter(|line| line.starts_with("stopped")).collect();
+    assert_eq!(stopped.len(), 3, "{stopped:?}");
+    assert_eq!(stopped[2], "stopped server", "the coordinator goes after its workers");
+    assert!(!place.home().join("postgres/data/postmaster.pid").exists());
+
+    let nothing = place.run(&["down", "--json"]).await;
+    assert_eq!((nothing.code(), &nothing.json()["stopped"]), (Some(0), &serde_json::json!(false)));
+}
+
+#[tokio::test]
+async fn a_killed_supervisor_leaves_nothing_behind_and_the_home_is_usable() {
+    let place = Place::new().await;
+    let (mut up, _) = place.up().await;
+    until("all run", || place.trace().len() == 3).await;
+    let children = [place.pids("server")[0], place.pids("cpu-0")[0], place.pids("cpu-1")[0], place.postgres()];
+    up.kill().await.unwrap();
+    for pid in children {
+        until("a child has ended", || is_gone(pid)).await;
+    }
+    assert_eq!(place.run(&["down"]).await.code(), Some(0), "nothing to stop");
+
+    let again = place.run(&["up", "--devices", "cpu", "--detach", "--json"]).await;
+    assert_eq!(again.code(), Some(0), "{}", again.stderr());
+    assert_eq!(place.pids("server").len(), 2);
+    assert_eq!(place.run(&["down"]).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_coordinator_that_cannot_start_says_why() {
+    let place = Place::new().await;
+    for detach in [&[][..], &["--detach"]] {
+        let up = place.run(&[&["up", "--listen", "127.0.0.1:1"], detach].concat()).await;
+        assert_eq!(up.code(), Some(69), "{}", up.stderr());
+        let last = up.stderr().lines().last().unwrap_or_default();
+        assert_eq!(last, "tandem: cannot start the coordinator: cannot listen on 127.0.0.1:1: port in use");
+        assert!(!place.home().join("up.json").exists());
+    }
+    until("postgres has ended", || !place.home().join("postgres/data/postmaster.pid").exists()).await;
+}

@@ -1,0 +1,196 @@
+//! What a right file becomes.
+
+use super::{ENCODER, planned};
+use crate::plan::{Plan, PlannedJob};
+use crate::spec::{Stage, Workers};
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.jobs.iter().map(|job| job.spec.name.as_str()).collect()
+}
+
+fn job<'p>(plan: &'p Plan, name: &str) -> &'p PlannedJob {
+    plan.jobs.iter().find(|job| job.spec.name == name).unwrap_or_else(|| panic!("{name} in {:?}", names(plan)))
+}
+
+#[test]
+fn the_page_of_the_design() {
+    let plan = planned(
+        r#"
+        seed = 3
+        workers = 4
+        shards = 4
+        [jobs.encoder]
+        stage = "contrastive"
+        encoder = "resnet50"
+        epochs = 100
+        batch_size = 512             # images; 2 views each
+        temperature = 0.5
+        optimizer = { name = "lars", lr = 1.0, weight_decay = 1e-6, warmup_epochs = 10, schedule = "cosine" }
+        tikhonov = { lambda = 0.0, method = "exact" }
+        [jobs.linear]
+        stage = "linear"
+        from = "encoder"
+        epochs = 100
+        [jobs.linear.sweep]
+        label_fraction = [1.0, 0.1, 0.01]
+        [jobs.supervised]
+        stage = "supervised"
+        encoder = "resnet50"
+        epochs = 200
+        [jobs.supervised.sweep]
+        label_fraction = [1.0, 0.1, 0.01]
+        [jobs.attack]
+        stage = "attack"
+        from = ["linear", "supervised"]
+        where = { label_fraction = 1.0 }
+        attack = "plb"
+        norm = "l2"
+        "#,
+    );
+    assert_eq!(
+        names(&plan),
+        [
+            "encoder",
+            "linear[label_fraction=1.0]",
+            "linear[label_fraction=0.1]",
+            "linear[label_fraction=0.01]",
+            "supervised[label_fraction=1.0]",
+            "supervised[label_fraction=0.1]",
+            "supervised[label_fraction=0.01]",
+            "attack[from=linear,label_fraction=1.0]",
+            "attack[from=supervised,label_fraction=1.0]",
+        ]
+    );
+    let encoder = job(&plan, "encoder");
+    assert_eq!((encoder.spec.seed, encoder.spec.shards), (3, 4));
+    assert_eq!(encoder.refusal, None);
+    assert_eq!(job(&plan, "attack[from=linear,label_fraction=1.0]").spec.inputs, ["linear[label_fraction=1.0]"]);
+    let linear = job(&plan, "linear[label_fraction=0.1]");
+    assert_eq!((linear.spec.workers, linear.spec.shards), (Workers { min: 1, max: 1 }, 1));
+    let Stage::Linear(stage) = &linear.spec.stage else { panic!("{:?}", linear.spec.stage) };
+    assert_eq!(stage.label_fraction, 0.1);
+    let refusal = job(&plan, "supervised[label_fraction=1.0]").refusal.as_deref().unwrap();
+    assert!(refusal.starts_with("stage `supervised` cannot run yet in this version"), "{refusal}");
+}
+
+#[test]
+fn jobs_stand_after_their_inputs_whatever_the_order_of_the_file() {
+    let plan = planned(&format!("[jobs.a]\nstage = \"linear\"\nfrom = \"encoder\"\n{ENCODER}"));
+    assert_eq!(names(&plan), ["encoder", "a"]);
+}
+
+#[test]
+fn sweeps_multiply_and_dependants_inherit_what_tells_their_input_apart() {
+    let plan = planned(&format!(
+        "{ENCODER}
+        optimizer = {{ name = \"sgd\" }}
+        [jobs.encoder.sweep]
+        seed = [1, 2]
+        optimizer.lr = [0.1, 1]
+        [jobs.linear]
+        stage = \"linear\"
+        from = \"encoder\"
+        where = {{ optimizer.lr = 1.0 }}
+        sweep.label_fraction = [1.0, 0.1]"
+    ));
+    assert_eq!(
+        names(&plan),
+        [
+            "encoder[seed=1,optimizer.lr=0.1]",
+            "encoder[seed=1,optimizer.lr=1]",
+            "encoder[seed=2,optimizer.lr=0.1]",
+            "encoder[seed=2,optimizer.lr=1]",
+            "linear[seed=1,optimizer.lr=1,label_fraction=1.0]",
+            "linear[seed=1,optimizer.lr=1,label_fraction=0.1]",
+            "linear[seed=2,optimizer.lr=1,label_fraction=1.0]",
+            "linear[seed=2,optimizer.lr=1,label_fraction=0.1]",
+        ]
+    );
+    let Stage::Contrastive(stage) = &plan.jobs[1].spec.stage else { panic!("{:?}", plan.jobs[1]) };
+    assert_eq!((stage.optimizer.lr, stage.optimizer.momentum), (1.0, 0.9), "the swept table keeps its other keys");
+    assert_eq!(plan.jobs[6].spec.seed, 2, "a job without a seed has that of its input");
+}
+
+#[test]
+fn one_key_swept_in_two_jobs_says_whose_it_is() {
+    let text = ENCODER.replace("epochs = 20\n", "");
+    let plan = planned(&format!(
+        "{text}
+        sweep.epochs = [10, 20]
+        [jobs.linear]
+        stage = \"linear\"
+        from = \"encoder\"
+        sweep.epochs = [100]"
+    ));
+    assert_eq!(names(&plan)[2..], ["linear[encoder.epochs=10,epochs=100]", "linear[encoder.epochs=20,epochs=100]"]);
+}
+
+#[test]
+fn where_also_knows_what_is_not_swept_and_takes_lists() {
+    let body = |filter: &str| {
+        let supervised = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\nepochs = 20\n";
+        let attack = "[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\nattack = \"pgd\"\nnorm = \"linf\"\n";
+        format!("{supervised}sweep.label_fraction = [1, 0.1, 0.01]\n{attack}where = {{ {filter} }}")
+    };
+    let names = |filter| names(&planned(&body(filter)))[3..].join(" ");
+    assert_eq!(names("encoder = \"resnet18\", label_fraction = 1"), "a[label_fraction=1]");
+    assert_eq!(names("label_fraction = [0.1, 1.0]"), "a[label_fraction=1] a[label_fraction=0.1]");
+}
+
+#[test]
+fn gangs() {
+    let gang = |top: &str, own: &str| {
+        let spec = planned(&format!("{top}\n{ENCODER}{own}")).jobs.remove(0).spec;
+        (spec.workers.to_string(), spec.shards, spec.threads)
+    };
+    assert_eq!(gang("", ""), ("1".to_owned(), 1, 1));
+    assert_eq!(gang("workers = \"1..4\"", ""), ("1..4".to_owned(), 4, 1), "shards: the largest of workers");
+    assert_eq!(gang("workers = 2\nshards = 8\nthreads = 2", ""), ("2".to_owned(), 8, 2));
+    assert_eq!(gang("workers = 2\nthreads = 2", "workers = 4\nthreads = 1"), ("4".to_owned(), 4, 1));
+}
+
+#[test]
+fn content_keys_follow_inputs_but_not_names() {
+    let plan = |encoder: &str, epochs: u32| {
+        let text = ENCODER.replace("encoder]", &format!("{encoder}]")).replace("20", &epochs.to_string());
+        let plan = planned(&format!("{text}[jobs.linear]\nstage = \"linear\"\nfrom = \"{encoder}\""));
+        plan.jobs.into_iter().map(|job| job.content_key).collect::<Vec<_>>()
+    };
+    assert_eq!(plan("encoder", 20), plan("other", 20));
+    let (a, b) = (plan("encoder", 20), plan("encoder", 21));
+    assert!(a[0] != b[0] && a[1] != b[1], "a linear job on another encoder is another job");
+}
+
+#[test]
+fn refusals_name_what_cannot_run() {
+    let refusal = |own: &str| planned(&format!("{ENCODER}{own}")).jobs.remove(0).refusal.unwrap_or_default();
+    assert_eq!(refusal(""), "");
+    assert_eq!(refusal("self_term = true"), "");
+    for (own, what) in [
+        ("tikhonov = { lambda = 0.1 }", "`tikhonov.lambda` above 0"),
+        ("layerwise = { alpha = [0.1, 1] }", "`layerwise`"),
+        ("batch_norm = \"global\"", "`batch_norm = \"global\"`"),
+        ("optimizer = { name = \"adam\" }", "`optimizer.name = \"adam\"`"),
+    ] {
+        let refusal = refusal(own);
+        assert!(refusal.starts_with(&format!("{what} cannot run yet in this version; ")), "{refusal}");
+    }
+}
+
+#[test]
+fn estimates() {
+    let plan = planned(&format!(
+        "workers = \"1..2\"\n{ENCODER}[jobs.linear]\nstage = \"linear\"\nfrom = \"encoder\"\nlabel_fraction = 0.1"
+    ));
+    let encoder = plan.jobs[0].estimate;
+    assert_eq!((encoder.images_per_epoch, encoder.steps), (49_984, 20 * 781));
+    // 3.33 GFLOP a view (performance figures of ResNet-18 on 32x32), two views.
+    let expected = 3.33 * 2.0 * 49_984.0 * 20.0;
+    assert!((encoder.gflop / expected - 1.0).abs() < 0.03, "{encoder:?}");
+    // Two ranks: 32 images of 2 views at 4.9 MB, 184 MB of data, 11.5 M parameters of 16 bytes.
+    let expected = 64.0 * 4.9e6 + 184.3e6 + 11.5e6 * 16.0;
+    assert!((encoder.memory_bytes as f64 / expected - 1.0).abs() < 0.03, "{encoder:?}");
+    let linear = plan.jobs[1].estimate;
+    assert_eq!((linear.images_per_epoch, linear.steps), (5_000, 100));
+    assert!(linear.gflop > 0.0 && linear.gflop < encoder.gflop);
+}

@@ -1,0 +1,276 @@
+//! What a wrong file is told.
+
+use super::ENCODER;
+use crate::plan::{FILE_BYTES_MAX, SpecError, plan};
+
+fn fault(text: &str) -> SpecError {
+    match plan(text, "wrong.toml", "1") {
+        Err(error) => error,
+        Ok(plan) => panic!("accepted as {} jobs:\n{text}", plan.jobs.len()),
+    }
+}
+
+/// The fault of a file with this body after a valid head of two lines.
+fn body(body: &str) -> SpecError {
+    fault(&format!("name = \"test\"\ndataset = \"cifar10\"\n{body}"))
+}
+
+/// The message of a file whose encoder has these lines too.
+fn encoder(lines: &str) -> String {
+    let removed: Vec<_> = lines.lines().filter_map(|line| line.split_once(" =")).map(|(key, _)| key).collect();
+    let kept = ENCODER.lines().filter(|line| !removed.iter().any(|key| line.starts_with(&format!("{key} ="))));
+    body(&format!("{}\n{lines}\n", kept.collect::<Vec<_>>().join("\n"))).message
+}
+
+fn linear(lines: &str) -> String {
+    body(&format!("{ENCODER}[jobs.linear]\nstage = \"linear\"\n{lines}\n")).message
+}
+
+#[test]
+fn the_place_is_the_key_or_the_value() {
+    let text = "name = \"test\"\ndataset = \"cifar10\"\n[jobs.encoder]\nstage = \"contrastive\"\n  epoch = 3\n";
+    let error = fault(text);
+    assert_eq!(error.to_string(), "wrong.toml:5:3: unknown key `epoch` in [jobs.encoder]; did you mean `epochs`?");
+    assert_eq!((error.line, error.column, error.key.as_str()), (5, 3, "jobs.encoder.epoch"));
+
+    let error = body("[jobs.encoder]\nstage = \"contrastive\"\nencoder = \"resnet18\"\nepochs = 0\nbatch_size = 4\n");
+    assert_eq!(error.to_string(), "wrong.toml:6:10: `epochs` = 0: expected a whole number from 1 to 100000");
+    assert_eq!(error.key, "jobs.encoder.epochs");
+
+    let error = body(&format!("{ENCODER}optimizer = {{ lr = 0.1,  momentun = 0.9 }}"));
+    assert_eq!(error.message, "unknown key `momentun` in [jobs.encoder.optimizer]; did you mean `momentum`?");
+    assert_eq!((error.line, error.column), (9, 26));
+}
+
+#[test]
+fn keys() {
+    for (message, expected) in [
+        (encoder("form = \"x\""), "unknown key `form` in [jobs.encoder]; did you mean `from`?"),
+        (encoder("temprature = 1"), "unknown key `temprature` in [jobs.encoder]; did you mean `temperature`?"),
+        (body("worker = 3").message, "unknown key `worker` at the top of the file; did you mean `workers`?"),
+        (body("[jobs.x]\nstge = \"linear\"").message, "unknown key `stge` in [jobs.x]; did you mean `stage`?"),
+        (
+            body("[jobs.x]\nepochs = 1").message,
+            "missing key `stage` in [jobs.x]; expected one of contrastive, supervised, linear, finetune, attack",
+        ),
+        (
+            body("[jobs.x]\nstage = \"contrastive\"\nencoder = \"resnet18\"\nbatch_size = 4").message,
+            "missing key `epochs` in [jobs.x]; expected a whole number from 1 to 100000",
+        ),
+        (body("").message, "missing key `jobs` at the top of the file; expected at least one table [jobs.NAME]"),
+        (body("[jobs]").message, "the experiment has no job; write at least one table [jobs.NAME]"),
+        (
+            encoder("head = { depth = 2 }"),
+            "unknown key `depth` in [jobs.encoder.head]; expected one of `hidden`, `output`",
+        ),
+    ] {
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
+fn words() {
+    for (message, expected) in [
+        (body("[jobs.x]\nstage = \"lineal\"").message, "unknown stage \"lineal\" in [jobs.x]; did you mean `linear`?"),
+        (encoder("encoder = \"resnet19\""), "unknown `encoder` \"resnet19\"; did you mean `resnet18`?"),
+        (
+            encoder("optimizer = { name = \"rmsprop\" }"),
+            "unknown `optimizer.name` \"rmsprop\"; expected one of `sgd`, `lars`, `adam`",
+        ),
+        (
+            fault("name = \"x\"\ndataset = \"cifr\"\n[jobs.x]").message,
+            "unknown dataset `cifr`: expected cifar10, cifar100, shapes or folder:NAME",
+        ),
+        (
+            fault("name = \"A b\"\ndataset = \"cifar10\"\n").message,
+            "\"A b\" is no valid name: expected 1 to 64 of a-z, 0-9, `-` and `_`",
+        ),
+    ] {
+        assert_eq!(message, expected);
+    }
+    fault("name = \"x\"\ndataset = \"folder:../secret\"\n[jobs.x]");
+    body("[jobs.\"a b\"]\nstage = \"linear\"");
+    fault(&format!("name = \"{}\"\ndataset = \"cifar10\"\n", "x".repeat(65)));
+}
+
+#[test]
+fn types_and_ranges() {
+    for (message, expected) in [
+        (encoder("epochs = \"many\""), "`epochs` = \"many\": expected a whole number from 1 to 100000"),
+        (encoder("epochs = 1.5"), "`epochs` = 1.5: expected a whole number from 1 to 100000"),
+        (encoder("epochs = -1"), "`epochs` = -1: expected a whole number from 1 to 100000"),
+        (
+            encoder("epochs = 99999999999999999999999"),
+            "`epochs` = 99999999999999999999999: expected a whole number from 1 to 100000",
+        ),
+        (encoder("temperature = 0"), "`temperature` = 0: expected a number above 0, at most 100"),
+        (encoder("temperature = nan"), "`temperature` = nan: expected a number above 0, at most 100"),
+        (encoder("self_term = 1"), "`self_term` = 1: expected true or false"),
+        (encoder("optimizer = \"lars\""), "`optimizer` = \"lars\": expected a table"),
+        (encoder("optimizer = { lr = 0 }"), "`optimizer.lr` = 0: expected a number above 0, at most 1000000"),
+        (encoder("augment = { flip = 1.1 }"), "`augment.flip` = 1.1: expected a number from 0 to 1"),
+        (encoder("layerwise = { alpha = 1 }"), "`layerwise.alpha` = 1: expected a list"),
+        (encoder("layerwise = { alpha = [-1] }"), "`layerwise.alpha` = -1: expected a number from 0 to 1000000"),
+        (
+            encoder("encoder = 18"),
+            "`encoder` = 18: expected one of resnet18, resnet34, resnet50, resnet-tiny, resnet-paper",
+        ),
+        (
+            body("seed = 9007199254740992").message,
+            "`seed` = 9007199254740992: expected a whole number from 0 to 9007199254740991",
+        ),
+        (body("name = 1").message, "not valid TOML: duplicate key"),
+        (fault("name = 1\n").message, "`name` = 1: expected a string"),
+        (body("jobs = 3").message, "`jobs` = 3: expected tables [jobs.NAME]"),
+        (body("[jobs]\nx = 3").message, "`jobs.x` must be a table: [jobs.x]"),
+        (
+            linear("from = \"encoder\"\nlabel_fraction = 0"),
+            "`label_fraction` = 0: expected a number above 0, at most 1",
+        ),
+        (linear("from = 3"), "`from` = 3: expected the name of a job, or a list of names"),
+    ] {
+        assert_eq!(message, expected);
+    }
+    for workers in ["0", "65", "\"4..1\"", "\"1-4\"", "\"..\"", "1.0", "[1]"] {
+        let message = encoder(&format!("workers = {workers}"));
+        assert!(
+            message.ends_with("expected a whole number from 1 to 64, or a range of them such as \"1..4\""),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn values_that_do_not_go_together() {
+    for (message, expected) in [
+        (encoder("shards = 3"), "a batch of 64 images cannot be split into 3 equal shards"),
+        (encoder("shards = 64"), "64 shards of a batch of 64 hold one image each; BatchNorm needs at least 2"),
+        (
+            encoder("workers = 3\nshards = 4"),
+            "3 workers cannot share 4 shards equally: the number of workers must divide that of shards",
+        ),
+        (encoder("batch_size = 65536"), "a batch of 65536 is larger than the training set of cifar10"),
+        (encoder("optimizer = { warmup_epochs = 21 }"), "a warm-up of 21 epochs is longer than the training of 20"),
+        (encoder("monitor = { bank = 10 }"), "20 neighbours are more than the bank of 10 images"),
+        (
+            encoder("layerwise = { alpha = [1, 0.1] }"),
+            "the weights must grow with depth (eq. 4); `force = true` accepts others",
+        ),
+        (
+            encoder("layerwise = { alpha = [0.1, 1], beta = [1] }"),
+            "1 weights beside 2 in `alpha`; expected as many, or none",
+        ),
+    ] {
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
+fn the_graph() {
+    for (message, expected) in [
+        (linear("from = \"encodr\""), "no job is named `encodr`; did you mean `encoder`?"),
+        (
+            linear(""),
+            "missing key `from` in [jobs.linear]: a linear job starts from a job of stage contrastive, such as \
+             `from = \"encoder\"`",
+        ),
+        (encoder("from = \"encoder\""), "a contrastive job starts from nothing: remove `from`"),
+        (linear("from = \"linear\""), "jobs start from each other in a circle: linear -> linear"),
+        (linear("from = [\"encoder\", \"encoder\"]"), "`encoder` stands twice in `from`"),
+        (
+            linear("from = \"encoder\"\n[jobs.a]\nstage = \"linear\"\nfrom = \"linear\""),
+            "a linear job starts from a job of stage contrastive, but `linear` is linear",
+        ),
+        (encoder("where = { epochs = 1 }"), "`where` selects among the jobs named in `from`, and there is none"),
+    ] {
+        assert_eq!(message, expected);
+    }
+    let error = body(&format!("{ENCODER}[jobs.linear]\nstage = \"linear\"\nfrom = [\"encoder\", \"linear\"]"));
+    assert_eq!(error.message, "jobs start from each other in a circle: linear -> linear");
+    assert_eq!((error.key.as_str(), error.line, error.column), ("jobs.linear.from", 11, 20));
+}
+
+#[test]
+fn sweeps() {
+    let sweep = |lines: &str| linear(&format!("from = \"encoder\"\n[jobs.linear.sweep]\n{lines}"));
+    for (message, expected) in [
+        (sweep("label_fraction = 0.1"), "`label_fraction` in a sweep needs a list of at least one value"),
+        (sweep("label_fraction = []"), "`label_fraction` in a sweep needs a list of at least one value"),
+        (sweep("label_fraction = [1, 0.1, 1.0]"), "`label_fraction` = 1.0 stands twice in the sweep"),
+        (sweep("label_fraction = [1, 2]"), "`label_fraction` = 2: expected a number above 0, at most 1"),
+        (
+            sweep("label_fractoin = [1]"),
+            "unknown key `label_fractoin` in [jobs.linear]; did you mean `label_fraction`?",
+        ),
+        (sweep("workers = [1, 2]"), "`workers` cannot be swept: results do not depend on it"),
+        (sweep("stage = [\"linear\"]"), "`stage` cannot be swept: write one job for each"),
+        (
+            encoder("optimizer = { lr = 1 }\nsweep.optimizer.lr = [1, 2]"),
+            "`optimizer.lr` stands both in [jobs.encoder] and in its sweep; keep one of them",
+        ),
+        (
+            encoder("sweep.optimizer = [{ lr = 1 }]"),
+            "`optimizer` cannot be swept as a table; sweep its keys: \"optimizer.KEY\" = [..]",
+        ),
+        (encoder("sweep.epochs.lr = [1]"), "`epochs.lr` cannot be swept: `epochs` is no table in [jobs.encoder]"),
+        (encoder("sweep = 3"), "`sweep` must be a table: [jobs.encoder.sweep]"),
+        (
+            linear("from = \"encoder\"\nwhere = { label_fraction = 1 }"),
+            "`encoder` has no key `label_fraction` to select by",
+        ),
+        (
+            linear("from = \"encoder\"\nwhere = { epochs = 3 }"),
+            "`where` leaves no variant of `encoder`: its `epochs` is 20",
+        ),
+    ] {
+        assert_eq!(message, expected);
+    }
+    // The place is the value in the sweep, not the job.
+    let error = body(&format!("{ENCODER}[jobs.encoder.sweep]\nthreads = [\n  1,\n  0,\n]"));
+    assert_eq!((error.line, error.column), (12, 3), "{error}");
+}
+
+#[test]
+fn sizes() {
+    let list = |count: usize| (1..=count).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
+    let too_many = "the experiment expands to more than 1000 jobs; split it or sweep less";
+    assert_eq!(encoder(&format!("sweep.seed = [{}]", list(1001))), too_many);
+    let two = format!("sweep.seed = [{}]\nsweep.checkpoint_steps = [{}]", list(100), list(11));
+    assert_eq!(encoder(&two), too_many);
+    let chain = format!(
+        "{ENCODER}sweep.seed = [{}]\n[jobs.linear]\nstage = \"linear\"\nfrom = \"encoder\"\nsweep.epochs = [{}]",
+        list(40),
+        list(25)
+    );
+    assert_eq!(body(&chain).message, too_many, "40 encoders and 1000 linear jobs");
+    let message = fault(&"#".repeat(FILE_BYTES_MAX + 1)).message;
+    assert_eq!(message, "the file has 262145 bytes; expected at most 262144");
+}
+
+#[test]
+fn not_toml_at_all() {
+    let error = fault("name = \"x\"\ndataset = cifar10\n");
+    assert_eq!((error.line, error.column), (2, 11), "{error}");
+    assert!(error.message.starts_with("not valid TOML: "), "{error}");
+    for text in ["", "\u{feff}", "[", "= 1", "a.b.c = [[[", "name = \"\u{0}\"", "[jobs.x]\n[jobs.x]"] {
+        fault(text);
+    }
+}
+
+proptest::proptest! {
+    /// Whatever stands in the file: an answer, no panic, and a place inside the file.
+    #[test]
+    fn any_edit_of_a_file_is_answered(at in 0usize..400, cut in 0usize..20, insert in "[a-z0-9\\[\\]{}=\",.\n ]{0,8}") {
+        let text = format!(
+            "name = \"test\"\ndataset = \"shapes\"\nworkers = \"1..2\"\n{ENCODER}optimizer = {{ lr = 1.0 }}\n\
+             sweep.seed = [1, 2]\n[jobs.linear]\nstage = \"linear\"\nfrom = [\"encoder\"]\nwhere = {{ seed = 1 }}\n"
+        );
+        let start = at.min(text.len());
+        let end = (start + cut).min(text.len());
+        let edited = [&text[..start], &insert, &text[end..]].concat();
+        if let Err(error) = plan(&edited, "edited.toml", "1") {
+            proptest::prop_assert!(error.line >= 1 && error.line <= edited.matches('\n').count() + 1);
+            proptest::prop_assert!(!error.message.is_empty());
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Whole files in, jobs or messages out.
+
+mod expansion;
+mod faults;
+
+use super::{Plan, plan};
+
+/// A file with these top-level lines and tables after a valid head.
+fn planned(body: &str) -> Plan {
+    let text = format!("name = \"test\"\ndataset = \"cifar10\"\n{body}");
+    plan(&text, "test.toml", "1").unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+const ENCODER: &str = r#"
+[jobs.encoder]
+stage = "contrastive"
+encoder = "resnet18"
+epochs = 20
+batch_size = 64
+"#;

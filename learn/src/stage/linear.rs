@@ -1,0 +1,126 @@
+//! The linear stage (the paper's stage 2): how much of the classes can be read off frozen features by one layer.
+//!
+//! Features of the labelled subset and of the test set are computed once, by all ranks together; the convex problem is
+//! then solved by every rank alike, which is cheaper than talking about it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tandem_collective::Group;
+use tandem_domain::spec::{Linear, LinearSolver};
+use tch::Tensor;
+
+use super::{Rank, labels};
+use crate::artifact::{self, Card};
+use crate::data::{Data, balanced_subset};
+use crate::encoder::Model;
+use crate::failure::Failure;
+use crate::features::features;
+use crate::flat::{Flat, Layout, Role};
+use crate::linear::{Classifier, Lbfgs, Logistic, Minimum, Standardised, accuracy};
+use crate::report::{Event, Outcome};
+
+/// Short enough to be run again: a stop leaves no checkpoint.
+pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+    let began = Instant::now();
+    if spec.solver != LinearSolver::Lbfgs {
+        return Err(Failure::Job("the sgd solver cannot run yet in this version; use solver = \"lbfgs\"".into()));
+    }
+    let (model, encoder_card, encoder_sha256) = encoder(rank)?;
+    let data = rank.load_data()?;
+    let subset = balanced_subset(&data.train.labels, data.classes.len(), spec.label_fraction, rank.task.spec.seed)?;
+    if rank.stop_wanted() && rank.group.world_size() == 1 {
+        return Ok(Outcome::Stopped);
+    }
+    rank.phase("features", 0);
+    let seen = Seen::by(&model, &data, &subset, rank.group)?;
+
+    rank.phase("training", 0);
+    let standardised = Standardised::new(&seen.train);
+    let problem = Logistic::new(&standardised, &seen.train_labels, data.classes.len() as i64, spec.ridge);
+    let Some(minimum) = solve(rank, spec, &problem, subset.len()) else { return Ok(Outcome::Stopped) };
+    if !minimum.value.is_finite() {
+        return Err(Failure::Job("the classifier's loss is not finite: the encoder's features are damaged".into()));
+    }
+
+    rank.phase("evaluating", u64::from(minimum.iterations));
+    let classifier = problem.classifier(&minimum.x, &standardised);
+    let test_accuracy = accuracy(&classifier.classify(&seen.test), &seen.test_labels);
+    let train_accuracy = accuracy(&classifier.classify(&seen.train), &seen.train_labels);
+    if rank.leads() {
+        let mut card = Card::new(&rank.task.spec, encoder_card.encoder, None, &data.train.checksum, encoder_card.step);
+        card.inputs = vec![encoder_sha256];
+        let parts = [&model.parameters, &model.statistics, &fully_connected(&classifier)];
+        let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;
+        rank.tell(artifact);
+    }
+    rank.result("linear_accuracy", test_accuracy);
+    rank.result("train_accuracy", train_accuracy);
+    rank.result("loss", minimum.value);
+    rank.result("labels", subset.len() as f64);
+    rank.result("iterations", f64::from(minimum.iterations));
+    rank.result("seconds", began.elapsed().as_secs_f64());
+    Ok(Outcome::Finished)
+}
+
+fn encoder(rank: &Rank<'_>) -> Result<(Model, Card, String), Failure> {
+    let input = rank.task.inputs.iter().find(|input| input.kind == "encoder");
+    let input = input.ok_or_else(|| Failure::Job("a linear job needs the encoder of another job, and got none".into()))?;
+    let (model, card) = artifact::load_encoder(input, rank.device)?;
+    Ok((model, card, input.sha256.clone()))
+}
+
+/// Features and labels of the images that count.
+struct Seen {
+    train: Tensor,
+    train_labels: Tensor,
+    test: Tensor,
+    test_labels: Tensor,
+}
+
+impl Seen {
+    fn by(model: &Model, data: &Data, subset: &[i64], group: &Group) -> Result<Self, Failure> {
+        let all: Vec<i64> = (0..data.test.len() as i64).collect();
+        Ok(Self {
+            train: features(model, &data.train, subset, group)?,
+            train_labels: labels(&data.train, subset),
+            test: features(model, &data.test, &all, group)?,
+            test_labels: labels(&data.test, &all),
+        })
+    }
+}
+
+/// `None` if this rank was asked to stop. Its peers come to their end without it: from here on nobody waits for anybody.
+fn solve(rank: &mut Rank<'_>, spec: &Linear, problem: &Logistic<'_>, images: usize) -> Option<Minimum> {
+    let began = Instant::now();
+    let mut stopped = false;
+    let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
+    let minimum = search.minimise(problem, problem.start(), |iteration, loss| {
+        rank.metric("loss", u64::from(iteration), loss);
+        let seconds_each = began.elapsed().as_secs_f64() / f64::from(iteration);
+        rank.tell(Event::Progress {
+            step: u64::from(iteration),
+            steps: u64::from(spec.epochs),
+            epoch: iteration,
+            epochs: spec.epochs,
+            images_per_second: images as f64 / seconds_each,
+            seconds_left: seconds_each * f64::from(spec.epochs - iteration),
+        });
+        stopped = rank.stop_wanted();
+        !stopped
+    });
+    (!stopped).then_some(minimum)
+}
+
+/// The classifier under torchvision's names.
+fn fully_connected(classifier: &Classifier) -> Flat {
+    let mut layout = Layout::default();
+    layout.add("fc.weight".into(), &classifier.weight.size(), Role::Linear);
+    layout.add("fc.bias".into(), &classifier.bias.size(), Role::Bias { inputs: classifier.weight.size()[1] });
+    let flat = Flat::zeros(Arc::new(layout), classifier.weight.device());
+    tch::no_grad(|| {
+        flat.get(0).shallow_clone().copy_(&classifier.weight);
+        flat.get(1).shallow_clone().copy_(&classifier.bias);
+    });
+    flat
+}

@@ -1,0 +1,68 @@
+//! Finds what has gone silent: leases that ran out, workers that nobody hears of.
+
+use tandem_domain::state::RankOutcome;
+
+use crate::{
+    error::Result,
+    settle::{RankEnd, settle},
+    store::{
+        Store,
+        events::{self, About},
+        leader,
+        leases::{self, LockedLease},
+        retry,
+        wake::{Wake, wake},
+        workers,
+    },
+};
+
+/// Leases that ran out by the database's clock end their ranks; how many.
+pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
+    let mut ended = 0;
+    let expired = leases::expired(&mut *store.conn().await?).await?;
+    for attempt in expired {
+        ended += retry(|| async move {
+            let mut tx = store.begin().await?;
+            // A coordinator that was frozen wakes up with everything expired, and is leader no more.
+            if !leader::is_current(&mut tx, term).await? {
+                return Ok(0);
+            }
+            let ended = settle(&mut tx, attempt, expiry).await?;
+            tx.commit().await?;
+            Ok(ended)
+        })
+        .await?;
+    }
+    Ok(ended)
+}
+
+fn expiry(lease: &LockedLease) -> Option<RankEnd> {
+    let silence = lease.silent_seconds;
+    let cause = if silence > tandem_domain::timing::SELF_END.as_secs_f64() {
+        format!("its worker was not heard of for {silence:.0} s")
+    } else {
+        "its worker is there but does not run it".to_owned()
+    };
+    // Renewed between the search and the lock: alive after all.
+    lease.is_expired.then_some(RankEnd { outcome: RankOutcome::Lost, cause })
+}
+
+/// Workers not heard of for longer than a lease are lost; those lost long ago are gone.
+pub(crate) async fn workers(store: &Store, term: i64) -> Result<()> {
+    let mut tx = store.begin().await?;
+    if !leader::is_current(&mut tx, term).await? {
+        return Ok(());
+    }
+    let missing = workers::mark_lost(&mut tx).await?;
+    for worker in &missing {
+        let message = format!("{} was not heard of for {:.0} s", worker.name, worker.silent_seconds);
+        events::append(&mut tx, About::worker(worker.id), "worker lost", &message).await?;
+        tracing::warn!(worker = %worker.id, name = worker.name, "worker lost");
+    }
+    workers::forget_lost(&mut tx).await?;
+    if !missing.is_empty() {
+        wake(&mut tx, &[Wake::Schedule, Wake::Watch]).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

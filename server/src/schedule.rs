@@ -1,0 +1,170 @@
+//! Gives queued jobs to idle workers. One coordinator does: the holder of the leader row.
+//!
+//! A pass takes no input and may run at any time: it looks at what is there and does what is due. It runs when
+//! somebody calls and every second anyway.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tandem_domain::{
+    place::{Placement, Policy, place},
+    state::{JobEvent, JobState},
+    timing,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    hub::Hub,
+    reap,
+    store::{
+        Store, attempts,
+        events::{self, About},
+        fleet, jobs, leader, leases, retry,
+        wake::{Wake, wake},
+    },
+    unblock::unblock,
+};
+
+/// Leads while it may, and waits to lead otherwise.
+pub(crate) struct Scheduler {
+    pub(crate) store: Store,
+    pub(crate) hub: Arc<Hub>,
+    /// This process, for as long as it lives.
+    pub(crate) id: Uuid,
+    /// For people.
+    pub(crate) name: String,
+    pub(crate) policy: Policy,
+}
+
+/// A time of leadership.
+#[derive(Clone, Copy, Debug)]
+struct Term {
+    number: i64,
+    since: Instant,
+    renewed: Instant,
+    reaped: Instant,
+}
+
+impl Scheduler {
+    /// Passes until `closing`, then lets others lead. `healthy` hears after each pass whether the database answered.
+    pub(crate) async fn run(&self, closing: &CancellationToken, mut healthy: impl FnMut(bool)) {
+        let mut term = None;
+        let mut was_healthy = true;
+        while !closing.is_cancelled() {
+            let outcome = self.pass(&mut term).await;
+            if let Err(error) = &outcome
+                && was_healthy
+            {
+                tracing::error!(%error, "scheduling stands still");
+            } else if outcome.is_ok() && !was_healthy {
+                tracing::info!("scheduling goes on");
+            }
+            was_healthy = outcome.is_ok();
+            healthy(was_healthy);
+            tokio::select! {
+                () = closing.cancelled() => break,
+                () = self.hub.schedule.notified(), if was_healthy => {}
+                () = tokio::time::sleep(timing::SCHEDULE_POLL) => {}
+            }
+        }
+        if term.is_some() {
+            let resigned = async { leader::resign(&mut *self.store.conn().await?, self.id).await }.await;
+            tracing::info!(resigned = resigned.is_ok(), "scheduling ends");
+        }
+    }
+
+    async fn pass(&self, term: &mut Option<Term>) -> Result<()> {
+        let now = Instant::now();
+        if term.is_none_or(|term| now - term.renewed >= timing::LEADER_RENEW) {
+            *term = self.lead(*term, now).await?;
+        }
+        let Some(term) = term else { return Ok(()) };
+        if now - term.reaped >= timing::REAP_TICK {
+            term.reaped = now;
+            reap::leases(&self.store, term.number).await?;
+            // Workers dial again after the coordinator was away: none of them is lost before it had the time to.
+            if now - term.since > timing::LEASE {
+                reap::workers(&self.store, term.number).await?;
+            }
+        }
+        self.unblock().await?;
+        self.place(term.number).await
+    }
+
+    /// Takes or renews the leadership.
+    async fn lead(&self, before: Option<Term>, now: Instant) -> Result<Option<Term>> {
+        let mut tx = self.store.begin().await?;
+        let number = leader::hold(&mut tx, self.id, &self.name).await?;
+        let term = match (number, before) {
+            (Some(number), Some(before)) if before.number == number => Some(Term { renewed: now, ..before }),
+            (Some(number), _) => {
+                // Nobody could renew leases while nobody led, as far as we know. What still runs is adopted.
+                let adopted = leases::grace(&mut tx).await?;
+                tracing::info!(term = number, adopted, "this coordinator schedules");
+                Some(Term { number, since: now, renewed: now, reaped: now })
+            }
+            (None, _) => None,
+        };
+        tx.commit().await?;
+        if before.is_some() && term.is_none() {
+            tracing::warn!("another coordinator schedules now");
+        }
+        Ok(term)
+    }
+
+    async fn unblock(&self) -> Result<()> {
+        retry(|| async {
+            let mut tx = self.store.begin().await?;
+            unblock(&mut tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn place(&self, term: i64) -> Result<()> {
+        let mut conn = self.store.conn().await?;
+        let Some((now, queue)) = jobs::queue(&mut conn).await? else { return Ok(()) };
+        let fleet = fleet::snapshot(&mut conn).await?;
+        let decision = place(now, &queue, &fleet, &self.policy);
+        for placement in &decision.placements {
+            if !retry(|| claim(&self.store, term, placement)).await? {
+                // The world moved on: look again at once.
+                self.hub.schedule.notify_one();
+            }
+        }
+        let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
+        if jobs::set_reasons(&mut conn, &waiting).await? {
+            wake(&mut conn, &[Wake::Watch]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The claim: job, workers, attempt with the next fence, one lease per rank; `false` if any of it is not to be had.
+pub(crate) async fn claim(store: &Store, term: i64, placement: &Placement) -> Result<bool> {
+    let mut tx = store.begin().await?;
+    if !leader::is_current(&mut tx, term).await? {
+        return Ok(false);
+    }
+    let Some(job) = jobs::lock(&mut tx, &[placement.job]).await?.pop() else { return Ok(false) };
+    let Some(names) = fleet::lock_gang(&mut tx, &placement.workers).await? else { return Ok(false) };
+    let placed = jobs::transition(&mut tx, job.id, JobState::Queued, JobEvent::Placed, "", Duration::ZERO).await?;
+    if placed.is_none() {
+        return Ok(false);
+    }
+    let world_size = u32::try_from(placement.workers.len()).unwrap_or(u32::MAX);
+    let attempt = attempts::insert(&mut tx, Uuid::new_v4(), job.id, term, world_size).await?;
+    if !leases::insert(&mut tx, attempt.id, attempt.fence, &placement.workers).await? {
+        return Ok(false);
+    }
+    let message = format!("attempt {} assigned to {} (fence {})", attempt.number, names.join(", "), attempt.fence);
+    events::append(&mut tx, About::attempt(job.id, attempt.id), "assigned", &message).await?;
+    wake(&mut tx, &[Wake::Dispatch, Wake::Watch]).await?;
+    tx.commit().await?;
+    tracing::info!(attempt = %attempt.id, job = %job.id, name = job.name, fence = attempt.fence, workers = names.join(","), "assigned");
+    Ok(true)
+}

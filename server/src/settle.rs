@@ -1,0 +1,158 @@
+//! From the end of ranks to the end of an attempt, and from there to what becomes of the job: one transaction.
+//!
+//! Both ways of learning of an end come together here: the word of a worker (`report`) and a lease that ran out
+//! (`reap`). The decisions are `domain::state`'s.
+
+use std::time::Duration;
+
+use tandem_domain::state::{
+    AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after,
+};
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    store::{
+        Conn,
+        attempts::{self, LockedAttempt},
+        events::{self, About},
+        jobs::{self, LockedJob},
+        leases::{self, LockedLease},
+        measures,
+        wake::{Wake, wake},
+    },
+};
+
+/// How a rank ended, and why in words.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RankEnd {
+    pub(crate) outcome: RankOutcome,
+    pub(crate) cause: String,
+}
+
+/// Locks an attempt with its job, asks of each rank that still holds its lease whether it has ended, and draws the
+/// conclusions. How many ranks have ended now.
+pub(crate) async fn settle(
+    tx: &mut Conn,
+    attempt: Uuid,
+    mut ended: impl FnMut(&LockedLease) -> Option<RankEnd>,
+) -> Result<usize> {
+    let Some(job) = attempts::job_of(tx, attempt).await? else { return Ok(0) };
+    let Some(job) = jobs::lock(tx, &[job]).await?.pop() else { return Ok(0) };
+    let Some(attempt) = attempts::lock(tx, attempt).await? else { return Ok(0) };
+    let mut leases = leases::lock(tx, attempt.id).await?;
+
+    let mut causes = Vec::new();
+    for lease in leases.iter_mut().filter(|lease| lease.outcome.is_none()) {
+        let Some(end) = ended(lease) else { continue };
+        if leases::release(tx, attempt.id, lease.fence, lease.rank, end.outcome, &end.cause).await? {
+            let cause = words(lease, &end);
+            let about = About { worker: Some(lease.worker), ..About::attempt(job.id, attempt.id) };
+            events::append(tx, about, "rank ended", &cause).await?;
+            lease.outcome = Some(end.outcome);
+            causes.push((end.outcome, cause));
+        }
+    }
+    if causes.is_empty() {
+        return Ok(0);
+    }
+    let outcomes: Vec<Option<RankOutcome>> = leases.iter().map(|lease| lease.outcome).collect();
+    if !attempt.state.is_ended()
+        && let Some(verdict) = attempt_verdict(&outcomes)
+    {
+        let cause = decisive(verdict, &causes);
+        end_attempt(tx, &attempt, &leases, verdict, &cause).await?;
+        move_job(tx, &job, &attempt, verdict, &cause).await?;
+    }
+    // A worker is free, ranks must be stopped, somebody watches.
+    wake(tx, &[Wake::Schedule, Wake::Dispatch, Wake::Watch]).await?;
+    Ok(causes.len())
+}
+
+/// Ends an attempt. Ranks that nobody has started are over with it; the others keep their leases until they have ended.
+pub(crate) async fn end_attempt(
+    tx: &mut Conn,
+    attempt: &LockedAttempt,
+    leases: &[LockedLease],
+    state: AttemptState,
+    cause: &str,
+) -> Result<()> {
+    let event = match state {
+        AttemptState::Succeeded => AttemptEvent::Succeeded,
+        AttemptState::Failed => AttemptEvent::Failed,
+        AttemptState::Preempted => AttemptEvent::Preempted,
+        AttemptState::Cancelled => AttemptEvent::Cancelled,
+        AttemptState::Lost | AttemptState::Assigned | AttemptState::Starting | AttemptState::Training => {
+            AttemptEvent::Lost
+        }
+    };
+    if attempts::transition(tx, attempt, event, cause).await?.is_none() {
+        return Ok(());
+    }
+    for lease in leases.iter().filter(|lease| lease.outcome.is_none() && !lease.is_dispatched) {
+        let (outcome, cause) = (RankOutcome::Cancelled, "the attempt ended before its worker was told");
+        leases::release(tx, attempt.id, lease.fence, lease.rank, outcome, cause).await?;
+    }
+    let message = match cause {
+        "" => format!("attempt {} {state}", attempt.number),
+        cause => format!("attempt {} {state}: {cause}", attempt.number),
+    };
+    events::append(tx, About::attempt(attempt.job, attempt.id), "attempt ended", &message).await?;
+    measures::stop_progress(tx, attempt.job).await?;
+    tracing::info!(attempt = %attempt.id, job = %attempt.job, fence = attempt.fence, %state, cause, "attempt ended");
+    Ok(())
+}
+
+async fn move_job(
+    tx: &mut Conn,
+    job: &LockedJob,
+    attempt: &LockedAttempt,
+    verdict: AttemptState,
+    cause: &str,
+) -> Result<()> {
+    let policy = RetryPolicy::default();
+    let lost = attempts::lost_count(tx, job.id).await?;
+    let (state, why) = job_after(verdict, lost, &policy);
+    let (event, kind, delay) = match state {
+        JobState::Succeeded => (JobEvent::Succeeded, "succeeded", Duration::ZERO),
+        JobState::Failed => (JobEvent::Failed, "failed", Duration::ZERO),
+        JobState::Cancelled => (JobEvent::Cancelled, "cancelled", Duration::ZERO),
+        JobState::Queued | JobState::Blocked | JobState::Running => {
+            let delay = if verdict == AttemptState::Lost { policy.delay(lost) } else { None };
+            (JobEvent::Requeued, "requeued", delay.unwrap_or_default())
+        }
+    };
+    let reason = match (state, cause) {
+        (JobState::Succeeded, _) => String::new(),
+        (_, "") => why.clone(),
+        (_, cause) => format!("{cause}; {why}"),
+    };
+    // A job that was cancelled while its ranks ended stays cancelled.
+    if jobs::transition(tx, job.id, JobState::Running, event, &reason, delay).await?.is_some() {
+        events::append(tx, About::attempt(job.id, attempt.id), kind, &why).await?;
+        tracing::info!(job = %job.id, name = job.name, %state, reason, "job moved on");
+    }
+    Ok(())
+}
+
+/// The first word on the rank that decided.
+fn decisive(verdict: AttemptState, causes: &[(RankOutcome, String)]) -> String {
+    let wanted = match verdict {
+        AttemptState::Failed => RankOutcome::JobFailed,
+        AttemptState::Preempted => RankOutcome::Preempted,
+        AttemptState::Cancelled => RankOutcome::Cancelled,
+        AttemptState::Succeeded => return String::new(),
+        _ => RankOutcome::Lost,
+    };
+    let first = causes.iter().find(|(outcome, _)| *outcome == wanted).or_else(|| causes.first());
+    first.map(|(_, cause)| cause.clone()).unwrap_or_default()
+}
+
+fn words(lease: &LockedLease, end: &RankEnd) -> String {
+    let what = match (end.outcome, end.cause.as_str()) {
+        (RankOutcome::Succeeded, _) => "finished",
+        (outcome, "") => outcome.label(),
+        (_, cause) => cause,
+    };
+    format!("rank {} on {}: {what}", lease.rank, lease.worker_name)
+}

@@ -1,0 +1,63 @@
+//! What workers have to do: their live leases, with what they must be told about the attempt.
+
+use tandem_domain::state::AttemptState;
+use uuid::Uuid;
+
+use super::{Conn, Stored, parse, small};
+
+/// A live lease from its worker's point of view.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Duty {
+    pub(crate) worker: Uuid,
+    pub(crate) attempt: Uuid,
+    pub(crate) job: Uuid,
+    pub(crate) number: u32,
+    pub(crate) fence: i64,
+    pub(crate) rank: u32,
+    pub(crate) world_size: u32,
+    pub(crate) state: AttemptState,
+    /// Why the attempt ended.
+    pub(crate) cause: String,
+    pub(crate) rendezvous: Option<(String, u32)>,
+    /// The worker reported something of this rank.
+    pub(crate) has_reported: bool,
+    /// The worker was told of it once.
+    pub(crate) is_dispatched: bool,
+    /// Another rank stops at a checkpoint.
+    pub(crate) others_stop: bool,
+}
+
+pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<Duty>> {
+    let rows = sqlx::query!(
+        r#"SELECT l.worker_id, l.attempt_id, a.job_id, a.number, l.fence, l.rank, a.world_size,
+                  a.state::text AS "state!", a.cause, a.rendezvous_host, a.rendezvous_port,
+                  l.last_sequence > 0 AS "has_reported!", l.dispatched_at IS NOT NULL AS "is_dispatched!",
+                  EXISTS (SELECT FROM leases other
+                          WHERE other.attempt_id = a.id AND other.outcome = 'preempted') AS "others_stop!"
+           FROM leases l JOIN attempts a ON a.id = l.attempt_id
+           WHERE l.worker_id = ANY($1) AND l.released_at IS NULL
+           ORDER BY a.fence, l.rank"#,
+        workers
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Duty {
+                worker: row.worker_id,
+                attempt: row.attempt_id,
+                job: row.job_id,
+                number: small(row.number),
+                fence: row.fence,
+                rank: small(row.rank),
+                world_size: small(row.world_size),
+                state: parse(&row.state)?,
+                cause: row.cause,
+                rendezvous: row.rendezvous_host.zip(row.rendezvous_port.map(small)),
+                has_reported: row.has_reported,
+                is_dispatched: row.is_dispatched,
+                others_stop: row.others_stop,
+            })
+        })
+        .collect()
+}

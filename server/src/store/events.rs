@@ -1,0 +1,79 @@
+//! Events: what happened, in words, only ever appended.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Conn, Stored};
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) job: Option<Uuid>,
+    pub(crate) attempt: Option<Uuid>,
+    pub(crate) worker: Option<Uuid>,
+}
+
+impl About {
+    pub(crate) fn job(job: Uuid) -> Self {
+        Self { job: Some(job), ..Self::default() }
+    }
+
+    pub(crate) fn attempt(job: Uuid, attempt: Uuid) -> Self {
+        Self { attempt: Some(attempt), ..Self::job(job) }
+    }
+
+    pub(crate) fn worker(worker: Uuid) -> Self {
+        Self { worker: Some(worker), ..Self::default() }
+    }
+}
+
+/// Appends an event that happens now.
+pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &str) -> Stored<()> {
+    append_at(conn, about, kind, message, None).await
+}
+
+/// Appends an event; `at` is when it happened, if that was not now and here.
+pub(crate) async fn append_at(
+    conn: &mut Conn,
+    about: About,
+    kind: &str,
+    message: &str,
+    at: Option<DateTime<Utc>>,
+) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO events (job_id, attempt_id, worker_id, kind, message, at)
+         VALUES ($1, $2, $3, $4, $5, COALESCE($6, clock_timestamp()))",
+        about.job,
+        about.attempt,
+        about.worker,
+        kind,
+        message,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An event as people see it.
+#[derive(Clone, Debug)]
+pub(crate) struct EventRow {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) attempt: Option<i32>,
+    pub(crate) worker: Option<String>,
+}
+
+/// Oldest first.
+pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<EventRow>> {
+    sqlx::query_as!(
+        EventRow,
+        r#"SELECT e.at, e.kind, e.message, a.number AS "attempt?", w.name AS "worker?"
+           FROM events e LEFT JOIN attempts a ON a.id = e.attempt_id LEFT JOIN workers w ON w.id = e.worker_id
+           WHERE e.job_id = $1 ORDER BY e.at, e.id"#,
+        job
+    )
+    .fetch_all(conn)
+    .await
+}

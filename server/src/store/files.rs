@@ -1,0 +1,119 @@
+//! Files that jobs leave in the store: checkpoints to go on from, artifacts to keep.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Conn, Stored};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Checkpoint {
+    pub(crate) step: i64,
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+    pub(crate) bytes: i64,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// The newest word on a step counts: an attempt that repeats it writes the same place.
+pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (job_id, step) DO UPDATE SET fence = excluded.fence, path = excluded.path,
+             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at
+         WHERE checkpoints.fence <= excluded.fence",
+        job,
+        fence,
+        checkpoint.step,
+        checkpoint.path,
+        checkpoint.sha256,
+        checkpoint.bytes,
+        checkpoint.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Newest first.
+pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> Stored<Vec<Checkpoint>> {
+    sqlx::query_as!(
+        Checkpoint,
+        "SELECT step, path, sha256, bytes, at FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT $2",
+        job,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Artifact {
+    pub(crate) id: Uuid,
+    pub(crate) job_id: Uuid,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) uri: String,
+    pub(crate) sha256: String,
+    pub(crate) bytes: i64,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// One artifact per (job, kind, name): a repetition replaces it and keeps its id.
+pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO artifacts (id, job_id, fence, kind, name, uri, sha256, bytes, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (job_id, kind, name) DO UPDATE SET fence = excluded.fence, uri = excluded.uri,
+             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at
+         WHERE artifacts.fence <= excluded.fence",
+        artifact.id,
+        artifact.job_id,
+        fence,
+        artifact.kind,
+        artifact.name,
+        artifact.uri,
+        artifact.sha256,
+        artifact.bytes,
+        artifact.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// In the order in which they were made.
+pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> Stored<Vec<Artifact>> {
+    sqlx::query_as!(
+        Artifact,
+        "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
+         WHERE job_id = ANY($1) ORDER BY array_position($1, job_id), at, kind, name",
+        jobs
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Those whose id begins so; two are enough to know that it is not one.
+pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> Stored<Vec<Artifact>> {
+    sqlx::query_as!(
+        Artifact,
+        "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
+         WHERE id::text LIKE $1 || '%' ORDER BY id LIMIT 2",
+        prefix
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Artifacts of the jobs that a job starts from, in the order of its inputs.
+pub(crate) async fn inputs(conn: &mut Conn, job: Uuid) -> Stored<Vec<Artifact>> {
+    sqlx::query_as!(
+        Artifact,
+        "SELECT a.id, a.job_id, a.kind, a.name, a.uri, a.sha256, a.bytes, a.at
+         FROM job_dependencies d JOIN artifacts a ON a.job_id = d.depends_on
+         WHERE d.job_id = $1 ORDER BY d.position, a.kind, a.name",
+        job
+    )
+    .fetch_all(conn)
+    .await
+}

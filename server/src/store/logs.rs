@@ -1,0 +1,122 @@
+//! Lines that ranks wrote.
+//!
+//! Reports of one rank are stored in order, those of two ranks at once: a reader that follows keeps its place for each
+//! rank by itself ([`Place`]), so that a line that is committed late is not passed over.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Conn, Stored, integer, small};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Line {
+    pub(crate) sequence: i64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) line: String,
+}
+
+pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, rank: u32, lines: &[Line]) -> Stored<()> {
+    let sequences: Vec<i64> = lines.iter().map(|line| line.sequence).collect();
+    let times: Vec<DateTime<Utc>> = lines.iter().map(|line| line.at).collect();
+    let texts: Vec<String> = lines.iter().map(|line| line.line.clone()).collect();
+    sqlx::query!(
+        "INSERT INTO logs (attempt_id, rank, sequence, at, line)
+         SELECT $1, $2, sequence, at, line
+         FROM UNNEST($3::bigint[], $4::timestamptz[], $5::text[]) AS lines (sequence, at, line)
+         ON CONFLICT (attempt_id, rank, sequence) DO NOTHING",
+        attempt,
+        integer(rank),
+        &sequences,
+        &times,
+        &texts,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A line with where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct LogRow {
+    pub(crate) attempt_id: Uuid,
+    pub(crate) attempt: i32,
+    pub(crate) rank: i32,
+    pub(crate) sequence: i64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) line: String,
+    pub(crate) job_name: String,
+}
+
+/// How far a reader is with one rank of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) attempt: Uuid,
+    pub(crate) rank: u32,
+}
+
+/// The next lines after those places, at most `per_rank` of each rank, in order of time.
+pub(crate) async fn after(
+    conn: &mut Conn,
+    jobs: &[Uuid],
+    places: &[(Place, i64)],
+    per_rank: i64,
+) -> Stored<Vec<LogRow>> {
+    let attempts: Vec<Uuid> = places.iter().map(|(place, _)| place.attempt).collect();
+    let ranks: Vec<i32> = places.iter().map(|(place, _)| integer(place.rank)).collect();
+    let sequences: Vec<i64> = places.iter().map(|(_, sequence)| *sequence).collect();
+    sqlx::query_as!(
+        LogRow,
+        r#"SELECT a.id AS attempt_id, a.number AS attempt, l.rank, line.sequence, line.at, line.line,
+                  j.name AS job_name
+           FROM attempts a
+           JOIN jobs j ON j.id = a.job_id
+           JOIN leases l ON l.attempt_id = a.id
+           LEFT JOIN UNNEST($2::uuid[], $3::integer[], $4::bigint[]) AS place (attempt_id, rank, sequence)
+             ON place.attempt_id = a.id AND place.rank = l.rank
+           CROSS JOIN LATERAL (
+               SELECT logs.sequence, logs.at, logs.line FROM logs
+               WHERE logs.attempt_id = a.id AND logs.rank = l.rank AND logs.sequence > COALESCE(place.sequence, 0)
+               ORDER BY logs.sequence LIMIT $5
+           ) line
+           WHERE a.job_id = ANY($1)
+           ORDER BY line.at, a.fence, l.rank, line.sequence"#,
+        jobs,
+        &attempts,
+        &ranks,
+        &sequences,
+        per_rank,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Where to begin so that about the last `lines` lines are read: the places before them.
+pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> Stored<Vec<(Place, i64)>> {
+    let rows = sqlx::query!(
+        r#"WITH newest AS (
+               SELECT line.attempt_id, line.rank, line.sequence
+               FROM attempts a
+               JOIN leases l ON l.attempt_id = a.id
+               CROSS JOIN LATERAL (
+                   SELECT logs.attempt_id, logs.rank, logs.sequence, logs.at FROM logs
+                   WHERE logs.attempt_id = a.id AND logs.rank = l.rank ORDER BY logs.sequence DESC LIMIT $2
+               ) line
+               WHERE a.job_id = ANY($1)
+               ORDER BY line.at DESC, a.fence DESC, line.rank DESC, line.sequence DESC LIMIT $2
+           )
+           SELECT l.attempt_id, l.rank,
+                  COALESCE((SELECT min(newest.sequence) - 1 FROM newest
+                            WHERE newest.attempt_id = l.attempt_id AND newest.rank = l.rank),
+                           l.last_sequence) AS "sequence!"
+           FROM attempts a JOIN leases l ON l.attempt_id = a.id WHERE a.job_id = ANY($1)"#,
+        jobs,
+        lines,
+    )
+    .fetch_all(conn)
+    .await?;
+    let places = rows.into_iter().map(|row| {
+        let place = Place { attempt: row.attempt_id, rank: small(row.rank) };
+        (place, row.sequence)
+    });
+    Ok(places.collect())
+}

@@ -1,0 +1,143 @@
+//! Figures: metrics by step, final results, and how far a job is.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Conn, Stored};
+
+/// One point of a curve.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) name: String,
+    pub(crate) step: i64,
+    pub(crate) value: f64,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// A step that is there already stays as it is: it was computed from the same state.
+pub(crate) async fn insert_metrics(conn: &mut Conn, job: Uuid, fence: i64, points: &[Point]) -> Stored<()> {
+    let names: Vec<String> = points.iter().map(|point| point.name.clone()).collect();
+    let steps: Vec<i64> = points.iter().map(|point| point.step).collect();
+    let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+    let times: Vec<DateTime<Utc>> = points.iter().map(|point| point.at).collect();
+    sqlx::query!(
+        "INSERT INTO metrics (job_id, fence, name, step, value, at)
+         SELECT $1, $2, name, step, value, at
+         FROM UNNEST($3::text[], $4::bigint[], $5::float8[], $6::timestamptz[]) AS points (name, step, value, at)
+         ON CONFLICT (job_id, name, step) DO NOTHING",
+        job,
+        fence,
+        &names,
+        &steps,
+        &values,
+        &times,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A final figure. That of a later attempt replaces that of an earlier one, which did not finish.
+pub(crate) async fn put_result(
+    conn: &mut Conn,
+    job: Uuid,
+    fence: i64,
+    name: &str,
+    value: f64,
+    at: DateTime<Utc>,
+) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO results (job_id, fence, name, value, at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value, fence = excluded.fence, at = excluded.at
+         WHERE results.fence <= excluded.fence",
+        job,
+        fence,
+        name,
+        value,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Standing {
+    pub(crate) step: i64,
+    pub(crate) steps: i64,
+    pub(crate) epoch: i32,
+    pub(crate) epochs: i32,
+    pub(crate) images_per_second: f64,
+    pub(crate) seconds_left: f64,
+}
+
+/// Overwrites what is known, each half only if there is news of it.
+pub(crate) async fn put_progress(
+    conn: &mut Conn,
+    job: Uuid,
+    fence: i64,
+    phase: Option<&str>,
+    standing: Option<&Standing>,
+) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO progress (job_id, fence, phase, step, steps, epoch, epochs, images_per_second, seconds_left)
+         VALUES ($1, $2, COALESCE($3, ''), COALESCE($4, 0), COALESCE($5, 0), COALESCE($6, 0), COALESCE($7, 0),
+                 COALESCE($8, 0), COALESCE($9, 0))
+         ON CONFLICT (job_id) DO UPDATE SET
+             fence = excluded.fence,
+             phase = COALESCE($3, progress.phase),
+             step = COALESCE($4, progress.step),
+             steps = COALESCE($5, progress.steps),
+             epoch = COALESCE($6, progress.epoch),
+             epochs = COALESCE($7, progress.epochs),
+             images_per_second = COALESCE($8, progress.images_per_second),
+             seconds_left = COALESCE($9, progress.seconds_left),
+             updated_at = clock_timestamp()
+         WHERE progress.fence <= excluded.fence",
+        job,
+        fence,
+        phase,
+        standing.map(|standing| standing.step),
+        standing.map(|standing| standing.steps),
+        standing.map(|standing| standing.epoch),
+        standing.map(|standing| standing.epochs),
+        standing.map(|standing| standing.images_per_second),
+        standing.map(|standing| standing.seconds_left),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The job stands still: nothing is to be expected at the rate of before.
+pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> Stored<()> {
+    sqlx::query!("UPDATE progress SET phase = '', images_per_second = 0, seconds_left = 0 WHERE job_id = $1", job)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// One curve of one job.
+#[derive(Clone, Debug)]
+pub(crate) struct Curve {
+    pub(crate) job: Uuid,
+    pub(crate) name: String,
+    pub(crate) steps: Vec<i64>,
+    pub(crate) values: Vec<f64>,
+}
+
+/// Curves of these jobs, in order of steps; of all names where `names` is empty.
+pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> Stored<Vec<Curve>> {
+    sqlx::query_as!(
+        Curve,
+        r#"SELECT job_id AS job, name, array_agg(step ORDER BY step) AS "steps!",
+                  array_agg(value ORDER BY step) AS "values!"
+           FROM metrics WHERE job_id = ANY($1) AND (cardinality($2::text[]) = 0 OR name = ANY($2))
+           GROUP BY job_id, name ORDER BY array_position($1, job_id), name"#,
+        jobs,
+        names,
+    )
+    .fetch_all(conn)
+    .await
+}

@@ -1,0 +1,232 @@
+//! Takes an experiment file: checked whole, stored whole, or refused and nothing stored.
+
+use std::collections::HashMap;
+
+use tandem_domain::{
+    LEARN_VERSION,
+    plan::{Plan, PlannedJob, fresh_key, plan},
+};
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, Result},
+    store::{
+        Conn, Store, clean, dependencies,
+        events::{self, About},
+        experiments::{self, Experiment, Link},
+        jobs::{self, NewJob},
+        retry,
+        wake::{Wake, wake},
+        workers,
+    },
+};
+
+/// What a client sends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Submission {
+    pub(crate) toml: String,
+    pub(crate) file_name: String,
+    pub(crate) dry_run: bool,
+    pub(crate) fresh: bool,
+    pub(crate) owner: String,
+    /// Empty if the client does not retry.
+    pub(crate) idempotency_key: String,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Submitted {
+    /// `None` on a dry run, as the ids of its jobs.
+    pub(crate) experiment: Option<Uuid>,
+    pub(crate) name: String,
+    pub(crate) jobs: Vec<SubmittedJob>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SubmittedJob {
+    pub(crate) id: Option<Uuid>,
+    pub(crate) planned: PlannedJob,
+    pub(crate) reused: bool,
+}
+
+/// Checks, and stores unless it is a dry run.
+///
+/// # Errors
+/// `Invalid` for a wrong file (the whole message, with line and column), `Refused` for one that cannot run here,
+/// `Conflict` for an idempotency key that came with another file.
+pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Submitted> {
+    let mut plan =
+        plan(&submission.toml, &submission.file_name, LEARN_VERSION).map_err(|error| Error::Invalid(error.to_string()))?;
+    if submission.dry_run {
+        return dry_run(store, plan).await;
+    }
+    let experiment = Experiment {
+        id: Uuid::new_v4(),
+        name: plan.name.clone(),
+        owner: owner(&submission.owner),
+        toml: submission.toml.clone(),
+        file_name: clean(&submission.file_name),
+        fresh: submission.fresh,
+        idempotency_key: Some(clean(&submission.idempotency_key)).filter(|key| !key.is_empty()),
+        created_at: chrono::DateTime::UNIX_EPOCH,
+    };
+    if let Some(key) = &experiment.idempotency_key
+        && let Some(known) = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?
+    {
+        return again(store, submission, plan, known).await;
+    }
+    refuse_what_cannot_run(store, &mut plan).await?;
+    renew_keys(&mut plan, &experiment);
+    match retry(|| insert(store, &experiment, &plan)).await? {
+        Some(links) => Ok(answer(&experiment, plan, &links)),
+        // The same submit, sent twice at the same time: the other was first.
+        None => {
+            let key = experiment.idempotency_key.as_deref().unwrap_or_default();
+            let known = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?;
+            let known = known.ok_or_else(|| Error::Conflict(format!("submit {key} was refused elsewhere")))?;
+            again(store, submission, plan, known).await
+        }
+    }
+}
+
+async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
+    add_fleet_refusals(store, &mut plan).await?;
+    let mut conn = store.conn().await?;
+    let mut jobs = Vec::new();
+    for planned in plan.jobs {
+        let reused = jobs::share(&mut conn, &planned.content_key).await?.is_some();
+        jobs.push(SubmittedJob { id: None, planned, reused });
+    }
+    Ok(Submitted { experiment: None, name: plan.name, jobs })
+}
+
+/// The answer to a submit that was stored before.
+async fn again(store: &Store, submission: &Submission, mut plan: Plan, known: Experiment) -> Result<Submitted> {
+    if known.toml != submission.toml {
+        return Err(Error::Conflict(format!(
+            "idempotency key {} was used for another file (experiment `{}`); a new submit needs a new key",
+            submission.idempotency_key, known.name
+        )));
+    }
+    renew_keys(&mut plan, &known);
+    let links = experiments::links(&mut *store.conn().await?, known.id).await?;
+    Ok(answer(&known, plan, &links))
+}
+
+fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
+    let by_name: HashMap<&str, &Link> = links.iter().map(|link| (link.name.as_str(), link)).collect();
+    let jobs = plan.jobs.into_iter().map(|planned| {
+        let link = by_name.get(planned.spec.name.as_str());
+        SubmittedJob { id: link.map(|link| link.job_id), reused: link.is_some_and(|link| link.reused), planned }
+    });
+    Submitted { experiment: Some(experiment.id), name: plan.name, jobs: jobs.collect() }
+}
+
+/// The jobs of a fresh experiment are like no others, and like each other if they were.
+fn renew_keys(plan: &mut Plan, experiment: &Experiment) {
+    if experiment.fresh {
+        let salt = experiment.id.to_string();
+        for job in &mut plan.jobs {
+            job.content_key = fresh_key(&job.content_key, &salt);
+        }
+    }
+}
+
+async fn refuse_what_cannot_run(store: &Store, plan: &mut Plan) -> Result<()> {
+    add_fleet_refusals(store, plan).await?;
+    let refusals: Vec<String> = plan
+        .jobs
+        .iter()
+        .filter_map(|job| Some(format!("job `{}`: {}", job.spec.name, job.refusal.as_ref()?)))
+        .collect();
+    if refusals.is_empty() { Ok(()) } else { Err(Error::Refused(refusals.join("\n"))) }
+}
+
+/// A gang that no workers could ever make is a mistake in the file, unless there is no worker yet to judge by.
+async fn add_fleet_refusals(store: &Store, plan: &mut Plan) -> Result<()> {
+    let fleet = workers::counts_by_kind(&mut *store.conn().await?).await?;
+    for job in &mut plan.jobs {
+        if job.refusal.is_none() {
+            job.refusal = too_large(job, &fleet);
+        }
+    }
+    Ok(())
+}
+
+fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
+    let largest = fleet.iter().map(|(_, count)| *count).max()?;
+    let need = job.spec.workers.world_sizes(job.spec.shards).next().unwrap_or(job.spec.workers.min);
+    let has: Vec<String> = fleet.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    (need > largest).then(|| {
+        let has = has.join(", ");
+        format!("asks for {need} workers of one kind, but the fleet has {has}; lower `workers` or start more workers")
+    })
+}
+
+fn owner(claimed: &str) -> String {
+    let owner: String = clean(claimed).trim().chars().take(100).collect();
+    if owner.is_empty() { "unknown".to_owned() } else { owner }
+}
+
+/// One transaction; `None` if the idempotency key is known.
+async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<Option<Vec<Link>>> {
+    let mut tx = store.begin().await?;
+    if !experiments::insert(&mut tx, experiment).await? {
+        return Ok(None);
+    }
+    let links = insert_jobs(&mut tx, experiment, plan).await?;
+    let ids: HashMap<&str, Uuid> = links.iter().map(|link| (link.name.as_str(), link.job_id)).collect();
+    for (position, (link, job)) in (0..).zip(links.iter().zip(&plan.jobs)) {
+        experiments::link(&mut tx, experiment.id, position, link).await?;
+        let (kind, message) = story(experiment, job, link.reused);
+        events::append(&mut tx, About::job(link.job_id), kind, &message).await?;
+        if !link.reused {
+            let inputs: Vec<Uuid> = job.spec.inputs.iter().filter_map(|name| ids.get(name.as_str()).copied()).collect();
+            dependencies::insert(&mut tx, link.job_id, &inputs).await?;
+        }
+    }
+    wake(&mut tx, &[Wake::Schedule, Wake::Watch]).await?;
+    tx.commit().await?;
+    tracing::info!(experiment = %experiment.id, name = experiment.name, owner = experiment.owner, jobs = links.len(), "submitted");
+    Ok(Some(links))
+}
+
+/// Stores the jobs that are new and finds those that are not; links in the order of the plan.
+async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Result<Vec<Link>> {
+    // Submits of the same content wait for each other's rows: in one order, or they wait in a circle.
+    let mut in_order: Vec<&PlannedJob> = plan.jobs.iter().collect();
+    in_order.sort_by(|a, b| a.content_key.cmp(&b.content_key));
+    let mut links: HashMap<&str, Link> = HashMap::new();
+    for job in in_order {
+        let (job_id, reused) = insert_or_share(tx, experiment, job).await?;
+        links.insert(&job.spec.name, Link { name: job.spec.name.clone(), job_id, reused });
+    }
+    Ok(plan.jobs.iter().filter_map(|job| links.remove(job.spec.name.as_str())).collect())
+}
+
+async fn insert_or_share(tx: &mut Conn, experiment: &Experiment, job: &PlannedJob) -> Result<(Uuid, bool)> {
+    let new =
+        NewJob { id: Uuid::new_v4(), experiment: experiment.id, spec: &job.spec, content_key: &job.content_key };
+    // The job that stands in the way may fail before we can share it; then its place is free.
+    for _ in 0..3 {
+        if jobs::insert(tx, &new).await? {
+            return Ok((new.id, false));
+        }
+        if let Some(id) = jobs::share(tx, &job.content_key).await? {
+            return Ok((id, true));
+        }
+    }
+    Err(Error::Conflict(format!("job `{}`: jobs of the same content come and go; try again", job.spec.name)))
+}
+
+fn story(experiment: &Experiment, job: &PlannedJob, reused: bool) -> (&'static str, String) {
+    let Experiment { name, owner, .. } = experiment;
+    if reused {
+        return ("shared", format!("also wanted by experiment `{name}` of {owner}"));
+    }
+    let waits = match job.spec.inputs.as_slice() {
+        [] => "queued".to_owned(),
+        inputs => format!("waits for `{}`", inputs.join("`, `")),
+    };
+    ("submitted", format!("submitted by {owner} in experiment `{name}`; {waits}"))
+}

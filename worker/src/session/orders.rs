@@ -1,0 +1,151 @@
+//! What the coordinator says, and what the worker does about it.
+
+use std::time::{Duration, Instant};
+
+use tandem_domain::timing;
+use tandem_learn::task::Task;
+use tandem_proto::v1::{
+    Assignment, Drain, RankEnded, RankOutcome, Registered, Stop, coordinator_message as theirs, worker_message as ours,
+};
+
+use super::{Leaving, Session};
+use crate::{
+    assignment::{self, Place},
+    attempt::Attempt,
+    child::Launch,
+    config,
+    pulse::Pulse,
+    verdict::Verdict,
+};
+
+impl Session {
+    pub(super) fn on_registered(&mut self, now: Instant, registered: &Registered) -> anyhow::Result<()> {
+        tracing::info!(server = self.server, "registered with the coordinator");
+        self.last_failure = None;
+        self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
+        let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
+        let interval = or(registered.heartbeat_ms, timing::HEARTBEAT);
+        self.pulse = Some(Pulse::new(now, interval, or(registered.self_end_ms, timing::SELF_END)));
+        if let Some(attempt) = &mut self.attempt {
+            if registered.stale_attempt_ids.contains(&attempt.id) {
+                attempt.disown("the coordinator gave the attempt up while there was no stream");
+            }
+            attempt.resend(now);
+        }
+        if !matches!(self.leaving, Leaving::No) {
+            self.link.send(ours::Message::Drain(Drain {}));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_message(&mut self, now: Instant, message: theirs::Message) {
+        match message {
+            theirs::Message::HeartbeatAck(ack) => {
+                if let Some(pulse) = &mut self.pulse {
+                    pulse.acknowledge(ack.sequence);
+                }
+            }
+            theirs::Message::ReportAck(ack) => {
+                if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.id == ack.attempt_id) {
+                    attempt.confirm(ack.sequence);
+                }
+            }
+            theirs::Message::Rendezvous(at) => {
+                if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.is(&at.attempt_id, at.fence)) {
+                    attempt.meet(at.host, at.port);
+                }
+            }
+            theirs::Message::Assignment(assignment) => self.on_assignment(now, &assignment),
+            theirs::Message::Stop(stop) => self.on_stop(now, &stop),
+            theirs::Message::Registered(_) => tracing::warn!("the coordinator registered us twice on one stream"),
+        }
+    }
+
+    fn on_assignment(&mut self, now: Instant, assignment: &Assignment) {
+        match &mut self.attempt {
+            // Dispatched again by a coordinator that does not know whether we got it, or how it ended.
+            Some(held) if held.is(&assignment.attempt_id, assignment.fence) => {
+                if held.is_told() {
+                    held.resend(now);
+                }
+                return;
+            }
+            Some(held) if !held.is_told() => {
+                let cause = format!("busy: attempt {} still runs on this worker", held.id);
+                return self.refuse(assignment, Verdict::lost(cause));
+            }
+            _ => self.attempt = None,
+        }
+        if !matches!(self.leaving, Leaving::No) {
+            return self.refuse(assignment, Verdict::new(RankOutcome::Preempted, "the worker leaves"));
+        }
+        match self.start(assignment) {
+            Ok(attempt) => self.attempt = Some(attempt),
+            Err(verdict) => self.refuse(assignment, verdict),
+        }
+    }
+
+    fn start(&self, assignment: &Assignment) -> Result<Attempt, Verdict> {
+        let store = self.store.clone().ok_or_else(|| Verdict::lost("assigned before the worker was registered"))?;
+        let (device, visible) = self.device.for_rank();
+        let place = Place {
+            device: device.to_owned(),
+            data_dir: self.data_dir.clone(),
+            store: store.clone(),
+            host: self.meet_on.clone(),
+        };
+        let task =
+            assignment::task(assignment, &place).map_err(|reason| Verdict::new(RankOutcome::JobFailed, reason))?;
+        let launch = launch(&task, visible)?;
+        let attempt = Attempt::start(&task, store, &launch)
+            .map_err(|error| Verdict::lost(format!("cannot start the rank's process: {error}")))?;
+        let Task { rank, world_size, fence, .. } = task;
+        tracing::info!(
+            attempt = task.attempt_id,
+            job = task.spec.name,
+            rank,
+            world_size,
+            fence,
+            pid = attempt.pid(),
+            "rank started"
+        );
+        Ok(attempt)
+    }
+
+    fn refuse(&mut self, assignment: &Assignment, Verdict { outcome, cause }: Verdict) {
+        tracing::warn!(attempt = assignment.attempt_id, cause, "assignment refused");
+        let Assignment { attempt_id, fence, rank, .. } = assignment.clone();
+        self.link.send(ours::Message::RankEnded(RankEnded { attempt_id, fence, rank, outcome: outcome.into(), cause }));
+    }
+
+    fn on_stop(&mut self, now: Instant, stop: &Stop) {
+        let Some(attempt) = self.attempt.as_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) else { return };
+        match (attempt.has_ended(), stop.graceful) {
+            // It ended first. If the coordinator was told, it knows now; else it is about to be.
+            (true, _) if attempt.is_told() => self.attempt = None,
+            (true, _) => {}
+            (false, true) => attempt.stop(now, &stop.reason),
+            (false, false) => attempt.kill(Verdict::new(RankOutcome::Cancelled, &stop.reason)),
+        }
+    }
+}
+
+/// The rank's process: this very program, with a device of its own and as many threads as its spec says.
+fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
+    let first_line =
+        serde_json::to_string(task).map_err(|error| Verdict::lost(format!("cannot write the task down: {error}")))?;
+    let threads = task.spec.threads.to_string();
+    Ok(Launch {
+        // Not the path it was started by: there, an upgrade may have put another version.
+        executable: "/proc/self/exe".into(),
+        called: "tandem-worker",
+        arguments: vec!["rank".to_owned(), format!("--worker-pid={}", std::process::id())],
+        environment: vec![
+            ("CUDA_VISIBLE_DEVICES", visible_devices),
+            ("OMP_NUM_THREADS", threads.clone()),
+            ("MKL_NUM_THREADS", threads),
+        ],
+        hidden_environment: config::SECRET_ENVIRONMENT,
+        first_line,
+    })
+}
