@@ -52,7 +52,7 @@ Variable ReduceScatter::forward(
     const Variable& all,
     const c10::intrusive_ptr<Channel>& channel) {
   remember(context, channel);
-  return channel->reduce_scatter_sum(all.contiguous()).mul(0.5);
+  return channel->reduce_scatter_sum(all.contiguous());
 }
 
 variable_list ReduceScatter::backward(AutogradContext* context, variable_list gradients) {

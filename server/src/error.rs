@@ -1,4 +1,7 @@
-//! What can go wrong in a request, by who has to act. `rpc` turns it into a gRPC status, in one place.
+//! What can go wrong in a request, by who has to act.
+
+use tandem_proto::status::Code;
+use tonic::Status;
 
 /// The service's error; `Display` is for the person who asked.
 #[derive(Debug, thiserror::Error)]
@@ -26,18 +29,33 @@ pub(crate) enum Error {
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// It may be gone when the caller tries again: the database is away, starting or closing.
-    pub(crate) fn is_temporary(&self) -> bool {
+    fn code(&self) -> Code {
         match self {
-            Self::Closing(_) => true,
-            Self::Database(error) => is_away(error),
-            _ => false,
+            Self::Invalid(_) => Code::InvalidInput,
+            Self::NotFound(_) => Code::NotFound,
+            Self::Refused(_) => Code::WrongState,
+            Self::Conflict(_) => Code::AlreadyExists,
+            Self::Closing(_) => Code::Unavailable,
+            Self::Database(error) if is_away(error) => Code::Unavailable,
+            Self::Database(_) => Code::Internal,
+            Self::Store { .. } => Code::DataLoss,
         }
     }
 }
 
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let code = error.code();
+        // Logged here, where it is handled: what the client can do nothing about.
+        if matches!(code, Code::Internal | Code::DataLoss) {
+            tracing::error!(%error, "request failed");
+        }
+        code.status(error.to_string())
+    }
+}
+
 /// No answer, as opposed to a wrong one.
-pub(crate) fn is_away(error: &sqlx::Error) -> bool {
+fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -1,1 +1,31 @@
+//! The coordinator. Postgres is the only truth: this process may be killed at any moment, and several may run on one
+//! database.
+//!
+//! Data flow through the files that bear these names: [`submit`] takes an experiment file, [`schedule`] gives its jobs
+//! to workers, [`dispatch`] tells them, [`report`] stores what they say, [`reap`] finds who has gone silent, [`settle`]
+//! draws the conclusions, [`unblock`] frees what waited, [`query`] answers. [`store`] is the only place that knows SQL,
+//! [`rpc`] the only one that knows the wire, [`hub`] wakes sleepers.
 
+mod cancel;
+mod config;
+mod dispatch;
+mod error;
+mod hub;
+mod locate;
+mod query;
+mod reap;
+mod report;
+mod rpc;
+mod schedule;
+mod settle;
+mod start;
+mod store;
+mod submit;
+mod unblock;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Args, LogFormat};
+pub use start::{StartError, run, serve};
+pub use store::schema::OpenError;

@@ -144,11 +144,11 @@ async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
         let end = session.until(&mut seen, ended).await;
         assert_eq!((end.attempt_id.as_str(), end.fence, end.outcome()), (attempt, fence, RankOutcome::JobFailed));
         assert!(end.cause.contains("nowhere"), "{}", end.cause);
-        let log = seen.iter().filter_map(|event| match &event.event {
+        let mut log = seen.iter().filter_map(|event| match &event.event {
             Some(Kind::Log(log)) => Some(log.line.as_str()),
             _ => None,
         });
-        assert_eq!(log.last(), Some(end.cause.as_str()), "the reason is in the log, too, and before the end");
+        assert_eq!(log.next_back(), Some(end.cause.as_str()), "the reason is in the log, too, and before the end");
         let numbers: Vec<_> = seen.iter().map(|event| event.sequence).collect();
         assert!(numbers.is_sorted() && numbers[0] == 1, "{numbers:?}");
     }
@@ -295,6 +295,18 @@ async fn a_rank_dies_with_its_worker() {
     worker.signal(Signal::KILL);
     assert_eq!(worker.ended().await, None);
     eventually(|| parent_of(rank).is_none()).await;
+}
+
+#[tokio::test]
+async fn a_rank_refuses_what_it_cannot_read_and_whom_it_does_not_belong_to() {
+    for (worker_pid, expected, word) in [(std::process::id(), 65, "task"), (1, 74, "pid 1")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
+        command.args(["rank", "--worker-pid", &worker_pid.to_string()]).stdin(Stdio::null());
+        let output = timeout(DEADLINE, command.output()).await.expect("it does not end").unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(expected), &b""[..]), "{log}");
+        assert!(log.lines().count() == 1 && log.contains(word), "{log}");
+    }
 }
 
 #[tokio::test]

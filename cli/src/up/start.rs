@@ -164,10 +164,10 @@ async fn start_server(home: &Home, program: &Program) -> Result<(Process, String
     let mut process = program.start()?;
     let deadline = Instant::now() + SERVER_READY_WITHIN;
     while Instant::now() < deadline {
-        // Complete only with its newline: it may be read while it is written.
-        if let Some(line) = fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n')) {
-            let announcement: Announcement =
-                serde_json::from_str(&line).with_context(|| format!("{} is damaged", path.display()))?;
+        // It may be read while it is written: what does not parse is not complete yet.
+        let announced =
+            fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Announcement>(&text).ok());
+        if let Some(announcement) = announced {
             return Ok((process, announcement.address));
         }
         tokio::select! {

@@ -122,7 +122,15 @@ fn read_job<'a>(
             }
         }
     };
-    let variants = sweep::variants(&table, job, &axes)?.into_iter().map(read_variant).collect::<Result<_, _>>()?;
+    // What `from`, `where` and `sweep` hold is read once, not copied into every variant.
+    let mut parameters = values.clone();
+    for key in ["from", "where", "sweep"] {
+        parameters.remove(key);
+    }
+    let parameters = Spanned::new(job.span(), DeValue::Table(parameters));
+    let variants = sweep::variants(&table, &parameters, &axes)?
+        .map(|variant| variant.and_then(read_variant))
+        .collect::<Result<_, _>>()?;
     let from = read_from(&table, values)?;
     Ok(JobTable { name: name.to_owned(), span: job.span(), stage, from, filters, variants })
 }

@@ -172,3 +172,14 @@ pub(crate) async fn counts(conn: &mut Conn) -> Stored<Counts> {
     .await?;
     Ok(Counts { blocked: small(row.blocked), queued: small(row.queued), running: small(row.running) })
 }
+
+/// How many of these are not at an end.
+pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> Stored<u32> {
+    let live = sqlx::query_scalar!(
+        r#"SELECT count(*)::integer AS "live!" FROM jobs WHERE id = ANY($1) AND finished_at IS NULL"#,
+        ids
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(small(live))
+}

@@ -131,33 +131,39 @@ pub(crate) struct Held {
     pub(crate) rank: u32,
 }
 
-/// Renews the leases of ranks that their workers say they run, and of those that a worker of `heard` was told to start
-/// lately and has not reported on.
-pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[Uuid]) -> Stored<()> {
+/// Renews the leases of ranks that their workers say they run, and of those that a worker was told to start lately and
+/// has not reported on. `heard` are workers and the seconds since their last heartbeat: a lease counts from there.
+pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)]) -> Stored<()> {
     let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
     let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
     let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
     let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
+    let (heard, ages): (Vec<Uuid>, Vec<f64>) = heard.iter().copied().unzip();
     sqlx::query!(
         "WITH renewable AS (
-             SELECT l.attempt_id, l.rank FROM leases l JOIN attempts a ON a.id = l.attempt_id
-             WHERE l.released_at IS NULL AND l.worker_id = ANY($5) AND (
+             SELECT l.attempt_id, l.rank, heard.age
+             FROM leases l
+             JOIN attempts a ON a.id = l.attempt_id
+             JOIN UNNEST($5::uuid[], $6::float8[]) AS heard (worker_id, age) ON heard.worker_id = l.worker_id
+             WHERE l.released_at IS NULL AND (
                  EXISTS (SELECT FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[])
                              AS held (worker_id, attempt_id, fence, rank)
                          WHERE held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
                            AND held.fence = l.fence AND held.rank = l.rank)
                  OR (l.last_sequence = 0 AND a.state IN ('assigned', 'starting', 'training')
-                     AND a.assigned_at > clock_timestamp() - make_interval(secs => $6)))
+                     AND a.assigned_at > clock_timestamp() - make_interval(secs => $7)))
              ORDER BY l.attempt_id, l.rank
              FOR NO KEY UPDATE OF l SKIP LOCKED
          )
-         UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $7)
+         UPDATE leases SET
+             expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $8 - renewable.age))
          FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank",
         &workers,
         &attempts,
         &fences,
         &ranks,
-        heard,
+        &heard,
+        &ages,
         timing::RENDEZVOUS.as_secs_f64(),
         timing::LEASE.as_secs_f64(),
     )

@@ -63,6 +63,8 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uu
 pub(crate) struct Sign {
     pub(crate) worker: Uuid,
     pub(crate) session: Uuid,
+    /// Seconds since its last heartbeat.
+    pub(crate) age: f64,
     pub(crate) facts: Option<serde_json::Value>,
 }
 
@@ -70,18 +72,21 @@ pub(crate) struct Sign {
 pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
     let workers: Vec<Uuid> = signs.iter().map(|sign| sign.worker).collect();
     let sessions: Vec<Uuid> = signs.iter().map(|sign| sign.session).collect();
+    let ages: Vec<f64> = signs.iter().map(|sign| sign.age).collect();
     let facts: Vec<Option<serde_json::Value>> = signs.iter().map(|sign| sign.facts.clone()).collect();
     sqlx::query!(
         "WITH heard AS (
-             SELECT w.id, signs.facts FROM workers w
-             JOIN UNNEST($1::uuid[], $2::uuid[], $3::jsonb[]) AS signs (worker_id, session_id, facts)
+             SELECT w.id, signs.age, signs.facts FROM workers w
+             JOIN UNNEST($1::uuid[], $2::uuid[], $3::float8[], $4::jsonb[])
+                 AS signs (worker_id, session_id, age, facts)
                ON w.id = signs.worker_id AND w.session_id = signs.session_id
              ORDER BY w.id FOR NO KEY UPDATE OF w SKIP LOCKED
          )
-         UPDATE workers SET last_seen = clock_timestamp(), facts = heard.facts
+         UPDATE workers SET last_seen = clock_timestamp() - make_interval(secs => heard.age), facts = heard.facts
          FROM heard WHERE workers.id = heard.id",
         &workers,
         &sessions,
+        &ages,
         &facts as &[Option<serde_json::Value>],
     )
     .execute(conn)

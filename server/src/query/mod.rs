@@ -1,0 +1,10 @@
+//! What people ask: reads, and streams that follow.
+
+pub(crate) mod fetch;
+pub(crate) mod jobs;
+pub(crate) mod logs;
+pub(crate) mod results;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod target;
+pub(crate) mod watch;

@@ -1,0 +1,69 @@
+//! What was measured: finished jobs by their figures, and curves.
+
+use crate::{
+    error::Result,
+    query::{jobs::limited, target},
+    store::{
+        Conn,
+        measures::{self, Curve},
+        overview::{self, Filter, JobRow, Order},
+        targets::Target,
+    },
+};
+
+/// What is asked for; empty words ask for everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) stage: &'a str,
+    /// Sort by this result.
+    pub(crate) best: &'a str,
+    pub(crate) ascending: bool,
+    pub(crate) limit: u32,
+}
+
+/// Ended jobs that have something to show: by the result asked for (those without it last), else newest first.
+pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec<JobRow>> {
+    let target = match question.target {
+        "" => None,
+        text => Some(target::resolve(conn, text).await?),
+    };
+    let (experiment, only) = match target {
+        Some(Target::Experiment(id)) => (Some(id), Vec::new()),
+        Some(Target::Job(id)) => (None, vec![id]),
+        None => (None, Vec::new()),
+    };
+    let order = match question.best {
+        "" => Order::Finished,
+        name => Order::Result { name, ascending: question.ascending },
+    };
+    let filter = Filter {
+        experiment,
+        jobs: &only,
+        finished_only: true,
+        stage: question.stage,
+        order,
+        limit: limited(question.limit),
+        ..Filter::default()
+    };
+    Ok(overview::list(conn, &filter).await?)
+}
+
+/// A curve with the name of its job.
+pub(crate) struct NamedCurve {
+    pub(crate) job_name: String,
+    pub(crate) curve: Curve,
+}
+
+/// In the order of the jobs; of all names where `names` is empty.
+pub(crate) async fn metrics(conn: &mut Conn, target: &str, names: &[String]) -> Result<Vec<NamedCurve>> {
+    let target = target::resolve(conn, target).await?;
+    let rows = target::rows_of(conn, target).await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let curves = measures::curves(conn, &ids, names).await?;
+    let named = curves.into_iter().filter_map(|curve| {
+        let row = rows.iter().find(|row| row.id == curve.job)?;
+        Some(NamedCurve { job_name: row.name.clone(), curve })
+    });
+    Ok(named.collect())
+}

@@ -1,0 +1,58 @@
+//! One job in full, or one experiment with its jobs.
+
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, Result},
+    query::target::{resolve, rows_of},
+    store::{
+        Conn,
+        attempts::{self, AttemptRow},
+        events::{self, EventRow},
+        experiments::{self, Experiment},
+        files::{self, Artifact, Checkpoint},
+        overview::JobRow,
+        targets::Target,
+    },
+};
+
+/// All checkpoints that anybody looks at.
+const CHECKPOINTS_SHOWN: i64 = 100;
+
+pub(crate) struct Shown {
+    pub(crate) experiment: Experiment,
+    pub(crate) jobs: Vec<JobRow>,
+    /// Of all jobs shown.
+    pub(crate) artifacts: Vec<Artifact>,
+    /// Of a single job.
+    pub(crate) detail: Option<Detail>,
+}
+
+pub(crate) struct Detail {
+    pub(crate) job: Uuid,
+    pub(crate) attempts: Vec<AttemptRow>,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+}
+
+pub(crate) async fn show(conn: &mut Conn, target: &str) -> Result<Shown> {
+    let gone = || Error::NotFound(format!("`{target}` is not there any more"));
+    let found = resolve(conn, target).await?;
+    let jobs = rows_of(conn, found).await?;
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    let (experiment, detail) = match found {
+        Target::Experiment(id) => (id, None),
+        Target::Job(job) => {
+            let detail = Detail {
+                job,
+                attempts: attempts::of_job(conn, job).await?,
+                events: events::of_job(conn, job).await?,
+                checkpoints: files::checkpoints(conn, job, CHECKPOINTS_SHOWN).await?,
+            };
+            (jobs.first().ok_or_else(gone)?.experiment_id, Some(detail))
+        }
+    };
+    let experiment = experiments::get(conn, experiment).await?.ok_or_else(gone)?;
+    let artifacts = files::artifacts(conn, &ids).await?;
+    Ok(Shown { experiment, jobs, artifacts, detail })
+}

@@ -1,0 +1,89 @@
+//! What a person means by a word: an id, the first characters of one, an experiment, `EXPERIMENT/JOB`.
+
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, Result},
+    store::{
+        Conn, experiments, jobs,
+        overview::{self, Filter, JobRow},
+        targets::{self, Target},
+    },
+};
+
+/// Jobs of one experiment that are ever shown at once.
+const JOBS_MAX: u32 = 1000;
+
+/// Finds the one thing that is meant.
+///
+/// An experiment's exact name goes before the beginning of an id: "feed" may be both.
+pub(crate) async fn resolve(conn: &mut Conn, text: &str) -> Result<Target> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Error::Invalid("name a job or an experiment: an id, the beginning of one, or a name".to_owned()));
+    }
+    if let Some(target) = targets::by_name(conn, text).await? {
+        return Ok(target);
+    }
+    if let Some((experiment, job)) = text.split_once('/')
+        && let Some(target) = targets::by_names(conn, experiment, job).await?
+    {
+        return Ok(target);
+    }
+    let prefix = text.to_ascii_lowercase();
+    let found = if is_prefix(&prefix) { targets::by_prefix(conn, &prefix).await? } else { Vec::new() };
+    match found.as_slice() {
+        [target] => Ok(*target),
+        [] => Err(Error::NotFound(format!(
+            "no job or experiment is called `{text}` or has an id that begins so; `tandem list` shows what there is"
+        ))),
+        [..] => Err(Error::Invalid(format!("more than one id begins with `{text}`; give more of its characters"))),
+    }
+}
+
+/// Could be the beginning of a UUID.
+pub(crate) fn is_prefix(text: &str) -> bool {
+    (1..=36).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+/// Ids of the jobs that are meant.
+pub(crate) async fn jobs_of(conn: &mut Conn, target: Target) -> Result<Vec<Uuid>> {
+    Ok(match target {
+        Target::Job(id) => vec![id],
+        Target::Experiment(id) => experiments::links(conn, id).await?.into_iter().map(|link| link.job_id).collect(),
+    })
+}
+
+/// The jobs that are meant, as they are shown.
+pub(crate) async fn rows_of(conn: &mut Conn, target: Target) -> Result<Vec<JobRow>> {
+    let (experiment, only) = match target {
+        Target::Job(id) => (None, vec![id]),
+        Target::Experiment(id) => (Some(id), Vec::new()),
+    };
+    let filter = Filter { experiment, jobs: &only, limit: JOBS_MAX, ..Filter::default() };
+    Ok(overview::list(conn, &filter).await?)
+}
+
+/// These jobs, each through the experiment that brought it.
+pub(crate) async fn rows(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<JobRow>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(overview::list(conn, &Filter { jobs: ids, limit: JOBS_MAX, ..Filter::default() }).await?)
+}
+
+/// Whether none of these will change any more.
+pub(crate) async fn all_ended(conn: &mut Conn, ids: &[Uuid]) -> Result<bool> {
+    Ok(jobs::live_among(conn, ids).await? == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_of_ids() {
+        assert!(is_prefix("3f2") && is_prefix("0198c5a2-6f4e-7c3a-9d52-0a1b2c3d4e5f"));
+        assert!(!is_prefix("") && !is_prefix("quickstart") && !is_prefix("%"));
+    }
+}

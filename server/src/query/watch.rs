@@ -1,0 +1,75 @@
+//! Follows jobs until nothing will change any more.
+
+use std::{sync::Arc, time::Duration};
+
+use tandem_domain::{state::JobState, timing};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::{Error, Result},
+    hub::Hub,
+    query::target::rows_of,
+    store::{Store, overview::JobRow, targets::Target},
+};
+
+/// Between two looks: a gang of four reports more often than eyes follow.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The jobs as they are now.
+pub(crate) struct Snapshot {
+    pub(crate) jobs: Vec<JobRow>,
+    pub(crate) done: bool,
+}
+
+/// Sends a snapshot now and whenever something changed, until all jobs have ended, the reader has gone, or `closing`.
+pub(crate) async fn watch(
+    store: Store,
+    hub: Arc<Hub>,
+    target: Target,
+    sender: mpsc::Sender<Result<Snapshot>>,
+    closing: CancellationToken,
+) {
+    let follow = follow(&store, &hub, target, &sender);
+    let outcome = tokio::select! {
+        outcome = follow => outcome,
+        () = closing.cancelled() => Err(closed()),
+        () = sender.closed() => Ok(()),
+    };
+    if let Err(error) = outcome {
+        // The reader may have gone; then nobody needs to know.
+        let _ = sender.send(Err(error)).await;
+    }
+}
+
+/// Streams end with this word when the coordinator stops.
+pub(crate) fn closed() -> Error {
+    Error::Closing("the coordinator is shutting down; jobs go on, ask again in a moment".to_owned())
+}
+
+async fn follow(store: &Store, hub: &Hub, target: Target, sender: &mpsc::Sender<Result<Snapshot>>) -> Result<()> {
+    // Subscribed before the first look.
+    let mut changes = hub.watch();
+    let mut before: Option<Vec<JobRow>> = None;
+    loop {
+        let jobs = rows_of(&mut *store.conn().await?, target).await?;
+        let done = jobs.iter().all(|job| job.state.parse().is_ok_and(JobState::is_ended));
+        if before.as_ref() != Some(&jobs) || done {
+            before = Some(jobs.clone());
+            if sender.send(Ok(Snapshot { jobs, done })).await.is_err() || done {
+                return Ok(());
+            }
+        }
+        next_change(&mut changes).await;
+    }
+}
+
+/// Returns after a change, at most once in [`PAUSE`], or when it is time to look anyway.
+pub(crate) async fn next_change(changes: &mut watch::Receiver<u64>) {
+    sleep(PAUSE).await;
+    // A closed hub or the time limit: in both cases, look.
+    let _ = timeout(timing::SCHEDULE_POLL, changes.changed()).await;
+}

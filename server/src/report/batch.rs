@@ -1,0 +1,194 @@
+//! A report, sorted by where its parts are stored. Pure.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use tandem_proto::{
+    convert,
+    v1::{self, rank_event::Event},
+};
+use uuid::Uuid;
+
+use crate::{
+    locate::in_store,
+    store::{
+        clean,
+        files::{Artifact, Checkpoint},
+        integer,
+        logs::Line,
+        measures::{Point, Standing},
+        signed,
+    },
+};
+
+/// Longest line, name or message that is kept, in bytes.
+const TEXT_BYTES_MAX: usize = 8 * 1024;
+
+/// Something with a time and a word.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Phase {
+    pub(crate) name: String,
+    pub(crate) first_step: i64,
+    pub(crate) at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Note {
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Batch {
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) notes: Vec<Note>,
+    /// The newest one.
+    pub(crate) standing: Option<Standing>,
+    pub(crate) points: Vec<Point>,
+    pub(crate) results: Vec<Figure>,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    /// Without the job, which the caller knows.
+    pub(crate) artifacts: Vec<Artifact>,
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Batch {
+    /// The rank says that it trains, or shows it.
+    pub(crate) fn trains(&self) -> bool {
+        self.phases.iter().any(|phase| phase.name == "training") || !self.points.is_empty()
+    }
+}
+
+/// Sorts events of one rank. What makes no sense is left out, and a note says so: a report that is refused would come
+/// again for ever.
+pub(crate) fn sort<'e>(events: impl Iterator<Item = &'e v1::RankEvent>, rank: u32, root: &Path) -> Batch {
+    let mut batch = Batch::default();
+    for event in events {
+        let at = convert::moment("at", event.at).unwrap_or_else(|_| Utc::now());
+        let Some(kind) = &event.event else { continue };
+        if let Err(problem) = batch.add(kind, signed(event.sequence), at, root) {
+            let message = format!("rank {rank}: {problem}; left out");
+            batch.notes.push(Note { kind: "refused".to_owned(), message, at });
+        }
+    }
+    batch
+}
+
+impl Batch {
+    fn add(&mut self, event: &Event, sequence: i64, at: DateTime<Utc>, root: &Path) -> Result<(), String> {
+        match event {
+            Event::Phase(phase) => {
+                let (name, first_step) = (named("phase", &phase.name)?, signed(phase.first_step));
+                self.phases.push(Phase { name, first_step, at });
+            }
+            Event::Progress(progress) => self.standing = Some(standing(progress)),
+            Event::Metric(metric) => {
+                let (name, step) = (named("metric", &metric.name)?, signed(metric.step));
+                self.points.push(Point { name, step, value: metric.value, at });
+            }
+            Event::Result(result) => {
+                self.results.push(Figure { name: named("result", &result.name)?, value: result.value, at });
+            }
+            Event::Checkpoint(checkpoint) => self.checkpoints.push(Checkpoint {
+                step: signed(checkpoint.step),
+                path: in_store(&clean(&checkpoint.path), root)?,
+                sha256: short(&checkpoint.sha256),
+                bytes: signed(checkpoint.bytes),
+                at,
+            }),
+            Event::Artifact(artifact) => self.artifacts.push(Artifact {
+                id: Uuid::new_v4(),
+                job_id: Uuid::nil(),
+                kind: named("artifact", &artifact.kind)?,
+                name: named("artifact", &artifact.name)?,
+                uri: in_store(&clean(&artifact.uri), root)?,
+                sha256: short(&artifact.sha256),
+                bytes: signed(artifact.bytes),
+                at,
+            }),
+            Event::Log(log) => self.lines.push(Line { sequence, at, line: short(&log.line) }),
+            Event::Note(note) => {
+                self.notes.push(Note { kind: named("note", &note.kind)?, message: short(&note.message), at });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn standing(progress: &v1::ProgressEvent) -> Standing {
+    let finite = |value: f64| if value.is_finite() { value.max(0.0) } else { 0.0 };
+    Standing {
+        step: signed(progress.step),
+        steps: signed(progress.steps),
+        epoch: integer(progress.epoch),
+        epochs: integer(progress.epochs),
+        images_per_second: finite(progress.images_per_second),
+        // Becomes an interval: a century is long enough.
+        seconds_left: finite(progress.seconds_left).min(3e9),
+    }
+}
+
+fn named(what: &str, name: &str) -> Result<String, String> {
+    if name.is_empty() { Err(format!("a {what} without a name")) } else { Ok(short(name)) }
+}
+
+fn short(text: &str) -> String {
+    let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+    clean(&text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(events: Vec<Event>) -> Batch {
+        let events: Vec<_> = (1..)
+            .zip(events)
+            .map(|(sequence, event)| v1::RankEvent { sequence, at: Some(convert::timestamp(Utc::now())), event: Some(event) })
+            .collect();
+        sort(events.iter(), 1, Path::new("/srv/store"))
+    }
+
+    #[test]
+    fn only_the_newest_progress_counts() {
+        let progress = |step| Event::Progress(v1::ProgressEvent { step, seconds_left: f64::NAN, ..Default::default() });
+        let standing = sorted(vec![progress(3), progress(4)]).standing.unwrap();
+        assert_eq!((standing.step, standing.seconds_left), (4, 0.0));
+    }
+
+    #[test]
+    fn text_that_postgres_refuses_is_made_fit() {
+        let line = format!("a\0b{}", "é".repeat(TEXT_BYTES_MAX));
+        let batch = sorted(vec![Event::Log(v1::LogEvent { line })]);
+        assert!(batch.lines[0].line.starts_with("a\u{fffd}b") && batch.lines[0].line.len() < TEXT_BYTES_MAX + 8);
+    }
+
+    #[test]
+    fn a_file_outside_the_store_is_noted_and_left_out() {
+        let artifact = |uri: &str| {
+            let (kind, name, uri) = ("encoder".to_owned(), "e.safetensors".to_owned(), uri.to_owned());
+            Event::Artifact(v1::ArtifactEvent { kind, name, uri, ..Default::default() })
+        };
+        let batch = sorted(vec![artifact("/etc/passwd"), artifact("/srv/store/jobs/7/e.safetensors")]);
+        assert_eq!(batch.artifacts.len(), 1);
+        assert_eq!(batch.artifacts[0].uri, "jobs/7/e.safetensors");
+        assert_eq!(batch.notes[0].kind, "refused");
+        assert!(batch.notes[0].message.contains("rank 1: `/etc/passwd` is not in the store"), "{}", batch.notes[0].message);
+    }
+
+    #[test]
+    fn training_shows() {
+        let phase = |name: &str| Event::Phase(v1::PhaseEvent { name: name.to_owned(), first_step: 0 });
+        assert!(!sorted(vec![phase("started"), phase("data")]).trains());
+        assert!(sorted(vec![phase("training")]).trains());
+        assert!(sorted(vec![Event::Metric(v1::MetricEvent { name: "loss".to_owned(), step: 1, value: 2.0 })]).trains());
+    }
+}

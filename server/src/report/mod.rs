@@ -1,0 +1,136 @@
+//! What workers say about their ranks, stored under the fence: a stale worker changes nothing and is told so.
+
+mod batch;
+
+use std::path::Path;
+
+use tandem_domain::state::{AttemptEvent, RankOutcome};
+use tandem_proto::v1;
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    settle::{RankEnd, settle},
+    store::{
+        Conn, Store,
+        attempts::{self, LockedAttempt},
+        clean,
+        events::{self, About},
+        files, leases, logs, measures, retry, signed,
+        wake::{Wake, wake},
+    },
+};
+use batch::Batch;
+
+/// Who speaks, about which rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub(crate) worker: Uuid,
+    pub(crate) attempt: Uuid,
+    pub(crate) fence: i64,
+    pub(crate) rank: u32,
+}
+
+/// What a worker is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// Stored, now or before.
+    Stored,
+    /// It does not act for this attempt any more.
+    Stale,
+}
+
+/// Stores a report: all of it that is new, in one transaction, or nothing.
+pub(crate) async fn report(store: &Store, root: &Path, who: Speaker, events: &[v1::RankEvent]) -> Result<Receipt> {
+    retry(|| report_once(store, root, who, events)).await
+}
+
+async fn report_once(store: &Store, root: &Path, who: Speaker, events: &[v1::RankEvent]) -> Result<Receipt> {
+    let mut tx = store.begin().await?;
+    let Some(attempt) = attempts::lock(&mut tx, who.attempt).await? else { return Ok(Receipt::Stale) };
+    let last = events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
+    let before = leases::advance(&mut tx, who.attempt, who.fence, who.rank, who.worker, last).await?;
+    let Some(before) = before else { return Ok(Receipt::Stale) };
+    let mut batch = batch::sort(events.iter().filter(|event| signed(event.sequence) > before), who.rank, root);
+    if attempt.state.is_ended() {
+        // The rank is being stopped. Its last words are worth keeping; what it computed does not count any more.
+        batch = Batch { lines: batch.lines, ..Batch::default() };
+    }
+    store_batch(&mut tx, &attempt, who, &batch).await?;
+    wake(&mut tx, &[Wake::Watch]).await?;
+    tx.commit().await?;
+    Ok(Receipt::Stored)
+}
+
+async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch: &Batch) -> Result<()> {
+    let (job, fence) = (attempt.job, attempt.fence);
+    let about = About { worker: Some(who.worker), ..About::attempt(job, attempt.id) };
+    if !attempt.state.is_ended() {
+        let event = if batch.trains() { AttemptEvent::TrainingBegan } else { AttemptEvent::RankStarted };
+        attempts::transition(tx, attempt, event, "").await?;
+    }
+    for phase in &batch.phases {
+        let mut message = format!("rank {}: {}", who.rank, phase.name);
+        if phase.first_step > 0 {
+            message.push_str(&format!(" from step {}", phase.first_step));
+        }
+        events::append_at(tx, about, &phase.name, &message, Some(phase.at)).await?;
+        if who.rank == 0 && phase.first_step > 0 {
+            attempts::set_first_step(tx, attempt, phase.first_step).await?;
+        }
+    }
+    for note in &batch.notes {
+        tracing::info!(%job, attempt = %attempt.id, rank = who.rank, kind = note.kind, "{}", note.message);
+        events::append_at(tx, about, &note.kind, &note.message, Some(note.at)).await?;
+    }
+    // One rank speaks for all: they are at the same step.
+    let phase = batch.phases.last().map(|phase| phase.name.as_str());
+    if who.rank == 0 && (phase.is_some() || batch.standing.is_some()) {
+        measures::put_progress(tx, job, fence, phase, batch.standing.as_ref()).await?;
+    }
+    if !batch.points.is_empty() {
+        measures::insert_metrics(tx, job, fence, &batch.points).await?;
+    }
+    for result in &batch.results {
+        measures::put_result(tx, job, fence, &result.name, result.value, result.at).await?;
+    }
+    for checkpoint in &batch.checkpoints {
+        files::put_checkpoint(tx, job, fence, checkpoint).await?;
+    }
+    for artifact in &batch.artifacts {
+        let artifact = files::Artifact { job_id: job, ..artifact.clone() };
+        files::put_artifact(tx, fence, &artifact).await?;
+    }
+    if !batch.lines.is_empty() {
+        logs::insert(tx, attempt.id, who.rank, &batch.lines).await?;
+    }
+    Ok(())
+}
+
+/// The end of a rank, in its worker's words. Said twice, it changes nothing the second time.
+pub(crate) async fn rank_ended(store: &Store, who: Speaker, outcome: RankOutcome, cause: &str) -> Result<Receipt> {
+    let end = RankEnd { outcome, cause: clean(cause) };
+    let ended = retry(|| async {
+        let mut tx = store.begin().await?;
+        let ended = settle(&mut tx, who.attempt, |lease| {
+            let is_theirs = lease.rank == who.rank && lease.worker == who.worker && lease.fence == who.fence;
+            is_theirs.then(|| end.clone())
+        })
+        .await?;
+        tx.commit().await?;
+        Ok(ended)
+    })
+    .await?;
+    Ok(if ended == 0 { Receipt::Stale } else { Receipt::Stored })
+}
+
+/// Where the ranks of an attempt meet, from the worker of rank 0.
+pub(crate) async fn rendezvous(store: &Store, who: Speaker, host: &str, port: u16) -> Result<Receipt> {
+    let mut tx = store.begin().await?;
+    if !attempts::set_rendezvous(&mut tx, who.attempt, who.fence, who.worker, &clean(host), port).await? {
+        return Ok(Receipt::Stale);
+    }
+    wake(&mut tx, &[Wake::Dispatch]).await?;
+    tx.commit().await?;
+    Ok(Receipt::Stored)
+}

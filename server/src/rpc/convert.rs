@@ -1,0 +1,231 @@
+//! From what is stored to what goes over the wire.
+
+use std::str::FromStr;
+
+use tandem_domain::state::{AttemptState, JobState};
+use tandem_proto::{convert::timestamp, status::Code, v1};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::{
+    query::{results::NamedCurve, show::Shown},
+    store::{
+        attempts::AttemptRow, events::EventRow, experiments::Experiment, logs::LogRow, overview::JobRow, small,
+        unsigned, workers::WorkerRow,
+    },
+    submit::Submitted,
+};
+
+/// A label from the database. One that this version does not know was written by a newer one.
+fn state<D, W>(label: &str) -> Result<i32, Status>
+where
+    D: FromStr,
+    D::Err: std::fmt::Display,
+    W: From<D> + Into<i32>,
+{
+    let state: D = label.parse().map_err(|error: D::Err| Code::Internal.status(error.to_string()))?;
+    Ok(W::from(state).into())
+}
+
+fn scalars(names: Vec<String>, values: Vec<f64>) -> Vec<v1::Scalar> {
+    names.into_iter().zip(values).map(|(name, value)| v1::Scalar { name, value }).collect()
+}
+
+pub(super) fn job(row: JobRow) -> Result<v1::Job, Status> {
+    let progress = row.phase.map(|phase| v1::Progress {
+        phase,
+        step: unsigned(row.step.unwrap_or(0)),
+        steps: unsigned(row.steps.unwrap_or(0)),
+        epoch: small(row.epoch.unwrap_or(0)),
+        epochs: small(row.epochs.unwrap_or(0)),
+        images_per_second: row.images_per_second.unwrap_or(0.0),
+        seconds_left: row.seconds_left.unwrap_or(0.0),
+        metrics: scalars(row.metric_names, row.metric_values),
+    });
+    Ok(v1::Job {
+        id: row.id.to_string(),
+        experiment_id: row.experiment_id.to_string(),
+        experiment_name: row.experiment_name,
+        name: row.name,
+        stage: row.stage,
+        state: state::<JobState, v1::JobState>(&row.state)?,
+        reason: row.reason,
+        owner: row.owner,
+        workers_min: small(row.workers_min),
+        workers_max: small(row.workers_max),
+        shards: small(row.shards),
+        attempts: small(row.attempts),
+        created_at: Some(timestamp(row.created_at)),
+        started_at: row.started_at.map(timestamp),
+        finished_at: row.finished_at.map(timestamp),
+        progress,
+        results: scalars(row.result_names, row.result_values),
+        spec_json: row.spec_json,
+        content_key: row.content_key,
+        depends_on: row.depends_on.iter().map(Uuid::to_string).collect(),
+    })
+}
+
+pub(super) fn jobs(rows: Vec<JobRow>) -> Result<Vec<v1::Job>, Status> {
+    rows.into_iter().map(job).collect()
+}
+
+pub(super) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
+    let jobs = submitted.jobs.into_iter().map(|job| v1::PlannedJob {
+        job_id: job.id.map(|id| id.to_string()).unwrap_or_default(),
+        reused: job.reused,
+        ..(&job.planned).into()
+    });
+    v1::SubmitResponse {
+        experiment_id: submitted.experiment.map(|id| id.to_string()).unwrap_or_default(),
+        name: submitted.name,
+        jobs: jobs.collect(),
+    }
+}
+
+fn attempt(row: AttemptRow) -> Result<v1::Attempt, Status> {
+    Ok(v1::Attempt {
+        id: row.id.to_string(),
+        number: small(row.number),
+        fence: row.fence,
+        state: state::<AttemptState, v1::AttemptState>(&row.state)?,
+        cause: row.cause,
+        assigned_at: Some(timestamp(row.assigned_at)),
+        training_at: row.training_at.map(timestamp),
+        ended_at: row.ended_at.map(timestamp),
+        workers: row.workers,
+        first_step: unsigned(row.first_step),
+    })
+}
+
+fn event(job: Uuid, row: EventRow) -> v1::Event {
+    v1::Event {
+        at: Some(timestamp(row.at)),
+        kind: row.kind,
+        message: row.message,
+        job_id: job.to_string(),
+        attempt: small(row.attempt.unwrap_or(0)),
+        worker: row.worker.unwrap_or_default(),
+    }
+}
+
+fn experiment(experiment: Experiment) -> v1::Experiment {
+    v1::Experiment {
+        id: experiment.id.to_string(),
+        name: experiment.name,
+        owner: experiment.owner,
+        created_at: Some(timestamp(experiment.created_at)),
+        toml: experiment.toml,
+    }
+}
+
+pub(super) fn shown(shown: Shown) -> Result<v1::ShowResponse, Status> {
+    let mut response = v1::ShowResponse {
+        experiment: Some(experiment(shown.experiment)),
+        jobs: jobs(shown.jobs)?,
+        artifacts: shown.artifacts.into_iter().map(crate::dispatch::artifact).collect(),
+        ..Default::default()
+    };
+    if let Some(detail) = shown.detail {
+        response.attempts = detail.attempts.into_iter().map(attempt).collect::<Result<_, _>>()?;
+        response.events = detail.events.into_iter().map(|row| event(detail.job, row)).collect();
+        response.checkpoints = detail.checkpoints.into_iter().map(crate::dispatch::checkpoint).collect();
+    }
+    Ok(response)
+}
+
+pub(super) fn log_line(row: LogRow) -> v1::LogLine {
+    v1::LogLine {
+        at: Some(timestamp(row.at)),
+        attempt: small(row.attempt),
+        rank: small(row.rank),
+        line: row.line,
+        job_name: row.job_name,
+    }
+}
+
+pub(super) fn series(named: NamedCurve) -> v1::Series {
+    v1::Series {
+        job_id: named.curve.job.to_string(),
+        job_name: named.job_name,
+        name: named.curve.name,
+        steps: named.curve.steps.into_iter().map(unsigned).collect(),
+        values: named.curve.values,
+    }
+}
+
+pub(super) fn worker(row: WorkerRow) -> v1::Worker {
+    let state = match (row.state.as_str(), row.job_id) {
+        ("ready", None) => v1::WorkerState::Idle,
+        ("ready", Some(_)) => v1::WorkerState::Busy,
+        ("draining", _) => v1::WorkerState::Draining,
+        ("gone", _) => v1::WorkerState::Gone,
+        _ => v1::WorkerState::Lost,
+    };
+    v1::Worker {
+        id: row.id.to_string(),
+        name: row.name,
+        host: row.host,
+        state: state.into(),
+        device: Some(v1::Device {
+            kind: row.device_kind,
+            index: small(row.device_index),
+            name: row.device_name,
+            uuid: row.device_uuid,
+            memory_bytes: unsigned(row.memory_bytes),
+            cores: small(row.cores),
+            driver: row.driver,
+        }),
+        last_seen: Some(timestamp(row.last_seen)),
+        job_id: row.job_id.map(|id| id.to_string()).unwrap_or_default(),
+        job_name: row.job_name.unwrap_or_default(),
+        rank: small(row.rank.unwrap_or(0)),
+        facts: row.facts.map(|facts| facts_from_json(&facts)),
+    }
+}
+
+/// As stored: what a person reads in psql.
+pub(super) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
+    serde_json::json!({
+        "utilization_percent": facts.utilization_percent,
+        "memory_used_bytes": facts.memory_used_bytes,
+        "temperature_celsius": facts.temperature_celsius,
+        "power_watts": facts.power_watts,
+        "foreign_processes": facts.foreign_processes,
+    })
+}
+
+fn facts_from_json(facts: &serde_json::Value) -> v1::DeviceFacts {
+    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let small = |key: &str| u32::try_from(number(key)).unwrap_or(u32::MAX);
+    v1::DeviceFacts {
+        utilization_percent: small("utilization_percent"),
+        memory_used_bytes: number("memory_used_bytes"),
+        temperature_celsius: small("temperature_celsius"),
+        power_watts: small("power_watts"),
+        foreign_processes: small("foreign_processes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_survive_the_database() {
+        let facts = v1::DeviceFacts {
+            utilization_percent: 97,
+            memory_used_bytes: 9 << 30,
+            temperature_celsius: 71,
+            power_watts: 240,
+            foreign_processes: 2,
+        };
+        assert_eq!(facts_from_json(&facts_to_json(&facts)), facts);
+    }
+
+    #[test]
+    fn an_unknown_label_is_our_fault() {
+        assert_eq!(state::<JobState, v1::JobState>("queued").unwrap(), v1::JobState::Queued as i32);
+        assert_eq!(state::<JobState, v1::JobState>("sleeping").unwrap_err().code(), tonic::Code::Internal);
+    }
+}

@@ -1,0 +1,24 @@
+//! `tandem.v1.Fleet`.
+
+use tandem_proto::{convert::timestamp, v1, v1::fleet_server::Fleet};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Api, convert};
+use crate::{error::Error, query::status::status};
+
+#[async_trait]
+impl Fleet for Api {
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let status = status(&mut conn).await?;
+        Ok(Response::new(v1::StatusResponse {
+            workers: status.workers.into_iter().map(convert::worker).collect(),
+            queued: status.jobs.queued,
+            blocked: status.jobs.blocked,
+            running: status.jobs.running,
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            server_started_at: Some(timestamp(self.started_at)),
+            leader: status.leader,
+        }))
+    }
+}

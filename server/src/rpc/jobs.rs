@@ -1,0 +1,80 @@
+//! `tandem.v1.Jobs`.
+
+use tandem_domain::state::JobState;
+use tandem_proto::{convert::job_state, v1, v1::jobs_server::Jobs};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Answers, Api, answers, convert};
+use crate::{
+    cancel::cancel,
+    error::Error,
+    query::{self, target},
+    submit::{Submission, submit},
+};
+
+#[async_trait]
+impl Jobs for Api {
+    async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
+        let request = request.into_inner();
+        let submission = Submission {
+            toml: request.toml,
+            file_name: request.file_name,
+            dry_run: request.dry_run,
+            fresh: request.fresh,
+            owner: request.owner,
+            idempotency_key: request.idempotency_key,
+        };
+        let submitted = submit(&self.store, &submission).await?;
+        Ok(Response::new(convert::submitted(submitted)))
+    }
+
+    async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+        let v1::ListRequest { limit, states, experiment } = request.into_inner();
+        let states: Vec<JobState> = states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let jobs = query::jobs::list(&mut conn, &experiment, &states, limit).await?;
+        Ok(Response::new(v1::ListResponse { jobs: convert::jobs(jobs)? }))
+    }
+
+    async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<v1::ShowResponse>, Status> {
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let shown = query::show::show(&mut conn, &request.into_inner().target).await?;
+        Ok(Response::new(convert::shown(shown)?))
+    }
+
+    type WatchStream = Answers<v1::WatchResponse>;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let target = target::resolve(&mut conn, &request.into_inner().target).await?;
+        let (sender, receiver) = mpsc::channel(4);
+        let watch = query::watch::watch(self.store.clone(), self.hub.clone(), target, sender, self.closing.clone());
+        self.streams.spawn(watch);
+        Ok(Response::new(answers(receiver, |snapshot| {
+            Ok(v1::WatchResponse { jobs: convert::jobs(snapshot.jobs)?, done: snapshot.done })
+        })))
+    }
+
+    type LogsStream = Answers<v1::LogLine>;
+
+    async fn logs(&self, request: Request<v1::LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+        let v1::LogsRequest { target, follow, tail } = request.into_inner();
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let target = target::resolve(&mut conn, &target).await?;
+        let jobs = target::jobs_of(&mut conn, target).await?;
+        let (sender, receiver) = mpsc::channel(256);
+        let request = query::logs::Request { jobs, follow, tail: (tail > 0).then_some(tail) };
+        let logs = query::logs::logs(self.store.clone(), self.hub.clone(), request, sender, self.closing.clone());
+        self.streams.spawn(logs);
+        Ok(Response::new(answers(receiver, |row| Ok(convert::log_line(row)))))
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let target = target::resolve(&mut conn, &request.into_inner().target).await?;
+        let cancelled = cancel(&self.store, target).await?;
+        let rows = target::rows(&mut conn, &cancelled).await?;
+        Ok(Response::new(v1::CancelResponse { cancelled: convert::jobs(rows)? }))
+    }
+}

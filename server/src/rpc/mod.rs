@@ -1,0 +1,71 @@
+//! The gRPC services: parse, call, convert. No decision is made here.
+
+mod convert;
+mod fleet;
+mod jobs;
+mod results;
+mod workers;
+
+use std::{path::PathBuf, pin::Pin, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use object_store::ObjectStore;
+use tandem_proto::v1::{
+    DESCRIPTOR_SET, fleet_server::FleetServer, jobs_server::JobsServer, results_server::ResultsServer,
+    workers_server::WorkersServer,
+};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{
+    Status,
+    service::{Routes, RoutesBuilder},
+};
+
+use crate::{dispatch::Dispatcher, error::Error, hub::Hub, store::Store};
+
+/// What every service needs.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    /// Folder behind `objects`.
+    pub(crate) root: PathBuf,
+    pub(crate) started_at: DateTime<Utc>,
+    /// Streams end when it is cancelled ...
+    pub(crate) closing: CancellationToken,
+    /// ... and are waited for here.
+    pub(crate) streams: TaskTracker,
+}
+
+impl Api {
+    /// All services, with reflection in both versions that clients speak. Health comes from outside.
+    pub(crate) fn routes(self, mut builder: RoutesBuilder) -> Result<Routes, tonic_reflection::server::Error> {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        builder
+            .add_service(JobsServer::new(self.clone()))
+            .add_service(ResultsServer::new(self.clone()))
+            .add_service(FleetServer::new(self.clone()))
+            .add_service(WorkersServer::new(self))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        Ok(builder.routes())
+    }
+}
+
+/// A stream of answers.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What a follower of `query` sends, as answers.
+fn answers<T: Send + 'static, A: 'static>(
+    receiver: mpsc::Receiver<Result<T, Error>>,
+    convert: impl Fn(T) -> Result<A, Status> + Send + 'static,
+) -> Answers<A> {
+    Box::pin(ReceiverStream::new(receiver).map(move |item| convert(item?)))
+}

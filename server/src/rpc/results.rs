@@ -1,0 +1,56 @@
+//! `tandem.v1.Results`.
+
+use tandem_proto::{v1, v1::results_server::Results};
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Answers, Api, answers, convert};
+use crate::{
+    error::Error,
+    query::{
+        fetch,
+        results::{self, Question},
+    },
+};
+
+#[async_trait]
+impl Results for Api {
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<v1::QueryResponse>, Status> {
+        let request = request.into_inner();
+        let question = Question {
+            target: &request.target,
+            stage: &request.stage,
+            best: &request.best,
+            ascending: request.ascending,
+            limit: request.limit,
+        };
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let rows = results::query(&mut conn, question).await?;
+        Ok(Response::new(v1::QueryResponse { jobs: convert::jobs(rows)? }))
+    }
+
+    async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {
+        let v1::MetricsRequest { target, names } = request.into_inner();
+        let mut conn = self.store.conn().await.map_err(Error::from)?;
+        let curves = results::metrics(&mut conn, &target, &names).await?;
+        Ok(Response::new(v1::MetricsResponse { series: curves.into_iter().map(convert::series).collect() }))
+    }
+
+    type FetchStream = Answers<v1::FetchResponse>;
+
+    async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
+        let artifact = {
+            let mut conn = self.store.conn().await.map_err(Error::from)?;
+            fetch::find(&mut conn, &request.into_inner().artifact_id).await?
+        };
+        let open = fetch::open(self.objects.clone(), &self.root, &artifact).await?;
+        let (sender, receiver) = mpsc::channel(4);
+        self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
+        let name = v1::FetchResponse { artifact: Some(crate::dispatch::artifact(artifact)), chunk: Vec::new() };
+        let chunks = answers(receiver, |chunk: tokio_util::bytes::Bytes| {
+            Ok(v1::FetchResponse { artifact: None, chunk: chunk.to_vec() })
+        });
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(name)).chain(chunks))))
+    }
+}

@@ -1,0 +1,177 @@
+//! `tandem.v1.Workers`: one stream per worker, for as long as both live.
+//!
+//! Messages are handled in the order in which they come, so that a rank's end is never ahead of its last report. While
+//! the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials again,
+//! and its rank goes on.
+
+use std::sync::Arc;
+
+use tandem_domain::timing;
+use tandem_proto::{
+    convert,
+    status::Code,
+    v1::{
+        self, coordinator_message::Message as Answer, worker_message::Message as Said, workers_server::Workers,
+    },
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+use uuid::Uuid;
+
+use super::{Answers, Api, convert::facts_to_json};
+use crate::{
+    dispatch::sessions::Session,
+    query::watch::closed,
+    report::{Receipt, Speaker, rank_ended, rendezvous, report},
+    store::{clean, integer, leases::Held, signed, workers::Introduction},
+};
+
+#[async_trait]
+impl Workers for Api {
+    type SessionStream = Answers<v1::CoordinatorMessage>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::WorkerMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let mut inbound = request.into_inner();
+        let (outbound, answers) = mpsc::channel(64);
+        let (worker, session) = register(&mut inbound, outbound.clone()).await?;
+        let registered = self.dispatcher.open(&worker, &session).await?;
+        session.send(Answer::Registered(registered));
+        self.dispatcher.sessions.add(session.clone());
+        self.hub.dispatch.notify_one();
+
+        let api = self.clone();
+        self.streams.spawn(async move {
+            let end = api.listen(&mut inbound, &session).await;
+            if let Err(error) = api.dispatcher.close(&session).await {
+                tracing::warn!(worker = session.name, %error, "end of a stream was not written down");
+            }
+            if let Err(status) = end {
+                tracing::info!(worker = session.name, code = ?status.code(), "stream ends: {}", status.message());
+                // The worker may have gone already.
+                let _ = outbound.try_send(Err(status));
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+/// The first message.
+async fn register(
+    inbound: &mut Streaming<v1::WorkerMessage>,
+    outbound: mpsc::Sender<Result<v1::CoordinatorMessage, Status>>,
+) -> Result<(Introduction, Arc<Session>), Status> {
+    let first = timeout(timing::LEASE, inbound.message())
+        .await
+        .map_err(|_| Code::TimedOut.status("no `register` came on the stream"))??;
+    let Some(Said::Register(register)) = first.and_then(|message| message.message) else {
+        return Err(Code::InvalidInput.status("the first message of a stream must be `register`"));
+    };
+    let id = convert::uuid("register.worker_id", &register.worker_id)?;
+    let device = register.device.unwrap_or_default();
+    if register.name.is_empty() || device.kind.is_empty() {
+        return Err(Code::InvalidInput.status("`register` must give the worker's name and its device's kind"));
+    }
+    let worker = Introduction {
+        id,
+        name: clean(&register.name),
+        host: clean(&register.host),
+        version: clean(&register.version),
+        device_kind: clean(&device.kind),
+        device_index: integer(device.index),
+        device_name: clean(&device.name),
+        device_uuid: clean(&device.uuid),
+        memory_bytes: signed(device.memory_bytes),
+        cores: integer(device.cores),
+        driver: clean(&device.driver),
+    };
+    let running = held(id, &register.running)?;
+    let session = Arc::new(Session::new(id, worker.name.clone(), running, outbound));
+    Ok((worker, session))
+}
+
+impl Api {
+    /// Takes messages in until the worker closes its half (`Ok`) or the stream must end.
+    async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Session) -> Result<(), Status> {
+        loop {
+            let message = tokio::select! {
+                message = timeout(timing::LEASE, inbound.message()) => message,
+                () = session.superseded.cancelled() => {
+                    return Err(Code::Unavailable.status("this worker was given up, or is here on another stream"));
+                }
+                () = self.closing.cancelled() => return Err(closed().into()),
+            };
+            let silent = |_| Code::TimedOut.status(format!("no heartbeat for {:?}", timing::LEASE));
+            match message.map_err(silent)?? {
+                Some(v1::WorkerMessage { message: Some(said) }) => self.take_in(said, session).await?,
+                // A message of a newer version.
+                Some(v1::WorkerMessage { message: None }) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn take_in(&self, said: Said, session: &Session) -> Result<(), Status> {
+        match said {
+            Said::Register(_) => return Err(Code::InvalidInput.status("`register` came twice on one stream")),
+            Said::Heartbeat(heartbeat) => {
+                let running = held(session.worker, &heartbeat.running)?;
+                session.hear(running, heartbeat.facts.as_ref().map(facts_to_json));
+                session.send(Answer::HeartbeatAck(v1::HeartbeatAck { sequence: heartbeat.sequence }));
+            }
+            Said::Report(said) => {
+                let who = speaker(session.worker, &said.attempt_id, said.fence, said.rank)?;
+                match report(&self.store, &self.root, who, &said.events).await? {
+                    Receipt::Stored => {
+                        let sequence = said.events.iter().map(|event| event.sequence).max().unwrap_or(0);
+                        let ack = v1::ReportAck { attempt_id: said.attempt_id, rank: said.rank, sequence };
+                        session.send(Answer::ReportAck(ack));
+                    }
+                    Receipt::Stale => stop(session, who),
+                }
+            }
+            Said::Rendezvous(said) => {
+                let who = speaker(session.worker, &said.attempt_id, said.fence, 0)?;
+                let port = u16::try_from(said.port).ok().filter(|port| *port > 0);
+                let port = port.ok_or_else(|| Code::InvalidInput.status(format!("no port: {}", said.port)))?;
+                if rendezvous(&self.store, who, &said.host, port).await? == Receipt::Stale {
+                    stop(session, who);
+                }
+            }
+            Said::RankEnded(said) => {
+                let who = speaker(session.worker, &said.attempt_id, said.fence, said.rank)?;
+                let outcome = convert::rank_outcome("rank_ended.outcome", said.outcome)?;
+                // One that is known already needs no answer: there is nothing left to stop.
+                rank_ended(&self.store, who, outcome, &said.cause).await?;
+            }
+            Said::Drain(_) => self.dispatcher.drain(session).await?,
+        }
+        Ok(())
+    }
+}
+
+/// It acts for an attempt that is not its any more.
+fn stop(session: &Session, who: Speaker) {
+    tracing::info!(worker = session.name, attempt = %who.attempt, fence = who.fence, "stale worker told to stop");
+    session.send(Answer::Stop(v1::Stop {
+        attempt_id: who.attempt.to_string(),
+        fence: who.fence,
+        graceful: false,
+        reason: "the attempt is over or another's".to_owned(),
+    }));
+}
+
+fn speaker(worker: Uuid, attempt: &str, fence: i64, rank: u32) -> Result<Speaker, Status> {
+    Ok(Speaker { worker, attempt: convert::uuid("attempt_id", attempt)?, fence, rank })
+}
+
+fn held(worker: Uuid, running: &[v1::RunningRank]) -> Result<Vec<Held>, Status> {
+    let held = running.iter().map(|rank| {
+        let attempt = convert::uuid("running.attempt_id", &rank.attempt_id)?;
+        Ok(Held { worker, attempt, fence: rank.fence, rank: rank.rank })
+    });
+    held.collect()
+}

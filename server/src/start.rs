@@ -1,0 +1,225 @@
+//! Start and stop: what must be there is checked before anything is served; what runs is ended in order.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chrono::Utc;
+use object_store::local::LocalFileSystem;
+use tandem_domain::{place::Policy, timing};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{
+    service::RoutesBuilder,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::ServingStatus;
+use uuid::Uuid;
+
+use crate::{
+    Args,
+    dispatch::Dispatcher,
+    hub::Hub,
+    rpc::Api,
+    schedule::Scheduler,
+    store::schema::{self, OpenError},
+};
+
+/// Why the server does not run, or runs no more.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "refused to listen on {0}: that is beyond loopback, and there are neither tokens nor TLS yet; listen on \
+         127.0.0.1 and use an SSH tunnel, or pass --insecure to let everybody who reaches the port submit, cancel, \
+         read results and act as a worker"
+    )]
+    Exposed(SocketAddr),
+    #[error("cannot use the store folder {folder}: {source}", folder = .folder.display())]
+    Store { folder: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    #[error(
+        "cannot listen on {address}: {source}. Does another tandem-server run there? --listen {ip}:0 takes any free \
+         port",
+        ip = .address.ip()
+    )]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot announce the address in {file}: {source}", file = .file.display())]
+    Announce { file: PathBuf, source: io::Error },
+    #[error("cannot start: {0}")]
+    Runtime(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("serving failed: {0}")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+impl StartError {
+    /// As in sysexits.h.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Database(error) if error.is_unavailable() => 69,
+            Self::Runtime(_) | Self::Serve(_) => 70,
+            Self::Listen { .. } => 71,
+            Self::Store { .. } | Self::Announce { .. } => 73,
+            Self::Exposed(_) | Self::Database(_) => 78,
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(args: Args) -> Result<(), StartError> {
+    // Idle, a coordinator needs next to nothing; busy, it waits for Postgres.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| StartError::Runtime(error.into()))?;
+    runtime.block_on(async {
+        let closing = CancellationToken::new();
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| StartError::Runtime(error.into()))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| StartError::Runtime(error.into()))?;
+        let signalled = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("signal: shutting down; jobs go on");
+            closing.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            outcome = serve(args, closing.clone()) => outcome,
+            () = signalled => Ok(()),
+        }
+    })
+}
+
+/// Serves until `closing`.
+///
+/// # Errors
+/// Says what must be changed before a start can succeed; see [`StartError::exit_code`].
+pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartError> {
+    check_exposure(&args)?;
+    let root = prepare_store(&args.store)?;
+    // Bound before the database is touched: a second server on the same port must not migrate anything.
+    let listener = TcpListener::bind(args.listen).await;
+    let listener = listener.map_err(|source| StartError::Listen { address: args.listen, source })?;
+    let address = listener.local_addr().map_err(|source| StartError::Listen { address: args.listen, source })?;
+    let store = schema::open(&args.database_url).await?;
+
+    let hub = Arc::new(Hub::new());
+    let dispatcher = Arc::new(Dispatcher {
+        store: store.clone(),
+        hub: hub.clone(),
+        sessions: Default::default(),
+        root: root.clone(),
+    });
+    let scheduler = Scheduler {
+        store: store.clone(),
+        hub: hub.clone(),
+        id: Uuid::new_v4(),
+        name: args.display_name(),
+        policy: Policy::default(),
+    };
+    let objects = LocalFileSystem::new_with_prefix(&root)
+        .map_err(|error| StartError::Store { folder: root.clone(), source: io::Error::other(error) })?;
+    let streams = TaskTracker::new();
+    let api = Api {
+        store: store.clone(),
+        hub: hub.clone(),
+        dispatcher: dispatcher.clone(),
+        objects: Arc::new(objects),
+        root,
+        started_at: Utc::now(),
+        closing: closing.clone(),
+        streams: streams.clone(),
+    };
+
+    let background = TaskTracker::new();
+    let (health, health_service) = tonic_health::server::health_reporter();
+    background.spawn({
+        let (hub, store, closing) = (hub.clone(), store.clone(), closing.clone());
+        async move { hub.listen(&store, &closing).await }
+    });
+    background.spawn({
+        let (dispatcher, closing) = (dispatcher.clone(), closing.clone());
+        async move { tokio::join!(dispatcher.run(&closing), dispatcher.renew(&closing)) }
+    });
+    background.spawn({
+        let (health, closing) = (health.clone(), closing.clone());
+        let (sender, mut answers) = tokio::sync::watch::channel(true);
+        async move {
+            let report = async {
+                while answers.changed().await.is_ok() {
+                    let status =
+                        if *answers.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
+                    health.set_service_status("", status).await;
+                }
+            };
+            let schedule = scheduler.run(&closing, |healthy| {
+                sender.send_if_modified(|before| std::mem::replace(before, healthy) != healthy);
+            });
+            tokio::select! { () = report => {}, () = schedule => {} }
+        }
+    });
+
+    let mut builder = RoutesBuilder::default();
+    builder.add_service(health_service);
+    let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
+    if let Some(file) = &args.announce {
+        announce(file, address)?;
+    }
+    tracing::info!(%address, name = args.display_name(), "serving");
+    let served = Server::builder()
+        .http2_keepalive_interval(Some(timing::LEASE))
+        .http2_keepalive_timeout(Some(timing::LEASE))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), closing.cancelled());
+    let served = tokio::select! {
+        served = served => served.map_err(StartError::from),
+        // A client that keeps its connection open does not keep us.
+        () = async { closing.cancelled().await; tokio::time::sleep(timing::SHUTDOWN_GRACE).await } => Ok(()),
+    };
+    closing.cancel();
+    streams.close();
+    background.close();
+    let ended = timeout(timing::SHUTDOWN_GRACE, async { tokio::join!(streams.wait(), background.wait()) }).await;
+    if ended.is_err() {
+        tracing::warn!("some streams did not end in time and are cut");
+    }
+    store.close().await;
+    tracing::info!("stopped");
+    served
+}
+
+fn check_exposure(args: &Args) -> Result<(), StartError> {
+    if args.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    if !args.insecure {
+        return Err(StartError::Exposed(args.listen));
+    }
+    tracing::warn!(
+        address = %args.listen,
+        "INSECURE: no tokens and no TLS: everybody who reaches this address can submit, cancel, read all results and \
+         act as a worker"
+    );
+    Ok(())
+}
+
+/// The folder by its full name, as workers will be told.
+fn prepare_store(folder: &Path) -> Result<PathBuf, StartError> {
+    let prepared = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
+    prepared.map_err(|source| StartError::Store { folder: folder.to_owned(), source })
+}
+
+/// Whole or not at all: somebody polls for the file.
+fn announce(file: &Path, address: SocketAddr) -> Result<(), StartError> {
+    let text = format!("{}\n", serde_json::json!({ "address": format!("http://{address}") }));
+    let beside = file.with_extension(format!("{}.new", std::process::id()));
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file));
+    written.map_err(|source| StartError::Announce { file: file.to_owned(), source })
+}
