@@ -3,9 +3,12 @@
 use std::{error::Error as _, time::Duration};
 
 use anyhow::{Error, Result};
-use tandem_proto::v1::{fleet_client::FleetClient, jobs_client::JobsClient, results_client::ResultsClient};
+use tandem_proto::{
+    status::Code,
+    v1::{fleet_client::FleetClient, jobs_client::JobsClient, results_client::ResultsClient},
+};
 use tonic::{
-    Code, Request, Status,
+    Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
@@ -33,7 +36,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(target: &Target) -> Result<Self> {
-        let wrong = |reason: String| Failure::new(Exit::Config, reason);
+        let wrong = |reason: String| Failure::error(Exit::Config, reason);
         let endpoint = Endpoint::from_shared(target.server.clone())
             .map_err(|error| wrong(format!("`{}` is no coordinator address: {error}", target.server)))?
             .connect_timeout(CONNECT_WITHIN)
@@ -65,10 +68,11 @@ impl Client {
 
     /// The error of a call. `tried` completes "cannot ...".
     pub(crate) fn refusal(&self, tried: &str, status: &Status) -> Error {
-        match status.code() {
-            Code::Unavailable => unreachable(&self.server, status.message()),
-            code => Failure::new(exit_of(code), format!("cannot {tried}: {}", message(status))),
+        if is_away(status) {
+            let reason = status.source().map_or_else(|| status.message().to_owned(), root_cause);
+            return unreachable(&self.server, &reason);
         }
+        Failure::error(exit_of(Code::of(status)), format!("cannot {tried}: {}", message(status)))
     }
 }
 
@@ -85,13 +89,14 @@ impl Interceptor for Authorization {
     }
 }
 
-/// True if the coordinator may be there again in a moment.
+/// The connection failed or the coordinator closes: it may be there again in a moment. Only a status made on this side
+/// has a source; what the coordinator itself says is an answer.
 pub(crate) fn is_away(status: &Status) -> bool {
-    status.code() == Code::Unavailable || status.source().is_some_and(|source| source.is::<tonic::transport::Error>())
+    Code::of(status) == Code::Unavailable || status.source().is_some()
 }
 
 fn unreachable(server: &str, reason: &str) -> Error {
-    Failure::new(
+    Failure::error(
         Exit::Unreachable,
         format!(
             "cannot reach the coordinator at {server}: {reason}. Is it running? `tandem up` starts one on this machine."
@@ -99,8 +104,8 @@ fn unreachable(server: &str, reason: &str) -> Error {
     )
 }
 
-fn root_cause(error: &tonic::transport::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
@@ -119,12 +124,12 @@ fn message(status: &Status) -> String {
 
 fn exit_of(code: Code) -> Exit {
     match code {
-        Code::InvalidArgument | Code::OutOfRange => Exit::Usage,
+        Code::InvalidInput | Code::WrongState | Code::AlreadyExists | Code::Unsupported => Exit::Usage,
         Code::NotFound => Exit::NotFound,
-        Code::Unauthenticated | Code::PermissionDenied => Exit::NotAllowed,
+        Code::Unauthenticated | Code::Forbidden => Exit::NotAllowed,
         Code::Unavailable => Exit::Unreachable,
-        Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted | Code::Cancelled => Exit::Temporary,
-        _ => Exit::Internal,
+        Code::TimedOut | Code::Full | Code::Stale | Code::Cancelled => Exit::Temporary,
+        Code::DataLoss | Code::Internal => Exit::Internal,
     }
 }
 

@@ -64,7 +64,7 @@ fn path(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 fn read(path: &Path) -> Result<ConfigFile> {
     match fs::read_to_string(path) {
         Ok(text) => parse(&text).map_err(|error| {
-            Failure::new(
+            Failure::error(
                 Exit::Config,
                 format!("cannot use {}: {error}\nIt may set `server` and `token`.", path.display()),
             )
@@ -83,15 +83,16 @@ fn normalise(server: &str) -> Result<String> {
     let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
     match url.split_once("://") {
         Some(("http", rest)) if !rest.trim_end_matches('/').is_empty() => Ok(url.trim_end_matches('/').to_owned()),
-        Some(("https", _)) => Err(Failure::new(
+        Some(("https", _)) => Err(Failure::error(
             Exit::Config,
             format!(
                 "cannot reach {server}: this version speaks plain http only; use an SSH tunnel (`ssh -L 7077:127.0.0.1:7077 host`)"
             ),
         )),
-        _ => {
-            Err(Failure::new(Exit::Config, format!("`{server}` is no coordinator address: expected http://HOST:PORT")))
-        }
+        _ => Err(Failure::error(
+            Exit::Config,
+            format!("`{server}` is no coordinator address: expected http://HOST:PORT"),
+        )),
     }
 }
 

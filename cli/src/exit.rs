@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     NotFound = 66,
     Unreachable = 69,
     Internal = 70,
+    /// The operating system refused something: a port in use.
+    System = 71,
     CannotCreate = 73,
     Temporary = 75,
     NotAllowed = 77,
@@ -32,6 +34,7 @@ Exit codes:
    66  no such file, job, experiment or program
    69  the coordinator cannot be reached
    70  internal error
+   71  the operating system refused: a port in use
    73  an output file cannot be made
    75  temporary failure: the same command may succeed later
    77  not allowed
@@ -47,10 +50,11 @@ impl From<Exit> for ExitCode {
 impl Exit {
     /// The exit of a child process of ours, if it is one of these codes.
     pub(crate) fn of_child(code: Option<i32>) -> Self {
-        const PASSED_ON: [Exit; 7] = [
+        const PASSED_ON: [Exit; 8] = [
             Exit::Usage,
             Exit::NotFound,
             Exit::Unreachable,
+            Exit::System,
             Exit::CannotCreate,
             Exit::Temporary,
             Exit::NotAllowed,
@@ -69,7 +73,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Says what was tried, with what, why it failed and what to do next.
-    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Error {
+    pub(crate) fn error(exit: Exit, message: impl Into<String>) -> Error {
         Error::new(Self { exit, message: message.into() })
     }
 }
@@ -111,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_code_survives_added_context() {
-        let error = Err::<(), _>(Failure::new(Exit::NotFound, "no job `x`")).context("cannot show it").unwrap_err();
+        let error = Err::<(), _>(Failure::error(Exit::NotFound, "no job `x`")).context("cannot show it").unwrap_err();
         assert_eq!(judge(&error), (Exit::NotFound, Some("cannot show it: no job `x`".to_owned())));
         assert_eq!(judge(&anyhow::anyhow!("boom")).0, Exit::Internal);
         assert_eq!(judge(&Error::new(PipeClosed)), (Exit::Ok, None));
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn help_lists_every_code() {
-        for exit in [1, 2, 65, 66, 69, 70, 73, 75, 77, 78, 130] {
+        for exit in [1, 2, 65, 66, 69, 70, 71, 73, 75, 77, 78, 130] {
             assert!(HELP.contains(&format!(" {exit}  ")), "{exit}");
         }
     }

@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 /// Refuses a path that holds something already, before any work is done for it.
 pub(crate) fn check_free(path: &Path, force: bool) -> Result<()> {
     if !force && path.symlink_metadata().is_ok() {
-        return Err(Failure::new(
+        return Err(Failure::error(
             Exit::CannotCreate,
             format!("{} is there already; --force replaces it", path.display()),
         ));
@@ -78,7 +78,7 @@ impl Drop for NewFile {
 }
 
 fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
-    Failure::new(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
+    Failure::error(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Home {
             Some(dir) => std::path::absolute(&dir)?,
             None => {
                 default_root(geteuid().is_root(), |name| env::var_os(name).map(PathBuf::from)).ok_or_else(|| {
-                    Failure::new(
+                    Failure::error(
                         Exit::Config,
                         "found no folder to work in: neither --dir nor TANDEM_HOME nor HOME is set",
                     )

@@ -1,14 +1,13 @@
 //! The clock, read at the edge, and wire timestamps.
 
 use chrono::{DateTime, Utc};
-use prost_types::Timestamp;
+use tandem_proto::convert::{self, Timestamp};
 
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// None if absent or out of range.
+/// None if absent or no moment at all: a view shows what it can.
 pub(crate) fn utc(at: &Option<Timestamp>) -> Option<DateTime<Utc>> {
-    let at = at.as_ref()?;
-    DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?)
+    convert::optional_moment("at", *at).ok().flatten()
 }

@@ -2,7 +2,7 @@
 //!
 //! Ranks are threads here, each with its own store connection and Gloo group on the loopback interface.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -22,8 +22,8 @@ fn contrastive(seed: u64) -> JobSpec {
     let stage = Contrastive {
         encoder: Encoder::ResNetTiny,
         epochs: 2,
-        // Two steps an epoch of the 10,000 images.
-        batch_size: 4000,
+        // Three steps an epoch of the 120 images.
+        batch_size: 40,
         temperature: 0.5,
         self_term: false,
         head: Head { hidden: 0, output: 16 },
@@ -32,7 +32,7 @@ fn contrastive(seed: u64) -> JobSpec {
         batch_norm: Default::default(),
         tikhonov: Default::default(),
         layerwise: None,
-        monitor: Monitor { every_epochs: 1, neighbours: 5, bank: 400 },
+        monitor: Monitor { every_epochs: 1, neighbours: 5, bank: 60 },
         checkpoint_steps: 1,
     };
     job("encoder", seed, Stage::Contrastive(stage))
@@ -41,7 +41,7 @@ fn contrastive(seed: u64) -> JobSpec {
 fn job(name: &str, seed: u64, stage: Stage) -> JobSpec {
     JobSpec {
         name: name.into(),
-        dataset: Dataset::Shapes,
+        dataset: Dataset::Folder("stripes".into()),
         seed,
         workers: Workers { min: 1, max: 4 },
         shards: 4,
@@ -51,7 +51,32 @@ fn job(name: &str, seed: u64, stage: Stage) -> JobSpec {
     }
 }
 
-fn task(spec: &JobSpec, job_dir: &Path) -> Task {
+/// 120 training and 30 test images of three classes: stripes across, stripes down, checks; each image of other shades.
+fn make_images(data_dir: &Path) {
+    for (half, count) in [("train", 40), ("test", 10)] {
+        for (class, name) in ["across", "checks", "down"].iter().enumerate() {
+            let folder = data_dir.join("stripes").join(half).join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..count {
+                let (period, shade) = (3 + i % 5, (40 + 5 * i) as u8);
+                let image = image::RgbImage::from_fn(32, 32, |x, y| {
+                    let on = [y / period % 2, (x / period + y / period) % 2, x / period % 2][class] == 1;
+                    image::Rgb(if on { [shade, 200, 255 - shade] } else { [10, shade, 90] })
+                });
+                image.save(folder.join(format!("{i:02}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+/// A folder for one run, with the images under `data/` and everything else under `job/`.
+fn place() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    make_images(&folder.path().join("data"));
+    folder
+}
+
+fn task(spec: &JobSpec, folder: &Path) -> Task {
     Task {
         job_id: "job".into(),
         attempt_id: "attempt".into(),
@@ -60,8 +85,8 @@ fn task(spec: &JobSpec, job_dir: &Path) -> Task {
         world_size: 1,
         spec: spec.clone(),
         device: "cpu".into(),
-        data_dir: PathBuf::new(),
-        job_dir: job_dir.to_owned(),
+        data_dir: folder.join("data"),
+        job_dir: folder.join("job"),
         inputs: vec![],
         checkpoints: vec![],
         host: "127.0.0.1".into(),
@@ -145,7 +170,7 @@ fn weights_are_the_same_bits_on_one_two_and_four_ranks() {
     let spec = contrastive(1);
     let runs: Vec<_> = [1, 2, 4]
         .map(|world_size| {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = place();
             let (events, ended) = train(&task(&spec, folder.path()), world_size, never);
             assert!(finished(&ended), "{ended:?}");
             let results = [result(&events, "loss").to_bits(), result(&events, "knn_accuracy").to_bits()];
@@ -154,22 +179,22 @@ fn weights_are_the_same_bits_on_one_two_and_four_ranks() {
         .into();
     assert_eq!(runs[0], runs[1]);
     assert_eq!(runs[0], runs[2]);
-    assert_eq!(runs[0].1.len(), 4, "one loss for each step");
+    assert_eq!(runs[0].1.len(), 6, "one loss for each step");
 
-    let folder = tempfile::tempdir().unwrap();
+    let folder = place();
     let (events, _) = train(&task(&contrastive(2), folder.path()), 1, never);
     assert_ne!(artifact(&events, "encoder").sha256, runs[0].0, "another seed, other bits");
 }
 
 #[test]
 fn a_run_stopped_in_the_middle_and_resumed_gives_the_same_bits() {
-    let whole = tempfile::tempdir().unwrap();
+    let whole = place();
     let mut task_whole = task(&contrastive(3), whole.path());
     let (expected, ended) = train(&task_whole, 1, never);
     assert!(finished(&ended), "{ended:?}");
 
     // Rank 1 alone is asked to stop as soon as it trains: all stop after the same step, in the middle of an epoch.
-    let folder = tempfile::tempdir().unwrap();
+    let folder = place();
     let mut task = task(&contrastive(3), folder.path());
     let (first, ended) =
         train(&task, 2, |rank, event| rank == 1 && matches!(event, Event::Phase { name, .. } if name == "training"));
@@ -197,7 +222,7 @@ fn a_run_stopped_in_the_middle_and_resumed_gives_the_same_bits() {
 
 #[test]
 fn the_linear_stage_reads_a_frozen_encoder() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = place();
     let mut spec = contrastive(4);
     if let Stage::Contrastive(stage) = &mut spec.stage {
         stage.epochs = 1;
@@ -207,16 +232,16 @@ fn the_linear_stage_reads_a_frozen_encoder() {
     let before = std::fs::read(&encoder.path).unwrap();
     assert_eq!(sha256(&before), encoder.sha256);
 
-    let linear = Linear { epochs: 50, label_fraction: 0.1, solver: LinearSolver::Lbfgs, ridge: 1e-3 };
+    let linear = Linear { epochs: 50, label_fraction: 0.5, solver: LinearSolver::Lbfgs, ridge: 1e-3 };
     let mut task = task(&job("linear", 4, Stage::Linear(linear)), folder.path());
     task.inputs = vec![encoder.clone()];
     let runs: Vec<_> = [1, 2]
         .map(|world_size| {
             let (events, ended) = train(&task, world_size, never);
             assert!(finished(&ended), "{ended:?}");
-            assert_eq!(result(&events, "labels"), 1000.0);
+            assert_eq!(result(&events, "labels"), 60.0);
             let accuracy = result(&events, "linear_accuracy");
-            assert!((0.15..=1.0).contains(&accuracy), "ten classes by chance are 0.1: {accuracy}");
+            assert!((0.6..=1.0).contains(&accuracy), "three classes by chance are 0.33: {accuracy}");
             (artifact(&events, "classifier").sha256, accuracy.to_bits())
         })
         .into();
@@ -230,7 +255,7 @@ fn the_linear_stage_reads_a_frozen_encoder() {
 
 #[test]
 fn a_hopeless_job_says_why() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = place();
     let fails = |change: &dyn Fn(&mut Contrastive)| {
         let mut spec = contrastive(5);
         if let Stage::Contrastive(stage) = &mut spec.stage {
@@ -241,11 +266,10 @@ fn a_hopeless_job_says_why() {
             other => panic!("expected the job's fault, got {other:?}"),
         }
     };
-    assert!(fails(&|stage| stage.batch_size = 10_004).contains("larger than shapes's 10000"));
-    assert!(fails(&|stage| stage.batch_size = 4002).contains("4 equal shards"));
+    assert!(fails(&|stage| stage.batch_size = 124).contains("larger than folder:stripes's 120"));
+    assert!(fails(&|stage| stage.batch_size = 42).contains("4 equal shards"));
     assert!(fails(&|stage| stage.encoder = Encoder::ResNetPaper).contains("cannot build"));
     let exploded = fails(&|stage| {
-        stage.batch_size = 400;
         stage.optimizer.lr = 1e30;
         stage.monitor.every_epochs = 0;
     });

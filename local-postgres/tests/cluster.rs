@@ -1,5 +1,7 @@
 //! A real cluster from the installed binaries.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{fs, os::unix::fs::PermissionsExt, thread};
 
 use tandem_local_postgres::{LocalPostgres, Options};

@@ -4,7 +4,7 @@
 //! domain types from then on.
 
 use chrono::{DateTime, Utc};
-use prost_types::Timestamp;
+pub use prost_types::Timestamp;
 use tandem_domain::plan::{Estimate, PlannedJob};
 use tandem_domain::spec::JobSpec;
 use tandem_domain::state::{AttemptState, JobState, RankOutcome};

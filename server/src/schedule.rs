@@ -42,7 +42,7 @@ pub(crate) struct Scheduler {
 
 /// A time of leadership.
 #[derive(Clone, Copy, Debug)]
-struct Term {
+pub(crate) struct Term {
     number: i64,
     since: Instant,
     renewed: Instant,
@@ -77,7 +77,7 @@ impl Scheduler {
         }
     }
 
-    async fn pass(&self, term: &mut Option<Term>) -> Result<()> {
+    pub(crate) async fn pass(&self, term: &mut Option<Term>) -> Result<()> {
         let now = Instant::now();
         if term.is_none_or(|term| now - term.renewed >= timing::LEADER_RENEW) {
             *term = self.lead(*term, now).await?;

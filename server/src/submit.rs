@@ -76,9 +76,9 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
         return again(store, submission, plan, known).await;
     }
     refuse_what_cannot_run(store, &mut plan).await?;
-    renew_keys(&mut plan, &experiment);
-    match retry(|| insert(store, &experiment, &plan)).await? {
-        Some(links) => Ok(answer(&experiment, plan, &links)),
+    let stored = with_keys(plan.clone(), &experiment);
+    match retry(|| insert(store, &experiment, &stored)).await? {
+        Some(links) => Ok(answer(&experiment, stored, &links)),
         // The same submit, sent twice at the same time: the other was first.
         None => {
             let key = experiment.idempotency_key.as_deref().unwrap_or_default();
@@ -101,16 +101,15 @@ async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
 }
 
 /// The answer to a submit that was stored before.
-async fn again(store: &Store, submission: &Submission, mut plan: Plan, known: Experiment) -> Result<Submitted> {
+async fn again(store: &Store, submission: &Submission, plan: Plan, known: Experiment) -> Result<Submitted> {
     if known.toml != submission.toml {
         return Err(Error::Conflict(format!(
             "idempotency key {} was used for another file (experiment `{}`); a new submit needs a new key",
             submission.idempotency_key, known.name
         )));
     }
-    renew_keys(&mut plan, &known);
     let links = experiments::links(&mut *store.conn().await?, known.id).await?;
-    Ok(answer(&known, plan, &links))
+    Ok(answer(&known, with_keys(plan, &known), &links))
 }
 
 fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
@@ -122,14 +121,15 @@ fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
     Submitted { experiment: Some(experiment.id), name: plan.name, jobs: jobs.collect() }
 }
 
-/// The jobs of a fresh experiment are like no others, and like each other if they were.
-fn renew_keys(plan: &mut Plan, experiment: &Experiment) {
+/// The plan with the content keys that this experiment stores: the jobs of a fresh one are like no others.
+fn with_keys(mut plan: Plan, experiment: &Experiment) -> Plan {
     if experiment.fresh {
         let salt = experiment.id.to_string();
         for job in &mut plan.jobs {
             job.content_key = fresh_key(&job.content_key, &salt);
         }
     }
+    plan
 }
 
 async fn refuse_what_cannot_run(store: &Store, plan: &mut Plan) -> Result<()> {

@@ -64,7 +64,7 @@ async fn stop(home: &Home, pid: u32) -> Result<()> {
         // It ended by itself in the meantime.
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(Errno::EPERM) => {
-            return Err(Failure::new(
+            return Err(Failure::error(
                 Exit::NotAllowed,
                 format!("process {pid} belongs to another account; stop it from there"),
             ));
@@ -77,7 +77,7 @@ async fn stop(home: &Home, pid: u32) -> Result<()> {
             let logs = home.logs();
             let message =
                 format!("process {pid} has not ended after {} s; see {}", STOP_WITHIN.as_secs(), logs.display());
-            return Err(Failure::new(Exit::Temporary, message));
+            return Err(Failure::error(Exit::Temporary, message));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

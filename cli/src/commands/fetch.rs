@@ -96,7 +96,7 @@ impl Fetch {
             let kind = self.kind.as_ref().map(|kind| format!(" of kind `{kind}`")).unwrap_or_default();
             let reason =
                 if shown.jobs.iter().all(|job| job.finished_at.is_some()) { "" } else { "; some jobs have not ended" };
-            return Err(Failure::new(Exit::NotFound, format!("`{}` has no files{kind}{reason}", self.target)));
+            return Err(Failure::error(Exit::NotFound, format!("`{}` has no files{kind}{reason}", self.target)));
         }
         Ok(wanted)
     }
@@ -113,7 +113,7 @@ fn plain(name: &str) -> Result<&Path> {
     let mut components = path.components();
     match (components.next(), components.next()) {
         (Some(Component::Normal(_)), None) if !name.contains('\0') => Ok(path),
-        _ => Err(Failure::new(
+        _ => Err(Failure::error(
             Exit::Internal,
             format!("the coordinator named a file `{}`, which is refused", name.escape_debug()),
         )),
@@ -135,7 +135,7 @@ async fn receive(client: &Client, wanted: &Wanted, force: bool) -> Result<()> {
     }
     let sha256 = hex(&hash.finalize());
     if !sha256.eq_ignore_ascii_case(&artifact.sha256) {
-        return Err(Failure::new(
+        return Err(Failure::error(
             Exit::Temporary,
             format!(
                 "{} is damaged: got {bytes} of {} bytes with SHA-256 {sha256}, expected {}; nothing was written, try again",

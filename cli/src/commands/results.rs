@@ -104,7 +104,7 @@ impl Results {
         }
         if curves.is_empty() {
             let metrics = self.metric.join(", ");
-            return Err(Failure::new(
+            return Err(Failure::error(
                 Exit::NotFound,
                 format!("nothing to draw: none of the listed jobs has values of {metrics}"),
             ));

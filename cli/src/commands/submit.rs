@@ -8,8 +8,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tandem_proto::v1::{SubmitRequest, SubmitResponse};
-use tonic::Code;
+use tandem_proto::{
+    status::Code,
+    v1::{SubmitRequest, SubmitResponse},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -71,12 +73,12 @@ fn read(file: &Path) -> Result<String> {
     } else {
         fs::read(file).map_err(|error| {
             let exit = if error.kind() == ErrorKind::NotFound { Exit::NotFound } else { Exit::Internal };
-            Failure::new(exit, format!("cannot read the experiment file {}: {error}", file.display()))
+            Failure::error(exit, format!("cannot read the experiment file {}: {error}", file.display()))
         })?
     };
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::new(Exit::BadExperiment, format!("{}: is no text file (byte {at} is not UTF-8)", file.display()))
+        Failure::error(Exit::BadExperiment, format!("{}: is no text file (byte {at} is not UTF-8)", file.display()))
     })
 }
 
@@ -87,9 +89,11 @@ async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse>
     if answer.as_ref().is_err_and(client::is_away) {
         answer = jobs.submit(request.clone()).await;
     }
-    answer.map(tonic::Response::into_inner).map_err(|status| match status.code() {
+    answer.map(tonic::Response::into_inner).map_err(|status| match Code::of(&status) {
         // The coordinator's message names file, line, key and what was expected: nothing to add.
-        Code::InvalidArgument | Code::FailedPrecondition => Failure::new(Exit::BadExperiment, status.message()),
+        Code::InvalidInput | Code::WrongState | Code::Unsupported if !status.message().is_empty() => {
+            Failure::error(Exit::BadExperiment, status.message())
+        }
         _ => client.refusal(&format!("submit {}", request.file_name), &status),
     })
 }

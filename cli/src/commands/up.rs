@@ -40,7 +40,7 @@ pub(crate) struct Up {
     #[arg(long, value_enum, default_value = "auto")]
     devices: Devices,
     /// Where the coordinator listens; port 0 takes a free one
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7077")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7077")]
     listen: String,
     /// Allow --listen beyond this machine, though everybody who reaches it may then submit, read and cancel
     #[arg(long)]
@@ -59,7 +59,7 @@ impl Up {
     pub(crate) async fn run(self, output: &Output) -> Result<Exit> {
         let home = Home::at(self.dir.clone())?;
         let workers = plan::workers(self.devices, self.workers, plan::count_gpus());
-        let workers = workers.map_err(|reason| Failure::new(Exit::Usage, reason))?;
+        let workers = workers.map_err(|reason| Failure::error(Exit::Usage, reason))?;
         let data = self.data.clone().map_or_else(|| Ok(home.data()), std::path::absolute)?;
         start::make_folders(&home, &data)?;
         if self.detach && !self.in_background {

@@ -48,7 +48,7 @@ pub(crate) async fn detach(home: &Home, output: &Output) -> Result<UpState> {
             let words = program.last_words(from);
             let message =
                 words.lines().last().and_then(|line| line.strip_prefix("tandem: ")).unwrap_or(&words).to_owned();
-            return Err(Failure::new(Exit::of_child(status.code()), message));
+            return Err(Failure::error(Exit::of_child(status.code()), message));
         }
         // No deadline of its own: each step of the start has one.
         tokio::time::sleep(LOOK_EVERY).await;

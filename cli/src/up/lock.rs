@@ -23,7 +23,7 @@ impl Lock {
         let path = home.lock();
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = file.map_err(|error| {
-            Failure::new(
+            Failure::error(
                 Exit::CannotCreate,
                 format!("cannot write {}: {error}; choose another folder with --dir", path.display()),
             )
@@ -33,7 +33,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let who = read_pid(&mut file)?.map(|pid| format!(" (process {pid})")).unwrap_or_default();
                 let dir = home.root().display();
-                return Err(Failure::new(
+                return Err(Failure::error(
                     Exit::Temporary,
                     format!(
                         "tandem runs in {dir} already{who}; `tandem down --dir {dir}` stops it, --dir names another folder"

@@ -63,7 +63,7 @@ impl Binaries {
                 return Ok(path);
             }
             let hint = "`cargo build` makes it; TANDEM_BIN_DIR names another folder";
-            Err(Failure::new(Exit::NotFound, format!("found no {name} in {}: {hint}", dir.display())))
+            Err(Failure::error(Exit::NotFound, format!("found no {name} in {}: {hint}", dir.display())))
         };
         Ok(Self { server: find("tandem-server")?, worker: find("tandem-worker")? })
     }
@@ -74,7 +74,7 @@ pub(crate) fn make_folders(home: &Home, data: &Path) -> Result<()> {
     let mode = if nix::unistd::geteuid().is_root() { 0o711 } else { 0o700 };
     let make = |path: &Path, mode: u32| {
         DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| {
-            Failure::new(
+            Failure::error(
                 Exit::CannotCreate,
                 format!("cannot make the folder {}: {error}; choose another with --dir", path.display()),
             )
@@ -175,7 +175,7 @@ async fn start_server(home: &Home, program: &Program) -> Result<(Process, String
                 let status = status.context("cannot wait for the coordinator")?;
                 let words = program.last_words(log);
                 let reason = if words.is_empty() { format!("it ended with {status}") } else { words };
-                return Err(Failure::new(Exit::of_child(status.code()), format!("cannot start the coordinator: {reason}")));
+                return Err(Failure::error(Exit::of_child(status.code()), format!("cannot start the coordinator: {reason}")));
             }
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }

@@ -32,6 +32,7 @@ pub(crate) struct Script {
     /// One stream per watch; a stream that ends before `done` is a coordinator that went away. Without one left it
     /// never says anything.
     pub(crate) watches: VecDeque<Vec<WatchResponse>>,
+    pub(crate) watched: usize,
     pub(crate) jobs: Vec<Job>,
     pub(crate) shown: ShowResponse,
     pub(crate) chunks: Vec<Vec<u8>>,
@@ -108,7 +109,9 @@ impl Jobs for Coordinator {
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Answer<Self::WatchStream> {
-        Ok(match self.script.lock().unwrap().watches.pop_front() {
+        let mut script = self.script.lock().unwrap();
+        script.watched += 1;
+        Ok(match script.watches.pop_front() {
             Some(snapshots) => Self::stream(snapshots),
             None => Response::new(Box::pin(futures::stream::pending())),
         })

@@ -1,5 +1,7 @@
 //! The real `tandem` against a coordinator in this process: real gRPC on a loopback port, scripted answers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod coordinator;
 mod fetch;
 mod submit;

@@ -1,11 +1,15 @@
-use std::process::Stdio;
+use std::{process::Stdio, sync::Arc};
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use tandem_proto::v1::{JobState, WatchResponse};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -27,6 +31,46 @@ async fn watching_outlives_a_restart_of_the_coordinator() {
     assert!(lines[1].contains("away"), "{lines:?}");
     assert_eq!(lines[2..], ["the coordinator is back", "encoder  succeeded"]);
     assert!(watch.stdout().contains("succeeded"), "{}", watch.stdout());
+}
+
+#[tokio::test]
+async fn watching_outlives_a_broken_connection() {
+    let watches = [vec![snapshot(JobState::Running), snapshot(JobState::Succeeded)]];
+    let (server, script) = Coordinator::start(Script::default()).await;
+    let (relay, cut) = relay(server.trim_start_matches("http://").to_owned()).await;
+    let mut watch =
+        tandem(&relay, &["watch", "quickstart"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stderr = BufReader::new(watch.stderr.take().unwrap()).lines();
+    // The first stream stays silent until its connection breaks.
+    while script.lock().unwrap().watched == 0 {
+        tokio::task::yield_now().await;
+    }
+    script.lock().unwrap().watches = watches.into();
+    cut.notify_one();
+    assert!(stderr.next_line().await.unwrap().unwrap().contains("away"));
+    assert_eq!(stderr.next_line().await.unwrap().unwrap(), "the coordinator is back");
+    assert_eq!(watch.wait().await.unwrap().code(), Some(0));
+}
+
+/// Passes bytes on until it is told to cut the connections it has; later ones pass again.
+async fn relay(to: String) -> (String, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let cut = Arc::new(Notify::new());
+    let told = cut.clone();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = TcpStream::connect(&to).await.unwrap();
+            let told = told.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = told.notified() => near.set_zero_linger().unwrap(),
+                }
+            });
+        }
+    });
+    (address, cut)
 }
 
 #[tokio::test]

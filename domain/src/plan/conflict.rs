@@ -31,7 +31,7 @@ pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTab
 }
 
 fn batch(batch_size: u32, shards: u32, dataset: &Dataset) -> Option<Conflict> {
-    let message = if batch_size % shards != 0 {
+    let message = if !batch_size.is_multiple_of(shards) {
         format!("a batch of {batch_size} images cannot be split into {shards} equal shards")
     } else if batch_size / shards < 2 {
         format!("{shards} shards of a batch of {batch_size} hold one image each; BatchNorm needs at least 2")

@@ -7,28 +7,30 @@ use super::{
 };
 use crate::data::{IMAGE, PLANE, SIDE};
 
-/// `bytes` are the samples' planes, `views[i]` belongs to the i-th. Returns floats, row by row with channels last.
+/// `views[i]` is done to image i % n of the n in `bytes` (planes, [`IMAGE`] bytes each). Returns floats, row by row
+/// with channels last. Images are independent, so `threads` changes no bit.
 pub(super) fn render(bytes: &[u8], views: &[View], threads: usize) -> Vec<f32> {
     let mut out = vec![0.0; views.len() * IMAGE];
     let share = views.len().div_ceil(threads.max(1)).max(1);
-    let mut parts = bytes.chunks(share * IMAGE).zip(views.chunks(share)).zip(out.chunks_mut(share * IMAGE));
+    let mut parts = views.chunks(share).zip(out.chunks_mut(share * IMAGE)).enumerate();
     // The last part is this thread's own.
     let own = parts.next_back();
+    let render_part = |(part, (views, out))| render_part(bytes, part * share, views, out);
     std::thread::scope(|scope| {
-        for ((bytes, views), out) in parts {
-            scope.spawn(move || render_part(bytes, views, out));
+        for part in parts {
+            scope.spawn(move || render_part(part));
         }
-        if let Some(((bytes, views), out)) = own {
-            render_part(bytes, views, out);
-        }
+        own.into_iter().for_each(render_part);
     });
     out
 }
 
-fn render_part(bytes: &[u8], views: &[View], out: &mut [f32]) {
+/// `views` are those from the `first` on.
+fn render_part(bytes: &[u8], first: usize, views: &[View], out: &mut [f32]) {
+    let images = bytes.chunks_exact(IMAGE).cycle().skip(first % (bytes.len() / IMAGE).max(1));
     let mut planes = Planes([[0.0; PLANE]; 3]);
-    for ((bytes, view), out) in bytes.chunks_exact(IMAGE).zip(views).zip(out.chunks_exact_mut(IMAGE)) {
-        resize(bytes, view.crop, view.flip, &mut planes);
+    for ((image, view), out) in images.zip(views).zip(out.chunks_exact_mut(IMAGE)) {
+        resize(image, view.crop, view.flip, &mut planes);
         for jitter in view.jitter.into_iter().flatten() {
             planes.jitter(jitter);
         }

@@ -18,13 +18,21 @@ pub use view::{Crop, Jitter, View};
 
 use crate::data::{IMAGE, Images};
 
-/// One view of each sample: f32 `[samples, 3, 32, 32]` in [0, 1] on the device of `images`.
+/// Views 0 and 1 of each sample: f32 `[2 * samples, 3, 32, 32]` in [0, 1], all first views before all second ones, on
+/// the device of `images`.
 ///
-/// `view` tells the two views of a pair apart (0 and 1); `threads` is how many the CPU execution may use and never
-/// changes a bit. On a CPU the memory is channels-last, which convolutions there prefer.
+/// `threads` is how many the CPU execution may use and never changes a bit. On a CPU the memory is channels-last, which
+/// convolutions there prefer.
 ///
 /// # Panics
 /// If a sample is no index of `images`, or the device has no memory left (tch).
+pub fn pairs(images: &Images, samples: &[i64], recipe: &Augment, seed: u64, epoch: u32, threads: u32) -> Tensor {
+    let mut drawn = draw(samples, 0, recipe, seed, epoch);
+    drawn.extend(draw(samples, 1, recipe, seed, epoch));
+    apply(images, samples, &drawn, threads)
+}
+
+/// One view of each sample, `[samples, 3, 32, 32]`; otherwise as [`pairs`]. `view` tells views of a sample apart.
 pub fn views(
     images: &Images,
     samples: &[i64],
@@ -34,31 +42,45 @@ pub fn views(
     epoch: u32,
     threads: u32,
 ) -> Tensor {
-    let drawn: Vec<View> = samples.iter().map(|&sample| View::draw(recipe, seed, epoch, sample as u64, view)).collect();
-    apply(images, samples, &drawn, threads)
+    apply(images, samples, &draw(samples, view, recipe, seed, epoch), threads)
 }
 
-/// What [`views`] does once the numbers are drawn: `drawn[i]` is done to `samples[i]`.
+fn draw(samples: &[i64], view: u32, recipe: &Augment, seed: u64, epoch: u32) -> Vec<View> {
+    samples.iter().map(|&sample| View::draw(recipe, seed, epoch, sample as u64, view)).collect()
+}
+
+/// What [`pairs`] and [`views`] do once the numbers are drawn: `drawn[i]` is done to `samples[i % samples.len()]`.
 pub fn apply(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> Tensor {
-    assert_eq!(samples.len(), drawn.len(), "one view is drawn for each sample");
     match images.pixels.device() {
         Device::Cpu => one_by_one(images, samples, drawn, threads),
         _ => batched(images, samples, drawn),
     }
 }
 
-/// The CPU execution, channels-last.
+/// Images that cross between a tensor and our own memory at once. For more than 32768 values libtorch starts threads,
+/// which then keep their cores busy for milliseconds in case more work comes: those cores are for [`cpu::render`].
+const TOGETHER: usize = 8;
+
+/// [`apply`] by the CPU execution, channels-last.
 pub fn one_by_one(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> Tensor {
     let mut bytes = vec![0; samples.len() * IMAGE];
-    let count = bytes.len();
-    gather(images, samples).copy_data(&mut bytes, count);
+    for (samples, bytes) in samples.chunks(TOGETHER).zip(bytes.chunks_mut(TOGETHER * IMAGE)) {
+        let count = bytes.len();
+        gather(images, samples).copy_data(bytes, count);
+    }
     let pixels = cpu::render(&bytes, drawn, threads as usize);
-    Tensor::from_slice(&pixels).reshape([samples.len() as i64, 32, 32, 3]).permute([0, 3, 1, 2])
+    let out = Tensor::empty([drawn.len() as i64, 32, 32, 3], (Kind::Float, Device::Cpu));
+    for (block, pixels) in (0..).zip(pixels.chunks(TOGETHER * IMAGE)) {
+        let block = out.narrow(0, block * TOGETHER as i64, (pixels.len() / IMAGE) as i64);
+        block.view(-1).copy_(&Tensor::from_slice(pixels));
+    }
+    out.permute([0, 3, 1, 2])
 }
 
-/// The execution by tensor operations, on whatever device the images are; contiguous.
+/// [`apply`] by tensor operations, on whatever device the images are; contiguous.
 pub fn batched(images: &Images, samples: &[i64], drawn: &[View]) -> Tensor {
-    batched::render(&plain(images, samples), drawn)
+    let times = drawn.len().checked_div(samples.len()).unwrap_or(0);
+    batched::render(&plain(images, samples).repeat([times as i64, 1, 1, 1]), drawn)
 }
 
 /// The samples as they are: f32 `[samples, 3, 32, 32]` in [0, 1], for evaluation.
@@ -105,6 +127,23 @@ mod tests {
         for (view, seed, epoch) in [(0, 3, 4), (1, 2, 4), (1, 3, 5)] {
             assert_ne!(views(&images, &[17, 3], view, &recipe, seed, epoch, 1), some);
         }
+    }
+
+    #[test]
+    fn a_pair_is_both_views_one_after_the_other() {
+        let images = noise_images(5);
+        let (samples, recipe) = ([4, 1, 3], Augment::default());
+        let both = [0, 1].map(|view| views(&images, &samples, view, &recipe, 1, 2, 1));
+        assert_eq!(pairs(&images, &samples, &recipe, 1, 2, 2), Tensor::cat(&both, 0));
+        let drawn = [0, 1].map(|view| draw(&samples, view, &recipe, 1, 2)).concat();
+        assert!((batched(&images, &samples, &drawn) - Tensor::cat(&both, 0)).abs().max().double_value(&[]) < 1e-5);
+    }
+
+    #[test]
+    fn no_samples_give_no_views() {
+        let empty = pairs(&noise_images(3), &[], &Augment::default(), 1, 1, 2);
+        assert_eq!(empty.size(), [0, 3, 32, 32]);
+        assert_eq!(batched(&noise_images(3), &[], &[]).size(), [0, 3, 32, 32]);
     }
 
     #[test]

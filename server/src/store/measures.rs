@@ -82,8 +82,8 @@ pub(crate) async fn put_progress(
 ) -> Stored<()> {
     sqlx::query!(
         "INSERT INTO progress (job_id, fence, phase, step, steps, epoch, epochs, images_per_second, seconds_left)
-         VALUES ($1, $2, COALESCE($3, ''), COALESCE($4, 0), COALESCE($5, 0), COALESCE($6, 0), COALESCE($7, 0),
-                 COALESCE($8, 0), COALESCE($9, 0))
+         VALUES ($1, $2, COALESCE($3, ''), COALESCE($4::bigint, 0), COALESCE($5::bigint, 0), COALESCE($6::integer, 0),
+                 COALESCE($7::integer, 0), COALESCE($8::float8, 0), COALESCE($9::float8, 0))
          ON CONFLICT (job_id) DO UPDATE SET
              fence = excluded.fence,
              phase = COALESCE($3, progress.phase),

@@ -1,1 +1,194 @@
-//! tests
+//! Against a real Postgres: one cluster for all tests of this binary, a database for each.
+
+mod cancel;
+mod claim;
+mod reap;
+mod report;
+mod schema;
+mod submit;
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tandem_domain::place::Policy;
+use tandem_local_postgres::{LocalPostgres, Options};
+use tandem_proto::{convert::timestamp, v1};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{
+    hub::Hub,
+    report::Speaker,
+    schedule::{Scheduler, Term},
+    store::{Store, overview, schema::open, workers, workers::Introduction},
+    submit::{Submission, Submitted, submit},
+};
+
+/// Stopped and deleted with the last test that uses it.
+struct Cluster {
+    postgres: LocalPostgres,
+    _dir: TempDir,
+}
+
+fn cluster() -> Arc<Cluster> {
+    static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap();
+    if let Some(cluster) = shared.upgrade() {
+        return cluster;
+    }
+    // As root, Postgres runs under another account, which must be able to enter.
+    let permissions = std::fs::Permissions::from_mode(0o755);
+    let dir = tempfile::Builder::new().prefix("tandem-server-").permissions(permissions).tempdir().unwrap();
+    let postgres = LocalPostgres::start_with(&dir.path().join("postgres"), Options { durable: false }).unwrap();
+    let cluster = Arc::new(Cluster { postgres, _dir: dir });
+    *shared = Arc::downgrade(&cluster);
+    cluster
+}
+
+/// A database with the schema, and a hand on what is in it.
+struct Database {
+    store: Store,
+    name: String,
+    cluster: Arc<Cluster>,
+}
+
+impl Database {
+    async fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let cluster = cluster();
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        cluster.postgres.create_database(&name).unwrap();
+        let store = open(&cluster.postgres.url(&name)).await.unwrap();
+        Self { store, name, cluster }
+    }
+
+    fn url(&self) -> String {
+        self.cluster.postgres.url(&self.name)
+    }
+
+    /// What psql prints.
+    fn psql(&self, sql: &str) -> String {
+        self.cluster.postgres.psql(&self.name, sql).unwrap()
+    }
+
+    /// Idle CPU workers that were just heard of.
+    async fn workers(&self, count: u32) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        for index in 0..count {
+            let id = Uuid::new_v4();
+            let worker = Introduction {
+                id,
+                name: format!("cpu-{index}"),
+                host: "box".to_owned(),
+                version: "test".to_owned(),
+                device_kind: "cpu".to_owned(),
+                device_index: 0,
+                device_name: "a processor".to_owned(),
+                device_uuid: String::new(),
+                memory_bytes: 1 << 30,
+                cores: 1,
+                driver: String::new(),
+            };
+            workers::register(&mut self.store.conn().await.unwrap(), &worker, Uuid::new_v4()).await.unwrap();
+            ids.push(id);
+        }
+        ids
+    }
+
+    async fn submit(&self, toml: &str) -> Submitted {
+        submit(&self.store, &submission(toml)).await.unwrap()
+    }
+
+    fn scheduler(&self) -> Scheduler {
+        Scheduler {
+            store: self.store.clone(),
+            hub: Arc::new(Hub::new()),
+            id: Uuid::new_v4(),
+            name: "test".to_owned(),
+            policy: Policy::default(),
+        }
+    }
+
+    /// One pass of a coordinator that leads, or goes on leading.
+    async fn schedule(&self, scheduler: &Scheduler, term: &mut Option<Term>) {
+        scheduler.pass(term).await.unwrap();
+        assert!(term.is_some(), "somebody else leads");
+    }
+
+    /// State and reason.
+    async fn job(&self, id: Uuid) -> (String, String) {
+        let filter = overview::Filter { jobs: &[id], limit: 1, ..Default::default() };
+        let row = overview::list(&mut self.store.conn().await.unwrap(), &filter).await.unwrap().remove(0);
+        (row.state, row.reason)
+    }
+
+    async fn state(&self, id: Uuid) -> String {
+        self.job(id).await.0
+    }
+
+    /// Who may speak for the live attempt of a job, by rank.
+    fn speakers(&self, job: Uuid) -> Vec<Speaker> {
+        let rows = self.psql(&format!(
+            "SELECT l.worker_id, l.attempt_id, l.fence, l.rank FROM leases l JOIN attempts a ON a.id = l.attempt_id
+             WHERE a.job_id = '{job}' AND a.state IN ('assigned', 'starting', 'training') ORDER BY l.rank"
+        ));
+        let speaker = |row: &str| {
+            let fields: Vec<&str> = row.split('|').collect();
+            Speaker {
+                worker: fields[0].parse().unwrap(),
+                attempt: fields[1].parse().unwrap(),
+                fence: fields[2].parse().unwrap(),
+                rank: fields[3].parse().unwrap(),
+            }
+        };
+        rows.lines().map(speaker).collect()
+    }
+}
+
+fn submission(toml: &str) -> Submission {
+    let (toml, file_name) = (toml.to_owned(), "test.toml".to_owned());
+    Submission { toml, file_name, owner: "ada".to_owned(), ..Submission::default() }
+}
+
+/// One encoder on two workers and two linear jobs that start from it.
+fn experiment(seed: u32) -> String {
+    format!(
+        r#"
+        name = "quickstart"
+        dataset = "shapes"
+        seed = {seed}
+        workers = 2
+        [jobs.encoder]
+        stage = "contrastive"
+        encoder = "resnet-tiny"
+        epochs = 2
+        batch_size = 64
+        [jobs.linear]
+        stage = "linear"
+        from = "encoder"
+        [jobs.linear.sweep]
+        label_fraction = [1.0, 0.1]
+        "#
+    )
+}
+
+/// One job on one worker.
+fn single(seed: u32) -> String {
+    format!(
+        "name = \"single\"\ndataset = \"shapes\"\nseed = {seed}\n[jobs.encoder]\nstage = \"contrastive\"\n\
+         encoder = \"resnet-tiny\"\nepochs = 2\nbatch_size = 64\nworkers = 1\n"
+    )
+}
+
+fn ids(submitted: &Submitted) -> Vec<Uuid> {
+    submitted.jobs.iter().map(|job| job.id.unwrap()).collect()
+}
+
+fn event(sequence: u64, event: v1::rank_event::Event) -> v1::RankEvent {
+    v1::RankEvent { sequence, at: Some(timestamp(chrono::Utc::now())), event: Some(event) }
+}
