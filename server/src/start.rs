@@ -177,7 +177,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         .http2_keepalive_interval(Some(timing::LEASE))
         .http2_keepalive_timeout(Some(timing::LEASE))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), closing.cancelled());
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), closing.clone().cancelled_owned());
     let served = tokio::select! {
         served = served => served.map_err(StartError::from),
         // A client that keeps its connection open does not keep us.
@@ -186,9 +186,10 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     closing.cancel();
     streams.close();
     background.close();
-    let ended = timeout(timing::SHUTDOWN_GRACE, async { tokio::join!(streams.wait(), background.wait()) }).await;
-    if ended.is_err() {
-        tracing::warn!("some streams did not end in time and are cut");
+    for tasks in [&streams, &background] {
+        if timeout(timing::SHUTDOWN_GRACE, tasks.wait()).await.is_err() {
+            tracing::warn!(cut = tasks.len(), "some tasks did not end in time and are cut");
+        }
     }
     store.close().await;
     tracing::info!("stopped");

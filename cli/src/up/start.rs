@@ -96,7 +96,9 @@ pub(crate) fn make_folders(home: &Home, data: &Path) -> Result<()> {
 pub(crate) async fn start(home: &Home, order: &Order, output: &Output) -> Result<House> {
     let binaries = Binaries::find()?;
     output.note("starting postgres");
-    let postgres = LocalPostgres::start(&home.postgres()).context("cannot start the database")?;
+    // What can go wrong here is the machine's set-up: no Postgres installed, a folder that it may not enter.
+    let postgres = LocalPostgres::start(&home.postgres())
+        .map_err(|error| Failure::error(Exit::Config, format!("cannot start the database: {error:#}")))?;
     postgres.create_database(DATABASE)?;
 
     output.note("starting the coordinator");

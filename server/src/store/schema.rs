@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Why the database cannot be used. Messages name it without its password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("`{shown}` is no database URL ({source}); expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
-    Url { shown: String, source: sqlx::Error },
+    #[error("`{shown}` is no database URL ({problem}); expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    Url { shown: String, problem: String },
     #[error("cannot reach the database {place}: {source}. Is Postgres running there, and is the URL right?")]
     Unreachable { place: String, source: sqlx::Error },
     #[error("Postgres runs at {place} but the database is not there; `createdb {database}` makes it")]
@@ -50,8 +50,12 @@ pub(crate) fn known_version() -> i64 {
 
 /// Connects, checks the version and migrates.
 pub(crate) async fn open(url: &str) -> Result<Store, OpenError> {
+    let wrong = |problem: String| OpenError::Url { shown: without_password(url), problem };
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(wrong("it does not begin with postgres://".to_owned()));
+    }
     let options = PgConnectOptions::from_str(url)
-        .map_err(|source| OpenError::Url { shown: without_password(url), source })?
+        .map_err(|error| wrong(error.to_string()))?
         .application_name("tandem-server")
         // A transaction of this server is short. One that hangs with its process must not hold back the others.
         .options([("idle_in_transaction_session_timeout", "30s")]);
@@ -62,10 +66,14 @@ pub(crate) async fn open(url: &str) -> Result<Store, OpenError> {
         options.get_database().unwrap_or_else(|| options.get_username())
     );
     let mut conn = connect(&options, &place).await?;
-    migrate(&mut conn, &place).await?;
+    refuse_newer(&mut conn, &place).await?;
     // What is wrong with saying goodbye is not wrong with the database.
     let _ = conn.close().await;
-    Ok(Store::connect_lazy(options))
+    let store = Store::connect_lazy(options);
+    // Takes an advisory lock: of several servers that start at once, one migrates and the others wait.
+    let migrated = MIGRATIONS.run(&store.pool).await;
+    migrated.map_err(|source| OpenError::Migrate { place, known: known_version(), source })?;
+    Ok(store)
 }
 
 async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, OpenError> {
@@ -89,16 +97,13 @@ async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection
     }
 }
 
-async fn migrate(conn: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+async fn refuse_newer(conn: &mut PgConnection, place: &str) -> Result<(), OpenError> {
     let known = known_version();
-    let unreachable = |source| OpenError::Unreachable { place: place.to_owned(), source };
-    if let Some(found) = applied_version(conn).await.map_err(unreachable)?
-        && found > known
-    {
-        return Err(OpenError::TooNew { place: place.to_owned(), found, known });
+    match applied_version(conn).await {
+        Ok(Some(found)) if found > known => Err(OpenError::TooNew { place: place.to_owned(), found, known }),
+        Ok(_) => Ok(()),
+        Err(source) => Err(OpenError::Unreachable { place: place.to_owned(), source }),
     }
-    // Takes an advisory lock: of several servers that start at once, one migrates and the others wait.
-    MIGRATIONS.run(conn).await.map_err(|source| OpenError::Migrate { place: place.to_owned(), known, source })
 }
 
 /// The newest migration that ran; `None` on a database that has none.

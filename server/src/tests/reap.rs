@@ -21,7 +21,7 @@ async fn a_lease_that_ran_out_ends_the_attempt_and_the_job_waits_again() {
     let place = database.psql(&queued_at);
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 0, "live leases are left alone");
 
-    database.psql("UPDATE leases SET expires_at = now() - interval '1 ms', dispatched_at = now() WHERE rank = 1");
+    database.psql("UPDATE leases SET expires_at = now() - interval '1 ms' WHERE rank = 1");
     database.psql("UPDATE leases SET dispatched_at = now()");
     database.psql("UPDATE workers SET last_seen = now() - interval '9 s' WHERE name = 'cpu-1'");
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);

@@ -130,6 +130,7 @@ async fn dependants_go_on_after_success() {
 async fn dependants_of_a_failure_are_cancelled_and_say_why() {
     let database = Database::new().await;
     let (job, who) = running(&database, 2, &experiment(1)).await;
+    database.psql("UPDATE leases SET dispatched_at = now()");
     rank_ended(&database.store, who[1], RankOutcome::JobFailed, "loss is not finite at step 120").await.unwrap();
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "failed");

@@ -1,0 +1,290 @@
+//! The coordinator over its real port: a person on one side, played workers on the other.
+
+mod common;
+
+use common::{Actor, Ground, House, PATIENCE, event, runs, submit};
+use tandem_proto::v1::{
+    self, ArtifactEvent, CheckpointEvent, LogEvent, MetricEvent, PhaseEvent, RankOutcome, ResultEvent,
+    coordinator_message::Message as Theirs, rank_event::Event, worker_message::Message as Ours,
+};
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tonic::Code;
+use uuid::Uuid;
+
+const EXPERIMENT: &str = r#"
+name = "quickstart"
+dataset = "shapes"
+workers = 2
+[jobs.encoder]
+stage = "contrastive"
+encoder = "resnet-tiny"
+epochs = 2
+batch_size = 64
+[jobs.linear]
+stage = "linear"
+from = "encoder"
+"#;
+
+fn phase(sequence: u64, name: &str) -> v1::RankEvent {
+    event(sequence, Event::Phase(PhaseEvent { name: name.to_owned(), first_step: 0 }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_submit_to_a_result() {
+    let ground = Ground::new();
+    let house = House::open(&ground).await;
+    let mut first = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let mut second = Actor::enter(&house, "cpu-1", Uuid::new_v4(), Vec::new()).await;
+    let store = first.registered.store_url.strip_prefix("file://").unwrap().to_owned();
+
+    let mut jobs = house.jobs().await;
+    let submitted = jobs.submit(submit(EXPERIMENT)).await.unwrap().into_inner();
+    assert_eq!(submitted.jobs.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["encoder", "linear"]);
+    let encoder = submitted.jobs[0].job_id.clone();
+    let target = submitted.experiment_id.clone();
+    let watching = jobs.watch(v1::WatchRequest { target: target.clone() }).await.unwrap().into_inner();
+    let following = jobs.logs(v1::LogsRequest { target: encoder.clone(), follow: true, tail: 0 }).await;
+    let following = following.unwrap().into_inner();
+
+    // The gang starts: both are told, rank 0 says where, rank 1 hears of it.
+    let (zero, one) = (first.assignment().await, second.assignment().await);
+    assert_eq!((zero.rank, one.rank, zero.world_size), (0, 1, 2));
+    assert_eq!((&zero.attempt_id, zero.fence), (&one.attempt_id, one.fence));
+    assert!(zero.spec_json.contains("resnet-tiny"));
+    let (attempt_id, fence) = (zero.attempt_id.clone(), zero.fence);
+    first.say(Ours::Rendezvous(v1::Rendezvous { attempt_id, fence, host: "127.0.0.1".to_owned(), port: 4321 })).await;
+    match second.next().await.unwrap() {
+        Some(Theirs::Rendezvous(there)) => assert_eq!((there.host.as_str(), there.port), ("127.0.0.1", 4321)),
+        other => panic!("expected the meeting point, got {other:?}"),
+    }
+
+    // Both train; rank 0 speaks for the job.
+    std::fs::create_dir_all(format!("{store}/jobs/{encoder}")).unwrap();
+    let bytes: Vec<u8> = (0..1_500_000u32).map(|i| (i % 251) as u8).collect();
+    let uri = format!("jobs/{encoder}/encoder.safetensors");
+    std::fs::write(format!("{store}/{uri}"), &bytes).unwrap();
+    let checkpoint = CheckpointEvent { step: 20, path: format!("jobs/{encoder}/step-20"), ..Default::default() };
+    let artifact = ArtifactEvent {
+        kind: "encoder".to_owned(),
+        name: "encoder.safetensors".to_owned(),
+        uri,
+        sha256: "ab".repeat(32),
+        bytes: bytes.len() as u64,
+    };
+    let mut events = vec![phase(1, "started"), phase(2, "training")];
+    events.extend((3..23).map(|sequence| {
+        let metric = MetricEvent { name: "loss".to_owned(), step: sequence - 2, value: 5.0 / sequence as f64 };
+        event(sequence, Event::Metric(metric))
+    }));
+    events.extend((23..43).map(|n| event(n, Event::Log(LogEvent { line: format!("line {n}") }))));
+    events.push(event(43, Event::Checkpoint(checkpoint)));
+    events.push(event(44, Event::Artifact(artifact)));
+    events.push(event(45, Event::Result(ResultEvent { name: "knn_accuracy".to_owned(), value: 0.5 })));
+    first.report(&zero, events).await;
+    second.report(&one, vec![phase(1, "started"), phase(2, "training")]).await;
+    first.ended(&zero, RankOutcome::Succeeded, "").await;
+    second.ended(&one, RankOutcome::Succeeded, "").await;
+
+    // The linear job starts from the encoder's file, on the first idle worker.
+    let linear = first.assignment().await;
+    assert_eq!((linear.world_size, linear.inputs.len()), (1, 1));
+    assert_eq!(linear.inputs[0].kind, "encoder");
+    let accuracy = ResultEvent { name: "linear_accuracy".to_owned(), value: 0.66 };
+    first.report(&linear, vec![phase(1, "training"), event(2, Event::Result(accuracy))]).await;
+    first.ended(&linear, RankOutcome::Succeeded, "").await;
+
+    // Watching ends with the last job; so does following.
+    let seen: Vec<_> = timeout(PATIENCE, watching.collect::<Vec<_>>()).await.unwrap();
+    let last = seen.last().unwrap().as_ref().unwrap();
+    assert!(last.done && last.jobs.iter().all(|job| job.state() == v1::JobState::Succeeded));
+    assert!(seen.len() > 1, "only the end was seen");
+    let lines: Vec<_> = timeout(PATIENCE, following.collect::<Vec<_>>()).await.unwrap();
+    let lines: Vec<_> = lines.into_iter().map(|line| line.unwrap().line).collect();
+    assert_eq!(lines, (23..43).map(|n| format!("line {n}")).collect::<Vec<_>>());
+    let tail = jobs.logs(v1::LogsRequest { target: encoder.clone(), follow: false, tail: 3 }).await;
+    let tail: Vec<_> = tail.unwrap().into_inner().collect::<Vec<_>>().await;
+    assert_eq!(tail.len(), 3);
+    assert_eq!(tail[2].as_ref().unwrap().line, "line 42");
+
+    // Everything can be asked for afterwards.
+    let shown = jobs.show(v1::ShowRequest { target: "quickstart/encoder".to_owned() }).await.unwrap().into_inner();
+    let kinds: Vec<_> = shown.events.iter().map(|event| event.kind.as_str()).collect();
+    for kind in ["submitted", "assigned", "dispatched", "started", "training", "rank ended", "succeeded"] {
+        assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
+    }
+    assert_eq!(shown.attempts[0].workers, ["cpu-0", "cpu-1"]);
+    assert_eq!((shown.checkpoints.len(), shown.checkpoints[0].step), (1, 20));
+    let progress = shown.jobs[0].progress.clone().unwrap();
+    assert_eq!((progress.metrics[0].name.as_str(), progress.metrics[0].value), ("loss", 5.0 / 22.0));
+
+    let mut results = house.results().await;
+    let curve = results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new() }).await.unwrap();
+    let series = curve.into_inner().series;
+    assert_eq!((series.len(), series[0].steps.len(), series[0].steps[0]), (1, 20, 1));
+    let best = v1::QueryRequest { best: "linear_accuracy".to_owned(), ..Default::default() };
+    let best = results.query(best).await.unwrap().into_inner().jobs;
+    assert_eq!(best.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["linear", "encoder"]);
+
+    let fetched = results.fetch(v1::FetchRequest { artifact_id: shown.artifacts[0].id.clone() }).await.unwrap();
+    let messages: Vec<_> = fetched.into_inner().collect::<Vec<_>>().await;
+    assert_eq!(messages[0].as_ref().unwrap().artifact.as_ref().unwrap().name, "encoder.safetensors");
+    let whole: Vec<u8> = messages.into_iter().flat_map(|message| message.unwrap().chunk).collect();
+    assert!(whole == bytes, "other bytes came back");
+
+    // A worker that announces it leaves is gone when its stream ends.
+    second.say(Ours::Drain(v1::Drain {})).await;
+    second.leave().await;
+    let status = house.fleet().await.status(v1::StatusRequest {}).await.unwrap().into_inner();
+    assert_eq!(status.workers.iter().map(|worker| worker.name.as_str()).collect::<Vec<_>>(), ["cpu-0"]);
+    assert!(!status.leader.is_empty());
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coordinator_that_comes_back_adopts_what_runs() {
+    let ground = Ground::new();
+    let house = House::open(&ground).await;
+    let (id, other) = (Uuid::new_v4(), Uuid::new_v4());
+    let mut worker = Actor::enter(&house, "cpu-0", id, Vec::new()).await;
+    let mut partner = Actor::enter(&house, "cpu-1", other, Vec::new()).await;
+    let target = house.jobs().await.submit(submit(EXPERIMENT)).await.unwrap().into_inner().jobs[0].job_id.clone();
+    let mut watching = house.jobs().await.watch(v1::WatchRequest { target: target.clone() }).await.unwrap().into_inner();
+    let (zero, one) = (worker.assignment().await, partner.assignment().await);
+    worker.report(&zero, vec![phase(1, "started"), phase(2, "training")]).await;
+
+    // Streams end, by the right word, and the server does not wait for them.
+    house.begin_to_close();
+    let end = loop {
+        match worker.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream ended without a word"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(end.code(), Code::Unavailable);
+    while let Some(snapshot) = timeout(PATIENCE, watching.next()).await.unwrap() {
+        if let Err(status) = snapshot {
+            assert_eq!(status.code(), Code::Unavailable);
+        }
+    }
+    house.close().await;
+
+    // The rank went on meanwhile. The one that has not said anything yet is assigned again.
+    let house = House::open(&ground).await;
+    let mut worker = Actor::enter(&house, "cpu-0", id, vec![runs(&zero)]).await;
+    assert!(worker.registered.stale_attempt_ids.is_empty());
+    worker.report(&zero, vec![phase(2, "training"), phase(3, "evaluating")]).await;
+    let mut partner = Actor::enter(&house, "cpu-1", other, Vec::new()).await;
+    assert_eq!(partner.assignment().await.attempt_id, one.attempt_id);
+    assert_eq!(ground.psql("SELECT state, number FROM attempts"), "training|1");
+
+    // A worker that was restarted has lost its rank, and the other is told to stop.
+    let stale = v1::RunningRank { attempt_id: Uuid::new_v4().to_string(), fence: 1, rank: 0 };
+    let mut reborn = Actor::enter(&house, "cpu-0", id, vec![stale.clone()]).await;
+    assert_eq!(reborn.registered.stale_attempt_ids, [stale.attempt_id.as_str()]);
+    match partner.next().await.unwrap() {
+        Some(Theirs::Stop(stop)) => assert!(!stop.graceful && stop.reason.contains("lost"), "{stop:?}"),
+        other => panic!("expected a stop, got {other:?}"),
+    }
+    partner.ended(&one, RankOutcome::Cancelled, "stopped").await;
+    let again = reborn.assignment().await;
+    assert!(again.number == 2 && again.fence > zero.fence);
+    assert_eq!(worker.next().await.err().map(|status| status.code()), Some(Code::Unavailable), "superseded");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_rank_that_stops_takes_the_others_along() {
+    let ground = Ground::new();
+    let house = House::open(&ground).await;
+    let mut leaving = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let mut staying = Actor::enter(&house, "cpu-1", Uuid::new_v4(), Vec::new()).await;
+    house.jobs().await.submit(submit(EXPERIMENT)).await.unwrap();
+    let (zero, one) = (leaving.assignment().await, staying.assignment().await);
+    leaving.report(&zero, vec![phase(1, "training")]).await;
+    leaving.say(Ours::Drain(v1::Drain {})).await;
+    leaving.ended(&zero, RankOutcome::Preempted, "the worker leaves").await;
+    match staying.next().await.unwrap() {
+        Some(Theirs::Stop(stop)) => assert!(stop.graceful, "{stop:?}"),
+        other => panic!("expected a stop, got {other:?}"),
+    }
+    staying.ended(&one, RankOutcome::Preempted, "").await;
+    leaving.leave().await;
+    let mut jobs = house.jobs().await;
+    let listed = timeout(PATIENCE, async {
+        loop {
+            let listed = jobs.list(v1::ListRequest::default()).await.unwrap().into_inner().jobs;
+            if listed[0].state() == v1::JobState::Queued && listed[0].reason.contains("needs 2 workers") {
+                return listed;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(listed.await.unwrap()[0].attempts, 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_and_mistaken_clients_get_a_clear_answer() {
+    let ground = Ground::new();
+    let house = House::open(&ground).await;
+    let mut jobs = house.jobs().await;
+    let wrong = submit(&EXPERIMENT.replace("epochs", "epoch"));
+    let status = jobs.submit(wrong).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().starts_with("test.toml:8:") && status.message().contains("`epochs`"), "{status:?}");
+    let refused = submit(&EXPERIMENT.replace("epochs = 2", "epochs = 2\ntikhonov = { lambda = 0.1 }"));
+    assert_eq!(jobs.submit(refused).await.unwrap_err().code(), Code::FailedPrecondition);
+    let nothing = v1::ShowRequest { target: "nothing".to_owned() };
+    assert_eq!(jobs.show(nothing).await.unwrap_err().code(), Code::NotFound);
+    let empty = v1::WatchRequest { target: String::new() };
+    assert_eq!(jobs.watch(empty).await.unwrap_err().code(), Code::InvalidArgument);
+    let unknown = v1::ListRequest { states: vec![99], ..Default::default() };
+    assert_eq!(jobs.list(unknown).await.unwrap_err().code(), Code::InvalidArgument);
+    let artifact_id = "../../etc/passwd".to_owned();
+    let status = house.results().await.fetch(v1::FetchRequest { artifact_id }).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(ground.psql("SELECT count(*) FROM experiments"), "0");
+
+    let mut worker = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let (attempt_id, fence) = (Uuid::new_v4().to_string(), 7);
+    worker.say(Ours::Report(v1::Report { attempt_id: attempt_id.clone(), fence, rank: 0, events: Vec::new() })).await;
+    match worker.next().await.unwrap() {
+        Some(Theirs::Stop(stop)) => assert_eq!((stop.attempt_id, stop.fence, stop.graceful), (attempt_id, 7, false)),
+        other => panic!("expected a stop, got {other:?}"),
+    }
+    worker.say(Ours::Report(v1::Report { attempt_id: "no id".to_owned(), ..Default::default() })).await;
+    assert_eq!(worker.next().await.unwrap_err().code(), Code::InvalidArgument);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_and_reflection_answer() {
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let ground = Ground::new();
+    let house = House::open(&ground).await;
+    let mut health = HealthClient::new(house.channel().await);
+    let status = health.check(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner().status();
+    assert_eq!(status, ServingStatus::Serving);
+
+    let question = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(house.channel().await);
+    let mut answers =
+        reflection.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+    let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    for name in ["tandem.v1.Jobs", "tandem.v1.Results", "tandem.v1.Fleet", "tandem.v1.Workers", "grpc.health.v1.Health"]
+    {
+        assert!(names.iter().any(|known| known == name), "{name} is missing in {names:?}");
+    }
+    house.close().await;
+}
