@@ -33,7 +33,7 @@ fn free_space(path: &Path, error: &io::Error) -> String {
     }
     let existing = path.ancestors().find(|folder| folder.is_dir());
     let free = existing.and_then(|folder| nix::sys::statvfs::statvfs(folder).ok());
-    let free = free.map(|disk| format!(", {} MiB are free", disk.blocks_available() * disk.fragment_size() >> 20));
+    let free = free.map(|disk| format!(", {} MiB are free", (disk.blocks_available() * disk.fragment_size()) >> 20));
     format!(" (disk full{}; free some space and the job goes on from its last checkpoint)", free.unwrap_or_default())
 }
 

@@ -19,7 +19,9 @@ pub enum Role {
     /// `[out, in]`
     Linear,
     /// `[out]`, of a linear layer with so many inputs.
-    Bias { inputs: i64 },
+    Bias {
+        inputs: i64,
+    },
     NormWeight,
     NormBias,
     RunningMean,
@@ -45,13 +47,13 @@ pub struct Slot {
 
 impl Slot {
     /// Elements of the tensor.
-    pub fn len(&self) -> i64 {
+    pub fn numel(&self) -> i64 {
         self.shape.iter().product()
     }
 
     /// This slot's part of `vector`, in its own shape, sharing memory.
     pub fn view(&self, vector: &Tensor) -> Tensor {
-        vector.narrow(0, self.offset, self.len()).view(self.shape.as_slice())
+        vector.narrow(0, self.offset, self.numel()).view(self.shape.as_slice())
     }
 }
 
@@ -66,7 +68,7 @@ impl Layout {
     /// Adds a tensor and returns its index.
     pub fn add(&mut self, name: String, shape: &[i64], role: Role) -> usize {
         let slot = Slot { name, shape: shape.to_vec(), role, offset: self.len };
-        self.len += (slot.len() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        self.len += (slot.numel() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         self.slots.push(slot);
         self.slots.len() - 1
     }

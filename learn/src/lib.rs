@@ -83,7 +83,9 @@ pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBoo
 fn device(name: &str) -> Result<Device, Failure> {
     match name.split_once(':') {
         None if name == "cpu" => Ok(Device::Cpu),
-        Some(("cuda", index)) if index.parse::<usize>().is_ok_and(|index| (index as i64) < tch::Cuda::device_count()) => {
+        Some(("cuda", index))
+            if index.parse::<usize>().is_ok_and(|index| (index as i64) < tch::Cuda::device_count()) =>
+        {
             // The fastest kernels differ from run to run; the default choice does not.
             tch::Cuda::cudnn_set_benchmark(false);
             Ok(Device::Cuda(index.parse().unwrap_or_default()))

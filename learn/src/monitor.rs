@@ -31,7 +31,12 @@ impl Monitor {
         let mut order = Stream::new(seed, Purpose::Holdout, 0, 0, 0).permutation(images);
         let mut queries = order.split_off(bank.min(images));
         queries.truncate(bank.div_ceil(4));
-        Self { neighbours: i64::from(spec.neighbours.max(1)).min(order.len() as i64), bank: order, queries, classes: classes as i64 }
+        Self {
+            neighbours: i64::from(spec.neighbours.max(1)).min(order.len() as i64),
+            bank: order,
+            queries,
+            classes: classes as i64,
+        }
     }
 
     /// Share of queries whose class wins the weighted vote of their nearest neighbours by cosine similarity.

@@ -40,7 +40,8 @@ impl Optimizer {
     /// One update of `parameters` at rate `lr`. `gradient` is laid out as they are, and is overwritten.
     pub fn step(&mut self, parameters: &Flat, mut gradient: Tensor, lr: f64) {
         tch::no_grad(|| {
-            let (mut weights, mut velocity) = (parameters.vector().shallow_clone(), self.velocity.vector().shallow_clone());
+            let (mut weights, mut velocity) =
+                (parameters.vector().shallow_clone(), self.velocity.vector().shallow_clone());
             let outer_rate = match self.rule {
                 Rule::Sgd => {
                     self.decay(&mut gradient, &weights);

@@ -9,19 +9,53 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Rank 0 only: where the other ranks find the store.
-    Rendezvous { host: String, port: u16 },
+    Rendezvous {
+        host: String,
+        port: u16,
+    },
     /// "started", "data", "training", "evaluating"; `first_step` is where a resumed run goes on.
-    Phase { name: String, first_step: u64 },
-    Progress { step: u64, steps: u64, epoch: u32, epochs: u32, images_per_second: f64, seconds_left: f64 },
-    Metric { name: String, step: u64, value: f64 },
+    Phase {
+        name: String,
+        first_step: u64,
+    },
+    Progress {
+        step: u64,
+        steps: u64,
+        epoch: u32,
+        epochs: u32,
+        images_per_second: f64,
+        seconds_left: f64,
+    },
+    Metric {
+        name: String,
+        step: u64,
+        value: f64,
+    },
     /// Durable on disk: files fsynced, renamed, folder fsynced.
-    Checkpoint { step: u64, path: PathBuf, sha256: String, bytes: u64 },
+    Checkpoint {
+        step: u64,
+        path: PathBuf,
+        sha256: String,
+        bytes: u64,
+    },
     /// A file that outlives the job: kind is "encoder" or "classifier".
-    Artifact { kind: String, name: String, path: PathBuf, sha256: String, bytes: u64 },
+    Artifact {
+        kind: String,
+        name: String,
+        path: PathBuf,
+        sha256: String,
+        bytes: u64,
+    },
     /// A final figure: "linear_accuracy", "loss", "knn_accuracy", "seconds".
-    Result { name: String, value: f64 },
+    Result {
+        name: String,
+        value: f64,
+    },
     /// A person should read this beside the job: a skipped checkpoint, a collapse.
-    Note { kind: String, message: String },
+    Note {
+        kind: String,
+        message: String,
+    },
 }
 
 /// Where events go. In a rank: stdout; in tests and benches: a Vec.

@@ -27,10 +27,10 @@ impl Shards {
     /// Fails where the ranks, or the images of a batch, cannot share the shards equally.
     pub fn new(count: u32, batch_size: u32, group: &Group) -> Result<Self, Failure> {
         let (rank, world_size) = (group.rank(), group.world_size());
-        if count == 0 || count % world_size != 0 {
+        if count == 0 || !count.is_multiple_of(world_size) {
             return Err(Failure::Job(format!("{world_size} workers cannot share {count} shards equally")));
         }
-        if batch_size % count != 0 {
+        if !batch_size.is_multiple_of(count) {
             return Err(Failure::Job(format!("batch_size {batch_size} cannot be cut into {count} equal shards")));
         }
         Ok(Self { count, rank, world_size })

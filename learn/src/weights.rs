@@ -29,7 +29,7 @@ pub fn encode(parts: &[(&str, &Flat)], metadata: &str) -> Result<Vec<u8>, Weight
     for ((prefix, flat), bytes) in parts.iter().zip(&bytes) {
         for slot in flat.layout().slots() {
             let shape = slot.shape.iter().map(|&size| size as usize).collect();
-            let data = &bytes[4 * slot.offset as usize..][..4 * slot.len() as usize];
+            let data = &bytes[4 * slot.offset as usize..][..4 * slot.numel() as usize];
             views.push((format!("{prefix}{}", slot.name), TensorView::new(Dtype::F32, shape, data)?));
         }
     }

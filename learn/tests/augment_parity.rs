@@ -6,6 +6,8 @@
 //! to another: two steps of 1/256 of the circle, which is 12/255 in a channel of a fully saturated pixel; the mean
 //! over an image stays below 3/255. That is PIL's distance from torchvision's own float path too.
 
+#![expect(clippy::unwrap_used, reason = "the fixture is committed beside the test; panicking is how a test fails")]
+
 use std::collections::HashSet;
 
 use safetensors::SafeTensors;

@@ -4,7 +4,11 @@
 use std::time::Instant;
 
 use tandem_domain::spec::Augment;
-use tandem_learn::{augment::pairs, data::Images, random::{Purpose, Stream}};
+use tandem_learn::{
+    augment::pairs,
+    data::Images,
+    random::{Purpose, Stream},
+};
 use tch::Device;
 
 #[test]

@@ -1,6 +1,7 @@
 //! The promise of DESIGN.md 5: the weights are the same bits on any number of ranks, and after a stop in the middle.
 //!
 //! Ranks are threads here, each with its own store connection and Gloo group on the loopback interface.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use tandem_collective::{Group, Store};
 use tandem_domain::spec::{
-    Contrastive, Dataset, Encoder, Head, JobSpec, Linear, LinearSolver, Monitor, Optimizer, OptimizerName, Stage, Workers,
+    Contrastive, Dataset, Encoder, Head, JobSpec, Linear, LinearSolver, Monitor, Optimizer, OptimizerName, Stage,
+    Workers,
 };
 use tandem_learn::files::sha256;
 use tandem_learn::report::{Event, Outcome};

@@ -39,7 +39,8 @@ mod tests {
     #[test]
     fn nothing_leads_out() {
         let root = Path::new("/srv/store");
-        for name in ["../etc/passwd", "jobs/../../x", "/etc/passwd", "file:///etc/passwd", "", "/srv/store", "s3://b/x"] {
+        for name in ["../etc/passwd", "jobs/../../x", "/etc/passwd", "file:///etc/passwd", "", "/srv/store", "s3://b/x"]
+        {
             assert!(in_store(name, root).is_err(), "{name}");
         }
     }

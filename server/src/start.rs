@@ -177,7 +177,10 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         .http2_keepalive_interval(Some(timing::LEASE))
         .http2_keepalive_timeout(Some(timing::LEASE))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), closing.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            closing.clone().cancelled_owned(),
+        );
     let served = tokio::select! {
         served = served => served.map_err(StartError::from),
         // A client that keeps its connection open does not keep us.

@@ -55,8 +55,8 @@ pub(crate) struct SubmittedJob {
 /// `Invalid` for a wrong file (the whole message, with line and column), `Refused` for one that cannot run here,
 /// `Conflict` for an idempotency key that came with another file.
 pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Submitted> {
-    let mut plan =
-        plan(&submission.toml, &submission.file_name, LEARN_VERSION).map_err(|error| Error::Invalid(error.to_string()))?;
+    let mut plan = plan(&submission.toml, &submission.file_name, LEARN_VERSION)
+        .map_err(|error| Error::Invalid(error.to_string()))?;
     if submission.dry_run {
         return dry_run(store, plan).await;
     }
@@ -205,8 +205,7 @@ async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Res
 }
 
 async fn insert_or_share(tx: &mut Conn, experiment: &Experiment, job: &PlannedJob) -> Result<(Uuid, bool)> {
-    let new =
-        NewJob { id: Uuid::new_v4(), experiment: experiment.id, spec: &job.spec, content_key: &job.content_key };
+    let new = NewJob { id: Uuid::new_v4(), experiment: experiment.id, spec: &job.spec, content_key: &job.content_key };
     // The job that stands in the way may fail before we can share it; then its place is free.
     for _ in 0..3 {
         if jobs::insert(tx, &new).await? {

@@ -122,15 +122,20 @@ impl House {
         Ok(answer["experiment_id"].as_str().context("no experiment_id")?.to_owned())
     }
 
-    /// The job of that name in an experiment, as `tandem show` tells it.
+    /// The job of that name in an experiment: its fields, with `attempts`, `checkpoints`, `artifacts` and `events` as
+    /// `tandem show JOB` tells them.
     ///
     /// # Errors
-    /// When the experiment is unknown.
+    /// When the experiment or the job is unknown.
     pub fn job(&self, experiment: &str, name: &str) -> anyhow::Result<Value> {
         let answer = self.json(&["show", experiment])?;
         let jobs = answer["jobs"].as_array().context("no jobs")?;
-        let id = jobs.iter().find(|job| job["name"] == name).context("no such job")?["id"].clone();
-        self.json(&["show", id.as_str().context("no id")?])
+        let mut job = jobs.iter().find(|job| job["name"] == name).context("no such job")?.clone();
+        let shown = self.json(&["show", job["id"].as_str().context("no id")?])?;
+        for list in ["attempts", "checkpoints", "artifacts", "events"] {
+            job[list] = shown[list].clone();
+        }
+        Ok(job)
     }
 
     /// Waits until every job of the experiment has succeeded.
@@ -160,7 +165,9 @@ impl House {
     }
 
     /// Waits until the encoder job has committed a checkpoint, and returns its step.
-    #[must_use]
+    ///
+    /// # Panics
+    /// When there is none within a minute.
     pub fn wait_checkpoint(&self, experiment: &str) -> u64 {
         until("a checkpoint", Duration::from_secs(60), || {
             self.job(experiment, "encoder").ok()?["checkpoints"].as_array()?.first()?["step"].as_u64()

@@ -35,8 +35,16 @@ fn a_wrong_experiment_file_is_refused_with_its_place_and_stores_nothing() -> any
         ("missing job", good.replace("from = \"encoder\"", "from = \"encodr\""), &["encodr", "encoder"]),
         ("cycle", good.replace("from = \"encoder\"", "from = \"linear\""), &["linear"]),
         ("unknown dataset", good.replace("folder:images", "cifar11"), &["cifar11", "cifar10"]),
-        ("gang larger than the fleet", small_experiment("large", 8, 2).replace("shards = 2", "shards = 8"), &["8", "2"]),
-        ("later stage", format!("{good}\n[jobs.a]\nstage = \"attack\"\nfrom = \"linear\"\nattack = \"pgd\"\nnorm = \"l2\"\n"), &["attack"]),
+        (
+            "gang larger than the fleet",
+            small_experiment("large", 8, 2).replace("shards = 2", "shards = 8"),
+            &["8", "2"],
+        ),
+        (
+            "later stage",
+            format!("{good}\n[jobs.a]\nstage = \"attack\"\nfrom = \"linear\"\nattack = \"pgd\"\nnorm = \"l2\"\n"),
+            &["attack"],
+        ),
     ];
     for (what, text, words) in cases {
         let outcome = submit(&house, &text);

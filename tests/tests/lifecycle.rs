@@ -9,7 +9,10 @@ use nix::{
 use tandem_tests::{House, small_experiment, until};
 
 fn alive(pids: &[i32]) -> Vec<i32> {
-    pids.iter().copied().filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))).collect()
+    pids.iter()
+        .copied()
+        .filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")))
+        .collect()
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) fn render(images: &Tensor, views: &[View]) -> Tensor {
 }
 
 const PLACES: usize = 4;
+const COLUMNS: usize = Column::Linear as usize + 3 * PLACES;
 
 /// What one sample needs, in the order of its row; `Linear` stands for three numbers at each place.
 #[derive(Clone, Copy)]
@@ -46,7 +47,7 @@ enum Column {
 
 /// All drawn numbers of a batch, on its device in two transfers.
 struct Numbers {
-    /// f32 `[N, Column::Linear + 3 * PLACES]`.
+    /// f32 `[N, COLUMNS]`.
     rows: Tensor,
     /// i64: the samples that turn their hue at the first place, then those at the second, ...
     hues: Tensor,
@@ -56,7 +57,7 @@ struct Numbers {
 
 impl Numbers {
     fn upload(views: &[View], device: Device) -> Self {
-        let mut rows: Vec<f32> = Vec::with_capacity(views.len() * (Column::Linear as usize + 3 * PLACES));
+        let mut rows: Vec<f32> = Vec::with_capacity(views.len() * COLUMNS);
         let mut hues: [Vec<i64>; PLACES] = Default::default();
         for (sample, view) in (0i64..).zip(views) {
             let crop = view.crop;
@@ -83,7 +84,7 @@ impl Numbers {
         for (place, hues) in hues.iter().enumerate() {
             hue_bounds[place + 1] = hue_bounds[place] + hues.len() as i64;
         }
-        let rows = Tensor::from_slice(&rows).to_device(device).reshape([views.len() as i64, -1]);
+        let rows = Tensor::from_slice(&rows).to_device(device).reshape([views.len() as i64, COLUMNS as i64]);
         Self { rows, hues: Tensor::from_slice(&hues.concat()).to_device(device), hue_bounds }
     }
 

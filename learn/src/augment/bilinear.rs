@@ -46,7 +46,9 @@ mod tests {
                 let axis = Axis::new(start, length, false);
                 let inside = start..start + length;
                 for out in 0..SIDE {
-                    assert!(inside.contains(&usize::from(axis.low[out])) && inside.contains(&usize::from(axis.high[out])));
+                    assert!(
+                        inside.contains(&usize::from(axis.low[out])) && inside.contains(&usize::from(axis.high[out]))
+                    );
                     assert!((0.0..1.0).contains(&axis.weight[out]));
                 }
             }

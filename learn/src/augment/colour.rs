@@ -45,7 +45,7 @@ impl Planes {
         }
     }
 
-    pub(super) fn to_gray(&mut self) {
+    pub(super) fn lose_colour(&mut self) {
         let [red, green, blue] = &mut self.0;
         for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
             let gray = gray(*r, *g, *b);

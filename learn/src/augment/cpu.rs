@@ -35,7 +35,7 @@ fn render_part(bytes: &[u8], first: usize, views: &[View], out: &mut [f32]) {
             planes.jitter(jitter);
         }
         if view.gray {
-            planes.to_gray();
+            planes.lose_colour();
         }
         interleave(&planes, out);
     }
@@ -54,7 +54,8 @@ fn resize(bytes: &[u8], crop: Crop, flip: bool, planes: &mut Planes) {
                 *value = f32::from(byte) * (1.0 / 255.0);
             }
             for x in 0..SIDE {
-                let (low, high) = (source[usize::from(across.low[x]) % SIDE], source[usize::from(across.high[x]) % SIDE]);
+                let (low, high) =
+                    (source[usize::from(across.low[x]) % SIDE], source[usize::from(across.high[x]) % SIDE]);
                 wide[x] = low + (high - low) * across.weight[x];
             }
         }

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn factors_are_uniform_around_the_identity_and_never_negative() {
-        let recipe = Augment { jitter: 1.0, brightness: 0.4, contrast: 1.5, saturation: 0.7, hue: 0.1, ..Augment::default() };
+        let recipe =
+            Augment { jitter: 1.0, brightness: 0.4, contrast: 1.5, saturation: 0.7, hue: 0.1, ..Augment::default() };
         let mut drawn: [Vec<f64>; 4] = Default::default();
         for jitter in draws(&recipe).iter().flat_map(|view| view.jitter.into_iter().flatten()) {
             match jitter {
@@ -193,7 +194,10 @@ mod tests {
         };
         let compare = |what: &str, ours: &dyn Fn(usize) -> f64, theirs: &dyn Fn(usize) -> f64| {
             let ((mean, variance), (expected, expected_variance)) = (moments(ours), moments(theirs));
-            assert!((mean - expected).abs() < 4.5 * ((variance + expected_variance) / n).sqrt(), "{what}: {mean} {expected}");
+            assert!(
+                (mean - expected).abs() < 4.5 * ((variance + expected_variance) / n).sqrt(),
+                "{what}: {mean} {expected}"
+            );
             // Rounding to whole pixels adds 1/12 pixel² and no more.
             assert!((variance / expected_variance - 1.0).abs() < 0.06, "{what}: {variance} {expected_variance}");
         };

@@ -17,7 +17,11 @@ pub fn newest(candidates: &[CheckpointRef], spec_sha256: &str, state: &State<'_>
         match load(candidate, spec_sha256, state) {
             Ok(position) => return (Some(position), skipped),
             Err(why) => {
-                skipped.push(format!("checkpoint of step {} at {} skipped: {why}", candidate.step, candidate.path.display()));
+                skipped.push(format!(
+                    "checkpoint of step {} at {} skipped: {why}",
+                    candidate.step,
+                    candidate.path.display()
+                ));
             }
         }
     }
@@ -48,5 +52,8 @@ fn verified(folder: &Path, name: &str, expected: &str) -> Result<Vec<u8>, String
     if found == expected {
         return Ok(bytes);
     }
-    Err(format!("{name} has {} bytes of sha256 {found}, expected {expected}: it is damaged or was replaced", bytes.len()))
+    Err(format!(
+        "{name} has {} bytes of sha256 {found}, expected {expected}: it is damaged or was replaced",
+        bytes.len()
+    ))
 }

@@ -25,8 +25,12 @@ pub enum DataError {
     Classes { class: String, path: PathBuf },
     #[error("{bytes} bytes of pixels do not make {images} images of 3072 bytes")]
     Shape { images: usize, bytes: usize },
-    #[error("a label fraction of {fraction} leaves no image of class {class} (it has {count}); use at least {least:.6}")]
+    #[error(
+        "a label fraction of {fraction} leaves no image of class {class} (it has {count}); use at least {least:.6}"
+    )]
     Fraction { fraction: f64, class: usize, count: usize, least: f64 },
+    #[error("no image of class {class} among {images}: each of the {classes} classes needs one")]
+    Absent { class: usize, classes: usize, images: usize },
     #[error("label fraction {fraction} is not above 0 and at most 1")]
     FractionRange { fraction: f64 },
     #[error("cannot hold {count} of {images} images back: at least one must stay for training")]

@@ -75,7 +75,9 @@ fn read_half(half: &Path, classes: &[String]) -> Result<RawImages, DataError> {
             })
             .collect();
         // In the order of the files, so that the same damaged file is named each time.
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     Ok(RawImages { pixels, labels })
 }
@@ -125,7 +127,8 @@ mod tests {
         let raw = read(small().path()).unwrap();
         assert_eq!(raw.classes, ["ant", "cat"]);
         assert_eq!(raw.train.labels, [0, 1, 1]);
-        let corners: Vec<u8> = (0..3).flat_map(|i| (0..3).map(move |c| i * IMAGE + c * PLANE)).map(|at| raw.train.pixels[at]).collect();
+        let corners: Vec<u8> =
+            (0..3).flat_map(|i| (0..3).map(move |c| i * IMAGE + c * PLANE)).map(|at| raw.train.pixels[at]).collect();
         assert_eq!(corners, [7, 8, 9, 4, 5, 6, 1, 2, 3]);
     }
 

@@ -214,9 +214,10 @@ mod tests {
         for (outline, name) in OUTLINES {
             let extent = outline.extent(200.0);
             let steps = 0..400;
-            let inside = steps.clone().flat_map(|i| steps.clone().map(move |j| (i, j))).filter(|&(i, j)| {
-                outline.holds((f64::from(i) * 0.1 - 20.0, f64::from(j) * 0.1 - 20.0), extent)
-            });
+            let inside = steps
+                .clone()
+                .flat_map(|i| steps.clone().map(move |j| (i, j)))
+                .filter(|&(i, j)| outline.holds((f64::from(i) * 0.1 - 20.0, f64::from(j) * 0.1 - 20.0), extent));
             let area = inside.count() as f64 * 0.01;
             assert!((area - 200.0).abs() < 4.0, "{name}: {area}");
         }
@@ -225,10 +226,13 @@ mod tests {
     /// Test accuracy of a least-squares classifier (ridge) on features `[N, D]`.
     fn linear_accuracy(train: &Tensor, test: &Tensor, labels: &[i64], test_labels: &[i64], ridge: f64) -> f64 {
         let (mean, std) = (train.mean_dim(0, true, Kind::Float), train.std_dim(0, true, true) + 1e-6);
-        let bias = |x: &Tensor| Tensor::cat(&[(x - &mean) / &std, Tensor::ones([x.size()[0], 1], (Kind::Float, x.device()))], 1);
+        let bias = |x: &Tensor| {
+            Tensor::cat(&[(x - &mean) / &std, Tensor::ones([x.size()[0], 1], (Kind::Float, x.device()))], 1)
+        };
         let (x, z) = (bias(train), bias(test));
         let targets = Tensor::from_slice(labels).one_hot(CLASSES as i64).to_kind(Kind::Float);
-        let gram = x.tr().matmul(&x) + Tensor::eye(x.size()[1], (Kind::Float, x.device())) * (ridge * labels.len() as f64);
+        let gram =
+            x.tr().matmul(&x) + Tensor::eye(x.size()[1], (Kind::Float, x.device())) * (ridge * labels.len() as f64);
         let (weights, _) = Tensor::linalg_solve_ex(&gram, &x.tr().matmul(&targets), true, false);
         let right = z.matmul(&weights).argmax(1, false).eq_tensor(&Tensor::from_slice(test_labels));
         right.to_kind(Kind::Float).mean(Kind::Float).double_value(&[])
@@ -255,7 +259,10 @@ mod tests {
         };
         let colours = linear_accuracy(&histogram(&train), &histogram(&test), &train.labels, &test.labels, 1e-2);
         assert!(colours < 0.14, "colours: {colours}, chance is 0.1 +- 0.01");
-        let raw = |images: &RawImages| Tensor::avg_pool2d(&as_tensor(images).reshape([-1, 3, 32, 32]), [2, 2], [2, 2], [0, 0], false, true, None).flatten(1, -1);
+        let raw = |images: &RawImages| {
+            Tensor::avg_pool2d(&as_tensor(images).reshape([-1, 3, 32, 32]), [2, 2], [2, 2], [0, 0], false, true, None)
+                .flatten(1, -1)
+        };
         let pixels = linear_accuracy(&raw(&train), &raw(&test), &train.labels, &test.labels, 1e-1);
         assert!(pixels < 0.2, "pixels: {pixels}");
     }

@@ -15,6 +15,9 @@ pub fn balanced_subset(labels: &[i64], classes: usize, fraction: f64, seed: u64)
     for class in 0..classes {
         let mut members: Vec<i64> =
             (0..).zip(labels).filter(|&(_, &label)| label == class as i64).map(|(id, _)| id).collect();
+        if members.is_empty() {
+            return Err(DataError::Absent { class, classes, images: labels.len() });
+        }
         let kept = (fraction * members.len() as f64).round() as usize;
         if kept == 0 {
             let count = members.len();
@@ -73,13 +76,16 @@ mod tests {
     #[test]
     fn a_fraction_that_empties_a_class_is_refused() {
         let error = balanced_subset(&labels(), 10, 0.004, 1).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "a label fraction of 0.004 leaves no image of class 0 (it has 100); use at least 0.005000"
-        );
+        assert_eq!(error, "a label fraction of 0.004 leaves no image of class 0 (it has 100); use at least 0.005000");
         for wrong in [0.0, -1.0, 1.5, f64::NAN] {
             assert!(matches!(balanced_subset(&labels(), 10, wrong, 1), Err(DataError::FractionRange { .. })));
         }
+    }
+
+    #[test]
+    fn a_class_without_images_is_named() {
+        let error = balanced_subset(&labels(), 11, 0.5, 1).unwrap_err();
+        assert!(matches!(error, DataError::Absent { class: 10, .. }), "{error}");
     }
 
     #[test]

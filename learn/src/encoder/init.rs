@@ -22,7 +22,7 @@ pub(super) fn fill(flat: &Flat, seed: u64) {
             Law::Uniform { bound } => stream.between(-bound, bound),
             Law::Constant(value) => value,
         };
-        let values: Vec<f32> = (0..slot.len()).map(|_| draw() as f32).collect();
+        let values: Vec<f32> = (0..slot.numel()).map(|_| draw() as f32).collect();
         tch::no_grad(|| view.shallow_clone().copy_(&Tensor::from_slice(&values).view(slot.shape.as_slice())));
     }
 }
@@ -30,7 +30,7 @@ pub(super) fn fill(flat: &Flat, seed: u64) {
 /// Convolutions: He et al. 2015 by fan-out. Linear layers: uniform within 1/√inputs, torch's default. BatchNorm: 1, 0.
 fn law(slot: &Slot) -> Law {
     match slot.role {
-        Role::Convolution => Law::Normal { deviation: (2.0 * slot.shape[1] as f64 / slot.len() as f64).sqrt() },
+        Role::Convolution => Law::Normal { deviation: (2.0 * slot.shape[1] as f64 / slot.numel() as f64).sqrt() },
         Role::Linear => Law::Uniform { bound: 1.0 / (slot.shape[1] as f64).sqrt() },
         Role::Bias { inputs } => Law::Uniform { bound: 1.0 / (inputs as f64).sqrt() },
         Role::NormWeight | Role::RunningVariance => Law::Constant(1.0),

@@ -103,7 +103,9 @@ impl Blueprint {
         };
         let units = (1..)
             .zip(units)
-            .map(|(i, (io, kernel, stride))| self.unit(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride))
+            .map(|(i, (io, kernel, stride))| {
+                self.unit(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride)
+            })
             .collect();
         let downsample = (stride != 1 || inputs != outputs).then(|| {
             self.unit(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), [inputs, outputs], 1, stride)

@@ -59,7 +59,12 @@ impl Point {
 
 impl Lbfgs {
     /// Minimises from `start`. `look` sees each iteration's number, from 1, and value, and ends the search by `false`.
-    pub fn minimise(&self, objective: &impl Objective, start: Tensor, mut look: impl FnMut(u32, f64) -> bool) -> Minimum {
+    pub fn minimise(
+        &self,
+        objective: &impl Objective,
+        start: Tensor,
+        mut look: impl FnMut(u32, f64) -> bool,
+    ) -> Minimum {
         let mut here = Point::at(objective, start);
         let mut pairs: VecDeque<Pair> = VecDeque::new();
         let mut iterations = 0;

@@ -65,7 +65,8 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
 
 fn encoder(rank: &Rank<'_>) -> Result<(Model, Card, String), Failure> {
     let input = rank.task.inputs.iter().find(|input| input.kind == "encoder");
-    let input = input.ok_or_else(|| Failure::Job("a linear job needs the encoder of another job, and got none".into()))?;
+    let input =
+        input.ok_or_else(|| Failure::Job("a linear job needs the encoder of another job, and got none".into()))?;
     let (model, card) = artifact::load_encoder(input, rank.device)?;
     Ok((model, card, input.sha256.clone()))
 }

@@ -24,7 +24,13 @@ pub(crate) struct Rank<'a> {
 }
 
 impl<'a> Rank<'a> {
-    pub(crate) fn new(task: &'a Task, group: &'a Group, device: Device, report: &'a mut dyn Report, stop: &'a AtomicBool) -> Self {
+    pub(crate) fn new(
+        task: &'a Task,
+        group: &'a Group,
+        device: Device,
+        report: &'a mut dyn Report,
+        stop: &'a AtomicBool,
+    ) -> Self {
         Self { task, group, device, report, stop }
     }
 

@@ -72,9 +72,10 @@ impl Dispatcher {
             })
             .await?;
         }
-        let stale = strays(&duties, &running).map(|held| held.attempt.to_string());
+        let stale: Vec<Uuid> = strays(&duties, &running).map(|held| held.attempt).collect();
+        stale.iter().for_each(|&attempt| session.count_as_told(attempt, Step::Stop));
         Ok(v1::Registered {
-            stale_attempt_ids: stale.collect(),
+            stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),
             heartbeat_ms: millis(timing::HEARTBEAT),
             self_end_ms: millis(timing::SELF_END),
             store_url: format!("file://{}", self.root.display()),
@@ -142,7 +143,8 @@ impl Dispatcher {
             }
             for held in strays(theirs.iter().copied(), running) {
                 let reason = "the attempt is over".to_owned();
-                let stop = v1::Stop { attempt_id: held.attempt.to_string(), fence: held.fence, graceful: false, reason };
+                let stop =
+                    v1::Stop { attempt_id: held.attempt.to_string(), fence: held.fence, graceful: false, reason };
                 session.tell_once(held.attempt, Step::Stop, Message::Stop(stop));
             }
         }

@@ -78,8 +78,13 @@ impl Session {
     /// Sends unless that was told on this stream.
     pub(super) fn tell_once(&self, attempt: Uuid, step: Step, message: Message) {
         if !self.was_told(attempt, step) && self.send(message) {
-            self.said().told.insert((attempt, step));
+            self.count_as_told(attempt, step);
         }
+    }
+
+    /// It was told in another message.
+    pub(super) fn count_as_told(&self, attempt: Uuid, step: Step) {
+        self.said().told.insert((attempt, step));
     }
 
     pub(super) fn was_told(&self, attempt: Uuid, step: Step) -> bool {
@@ -97,8 +102,13 @@ impl Session {
 pub(crate) struct Sessions(Mutex<HashMap<Uuid, Arc<Session>>>);
 
 impl Sessions {
+    /// From now on this is the stream of its worker; an older one, half open still, is not.
     pub(crate) fn add(&self, session: Arc<Session>) {
-        self.lock().insert(session.id, session);
+        let mut sessions = self.lock();
+        for older in sessions.extract_if(|_, other| other.worker == session.worker) {
+            older.1.superseded.cancel();
+        }
+        sessions.insert(session.id, session);
     }
 
     pub(crate) fn remove(&self, id: Uuid) {

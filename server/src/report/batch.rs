@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// The phase in which steps go on.
+pub(crate) const TRAINING: &str = "training";
+
 /// Longest line, name or message that is kept, in bytes.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
@@ -63,7 +66,7 @@ pub(crate) struct Batch {
 impl Batch {
     /// The rank says that it trains, or shows it.
     pub(crate) fn trains(&self) -> bool {
-        self.phases.iter().any(|phase| phase.name == "training") || !self.points.is_empty()
+        self.phases.iter().any(|phase| phase.name == TRAINING) || !self.points.is_empty()
     }
 }
 
@@ -152,7 +155,11 @@ mod tests {
     fn sorted(events: Vec<Event>) -> Batch {
         let events: Vec<_> = (1..)
             .zip(events)
-            .map(|(sequence, event)| v1::RankEvent { sequence, at: Some(convert::timestamp(Utc::now())), event: Some(event) })
+            .map(|(sequence, event)| v1::RankEvent {
+                sequence,
+                at: Some(convert::timestamp(Utc::now())),
+                event: Some(event),
+            })
             .collect();
         sort(events.iter(), 1, Path::new("/srv/store"))
     }
@@ -181,7 +188,11 @@ mod tests {
         assert_eq!(batch.artifacts.len(), 1);
         assert_eq!(batch.artifacts[0].uri, "jobs/7/e.safetensors");
         assert_eq!(batch.notes[0].kind, "refused");
-        assert!(batch.notes[0].message.contains("rank 1: `/etc/passwd` is not in the store"), "{}", batch.notes[0].message);
+        assert!(
+            batch.notes[0].message.contains("rank 1: `/etc/passwd` is not in the store"),
+            "{}",
+            batch.notes[0].message
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
         wake::{Wake, wake},
     },
 };
-use batch::Batch;
+use batch::{Batch, TRAINING};
 
 /// Who speaks, about which rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
             message.push_str(&format!(" from step {}", phase.first_step));
         }
         events::append_at(tx, about, &phase.name, &message, Some(phase.at)).await?;
-        if who.rank == 0 && phase.first_step > 0 {
+        if who.rank == 0 && phase.name == "training" && phase.first_step > 0 {
             attempts::set_first_step(tx, attempt, phase.first_step).await?;
         }
     }

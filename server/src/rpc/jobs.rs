@@ -31,7 +31,8 @@ impl Jobs for Api {
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let v1::ListRequest { limit, states, experiment } = request.into_inner();
-        let states: Vec<JobState> = states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
+        let states: Vec<JobState> =
+            states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
         let mut conn = self.store.conn().await.map_err(Error::from)?;
         let jobs = query::jobs::list(&mut conn, &experiment, &states, limit).await?;
         Ok(Response::new(v1::ListResponse { jobs: convert::jobs(jobs)? }))

@@ -10,9 +10,7 @@ use tandem_domain::timing;
 use tandem_proto::{
     convert,
     status::Code,
-    v1::{
-        self, coordinator_message::Message as Answer, worker_message::Message as Said, workers_server::Workers,
-    },
+    v1::{self, coordinator_message::Message as Answer, worker_message::Message as Said, workers_server::Workers},
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;

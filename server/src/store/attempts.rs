@@ -103,7 +103,7 @@ pub(crate) async fn transition(
     Ok((moved.rows_affected() == 1).then_some(to))
 }
 
-/// Step that training began at, as rank 0 says.
+/// Step that training began at, as its ranks say.
 pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> Stored<()> {
     sqlx::query!("UPDATE attempts SET first_step = $3 WHERE id = $1 AND fence = $2", attempt.id, attempt.fence, step)
         .execute(conn)

@@ -135,7 +135,10 @@ mod tests {
 
     #[test]
     fn messages_hold_no_password() {
-        assert_eq!(without_password("postgres://ada:se:cr@et@db.lab:5432/tandem"), "postgres://ada:***@db.lab:5432/tandem");
+        assert_eq!(
+            without_password("postgres://ada:se:cr@et@db.lab:5432/tandem"),
+            "postgres://ada:***@db.lab:5432/tandem"
+        );
         assert_eq!(without_password("nonsense"), "nonsense");
     }
 

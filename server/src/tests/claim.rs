@@ -21,8 +21,10 @@ async fn a_job_and_a_worker_are_claimed_once_however_many_try() {
         jobs.extend(ids(&database.submit(&single(seed)).await));
     }
     // Every job on every worker, all at once, and gangs of both in either order.
-    let mut placements: Vec<_> =
-        jobs.iter().flat_map(|&job| workers.iter().map(move |&worker| Placement { job, workers: vec![worker] })).collect();
+    let mut placements: Vec<_> = jobs
+        .iter()
+        .flat_map(|&job| workers.iter().map(move |&worker| Placement { job, workers: vec![worker] }))
+        .collect();
     let backwards = vec![workers[1], workers[0]];
     placements.extend(jobs.iter().map(|&job| Placement { job, workers: workers.clone() }));
     placements.extend(jobs.iter().map(|&job| Placement { job, workers: backwards.clone() }));

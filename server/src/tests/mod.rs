@@ -2,24 +2,19 @@
 
 mod cancel;
 mod claim;
+mod cluster;
 mod reap;
 mod report;
 mod schema;
 mod submit;
 
-use std::{
-    os::unix::fs::PermissionsExt,
-    sync::{
-        Arc, Mutex, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use tandem_domain::place::Policy;
-use tandem_local_postgres::{LocalPostgres, Options};
 use tandem_proto::{convert::timestamp, v1};
-use tempfile::TempDir;
 use uuid::Uuid;
+
+use cluster::{Cluster, cluster};
 
 use crate::{
     hub::Hub,
@@ -28,27 +23,6 @@ use crate::{
     store::{Store, overview, schema::open, workers, workers::Introduction},
     submit::{Submission, Submitted, submit},
 };
-
-/// Stopped and deleted with the last test that uses it.
-struct Cluster {
-    postgres: LocalPostgres,
-    _dir: TempDir,
-}
-
-fn cluster() -> Arc<Cluster> {
-    static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap();
-    if let Some(cluster) = shared.upgrade() {
-        return cluster;
-    }
-    // As root, Postgres runs under another account, which must be able to enter.
-    let permissions = std::fs::Permissions::from_mode(0o755);
-    let dir = tempfile::Builder::new().prefix("tandem-server-").permissions(permissions).tempdir().unwrap();
-    let postgres = LocalPostgres::start_with(&dir.path().join("postgres"), Options { durable: false }).unwrap();
-    let cluster = Arc::new(Cluster { postgres, _dir: dir });
-    *shared = Arc::downgrade(&cluster);
-    cluster
-}
 
 /// A database with the schema, and a hand on what is in it.
 struct Database {
@@ -59,10 +33,8 @@ struct Database {
 
 impl Database {
     async fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let cluster = cluster();
-        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        cluster.postgres.create_database(&name).unwrap();
+        let name = cluster.database();
         let store = open(&cluster.postgres.url(&name)).await.unwrap();
         Self { store, name, cluster }
     }

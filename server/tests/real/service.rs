@@ -1,8 +1,5 @@
 //! The coordinator over its real port: a person on one side, played workers on the other.
 
-mod common;
-
-use common::{Actor, Ground, House, PATIENCE, event, runs, submit};
 use tandem_proto::v1::{
     self, ArtifactEvent, CheckpointEvent, LogEvent, MetricEvent, PhaseEvent, RankOutcome, ResultEvent,
     coordinator_message::Message as Theirs, rank_event::Event, worker_message::Message as Ours,
@@ -11,6 +8,12 @@ use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tonic::Code;
 use uuid::Uuid;
+
+use crate::{
+    actor::{Actor, event, runs},
+    ground::{Ground, PATIENCE},
+    house::{House, submit},
+};
 
 const EXPERIMENT: &str = r#"
 name = "quickstart"
@@ -149,20 +152,14 @@ async fn a_coordinator_that_comes_back_adopts_what_runs() {
     let mut worker = Actor::enter(&house, "cpu-0", id, Vec::new()).await;
     let mut partner = Actor::enter(&house, "cpu-1", other, Vec::new()).await;
     let target = house.jobs().await.submit(submit(EXPERIMENT)).await.unwrap().into_inner().jobs[0].job_id.clone();
-    let mut watching = house.jobs().await.watch(v1::WatchRequest { target: target.clone() }).await.unwrap().into_inner();
+    let mut watching =
+        house.jobs().await.watch(v1::WatchRequest { target: target.clone() }).await.unwrap().into_inner();
     let (zero, one) = (worker.assignment().await, partner.assignment().await);
     worker.report(&zero, vec![phase(1, "started"), phase(2, "training")]).await;
 
     // Streams end, by the right word, and the server does not wait for them.
     house.begin_to_close();
-    let end = loop {
-        match worker.next().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("the stream ended without a word"),
-            Err(status) => break status,
-        }
-    };
-    assert_eq!(end.code(), Code::Unavailable);
+    assert_eq!(worker.end().await.code(), Code::Unavailable);
     while let Some(snapshot) = timeout(PATIENCE, watching.next()).await.unwrap() {
         if let Err(status) = snapshot {
             assert_eq!(status.code(), Code::Unavailable);
@@ -190,7 +187,7 @@ async fn a_coordinator_that_comes_back_adopts_what_runs() {
     partner.ended(&one, RankOutcome::Cancelled, "stopped").await;
     let again = reborn.assignment().await;
     assert!(again.number == 2 && again.fence > zero.fence);
-    assert_eq!(worker.next().await.err().map(|status| status.code()), Some(Code::Unavailable), "superseded");
+    assert_eq!(worker.end().await.code(), Code::Unavailable, "another stream is the worker's now");
     house.close().await;
 }
 
@@ -277,8 +274,7 @@ async fn health_and_reflection_answer() {
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
     let mut reflection = ServerReflectionClient::new(house.channel().await);
-    let mut answers =
-        reflection.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
+    let mut answers = reflection.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();

@@ -1,0 +1,68 @@
+//! What people see of a run while it goes on.
+
+use std::time::Instant;
+
+use super::{Rank, Training};
+use crate::failure::Failure;
+use crate::objective::Geometry;
+use crate::report::Event;
+use crate::shards::Step;
+
+/// Below this share of the spread of a healthy representation, all images look alike to the encoder.
+const COLLAPSED: f64 = 0.1;
+
+impl Training<'_> {
+    /// A few times a second, and always `at_once`.
+    pub(super) fn progress(&mut self, rank: &mut Rank<'_>, epoch: u32, at_once: bool) {
+        let Some(rate) = self.pace.advance(Instant::now(), u64::from(self.spec.batch_size), at_once) else { return };
+        let images_left = (self.steps - self.position.step) * u64::from(self.spec.batch_size);
+        rank.tell(Event::Progress {
+            step: self.position.step,
+            steps: self.steps,
+            epoch: epoch + 1,
+            epochs: self.spec.epochs,
+            images_per_second: rate,
+            seconds_left: images_left as f64 / rate,
+        });
+    }
+
+    /// At the end of an epoch: what its steps and its last batch say, and the monitor if it is time.
+    pub(super) fn look(
+        &mut self,
+        rank: &mut Rank<'_>,
+        epoch: u32,
+        last: &Step,
+        images_per_second: f64,
+    ) -> Result<(), Failure> {
+        let step = self.position.step;
+        let loss = self.position.loss_sum / self.position.loss_count as f64;
+        (self.position.loss_sum, self.position.loss_count, self.position.epoch_loss) = (0.0, 0, Some(loss));
+        rank.metric("epoch_loss", step, loss);
+        rank.metric("images_per_second", step, images_per_second);
+
+        let geometry = Geometry::of(&last.projections);
+        rank.metric("contrastive_accuracy", step, geometry.accuracy);
+        rank.metric("alignment", step, geometry.alignment);
+        rank.metric("uniformity", step, geometry.uniformity);
+        rank.metric("std", step, geometry.std);
+        if geometry.std < COLLAPSED && !self.collapse_noted {
+            self.collapse_noted = true;
+            rank.note(
+                "collapse",
+                format!(
+                    "the representation has collapsed at step {step}: its spread is {:.3} of that of random directions; \
+                     a lower learning rate or a higher temperature may help",
+                    geometry.std
+                ),
+            );
+        }
+
+        let every = self.spec.monitor.every_epochs;
+        if every > 0 && ((epoch + 1).is_multiple_of(every) || step == self.steps) {
+            let accuracy = self.monitor.knn_accuracy(&self.model, &self.data.train, rank.group)?;
+            self.position.knn_accuracy = Some(accuracy);
+            rank.metric("knn_accuracy", step, accuracy);
+        }
+        Ok(())
+    }
+}

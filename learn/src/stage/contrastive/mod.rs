@@ -1,0 +1,111 @@
+//! Contrastive pretraining (the paper's stage 1): from images to an encoder.
+//!
+//! `steps` is the loop; `look` is what people see of it; `keep` is what outlives the process.
+
+mod keep;
+mod look;
+mod steps;
+
+use std::time::Instant;
+
+use tandem_domain::spec::{BatchNorm, Contrastive};
+
+use super::Rank;
+use super::pace::Pace;
+use crate::checkpoint::Position;
+use crate::data::Data;
+use crate::encoder::Model;
+use crate::failure::Failure;
+use crate::files::sha256;
+use crate::monitor::Monitor;
+use crate::optimizer::Optimizer;
+use crate::report::Outcome;
+use crate::schedule::LearningRate;
+use crate::shards::Shards;
+
+/// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
+pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Failure> {
+    refuse_what_is_missing(spec)?;
+    let shards = Shards::new(rank.task.spec.shards, spec.batch_size, rank.group)?;
+    let data = rank.load_data()?;
+    let mut training = Training::begin(rank, spec, shards, &data)?;
+    rank.phase("training", training.position.step);
+    let outcome = training.until_the_end(rank)?;
+    if outcome == Outcome::Finished {
+        rank.phase("exporting", training.position.step);
+        training.export(rank)?;
+    }
+    Ok(outcome)
+}
+
+/// The coordinator refuses these at submit; a rank does not trust that.
+fn refuse_what_is_missing(spec: &Contrastive) -> Result<(), Failure> {
+    let missing = [
+        (spec.tikhonov.lambda != 0.0, "tikhonov"),
+        (spec.layerwise.is_some(), "layerwise"),
+        (spec.batch_norm != BatchNorm::Shard, "batch_norm = \"global\""),
+    ];
+    match missing.iter().find(|(asked, _)| *asked) {
+        Some((_, what)) => Err(Failure::Job(format!("{what} cannot run yet in this version"))),
+        None => Ok(()),
+    }
+}
+
+/// A run between two steps.
+struct Training<'a> {
+    spec: &'a Contrastive,
+    data: &'a Data,
+    shards: Shards,
+    model: Model,
+    optimizer: Optimizer,
+    rates: LearningRate,
+    monitor: Monitor,
+    spec_sha256: String,
+    steps_per_epoch: u64,
+    steps: u64,
+    position: Position,
+    /// Training seconds of earlier attempts, up to the checkpoint.
+    seconds_before: f64,
+    pace: Pace,
+    collapse_noted: bool,
+}
+
+impl<'a> Training<'a> {
+    fn begin(rank: &mut Rank<'_>, spec: &'a Contrastive, shards: Shards, data: &'a Data) -> Result<Self, Failure> {
+        let seed = rank.task.spec.seed;
+        let steps_per_epoch = data.train.len() as u64 / u64::from(spec.batch_size);
+        if steps_per_epoch == 0 {
+            return Err(Failure::Job(format!(
+                "batch_size {} is larger than {}'s {} training images",
+                spec.batch_size,
+                rank.task.spec.dataset,
+                data.train.len()
+            )));
+        }
+        let steps = steps_per_epoch * u64::from(spec.epochs);
+        let model = Model::new(spec.encoder, Some(spec.head), seed, rank.device)
+            .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
+        let optimizer = Optimizer::new(&spec.optimizer, &model.parameters)
+            .ok_or_else(|| Failure::Job(format!("this version has no optimizer {:?}", spec.optimizer.name)))?;
+        let json = serde_json::to_vec(&rank.task.spec)
+            .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
+        let mut training = Self {
+            spec,
+            data,
+            shards,
+            model,
+            optimizer,
+            rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
+            monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
+            spec_sha256: sha256(&json),
+            steps_per_epoch,
+            steps,
+            position: Position::default(),
+            seconds_before: 0.0,
+            pace: Pace::new(Instant::now()),
+            collapse_noted: false,
+        };
+        training.resume(rank)?;
+        Ok(training)
+    }
+}

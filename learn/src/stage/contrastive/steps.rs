@@ -1,0 +1,82 @@
+//! The training loop.
+
+use std::time::Instant;
+
+use tch::{Kind, Tensor};
+
+use super::{Rank, Training};
+use crate::augment;
+use crate::data::epoch_order;
+use crate::failure::Failure;
+use crate::objective::nt_xent;
+use crate::report::Outcome;
+use crate::shards::{self, Step};
+
+impl Training<'_> {
+    /// Every epoch has its own order of images; the last, incomplete batch is dropped.
+    pub(super) fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
+        let first = self.position.step;
+        while self.position.step < self.steps {
+            let epoch = (self.position.step / self.steps_per_epoch) as u32;
+            let (epoch_began, epoch_first) = (Instant::now(), self.position.step);
+            let order = epoch_order(self.data.train.len(), rank.task.spec.seed, epoch);
+            let done = (self.position.step % self.steps_per_epoch) as usize;
+            for batch in order.chunks_exact(self.spec.batch_size as usize).skip(done) {
+                let step = self.step(rank, epoch, batch)?;
+                let epoch_ended = self.position.step.is_multiple_of(self.steps_per_epoch);
+                self.progress(rank, epoch, epoch_ended || self.position.step == first + 1);
+                if epoch_ended {
+                    let images = (self.position.step - epoch_first) * u64::from(self.spec.batch_size);
+                    let images_per_second = images as f64 / epoch_began.elapsed().as_secs_f64();
+                    self.look(rank, epoch, &step, images_per_second)?;
+                }
+                if step.stop || self.checkpoint_due(epoch_ended) {
+                    self.checkpoint(rank)?;
+                }
+                if step.stop && self.position.step < self.steps {
+                    return Ok(Outcome::Stopped);
+                }
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    fn checkpoint_due(&self, epoch_ended: bool) -> bool {
+        match self.spec.checkpoint_steps {
+            0 => epoch_ended,
+            every => self.position.step.is_multiple_of(u64::from(every)) || self.position.step == self.steps,
+        }
+    }
+
+    /// One update.
+    fn step(&mut self, rank: &mut Rank<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
+        let job = &rank.task.spec;
+        let views = |shard| {
+            let samples = self.shards.part(batch, shard);
+            let view = |view| {
+                augment::views(&self.data.train, samples, view, &self.spec.augment, job.seed, epoch, job.threads)
+            };
+            Tensor::cat(&[view(0), view(1)], 0)
+        };
+        let objective = |z: &Tensor| nt_xent(z, self.spec.temperature, self.spec.self_term);
+        let step = shards::step(&self.model, rank.group, &self.shards, views, objective, rank.stop_wanted())?;
+
+        let lr = self.rates.at(self.position.step);
+        self.position.step += 1;
+        if !step.loss.is_finite() || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
+            return Err(Failure::Job(format!(
+                "the loss or its gradient is not finite at step {} (loss {}, learning rate {lr:.3e}): most often the \
+                 learning rate is too high; lower optimizer.lr, lengthen optimizer.warmup_epochs or raise temperature",
+                self.position.step, step.loss
+            )));
+        }
+        self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr);
+        self.model.statistics.assign(&step.statistics);
+
+        self.position.loss_sum += step.loss;
+        self.position.loss_count += 1;
+        rank.metric("loss", self.position.step, step.loss);
+        rank.metric("lr", self.position.step, lr);
+        Ok(step)
+    }
+}

@@ -1,0 +1,101 @@
+//! A worker as the coordinator sees it, played by the test.
+
+use tandem_proto::v1::{
+    self, coordinator_message::Message as Theirs, worker_message::Message as Ours, workers_client::WorkersClient,
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use uuid::Uuid;
+
+use crate::{ground::PATIENCE, house::House};
+
+pub(crate) struct Actor {
+    pub(crate) registered: v1::Registered,
+    outbound: mpsc::Sender<v1::WorkerMessage>,
+    inbound: Streaming<v1::CoordinatorMessage>,
+}
+
+impl Actor {
+    pub(crate) async fn enter(house: &House, name: &str, id: Uuid, running: Vec<v1::RunningRank>) -> Self {
+        let (outbound, messages) = mpsc::channel(64);
+        let register = v1::Register {
+            worker_id: id.to_string(),
+            name: name.to_owned(),
+            host: "box".to_owned(),
+            device: Some(v1::Device { kind: "cpu".to_owned(), name: "a processor".to_owned(), ..Default::default() }),
+            version: "test".to_owned(),
+            running,
+        };
+        outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await.unwrap();
+        let mut client = WorkersClient::new(house.channel().await);
+        let mut inbound = client.session(ReceiverStream::new(messages)).await.unwrap().into_inner();
+        let first = timeout(PATIENCE, inbound.message()).await.unwrap().unwrap().unwrap();
+        let Some(Theirs::Registered(registered)) = first.message else { panic!("not registered: {first:?}") };
+        Self { registered, outbound, inbound }
+    }
+
+    pub(crate) async fn say(&self, message: Ours) {
+        self.outbound.send(v1::WorkerMessage { message: Some(message) }).await.unwrap();
+    }
+
+    /// The next message, whatever it is; `Err` is how the stream ended.
+    pub(crate) async fn next(&mut self) -> Result<Option<Theirs>, tonic::Status> {
+        let next = timeout(PATIENCE, self.inbound.message()).await.expect("the coordinator is silent")?;
+        Ok(next.and_then(|message| message.message))
+    }
+
+    pub(crate) async fn assignment(&mut self) -> v1::Assignment {
+        match self.next().await.unwrap() {
+            Some(Theirs::Assignment(assignment)) => assignment,
+            other => panic!("expected an assignment, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn acknowledged(&mut self) -> u64 {
+        match self.next().await.unwrap() {
+            Some(Theirs::ReportAck(ack)) => ack.sequence,
+            other => panic!("expected an acknowledgement, got {other:?}"),
+        }
+    }
+
+    /// Reports and waits until it is stored.
+    pub(crate) async fn report(&mut self, to: &v1::Assignment, events: Vec<v1::RankEvent>) {
+        let last = events.iter().map(|event| event.sequence).max().unwrap();
+        let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
+        self.say(Ours::Report(v1::Report { attempt_id, fence, rank, events })).await;
+        assert_eq!(self.acknowledged().await, last);
+    }
+
+    pub(crate) async fn ended(&self, to: &v1::Assignment, outcome: v1::RankOutcome, cause: &str) {
+        let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
+        let (outcome, cause) = (outcome.into(), cause.to_owned());
+        self.say(Ours::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome, cause })).await;
+    }
+
+    /// The word with which the coordinator ends the stream.
+    pub(crate) async fn end(&mut self) -> tonic::Status {
+        loop {
+            match self.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the stream ended without a word"),
+                Err(status) => return status,
+            }
+        }
+    }
+
+    /// Closes its half and waits for the other.
+    pub(crate) async fn leave(self) {
+        let Self { outbound, mut inbound, .. } = self;
+        drop(outbound);
+        while let Ok(Some(_)) = timeout(PATIENCE, inbound.message()).await.expect("the stream stays open") {}
+    }
+}
+
+pub(crate) fn runs(assignment: &v1::Assignment) -> v1::RunningRank {
+    v1::RunningRank { attempt_id: assignment.attempt_id.clone(), fence: assignment.fence, rank: assignment.rank }
+}
+
+pub(crate) fn event(sequence: u64, event: v1::rank_event::Event) -> v1::RankEvent {
+    v1::RankEvent { sequence, at: Some(tandem_proto::convert::timestamp(chrono::Utc::now())), event: Some(event) }
+}
