@@ -149,6 +149,9 @@ fn by_shard(views: &Tensor, shards: u32) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objective::nt_xent;
+    use tandem_domain::spec;
+    use tch::Device;
 
     #[test]
     fn a_rank_runs_a_contiguous_block_and_shards_cut_the_batch() {
@@ -165,5 +168,54 @@ mod tests {
         let views = by_view(&shards);
         assert_eq!(Vec::<f32>::try_from(views.view(-1)).unwrap(), [0., 1., 10., 11., 5., 6., 15., 16.]);
         assert!(by_shard(&views, 2).equal(&shards));
+    }
+
+    fn tiny() -> Model {
+        let head = spec::Head { hidden: 0, output: 8 };
+        Model::new(spec::Encoder::ResNetTiny, Some(head), 3, Device::Cpu).expect("resnet-tiny can be built")
+    }
+
+    /// Four shards of four images by two views, as `step` asks for them.
+    fn views(shard: u32) -> Tensor {
+        tch::manual_seed(i64::from(shard));
+        Tensor::rand([8, 3, 32, 32], (Kind::Float, Device::Cpu))
+    }
+
+    fn largest(x: Tensor) -> f64 {
+        x.abs().max().double_value(&[])
+    }
+
+    /// Autograd through all shards at once, the textbook way, against the step that only exchanges projections.
+    #[test]
+    fn the_gradient_is_that_of_the_whole_batch() {
+        let model = tiny();
+        let shards = Shards { count: 4, rank: 0, world_size: 1 };
+        let objective = |z: &Tensor| nt_xent(z, 0.5, false);
+        let step = step(&model, &Group::alone(), &shards, views, objective, false).unwrap();
+
+        let statistics = || Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
+        let (mut projections, mut means) = (vec![], model.statistics.vector().zeros_like());
+        for shard in 0..4 {
+            let statistics = statistics();
+            projections.push(model.project(&views(shard), &statistics));
+            means += statistics.vector() / 4.0;
+        }
+        let loss = objective(&by_view(&Tensor::stack(&projections, 0)));
+        let gradients = Tensor::run_backward(&[&loss], model.parameters.views(), false, false);
+
+        assert!((step.loss - loss.double_value(&[])).abs() < 1e-6);
+        assert!(largest(step.statistics - means) < 1e-6);
+        for (slot, expected) in model.parameters.layout().slots().iter().zip(gradients) {
+            let scale = largest(expected.shallow_clone()).max(1e-3);
+            assert!(largest(slot.view(&step.gradient) - expected) < 1e-4 * scale, "{}", slot.name);
+        }
+        assert!(!step.stop);
+    }
+
+    #[test]
+    fn a_wish_to_stop_reaches_everybody() {
+        let shards = Shards { count: 4, rank: 0, world_size: 1 };
+        let step = step(&tiny(), &Group::alone(), &shards, views, |z| nt_xent(z, 0.5, false), true).unwrap();
+        assert!(step.stop);
     }
 }

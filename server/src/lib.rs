@@ -10,6 +10,7 @@ mod cancel;
 mod config;
 mod dispatch;
 mod error;
+mod estimate;
 mod hub;
 mod locate;
 mod query;

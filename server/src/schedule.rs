@@ -68,7 +68,7 @@ impl Scheduler {
             tokio::select! {
                 () = closing.cancelled() => break,
                 () = self.hub.schedule.notified(), if was_healthy => {}
-                () = tokio::time::sleep(timing::SCHEDULE_POLL) => {}
+                () = tokio::time::sleep(if was_healthy { next_look(term) } else { timing::SCHEDULE_POLL }) => {}
             }
         }
         if term.is_some() {
@@ -142,6 +142,12 @@ impl Scheduler {
         }
         Ok(())
     }
+}
+
+/// How long a pass may be put off. What ran out is looked for on time, however often somebody called in between.
+fn next_look(term: Option<Term>) -> Duration {
+    let reap_in = term.map(|term| timing::REAP_TICK.saturating_sub(term.reaped.elapsed()));
+    timing::SCHEDULE_POLL.min(reap_in.unwrap_or(timing::SCHEDULE_POLL))
 }
 
 /// The claim: job, workers, attempt with the next fence, one lease per rank; `false` if any of it is not to be had.

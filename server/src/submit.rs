@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
+    estimate::{Duration, estimate},
     store::{
         Conn, Store, clean, dependencies,
         events::{self, About},
@@ -47,6 +48,8 @@ pub(crate) struct SubmittedJob {
     pub(crate) id: Option<Uuid>,
     pub(crate) planned: PlannedJob,
     pub(crate) reused: bool,
+    /// Of a dry run.
+    pub(crate) duration: Duration,
 }
 
 /// Checks, and stores unless it is a dry run.
@@ -95,7 +98,8 @@ async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     let mut jobs = Vec::new();
     for planned in plan.jobs {
         let reused = jobs::share(&mut conn, &planned.content_key).await?.is_some();
-        jobs.push(SubmittedJob { id: None, planned, reused });
+        let duration = estimate(&mut conn, &planned).await?;
+        jobs.push(SubmittedJob { id: None, planned, reused, duration });
     }
     Ok(Submitted { experiment: None, name: plan.name, jobs })
 }
@@ -116,7 +120,8 @@ fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
     let by_name: HashMap<&str, &Link> = links.iter().map(|link| (link.name.as_str(), link)).collect();
     let jobs = plan.jobs.into_iter().map(|planned| {
         let link = by_name.get(planned.spec.name.as_str());
-        SubmittedJob { id: link.map(|link| link.job_id), reused: link.is_some_and(|link| link.reused), planned }
+        let (id, reused) = (link.map(|link| link.job_id), link.is_some_and(|link| link.reused));
+        SubmittedJob { id, planned, reused, duration: Duration::default() }
     });
     Submitted { experiment: Some(experiment.id), name: plan.name, jobs: jobs.collect() }
 }

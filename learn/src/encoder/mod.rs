@@ -68,3 +68,6 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,13 +71,11 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
     }
     for phase in &batch.phases {
         let mut message = format!("rank {}: {}", who.rank, phase.name);
-        if phase.first_step > 0 {
+        if phase.name == TRAINING && phase.first_step > 0 {
             message.push_str(&format!(" from step {}", phase.first_step));
-        }
-        events::append_at(tx, about, &phase.name, &message, Some(phase.at)).await?;
-        if who.rank == 0 && phase.name == "training" && phase.first_step > 0 {
             attempts::set_first_step(tx, attempt, phase.first_step).await?;
         }
+        events::append_at(tx, about, &phase.name, &message, Some(phase.at)).await?;
     }
     for note in &batch.notes {
         tracing::info!(%job, attempt = %attempt.id, rank = who.rank, kind = note.kind, "{}", note.message);

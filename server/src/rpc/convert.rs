@@ -8,6 +8,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::{
+    estimate::Duration,
     query::{results::NamedCurve, show::Shown},
     store::{
         attempts::AttemptRow, events::EventRow, experiments::Experiment, logs::LogRow, overview::JobRow, small,
@@ -71,10 +72,14 @@ pub(super) fn jobs(rows: Vec<JobRow>) -> Result<Vec<v1::Job>, Status> {
 }
 
 pub(super) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
-    let jobs = submitted.jobs.into_iter().map(|job| v1::PlannedJob {
-        job_id: job.id.map(|id| id.to_string()).unwrap_or_default(),
-        reused: job.reused,
-        ..(&job.planned).into()
+    let jobs = submitted.jobs.into_iter().map(|job| {
+        let Duration { seconds, basis } = job.duration;
+        v1::PlannedJob {
+            job_id: job.id.map(|id| id.to_string()).unwrap_or_default(),
+            reused: job.reused,
+            estimate: Some(v1::Estimate { seconds, basis, ..job.planned.estimate.into() }),
+            ..(&job.planned).into()
+        }
     });
     v1::SubmitResponse {
         experiment_id: submitted.experiment.map(|id| id.to_string()).unwrap_or_default(),

@@ -141,3 +141,34 @@ pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> 
     .fetch_all(conn)
     .await
 }
+
+/// A figure that an earlier job measured, and what that job is called.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Precedent {
+    pub(crate) value: f64,
+    /// `experiment/job`.
+    pub(crate) source: String,
+}
+
+/// The newest result `name` of a succeeded job of this stage whose spec has these values in `stage`, on this dataset
+/// (`None`: on any).
+pub(crate) async fn precedent(
+    conn: &mut Conn,
+    name: &str,
+    stage: &serde_json::Value,
+    dataset: Option<&str>,
+) -> Stored<Option<Precedent>> {
+    sqlx::query_as!(
+        Precedent,
+        r#"SELECT r.value, e.name || '/' || j.name AS "source!"
+           FROM jobs j JOIN results r ON r.job_id = j.id JOIN experiments e ON e.id = j.experiment_id
+           WHERE r.name = $1 AND r.value > 0 AND j.state = 'succeeded' AND j.spec -> 'stage' @> $2
+             AND ($3::text IS NULL OR j.spec ->> 'dataset' = $3)
+           ORDER BY j.finished_at DESC LIMIT 1"#,
+        name,
+        stage,
+        dataset,
+    )
+    .fetch_optional(conn)
+    .await
+}

@@ -21,7 +21,8 @@ fn story() -> Vec<v1::RankEvent> {
         event(4, metric(9)),
         event(6, metric(10)),
         event(7, Event::Progress(ProgressEvent { step: 10, steps: 20, epoch: 1, epochs: 2, ..Default::default() })),
-        event(8, Event::Result(ResultEvent { name: "loss".to_owned(), value: 0.1 })),
+        event(8, Event::Phase(PhaseEvent { name: "exporting".to_owned(), first_step: 20 })),
+        event(9, Event::Result(ResultEvent { name: "loss".to_owned(), value: 0.1 })),
     ]
 }
 
@@ -57,10 +58,10 @@ async fn a_report_that_is_sent_again_changes_nothing() {
 
     assert_eq!(database.psql("SELECT step, value FROM metrics ORDER BY step"), "9|0.1111111111111111\n10|0.1");
     assert_eq!(database.psql("SELECT state, first_step FROM attempts"), "training|8");
-    assert_eq!(database.psql("SELECT phase, step, steps FROM progress"), "training|10|20");
+    assert_eq!(database.psql("SELECT phase, step, steps FROM progress"), "exporting|10|20");
     assert_eq!(database.psql("SELECT line FROM logs"), "loading\u{fffd}data");
     let kinds = database.psql(&format!("SELECT kind FROM events WHERE job_id = '{job}' ORDER BY id"));
-    assert_eq!(kinds.lines().collect::<Vec<_>>(), ["submitted", "assigned", "started", "training"]);
+    assert_eq!(kinds.lines().collect::<Vec<_>>(), ["submitted", "assigned", "started", "training", "exporting"]);
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn a_later_attempt_that_repeats_a_step_changes_nothing() {
     assert_eq!(state, "queued");
     assert!(reason.starts_with("rank 0 on cpu-0: ended by signal 9 (SIGKILL); attempt lost: retry 1 of 5"), "{reason}");
     // What came from the first attempt stays; it may not speak any more.
-    assert_eq!(say(&database, first[0], &[event(9, story()[4].event.clone().unwrap())]).await, Receipt::Stale);
+    assert_eq!(say(&database, first[0], &[event(10, story()[4].event.clone().unwrap())]).await, Receipt::Stale);
 
     database.psql("UPDATE leader SET expires_at = now()");
     database.schedule(&database.scheduler(), &mut None).await;

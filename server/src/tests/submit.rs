@@ -93,3 +93,24 @@ async fn a_dry_run_says_what_would_be_reused_and_stores_nothing() {
     assert!(new.jobs.iter().all(|job| !job.reused));
     assert_eq!(database.psql("SELECT count(*) FROM experiments"), "1");
 }
+
+#[tokio::test]
+async fn a_dry_run_judges_the_time_by_what_was_measured() {
+    let database = Database::new().await;
+    let dry_run = |toml: String| Submission { dry_run: true, ..submission(&toml) };
+    let blank = submit(&database.store, &dry_run(experiment(2))).await.unwrap();
+    assert!(blank.jobs.iter().all(|job| job.duration.seconds == 0.0 && job.duration.basis.is_empty()));
+
+    database.submit(&experiment(1)).await;
+    database.psql("UPDATE jobs SET state = 'succeeded', finished_at = now(), queued_at = now()");
+    database.psql(
+        "INSERT INTO results SELECT id, 'images_per_second', 500, 1, now() FROM jobs WHERE stage = 'contrastive';
+         INSERT INTO results SELECT id, 'seconds', 9, 1, now() FROM jobs WHERE spec -> 'stage' @> '{\"label_fraction\": 0.1}'",
+    );
+    let judged = submit(&database.store, &dry_run(experiment(2))).await.unwrap();
+    let images = judged.jobs[0].planned.estimate.images_per_epoch as f64 * 2.0;
+    assert_eq!(judged.jobs[0].duration.seconds, images / 500.0);
+    assert_eq!(judged.jobs[0].duration.basis, "500 images/s, as `quickstart/encoder` ran");
+    let seconds: Vec<f64> = judged.jobs[1..].iter().map(|job| job.duration.seconds).collect();
+    assert_eq!(seconds, [0.0, 9.0], "other work takes another time");
+}

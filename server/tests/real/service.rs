@@ -284,3 +284,24 @@ async fn health_and_reflection_answer() {
     }
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_coordinators_share_one_database() {
+    let ground = Ground::new();
+    let (leading, other) = (House::open(&ground).await, House::open(&ground).await);
+    // The worker's stream is with the one that does not schedule.
+    let mut worker = Actor::enter(&other, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let toml = EXPERIMENT.replace("workers = 2", "workers = 1");
+    let submitted = leading.jobs().await.submit(submit(&toml)).await.unwrap().into_inner();
+    let target = submitted.jobs[0].job_id.clone();
+    let watching = leading.jobs().await.watch(v1::WatchRequest { target }).await.unwrap().into_inner();
+    let assignment = worker.assignment().await;
+    worker.report(&assignment, vec![phase(1, "training")]).await;
+    // The leader leaves in good order; the other takes over and places what comes next.
+    drop(watching);
+    leading.close().await;
+    worker.ended(&assignment, RankOutcome::Succeeded, "").await;
+    assert_eq!(worker.assignment().await.job_id, submitted.jobs[1].job_id);
+    assert_eq!(ground.psql("SELECT term FROM leader"), "2");
+    other.close().await;
+}
