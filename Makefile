@@ -15,8 +15,8 @@ test: setup      ## every test, with a real Postgres and real processes
 setup:           ## install what this machine lacks (protoc, Postgres, libtorch)
 	scripts/setup
 
-build: setup     ## the three binaries, optimised, in target/release
-	cargo build --release --bins
+build: setup     ## the binaries, optimised, in target/release
+	cargo build --release --workspace --bins
 
 lint: setup      ## rustfmt, clippy with warnings denied, licences and advisories of dependencies
 	cargo fmt --all --check
@@ -25,7 +25,8 @@ lint: setup      ## rustfmt, clippy with warnings denied, licences and advisorie
 
 bench: setup     ## side by side with PyTorch and torchvision, as ratios
 	bench/setup
-	cargo run --release -p tandem-bench -- all
+	cargo build --release --workspace --bins
+	target/release/tandem-bench all
 
 fmt:
 	cargo fmt --all

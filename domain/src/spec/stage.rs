@@ -116,7 +116,7 @@ pub struct Optimizer {
     pub trust: f64,
     /// Linear from 0, in epochs; fractions are allowed.
     pub warmup_epochs: f64,
-    /// After the warm-up, counted in steps and down to 0 at the last one.
+    /// After the warm-up, counted in steps; cosine reaches 0 just after the last one.
     pub schedule: Schedule,
 }
 

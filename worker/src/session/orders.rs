@@ -144,6 +144,8 @@ fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
             ("CUDA_VISIBLE_DEVICES", visible_devices),
             ("OMP_NUM_THREADS", threads.clone()),
             ("MKL_NUM_THREADS", threads),
+            (tandem_learn::OPENMP.0, tandem_learn::OPENMP.1.to_owned()),
+            (tandem_learn::ALLOCATOR.0, tandem_learn::ALLOCATOR.1.to_owned()),
         ],
         hidden_environment: config::SECRET_ENVIRONMENT,
         first_line,
