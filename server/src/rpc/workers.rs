@@ -1,6 +1,6 @@
 //! `tandem.v1.Workers`: one stream per worker, for as long as both live.
 //!
-//! Messages are handled in the order in which they come, so that a rank's end is never ahead of its last report. While
+//! Messages about ranks are handled in the order in which they come: a rank's end is never ahead of its last report. While
 //! the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials again,
 //! and its rank goes on.
 
@@ -44,13 +44,13 @@ impl Workers for Api {
         let api = self.clone();
         self.streams.spawn(async move {
             let end = api.listen(&mut inbound, &session).await;
-            if let Err(error) = api.dispatcher.close(&session).await {
-                tracing::warn!(worker = session.name, %error, "end of a stream was not written down");
-            }
             if let Err(status) = end {
                 tracing::info!(worker = session.name, code = ?status.code(), "stream ends: {}", status.message());
-                // The worker may have gone already.
+                // Told before it is written down, which may take its time. The worker may have gone already.
                 let _ = outbound.try_send(Err(status));
+            }
+            if let Err(error) = api.dispatcher.close(&session).await {
+                tracing::warn!(worker = session.name, %error, "end of a stream was not written down");
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
@@ -93,7 +93,36 @@ async fn register(
 
 impl Api {
     /// Takes messages in until the worker closes its half (`Ok`) or the stream must end.
+    ///
+    /// Heartbeats are answered as they come: they ask whether the coordinator is there, and a database that is slow to
+    /// store a report is no reason to end a rank.
     async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Session) -> Result<(), Status> {
+        let (queue, mut queued) = mpsc::channel(64);
+        let hear = async move {
+            while let Some(said) = self.next(inbound, session).await? {
+                match said {
+                    Said::Heartbeat(heartbeat) => heard(session, &heartbeat)?,
+                    // Closed only with the other half of this function, which then tells why.
+                    said => drop(queue.send(said).await),
+                }
+            }
+            Ok(())
+        };
+        let act = async {
+            while let Some(said) = queued.recv().await {
+                self.act(said, session).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(hear, act).map(|((), ())| ())
+    }
+
+    /// The next message; `None` when the worker has closed its half.
+    async fn next(
+        &self,
+        inbound: &mut Streaming<v1::WorkerMessage>,
+        session: &Session,
+    ) -> Result<Option<Said>, Status> {
         loop {
             let message = tokio::select! {
                 message = timeout(timing::LEASE, inbound.message()) => message,
@@ -104,22 +133,18 @@ impl Api {
             };
             let silent = |_| Code::TimedOut.status(format!("no heartbeat for {:?}", timing::LEASE));
             match message.map_err(silent)?? {
-                Some(v1::WorkerMessage { message: Some(said) }) => self.take_in(said, session).await?,
+                Some(v1::WorkerMessage { message: Some(said) }) => return Ok(Some(said)),
                 // A message of a newer version.
                 Some(v1::WorkerMessage { message: None }) => {}
-                None => return Ok(()),
+                None => return Ok(None),
             }
         }
     }
 
-    async fn take_in(&self, said: Said, session: &Session) -> Result<(), Status> {
+    async fn act(&self, said: Said, session: &Session) -> Result<(), Status> {
         match said {
             Said::Register(_) => return Err(Code::InvalidInput.status("`register` came twice on one stream")),
-            Said::Heartbeat(heartbeat) => {
-                let running = held(session.worker, &heartbeat.running)?;
-                session.hear(running, heartbeat.facts.as_ref().map(facts_to_json));
-                session.send(Answer::HeartbeatAck(v1::HeartbeatAck { sequence: heartbeat.sequence }));
-            }
+            Said::Heartbeat(heartbeat) => heard(session, &heartbeat)?,
             Said::Report(said) => {
                 let who = speaker(session.worker, &said.attempt_id, said.fence, said.rank)?;
                 match report(&self.store, &self.root, who, &said.events).await? {
@@ -149,6 +174,13 @@ impl Api {
         }
         Ok(())
     }
+}
+
+fn heard(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(), Status> {
+    let running = held(session.worker, &heartbeat.running)?;
+    session.hear(running, heartbeat.facts.as_ref().map(facts_to_json));
+    session.send(Answer::HeartbeatAck(v1::HeartbeatAck { sequence: heartbeat.sequence }));
+    Ok(())
 }
 
 /// It acts for an attempt that is not its any more.

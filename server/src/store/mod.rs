@@ -53,7 +53,8 @@ impl Store {
     fn connect_lazy(options: PgConnectOptions) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(10)
-            .acquire_timeout(Duration::from_secs(5))
+            // A worker that dials again gets our word for it before it runs out of patience.
+            .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options);
         Self { pool }

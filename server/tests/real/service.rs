@@ -305,3 +305,27 @@ async fn two_coordinators_share_one_database() {
     assert_eq!(ground.psql("SELECT term FROM leader"), "2");
     other.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heartbeats_are_answered_while_the_database_is_slow() {
+    use sqlx::{Connection, Executor};
+    let ground = Ground::new();
+    let house = House::open(&ground).await;
+    let mut worker = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    house.jobs().await.submit(submit(&EXPERIMENT.replace("workers = 2", "workers = 1"))).await.unwrap();
+    let to = worker.assignment().await;
+
+    let mut blocker = sqlx::PgConnection::connect(&ground.url()).await.unwrap();
+    blocker.execute("BEGIN; LOCK TABLE metrics IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let metric = event(1, Event::Metric(MetricEvent { name: "loss".to_owned(), step: 1, value: 1.0 }));
+    let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
+    worker.say(Ours::Report(v1::Report { attempt_id, fence, rank, events: vec![metric] })).await;
+    worker.say(Ours::Heartbeat(v1::Heartbeat { sequence: 5, facts: None, running: vec![runs(&to)] })).await;
+    match worker.next().await.unwrap() {
+        Some(Theirs::HeartbeatAck(ack)) => assert_eq!(ack.sequence, 5),
+        other => panic!("expected the answer to a heartbeat, got {other:?}"),
+    }
+    blocker.execute("ROLLBACK").await.unwrap();
+    assert_eq!(worker.acknowledged().await, 1);
+    house.close().await;
+}
