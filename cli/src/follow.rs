@@ -82,11 +82,12 @@ pub(crate) async fn until_done(
             let verdict = Verdict::of(&jobs);
             return Ok(Followed { jobs, verdict });
         };
-        let since = *away_since.get_or_insert_with(|| {
+        let is_away = client::is_away(&status);
+        if is_away && away_since.is_none() {
             display.note("the coordinator is away; trying again (jobs go on without it)");
-            Instant::now()
-        });
-        if !client::is_away(&status) || since.elapsed() > AWAY_AT_MOST {
+        }
+        let since = *away_since.get_or_insert_with(Instant::now);
+        if !is_away || since.elapsed() > AWAY_AT_MOST {
             display.clear();
             return Err(client.refusal(&format!("follow `{target}`"), &status));
         }
