@@ -11,16 +11,24 @@ use crate::failure::Failure;
 /// meets the same kernels.
 const BLOCK: usize = 500;
 
+/// How images are shown to the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    AsIs,
+    /// Left and right changed: a second look at a labelled image, for free.
+    Mirrored,
+}
+
 /// Features of the images `samples`, `[samples, F]` in their order, on every rank.
 ///
 /// Blocks are dealt to ranks in turn; the last round is padded with repeats that are dropped again.
-pub fn features(model: &Model, images: &Images, samples: &[i64], group: &Group) -> Result<Tensor, Failure> {
+pub fn features(model: &Model, images: &Images, samples: &[i64], side: Side, group: &Group) -> Result<Tensor, Failure> {
     let (rank, world_size) = (group.rank() as usize, group.world_size() as usize);
     let blocks: Vec<&[i64]> = samples.chunks(BLOCK).collect();
     let mut rounds = Vec::new();
     for round in blocks.chunks(world_size) {
         let own = round.get(rank).or(round.first()).copied().unwrap_or_default();
-        let own = model.features(&pixels(images, own));
+        let own = model.features(&pixels(images, own, side));
         // All ranks exchange whole blocks; only the last of all may be short.
         let missing = round.first().map_or(0, |first| first.len()) as i64 - own.size()[0];
         let own = if missing > 0 { own.constant_pad_nd([0, 0, 0, missing]) } else { own };
@@ -30,8 +38,12 @@ pub fn features(model: &Model, images: &Images, samples: &[i64], group: &Group) 
 }
 
 /// Images as the encoder takes them without augmentation: f32 in [0, 1], `[B, 3, H, W]`, channels last in memory.
-pub fn pixels(images: &Images, samples: &[i64]) -> Tensor {
+pub fn pixels(images: &Images, samples: &[i64], side: Side) -> Tensor {
     let samples = Tensor::from_slice(samples).to_device(images.pixels.device());
     let chosen = images.pixels.index_select(0, &samples).permute([0, 2, 3, 1]).contiguous();
+    let chosen = match side {
+        Side::AsIs => chosen,
+        Side::Mirrored => chosen.flip([2]),
+    };
     (chosen.to_kind(Kind::Float) / 255.0).permute([0, 3, 1, 2])
 }

@@ -234,7 +234,7 @@ fn the_linear_stage_reads_a_frozen_encoder() {
     let before = std::fs::read(&encoder.path).unwrap();
     assert_eq!(sha256(&before), encoder.sha256);
 
-    let linear = Linear { epochs: 50, label_fraction: 0.5, solver: LinearSolver::Lbfgs, ridge: 1e-3 };
+    let linear = Linear { epochs: 50, label_fraction: 0.5, solver: LinearSolver::Lbfgs, ridge: None };
     let mut task = task(&job("linear", 4, Stage::Linear(linear)), folder.path());
     task.inputs = vec![encoder.clone()];
     let runs: Vec<_> = [1, 2]

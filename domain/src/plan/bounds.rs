@@ -93,7 +93,7 @@ mod tests {
             json!({"stage": "contrastive", "encoder": "resnet18", "epochs": 1, "batch_size": 2,
                    "layerwise": {"alpha": [1.0], "beta": [1.0]}}),
             json!({"stage": "supervised", "encoder": "resnet18", "epochs": 1}),
-            json!({"stage": "linear"}),
+            json!({"stage": "linear", "ridge": 1e-3}),
             json!({"stage": "finetune"}),
             json!({"stage": "attack", "attack": "plb", "norm": "l2"}),
         ];

@@ -291,9 +291,10 @@ pub struct Linear {
     pub label_fraction: f64,
     #[serde(default)]
     pub solver: LinearSolver,
-    /// Coefficient of half the squared weights, beside the mean cross-entropy.
-    #[serde(default = "ridge")]
-    pub ridge: f64,
+    /// Coefficient of half the squared weights, beside the mean cross-entropy. Without one it is chosen on held-out
+    /// parts of the labelled subset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ridge: Option<f64>,
 }
 
 /// The whole network on a share of the labels, starting from a pretrained encoder.
@@ -358,7 +359,4 @@ fn hundred() -> u32 {
 }
 fn b128() -> u32 {
     128
-}
-fn ridge() -> f64 {
-    1e-3
 }

@@ -87,6 +87,14 @@ pub struct Classifier {
 }
 
 impl Classifier {
+    /// Mean cross-entropy on `[N, F]` features of images with i64 `labels`.
+    pub fn cross_entropy(&self, features: &Tensor, labels: &Tensor) -> f64 {
+        tch::no_grad(|| {
+            let logits = features.linear(&self.weight, Some(&self.bias)).to_kind(Kind::Double);
+            logits.cross_entropy_for_logits(labels).double_value(&[])
+        })
+    }
+
     /// `[N, F]` features to `[N]` classes.
     pub fn classify(&self, features: &Tensor) -> Tensor {
         tch::no_grad(|| features.linear(&self.weight, Some(&self.bias)).argmax(1, false))

@@ -2,6 +2,8 @@
 
 mod lbfgs;
 mod logistic;
+mod ridge;
 
 pub use lbfgs::{Lbfgs, Minimum, Objective};
 pub use logistic::{Classifier, Logistic, Standardised, accuracy};
+pub use ridge::choose;

@@ -15,9 +15,9 @@ use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
 use crate::encoder::Model;
 use crate::failure::Failure;
-use crate::features::features;
+use crate::features::{Side, features};
 use crate::flat::{Flat, Layout, Role};
-use crate::linear::{Classifier, Lbfgs, Logistic, Minimum, Standardised, accuracy};
+use crate::linear::{Classifier, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::report::{Event, Outcome};
 
 /// Short enough to be run again: a stop leaves no checkpoint.
@@ -35,9 +35,23 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
     rank.phase("features", 0);
     let seen = Seen::by(&model, &data, &subset, rank.group)?;
 
+    let classes = data.classes.len() as i64;
+    let ridge = match spec.ridge {
+        Some(ridge) => ridge,
+        None => {
+            rank.phase("choosing ridge", 0);
+            let own: Vec<i64> = subset.iter().map(|&id| data.train.labels[id as usize]).collect();
+            let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
+            let Some(ridge) = choose(&seen.train, &own, classes, search, || !rank.stop_wanted()) else {
+                return Ok(Outcome::Stopped);
+            };
+            ridge
+        }
+    };
+
     rank.phase("training", 0);
     let standardised = Standardised::new(&seen.train);
-    let problem = Logistic::new(&standardised, &seen.train_labels, data.classes.len() as i64, spec.ridge);
+    let problem = Logistic::new(&standardised, &seen.train_labels, classes, ridge);
     let Some(minimum) = solve(rank, spec, &problem, subset.len()) else { return Ok(Outcome::Stopped) };
     if !minimum.value.is_finite() {
         return Err(Failure::Job("the classifier's loss is not finite: the encoder's features are damaged".into()));
@@ -58,6 +72,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
     rank.result("train_accuracy", train_accuracy);
     rank.result("loss", minimum.value);
     rank.result("labels", subset.len() as f64);
+    rank.result("ridge", ridge);
     rank.result("iterations", f64::from(minimum.iterations));
     rank.result("seconds", began.elapsed().as_secs_f64());
     Ok(Outcome::Finished)
@@ -73,6 +88,7 @@ fn encoder(rank: &Rank<'_>) -> Result<(Model, Card, String), Failure> {
 
 /// Features and labels of the images that count.
 struct Seen {
+    /// Of the labelled images as they are, then of their mirror images: SimCLR's flip, both ways at once.
     train: Tensor,
     train_labels: Tensor,
     test: Tensor,
@@ -82,10 +98,12 @@ struct Seen {
 impl Seen {
     fn by(model: &Model, data: &Data, subset: &[i64], group: &Group) -> Result<Self, Failure> {
         let all: Vec<i64> = (0..data.test.len() as i64).collect();
+        let sides = [Side::AsIs, Side::Mirrored];
+        let train = sides.map(|side| features(model, &data.train, subset, side, group));
         Ok(Self {
-            train: features(model, &data.train, subset, group)?,
-            train_labels: labels(&data.train, subset),
-            test: features(model, &data.test, &all, group)?,
+            train: Tensor::cat(&train.into_iter().collect::<Result<Vec<_>, _>>()?, 0),
+            train_labels: labels(&data.train, subset).repeat([2]),
+            test: features(model, &data.test, &all, Side::AsIs, group)?,
             test_labels: labels(&data.test, &all),
         })
     }
