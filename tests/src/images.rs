@@ -28,8 +28,8 @@ fn draw(class: usize, index: usize) -> RgbImage {
         let (x, y) = (x as usize, y as usize);
         let (dx, dy) = (x.abs_diff(12 + shift), y.abs_diff(20 - shift));
         let inside = match class {
-            0 => (x + shift) / 4 % 2 == 0,
-            1 => ((x + shift) / 4 + y / 4) % 2 == 0,
+            0 => ((x + shift) / 4).is_multiple_of(2),
+            1 => ((x + shift) / 4 + y / 4).is_multiple_of(2),
             2 => dx * dx + dy * dy < 64,
             _ => dx.max(dy) < 10 && dx.max(dy) > 6,
         };
