@@ -6,14 +6,16 @@
 //! never blended at edges, so a colour histogram knows nothing of the class. The three tones differ in lightness, so
 //! that a grayscale view still shows the shape.
 
+use tandem_domain::spec;
+
 use crate::random::{Purpose, Stream};
 
 use super::{IMAGE, PLANE, Raw, RawImages, SIDE, cores};
 
 /// Training images of `shapes`.
-pub const SHAPES_TRAIN: usize = 10_000;
+pub const SHAPES_TRAIN: usize = spec::SHAPES_TRAIN as usize;
 /// Test images of `shapes`.
-pub const SHAPES_TEST: usize = 2_000;
+pub const SHAPES_TEST: usize = spec::SHAPES_TEST as usize;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Outline {
