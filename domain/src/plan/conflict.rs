@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Gang;
-use crate::spec::{Contrastive, Dataset, Layerwise, Stage};
+use crate::spec::{Attack, AttackMethod, Contrastive, Dataset, Layerwise, LinearSolver, Norm, Stage, Tikhonov};
 
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
@@ -23,11 +23,38 @@ pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTab
         Stage::Contrastive(stage) => stage.batch_size,
         Stage::Supervised(stage) => stage.batch_size,
         Stage::Finetune(stage) => stage.batch_size,
-        Stage::Linear(_) | Stage::Attack(_) => return None,
+        Stage::Linear(stage) => return unused_by_lbfgs(stage.solver, written),
+        Stage::Attack(stage) => return attack(stage),
     };
-    batch(batch_size, shards, dataset)
-        .or_else(|| warmup(stage, written))
-        .or_else(|| if let Stage::Contrastive(stage) = stage { contrastive(stage) } else { None })
+    batch(batch_size, shards, dataset).or_else(|| budget(written)).or_else(|| warmup(stage, written)).or_else(|| {
+        match stage {
+            Stage::Contrastive(stage) => contrastive(stage),
+            _ => None,
+        }
+    })
+}
+
+fn budget(written: &DeTable<'_>) -> Option<Conflict> {
+    let both = written.contains_key("steps") && written.contains_key("epochs");
+    both.then(|| ("steps", "`steps` and `epochs` are two budgets; keep one of them".to_owned()))
+}
+
+/// L-BFGS sees all images at once, as they are.
+fn unused_by_lbfgs(solver: LinearSolver, written: &DeTable<'_>) -> Option<Conflict> {
+    let unused = |key: &&'static str| solver == LinearSolver::Lbfgs && locate(written, key).is_some();
+    let key = ["batch_size", "optimizer", "crop_area_min"].into_iter().find(unused)?;
+    Some((key, format!("`{key}` is for `solver = \"sgd\"`; remove it, or write that solver")))
+}
+
+fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
+    if !radii.is_sorted_by(|a, b| a < b) {
+        return Some(("radii", "the radii must grow, each once".to_owned()));
+    }
+    let able: &[Norm] = match attack {
+        AttackMethod::Plb => &[Norm::L0, Norm::L1, Norm::L2, Norm::Linf],
+        _ => &[Norm::L2, Norm::Linf],
+    };
+    (!able.contains(norm)).then(|| ("norm", "this attack knows l2 and linf; plb knows l0 and l1 as well".to_owned()))
 }
 
 fn batch(batch_size: u32, shards: u32, dataset: &Dataset) -> Option<Conflict> {
@@ -48,9 +75,9 @@ fn warmup(stage: &Stage, written: &DeTable<'_>) -> Option<Conflict> {
     let key = "optimizer.warmup_epochs";
     let (epochs, optimizer) = match stage {
         Stage::Contrastive(stage) => (stage.epochs, &stage.optimizer),
-        Stage::Supervised(stage) => (stage.epochs, &stage.optimizer),
-        Stage::Finetune(stage) => (stage.epochs, &stage.optimizer),
-        Stage::Linear(_) | Stage::Attack(_) => return None,
+        Stage::Supervised(stage) if stage.steps.is_none() => (stage.epochs, &stage.optimizer),
+        Stage::Finetune(stage) if stage.steps.is_none() => (stage.epochs, &stage.optimizer),
+        Stage::Supervised(_) | Stage::Finetune(_) | Stage::Linear(_) | Stage::Attack(_) => return None,
     };
     (locate(written, key).is_some() && optimizer.warmup_epochs > f64::from(epochs)).then(|| {
         (key, format!("a warm-up of {} epochs is longer than the training of {epochs}", optimizer.warmup_epochs))
@@ -65,21 +92,35 @@ fn contrastive(stage: &Contrastive) -> Option<Conflict> {
             format!("{neighbours} neighbours are more than the bank of {bank} images"),
         ));
     }
-    stage.layerwise.as_ref().and_then(layerwise)
+    stage.layerwise.as_ref().and_then(|written| layerwise(written, &stage.tikhonov))
 }
 
-fn layerwise(Layerwise { alpha, beta, force, .. }: &Layerwise) -> Option<Conflict> {
-    const MOST: usize = 64;
-    if !(1..=MOST).contains(&alpha.len()) {
-        return Some(("layerwise.alpha", format!("expected 1 to {MOST} weights, found {}", alpha.len())));
+fn layerwise(written: &Layerwise, tikhonov: &Tikhonov) -> Option<Conflict> {
+    let Layerwise { alpha, ratio, beta, beta_ratio, force, .. } = written;
+    let fault = |key: &'static str, message: String| Some((key, message));
+    if alpha.is_empty() == ratio.is_none() {
+        return fault("layerwise.alpha", "expected either `alpha`, a list of weights, or `ratio`".to_owned());
     }
-    if !beta.is_empty() && beta.len() != alpha.len() {
-        let message = format!("{} weights beside {} in `alpha`; expected as many, or none", beta.len(), alpha.len());
-        return Some(("layerwise.beta", message));
+    if !beta.is_empty() && beta_ratio.is_some() {
+        return fault("layerwise.beta", "expected either `beta`, a list of weights, or `beta_ratio`".to_owned());
     }
-    (!force && !alpha.is_sorted_by(|a, b| a < b)).then(|| {
-        ("layerwise.alpha", "the weights must grow with depth (eq. 4); `force = true` accepts others".to_owned())
-    })
+    if beta_ratio.is_some() && tikhonov.lambda == 0.0 {
+        let message = "`beta_ratio` scales `tikhonov.lambda`, which is 0; set it, or list `beta`".to_owned();
+        return fault("layerwise.beta_ratio", message);
+    }
+    for (key, weights) in [("layerwise.alpha", written.alphas()), ("layerwise.beta", written.betas(tikhonov))] {
+        let optional = key == "layerwise.beta" && weights.is_empty();
+        if !optional && weights.len() != Layerwise::STAGES {
+            let message =
+                format!("expected {} weights, one for each stage; found {}", Layerwise::STAGES, weights.len());
+            return fault(key, message);
+        }
+        if !force && !weights.is_sorted_by(|a, b| a < b) {
+            let message = "the weights must grow with depth (eqs. 4, 5); `force = true` accepts others".to_owned();
+            return fault(key, message);
+        }
+    }
+    None
 }
 
 /// Where the value of a dotted key stands, if it is written.

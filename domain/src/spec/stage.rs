@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::optimizer::{over_finetune, over_linear, over_supervised};
+use super::{Attack, BatchNorm, Encoder, Head, Layerwise, Optimizer, Precision, Recompute, Tikhonov};
+
 /// What kind of work a job is, with exactly that kind's parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "lowercase")]
@@ -26,22 +29,6 @@ impl Stage {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Encoder {
-    #[serde(rename = "resnet18")]
-    ResNet18,
-    #[serde(rename = "resnet34")]
-    ResNet34,
-    #[serde(rename = "resnet50")]
-    ResNet50,
-    /// Stem 16, one basic block each of 16/32/64/128 channels, strides 1/2/2/2: for CPUs.
-    #[serde(rename = "resnet-tiny")]
-    ResNetTiny,
-    /// The thin net that produced the paper's figures.
-    #[serde(rename = "resnet-paper")]
-    ResNetPaper,
-}
-
 /// Contrastive pretraining (paper, eq. 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +51,10 @@ pub struct Contrastive {
     #[serde(default)]
     pub batch_norm: BatchNorm,
     #[serde(default)]
+    pub precision: Precision,
+    #[serde(default)]
+    pub recompute: Recompute,
+    #[serde(default)]
     pub tikhonov: Tikhonov,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layerwise: Option<Layerwise>,
@@ -72,67 +63,6 @@ pub struct Contrastive {
     /// Steps between checkpoints; 0 is one at the end of each epoch.
     #[serde(default)]
     pub checkpoint_steps: u32,
-}
-
-/// Projection head: linear, BatchNorm, ReLU, linear. `hidden = 0` is the encoder's own width.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Head {
-    pub hidden: u32,
-    pub output: u32,
-}
-
-impl Default for Head {
-    fn default() -> Self {
-        Self { hidden: 0, output: 128 }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerName {
-    Sgd,
-    Lars,
-    Adam,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    Constant,
-    Cosine,
-}
-
-/// `lr` is the peak value itself; nothing is rescaled by the batch size behind the user's back.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Optimizer {
-    pub name: OptimizerName,
-    pub lr: f64,
-    pub momentum: f64,
-    pub nesterov: bool,
-    pub weight_decay: f64,
-    /// LARS trust coefficient (eta); ignored by the others.
-    pub trust: f64,
-    /// Linear from 0, in epochs; fractions are allowed.
-    pub warmup_epochs: f64,
-    /// After the warm-up, counted in steps; cosine reaches 0 just after the last one.
-    pub schedule: Schedule,
-}
-
-impl Default for Optimizer {
-    fn default() -> Self {
-        Self {
-            name: OptimizerName::Lars,
-            lr: 1.0,
-            momentum: 0.9,
-            nesterov: false,
-            weight_decay: 1e-6,
-            trust: 1e-3,
-            warmup_epochs: 10.0,
-            schedule: Schedule::Cosine,
-        }
-    }
 }
 
 /// Random crop and resize, flip, colour jitter, grayscale: the set T of the paper.
@@ -167,74 +97,6 @@ impl Default for Augment {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BatchNorm {
-    /// Statistics of each logical shard.
-    #[default]
-    Shard,
-    /// Statistics of the whole batch.
-    Global,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PenaltyMethod {
-    Exact,
-    FiniteDifference,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PenaltyScaling {
-    /// Eq. (2).
-    PerSample,
-    /// Eq. (3).
-    BatchSum,
-    /// What the code behind the paper's Table 2 computed: lambda / N².
-    PaperCode,
-}
-
-/// Input-gradient penalty (eqs. 2 and 3); lambda 0 is off.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tikhonov {
-    pub lambda: f64,
-    pub method: PenaltyMethod,
-    pub scaling: PenaltyScaling,
-    /// Step of the finite difference, in pixel units of [0, 1].
-    pub h: f64,
-}
-
-impl Default for Tikhonov {
-    fn default() -> Self {
-        Self { lambda: 0.0, method: PenaltyMethod::Exact, scaling: PenaltyScaling::BatchSum, h: 1e-2 }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Isolate {
-    #[default]
-    None,
-    Detach,
-    Overlap,
-}
-
-/// Layer-by-layer losses (eqs. 4 and 5): `alpha` weighs the losses, `beta` their penalties.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Layerwise {
-    pub alpha: Vec<f64>,
-    #[serde(default)]
-    pub beta: Vec<f64>,
-    #[serde(default)]
-    pub isolate: Isolate,
-    /// Accept weights that do not grow with depth (an ablation).
-    #[serde(default)]
-    pub force: bool,
-}
-
 /// kNN, alignment, uniformity and collapse, on a held-out part of the training set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -252,22 +114,51 @@ impl Default for Monitor {
     }
 }
 
+/// What a classifier's training images go through: shifted by up to `pad` pixels over black, and flipped.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PadCrop {
+    pub pad: u32,
+    pub flip: f64,
+}
+
+impl Default for PadCrop {
+    fn default() -> Self {
+        Self { pad: 4, flip: 0.5 }
+    }
+}
+
 /// A classifier from scratch on a share of the labels (the paper's baseline).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Supervised {
     pub encoder: Encoder,
+    /// Passes over the labelled images that are not held out.
+    #[serde(default = "two_hundred")]
     pub epochs: u32,
+    /// A budget in steps, in place of epochs: few labels then get as many updates as all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
     #[serde(default = "b128")]
     pub batch_size: u32,
     #[serde(default = "one")]
     pub label_fraction: f64,
-    #[serde(default)]
+    #[serde(default = "Optimizer::supervised", deserialize_with = "over_supervised")]
     pub optimizer: Optimizer,
+    #[serde(default)]
+    pub augment: PadCrop,
     #[serde(default)]
     pub tikhonov: Tikhonov,
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    #[serde(default)]
+    pub precision: Precision,
+    /// Share of the labelled images that chooses the best epoch and trains nothing; 0 keeps the last one.
+    #[serde(default = "tenth")]
+    pub validation: f64,
+    /// Steps between checkpoints; 0 is one at the end of each epoch.
+    #[serde(default)]
+    pub checkpoint_steps: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -295,6 +186,14 @@ pub struct Linear {
     /// parts of the labelled subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge: Option<f64>,
+    /// For `sgd` alone, as the two below.
+    #[serde(default = "b512")]
+    pub batch_size: u32,
+    #[serde(default = "Optimizer::linear", deserialize_with = "over_linear")]
+    pub optimizer: Optimizer,
+    /// Smallest share of the image's area that a crop keeps.
+    #[serde(default = "eight_hundredths")]
+    pub crop_area_min: f64,
 }
 
 /// The whole network on a share of the labels, starting from a pretrained encoder.
@@ -303,6 +202,9 @@ pub struct Linear {
 pub struct Finetune {
     #[serde(default = "hundred")]
     pub epochs: u32,
+    /// As of a supervised job, and so is all that has no comment here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
     #[serde(default = "b128")]
     pub batch_size: u32,
     #[serde(default = "one")]
@@ -310,39 +212,26 @@ pub struct Finetune {
     /// Fully connected layers of the classifier: 1 or 2 (the paper's has 2, with ReLU).
     #[serde(default = "two")]
     pub head_layers: u32,
+    /// Epochs at the start in which only the head moves.
     #[serde(default)]
+    pub head_epochs: f64,
+    /// The head learns at the full rate, each stage of the encoder at this share of the one above it.
+    #[serde(default = "one")]
+    pub rate_decay: f64,
+    #[serde(default = "Optimizer::finetune", deserialize_with = "over_finetune")]
     pub optimizer: Optimizer,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AttackMethod {
-    Plb,
-    Pgd,
-    Apgd,
-    Square,
-    Fab,
-    BestOf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Norm {
-    L0,
-    L1,
-    L2,
-    Linf,
-}
-
-/// Adversarial examples against the classifier of a linear, supervised or fine-tuned job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Attack {
-    pub attack: AttackMethod,
-    pub norm: Norm,
-    /// Test images attacked; 0 is all of them.
     #[serde(default)]
-    pub images: u32,
+    pub augment: PadCrop,
+    #[serde(default)]
+    pub tikhonov: Tikhonov,
+    #[serde(default)]
+    pub batch_norm: BatchNorm,
+    #[serde(default)]
+    pub precision: Precision,
+    #[serde(default = "tenth")]
+    pub validation: f64,
+    #[serde(default)]
+    pub checkpoint_steps: u32,
 }
 
 fn half() -> f64 {
@@ -351,12 +240,24 @@ fn half() -> f64 {
 fn one() -> f64 {
     1.0
 }
+fn tenth() -> f64 {
+    0.1
+}
+fn eight_hundredths() -> f64 {
+    0.08
+}
 fn two() -> u32 {
     2
 }
 fn hundred() -> u32 {
     100
 }
+fn two_hundred() -> u32 {
+    200
+}
 fn b128() -> u32 {
     128
+}
+fn b512() -> u32 {
+    512
 }

@@ -168,7 +168,7 @@ fn refusals_name_what_cannot_run() {
     assert_eq!(refusal("self_term = true"), "");
     for (own, what) in [
         ("tikhonov = { lambda = 0.1 }", "`tikhonov.lambda` above 0"),
-        ("layerwise = { alpha = [0.1, 1] }", "`layerwise`"),
+        ("layerwise = { ratio = 10 }", "`layerwise`"),
         ("batch_norm = \"global\"", "`batch_norm = \"global\"`"),
         ("optimizer = { name = \"adam\" }", "`optimizer.name = \"adam\"`"),
     ] {

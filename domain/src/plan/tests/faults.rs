@@ -153,12 +153,22 @@ fn values_that_do_not_go_together() {
         (encoder("optimizer = { warmup_epochs = 21 }"), "a warm-up of 21 epochs is longer than the training of 20"),
         (encoder("monitor = { bank = 10 }"), "20 neighbours are more than the bank of 10 images"),
         (
-            encoder("layerwise = { alpha = [1, 0.1] }"),
-            "the weights must grow with depth (eq. 4); `force = true` accepts others",
+            encoder("layerwise = { alpha = [1, 0.1, 2, 3] }"),
+            "the weights must grow with depth (eqs. 4, 5); `force = true` accepts others",
+        ),
+        (encoder("layerwise = { alpha = [0.1, 1] }"), "expected 4 weights, one for each stage; found 2"),
+        (encoder("layerwise = {}"), "expected either `alpha`, a list of weights, or `ratio`"),
+        (
+            encoder("layerwise = { ratio = 10, beta_ratio = 10 }"),
+            "`beta_ratio` scales `tikhonov.lambda`, which is 0; set it, or list `beta`",
         ),
         (
-            encoder("layerwise = { alpha = [0.1, 1], beta = [1] }"),
-            "1 weights beside 2 in `alpha`; expected as many, or none",
+            linear("from = \"encoder\"\noptimizer = { lr = 0.1 }"),
+            "`optimizer` is for `solver = \"sgd\"`; remove it, or write that solver",
+        ),
+        (
+            body("[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\nsteps = 5\nepochs = 5").message,
+            "`steps` and `epochs` are two budgets; keep one of them",
         ),
     ] {
         assert_eq!(message, expected);
