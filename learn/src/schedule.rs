@@ -2,20 +2,30 @@
 
 use tandem_domain::spec::{Optimizer, Schedule};
 
-/// Linear warm-up, then constant or half a cosine, counted in steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Linear warm-up, then constant, half a cosine, or down at milestones; counted in steps.
+#[derive(Clone, Debug, PartialEq)]
 pub struct LearningRate {
     peak: f64,
     warmup_steps: u64,
     steps: u64,
     schedule: Schedule,
+    /// Steps from which the rate is lower, and by which factor at each.
+    milestones: Vec<u64>,
+    factor: f64,
 }
 
 impl LearningRate {
     /// A warm-up of a fraction of an epoch is rounded to whole steps; it never exceeds the training.
     pub fn new(optimizer: &Optimizer, steps_per_epoch: u64, steps: u64) -> Self {
         let warmup = (optimizer.warmup_epochs * steps_per_epoch as f64).round() as u64;
-        Self { peak: optimizer.lr, warmup_steps: warmup.min(steps), steps, schedule: optimizer.schedule }
+        Self {
+            peak: optimizer.lr,
+            warmup_steps: warmup.min(steps),
+            steps,
+            schedule: optimizer.schedule,
+            milestones: optimizer.milestones.iter().map(|share| (share * steps as f64).round() as u64).collect(),
+            factor: optimizer.factor,
+        }
     }
 
     /// The rate of the update number `step`, from 0. The warm-up's last update has the peak rate, and no update has
@@ -26,6 +36,10 @@ impl LearningRate {
         }
         match self.schedule {
             Schedule::Constant => self.peak,
+            Schedule::Step => {
+                let passed = self.milestones.iter().filter(|&&milestone| step >= milestone).count();
+                self.peak * self.factor.powi(passed as i32)
+            }
             Schedule::Cosine => {
                 let done = (step - self.warmup_steps) as f64 / (self.steps - self.warmup_steps).max(1) as f64;
                 self.peak * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
@@ -58,6 +72,14 @@ mod tests {
         assert!((lr.at(60) - 1.0).abs() < 1e-12, "half way through the 80 steps after the warm-up");
         assert!(lr.at(99) > 0.0 && lr.at(99) < 1e-3);
         assert!(lr.at(100) < 1e-12);
+    }
+
+    #[test]
+    fn milestones_are_shares_of_the_training() {
+        let written = Optimizer { milestones: vec![0.3, 0.6, 0.8], factor: 0.5, ..Optimizer::default() };
+        let optimizer = Optimizer { lr: 2.0, warmup_epochs: 0.0, schedule: Schedule::Step, ..written };
+        let lr = LearningRate::new(&optimizer, 10, 100);
+        assert_eq!([0, 29, 30, 59, 60, 79, 80, 99].map(|step| lr.at(step)), [2.0, 2.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25]);
     }
 
     #[test]
