@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use tandem_collective::{Group, Store};
 use tandem_domain::spec::{
-    Contrastive, Dataset, Encoder, Head, JobSpec, Linear, LinearSolver, Monitor, Optimizer, OptimizerName, Stage,
-    Workers,
+    Contrastive, Dataset, Encoder, Head, JobSpec, Linear, Monitor, Optimizer, OptimizerName, Stage, Workers,
 };
 use tandem_learn::files::sha256;
 use tandem_learn::report::{Event, Outcome};
@@ -31,6 +30,8 @@ fn contrastive(seed: u64) -> JobSpec {
         head: Head { hidden: 0, output: 16 },
         optimizer: Optimizer { name: OptimizerName::Sgd, lr: 0.05, warmup_epochs: 0.5, ..Optimizer::default() },
         augment: Default::default(),
+        precision: Default::default(),
+        recompute: Default::default(),
         batch_norm: Default::default(),
         tikhonov: Default::default(),
         layerwise: None,
@@ -234,7 +235,7 @@ fn the_linear_stage_reads_a_frozen_encoder() {
     let before = std::fs::read(&encoder.path).unwrap();
     assert_eq!(sha256(&before), encoder.sha256);
 
-    let linear = Linear { epochs: 50, label_fraction: 0.5, solver: LinearSolver::Lbfgs, ridge: None };
+    let linear = serde_json::from_str::<Linear>(r#"{"epochs": 50, "label_fraction": 0.5}"#).unwrap();
     let mut task = task(&job("linear", 4, Stage::Linear(linear)), folder.path());
     task.inputs = vec![encoder.clone()];
     let runs: Vec<_> = [1, 2]
