@@ -1,0 +1,132 @@
+//! Adversarial examples: which attack, how hard, and where the curve is read.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttackMethod {
+    Plb,
+    Pgd,
+    /// Auto-PGD on the cross-entropy (Croce & Hein 2020).
+    Apgd,
+    /// Auto-PGD on the targeted DLR loss.
+    ApgdT,
+    Square,
+    /// Targeted FAB (Croce & Hein 2020, minimally distorted).
+    Fab,
+    /// Every attack of the norm, and of each image the smallest distance.
+    BestOf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Norm {
+    L0,
+    L1,
+    L2,
+    Linf,
+}
+
+/// What the fixed-radius attacks climb.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttackLoss {
+    #[default]
+    CrossEntropy,
+    /// Largest wrong logit minus the right one (Carlini & Wagner 2017).
+    Margin,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// The published algorithm with its published settings.
+    #[default]
+    Reference,
+    /// As the paper's code ran it: PGD of 20 steps of radius/10 from zero; PLB from noise of 0.1.
+    Paper,
+}
+
+/// ProxLogBarrier's constants (Pooladian et al. 2020); the defaults are its reference code's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plb {
+    /// Barrier weights tried.
+    pub outer: u32,
+    /// Proximal steps at each.
+    pub inner: u32,
+    /// Step of the barrier's gradient.
+    pub dt: f64,
+    /// Weight of the proximal operator (mu).
+    pub mu: f64,
+    /// First barrier weight, and its factor from one to the next.
+    pub alpha: f64,
+    pub beta: f64,
+    /// What a backtracking step keeps of the failed point.
+    pub gamma: f64,
+    /// Stop with an image whose distance no longer falls.
+    pub early_stop: bool,
+}
+
+impl Default for Plb {
+    fn default() -> Self {
+        Self { outer: 30, inner: 30, dt: 0.1, mu: 1.0, alpha: 0.1, beta: 0.75, gamma: 0.05, early_stop: true }
+    }
+}
+
+/// Adversarial examples against the classifier of a linear, supervised or fine-tuned job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attack {
+    pub attack: AttackMethod,
+    pub norm: Norm,
+    /// Test images attacked, the first ones; 0 is all of them.
+    #[serde(default)]
+    pub images: u32,
+    /// Images in one pass: speed and memory, never the result.
+    #[serde(default = "b250")]
+    pub batch_size: u32,
+    /// Where the curve is read, growing; the fixed-radius attacks search at each. Empty: the norm's own grid.
+    #[serde(default)]
+    pub radii: Vec<f64>,
+    #[serde(default)]
+    pub preset: Preset,
+    /// Iterations (Square: queries); without it the method's own number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    #[serde(default = "one")]
+    pub restarts: u32,
+    #[serde(default)]
+    pub loss: AttackLoss,
+    #[serde(default)]
+    pub plb: Plb,
+    /// Images of the picture: clean, perturbed, difference.
+    #[serde(default = "eight")]
+    pub pictures: u32,
+}
+
+impl Attack {
+    /// Radii of the curve: as written, or 20 equal steps up to where an undefended net has nothing left.
+    pub fn grid(&self) -> Vec<f64> {
+        if !self.radii.is_empty() {
+            return self.radii.clone();
+        }
+        let last = match self.norm {
+            Norm::L0 => 100.0,
+            Norm::L1 => 20.0,
+            Norm::L2 => 1.0,
+            Norm::Linf => 20.0 / 255.0,
+        };
+        (1..=20).map(|step| last * f64::from(step) / 20.0).collect()
+    }
+}
+
+fn b250() -> u32 {
+    250
+}
+fn one() -> u32 {
+    1
+}
+fn eight() -> u32 {
+    8
+}

@@ -1,0 +1,63 @@
+//! The network: encoder, projection head, BatchNorm, and how its activations are kept.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Encoder {
+    #[serde(rename = "resnet18")]
+    ResNet18,
+    #[serde(rename = "resnet34")]
+    ResNet34,
+    #[serde(rename = "resnet50")]
+    ResNet50,
+    /// Stem 16, one basic block each of 16/32/64/128 channels, strides 1/2/2/2: for CPUs.
+    #[serde(rename = "resnet-tiny")]
+    ResNetTiny,
+    /// The thin net that produced the paper's figures.
+    #[serde(rename = "resnet-paper")]
+    ResNetPaper,
+}
+
+/// Projection head: linear, BatchNorm, ReLU, linear. `hidden = 0` is the encoder's own width.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Head {
+    pub hidden: u32,
+    pub output: u32,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { hidden: 0, output: 128 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchNorm {
+    /// Statistics of each logical shard.
+    #[default]
+    Shard,
+    /// Statistics of the whole batch.
+    Global,
+}
+
+/// Numbers that convolutions compute with; loss, BatchNorm and penalty are always f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// On devices that have it.
+    Bf16,
+}
+
+/// What is computed twice to save memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recompute {
+    #[default]
+    None,
+    /// Only one shard's activations are kept at a time; each shard goes forward twice.
+    Shards,
+}

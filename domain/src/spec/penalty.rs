@@ -1,0 +1,134 @@
+//! The paper's regularisers (eqs. 2, 3) and its layer-by-layer losses (eqs. 4, 5).
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PenaltyMethod {
+    Exact,
+    FiniteDifference,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PenaltyScaling {
+    /// Eq. (2): the mean over images of each one's own squared gradient norm.
+    PerSample,
+    /// Eq. (3): the sum over images of the squared gradient norm of the batch's mean loss.
+    BatchSum,
+    /// What the code behind the paper's Table 2 computed: for classifiers eq. (2) over N², for contrastive eq. (3).
+    PaperCode,
+}
+
+/// Along which direction the finite difference is taken, named by the norm of the gradient that it measures (Finlay &
+/// Oberman 2019).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// g / ‖g‖₂.
+    #[default]
+    L2,
+    /// sign(g) / √d: against l∞ attacks.
+    L1,
+    /// The sign of the largest element, at its place: against l1 attacks.
+    Linf,
+}
+
+/// Input-gradient penalty (eqs. 2 and 3); lambda 0 is off.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tikhonov {
+    pub lambda: f64,
+    pub method: PenaltyMethod,
+    /// Contrastive jobs: eq. (3) unless written; classifiers: eq. (2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<PenaltyScaling>,
+    /// Step of the finite difference, in pixel units of [0, 1].
+    pub h: f64,
+    pub direction: Direction,
+    /// Multiply lambda by N/128: eq. (3) falls as 1/N, so a lambda of the paper's batch of 128 means the same at N.
+    pub rescale: bool,
+}
+
+impl Default for Tikhonov {
+    fn default() -> Self {
+        Self {
+            lambda: 0.0,
+            method: PenaltyMethod::Exact,
+            scaling: None,
+            h: 1e-2,
+            direction: Direction::L2,
+            rescale: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolate {
+    #[default]
+    None,
+    Detach,
+    Overlap,
+}
+
+/// Layer-by-layer losses (eqs. 4 and 5): `alpha` weighs the loss of each of the encoder's four stages, from the first to
+/// the last, `beta` their penalties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layerwise {
+    /// One weight for each stage; or none, and `ratio`.
+    #[serde(default)]
+    pub alpha: Vec<f64>,
+    /// Each weight is so many times the one before it; the last is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// One weight for each stage's penalty; or none, and `beta_ratio`; or neither, and no penalty.
+    #[serde(default)]
+    pub beta: Vec<f64>,
+    /// As `ratio`; the last weight is half of `tikhonov.lambda`, as in eq. (3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta_ratio: Option<f64>,
+    #[serde(default)]
+    pub isolate: Isolate,
+    /// Accept weights that do not grow with depth (an ablation).
+    #[serde(default)]
+    pub force: bool,
+}
+
+impl Layerwise {
+    /// Stages of an encoder that get a loss of their own.
+    pub const STAGES: usize = 4;
+
+    /// alpha of eq. (4), first stage to last.
+    pub fn alphas(&self) -> Vec<f64> {
+        weights(&self.alpha, self.ratio, 1.0)
+    }
+
+    /// beta of eq. (5), first stage to last; empty without penalty.
+    pub fn betas(&self, tikhonov: &Tikhonov) -> Vec<f64> {
+        weights(&self.beta, self.beta_ratio, tikhonov.lambda / 2.0)
+    }
+}
+
+fn weights(list: &[f64], ratio: Option<f64>, last: f64) -> Vec<f64> {
+    match ratio {
+        Some(ratio) => (0..Layerwise::STAGES).rev().map(|up| last / ratio.powi(up as i32)).collect(),
+        None => list.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_a_list_that_ends_at_the_weight_of_the_whole() {
+        let written: Layerwise = serde_json::from_str(r#"{"ratio": 10.0, "beta_ratio": 2.0}"#).unwrap();
+        assert_eq!(written.alphas(), [0.001, 0.01, 0.1, 1.0]);
+        let tikhonov = Tikhonov { lambda: 4.0, ..Tikhonov::default() };
+        assert_eq!(written.betas(&tikhonov), [0.25, 0.5, 1.0, 2.0]);
+        let listed: Layerwise = serde_json::from_str(r#"{"alpha": [1.0, 2.0, 3.0, 4.0]}"#).unwrap();
+        assert_eq!((listed.alphas().len(), listed.betas(&tikhonov).len()), (4, 0));
+    }
+}
