@@ -41,6 +41,12 @@ fn open() -> Result<bool, Error> {
         .map_err(|error| Error::Unavailable(format!("cannot read /proc/self/maps to find libtorch: {error}")))?;
     let folder = folder_of(LIBTORCH, &maps)
         .ok_or_else(|| Error::Unavailable(format!("{LIBTORCH} is not loaded, so its CUDA half cannot be found")))?;
+    open_in(&folder)?;
+    Ok(true)
+}
+
+/// Opens libtorch's CUDA half in `folder`, then the plugin, whose symbols it resolves.
+fn open_in(folder: &Path) -> Result<(), Error> {
     let cuda = folder.join("libtorch_cuda.so");
     ffi::open_global(&cuda).map_err(|error| {
         Error::Unavailable(format!(
@@ -49,7 +55,7 @@ fn open() -> Result<bool, Error> {
         ))
     })?;
     ffi::open_plugin(&beside_binary(PLUGIN));
-    Ok(true)
+    Ok(())
 }
 
 /// The folder from which a library was loaded, by the process's memory map.
@@ -75,6 +81,20 @@ fn beside_binary(name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `make setup` leaves the CUDA half out on a host without a driver; the benchmark's PyTorch, the same build, has it.
+    #[test]
+    fn the_plugin_resolves_against_libtorch_cuda() {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/.venv/lib");
+        let folders = std::fs::read_dir(&peers).into_iter().flatten().flatten();
+        let mut folders = folders.map(|python| python.path().join("site-packages/torch/lib"));
+        let Some(folder) = folders.find(|folder| folder.join("libtorch_cuda.so").exists()) else {
+            eprintln!("SKIPPED: no libtorch_cuda.so below {}; bench/setup installs one", peers.display());
+            return;
+        };
+        open_in(&folder).unwrap();
+        assert!(ffi::nccl_backend().is_ok(), "{:?}", ffi::nccl_backend().err());
+    }
 
     #[test]
     fn finds_the_folder_of_a_loaded_library() {

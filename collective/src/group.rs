@@ -60,8 +60,8 @@ impl Group {
     ) -> Result<Self, Error> {
         let place = place(prefix, rank, world_size)?;
         cuda::available()?;
-        let link =
-            if world_size > 1 { Some(ffi::Group::nccl(&store.handle, place, device_index, timeout)?) } else { None };
+        // A group of one is a real one too: it is what a host with a single GPU can be tried with.
+        let link = Some(ffi::Group::nccl(&store.handle, place, device_index, timeout)?);
         let device = Some(Device::Cuda(device_index as usize));
         Ok(Self { device, link, rank, world_size, failure: RefCell::new(None) })
     }

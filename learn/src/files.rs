@@ -50,7 +50,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
 }
 
 /// Replaces or makes the file `folder/name`: whole, on disk, or not at all.
-pub(crate) fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, FileError> {
+pub fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, FileError> {
     fs::create_dir_all(folder).at("create folder", folder)?;
     let (path, beside) = (folder.join(name), folder.join(format!(".{name}.tmp")));
     let written = write_synced(&beside, bytes)

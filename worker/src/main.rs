@@ -6,6 +6,8 @@
 //! coordinator, [`pulse`] its heartbeats; [`session`] is the loop. An [`assignment`] becomes a task and an [`attempt`],
 //! whose process is a [`child`] that speaks in [`lines`]; what it says is [`hear`]d, kept in an [`outbox`] until the
 //! coordinator has it, and its end gets a [`verdict`] by its [`exit_code`].
+//!
+//! [`local`] is `learn` without all that: an experiment file in one process.
 
 mod assignment;
 mod attempt;
@@ -18,6 +20,7 @@ mod hear;
 mod identity;
 mod lines;
 mod link;
+mod local;
 mod outbox;
 mod pulse;
 mod rank;
@@ -43,6 +46,7 @@ struct Command {
 #[derive(Subcommand)]
 enum Role {
     Run(config::RunArgs),
+    Local(local::LocalArgs),
     /// One rank of one attempt; started by `run`.
     #[command(hide = true)]
     Rank(rank::RankArgs),
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
                 .init();
             rank::main(args)
         }
+        Role::Local(args) => local::main(&args),
         Role::Run(args) => {
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
             let colours = io::stderr().is_terminal();

@@ -26,6 +26,7 @@ use tandem_learn::{
 };
 
 use crate::exit_code;
+pub(crate) use meet::open_cuda;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct RankArgs {

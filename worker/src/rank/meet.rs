@@ -14,10 +14,8 @@ pub(super) fn group(
     events: &mut dyn Report,
     told: impl FnOnce() -> Result<Meeting, Failure>,
 ) -> Result<Group, Failure> {
+    open_cuda(&task.device)?;
     let cuda_index = cuda_index(&task.device);
-    if cuda_index.is_some() && !cuda::load().map_err(failure)? {
-        return Err(Failure::Machine("this host has no NVIDIA driver any more".to_owned()));
-    }
     if task.world_size == 1 {
         return Ok(Group::alone());
     }
@@ -38,6 +36,14 @@ pub(super) fn group(
         None => Group::gloo(&store, &prefix, rank, world_size, &task.host, timing::COLLECTIVE),
     };
     group.map_err(failure)
+}
+
+/// Loads libtorch's CUDA half if `device` needs it: before anything else touches libtorch.
+pub(crate) fn open_cuda(device: &str) -> Result<(), Failure> {
+    if cuda_index(device).is_some() && !cuda::load().map_err(failure)? {
+        return Err(Failure::Machine(format!("{device} was asked for, and this host has no NVIDIA driver")));
+    }
+    Ok(())
 }
 
 fn cuda_index(device: &str) -> Option<u32> {

@@ -1,0 +1,168 @@
+//! `tandem-worker local`: an experiment file from its first job to its last in this one process, without coordinator or
+//! database, for a machine where neither can be had. What a call has no time for, the next one goes on with.
+
+mod ledger;
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tandem_collective::Group;
+use tandem_domain::{
+    LEARN_VERSION,
+    plan::{PlannedJob, plan},
+    spec::JobSpec,
+};
+use tandem_learn::{
+    report::{Event, Outcome},
+    task::Task,
+};
+
+use crate::{device::DeviceName, exit_code, rank};
+use ledger::Ledger;
+
+/// Run an experiment file in this process, on one device, without a coordinator.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Example: ten minutes at a time, until it says that everything is done
+  tandem-worker local examples/table1.toml --data /srv/data --out table1 --device cuda:0 --minutes 9
+
+Exit codes: 0 everything is done; 75 time was over or a signal came, call it again; 65 a job cannot succeed.
+Results go to stdout, one `job figure value` a line; progress to stderr.")]
+pub(crate) struct LocalArgs {
+    /// The experiment file.
+    file: PathBuf,
+    /// Folder of checkpoints, artifacts and what is done so far.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder with the datasets.
+    #[arg(long, env = "TANDEM_DATA", value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// cpu or cuda:N.
+    #[arg(long, env = "TANDEM_DEVICE", default_value = "cpu")]
+    device: DeviceName,
+    /// Stop at a checkpoint after so many minutes.
+    #[arg(long, value_name = "N")]
+    minutes: Option<f64>,
+}
+
+pub(crate) fn main(args: &LocalArgs) -> ExitCode {
+    match run(args) {
+        Ok(Outcome::Finished) => ExitCode::SUCCESS,
+        Ok(Outcome::Stopped) => {
+            eprintln!("tandem-worker: not everything is done yet; the same command goes on from here");
+            exit(exit_code::STOPPED)
+        }
+        Err(error) => {
+            eprintln!("tandem-worker: {error:#}");
+            exit(exit_code::JOB_FAILED)
+        }
+    }
+}
+
+fn exit(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn run(args: &LocalArgs) -> anyhow::Result<Outcome> {
+    let text = std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let jobs = plan(&text, &args.file.display().to_string(), LEARN_VERSION)?.jobs;
+    if let Some((job, refusal)) = jobs.iter().find_map(|job| Some((job, job.refusal.as_ref()?))) {
+        bail!("job `{}`: {refusal}", job.spec.name);
+    }
+    rank::open_cuda(&args.device.to_string())?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    if let Some(minutes) = args.minutes {
+        let (stop, time) = (Arc::clone(&stop), Duration::try_from_secs_f64(60.0 * minutes).context("--minutes")?);
+        thread::spawn(move || {
+            thread::sleep(time);
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    let mut outcome = Outcome::Finished;
+    for job in &jobs {
+        if outcome == Outcome::Finished {
+            outcome = run_job(args, job, &stop).with_context(|| format!("job `{}`", job.spec.name))?;
+        }
+    }
+    for job in &jobs {
+        for (figure, value) in Ledger::open(&args.out, job)?.results() {
+            println!("{}\t{figure}\t{value}", job.spec.name);
+        }
+    }
+    Ok(outcome)
+}
+
+fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Result<Outcome> {
+    let mut ledger = Ledger::open(&args.out, job)?;
+    if ledger.is_finished() {
+        return Ok(Outcome::Finished);
+    }
+    if stop.load(Ordering::Relaxed) {
+        return Ok(Outcome::Stopped);
+    }
+    let mut inputs = Vec::new();
+    for name in &job.spec.inputs {
+        inputs.extend(Ledger::of(&args.out, name)?.artifacts());
+    }
+    let task = Task {
+        job_id: job.spec.name.clone(),
+        attempt_id: "local".to_owned(),
+        fence: 1,
+        rank: 0,
+        world_size: 1,
+        spec: JobSpec::clone(&job.spec),
+        device: args.device.to_string(),
+        data_dir: args.data.clone(),
+        job_dir: ledger.folder().to_owned(),
+        inputs,
+        checkpoints: ledger.checkpoints(),
+        host: "127.0.0.1".to_owned(),
+    };
+    let mut spoken = Instant::now();
+    let mut broken = None;
+    let mut hear = |event: Event| {
+        say(&job.spec.name, &event, &mut spoken);
+        // A training that cannot keep what it has done must not go on for hours.
+        if let Err(error) = ledger.hear(event) {
+            broken = Some(error);
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let outcome = tandem_learn::run(&task, &Group::alone(), &mut hear, stop)?;
+    match broken {
+        Some(error) => Err(error),
+        None if outcome == Outcome::Finished => ledger.finish().map(|()| outcome),
+        None => Ok(outcome),
+    }
+}
+
+/// What a person wants to see of an event: progress every few seconds, the rest at once.
+fn say(job: &str, event: &Event, spoken: &mut Instant) {
+    match event {
+        Event::Phase { name, first_step } => eprintln!("{job}: {name} (from step {first_step})"),
+        Event::Progress { step, steps, images_per_second, seconds_left, .. }
+            if spoken.elapsed() > Duration::from_secs(5) =>
+        {
+            *spoken = Instant::now();
+            eprintln!("{job}: step {step} of {steps}, {images_per_second:.0} images/s, {seconds_left:.0} s left");
+        }
+        Event::Result { name, value } => eprintln!("{job}: {name} = {value}"),
+        Event::Note { message, .. } => eprintln!("{job}: {message}"),
+        _ => {}
+    }
+}

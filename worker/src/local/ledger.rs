@@ -1,0 +1,126 @@
+//! What is done of one job: `OUT/JOB/ledger.json`, replaced whole at every change, and beside it the curves so far,
+//! `metrics.jsonl`, a point a line.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use tandem_domain::plan::PlannedJob;
+use tandem_learn::{
+    files::publish,
+    report::Event,
+    task::{CheckpointRef, InputFile},
+};
+
+const NAME: &str = "ledger.json";
+const METRICS: &str = "metrics.jsonl";
+
+pub(super) struct Ledger {
+    folder: PathBuf,
+    page: Page,
+    /// Opened with the first point. Points after a call's last checkpoint come again from the next call.
+    metrics: Option<File>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Page {
+    /// Of the job's content: another content in the same folder is another experiment.
+    content_key: String,
+    finished: bool,
+    results: BTreeMap<String, f64>,
+    artifacts: Vec<InputFile>,
+    /// Newest first.
+    checkpoints: Vec<CheckpointRef>,
+}
+
+impl Ledger {
+    /// That of a job about to run, or already run.
+    pub(super) fn open(out: &Path, job: &PlannedJob) -> anyhow::Result<Self> {
+        let mut ledger = Self::of(out, &job.spec.name)?;
+        if ledger.page.content_key.is_empty() {
+            ledger.page.content_key.clone_from(&job.content_key);
+        }
+        if ledger.page.content_key != job.content_key {
+            bail!(
+                "{} holds a job of this name with other parameters; choose another --out, or remove that folder",
+                ledger.folder.display()
+            );
+        }
+        Ok(ledger)
+    }
+
+    /// As it stands; empty if the job has not begun.
+    pub(super) fn of(out: &Path, name: &str) -> anyhow::Result<Self> {
+        let folder = std::path::absolute(out.join(name))?;
+        let path = folder.join(NAME);
+        let page = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Page::default(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        Ok(Self { folder, page, metrics: None })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.page.finished
+    }
+
+    pub(super) fn results(&self) -> &BTreeMap<String, f64> {
+        &self.page.results
+    }
+
+    pub(super) fn artifacts(&self) -> Vec<InputFile> {
+        self.page.artifacts.clone()
+    }
+
+    pub(super) fn checkpoints(&self) -> Vec<CheckpointRef> {
+        self.page.checkpoints.clone()
+    }
+
+    /// Keeps what outlives the process.
+    pub(super) fn hear(&mut self, event: Event) -> anyhow::Result<()> {
+        match event {
+            Event::Result { name, value } => drop(self.page.results.insert(name, value)),
+            Event::Metric { name, step, value } => {
+                let line = serde_json::json!({ "metric": name, "step": step, "value": value });
+                writeln!(self.metrics()?, "{line}").with_context(|| format!("cannot write {METRICS}"))?;
+            }
+            Event::Artifact { kind, path, sha256, .. } => self.page.artifacts.push(InputFile { kind, path, sha256 }),
+            Event::Checkpoint { step, path, sha256, .. } => {
+                self.page.checkpoints.insert(0, CheckpointRef { step, path, sha256 });
+                self.save()?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn metrics(&mut self) -> anyhow::Result<&mut File> {
+        if self.metrics.is_none() {
+            std::fs::create_dir_all(&self.folder)?;
+            let path = self.folder.join(METRICS);
+            let file = OpenOptions::new().create(true).append(true).open(&path);
+            self.metrics = Some(file.with_context(|| format!("cannot open {}", path.display()))?);
+        }
+        self.metrics.as_mut().context("just opened")
+    }
+
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        self.page.finished = true;
+        self.save()
+    }
+
+    fn save(&self) -> anyhow::Result<()> {
+        publish(&self.folder, NAME, &serde_json::to_vec_pretty(&self.page)?)?;
+        Ok(())
+    }
+}
