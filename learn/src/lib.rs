@@ -16,6 +16,7 @@
 pub mod artifact;
 pub mod augment;
 pub mod checkpoint;
+pub mod classifier;
 pub mod data;
 pub mod encoder;
 mod failure;

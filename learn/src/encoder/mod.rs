@@ -1,4 +1,4 @@
-//! The network f of the paper: encoder (`resnet`), projection head (`head`), and how their weights begin (`init`).
+//! The network f of the paper: encoder (`resnet`), what stands on it (`head`), and how their weights begin (`init`).
 
 mod head;
 mod init;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tandem_domain::spec;
 use tch::{Device, Tensor};
 
-pub use head::Projection;
+pub use head::{FullyConnected, Head, HeadShape, Projection};
 pub use resnet::ResNet;
 
 use crate::flat::Flat;
@@ -24,11 +24,13 @@ pub struct Pass<'a> {
     pub training: bool,
 }
 
-/// Structure and weights of an encoder with, during pretraining, its projection head.
+/// Structure and weights of an encoder and its head: projecting during pretraining, fully connected in a classifier.
+///
+/// The encoder's tensors come first in both vectors, in the same places whatever the head.
 #[derive(Debug)]
 pub struct Model {
     pub resnet: ResNet,
-    pub head: Option<Projection>,
+    pub head: Option<Head>,
     pub parameters: Flat,
     pub statistics: Flat,
 }
@@ -36,20 +38,34 @@ pub struct Model {
 impl Model {
     /// With first weights that are a function of the arguments alone. `None` for a net that this version cannot build.
     pub fn new(encoder: spec::Encoder, head: Option<spec::Head>, seed: u64, device: Device) -> Option<Self> {
-        let model = Self::blank(encoder, head, device)?;
-        init::fill(&model.parameters, seed);
-        init::fill(&model.statistics, seed);
-        Some(model)
+        Some(Self::build(encoder, head.map(HeadShape::Projection), device)?.seeded(seed))
+    }
+
+    /// As `new`, with fully connected layers for so many classes on the encoder.
+    pub fn classifier(encoder: spec::Encoder, layers: u32, classes: u32, seed: u64, device: Device) -> Option<Self> {
+        let head = HeadShape::FullyConnected { layers, classes };
+        Some(Self::build(encoder, Some(head), device)?.seeded(seed))
     }
 
     /// All zeros, to be loaded into.
     pub fn blank(encoder: spec::Encoder, head: Option<spec::Head>, device: Device) -> Option<Self> {
+        Self::build(encoder, head.map(HeadShape::Projection), device)
+    }
+
+    /// As `blank`, with any head.
+    pub fn build(encoder: spec::Encoder, head: Option<HeadShape>, device: Device) -> Option<Self> {
         let mut plan = Blueprint::default();
         let resnet = ResNet::describe(encoder, &mut plan)?;
-        let head = head.map(|head| Projection::describe(head, resnet.features(), &mut plan));
+        let head = head.map(|head| Head::describe(head, resnet.features(), &mut plan));
         let parameters = Flat::zeros(Arc::new(plan.parameters), device).with_gradients();
         let statistics = Flat::zeros(Arc::new(plan.statistics), device);
         Some(Self { resnet, head, parameters, statistics })
+    }
+
+    fn seeded(self, seed: u64) -> Self {
+        init::fill(&self.parameters, seed);
+        init::fill(&self.statistics, seed);
+        self
     }
 
     /// `[B, 3, H, W]` in [0, 1] to features `[B, F]` by the running statistics, without a graph.
@@ -61,9 +77,18 @@ impl Model {
     /// `[B, 3, H, W]` to what the objective sees, `[B, D]`, with a graph; updates `statistics`, not the model's own.
     pub fn project(&self, images: &Tensor, statistics: &Flat) -> Tensor {
         let pass = Pass { parameters: &self.parameters, statistics, training: true };
-        let features = self.resnet.forward(images, &pass);
+        self.outputs(images, &pass)
+    }
+
+    /// As `project`, by the running statistics: what a classifier answers.
+    pub fn evaluate(&self, images: &Tensor) -> Tensor {
+        self.outputs(images, &Pass { parameters: &self.parameters, statistics: &self.statistics, training: false })
+    }
+
+    fn outputs(&self, images: &Tensor, pass: &Pass<'_>) -> Tensor {
+        let features = self.resnet.forward(images, pass);
         match &self.head {
-            Some(head) => head.forward(&features, &pass),
+            Some(head) => head.forward(&features, pass),
             None => features,
         }
     }

@@ -13,11 +13,11 @@ use tch::Tensor;
 use super::{Rank, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
-use crate::encoder::Model;
+use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::features::{Side, features};
 use crate::flat::{Flat, Layout, Role};
-use crate::linear::{Classifier, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
+use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::report::{Event, Outcome};
 
 /// Short enough to be run again: a stop leaves no checkpoint.
@@ -58,17 +58,21 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
     }
 
     rank.phase("evaluating", u64::from(minimum.iterations));
-    let classifier = problem.classifier(&minimum.x, &standardised);
-    let test_accuracy = accuracy(&classifier.classify(&seen.test), &seen.test_labels);
-    let train_accuracy = accuracy(&classifier.classify(&seen.train), &seen.train_labels);
+    let layer = problem.layer(&minimum.x, &standardised);
+    let test_accuracy = accuracy(&layer.classify(&seen.test), &seen.test_labels);
+    let train_accuracy = accuracy(&layer.classify(&seen.train), &seen.train_labels);
     if rank.leads() {
-        let mut card = Card::new(&rank.task.spec, encoder_card.encoder, None, &data.train.checksum, encoder_card.step);
+        let head = HeadShape::FullyConnected { layers: 1, classes: classes as u32 };
+        let mut card =
+            Card::new(&rank.task.spec, encoder_card.encoder, Some(head), &data.train.checksum, encoder_card.step);
+        card.classes.clone_from(&data.classes);
         card.inputs = vec![encoder_sha256];
-        let parts = [&model.parameters, &model.statistics, &fully_connected(&classifier)];
+        let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
         let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;
         rank.tell(artifact);
     }
     rank.result("linear_accuracy", test_accuracy);
+    rank.result("test_accuracy", test_accuracy);
     rank.result("train_accuracy", train_accuracy);
     rank.result("loss", minimum.value);
     rank.result("labels", subset.len() as f64);
@@ -131,15 +135,15 @@ fn solve(rank: &mut Rank<'_>, spec: &Linear, problem: &Logistic<'_>, images: usi
     (!stopped).then_some(minimum)
 }
 
-/// The classifier under torchvision's names.
-fn fully_connected(classifier: &Classifier) -> Flat {
+/// The layer under torchvision's names.
+fn fully_connected(layer: &Layer) -> Flat {
     let mut layout = Layout::default();
-    layout.add("fc.weight".into(), &classifier.weight.size(), Role::Linear);
-    layout.add("fc.bias".into(), &classifier.bias.size(), Role::Bias { inputs: classifier.weight.size()[1] });
-    let flat = Flat::zeros(Arc::new(layout), classifier.weight.device());
+    layout.add("fc.weight".into(), &layer.weight.size(), Role::Linear);
+    layout.add("fc.bias".into(), &layer.bias.size(), Role::Bias { inputs: layer.weight.size()[1] });
+    let flat = Flat::zeros(Arc::new(layout), layer.weight.device());
     tch::no_grad(|| {
-        flat.get(0).shallow_clone().copy_(&classifier.weight);
-        flat.get(1).shallow_clone().copy_(&classifier.bias);
+        flat.get(0).shallow_clone().copy_(&layer.weight);
+        flat.get(1).shallow_clone().copy_(&layer.bias);
     });
     flat
 }

@@ -55,8 +55,13 @@ impl Training<'_> {
         let now = Instant::now();
         if rank.leads() {
             let checksum = &self.data.train.checksum;
-            let card =
-                Card::new(&rank.task.spec, self.spec.encoder, Some(self.spec.head), checksum, self.position.step);
+            let card = Card::new(
+                &rank.task.spec,
+                self.spec.encoder,
+                Some(self.spec.head.into()),
+                checksum,
+                self.position.step,
+            );
             let parts = [&self.model.parameters, &self.model.statistics];
             let artifact = artifact::save(&rank.task.job_dir, "encoder", &parts, &card)?;
             rank.tell(artifact);
