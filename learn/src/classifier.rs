@@ -14,7 +14,7 @@ impl Classifier {
     /// Takes the weights as they are and freezes them. `None` for a model that ends in something else than classes.
     pub fn new(model: Model) -> Option<Self> {
         let classifies = matches!(model.head, Some(Head::FullyConnected(_)));
-        classifies.then(|| Self { model: Model { parameters: model.parameters.frozen(), ..model } })
+        classifies.then(|| Self { model: model.frozen() })
     }
 
     /// f32 `[B, 3, H, W]` in [0, 1] to `[B, C]`, each row a function of its image alone. There is a graph to the images if

@@ -36,7 +36,7 @@ pub enum Head {
 impl Head {
     pub(super) fn describe(shape: HeadShape, features: i64, plan: &mut Blueprint) -> Self {
         match shape {
-            HeadShape::Projection(head) => Self::Projection(Projection::describe(head, features, plan)),
+            HeadShape::Projection(head) => Self::Projection(Projection::describe("head", head, features, plan)),
             HeadShape::FullyConnected { layers, classes } => {
                 Self::FullyConnected(FullyConnected::describe(layers, classes.into(), features, plan))
             }
@@ -53,7 +53,7 @@ impl Head {
 }
 
 /// Linear, BatchNorm, ReLU, linear; the first layer has no bias, as BatchNorm would remove it. Keys as of
-/// `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU, Linear)` under `head.`.
+/// `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU, Linear)` under a name such as `head`.
 #[derive(Clone, Copy, Debug)]
 pub struct Projection {
     hidden: usize,
@@ -63,14 +63,14 @@ pub struct Projection {
 }
 
 impl Projection {
-    pub(super) fn describe(head: spec::Head, features: i64, plan: &mut Blueprint) -> Self {
+    pub(super) fn describe(name: &str, head: spec::Head, features: i64, plan: &mut Blueprint) -> Self {
         let hidden = if head.hidden == 0 { features } else { i64::from(head.hidden) };
         let output = i64::from(head.output);
         Self {
-            hidden: plan.parameters.add("head.0.weight".into(), &[hidden, features], Role::Linear),
-            norm: plan.norm("head.1", hidden),
-            weight: plan.parameters.add("head.3.weight".into(), &[output, hidden], Role::Linear),
-            bias: plan.parameters.add("head.3.bias".into(), &[output], Role::Bias { inputs: hidden }),
+            hidden: plan.parameters.add(format!("{name}.0.weight"), &[hidden, features], Role::Linear),
+            norm: plan.norm(&format!("{name}.1"), hidden),
+            weight: plan.parameters.add(format!("{name}.3.weight"), &[output, hidden], Role::Linear),
+            bias: plan.parameters.add(format!("{name}.3.bias"), &[output], Role::Bias { inputs: hidden }),
         }
     }
 

@@ -4,6 +4,7 @@ mod head;
 mod init;
 mod resnet;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tandem_domain::spec;
@@ -33,6 +34,9 @@ pub struct Model {
     pub head: Option<Head>,
     pub parameters: Flat,
     pub statistics: Flat,
+    /// The head trains on the encoder as it is: BatchNorm there goes by its running statistics, which stay.
+    pub encoder_frozen: bool,
+    encoder_slots: usize,
 }
 
 impl Model {
@@ -56,10 +60,32 @@ impl Model {
     pub fn build(encoder: spec::Encoder, head: Option<HeadShape>, device: Device) -> Option<Self> {
         let mut plan = Blueprint::default();
         let resnet = ResNet::describe(encoder, &mut plan)?;
+        let encoder_slots = plan.parameters.slots().len();
         let head = head.map(|head| Head::describe(head, resnet.features(), &mut plan));
         let parameters = Flat::zeros(Arc::new(plan.parameters), device).with_gradients();
         let statistics = Flat::zeros(Arc::new(plan.statistics), device);
-        Some(Self { resnet, head, parameters, statistics })
+        Some(Self { resnet, head, parameters, statistics, encoder_frozen: false, encoder_slots })
+    }
+
+    /// The same weights, without gradients.
+    pub fn frozen(self) -> Self {
+        Self { parameters: self.parameters.frozen(), ..self }
+    }
+
+    /// Indexes of the head's parameters; the encoder's are those before.
+    pub fn head_slots(&self) -> Range<usize> {
+        self.encoder_slots..self.parameters.layout().slots().len()
+    }
+
+    /// Takes over weights and statistics of an `encoder` of the same architecture that has no head.
+    pub fn adopt(&mut self, encoder: &Self) {
+        tch::no_grad(|| {
+            for (own, other) in [(&self.parameters, &encoder.parameters), (&self.statistics, &encoder.statistics)] {
+                for (own, other) in own.views().iter().zip(other.views()) {
+                    own.shallow_clone().copy_(other);
+                }
+            }
+        });
     }
 
     fn seeded(self, seed: u64) -> Self {
@@ -70,23 +96,31 @@ impl Model {
 
     /// `[B, 3, H, W]` in [0, 1] to features `[B, F]` by the running statistics, without a graph.
     pub fn features(&self, images: &Tensor) -> Tensor {
-        let pass = Pass { parameters: &self.parameters, statistics: &self.statistics, training: false };
-        tch::no_grad(|| self.resnet.forward(images, &pass))
+        tch::no_grad(|| self.resnet.forward(images, &self.evaluating()))
     }
 
     /// `[B, 3, H, W]` to what the objective sees, `[B, D]`, with a graph; updates `statistics`, not the model's own.
     pub fn project(&self, images: &Tensor, statistics: &Flat) -> Tensor {
         let pass = Pass { parameters: &self.parameters, statistics, training: true };
-        self.outputs(images, &pass)
+        let features = match (self.encoder_frozen, images.requires_grad()) {
+            (false, _) => self.resnet.forward(images, &pass),
+            (true, false) => self.features(images),
+            (true, true) => self.resnet.forward(images, &self.evaluating()),
+        };
+        self.under_head(features, &pass)
     }
 
-    /// As `project`, by the running statistics: what a classifier answers.
+    /// `[B, 3, H, W]` to the head's answers, `[B, D]`, by the running statistics, with a graph.
     pub fn evaluate(&self, images: &Tensor) -> Tensor {
-        self.outputs(images, &Pass { parameters: &self.parameters, statistics: &self.statistics, training: false })
+        let pass = self.evaluating();
+        self.under_head(self.resnet.forward(images, &pass), &pass)
     }
 
-    fn outputs(&self, images: &Tensor, pass: &Pass<'_>) -> Tensor {
-        let features = self.resnet.forward(images, pass);
+    fn evaluating(&self) -> Pass<'_> {
+        Pass { parameters: &self.parameters, statistics: &self.statistics, training: false }
+    }
+
+    fn under_head(&self, features: Tensor, pass: &Pass<'_>) -> Tensor {
         match &self.head {
             Some(head) => head.forward(&features, pass),
             None => features,

@@ -1,15 +1,20 @@
 //! The linear stage (the paper's stage 2): how much of the classes can be read off frozen features by one layer.
 //!
-//! Features of the labelled subset and of the test set are computed once, by all ranks together; the convex problem is
-//! then solved by every rank alike, which is cheaper than talking about it.
+//! By L-BFGS: features of the labelled subset and of the test set are computed once, by all ranks together; the convex
+//! problem is then solved by every rank alike, which is cheaper than talking about it.
+//!
+//! By SGD: SimCLR's protocol (Chen et al. 2020, B.9). The layer trains on the encoder as it is, on other crops and flips
+//! of the labelled images in each epoch and on features that are not standardised; the last weights count, nothing is held
+//! out, and test images are not cropped.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_collective::Group;
-use tandem_domain::spec::{Linear, LinearSolver};
+use tandem_domain::spec::{Augment, BatchNorm, Linear, LinearSolver, Precision, Tikhonov};
 use tch::Tensor;
 
+use super::classifier::{self, Images, Pretrained, Recipe};
 use super::{Rank, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
@@ -20,13 +25,43 @@ use crate::flat::{Flat, Layout, Role};
 use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::report::{Event, Outcome};
 
-/// Short enough to be run again: a stop leaves no checkpoint.
 pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
-    let began = Instant::now();
-    if spec.solver != LinearSolver::Lbfgs {
-        return Err(Failure::Job("the sgd solver cannot run yet in this version; use solver = \"lbfgs\"".into()));
+    match spec.solver {
+        LinearSolver::Lbfgs => lbfgs(rank, spec),
+        LinearSolver::Sgd => sgd(rank, spec),
     }
-    let (model, encoder_card, encoder_sha256) = encoder(rank)?;
+}
+
+/// Trains nothing but the head, for all epochs.
+fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+    let (model, card, sha256) = rank.encoder()?;
+    let crop_and_flip = Augment { crop_area_min: spec.crop_area_min, jitter: 0.0, gray: 0.0, ..Augment::default() };
+    let recipe = Recipe {
+        encoder: card.encoder,
+        pretrained: Some(Pretrained { model, sha256 }),
+        head_layers: 1,
+        epochs: spec.epochs,
+        steps: None,
+        batch_size: spec.batch_size,
+        label_fraction: spec.label_fraction,
+        validation: 0.0,
+        optimizer: &spec.optimizer,
+        images: Images::Views(crop_and_flip),
+        tikhonov: Tikhonov::default(),
+        batch_norm: BatchNorm::default(),
+        precision: Precision::default(),
+        head_epochs: f64::INFINITY,
+        rate_decay: 1.0,
+        checkpoint_steps: 0,
+        known_as: Some("linear_accuracy"),
+    };
+    classifier::run(rank, &recipe)
+}
+
+/// Short enough to be run again: a stop leaves no checkpoint.
+fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+    let began = Instant::now();
+    let (model, encoder_card, encoder_sha256) = rank.encoder()?;
     let data = rank.load_data()?;
     let subset = balanced_subset(&data.train.labels, data.classes.len(), spec.label_fraction, rank.task.spec.seed)?;
     if rank.stop_wanted() && rank.group.world_size() == 1 {
@@ -80,14 +115,6 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
     rank.result("iterations", f64::from(minimum.iterations));
     rank.result("seconds", began.elapsed().as_secs_f64());
     Ok(Outcome::Finished)
-}
-
-fn encoder(rank: &Rank<'_>) -> Result<(Model, Card, String), Failure> {
-    let input = rank.task.inputs.iter().find(|input| input.kind == "encoder");
-    let input =
-        input.ok_or_else(|| Failure::Job("a linear job needs the encoder of another job, and got none".into()))?;
-    let (model, card) = artifact::load_encoder(input, rank.device)?;
-    Ok((model, card, input.sha256.clone()))
 }
 
 /// Features and labels of the images that count.
