@@ -141,6 +141,8 @@ fn a_stopped_classifier_goes_on_with_the_same_bits_and_the_same_best() {
     assert!(finished(&ended), "{ended:?}");
     assert_eq!([losses(&first), losses(&second)].concat(), losses(&expected));
     let classifier = |events| artifact(events, "classifier").sha256;
+    assert_eq!(accuracy_of(&artifact(&second, "classifier"), &task), result(&second, "test_accuracy"));
+    assert!(result(&second, "test_accuracy") > result(&second, "last_accuracy"), "the best is kept, not the last");
     assert_eq!(classifier(&second), classifier(&expected));
     for name in ["test_accuracy", "last_accuracy", "validation_accuracy", "best_epoch", "loss"] {
         assert_eq!(result(&second, name).to_bits(), result(&expected, name).to_bits(), "{name}");
@@ -182,7 +184,27 @@ fn probes_are_frozen_and_fine_tuning_is_not() {
     assert_eq!(thawed.len(), all);
 }
 
-/// While the head warms up it learns what a probe would; its loss falls.
+/// What the head of a frozen encoder is trained on is what it will be evaluated on: without augmentation and at rate 0 the
+/// first loss is the exported classifier's on the same images, which BatchNorm by the batch would not give.
+#[test]
+fn a_frozen_encoder_is_in_evaluation_mode() {
+    let folder = place();
+    let spec = finetune(
+        9,
+        r#"{"steps": 1, "head_epochs": 1.0, "batch_size": 120, "validation": 0.0, "optimizer": {"lr": 0.0},
+            "augment": {"pad": 0, "flip": 0.0}}"#,
+    );
+    let task = on_top_of(&encoder(folder.path()), &spec, folder.path());
+    let (events, ended) = train(&task, 1, never);
+    assert!(finished(&ended), "{ended:?}");
+    let (classifier, _) = load_classifier(&artifact(&events, "classifier"), Device::Cpu).unwrap();
+    let train = data::load(&spec.dataset, &task.data_dir, spec.seed, Device::Cpu).unwrap().train;
+    let logits = classifier.logits(&augment::plain(&train, &(0..120).collect::<Vec<_>>()));
+    let expected = logits.cross_entropy_for_logits(&Tensor::from_slice(&train.labels)).double_value(&[]);
+    let loss = result(&events, "loss");
+    assert!((loss - expected).abs() < 1e-5 * expected, "{loss} instead of {expected}");
+}
+
 #[test]
 fn a_linear_layer_learns_by_sgd_the_same_on_any_ranks() {
     let folder = place();
@@ -221,7 +243,6 @@ fn a_budget_in_steps_is_kept_to_the_step() {
     assert!(rates[0].1 > 0.04 && rates[100].1 < 1e-4, "the cosine ends with the budget, not with the epochs");
 }
 
-/// The same labelled images for every stage of one experiment, whatever their names.
 #[test]
 fn without_a_held_out_part_the_last_model_is_kept() {
     let folder = place();
