@@ -8,6 +8,7 @@ use tandem_domain::spec::{Dataset, Encoder, JobSpec, Stage};
 use tch::Device;
 
 use crate::classifier::Classifier;
+use crate::data::Data;
 use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::files::{publish, read, sha256};
@@ -44,6 +45,9 @@ pub struct Card {
     /// Names of the classes, in the order of the logits; none of an encoder.
     pub classes: Vec<String>,
     pub preprocessing: Preprocessing,
+    /// The training images whose labels it has seen, ascending: where those are all, or it is an encoder, they are not
+    /// listed.
+    pub labelled: Option<Vec<i64>>,
     /// Stage and parameters that made it.
     pub stage: Stage,
     pub dataset: Dataset,
@@ -67,6 +71,7 @@ impl Card {
             head,
             classes: Vec::new(),
             preprocessing: Preprocessing::default(),
+            labelled: None,
             stage: spec.stage.clone(),
             dataset: spec.dataset.clone(),
             data_checksum: data_checksum.to_owned(),
@@ -77,6 +82,13 @@ impl Card {
             learn_version: tandem_domain::LEARN_VERSION.to_owned(),
             inputs: Vec::new(),
         }
+    }
+
+    /// Of a classifier for the classes of `data`, trained on the `labelled` of its images.
+    pub fn classifying(mut self, data: &Data, labelled: Vec<i64>) -> Self {
+        self.classes.clone_from(&data.classes);
+        self.labelled = (labelled.len() < data.train.len()).then_some(labelled);
+        self
     }
 }
 

@@ -98,9 +98,9 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let train_accuracy = accuracy(&layer.classify(&seen.train), &seen.train_labels);
     if rank.leads() {
         let head = HeadShape::FullyConnected { layers: 1, classes: classes as u32 };
-        let mut card =
-            Card::new(&rank.task.spec, encoder_card.encoder, Some(head), &data.train.checksum, encoder_card.step);
-        card.classes.clone_from(&data.classes);
+        let (encoder, step) = (encoder_card.encoder, encoder_card.step);
+        let card = Card::new(&rank.task.spec, encoder, Some(head), &data.train.checksum, step);
+        let mut card = card.classifying(&data, subset.clone());
         card.inputs = vec![encoder_sha256];
         let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
         let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;

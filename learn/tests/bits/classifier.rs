@@ -223,6 +223,32 @@ fn a_linear_layer_learns_by_sgd_the_same_on_any_ranks() {
     assert_eq!(runs[0], runs[1]);
 }
 
+/// Learning trap 13: every stage of an experiment sees the same labels, balanced and written beside the weights.
+#[test]
+fn every_stage_has_the_same_labelled_images() {
+    let folder = place();
+    let encoder = encoder(folder.path());
+    let labelled = |spec: &JobSpec| {
+        let (events, ended) = train(&on_top_of(&encoder, spec, folder.path()), 1, never);
+        assert!(finished(&ended), "{ended:?}");
+        let labelled = load_classifier(&artifact(&events, "classifier"), Device::Cpu).unwrap().1.labelled;
+        assert_eq!(result(&events, "labels"), labelled.as_ref().map_or(120, Vec::len) as f64, "{}", spec.name);
+        labelled
+    };
+    let supervised = supervised(3, r#"{"steps": 1, "label_fraction": 0.2}"#);
+    let expected = labelled(&supervised).unwrap();
+    // 40 images of each class, one class after the other.
+    let of_class = |class: i64| expected.iter().filter(|&&id| id / 40 == class).count();
+    assert_eq!([0, 1, 2].map(of_class), [8; 3]);
+    let few = r#"{"epochs": 1, "label_fraction": 0.2}"#;
+    let by_lbfgs = linear(3, r#"{"epochs": 1, "label_fraction": 0.2, "solver": "lbfgs"}"#);
+    for spec in [linear(3, few), by_lbfgs, finetune(3, few)] {
+        assert_eq!(labelled(&spec).unwrap(), expected, "{}", spec.name);
+    }
+    assert_ne!(labelled(&finetune(30, few)).unwrap(), expected, "another seed, other images");
+    assert_eq!(labelled(&linear(3, r#"{"epochs": 1}"#)), None, "all of them are not listed");
+}
+
 #[test]
 fn a_budget_in_steps_is_kept_to_the_step() {
     let folder = place();

@@ -72,8 +72,10 @@ impl Training<'_> {
         let head =
             HeadShape::FullyConnected { layers: self.recipe.head_layers, classes: self.data.classes.len() as u32 };
         let checksum = &self.data.train.checksum;
-        let mut card = Card::new(&rank.task.spec, self.recipe.encoder, Some(head), checksum, step);
-        card.classes.clone_from(&self.data.classes);
+        let mut labelled = [self.train.as_slice(), &self.held_out].concat();
+        labelled.sort_unstable();
+        let card = Card::new(&rank.task.spec, self.recipe.encoder, Some(head), checksum, step);
+        let mut card = card.classifying(self.data, labelled);
         card.inputs = self.recipe.pretrained.iter().map(|encoder| encoder.sha256.clone()).collect();
         let parts = [&self.model.parameters, &self.model.statistics];
         let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;
