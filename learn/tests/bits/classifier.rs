@@ -253,13 +253,14 @@ fn every_stage_has_the_same_labelled_images() {
 fn a_budget_in_steps_is_kept_to_the_step() {
     let folder = place();
     // 30 labelled images, 6 of them held out: one step of 24 an epoch, and 50 looks in all.
-    let spec = supervised(6, r#"{"steps": 101, "label_fraction": 0.25, "validation": 0.2, "checkpoint_steps": 50}"#);
+    let spec = supervised(6, r#"{"steps": 101, "label_fraction": 0.25, "validation": 0.2, "checkpoint_steps": 0}"#);
     let (events, ended) = train(&task(&spec, folder.path()), 1, never);
     assert!(finished(&ended), "{ended:?}");
     assert_eq!((losses(&events).len(), result(&events, "steps"), result(&events, "labels")), (101, 101.0, 30.0));
     let looks = metrics(&events, "validation_accuracy");
     assert_eq!(looks.len(), 34, "every third epoch, and the last one");
     assert_eq!(looks.last().unwrap().0, 101);
+    assert_eq!(checkpoints(&events).len(), 34, "and so are checkpoints");
     let cut = events.iter().find_map(|event| match event {
         Event::Note { kind, message } if kind == "batch_cut" => Some(message.clone()),
         _ => None,

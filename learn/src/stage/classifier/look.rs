@@ -14,7 +14,7 @@ use crate::features::answers;
 use crate::report::Event;
 use crate::stage::labels;
 
-/// A budget in steps makes many short epochs of few labels: no more looks at held-out images than this.
+/// A budget in steps makes many short epochs of few labels: no more looks at held-out images, and checkpoints, than this.
 const LOOKS: u64 = 50;
 
 impl Training<'_> {
@@ -47,7 +47,7 @@ impl Training<'_> {
     }
 
     /// Only asked at the end of an epoch.
-    fn look_due(&self) -> bool {
+    pub(super) fn look_due(&self) -> bool {
         let every = match self.recipe.steps {
             None => 1,
             Some(_) => self.steps.div_ceil(LOOKS).div_ceil(self.steps_per_epoch),

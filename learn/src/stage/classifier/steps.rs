@@ -45,9 +45,10 @@ impl Training<'_> {
         Ok(Outcome::Finished)
     }
 
+    /// Short epochs of few labels are not worth a checkpoint each, as they are not worth a look.
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
         match self.recipe.checkpoint_steps {
-            0 => epoch_ended,
+            0 => epoch_ended && self.look_due(),
             every => self.position.step.is_multiple_of(u64::from(every)) || self.position.step == self.steps,
         }
     }
