@@ -4,10 +4,12 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tandem_domain::spec::{Dataset, Encoder, Head, JobSpec, Stage};
+use tandem_domain::spec::{Dataset, Encoder, JobSpec, Stage};
 use tch::Device;
 
-use crate::encoder::Model;
+use crate::classifier::Classifier;
+use crate::data::Data;
+use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::files::{publish, read, sha256};
 use crate::flat::Flat;
@@ -15,15 +17,37 @@ use crate::report::Event;
 use crate::task::InputFile;
 use crate::weights;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// How bytes become what the network takes, `(byte / 255 - mean) / std` per channel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+    /// Rows and columns.
+    pub side: u32,
+}
+
+impl Default for Preprocessing {
+    /// [0, 1] and nothing else, as SimCLR: distances of attacks are then distances of pixels.
+    fn default() -> Self {
+        Self { mean: [0.0; 3], std: [1.0; 3], side: crate::data::SIDE as u32 }
+    }
+}
 
 /// The file's metadata, as JSON under the key `tandem`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     format: u32,
     pub encoder: Encoder,
-    /// Present if the file has the projection head, under `head.`.
-    pub head: Option<Head>,
+    /// What stands on the encoder: under `head.` if it projects, under `fc.` if it classifies.
+    pub head: Option<HeadShape>,
+    /// Names of the classes, in the order of the logits; none of an encoder.
+    pub classes: Vec<String>,
+    pub preprocessing: Preprocessing,
+    /// The training images whose labels it has seen, ascending: where those are all, or it is an encoder, they are not
+    /// listed.
+    pub labelled: Option<Vec<i64>>,
     /// Stage and parameters that made it.
     pub stage: Stage,
     pub dataset: Dataset,
@@ -40,11 +64,14 @@ pub struct Card {
 }
 
 impl Card {
-    pub fn new(spec: &JobSpec, encoder: Encoder, head: Option<Head>, data_checksum: &str, step: u64) -> Self {
+    pub fn new(spec: &JobSpec, encoder: Encoder, head: Option<HeadShape>, data_checksum: &str, step: u64) -> Self {
         Self {
             format: FORMAT,
             encoder,
             head,
+            classes: Vec::new(),
+            preprocessing: Preprocessing::default(),
+            labelled: None,
             stage: spec.stage.clone(),
             dataset: spec.dataset.clone(),
             data_checksum: data_checksum.to_owned(),
@@ -55,6 +82,13 @@ impl Card {
             learn_version: tandem_domain::LEARN_VERSION.to_owned(),
             inputs: Vec::new(),
         }
+    }
+
+    /// Of a classifier for the classes of `data`, trained on the `labelled` of its images.
+    pub fn classifying(mut self, data: &Data, labelled: Vec<i64>) -> Self {
+        self.classes.clone_from(&data.classes);
+        self.labelled = (labelled.len() < data.train.len()).then_some(labelled);
+        self
     }
 }
 
@@ -71,25 +105,72 @@ pub fn save(job_dir: &Path, kind: &str, parts: &[&Flat], card: &Card) -> Result<
 
 /// An encoder as its file holds it, without the projection head.
 pub fn load_encoder(input: &InputFile, device: Device) -> Result<(Model, Card), Failure> {
-    let path = input.path.display();
-    let bytes = read(&input.path)?;
-    let found = sha256(&bytes);
-    if found != input.sha256 {
-        return Err(Failure::Machine(format!(
-            "the encoder at {path} has sha256 {found}, not {} as when it was made: it was damaged or replaced; \
-             run its job again with --fresh",
-            input.sha256
-        )));
+    let file = Opened::new(input, "encoder")?;
+    let model = file.model(None, device)?;
+    Ok((model, file.card))
+}
+
+/// A classifier as its file holds it: the very function that its job evaluated.
+pub fn load_classifier(input: &InputFile, device: Device) -> Result<(Classifier, Card), Failure> {
+    let file = Opened::new(input, "classifier")?;
+    let model = file.model(file.card.head, device)?;
+    let classifier = Classifier::new(model).ok_or_else(|| {
+        file.unusable("it ends in no classes; name a linear, supervised or finetune job in `from`".into())
+    })?;
+    Ok((classifier, file.card))
+}
+
+/// An artifact's bytes, whole, and its card.
+struct Opened<'a> {
+    kind: &'static str,
+    input: &'a InputFile,
+    bytes: Vec<u8>,
+    card: Card,
+}
+
+impl<'a> Opened<'a> {
+    fn new(input: &'a InputFile, kind: &'static str) -> Result<Self, Failure> {
+        let path = input.path.display();
+        let bytes = read(&input.path)?;
+        let found = sha256(&bytes);
+        if found != input.sha256 {
+            return Err(Failure::Machine(format!(
+                "the {kind} at {path} has sha256 {found}, not {} as when it was made: it was damaged or replaced; \
+                 run its job again with --fresh",
+                input.sha256
+            )));
+        }
+        let unusable = |why: String| unusable(kind, input, why);
+        let card = weights::metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
+        // The number alone first: another format's card is not this version's.
+        let Format { format } = serde_json::from_str(&card).map_err(|error| unusable(format!("its card: {error}")))?;
+        if format != FORMAT {
+            return Err(unusable(format!(
+                "its format is {format}, this version reads {FORMAT}; run its job again with --fresh"
+            )));
+        }
+        let card = serde_json::from_str(&card).map_err(|error| unusable(format!("its card: {error}")))?;
+        Ok(Self { kind, input, bytes, card })
     }
-    let unreadable = |why: String| Failure::Job(format!("cannot use the encoder at {path}: {why}"));
-    let card = weights::metadata(&bytes).map_err(|error| unreadable(error.to_string()))?;
-    let card: Card = serde_json::from_str(&card).map_err(|error| unreadable(format!("its card: {error}")))?;
-    if card.format != FORMAT {
-        return Err(unreadable(format!("its format is {}, this version reads {FORMAT}", card.format)));
+
+    fn model(&self, head: Option<HeadShape>, device: Device) -> Result<Model, Failure> {
+        let model = Model::build(self.card.encoder, head, device)
+            .ok_or_else(|| self.unusable(format!("this version cannot build {:?}", self.card.encoder)))?;
+        weights::decode(&self.bytes, &[("", &model.parameters), ("", &model.statistics)])
+            .map_err(|error| self.unusable(error.to_string()))?;
+        Ok(model)
     }
-    let model = Model::blank(card.encoder, None, device)
-        .ok_or_else(|| unreadable(format!("this version cannot build {:?}", card.encoder)))?;
-    weights::decode(&bytes, &[("", &model.parameters), ("", &model.statistics)])
-        .map_err(|error| unreadable(error.to_string()))?;
-    Ok((model, card))
+
+    fn unusable(&self, why: String) -> Failure {
+        unusable(self.kind, self.input, why)
+    }
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+fn unusable(kind: &str, input: &InputFile, why: String) -> Failure {
+    Failure::Job(format!("cannot use the {kind} at {}: {why}", input.path.display()))
 }

@@ -114,6 +114,11 @@ impl Flat {
         Self { views, ..self }
     }
 
+    /// The same memory, to compute with and never to train.
+    pub fn frozen(self) -> Self {
+        Self::over(self.layout, self.vector)
+    }
+
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }

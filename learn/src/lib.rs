@@ -4,7 +4,7 @@
 //! views of them, drawn by [`random`]; [`encoder`] maps views to vectors; [`objective`] scores these; [`shards`] makes a
 //! step of it that all ranks take together; [`optimizer`] and [`schedule`] turn gradients into updates of one [`flat`]
 //! vector; [`monitor`] looks at the result, [`checkpoint`] keeps it, [`artifact`] hands it on; [`linear`] reads classes
-//! off its [`features`]; [`report`] is what the world hears. [`run`] is the way in.
+//! off its [`features`], [`classifier`] is what comes of that; [`report`] is what the world hears. [`run`] is the way in.
 //!
 //! Two things hold throughout. The bits of a result depend on the spec (with its shards and threads) and the kind of
 //! device, never on ranks, attempts or time. And libtorch's operators are called in their panicking form, which reads
@@ -16,6 +16,7 @@
 pub mod artifact;
 pub mod augment;
 pub mod checkpoint;
+pub mod classifier;
 pub mod data;
 pub mod encoder;
 mod failure;
@@ -59,8 +60,8 @@ pub const OPENMP: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
 
 /// Runs this rank's share of a task to its end, or until `stop` is set on any rank of the group.
 ///
-/// All ranks of the group call it with tasks that differ in `rank` only. A stopped contrastive run leaves a checkpoint of
-/// its last step, the same on all ranks; the linear stage is short and leaves none.
+/// All ranks of the group call it with tasks that differ in `rank` only. A stopped training leaves a checkpoint of its last
+/// step, the same on all ranks; a linear job by L-BFGS is short and leaves none.
 pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBool) -> Result<Outcome, Failure> {
     let device = device(&task.device)?;
     if (task.rank, task.world_size) != (group.rank(), group.world_size()) {
@@ -76,7 +77,9 @@ pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBoo
     let mut rank = Rank::new(task, group, device, report, stop);
     let staged = AssertUnwindSafe(|| match &task.spec.stage {
         Stage::Contrastive(spec) => stage::contrastive::run(&mut rank, spec),
+        Stage::Supervised(spec) => stage::supervised::run(&mut rank, spec),
         Stage::Linear(spec) => stage::linear::run(&mut rank, spec),
+        Stage::Finetune(spec) => stage::finetune::run(&mut rank, spec),
         other => Err(Failure::Job(format!("stage `{}` cannot run yet in this version", other.name()))),
     });
     // What a panic leaves behind is dropped here: nothing of the run is used again.

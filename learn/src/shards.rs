@@ -49,13 +49,52 @@ impl Shards {
     }
 }
 
+/// Rows that one image becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Views {
+    /// A classifier: row i is image i's.
+    One,
+    /// Contrastive pretraining: the first views of all images, then their second views in the same order.
+    Two,
+}
+
+impl Views {
+    fn count(self) -> i64 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+}
+
+/// One summand of an objective.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Indexes of the parameters that it moves; `None` is all.
+    pub reach: Option<Vec<usize>>,
+}
+
+/// What a step minimises: a mean loss over rows.
+pub struct Objective<'a> {
+    pub views: Views,
+    /// All rows `[M, D]` as `views` orders them to their mean loss, a scalar.
+    pub loss: &'a dyn Fn(&Tensor) -> Tensor,
+    pub terms: Vec<Term>,
+}
+
+impl<'a> Objective<'a> {
+    pub fn new(views: Views, loss: &'a dyn Fn(&Tensor) -> Tensor) -> Self {
+        Self { views, loss, terms: vec![Term { reach: None }] }
+    }
+}
+
 /// What every rank knows after a step, in the same bits.
 #[derive(Debug)]
 pub struct Step {
     /// The objective on the whole batch.
     pub loss: f64,
-    /// `[2 * batch, D]` without graph: first views in the batch's order, then second views.
-    pub projections: Tensor,
+    /// The rows `[M, D]` without graph, as [`Views`] orders them.
+    pub outputs: Vec<Tensor>,
     /// Of the loss by all parameters, laid out as they are.
     pub gradient: Tensor,
     /// BatchNorm's running statistics after the step: the mean over shards.
@@ -66,39 +105,43 @@ pub struct Step {
 
 /// One forward and backward pass over a batch, on all ranks together.
 ///
-/// `views(shard)` gives the shard's images as `[2 * images, 3, H, W]`, first views before second views; `objective`
-/// takes what `Step::projections` describes and returns a scalar; `stop` is this rank's wish.
+/// `images(shard)` gives the shard's images as `[v n, 3, H, W]`, first views before second views; `stop` is this rank's
+/// wish.
 pub fn step(
     model: &Model,
     group: &Group,
     shards: &Shards,
-    mut views: impl FnMut(u32) -> Tensor,
-    objective: impl Fn(&Tensor) -> Tensor,
+    mut images: impl FnMut(u32) -> Tensor,
+    objective: &Objective<'_>,
     stop: bool,
 ) -> Result<Step, Failure> {
     let mut graphs: Vec<(Tensor, Flat)> = Vec::new();
     for shard in shards.own() {
         let statistics = Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
-        let projections = model.project(&views(shard), &statistics);
-        graphs.push((projections, statistics));
+        let outputs = model.project(&images(shard), &statistics);
+        graphs.push((outputs, statistics));
     }
 
-    let own = Tensor::stack(&graphs.iter().map(|(projections, _)| projections.detach()).collect::<Vec<_>>(), 0);
-    let all = by_view(&group.all_gather(&own)?).set_requires_grad(true);
-    let loss = objective(&all);
-    let toward_projections = by_shard(&Tensor::run_backward(&[&loss], &[&all], false, false)[0], shards.count);
+    let views = objective.views.count();
+    let own = Tensor::stack(&graphs.iter().map(|(outputs, _)| outputs.detach()).collect::<Vec<_>>(), 0);
+    let all = by_view(&group.all_gather(&own)?, views).set_requires_grad(true);
+    let loss = (objective.loss)(&all);
+    let toward_outputs = by_shard(&Tensor::run_backward(&[&loss], &[&all], false, false)[0], views, shards.count);
 
-    let parts = shards.own().zip(graphs).map(|(shard, (projections, statistics))| {
+    let every = || (0..model.parameters.views().len()).collect();
+    let reach: Vec<usize> = objective.terms.iter().find_map(|term| term.reach.clone()).unwrap_or_else(every);
+    let moved: Vec<&Tensor> = reach.iter().map(|&i| model.parameters.get(i)).collect();
+    let parts = shards.own().zip(graphs).map(|(shard, (outputs, statistics))| {
         // The scalar <z, dL/dz> has the gradient dL/dz at z.
-        let scalar = (projections * toward_projections.get(i64::from(shard))).sum(Kind::Float);
-        let gradients = Tensor::run_backward(&[scalar], model.parameters.views(), false, false);
-        Part::pack(model, &gradients, &statistics, stop)
+        let scalar = (outputs * toward_outputs.get(i64::from(shard))).sum(Kind::Float);
+        let gradients = Tensor::run_backward(&[scalar], &moved, false, false);
+        Part::pack(model, &reach, &gradients, &statistics, stop)
     });
     let sum = tree_sum(group, parts.collect(), shards.count)?;
     let part = Part::unpack(model, &sum, shards.count);
     Ok(Step {
         loss: loss.double_value(&[]),
-        projections: all.detach(),
+        outputs: vec![all.detach()],
         gradient: part.gradient,
         statistics: part.statistics,
         stop: part.stop,
@@ -113,11 +156,11 @@ struct Part {
 }
 
 impl Part {
-    fn pack(model: &Model, gradients: &[Tensor], statistics: &Flat, stop: bool) -> Tensor {
+    fn pack(model: &Model, reach: &[usize], gradients: &[Tensor], statistics: &Flat, stop: bool) -> Tensor {
         let (parameters, normed) = (model.parameters.layout().len(), statistics.layout().len());
         let part = Tensor::zeros([parameters + normed + 1], (Kind::Float, statistics.vector().device()));
-        for (slot, gradient) in model.parameters.layout().slots().iter().zip(gradients) {
-            slot.view(&part).copy_(gradient);
+        for (&slot, gradient) in reach.iter().zip(gradients) {
+            model.parameters.layout().slots()[slot].view(&part).copy_(gradient);
         }
         part.narrow(0, parameters, normed).copy_(statistics.vector());
         let _ = part.narrow(0, parameters + normed, 1).fill_(f64::from(u8::from(stop)));
@@ -134,16 +177,16 @@ impl Part {
     }
 }
 
-/// `[S, 2n, D]`, each shard's first views before its second, to `[2Sn, D]`, all first views before all second ones.
-fn by_view(shards: &Tensor) -> Tensor {
+/// `[S, v n, D]`, each shard's first views before its second, to `[v S n, D]`, all first views before all second ones.
+fn by_view(shards: &Tensor, views: i64) -> Tensor {
     let (s, rows, d) = (shards.size()[0], shards.size()[1], shards.size()[2]);
-    shards.view([s, 2, rows / 2, d]).transpose(0, 1).reshape([s * rows, d])
+    shards.view([s, views, rows / views, d]).transpose(0, 1).reshape([s * rows, d])
 }
 
 /// The inverse of `by_view`.
-fn by_shard(views: &Tensor, shards: u32) -> Tensor {
-    let (s, rows, d) = (i64::from(shards), views.size()[0], views.size()[1]);
-    views.view([2, s, rows / 2 / s, d]).transpose(0, 1).reshape([s, rows / s, d])
+fn by_shard(rows: &Tensor, views: i64, shards: u32) -> Tensor {
+    let (s, count, d) = (i64::from(shards), rows.size()[0], rows.size()[1]);
+    rows.view([views, s, count / views / s, d]).transpose(0, 1).reshape([s, count / s, d])
 }
 
 #[cfg(test)]
@@ -165,9 +208,9 @@ mod tests {
     fn rows_travel_from_shards_to_views_and_back() {
         // Shard s holds rows 10 s + (first views 0, 1; second views 5, 6).
         let shards = Tensor::from_slice(&[0f32, 1., 5., 6., 10., 11., 15., 16.]).view([2, 4, 1]);
-        let views = by_view(&shards);
+        let views = by_view(&shards, 2);
         assert_eq!(Vec::<f32>::try_from(views.view(-1)).unwrap(), [0., 1., 10., 11., 5., 6., 15., 16.]);
-        assert!(by_shard(&views, 2).equal(&shards));
+        assert!(by_shard(&views, 2, 2).equal(&shards));
     }
 
     fn tiny() -> Model {
@@ -191,7 +234,8 @@ mod tests {
         let model = tiny();
         let shards = Shards { count: 4, rank: 0, world_size: 1 };
         let objective = |z: &Tensor| nt_xent(z, 0.5, false);
-        let step = step(&model, &Group::alone(), &shards, views, objective, false).unwrap();
+        let step =
+            step(&model, &Group::alone(), &shards, views, &Objective::new(Views::Two, &objective), false).unwrap();
 
         let statistics = || Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
         let (mut projections, mut means) = (vec![], model.statistics.vector().zeros_like());
@@ -200,7 +244,7 @@ mod tests {
             projections.push(model.project(&views(shard), &statistics));
             means += statistics.vector() / 4.0;
         }
-        let loss = objective(&by_view(&Tensor::stack(&projections, 0)));
+        let loss = objective(&by_view(&Tensor::stack(&projections, 0), 2));
         let gradients = Tensor::run_backward(&[&loss], model.parameters.views(), false, false);
 
         assert!((step.loss - loss.double_value(&[])).abs() < 1e-6);
@@ -215,7 +259,8 @@ mod tests {
     #[test]
     fn a_wish_to_stop_reaches_everybody() {
         let shards = Shards { count: 4, rank: 0, world_size: 1 };
-        let step = step(&tiny(), &Group::alone(), &shards, views, |z| nt_xent(z, 0.5, false), true).unwrap();
+        let loss = |z: &Tensor| nt_xent(z, 0.5, false);
+        let step = step(&tiny(), &Group::alone(), &shards, views, &Objective::new(Views::Two, &loss), true).unwrap();
         assert!(step.stop);
     }
 }

@@ -6,7 +6,7 @@ use tandem_domain::spec::{self, Encoder, Head, OptimizerName};
 use tandem_learn::encoder::Model;
 use tandem_learn::objective::nt_xent;
 use tandem_learn::optimizer::Optimizer;
-use tandem_learn::shards::{self, Shards};
+use tandem_learn::shards::{self, Objective, Shards, Views};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) struct Trainer {
@@ -42,18 +42,19 @@ impl Trainer {
             weight_decay: recipe.weight_decay,
             ..spec::Optimizer::default()
         };
-        let optimizer = Optimizer::new(&sgd, &model.parameters).context("the optimiser cannot be built")?;
+        let optimizer = Optimizer::new(&sgd, &model.parameters);
         Ok(Self { shards: Shards::new(shards, batch, &group)?, model, group, optimizer, recipe })
     }
 
     /// One step on a batch whose `shard` has the images `views(shard)`, first views before second; returns the loss.
     pub(crate) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<f64> {
-        let objective = |projections: &Tensor| nt_xent(projections, self.recipe.temperature, false);
-        let step = shards::step(&self.model, &self.group, &self.shards, views, objective, false)?;
+        let loss = |projections: &Tensor| nt_xent(projections, self.recipe.temperature, false);
+        let objective = Objective::new(Views::Two, &loss);
+        let step = shards::step(&self.model, &self.group, &self.shards, views, &objective, false)?;
         // The stage looks at this too.
         let finite = step.loss.is_finite() && step.gradient.sum(Kind::Float).double_value(&[]).is_finite();
         anyhow::ensure!(finite, "the loss ({}) or its gradient is not finite", step.loss);
-        self.optimizer.step(&self.model.parameters, step.gradient, self.recipe.learning_rate);
+        self.optimizer.step(&self.model.parameters, step.gradient, self.recipe.learning_rate, 0);
         self.model.statistics.assign(&step.statistics);
         Ok(step.loss)
     }

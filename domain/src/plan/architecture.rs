@@ -45,7 +45,6 @@ impl Cost {
     }
 }
 
-/// `None` for the paper's thin net, which this version cannot build.
 pub(super) fn cost(encoder: Encoder) -> Option<Cost> {
     const WIDE: [u64; 5] = [64, 64, 128, 256, 512];
     match encoder {
@@ -53,8 +52,29 @@ pub(super) fn cost(encoder: Encoder) -> Option<Cost> {
         Encoder::ResNet34 => Some(resnet(WIDE, [3, 4, 6, 3], false)),
         Encoder::ResNet50 => Some(resnet(WIDE, [3, 4, 6, 3], true)),
         Encoder::ResNetTiny => Some(resnet([16, 16, 32, 64, 128], [1, 1, 1, 1], false)),
-        Encoder::ResNetPaper => None,
+        Encoder::ResNetPaper => Some(thin(WIDE, [3, 4, 6, 3])),
     }
+}
+
+/// The net behind the paper's figures: bottlenecks within a stage, and between stages a 1x1 convolution on the larger
+/// map, then the mean of each 2x2 pixels.
+fn thin([stem, stages @ ..]: [u64; 5], blocks: [u64; 4]) -> Cost {
+    let mut cost = Cost::default();
+    let mut side = cost.unit(3, stem, 3, 1, SIDE);
+    let mut inputs = stem;
+    for (stage, (channels, count)) in stages.into_iter().zip(blocks).enumerate() {
+        if stage > 0 {
+            cost.unit(inputs, channels, 1, 1, side);
+            side /= 2;
+        }
+        for _ in 0..count {
+            cost.unit(channels, channels / 4, 1, 1, side);
+            cost.unit(channels / 4, channels / 4, 3, 1, side);
+            cost.unit(channels / 4, channels, 1, 1, side);
+        }
+        inputs = channels;
+    }
+    cost
 }
 
 fn resnet([stem, stages @ ..]: [u64; 5], blocks: [u64; 4], bottleneck: bool) -> Cost {
@@ -116,6 +136,17 @@ mod tests {
         let norms = 2 * (16 + 2 * 16 + 3 * (32 + 64 + 128));
         assert_eq!(tiny.parameters, convolutions + norms);
         assert_eq!(tiny.features, 128);
+    }
+
+    /// The paper's net has 1.51 M convolution weights and takes 98 M multiply-accumulates.
+    #[test]
+    fn the_papers_net_is_thin() {
+        let cost = cost(Encoder::ResNetPaper).unwrap();
+        let norms = 64 + 3 * (2 * 16 + 64) + 4 * (2 * 32 + 128) + 6 * (2 * 64 + 256) + 3 * (2 * 128 + 512);
+        let transitions = 128 + 256 + 512;
+        assert_eq!(cost.parameters, 1_509_824 + 2 * (norms + transitions));
+        assert!(near(cost.macs, 98.2e6), "{cost:?}");
+        assert_eq!(cost.features, 512);
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub struct Supervised {
     /// Share of the labelled images that chooses the best epoch and trains nothing; 0 keeps the last one.
     #[serde(default = "tenth")]
     pub validation: f64,
-    /// Steps between checkpoints; 0 is one at the end of each epoch.
+    /// Steps between checkpoints; 0 is one at the end of each epoch, of a budget in `steps` 50 in all at most.
     #[serde(default)]
     pub checkpoint_steps: u32,
 }

@@ -3,19 +3,26 @@
 use super::{
     bilinear::Axis,
     colour::Planes,
+    shift::{Shift, overlap},
     view::{Crop, View},
 };
 use crate::data::{IMAGE, PLANE, SIDE};
 
-/// `views[i]` is done to image i % n of the n in `bytes` (planes, [`IMAGE`] bytes each). Returns floats, row by row
+/// What is done to one image.
+pub(super) trait Draw: Sync {
+    /// From the planes of `bytes` to [0, 1]; overwrites `planes`.
+    fn render(&self, bytes: &[u8], planes: &mut Planes);
+}
+
+/// `drawn[i]` is done to image i % n of the n in `bytes` (planes, [`IMAGE`] bytes each). Returns floats, row by row
 /// with channels last. Images are independent, so `threads` changes no bit.
-pub(super) fn render(bytes: &[u8], views: &[View], threads: usize) -> Vec<f32> {
-    let mut out = vec![0.0; views.len() * IMAGE];
-    let share = views.len().div_ceil(threads.max(1)).max(1);
-    let mut parts = views.chunks(share).zip(out.chunks_mut(share * IMAGE)).enumerate();
+pub(super) fn render(bytes: &[u8], drawn: &[impl Draw], threads: usize) -> Vec<f32> {
+    let mut out = vec![0.0; drawn.len() * IMAGE];
+    let share = drawn.len().div_ceil(threads.max(1)).max(1);
+    let mut parts = drawn.chunks(share).zip(out.chunks_mut(share * IMAGE)).enumerate();
     // The last part is this thread's own.
     let own = parts.next_back();
-    let render_part = |(part, (views, out))| render_part(bytes, part * share, views, out);
+    let render_part = |(part, (drawn, out))| render_part(bytes, part * share, drawn, out);
     std::thread::scope(|scope| {
         for part in parts {
             scope.spawn(move || render_part(part));
@@ -25,19 +32,45 @@ pub(super) fn render(bytes: &[u8], views: &[View], threads: usize) -> Vec<f32> {
     out
 }
 
-/// `views` are those from the `first` on.
-fn render_part(bytes: &[u8], first: usize, views: &[View], out: &mut [f32]) {
+/// `drawn` are those from the `first` on.
+fn render_part(bytes: &[u8], first: usize, drawn: &[impl Draw], out: &mut [f32]) {
     let images = bytes.chunks_exact(IMAGE).cycle().skip(first % (bytes.len() / IMAGE).max(1));
     let mut planes = Planes([[0.0; PLANE]; 3]);
-    for ((image, view), out) in images.zip(views).zip(out.chunks_exact_mut(IMAGE)) {
-        resize(image, view.crop, view.flip, &mut planes);
-        for jitter in view.jitter.into_iter().flatten() {
+    for ((image, draw), out) in images.zip(drawn).zip(out.chunks_exact_mut(IMAGE)) {
+        draw.render(image, &mut planes);
+        interleave(&planes, out);
+    }
+}
+
+impl Draw for View {
+    fn render(&self, bytes: &[u8], planes: &mut Planes) {
+        resize(bytes, self.crop, self.flip, planes);
+        for jitter in self.jitter.into_iter().flatten() {
             planes.jitter(jitter);
         }
-        if view.gray {
+        if self.gray {
             planes.lose_colour();
         }
-        interleave(&planes, out);
+    }
+}
+
+impl Draw for Shift {
+    fn render(&self, bytes: &[u8], planes: &mut Planes) {
+        let (top, columns) = (overlap(self.down).start, overlap(self.right));
+        // The first of the image's columns that is shown.
+        let left = self.right.max(0) as usize;
+        for (plane, out) in bytes.chunks_exact(PLANE).zip(&mut planes.0) {
+            out.fill(0.0);
+            let source = plane.chunks_exact(SIDE).skip(self.down.max(0) as usize);
+            for (row, out) in source.zip(out.chunks_exact_mut(SIDE).skip(top)) {
+                for (out, &byte) in out[columns.clone()].iter_mut().zip(row.iter().skip(left)) {
+                    *out = f32::from(byte) / 255.0;
+                }
+            }
+            if self.flip {
+                out.chunks_exact_mut(SIDE).for_each(<[f32]>::reverse);
+            }
+        }
     }
 }
 

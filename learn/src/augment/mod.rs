@@ -3,17 +3,19 @@
 //! `view` draws what to do, as plain numbers keyed by (seed, epoch, sample, view): the same for any batch an image is
 //! in. Two executions of those numbers exist: `cpu` makes one image after another in first-level cache, `batched` is
 //! tensor operations on a whole batch for a CUDA device. Both equal torchvision's float path to 1e-5
-//! (`tests/augment_parity.rs`), and so each other.
+//! (`tests/augment_parity.rs`), and so each other. `shift` is the milder recipe of classifiers, in the same two ways.
 
 mod batched;
 mod bilinear;
 mod colour;
 mod cpu;
+mod shift;
 mod view;
 
-use tandem_domain::spec::Augment;
+use tandem_domain::spec::{Augment, PadCrop};
 use tch::{Device, Kind, Tensor};
 
+pub use shift::Shift;
 pub use view::{Crop, Jitter, View};
 
 use crate::data::{IMAGE, Images};
@@ -57,12 +59,25 @@ pub fn apply(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> 
     }
 }
 
+/// Each sample shifted over black and flipped, by [`Shift::draw`]; otherwise as [`views`].
+pub fn shifted(images: &Images, samples: &[i64], recipe: &PadCrop, seed: u64, epoch: u32, threads: u32) -> Tensor {
+    let drawn: Vec<Shift> = samples.iter().map(|&sample| Shift::draw(recipe, seed, epoch, sample as u64)).collect();
+    match images.pixels.device() {
+        Device::Cpu => rendered(images, samples, &drawn, threads),
+        _ => shift::gathered(&plain(images, samples), &drawn),
+    }
+}
+
 /// Images that cross between a tensor and our own memory at once. For more than 32768 values libtorch starts threads,
 /// which then keep their cores busy for milliseconds in case more work comes: those cores are for [`cpu::render`].
 const TOGETHER: usize = 8;
 
 /// [`apply`] by the CPU execution, channels-last.
 pub fn one_by_one(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> Tensor {
+    rendered(images, samples, drawn, threads)
+}
+
+fn rendered(images: &Images, samples: &[i64], drawn: &[impl cpu::Draw], threads: u32) -> Tensor {
     let mut bytes = vec![0; samples.len() * IMAGE];
     for (samples, bytes) in samples.chunks(TOGETHER).zip(bytes.chunks_mut(TOGETHER * IMAGE)) {
         let count = bytes.len();
@@ -153,6 +168,60 @@ mod tests {
         let samples = [4, 0, 2];
         let difference = (views(&images, &samples, 0, &nothing, 1, 1, 1) - plain(&images, &samples)).abs().max();
         assert!(difference.double_value(&[]) < 1e-6);
+    }
+
+    /// The image written into the middle of a black one, cut out again and mirrored, pixel by pixel.
+    fn brute_force(images: &Images, sample: i64, shift: Shift) -> Vec<f32> {
+        const MARGIN: i64 = 40;
+        let image = plain(images, &[sample]).get(0);
+        let mut black = vec![vec![vec![0.0; 112]; 112]; 3];
+        for (c, y, x) in (0..3).flat_map(|c| (0..32).flat_map(move |y| (0..32).map(move |x| (c, y, x)))) {
+            black[c as usize][(MARGIN + y) as usize][(MARGIN + x) as usize] = image.double_value(&[c, y, x]) as f32;
+        }
+        let mut out = vec![];
+        for (c, y, x) in (0..3).flat_map(|c| (0..32).flat_map(move |y| (0..32).map(move |x| (c, y, x)))) {
+            let x = if shift.flip { 31 - x } else { x };
+            out.push(black[c][(MARGIN + y + shift.down) as usize][(MARGIN + x + shift.right) as usize]);
+        }
+        out
+    }
+
+    #[test]
+    fn both_executions_of_a_shift_are_the_loop_over_pixels() {
+        let images = noise_images(6);
+        let shift = |down, right, flip| Shift { down, right, flip };
+        let drawn =
+            [shift(0, 0, false), shift(4, -3, false), shift(-4, 2, true), shift(1, 4, true), shift(40, 0, false)];
+        let samples = [5, 4, 3, 4, 5];
+        let ours = rendered(&images, &samples, &drawn, 2);
+        for ((i, &sample), shift) in (0..).zip(&samples).zip(drawn) {
+            let expected = Tensor::from_slice(&brute_force(&images, sample, shift)).view([3, 32, 32]);
+            assert_eq!(ours.get(i), expected, "{shift:?}");
+        }
+        assert_eq!(shift::gathered(&plain(&images, &samples), &drawn), ours);
+        assert_eq!(ours.stride(), [3072, 1, 96, 3], "channels last");
+    }
+
+    #[test]
+    fn shifts_are_even_and_belong_to_their_sample_and_epoch() {
+        let recipe = PadCrop { pad: 4, flip: 0.3 };
+        let drawn: Vec<Shift> = (0..20_000).map(|sample| Shift::draw(&recipe, 1, 2, sample)).collect();
+        let mut counts = [[0u32; 9]; 9];
+        drawn.iter().for_each(|shift| counts[(shift.down + 4) as usize][(shift.right + 4) as usize] += 1);
+        let expected = 20_000.0 / 81.0;
+        let chi_squared: f64 =
+            counts.iter().flatten().map(|&count| (f64::from(count) - expected).powi(2) / expected).sum();
+        assert!(chi_squared < 136.0, "{chi_squared}: beyond the 0.9999 quantile for 80 degrees of freedom");
+        let flips = drawn.iter().filter(|shift| shift.flip).count() as f64 / 20_000.0;
+        assert!((flips - 0.3).abs() < 4.5 * (0.21f64 / 20_000.0).sqrt(), "{flips}");
+
+        let images = noise_images(20);
+        let all = shifted(&images, &(0..20).collect::<Vec<_>>(), &recipe, 3, 4, 1);
+        let some = shifted(&images, &[17, 3], &recipe, 3, 4, 3);
+        assert_eq!(some, all.index_select(0, &Tensor::from_slice(&[17i64, 3])), "not to its batch or threads");
+        assert_ne!(shifted(&images, &[17, 3], &recipe, 3, 5, 1), some);
+        let nothing = PadCrop { pad: 0, flip: 0.0 };
+        assert_eq!(shifted(&images, &[2, 9], &nothing, 1, 1, 1), plain(&images, &[2, 9]));
     }
 
     #[test]

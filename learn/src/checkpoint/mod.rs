@@ -19,18 +19,8 @@ const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.safetensors";
 
-/// The tensors of a training run, by the prefix of their names in the file.
-pub struct State<'a> {
-    pub parameters: &'a Flat,
-    pub statistics: &'a Flat,
-    pub velocity: &'a Flat,
-}
-
-impl State<'_> {
-    fn parts(&self) -> [(&'static str, &Flat); 3] {
-        [("parameters.", self.parameters), ("statistics.", self.statistics), ("velocity.", self.velocity)]
-    }
-}
+/// The tensors of a training run, each vector with what begins its names in the file: "parameters.".
+pub struct State<'a>(pub Vec<(&'static str, &'a Flat)>);
 
 /// How far the run is, and the figures of it that are still to be reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,8 +33,21 @@ pub struct Position {
     /// Mean loss of the last whole epoch.
     pub epoch_loss: Option<f64>,
     pub knn_accuracy: Option<f64>,
+    /// Training images of this epoch so far that a classifier was right about.
+    #[serde(default)]
+    pub hits: u64,
+    #[serde(default)]
+    pub best: Option<Best>,
     /// Training time over all attempts.
     pub seconds: f64,
+}
+
+/// The look at held-out images that found most of them classified rightly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Best {
+    /// Updates done then.
+    pub step: u64,
+    pub hits: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -42,7 +42,7 @@ fn load(candidate: &CheckpointRef, spec_sha256: &str, state: &State<'_>) -> Resu
     }
     let file = manifest.files.iter().find(|file| file.name == STATE).ok_or(format!("its manifest has no {STATE}"))?;
     let bytes = verified(&candidate.path, STATE, &file.sha256)?;
-    weights::decode(&bytes, &state.parts()).map_err(|error| format!("{STATE}: {error}"))?;
+    weights::decode(&bytes, &state.0).map_err(|error| format!("{STATE}: {error}"))?;
     Ok(manifest.position)
 }
 

@@ -24,8 +24,7 @@ impl Run {
     }
 
     fn state(&self) -> State<'_> {
-        let [parameters, statistics, velocity] = &self.0;
-        State { parameters, statistics, velocity }
+        State(["parameters.", "statistics.", "velocity."].into_iter().zip(&self.0).collect())
     }
 
     fn values(&self) -> [f64; 3] {
@@ -35,7 +34,17 @@ impl Run {
 
 fn position(step: u64) -> Position {
     let loss_sum = 0.1 + step as f64;
-    Position { step, loss_sum, loss_count: 3, epoch_loss: Some(1.0 / 3.0), knn_accuracy: None, seconds: 4.5 }
+    let best = Some(Best { step: 7, hits: 12 });
+    Position {
+        step,
+        loss_sum,
+        loss_count: 3,
+        epoch_loss: Some(1.0 / 3.0),
+        knn_accuracy: None,
+        hits: 5,
+        best,
+        seconds: 4.5,
+    }
 }
 
 fn save_at(folder: &Path, step: u64) -> CheckpointRef {

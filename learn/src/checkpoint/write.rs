@@ -26,8 +26,8 @@ pub struct Saved {
 /// Writes `job_dir/step-XXXXXXXX/`, then removes older checkpoints and what an interrupted save left behind.
 pub fn save(job_dir: &Path, spec_sha256: &str, position: Position, state: &State<'_>) -> Result<Saved, Failure> {
     let step = position.step;
-    let state = weights::encode(&state.parts(), "")
-        .map_err(|error| Failure::Job(format!("cannot encode a checkpoint: {error}")))?;
+    let state =
+        weights::encode(&state.0, "").map_err(|error| Failure::Job(format!("cannot encode a checkpoint: {error}")))?;
     let files = vec![ManifestFile { name: STATE.into(), sha256: sha256(&state), bytes: state.len() as u64 }];
     let manifest = Manifest { format: FORMAT, spec_sha256: spec_sha256.into(), position, files };
     let manifest = serde_json::to_vec_pretty(&manifest)

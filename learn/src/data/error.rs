@@ -33,8 +33,11 @@ pub enum DataError {
     Absent { class: usize, classes: usize, images: usize },
     #[error("label fraction {fraction} is not above 0 and at most 1")]
     FractionRange { fraction: f64 },
-    #[error("cannot hold {count} of {images} images back: at least one must stay for training")]
-    Holdout { count: usize, images: usize },
+    #[error(
+        "holding out {share} of the labelled images leaves none of class {class} to train on (it has {labelled}); use \
+         validation = 0, which keeps the last model, or a larger label_fraction"
+    )]
+    Holdout { share: f64, class: usize, labelled: usize },
     #[error("cannot put the images on the device: {0}")]
     Torch(#[from] TchError),
 }

@@ -17,7 +17,7 @@ use tch::{Device, Tensor};
 
 pub use error::DataError;
 pub use shapes::{SHAPES_TEST, SHAPES_TRAIN};
-pub use split::{balanced_subset, epoch_order, holdout};
+pub use split::{balanced_subset, epoch_order, hold_out};
 
 /// Rows and columns of every image.
 pub const SIDE: usize = 32;

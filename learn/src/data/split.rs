@@ -35,19 +35,33 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u32) -> Vec<i64> {
     Stream::new(seed, Purpose::Order, epoch, 0, 0).permutation(n)
 }
 
-/// Divides 0..n into (kept for training, `count` held back for looking at), each ascending.
-pub fn holdout(n: usize, count: usize, seed: u64) -> Result<(Vec<i64>, Vec<i64>), DataError> {
-    if count >= n {
-        return Err(DataError::Holdout { count, images: n });
+/// Divides a subset into (trained on, held out): of each class the share `share`, rounded, at least one image, for
+/// choosing a model by; nothing at 0. Both ascending.
+pub fn hold_out(
+    subset: &[i64],
+    labels: &[i64],
+    classes: usize,
+    share: f64,
+    seed: u64,
+) -> Result<(Vec<i64>, Vec<i64>), DataError> {
+    if share == 0.0 {
+        return Ok((subset.to_vec(), Vec::new()));
     }
-    let order = Stream::new(seed, Purpose::Holdout, 0, 0, 0).permutation(n);
-    let (held, kept) = order.split_at(count);
-    let sorted = |ids: &[i64]| {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids
-    };
-    Ok((sorted(kept), sorted(held)))
+    let (mut kept, mut held) = (Vec::new(), Vec::new());
+    for class in 0..classes {
+        let mut members: Vec<i64> = subset.iter().copied().filter(|&id| labels[id as usize] == class as i64).collect();
+        let count = ((share * members.len() as f64).round() as usize).max(1);
+        if count >= members.len() {
+            return Err(DataError::Holdout { share, class, labelled: members.len() });
+        }
+        Stream::new(seed, Purpose::Holdout, 0, class as u64, 0).shuffle(&mut members);
+        let (out, rest) = members.split_at(count);
+        held.extend_from_slice(out);
+        kept.extend_from_slice(rest);
+    }
+    kept.sort_unstable();
+    held.sort_unstable();
+    Ok((kept, held))
 }
 
 #[cfg(test)]
@@ -96,11 +110,29 @@ mod tests {
     }
 
     #[test]
-    fn a_holdout_divides_without_loss() {
-        let (kept, held) = holdout(100, 20, 1).unwrap();
-        assert_eq!((kept.len(), held.len()), (80, 20));
-        assert!(kept.is_sorted() && held.is_sorted());
-        assert_eq!(kept.iter().chain(&held).collect::<HashSet<_>>().len(), 100);
-        assert!(holdout(100, 100, 1).is_err());
+    fn a_held_out_part_is_balanced_and_trains_nothing() {
+        let subset = balanced_subset(&labels(), 10, 0.5, 1).unwrap();
+        for (share, each) in [(0.1, 5), (0.001, 1), (0.98, 49)] {
+            let (kept, held) = hold_out(&subset, &labels(), 10, share, 1).unwrap();
+            let mut counts = [0; 10];
+            held.iter().for_each(|&id| counts[labels()[id as usize] as usize] += 1);
+            assert_eq!(counts, [each; 10]);
+            assert!(kept.is_sorted() && held.is_sorted());
+            let mut all = [kept, held].concat();
+            all.sort_unstable();
+            assert_eq!(all, subset);
+        }
+        assert_ne!(
+            hold_out(&subset, &labels(), 10, 0.1, 1).unwrap(),
+            hold_out(&subset, &labels(), 10, 0.1, 2).unwrap()
+        );
+        assert_eq!(hold_out(&subset, &labels(), 10, 0.0, 1).unwrap(), (subset, vec![]));
+    }
+
+    #[test]
+    fn a_class_that_would_have_nothing_left_is_named() {
+        let subset = balanced_subset(&labels(), 10, 0.01, 1).unwrap();
+        let error = hold_out(&subset, &labels(), 10, 0.1, 1).unwrap_err().to_string();
+        assert!(error.contains("class 0") && error.contains("validation = 0"), "{error}");
     }
 }

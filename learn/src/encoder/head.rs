@@ -1,13 +1,59 @@
-//! The projection head g: linear, BatchNorm, ReLU, linear. The first layer has no bias, as BatchNorm would remove it.
+//! What stands on the encoder: the projection head g of pretraining, or the fully connected layers of a classifier.
 
-use tandem_domain::spec::Head;
+use serde::{Deserialize, Serialize};
+use tandem_domain::spec;
 use tch::Tensor;
 
 use super::Pass;
 use super::resnet::{Blueprint, Norm};
 use crate::flat::Role;
 
-/// Keys as of `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU, Linear)` under `head.`.
+/// A head as it is asked for, and as an artifact's card names it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum HeadShape {
+    Projection(spec::Head),
+    /// ReLU between layers; hidden ones are as wide as the features.
+    FullyConnected {
+        layers: u32,
+        classes: u32,
+    },
+}
+
+impl From<spec::Head> for HeadShape {
+    fn from(head: spec::Head) -> Self {
+        Self::Projection(head)
+    }
+}
+
+/// Where a head's tensors are.
+#[derive(Clone, Debug)]
+pub enum Head {
+    Projection(Projection),
+    FullyConnected(FullyConnected),
+}
+
+impl Head {
+    pub(super) fn describe(shape: HeadShape, features: i64, plan: &mut Blueprint) -> Self {
+        match shape {
+            HeadShape::Projection(head) => Self::Projection(Projection::describe("head", head, features, plan)),
+            HeadShape::FullyConnected { layers, classes } => {
+                Self::FullyConnected(FullyConnected::describe(layers, classes.into(), features, plan))
+            }
+        }
+    }
+
+    /// `[B, features]` to projections or logits, `[B, D]`.
+    pub(super) fn forward(&self, features: &Tensor, pass: &Pass<'_>) -> Tensor {
+        match self {
+            Self::Projection(head) => head.forward(features, pass),
+            Self::FullyConnected(head) => head.forward(features, pass),
+        }
+    }
+}
+
+/// Linear, BatchNorm, ReLU, linear; the first layer has no bias, as BatchNorm would remove it. Keys as of
+/// `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU, Linear)` under a name such as `head`.
 #[derive(Clone, Copy, Debug)]
 pub struct Projection {
     hidden: usize,
@@ -17,14 +63,14 @@ pub struct Projection {
 }
 
 impl Projection {
-    pub(super) fn describe(head: Head, features: i64, plan: &mut Blueprint) -> Self {
+    pub(super) fn describe(name: &str, head: spec::Head, features: i64, plan: &mut Blueprint) -> Self {
         let hidden = if head.hidden == 0 { features } else { i64::from(head.hidden) };
         let output = i64::from(head.output);
         Self {
-            hidden: plan.parameters.add("head.0.weight".into(), &[hidden, features], Role::Linear),
-            norm: plan.norm("head.1", hidden),
-            weight: plan.parameters.add("head.3.weight".into(), &[output, hidden], Role::Linear),
-            bias: plan.parameters.add("head.3.bias".into(), &[output], Role::Bias { inputs: hidden }),
+            hidden: plan.parameters.add(format!("{name}.0.weight"), &[hidden, features], Role::Linear),
+            norm: plan.norm(&format!("{name}.1"), hidden),
+            weight: plan.parameters.add(format!("{name}.3.weight"), &[output, hidden], Role::Linear),
+            bias: plan.parameters.add(format!("{name}.3.bias"), &[output], Role::Bias { inputs: hidden }),
         }
     }
 
@@ -33,5 +79,41 @@ impl Projection {
         let hidden = features.linear(pass.parameters.get(self.hidden), None::<Tensor>);
         let hidden = self.norm.forward(&hidden, pass).relu_();
         hidden.linear(pass.parameters.get(self.weight), Some(pass.parameters.get(self.bias)))
+    }
+}
+
+/// One layer under torchvision's `fc.`, or several under the keys of `fc = nn.Sequential(Linear, ReLU, Linear)`.
+#[derive(Clone, Debug)]
+pub struct FullyConnected {
+    /// (weight, bias) of each layer.
+    layers: Vec<(usize, usize)>,
+    classes: i64,
+}
+
+impl FullyConnected {
+    fn describe(layers: u32, classes: i64, features: i64, plan: &mut Blueprint) -> Self {
+        let last = layers.max(1) - 1;
+        let layers = (0..=last).map(|layer| {
+            let name = if last == 0 { "fc".into() } else { format!("fc.{}", 2 * layer) };
+            let outputs = if layer == last { classes } else { features };
+            let weight = plan.parameters.add(format!("{name}.weight"), &[outputs, features], Role::Linear);
+            (weight, plan.parameters.add(format!("{name}.bias"), &[outputs], Role::Bias { inputs: features }))
+        });
+        Self { layers: layers.collect(), classes }
+    }
+
+    pub fn classes(&self) -> i64 {
+        self.classes
+    }
+
+    /// `[B, features]` to logits `[B, classes]`.
+    fn forward(&self, features: &Tensor, pass: &Pass<'_>) -> Tensor {
+        let mut x = features.shallow_clone();
+        for (i, &(weight, bias)) in self.layers.iter().enumerate() {
+            // Not in place: the features themselves are somebody else's.
+            let input = if i == 0 { x } else { x.relu() };
+            x = input.linear(pass.parameters.get(weight), Some(pass.parameters.get(bias)));
+        }
+        x
     }
 }

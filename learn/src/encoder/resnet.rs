@@ -1,7 +1,11 @@
 //! ResNet (He et al. 2015) for 32x32 images: a 3x3 stem of stride 1 and no max-pool, as in SimCLR's appendix B.9.
 //!
+//! `resnet-paper` is the net that produced the paper's figures (its text says a modified ResNet-50): bottlenecks whose
+//! *outer* width is 64 to 512, with 1x1 convolution and average pool between the stages; 1.51 M convolution weights. Its
+//! BatchNorms had a shift and no scale; ours have both, as everywhere.
+//!
 //! Only structure is here: layers hold indexes into the `Flat` vectors that they are run with. Names are torchvision's,
-//! so that exported weights load there.
+//! so that exported weights load there; a transition's are `layer2.0.transition.0` and `.1`.
 
 use tandem_domain::spec::Encoder;
 use tch::Tensor;
@@ -42,6 +46,8 @@ pub(super) struct Norm {
 /// Units with ReLU between them, added to the input (or its projection), then ReLU.
 #[derive(Clone, Debug)]
 struct Block {
+    /// Before anything else: convolution, BatchNorm, ReLU, and the mean of each 2x2 pixels.
+    transition: Option<Unit>,
     units: Vec<Unit>,
     downsample: Option<Unit>,
 }
@@ -51,22 +57,35 @@ struct Shape {
     stem: i64,
     channels: [i64; 4],
     blocks: [usize; 4],
-    bottleneck: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Basic,
+    /// 1x1 to `channels`, 3x3, 1x1 to four times as many.
+    Bottleneck,
+    /// 1x1 to a quarter of `channels`, 3x3, 1x1 back. Stages begin with a transition, so that every block adds its input
+    /// as it is.
+    Thin,
 }
 
 impl Shape {
-    /// `None` for a net that this version cannot build.
-    fn of(encoder: Encoder) -> Option<Self> {
-        let wide = |blocks, bottleneck| Self { stem: 64, channels: [64, 128, 256, 512], blocks, bottleneck };
+    fn of(encoder: Encoder) -> Self {
+        let wide = |blocks, kind| Self { stem: 64, channels: [64, 128, 256, 512], blocks, kind };
         match encoder {
-            Encoder::ResNet18 => Some(wide([2, 2, 2, 2], false)),
-            Encoder::ResNet34 => Some(wide([3, 4, 6, 3], false)),
-            Encoder::ResNet50 => Some(wide([3, 4, 6, 3], true)),
+            Encoder::ResNet18 => wide([2, 2, 2, 2], Kind::Basic),
+            Encoder::ResNet34 => wide([3, 4, 6, 3], Kind::Basic),
+            Encoder::ResNet50 => wide([3, 4, 6, 3], Kind::Bottleneck),
+            Encoder::ResNetPaper => wide([3, 4, 6, 3], Kind::Thin),
             Encoder::ResNetTiny => {
-                Some(Self { stem: 16, channels: [16, 32, 64, 128], blocks: [1, 1, 1, 1], bottleneck: false })
+                Self { stem: 16, channels: [16, 32, 64, 128], blocks: [1, 1, 1, 1], kind: Kind::Basic }
             }
-            Encoder::ResNetPaper => None,
         }
+    }
+
+    fn outputs(&self, channels: i64) -> i64 {
+        if self.kind == Kind::Bottleneck { 4 * channels } else { channels }
     }
 }
 
@@ -93,30 +112,38 @@ impl Blueprint {
         Unit { weight, stride, padding: kernel / 2, norm: self.norm(norm, outputs) }
     }
 
-    fn block(&mut self, name: &str, inputs: i64, channels: i64, stride: i64, bottleneck: bool) -> Block {
+    fn block(&mut self, name: &str, inputs: i64, channels: i64, stride: i64, kind: Kind) -> Block {
         // (channels in, channels out, kernel, stride) of each unit; torchvision strides in the bottleneck's 3x3.
-        let outputs = if bottleneck { 4 * channels } else { channels };
-        let units = if bottleneck {
-            vec![([inputs, channels], 1, 1), ([channels, channels], 3, stride), ([channels, outputs], 1, 1)]
-        } else {
-            vec![([inputs, channels], 3, stride), ([channels, channels], 3, 1)]
+        let (outputs, units) = match kind {
+            Kind::Basic => (channels, vec![([inputs, channels], 3, stride), ([channels, channels], 3, 1)]),
+            Kind::Bottleneck => {
+                let (inner, outputs) = (channels, 4 * channels);
+                (outputs, vec![([inputs, inner], 1, 1), ([inner, inner], 3, stride), ([inner, outputs], 1, 1)])
+            }
+            Kind::Thin => {
+                let inner = channels / 4;
+                (channels, vec![([channels, inner], 1, 1), ([inner, inner], 3, 1), ([inner, channels], 1, 1)])
+            }
         };
+        let transition = (kind == Kind::Thin && stride != 1).then(|| {
+            self.unit(&format!("{name}.transition.0"), &format!("{name}.transition.1"), [inputs, channels], 1, 1)
+        });
         let units = (1..)
             .zip(units)
             .map(|(i, (io, kernel, stride))| {
                 self.unit(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride)
             })
             .collect();
-        let downsample = (stride != 1 || inputs != outputs).then(|| {
+        let downsample = (transition.is_none() && (stride != 1 || inputs != outputs)).then(|| {
             self.unit(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), [inputs, outputs], 1, stride)
         });
-        Block { units, downsample }
+        Block { transition, units, downsample }
     }
 }
 
 impl ResNet {
     pub(super) fn describe(encoder: Encoder, plan: &mut Blueprint) -> Option<Self> {
-        let shape = Shape::of(encoder)?;
+        let shape = Shape::of(encoder);
         let stem = plan.unit("conv1", "bn1", [3, shape.stem], 3, 1);
         let mut blocks = Vec::new();
         let mut inputs = shape.stem;
@@ -124,8 +151,8 @@ impl ResNet {
             for i in 0..count {
                 let stride = if stage > 0 && i == 0 { 2 } else { 1 };
                 let name = format!("layer{}.{i}", stage + 1);
-                blocks.push(plan.block(&name, inputs, channels, stride, shape.bottleneck));
-                inputs = if shape.bottleneck { 4 * channels } else { channels };
+                blocks.push(plan.block(&name, inputs, channels, stride, shape.kind));
+                inputs = shape.outputs(channels);
             }
         }
         Some(Self { stem, blocks, features: inputs })
@@ -172,6 +199,10 @@ impl Block {
     // In place where autograd allows it: BatchNorm's backward needs its input, ReLU's its output, addition nothing.
     fn forward(&self, x: Tensor, pass: &Pass<'_>) -> Tensor {
         let [first, rest @ ..] = self.units.as_slice() else { return x };
+        let x = match &self.transition {
+            Some(unit) => unit.forward(&x, pass).relu_().avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None),
+            None => x,
+        };
         let mut y = first.forward(&x, pass);
         for unit in rest {
             y = unit.forward(&y.relu_(), pass);

@@ -17,7 +17,61 @@ fn sizes_are_torchvisions() {
     assert_eq!(count(spec::Encoder::ResNet18), 11_689_512 - 513_000 - 9_408 + 1_728);
     assert_eq!(count(spec::Encoder::ResNet34), 21_797_672 - 513_000 - 9_408 + 1_728);
     assert_eq!(count(spec::Encoder::ResNet50), 25_557_032 - 2_049_000 - 9_408 + 1_728);
-    assert!(Model::blank(spec::Encoder::ResNetPaper, None, Device::Cpu).is_none());
+}
+
+/// Counted from the code behind the paper: stem, three-convolution bottlenecks, and a 1x1 convolution between stages.
+#[test]
+fn the_papers_net_is_thin() {
+    let blank = Model::blank(spec::Encoder::ResNetPaper, None, Device::Cpu).unwrap();
+    let convolutions = blank.parameters.layout().slots().iter().filter(|slot| slot.role == Role::Convolution);
+    let bottleneck = |width: i64| 2 * width * width / 4 + 9 * (width / 4) * (width / 4);
+    let stages = 3 * bottleneck(64) + 4 * bottleneck(128) + 6 * bottleneck(256) + 3 * bottleneck(512);
+    let expected = 27 * 64 + stages + 64 * 128 + 128 * 256 + 256 * 512;
+    assert_eq!((convolutions.map(|slot| slot.numel()).sum::<i64>(), expected), (1_509_824, 1_509_824));
+    let images = Tensor::rand([2, 3, 32, 32], (Kind::Float, Device::Cpu));
+    assert_eq!(model(spec::Encoder::ResNetPaper, 1).features(&images).size(), [2, 512]);
+}
+
+/// A transition is a 1x1 convolution, BatchNorm, ReLU and the mean of each 2x2 pixels: recomputed with torch's own
+/// operators from the exported names.
+#[test]
+fn the_papers_net_is_what_its_names_say() {
+    tch::manual_seed(2);
+    let net = model(spec::Encoder::ResNetPaper, 1);
+    let find = |name: &str| -> Tensor {
+        let flats = [&net.parameters, &net.statistics];
+        let found = flats.iter().flat_map(|flat| flat.named()).find(|(slot, _)| slot.name == name);
+        found.unwrap_or_else(|| panic!("no tensor {name}")).1.detach()
+    };
+    let unit = |x: &Tensor, conv: &str, norm: &str| {
+        let weight = find(&format!("{conv}.weight"));
+        let padding = weight.size()[2] / 2;
+        let y = x.conv2d(&weight, None::<Tensor>, [1, 1], [padding, padding], [1, 1], 1);
+        let channel = |name: &str| find(&format!("{norm}.{name}")).view([1, -1, 1, 1]);
+        let scale = channel("weight") / (channel("running_var") + 1e-5).sqrt();
+        (y - channel("running_mean")) * scale + channel("bias")
+    };
+    let block = |x: &Tensor, name: &str| {
+        let y = unit(x, &format!("{name}.conv1"), &format!("{name}.bn1")).relu();
+        let y = unit(&y, &format!("{name}.conv2"), &format!("{name}.bn2")).relu();
+        (x + unit(&y, &format!("{name}.conv3"), &format!("{name}.bn3"))).relu()
+    };
+    let images = Tensor::rand([2, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let mut x = unit(&images, "conv1", "bn1").relu();
+    for (stage, count) in [3, 4, 6, 3].into_iter().enumerate() {
+        for i in 0..count {
+            let name = format!("layer{}.{i}", stage + 1);
+            if stage > 0 && i == 0 {
+                x = unit(&x, &format!("{name}.transition.0"), &format!("{name}.transition.1")).relu();
+                let side = x.size()[2] / 2;
+                x = x.view([2, -1, side, 2, side, 2]).mean_dim([3i64, 5].as_slice(), false, None);
+            }
+            x = block(&x, &name);
+        }
+    }
+    let expected = x.flatten(2, 3).mean_dim([2i64].as_slice(), false, None);
+    let difference = (net.features(&images) - &expected).abs().max().double_value(&[]);
+    assert!(difference < 1e-4 * expected.abs().max().double_value(&[]), "{difference}");
 }
 
 #[test]
@@ -41,6 +95,51 @@ fn names_are_torchvisions() {
     ];
     assert!(expected.iter().all(|name| names.contains(name)), "{names:#?}");
     assert!(!names.contains(&"layer1.1.downsample.0.weight"));
+}
+
+/// One layer is torchvision's `fc`, two are those of `nn.Sequential(Linear, ReLU, Linear)` in its place.
+#[test]
+fn a_classifier_has_the_names_of_fully_connected_layers() {
+    let head = |layers| {
+        let model = Model::classifier(spec::Encoder::ResNetTiny, layers, 10, 1, Device::Cpu).unwrap();
+        let slots = &model.parameters.layout().slots()[model.head_slots()];
+        slots.iter().map(|slot| (slot.name.clone(), slot.shape.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(head(1), [("fc.weight".into(), vec![10, 128]), ("fc.bias".into(), vec![10])]);
+    let two = [("fc.0.weight", vec![128, 128]), ("fc.0.bias", vec![128]), ("fc.2.weight", vec![10, 128])];
+    let two = two.into_iter().chain([("fc.2.bias", vec![10])]).map(|(name, shape)| (name.to_owned(), shape));
+    assert_eq!(head(2), two.collect::<Vec<_>>());
+}
+
+#[test]
+fn two_layers_have_a_relu_between_them() {
+    let model = Model::classifier(spec::Encoder::ResNetTiny, 2, 3, 1, Device::Cpu).unwrap();
+    tch::manual_seed(4);
+    let images = Tensor::rand([5, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let [w0, b0, w2, b2] = [0, 1, 2, 3].map(|i| model.parameters.get(model.head_slots().start + i).detach());
+    let hidden = (model.features(&images).matmul(&w0.tr()) + b0).clamp_min(0.0);
+    assert!(hidden.eq(0.0).any().int64_value(&[]) == 1, "else this shows nothing");
+    assert!(model.evaluate(&images).allclose(&(hidden.matmul(&w2.tr()) + b2), 1e-5, 1e-6, false));
+}
+
+/// Above a frozen encoder the head sees what evaluation will see, and nothing below it gets a gradient.
+#[test]
+fn a_frozen_encoder_is_run_as_it_is_evaluated() {
+    let mut model = Model::classifier(spec::Encoder::ResNetTiny, 1, 3, 1, Device::Cpu).unwrap();
+    tch::manual_seed(6);
+    let images = Tensor::rand([5, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let statistics = Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
+    model.encoder_frozen = true;
+    let logits = model.project(&images, &statistics);
+    assert!(logits.equal(&model.evaluate(&images)) && statistics.vector().equal(model.statistics.vector()));
+    logits.sum(Kind::Float).backward();
+    let reached = |slots: Range<usize>| slots.filter(|&i| model.parameters.get(i).grad().defined()).count();
+    assert_eq!((reached(0..model.head_slots().start), reached(model.head_slots())), (0, 2));
+
+    let images = images.set_requires_grad(true);
+    let gradient =
+        Tensor::run_backward(&[model.project(&images, &statistics).sum(Kind::Float)], &[&images], false, false);
+    assert!(gradient[0].abs().max().double_value(&[]) > 0.0, "images have theirs all the same");
 }
 
 #[test]

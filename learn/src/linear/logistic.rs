@@ -1,4 +1,4 @@
-//! Multinomial logistic regression with a ridge, on standardised features, and the classifier that comes out of it.
+//! Multinomial logistic regression with a ridge, on standardised features, and the layer that comes out of it.
 
 use tch::{Kind, Tensor};
 
@@ -54,12 +54,12 @@ impl<'a> Logistic<'a> {
         (x.narrow(0, 0, weights).view([self.classes, self.width()]), x.narrow(0, weights, self.classes))
     }
 
-    /// The solution as a classifier of *unstandardised* features.
-    pub fn classifier(&self, x: &Tensor, data: &Standardised) -> Classifier {
+    /// The solution as a layer on *unstandardised* features.
+    pub fn layer(&self, x: &Tensor, data: &Standardised) -> Layer {
         let (weight, bias) = self.split(x);
         let weight = weight / &data.deviation;
         let bias = bias - weight.mv(&data.mean);
-        Classifier { weight: weight.to_kind(Kind::Float).contiguous(), bias: bias.to_kind(Kind::Float).contiguous() }
+        Layer { weight: weight.to_kind(Kind::Float).contiguous(), bias: bias.to_kind(Kind::Float).contiguous() }
     }
 }
 
@@ -81,12 +81,12 @@ impl Objective for Logistic<'_> {
 
 /// The linear layer that is exported as `fc`, and that is evaluated: `[C, F]` and `[C]`, f32.
 #[derive(Debug)]
-pub struct Classifier {
+pub struct Layer {
     pub weight: Tensor,
     pub bias: Tensor,
 }
 
-impl Classifier {
+impl Layer {
     /// Mean cross-entropy on `[N, F]` features of images with i64 `labels`.
     pub fn cross_entropy(&self, features: &Tensor, labels: &Tensor) -> f64 {
         tch::no_grad(|| {
@@ -154,14 +154,14 @@ mod tests {
 
     /// Standardisation is folded into the layer: raw features give the standardised problem's answers.
     #[test]
-    fn the_classifier_takes_raw_features() {
+    fn the_layer_takes_raw_features() {
         let (features, labels) = clouds();
         let data = Standardised::new(&features);
         let problem = Logistic::new(&data, &labels, 3, 1e-2);
         let found = Lbfgs::default().minimise(&problem, problem.start(), |_, _| true);
         let (weight, bias) = problem.split(&found.x);
         let expected = data.features.linear(&weight, Some(&bias)).argmax(1, false);
-        let guessed = problem.classifier(&found.x, &data).classify(&features);
+        let guessed = problem.layer(&found.x, &data).classify(&features);
         assert!(guessed.equal(&expected));
         assert!(accuracy(&guessed, &labels) > 0.6);
     }

@@ -5,5 +5,5 @@ mod logistic;
 mod ridge;
 
 pub use lbfgs::{Lbfgs, Minimum, Objective};
-pub use logistic::{Classifier, Logistic, Standardised, accuracy};
+pub use logistic::{Layer, Logistic, Standardised, accuracy};
 pub use ridge::choose;

@@ -57,8 +57,8 @@ pub fn choose(
             if stopped {
                 return None;
             }
-            *loss += problem.classifier(&minimum.x, &standardised).cross_entropy(&held, &held_labels)
-                * held.size()[0] as f64;
+            *loss +=
+                problem.layer(&minimum.x, &standardised).cross_entropy(&held, &held_labels) * held.size()[0] as f64;
             start = Some(minimum.x);
         }
     }

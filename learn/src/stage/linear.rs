@@ -1,32 +1,67 @@
 //! The linear stage (the paper's stage 2): how much of the classes can be read off frozen features by one layer.
 //!
-//! Features of the labelled subset and of the test set are computed once, by all ranks together; the convex problem is
-//! then solved by every rank alike, which is cheaper than talking about it.
+//! By L-BFGS: features of the labelled subset and of the test set are computed once, by all ranks together; the convex
+//! problem is then solved by every rank alike, which is cheaper than talking about it.
+//!
+//! By SGD: SimCLR's protocol (Chen et al. 2020, B.9). The layer trains on the encoder as it is, on other crops and flips
+//! of the labelled images in each epoch and on features that are not standardised; the last weights count, nothing is held
+//! out, and test images are not cropped.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_collective::Group;
-use tandem_domain::spec::{Linear, LinearSolver};
+use tandem_domain::spec::{Augment, BatchNorm, Linear, LinearSolver, Precision, Tikhonov};
 use tch::Tensor;
 
+use super::classifier::{self, Images, Pretrained, Recipe};
 use super::{Rank, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
-use crate::encoder::Model;
+use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::features::{Side, features};
 use crate::flat::{Flat, Layout, Role};
-use crate::linear::{Classifier, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
+use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::report::{Event, Outcome};
 
-/// Short enough to be run again: a stop leaves no checkpoint.
 pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
-    let began = Instant::now();
-    if spec.solver != LinearSolver::Lbfgs {
-        return Err(Failure::Job("the sgd solver cannot run yet in this version; use solver = \"lbfgs\"".into()));
+    match spec.solver {
+        LinearSolver::Lbfgs => lbfgs(rank, spec),
+        LinearSolver::Sgd => sgd(rank, spec),
     }
-    let (model, encoder_card, encoder_sha256) = encoder(rank)?;
+}
+
+/// Trains nothing but the head, for all epochs.
+fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+    let (model, card, sha256) = rank.encoder()?;
+    let crop_and_flip = Augment { crop_area_min: spec.crop_area_min, jitter: 0.0, gray: 0.0, ..Augment::default() };
+    let recipe = Recipe {
+        encoder: card.encoder,
+        pretrained: Some(Pretrained { model, sha256 }),
+        head_layers: 1,
+        epochs: spec.epochs,
+        steps: None,
+        batch_size: spec.batch_size,
+        label_fraction: spec.label_fraction,
+        validation: 0.0,
+        optimizer: &spec.optimizer,
+        images: Images::Views(crop_and_flip),
+        tikhonov: Tikhonov::default(),
+        batch_norm: BatchNorm::default(),
+        precision: Precision::default(),
+        head_epochs: f64::INFINITY,
+        rate_decay: 1.0,
+        checkpoint_steps: 0,
+        known_as: Some("linear_accuracy"),
+    };
+    classifier::run(rank, &recipe)
+}
+
+/// Short enough to be run again: a stop leaves no checkpoint.
+fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+    let began = Instant::now();
+    let (model, encoder_card, encoder_sha256) = rank.encoder()?;
     let data = rank.load_data()?;
     let subset = balanced_subset(&data.train.labels, data.classes.len(), spec.label_fraction, rank.task.spec.seed)?;
     if rank.stop_wanted() && rank.group.world_size() == 1 {
@@ -58,17 +93,21 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
     }
 
     rank.phase("evaluating", u64::from(minimum.iterations));
-    let classifier = problem.classifier(&minimum.x, &standardised);
-    let test_accuracy = accuracy(&classifier.classify(&seen.test), &seen.test_labels);
-    let train_accuracy = accuracy(&classifier.classify(&seen.train), &seen.train_labels);
+    let layer = problem.layer(&minimum.x, &standardised);
+    let test_accuracy = accuracy(&layer.classify(&seen.test), &seen.test_labels);
+    let train_accuracy = accuracy(&layer.classify(&seen.train), &seen.train_labels);
     if rank.leads() {
-        let mut card = Card::new(&rank.task.spec, encoder_card.encoder, None, &data.train.checksum, encoder_card.step);
+        let head = HeadShape::FullyConnected { layers: 1, classes: classes as u32 };
+        let (encoder, step) = (encoder_card.encoder, encoder_card.step);
+        let card = Card::new(&rank.task.spec, encoder, Some(head), &data.train.checksum, step);
+        let mut card = card.classifying(&data, subset.clone());
         card.inputs = vec![encoder_sha256];
-        let parts = [&model.parameters, &model.statistics, &fully_connected(&classifier)];
+        let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
         let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;
         rank.tell(artifact);
     }
     rank.result("linear_accuracy", test_accuracy);
+    rank.result("test_accuracy", test_accuracy);
     rank.result("train_accuracy", train_accuracy);
     rank.result("loss", minimum.value);
     rank.result("labels", subset.len() as f64);
@@ -76,14 +115,6 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
     rank.result("iterations", f64::from(minimum.iterations));
     rank.result("seconds", began.elapsed().as_secs_f64());
     Ok(Outcome::Finished)
-}
-
-fn encoder(rank: &Rank<'_>) -> Result<(Model, Card, String), Failure> {
-    let input = rank.task.inputs.iter().find(|input| input.kind == "encoder");
-    let input =
-        input.ok_or_else(|| Failure::Job("a linear job needs the encoder of another job, and got none".into()))?;
-    let (model, card) = artifact::load_encoder(input, rank.device)?;
-    Ok((model, card, input.sha256.clone()))
 }
 
 /// Features and labels of the images that count.
@@ -131,15 +162,15 @@ fn solve(rank: &mut Rank<'_>, spec: &Linear, problem: &Logistic<'_>, images: usi
     (!stopped).then_some(minimum)
 }
 
-/// The classifier under torchvision's names.
-fn fully_connected(classifier: &Classifier) -> Flat {
+/// The layer under torchvision's names.
+fn fully_connected(layer: &Layer) -> Flat {
     let mut layout = Layout::default();
-    layout.add("fc.weight".into(), &classifier.weight.size(), Role::Linear);
-    layout.add("fc.bias".into(), &classifier.bias.size(), Role::Bias { inputs: classifier.weight.size()[1] });
-    let flat = Flat::zeros(Arc::new(layout), classifier.weight.device());
+    layout.add("fc.weight".into(), &layer.weight.size(), Role::Linear);
+    layout.add("fc.bias".into(), &layer.bias.size(), Role::Bias { inputs: layer.weight.size()[1] });
+    let flat = Flat::zeros(Arc::new(layout), layer.weight.device());
     tch::no_grad(|| {
-        flat.get(0).shallow_clone().copy_(&classifier.weight);
-        flat.get(1).shallow_clone().copy_(&classifier.bias);
+        flat.get(0).shallow_clone().copy_(&layer.weight);
+        flat.get(1).shallow_clone().copy_(&layer.bias);
     });
     flat
 }

@@ -1,16 +1,23 @@
 //! What a rank does with its task: one file per stage, and what they share.
 
+mod classifier;
 pub(crate) mod contrastive;
+pub(crate) mod finetune;
+mod keep;
 pub(crate) mod linear;
 mod pace;
+pub(crate) mod supervised;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tandem_collective::Group;
 use tch::{Device, Kind, Tensor};
 
+use crate::artifact::{self, Card};
 use crate::data::{self, Data};
+use crate::encoder::Model;
 use crate::failure::Failure;
+use crate::files::sha256;
 use crate::report::{Event, Report};
 use crate::task::Task;
 
@@ -65,6 +72,23 @@ impl<'a> Rank<'a> {
 
     pub(crate) fn note(&mut self, kind: &str, message: String) {
         self.tell(Event::Note { kind: kind.into(), message });
+    }
+
+    /// A checkpoint continues this job and no other.
+    pub(crate) fn spec_sha256(&self) -> Result<String, Failure> {
+        let json = serde_json::to_vec(&self.task.spec)
+            .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
+        Ok(sha256(&json))
+    }
+
+    /// The pretrained encoder that this job starts from, its card and its file's SHA-256.
+    pub(crate) fn encoder(&self) -> Result<(Model, Card, String), Failure> {
+        let stage = self.task.spec.stage.name();
+        let input = self.task.inputs.iter().find(|input| input.kind == "encoder").ok_or_else(|| {
+            Failure::Job(format!("a {stage} job needs the encoder of a contrastive job in `from`, and got none"))
+        })?;
+        let (model, card) = artifact::load_encoder(input, self.device)?;
+        Ok((model, card, input.sha256.clone()))
     }
 
     /// Loads the task's images and makes sure that all ranks hold the same ones.

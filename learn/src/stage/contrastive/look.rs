@@ -40,7 +40,7 @@ impl Training<'_> {
         rank.metric("epoch_loss", step, loss);
         rank.metric("images_per_second", step, images_per_second);
 
-        let geometry = Geometry::of(&last.projections);
+        let geometry = Geometry::of(&last.outputs[0]);
         rank.metric("contrastive_accuracy", step, geometry.accuracy);
         rank.metric("alignment", step, geometry.alignment);
         rank.metric("uniformity", step, geometry.uniformity);

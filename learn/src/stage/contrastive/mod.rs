@@ -16,7 +16,6 @@ use crate::checkpoint::Position;
 use crate::data::Data;
 use crate::encoder::Model;
 use crate::failure::Failure;
-use crate::files::sha256;
 use crate::monitor::Monitor;
 use crate::optimizer::Optimizer;
 use crate::report::Outcome;
@@ -85,10 +84,7 @@ impl<'a> Training<'a> {
         let steps = steps_per_epoch * u64::from(spec.epochs);
         let model = Model::new(spec.encoder, Some(spec.head), seed, rank.device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
-        let optimizer = Optimizer::new(&spec.optimizer, &model.parameters)
-            .ok_or_else(|| Failure::Job(format!("this version has no optimizer {:?}", spec.optimizer.name)))?;
-        let json = serde_json::to_vec(&rank.task.spec)
-            .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
+        let optimizer = Optimizer::new(&spec.optimizer, &model.parameters);
         let mut training = Self {
             spec,
             data,
@@ -97,7 +93,7 @@ impl<'a> Training<'a> {
             optimizer,
             rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
             monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
-            spec_sha256: sha256(&json),
+            spec_sha256: rank.spec_sha256()?,
             steps_per_epoch,
             steps,
             position: Position::default(),

@@ -10,7 +10,7 @@ use crate::data::epoch_order;
 use crate::failure::Failure;
 use crate::objective::nt_xent;
 use crate::report::Outcome;
-use crate::shards::{self, Step};
+use crate::shards::{self, Objective, Step, Views};
 
 impl Training<'_> {
     /// Every epoch has its own order of images; the last, incomplete batch is dropped.
@@ -58,10 +58,12 @@ impl Training<'_> {
             };
             Tensor::cat(&[view(0), view(1)], 0)
         };
-        let objective = |z: &Tensor| nt_xent(z, self.spec.temperature, self.spec.self_term);
-        let step = shards::step(&self.model, rank.group, &self.shards, views, objective, rank.stop_wanted())?;
+        let loss = |z: &Tensor| nt_xent(z, self.spec.temperature, self.spec.self_term);
+        let objective = Objective::new(Views::Two, &loss);
+        let step = shards::step(&self.model, rank.group, &self.shards, views, &objective, rank.stop_wanted())?;
 
-        let lr = self.rates.at(self.position.step);
+        let update = self.position.step;
+        let lr = self.rates.at(update);
         self.position.step += 1;
         if !step.loss.is_finite() || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
             return Err(Failure::Job(format!(
@@ -70,7 +72,7 @@ impl Training<'_> {
                 self.position.step, step.loss
             )));
         }
-        self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr);
+        self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr, update);
         self.model.statistics.assign(&step.statistics);
 
         self.position.loss_sum += step.loss;

@@ -1,0 +1,85 @@
+//! What outlives the process: checkpoints while it trains, the classifier and final figures at the end.
+
+use std::time::Instant;
+
+use super::look::hits;
+use super::{Pace, Rank, Training};
+use crate::artifact::{self, Card};
+use crate::checkpoint::State;
+use crate::encoder::HeadShape;
+use crate::failure::Failure;
+use crate::stage::keep;
+
+impl Training<'_> {
+    fn state(&self) -> State<'_> {
+        let network = [("parameters.", &self.model.parameters), ("statistics.", &self.model.statistics)];
+        let best = self
+            .best
+            .iter()
+            .flat_map(|best| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)]);
+        State(network.into_iter().chain(self.optimizer.state()).chain(best).collect())
+    }
+
+    pub(super) fn resume(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        self.position = keep::resume(rank, &self.spec_sha256, &self.state())?;
+        self.seconds_before = self.position.seconds;
+        self.pace = Pace::new(Instant::now());
+        Ok(())
+    }
+
+    pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+        keep::checkpoint(rank, &self.spec_sha256, self.position, &self.state())
+    }
+
+    /// The classifier that is kept (the best of the looks or, without any, the last), and figures of the whole run. Only
+    /// here are test images seen.
+    pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        let trained = Instant::now();
+        let test: Vec<i64> = (0..self.data.test.len() as i64).collect();
+        let share = |hits: u64, of: usize| hits as f64 / of.max(1) as f64;
+        let last = share(hits(&self.model, &self.data.test, &test, rank.group)?, test.len());
+        let mut kept = (self.position.step, last);
+        if let Some((snapshot, best)) = self.best.as_ref().zip(self.position.best) {
+            self.model.parameters.assign(snapshot.parameters.vector());
+            self.model.statistics.assign(snapshot.statistics.vector());
+            kept = (best.step, share(hits(&self.model, &self.data.test, &test, rank.group)?, test.len()));
+            rank.result("validation_accuracy", share(best.hits, self.held_out.len()));
+        }
+        let (step, accuracy) = kept;
+        self.save(rank, step)?;
+
+        rank.result("test_accuracy", accuracy);
+        if let Some(name) = self.recipe.known_as {
+            rank.result(name, accuracy);
+        }
+        rank.result("best_accuracy", accuracy);
+        rank.result("last_accuracy", last);
+        rank.result("best_epoch", step.div_ceil(self.steps_per_epoch) as f64);
+        self.position.epoch_loss.into_iter().for_each(|loss| rank.result("loss", loss));
+        rank.result("labels", (self.train.len() + self.held_out.len()) as f64);
+        rank.result("steps", self.steps as f64);
+        rank.result("images_per_second", self.pace.mean(trained));
+        rank.result("seconds", self.seconds_before + self.pace.seconds(trained));
+        Ok(())
+    }
+
+    /// The model as it is now, after so many updates.
+    fn save(&self, rank: &mut Rank<'_>, step: u64) -> Result<(), Failure> {
+        if !rank.leads() {
+            return Ok(());
+        }
+        let head =
+            HeadShape::FullyConnected { layers: self.recipe.head_layers, classes: self.data.classes.len() as u32 };
+        let checksum = &self.data.train.checksum;
+        let mut labelled = [self.train.as_slice(), &self.held_out].concat();
+        labelled.sort_unstable();
+        let card = Card::new(&rank.task.spec, self.recipe.encoder, Some(head), checksum, step);
+        let mut card = card.classifying(self.data, labelled);
+        card.inputs = self.recipe.pretrained.iter().map(|encoder| encoder.sha256.clone()).collect();
+        let parts = [&self.model.parameters, &self.model.statistics];
+        let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;
+        rank.tell(artifact);
+        Ok(())
+    }
+}

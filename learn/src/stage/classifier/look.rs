@@ -1,0 +1,77 @@
+//! What people see of a run while it goes on, and the choice of the model that is kept.
+
+use std::time::Instant;
+
+use tandem_collective::Group;
+use tch::Kind;
+
+use super::{Rank, Training};
+use crate::checkpoint::Best;
+use crate::data;
+use crate::encoder::Model;
+use crate::failure::Failure;
+use crate::features::answers;
+use crate::report::Event;
+use crate::stage::labels;
+
+/// A budget in steps makes many short epochs of few labels: no more looks at held-out images, and checkpoints, than this.
+const LOOKS: u64 = 50;
+
+impl Training<'_> {
+    /// A few times a second, and always `at_once`.
+    pub(super) fn progress(&mut self, rank: &mut Rank<'_>, epoch: u32, at_once: bool) {
+        let Some(rate) = self.pace.advance(Instant::now(), u64::from(self.batch_size), at_once) else { return };
+        let images_left = (self.steps - self.position.step) * u64::from(self.batch_size);
+        rank.tell(Event::Progress {
+            step: self.position.step,
+            steps: self.steps,
+            epoch: epoch + 1,
+            epochs: self.steps.div_ceil(self.steps_per_epoch) as u32,
+            images_per_second: rate,
+            seconds_left: images_left as f64 / rate,
+        });
+    }
+
+    /// At the end of an epoch: what its steps say and, if it is time, the held-out images.
+    pub(super) fn look(&mut self, rank: &mut Rank<'_>, images_per_second: f64) -> Result<(), Failure> {
+        let step = self.position.step;
+        let count = self.position.loss_count;
+        let loss = self.position.loss_sum / count as f64;
+        let right = self.position.hits as f64 / (count * u64::from(self.batch_size)) as f64;
+        self.position.epoch_loss = Some(loss);
+        (self.position.loss_sum, self.position.loss_count, self.position.hits) = (0.0, 0, 0);
+        rank.metric("epoch_loss", step, loss);
+        rank.metric("train_batch_accuracy", step, right);
+        rank.metric("images_per_second", step, images_per_second);
+        if self.look_due() { self.validate(rank) } else { Ok(()) }
+    }
+
+    /// Only asked at the end of an epoch.
+    pub(super) fn look_due(&self) -> bool {
+        let every = match self.recipe.steps {
+            None => 1,
+            Some(_) => self.steps.div_ceil(LOOKS).div_ceil(self.steps_per_epoch),
+        };
+        let epoch = self.position.step / self.steps_per_epoch;
+        self.position.step == self.steps || epoch.is_multiple_of(every)
+    }
+
+    /// The best look is kept; of equals the last, which has been trained longer.
+    fn validate(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        let Some(best) = &mut self.best else { return Ok(()) };
+        let hits = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;
+        let step = self.position.step;
+        rank.metric("validation_accuracy", step, hits as f64 / self.held_out.len() as f64);
+        if self.position.best.is_none_or(|best| hits >= best.hits) {
+            self.position.best = Some(Best { step, hits });
+            best.take(&self.model);
+        }
+        Ok(())
+    }
+}
+
+/// Images that the model classifies rightly, as it will be used: without augmentation, by the running statistics.
+pub(super) fn hits(model: &Model, images: &data::Images, samples: &[i64], group: &Group) -> Result<u64, Failure> {
+    let classes = answers(model, images, samples, group)?.argmax(1, false);
+    Ok(classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64)
+}

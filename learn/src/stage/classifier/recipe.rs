@@ -1,0 +1,162 @@
+//! What distinguishes one training of a classifier from another.
+
+use tandem_domain::spec::{Augment, BatchNorm, Encoder, Optimizer, PadCrop, Precision, Tikhonov};
+use tch::{Device, Tensor};
+
+use crate::augment;
+use crate::data;
+use crate::encoder::Model;
+use crate::failure::Failure;
+use crate::optimizer::Group;
+
+/// A stage's parameters, as the loop needs them.
+pub(in crate::stage) struct Recipe<'a> {
+    pub encoder: Encoder,
+    /// Without one the encoder starts from first weights.
+    pub pretrained: Option<Pretrained>,
+    pub head_layers: u32,
+    pub epochs: u32,
+    pub steps: Option<u32>,
+    pub batch_size: u32,
+    pub label_fraction: f64,
+    pub validation: f64,
+    pub optimizer: &'a Optimizer,
+    pub images: Images,
+    pub tikhonov: Tikhonov,
+    pub batch_norm: BatchNorm,
+    pub precision: Precision,
+    /// Epochs at the start in which only the head moves.
+    pub head_epochs: f64,
+    /// Share of the rate that each stage of the encoder has of the one above it.
+    pub rate_decay: f64,
+    pub checkpoint_steps: u32,
+    /// Another name that the test accuracy is reported under.
+    pub known_as: Option<&'static str>,
+}
+
+/// An encoder to start from.
+pub(in crate::stage) struct Pretrained {
+    pub model: Model,
+    /// Of its file.
+    pub sha256: String,
+}
+
+/// How training images are varied from epoch to epoch.
+pub(in crate::stage) enum Images {
+    Shifted(PadCrop),
+    Views(Augment),
+}
+
+impl Recipe<'_> {
+    /// The coordinator refuses these at submit; a rank does not trust that.
+    pub(super) fn refuse_what_is_missing(&self) -> Result<(), Failure> {
+        let missing = [
+            (self.tikhonov.lambda != 0.0, "tikhonov"),
+            (self.batch_norm != BatchNorm::Shard, "batch_norm = \"global\""),
+            (self.precision != Precision::F32, "precision = \"bf16\""),
+        ];
+        match missing.iter().find(|(asked, _)| *asked) {
+            Some((_, what)) => Err(Failure::Job(format!("{what} cannot run yet in this version"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The network before its first step: the head's first weights are a function of the seed.
+    pub(super) fn model(&self, classes: u32, seed: u64, device: Device) -> Result<Model, Failure> {
+        let mut model = Model::classifier(self.encoder, self.head_layers, classes, seed, device)
+            .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", self.encoder)))?;
+        if let Some(pretrained) = &self.pretrained {
+            model.adopt(&pretrained.model);
+        }
+        Ok(model)
+    }
+
+    /// Who learns at which rate, and from which step on.
+    pub(super) fn groups(&self, model: &Model, head_steps: u64, steps: u64) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for (index, slot) in model.parameters.layout().slots().iter().enumerate() {
+            let depth = depth(&slot.name);
+            let (rate, begins) = (self.rate_decay.powi(depth), if depth == 0 { 0 } else { head_steps });
+            match groups.last_mut() {
+                Some(group) if (group.rate, group.begins) == (rate, begins) => group.slots.end = index + 1,
+                _ => groups.push(Group { slots: index..index + 1, rate, begins }),
+            }
+        }
+        groups.retain(|group| group.begins < steps);
+        groups
+    }
+
+    /// One shard's images, f32 `[samples, 3, 32, 32]`.
+    pub(super) fn images(&self, train: &data::Images, samples: &[i64], seed: u64, epoch: u32, threads: u32) -> Tensor {
+        match &self.images {
+            Images::Shifted(recipe) => augment::shifted(train, samples, recipe, seed, epoch, threads),
+            Images::Views(recipe) => augment::views(train, samples, 0, recipe, seed, epoch, threads),
+        }
+    }
+}
+
+/// How far below the head a parameter is: 0 in the head, 1 in the encoder's last stage, ..., 5 in the stem.
+fn depth(name: &str) -> i32 {
+    const STAGES: i32 = 4;
+    match name.strip_prefix("layer").and_then(|rest| rest.split('.').next()?.parse::<i32>().ok()) {
+        Some(stage) => STAGES + 1 - stage,
+        None if name.starts_with("conv1.") || name.starts_with("bn1.") => STAGES + 1,
+        None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(optimizer: &Optimizer, rate_decay: f64) -> Recipe<'_> {
+        Recipe {
+            encoder: Encoder::ResNetTiny,
+            pretrained: None,
+            head_layers: 2,
+            epochs: 1,
+            steps: None,
+            batch_size: 8,
+            label_fraction: 1.0,
+            validation: 0.0,
+            optimizer,
+            images: Images::Shifted(PadCrop::default()),
+            tikhonov: Tikhonov::default(),
+            batch_norm: BatchNorm::Shard,
+            precision: Precision::F32,
+            head_epochs: 0.0,
+            rate_decay,
+            checkpoint_steps: 0,
+            known_as: None,
+        }
+    }
+
+    #[test]
+    fn each_stage_has_its_share_of_the_rate_above_it() {
+        let (optimizer, names) =
+            (Optimizer::finetune(), |slots: std::ops::Range<usize>, model: &Model| -> Vec<String> {
+                model.parameters.layout().slots()[slots].iter().map(|slot| slot.name.clone()).collect()
+            });
+        let recipe = recipe(&optimizer, 0.5);
+        let model = recipe.model(10, 1, Device::Cpu).unwrap();
+        let groups = recipe.groups(&model, 3, 10);
+        let rates: Vec<f64> = groups.iter().map(|group| group.rate).collect();
+        assert_eq!(rates, [1.0 / 32.0, 1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0, 1.0]);
+        assert!(groups.windows(2).all(|pair| pair[0].slots.end == pair[1].slots.start));
+        assert_eq!((groups[0].slots.start, groups[5].slots.clone()), (0, model.head_slots()));
+        assert!(names(groups[0].slots.clone(), &model).iter().eq(["conv1.weight", "bn1.weight", "bn1.bias"]));
+        assert!(names(groups[4].slots.clone(), &model).iter().all(|name| name.starts_with("layer4.")));
+        let begins: Vec<u64> = groups.iter().map(|group| group.begins).collect();
+        assert_eq!(begins, [3, 3, 3, 3, 3, 0]);
+    }
+
+    #[test]
+    fn equal_rates_are_one_group_and_a_frozen_encoder_is_in_none() {
+        let optimizer = Optimizer::finetune();
+        let recipe = recipe(&optimizer, 1.0);
+        let model = recipe.model(10, 1, Device::Cpu).unwrap();
+        let all = model.parameters.layout().slots().len();
+        assert_eq!(recipe.groups(&model, 0, 10), [Group { slots: 0..all, rate: 1.0, begins: 0 }]);
+        assert_eq!(recipe.groups(&model, 10, 10), [Group { slots: model.head_slots(), rate: 1.0, begins: 0 }]);
+    }
+}

@@ -1,0 +1,98 @@
+//! The training loop.
+
+use std::time::Instant;
+
+use tch::{Kind, Tensor};
+
+use super::{Rank, Training};
+use crate::data::epoch_order;
+use crate::failure::Failure;
+use crate::report::Outcome;
+use crate::shards::{self, Objective, Step, Views};
+use crate::stage::labels;
+
+impl Training<'_> {
+    /// Every epoch has its own order of images; the last, incomplete batch is dropped. A budget in steps may end in the
+    /// middle of an epoch.
+    pub(super) fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
+        let first = self.position.step;
+        while self.position.step < self.steps {
+            let epoch = (self.position.step / self.steps_per_epoch) as u32;
+            let (epoch_began, epoch_first) = (Instant::now(), self.position.step);
+            let order = epoch_order(self.train.len(), rank.task.spec.seed, epoch);
+            let order: Vec<i64> = order.into_iter().map(|place| self.train[place as usize]).collect();
+            let done = (self.position.step % self.steps_per_epoch) as usize;
+            for batch in order.chunks_exact(self.batch_size as usize).skip(done) {
+                let step = self.step(rank, epoch, batch)?;
+                let (over, step_count) = (self.position.step == self.steps, self.position.step);
+                let epoch_ended = over || step_count.is_multiple_of(self.steps_per_epoch);
+                self.progress(rank, epoch, epoch_ended || step_count == first + 1);
+                if epoch_ended {
+                    let images = (step_count - epoch_first) * u64::from(self.batch_size);
+                    self.look(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
+                }
+                if step.stop || self.checkpoint_due(epoch_ended) {
+                    self.checkpoint(rank)?;
+                }
+                if over {
+                    break;
+                }
+                if step.stop {
+                    return Ok(Outcome::Stopped);
+                }
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// Short epochs of few labels are not worth a checkpoint each, as they are not worth a look.
+    fn checkpoint_due(&self, epoch_ended: bool) -> bool {
+        match self.recipe.checkpoint_steps {
+            0 => epoch_ended && self.look_due(),
+            every => self.position.step.is_multiple_of(u64::from(every)) || self.position.step == self.steps,
+        }
+    }
+
+    /// One update.
+    fn step(&mut self, rank: &mut Rank<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
+        let job = &rank.task.spec;
+        let update = self.position.step;
+        let head_only = update < self.head_steps;
+        self.model.encoder_frozen = head_only;
+
+        let images = |shard| {
+            let samples = self.shards.part(batch, shard);
+            self.recipe.images(&self.data.train, samples, job.seed, epoch, job.threads)
+        };
+        let labels = labels(&self.data.train, batch);
+        let loss = |logits: &Tensor| logits.cross_entropy_for_logits(&labels);
+        let mut objective = Objective::new(Views::One, &loss);
+        if head_only {
+            objective.terms.iter_mut().for_each(|term| term.reach = Some(self.model.head_slots().collect()));
+        }
+        let step = shards::step(&self.model, rank.group, &self.shards, images, &objective, rank.stop_wanted())?;
+
+        let lr = self.rates.at(update);
+        self.position.step += 1;
+        if !step.loss.is_finite() || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
+            return Err(Failure::Job(format!(
+                "the loss or its gradient is not finite at step {} (loss {}, learning rate {lr:.3e}): most often the \
+                 learning rate is too high; lower optimizer.lr or lengthen optimizer.warmup_epochs. The checkpoints \
+                 before it are kept",
+                self.position.step, step.loss
+            )));
+        }
+        self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr, update);
+        if !head_only {
+            self.model.statistics.assign(&step.statistics);
+        }
+
+        let right = step.outputs[0].argmax(1, false).eq_tensor(&labels).sum(Kind::Int64).int64_value(&[]);
+        self.position.hits += right as u64;
+        self.position.loss_sum += step.loss;
+        self.position.loss_count += 1;
+        rank.metric("loss", self.position.step, step.loss);
+        rank.metric("lr", self.position.step, lr);
+        Ok(step)
+    }
+}
