@@ -46,7 +46,7 @@ pub enum Event {
         sha256: String,
         bytes: u64,
     },
-    /// A final figure: "linear_accuracy", "loss", "knn_accuracy", "seconds".
+    /// A final figure: "test_accuracy" (of a linear job also "linear_accuracy"), "loss", "knn_accuracy", "seconds".
     Result {
         name: String,
         value: f64,
