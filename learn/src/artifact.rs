@@ -174,3 +174,60 @@ struct Format {
 fn unusable(kind: &str, input: &InputFile, why: String) -> Failure {
     Failure::Job(format!("cannot use the {kind} at {}: {why}", input.path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use tandem_domain::spec;
+    use tch::{Kind, Tensor};
+
+    fn job() -> JobSpec {
+        serde_json::from_str(
+            r#"{"name": "s", "dataset": "shapes", "seed": 1, "workers": {"min": 1, "max": 1}, "shards": 1, "threads": 1,
+                "inputs": [], "stage": {"stage": "supervised", "encoder": "resnet-tiny"}}"#,
+        )
+        .unwrap()
+    }
+
+    fn saved(folder: &Path, head: HeadShape) -> (Model, InputFile) {
+        let model = Model::build(Encoder::ResNetTiny, Some(head), Device::Cpu).unwrap();
+        tch::manual_seed(7);
+        for flat in [&model.parameters, &model.statistics] {
+            flat.named().for_each(|(_, view)| drop(tch::no_grad(|| view.shallow_clone().uniform_(0.1, 0.2))));
+        }
+        let card = Card::new(&job(), Encoder::ResNetTiny, Some(head), "checksum", 5);
+        let event = save(folder, "classifier", &[&model.parameters, &model.statistics], &card).unwrap();
+        let Event::Artifact { kind, path, sha256, .. } = event else { panic!("{event:?}") };
+        (model, InputFile { kind, path, sha256 })
+    }
+
+    #[test]
+    fn a_classifier_comes_back_as_the_same_function() {
+        let folder = tempfile::tempdir().unwrap();
+        for layers in [1, 2] {
+            let head = HeadShape::FullyConnected { layers, classes: 4 };
+            let (model, file) = saved(folder.path(), head);
+            let (classifier, card) = load_classifier(&file, Device::Cpu).unwrap();
+            assert_eq!((card.head, card.step, classifier.classes()), (Some(head), 5, 4));
+            let images = Tensor::rand([3, 3, 32, 32], (Kind::Float, Device::Cpu));
+            assert!(classifier.logits(&images).equal(&model.evaluate(&images)));
+        }
+    }
+
+    #[test]
+    fn a_projection_head_and_a_card_of_another_version_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |file: &InputFile| load_classifier(file, Device::Cpu).unwrap_err().to_string();
+        let (_, file) = saved(folder.path(), HeadShape::Projection(spec::Head::default()));
+        let why = refused(&file);
+        assert!(why.contains("ends in no classes") && why.contains("supervised"), "{why}");
+
+        let bytes = weights::encode(&[], r#"{"format": 1, "head": {"hidden": 0}}"#).unwrap();
+        let path: PathBuf = folder.path().join("old.safetensors");
+        std::fs::write(&path, &bytes).unwrap();
+        let why = refused(&InputFile { kind: "classifier".into(), path, sha256: sha256(&bytes) });
+        assert!(why.contains("its format is 1, this version reads 2"), "{why}");
+    }
+}
