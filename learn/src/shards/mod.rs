@@ -207,4 +207,35 @@ mod tests {
         let step = step(&tiny(), &Group::alone(), &shards, views, &Objective::new(Views::Two, &loss), true).unwrap();
         assert!(step.stop);
     }
+
+    /// The last stage's loss alone, kept from the stages below: they stay where they are; with one stage more, the third
+    /// moves too; and without isolation all do.
+    #[test]
+    fn isolation_keeps_a_loss_from_the_stages_below() {
+        use crate::encoder::Layers;
+        use spec::Isolate;
+
+        let head = spec::Head { hidden: 0, output: 8 };
+        let net = Layers::new(spec::Encoder::ResNetTiny, head, 4, 3, Device::Cpu).unwrap();
+        let loss = |z: &Tensor| nt_xent(z, 0.5, false);
+        for (isolate, lowest) in [(Isolate::Detach, 4), (Isolate::Overlap, 3), (Isolate::None, 1)] {
+            let term = |k: usize| Term {
+                weight: if k == 3 { 1.0 } else { 0.0 },
+                penalty: if k == 3 { 0.1 } else { 0.0 },
+                reach: net.reach(isolate, k),
+            };
+            let objective = Objective { terms: (0..4).map(term).collect(), ..Objective::new(Views::Two, &loss) };
+            let shards = Shards { count: 1, rank: 0, world_size: 1 };
+            let step = step(&net, &Group::alone(), &shards, views, &objective, false).unwrap();
+            for slot in net.model.parameters.layout().slots() {
+                let stage = slot.name.strip_prefix("layer").and_then(|rest| rest[..1].parse().ok());
+                let moves = match stage {
+                    Some(stage) => stage >= lowest,
+                    None if slot.name.starts_with("head") => slot.name.starts_with("head."),
+                    None => lowest == 1,
+                };
+                assert_eq!(largest(slot.view(&step.gradient)) > 0.0, moves, "{isolate:?} {}", slot.name);
+            }
+        }
+    }
 }
