@@ -164,7 +164,6 @@ fn the_finite_difference_goes_to_the_exact_gradient() {
             })
             .into();
         // Of first order in h.
-        eprintln!("{views:?} {errors:?}");
         assert!(errors[1] < errors[0] / 8.0 && errors[2] < errors[1] / 8.0, "{views:?} {errors:?}");
     }
 }

@@ -228,7 +228,7 @@ mod tests {
             let shards = Shards { count: 1, rank: 0, world_size: 1 };
             let step = step(&net, &Group::alone(), &shards, views, &objective, false).unwrap();
             for slot in net.model.parameters.layout().slots() {
-                let stage = slot.name.strip_prefix("layer").and_then(|rest| rest[..1].parse().ok());
+                let stage = slot.name.strip_prefix("layer").and_then(|rest| rest[..1].parse::<i32>().ok());
                 let moves = match stage {
                     Some(stage) => stage >= lowest,
                     None if slot.name.starts_with("head") => slot.name.starts_with("head."),

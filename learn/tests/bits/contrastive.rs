@@ -189,4 +189,7 @@ fn a_hopeless_job_says_why() {
         stage.monitor.every_epochs = 0;
     });
     assert!(exploded.contains("not finite at step") && exploded.contains("optimizer.lr"), "{exploded}");
+    assert!(!exploded.contains("tikhonov"), "{exploded}");
+    let punished = fails(&|stage| stage.tikhonov.lambda = 1e60);
+    assert!(punished.contains("not finite at step") && punished.contains("tikhonov.lambda"), "{punished}");
 }
