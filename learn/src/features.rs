@@ -21,28 +21,30 @@ pub enum Side {
 
 /// Features of the images `samples`, `[samples, F]` in their order, on every rank.
 pub fn features(model: &Model, images: &Images, samples: &[i64], side: Side, group: &Group) -> Result<Tensor, Failure> {
-    gathered(images, samples, side, group, |images| model.features(images))
+    features_by(|images| model.features(images), images, samples, side, group)
 }
 
 /// What the model's head says of them, `[samples, D]`, as it will be evaluated.
 pub fn answers(model: &Model, images: &Images, samples: &[i64], group: &Group) -> Result<Tensor, Failure> {
-    gathered(images, samples, Side::AsIs, group, |images| tch::no_grad(|| model.evaluate(images)))
+    features_by(|images| tch::no_grad(|| model.evaluate(images)), images, samples, Side::AsIs, group)
 }
 
+/// As `features`, by any function of images `[B, 3, H, W]` in [0, 1] to `[B, F]`, each row of its image alone.
+///
 /// Blocks are dealt to ranks in turn; the last round is padded with repeats that are dropped again.
-fn gathered(
+pub fn features_by(
+    encode: impl Fn(&Tensor) -> Tensor,
     images: &Images,
     samples: &[i64],
     side: Side,
     group: &Group,
-    seen: impl Fn(&Tensor) -> Tensor,
 ) -> Result<Tensor, Failure> {
     let (rank, world_size) = (group.rank() as usize, group.world_size() as usize);
     let blocks: Vec<&[i64]> = samples.chunks(BLOCK).collect();
     let mut rounds = Vec::new();
     for round in blocks.chunks(world_size) {
         let own = round.get(rank).or(round.first()).copied().unwrap_or_default();
-        let own = seen(&pixels(images, own, side));
+        let own = encode(&pixels(images, own, side));
         // All ranks exchange whole blocks; only the last of all may be short.
         let missing = round.first().map_or(0, |first| first.len()) as i64 - own.size()[0];
         let own = if missing > 0 { own.constant_pad_nd([0, 0, 0, missing]) } else { own };

@@ -1,7 +1,7 @@
 //! The learning side of Tandem: what one rank computes, from a task to weights.
 //!
 //! In the order in which data flow: [`task`] says what to do; [`data`] holds the images on the device; [`augment`] makes
-//! views of them, drawn by [`random`]; [`encoder`] maps views to vectors; [`objective`] scores these; [`shards`] makes a
+//! views of them, drawn by [`random`]; [`encoder`] maps views to vectors; [`objective`] scores these, [`penalty`] their sensitivity; [`shards`] makes a
 //! step of it that all ranks take together; [`optimizer`] and [`schedule`] turn gradients into updates of one [`flat`]
 //! vector; [`monitor`] looks at the result, [`checkpoint`] keeps it, [`artifact`] hands it on; [`linear`] reads classes
 //! off its [`features`], [`classifier`] is what comes of that; [`report`] is what the world hears. [`run`] is the way in.
@@ -23,10 +23,12 @@ mod failure;
 pub mod features;
 pub mod files;
 pub mod flat;
+pub mod layerwise;
 pub mod linear;
 pub mod monitor;
 pub mod objective;
 pub mod optimizer;
+pub mod penalty;
 pub mod random;
 pub mod report;
 pub mod schedule;

@@ -5,9 +5,8 @@ use tandem_domain::spec;
 use tch::{Kind, Tensor};
 
 use crate::data::Images;
-use crate::encoder::Model;
 use crate::failure::Failure;
-use crate::features::{Side, features};
+use crate::features::{Side, features_by};
 use crate::random::{Purpose, Stream};
 
 /// Temperature of the votes, exp(cos / T): Wu et al. 2018 (instance discrimination), also DINO's.
@@ -39,10 +38,16 @@ impl Monitor {
         }
     }
 
-    /// Share of queries whose class wins the weighted vote of their nearest neighbours by cosine similarity.
-    pub fn knn_accuracy(&self, model: &Model, images: &Images, group: &Group) -> Result<f64, Failure> {
-        let bank = features(model, images, &self.bank, Side::AsIs, group)?;
-        let queries = features(model, images, &self.queries, Side::AsIs, group)?;
+    /// Share of queries whose class wins the weighted vote of their nearest neighbours by cosine similarity of what
+    /// `encode` makes of images, as [`features_by`] asks it.
+    pub fn knn_accuracy(
+        &self,
+        encode: impl Fn(&Tensor) -> Tensor,
+        images: &Images,
+        group: &Group,
+    ) -> Result<f64, Failure> {
+        let bank = features_by(&encode, images, &self.bank, Side::AsIs, group)?;
+        let queries = features_by(&encode, images, &self.queries, Side::AsIs, group)?;
         let labels = |ids: &[i64]| {
             let labels: Vec<i64> = ids.iter().map(|&id| images.labels[id as usize]).collect();
             Tensor::from_slice(&labels).to_device(bank.device())

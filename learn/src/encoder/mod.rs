@@ -2,6 +2,7 @@
 
 mod head;
 mod init;
+mod layers;
 mod resnet;
 
 use std::ops::Range;
@@ -11,6 +12,7 @@ use tandem_domain::spec;
 use tch::{Device, Tensor};
 
 pub use head::{FullyConnected, Head, HeadShape, Projection};
+pub use layers::Layers;
 pub use resnet::ResNet;
 
 use crate::flat::Flat;

@@ -22,7 +22,18 @@ const EPSILON: f64 = 1e-5;
 pub struct ResNet {
     stem: Unit,
     blocks: Vec<Block>,
-    features: i64,
+    /// Of the four stages, first to last; the stem belongs to the first.
+    stages: Vec<Stage>,
+}
+
+/// Where a stage ends, and how many channels it gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stage {
+    /// Blocks up to its end.
+    blocks: usize,
+    /// Parameters up to its end: those of the stages before it come first.
+    pub parameters: usize,
+    pub channels: i64,
 }
 
 /// Convolution without bias, then BatchNorm.
@@ -145,7 +156,7 @@ impl ResNet {
     pub(super) fn describe(encoder: Encoder, plan: &mut Blueprint) -> Option<Self> {
         let shape = Shape::of(encoder);
         let stem = plan.unit("conv1", "bn1", [3, shape.stem], 3, 1);
-        let mut blocks = Vec::new();
+        let (mut blocks, mut stages) = (Vec::new(), Vec::new());
         let mut inputs = shape.stem;
         for (stage, (&channels, &count)) in shape.channels.iter().zip(&shape.blocks).enumerate() {
             for i in 0..count {
@@ -154,13 +165,19 @@ impl ResNet {
                 blocks.push(plan.block(&name, inputs, channels, stride, shape.kind));
                 inputs = shape.outputs(channels);
             }
+            let parameters = plan.parameters.slots().len();
+            stages.push(Stage { blocks: blocks.len(), parameters, channels: inputs });
         }
-        Some(Self { stem, blocks, features: inputs })
+        Some(Self { stem, blocks, stages })
     }
 
     /// Width of what `forward` returns.
     pub fn features(&self) -> i64 {
-        self.features
+        self.stages.last().map_or(0, |stage| stage.channels)
+    }
+
+    pub(super) fn stages(&self) -> &[Stage] {
+        &self.stages
     }
 
     /// `[B, 3, H, W]` to `[B, features]`.
@@ -169,8 +186,26 @@ impl ResNet {
         for block in &self.blocks {
             x = block.forward(x, pass);
         }
-        x.mean_dim([2i64, 3].as_slice(), false, None)
+        mean_over_space(&x)
     }
+
+    /// `[B, 3, H, W]` to what each of the first `count` stages sees, `[B, channels]`: its mean over space.
+    pub fn forward_stages(&self, images: &Tensor, pass: &Pass<'_>, count: usize) -> Vec<Tensor> {
+        let mut x = self.stem.forward(images, pass).relu_();
+        let (mut done, mut seen) = (0, Vec::new());
+        for stage in self.stages.iter().take(count) {
+            for block in &self.blocks[done..stage.blocks] {
+                x = block.forward(x, pass);
+            }
+            done = stage.blocks;
+            seen.push(mean_over_space(&x));
+        }
+        seen
+    }
+}
+
+fn mean_over_space(x: &Tensor) -> Tensor {
+    x.mean_dim([2i64, 3].as_slice(), false, None)
 }
 
 impl Unit {

@@ -1,6 +1,9 @@
 //! Contrastive pretraining, and the linear stage by L-BFGS.
 
-use tandem_domain::spec::{Contrastive, Encoder, Head, JobSpec, Linear, Monitor, Optimizer, OptimizerName, Stage};
+use tandem_domain::spec::{
+    Contrastive, Encoder, Head, Isolate, JobSpec, Layerwise, Linear, Monitor, Optimizer, OptimizerName, PenaltyMethod,
+    Recompute, Stage, Tikhonov,
+};
 use tandem_learn::Failure;
 use tandem_learn::files::sha256;
 use tandem_learn::report::{Event, Outcome};
@@ -48,6 +51,55 @@ fn weights_are_the_same_bits_on_one_two_and_four_ranks() {
     let folder = place();
     let (events, _) = train(&task(&contrastive(2), folder.path()), 1, never);
     assert_ne!(artifact(&events, "encoder").sha256, runs[0].0, "another seed, other bits");
+}
+
+/// Eqs. (3), (4) and (5), exactly and by finite differences, each shard kept or computed twice.
+#[test]
+fn penalties_and_layers_are_the_same_bits_on_any_number_of_ranks() {
+    let layers = Layerwise {
+        alpha: vec![],
+        ratio: Some(4.0),
+        beta: vec![],
+        beta_ratio: Some(2.0),
+        isolate: Isolate::Overlap,
+        force: false,
+    };
+    for (method, layerwise) in [(PenaltyMethod::Exact, Some(layers)), (PenaltyMethod::FiniteDifference, None)] {
+        let spec = |recompute| {
+            let mut spec = contrastive(6);
+            if let Stage::Contrastive(stage) = &mut spec.stage {
+                stage.epochs = 1;
+                stage.tikhonov = Tikhonov { lambda: 0.1, method, ..Tikhonov::default() };
+                (stage.layerwise, stage.recompute) = (layerwise.clone(), recompute);
+            }
+            spec
+        };
+        let runs: Vec<_> = [(Recompute::None, 1), (Recompute::None, 2), (Recompute::Shards, 2)]
+            .map(|(recompute, world_size)| {
+                let folder = place();
+                let (events, ended) = train(&task(&spec(recompute), folder.path()), world_size, never);
+                assert!(finished(&ended), "{ended:?}");
+                let figures: Vec<(String, u64)> = events
+                    .iter()
+                    .filter_map(|event| match event {
+                        Event::Metric { name, value, .. } if !name.contains("per_second") => {
+                            Some((name.clone(), value.to_bits()))
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                (artifact(&events, "encoder").sha256, figures)
+            })
+            .into();
+        assert_eq!(runs[0], runs[1], "{method:?}");
+        assert_eq!(runs[0].1, runs[2].1, "{method:?}: other words in the artifact's card, the same numbers");
+        let expected: &[&str] = match layerwise {
+            Some(_) => &["penalty", "loss_layer1", "contrastive_accuracy_layer3", "knn_accuracy_layer4"],
+            None => &["penalty", "penalty_share"],
+        };
+        let has = |name: &&str| runs[0].1.iter().any(|(found, bits)| found == name && f64::from_bits(*bits) > 0.0);
+        assert!(expected.iter().all(|name| has(name)), "{:?}", runs[0].1);
+    }
 }
 
 #[test]
@@ -137,4 +189,7 @@ fn a_hopeless_job_says_why() {
         stage.monitor.every_epochs = 0;
     });
     assert!(exploded.contains("not finite at step") && exploded.contains("optimizer.lr"), "{exploded}");
+    assert!(!exploded.contains("tikhonov"), "{exploded}");
+    let punished = fails(&|stage| stage.tikhonov.lambda = 1e60);
+    assert!(punished.contains("not finite at step") && punished.contains("tikhonov.lambda"), "{punished}");
 }

@@ -22,6 +22,7 @@ use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::flat::Flat;
 use crate::optimizer::Optimizer;
+use crate::penalty;
 use crate::report::Outcome;
 use crate::schedule::LearningRate;
 use crate::shards::Shards;
@@ -32,6 +33,8 @@ pub(super) fn run(rank: &mut Rank<'_>, recipe: &Recipe<'_>) -> Result<Outcome, F
     recipe.refuse_what_is_missing()?;
     let data = rank.load_data()?;
     let mut training = Training::begin(rank, recipe, &data)?;
+    let rescaled = penalty::rescale_note(&recipe.tikhonov, training.batch_size);
+    rescaled.into_iter().for_each(|why| rank.note("rescaled", why));
     rank.phase("training", training.position.step);
     let outcome = training.until_the_end(rank)?;
     if outcome == Outcome::Finished {

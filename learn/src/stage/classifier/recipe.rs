@@ -51,7 +51,6 @@ impl Recipe<'_> {
     /// The coordinator refuses these at submit; a rank does not trust that.
     pub(super) fn refuse_what_is_missing(&self) -> Result<(), Failure> {
         let missing = [
-            (self.tikhonov.lambda != 0.0, "tikhonov"),
             (self.batch_norm != BatchNorm::Shard, "batch_norm = \"global\""),
             (self.precision != Precision::F32, "precision = \"bf16\""),
         ];

@@ -66,7 +66,7 @@ impl Training<'_> {
         };
         let labels = labels(&self.data.train, batch);
         let loss = |logits: &Tensor| logits.cross_entropy_for_logits(&labels);
-        let mut objective = Objective::new(Views::One, &loss);
+        let mut objective = Objective::new(Views::One, &loss).tikhonov(&self.recipe.tikhonov, self.batch_size);
         if head_only {
             objective.terms.iter_mut().for_each(|term| term.reach = Some(self.model.head_slots().collect()));
         }
@@ -74,12 +74,15 @@ impl Training<'_> {
 
         let lr = self.rates.at(update);
         self.position.step += 1;
-        if !step.loss.is_finite() || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
+        let (finite, penalised) =
+            (step.loss.is_finite() && step.penalty.is_finite(), self.recipe.tikhonov.lambda != 0.0);
+        if !finite || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
+            let penalty = if penalised { "; or the penalty is too strong: lower tikhonov.lambda" } else { "" };
             return Err(Failure::Job(format!(
-                "the loss or its gradient is not finite at step {} (loss {}, learning rate {lr:.3e}): most often the \
-                 learning rate is too high; lower optimizer.lr or lengthen optimizer.warmup_epochs. The checkpoints \
-                 before it are kept",
-                self.position.step, step.loss
+                "the loss or its gradient is not finite at step {} (loss {}, penalty {}, learning rate {lr:.3e}): most \
+                 often the learning rate is too high; lower optimizer.lr or lengthen optimizer.warmup_epochs{penalty}. \
+                 The checkpoints before it are kept",
+                self.position.step, step.loss, step.penalty
             )));
         }
         self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr, update);
@@ -93,6 +96,10 @@ impl Training<'_> {
         self.position.loss_count += 1;
         rank.metric("loss", self.position.step, step.loss);
         rank.metric("lr", self.position.step, lr);
+        if penalised {
+            rank.metric("penalty", self.position.step, step.penalty);
+            rank.metric("penalty_share", self.position.step, step.penalty / (step.loss + step.penalty));
+        }
         Ok(step)
     }
 }

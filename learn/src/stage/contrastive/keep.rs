@@ -10,7 +10,7 @@ use crate::stage::keep;
 
 impl Training<'_> {
     fn state(&self) -> State<'_> {
-        let network = [("parameters.", &self.model.parameters), ("statistics.", &self.model.statistics)];
+        let network = [("parameters.", &self.net.model.parameters), ("statistics.", &self.net.model.statistics)];
         State(network.into_iter().chain(self.optimizer.state()).collect())
     }
 
@@ -39,7 +39,7 @@ impl Training<'_> {
                 checksum,
                 self.position.step,
             );
-            let parts = [&self.model.parameters, &self.model.statistics];
+            let parts = [&self.net.model.parameters, &self.net.model.statistics];
             let artifact = artifact::save(&rank.task.job_dir, "encoder", &parts, &card)?;
             rank.tell(artifact);
         }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tch::Tensor;
+
 use super::{Rank, Training};
 use crate::failure::Failure;
 use crate::objective::Geometry;
@@ -40,7 +42,12 @@ impl Training<'_> {
         rank.metric("epoch_loss", step, loss);
         rank.metric("images_per_second", step, images_per_second);
 
-        let geometry = Geometry::of(&last.outputs[0]);
+        // The last head is that of the whole encoder.
+        let geometries: Vec<Geometry> = last.outputs.iter().map(Geometry::of).collect();
+        let Some(geometry) = geometries.last() else { return Ok(()) };
+        for (number, geometry) in numbered(&geometries) {
+            rank.metric(&format!("contrastive_accuracy_layer{number}"), step, geometry.accuracy);
+        }
         rank.metric("contrastive_accuracy", step, geometry.accuracy);
         rank.metric("alignment", step, geometry.alignment);
         rank.metric("uniformity", step, geometry.uniformity);
@@ -59,10 +66,21 @@ impl Training<'_> {
 
         let every = self.spec.monitor.every_epochs;
         if every > 0 && ((epoch + 1).is_multiple_of(every) || step == self.steps) {
-            let accuracy = self.monitor.knn_accuracy(&self.model, &self.data.train, rank.group)?;
+            let encode = |images: &Tensor| self.net.model.features(images);
+            let accuracy = self.monitor.knn_accuracy(encode, &self.data.train, rank.group)?;
             self.position.knn_accuracy = Some(accuracy);
             rank.metric("knn_accuracy", step, accuracy);
+            for (number, _) in numbered(&geometries) {
+                let encode = |images: &Tensor| self.net.features(images, number - 1);
+                let accuracy = self.monitor.knn_accuracy(encode, &self.data.train, rank.group)?;
+                rank.metric(&format!("knn_accuracy_layer{number}"), step, accuracy);
+            }
         }
         Ok(())
     }
+}
+
+/// What there is for each layer, counted from 1; nothing where there is one for all.
+pub(super) fn numbered<T>(layers: &[T]) -> impl Iterator<Item = (usize, &T)> {
+    (1..).zip(layers).filter(|_| layers.len() > 1)
 }

@@ -8,19 +8,21 @@ mod steps;
 
 use std::time::Instant;
 
-use tandem_domain::spec::{BatchNorm, Contrastive};
+use tandem_domain::spec::{BatchNorm, Contrastive, Layerwise, Precision};
 
 use super::Rank;
 use super::pace::Pace;
 use crate::checkpoint::Position;
 use crate::data::Data;
-use crate::encoder::Model;
+use crate::encoder::Layers;
 use crate::failure::Failure;
+use crate::layerwise;
 use crate::monitor::Monitor;
 use crate::optimizer::Optimizer;
+use crate::penalty;
 use crate::report::Outcome;
 use crate::schedule::LearningRate;
-use crate::shards::Shards;
+use crate::shards::{Shards, Term, Views};
 
 /// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
 pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Failure> {
@@ -28,6 +30,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
     let shards = Shards::new(rank.task.spec.shards, spec.batch_size, rank.group)?;
     let data = rank.load_data()?;
     let mut training = Training::begin(rank, spec, shards, &data)?;
+    penalty::rescale_note(&spec.tikhonov, spec.batch_size).into_iter().for_each(|why| rank.note("rescaled", why));
     rank.phase("training", training.position.step);
     let outcome = training.until_the_end(rank)?;
     if outcome == Outcome::Finished {
@@ -40,13 +43,25 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
 /// The coordinator refuses these at submit; a rank does not trust that.
 fn refuse_what_is_missing(spec: &Contrastive) -> Result<(), Failure> {
     let missing = [
-        (spec.tikhonov.lambda != 0.0, "tikhonov"),
-        (spec.layerwise.is_some(), "layerwise"),
         (spec.batch_norm != BatchNorm::Shard, "batch_norm = \"global\""),
+        (spec.precision != Precision::F32, "precision = \"bf16\""),
     ];
     match missing.iter().find(|(asked, _)| *asked) {
         Some((_, what)) => Err(Failure::Job(format!("{what} cannot run yet in this version"))),
         None => Ok(()),
+    }
+}
+
+/// One term of the objective for each head: eq. (3), or eq. (5).
+fn terms(spec: &Contrastive, net: &Layers) -> Vec<Term> {
+    let (tikhonov, images) = (&spec.tikhonov, spec.batch_size);
+    match &spec.layerwise {
+        Some(layers) => layerwise::terms(layers, tikhonov, net, images),
+        None => {
+            let lambda = penalty::lambda(tikhonov, images);
+            let penalty = penalty::coefficient(lambda, tikhonov.scaling, Views::Two, images);
+            vec![Term { weight: 1.0, penalty, reach: None }]
+        }
     }
 }
 
@@ -55,7 +70,8 @@ struct Training<'a> {
     spec: &'a Contrastive,
     data: &'a Data,
     shards: Shards,
-    model: Model,
+    net: Layers,
+    terms: Vec<Term>,
     optimizer: Optimizer,
     rates: LearningRate,
     monitor: Monitor,
@@ -82,14 +98,16 @@ impl<'a> Training<'a> {
             )));
         }
         let steps = steps_per_epoch * u64::from(spec.epochs);
-        let model = Model::new(spec.encoder, Some(spec.head), seed, rank.device)
+        let heads = if spec.layerwise.is_some() { Layerwise::STAGES } else { 1 };
+        let net = Layers::new(spec.encoder, spec.head, heads, seed, rank.device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
-        let optimizer = Optimizer::new(&spec.optimizer, &model.parameters);
+        let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
         let mut training = Self {
             spec,
             data,
             shards,
-            model,
+            terms: terms(spec, &net),
+            net,
             optimizer,
             rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
             monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tch::{Kind, Tensor};
 
+use super::look::numbered;
 use super::{Rank, Training};
 use crate::augment;
 use crate::data::epoch_order;
@@ -59,26 +60,50 @@ impl Training<'_> {
             Tensor::cat(&[view(0), view(1)], 0)
         };
         let loss = |z: &Tensor| nt_xent(z, self.spec.temperature, self.spec.self_term);
-        let objective = Objective::new(Views::Two, &loss);
-        let step = shards::step(&self.model, rank.group, &self.shards, views, &objective, rank.stop_wanted())?;
+        let terms = self.terms.clone();
+        let objective = Objective { terms, recompute: self.spec.recompute, ..Objective::new(Views::Two, &loss) };
+        let objective = objective.differentiated(&self.spec.tikhonov);
+        let step = shards::step(&self.net, rank.group, &self.shards, views, &objective, rank.stop_wanted())?;
 
         let update = self.position.step;
         let lr = self.rates.at(update);
         self.position.step += 1;
-        if !step.loss.is_finite() || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
-            return Err(Failure::Job(format!(
-                "the loss or its gradient is not finite at step {} (loss {}, learning rate {lr:.3e}): most often the \
-                 learning rate is too high; lower optimizer.lr, lengthen optimizer.warmup_epochs or raise temperature",
-                self.position.step, step.loss
-            )));
+        let finite = step.loss.is_finite() && step.penalty.is_finite();
+        if !finite || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
+            return Err(Failure::Job(self.not_finite(&step, lr)));
         }
-        self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr, update);
-        self.model.statistics.assign(&step.statistics);
+        self.optimizer.step(&self.net.model.parameters, step.gradient.shallow_clone(), lr, update);
+        self.net.model.statistics.assign(&step.statistics);
 
         self.position.loss_sum += step.loss;
         self.position.loss_count += 1;
         rank.metric("loss", self.position.step, step.loss);
         rank.metric("lr", self.position.step, lr);
+        for (number, loss) in numbered(&step.losses) {
+            rank.metric(&format!("loss_layer{number}"), self.position.step, *loss);
+        }
+        if self.penalised() {
+            rank.metric("penalty", self.position.step, step.penalty);
+            rank.metric("penalty_share", self.position.step, step.penalty / (step.loss + step.penalty));
+        }
         Ok(step)
+    }
+
+    fn penalised(&self) -> bool {
+        self.terms.iter().any(|term| term.penalty != 0.0)
+    }
+
+    /// Where it stopped, and the likely cause.
+    fn not_finite(&self, step: &Step, lr: f64) -> String {
+        let penalty = match self.penalised() {
+            true => "; or the penalty is too strong: lower tikhonov.lambda (or layerwise.beta)",
+            false => "",
+        };
+        format!(
+            "the loss or its gradient is not finite at step {} (loss {}, penalty {}, learning rate {lr:.3e}): most often \
+             the learning rate is too high; lower optimizer.lr, lengthen optimizer.warmup_epochs or raise \
+             temperature{penalty}. The checkpoints before it are kept",
+            self.position.step, step.loss, step.penalty
+        )
     }
 }

@@ -1,0 +1,169 @@
+//! The input-gradient penalty of eqs. (2) and (3): what it is, how it is scaled, and along what a finite difference of
+//! it is taken. How a step differentiates it is `shards`.
+
+use tandem_domain::spec::{self, Direction, PenaltyScaling};
+use tch::{Kind, Tensor};
+
+use crate::shards::Views;
+
+/// Batch of the paper's experiments, to which `rescale` refers its lambda.
+const PAPER_BATCH: f64 = 128.0;
+
+/// Eqs. (2) and (3): `coefficient · ‖g‖²` with g, of any shape, the gradient of the *mean* loss by all images.
+///
+/// Its coefficients are [`coefficient`]'s.
+pub fn tikhonov(gradient: &Tensor, coefficient: f64) -> Tensor {
+    gradient.square().sum(None::<Kind>) * coefficient
+}
+
+/// What S, the sum over rows of ‖∇ₓL‖² of the mean loss L, is multiplied by: `images` are those of the batch, N, which
+/// make M = N rows of a classifier and M = 2N of contrastive pretraining.
+///
+/// | scaling | classifier | contrastive |
+/// |---|---|---|
+/// | per_sample, eq. (2) | λ/2 · M | λ/2 · M |
+/// | batch_sum, eq. (3) | λ/2 | λ/2 · 1/2: the mean of the two views |
+/// | paper_code | λ/2 / M | as eq. (3) |
+///
+/// Eq. (2) has each image's own gradient: that of the mean loss is 1/M of it, so that M · S is the mean of their squares.
+/// The code behind Table 2 took the mean over images of squared gradients of the batch's mean: 1/N² of eq. (2).
+///
+/// A batch repeated twice has the same per_sample penalty and half the batch_sum one (for NT-Xent if the negatives are
+/// held fixed: a repeated image is a false negative of itself).
+pub fn coefficient(lambda: f64, scaling: Option<PenaltyScaling>, views: Views, images: u32) -> f64 {
+    let rows = f64::from(images) * views.count() as f64;
+    let scaling = scaling.unwrap_or(match views {
+        Views::One => PenaltyScaling::PerSample,
+        Views::Two => PenaltyScaling::BatchSum,
+    });
+    let factor = match (scaling, views) {
+        (PenaltyScaling::PerSample, _) => rows,
+        (PenaltyScaling::BatchSum | PenaltyScaling::PaperCode, Views::Two) => 0.5,
+        (PenaltyScaling::BatchSum, Views::One) => 1.0,
+        (PenaltyScaling::PaperCode, Views::One) => 1.0 / rows,
+    };
+    lambda / 2.0 * factor
+}
+
+/// Lambda as the penalty uses it, for a batch of `images`.
+pub fn lambda(spec: &spec::Tikhonov, images: u32) -> f64 {
+    if spec.rescale { spec.lambda * f64::from(images) / PAPER_BATCH } else { spec.lambda }
+}
+
+/// What a person should know of a rescaled lambda.
+pub fn rescale_note(spec: &spec::Tikhonov, images: u32) -> Option<String> {
+    (spec.rescale && spec.lambda != 0.0).then(|| {
+        format!(
+            "tikhonov.lambda {} is used as {} = lambda · {images}/{PAPER_BATCH}: the penalty of eq. (3) falls as 1/N, so \
+             that a lambda of the paper's batch of {PAPER_BATCH} means the same at N = {images}",
+            spec.lambda,
+            lambda(spec, images)
+        )
+    })
+}
+
+/// Along what a finite difference of the gradient g is taken: the unit vector v for which S, the sum of squares that
+/// the penalty is made of, is <g, v>².
+///
+/// Groups of elements have a direction each, v_j, named by the norm that <g_j, v_j> measures (Finlay & Oberman 2019):
+/// `g/‖g‖₂` gives ‖g‖₂; `sign(g)/√d` gives ‖g‖₁/√d; the sign of the largest element at its place gives ‖g‖∞. Then
+/// `v = sum of <g_j, v_j> v_j / √S` and `S = sum of <g_j, v_j>²`. A classifier's images are groups of their own; the
+/// contrastive loss has all rows of the batch in one. With the 2-norm S is the same, and exact, either way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Along {
+    pub direction: Direction,
+    /// Each image is a group.
+    pub by_image: bool,
+}
+
+impl Along {
+    /// How far the batch of `rows` moves along v, in the 2-norm: each image by `h`, in root mean square, whatever the
+    /// batch; where one element moves alone, it by `h`.
+    pub fn step(self, h: f64, rows: i64) -> f64 {
+        match (self.direction, self.by_image) {
+            (Direction::Linf, false) => h,
+            _ => h * (rows as f64).sqrt(),
+        }
+    }
+
+    /// What a shard's gradient `[B, ...]` adds to S, as one f64 for [`size`](Self::size).
+    pub fn measure(self, gradient: &Tensor) -> Tensor {
+        let magnitudes = gradient.flatten(1, -1).abs();
+        match (self.direction, self.by_image) {
+            (Direction::L2, _) => magnitudes.square().sum(Kind::Double),
+            (Direction::L1, true) => {
+                let sums = magnitudes.sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
+                sums.square().sum(Kind::Double) / magnitudes.size()[1] as f64
+            }
+            (Direction::L1, false) => magnitudes.sum(Kind::Double),
+            (Direction::Linf, true) => magnitudes.amax([1i64].as_slice(), false).square().sum(Kind::Double),
+            (Direction::Linf, false) => magnitudes.max().to_kind(Kind::Double),
+        }
+    }
+
+    /// √S from the measures of all shards, in order; `elements` are those of the whole batch.
+    pub fn size(self, measures: &Tensor, elements: i64) -> f64 {
+        match (self.direction, self.by_image) {
+            (Direction::L1, false) => measures.sum(Kind::Double).double_value(&[]) / (elements as f64).sqrt(),
+            (Direction::Linf, false) => measures.max().double_value(&[]),
+            _ => measures.sum(Kind::Double).double_value(&[]).sqrt(),
+        }
+    }
+
+    /// The part of v that belongs to a shard, shaped as its gradient. `size` is √S; `shard` and `measures` are there to
+    /// find the largest element of all.
+    pub fn unit(self, gradient: &Tensor, size: f64, measures: &Tensor, shard: i64, elements: i64) -> Tensor {
+        let flat = gradient.flatten(1, -1);
+        let unit = match (self.direction, self.by_image) {
+            (Direction::L2, _) => flat / size,
+            (Direction::L1, true) => {
+                let mean = flat.abs().mean_dim([1i64].as_slice(), true, None);
+                flat.sign() * mean / size
+            }
+            (Direction::L1, false) => flat.sign() / (elements as f64).sqrt(),
+            (Direction::Linf, true) => largest(&flat) / size,
+            (Direction::Linf, false) if measures.argmax(0, false).int64_value(&[]) == shard => {
+                largest(&flat.view([1, -1])).sign()
+            }
+            (Direction::Linf, false) => flat.zeros_like(),
+        };
+        unit.view_as(gradient)
+    }
+}
+
+/// Each row's element of largest magnitude at its place, zeros elsewhere.
+fn largest(rows: &Tensor) -> Tensor {
+    let place = rows.abs().argmax(1, true);
+    rows.zeros_like().scatter(1, &place, &rows.gather(1, &place, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand, for N = 64 images and λ = 2.
+    #[test]
+    fn coefficients_are_those_of_the_equations() {
+        let found = |scaling, views| coefficient(2.0, scaling, views, 64);
+        let cases = [
+            (PenaltyScaling::PerSample, 64.0, 128.0),
+            (PenaltyScaling::BatchSum, 1.0, 0.5),
+            (PenaltyScaling::PaperCode, 1.0 / 64.0, 0.5),
+        ];
+        for (scaling, classifier, contrastive) in cases {
+            assert_eq!(found(Some(scaling), Views::One), classifier, "{scaling:?}");
+            assert_eq!(found(Some(scaling), Views::Two), contrastive, "{scaling:?}");
+        }
+        assert_eq!((found(None, Views::One), found(None, Views::Two)), (64.0, 0.5), "eq. (2), and eq. (3)");
+    }
+
+    #[test]
+    fn a_rescaled_lambda_says_why() {
+        let spec = spec::Tikhonov { lambda: 0.5, rescale: true, ..spec::Tikhonov::default() };
+        assert_eq!(lambda(&spec, 512), 2.0);
+        let note = rescale_note(&spec, 512).unwrap();
+        assert!(note.contains("used as 2") && note.contains("512/128") && note.contains("1/N"), "{note}");
+        let plain = spec::Tikhonov { rescale: false, ..spec };
+        assert_eq!((lambda(&plain, 512), rescale_note(&plain, 512)), (0.5, None));
+    }
+}
