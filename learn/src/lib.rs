@@ -14,6 +14,7 @@
 //! To add a stage: its parameters in `tandem_domain::spec`, a file in `stage/`, a line in `run`.
 
 pub mod artifact;
+pub mod attack;
 pub mod augment;
 pub mod checkpoint;
 pub mod classifier;
