@@ -81,7 +81,7 @@ pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBoo
         Stage::Supervised(spec) => stage::supervised::run(&mut rank, spec),
         Stage::Linear(spec) => stage::linear::run(&mut rank, spec),
         Stage::Finetune(spec) => stage::finetune::run(&mut rank, spec),
-        other => Err(Failure::Job(format!("stage `{}` cannot run yet in this version", other.name()))),
+        Stage::Attack(spec) => stage::attack::run(&mut rank, spec),
     });
     // What a panic leaves behind is dropped here: nothing of the run is used again.
     catch_unwind(staged).unwrap_or_else(|panic| Err(Failure::from_panic(panic)))

@@ -4,11 +4,21 @@
 //! and images that are done leave the batch. A batch, a part of it or a permutation of it therefore gives the same
 //! result image by image, up to the rounding of another batch size. Failures are infinite distances, never left out.
 
+pub mod apgd;
+pub mod best_of;
+pub mod curve;
+pub mod gates;
+pub mod ladder;
+pub mod loss;
 pub mod norm;
+pub mod pgd;
+pub mod picture;
+pub mod start;
+mod standing;
 pub mod target;
 
 use tandem_domain::spec::Norm;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 pub use target::Target;
 
@@ -21,6 +31,32 @@ pub struct Batch<'a> {
     pub labels: &'a Tensor,
     /// Of the data set, `B` of them: they key all randomness.
     pub ids: &'a [i64],
+}
+
+impl Batch<'_> {
+    /// The images at `rows`, i64 `[K]`.
+    pub fn part(&self, rows: &Tensor) -> Part {
+        let positions = Vec::<i64>::try_from(rows.to_device(Device::Cpu)).unwrap_or_default();
+        Part {
+            images: self.images.index_select(0, rows),
+            labels: self.labels.index_select(0, rows),
+            ids: positions.iter().map(|&row| self.ids[row as usize]).collect(),
+        }
+    }
+}
+
+/// Some images of a batch, as a batch of their own.
+#[derive(Debug)]
+pub struct Part {
+    images: Tensor,
+    labels: Tensor,
+    ids: Vec<i64>,
+}
+
+impl Part {
+    pub fn batch(&self) -> Batch<'_> {
+        Batch { images: &self.images, labels: &self.labels, ids: &self.ids }
+    }
 }
 
 /// What an attack found, image by image, in the batch's order.
@@ -48,8 +84,19 @@ impl Found {
         self.distance = distance.where_self(&nearer, &self.distance);
     }
 
-    /// Positions of the images that stand, i64 `[K]`, in order.
-    pub fn standing(&self) -> Tensor {
-        self.distance.isinf().nonzero().flatten(0, -1)
+    /// Takes over what `part`, of the images at `rows`, found nearer than what is known here.
+    pub fn take(&mut self, rows: &Tensor, part: &Self) {
+        let nearer = part.distance.lt_tensor(&self.distance.index_select(0, rows)).nonzero().flatten(0, -1);
+        let rows = rows.index_select(0, &nearer);
+        self.images = self.images.index_copy(0, &rows, &part.images.index_select(0, &nearer));
+        self.distance = self.distance.index_copy(0, &rows, &part.distance.index_select(0, &nearer));
+    }
+
+    /// Positions of the images that stand at `radius`, i64 `[K]`, in order.
+    pub fn standing(&self, radius: f64) -> Tensor {
+        self.distance.gt(radius).nonzero().flatten(0, -1)
     }
 }
+
+#[cfg(test)]
+mod tests;

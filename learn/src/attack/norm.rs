@@ -51,9 +51,11 @@ pub fn within(clean: &Tensor, candidate: &Tensor, norm: Norm, radius: f64) -> Te
     clip(&(clean + project(&(candidate - clean), norm, radius)))
 }
 
-/// Rows scaled to length 1 in l2; rows of zeros stay zeros.
-pub fn unit(rows: &Tensor) -> Tensor {
-    rows / per_image(&length(rows, Norm::L2).clamp_min(1e-30))
+/// Images scaled to length 1 in l2; zeros stay zeros. By the largest element first: the squares of a gradient of 1e-25
+/// are zeros in f32, and such a gradient still points somewhere.
+pub fn unit(images: &Tensor) -> Tensor {
+    let scaled = images / per_image(&length(images, Norm::Linf).clamp_min(f64::from(f32::MIN_POSITIVE)));
+    &scaled / per_image(&length(&scaled, Norm::L2).clamp_min(0.5))
 }
 
 #[cfg(test)]
@@ -81,6 +83,13 @@ mod tests {
         assert!(l2.allclose(&images(&[0.6, 0.8, 0.3, 0.4], 2), 1e-6, 0.0, false));
         assert!(project(&x, Norm::Linf, 0.35).equal(&images(&[0.35, 0.35, 0.3, 0.35], 2)));
         assert!(project(&x.zeros_like(), Norm::L2, 1.0).equal(&x.zeros_like()), "no 0/0");
+    }
+
+    #[test]
+    fn a_unit_has_length_one_however_small_the_gradient() {
+        let x = images(&[3e-30, 4e-30, 0.0, 0.0, 3e5, -4e5], 3);
+        let expected = images(&[0.6, 0.8, 0.0, 0.0, 0.6, -0.8], 3);
+        assert!(unit(&x).allclose(&expected, 1e-6, 0.0, false), "{}", unit(&x).flatten(0, -1));
     }
 
     /// Measured, not believed: for many random points, radii and both norms.

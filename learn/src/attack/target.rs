@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use crate::classifier::Classifier;
+
 /// A classifier, as it is evaluated.
 ///
 /// Each row of logits must be a function of that row's image alone (BatchNorm by its running statistics, no dropout):
@@ -46,4 +48,14 @@ pub fn look(target: &dyn Target, images: &Tensor, loss: impl FnOnce(&Tensor) -> 
         let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&images], false, false).swap_remove(0);
         Look { logits: logits.detach(), loss: loss.detach(), gradient: gradient.to_kind(Kind::Float) }
     })
+}
+
+impl Target for Classifier {
+    fn logits(&self, images: &Tensor) -> Tensor {
+        Self::logits(self, images)
+    }
+
+    fn classes(&self) -> i64 {
+        Self::classes(self)
+    }
 }
