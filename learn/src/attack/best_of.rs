@@ -24,16 +24,8 @@ pub enum Finder {
 }
 
 impl Finder {
-    const ALL: [Self; 8] = [
-        Self::Nobody,
-        Self::Pgd,
-        Self::PgdMargin,
-        Self::Apgd,
-        Self::ApgdT,
-        Self::Plb,
-        Self::Fab,
-        Self::Square,
-    ];
+    const ALL: [Self; 8] =
+        [Self::Nobody, Self::Pgd, Self::PgdMargin, Self::Apgd, Self::ApgdT, Self::Plb, Self::Fab, Self::Square];
 
     pub fn from_code(code: u8) -> Self {
         Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Nobody)
@@ -107,15 +99,9 @@ fn finders(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder> {
         AttackMethod::Plb => vec![Finder::Plb],
         AttackMethod::Fab => vec![Finder::Fab],
         AttackMethod::Square => vec![Finder::Square],
-        AttackMethod::BestOf => vec![
-            Finder::Plb,
-            Finder::Fab,
-            Finder::Pgd,
-            Finder::PgdMargin,
-            Finder::Apgd,
-            Finder::ApgdT,
-            Finder::Square,
-        ],
+        AttackMethod::BestOf => {
+            vec![Finder::Plb, Finder::Fab, Finder::Pgd, Finder::PgdMargin, Finder::Apgd, Finder::ApgdT, Finder::Square]
+        }
     };
     all.into_iter().filter(|finder| finder.able(norm)).collect()
 }

@@ -19,11 +19,16 @@ pub fn curve(distances: &[f32], radii: &[f64]) -> Vec<Point> {
     std::iter::once(&0.0)
         .chain(radii)
         .map(|&radius| {
-            let within = distances.iter().filter(|&&d| f64::from(d) <= radius);
-            let (all, broken) = within.fold((0, 0), |(all, broken), &d| (all + 1, broken + usize::from(d > 0.0)));
+            let within = distances.iter().filter(|&&distance| within(distance, radius));
+            let (all, broken) = within.fold((0, 0), |(all, broken), &distance| (all + 1, broken + usize::from(distance > 0.0)));
             Point { radius, paper: share(broken, found), all: share(all, distances.len()) }
         })
         .collect()
+}
+
+/// Whether an image at this distance is broken at `radius`; as f32, as distances are measured.
+pub fn within(distance: f32, radius: f64) -> bool {
+    distance <= radius as f32
 }
 
 /// Median of the strictly positive, finite distances; `None` if there are none.

@@ -4,6 +4,7 @@
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::{Kind, Tensor};
 
+use super::curve::within;
 use super::ladder::{FixedRadius, ascend};
 use super::loss::cross_entropy;
 use super::norm::{length, rows};
@@ -104,7 +105,7 @@ impl Gates {
 /// `white_box` and `with_square` are distances of the same images.
 pub fn square_gain(white_box: &[f32], with_square: &[f32], radii: &[f64]) -> f64 {
     let gain = |&radius: &f64| {
-        let gained = white_box.iter().zip(with_square).filter(|(w, s)| f64::from(**w) > radius && f64::from(**s) <= radius);
+        let gained = white_box.iter().zip(with_square).filter(|(w, s)| !within(**w, radius) && within(**s, radius));
         gained.count() as f64 / white_box.len().max(1) as f64
     };
     radii.iter().map(gain).fold(0.0, f64::max)

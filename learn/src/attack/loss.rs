@@ -117,10 +117,7 @@ mod tests {
         let targets = Tensor::from_slice(&[2i64, 3]);
         near(&dlr_targeted(&logits, &labels, &targets), &[-2.0 / (4.0 - 0.75), 3.5 / (3.0 + 0.5)]);
         let sum = |z: [f32; 4]| z.iter().map(|z| z.exp()).sum::<f32>().ln();
-        near(
-            &cross_entropy(&logits, &labels),
-            &[sum([1.0, 4.0, 2.0, 0.5]) - 4.0, sum([-1.0, 0.0, 3.0, 2.5]) + 1.0],
-        );
+        near(&cross_entropy(&logits, &labels), &[sum([1.0, 4.0, 2.0, 0.5]) - 4.0, sum([-1.0, 0.0, 3.0, 2.5]) + 1.0]);
         assert!(
             ranked_targets(&logits, &labels).equal(&Tensor::from_slice(&[2i64, 0, 3, 2, 3, 1]).view([2, 3])),
             "wrong classes, the likeliest first"

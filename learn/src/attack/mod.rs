@@ -13,8 +13,8 @@ pub mod loss;
 pub mod norm;
 pub mod pgd;
 pub mod picture;
-pub mod start;
 mod standing;
+pub mod start;
 pub mod target;
 
 use tandem_domain::spec::Norm;

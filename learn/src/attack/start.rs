@@ -47,7 +47,10 @@ fn draw(batch: &Batch<'_>, seed: u64, restart: u32, mut value: impl FnMut(&mut S
         let mut stream = stream(seed, restart, id, Draw::Direction);
         values.extend((0..pixels).map(|_| value(&mut stream) as f32));
     }
-    Tensor::from_slice(&values).view(batch.images.size().as_slice()).to_device(batch.images.device()).to_kind(Kind::Float)
+    Tensor::from_slice(&values)
+        .view(batch.images.size().as_slice())
+        .to_device(batch.images.device())
+        .to_kind(Kind::Float)
 }
 
 fn stream(seed: u64, restart: u32, id: i64, draw: Draw) -> Stream {

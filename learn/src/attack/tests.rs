@@ -8,6 +8,7 @@ use super::ladder::{FixedRadius, ascend, descend};
 use super::norm::length;
 use super::pgd::Pgd;
 use super::*;
+use crate::random::{Purpose, Stream};
 
 /// `x w + b`, over images of 3 x 4 x 4 pixels.
 struct Linear {
@@ -43,16 +44,23 @@ impl Target for Hidden {
     }
 }
 
-fn linear(classes: i64, scale: f64) -> Linear {
-    let weight = Tensor::randn([PIXELS, classes], (Kind::Float, Device::Cpu)) * scale;
+/// libtorch's own generator is one for all threads, and tests run beside each other.
+fn random(seed: u64, shape: &[i64], draw: impl Fn(&mut Stream) -> f64) -> Tensor {
+    let mut stream = Stream::new(seed, Purpose::Shapes, 0, 0, 0);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| draw(&mut stream) as f32).collect();
+    Tensor::from_slice(&values).view(shape)
+}
+
+fn linear(seed: u64, classes: i64, scale: f64) -> Linear {
+    let weight = random(seed, &[PIXELS, classes], Stream::normal) * scale;
     // Grey lies on the boundary of all classes, so that every class has its images.
     let bias = -(weight.sum_dim_intlist([0i64].as_slice(), false, Kind::Float) * 0.5);
     Linear { weight, bias }
 }
 
 fn hidden() -> Hidden {
-    tch::manual_seed(11);
-    Hidden { first: linear(PIXELS, 0.3), second: Linear { bias: Tensor::zeros([4], (Kind::Float, Device::Cpu)), ..linear(4, 0.5) } }
+    let bias = Tensor::zeros([4], (Kind::Float, Device::Cpu));
+    Hidden { first: linear(11, PIXELS, 0.3), second: Linear { bias, ..linear(12, 4, 0.5) } }
 }
 
 /// Images far from 0 and 1, so that clipping is not met within small radii, and labels that `target` gets right.
@@ -64,7 +72,7 @@ struct Sample {
 
 impl Sample {
     fn of(target: &dyn Target, size: i64) -> Self {
-        let images = Tensor::rand([size, 3, 4, 4], (Kind::Float, Device::Cpu)) * 0.4 + 0.3;
+        let images = random(13, &[size, 3, 4, 4], |stream| stream.between(0.3, 0.7));
         let labels = target.logits(&images).argmax(1, false);
         Self { images, labels, ids: (100..100 + size).collect() }
     }
@@ -82,13 +90,13 @@ fn closed_form(target: &Linear, images: &Tensor, norm: Norm) -> Tensor {
     (logits.select(1, 0) - logits.select(1, 1)).abs() / dual
 }
 
-fn attacks(seed: u64) -> Vec<(&'static str, Box<dyn FixedRadius>)> {
+fn attacks(seed: u64, steps: Option<u32>) -> Vec<(&'static str, Box<dyn FixedRadius>)> {
     vec![
-        ("pgd", Box::new(Pgd::reference(None, 1, AttackLoss::CrossEntropy, seed))),
-        ("pgd margin", Box::new(Pgd::reference(None, 2, AttackLoss::Margin, seed))),
-        ("paper", Box::new(Pgd::paper(None, AttackLoss::CrossEntropy))),
-        ("apgd", Box::new(Apgd::new(None, 1, Aim::CrossEntropy, seed))),
-        ("apgd-t", Box::new(Apgd::new(None, 1, Aim::Targets, seed))),
+        ("pgd", Box::new(Pgd::reference(steps, 1, AttackLoss::CrossEntropy, seed))),
+        ("pgd margin", Box::new(Pgd::reference(steps, 2, AttackLoss::Margin, seed))),
+        ("paper", Box::new(Pgd::paper(steps, AttackLoss::CrossEntropy))),
+        ("apgd", Box::new(Apgd::new(steps, 1, Aim::CrossEntropy, seed))),
+        ("apgd-t", Box::new(Apgd::new(steps, 1, Aim::Targets, seed))),
     ]
 }
 
@@ -99,21 +107,26 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 /// Just above the true distance every attack succeeds, just below none can: its images really lie in the ball.
 #[test]
 fn on_a_linear_classifier_the_closed_form_decides() {
-    tch::manual_seed(3);
-    let target = linear(2, 1.0);
+    let target = linear(3, 2, 1.0);
     let sample = Sample::of(&target, 16);
     for norm in [Norm::L2, Norm::Linf] {
         let truth = values(&closed_form(&target, &sample.images, norm));
-        for (name, attack) in attacks(1) {
+        for (name, attack) in attacks(1, None) {
             for (row, &distance) in truth.iter().enumerate() {
                 let part = sample.batch().part(&Tensor::from_slice(&[row as i64]));
                 let at = |radius: f32| {
                     attack.all_runs(&target, &part.batch(), norm, f64::from(radius)).distance.double_value(&[0])
                 };
-                let above = at(1.02 * distance + 2e-6);
-                assert!(above >= 0.999 * f64::from(distance), "{name} {norm:?}: {above} is nearer than {distance} allows");
-                assert!(above.is_finite(), "{name} {norm:?} fails at 1.02 of the true distance {distance}");
-                assert!(at(0.98 * distance).is_infinite(), "{name} {norm:?} broke an image that cannot be broken");
+                // What is left of the random start after 40 steps of radius/16 makes an angle with the gradient whose cosine
+                // is about 0.975; from the image itself, or with Auto-PGD's long first steps, nothing is left.
+                let reach = if name.starts_with("pgd") { 1.05 } else { 1.005 };
+                let above = at(reach * distance + 2e-6);
+                assert!(
+                    above >= 0.999 * f64::from(distance),
+                    "{name} {norm:?}: {above} is nearer than {distance} allows"
+                );
+                assert!(above.is_finite(), "{name} {norm:?} fails at {reach} of the true distance {distance}");
+                assert!(at(0.995 * distance).is_infinite(), "{name} {norm:?} broke an image that cannot be broken");
             }
         }
     }
@@ -123,14 +136,14 @@ fn on_a_linear_classifier_the_closed_form_decides() {
 #[test]
 fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     let target = hidden();
-    let mut sample = Sample::of(&target, 12);
+    let sample = Sample::of(&target, 12);
     // Two clean errors in the middle.
     for row in [3, 7] {
         let _ = sample.labels.get(row).fill_((sample.labels.int64_value(&[row]) + 1) % 4);
     }
     let order = Tensor::from_slice(&[5i64, 11, 0, 7, 2, 9, 1, 3, 10, 4, 8, 6]);
-    for (norm, radii) in [(Norm::L2, [0.1, 0.3, 0.6]), (Norm::Linf, [0.01, 0.04, 0.1])] {
-        for (name, attack) in attacks(2) {
+    for (norm, radii) in [(Norm::L2, [0.02, 0.05, 0.1]), (Norm::Linf, [0.003, 0.01, 0.02])] {
+        for (name, attack) in attacks(2, Some(20)) {
             let distances = |batch: &Batch<'_>| {
                 let mut known = Found::clean(&target, batch);
                 ascend(&*attack, &target, batch, norm, &radii, &mut known);
@@ -157,7 +170,7 @@ fn clean_errors_lie_at_zero_and_failures_at_infinity() {
     let target = hidden();
     let sample = Sample::of(&target, 6);
     let _ = sample.labels.get(2).fill_((sample.labels.int64_value(&[2]) + 1) % 4);
-    for (name, attack) in attacks(3) {
+    for (name, attack) in attacks(3, Some(10)) {
         let found = attack.all_runs(&target, &sample.batch(), Norm::L2, 1e-4);
         let expected: Vec<f32> = (0..6).map(|row| if row == 2 { 0.0 } else { f32::INFINITY }).collect();
         assert_eq!(values(&found.distance), expected, "{name}");
@@ -174,7 +187,7 @@ fn adversarial_images_are_what_is_said_of_them() {
     let sample = Sample { images: (&sample.images * 2.5 - 0.75).clamp(0.0, 1.0), ..sample };
     let sample = Sample { labels: target.logits(&sample.images).argmax(1, false), ..sample };
     for (norm, radius) in [(Norm::L2, 0.8), (Norm::Linf, 0.1)] {
-        for (name, attack) in attacks(4) {
+        for (name, attack) in attacks(4, None) {
             let found = attack.all_runs(&target, &sample.batch(), norm, radius);
             let fell = found.distance.isfinite();
             assert!(fell.sum(Kind::Int64).int64_value(&[]) > 3, "{name} {norm:?}");
@@ -200,7 +213,8 @@ fn restarts_and_steps_are_never_weaker() {
     let lost = |less: &Tensor, more: &Tensor| less.logical_and(&more.logical_not()).sum(Kind::Int64).int64_value(&[]);
     for (norm, radius) in [(Norm::L2, 0.3), (Norm::Linf, 0.05)] {
         // Of equal length, so that the first steps are the same.
-        let pgd = |steps, restarts| Pgd { step: 0.25, ..Pgd::reference(Some(steps), restarts, AttackLoss::CrossEntropy, 5) };
+        let pgd =
+            |steps, restarts| Pgd { step: 0.25, ..Pgd::reference(Some(steps), restarts, AttackLoss::CrossEntropy, 5) };
         let [few, many, again] = [(2, 1), (20, 1), (2, 8)].map(|(s, r)| fallen(&pgd(s, r), norm, radius));
         assert_eq!((lost(&few, &many), lost(&few, &again)), (0, 0), "{norm:?}");
         gained_by_steps += lost(&many, &few);

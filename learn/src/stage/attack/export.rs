@@ -15,7 +15,7 @@ use super::keep::SHOWN;
 use crate::attack::curve::{curve, median_all, median_paper};
 use crate::attack::gates::{square_gain, square_note};
 use crate::attack::picture;
-use crate::data::{SIDE, Images};
+use crate::data::{Images, SIDE};
 use crate::failure::Failure;
 use crate::features::{Side, pixels};
 use crate::files::{publish, sha256};
@@ -125,7 +125,8 @@ impl Assault<'_> {
         let views = parts.into_iter().map(|(name, dtype, shape, bytes)| {
             TensorView::new(dtype, shape, bytes).map(|view| (name, view)).map_err(|error| wrong(&error))
         });
-        let card = json!({ "spec": rank.task.spec, "inputs": rank.task.inputs.iter().map(|i| &i.sha256).collect::<Vec<_>>() });
+        let card =
+            json!({ "spec": rank.task.spec, "inputs": rank.task.inputs.iter().map(|i| &i.sha256).collect::<Vec<_>>() });
         let metadata = HashMap::from([("tandem".to_owned(), card.to_string())]);
         safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, Some(metadata)).map_err(|error| wrong(&error))
     }

@@ -41,13 +41,13 @@ struct Meeting {
 }
 
 /// The net under attack, with a meeting now and then.
-struct Pulsing<'a> {
+struct Pulsing<'a, 'r> {
     target: &'a dyn Target,
-    rank: &'a Rank<'a>,
+    rank: &'a Rank<'r>,
     met: Cell<Instant>,
 }
 
-impl Target for Pulsing<'_> {
+impl Target for Pulsing<'_, '_> {
     fn logits(&self, images: &Tensor) -> Tensor {
         let alone = self.rank.group.world_size() == 1;
         if alone || self.met.get().elapsed() >= MEET_EVERY {
