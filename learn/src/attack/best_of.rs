@@ -125,3 +125,48 @@ fn search(finder: Finder, target: &dyn Target, batch: &Batch<'_>, spec: &Attack,
         Finder::Plb | Finder::Fab | Finder::Square => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::toy::{Sample, hidden};
+    use super::*;
+
+    fn spec(attack: &str, norm: &str) -> Attack {
+        let text =
+            format!(r#"{{"attack": "{attack}", "norm": "{norm}", "steps": 20, "radii": [0.02, 0.04, 0.06, 0.08]}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// On the grid at least: down it, an attack does not come nearer than the radius at which it fails.
+    #[test]
+    fn the_best_is_no_worse_than_any_single_attack_and_knows_who_it_was() {
+        let target = hidden();
+        let sample = Sample::of(&target, 24);
+        let _ = sample.labels.get(5).fill_((sample.labels.int64_value(&[5]) + 1) % 4);
+        let run = |method| attack(&target, &sample.batch(), &spec(method, "l2"), 1);
+        let distances = |verdicts: &Verdicts| Vec::<f32>::try_from(&verdicts.found.distance).unwrap();
+        let best = run("best-of");
+        let by: Vec<Finder> = Vec::<u8>::try_from(&best.by).unwrap().into_iter().map(Finder::from_code).collect();
+        let grid = spec("pgd", "l2").grid();
+        let step = |distance: f32| grid.iter().position(|&radius| f64::from(distance) <= radius);
+        for method in ["pgd", "apgd", "apgd-t"] {
+            let single = run(method);
+            let worse = distances(&best).iter().zip(distances(&single)).position(|(best, single)| {
+                step(single).is_some_and(|single| step(*best).is_none_or(|best| best > single))
+            });
+            assert_eq!(worse, None, "{method}: {:?} {:?}", distances(&best), distances(&single));
+        }
+        for (distance, by) in distances(&best).into_iter().zip(&by) {
+            assert_eq!(*by == Finder::Nobody, distance == 0.0 || distance.is_infinite(), "{distance} {by:?}");
+        }
+        assert_eq!((distances(&best)[5], by[5]), (0.0, Finder::Nobody));
+        assert!(best.white_box.ge_tensor(&best.found.distance).all().int64_value(&[]) == 1);
+    }
+
+    #[test]
+    fn norms_that_no_attack_can_search_are_known() {
+        assert!(able(AttackMethod::Pgd, Norm::Linf) && !able(AttackMethod::Apgd, Norm::L1));
+        assert!(able(AttackMethod::BestOf, Norm::L0) && able(AttackMethod::Plb, Norm::L0));
+        assert_eq!(Finder::from_code(Finder::Square as u8).name(), "square");
+    }
+}

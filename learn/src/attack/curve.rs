@@ -20,7 +20,8 @@ pub fn curve(distances: &[f32], radii: &[f64]) -> Vec<Point> {
         .chain(radii)
         .map(|&radius| {
             let within = distances.iter().filter(|&&distance| within(distance, radius));
-            let (all, broken) = within.fold((0, 0), |(all, broken), &distance| (all + 1, broken + usize::from(distance > 0.0)));
+            let (all, broken) =
+                within.fold((0, 0), |(all, broken), &distance| (all + 1, broken + usize::from(distance > 0.0)));
             Point { radius, paper: share(broken, found), all: share(all, distances.len()) }
         })
         .collect()

@@ -100,3 +100,5 @@ impl Found {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toy;
