@@ -13,6 +13,7 @@ pub mod loss;
 pub mod norm;
 pub mod pgd;
 pub mod picture;
+pub mod prox;
 mod standing;
 pub mod start;
 pub mod target;
