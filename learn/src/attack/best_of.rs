@@ -6,7 +6,11 @@ use tch::{Kind, Tensor};
 use super::apgd::{Aim, Apgd};
 use super::ladder::{FixedRadius, ascend, descend};
 use super::pgd::Pgd;
-use super::{Batch, Found, Target};
+use super::square::Square;
+use super::{Batch, Found, Target, fab, plb};
+
+/// Square's queries for each iteration of the others, where a spec says how many of these: 5000 to 100, as in AutoAttack.
+const QUERIES: u32 = 50;
 
 /// What moved an image. The numbers stand in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,7 @@ impl Finder {
     fn able(self, norm: Norm) -> bool {
         match self {
             Self::Plb => true,
+            Self::Fab => norm != Norm::L0,
             _ => matches!(norm, Norm::L2 | Norm::Linf),
         }
     }
@@ -72,13 +77,18 @@ pub fn able(method: AttackMethod, norm: Norm) -> bool {
 ///
 /// A single attack at fixed radii goes up the grid. The best of all begins with the attacks that search for the smallest
 /// distance themselves, then takes the others down from there: first those that cost little, Square last.
-pub fn attack(target: &dyn Target, batch: &Batch<'_>, spec: &Attack, seed: u64) -> Verdicts {
+///
+/// `safety` `[C, 3, H, W]` holds for each label a rightly classified image of another class, where PLB starts if noise of
+/// no strength is misclassified.
+pub fn attack(target: &dyn Target, batch: &Batch<'_>, spec: &Attack, seed: u64, safety: Option<&Tensor>) -> Verdicts {
+    let safety = safety.map(|images| images.index_select(0, batch.labels));
     let found = Found::clean(target, batch);
     let by = found.distance.zeros_like().to_kind(Kind::Uint8);
     let mut verdicts = Verdicts { white_box: found.distance.shallow_clone(), found, by };
     for finder in finders(spec.attack, spec.loss, spec.norm) {
         let before = verdicts.found.distance.shallow_clone();
-        search(finder, target, batch, spec, seed, &mut verdicts.found);
+        let plan = Plan { finder, spec, seed, safety: safety.as_ref() };
+        plan.search(target, batch, &mut verdicts.found);
         let nearer = verdicts.found.distance.lt_tensor(&before);
         verdicts.by = verdicts.by.masked_fill(&nearer, finder as i64);
         if finder != Finder::Square {
@@ -106,24 +116,73 @@ fn finders(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder> {
     all.into_iter().filter(|finder| finder.able(norm)).collect()
 }
 
-fn search(finder: Finder, target: &dyn Target, batch: &Batch<'_>, spec: &Attack, seed: u64, known: &mut Found) {
-    let (steps, restarts) = (spec.steps, spec.restarts);
-    let mut climb = |attack: &dyn FixedRadius| {
-        let way = if spec.attack == AttackMethod::BestOf { descend } else { ascend };
-        way(attack, target, batch, spec.norm, &spec.grid(), known);
-    };
-    let pgd = |loss| match spec.preset {
-        Preset::Reference => Pgd::reference(steps, restarts, loss, seed),
-        Preset::Paper => Pgd::paper(steps, loss),
-    };
-    match finder {
-        Finder::Nobody => {}
-        Finder::Pgd => climb(&pgd(AttackLoss::CrossEntropy)),
-        Finder::PgdMargin => climb(&pgd(AttackLoss::Margin)),
-        Finder::Apgd => climb(&Apgd::new(steps, restarts, Aim::CrossEntropy, seed)),
-        Finder::ApgdT => climb(&Apgd::new(steps, restarts, Aim::Targets, seed)),
-        Finder::Plb | Finder::Fab | Finder::Square => {}
+/// One attack of those that a spec asks for.
+struct Plan<'a> {
+    finder: Finder,
+    spec: &'a Attack,
+    seed: u64,
+    /// `[B, 3, H, W]`
+    safety: Option<&'a Tensor>,
+}
+
+impl Plan<'_> {
+    fn search(&self, target: &dyn Target, batch: &Batch<'_>, known: &mut Found) {
+        let Self { finder, spec, seed, .. } = *self;
+        let (steps, restarts) = (spec.steps, spec.restarts);
+        match finder {
+            Finder::Nobody => {}
+            Finder::Pgd => self.climb(&self.pgd(AttackLoss::CrossEntropy), target, batch, known),
+            Finder::PgdMargin => self.climb(&self.pgd(AttackLoss::Margin), target, batch, known),
+            Finder::Apgd => self.climb(&Apgd::new(steps, restarts, Aim::CrossEntropy, seed), target, batch, known),
+            Finder::ApgdT => self.climb(&Apgd::new(steps, restarts, Aim::Targets, seed), target, batch, known),
+            Finder::Square => self.climb(&self.square(), target, batch, known),
+            Finder::Plb => (0..restarts).for_each(|restart| {
+                let found = plb::run(target, batch, spec.norm, &self.plb(restart), self.safety);
+                known.take(&every(batch), &found);
+            }),
+            Finder::Fab => {
+                let settings =
+                    fab::Settings { iterations: steps.unwrap_or(100), restarts, seed, ..fab::Settings::default() };
+                known.take(&every(batch), &fab::run(target, batch, spec.norm, &settings));
+            }
+        }
     }
+
+    fn best_of(&self) -> bool {
+        self.spec.attack == AttackMethod::BestOf
+    }
+
+    fn climb(&self, attack: &dyn FixedRadius, target: &dyn Target, batch: &Batch<'_>, known: &mut Found) {
+        let way = if self.best_of() { descend } else { ascend };
+        way(attack, target, batch, self.spec.norm, &self.spec.grid(), known);
+    }
+
+    fn pgd(&self, loss: AttackLoss) -> Pgd {
+        match self.spec.preset {
+            Preset::Reference => Pgd::reference(self.spec.steps, self.spec.restarts, loss, self.seed),
+            Preset::Paper => Pgd::paper(self.spec.steps, loss),
+        }
+    }
+
+    fn square(&self) -> Square {
+        let queries = match self.spec.steps {
+            None => 5000,
+            Some(steps) if self.best_of() => steps.saturating_mul(QUERIES),
+            Some(queries) => queries,
+        };
+        Square { queries, restarts: self.spec.restarts, seed: self.seed, ..Square::default() }
+    }
+
+    /// By its own name as published; as one of the best in the form that comes nearer.
+    fn plb(&self, restart: u32) -> plb::Settings {
+        let noise = if self.spec.preset == Preset::Paper { 0.1 } else { 0.01 };
+        let steps = if self.best_of() { plb::Steps::Relative } else { plb::Steps::Published };
+        plb::Settings { constants: self.spec.plb, steps, noise, seed: self.seed, restart }
+    }
+}
+
+fn every(batch: &Batch<'_>) -> Tensor {
+    Tensor::arange(batch.ids.len() as i64, (Kind::Int64, batch.images.device()))
 }
 
 #[cfg(test)]
@@ -143,13 +202,13 @@ mod tests {
         let target = hidden();
         let sample = Sample::of(&target, 24);
         let _ = sample.labels.get(5).fill_((sample.labels.int64_value(&[5]) + 1) % 4);
-        let run = |method| attack(&target, &sample.batch(), &spec(method, "l2"), 1);
+        let run = |method| attack(&target, &sample.batch(), &spec(method, "l2"), 1, None);
         let distances = |verdicts: &Verdicts| Vec::<f32>::try_from(&verdicts.found.distance).unwrap();
         let best = run("best-of");
         let by: Vec<Finder> = Vec::<u8>::try_from(&best.by).unwrap().into_iter().map(Finder::from_code).collect();
         let grid = spec("pgd", "l2").grid();
         let step = |distance: f32| grid.iter().position(|&radius| f64::from(distance) <= radius);
-        for method in ["pgd", "apgd", "apgd-t"] {
+        for method in ["pgd", "apgd", "apgd-t", "plb", "fab", "square"] {
             let single = run(method);
             let worse = distances(&best).iter().zip(distances(&single)).position(|(best, single)| {
                 step(single).is_some_and(|single| step(*best).is_none_or(|best| best > single))

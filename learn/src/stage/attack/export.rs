@@ -99,7 +99,7 @@ impl Assault<'_> {
     fn curve(&self) -> String {
         let mut table = "radius,paper,all\n".to_owned();
         for point in curve(&self.attacked.distances, &self.spec.grid()) {
-            let _ = writeln!(table, "{},{},{}", point.radius, 100.0 * point.paper, 100.0 * point.all);
+            let _ = writeln!(table, "{},{:.4},{:.4}", point.radius, 100.0 * point.paper, 100.0 * point.all);
         }
         table
     }

@@ -28,6 +28,8 @@ use crate::features::{Side, pixels};
 use crate::files::sha256;
 use crate::report::{Event, Outcome};
 
+/// Images looked at together for [`safety`].
+const BLOCK: usize = 250;
 /// An interrupted attack loses at most this and the batches under way.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
 
@@ -86,6 +88,28 @@ fn classifier(rank: &Rank<'_>) -> Result<(Classifier, String), Failure> {
     Ok((classifier, input.sha256.clone()))
 }
 
+/// For each label a rightly classified test image of the next class that has one, `[C, 3, H, W]`; `None` if no class but
+/// one at most is ever classified rightly.
+fn safety(classifier: &Classifier, data: &Data) -> Option<Tensor> {
+    let classes = data.classes.len();
+    let mut right: Vec<Option<i64>> = vec![None; classes];
+    let all: Vec<i64> = (0..data.test.len() as i64).collect();
+    for block in all.chunks(BLOCK) {
+        let predictions = classifier.logits(&pixels(&data.test, block, Side::AsIs)).argmax(1, false);
+        for (image, prediction) in block.iter().zip(Vec::<i64>::try_from(predictions).unwrap_or_default()) {
+            if prediction == data.test.labels[*image as usize] {
+                right[prediction as usize].get_or_insert(*image);
+            }
+        }
+        if right.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let next = |label: usize| (1..classes).find_map(|step| right[(label + step) % classes]);
+    let chosen: Option<Vec<i64>> = (0..classes).map(next).collect();
+    Some(pixels(&data.test, &chosen?, Side::AsIs))
+}
+
 /// An attack between two rounds.
 struct Assault<'a> {
     spec: &'a Attack,
@@ -93,6 +117,7 @@ struct Assault<'a> {
     data: &'a Data,
     /// Test images to attack.
     images: usize,
+    safety: Option<Tensor>,
     key: String,
     attacked: Attacked,
     seconds_before: f64,
@@ -121,7 +146,8 @@ impl<'a> Assault<'a> {
         }
         let now = Instant::now();
         let seconds_before = attacked.seconds;
-        Ok(Self { spec, classifier, data, images, key, attacked, seconds_before, pace: Pace::new(now), saved_at: now })
+        let (safety, pace) = (tch::no_grad(|| safety(classifier, data)), Pace::new(now));
+        Ok(Self { spec, classifier, data, images, safety, key, attacked, seconds_before, pace, saved_at: now })
     }
 
     fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
@@ -163,7 +189,7 @@ impl<'a> Assault<'a> {
         let images = pixels(&self.data.test, samples, Side::AsIs);
         let labels = labels(&self.data.test, samples);
         let batch = Batch { images: &images, labels: &labels, ids: samples };
-        let verdicts = attack(target, &batch, self.spec, rank.task.spec.seed);
+        let verdicts = attack(target, &batch, self.spec, rank.task.spec.seed, self.safety.as_ref());
         let predictions = target::logits(target, &images).argmax(1, false);
         let columns = [&predictions, &verdicts.found.distance, &verdicts.white_box, &verdicts.by];
         let rows = Tensor::stack(&columns.map(|column| column.to_kind(Kind::Double)), 1);
