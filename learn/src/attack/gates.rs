@@ -63,7 +63,7 @@ impl Gates {
             images,
             zero_gradient: share(&length(&gradient, Norm::Linf).eq(0.0)),
             large_radius: fallen(40, large),
-            more_steps: fallen(80, radius) - fallen(40, radius),
+            more_steps: fallen(40, radius) - fallen(20, radius),
             batch_alone: alone(target, &pgd(10), &batch, norm, radius),
         })
     }

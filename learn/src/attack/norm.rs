@@ -44,8 +44,8 @@ pub fn clip(images: &Tensor) -> Tensor {
     images.clamp(0.0, 1.0)
 }
 
-/// `candidate` taken back to the ball around `clean` and then to [0, 1], in this order: clipping moves towards `clean`,
-/// so the ball is not left again, while the other order may end outside of [0, 1].
+/// `candidate` taken back to the ball around `clean` and then to [0, 1], in this order, as published: clipping moves
+/// towards `clean`, so the ball is not left again.
 pub fn within(clean: &Tensor, candidate: &Tensor, norm: Norm, radius: f64) -> Tensor {
     let radius = (radius - ROUNDING * radius.max(1.0)).max(0.0);
     clip(&(clean + project(&(candidate - clean), norm, radius)))
