@@ -14,6 +14,7 @@
 //! To add a stage: its parameters in `tandem_domain::spec`, a file in `stage/`, a line in `run`.
 
 pub mod artifact;
+pub mod attack;
 pub mod augment;
 pub mod checkpoint;
 pub mod classifier;
@@ -82,7 +83,7 @@ pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBoo
         Stage::Supervised(spec) => stage::supervised::run(&mut rank, spec),
         Stage::Linear(spec) => stage::linear::run(&mut rank, spec),
         Stage::Finetune(spec) => stage::finetune::run(&mut rank, spec),
-        other => Err(Failure::Job(format!("stage `{}` cannot run yet in this version", other.name()))),
+        Stage::Attack(spec) => stage::attack::run(&mut rank, spec),
     });
     // What a panic leaves behind is dropped here: nothing of the run is used again.
     catch_unwind(staged).unwrap_or_else(|panic| Err(Failure::from_panic(panic)))

@@ -1,5 +1,6 @@
 //! What a rank does with its task: one file per stage, and what they share.
 
+pub(crate) mod attack;
 mod classifier;
 pub(crate) mod contrastive;
 pub(crate) mod finetune;

@@ -1,0 +1,219 @@
+//! Auto-PGD (Croce & Hein 2020, algorithm 1) in a ball of l2 or linf: PGD with momentum whose step length follows the loss.
+//!
+//! ```text
+//! z  <- P(x + step * direction),   x' <- P(x + 0.75 (z - x) + 0.25 (x - x_before))
+//! ```
+//!
+//! At checkpoints, image by image, the step is halved and the search goes on from its best point where the loss rose in
+//! at most 75 % of the steps since the last checkpoint, or where neither step nor best loss has changed since then. The
+//! step begins at 2 radii; checkpoints lie 0.22 n steps apart, then each 0.03 n closer, down to 0.06 n (n steps in all).
+
+use tandem_domain::spec::Norm;
+use tch::{Kind, Tensor};
+
+use super::ladder::{FixedRadius, Run};
+use super::loss::{Climb, ranked_targets};
+use super::norm::{per_image, within};
+use super::pgd::direction;
+use super::standing::Standing;
+use super::target::{self, look};
+use super::{Batch, Target, start};
+
+const MOMENTUM: f64 = 0.75;
+/// rho: rises expected of a step length that is not too long.
+const RISES: f64 = 0.75;
+/// Wrong classes tried by the targeted form, the likeliest first.
+const TARGETS: i64 = 9;
+
+/// What Auto-PGD climbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    CrossEntropy,
+    /// Targeted DLR, one run for each of the nine likeliest wrong classes.
+    Targets,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Apgd {
+    pub steps: u32,
+    pub restarts: u32,
+    pub aim: Aim,
+    pub seed: u64,
+}
+
+impl Apgd {
+    pub fn new(steps: Option<u32>, restarts: u32, aim: Aim, seed: u64) -> Self {
+        Self { steps: steps.unwrap_or(100), restarts, aim, seed }
+    }
+
+    fn climb(&self, target: &dyn Target, batch: &Batch<'_>, run: u32) -> Climb {
+        match self.aim {
+            Aim::CrossEntropy => Climb::CrossEntropy,
+            Aim::Targets => {
+                let ranked = ranked_targets(&target::logits(target, batch.images), batch.labels);
+                Climb::DlrTargeted(ranked.select(1, i64::from(run / self.restarts.max(1))))
+            }
+        }
+    }
+}
+
+impl FixedRadius for Apgd {
+    fn runs(&self, target: &dyn Target) -> u32 {
+        match self.aim {
+            Aim::CrossEntropy => self.restarts,
+            Aim::Targets => self.restarts * (target.classes() - 1).clamp(0, TARGETS) as u32,
+        }
+    }
+
+    fn run(
+        &self,
+        target: &dyn Target,
+        batch: &Batch<'_>,
+        norm: Norm,
+        radius: f64,
+        run: u32,
+        start: Option<&Tensor>,
+    ) -> Run {
+        let mut climb = self.climb(target, batch, run);
+        let x = match start {
+            Some(start) => start.shallow_clone(),
+            None => batch.images + start::surface(batch, norm, radius, self.seed, run),
+        };
+        let x = within(batch.images, &x, norm, radius);
+        let mut standing = Standing::new(batch, &x, norm);
+        let first = look(target, &x, |logits| climb.value(logits, &standing.labels));
+        let mut search = Search::begin(x, &first.loss, &first.gradient, 2.0 * radius);
+        search.let_go(&mut standing, &mut climb, &first.logits);
+
+        let mut checkpoints = Checkpoints::new(self.steps);
+        for step in 0..self.steps {
+            if standing.is_empty() {
+                break;
+            }
+            search.step(&standing.clean, norm, radius, if step == 0 { 1.0 } else { MOMENTUM });
+            let mut seen = look(target, &search.x, |logits| climb.value(logits, &standing.labels));
+            if let Some(kept) = search.let_go(&mut standing, &mut climb, &seen.logits) {
+                seen.loss = seen.loss.index_select(0, &kept);
+                seen.gradient = seen.gradient.index_select(0, &kept);
+            }
+            search.learn(seen.loss, seen.gradient);
+            if let Some(since) = checkpoints.reached() {
+                search.check(since);
+            }
+        }
+        standing.end(&search.best)
+    }
+}
+
+/// When the step length is looked at again.
+struct Checkpoints {
+    apart: u32,
+    closer: u32,
+    closest: u32,
+    since: u32,
+}
+
+impl Checkpoints {
+    fn new(steps: u32) -> Self {
+        let share = |hundredths: u32| (steps * hundredths / 100).max(1);
+        Self { apart: share(22), closer: share(3), closest: share(6), since: 0 }
+    }
+
+    /// Counts a step; the steps since the last checkpoint if this one is a checkpoint.
+    fn reached(&mut self) -> Option<u32> {
+        self.since += 1;
+        if self.since < self.apart {
+            return None;
+        }
+        let since = std::mem::take(&mut self.since);
+        self.apart = self.apart.saturating_sub(self.closer).max(self.closest);
+        Some(since)
+    }
+}
+
+/// The search of each standing image; first dimension K everywhere.
+struct Search {
+    x: Tensor,
+    before: Tensor,
+    loss: Tensor,
+    gradient: Tensor,
+    best: Tensor,
+    best_loss: Tensor,
+    best_gradient: Tensor,
+    /// f32 `[K]`
+    step: Tensor,
+    /// Steps since the last checkpoint that raised the loss, f32 `[K]`.
+    rises: Tensor,
+    /// Best loss at the last checkpoint.
+    checked_loss: Tensor,
+    /// Whether the last checkpoint halved the step. True at first: a first checkpoint has nothing to compare with.
+    halved: Tensor,
+}
+
+impl Search {
+    fn begin(x: Tensor, loss: &Tensor, gradient: &Tensor, step: f64) -> Self {
+        Self {
+            before: x.shallow_clone(),
+            best: x.shallow_clone(),
+            x,
+            loss: loss.shallow_clone(),
+            gradient: gradient.shallow_clone(),
+            best_loss: loss.shallow_clone(),
+            best_gradient: gradient.shallow_clone(),
+            step: loss.full_like(step),
+            rises: loss.zeros_like(),
+            checked_loss: loss.shallow_clone(),
+            halved: loss.ones_like().to_kind(Kind::Bool),
+        }
+    }
+
+    /// Takes out what has fallen; which rows went on, if not all.
+    fn let_go(&mut self, standing: &mut Standing, climb: &mut Climb, logits: &Tensor) -> Option<Tensor> {
+        let kept = standing.fell(&self.x, logits)?;
+        *climb = climb.keep(&kept);
+        for tensor in [
+            &mut self.x,
+            &mut self.before,
+            &mut self.loss,
+            &mut self.gradient,
+            &mut self.best,
+            &mut self.best_loss,
+            &mut self.best_gradient,
+            &mut self.step,
+            &mut self.rises,
+            &mut self.checked_loss,
+            &mut self.halved,
+        ] {
+            *tensor = tensor.index_select(0, &kept);
+        }
+        Some(kept)
+    }
+
+    fn step(&mut self, clean: &Tensor, norm: Norm, radius: f64, momentum: f64) {
+        let ahead = &self.x + direction(&self.gradient, norm) * per_image(&self.step);
+        let ahead = within(clean, &ahead, norm, radius);
+        let moved = &self.x + (ahead - &self.x) * momentum + (&self.x - &self.before) * (1.0 - momentum);
+        self.before = std::mem::replace(&mut self.x, within(clean, &moved, norm, radius));
+    }
+
+    fn learn(&mut self, loss: Tensor, gradient: Tensor) {
+        self.rises = &self.rises + loss.gt_tensor(&self.loss).to_kind(Kind::Float);
+        let better = loss.gt_tensor(&self.best_loss);
+        self.best = self.x.where_self(&per_image(&better), &self.best);
+        self.best_gradient = gradient.where_self(&per_image(&better), &self.best_gradient);
+        self.best_loss = loss.maximum(&self.best_loss);
+        (self.loss, self.gradient) = (loss, gradient);
+    }
+
+    /// `since` steps after the last checkpoint. "At most" a share of rises, as in the authors' code; the paper has "less".
+    fn check(&mut self, since: u32) {
+        let too_long = self.rises.le(RISES * f64::from(since));
+        let stuck = self.halved.logical_not().logical_and(&self.best_loss.le_tensor(&self.checked_loss));
+        self.halved = too_long.logical_or(&stuck);
+        self.step = (&self.step / 2.0).where_self(&self.halved, &self.step);
+        self.x = self.best.where_self(&per_image(&self.halved), &self.x);
+        self.gradient = self.best_gradient.where_self(&per_image(&self.halved), &self.gradient);
+        self.checked_loss = self.best_loss.shallow_clone();
+        self.rises = self.rises.zeros_like();
+    }
+}

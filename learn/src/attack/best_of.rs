@@ -1,0 +1,231 @@
+//! The attacks by their names in the experiment file, and the best of them.
+
+use tandem_domain::spec::{Attack, AttackLoss, AttackMethod, Norm, Preset};
+use tch::{Kind, Tensor};
+
+use super::apgd::{Aim, Apgd};
+use super::ladder::{FixedRadius, ascend, descend};
+use super::pgd::Pgd;
+use super::square::Square;
+use super::{Batch, Found, Target, fab, plb};
+
+/// Square's queries for each iteration of the others, where a spec says how many of these: 5000 to 100, as in AutoAttack.
+const QUERIES: u32 = 50;
+
+/// What moved an image. The numbers stand in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Finder {
+    /// Nothing: the attack failed, or the clean image is misclassified.
+    Nobody = 0,
+    Pgd = 1,
+    PgdMargin = 2,
+    Apgd = 3,
+    ApgdT = 4,
+    Plb = 5,
+    Fab = 6,
+    Square = 7,
+}
+
+impl Finder {
+    const ALL: [Self; 8] =
+        [Self::Nobody, Self::Pgd, Self::PgdMargin, Self::Apgd, Self::ApgdT, Self::Plb, Self::Fab, Self::Square];
+
+    pub fn from_code(code: u8) -> Self {
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Nobody)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "",
+            Self::Pgd => "pgd",
+            Self::PgdMargin => "pgd-margin",
+            Self::Apgd => "apgd",
+            Self::ApgdT => "apgd-t",
+            Self::Plb => "plb",
+            Self::Fab => "fab",
+            Self::Square => "square",
+        }
+    }
+
+    /// The norms that it can search in.
+    fn able(self, norm: Norm) -> bool {
+        match self {
+            Self::Plb => true,
+            Self::Fab => norm != Norm::L0,
+            _ => matches!(norm, Norm::L2 | Norm::Linf),
+        }
+    }
+}
+
+/// The nearest misclassified image that was found of each, and by what.
+#[derive(Debug)]
+pub struct Verdicts {
+    pub found: Found,
+    /// [`Finder`] as u8 `[B]`.
+    pub by: Tensor,
+    /// f32 `[B]`: the distance that attacks with gradients found; without Square, that is.
+    pub white_box: Tensor,
+}
+
+/// Whether this method can search in this norm, here.
+pub fn able(method: AttackMethod, norm: Norm) -> bool {
+    finders(method, AttackLoss::default(), norm).iter().any(|finder| finder.able(norm))
+}
+
+/// Runs what the experiment file asks for.
+///
+/// A single attack at fixed radii goes up the grid. The best of all begins with the attacks that search for the smallest
+/// distance themselves, then takes the others down from there: first those that cost little, Square last.
+///
+/// `safety` `[C, 3, H, W]` holds for each label a rightly classified image of another class, where PLB starts if noise of
+/// no strength is misclassified.
+pub fn attack(target: &dyn Target, batch: &Batch<'_>, spec: &Attack, seed: u64, safety: Option<&Tensor>) -> Verdicts {
+    let safety = safety.map(|images| images.index_select(0, batch.labels));
+    let found = Found::clean(target, batch);
+    let by = found.distance.zeros_like().to_kind(Kind::Uint8);
+    let mut verdicts = Verdicts { white_box: found.distance.shallow_clone(), found, by };
+    for finder in finders(spec.attack, spec.loss, spec.norm) {
+        let before = verdicts.found.distance.shallow_clone();
+        let plan = Plan { finder, spec, seed, safety: safety.as_ref() };
+        plan.search(target, batch, &mut verdicts.found);
+        let nearer = verdicts.found.distance.lt_tensor(&before);
+        verdicts.by = verdicts.by.masked_fill(&nearer, finder as i64);
+        if finder != Finder::Square {
+            verdicts.white_box = verdicts.found.distance.shallow_clone();
+        }
+    }
+    verdicts
+}
+
+fn finders(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder> {
+    let all = match method {
+        AttackMethod::Pgd => match loss {
+            AttackLoss::CrossEntropy => vec![Finder::Pgd],
+            AttackLoss::Margin => vec![Finder::PgdMargin],
+        },
+        AttackMethod::Apgd => vec![Finder::Apgd],
+        AttackMethod::ApgdT => vec![Finder::ApgdT],
+        AttackMethod::Plb => vec![Finder::Plb],
+        AttackMethod::Fab => vec![Finder::Fab],
+        AttackMethod::Square => vec![Finder::Square],
+        AttackMethod::BestOf => {
+            vec![Finder::Plb, Finder::Fab, Finder::Pgd, Finder::PgdMargin, Finder::Apgd, Finder::ApgdT, Finder::Square]
+        }
+    };
+    all.into_iter().filter(|finder| finder.able(norm)).collect()
+}
+
+/// One attack of those that a spec asks for.
+struct Plan<'a> {
+    finder: Finder,
+    spec: &'a Attack,
+    seed: u64,
+    /// `[B, 3, H, W]`
+    safety: Option<&'a Tensor>,
+}
+
+impl Plan<'_> {
+    fn search(&self, target: &dyn Target, batch: &Batch<'_>, known: &mut Found) {
+        let Self { finder, spec, seed, .. } = *self;
+        let (steps, restarts) = (spec.steps, spec.restarts);
+        match finder {
+            Finder::Nobody => {}
+            Finder::Pgd => self.climb(&self.pgd(AttackLoss::CrossEntropy), target, batch, known),
+            Finder::PgdMargin => self.climb(&self.pgd(AttackLoss::Margin), target, batch, known),
+            Finder::Apgd => self.climb(&Apgd::new(steps, restarts, Aim::CrossEntropy, seed), target, batch, known),
+            Finder::ApgdT => self.climb(&Apgd::new(steps, restarts, Aim::Targets, seed), target, batch, known),
+            Finder::Square => self.climb(&self.square(), target, batch, known),
+            Finder::Plb => (0..restarts).for_each(|restart| {
+                let found = plb::run(target, batch, spec.norm, &self.plb(restart), self.safety);
+                known.take(&every(batch), &found);
+            }),
+            Finder::Fab => {
+                let settings =
+                    fab::Settings { iterations: steps.unwrap_or(100), restarts, seed, ..fab::Settings::default() };
+                known.take(&every(batch), &fab::run(target, batch, spec.norm, &settings));
+            }
+        }
+    }
+
+    fn best_of(&self) -> bool {
+        self.spec.attack == AttackMethod::BestOf
+    }
+
+    fn climb(&self, attack: &dyn FixedRadius, target: &dyn Target, batch: &Batch<'_>, known: &mut Found) {
+        let way = if self.best_of() { descend } else { ascend };
+        way(attack, target, batch, self.spec.norm, &self.spec.grid(), known);
+    }
+
+    fn pgd(&self, loss: AttackLoss) -> Pgd {
+        match self.spec.preset {
+            Preset::Reference => Pgd::reference(self.spec.steps, self.spec.restarts, loss, self.seed),
+            Preset::Paper => Pgd::paper(self.spec.steps, loss),
+        }
+    }
+
+    fn square(&self) -> Square {
+        let queries = match self.spec.steps {
+            None => 5000,
+            Some(steps) if self.best_of() => steps.saturating_mul(QUERIES),
+            Some(queries) => queries,
+        };
+        Square { queries, restarts: self.spec.restarts, seed: self.seed, ..Square::default() }
+    }
+
+    /// By its own name as published; as one of the best in the form that comes nearer.
+    fn plb(&self, restart: u32) -> plb::Settings {
+        let noise = if self.spec.preset == Preset::Paper { 0.1 } else { 0.01 };
+        let steps = if self.best_of() { plb::Steps::Relative } else { plb::Steps::Published };
+        plb::Settings { constants: self.spec.plb, steps, noise, seed: self.seed, restart }
+    }
+}
+
+fn every(batch: &Batch<'_>) -> Tensor {
+    Tensor::arange(batch.ids.len() as i64, (Kind::Int64, batch.images.device()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::toy::{Sample, hidden};
+    use super::*;
+
+    fn spec(attack: &str, norm: &str) -> Attack {
+        let text =
+            format!(r#"{{"attack": "{attack}", "norm": "{norm}", "steps": 20, "radii": [0.02, 0.04, 0.06, 0.08]}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// On the grid at least: down it, an attack does not come nearer than the radius at which it fails.
+    #[test]
+    fn the_best_is_no_worse_than_any_single_attack_and_knows_who_it_was() {
+        let target = hidden();
+        let sample = Sample::of(&target, 24);
+        let _ = sample.labels.get(5).fill_((sample.labels.int64_value(&[5]) + 1) % 4);
+        let run = |method| attack(&target, &sample.batch(), &spec(method, "l2"), 1, None);
+        let distances = |verdicts: &Verdicts| Vec::<f32>::try_from(&verdicts.found.distance).unwrap();
+        let best = run("best-of");
+        let by: Vec<Finder> = Vec::<u8>::try_from(&best.by).unwrap().into_iter().map(Finder::from_code).collect();
+        let grid = spec("pgd", "l2").grid();
+        let step = |distance: f32| grid.iter().position(|&radius| f64::from(distance) <= radius);
+        for method in ["pgd", "apgd", "apgd-t", "plb", "fab", "square"] {
+            let single = run(method);
+            let worse = distances(&best).iter().zip(distances(&single)).position(|(best, single)| {
+                step(single).is_some_and(|single| step(*best).is_none_or(|best| best > single))
+            });
+            assert_eq!(worse, None, "{method}: {:?} {:?}", distances(&best), distances(&single));
+        }
+        for (distance, by) in distances(&best).into_iter().zip(&by) {
+            assert_eq!(*by == Finder::Nobody, distance == 0.0 || distance.is_infinite(), "{distance} {by:?}");
+        }
+        assert_eq!((distances(&best)[5], by[5]), (0.0, Finder::Nobody));
+        assert!(best.white_box.ge_tensor(&best.found.distance).all().int64_value(&[]) == 1);
+    }
+
+    #[test]
+    fn norms_that_no_attack_can_search_are_known() {
+        assert!(able(AttackMethod::Pgd, Norm::Linf) && !able(AttackMethod::Apgd, Norm::L1));
+        assert!(able(AttackMethod::BestOf, Norm::L0) && able(AttackMethod::Plb, Norm::L0));
+        assert_eq!(Finder::from_code(Finder::Square as u8).name(), "square");
+    }
+}

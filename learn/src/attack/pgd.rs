@@ -1,0 +1,118 @@
+//! Projected gradient descent in a ball of l2 or linf (Madry et al. 2018).
+//!
+//! ```text
+//! x <- clip(x0 + project(x + step * direction - x0)),   direction = g / |g| (l2) or sign(g) (linf)
+//! ```
+//!
+//! The projection comes before the clipping to [0, 1]. An image leaves with its first misclassified iterate.
+
+use tandem_domain::spec::{AttackLoss, Norm};
+use tch::Tensor;
+
+use super::ladder::{FixedRadius, Run};
+use super::loss::Climb;
+use super::norm::{per_image, unit, within};
+use super::standing::Standing;
+use super::target::{self, look};
+use super::{Batch, Target, start};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pgd {
+    pub steps: u32,
+    /// Length of a step as a share of the radius.
+    pub step: f64,
+    /// From a random point of the ball, or from the image itself.
+    pub random_start: bool,
+    pub restarts: u32,
+    pub loss: AttackLoss,
+    pub seed: u64,
+}
+
+impl Pgd {
+    /// Steps that, all in one direction, would take it through the ball 2.5 times over (Madry et al. 2018, their code).
+    pub fn reference(steps: Option<u32>, restarts: u32, loss: AttackLoss, seed: u64) -> Self {
+        let steps = steps.unwrap_or(40);
+        Self { steps, step: 2.5 / f64::from(steps.max(1)), random_start: true, restarts, loss, seed }
+    }
+
+    /// As the paper's code: 20 steps of radius/10 from the image itself.
+    pub fn paper(steps: Option<u32>, loss: AttackLoss) -> Self {
+        Self { steps: steps.unwrap_or(20), step: 0.1, random_start: false, restarts: 1, loss, seed: 0 }
+    }
+
+    fn begin(&self, batch: &Batch<'_>, norm: Norm, radius: f64, run: u32, start: Option<&Tensor>) -> Tensor {
+        match start {
+            Some(start) => start.shallow_clone(),
+            None if self.random_start => batch.images + start::inside(batch, norm, radius, self.seed, run),
+            None => batch.images.shallow_clone(),
+        }
+    }
+}
+
+impl FixedRadius for Pgd {
+    fn runs(&self, _: &dyn Target) -> u32 {
+        // From the image itself, every run is the same.
+        if self.random_start { self.restarts } else { self.restarts.min(1) }
+    }
+
+    fn run(
+        &self,
+        target: &dyn Target,
+        batch: &Batch<'_>,
+        norm: Norm,
+        radius: f64,
+        run: u32,
+        start: Option<&Tensor>,
+    ) -> Run {
+        let climb = Climb::from(self.loss);
+        let mut x = within(batch.images, &self.begin(batch, norm, radius, run, start), norm, radius);
+        let mut standing = Standing::new(batch, &x, norm);
+        let (mut best, mut best_loss) = (x.shallow_clone(), None::<Tensor>);
+        for _ in 0..self.steps {
+            let mut look = look(target, &x, |logits| climb.value(logits, &standing.labels));
+            if let Some(kept) = standing.fell(&x, &look.logits) {
+                for tensor in [&mut x, &mut best, &mut look.loss, &mut look.gradient] {
+                    *tensor = tensor.index_select(0, &kept);
+                }
+                best_loss = best_loss.map(|loss| loss.index_select(0, &kept));
+            }
+            if standing.is_empty() {
+                break;
+            }
+            (best, best_loss) = higher(&x, &look.loss, &best, best_loss);
+            let step = direction(&look.gradient, norm) * (self.step * radius);
+            x = within(&standing.clean, &(&x + step), norm, radius);
+        }
+        if !standing.is_empty() {
+            let logits = target::logits(target, &x);
+            let mut loss = climb.value(&logits, &standing.labels);
+            if let Some(kept) = standing.fell(&x, &logits) {
+                for tensor in [&mut x, &mut best, &mut loss] {
+                    *tensor = tensor.index_select(0, &kept);
+                }
+                best_loss = best_loss.map(|loss| loss.index_select(0, &kept));
+            }
+            (best, _) = higher(&x, &loss, &best, best_loss);
+        }
+        standing.end(&best)
+    }
+}
+
+/// Image by image, the iterate with the higher loss, and that loss.
+fn higher(x: &Tensor, loss: &Tensor, best: &Tensor, best_loss: Option<Tensor>) -> (Tensor, Option<Tensor>) {
+    match best_loss {
+        None => (x.shallow_clone(), Some(loss.shallow_clone())),
+        Some(known) => {
+            let higher = loss.gt_tensor(&known);
+            (x.where_self(&per_image(&higher), best), Some(loss.maximum(&known)))
+        }
+    }
+}
+
+/// Steepest ascent per unit of the norm.
+pub(super) fn direction(gradient: &Tensor, norm: Norm) -> Tensor {
+    match norm {
+        Norm::Linf => gradient.sign(),
+        _ => unit(gradient),
+    }
+}

@@ -1,0 +1,67 @@
+//! The images of a batch that an attack at a fixed radius is still busy with.
+
+use tandem_domain::spec::Norm;
+use tch::{Kind, Tensor};
+
+use super::ladder::Run;
+use super::norm::length;
+use super::target::misclassified;
+use super::{Batch, Found};
+
+/// Fallen images leave: what stays is a smaller batch, and the next look costs less.
+pub(super) struct Standing {
+    /// Positions in the batch, i64 `[K]`.
+    rows: Tensor,
+    pub(super) clean: Tensor,
+    pub(super) labels: Tensor,
+    norm: Norm,
+    run: Run,
+}
+
+impl Standing {
+    /// All of the batch; `start` is where the attack begins, as images.
+    pub(super) fn new(batch: &Batch<'_>, start: &Tensor, norm: Norm) -> Self {
+        let device = batch.images.device();
+        let size = batch.ids.len() as i64;
+        let distance = Tensor::full([size], f64::INFINITY, (Kind::Float, device));
+        Self {
+            rows: Tensor::arange(size, (Kind::Int64, device)),
+            clean: batch.images.shallow_clone(),
+            labels: batch.labels.shallow_clone(),
+            norm,
+            run: Run { found: Found { images: batch.images.copy(), distance }, iterate: start.copy() },
+        }
+    }
+
+    /// Takes out the images that `logits`, those of the iterates `x`, get wrong. Returns which of the present rows go on,
+    /// `None` if all do; the caller keeps these rows of its own tensors.
+    pub(super) fn fell(&mut self, x: &Tensor, logits: &Tensor) -> Option<Tensor> {
+        let wrong = misclassified(logits, &self.labels);
+        let fallen = wrong.nonzero().flatten(0, -1);
+        if fallen.size()[0] == 0 {
+            return None;
+        }
+        let (rows, x) = (self.rows.index_select(0, &fallen), x.index_select(0, &fallen));
+        let distance = length(&(&x - self.clean.index_select(0, &fallen)), self.norm);
+        let found = &mut self.run.found;
+        found.images = found.images.index_copy(0, &rows, &x);
+        found.distance = found.distance.index_copy(0, &rows, &distance);
+        self.run.iterate = self.run.iterate.index_copy(0, &rows, &x);
+
+        let kept = wrong.logical_not().nonzero().flatten(0, -1);
+        for tensor in [&mut self.rows, &mut self.clean, &mut self.labels] {
+            *tensor = tensor.index_select(0, &kept);
+        }
+        Some(kept)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.size()[0] == 0
+    }
+
+    /// The attack is over; `best` are the iterates of those that stand.
+    pub(super) fn end(mut self, best: &Tensor) -> Run {
+        self.run.iterate = self.run.iterate.index_copy(0, &self.rows, best);
+        self.run
+    }
+}

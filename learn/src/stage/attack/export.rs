@@ -1,0 +1,187 @@
+//! What an attack leaves: figures, the table of images, the curve, perturbed images for others to check, a picture.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+use super::super::Rank;
+use super::Assault;
+use super::keep::SHOWN;
+use crate::attack::curve::{curve, median_all, median_paper};
+use crate::attack::gates::{square_gain, square_note};
+use crate::attack::picture;
+use crate::data::{Images, SIDE};
+use crate::failure::Failure;
+use crate::features::{Side, pixels};
+use crate::files::{publish, sha256};
+use crate::report::Event;
+use tandem_domain::spec::AttackMethod;
+
+/// Radii of the grid whose share of misclassified images is a result of its own.
+const READ: usize = 4;
+
+impl Assault<'_> {
+    /// Rank 0 alone.
+    pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        self.attacked.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+        self.figures(rank);
+        self.gate_figures(rank);
+        self.artifact(rank, "attack", "attack.csv", self.table().into_bytes())?;
+        self.artifact(rank, "curve", "curve.csv", self.curve().into_bytes())?;
+        let adversarial = self.adversarial(rank)?;
+        self.artifact(rank, "adversarial", "adversarial.safetensors", adversarial)?;
+        if let Some(png) = self.picture()? {
+            self.artifact(rank, "picture", "attack.png", png)?;
+        }
+        Ok(())
+    }
+
+    fn figures(&self, rank: &mut Rank<'_>) {
+        let distances = &self.attacked.distances;
+        let grid = self.spec.grid();
+        let points = curve(distances, &grid);
+        rank.result("clean_error", points[0].all);
+        for (name, median) in
+            [("median_distance", median_paper(distances)), ("median_distance_all", median_all(distances))]
+        {
+            // JSON knows no infinity: a median that is infinite is left out.
+            if let Some(median) = median {
+                rank.result(name, median);
+            }
+        }
+        for index in read_at(grid.len()) {
+            // The first point is radius 0.
+            rank.result(&format!("misclassified_at_{}", short(grid[index])), points[index + 1].all);
+        }
+        rank.result("attacked", distances.len() as f64);
+        rank.result("failed", distances.iter().filter(|distance| distance.is_infinite()).count() as f64);
+        rank.result("seconds", self.attacked.seconds);
+    }
+
+    fn gate_figures(&self, rank: &mut Rank<'_>) {
+        if let Some(gates) = tch::no_grad(|| self.gates(rank.task.spec.seed)) {
+            rank.result("gate_zero_gradient", gates.zero_gradient);
+            rank.result("gate_large_radius", gates.large_radius);
+            rank.result("gate_more_steps", gates.more_steps);
+            if gates.batch_alone.is_finite() {
+                rank.result("gate_batch_alone", gates.batch_alone);
+            }
+            gates.notes().into_iter().for_each(|note| rank.note("gate", note));
+        }
+        if self.spec.attack == AttackMethod::BestOf {
+            let gain = square_gain(&self.attacked.white_box, &self.attacked.distances, &self.spec.grid());
+            rank.result("gate_square_gain", gain);
+            if let Some(note) = square_note(gain) {
+                rank.note("gate", note);
+            }
+        }
+    }
+
+    /// One line an image; the distance is empty where the attack failed.
+    fn table(&self) -> String {
+        let mut table = "image,label,clean_prediction,distance,attack\n".to_owned();
+        for (image, distance) in self.attacked.distances.iter().enumerate() {
+            let distance = if distance.is_finite() { distance.to_string() } else { String::new() };
+            let (label, prediction) = (self.data.test.labels[image], self.attacked.predictions[image]);
+            let finder = self.attacked.finder(image).name();
+            // Writing to a String cannot fail.
+            let _ = writeln!(table, "{image},{label},{prediction},{distance},{finder}");
+        }
+        table
+    }
+
+    /// Percent of images that are misclassified within a radius, in both conventions of [`crate::attack::curve`].
+    fn curve(&self) -> String {
+        let mut table = "radius,paper,all\n".to_owned();
+        for point in curve(&self.attacked.distances, &self.spec.grid()) {
+            let _ = writeln!(table, "{},{:.4},{:.4}", point.radius, 100.0 * point.paper, 100.0 * point.all);
+        }
+        table
+    }
+
+    /// The first images, clean as bytes and perturbed as f32, with labels and distances: enough to check every verdict.
+    fn adversarial(&self, rank: &Rank<'_>) -> Result<Vec<u8>, Failure> {
+        let count = self.attacked.len().min(SHOWN);
+        let plane = SIDE * SIDE;
+        let clean = bytes_of(&self.data.test, count);
+        let little = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let perturbed = little(&self.attacked.perturbed);
+        let distances = little(&self.attacked.distances[..count]);
+        let labels: Vec<u8> = self.data.test.labels[..count].iter().flat_map(|label| label.to_le_bytes()).collect();
+        let images = vec![count, 3, SIDE, SIDE];
+        let parts = [
+            ("clean", Dtype::U8, images.clone(), &clean),
+            ("adversarial", Dtype::F32, images, &perturbed),
+            ("labels", Dtype::I64, vec![count], &labels),
+            ("distances", Dtype::F32, vec![count], &distances),
+        ];
+        debug_assert_eq!(clean.len(), count * 3 * plane);
+        let wrong = |error: &dyn std::fmt::Display| Failure::Job(format!("cannot encode adversarial images: {error}"));
+        let views = parts.into_iter().map(|(name, dtype, shape, bytes)| {
+            TensorView::new(dtype, shape, bytes).map(|view| (name, view)).map_err(|error| wrong(&error))
+        });
+        let card =
+            json!({ "spec": rank.task.spec, "inputs": rank.task.inputs.iter().map(|i| &i.sha256).collect::<Vec<_>>() });
+        let metadata = HashMap::from([("tandem".to_owned(), card.to_string())]);
+        safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, Some(metadata)).map_err(|error| wrong(&error))
+    }
+
+    /// The first images that were moved; `None` if none were, or none are wanted.
+    fn picture(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let moved = |image: &i64| {
+            let distance = self.attacked.distances[*image as usize];
+            distance > 0.0 && distance.is_finite()
+        };
+        let shown = self.attacked.len().min(SHOWN) as i64;
+        let chosen: Vec<i64> = (0..shown).filter(moved).take(self.spec.pictures as usize).collect();
+        if chosen.is_empty() {
+            return Ok(None);
+        }
+        let clean = pixels(&self.data.test, &chosen, Side::AsIs).to_device(Device::Cpu);
+        let perturbed = self.attacked.perturbed(SIDE as i64).index_select(0, &Tensor::from_slice(&chosen));
+        let png = picture::png(&clean, &perturbed);
+        png.map(Some).map_err(|error| Failure::Job(format!("cannot draw the picture of perturbed images: {error}")))
+    }
+
+    fn artifact(&self, rank: &mut Rank<'_>, kind: &str, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+        let path = publish(&rank.task.job_dir.join("artifacts"), name, &bytes)?;
+        let (sha256, bytes) = (sha256(&bytes), bytes.len() as u64);
+        rank.tell(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes });
+        Ok(())
+    }
+}
+
+/// Places of a grid that are read out: its end, and evenly before.
+fn read_at(radii: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (1..=READ).filter_map(|part| (radii * part / READ).checked_sub(1)).collect();
+    places.dedup();
+    places
+}
+
+/// Four digits after the point at most: 0.0196 for 5/255.
+fn short(radius: f64) -> String {
+    let text = format!("{radius:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn bytes_of(images: &Images, count: usize) -> Vec<u8> {
+    let pixels = images.pixels.narrow(0, 0, count as i64).to_device(Device::Cpu).to_kind(Kind::Uint8);
+    Vec::try_from(pixels.contiguous().flatten(0, -1)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_is_read_at_its_quarters() {
+        assert_eq!(read_at(20), [4, 9, 14, 19]);
+        assert_eq!((read_at(1), read_at(2), read_at(5)), (vec![0], vec![0, 1], vec![0, 1, 2, 4]));
+        assert_eq!([0.25, 1.0, 5.0 / 255.0, 100.0].map(short), ["0.25", "1", "0.0196", "100"]);
+    }
+}

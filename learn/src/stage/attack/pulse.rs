@@ -1,0 +1,103 @@
+//! Ranks in touch while each attacks its own images.
+//!
+//! How long a batch takes depends on its images, so ranks finish at different times; yet a rank that waits in a collective
+//! gives up after a few minutes, and a rank that is asked to stop must not finish a long batch first. So every rank, from
+//! inside its passes through the net, meets the others every few seconds: a tiny collective that says who is done and
+//! whether anybody shall stop. Those who are done meet the others again and again until all are. All ranks leave a round
+//! after the same meeting.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
+
+use tch::{Kind, Tensor};
+
+use super::super::Rank;
+use crate::attack::Target;
+use crate::failure::Failure;
+
+/// Between two meetings. Well below the grace of a stop, and long against a pass through the net.
+const MEET_EVERY: Duration = Duration::from_secs(3);
+
+/// How a round ended, on all ranks alike.
+#[derive(Debug, PartialEq)]
+pub(super) enum Round<T> {
+    /// Every rank did its part; `stop` if one shall stop now.
+    Done { own: T, stop: bool },
+    /// Some rank shall stop, and somebody was not done.
+    Stopped,
+}
+
+/// Unwinds out of an attack from inside the net's forward pass.
+enum Interrupted {
+    Stop,
+    Failed(Failure),
+}
+
+#[derive(Clone, Copy)]
+struct Meeting {
+    all_done: bool,
+    stop: bool,
+}
+
+/// The net under attack, with a meeting now and then.
+struct Pulsing<'a, 'r> {
+    target: &'a dyn Target,
+    rank: &'a Rank<'r>,
+    met: Cell<Instant>,
+}
+
+impl Target for Pulsing<'_, '_> {
+    fn logits(&self, images: &Tensor) -> Tensor {
+        let alone = self.rank.group.world_size() == 1;
+        if alone || self.met.get().elapsed() >= MEET_EVERY {
+            match meet(self.rank, false) {
+                Ok(Meeting { stop: false, .. }) => {}
+                Ok(_) => resume_unwind(Box::new(Interrupted::Stop)),
+                Err(failure) => resume_unwind(Box::new(Interrupted::Failed(failure))),
+            }
+            self.met.set(Instant::now());
+        }
+        self.target.logits(images)
+    }
+
+    fn classes(&self) -> i64 {
+        self.target.classes()
+    }
+}
+
+/// Does this rank's `part` of a round and waits until all ranks have done theirs.
+pub(super) fn round<T>(
+    rank: &Rank<'_>,
+    target: &dyn Target,
+    part: impl FnOnce(&dyn Target) -> T,
+) -> Result<Round<T>, Failure> {
+    let pulsing = Pulsing { target, rank, met: Cell::new(Instant::now()) };
+    // tch switches gradients back on only where it returns; this does so where it unwinds, too.
+    let gradients_as_before = tch::no_grad_guard();
+    let done = catch_unwind(AssertUnwindSafe(|| part(&pulsing)));
+    drop(gradients_as_before);
+    let own = match done {
+        Ok(own) => own,
+        Err(panic) => match panic.downcast::<Interrupted>().map(|interrupted| *interrupted) {
+            Ok(Interrupted::Stop) => return Ok(Round::Stopped),
+            Ok(Interrupted::Failed(failure)) => return Err(failure),
+            Err(panic) => resume_unwind(panic),
+        },
+    };
+    loop {
+        match meet(rank, true)? {
+            Meeting { all_done: true, stop } => return Ok(Round::Done { own, stop }),
+            Meeting { stop: true, .. } => return Ok(Round::Stopped),
+            _ => {}
+        }
+    }
+}
+
+fn meet(rank: &Rank<'_>, done: bool) -> Result<Meeting, Failure> {
+    let says = [i64::from(done), i64::from(rank.stop_wanted())];
+    let all = rank.group.all_gather(&Tensor::from_slice(&says).view([1, 2]).to_device(rank.device))?;
+    let all_done = all.select(1, 0).min().int64_value(&[]) == 1;
+    let stop = all.select(1, 1).max().to_kind(Kind::Int64).int64_value(&[]) == 1;
+    Ok(Meeting { all_done, stop })
+}
