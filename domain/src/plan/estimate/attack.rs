@@ -35,10 +35,12 @@ fn best_of(norm: Norm) -> &'static [AttackMethod] {
     match norm {
         Norm::L2 | Norm::Linf => &[
             AttackMethod::Plb,
+            AttackMethod::Fab,
+            // On the cross-entropy, and on the margin.
+            AttackMethod::Pgd,
             AttackMethod::Pgd,
             AttackMethod::Apgd,
             AttackMethod::ApgdT,
-            AttackMethod::Fab,
             AttackMethod::Square,
         ],
         Norm::L0 | Norm::L1 => &[AttackMethod::Plb],
@@ -71,7 +73,7 @@ fn effort(method: AttackMethod, stage: &Attack) -> Effort {
             Effort { steps, passes: (GRADIENT + 1.5 * LOOK) * steps as f64, survive }
         }
         AttackMethod::Pgd => {
-            let steps = iterations(if stage.preset == Preset::Paper { 20 } else { 100 });
+            let steps = iterations(if stage.preset == Preset::Paper { 20 } else { 40 });
             climb(steps * restarts * radii, GRADIENT)
         }
         AttackMethod::Apgd => climb(iterations(100) * restarts * radii, GRADIENT),

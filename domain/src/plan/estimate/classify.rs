@@ -1,6 +1,6 @@
 //! Classifiers: from scratch, on a frozen encoder, and with all of it moving.
 
-use super::{Cost, Estimate, PLAIN, gflop, labelled, memory, penalty, test_images};
+use super::{Cost, Estimate, PLAIN, gflop, labelled, memory, penalty, test_images, world_size};
 use crate::spec::{Finetune, JobSpec, Linear, LinearSolver, OptimizerName, Supervised, Tikhonov};
 
 pub(super) fn supervised(spec: &JobSpec, stage: &Supervised, encoder: Cost) -> Estimate {
@@ -33,6 +33,9 @@ pub(super) fn finetune(spec: &JobSpec, stage: &Finetune, encoder: Cost) -> Estim
     training.cost(spec, network)
 }
 
+/// A budget in steps looks no more often at the held-out images (`learn/src/stage/classifier/look.rs`).
+const LOOKS: u64 = 50;
+
 /// What supervised and fine-tuning jobs have in common.
 struct Training {
     epochs: u32,
@@ -57,24 +60,25 @@ impl Training {
         let images = steps * batch_size;
 
         let epochs = steps.checked_div(steps_per_epoch).unwrap_or(0);
-        let evaluated = epochs * validation + 2 * test_images(spec);
+        let looks = if self.steps.is_some() { epochs.min(LOOKS) } else { epochs };
+        let evaluated = looks * validation + 2 * test_images(spec);
         // While only the head moves, the encoder goes forward and not back.
         let head_only = (self.head_epochs * images_per_epoch as f64).min(images as f64);
         let penalised = self.tikhonov.lambda > 0.0;
         let passes = PLAIN + if penalised { penalty(self.tikhonov.method) } else { 0.0 };
         let passed = passes * (images as f64 - head_only) + head_only + evaluated as f64;
 
-        // Shards go there and back one after the other: the graph of one of them is alive.
-        let shard = batch_size.div_ceil(spec.shards.into());
+        let own_shards = u64::from(spec.shards) / world_size(spec);
+        let own = batch_size.div_ceil(world_size(spec));
         let graphs = 1.0 + if penalised { memory::penalty(self.tikhonov.method) } else { 0.0 };
-        let saved = graphs * (network.saved * shard) as f64;
+        let saved = graphs * (network.saved * own) as f64;
         Estimate {
             steps,
             images_per_epoch,
             images,
             parameters: network.parameters,
             gflop: gflop(network.macs as f64 * passed),
-            memory_bytes: memory::training(spec, network, self.optimizer, 1, saved),
+            memory_bytes: memory::training(spec, network, self.optimizer, own_shards, saved),
         }
     }
 }
