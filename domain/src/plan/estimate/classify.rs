@@ -68,7 +68,6 @@ impl Training {
         let passes = PLAIN + if penalised { penalty(self.tikhonov.method) } else { 0.0 };
         let passed = passes * (images as f64 - head_only) + head_only + evaluated as f64;
 
-        let own_shards = u64::from(spec.shards) / world_size(spec);
         let own = batch_size.div_ceil(world_size(spec));
         let graphs = 1.0 + if penalised { memory::penalty(self.tikhonov.method) } else { 0.0 };
         let saved = graphs * (network.saved * own) as f64;
@@ -78,7 +77,13 @@ impl Training {
             images,
             parameters: network.parameters,
             gflop: gflop(network.macs as f64 * passed),
-            memory_bytes: memory::training(spec, network, self.optimizer, own_shards, saved),
+            memory_bytes: memory::training(
+                spec,
+                network,
+                self.optimizer,
+                saved,
+                batch_size as f64 / f64::from(spec.shards),
+            ) + memory::evaluation(network),
         }
     }
 }

@@ -21,14 +21,16 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
     // Shards whose graphs live at the same time.
     let own_shards = u64::from(spec.shards) / world_size(spec);
     let graphs = if stage.recompute == Recompute::Shards { 1 } else { own_shards };
-    let views = 2 * batch_size / u64::from(spec.shards) * graphs;
+    let shard_views = 2 * batch_size / u64::from(spec.shards);
+    let saved = saved(stage, network, shard_views * graphs);
     Estimate {
         steps: steps_per_epoch * epochs,
         images_per_epoch,
         images,
         parameters: network.parameters,
         gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * looked_at) as f64),
-        memory_bytes: memory::training(spec, network, stage.optimizer.name, own_shards, saved(stage, network, views)),
+        memory_bytes: memory::training(spec, network, stage.optimizer.name, saved, shard_views as f64)
+            + if looks > 0 { memory::evaluation(encoder) } else { 0 },
     }
 }
 
