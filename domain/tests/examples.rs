@@ -24,9 +24,7 @@ fn every_example_can_run_under_its_own_name() {
         assert_eq!(plan.name, file);
         for job in &plan.jobs {
             assert_eq!(job.refusal, None, "{file}: {}", job.spec.name);
-            // The cost of the paper's own net is counted once it can be built.
-            let counted = job.estimate.gflop > 0.0 && job.estimate.memory_bytes > 0;
-            assert!(counted || file == "paper-code", "{file}: {}", job.spec.name);
+            assert!(job.estimate.gflop > 0.0 && job.estimate.memory_bytes > 0, "{file}: {}", job.spec.name);
         }
     }
 }

@@ -122,6 +122,7 @@ fn thin([stem, stages @ ..]: [u64; 5], blocks: [u64; 4]) -> Cost {
             cost.unit(channels / 4, channels / 4, 3, 1, side);
             cost.unit(channels / 4, channels, 1, 1, side);
         }
+        cost.end_stage(stage);
         inputs = channels;
     }
     cost
@@ -209,6 +210,9 @@ mod tests {
         assert_eq!((tiny.stages[3].macs, tiny.stages[3].saved), (tiny.macs, tiny.saved));
         assert_eq!(tiny.stages.map(|stage| stage.channels), [16, 32, 64, 128]);
         assert_eq!(tiny.largest, 16 * 1024);
+        let thin = cost(Encoder::ResNetPaper).unwrap();
+        assert_eq!(thin.stages.map(|stage| stage.channels), [64, 128, 256, 512]);
+        assert_eq!(thin.stages[3].macs, thin.macs);
     }
 
     #[test]
