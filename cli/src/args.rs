@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{cancel, completions, down, fetch, list, logs, results, show, status, submit, up, watch},
+    commands::{cancel, completions, data, down, fetch, list, logs, results, show, status, submit, up, watch},
     exit,
     output::Color,
 };
@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Results(results::Results),
     Fetch(fetch::Fetch),
+    Data(data::Data),
     Status(status::Status),
     Completions(completions::Completions),
 }

@@ -92,7 +92,7 @@ fn draw(bar: &ProgressBar, job: &Job) {
         (JobState::Running, Some(progress)) if progress.steps > 0 => {
             bar.set_length(progress.steps);
             bar.set_position(progress.step);
-            bar.set_message(progress::words(progress));
+            bar.set_message(progress::words(&job.stage, progress));
         }
         _ => bar.set_message(progress::line(job)),
     }

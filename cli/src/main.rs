@@ -8,6 +8,8 @@ mod bars;
 mod client;
 mod commands;
 mod config;
+mod dataset;
+mod download;
 mod exit;
 mod files;
 mod follow;

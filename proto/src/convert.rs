@@ -119,6 +119,7 @@ impl From<Estimate> for v1::Estimate {
         Self {
             steps: estimate.steps,
             images_per_epoch: estimate.images_per_epoch,
+            images: estimate.images,
             parameters: estimate.parameters,
             gflop: estimate.gflop,
             memory_bytes: estimate.memory_bytes,

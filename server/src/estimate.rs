@@ -1,13 +1,16 @@
-//! How long a planned job will take, judged by the newest job that is like it; silent where there is none.
+//! How long a planned job will take: the work that the plan counts, at a speed that was measured on this box.
+//!
+//! The speed is that of the newest job of the same kind of work; without one, of the newest job of the same stage, of
+//! any job; without any, a constant. Where it comes from is said in words.
 
-use serde_json::json;
-use tandem_domain::{plan::PlannedJob, spec::Stage};
+use tandem_domain::plan::PlannedJob;
 
 use crate::{
     error::Result,
     store::{
         Conn,
-        measures::{Precedent, precedent},
+        measures::{Precedent, Want, precedent},
+        workers,
     },
 };
 
@@ -19,25 +22,70 @@ pub(crate) struct Duration {
     pub(crate) basis: String,
 }
 
-/// Contrastive jobs by the images a second of the same encoder, others by the seconds of the same work.
+/// Seconds from an assignment until a rank computes, and from its last step until the job has ended: libtorch and data
+/// are loaded, weights are written.
+const OVERHEAD: f64 = 4.0;
+/// GFLOP/s where nothing was ever measured: of one CPU thread (two of an AVX-512 Xeon did 70 each with resnet-tiny in
+/// training), and of one CUDA device in f32 (half of a GTX 1080 Ti's peak).
+const CPU_THREAD: f64 = 50.0;
+const CUDA_DEVICE: f64 = 5_000.0;
+
 pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<Duration> {
-    let dataset = job.spec.dataset.to_string();
-    let duration = match &job.spec.stage {
-        Stage::Contrastive(stage) => {
-            let alike = json!({ "stage": "contrastive", "encoder": stage.encoder });
-            let speed = precedent(conn, "images_per_second", &alike, None).await?;
-            let images = job.estimate.images_per_epoch as f64 * f64::from(stage.epochs);
-            speed.map(|Precedent { value, source }| Duration {
-                seconds: images / value,
-                basis: format!("{value:.0} images/s, as `{source}` ran"),
-            })
-        }
-        Stage::Linear(stage) => {
-            let alike = json!({ "stage": "linear", "label_fraction": stage.label_fraction });
-            let took = precedent(conn, "seconds", &alike, Some(&dataset)).await?;
-            took.map(|Precedent { value, source }| Duration { seconds: value, basis: format!("as `{source}` took") })
-        }
-        Stage::Supervised(_) | Stage::Finetune(_) | Stage::Attack(_) => None,
-    };
-    Ok(duration.unwrap_or_default())
+    if job.estimate.gflop <= 0.0 {
+        return Ok(Duration::default());
+    }
+    let fleet = workers::counts_by_kind(conn).await?;
+    let (kind, count) = fleet.into_iter().max_by_key(|(_, count)| *count).unwrap_or(("cpu".to_owned(), u32::MAX));
+    let spec = &job.spec;
+    // The gang that the scheduler forms when all workers are idle.
+    let ranks = spec.workers.world_sizes(spec.shards).rfind(|size| *size <= count).unwrap_or(spec.workers.min);
+    let lanes = lanes(&kind, ranks, spec.threads);
+
+    let mut found = None;
+    for want in [Want::Work(&job.work), Want::Stage(spec.stage.name()), Want::Any] {
+        found = found.or(precedent(conn, want, &kind).await?);
+    }
+    let speed = found.map(|precedent| {
+        let speed = Speed::of(&precedent, &kind);
+        let basis = if precedent.work == job.work {
+            format!("{speed}, as `{}` ran", precedent.source)
+        } else {
+            format!("{speed}, as `{}` ran ({}): no job of this kind has yet", precedent.source, precedent.work)
+        };
+        (speed.value, basis)
+    });
+    let (speed, basis) = speed.unwrap_or_else(|| {
+        let value = if kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE };
+        let speed = Speed { value, kind: &kind };
+        (value, format!("{speed} assumed: no job has run here yet"))
+    });
+    Ok(Duration { seconds: OVERHEAD + job.estimate.gflop / (speed * lanes), basis })
+}
+
+/// What computes at the same time: CPU threads, or devices.
+fn lanes(kind: &str, ranks: u32, threads: u32) -> f64 {
+    f64::from(ranks) * if kind == "cpu" { f64::from(threads) } else { 1.0 }
+}
+
+/// GFLOP/s of one thread or device.
+struct Speed<'a> {
+    value: f64,
+    kind: &'a str,
+}
+
+impl<'a> Speed<'a> {
+    fn of(precedent: &Precedent, kind: &'a str) -> Self {
+        // A job that is over at once says little; it is not taken to be infinitely fast.
+        let seconds = (precedent.seconds - OVERHEAD).max(0.25 * precedent.seconds).max(0.1);
+        let lanes = lanes(kind, super::store::small(precedent.ranks), super::store::small(precedent.threads));
+        Self { value: precedent.gflop / (seconds * lanes), kind }
+    }
+}
+
+impl std::fmt::Display for Speed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = if self.value < 10.0 { 1 } else { 0 };
+        let what = if self.kind == "cpu" { "thread" } else { "device" };
+        write!(f, "{:.digits$} GFLOP/s a {what}", self.value)
+    }
 }

@@ -210,7 +210,14 @@ async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Res
 }
 
 async fn insert_or_share(tx: &mut Conn, experiment: &Experiment, job: &PlannedJob) -> Result<(Uuid, bool)> {
-    let new = NewJob { id: Uuid::new_v4(), experiment: experiment.id, spec: &job.spec, content_key: &job.content_key };
+    let new = NewJob {
+        id: Uuid::new_v4(),
+        experiment: experiment.id,
+        spec: &job.spec,
+        content_key: &job.content_key,
+        work: &job.work,
+        gflop: job.estimate.gflop,
+    };
     // The job that stands in the way may fail before we can share it; then its place is free.
     for _ in 0..3 {
         if jobs::insert(tx, &new).await? {

@@ -66,6 +66,12 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).map_err(machine)?;
     let result = tandem_learn::run(&task, &group, &mut events, &stop);
+    if task.rank == 0 && task.device == "cpu" && matches!(result, Ok(Outcome::Finished)) {
+        // What the estimate of memory is held against.
+        life::peak_memory().into_iter().for_each(|bytes| {
+            events.event(Event::Result { name: "peak_memory_bytes".to_owned(), value: bytes as f64 });
+        });
+    }
     // Dropping a group whose peers are gone can block for long; the process ends at once instead.
     std::mem::forget(group);
     result

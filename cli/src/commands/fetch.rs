@@ -4,11 +4,11 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use sha2::{Digest, Sha256};
-use tandem_proto::v1::{Artifact, FetchRequest, ShowRequest, ShowResponse};
+use tandem_proto::v1::{Artifact, ShowRequest, ShowResponse};
 
 use crate::{
     client::Client,
+    download,
     exit::{Exit, Failure},
     files::{self, NewFile},
     json,
@@ -30,7 +30,7 @@ pub(crate) struct Fetch {
     /// The folder to put them in
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Only this kind: encoder, classifier
+    /// Only this kind: encoder, classifier, curve
     #[arg(long)]
     kind: Option<String>,
     /// Replace files that are there
@@ -121,33 +121,9 @@ fn plain(name: &str) -> Result<&Path> {
 }
 
 async fn receive(client: &Client, wanted: &Wanted, force: bool) -> Result<()> {
-    let Wanted { artifact, path, .. } = wanted;
-    let refusal = |status| client.refusal(&format!("fetch {}", artifact.name), &status);
-    let request = FetchRequest { artifact_id: artifact.id.clone() };
-    let mut stream = client.results().fetch(request).await.map_err(refusal)?.into_inner();
-    let mut file = NewFile::create(path)?;
-    let mut hash = Sha256::new();
-    let mut bytes = 0;
-    while let Some(message) = stream.message().await.map_err(refusal)? {
-        hash.update(&message.chunk);
-        bytes += message.chunk.len() as u64;
-        file.write(&message.chunk)?;
-    }
-    let sha256 = hex(&hash.finalize());
-    if !sha256.eq_ignore_ascii_case(&artifact.sha256) {
-        return Err(Failure::error(
-            Exit::Temporary,
-            format!(
-                "{} is damaged: got {bytes} of {} bytes with SHA-256 {sha256}, expected {}; nothing was written, try again",
-                artifact.name, artifact.bytes, artifact.sha256
-            ),
-        ));
-    }
+    let mut file = NewFile::create(&wanted.path)?;
+    download::artifact(client, &wanted.artifact, |chunk| file.write(chunk)).await?;
     file.finish(force)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

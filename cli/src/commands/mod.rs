@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod data;
 pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod list;
@@ -28,6 +29,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
+        Command::Data(data) => data.run(output).await,
         Command::Completions(completions) => completions.run(output),
         Command::Submit(submit) => submit.run(&connect(global).await?, output).await,
         Command::List(list) => list.run(&connect(global).await?, output).await,

@@ -1,4 +1,4 @@
-//! What was written to disk: `results --plot` and `fetch`.
+//! What was written to disk: `results --plot`, `fetch` and `data get`.
 
 use serde::Serialize;
 
@@ -23,4 +23,12 @@ pub(crate) struct FetchedFile {
     pub(crate) kind: String,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Dataset {
+    pub(crate) dataset: String,
+    pub(crate) folder: String,
+    /// It was there before.
+    pub(crate) present: bool,
 }

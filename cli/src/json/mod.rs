@@ -7,9 +7,11 @@ mod fleet;
 mod job;
 mod plan;
 mod show;
+mod table;
 
-pub(crate) use files::{Fetched, FetchedFile, Results};
+pub(crate) use files::{Dataset, Fetched, FetchedFile, Results};
 pub(crate) use fleet::Status;
 pub(crate) use job::{Job, Jobs, LogLine, Snapshot};
 pub(crate) use plan::{Finished, Submitted};
 pub(crate) use show::Shown;
+pub(crate) use table::Table;

@@ -73,6 +73,7 @@ impl From<&v1::PlannedJob> for PlannedJob {
 struct Estimate {
     steps: u64,
     images_per_epoch: u64,
+    images: u64,
     parameters: u64,
     gflop: f64,
     memory_bytes: u64,
@@ -86,6 +87,7 @@ impl From<&v1::Estimate> for Estimate {
         Self {
             steps: estimate.steps,
             images_per_epoch: estimate.images_per_epoch,
+            images: estimate.images,
             parameters: estimate.parameters,
             gflop: estimate.gflop,
             memory_bytes: estimate.memory_bytes,

@@ -40,7 +40,7 @@ pub(crate) fn progress(job: &Job) -> String {
         return progress.phase.clone();
     }
     let percent = 100.0 * progress.step as f64 / progress.steps as f64;
-    if progress.epochs == 0 {
+    if progress.epochs == 0 || job.stage == "attack" {
         return format!("{percent:.0} %");
     }
     format!("epoch {}/{}, {percent:.0} %", progress.epoch, progress.epochs)

@@ -1,7 +1,10 @@
 //! From wire messages to text: pure, so that what people see is tested without a terminal.
 
+pub(crate) mod curves;
+pub(crate) mod family;
 pub(crate) mod ids;
 pub(crate) mod job;
+pub(crate) mod pivot;
 pub(crate) mod plan;
 pub(crate) mod plot;
 pub(crate) mod progress;

@@ -1,4 +1,4 @@
-//! Metric curves as SVG: one panel per metric, one line per job.
+//! Metric curves as SVG: one panel per metric, one line per job; the layers of a layerwise job share a panel.
 
 use anyhow::{Result, anyhow};
 use plotters::{
@@ -10,12 +10,12 @@ use tandem_proto::v1::Series;
 
 use super::units;
 
-const WIDTH: u32 = 900;
+pub(super) const WIDTH: u32 = 900;
 const PANEL_HEIGHT: u32 = 380;
 /// More points than the panel has pixels are averaged.
 const MOST_POINTS: usize = 600;
 /// Okabe and Ito's palette: told apart by colour-blind eyes, too.
-const COLOURS: [RGBColor; 7] = [
+pub(super) const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -25,15 +25,35 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(60, 60, 60),
 ];
 
-/// Draws `metrics` in this order, those that any series has. The title stands above the first panel.
+/// Layers that a job may have a loss of its own for (eq. 4).
+const LAYERS: u32 = 4;
+
+/// `loss` and `loss_layer1` to `loss_layer4`: what a panel of `loss` is drawn from.
+pub(crate) fn with_layers(metric: &str) -> impl Iterator<Item = String> {
+    std::iter::once(metric.to_owned()).chain((1..=LAYERS).map(move |layer| format!("{metric}_layer{layer}")))
+}
+
+/// Metric and layer of `loss_layer2`.
+fn layer(name: &str) -> Option<(&str, u32)> {
+    let (metric, layer) = name.rsplit_once("_layer")?;
+    Some((metric, layer.parse().ok()?))
+}
+
+/// Draws `metrics` in this order, those that any series has, each with a panel of its layers below it where there are
+/// some. The title stands above the first panel.
 pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<String> {
-    let panels: Vec<(&str, Vec<&Series>)> = metrics
-        .iter()
-        .map(|metric| {
-            (metric.as_str(), series.iter().filter(|one| &one.name == metric && has_points(one)).collect::<Vec<_>>())
-        })
-        .filter(|(_, lines)| !lines.is_empty())
-        .collect();
+    let mut panels: Vec<(String, Vec<Series>)> = Vec::new();
+    for metric in metrics {
+        let whole = series.iter().filter(|one| &one.name == metric && has_points(one)).cloned().collect();
+        let by_layer = series.iter().filter(|one| has_points(one)).filter_map(|one| match layer(&one.name) {
+            Some((of, layer)) if of == metric => {
+                Some(Series { job_name: format!("{}, layer {layer}", one.job_name), ..one.clone() })
+            }
+            _ => None,
+        });
+        panels.extend([(metric.clone(), whole), (format!("{metric}_by_layer"), by_layer.collect())]);
+    }
+    panels.retain(|(_, lines)| !lines.is_empty());
     // One axis of steps for all, so that what stands below each other happened together.
     let steps = panels.iter().flat_map(|(_, lines)| lines).flat_map(|line| &line.steps).copied();
     let last_step = steps.max().unwrap_or(0).max(1);
@@ -56,7 +76,7 @@ fn panel<'a>(
     area: &DrawingArea<SVGBackend<'a>, Shift>,
     title: &str,
     metric: &str,
-    lines: &[&Series],
+    lines: &[Series],
     last_step: u64,
 ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
     let curves: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| points(line)).collect();
@@ -103,24 +123,25 @@ fn panel<'a>(
         .draw()
 }
 
-fn font(size: f64, style: FontStyle) -> FontDesc<'static> {
+pub(super) fn font(size: f64, style: FontStyle) -> FontDesc<'static> {
     FontDesc::new(FontFamily::SansSerif, size, style)
 }
 
 /// Where the curve will not be in the end decides where the legend stands.
 fn falls(metric: &str) -> bool {
-    !metric.ends_with("accuracy")
+    !is_accuracy(metric)
+}
+
+fn is_accuracy(metric: &str) -> bool {
+    metric.trim_end_matches("_by_layer").ends_with("accuracy")
 }
 
 fn axis_title(metric: &str) -> String {
-    match metric {
-        "knn_accuracy" => "kNN accuracy".to_owned(),
-        other => other.replace('_', " "),
-    }
+    metric.replace("knn", "kNN").replace('_', " ")
 }
 
 fn axis_label(metric: &str, value: f64) -> String {
-    if metric.ends_with("accuracy") { format!("{:.0} %", 100.0 * value) } else { units::tick(value) }
+    if is_accuracy(metric) { format!("{:.0} %", 100.0 * value) } else { units::tick(value) }
 }
 
 fn has_points(series: &Series) -> bool {
@@ -188,6 +209,19 @@ mod tests {
         }
         assert!(!svg.contains("other <&>"), "names are escaped");
         assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn layers_of_a_metric_share_a_panel() {
+        let layers =
+            (1..=4).map(|layer| series("encoder", &format!("loss_layer{layer}"), &[5.0, 4.0 + f64::from(layer)]));
+        let all: Vec<Series> = [series("encoder", "loss", &[5.5, 5.0])].into_iter().chain(layers).collect();
+        let svg = svg("layerwise", &["loss".to_owned()], &all).unwrap();
+        assert!(svg.contains(&format!("height=\"{}\"", 2 * PANEL_HEIGHT)), "loss, and loss by layer");
+        for part in ["loss by layer", "encoder, layer 1", "encoder, layer 4"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert_eq!(with_layers("loss").last().unwrap(), "loss_layer4");
     }
 
     #[test]

@@ -4,13 +4,15 @@ use tandem_proto::v1::{Job, JobState, Progress};
 
 use super::{job, state, units};
 
-/// What a log shows: not each step, but each state, reason, phase and epoch.
+/// What a log shows: not each step, but each state, reason, phase and epoch (of an attack, each tenth of its images).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Milestone {
     state: i32,
     reason: String,
     phase: String,
     epoch: u32,
+    /// Tenths of the way of an attack, which has no epochs.
+    tenth: u64,
 }
 
 impl Milestone {
@@ -21,23 +23,32 @@ impl Milestone {
             reason: job.reason.clone(),
             phase: progress.map(|progress| progress.phase.clone()).unwrap_or_default(),
             epoch: progress.map_or(0, |progress| progress.epoch),
+            tenth: progress
+                .filter(|_| job.stage == "attack")
+                .and_then(|progress| (10 * progress.step).checked_div(progress.steps))
+                .unwrap_or(0),
         }
     }
 }
+
+/// What is said of a job that has ended, and of one that runs.
+const FINAL: [&str; 7] =
+    ["loss", "knn_accuracy", "validation_accuracy", "test_accuracy", "clean_error", "median_distance", "seconds"];
+const RUNNING: [&str; 4] = ["loss", "knn_accuracy", "validation_accuracy", "broken"];
 
 /// `running: training, epoch 3/10, loss 4.500, kNN 45.1 %, 1,234 images/s, 1 min 35 s left`.
 pub(crate) fn line(job: &Job) -> String {
     let state = state::job(job.state());
     match (job.state(), &job.progress) {
         (JobState::Running, Some(progress)) => {
-            let words = words(progress);
+            let words = words(&job.stage, progress);
             if words.is_empty() { state.to_owned() } else { format!("{state}: {words}") }
         }
         (JobState::Succeeded, _) => {
             let figures: Vec<String> = job
                 .results
                 .iter()
-                .filter(|scalar| ["loss", "knn_accuracy", "linear_accuracy", "seconds"].contains(&scalar.name.as_str()))
+                .filter(|scalar| FINAL.contains(&scalar.name.as_str()))
                 .map(|scalar| format!("{} {}", label(&scalar.name), units::figure(&scalar.name, scalar.value)))
                 .collect();
             if figures.is_empty() { state.to_owned() } else { format!("{state}: {}", figures.join(", ")) }
@@ -48,15 +59,18 @@ pub(crate) fn line(job: &Job) -> String {
 }
 
 /// The same without the state: what stands beside a bar.
-pub(crate) fn words(progress: &Progress) -> String {
+pub(crate) fn words(stage: &str, progress: &Progress) -> String {
     let mut words = Vec::new();
     if !progress.phase.is_empty() {
         words.push(progress.phase.clone());
     }
-    if progress.epochs > 0 {
+    if progress.epochs > 0 && stage != "attack" {
         words.push(format!("epoch {}/{}", progress.epoch, progress.epochs));
     }
-    for name in ["loss", "knn_accuracy"] {
+    if stage == "attack" && progress.steps > 0 {
+        words.push(format!("{} of {} images", units::count(progress.step), units::count(progress.steps)));
+    }
+    for name in RUNNING {
         if let Some(value) = job::value(&progress.metrics, name) {
             words.push(format!("{} {}", label(name), units::figure(name, value)));
         }
@@ -74,7 +88,10 @@ pub(crate) fn words(progress: &Progress) -> String {
 pub(crate) fn label(name: &str) -> &str {
     match name {
         "knn_accuracy" => "kNN",
-        "linear_accuracy" => "linear",
+        "validation_accuracy" => "validation",
+        "test_accuracy" => "test",
+        "clean_error" => "clean error",
+        "median_distance" => "median distance",
         "seconds" => "in",
         other => other,
     }
@@ -91,6 +108,25 @@ mod tests {
             line(&running()),
             "running: training, epoch 3/10, loss 4.500, kNN 45.1 %, 1,235 images/s, 1 min 35 s left"
         );
+    }
+
+    #[test]
+    fn an_attack_counts_images() {
+        let mut attack = running();
+        attack.stage = "attack".to_owned();
+        let progress = attack.progress.as_mut().unwrap();
+        (progress.phase, progress.epoch, progress.epochs) = ("attacking".to_owned(), 0, 1);
+        (progress.step, progress.steps, progress.images_per_second) = (500, 1000, 7.4);
+        progress.metrics = vec![tandem_proto::v1::Scalar { name: "broken".to_owned(), value: 0.632 }];
+        assert_eq!(
+            line(&attack),
+            "running: attacking, 500 of 1,000 images, broken 63.2 %, 7 images/s, 1 min 35 s left"
+        );
+        let mut further = attack.clone();
+        further.progress.as_mut().unwrap().step = 590;
+        assert_eq!(Milestone::of(&attack), Milestone::of(&further));
+        further.progress.as_mut().unwrap().step = 600;
+        assert_ne!(Milestone::of(&attack), Milestone::of(&further), "a line for each tenth");
     }
 
     #[test]

@@ -4,17 +4,21 @@ use chrono::{DateTime, Utc};
 use tandem_proto::v1::Job;
 
 use super::{
-    ids, job, state,
+    ids, job, pivot, state,
     table::{Rows, Style, Text, Tone},
     units,
 };
 
 /// Names of results in the order people look at them, with their headers.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 9] = [
     ("loss", "LOSS"),
     ("knn_accuracy", "KNN"),
-    ("linear_accuracy", "LINEAR"),
+    ("validation_accuracy", "VALID"),
+    ("test_accuracy", "TEST"),
+    ("clean_error", "CLEAN ERROR"),
+    ("median_distance", "MEDIAN"),
     ("images", "IMAGES"),
+    ("peak_memory_bytes", "MEMORY"),
     ("seconds", "TIME"),
 ];
 
@@ -68,8 +72,11 @@ fn columns<'a>(jobs: &[Job], extra: Option<&'a str>, now: DateTime<Utc>) -> Vec<
 }
 
 fn value(job: &Job, name: &str, now: DateTime<Utc>) -> Option<f64> {
-    let reported = job::value(&job.results, name);
-    if name == "seconds" { reported.or_else(|| job::seconds(job, now)) } else { reported }
+    match name {
+        "seconds" => job::value(&job.results, name).or_else(|| job::seconds(job, now)),
+        "test_accuracy" => pivot::test_accuracy(job),
+        _ => job::value(&job.results, name),
+    }
 }
 
 #[cfg(test)]
@@ -99,9 +106,17 @@ mod tests {
         let text = table(&jobs, None, Style::default(), DateTime::UNIX_EPOCH);
         let lines: Vec<&str> = text.lines().collect();
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(lines[0]), ["ID", "EXPERIMENT", "JOB", "STATE", "LOSS", "KNN", "LINEAR", "TIME"]);
+        assert_eq!(words(lines[0]), ["ID", "EXPERIMENT", "JOB", "STATE", "LOSS", "KNN", "TEST", "TIME"]);
         assert_eq!(words(lines[1])[4..], ["4.250", "45.1", "%", "-", "1", "min", "15", "s"]);
         assert_eq!(words(lines[2])[4..], ["-", "-", "62.3", "%", "-"]);
+        let attack = finished(
+            "attack",
+            &[("clean_error", 0.306), ("median_distance", 0.2271), ("peak_memory_bytes", 512.0 * 1048576.0)],
+        );
+        let text = table(&[attack], None, Style::default(), DateTime::UNIX_EPOCH);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(words(lines[0])[4..], ["CLEAN", "ERROR", "MEDIAN", "MEMORY"], "a column for what has a value");
+        assert_eq!(words(lines[1])[4..], ["30.6", "%", "0.2271", "512.0", "MiB"]);
         let with_extra = table(&jobs, Some("alignment"), Style::default(), DateTime::UNIX_EPOCH);
         assert!(with_extra.lines().next().is_some_and(|header| header.ends_with("ALIGNMENT")), "{with_extra}");
     }

@@ -85,7 +85,7 @@ pub(crate) fn magnitude(number: f64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A named figure in the form its name asks for: accuracies in percent, times as times, else four digits.
+/// A named figure in the form its name asks for: shares in percent, times as times, bytes as bytes, else four digits.
 pub(crate) fn figure(name: &str, value: f64) -> String {
     if !value.is_finite() {
         return value.to_string();
@@ -93,9 +93,16 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
     match name {
         "seconds" => duration(value),
         "images" => count(value.max(0.0).round() as u64),
-        _ if name.ends_with("accuracy") => format!("{:.1} %", 100.0 * value),
+        _ if is_share(name) => format!("{:.1} %", 100.0 * value),
+        _ if name.ends_with("_bytes") => bytes(value.max(0.0).round() as u64),
         _ => significant(value),
     }
+}
+
+/// Accuracies, errors, and what attacks have achieved.
+fn is_share(name: &str) -> bool {
+    let ends = ["accuracy", "error", "broken"].iter().any(|end| name.ends_with(end));
+    ends || name.contains("accuracy_layer") || name.starts_with("misclassified_at")
 }
 
 /// A number beside an axis: no more digits than it needs.
@@ -168,6 +175,10 @@ mod tests {
     #[test]
     fn figures_take_their_form_from_their_name() {
         assert_eq!(figure("linear_accuracy", 0.6234), "62.3 %");
+        assert_eq!(figure("knn_accuracy_layer2", 0.25), "25.0 %");
+        assert_eq!(figure("clean_error", 0.306), "30.6 %");
+        assert_eq!(figure("misclassified_at_0.25", 0.5), "50.0 %");
+        assert_eq!(figure("peak_memory_bytes", 1536.0), "1.5 KiB");
         assert_eq!(figure("loss", 4.123_456), "4.123");
         assert_eq!(figure("loss", 0.012_345_6), "0.01235");
         assert_eq!(figure("uniformity", -2.5), "-2.500");

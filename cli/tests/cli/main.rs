@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod coordinator;
+mod data;
 mod fetch;
+mod results;
 mod submit;
 mod up;
 mod watch;

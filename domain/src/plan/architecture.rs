@@ -16,8 +16,20 @@ pub(super) struct Cost {
     pub macs: u64,
     /// Numbers kept for the backward pass of one image: the outputs of convolutions and of BatchNorms with their ReLU.
     pub saved: u64,
+    /// Numbers in the largest feature map of one image.
+    pub largest: u64,
+    /// Where each of the four stages ends.
+    pub stages: [StageEnd; 4],
     /// Width of the output.
     features: u64,
+}
+
+/// The network up to the end of one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct StageEnd {
+    pub macs: u64,
+    pub saved: u64,
+    channels: u64,
 }
 
 impl Cost {
@@ -28,20 +40,58 @@ impl Cost {
         self.parameters += weights + 2 * outputs;
         self.macs += weights * side * side;
         self.saved += 2 * outputs * side * side;
+        self.largest = self.largest.max(outputs * side * side);
         self.features = outputs;
         side
     }
 
+    /// What has been added so far is the network up to the end of `stage`, 0 to 3.
+    fn end_stage(&mut self, stage: usize) {
+        self.stages[stage] = StageEnd { macs: self.macs, saved: self.saved, channels: self.features };
+    }
+
     /// Adds linear, BatchNorm, ReLU, linear.
     pub(super) fn with_head(mut self, head: Head) -> Self {
-        let hidden = if head.hidden == 0 { self.features } else { u64::from(head.hidden) };
+        self.add_head(head, self.features);
+        self.features = head.output.into();
+        self
+    }
+
+    /// As [`Self::with_head`], with a head on the mean of each earlier stage's map too (eq. 4).
+    pub(super) fn with_layer_heads(mut self, head: Head) -> Self {
+        for stage in 0..self.stages.len() - 1 {
+            self.add_head(head, self.stages[stage].channels);
+        }
+        self.with_head(head)
+    }
+
+    fn add_head(&mut self, head: Head, features: u64) {
+        let hidden = if head.hidden == 0 { features } else { u64::from(head.hidden) };
         let output = u64::from(head.output);
-        let weights = self.features * hidden + hidden * output;
+        let weights = features * hidden + hidden * output;
         self.parameters += weights + 2 * hidden + output;
         self.macs += weights;
         self.saved += 2 * hidden + output;
-        self.features = output;
+    }
+
+    /// Adds the fully connected layers of a classifier; two have a hidden layer of the encoder's width and ReLU.
+    pub(super) fn with_classifier(mut self, layers: u32, classes: u64) -> Self {
+        if layers > 1 {
+            self.add_linear(self.features);
+        }
+        self.add_linear(classes);
         self
+    }
+
+    fn add_linear(&mut self, outputs: u64) {
+        self.parameters += (self.features + 1) * outputs;
+        self.macs += self.features * outputs;
+        self.saved += outputs;
+        self.features = outputs;
+    }
+
+    pub(super) fn features(&self) -> u64 {
+        self.features
     }
 }
 
@@ -72,6 +122,7 @@ fn thin([stem, stages @ ..]: [u64; 5], blocks: [u64; 4]) -> Cost {
             cost.unit(channels / 4, channels / 4, 3, 1, side);
             cost.unit(channels / 4, channels, 1, 1, side);
         }
+        cost.end_stage(stage);
         inputs = channels;
     }
     cost
@@ -98,6 +149,7 @@ fn resnet([stem, stages @ ..]: [u64; 5], blocks: [u64; 4], bottleneck: bool) -> 
             };
             inputs = outputs;
         }
+        cost.end_stage(stage);
     }
     cost
 }
@@ -147,6 +199,32 @@ mod tests {
         assert_eq!(cost.parameters, 1_509_824 + 2 * (norms + transitions));
         assert!(near(cost.macs, 98.2e6), "{cost:?}");
         assert_eq!(cost.features, 512);
+    }
+
+    #[test]
+    fn stages_end_where_the_map_shrinks() {
+        let tiny = cost(Encoder::ResNetTiny).unwrap();
+        // Stem and two convolutions of 16 channels on 32x32.
+        assert_eq!(tiny.stages[0].macs, (3 * 16 * 9 + 2 * 16 * 16 * 9) * 1024);
+        assert_eq!(tiny.stages[0].saved, 2 * 3 * 16 * 1024);
+        assert_eq!((tiny.stages[3].macs, tiny.stages[3].saved), (tiny.macs, tiny.saved));
+        assert_eq!(tiny.stages.map(|stage| stage.channels), [16, 32, 64, 128]);
+        assert_eq!(tiny.largest, 16 * 1024);
+        let thin = cost(Encoder::ResNetPaper).unwrap();
+        assert_eq!(thin.stages.map(|stage| stage.channels), [64, 128, 256, 512]);
+        assert_eq!(thin.stages[3].macs, thin.macs);
+    }
+
+    #[test]
+    fn heads_on_each_stage_and_classifiers() {
+        let tiny = cost(Encoder::ResNetTiny).unwrap();
+        let head = Head { hidden: 0, output: 10 };
+        let weights = |width: u64| width * width + 2 * width + width * 10 + 10;
+        let added = tiny.with_layer_heads(head).parameters - tiny.parameters;
+        assert_eq!(added, [16, 32, 64, 128].map(weights).iter().sum::<u64>());
+        assert_eq!(tiny.with_head(head).parameters - tiny.parameters, weights(128));
+        assert_eq!(tiny.with_classifier(1, 10).parameters - tiny.parameters, 129 * 10);
+        assert_eq!(tiny.with_classifier(2, 10).parameters - tiny.parameters, 129 * 128 + 129 * 10);
     }
 
     #[test]

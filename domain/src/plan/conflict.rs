@@ -23,14 +23,29 @@ pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTab
         Stage::Contrastive(stage) => stage.batch_size,
         Stage::Supervised(stage) => stage.batch_size,
         Stage::Finetune(stage) => stage.batch_size,
-        Stage::Linear(stage) => return unused_by_lbfgs(stage.solver, written),
+        Stage::Linear(stage) => {
+            return fraction(stage.label_fraction, dataset).or_else(|| unused_by_lbfgs(stage.solver, written));
+        }
         Stage::Attack(stage) => return attack(stage),
     };
-    batch(batch_size, shards, dataset).or_else(|| budget(written)).or_else(|| warmup(stage, written)).or_else(|| {
-        match stage {
-            Stage::Contrastive(stage) => contrastive(stage),
-            _ => None,
-        }
+    let own = || match stage {
+        Stage::Contrastive(stage) => contrastive(stage),
+        Stage::Supervised(stage) => fraction(stage.label_fraction, dataset),
+        Stage::Finetune(stage) => fraction(stage.label_fraction, dataset),
+        Stage::Linear(_) | Stage::Attack(_) => None,
+    };
+    batch(batch_size, shards, dataset).or_else(|| budget(written)).or_else(|| warmup(stage, written)).or_else(own)
+}
+
+/// The known data sets have as many images of each class; of each the same share keeps its label, rounded.
+fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
+    let each = dataset.train_images()? / dataset.classes()?;
+    ((fraction * each as f64).round() < 1.0).then(|| {
+        let least = 0.5 / each as f64;
+        let message = format!(
+            "a label fraction of {fraction} leaves no image of a class: {dataset} has {each} of each; use at least {least}"
+        );
+        ("label_fraction", message)
     })
 }
 
@@ -103,6 +118,11 @@ fn layerwise(written: &Layerwise, tikhonov: &Tikhonov) -> Option<Conflict> {
     }
     if !beta.is_empty() && beta_ratio.is_some() {
         return fault("layerwise.beta", "expected either `beta`, a list of weights, or `beta_ratio`".to_owned());
+    }
+    if tikhonov.lambda > 0.0 && beta.is_empty() && beta_ratio.is_none() {
+        let message = "with `layerwise`, the penalties of eq. (5) take the place of `tikhonov.lambda`: write \
+                       `layerwise.beta_ratio` or `layerwise.beta`, or leave lambda out";
+        return fault("tikhonov.lambda", message.to_owned());
     }
     if beta_ratio.is_some() && tikhonov.lambda == 0.0 {
         let message = "`beta_ratio` scales `tikhonov.lambda`, which is 0; set it, or list `beta`".to_owned();

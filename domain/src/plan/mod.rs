@@ -54,6 +54,8 @@ pub struct PlannedJob {
     /// Why this version cannot run it; `None` if it can.
     pub refusal: Option<String>,
     pub estimate: Estimate,
+    /// The kind of work in words, such as "supervised resnet18 exact": jobs of one kind run at one speed.
+    pub work: String,
 }
 
 /// Reads, checks and expands an experiment file.
@@ -79,8 +81,8 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Fault> {
         let inputs: Vec<&str> = job.spec.inputs.iter().filter_map(|name| keys.get(name)).map(String::as_str).collect();
         let content_key = content_key(&job.spec, &inputs, learn_version);
         keys.insert(job.spec.name.clone(), content_key.clone());
-        let (refusal, estimate) = (refusal::refusal(&job.spec), estimate::estimate(&job));
-        jobs.push(PlannedJob { spec: job.spec, content_key, refusal, estimate });
+        let (refusal, estimate, work) = (refusal::refusal(&job.spec), estimate::estimate(&job), estimate::work(&job));
+        jobs.push(PlannedJob { spec: job.spec, content_key, refusal, estimate, work });
     }
     Ok(Plan { name: file.name, jobs })
 }

@@ -31,6 +31,15 @@ impl Dataset {
         }
     }
 
+    /// Unknown for a folder until it is read.
+    pub fn classes(&self) -> Option<u64> {
+        match self {
+            Self::Cifar10 | Self::Shapes => Some(10),
+            Self::Cifar100 => Some(100),
+            Self::Folder(_) => None,
+        }
+    }
+
     /// Images that accuracies are measured on; unknown for a folder until it is read.
     pub fn test_images(&self) -> Option<u64> {
         match self {

@@ -19,6 +19,9 @@ pub(crate) struct NewJob<'a> {
     pub(crate) experiment: Uuid,
     pub(crate) spec: &'a JobSpec,
     pub(crate) content_key: &'a str,
+    /// As planned: see `domain::plan`.
+    pub(crate) work: &'a str,
+    pub(crate) gflop: f64,
 }
 
 /// Stores a job that starts from nothing as queued, any other as blocked; `false` if one of equal content is there.
@@ -29,8 +32,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
     let inserted = sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
-                           queued_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10,
+                           work, gflop, queued_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12,
                  CASE WHEN $7::text = 'queued' THEN clock_timestamp() END)
          ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'running', 'succeeded') DO NOTHING",
         job.id,
@@ -43,6 +46,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
         integer(job.spec.workers.min),
         integer(job.spec.workers.max),
         integer(job.spec.shards),
+        job.work,
+        job.gflop,
     )
     .execute(conn)
     .await?;

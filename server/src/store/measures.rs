@@ -142,32 +142,50 @@ pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> 
     .await
 }
 
-/// A figure that an earlier job measured, and what that job is called.
+/// How fast an earlier job was, and what it is called.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Precedent {
-    pub(crate) value: f64,
     /// `experiment/job`.
     pub(crate) source: String,
+    pub(crate) work: String,
+    pub(crate) gflop: f64,
+    /// From its assignment to its end.
+    pub(crate) seconds: f64,
+    pub(crate) ranks: i32,
+    pub(crate) threads: i32,
 }
 
-/// The newest result `name` of a succeeded job of this stage whose spec has these values in `stage`, on this dataset
-/// (`None`: on any).
-pub(crate) async fn precedent(
-    conn: &mut Conn,
-    name: &str,
-    stage: &serde_json::Value,
-    dataset: Option<&str>,
-) -> Stored<Option<Precedent>> {
+/// Which earlier jobs count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Want<'a> {
+    Work(&'a str),
+    Stage(&'a str),
+    Any,
+}
+
+/// The newest job that a gang on devices of this kind did from beginning to end in one attempt.
+pub(crate) async fn precedent(conn: &mut Conn, want: Want<'_>, device_kind: &str) -> Stored<Option<Precedent>> {
+    let (work, stage) = match want {
+        Want::Work(work) => (Some(work), None),
+        Want::Stage(stage) => (None, Some(stage)),
+        Want::Any => (None, None),
+    };
     sqlx::query_as!(
         Precedent,
-        r#"SELECT r.value, e.name || '/' || j.name AS "source!"
-           FROM jobs j JOIN results r ON r.job_id = j.id JOIN experiments e ON e.id = j.experiment_id
-           WHERE r.name = $1 AND r.value > 0 AND j.state = 'succeeded' AND j.spec -> 'stage' @> $2
-             AND ($3::text IS NULL OR j.spec ->> 'dataset' = $3)
+        r#"SELECT e.name || '/' || j.name AS "source!", j.work, j.gflop,
+                  extract(epoch FROM a.ended_at - a.assigned_at)::float8 AS "seconds!", a.world_size AS ranks,
+                  COALESCE((j.spec ->> 'threads')::integer, 1) AS "threads!"
+           FROM jobs j
+           JOIN experiments e ON e.id = j.experiment_id
+           JOIN attempts a ON a.job_id = j.id AND a.state = 'succeeded' AND a.first_step = 0
+           JOIN leases l ON l.attempt_id = a.id AND l.rank = 0
+           JOIN workers w ON w.id = l.worker_id
+           WHERE j.state = 'succeeded' AND j.gflop > 0 AND w.device_kind = $3
+             AND ($1::text IS NULL OR j.work = $1) AND ($2::text IS NULL OR j.stage = $2)
            ORDER BY j.finished_at DESC LIMIT 1"#,
-        name,
+        work,
         stage,
-        dataset,
+        device_kind,
     )
     .fetch_optional(conn)
     .await

@@ -94,23 +94,66 @@ async fn a_dry_run_says_what_would_be_reused_and_stores_nothing() {
     assert_eq!(database.psql("SELECT count(*) FROM experiments"), "1");
 }
 
+/// Jobs that these ids name have run on two workers for so long.
+fn have_run(database: &Database, jobs: &[Uuid], seconds: u32) {
+    for job in jobs {
+        database.psql(&format!(
+            "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp(), queued_at = now() WHERE id = '{job}';
+             INSERT INTO attempts (id, job_id, number, leader_term, world_size, state, assigned_at, ended_at)
+             VALUES (gen_random_uuid(), '{job}', 1, 1, 2, 'succeeded', now(), now() + interval '{seconds} s');
+             INSERT INTO leases (attempt_id, rank, worker_id, fence, expires_at, released_at, outcome)
+             SELECT a.id, 0, (SELECT id FROM workers ORDER BY name LIMIT 1), a.fence, now(), now(), 'succeeded'
+             FROM attempts a WHERE a.job_id = '{job}'"
+        ));
+    }
+}
+
 #[tokio::test]
 async fn a_dry_run_judges_the_time_by_what_was_measured() {
     let database = Database::new().await;
-    let dry_run = |toml: String| Submission { dry_run: true, ..submission(&toml) };
-    let blank = submit(&database.store, &dry_run(experiment(2))).await.unwrap();
-    assert!(blank.jobs.iter().all(|job| job.duration.seconds == 0.0 && job.duration.basis.is_empty()));
+    let dry_run = async |toml: String| {
+        let shown = submit(&database.store, &Submission { dry_run: true, ..submission(&toml) }).await.unwrap();
+        shown.jobs.into_iter().map(|job| (job.planned.estimate.gflop, job.duration)).collect::<Vec<_>>()
+    };
+    database.workers(2).await;
+    let blank = dry_run(experiment(2)).await;
+    let (gflop, guess) = &blank[0];
+    assert_eq!(guess.basis, "50 GFLOP/s a thread assumed: no job has run here yet");
+    assert!((guess.seconds - (4.0 + gflop / 100.0)).abs() < 1e-6, "two threads of 50: {guess:?} for {gflop}");
 
-    database.submit(&experiment(1)).await;
-    database.psql("UPDATE jobs SET state = 'succeeded', finished_at = now(), queued_at = now()");
-    database.psql(
-        "INSERT INTO results SELECT id, 'images_per_second', 500, 1, now() FROM jobs WHERE stage = 'contrastive';
-         INSERT INTO results SELECT id, 'seconds', 9, 1, now() FROM jobs WHERE spec -> 'stage' @> '{\"label_fraction\": 0.1}'",
-    );
-    let judged = submit(&database.store, &dry_run(experiment(2))).await.unwrap();
-    let images = judged.jobs[0].planned.estimate.images_per_epoch as f64 * 2.0;
-    assert_eq!(judged.jobs[0].duration.seconds, images / 500.0);
-    assert_eq!(judged.jobs[0].duration.basis, "500 images/s, as `quickstart/encoder` ran");
-    let seconds: Vec<f64> = judged.jobs[1..].iter().map(|job| job.duration.seconds).collect();
-    assert_eq!(seconds, [0.0, 9.0], "other work takes another time");
+    // Two epochs on two workers took 24 s, 4 of them to start and to end.
+    let encoder = ids(&database.submit(&experiment(1)).await)[0];
+    have_run(&database, &[encoder], 24);
+    let judged = dry_run(experiment(2)).await;
+    assert!((judged[0].1.seconds - 24.0).abs() < 1e-6, "{judged:?}");
+    let speed = gflop / 20.0 / 2.0;
+    assert_eq!(judged[0].1.basis, format!("{speed:.0} GFLOP/s a thread, as `quickstart/encoder` ran"));
+    let twice = dry_run(experiment(2).replace("epochs = 2", "epochs = 4").replace("workers = 2", "workers = 1")).await;
+    let expected = 4.0 + twice[0].0 / speed;
+    assert!((twice[0].1.seconds - expected).abs() < 1e-6, "twice the work at half the speed: {twice:?}");
+
+    // A linear job is another kind of work, on one worker; the encoder's speed is better than none.
+    let (gflop, linear) = &judged[1];
+    assert!((linear.seconds - (4.0 + gflop / speed)).abs() < 1e-6, "{linear:?}");
+    let unlike = "ran (contrastive resnet-tiny): no job of this kind has yet";
+    assert!(linear.basis.ends_with(unlike), "{linear:?}");
+}
+
+#[tokio::test]
+async fn another_device_or_an_attempt_from_a_checkpoint_is_no_precedent() {
+    let database = Database::new().await;
+    database.workers(2).await;
+    let encoder = ids(&database.submit(&experiment(1)).await)[0];
+    have_run(&database, &[encoder], 24);
+    let basis = async || {
+        let dry_run = Submission { dry_run: true, ..submission(&experiment(2)) };
+        submit(&database.store, &dry_run).await.unwrap().jobs[0].duration.basis.clone()
+    };
+    assert!(basis().await.contains("as `quickstart/encoder` ran"));
+    database.psql("UPDATE attempts SET first_step = 5");
+    assert!(basis().await.contains("no job has run here yet"));
+    database.psql("UPDATE attempts SET first_step = 0; UPDATE workers SET device_kind = 'cuda'");
+    assert!(basis().await.contains("as `quickstart/encoder` ran"), "on what is there");
+    database.psql("UPDATE workers SET device_kind = 'cpu' WHERE name = 'cpu-0'; UPDATE workers SET state = 'gone' WHERE name = 'cpu-0'");
+    assert!(basis().await.contains("5000 GFLOP/s a device assumed"));
 }

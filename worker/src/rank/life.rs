@@ -30,6 +30,16 @@ pub(super) fn take_stdout() -> io::Result<File> {
     Ok(File::from(events))
 }
 
+/// The largest resident set of this process so far, in bytes; `None` where the kernel does not say.
+pub(super) fn peak_memory() -> Option<u64> {
+    peak_of(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn peak_of(status: &str) -> Option<u64> {
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?;
+    Some(1024 * kibibytes.trim().parse::<u64>().ok()?)
+}
+
 /// A panic is one line of the log, its last: the worker shows it as the cause.
 pub(super) fn say_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
@@ -37,4 +47,26 @@ pub(super) fn say_panics_in_one_line() {
         let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
         let _ = writeln!(io::stderr(), "panicked{place}: {message}");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_of_this_process_and_never_falls() {
+        let before = peak_memory().unwrap();
+        // Touched page by page, or the kernel has nothing to give.
+        let block = vec![1u8; 64 << 20];
+        assert!(block.iter().map(|&byte| u64::from(byte)).sum::<u64>() == 64 << 20);
+        drop(block);
+        let after = peak_memory().unwrap();
+        assert!(after >= before + (48 << 20), "{before} {after}");
+    }
+
+    #[test]
+    fn the_kernels_words() {
+        assert_eq!(peak_of("Name:\tx\nVmHWM:\t  123456 kB\nVmRSS:\t 1 kB\n"), Some(123_456 * 1024));
+        assert_eq!(peak_of("Name:\tx\n"), None);
+    }
 }

@@ -163,6 +163,23 @@ fn values_that_do_not_go_together() {
             "`beta_ratio` scales `tikhonov.lambda`, which is 0; set it, or list `beta`",
         ),
         (
+            encoder("layerwise = { ratio = 10 }\ntikhonov = { lambda = 1 }"),
+            "with `layerwise`, the penalties of eq. (5) take the place of `tikhonov.lambda`: write `layerwise.beta_ratio` \
+             or `layerwise.beta`, or leave lambda out",
+        ),
+        (
+            linear("from = \"encoder\"\nlabel_fraction = 0.00009"),
+            "a label fraction of 0.00009 leaves no image of a class: cifar10 has 5000 of each; use at least 0.0001",
+        ),
+        (
+            body("[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\nlabel_fraction = 0.00005").message,
+            "a label fraction of 0.00005 leaves no image of a class: cifar10 has 5000 of each; use at least 0.0001",
+        ),
+        (
+            fault("name = \"x\"\ndataset = \"shapes\"\n[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\nlabel_fraction = 0.0004").message,
+            "a label fraction of 0.0004 leaves no image of a class: shapes has 1000 of each; use at least 0.0005",
+        ),
+        (
             linear("from = \"encoder\"\noptimizer = { lr = 0.1 }"),
             "`optimizer` is for `solver = \"sgd\"`; remove it, or write that solver",
         ),
@@ -173,6 +190,22 @@ fn values_that_do_not_go_together() {
     ] {
         assert_eq!(message, expected);
     }
+}
+
+#[test]
+fn attacks_and_their_norms() {
+    let attack = |lines: &str| {
+        let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
+        body(&format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\n{lines}")).message
+    };
+    for method in ["pgd", "apgd", "apgd-t", "square", "fab", "best-of"] {
+        let message = attack(&format!("attack = \"{method}\"\nnorm = \"l1\""));
+        assert_eq!(message, "this attack knows l2 and linf; plb knows l0 and l1 as well");
+    }
+    let message = attack("attack = \"pgd\"\nnorm = \"l2\"\nradii = [0.2, 0.1]");
+    assert_eq!(message, "the radii must grow, each once");
+    let message = attack("attack = \"pgd\"\nnorm = \"l2\"\ntikhonov = { lambda = 1 }");
+    assert!(message.starts_with("unknown key `tikhonov` in [jobs.a]"), "{message}");
 }
 
 #[test]

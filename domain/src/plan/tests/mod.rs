@@ -6,12 +6,12 @@ mod faults;
 use super::{Plan, plan};
 
 /// A file with these top-level lines and tables after a valid head.
-fn planned(body: &str) -> Plan {
+pub(super) fn planned(body: &str) -> Plan {
     let text = format!("name = \"test\"\ndataset = \"cifar10\"\n{body}");
     plan(&text, "test.toml", "1").unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-const ENCODER: &str = r#"
+pub(super) const ENCODER: &str = r#"
 [jobs.encoder]
 stage = "contrastive"
 encoder = "resnet18"

@@ -1,0 +1,80 @@
+//! `tandem data`: data sets for the workers of this machine.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::{
+    dataset::{Archive, archive},
+    exit::Exit,
+    home::Home,
+    json,
+    output::Output,
+};
+
+/// Get the data sets that jobs train on
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem data get cifar10
+  tandem data get cifar100 --data /srv/data")]
+pub(crate) struct Data {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Get(Get),
+}
+
+/// Download CIFAR-10 or CIFAR-100 as published, check it, and unpack it into the data folder
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem data get cifar10                    into the folder that `tandem up` takes data sets from
+  tandem data get cifar100 --data /srv/data
+
+It needs curl and tar. What was interrupted goes on with the same command.")]
+struct Get {
+    /// Which one
+    #[arg(value_parser = ["cifar10", "cifar100"])]
+    dataset: String,
+    /// Folder with data sets [default: data in the home of `tandem up`]
+    #[arg(long, env = "TANDEM_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The folder that `tandem up` keeps everything in, if not the default
+    #[arg(long, env = "TANDEM_HOME", value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Another place that has the archive
+    #[arg(long, value_name = "URL")]
+    from: Option<String>,
+}
+
+impl Data {
+    pub(crate) async fn run(self, output: &Output) -> Result<Exit> {
+        let Command::Get(Get { dataset, data, dir, from }) = self.command;
+        let data = match data {
+            Some(data) => std::path::absolute(data)?,
+            None => Home::at(dir)?.data(),
+        };
+        let mut archive: Archive = archive(&dataset)?;
+        if let Some(url) = from {
+            archive.url = url;
+        }
+        let present = archive.is_in(&data);
+        if !present {
+            archive.get(&data, output).await?;
+        }
+        let folder = data.join(archive.folder).display().to_string();
+        if output.is_json() {
+            output.document(&json::Dataset { dataset, folder, present })?;
+        } else if present {
+            output.text(&format!("{dataset} is in {folder} already"))?;
+        } else {
+            output.text(&format!("{dataset} is in {folder}"))?;
+        }
+        Ok(Exit::Ok)
+    }
+}

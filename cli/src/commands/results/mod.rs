@@ -1,0 +1,111 @@
+//! `tandem results`: what was measured, as a table and as curves.
+
+mod draw;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use tandem_proto::v1::{Job, QueryRequest};
+
+use crate::{
+    client::Client,
+    exit::Exit,
+    files, json,
+    output::Output,
+    render::{curves::Convention, pivot, results},
+    time,
+};
+
+/// Rows of a list where nobody says how many.
+const LISTED: u32 = 20;
+/// Jobs of a table or a plot: whole experiments.
+const WHOLE: u32 = 1000;
+
+/// Show results of finished jobs: a list, the best of them, a table as the paper's, or curves
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem results
+  tandem results --best test_accuracy --limit 5
+  tandem results table1 --table                    test accuracy by share of the labels and kind of model
+  tandem results table2 --table tikhonov.lambda
+  tandem results figure2 --plot figure2.svg        % misclassified against the radius of the attack
+  tandem results quickstart --plot loss.svg        loss and accuracy by step
+  tandem results quickstart --plot knn.svg --metric knn_accuracy")]
+pub(crate) struct Results {
+    /// Job or experiment: an id, its first characters, or an experiment's name; all if left out
+    #[arg(default_value = "", hide_default_value = true)]
+    target: String,
+    /// Sort by this result, largest first
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    best: String,
+    /// With --best: smallest first
+    #[arg(long, requires = "best")]
+    ascending: bool,
+    /// Only jobs of this stage
+    #[arg(long, default_value = "", hide_default_value = true)]
+    stage: String,
+    /// At most this many jobs [default: 20; 1000 with --table or --plot]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// A table of test accuracies: kinds of model by a swept key (if left out: the label fraction, else lambda)
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["best", "plot"])]
+    table: Option<String>,
+    /// Draw the curves of the listed jobs into an SVG file; of attacks, % misclassified against radius
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// What to draw of training jobs; one panel each [default: loss, kNN and validation accuracy]
+    #[arg(long, requires = "plot", value_delimiter = ',', value_name = "NAME")]
+    metric: Vec<String>,
+    /// Which images the curves of attacks count: all, or as the paper only those that fell
+    #[arg(long, requires = "plot", value_enum, default_value = "all")]
+    convention: Convention,
+    /// Replace the file if it is there
+    #[arg(long, requires = "plot")]
+    force: bool,
+}
+
+impl Results {
+    pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
+        if let Some(path) = &self.plot {
+            files::check_free(path, self.force)?;
+        }
+        let whole = self.table.is_some() || self.plot.is_some();
+        let request = QueryRequest {
+            target: self.target.clone(),
+            stage: self.stage.clone(),
+            best: self.best.clone(),
+            ascending: self.ascending,
+            limit: self.limit.unwrap_or(if whole { WHOLE } else { LISTED }),
+        };
+        let answer = client.results().query(request).await;
+        let jobs = answer.map_err(|status| client.refusal("ask for results", &status))?.into_inner().jobs;
+        if let Some(key) = &self.table {
+            return table(&jobs, key, output);
+        }
+        if let Some(path) = &self.plot {
+            self.draw(client, &jobs, path, output).await?;
+        }
+        if output.is_json() {
+            let plot = self.plot.as_ref().map(|path| path.display().to_string());
+            output.document(&json::Results { jobs: jobs.iter().map(json::Job::from).collect(), plot })?;
+        } else if jobs.is_empty() {
+            output.note("no results yet");
+        } else {
+            let extra = Some(self.best.as_str()).filter(|name| !name.is_empty());
+            output.text(&results::table(&jobs, extra, output.style(), time::now()))?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn table(jobs: &[Job], key: &str, output: &Output) -> Result<Exit> {
+    let pivot = pivot::pivot(jobs, Some(key).filter(|key| !key.is_empty()))?;
+    if output.is_json() {
+        output.document(&json::Table::from(&pivot))?;
+    } else {
+        output.text(&pivot.table(output.style()))?;
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,67 @@
+//! One file over HTTP by curl, which goes on where an earlier download ended.
+
+use std::{
+    io::IsTerminal,
+    path::Path,
+    process::{Output as Ended, Stdio},
+};
+
+use anyhow::{Error, Result};
+use tokio::process::Command;
+
+use super::{missing, remove};
+use crate::{
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// curl's exit codes that have an answer of their own.
+const CANNOT_CREATE: i32 = 23;
+const NO_RANGES: i32 = 33;
+/// HTTP's "range not satisfiable": the part is as long as the file, or longer.
+const NO_SUCH_RANGE: &[u8] = b"416";
+
+/// Appends to `part` what is missing of `url`.
+pub(super) async fn download(url: &str, part: &Path, output: &Output) -> Result<()> {
+    let resumes = part.metadata().is_ok_and(|part| part.len() > 0);
+    output.note(&format!("{} {url}", if resumes { "going on with" } else { "downloading" }));
+    let ended = curl(url, part).await?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    if resumes && (ended.status.code() == Some(NO_RANGES) || ended.stdout == NO_SUCH_RANGE) {
+        output.note("the server does not go on with what is there: from the start");
+        remove(part)?;
+        let ended = curl(url, part).await?;
+        return if ended.status.success() { Ok(()) } else { Err(refusal(url, part, &ended)) };
+    }
+    Err(refusal(url, part, &ended))
+}
+
+async fn curl(url: &str, part: &Path) -> Result<Ended> {
+    let mut curl = Command::new("curl");
+    curl.args(["--fail", "--location", "--show-error", "--connect-timeout", "20", "--speed-time", "60"]);
+    curl.args(["--proto", "=http,https", "--continue-at", "-", "--output"]).arg(part);
+    curl.args(["--write-out", "%{http_code}"]);
+    // A bar for eyes; else what went wrong is all that is wanted.
+    let terminal = std::io::stderr().is_terminal();
+    curl.arg(if terminal { "--progress-bar" } else { "--silent" }).arg("--").arg(url);
+    curl.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    curl.stderr(if terminal { Stdio::inherit() } else { Stdio::piped() });
+    let child = curl.spawn().map_err(|error| missing("curl", &error))?;
+    child.wait_with_output().await.map_err(|error| missing("curl", &error))
+}
+
+fn refusal(url: &str, part: &Path, ended: &Ended) -> Error {
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let said = said.trim().trim_start_matches("curl: ");
+    let why = if said.is_empty() { format!("curl ended with {}", ended.status) } else { said.replace('\n', "; ") };
+    if ended.status.code() == Some(CANNOT_CREATE) {
+        return Failure::error(Exit::CannotCreate, format!("cannot write {}: {why}", part.display()));
+    }
+    let message = format!(
+        "cannot download {url}: {why}; the same command goes on with what is there. Without a network, bring the archive \
+         from a machine that has one, and unpack it in the data folder"
+    );
+    Failure::error(Exit::Temporary, message)
+}

@@ -1,0 +1,171 @@
+//! Published archives of images: downloaded, checked, unpacked.
+//!
+//! The system's curl and tar do the work: one download in the life of a box is no reason for a TLS stack and an
+//! unpacker in this binary, and curl knows proxies and certificates as the machine has them. What is ours is that a
+//! data folder holds a whole, verified set or none.
+
+mod download;
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Error, Result};
+use md5::{Digest, Md5};
+use tokio::process::Command;
+
+use crate::{
+    download::hex,
+    exit::{Exit, Failure},
+    files::make_dir,
+    output::Output,
+};
+
+/// Where an archive is and what it must be.
+#[derive(Clone, Debug)]
+pub(crate) struct Archive {
+    pub(crate) url: String,
+    file: &'static str,
+    /// As its authors publish it.
+    md5: String,
+    /// What it unpacks to, below the data folder.
+    pub(crate) folder: &'static str,
+    /// What must be in there.
+    files: &'static [&'static str],
+}
+
+/// The "binary version" of a data set (Krizhevsky 2009): <https://www.cs.toronto.edu/~kriz/cifar.html>.
+pub(crate) fn archive(dataset: &str) -> Result<Archive> {
+    let (file, md5, folder, files): (_, _, _, &[_]) = match dataset {
+        "cifar10" => (
+            "cifar-10-binary.tar.gz",
+            "c32a1d4ab5d03f1284b67883e8d87530",
+            "cifar-10-batches-bin",
+            &[
+                "data_batch_1.bin",
+                "data_batch_2.bin",
+                "data_batch_3.bin",
+                "data_batch_4.bin",
+                "data_batch_5.bin",
+                "test_batch.bin",
+            ],
+        ),
+        "cifar100" => (
+            "cifar-100-binary.tar.gz",
+            "03b5dce01913d631647c71ecec9e9cb8",
+            "cifar-100-binary",
+            &["train.bin", "test.bin"],
+        ),
+        other => {
+            let message = format!("no data set `{other}` to get: expected cifar10 or cifar100");
+            return Err(Failure::error(Exit::Usage, message));
+        }
+    };
+    Ok(Archive { url: format!("https://www.cs.toronto.edu/~kriz/{file}"), file, md5: md5.to_owned(), folder, files })
+}
+
+impl Archive {
+    /// All of its files are there.
+    pub(crate) fn is_in(&self, data: &Path) -> bool {
+        self.files.iter().all(|file| data.join(self.folder).join(file).is_file())
+    }
+
+    /// Leaves the unpacked folder in `data`, or nothing but a part that the next call goes on with.
+    pub(crate) async fn get(&self, data: &Path, output: &Output) -> Result<()> {
+        let target = data.join(self.folder);
+        if target.symlink_metadata().is_ok() {
+            let message = format!(
+                "{} is there, but not all of its files are: remove it, or choose another folder with --data",
+                target.display()
+            );
+            return Err(Failure::error(Exit::CannotCreate, message));
+        }
+        make_dir(data)?;
+        let part = data.join(format!(".{}.part", self.file));
+        let resumed = part.is_file();
+        let mut found = if resumed { sum(&part)? } else { String::new() };
+        if found != self.md5 {
+            download::download(&self.url, &part, output).await?;
+            found = sum(&part)?;
+        }
+        if found != self.md5 && resumed {
+            // The part was of something else; the whole of it is not.
+            remove(&part)?;
+            download::download(&self.url, &part, output).await?;
+            found = sum(&part)?;
+        }
+        if found != self.md5 {
+            remove(&part)?;
+            let message = format!(
+                "{} is not what its authors published: its MD5 is {found}, expected {}; nothing was kept. \
+                 Try again, or name a mirror with --from",
+                self.url, self.md5
+            );
+            return Err(Failure::error(Exit::Temporary, message));
+        }
+        self.unpack(&part, data, &target).await?;
+        remove(&part)
+    }
+
+    /// Beside its place first: the folder appears whole.
+    async fn unpack(&self, part: &Path, data: &Path, target: &Path) -> Result<()> {
+        let beside = data.join(format!(".{}.{}", self.folder, std::process::id()));
+        let unpacked = Unpacked(beside);
+        make_dir(&unpacked.0)?;
+        let tar =
+            Command::new("tar").arg("-xzf").arg(part).arg("-C").arg(&unpacked.0).kill_on_drop(true).output().await;
+        let tar = tar.map_err(|error| missing("tar", &error))?;
+        let folder = unpacked.0.join(self.folder);
+        let missing = self.files.iter().find(|file| !folder.join(file).is_file());
+        if !tar.status.success() || missing.is_some() {
+            let said = String::from_utf8_lossy(&tar.stderr);
+            let why =
+                missing.map_or_else(|| said.trim().to_owned(), |file| format!("it holds no {}/{file}", self.folder));
+            let message = format!("cannot unpack {}: {why}", part.display());
+            return Err(Failure::error(Exit::CannotCreate, message));
+        }
+        fs::rename(&folder, target).map_err(|error| cannot("put in place", target, &error))
+    }
+}
+
+/// A folder that is gone when it was only on the way.
+struct Unpacked(PathBuf);
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        // Best effort: what it held has been moved, or an error is reported already.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// MD5 in hex: no protection against malice, but what the authors publish.
+fn sum(path: &Path) -> Result<String> {
+    let failed = |error| cannot("read", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = Md5::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|error| cannot("remove", path, &error))
+}
+
+fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
+    Failure::error(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
+}
+
+fn missing(program: &str, error: &io::Error) -> Error {
+    let message = format!("cannot run {program}: {error}; install it (Debian: apt install {program})");
+    Failure::error(Exit::NotFound, message)
+}
+
+#[cfg(test)]
+mod tests;

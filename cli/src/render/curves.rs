@@ -1,0 +1,220 @@
+//! The paper's Figure 2: how many images are misclassified once they may be moved so far, one line per attacked model.
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum;
+use plotters::{coord::Shift, prelude::*, style::FontStyle};
+
+use super::plot::{COLOURS, WIDTH, font};
+
+const PANEL_HEIGHT: u32 = 460;
+
+/// Which images count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Convention {
+    // No doc comments on the values: clap would spread its help over three times the lines.
+    All,
+    Paper,
+}
+
+impl Convention {
+    fn column(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Paper => "paper",
+        }
+    }
+
+    fn axis(self) -> &'static str {
+        match self {
+            Self::All => "misclassified, % of all images",
+            Self::Paper => "misclassified, % of the images that fell",
+        }
+    }
+}
+
+/// One attacked model.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Curve {
+    /// The attack: curves of one attack share a panel.
+    pub(crate) panel: String,
+    /// l2, linf, ...
+    pub(crate) norm: String,
+    pub(crate) label: String,
+    /// Supervised, contrastive, ...: drawn in one kind of line.
+    pub(crate) model: String,
+    /// (radius, percent), in order.
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// The points of one convention from a `curve.csv`: a header with `radius` and the conventions, then numbers.
+pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>> {
+    let mut lines = csv.lines();
+    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').map(str::trim).collect();
+    let place = |name: &str| {
+        let found = header.iter().position(|column| *column == name);
+        found.with_context(|| format!("its header `{}` has no column `{name}`", header.join(",")))
+    };
+    let (radius, percent) = (place("radius")?, place(convention.column())?);
+    let mut points = Vec::new();
+    for (index, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let number = |column: usize| {
+            let text = line.split(',').nth(column).unwrap_or_default().trim();
+            text.parse::<f64>().with_context(|| format!("line {}: `{text}` is no number", index + 2))
+        };
+        let point = (number(radius)?, number(percent)?);
+        // No image fell: the paper's convention has nothing to say, and writes NaN.
+        if point.0.is_finite() && point.1.is_finite() {
+            points.push(point);
+        }
+    }
+    if points.is_empty() {
+        bail!("it has no points of the convention `{}`", convention.column());
+    }
+    Ok(points)
+}
+
+/// One panel for each attack, in the order in which they come.
+pub(crate) fn svg(title: &str, convention: Convention, curves: &[Curve]) -> Result<String> {
+    let mut panels: Vec<&str> = Vec::new();
+    for curve in curves {
+        if !panels.contains(&curve.panel.as_str()) {
+            panels.push(&curve.panel);
+        }
+    }
+    let rows = panels.len().max(1);
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, PANEL_HEIGHT * rows as u32)).into_drawing_area();
+        let draw = |error: &dyn std::fmt::Display| anyhow!("cannot draw the curves: {error}");
+        root.fill(&WHITE).map_err(|error| draw(&error))?;
+        for (area, name) in root.split_evenly((rows, 1)).iter().zip(&panels) {
+            let lines: Vec<&Curve> = curves.iter().filter(|curve| curve.panel == *name).collect();
+            panel(area, &format!("{title}: {name}"), convention, &lines).map_err(|error| draw(&error))?;
+        }
+        root.present().map_err(|error| draw(&error))?;
+    }
+    Ok(svg)
+}
+
+fn panel<'a>(
+    area: &DrawingArea<SVGBackend<'a>, Shift>,
+    title: &str,
+    convention: Convention,
+    curves: &[&Curve],
+) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
+    let last = curves.iter().flat_map(|curve| &curve.points).map(|(radius, _)| *radius).fold(0.0, f64::max);
+    let last = if last > 0.0 { last } else { 1.0 };
+    let mut builder = ChartBuilder::on(area);
+    builder.margin(16).margin_right(28).x_label_area_size(48).y_label_area_size(72);
+    builder.caption(title, font(20.0, FontStyle::Bold));
+    let mut chart = builder.build_cartesian_2d(0.0..last, 0.0..102.0)?;
+    let norm = curves.first().map_or("", |curve| curve.norm.as_str());
+    chart
+        .configure_mesh()
+        .x_desc(format!("{norm} distance that the images may be moved by, pixels in [0, 1]"))
+        .y_desc(convention.axis())
+        .x_labels(11)
+        .y_labels(6)
+        .x_label_formatter(&|x| super::units::tick(*x))
+        .y_label_formatter(&|y| format!("{y:.0} %"))
+        .label_style(font(14.0, FontStyle::Normal))
+        .axis_desc_style(font(15.0, FontStyle::Normal))
+        .bold_line_style(RGBColor(225, 225, 225))
+        .light_line_style(TRANSPARENT)
+        .axis_style(RGBColor(90, 90, 90))
+        .draw()?;
+
+    // Solid lines for the first kind of model, dashed for the second, dotted for others; within a kind by colour.
+    let mut models: Vec<(&str, usize)> = Vec::new();
+    for curve in curves {
+        let kind = models.iter().position(|(model, _)| *model == curve.model).unwrap_or_else(|| {
+            models.push((&curve.model, 0));
+            models.len() - 1
+        });
+        let colour = COLOURS[models[kind].1 % COLOURS.len()];
+        models[kind].1 += 1;
+        let style = colour.stroke_width(2);
+        let (dash, gap) = match kind {
+            0 => (1, 0),
+            1 => (8, 5),
+            _ => (2, 4),
+        };
+        let points = curve.points.iter().copied();
+        let drawn = if gap == 0 {
+            chart.draw_series(LineSeries::new(points, style))?
+        } else {
+            chart.draw_series(DashedLineSeries::new(points, dash, gap, style))?
+        };
+        drawn.label(curve.label.clone()).legend(move |(x, y)| {
+            let line = |from: i32, to: i32| PathElement::new([(x + from, y), (x + to, y)], style);
+            // The dashes of a legend's short line.
+            match gap {
+                0 => EmptyElement::at((0, 0)) + line(0, 26) + line(0, 0),
+                _ if dash > 4 => EmptyElement::at((0, 0)) + line(0, 10) + line(16, 26),
+                _ => EmptyElement::at((0, 0)) + line(2, 6) + line(18, 22),
+            }
+        });
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .label_font(font(14.0, FontStyle::Normal))
+        .background_style(WHITE.mix(0.85))
+        .border_style(RGBColor(200, 200, 200))
+        .legend_area_size(34)
+        .margin(8)
+        .draw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CSV: &str = "radius,paper,all\n0.0,0.0,30.6\n0.25,NaN,71.9\n0.5,100.0,94.7\n";
+
+    #[test]
+    fn each_convention_has_its_column() {
+        assert_eq!(read(CSV, Convention::All).unwrap(), [(0.0, 30.6), (0.25, 71.9), (0.5, 94.7)]);
+        assert_eq!(read(CSV, Convention::Paper).unwrap(), [(0.0, 0.0), (0.5, 100.0)], "what is no number is no point");
+    }
+
+    #[test]
+    fn a_wrong_file_says_what_is_wrong_with_it() {
+        let message = |csv: &str| read(csv, Convention::All).unwrap_err().to_string();
+        assert_eq!(message("radius,paper\n0,0\n"), "its header `radius,paper` has no column `all`");
+        assert_eq!(message("radius,all\n0,1\nx,2\n"), "line 3: `x` is no number");
+        assert_eq!(message("radius,all\n"), "it has no points of the convention `all`");
+    }
+
+    /// Points of the paper's own raw data (all images, PLB), so that the picture can be looked at:
+    /// `TANDEM_PICTURE=figure2.svg cargo test -p tandem-cli curves`.
+    #[test]
+    fn figure_2() {
+        let radii = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0];
+        let percents = [
+            ("supervised", "0", [6.1, 20.7, 39.6, 60.0, 76.2, 87.0, 93.4, 98.7, 99.7, 100.0, 100.0]),
+            ("supervised", "1", [6.7, 17.1, 31.1, 47.5, 62.9, 76.3, 86.3, 96.3, 99.3, 100.0, 100.0]),
+            ("supervised", "10", [10.3, 17.5, 25.9, 35.9, 46.0, 57.0, 67.1, 83.2, 92.4, 99.2, 99.9]),
+            ("contrastive", "0", [30.6, 40.7, 49.4, 57.0, 64.8, 71.9, 78.4, 88.2, 94.7, 99.5, 99.9]),
+            ("contrastive", "1", [53.1, 57.3, 62.2, 66.8, 70.5, 74.3, 78.3, 85.0, 90.1, 96.4, 98.3]),
+            ("contrastive", "10", [59.7, 62.6, 65.4, 67.9, 69.8, 71.4, 73.6, 76.3, 79.2, 85.6, 89.9]),
+        ];
+        let curves = percents.map(|(model, lambda, percents)| Curve {
+            panel: "PLB".to_owned(),
+            norm: "l2".to_owned(),
+            label: format!("{model}, λ = {lambda}"),
+            model: model.to_owned(),
+            points: radii.into_iter().zip(percents).collect(),
+        });
+        let again = curves.clone().map(|curve| Curve { panel: "PGD".to_owned(), ..curve });
+        let svg = svg("figure2", Convention::All, &[curves, again].concat()).unwrap();
+        assert!(svg.contains(&format!("height=\"{}\"", 2 * PANEL_HEIGHT)), "two panels");
+        for part in ["figure2: PLB", "figure2: PGD", "l2 distance", "% of all images", "contrastive, λ = 10", "100 %"]
+        {
+            assert!(svg.contains(part), "{part}");
+        }
+        if let Some(path) = std::env::var_os("TANDEM_PICTURE") {
+            std::fs::write(path, svg).unwrap();
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The paper's tables: what was swept down the side, the kind of model across, the test accuracy in the cells.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use tandem_proto::v1::Job;
+
+use super::{
+    family::{Family, base, share, words},
+    job,
+    table::{Rows, Style, Text, Tone},
+};
+use crate::exit::{Exit, Failure};
+
+/// Keys that the paper's own tables are by, tried first.
+const PAPER: [&str; 2] = ["label_fraction", "tikhonov.lambda"];
+/// Columns in the order of the paper.
+const MODELS: [&str; 3] = ["supervised", "contrastive", "fine-tuned"];
+
+/// A figure of some jobs by one swept key and by kind of model.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Pivot {
+    /// The key that the rows are by.
+    pub(crate) key: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Row>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Row {
+    /// Of the key.
+    pub(crate) value: String,
+    /// By column; empty where no job is.
+    pub(crate) cells: Vec<Vec<Measured>>,
+}
+
+/// One job's figure.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measured {
+    pub(crate) job: String,
+    pub(crate) value: f64,
+}
+
+/// The share of the test set that is classified rightly.
+pub(crate) fn test_accuracy(job: &Job) -> Option<f64> {
+    // Linear jobs of before called it by another name alone.
+    job::value(&job.results, "test_accuracy").or_else(|| job::value(&job.results, "linear_accuracy"))
+}
+
+/// By `key`, or by the first of the paper's keys that differs, or by the only one that does.
+///
+/// # Errors
+/// If no job has a test accuracy, or nothing tells them apart.
+pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
+    let family = Family::new(jobs);
+    let measured: Vec<(&Job, f64)> = jobs.iter().filter_map(|job| Some((job, test_accuracy(job)?))).collect();
+    let not_found = |message: String| Err(Failure::error(Exit::NotFound, message));
+    if measured.is_empty() {
+        return not_found("nothing to put in a table: none of the jobs has a test accuracy yet".to_owned());
+    }
+    let all: Vec<&Job> = measured.iter().map(|(job, _)| *job).collect();
+    let varying = family.varying(&all);
+    let paper = || PAPER.into_iter().find(|paper| varying.iter().any(|key| key == paper));
+    let other =
+        || varying.iter().map(String::as_str).find(|key| *key != "seed").or(varying.first().map(String::as_str));
+    let Some(key) = key.or_else(paper).or_else(other) else {
+        return not_found("nothing to put down the side of a table: no swept key tells the jobs apart".to_owned());
+    };
+    let others: Vec<&String> = varying.iter().filter(|name| *name != key && *name != "seed").collect();
+
+    // (place of the model, title) to the cells of that column, by the value of the key.
+    let mut columns: BTreeMap<(usize, String), BTreeMap<String, Vec<Measured>>> = BTreeMap::new();
+    for (job, value) in &measured {
+        let Some(row) = family.value(job, key) else { continue };
+        let model = family.model(job);
+        let place = MODELS.iter().position(|known| *known == model).unwrap_or(MODELS.len());
+        // Jobs of two tables share a column unless they would share a cell.
+        let namesakes = all.iter().any(|other| {
+            family.model(other) == model
+                && base(&other.name) != base(&job.name)
+                && family.value(other, key).as_ref() == Some(&row)
+        });
+        let mut title = if namesakes { base(&job.name).to_owned() } else { model };
+        for other in &others {
+            if let Some(value) = family.value(job, other).filter(|_| differs(&family, &all, job, other)) {
+                title.push_str(&format!(", {}", words(other, &value)));
+            }
+        }
+        let cell = columns.entry((place, title)).or_default().entry(row).or_default();
+        cell.push(Measured { job: job.name.clone(), value: *value });
+    }
+    if columns.is_empty() {
+        return not_found(format!("no job has a key `{key}` to put down the side of a table"));
+    }
+    let mut values: Vec<&String> = columns.values().flat_map(BTreeMap::keys).collect();
+    values.sort_by(|a, b| order(key, a, b));
+    values.dedup();
+    let rows = values.into_iter().map(|value| Row {
+        value: value.clone(),
+        cells: columns.values().map(|cells| cells.get(value).cloned().unwrap_or_default()).collect(),
+    });
+    Ok(Pivot {
+        key: key.to_owned(),
+        rows: rows.collect(),
+        columns: columns.keys().map(|(_, title)| title.clone()).collect(),
+    })
+}
+
+/// Whether jobs of this one's kind differ in a key.
+fn differs(family: &Family<'_>, all: &[&Job], job: &Job, key: &str) -> bool {
+    let kin: Vec<&Job> = all.iter().copied().filter(|other| family.model(other) == family.model(job)).collect();
+    kin.iter().any(|other| family.value(other, key) != family.value(job, key))
+}
+
+/// Numbers by size, all of the labels first; else words.
+fn order(key: &str, a: &str, b: &str) -> std::cmp::Ordering {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) if key == "label_fraction" => b.total_cmp(&a),
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
+    }
+}
+
+/// Mean, and the standard deviation of the sample where there is more than one.
+pub(crate) fn mean_and_spread(cell: &[Measured]) -> Option<(f64, Option<f64>)> {
+    let count = cell.len() as f64;
+    let mean = cell.iter().map(|one| one.value).sum::<f64>() / count;
+    let squares = cell.iter().map(|one| (one.value - mean).powi(2)).sum::<f64>();
+    (!cell.is_empty()).then(|| (mean, (cell.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
+}
+
+impl Pivot {
+    pub(crate) fn table(&self, style: Style) -> String {
+        let side = match self.key.as_str() {
+            "label_fraction" => "LABELS".to_owned(),
+            "tikhonov.lambda" => "λ".to_owned(),
+            key => key.to_uppercase(),
+        };
+        let titles: Vec<String> =
+            std::iter::once(side).chain(self.columns.iter().map(|one| one.to_uppercase())).collect();
+        let mut rows = Rows::new(style, &titles.iter().map(String::as_str).collect::<Vec<_>>());
+        for row in &self.rows {
+            let side = if self.key == "label_fraction" { share(&row.value) } else { row.value.clone() };
+            let cells = row.cells.iter().map(|cell| match mean_and_spread(cell) {
+                Some((mean, Some(spread))) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * spread).into(),
+                Some((mean, None)) => format!("{:.2} %", 100.0 * mean).into(),
+                None => Text::new("-", Tone::Faint),
+            });
+            rows.row(std::iter::once(side.into()).chain(cells));
+        }
+        (0..=self.columns.len()).for_each(|column| rows.right(column));
+        rows.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::render::family::tests::job;
+
+    fn lines(pivot: &Pivot) -> Vec<String> {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        pivot.table(Style::default()).lines().map(words).collect()
+    }
+
+    #[test]
+    fn the_papers_first_table() {
+        let mut jobs = vec![job("encoder", "contrastive", None, json!({}), None)];
+        for (fraction, [supervised, linear, tuned]) in
+            [("1.0", [0.9393, 0.7479, 0.7705]), ("0.1", [0.6439, 0.7083, 0.7136]), ("0.01", [0.3092, 0.6756, 0.6694])]
+        {
+            let spec = json!({"label_fraction": fraction.parse::<f64>().unwrap()});
+            let name = |stage: &str| format!("{stage}[label_fraction={fraction}]");
+            jobs.push(job(&name("linear"), "linear", Some("encoder"), spec.clone(), Some(linear)));
+            jobs.push(job(&name("finetune"), "finetune", Some("encoder"), spec.clone(), Some(tuned)));
+            jobs.push(job(&name("supervised"), "supervised", None, spec, Some(supervised)));
+        }
+        let table = pivot(&jobs, None).unwrap();
+        assert_eq!(table.key, "label_fraction");
+        assert_eq!(
+            lines(&table),
+            [
+                "LABELS SUPERVISED CONTRASTIVE FINE-TUNED",
+                "100 % 93.93 % 74.79 % 77.05 %",
+                "10 % 64.39 % 70.83 % 71.36 %",
+                "1 % 30.92 % 67.56 % 66.94 %",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_papers_second_table_takes_lambda_from_the_encoder() {
+        let mut jobs = Vec::new();
+        for (lambda, supervised, linear) in
+            [("0.1", 0.9334, Some(0.719)), ("1", 0.933, None), ("10", 0.8969, Some(0.6071))]
+        {
+            let spec = json!({"tikhonov": {"lambda": lambda.parse::<f64>().unwrap()}});
+            let name = |stage: &str| format!("{stage}[tikhonov.lambda={lambda}]");
+            jobs.push(job(&name("supervised"), "supervised", None, spec.clone(), Some(supervised)));
+            jobs.push(job(&name("encoder"), "contrastive", None, spec, None));
+            jobs.push(job(&name("linear"), "linear", Some(&name("encoder")), json!({}), linear));
+        }
+        let table = pivot(&jobs, None).unwrap();
+        assert_eq!(
+            lines(&table),
+            ["λ SUPERVISED CONTRASTIVE", "0.1 93.34 % 71.90 %", "1 93.30 % -", "10 89.69 % 60.71 %"]
+        );
+    }
+
+    #[test]
+    fn seeds_share_a_cell_and_other_keys_make_columns() {
+        let jobs: Vec<Job> = [("1", "0.1", 0.5), ("2", "0.1", 0.6), ("1", "0.3", 0.7)]
+            .iter()
+            .flat_map(|(seed, lr, accuracy)| {
+                [1.0, 0.1].map(|fraction| {
+                    let name = format!("s[label_fraction={fraction},optimizer.lr={lr},seed={seed}]");
+                    job(&name, "supervised", None, json!({}), Some(accuracy * fraction))
+                })
+            })
+            .collect();
+        let table = pivot(&jobs, None).unwrap();
+        assert_eq!(
+            lines(&table),
+            [
+                "LABELS SUPERVISED, OPTIMIZER.LR = 0.1 SUPERVISED, OPTIMIZER.LR = 0.3",
+                "100 % 55.00 ± 7.07 % 70.00 %",
+                "10 % 5.50 ± 0.71 % 7.00 %",
+            ]
+        );
+        assert_eq!(pivot(&jobs, Some("seed")).unwrap().rows.len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_a_table_says_why() {
+        let message = |jobs: &[Job], key| pivot(jobs, key).unwrap_err().to_string();
+        let blank = [job("linear", "linear", None, json!({}), None)];
+        assert!(message(&blank, None).contains("none of the jobs has a test accuracy"));
+        let single = [job("linear", "linear", None, json!({}), Some(0.5))];
+        assert!(message(&single, None).contains("no swept key"));
+        assert!(message(&single, Some("depth")).contains("no job has a key `depth`"));
+    }
+}

@@ -1,0 +1,117 @@
+use std::fs;
+
+use sha2::{Digest, Sha256};
+use tandem_proto::v1::{Artifact, Job, JobState, Scalar, Series, ShowResponse};
+
+use crate::{
+    coordinator::{Coordinator, Script, job},
+    run,
+};
+
+const CSV: &str = "radius,paper,all\n0.0,0.0,30.0\n0.5,60.0,72.0\n1.0,100.0,95.0\n";
+
+fn finished(name: &str, stage: &str, spec: &str, accuracy: f64) -> Job {
+    Job {
+        stage: stage.to_owned(),
+        spec_json: format!("{{\"stage\": {spec}}}"),
+        results: vec![Scalar { name: "test_accuracy".to_owned(), value: accuracy }],
+        ..job(name, JobState::Succeeded)
+    }
+}
+
+#[tokio::test]
+async fn a_table_as_in_the_paper() {
+    let jobs = vec![
+        finished("linear[label_fraction=1.0]", "linear", r#"{"label_fraction": 1.0}"#, 0.7479),
+        finished("linear[label_fraction=0.1]", "linear", r#"{"label_fraction": 0.1}"#, 0.7083),
+        finished("supervised[label_fraction=1.0]", "supervised", r#"{"label_fraction": 1.0}"#, 0.9393),
+    ];
+    let (server, _) = Coordinator::start(Script { jobs, ..Script::default() }).await;
+    let table = run(&server, &["results", "table1", "--table"]).await;
+    assert_eq!(table.code(), Some(0), "{}", table.stderr());
+    let lines: Vec<Vec<&str>> = table.stdout().lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["LABELS", "SUPERVISED", "CONTRASTIVE"]);
+    assert_eq!(lines[1], ["100", "%", "93.93", "%", "74.79", "%"]);
+    assert_eq!(lines[2], ["10", "%", "-", "70.83", "%"]);
+
+    let json = run(&server, &["results", "table1", "--table", "label_fraction", "--json"]).await.json();
+    assert_eq!(json["key"], "label_fraction");
+    assert_eq!(json["columns"], serde_json::json!(["supervised", "contrastive"]));
+    assert_eq!(json["rows"][1]["value"], 0.1);
+    assert_eq!(json["rows"][1]["cells"][0], serde_json::Value::Null);
+    assert_eq!(json["rows"][1]["cells"][1]["test_accuracy"], 0.7083);
+    assert_eq!(json["rows"][1]["cells"][1]["jobs"][0], "linear[label_fraction=0.1]");
+
+    let wrong = run(&server, &["results", "table1", "--table", "depth"]).await;
+    assert_eq!(wrong.code(), Some(66));
+    assert!(wrong.stderr().contains("no job has a key `depth`"), "{}", wrong.stderr());
+}
+
+fn attacks(csv: &str) -> Script {
+    let mut supervised = finished("supervised[tikhonov.lambda=10]", "supervised", "{}", 0.9);
+    supervised.results.clear();
+    let attack = |from: &str, lambda: u32| Job {
+        stage: "attack".to_owned(),
+        spec_json: r#"{"stage": {"attack": "plb", "norm": "l2"}}"#.to_owned(),
+        depends_on: vec![supervised.id.clone()],
+        ..job(&format!("plb[from={from},tikhonov.lambda={lambda}]"), JobState::Succeeded)
+    };
+    let artifact = Artifact {
+        id: "a-1".to_owned(),
+        kind: "curve".to_owned(),
+        name: "curve.csv".to_owned(),
+        bytes: csv.len() as u64,
+        sha256: Sha256::digest(CSV).iter().map(|byte| format!("{byte:02x}")).collect(),
+        ..Artifact::default()
+    };
+    let jobs = vec![attack("supervised", 10), attack("supervised", 0), supervised];
+    let shown = ShowResponse { artifacts: vec![artifact], ..ShowResponse::default() };
+    Script { jobs, shown, chunks: vec![csv.as_bytes().to_vec()], ..Script::default() }
+}
+
+#[tokio::test]
+async fn attacks_are_drawn_by_radius() {
+    let (server, _) = Coordinator::start(attacks(CSV)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("figure2.svg");
+    let args = ["results", "figure2", "--plot", file.to_str().unwrap()];
+    let plot = run(&server, &args).await;
+    assert_eq!(plot.code(), Some(0), "{}", plot.stderr());
+    let svg = fs::read_to_string(&file).unwrap();
+    for part in ["PLB (l2)", "supervised, λ = 10", "supervised, λ = 0", "% of all images", "l2 distance"] {
+        assert!(svg.contains(part), "{part}");
+    }
+    let paper = run(&server, &[&args[..], &["--convention", "paper", "--force"]].concat()).await;
+    assert_eq!(paper.code(), Some(0), "{}", paper.stderr());
+    assert!(fs::read_to_string(&file).unwrap().contains("% of the images that fell"));
+}
+
+#[tokio::test]
+async fn a_damaged_curve_is_not_drawn() {
+    let (server, _) = Coordinator::start(attacks(&CSV[..30])).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("figure2.svg");
+    let plot = run(&server, &["results", "figure2", "--plot", file.to_str().unwrap()]).await;
+    assert_eq!(plot.code(), Some(75), "{}", plot.stderr());
+    assert!(plot.stderr().contains("curve.csv is damaged") && !file.exists(), "{}", plot.stderr());
+}
+
+#[tokio::test]
+async fn layers_are_drawn_without_being_asked_for() {
+    let encoder = Job { id: "j-1".to_owned(), ..job("layers", JobState::Succeeded) };
+    let series = |name: &str| Series {
+        job_id: "j-1".to_owned(),
+        name: name.to_owned(),
+        steps: vec![0, 10],
+        values: vec![5.5, 5.0],
+        ..Series::default()
+    };
+    let series = vec![series("loss"), series("loss_layer1"), series("loss_layer4"), series("lr")];
+    let (server, _) = Coordinator::start(Script { jobs: vec![encoder], series, ..Script::default() }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("layers.svg");
+    let plot = run(&server, &["results", "layerwise", "--plot", file.to_str().unwrap()]).await;
+    assert_eq!(plot.code(), Some(0), "{}", plot.stderr());
+    let svg = fs::read_to_string(&file).unwrap();
+    assert!(svg.contains("loss by layer") && svg.contains("layers, layer 4") && !svg.contains(">lr<"));
+}

@@ -1,0 +1,89 @@
+//! Adversarial examples: how often each image goes there and back.
+
+use super::{Cost, Estimate, gflop, memory, test_images};
+use crate::spec::{Attack, AttackMethod, JobSpec, Norm, Preset};
+
+/// A gradient by the pixels alone: forward, and as much back.
+const GRADIENT: f64 = 2.0;
+/// A look whether an image is still classified rightly.
+const LOOK: f64 = 1.0;
+
+pub(super) fn attack(spec: &JobSpec, stage: &Attack, encoder: Cost) -> Estimate {
+    let network = encoder.with_classifier(1, spec.dataset.classes().unwrap_or(0));
+    let images = match stage.images {
+        0 => test_images(spec),
+        images => test_images(spec).min(images.into()),
+    };
+    let methods: &[AttackMethod] = match stage.attack {
+        AttackMethod::BestOf => best_of(stage.norm),
+        _ => std::slice::from_ref(&stage.attack),
+    };
+    let efforts: Vec<Effort> = methods.iter().map(|method| effort(*method, stage)).collect();
+    let passes: f64 = efforts.iter().map(|effort| effort.passes * effort.survive).sum();
+    Estimate {
+        steps: efforts.iter().map(|effort| effort.steps).sum(),
+        images_per_epoch: images,
+        images,
+        parameters: network.parameters,
+        gflop: gflop((passes + LOOK) * (network.macs * images) as f64),
+        memory_bytes: memory::attack(spec, network, u64::from(stage.batch_size).min(images.max(1))),
+    }
+}
+
+/// The attacks that `best-of` takes the best of.
+fn best_of(norm: Norm) -> &'static [AttackMethod] {
+    match norm {
+        Norm::L2 | Norm::Linf => &[
+            AttackMethod::Plb,
+            AttackMethod::Fab,
+            // On the cross-entropy, and on the margin.
+            AttackMethod::Pgd,
+            AttackMethod::Pgd,
+            AttackMethod::Apgd,
+            AttackMethod::ApgdT,
+            AttackMethod::Square,
+        ],
+        Norm::L0 | Norm::L1 => &[AttackMethod::Plb],
+    }
+}
+
+/// What one image costs that withstands everything.
+struct Effort {
+    steps: u64,
+    /// In forward passes.
+    passes: f64,
+    /// The share of it that an undefended net's images typically take: misclassified ones take none, those that fell
+    /// at a smaller radius take no part at larger ones, those that no longer come nearer stop.
+    survive: f64,
+}
+
+/// Targets of the targeted attacks: the most likely wrong classes.
+const TARGETS: u64 = 9;
+
+fn effort(method: AttackMethod, stage: &Attack) -> Effort {
+    let radii = stage.grid().len() as u64;
+    let restarts = u64::from(stage.restarts);
+    let iterations = |default: u32| u64::from(stage.steps.unwrap_or(default));
+    let climb = |steps: u64, each: f64| Effort { steps, passes: each * steps as f64, survive: 0.25 };
+    match method {
+        AttackMethod::Plb => {
+            let steps = u64::from(stage.plb.outer) * u64::from(stage.plb.inner) * restarts;
+            // A gradient, and a look at the new point; it is moved back and looked at again every other time.
+            let survive = if stage.plb.early_stop { 0.4 } else { 0.8 };
+            Effort { steps, passes: (GRADIENT + 1.5 * LOOK) * steps as f64, survive }
+        }
+        AttackMethod::Pgd => {
+            let steps = iterations(if stage.preset == Preset::Paper { 20 } else { 40 });
+            climb(steps * restarts * radii, GRADIENT)
+        }
+        AttackMethod::Apgd => climb(iterations(100) * restarts * radii, GRADIENT),
+        AttackMethod::ApgdT => climb(iterations(100) * TARGETS * restarts * radii, GRADIENT),
+        AttackMethod::Square => climb(iterations(5000) * restarts * radii, LOOK),
+        AttackMethod::Fab => {
+            let steps = iterations(100) * TARGETS * restarts;
+            // A gradient for each side of the boundary, and a look at the new point.
+            Effort { steps, passes: (GRADIENT + 2.0 * LOOK) * steps as f64, survive: 0.8 }
+        }
+        AttackMethod::BestOf => Effort { steps: 0, passes: 0.0, survive: 0.0 },
+    }
+}

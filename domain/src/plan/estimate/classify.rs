@@ -1,0 +1,132 @@
+//! Classifiers: from scratch, on a frozen encoder, and with all of it moving.
+
+use super::{Cost, Estimate, PLAIN, gflop, labelled, memory, penalty, test_images, world_size};
+use crate::spec::{Finetune, JobSpec, Linear, LinearSolver, OptimizerName, Supervised, Tikhonov};
+
+pub(super) fn supervised(spec: &JobSpec, stage: &Supervised, encoder: Cost) -> Estimate {
+    let network = encoder.with_classifier(1, spec.dataset.classes().unwrap_or(0));
+    let training = Training {
+        epochs: stage.epochs,
+        steps: stage.steps,
+        batch_size: stage.batch_size,
+        label_fraction: stage.label_fraction,
+        validation: stage.validation,
+        head_epochs: 0.0,
+        tikhonov: stage.tikhonov,
+        optimizer: stage.optimizer.name,
+    };
+    training.cost(spec, network)
+}
+
+pub(super) fn finetune(spec: &JobSpec, stage: &Finetune, encoder: Cost) -> Estimate {
+    let network = encoder.with_classifier(stage.head_layers, spec.dataset.classes().unwrap_or(0));
+    let training = Training {
+        epochs: stage.epochs,
+        steps: stage.steps,
+        batch_size: stage.batch_size,
+        label_fraction: stage.label_fraction,
+        validation: stage.validation,
+        head_epochs: stage.head_epochs,
+        tikhonov: stage.tikhonov,
+        optimizer: stage.optimizer.name,
+    };
+    training.cost(spec, network)
+}
+
+/// A budget in steps looks no more often at the held-out images (`learn/src/stage/classifier/look.rs`).
+const LOOKS: u64 = 50;
+
+/// What supervised and fine-tuning jobs have in common.
+struct Training {
+    epochs: u32,
+    steps: Option<u32>,
+    batch_size: u32,
+    label_fraction: f64,
+    validation: f64,
+    head_epochs: f64,
+    tikhonov: Tikhonov,
+    optimizer: OptimizerName,
+}
+
+impl Training {
+    fn cost(&self, spec: &JobSpec, network: Cost) -> Estimate {
+        let labelled = labelled(spec, self.label_fraction);
+        let validation = (labelled as f64 * self.validation).round() as u64;
+        // The last, smaller batch of an epoch is left out, unless it is the only one.
+        let batch_size = u64::from(self.batch_size).min(labelled - validation);
+        let steps_per_epoch = (labelled - validation).checked_div(batch_size).unwrap_or(0);
+        let images_per_epoch = steps_per_epoch * batch_size;
+        let steps = self.steps.map_or(steps_per_epoch * u64::from(self.epochs), u64::from);
+        let images = steps * batch_size;
+
+        let epochs = steps.checked_div(steps_per_epoch).unwrap_or(0);
+        let looks = if self.steps.is_some() { epochs.min(LOOKS) } else { epochs };
+        let evaluated = looks * validation + 2 * test_images(spec);
+        // While only the head moves, the encoder goes forward and not back.
+        let head_only = (self.head_epochs * images_per_epoch as f64).min(images as f64);
+        let penalised = self.tikhonov.lambda > 0.0;
+        let passes = PLAIN + if penalised { penalty(self.tikhonov.method) } else { 0.0 };
+        let passed = passes * (images as f64 - head_only) + head_only + evaluated as f64;
+
+        let own = batch_size.div_ceil(world_size(spec));
+        let graphs = 1.0 + if penalised { memory::penalty(self.tikhonov.method) } else { 0.0 };
+        let saved = graphs * (network.saved * own) as f64;
+        Estimate {
+            steps,
+            images_per_epoch,
+            images,
+            parameters: network.parameters,
+            gflop: gflop(network.macs as f64 * passed),
+            memory_bytes: memory::training(
+                spec,
+                network,
+                self.optimizer,
+                saved,
+                batch_size as f64 / f64::from(spec.shards),
+            ) + memory::evaluation(network),
+        }
+    }
+}
+
+/// Ridges tried and parts held out where none is written, and from how many labels on one part is enough
+/// (`learn/src/linear/ridge.rs`).
+const RIDGES: u64 = 6;
+const FOLDS: u64 = 5;
+const ONE_FOLD_FROM: u64 = 10_000;
+/// Share of its iterations that L-BFGS makes before it has converged, evaluations of its line search included.
+const CONVERGED: f64 = 0.6;
+
+/// The encoder is frozen. L-BFGS sees each labelled image twice, as it is and mirrored, and then works on features
+/// alone; SGD takes new crops through the encoder in each epoch.
+pub(super) fn linear(spec: &JobSpec, stage: &Linear, encoder: Cost) -> Estimate {
+    let classes = spec.dataset.classes().unwrap_or(0);
+    let labelled = labelled(spec, stage.label_fraction);
+    let epochs = u64::from(stage.epochs);
+    let head = (encoder.features() + 1) * classes;
+    let (steps, images, macs) = match stage.solver {
+        LinearSolver::Lbfgs => {
+            let parts = if labelled < ONE_FOLD_FROM { FOLDS } else { 1 };
+            let solved = 1 + if stage.ridge.is_none() { RIDGES * parts } else { 0 };
+            // Logits and the derivative by the weights: two products an evaluation.
+            let regression = CONVERGED * (2 * head * 2 * labelled * epochs * solved) as f64;
+            let seen = 2 * labelled + test_images(spec);
+            (epochs, labelled, (encoder.macs * seen) as f64 + regression)
+        }
+        LinearSolver::Sgd => {
+            let batch_size = u64::from(stage.batch_size).min(labelled);
+            let steps_per_epoch = labelled.checked_div(batch_size).unwrap_or(0);
+            let images = steps_per_epoch * batch_size * epochs;
+            let seen = images + test_images(spec);
+            (steps_per_epoch * epochs, images, ((encoder.macs + 2 * head) * seen) as f64)
+        }
+    };
+    let features = 4 * encoder.features() * (2 * labelled + test_images(spec));
+    Estimate {
+        steps,
+        images_per_epoch: labelled,
+        images,
+        parameters: encoder.parameters + head,
+        gflop: gflop(macs),
+        memory_bytes: memory::frozen(spec, encoder, features),
+    }
+}

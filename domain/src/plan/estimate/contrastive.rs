@@ -1,0 +1,62 @@
+//! Pretraining: two views of each image, there and back, with or without the paper's penalties and layer losses.
+
+use super::{Cost, Estimate, PLAIN, gflop, memory, penalty, world_size};
+use crate::spec::{Contrastive, JobSpec, Recompute};
+
+pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) -> Estimate {
+    let network = match stage.layerwise {
+        Some(_) => encoder.with_layer_heads(stage.head),
+        None => encoder.with_head(stage.head),
+    };
+    let (epochs, batch_size) = (u64::from(stage.epochs), u64::from(stage.batch_size));
+    let train = spec.dataset.train_images().unwrap_or(0);
+    // The last, smaller batch of an epoch is left out.
+    let steps_per_epoch = train / batch_size;
+    let images_per_epoch = steps_per_epoch * batch_size;
+    let images = images_per_epoch * epochs;
+    let bank = u64::from(stage.monitor.bank).min(train * 4 / 5);
+    let looks = epochs.checked_div(stage.monitor.every_epochs.into()).unwrap_or(0);
+    let looked_at = looks * (bank + bank.div_ceil(4));
+
+    // Shards whose graphs live at the same time.
+    let own_shards = u64::from(spec.shards) / world_size(spec);
+    let graphs = if stage.recompute == Recompute::Shards { 1 } else { own_shards };
+    let shard_views = 2 * batch_size / u64::from(spec.shards);
+    let saved = saved(stage, network, shard_views * graphs);
+    Estimate {
+        steps: steps_per_epoch * epochs,
+        images_per_epoch,
+        images,
+        parameters: network.parameters,
+        gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * looked_at) as f64),
+        memory_bytes: memory::training(spec, network, stage.optimizer.name, saved, shard_views as f64)
+            + if looks > 0 { memory::evaluation(encoder) } else { 0 },
+    }
+}
+
+/// Weights of the penalties that are taken, each with what the network up to there costs: (multiply-accumulates, saved
+/// numbers).
+fn penalties(stage: &Contrastive, network: Cost) -> Vec<(u64, u64)> {
+    match &stage.layerwise {
+        Some(layers) => {
+            let betas = layers.betas(&stage.tikhonov);
+            let ends = network.stages.into_iter().zip(betas).filter(|(_, beta)| *beta > 0.0);
+            ends.map(|(end, _)| (end.macs, end.saved)).collect()
+        }
+        None if stage.tikhonov.lambda > 0.0 => vec![(network.macs, network.saved)],
+        None => Vec::new(),
+    }
+}
+
+fn macs_per_view(stage: &Contrastive, network: Cost) -> f64 {
+    // A shard whose graph was dropped goes forward once more.
+    let again = if stage.recompute == Recompute::Shards { 1.0 } else { 0.0 };
+    let penalised: u64 = penalties(stage, network).iter().map(|(macs, _)| macs).sum();
+    (PLAIN + again) * network.macs as f64 + penalty(stage.tikhonov.method) * penalised as f64
+}
+
+/// Numbers that the graphs of `views` keep.
+fn saved(stage: &Contrastive, network: Cost, views: u64) -> f64 {
+    let penalised: u64 = penalties(stage, network).iter().map(|(_, saved)| saved).sum();
+    views as f64 * (network.saved as f64 + memory::penalty(stage.tikhonov.method) * penalised as f64)
+}

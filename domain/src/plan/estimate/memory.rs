@@ -1,0 +1,58 @@
+//! The resident set of a rank's process on a CPU, at its largest. Calibrated against `peak_memory_bytes`, which every
+//! job reports: see the table in the tests.
+
+use super::{Cost, test_images};
+use crate::spec::{JobSpec, OptimizerName, PenaltyMethod};
+
+/// Bytes of one 32x32 RGB image as it lies on the device.
+const IMAGE: u64 = 3 * 32 * 32;
+/// A process that has loaded libtorch and trained something small.
+const PROCESS: u64 = 230_000_000;
+/// While a data set is read, half of it lies there twice.
+const READING: f64 = 1.5;
+/// Images in one forward pass without gradients (`learn/src/features.rs`).
+const EVALUATION_BATCH: u64 = 500;
+/// Feature maps of the largest size that such a pass adds to what the process holds: of a block's input, its shortcut,
+/// and the outputs of a convolution and of its BatchNorm, a part finds room in what training has freed.
+const EVALUATION_MAPS: u64 = 3;
+/// Feature maps of the largest size beside the saved ones while gradients flow back through one shard.
+const BACKWARD_MAPS: u64 = 5;
+
+/// What the graph of a penalty keeps, as a share of what that of the loss keeps.
+pub(super) fn penalty(method: PenaltyMethod) -> f64 {
+    match method {
+        // The gradient's own graph: of each layer, what came in and what went out on the way back.
+        PenaltyMethod::Exact => 2.0,
+        PenaltyMethod::FiniteDifference => 1.0,
+    }
+}
+
+/// `saved` numbers are kept at once for the way back of `views`, of which one shard's go back at a time.
+pub(super) fn training(spec: &JobSpec, network: Cost, optimizer: OptimizerName, saved: f64, shard_views: f64) -> u64 {
+    let moments = if optimizer == OptimizerName::Adam { 2 } else { 1 };
+    // Weights, gradient by tensors and as one vector; then the optimiser's. More shards' gradients lie where graphs were.
+    let weights = 4 * network.parameters * (3 + moments);
+    let backward = shard_views * (4 * BACKWARD_MAPS * network.largest) as f64;
+    at_least_reading(spec, weights + (4.0 * saved + backward) as u64)
+}
+
+/// No way back; `kept` bytes beside the weights.
+pub(super) fn frozen(spec: &JobSpec, network: Cost, kept: u64) -> u64 {
+    at_least_reading(spec, 4 * network.parameters + evaluation(network) + kept)
+}
+
+/// Images on their way back to the pixels in batches of `batch_size`; the classifier is fixed.
+pub(super) fn attack(spec: &JobSpec, network: Cost, batch_size: u64) -> u64 {
+    let graph = batch_size * 4 * (network.saved + BACKWARD_MAPS * network.largest);
+    at_least_reading(spec, 4 * network.parameters + graph)
+}
+
+fn at_least_reading(spec: &JobSpec, working: u64) -> u64 {
+    let data = IMAGE * (spec.dataset.train_images().unwrap_or(0) + test_images(spec));
+    PROCESS + (data + working).max((READING * data as f64) as u64)
+}
+
+/// What looks at images in between, or at the end, add to the peak of training.
+pub(super) fn evaluation(network: Cost) -> u64 {
+    EVALUATION_BATCH * 4 * EVALUATION_MAPS * network.largest
+}
