@@ -1,10 +1,11 @@
 //! The learning side of Tandem: what one rank computes, from a task to weights.
 //!
 //! In the order in which data flow: [`task`] says what to do; [`data`] holds the images on the device; [`augment`] makes
-//! views of them, drawn by [`random`]; [`encoder`] maps views to vectors; [`objective`] scores these, [`penalty`] their sensitivity; [`shards`] makes a
-//! step of it that all ranks take together; [`optimizer`] and [`schedule`] turn gradients into updates of one [`flat`]
-//! vector; [`monitor`] looks at the result, [`checkpoint`] keeps it, [`artifact`] hands it on; [`linear`] reads classes
-//! off its [`features`], [`classifier`] is what comes of that; [`report`] is what the world hears. [`run`] is the way in.
+//! views of them, drawn by [`random`]; [`encoder`] maps views to vectors; [`objective`] scores these, [`penalty`] their
+//! sensitivity; [`shards`] makes a step of it that all ranks take together; [`optimizer`] and [`schedule`] turn gradients
+//! into updates of one [`flat`] vector; [`monitor`] looks at the result, [`checkpoint`] keeps it, [`artifact`] hands it
+//! on; [`linear`] reads classes off its [`features`], [`classifier`] is what comes of that, and [`attack`] asks how far
+//! an image must be moved until it errs; [`report`] is what the world hears. [`run`] is the way in.
 //!
 //! Two things hold throughout. The bits of a result depend on the spec (with its shards and threads) and the kind of
 //! device, never on ranks, attempts or time. And libtorch's operators are called in their panicking form, which reads
