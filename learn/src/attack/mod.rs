@@ -7,13 +7,18 @@
 pub mod apgd;
 pub mod best_of;
 pub mod curve;
+pub mod fab;
 pub mod gates;
 pub mod ladder;
 pub mod loss;
+mod noise;
 pub mod norm;
 pub mod pgd;
 pub mod picture;
+pub mod plb;
 pub mod prox;
+mod segment;
+pub mod square;
 mod standing;
 pub mod start;
 pub mod target;
@@ -99,6 +104,8 @@ impl Found {
     }
 }
 
+#[cfg(test)]
+mod test_targets;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
