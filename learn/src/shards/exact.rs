@@ -36,7 +36,7 @@ pub(super) fn backward(
     let keep = context.objective.recompute == Recompute::None;
     let (mut kept, mut values) = (Vec::new(), Vec::new());
     let mut seen: Vec<Vec<Tensor>> = terms.iter().map(|_| Vec::new()).collect();
-    for i in 0..parts.len() {
+    for (i, part) in parts.iter().enumerate() {
         let shard = penalised(pass, context, toward, i);
         let mut value = 0.0;
         for (k, penalty) in shard.penalties.iter().enumerate() {
@@ -45,7 +45,7 @@ pub(super) fn backward(
             seen[k].push(Tensor::run_backward(&[p], &[u], true, false).remove(0));
             value += p.double_value(&[]);
         }
-        values.push(Tensor::from_slice(&[value]).to_device(parts[i].flat.device()));
+        values.push(Tensor::from_slice(&[value]).to_device(part.flat.device()));
         kept.push(keep.then_some(shard));
     }
     let penalty = context.gather(&values)?.sum(Kind::Double).double_value(&[]);
