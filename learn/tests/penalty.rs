@@ -285,13 +285,8 @@ fn equations_4_and_5_are_sums_over_layers() {
 fn bits_depend_on_shards_never_on_ranks_nor_on_what_is_computed_twice() {
     for method in [PenaltyMethod::Exact, PenaltyMethod::FiniteDifference] {
         for recompute in [Recompute::None, Recompute::Shards] {
-            let taken: Vec<_> = [1, 2, 4]
-                .map(|world_size| {
-                    ranks(|| Smooth::new(true, true), world_size, ROWS, &|take| {
-                        take(&Objective { recompute, ..layered([Some(vec![0, 1]), Some(vec![0, 2, 3])], method) });
-                    })
-                })
-                .into();
+            let objective = || Objective { recompute, ..layered([Some(vec![0, 1]), Some(vec![0, 2, 3])], method) };
+            let taken = [1, 2, 4].map(|world_size| ranks(|| Smooth::new(true, true), world_size, ROWS, objective));
             let kept = alone(&Smooth::new(true, true), ROWS, &layered([Some(vec![0, 1]), Some(vec![0, 2, 3])], method));
             for step in &taken {
                 assert!(step.gradient.equal(&kept.gradient) && step.statistics.equal(&kept.statistics), "{method:?}");

@@ -102,7 +102,8 @@ pub fn step(
     let (losses, toward): (Vec<f64>, Vec<Tensor>) = pass.outputs.iter().map(|rows| context.loss(rows)).unzip();
     let penalty = match (penalised, objective.difference) {
         (false, _) => {
-            backward(&mut pass, &context, &toward, &parts);
+            let weighted: Vec<Tensor> = toward.iter().zip(&objective.terms).map(|(u, term)| u * term.weight).collect();
+            backward(&mut pass, &context, &weighted, &parts);
             0.0
         }
         (true, None) => exact::backward(&mut pass, &context, &toward, &parts)?,
@@ -122,17 +123,13 @@ pub fn step(
     })
 }
 
-/// Adds the gradient of the losses to each shard's part: from the derivatives by the outputs back to the parameters.
+/// Adds to each shard's part what derivatives by the outputs, `[S, rows, D]` for each head, are by the parameters.
 fn backward(pass: &mut Pass<'_>, context: &Context<'_>, toward: &[Tensor], parts: &[Part]) {
     let units = context.objective.units();
     for (i, part) in parts.iter().enumerate() {
         let outputs = pass.last_graph(i);
         for (unit, left) in units.iter().zip((0..units.len()).rev()) {
-            let scalar: Tensor = unit
-                .terms
-                .iter()
-                .map(|&k| inner(&outputs[k], &context.own(&toward[k], i)) * context.objective.terms[k].weight)
-                .sum();
+            let scalar: Tensor = unit.terms.iter().map(|&k| inner(&outputs[k], &context.own(&toward[k], i))).sum();
             let gradients = Tensor::run_backward(&[scalar], &context.parameters(unit.reach), left > 0, false);
             part.add(unit.reach, &gradients);
         }

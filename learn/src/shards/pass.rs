@@ -99,7 +99,7 @@ impl Context<'_> {
     }
 
     /// The slice of `[S, ...]` that belongs to this rank's shard `i`.
-    pub(super) fn own<'t>(&self, all: &'t Tensor, i: usize) -> Tensor {
+    pub(super) fn own(&self, all: &Tensor, i: usize) -> Tensor {
         all.get(i64::from(self.shards.own().start) + i as i64)
     }
 

@@ -98,7 +98,7 @@ fn penalties_and_layers_are_the_same_bits_on_any_number_of_ranks() {
             None => &["penalty", "penalty_share"],
         };
         let has = |name: &&str| runs[0].1.iter().any(|(found, bits)| found == name && f64::from_bits(*bits) > 0.0);
-        assert!(expected.iter().all(|name| has(name)), "{:?}", runs[0].1);
+        assert!(expected.iter().all(has), "{:?}", runs[0].1);
     }
 }
 

@@ -95,20 +95,16 @@ pub(crate) fn ranks(
     network: impl Fn() -> Smooth + Sync,
     world_size: u32,
     rows: i64,
-    objective: &(dyn Fn(&mut dyn FnMut(&Objective<'_>)) + Sync),
+    objective: impl Fn() -> Objective<'static> + Sync,
 ) -> Step {
     let timeout = Duration::from_secs(60);
     let store = Store::listen("127.0.0.1", timeout).unwrap();
-    let (port, network) = (store.port(), &network);
+    let (port, network, objective) = (store.port(), &network, &objective);
     let run = move |rank| {
         let store = Store::connect("127.0.0.1", port, timeout).unwrap();
         let group = Group::gloo(&store, "test", rank, world_size, "127.0.0.1", timeout).unwrap();
         let shards = Shards::new(SHARDS, SHARDS, &group).unwrap();
-        let mut taken = None;
-        objective(&mut |objective| {
-            taken = Some(step(&network(), &group, &shards, |shard| images(shard, rows), objective, false).unwrap());
-        });
-        taken.unwrap()
+        step(&network(), &group, &shards, |shard| images(shard, rows), &objective(), false).unwrap()
     };
     thread::scope(|scope| {
         let ranks: Vec<_> = (0..world_size).map(|rank| scope.spawn(move || run(rank))).collect();
