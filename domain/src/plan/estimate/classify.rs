@@ -70,20 +70,19 @@ impl Training {
 
         let own = batch_size.div_ceil(world_size(spec));
         let graphs = 1.0 + if penalised { memory::penalty(self.tikhonov.method) } else { 0.0 };
-        let saved = graphs * (network.saved * own) as f64;
+        let step = memory::Step {
+            saved: graphs * (network.saved * own) as f64,
+            shard_views: batch_size as f64 / f64::from(spec.shards),
+            optimizer: self.optimizer,
+            evaluates: true,
+        };
         Estimate {
             steps,
             images_per_epoch,
             images,
             parameters: network.parameters,
             gflop: gflop(network.macs as f64 * passed),
-            memory_bytes: memory::training(
-                spec,
-                network,
-                self.optimizer,
-                saved,
-                batch_size as f64 / f64::from(spec.shards),
-            ) + memory::evaluation(network),
+            memory_bytes: memory::training(spec, network, &step),
         }
     }
 }

@@ -22,15 +22,19 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
     let own_shards = u64::from(spec.shards) / world_size(spec);
     let graphs = if stage.recompute == Recompute::Shards { 1 } else { own_shards };
     let shard_views = 2 * batch_size / u64::from(spec.shards);
-    let saved = saved(stage, network, shard_views * graphs);
+    let step = memory::Step {
+        saved: saved(stage, network, shard_views * graphs),
+        shard_views: shard_views as f64,
+        optimizer: stage.optimizer.name,
+        evaluates: looks > 0,
+    };
     Estimate {
         steps: steps_per_epoch * epochs,
         images_per_epoch,
         images,
         parameters: network.parameters,
         gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * looked_at) as f64),
-        memory_bytes: memory::training(spec, network, stage.optimizer.name, saved, shard_views as f64)
-            + if looks > 0 { memory::evaluation(encoder) } else { 0 },
+        memory_bytes: memory::training(spec, network, &step),
     }
 }
 

@@ -12,9 +12,11 @@ const PROCESS: u64 = 230_000_000;
 const READING: f64 = 1.5;
 /// Images in one forward pass without gradients (`learn/src/features.rs`).
 const EVALUATION_BATCH: u64 = 500;
-/// Feature maps of the largest size that such a pass adds to what the process holds: of a block's input, its shortcut,
-/// and the outputs of a convolution and of its BatchNorm, a part finds room in what training has freed.
-const EVALUATION_MAPS: u64 = 3;
+/// Feature maps of the largest size that such a pass holds at once: of a block's input, its shortcut, the outputs of a
+/// convolution and of its BatchNorm, and what the kernels set aside.
+const EVALUATION_MAPS: f64 = 6.5;
+/// Share of what a training step has freed that serves such a pass: its blocks have other sizes.
+const REUSED: f64 = 0.35;
 /// Feature maps of the largest size beside the saved ones while gradients flow back through one shard.
 const BACKWARD_MAPS: u64 = 5;
 
@@ -27,18 +29,28 @@ pub(super) fn penalty(method: PenaltyMethod) -> f64 {
     }
 }
 
-/// `saved` numbers are kept at once for the way back of `views`, of which one shard's go back at a time.
-pub(super) fn training(spec: &JobSpec, network: Cost, optimizer: OptimizerName, saved: f64, shard_views: f64) -> u64 {
-    let moments = if optimizer == OptimizerName::Adam { 2 } else { 1 };
+/// What a step of training holds: `saved` numbers at once for the way back of its views, of which one shard's go back
+/// at a time.
+pub(super) struct Step {
+    pub saved: f64,
+    pub shard_views: f64,
+    pub optimizer: OptimizerName,
+    /// Images are looked at in between, or at the end.
+    pub evaluates: bool,
+}
+
+pub(super) fn training(spec: &JobSpec, network: Cost, step: &Step) -> u64 {
+    let moments = if step.optimizer == OptimizerName::Adam { 2 } else { 1 };
     // Weights, gradient by tensors and as one vector; then the optimiser's. More shards' gradients lie where graphs were.
     let weights = 4 * network.parameters * (3 + moments);
-    let backward = shard_views * (4 * BACKWARD_MAPS * network.largest) as f64;
-    at_least_reading(spec, weights + (4.0 * saved + backward) as u64)
+    let graph = 4.0 * step.saved + step.shard_views * (4 * BACKWARD_MAPS * network.largest) as f64;
+    let evaluation = if step.evaluates { evaluation(network, graph) } else { 0.0 };
+    at_least_reading(spec, weights + (graph + evaluation) as u64)
 }
 
 /// No way back; `kept` bytes beside the weights.
 pub(super) fn frozen(spec: &JobSpec, network: Cost, kept: u64) -> u64 {
-    at_least_reading(spec, 4 * network.parameters + evaluation(network) + kept)
+    at_least_reading(spec, 4 * network.parameters + evaluation(network, 0.0) as u64 + kept)
 }
 
 /// Images on their way back to the pixels in batches of `batch_size`; the classifier is fixed.
@@ -52,7 +64,8 @@ fn at_least_reading(spec: &JobSpec, working: u64) -> u64 {
     PROCESS + (data + working).max((READING * data as f64) as u64)
 }
 
-/// What looks at images in between, or at the end, add to the peak of training.
-pub(super) fn evaluation(network: Cost) -> u64 {
-    EVALUATION_BATCH * 4 * EVALUATION_MAPS * network.largest
+/// What a pass without gradients adds to a process that has freed so much.
+fn evaluation(network: Cost, freed: f64) -> f64 {
+    let map = (EVALUATION_BATCH * 4 * network.largest) as f64;
+    (EVALUATION_MAPS * map - REUSED * freed).max(map)
 }

@@ -146,6 +146,18 @@ fn memory_is_that_of_processes_that_were_measured() {
     ] {
         near(estimate, measured, 0.15);
     }
+    let classifiers = [
+        ("[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet-tiny\"\nsteps = 60", 0.0, 710.0),
+        // With shapes, 37 MB, on two ranks.
+        ("workers = 2\n[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet-tiny\"\nsteps = 60", 147.0, 576.0),
+    ];
+    for (body, less, measured) in classifiers {
+        near(of(body).memory_bytes as f64 / 1e6 - less, measured, 0.15);
+    }
+    let tiny = "[jobs.encoder]\nstage = \"contrastive\"\nencoder = \"resnet-tiny\"\nepochs = 1\nbatch_size = 256\n";
+    let linear =
+        of(&format!("{tiny}[jobs.l]\nstage = \"linear\"\nfrom = \"encoder\"\nlabel_fraction = 0.2\nridge = 0.1"));
+    near(linear.memory_bytes as f64 / 1e6 - 147.0, 470.0, 0.15);
 }
 
 #[test]
