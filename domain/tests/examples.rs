@@ -7,13 +7,14 @@ use tandem_domain::plan::{Plan, plan};
 /// By name without `.toml`.
 fn examples() -> BTreeMap<String, Plan> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(&folder).expect("the examples are there").flatten().map(|entry| entry.path());
     files
         .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
         .map(|file| {
-            let text = fs::read_to_string(&file).unwrap();
+            let text = fs::read_to_string(&file).expect("a readable file");
             let plan = plan(&text, &file.display().to_string(), "1").unwrap_or_else(|error| panic!("{error}"));
-            (file.file_stem().unwrap().to_str().unwrap().to_owned(), plan)
+            let name = file.file_stem().map(|name| name.to_string_lossy().into_owned());
+            (name.unwrap_or_default(), plan)
         })
         .collect()
 }

@@ -79,7 +79,7 @@ fn panel<'a>(
     lines: &[Series],
     last_step: u64,
 ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
-    let curves: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| points(line)).collect();
+    let curves: Vec<Vec<(f64, f64)>> = lines.iter().map(points).collect();
     let (low, high) = range(curves.iter().flatten().map(|(_, value)| *value), 0.05);
 
     let mut builder = ChartBuilder::on(area);

@@ -40,17 +40,31 @@ pub enum AttackLoss {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// The published algorithm with its published settings.
+    /// The published algorithm; ProxLogBarrier with the steps that `plb.steps` names.
     #[default]
     Reference,
     /// As the paper's code ran it: PGD of 20 steps of radius/10 from zero; PLB from noise of 0.1.
     Paper,
 }
 
-/// ProxLogBarrier's constants (Pooladian et al. 2020); the defaults are its reference code's.
+/// How long ProxLogBarrier's steps are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlbSteps {
+    /// Shares of the iterate's own distance, after a few Newton steps: nearer, with fewer gradients. Of the constants only
+    /// `early_stop` counts.
+    #[default]
+    Relative,
+    /// The published algorithm with the constants beside it.
+    Published,
+}
+
+/// ProxLogBarrier (Pooladian et al. 2020); the constants are its reference code's. `preset = "paper"` always runs the
+/// published steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plb {
+    pub steps: PlbSteps,
     /// Barrier weights tried.
     pub outer: u32,
     /// Proximal steps at each.
@@ -70,7 +84,17 @@ pub struct Plb {
 
 impl Default for Plb {
     fn default() -> Self {
-        Self { outer: 30, inner: 30, dt: 0.1, mu: 1.0, alpha: 0.1, beta: 0.75, gamma: 0.05, early_stop: true }
+        Self {
+            steps: PlbSteps::Relative,
+            outer: 30,
+            inner: 30,
+            dt: 0.1,
+            mu: 1.0,
+            alpha: 0.1,
+            beta: 0.75,
+            gamma: 0.05,
+            early_stop: true,
+        }
     }
 }
 

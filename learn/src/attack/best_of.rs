@@ -1,6 +1,6 @@
 //! The attacks by their names in the experiment file, and the best of them.
 
-use tandem_domain::spec::{Attack, AttackLoss, AttackMethod, Norm, Preset};
+use tandem_domain::spec::{Attack, AttackLoss, AttackMethod, Norm, PlbSteps, Preset};
 use tch::{Kind, Tensor};
 
 use super::apgd::{Aim, Apgd};
@@ -173,10 +173,12 @@ impl Plan<'_> {
         Square { queries, restarts: self.spec.restarts, seed: self.seed, ..Square::default() }
     }
 
-    /// By its own name as published; as one of the best in the form that comes nearer.
     fn plb(&self, restart: u32) -> plb::Settings {
-        let noise = if self.spec.preset == Preset::Paper { 0.1 } else { 0.01 };
-        let steps = if self.best_of() { plb::Steps::Relative } else { plb::Steps::Published };
+        let (noise, steps) = match (self.spec.preset, self.spec.plb.steps) {
+            (Preset::Paper, _) => (0.1, plb::Steps::Published),
+            (Preset::Reference, PlbSteps::Published) => (0.01, plb::Steps::Published),
+            (Preset::Reference, PlbSteps::Relative) => (0.01, plb::Steps::Relative),
+        };
         plb::Settings { constants: self.spec.plb, steps, noise, seed: self.seed, restart }
     }
 }
