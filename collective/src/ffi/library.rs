@@ -23,10 +23,12 @@ pub(crate) fn open_global(path: &Path) -> Result<(), libloading::Error> {
     unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map(std::mem::forget)
 }
 
-/// Opens the NCCL plugin for good; libtorch_cuda must be open. A failure matters only to groups on GPUs, and they
-/// report it.
-pub(crate) fn open_plugin(path: &Path) {
-    PLUGIN.get_or_init(|| plugin(path).map_err(|error| format!("cannot open {}: {error}", path.display())));
+/// Opens the NCCL plugin for good; libtorch_cuda must be open. A failure matters only to groups on GPUs, which report it
+/// again.
+pub(crate) fn open_plugin(path: &Path) -> Result<(), String> {
+    let opened =
+        PLUGIN.get_or_init(|| plugin(path).map_err(|error| format!("cannot open {}: {error}", path.display())));
+    opened.as_ref().map(drop).map_err(String::clone)
 }
 
 fn plugin(path: &Path) -> Result<raw::NcclBackend, libloading::Error> {
