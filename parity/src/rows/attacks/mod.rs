@@ -35,7 +35,7 @@ const PGD_STEPS: u32 = 40;
 /// Of the radius.
 const PGD_STEP: f64 = 0.1;
 const APGD_STEPS: u32 = 50;
-const APGD_T_STEPS: u32 = 20;
+const APGD_T_STEPS: u32 = 10;
 const QUERIES: u32 = 1000;
 const FAB_STEPS: u32 = 20;
 const SMALLEST_STEPS: u32 = 100;
@@ -184,7 +184,7 @@ fn best(peers: &mut Peers<'_>, sample: &Sample, norm: Norm, name: &str, radius: 
     }))?;
     eprintln!("  ours: best-of in {name}");
     let net = &peers.trained.classifier;
-    let ours = sample.attack(|batch| best_of::attack(net, batch, &spec, SEED).found).le(radius);
+    let ours = sample.attack(|batch| best_of::attack(net, batch, &spec, SEED, None).found).le(radius);
     let strongest = peers.broken.iter().filter(|(run, _)| run.ends_with(&format!("in {name}")));
     let strongest = strongest.max_by(|(_, a), (_, b)| share(a).total_cmp(&share(b)));
     let (run, theirs) = strongest.context("a peer has run")?;
