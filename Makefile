@@ -1,5 +1,5 @@
 # Thin: every line can be run by hand.
-.PHONY: help demo test setup build lint bench fmt
+.PHONY: help demo test setup build lint bench parity fmt
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -27,6 +27,11 @@ bench: setup     ## side by side with PyTorch and torchvision, as ratios
 	bench/setup
 	cargo build --release --workspace --bins
 	target/release/tandem-bench all
+
+parity: setup    ## the same results as PyTorch, torchvision, Foolbox and Torchattacks, as one table
+	parity/setup
+	cargo build -p tandem-parity
+	target/debug/tandem-parity all
 
 fmt:
 	cargo fmt --all

@@ -1,0 +1,111 @@
+//! Row 7: an image's result does not depend on the batch it is in.
+
+use anyhow::Result;
+use tandem_domain::spec::{AttackLoss, Norm, Plb};
+use tandem_learn::attack::apgd::{Aim, Apgd};
+use tandem_learn::attack::ladder::FixedRadius;
+use tandem_learn::attack::pgd::Pgd;
+use tandem_learn::attack::square::Square;
+use tandem_learn::attack::{Batch, Found, Target, fab, plb};
+use tandem_learn::classifier::Classifier;
+use tch::{Device, Kind, Tensor};
+
+use super::Sample;
+use super::trained::Trained;
+use crate::exchange::largest_difference;
+use crate::judge::{Bound, Row, Unit};
+use crate::rows::Part;
+use crate::run::{Run, SEED};
+
+const IMAGES: usize = 8;
+
+/// One image at a time goes through the classifier, whatever is asked. A convolution of eight images rounds otherwise
+/// than one of a single image, and an attack follows the rounding: with this, what is left is the attack's own doing.
+struct OneByOne<'a>(&'a Classifier);
+
+impl Target for OneByOne<'_> {
+    fn logits(&self, images: &Tensor) -> Tensor {
+        let rows: Vec<Tensor> = images.split(1, 0).iter().map(|image| self.0.logits(image)).collect();
+        if rows.is_empty() {
+            Tensor::zeros([0, self.0.classes()], (Kind::Float, Device::Cpu))
+        } else {
+            Tensor::cat(&rows, 0)
+        }
+    }
+
+    fn classes(&self) -> i64 {
+        self.0.classes()
+    }
+}
+
+/// Broken, each image sees the others: logits are less than the batch's mean.
+struct Crowd<'a>(OneByOne<'a>);
+
+impl Target for Crowd<'_> {
+    fn logits(&self, images: &Tensor) -> Tensor {
+        let logits = self.0.logits(images);
+        let mean = logits.mean_dim([0i64].as_slice(), true, Kind::Float);
+        logits - mean
+    }
+
+    fn classes(&self) -> i64 {
+        self.0.classes()
+    }
+}
+
+pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
+    let trained = Trained::get(run)?;
+    let sample = Sample::first(run, IMAGES)?;
+    let (honest, crowd) = (OneByOne(&trained.classifier), Crowd(OneByOne(&trained.classifier)));
+    let net: &dyn Target = if run.breaks(Part::Alone) { &crowd } else { &honest };
+    let mut rows = Vec::new();
+    for (norm, name, radius) in [(Norm::L2, "l2", 0.2), (Norm::Linf, "linf", 1.5 / 255.0)] {
+        let pgd = Pgd::reference(Some(5), 2, AttackLoss::CrossEntropy, SEED);
+        let apgd = |aim| Apgd { steps: 6, restarts: 1, aim, seed: SEED };
+        let square = Square { queries: 30, seed: SEED, ..Square::default() };
+        let fab = fab::Settings { iterations: 5, targets: 3, seed: SEED, ..fab::Settings::default() };
+        let plb = |steps| plb::Settings {
+            constants: Plb { outer: 4, inner: 4, ..Plb::default() },
+            steps,
+            noise: 0.01,
+            seed: SEED,
+            restart: 0,
+        };
+        let at = |attack: &dyn FixedRadius, batch: &Batch<'_>| attack.all_runs(net, batch, norm, radius);
+        type Run<'a> = (&'a str, Box<dyn Fn(&Batch<'_>) -> Found + 'a>);
+        let runs: [Run<'_>; 7] = [
+            ("pgd", Box::new(|batch| at(&pgd, batch))),
+            ("apgd", Box::new(|batch| at(&apgd(Aim::CrossEntropy), batch))),
+            ("apgd-t", Box::new(|batch| at(&apgd(Aim::Targets), batch))),
+            ("square", Box::new(|batch| at(&square, batch))),
+            ("fab", Box::new(|batch| fab::run(net, batch, norm, &fab))),
+            ("plb", Box::new(|batch| plb::run(net, batch, norm, &plb(plb::Steps::Relative), None))),
+            ("plb as published", Box::new(|batch| plb::run(net, batch, norm, &plb(plb::Steps::Published), None))),
+        ];
+        for (attack, ours) in &runs {
+            let together = on(&sample, &(0..IMAGES as i64).collect::<Vec<_>>(), ours);
+            let order: Vec<i64> = (0..IMAGES as i64).map(|i| (3 * i + 2) % IMAGES as i64).collect();
+            let permuted = on(&sample, &order, ours);
+            let alone: Vec<Tensor> = (0..IMAGES as i64).map(|i| on(&sample, &[i], ours)).collect();
+            let apart = largest_difference(&together, &Tensor::cat(&alone, 0))?;
+            let moved = largest_difference(&together.index_select(0, &Tensor::from_slice(&order)), &permuted)?;
+            let found = together.narrow(1, 0, 1).lt(1e8).sum(Kind::Int64).int64_value(&[]);
+            let what = format!("{attack} in {name}: {IMAGES} images together, alone, in another order");
+            let note =
+                format!("{found} of {IMAGES} broken; pixels and distances, alone {apart:.0e}, permuted {moved:.0e}");
+            rows.push(Row::new(7, what, apart.max(moved), Bound::AtMost(1e-6), Unit::Plain, note));
+        }
+    }
+    Ok(rows)
+}
+
+/// Distance and pixels of what an attack finds of the images at `rows`, `[rows, 1 + pixels]`.
+fn on(sample: &Sample, rows: &[i64], attack: impl Fn(&Batch<'_>) -> Found) -> Tensor {
+    let index = Tensor::from_slice(rows);
+    let (images, labels) = (sample.images.index_select(0, &index), sample.labels.index_select(0, &index));
+    let ids: Vec<i64> = rows.iter().map(|&row| sample.ids[row as usize]).collect();
+    let found = attack(&Batch { images: &images, labels: &labels, ids: &ids });
+    // Two failures are equal: infinities would not be.
+    let distance = found.distance.clamp_max(1e9).unsqueeze(1);
+    Tensor::cat(&[distance, found.images.flatten(1, -1)], 1)
+}

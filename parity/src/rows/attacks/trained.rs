@@ -1,0 +1,77 @@
+//! The classifier that is attacked: trained once by a supervised job, as a worker would run it, and kept in `cache/`.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use tandem_collective::Group;
+use tandem_domain::spec::JobSpec;
+use tandem_learn::artifact::load_classifier;
+use tandem_learn::classifier::Classifier;
+use tandem_learn::files::sha256;
+use tandem_learn::report::Event;
+use tandem_learn::task::{InputFile, Task};
+use tch::Device;
+
+use crate::folder;
+use crate::run::{Run, SEED};
+
+pub(super) struct Trained {
+    pub(super) classifier: Classifier,
+    pub(super) path: PathBuf,
+}
+
+impl Trained {
+    /// From the cache, if the same job has been run before.
+    pub(super) fn get(run: &Run) -> Result<Self> {
+        let threads = std::thread::available_parallelism()?.get();
+        let spec: JobSpec = serde_json::from_value(json!({
+            "name": "parity", "dataset": run.dataset(), "seed": SEED, "workers": { "min": 1, "max": 1 }, "shards": 1,
+            "threads": threads, "inputs": [],
+            "stage": {
+                "stage": "supervised", "encoder": "resnet-tiny", "steps": 1200, "validation": 0.0,
+                "optimizer": { "schedule": "cosine" },
+            },
+        }))?;
+        let key = sha256(format!("{}{}", serde_json::to_string(&spec)?, tandem_domain::LEARN_VERSION).as_bytes());
+        let job_dir = folder().join("cache").join(key.get(..16).unwrap_or_default());
+        let path = job_dir.join("artifacts/classifier.safetensors");
+        if !path.exists() {
+            train(run, &spec, &job_dir).context("training the classifier that is attacked")?;
+        }
+        let input = InputFile { kind: "classifier".into(), sha256: sha256(&std::fs::read(&path)?), path };
+        let (classifier, _) = load_classifier(&input, Device::Cpu)?;
+        Ok(Self { classifier, path: input.path })
+    }
+}
+
+fn train(run: &Run, spec: &JobSpec, job_dir: &Path) -> Result<()> {
+    eprintln!("training a resnet-tiny on {} (once: it is kept in {})", spec.dataset, job_dir.display());
+    // What an interrupted run has left is another attempt's.
+    if job_dir.exists() {
+        std::fs::remove_dir_all(job_dir)?;
+    }
+    std::fs::create_dir_all(job_dir)?;
+    let task = Task {
+        job_id: "parity".into(),
+        attempt_id: "parity".into(),
+        fence: 1,
+        rank: 0,
+        world_size: 1,
+        spec: spec.clone(),
+        device: "cpu".into(),
+        data_dir: run.data_dir().to_owned(),
+        job_dir: job_dir.to_owned(),
+        inputs: Vec::new(),
+        checkpoints: Vec::new(),
+        host: "127.0.0.1".into(),
+    };
+    let mut report = |event: Event| {
+        if let Event::Result { name, value } = event {
+            eprintln!("  {name} {value:.4}");
+        }
+    };
+    tandem_learn::run(&task, &Group::alone(), &mut report, &AtomicBool::new(false))?;
+    Ok(())
+}

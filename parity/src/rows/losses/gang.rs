@@ -1,0 +1,37 @@
+//! Ranks as threads, each with its own store connection and Gloo group.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use tandem_collective::{Group, Store};
+use tandem_learn::shards::Step;
+
+const HOST: &str = "127.0.0.1";
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the ranks, one closure each, get for the same step; that they all hold the same is checked.
+pub(super) fn together<F>(ranks: Vec<F>) -> Result<Step>
+where
+    F: FnOnce(&Group) -> Result<Step> + Send,
+{
+    let (store, count) = (Store::listen(HOST, TIMEOUT)?, ranks.len() as u32);
+    let port = store.port();
+    let one = |rank: u32, work: F| {
+        if count == 1 {
+            return work(&Group::alone());
+        }
+        let store = Store::connect(HOST, port, TIMEOUT)?;
+        work(&Group::gloo(&store, "parity", rank, count, HOST, TIMEOUT)?)
+    };
+    let steps = std::thread::scope(|scope| {
+        let one = &one;
+        let ranks: Vec<_> = (0..).zip(ranks).map(|(rank, work)| scope.spawn(move || one(rank, work))).collect();
+        ranks.into_iter().map(|rank| rank.join().map_err(|_| anyhow!("a rank panicked"))?).collect::<Result<Vec<_>>>()
+    })?;
+    let mut steps = steps.into_iter();
+    let first = steps.next().context("there is a first rank")?;
+    for other in steps {
+        ensure!(other.gradient.equal(&first.gradient), "two ranks of one step hold different gradients");
+    }
+    Ok(first)
+}

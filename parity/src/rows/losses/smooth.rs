@@ -1,0 +1,147 @@
+//! A small smooth network in double precision, for steps whose derivatives are compared to nine digits.
+//!
+//! Four stages of linear, BatchNorm by the shard's statistics, tanh; a linear head on each. `peers/losses.py` has the same.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tandem_learn::flat::{Flat, Layout, Role};
+use tandem_learn::shards::Network;
+use tch::{Device, Kind, Tensor};
+
+use crate::run::SEED;
+
+/// Shape of an image, and its number of elements.
+pub(super) const IMAGE: [i64; 3] = [3, 4, 4];
+const INPUTS: i64 = 48;
+const WIDTH: i64 = 10;
+const STAGES: usize = 4;
+
+pub(super) struct Smooth {
+    parameters: Flat,
+    statistics: Flat,
+    stages: Vec<Stage>,
+    outputs: i64,
+    /// A head on each stage; else one on the last.
+    layered: bool,
+}
+
+/// Places in the flat vectors.
+struct Stage {
+    weight: usize,
+    scale: usize,
+    shift: usize,
+    mean: usize,
+    variance: usize,
+    head: usize,
+    bias: usize,
+}
+
+impl Smooth {
+    /// Weights are drawn, not trained: their derivatives shall not be small.
+    pub(super) fn new(outputs: i64, layered: bool) -> Self {
+        let drawn = Self::blank(outputs, layered);
+        tch::manual_seed(SEED as i64);
+        tch::no_grad(|| {
+            // Tensor by tensor: what lies between them in the vector stays zero.
+            for (slot, view) in drawn.parameters.named() {
+                let mut view = view.shallow_clone();
+                let _ = match slot.role {
+                    // Gentle: differences at h = 1e-2 are to see a net that is nearly linear there.
+                    Role::NormWeight => view.uniform_(0.2, 0.5),
+                    Role::NormBias => view.normal_(0.0, 0.2),
+                    _ => view.normal_(0.0, 0.5),
+                };
+            }
+            for view in drawn.statistics.views() {
+                let _ = view.shallow_clone().uniform_(0.5, 1.5);
+            }
+        });
+        drawn
+    }
+
+    fn blank(outputs: i64, layered: bool) -> Self {
+        let (mut parameters, mut statistics) = (Layout::default(), Layout::default());
+        let stages = (0..STAGES).map(|k| {
+            let inputs = if k == 0 { INPUTS } else { WIDTH };
+            Stage {
+                weight: parameters.add(format!("{k}.weight"), &[WIDTH, inputs], Role::Linear),
+                scale: parameters.add(format!("{k}.scale"), &[WIDTH], Role::NormWeight),
+                shift: parameters.add(format!("{k}.shift"), &[WIDTH], Role::NormBias),
+                mean: statistics.add(format!("{k}.mean"), &[WIDTH], Role::RunningMean),
+                variance: statistics.add(format!("{k}.variance"), &[WIDTH], Role::RunningVariance),
+                head: parameters.add(format!("{k}.head"), &[outputs, WIDTH], Role::Linear),
+                bias: parameters.add(format!("{k}.bias"), &[outputs], Role::Bias { inputs: WIDTH }),
+            }
+        });
+        let stages = stages.collect();
+        let zeros = |layout: Layout| {
+            let vector = Tensor::zeros([layout.len()], (Kind::Double, Device::Cpu));
+            Flat::over(Arc::new(layout), vector)
+        };
+        let (parameters, statistics) = (zeros(parameters).with_gradients(), zeros(statistics));
+        Self { parameters, statistics, stages, outputs, layered }
+    }
+
+    /// The same weights in other memory, for another rank: leaves of a graph belong to one thread.
+    pub(super) fn copy(&self) -> Self {
+        let copy = Self::blank(self.outputs, self.layered);
+        tch::no_grad(|| {
+            copy.parameters.vector().shallow_clone().copy_(self.parameters.vector());
+            copy.statistics.vector().shallow_clone().copy_(self.statistics.vector());
+        });
+        copy
+    }
+
+    /// Tensors by name, as the peer keeps them.
+    pub(super) fn named(&self) -> Vec<(&str, &Tensor)> {
+        let all = self.parameters.named().chain(self.statistics.named());
+        all.map(|(slot, view)| (slot.name.as_str(), view)).collect()
+    }
+
+    /// Where each tensor is in its flat vector.
+    pub(super) fn layout(&self) -> Value {
+        let places = |flat: &Flat| {
+            let offsets = flat.layout().slots().iter().map(|slot| (slot.name.clone(), slot.offset.into())).collect();
+            json!({ "length": flat.layout().len(), "offsets": Value::Object(offsets) })
+        };
+        json!({ "parameters": places(&self.parameters), "statistics": places(&self.statistics) })
+    }
+}
+
+impl Network for Smooth {
+    fn parameters(&self) -> &Flat {
+        &self.parameters
+    }
+
+    fn statistics(&self) -> &Flat {
+        &self.statistics
+    }
+
+    fn forward(&self, images: &Tensor, statistics: &Flat, heads: usize) -> Vec<Tensor> {
+        let mut x = images.flatten(1, -1);
+        let mut outputs = Vec::new();
+        let get = |index| self.parameters.get(index);
+        for (k, stage) in self.stages.iter().enumerate() {
+            let (mean, variance) = (statistics.get(stage.mean), statistics.get(stage.variance));
+            x = x
+                .linear(get(stage.weight), None::<Tensor>)
+                .batch_norm(
+                    Some(get(stage.scale)),
+                    Some(get(stage.shift)),
+                    Some(mean),
+                    Some(variance),
+                    true,
+                    0.1,
+                    1e-5,
+                    false,
+                )
+                .tanh();
+            if self.layered || k + 1 == STAGES {
+                outputs.push(x.linear(get(stage.head), Some(get(stage.bias))));
+            }
+        }
+        outputs.truncate(heads);
+        outputs
+    }
+}

@@ -1,0 +1,53 @@
+//! What all parts share: the peers' Python, the images, and whether a part shall be seen failing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use tandem_domain::spec::Dataset;
+use tandem_learn::data::{self, Data};
+use tch::Device;
+
+use crate::rows::Part;
+use crate::{Args, folder};
+
+/// Seed of everything that is drawn: a run gives the same figures each time.
+pub(crate) const SEED: u64 = 1;
+
+pub(crate) struct Run {
+    pub(crate) python: PathBuf,
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Test images that are attacked.
+    pub(crate) images: u32,
+    broken: Vec<Part>,
+}
+
+impl Run {
+    pub(crate) fn new(args: &Args) -> Result<Self> {
+        let python = args.python.clone().unwrap_or_else(|| folder().join(".venv/bin/python"));
+        ensure!(python.exists(), "there is no {}: run parity/setup", python.display());
+        let threads = std::thread::available_parallelism()?.get();
+        tch::set_num_threads(i32::try_from(threads)?);
+        let (data_dir, broken) = (args.data.clone(), args.broken.clone());
+        Ok(Self { python, data_dir, images: args.images, broken })
+    }
+
+    /// The peers of `part` get other inputs than ours.
+    pub(crate) fn breaks(&self, part: Part) -> bool {
+        self.broken.contains(&part) || self.broken.contains(&Part::All)
+    }
+
+    pub(crate) fn dataset(&self) -> Dataset {
+        if self.data_dir.is_some() { Dataset::Cifar10 } else { Dataset::Shapes }
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        // Shapes are made, not read: no folder is looked at.
+        self.data_dir.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// Natural images where a data folder is given, else synthetic ones.
+    pub(crate) fn load(&self) -> Result<Data> {
+        data::load(&self.dataset(), self.data_dir(), SEED, Device::Cpu)
+            .with_context(|| format!("loading {} from {}", self.dataset(), self.data_dir().display()))
+    }
+}
