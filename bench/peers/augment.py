@@ -10,25 +10,11 @@ import torch
 import torchvision
 from PIL import Image
 from safetensors.torch import load_file
-from torchvision.transforms import v2
 
 from lines import serve
+from simclr import transform
 
 IMAGES, VIEWS, TRANSFORM = [], None, None
-
-
-def transform(recipe):
-    jitter = v2.ColorJitter(recipe["brightness"], recipe["contrast"], recipe["saturation"], recipe["hue"])
-    return v2.Compose(
-        [
-            v2.RandomResizedCrop(32, scale=(recipe["crop_area_min"], 1.0)),
-            v2.RandomHorizontalFlip(recipe["flip"]),
-            v2.RandomApply([jitter], p=recipe["jitter"]),
-            v2.RandomGrayscale(recipe["gray"]),
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-        ]
-    )
 
 
 def fill(part):

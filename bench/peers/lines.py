@@ -9,8 +9,15 @@ import sys
 import time
 
 
+def resident_bytes():
+    """Memory that this process holds now."""
+    with open("/proc/self/status") as status:
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+
 def serve(prepare):
-    """`prepare(setup)` returns (reply, work); `work(n)` does n units and returns when they are done."""
+    """`prepare(setup)` returns (reply, work); `work(n)` does n units and returns when they are done, with what it found
+    where that is compared."""
     replies = sys.stdout
     sys.stdout = sys.stderr  # nothing that a library prints may pass for a reply
     work = None
@@ -20,6 +27,6 @@ def serve(prepare):
             reply, work = prepare(request)
         else:
             start = time.perf_counter()
-            work(request["count"])
-            reply = {"seconds": time.perf_counter() - start}
+            result = work(request["count"])
+            reply = {"seconds": time.perf_counter() - start, "result": result}
         print(json.dumps(reply), file=replies, flush=True)

@@ -1,9 +1,24 @@
-"""SimCLR as one writes it in PyTorch: torchvision's ResNet with the CIFAR stem, projection head, NT-Xent."""
+"""SimCLR as one writes it in PyTorch: torchvision's transforms, its ResNet with the CIFAR stem, projection head, NT-Xent."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torchvision.transforms import v2
+
+
+def transform(recipe):
+    jitter = v2.ColorJitter(recipe["brightness"], recipe["contrast"], recipe["saturation"], recipe["hue"])
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(32, scale=(recipe["crop_area_min"], 1.0)),
+            v2.RandomHorizontalFlip(recipe["flip"]),
+            v2.RandomApply([jitter], p=recipe["jitter"]),
+            v2.RandomGrayscale(recipe["gray"]),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+        ]
+    )
 
 
 def cifar_stem(net, channels):
@@ -18,6 +33,10 @@ def resnet18():
     return cifar_stem(ResNet(BasicBlock, [2, 2, 2, 2]), 64), 512
 
 
+def resnet50():
+    return cifar_stem(ResNet(Bottleneck, [3, 4, 6, 3]), 64), 2048
+
+
 def resnet_tiny():
     net = cifar_stem(ResNet(BasicBlock, [1, 1, 1, 1]), 16)
     net.inplanes = 16
@@ -28,12 +47,15 @@ def resnet_tiny():
 
 
 class SimCLR(nn.Module):
-    def __init__(self, encoder, hidden, output):
+    def __init__(self, encoder, head):
         super().__init__()
-        self.encoder, features = {"resnet18": resnet18, "resnet-tiny": resnet_tiny}[encoder]()
-        hidden = hidden or features
+        self.encoder, features = {"resnet18": resnet18, "resnet50": resnet50, "resnet-tiny": resnet_tiny}[encoder]()
+        hidden = head["hidden"] or features
         self.head = nn.Sequential(
-            nn.Linear(features, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, output)
+            nn.Linear(features, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, head["output"]),
         )
 
     def forward(self, images):

@@ -5,21 +5,23 @@ import time
 import torch
 from safetensors.torch import load_file
 
-from lines import serve
+from lines import resident_bytes, serve
 from simclr import SimCLR, nt_xent
 
 
 class Trainer:
     def __init__(self, setup, weights, batches, layout):
-        self.model = SimCLR(setup["encoder"], setup["hidden"], setup["output"]).to(memory_format=layout)
+        self.model = SimCLR(setup["encoder"], setup["head"]).to(memory_format=layout)
         self.model.load(weights)
         self.batches = [batch.contiguous(memory_format=layout) for batch in batches]
-        self.temperature = setup["temperature"]
+        self.temperature = setup["recipe"]["temperature"]
+        self.penalty_weight = setup["recipe"]["tikhonov"]["lambda"] / 4
+        self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=setup["learning_rate"],
-            momentum=setup["momentum"],
-            weight_decay=setup["weight_decay"],
+            self.parameters,
+            lr=setup["recipe"]["learning_rate"],
+            momentum=setup["recipe"]["momentum"],
+            weight_decay=setup["recipe"]["weight_decay"],
             fused=True,
         )
         self.steps = 0
@@ -28,13 +30,22 @@ class Trainer:
         images = self.batches[self.steps % len(self.batches)]
         self.steps += 1
         self.optimizer.zero_grad(set_to_none=True)
-        loss = nt_xent(self.model(images), self.temperature)
-        loss.backward()
+        if self.penalty_weight == 0:
+            loss, penalty = nt_xent(self.model(images), self.temperature), torch.zeros([])
+            loss.backward()
+        else:
+            # Eq. (3): lambda/2 times the squared gradient by the images, summed over images, mean of the two views.
+            images = images.detach().requires_grad_(True)
+            loss = nt_xent(self.model(images), self.temperature)
+            gradient = torch.autograd.grad(loss, images, create_graph=True)[0]
+            penalty = self.penalty_weight * gradient.square().sum()
+            (loss + penalty).backward(inputs=self.parameters)
         self.optimizer.step()
-        return loss.item()
+        return loss.item(), penalty.item()
 
     def run(self, count):
-        return [self.step() for _ in range(count)]
+        for _ in range(count):
+            self.step()
 
 
 def seconds(trainer, count):
@@ -48,13 +59,18 @@ def prepare(setup):
     torch.set_num_interop_threads(1)
     weights = load_file(f"{setup['folder']}/weights.safetensors")
     batches = load_file(f"{setup['folder']}/views.safetensors")["views"]
-    # The peer at its best: whichever memory format is faster here.
     layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-    trials = {name: Trainer(setup, weights, batches, layout) for name, layout in layouts.items()}
-    times = {name: min(seconds(trainer, 1) for _ in range(4)) for name, trainer in trials.items()}
-    layout = min(times, key=times.get)
+    layout = setup["layout"]
+    if layout is None:
+        # The peer at its best: whichever memory format is faster here.
+        trials = {name: Trainer(setup, weights, batches, layout) for name, layout in layouts.items()}
+        times = {name: min(seconds(trainer, 1) for _ in range(4)) for name, trainer in trials.items()}
+        layout = min(times, key=times.get)
     trainer = Trainer(setup, weights, batches, layouts[layout])
-    return {"losses": trainer.run(setup["steps"]), "layout": layout, "version": torch.__version__}, trainer.run
+    del weights, batches
+    reply = {"resident_before": resident_bytes(), "layout": layout, "version": torch.__version__}
+    losses, penalties = zip(*(trainer.step() for _ in range(setup["steps"])))
+    return {**reply, "losses": losses, "penalties": penalties}, trainer.run
 
 
 serve(prepare)

@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::machine;
+
 /// Every request but the first: so many units of work.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Block {
@@ -19,9 +21,11 @@ pub(crate) struct Block {
 }
 
 /// The answer to a block.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Elapsed {
     pub(crate) seconds: f64,
+    /// What the work found, where that is compared; else null.
+    pub(crate) result: Value,
 }
 
 /// How long a child may take to leave after its stdin has closed.
@@ -86,9 +90,21 @@ impl Child {
         self.receive()
     }
 
+    /// The most memory that it has ever held.
+    pub(crate) fn peak_bytes(&self) -> Result<f64> {
+        machine::peak_bytes(self.process.id()).with_context(|| format!("measuring {}", self.name))
+    }
+
     /// Does `count` units of work; seconds by the child's own clock.
     pub(crate) fn block(&mut self, count: u64) -> Result<f64> {
         Ok(self.ask::<Elapsed>(&Block { count })?.seconds)
+    }
+
+    /// As [`block`](Self::block), with what one unit of work found.
+    pub(crate) fn finding<T: DeserializeOwned>(&mut self) -> Result<(f64, T)> {
+        let Elapsed { seconds, result } = self.ask(&Block { count: 1 })?;
+        let result = serde_json::from_value(result).with_context(|| format!("what {} found", self.name))?;
+        Ok((seconds, result))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Two sides, measured in turn, so that whatever else the machine does meets both alike.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
+
+use crate::stats::Summary;
 
 /// Seconds that the two sides took for the same work, one directly after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -36,6 +38,24 @@ pub(crate) fn interleave(
         .collect()
 }
 
+/// Our speeds as multiples of theirs, pair by pair.
+pub(crate) fn speeds(pairs: &[Pair]) -> Result<Summary> {
+    let speeds: Vec<f64> = pairs.iter().map(|pair| pair.speed()).collect();
+    Summary::of(&speeds).context("no pair was measured")
+}
+
+/// Our times as multiples of theirs, pair by pair.
+pub(crate) fn costs(pairs: &[Pair]) -> Result<Summary> {
+    let costs: Vec<f64> = pairs.iter().map(|pair| pair.ours / pair.theirs).collect();
+    Summary::of(&costs).context("no pair was measured")
+}
+
+/// The middle of what `figure` reads off each pair; NaN without pairs.
+pub(crate) fn middle(pairs: &[Pair], figure: impl Fn(&Pair) -> f64) -> f64 {
+    let figures: Vec<f64> = pairs.iter().map(figure).collect();
+    Summary::of(&figures).map_or(f64::NAN, |figures| figures.median)
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -53,5 +73,7 @@ mod tests {
         assert_eq!(order.into_inner(), "abbaab");
         assert_eq!(pairs, vec![Pair { ours: 1.0, theirs: 2.0 }; 3]);
         assert_eq!(pairs[0].speed(), 2.0);
+        assert_eq!((speeds(&pairs).unwrap().median, costs(&pairs).unwrap().median), (2.0, 0.5));
+        assert_eq!(middle(&pairs, |pair| pair.theirs), 2.0);
     }
 }

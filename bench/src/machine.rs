@@ -1,5 +1,6 @@
 //! The machine a figure belongs to, and who else is at work on it.
 
+use std::fmt::Display;
 use std::fs;
 use std::time::Duration;
 
@@ -23,11 +24,10 @@ impl Machine {
         let processors = fs::read_to_string("/proc/cpuinfo").context("reading /proc/cpuinfo")?;
         let memory = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("reading the kernel's version")?;
-        let kilobytes = field(&memory, "MemTotal").and_then(|value| value.trim_end_matches(" kB").parse().ok());
         Ok(Self {
             processor: field(&processors, "model name").unwrap_or("unknown processor").to_owned(),
             cores: std::thread::available_parallelism()?.get(),
-            memory_gb: (kilobytes.unwrap_or(0.0) / 1e6_f64).round(),
+            memory_gb: (kilobytes(&memory, "MemTotal").unwrap_or(0.0) / 1e6).round(),
             kernel: kernel.trim().to_owned(),
             tandem: env!("CARGO_PKG_VERSION"),
             build: if cfg!(debug_assertions) { "dev" } else { "release" },
@@ -82,6 +82,27 @@ impl Times {
     }
 }
 
+/// Memory that a process holds now; `process` is its id or "self".
+pub(crate) fn resident_bytes(process: impl Display) -> Result<f64> {
+    status_bytes(process, "VmRSS")
+}
+
+/// The most memory that a process has ever held.
+pub(crate) fn peak_bytes(process: impl Display) -> Result<f64> {
+    status_bytes(process, "VmHWM")
+}
+
+fn status_bytes(process: impl Display, name: &str) -> Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}: has the process ended?"))?;
+    kilobytes(&text, name).map(|kilobytes| kilobytes * 1024.0).with_context(|| format!("{path} has no {name}"))
+}
+
+/// Of a line such as "VmRSS:	  1234 kB", which /proc means as units of 1024 bytes.
+fn kilobytes(text: &str, name: &str) -> Option<f64> {
+    field(text, name)?.trim_end_matches(" kB").parse().ok()
+}
+
 /// Runs `work` with this thread, and so all processes that it starts, on the first `count` of its cores: where there
 /// are more, neither side may wander.
 pub(crate) fn on_cores<T>(count: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -113,6 +134,12 @@ mod tests {
     fn fields_are_found_whatever_the_padding() {
         assert_eq!(field("a: 1\nmodel name\t: Xeon\n", "model name"), Some("Xeon"));
         assert_eq!(field("a: 1\n", "b"), None);
+    }
+
+    #[test]
+    fn this_process_uses_memory_and_never_more_than_its_peak() {
+        let held = resident_bytes(std::process::id()).unwrap();
+        assert!(held > 1e5 && peak_bytes("self").unwrap() >= held);
     }
 
     #[test]

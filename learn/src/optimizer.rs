@@ -1,11 +1,12 @@
 //! SGD, LARS and Adam on the flat parameter vector, in place and deterministic.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tandem_domain::spec;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-use crate::flat::{Flat, Layout, Slot};
+use crate::flat::{Flat, Layout};
 
 /// Turns gradients into updates. Its only state is in `moments`.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ impl Optimizer {
         ["velocity.", "square."].into_iter().zip(&self.moments)
     }
 
-    /// The update number `update`, from 0, at rate `lr`. `gradient` is laid out as the parameters, and is overwritten.
+    /// The update number `update`, from 0, at rate `lr`. `gradient` is laid out as the parameters, and may be overwritten.
     pub fn step(&mut self, parameters: &Flat, gradient: Tensor, lr: f64, update: u64) {
         tch::no_grad(|| {
             for group in self.groups.iter().filter(|group| update >= group.begins) {
@@ -89,61 +90,139 @@ impl Optimizer {
     fn update(&self, group: &Group, parameters: &Flat, gradient: &Tensor, lr: f64, nth: u64) {
         let slots = &parameters.layout().slots()[group.slots.clone()];
         let part = |vector: &Tensor| part(vector, parameters.layout(), &group.slots);
-        let (mut weights, mut velocity) = (part(parameters.vector()), part(self.moments[0].vector()));
+        let (decay, momentum) = (Decay(self.weight_decay), Momentum { share: self.momentum, nesterov: self.nesterov });
+        let (weights, velocity) = (parameters.vector(), self.moments[0].vector());
         match self.rule {
-            Rule::Sgd => {
-                let mut gradient = part(gradient);
-                self.decay(&mut gradient, &weights);
-                self.descend(&mut weights, &mut velocity, gradient, lr);
+            Rule::Sgd => in_pieces([weights, velocity, gradient].map(part), |[weights, velocity, gradient]| {
+                let gradient = decay.of(&gradient, &weights);
+                momentum.descend(weights, velocity, &gradient, lr);
+            }),
+            Rule::Lars { trust } if weights.device() == Device::Cpu => {
+                on_threads([weights, velocity, gradient], slots.len(), |i, vectors| {
+                    // From the last one: those are the largest, and no thread shall begin with one when others are done.
+                    let slot = &slots[slots.len() - 1 - i];
+                    let pieces = pieces(vectors.each_ref().map(|vector| slot.view(vector).view(-1)));
+                    let scale = slot.role.is_matrix().then(|| {
+                        let norms = pieces.iter().map(|[w, _, g]| (w.norm(), decay.of(g, w).norm()));
+                        let (weights, gradients): (Vec<Tensor>, Vec<Tensor>) = norms.unzip();
+                        scale(Tensor::stack(&weights, 0).norm(), Tensor::stack(&gradients, 0).norm(), trust)
+                    });
+                    for [weights, velocity, gradient] in pieces {
+                        let gradient = match &scale {
+                            Some(scale) => decay.of(&gradient, &weights) * scale * lr,
+                            None => gradient * lr,
+                        };
+                        momentum.descend(weights, velocity, &gradient, 1.0);
+                    }
+                });
             }
+            // Elsewhere few operations count for more than few bytes.
             Rule::Lars { trust } => {
                 for slot in slots.iter().filter(|slot| slot.role.is_matrix()) {
-                    self.adapt(slot, parameters.vector(), gradient, trust);
+                    let (weights, mut gradient) = (slot.view(weights), slot.view(gradient));
+                    let decayed = decay.of(&gradient, &weights);
+                    gradient.copy_(&(&decayed * scale(weights.norm(), decayed.norm(), trust)));
                 }
-                let mut gradient = part(gradient);
-                let _ = gradient.g_mul_scalar_(lr);
-                self.descend(&mut weights, &mut velocity, gradient, 1.0);
+                let [weights, velocity, gradient] = [weights, velocity, gradient].map(part);
+                momentum.descend(weights, velocity, &(gradient * lr), 1.0);
             }
             Rule::Adam => {
-                let mut gradient = part(gradient);
-                self.decay(&mut gradient, &weights);
-                let mut square = part(self.moments[1].vector());
-                let _ = velocity.lerp_(&gradient, 1.0 - self.momentum);
-                let _ = square.g_mul_scalar_(SQUARE_DECAY);
-                let _ = square.g_add_(&(gradient.square_() * (1.0 - SQUARE_DECAY)));
                 let unbiased = |beta: f64| 1.0 - beta.powf(nth as f64);
-                let scale = (square / unbiased(SQUARE_DECAY)).sqrt_() + EPSILON;
-                let _ = weights.g_sub_(&(velocity / scale * (lr / unbiased(self.momentum))));
+                let (share, rate) = (1.0 - momentum.share, lr / unbiased(momentum.share));
+                let square_scale = unbiased(SQUARE_DECAY);
+                let vectors = [weights, velocity, self.moments[1].vector(), gradient].map(part);
+                in_pieces(vectors, |[mut weights, mut velocity, mut square, gradient]| {
+                    let gradient = decay.of(&gradient, &weights);
+                    let _ = velocity.lerp_(&gradient, share);
+                    let _ = square.g_mul_scalar_(SQUARE_DECAY);
+                    let _ = square.g_add_(&(gradient.square() * (1.0 - SQUARE_DECAY)));
+                    let scale = (square / square_scale).sqrt_() + EPSILON;
+                    let _ = weights.g_sub_(&(velocity / scale * rate));
+                });
             }
         }
     }
+}
 
-    fn descend(&self, weights: &mut Tensor, velocity: &mut Tensor, mut gradient: Tensor, rate: f64) {
-        let _ = velocity.g_mul_scalar_(self.momentum);
-        let _ = velocity.g_add_(&gradient);
-        if self.nesterov {
-            let _ = gradient.g_add_(&(&*velocity * self.momentum));
-            let _ = weights.g_sub_(&(gradient * rate));
-        } else {
-            let _ = weights.g_sub_(&(&*velocity * rate));
+/// Weight decay as a part of the gradient: g + d w.
+#[derive(Clone, Copy)]
+struct Decay(f64);
+
+impl Decay {
+    fn of(self, gradient: &Tensor, weights: &Tensor) -> Tensor {
+        if self.0 == 0.0 { gradient.shallow_clone() } else { (weights * self.0).g_add_(gradient) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Momentum {
+    share: f64,
+    nesterov: bool,
+}
+
+impl Momentum {
+    fn descend(self, mut weights: Tensor, mut velocity: Tensor, gradient: &Tensor, rate: f64) {
+        let _ = velocity.g_mul_scalar_(self.share);
+        let _ = velocity.g_add_(gradient);
+        let _ = match self.nesterov {
+            true => weights.g_sub_(&((&velocity * self.share).g_add_(gradient) * rate)),
+            false => weights.g_sub_(&(velocity * rate)),
+        };
+    }
+}
+
+/// LARS's factor of a layer's gradient. A layer at zero, or without gradient, is not scaled.
+fn scale(weight_norm: Tensor, gradient_norm: Tensor, trust: f64) -> Tensor {
+    let usable = (&weight_norm * &gradient_norm).gt(0.0);
+    (weight_norm * trust / gradient_norm).where_scalarother(&usable, 1.0)
+}
+
+/// Elements of a piece: what an update touches of them stays in second-level cache from its first operation to its last,
+/// and libtorch does not split so few over threads of its own.
+const PIECE: usize = 32_768;
+
+/// Elementwise `work` on vectors of one length, in place. On a CPU, where memory is the bound, it is done piece by piece;
+/// that changes no bit.
+fn in_pieces<const N: usize>(vectors: [Tensor; N], work: impl Fn([Tensor; N]) + Sync) {
+    if vectors.iter().any(|vector| vector.device() != Device::Cpu) {
+        return work(vectors);
+    }
+    let count = vectors.first().map_or(0, Tensor::numel).div_ceil(PIECE);
+    on_threads(vectors.each_ref(), count, |i, vectors| work(piece(vectors, i)));
+}
+
+/// All pieces of vectors of one length.
+fn pieces<const N: usize>(vectors: [Tensor; N]) -> Vec<[Tensor; N]> {
+    let count = vectors.first().map_or(0, Tensor::numel).div_ceil(PIECE);
+    (0..count).map(|i| piece(&vectors, i)).collect()
+}
+
+fn piece<const N: usize>(vectors: &[Tensor; N], i: usize) -> [Tensor; N] {
+    let narrow = |vector: &Tensor| {
+        let begin = i * PIECE;
+        vector.narrow(0, begin as i64, PIECE.min(vector.numel() - begin) as i64)
+    };
+    vectors.each_ref().map(narrow)
+}
+
+/// Does the jobs 0 .. `count` on as many threads as libtorch may use, each thread taking the next one that is left.
+fn on_threads<const N: usize>(vectors: [&Tensor; N], count: usize, job: impl Fn(usize, &[Tensor; N]) + Sync) {
+    let next = AtomicUsize::new(0);
+    let run = |vectors: [Tensor; N]| {
+        // Each thread has a mode of its own.
+        tch::no_grad(|| {
+            while let Some(i) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&i| i < count) {
+                job(i, &vectors);
+            }
+        });
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..(tch::get_num_threads().max(1) as usize).min(count) {
+            let vectors = vectors.map(Tensor::shallow_clone);
+            scope.spawn(|| run(vectors));
         }
-    }
-
-    fn decay(&self, gradient: &mut Tensor, weights: &Tensor) {
-        if self.weight_decay != 0.0 {
-            let _ = gradient.g_add_(&(weights * self.weight_decay));
-        }
-    }
-
-    /// Decays and scales one layer's part of the gradient. A layer at zero, or without gradient, is not scaled.
-    fn adapt(&self, slot: &Slot, weights: &Tensor, gradient: &Tensor, trust: f64) {
-        let (weights, mut gradient) = (slot.view(weights), slot.view(gradient));
-        self.decay(&mut gradient, &weights);
-        let (weight_norm, gradient_norm) = (weights.norm(), gradient.norm());
-        let usable = (&weight_norm * &gradient_norm).gt(0.0);
-        let scale = (weight_norm * trust / gradient_norm).where_scalarother(&usable, 1.0);
-        let _ = gradient.g_mul_(&scale);
-    }
+        run(vectors.map(Tensor::shallow_clone));
+    });
 }
 
 /// The elements of a run of slots, with the padding that follows them.

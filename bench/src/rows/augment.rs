@@ -1,16 +1,16 @@
-//! Both views of a batch by SimCLR's augmentation, against torchvision v2 on PIL images, on the same two cores.
+//! Both views of a batch by SimCLR's augmentation, against torchvision v2 on PIL images, one after the other in two
+//! processes, and against Kornia on the whole batch as one tensor; each on the same two cores.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 use tandem_domain::spec::Augment;
 
 use super::Run;
 use crate::child::Child;
-use crate::interleave::interleave;
+use crate::interleave::{interleave, middle, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
 use crate::side::{AugmentReply, AugmentSetup};
-use crate::stats::Summary;
 
 const THREADS: u32 = 2;
 const BATCH: u32 = 256;
@@ -22,7 +22,19 @@ const THEIRS: u64 = 5;
 const MOMENT_BATCHES: u32 = 8;
 const MOMENT_TOLERANCE: f64 = 0.01;
 
-pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+/// Whose augmentation ours is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Torchvision,
+    Kornia,
+}
+
+pub(crate) fn measure(run: &Run, peer: Peer) -> Result<Vec<Row>> {
+    // torchvision: one thread in each of its processes.
+    let (script, threads, goal) = match peer {
+        Peer::Torchvision => ("augment", 1, 15.0),
+        Peer::Kornia => ("augment_kornia", THREADS, 8.0),
+    };
     let folder = tempfile::tempdir()?;
     let setup = AugmentSetup {
         recipe: Augment::default(),
@@ -34,8 +46,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     machine::on_cores(THREADS, || {
         let mut ours = Child::ours("augment", THREADS)?;
         let our: AugmentReply = ours.ask(&setup)?;
-        // After ours: it reads the images that ours has written. One thread in each of its processes.
-        let mut theirs = Child::peer(&run.python, "augment", 1)?;
+        // After ours: it reads the images that ours has written.
+        let mut theirs = Child::peer(&run.python, script, threads)?;
         let their: AugmentReply = theirs.ask(&setup)?;
 
         let apart = (our.mean - their.mean).abs().max((our.variance - their.variance).abs());
@@ -44,20 +56,22 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             || Ok(ours.block(OURS)? / OURS as f64),
             || Ok(theirs.block(THEIRS)? / THEIRS as f64),
         )?;
-        let speeds: Vec<f64> = pairs.iter().map(|pair| pair.speed()).collect();
-        let milliseconds = |values: Vec<f64>| Summary::of(&values).map_or(f64::NAN, |seconds| seconds.median * 1e3);
+        let (name, against) = match peer {
+            Peer::Torchvision => ("augment/torchvision", format!("torchvision {} on PIL", their.version)),
+            Peer::Kornia => ("augment/kornia", format!("Kornia {} on the batch", their.version)),
+        };
         Ok(vec![Row {
-            name: "augment".into(),
-            what: format!("Two views of {BATCH} images, {THREADS} cores, against torchvision {} on PIL", their.version),
-            goal: Goal::AtLeast(8.0),
+            name: name.into(),
+            what: format!("Two views of {BATCH} images, {THREADS} cores, against {against}"),
+            goal: Goal::AtLeast(goal),
             unit: Unit::Times,
-            value: Summary::of(&speeds).context("no pair was measured")?,
+            value: speeds(&pairs)?,
             void: (apart.is_nan() || apart > MOMENT_TOLERANCE)
                 .then(|| format!("means or variances of the views lie {apart:.4} apart: more than {MOMENT_TOLERANCE}")),
             note: format!(
                 "{:.1} against {:.1} ms; mean and variance of views within {apart:.4}",
-                milliseconds(pairs.iter().map(|pair| pair.ours).collect()),
-                milliseconds(pairs.iter().map(|pair| pair.theirs).collect()),
+                middle(&pairs, |pair| pair.ours * 1e3),
+                middle(&pairs, |pair| pair.theirs * 1e3),
             ),
             raw: json!({ "seconds_a_batch": pairs, "moments": { "ours": our, "theirs": their } }),
         }])

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Run;
 use crate::local::LocalBox;
+use crate::machine;
 use crate::row::{Goal, Row, Unit};
 use crate::stats::Summary;
 
@@ -25,7 +26,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         let (before, start) = (cpu_seconds(server)?, Instant::now());
         std::thread::sleep(WINDOW);
         percents.push(100.0 * (cpu_seconds(server)? - before) / start.elapsed().as_secs_f64());
-        megabytes.push(resident_bytes(server)? / 1e6);
+        megabytes.push(machine::resident_bytes(server)? / 1e6);
     }
     let row = |name: &str, what: &str, goal, unit, values: &[f64]| -> Result<Row> {
         Ok(Row {
@@ -59,13 +60,6 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
-fn resident_bytes(process: u32) -> Result<f64> {
-    let path = format!("/proc/{process}/statm");
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}: has the coordinator ended?"))?;
-    let pages: f64 = text.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).context("reading statm")?;
-    Ok(pages * rustix::param::page_size() as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,10 +69,5 @@ mod tests {
         let stat = "42 (a (b) c) S 1 42 42 0 -1 4194304 500 0 0 0 7 5 0 0 20 0 4 0 1000 1 2";
         assert_eq!(cpu_ticks(stat), Some(12));
         assert_eq!(cpu_ticks("42 (x) S 1"), None);
-    }
-
-    #[test]
-    fn this_process_uses_memory() {
-        assert!(resident_bytes(std::process::id()).unwrap() > 1e5);
     }
 }

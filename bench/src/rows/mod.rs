@@ -1,16 +1,24 @@
 //! What is measured, one file each: the lines of the "Speed and memory".
 
+mod attack;
 mod augment;
 mod idle;
+mod memory;
+mod optimizer;
+mod penalty;
 mod ranks;
 mod step;
 mod submit;
+mod training;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use tandem_domain::spec::Encoder;
+use tandem_domain::spec::{Encoder, OptimizerName};
+
+use augment::Peer;
+use penalty::Comparison;
 
 use crate::row::Row;
 
@@ -20,8 +28,18 @@ pub(crate) enum Choice {
     All,
     /// SimCLR's step against Python PyTorch's, both with two threads.
     Step,
-    /// Two views of a batch against torchvision v2 on PIL images, both on two cores.
+    /// Training, augmentation included, against the usual script with a DataLoader.
+    Training,
+    /// Two views of a batch against torchvision v2 on PIL images and against Kornia, on two cores.
     Augment,
+    /// SGD and LARS on a ResNet-50's parameters against PyTorch's foreach operations.
+    Optimizer,
+    /// The input-gradient penalty against the plain step, and against PyTorch's double backward.
+    Penalty,
+    /// PGD against torchattacks, ProxLogBarrier against its reference implementation's loop.
+    Attack,
+    /// Peak memory of training against Python PyTorch's.
+    Memory,
     /// Two ranks of one thread against one rank of two threads.
     Ranks,
     /// From `tandem submit` to the first step on an idle box.
@@ -42,7 +60,12 @@ pub(crate) struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Step(Encoder),
-    Augment,
+    Training,
+    Augment(Peer),
+    Optimizer(OptimizerName),
+    Penalty(Comparison),
+    Attack,
+    Memory(Encoder),
     Ranks,
     Submit,
     Idle,
@@ -53,7 +76,17 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
     let all = [
         (Choice::Step, Part::Step(Encoder::ResNet18)),
         (Choice::Step, Part::Step(Encoder::ResNetTiny)),
-        (Choice::Augment, Part::Augment),
+        (Choice::Training, Part::Training),
+        (Choice::Augment, Part::Augment(Peer::Torchvision)),
+        (Choice::Augment, Part::Augment(Peer::Kornia)),
+        (Choice::Optimizer, Part::Optimizer(OptimizerName::Sgd)),
+        (Choice::Optimizer, Part::Optimizer(OptimizerName::Lars)),
+        (Choice::Penalty, Part::Penalty(Comparison::FiniteDifference)),
+        (Choice::Penalty, Part::Penalty(Comparison::Exact)),
+        (Choice::Penalty, Part::Penalty(Comparison::PyTorch)),
+        (Choice::Attack, Part::Attack),
+        (Choice::Memory, Part::Memory(Encoder::ResNet18)),
+        (Choice::Memory, Part::Memory(Encoder::ResNet50)),
         (Choice::Ranks, Part::Ranks),
         (Choice::Submit, Part::Submit),
         (Choice::Idle, Part::Idle),
@@ -67,7 +100,14 @@ impl Part {
         match self {
             Self::Step(Encoder::ResNetTiny) => "step of resnet-tiny, ours and PyTorch's",
             Self::Step(_) => "step of ResNet-18, ours and PyTorch's",
-            Self::Augment => "augmentation, ours and torchvision's",
+            Self::Training => "training of ResNet-18, ours and the usual script's",
+            Self::Augment(Peer::Torchvision) => "augmentation, ours and torchvision's",
+            Self::Augment(Peer::Kornia) => "augmentation, ours and Kornia's",
+            Self::Optimizer(_) => "an optimiser, ours and PyTorch's foreach",
+            Self::Penalty(Comparison::PyTorch) => "exact penalty step, ours and PyTorch's",
+            Self::Penalty(_) => "penalty step and plain step",
+            Self::Attack => "attacks, ours and others'",
+            Self::Memory(_) => "peak memory of training, ours and PyTorch's",
             Self::Ranks => "two ranks of one thread and one rank of two",
             Self::Submit => "submit to first step",
             Self::Idle => "idle coordinator",
@@ -77,7 +117,12 @@ impl Part {
     pub(crate) fn measure(self, run: &Run) -> Result<Vec<Row>> {
         match self {
             Self::Step(encoder) => step::measure(run, encoder),
-            Self::Augment => augment::measure(run),
+            Self::Training => training::measure(run),
+            Self::Augment(peer) => augment::measure(run, peer),
+            Self::Optimizer(rule) => optimizer::measure(run, rule),
+            Self::Penalty(comparison) => penalty::measure(run, comparison),
+            Self::Attack => attack::measure(run),
+            Self::Memory(encoder) => memory::measure(run, encoder),
             Self::Ranks => ranks::measure(run),
             Self::Submit => submit::measure(run),
             Self::Idle => idle::measure(run),
@@ -91,7 +136,11 @@ mod tests {
 
     #[test]
     fn a_part_named_twice_is_measured_once_and_in_order() {
-        assert_eq!(parts(&[Choice::Idle, Choice::Augment, Choice::Idle]), [Part::Augment, Part::Idle]);
-        assert_eq!(parts(&[Choice::All, Choice::Idle]).len(), 6);
+        assert_eq!(parts(&[Choice::Idle, Choice::Augment, Choice::Idle]), [
+            Part::Augment(Peer::Torchvision),
+            Part::Augment(Peer::Kornia),
+            Part::Idle
+        ]);
+        assert_eq!(parts(&[Choice::All, Choice::Idle]), parts(&[Choice::All]));
     }
 }

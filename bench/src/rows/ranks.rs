@@ -1,16 +1,15 @@
 //! Training on two ranks of one thread (two processes, Gloo) against one rank of two threads: the same images, the same
 //! two logical shards, the same two cores.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use super::Run;
 use crate::child::{Block, Child, Elapsed};
-use crate::interleave::interleave;
+use crate::interleave::{interleave, middle, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
 use crate::side::{RanksReply, RanksSetup};
-use crate::stats::Summary;
 
 const CORES: u32 = 2;
 const SHARDS: u32 = 2;
@@ -46,22 +45,18 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         gang(2)?;
         one.block(2)?;
         let pairs = interleave(run.pairs, || gang(STEPS), || one.block(STEPS))?;
-        let speeds: Vec<f64> = pairs.iter().map(|pair| pair.speed()).collect();
-        let rate = |seconds: Vec<f64>| {
-            let rates: Vec<f64> = seconds.iter().map(|seconds| (STEPS * u64::from(BATCH)) as f64 / seconds).collect();
-            Summary::of(&rates).map_or(f64::NAN, |rates| rates.median)
-        };
+        let images = (STEPS * u64::from(BATCH)) as f64;
         Ok(vec![Row {
             name: "ranks".into(),
             what: "Two ranks of one thread, against one rank of two: resnet-tiny, batch 256".into(),
             goal: Goal::AtLeast(0.85),
             unit: Unit::Times,
-            value: Summary::of(&speeds).context("no pair was measured")?,
+            value: speeds(&pairs)?,
             void: None,
             note: format!(
                 "{:.0} against {:.0} images/s, augmentation included",
-                rate(pairs.iter().map(|pair| pair.ours).collect()),
-                rate(pairs.iter().map(|pair| pair.theirs).collect()),
+                middle(&pairs, |pair| images / pair.ours),
+                middle(&pairs, |pair| images / pair.theirs),
             ),
             raw: json!({ "steps_a_block": STEPS, "pairs": pairs }),
         }])

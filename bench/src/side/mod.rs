@@ -1,10 +1,15 @@
 //! Our sides of the comparisons, each run in a process of its own (`tandem-bench --side NAME`) by the same protocol as
 //! the Python peers: see `child` and `peers/lines.py`.
 
+mod attack;
 mod augment;
+mod classifier;
+mod course;
+mod optimizer;
 mod ranks;
 mod step;
 mod trainer;
+mod training;
 
 use std::io::Write;
 use std::time::Instant;
@@ -16,14 +21,23 @@ use serde_json::Value;
 
 use crate::child::{Block, Elapsed};
 
+pub(crate) use attack::{AttackSetup, PgdReply};
 pub(crate) use augment::{AugmentReply, AugmentSetup};
+pub(crate) use classifier::ClassifierSetup;
+pub(crate) use optimizer::{OptimizerReply, OptimizerSetup};
 pub(crate) use ranks::{RanksReply, RanksSetup};
 pub(crate) use step::{StepReply, StepSetup};
+pub(crate) use training::TrainingReply;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Side {
     Step,
+    Training,
     Augment,
+    Optimizer,
+    Classifier,
+    Pgd,
+    Plb,
     Ranks,
 }
 
@@ -31,13 +45,18 @@ pub(crate) enum Side {
 pub(crate) fn serve(side: Side) -> Result<()> {
     match side {
         Side::Step => run(step::prepare),
+        Side::Training => run(training::prepare),
         Side::Augment => run(augment::prepare),
+        Side::Optimizer => run(optimizer::prepare),
+        Side::Classifier => run(classifier::prepare),
+        Side::Pgd => run(attack::prepare_pgd),
+        Side::Plb => run(attack::prepare_plb),
         Side::Ranks => run(ranks::prepare),
     }
 }
 
-/// Does so many units of work.
-type Work = Box<dyn FnMut(u64) -> Result<()>>;
+/// Does so many units of work; what it found, or null.
+type Work = Box<dyn FnMut(u64) -> Result<Value>>;
 
 fn run<Setup: DeserializeOwned>(prepare: impl Fn(Setup) -> Result<(Value, Work)>) -> Result<()> {
     let mut lines = std::io::stdin().lines();
@@ -47,10 +66,15 @@ fn run<Setup: DeserializeOwned>(prepare: impl Fn(Setup) -> Result<(Value, Work)>
     for line in lines {
         let block: Block = serde_json::from_str(&line?).context("reading a request")?;
         let start = Instant::now();
-        work(block.count)?;
-        answer(&Elapsed { seconds: start.elapsed().as_secs_f64() })?;
+        let result = work(block.count)?;
+        answer(&Elapsed { seconds: start.elapsed().as_secs_f64(), result })?;
     }
     Ok(())
+}
+
+/// Work that only takes time.
+fn timed(mut unit: impl FnMut() -> Result<()> + 'static) -> Work {
+    Box::new(move |count| (0..count).try_for_each(|_| unit()).map(|()| Value::Null))
 }
 
 fn answer(reply: &impl serde::Serialize) -> Result<()> {

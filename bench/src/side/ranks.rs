@@ -7,17 +7,16 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_collective::{Group, Store};
-use tandem_domain::spec::{Augment, Dataset, Encoder, Head};
-use tandem_learn::augment::views;
+use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Tikhonov};
 use tandem_learn::data::{self, Images};
-use tch::{Device, Tensor};
+use tch::Device;
 
-use super::Work;
+use super::course::{Course, SEED};
 use super::trainer::{Recipe, Trainer};
+use super::{Work, timed};
 
 const HOST: &str = "127.0.0.1";
 const TIMEOUT: Duration = Duration::from_secs(60);
-const SEED: u64 = 1;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RanksSetup {
@@ -48,26 +47,19 @@ pub(crate) fn prepare(setup: RanksSetup) -> Result<(Value, Work)> {
     // The ranks meet in their first block, when all of them have answered.
     let (mut rank, mut store) = (None, store);
     let mut images = Some(images);
-    let work = move |count| {
+    let work = timed(move || {
         if rank.is_none() {
             let images = images.take().context("ranks meet once")?;
             rank = Some(Rank::meet(&setup, store.take(), images)?);
         }
-        let rank = rank.as_mut().context("the ranks have met")?;
-        (0..count).try_for_each(|_| rank.step())
-    };
-    Ok((serde_json::to_value(reply)?, Box::new(work)))
+        rank.as_mut().context("the ranks have met")?.step()
+    });
+    Ok((serde_json::to_value(reply)?, work))
 }
 
 struct Rank {
     trainer: Trainer,
-    images: Images,
-    order: Vec<i64>,
-    batch: usize,
-    threads: u32,
-    epoch: u32,
-    /// Images of this epoch that are used up.
-    used: usize,
+    course: Course,
     /// Lives as long as the group that met through it.
     _store: Option<Store>,
 }
@@ -78,26 +70,22 @@ impl Rank {
             None => Group::alone(),
             Some(store) => Group::gloo(store, "bench", setup.rank, setup.world_size, HOST, TIMEOUT)?,
         };
-        let recipe = Recipe { temperature: 0.5, learning_rate: 0.03, momentum: 0.9, weight_decay: 5e-4 };
+        let recipe = Recipe {
+            temperature: 0.5,
+            learning_rate: 0.03,
+            momentum: 0.9,
+            weight_decay: 5e-4,
+            tikhonov: Tikhonov::default(),
+        };
         let head = Head { hidden: 128, output: 64 };
         let trainer = Trainer::new(Encoder::ResNetTiny, head, recipe, [setup.shards, setup.batch], group)?;
-        let order = data::epoch_order(images.labels.len(), SEED, 0);
-        let (batch, threads) = (setup.batch as usize, setup.threads);
-        Ok(Self { trainer, images, order, batch, threads, epoch: 0, used: 0, _store: store })
+        Ok(Self { trainer, course: Course::new(images, &Augment::default(), setup.batch, setup.threads), _store: store })
     }
 
     fn step(&mut self) -> Result<()> {
-        if self.used + self.batch > self.order.len() {
-            self.epoch += 1;
-            self.used = 0;
-            self.order = data::epoch_order(self.order.len(), SEED, self.epoch);
-        }
-        let batch = &self.order[self.used..][..self.batch];
-        self.used += self.batch;
-        let (shards, images, epoch, threads) = (self.trainer.shards, &self.images, self.epoch, self.threads);
-        let view = |samples, view| views(images, samples, view, &Augment::default(), SEED, epoch, threads);
-        let both = |samples| Tensor::cat(&[view(samples, 0), view(samples, 1)], 0);
-        self.trainer.step(|shard| both(shards.part(batch, shard)))?;
+        self.course.advance();
+        let (shards, course) = (self.trainer.shards, &self.course);
+        self.trainer.step(|shard| course.views(shards.part(course.batch(), shard)))?;
         Ok(())
     }
 }

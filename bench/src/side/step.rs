@@ -6,14 +6,14 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_collective::Group;
-use tandem_domain::spec::{Augment, Dataset, Encoder, Head};
-use tandem_learn::augment::views;
+use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Tikhonov};
+use tandem_learn::augment::pairs;
 use tandem_learn::data;
-use tandem_learn::encoder::Model;
 use tch::{Device, Tensor};
 
-use super::Work;
+use super::{Work, timed};
 use super::trainer::{Recipe, Trainer};
+use crate::machine;
 
 /// Batches of views that training goes round: enough that none is learnt by heart within the 20 steps of the check.
 const BATCHES: u32 = 5;
@@ -23,16 +23,15 @@ const BATCHES: u32 = 5;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StepSetup {
     pub(crate) encoder: Encoder,
-    pub(crate) hidden: u32,
-    pub(crate) output: u32,
+    pub(crate) head: Head,
     pub(crate) batch: u32,
     pub(crate) threads: u32,
     /// Steps whose losses are reported.
     pub(crate) steps: u32,
-    pub(crate) temperature: f64,
-    pub(crate) learning_rate: f64,
-    pub(crate) momentum: f64,
-    pub(crate) weight_decay: f64,
+    pub(crate) recipe: Recipe,
+    pub(crate) augment: Augment,
+    /// Memory format of the peer; without one it tries which is faster.
+    pub(crate) layout: Option<String>,
     pub(crate) folder: PathBuf,
 }
 
@@ -43,15 +42,19 @@ impl StepSetup {
     pub(crate) fn new(encoder: Encoder, batch: u32, threads: u32, steps: u32, folder: &Path) -> Self {
         Self {
             encoder,
-            hidden: 128,
-            output: 64,
+            head: Head { hidden: 128, output: 64 },
             batch,
             threads,
             steps,
-            temperature: 0.5,
-            learning_rate: 3e-4,
-            momentum: 0.9,
-            weight_decay: 5e-4,
+            recipe: Recipe {
+                temperature: 0.5,
+                learning_rate: 3e-4,
+                momentum: 0.9,
+                weight_decay: 5e-4,
+                tikhonov: Tikhonov::default(),
+            },
+            augment: Augment::default(),
+            layout: None,
             folder: folder.to_owned(),
         }
     }
@@ -60,26 +63,27 @@ impl StepSetup {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StepReply {
     pub(crate) losses: Vec<f64>,
+    /// What the penalty adds to each; zeros without one.
+    pub(crate) penalties: Vec<f64>,
     /// "2.7.1+cu126"
     #[serde(default)]
     pub(crate) version: String,
     /// Memory format that the peer found faster.
     #[serde(default)]
     pub(crate) layout: String,
+    /// Bytes of the process before the first step.
+    pub(crate) resident_before: f64,
 }
 
 pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     tch::set_num_threads(i32::try_from(setup.threads)?);
-    let head = Head { hidden: setup.hidden, output: setup.output };
-    let recipe = Recipe {
-        temperature: setup.temperature,
-        learning_rate: setup.learning_rate,
-        momentum: setup.momentum,
-        weight_decay: setup.weight_decay,
-    };
-    let mut trainer = Trainer::new(setup.encoder, head, recipe, [1, setup.batch], Group::alone())?;
+    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, [1, setup.batch], Group::alone())?;
     let batches = batches(&setup)?;
-    write(&setup.folder, &trainer.model, &batches)?;
+    trainer.write_weights(&setup.folder.join("weights.safetensors"))?;
+    let views = Tensor::stack(&batches, 0).contiguous();
+    Tensor::write_safetensors(&[("views", views)], setup.folder.join("views.safetensors")).context("writing the views")?;
+
+    let resident_before = machine::resident_bytes("self")?;
 
     let mut steps = 0;
     let mut step = move || {
@@ -87,10 +91,11 @@ pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
         steps += 1;
         trainer.step(|_| views.shallow_clone())
     };
-    let losses = (0..setup.steps).map(|_| step()).collect::<Result<Vec<f64>>>()?;
-    let reply = StepReply { losses, version: env!("CARGO_PKG_VERSION").into(), layout: String::new() };
-    let work = move |count| (0..count).try_for_each(|_| step().map(drop));
-    Ok((serde_json::to_value(reply)?, Box::new(work)))
+    let steps = (0..setup.steps).map(|_| step()).collect::<Result<Vec<_>>>()?;
+    let (losses, penalties) = steps.into_iter().unzip();
+    let version = env!("CARGO_PKG_VERSION").into();
+    let reply = StepReply { losses, penalties, version, layout: String::new(), resident_before };
+    Ok((serde_json::to_value(reply)?, timed(move || step().map(drop))))
 }
 
 /// Views of images of `shapes`, in the memory format that training gets them in.
@@ -100,16 +105,6 @@ fn batches(setup: &StepSetup) -> Result<Vec<Tensor>> {
     let order = data::epoch_order(images.labels.len(), 1, 0);
     let batch = setup.batch as usize;
     anyhow::ensure!(order.len() >= batch * BATCHES as usize, "{} images do not fill {BATCHES} batches", order.len());
-    let view = |samples, view| views(&images, samples, view, &Augment::default(), 1, 0, setup.threads);
-    Ok(order.chunks(batch).take(BATCHES as usize).map(|part| Tensor::cat(&[view(part, 0), view(part, 1)], 0)).collect())
-}
-
-/// Weights by name and batches, for the peer to begin from.
-fn write(folder: &Path, model: &Model, batches: &[Tensor]) -> Result<()> {
-    let named = model.parameters.named().chain(model.statistics.named());
-    let weights: Vec<(&str, Tensor)> =
-        named.map(|(slot, view)| (slot.name.as_str(), view.detach().contiguous())).collect();
-    Tensor::write_safetensors(&weights, folder.join("weights.safetensors")).context("writing the weights")?;
-    let views = Tensor::stack(batches, 0).contiguous();
-    Tensor::write_safetensors(&[("views", views)], folder.join("views.safetensors")).context("writing the views")
+    let views = |samples| pairs(&images, samples, &setup.augment, 1, 0, setup.threads);
+    Ok(order.chunks(batch).take(BATCHES as usize).map(views).collect())
 }

@@ -1,8 +1,11 @@
 //! `learn`'s training step with the optimiser behind it: what the contrastive stage does between two reports.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use tandem_collective::Group;
-use tandem_domain::spec::{self, Encoder, Head, OptimizerName};
+use tandem_domain::spec::{self, Encoder, Head, OptimizerName, Tikhonov};
 use tandem_learn::encoder::Model;
 use tandem_learn::objective::nt_xent;
 use tandem_learn::optimizer::Optimizer;
@@ -15,15 +18,17 @@ pub(crate) struct Trainer {
     group: Group,
     optimizer: Optimizer,
     recipe: Recipe,
+    batch: u32,
 }
 
 /// What a step is computed with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Recipe {
     pub(crate) temperature: f64,
     pub(crate) learning_rate: f64,
     pub(crate) momentum: f64,
     pub(crate) weight_decay: f64,
+    pub(crate) tikhonov: Tikhonov,
 }
 
 impl Trainer {
@@ -43,19 +48,28 @@ impl Trainer {
             ..spec::Optimizer::default()
         };
         let optimizer = Optimizer::new(&sgd, &model.parameters);
-        Ok(Self { shards: Shards::new(shards, batch, &group)?, model, group, optimizer, recipe })
+        Ok(Self { shards: Shards::new(shards, batch, &group)?, model, group, optimizer, recipe, batch })
     }
 
-    /// One step on a batch whose `shard` has the images `views(shard)`, first views before second; returns the loss.
-    pub(crate) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<f64> {
+    /// One step on a batch whose `shard` has the images `views(shard)`, first views before second; returns the
+    /// loss and what the penalty adds to it.
+    pub(crate) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<(f64, f64)> {
         let loss = |projections: &Tensor| nt_xent(projections, self.recipe.temperature, false);
-        let objective = Objective::new(Views::Two, &loss);
+        let objective = Objective::new(Views::Two, &loss).tikhonov(&self.recipe.tikhonov, self.batch);
         let step = shards::step(&self.model, &self.group, &self.shards, views, &objective, false)?;
         // The stage looks at this too.
         let finite = step.loss.is_finite() && step.gradient.sum(Kind::Float).double_value(&[]).is_finite();
         anyhow::ensure!(finite, "the loss ({}) or its gradient is not finite", step.loss);
         self.optimizer.step(&self.model.parameters, step.gradient, self.recipe.learning_rate, 0);
         self.model.statistics.assign(&step.statistics);
-        Ok(step.loss)
+        Ok((step.loss, step.penalty))
+    }
+
+    /// Weights and BatchNorm statistics by torchvision's names, for the peer to begin from.
+    pub(crate) fn write_weights(&self, path: &Path) -> Result<()> {
+        let named = self.model.parameters.named().chain(self.model.statistics.named());
+        let weights: Vec<(&str, Tensor)> =
+            named.map(|(slot, view)| (slot.name.as_str(), view.detach().contiguous())).collect();
+        Tensor::write_safetensors(&weights, path).context("writing the weights")
     }
 }

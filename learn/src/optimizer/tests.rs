@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::flat::{Layout, Role};
-use tch::{Device, Kind};
+use tch::Kind;
 
 /// A 1x2 matrix and a norm weight, with padding between them.
 fn parameters() -> Flat {
@@ -138,4 +138,49 @@ fn padding_stays_zero() {
         let padding = parameters.vector().narrow(0, 2, 14);
         assert_eq!(padding.abs().sum(Kind::Float).double_value(&[]), 0.0);
     }
+}
+
+/// Neither the cut into pieces nor the number of threads changes a bit, and the last piece is not forgotten.
+#[test]
+fn pieces_and_threads_change_no_bit() {
+    let vector = |seed| {
+        tch::manual_seed(seed);
+        Tensor::randn([(5 * PIECE + 7) as i64], (Kind::Float, Device::Cpu))
+    };
+    let update = |weights: &Tensor, gradient: &Tensor| Decay(0.1).of(gradient, weights) * 0.3;
+    let whole = vector(1) - update(&vector(1), &vector(2));
+    let before = tch::get_num_threads();
+    for threads in [1, 2, 3] {
+        tch::set_num_threads(threads);
+        let weights = vector(1);
+        in_pieces([weights.shallow_clone(), vector(2)], |[mut weights, gradient]| {
+            let change = update(&weights, &gradient);
+            let _ = weights.g_sub_(&change);
+        });
+        assert!(weights.equal(&whole), "{threads} threads");
+    }
+    tch::set_num_threads(before);
+}
+
+/// A layer of many pieces has one norm: against the formula on the whole layer, in f64.
+#[test]
+fn lars_sees_a_large_layer_whole() {
+    let rows = (3 * PIECE + 5) as i64;
+    let mut layout = Layout::default();
+    layout.add("fc.weight".into(), &[rows, 1], Role::Linear);
+    let parameters = Flat::zeros(Arc::new(layout), Device::Cpu).with_gradients();
+    tch::manual_seed(3);
+    let random = || Tensor::randn([rows, 1], (Kind::Float, Device::Cpu));
+    let (weights, slope) = (random(), random());
+    tch::no_grad(|| parameters.get(0).shallow_clone().copy_(&weights));
+    let gradient = Flat::zeros(parameters.layout().clone(), Device::Cpu);
+    gradient.get(0).shallow_clone().copy_(&slope);
+
+    let mut optimizer = Optimizer::new(&spec(spec::OptimizerName::Lars, false), &parameters);
+    optimizer.step(&parameters, gradient.vector().shallow_clone(), 2.0, 0);
+    let (weights, slope) = (weights.to_kind(Kind::Double), slope.to_kind(Kind::Double));
+    let decayed = slope + &weights * 0.1;
+    let expected = &weights - &decayed * (2.0 * 0.01) * (weights.norm() / decayed.norm());
+    let apart = (parameters.get(0).detach() - expected).abs().max().double_value(&[]);
+    assert!(apart < 1e-6, "{apart}");
 }

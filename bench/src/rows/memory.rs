@@ -1,0 +1,85 @@
+//! The most memory that a process ever held which does training steps and nothing else, against PyTorch's.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::json;
+use tandem_domain::spec::Encoder;
+
+use super::Run;
+use super::step::largest_difference;
+use crate::child::Child;
+use crate::machine;
+use crate::row::{Goal, Row, Unit};
+use crate::side::{StepReply, StepSetup};
+use crate::stats::Summary;
+
+const THREADS: u32 = 2;
+/// A peak differs from process to process by a few megabytes only.
+const PROCESSES: usize = 3;
+/// Of a step: gradients and velocity are there from the first on, and the second sees them all at once.
+const STEPS: u32 = 3;
+const PARITY: f64 = 1e-4;
+
+/// One process, in bytes.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Memory {
+    /// With everything loaded and no step taken yet.
+    before: f64,
+    peak: f64,
+}
+
+pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
+    let (name, title, batch) = match encoder {
+        Encoder::ResNet50 => ("memory/resnet50", "ResNet-50, batch 16", 16),
+        _ => ("memory/resnet18", "ResNet-18, batch 64", 64),
+    };
+    let folder = tempfile::tempdir()?;
+    let setup = StepSetup {
+        // Trying which is faster would keep both.
+        layout: Some("channels_last".into()),
+        ..StepSetup::new(encoder, batch, THREADS, STEPS, folder.path())
+    };
+    machine::on_cores(THREADS, || {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut difference, mut version) = (0.0f64, String::new());
+        for _ in 0..PROCESSES {
+            let (our, memory) = steps(Child::ours("step", THREADS)?, &setup)?;
+            ours.push(memory);
+            let (their, memory) = steps(Child::peer(&run.python, "step", THREADS)?, &setup)?;
+            theirs.push(memory);
+            let apart = largest_difference(&our.losses, &their.losses)?;
+            difference = if apart.is_nan() { apart } else { difference.max(apart) };
+            version = their.version;
+        }
+        let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.peak / theirs.peak).collect();
+        let middle = |side: &[Memory], figure: fn(&Memory) -> f64| {
+            let values: Vec<f64> = side.iter().map(figure).collect();
+            Summary::of(&values).map_or(f64::NAN, |values| values.median / 1e6)
+        };
+        let (peak, step) = (|memory: &Memory| memory.peak, |memory: &Memory| memory.peak - memory.before);
+        Ok(vec![Row {
+            name: name.into(),
+            what: format!("Peak memory of a process that trains {title}, as a multiple of PyTorch {version}'s"),
+            goal: Goal::AtMost(1.0),
+            unit: Unit::Times,
+            value: Summary::of(&ratios).context("nothing was measured")?,
+            void: (difference.is_nan() || difference > PARITY)
+                .then(|| format!("losses differ by {difference:.1e} in {STEPS} steps: more than {PARITY:.0e}")),
+            note: format!(
+                "{:.0} against {:.0} MB, of which the step {:.0} against {:.0}; losses of {STEPS} steps within {difference:.1e}",
+                middle(&ours, peak),
+                middle(&theirs, peak),
+                middle(&ours, step),
+                middle(&theirs, step),
+            ),
+            raw: json!({ "bytes": { "ours": ours, "theirs": theirs } }),
+        }])
+    })
+}
+
+/// A new process up to the end of its first steps.
+fn steps(mut child: Child, setup: &StepSetup) -> Result<(StepReply, Memory)> {
+    let reply: StepReply = child.ask(setup)?;
+    let memory = Memory { before: reply.resident_before, peak: child.peak_bytes()? };
+    Ok((reply, memory))
+}

@@ -1,0 +1,47 @@
+//! The batches that training goes through, and their views, as the training loop makes them.
+
+use tandem_domain::spec::Augment;
+use tandem_learn::augment::pairs;
+use tandem_learn::data::{Images, epoch_order};
+use tch::Tensor;
+
+pub(super) const SEED: u64 = 1;
+
+/// Epoch after epoch, each in an order of its own.
+pub(super) struct Course {
+    images: Images,
+    augment: Augment,
+    order: Vec<i64>,
+    size: usize,
+    threads: u32,
+    epoch: u32,
+    /// Images of this epoch before the end of the present batch.
+    used: usize,
+}
+
+impl Course {
+    /// Before its first batch. `images` are at least one batch.
+    pub(super) fn new(images: Images, augment: &Augment, size: u32, threads: u32) -> Self {
+        let order = epoch_order(images.labels.len(), SEED, 0);
+        Self { images, augment: *augment, order, size: size as usize, threads, epoch: 0, used: 0 }
+    }
+
+    pub(super) fn advance(&mut self) {
+        self.used += self.size;
+        if self.used > self.order.len() {
+            self.epoch += 1;
+            self.used = self.size;
+            self.order = epoch_order(self.order.len(), SEED, self.epoch);
+        }
+    }
+
+    /// Samples of the present batch.
+    pub(super) fn batch(&self) -> &[i64] {
+        &self.order[self.used - self.size..self.used]
+    }
+
+    /// Both views of some samples in this epoch, first views before second.
+    pub(super) fn views(&self, samples: &[i64]) -> Tensor {
+        pairs(&self.images, samples, &self.augment, SEED, self.epoch, self.threads)
+    }
+}

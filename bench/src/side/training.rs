@@ -1,0 +1,60 @@
+//! Our training as a job does it: augmentation and step, batch after batch.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tandem_collective::Group;
+use tandem_domain::spec::Dataset;
+use tandem_learn::data;
+use tch::{Device, Kind, Tensor};
+
+use super::course::{Course, SEED};
+use super::trainer::Trainer;
+use super::{StepSetup, Work, timed};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TrainingReply {
+    pub(crate) losses: Vec<f64>,
+    /// Moments of all pixels of the views of these steps.
+    pub(crate) mean: f64,
+    pub(crate) variance: f64,
+    pub(crate) version: String,
+}
+
+impl TrainingReply {
+    pub(crate) fn mean_loss(&self) -> f64 {
+        self.losses.iter().sum::<f64>() / self.losses.len() as f64
+    }
+}
+
+/// Writes the first weights, `weights.safetensors`, and all images, `images.safetensors` with `pixels`, u8
+/// `[N, 3, 32, 32]`, to the set-up's folder.
+pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
+    tch::set_num_threads(i32::try_from(setup.threads)?);
+    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, [1, setup.batch], Group::alone())?;
+    trainer.write_weights(&setup.folder.join("weights.safetensors"))?;
+    // Made, not read: no folder is looked at.
+    let images = data::load(&Dataset::Shapes, Path::new("."), SEED, Device::Cpu)?.train;
+    Tensor::write_safetensors(&[("pixels", &images.pixels)], setup.folder.join("images.safetensors"))
+        .context("writing the images")?;
+    let mut course = Course::new(images, &setup.augment, setup.batch, setup.threads);
+
+    let mut step = move || {
+        course.advance();
+        let views = course.views(course.batch());
+        Ok((trainer.step(|_| views.shallow_clone())?.0, views))
+    };
+    let steps = (0..setup.steps).map(|_| step()).collect::<Result<Vec<(f64, Tensor)>>>()?;
+    let over_steps = |moment: fn(&Tensor) -> Tensor| {
+        steps.iter().map(|(_, views)| moment(views).double_value(&[])).sum::<f64>() / f64::from(setup.steps)
+    };
+    let reply = TrainingReply {
+        losses: steps.iter().map(|(loss, _)| *loss).collect(),
+        mean: over_steps(|views| views.mean(Kind::Float)),
+        variance: over_steps(|views| views.var(true)),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    Ok((serde_json::to_value(reply)?, timed(move || step().map(drop))))
+}
