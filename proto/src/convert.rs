@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn planned_jobs_and_their_specs_survive_the_wire() {
         let text = "name = \"n\"\ndataset = \"shapes\"\nworkers = \"1..2\"\n[jobs.e]\nstage = \"contrastive\"\n\
-                    encoder = \"resnet-tiny\"\nepochs = 2\nbatch_size = 64\nlayerwise = { alpha = [0.1, 1] }\n";
+                    encoder = \"resnet-tiny\"\nepochs = 2\nbatch_size = 64\nbatch_norm = \"global\"\n";
         let plan = tandem_domain::plan::plan(text, "n.toml", "1").unwrap();
         let job = &plan.jobs[0];
         let wire = v1::PlannedJob::from(job);

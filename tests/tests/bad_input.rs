@@ -41,9 +41,9 @@ fn a_wrong_experiment_file_is_refused_with_its_place_and_stores_nothing() -> any
             &["8", "2"],
         ),
         (
-            "later stage",
-            format!("{good}\n[jobs.a]\nstage = \"attack\"\nfrom = \"linear\"\nattack = \"pgd\"\nnorm = \"l2\"\n"),
-            &["attack"],
+            "what this version cannot do yet",
+            good.replace("epochs = 2", "epochs = 2\nbatch_norm = \"global\""),
+            &["batch_norm"],
         ),
     ];
     for (what, text, words) in cases {

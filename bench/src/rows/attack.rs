@@ -58,7 +58,12 @@ fn pgd(run: &Run, setup: &AttackSetup, name: &str, standing: (f64, f64), goal: f
     let our: PgdReply = ours.ask(setup)?;
     let mut theirs = Child::peer(&run.python, "pgd", THREADS)?;
     let their: PgdReply = theirs.ask(&AttackSetup { radius: Some(our.radius), ..setup.clone() })?;
-    ensure!(our.fallen.len() == their.fallen.len(), "verdicts on {} and {} images", our.fallen.len(), their.fallen.len());
+    ensure!(
+        our.fallen.len() == their.fallen.len(),
+        "verdicts on {} and {} images",
+        our.fallen.len(),
+        their.fallen.len()
+    );
 
     let images = our.fallen.len() as f64;
     let count = |which: fn(bool, bool) -> bool| {
@@ -69,7 +74,9 @@ fn pgd(run: &Run, setup: &AttackSetup, name: &str, standing: (f64, f64), goal: f
     let differ = (only_ours + only_theirs) as f64 / images;
     let pairs = interleave(run.pairs, || ours.block(1), || theirs.block(1))?;
     let wrong = if differ > VERDICTS {
-        Some(format!("{only_ours} images fall to ours alone and {only_theirs} to theirs alone: more than {VERDICTS} of all"))
+        Some(format!(
+            "{only_ours} images fall to ours alone and {only_theirs} to theirs alone: more than {VERDICTS} of all"
+        ))
     } else if robust < standing.0 || robust > standing.1 {
         Some(format!("{:.1} % of the images withstand, not {} to {}", 100.0 * robust, standing.0, standing.1))
     } else {

@@ -136,11 +136,10 @@ mod tests {
 
     #[test]
     fn a_part_named_twice_is_measured_once_and_in_order() {
-        assert_eq!(parts(&[Choice::Idle, Choice::Augment, Choice::Idle]), [
-            Part::Augment(Peer::Torchvision),
-            Part::Augment(Peer::Kornia),
-            Part::Idle
-        ]);
+        assert_eq!(
+            parts(&[Choice::Idle, Choice::Augment, Choice::Idle]),
+            [Part::Augment(Peer::Torchvision), Part::Augment(Peer::Kornia), Part::Idle]
+        );
         assert_eq!(parts(&[Choice::All, Choice::Idle]), parts(&[Choice::All]));
     }
 }

@@ -33,8 +33,7 @@ pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
 
         let difference = largest_difference(&our.losses, &their.losses)?;
         let pairs = interleave(run.pairs, || ours.block(count), || theirs.block(count))?;
-        let rate =
-            |seconds: fn(&Pair) -> f64| middle(&pairs, |pair| (count * u64::from(batch)) as f64 / seconds(pair));
+        let rate = |seconds: fn(&Pair) -> f64| middle(&pairs, |pair| (count * u64::from(batch)) as f64 / seconds(pair));
         Ok(vec![Row {
             name: name.into(),
             what: format!("SimCLR step of {title}, {THREADS} threads, against PyTorch {}", their.version),

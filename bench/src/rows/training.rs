@@ -37,8 +37,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         let moments = (our.mean - their.mean).abs().max((our.variance - their.variance).abs());
         let equal = losses <= LOSS_TOLERANCE && moments <= MOMENT_TOLERANCE;
         let pairs = interleave(run.pairs, || ours.block(STEPS), || theirs.block(STEPS))?;
-        let rate =
-            |seconds: fn(&Pair) -> f64| middle(&pairs, |pair| (STEPS * u64::from(BATCH)) as f64 / seconds(pair));
+        let rate = |seconds: fn(&Pair) -> f64| middle(&pairs, |pair| (STEPS * u64::from(BATCH)) as f64 / seconds(pair));
         Ok(vec![Row {
             name: "training".into(),
             what: format!(

@@ -133,8 +133,7 @@ pub(crate) fn prepare_plb(setup: AttackSetup) -> Result<(Value, Work)> {
     let settings =
         Settings { constants: spec::Plb::default(), steps: Steps::Relative, noise: 0.01, seed: SEED, restart: 0 };
     let find = move || -> Result<Value> {
-        let distances =
-            attacked.batches(|target, batch| plb::run(target, batch, Norm::L2, &settings, None).distance);
+        let distances = attacked.batches(|target, batch| plb::run(target, batch, Norm::L2, &settings, None).distance);
         Ok(json!(Vec::<f32>::try_from(distances)?))
     };
     let work = move |count| {

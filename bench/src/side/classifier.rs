@@ -32,11 +32,8 @@ pub(crate) fn prepare(setup: ClassifierSetup) -> Result<(Value, Work)> {
     let test = data::load(&Dataset::Shapes, Path::new("."), SEED, Device::Cpu)?.test;
     let pixels = test.pixels.narrow(0, 0, i64::from(setup.images)).contiguous();
     let labels = Tensor::from_slice(&test.labels).narrow(0, 0, i64::from(setup.images)).contiguous();
-    Tensor::write_safetensors(
-        &[("pixels", pixels), ("labels", labels)],
-        setup.folder.join("attacked.safetensors"),
-    )
-    .context("writing the images")?;
+    Tensor::write_safetensors(&[("pixels", pixels), ("labels", labels)], setup.folder.join("attacked.safetensors"))
+        .context("writing the images")?;
 
     let mut made = None;
     let mut report = |event| {

@@ -79,7 +79,11 @@ impl Rank {
         };
         let head = Head { hidden: 128, output: 64 };
         let trainer = Trainer::new(Encoder::ResNetTiny, head, recipe, [setup.shards, setup.batch], group)?;
-        Ok(Self { trainer, course: Course::new(images, &Augment::default(), setup.batch, setup.threads), _store: store })
+        Ok(Self {
+            trainer,
+            course: Course::new(images, &Augment::default(), setup.batch, setup.threads),
+            _store: store,
+        })
     }
 
     fn step(&mut self) -> Result<()> {

@@ -11,8 +11,8 @@ use tandem_learn::augment::pairs;
 use tandem_learn::data;
 use tch::{Device, Tensor};
 
-use super::{Work, timed};
 use super::trainer::{Recipe, Trainer};
+use super::{Work, timed};
 use crate::machine;
 
 /// Batches of views that training goes round: enough that none is learnt by heart within the 20 steps of the check.
@@ -81,7 +81,8 @@ pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     let batches = batches(&setup)?;
     trainer.write_weights(&setup.folder.join("weights.safetensors"))?;
     let views = Tensor::stack(&batches, 0).contiguous();
-    Tensor::write_safetensors(&[("views", views)], setup.folder.join("views.safetensors")).context("writing the views")?;
+    Tensor::write_safetensors(&[("views", views)], setup.folder.join("views.safetensors"))
+        .context("writing the views")?;
 
     let resident_before = machine::resident_bytes("self")?;
 
