@@ -98,7 +98,7 @@ fn status_bytes(process: impl Display, name: &str) -> Result<f64> {
     kilobytes(&text, name).map(|kilobytes| kilobytes * 1024.0).with_context(|| format!("{path} has no {name}"))
 }
 
-/// Of a line such as "VmRSS:	  1234 kB", which /proc means as units of 1024 bytes.
+/// Of a line such as "VmRSS: 1234 kB", which /proc means as units of 1024 bytes.
 fn kilobytes(text: &str, name: &str) -> Option<f64> {
     field(text, name)?.trim_end_matches(" kB").parse().ok()
 }

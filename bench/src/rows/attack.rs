@@ -126,7 +126,8 @@ fn plb(run: &Run, setup: &AttackSetup) -> Result<Row> {
         goal: Goal::AtLeast(10.0),
         unit: Unit::Times,
         value: speeds(&pairs)?,
-        void: (!(near <= far)).then(|| format!("our median distance is {near:.4}, theirs {far:.4}: not as near")),
+        void: (far.is_nan() || near.is_nan() || near > far)
+            .then(|| format!("our median distance is {near:.4}, theirs {far:.4}: not as near")),
         note: format!(
             "{:.2} against {:.1} s; median distance {near:.4} against {far:.4}; resnet-tiny, {THREADS} threads",
             middle(&pairs, |pair| pair.ours),
