@@ -214,6 +214,9 @@ impl<'a> Assault<'a> {
     fn progress(&mut self, rank: &mut Rank<'_>, done: usize, new: usize) {
         let (now, left) = (Instant::now(), self.images - done);
         let rate = self.pace.advance(now, new as u64, true).unwrap_or_else(|| self.pace.mean(now));
+        // Clean errors among them. Only rank 0 holds distances, and only rank 0 is heard.
+        let broken = self.attacked.distances.iter().filter(|distance| distance.is_finite()).count();
+        rank.metric("broken", done as u64, broken as f64 / done as f64);
         rank.tell(Event::Progress {
             step: done as u64,
             steps: self.images as u64,
