@@ -1,7 +1,5 @@
 //! The experiment files that the project shows are right, can run, and end when they say that they do.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{collections::BTreeMap, fs, path::Path};
 
 use tandem_domain::plan::{Plan, plan};

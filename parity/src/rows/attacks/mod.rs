@@ -147,7 +147,8 @@ fn fixed_radius(peers: &mut Peers<'_>, sample: &Sample, norm: Norm, name: &str, 
     let square = Square { queries: QUERIES, seed: SEED, ..Square::default() };
     let fab = fab::Settings { iterations: FAB_STEPS, seed: SEED, ..fab::Settings::default() };
     let at = |attack: &dyn FixedRadius| sample.attack(|batch| attack.all_runs(net, batch, norm, radius));
-    let runs: [(&str, &[&str], u32, Box<dyn Fn() -> Tensor + '_>); 5] = [
+    type Run<'a> = (&'static str, &'static [&'static str], u32, Box<dyn Fn() -> Tensor + 'a>);
+    let runs: [Run<'_>; 5] = [
         ("pgd", &["foolbox", "torchattacks"], PGD_STEPS, Box::new(|| at(&pgd))),
         ("apgd", &["torchattacks"], APGD_STEPS, Box::new(|| at(&apgd(APGD_STEPS, Aim::CrossEntropy)))),
         ("apgd-t", &["torchattacks"], APGD_T_STEPS, Box::new(|| at(&apgd(APGD_T_STEPS, Aim::Targets)))),
