@@ -112,12 +112,14 @@ fn attacks_count_passes() {
     let pgd = attack("attack = \"pgd\"\nsteps = 20\nimages = 1000\nradii = [0.25, 0.5]");
     assert_eq!((pgd.steps, pgd.images), (40, 1000));
     // A quarter of 40 gradients of two passes, and a look at the clean image.
-    near(pgd.gflop, 1.11 * 1000.0 * (0.25 * 40.0 * 2.0 + 1.0), 0.03);
+    near(pgd.gflop, 1.11 * (1000.0 * (0.25 * 40.0 * 2.0 + 1.0) + 9_000.0), 0.03);
     let twice = attack("attack = \"pgd\"\nsteps = 20\nrestarts = 2\nimages = 1000\nradii = [0.25, 0.5]");
     assert_eq!(twice.steps, 80);
     let plb = attack("attack = \"plb\"\nimages = 1000");
     assert_eq!(plb.steps, 900);
     assert_eq!(attack("attack = \"plb\"").images, 10_000, "all of the test set");
+    let patient = attack("attack = \"plb\"\nimages = 1000\nplb = { early_stop = false }");
+    assert!(patient.gflop > 10.0 * plb.gflop, "without an early stop all 900 steps are made");
     let best = attack("attack = \"best-of\"\nimages = 1000");
     assert!(best.gflop > plb.gflop + pgd.gflop);
     assert!(attack("attack = \"plb\"\nbatch_size = 1000").memory_bytes > plb.memory_bytes);
@@ -146,6 +148,13 @@ fn memory_is_that_of_processes_that_were_measured() {
     ] {
         near(estimate, measured, 0.15);
     }
+    let attack = |method: &str| {
+        let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet-tiny\"\nsteps = 1\n";
+        let own = format!("attack = \"{method}\"\nnorm = \"l2\"\nimages = 250");
+        of(&format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\n{own}")).memory_bytes as f64 / 1e6
+    };
+    near(attack("plb"), 597.0, 0.15);
+    near(attack("pgd"), 660.0, 0.15);
     let classifiers = [
         ("[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet-tiny\"\nsteps = 60", 0.0, 710.0),
         // With shapes, 37 MB, on two ranks.
