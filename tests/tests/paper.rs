@@ -77,7 +77,7 @@ fn every_stage_of_the_paper_runs_from_submit_to_its_figures() -> anyhow::Result<
         assert_eq!(all.len(), 5, "{text}");
         assert!(all.is_sorted(), "a curve falls: {text}");
         let clean = results(&attack)?["clean_error"].as_f64().context("no clean_error")?;
-        assert!((all[0] - 100.0 * clean).abs() < 1e-6, "{text} does not begin at {clean}");
+        assert!((all[0] - 100.0 * clean).abs() < 1e-3, "{text} does not begin at {clean}");
         assert!(all[4] >= 99.0, "an attack of radius 16 leaves images standing: {text}");
     }
 

@@ -23,7 +23,12 @@ pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
         _ => ("step/resnet18", "ResNet-18, batch 64", 64, 2, 1.0),
     };
     let folder = tempfile::tempdir()?;
-    let setup = StepSetup::new(encoder, batch, THREADS, PARITY_STEPS, folder.path());
+    let mut setup = StepSetup::new(encoder, batch, THREADS, PARITY_STEPS, folder.path());
+    if encoder != Encoder::ResNetTiny {
+        // Rounding grows faster in ResNet-18: at 3e-4 PyTorch's own two memory formats are 1e-3 apart after six steps, at
+        // 1e-5 ours and PyTorch's 1e-4 after twenty. Here the losses still move a hundred times as far as they differ.
+        setup.recipe.learning_rate = 3e-6;
+    }
     machine::on_cores(THREADS, || {
         let mut ours = Child::ours("step", THREADS)?;
         let our: StepReply = ours.ask(&setup)?;

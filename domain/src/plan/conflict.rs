@@ -66,10 +66,16 @@ fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
         return Some(("radii", "the radii must grow, each once".to_owned()));
     }
     let able: &[Norm] = match attack {
-        AttackMethod::Plb => &[Norm::L0, Norm::L1, Norm::L2, Norm::Linf],
-        _ => &[Norm::L2, Norm::Linf],
+        AttackMethod::Plb | AttackMethod::BestOf => return None,
+        AttackMethod::Fab => &[Norm::L1, Norm::L2, Norm::Linf],
+        AttackMethod::Pgd | AttackMethod::Apgd | AttackMethod::ApgdT | AttackMethod::Square => &[Norm::L2, Norm::Linf],
     };
-    (!able.contains(norm)).then(|| ("norm", "this attack knows l2 and linf; plb knows l0 and l1 as well".to_owned()))
+    (!able.contains(norm)).then(|| {
+        (
+            "norm",
+            "pgd, apgd, apgd-t and square know l2 and linf; fab knows l1 as well, plb and best-of all four".to_owned(),
+        )
+    })
 }
 
 fn batch(batch_size: u32, shards: u32, dataset: &Dataset) -> Option<Conflict> {

@@ -45,7 +45,8 @@ fn best_of(norm: Norm) -> &'static [AttackMethod] {
             AttackMethod::ApgdT,
             AttackMethod::Square,
         ],
-        Norm::L0 | Norm::L1 => &[AttackMethod::Plb],
+        Norm::L1 => &[AttackMethod::Plb, AttackMethod::Fab],
+        Norm::L0 => &[AttackMethod::Plb],
     }
 }
 
