@@ -101,15 +101,18 @@ impl Optimizer {
                 on_threads([weights, velocity, gradient], slots.len(), |i, vectors| {
                     // From the last one: those are the largest, and no thread shall begin with one when others are done.
                     let slot = &slots[slots.len() - 1 - i];
+                    let matrix = slot.role.is_matrix();
+                    let decay = if matrix { decay } else { Decay(0.0) };
                     let pieces = pieces(vectors.each_ref().map(|vector| slot.view(vector).view(-1)));
-                    let scale = slot.role.is_matrix().then(|| {
-                        let norms = pieces.iter().map(|[w, _, g]| (w.norm(), decay.of(g, w).norm()));
-                        let (weights, gradients): (Vec<Tensor>, Vec<Tensor>) = norms.unzip();
-                        scale(Tensor::stack(&weights, 0).norm(), Tensor::stack(&gradients, 0).norm(), trust)
+                    let gradients: Vec<Tensor> = pieces.iter().map(|[w, _, g]| decay.of(g, w)).collect();
+                    let norm = |parts: Vec<Tensor>| Tensor::stack(&parts, 0).norm();
+                    let scale = matrix.then(|| {
+                        let weights = norm(pieces.iter().map(|[weights, ..]| weights.norm()).collect());
+                        scale(weights, norm(gradients.iter().map(Tensor::norm).collect()), trust) * lr
                     });
-                    for [weights, velocity, gradient] in pieces {
+                    for ([weights, velocity, _], mut gradient) in pieces.into_iter().zip(gradients) {
                         let gradient = match &scale {
-                            Some(scale) => decay.of(&gradient, &weights) * scale * lr,
+                            Some(scale) => gradient.g_mul_(scale),
                             None => gradient * lr,
                         };
                         momentum.descend(weights, velocity, &gradient, 1.0);
@@ -164,10 +167,8 @@ impl Momentum {
     fn descend(self, mut weights: Tensor, mut velocity: Tensor, gradient: &Tensor, rate: f64) {
         let _ = velocity.g_mul_scalar_(self.share);
         let _ = velocity.g_add_(gradient);
-        let _ = match self.nesterov {
-            true => weights.g_sub_(&((&velocity * self.share).g_add_(gradient) * rate)),
-            false => weights.g_sub_(&(velocity * rate)),
-        };
+        let down = if self.nesterov { (&velocity * self.share).g_add_(gradient) } else { velocity };
+        let _ = weights.g_sub_(&if rate == 1.0 { down } else { down * rate });
     }
 }
 

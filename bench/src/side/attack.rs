@@ -30,6 +30,8 @@ pub(crate) struct AttackSetup {
     pub(crate) steps: u32,
     /// Length of a step as a share of the radius.
     pub(crate) step: f64,
+    /// Of ProxLogBarrier: steps that are shares of the distance, as best-of takes them, or the published ones.
+    pub(crate) relative: bool,
     /// In linf; without one ours looks for a radius at which half of the images fall.
     pub(crate) radius: Option<f64>,
     pub(crate) folder: PathBuf,
@@ -92,16 +94,20 @@ impl Attacked {
         self.batches(|target, batch| pgd.all_runs(target, batch, Norm::Linf, radius).distance).isfinite()
     }
 
-    /// A radius at which about half of the images fall.
+    /// A radius at which about half of the first batch fall.
     fn halving_radius(&self, pgd: &Pgd) -> f64 {
-        let (mut low, mut high) = (0.0, 16.0 / 255.0);
+        let (mut low, mut high) = (0.0, 8.0 / 255.0);
+        let few = self.batch.min(self.ids.len());
+        let part = |all: &Tensor| all.narrow(0, 0, few as i64);
+        let batch = Batch { images: &part(&self.images), labels: &part(&self.labels), ids: &self.ids[..few] };
         for _ in 0..8 {
             let middle = (low + high) / 2.0;
-            let share = self.fallen(pgd, middle).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]);
-            (low, high) = if share > 0.5 { (low, middle) } else { (middle, high) };
-            if (share - 0.5).abs() < 0.03 {
+            let fallen = pgd.all_runs(&self.target, &batch, Norm::Linf, middle).distance.isfinite();
+            let share = fallen.to_kind(Kind::Float).mean(Kind::Float).double_value(&[]);
+            if (share - 0.5).abs() < 0.05 {
                 return middle;
             }
+            (low, high) = if share > 0.5 { (low, middle) } else { (middle, high) };
         }
         (low + high) / 2.0
     }
@@ -130,8 +136,8 @@ pub(crate) fn prepare_pgd(setup: AttackSetup) -> Result<(Value, Work)> {
 /// ProxLogBarrier in l2. A unit of work finds each image's distance.
 pub(crate) fn prepare_plb(setup: AttackSetup) -> Result<(Value, Work)> {
     let attacked = Attacked::load(&setup)?;
-    let settings =
-        Settings { constants: spec::Plb::default(), steps: Steps::Relative, noise: 0.01, seed: SEED, restart: 0 };
+    let steps = if setup.relative { Steps::Relative } else { Steps::Published };
+    let settings = Settings { constants: spec::Plb::default(), steps, noise: 0.01, seed: SEED, restart: 0 };
     let find = move || -> Result<Value> {
         let distances = attacked.batches(|target, batch| plb::run(target, batch, Norm::L2, &settings, None).distance);
         Ok(json!(Vec::<f32>::try_from(distances)?))
