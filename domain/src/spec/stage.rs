@@ -153,7 +153,8 @@ pub struct Supervised {
     pub batch_norm: BatchNorm,
     #[serde(default)]
     pub precision: Precision,
-    /// Share of the labelled images that chooses the best epoch and trains nothing; 0 keeps the last one.
+    /// Share of the labelled images that trains nothing and chooses between the best epoch and the last, which is kept
+    /// unless they tell the two apart; 0 keeps the last one.
     #[serde(default = "tenth")]
     pub validation: f64,
     /// Steps between checkpoints; 0 is one at the end of each epoch, of a budget in `steps` 50 in all at most.

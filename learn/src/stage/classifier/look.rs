@@ -75,3 +75,23 @@ pub(super) fn hits(model: &Model, images: &data::Images, samples: &[i64], group:
     let classes = answers(model, images, samples, group)?.argmax(1, false);
     Ok(classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64)
 }
+
+/// Whether the best look's hits among `held_out` images lie more than one standard error above the last look's (the rule
+/// of one standard error: Breiman et al. 1984).
+pub(super) fn tells_apart(best: u64, last: u64, held_out: u64) -> bool {
+    let (best, last, held_out) = (best as f64, last as f64, held_out as f64);
+    best - last > (best * (held_out - best) / held_out).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_images_tell_little_apart() {
+        assert!(!tells_apart(19, 16, 50), "a standard error is 3.4 images");
+        assert!(tells_apart(19, 15, 50));
+        assert!(tells_apart(3930, 3890, 5000), "and 29 of these");
+        assert!(!tells_apart(12, 12, 12) && tells_apart(12, 11, 12));
+    }
+}

@@ -82,6 +82,11 @@ impl Snapshot {
         Self { parameters: copy(&model.parameters), statistics: copy(&model.statistics) }
     }
 
+    fn give(&self, model: &mut Model) {
+        model.parameters.assign(self.parameters.vector());
+        model.statistics.assign(self.statistics.vector());
+    }
+
     fn take(&mut self, model: &Model) {
         self.parameters.assign(model.parameters.vector());
         self.statistics.assign(model.statistics.vector());
