@@ -13,6 +13,9 @@ fn experiment() -> String {
     let encoder = small_experiment("paper", 2, 2);
     format!(
         r#"{encoder}
+[jobs.linear.sweep]
+label_fraction = [1.0, 0.5]
+
 [jobs.penalised]
 stage = "contrastive"
 encoder = "resnet-tiny"
@@ -39,6 +42,7 @@ tikhonov = {{ lambda = 0.1, method = "finite-difference" }}
 [jobs.attack]
 stage = "attack"
 from = ["linear", "finetune", "supervised"]
+where = {{ label_fraction = 1.0 }}
 attack = "pgd"
 norm = "l2"
 steps = 5
@@ -56,17 +60,17 @@ fn every_stage_of_the_paper_runs_from_submit_to_its_figures() -> anyhow::Result<
     house.wait_succeeded(&id, MINUTES);
 
     let results = |job: &str| -> anyhow::Result<serde_json::Value> { Ok(house.job(&id, job)?["results"].clone()) };
-    let accuracies = ["linear", "finetune", "supervised"].map(|job| -> anyhow::Result<f64> {
-        results(job)?["test_accuracy"].as_f64().with_context(|| format!("{job} has no test_accuracy"))
-    });
     let layers = house.job(&id, "penalised")?;
     assert!(layers["artifacts"].as_array().is_some_and(|files| files.iter().any(|file| file["kind"] == "encoder")));
 
-    for (model, accuracy) in ["linear", "finetune", "supervised"].into_iter().zip(accuracies) {
-        accuracy?;
-        let attack = format!("attack[from={model}]");
+    for (model, attack) in [
+        ("linear[label_fraction=1.0]", "attack[from=linear,label_fraction=1.0]"),
+        ("finetune", "attack[from=finetune]"),
+        ("supervised", "attack[from=supervised]"),
+    ] {
+        results(model)?["test_accuracy"].as_f64().with_context(|| format!("{model} has no test_accuracy"))?;
         let out = house.dir().join(model);
-        let job = house.job(&id, &attack)?;
+        let job = house.job(&id, attack)?;
         let job = job["id"].as_str().context("no id")?;
         let fetched = house.tandem(&["fetch", job, "--out", &out.to_string_lossy()], "");
         assert_eq!(fetched.code, 0, "{fetched:#?}");
@@ -76,7 +80,7 @@ fn every_stage_of_the_paper_runs_from_submit_to_its_figures() -> anyhow::Result<
         let all: Vec<f64> = curve.iter().filter_map(|row| row.last().copied()).collect();
         assert_eq!(all.len(), 5, "{text}");
         assert!(all.is_sorted(), "a curve falls: {text}");
-        let clean = results(&attack)?["clean_error"].as_f64().context("no clean_error")?;
+        let clean = results(attack)?["clean_error"].as_f64().context("no clean_error")?;
         assert!((all[0] - 100.0 * clean).abs() < 1e-3, "{text} does not begin at {clean}");
         assert!(all[4] >= 99.0, "an attack of radius 16 leaves images standing: {text}");
     }
@@ -86,6 +90,7 @@ fn every_stage_of_the_paper_runs_from_submit_to_its_figures() -> anyhow::Result<
     assert_eq!(drawn.code, 0, "{drawn:#?}");
     let table = house.tandem(&["results", &id, "--table"], "");
     assert_eq!(table.code, 0, "{table:#?}");
+    assert!(table.stdout.lines().any(|line| line.contains("50 %") || line.contains("0.5")), "{table:#?}");
     Ok(())
 }
 
