@@ -21,8 +21,9 @@ const STEPS: u64 = 1;
 const PARITY_STEPS: u32 = 3;
 const PARITY: f64 = 1e-4;
 const PENALTY_PARITY: f64 = 1e-3;
-/// By which the penalty is some tenth of the loss: it must be seen in the weights of the next step.
-const LAMBDA: f64 = 100.0;
+/// At which the penalty is some tenth of the loss: seen in the weights of the next step, and not yet chaotic, as it is
+/// at 100, where rounding grows a hundredfold a step.
+const LAMBDA: f64 = 1.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {

@@ -19,9 +19,8 @@ const STEPS: u64 = 3;
 /// Each side draws its own views, so no two losses can be equal. Compared are, over the first steps from equal weights
 /// at a rate that hardly moves them, the mean loss and the moments of the views.
 const PARITY_STEPS: u32 = 10;
-/// Four times what chance does to a mean of that many losses.
-const LOSS_TOLERANCE: f64 = 0.05;
-const MOMENT_TOLERANCE: f64 = 0.01;
+/// Means over these steps may lie so many standard errors of their difference apart, as the steps themselves tell them.
+const STANDARD_ERRORS: f64 = 4.0;
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
@@ -33,11 +32,16 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         let mut theirs = Child::peer(&run.python, "training", THREADS)?;
         let their: TrainingReply = theirs.ask(&setup)?;
 
-        let losses = (our.mean_loss() - their.mean_loss()).abs();
-        let moments = (our.mean - their.mean).abs().max((our.variance - their.variance).abs());
-        let equal = losses <= LOSS_TOLERANCE && moments <= MOMENT_TOLERANCE;
+        let [losses, means, variances] =
+            [(&our.losses, &their.losses), (&our.means, &their.means), (&our.variances, &their.variances)]
+                .map(|(ours, theirs)| apart(ours, theirs));
+        let equal = [losses, means, variances].iter().all(|&distance| distance <= STANDARD_ERRORS);
         let pairs = interleave(run.pairs, || ours.block(STEPS), || theirs.block(STEPS))?;
         let rate = |seconds: fn(&Pair) -> f64| middle(&pairs, |pair| (STEPS * u64::from(BATCH)) as f64 / seconds(pair));
+        let parity = format!(
+            "over {PARITY_STEPS} steps the losses lie {losses:.1} standard errors apart, mean and variance of the views \
+             {means:.1} and {variances:.1}"
+        );
         Ok(vec![Row {
             name: "training".into(),
             what: format!(
@@ -48,19 +52,32 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             goal: Goal::AtLeast(1.15),
             unit: Unit::Times,
             value: speeds(&pairs)?,
-            void: (!equal).then(|| {
-                format!(
-                    "over {PARITY_STEPS} steps the mean losses lie {losses:.3} apart (at most {LOSS_TOLERANCE}), the \
-                     moments of the views {moments:.4} (at most {MOMENT_TOLERANCE})"
-                )
-            }),
-            note: format!(
-                "{:.0} against {:.0} images/s; mean loss of {PARITY_STEPS} steps within {losses:.3}, mean and variance of \
-                 their views within {moments:.4}",
-                rate(|pair| pair.ours),
-                rate(|pair| pair.theirs),
-            ),
+            void: (!equal).then(|| format!("{parity}: more than {STANDARD_ERRORS}")),
+            note: format!("{:.0} against {:.0} images/s; {parity}", rate(|pair| pair.ours), rate(|pair| pair.theirs)),
             raw: json!({ "steps_a_block": STEPS, "pairs": pairs, "ours": our, "theirs": their }),
         }])
     })
+}
+
+/// How far the means of two series lie apart, in standard errors of their difference.
+fn apart(ours: &[f64], theirs: &[f64]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let squared_error = |values: &[f64]| {
+        let (mean, count) = (mean(values), values.len() as f64);
+        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0) / count
+    };
+    (mean(ours) - mean(theirs)).abs() / (squared_error(ours) + squared_error(theirs)).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_is_measured_by_what_chance_does() {
+        // Variances 14/3 and 2/3 of single values: 14/12 and 2/12 of the means 3 and 7.
+        let distance = apart(&[1.0, 2.0, 3.0, 6.0], &[6.0, 7.0, 8.0, 7.0]);
+        assert!((distance - 4.0 / (16.0f64 / 12.0).sqrt()).abs() < 1e-12, "{distance}");
+        assert!(apart(&[f64::NAN, 1.0], &[1.0, 2.0]).is_nan(), "no number is never equal");
+    }
 }

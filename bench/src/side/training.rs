@@ -17,16 +17,10 @@ use super::{StepSetup, Work, timed};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TrainingReply {
     pub(crate) losses: Vec<f64>,
-    /// Moments of all pixels of the views of these steps.
-    pub(crate) mean: f64,
-    pub(crate) variance: f64,
+    /// Moments of all pixels of each step's views.
+    pub(crate) means: Vec<f64>,
+    pub(crate) variances: Vec<f64>,
     pub(crate) version: String,
-}
-
-impl TrainingReply {
-    pub(crate) fn mean_loss(&self) -> f64 {
-        self.losses.iter().sum::<f64>() / self.losses.len() as f64
-    }
 }
 
 /// Writes the first weights, `weights.safetensors`, and all images, `images.safetensors` with `pixels`, u8
@@ -47,13 +41,12 @@ pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
         Ok((trainer.step(|_| views.shallow_clone())?.0, views))
     };
     let steps = (0..setup.steps).map(|_| step()).collect::<Result<Vec<(f64, Tensor)>>>()?;
-    let over_steps = |moment: fn(&Tensor) -> Tensor| {
-        steps.iter().map(|(_, views)| moment(views).double_value(&[])).sum::<f64>() / f64::from(setup.steps)
-    };
+    let moments =
+        |moment: fn(&Tensor) -> Tensor| steps.iter().map(|(_, views)| moment(views).double_value(&[])).collect();
     let reply = TrainingReply {
         losses: steps.iter().map(|(loss, _)| *loss).collect(),
-        mean: over_steps(|views| views.mean(Kind::Float)),
-        variance: over_steps(|views| views.var(true)),
+        means: moments(|views| views.mean(Kind::Float)),
+        variances: moments(|views| views.var(true)),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     Ok((serde_json::to_value(reply)?, timed(move || step().map(drop))))
