@@ -24,6 +24,7 @@ use tandem_domain::{
     spec::JobSpec,
 };
 use tandem_learn::{
+    Failure,
     report::{Event, Outcome},
     task::Task,
 };
@@ -37,7 +38,8 @@ use ledger::Ledger;
 Example: ten minutes at a time, until it says that everything is done
   tandem-worker local examples/table1.toml --data /srv/data --out table1 --device cuda:0 --minutes 9
 
-Exit codes: 0 everything is done; 75 time was over or a signal came, call it again; 65 a job cannot succeed.
+Exit codes: 0 everything is done; 75 time was over or a signal came, call it again; 74 this machine is at fault
+(a full disk), mend it and call again; 65 a job cannot succeed.
 Results go to stdout, one `job figure value` a line; progress to stderr.")]
 pub(crate) struct LocalArgs {
     /// The experiment file.
@@ -65,7 +67,10 @@ pub(crate) fn main(args: &LocalArgs) -> ExitCode {
         }
         Err(error) => {
             eprintln!("tandem-worker: {error:#}");
-            exit(exit_code::JOB_FAILED)
+            match error.downcast_ref::<Failure>() {
+                Some(Failure::Machine(_)) => exit(exit_code::MACHINE_FAILED),
+                _ => exit(exit_code::JOB_FAILED),
+            }
         }
     }
 }

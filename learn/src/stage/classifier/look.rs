@@ -56,7 +56,7 @@ impl Training<'_> {
         self.position.step == self.steps || epoch.is_multiple_of(every)
     }
 
-    /// The best look is kept; of equals the last, which has been trained longer.
+    /// Remembers the best look (`keep` decides between it and the last); of equals the last, which has been trained longer.
     fn validate(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         let Some(best) = &mut self.best else { return Ok(()) };
         let hits = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;

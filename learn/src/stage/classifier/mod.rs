@@ -5,7 +5,7 @@
 //! outlives the process.
 //!
 //! Every job of an experiment has the same labelled images for the same fraction (the seed decides). `validation` of them
-//! train nothing and choose the model that is kept; the test images are looked at once, when all is over.
+//! train nothing and choose between the best look and the last, which is kept unless they tell the two apart; the test images are looked at once, when all is over.
 
 mod keep;
 mod look;
