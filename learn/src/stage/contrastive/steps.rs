@@ -54,10 +54,7 @@ impl Training<'_> {
         let job = &rank.task.spec;
         let views = |shard| {
             let samples = self.shards.part(batch, shard);
-            let view = |view| {
-                augment::views(&self.data.train, samples, view, &self.spec.augment, job.seed, epoch, job.threads)
-            };
-            Tensor::cat(&[view(0), view(1)], 0)
+            augment::pairs(&self.data.train, samples, &self.spec.augment, job.seed, epoch, job.threads)
         };
         let loss = |z: &Tensor| nt_xent(z, self.spec.temperature, self.spec.self_term);
         let terms = self.terms.clone();
