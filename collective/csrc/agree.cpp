@@ -14,7 +14,7 @@ namespace {
 
 std::string sentence(const Call& call) {
   static const char* const names[] = {
-      "", "all_reduce_sum", "broadcast", "all_gather", "barrier", "tree_sum", "the backward pass of all_gather_grad"};
+      "", "all_reduce_sum", "broadcast", "all_gather", "barrier", "tree_sum"};
   const auto operation = static_cast<Operation>(call[0]);
   if (operation == Operation::Refused) {
     return "has refused its own arguments (its error says why)";

@@ -21,7 +21,6 @@ enum class Operation : int64_t {
   AllGather = 3,
   Barrier = 4,
   TreeSum = 5,
-  ReduceScatter = 6,
 };
 
 constexpr size_t kMaxDims = 8;

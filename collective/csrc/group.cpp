@@ -80,18 +80,6 @@ at::Tensor Channel::all_gather(const at::Tensor& tensor) {
   });
 }
 
-at::Tensor Channel::reduce_scatter_sum(const at::Tensor& tensor) {
-  agree(Operation::ReduceScatter, 0, &tensor);
-  return classified([&] {
-    auto sizes = tensor.sizes().vec();
-    sizes[0] /= backend_->getSize();
-    auto output = at::empty(sizes, tensor.options());
-    auto input = tensor.detach();
-    finish(backend_->_reduce_scatter_base(output, input));
-    return output;
-  });
-}
-
 void Channel::send(at::Tensor tensor, int32_t to) {
   classified([&] {
     std::vector<at::Tensor> tensors{std::move(tensor)};
@@ -133,7 +121,7 @@ int32_t tandem_group_gloo(
     const auto timeout = std::chrono::milliseconds(timeout_ms);
     *group = new tandem::Group{
         tandem::gloo(*store, name + "/main", rank, world_size, device, timeout),
-        tandem::gloo(*store, name + "/gather", rank, world_size, device, timeout)};
+        tandem::gloo(*store, name + "/autograd", rank, world_size, device, timeout)};
   });
 }
 
@@ -142,7 +130,7 @@ int32_t tandem_group_nccl(
     const tandem::Store* store,
     const char* prefix,
     c10d::Backend* main,
-    c10d::Backend* gather,
+    c10d::Backend* autograd,
     tandem::Group** group,
     char** message) {
   return guard(message, [&] {
@@ -152,7 +140,7 @@ int32_t tandem_group_nccl(
       auto agreement = tandem::Agreement::by_store(scoped, backend->getRank(), backend->getSize());
       return c10::make_intrusive<tandem::Channel>(std::move(backend), std::move(agreement));
     };
-    *group = new tandem::Group{channel(main, "/main"), channel(gather, "/gather")};
+    *group = new tandem::Group{channel(main, "/main"), channel(autograd, "/autograd")};
   });
 }
 
@@ -167,14 +155,14 @@ void tandem_group_free(tandem::Group* group) {
 int32_t tandem_group_abort(tandem::Group* group, char** message) {
   return guard(message, [&] {
     group->main->abort();
-    group->gather->abort();
+    group->autograd->abort();
   });
 }
 
 // Takes part in the others' agreement with a call that equals none of theirs, so that they fail now and not in time.
-int32_t tandem_refuse(tandem::Group* group, bool gather, char** message) {
+int32_t tandem_refuse(tandem::Group* group, bool autograd, char** message) {
   return guard(message, [&] {
-    (gather ? group->gather : group->main)->agree(tandem::Operation::Refused, 0, nullptr);
+    (autograd ? group->autograd : group->main)->agree(tandem::Operation::Refused, 0, nullptr);
   });
 }
 
@@ -198,8 +186,8 @@ int32_t tandem_all_gather(tandem::Group* group, const at::Tensor* tensor, at::Te
   return guard(message, [&] { *out = new at::Tensor(group->main->all_gather(*tensor)); });
 }
 
-int32_t tandem_all_gather_grad(tandem::Group* group, const at::Tensor* tensor, at::Tensor** out, char** message) {
-  return guard(message, [&] { *out = new at::Tensor(tandem::all_gather_grad(group->gather, *tensor)); });
+int32_t tandem_shard_sum(tandem::Group* group, const at::Tensor* rows, at::Tensor** out, char** message) {
+  return guard(message, [&] { *out = new at::Tensor(tandem::shard_sum(group->autograd, *rows)); });
 }
 
 int32_t tandem_send(tandem::Group* group, const at::Tensor* tensor, int32_t to, char** message) {

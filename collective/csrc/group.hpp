@@ -27,8 +27,6 @@ class Channel : public torch::CustomClassHolder {
   void barrier();
   // Contiguous [n, ...] on each rank -> [world * n, ...], in rank order.
   at::Tensor all_gather(const at::Tensor& tensor);
-  // Contiguous [world * n, ...] on each rank -> this rank's [n, ...] of the sum over ranks.
-  at::Tensor reduce_scatter_sum(const at::Tensor& tensor);
   // Point to point; nothing is agreed on here.
   void send(at::Tensor tensor, int32_t to);
   void recv(at::Tensor tensor, int32_t from);
@@ -42,11 +40,11 @@ class Channel : public torch::CustomClassHolder {
 
 struct Group {
   c10::intrusive_ptr<Channel> main;
-  // all_gather_grad has its own: its backward passes run in autograd's order, not in the caller's.
-  c10::intrusive_ptr<Channel> gather;
+  // shard_sum has its own: its backward passes run in autograd's order, not in the caller's.
+  c10::intrusive_ptr<Channel> autograd;
 };
 
-// all_gather whose derivatives of every order are right (gather.cpp).
-at::Tensor all_gather_grad(const c10::intrusive_ptr<Channel>& channel, const at::Tensor& tensor);
+// [own shards, ...] -> the same shape, each row the sum over all shards of all ranks; differentiable (shard_sum.cpp).
+at::Tensor shard_sum(const c10::intrusive_ptr<Channel>& channel, const at::Tensor& rows);
 
 } // namespace tandem

@@ -31,7 +31,7 @@ impl Error {
 
 type Marked = (&'static str, fn(String) -> Error);
 
-/// What the backward pass of `all_gather_grad` throws comes through autograd as text; its marker tells the kind.
+/// What the backward pass of `shard_sum` throws comes through autograd as text; its marker tells the kind.
 /// Written by `marker()` in csrc/status.cpp.
 const MARKERS: [Marked; 3] = [
     ("collective peer lost: ", Error::PeerLost),

@@ -103,15 +103,21 @@ impl Group {
         }
     }
 
-    /// As [`all_gather`](Self::all_gather), with right derivatives of first, second and higher order of a loss that is
-    /// a *sum over ranks*: the gradient of a rank's rows is the sum of what all ranks' losses contribute to it.
+    /// `[own shards, ...]` on each rank to the same shape on each, every row being the sum over all shards of all ranks,
+    /// with right derivatives of every order: it is its own adjoint. The same bits for any number of ranks.
     ///
     /// The backward pass is a call between ranks as well: each rank must make it, and it fails as a
-    /// [`TchError`](tch::TchError) that converts into [`Error`]. That sum runs over ranks, so its last bits may depend
-    /// on their number.
-    pub fn all_gather_grad(&self, tensor: &Tensor) -> Result<Tensor, Error> {
-        let checked = self.rows("all_gather_grad", tensor);
-        self.exchange(Channel::Gather, checked, tensor.shallow_clone(), |link| link.all_gather_grad(tensor))
+    /// [`TchError`](tch::TchError) that converts into [`Error`].
+    pub fn shard_sum(&self, rows: &Tensor) -> Result<Tensor, Error> {
+        let checked = self.rows("shard_sum", rows);
+        match &self.link {
+            Some(_) => self.exchange(Channel::Autograd, checked, Tensor::new(), |link| link.shard_sum(rows)),
+            None => {
+                checked?;
+                let dims: &[i64] = &[0];
+                Ok(rows.f_sum_dim_intlist(dims, true, None)?.f_expand_as(rows)?.f_contiguous()?)
+            }
+        }
     }
 
     /// Sends `tensor` to one rank, which must [`recv`](Self::recv) an equal shape; blocks until it is there.

@@ -9,6 +9,9 @@
 //! which the group still works. Gloo takes a tensor with gaps and answers with wrong elements: layouts are checked. And
 //! a group that has lost a peer answers differently from call to call: here it stays lost.
 //!
+//! Autograd functions that tch has no words for live here too, beside the other C++: [`Group::shard_sum`] and
+//! [`BatchNorm::along`].
+//!
 //! What can only be bounded: a peer that is stopped rather than dead shows as [`Error::Timeout`], when the group's
 //! timeout is over. Whoever knows better (the worker, told by the coordinator) ends the process instead of waiting.
 
@@ -18,10 +21,12 @@ mod error;
 mod ffi;
 mod group;
 mod header;
+mod norm;
 mod store;
 mod tree;
 
 pub use error::Error;
 pub use group::Group;
+pub use norm::BatchNorm;
 pub use store::Store;
 pub use tree::tree_sum;

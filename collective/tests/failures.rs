@@ -64,7 +64,7 @@ fn unequal_calls_are_an_error_on_every_rank_and_the_group_goes_on() {
         invalid(group.broadcast(&ones(&[2]).to_kind(kind), 0));
         invalid(group.broadcast(&ones(&[2]), group.rank()));
         invalid(group.all_gather(&ones(&[1 + i64::from(group.rank()), 2])));
-        invalid(group.all_gather_grad(&ones(&[1 + i64::from(group.rank()), 2])));
+        invalid(group.shard_sum(&ones(&[1 + i64::from(group.rank()), 2])));
         let text = invalid(if zero { group.barrier() } else { group.all_reduce_sum(&ones(&[2])) });
         assert!(text.contains("barrier") && text.contains("all_reduce_sum"), "{text}");
         invalid(tree_sum(&group, vec![ones(&[2 + i64::from(group.rank())])], 2));
@@ -78,7 +78,7 @@ fn a_rank_that_refuses_its_arguments_does_not_leave_the_others_waiting() {
         let zero = group.rank() == 0;
         let text = invalid(group.all_reduce_sum(&if zero { ones(&[4]).slice(0, 0, 4, 2) } else { ones(&[2]) }));
         assert!(text.contains(if zero { "gaps" } else { "rank 0 has refused" }), "{text}");
-        let text = invalid(group.all_gather_grad(&if zero { ones(&[]) } else { ones(&[2]) }));
+        let text = invalid(group.shard_sum(&if zero { ones(&[]) } else { ones(&[2]) }));
         assert!(text.contains(if zero { "no rows" } else { "rank 0 has refused" }), "{text}");
         let text = invalid(tree_sum(&group, if zero { vec![] } else { vec![ones(&[2])] }, 2));
         assert!(text.contains(if zero { "0 parts" } else { "rank 0 has refused" }), "{text}");
@@ -144,7 +144,7 @@ fn a_peer_that_left_is_lost() {
 fn a_peer_that_left_is_lost_to_a_backward_pass_too() {
     let gathered = |group: &Group| {
         let rows = ones(&[1, 2]).set_requires_grad(true);
-        let loss = group.all_gather_grad(&rows).unwrap().sum(Kind::Float);
+        let loss = group.shard_sum(&rows).unwrap().sum(Kind::Float);
         (rows, loss)
     };
     let [error, _] = run_two(

@@ -14,4 +14,4 @@ pub mod timing;
 /// Raised whenever an unchanged spec would give other bits, so that a result made by older code is never taken for
 /// what this code would make. It lives here and not in `learn` because the coordinator, which must not link libtorch,
 /// needs it too.
-pub const LEARN_VERSION: &str = "2";
+pub const LEARN_VERSION: &str = "3";

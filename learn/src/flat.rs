@@ -114,6 +114,11 @@ impl Flat {
         Self { views, ..self }
     }
 
+    /// The same memory under leaves of its own: what flows to them is told apart from what flows to others.
+    pub fn alias(&self) -> Self {
+        Self::over(self.layout.clone(), self.vector.shallow_clone()).with_gradients()
+    }
+
     /// The same memory, to compute with and never to train.
     pub fn frozen(self) -> Self {
         Self::over(self.layout, self.vector)

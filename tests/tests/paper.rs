@@ -31,12 +31,14 @@ stage = "finetune"
 from = "encoder"
 steps = 8
 head_epochs = 1
+precision = "bf16"
 
 [jobs.supervised]
 stage = "supervised"
 encoder = "resnet-tiny"
 steps = 8
 batch_size = 32
+batch_norm = "global"
 tikhonov = {{ lambda = 0.1, method = "finite-difference" }}
 
 [jobs.attack]

@@ -67,12 +67,12 @@ impl Group {
             })?;
             Ok::<_, Error>(backend)
         };
-        let (main, gather) = (backend("main")?, backend("gather")?);
+        let (main, autograd) = (backend("main")?, backend("autograd")?);
         let prefix = c_string("prefix", place.prefix)?;
         let mut group = ptr::null_mut();
         call(&operation, |message| {
             // SAFETY: both backends are owned pointers made above and given away here; the rest as in `gloo`.
-            unsafe { raw::tandem_group_nccl(store.as_ptr(), prefix.as_ptr(), main, gather, &mut group, message) }
+            unsafe { raw::tandem_group_nccl(store.as_ptr(), prefix.as_ptr(), main, autograd, &mut group, message) }
         })?;
         Ok(Self::owning(group))
     }
@@ -85,7 +85,9 @@ impl Group {
     pub(crate) fn refuse(&self, channel: Channel) -> Result<(), Error> {
         // SAFETY: the group is alive; `message` is a place to write to. So in all calls below, whose tensors are alive
         // too and were passed by `check`: defined, dense where written to, on the group's device.
-        call("refusing", |message| unsafe { raw::tandem_refuse(self.0.as_ptr(), channel == Channel::Gather, message) })
+        call("refusing", |message| unsafe {
+            raw::tandem_refuse(self.0.as_ptr(), channel == Channel::Autograd, message)
+        })
     }
 
     pub(crate) fn agree_tree_sum(&self, tensor: &Tensor, shards: u32) -> Result<(), Error> {
@@ -123,11 +125,11 @@ impl Group {
         Ok(owned(out))
     }
 
-    pub(crate) fn all_gather_grad(&self, tensor: &Tensor) -> Result<Tensor, Error> {
+    pub(crate) fn shard_sum(&self, rows: &Tensor) -> Result<Tensor, Error> {
         let mut out = ptr::null_mut();
         // SAFETY: see `refuse`; `out` is a place to write to.
-        call("all_gather_grad", |message| unsafe {
-            raw::tandem_all_gather_grad(self.0.as_ptr(), pointer(tensor), &mut out, message)
+        call("shard_sum", |message| unsafe {
+            raw::tandem_shard_sum(self.0.as_ptr(), pointer(rows), &mut out, message)
         })?;
         Ok(owned(out))
     }
@@ -161,16 +163,16 @@ impl Drop for Group {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     Main,
-    /// `all_gather_grad` only.
-    Gather,
+    /// `shard_sum` only.
+    Autograd,
 }
 
-fn pointer(tensor: &Tensor) -> raw::TensorPtr {
+pub(super) fn pointer(tensor: &Tensor) -> raw::TensorPtr {
     tensor.as_ptr().cast::<c_void>()
 }
 
-fn owned(tensor: *mut c_void) -> Tensor {
+pub(super) fn owned(tensor: *mut c_void) -> Tensor {
     assert!(!tensor.is_null(), "a call that succeeds returns a tensor");
-    // SAFETY: a new `at::Tensor` made in csrc/group.cpp, given away to us; tch frees it with `delete`.
+    // SAFETY: a new `at::Tensor` made in csrc/, given away to us; tch frees it with `delete`.
     unsafe { Tensor::from_ptr(tensor.cast()) }
 }

@@ -4,10 +4,12 @@
 
 mod group;
 mod library;
+mod norm;
 mod raw;
 mod status;
 mod store;
 
 pub(crate) use group::{Channel, Group, Place};
 pub(crate) use library::{open_global, open_plugin, opens};
+pub(crate) use norm::moving_norm;
 pub(crate) use store::Store;

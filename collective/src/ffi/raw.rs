@@ -59,14 +59,14 @@ unsafe extern "C" {
         store: *const Store,
         prefix: *const c_char,
         main: *mut Backend,
-        gather: *mut Backend,
+        autograd: *mut Backend,
         group: *mut *mut Group,
         message: Message,
     ) -> i32;
     pub(super) fn tandem_group_free(group: *mut Group);
     pub(super) fn tandem_group_abort(group: *mut Group, message: Message) -> i32;
 
-    pub(super) fn tandem_refuse(group: *mut Group, gather: bool, message: Message) -> i32;
+    pub(super) fn tandem_refuse(group: *mut Group, autograd: bool, message: Message) -> i32;
     pub(super) fn tandem_agree_tree_sum(group: *mut Group, tensor: TensorPtr, shards: i64, message: Message) -> i32;
     pub(super) fn tandem_all_reduce_sum(group: *mut Group, tensor: TensorPtr, message: Message) -> i32;
     pub(super) fn tandem_broadcast(group: *mut Group, tensor: TensorPtr, root: i64, message: Message) -> i32;
@@ -77,10 +77,18 @@ unsafe extern "C" {
         out: *mut *mut c_void,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_all_gather_grad(
-        group: *mut Group,
-        tensor: TensorPtr,
-        out: *mut *mut c_void,
+    pub(super) fn tandem_shard_sum(group: *mut Group, rows: TensorPtr, out: *mut *mut c_void, message: Message) -> i32;
+    pub(super) fn tandem_moving_norm(
+        x: TensorPtr,
+        t: TensorPtr,
+        scale: TensorPtr,
+        shift: TensorPtr,
+        running_mean: TensorPtr,
+        running_variance: TensorPtr,
+        momentum: f64,
+        epsilon: f64,
+        y: *mut *mut c_void,
+        rate: *mut *mut c_void,
         message: Message,
     ) -> i32;
     pub(super) fn tandem_send(group: *mut Group, tensor: TensorPtr, to: i32, message: Message) -> i32;

@@ -5,7 +5,9 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Gang;
-use crate::spec::{Attack, AttackMethod, Contrastive, Dataset, Layerwise, LinearSolver, Norm, Stage, Tikhonov};
+use crate::spec::{
+    Attack, AttackMethod, BatchNorm, Contrastive, Dataset, Layerwise, LinearSolver, Norm, Stage, Tikhonov,
+};
 
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
@@ -19,10 +21,10 @@ pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTab
         );
         return Some(("workers", message));
     }
-    let batch_size = match stage {
-        Stage::Contrastive(stage) => stage.batch_size,
-        Stage::Supervised(stage) => stage.batch_size,
-        Stage::Finetune(stage) => stage.batch_size,
+    let (batch_size, batch_norm) = match stage {
+        Stage::Contrastive(stage) => (stage.batch_size, stage.batch_norm),
+        Stage::Supervised(stage) => (stage.batch_size, stage.batch_norm),
+        Stage::Finetune(stage) => (stage.batch_size, stage.batch_norm),
         Stage::Linear(stage) => {
             return fraction(stage.label_fraction, dataset).or_else(|| unused_by_lbfgs(stage.solver, written));
         }
@@ -34,7 +36,10 @@ pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTab
         Stage::Finetune(stage) => fraction(stage.label_fraction, dataset),
         Stage::Linear(_) | Stage::Attack(_) => None,
     };
-    batch(batch_size, shards, dataset).or_else(|| budget(written)).or_else(|| warmup(stage, written)).or_else(own)
+    batch(batch_size, shards, batch_norm, dataset)
+        .or_else(|| budget(written))
+        .or_else(|| warmup(stage, written))
+        .or_else(own)
 }
 
 /// The known data sets have as many images of each class; of each the same share keeps its label, rounded.
@@ -78,10 +83,10 @@ fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
     })
 }
 
-fn batch(batch_size: u32, shards: u32, dataset: &Dataset) -> Option<Conflict> {
+fn batch(batch_size: u32, shards: u32, batch_norm: BatchNorm, dataset: &Dataset) -> Option<Conflict> {
     let message = if !batch_size.is_multiple_of(shards) {
         format!("a batch of {batch_size} images cannot be split into {shards} equal shards")
-    } else if batch_size / shards < 2 {
+    } else if batch_size < 2 || (batch_norm == BatchNorm::Shard && batch_size / shards < 2) {
         format!("{shards} shards of a batch of {batch_size} hold one image each; BatchNorm needs at least 2")
     } else if dataset.train_images().is_some_and(|images| u64::from(batch_size) > images) {
         format!("a batch of {batch_size} is larger than the training set of {dataset}")

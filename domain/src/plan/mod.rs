@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text -> file (tables, typed by `read` within `bounds`, swept by `sweep`, checked by `conflict`)
-//!      -> graph (order) -> expand (jobs) -> content (key), refusal, estimate
+//!      -> graph (order) -> expand (jobs) -> content (key), estimate
 //! ```
 //!
 //! Pure: the coordinator calls it at submit, `--dry-run` shows what it returns, and a wrong file is refused with its
@@ -18,7 +18,6 @@ mod fault;
 mod file;
 mod graph;
 mod read;
-mod refusal;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -81,8 +80,8 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Fault> {
         let inputs: Vec<&str> = job.spec.inputs.iter().filter_map(|name| keys.get(name)).map(String::as_str).collect();
         let content_key = content_key(&job.spec, &inputs, learn_version);
         keys.insert(job.spec.name.clone(), content_key.clone());
-        let (refusal, estimate, work) = (refusal::refusal(&job.spec), estimate::estimate(&job), estimate::work(&job));
-        jobs.push(PlannedJob { spec: job.spec, content_key, refusal, estimate, work });
+        let (estimate, work) = (estimate::estimate(&job), estimate::work(&job));
+        jobs.push(PlannedJob { spec: job.spec, content_key, refusal: None, estimate, work });
     }
     Ok(Plan { name: file.name, jobs })
 }

@@ -42,7 +42,8 @@ pub enum BatchNorm {
     Global,
 }
 
-/// Numbers that convolutions compute with; loss, BatchNorm and penalty are always f32.
+/// Numbers that convolutions compute with; weights, loss, BatchNorm's statistics and the penalty's norm are always f32,
+/// and so is everything that is only evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -58,6 +59,7 @@ pub enum Precision {
 pub enum Recompute {
     #[default]
     None,
-    /// Only one shard's activations are kept at a time; each shard goes forward twice.
+    /// Only one shard's activations are kept at a time; each shard goes forward twice. With global BatchNorm a rank's
+    /// shards go together.
     Shards,
 }

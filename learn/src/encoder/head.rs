@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_domain::spec;
-use tch::Tensor;
 
-use super::Pass;
-use super::resnet::{Blueprint, Norm};
+use super::resnet::Blueprint;
+use super::signal::{Norm, Signal};
 use crate::flat::Role;
 
 /// A head as it is asked for, and as an artifact's card names it.
@@ -44,10 +43,10 @@ impl Head {
     }
 
     /// `[B, features]` to projections or logits, `[B, D]`.
-    pub(super) fn forward(&self, features: &Tensor, pass: &Pass<'_>) -> Tensor {
+    pub(super) fn forward<S: Signal>(&self, features: &S) -> S {
         match self {
-            Self::Projection(head) => head.forward(features, pass),
-            Self::FullyConnected(head) => head.forward(features, pass),
+            Self::Projection(head) => head.forward(features),
+            Self::FullyConnected(head) => head.forward(features),
         }
     }
 }
@@ -75,10 +74,9 @@ impl Projection {
     }
 
     /// `[B, features]` to `[B, output]`.
-    pub(super) fn forward(&self, features: &Tensor, pass: &Pass<'_>) -> Tensor {
-        let hidden = features.linear(pass.parameters.get(self.hidden), None::<Tensor>);
-        let hidden = self.norm.forward(&hidden, pass).relu_();
-        hidden.linear(pass.parameters.get(self.weight), Some(pass.parameters.get(self.bias)))
+    pub(super) fn forward<S: Signal>(&self, features: &S) -> S {
+        let hidden = features.linear(self.hidden, None).norm(&self.norm).relu();
+        hidden.linear(self.weight, Some(self.bias))
     }
 }
 
@@ -86,20 +84,21 @@ impl Projection {
 #[derive(Clone, Debug)]
 pub struct FullyConnected {
     /// (weight, bias) of each layer.
-    layers: Vec<(usize, usize)>,
+    first: (usize, usize),
+    rest: Vec<(usize, usize)>,
     classes: i64,
 }
 
 impl FullyConnected {
     fn describe(layers: u32, classes: i64, features: i64, plan: &mut Blueprint) -> Self {
         let last = layers.max(1) - 1;
-        let layers = (0..=last).map(|layer| {
+        let mut layer = |layer: u32| {
             let name = if last == 0 { "fc".into() } else { format!("fc.{}", 2 * layer) };
             let outputs = if layer == last { classes } else { features };
             let weight = plan.parameters.add(format!("{name}.weight"), &[outputs, features], Role::Linear);
             (weight, plan.parameters.add(format!("{name}.bias"), &[outputs], Role::Bias { inputs: features }))
-        });
-        Self { layers: layers.collect(), classes }
+        };
+        Self { first: layer(0), rest: (1..=last).map(layer).collect(), classes }
     }
 
     pub fn classes(&self) -> i64 {
@@ -107,13 +106,8 @@ impl FullyConnected {
     }
 
     /// `[B, features]` to logits `[B, classes]`.
-    fn forward(&self, features: &Tensor, pass: &Pass<'_>) -> Tensor {
-        let mut x = features.shallow_clone();
-        for (i, &(weight, bias)) in self.layers.iter().enumerate() {
-            // Not in place: the features themselves are somebody else's.
-            let input = if i == 0 { x } else { x.relu() };
-            x = input.linear(pass.parameters.get(weight), Some(pass.parameters.get(bias)));
-        }
-        x
+    fn forward<S: Signal>(&self, features: &S) -> S {
+        let ((weight, bias), rest) = (self.first, &self.rest);
+        rest.iter().fold(features.linear(weight, Some(bias)), |x, &(weight, bias)| x.relu().linear(weight, Some(bias)))
     }
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use tandem_domain::spec::{self, Isolate};
 use tch::{Device, Tensor};
 
+use super::coupled::{Coupled, Coupling};
 use super::head::{Head, Projection};
+use super::moving::Moving;
 use super::resnet::{Blueprint, ResNet};
-use super::{Model, Pass, init};
+use super::signal::{Plain, Signal};
+use super::{Model, init};
 use crate::flat::Flat;
-use crate::shards::Network;
+use crate::shards::{Network, Shard};
 
 /// A model and the heads of its earlier stages; its own head is that of the last one.
 ///
@@ -41,7 +44,7 @@ impl Layers {
         init::fill(&parameters, seed);
         init::fill(&statistics, seed);
         let head = Some(last);
-        let model = Model { resnet, head, parameters, statistics, encoder_frozen: false, encoder_slots };
+        let model = Model::of(resnet, head, parameters, statistics, encoder_slots);
         Some(Self { model, early })
     }
 
@@ -69,8 +72,18 @@ impl Layers {
 
     /// `[B, 3, H, W]` to the mean over space of stage `k`, by the running statistics, without a graph.
     pub fn features(&self, images: &Tensor, k: usize) -> Tensor {
-        let pass = Pass { parameters: &self.model.parameters, statistics: &self.model.statistics, training: false };
-        tch::no_grad(|| self.model.resnet.forward_stages(images, &pass, k + 1)).swap_remove(k)
+        let images = Plain::new(images, &self.model.evaluating());
+        tch::no_grad(|| self.model.resnet.forward_stages(&images, k + 1)).swap_remove(k).value
+    }
+
+    /// Answers of the first `heads` heads.
+    fn answers<S: Signal>(&self, images: &S, heads: usize) -> Vec<S> {
+        let seen = self.model.resnet.forward_stages(images, heads);
+        let answer = |(k, features): (usize, S)| match self.early.get(k) {
+            Some(head) => head.forward(&features),
+            None => self.model.under_head(features),
+        };
+        seen.into_iter().enumerate().map(answer).collect()
     }
 }
 
@@ -83,17 +96,42 @@ impl Network for Layers {
         &self.model.statistics
     }
 
-    fn forward(&self, images: &Tensor, statistics: &Flat, heads: usize) -> Vec<Tensor> {
+    fn coupled(&self) -> bool {
+        self.model.is_coupled()
+    }
+
+    fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor> {
         if self.early.is_empty() {
-            return vec![self.model.project(images, statistics)];
+            return vec![self.model.project_shard(shard)];
         }
-        let pass = Pass { parameters: &self.model.parameters, statistics, training: true };
-        let seen = self.model.resnet.forward_stages(images, &pass, heads);
-        let last = |features| self.model.under_head(features, &pass);
-        let answer = |(k, features): (usize, Tensor)| match self.early.get(k) {
-            Some(head) => head.forward(&features, &pass),
-            None => last(features),
+        let answers = self.answers(&Plain::new(shard.images, &self.model.training(shard)), heads);
+        answers.into_iter().map(|answer| answer.value).collect()
+    }
+
+    fn forward_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>, heads: usize) -> Vec<Vec<Tensor>> {
+        if self.early.is_empty() {
+            return self.model.project_coupled(shards, over).into_iter().map(|rows| vec![rows]).collect();
+        }
+        let images = shards.iter().map(|shard| Plain::new(shard.images, &self.model.training(shard))).collect();
+        let answers = self.answers(&Coupled::new(images, over), heads);
+        let of = |i: usize| answers.iter().map(|answer| answer.shards[i].value.shallow_clone()).collect();
+        (0..shards.len()).map(of).collect()
+    }
+
+    fn moves(&self) -> bool {
+        !self.coupled()
+    }
+
+    fn along(&self, shard: &Shard<'_>, direction: &Tensor, k: usize) -> Option<(Tensor, Tensor)> {
+        if self.early.is_empty() {
+            return Some(self.model.project_along(shard, direction));
+        }
+        let images = Moving::new(shard.images, direction, &self.model.training(shard));
+        let seen = self.model.resnet.forward_stages(&images, k + 1).pop()?;
+        let answer = match self.early.get(k) {
+            Some(head) => head.forward(&seen),
+            None => self.model.under_head(seen),
         };
-        seen.into_iter().enumerate().map(answer).collect()
+        Some((answer.value, answer.rate))
     }
 }

@@ -1,22 +1,30 @@
 //! The network f of the paper: encoder (`resnet`), what stands on it (`head`), and how their weights begin (`init`).
 
+mod coupled;
 mod head;
 mod init;
 mod layers;
+mod moving;
 mod resnet;
+mod signal;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use tandem_domain::spec;
-use tch::{Device, Tensor};
+use tandem_domain::spec::{self, BatchNorm, Precision};
+use tch::{Device, Kind, Tensor};
 
+pub use coupled::Coupling;
 pub use head::{FullyConnected, Head, HeadShape, Projection};
 pub use layers::Layers;
 pub use resnet::ResNet;
 
 use crate::flat::Flat;
+use crate::shards::Shard;
+use coupled::Coupled;
+use moving::Moving;
 use resnet::Blueprint;
+use signal::{Plain, Signal};
 
 /// What a forward pass reads, and the running statistics that it updates if it is a training pass.
 #[derive(Clone, Copy)]
@@ -25,6 +33,8 @@ pub struct Pass<'a> {
     pub statistics: &'a Flat,
     /// BatchNorm by the batch's own statistics; else by the running ones.
     pub training: bool,
+    /// Of convolutions.
+    pub precision: Precision,
 }
 
 /// Structure and weights of an encoder and its head: projecting during pretraining, fully connected in a classifier.
@@ -38,6 +48,10 @@ pub struct Model {
     pub statistics: Flat,
     /// The head trains on the encoder as it is: BatchNorm there goes by its running statistics, which stay.
     pub encoder_frozen: bool,
+    /// Whose statistics BatchNorm goes by in training.
+    pub batch_norm: BatchNorm,
+    /// Of convolutions in training; evaluation is of f32.
+    pub precision: Precision,
     encoder_slots: usize,
 }
 
@@ -66,7 +80,25 @@ impl Model {
         let head = head.map(|head| Head::describe(head, resnet.features(), &mut plan));
         let parameters = Flat::zeros(Arc::new(plan.parameters), device).with_gradients();
         let statistics = Flat::zeros(Arc::new(plan.statistics), device);
-        Some(Self { resnet, head, parameters, statistics, encoder_frozen: false, encoder_slots })
+        Some(Self::of(resnet, head, parameters, statistics, encoder_slots))
+    }
+
+    fn of(resnet: ResNet, head: Option<Head>, parameters: Flat, statistics: Flat, encoder_slots: usize) -> Self {
+        let (batch_norm, precision) = (BatchNorm::default(), Precision::default());
+        Self { resnet, head, parameters, statistics, encoder_frozen: false, batch_norm, precision, encoder_slots }
+    }
+
+    /// Says how it is to be trained. The error tells why its device cannot.
+    pub fn trained(&mut self, batch_norm: BatchNorm, precision: Precision) -> Result<(), String> {
+        let device = self.parameters.vector().device();
+        if precision == Precision::Bf16 && !multiplies_bf16(device) {
+            return Err(format!(
+                "precision = \"bf16\": {device:?} has no convolution of bf16 (NVIDIA GPUs have it since Ampere, compute \
+                 capability 8.0); use \"f32\""
+            ));
+        }
+        (self.batch_norm, self.precision) = (batch_norm, precision);
+        Ok(())
     }
 
     /// The same weights, without gradients.
@@ -98,36 +130,77 @@ impl Model {
 
     /// `[B, 3, H, W]` in [0, 1] to features `[B, F]` by the running statistics, without a graph.
     pub fn features(&self, images: &Tensor) -> Tensor {
-        tch::no_grad(|| self.resnet.forward(images, &self.evaluating()))
-    }
-
-    /// `[B, 3, H, W]` to what the objective sees, `[B, D]`, with a graph; updates `statistics`, not the model's own.
-    pub fn project(&self, images: &Tensor, statistics: &Flat) -> Tensor {
-        let pass = Pass { parameters: &self.parameters, statistics, training: true };
-        let features = match (self.encoder_frozen, images.requires_grad()) {
-            (false, _) => self.resnet.forward(images, &pass),
-            (true, false) => self.features(images),
-            (true, true) => self.resnet.forward(images, &self.evaluating()),
-        };
-        self.under_head(features, &pass)
+        tch::no_grad(|| self.resnet.forward(&Plain::new(images, &self.evaluating())).value)
     }
 
     /// `[B, 3, H, W]` to the head's answers, `[B, D]`, by the running statistics, with a graph.
     pub fn evaluate(&self, images: &Tensor) -> Tensor {
-        let pass = self.evaluating();
-        self.under_head(self.resnet.forward(images, &pass), &pass)
+        self.under_head(self.resnet.forward(&Plain::new(images, &self.evaluating()))).value
+    }
+
+    /// `[B, 3, H, W]` to what the objective sees, `[B, D]`, with a graph; updates `statistics`, not the model's own.
+    pub fn project(&self, images: &Tensor, statistics: &Flat) -> Tensor {
+        self.project_shard(&Shard { images, parameters: &self.parameters, statistics })
+    }
+
+    pub(crate) fn project_shard(&self, shard: &Shard<'_>) -> Tensor {
+        let pass = self.training(shard);
+        let features = match (self.encoder_frozen, shard.images.requires_grad()) {
+            (false, _) => self.resnet.forward(&Plain::new(shard.images, &pass)),
+            (true, false) => Plain::new(&self.features(shard.images), &pass),
+            (true, true) => {
+                let fixed =
+                    Pass { parameters: &self.parameters, statistics: &self.statistics, training: false, ..pass };
+                Plain { pass, ..self.resnet.forward(&Plain::new(shard.images, &fixed)) }
+            }
+        };
+        self.under_head(features).value
+    }
+
+    /// As `project_shard`, and the derivative of its result along `direction`, shaped as the images: both with a graph
+    /// to the parameters.
+    pub(crate) fn project_along(&self, shard: &Shard<'_>, direction: &Tensor) -> (Tensor, Tensor) {
+        let pass = self.training(shard);
+        let images = Moving::new(shard.images, direction, &Pass { training: !self.encoder_frozen, ..pass });
+        let moving = self.under_head(self.resnet.forward(&images));
+        (moving.value, moving.rate)
+    }
+
+    /// Own shards' results, BatchNorm going by the statistics of all shards.
+    pub(crate) fn project_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>) -> Vec<Tensor> {
+        let images = shards.iter().map(|shard| Plain::new(shard.images, &self.training(shard))).collect();
+        let results = self.under_head(self.resnet.forward(&Coupled::new(images, over)));
+        results.shards.into_iter().map(|shard| shard.value).collect()
+    }
+
+    /// Whether shards of one batch see each other.
+    pub(crate) fn is_coupled(&self) -> bool {
+        self.batch_norm == BatchNorm::Global && !self.encoder_frozen
+    }
+
+    fn training<'a>(&self, shard: &Shard<'a>) -> Pass<'a> {
+        let Shard { parameters, statistics, .. } = *shard;
+        Pass { parameters, statistics, training: true, precision: self.precision }
     }
 
     fn evaluating(&self) -> Pass<'_> {
-        Pass { parameters: &self.parameters, statistics: &self.statistics, training: false }
+        let (parameters, statistics) = (&self.parameters, &self.statistics);
+        Pass { parameters, statistics, training: false, precision: Precision::F32 }
     }
 
-    fn under_head(&self, features: Tensor, pass: &Pass<'_>) -> Tensor {
+    fn under_head<S: Signal>(&self, features: S) -> S {
         match &self.head {
-            Some(head) => head.forward(&features, pass),
+            Some(head) => head.forward(&features),
             None => features,
         }
     }
+}
+
+/// Found out by trying: what a library emulates is good enough, what it refuses is not.
+fn multiplies_bf16(device: Device) -> bool {
+    let ones = || Tensor::f_ones([1, 1, 3, 3], (Kind::BFloat16, device));
+    let tried = ones().and_then(|x| x.f_conv2d(&ones()?, None::<Tensor>, [1; 2], [1; 2], [1; 2], 1));
+    tried.and_then(|y| y.f_sum(Kind::Float)).is_ok_and(|sum| sum.double_value(&[]) == 49.0)
 }
 
 #[cfg(test)]

@@ -8,14 +8,9 @@
 //! so that exported weights load there; a transition's are `layer2.0.transition.0` and `.1`.
 
 use tandem_domain::spec::Encoder;
-use tch::Tensor;
 
-use super::Pass;
+use super::signal::{Convolution, Norm, Signal};
 use crate::flat::{Layout, Role};
-
-/// BatchNorm's weight of a new batch in the running statistics, and the term that keeps its division finite: torch's.
-const MOMENTUM: f64 = 0.1;
-const EPSILON: f64 = 1e-5;
 
 /// Stem, four stages of residual blocks, mean over space.
 #[derive(Clone, Debug)]
@@ -39,19 +34,8 @@ pub(super) struct Stage {
 /// Convolution without bias, then BatchNorm.
 #[derive(Clone, Copy, Debug)]
 struct Unit {
-    weight: usize,
-    stride: i64,
-    padding: i64,
+    convolution: Convolution,
     norm: Norm,
-}
-
-/// BatchNorm over all but the channels.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Norm {
-    weight: usize,
-    bias: usize,
-    mean: usize,
-    variance: usize,
 }
 
 /// Units with ReLU between them, added to the input (or its projection), then ReLU.
@@ -120,7 +104,8 @@ impl Blueprint {
     fn unit(&mut self, conv: &str, norm: &str, [inputs, outputs]: [i64; 2], kernel: i64, stride: i64) -> Unit {
         let shape = [outputs, inputs, kernel, kernel];
         let weight = self.parameters.add(format!("{conv}.weight"), &shape, Role::Convolution);
-        Unit { weight, stride, padding: kernel / 2, norm: self.norm(norm, outputs) }
+        let convolution = Convolution { weight, stride, padding: kernel / 2 };
+        Unit { convolution, norm: self.norm(norm, outputs) }
     }
 
     fn block(&mut self, name: &str, inputs: i64, channels: i64, stride: i64, kind: Kind) -> Block {
@@ -181,71 +166,50 @@ impl ResNet {
     }
 
     /// `[B, 3, H, W]` to `[B, features]`.
-    pub fn forward(&self, images: &Tensor, pass: &Pass<'_>) -> Tensor {
-        let mut x = self.stem.forward(images, pass).relu_();
+    pub(super) fn forward<S: Signal>(&self, images: &S) -> S {
+        let mut x = self.stem.forward(images).relu();
         for block in &self.blocks {
-            x = block.forward(x, pass);
+            x = block.forward(x);
         }
-        mean_over_space(&x)
+        x.mean_over_space()
     }
 
     /// `[B, 3, H, W]` to what each of the first `count` stages sees, `[B, channels]`: its mean over space.
-    pub fn forward_stages(&self, images: &Tensor, pass: &Pass<'_>, count: usize) -> Vec<Tensor> {
-        let mut x = self.stem.forward(images, pass).relu_();
+    pub(super) fn forward_stages<S: Signal>(&self, images: &S, count: usize) -> Vec<S> {
+        let mut x = self.stem.forward(images).relu();
         let (mut done, mut seen) = (0, Vec::new());
         for stage in self.stages.iter().take(count) {
             for block in &self.blocks[done..stage.blocks] {
-                x = block.forward(x, pass);
+                x = block.forward(x);
             }
             done = stage.blocks;
-            seen.push(mean_over_space(&x));
+            seen.push(x.mean_over_space());
         }
         seen
     }
 }
 
-fn mean_over_space(x: &Tensor) -> Tensor {
-    x.mean_dim([2i64, 3].as_slice(), false, None)
-}
-
 impl Unit {
-    fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Tensor {
-        let weight = pass.parameters.get(self.weight);
-        self.norm.forward(&x.conv2d(weight, None::<Tensor>, [self.stride; 2], [self.padding; 2], [1, 1], 1), pass)
-    }
-}
-
-impl Norm {
-    pub(super) fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Tensor {
-        x.batch_norm(
-            Some(pass.parameters.get(self.weight)),
-            Some(pass.parameters.get(self.bias)),
-            Some(pass.statistics.get(self.mean)),
-            Some(pass.statistics.get(self.variance)),
-            pass.training,
-            MOMENTUM,
-            EPSILON,
-            true,
-        )
+    fn forward<S: Signal>(&self, x: &S) -> S {
+        x.convolution(&self.convolution).norm(&self.norm)
     }
 }
 
 impl Block {
-    // In place where autograd allows it: BatchNorm's backward needs its input, ReLU's its output, addition nothing.
-    fn forward(&self, x: Tensor, pass: &Pass<'_>) -> Tensor {
+    fn forward<S: Signal>(&self, x: S) -> S {
         let [first, rest @ ..] = self.units.as_slice() else { return x };
         let x = match &self.transition {
-            Some(unit) => unit.forward(&x, pass).relu_().avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None),
+            Some(unit) => unit.forward(&x).relu().halve(),
             None => x,
         };
-        let mut y = first.forward(&x, pass);
+        let mut y = first.forward(&x);
         for unit in rest {
-            y = unit.forward(&y.relu_(), pass);
+            y = unit.forward(&y.relu());
         }
-        y += match &self.downsample {
-            Some(unit) => unit.forward(&x, pass),
+        let side = match &self.downsample {
+            Some(unit) => unit.forward(&x),
             None => x,
         };
-        y.relu_()
+        y.add(&side).relu()
     }
 }

@@ -1,4 +1,4 @@
-//! Penalties by a double backward pass, exchanged as little as the loss itself.
+//! Penalties differentiated exactly, exchanged as little as the loss itself.
 //!
 //! Let L be a head's loss, z its rows and u = dL/dz. A shard's input gradient g = dL/dx is that of <z, u>, with u held
 //! fixed; p = c ‖g‖² is the shard's share of the penalty. By the weights w,
@@ -10,13 +10,22 @@
 //! so what ranks exchange is t = dp/du, of the size of z. H t is computed from all rows on every rank alike, and each
 //! shard goes backward once more from <z, u + H t>. The sum over ranks stays the one fixed tree.
 //!
-//! dp/dw and t come from one double backward pass: on CPUs libtorch's costs several plain ones and does not get cheaper
-//! when only a part of it is asked for.
+//! dp/dw and t come from a forward derivative where the network has one. With z' the derivative of z along g,
+//!
+//! ```text
+//! <z', u> = ‖g‖²,    t = 2 c z',    dp/dw = 2 c d<z', u>/dw at fixed g and u,
+//! ```
+//!
+//! and the last one joins the backward pass that is made anyway: 8 convolutions in place of the 3 of a plain step.
+//! Elsewhere they come from a double backward pass.
+
+use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use super::part::Part;
-use super::pass::{Context, Pass, inner};
+use super::Pull;
+use super::part::{Part, add_block};
+use super::pass::{Context, Pass, derivatives, inner};
 use crate::failure::Failure;
 use crate::penalty::tikhonov;
 
@@ -27,61 +36,103 @@ pub(super) fn backward(
     toward: &[Tensor],
     parts: &[Part],
 ) -> Result<f64, Failure> {
+    let terms = &context.objective.terms;
     let mut values = Vec::new();
     // By head and shard, t; nothing where there is no penalty.
     let mut seen: Vec<Vec<Tensor>> = toward.iter().map(|_| Vec::new()).collect();
-    for (i, part) in parts.iter().enumerate() {
-        let value = direct(pass, context, toward, i, part, &mut seen);
-        values.push(Tensor::from_slice(&[value]).to_device(part.flat.device()));
+    for block in pass.blocks() {
+        let found = match along(pass, context, toward, &block, &mut seen)? {
+            Some(value) => vec![value],
+            None => twice(pass, context, toward, &block, parts, &mut seen)?,
+        };
+        values.extend(found.into_iter().map(|value| Tensor::from_slice(&[value]).to_device(toward[0].device())));
     }
     let penalty = context.gather(&values)?.sum(Kind::Double).double_value(&[]);
 
-    let mut cotangents = Vec::new();
+    let mut pulls = Vec::new();
     for (k, (u, seen)) in toward.iter().zip(&seen).enumerate() {
-        let straight = u * context.objective.terms[k].weight;
-        cotangents.push(match seen.is_empty() {
+        let straight = u * terms[k].weight;
+        let value = match seen.is_empty() {
             true => straight,
             false => straight + context.curved(&pass.outputs[k], &context.gather(seen)?),
-        });
+        };
+        pulls.push(Pull { value, rate: Some(u * (2.0 * terms[k].penalty)) });
     }
-    super::backward(pass, context, &cotangents, parts);
+    super::backward(pass, context, &pulls, parts)?;
     Ok(penalty)
 }
 
-/// Adds dp/dw at fixed u of shard `i` to its part, and its t to `seen`; returns the sum of its p.
-fn direct(
-    pass: &Pass<'_>,
+/// By a forward derivative: lays the directions g of a block of one shard down in the pass, adds its t to `seen` and
+/// returns its p. `None` where the network has none.
+fn along(
+    pass: &mut Pass<'_>,
     context: &Context<'_>,
     toward: &[Tensor],
-    i: usize,
-    part: &Part,
+    block: &Range<usize>,
     seen: &mut [Vec<Tensor>],
-) -> f64 {
-    let (terms, outputs) = (&context.objective.terms, pass.graph(i));
+) -> Result<Option<f64>, Failure> {
+    if !context.network.moves() {
+        return Ok(None);
+    }
+    let (terms, i) = (&context.objective.terms, block.start);
     let mut value = 0.0;
+    {
+        let graph = pass.last_graph(block)?.remove(0);
+        for (k, term) in terms.iter().enumerate().filter(|(_, term)| term.penalty != 0.0) {
+            let scalar = inner(&graph[k].value, &context.own(&toward[k], i));
+            let g = derivatives(scalar, &[pass.images[i].shallow_clone()], true, false)?.remove(0);
+            value += tikhonov(&g, term.penalty).double_value(&[]);
+            pass.directions[i][k] = Some(g);
+        }
+    }
+    for (k, output) in pass.graph(block)?.remove(0).into_iter().enumerate() {
+        if let Some(rate) = output.rate {
+            seen[k].push(rate.detach() * (2.0 * terms[k].penalty));
+        }
+    }
+    Ok(Some(value))
+}
+
+/// By a double backward pass: adds dp/dw at fixed u of a block to its shards' parts, and each t to `seen`; returns the
+/// sum of p of each shard.
+fn twice(
+    pass: &mut Pass<'_>,
+    context: &Context<'_>,
+    toward: &[Tensor],
+    block: &Range<usize>,
+    parts: &[Part],
+    seen: &mut [Vec<Tensor>],
+) -> Result<Vec<f64>, Failure> {
+    let terms = &context.objective.terms;
+    let graph = pass.graph(block)?;
+    let images: Vec<Tensor> = block.clone().map(|i| pass.images[i].shallow_clone()).collect();
+    let mut values = vec![0.0; block.len()];
     for unit in context.objective.units() {
         let penalised: Vec<usize> = unit.terms.iter().copied().filter(|&k| terms[k].penalty != 0.0).collect();
+        let (mut fixed, mut shares) = (Vec::new(), Vec::new());
+        for &k in &penalised {
+            let own = |i| context.own(&toward[k], i).detach().set_requires_grad(true);
+            let own: Vec<Tensor> = block.clone().map(own).collect();
+            let scalar: Tensor = graph.iter().zip(&own).map(|(outputs, u)| inner(&outputs[k].value, u)).sum();
+            let gradients = derivatives(scalar, &images, true, true)?;
+            shares.push(gradients.iter().map(|g| tikhonov(g, terms[k].penalty)).collect::<Vec<_>>());
+            fixed.extend(own);
+        }
         if penalised.is_empty() {
             continue;
         }
-        let leaf = |&k: &usize| context.own(&toward[k], i).detach().set_requires_grad(true);
-        let fixed: Vec<Tensor> = penalised.iter().map(leaf).collect();
-        let p: Tensor = penalised
-            .iter()
-            .zip(&fixed)
-            .map(|(&k, u)| {
-                let g = Tensor::run_backward(&[inner(&outputs[k], u)], &[&pass.images[i]], true, true).remove(0);
-                tikhonov(&g, terms[k].penalty)
-            })
-            .sum();
-        value += p.double_value(&[]);
-        let mut inputs = context.parameters(unit.reach);
+        let own = |i: usize| shares.iter().map(|by_shard| by_shard[i].shallow_clone()).sum::<Tensor>();
+        let own: Vec<Tensor> = (0..block.len()).map(own).collect();
+        values.iter_mut().zip(&own).for_each(|(value, p)| *value += p.double_value(&[]));
+        let mut inputs = pass.parameters(block, unit.reach);
         let moved = inputs.len();
         inputs.extend(fixed);
         // The graph of the outputs is needed once more.
-        let mut found = Tensor::run_backward(&[p], &inputs, true, false);
-        penalised.iter().zip(found.drain(moved..)).for_each(|(&k, t)| seen[k].push(t));
-        part.add(unit.reach, &found);
+        let mut found = derivatives(own.into_iter().sum(), &inputs, true, false)?;
+        for (place, t) in found.drain(moved..).enumerate() {
+            seen[penalised[place / block.len()]].push(t);
+        }
+        add_block(parts, block, unit.reach, &found);
     }
-    value
+    Ok(values)
 }

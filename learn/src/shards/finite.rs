@@ -15,11 +15,13 @@
 //! ReLU has no second derivative, is blind to: units that switch on or off between x and x + e v. Their jumps do not
 //! fall with h, and the fewer switch the less they average out, so that a small h is not a better one.
 
+use std::ops::Range;
+
 use tch::Tensor;
 
 use super::objective::{Difference, Views};
-use super::part::Part;
-use super::pass::{Context, Pass, inner};
+use super::part::{Part, add_block};
+use super::pass::{Context, Output, Pass, derivatives, inner};
 use crate::failure::Failure;
 use crate::penalty::Along;
 
@@ -33,7 +35,7 @@ pub(super) fn backward(
 ) -> Result<f64, Failure> {
     let mut penalty = 0.0;
     for (k, term) in context.objective.terms.iter().enumerate() {
-        let (clean, gradients) = clean(pass, context, k, &toward[k]);
+        let (clean, gradients) = clean(pass, context, k, &toward[k])?;
         let mut weight = term.weight;
         if term.penalty != 0.0 {
             let (size, step, moved) = moved(pass, context, difference, &gradients)?;
@@ -51,26 +53,34 @@ pub(super) fn backward(
 }
 
 /// Each own shard's gradient of one head's loss, by the parameters and, where it is penalised, by the images.
-fn clean(pass: &mut Pass<'_>, context: &Context<'_>, k: usize, toward: &Tensor) -> (Vec<Part>, Vec<Tensor>) {
+fn clean(
+    pass: &mut Pass<'_>,
+    context: &Context<'_>,
+    k: usize,
+    toward: &Tensor,
+) -> Result<(Vec<Part>, Vec<Tensor>), Failure> {
     let terms = &context.objective.terms;
     let (term, last) = (&terms[k], k + 1 == terms.len());
-    let (mut clean, mut gradients) = (Vec::new(), Vec::new());
-    for i in 0..pass.images.len() {
-        let outputs = if last { pass.last_graph(i) } else { pass.graph(i) };
-        let mut inputs = context.parameters(term.reach.as_deref());
+    let clean: Vec<Part> = pass.images.iter().map(|_| Part::blank(context.network, 0)).collect();
+    let mut gradients = Vec::new();
+    for block in pass.blocks() {
+        let graph = if last { pass.last_graph(&block)? } else { pass.graph(&block)? };
+        let mut inputs = pass.parameters(&block, term.reach.as_deref());
+        let moved = inputs.len();
         if term.penalty != 0.0 {
-            inputs.push(pass.images[i].shallow_clone());
+            inputs.extend(block.clone().map(|i| pass.images[i].shallow_clone()));
         }
-        let scalar = inner(&outputs[k], &context.own(toward, i));
-        let mut found = Tensor::run_backward(&[scalar], &inputs, !last, false);
-        if term.penalty != 0.0 {
-            gradients.extend(found.pop());
-        }
-        let part = Part::blank(context.network, 0);
-        part.add(term.reach.as_deref(), &found);
-        clean.push(part);
+        let scalar = scalar(context, &graph, k, toward, &block);
+        let mut found = derivatives(scalar, &inputs, !last, false)?;
+        gradients.extend(found.drain(moved..));
+        add_block(&clean, &block, term.reach.as_deref(), &found);
     }
-    (clean, gradients)
+    Ok((clean, gradients))
+}
+
+/// <z, u> of one head, over the shards of a block.
+fn scalar(context: &Context<'_>, graph: &[Vec<Output>], k: usize, toward: &Tensor, block: &Range<usize>) -> Tensor {
+    graph.iter().zip(block.clone()).map(|(outputs, i)| inner(&outputs[k].value, &context.own(toward, i))).sum()
 }
 
 /// √S, the length e of the step, and own shards' images moved by e v.
@@ -99,10 +109,11 @@ fn perturbed(context: &Context<'_>, k: usize, moved: Vec<Tensor>, slope: f64, pa
     let reach = context.objective.terms[k].reach.as_deref();
     let mut pass = Pass::forward(*context, moved, k + 1)?;
     let (_, toward) = context.loss(&pass.outputs[k]);
-    for (i, part) in parts.iter().enumerate() {
-        let outputs = pass.last_graph(i);
-        let scalar = inner(&outputs[k], &context.own(&toward, i)) * slope;
-        part.add(reach, &Tensor::run_backward(&[scalar], &context.parameters(reach), false, false));
+    for block in pass.blocks() {
+        let graph = pass.last_graph(&block)?;
+        let scalar = scalar(context, &graph, k, &toward, &block) * slope;
+        let gradients = derivatives(scalar, &pass.parameters(&block, reach), false, false)?;
+        add_block(parts, &block, reach, &gradients);
     }
     Ok(())
 }

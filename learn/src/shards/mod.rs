@@ -23,10 +23,10 @@ use tandem_collective::{Group, tree_sum};
 use tch::Tensor;
 
 use crate::failure::Failure;
-pub use network::Network;
+pub use network::{Network, Shard};
 pub use objective::{Difference, Objective, Term, Views};
-use part::{Part, Sum};
-use pass::{Context, Pass, inner};
+use part::{Part, Sum, add_block};
+use pass::{Context, Pass, derivatives, inner};
 
 /// Which part of each batch is this rank's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +102,9 @@ pub fn step(
     let (losses, toward): (Vec<f64>, Vec<Tensor>) = pass.outputs.iter().map(|rows| context.loss(rows)).unzip();
     let penalty = match (penalised, objective.difference) {
         (false, _) => {
-            let weighted: Vec<Tensor> = toward.iter().zip(&objective.terms).map(|(u, term)| u * term.weight).collect();
-            backward(&mut pass, &context, &weighted, &parts);
+            let pull = |(u, term): (&Tensor, &Term)| Pull { value: u * term.weight, rate: None };
+            let pulls: Vec<Pull> = toward.iter().zip(&objective.terms).map(pull).collect();
+            backward(&mut pass, &context, &pulls, &parts)?;
             0.0
         }
         (true, None) => exact::backward(&mut pass, &context, &toward, &parts)?,
@@ -123,17 +124,33 @@ pub fn step(
     })
 }
 
-/// Adds to each shard's part what derivatives by the outputs, `[S, rows, D]` for each head, are by the parameters.
-fn backward(pass: &mut Pass<'_>, context: &Context<'_>, toward: &[Tensor], parts: &[Part]) {
+/// Derivatives by one head's outputs and, where they are known along a direction, by their rates: `[S, rows, D]`.
+struct Pull {
+    value: Tensor,
+    rate: Option<Tensor>,
+}
+
+/// Adds to each shard's part what pulls at the outputs are by the parameters.
+fn backward(pass: &mut Pass<'_>, context: &Context<'_>, pulls: &[Pull], parts: &[Part]) -> Result<(), Failure> {
     let units = context.objective.units();
-    for (i, part) in parts.iter().enumerate() {
-        let outputs = pass.last_graph(i);
+    for block in pass.blocks() {
+        let graph = pass.last_graph(&block)?;
         for (unit, left) in units.iter().zip((0..units.len()).rev()) {
-            let scalar: Tensor = unit.terms.iter().map(|&k| inner(&outputs[k], &context.own(&toward[k], i))).sum();
-            let gradients = Tensor::run_backward(&[scalar], &context.parameters(unit.reach), left > 0, false);
-            part.add(unit.reach, &gradients);
+            let mut scalars = Vec::new();
+            for (outputs, i) in graph.iter().zip(block.clone()) {
+                for &k in &unit.terms {
+                    scalars.push(inner(&outputs[k].value, &context.own(&pulls[k].value, i)));
+                    if let (Some(rate), Some(pull)) = (&outputs[k].rate, &pulls[k].rate) {
+                        scalars.push(inner(rate, &context.own(pull, i)));
+                    }
+                }
+            }
+            let scalar: Tensor = scalars.into_iter().sum();
+            let gradients = derivatives(scalar, &pass.parameters(&block, unit.reach), left > 0, false)?;
+            add_block(parts, &block, unit.reach, &gradients);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

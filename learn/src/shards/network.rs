@@ -2,8 +2,19 @@
 
 use tch::Tensor;
 
-use crate::encoder::Model;
+use crate::encoder::{Coupling, Model};
 use crate::flat::Flat;
+
+/// One shard on its way through a network.
+#[derive(Clone, Copy, Debug)]
+pub struct Shard<'a> {
+    /// `[B, ...]`
+    pub images: &'a Tensor,
+    /// Leaves that this shard's gradients flow to.
+    pub parameters: &'a Flat,
+    /// A copy of the network's own, overwritten by what they are after the pass.
+    pub statistics: &'a Flat,
+}
 
 /// A differentiable function of a shard of images, with one output or, layer by layer, one for each head.
 ///
@@ -15,9 +26,32 @@ pub trait Network {
     /// Running statistics as they are between two steps.
     fn statistics(&self) -> &Flat;
 
-    /// The first `heads` outputs, `[B, D]` each, of the images `[B, ...]`, with a graph to them and to the parameters.
-    /// Overwrites `statistics`, a copy of the network's own, by what they are after this pass.
-    fn forward(&self, images: &Tensor, statistics: &Flat, heads: usize) -> Vec<Tensor>;
+    /// Whether a shard's outputs depend on the other shards of its batch (BatchNorm over all of them). They then share
+    /// one graph, made by [`forward_coupled`](Self::forward_coupled).
+    fn coupled(&self) -> bool {
+        false
+    }
+
+    /// The first `heads` outputs, `[B, D]` each, of a shard's images, with a graph to them and to the parameters.
+    fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor>;
+
+    /// As `forward` of each own shard, where all shards of all ranks see each other: a call that every rank makes.
+    fn forward_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>, heads: usize) -> Vec<Vec<Tensor>> {
+        let _ = over;
+        shards.iter().map(|shard| self.forward(shard, heads)).collect()
+    }
+
+    /// Whether there is [`along`](Self::along); else autograd goes backward twice.
+    fn moves(&self) -> bool {
+        false
+    }
+
+    /// Output `head` of `forward`, and its derivative along `direction`, shaped as the images; both with a graph to the
+    /// parameters.
+    fn along(&self, shard: &Shard<'_>, direction: &Tensor, head: usize) -> Option<(Tensor, Tensor)> {
+        let _ = (shard, direction, head);
+        None
+    }
 }
 
 impl Network for Model {
@@ -29,7 +63,23 @@ impl Network for Model {
         &self.statistics
     }
 
-    fn forward(&self, images: &Tensor, statistics: &Flat, _: usize) -> Vec<Tensor> {
-        vec![self.project(images, statistics)]
+    fn coupled(&self) -> bool {
+        self.is_coupled()
+    }
+
+    fn forward(&self, shard: &Shard<'_>, _: usize) -> Vec<Tensor> {
+        vec![self.project_shard(shard)]
+    }
+
+    fn forward_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>, _: usize) -> Vec<Vec<Tensor>> {
+        self.project_coupled(shards, over).into_iter().map(|rows| vec![rows]).collect()
+    }
+
+    fn moves(&self) -> bool {
+        !self.is_coupled()
+    }
+
+    fn along(&self, shard: &Shard<'_>, direction: &Tensor, _: usize) -> Option<(Tensor, Tensor)> {
+        Some(self.project_along(shard, direction))
     }
 }

@@ -1,5 +1,7 @@
 //! What is summed over shards: `[gradient | statistics | stop]`, flat.
 
+use std::ops::Range;
+
 use tch::{Kind, Tensor};
 
 use super::Network;
@@ -47,6 +49,14 @@ impl Part {
     pub(super) fn add_scaled(&self, other: &Self, factor: f64) {
         let gradient = self.flat.narrow(0, 0, other.flat.size()[0]);
         let _ = gradient.shallow_clone().g_add_(&(&other.flat * factor));
+    }
+}
+
+/// Adds what one backward pass found by the parameters of each shard of a block, shard after shard.
+pub(super) fn add_block(parts: &[Part], block: &Range<usize>, reach: Option<&[usize]>, gradients: &[Tensor]) {
+    let each = gradients.len() / block.len();
+    for (part, gradients) in parts[block.clone()].iter().zip(gradients.chunks(each.max(1))) {
+        part.add(reach, gradients);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tandem_collective::{Group, Store};
 use tandem_learn::flat::{Flat, Layout, Role};
-use tandem_learn::shards::{Network, Objective, Shards, Step, Views, step};
+use tandem_learn::shards::{Network, Objective, Shard, Shards, Step, Views, step};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const SHARDS: u32 = 4;
@@ -73,9 +73,9 @@ impl Network for Smooth {
         &self.statistics
     }
 
-    fn forward(&self, images: &Tensor, statistics: &Flat, heads: usize) -> Vec<Tensor> {
-        let a = self.hidden(&images.flatten(1, -1), 0, statistics);
-        let b = self.hidden(&a, 1, statistics);
+    fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor> {
+        let a = self.hidden(&shard.images.flatten(1, -1), 0, shard.statistics);
+        let b = self.hidden(&a, 1, shard.statistics);
         // Rows far from zero, where their direction, all that NT-Xent sees, has no derivative.
         let head = |x: &Tensor, index| x.linear(self.parameters.get(index), None::<Tensor>) + 1.5;
         let mut rows = if self.layered { vec![head(&a, 1), head(&b, 3)] } else { vec![head(&b, 3)] };
@@ -122,8 +122,11 @@ pub(crate) fn alone(network: &Smooth, rows: i64, objective: &Objective<'_>) -> S
 pub(crate) fn whole(network: &Smooth, rows: i64, views: Views) -> (Vec<Tensor>, Vec<Tensor>) {
     let inputs: Vec<Tensor> = (0..SHARDS).map(|shard| images(shard, rows).set_requires_grad(true)).collect();
     let statistics: Vec<Flat> = inputs.iter().map(|_| network.statistics_copy()).collect();
-    let outputs: Vec<Vec<Tensor>> =
-        inputs.iter().zip(&statistics).map(|(images, scratch)| network.forward(images, scratch, 2)).collect();
+    let outputs: Vec<Vec<Tensor>> = inputs
+        .iter()
+        .zip(&statistics)
+        .map(|(images, statistics)| network.forward(&Shard { images, parameters: &network.parameters, statistics }, 2))
+        .collect();
     let each = rows / views.count();
     let heads = (0..outputs[0].len()).map(|head| {
         let parts: Vec<Tensor> = (0..views.count())

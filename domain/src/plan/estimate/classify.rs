@@ -1,7 +1,7 @@
 //! Classifiers: from scratch, on a frozen encoder, and with all of it moving.
 
 use super::{Cost, Estimate, PLAIN, gflop, labelled, memory, penalty, test_images, world_size};
-use crate::spec::{Finetune, JobSpec, Linear, LinearSolver, OptimizerName, Supervised, Tikhonov};
+use crate::spec::{Finetune, JobSpec, Linear, LinearSolver, OptimizerName, Precision, Supervised, Tikhonov};
 
 pub(super) fn supervised(spec: &JobSpec, stage: &Supervised, encoder: Cost) -> Estimate {
     let network = encoder.with_classifier(1, spec.dataset.classes().unwrap_or(0));
@@ -13,6 +13,7 @@ pub(super) fn supervised(spec: &JobSpec, stage: &Supervised, encoder: Cost) -> E
         validation: stage.validation,
         head_epochs: 0.0,
         tikhonov: stage.tikhonov,
+        precision: stage.precision,
         optimizer: stage.optimizer.name,
     };
     training.cost(spec, network)
@@ -28,6 +29,7 @@ pub(super) fn finetune(spec: &JobSpec, stage: &Finetune, encoder: Cost) -> Estim
         validation: stage.validation,
         head_epochs: stage.head_epochs,
         tikhonov: stage.tikhonov,
+        precision: stage.precision,
         optimizer: stage.optimizer.name,
     };
     training.cost(spec, network)
@@ -45,6 +47,7 @@ struct Training {
     validation: f64,
     head_epochs: f64,
     tikhonov: Tikhonov,
+    precision: Precision,
     optimizer: OptimizerName,
 }
 
@@ -71,7 +74,7 @@ impl Training {
         let own = batch_size.div_ceil(world_size(spec));
         let graphs = 1.0 + if penalised { memory::penalty(self.tikhonov.method) } else { 0.0 };
         let step = memory::Step {
-            saved: graphs * (network.saved * own) as f64,
+            saved: memory::width(self.precision) * graphs * (network.saved * own) as f64,
             shard_views: batch_size as f64 / f64::from(spec.shards),
             optimizer: self.optimizer,
             evaluates: true,

@@ -1,7 +1,7 @@
 //! Pretraining: two views of each image, there and back, with or without the paper's penalties and layer losses.
 
 use super::{Cost, Estimate, PLAIN, gflop, memory, penalty, world_size};
-use crate::spec::{Contrastive, JobSpec, Recompute};
+use crate::spec::{BatchNorm, Contrastive, JobSpec, Recompute};
 
 pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) -> Estimate {
     let network = match stage.layerwise {
@@ -18,9 +18,10 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
     let looks = epochs.checked_div(stage.monitor.every_epochs.into()).unwrap_or(0);
     let looked_at = looks * (bank + bank.div_ceil(4));
 
-    // Shards whose graphs live at the same time.
+    // Shards whose graphs live at the same time: with BatchNorm over all of them they share one.
     let own_shards = u64::from(spec.shards) / world_size(spec);
-    let graphs = if stage.recompute == Recompute::Shards { 1 } else { own_shards };
+    let alone = stage.recompute == Recompute::Shards && stage.batch_norm == BatchNorm::Shard;
+    let graphs = if alone { 1 } else { own_shards };
     let shard_views = 2 * batch_size / u64::from(spec.shards);
     let step = memory::Step {
         saved: saved(stage, network, shard_views * graphs),
@@ -62,5 +63,7 @@ fn macs_per_view(stage: &Contrastive, network: Cost) -> f64 {
 /// Numbers that the graphs of `views` keep.
 fn saved(stage: &Contrastive, network: Cost, views: u64) -> f64 {
     let penalised: u64 = penalties(stage, network).iter().map(|(_, saved)| saved).sum();
-    views as f64 * (network.saved as f64 + memory::penalty(stage.tikhonov.method) * penalised as f64)
+    memory::width(stage.precision)
+        * views as f64
+        * (network.saved as f64 + memory::penalty(stage.tikhonov.method) * penalised as f64)
 }

@@ -2,7 +2,7 @@
 //! job reports: see the table in the tests.
 
 use super::{Cost, test_images};
-use crate::spec::{JobSpec, OptimizerName, PenaltyMethod};
+use crate::spec::{JobSpec, OptimizerName, PenaltyMethod, Precision};
 
 /// Bytes of one 32x32 RGB image as it lies on the device.
 const IMAGE: u64 = 3 * 32 * 32;
@@ -23,9 +23,17 @@ const BACKWARD_MAPS: u64 = 5;
 /// What the graph of a penalty keeps, as a share of what that of the loss keeps.
 pub(super) fn penalty(method: PenaltyMethod) -> f64 {
     match method {
-        // The gradient's own graph: of each layer, what came in and what went out on the way back.
-        PenaltyMethod::Exact => 2.0,
+        // Beside each feature map, how fast it changes.
+        PenaltyMethod::Exact => 1.0,
         PenaltyMethod::FiniteDifference => 1.0,
+    }
+}
+
+/// Room of a number that a graph keeps, as a share of an f32.
+pub(super) fn width(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1.0,
+        Precision::Bf16 => 0.5,
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 
 use super::architecture::{self, Cost};
 use super::expand::Expanded;
-use crate::spec::{JobSpec, PenaltyMethod, Stage};
+use crate::spec::{BatchNorm, JobSpec, PenaltyMethod, Precision, Stage};
 
 /// What a job will cost; 0 where nothing is known before the data are read (image folders).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -45,23 +45,27 @@ pub(super) fn estimate(job: &Expanded) -> Estimate {
 
 /// The kind of work, in words: jobs of one kind do as many operations a second.
 pub(super) fn work(job: &Expanded) -> String {
-    let tikhonov = match &job.spec.stage {
-        Stage::Contrastive(stage) => Some((stage.tikhonov, stage.layerwise.is_some())),
-        Stage::Supervised(stage) => Some((stage.tikhonov, false)),
-        Stage::Finetune(stage) => Some((stage.tikhonov, false)),
-        Stage::Linear(_) | Stage::Attack(_) => None,
-    };
     let mut words = vec![job.spec.stage.name().to_owned()];
     words.extend(job.encoder.map(|encoder| word(&encoder)));
-    match &job.spec.stage {
-        Stage::Linear(stage) => words.push(word(&stage.solver)),
-        Stage::Attack(stage) => words.extend([word(&stage.attack), word(&stage.norm)]),
-        _ => {}
-    }
-    if let Some((tikhonov, layerwise)) = tikhonov {
-        words.extend(layerwise.then(|| "layerwise".to_owned()));
-        words.extend((tikhonov.lambda > 0.0).then(|| word(&tikhonov.method)));
-    }
+    let (tikhonov, batch_norm, precision) = match &job.spec.stage {
+        Stage::Contrastive(stage) => {
+            words.extend(stage.layerwise.is_some().then(|| "layerwise".to_owned()));
+            (stage.tikhonov, stage.batch_norm, stage.precision)
+        }
+        Stage::Supervised(stage) => (stage.tikhonov, stage.batch_norm, stage.precision),
+        Stage::Finetune(stage) => (stage.tikhonov, stage.batch_norm, stage.precision),
+        Stage::Linear(stage) => {
+            words.push(word(&stage.solver));
+            return words.join(" ");
+        }
+        Stage::Attack(stage) => {
+            words.extend([word(&stage.attack), word(&stage.norm)]);
+            return words.join(" ");
+        }
+    };
+    words.extend((tikhonov.lambda > 0.0).then(|| word(&tikhonov.method)));
+    words.extend((batch_norm != BatchNorm::default()).then(|| word(&batch_norm)));
+    words.extend((precision != Precision::default()).then(|| word(&precision)));
     words.join(" ")
 }
 
@@ -74,7 +78,7 @@ fn word(value: &impl serde::Serialize) -> String {
 const PLAIN: f64 = 3.0;
 
 /// Forward passes that a penalty adds to those: the exact one makes a plain step 8/3 times as long (a backward pass to
-/// the images, and two passes to take the derivative of each of both), the finite difference twice (one pass more
+/// the images, and value and rate, forward and back), the finite difference twice (one pass more
 /// there and back; the gradient that gives the direction is shared with the loss).
 fn penalty(method: PenaltyMethod) -> f64 {
     match method {

@@ -183,6 +183,8 @@ fn work_names_what_makes_a_step_dear() {
     let work = |body: &str| planned(body).jobs.pop().unwrap().work;
     assert_eq!(work(ENCODER), "contrastive resnet18");
     assert_eq!(work(&format!("{ENCODER}tikhonov = {{ lambda = 1 }}")), "contrastive resnet18 exact");
+    let other = format!("{ENCODER}batch_norm = \"global\"\nprecision = \"bf16\"");
+    assert_eq!(work(&other), "contrastive resnet18 global bf16");
     let layers =
         "layerwise = { ratio = 10, beta_ratio = 2 }\ntikhonov = { lambda = 1, method = \"finite-difference\" }";
     assert_eq!(work(&format!("{ENCODER}{layers}")), "contrastive resnet18 layerwise finite-difference");

@@ -159,31 +159,3 @@ fn content_keys_follow_inputs_but_not_names() {
     let (a, b) = (plan("encoder", 20), plan("encoder", 21));
     assert!(a[0] != b[0] && a[1] != b[1], "a linear job on another encoder is another job");
 }
-
-#[test]
-fn refusals_name_what_cannot_run() {
-    let refusal = |own: &str| planned(&format!("{ENCODER}{own}")).jobs.remove(0).refusal.unwrap_or_default();
-    assert_eq!(refusal(""), "");
-    assert_eq!(refusal("self_term = true"), "");
-    for own in [
-        "tikhonov = { lambda = 0.1 }",
-        "layerwise = { ratio = 10 }",
-        "optimizer = { name = \"adam\" }",
-        "recompute = \"shards\"",
-        "encoder = \"resnet-paper\"",
-    ] {
-        let text = ENCODER.replace(
-            "encoder = \"resnet18\"\n",
-            if own.starts_with("encoder") { "" } else { "encoder = \"resnet18\"\n" },
-        );
-        assert_eq!(planned(&format!("{text}{own}")).jobs[0].refusal, None, "{own}");
-    }
-    for own in ["batch_norm = \"global\"", "precision = \"bf16\""] {
-        let supervised = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
-        let finetune = format!("{ENCODER}[jobs.f]\nstage = \"finetune\"\nfrom = \"encoder\"\n");
-        for body in [ENCODER, supervised, finetune.as_str()] {
-            let refusal = planned(&format!("{body}{own}")).jobs.pop().unwrap().refusal.unwrap_or_default();
-            assert!(refusal.starts_with(&format!("`{own}` cannot run yet in this version; ")), "{refusal}");
-        }
-    }
-}

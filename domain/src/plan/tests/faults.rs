@@ -141,6 +141,13 @@ fn types_and_ranges() {
 }
 
 #[test]
+fn shards_of_one_image_need_the_others_statistics() {
+    let text = format!("{ENCODER}shards = 64\n");
+    super::planned(&format!("{text}batch_norm = \"global\""));
+    assert!(encoder("shards = 64").contains("BatchNorm needs at least 2"));
+}
+
+#[test]
 fn values_that_do_not_go_together() {
     for (message, expected) in [
         (encoder("shards = 3"), "a batch of 64 images cannot be split into 3 equal shards"),

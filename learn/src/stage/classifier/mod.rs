@@ -30,7 +30,6 @@ pub(super) use recipe::{Images, Pretrained, Recipe};
 
 /// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
 pub(super) fn run(rank: &mut Rank<'_>, recipe: &Recipe<'_>) -> Result<Outcome, Failure> {
-    recipe.refuse_what_is_missing()?;
     let data = rank.load_data()?;
     let mut training = Training::begin(rank, recipe, &data)?;
     let rescaled = penalty::rescale_note(&recipe.tikhonov, training.batch_size);

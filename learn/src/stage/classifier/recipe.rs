@@ -48,22 +48,11 @@ pub(in crate::stage) enum Images {
 }
 
 impl Recipe<'_> {
-    /// The coordinator refuses these at submit; a rank does not trust that.
-    pub(super) fn refuse_what_is_missing(&self) -> Result<(), Failure> {
-        let missing = [
-            (self.batch_norm != BatchNorm::Shard, "batch_norm = \"global\""),
-            (self.precision != Precision::F32, "precision = \"bf16\""),
-        ];
-        match missing.iter().find(|(asked, _)| *asked) {
-            Some((_, what)) => Err(Failure::Job(format!("{what} cannot run yet in this version"))),
-            None => Ok(()),
-        }
-    }
-
     /// The network before its first step: the head's first weights are a function of the seed.
     pub(super) fn model(&self, classes: u32, seed: u64, device: Device) -> Result<Model, Failure> {
         let mut model = Model::classifier(self.encoder, self.head_layers, classes, seed, device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", self.encoder)))?;
+        model.trained(self.batch_norm, self.precision).map_err(Failure::Job)?;
         if let Some(pretrained) = &self.pretrained {
             model.adopt(&pretrained.model);
         }

@@ -8,7 +8,7 @@ mod steps;
 
 use std::time::Instant;
 
-use tandem_domain::spec::{BatchNorm, Contrastive, Layerwise, Precision};
+use tandem_domain::spec::{Contrastive, Layerwise};
 
 use super::Rank;
 use super::pace::Pace;
@@ -26,7 +26,6 @@ use crate::shards::{Shards, Term, Views};
 
 /// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
 pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Failure> {
-    refuse_what_is_missing(spec)?;
     let shards = Shards::new(rank.task.spec.shards, spec.batch_size, rank.group)?;
     let data = rank.load_data()?;
     let mut training = Training::begin(rank, spec, shards, &data)?;
@@ -38,18 +37,6 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
         training.export(rank)?;
     }
     Ok(outcome)
-}
-
-/// The coordinator refuses these at submit; a rank does not trust that.
-fn refuse_what_is_missing(spec: &Contrastive) -> Result<(), Failure> {
-    let missing = [
-        (spec.batch_norm != BatchNorm::Shard, "batch_norm = \"global\""),
-        (spec.precision != Precision::F32, "precision = \"bf16\""),
-    ];
-    match missing.iter().find(|(asked, _)| *asked) {
-        Some((_, what)) => Err(Failure::Job(format!("{what} cannot run yet in this version"))),
-        None => Ok(()),
-    }
 }
 
 /// One term of the objective for each head: eq. (3), or eq. (5).
@@ -99,8 +86,9 @@ impl<'a> Training<'a> {
         }
         let steps = steps_per_epoch * u64::from(spec.epochs);
         let heads = if spec.layerwise.is_some() { Layerwise::STAGES } else { 1 };
-        let net = Layers::new(spec.encoder, spec.head, heads, seed, rank.device)
+        let mut net = Layers::new(spec.encoder, spec.head, heads, seed, rank.device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
+        net.model.trained(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
         let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
         let mut training = Self {
             spec,

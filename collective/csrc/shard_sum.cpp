@@ -1,0 +1,40 @@
+// The differentiable sum over shards. With x_s the rows of shard s and y_s = sum over all shards of x what each of them
+// is given, the derivative of sum_s l_s(y_s) by each x_s is the sum over all shards of dl/dy: the operation is its own
+// adjoint. So its backward pass is itself, and derivatives of every order exist (the input-gradient penalty needs the
+// second). Rows are added after they have been gathered, in the order of shards: the bits do not depend on the ranks.
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "group.hpp"
+#include "status.hpp"
+
+namespace tandem {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+const char* const kChannel = "channel";
+
+struct ShardSum : public Function<ShardSum> {
+  static Variable forward(AutogradContext* context, const Variable& rows, const c10::intrusive_ptr<Channel>& channel) {
+    context->saved_data[kChannel] = c10::IValue::make_capsule(channel);
+    const auto all = channel->all_gather(rows.contiguous());
+    return all.sum(0, true).expand_as(rows).contiguous();
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto channel =
+        c10::static_intrusive_pointer_cast<Channel>(context->saved_data[kChannel].toCapsule());
+    return {ShardSum::apply(gradients[0], channel), Variable()};
+  }
+};
+
+} // namespace
+
+at::Tensor shard_sum(const c10::intrusive_ptr<Channel>& channel, const at::Tensor& rows) {
+  return classified([&] { return ShardSum::apply(rows, channel); });
+}
+
+} // namespace tandem

@@ -1,0 +1,130 @@
+//! All shards of a rank at once, whose BatchNorms go by the statistics of the whole batch.
+
+use std::cell::RefCell;
+
+use tandem_collective::{BatchNorm, Error, Group};
+use tch::{Kind, Tensor};
+
+use super::Pass;
+use super::signal::{Convolution, Norm, Plain, Signal};
+
+/// How shards learn what they have in common, on whichever ranks they are.
+pub struct Coupling<'a> {
+    group: &'a Group,
+    shards: u32,
+    /// The first call between ranks that failed: the pass goes on to its end, on numbers that nobody will see.
+    failure: RefCell<Option<Error>>,
+}
+
+impl<'a> Coupling<'a> {
+    /// Of `shards` on all ranks together.
+    pub fn new(group: &'a Group, shards: u32) -> Self {
+        Self { group, shards, failure: RefCell::new(None) }
+    }
+
+    /// `[own shards, ...]` to the mean over all shards, in every row, with derivatives of every order.
+    fn mean(&self, rows: &Tensor) -> Tensor {
+        let sum = self.group.shard_sum(rows).unwrap_or_else(|error| {
+            self.failure.borrow_mut().get_or_insert(error);
+            rows.shallow_clone()
+        });
+        sum / f64::from(self.shards)
+    }
+
+    /// What went wrong between the ranks since the last call.
+    pub fn check(&self) -> Result<(), Error> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Normalises own shards, `[B, C, ...]` each, by mean and variance of all shards together, which are of equal size.
+    ///
+    /// Made of plain operations and [`Group::shard_sum`], so that derivatives of every order are right. Each shard's
+    /// running statistics move alike.
+    pub fn normalise(&self, shards: &[Tensor], norms: &[BatchNorm<'_>]) -> Vec<Tensor> {
+        let Some(first) = shards.first() else { return Vec::new() };
+        let dims: Vec<i64> = (0..first.dim() as i64).filter(|&dim| dim != 1).collect();
+        let mut wide = vec![1; first.dim()];
+        wide[1] = -1;
+        let each = |by_channel: Tensor| by_channel.view(wide.as_slice());
+        let means = |tensors: &[Tensor]| {
+            let rows: Vec<Tensor> = tensors.iter().map(|x| x.mean_dim(dims.as_slice(), false, None)).collect();
+            self.mean(&Tensor::stack(&rows, 0))
+        };
+        let mean = means(shards);
+        let centred: Vec<Tensor> = (0..).zip(shards).map(|(i, x)| x - each(mean.get(i))).collect();
+        let variance = means(&centred.iter().map(Tensor::square).collect::<Vec<_>>());
+
+        let count = f64::from(self.shards) * (first.numel() as f64 / first.size()[1] as f64);
+        let normed = (0..).zip(centred.iter().zip(norms)).map(|(i, (centred, norm))| {
+            let (mean, variance) = (mean.get(i), variance.get(i));
+            tch::no_grad(|| {
+                let move_to = |running: &Tensor, to: &Tensor| {
+                    let _ = running.shallow_clone().lerp_(to, norm.momentum);
+                };
+                move_to(norm.running_mean, &mean);
+                move_to(norm.running_variance, &(&variance * (count / (count - 1.0))));
+            });
+            let factor = norm.scale * (variance + norm.epsilon).rsqrt();
+            centred * each(factor) + each(norm.shift.shallow_clone())
+        });
+        normed.collect()
+    }
+}
+
+/// The images of each of a rank's shards.
+pub(super) struct Coupled<'a> {
+    pub shards: Vec<Plain<'a>>,
+    over: &'a Coupling<'a>,
+}
+
+impl<'a> Coupled<'a> {
+    pub(super) fn new(shards: Vec<Plain<'a>>, over: &'a Coupling<'a>) -> Self {
+        Self { shards, over }
+    }
+
+    fn map(self, layer: impl Fn(Plain<'a>) -> Plain<'a>) -> Self {
+        Self { shards: self.shards.into_iter().map(layer).collect(), over: self.over }
+    }
+
+    fn each(&self, layer: impl Fn(&Plain<'a>) -> Plain<'a>) -> Self {
+        Self { shards: self.shards.iter().map(layer).collect(), over: self.over }
+    }
+}
+
+impl Signal for Coupled<'_> {
+    fn convolution(&self, layer: &Convolution) -> Self {
+        self.each(|shard| shard.convolution(layer))
+    }
+
+    fn norm(self, layer: &Norm) -> Self {
+        let passes: Vec<Pass<'_>> = self.shards.iter().map(|shard| shard.pass).collect();
+        let norms: Vec<BatchNorm<'_>> = passes.iter().map(|pass| pass.norm(layer)).collect();
+        // Statistics are never of bf16.
+        let whole = |x: &Tensor| if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() };
+        let values: Vec<Tensor> = self.shards.iter().map(|shard| whole(&shard.value)).collect();
+        let normed = self.over.normalise(&values, &norms);
+        let shards = normed.into_iter().zip(passes).map(|(value, pass)| Plain { value, pass });
+        Self { shards: shards.collect(), over: self.over }
+    }
+
+    fn relu(self) -> Self {
+        self.map(Signal::relu)
+    }
+
+    fn halve(self) -> Self {
+        self.map(Signal::halve)
+    }
+
+    fn add(self, other: &Self) -> Self {
+        let shards = self.shards.into_iter().zip(&other.shards).map(|(shard, other)| shard.add(other));
+        Self { shards: shards.collect(), over: self.over }
+    }
+
+    fn mean_over_space(&self) -> Self {
+        self.each(Signal::mean_over_space)
+    }
+
+    fn linear(&self, weight: usize, bias: Option<usize>) -> Self {
+        self.each(|shard| shard.linear(weight, bias))
+    }
+}
