@@ -106,8 +106,9 @@ impl Inputs {
         }
     }
 
-    fn step(&self, equation: Equation, difference: Option<Difference>, (shards, ranks): (u32, u32)) -> Result<Step> {
-        let network = equation.network();
+    fn step(&self, equation: Equation, difference: Option<Difference>, gang: (u32, u32), global: bool) -> Result<Step> {
+        let ((shards, ranks), mut network) = (gang, equation.network());
+        network.global = global;
         let rank = |_| {
             let (own, views, labels) = (network.copy(), self.views.copy(), self.labels.copy());
             move |group: &Group| {
@@ -141,9 +142,11 @@ pub(crate) fn derivatives(run: &Run) -> Result<Vec<Row>> {
         Equation::Five,
     ] {
         let (mut worst, mut each) = ([0.0f64; 3], Vec::new());
-        for gang in GANGS {
-            let step = inputs.step(equation, None, gang)?;
-            let theirs = theirs(run, Part::Losses, &mut peer, &inputs, equation, gang.0)?;
+        for (gang, global) in GANGS.into_iter().flat_map(|gang| [(gang, false), (gang, true)]) {
+            let step = inputs.step(equation, None, gang, global)?;
+            // BatchNorm over all shards is that of one shard which is the batch.
+            let shards = if global { 1 } else { gang.0 };
+            let theirs = theirs(run, Part::Losses, &mut peer, &inputs, equation, shards)?;
             let scalar = |name| Ok::<f64, anyhow::Error>(theirs.get(name)?.double_value(&[]));
             let found = [
                 (step.loss - scalar("loss")?).abs(),
@@ -159,7 +162,8 @@ pub(crate) fn derivatives(run: &Run) -> Result<Vec<Row>> {
         let figure =
             if worst.iter().any(|value| value.is_nan()) { f64::NAN } else { worst.into_iter().fold(0.0, f64::max) };
         let note = format!(
-            "loss {:.3}: {:.0e}, penalty {:.3}: {:.0e}, weight gradients up to {:.2}: {:.0e}; shards x ranks 1x1, 2x1, 2x2, 4x1, 4x2",
+            "loss {:.3}: {:.0e}, penalty {:.3}: {:.0e}, weight gradients up to {:.2}: {:.0e}; shards x ranks 1x1, 2x1, 2x2, 4x1, 4x2, \
+             BatchNorm by the shard and global",
             each[0], worst[0], each[1], worst[1], each[2], worst[2]
         );
         rows.push(Row::new(3, format!("{}: a training step", equation.title()), figure, TOLERANCE, Unit::Plain, note));
@@ -230,7 +234,7 @@ pub(crate) fn finite_difference(run: &Run) -> Result<Vec<Row>> {
         // The gradient of the penalty alone: the rest is the same anyway.
         let exact = their.get("gradient")? - their.get("loss gradient")?;
         let found = [1e-2, 1e-3, 1e-4, 1e-5].map(|h| -> Result<(f64, f64)> {
-            let step = inputs.step(equation, Some(Difference { h, direction: Direction::L2 }), gang)?;
+            let step = inputs.step(equation, Some(Difference { h, direction: Direction::L2 }), gang, false)?;
             let gradient = step.gradient - their.get("loss gradient")?;
             Ok((relative_difference(&gradient, &exact)?, cosine(&gradient, &exact)))
         });

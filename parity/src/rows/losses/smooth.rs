@@ -1,12 +1,14 @@
 //! A small smooth network in double precision, for steps whose derivatives are compared to nine digits.
 //!
-//! Four stages of linear, BatchNorm by the shard's statistics, tanh; a linear head on each. `peers/losses.py` has the same.
+//! Four stages of linear, BatchNorm, tanh; a linear head on each. `peers/losses.py` has the same.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tandem_collective::BatchNorm;
+use tandem_learn::encoder::Coupling;
 use tandem_learn::flat::{Flat, Layout, Role};
-use tandem_learn::shards::Network;
+use tandem_learn::shards::{Network, Shard};
 use tch::{Device, Kind, Tensor};
 
 use crate::run::SEED;
@@ -24,6 +26,8 @@ pub(super) struct Smooth {
     outputs: i64,
     /// A head on each stage; else one on the last.
     layered: bool,
+    /// BatchNorm by the statistics of all shards; else of each.
+    pub(super) global: bool,
 }
 
 /// Places in the flat vectors.
@@ -80,12 +84,12 @@ impl Smooth {
             Flat::over(Arc::new(layout), vector)
         };
         let (parameters, statistics) = (zeros(parameters).with_gradients(), zeros(statistics));
-        Self { parameters, statistics, stages, outputs, layered }
+        Self { parameters, statistics, stages, outputs, layered, global: false }
     }
 
     /// The same weights in other memory, for another rank: leaves of a graph belong to one thread.
     pub(super) fn copy(&self) -> Self {
-        let copy = Self::blank(self.outputs, self.layered);
+        let copy = Self { global: self.global, ..Self::blank(self.outputs, self.layered) };
         tch::no_grad(|| {
             copy.parameters.vector().shallow_clone().copy_(self.parameters.vector());
             copy.statistics.vector().shallow_clone().copy_(self.statistics.vector());
@@ -109,6 +113,53 @@ impl Smooth {
     }
 }
 
+impl Smooth {
+    /// Outputs of own shards; `normed` runs a BatchNorm on all of them.
+    fn run(
+        &self,
+        shards: &[Shard<'_>],
+        heads: usize,
+        normed: impl Fn(&[Tensor], &[BatchNorm<'_>]) -> Vec<Tensor>,
+    ) -> Vec<Vec<Tensor>> {
+        let mut x: Vec<Tensor> = shards.iter().map(|shard| shard.images.flatten(1, -1)).collect();
+        let mut outputs: Vec<Vec<Tensor>> = shards.iter().map(|_| Vec::new()).collect();
+        for (k, stage) in self.stages.iter().enumerate() {
+            let norms = shards.iter().map(|shard| BatchNorm {
+                scale: shard.parameters.get(stage.scale),
+                shift: shard.parameters.get(stage.shift),
+                running_mean: shard.statistics.get(stage.mean),
+                running_variance: shard.statistics.get(stage.variance),
+                momentum: 0.1,
+                epsilon: 1e-5,
+            });
+            let linear =
+                shards.iter().zip(&x).map(|(shard, x)| x.linear(shard.parameters.get(stage.weight), None::<Tensor>));
+            x = normed(&linear.collect::<Vec<_>>(), &norms.collect::<Vec<_>>()).iter().map(Tensor::tanh).collect();
+            if self.layered || k + 1 == STAGES {
+                for ((shard, x), outputs) in shards.iter().zip(&x).zip(&mut outputs) {
+                    let get = |index| shard.parameters.get(index);
+                    outputs.push(x.linear(get(stage.head), Some(get(stage.bias))));
+                }
+            }
+        }
+        outputs.iter_mut().for_each(|outputs| outputs.truncate(heads));
+        outputs
+    }
+}
+
+fn by_itself(x: &Tensor, norm: &BatchNorm<'_>) -> Tensor {
+    x.batch_norm(
+        Some(norm.scale),
+        Some(norm.shift),
+        Some(norm.running_mean),
+        Some(norm.running_variance),
+        true,
+        norm.momentum,
+        norm.epsilon,
+        false,
+    )
+}
+
 impl Network for Smooth {
     fn parameters(&self) -> &Flat {
         &self.parameters
@@ -118,30 +169,17 @@ impl Network for Smooth {
         &self.statistics
     }
 
-    fn forward(&self, images: &Tensor, statistics: &Flat, heads: usize) -> Vec<Tensor> {
-        let mut x = images.flatten(1, -1);
-        let mut outputs = Vec::new();
-        let get = |index| self.parameters.get(index);
-        for (k, stage) in self.stages.iter().enumerate() {
-            let (mean, variance) = (statistics.get(stage.mean), statistics.get(stage.variance));
-            x = x
-                .linear(get(stage.weight), None::<Tensor>)
-                .batch_norm(
-                    Some(get(stage.scale)),
-                    Some(get(stage.shift)),
-                    Some(mean),
-                    Some(variance),
-                    true,
-                    0.1,
-                    1e-5,
-                    false,
-                )
-                .tanh();
-            if self.layered || k + 1 == STAGES {
-                outputs.push(x.linear(get(stage.head), Some(get(stage.bias))));
-            }
-        }
-        outputs.truncate(heads);
-        outputs
+    fn coupled(&self) -> bool {
+        self.global
+    }
+
+    fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor> {
+        let alone =
+            |x: &[Tensor], norms: &[BatchNorm<'_>]| x.iter().zip(norms).map(|(x, norm)| by_itself(x, norm)).collect();
+        self.run(&[*shard], heads, alone).remove(0)
+    }
+
+    fn forward_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>, heads: usize) -> Vec<Vec<Tensor>> {
+        self.run(shards, heads, |x, norms| over.normalise(x, norms))
     }
 }
