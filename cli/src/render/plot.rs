@@ -58,6 +58,13 @@ pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<
     let steps = panels.iter().flat_map(|(_, lines)| lines).flat_map(|line| &line.steps).copied();
     let last_step = steps.max().unwrap_or(0).max(1);
     let rows = panels.len().max(1);
+    // A line keeps its colour from panel to panel.
+    let mut names: Vec<&str> = Vec::new();
+    for line in panels.iter().flat_map(|(_, lines)| lines) {
+        if !names.contains(&line.job_name.as_str()) {
+            names.push(&line.job_name);
+        }
+    }
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, PANEL_HEIGHT * rows as u32)).into_drawing_area();
@@ -65,7 +72,7 @@ pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<
         root.fill(&WHITE).map_err(|error| draw(&error))?;
         for (index, (area, (metric, lines))) in root.split_evenly((rows, 1)).iter().zip(&panels).enumerate() {
             let title = if index == 0 { title } else { "" };
-            panel(area, title, metric, lines, last_step).map_err(|error| draw(&error))?;
+            panel(area, title, metric, lines, &names, last_step).map_err(|error| draw(&error))?;
         }
         root.present().map_err(|error| draw(&error))?;
     }
@@ -77,6 +84,7 @@ fn panel<'a>(
     title: &str,
     metric: &str,
     lines: &[Series],
+    names: &[&str],
     last_step: u64,
 ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
     let curves: Vec<Vec<(f64, f64)>> = lines.iter().map(points).collect();
@@ -103,8 +111,9 @@ fn panel<'a>(
         .light_line_style(TRANSPARENT)
         .axis_style(RGBColor(90, 90, 90))
         .draw()?;
-    for (index, (line, curve)) in lines.iter().zip(curves).enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
+    for (line, curve) in lines.iter().zip(curves) {
+        let place = names.iter().position(|name| *name == line.job_name).unwrap_or_default();
+        let colour = COLOURS[place % COLOURS.len()];
         let marks = if curve.len() <= 40 { curve.clone() } else { Vec::new() };
         chart
             .draw_series(LineSeries::new(curve, colour.stroke_width(2)))?
@@ -191,6 +200,15 @@ mod tests {
             values: values.to_vec(),
             ..Series::default()
         }
+    }
+
+    #[test]
+    fn a_job_has_one_colour_in_all_panels() {
+        let all = [series("b", "loss", &[2.0, 1.0]), series("a", "loss", &[3.0, 1.0]), series("a", "lr", &[0.1, 0.2])];
+        let svg = svg("x", &["loss".to_owned(), "lr".to_owned()], &all).unwrap();
+        // Two strokes for each line: the curve and its sample in the legend; `a` is second.
+        let strokes = |colour: &str| svg.matches(&format!("stroke=\"{colour}\"")).count();
+        assert_eq!(2 * strokes("#0072B2"), strokes("#D55E00"), "{svg}");
     }
 
     #[test]
