@@ -80,7 +80,17 @@ pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
                 && base(&other.name) != base(&job.name)
                 && family.value(other, key).as_ref() == Some(&row)
         });
-        let mut title = if namesakes { base(&job.name).to_owned() } else { model };
+        let mut title = if namesakes { base(&job.name).to_owned() } else { model.clone() };
+        // So do those of one job on several others (`from = [..]`), told apart by these.
+        let namesake = |other: &&&Job| family.model(other) == model && base(&other.name) == base(&job.name);
+        let rivals = |one: &Job, row: &str| {
+            all.iter()
+                .filter(namesake)
+                .any(|other| from(&other.name) != from(&one.name) && family.value(other, key).as_deref() == Some(row))
+        };
+        // One that shares its cell makes all of its name carry theirs.
+        let apart = all.iter().filter(namesake).any(|one| family.value(one, key).is_some_and(|row| rivals(one, &row)));
+        title.extend(from(&job.name).filter(|_| apart).map(|from| format!(", from {from}")));
         for other in &others {
             if let Some(value) = family.value(job, other).filter(|_| differs(&family, &all, job, other)) {
                 title.push_str(&format!(", {}", words(other, &value)));
@@ -104,6 +114,11 @@ pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
         rows: rows.collect(),
         columns: columns.keys().map(|(_, title)| title.clone()).collect(),
     })
+}
+
+/// What `from=` says in a job's name.
+fn from(name: &str) -> Option<&str> {
+    name.split_once("[from=").and_then(|(_, rest)| rest.split([',', ']']).next())
 }
 
 /// Whether jobs of this one's kind differ in a key.
@@ -230,6 +245,28 @@ mod tests {
             ]
         );
         assert_eq!(pivot(&jobs, Some("seed")).unwrap().rows.len(), 2);
+    }
+
+    #[test]
+    fn jobs_on_different_ones_are_told_apart_by_these() {
+        let isolate = |value: &str| json!({"layerwise": {"isolate": value}});
+        let mut jobs = Vec::new();
+        for (from, isolate, accuracy) in [("plain", isolate("none"), 0.4), ("layers", isolate("none"), 0.5)] {
+            jobs.push(job(from, "contrastive", None, isolate, None));
+            jobs.push(job(&format!("linear[from={from}]"), "linear", Some(from), json!({}), Some(accuracy)));
+        }
+        let detached = "layers[layerwise.isolate=detach]";
+        jobs.push(job(detached, "contrastive", None, isolate("detach"), None));
+        let name = "linear[from=layers,layerwise.isolate=detach]";
+        jobs.push(job(name, "linear", Some(detached), json!({}), Some(0.3)));
+        assert_eq!(
+            lines(&pivot(&jobs, Some("layerwise.isolate")).unwrap()),
+            [
+                "LAYERWISE.ISOLATE CONTRASTIVE, FROM LAYERS CONTRASTIVE, FROM PLAIN",
+                "detach 30.00 % -",
+                "none 50.00 % 40.00 %",
+            ]
+        );
     }
 
     #[test]

@@ -11,6 +11,8 @@ use tandem_proto::v1::Series;
 use super::units;
 
 pub(super) const WIDTH: u32 = 900;
+/// Beside the panels.
+const LEGEND: u32 = 340;
 const PANEL_HEIGHT: u32 = 380;
 /// More points than the panel has pixels are averaged.
 const MOST_POINTS: usize = 600;
@@ -39,57 +41,76 @@ fn layer(name: &str) -> Option<(&str, u32)> {
     Some((metric, layer.parse().ok()?))
 }
 
+/// A curve of a panel.
+struct Line {
+    label: String,
+    /// Of the job, among all that are drawn: its colour.
+    place: usize,
+    /// Layers of a job differ by it, the last one being the strongest.
+    strength: f64,
+    points: Vec<(f64, f64)>,
+}
+
 /// Draws `metrics` in this order, those that any series has, each with a panel of its layers below it where there are
-/// some. The title stands above the first panel.
+/// some. The title stands above the first panel, the legends beside.
 pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<String> {
-    let mut panels: Vec<(String, Vec<Series>)> = Vec::new();
+    let drawn: Vec<&Series> = series.iter().filter(|one| has_points(one)).collect();
+    // A job keeps its colour from panel to panel.
+    let mut jobs: Vec<&str> = Vec::new();
+    for one in &drawn {
+        if !jobs.contains(&one.job_name.as_str()) {
+            jobs.push(&one.job_name);
+        }
+    }
+    let line = |one: &Series, label: String, strength| Line {
+        label,
+        place: jobs.iter().position(|job| *job == one.job_name).unwrap_or_default(),
+        strength,
+        points: points(one),
+    };
+    let mut panels: Vec<(String, Vec<Line>)> = Vec::new();
     for metric in metrics {
-        let whole = series.iter().filter(|one| &one.name == metric && has_points(one)).cloned().collect();
-        let by_layer = series.iter().filter(|one| has_points(one)).filter_map(|one| match layer(&one.name) {
+        let whole = drawn.iter().filter(|one| &one.name == metric).map(|one| line(one, one.job_name.clone(), 1.0));
+        let by_layer = drawn.iter().filter_map(|one| match layer(&one.name) {
             Some((of, layer)) if of == metric => {
-                Some(Series { job_name: format!("{}, layer {layer}", one.job_name), ..one.clone() })
+                let label = format!("{}, layer {layer}", one.job_name);
+                Some(line(one, label, f64::from(layer) / f64::from(LAYERS)))
             }
             _ => None,
         });
-        panels.extend([(metric.clone(), whole), (format!("{metric}_by_layer"), by_layer.collect())]);
+        panels.extend([(metric.clone(), whole.collect()), (format!("{metric}_by_layer"), by_layer.collect())]);
     }
     panels.retain(|(_, lines)| !lines.is_empty());
     // One axis of steps for all, so that what stands below each other happened together.
-    let steps = panels.iter().flat_map(|(_, lines)| lines).flat_map(|line| &line.steps).copied();
-    let last_step = steps.max().unwrap_or(0).max(1);
+    let last_step = drawn.iter().flat_map(|one| &one.steps).copied().max().unwrap_or(0).max(1);
     let rows = panels.len().max(1);
-    // A line keeps its colour from panel to panel.
-    let mut names: Vec<&str> = Vec::new();
-    for line in panels.iter().flat_map(|(_, lines)| lines) {
-        if !names.contains(&line.job_name.as_str()) {
-            names.push(&line.job_name);
-        }
-    }
     let mut svg = String::new();
     {
-        let root = SVGBackend::with_string(&mut svg, (WIDTH, PANEL_HEIGHT * rows as u32)).into_drawing_area();
+        let size = (WIDTH + LEGEND, PANEL_HEIGHT * rows as u32);
+        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         let draw = |error: &dyn std::fmt::Display| anyhow!("cannot draw the curves: {error}");
         root.fill(&WHITE).map_err(|error| draw(&error))?;
         for (index, (area, (metric, lines))) in root.split_evenly((rows, 1)).iter().zip(&panels).enumerate() {
             let title = if index == 0 { title } else { "" };
-            panel(area, title, metric, lines, &names, last_step).map_err(|error| draw(&error))?;
+            let (chart, beside) = area.split_horizontally(WIDTH);
+            panel(&chart, title, metric, lines, last_step).map_err(|error| draw(&error))?;
+            legend(&beside, lines).map_err(|error| draw(&error))?;
         }
         root.present().map_err(|error| draw(&error))?;
     }
     Ok(svg)
 }
 
+type DrawError<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
+
 fn panel<'a>(
     area: &DrawingArea<SVGBackend<'a>, Shift>,
     title: &str,
     metric: &str,
-    lines: &[Series],
-    names: &[&str],
+    lines: &[Line],
     last_step: u64,
-) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
-    let curves: Vec<Vec<(f64, f64)>> = lines.iter().map(points).collect();
-    let (low, high) = range(curves.iter().flatten().map(|(_, value)| *value), 0.05);
-
+) -> Result<(), DrawError<'a>> {
+    let (low, high) = range(lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value), 0.05);
     let mut builder = ChartBuilder::on(area);
     builder.margin(16).margin_right(28).x_label_area_size(44).y_label_area_size(72);
     if !title.is_empty() {
@@ -111,34 +132,49 @@ fn panel<'a>(
         .light_line_style(TRANSPARENT)
         .axis_style(RGBColor(90, 90, 90))
         .draw()?;
-    for (line, curve) in lines.iter().zip(curves) {
-        let place = names.iter().position(|name| *name == line.job_name).unwrap_or_default();
-        let colour = COLOURS[place % COLOURS.len()];
-        let marks = if curve.len() <= 40 { curve.clone() } else { Vec::new() };
-        chart
-            .draw_series(LineSeries::new(curve, colour.stroke_width(2)))?
-            .label(line.job_name.clone())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    for line in lines {
+        let (curve, style) = (line.points.iter().copied(), line.style());
+        if line.is_dashed() {
+            chart.draw_series(DashedLineSeries::new(curve, 8, 5, style))?;
+        } else {
+            chart.draw_series(LineSeries::new(curve, style))?;
+        }
         // Few points are values of their own, not a curve: show where they are.
-        chart.draw_series(marks.into_iter().map(|point| Circle::new(point, 3, colour.filled())))?;
+        let marks = if line.points.len() <= 40 { line.points.as_slice() } else { &[] };
+        chart.draw_series(marks.iter().map(|point| Circle::new(*point, 3, line.colour().filled())))?;
     }
-    chart
-        .configure_series_labels()
-        .position(if falls(metric) { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight })
-        .label_font(font(14.0, FontStyle::Normal))
-        .background_style(WHITE.mix(0.85))
-        .border_style(RGBColor(200, 200, 200))
-        .margin(8)
-        .draw()
+    Ok(())
+}
+
+/// Beside the panel, so that it hides nothing.
+fn legend<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, lines: &[Line]) -> Result<(), DrawError<'a>> {
+    for (line, y) in lines.iter().zip((44..).step_by(20)) {
+        let parts: &[(i32, i32)] = if line.is_dashed() { &[(0, 9), (15, 24)] } else { &[(0, 24)] };
+        for (from, to) in parts {
+            area.draw(&PathElement::new([(*from, y), (*to, y)], line.style()))?;
+        }
+        area.draw(&Text::new(line.label.clone(), (32, y - 7), font(13.0, FontStyle::Normal)))?;
+    }
+    Ok(())
+}
+
+impl Line {
+    fn colour(&self) -> RGBAColor {
+        COLOURS[self.place % COLOURS.len()].mix(self.strength)
+    }
+
+    fn style(&self) -> ShapeStyle {
+        self.colour().stroke_width(2)
+    }
+
+    /// The palette is used twice.
+    fn is_dashed(&self) -> bool {
+        self.place / COLOURS.len() % 2 == 1
+    }
 }
 
 pub(super) fn font(size: f64, style: FontStyle) -> FontDesc<'static> {
     FontDesc::new(FontFamily::SansSerif, size, style)
-}
-
-/// Where the curve will not be in the end decides where the legend stands.
-fn falls(metric: &str) -> bool {
-    !is_accuracy(metric)
 }
 
 fn is_accuracy(metric: &str) -> bool {
@@ -206,9 +242,9 @@ mod tests {
     fn a_job_has_one_colour_in_all_panels() {
         let all = [series("b", "loss", &[2.0, 1.0]), series("a", "loss", &[3.0, 1.0]), series("a", "lr", &[0.1, 0.2])];
         let svg = svg("x", &["loss".to_owned(), "lr".to_owned()], &all).unwrap();
-        // Two strokes for each line: the curve and its sample in the legend; `a` is second.
+        // Two strokes for each line: the curve and its sample in the legend.
         let strokes = |colour: &str| svg.matches(&format!("stroke=\"{colour}\"")).count();
-        assert_eq!(2 * strokes("#0072B2"), strokes("#D55E00"), "{svg}");
+        assert_eq!((strokes("#0072B2"), strokes("#D55E00")), (2, 4), "{svg}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// More curves than this cannot be told apart.
-const MOST_CURVES: usize = 7;
+const MOST_CURVES: usize = 14;
 /// The kind of an attack's curve among artifacts, and what it ends with.
 const CURVE: &str = "curve";
 /// What is drawn of training jobs unless something else is asked for.
@@ -92,7 +92,8 @@ async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], outp
     let names: Vec<String> = metrics.iter().flat_map(|metric| plot::with_layers(metric)).collect();
     let mut curves: Vec<Series> = Vec::new();
     let mut drawn = 0;
-    for job in jobs {
+    // Oldest first: an experiment's file begins with what the rest stands on.
+    for job in jobs.iter().rev() {
         let request = MetricsRequest { target: job.id.clone(), names: names.clone() };
         let answer = client.results().metrics(request).await;
         let answer = answer.map_err(|status| client.refusal("ask for the curves", &status))?;
