@@ -184,7 +184,8 @@ mod tests {
     fn planned_jobs_and_their_specs_survive_the_wire() {
         let text = "name = \"n\"\ndataset = \"shapes\"\nworkers = \"1..2\"\n[jobs.e]\nstage = \"contrastive\"\n\
                     encoder = \"resnet-tiny\"\nepochs = 2\nbatch_size = 64\nbatch_norm = \"global\"\n";
-        let plan = tandem_domain::plan::plan(text, "n.toml", "1").unwrap();
+        let mut plan = tandem_domain::plan::plan(text, "n.toml", "1").unwrap();
+        plan.jobs[0].refusal = Some("too many workers".to_owned());
         let job = &plan.jobs[0];
         let wire = v1::PlannedJob::from(job);
         assert_eq!((wire.workers_min, wire.workers_max, wire.shards), (1, 2, 2));
