@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tandem_collective::{Group, Store};
 use tandem_domain::spec::{self, BatchNorm, Encoder, Isolate, PenaltyMethod, Precision, Recompute, Tikhonov};
-use tandem_learn::encoder::Layers;
+use tandem_learn::encoder::{Layers, Model};
 use tandem_learn::flat::Flat;
 use tandem_learn::objective::nt_xent;
 use tandem_learn::shards::{Network, Objective, Shard, Shards, Step, Term, Views, step};
@@ -40,9 +40,9 @@ fn net(encoder: Encoder, heads: usize) -> Layers {
 }
 
 /// What the net is to autograd alone.
-struct Blind(Layers);
+struct Blind<N>(N);
 
-impl Network for Blind {
+impl<N: Network> Network for Blind<N> {
     fn parameters(&self) -> &Flat {
         self.0.parameters()
     }
@@ -109,6 +109,25 @@ fn the_forward_derivative_is_the_double_backward_pass() {
         let plain = taken(&net(encoder, 1), &alone, 2, &self::objective(None));
         assert!(error(&plain.gradient, &found.gradient) > 1e-3, "{encoder:?}: the penalty moves something");
     }
+}
+
+/// A head that warms up alone sees the encoder as it is evaluated, and so does its penalty.
+#[test]
+fn and_so_it_is_on_a_frozen_encoder() {
+    let classifier = || {
+        let mut model = Model::classifier(Encoder::ResNetTiny, 2, 6, 5, Device::Cpu).unwrap();
+        model.parameters = double(&model.parameters).with_gradients();
+        model.statistics = double(&model.statistics);
+        model.encoder_frozen = true;
+        model
+    };
+    let objective = objective(Some(PenaltyMethod::Exact));
+    let alone = Group::alone();
+    compare(
+        &taken(&classifier(), &alone, 2, &objective),
+        &taken(&Blind(classifier()), &alone, 2, &objective),
+        "frozen",
+    );
 }
 
 #[test]
@@ -202,14 +221,14 @@ fn bf16_is_the_same_step_but_for_its_rounding() {
             };
             let (found, expected) = (run(Precision::Bf16), run(Precision::F32));
             assert!(found.gradient.kind() == Kind::Float && found.loss != expected.loss, "{method:?}: it was used");
-            assert!((found.loss / expected.loss - 1.0).abs() < 0.02, "{method:?}: {} {}", found.loss, expected.loss);
+            assert!((found.loss / expected.loss - 1.0).abs() < 0.005, "{method:?}: {} {}", found.loss, expected.loss);
             let dot = |a: &Tensor, b: &Tensor| (a * b).sum(Kind::Double).double_value(&[]);
             let (a, b) = (&found.gradient, &expected.gradient);
             let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
             // A difference of gradients a small step apart sees their rounding more than anything else.
             let least = match method {
-                None => 0.93,
-                Some(PenaltyMethod::Exact) => 0.8,
+                None => 0.95,
+                Some(PenaltyMethod::Exact) => 0.92,
                 Some(PenaltyMethod::FiniteDifference) => 0.5,
             };
             assert!(cosine > least, "{method:?}: {cosine}");

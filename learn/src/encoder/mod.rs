@@ -148,11 +148,7 @@ impl Model {
         let features = match (self.encoder_frozen, shard.images.requires_grad()) {
             (false, _) => self.resnet.forward(&Plain::new(shard.images, &pass)),
             (true, false) => Plain::new(&self.features(shard.images), &pass),
-            (true, true) => {
-                let fixed =
-                    Pass { parameters: &self.parameters, statistics: &self.statistics, training: false, ..pass };
-                Plain { pass, ..self.resnet.forward(&Plain::new(shard.images, &fixed)) }
-            }
+            (true, true) => Plain { pass, ..self.resnet.forward(&Plain::new(shard.images, &self.evaluating())) },
         };
         self.under_head(features).value
     }
@@ -160,9 +156,9 @@ impl Model {
     /// As `project_shard`, and the derivative of its result along `direction`, shaped as the images: both with a graph
     /// to the parameters.
     pub(crate) fn project_along(&self, shard: &Shard<'_>, direction: &Tensor) -> (Tensor, Tensor) {
-        let pass = self.training(shard);
-        let images = Moving::new(shard.images, direction, &Pass { training: !self.encoder_frozen, ..pass });
-        let moving = self.under_head(self.resnet.forward(&images));
+        // On a frozen encoder stand fully connected layers, to which the two kinds of pass are one.
+        let pass = if self.encoder_frozen { self.evaluating() } else { self.training(shard) };
+        let moving = self.under_head(self.resnet.forward(&Moving::new(shard.images, direction, &pass)));
         (moving.value, moving.rate)
     }
 

@@ -35,7 +35,7 @@ impl Signal for Moving<'_> {
     fn norm(self, layer: &Norm) -> Self {
         let norm = self.pass.norm(layer);
         let (value, rate) = match self.pass.training {
-            true => norm.along(&self.value, &self.rate).unwrap_or_else(|error| unreachable(&error)),
+            true => norm.along(&self.value, &self.rate).unwrap_or_else(|error| refused(&error)),
             false => {
                 let factor = norm.scale * (norm.running_variance + norm.epsilon).rsqrt();
                 let each = |tensor: &Tensor| {
@@ -79,6 +79,7 @@ impl Signal for Moving<'_> {
     }
 }
 
-fn unreachable(error: &Error) -> ! {
-    unreachable!("a network's layers fit each other: {error}")
+/// As tch ends where libtorch refuses: the layers of a network fit each other, so that it is memory that is missing.
+fn refused(error: &Error) -> ! {
+    panic!("{error}")
 }

@@ -38,7 +38,7 @@ const APGD_STEPS: u32 = 25;
 const APGD_T_STEPS: u32 = 8;
 const QUERIES: u32 = 400;
 const FAB_STEPS: u32 = 10;
-/// Of each attack in the best of them: as many as the longest run of a peer with gradients.
+/// Of each attack in the best of them: as many as the longest of the peers' runs at a fixed radius, Square apart.
 const BEST_OF_STEPS: u32 = APGD_STEPS;
 const SMALLEST_STEPS: u32 = 100;
 
