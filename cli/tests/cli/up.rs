@@ -90,7 +90,12 @@ impl Place {
 
     /// A supervisor that is ready, and what it said about itself.
     async fn up(&self) -> (Child, serde_json::Value) {
-        let mut up = self.tandem(&["up", "--json", "--devices", "cpu"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut up = self
+            .tandem(&["up", "--json", "--devices", "cpu"])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
         let line = BufReader::new(up.stdout.take().unwrap()).lines().next_line().await.unwrap();
         (up, serde_json::from_str(&line.expect("it says when it is ready")).unwrap())
     }
@@ -106,9 +111,10 @@ impl Place {
         pids.map(Pid::from_raw).collect()
     }
 
-    fn postgres(&self) -> Pid {
-        let lock = fs::read_to_string(self.home().join("postgres/data/postmaster.pid")).unwrap();
-        Pid::from_raw(lock.lines().next().unwrap().parse().unwrap())
+    /// `None` between an end of it and its next start: the file goes, comes back empty, and is filled.
+    fn postgres(&self) -> Option<Pid> {
+        let lock = fs::read_to_string(self.home().join("postgres/data/postmaster.pid")).ok()?;
+        lock.lines().next()?.parse().ok().map(Pid::from_raw)
     }
 }
 
@@ -150,9 +156,10 @@ async fn one_house_per_home_repaired_and_stopped_in_order() {
     let victim = place.pids("cpu-1")[0];
     kill(victim, Signal::SIGKILL).unwrap();
     until("the killed worker is started again", || place.pids("cpu-1").len() == 2).await;
-    let postgres = place.postgres();
+    let postgres = place.postgres().unwrap();
     kill(postgres, Signal::SIGKILL).unwrap();
-    until("postgres is started again", || is_gone(postgres) && place.postgres() != postgres).await;
+    until("postgres is started again", || is_gone(postgres) && place.postgres().is_some_and(|pid| pid != postgres))
+        .await;
 
     let down = place.run(&["down"]).await;
     assert_eq!(down.code(), Some(0), "{}", down.stderr());
@@ -171,7 +178,7 @@ async fn a_killed_supervisor_leaves_nothing_behind_and_the_home_is_usable() {
     let place = Place::new().await;
     let (mut up, _) = place.up().await;
     until("all run", || place.trace().len() == 3).await;
-    let children = [place.pids("server")[0], place.pids("cpu-0")[0], place.pids("cpu-1")[0], place.postgres()];
+    let children = [place.pids("server")[0], place.pids("cpu-0")[0], place.pids("cpu-1")[0], place.postgres().unwrap()];
     up.kill().await.unwrap();
     for pid in children {
         until("a child has ended", || is_gone(pid)).await;
