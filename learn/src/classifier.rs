@@ -2,25 +2,29 @@
 
 use tch::Tensor;
 
-use crate::encoder::{Head, Model};
+use crate::encoder::{Folding, Head, Model};
 
 /// Encoder and fully connected layers: BatchNorm by its running statistics, images in [0, 1] without mean and deviation.
 #[derive(Debug)]
 pub struct Classifier {
-    pub model: Model,
+    model: Model,
+    folding: Folding,
 }
 
 impl Classifier {
     /// Takes the weights as they are and freezes them. `None` for a model that ends in something else than classes.
     pub fn new(model: Model) -> Option<Self> {
         let classifies = matches!(model.head, Some(Head::FullyConnected(_)));
-        classifies.then(|| Self { model: model.frozen() })
+        classifies.then(|| {
+            let model = model.frozen();
+            Self { folding: model.fold(), model }
+        })
     }
 
     /// f32 `[B, 3, H, W]` in [0, 1] to `[B, C]`, each row a function of its image alone. There is a graph to the images if
     /// they require gradients, and none to the weights.
     pub fn logits(&self, images: &Tensor) -> Tensor {
-        self.model.evaluate(images)
+        self.model.evaluate_folded(images, &self.folding)
     }
 
     pub fn classes(&self) -> i64 {

@@ -46,7 +46,7 @@ pub fn look(target: &dyn Target, images: &Tensor, loss: impl FnOnce(&Tensor) -> 
         let loss = loss(&logits);
         // The sum's gradient by an image is that image's own: rows do not see each other.
         let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&images], false, false).swap_remove(0);
-        Look { logits: logits.detach(), loss: loss.detach(), gradient: gradient.to_kind(Kind::Float) }
+        Look { logits: logits.detach(), loss: loss.detach(), gradient: gradient.to_kind(Kind::Float).contiguous() }
     })
 }
 

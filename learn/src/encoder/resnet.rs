@@ -165,6 +165,12 @@ impl ResNet {
         &self.stages
     }
 
+    /// All convolutions, each with the BatchNorm behind it.
+    pub(super) fn units(&self) -> impl Iterator<Item = (&Convolution, &Norm)> {
+        let units = std::iter::once(&self.stem).chain(self.blocks.iter().flat_map(Block::units));
+        units.map(|unit| (&unit.convolution, &unit.norm))
+    }
+
     /// `[B, 3, H, W]` to `[B, features]`.
     pub(super) fn forward<S: Signal>(&self, images: &S) -> S {
         let mut x = self.stem.forward(images).relu();
@@ -191,11 +197,15 @@ impl ResNet {
 
 impl Unit {
     fn forward<S: Signal>(&self, x: &S) -> S {
-        x.convolution(&self.convolution).norm(&self.norm)
+        x.unit(&self.convolution, &self.norm)
     }
 }
 
 impl Block {
+    fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.transition.iter().chain(&self.units).chain(&self.downsample)
+    }
+
     fn forward<S: Signal>(&self, x: S) -> S {
         let [first, rest @ ..] = self.units.as_slice() else { return x };
         let x = match &self.transition {

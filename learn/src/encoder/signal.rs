@@ -1,7 +1,7 @@
 //! What flows through a network. `resnet` and `head` say which layers follow which; a signal says what a layer does to
 //! it: the images of one shard ([`Plain`]), these and a direction in which they move
-//! ([`Moving`](super::moving::Moving)), or all shards of a rank, whose BatchNorms go by what they have in common
-//! ([`Coupled`](super::coupled::Coupled)).
+//! ([`Moving`](super::moving::Moving)), all shards of a rank, whose BatchNorms go by what they have in common
+//! ([`Coupled`](super::coupled::Coupled)), or images that a finished net is shown ([`Folded`](super::folded::Folded)).
 
 use tandem_collective::BatchNorm;
 use tandem_domain::spec::Precision;
@@ -34,6 +34,10 @@ pub(super) struct Norm {
 pub(super) trait Signal: Sized {
     fn convolution(&self, layer: &Convolution) -> Self;
     fn norm(self, layer: &Norm) -> Self;
+    /// A convolution and the BatchNorm behind it.
+    fn unit(&self, convolution: &Convolution, norm: &Norm) -> Self {
+        self.convolution(convolution).norm(norm)
+    }
     fn relu(self) -> Self;
     /// The mean of each 2x2 pixels.
     fn halve(self) -> Self;

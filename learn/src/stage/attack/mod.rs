@@ -186,7 +186,8 @@ impl<'a> Assault<'a> {
             let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, rank.device));
             return (zeros(&[size, 4], Kind::Double), zeros(&[size, 3, side, side], Kind::Float));
         }
-        let images = pixels(&self.data.test, samples, Side::AsIs);
+        // One layout for everything that attacks add to them.
+        let images = pixels(&self.data.test, samples, Side::AsIs).contiguous();
         let labels = labels(&self.data.test, samples);
         let batch = Batch { images: &images, labels: &labels, ids: samples };
         let verdicts = attack(target, &batch, self.spec, rank.task.spec.seed, self.safety.as_ref());
