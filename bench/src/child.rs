@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tandem_learn::ALLOCATOR;
 
 use crate::machine;
 
@@ -42,14 +43,21 @@ impl Child {
     /// This program again, as the side called `side`.
     pub(crate) fn ours(side: &str, threads: u32) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--side", side]);
+        command.args(["--side", side]).env(ALLOCATOR.0, ALLOCATOR.1);
         Self::start(format!("ours ({side})"), command, threads)
     }
 
-    /// `peers/<script>.py` in the peers' Python.
+    /// `peers/<script>.py` in the peers' Python, at its best: with the allocator's settings that our ranks have.
     pub(crate) fn peer(python: &Path, script: &str, threads: u32) -> Result<Self> {
-        let mut command = Command::new(python);
-        command.arg(crate::folder().join("peers").join(script).with_extension("py"));
+        let mut command = script_of(python, script);
+        command.env(ALLOCATOR.0, ALLOCATOR.1);
+        Self::start(format!("peer {script}.py"), command, threads)
+    }
+
+    /// As `peer`, as anybody starts it: the allocator as it comes.
+    pub(crate) fn usual_peer(python: &Path, script: &str, threads: u32) -> Result<Self> {
+        let mut command = script_of(python, script);
+        command.env_remove(ALLOCATOR.0);
         Self::start(format!("peer {script}.py"), command, threads)
     }
 
@@ -57,8 +65,6 @@ impl Child {
         let mut process = command
             .env("OMP_NUM_THREADS", threads.to_string())
             .env("MKL_NUM_THREADS", threads.to_string())
-            // As the worker starts a rank; the peer gets the same.
-            .env(tandem_learn::ALLOCATOR.0, tandem_learn::ALLOCATOR.1)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -106,6 +112,12 @@ impl Child {
         let result = serde_json::from_value(result).with_context(|| format!("what {} found", self.name))?;
         Ok((seconds, result))
     }
+}
+
+fn script_of(python: &Path, script: &str) -> Command {
+    let mut command = Command::new(python);
+    command.arg(crate::folder().join("peers").join(script).with_extension("py"));
+    command
 }
 
 impl Drop for Child {

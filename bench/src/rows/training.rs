@@ -1,5 +1,5 @@
 //! Training as a whole, augmentation included, against the script that is usually written for it in PyTorch: a DataLoader
-//! with torchvision's transforms on PIL images, the default memory format, torch.optim.SGD as it comes.
+//! with torchvision's transforms on PIL images, the default memory format, torch.optim.SGD and the allocator as they come.
 
 use anyhow::Result;
 use serde_json::json;
@@ -29,7 +29,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         let mut ours = Child::ours("training", THREADS)?;
         let our: TrainingReply = ours.ask(&setup)?;
         // After ours: it reads the weights and images that ours has written.
-        let mut theirs = Child::peer(&run.python, "training", THREADS)?;
+        let mut theirs = Child::usual_peer(&run.python, "training", THREADS)?;
         let their: TrainingReply = theirs.ask(&setup)?;
 
         let [losses, means, variances] =

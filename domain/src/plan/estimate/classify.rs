@@ -72,9 +72,9 @@ impl Training {
         let passed = passes * (images as f64 - head_only) + head_only + evaluated as f64;
 
         let own = batch_size.div_ceil(world_size(spec));
-        let graphs = 1.0 + if penalised { memory::penalty(self.tikhonov.method) } else { 0.0 };
+        let again = if penalised { memory::penalties(self.tikhonov.method, &[network.saved]) } else { 0 };
         let step = memory::Step {
-            saved: memory::width(self.precision) * graphs * (network.saved * own) as f64,
+            saved: memory::width(self.precision) * ((network.saved + again) * own) as f64,
             shard_views: batch_size as f64 / f64::from(spec.shards),
             optimizer: self.optimizer,
             evaluates: true,

@@ -62,8 +62,7 @@ fn macs_per_view(stage: &Contrastive, network: Cost) -> f64 {
 
 /// Numbers that the graphs of `views` keep.
 fn saved(stage: &Contrastive, network: Cost, views: u64) -> f64 {
-    let penalised: u64 = penalties(stage, network).iter().map(|(_, saved)| saved).sum();
-    memory::width(stage.precision)
-        * views as f64
-        * (network.saved as f64 + memory::penalty(stage.tikhonov.method) * penalised as f64)
+    let penalised: Vec<u64> = penalties(stage, network).into_iter().map(|(_, saved)| saved).collect();
+    let numbers = network.saved + memory::penalties(stage.tikhonov.method, &penalised);
+    memory::width(stage.precision) * (views * numbers) as f64
 }

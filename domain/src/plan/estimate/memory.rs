@@ -20,12 +20,14 @@ const REUSED: f64 = 0.35;
 /// Feature maps of the largest size beside the saved ones while gradients flow back through one shard.
 const BACKWARD_MAPS: u64 = 5;
 
-/// What the graph of a penalty keeps, as a share of what that of the loss keeps.
-pub(super) fn penalty(method: PenaltyMethod) -> f64 {
-    match method {
+/// Numbers that penalties keep beside the graph of the loss. `saved` are those of the network up to each penalised head.
+pub(super) fn penalties(method: PenaltyMethod, saved: &[u64]) -> u64 {
+    match (method, saved) {
         // Beside each feature map, how fast it changes.
-        PenaltyMethod::Exact => 1.0,
-        PenaltyMethod::FiniteDifference => 1.0,
+        (PenaltyMethod::Exact, saved) => saved.iter().sum(),
+        // Head after head; before the last one's second pass the graph of the loss is gone.
+        (PenaltyMethod::FiniteDifference, [earlier @ .., _]) => earlier.iter().copied().max().unwrap_or(0),
+        (PenaltyMethod::FiniteDifference, []) => 0,
     }
 }
 
@@ -61,9 +63,10 @@ pub(super) fn frozen(spec: &JobSpec, network: Cost, kept: u64) -> u64 {
     at_least_reading(spec, 4 * network.parameters + evaluation(network, 0.0) as u64 + kept)
 }
 
-/// Images on their way back to the pixels in batches of `batch_size`; the classifier is fixed.
+/// Images on their way back to the pixels in batches of `batch_size`; the classifier is fixed, its BatchNorms are part of
+/// its convolutions, and what these give is kept alone.
 pub(super) fn attack(spec: &JobSpec, network: Cost, batch_size: u64) -> u64 {
-    let graph = batch_size * 4 * (network.saved + BACKWARD_MAPS * network.largest);
+    let graph = batch_size * 4 * (network.saved / 2 + BACKWARD_MAPS * network.largest);
     at_least_reading(spec, 4 * network.parameters + graph)
 }
 
