@@ -1,5 +1,7 @@
 //! Metric curves as SVG: one panel per metric, one line per job; the layers of a layerwise job share a panel.
 
+mod legend;
+
 use anyhow::{Result, anyhow};
 use plotters::{
     coord::Shift,
@@ -94,7 +96,7 @@ pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<
             let title = if index == 0 { title } else { "" };
             let (chart, beside) = area.split_horizontally(WIDTH);
             panel(&chart, title, metric, lines, last_step).map_err(|error| draw(&error))?;
-            legend(&beside, lines).map_err(|error| draw(&error))?;
+            legend::draw(&beside, lines).map_err(|error| draw(&error))?;
         }
         root.present().map_err(|error| draw(&error))?;
     }
@@ -142,18 +144,6 @@ fn panel<'a>(
         // Few points are values of their own, not a curve: show where they are.
         let marks = if line.points.len() <= 40 { line.points.as_slice() } else { &[] };
         chart.draw_series(marks.iter().map(|point| Circle::new(*point, 3, line.colour().filled())))?;
-    }
-    Ok(())
-}
-
-/// Beside the panel, so that it hides nothing.
-fn legend<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, lines: &[Line]) -> Result<(), DrawError<'a>> {
-    for (line, y) in lines.iter().zip((44..).step_by(20)) {
-        let parts: &[(i32, i32)] = if line.is_dashed() { &[(0, 9), (15, 24)] } else { &[(0, 24)] };
-        for (from, to) in parts {
-            area.draw(&PathElement::new([(*from, y), (*to, y)], line.style()))?;
-        }
-        area.draw(&Text::new(line.label.clone(), (32, y - 7), font(13.0, FontStyle::Normal)))?;
     }
     Ok(())
 }
