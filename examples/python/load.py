@@ -74,8 +74,9 @@ def load(path):
     """The net as it was evaluated, and its card."""
     with safe_open(path, framework="pt") as file:
         card = json.loads(file.metadata()["tandem"])
-        # The projection head of pretraining, where there is one, is not part of the encoder.
-        weights = {name: file.get_tensor(name) for name in file.keys() if not name.startswith("head.")}
+        # Projection heads of pretraining (one, or layer by layer one for each stage) are not part of the encoder.
+        heads = "head.", "heads."
+        weights = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(heads)}
     net = build(card["encoder"], card["head"])
     net.load_state_dict(weights)
     return Scaled(net, card["preprocessing"]["mean"], card["preprocessing"]["std"]).eval(), card

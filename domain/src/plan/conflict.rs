@@ -5,9 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Gang;
-use crate::spec::{
-    Attack, AttackMethod, BatchNorm, Contrastive, Dataset, Layerwise, LinearSolver, Norm, Stage, Tikhonov,
-};
+use crate::spec::{Attack, AttackMethod, BatchNorm, Contrastive, Dataset, Layerwise, Norm, Stage, Tikhonov};
 
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
@@ -26,14 +24,16 @@ pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTab
         Stage::Supervised(stage) => (stage.batch_size, stage.batch_norm),
         Stage::Finetune(stage) => (stage.batch_size, stage.batch_norm),
         Stage::Linear(stage) => {
-            return fraction(stage.label_fraction, dataset).or_else(|| unused_by_lbfgs(stage.solver, written));
+            return fraction(stage.label_fraction, dataset);
         }
         Stage::Attack(stage) => return attack(stage),
     };
     let own = || match stage {
         Stage::Contrastive(stage) => contrastive(stage),
-        Stage::Supervised(stage) => fraction(stage.label_fraction, dataset),
-        Stage::Finetune(stage) => fraction(stage.label_fraction, dataset),
+        Stage::Supervised(stage) => fraction(stage.label_fraction, dataset)
+            .or_else(|| held_out(stage.validation, stage.label_fraction, dataset)),
+        Stage::Finetune(stage) => fraction(stage.label_fraction, dataset)
+            .or_else(|| held_out(stage.validation, stage.label_fraction, dataset)),
         Stage::Linear(_) | Stage::Attack(_) => None,
     };
     batch(batch_size, shards, batch_norm, dataset)
@@ -54,21 +54,31 @@ fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
     })
 }
 
+/// One image of each class is held out at least, and one is trained on.
+fn held_out(share: f64, fraction: f64, dataset: &Dataset) -> Option<Conflict> {
+    let labelled = (fraction * (dataset.train_images()? / dataset.classes()?) as f64).round();
+    (share > 0.0 && (share * labelled).round().max(1.0) >= labelled).then(|| {
+        let message = format!(
+            "a label fraction of {fraction} leaves {labelled} image of each class, and none to train on beside those that \
+             are held out; write `validation = 0.0`"
+        );
+        ("validation", message)
+    })
+}
+
 fn budget(written: &DeTable<'_>) -> Option<Conflict> {
     let both = written.contains_key("steps") && written.contains_key("epochs");
     both.then(|| ("steps", "`steps` and `epochs` are two budgets; keep one of them".to_owned()))
 }
 
-/// L-BFGS sees all images at once, as they are.
-fn unused_by_lbfgs(solver: LinearSolver, written: &DeTable<'_>) -> Option<Conflict> {
-    let unused = |key: &&'static str| solver == LinearSolver::Lbfgs && locate(written, key).is_some();
-    let key = ["batch_size", "optimizer", "crop_area_min"].into_iter().find(unused)?;
-    Some((key, format!("`{key}` is for `solver = \"sgd\"`; remove it, or write that solver")))
-}
-
 fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
     if !radii.is_sorted_by(|a, b| a < b) {
         return Some(("radii", "the radii must grow, each once".to_owned()));
+    }
+    let farthest = farthest(*norm);
+    if let Some(radius) = radii.iter().find(|radius| **radius > farthest) {
+        let message = format!("{radius} is out of sense: no two images of 32x32 lie farther apart than {farthest:.1}");
+        return Some(("radii", message));
     }
     let able: &[Norm] = match attack {
         AttackMethod::Plb | AttackMethod::BestOf => return None,
@@ -81,6 +91,16 @@ fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
             "pgd, apgd, apgd-t and square know l2 and linf; fab knows l1 as well, plb and best-of all four".to_owned(),
         )
     })
+}
+
+/// From a black image of 3 x 32 x 32 pixels to a white one.
+fn farthest(norm: Norm) -> f64 {
+    let elements = f64::from(3 * 32 * 32);
+    match norm {
+        Norm::L0 | Norm::L1 => elements,
+        Norm::L2 => elements.sqrt(),
+        Norm::Linf => 1.0,
+    }
 }
 
 fn batch(batch_size: u32, shards: u32, batch_norm: BatchNorm, dataset: &Dataset) -> Option<Conflict> {

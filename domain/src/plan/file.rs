@@ -9,6 +9,7 @@ use super::conflict;
 use super::fault::{Fault, hint};
 use super::read::{Reader, check_keys, integer, join};
 use super::sweep::{self, Axis, Suffix};
+use super::unused;
 use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised, Workers};
 
 const TOP: &[&str] = &["name", "dataset", "seed", "workers", "shards", "threads", "jobs"];
@@ -130,7 +131,12 @@ fn read_job<'a>(
     let parameters = Spanned::new(job.span(), DeValue::Table(parameters));
     let variants = sweep::variants(&table, &parameters, &axes)?
         .map(|variant| variant.and_then(read_variant))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<Variant>, _>>()?;
+    let written = |key: &str| conflict::locate(values, key).is_some();
+    if let Some((key, message)) = unused::find(variants.iter().map(|variant| &variant.stage), written) {
+        let span = conflict::locate(values, key).unwrap_or(job.span());
+        return Err(Fault::new(span, join(&table, key), message));
+    }
     let from = read_from(&table, values)?;
     Ok(JobTable { name: name.to_owned(), span: job.span(), stage, from, filters, variants })
 }

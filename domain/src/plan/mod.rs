@@ -1,7 +1,7 @@
 //! From an experiment file to the jobs that will run.
 //!
 //! ```text
-//! text -> file (tables, typed by `read` within `bounds`, swept by `sweep`, checked by `conflict`)
+//! text -> file (tables, typed by `read` within `bounds`, swept by `sweep`, checked by `conflict` and `unused`)
 //!      -> graph (order) -> expand (jobs) -> content (key), estimate
 //! ```
 //!
@@ -21,6 +21,7 @@ mod read;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unused;
 
 use std::collections::HashMap;
 

@@ -60,6 +60,9 @@ pub struct Contrastive {
     pub layerwise: Option<Layerwise>,
     #[serde(default)]
     pub monitor: Monitor,
+    /// Ends the job when all images look alike to the encoder; else that is said, and it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stop_on_collapse: bool,
     /// Steps between checkpoints; 0 is one at the end of each epoch.
     #[serde(default)]
     pub checkpoint_steps: u32,
@@ -97,7 +100,8 @@ impl Default for Augment {
     }
 }
 
-/// kNN, alignment, uniformity and collapse, on a held-out part of the training set.
+/// kNN accuracy on training images: the first of them are the bank, others are asked about. Pretraining sees all of them,
+/// without labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Monitor {

@@ -175,7 +175,7 @@ impl Plan<'_> {
 
     fn plb(&self, restart: u32) -> plb::Settings {
         let (noise, steps) = match (self.spec.preset, self.spec.plb.steps) {
-            (Preset::Paper, _) => (0.1, plb::Steps::Published),
+            (Preset::Paper, _) => (0.1, plb::Steps::Paper),
             (Preset::Reference, PlbSteps::Published) => (0.01, plb::Steps::Published),
             (Preset::Reference, PlbSteps::Relative) => (0.01, plb::Steps::Relative),
         };

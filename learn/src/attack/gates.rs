@@ -9,7 +9,8 @@ use super::ladder::{FixedRadius, ascend};
 use super::loss::cross_entropy;
 use super::norm::{length, rows};
 use super::pgd::Pgd;
-use super::target::look;
+use super::square::Square;
+use super::target::{self, look};
 use super::{Batch, Found, Target};
 
 /// Images that are looked at, at most.
@@ -21,6 +22,12 @@ const SQUARE_GAIN: f64 = 0.002;
 /// Share of the radius by which distances of images attacked alone and in a batch may differ: a step's worth of rounding
 /// that was decided the other way, and far less than another image's gradient would do.
 const ALONE_DIFFERENCE: f64 = 0.1;
+/// Times that the same images are asked about, and by how much their logits may differ (AutoAttack's `check_randomized`).
+const ASKED: usize = 5;
+const NOISE: f64 = 1e-4;
+const RESTARTS: u32 = 3;
+/// Square's, of an image.
+const QUERIES: u32 = 100;
 
 /// What was measured; shares of the images looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +40,14 @@ pub struct Gates {
     pub large_radius: f64,
     /// How many more fall in twice as many steps. Should not be negative.
     pub more_steps: f64,
-    /// Largest difference between an image's distance in the batch and alone, in radii; infinite if the verdicts differ.
+    /// How many more fall with restarts. Should not be negative.
+    pub more_restarts: f64,
+    /// How many fall to Square, which sees no gradient, and not to PGD.
+    pub square_alone: f64,
+    /// Largest difference between the logits of the same images asked again and again.
+    pub noise: f64,
+    /// Largest difference between an image's distance in the batch and alone or in another order, in radii; infinite if
+    /// the verdicts differ.
     pub batch_alone: f64,
 }
 
@@ -55,16 +69,22 @@ impl Gates {
             // Radii of l0 and l1 are no radii of l2.
             Norm::L0 | Norm::L1 => (Norm::L2, 0.25, 0.5 * pixels.sqrt()),
         };
-        let pgd = |steps| Pgd::reference(Some(steps), 1, AttackLoss::Margin, seed);
-        let fallen = |steps, radius| share(&pgd(steps).all_runs(target, &batch, norm, radius).distance.isfinite());
-
+        let pgd = |steps, restarts| Pgd::reference(Some(steps), restarts, AttackLoss::Margin, seed);
+        let fallen =
+            |attack: &dyn FixedRadius, radius| attack.all_runs(target, &batch, norm, radius).distance.isfinite();
+        let [few, many] = [20, 40].map(|steps| fallen(&pgd(steps, 1), radius));
+        let restarted = fallen(&pgd(20, RESTARTS), radius);
+        let square = fallen(&Square { queries: QUERIES, seed, ..Square::default() }, radius);
         let gradient = look(target, batch.images, |logits| cross_entropy(logits, batch.labels)).gradient;
         Some(Self {
             images,
             zero_gradient: share(&length(&gradient, Norm::Linf).eq(0.0)),
-            large_radius: fallen(40, large),
-            more_steps: fallen(40, radius) - fallen(20, radius),
-            batch_alone: alone(target, &pgd(10), &batch, norm, radius),
+            large_radius: share(&fallen(&pgd(40, 1), large)),
+            more_steps: share(&many) - share(&few),
+            more_restarts: share(&restarted) - share(&few),
+            square_alone: share(&square.logical_and(&many.logical_not())),
+            noise: noise(target, &batch),
+            batch_alone: alone(target, &pgd(10, 1), &batch, norm, radius),
         })
     }
 
@@ -89,6 +109,24 @@ impl Gates {
             notes.push(format!(
                 "twice as many steps break {:.1} % fewer of {of} images: the attack has not converged",
                 -100.0 * self.more_steps
+            ));
+        }
+        if self.more_restarts * (of as f64) < -1.5 {
+            notes.push(format!(
+                "{RESTARTS} restarts break {:.1} % fewer of {of} images than one: the attack is broken",
+                -100.0 * self.more_restarts
+            ));
+        }
+        if self.square_alone * (of as f64) > 1.5 {
+            notes.push(format!(
+                "square, which sees no gradient, breaks {:.1} % of {of} images that PGD does not: the gradients are masked",
+                100.0 * self.square_alone
+            ));
+        }
+        if self.noise > NOISE {
+            notes.push(format!(
+                "the same images got logits that differ by {:.1e}: a net that draws at random needs other attacks",
+                self.noise
             ));
         }
         if self.batch_alone > ALONE_DIFFERENCE {
@@ -121,6 +159,12 @@ pub fn square_note(gain: f64) -> Option<String> {
     })
 }
 
+fn noise(target: &dyn Target, batch: &Batch<'_>) -> f64 {
+    let logits: Vec<Tensor> = (0..ASKED).map(|_| target::logits(target, batch.images)).collect();
+    let logits = Tensor::stack(&logits, 0);
+    (logits.amax([0i64].as_slice(), false) - logits.amin([0i64].as_slice(), false)).max().double_value(&[])
+}
+
 fn alone(target: &dyn Target, pgd: &Pgd, batch: &Batch<'_>, norm: Norm, radius: f64) -> f64 {
     let distances = |batch: &Batch<'_>| {
         let mut known = Found::clean(target, batch);
@@ -128,14 +172,20 @@ fn alone(target: &dyn Target, pgd: &Pgd, batch: &Batch<'_>, norm: Norm, radius: 
         known.distance.to_kind(Kind::Double)
     };
     let together = distances(batch);
-    let mut largest = 0.0f64;
-    for row in 0..ALONE.min(batch.ids.len() as i64) {
-        let part = batch.part(&Tensor::from_slice(&[row]).to_device(batch.images.device()));
-        let (one, other) = (distances(&part.batch()).double_value(&[0]), together.double_value(&[row]));
-        // Both infinite is no difference.
-        largest = largest.max(if one == other { 0.0 } else { (one - other).abs() / radius });
+    let count = batch.ids.len() as i64;
+    let at = |rows: &[i64]| batch.part(&Tensor::from_slice(rows).to_device(batch.images.device()));
+    let backwards: Vec<i64> = (0..count).rev().collect();
+    let mut pairs = vec![(distances(&at(&backwards).batch()).flip([0]), together.shallow_clone())];
+    for row in 0..ALONE.min(count) {
+        pairs.push((distances(&at(&[row]).batch()), together.narrow(0, row, 1)));
     }
-    largest
+    let differences = pairs.iter().flat_map(|(one, other)| {
+        let values = |distances: &Tensor| Vec::<f64>::try_from(distances).unwrap_or_default();
+        values(one).into_iter().zip(values(other))
+    });
+    // Both infinite is no difference.
+    let differences = differences.map(|(one, other)| if one == other { 0.0 } else { (one - other).abs() / radius });
+    differences.fold(0.0, f64::max)
 }
 
 fn share(images: &Tensor) -> f64 {
@@ -143,70 +193,4 @@ fn share(images: &Tensor) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::toy::{Hidden, Sample, hidden};
-    use super::*;
-
-    fn measure(target: &dyn Target) -> Gates {
-        let sample = Sample::of(target, 16);
-        Gates::measure(target, &sample.batch(), Norm::L2, 0.04, 1).unwrap()
-    }
-
-    #[test]
-    fn an_honest_net_passes() {
-        let gates = measure(&hidden());
-        assert_eq!((gates.images, gates.zero_gradient, gates.large_radius), (16, 0.0, 1.0));
-        assert!(gates.batch_alone < 1e-3 && gates.notes().is_empty(), "{gates:?} {:?}", gates.notes());
-    }
-
-    /// Sees only whether a pixel is above a level: no gradient comes through.
-    struct Masked(Hidden);
-
-    impl Target for Masked {
-        fn logits(&self, images: &Tensor) -> Tensor {
-            self.0.logits(&((images * 20.0).floor() / 20.0))
-        }
-        fn classes(&self) -> i64 {
-            self.0.classes()
-        }
-    }
-
-    #[test]
-    fn hidden_gradients_are_found_out() {
-        let gates = measure(&Masked(hidden()));
-        assert_eq!(gates.zero_gradient, 1.0);
-        assert!(gates.large_radius < 0.99);
-        let notes = gates.notes();
-        assert!(notes.len() == 2 && notes[0].contains("gradient of zeros") && notes[1].contains("masked"), "{notes:?}");
-    }
-
-    /// Centres the batch, as BatchNorm by the batch's own statistics would.
-    struct Crowd(Hidden);
-
-    impl Target for Crowd {
-        fn logits(&self, images: &Tensor) -> Tensor {
-            let logits = self.0.logits(images);
-            let mean = logits.mean_dim([0i64].as_slice(), true, Kind::Float);
-            logits - mean * 0.9
-        }
-        fn classes(&self) -> i64 {
-            self.0.classes()
-        }
-    }
-
-    #[test]
-    fn images_that_see_each_other_are_found_out() {
-        let gates = measure(&Crowd(hidden()));
-        assert!(gates.batch_alone > ALONE_DIFFERENCE, "{gates:?}");
-        assert!(gates.notes().iter().any(|note| note.contains("see each other")), "{:?}", gates.notes());
-    }
-
-    #[test]
-    fn square_may_gain_little() {
-        let inf = f32::INFINITY;
-        let (white, square) = ([0.0, 0.3, 0.3, inf, inf], [0.0, 0.3, 0.15, inf, 0.4]);
-        assert_eq!(square_gain(&white, &square, &[0.1, 0.2, 0.3]), 0.2);
-        assert_eq!(square_gain(&white, &white, &[0.1, 0.2, 0.3]), 0.0);
-        assert!(square_note(0.002).is_none() && square_note(0.0021).is_some_and(|note| note.contains("0.21 %")));
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ pub struct Pgd {
     pub steps: u32,
     /// Length of a step as a share of the radius.
     pub step: f64,
-    /// From a random point of the ball, or from the image itself.
+    /// From a random point of the ball, and at a larger radius from where it stood; or always from the image itself.
     pub random_start: bool,
     pub restarts: u32,
     pub loss: AttackLoss,
@@ -42,9 +42,9 @@ impl Pgd {
 
     fn begin(&self, batch: &Batch<'_>, norm: Norm, radius: f64, run: u32, start: Option<&Tensor>) -> Tensor {
         match start {
-            Some(start) => start.shallow_clone(),
+            Some(start) if self.random_start => start.shallow_clone(),
             None if self.random_start => batch.images + start::inside(batch, norm, radius, self.seed, run),
-            None => batch.images.shallow_clone(),
+            _ => batch.images.shallow_clone(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::Rank;
+use super::health::keepable;
 use crate::checkpoint::{self, Best, Position, State};
 use crate::failure::Failure;
 use crate::report::Event;
@@ -29,13 +30,14 @@ pub(super) fn resume(rank: &mut Rank<'_>, spec_sha256: &str, state: &State<'_>) 
     Ok(position)
 }
 
-/// Rank 0 saves the run as it is.
+/// Rank 0 saves the run as it is; no rank goes on from what is not finite.
 pub(super) fn checkpoint(
     rank: &mut Rank<'_>,
     spec_sha256: &str,
     position: Position,
     state: &State<'_>,
 ) -> Result<(), Failure> {
+    keepable(state, position.step)?;
     if rank.leads() {
         let saved = checkpoint::save(&rank.task.job_dir, spec_sha256, position, state)?;
         let (path, sha256, bytes) = (saved.path, saved.sha256, saved.bytes);

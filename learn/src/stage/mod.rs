@@ -4,6 +4,7 @@ pub(crate) mod attack;
 mod classifier;
 pub(crate) mod contrastive;
 pub(crate) mod finetune;
+mod health;
 mod keep;
 pub(crate) mod linear;
 mod pace;

@@ -2,7 +2,7 @@
 
 use tandem_domain::spec::{
     Contrastive, Encoder, Head, Isolate, JobSpec, Layerwise, Linear, Monitor, Optimizer, OptimizerName, PenaltyMethod,
-    Recompute, Stage, Tikhonov,
+    Recompute, Schedule, Stage, Tikhonov,
 };
 use tandem_learn::Failure;
 use tandem_learn::files::sha256;
@@ -27,6 +27,7 @@ pub(crate) fn contrastive(seed: u64) -> JobSpec {
         tikhonov: Default::default(),
         layerwise: None,
         monitor: Monitor { every_epochs: 1, neighbours: 5, bank: 60 },
+        stop_on_collapse: false,
         checkpoint_steps: 1,
     };
     job("encoder", seed, Stage::Contrastive(stage))
@@ -167,6 +168,31 @@ fn the_linear_stage_reads_a_frozen_encoder() {
     std::fs::write(&encoder.path, &before[..before.len() - 1]).unwrap();
     let (_, ended) = train(&task, 1, never);
     assert!(matches!(&ended[0], Err(Failure::Machine(why)) if why.contains("damaged or replaced")), "{ended:?}");
+}
+
+/// Weights that decay by half a step: only the last layer's bias is left, and all images look alike.
+#[test]
+fn a_collapse_is_said_and_ends_the_job_if_asked() {
+    let run = |stop_on_collapse: bool| {
+        let mut spec = contrastive(5);
+        if let Stage::Contrastive(stage) = &mut spec.stage {
+            stage.epochs = 8;
+            stage.stop_on_collapse = stop_on_collapse;
+            stage.monitor.every_epochs = 0;
+            let schedule = Schedule::Constant;
+            let (lr, momentum, weight_decay, warmup_epochs) = (0.01, 0.0, 50.0, 0.0);
+            stage.optimizer =
+                Optimizer { lr, momentum, weight_decay, warmup_epochs, schedule, ..stage.optimizer.clone() };
+        }
+        train(&task(&spec, place().path()), 2, never)
+    };
+    let (events, ended) = run(false);
+    assert!(finished(&ended), "{ended:?}");
+    let said = events.iter().filter(|event| matches!(event, Event::Note { kind, .. } if kind == "collapse")).count();
+    assert_eq!(said, 1, "once");
+    let (_, ended) = run(true);
+    let stopped = |end: &_| matches!(end, Err(Failure::Job(why)) if why.contains("has collapsed at step"));
+    assert!(ended.iter().all(stopped), "{ended:?}");
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::json;
-use tandem_domain::spec::{Encoder, JobSpec};
+use tandem_domain::spec::{self, Encoder, JobSpec};
 use tandem_learn::artifact::{self, Card};
 use tandem_learn::augment::plain;
-use tandem_learn::encoder::{HeadShape, Model};
+use tandem_learn::encoder::{HeadShape, Layers, Model};
 use tandem_learn::files::sha256;
 use tandem_learn::flat::Role;
 use tandem_learn::report::Event;
@@ -50,7 +50,7 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
     ] {
         let folder = exchange.folder();
         if let Some(arch) = arch {
-            let model = lively(encoder, None, &images)?;
+            let model = lively(net(encoder, None)?, &images);
             let path = save(&exchange, &model, encoder, None, "encoder")?;
             let asked =
                 if run.breaks(Part::Export) { if arch == "resnet34" { "resnet18" } else { "resnet34" } } else { arch };
@@ -65,7 +65,7 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
         }
         for layers in [1, 2] {
             let head = HeadShape::FullyConnected { layers, classes: CLASSES };
-            let path = save(&exchange, &lively(encoder, Some(head), &images)?, encoder, Some(head), "classifier")?;
+            let path = save(&exchange, &lively(net(encoder, Some(head))?, &images), encoder, Some(head), "classifier")?;
             let input = InputFile { kind: "classifier".into(), sha256: sha256(&std::fs::read(&path)?), path };
             // As an attack or an evaluation would load it.
             let (classifier, _) = artifact::load_classifier(&input, Device::Cpu)?;
@@ -77,6 +77,15 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
             rows.push(same(&exchange, what, &logits)?);
         }
     }
+    // As pretraining leaves it, its projection heads beside it.
+    for (heads, which) in [(1, "with its projection head"), (4, "with a head on each stage")] {
+        let (encoder, head) = (Encoder::ResNetTiny, spec::Head { hidden: 32, output: 16 });
+        let layers = Layers::new(encoder, head, heads, SEED, Device::Cpu).context("resnet-tiny can be built")?;
+        let model = lively(layers.model, &images);
+        let path = save(&exchange, &model, encoder, Some(HeadShape::Projection(head)), "encoder")?;
+        let _: serde_json::Value = peer.ask(&json!({ "what": "loader", "folder": exchange.folder(), "path": path }))?;
+        rows.push(same(&exchange, format!("resnet-tiny {which}: features by load.py"), &model.features(&images))?);
+    }
     Ok(rows)
 }
 
@@ -87,16 +96,18 @@ fn same(exchange: &Exchange, what: String, ours: &Tensor) -> Result<Row> {
     Ok(Row::new(2, what, difference, TOLERANCE, Unit::Plain, note))
 }
 
-/// A net in which every tensor matters: BatchNorm's own weights and biases drawn, its running statistics those of `images`.
-fn lively(encoder: Encoder, head: Option<HeadShape>, images: &Tensor) -> Result<Model> {
-    let unknown = || format!("this version cannot build {encoder:?}");
+fn net(encoder: Encoder, head: Option<HeadShape>) -> Result<Model> {
     let model = match head {
         Some(HeadShape::FullyConnected { layers, classes }) => {
             Model::classifier(encoder, layers, classes, SEED, Device::Cpu)
         }
         _ => Model::new(encoder, None, SEED, Device::Cpu),
     };
-    let model = model.with_context(unknown)?;
+    model.with_context(|| format!("this version cannot build {encoder:?}"))
+}
+
+/// Every tensor matters: BatchNorm's own weights and biases drawn, its running statistics those of `images`.
+fn lively(model: Model, images: &Tensor) -> Model {
     tch::manual_seed(SEED as i64);
     tch::no_grad(|| {
         for (slot, view) in model.parameters.named() {
@@ -112,7 +123,7 @@ fn lively(encoder: Encoder, head: Option<HeadShape>, images: &Tensor) -> Result<
         let batch = (model.statistics.vector() - &before * 0.9) / 0.1;
         model.statistics.vector().shallow_clone().copy_(&batch);
     });
-    Ok(model)
+    model
 }
 
 /// As a job saves it.

@@ -187,8 +187,13 @@ fn values_that_do_not_go_together() {
             "a label fraction of 0.0004 leaves no image of a class: shapes has 1000 of each; use at least 0.0005",
         ),
         (
+            body("[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\nlabel_fraction = 0.0002\nbatch_size = 2").message,
+            "a label fraction of 0.0002 leaves 1 image of each class, and none to train on beside those that are held out; \
+             write `validation = 0.0`",
+        ),
+        (
             linear("from = \"encoder\"\noptimizer = { lr = 0.1 }"),
-            "`optimizer` is for `solver = \"sgd\"`; remove it, or write that solver",
+            "`optimizer` is for `solver = \"sgd\"`; remove it, or write that",
         ),
         (
             body("[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\nsteps = 5\nepochs = 5").message,
@@ -213,6 +218,66 @@ fn attacks_and_their_norms() {
     assert_eq!(message, "the radii must grow, each once");
     let message = attack("attack = \"pgd\"\nnorm = \"l2\"\ntikhonov = { lambda = 1 }");
     assert!(message.starts_with("unknown key `tikhonov` in [jobs.a]"), "{message}");
+}
+
+#[test]
+fn radii_that_no_image_has() {
+    let attack = |lines: &str| {
+        let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
+        let text = format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\nattack = \"plb\"\n{lines}");
+        plan(&format!("name = \"x\"\ndataset = \"cifar10\"\n{text}"), "x.toml", "1").err().map(|error| error.message)
+    };
+    for (norm, wrong, right) in [("linf", 1.1, 1.0), ("l2", 56.0, 55.0), ("l1", 3073.0, 3072.0), ("l0", 4000.0, 9.0)] {
+        let lines = |radius: f64| format!("norm = \"{norm}\"\nradii = [0.1, {radius}]");
+        let message = attack(&lines(wrong)).expect("it is out of sense");
+        assert!(message.starts_with(&format!("{wrong} is out of sense")), "{message}");
+        assert_eq!(attack(&lines(right)), None);
+    }
+}
+
+/// And one that a swept variant reads is right.
+#[test]
+fn keys_that_nothing_would_read() {
+    let attack = |lines: &str| {
+        let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
+        let text = format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\nnorm = \"l2\"\n{lines}");
+        plan(&format!("name = \"x\"\ndataset = \"cifar10\"\n{text}"), "x.toml", "1").err().map(|error| error.message)
+    };
+    for (lines, key) in [
+        ("attack = \"plb\"\nsteps = 20", "steps"),
+        ("attack = \"plb\"\nplb = { outer = 5 }", "plb.outer"),
+        ("attack = \"fab\"\nplb = { early_stop = false }", "plb"),
+        ("attack = \"apgd\"\nloss = \"margin\"", "loss"),
+        ("attack = \"square\"\npreset = \"paper\"", "preset"),
+        ("attack = \"pgd\"\npreset = \"paper\"\nrestarts = 5", "restarts"),
+    ] {
+        let message = attack(lines).unwrap_or_else(|| panic!("accepted: {lines}"));
+        assert!(message.starts_with(&format!("`{key}` is for ")), "{message}");
+    }
+    for lines in [
+        "attack = \"plb\"\nplb = { early_stop = false }",
+        "attack = \"plb\"\npreset = \"paper\"\nplb = { outer = 5 }",
+        "attack = \"best-of\"\nsteps = 5\nplb = { steps = \"published\", outer = 5 }",
+        "steps = 20\nsweep.attack = [\"plb\", \"pgd\"]",
+    ] {
+        assert_eq!(attack(lines), None, "{lines}");
+    }
+    for (lines, key) in [
+        ("tikhonov = { lambda = 1, h = 0.1 }", "tikhonov.h"),
+        ("tikhonov = { lambda = 1, scaling = \"per_sample\", rescale = true }", "tikhonov.rescale"),
+        (
+            "tikhonov = { lambda = 1, scaling = \"batch_sum\" }\nlayerwise = { ratio = 2, beta_ratio = 2 }",
+            "tikhonov.scaling",
+        ),
+        ("tikhonov = { lambda = 1 }\nlayerwise = { ratio = 2, beta = [1, 2, 3, 4] }", "tikhonov.lambda"),
+    ] {
+        let message = encoder(lines);
+        assert!(message.starts_with(&format!("`{key}` is for ")), "{message}");
+    }
+    let supervised =
+        "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\ntikhonov = { lambda = 1, rescale = true }";
+    assert!(body(supervised).message.starts_with("`tikhonov.rescale` is for eq. (3)"));
+    assert!(linear("from = \"encoder\"\nsolver = \"sgd\"\nridge = 0.1").starts_with("`ridge` is for "));
 }
 
 #[test]

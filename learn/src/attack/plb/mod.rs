@@ -27,6 +27,9 @@ use super::{Batch, Found, Target, norm, segment, target};
 pub enum Steps {
     /// dt, mu and alpha as they stand in [`spec::Plb`], from noise.
     Published,
+    /// As `Published`, and nothing else of ours: noise that grows by one per cent, every image through all steps, no
+    /// bisection at the end. The paper ran it so.
+    Paper,
     /// Shares of the iterate's distance, from a few Newton steps towards the boundary; see [`step::relative`].
     Relative,
 }
@@ -68,7 +71,7 @@ pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings,
     let start = start::find(net, batch, &found.distance.isinf().nonzero().flatten(0, -1), norm, settings, safety);
     let mut rows = Rows::new(batch, &start, norm);
     let (rounds, inner) = match settings.steps {
-        Steps::Published => (settings.constants.outer, settings.constants.inner),
+        Steps::Published | Steps::Paper => (settings.constants.outer, settings.constants.inner),
         Steps::Relative => (RELATIVE_ROUNDS, 1),
     };
     for round in 0..rounds {
@@ -78,13 +81,15 @@ pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings,
         for _ in 0..inner {
             rows.advance(net, norm, settings, round);
         }
-        let look = settings.constants.early_stop && (round + 1) % PATIENCE == 0;
+        let look = settings.constants.early_stop && settings.steps != Steps::Paper && (round + 1) % PATIENCE == 0;
         if look {
             rows.leave(&mut found);
         }
     }
     rows.store(&mut found);
-    polish(net, batch, &mut found, norm);
+    if settings.steps != Steps::Paper {
+        polish(net, batch, &mut found, norm);
+    }
     found
 }
 
@@ -141,7 +146,7 @@ impl Rows {
         let look = target::look(net, &self.current, |logits| log_margin(logits, &self.labels));
         let constants = &settings.constants;
         let (candidate, gamma) = match settings.steps {
-            Steps::Published => {
+            Steps::Published | Steps::Paper => {
                 (step::published(norm, &self.clean, &self.current, &look.gradient, constants, round), constants.gamma)
             }
             Steps::Relative => {

@@ -15,11 +15,11 @@ pub(super) struct Start {
     pub(super) images: Tensor,
 }
 
-/// Growth of the noise from one try to the next. Published is 1.01, four hundred tries to reach what 1.1 reaches in
+/// Growth of the noise from one try to the next, and tries: the last noise is a hundred times a pixel's range at the
+/// published first one, clipped to black and white. Published is 1.01, four hundred tries to reach what 1.1 reaches in
 /// forty; the distance that this wastes at first is the first thing that the steps take off.
-const GROWTH: f64 = 1.1;
-/// Tries: the last noise is a hundred times a pixel's range at the published first one, clipped to black and white.
-const TRIES: u32 = 97;
+const GROWTH: (f64, u32) = (1.1, 97);
+const GROWTH_PAPER: (f64, u32) = (1.01, 927);
 /// Newton steps towards the boundary, each longer by this factor than the linear model asks for.
 const NEWTON: u32 = 10;
 const OVERSHOOT: f64 = 1.2;
@@ -84,7 +84,8 @@ impl Search<'_> {
 
     /// x + scale·noise, fresh noise at each scale.
     fn noise(&mut self, settings: &Settings) {
-        for attempt in 0..TRIES {
+        let (growth, tries) = if settings.steps == Steps::Paper { GROWTH_PAPER } else { GROWTH };
+        for attempt in 0..tries {
             if self.left.size()[0] == 0 {
                 return;
             }
@@ -93,7 +94,7 @@ impl Search<'_> {
             let ids: Vec<i64> = places.iter().map(|&place| self.batch.ids[place as usize]).collect();
             let draw = Draw::Plb(attempt);
             let noise = noise::normal(settings.seed, settings.restart, &ids, draw, &clean.size()[1..], clean.device());
-            let scale = settings.noise * GROWTH.powi(attempt as i32);
+            let scale = settings.noise * growth.powi(attempt as i32);
             self.keep(&norm::clip(&(clean + noise * scale)));
         }
     }

@@ -52,8 +52,11 @@ fn the_published_steps_reach_the_boundary() {
     let net = Linear::new(5);
     let sample = Sample::of(&net, 6, 8);
     let truth = net.distance(&sample.images, &sample.labels, 2.0);
-    for (ours, truth) in checked(&net, &sample, Norm::L2, &settings(Steps::Published), None).iter().zip(truth) {
-        assert!(*ours >= truth * 0.9999 && *ours <= truth * 1.3, "{ours}, truth {truth}");
+    for steps in [Steps::Published, Steps::Paper] {
+        let found = checked(&net, &sample, Norm::L2, &settings(steps), None);
+        for (ours, truth) in found.iter().zip(&truth) {
+            assert!(*ours >= truth * 0.9999 && *ours <= truth * 1.3, "{steps:?}: {ours}, truth {truth}");
+        }
     }
 }
 

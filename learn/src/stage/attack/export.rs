@@ -68,10 +68,21 @@ impl Assault<'_> {
             rank.result("gate_zero_gradient", gates.zero_gradient);
             rank.result("gate_large_radius", gates.large_radius);
             rank.result("gate_more_steps", gates.more_steps);
+            rank.result("gate_more_restarts", gates.more_restarts);
+            rank.result("gate_square_alone", gates.square_alone);
+            rank.result("gate_noise", gates.noise);
             if gates.batch_alone.is_finite() {
                 rank.result("gate_batch_alone", gates.batch_alone);
             }
             gates.notes().into_iter().for_each(|note| rank.note("gate", note));
+        }
+        let misplaced = self.attacked.misplaced(&self.data.test.labels);
+        rank.result("gate_zero_distance", misplaced as f64);
+        if misplaced > 0 {
+            rank.note(
+                "gate",
+                format!("{misplaced} images are clean errors and have a distance, or the other way round"),
+            );
         }
         if self.spec.attack == AttackMethod::BestOf {
             let gain = square_gain(&self.attacked.white_box, &self.attacked.distances, &self.spec.grid());

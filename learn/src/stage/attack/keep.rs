@@ -58,6 +58,13 @@ impl Attacked {
         Finder::from_code(self.by[image])
     }
 
+    /// Images whose distance is 0 although they are classified rightly, or not 0 although they are not: there should be
+    /// none. `labels` are those of the data set.
+    pub(super) fn misplaced(&self, labels: &[i64]) -> usize {
+        let all = self.predictions.iter().zip(labels).zip(&self.distances);
+        all.filter(|((prediction, label), distance)| (prediction != label) != (**distance == 0.0)).count()
+    }
+
     /// f32 `[K, 3, H, W]`, on the CPU.
     pub(super) fn perturbed(&self, side: i64) -> Tensor {
         Tensor::from_slice(&self.perturbed).view([-1, 3, side, side])

@@ -9,6 +9,7 @@ use crate::data::epoch_order;
 use crate::failure::Failure;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
+use crate::stage::health::Health;
 use crate::stage::labels;
 
 impl Training<'_> {
@@ -74,17 +75,13 @@ impl Training<'_> {
 
         let lr = self.rates.at(update);
         self.position.step += 1;
-        let (finite, penalised) =
-            (step.loss.is_finite() && step.penalty.is_finite(), self.recipe.tikhonov.lambda != 0.0);
-        if !finite || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
-            let penalty = if penalised { "; or the penalty is too strong: lower tikhonov.lambda" } else { "" };
-            return Err(Failure::Job(format!(
-                "the loss or its gradient is not finite at step {} (loss {}, penalty {}, learning rate {lr:.3e}): most \
-                 often the learning rate is too high; lower optimizer.lr or lengthen optimizer.warmup_epochs{penalty}. \
-                 The checkpoints before it are kept",
-                self.position.step, step.loss, step.penalty
-            )));
-        }
+        let penalised = self.recipe.tikhonov.lambda != 0.0;
+        let health = Health {
+            guess: (self.data.classes.len() as f64).ln(),
+            remedies: "lower optimizer.lr or lengthen optimizer.warmup_epochs",
+            penalty: penalised.then_some("tikhonov.lambda"),
+        };
+        health.check(&step, self.position.step, lr)?;
         self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr, update);
         if !head_only {
             self.model.statistics.assign(&step.statistics);

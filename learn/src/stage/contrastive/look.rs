@@ -54,14 +54,16 @@ impl Training<'_> {
         rank.metric("std", step, geometry.std);
         if geometry.std < COLLAPSED && !self.collapse_noted {
             self.collapse_noted = true;
-            rank.note(
-                "collapse",
-                format!(
-                    "the representation has collapsed at step {step}: its spread is {:.3} of that of random directions; \
-                     a lower learning rate or a higher temperature may help",
-                    geometry.std
-                ),
+            let collapse = format!(
+                "the representation has collapsed at step {step}: its spread is {:.3} of that of random directions; a lower \
+                 learning rate or a higher temperature may help",
+                geometry.std
             );
+            // The projections are the same on all ranks, and so is the verdict.
+            if self.spec.stop_on_collapse {
+                return Err(Failure::Job(format!("{collapse}. Without stop_on_collapse it would go on")));
+            }
+            rank.note("collapse", collapse);
         }
 
         let every = self.spec.monitor.every_epochs;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::look::numbered;
 use super::{Rank, Training};
@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::objective::nt_xent;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
+use crate::stage::health::Health;
 
 impl Training<'_> {
     /// Every epoch has its own order of images; the last, incomplete batch is dropped.
@@ -65,10 +66,7 @@ impl Training<'_> {
         let update = self.position.step;
         let lr = self.rates.at(update);
         self.position.step += 1;
-        let finite = step.loss.is_finite() && step.penalty.is_finite();
-        if !finite || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
-            return Err(Failure::Job(self.not_finite(&step, lr)));
-        }
+        self.health().check(&step, self.position.step, lr)?;
         self.optimizer.step(&self.net.model.parameters, step.gradient.shallow_clone(), lr, update);
         self.net.model.statistics.assign(&step.statistics);
 
@@ -90,17 +88,13 @@ impl Training<'_> {
         self.terms.iter().any(|term| term.penalty != 0.0)
     }
 
-    /// Where it stopped, and the likely cause.
-    fn not_finite(&self, step: &Step, lr: f64) -> String {
-        let penalty = match self.penalised() {
-            true => "; or the penalty is too strong: lower tikhonov.lambda (or layerwise.beta)",
-            false => "",
-        };
-        format!(
-            "the loss or its gradient is not finite at step {} (loss {}, penalty {}, learning rate {lr:.3e}): most often \
-             the learning rate is too high; lower optimizer.lr, lengthen optimizer.warmup_epochs or raise \
-             temperature{penalty}. The checkpoints before it are kept",
-            self.position.step, step.loss, step.penalty
-        )
+    fn health(&self) -> Health {
+        // A view is told apart from all the others of the batch.
+        let others = 2.0 * f64::from(self.spec.batch_size) - 1.0;
+        Health {
+            guess: others.ln(),
+            remedies: "lower optimizer.lr, lengthen optimizer.warmup_epochs or raise temperature",
+            penalty: self.penalised().then_some("tikhonov.lambda (or layerwise.beta)"),
+        }
     }
 }

@@ -185,7 +185,7 @@ fn fixed_radius(peers: &mut Peers<'_>, sample: &Sample, norm: Norm, name: &str, 
 /// The best of ours breaks no fewer images than any single run of a peer.
 fn best(peers: &mut Peers<'_>, sample: &Sample, norm: Norm, name: &str, radius: f64) -> Result<Row> {
     let spec: Attack = serde_json::from_value(json!({
-        "attack": "best-of", "norm": norm, "radii": [radius], "steps": BEST_OF_STEPS, "plb": { "outer": 5, "inner": 10 },
+        "attack": "best-of", "norm": norm, "radii": [radius], "steps": BEST_OF_STEPS,
     }))?;
     eprintln!("  ours: best-of in {name}");
     let net = &peers.trained.classifier;

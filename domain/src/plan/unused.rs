@@ -1,0 +1,96 @@
+//! Keys that are written and that nothing would read. They are refused: who writes them believes in them.
+
+use super::conflict::Conflict;
+use crate::spec::{
+    Attack, AttackMethod, Contrastive, Layerwise, Linear, LinearSolver, PenaltyMethod, PenaltyScaling, PlbSteps,
+    Preset, Stage, Tikhonov,
+};
+
+/// The first key that no variant of a job reads, of those that are `written`; a sweep may need it for one of them only.
+pub(super) fn find<'a>(
+    variants: impl IntoIterator<Item = &'a Stage>,
+    written: impl Fn(&str) -> bool,
+) -> Option<Conflict> {
+    let mut variants = variants.into_iter();
+    let mut common = keys(variants.next()?);
+    for variant in variants {
+        let own = keys(variant);
+        common.retain(|(key, _)| own.iter().any(|(other, _)| other == key));
+    }
+    let (key, use_of_it) = common.into_iter().find(|(key, _)| written(key))?;
+    Some((key, format!("`{key}` is for {use_of_it}; remove it, or write that")))
+}
+
+/// Keys that this stage does not read, and what does.
+fn keys(stage: &Stage) -> Vec<(&'static str, &'static str)> {
+    match stage {
+        Stage::Contrastive(stage) => contrastive(stage),
+        Stage::Supervised(stage) => penalty(&stage.tikhonov, stage.tikhonov.scaling == Some(PenaltyScaling::BatchSum)),
+        Stage::Finetune(stage) => penalty(&stage.tikhonov, stage.tikhonov.scaling == Some(PenaltyScaling::BatchSum)),
+        Stage::Linear(stage) => linear(stage),
+        Stage::Attack(stage) => attack(stage),
+    }
+}
+
+fn contrastive(stage: &Contrastive) -> Vec<(&'static str, &'static str)> {
+    let mut unused = penalty(&stage.tikhonov, stage.tikhonov.scaling != Some(PenaltyScaling::PerSample));
+    if let Some(Layerwise { beta, .. }) = &stage.layerwise {
+        unused.push(("tikhonov.scaling", "jobs without `layerwise`, whose penalties are those of eq. (5)"));
+        if !beta.is_empty() {
+            unused.push(("tikhonov.lambda", "`layerwise.beta_ratio`, and `beta` lists its weights itself"));
+            unused.push(("tikhonov.rescale", "`layerwise.beta_ratio`, and `beta` lists its weights itself"));
+        }
+    }
+    unused
+}
+
+/// `by_batch`: the penalty is that of eq. (3).
+fn penalty(tikhonov: &Tikhonov, by_batch: bool) -> Vec<(&'static str, &'static str)> {
+    let mut unused = Vec::new();
+    if tikhonov.method == PenaltyMethod::Exact {
+        let difference = "`tikhonov.method = \"finite-difference\"`";
+        unused.extend([("tikhonov.h", difference), ("tikhonov.direction", difference)]);
+    }
+    if !by_batch {
+        unused.push(("tikhonov.rescale", "eq. (3) (`tikhonov.scaling = \"batch_sum\"`), which falls as 1/N"));
+    }
+    unused
+}
+
+/// L-BFGS sees all images at once, as they are.
+fn linear(stage: &Linear) -> Vec<(&'static str, &'static str)> {
+    match stage.solver {
+        LinearSolver::Lbfgs => {
+            ["batch_size", "optimizer", "crop_area_min"].map(|key| (key, "`solver = \"sgd\"`")).into()
+        }
+        LinearSolver::Sgd => vec![("ridge", "`solver = \"lbfgs\"`; SGD has `optimizer.weight_decay`")],
+    }
+}
+
+fn attack(stage: &Attack) -> Vec<(&'static str, &'static str)> {
+    use AttackMethod::{BestOf, Pgd, Plb};
+    let (method, paper) = (stage.attack, stage.preset == Preset::Paper);
+    let mut unused = Vec::new();
+    if method != Pgd {
+        unused.push(("loss", "`attack = \"pgd\"`"));
+    }
+    if !matches!(method, Pgd | Plb | BestOf) {
+        unused.push(("preset", "`attack = \"pgd\"` and `\"plb\"`"));
+    }
+    if method == Pgd && paper {
+        unused.push(("restarts", "attacks from random points, and `preset = \"paper\"` begins at the image itself"));
+    }
+    if method == Plb {
+        unused.push(("steps", "other attacks, and those of plb are `plb.outer` times `plb.inner`"));
+    }
+    if !matches!(method, Plb | BestOf) {
+        unused.push(("plb", "`attack = \"plb\"`"));
+    } else if paper {
+        unused.push(("plb.early_stop", "`preset = \"reference\"`: the paper took every image through all steps"));
+    } else if stage.plb.steps == PlbSteps::Relative {
+        let published = "`plb.steps = \"published\"`";
+        let constants = ["plb.outer", "plb.inner", "plb.dt", "plb.mu", "plb.alpha", "plb.beta", "plb.gamma"];
+        unused.extend(constants.map(|key| (key, published)));
+    }
+    unused
+}

@@ -1,0 +1,90 @@
+//! Whether a training may go on after a step.
+
+use tch::Kind;
+
+use crate::checkpoint::State;
+use crate::failure::Failure;
+use crate::shards::Step;
+
+/// A loss so many times that of a guess has exploded: a net that is merely wrong with confidence stays far below.
+const EXPLODED: f64 = 1e3;
+
+/// What the steps of a training have in common.
+pub(super) struct Health {
+    /// Loss of a guess: ln of the number of answers.
+    pub(super) guess: f64,
+    /// What to change, most likely first: keys of the experiment file.
+    pub(super) remedies: &'static str,
+    /// The key that weighs the penalty, where there is one.
+    pub(super) penalty: Option<&'static str>,
+}
+
+impl Health {
+    /// Refuses an update that would ruin the weights. `number` is the step's, from 1.
+    pub(super) fn check(&self, step: &Step, number: u64, lr: f64) -> Result<(), Failure> {
+        let finite = step.loss.is_finite() && step.penalty.is_finite();
+        let what = if !finite || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
+            "the loss or its gradient is not finite"
+        } else if step.losses.iter().any(|loss| *loss > EXPLODED * self.guess) {
+            "the loss has exploded, to a thousand times that of a guess,"
+        } else {
+            return Ok(());
+        };
+        let penalty =
+            self.penalty.map(|key| format!("; or the penalty is too strong: lower {key}")).unwrap_or_default();
+        Err(Failure::Job(format!(
+            "{what} at step {number} (loss {}, penalty {}, learning rate {lr:.3e}): most often the learning rate is too \
+             high; {}{penalty}. The checkpoints before it are kept",
+            step.loss, step.penalty, self.remedies
+        )))
+    }
+}
+
+/// Refuses to keep what no run can go on from: an update may overflow although its gradient is finite.
+pub(super) fn keepable(state: &State<'_>, number: u64) -> Result<(), Failure> {
+    if state.0.iter().all(|(_, flat)| flat.vector().sum(Kind::Double).double_value(&[]).is_finite()) {
+        return Ok(());
+    }
+    Err(Failure::Job(format!(
+        "a weight or a moment is not finite after step {number}: most often the learning rate is too high; lower \
+         optimizer.lr or lengthen optimizer.warmup_epochs. The checkpoints before it are kept"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Tensor};
+
+    fn step(loss: f64, penalty: f64, gradient: f64) -> Step {
+        let vector = Tensor::full([4], gradient, (Kind::Float, Device::Cpu));
+        Step {
+            loss,
+            losses: vec![loss],
+            penalty,
+            outputs: Vec::new(),
+            statistics: vector.zeros_like(),
+            gradient: vector,
+            stop: false,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_trained_with_is_named_with_its_likely_cause() {
+        let health = Health { guess: 2.3, remedies: "lower optimizer.lr", penalty: Some("tikhonov.lambda") };
+        let said = |step: Step| match health.check(&step, 7, 0.1) {
+            Err(Failure::Job(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        for (loss, penalty, gradient) in [(f64::NAN, 0.0, 0.0), (1.0, f64::INFINITY, 0.0), (1.0, 0.0, f64::NAN)] {
+            let message = said(step(loss, penalty, gradient));
+            assert!(message.starts_with("the loss or its gradient is not finite at step 7"), "{message}");
+            assert!(message.contains("lower optimizer.lr; or the penalty is too strong: lower tikhonov.lambda"));
+        }
+        assert!(
+            said(step(23_000.0, 0.0, 1.0))
+                .starts_with("the loss has exploded, to a thousand times that of a guess, at step 7")
+        );
+        health.check(&step(50.0, 0.0, 1.0), 7, 0.1).unwrap();
+    }
+}
