@@ -1,9 +1,10 @@
-//! The most memory that a process ever held which does training steps and nothing else, against PyTorch's.
+//! The most memory that a process ever held which does training steps and nothing else: against PyTorch's, and with
+//! graphs that are made again against graphs that are kept.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::json;
-use tandem_domain::spec::Encoder;
+use tandem_domain::spec::{Encoder, Recompute};
 
 use super::Run;
 use super::step::largest_difference;
@@ -19,6 +20,7 @@ const PROCESSES: usize = 3;
 /// Of a step: gradients and velocity are there from the first on, and the second sees them all at once.
 const STEPS: u32 = 3;
 const PARITY: f64 = 1e-4;
+const SHARDS: u32 = 4;
 
 /// One process, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -75,6 +77,43 @@ pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
                 middle(&theirs, step),
             ),
             raw: json!({ "bytes": { "ours": ours, "theirs": theirs } }),
+        }])
+    })
+}
+
+/// A step that keeps the graph of one shard at a time against one that keeps all of them, both ours.
+pub(crate) fn recomputed() -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let kept = StepSetup { shards: SHARDS, ..StepSetup::new(Encoder::ResNet18, 64, THREADS, STEPS, folder.path()) };
+    let mut again = kept.clone();
+    again.recipe.recompute = Recompute::Shards;
+    machine::on_cores(THREADS, || {
+        let (mut ratios, mut notes, mut equal) = (Vec::new(), Vec::new(), true);
+        for _ in 0..PROCESSES {
+            let (our, ours) = steps(Child::ours("step", THREADS)?, &again)?;
+            let (their, theirs) = steps(Child::ours("step", THREADS)?, &kept)?;
+            equal &= our.losses == their.losses;
+            ratios.push((ours.peak - ours.before) / (theirs.peak - theirs.before));
+            notes.push((ours, theirs));
+        }
+        let (ours, theirs) = notes[0];
+        let grown = |memory: Memory| (memory.peak - memory.before) / 1e6;
+        Ok(vec![Row {
+            name: "memory/recompute".into(),
+            what: format!(
+                "What a step of ResNet-18, batch 64 in {SHARDS} shards, adds to memory with `recompute = \"shards\"`, as a \
+                 multiple of what it adds without"
+            ),
+            goal: Goal::AtMost(0.5),
+            unit: Unit::Times,
+            value: Summary::of(&ratios).context("nothing was measured")?,
+            void: (!equal).then(|| "the losses are not the same bits".to_owned()),
+            note: format!(
+                "{:.0} against {:.0} MB; losses of {STEPS} steps in the same bits",
+                grown(ours),
+                grown(theirs)
+            ),
+            raw: json!({ "bytes": notes }),
         }])
     })
 }

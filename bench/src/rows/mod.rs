@@ -38,7 +38,7 @@ pub(crate) enum Choice {
     Penalty,
     /// PGD against torchattacks, ProxLogBarrier against its reference implementation's loop.
     Attack,
-    /// Peak memory of training against Python PyTorch's.
+    /// Peak memory of training against Python PyTorch's, and against itself with graphs made again.
     Memory,
     /// Two ranks of one thread against one rank of two threads.
     Ranks,
@@ -66,6 +66,7 @@ pub(crate) enum Part {
     Penalty(Comparison),
     Attack,
     Memory(Encoder),
+    Recompute,
     Ranks,
     Submit,
     Idle,
@@ -87,6 +88,7 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Attack, Part::Attack),
         (Choice::Memory, Part::Memory(Encoder::ResNet18)),
         (Choice::Memory, Part::Memory(Encoder::ResNet50)),
+        (Choice::Memory, Part::Recompute),
         (Choice::Ranks, Part::Ranks),
         (Choice::Submit, Part::Submit),
         (Choice::Idle, Part::Idle),
@@ -108,6 +110,7 @@ impl Part {
             Self::Penalty(_) => "penalty step and plain step",
             Self::Attack => "attacks, ours and others'",
             Self::Memory(_) => "peak memory of training, ours and PyTorch's",
+            Self::Recompute => "peak memory of training, graphs made again and kept",
             Self::Ranks => "two ranks of one thread and one rank of two",
             Self::Submit => "submit to first step",
             Self::Idle => "idle coordinator",
@@ -123,6 +126,7 @@ impl Part {
             Self::Penalty(comparison) => penalty::measure(run, comparison),
             Self::Attack => attack::measure(run),
             Self::Memory(encoder) => memory::measure(run, encoder),
+            Self::Recompute => memory::recomputed(),
             Self::Ranks => ranks::measure(run),
             Self::Submit => submit::measure(run),
             Self::Idle => idle::measure(run),

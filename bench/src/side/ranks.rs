@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_collective::{Group, Store};
-use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Tikhonov};
+use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Recompute, Tikhonov};
 use tandem_learn::data::{self, Images};
 use tch::Device;
 
@@ -76,6 +76,7 @@ impl Rank {
             momentum: 0.9,
             weight_decay: 5e-4,
             tikhonov: Tikhonov::default(),
+            recompute: Recompute::default(),
         };
         let head = Head { hidden: 128, output: 64 };
         let trainer = Trainer::new(Encoder::ResNetTiny, head, recipe, [setup.shards, setup.batch], group)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_collective::Group;
-use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Tikhonov};
+use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Recompute, Tikhonov};
 use tandem_learn::augment::pairs;
 use tandem_learn::data;
 use tch::{Device, Tensor};
@@ -25,6 +25,8 @@ pub(crate) struct StepSetup {
     pub(crate) encoder: Encoder,
     pub(crate) head: Head,
     pub(crate) batch: u32,
+    /// Parts of the batch that ours takes one after the other.
+    pub(crate) shards: u32,
     pub(crate) threads: u32,
     /// Steps whose losses are reported.
     pub(crate) steps: u32,
@@ -44,6 +46,7 @@ impl StepSetup {
             encoder,
             head: Head { hidden: 128, output: 64 },
             batch,
+            shards: 1,
             threads,
             steps,
             recipe: Recipe {
@@ -52,6 +55,7 @@ impl StepSetup {
                 momentum: 0.9,
                 weight_decay: 5e-4,
                 tikhonov: Tikhonov::default(),
+                recompute: Recompute::default(),
             },
             augment: Augment::default(),
             layout: None,
@@ -77,7 +81,8 @@ pub(crate) struct StepReply {
 
 pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     tch::set_num_threads(i32::try_from(setup.threads)?);
-    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, [1, setup.batch], Group::alone())?;
+    let sizes = [setup.shards, setup.batch];
+    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, sizes, Group::alone())?;
     let batches = batches(&setup)?;
     trainer.write_weights(&setup.folder.join("weights.safetensors"))?;
     let views = Tensor::stack(&batches, 0).contiguous();
@@ -90,13 +95,23 @@ pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     let mut step = move || {
         let views = &batches[steps % batches.len()];
         steps += 1;
-        trainer.step(|_| views.shallow_clone())
+        trainer.step(|shard| part(views, shard, setup.shards))
     };
     let steps = (0..setup.steps).map(|_| step()).collect::<Result<Vec<_>>>()?;
     let (losses, penalties) = steps.into_iter().unzip();
     let version = env!("CARGO_PKG_VERSION").into();
     let reply = StepReply { losses, penalties, version, layout: String::new(), resident_before };
     Ok((serde_json::to_value(reply)?, timed(move || step().map(drop))))
+}
+
+/// A shard's images of a batch's: first views before second.
+fn part(views: &Tensor, shard: u32, shards: u32) -> Tensor {
+    if shards == 1 {
+        return views.shallow_clone();
+    }
+    let size = views.size()[0] / 2 / i64::from(shards);
+    let own = |view: &Tensor| view.narrow(0, i64::from(shard) * size, size);
+    Tensor::cat(&views.chunk(2, 0).iter().map(own).collect::<Vec<_>>(), 0)
 }
 
 /// Views of images of `shapes`, in the memory format that training gets them in.

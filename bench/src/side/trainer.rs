@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tandem_collective::Group;
-use tandem_domain::spec::{self, Encoder, Head, OptimizerName, Tikhonov};
+use tandem_domain::spec::{self, Encoder, Head, OptimizerName, Recompute, Tikhonov};
 use tandem_learn::encoder::Model;
 use tandem_learn::objective::nt_xent;
 use tandem_learn::optimizer::Optimizer;
@@ -29,6 +29,8 @@ pub(crate) struct Recipe {
     pub(crate) momentum: f64,
     pub(crate) weight_decay: f64,
     pub(crate) tikhonov: Tikhonov,
+    /// Whether a shard's graph is kept or made anew for the way back.
+    pub(crate) recompute: Recompute,
 }
 
 impl Trainer {
@@ -55,7 +57,8 @@ impl Trainer {
     /// loss and what the penalty adds to it.
     pub(crate) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<(f64, f64)> {
         let loss = |projections: &Tensor| nt_xent(projections, self.recipe.temperature, false);
-        let objective = Objective::new(Views::Two, &loss).tikhonov(&self.recipe.tikhonov, self.batch);
+        let objective = Objective { recompute: self.recipe.recompute, ..Objective::new(Views::Two, &loss) };
+        let objective = objective.tikhonov(&self.recipe.tikhonov, self.batch);
         let step = shards::step(&self.model, &self.group, &self.shards, views, &objective, false)?;
         // The stage looks at this too.
         let finite = step.loss.is_finite() && step.gradient.sum(Kind::Float).double_value(&[]).is_finite();
