@@ -175,7 +175,12 @@ pub(crate) fn derivatives(run: &Run) -> Result<Vec<Row>> {
 fn theirs(run: &Run, part: Part, peer: &mut Peer, inputs: &Inputs, equation: Equation, shards: u32) -> Result<Tensors> {
     let network = equation.network();
     let exchange = Exchange::new()?;
-    let views = if run.breaks(part) { &inputs.views * 1.001 } else { inputs.views.shallow_clone() };
+    let views = match part {
+        _ if !run.breaks(part) => inputs.views.shallow_clone(),
+        Part::Losses => &inputs.views * 1.001,
+        // A cosine forgives what only makes a gradient longer.
+        _ => inputs.views.flip([-1]),
+    };
     exchange.write("batch", &[("views", &views), ("labels", &inputs.labels)])?;
     exchange.write("network", &network.named())?;
     let _: Value = peer.ask(&json!({
