@@ -40,7 +40,10 @@ fn shim(libtorch: &Path) {
         .define("USE_C10D_GLOO", None)
         .flag("-isystem")
         .flag("csrc/gloo_stub")
-        .files(["status", "store", "agree", "group", "shard_sum", "moving_norm"].map(|name| format!("csrc/{name}.cpp")))
+        .files(
+            ["status", "store", "agree", "group", "shard_sum", "moving_norm", "tf32"]
+                .map(|name| format!("csrc/{name}.cpp")),
+        )
         .compile("tandem_collective");
 }
 

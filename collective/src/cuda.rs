@@ -19,6 +19,17 @@ pub fn load() -> Result<bool, Error> {
     LOADED.get_or_init(open).clone()
 }
 
+/// Whether this process's CUDA devices round the operands of f32 convolutions and matrix products to TF32, which those
+/// since Ampere can. libtorch's own default is to do so in convolutions only.
+pub fn set_tf32(allowed: bool) -> Result<(), Error> {
+    ffi::set_tf32(allowed)
+}
+
+/// As [`set_tf32`] left it: of convolutions, and of matrix products.
+pub fn tf32() -> Result<(bool, bool), Error> {
+    ffi::tf32()
+}
+
 /// What stands in the way of working on a GPU, if [`load`] met something.
 pub(crate) fn available() -> Result<(), Error> {
     match LOADED.get() {
@@ -93,6 +104,14 @@ mod tests {
             return;
         };
         assert_eq!(open_in(&folder).unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn tf32_is_what_was_set() {
+        for allowed in [false, true, false] {
+            set_tf32(allowed).unwrap();
+            assert_eq!(tf32().unwrap(), (allowed, allowed));
+        }
     }
 
     #[test]

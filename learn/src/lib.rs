@@ -42,8 +42,8 @@ pub mod weights;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 
-use tandem_collective::Group;
-use tandem_domain::spec::Stage;
+use tandem_collective::{Group, cuda};
+use tandem_domain::spec::{Precision, Stage};
 use tch::Device;
 
 pub use failure::Failure;
@@ -77,6 +77,8 @@ pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBoo
             group.world_size()
         )));
     }
+    // f32 must mean it, in an attack and a penalty too: by itself libtorch takes TF32 for convolutions.
+    cuda::set_tf32(task.spec.stage.precision() == Precision::Tf32)?;
     tch::set_num_threads(i32::try_from(task.spec.threads).unwrap_or(1).max(1));
     let mut rank = Rank::new(task, group, device, report, stop);
     let staged = AssertUnwindSafe(|| match &task.spec.stage {

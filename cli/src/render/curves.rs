@@ -1,25 +1,30 @@
 //! The paper's Figure 2: how many images are misclassified once they may be moved so far, one line per attacked model.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 use plotters::{coord::Shift, prelude::*, style::FontStyle};
 
-use super::plot::{COLOURS, WIDTH, font};
+use super::{
+    csv::columns,
+    plot::{COLOURS, WIDTH, font},
+};
 
 const PANEL_HEIGHT: u32 = 460;
 
-/// Which images count.
+/// Which images count, and for which attack they fall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Convention {
     // No doc comments on the values: clap would spread its help over three times the lines.
     All,
     Paper,
+    Best,
 }
 
 impl Convention {
+    /// Of one attack's curve. The best of one attack is that attack.
     fn column(self) -> &'static str {
         match self {
-            Self::All => "all",
+            Self::All | Self::Best => "all",
             Self::Paper => "paper",
         }
     }
@@ -28,6 +33,7 @@ impl Convention {
         match self {
             Self::All => "misclassified, % of all images",
             Self::Paper => "misclassified, % of the images that fell",
+            Self::Best => "misclassified by any of the attacks, % of all images",
         }
     }
 }
@@ -48,20 +54,9 @@ pub(crate) struct Curve {
 
 /// The points of one convention from a `curve.csv`: a header with `radius` and the conventions, then numbers.
 pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>> {
-    let mut lines = csv.lines();
-    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').map(str::trim).collect();
-    let place = |name: &str| {
-        let found = header.iter().position(|column| *column == name);
-        found.with_context(|| format!("its header `{}` has no column `{name}`", header.join(",")))
-    };
-    let (radius, percent) = (place("radius")?, place(convention.column())?);
     let mut points = Vec::new();
-    for (index, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let number = |column: usize| {
-            let text = line.split(',').nth(column).unwrap_or_default().trim();
-            text.parse::<f64>().with_context(|| format!("line {}: `{text}` is no number", index + 2))
-        };
-        let point = (number(radius)?, number(percent)?);
+    for row in columns(csv, ["radius", convention.column()])? {
+        let point: (f64, f64) = (row.number(0)?, row.number(1)?);
         // No image fell: the paper's convention has nothing to say, and writes NaN.
         if point.0.is_finite() && point.1.is_finite() {
             points.push(point);

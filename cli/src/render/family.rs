@@ -65,6 +65,13 @@ pub(crate) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
 }
 
+/// `supervised, λ = 10` for `supervised[tikhonov.lambda=10.0]`.
+pub(crate) fn spoken(name: &str) -> String {
+    let plain = |value: &str| number(value).map_or_else(|| value.to_owned(), |number| number.to_string());
+    let swept = swept(name).map(|(key, value)| words(key, &plain(value)));
+    std::iter::once(base(name).to_owned()).chain(swept).collect::<Vec<_>>().join(", ")
+}
+
 /// `label_fraction=0.1`, ...: what a sweep adds to a name.
 fn swept(name: &str) -> impl Iterator<Item = (&str, &str)> {
     let inside = name.split_once('[').and_then(|(_, rest)| rest.strip_suffix(']')).unwrap_or("");
@@ -147,5 +154,7 @@ pub(crate) mod tests {
         assert_eq!(family.varying(&jobs.iter().collect::<Vec<_>>()), ["seed"], "1.0 is 1");
         assert_eq!(words("label_fraction", "0.29"), "29 % of labels");
         assert_eq!(words("tikhonov.lambda", "0.1"), "λ = 0.1");
+        assert_eq!(spoken("linear[label_fraction=0.1,tikhonov.lambda=10.0]"), "linear, 10 % of labels, λ = 10");
+        assert_eq!(spoken("linear"), "linear");
     }
 }

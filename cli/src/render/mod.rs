@@ -1,6 +1,9 @@
 //! From wire messages to text: pure, so that what people see is tested without a terminal.
 
+pub(crate) mod best;
+pub(crate) mod csv;
 pub(crate) mod curves;
+pub(crate) mod distances;
 pub(crate) mod family;
 pub(crate) mod ids;
 pub(crate) mod job;

@@ -1,7 +1,7 @@
 //! A coordinator that answers from a script and remembers what it was asked.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     pin::Pin,
     sync::{Arc, Mutex},
 };
@@ -36,6 +36,9 @@ pub(crate) struct Script {
     pub(crate) jobs: Vec<Job>,
     pub(crate) shown: ShowResponse,
     pub(crate) chunks: Vec<Vec<u8>>,
+    /// By target, and by an artifact's id: said instead of `shown` and `chunks`.
+    pub(crate) shown_of: HashMap<String, ShowResponse>,
+    pub(crate) bytes_of: HashMap<String, Vec<u8>>,
     pub(crate) series: Vec<Series>,
     pub(crate) workers: Vec<Worker>,
 }
@@ -105,7 +108,8 @@ impl Jobs for Coordinator {
         if target == "nobody" {
             return Err(Status::not_found("no job or experiment `nobody`"));
         }
-        Ok(Response::new(self.script.lock().unwrap().shown.clone()))
+        let script = self.script.lock().unwrap();
+        Ok(Response::new(script.shown_of.get(&target).unwrap_or(&script.shown).clone()))
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Answer<Self::WatchStream> {
@@ -145,8 +149,10 @@ impl Results for Coordinator {
         Ok(Response::new(MetricsResponse { series }))
     }
 
-    async fn fetch(&self, _: Request<FetchRequest>) -> Answer<Self::FetchStream> {
-        let chunks = self.script.lock().unwrap().chunks.clone();
+    async fn fetch(&self, request: Request<FetchRequest>) -> Answer<Self::FetchStream> {
+        let script = self.script.lock().unwrap();
+        let own = script.bytes_of.get(&request.into_inner().artifact_id);
+        let chunks = own.map_or_else(|| script.chunks.clone(), |bytes| vec![bytes.clone()]);
         Ok(Self::stream(chunks.into_iter().map(|chunk| FetchResponse { chunk, ..FetchResponse::default() }).collect()))
     }
 }

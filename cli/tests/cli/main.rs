@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod best;
 mod coordinator;
 mod data;
 mod fetch;

@@ -8,8 +8,10 @@ mod norm;
 mod raw;
 mod status;
 mod store;
+mod tf32;
 
 pub(crate) use group::{Channel, Group, Place};
 pub(crate) use library::{open_global, open_plugin, opens};
 pub(crate) use norm::moving_norm;
 pub(crate) use store::Store;
+pub(crate) use tf32::{set_tf32, tf32};

@@ -28,6 +28,9 @@ pub(super) type Message = *mut *mut c_char;
 unsafe extern "C" {
     pub(super) fn tandem_free(message: *mut c_char);
 
+    pub(super) fn tandem_set_tf32(allowed: bool, message: Message) -> i32;
+    pub(super) fn tandem_get_tf32(convolutions: *mut bool, products: *mut bool, message: Message) -> i32;
+
     pub(super) fn tandem_store_listen(
         host: *const c_char,
         listener: i32,

@@ -42,14 +42,18 @@ pub enum BatchNorm {
     Global,
 }
 
-/// Numbers that convolutions compute with; weights, loss, BatchNorm's statistics and the penalty's norm are always f32,
-/// and so is everything that is only evaluated.
+/// Numbers that convolutions compute with: "f32", "tf32" or "bf16". Weights, loss, BatchNorm's statistics and the
+/// penalty's norm are always kept in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
+    /// On GPUs too, where libtorch by itself would take TF32.
     #[default]
     F32,
-    /// On devices that have it.
+    /// CUDA rounds what convolutions and matrix products multiply to 10 bits of mantissa, in all that the job does. GPUs
+    /// before Ampere compute in f32; CPUs refuse it.
+    Tf32,
+    /// On devices that have it. What is only evaluated is in f32.
     Bf16,
 }
 

@@ -27,6 +27,16 @@ impl Stage {
             Self::Attack(_) => "attack",
         }
     }
+
+    /// What its convolutions compute with.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Self::Contrastive(stage) => stage.precision,
+            Self::Supervised(stage) => stage.precision,
+            Self::Finetune(stage) => stage.precision,
+            Self::Linear(_) | Self::Attack(_) => Precision::F32,
+        }
+    }
 }
 
 /// Contrastive pretraining (paper, eq. 1).

@@ -100,6 +100,13 @@ impl Model {
                  capability 8.0); use \"f32\""
             ));
         }
+        // tch does not tell a GPU's generation: before Ampere it computes in f32, which only takes longer.
+        if precision == Precision::Tf32 && !device.is_cuda() {
+            return Err(format!(
+                "precision = \"tf32\": {device:?} has no TF32 (NVIDIA GPUs have it since Ampere, compute capability 8.0); \
+                 use \"f32\""
+            ));
+        }
         (self.batch_norm, self.precision) = (batch_norm, precision);
         Ok(())
     }

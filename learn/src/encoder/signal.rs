@@ -118,14 +118,15 @@ pub(super) fn mean_over_space(x: &Tensor) -> Tensor {
 }
 
 impl<'a> Pass<'a> {
-    /// In bf16 both sides are rounded to it and so is the result, as autocast does it; sums inside are of f32.
+    /// In bf16 both sides are rounded to it and so is the result, as autocast does it; sums inside are of f32. TF32 is a
+    /// way to multiply numbers of f32, which `crate::run` sets for the whole process.
     pub(super) fn convolution(&self, x: &Tensor, layer: &Convolution) -> Tensor {
         let weight = self.parameters.get(layer.weight);
         let apply = |x: &Tensor, weight: &Tensor| {
             x.conv2d(weight, None::<Tensor>, [layer.stride; 2], [layer.padding; 2], [1, 1], 1)
         };
         match self.precision {
-            Precision::F32 => apply(x, weight),
+            Precision::F32 | Precision::Tf32 => apply(x, weight),
             Precision::Bf16 => apply(&x.to_kind(Kind::BFloat16), &weight.to_kind(Kind::BFloat16)),
         }
     }

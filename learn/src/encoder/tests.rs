@@ -214,3 +214,11 @@ fn a_folded_net_is_the_net() {
         }
     }
 }
+
+#[test]
+fn a_cpu_refuses_tf32() {
+    let mut model = model(spec::Encoder::ResNetTiny, 1);
+    let refusal = model.trained(BatchNorm::default(), Precision::Tf32).unwrap_err();
+    assert!(refusal.starts_with("precision = \"tf32\": Cpu has no TF32"), "{refusal}");
+    assert_eq!(model.precision, Precision::F32);
+}

@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tandem_proto::v1::{Job, MetricsRequest, Series, ShowRequest};
+use tandem_proto::v1::{Job, MetricsRequest, Series};
 
-use super::Results;
+use super::{Results, best, left};
 use crate::{
     client::Client,
-    download,
     exit::{Exit, Failure},
     files,
     output::Output,
     render::{
-        curves::{self, Curve},
+        curves::{self, Convention, Curve},
         family::{Family, words},
         plot,
     },
@@ -21,8 +20,6 @@ use crate::{
 
 /// More curves than this cannot be told apart.
 const MOST_CURVES: usize = 14;
-/// The kind of an attack's curve among artifacts, and what it ends with.
-const CURVE: &str = "curve";
 /// What is drawn of training jobs unless something else is asked for.
 const METRICS: [&str; 3] = ["loss", "knn_accuracy", "validation_accuracy"];
 
@@ -30,7 +27,13 @@ impl Results {
     pub(super) async fn draw(&self, client: &Client, jobs: &[Job], path: &Path, output: &Output) -> Result<()> {
         let attacks: Vec<&Job> = jobs.iter().filter(|job| job.stage == "attack").collect();
         let svg = if self.metric.is_empty() && !attacks.is_empty() {
-            let curves = attack_curves(client, jobs, &attacks, self).await?;
+            // The list is the newest first; a figure is in the order in which things were submitted.
+            let attacks: Vec<&Job> = attacks.into_iter().rev().collect();
+            let curves = match self.convention {
+                Convention::Best => best::curves(client, jobs, &attacks, output).await?,
+                Convention::All | Convention::Paper => own_curves(client, jobs, &attacks, self.convention).await?,
+            };
+            let curves = in_groups(curves)?;
             curves::svg(&title(jobs), self.convention, &curves)?
         } else {
             let metrics = match self.metric.as_slice() {
@@ -45,14 +48,15 @@ impl Results {
     }
 }
 
-async fn attack_curves(client: &Client, jobs: &[Job], attacks: &[&Job], options: &Results) -> Result<Vec<Curve>> {
+/// Each attack's own curve.
+async fn own_curves(client: &Client, jobs: &[Job], attacks: &[&Job], convention: Convention) -> Result<Vec<Curve>> {
     let family = Family::new(jobs);
     let varying = family.varying(attacks);
     let mut curves = Vec::new();
-    // The list is the newest first; a figure is in the order in which things were submitted.
-    for job in attacks.iter().rev() {
-        let Some(csv) = curve_of(client, job).await? else { continue };
-        let points = curves::read(&csv, options.convention)
+    for job in attacks {
+        let artifacts = left::artifacts(client, &job.id).await?;
+        let Some(csv) = left::table(client, job, &artifacts, left::CURVE).await? else { continue };
+        let points = curves::read(&csv, convention)
             .with_context(|| format!("cannot draw the curve of `{}/{}`", job.experiment_name, job.name))?;
         let value = |key: &str| family.value(job, key);
         let [attack, norm] = ["attack", "norm"].map(|key| value(key).unwrap_or_default());
@@ -64,28 +68,17 @@ async fn attack_curves(client: &Client, jobs: &[Job], attacks: &[&Job], options:
         }
         curves.push(Curve { panel, norm, label: label.join(", "), model, points });
     }
+    Ok(curves)
+}
+
+/// One kind of line after the other: the legend reads in groups.
+fn in_groups(mut curves: Vec<Curve>) -> Result<Vec<Curve>> {
     if curves.is_empty() {
         let message = "nothing to draw: none of the listed attacks has left a curve";
         return Err(Failure::error(Exit::NotFound, message));
     }
-    // One kind of line after the other: the legend reads in groups.
     curves.sort_by(|a, b| (&a.panel, &b.model, &a.label).cmp(&(&b.panel, &a.model, &b.label)));
     Ok(curves)
-}
-
-async fn curve_of(client: &Client, job: &Job) -> Result<Option<String>> {
-    let answer = client.jobs().show(ShowRequest { target: job.id.clone() }).await;
-    let shown = answer.map_err(|status| client.refusal("ask for the curve", &status))?.into_inner();
-    let Some(artifact) = shown.artifacts.into_iter().find(|one| one.kind == CURVE && one.name.ends_with(".csv")) else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::new();
-    download::artifact(client, &artifact, |chunk| {
-        bytes.extend_from_slice(chunk);
-        Ok(())
-    })
-    .await?;
-    String::from_utf8(bytes).map(Some).with_context(|| format!("{} of `{}` is no text", artifact.name, job.name))
 }
 
 async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], output: &Output) -> Result<Vec<Series>> {

@@ -1,6 +1,8 @@
 //! `tandem results`: what was measured, as a table and as curves.
 
+mod best;
 mod draw;
+mod left;
 
 use std::path::PathBuf;
 
@@ -31,6 +33,8 @@ Examples:
   tandem results table1 --table                    test accuracy by share of the labels and kind of model
   tandem results table2 --table tikhonov.lambda
   tandem results figure2 --plot figure2.svg        % misclassified against the radius of the attack
+  tandem results figure2 --plot best.svg --convention best
+                                                   by any of the attacks on a classifier
   tandem results quickstart --plot loss.svg        loss and accuracy by step
   tandem results quickstart --plot knn.svg --metric knn_accuracy")]
 pub(crate) struct Results {
@@ -58,7 +62,8 @@ pub(crate) struct Results {
     /// What to draw of training jobs; one panel each [default: loss, kNN and validation accuracy]
     #[arg(long, requires = "plot", value_delimiter = ',', value_name = "NAME")]
     metric: Vec<String>,
-    /// Which images the curves of attacks count: all, or as the paper only those that fell
+    /// Which images the curves of attacks count: all, as the paper only those that fell, or all by the best of the attacks
+    /// on each classifier
     #[arg(long, requires = "plot", value_enum, default_value = "all")]
     convention: Convention,
     /// Replace the file if it is there

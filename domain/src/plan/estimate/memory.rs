@@ -19,6 +19,8 @@ const EVALUATION_MAPS: f64 = 6.5;
 const REUSED: f64 = 0.35;
 /// Feature maps of the largest size beside the saved ones while gradients flow back through one shard.
 const BACKWARD_MAPS: u64 = 5;
+/// And in blocks that attacks have outgrown.
+const SHRINKING_MAPS: u64 = 4;
 
 /// Numbers that penalties keep beside the graph of the loss. `saved` are those of the network up to each penalised head.
 pub(super) fn penalties(method: PenaltyMethod, saved: &[u64]) -> u64 {
@@ -34,7 +36,7 @@ pub(super) fn penalties(method: PenaltyMethod, saved: &[u64]) -> u64 {
 /// Room of a number that a graph keeps, as a share of an f32.
 pub(super) fn width(precision: Precision) -> f64 {
     match precision {
-        Precision::F32 => 1.0,
+        Precision::F32 | Precision::Tf32 => 1.0,
         Precision::Bf16 => 0.5,
     }
 }
@@ -64,9 +66,10 @@ pub(super) fn frozen(spec: &JobSpec, network: Cost, kept: u64) -> u64 {
 }
 
 /// Images on their way back to the pixels in batches of `batch_size`; the classifier is fixed, its BatchNorms are part of
-/// its convolutions, and what these give is kept alone.
+/// its convolutions, and what these give is kept alone. Batches shrink as images fall, and what large ones have freed does
+/// not fit small ones.
 pub(super) fn attack(spec: &JobSpec, network: Cost, batch_size: u64) -> u64 {
-    let graph = batch_size * 4 * (network.saved / 2 + BACKWARD_MAPS * network.largest);
+    let graph = batch_size * 4 * (network.saved / 2 + (BACKWARD_MAPS + SHRINKING_MAPS) * network.largest);
     at_least_reading(spec, 4 * network.parameters + graph)
 }
 

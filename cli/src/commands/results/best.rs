@@ -1,0 +1,94 @@
+//! What the best of attacks is made of: each attack's table of images, and which classifier it attacked.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use tandem_proto::v1::{Job, ShowRequest};
+
+use super::left;
+use crate::{
+    client::Client,
+    exit::{Exit, Failure},
+    output::Output,
+    render::{
+        best::{self, Attacked, Classifier},
+        curves::{self, Convention, Curve},
+        distances,
+        family::{Family, spoken},
+        ids::{short, short_length},
+    },
+};
+
+/// The kind of artifact that an attack starts from.
+const CLASSIFIER: &str = "classifier";
+
+/// One curve for each attacked classifier and norm.
+pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], output: &Output) -> Result<Vec<Curve>> {
+    let family = Family::new(jobs);
+    let length = short_length(attacks.iter().map(|job| job.id.as_str()));
+    let mut classifiers: HashMap<&str, Classifier> = HashMap::new();
+    let mut attacked = Vec::new();
+    for job in attacks {
+        // Runs of one experiment have the same names: the id tells them apart.
+        let name = format!("`{}/{}` ({})", job.experiment_name, job.name, short(&job.id, length));
+        let artifacts = left::artifacts(client, &job.id).await?;
+        let images = left::table(client, job, &artifacts, left::IMAGES).await?;
+        let curve = left::table(client, job, &artifacts, left::CURVE).await?;
+        let (Some(images), Some(curve)) = (images, curve) else {
+            // A weaker best is no error, but somebody should know.
+            output.note(&format!("{name} has left no table of its images and is not counted"));
+            continue;
+        };
+        let from = job.depends_on.first().ok_or_else(|| {
+            let message = format!("cannot merge {name}: the coordinator does not say which classifier it attacked");
+            Failure::error(Exit::Internal, message)
+        })?;
+        let classifier = match classifiers.get(from.as_str()) {
+            Some(known) => known.clone(),
+            None => {
+                let found = classifier(client, jobs, job, from, family.model(job)).await?;
+                classifiers.insert(from, found.clone());
+                found
+            }
+        };
+        let unread = |file: &str| format!("cannot read {file} of {name}");
+        let [attack, norm] = ["attack", "norm"].map(|key| family.value(job, key).unwrap_or_default());
+        attacked.push(Attacked {
+            radii: radii(&curve).with_context(|| unread("the curve"))?,
+            images: distances::read(&images).with_context(|| unread("the table of images"))?,
+            job: name,
+            attack,
+            norm,
+            classifier,
+        });
+    }
+    best::curves(&attacked)
+}
+
+fn radii(curve: &str) -> Result<Vec<f64>> {
+    Ok(curves::read(curve, Convention::Best)?.into_iter().map(|(radius, _)| radius).collect())
+}
+
+/// The classifier that `attack` starts from, by the id of the job that trained it.
+async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model: String) -> Result<Classifier> {
+    let tried = format!("ask for the classifier that `{}/{}` attacked", attack.experiment_name, attack.name);
+    let answer = client.jobs().show(ShowRequest { target: id.to_owned() }).await;
+    let shown = answer.map_err(|status| client.refusal(&tried, &status))?.into_inner();
+    // A job that two experiments share has a name in each: the one that is listed is the one that people see.
+    let trained = jobs.iter().find(|job| job.id == id).or(shown.jobs.first());
+    let weights = shown.artifacts.iter().find(|artifact| artifact.kind == CLASSIFIER);
+    let (Some(trained), Some(weights)) = (trained, weights) else {
+        let message = format!(
+            "cannot {tried}: job {id} shows no file of kind `{CLASSIFIER}`; draw each attack by itself with \
+             --convention all"
+        );
+        return Err(Failure::error(Exit::NotFound, message));
+    };
+    Ok(Classifier {
+        experiment: trained.experiment_name.clone(),
+        name: trained.name.clone(),
+        label: spoken(&trained.name),
+        model,
+        sha256: weights.sha256.clone(),
+    })
+}

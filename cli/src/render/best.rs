@@ -1,0 +1,140 @@
+//! The best of attacks: of each image the smallest distance that any attack on its classifier found, as one curve.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::{curves::Curve, distances::Image, units::count};
+use crate::exit::{Exit, Failure};
+
+/// What one attack left, and whom it attacked.
+#[derive(Clone, Debug)]
+pub(crate) struct Attacked {
+    /// For messages: nobody else's.
+    pub(crate) job: String,
+    /// plb, pgd, ...
+    pub(crate) attack: String,
+    /// l2, linf, ...: distances of two norms have no smaller one.
+    pub(crate) norm: String,
+    pub(crate) classifier: Classifier,
+    /// Where its own curve was read.
+    pub(crate) radii: Vec<f64>,
+    pub(crate) images: Vec<Image>,
+}
+
+/// What is attacked: the job that an attack is `from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Classifier {
+    pub(crate) experiment: String,
+    pub(crate) name: String,
+    /// Its name in a legend's words.
+    pub(crate) label: String,
+    /// Supervised, contrastive, ...
+    pub(crate) model: String,
+    /// Of its weights.
+    pub(crate) sha256: String,
+}
+
+/// One curve for each classifier and norm, in the order in which they come.
+pub(crate) fn curves(attacked: &[Attacked]) -> Result<Vec<Curve>> {
+    // By name, not by job: two classifiers of one name could not be told apart in the legend, and `merge` refuses them.
+    let place = |one: &Attacked| (one.classifier.experiment.clone(), one.classifier.name.clone(), one.norm.clone());
+    let mut groups: Vec<Vec<&Attacked>> = Vec::new();
+    for one in attacked {
+        match groups.iter_mut().find(|group| place(group[0]) == place(one)) {
+            Some(group) => group.push(one),
+            None => groups.push(vec![one]),
+        }
+    }
+    let experiments: BTreeSet<&str> = attacked.iter().map(|one| one.classifier.experiment.as_str()).collect();
+    let curve = |group: Vec<&Attacked>| {
+        let Attacked { classifier, norm, .. } = group[0];
+        let experiment = if experiments.len() > 1 { format!("{} / ", classifier.experiment) } else { String::new() };
+        Ok(Curve {
+            panel: format!("best of attacks ({norm})"),
+            norm: norm.clone(),
+            label: format!("{experiment}{}, {}", classifier.label, of(&group)),
+            model: classifier.model.clone(),
+            points: merge(&group)?,
+        })
+    };
+    groups.into_iter().map(curve).collect()
+}
+
+/// `best of plb, pgd`: each attack once, however many jobs ran it.
+fn of(group: &[&Attacked]) -> String {
+    let mut attacks: Vec<&str> = Vec::new();
+    for one in group {
+        if !attacks.contains(&one.attack.as_str()) {
+            attacks.push(&one.attack);
+        }
+    }
+    match group {
+        [_] => format!("{} alone", attacks.join(", ")),
+        _ => format!("best of {}", attacks.join(", ")),
+    }
+}
+
+/// (radius, percent of all images that any of the attacks breaks within it), at every radius that one of them was read
+/// at: a distance is known exactly, wherever its own attack's curve was read.
+fn merge(group: &[&Attacked]) -> Result<Vec<(f64, f64)>> {
+    let Some((first, rest)) = group.split_first() else { return Ok(Vec::new()) };
+    if let Some(refusal) = rest.iter().find_map(|other| refusal(first, other)) {
+        return Err(Failure::error(Exit::Usage, refusal));
+    }
+    let mut best = first.images.clone();
+    for other in rest {
+        for (image, found) in best.iter_mut().zip(&other.images) {
+            image.distance = image.distance.min(found.distance);
+        }
+    }
+    let mut radii: Vec<f64> = group.iter().flat_map(|one| &one.radii).copied().collect();
+    radii.sort_by(f64::total_cmp);
+    radii.dedup();
+    let percent = |radius: f64| {
+        let fallen = best.iter().filter(|image| image.falls_within(radius)).count();
+        100.0 * fallen as f64 / best.len().max(1) as f64
+    };
+    Ok(radii.into_iter().map(|radius| (radius, percent(radius))).collect())
+}
+
+/// Why two attacks have no common curve, and what to do; `None` if they attacked the same images of the same classifier.
+fn refusal(one: &Attacked, other: &Attacked) -> Option<String> {
+    let (a, b) = (&one.job, &other.job);
+    let (reason, next) = if one.classifier.sha256 != other.classifier.sha256 {
+        let short = |attacked: &Attacked| attacked.classifier.sha256.get(..12).unwrap_or("unknown").to_owned();
+        (
+            format!(
+                "they attacked two classifiers of this name: {a} the one with SHA-256 {}, {b} the one with {}",
+                short(one),
+                short(other)
+            ),
+            "name one experiment, by its id if there are several of its name (see `tandem list`)",
+        )
+    } else if one.images.len() != other.images.len() {
+        let [m, n] = [one, other].map(|attacked| count(attacked.images.len() as u64));
+        (
+            format!("{a} attacked {m} images, {b} {n}"),
+            "give both the same `images` in the experiment file and submit it again",
+        )
+    } else {
+        let mut pairs = one.images.iter().zip(&other.images);
+        let (x, y) = pairs.find(|(x, y)| (x.id, x.label) != (y.id, y.label))?;
+        (
+            format!(
+                "where {a} attacked image {} (label {}), {b} attacked image {} (label {})",
+                x.id, x.label, y.id, y.label
+            ),
+            "the data set changed in between: submit the experiment again with --fresh",
+        )
+    };
+    let Classifier { experiment, name, .. } = &one.classifier;
+    Some(format!(
+        "cannot merge the {} attacks on `{experiment}/{name}`: {reason}; {next}, or draw each attack by itself with \
+         --convention all",
+        one.norm
+    ))
+}
+
+#[cfg(test)]
+mod tests;

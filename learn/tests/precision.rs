@@ -1,0 +1,50 @@
+//! What a job's `precision` makes of the process that runs it. Alone in its process: the setting is everyone's.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+use tandem_collective::{Group, cuda};
+use tandem_domain::spec::Stage;
+use tandem_learn::report::Event;
+use tandem_learn::run;
+use tandem_learn::task::Task;
+
+/// Whether convolutions and matrix products may take TF32 once such a job has started; it ends for want of data.
+fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = json!({
+        "name": "job", "dataset": "cifar10", "seed": 1, "workers": {"min": 1, "max": 1}, "shards": 1, "threads": 1,
+        "inputs": [], "stage": serde_json::from_value::<Stage>(stage).unwrap(),
+    });
+    let task = Task {
+        job_id: "job".into(),
+        attempt_id: "attempt".into(),
+        fence: 1,
+        rank: 0,
+        world_size: 1,
+        spec: serde_json::from_value(spec).unwrap(),
+        device: "cpu".into(),
+        data_dir: folder.path().join("data"),
+        job_dir: folder.path().join("job"),
+        inputs: vec![],
+        checkpoints: vec![],
+        host: "127.0.0.1".into(),
+    };
+    run(&task, &Group::alone(), &mut |_: Event| {}, &AtomicBool::new(false)).unwrap_err();
+    cuda::tf32().unwrap()
+}
+
+#[test]
+fn only_tf32_is_tf32() {
+    let encoder = |precision: &str| {
+        tf32_of(json!({
+            "stage": "contrastive", "encoder": "resnet-tiny", "epochs": 1, "batch_size": 8, "precision": precision
+        }))
+    };
+    assert_eq!(encoder("f32"), (false, false), "libtorch's default is (true, false)");
+    assert_eq!(encoder("tf32"), (true, true));
+    assert_eq!(tf32_of(json!({"stage": "linear"})), (false, false), "it has no precision");
+    assert_eq!(encoder("tf32"), (true, true));
+    assert_eq!(encoder("bf16"), (false, false));
+}
