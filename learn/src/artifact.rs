@@ -110,7 +110,7 @@ pub fn load_encoder(input: &InputFile, device: Device) -> Result<(Model, Card), 
     Ok((model, file.card))
 }
 
-/// A classifier as its file holds it: the very function that its job evaluated.
+/// A classifier as its file holds it: the function that its job evaluated, up to rounding.
 pub fn load_classifier(input: &InputFile, device: Device) -> Result<(Classifier, Card), Failure> {
     let file = Opened::new(input, "classifier")?;
     let model = file.model(file.card.head, device)?;
@@ -212,7 +212,8 @@ mod tests {
             let (classifier, card) = load_classifier(&file, Device::Cpu).unwrap();
             assert_eq!((card.head, card.step, classifier.classes()), (Some(head), 5, 4));
             let images = Tensor::rand([3, 3, 32, 32], (Kind::Float, Device::Cpu));
-            assert!(classifier.logits(&images).equal(&model.evaluate(&images)));
+            // Up to the rounding of BatchNorms that became part of convolutions.
+            assert!(classifier.logits(&images).allclose(&model.evaluate(&images), 1e-5, 0.0, false));
         }
     }
 
