@@ -25,9 +25,9 @@ pub(crate) struct Duration {
 /// Seconds from an assignment until a rank computes, and from its last step until the job has ended: libtorch and data
 /// are loaded, weights are written.
 const OVERHEAD: f64 = 4.0;
-/// GFLOP/s where nothing was ever measured: of one CPU thread (two of an AVX-512 Xeon did 70 each with resnet-tiny in
+/// GFLOP/s where nothing was ever measured: of one CPU thread (two of an AVX-512 Xeon did 73 to 85 each with resnet-tiny in
 /// training), and of one CUDA device in f32 (half of a GTX 1080 Ti's peak).
-const CPU_THREAD: f64 = 50.0;
+const CPU_THREAD: f64 = 75.0;
 const CUDA_DEVICE: f64 = 5_000.0;
 
 pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<Duration> {

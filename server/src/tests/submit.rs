@@ -118,8 +118,8 @@ async fn a_dry_run_judges_the_time_by_what_was_measured() {
     database.workers(2).await;
     let blank = dry_run(experiment(2)).await;
     let (gflop, guess) = &blank[0];
-    assert_eq!(guess.basis, "50 GFLOP/s a thread assumed: no job has run here yet");
-    assert!((guess.seconds - (4.0 + gflop / 100.0)).abs() < 1e-6, "two threads of 50: {guess:?} for {gflop}");
+    assert_eq!(guess.basis, "75 GFLOP/s a thread assumed: no job has run here yet");
+    assert!((guess.seconds - (4.0 + gflop / 150.0)).abs() < 1e-6, "two threads of 75: {guess:?} for {gflop}");
 
     // Two epochs on two workers took 24 s, 4 of them to start and to end.
     let encoder = ids(&database.submit(&experiment(1)).await)[0];
