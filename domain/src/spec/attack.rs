@@ -43,7 +43,8 @@ pub enum Preset {
     /// The published algorithm; ProxLogBarrier with the steps that `plb.steps` names.
     #[default]
     Reference,
-    /// As the paper's code ran it: PGD of 20 steps of radius/10 from zero; PLB from noise of 0.1.
+    /// As the paper's code ran it: PGD of 20 steps of radius/10, at each radius from the image itself; PLB with the published
+    /// steps, all of them, from noise of 0.1.
     Paper,
 }
 

@@ -110,8 +110,8 @@ impl Default for Augment {
     }
 }
 
-/// kNN accuracy on training images: the first of them are the bank, others are asked about. Pretraining sees all of them,
-/// without labels.
+/// kNN accuracy on training images, without any of the test set: some drawn ones are the bank, others are asked about.
+/// Pretraining sees all of them, without labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Monitor {

@@ -24,7 +24,8 @@ pub struct Estimate {
     pub images: u64,
     /// Weights of the network, heads included.
     pub parameters: u64,
-    /// 10^9 floating-point operations of the whole job, all ranks together; a multiply-accumulate is two.
+    /// 10^9 floating-point operations of the whole job, all ranks together; a multiply-accumulate is two. Of an attack, whose
+    /// passes are shorter, those that training would do in its time.
     pub gflop: f64,
     /// Largest resident set of one rank's process in the largest gang, on a CPU.
     pub memory_bytes: u64,
