@@ -1,10 +1,13 @@
 //! The pure heart of Tandem: no IO; time is an argument; every decision returns its reason.
 //!
 //! In the order of a job's life: [`spec`] says what can be asked for, [`plan`] turns an experiment file into jobs,
-//! [`place`] gives jobs to workers, [`state`] says how jobs and attempts move on, [`timing`] holds every timeout.
+//! [`place`] gives jobs to workers, [`lease`] says whether they still act for it, [`state`] how jobs and attempts move on,
+//! [`quarantine`] which workers get no more, [`timing`] holds every timeout.
 
+pub mod lease;
 pub mod place;
 pub mod plan;
+pub mod quarantine;
 pub mod spec;
 pub mod state;
 pub mod timing;

@@ -56,11 +56,21 @@ pub enum Event {
         kind: String,
         message: String,
     },
+    /// Work was done since the last one; for the worker alone. The slowest piece of it so far took so long.
+    Pulse {
+        slowest_ms: u64,
+    },
 }
 
 /// Where events go. In a rank: stdout; in tests and benches: a Vec.
 pub trait Report {
     fn event(&mut self, event: Event);
+
+    /// The newest step whose checkpoint is known to be committed, where somebody commits; `None`: nobody does, a
+    /// checkpoint counts once it is on disk.
+    fn committed(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl<F: FnMut(Event)> Report for F {

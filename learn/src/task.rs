@@ -27,6 +27,9 @@ pub struct Task {
     pub checkpoints: Vec<CheckpointRef>,
     /// Interface or address that ranks meet on ("127.0.0.1").
     pub host: String,
+    /// Name of the profile of timeouts: see `tandem_domain::timing`.
+    #[serde(default)]
+    pub timing: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,9 +46,12 @@ pub struct CheckpointRef {
     pub sha256: String,
 }
 
-/// Second line on the stdin of ranks other than 0, once rank 0 listens.
+/// What a rank is told after its task, one JSON object a line on its stdin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meeting {
-    pub host: String,
-    pub port: u16,
+#[serde(tag = "told", rename_all = "snake_case")]
+pub enum Told {
+    /// Ranks other than 0, once: rank 0 listens here.
+    Meeting { host: String, port: u16 },
+    /// Rank 0: the coordinator has the row of this checkpoint. Older ones may go.
+    Committed { step: u64 },
 }

@@ -57,7 +57,7 @@ states!(JobState, JobState, job_state, { Blocked, Queued, Running, Succeeded, Fa
 states!(AttemptState, AttemptState, attempt_state, {
     Assigned, Starting, Training, Succeeded, Failed, Lost, Preempted, Cancelled,
 });
-states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, Preempted, Cancelled });
+states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, PeerLost, Preempted, Cancelled });
 
 /// To the wire. Postgres and the domain keep microseconds; nothing is lost.
 pub fn timestamp(moment: DateTime<Utc>) -> Timestamp {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::{FleetWorker, Policy, QueuedJob, WorkerStatus};
+use crate::spec::Workers;
 
 /// The most wanted kind of device of which the fleet, once idle, could hold the job.
 pub(super) fn kind_for<'f>(job: &QueuedJob, fleet: &'f [FleetWorker], policy: &Policy) -> Option<&'f str> {
@@ -23,9 +24,13 @@ pub(super) fn kind_for<'f>(job: &QueuedJob, fleet: &'f [FleetWorker], policy: &P
 /// The gang by rank: the largest world size that divides the job's shards and fits the idle workers now.
 pub(super) fn choose(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], policy: &Policy) -> Option<Vec<Uuid>> {
     let idle: Vec<_> = of_kind(kind, idle.iter().copied()).collect();
-    let room = room(&idle, policy);
-    let size = job.workers.world_sizes(job.shards).rev().map(|size| size as usize).find(|&size| size <= room)?;
+    let trusted = idle.iter().copied().filter(|worker| !job.avoid.contains(&worker.id)).collect();
+    // Fewer workers that did nothing wrong are better than more, if they are enough.
+    [trusted, idle].into_iter().find_map(|idle| of_idle(job, idle, policy))
+}
 
+fn of_idle(job: &QueuedJob, idle: Vec<&FleetWorker>, policy: &Policy) -> Option<Vec<Uuid>> {
+    let size = largest(job.workers, job.shards, room(&idle, policy))?;
     let hosts = by_host(&idle);
     // The fullest host that still holds the whole gang leaves the larger ones to larger gangs; else as few hosts
     // as possible.
@@ -42,7 +47,13 @@ pub(super) fn choose(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], policy:
     Some(gang.into_iter().map(|worker| worker.id).collect())
 }
 
-/// Idle now or when its job ends. A lost worker may never come back and a draining one goes: neither is waited for.
+/// The largest world size that fits so many workers.
+pub(super) fn largest(wanted: Workers, shards: u32, room: usize) -> Option<usize> {
+    wanted.world_sizes(shards).rev().map(|size| size as usize).find(|&size| size <= room)
+}
+
+/// Idle now or when its job ends. A lost worker may never come back, a draining one goes, a quarantined one needs a person:
+/// none of them is waited for.
 pub(super) fn is_usable(worker: &FleetWorker) -> bool {
     matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. })
 }

@@ -18,7 +18,12 @@ pub(super) fn too_large(job: &QueuedJob, fleet: &[FleetWorker], policy: &Policy)
     }
     let count = |wanted: WorkerStatus| fleet.iter().filter(|worker| worker.status == wanted).count();
     let mut has: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    for (number, word) in [(count(WorkerStatus::Draining), "draining"), (count(WorkerStatus::Lost), "lost")] {
+    let unusable = [
+        (WorkerStatus::Draining, "draining"),
+        (WorkerStatus::Lost, "lost"),
+        (WorkerStatus::Quarantined, "quarantined"),
+    ];
+    for (number, word) in unusable.map(|(status, word)| (count(status), word)) {
         if number > 0 {
             has.push(format!("{number} {word}"));
         }

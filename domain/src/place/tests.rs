@@ -17,10 +17,13 @@ fn job(number: u128, workers: (u32, u32), shards: u32) -> QueuedJob {
     QueuedJob {
         id: Uuid::from_u128(number),
         name: format!("job{number}"),
+        priority: 0,
         queued_at: now() + TimeDelta::seconds(number as i64),
         workers: Workers { min: workers.0, max: workers.1 },
         shards,
         not_before: None,
+        avoid: Vec::new(),
+        made_room_at: None,
     }
 }
 

@@ -12,17 +12,20 @@ use super::sweep::{self, Axis, Suffix};
 use super::unused;
 use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised, Workers};
 
-const TOP: &[&str] = &["name", "dataset", "seed", "workers", "shards", "threads", "jobs"];
+const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
 /// Keys that a job of any stage may have, beside its stage's.
 const COMMON: &[&str] = &["stage", "from", "where", "sweep", "seed", "workers", "shards", "threads"];
 const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
 const NAME_LENGTH: usize = 64;
+/// Priorities are for a few people who talk to each other: more of them would be a competition.
+const PRIORITY_MAX: i32 = 100;
 
 /// The whole file.
 pub(super) struct File<'a> {
     pub name: String,
     pub dataset: Dataset,
     pub seed: u64,
+    pub priority: i32,
     /// In the order of the file.
     pub jobs: Vec<JobTable<'a>>,
 }
@@ -74,6 +77,14 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
     check_name(&name_text).map_err(|message| name.fault(message))?;
     let dataset = required(root, "dataset")?.read()?;
     let seed = optional("", top, "seed")?.unwrap_or(1);
+    let priority = match Reader::key("", top, "priority") {
+        Some(reader) => {
+            let expected = || reader.expected(&format!("a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}"));
+            let number = integer(reader.value()).and_then(|number| i32::try_from(number).ok()).ok_or_else(expected)?;
+            if number.abs() > PRIORITY_MAX { Err(expected())? } else { number }
+        }
+        None => 0,
+    };
     let gang = WrittenGang::read("", top)?;
 
     let jobs = required(root, "jobs")?;
@@ -94,7 +105,7 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
             read_job(name, table, &dataset, gang)
         })
         .collect::<Result<_, _>>()?;
-    Ok(File { name: name_text, dataset, seed, jobs })
+    Ok(File { name: name_text, dataset, seed, priority, jobs })
 }
 
 fn read_job<'a>(

@@ -41,6 +41,8 @@ pub const FILE_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub name: String,
+    /// Of all its jobs: the higher goes first. No part of their content.
+    pub priority: i32,
     /// In topological order: every job stands after the jobs it starts from.
     pub jobs: Vec<PlannedJob>,
 }
@@ -84,5 +86,5 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Fault> {
         let (estimate, work) = (estimate::estimate(&job), estimate::work(&job));
         jobs.push(PlannedJob { spec: job.spec, content_key, refusal: None, estimate, work });
     }
-    Ok(Plan { name: file.name, jobs })
+    Ok(Plan { name: file.name, priority: file.priority, jobs })
 }

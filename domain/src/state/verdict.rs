@@ -13,8 +13,10 @@ pub enum RankOutcome {
     Succeeded,
     /// Bad data, a loss that is not finite: trying again would end the same way.
     JobFailed,
-    /// A signal, a lost peer, a full disk.
+    /// A signal, a full disk: this machine is at fault.
     Lost,
+    /// Another rank of its gang went away, and took this one along.
+    PeerLost,
     /// Stopped at a step with a checkpoint, as asked.
     Preempted,
     Cancelled,
@@ -24,6 +26,7 @@ labels!(RankOutcome, "rank outcome", {
     Succeeded = "succeeded",
     JobFailed = "job_failed",
     Lost = "lost",
+    PeerLost = "peer_lost",
     Preempted = "preempted",
     Cancelled = "cancelled",
 });
@@ -66,7 +69,7 @@ pub fn attempt_verdict(outcomes: &[Option<RankOutcome>]) -> Option<AttemptState>
         Some(AttemptState::Cancelled)
     } else if any(RankOutcome::Preempted) {
         all_ended.then_some(AttemptState::Preempted)
-    } else if any(RankOutcome::Lost) {
+    } else if any(RankOutcome::Lost) || any(RankOutcome::PeerLost) {
         Some(AttemptState::Lost)
     } else {
         all_ended.then_some(AttemptState::Succeeded)
@@ -113,13 +116,14 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let cases: [(&[Option<RankOutcome>], Option<AttemptState>); 12] = [
+        let cases: [(&[Option<RankOutcome>], Option<AttemptState>); 13] = [
             (&[], None),
             (&[None, None], None),
             (&[Some(Succeeded), None], None),
             (&[Some(Succeeded), Some(Succeeded)], Some(AttemptState::Succeeded)),
             (&[Some(Lost), None], Some(AttemptState::Lost)),
             (&[Some(Succeeded), Some(Lost)], Some(AttemptState::Lost)),
+            (&[Some(PeerLost), None], Some(AttemptState::Lost)),
             // A peer that lost the failing rank may report first or last: the fault is the job's.
             (&[Some(Lost), Some(JobFailed)], Some(AttemptState::Failed)),
             (&[None, Some(JobFailed)], Some(AttemptState::Failed)),

@@ -1,0 +1,98 @@
+//! The two clocks of a lease, and what it means that one of them has run out.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::timing::Timing;
+
+/// What is known of a rank, by the database's clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Signs {
+    /// Renewed while its worker vouches for the rank.
+    pub expires_at: DateTime<Utc>,
+    /// When its worker was last heard of.
+    pub worker_seen_at: DateTime<Utc>,
+    /// When the rank last made progress; `None` while its worker has not said.
+    pub progress_at: Option<DateTime<Utc>>,
+    /// The slowest piece of work that it has done so far; `None` before the first.
+    pub slowest: Option<Duration>,
+}
+
+/// Why a lease is over although nobody said that the rank has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Expiry {
+    /// The lease clock: the worker is silent.
+    Silent { worker: Duration },
+    /// The lease clock: the worker is there, and does not say that it runs the rank.
+    Disowned,
+    /// The progress clock: all are there, and nothing goes on.
+    NoProgress { since: Duration, slowest: Option<Duration> },
+}
+
+impl Signs {
+    /// Whether the lease is over at `now`.
+    pub fn expiry(&self, now: DateTime<Utc>, timing: &Timing) -> Option<Expiry> {
+        if self.expires_at <= now {
+            let worker = since(self.worker_seen_at, now);
+            return Some(if worker >= timing.self_end { Expiry::Silent { worker } } else { Expiry::Disowned });
+        }
+        let idle = since(self.progress_at?, now);
+        let over = idle >= timing.progress.scaled(self.slowest).takeover;
+        over.then_some(Expiry::NoProgress { since: idle, slowest: self.slowest })
+    }
+}
+
+fn since(moment: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (now - moment).to_std().unwrap_or_default()
+}
+
+impl std::fmt::Display for Expiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Silent { worker } => write!(f, "its worker was not heard of for {:.1} s", worker.as_secs_f64()),
+            Self::Disowned => f.write_str("its worker is there but does not run it"),
+            Self::NoProgress { since, slowest: None } => write!(
+                f,
+                "its worker is there, but the rank did nothing for {:.0} s since it started, and could not be ended",
+                since.as_secs_f64()
+            ),
+            Self::NoProgress { since, slowest: Some(slowest) } => write!(
+                f,
+                "its worker is there, but the rank made no progress for {:.0} s (its slowest pass so far took {:.1} s) \
+                 and could not be ended",
+                since.as_secs_f64(),
+                slowest.as_secs_f64()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::timing::DEFAULT;
+
+    #[test]
+    fn each_clock_has_its_own_cause_and_text() {
+        let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let at = |seconds| start + TimeDelta::seconds(seconds);
+        let signs = Signs { expires_at: at(9), worker_seen_at: start, progress_at: Some(start), slowest: None };
+        assert_eq!(signs.expiry(at(8), &DEFAULT), None);
+        let silent = signs.expiry(at(9), &DEFAULT).unwrap();
+        assert_eq!(silent.to_string(), "its worker was not heard of for 9.0 s");
+        let heard = Signs { worker_seen_at: at(8), ..signs };
+        assert_eq!(heard.expiry(at(9), &DEFAULT), Some(Expiry::Disowned));
+
+        let renewed = Signs { expires_at: at(1000), worker_seen_at: at(991), slowest: Some(Duration::ZERO), ..signs };
+        assert_eq!(renewed.expiry(at(59), &DEFAULT), None);
+        let stuck = renewed.expiry(at(60), &DEFAULT).unwrap();
+        assert!(stuck.to_string().starts_with("its worker is there, but the rank made no progress for 60 s"), "{stuck}");
+        // A rank whose passes take a minute has ten times that, and one that still loads has its time too.
+        assert_eq!(Signs { slowest: Some(Duration::from_secs(60)), ..renewed }.expiry(at(999), &DEFAULT), None);
+        assert_eq!(Signs { slowest: None, ..renewed }.expiry(at(239), &DEFAULT), None);
+        assert_eq!(Signs { progress_at: None, ..renewed }.expiry(at(999), &DEFAULT), None);
+    }
+}

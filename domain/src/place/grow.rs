@@ -1,0 +1,80 @@
+//! Elasticity: a gang that began with fewer workers than it may have starts anew with more.
+//!
+//! The way down needs no decision: a job whose worker died is placed again with what there is.
+
+use chrono::{DateTime, Utc};
+
+use super::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, gang};
+
+/// A run that ends within so many times [`Policy::least_run`] is left alone: starting anew would take longer than it gains.
+const WORTH: f64 = 2.0;
+
+/// Gangs that are asked to stop at a checkpoint because idle workers would make them larger: one of each kind of device at
+/// a time, the one that has longest to go, and only where nobody waits for those workers.
+///
+/// `decision` is what was just decided about the queue.
+pub fn grow(
+    now: DateTime<Utc>,
+    queue: &[QueuedJob],
+    decision: &Decision,
+    running: &[RunningGang],
+    fleet: &[FleetWorker],
+    policy: &Policy,
+) -> Vec<Stop> {
+    let placed = |worker: &FleetWorker| decision.placements.iter().any(|gang| gang.workers.contains(&worker.id));
+    let idle: Vec<&FleetWorker> =
+        fleet.iter().filter(|worker| worker.status == WorkerStatus::Idle && !placed(worker)).collect();
+    let waited_for: Vec<&str> = queue
+        .iter()
+        .filter(|job| decision.waiting.iter().any(|waiting| waiting.job == job.id))
+        .filter_map(|job| gang::kind_for(job, fleet, policy))
+        .collect();
+    let mut kinds: Vec<&str> = idle.iter().map(|worker| worker.device_kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+        .into_iter()
+        .filter(|kind| !waited_for.contains(kind))
+        .filter_map(|kind| largest_gain(now, kind, &idle, running, fleet, policy))
+        .collect()
+}
+
+fn largest_gain(
+    now: DateTime<Utc>,
+    kind: &str,
+    idle: &[&FleetWorker],
+    running: &[RunningGang],
+    fleet: &[FleetWorker],
+    policy: &Policy,
+) -> Option<Stop> {
+    let of_kind = |gang: &RunningGang| {
+        let mut own = fleet.iter().filter(|worker| gang.workers.contains(&worker.id));
+        own.all(|worker| worker.device_kind == kind && gang::is_usable(worker))
+    };
+    let here: Vec<&RunningGang> = running.iter().filter(|gang| of_kind(gang)).collect();
+    if here.iter().any(|gang| gang.is_stopping) {
+        return None;
+    }
+    let size = |gang: &RunningGang| {
+        let own = fleet.iter().filter(|worker| gang.workers.contains(&worker.id));
+        let all: Vec<&FleetWorker> = gang::of_kind(kind, idle.iter().copied()).chain(own).collect();
+        gang::largest(gang.wanted, gang.shards, gang::room(&all, policy)).filter(|&size| size > gang.workers.len())
+    };
+    let left = |gang: &RunningGang| gang.seconds_left.unwrap_or(f64::INFINITY);
+    let worth = |gang: &RunningGang| left(gang) >= WORTH * policy.least_run.as_secs_f64();
+    let (gang, size) = here
+        .into_iter()
+        .filter(|gang| gang.may_stop(now, policy) && worth(gang))
+        .filter_map(|gang| Some((gang, size(gang)?)))
+        .max_by(|(a, _), (b, _)| left(a).total_cmp(&left(b)).then(b.attempt.cmp(&a.attempt)))?;
+    Some(Stop {
+        attempt: gang.attempt,
+        job: gang.job,
+        room_for: None,
+        at_stake: gang.at_stake(now),
+        reason: format!(
+            "grows from {} to {size} workers, which are idle: writes a checkpoint and goes on from it",
+            gang.workers.len()
+        ),
+    })
+}

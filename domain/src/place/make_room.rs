@@ -1,0 +1,101 @@
+//! Preemption: which gangs stop for a job of higher priority.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, fingerprint, gang, in_line};
+
+/// Gangs that are asked to stop at a checkpoint so that the first in line of each kind of device can start.
+///
+/// Only for the first in line: what is freed is its, because nobody behind it may take it. Only gangs of lower priority
+/// stop, those with the least to lose first, and only if they free enough: who stops without need has lost for nothing.
+/// What was tried is not tried again until the fleet or its gangs have changed.
+pub fn make_room(
+    now: DateTime<Utc>,
+    queue: &[QueuedJob],
+    running: &[RunningGang],
+    fleet: &[FleetWorker],
+    policy: &Policy,
+) -> Vec<Stop> {
+    let mut first_in_line: BTreeMap<&str, &QueuedJob> = BTreeMap::new();
+    for job in in_line(queue) {
+        if let Some(kind) = gang::kind_for(job, fleet, policy) {
+            first_in_line.entry(kind).or_insert(job);
+        }
+    }
+    let world = fingerprint(fleet, running);
+    let ready = |job: &QueuedJob| {
+        job.not_before.is_none_or(|moment| moment <= now) && job.made_room_at.as_ref() != Some(&world)
+    };
+    let heads = first_in_line.into_iter().filter(|(_, job)| ready(job));
+    heads.flat_map(|(kind, job)| room_for(now, job, kind, running, fleet, policy)).collect()
+}
+
+fn room_for(
+    now: DateTime<Utc>,
+    job: &QueuedJob,
+    kind: &str,
+    running: &[RunningGang],
+    fleet: &[FleetWorker],
+    policy: &Policy,
+) -> Vec<Stop> {
+    let Some(need) = job.workers.world_sizes(job.shards).next() else { return Vec::new() };
+    let members = |gangs: &[&RunningGang]| -> Vec<&FleetWorker> {
+        let free = |worker: &&FleetWorker| {
+            worker.status == WorkerStatus::Idle
+                || gang::is_usable(worker) && gangs.iter().any(|gang| gang.workers.contains(&worker.id))
+        };
+        gang::of_kind(kind, fleet.iter()).filter(free).collect()
+    };
+    let enough = |gangs: &[&RunningGang]| gang::room(&members(gangs), policy) >= need as usize;
+
+    // What stops already will be free, for whomever it was asked.
+    let mut stopping: Vec<&RunningGang> = running.iter().filter(|gang| gang.is_stopping).collect();
+    if enough(&stopping) {
+        return Vec::new();
+    }
+    let of_this_kind = |gang: &&RunningGang| {
+        fleet.iter().any(|worker| gang.workers.contains(&worker.id) && worker.device_kind == kind)
+    };
+    let mut victims: Vec<&RunningGang> = running
+        .iter()
+        .filter(|gang| gang.priority < job.priority && gang.may_stop(now, policy))
+        .filter(of_this_kind)
+        .collect();
+    victims.sort_by(|a, b| {
+        a.priority.cmp(&b.priority).then(a.at_stake(now).total_cmp(&b.at_stake(now))).then(a.attempt.cmp(&b.attempt))
+    });
+    let already = stopping.len();
+    for victim in victims {
+        stopping.push(victim);
+        if enough(&stopping) {
+            break;
+        }
+    }
+    if !enough(&stopping) {
+        return Vec::new();
+    }
+    // The last one may have made an earlier one superfluous: the dearest is spared first.
+    for place in (already..stopping.len()).rev() {
+        let without: Vec<_> = stopping.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, gang)| *gang).collect();
+        if enough(&without) {
+            stopping = without;
+        }
+    }
+    let stop = |gang: &&RunningGang| {
+        let at_stake = gang.at_stake(now);
+        Stop {
+            attempt: gang.attempt,
+            job: gang.job,
+            room_for: Some(job.id),
+            at_stake,
+            reason: format!(
+                "makes room for `{}` (priority {} over {}): writes a checkpoint and goes on later; without one \
+                 {at_stake:.1} device-seconds would be lost",
+                job.name, job.priority, gang.priority
+            ),
+        }
+    };
+    stopping[already..].iter().map(stop).collect()
+}
