@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{cancel, completions, data, down, fetch, list, logs, results, show, status, submit, up, watch},
+    commands::{cancel, completions, data, down, fetch, list, logs, release, results, show, status, submit, up, watch},
     exit,
     output::Color,
 };
@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The coordinator [default: the config file's, else the running `tandem up`, else http://127.0.0.1:7077]
+    /// The coordinator, or several, as a,b: the first that answers [default: the config file's, else the running `tandem up`, else http://127.0.0.1:7077]
     #[arg(long, global = true, env = "TANDEM_SERVER", value_name = "URL", help_heading = "Global options")]
     pub(crate) server: Option<String>,
     /// Your token; `token` in ~/.config/tandem/config.toml keeps it off the command line
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Fetch(fetch::Fetch),
     Data(data::Data),
     Status(status::Status),
+    Release(release::Release),
     Completions(completions::Completions),
 }
 

@@ -16,7 +16,7 @@ use tonic::{
 
 use crate::{
     config::Target,
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, judge},
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -35,10 +35,23 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// To the first coordinator of the target that answers.
     pub(crate) async fn connect(target: &Target) -> Result<Self> {
+        let mut away = Vec::new();
+        for server in target.server.split(',') {
+            match Self::connect_to(server, target).await {
+                Err(error) if judge(&error).0 == Exit::Unreachable => away.push(error),
+                outcome => return outcome,
+            }
+        }
+        // The first is the one that people think of.
+        Err(away.into_iter().next().unwrap_or_else(|| unreachable(&target.server, "no address was given")))
+    }
+
+    async fn connect_to(server: &str, target: &Target) -> Result<Self> {
         let wrong = |reason: String| Failure::error(Exit::Config, reason);
-        let endpoint = Endpoint::from_shared(target.server.clone())
-            .map_err(|error| wrong(format!("`{}` is no coordinator address: {error}", target.server)))?
+        let endpoint = Endpoint::from_shared(server.to_owned())
+            .map_err(|error| wrong(format!("`{server}` is no coordinator address: {error}")))?
             .connect_timeout(CONNECT_WITHIN)
             .http2_keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY);
@@ -46,8 +59,8 @@ impl Client {
         let authorization = Authorization(
             header.transpose().map_err(|_| wrong("the token holds characters that no token has".to_owned()))?,
         );
-        let channel = endpoint.connect().await.map_err(|error| unreachable(&target.server, &root_cause(&error)))?;
-        Ok(Self { server: target.server.clone(), service: InterceptedService::new(channel, authorization) })
+        let channel = endpoint.connect().await.map_err(|error| unreachable(server, &root_cause(&error)))?;
+        Ok(Self { server: server.to_owned(), service: InterceptedService::new(channel, authorization) })
     }
 
     pub(crate) fn server(&self) -> &str {
@@ -136,7 +149,6 @@ fn exit_of(code: Code) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::judge;
 
     #[tokio::test]
     async fn an_absent_coordinator_is_explained() {

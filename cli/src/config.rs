@@ -29,6 +29,7 @@ pub(crate) struct ConfigFile {
 /// The coordinator that a command talks to.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target {
+    /// Several, where several coordinators serve one database, are tried from left to right: `http://a:1,http://b:1`.
     pub(crate) server: String,
     pub(crate) token: Option<String>,
 }
@@ -44,7 +45,8 @@ impl Target {
             .or(file.server)
             .or_else(|| running_here().map(|state| state.server))
             .unwrap_or_else(|| DEFAULT_SERVER.to_owned());
-        Ok(Self { server: normalise(&server)?, token: token.or(file.token) })
+        let servers = server.split(',').map(|one| normalise(one.trim())).collect::<Result<Vec<_>>>()?;
+        Ok(Self { server: servers.join(","), token: token.or(file.token) })
     }
 }
 

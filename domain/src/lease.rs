@@ -89,7 +89,10 @@ mod tests {
         let renewed = Signs { expires_at: at(1000), worker_seen_at: at(991), slowest: Some(Duration::ZERO), ..signs };
         assert_eq!(renewed.expiry(at(59), &DEFAULT), None);
         let stuck = renewed.expiry(at(60), &DEFAULT).unwrap();
-        assert!(stuck.to_string().starts_with("its worker is there, but the rank made no progress for 60 s"), "{stuck}");
+        assert!(
+            stuck.to_string().starts_with("its worker is there, but the rank made no progress for 60 s"),
+            "{stuck}"
+        );
         // A rank whose passes take a minute has ten times that, and one that still loads has its time too.
         assert_eq!(Signs { slowest: Some(Duration::from_secs(60)), ..renewed }.expiry(at(999), &DEFAULT), None);
         assert_eq!(Signs { slowest: None, ..renewed }.expiry(at(239), &DEFAULT), None);

@@ -32,7 +32,11 @@ pub fn quarantine(now: DateTime<Utc>, losses: &[Loss]) -> Option<String> {
     }
     let names: Vec<String> = jobs.iter().take(JOBS).map(|loss| format!("`{}`", loss.job_name)).collect();
     let last = jobs.first().map_or("", |loss| loss.cause.as_str());
-    Some(format!("{} different jobs were lost on it one after the other ({}), the last because: {last}", JOBS, names.join(", ")))
+    Some(format!(
+        "{} different jobs were lost on it one after the other ({}), the last because: {last}",
+        JOBS,
+        names.join(", ")
+    ))
 }
 
 #[cfg(test)]

@@ -65,9 +65,7 @@ impl Progress {
     pub fn scaled(self, slowest: Option<Duration>) -> Self {
         let factor = match slowest {
             None => f64::from(Self::LOADING),
-            Some(slowest) => {
-                (slowest * Self::PASSES).div_duration_f64(self.step_watchdog).max(1.0)
-            }
+            Some(slowest) => (slowest * Self::PASSES).div_duration_f64(self.step_watchdog).max(1.0),
         };
         let scale = |limit: Duration| limit.mul_f64(factor);
         Self {
@@ -181,6 +179,9 @@ pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
 /// How long a rank goes on while its coordinator is away, unless `--away-grace` says otherwise; then it is asked to write
 /// a checkpoint and stop.
 pub const AWAY_GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// A job that was lost on a worker is given to others for this long, if there are any.
+pub const AVOID: Duration = Duration::from_secs(60);
 
 /// A worker on which several jobs were lost gets no more for this long, or until somebody releases it.
 pub const QUARANTINE: Duration = Duration::from_secs(3600);

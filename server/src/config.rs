@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
+use tandem_domain::timing::{DEFAULT, Timing};
 
 /// The coordinator: keeps experiments in Postgres, gives their jobs to workers, answers questions.
 #[derive(Clone, Debug, Parser)]
@@ -41,6 +42,10 @@ pub struct Args {
     #[arg(long, env = "TANDEM_SERVER_NAME")]
     pub name: Option<String>,
 
+    /// Timeouts of the whole house: `default`, or `fast` for a quiet machine of its own (a death is seen in 3 s).
+    #[arg(long, env = "TANDEM_TIMING", default_value = DEFAULT.name, value_name = "PROFILE", value_parser = profile)]
+    pub timing: Timing,
+
     #[arg(long, env = "TANDEM_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
@@ -50,6 +55,11 @@ pub struct Args {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+fn profile(name: &str) -> Result<Timing, String> {
+    let names = || Timing::PROFILES.map(|profile| profile.name).join(", ");
+    Timing::named(name).ok_or_else(|| format!("no profile of that name; expected one of {}", names()))
 }
 
 impl Args {

@@ -2,10 +2,11 @@
 //! database.
 //!
 //! Data flow through the files that bear these names: [`submit`] takes an experiment file, [`schedule`] gives its jobs
-//! to workers, [`dispatch`] tells them, [`report`] stores what they say, [`reap`] finds who has gone silent, [`settle`]
-//! draws the conclusions, [`unblock`] frees what waited, [`query`] answers. [`store`] is the only place that knows SQL,
+//! to workers and has [`stop`] ask others for room, [`dispatch`] tells them, [`report`] stores what they say, [`reap`]
+//! finds who has gone silent, [`settle`] draws the conclusions, [`unblock`] frees what waited, [`query`] answers. [`store`] is the only place that knows SQL,
 //! [`rpc`] the only one that knows the wire, [`hub`] wakes sleepers.
 
+mod broken;
 mod cancel;
 mod config;
 mod dispatch;
@@ -15,11 +16,13 @@ mod hub;
 mod locate;
 mod query;
 mod reap;
+mod release;
 mod report;
 mod rpc;
 mod schedule;
 mod settle;
 mod start;
+mod stop;
 mod store;
 mod submit;
 mod unblock;

@@ -1,6 +1,6 @@
 //! Finds what has gone silent: leases that ran out, workers that nobody hears of.
 
-use tandem_domain::state::RankOutcome;
+use tandem_domain::{state::RankOutcome, timing::timing};
 
 use crate::{
     error::Result,
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Leases that ran out by the database's clock end their ranks; how many.
+/// Leases that ran out by the database's clock, or whose ranks stand still, end their ranks; how many.
 pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
     let mut ended = 0;
     let expired = leases::expired(&mut *store.conn().await?).await?;
@@ -36,15 +36,10 @@ pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
     Ok(ended)
 }
 
+/// Asked of the locked row: it may have been renewed since the search, and is alive after all.
 fn expiry(lease: &LockedLease) -> Option<RankEnd> {
-    let silence = lease.silent_seconds;
-    let cause = if silence > tandem_domain::timing::SELF_END.as_secs_f64() {
-        format!("its worker was not heard of for {silence:.0} s")
-    } else {
-        "its worker is there but does not run it".to_owned()
-    };
-    // Renewed between the search and the lock: alive after all.
-    lease.is_expired.then_some(RankEnd { outcome: RankOutcome::Lost, cause })
+    let expiry = lease.signs.expiry(lease.now, &timing())?;
+    Some(RankEnd { outcome: RankOutcome::Lost, cause: expiry.to_string() })
 }
 
 /// Workers not heard of for longer than a lease are lost; those lost long ago are gone.

@@ -9,9 +9,9 @@ use std::{
 };
 
 use tandem_domain::{
-    place::{Placement, Policy, place},
+    place::{Placement, Policy, grow, make_room, place},
     state::{JobEvent, JobState},
-    timing,
+    timing::{self, timing},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     error::Result,
     hub::Hub,
-    reap,
+    reap, stop,
     store::{
         Store, attempts,
         events::{self, About},
@@ -79,15 +79,15 @@ impl Scheduler {
 
     pub(crate) async fn pass(&self, term: &mut Option<Term>) -> Result<()> {
         let now = Instant::now();
-        if term.is_none_or(|term| now - term.renewed >= timing::LEADER_RENEW) {
+        if term.is_none_or(|term| now - term.renewed >= timing().leader_renew) {
             *term = self.lead(*term, now).await?;
         }
         let Some(term) = term else { return Ok(()) };
-        if now - term.reaped >= timing::REAP_TICK {
+        if now - term.reaped >= timing().reap_tick {
             term.reaped = now;
             reap::leases(&self.store, term.number).await?;
             // Workers dial again after the coordinator was away: none of them is lost before it had the time to.
-            if now - term.since > timing::LEASE {
+            if now - term.since > timing().lease {
                 reap::workers(&self.store, term.number).await?;
             }
         }
@@ -98,12 +98,21 @@ impl Scheduler {
     /// Takes or renews the leadership.
     async fn lead(&self, before: Option<Term>, now: Instant) -> Result<Option<Term>> {
         let mut tx = self.store.begin().await?;
+        let nobody_for = leader::absence(&mut tx).await?;
         let number = leader::hold(&mut tx, self.id, &self.name).await?;
         let term = match (number, before) {
             (Some(number), Some(before)) if before.number == number => Some(Term { renewed: now, ..before }),
             (Some(number), _) => {
                 // Nobody could renew leases while nobody led, as far as we know. What still runs is adopted.
                 let adopted = leases::grace(&mut tx).await?;
+                if let Some(seconds) = nobody_for.filter(|_| adopted > 0) {
+                    let message = format!(
+                        "no coordinator could schedule for {seconds:.0} s (none ran, or Postgres was away); {} does now, \
+                         and the attempt goes on",
+                        self.name
+                    );
+                    events::append_to_live(&mut tx, "adopted", &message).await?;
+                }
                 tracing::info!(term = number, adopted, "this coordinator schedules");
                 Some(Term { number, since: now, renewed: now, reaped: now })
             }
@@ -127,7 +136,12 @@ impl Scheduler {
 
     async fn place(&self, term: i64) -> Result<()> {
         let mut conn = self.store.conn().await?;
-        let Some((now, queue)) = jobs::queue(&mut conn).await? else { return Ok(()) };
+        let queue = jobs::queue(&mut conn).await?;
+        let running = attempts::running(&mut conn).await?;
+        if queue.is_empty() && running.is_empty() {
+            return Ok(());
+        }
+        let now = jobs::now(&mut conn).await?;
         let fleet = fleet::snapshot(&mut conn).await?;
         let decision = place(now, &queue, &fleet, &self.policy);
         for placement in &decision.placements {
@@ -136,6 +150,9 @@ impl Scheduler {
                 self.hub.schedule.notify_one();
             }
         }
+        let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
+        stops.extend(grow(now, &queue, &decision, &running, &fleet, &self.policy));
+        retry(|| stop::ask(&self.store, term, &stops, &running, &fleet)).await?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
         if jobs::set_reasons(&mut conn, &waiting).await? {
             wake(&mut conn, &[Wake::Watch]).await?;
@@ -146,8 +163,11 @@ impl Scheduler {
 
 /// How long a pass may be put off. What ran out is looked for on time, however often somebody called in between.
 fn next_look(term: Option<Term>) -> Duration {
-    let reap_in = term.map(|term| timing::REAP_TICK.saturating_sub(term.reaped.elapsed()));
-    timing::SCHEDULE_POLL.min(reap_in.unwrap_or(timing::SCHEDULE_POLL))
+    let (reap, renew) = (timing().reap_tick, timing().leader_renew);
+    let due =
+        term.map(|term| reap.saturating_sub(term.reaped.elapsed()).min(renew.saturating_sub(term.renewed.elapsed())));
+    // A lead that is to be had is had soon, if nobody else takes it.
+    timing::SCHEDULE_POLL.min(due.unwrap_or(renew))
 }
 
 /// The claim: job, workers, attempt with the next fence, one lease per rank; `false` if any of it is not to be had.

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use tandem_domain::state::{
-    AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after,
+use tandem_domain::{
+    quarantine::quarantine,
+    state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
 };
 use uuid::Uuid;
 
@@ -14,12 +15,13 @@ use crate::{
     error::Result,
     store::{
         Conn,
-        attempts::{self, LockedAttempt},
+        attempts::{self, LockedAttempt, StopAsked},
         events::{self, About},
         jobs::{self, LockedJob},
         leases::{self, LockedLease},
         measures,
         wake::{Wake, wake},
+        workers,
     },
 };
 
@@ -41,6 +43,7 @@ pub(crate) async fn settle(
     let Some(job) = jobs::lock(tx, &[job]).await?.pop() else { return Ok(0) };
     let Some(attempt) = attempts::lock(tx, attempt).await? else { return Ok(0) };
     let mut leases = leases::lock(tx, attempt.id).await?;
+    let fault_was_known = leases.iter().any(|lease| lease.outcome == Some(RankOutcome::Lost));
 
     let mut causes = Vec::new();
     for lease in leases.iter_mut().filter(|lease| lease.outcome.is_none()) {
@@ -49,6 +52,9 @@ pub(crate) async fn settle(
             let cause = words(lease, &end);
             let about = About { worker: Some(lease.worker), ..About::attempt(job.id, attempt.id) };
             events::append(tx, about, "rank ended", &cause).await?;
+            if end.outcome == RankOutcome::Lost {
+                blame(tx, lease.worker, &lease.worker_name).await?;
+            }
             lease.outcome = Some(end.outcome);
             causes.push((end.outcome, cause));
         }
@@ -63,6 +69,12 @@ pub(crate) async fn settle(
         let cause = decisive(verdict, &causes);
         end_attempt(tx, &attempt, &leases, verdict, &cause).await?;
         move_job(tx, &job, &attempt, verdict, &cause).await?;
+    } else if attempt.state == AttemptState::Lost
+        && !fault_was_known
+        && let Some((_, cause)) = causes.iter().find(|(outcome, _)| *outcome == RankOutcome::Lost)
+    {
+        // The peers of the rank that is at fault may be heard of before it.
+        attempts::set_cause(tx, &attempt, cause).await?;
     }
     // A worker is free, ranks must be stopped, somebody watches.
     wake(tx, &[Wake::Schedule, Wake::Dispatch, Wake::Watch]).await?;
@@ -98,8 +110,41 @@ pub(crate) async fn end_attempt(
         cause => format!("attempt {} {state}: {cause}", attempt.number),
     };
     events::append(tx, About::attempt(attempt.job, attempt.id), "attempt ended", &message).await?;
+    if let Some(bill) =
+        attempt.stop.as_ref().filter(|_| state == AttemptState::Preempted).map(|stop| bill(attempt, stop))
+    {
+        events::append(tx, About::attempt(attempt.job, attempt.id), "cost of the stop", &bill).await?;
+    }
     measures::stop_progress(tx, attempt.job).await?;
     tracing::info!(attempt = %attempt.id, job = %attempt.job, fence = attempt.fence, %state, cause, "attempt ended");
+    Ok(())
+}
+
+/// What a stop has cost, beside what was at stake.
+fn bill(attempt: &LockedAttempt, stop: &StopAsked) -> String {
+    let devices = attempt.world_size;
+    let stopping = stop.seconds * f64::from(devices);
+    let (lost, why) =
+        if stop.is_saved { (0.0, "its checkpoint was written") } else { (stop.at_stake, "no checkpoint was written") };
+    format!(
+        "stopping took {:.1} s of {devices} device{} ({stopping:.1} device-seconds); {lost:.1} of the {:.1} \
+         device-seconds at stake are computed again, as {why}",
+        stop.seconds,
+        if devices == 1 { "" } else { "s" },
+        stop.at_stake
+    )
+}
+
+/// A worker that lost a rank by its own fault: is it one too many?
+async fn blame(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()> {
+    let losses = leases::losses(tx, worker).await?;
+    let now = jobs::now(tx).await?;
+    let Some(reason) = quarantine(now, &losses) else { return Ok(()) };
+    if workers::quarantine(tx, worker, &reason).await? {
+        let message = format!("{name} gets no jobs for an hour, or until `tandem release {name}`: {reason}");
+        events::append(tx, About::worker(worker), "worker quarantined", &message).await?;
+        tracing::warn!(%worker, name, reason, "worker quarantined");
+    }
     Ok(())
 }
 
@@ -144,6 +189,7 @@ fn decisive(verdict: AttemptState, causes: &[(RankOutcome, String)]) -> String {
         AttemptState::Succeeded => return String::new(),
         _ => RankOutcome::Lost,
     };
+    // What its peers say of a rank that is lost is only the echo.
     let first = causes.iter().find(|(outcome, _)| *outcome == wanted).or_else(|| causes.first());
     first.map(|(_, cause)| cause.clone()).unwrap_or_default()
 }

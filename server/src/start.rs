@@ -9,7 +9,10 @@ use std::{
 
 use chrono::Utc;
 use object_store::local::LocalFileSystem;
-use tandem_domain::{place::Policy, timing};
+use tandem_domain::{
+    place::Policy,
+    timing::{self, choose, timing},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -102,6 +105,7 @@ pub fn run(args: Args) -> Result<(), StartError> {
 /// # Errors
 /// Says what must be changed before a start can succeed; see [`StartError::exit_code`].
 pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartError> {
+    choose(args.timing);
     check_exposure(&args)?;
     let root = prepare_store(&args.store)?;
     // Bound before the database is touched: a second server on the same port must not migrate anything.
@@ -172,10 +176,10 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     if let Some(file) = &args.announce {
         announce(file, address)?;
     }
-    tracing::info!(%address, name = args.display_name(), "serving");
+    tracing::info!(%address, name = args.display_name(), timing = timing().name, "serving");
     let served = Server::builder()
-        .http2_keepalive_interval(Some(timing::LEASE))
-        .http2_keepalive_timeout(Some(timing::LEASE))
+        .http2_keepalive_interval(Some(timing().lease))
+        .http2_keepalive_timeout(Some(timing().lease))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),

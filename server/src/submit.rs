@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tandem_domain::{
     LEARN_VERSION,
-    plan::{Plan, PlannedJob, fresh_key, plan},
+    plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
 };
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ pub(crate) struct Submission {
     pub(crate) owner: String,
     /// Empty if the client does not retry.
     pub(crate) idempotency_key: String,
+    /// Instead of the file's.
+    pub(crate) priority: Option<i32>,
 }
 
 /// What became of it.
@@ -40,6 +42,7 @@ pub(crate) struct Submitted {
     /// `None` on a dry run, as the ids of its jobs.
     pub(crate) experiment: Option<Uuid>,
     pub(crate) name: String,
+    pub(crate) priority: i32,
     pub(crate) jobs: Vec<SubmittedJob>,
 }
 
@@ -60,6 +63,9 @@ pub(crate) struct SubmittedJob {
 pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Submitted> {
     let mut plan = plan(&submission.toml, &submission.file_name, LEARN_VERSION)
         .map_err(|error| Error::Invalid(error.to_string()))?;
+    if let Some(priority) = submission.priority {
+        plan.priority = checked_priority(priority).map_err(Error::Invalid)?;
+    }
     if submission.dry_run {
         return dry_run(store, plan).await;
     }
@@ -101,7 +107,7 @@ async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
         let duration = estimate(&mut conn, &planned).await?;
         jobs.push(SubmittedJob { id: None, planned, reused, duration });
     }
-    Ok(Submitted { experiment: None, name: plan.name, jobs })
+    Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs })
 }
 
 /// The answer to a submit that was stored before.
@@ -123,7 +129,7 @@ fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
         let (id, reused) = (link.map(|link| link.job_id), link.is_some_and(|link| link.reused));
         SubmittedJob { id, planned, reused, duration: Duration::default() }
     });
-    Submitted { experiment: Some(experiment.id), name: plan.name, jobs: jobs.collect() }
+    Submitted { experiment: Some(experiment.id), name: plan.name, priority: plan.priority, jobs: jobs.collect() }
 }
 
 /// The plan with the content keys that this experiment stores: the jobs of a fresh one are like no others.
@@ -203,18 +209,24 @@ async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Res
     in_order.sort_by(|a, b| a.content_key.cmp(&b.content_key));
     let mut links: HashMap<&str, Link> = HashMap::new();
     for job in in_order {
-        let (job_id, reused) = insert_or_share(tx, experiment, job).await?;
+        let (job_id, reused) = insert_or_share(tx, experiment, plan.priority, job).await?;
         links.insert(&job.spec.name, Link { name: job.spec.name.clone(), job_id, reused });
     }
     Ok(plan.jobs.iter().filter_map(|job| links.remove(job.spec.name.as_str())).collect())
 }
 
-async fn insert_or_share(tx: &mut Conn, experiment: &Experiment, job: &PlannedJob) -> Result<(Uuid, bool)> {
+async fn insert_or_share(
+    tx: &mut Conn,
+    experiment: &Experiment,
+    priority: i32,
+    job: &PlannedJob,
+) -> Result<(Uuid, bool)> {
     let new = NewJob {
         id: Uuid::new_v4(),
         experiment: experiment.id,
         spec: &job.spec,
         content_key: &job.content_key,
+        priority,
         work: &job.work,
         gflop: job.estimate.gflop,
     };
@@ -224,6 +236,7 @@ async fn insert_or_share(tx: &mut Conn, experiment: &Experiment, job: &PlannedJo
             return Ok((new.id, false));
         }
         if let Some(id) = jobs::share(tx, &job.content_key).await? {
+            jobs::raise_priority(tx, id, priority).await?;
             return Ok((id, true));
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod release;
 pub(crate) mod results;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Cancel(cancel) => cancel.run(&connect(global).await?, output).await,
         Command::Results(results) => results.run(&connect(global).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global).await?, output).await,
+        Command::Release(release) => release.run(&connect(global).await?, output).await,
         Command::Status(status) => status.run(&connect(global).await?, output).await,
     }
 }

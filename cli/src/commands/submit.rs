@@ -30,6 +30,7 @@ use crate::{
 Examples:
   tandem submit examples/quickstart.toml --wait
   tandem submit table1.toml --dry-run         what it would run, and at what cost
+  tandem submit urgent.toml --priority 10     before the others
   sed 's/seed = 1/seed = 2/' a.toml | tandem submit -")]
 pub(crate) struct Submit {
     /// The experiment, TOML; `-` reads stdin
@@ -44,6 +45,9 @@ pub(crate) struct Submit {
     /// Run again even what has a result already
     #[arg(long)]
     fresh: bool,
+    /// Instead of the file's: the higher goes first, and jobs of lower priority make room for it at a checkpoint
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i32>,
 }
 
 impl Submit {
@@ -55,6 +59,7 @@ impl Submit {
             fresh: self.fresh,
             owner: owner(),
             idempotency_key: Uuid::new_v4().to_string(),
+            priority: self.priority,
         };
         let response = send(client, request).await?;
         match (self.dry_run, self.wait) {

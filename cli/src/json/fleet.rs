@@ -33,6 +33,19 @@ impl Status {
     }
 }
 
+/// `release`: the worker as it is now.
+#[derive(Serialize)]
+pub(crate) struct Released {
+    was_quarantined: bool,
+    worker: Option<Worker>,
+}
+
+impl From<&v1::ReleaseResponse> for Released {
+    fn from(response: &v1::ReleaseResponse) -> Self {
+        Self { was_quarantined: response.was_quarantined, worker: response.worker.as_ref().map(Worker::from) }
+    }
+}
+
 #[derive(Serialize)]
 struct Worker {
     id: String,
@@ -49,6 +62,10 @@ struct Worker {
     rank: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     facts: Option<Facts>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    quarantine_reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantined_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -100,6 +117,8 @@ impl From<&v1::Worker> for Worker {
             job: worker.job_name.clone(),
             rank: worker.rank,
             facts,
+            quarantine_reason: worker.quarantine_reason.clone(),
+            quarantined_until: utc(&worker.quarantined_until),
         }
     }
 }

@@ -34,6 +34,7 @@ pub(crate) struct Job {
     workers_min: u32,
     workers_max: u32,
     shards: u32,
+    priority: i32,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<DateTime<Utc>>,
@@ -64,6 +65,7 @@ impl From<&v1::Job> for Job {
             workers_min: job.workers_min,
             workers_max: job.workers_max,
             shards: job.shards,
+            priority: job.priority,
             attempts: job.attempts,
             created_at: utc(&job.created_at),
             started_at: utc(&job.started_at),

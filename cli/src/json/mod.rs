@@ -10,7 +10,7 @@ mod show;
 mod table;
 
 pub(crate) use files::{Dataset, Fetched, FetchedFile, Results};
-pub(crate) use fleet::Status;
+pub(crate) use fleet::{Released, Status};
 pub(crate) use job::{Job, Jobs, LogLine, Snapshot};
 pub(crate) use plan::{Finished, Submitted};
 pub(crate) use show::Shown;

@@ -57,6 +57,7 @@ fn of_job(job: &Job, experiment: Option<&Experiment>, now: DateTime<Utc>) -> Str
         ("owner", job.owner.clone()),
         ("workers", job::gang(job.workers_min, job.workers_max)),
         ("shards", job.shards.to_string()),
+        ("priority", if job.priority == 0 { String::new() } else { job.priority.to_string() }),
         ("submitted", moment(&job.created_at)),
         ("started", moment(&job.started_at)),
         ("finished", moment(&job.finished_at)),

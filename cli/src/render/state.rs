@@ -64,6 +64,7 @@ pub(crate) fn worker(state: WorkerState) -> &'static str {
         WorkerState::Draining => "draining",
         WorkerState::Lost => "lost",
         WorkerState::Gone => "gone",
+        WorkerState::Quarantined => "quarantined",
     }
 }
 
@@ -71,7 +72,7 @@ pub(crate) fn worker_cell(state: WorkerState) -> Text {
     let tone = match state {
         WorkerState::Idle => Tone::Good,
         WorkerState::Busy => Tone::Active,
-        WorkerState::Lost => Tone::Bad,
+        WorkerState::Lost | WorkerState::Quarantined => Tone::Bad,
         WorkerState::Draining | WorkerState::Gone | WorkerState::Unspecified => Tone::Faint,
     };
     Text::new(worker(state), tone)

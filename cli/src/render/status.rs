@@ -17,7 +17,20 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
             "no workers are connected: `tandem up` starts some, or `tandem-worker run` on another host\n{summary}"
         );
     }
-    format!("{}\n{summary}", workers(&status.workers, style, now))
+    format!("{}\n{summary}{}", workers(&status.workers, style, now), quarantines(&status.workers))
+}
+
+/// Why some get no jobs, and what to do about it.
+fn quarantines(workers: &[Worker]) -> String {
+    let why = workers.iter().filter(|worker| !worker.quarantine_reason.is_empty()).map(|worker| {
+        let until = utc(&worker.quarantined_until).map(units::moment).unwrap_or_default();
+        format!(
+            "\n{name} gets no jobs until {until}: {reason}; once that is mended: tandem release {name}",
+            name = worker.name,
+            reason = worker.quarantine_reason
+        )
+    });
+    why.collect()
 }
 
 fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
@@ -127,6 +140,20 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn a_quarantined_worker_says_why_and_what_to_do() {
+        let worker = Worker {
+            name: "gpu-2".to_owned(),
+            state: WorkerState::Quarantined.into(),
+            quarantine_reason: "3 different jobs were lost on it".to_owned(),
+            ..Worker::default()
+        };
+        let status = StatusResponse { workers: vec![worker], ..StatusResponse::default() };
+        let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
+        assert!(text.contains("quarantined") && text.contains("3 different jobs"), "{text}");
+        assert!(text.ends_with("tandem release gpu-2"), "{text}");
     }
 
     #[test]

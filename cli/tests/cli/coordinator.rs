@@ -91,7 +91,7 @@ impl Jobs for Coordinator {
         let success = || {
             let jobs =
                 vec![v1::PlannedJob { job_id: "7f".to_owned(), name: "encoder".to_owned(), ..Default::default() }];
-            Ok(SubmitResponse { experiment_id: "e-1".to_owned(), name: "quickstart".to_owned(), jobs })
+            Ok(SubmitResponse { experiment_id: "e-1".to_owned(), name: "quickstart".to_owned(), jobs, priority: 0 })
         };
         script.submit_answers.pop_front().unwrap_or_else(success).map(Response::new)
     }
@@ -163,5 +163,14 @@ impl Fleet for Coordinator {
         let version = "0.1.0".to_owned();
         let workers = self.script.lock().unwrap().workers.clone();
         Ok(Response::new(StatusResponse { workers, server_version: version, ..StatusResponse::default() }))
+    }
+
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answer<v1::ReleaseResponse> {
+        let name = request.into_inner().worker;
+        if name != "cpu-0" {
+            return Err(Status::not_found(format!("no worker `{name}` here; there are: cpu-0")));
+        }
+        let worker = Some(v1::Worker { name, ..Default::default() });
+        Ok(Response::new(v1::ReleaseResponse { worker, was_quarantined: true }))
     }
 }

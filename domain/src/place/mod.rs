@@ -79,7 +79,11 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { device_order: vec!["cuda".to_owned(), "cpu".to_owned()], across_hosts: true, least_run: timing().least_run }
+        Self {
+            device_order: vec!["cuda".to_owned(), "cpu".to_owned()],
+            across_hosts: true,
+            least_run: timing().least_run,
+        }
     }
 }
 

@@ -79,9 +79,9 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
     let seed = optional("", top, "seed")?.unwrap_or(1);
     let priority = match Reader::key("", top, "priority") {
         Some(reader) => {
-            let expected = || reader.expected(&format!("a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}"));
-            let number = integer(reader.value()).and_then(|number| i32::try_from(number).ok()).ok_or_else(expected)?;
-            if number.abs() > PRIORITY_MAX { Err(expected())? } else { number }
+            let number = integer(reader.value()).and_then(|number| i32::try_from(number).ok());
+            let number = number.ok_or_else(|| reader.expected("a whole number"))?;
+            checked_priority(number).map_err(|message| reader.fault(message))?
         }
         None => 0,
     };
@@ -236,6 +236,17 @@ fn read_workers(reader: Reader<'_>) -> Result<Workers, Fault> {
     let number = |text: &str| text.trim().parse().ok().filter(in_range).ok_or_else(expected);
     let workers = Workers { min: number(min)?, max: number(max)? };
     if workers.min > workers.max { Err(expected()) } else { Ok(workers) }
+}
+
+/// A priority within its bounds.
+///
+/// # Errors
+/// Says what the bounds are.
+pub fn checked_priority(priority: i32) -> Result<i32, String> {
+    if (-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
+        return Ok(priority);
+    }
+    Err(format!("`priority` = {priority}: expected a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}"))
 }
 
 fn check_name(name: &str) -> Result<(), String> {

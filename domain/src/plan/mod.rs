@@ -30,6 +30,7 @@ use toml::de::DeTable;
 pub use content::{content_key, fresh_key};
 pub use estimate::Estimate;
 pub use fault::SpecError;
+pub use file::checked_priority;
 
 use crate::spec::JobSpec;
 use fault::Fault;

@@ -1,9 +1,9 @@
-//! Heartbeats: kept in memory as they come, written down together every two seconds.
+//! Heartbeats: kept in memory as they come, written down together every one or two seconds.
 //!
 //! One statement for all leases and one for all workers, whatever their number: heartbeats are the only steady load on
 //! the database.
 
-use tandem_domain::timing;
+use tandem_domain::timing::timing;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::{
 impl Dispatcher {
     /// Renews leases until `closing`.
     pub(crate) async fn renew(&self, closing: &CancellationToken) {
-        let mut tick = interval(timing::LEASE_WRITE);
+        let mut tick = interval(timing().lease_write);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

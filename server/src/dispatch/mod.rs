@@ -10,7 +10,7 @@ pub(crate) mod sessions;
 
 use std::{path::PathBuf, sync::Arc};
 
-use tandem_domain::{state::RankOutcome, timing};
+use tandem_domain::{state::RankOutcome, timing, timing::timing};
 use tandem_proto::{
     convert::timestamp,
     v1::{self, coordinator_message::Message},
@@ -76,8 +76,9 @@ impl Dispatcher {
         stale.iter().for_each(|&attempt| session.count_as_told(attempt, Step::Stop));
         Ok(v1::Registered {
             stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),
-            heartbeat_ms: millis(timing::HEARTBEAT),
-            self_end_ms: millis(timing::SELF_END),
+            heartbeat_ms: millis(timing().heartbeat),
+            self_end_ms: millis(timing().self_end),
+            timing: timing().name.to_owned(),
             store_url: format!("file://{}", self.root.display()),
         })
     }
@@ -163,7 +164,7 @@ impl Dispatcher {
                 Message::Rendezvous(v1::Rendezvous { attempt_id, fence, host, port })
             }
             Step::StopGently => {
-                let reason = "another rank stops at a checkpoint".to_owned();
+                let Some(reason) = duty.stop.clone() else { return Ok(()) };
                 Message::Stop(v1::Stop { attempt_id, fence, graceful: true, reason })
             }
             Step::Stop => {

@@ -1,6 +1,9 @@
 //! What a worker must be told next, from its lease and from what it was told. Pure.
 
-use crate::store::{duties::Duty, leases::Held};
+use crate::{
+    broken::no_fence,
+    store::{duties::Duty, leases::Held},
+};
 
 /// One thing to tell, once on each stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +37,7 @@ pub(super) fn steps(duty: &Duty, runs: bool, told: impl Fn(Step) -> bool) -> Vec
         if duty.rank != 0 && duty.rendezvous.is_some() {
             steps.push(Step::Meet);
         }
-        if duty.others_stop {
+        if duty.stop.is_some() {
             steps.push(Step::StopGently);
         }
     }
@@ -48,11 +51,13 @@ pub(super) fn strays<'d, 'h>(
     running: &'h [Held],
 ) -> impl Iterator<Item = &'h Held> {
     let duties: Vec<&Duty> = duties.into_iter().collect();
-    running.iter().filter(move |held| !duties.iter().any(|duty| duty.is(held)))
+    running.iter().filter(move |held| !no_fence() && !duties.iter().any(|duty| duty.is(held)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tandem_domain::state::AttemptState;
     use uuid::Uuid;
 
@@ -72,7 +77,7 @@ mod tests {
             rendezvous: None,
             has_reported: false,
             is_dispatched: false,
-            others_stop: false,
+            stop: None,
         }
     }
 
@@ -100,7 +105,7 @@ mod tests {
 
     #[test]
     fn one_rank_that_stops_takes_the_others_along_and_an_end_ends_all() {
-        let stopping = Duty { others_stop: true, has_reported: true, ..duty() };
+        let stopping = Duty { stop: Some("another rank stops".to_owned()), has_reported: true, ..duty() };
         assert_eq!(steps(&stopping, true, nothing), [Step::StopGently]);
         let over = Duty { state: AttemptState::Lost, ..stopping };
         assert_eq!(steps(&over, true, nothing), [Step::Stop]);
@@ -109,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_rank_without_a_lease_is_a_stray() {
-        let held = Held { worker: Uuid::from_u128(1), attempt: Uuid::from_u128(2), fence: 12, rank: 1 };
+        let (worker, attempt) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let held = Held { worker, attempt, fence: 12, rank: 1, idle: Duration::ZERO, slowest: None };
         let older = Held { fence: 11, ..held.clone() };
         let running = [held, older.clone()];
         assert_eq!(strays(&[duty()], &running).collect::<Vec<_>>(), [&older]);

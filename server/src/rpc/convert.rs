@@ -64,6 +64,7 @@ pub(super) fn job(row: JobRow) -> Result<v1::Job, Status> {
         spec_json: row.spec_json,
         content_key: row.content_key,
         depends_on: row.depends_on.iter().map(Uuid::to_string).collect(),
+        priority: row.priority,
     })
 }
 
@@ -85,6 +86,7 @@ pub(super) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
         experiment_id: submitted.experiment.map(|id| id.to_string()).unwrap_or_default(),
         name: submitted.name,
         jobs: jobs.collect(),
+        priority: submitted.priority,
     }
 }
 
@@ -161,6 +163,7 @@ pub(super) fn series(named: NamedCurve) -> v1::Series {
 
 pub(super) fn worker(row: WorkerRow) -> v1::Worker {
     let state = match (row.state.as_str(), row.job_id) {
+        ("ready", None) if row.quarantined_until.is_some() => v1::WorkerState::Quarantined,
         ("ready", None) => v1::WorkerState::Idle,
         ("ready", Some(_)) => v1::WorkerState::Busy,
         ("draining", _) => v1::WorkerState::Draining,
@@ -186,6 +189,8 @@ pub(super) fn worker(row: WorkerRow) -> v1::Worker {
         job_name: row.job_name.unwrap_or_default(),
         rank: small(row.rank.unwrap_or(0)),
         facts: row.facts.map(|facts| facts_from_json(&facts)),
+        quarantine_reason: row.quarantined_until.map(|_| row.quarantine_reason).unwrap_or_default(),
+        quarantined_until: row.quarantined_until.map(timestamp),
     }
 }
 

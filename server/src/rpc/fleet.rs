@@ -4,7 +4,7 @@ use tandem_proto::{convert::timestamp, v1, v1::fleet_server::Fleet};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Api, convert};
-use crate::{error::Error, query::status::status};
+use crate::{error::Error, query::status::status, release::release};
 
 #[async_trait]
 impl Fleet for Api {
@@ -20,5 +20,10 @@ impl Fleet for Api {
             server_started_at: Some(timestamp(self.started_at)),
             leader: status.leader,
         }))
+    }
+
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
+        let (worker, was_quarantined) = release(&self.store, &request.into_inner().worker).await?;
+        Ok(Response::new(v1::ReleaseResponse { worker: Some(convert::worker(worker)), was_quarantined }))
     }
 }

@@ -24,6 +24,7 @@ impl Jobs for Api {
             fresh: request.fresh,
             owner: request.owner,
             idempotency_key: request.idempotency_key,
+            priority: request.priority,
         };
         let submitted = submit(&self.store, &submission).await?;
         Ok(Response::new(convert::submitted(submitted)))

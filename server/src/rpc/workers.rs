@@ -4,9 +4,9 @@
 //! the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials again,
 //! and its rank goes on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tandem_domain::timing;
+use tandem_domain::timing::timing;
 use tandem_proto::{
     convert,
     status::Code,
@@ -62,7 +62,7 @@ async fn register(
     inbound: &mut Streaming<v1::WorkerMessage>,
     outbound: mpsc::Sender<Result<v1::CoordinatorMessage, Status>>,
 ) -> Result<(Introduction, Arc<Session>), Status> {
-    let first = timeout(timing::LEASE, inbound.message())
+    let first = timeout(timing().lease, inbound.message())
         .await
         .map_err(|_| Code::TimedOut.status("no `register` came on the stream"))??;
     let Some(Said::Register(register)) = first.and_then(|message| message.message) else {
@@ -125,13 +125,13 @@ impl Api {
     ) -> Result<Option<Said>, Status> {
         loop {
             let message = tokio::select! {
-                message = timeout(timing::LEASE, inbound.message()) => message,
+                message = timeout(timing().lease, inbound.message()) => message,
                 () = session.superseded.cancelled() => {
                     return Err(Code::Unavailable.status("this worker was given up, or is here on another stream"));
                 }
                 () = self.closing.cancelled() => return Err(closed().into()),
             };
-            let silent = |_| Code::TimedOut.status(format!("no heartbeat for {:?}", timing::LEASE));
+            let silent = |_| Code::TimedOut.status(format!("no heartbeat for {:?}", timing().lease));
             match message.map_err(silent)?? {
                 Some(v1::WorkerMessage { message: Some(said) }) => return Ok(Some(said)),
                 // A message of a newer version.
@@ -201,7 +201,8 @@ fn speaker(worker: Uuid, attempt: &str, fence: i64, rank: u32) -> Result<Speaker
 fn held(worker: Uuid, running: &[v1::RunningRank]) -> Result<Vec<Held>, Status> {
     let held = running.iter().map(|rank| {
         let attempt = convert::uuid("running.attempt_id", &rank.attempt_id)?;
-        Ok(Held { worker, attempt, fence: rank.fence, rank: rank.rank })
+        let (idle, slowest) = (Duration::from_millis(rank.idle_ms), rank.slowest_ms.map(Duration::from_millis));
+        Ok(Held { worker, attempt, fence: rank.fence, rank: rank.rank, idle, slowest })
     });
     held.collect()
 }

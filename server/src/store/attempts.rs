@@ -1,7 +1,11 @@
 //! Attempts: one execution of a job by a gang, and its fence.
 
 use chrono::{DateTime, Utc};
-use tandem_domain::state::{AttemptEvent, AttemptState};
+use tandem_domain::{
+    place::{RunningGang, Stop},
+    spec::Workers,
+    state::{AttemptEvent, AttemptState},
+};
 use uuid::Uuid;
 
 use super::{Conn, Stored, integer, parse, small};
@@ -37,6 +41,20 @@ pub(crate) struct LockedAttempt {
     pub(crate) number: u32,
     pub(crate) fence: i64,
     pub(crate) state: AttemptState,
+    pub(crate) world_size: u32,
+    /// The scheduler asked it to stop.
+    pub(crate) stop: Option<StopAsked>,
+}
+
+/// A stop at a checkpoint, under way.
+#[derive(Clone, Debug)]
+pub(crate) struct StopAsked {
+    /// Until now.
+    pub(crate) seconds: f64,
+    /// Device seconds at stake when it was asked.
+    pub(crate) at_stake: f64,
+    /// A checkpoint was committed since.
+    pub(crate) is_saved: bool,
 }
 
 /// The job of an attempt, without a lock: to lock the job first.
@@ -46,14 +64,21 @@ pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> Stored<Option<Uuid>> {
 
 pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> Stored<Option<LockedAttempt>> {
     let row = sqlx::query!(
-        r#"SELECT id, job_id, number, fence, state::text AS "state!" FROM attempts WHERE id = $1 FOR NO KEY UPDATE"#,
+        r#"SELECT id, job_id, number, fence, state::text AS "state!", world_size, at_stake,
+                  EXTRACT(epoch FROM clock_timestamp() - stop_asked_at)::float8 AS stop_seconds,
+                  EXISTS (SELECT FROM checkpoints c WHERE c.job_id = attempts.job_id AND c.fence = attempts.fence
+                                                      AND c.at >= stop_asked_at) AS "is_saved!"
+           FROM attempts WHERE id = $1 FOR NO KEY UPDATE"#,
         id
     )
     .fetch_optional(conn)
     .await?;
     row.map(|row| {
         let (number, state) = (small(row.number), parse(&row.state)?);
-        Ok(LockedAttempt { id: row.id, job: row.job_id, number, fence: row.fence, state })
+        let stop =
+            row.stop_seconds.map(|seconds| StopAsked { seconds, at_stake: row.at_stake, is_saved: row.is_saved });
+        let world_size = small(row.world_size);
+        Ok(LockedAttempt { id: row.id, job: row.job_id, number, fence: row.fence, state, world_size, stop })
     })
     .transpose()
 }
@@ -136,15 +161,19 @@ pub(crate) async fn set_rendezvous(
     Ok(set.rows_affected() == 1)
 }
 
-/// How many attempts of a job were lost so far.
+/// How many attempts of a job were lost one after the other without getting anywhere: the last one that kept a checkpoint
+/// begins the count anew, so that a long job on a bad day is not given up for what it has outlived.
 pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> Stored<u32> {
     let count = sqlx::query_scalar!(
-        r#"SELECT count(*)::integer AS "count!" FROM attempts WHERE job_id = $1 AND state = 'lost'"#,
+        r#"SELECT count(*)::integer AS "count!" FROM attempts
+           WHERE job_id = $1 AND state = 'lost'
+             AND fence > COALESCE((SELECT max(c.fence) FROM checkpoints c WHERE c.job_id = $1), 0)"#,
         job
     )
     .fetch_one(conn)
     .await?;
-    Ok(small(count))
+    // The one that was just lost, at least.
+    Ok(small(count).max(1))
 }
 
 /// An attempt as people see it.
@@ -175,4 +204,60 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<AttemptRow>
     )
     .fetch_all(conn)
     .await
+}
+
+/// Every gang at work.
+pub(crate) async fn running(conn: &mut Conn) -> Stored<Vec<RunningGang>> {
+    let rows = sqlx::query!(
+        r#"SELECT a.id, a.job_id, j.name, j.priority, j.workers_min, j.workers_max, j.shards, a.training_at,
+                  a.stop_asked_at IS NOT NULL AS "is_stopping!",
+                  ARRAY(SELECT l.worker_id FROM leases l WHERE l.attempt_id = a.id ORDER BY l.rank) AS "workers!",
+                  (SELECT max(c.at) FROM checkpoints c WHERE c.job_id = a.job_id AND c.fence = a.fence) AS saved_at,
+                  CASE WHEN p.fence = a.fence AND p.seconds_left > 0 THEN p.seconds_left END AS seconds_left
+           FROM attempts a JOIN jobs j ON j.id = a.job_id LEFT JOIN progress p ON p.job_id = a.job_id
+           WHERE a.state IN ('assigned', 'starting', 'training') ORDER BY a.fence"#
+    )
+    .fetch_all(conn)
+    .await?;
+    let gangs = rows.into_iter().map(|row| RunningGang {
+        attempt: row.id,
+        job: row.job_id,
+        name: row.name,
+        priority: row.priority,
+        workers: row.workers,
+        wanted: Workers { min: small(row.workers_min), max: small(row.workers_max) },
+        shards: small(row.shards),
+        training_since: row.training_at,
+        saved_at: row.saved_at,
+        seconds_left: row.seconds_left,
+        is_stopping: row.is_stopping,
+    });
+    Ok(gangs.collect())
+}
+
+/// It is to stop at a checkpoint; `false` if it has ended, or was asked before.
+pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> Stored<bool> {
+    let asked = sqlx::query!(
+        "UPDATE attempts SET stop_asked_at = clock_timestamp(), stop_reason = $2, at_stake = $3
+         WHERE id = $1 AND state = 'training' AND stop_asked_at IS NULL",
+        stop.attempt,
+        stop.reason,
+        stop.at_stake,
+    )
+    .execute(conn)
+    .await?;
+    Ok(asked.rows_affected() == 1)
+}
+
+/// What a rank's peers said of its end is not the cause once it is known how it ended itself.
+pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> Stored<()> {
+    sqlx::query!(
+        "UPDATE attempts SET cause = $3 WHERE id = $1 AND fence = $2 AND state = 'lost'",
+        attempt.id,
+        attempt.fence,
+        cause,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -23,8 +23,8 @@ pub(crate) struct Duty {
     pub(crate) has_reported: bool,
     /// The worker was told of it once.
     pub(crate) is_dispatched: bool,
-    /// Another rank stops at a checkpoint.
-    pub(crate) others_stop: bool,
+    /// It is to stop at a checkpoint: the scheduler wants it, or another rank does.
+    pub(crate) stop: Option<String>,
 }
 
 pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<Duty>> {
@@ -32,8 +32,10 @@ pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<
         r#"SELECT l.worker_id, l.attempt_id, a.job_id, a.number, l.fence, l.rank, a.world_size,
                   a.state::text AS "state!", a.cause, a.rendezvous_host, a.rendezvous_port,
                   l.last_sequence > 0 AS "has_reported!", l.dispatched_at IS NOT NULL AS "is_dispatched!",
-                  EXISTS (SELECT FROM leases other
-                          WHERE other.attempt_id = a.id AND other.outcome = 'preempted') AS "others_stop!"
+                  CASE WHEN a.stop_asked_at IS NOT NULL THEN a.stop_reason
+                       WHEN EXISTS (SELECT FROM leases other
+                                    WHERE other.attempt_id = a.id AND other.outcome = 'preempted')
+                       THEN 'another rank stops at a checkpoint' END AS stop
            FROM leases l JOIN attempts a ON a.id = l.attempt_id
            WHERE l.worker_id = ANY($1) AND l.released_at IS NULL
            ORDER BY a.fence, l.rank"#,
@@ -56,7 +58,7 @@ pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<
                 rendezvous: row.rendezvous_host.zip(row.rendezvous_port.map(small)),
                 has_reported: row.has_reported,
                 is_dispatched: row.is_dispatched,
-                others_stop: row.others_stop,
+                stop: row.stop,
             })
         })
         .collect()

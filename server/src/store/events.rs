@@ -55,6 +55,19 @@ pub(crate) async fn append_at(
     Ok(())
 }
 
+/// The same event for every live attempt.
+pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO events (job_id, attempt_id, kind, message)
+         SELECT job_id, id, $1, $2 FROM attempts WHERE state IN ('assigned', 'starting', 'training')",
+        kind,
+        message,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// An event as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct EventRow {

@@ -2,7 +2,7 @@
 
 use tandem_domain::{
     place::{FleetWorker, WorkerStatus},
-    timing,
+    timing::timing,
 };
 use uuid::Uuid;
 
@@ -14,15 +14,17 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> Stored<Vec<FleetWorker>> {
         r#"SELECT w.id, w.name, w.device_kind, w.host, w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
                       OR w.last_seen < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
-                  j.name AS "job_name?",
+                  COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", j.name AS "job_name?",
                   CASE WHEN p.seconds_left > 0 THEN p.updated_at + make_interval(secs => p.seconds_left) END AS until
            FROM workers w
-           LEFT JOIN leases l ON l.worker_id = w.id AND l.released_at IS NULL
+           -- Its own lease, or that of another worker on the same device.
+           LEFT JOIN leases l ON l.released_at IS NULL
+               AND l.device = CASE WHEN w.device_uuid = '' THEN w.id::text ELSE w.device_uuid END
            LEFT JOIN attempts a ON a.id = l.attempt_id
            LEFT JOIN jobs j ON j.id = a.job_id
            LEFT JOIN progress p ON p.job_id = j.id AND p.fence = a.fence
            WHERE w.state <> 'gone'"#,
-        timing::LEASE.as_secs_f64(),
+        timing().lease.as_secs_f64(),
     )
     .fetch_all(conn)
     .await?;
@@ -31,6 +33,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> Stored<Vec<FleetWorker>> {
             _ if row.is_draining => WorkerStatus::Draining,
             _ if row.is_lost => WorkerStatus::Lost,
             Some(job_name) => WorkerStatus::Busy { job_name, until: row.until },
+            None if row.is_quarantined => WorkerStatus::Quarantined,
             None => WorkerStatus::Idle,
         };
         FleetWorker { id: row.id, name: row.name, device_kind: row.device_kind, host: row.host, status }
@@ -41,7 +44,9 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> Stored<Vec<FleetWorker>> {
 /// Locks a gang in the order of ids; names by rank, or `None` if one of them takes no work any more.
 pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> Stored<Option<Vec<String>>> {
     let rows = sqlx::query!(
-        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready' ORDER BY id FOR NO KEY UPDATE",
+        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready'
+             AND COALESCE(quarantined_until <= clock_timestamp(), true)
+         ORDER BY id FOR NO KEY UPDATE",
         gang
     )
     .fetch_all(conn)

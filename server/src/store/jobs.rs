@@ -7,6 +7,7 @@ use tandem_domain::{
     place::QueuedJob,
     spec::{JobSpec, Workers},
     state::{JobEvent, JobState},
+    timing,
 };
 use uuid::Uuid;
 
@@ -19,6 +20,7 @@ pub(crate) struct NewJob<'a> {
     pub(crate) experiment: Uuid,
     pub(crate) spec: &'a JobSpec,
     pub(crate) content_key: &'a str,
+    pub(crate) priority: i32,
     /// As planned: see `domain::plan`.
     pub(crate) work: &'a str,
     pub(crate) gflop: f64,
@@ -32,8 +34,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
     let inserted = sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
-                           work, gflop, queued_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12,
+                           work, gflop, priority, queued_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13,
                  CASE WHEN $7::text = 'queued' THEN clock_timestamp() END)
          ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'running', 'succeeded') DO NOTHING",
         job.id,
@@ -48,6 +50,7 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
         integer(job.spec.shards),
         job.work,
         job.gflop,
+        job.priority,
     )
     .execute(conn)
     .await?;
@@ -63,6 +66,12 @@ pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> Stored<Option<U
     )
     .fetch_optional(conn)
     .await
+}
+
+/// Somebody wants it more than those before.
+pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> Stored<()> {
+    sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).execute(conn).await?;
+    Ok(())
 }
 
 /// A row that nobody else changes until the transaction ends.
@@ -118,25 +127,48 @@ pub(crate) async fn transition(
     Ok((moved.rows_affected() == 1).then_some(to))
 }
 
-/// The queue at one moment, which comes with it: the database's now.
-pub(crate) async fn queue(conn: &mut Conn) -> Stored<Option<(DateTime<Utc>, Vec<QueuedJob>)>> {
+/// How much of the queue a pass looks at: a longer one costs no more.
+const LOOKED_AT: i64 = 1000;
+
+/// The front of the queue.
+pub(crate) async fn queue(conn: &mut Conn) -> Stored<Vec<QueuedJob>> {
     let rows = sqlx::query!(
-        r#"SELECT clock_timestamp() AS "now!", id, name, queued_at AS "queued_at!", workers_min, workers_max, shards,
-                  not_before
-           FROM jobs WHERE state = 'queued' ORDER BY queued_at, id LIMIT 1000"#
+        r#"SELECT j.id, j.name, j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards,
+                  j.not_before, j.made_room_at,
+                  ARRAY(SELECT l.worker_id FROM attempts a JOIN leases l ON l.attempt_id = a.id
+                        WHERE a.job_id = j.id AND l.outcome = 'lost'
+                          AND l.released_at > clock_timestamp() - make_interval(secs => $1)) AS "avoid!"
+           FROM jobs j WHERE j.state = 'queued' ORDER BY j.priority DESC, j.queued_at, j.id LIMIT $2"#,
+        timing::AVOID.as_secs_f64(),
+        LOOKED_AT,
     )
     .fetch_all(conn)
     .await?;
-    let Some(now) = rows.first().map(|row| row.now) else { return Ok(None) };
     let queue = rows.into_iter().map(|row| QueuedJob {
         id: row.id,
         name: row.name,
+        priority: row.priority,
         queued_at: row.queued_at,
         workers: Workers { min: small(row.workers_min), max: small(row.workers_max) },
         shards: small(row.shards),
         not_before: row.not_before,
+        avoid: row.avoid,
+        made_room_at: Some(row.made_room_at).filter(|tried| !tried.is_empty()),
     });
-    Ok(Some((now, queue.collect())))
+    Ok(queue.collect())
+}
+
+/// Gangs were stopped for it while the fleet looked like this.
+pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> Stored<()> {
+    sqlx::query!("UPDATE jobs SET made_room_at = $2 WHERE id = $1 AND state = 'queued'", id, fingerprint)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The database's.
+pub(crate) async fn now(conn: &mut Conn) -> Stored<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await
 }
 
 /// Writes why queued jobs wait, where that is news; whether anything was.

@@ -1,6 +1,6 @@
 //! One coordinator schedules: whoever holds the leader row, for as long as it renews it.
 
-use tandem_domain::timing;
+use tandem_domain::timing::timing;
 use uuid::Uuid;
 
 use super::{Conn, Stored};
@@ -23,7 +23,7 @@ pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> Stored<Op
          RETURNING term",
         holder,
         name,
-        timing::LEADER_LEASE.as_secs_f64(),
+        timing().leader_lease.as_secs_f64(),
     )
     .fetch_optional(conn)
     .await
@@ -49,4 +49,16 @@ pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> Stored<bool> {
 /// Name of the coordinator that schedules; `None` while there is none.
 pub(crate) async fn name(conn: &mut Conn) -> Stored<Option<String>> {
     sqlx::query_scalar!("SELECT name FROM leader WHERE expires_at > clock_timestamp()").fetch_optional(conn).await
+}
+
+/// For how long nobody has led, as far as the database knows: since the last one renewed. `None` if somebody leads, or
+/// nobody ever did.
+pub(crate) async fn absence(conn: &mut Conn) -> Stored<Option<f64>> {
+    sqlx::query_scalar!(
+        r#"SELECT EXTRACT(epoch FROM clock_timestamp() - expires_at)::float8 + $1 AS "seconds!"
+           FROM leader WHERE expires_at <= clock_timestamp()"#,
+        timing().leader_lease.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await
 }

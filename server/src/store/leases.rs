@@ -1,23 +1,27 @@
 //! Leases: the right of a worker to act as one rank of one attempt, until a moment.
 
-use tandem_domain::{state::RankOutcome, timing};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tandem_domain::{lease::Signs, quarantine::Loss, state::RankOutcome, timing, timing::timing};
 use uuid::Uuid;
 
 use super::{Conn, Stored, integer, parse, small};
 
-/// One lease per rank, the workers by rank; `false` if one of them holds a lease already.
+/// One lease per rank, the workers by rank; `false` if one of them, or its device, is leased already.
 pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> Stored<bool> {
     let ranks: Vec<i32> = (0u32..).take(workers.len()).map(integer).collect();
     let inserted = sqlx::query!(
-        "INSERT INTO leases (attempt_id, fence, rank, worker_id, expires_at)
-         SELECT $1, $2, rank, worker_id, clock_timestamp() + make_interval(secs => $5)
-         FROM UNNEST($3::integer[], $4::uuid[]) AS gang (rank, worker_id)
-         ON CONFLICT (worker_id) WHERE released_at IS NULL DO NOTHING",
+        "INSERT INTO leases (attempt_id, fence, rank, worker_id, device, expires_at)
+         SELECT $1, $2, rank, w.id, CASE WHEN w.device_uuid = '' THEN w.id::text ELSE w.device_uuid END,
+                clock_timestamp() + make_interval(secs => $5)
+         FROM UNNEST($3::integer[], $4::uuid[]) AS gang (rank, worker_id) JOIN workers w ON w.id = gang.worker_id
+         ON CONFLICT DO NOTHING",
         attempt,
         fence,
         &ranks,
         workers,
-        timing::LEASE.as_secs_f64(),
+        timing().lease.as_secs_f64(),
     )
     .execute(conn)
     .await?;
@@ -33,9 +37,9 @@ pub(crate) struct LockedLease {
     pub(crate) fence: i64,
     pub(crate) outcome: Option<RankOutcome>,
     pub(crate) is_dispatched: bool,
-    pub(crate) is_expired: bool,
-    /// Since its worker was last heard of.
-    pub(crate) silent_seconds: f64,
+    pub(crate) signs: Signs,
+    /// The database's.
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// All leases of an attempt, by rank.
@@ -43,8 +47,7 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLea
     let rows = sqlx::query!(
         r#"SELECT l.rank, l.worker_id, w.name, l.fence, l.outcome::text AS outcome,
                   l.dispatched_at IS NOT NULL AS "is_dispatched!",
-                  l.expires_at <= clock_timestamp() AS "is_expired!",
-                  EXTRACT(epoch FROM clock_timestamp() - w.last_seen)::float8 AS "silent_seconds!"
+                  l.expires_at, w.last_seen, l.progress_at, l.slowest_ms, clock_timestamp() AS "now!"
            FROM leases l JOIN workers w ON w.id = l.worker_id
            WHERE l.attempt_id = $1 ORDER BY l.rank FOR NO KEY UPDATE OF l"#,
         attempt
@@ -60,8 +63,13 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLea
                 fence: row.fence,
                 outcome: row.outcome.as_deref().map(parse).transpose()?,
                 is_dispatched: row.is_dispatched,
-                is_expired: row.is_expired,
-                silent_seconds: row.silent_seconds,
+                signs: Signs {
+                    expires_at: row.expires_at,
+                    worker_seen_at: row.last_seen,
+                    progress_at: row.progress_at,
+                    slowest: row.slowest_ms.map(millis),
+                },
+                now: row.now,
             })
         })
         .collect()
@@ -116,19 +124,27 @@ pub(crate) async fn advance(
         integer(rank),
         worker,
         sequence,
-        timing::LEASE.as_secs_f64(),
+        timing().lease.as_secs_f64(),
     )
     .fetch_optional(conn)
     .await
 }
 
 /// A rank that a worker says it runs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) worker: Uuid,
     pub(crate) attempt: Uuid,
     pub(crate) fence: i64,
     pub(crate) rank: u32,
+    /// Since it last did a piece of work.
+    pub(crate) idle: Duration,
+    /// Its slowest piece so far.
+    pub(crate) slowest: Option<Duration>,
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(super::unsigned(ms))
 }
 
 /// Renews the leases of ranks that their workers say they run, and of those that a worker was told to start lately and
@@ -138,25 +154,31 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
     let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
     let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
     let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
+    let idle: Vec<f64> = held.iter().map(|held| held.idle.as_secs_f64()).collect();
+    let slowest: Vec<Option<i64>> =
+        held.iter().map(|held| held.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok())).collect();
     let (heard, ages): (Vec<Uuid>, Vec<f64>) = heard.iter().copied().unzip();
     sqlx::query!(
         "WITH renewable AS (
-             SELECT l.attempt_id, l.rank, heard.age
+             SELECT l.attempt_id, l.rank, heard.age, held.idle, held.slowest
              FROM leases l
              JOIN attempts a ON a.id = l.attempt_id
              JOIN UNNEST($5::uuid[], $6::float8[]) AS heard (worker_id, age) ON heard.worker_id = l.worker_id
-             WHERE l.released_at IS NULL AND (
-                 EXISTS (SELECT FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[])
-                             AS held (worker_id, attempt_id, fence, rank)
-                         WHERE held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
-                           AND held.fence = l.fence AND held.rank = l.rank)
+             LEFT JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[], $9::float8[], $10::bigint[])
+                     AS held (worker_id, attempt_id, fence, rank, idle, slowest)
+                 ON held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
+                AND held.fence = l.fence AND held.rank = l.rank
+             WHERE l.released_at IS NULL AND (held.fence IS NOT NULL
                  OR (l.last_sequence = 0 AND a.state IN ('assigned', 'starting', 'training')
                      AND a.assigned_at > clock_timestamp() - make_interval(secs => $7)))
              ORDER BY l.attempt_id, l.rank
              FOR NO KEY UPDATE OF l SKIP LOCKED
          )
          UPDATE leases SET
-             expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $8 - renewable.age))
+             expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $8 - renewable.age)),
+             progress_at = COALESCE(
+                 clock_timestamp() - make_interval(secs => renewable.age + renewable.idle), leases.progress_at),
+             slowest_ms = GREATEST(renewable.slowest, leases.slowest_ms)
          FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank",
         &workers,
         &attempts,
@@ -165,30 +187,37 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
         &heard,
         &ages,
         timing::RENDEZVOUS.as_secs_f64(),
-        timing::LEASE.as_secs_f64(),
+        timing().lease.as_secs_f64(),
+        &idle,
+        &slowest as &[Option<i64>],
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now.
+/// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now, and nobody could
+/// say that steps went on, either.
 pub(crate) async fn grace(conn: &mut Conn) -> Stored<u64> {
     let graced = sqlx::query!(
-        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1))
+        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
+                            progress_at = CASE WHEN progress_at IS NOT NULL THEN clock_timestamp() END
          WHERE released_at IS NULL",
-        timing::LEASE.as_secs_f64()
+        timing().lease.as_secs_f64()
     )
     .execute(conn)
     .await?;
     Ok(graced.rows_affected())
 }
 
-/// Attempts with a lease that ran out.
+/// Attempts with a lease that ran out, or may have: whoever has locked it asks [`Signs::expiry`].
 pub(crate) async fn expired(conn: &mut Conn) -> Stored<Vec<Uuid>> {
     sqlx::query_scalar!(
-        "SELECT DISTINCT attempt_id FROM leases WHERE released_at IS NULL AND expires_at <= clock_timestamp()
-         ORDER BY attempt_id"
+        "SELECT DISTINCT attempt_id FROM leases
+         WHERE released_at IS NULL AND (
+             expires_at <= clock_timestamp() OR progress_at <= clock_timestamp() - make_interval(secs => $1))
+         ORDER BY attempt_id",
+        timing().progress.takeover.as_secs_f64(),
     )
     .fetch_all(conn)
     .await
@@ -206,4 +235,20 @@ pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, w
     .execute(conn)
     .await?;
     Ok(marked.rows_affected() == 1)
+}
+
+/// What was lost on a worker by its own fault since a rank last succeeded there, newest first.
+pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> Stored<Vec<Loss>> {
+    sqlx::query_as!(
+        Loss,
+        r#"SELECT j.id AS job, j.name AS job_name, l.released_at AS "at!", l.cause
+           FROM leases l JOIN attempts a ON a.id = l.attempt_id JOIN jobs j ON j.id = a.job_id
+           WHERE l.worker_id = $1 AND l.outcome = 'lost' AND l.released_at > COALESCE(
+               (SELECT max(good.released_at) FROM leases good
+                WHERE good.worker_id = $1 AND good.outcome = 'succeeded'), '-infinity')
+           ORDER BY l.released_at DESC LIMIT 20"#,
+        worker
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -22,6 +22,7 @@ pub(crate) struct JobRow {
     pub(crate) workers_min: i32,
     pub(crate) workers_max: i32,
     pub(crate) shards: i32,
+    pub(crate) priority: i32,
     pub(crate) attempts: i32,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) started_at: Option<DateTime<Utc>>,
@@ -101,7 +102,7 @@ pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> Stored<Vec<Job
            )
            SELECT j.id, e.id AS experiment_id, e.name AS experiment_name, e.owner, picked.name, j.stage,
                   j.state::text AS "state!", j.reason, j.spec::text AS "spec_json!", j.content_key,
-                  j.workers_min, j.workers_max, j.shards, j.created_at, j.started_at, j.finished_at,
+                  j.workers_min, j.workers_max, j.shards, j.priority, j.created_at, j.started_at, j.finished_at,
                   (SELECT count(*) FROM attempts a WHERE a.job_id = j.id)::integer AS "attempts!",
                   p.phase AS "phase?", p.step AS "step?", p.steps AS "steps?", p.epoch AS "epoch?",
                   p.epochs AS "epochs?", p.images_per_second AS "images_per_second?",

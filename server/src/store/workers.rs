@@ -1,7 +1,7 @@
 //! Workers: who is there, since when, and what their devices are.
 
 use chrono::{DateTime, Utc};
-use tandem_domain::timing;
+use tandem_domain::{timing, timing::timing};
 use uuid::Uuid;
 
 use super::{Conn, Stored};
@@ -133,7 +133,7 @@ pub(crate) async fn mark_lost(conn: &mut Conn) -> Stored<Vec<Missing>> {
         r#"UPDATE workers SET state = 'lost', session_id = NULL
            WHERE state IN ('ready', 'draining') AND last_seen < clock_timestamp() - make_interval(secs => $1)
            RETURNING id, name, EXTRACT(epoch FROM clock_timestamp() - last_seen)::float8 AS "silent_seconds!""#,
-        timing::LEASE.as_secs_f64(),
+        timing().lease.as_secs_f64(),
     )
     .fetch_all(conn)
     .await
@@ -156,6 +156,32 @@ pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> Stored
     sqlx::query_scalar!(r#"SELECT session_id AS "session_id!" FROM workers WHERE session_id = ANY($1)"#, sessions)
         .fetch_all(conn)
         .await
+}
+
+/// It gets no rank for a while; `false` if that was so already.
+pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> Stored<bool> {
+    let quarantined = sqlx::query!(
+        "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3
+         WHERE id = $1 AND (quarantined_until IS NULL OR quarantined_until <= clock_timestamp())",
+        worker,
+        timing::QUARANTINE.as_secs_f64(),
+        reason,
+    )
+    .execute(conn)
+    .await?;
+    Ok(quarantined.rows_affected() == 1)
+}
+
+/// It may have jobs again; `false` if it might all the time.
+pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
+    let released = sqlx::query!(
+        "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
+         WHERE id = $1 AND quarantined_until > clock_timestamp()",
+        worker
+    )
+    .execute(conn)
+    .await?;
+    Ok(released.rows_affected() == 1)
 }
 
 /// How many workers of each kind have not left: idle, busy, draining or lost for a while.
@@ -188,6 +214,9 @@ pub(crate) struct WorkerRow {
     pub(crate) job_id: Option<Uuid>,
     pub(crate) job_name: Option<String>,
     pub(crate) rank: Option<i32>,
+    /// While it gets no jobs.
+    pub(crate) quarantined_until: Option<DateTime<Utc>>,
+    pub(crate) quarantine_reason: String,
 }
 
 /// All that have not left, by name.
@@ -196,7 +225,9 @@ pub(crate) async fn list(conn: &mut Conn) -> Stored<Vec<WorkerRow>> {
         WorkerRow,
         r#"SELECT w.id, w.name, w.host, w.state::text AS "state!", w.device_kind, w.device_index, w.device_name,
                   w.device_uuid, w.memory_bytes, w.cores, w.driver, w.facts, w.last_seen,
-                  j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?"
+                  j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?",
+                  CASE WHEN w.quarantined_until > clock_timestamp() THEN w.quarantined_until END AS quarantined_until,
+                  w.quarantine_reason
            FROM workers w
            LEFT JOIN leases l ON l.worker_id = w.id AND l.released_at IS NULL
            LEFT JOIN attempts a ON a.id = l.attempt_id

@@ -1,11 +1,13 @@
 //! Against a real Postgres: one cluster for all tests of this binary, a database for each.
 
+mod blame;
 mod cancel;
 mod claim;
 mod cluster;
 mod reap;
 mod report;
 mod schema;
+mod stop;
 mod submit;
 
 use std::sync::Arc;

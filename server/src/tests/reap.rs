@@ -27,7 +27,7 @@ async fn a_lease_that_ran_out_ends_the_attempt_and_the_job_waits_again() {
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "queued");
-    assert!(reason.starts_with("rank 1 on cpu-1: its worker was not heard of for 9 s; attempt lost"), "{reason}");
+    assert!(reason.starts_with("rank 1 on cpu-1: its worker was not heard of for 9.0 s; attempt lost"), "{reason}");
     assert_eq!(database.psql("SELECT state FROM attempts"), "lost");
     assert_eq!(database.psql(&queued_at), place, "it keeps its place");
     // The other rank is alive and is told to stop; its worker is not free yet.
@@ -90,7 +90,14 @@ async fn a_lease_is_renewed_while_its_rank_is_vouched_for() {
     let who = database.speakers(job);
     let held: Vec<_> = who
         .iter()
-        .map(|who| leases::Held { worker: who.worker, attempt: who.attempt, fence: who.fence, rank: who.rank })
+        .map(|who| leases::Held {
+            worker: who.worker,
+            attempt: who.attempt,
+            fence: who.fence,
+            rank: who.rank,
+            idle: std::time::Duration::ZERO,
+            slowest: None,
+        })
         .collect();
     let heard: Vec<_> = who.iter().map(|who| (who.worker, 0.5)).collect();
     let seconds_left = || {

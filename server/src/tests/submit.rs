@@ -101,8 +101,8 @@ fn have_run(database: &Database, jobs: &[Uuid], seconds: u32) {
             "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp(), queued_at = now() WHERE id = '{job}';
              INSERT INTO attempts (id, job_id, number, leader_term, world_size, state, assigned_at, ended_at)
              VALUES (gen_random_uuid(), '{job}', 1, 1, 2, 'succeeded', now(), now() + interval '{seconds} s');
-             INSERT INTO leases (attempt_id, rank, worker_id, fence, expires_at, released_at, outcome)
-             SELECT a.id, 0, (SELECT id FROM workers ORDER BY name LIMIT 1), a.fence, now(), now(), 'succeeded'
+             INSERT INTO leases (attempt_id, rank, worker_id, device, fence, expires_at, released_at, outcome)
+             SELECT a.id, 0, (SELECT id FROM workers ORDER BY name LIMIT 1), 'a device', a.fence, now(), now(), 'succeeded'
              FROM attempts a WHERE a.job_id = '{job}'"
         ));
     }

@@ -1,0 +1,35 @@
+//! `tandem release`: ends the quarantine of a worker.
+
+use anyhow::Result;
+use clap::Args;
+use tandem_proto::v1::ReleaseRequest;
+
+use crate::{client::Client, exit::Exit, json, output::Output};
+
+/// Let a quarantined worker have jobs again
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A worker on which three different jobs were lost, one after the other, gets no more for an hour; `tandem status` says why.
+
+Example:
+  tandem release gpu-2")]
+pub(crate) struct Release {
+    /// Name or id of the worker
+    worker: String,
+}
+
+impl Release {
+    pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
+        let answer = client.fleet().release(ReleaseRequest { worker: self.worker.clone() }).await;
+        let answer = answer.map_err(|status| client.refusal(&format!("release `{}`", self.worker), &status))?;
+        let answer = answer.into_inner();
+        if output.is_json() {
+            output.document(&json::Released::from(&answer))?;
+        } else if answer.was_quarantined {
+            output.note(&format!("{} may have jobs again", self.worker));
+        } else {
+            output.note(&format!("{} was not quarantined", self.worker));
+        }
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,43 @@
+//! Ends the quarantine of a worker because somebody has looked.
+
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, Result},
+    store::{
+        Store,
+        events::{self, About},
+        wake::{Wake, wake},
+        workers::{self, WorkerRow},
+    },
+};
+
+/// By name or id; the worker as it is now, and whether it was quarantined.
+pub(crate) async fn release(store: &Store, worker: &str) -> Result<(WorkerRow, bool)> {
+    let mut tx = store.begin().await?;
+    let known = workers::list(&mut tx).await?;
+    let is_meant = |row: &&WorkerRow| row.name == worker || worker.parse::<Uuid>().is_ok_and(|id| row.id == id);
+    let found: Vec<&WorkerRow> = known.iter().filter(is_meant).collect();
+    let id = match found.as_slice() {
+        [one] => one.id,
+        [] => {
+            let names: Vec<&str> = known.iter().map(|row| row.name.as_str()).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(Error::NotFound(format!("no worker `{worker}` here; there are: {names}")));
+        }
+        several => {
+            let ids: Vec<String> = several.iter().map(|row| row.id.to_string()).collect();
+            let ids = ids.join(", ");
+            return Err(Error::Invalid(format!("several workers are called `{worker}`: say the id, one of {ids}")));
+        }
+    };
+    let was_quarantined = workers::release(&mut tx, id).await?;
+    if was_quarantined {
+        events::append(&mut tx, About::worker(id), "worker released", "may have jobs again, by request").await?;
+        wake(&mut tx, &[Wake::Schedule]).await?;
+    }
+    let row = workers::list(&mut tx).await?.into_iter().find(|row| row.id == id);
+    tx.commit().await?;
+    let row = row.ok_or_else(|| Error::NotFound(format!("worker `{worker}` has just left")))?;
+    Ok((row, was_quarantined))
+}

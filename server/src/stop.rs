@@ -1,0 +1,53 @@
+//! Asks gangs to stop at a checkpoint: for a job of higher priority, or to start anew with more workers.
+//!
+//! Asking is all that is done here. Each worker is told by `dispatch`, the rank writes its checkpoint, and the attempt
+//! ends like any other that was preempted; the job goes back to its place in the queue.
+
+use tandem_domain::place::{RunningGang, Stop, fingerprint};
+
+use crate::{
+    error::Result,
+    store::{
+        Store, attempts,
+        events::{self, About},
+        jobs, leader,
+        wake::{Wake, wake},
+    },
+};
+
+/// Stops of one pass, decided together; `fingerprint` is that of the fleet they were decided by.
+pub(crate) async fn ask(
+    store: &Store,
+    term: i64,
+    stops: &[Stop],
+    running: &[RunningGang],
+    fleet: &[tandem_domain::place::FleetWorker],
+) -> Result<()> {
+    if stops.is_empty() {
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    if !leader::is_current(&mut tx, term).await? {
+        return Ok(());
+    }
+    let world = fingerprint(fleet, running);
+    for stop in stops {
+        let about = About::attempt(stop.job, stop.attempt);
+        if !attempts::ask_stop(&mut tx, stop).await? {
+            // All or none: the first in line would wait for room that is not made.
+            return Ok(());
+        }
+        events::append(&mut tx, about, "asked to stop", &stop.reason).await?;
+        let name = running.iter().find(|gang| gang.attempt == stop.attempt).map_or("", |gang| gang.name.as_str());
+        tracing::info!(attempt = %stop.attempt, job = %stop.job, name, reason = stop.reason, "asked to stop");
+        if let Some(job) = stop.room_for {
+            jobs::set_made_room(&mut tx, job, &world).await?;
+            let message =
+                format!("`{name}` stops at a checkpoint for it: {:.1} device-seconds are at stake", stop.at_stake);
+            events::append(&mut tx, About::job(job), "makes room", &message).await?;
+        }
+    }
+    wake(&mut tx, &[Wake::Dispatch, Wake::Watch]).await?;
+    tx.commit().await?;
+    Ok(())
+}
