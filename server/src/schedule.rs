@@ -47,15 +47,17 @@ pub(crate) struct Term {
     since: Instant,
     renewed: Instant,
     reaped: Instant,
+    /// `None`: the queue was not looked at yet.
+    placed: Option<Instant>,
 }
 
 impl Scheduler {
     /// Passes until `closing`, then lets others lead. `healthy` hears after each pass whether the database answered.
     pub(crate) async fn run(&self, closing: &CancellationToken, mut healthy: impl FnMut(bool)) {
         let mut term = None;
-        let mut was_healthy = true;
+        let (mut was_healthy, mut called) = (true, true);
         while !closing.is_cancelled() {
-            let outcome = self.pass(&mut term).await;
+            let outcome = self.pass(&mut term, called).await;
             if let Err(error) = &outcome
                 && was_healthy
             {
@@ -67,8 +69,8 @@ impl Scheduler {
             healthy(was_healthy);
             tokio::select! {
                 () = closing.cancelled() => break,
-                () = self.hub.schedule.notified(), if was_healthy => {}
-                () = tokio::time::sleep(if was_healthy { next_look(term) } else { timing::SCHEDULE_POLL }) => {}
+                () = self.hub.schedule.notified(), if was_healthy => called = true,
+                () = tokio::time::sleep(if was_healthy { next_look(term) } else { timing::SCHEDULE_POLL }) => called = false,
             }
         }
         if term.is_some() {
@@ -77,7 +79,8 @@ impl Scheduler {
         }
     }
 
-    pub(crate) async fn pass(&self, term: &mut Option<Term>) -> Result<()> {
+    /// The lead is renewed and silence is looked for when it is time; the queue, when somebody `called` or it is time.
+    pub(crate) async fn pass(&self, term: &mut Option<Term>, called: bool) -> Result<()> {
         let now = Instant::now();
         if term.is_none_or(|term| now - term.renewed >= timing().leader_renew) {
             *term = self.lead(*term, now).await?;
@@ -91,8 +94,12 @@ impl Scheduler {
                 reap::workers(&self.store, term.number).await?;
             }
         }
-        self.unblock().await?;
-        self.place(term.number).await
+        if called || term.placed.is_none_or(|placed| now - placed >= timing::SCHEDULE_POLL) {
+            term.placed = Some(now);
+            self.unblock().await?;
+            self.place(term.number).await?;
+        }
+        Ok(())
     }
 
     /// Takes or renews the leadership.
@@ -114,7 +121,7 @@ impl Scheduler {
                     events::append_to_live(&mut tx, "adopted", &message).await?;
                 }
                 tracing::info!(term = number, adopted, "this coordinator schedules");
-                Some(Term { number, since: now, renewed: now, reaped: now })
+                Some(Term { number, since: now, renewed: now, reaped: now, placed: None })
             }
             (None, _) => None,
         };

@@ -7,18 +7,30 @@ use uuid::Uuid;
 use super::{FleetWorker, Policy, QueuedJob, WorkerStatus};
 use crate::spec::Workers;
 
-/// The most wanted kind of device of which the fleet, once idle, could hold the job.
-pub(super) fn kind_for<'f>(job: &QueuedJob, fleet: &'f [FleetWorker], policy: &Policy) -> Option<&'f str> {
-    let need = job.workers.world_sizes(job.shards).next()? as usize;
-    let kinds: BTreeSet<&str> = fleet.iter().map(|worker| worker.device_kind.as_str()).collect();
-    let rank = |kind: &str| policy.device_order.iter().position(|wanted| wanted == kind).unwrap_or(usize::MAX);
-    kinds
-        .into_iter()
-        .filter(|kind| {
-            let usable: Vec<_> = of_kind(kind, fleet.iter().filter(|worker| is_usable(worker))).collect();
-            room(&usable, policy) >= need
-        })
-        .min_by_key(|kind| (rank(kind), *kind))
+/// The kinds of device in a fleet, the most wanted first, and how large a gang each could hold once idle: looked at once,
+/// asked for every job of the queue.
+pub(super) struct Kinds<'f>(Vec<(&'f str, usize)>);
+
+impl<'f> Kinds<'f> {
+    pub(super) fn of(fleet: &'f [FleetWorker], policy: &Policy) -> Self {
+        let kinds: BTreeSet<&str> = fleet.iter().map(|worker| worker.device_kind.as_str()).collect();
+        let mut kinds: Vec<(&str, usize)> = kinds
+            .into_iter()
+            .map(|kind| {
+                let usable: Vec<_> = of_kind(kind, fleet.iter().filter(|worker| is_usable(worker))).collect();
+                (kind, room(&usable, policy))
+            })
+            .collect();
+        let rank = |kind: &str| policy.device_order.iter().position(|wanted| wanted == kind).unwrap_or(usize::MAX);
+        kinds.sort_by_key(|(kind, _)| (rank(kind), *kind));
+        Self(kinds)
+    }
+
+    /// The most wanted kind that could hold the job.
+    pub(super) fn for_job(&self, job: &QueuedJob) -> Option<&'f str> {
+        let need = job.workers.world_sizes(job.shards).next()? as usize;
+        self.0.iter().find(|(_, room)| *room >= need).map(|(kind, _)| *kind)
+    }
 }
 
 /// The gang by rank: the largest world size that divides the job's shards and fits the idle workers now.

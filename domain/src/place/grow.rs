@@ -2,7 +2,10 @@
 //!
 //! The way down needs no decision: a job whose worker died is placed again with what there is.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, gang};
 
@@ -24,17 +27,19 @@ pub fn grow(
     let placed = |worker: &FleetWorker| decision.placements.iter().any(|gang| gang.workers.contains(&worker.id));
     let idle: Vec<&FleetWorker> =
         fleet.iter().filter(|worker| worker.status == WorkerStatus::Idle && !placed(worker)).collect();
-    let waited_for: Vec<&str> = queue
-        .iter()
-        .filter(|job| decision.waiting.iter().any(|waiting| waiting.job == job.id))
-        .filter_map(|job| gang::kind_for(job, fleet, policy))
-        .collect();
+    if idle.is_empty() || running.is_empty() {
+        return Vec::new();
+    }
+    let waiting: BTreeSet<Uuid> = decision.waiting.iter().map(|waiting| waiting.job).collect();
+    let of_fleet = gang::Kinds::of(fleet, policy);
+    let waited_for: BTreeSet<&str> =
+        queue.iter().filter(|job| waiting.contains(&job.id)).filter_map(|job| of_fleet.for_job(job)).collect();
     let mut kinds: Vec<&str> = idle.iter().map(|worker| worker.device_kind.as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds
         .into_iter()
-        .filter(|kind| !waited_for.contains(kind))
+        .filter(|kind| !waited_for.contains(*kind))
         .filter_map(|kind| largest_gain(now, kind, &idle, running, fleet, policy))
         .collect()
 }

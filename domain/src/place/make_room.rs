@@ -18,9 +18,10 @@ pub fn make_room(
     fleet: &[FleetWorker],
     policy: &Policy,
 ) -> Vec<Stop> {
+    let kinds = gang::Kinds::of(fleet, policy);
     let mut first_in_line: BTreeMap<&str, &QueuedJob> = BTreeMap::new();
     for job in in_line(queue) {
-        if let Some(kind) = gang::kind_for(job, fleet, policy) {
+        if let Some(kind) = kinds.for_job(job) {
             first_in_line.entry(kind).or_insert(job);
         }
     }

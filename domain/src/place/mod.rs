@@ -178,9 +178,10 @@ pub fn place(now: DateTime<Utc>, queue: &[QueuedJob], fleet: &[FleetWorker], pol
     let mut idle: Vec<_> = fleet.iter().filter(|worker| worker.status == WorkerStatus::Idle).collect();
     let mut first_in_line: BTreeMap<&str, &QueuedJob> = BTreeMap::new();
 
+    let kinds = gang::Kinds::of(fleet, policy);
     let mut decision = Decision::default();
     for job in queue {
-        let kind = gang::kind_for(job, fleet, policy);
+        let kind = kinds.for_job(job);
         let reason = match kind {
             None => reason::too_large(job, fleet, policy),
             Some(kind) if first_in_line.contains_key(kind) => reason::behind(first_in_line[kind], kind),

@@ -183,11 +183,11 @@ proptest! {
     #[test]
     fn the_head_waits_only_for_want_of_workers(queue in queues(), fleet in fleets()) {
         let decision = decide(&queue, &fleet);
-        let Some(head) = queue.iter().find(|job| gang::kind_for(job, &fleet, &Policy::default()).is_some()) else {
+        let Some(head) = queue.iter().find(|job| gang::Kinds::of(&fleet, &Policy::default()).for_job(job).is_some()) else {
             prop_assert!(decision.placements.is_empty());
             return Ok(());
         };
-        let kind = gang::kind_for(head, &fleet, &Policy::default()).unwrap();
+        let kind = gang::Kinds::of(&fleet, &Policy::default()).for_job(head).unwrap();
         let need = head.workers.world_sizes(head.shards).next().unwrap() as usize;
         let idle = fleet.iter().filter(|w| w.status == WorkerStatus::Idle && w.device_kind == kind).count();
         let placed = decision.placements.iter().any(|placement| placement.job == head.id);

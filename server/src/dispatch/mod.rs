@@ -8,7 +8,7 @@ mod heartbeat;
 mod next;
 pub(crate) mod sessions;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use tandem_domain::{state::RankOutcome, timing, timing::timing};
 use tandem_proto::{
@@ -134,8 +134,12 @@ impl Dispatcher {
         let ids: Vec<Uuid> = sessions.iter().map(|session| session.worker).collect();
         let running: Vec<_> = sessions.iter().map(|session| session.running()).collect();
         let duties = duties::of_workers(&mut *self.store.conn().await?, &ids).await?;
+        let mut by_worker: HashMap<Uuid, Vec<&Duty>> = HashMap::new();
+        for duty in &duties {
+            by_worker.entry(duty.worker).or_default().push(duty);
+        }
         for (session, running) in sessions.iter().zip(&running) {
-            let theirs: Vec<&Duty> = duties.iter().filter(|duty| duty.worker == session.worker).collect();
+            let theirs = by_worker.remove(&session.worker).unwrap_or_default();
             for duty in &theirs {
                 let runs = running.iter().any(|held| duty.is(held));
                 for step in steps(duty, runs, |step| session.was_told(duty.attempt, step)) {

@@ -1,6 +1,7 @@
 //! What workers say about their ranks, stored under the fence: a stale worker changes nothing and is told so.
 
 mod batch;
+mod collect;
 
 use std::path::Path;
 
@@ -22,6 +23,7 @@ use crate::{
     },
 };
 use batch::{Batch, TRAINING};
+pub(crate) use collect::Collector;
 
 /// Who speaks, about which rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +90,8 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
     if who.rank == 0 && (phase.is_some() || batch.standing.is_some()) {
         measures::put_progress(tx, job, fence, phase, batch.standing.as_ref()).await?;
     }
-    if !batch.points.is_empty() {
-        measures::insert_metrics(tx, job, fence, &batch.points).await?;
-    }
+    let points: Vec<_> = batch.points.iter().map(|point| (job, fence, point.clone())).collect();
+    measures::insert_metrics(tx, &points).await?;
     for result in &batch.results {
         measures::put_result(tx, job, fence, &result.name, result.value, result.at).await?;
     }
@@ -101,9 +102,8 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
         let artifact = files::Artifact { job_id: job, ..artifact.clone() };
         files::put_artifact(tx, fence, &artifact).await?;
     }
-    if !batch.lines.is_empty() {
-        logs::insert(tx, attempt.id, who.rank, &batch.lines).await?;
-    }
+    let lines: Vec<_> = batch.lines.iter().map(|line| (attempt.id, who.rank, line.clone())).collect();
+    logs::insert(tx, &lines).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ mod jobs;
 mod results;
 mod workers;
 
-use std::{path::PathBuf, pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
@@ -22,7 +22,7 @@ use tonic::{
     service::{Routes, RoutesBuilder},
 };
 
-use crate::{dispatch::Dispatcher, error::Error, hub::Hub, store::Store};
+use crate::{dispatch::Dispatcher, error::Error, hub::Hub, report::Collector, store::Store};
 
 /// What every service needs.
 #[derive(Clone)]
@@ -30,9 +30,8 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) hub: Arc<Hub>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) reports: Collector,
     pub(crate) objects: Arc<dyn ObjectStore>,
-    /// Folder behind `objects`.
-    pub(crate) root: PathBuf,
     pub(crate) started_at: DateTime<Utc>,
     /// Streams end when it is cancelled ...
     pub(crate) closing: CancellationToken,

@@ -44,7 +44,7 @@ impl Results for Api {
             let mut conn = self.store.conn().await.map_err(Error::from)?;
             fetch::find(&mut conn, &request.into_inner().artifact_id).await?
         };
-        let open = fetch::open(self.objects.clone(), &self.root, &artifact).await?;
+        let open = fetch::open(self.objects.clone(), &self.dispatcher.root, &artifact).await?;
         let (sender, receiver) = mpsc::channel(4);
         self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
         let name = v1::FetchResponse { artifact: Some(crate::dispatch::artifact(artifact)), chunk: Vec::new() };

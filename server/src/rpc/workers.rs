@@ -21,7 +21,7 @@ use super::{Answers, Api, convert::facts_to_json};
 use crate::{
     dispatch::sessions::Session,
     query::watch::closed,
-    report::{Receipt, Speaker, rank_ended, rendezvous, report},
+    report::{Receipt, Speaker, rank_ended, rendezvous},
     store::{clean, integer, leases::Held, signed, workers::Introduction},
 };
 
@@ -147,9 +147,9 @@ impl Api {
             Said::Heartbeat(heartbeat) => heard(session, &heartbeat)?,
             Said::Report(said) => {
                 let who = speaker(session.worker, &said.attempt_id, said.fence, said.rank)?;
-                match report(&self.store, &self.root, who, &said.events).await? {
+                let sequence = said.events.iter().map(|event| event.sequence).max().unwrap_or(0);
+                match self.reports.report(who, said.events).await? {
                     Receipt::Stored => {
-                        let sequence = said.events.iter().map(|event| event.sequence).max().unwrap_or(0);
                         let ack = v1::ReportAck { attempt_id: said.attempt_id, rank: said.rank, sequence };
                         session.send(Answer::ReportAck(ack));
                     }

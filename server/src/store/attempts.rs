@@ -261,3 +261,13 @@ pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &
     .await?;
     Ok(())
 }
+
+/// Whether none of them has ended. True until this transaction ends if it holds their leases: an end takes those first.
+pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> Stored<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM attempts WHERE id = ANY($1) AND state <> 'training') AS "all!""#,
+        attempts
+    )
+    .fetch_one(conn)
+    .await
+}

@@ -7,6 +7,7 @@ use tandem_domain::{lease::Signs, quarantine::Loss, state::RankOutcome, timing, 
 use uuid::Uuid;
 
 use super::{Conn, Stored, integer, parse, small};
+use crate::report::Speaker;
 
 /// One lease per rank, the workers by rank; `false` if one of them, or its device, is leased already.
 pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> Stored<bool> {
@@ -128,6 +129,56 @@ pub(crate) async fn advance(
     )
     .fetch_optional(conn)
     .await
+}
+
+/// A report that was taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Advanced {
+    pub(crate) attempt: Uuid,
+    pub(crate) rank: u32,
+    pub(crate) job: Uuid,
+    /// The number that was stored before.
+    pub(crate) before: i64,
+}
+
+/// [`advance`] for many at once, of those whose attempts train. Each (attempt, rank) once at most.
+pub(crate) async fn advance_training(conn: &mut Conn, said: &[(Speaker, i64)]) -> Stored<Vec<Advanced>> {
+    let attempts: Vec<Uuid> = said.iter().map(|(who, _)| who.attempt).collect();
+    let fences: Vec<i64> = said.iter().map(|(who, _)| who.fence).collect();
+    let ranks: Vec<i32> = said.iter().map(|(who, _)| integer(who.rank)).collect();
+    let workers: Vec<Uuid> = said.iter().map(|(who, _)| who.worker).collect();
+    let sequences: Vec<i64> = said.iter().map(|(_, sequence)| *sequence).collect();
+    let rows = sqlx::query!(
+        "WITH before AS (
+             SELECT l.attempt_id, l.rank, l.last_sequence, said.sequence, a.job_id
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[], $5::bigint[])
+                 AS said (attempt_id, fence, rank, worker_id, sequence)
+             JOIN leases l ON l.attempt_id = said.attempt_id AND l.rank = said.rank AND l.fence = said.fence
+                          AND l.worker_id = said.worker_id AND l.released_at IS NULL
+             JOIN attempts a ON a.id = l.attempt_id AND a.state = 'training'
+             ORDER BY l.attempt_id, l.rank FOR NO KEY UPDATE OF l
+         )
+         UPDATE leases SET
+             last_sequence = GREATEST(before.last_sequence, before.sequence),
+             expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $6))
+         FROM before WHERE leases.attempt_id = before.attempt_id AND leases.rank = before.rank
+         RETURNING before.attempt_id, before.rank, before.job_id, before.last_sequence",
+        &attempts,
+        &fences,
+        &ranks,
+        &workers,
+        &sequences,
+        timing().lease.as_secs_f64(),
+    )
+    .fetch_all(conn)
+    .await?;
+    let advanced = rows.into_iter().map(|row| Advanced {
+        attempt: row.attempt_id,
+        rank: small(row.rank),
+        job: row.job_id,
+        before: row.last_sequence,
+    });
+    Ok(advanced.collect())
 }
 
 /// A rank that a worker says it runs.

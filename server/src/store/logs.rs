@@ -15,20 +15,25 @@ pub(crate) struct Line {
     pub(crate) line: String,
 }
 
-pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, rank: u32, lines: &[Line]) -> Stored<()> {
-    let sequences: Vec<i64> = lines.iter().map(|line| line.sequence).collect();
-    let times: Vec<DateTime<Utc>> = lines.iter().map(|line| line.at).collect();
-    let texts: Vec<String> = lines.iter().map(|line| line.line.clone()).collect();
+/// Lines with their attempts and ranks.
+pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> Stored<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let attempts: Vec<Uuid> = lines.iter().map(|(attempt, _, _)| *attempt).collect();
+    let ranks: Vec<i32> = lines.iter().map(|(_, rank, _)| integer(*rank)).collect();
+    let sequences: Vec<i64> = lines.iter().map(|(_, _, line)| line.sequence).collect();
+    let times: Vec<DateTime<Utc>> = lines.iter().map(|(_, _, line)| line.at).collect();
+    let texts: Vec<&str> = lines.iter().map(|(_, _, line)| line.line.as_str()).collect();
     sqlx::query!(
         "INSERT INTO logs (attempt_id, rank, sequence, at, line)
-         SELECT $1, $2, sequence, at, line
-         FROM UNNEST($3::bigint[], $4::timestamptz[], $5::text[]) AS lines (sequence, at, line)
+         SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::text[])
          ON CONFLICT (attempt_id, rank, sequence) DO NOTHING",
-        attempt,
-        integer(rank),
+        &attempts,
+        &ranks,
         &sequences,
         &times,
-        &texts,
+        &texts as &[&str],
     )
     .execute(conn)
     .await?;

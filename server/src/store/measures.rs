@@ -1,5 +1,7 @@
 //! Figures: metrics by step, final results, and how far a job is.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -14,20 +16,26 @@ pub(crate) struct Point {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// A step that is there already stays as it is: it was computed from the same state.
-pub(crate) async fn insert_metrics(conn: &mut Conn, job: Uuid, fence: i64, points: &[Point]) -> Stored<()> {
-    let names: Vec<String> = points.iter().map(|point| point.name.clone()).collect();
-    let steps: Vec<i64> = points.iter().map(|point| point.step).collect();
-    let values: Vec<f64> = points.iter().map(|point| point.value).collect();
-    let times: Vec<DateTime<Utc>> = points.iter().map(|point| point.at).collect();
+/// Points with their jobs and fences. A step that is there already stays as it is: it was computed from the same state.
+pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> Stored<()> {
+    if points.is_empty() {
+        return Ok(());
+    }
+    let jobs: Vec<Uuid> = points.iter().map(|(job, _, _)| *job).collect();
+    let fences: Vec<i64> = points.iter().map(|(_, fence, _)| *fence).collect();
+    let names: Vec<&str> = points.iter().map(|(_, _, point)| point.name.as_str()).collect();
+    let steps: Vec<i64> = points.iter().map(|(_, _, point)| point.step).collect();
+    let values: Vec<f64> = points.iter().map(|(_, _, point)| point.value).collect();
+    let times: Vec<DateTime<Utc>> = points.iter().map(|(_, _, point)| point.at).collect();
     sqlx::query!(
         "INSERT INTO metrics (job_id, fence, name, step, value, at)
-         SELECT $1, $2, name, step, value, at
-         FROM UNNEST($3::text[], $4::bigint[], $5::float8[], $6::timestamptz[]) AS points (name, step, value, at)
+         SELECT job_id, fence, name, step, value, at
+         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::float8[], $6::timestamptz[])
+             AS points (job_id, fence, name, step, value, at)
          ON CONFLICT (job_id, name, step) DO NOTHING",
-        job,
-        fence,
-        &names,
+        &jobs,
+        &fences,
+        &names as &[&str],
         &steps,
         &values,
         &times,
@@ -104,6 +112,40 @@ pub(crate) async fn put_progress(
         standing.map(|standing| standing.epochs),
         standing.map(|standing| standing.images_per_second),
         standing.map(|standing| standing.seconds_left),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// [`put_progress`] for many jobs, without news of their phases.
+pub(crate) async fn put_standings(conn: &mut Conn, standings: &BTreeMap<Uuid, (i64, Standing)>) -> Stored<()> {
+    if standings.is_empty() {
+        return Ok(());
+    }
+    let jobs: Vec<Uuid> = standings.keys().copied().collect();
+    let of =
+        |value: fn(&Standing) -> i64| standings.values().map(|(_, standing)| value(standing)).collect::<Vec<i64>>();
+    let small = |value: fn(&Standing) -> i32| standings.values().map(|(_, s)| value(s)).collect::<Vec<i32>>();
+    let real = |value: fn(&Standing) -> f64| standings.values().map(|(_, s)| value(s)).collect::<Vec<f64>>();
+    let fences: Vec<i64> = standings.values().map(|(fence, _)| *fence).collect();
+    sqlx::query!(
+        "INSERT INTO progress (job_id, fence, step, steps, epoch, epochs, images_per_second, seconds_left)
+         SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[],
+                              $7::float8[], $8::float8[])
+         ON CONFLICT (job_id) DO UPDATE SET
+             fence = excluded.fence, step = excluded.step, steps = excluded.steps, epoch = excluded.epoch,
+             epochs = excluded.epochs, images_per_second = excluded.images_per_second,
+             seconds_left = excluded.seconds_left, updated_at = clock_timestamp()
+         WHERE progress.fence <= excluded.fence",
+        &jobs,
+        &fences,
+        &of(|standing| standing.step),
+        &of(|standing| standing.steps),
+        &small(|standing| standing.epoch),
+        &small(|standing| standing.epochs),
+        &real(|standing| standing.images_per_second),
+        &real(|standing| standing.seconds_left),
     )
     .execute(conn)
     .await?;

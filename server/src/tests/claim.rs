@@ -59,11 +59,11 @@ async fn one_leads_and_the_next_takes_over() {
     let database = Database::new().await;
     let (first, second) = (database.scheduler(), database.scheduler());
     let (mut first_term, mut second_term) = (None, None);
-    first.pass(&mut first_term).await.unwrap();
-    second.pass(&mut second_term).await.unwrap();
+    first.pass(&mut first_term, true).await.unwrap();
+    second.pass(&mut second_term, true).await.unwrap();
     assert!(first_term.is_some() && second_term.is_none());
     leader::resign(&mut database.store.conn().await.unwrap(), first.id).await.unwrap();
-    second.pass(&mut second_term).await.unwrap();
+    second.pass(&mut second_term, true).await.unwrap();
     assert!(second_term.is_some());
 }
 

@@ -90,7 +90,7 @@ impl Database {
 
     /// One pass of a coordinator that leads, or goes on leading.
     async fn schedule(&self, scheduler: &Scheduler, term: &mut Option<Term>) {
-        scheduler.pass(term).await.unwrap();
+        scheduler.pass(term, true).await.unwrap();
         assert!(term.is_some(), "somebody else leads");
     }
 

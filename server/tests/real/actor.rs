@@ -93,7 +93,12 @@ impl Actor {
 }
 
 pub(crate) fn runs(assignment: &v1::Assignment) -> v1::RunningRank {
-    v1::RunningRank { attempt_id: assignment.attempt_id.clone(), fence: assignment.fence, rank: assignment.rank }
+    v1::RunningRank {
+        attempt_id: assignment.attempt_id.clone(),
+        fence: assignment.fence,
+        rank: assignment.rank,
+        ..Default::default()
+    }
 }
 
 pub(crate) fn event(sequence: u64, event: v1::rank_event::Event) -> v1::RankEvent {

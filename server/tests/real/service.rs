@@ -177,7 +177,7 @@ async fn a_coordinator_that_comes_back_adopts_what_runs() {
     assert_eq!(ground.psql("SELECT state, number FROM attempts"), "training|1");
 
     // A worker that was restarted has lost its rank, and the other is told to stop.
-    let stale = v1::RunningRank { attempt_id: Uuid::new_v4().to_string(), fence: 1, rank: 0 };
+    let stale = v1::RunningRank { attempt_id: Uuid::new_v4().to_string(), fence: 1, rank: 0, ..Default::default() };
     let mut reborn = Actor::enter(&house, "cpu-0", id, vec![stale.clone()]).await;
     assert_eq!(reborn.registered.stale_attempt_ids, [stale.attempt_id.as_str()]);
     match partner.next().await.unwrap() {

@@ -1,0 +1,133 @@
+//! Reports of many workers, stored together.
+//!
+//! Most of what workers say is points of curves, progress and log lines of ranks that train, every second or so, each of
+//! little weight: a transaction for each report would cost a thousand commits a second of a large fleet. What comes while
+//! one transaction runs is stored by the next, so that nobody waits for company. Reports that say more than that (phases,
+//! checkpoints, artifacts, results, notes) are stored each by itself ([`super::report`]).
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
+
+use tandem_proto::v1::{self, rank_event::Event};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::{Receipt, Speaker, batch, report};
+use crate::{
+    broken::no_fence,
+    error::Result,
+    store::{
+        Store, attempts, leases, logs, measures, retry, signed,
+        wake::{Wake, wake},
+    },
+};
+
+/// Reports in one transaction, at most.
+const TOGETHER: usize = 512;
+
+/// A report on its way, and who waits for the word on it.
+struct Waiting {
+    who: Speaker,
+    events: Arc<Vec<v1::RankEvent>>,
+    /// Whether it was stored; if not, it is for [`report`] to say why.
+    stored: oneshot::Sender<bool>,
+}
+
+/// Takes reports in. Cloned for every stream.
+#[derive(Clone)]
+pub(crate) struct Collector {
+    store: Store,
+    root: Arc<Path>,
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl Collector {
+    /// Starts the task that stores them; it ends with the last clone.
+    pub(crate) fn start(store: Store, root: &Path) -> Self {
+        let (queue, mut reports) = mpsc::channel(TOGETHER);
+        let background = store.clone();
+        tokio::spawn(async move {
+            let mut together = Vec::new();
+            while reports.recv_many(&mut together, TOGETHER).await > 0 {
+                let stored = retry(|| store_together(&background, &together)).await;
+                if let Err(error) = &stored {
+                    tracing::debug!(%error, reports = together.len(), "not stored together; each by itself");
+                }
+                let stored = stored.unwrap_or_else(|_| vec![false; together.len()]);
+                for (waiting, stored) in together.drain(..).zip(stored) {
+                    // Its stream may have ended: the worker says it again on the next.
+                    let _ = waiting.stored.send(stored);
+                }
+            }
+        });
+        Self { store, root: root.into(), queue }
+    }
+
+    /// Stores a report: all of it that is new, or nothing.
+    pub(crate) async fn report(&self, who: Speaker, events: Vec<v1::RankEvent>) -> Result<Receipt> {
+        let events = Arc::new(events);
+        if is_plain(&events) && !no_fence() {
+            let (stored, word) = oneshot::channel();
+            let sent = self.queue.send(Waiting { who, events: events.clone(), stored }).await;
+            if sent.is_ok() && word.await.unwrap_or(false) {
+                return Ok(Receipt::Stored);
+            }
+        }
+        report(&self.store, &self.root, who, &events).await
+    }
+}
+
+/// It says nothing that anybody decides by, and nothing that makes no sense.
+fn is_plain(events: &[v1::RankEvent]) -> bool {
+    events.iter().all(|event| match &event.event {
+        Some(Event::Metric(metric)) => !metric.name.is_empty(),
+        Some(Event::Progress(_) | Event::Log(_)) => true,
+        _ => false,
+    })
+}
+
+/// Which of them were stored: those whose ranks hold their lease, under its fence, in an attempt that trains.
+async fn store_together(store: &Store, waiting: &[Waiting]) -> Result<Vec<bool>> {
+    let mut tx = store.begin().await?;
+    // Twice in one go, from an old stream and a new one: the second is stored by itself.
+    let mut firsts = BTreeSet::new();
+    let is_first: Vec<bool> = waiting.iter().map(|one| firsts.insert((one.who.attempt, one.who.rank))).collect();
+    let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(one, _)| one);
+    let last = |one: &Waiting| one.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
+    let said: Vec<(Speaker, i64)> = first().map(|one| (one.who, last(one))).collect();
+    let taken = leases::advance_training(&mut tx, &said).await?;
+    let attempts: Vec<Uuid> = taken.iter().map(|row| row.attempt).collect();
+    if !attempts::all_train(&mut tx, &attempts).await? {
+        // One has ended in this very moment. Its leases are locked now, so that the next look is a true one.
+        return Ok(vec![false; waiting.len()]);
+    }
+    let taken: HashMap<(Uuid, u32), leases::Advanced> =
+        taken.into_iter().map(|row| ((row.attempt, row.rank), row)).collect();
+
+    let (mut points, mut lines) = (Vec::new(), Vec::new());
+    // In one order: two transactions that touch the same rows must not wait for each other in a circle.
+    let mut standings = BTreeMap::new();
+    let mut stored = Vec::new();
+    for (one, is_first) in waiting.iter().zip(is_first) {
+        let Speaker { attempt, rank, fence, .. } = one.who;
+        let row = taken.get(&(attempt, rank)).filter(|_| is_first);
+        stored.push(row.is_some());
+        let Some(row) = row else { continue };
+        let new = one.events.iter().filter(|event| signed(event.sequence) > row.before);
+        let batch = batch::sort(new, rank, Path::new(""));
+        points.extend(batch.points.into_iter().map(|point| (row.job, fence, point)));
+        lines.extend(batch.lines.into_iter().map(|line| (attempt, rank, line)));
+        if let Some(standing) = batch.standing.filter(|_| rank == 0) {
+            standings.insert(row.job, (fence, standing));
+        }
+    }
+    measures::insert_metrics(&mut tx, &points).await?;
+    measures::put_standings(&mut tx, &standings).await?;
+    logs::insert(&mut tx, &lines).await?;
+    wake(&mut tx, &[Wake::Watch]).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
