@@ -12,6 +12,8 @@ mod grow;
 mod make_room;
 mod reason;
 #[cfg(test)]
+mod stop_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, time::Duration};
