@@ -4,6 +4,7 @@ mod blame;
 mod cancel;
 mod claim;
 mod cluster;
+mod collect;
 mod reap;
 mod report;
 mod schema;

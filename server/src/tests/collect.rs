@@ -1,0 +1,67 @@
+//! Reports of many workers in one transaction are stored as if each came alone.
+
+use futures::future::join_all;
+use tandem_domain::state::RankOutcome;
+use tandem_proto::v1::{LogEvent, MetricEvent, PhaseEvent, ProgressEvent, rank_event::Event};
+
+use super::*;
+use crate::report::{Collector, Receipt, rank_ended};
+
+fn points(first: u64) -> Vec<v1::RankEvent> {
+    let metric = |step: u64| Event::Metric(MetricEvent { name: "loss".to_owned(), step, value: step as f64 });
+    vec![
+        event(first, metric(first)),
+        event(first + 1, metric(first + 1)),
+        event(first + 2, Event::Progress(ProgressEvent { step: first + 1, steps: 99, ..Default::default() })),
+        event(first + 3, Event::Log(LogEvent { line: format!("line {first}") })),
+    ]
+}
+
+#[tokio::test]
+async fn each_gets_its_own_word_and_every_point_is_there_once() {
+    const WORKERS: u32 = 20;
+    let database = Database::new().await;
+    database.workers(WORKERS).await;
+    let mut jobs = Vec::new();
+    for seed in 0..WORKERS {
+        jobs.push(ids(&database.submit(&single(seed)).await)[0]);
+    }
+    database.schedule(&database.scheduler(), &mut None).await;
+    let reports = Collector::start(database.store.clone(), std::path::Path::new("/srv/store"));
+    let who: Vec<Speaker> = jobs.iter().map(|&job| database.speakers(job)[0]).collect();
+
+    let begin = vec![event(1, Event::Phase(PhaseEvent { name: "training".to_owned(), first_step: 0 }))];
+    let began = join_all(who.iter().map(|&who| reports.report(who, begin.clone()))).await;
+    assert!(began.into_iter().all(|receipt| receipt.unwrap() == Receipt::Stored));
+
+    // One attempt has ended, one worker speaks under an old fence, and everybody says everything twice.
+    rank_ended(&database.store, who[3], RankOutcome::Lost, "a signal").await.unwrap();
+    let said = who.iter().enumerate().flat_map(|(i, &who)| {
+        let who = if i == 7 { Speaker { fence: who.fence - 1, ..who } } else { who };
+        [(who, points(2)), (who, points(2)), (who, points(6))]
+    });
+    // In order for each of them, as on a stream.
+    let mut streams: std::collections::BTreeMap<Uuid, Vec<(Speaker, Vec<v1::RankEvent>)>> = Default::default();
+    said.for_each(|(who, events)| streams.entry(who.worker).or_default().push((who, events)));
+    let streams = streams.into_values().map(|reports_of_one| {
+        let reports = reports.clone();
+        async move {
+            let mut receipts = Vec::new();
+            for (who, events) in reports_of_one {
+                receipts.push((who, reports.report(who, events).await.unwrap()));
+            }
+            receipts
+        }
+    });
+    let receipts: Vec<(Speaker, Receipt)> = join_all(streams).await.into_iter().flatten().collect();
+    for (speaker, receipt) in receipts {
+        let is_stale = [who[3].worker, who[7].worker].contains(&speaker.worker);
+        assert_eq!(receipt, if is_stale { Receipt::Stale } else { Receipt::Stored }, "{speaker:?}");
+    }
+    let counts = "SELECT count(*), count(DISTINCT job_id), sum(value) FROM metrics";
+    assert_eq!(database.psql(counts), format!("{}|18|{}", 18 * 4, 18 * (2 + 3 + 6 + 7)));
+    assert_eq!(database.psql("SELECT count(*), min(step), max(step) FROM progress WHERE steps = 99"), "18|7|7");
+    assert_eq!(database.psql("SELECT count(*) FROM logs"), "36");
+    let of_7 = format!("SELECT count(*) FROM metrics WHERE job_id = '{}'", jobs[7]);
+    assert_eq!(database.psql(&of_7), "0", "a stale worker changes no row");
+}
