@@ -129,9 +129,15 @@ impl Timing {
         Self::PROFILES.into_iter().find(|profile| profile.name == name)
     }
 
-    /// How long a coordinator that dies may have led before another does.
-    pub fn leader_lost(self) -> Duration {
-        self.leader_lease + self.leader_renew
+    /// From assignment until all ranks have met: process start, loading of libtorch, TCPStore. A rank that waits for one
+    /// that does not come says so before it is itself taken for stuck.
+    pub fn rendezvous(self) -> Duration {
+        RENDEZVOUS.min(self.progress.scaled(None).step_watchdog)
+    }
+
+    /// Longest wait of a worker before it dials again: several tries within one lease.
+    pub fn reconnect_longest(self) -> Duration {
+        RECONNECT_LONGEST.min(self.lease / 4)
     }
 }
 
@@ -159,7 +165,7 @@ pub const REPORT_BATCH: Duration = Duration::from_secs(1);
 /// ... or as soon as this many events wait.
 pub const REPORT_BATCH_EVENTS: usize = 500;
 
-/// From assignment until all ranks have met: process start, loading of libtorch, TCPStore.
+/// The most of [`Timing::rendezvous`].
 pub const RENDEZVOUS: Duration = Duration::from_secs(60);
 
 /// c10d's own limit for one collective: the last resort. The progress clock acts long before.
@@ -196,11 +202,11 @@ mod tests {
         for timing in Timing::PROFILES {
             let Timing { heartbeat, lease_write, self_end, lease, .. } = timing;
             assert!(heartbeat < lease_write && lease_write < self_end && self_end < lease, "{timing:?}");
-            // A rank is dead before its lease can run out, though the lease in Postgres may be older than the last
-            // acknowledged heartbeat by `lease_write`.
-            assert!(self_end + lease_write <= lease, "{timing:?}");
+            // A heartbeat is acknowledged once its lease is written, and a worker counts from when it sent that one: the
+            // rank is dead before the lease runs out, with time for a signal to do its work.
+            assert!(self_end + heartbeat <= lease, "{timing:?}");
             // One late heartbeat, or one late write, ends nothing.
-            assert!(heartbeat * 3 <= self_end && lease_write * 3 <= lease, "{timing:?}");
+            assert!((heartbeat + lease_write) * 2 <= self_end, "{timing:?}");
         }
     }
 
@@ -236,8 +242,9 @@ mod tests {
             assert!(timing.leader_renew * 2 < timing.leader_lease);
             // A coordinator takes over before the leases that the other one renewed run out.
             assert!(timing.leader_lease < timing.lease, "{timing:?}");
+            assert!(timing.reconnect_longest() * 2 + timing.heartbeat < timing.lease, "{timing:?}");
+            assert!(timing.rendezvous() < timing.progress.scaled(None).collective_abort, "{timing:?}");
         }
-        assert!(RECONNECT_LONGEST + DEFAULT.heartbeat < DEFAULT.self_end);
         assert!(STOP_GRACE < SHUTDOWN_GRACE);
     }
 

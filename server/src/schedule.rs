@@ -67,6 +67,10 @@ impl Scheduler {
             }
             was_healthy = outcome.is_ok();
             healthy(was_healthy);
+            if !was_healthy {
+                // Nobody could renew a lease meanwhile, however short it was: the next pass begins as a new leader does.
+                term = None;
+            }
             tokio::select! {
                 () = closing.cancelled() => break,
                 () = self.hub.schedule.notified(), if was_healthy => called = true,

@@ -37,7 +37,11 @@ pub(crate) async fn ask(
             // All or none: the first in line would wait for room that is not made.
             return Ok(());
         }
-        events::append(&mut tx, about, "asked to stop", &stop.reason).await?;
+        let asked = format!(
+            "{}: writes a checkpoint first; without one {:.1} device-seconds would be lost",
+            stop.reason, stop.at_stake
+        );
+        events::append(&mut tx, about, "asked to stop", &asked).await?;
         let name = running.iter().find(|gang| gang.attempt == stop.attempt).map_or("", |gang| gang.name.as_str());
         tracing::info!(attempt = %stop.attempt, job = %stop.job, name, reason = stop.reason, "asked to stop");
         if let Some(job) = stop.room_for {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, gang};
+use super::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, gang, place};
 
 /// A run that ends within so many times [`Policy::least_run`] is left alone: starting anew would take longer than it gains.
 const WORTH: f64 = 2.0;
@@ -41,7 +41,44 @@ pub fn grow(
         .into_iter()
         .filter(|kind| !waited_for.contains(*kind))
         .filter_map(|kind| largest_gain(now, kind, &idle, running, fleet, policy))
+        .filter(|stop| gains(now, stop, queue, decision, running, fleet, policy))
         .collect()
+}
+
+/// Whether the gang, once stopped, would be placed with more workers than it has: the rule that will decide is asked.
+fn gains(
+    now: DateTime<Utc>,
+    stop: &Stop,
+    queue: &[QueuedJob],
+    decision: &Decision,
+    running: &[RunningGang],
+    fleet: &[FleetWorker],
+    policy: &Policy,
+) -> bool {
+    let Some(gang) = running.iter().find(|gang| gang.attempt == stop.attempt) else { return false };
+    let is_placed = |job: &&QueuedJob| decision.placements.iter().any(|placement| placement.job == job.id);
+    let stopped = QueuedJob {
+        id: gang.job,
+        name: gang.name.clone(),
+        priority: gang.priority,
+        queued_at: gang.queued_at,
+        workers: gang.wanted,
+        shards: gang.shards,
+        not_before: None,
+        avoid: gang.avoid.clone(),
+        made_room_at: None,
+    };
+    let queue: Vec<QueuedJob> = queue.iter().filter(|job| !is_placed(job)).cloned().chain([stopped]).collect();
+    let mut fleet = fleet.to_vec();
+    for worker in &mut fleet {
+        if gang.workers.contains(&worker.id) {
+            worker.status = WorkerStatus::Idle;
+        } else if decision.placements.iter().any(|placement| placement.workers.contains(&worker.id)) {
+            worker.status = WorkerStatus::Busy { job_name: String::new(), until: None };
+        }
+    }
+    let then = place(now, &queue, &fleet, policy).placements;
+    then.iter().any(|placement| placement.job == gang.job && placement.workers.len() > gang.workers.len())
 }
 
 fn largest_gain(
@@ -77,9 +114,6 @@ fn largest_gain(
         job: gang.job,
         room_for: None,
         at_stake: gang.at_stake(now),
-        reason: format!(
-            "grows from {} to {size} workers, which are idle: writes a checkpoint and goes on from it",
-            gang.workers.len()
-        ),
+        reason: format!("grows from {} to {size} workers, which are idle", gang.workers.len()),
     })
 }

@@ -84,19 +84,12 @@ fn room_for(
             stopping = without;
         }
     }
-    let stop = |gang: &&RunningGang| {
-        let at_stake = gang.at_stake(now);
-        Stop {
-            attempt: gang.attempt,
-            job: gang.job,
-            room_for: Some(job.id),
-            at_stake,
-            reason: format!(
-                "makes room for `{}` (priority {} over {}): writes a checkpoint and goes on later; without one \
-                 {at_stake:.1} device-seconds would be lost",
-                job.name, job.priority, gang.priority
-            ),
-        }
+    let stop = |gang: &&RunningGang| Stop {
+        attempt: gang.attempt,
+        job: gang.job,
+        room_for: Some(job.id),
+        at_stake: gang.at_stake(now),
+        reason: format!("makes room for `{}` (priority {} over {})", job.name, job.priority, gang.priority),
     };
     stopping[already..].iter().map(stop).collect()
 }

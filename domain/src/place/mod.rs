@@ -96,6 +96,9 @@ pub struct RunningGang {
     pub job: Uuid,
     pub name: String,
     pub priority: i32,
+    /// Its place in the queue, and the workers it would not get there: what it goes back to when it stops.
+    pub queued_at: DateTime<Utc>,
+    pub avoid: Vec<Uuid>,
     /// By rank.
     pub workers: Vec<Uuid>,
     /// As asked for.

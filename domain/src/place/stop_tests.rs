@@ -50,6 +50,8 @@ fn gang(number: u128, priority: i32, workers: &[u128], unsaved: i64) -> RunningG
         job: Uuid::from_u128(100 + number),
         name: format!("gang{number}"),
         priority,
+        queued_at: now() - TimeDelta::hours(1),
+        avoid: Vec::new(),
         workers: workers.iter().map(|&number| Uuid::from_u128(number)).collect(),
         wanted: Workers { min: 1, max: 4 },
         shards: 4,
@@ -131,6 +133,9 @@ fn a_gang_grows_into_what_is_idle_and_wanted_by_nobody() {
     let mut ending = running.clone();
     ending[0].seconds_left = Some(40.0);
     assert_eq!(grown(&[], &ending, 4), [] as [u128; 0], "it is done before it would have grown");
+    let mut blamed = running.clone();
+    blamed[0].avoid = vec![Uuid::from_u128(3)];
+    assert_eq!(grown(&[], &blamed, 4), [] as [u128; 0], "it would be placed without the one at fault, as it is");
     let two = [gang(1, 0, &[1], 5), gang(2, 0, &[2], 5)];
     assert_eq!(grown(&[], &two, 4).len(), 1, "one at a time");
 }

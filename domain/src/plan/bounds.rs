@@ -47,6 +47,7 @@ pub(super) const BOUNDS: &[(&str, Bound)] = &[
     ("temperature", Bound::Above(0.0, 100.0)),
     ("label_fraction", Bound::Above(0.0, 1.0)),
     ("checkpoint_steps", Bound::Whole(0, 1_000_000_000)),
+    ("checkpoint_minutes", Bound::Closed(0.0, 100_000.0)),
     ("ridge", Bound::Closed(0.0, 1e6)),
     ("head_layers", Bound::Whole(1, 2)),
     ("head_epochs", Bound::Closed(0.0, 100_000.0)),
@@ -111,6 +112,7 @@ mod tests {
     fn stages() -> Vec<Value> {
         let full = [
             json!({"stage": "contrastive", "encoder": "resnet18", "epochs": 1, "batch_size": 2,
+                   "checkpoint_minutes": 5.0,
                    "layerwise": {"alpha": [1.0], "beta": [1.0], "ratio": 2.0, "beta_ratio": 2.0}}),
             json!({"stage": "supervised", "encoder": "resnet18", "steps": 1}),
             json!({"stage": "linear", "ridge": 1e-3}),

@@ -73,9 +73,13 @@ pub struct Contrastive {
     /// Ends the job when all images look alike to the encoder; else that is said, and it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop_on_collapse: bool,
-    /// Steps between checkpoints; 0 is one at the end of each epoch.
+    /// Steps between checkpoints. With neither this nor minutes there is one at the end of each epoch, and one every ten
+    /// minutes.
     #[serde(default)]
     pub checkpoint_steps: u32,
+    /// Minutes between checkpoints; 0 is off. Beside steps, whichever is due first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub checkpoint_minutes: f64,
 }
 
 /// Random crop and resize, flip, colour jitter, grayscale: the set T of the paper.
@@ -171,9 +175,11 @@ pub struct Supervised {
     /// unless they tell the two apart; 0 keeps the last one.
     #[serde(default = "tenth")]
     pub validation: f64,
-    /// Steps between checkpoints; 0 is one at the end of each epoch, of a budget in `steps` 50 in all at most.
+    /// As of a contrastive job; of a budget in `steps` the ends of epochs are 50 in all at most.
     #[serde(default)]
     pub checkpoint_steps: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub checkpoint_minutes: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -247,6 +253,13 @@ pub struct Finetune {
     pub validation: f64,
     #[serde(default)]
     pub checkpoint_steps: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub checkpoint_minutes: f64,
+}
+
+/// Keys that came later leave what was stored without them as it is.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn half() -> f64 {
@@ -275,4 +288,31 @@ fn b128() -> u32 {
 }
 fn b512() -> u32 {
     512
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn minutes_between_checkpoints_are_written_down_only_where_somebody_wrote_them() {
+        for stage in ["contrastive", "supervised", "finetune"] {
+            let stored = |minutes: Value| {
+                let mut written = json!({"stage": stage, "encoder": "resnet18", "epochs": 1, "batch_size": 2});
+                if stage == "finetune" {
+                    written.as_object_mut().unwrap().remove("encoder");
+                }
+                if !minutes.is_null() {
+                    written["checkpoint_minutes"] = minutes;
+                }
+                serde_json::to_value(serde_json::from_value::<Stage>(written).unwrap()).unwrap()
+            };
+            // The content of a job that was stored before there was this key is what it was.
+            assert_eq!(stored(Value::Null).get("checkpoint_minutes"), None, "{stage}");
+            assert_eq!(stored(json!(0.0)), stored(Value::Null), "{stage}");
+            assert_eq!(stored(json!(2.5))["checkpoint_minutes"], 2.5, "{stage}");
+        }
+    }
 }

@@ -1,18 +1,22 @@
 //! Heartbeats: kept in memory as they come, written down together every one or two seconds.
 //!
 //! One statement for all leases and one for all workers, whatever their number: heartbeats are the only steady load on
-//! the database.
+//! the database. A heartbeat is acknowledged once it is written down, never before.
 
 use tandem_domain::timing::timing;
+use tandem_proto::v1::{self, coordinator_message::Message};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Dispatcher, sessions::News};
+use super::{
+    Dispatcher,
+    sessions::{News, Session},
+};
 use crate::{
     error::Result,
     store::{
-        leases,
+        leases::{self, Held},
         workers::{self, Sign},
     },
 };
@@ -28,7 +32,13 @@ impl Dispatcher {
                 _ = tick.tick() => {}
             }
             if let Err(error) = self.write_down().await {
-                tracing::warn!(%error, "heartbeats were not written down; trying again");
+                // A coordinator that cannot renew leases must not look as if it could: its workers dial another one, or
+                // know that nobody is there.
+                let streams = self.sessions.all();
+                if !streams.is_empty() {
+                    tracing::warn!(%error, streams = streams.len(), "heartbeats were not written down; streams end");
+                }
+                streams.iter().for_each(|session| session.superseded.cancel());
             }
         }
     }
@@ -38,25 +48,34 @@ impl Dispatcher {
         if sessions.is_empty() {
             return Ok(());
         }
-        let (mut signs, mut held) = (Vec::new(), Vec::new());
-        for session in &sessions {
-            if let Some(News { heard_at, running, facts }) = session.take_news() {
-                let age = heard_at.elapsed().as_secs_f64();
-                signs.push(Sign { worker: session.worker, session: session.id, age, facts });
-                held.extend(running);
-            }
-        }
+        let news: Vec<(&Session, News)> =
+            sessions.iter().filter_map(|session| Some((&**session, session.take_news()?))).collect();
         let mut conn = self.store.conn().await?;
         let ids: Vec<Uuid> = sessions.iter().map(|session| session.id).collect();
         let valid = workers::valid_sessions(&mut conn, &ids).await?;
         for session in sessions.iter().filter(|session| !valid.contains(&session.id)) {
             session.superseded.cancel();
         }
-        signs.retain(|sign| valid.contains(&sign.session));
-        let heard: Vec<(Uuid, f64)> = signs.iter().map(|sign| (sign.worker, sign.age)).collect();
-        if !heard.is_empty() {
-            leases::renew(&mut conn, &held, &heard).await?;
-            workers::seen(&mut conn, &signs).await?;
+        let news: Vec<_> = news.into_iter().filter(|(session, _)| valid.contains(&session.id)).collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let age = |news: &News| news.heard_at.elapsed().as_secs_f64();
+        let heard: Vec<(Uuid, f64)> = news.iter().map(|(session, news)| (session.worker, age(news))).collect();
+        let held: Vec<Held> = news.iter().flat_map(|(_, news)| news.running.iter().cloned()).collect();
+        let renewed = leases::renew(&mut conn, &held, &heard).await?;
+        let sign = |(session, news): &(&Session, News)| Sign {
+            worker: session.worker,
+            session: session.id,
+            age: age(news),
+            facts: news.facts.clone(),
+        };
+        workers::seen(&mut conn, &news.iter().map(sign).collect::<Vec<_>>()).await?;
+        // Only now: a worker counts on its lease from the heartbeat that was acknowledged, so that one was written first.
+        for (session, news) in &news {
+            if news.running.iter().all(|held| renewed.contains(&(held.attempt, held.rank))) {
+                session.send(Message::HeartbeatAck(v1::HeartbeatAck { sequence: news.sequence }));
+            }
         }
         Ok(())
     }

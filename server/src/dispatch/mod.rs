@@ -56,6 +56,8 @@ impl Dispatcher {
             let message = format!("{} on {} ({} {})", worker.name, worker.host, worker.device_kind, worker.device_name);
             events::append(&mut tx, About::worker(worker.id), "worker joined", &message).await?;
         }
+        // It has just been heard of, with all that it runs: as long as a redial takes, nobody could renew.
+        leases::renew(&mut tx, &running, &[(worker.id, 0.0)]).await?;
         let duties = duties::of_workers(&mut tx, &[worker.id]).await?;
         wake(&mut tx, &[Wake::Schedule, Wake::Dispatch]).await?;
         tx.commit().await?;

@@ -32,14 +32,16 @@ pub(crate) struct Session {
 struct Said {
     running: Vec<Held>,
     facts: Option<serde_json::Value>,
-    /// Last heartbeat that was not written down yet.
+    /// Last heartbeat that was not written down yet, and its number.
     heard_at: Option<Instant>,
+    sequence: u64,
     told: HashSet<(Uuid, Step)>,
 }
 
 /// The last heartbeat.
 pub(super) struct News {
     pub(super) heard_at: Instant,
+    pub(super) sequence: u64,
     pub(super) running: Vec<Held>,
     pub(super) facts: Option<serde_json::Value>,
 }
@@ -55,11 +57,12 @@ impl Session {
         self.said().running.clone()
     }
 
-    /// A heartbeat came.
-    pub(crate) fn hear(&self, running: Vec<Held>, facts: Option<serde_json::Value>) {
+    /// A heartbeat came. It is acknowledged once the lease is written that it renews.
+    pub(crate) fn hear(&self, sequence: u64, running: Vec<Held>, facts: Option<serde_json::Value>) {
         let mut said = self.said();
         said.running = running;
         said.facts = facts;
+        said.sequence = sequence;
         said.heard_at = Some(Instant::now());
     }
 
@@ -67,7 +70,7 @@ impl Session {
     pub(super) fn take_news(&self) -> Option<News> {
         let mut said = self.said();
         let heard_at = said.heard_at.take()?;
-        Some(News { heard_at, running: said.running.clone(), facts: said.facts.clone() })
+        Some(News { heard_at, sequence: said.sequence, running: said.running.clone(), facts: said.facts.clone() })
     }
 
     /// Sends, or leaves it: the worker may have gone, or does not read. Whether it was sent.

@@ -94,8 +94,8 @@ async fn register(
 impl Api {
     /// Takes messages in until the worker closes its half (`Ok`) or the stream must end.
     ///
-    /// Heartbeats are answered as they come: they ask whether the coordinator is there, and a database that is slow to
-    /// store a report is no reason to end a rank.
+    /// Heartbeats are heard as they come, beside what takes its time: a database that is slow to store a report is no
+    /// reason to end a rank.
     async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Session) -> Result<(), Status> {
         let (queue, mut queued) = mpsc::channel(64);
         let hear = async move {
@@ -110,6 +110,10 @@ impl Api {
         };
         let act = async {
             while let Some(said) = queued.recv().await {
+                if session.superseded.is_cancelled() {
+                    // What was under way when the worker was restarted is not the word of its new self.
+                    return Err(superseded());
+                }
                 self.act(said, session).await?;
             }
             Ok(())
@@ -127,7 +131,7 @@ impl Api {
             let message = tokio::select! {
                 message = timeout(timing().lease, inbound.message()) => message,
                 () = session.superseded.cancelled() => {
-                    return Err(Code::Unavailable.status("this worker was given up, or is here on another stream"));
+                    return Err(superseded());
                 }
                 () = self.closing.cancelled() => return Err(closed().into()),
             };
@@ -176,10 +180,13 @@ impl Api {
     }
 }
 
+fn superseded() -> Status {
+    Code::Unavailable.status("this worker was given up, is here on another stream, or its lease cannot be written")
+}
+
 fn heard(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(), Status> {
     let running = held(session.worker, &heartbeat.running)?;
-    session.hear(running, heartbeat.facts.as_ref().map(facts_to_json));
-    session.send(Answer::HeartbeatAck(v1::HeartbeatAck { sequence: heartbeat.sequence }));
+    session.hear(heartbeat.sequence, running, heartbeat.facts.as_ref().map(facts_to_json));
     Ok(())
 }
 

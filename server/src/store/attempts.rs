@@ -5,6 +5,7 @@ use tandem_domain::{
     place::{RunningGang, Stop},
     spec::Workers,
     state::{AttemptEvent, AttemptState},
+    timing,
 };
 use uuid::Uuid;
 
@@ -209,13 +210,18 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<AttemptRow>
 /// Every gang at work.
 pub(crate) async fn running(conn: &mut Conn) -> Stored<Vec<RunningGang>> {
     let rows = sqlx::query!(
-        r#"SELECT a.id, a.job_id, j.name, j.priority, j.workers_min, j.workers_max, j.shards, a.training_at,
+        r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards, a.training_at,
                   a.stop_asked_at IS NOT NULL AS "is_stopping!",
                   ARRAY(SELECT l.worker_id FROM leases l WHERE l.attempt_id = a.id ORDER BY l.rank) AS "workers!",
+                  ARRAY(SELECT l.worker_id FROM attempts lost JOIN leases l ON l.attempt_id = lost.id
+                        WHERE lost.job_id = a.job_id AND l.outcome = 'lost'
+                          AND l.released_at > clock_timestamp() - make_interval(secs => $1)) AS "avoid!",
                   (SELECT max(c.at) FROM checkpoints c WHERE c.job_id = a.job_id AND c.fence = a.fence) AS saved_at,
                   CASE WHEN p.fence = a.fence AND p.seconds_left > 0 THEN p.seconds_left END AS seconds_left
-           FROM attempts a JOIN jobs j ON j.id = a.job_id LEFT JOIN progress p ON p.job_id = a.job_id
-           WHERE a.state IN ('assigned', 'starting', 'training') ORDER BY a.fence"#
+           FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN experiments e ON e.id = j.experiment_id
+           LEFT JOIN progress p ON p.job_id = a.job_id
+           WHERE a.state IN ('assigned', 'starting', 'training') ORDER BY a.fence"#,
+        timing::AVOID.as_secs_f64(),
     )
     .fetch_all(conn)
     .await?;
@@ -224,6 +230,8 @@ pub(crate) async fn running(conn: &mut Conn) -> Stored<Vec<RunningGang>> {
         job: row.job_id,
         name: row.name,
         priority: row.priority,
+        queued_at: row.queued_at,
+        avoid: row.avoid,
         workers: row.workers,
         wanted: Workers { min: small(row.workers_min), max: small(row.workers_max) },
         shards: small(row.shards),

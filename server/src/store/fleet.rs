@@ -14,7 +14,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> Stored<Vec<FleetWorker>> {
         r#"SELECT w.id, w.name, w.device_kind, w.host, w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
                       OR w.last_seen < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
-                  COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", j.name AS "job_name?",
+                  COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", e.name || '/' || j.name AS "job_name?",
                   CASE WHEN p.seconds_left > 0 THEN p.updated_at + make_interval(secs => p.seconds_left) END AS until
            FROM workers w
            -- Its own lease, or that of another worker on the same device.
@@ -22,6 +22,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> Stored<Vec<FleetWorker>> {
                AND l.device = CASE WHEN w.device_uuid = '' THEN w.id::text ELSE w.device_uuid END
            LEFT JOIN attempts a ON a.id = l.attempt_id
            LEFT JOIN jobs j ON j.id = a.job_id
+           LEFT JOIN experiments e ON e.id = j.experiment_id
            LEFT JOIN progress p ON p.job_id = j.id AND p.fence = a.fence
            WHERE w.state <> 'gone'"#,
         timing().lease.as_secs_f64(),

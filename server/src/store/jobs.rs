@@ -133,12 +133,13 @@ const LOOKED_AT: i64 = 1000;
 /// The front of the queue.
 pub(crate) async fn queue(conn: &mut Conn) -> Stored<Vec<QueuedJob>> {
     let rows = sqlx::query!(
-        r#"SELECT j.id, j.name, j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards,
+        r#"SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards,
                   j.not_before, j.made_room_at,
                   ARRAY(SELECT l.worker_id FROM attempts a JOIN leases l ON l.attempt_id = a.id
                         WHERE a.job_id = j.id AND l.outcome = 'lost'
                           AND l.released_at > clock_timestamp() - make_interval(secs => $1)) AS "avoid!"
-           FROM jobs j WHERE j.state = 'queued' ORDER BY j.priority DESC, j.queued_at, j.id LIMIT $2"#,
+           FROM jobs j JOIN experiments e ON e.id = j.experiment_id
+           WHERE j.state = 'queued' ORDER BY j.priority DESC, j.queued_at, j.id LIMIT $2"#,
         timing::AVOID.as_secs_f64(),
         LOOKED_AT,
     )

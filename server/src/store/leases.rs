@@ -1,6 +1,6 @@
 //! Leases: the right of a worker to act as one rank of one attempt, until a moment.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{lease::Signs, quarantine::Loss, state::RankOutcome, timing, timing::timing};
@@ -200,7 +200,8 @@ fn millis(ms: i64) -> Duration {
 
 /// Renews the leases of ranks that their workers say they run, and of those that a worker was told to start lately and
 /// has not reported on. `heard` are workers and the seconds since their last heartbeat: a lease counts from there.
-pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)]) -> Stored<()> {
+/// Which (attempt, rank) were: one that is locked at this moment is not.
+pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)]) -> Stored<HashSet<(Uuid, u32)>> {
     let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
     let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
     let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
@@ -209,7 +210,7 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
     let slowest: Vec<Option<i64>> =
         held.iter().map(|held| held.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok())).collect();
     let (heard, ages): (Vec<Uuid>, Vec<f64>) = heard.iter().copied().unzip();
-    sqlx::query!(
+    let rows = sqlx::query!(
         "WITH renewable AS (
              SELECT l.attempt_id, l.rank, heard.age, held.idle, held.slowest
              FROM leases l
@@ -230,7 +231,8 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
              progress_at = COALESCE(
                  clock_timestamp() - make_interval(secs => renewable.age + renewable.idle), leases.progress_at),
              slowest_ms = GREATEST(renewable.slowest, leases.slowest_ms)
-         FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank",
+         FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank
+         RETURNING leases.attempt_id, leases.rank",
         &workers,
         &attempts,
         &fences,
@@ -242,9 +244,9 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
         &idle,
         &slowest as &[Option<i64>],
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
 }
 
 /// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now, and nobody could

@@ -50,9 +50,12 @@ async fn a_job_of_higher_priority_gets_room_and_the_bill_is_written_down() {
         database.schedule(&scheduler, &mut term).await;
     }
     let asked = events(&database, low, "asked to stop");
-    assert!(asked.starts_with("makes room for `high` (priority 7 over 0)") && asked.lines().count() == 1, "{asked}");
+    assert!(
+        asked.starts_with("makes room for `high/high` (priority 7 over 0)") && asked.lines().count() == 1,
+        "{asked}"
+    );
     assert!(asked.contains("20.") && asked.contains("device-seconds would be lost"), "10 s of two devices: {asked}");
-    assert!(events(&database, high, "makes room").contains("`low` stops at a checkpoint for it"));
+    assert!(events(&database, high, "makes room").contains("`low/low` stops at a checkpoint for it"));
 
     database.psql("INSERT INTO checkpoints SELECT job_id, 6, 'p', 's', 1, fence, now() FROM attempts LIMIT 1");
     for who in database.speakers(low) {

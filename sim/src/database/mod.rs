@@ -1,0 +1,224 @@
+//! Postgres as the coordinators use it: rows, guards in the words of the SQL, whole transactions.
+//!
+//! Every function that changes something is one transaction of the server's `store`, at the database's own clock. What it
+//! committed stands in [`Database::writes`], for the invariants.
+
+mod look;
+mod moves;
+mod settle;
+mod streams;
+
+use std::collections::BTreeMap;
+
+use tandem_domain::{
+    lease::Expiry,
+    quarantine::Loss,
+    spec::Workers,
+    state::{AttemptState, JobState, RankOutcome},
+    timing::Timing,
+};
+
+pub(crate) use look::{job_id, moment, number};
+
+use crate::{
+    broken::Broken,
+    event::{AttemptId, RankEvent},
+    plan::{Ms, Plan, ms},
+};
+
+pub(crate) struct JobRow {
+    pub(crate) name: String,
+    pub(crate) priority: i32,
+    pub(crate) workers: Workers,
+    pub(crate) shards: u32,
+    pub(crate) inputs: Vec<usize>,
+    /// `None` before it is submitted.
+    pub(crate) state: Option<JobState>,
+    pub(crate) queued_at: Option<Ms>,
+    pub(crate) not_before: Option<Ms>,
+    pub(crate) made_room_at: Option<String>,
+    pub(crate) metrics: Vec<bool>,
+    /// By step.
+    pub(crate) checkpoints: BTreeMap<u32, CheckpointRow>,
+    pub(crate) result: Option<u64>,
+    pub(crate) left: Option<Ms>,
+    pub(crate) reason: String,
+}
+
+pub(crate) struct CheckpointRow {
+    pub(crate) hash: u64,
+    pub(crate) attempt: AttemptId,
+    pub(crate) at: Ms,
+}
+
+pub(crate) struct AttemptRow {
+    pub(crate) job: usize,
+    pub(crate) state: AttemptState,
+    pub(crate) leases: Vec<LeaseRow>,
+    pub(crate) met: bool,
+    pub(crate) assigned_at: Ms,
+    pub(crate) training_at: Option<Ms>,
+    pub(crate) stop_asked: bool,
+}
+
+pub(crate) struct LeaseRow {
+    pub(crate) worker: usize,
+    pub(crate) expires_at: Ms,
+    pub(crate) dispatched: bool,
+    pub(crate) last_sequence: u64,
+    pub(crate) outcome: Option<RankOutcome>,
+    pub(crate) progress_at: Option<Ms>,
+    pub(crate) slowest: Option<Ms>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkerState {
+    /// Never seen, or left.
+    Gone,
+    Ready,
+    Draining,
+    Lost,
+}
+
+pub(crate) struct WorkerRow {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) host: &'static str,
+    pub(crate) state: WorkerState,
+    pub(crate) session: Option<usize>,
+    pub(crate) last_seen: Ms,
+    pub(crate) quarantined: Option<String>,
+    /// Newest first.
+    pub(crate) losses: Vec<Loss>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Leader {
+    pub(crate) holder: (usize, u32),
+    pub(crate) term: u64,
+    pub(crate) expires_at: Ms,
+}
+
+/// What a transaction committed.
+#[derive(Clone, Debug)]
+pub(crate) enum Write {
+    Claimed {
+        attempt: AttemptId,
+        term: u64,
+    },
+    /// A rank's lease is over because it ran out.
+    TakenOver {
+        attempt: AttemptId,
+        rank: usize,
+        expiry: Expiry,
+    },
+    Released {
+        attempt: AttemptId,
+        rank: usize,
+    },
+    AttemptEnded {
+        attempt: AttemptId,
+    },
+    StopAsked {
+        attempt: AttemptId,
+        room_for: Option<usize>,
+        term: u64,
+    },
+    /// An event of a rank, under its fence; a metric only if its row was new.
+    Stored {
+        attempt: AttemptId,
+        rank: usize,
+        sequence: u64,
+        event: RankEvent,
+        new_row: bool,
+    },
+    JobMoved {
+        job: usize,
+        to: JobState,
+    },
+}
+
+pub(crate) struct Database {
+    pub(crate) now: Ms,
+    pub(crate) is_up: bool,
+    pub(crate) timing: Timing,
+    pub(crate) broken: Option<Broken>,
+    pub(crate) jobs: Vec<JobRow>,
+    pub(crate) attempts: Vec<AttemptRow>,
+    pub(crate) workers: Vec<WorkerRow>,
+    pub(crate) leader: Option<Leader>,
+    /// Attempts with a live lease.
+    pub(crate) leased: Vec<AttemptId>,
+    pub(crate) writes: Vec<Write>,
+    /// Somebody should look: NOTIFY.
+    pub(crate) wakes: bool,
+}
+
+impl Database {
+    pub(crate) fn new(plan: &Plan, broken: Option<Broken>) -> Self {
+        let job = |(number, job): (usize, &crate::plan::JobPlan)| JobRow {
+            name: format!("job{number}"),
+            priority: job.priority,
+            workers: job.workers,
+            shards: job.shards,
+            inputs: job.inputs.clone(),
+            state: None,
+            queued_at: None,
+            not_before: None,
+            made_room_at: None,
+            metrics: vec![false; job.steps as usize + 1],
+            checkpoints: BTreeMap::new(),
+            result: None,
+            left: None,
+            reason: String::new(),
+        };
+        let worker = |(number, device): (usize, &crate::plan::Device)| WorkerRow {
+            name: format!("w{number}"),
+            kind: device.kind,
+            host: device.host,
+            state: WorkerState::Gone,
+            session: None,
+            last_seen: 0,
+            quarantined: None,
+            losses: Vec::new(),
+        };
+        Self {
+            now: 0,
+            is_up: true,
+            timing: plan.timing,
+            broken,
+            jobs: plan.jobs.iter().enumerate().map(job).collect(),
+            attempts: Vec::new(),
+            workers: plan.devices.iter().enumerate().map(worker).collect(),
+            leader: None,
+            leased: Vec::new(),
+            writes: Vec::new(),
+            wakes: false,
+        }
+    }
+
+    pub(crate) fn is_broken(&self, broken: Broken) -> bool {
+        self.broken == Some(broken)
+    }
+
+    pub(crate) fn lease(&self) -> Ms {
+        // Longer than a heartbeat and a write of it, else nothing would run at all.
+        if self.is_broken(Broken::ShortLease) { ms(self.timing.self_end) / 2 } else { ms(self.timing.lease) }
+    }
+
+    /// The live lease of a worker.
+    pub(crate) fn held(&self, worker: usize) -> Option<(AttemptId, usize)> {
+        self.leased.iter().find_map(|&attempt| {
+            let rank = self.attempts[attempt]
+                .leases
+                .iter()
+                .position(|lease| lease.worker == worker && lease.outcome.is_none())?;
+            Some((attempt, rank))
+        })
+    }
+
+    pub(crate) fn live_attempt(&self, job: usize) -> Option<AttemptId> {
+        let is_live = |attempt: &AttemptRow| attempt.job == job && !attempt.state.is_ended();
+        self.attempts.iter().rposition(is_live)
+    }
+}

@@ -1,0 +1,201 @@
+//! Transactions that move jobs and attempts: claim, stop, report, cancel, unblock.
+
+use tandem_domain::{
+    place::{Placement, Stop},
+    state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome},
+};
+
+use super::{AttemptRow, CheckpointRow, Database, LeaseRow, WorkerState, Write, number};
+use crate::{
+    broken::Broken,
+    event::{AttemptId, RankEvent},
+    plan::Ms,
+};
+
+impl Database {
+    /// `UPDATE jobs .. WHERE state = from`.
+    pub(super) fn move_job(&mut self, job: usize, from: JobState, event: JobEvent, delay: Ms) -> Option<JobState> {
+        let to = from.after(event).ok()?;
+        let now = self.now;
+        let row = &mut self.jobs[job];
+        if row.state != Some(from) {
+            return None;
+        }
+        row.state = Some(to);
+        if to == JobState::Queued {
+            row.queued_at = row.queued_at.or(Some(now));
+        }
+        row.not_before = (delay > 0).then_some(now + delay);
+        self.writes.push(Write::JobMoved { job, to });
+        self.wakes = true;
+        Some(to)
+    }
+
+    pub(super) fn move_attempt(&mut self, attempt: AttemptId, event: AttemptEvent) -> bool {
+        let now = self.now;
+        let row = &mut self.attempts[attempt];
+        let Ok(to) = row.state.after(event) else { return false };
+        if to == row.state {
+            return false;
+        }
+        row.state = to;
+        if to == AttemptState::Training {
+            row.training_at = row.training_at.or(Some(now));
+        }
+        true
+    }
+
+    pub(crate) fn submit(&mut self, job: usize) {
+        let row = &mut self.jobs[job];
+        row.state = Some(if row.inputs.is_empty() { JobState::Queued } else { JobState::Blocked });
+        row.queued_at = row.inputs.is_empty().then_some(self.now);
+        self.wakes = true;
+    }
+
+    pub(crate) fn claim(&mut self, term: u64, placement: &Placement) -> Option<AttemptId> {
+        if !self.is_current(term) {
+            return None;
+        }
+        let gang: Vec<usize> = placement.workers.iter().map(|&id| number(id)).collect();
+        let free = |&worker: &usize| {
+            let row = &self.workers[worker];
+            let one_lease = self.held(worker).is_none() || self.is_broken(Broken::NoUniqueLease);
+            row.state == WorkerState::Ready && row.quarantined.is_none() && one_lease
+        };
+        if !gang.iter().all(free) {
+            return None;
+        }
+        let job = number(placement.job);
+        self.move_job(job, JobState::Queued, JobEvent::Placed, 0)?;
+        let expires_at = self.now + self.lease();
+        let lease = |&worker: &usize| LeaseRow {
+            worker,
+            expires_at,
+            dispatched: false,
+            last_sequence: 0,
+            outcome: None,
+            progress_at: None,
+            slowest: None,
+        };
+        let attempt = self.attempts.len();
+        self.attempts.push(AttemptRow {
+            job,
+            state: AttemptState::Assigned,
+            leases: gang.iter().map(lease).collect(),
+            met: false,
+            assigned_at: self.now,
+            training_at: None,
+            stop_asked: false,
+        });
+        self.leased.push(attempt);
+        self.jobs[job].left = None;
+        self.writes.push(Write::Claimed { attempt, term });
+        Some(attempt)
+    }
+
+    /// Asks a gang to stop at a checkpoint. `world` is the fingerprint that the decision was made by.
+    pub(crate) fn ask_stop(&mut self, term: u64, stop: &Stop, world: &str) -> bool {
+        let attempt = number(stop.attempt);
+        if !self.is_current(term) || self.attempts[attempt].state.is_ended() || self.attempts[attempt].stop_asked {
+            return false;
+        }
+        self.attempts[attempt].stop_asked = true;
+        let room_for = stop.room_for.map(number);
+        if let Some(job) = room_for {
+            self.jobs[job].made_room_at = Some(world.to_owned());
+        }
+        self.writes.push(Write::StopAsked { attempt, room_for, term });
+        self.wakes = true;
+        true
+    }
+
+    /// A report, whole or not at all; `false`: the speaker is stale.
+    pub(crate) fn report(
+        &mut self,
+        worker: usize,
+        attempt: AttemptId,
+        rank: usize,
+        events: &[(u64, RankEvent)],
+    ) -> bool {
+        let (now, until) = (self.now, self.now + self.lease());
+        let no_fence = self.is_broken(Broken::NoFence);
+        let no_sequence = self.is_broken(Broken::NoSequence);
+        let row = &mut self.attempts[attempt];
+        let Some(lease) = row.leases.get_mut(rank).filter(|lease| lease.worker == worker) else { return false };
+        if lease.outcome.is_some() && !no_fence {
+            return false;
+        }
+        let before = if no_sequence { 0 } else { lease.last_sequence };
+        let last = events.last().map_or(0, |(sequence, _)| *sequence);
+        lease.last_sequence = lease.last_sequence.max(last);
+        lease.expires_at = lease.expires_at.max(until);
+        if row.state.is_ended() && !no_fence {
+            // Only its log would be kept.
+            return true;
+        }
+        let job = row.job;
+        for &(sequence, event) in events.iter().filter(|(sequence, _)| *sequence > before) {
+            let trains = matches!(event, RankEvent::Training | RankEvent::Metric { .. });
+            let moves = if trains { AttemptEvent::TrainingBegan } else { AttemptEvent::RankStarted };
+            self.move_attempt(attempt, moves);
+            let job = &mut self.jobs[job];
+            let mut new_row = true;
+            match event {
+                RankEvent::Metric { step, .. } => {
+                    new_row = !std::mem::replace(&mut job.metrics[step as usize], true);
+                }
+                RankEvent::Checkpoint { step, hash } => {
+                    job.checkpoints.insert(step, CheckpointRow { hash, attempt, at: now });
+                }
+                RankEvent::Result { hash } => job.result = Some(hash),
+                RankEvent::Started | RankEvent::Training => {}
+            }
+            self.writes.push(Write::Stored { attempt, rank, sequence, event, new_row });
+        }
+        true
+    }
+
+    pub(crate) fn rank_ended(&mut self, worker: usize, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
+        let mut attempt = attempt;
+        if self.is_broken(Broken::NoFence) {
+            // Whatever attempt of the job is live now.
+            attempt = self.live_attempt(self.attempts[attempt].job).unwrap_or(attempt);
+            self.settle(attempt, |other, _| (other == rank).then_some(outcome));
+            return;
+        }
+        self.settle(attempt, |other, lease| (other == rank && lease.worker == worker).then_some(outcome));
+    }
+
+    pub(crate) fn cancel(&mut self, job: usize) {
+        let Some(state) = self.jobs[job].state.filter(|state| !state.is_ended()) else { return };
+        if let Some(attempt) = self.live_attempt(job) {
+            self.end_attempt(attempt, AttemptState::Cancelled);
+        }
+        self.move_job(job, state, JobEvent::Cancelled, 0);
+        self.unblock();
+    }
+
+    pub(crate) fn unblock(&mut self) {
+        loop {
+            let mut moved = false;
+            for job in 0..self.jobs.len() {
+                if self.jobs[job].state != Some(JobState::Blocked) {
+                    continue;
+                }
+                let inputs: Vec<_> = self.jobs[job].inputs.iter().map(|&input| self.jobs[input].state).collect();
+                let lost = |state: &Option<JobState>| matches!(state, Some(JobState::Failed | JobState::Cancelled));
+                let event = if inputs.iter().any(lost) {
+                    JobEvent::InputsLost
+                } else if inputs.iter().all(|state| *state == Some(JobState::Succeeded)) {
+                    JobEvent::InputsReady
+                } else {
+                    continue;
+                };
+                moved |= self.move_job(job, JobState::Blocked, event, 0).is_some();
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+}

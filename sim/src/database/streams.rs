@@ -1,0 +1,161 @@
+//! Transactions about workers and the leader: who is there, who leads, whose lease goes on.
+
+use tandem_domain::lease::Signs;
+
+use super::{Database, Leader, LeaseRow, WorkerState, Write, moment};
+use crate::{
+    broken::Broken,
+    event::{AttemptId, Running},
+    plan::{Ms, ms},
+};
+
+impl Database {
+    /// Takes or renews the leader row; the term, or `None` while another holds it.
+    pub(crate) fn hold(&mut self, holder: (usize, u32)) -> Option<u64> {
+        let expires_at = self.now + ms(self.timing.leader_lease);
+        let term = match self.leader {
+            Some(row) if row.holder == holder && row.expires_at > self.now => row.term,
+            Some(row) if row.expires_at > self.now => return None,
+            row => row.map_or(1, |row| row.term + 1),
+        };
+        self.leader = Some(Leader { holder, term, expires_at });
+        Some(term)
+    }
+
+    pub(crate) fn is_current(&self, term: u64) -> bool {
+        self.is_broken(Broken::NoTermCheck)
+            || self.leader.is_some_and(|row| row.term == term && row.expires_at > self.now)
+    }
+
+    fn live_leases(&mut self) -> impl Iterator<Item = (AttemptId, usize, &mut LeaseRow)> {
+        self.attempts.iter_mut().enumerate().flat_map(|(attempt, row)| {
+            row.leases
+                .iter_mut()
+                .enumerate()
+                .filter(|(_, lease)| lease.outcome.is_none())
+                .map(move |(rank, lease)| (attempt, rank, lease))
+        })
+    }
+
+    /// Every live lease holds as if it were renewed now.
+    pub(crate) fn grace(&mut self) {
+        let until = self.now + self.lease();
+        let now = self.now;
+        self.live_leases().for_each(|(_, _, lease)| {
+            lease.expires_at = lease.expires_at.max(until);
+            lease.progress_at = lease.progress_at.map(|_| now);
+        });
+    }
+
+    pub(crate) fn register(&mut self, worker: usize, session: usize, running: Option<Running>) {
+        let now = self.now;
+        let row = &mut self.workers[worker];
+        (row.state, row.session, row.last_seen) = (WorkerState::Ready, Some(session), now);
+        if !self.is_broken(Broken::NoRenewalAtOpen) {
+            self.renew(worker, 0, running);
+        }
+        self.wakes = true;
+    }
+
+    pub(crate) fn is_session(&self, worker: usize, session: usize) -> bool {
+        self.workers[worker].session == Some(session)
+    }
+
+    pub(crate) fn end_session(&mut self, worker: usize, session: usize) {
+        if !self.is_session(worker, session) {
+            return;
+        }
+        let holds = self.held(worker).is_some();
+        let row = &mut self.workers[worker];
+        row.session = None;
+        if row.state == WorkerState::Draining && !holds {
+            row.state = WorkerState::Gone;
+        }
+        self.wakes = true;
+    }
+
+    pub(crate) fn drain(&mut self, worker: usize) {
+        if self.workers[worker].state == WorkerState::Ready {
+            self.workers[worker].state = WorkerState::Draining;
+        }
+    }
+
+    /// A heartbeat of `age`: the worker is there, and the rank that it says it runs keeps its lease. So does one that it
+    /// was told to start lately.
+    pub(crate) fn seen(&mut self, worker: usize, session: usize, age: Ms, running: Option<Running>) {
+        if !self.is_session(worker, session) {
+            return;
+        }
+        let now = self.now;
+        self.workers[worker].last_seen = now.saturating_sub(age);
+        self.renew(worker, age, running);
+    }
+
+    fn renew(&mut self, worker: usize, age: Ms, running: Option<Running>) {
+        let (now, until) = (self.now, (self.now + self.lease()).saturating_sub(age));
+        let meeting = ms(tandem_domain::timing::RENDEZVOUS);
+        let Some((attempt, rank)) = self.held(worker) else { return };
+        let row = &mut self.attempts[attempt];
+        let starts = !row.state.is_ended() && row.assigned_at + meeting > now;
+        let lease = &mut row.leases[rank];
+        let runs = running.filter(|running| (running.attempt, running.rank) == (attempt, rank));
+        if runs.is_some() || (lease.last_sequence == 0 && starts) {
+            lease.expires_at = lease.expires_at.max(until);
+        }
+        if let Some(running) = runs {
+            lease.progress_at = Some(now.saturating_sub(age + running.idle)).max(lease.progress_at);
+            lease.slowest = running.slowest.max(lease.slowest);
+        }
+    }
+
+    pub(crate) fn signs(&self, lease: &LeaseRow) -> Signs {
+        Signs {
+            expires_at: moment(lease.expires_at),
+            worker_seen_at: moment(self.workers[lease.worker].last_seen),
+            progress_at: lease.progress_at.map(moment),
+            slowest: lease.slowest.map(std::time::Duration::from_millis),
+        }
+    }
+
+    /// Attempts with a lease that is over by one of the clocks.
+    pub(crate) fn expired(&self) -> Vec<AttemptId> {
+        let now = moment(self.now);
+        let over = |lease: &LeaseRow| lease.outcome.is_none() && self.signs(lease).expiry(now, &self.timing).is_some();
+        self.leased.iter().copied().filter(|&attempt| self.attempts[attempt].leases.iter().any(over)).collect()
+    }
+
+    /// Ends what ran out, if the term still is; how many ranks.
+    pub(crate) fn reap(&mut self, term: u64, attempt: AttemptId) -> usize {
+        use tandem_domain::state::RankOutcome;
+        if !self.is_current(term) {
+            return 0;
+        }
+        let now = moment(self.now);
+        let expiries: Vec<_> = self.attempts[attempt]
+            .leases
+            .iter()
+            .map(|lease| {
+                let is_live = lease.outcome.is_none();
+                is_live.then(|| self.signs(lease).expiry(now, &self.timing)).flatten()
+            })
+            .collect();
+        for (rank, expiry) in expiries.iter().enumerate() {
+            self.writes.extend(expiry.map(|expiry| Write::TakenOver { attempt, rank, expiry }));
+        }
+        self.settle(attempt, |rank, _| expiries[rank].map(|_| RankOutcome::Lost))
+    }
+
+    pub(crate) fn mark_lost(&mut self, term: u64) {
+        if !self.is_current(term) {
+            return;
+        }
+        let limit = self.now.saturating_sub(ms(self.timing.lease));
+        for worker in &mut self.workers {
+            let is_here = matches!(worker.state, WorkerState::Ready | WorkerState::Draining);
+            if is_here && worker.last_seen < limit {
+                (worker.state, worker.session) = (WorkerState::Lost, None);
+                self.wakes = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! All chance of a run comes from here: one seed, one run.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore, SeedableRng};
+
+pub(crate) struct Dice(ChaCha8Rng);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// From 0, less than `n`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        self.between(0, n.max(1) as u64 - 1) as usize
+    }
+
+    /// Both ends included. The bias of the remainder is of no matter here.
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.0.next_u64() % (high.max(low) - low + 1)
+    }
+
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
+        self.between(1, 100) <= chance
+    }
+}
+
+/// One step of a chain that stands for training: whoever skips a step, repeats one or starts elsewhere ends elsewhere.
+pub(crate) fn mix(hash: u64, with: u64) -> u64 {
+    let mut z = hash ^ with.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

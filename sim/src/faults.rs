@@ -1,0 +1,143 @@
+//! What is done to the world: the next fault is drawn, what broke is mended, and at last all is quiet.
+
+use tandem_domain::state::RankOutcome;
+
+use crate::{
+    event::{AttemptId, Event, Process},
+    gang::RankLife,
+    plan::{Ms, ms},
+    world::World,
+};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// Draw one, and the moment of the next.
+    Next,
+    StartWorker(usize),
+    StartCoordinator(usize),
+    Thaw(Process),
+    ThawRank(AttemptId, usize),
+    Reach(usize),
+    /// When it is about to write heartbeats down the next time.
+    FreezeAtWrite(usize, Ms),
+    DatabaseUp,
+    /// A worker that was asked to leave has left.
+    Left(usize),
+    /// A person looks after quarantined workers.
+    Operator,
+}
+
+impl World {
+    pub(crate) fn on_fault(&mut self, fault: Fault) {
+        let quiet = self.is_quiet;
+        match fault {
+            Fault::Next if quiet => {}
+            Fault::Next => {
+                self.ghost.changed();
+                self.draw();
+                if self.dice.percent(25) {
+                    // Troubles come together.
+                    self.draw();
+                }
+                let lease = ms(self.plan.timing.lease);
+                let at = self.now + self.dice.between(lease / 8, lease);
+                self.agenda.at(at, Event::Fault(Fault::Next));
+            }
+            Fault::StartWorker(own) if !self.workers[own].life.is_up => {
+                self.ghost.changed();
+                self.say(|| format!("w{own} starts"));
+                self.start_worker(own);
+            }
+            Fault::StartCoordinator(own) if !self.coordinators[own].life.is_up => {
+                self.say(|| format!("c{own} starts"));
+                self.start_coordinator(own);
+            }
+            Fault::Thaw(process) if self.life(process).is_frozen => {
+                self.ghost.changed();
+                self.say(|| format!("{process:?} goes on"));
+                self.thaw(process);
+            }
+            Fault::ThawRank(attempt, rank) => {
+                self.ghost.changed();
+                self.gangs.entry(attempt).and_modify(|gang| gang.ranks[rank].is_frozen = false);
+                self.look_at(attempt);
+            }
+            Fault::Reach(own) => self.coordinators[own].is_cut = false,
+            Fault::DatabaseUp => self.db.is_up = true,
+            Fault::FreezeAtWrite(own, pause) if !quiet => self.coordinators[own].freeze_before_write = Some(pause),
+            Fault::Left(own) if self.workers[own].life.is_up => {
+                self.ghost.changed();
+                self.say(|| format!("w{own} left"));
+                self.kill_worker(own, false);
+                let pause = if quiet { 1 } else { self.pause() };
+                self.agenda.at(self.now + pause, Event::Fault(Fault::StartWorker(own)));
+            }
+            Fault::Operator => {
+                self.release_quarantined();
+                self.agenda.at(self.now + 60_000, Event::Fault(Fault::Operator));
+            }
+            _ => {}
+        }
+    }
+
+    fn release_quarantined(&mut self) {
+        for worker in &mut self.db.workers {
+            if worker.quarantined.take().is_some() {
+                worker.losses.clear();
+                self.db.wakes = true;
+                self.ghost.changed();
+            }
+        }
+    }
+
+    /// From a blink to three leases.
+    pub(crate) fn pause(&mut self) -> Ms {
+        let lease = ms(self.plan.timing.lease);
+        let longest = [lease / 8, lease, lease, 3 * lease][self.dice.below(4)];
+        self.dice.between(lease / 50, longest)
+    }
+
+    pub(crate) fn freeze_coordinator(&mut self, own: usize, pause: Ms) {
+        self.say(|| format!("c{own} is frozen in what it does"));
+        self.freeze(Process::Coordinator(own));
+        self.agenda.at(self.now + pause, Event::Fault(Fault::Thaw(Process::Coordinator(own))));
+    }
+
+    /// Its rank dies with it; its spool may be there when it starts again.
+    pub(crate) fn kill_worker(&mut self, own: usize, by_force: bool) {
+        self.with_rank(own, |world, attempt, rank| {
+            world.gangs.entry(attempt).and_modify(|gang| {
+                (gang.ranks[rank].stuck_until, gang.ranks[rank].is_frozen) = (0, false);
+            });
+            if world.gangs[&attempt].ranks[rank].life != RankLife::Dead {
+                world.ends(attempt, rank, RankOutcome::Lost);
+            }
+        });
+        self.kill(Process::Worker(own));
+        if by_force && self.dice.percent(85) {
+            self.workers[own].recover(self.now);
+        } else {
+            self.workers[own].attempt = None;
+        }
+    }
+
+    /// Nothing breaks from here on, and what is broken is mended. A rank that hangs is for the clocks to find.
+    pub(crate) fn on_quiet(&mut self) {
+        self.is_quiet = true;
+        self.say(|| "quiet".to_owned());
+        self.ghost.changed();
+        self.db.is_up = true;
+        for own in 0..self.coordinators.len() {
+            self.coordinators[own].is_cut = false;
+            self.coordinators[own].freeze_after_decision = None;
+            self.coordinators[own].freeze_before_write = None;
+            self.on_fault(Fault::Thaw(Process::Coordinator(own)));
+            self.on_fault(Fault::StartCoordinator(own));
+        }
+        for own in 0..self.workers.len() {
+            self.on_fault(Fault::Thaw(Process::Worker(own)));
+            self.on_fault(Fault::StartWorker(own));
+        }
+        self.on_fault(Fault::Operator);
+    }
+}

@@ -1,0 +1,197 @@
+//! What must hold at every moment, checked against a second, simpler account of what happened.
+//!
+//! [`Ghost`] keeps that account from what transactions committed; it reads none of the guards that it checks.
+
+mod decision;
+mod end;
+mod stops;
+mod stored;
+
+use tandem_domain::{lease::Expiry, state::AttemptState};
+
+use crate::{
+    database::Write,
+    event::AttemptId,
+    plan::{Ms, ms},
+    world::World,
+};
+pub(crate) use stops::Stops;
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub invariant: &'static str,
+    /// Virtual milliseconds since the beginning.
+    pub at: u64,
+    pub facts: String,
+}
+
+#[derive(Default)]
+pub(crate) struct Ghost {
+    /// By job.
+    pub(crate) cancelled: Vec<bool>,
+    live: Vec<Option<AttemptId>>,
+    metrics: Vec<Vec<bool>>,
+    succeeded: Vec<bool>,
+    ended: Vec<bool>,
+    losses: Vec<u32>,
+    /// By worker: its live lease, and the rank that computes on its device.
+    lease: Vec<Option<(AttemptId, usize)>>,
+    on_device: Vec<Option<(AttemptId, usize)>>,
+    /// By attempt.
+    is_over: Vec<bool>,
+    /// By attempt and rank: the last event that was stored.
+    stored: Vec<Vec<u64>>,
+    /// The fleet at the last decision.
+    usable: Vec<uuid::Uuid>,
+    pub(crate) stops: Stops,
+    found: Option<Violation>,
+}
+
+impl Ghost {
+    pub(crate) fn new(jobs: &[crate::plan::JobPlan], workers: usize) -> Self {
+        let count = jobs.len();
+        Self {
+            cancelled: vec![false; count],
+            live: vec![None; count],
+            metrics: jobs.iter().map(|job| vec![false; job.steps as usize + 1]).collect(),
+            succeeded: vec![false; count],
+            ended: vec![false; count],
+            losses: vec![0; count],
+            lease: vec![None; workers],
+            on_device: vec![None; workers],
+            ..Self::default()
+        }
+    }
+
+    /// The first violation is the one that counts.
+    fn violated(&mut self, invariant: &'static str, at: Ms, facts: String) {
+        self.found.get_or_insert(Violation { invariant, at, facts });
+    }
+
+    /// Something came from outside: what was decided before need not come true.
+    pub(crate) fn changed(&mut self) {
+        self.stops.changes += 1;
+    }
+
+    pub(crate) fn rank_starts(&mut self, now: Ms, worker: usize, attempt: AttemptId, rank: usize) {
+        if let Some((other, _)) = self.on_device[worker] {
+            let facts = format!("a{attempt} starts on w{worker} while a rank of a{other} computes there");
+            self.violated("one_gang_per_device", now, facts);
+        }
+        self.on_device[worker] = Some((attempt, rank));
+    }
+
+    pub(crate) fn rank_ended(&mut self, worker: usize) {
+        self.on_device[worker] = None;
+    }
+
+    /// A file of a checkpoint was removed; `newest` is the newest step that the coordinator has a row of.
+    pub(crate) fn file_removed(&mut self, now: Ms, job: usize, step: u32, newest: Option<u32>) {
+        if newest == Some(step) && !self.ended[job] {
+            let facts = format!("the files of job{job}'s newest committed checkpoint, step {step}, were removed");
+            self.violated("committed_is_durable", now, facts);
+        }
+    }
+}
+
+impl World {
+    /// After every event.
+    pub(crate) fn check(&mut self) {
+        for write in std::mem::take(&mut self.db.writes) {
+            self.check_write(write);
+        }
+        self.check_stops();
+        if self.violation.is_none() {
+            self.violation = self.ghost.found.take();
+        }
+    }
+
+    fn check_write(&mut self, write: Write) {
+        match write {
+            Write::Claimed { attempt, term } => {
+                self.check_term(term, "claims");
+                self.check_claim(attempt);
+            }
+            Write::StopAsked { attempt, room_for, term } => {
+                self.check_term(term, "stops a gang");
+                self.stop_asked(attempt, room_for);
+            }
+            Write::TakenOver { attempt, rank, expiry } => {
+                self.counts.takeovers += 1;
+                self.check_takeover(attempt, rank, expiry);
+            }
+            Write::Released { attempt, rank } => {
+                let worker = self.db.attempts[attempt].leases[rank].worker;
+                self.ghost.lease[worker] = None;
+                if !self.db.attempts[attempt].stop_asked {
+                    self.ghost.changed();
+                }
+            }
+            Write::AttemptEnded { attempt } => {
+                let row = &self.db.attempts[attempt];
+                self.ghost.is_over[attempt] = true;
+                self.ghost.live[row.job] = None;
+                if row.state == AttemptState::Lost {
+                    self.ghost.losses[row.job] += 1;
+                    self.counts.losses += 1;
+                }
+                let (job, state, was_asked) = (row.job, row.state, row.stop_asked);
+                if !was_asked || state != AttemptState::Preempted {
+                    self.ghost.changed();
+                }
+                self.say(|| format!("a{attempt} of job{job} is {state}"));
+            }
+            Write::Stored { attempt, rank, sequence, event, new_row } => {
+                self.check_stored(attempt, rank, sequence, event, new_row);
+            }
+            Write::JobMoved { job, to } => self.check_job(job, to),
+        }
+    }
+
+    fn check_term(&mut self, term: u64, does: &str) {
+        let current = self.db.leader.filter(|row| row.expires_at > self.now).map(|row| row.term);
+        if current != Some(term) {
+            let facts = format!("a coordinator {does} under term {term}, and the present one is {current:?}");
+            self.ghost.violated("one_leader", self.now, facts);
+        }
+    }
+
+    fn check_claim(&mut self, attempt: AttemptId) {
+        let row = &self.db.attempts[attempt];
+        let (ghost, now) = (&mut self.ghost, self.now);
+        if let Some(other) = ghost.live[row.job].replace(attempt) {
+            ghost.violated("one_live_attempt", now, format!("a{attempt} and a{other} of job{} are both live", row.job));
+        }
+        for (rank, lease) in row.leases.iter().enumerate() {
+            if let Some((other, _)) = ghost.lease[lease.worker].replace((attempt, rank)) {
+                let facts = format!("w{} holds live leases of a{other} and a{attempt}", lease.worker);
+                ghost.violated("one_gang_per_device", now, facts);
+            }
+        }
+        ghost.is_over.push(false);
+        ghost.stored.push(vec![0; row.leases.len()]);
+        self.regrown(attempt);
+    }
+
+    /// Whoever is given up must not be able to act: it is dead, or stands still, or reaches no coordinator.
+    fn check_takeover(&mut self, attempt: AttemptId, rank: usize, expiry: Expiry) {
+        let own = self.db.attempts[attempt].leases[rank].worker;
+        let Some(process) = self.gangs.get(&attempt).map(|gang| gang.ranks[rank]) else { return };
+        let worker = &self.workers[own];
+        let is_connected = worker.connection().is_some_and(|connection| self.connections[connection].is_open);
+        let can_act = process.is_alive() && process.goes_on() && worker.life.is_up && !worker.life.is_frozen;
+        if can_act && is_connected {
+            let facts =
+                format!("rank {rank} of a{attempt} on w{own} is well and connected, and was given up: {expiry}");
+            self.ghost.violated("dead_before_takeover", self.now, facts);
+        }
+        // Coordinators and the database may come and go: a worker to which nothing happened keeps its rank.
+        let lease = ms(self.plan.timing.lease);
+        if can_act && self.now > worker.disturbed_until + 2 * lease {
+            let facts =
+                format!("rank {rank} of a{attempt} on w{own} was given up, and nothing had happened to it: {expiry}");
+            self.ghost.violated("nothing_stops", self.now, facts);
+        }
+    }
+}

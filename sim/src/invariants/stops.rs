@@ -1,0 +1,95 @@
+//! Nobody is stopped for nothing: not for an equal, not for one that does not start then, not to grow without growing.
+
+use tandem_domain::{state::JobState, timing};
+
+use crate::{
+    event::AttemptId,
+    plan::{Ms, ms},
+    world::World,
+};
+
+/// From the wish to stop to the start of whom it was for: the step, the checkpoint, and what a scheduler takes.
+const LONGEST: Ms = 10_000;
+
+#[derive(Default)]
+pub(crate) struct Stops {
+    /// Grows when something comes from outside.
+    pub(super) changes: u64,
+    /// The number of changes when the decision that is carried out now was made.
+    pub(crate) decided_at: u64,
+    rooms: Vec<Room>,
+    growths: Vec<Growth>,
+}
+
+struct Room {
+    job: usize,
+    victim: AttemptId,
+    until: Ms,
+    changes: u64,
+}
+
+struct Growth {
+    job: usize,
+    size: usize,
+    changes: u64,
+    /// Workers that its job avoided then: one that is forgiven meanwhile is taken alone, if it is enough.
+    avoided: Vec<uuid::Uuid>,
+}
+
+impl Stops {
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+}
+
+impl World {
+    pub(super) fn stop_asked(&mut self, attempt: AttemptId, room_for: Option<usize>) {
+        let row = &self.db.attempts[attempt];
+        let changes = self.ghost.stops.decided_at;
+        let Some(job) = room_for else {
+            let (job, size, avoided) = (row.job, row.leases.len(), self.db.avoided(row.job));
+            return self.ghost.stops.growths.push(Growth { job, size, changes, avoided });
+        };
+        let (wants, has) = (self.plan.jobs[job].priority, self.plan.jobs[row.job].priority);
+        if wants <= has {
+            let facts = format!("a{attempt} (priority {has}) is stopped for job{job} (priority {wants})");
+            self.ghost.violated("no_needless_stop", self.now, facts);
+        }
+        let until = self.now + ms(timing::STOP_GRACE) + LONGEST;
+        self.ghost.stops.rooms.push(Room { job, victim: attempt, until, changes });
+    }
+
+    pub(super) fn check_stops(&mut self) {
+        let now = self.now;
+        let due = self.ghost.stops.rooms.first().is_some_and(|room| room.until <= now);
+        if !due {
+            return;
+        }
+        let Room { job, victim, changes, .. } = self.ghost.stops.rooms.remove(0);
+        let waits = self.db.jobs[job].state == Some(JobState::Queued);
+        // A gang that stands still stops late: the progress clock has its own time.
+        let stands = |attempt: &AttemptId| {
+            let gang = self.gangs.get(attempt);
+            gang.is_some_and(|gang| gang.ranks.iter().any(|rank| rank.is_alive() && !rank.goes_on()))
+        };
+        if waits && self.ghost.stops.changes == changes && !self.db.leased.iter().any(stands) {
+            let facts = format!("a{victim} was stopped for job{job}, which still waits");
+            self.ghost.violated("no_needless_stop", now, facts);
+        }
+    }
+
+    /// A job was placed: if it was stopped to grow, it has grown.
+    pub(super) fn regrown(&mut self, attempt: AttemptId) {
+        let row = &self.db.attempts[attempt];
+        let (job, size) = (row.job, row.leases.len());
+        self.ghost.stops.rooms.retain(|room| room.job != job);
+        let avoided = self.db.avoided(job);
+        let stops = &mut self.ghost.stops;
+        let Some(place) = stops.growths.iter().position(|growth| growth.job == job) else { return };
+        let growth = stops.growths.remove(place);
+        if growth.changes == stops.changes && growth.avoided == avoided && size <= growth.size {
+            let facts = format!("job{job} was stopped on {} workers to grow, and goes on with {size}", growth.size);
+            self.ghost.violated("no_needless_stop", self.now, facts);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What a seed stands for before anything happens: the fleet, the jobs, and what an undisturbed run of them gives.
+
+use std::time::Duration;
+
+use tandem_domain::{
+    spec::Workers,
+    timing::{self, Timing},
+};
+
+use crate::dice::{Dice, mix};
+
+/// Virtual milliseconds since the beginning.
+pub(crate) type Ms = u64;
+
+pub(crate) fn ms(duration: Duration) -> Ms {
+    duration.as_millis() as Ms
+}
+
+pub(crate) struct Device {
+    pub(crate) kind: &'static str,
+    pub(crate) host: &'static str,
+}
+
+pub(crate) struct JobPlan {
+    pub(crate) priority: i32,
+    pub(crate) workers: Workers,
+    pub(crate) shards: u32,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) steps: u32,
+    pub(crate) step_ms: Ms,
+    pub(crate) load_ms: Ms,
+    pub(crate) checkpoint_every: u32,
+    /// The job itself is wrong, and shows it in this step.
+    pub(crate) fault_at: Option<u32>,
+    pub(crate) submit_at: Ms,
+    pub(crate) cancel_at: Option<Ms>,
+    /// The state after each number of steps, from 0, if nothing disturbs it.
+    pub(crate) truth: Vec<u64>,
+}
+
+impl JobPlan {
+    pub(crate) fn result(&self) -> u64 {
+        self.truth[self.steps as usize]
+    }
+
+    /// The smallest gang.
+    pub(crate) fn need(&self) -> usize {
+        (self.workers.min..=self.workers.max).find(|size| self.shards.is_multiple_of(*size)).unwrap_or(u32::MAX)
+            as usize
+    }
+}
+
+pub(crate) struct Plan {
+    pub(crate) timing: Timing,
+    pub(crate) across_hosts: bool,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) jobs: Vec<JobPlan>,
+    /// From here on nothing breaks any more.
+    pub(crate) quiet_at: Ms,
+}
+
+impl Plan {
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        let timing = if dice.percent(60) { timing::DEFAULT } else { timing::FAST };
+        // Everything else is told in the length of a lease, so that both profiles see the same troubles.
+        let lease = ms(timing.lease);
+        let quiet_at = dice.between(8, 22) * lease;
+        let mixed = dice.percent(25);
+        let devices = (0..dice.between(2, 5))
+            .map(|_| Device {
+                kind: if mixed && dice.percent(40) { "cuda" } else { "cpu" },
+                host: if dice.percent(70) { "ada" } else { "bob" },
+            })
+            .collect();
+        let mut jobs: Vec<JobPlan> = Vec::new();
+        for number in 0..dice.between(2, 6) as usize {
+            let job = job(dice, number, &jobs, lease, quiet_at);
+            jobs.push(job);
+        }
+        Self { timing, across_hosts: dice.percent(80), devices, jobs, quiet_at }
+    }
+}
+
+fn job(dice: &mut Dice, number: usize, before: &[JobPlan], lease: Ms, quiet_at: Ms) -> JobPlan {
+    let shards = [1, 2, 2, 3, 4, 4][dice.below(6)];
+    let min = dice.between(1, u64::from(shards).min(3)) as u32;
+    let max = if dice.percent(60) { shards.max(min) } else { min };
+    let inputs = if number > 0 && dice.percent(20) { vec![dice.below(number)] } else { Vec::new() };
+    let steps = dice.between(4, 40) as u32;
+    let mut truth = vec![inputs.iter().fold(number as u64, |hash, &input: &usize| mix(hash, before[input].result()))];
+    for step in 0..steps {
+        truth.push(mix(truth[step as usize], u64::from(step)));
+    }
+    let submit_at = if dice.percent(50) { dice.between(0, lease) } else { dice.between(0, quiet_at) };
+    JobPlan {
+        priority: [0, 0, 0, 1, 2][dice.below(5)],
+        workers: Workers { min, max },
+        shards,
+        inputs,
+        steps,
+        step_ms: dice.between(lease / 40, lease / 4),
+        load_ms: dice.between(lease / 10, lease / 2),
+        checkpoint_every: dice.between(2, 8) as u32,
+        fault_at: dice.percent(8).then(|| dice.between(1, u64::from(steps)) as u32),
+        submit_at,
+        cancel_at: dice.percent(10).then(|| submit_at + dice.between(0, quiet_at)),
+        truth,
+    }
+}

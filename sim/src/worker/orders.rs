@@ -1,0 +1,106 @@
+//! What the coordinator says, and what the worker does about it.
+
+use tandem_domain::state::RankOutcome;
+
+use super::Attempt;
+use crate::{
+    event::{AttemptId, Message, RankEvent},
+    world::World,
+};
+
+impl World {
+    pub(super) fn hear_coordinator(&mut self, own: usize, connection: usize, message: Message) {
+        match message {
+            Message::Registered { stale } => self.on_registered(own, connection, stale),
+            Message::HeartbeatAck { sequence } => self.acknowledged(own, sequence),
+            Message::ReportAck { attempt, sequence } => {
+                let held = self.workers[own].attempt.as_mut().filter(|held| held.attempt == attempt);
+                let Some(held) = held else { return };
+                for event in held.outbox.confirm(sequence) {
+                    if let RankEvent::Checkpoint { step, .. } = event
+                        && let Some(gang) = self.gangs.get_mut(&attempt)
+                    {
+                        gang.committed = gang.committed.max(Some(step));
+                    }
+                }
+            }
+            Message::Meet { attempt } => {
+                let Some(held) = self.workers[own].attempt.as_ref().filter(|held| held.attempt == attempt) else {
+                    return;
+                };
+                let rank = held.rank;
+                if let Some(gang) = self.gangs.get_mut(&attempt) {
+                    gang.ranks[rank].knows_where = true;
+                }
+                self.meet(attempt);
+            }
+            Message::Assignment { attempt, rank, checkpoints } => {
+                self.on_assignment(own, connection, (attempt, rank), checkpoints);
+            }
+            Message::Stop { attempt, graceful } => {
+                let Some(held) = self.workers[own].attempt.as_ref().filter(|held| held.attempt == attempt) else {
+                    return;
+                };
+                match (held.has_ended(), graceful) {
+                    (true, _) if held.is_told() => self.workers[own].attempt = None,
+                    (true, _) => {}
+                    (false, true) => self.stop_attempt(own),
+                    (false, false) => self.kill_attempt(own, RankOutcome::Cancelled),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_registered(&mut self, own: usize, connection: usize, stale: Option<AttemptId>) {
+        let now = self.now;
+        self.registered(own, connection);
+        if let Some(held) = &mut self.workers[own].attempt {
+            if stale == Some(held.attempt) {
+                held.disowned = true;
+                self.kill_attempt(own, RankOutcome::Cancelled);
+            }
+            if let Some(held) = &mut self.workers[own].attempt {
+                held.outbox.resend(now);
+                held.listens_sent = false;
+            }
+        }
+        if self.workers[own].attempt.as_ref().is_some_and(|held| held.has_ended() && held.disowned) {
+            self.workers[own].attempt = None;
+        }
+        if self.workers[own].is_leaving {
+            self.tell_coordinator(connection, Message::Drain);
+        }
+        self.flush(own);
+    }
+
+    fn on_assignment(
+        &mut self,
+        own: usize,
+        connection: usize,
+        (attempt, rank): (AttemptId, usize),
+        checkpoints: Vec<(u32, u64)>,
+    ) {
+        let now = self.now;
+        let refuse = |outcome| Message::RankEnded { attempt, rank, outcome };
+        match &mut self.workers[own].attempt {
+            Some(held) if held.attempt == attempt => {
+                if held.is_told() {
+                    held.outbox.resend(now);
+                    self.flush(own);
+                }
+                return;
+            }
+            Some(held) if !held.is_told() => {
+                self.say(|| format!("w{own} refuses a{attempt}: busy"));
+                return self.tell_coordinator(connection, refuse(RankOutcome::Lost));
+            }
+            held => *held = None,
+        }
+        if self.workers[own].is_leaving {
+            return self.tell_coordinator(connection, refuse(RankOutcome::Preempted));
+        }
+        self.workers[own].attempt = Some(Attempt::new(attempt, rank));
+        self.spawn(own, attempt, rank, checkpoints);
+    }
+}

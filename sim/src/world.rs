@@ -1,0 +1,205 @@
+//! Everything there is in one run, and the loop that lets things happen.
+
+use tandem_domain::place::Policy;
+
+use crate::{
+    broken::Broken,
+    coordinator::Coordinator,
+    database::Database,
+    dice::Dice,
+    event::{Agenda, Event, Message, Process, What},
+    gang::{Disk, Gangs},
+    invariants::{Ghost, Violation},
+    plan::{Ms, Plan},
+    trace::{Counts, Trace},
+    worker::Worker,
+};
+
+/// One stream between a worker and a coordinator; also a session, for the coordinator.
+pub(crate) struct Connection {
+    pub(crate) worker: usize,
+    pub(crate) coordinator: usize,
+    epochs: (u32, u32),
+    pub(crate) is_open: bool,
+    /// Nothing arrives before this: packets are lost and sent again.
+    pub(crate) stalled_until: Ms,
+    /// Messages arrive in order: the last one in each direction.
+    last: [Ms; 2],
+}
+
+/// What both kinds of process have in common.
+#[derive(Default)]
+pub(crate) struct Life {
+    pub(crate) is_up: bool,
+    pub(crate) is_frozen: bool,
+    /// Grows with each start: what was meant for an earlier one never arrives.
+    pub(crate) epoch: u32,
+    /// What came while it was frozen.
+    pub(crate) deferred: Vec<Event>,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Ms,
+    pub(crate) plan: Plan,
+    pub(crate) broken: Option<Broken>,
+    pub(crate) policy: Policy,
+    pub(crate) dice: Dice,
+    pub(crate) agenda: Agenda,
+    pub(crate) db: Database,
+    pub(crate) coordinators: Vec<Coordinator>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) gangs: Gangs,
+    pub(crate) disk: Disk,
+    pub(crate) ghost: Ghost,
+    pub(crate) trace: Trace,
+    pub(crate) counts: Counts,
+    pub(crate) violation: Option<Violation>,
+    /// No fault comes any more.
+    pub(crate) is_quiet: bool,
+}
+
+impl World {
+    pub(crate) fn life(&mut self, process: Process) -> &mut Life {
+        match process {
+            Process::Coordinator(number) => &mut self.coordinators[number].life,
+            Process::Worker(number) => &mut self.workers[number].life,
+        }
+    }
+
+    /// A timer of a process as it lives now.
+    pub(crate) fn timer(&mut self, at: Ms, process: Process, what: What) {
+        let epoch = self.life(process).epoch;
+        self.agenda.at(at, Event::To { process, epoch, what });
+    }
+
+    /// Does the next thing; `false` when there is none.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some((at, event)) = self.agenda.next() else { return false };
+        self.now = at;
+        self.db.now = at;
+        self.counts.events += 1;
+        match event {
+            Event::To { process, epoch, what } => {
+                let life = self.life(process);
+                if life.is_frozen && life.epoch == epoch {
+                    life.deferred.push(Event::To { process, epoch, what });
+                } else if life.is_up && life.epoch == epoch {
+                    match process {
+                        Process::Coordinator(number) => self.on_coordinator(number, what),
+                        Process::Worker(number) => self.on_worker(number, what),
+                    }
+                }
+            }
+            Event::Submit(job) => {
+                self.say(|| format!("submit job{job}"));
+                self.ghost.changed();
+                self.db.submit(job);
+            }
+            Event::Cancel(job) => {
+                self.say(|| format!("cancel job{job}"));
+                self.ghost.changed();
+                self.ghost.cancelled[job] = true;
+                self.db.cancel(job);
+            }
+            Event::Fault(fault) => self.on_fault(fault),
+            Event::Quiet => self.on_quiet(),
+            Event::Step { attempt, serial } => self.on_step(attempt, serial),
+            Event::Stalled { attempt, serial } => self.on_stalled(attempt, serial),
+            Event::Loaded { attempt, rank } => self.on_loaded(attempt, rank),
+            Event::MeetingOver { attempt, rank } => self.on_meeting_over(attempt, rank),
+            Event::Unstuck { attempt, rank } => self.on_unstuck(attempt, rank),
+        }
+        self.check();
+        if std::mem::take(&mut self.db.wakes) {
+            self.notify();
+        }
+        true
+    }
+
+    /// NOTIFY: every coordinator that listens looks soon. Sometimes it does not arrive, and polling makes sure.
+    fn notify(&mut self) {
+        for number in 0..self.coordinators.len() {
+            if !self.dice.percent(5) {
+                let at = self.now + self.dice.between(1, 20);
+                self.call(number, at);
+            }
+        }
+    }
+
+    pub(crate) fn say(&mut self, words: impl FnOnce() -> String) {
+        self.trace.say(self.now, words);
+    }
+
+    pub(crate) fn freeze(&mut self, process: Process) {
+        self.life(process).is_frozen = true;
+    }
+
+    /// SIGCONT: all that came meanwhile is there at once, in its order.
+    pub(crate) fn thaw(&mut self, process: Process) {
+        let life = self.life(process);
+        life.is_frozen = false;
+        let deferred = std::mem::take(&mut life.deferred);
+        let now = self.now;
+        self.agenda.first(now, deferred);
+    }
+
+    /// The process is gone, and its connections with it.
+    pub(crate) fn kill(&mut self, process: Process) {
+        let life = self.life(process);
+        *life = Life { epoch: life.epoch + 1, ..Life::default() };
+        for number in 0..self.connections.len() {
+            let connection = &self.connections[number];
+            let is_its = match process {
+                Process::Coordinator(coordinator) => connection.coordinator == coordinator,
+                Process::Worker(worker) => connection.worker == worker,
+            };
+            if is_its && connection.is_open {
+                self.cut(number);
+            }
+        }
+    }
+
+    pub(crate) fn connect(&mut self, worker: usize, coordinator: usize) -> usize {
+        let epochs = (self.workers[worker].life.epoch, self.coordinators[coordinator].life.epoch);
+        let (is_open, stalled_until, last) = (true, 0, [0; 2]);
+        self.connections.push(Connection { worker, coordinator, epochs, is_open, stalled_until, last });
+        self.connections.len() - 1
+    }
+
+    /// The connection breaks: what is on its way is lost, and both ends notice soon.
+    pub(crate) fn cut(&mut self, connection: usize) {
+        let Connection { worker, coordinator, epochs, is_open, .. } = &mut self.connections[connection];
+        if !std::mem::take(is_open) {
+            return;
+        }
+        let (worker, coordinator, epochs) = (*worker, *coordinator, *epochs);
+        for (process, epoch) in [(Process::Worker(worker), epochs.0), (Process::Coordinator(coordinator), epochs.1)] {
+            let at = self.now + self.dice.between(1, 50);
+            self.agenda.at(at, Event::To { process, epoch, what: What::Lost { connection } });
+        }
+    }
+
+    pub(crate) fn tell_coordinator(&mut self, connection: usize, message: Message) {
+        self.send(connection, 0, message);
+    }
+
+    pub(crate) fn tell_worker(&mut self, connection: usize, message: Message) {
+        self.send(connection, 1, message);
+    }
+
+    fn send(&mut self, number: usize, direction: usize, message: Message) {
+        let latency = if self.dice.percent(2) { self.dice.between(50, 400) } else { self.dice.between(1, 8) };
+        let connection = &mut self.connections[number];
+        if !connection.is_open {
+            return;
+        }
+        let at = connection.last[direction].max(self.now.max(connection.stalled_until) + latency);
+        connection.last[direction] = at;
+        let (process, epoch) = match direction {
+            0 => (Process::Coordinator(connection.coordinator), connection.epochs.1),
+            _ => (Process::Worker(connection.worker), connection.epochs.0),
+        };
+        self.agenda.at(at, Event::To { process, epoch, what: What::Receive { connection: number, message } });
+    }
+}
