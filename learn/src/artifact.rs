@@ -13,6 +13,7 @@ use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::files::{publish, read, sha256};
 use crate::flat::Flat;
+use crate::progress;
 use crate::report::Event;
 use crate::task::InputFile;
 use crate::weights;
@@ -92,14 +93,15 @@ impl Card {
     }
 }
 
-/// Writes `job_dir/artifacts/{kind}.safetensors`, whole and on disk, and returns what to report of it.
-pub fn save(job_dir: &Path, kind: &str, parts: &[&Flat], card: &Card) -> Result<Event, Failure> {
+/// Writes `folder/{kind}.safetensors`, whole and on disk, and returns what to report of it.
+pub fn save(folder: &Path, kind: &str, parts: &[&Flat], card: &Card) -> Result<Event, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::Job(format!("cannot encode the {kind}: {error}"));
     let card = serde_json::to_string(card).map_err(|error| wrong(&error))?;
     let parts: Vec<(&str, &Flat)> = parts.iter().map(|flat| ("", *flat)).collect();
     let bytes = weights::encode(&parts, &card).map_err(|error| wrong(&error))?;
     let name = format!("{kind}.safetensors");
-    let path = publish(&job_dir.join("artifacts"), &name, &bytes)?;
+    let path = publish(folder, &name, &bytes)?;
+    progress::waited();
     Ok(Event::Artifact { kind: kind.into(), name, path, sha256: sha256(&bytes), bytes: bytes.len() as u64 })
 }
 

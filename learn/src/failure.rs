@@ -11,15 +11,22 @@ pub enum Failure {
     /// The job would fail again on any machine: bad data, a loss that is not finite. Not retried.
     #[error("{0}")]
     Job(String),
-    /// Another try, or another machine, may succeed: a lost peer, a full disk. Retried.
+    /// Another try, or another machine, may succeed: a full disk, a device that is gone. Retried.
     #[error("{0}")]
     Machine(String),
+    /// The connection to another rank broke: that one is at fault, or its machine. Retried.
+    #[error("{0}")]
+    Peer(String),
 }
 
 impl From<GroupError> for Failure {
     fn from(error: GroupError) -> Self {
         let message = format!("training together failed: {error}");
-        if error.is_machine_fault() { Self::Machine(message) } else { Self::Job(message) }
+        match error {
+            GroupError::PeerLost(_) | GroupError::Timeout(_) => Self::Peer(message),
+            GroupError::Unavailable(_) => Self::Machine(message),
+            GroupError::Invalid(_) | GroupError::Torch(_) => Self::Job(message),
+        }
     }
 }
 
@@ -49,5 +56,19 @@ impl Failure {
             ));
         }
         Self::Job(format!("training broke off: {message}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_peer_is_told_from_a_machine_at_fault_and_from_a_job_at_fault() {
+        let of = |error: GroupError| Failure::from(error);
+        assert!(matches!(of(GroupError::PeerLost("closed".into())), Failure::Peer(why) if why.contains("closed")));
+        assert!(matches!(of(GroupError::Timeout("60 s".into())), Failure::Peer(_)));
+        assert!(matches!(of(GroupError::Unavailable("no address".into())), Failure::Machine(_)));
+        assert!(matches!(of(GroupError::Torch("shapes".into())), Failure::Job(_)));
     }
 }

@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 use crate::data::Images;
 use crate::encoder::Model;
 use crate::failure::Failure;
+use crate::progress;
 
 /// Images are taken through the encoder in blocks of this many whatever the number of ranks, so that the same image
 /// meets the same kernels.
@@ -45,10 +46,12 @@ pub fn features_by(
     for round in blocks.chunks(world_size) {
         let own = round.get(rank).or(round.first()).copied().unwrap_or_default();
         let own = encode(&pixels(images, own, side));
+        progress::beat();
         // All ranks exchange whole blocks; only the last of all may be short.
         let missing = round.first().map_or(0, |first| first.len()) as i64 - own.size()[0];
         let own = if missing > 0 { own.constant_pad_nd([0, 0, 0, missing]) } else { own };
         rounds.push(group.all_gather(&own)?);
+        progress::waited();
     }
     Ok(Tensor::cat(&rounds, 0).narrow(0, 0, samples.len() as i64))
 }

@@ -44,6 +44,43 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     file.sync_all().at("write to disk", path)
 }
 
+/// A new file, written piece by piece and hashed as it goes.
+pub(crate) struct Writing<'a> {
+    path: &'a Path,
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+    unforced: usize,
+}
+
+impl<'a> Writing<'a> {
+    /// Bytes are forced to disk in portions of this size, so that the last call has no more to wait for.
+    const PORTION: usize = 64 << 20;
+
+    pub(crate) fn create(path: &'a Path) -> Result<Self, FileError> {
+        let file = File::create(path).at("create", path)?;
+        Ok(Self { path, file, hasher: Sha256::new(), bytes: 0, unforced: 0 })
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).at("write", self.path)?;
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.unforced += bytes.len();
+        if self.unforced >= Self::PORTION {
+            self.file.sync_data().at("write to disk", self.path)?;
+            self.unforced = 0;
+        }
+        Ok(())
+    }
+
+    /// All bytes are on disk; their SHA-256 and how many they are.
+    pub(crate) fn finish(self) -> Result<(String, u64), FileError> {
+        self.file.sync_all().at("write to disk", self.path)?;
+        Ok((hex(&self.hasher.finalize()), self.bytes))
+    }
+}
+
 /// Forces a folder's list of names to disk: a rename lasts only then.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
     File::open(path).and_then(|folder| folder.sync_all()).at("write to disk", path)
@@ -66,9 +103,28 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
+/// Reads a whole file that a manifest or a row describes; else why it is not that file. `name` is what people are told.
+pub(crate) fn read_verified(path: &Path, name: &str, expected: &str, bytes: Option<u64>) -> Result<Vec<u8>, String> {
+    let found = read(path).map_err(|error| error.to_string())?;
+    let digest = sha256(&found);
+    if digest == expected {
+        return Ok(found);
+    }
+    let size = match bytes {
+        Some(bytes) if bytes != found.len() as u64 => format!(", {} bytes in place of {bytes}", found.len()),
+        _ => String::new(),
+    };
+    let short = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
+    Err(format!("{name} is damaged (sha256 {}.., expected {}..{size})", short(&digest), short(expected)))
+}
+
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -84,6 +140,16 @@ mod tests {
         };
         let text = error.to_string();
         assert!(text.starts_with("cannot write /tmp/no-such-folder/file: ") && text.contains("MiB are free"), "{text}");
+    }
+
+    #[test]
+    fn a_file_in_pieces_is_hashed_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mut file = Writing::create(&path).unwrap();
+        ["a", "", "bc"].iter().for_each(|piece| file.push(piece.as_bytes()).unwrap());
+        assert_eq!(file.finish().unwrap(), (sha256(b"abc"), 3));
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
     }
 
     #[test]

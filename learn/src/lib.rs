@@ -5,7 +5,8 @@
 //! sensitivity; [`shards`] makes a step of it that all ranks take together; [`optimizer`] and [`schedule`] turn gradients
 //! into updates of one [`flat`] vector; [`monitor`] looks at the result, [`checkpoint`] keeps it, [`artifact`] hands it
 //! on; [`linear`] reads classes off its [`features`], [`classifier`] is what comes of that, and [`attack`] asks how far
-//! an image must be moved until it errs; [`report`] is what the world hears. [`run`] is the way in.
+//! an image must be moved until it errs; [`report`] is what the world hears, [`progress`] what a watchdog sees. [`run`] is
+//! the way in.
 //!
 //! Two things hold throughout. The bits of a result depend on the spec (with its shards and threads) and the kind of
 //! device, never on ranks, attempts or time. And libtorch's operators are called in their panicking form, which reads
@@ -31,6 +32,7 @@ pub mod monitor;
 pub mod objective;
 pub mod optimizer;
 pub mod penalty;
+pub mod progress;
 pub mod random;
 pub mod report;
 pub mod schedule;

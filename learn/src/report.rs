@@ -56,7 +56,8 @@ pub enum Event {
         kind: String,
         message: String,
     },
-    /// Work was done since the last one; for the worker alone. The slowest piece of it so far took so long.
+    /// Work was done since the last one; for the worker alone. The slowest piece of it so far took so long; 0: there was
+    /// none yet, it still loads.
     Pulse {
         slowest_ms: u64,
     },
@@ -66,8 +67,8 @@ pub enum Event {
 pub trait Report {
     fn event(&mut self, event: Event);
 
-    /// The newest step whose checkpoint is known to be committed, where somebody commits; `None`: nobody does, a
-    /// checkpoint counts once it is on disk.
+    /// The newest step of this attempt whose checkpoint is known to be committed, 0 before the first, where somebody
+    /// commits; `None`: nobody does, a checkpoint counts once it is on disk.
     fn committed(&self) -> Option<u64> {
         None
     }

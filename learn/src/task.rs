@@ -10,7 +10,8 @@ use tandem_domain::spec::JobSpec;
 pub struct Task {
     pub job_id: String,
     pub attempt_id: String,
-    /// Generation of the rendezvous; prefix of every key in the store.
+    /// Generation of the rendezvous; prefix of every key in the store, and part of the name of every file: no attempt
+    /// writes where another one does.
     pub fence: i64,
     pub rank: u32,
     pub world_size: u32,
@@ -19,7 +20,7 @@ pub struct Task {
     pub device: String,
     /// Folder that holds `cifar-10-batches-bin/`, image folders, ...
     pub data_dir: PathBuf,
-    /// Folder of this job: `step-00000120/` checkpoints and `artifacts/` go here.
+    /// Folder of this job: checkpoints, `step-00000120-f17/`, and what it leaves, `artifacts/f17/`, go here.
     pub job_dir: PathBuf,
     /// Files made by the jobs it starts from, by kind ("encoder").
     pub inputs: Vec<InputFile>,
@@ -30,6 +31,13 @@ pub struct Task {
     /// Name of the profile of timeouts: see `tandem_domain::timing`.
     #[serde(default)]
     pub timing: String,
+}
+
+impl Task {
+    /// Where this attempt puts what outlives the job.
+    pub fn artifacts_dir(&self) -> PathBuf {
+        self.job_dir.join("artifacts").join(format!("f{}", self.fence))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

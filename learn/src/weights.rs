@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
-use tch::{Kind, Tensor};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use tch::{Device, Kind, Tensor};
 
 use crate::flat::Flat;
 
 /// A key of its own holds all metadata as JSON: safetensors writes several keys in no fixed order.
 const METADATA_KEY: &str = "tandem";
+/// Of the first tensor in the file, as safetensors asks for.
+const ALIGNMENT: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
@@ -24,17 +27,55 @@ pub enum WeightsError {
 
 /// Each flat vector's tensors under their names, which `prefix` begins, as f32 in little endian.
 pub fn encode(parts: &[(&str, &Flat)], metadata: &str) -> Result<Vec<u8>, WeightsError> {
-    let bytes: Vec<Vec<u8>> = parts.iter().map(|(_, flat)| bytes_of(flat.vector())).collect();
-    let mut views = Vec::new();
-    for ((prefix, flat), bytes) in parts.iter().zip(&bytes) {
-        for slot in flat.layout().slots() {
-            let shape = slot.shape.iter().map(|&size| size as usize).collect();
-            let data = &bytes[4 * slot.offset as usize..][..4 * slot.numel() as usize];
-            views.push((format!("{prefix}{}", slot.name), TensorView::new(Dtype::F32, shape, data)?));
+    let encoding = Encoding::new(parts, metadata)?;
+    let mut bytes = Vec::with_capacity(encoding.header.len() + encoding.tensors.iter().map(bytes_in).sum::<usize>());
+    bytes.extend_from_slice(encoding.header());
+    encoding.tensors().for_each(|tensor| bytes.extend(tensor));
+    Ok(bytes)
+}
+
+/// What [`encode`] makes, one tensor after the other: none of them is copied before it is its turn.
+pub(crate) struct Encoding {
+    header: Vec<u8>,
+    tensors: Vec<Tensor>,
+}
+
+impl Encoding {
+    pub(crate) fn new(parts: &[(&str, &Flat)], metadata: &str) -> Result<Self, WeightsError> {
+        let mut named = Vec::new();
+        for (prefix, flat) in parts {
+            let vector = flat.vector().to_device(Device::Cpu);
+            let slots = flat.layout().slots().iter();
+            named.extend(slots.map(|slot| (format!("{prefix}{}", slot.name), slot.view(&vector))));
         }
+        named.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut end = 0;
+        let info = |(name, tensor): &(String, Tensor)| {
+            let begin = end;
+            end += bytes_in(tensor);
+            let shape = tensor.size().iter().map(|&size| size as usize).collect();
+            (name.clone(), TensorInfo { dtype: Dtype::F32, shape, data_offsets: (begin, end) })
+        };
+        let infos = named.iter().map(info).collect();
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
+        let mut json = serde_json::to_vec(&Metadata::new(Some(metadata), infos)?).map_err(SafeTensorError::from)?;
+        json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
+        let header = [(json.len() as u64).to_le_bytes().as_slice(), &json].concat();
+        Ok(Self { header, tensors: named.into_iter().map(|(_, tensor)| tensor).collect() })
     }
-    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
-    Ok(safetensors::serialize(views, Some(metadata))?)
+
+    /// What comes before the tensors.
+    pub(crate) fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.tensors.iter().map(|tensor| {
+            let mut bytes = vec![0; bytes_in(tensor)];
+            tensor.copy_data_u8(&mut bytes, tensor.numel());
+            bytes
+        })
+    }
 }
 
 /// Fills flat vectors with the tensors of their names. Nothing is changed unless all are there with the right shapes.
@@ -66,10 +107,8 @@ pub fn metadata(bytes: &[u8]) -> Result<String, WeightsError> {
     header.metadata().as_ref().and_then(|all| all.get(METADATA_KEY)).cloned().ok_or(WeightsError::NoMetadata)
 }
 
-fn bytes_of(vector: &Tensor) -> Vec<u8> {
-    let mut bytes = vec![0; 4 * vector.numel()];
-    vector.to_device(tch::Device::Cpu).copy_data_u8(&mut bytes, vector.numel());
-    bytes
+fn bytes_in(tensor: &Tensor) -> usize {
+    4 * tensor.numel()
 }
 
 #[cfg(test)]
@@ -78,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::flat::{Layout, Role};
-    use tch::Device;
+    use safetensors::tensor::TensorView;
 
     fn flat(names: [&str; 2], first: f64) -> Flat {
         let mut layout = Layout::default();
@@ -100,6 +139,26 @@ mod tests {
         let (c, d) = (flat(["z.weight", "bias"], 0.0), flat(["m", "n"], 0.0));
         decode(&bytes, &[("a.", &c), ("", &d)]).unwrap();
         assert!(c.vector().equal(a.vector()) && d.vector().equal(b.vector()));
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_safetensors_writes() {
+        let (a, b) = (flat(["z.weight", "bias"], 1.0), flat(["m", "n"], 5.0));
+        let parts = [("a.", &a), ("", &b)];
+        let mut views = Vec::new();
+        for (prefix, flat) in parts {
+            for (slot, view) in flat.named() {
+                let values = Vec::<f32>::try_from(view.view(-1)).unwrap();
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                views.push((format!("{prefix}{}", slot.name), view.size(), bytes));
+            }
+        }
+        let views = views.iter().map(|(name, shape, bytes)| {
+            let shape = shape.iter().map(|&size| size as usize).collect();
+            (name.as_str(), TensorView::new(Dtype::F32, shape, bytes).unwrap())
+        });
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), "a card".to_owned())]);
+        assert_eq!(encode(&parts, "a card").unwrap(), safetensors::serialize(views, Some(metadata)).unwrap());
     }
 
     #[test]

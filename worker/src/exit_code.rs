@@ -1,12 +1,36 @@
 //! How a rank tells its worker how it ended (after sysexits.h).
 
+use tandem_learn::Failure;
+
 /// The stage ran to its end.
 pub(crate) const FINISHED: i32 = 0;
 /// EX_DATAERR: the job itself is at fault; another try would end alike.
 pub(crate) const JOB_FAILED: i32 = 65;
 /// EX_SOFTWARE: a panic.
 pub(crate) const INTERNAL: i32 = 70;
-/// EX_IOERR: the machine is at fault: a lost peer, a full disk.
+/// EX_IOERR: the machine is at fault: a full disk, a device that is gone.
 pub(crate) const MACHINE_FAILED: i32 = 74;
 /// EX_TEMPFAIL: stopped as asked, with a checkpoint of the last finished step.
 pub(crate) const STOPPED: i32 = 75;
+/// EX_PROTOCOL: another rank is gone, or does not answer.
+pub(crate) const PEER_LOST: i32 = 76;
+
+/// Who is to blame for a failure.
+pub(crate) fn of(failure: &Failure) -> i32 {
+    match failure {
+        Failure::Job(_) => JOB_FAILED,
+        Failure::Machine(_) => MACHINE_FAILED,
+        Failure::Peer(_) => PEER_LOST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_failure_has_its_code() {
+        let failures = [Failure::Job, Failure::Machine, Failure::Peer].map(|failure| failure("why".to_owned()));
+        assert_eq!(failures.each_ref().map(of), [65, 74, 76]);
+    }
+}

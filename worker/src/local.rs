@@ -67,10 +67,7 @@ pub(crate) fn main(args: &LocalArgs) -> ExitCode {
         }
         Err(error) => {
             eprintln!("tandem-worker: {error:#}");
-            match error.downcast_ref::<Failure>() {
-                Some(Failure::Machine(_)) => exit(exit_code::MACHINE_FAILED),
-                _ => exit(exit_code::JOB_FAILED),
-            }
+            exit(error.downcast_ref::<Failure>().map_or(exit_code::JOB_FAILED, exit_code::of))
         }
     }
 }
@@ -137,6 +134,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
         inputs,
         checkpoints: ledger.checkpoints(),
         host: "127.0.0.1".to_owned(),
+        timing: String::new(),
     };
     let mut spoken = Instant::now();
     let mut broken = None;

@@ -1,18 +1,20 @@
 //! `tandem-worker rank`: the process that trains. Started by `tandem-worker run`, never by hand.
 //!
-//! In: one JSON line on stdin (a [`Task`]), for ranks other than 0 a second one (a [`Meeting`]) once rank 0 listens.
+//! In: one JSON line on stdin (a [`Task`]), then more of them as there is something to tell (`told`).
 //! Out: events as JSON lines on stdout, the log on stderr with the reason of a failure as its last line, and an exit
-//! code (`exit_code`).
+//! code (`exit_code`). A `watchdog` ends the process if it hangs.
 //!
 //! SIGTERM ends the process on the spot until training begins, for nothing is lost then; from there on it means:
 //! finish the step, write a checkpoint, leave.
 
+mod events;
 mod life;
 mod meet;
+mod told;
+mod watchdog;
 
 use std::{
-    fs::File,
-    io::{self, BufRead, Write},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -22,10 +24,13 @@ use signal_hook::consts::SIGTERM;
 use tandem_learn::{
     Failure,
     report::{Event, Outcome, Report},
-    task::{Meeting, Task},
+    task::Task,
 };
 
 use crate::exit_code;
+use events::{Events, Pipe};
+use told::Ears;
+
 pub(crate) use meet::open_cuda;
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -42,12 +47,8 @@ pub(crate) fn main(args: RankArgs) -> ! {
         Ok(Ok(Outcome::Finished)) => exit_code::FINISHED,
         Ok(Ok(Outcome::Stopped)) => exit_code::STOPPED,
         Ok(Err(failure)) => {
-            let (code, Failure::Job(reason) | Failure::Machine(reason)) = match failure {
-                Failure::Job(_) => (exit_code::JOB_FAILED, failure),
-                Failure::Machine(_) => (exit_code::MACHINE_FAILED, failure),
-            };
-            eprintln!("{}", reason.replace('\n', " "));
-            code
+            eprintln!("{}", failure.to_string().replace('\n', " "));
+            exit_code::of(&failure)
         }
         Err(_panic) => exit_code::INTERNAL,
     };
@@ -57,12 +58,14 @@ pub(crate) fn main(args: RankArgs) -> ! {
 
 fn train(args: RankArgs) -> Result<Outcome, Failure> {
     life::die_with(args.worker_pid).map_err(machine)?;
-    let mut events = Events(life::take_stdout().map_err(machine)?);
-    let mut stdin = io::stdin().lock();
-    let task: Task = read_line(&mut stdin, "its task")?;
+    let pipe = Pipe::new(life::take_stdout().map_err(machine)?);
+    let task = read_task()?;
+    let ears = Ears::open().map_err(machine)?;
+    watchdog::start(&task, pipe.clone()).map_err(machine)?;
+    let mut events = Events { pipe, committed: Arc::clone(&ears.committed) };
     events.event(Event::Phase { name: "started".to_owned(), first_step: 0 });
 
-    let group = meet::group(&task, &mut events, || read_line::<Meeting>(&mut stdin, "the meeting point"))?;
+    let group = meet::group(&task, &mut events, || ears.meeting())?;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).map_err(machine)?;
     let result = tandem_learn::run(&task, &group, &mut events, &stop);
@@ -77,25 +80,13 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
     result
 }
 
-fn read_line<T: serde::de::DeserializeOwned>(stdin: &mut impl BufRead, what: &str) -> Result<T, Failure> {
+fn read_task() -> Result<Task, Failure> {
     let mut line = String::new();
-    stdin.read_line(&mut line).map_err(machine)?;
+    io::stdin().read_line(&mut line).map_err(machine)?;
     serde_json::from_str(&line)
-        .map_err(|error| Failure::Job(format!("the rank cannot read {what} from its worker: {error}")))
+        .map_err(|error| Failure::Job(format!("the rank cannot read its task from its worker: {error}")))
 }
 
 fn machine(error: impl std::fmt::Display) -> Failure {
     Failure::Machine(error.to_string())
-}
-
-/// The pipe to the worker: each event is written whole, at once.
-struct Events(File);
-
-impl Report for Events {
-    fn event(&mut self, event: Event) {
-        let mut line = serde_json::to_vec(&event).unwrap_or_default();
-        line.push(b'\n');
-        // The pipe breaks only with the worker, and with it this process ends.
-        let _ = self.0.write_all(&line);
-    }
 }

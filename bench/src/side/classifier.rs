@@ -41,24 +41,25 @@ pub(crate) fn prepare(setup: ClassifierSetup) -> Result<(Value, Work)> {
             made = Some(InputFile { kind, path, sha256 });
         }
     };
-    let task = task(&setup)?;
+    let supervised = json!({
+        "stage": "supervised", "encoder": "resnet-tiny", "steps": setup.steps, "batch_size": 128, "validation": 0.0,
+    });
+    let task = task(supervised, setup.threads, &setup.folder)?;
     tandem_learn::run(&task, &Group::alone(), &mut report, &AtomicBool::new(false))
         .map_err(|failure| anyhow::anyhow!("training the classifier failed: {failure}"))?;
     let made = made.context("the supervised job left no classifier")?;
     Ok((serde_json::to_value(made)?, timed(|| Ok(()))))
 }
 
-fn task(setup: &ClassifierSetup) -> Result<Task> {
-    let supervised = json!({
-        "stage": "supervised", "encoder": "resnet-tiny", "steps": setup.steps, "batch_size": 128, "validation": 0.0,
-    });
+/// A supervised job of one process on `shapes`, whose files go to `folder`.
+pub(super) fn task(supervised: Value, threads: u32, folder: &Path) -> Result<Task> {
     let spec = JobSpec {
         name: "classifier".into(),
         dataset: Dataset::Shapes,
         seed: SEED,
         workers: Workers { min: 1, max: 1 },
         shards: 1,
-        threads: setup.threads,
+        threads,
         inputs: Vec::new(),
         stage: serde_json::from_value::<Stage>(supervised).context("the supervised job's words")?,
     };
@@ -70,10 +71,11 @@ fn task(setup: &ClassifierSetup) -> Result<Task> {
         world_size: 1,
         spec,
         device: "cpu".into(),
-        data_dir: setup.folder.clone(),
-        job_dir: setup.folder.clone(),
+        data_dir: folder.to_owned(),
+        job_dir: folder.to_owned(),
         inputs: Vec::new(),
         checkpoints: Vec::new(),
+        timing: tandem_domain::timing::DEFAULT.name.into(),
         host: "127.0.0.1".into(),
     })
 }

@@ -3,6 +3,7 @@
 
 mod attack;
 mod augment;
+mod checkpoint;
 mod classifier;
 mod course;
 mod optimizer;
@@ -23,6 +24,7 @@ use crate::child::{Block, Elapsed};
 
 pub(crate) use attack::{AttackSetup, PgdReply};
 pub(crate) use augment::{AugmentReply, AugmentSetup};
+pub(crate) use checkpoint::{CheckpointReply, CheckpointSetup};
 pub(crate) use classifier::ClassifierSetup;
 pub(crate) use optimizer::{OptimizerReply, OptimizerSetup};
 pub(crate) use ranks::{RanksReply, RanksSetup};
@@ -39,6 +41,7 @@ pub(crate) enum Side {
     Pgd,
     Plb,
     Ranks,
+    Checkpoint,
 }
 
 /// Serves until stdin closes.
@@ -52,6 +55,7 @@ pub(crate) fn serve(side: Side) -> Result<()> {
         Side::Pgd => run(attack::prepare_pgd),
         Side::Plb => run(attack::prepare_plb),
         Side::Ranks => run(ranks::prepare),
+        Side::Checkpoint => run(checkpoint::prepare),
     }
 }
 

@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::classifier::Classifier;
+use crate::progress;
 
 /// A classifier, as it is evaluated.
 ///
@@ -52,7 +53,9 @@ pub fn look(target: &dyn Target, images: &Tensor, loss: impl FnOnce(&Tensor) -> 
 
 impl Target for Classifier {
     fn logits(&self, images: &Tensor) -> Tensor {
-        Self::logits(self, images)
+        let logits = Self::logits(self, images);
+        progress::beat();
+        logits
     }
 
     fn classes(&self) -> i64 {

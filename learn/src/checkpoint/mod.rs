@@ -1,14 +1,17 @@
-//! A training run at one step, on disk: `step-00000120/` with `state.safetensors` and `manifest.json`.
+//! A training run at one step, on disk: `step-00000120-f17/` with `state.safetensors` and `manifest.json`, 17 being the
+//! fence of the attempt that wrote it. Nothing in the files depends on the attempt.
 //!
 //! Written beside, forced to disk, renamed, so that a folder of that name is always whole. The manifest holds the sha256
 //! of the state, and the row that the coordinator keeps holds the sha256 of the manifest: one chain from the database to
 //! the bytes, checked before anything is loaded. Randomness needs no state (see `random`), so that is all there is.
 
+pub(crate) mod fenced;
 mod read;
 mod write;
 
 use serde::{Deserialize, Serialize};
 
+pub use fenced::Claim;
 pub use read::newest;
 pub use write::{Saved, save};
 
@@ -40,6 +43,9 @@ pub struct Position {
     pub best: Option<Best>,
     /// Training time over all attempts.
     pub seconds: f64,
+    /// Of it, what training stood still for so that the run could be kept.
+    #[serde(default)]
+    pub stall_seconds: f64,
 }
 
 /// The look at held-out images that found most of them classified rightly.

@@ -44,12 +44,18 @@ fn position(step: u64) -> Position {
         hits: 5,
         best,
         seconds: 4.5,
+        stall_seconds: 0.25,
     }
 }
 
-fn save_at(folder: &Path, step: u64) -> CheckpointRef {
-    let saved = save(folder, "spec", position(step), &Run::new(step as f64).state()).unwrap();
+fn save_by(folder: &Path, claim: &Claim, step: u64) -> CheckpointRef {
+    let saved = save(folder, claim, "spec", position(step), &Run::new(step as f64).state(), || {}).unwrap();
     CheckpointRef { step, path: saved.path, sha256: saved.sha256 }
+}
+
+/// Of an attempt that nobody commits for.
+fn save_at(folder: &Path, step: u64) -> CheckpointRef {
+    save_by(folder, &Claim::new(1, &[], 0), step)
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -62,9 +68,12 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn the_newest_two_are_kept_and_the_newest_comes_back() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join(".unfinished-00000002")).unwrap();
+    let other = ["artifacts", "step-of-somebody"];
+    let unfinished = [".unfinished-00000002-f1", ".unfinished-00000002", ".unfinished-00000009-f2"];
+    other.iter().chain(&unfinished).for_each(|name| fs::create_dir(folder.path().join(name)).unwrap());
     let mut saved: Vec<CheckpointRef> = [1, 2, 10].map(|step| save_at(folder.path(), step)).into();
-    assert_eq!(names(folder.path()), ["step-00000002", "step-00000010"]);
+    let left = [".unfinished-00000009-f2", "artifacts", "step-00000002-f1", "step-00000010-f1", "step-of-somebody"];
+    assert_eq!(names(folder.path()), left);
     saved.reverse();
     let run = Run::new(0.0);
     assert_eq!(newest(&saved, "spec", &run.state()), (Some(position(10)), vec![]));
@@ -77,34 +86,82 @@ fn checkpoints_of_a_lost_attempt_that_was_further_make_room() {
     for step in [3, 8, 9, 4] {
         save_at(folder.path(), step);
     }
-    assert_eq!(names(folder.path()), ["step-00000004"]);
+    assert_eq!(names(folder.path()), ["step-00000004-f1"]);
     save_at(folder.path(), 5);
-    assert_eq!(names(folder.path()), ["step-00000004", "step-00000005"]);
+    assert_eq!(names(folder.path()), ["step-00000004-f1", "step-00000005-f1"]);
+}
+
+#[test]
+fn a_stale_attempt_that_wakes_up_leaves_the_live_one_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = [save_by(folder.path(), &Claim::new(17, &[], 0), 120)];
+    let live = Claim::new(18, &before, 120).with(Some(0));
+    let stale = Claim::new(17, &[], 0).with(Some(120));
+    let taken = [140, 160].map(|step| save_by(folder.path(), &live, step));
+    let unfinished = folder.path().join(".unfinished-00000180-f18");
+    fs::create_dir(&unfinished).unwrap();
+    let own = [130, 140, 150, 160].map(|step| save_by(folder.path(), &stale, step));
+    assert!(unfinished.exists());
+    for (kept, value) in taken.iter().chain(&before).zip([140.0, 160.0, 120.0]) {
+        let run = Run::new(0.0);
+        assert_eq!(newest(std::slice::from_ref(kept), "spec", &run.state()), (Some(position(kept.step)), vec![]));
+        assert_eq!(run.values()[0], value);
+    }
+    let stays = |saved: &CheckpointRef| saved.path.exists();
+    assert_eq!(own.each_ref().map(stays), [false, false, true, true]);
+    assert_eq!(own[1].sha256, taken[0].sha256, "the same bytes of any attempt");
+}
+
+#[test]
+fn what_rows_point_to_stays_however_long_the_coordinator_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Claim::new(4, &[], 0);
+    let committed = [10, 20].map(|step| save_by(folder.path(), &first.with(Some(step)), step));
+    for step in 3..12 {
+        save_by(folder.path(), &first.with(Some(20)), 10 * step);
+    }
+    assert!(committed.iter().all(|row| row.path.exists()));
+    assert_eq!(names(folder.path()).len(), 4);
+    save_by(folder.path(), &first.with(Some(110)), 120);
+    assert_eq!(names(folder.path()), ["step-00000100-f4", "step-00000110-f4", "step-00000120-f4"]);
 }
 
 #[test]
 fn what_is_damaged_missing_or_foreign_is_skipped_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let good = save_at(folder.path(), 1);
-    let torn = save_at(folder.path(), 2);
-    let state = torn.path.join("state.safetensors");
-    let bytes = fs::read(&state).unwrap();
-    fs::write(&state, &bytes[..bytes.len() - 3]).unwrap();
-    let missing = CheckpointRef { step: 3, path: folder.path().join("step-00000003"), sha256: String::new() };
+    let at = |name: &str, step| save_at(&folder.path().join(name), step);
+    let [good, torn, flipped] = [("good", 1), ("torn", 2), ("flipped", 3)].map(|(name, step)| at(name, step));
+    let change = |saved: &CheckpointRef, change: &dyn Fn(&mut Vec<u8>)| {
+        let state = saved.path.join("state.safetensors");
+        let mut bytes = fs::read(&state).unwrap();
+        change(&mut bytes);
+        fs::write(&state, &bytes).unwrap();
+    };
+    change(&torn, &|bytes| bytes.truncate(bytes.len() - 3));
+    change(&flipped, &|bytes| *bytes.last_mut().unwrap() ^= 1);
+    let missing = CheckpointRef { step: 4, path: folder.path().join("step-00000004-f1"), sha256: String::new() };
     let exchanged = CheckpointRef { sha256: "00".into(), ..good.clone() };
 
     let run = Run::new(0.0);
-    let (found, skipped) = newest(&[missing, torn, exchanged, good.clone()], "spec", &run.state());
+    let (found, skipped) = newest(&[missing, flipped, torn, exchanged, good.clone()], "spec", &run.state());
     assert_eq!(found, Some(position(1)));
     assert_eq!(run.values(), [1.0, 2.0, 3.0]);
-    let reasons = ["No such file", "state.safetensors has", "manifest.json has"];
-    assert!(skipped.iter().zip(reasons).all(|(note, reason)| note.contains(reason)), "{skipped:#?}");
-    assert_eq!(skipped.len(), 3);
+    let reasons = [
+        "checkpoint of step 4 skipped: cannot read ",
+        "checkpoint of step 3 skipped: step-00000003-f1/state.safetensors is damaged (sha256 ",
+        "checkpoint of step 2 skipped: step-00000002-f1/state.safetensors is damaged (sha256 ",
+        "checkpoint of step 1 skipped: step-00000001-f1/manifest.json is damaged (sha256 ",
+    ];
+    assert_eq!(skipped.len(), reasons.len());
+    for (note, reason) in skipped.iter().zip(reasons) {
+        assert!(note.starts_with(reason) && note.ends_with("; going on from step 1"), "{note}");
+    }
+    assert!(skipped[0].contains("No such file") && skipped[2].contains(" bytes in place of "), "{skipped:#?}");
 
     let run = Run::new(0.0);
     let (found, skipped) = newest(&[good], "another spec", &run.state());
     assert_eq!((found, run.values()), (None, [0.0, 1.0, 2.0]));
-    assert!(skipped[0].contains("another experiment"));
+    assert!(skipped[0].ends_with("it belongs to another experiment; starting from the beginning"), "{skipped:?}");
 }
 
 #[test]

@@ -1,15 +1,14 @@
-//! Saving: atomic, durable, and the newest two are kept.
+//! Saving: atomic, durable, under a name of this attempt alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::fenced::{Claim, Mark};
 use super::{FORMAT, MANIFEST, Manifest, ManifestFile, Position, STATE, State};
 use crate::failure::Failure;
-use crate::files::{At, FileError, sha256, sync_folder, write_synced};
-use crate::weights;
+use crate::files::{At, FileError, Writing, sha256, sync_folder, write_synced};
+use crate::weights::Encoding;
 
-/// Checkpoints kept of a job. The one before the newest is for the case that the newest is damaged.
-const KEPT: usize = 2;
 const PREFIX: &str = "step-";
 const UNFINISHED: &str = ".unfinished-";
 
@@ -23,54 +22,93 @@ pub struct Saved {
     pub bytes: u64,
 }
 
-/// Writes `job_dir/step-XXXXXXXX/`, then removes older checkpoints and what an interrupted save left behind.
-pub fn save(job_dir: &Path, spec_sha256: &str, position: Position, state: &State<'_>) -> Result<Saved, Failure> {
-    let step = position.step;
-    let state =
-        weights::encode(&state.0, "").map_err(|error| Failure::Job(format!("cannot encode a checkpoint: {error}")))?;
-    let files = vec![ManifestFile { name: STATE.into(), sha256: sha256(&state), bytes: state.len() as u64 }];
-    let manifest = Manifest { format: FORMAT, spec_sha256: spec_sha256.into(), position, files };
-    let manifest = serde_json::to_vec_pretty(&manifest)
-        .map_err(|error| Failure::Job(format!("cannot encode a checkpoint's manifest: {error}")))?;
-
-    let path = job_dir.join(format!("{PREFIX}{step:08}"));
-    let beside = job_dir.join(format!("{UNFINISHED}{step:08}"));
-    let written = write_folder(job_dir, &beside, &path, &[(STATE, &state), (MANIFEST, &manifest)]);
-    written.inspect_err(|_| drop(fs::remove_dir_all(&beside)))?;
-    prune(job_dir, step)?;
-    Ok(Saved { path, sha256: sha256(&manifest), bytes: (state.len() + manifest.len()) as u64 })
+/// Writes `job_dir/step-XXXXXXXX-fN/`, then removes what is surplus now ([`Claim::surplus`]) and what an interrupted save
+/// left behind. `written` is called as bytes reach the disk.
+pub fn save(
+    job_dir: &Path,
+    claim: &Claim,
+    spec_sha256: &str,
+    position: Position,
+    state: &State<'_>,
+    written: impl Fn(),
+) -> Result<Saved, Failure> {
+    let mark = Mark { step: position.step, fence: claim.fence };
+    let path = job_dir.join(mark.name(PREFIX, ""));
+    let beside = job_dir.join(mark.name(UNFINISHED, ""));
+    let folder = Folder { job_dir, beside: &beside, path: &path };
+    let saved = folder.write(spec_sha256, position, state, &written);
+    let (sha256, bytes) = saved.inspect_err(|_| drop(fs::remove_dir_all(&beside)))?;
+    prune(job_dir, claim, position.step)?;
+    Ok(Saved { path, sha256, bytes })
 }
 
-fn write_folder(job_dir: &Path, beside: &Path, path: &Path, files: &[(&str, &[u8])]) -> Result<(), FileError> {
-    fs::create_dir_all(job_dir).at("create folder", job_dir)?;
-    remove(beside)?;
-    fs::create_dir(beside).at("create folder", beside)?;
-    for (name, bytes) in files {
-        write_synced(&beside.join(name), bytes)?;
+struct Folder<'a> {
+    job_dir: &'a Path,
+    beside: &'a Path,
+    path: &'a Path,
+}
+
+impl Folder<'_> {
+    /// The manifest's SHA-256, and the bytes of all files.
+    fn write(
+        &self,
+        spec_sha256: &str,
+        position: Position,
+        state: &State<'_>,
+        written: &dyn Fn(),
+    ) -> Result<(String, u64), Failure> {
+        let Self { job_dir, beside, path } = self;
+        fs::create_dir_all(job_dir).at("create folder", job_dir)?;
+        remove(beside)?;
+        fs::create_dir(beside).at("create folder", beside)?;
+        let file = write_state(&beside.join(STATE), state, position.step, written)?;
+        let bytes = file.bytes;
+        let manifest = Manifest { format: FORMAT, spec_sha256: spec_sha256.into(), position, files: vec![file] };
+        let manifest = serde_json::to_vec_pretty(&manifest)
+            .map_err(|error| Failure::Job(format!("cannot encode a checkpoint's manifest: {error}")))?;
+        write_synced(&beside.join(MANIFEST), &manifest)?;
+        sync_folder(beside)?;
+        // Only without a coordinator does an attempt come back to a step under the same fence.
+        remove(path)?;
+        fs::rename(beside, path).at("rename into place", path)?;
+        sync_folder(job_dir)?;
+        Ok((sha256(&manifest), bytes + manifest.len() as u64))
     }
-    sync_folder(beside)?;
-    // Only an attempt that lost its worker between this rename and the report of it comes back to the same step.
-    remove(path)?;
-    fs::rename(beside, path).at("rename into place", path)?;
-    sync_folder(job_dir)
 }
 
-/// Keeps the newest checkpoints up to `step`. Later ones are of a lost attempt that nobody went on from.
-fn prune(job_dir: &Path, step: u64) -> Result<(), FileError> {
+/// Tensor by tensor, so that the state is in memory no second time. Refuses to keep what no run can go on from: an update
+/// may overflow although its gradient is finite.
+fn write_state(path: &Path, state: &State<'_>, step: u64, written: &dyn Fn()) -> Result<ManifestFile, Failure> {
+    let encoding =
+        Encoding::new(&state.0, "").map_err(|error| Failure::Job(format!("cannot encode a checkpoint: {error}")))?;
+    let mut file = Writing::create(path)?;
+    file.push(encoding.header())?;
+    for bytes in encoding.tensors() {
+        if !bytes.as_chunks::<4>().0.iter().all(|value| f32::from_le_bytes(*value).is_finite()) {
+            return Err(Failure::Job(format!(
+                "a weight or a moment is not finite after step {step}: most often the learning rate is too high; lower \
+                 optimizer.lr or lengthen optimizer.warmup_epochs. The checkpoints before it are kept"
+            )));
+        }
+        file.push(&bytes)?;
+        written();
+    }
+    let (sha256, bytes) = file.finish()?;
+    Ok(ManifestFile { name: STATE.into(), sha256, bytes })
+}
+
+fn prune(job_dir: &Path, claim: &Claim, step: u64) -> Result<(), FileError> {
     let mut finished = Vec::new();
     for entry in fs::read_dir(job_dir).at("list", job_dir)? {
         let path = entry.at("list", job_dir)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(UNFINISHED) {
+        if let Some(mark) = Mark::parse(&name, PREFIX, "") {
+            finished.push((mark, name.into_owned()));
+        } else if Mark::parse(&name, UNFINISHED, "").is_some_and(|mark| mark.fence <= claim.fence) {
             remove(&path)?;
-        } else if let Some(step) = name.strip_prefix(PREFIX).and_then(|digits| digits.parse::<u64>().ok()) {
-            finished.push((step, path));
         }
     }
-    finished.sort();
-    let later = finished.split_off(finished.partition_point(|(of, _)| *of <= step));
-    let old = finished.len().saturating_sub(KEPT);
-    finished[..old].iter().chain(&later).try_for_each(|(_, path)| remove(path))
+    claim.surplus(step, finished).iter().try_for_each(|name| remove(&job_dir.join(name)))
 }
 
 fn remove(folder: &Path) -> Result<(), FileError> {

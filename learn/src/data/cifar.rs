@@ -5,6 +5,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use super::{DataError, IMAGE, Raw, RawImages};
+use crate::progress;
 
 /// Names, sizes and layout of one archive.
 pub(super) struct Archive {
@@ -56,6 +57,7 @@ pub(super) fn read(archive: &Archive, dir: &Path) -> Result<Raw, DataError> {
         images.pixels.reserve_exact(files.len() * records * IMAGE);
         for file in files {
             append(&folder.join(file), archive, records, &mut images)?;
+            progress::beat();
         }
         Ok(images)
     };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use image::{ImageReader, imageops::FilterType};
 
 use super::{DataError, IMAGE, PLANE, Raw, RawImages, SIDE, cores};
+use crate::progress;
 
 pub(super) fn read(folder: &Path) -> Result<Raw, DataError> {
     let (train, test) = (folder.join("train"), folder.join("test"));
@@ -96,6 +97,7 @@ fn decode(path: &Path, planes: &mut [u8]) -> Result<(), DataError> {
     for (i, pixel) in image.pixels().enumerate() {
         [red[i], green[i], blue[i]] = pixel.0;
     }
+    progress::beat();
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 use tandem_domain::spec;
 
+use crate::progress;
 use crate::random::{Purpose, Stream};
 
 use super::{IMAGE, PLANE, Raw, RawImages, SIDE, cores};
@@ -74,6 +75,7 @@ fn half(seed: u64, part: u32, count: usize) -> RawImages {
                 for (i, image) in pixels.chunks_exact_mut(IMAGE).enumerate() {
                     let id = thread * share + i;
                     paint(&mut Stream::new(seed, Purpose::Shapes, 0, id as u64, part), id % CLASSES, image);
+                    progress::beat();
                 }
             });
         }

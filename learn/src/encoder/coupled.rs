@@ -7,6 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::Pass;
 use super::signal::{Convolution, Norm, Plain, Signal};
+use crate::progress;
 
 /// How shards learn what they have in common, on whichever ranks they are.
 pub struct Coupling<'a> {
@@ -28,6 +29,7 @@ impl<'a> Coupling<'a> {
             self.failure.borrow_mut().get_or_insert(error);
             rows.shallow_clone()
         });
+        progress::waited();
         sum / f64::from(self.shards)
     }
 

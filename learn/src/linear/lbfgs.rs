@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use tch::{Kind, Tensor};
 
+use crate::progress;
+
 /// A smooth function of a flat f64 vector.
 pub trait Objective {
     /// Value and gradient at `x`.
@@ -53,6 +55,7 @@ struct Point {
 impl Point {
     fn at(objective: &impl Objective, x: Tensor) -> Self {
         let (value, gradient) = objective.evaluate(&x);
+        progress::beat();
         Self { x, value, gradient }
     }
 }

@@ -23,6 +23,7 @@ use tandem_collective::{Group, tree_sum};
 use tch::Tensor;
 
 use crate::failure::Failure;
+use crate::progress;
 pub use network::{Network, Shard};
 pub use objective::{Difference, Objective, Term, Views};
 use part::{Part, Sum, add_block};
@@ -95,7 +96,8 @@ pub fn step(
 ) -> Result<Step, Failure> {
     let context = Context { network, group, shards, objective };
     let penalised = objective.penalised();
-    let images = shards.own().map(images).map(|images| images.set_requires_grad(penalised)).collect();
+    let images = shards.own().map(images).inspect(|_| progress::beat());
+    let images = images.map(|images| images.set_requires_grad(penalised)).collect();
     let mut pass = Pass::forward(context, images, objective.terms.len())?;
     let parts: Vec<Part> = pass.statistics.iter().map(|statistics| Part::new(network, statistics, stop)).collect();
 
@@ -112,6 +114,7 @@ pub fn step(
     };
 
     let sum = tree_sum(group, parts.into_iter().map(|part| part.flat).collect(), shards.count)?;
+    progress::waited();
     let sum = Sum::unpack(network, &sum, shards.count);
     Ok(Step {
         loss: losses.iter().zip(&objective.terms).map(|(loss, term)| term.weight * loss).sum(),

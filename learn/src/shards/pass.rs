@@ -11,6 +11,7 @@ use super::{Network, Objective, Shard, Shards};
 use crate::encoder::Coupling;
 use crate::failure::Failure;
 use crate::flat::Flat;
+use crate::progress;
 
 /// What stays the same throughout a step.
 #[derive(Clone, Copy)]
@@ -58,6 +59,7 @@ impl<'a> Pass<'a> {
         let mut own: Vec<Vec<Tensor>> = (0..heads).map(|_| Vec::new()).collect();
         for block in pass.blocks() {
             let graph = pass.run(&block, &pass.statistics[block.clone()])?;
+            progress::beat();
             for outputs in &graph {
                 outputs.iter().zip(&mut own).for_each(|(output, own)| own.push(output.value.detach()));
             }
@@ -65,7 +67,7 @@ impl<'a> Pass<'a> {
             pass.graphs.push(kept);
         }
         let gather = |own: Vec<Tensor>| {
-            let all = context.group.all_gather(&Tensor::stack(&own, 0))?;
+            let all = context.gather(&own)?;
             Ok(by_view(&all, context.objective.views.count()))
         };
         pass.outputs = own.into_iter().map(gather).collect::<Result<_, Failure>>()?;
@@ -211,7 +213,9 @@ impl Context<'_> {
 
     /// `[S, ...]` on every rank, of what each has for its own shards.
     pub(super) fn gather(&self, own: &[Tensor]) -> Result<Tensor, Failure> {
-        Ok(self.group.all_gather(&Tensor::stack(own, 0))?)
+        let all = self.group.all_gather(&Tensor::stack(own, 0))?;
+        progress::waited();
+        Ok(all)
     }
 }
 
@@ -222,5 +226,7 @@ pub(super) fn inner(z: &Tensor, u: &Tensor) -> Tensor {
 
 /// Autograd's derivatives of a scalar by `inputs`. Fails where a rank is lost that the graph leads to.
 pub(super) fn derivatives(scalar: Tensor, inputs: &[Tensor], keep: bool, create: bool) -> Result<Vec<Tensor>, Failure> {
-    Ok(Tensor::f_run_backward(&[scalar], inputs, keep, create).map_err(tandem_collective::Error::from)?)
+    let found = Tensor::f_run_backward(&[scalar], inputs, keep, create).map_err(tandem_collective::Error::from)?;
+    progress::beat();
+    Ok(found)
 }

@@ -2,7 +2,6 @@
 
 use tch::Kind;
 
-use crate::checkpoint::State;
 use crate::failure::Failure;
 use crate::shards::Step;
 
@@ -38,17 +37,6 @@ impl Health {
             step.loss, step.penalty, self.remedies
         )))
     }
-}
-
-/// Refuses to keep what no run can go on from: an update may overflow although its gradient is finite.
-pub(super) fn keepable(state: &State<'_>, number: u64) -> Result<(), Failure> {
-    if state.0.iter().all(|(_, flat)| flat.vector().sum(Kind::Double).double_value(&[]).is_finite()) {
-        return Ok(());
-    }
-    Err(Failure::Job(format!(
-        "a weight or a moment is not finite after step {number}: most often the learning rate is too high; lower \
-         optimizer.lr or lengthen optimizer.warmup_epochs. The checkpoints before it are kept"
-    )))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tandem_domain::spec::{Augment, BatchNorm, Linear, LinearSolver, Precision, T
 use tch::Tensor;
 
 use super::classifier::{self, Images, Pretrained, Recipe};
+use super::keep::Rhythm;
 use super::{Rank, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 use crate::features::{Side, features};
 use crate::flat::{Flat, Layout, Role};
 use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
+use crate::progress;
 use crate::report::{Event, Outcome};
 
 pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
@@ -52,7 +54,7 @@ fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
         precision: Precision::default(),
         head_epochs: f64::INFINITY,
         rate_decay: 1.0,
-        checkpoint_steps: 0,
+        rhythm: Rhythm::default(),
         known_as: Some("linear_accuracy"),
     };
     classifier::run(rank, &recipe)
@@ -68,6 +70,7 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
         return Ok(Outcome::Stopped);
     }
     rank.phase("features", 0);
+    progress::measure();
     let seen = Seen::by(&model, &data, &subset, rank.group)?;
 
     let classes = data.classes.len() as i64;
@@ -103,7 +106,7 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
         let mut card = card.classifying(&data, subset.clone());
         card.inputs = vec![encoder_sha256];
         let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
-        let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;
+        let artifact = artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?;
         rank.tell(artifact);
     }
     rank.result("linear_accuracy", test_accuracy);

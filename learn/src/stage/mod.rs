@@ -20,6 +20,7 @@ use crate::data::{self, Data};
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::files::sha256;
+use crate::progress;
 use crate::report::{Event, Report};
 use crate::task::Task;
 
@@ -52,8 +53,14 @@ impl<'a> Rank<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// See [`Report::committed`].
+    pub(crate) fn committed(&self) -> Option<u64> {
+        self.report.committed()
+    }
+
     /// Every rank says where it is.
     pub(crate) fn phase(&mut self, name: &str, first_step: u64) {
+        progress::waited();
         self.report.event(Event::Phase { name: name.into(), first_step });
     }
 
@@ -99,7 +106,9 @@ impl<'a> Rank<'a> {
         let spec = &self.task.spec;
         let data = data::load(&spec.dataset, &self.task.data_dir, spec.seed, self.device)?;
         let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);
+        progress::beat();
         let all = self.group.all_gather(&checksums.view([1, 2]).to_device(self.device))?;
+        progress::waited();
         if bool::try_from(all.eq_tensor(&all.narrow(0, 0, 1)).all()).unwrap_or(false) {
             return Ok(data);
         }

@@ -29,6 +29,7 @@ pub(crate) fn contrastive(seed: u64) -> JobSpec {
         monitor: Monitor { every_epochs: 1, neighbours: 5, bank: 60 },
         stop_on_collapse: false,
         checkpoint_steps: 1,
+        checkpoint_minutes: 0.0,
     };
     job("encoder", seed, Stage::Contrastive(stage))
 }

@@ -5,14 +5,14 @@ use tandem_domain::timing;
 use tandem_learn::{
     Failure,
     report::{Event, Report},
-    task::{Meeting, Task},
+    task::Task,
 };
 
 /// Forms the group of `task`; `told` waits for the line that says where rank 0 listens.
 pub(super) fn group(
     task: &Task,
     events: &mut dyn Report,
-    told: impl FnOnce() -> Result<Meeting, Failure>,
+    told: impl FnOnce() -> Result<(String, u16), Failure>,
 ) -> Result<Group, Failure> {
     open_cuda(&task.device)?;
     let cuda_index = cuda_index(&task.device);
@@ -25,7 +25,7 @@ pub(super) fn group(
         events.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
         store
     } else {
-        let Meeting { host, port } = told()?;
+        let (host, port) = told()?;
         Store::connect(&host, port, timing::RENDEZVOUS).map_err(failure)?
     };
     // A new generation for each attempt: a rank of an earlier one finds nobody under its keys.
@@ -50,7 +50,11 @@ fn cuda_index(device: &str) -> Option<u32> {
     device.strip_prefix("cuda:").and_then(|index| index.parse().ok())
 }
 
-/// Before the first step nothing of the job was looked at: the machine is at fault.
+/// Before the first step nothing of the job was looked at: the machine is at fault, or that of another rank.
 fn failure(error: Error) -> Failure {
-    Failure::Machine(format!("the ranks could not meet: {error}"))
+    let message = format!("the ranks could not meet: {error}");
+    match error {
+        Error::PeerLost(_) | Error::Timeout(_) => Failure::Peer(message),
+        _ => Failure::Machine(message),
+    }
 }

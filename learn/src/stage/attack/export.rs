@@ -19,6 +19,7 @@ use crate::data::{Images, SIDE};
 use crate::failure::Failure;
 use crate::features::{Side, pixels};
 use crate::files::{publish, sha256};
+use crate::progress;
 use crate::report::Event;
 use tandem_domain::spec::AttackMethod;
 
@@ -160,7 +161,8 @@ impl Assault<'_> {
     }
 
     fn artifact(&self, rank: &mut Rank<'_>, kind: &str, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
-        let path = publish(&rank.task.job_dir.join("artifacts"), name, &bytes)?;
+        let path = publish(&rank.task.artifacts_dir(), name, &bytes)?;
+        progress::waited();
         let (sha256, bytes) = (sha256(&bytes), bytes.len() as u64);
         rank.tell(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes });
         Ok(())

@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::attack::best_of::Finder;
+use crate::checkpoint::Claim;
+use crate::checkpoint::fenced::Mark;
 use crate::failure::Failure;
-use crate::files::{publish, read, sha256};
+use crate::files::{publish, read_verified, sha256};
 use crate::report::Event;
 use crate::task::CheckpointRef;
 
 const FORMAT: u32 = 1;
 const PREFIX: &str = "attacked-";
-/// The one before the newest is for the case that the newest is damaged.
-const KEPT: usize = 2;
+const SUFFIX: &str = ".safetensors";
 
 /// The first images, of which the adversarial ones are kept too: for pictures, and for others to check the verdicts.
 pub(super) const SHOWN: usize = 1000;
@@ -89,40 +90,40 @@ impl Attacked {
         }
     }
 
-    /// Writes `job_dir/attacked-XXXXXXXX.safetensors` and removes older ones.
-    pub(super) fn save(&self, job_dir: &Path, key: &str) -> Result<Event, Failure> {
+    /// Writes `job_dir/attacked-XXXXXXXX-fN.safetensors` and removes what is surplus now ([`Claim::surplus`]).
+    pub(super) fn save(&self, job_dir: &Path, claim: &Claim, key: &str) -> Result<Event, Failure> {
         let bytes =
             self.encode(key).map_err(|why| Failure::Job(format!("cannot encode the attacked images: {why}")))?;
-        let name = format!("{PREFIX}{:08}.safetensors", self.len());
-        let path = publish(job_dir, &name, &bytes)?;
-        prune(job_dir, &name);
+        let step = self.len() as u64;
+        let path = publish(job_dir, &Mark { step, fence: claim.fence }.name(PREFIX, SUFFIX), &bytes)?;
+        prune(job_dir, claim, step);
         let (sha256, bytes) = (sha256(&bytes), bytes.len() as u64);
-        Ok(Event::Checkpoint { step: self.len() as u64, path, sha256, bytes })
+        Ok(Event::Checkpoint { step, path, sha256, bytes })
     }
 
     /// The first of `candidates` (newest first) that is whole and of this attack, and why each one before was skipped.
     pub(super) fn newest(candidates: &[CheckpointRef], key: &str) -> (Self, Vec<String>) {
         let mut skipped = Vec::new();
-        for candidate in candidates {
-            match Self::load(candidate, key) {
-                Ok(attacked) => return (attacked, skipped),
-                Err(why) => skipped.push(format!(
-                    "checkpoint of {} attacked images at {} skipped: {why}",
-                    candidate.step,
-                    candidate.path.display()
-                )),
-            }
-        }
-        (Self::default(), skipped)
+        let found = candidates.iter().find_map(|candidate| {
+            let loaded = Self::load(candidate, key);
+            let note = |why| format!("checkpoint of {} attacked images skipped: {why}", candidate.step);
+            loaded.map_err(|why| skipped.push(note(why))).ok()
+        });
+        let onward = match &found {
+            Some(attacked) => format!("going on from image {}", attacked.len()),
+            None => "starting from the beginning".to_owned(),
+        };
+        (found.unwrap_or_default(), skipped.into_iter().map(|note| format!("{note}; {onward}")).collect())
     }
 
     fn load(candidate: &CheckpointRef, key: &str) -> Result<Self, String> {
-        let bytes = read(&candidate.path).map_err(|error| error.to_string())?;
-        let found = sha256(&bytes);
-        if found != candidate.sha256 {
-            return Err(format!("its sha256 is {found}, expected {}: it is damaged or was replaced", candidate.sha256));
+        let name = candidate.path.file_name().unwrap_or_default().to_string_lossy();
+        let bytes = read_verified(&candidate.path, &name, &candidate.sha256, None)?;
+        let attacked = Self::decode(&bytes, key)?;
+        if attacked.len() as u64 != candidate.step {
+            return Err(format!("it is of {} attacked images", attacked.len()));
         }
-        Self::decode(&bytes, key)
+        Ok(attacked)
     }
 
     fn encode(&self, key: &str) -> Result<Vec<u8>, String> {
@@ -172,16 +173,20 @@ impl Attacked {
     }
 }
 
-/// What is left of older attempts; a file that cannot be removed harms nobody.
-fn prune(job_dir: &Path, newest: &str) {
+/// A file that cannot be removed harms nobody.
+fn prune(job_dir: &Path, claim: &Claim, step: u64) {
     let Ok(entries) = fs::read_dir(job_dir) else { return };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(PREFIX) && name.as_str() <= newest)
-        .collect();
-    names.sort();
-    let old = names.len().saturating_sub(KEPT);
-    names[..old].iter().for_each(|name| drop(fs::remove_file(job_dir.join(name))));
+    let (mut finished, mut surplus) = (Vec::new(), Vec::new());
+    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        let unfinished = name.strip_prefix('.').and_then(|name| Mark::parse(name, PREFIX, &format!("{SUFFIX}.tmp")));
+        if let Some(mark) = Mark::parse(&name, PREFIX, SUFFIX) {
+            finished.push((mark, name));
+        } else if unfinished.is_some_and(|mark| mark.fence <= claim.fence) {
+            surplus.push(name);
+        }
+    }
+    surplus.extend(claim.surplus(step, finished));
+    surplus.iter().for_each(|name| drop(fs::remove_file(job_dir.join(name))));
 }
 
 fn little_endian<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
@@ -207,8 +212,8 @@ mod tests {
         attacked
     }
 
-    fn saved(folder: &Path, images: usize) -> CheckpointRef {
-        match attacked(images).save(folder, "key").unwrap() {
+    fn saved(folder: &Path, fence: i64, images: usize) -> CheckpointRef {
+        match attacked(images).save(folder, &Claim::new(fence, &[], 0), "key").unwrap() {
             Event::Checkpoint { step, path, sha256, .. } => CheckpointRef { step, path, sha256 },
             other => panic!("{other:?}"),
         }
@@ -217,25 +222,51 @@ mod tests {
     #[test]
     fn what_is_saved_comes_back_and_the_newest_two_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let refs: Vec<_> = [2, 4, 5].iter().map(|&images| saved(folder.path(), images)).collect();
+        let tmp = |fence: i64| folder.path().join(format!(".attacked-00000001-f{fence}.safetensors.tmp"));
+        [tmp(2), tmp(3), tmp(4)].iter().for_each(|path| fs::write(path, "cut off").unwrap());
+        let refs: Vec<_> = [2, 4, 5].iter().map(|&images| saved(folder.path(), 3, images)).collect();
         let (found, skipped) = Attacked::newest(&[refs[2].clone()], "key");
         assert_eq!((found.len(), skipped), (5, vec![]));
         assert_eq!(found, attacked(5));
         assert!(found.distances[3].is_infinite() && found.finder(3) == Finder::Apgd);
         assert_eq!(found.perturbed(2).size(), [5, 3, 2, 2]);
         assert!(!refs[0].path.exists() && refs[1].path.exists());
+        assert_eq!([2, 3, 4].map(|fence| tmp(fence).exists()), [false, false, true]);
     }
 
     #[test]
-    fn what_is_damaged_or_of_another_attack_is_skipped_with_its_reason() {
+    fn a_stale_attempt_leaves_those_of_the_live_one_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let refs = [saved(folder.path(), 4), saved(folder.path(), 6)];
-        fs::write(&refs[1].path, "damaged").unwrap();
-        let (found, skipped) = Attacked::newest(&[refs[1].clone(), refs[0].clone()], "key");
-        assert_eq!(found.len(), 4);
-        assert!(skipped.len() == 1 && skipped[0].contains("damaged"), "{skipped:?}");
-        let (found, skipped) = Attacked::newest(&refs[..1], "another");
+        let mut live = [saved(folder.path(), 18, 4), saved(folder.path(), 18, 6)];
+        let stale: Vec<_> = [2, 4, 6, 8].map(|images| saved(folder.path(), 17, images)).into();
+        assert!(live.iter().all(|row| Attacked::newest(std::slice::from_ref(row), "key").1.is_empty()));
+        live.reverse();
+        assert_eq!(Attacked::newest(&live, "key"), (attacked(6), vec![]));
+        assert_eq!(stale.iter().filter(|stale| stale.path.exists()).count(), 2);
+        assert_eq!(stale[2].sha256, live[0].sha256, "the same bytes of any attempt");
+    }
+
+    #[test]
+    fn what_is_damaged_missing_or_of_another_attack_is_skipped_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |images: usize| saved(&folder.path().join(images.to_string()), 1, images);
+        let [good, flipped, cut, missing] = [4, 6, 7, 8].map(of);
+        let mut bytes = fs::read(&flipped.path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&flipped.path, &bytes).unwrap();
+        fs::write(&cut.path, &fs::read(&cut.path).unwrap()[..100]).unwrap();
+        fs::remove_file(&missing.path).unwrap();
+        let candidates = [missing, cut, flipped, good.clone()];
+        let (found, skipped) = Attacked::newest(&candidates, "key");
+        assert_eq!(found, attacked(4));
+        let damaged = |images: usize| format!("attacked-{images:08}-f1.safetensors is damaged (sha256 ");
+        let reasons = ["No such file".to_owned(), damaged(7), damaged(6)];
+        assert_eq!(skipped.len(), reasons.len());
+        for (note, reason) in skipped.iter().zip(reasons) {
+            assert!(note.contains(&reason) && note.ends_with("; going on from image 4"), "{note}");
+        }
+        let (found, skipped) = Attacked::newest(&[good], "another");
         assert_eq!(found, Attacked::default());
-        assert!(skipped[0].contains("another attack"), "{skipped:?}");
+        assert!(skipped[0].ends_with("it belongs to another attack; starting from the beginning"), "{skipped:?}");
     }
 }

@@ -21,11 +21,13 @@ use crate::artifact;
 use crate::attack::best_of::{able, attack};
 use crate::attack::gates::{Gates, HANDFUL};
 use crate::attack::{Batch, Target, target};
+use crate::checkpoint::Claim;
 use crate::classifier::Classifier;
 use crate::data::{Data, SIDE};
 use crate::failure::Failure;
 use crate::features::{Side, pixels};
 use crate::files::sha256;
+use crate::progress;
 use crate::report::{Event, Outcome};
 
 /// Images looked at together for [`safety`].
@@ -52,6 +54,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Attack) -> Result<Outcome, Failure
     };
     let mut assault = Assault::begin(rank, spec, &classifier, &data, images, &classifier_sha256)?;
     rank.phase("attacking", assault.attacked.len() as u64);
+    progress::measure();
     let outcome = assault.until_the_end(rank)?;
     if outcome == Outcome::Finished && rank.leads() {
         rank.phase("exporting", images as u64);
@@ -101,6 +104,7 @@ fn safety(classifier: &Classifier, data: &Data) -> Option<Tensor> {
                 right[prediction as usize].get_or_insert(*image);
             }
         }
+        progress::beat();
         if right.iter().all(Option::is_some) {
             break;
         }
@@ -119,6 +123,7 @@ struct Assault<'a> {
     images: usize,
     safety: Option<Tensor>,
     key: String,
+    claim: Claim,
     attacked: Attacked,
     seconds_before: f64,
     pace: Pace,
@@ -144,10 +149,11 @@ impl<'a> Assault<'a> {
             skipped.into_iter().for_each(|message| rank.note("checkpoint_skipped", message));
             attacked = found;
         }
+        let claim = Claim::new(rank.task.fence, &rank.task.checkpoints, attacked.len() as u64);
         let now = Instant::now();
         let seconds_before = attacked.seconds;
         let (safety, pace) = (tch::no_grad(|| safety(classifier, data)), Pace::new(now));
-        Ok(Self { spec, classifier, data, images, safety, key, attacked, seconds_before, pace, saved_at: now })
+        Ok(Self { spec, classifier, data, images, safety, key, claim, attacked, seconds_before, pace, saved_at: now })
     }
 
     fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
@@ -232,7 +238,9 @@ impl<'a> Assault<'a> {
         self.saved_at = Instant::now();
         self.attacked.seconds = self.seconds_before + self.pace.seconds(self.saved_at);
         if rank.leads() && self.attacked.len() > 0 {
-            let saved = self.attacked.save(&rank.task.job_dir, &self.key)?;
+            let claim = self.claim.with(rank.committed());
+            let saved = self.attacked.save(&rank.task.job_dir, &claim, &self.key)?;
+            progress::waited();
             rank.tell(saved);
         }
         Ok(())

@@ -15,6 +15,7 @@ use tch::{Kind, Tensor};
 use super::super::Rank;
 use crate::attack::Target;
 use crate::failure::Failure;
+use crate::progress;
 
 /// Between two meetings. Well below the grace of a stop, and long against a pass through the net.
 const MEET_EVERY: Duration = Duration::from_secs(3);
@@ -97,6 +98,7 @@ pub(super) fn round<T>(
 fn meet(rank: &Rank<'_>, done: bool) -> Result<Meeting, Failure> {
     let says = [i64::from(done), i64::from(rank.stop_wanted())];
     let all = rank.group.all_gather(&Tensor::from_slice(&says).view([1, 2]).to_device(rank.device))?;
+    progress::waited();
     let all_done = all.select(1, 0).min().int64_value(&[]) == 1;
     let stop = all.select(1, 1).max().to_kind(Kind::Int64).int64_value(&[]) == 1;
     Ok(Meeting { all_done, stop })

@@ -3,33 +3,24 @@
 use std::time::Instant;
 
 use super::look::{hits, tells_apart};
-use super::{Pace, Rank, Snapshot, Training};
+use super::{Rank, Snapshot, Training};
 use crate::artifact::{self, Card};
 use crate::checkpoint::State;
-use crate::encoder::HeadShape;
+use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
-use crate::stage::keep;
+use crate::optimizer::Optimizer;
+
+/// What a checkpoint holds.
+pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option<&'a Snapshot>) -> State<'a> {
+    let network = [("parameters.", &model.parameters), ("statistics.", &model.statistics)];
+    let of = |best: &'a Snapshot| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)];
+    State(network.into_iter().chain(optimizer.state()).chain(best.into_iter().flat_map(of)).collect())
+}
 
 impl Training<'_> {
-    fn state(&self) -> State<'_> {
-        let network = [("parameters.", &self.model.parameters), ("statistics.", &self.model.statistics)];
-        let best = self
-            .best
-            .iter()
-            .flat_map(|best| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)]);
-        State(network.into_iter().chain(self.optimizer.state()).chain(best).collect())
-    }
-
-    pub(super) fn resume(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.position = keep::resume(rank, &self.spec_sha256, &self.state())?;
-        self.seconds_before = self.position.seconds;
-        self.pace = Pace::new(Instant::now());
-        Ok(())
-    }
-
     pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
-        keep::checkpoint(rank, &self.spec_sha256, self.position, &self.state())
+        self.keeper.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
     }
 
     /// The classifier that is kept, and figures of the whole run. Only here are test images seen.
@@ -71,6 +62,7 @@ impl Training<'_> {
         rank.result("labels", (self.train.len() + self.held_out.len()) as f64);
         rank.result("steps", self.steps as f64);
         rank.result("images_per_second", self.pace.mean(trained));
+        rank.result("checkpoint_stall_seconds", self.keeper.stall_seconds());
         rank.result("seconds", self.seconds_before + self.pace.seconds(trained));
         Ok(())
     }
@@ -89,7 +81,7 @@ impl Training<'_> {
         let mut card = card.classifying(self.data, labelled);
         card.inputs = self.recipe.pretrained.iter().map(|encoder| encoder.sha256.clone()).collect();
         let parts = [&self.model.parameters, &self.model.statistics];
-        let artifact = artifact::save(&rank.task.job_dir, "classifier", &parts, &card)?;
+        let artifact = artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?;
         rank.tell(artifact);
         Ok(())
     }

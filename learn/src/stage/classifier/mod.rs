@@ -15,6 +15,7 @@ mod steps;
 use std::time::Instant;
 
 use super::Rank;
+use super::keep::Keeper;
 use super::pace::Pace;
 use crate::checkpoint::Position;
 use crate::data::{Data, balanced_subset, hold_out};
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 use crate::flat::Flat;
 use crate::optimizer::Optimizer;
 use crate::penalty;
+use crate::progress;
 use crate::report::Outcome;
 use crate::schedule::LearningRate;
 use crate::shards::Shards;
@@ -35,7 +37,9 @@ pub(super) fn run(rank: &mut Rank<'_>, recipe: &Recipe<'_>) -> Result<Outcome, F
     let rescaled = penalty::rescale_note(&recipe.tikhonov, training.batch_size);
     rescaled.into_iter().for_each(|why| rank.note("rescaled", why));
     rank.phase("training", training.position.step);
-    let outcome = training.until_the_end(rank)?;
+    progress::measure();
+    let outcome = training.until_the_end(rank);
+    let outcome = training.keeper.close(rank, outcome)?;
     if outcome == Outcome::Finished {
         rank.phase("evaluating", training.position.step);
         training.export(rank)?;
@@ -58,7 +62,7 @@ struct Training<'a> {
     best: Option<Snapshot>,
     optimizer: Optimizer,
     rates: LearningRate,
-    spec_sha256: String,
+    keeper: Keeper,
     steps_per_epoch: u64,
     steps: u64,
     /// Steps at the start in which only the head moves.
@@ -121,7 +125,8 @@ impl<'a> Training<'a> {
         let best = (!held_out.is_empty()).then(|| Snapshot::of(&model));
         let optimizer =
             Optimizer::new(recipe.optimizer, &model.parameters).with_groups(recipe.groups(&model, head_steps, steps));
-        let mut training = Self {
+        let (keeper, position) = Keeper::resume(rank, &keep::state(&model, &optimizer, best.as_ref()))?;
+        Ok(Self {
             recipe,
             data,
             shards,
@@ -132,16 +137,14 @@ impl<'a> Training<'a> {
             best,
             optimizer,
             rates: LearningRate::new(recipe.optimizer, steps_per_epoch, steps),
-            spec_sha256: rank.spec_sha256()?,
+            keeper,
             steps_per_epoch,
             steps,
             head_steps,
-            position: Position::default(),
-            seconds_before: 0.0,
+            seconds_before: position.seconds,
+            position,
             pace: Pace::new(Instant::now()),
-        };
-        training.resume(rank)?;
-        Ok(training)
+        })
     }
 }
 

@@ -32,6 +32,7 @@ impl Training<'_> {
                     let images = (step_count - epoch_first) * u64::from(self.batch_size);
                     self.look(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
                 }
+                self.keeper.poll(rank)?;
                 if step.stop || self.checkpoint_due(epoch_ended) {
                     self.checkpoint(rank)?;
                 }
@@ -48,10 +49,8 @@ impl Training<'_> {
 
     /// Short epochs of few labels are not worth a checkpoint each, as they are not worth a look.
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
-        match self.recipe.checkpoint_steps {
-            0 => epoch_ended && self.look_due(),
-            every => self.position.step.is_multiple_of(u64::from(every)) || self.position.step == self.steps,
-        }
+        let epoch_ended = epoch_ended && self.look_due();
+        self.recipe.rhythm.due(self.position.step, epoch_ended, self.position.step == self.steps, self.keeper.since())
     }
 
     /// One update.

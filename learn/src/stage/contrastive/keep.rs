@@ -2,29 +2,24 @@
 
 use std::time::Instant;
 
-use super::{Pace, Position, Rank, Training};
+use super::{Position, Rank, Training};
 use crate::artifact::{self, Card};
 use crate::checkpoint::State;
+use crate::encoder::Layers;
 use crate::failure::Failure;
-use crate::stage::keep;
+use crate::optimizer::Optimizer;
+
+/// What a checkpoint holds.
+pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> State<'a> {
+    let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
+    State(network.into_iter().chain(optimizer.state()).collect())
+}
 
 impl Training<'_> {
-    fn state(&self) -> State<'_> {
-        let network = [("parameters.", &self.net.model.parameters), ("statistics.", &self.net.model.statistics)];
-        State(network.into_iter().chain(self.optimizer.state()).collect())
-    }
-
-    pub(super) fn resume(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.position = keep::resume(rank, &self.spec_sha256, &self.state())?;
-        self.seconds_before = self.position.seconds;
-        self.pace = Pace::new(Instant::now());
-        Ok(())
-    }
-
     /// Rank 0 saves the run as it is.
     pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
-        keep::checkpoint(rank, &self.spec_sha256, self.position, &self.state())
+        self.keeper.save(rank, self.position, &state(&self.net, &self.optimizer))
     }
 
     /// The encoder, and figures of the whole run.
@@ -40,7 +35,7 @@ impl Training<'_> {
                 self.position.step,
             );
             let parts = [&self.net.model.parameters, &self.net.model.statistics];
-            let artifact = artifact::save(&rank.task.job_dir, "encoder", &parts, &card)?;
+            let artifact = artifact::save(&rank.task.artifacts_dir(), "encoder", &parts, &card)?;
             rank.tell(artifact);
         }
         let Position { epoch_loss, knn_accuracy, .. } = self.position;
@@ -48,6 +43,7 @@ impl Training<'_> {
             value.into_iter().for_each(|value| rank.result(name, value));
         }
         rank.result("images_per_second", self.pace.mean(now));
+        rank.result("checkpoint_stall_seconds", self.keeper.stall_seconds());
         rank.result("seconds", self.seconds_before + self.pace.seconds(now));
         rank.result("steps", self.steps as f64);
         Ok(())

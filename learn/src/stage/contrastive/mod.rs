@@ -11,6 +11,7 @@ use std::time::Instant;
 use tandem_domain::spec::{Contrastive, Layerwise};
 
 use super::Rank;
+use super::keep::Keeper;
 use super::pace::Pace;
 use crate::checkpoint::Position;
 use crate::data::Data;
@@ -20,6 +21,7 @@ use crate::layerwise;
 use crate::monitor::Monitor;
 use crate::optimizer::Optimizer;
 use crate::penalty;
+use crate::progress;
 use crate::report::Outcome;
 use crate::schedule::LearningRate;
 use crate::shards::{Shards, Term, Views};
@@ -31,7 +33,9 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
     let mut training = Training::begin(rank, spec, shards, &data)?;
     penalty::rescale_note(&spec.tikhonov, spec.batch_size).into_iter().for_each(|why| rank.note("rescaled", why));
     rank.phase("training", training.position.step);
-    let outcome = training.until_the_end(rank)?;
+    progress::measure();
+    let outcome = training.until_the_end(rank);
+    let outcome = training.keeper.close(rank, outcome)?;
     if outcome == Outcome::Finished {
         rank.phase("exporting", training.position.step);
         training.export(rank)?;
@@ -62,7 +66,7 @@ struct Training<'a> {
     optimizer: Optimizer,
     rates: LearningRate,
     monitor: Monitor,
-    spec_sha256: String,
+    keeper: Keeper,
     steps_per_epoch: u64,
     steps: u64,
     position: Position,
@@ -90,7 +94,8 @@ impl<'a> Training<'a> {
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
         net.model.trained(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
         let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
-        let mut training = Self {
+        let (keeper, position) = Keeper::resume(rank, &keep::state(&net, &optimizer))?;
+        Ok(Self {
             spec,
             data,
             shards,
@@ -99,15 +104,13 @@ impl<'a> Training<'a> {
             optimizer,
             rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
             monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
-            spec_sha256: rank.spec_sha256()?,
+            keeper,
             steps_per_epoch,
             steps,
-            position: Position::default(),
-            seconds_before: 0.0,
+            seconds_before: position.seconds,
+            position,
             pace: Pace::new(Instant::now()),
             collapse_noted: false,
-        };
-        training.resume(rank)?;
-        Ok(training)
+        })
     }
 }

@@ -13,6 +13,7 @@ use crate::objective::nt_xent;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
 use crate::stage::health::Health;
+use crate::stage::keep::Rhythm;
 
 impl Training<'_> {
     /// Every epoch has its own order of images; the last, incomplete batch is dropped.
@@ -32,6 +33,7 @@ impl Training<'_> {
                     let images_per_second = images as f64 / epoch_began.elapsed().as_secs_f64();
                     self.look(rank, epoch, &step, images_per_second)?;
                 }
+                self.keeper.poll(rank)?;
                 if step.stop || self.checkpoint_due(epoch_ended) {
                     self.checkpoint(rank)?;
                 }
@@ -44,10 +46,8 @@ impl Training<'_> {
     }
 
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
-        match self.spec.checkpoint_steps {
-            0 => epoch_ended,
-            every => self.position.step.is_multiple_of(u64::from(every)) || self.position.step == self.steps,
-        }
+        let rhythm = Rhythm { steps: self.spec.checkpoint_steps, minutes: self.spec.checkpoint_minutes };
+        rhythm.due(self.position.step, epoch_ended, self.position.step == self.steps, self.keeper.since())
     }
 
     /// One update.
