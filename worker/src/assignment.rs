@@ -17,6 +17,8 @@ pub(crate) struct Place {
     pub(crate) store: PathBuf,
     /// Address that ranks meet on.
     pub(crate) host: String,
+    /// Name of the profile of timeouts.
+    pub(crate) timing: &'static str,
 }
 
 /// The folder behind the coordinator's `store_url`.
@@ -66,6 +68,7 @@ pub(crate) fn task(assignment: &Assignment, place: &Place) -> Result<Task, Strin
         inputs: inputs.collect::<Result<_, String>>()?,
         checkpoints: checkpoints.collect::<Result<_, String>>()?,
         host: place.host.clone(),
+        timing: place.timing.to_owned(),
     })
 }
 
@@ -90,7 +93,7 @@ mod tests {
 
     fn place() -> Place {
         let host = "127.0.0.1".to_owned();
-        Place { device: "cpu".to_owned(), data_dir: "/data".into(), store: "/srv/store".into(), host }
+        Place { device: "cpu".to_owned(), data_dir: "/data".into(), store: "/srv/store".into(), host, timing: "fast" }
     }
 
     fn assignment() -> Assignment {
@@ -135,6 +138,7 @@ mod tests {
         assert_eq!(task.inputs[0].path, Path::new("/srv/store/jobs/1/encoder.safetensors"));
         assert_eq!(task.checkpoints[0].path, Path::new("/srv/store/jobs/2/step-00000009"));
         assert_eq!((task.rank, task.world_size, task.fence), (1, 2, 12));
+        assert_eq!(task.timing, "fast");
     }
 
     #[test]

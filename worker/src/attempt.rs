@@ -1,18 +1,22 @@
 //! One rank of one attempt, from its assignment until the coordinator knows how it ended.
 
 use std::{
+    ops::{Deref, DerefMut},
     path::PathBuf,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use tandem_domain::timing;
-use tandem_learn::task::{Meeting, Task};
-use tandem_proto::v1::{self, LogEvent, RankOutcome, RunningRank, rank_event::Event as Kind};
+use tandem_domain::timing::Progress;
+use tandem_learn::task::Told;
+use tandem_proto::v1::{
+    self, LogEvent, RankOutcome, RunningRank, rank_event::Event as Kind, worker_message::Message as WorkerMessage,
+};
 
 use crate::{
+    account::Account,
     child::{Child, Launch, Output},
-    hear::{Heard, hear},
-    outbox::Outbox,
+    hear::{Heard, hear, is_work},
+    progress::ProgressClock,
     verdict::{Asked, Verdict, verdict},
 };
 
@@ -27,47 +31,61 @@ enum Life {
     /// Nothing was asked of it.
     Running,
     /// SIGTERM was sent; SIGKILL follows at `kill_at`.
-    Stopping { reason: String, kill_at: Instant },
+    Stopping { reason: String, grace: Duration, kill_at: Instant },
     /// SIGKILL was sent, for this reason.
     Killed(Verdict),
-    /// The process is gone and its verdict is in the outbox.
+    /// The process is gone and its verdict is in the account.
     Ended,
 }
 
 pub(crate) struct Attempt {
-    pub(crate) id: String,
-    pub(crate) fence: i64,
-    rank: u32,
+    account: Account,
     store: PathBuf,
     life: Life,
     child: Child,
-    outbox: Outbox,
+    clock: ProgressClock,
     last_words: Option<String>,
     /// Rank 0: where the others find it, while they might not know.
     rendezvous: Option<v1::Rendezvous>,
     rendezvous_sent: bool,
     /// Other ranks: were told where to go.
     met: bool,
-    /// The coordinator disowned the attempt: there is nobody to report to.
-    disowned: bool,
+}
+
+/// Of the process or not, what is told of it is told alike.
+impl Deref for Attempt {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.account
+    }
+}
+
+impl DerefMut for Attempt {
+    fn deref_mut(&mut self) -> &mut Account {
+        &mut self.account
+    }
 }
 
 impl Attempt {
     /// Starts the rank. An error is the machine's.
-    pub(crate) fn start(task: &Task, store: PathBuf, launch: &Launch) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        now: Instant,
+        account: Account,
+        store: PathBuf,
+        limits: Progress,
+        launch: &Launch,
+    ) -> std::io::Result<Self> {
         Ok(Self {
-            id: task.attempt_id.clone(),
-            fence: task.fence,
-            rank: task.rank,
+            account,
             store,
             life: Life::Running,
             child: Child::spawn(launch)?,
-            outbox: Outbox::new(),
+            clock: ProgressClock::new(now, limits),
             last_words: None,
             rendezvous: None,
             rendezvous_sent: false,
             met: false,
-            disowned: false,
         })
     }
 
@@ -75,18 +93,23 @@ impl Attempt {
         self.child.pid
     }
 
-    pub(crate) fn is(&self, id: &str, fence: i64) -> bool {
-        self.id == id && self.fence == fence
+    /// As [`Account::running`], with its progress clock.
+    pub(crate) fn running(&self, now: Instant) -> Option<RunningRank> {
+        self.account.running().map(|rank| self.with_clock(now, rank))
     }
 
-    /// What the coordinator still has to hear of; it must not take the rank for lost meanwhile.
-    pub(crate) fn running(&self) -> Option<RunningRank> {
-        (!self.disowned && !self.outbox.is_told()).then(|| self.identity())
+    /// As [`Account::unsettled`], with its progress clock.
+    pub(crate) fn unsettled(&self, now: Instant) -> Option<RunningRank> {
+        self.account.unsettled().map(|rank| self.with_clock(now, rank))
     }
 
-    /// The same, for a coordinator that may have missed all that was said on an earlier connection.
-    pub(crate) fn unsettled(&self) -> Option<RunningRank> {
-        (!self.disowned).then(|| self.identity())
+    fn with_clock(&self, now: Instant, rank: RunningRank) -> RunningRank {
+        // One that has ended hangs no more.
+        if self.has_ended() {
+            return rank;
+        }
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        RunningRank { idle_ms: millis(self.clock.idle(now)), slowest_ms: self.clock.slowest().map(millis), ..rank }
     }
 
     /// The process is gone.
@@ -96,19 +119,20 @@ impl Attempt {
 
     /// The process is gone and nobody needs to hear of it any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.has_ended() && self.disowned
+        self.has_ended() && self.is_disowned()
     }
 
     /// The process is gone and the coordinator was told so, if it needs to be.
     pub(crate) fn is_told(&self) -> bool {
-        self.has_ended() && (self.disowned || self.outbox.is_told())
+        self.has_ended() && self.account.is_told()
     }
 
     /// SIGTERM now, SIGKILL after the grace. Asked again, or of a rank that dies already, changes nothing.
     pub(crate) fn stop(&mut self, now: Instant, reason: &str) {
         if self.life == Life::Running {
-            tracing::info!(attempt = self.id, reason, "stopping the rank");
-            self.life = Life::Stopping { reason: reason.to_owned(), kill_at: now + timing::STOP_GRACE };
+            tracing::info!(attempt = self.id(), reason, "stopping the rank");
+            let grace = self.clock.stop_grace();
+            self.life = Life::Stopping { reason: reason.to_owned(), grace, kill_at: now + grace };
             self.child.terminate();
         }
     }
@@ -116,7 +140,7 @@ impl Attempt {
     /// SIGKILL now; `verdict` is what the coordinator will be told.
     pub(crate) fn kill(&mut self, verdict: Verdict) {
         if matches!(self.life, Life::Running | Life::Stopping { .. }) {
-            tracing::info!(attempt = self.id, reason = verdict.cause, "killing the rank");
+            tracing::info!(attempt = self.id(), reason = verdict.cause, "killing the rank");
             self.life = Life::Killed(verdict);
             self.child.kill();
         }
@@ -124,7 +148,7 @@ impl Attempt {
 
     /// The coordinator knows nothing of this attempt, or nothing of it any more: end it and say nothing.
     pub(crate) fn disown(&mut self, reason: &str) {
-        self.disowned = true;
+        self.account.disown();
         self.kill(Verdict::new(RankOutcome::Cancelled, reason));
     }
 
@@ -141,22 +165,28 @@ impl Attempt {
         match output {
             Output::Said(line) => match hear(&line, &self.store) {
                 Heard::Rendezvous { host, port } => {
-                    let (attempt_id, fence, port) = (self.id.clone(), self.fence, u32::from(port));
-                    self.rendezvous = Some(v1::Rendezvous { attempt_id, fence, host, port });
+                    self.clock.work(now);
+                    if let Some(RunningRank { attempt_id, fence, .. }) = self.account.unsettled() {
+                        self.rendezvous = Some(v1::Rendezvous { attempt_id, fence, host, port: port.into() });
+                    }
                 }
+                Heard::Pulse { slowest } => self.clock.pulse(now, slowest),
                 Heard::Event(event) => {
+                    if is_work(&event) {
+                        self.clock.work(now);
+                    }
                     // Training has begun, so all have met.
                     if matches!(event, Kind::Metric(_) | Kind::Checkpoint(_)) {
                         self.rendezvous = None;
                     }
-                    self.outbox.push(now, SystemTime::now(), event);
+                    self.note_down(now, event);
                 }
             },
             Output::Logged(line) => {
                 if !line.trim().is_empty() {
                     self.last_words = Some(line.clone());
                 }
-                self.outbox.push(now, SystemTime::now(), Kind::Log(LogEvent { line }));
+                self.note_down(now, Kind::Log(LogEvent { line }));
             }
             Output::Ended(exit) => {
                 let asked = match &self.life {
@@ -165,9 +195,9 @@ impl Attempt {
                     Life::Running | Life::Ended => Asked::Nothing,
                 };
                 let verdict = verdict(asked, exit, self.last_words.as_deref());
-                tracing::info!(attempt = self.id, outcome = ?verdict.outcome, cause = verdict.cause, "rank ended");
+                tracing::info!(attempt = self.id(), outcome = ?verdict.outcome, cause = verdict.cause, "rank ended");
                 self.rendezvous = None;
-                self.outbox.end(verdict);
+                self.account.close(verdict);
                 self.life = Life::Ended;
             }
         }
@@ -176,71 +206,86 @@ impl Attempt {
     /// Where rank 0 listens: passed on to the rank, once.
     pub(crate) fn meet(&mut self, host: String, port: u32) {
         let Ok(port) = u16::try_from(port) else {
-            return tracing::warn!(attempt = self.id, port, "the coordinator names a meeting point that cannot be");
+            return tracing::warn!(attempt = self.id(), port, "the coordinator names a meeting point that cannot be");
         };
-        if self.rank == 0 || self.met {
-            return;
+        if !self.is_rank_0() && !self.met {
+            self.tell(&Told::Meeting { host, port });
+            self.met = true;
         }
-        match serde_json::to_string(&Meeting { host, port }) {
-            Ok(line) => self.child.tell(line),
-            Err(error) => tracing::warn!(%error, "meeting point not passed on"),
-        }
-        self.met = true;
     }
 
-    /// The coordinator has stored everything up to `sequence`.
+    /// The coordinator has stored everything up to `sequence`: rank 0 hears of checkpoints among it, as older ones may go.
     pub(crate) fn confirm(&mut self, sequence: u64) {
-        self.outbox.confirm(sequence);
+        if let Some(step) = self.account.confirm(sequence)
+            && self.is_rank_0()
+            && !self.has_ended()
+        {
+            self.tell(&Told::Committed { step });
+        }
+    }
+
+    fn tell(&self, told: &Told) {
+        match serde_json::to_string(told) {
+            Ok(line) => self.child.tell(line),
+            Err(error) => tracing::warn!(attempt = self.id(), %error, ?told, "not passed on to the rank"),
+        }
     }
 
     /// A new connection: what is not known to be known is said again.
     pub(crate) fn resend(&mut self, now: Instant) {
-        self.outbox.resend(now);
+        self.account.resend(now);
         self.rendezvous_sent = false;
     }
 
-    /// Does what is due by the clock: the end of the grace.
-    pub(crate) fn tick(&mut self, now: Instant) {
-        if let Life::Stopping { reason, kill_at } = &self.life
-            && now >= *kill_at
-        {
-            let cause = format!("did not stop within {:?} of SIGTERM ({reason}); killed", timing::STOP_GRACE);
-            self.kill(Verdict::lost(cause));
+    /// For so long this process did not run, so that nobody listened to the rank.
+    pub(crate) fn shift(&mut self, by: Duration) {
+        self.clock.shift(by);
+        if let Life::Stopping { kill_at, .. } = &mut self.life {
+            *kill_at += by;
         }
     }
 
-    /// The next message for the coordinator, if one is due.
-    pub(crate) fn message(&mut self, now: Instant) -> Option<v1::worker_message::Message> {
-        use v1::worker_message::Message;
-        if self.disowned {
-            return None;
+    /// Does what is due by the clock: the end of the grace, the end of patience.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let (Life::Running | Life::Stopping { .. }) = self.life else { return };
+        if let Some(cause) = self.clock.stuck(now) {
+            return self.kill(Verdict::lost(cause));
         }
-        if let Some(rendezvous) = self.rendezvous.clone().filter(|_| !self.rendezvous_sent) {
-            self.rendezvous_sent = true;
-            return Some(Message::Rendezvous(rendezvous));
+        if let Life::Stopping { reason, grace, kill_at } = &self.life
+            && now >= *kill_at
+        {
+            // It was asked to make room, and room is made: nobody is at fault.
+            let cause = format!(
+                "did not finish its step within {} s of SIGTERM ({reason}); goes on from the checkpoint before",
+                grace.as_secs()
+            );
+            self.kill(Verdict::new(RankOutcome::Preempted, cause));
         }
-        let RunningRank { attempt_id, fence, rank } = self.identity();
-        if let Some(events) = self.outbox.take_batch(now) {
-            return Some(Message::Report(v1::Report { attempt_id, fence, rank, events }));
-        }
-        let Verdict { outcome, cause } = self.outbox.take_verdict()?;
-        Some(Message::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome: outcome.into(), cause }))
     }
 
     /// When [`Self::tick`] has something to do.
     pub(crate) fn tick_at(&self) -> Option<Instant> {
         match self.life {
-            Life::Stopping { kill_at, .. } => Some(kill_at),
-            Life::Running | Life::Killed(_) | Life::Ended => None,
+            Life::Running => Some(self.clock.stuck_at()),
+            Life::Stopping { kill_at, .. } => Some(kill_at.min(self.clock.stuck_at())),
+            Life::Killed(_) | Life::Ended => None,
         }
     }
 
-    /// When [`Self::message`] has something to give.
-    pub(crate) fn message_at(&self, now: Instant) -> Option<Instant> {
-        if self.disowned { None } else { self.outbox.due_at(now) }
+    /// The next message for the coordinator, if one is due.
+    pub(crate) fn message(&mut self, now: Instant) -> Option<WorkerMessage> {
+        if let Some(rendezvous) = self.rendezvous.clone().filter(|_| !self.rendezvous_sent && !self.is_disowned()) {
+            self.rendezvous_sent = true;
+            return Some(WorkerMessage::Rendezvous(rendezvous));
+        }
+        self.account.message(now)
     }
 
-    fn identity(&self) -> RunningRank {
-        RunningRank { attempt_id: self.id.clone(), fence: self.fence, rank: self.rank }
+    /// The coordinator knows how it ended, or does not want to: nothing of it stays.
+    pub(crate) fn forget(self) {
+        self.account.forget();
     }
 }
+
+#[cfg(test)]
+mod tests;

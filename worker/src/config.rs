@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
+use tandem_domain::timing;
 use tonic::{
     metadata::{Ascii, MetadataValue},
     transport::{Endpoint, Uri},
@@ -19,15 +20,21 @@ use crate::device::DeviceName;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Example: a worker on the first GPU of this host
-  tandem-worker run --server http://box:7077 --device cuda:0 --data /srv/data --state ~/gpu-0
+  tandem-worker run --server http://box:7077,http://spare:7077 --device cuda:0 --data /srv/data --state ~/gpu-0
 
 SIGTERM or Ctrl-C: the rank writes a checkpoint, then the worker leaves.
 A second one ends both at once.
 Logs go to stderr; RUST_LOG=debug says more.")]
 pub(crate) struct RunArgs {
-    /// The coordinator's address.
-    #[arg(long, env = "TANDEM_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7077")]
-    server: String,
+    /// The coordinator's address. Of several with commas between them, one after the other is tried.
+    #[arg(
+        long = "server",
+        env = "TANDEM_SERVER",
+        value_name = "URL",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:7077"
+    )]
+    servers: Vec<String>,
     /// Worker token, where the coordinator asks for one.
     #[arg(long, env = "TANDEM_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -43,27 +50,24 @@ pub(crate) struct RunArgs {
     /// Folder with the datasets.
     #[arg(long, env = "TANDEM_DATA", value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Folder of this worker alone: its id, kept over restarts.
+    /// Folder of this worker alone: its id, and what is not reported yet; kept over restarts.
     #[arg(long, env = "TANDEM_WORKER_STATE", value_name = "DIR")]
     pub(crate) state: PathBuf,
     /// Address on which the ranks of a gang meet [default: the one that this host reaches the coordinator from].
     #[arg(long, env = "TANDEM_MEET_ON", value_name = "ADDRESS")]
     meet_on: Option<IpAddr>,
+    /// How long a rank goes on while no coordinator can be reached (90s, 30m, 24h); then it writes a checkpoint and stops.
+    #[arg(long, env = "TANDEM_AWAY_GRACE", value_name = "TIME", default_value_t = timing::AWAY_GRACE.into())]
+    pub(crate) away_grace: humantime::Duration,
 }
 
 /// Not for a rank to see: it must not be able to reach the coordinator.
 pub(crate) const SECRET_ENVIRONMENT: &[&str] = &["TANDEM_SERVER", "TANDEM_TOKEN"];
 
 impl RunArgs {
-    /// The coordinator as a target to dial, and how it is called in messages.
-    pub(crate) fn endpoint(&self) -> anyhow::Result<Endpoint> {
-        let wrong = || format!("--server `{}` is no address of a coordinator; expected http://HOST:PORT", self.server);
-        let uri: Uri = self.server.parse().with_context(wrong)?;
-        match (uri.scheme_str(), uri.authority()) {
-            (Some("http"), Some(_)) => Ok(Endpoint::from(uri)),
-            (Some("https"), _) => bail!("{}; this version has no TLS yet", wrong()),
-            _ => bail!(wrong()),
-        }
+    /// The coordinators as targets to dial, in the order in which to try them.
+    pub(crate) fn endpoints(&self) -> anyhow::Result<Vec<Endpoint>> {
+        self.servers.iter().map(|server| endpoint(server)).collect()
     }
 
     pub(crate) fn token(&self) -> anyhow::Result<Option<MetadataValue<Ascii>>> {
@@ -84,7 +88,7 @@ impl RunArgs {
         if let Some(address) = self.meet_on {
             return Ok(address.to_string());
         }
-        let endpoint = self.endpoint()?;
+        let endpoint = endpoint(self.servers.first().map_or("", String::as_str))?;
         let (host, port) = (endpoint.uri().host().unwrap_or_default(), endpoint.uri().port_u16().unwrap_or(80));
         // A UDP socket sends nothing when it connects; it only learns which of our addresses the route begins at.
         let route = |local: &str| {
@@ -96,6 +100,16 @@ impl RunArgs {
             format!("cannot tell which address of this host the other ranks can reach (no route to {host}); say it with --meet-on")
         })?;
         Ok(address.ip().to_string())
+    }
+}
+
+fn endpoint(server: &str) -> anyhow::Result<Endpoint> {
+    let wrong = || format!("--server `{server}` is no address of a coordinator; expected http://HOST:PORT");
+    let uri: Uri = server.trim().parse().with_context(wrong)?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http"), Some(_)) => Ok(Endpoint::from(uri)),
+        (Some("https"), _) => bail!("{}; this version has no TLS yet", wrong()),
+        _ => bail!(wrong()),
     }
 }
 
@@ -129,9 +143,28 @@ mod tests {
     #[test]
     fn a_wrong_address_is_refused_before_anything_starts() {
         for wrong in ["localhost:7077", "/tmp/socket", "https://box:7077", "ftp://box", ""] {
-            let error = args(&["--server", wrong]).endpoint().err().map(|error| format!("{error:#}")).unwrap();
+            let error = args(&["--server", wrong]).endpoints().err().map(|error| format!("{error:#}")).unwrap();
             assert!(error.contains("--server") && error.contains(wrong), "{error}");
         }
+    }
+
+    #[test]
+    fn several_addresses_are_checked_alike_and_ranks_meet_by_way_of_the_first() {
+        let two = args(&["--server", "http://127.0.0.1:7077, http://box:7078"]);
+        let addresses: Vec<_> = two.endpoints().unwrap().iter().map(|at| at.uri().to_string()).collect();
+        assert_eq!(addresses, ["http://127.0.0.1:7077/", "http://box:7078/"]);
+        assert_eq!(two.meet_on().unwrap(), "127.0.0.1");
+        let error = args(&["--server", "http://box:7077,box:7078"]).endpoints().unwrap_err().to_string();
+        assert!(error.contains("`box:7078`"), "{error}");
+        assert!(args(&["--server", "http://box:7077,"]).endpoints().is_err());
+    }
+
+    #[test]
+    fn how_long_a_coordinator_may_be_away_is_said_in_words() {
+        assert_eq!(*args(&[]).away_grace, timing::AWAY_GRACE);
+        assert_eq!(*args(&["--away-grace", "90s"]).away_grace, std::time::Duration::from_secs(90));
+        let wrong = Command::try_parse_from(["run", "--data", "/data", "--state", "/state", "--away-grace", "long"]);
+        assert!(wrong.err().is_some_and(|error| error.to_string().contains("--away-grace")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From a line that a rank wrote to what the coordinator is told.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tandem_learn::report::Event;
 use tandem_proto::v1::{
@@ -13,6 +13,8 @@ use tandem_proto::v1::{
 pub(crate) enum Heard {
     /// Rank 0 waits for the others here.
     Rendezvous { host: String, port: u16 },
+    /// It works, and its slowest piece of work so far took so long: nothing to report.
+    Pulse { slowest: Duration },
     /// For the outbox.
     Event(Kind),
 }
@@ -22,6 +24,7 @@ pub(crate) enum Heard {
 pub(crate) fn hear(line: &str, store: &Path) -> Heard {
     let event = match serde_json::from_str(line) {
         Ok(Event::Rendezvous { host, port }) => return Heard::Rendezvous { host, port },
+        Ok(Event::Pulse { slowest_ms }) => return Heard::Pulse { slowest: Duration::from_millis(slowest_ms) },
         Ok(Event::Phase { name, first_step }) => Kind::Phase(PhaseEvent { name, first_step }),
         Ok(Event::Progress { step, steps, epoch, epochs, images_per_second, seconds_left }) => {
             Kind::Progress(ProgressEvent { step, steps, epoch, epochs, images_per_second, seconds_left })
@@ -38,6 +41,11 @@ pub(crate) fn hear(line: &str, store: &Path) -> Heard {
         Err(_) => Kind::Log(LogEvent { line: line.to_owned() }),
     };
     Heard::Event(event)
+}
+
+/// It shows that the rank works. Words do not: a rank that hangs may say so, and a library may complain for ever.
+pub(crate) fn is_work(event: &Kind) -> bool {
+    !matches!(event, Kind::Log(_) | Kind::Note(_))
 }
 
 fn relative(path: &Path, store: &Path) -> String {
@@ -68,6 +76,20 @@ mod tests {
         let rendezvous = line(&Event::Rendezvous { host: "127.0.0.1".to_owned(), port: 4321 });
         let heard = hear(&rendezvous, Path::new("/"));
         assert_eq!(heard, Heard::Rendezvous { host: "127.0.0.1".to_owned(), port: 4321 });
+    }
+
+    #[test]
+    fn a_pulse_is_not_a_report_and_words_are_not_work() {
+        let pulse = line(&Event::Pulse { slowest_ms: 1500 });
+        assert_eq!(hear(&pulse, Path::new("/")), Heard::Pulse { slowest: Duration::from_millis(1500) });
+        let works = |line: &str| match hear(line, Path::new("/")) {
+            Heard::Event(kind) => is_work(&kind),
+            Heard::Rendezvous { .. } | Heard::Pulse { .. } => panic!("{line}"),
+        };
+        assert!(works(&line(&Event::Phase { name: "data".to_owned(), first_step: 0 })));
+        assert!(works(&line(&Event::Metric { name: "loss".to_owned(), step: 3, value: 1.0 })));
+        assert!(!works(&line(&Event::Note { kind: "hangs".to_owned(), message: "in backward".to_owned() })));
+        assert!(!works("a library prints"));
     }
 
     #[test]

@@ -26,7 +26,10 @@ const INTRODUCTION: Duration = Duration::from_secs(5);
 const OUTBOUND: usize = 256;
 
 pub(crate) struct Link {
-    endpoint: Endpoint,
+    /// Tried in turn.
+    endpoints: Vec<Endpoint>,
+    /// That of the present try or stream.
+    dialled: usize,
     token: Option<MetadataValue<Ascii>>,
     /// What the worker says of itself when a stream begins; the session keeps it up to date.
     pub(crate) register: Register,
@@ -41,7 +44,13 @@ enum State {
 }
 
 /// A stream, or why there is none.
-type Dial = dyn Future<Output = Result<(Stream, Registered), String>>;
+type Dial = dyn Future<Output = Result<Introduced, String>>;
+
+struct Introduced {
+    stream: Stream,
+    registered: Registered,
+    at: Instant,
+}
 
 struct Stream {
     outbound: mpsc::Sender<WorkerMessage>,
@@ -50,19 +59,27 @@ struct Stream {
 
 /// What happened on the link.
 pub(crate) enum LinkEvent {
-    /// A new stream; the coordinator knows us.
-    Up(Registered),
+    /// A new stream; the coordinator knows us. Our introduction was sent then.
+    Up(Registered, Instant),
     Message(coordinator_message::Message),
     /// There is no stream; the next try comes by itself.
     Down(String),
 }
 
 impl Link {
-    pub(crate) fn new(endpoint: Endpoint, token: Option<MetadataValue<Ascii>>, register: Register) -> Self {
+    /// At least one endpoint.
+    pub(crate) fn new(endpoints: Vec<Endpoint>, token: Option<MetadataValue<Ascii>>, register: Register) -> Self {
         // No HTTP/2 keepalive: it would end the stream to a coordinator that hangs, which then looked like one that
         // is away, and the rank would go on without a lease. Heartbeats notice the difference.
-        let endpoint = endpoint.connect_timeout(INTRODUCTION).tcp_nodelay(true);
-        Self { endpoint, token, register, failures: 0, state: State::Waiting { until: Instant::now() } }
+        let tuned = |endpoint: Endpoint| endpoint.connect_timeout(INTRODUCTION).tcp_nodelay(true);
+        let endpoints = endpoints.into_iter().map(tuned).collect();
+        let state = State::Waiting { until: Instant::now() };
+        Self { endpoints, dialled: 0, token, register, failures: 0, state }
+    }
+
+    /// The coordinator of the present stream, or of the newest try to get one.
+    pub(crate) fn server(&self) -> String {
+        self.endpoints[self.dialled].uri().to_string()
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -75,14 +92,18 @@ impl Link {
             match &mut self.state {
                 State::Waiting { until } => {
                     tokio::time::sleep_until((*until).into()).await;
-                    let dial = dial(self.endpoint.clone(), self.token.clone(), self.register.clone());
+                    if self.failures > 0 {
+                        self.dialled = (self.dialled + 1) % self.endpoints.len();
+                    }
+                    let endpoint = self.endpoints[self.dialled].clone();
+                    let dial = dial(endpoint, self.token.clone(), self.register.clone());
                     self.state = State::Dialling(Box::pin(dial));
                 }
                 State::Dialling(dial) => match dial.await {
-                    Ok((stream, registered)) => {
+                    Ok(Introduced { stream, registered, at }) => {
                         self.failures = 0;
                         self.state = State::Up(Box::new(stream));
-                        return LinkEvent::Up(registered);
+                        return LinkEvent::Up(registered, at);
                     }
                     Err(reason) => return self.down(reason),
                 },
@@ -144,7 +165,7 @@ async fn dial(
     endpoint: Endpoint,
     token: Option<MetadataValue<Ascii>>,
     register: Register,
-) -> Result<(Stream, Registered), String> {
+) -> Result<Introduced, String> {
     let introduce = async {
         let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
         let (outbound, messages) = mpsc::channel(OUTBOUND);
@@ -154,11 +175,12 @@ async fn dial(
         if let Some(token) = token {
             request.metadata_mut().insert("authorization", token);
         }
+        let at = Instant::now();
         let response = WorkersClient::new(channel).session(request).await.map_err(|status| words(&status))?;
         let mut inbound = response.into_inner();
         match inbound.message().await.map_err(|status| words(&status))?.and_then(|answer| answer.message) {
             Some(coordinator_message::Message::Registered(registered)) => {
-                Ok((Stream { outbound, inbound }, registered))
+                Ok(Introduced { stream: Stream { outbound, inbound }, registered, at })
             }
             Some(_) => Err("the coordinator did not answer the introduction; is it of another version?".to_owned()),
             None => Err("the coordinator closed the stream".to_owned()),

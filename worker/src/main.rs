@@ -3,14 +3,17 @@
 //!
 //! `run`, by the way of the data:
 //! [`config`] and [`identity`] say who we are, [`device`] (with [`gpu`]) what we hold; [`link`] keeps the stream to the
-//! coordinator, [`pulse`] its heartbeats; [`session`] is the loop. An [`assignment`] becomes a task and an [`attempt`],
-//! whose process is a [`child`] that speaks in [`lines`]; what it says is [`hear`]d, kept in an [`outbox`] until the
-//! coordinator has it, and its end gets a [`verdict`] by its [`exit_code`].
+//! coordinator, [`pulse`] its heartbeats, [`away`] its absence; [`session`] is the loop. An [`assignment`] becomes a task
+//! and an [`attempt`], whose process is a [`child`] that speaks in [`lines`]; what it says is [`hear`]d and kept in an
+//! [`account`], that is an [`outbox`] in memory and a [`spool`] on disk, until the coordinator has it. A [`progress`] clock
+//! watches it, and its end gets a [`verdict`] by its [`exit_code`].
 //!
 //! [`local`] is `learn` without all that: an experiment file in one process.
 
+mod account;
 mod assignment;
 mod attempt;
+mod away;
 mod child;
 mod config;
 mod device;
@@ -22,9 +25,11 @@ mod lines;
 mod link;
 mod local;
 mod outbox;
+mod progress;
 mod pulse;
 mod rank;
 mod session;
+mod spool;
 mod verdict;
 
 use std::{

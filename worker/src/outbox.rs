@@ -4,13 +4,15 @@
 //! coordinator skips numbers that it has. Events go out in batches and in order, wait here until they are confirmed,
 //! and go out again after a reconnect. The verdict on the rank is always last.
 //!
-//! Nothing here knows of a network: time is an argument, and the session asks what is due.
+//! Nothing here knows of a network or a disk: time is an argument, the session asks what is due, and [`crate::spool`]
+//! what is new.
 
 use std::{
     collections::VecDeque,
     time::{Instant, SystemTime},
 };
 
+use prost::Message;
 use tandem_domain::timing;
 use tandem_proto::v1::{NoteEvent, RankEvent, rank_event::Event as Kind};
 
@@ -30,6 +32,10 @@ pub(crate) struct Outbox {
     bytes: usize,
     capacity_bytes: usize,
     next_sequence: u64,
+    /// Everything up to this number is stored.
+    confirmed: u64,
+    /// How often room was made.
+    thinned: u32,
     /// When the oldest unsent event came, or the past if something unsent must not wait for company.
     due_at: Option<Instant>,
     end: End,
@@ -49,8 +55,27 @@ impl Outbox {
     }
 
     fn with_capacity(capacity_bytes: usize) -> Self {
-        let events = VecDeque::new();
-        Self { events, sent: 0, bytes: 0, capacity_bytes, next_sequence: 1, due_at: None, end: End::Open }
+        Self {
+            events: VecDeque::new(),
+            sent: 0,
+            bytes: 0,
+            capacity_bytes,
+            next_sequence: 1,
+            confirmed: 0,
+            thinned: 0,
+            due_at: None,
+            end: End::Open,
+        }
+    }
+
+    /// That of a rank that is gone, as its spool knew it.
+    pub(crate) fn of_the_past(now: Instant, events: Vec<RankEvent>, confirmed: u64, verdict: Verdict) -> Self {
+        let last = events.last().map_or(confirmed, |event| event.sequence);
+        let mut outbox = Self { confirmed, next_sequence: last + 1, end: End::Known(verdict), ..Self::new() };
+        outbox.bytes = events.iter().map(weight).sum();
+        outbox.events = events.into();
+        outbox.resend(now);
+        outbox
     }
 
     /// Takes one event, which happened `at` by the wall clock and reached us at `now`.
@@ -109,13 +134,24 @@ impl Outbox {
         Some(verdict)
     }
 
-    /// The coordinator has stored everything up to `sequence`.
-    pub(crate) fn confirm(&mut self, sequence: u64) {
-        while let Some(event) = self.events.front().filter(|event| event.sequence <= sequence) {
-            self.bytes -= weight(event);
-            self.events.pop_front();
+    /// The coordinator has stored everything up to `sequence`. The newest step whose checkpoint was among it.
+    pub(crate) fn confirm(&mut self, sequence: u64) -> Option<u64> {
+        let mut committed = None;
+        while let Some(event) = self.events.pop_front_if(|event| event.sequence <= sequence) {
+            self.bytes -= weight(&event);
             self.sent = self.sent.saturating_sub(1);
+            self.confirmed = event.sequence;
+            if let Some(Kind::Checkpoint(checkpoint)) = &event.event {
+                committed = committed.max(Some(checkpoint.step));
+            }
         }
+        committed
+    }
+
+    /// Nobody waits for what was not sent yet; the verdict still follows.
+    pub(crate) fn cut_short(&mut self) {
+        self.events.truncate(self.sent);
+        self.bytes = self.events.iter().map(weight).sum();
     }
 
     /// A new connection: whatever is not confirmed goes out again.
@@ -130,6 +166,35 @@ impl Outbox {
     /// All was sent on the present connection, the verdict included.
     pub(crate) fn is_told(&self) -> bool {
         matches!(self.end, End::Told(_))
+    }
+
+    /// Nothing is unconfirmed; the verdict aside.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// What is unconfirmed and has a higher number.
+    pub(crate) fn after(&self, sequence: u64) -> impl Iterator<Item = &RankEvent> {
+        self.events.range(self.events.partition_point(|event| event.sequence <= sequence)..)
+    }
+
+    pub(crate) fn verdict(&self) -> Option<&Verdict> {
+        match &self.end {
+            End::Open => None,
+            End::Known(verdict) | End::Told(verdict) => Some(verdict),
+        }
+    }
+
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    pub(crate) fn thinned(&self) -> u32 {
+        self.thinned
     }
 
     fn append(&mut self, at: SystemTime, event: Kind) {
@@ -151,6 +216,7 @@ impl Outbox {
             !old_and_unsent || event.event.as_ref().is_some_and(is_essential)
         });
         self.bytes = self.events.iter().map(weight).sum();
+        self.thinned += 1;
         let dropped = before - self.events.len();
         let message = format!(
             "{dropped} metric points, log lines and notes were dropped: the coordinator was away for longer than the \
@@ -171,15 +237,9 @@ fn is_essential(event: &Kind) -> bool {
     matches!(event, Kind::Phase(_) | Kind::Checkpoint(_) | Kind::Artifact(_) | Kind::Result(_))
 }
 
-/// Bytes that an event takes here, nearly.
+/// Bytes that an event takes here, nearly, and on disk at most.
 fn weight(event: &RankEvent) -> usize {
-    let text = match &event.event {
-        Some(Kind::Log(log)) => log.line.len(),
-        Some(Kind::Note(note)) => note.message.len(),
-        Some(Kind::Metric(metric)) => metric.name.len(),
-        _ => 0,
-    };
-    size_of::<RankEvent>() + text
+    size_of::<RankEvent>() + event.encoded_len()
 }
 
 #[cfg(test)]

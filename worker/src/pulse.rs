@@ -21,10 +21,10 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// Begins when the coordinator has accepted the worker, which counts as an acknowledgement.
-    pub(crate) fn new(now: Instant, interval: Duration, self_end: Duration) -> Self {
+    /// Begins when the coordinator has accepted the worker, which acknowledges the introduction, sent at `introduced_at`.
+    pub(crate) fn new(now: Instant, introduced_at: Instant, interval: Duration, self_end: Duration) -> Self {
         let unanswered = VecDeque::new();
-        Self { interval, self_end, next_sequence: 1, next_at: now, unanswered, confirmed_at: now }
+        Self { interval, self_end, next_sequence: 1, next_at: now, unanswered, confirmed_at: introduced_at }
     }
 
     /// The number of the heartbeat to send now, if it is time for one.
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn silence_counts_from_the_sending_of_the_newest_acknowledged_heartbeat() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, SECOND, 7 * SECOND);
+        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
         for second in 0..5 {
             assert_eq!(pulse.beat(start + second * SECOND), Some(u64::from(second) + 1));
         }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_repeated_or_unknown_acknowledgement_changes_nothing() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, SECOND, 7 * SECOND);
+        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
         pulse.beat(start);
         pulse.acknowledge(1);
         pulse.acknowledge(1);
@@ -99,11 +99,31 @@ mod tests {
     #[test]
     fn a_worker_that_was_frozen_beats_once_when_it_goes_on() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, SECOND, 7 * SECOND);
+        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
         assert_eq!(pulse.beat(start), Some(1));
         assert_eq!(pulse.beat(start + Duration::from_millis(500)), None);
         assert_eq!(pulse.beat(start + 60 * SECOND), Some(2));
         assert_eq!(pulse.beat(start + 60 * SECOND), None);
         assert_eq!(pulse.due_at(), start + 7 * SECOND);
+    }
+
+    #[test]
+    fn an_answer_to_an_introduction_of_a_minute_ago_is_worth_nothing() {
+        let start = Instant::now();
+        let pulse = Pulse::new(start + 60 * SECOND, start, SECOND, 7 * SECOND);
+        assert_eq!(pulse.silence(start + 60 * SECOND), Some(60 * SECOND));
+    }
+
+    #[test]
+    fn a_worker_that_was_frozen_for_a_minute_is_silent_before_anything_else_and_old_answers_change_nothing() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
+        pulse.beat(start);
+        pulse.beat(start + SECOND);
+        // Stopped here. When it goes on, the answers to both still wait in the socket.
+        let back = start + 61 * SECOND;
+        assert_eq!(pulse.silence(back), Some(61 * SECOND));
+        pulse.acknowledge(2);
+        assert_eq!(pulse.silence(back), Some(60 * SECOND));
     }
 }

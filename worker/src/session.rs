@@ -5,31 +5,38 @@
 //!
 //! What the coordinator may rely on:
 //! - Everything about an attempt travels on one stream in order: reports, then the rank's end.
-//! - Reports are sent again after a reconnect until they are acknowledged; the end of a rank is sent again on every
-//!   new stream until the coordinator gives a sign that it knows: it calls the attempt stale, stops it, or assigns
-//!   another one. Repeats must therefore change nothing.
+//! - Reports are sent again after a reconnect, and by the next process of this worker, until they are acknowledged; the
+//!   end of a rank is sent again on every new stream until the coordinator gives a sign that it knows: it calls the
+//!   attempt stale, stops it, or assigns another one. Repeats must therefore change nothing.
+//! - A worker whose lease may have run out sends nothing more of its rank, which it ends first ([`due`]).
 //! - A stream that the worker closes by itself has been used to the end: a leaving worker closes its half and waits
 //!   for the coordinator to close the other.
 
+mod due;
 mod orders;
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::bail;
-use tandem_proto::v1::{Drain, Heartbeat, Register, worker_message as ours};
+use tandem_domain::timing::{self, Timing};
+use tandem_proto::v1::{Assignment, Drain, Register, worker_message as ours};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
+    account::Account,
     attempt::Attempt,
+    away::Away,
     child::Output,
     config::{self, RunArgs},
     device::Device,
     identity::Identity,
     link::{Link, LinkEvent},
     pulse::Pulse,
+    spool,
     verdict::Verdict,
 };
 
@@ -50,38 +57,67 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: Vec::new(),
     };
-    let endpoint = args.endpoint()?;
-    let server = endpoint.uri().to_string();
-    tracing::info!(worker = name, id = %identity.id, device = %args.device, server, "worker starts");
+    let link = Link::new(args.endpoints()?, args.token()?, register);
+    tracing::info!(worker = name, id = %identity.id, device = %args.device, server = link.server(), "worker starts");
+    let now = Instant::now();
     let session = Session {
-        link: Link::new(endpoint, args.token()?, register),
-        server,
+        link,
         meet_on,
         data_dir: std::path::absolute(&args.data)?,
+        leftovers: leftovers(now, &args),
+        state: args.state,
         device,
         store: None,
+        timing: timing::DEFAULT,
         pulse: None,
+        away: Away::new(now, *args.away_grace),
         attempt: None,
+        next: None,
         leaving: Leaving::No,
-        last_failure: None,
+        last_failures: HashMap::new(),
     };
     session.run(terminate, interrupt).await
 }
 
+/// What an earlier process of this worker had no time to tell.
+fn leftovers(now: Instant, args: &RunArgs) -> Vec<Account> {
+    let (found, problems) = spool::leftovers(&args.state);
+    problems.iter().for_each(|problem| tracing::warn!("{problem}"));
+    let accounts = found.into_iter().map(|(path, contents)| {
+        let (events, spool::Whose { attempt_id, rank, .. }) = (contents.events.len(), &contents.whose);
+        tracing::warn!(
+            attempt = attempt_id,
+            rank,
+            events,
+            "this worker was killed with a rank; telling what it had done"
+        );
+        Account::left_behind(now, path, contents)
+    });
+    accounts.collect()
+}
+
 struct Session {
     link: Link,
-    server: String,
     meet_on: String,
     data_dir: PathBuf,
+    /// Folder of this worker alone.
+    state: PathBuf,
     device: Device,
     /// Known once registered.
     store: Option<PathBuf>,
+    /// What the coordinator goes by.
+    timing: Timing,
     /// While the stream is up.
     pulse: Option<Pulse>,
+    away: Away,
     attempt: Option<Attempt>,
+    /// The next one, while a rank that the coordinator disowned is dying.
+    next: Option<Assignment>,
+    /// Ranks of an earlier process of this worker, which the coordinator may not know the end of.
+    leftovers: Vec<Account>,
     leaving: Leaving,
-    /// Why there is no stream, as logged: each reason once, not each try.
-    last_failure: Option<String>,
+    /// Why there is no stream to a coordinator, as logged: each reason once, not each try.
+    last_failures: HashMap<String, String>,
 }
 
 enum Leaving {
@@ -93,6 +129,13 @@ enum Leaving {
     AtOnce,
 }
 
+enum Happened {
+    Link(LinkEvent),
+    Output(Output),
+    Signal,
+    Time,
+}
+
 impl Session {
     async fn run(mut self, mut terminate: Signal, mut interrupt: Signal) -> anyhow::Result<()> {
         loop {
@@ -101,112 +144,56 @@ impl Session {
             if self.may_leave(now) {
                 break;
             }
-            let wake_at = tokio::time::Instant::from_std(self.wake_at(now));
-            tokio::select! {
-                event = self.link.next() => self.on_link(Instant::now(), event)?,
-                output = next_output(&mut self.attempt) => self.on_output(Instant::now(), output),
-                _ = terminate.recv() => self.on_signal(Instant::now()),
-                _ = interrupt.recv() => self.on_signal(Instant::now()),
-                () = tokio::time::sleep_until(wake_at) => {}
+            let wake_at = self.wake_at(now);
+            let happened = tokio::select! {
+                event = self.link.next() => Happened::Link(event),
+                output = next_output(&mut self.attempt) => Happened::Output(output),
+                _ = terminate.recv() => Happened::Signal,
+                _ = interrupt.recv() => Happened::Signal,
+                () = tokio::time::sleep_until(wake_at.into()) => Happened::Time,
+            };
+            let now = Instant::now();
+            self.wake(now, wake_at, &happened);
+            match happened {
+                Happened::Link(event) => self.on_link(now, event)?,
+                Happened::Output(output) => self.on_output(now, output),
+                Happened::Signal => self.on_signal(now),
+                Happened::Time => {}
             }
         }
         if matches!(self.leaving, Leaving::AtOnce) {
             bail!("ended at once by a second signal");
         }
-        let had_attempt = self.attempt.is_some();
-        if !self.link.finish(FAREWELL).await && had_attempt {
-            tracing::warn!(server = self.server, "left without hearing that the coordinator knows how the rank ended");
+        let had_something_to_say = self.attempt.is_some() || !self.leftovers.is_empty();
+        let all_told = self.all_told();
+        let server = self.link.server();
+        if self.link.finish(FAREWELL).await && all_told {
+            // It has read all of it, to the end of the stream.
+            self.attempt.into_iter().for_each(Attempt::forget);
+            self.leftovers.into_iter().for_each(Account::forget);
+        } else if had_something_to_say {
+            tracing::warn!(
+                server,
+                "left without hearing that the coordinator knows how the rank ended; it will be told when this worker \
+                 starts again with the same --state"
+            );
         }
         tracing::info!("worker leaves");
         Ok(())
     }
 
-    /// Does all that is due now.
-    fn settle(&mut self, now: Instant) {
-        if self.attempt.as_ref().is_some_and(Attempt::is_over) {
-            self.attempt = None;
-        }
-        if let Some(attempt) = &mut self.attempt {
-            attempt.tick(now);
-        }
-        let ended = self.attempt.as_ref().is_none_or(Attempt::has_ended);
-        if let Leaving::Asked { farewell_ends: farewell_ends @ None } = &mut self.leaving
-            && ended
-        {
-            *farewell_ends = Some(now + FAREWELL);
-        }
-        self.beat(now);
-        while self.link.is_up()
-            && let Some(message) = self.attempt.as_mut().and_then(|attempt| attempt.message(now))
-        {
-            self.link.send(message);
-        }
-        self.link.register.running = self.attempt.as_ref().and_then(Attempt::unsettled).into_iter().collect();
-    }
-
-    /// Sends the heartbeat that is due. A coordinator that is there but silent has, for all we know, given our
-    /// attempt to others: the rank ends.
-    fn beat(&mut self, now: Instant) {
-        if !self.link.is_up() {
-            self.pulse = None;
-        }
-        let Some(pulse) = &mut self.pulse else { return };
-        if let Some(silence) = pulse.silence(now) {
-            tracing::warn!(server = self.server, ?silence, "the coordinator does not answer heartbeats");
-            if let Some(attempt) = &mut self.attempt {
-                let cause =
-                    format!("the coordinator was reachable but acknowledged nothing for {silence:.1?}; rank ended");
-                attempt.kill(Verdict::lost(cause));
-            }
-            self.pulse = None;
-            return self.link.hang_up();
-        }
-        if let Some(sequence) = pulse.beat(now) {
-            let facts = self.device.facts(self.attempt.as_ref().map(Attempt::pid));
-            let running = self.attempt.as_ref().and_then(Attempt::running).into_iter().collect();
-            self.link.send(ours::Message::Heartbeat(Heartbeat { sequence, facts, running }));
-        }
-    }
-
-    /// When [`Self::settle`] has something to do even if nothing happens.
-    fn wake_at(&self, now: Instant) -> Instant {
-        let attempt = self.attempt.as_ref();
-        let farewell = match self.leaving {
-            Leaving::Asked { farewell_ends } => farewell_ends,
-            Leaving::No | Leaving::AtOnce => None,
-        };
-        let due = [
-            self.pulse.as_ref().map(Pulse::due_at),
-            attempt.and_then(Attempt::tick_at),
-            attempt.filter(|_| self.link.is_up()).and_then(|attempt| attempt.message_at(now)),
-            farewell,
-        ];
-        due.into_iter().flatten().min().unwrap_or(now + Duration::from_secs(3600))
-    }
-
-    fn may_leave(&self, now: Instant) -> bool {
-        let attempt = self.attempt.as_ref();
-        match self.leaving {
-            Leaving::No => false,
-            Leaving::Asked { farewell_ends } => {
-                attempt.is_none_or(Attempt::is_told) || farewell_ends.is_some_and(|end| now >= end)
-            }
-            Leaving::AtOnce => attempt.is_none_or(Attempt::has_ended),
-        }
-    }
-
     fn on_link(&mut self, now: Instant, event: LinkEvent) -> anyhow::Result<()> {
         match event {
-            LinkEvent::Up(registered) => self.on_registered(now, &registered)?,
+            LinkEvent::Up(registered, introduced_at) => self.on_registered(now, introduced_at, &registered)?,
             LinkEvent::Message(message) => self.on_message(now, message),
             LinkEvent::Down(reason) => {
-                if self.last_failure.as_ref() != Some(&reason) {
+                let server = self.link.server();
+                if self.last_failures.get(&server) != Some(&reason) {
                     let trains = self.attempt.as_ref().is_some_and(|attempt| !attempt.has_ended());
                     let meanwhile = if trains { "the rank goes on meanwhile" } else { "nothing runs here meanwhile" };
-                    let server = &self.server;
                     tracing::warn!("no stream to the coordinator at {server}: {reason}; trying again, {meanwhile}");
                 }
-                self.last_failure = Some(reason);
+                self.last_failures.insert(server, reason);
             }
         }
         Ok(())

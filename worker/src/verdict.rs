@@ -79,6 +79,10 @@ pub(crate) fn verdict(asked: Asked<'_>, exit: Exit, last_words: Option<&str>) ->
         (_, Exit::Code(exit_code::MACHINE_FAILED)) => {
             Verdict::lost(words_or("the rank found the machine at fault and did not say why"))
         }
+        (_, Exit::Code(exit_code::PEER_LOST)) => Verdict::new(
+            RankOutcome::PeerLost,
+            words_or("another rank of the gang went away, and this one did not say how it noticed"),
+        ),
         (_, Exit::Code(exit_code::INTERNAL)) => {
             Verdict::lost(format!("internal error: {}", words_or("the rank panicked and did not say why")))
         }
@@ -109,6 +113,7 @@ mod tests {
             (exit_code::JOB_FAILED, RankOutcome::JobFailed),
             (exit_code::INTERNAL, RankOutcome::Lost),
             (exit_code::MACHINE_FAILED, RankOutcome::Lost),
+            (exit_code::PEER_LOST, RankOutcome::PeerLost),
             (exit_code::STOPPED, RankOutcome::Preempted),
             (1, RankOutcome::Lost),
         ] {
@@ -120,6 +125,8 @@ mod tests {
     fn the_last_words_are_the_cause() {
         let failed = verdict(Asked::Nothing, Exit::Code(exit_code::JOB_FAILED), Some("loss is not finite at step 120"));
         assert_eq!(failed, Verdict::new(RankOutcome::JobFailed, "loss is not finite at step 120"));
+        let left = verdict(Asked::Nothing, Exit::Code(exit_code::PEER_LOST), Some("connection closed by rank 1"));
+        assert_eq!(left, Verdict::new(RankOutcome::PeerLost, "connection closed by rank 1"));
         let crashed = verdict(Asked::Nothing, Exit::Signal(11), Some("CUDA error"));
         assert_eq!(crashed, Verdict::lost("ended by signal 11 (SIGSEGV); last words: CUDA error"));
     }

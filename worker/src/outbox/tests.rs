@@ -146,3 +146,47 @@ fn a_full_memory_drops_metrics_and_logs_but_no_checkpoint_and_says_so() {
     assert!(count(|e| matches!(e, Kind::Note(_))) >= 1);
     assert!(kept.is_sorted_by_key(|event| event.sequence));
 }
+
+#[test]
+fn a_confirmation_names_the_newest_checkpoint_among_it() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    for step in 1..=3 {
+        outbox.push(now, wall(), metric(step));
+        outbox.push(now, wall(), checkpoint(10 * step));
+    }
+    assert_eq!(outbox.confirm(1), None);
+    assert_eq!(outbox.confirm(5), Some(20));
+    assert_eq!(outbox.confirm(5), None);
+    assert_eq!(outbox.confirm(6), Some(30));
+    assert_eq!((outbox.confirmed(), outbox.is_empty()), (6, true));
+}
+
+#[test]
+fn an_outbox_of_the_past_says_again_what_it_had_and_then_how_it_ended() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    for step in 1..=4 {
+        outbox.push(now, wall(), metric(step));
+    }
+    let events: Vec<_> = outbox.after(2).cloned().collect();
+    let mut again = Outbox::of_the_past(now, events, 2, Verdict::lost("killed"));
+    assert_eq!((again.due_at(now), again.take_verdict()), (Some(now), None));
+    assert_eq!(sequences(again.take_batch(now)), [3, 4]);
+    assert_eq!(again.take_verdict(), Some(Verdict::lost("killed")));
+}
+
+#[test]
+fn what_is_cut_short_says_how_it_ended_though_nobody_confirms() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    for step in 0..2 * WINDOW_EVENTS as u64 {
+        outbox.push(now, wall(), metric(step));
+    }
+    outbox.end(Verdict::lost("gone"));
+    while outbox.take_batch(now).is_some() {}
+    assert_eq!((outbox.due_at(now), outbox.take_verdict()), (None, None));
+    outbox.cut_short();
+    assert_eq!(outbox.due_at(now), Some(now));
+    assert_eq!(outbox.take_verdict(), Some(Verdict::lost("gone")));
+}

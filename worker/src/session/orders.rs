@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tandem_domain::timing;
+use tandem_domain::timing::{self, Timing};
 use tandem_learn::task::Task;
 use tandem_proto::v1::{
     Assignment, Drain, RankEnded, RankOutcome, Registered, Stop, coordinator_message as theirs, worker_message as ours,
@@ -10,27 +10,53 @@ use tandem_proto::v1::{
 
 use super::{Leaving, Session};
 use crate::{
+    account::Account,
     assignment::{self, Place},
     attempt::Attempt,
     child::Launch,
     config,
     pulse::Pulse,
+    spool::Whose,
     verdict::Verdict,
 };
 
 impl Session {
-    pub(super) fn on_registered(&mut self, now: Instant, registered: &Registered) -> anyhow::Result<()> {
-        tracing::info!(server = self.server, "registered with the coordinator");
-        self.last_failure = None;
+    pub(super) fn on_registered(
+        &mut self,
+        now: Instant,
+        introduced_at: Instant,
+        registered: &Registered,
+    ) -> anyhow::Result<()> {
+        tracing::info!(server = self.link.server(), "registered with the coordinator");
+        self.last_failures.clear();
+        self.timing = Timing::named(&registered.timing).unwrap_or_else(|| {
+            let (theirs, ours) = (&registered.timing, timing::DEFAULT.name);
+            tracing::warn!(
+                "the coordinator goes by the timeouts `{theirs}`, unknown here; this worker goes by `{ours}`"
+            );
+            timing::DEFAULT
+        });
         self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
         let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
-        let interval = or(registered.heartbeat_ms, timing::HEARTBEAT);
-        self.pulse = Some(Pulse::new(now, interval, or(registered.self_end_ms, timing::SELF_END)));
+        let interval = or(registered.heartbeat_ms, self.timing.heartbeat);
+        let self_end = or(registered.self_end_ms, self.timing.self_end);
+        self.pulse = Some(Pulse::new(now, introduced_at, interval, self_end));
         if let Some(attempt) = &mut self.attempt {
-            if registered.stale_attempt_ids.contains(&attempt.id) {
+            if registered.stale_attempt_ids.iter().any(|id| id == attempt.id()) {
                 attempt.disown("the coordinator gave the attempt up while there was no stream");
             }
             attempt.resend(now);
+        }
+        for leftover in &mut self.leftovers {
+            if registered.stale_attempt_ids.iter().any(|id| id == leftover.id()) {
+                // It gave the attempt up, or knows how it ended.
+                tracing::info!(
+                    attempt = leftover.id(),
+                    "the coordinator wants to hear nothing of an earlier rank: dropped"
+                );
+                leftover.disown();
+            }
+            leftover.resend(now);
         }
         if !matches!(self.leaving, Leaving::No) {
             self.link.send(ours::Message::Drain(Drain {}));
@@ -46,8 +72,11 @@ impl Session {
                 }
             }
             theirs::Message::ReportAck(ack) => {
-                if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.id == ack.attempt_id) {
+                if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.id() == ack.attempt_id) {
                     attempt.confirm(ack.sequence);
+                }
+                for leftover in self.leftovers.iter_mut().filter(|leftover| leftover.id() == ack.attempt_id) {
+                    leftover.confirm(ack.sequence);
                 }
             }
             theirs::Message::Rendezvous(at) => {
@@ -61,7 +90,18 @@ impl Session {
         }
     }
 
-    fn on_assignment(&mut self, now: Instant, assignment: &Assignment) {
+    pub(super) fn on_assignment(&mut self, now: Instant, assignment: &Assignment) {
+        let of_old = self.leftovers.iter_mut().find(|held| held.is(&assignment.attempt_id, assignment.fence));
+        if let Some(leftover) = of_old {
+            if leftover.is_told() {
+                leftover.resend(now);
+            }
+            return;
+        }
+        // A worker has one lease: who assigns another attempt knows of the end of those before.
+        for known in self.leftovers.extract_if(.., |leftover| leftover.is_told()) {
+            known.forget();
+        }
         match &mut self.attempt {
             // Dispatched again by a coordinator that does not know whether we got it, or how it ended.
             Some(held) if held.is(&assignment.attempt_id, assignment.fence) => {
@@ -70,22 +110,27 @@ impl Session {
                 }
                 return;
             }
+            // The coordinator has given its device to this one; it is dying.
+            Some(held) if held.is_disowned() && !held.has_ended() => {
+                self.next = Some(assignment.clone());
+                return;
+            }
             Some(held) if !held.is_told() => {
-                let cause = format!("busy: attempt {} still runs on this worker", held.id);
+                let cause = format!("busy: attempt {} still runs on this worker", held.id());
                 return self.refuse(assignment, Verdict::lost(cause));
             }
-            _ => self.attempt = None,
+            _ => self.attempt.take().into_iter().for_each(Attempt::forget),
         }
         if !matches!(self.leaving, Leaving::No) {
             return self.refuse(assignment, Verdict::new(RankOutcome::Preempted, "the worker leaves"));
         }
-        match self.start(assignment) {
+        match self.start(now, assignment) {
             Ok(attempt) => self.attempt = Some(attempt),
             Err(verdict) => self.refuse(assignment, verdict),
         }
     }
 
-    fn start(&self, assignment: &Assignment) -> Result<Attempt, Verdict> {
+    fn start(&self, now: Instant, assignment: &Assignment) -> Result<Attempt, Verdict> {
         let store = self.store.clone().ok_or_else(|| Verdict::lost("assigned before the worker was registered"))?;
         let (device, visible) = self.device.for_rank();
         let place = Place {
@@ -93,11 +138,14 @@ impl Session {
             data_dir: self.data_dir.clone(),
             store: store.clone(),
             host: self.meet_on.clone(),
+            timing: self.timing.name,
         };
         let task =
             assignment::task(assignment, &place).map_err(|reason| Verdict::new(RankOutcome::JobFailed, reason))?;
         let launch = launch(&task, visible)?;
-        let attempt = Attempt::start(&task, store, &launch)
+        let whose = Whose { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
+        let account = Account::new(&self.state, whose);
+        let attempt = Attempt::start(now, account, store, self.timing.progress, &launch)
             .map_err(|error| Verdict::lost(format!("cannot start the rank's process: {error}")))?;
         let Task { rank, world_size, fence, .. } = task;
         tracing::info!(
@@ -119,11 +167,20 @@ impl Session {
     }
 
     fn on_stop(&mut self, now: Instant, stop: &Stop) {
+        self.next.take_if(|next| next.attempt_id == stop.attempt_id && next.fence == stop.fence);
+        for leftover in self.leftovers.iter_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) {
+            tracing::info!(
+                attempt = leftover.id(),
+                reason = stop.reason,
+                "an earlier rank is of the past: only its end is told"
+            );
+            leftover.cut_short();
+        }
         let Some(attempt) = self.attempt.as_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) else { return };
         match (attempt.has_ended(), stop.graceful) {
             // It ended first. If the coordinator was told, it knows now; else it is about to be.
-            (true, _) if attempt.is_told() => self.attempt = None,
-            (true, _) => {}
+            (true, _) if attempt.is_told() => self.attempt.take().into_iter().for_each(Attempt::forget),
+            (true, _) => attempt.cut_short(),
             (false, true) => attempt.stop(now, &stop.reason),
             (false, false) => attempt.kill(Verdict::new(RankOutcome::Cancelled, &stop.reason)),
         }

@@ -1,6 +1,12 @@
 //! A coordinator in miniature: a real gRPC server on a free port, whose side of the stream the test plays.
 
-use std::{net::SocketAddr, path::Path, pin::Pin, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tandem_proto::v1::{
     self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage,
@@ -22,6 +28,7 @@ type Answers = mpsc::Sender<Result<CoordinatorMessage, Status>>;
 pub(crate) struct Coordinator {
     pub(crate) address: SocketAddr,
     sessions: mpsc::Receiver<Session>,
+    registered: Arc<Mutex<Registered>>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
@@ -30,8 +37,10 @@ pub(crate) struct Session {
     pub(crate) register: Register,
     answers: Answers,
     messages: Streaming<WorkerMessage>,
-    /// Answer heartbeats and reports by itself.
+    /// Answer heartbeats by itself.
     pub(crate) acknowledge: bool,
+    /// Answer reports by itself.
+    pub(crate) confirm: bool,
 }
 
 impl Coordinator {
@@ -45,14 +54,21 @@ impl Coordinator {
             heartbeat_ms: 50,
             self_end_ms: 1500,
             store_url: format!("file://{}", store.display()),
+            timing: "default".to_owned(),
         };
-        let service = WorkersServer::new(Desk { opened, registered });
+        let registered = Arc::new(Mutex::new(registered));
+        let service = WorkersServer::new(Desk { opened, registered: Arc::clone(&registered) });
         let serve = Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
-        Self { address, sessions, server: tokio::spawn(serve) }
+        Self { address, sessions, registered, server: tokio::spawn(serve) }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Every worker that registers from now on is told so.
+    pub(crate) fn give_up(&self, attempt: &str) {
+        self.registered.lock().unwrap().stale_attempt_ids.push(attempt.to_owned());
     }
 
     /// The next stream that a worker opens.
@@ -70,13 +86,17 @@ impl Coordinator {
 
 impl Session {
     pub(crate) async fn send(&self, message: ours::Message) {
-        self.answers.send(Ok(CoordinatorMessage { message: Some(message) })).await.unwrap();
+        self.answers.send(Ok(message_of(message))).await.unwrap();
     }
 
     /// The next message that is no heartbeat; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<theirs::Message> {
+        timeout(DEADLINE, self.read()).await.expect("the worker says nothing but that it is there")
+    }
+
+    async fn read(&mut self) -> Option<theirs::Message> {
         loop {
-            let message = timeout(DEADLINE, self.messages.message()).await.expect("the worker says nothing").ok()??;
+            let message = self.messages.message().await.ok()??;
             let message = message.message.unwrap();
             match &message {
                 theirs::Message::Heartbeat(beat) => {
@@ -85,10 +105,11 @@ impl Session {
                     }
                     continue;
                 }
-                theirs::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.acknowledge => {
+                theirs::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.confirm => {
                     let sequence = events.last().unwrap().sequence;
                     let ack = ReportAck { attempt_id: attempt_id.clone(), rank: *rank, sequence };
-                    self.send(ours::Message::ReportAck(ack)).await;
+                    // A worker that was killed hears nothing.
+                    let _ = self.answers.send(Ok(message_of(ours::Message::ReportAck(ack)))).await;
                 }
                 _ => {}
             }
@@ -114,9 +135,13 @@ impl Session {
     }
 }
 
+fn message_of(message: ours::Message) -> CoordinatorMessage {
+    CoordinatorMessage { message: Some(message) }
+}
+
 struct Desk {
     opened: mpsc::Sender<Session>,
-    registered: Registered,
+    registered: Arc<Mutex<Registered>>,
 }
 
 #[tonic::async_trait]
@@ -133,8 +158,9 @@ impl Workers for Desk {
             return Err(Status::invalid_argument("a worker introduces itself first"));
         };
         let (answers, stream) = mpsc::channel(64);
-        let session = Session { register, answers, messages, acknowledge: true };
-        session.send(ours::Message::Registered(self.registered.clone())).await;
+        let session = Session { register, answers, messages, acknowledge: true, confirm: true };
+        let registered = self.registered.lock().unwrap().clone();
+        session.send(ours::Message::Registered(registered)).await;
         self.opened.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }

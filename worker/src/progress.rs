@@ -1,0 +1,140 @@
+//! The progress clock of one rank: does it still do a piece of work now and then? Pure.
+//!
+//! The rank measures its own pieces and ends itself if one hangs. This clock is for a rank that cannot: one that was
+//! stopped by a signal, or waits in the kernel. How the limits follow from the pieces: `domain::timing`.
+
+use std::time::{Duration, Instant};
+
+use tandem_domain::timing::{Progress, STOP_GRACE};
+
+/// A rank that is asked to stop gets time for so many of its slowest pieces: the step, a look at held-out images, ...
+const STOP_PIECES: u32 = 4;
+
+#[derive(Debug)]
+pub(crate) struct ProgressClock {
+    limits: Progress,
+    /// When it last was seen to do something.
+    last_at: Instant,
+    /// Its slowest piece of work so far; `None` before the first.
+    slowest: Option<Duration>,
+}
+
+impl ProgressClock {
+    pub(crate) fn new(now: Instant, limits: Progress) -> Self {
+        Self { limits, last_at: now, slowest: None }
+    }
+
+    /// It did something.
+    pub(crate) fn work(&mut self, now: Instant) {
+        self.last_at = now;
+    }
+
+    /// It works; its slowest piece until now took so long, nothing if there was none yet.
+    pub(crate) fn pulse(&mut self, now: Instant, slowest: Duration) {
+        self.work(now);
+        self.slowest = self.slowest.max(Some(slowest).filter(|slowest| !slowest.is_zero()));
+    }
+
+    /// For so long nobody listened: what the rank did meanwhile is not known.
+    pub(crate) fn shift(&mut self, by: Duration) {
+        self.last_at += by;
+    }
+
+    pub(crate) fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_at)
+    }
+
+    pub(crate) fn slowest(&self) -> Option<Duration> {
+        self.slowest
+    }
+
+    /// Why the rank must be ended, once it must.
+    pub(crate) fn stuck(&self, now: Instant) -> Option<String> {
+        if now < self.stuck_at() {
+            return None;
+        }
+        let slowest = match self.slowest {
+            Some(slowest) => format!("its slowest pass so far took {:.1} s", slowest.as_secs_f64()),
+            None => "it had not done its first pass".to_owned(),
+        };
+        Some(format!(
+            "the rank made no progress for {:.0} s ({slowest}) and did not end itself: stopped by a signal, or stuck in \
+             the kernel?",
+            self.idle(now).as_secs_f64()
+        ))
+    }
+
+    pub(crate) fn stuck_at(&self) -> Instant {
+        self.last_at + self.limits.scaled(self.slowest).self_end
+    }
+
+    /// Between SIGTERM and SIGKILL.
+    pub(crate) fn stop_grace(&self) -> Duration {
+        STOP_GRACE.max(self.slowest.unwrap_or_default() * STOP_PIECES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_domain::timing::{DEFAULT, Timing};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn clock(timing: Timing) -> (Instant, ProgressClock) {
+        let start = Instant::now();
+        (start, ProgressClock::new(start, timing.progress))
+    }
+
+    #[test]
+    fn a_rank_without_progress_is_stuck_and_the_cause_says_for_how_long() {
+        let (start, mut clock) = clock(DEFAULT);
+        clock.pulse(start, Duration::from_millis(200));
+        assert_eq!(clock.stuck(start + 50 * SECOND - Duration::from_millis(1)), None);
+        let cause = clock.stuck(start + 52 * SECOND).unwrap();
+        assert_eq!(
+            cause,
+            "the rank made no progress for 52 s (its slowest pass so far took 0.2 s) and did not end itself: stopped by \
+             a signal, or stuck in the kernel?"
+        );
+        clock.work(start + 52 * SECOND);
+        assert_eq!(clock.stuck(start + 60 * SECOND), None);
+        assert_eq!(clock.idle(start + 60 * SECOND), 8 * SECOND);
+    }
+
+    #[test]
+    fn what_is_slow_by_nature_is_given_its_time_and_so_is_the_beginning() {
+        let (start, mut clock) = clock(DEFAULT);
+        assert_eq!(clock.stuck_at(), start + DEFAULT.progress.scaled(None).self_end);
+        let cause = clock.stuck(start + 3600 * SECOND).unwrap();
+        assert!(cause.contains("had not done its first pass"), "{cause}");
+        // It loads still, and says so.
+        clock.pulse(start, Duration::ZERO);
+        assert_eq!((clock.slowest(), clock.stuck_at()), (None, start + DEFAULT.progress.scaled(None).self_end));
+        clock.pulse(start, 60 * SECOND);
+        // A faster one changes nothing: the next may be slow again.
+        clock.pulse(start, SECOND);
+        assert_eq!(clock.stuck_at(), start + DEFAULT.progress.scaled(Some(60 * SECOND)).self_end);
+        assert_eq!(clock.stop_grace(), 240 * SECOND);
+    }
+
+    #[test]
+    fn the_grace_to_stop_is_never_less_than_the_least() {
+        let (start, mut clock) = clock(DEFAULT);
+        assert_eq!(clock.stop_grace(), STOP_GRACE);
+        clock.pulse(start, SECOND);
+        assert_eq!(clock.stop_grace(), STOP_GRACE);
+    }
+
+    #[test]
+    fn time_in_which_the_worker_did_not_run_does_not_count() {
+        let (start, mut clock) = clock(DEFAULT);
+        clock.pulse(start, SECOND);
+        clock.shift(60 * SECOND);
+        assert_eq!(clock.stuck(start + 109 * SECOND), None);
+        assert!(clock.stuck(start + 110 * SECOND).is_some());
+        // Before the shifted beginning it is not negative.
+        assert_eq!(clock.idle(start), Duration::ZERO);
+    }
+}

@@ -1,0 +1,219 @@
+//! The outbox on disk, so that a worker that is killed loses nothing of what its rank had reported.
+//!
+//! `STATE/spool/ATTEMPT-RANK.spool` gets every event before it is sent, and the verdict. It holds more than what is
+//! unconfirmed, never less; what is confirmed is written down, too, and the whole is written anew from memory when it
+//! has grown. The next process of this worker reads it ([`leftovers`]) and says what is still to be said.
+//!
+//! There is one `write` for all that is new and no fsync: what was written outlives the process, however that ends. A
+//! machine that loses its power loses the attempt with it, and its last events are no use to the next one.
+//!
+//! A spool that cannot be written stops no training: memory goes on as if there were none, and it is tried again.
+
+mod read;
+mod record;
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use tandem_proto::v1::RankEnded;
+
+use crate::outbox::Outbox;
+pub(crate) use read::{Contents, leftovers};
+pub(crate) use record::Whose;
+
+const SUFFIX: &str = ".spool";
+const BESIDE: &str = ".spool.new";
+
+/// The file is written anew before it is larger than this. Memory holds less ([`crate::outbox`]), so that it then fits.
+const CAPACITY_BYTES: u64 = 64 << 20;
+
+/// Once nothing is unconfirmed, a larger file is cut back to its head.
+const IDLE_BYTES: u64 = 1 << 20;
+
+/// How soon a spool that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+fn folder(state: &Path) -> PathBuf {
+    state.join("spool")
+}
+
+/// The file of one rank of one attempt.
+pub(crate) struct Spool {
+    path: PathBuf,
+    whose: Whose,
+    /// `None` while it cannot be written.
+    file: Option<File>,
+    retry_at: Option<Instant>,
+    written: Written,
+    /// Its first failure was told.
+    complained: bool,
+}
+
+/// What the file holds.
+#[derive(Default)]
+struct Written {
+    bytes: u64,
+    last_sequence: u64,
+    confirmed: u64,
+    verdict: bool,
+    /// [`Outbox::thinned`] when it was last written anew.
+    thinned: u32,
+}
+
+impl Spool {
+    /// A new one; its file comes with the first [`Self::save`].
+    pub(crate) fn new(state: &Path, whose: Whose) -> Self {
+        // An id is the coordinator's word: it must not lead out of the folder.
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+        let name: String = whose.attempt_id.chars().map(plain).take(100).collect();
+        let path = folder(state).join(format!("{name}-{}{SUFFIX}", whose.rank));
+        Self { path, whose, file: None, retry_at: None, written: Written::default(), complained: false }
+    }
+
+    /// Goes on with a file that was left behind.
+    pub(crate) fn reopen(path: PathBuf, contents: &Contents) -> Self {
+        let file = File::options().append(true).open(&path).and_then(|file| {
+            file.set_len(contents.good_bytes)?;
+            Ok(file)
+        });
+        let written = Written {
+            bytes: contents.good_bytes,
+            last_sequence: contents.events.last().map_or(0, |event| event.sequence),
+            confirmed: contents.confirmed,
+            verdict: contents.verdict.is_some(),
+            thinned: 0,
+        };
+        let whose = contents.whose.clone();
+        Self { path, whose, file: file.ok(), retry_at: None, written, complained: false }
+    }
+
+    /// Brings the file to what `outbox` holds. The first failure is told, for people to read beside the job.
+    pub(crate) fn save(&mut self, now: Instant, outbox: &Outbox) -> Option<String> {
+        if self.retry_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        let result = match self.file.take() {
+            Some(file) if outbox.thinned() == self.written.thinned => self.append(file, outbox),
+            _ => self.write_anew(outbox),
+        };
+        match result {
+            Ok(file) => {
+                self.file = Some(file);
+                if self.retry_at.take().is_some() {
+                    tracing::info!(path = %self.path.display(), "events can be kept on disk again");
+                }
+                None
+            }
+            Err(error) => {
+                let again = self.retry_at.replace(now + RETRY).is_some();
+                let message = format!(
+                    "events cannot be kept on disk, in {}: {error}; training goes on, but what is not reported yet is \
+                     lost if this worker is killed; make room there, it is tried again every {RETRY:?}",
+                    self.path.display()
+                );
+                if !again {
+                    tracing::warn!(attempt = self.whose.attempt_id, "{message}");
+                }
+                (!std::mem::replace(&mut self.complained, true)).then_some(message)
+            }
+        }
+    }
+
+    /// When [`Self::save`] must be called even if nothing happens.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// The coordinator knows all of it.
+    pub(crate) fn remove(self) {
+        if let Err(error) = fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "events that are reported stay on disk");
+        }
+    }
+
+    /// Adds what is new.
+    fn append(&mut self, mut file: File, outbox: &Outbox) -> io::Result<File> {
+        // Not with a verdict: between this and its next writing it would be on no disk.
+        if outbox.is_empty() && outbox.verdict().is_none() && self.written.bytes > IDLE_BYTES {
+            let mut head = Vec::new();
+            record::put_head(&mut head, &self.whose);
+            file.set_len(head.len() as u64)?;
+            self.written.bytes = head.len() as u64;
+            self.written.confirmed = outbox.confirmed();
+        }
+        let mut new = Vec::new();
+        for event in outbox.after(self.written.last_sequence) {
+            record::put_event(&mut new, event);
+        }
+        if outbox.confirmed() > self.written.confirmed {
+            record::put_confirmed(&mut new, outbox.confirmed());
+        }
+        if !self.written.verdict {
+            self.put_verdict(&mut new, outbox);
+        }
+        if new.is_empty() {
+            return Ok(file);
+        }
+        if self.written.bytes + new.len() as u64 > CAPACITY_BYTES {
+            return self.write_anew(outbox);
+        }
+        if let Err(error) = file.write_all(&new) {
+            // Half a record at the end would hide what came after it.
+            let _ = file.set_len(self.written.bytes);
+            return Err(error);
+        }
+        self.now_holds(self.written.bytes + new.len() as u64, outbox);
+        Ok(file)
+    }
+
+    /// Writes all that is unconfirmed beside, and puts it in the old file's place.
+    fn write_anew(&mut self, outbox: &Outbox) -> io::Result<File> {
+        let mut all = Vec::new();
+        record::put_head(&mut all, &self.whose);
+        for event in outbox.after(0) {
+            record::put_event(&mut all, event);
+        }
+        self.put_verdict(&mut all, outbox);
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let beside = self.path.with_extension(BESIDE.trim_start_matches('.'));
+        let write = || {
+            let mut file = File::create(&beside)?;
+            file.write_all(&all)?;
+            fs::rename(&beside, &self.path)?;
+            // Opened again to append: what follows goes to the end also after it was cut back.
+            File::options().append(true).open(&self.path)
+        };
+        let file = write().inspect_err(|_| {
+            // It may be what fills the disk.
+            let _ = fs::remove_file(&beside);
+        })?;
+        self.now_holds(all.len() as u64, outbox);
+        self.written.thinned = outbox.thinned();
+        Ok(file)
+    }
+
+    fn put_verdict(&self, to: &mut Vec<u8>, outbox: &Outbox) {
+        let Some(verdict) = outbox.verdict() else { return };
+        let Whose { attempt_id, fence, rank } = self.whose.clone();
+        let (outcome, cause) = (verdict.outcome.into(), verdict.cause.clone());
+        record::put_ended(to, &RankEnded { attempt_id, fence, rank, outcome, cause });
+    }
+
+    fn now_holds(&mut self, bytes: u64, outbox: &Outbox) {
+        self.written.bytes = bytes;
+        self.written.last_sequence = outbox.last_sequence();
+        self.written.confirmed = outbox.confirmed();
+        self.written.verdict = outbox.verdict().is_some();
+    }
+}
+
+#[cfg(test)]
+mod tests;

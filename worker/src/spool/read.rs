@@ -1,0 +1,87 @@
+//! Spools that an earlier process of this worker left behind: it was killed, or its machine went down.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tandem_proto::v1::RankEvent;
+
+use super::{
+    BESIDE, SUFFIX, folder,
+    record::{MARK, Record, Whose, take},
+};
+use crate::verdict::Verdict;
+
+/// What one spool holds.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Contents {
+    pub(crate) whose: Whose,
+    /// Not confirmed, by number.
+    pub(crate) events: Vec<RankEvent>,
+    pub(crate) verdict: Option<Verdict>,
+    /// Everything up to this number is stored.
+    pub(crate) confirmed: u64,
+    /// Bytes up to the last whole record, and after it.
+    pub(super) good_bytes: u64,
+    pub(super) torn_bytes: u64,
+}
+
+/// The spools in `state`, and what could not be read, in words.
+pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>) {
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    let folder = folder(state);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (found, problems),
+        Err(error) => {
+            let folder = folder.display();
+            problems.push(format!("cannot look for events of earlier ranks in {folder}: {error}"));
+            return (found, problems);
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(BESIDE) {
+            // Half a rewriting; the spool itself is still whole.
+            let _ = fs::remove_file(&path);
+        } else if name.ends_with(SUFFIX) {
+            match fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| read(&bytes)) {
+                Ok(contents) => {
+                    if contents.torn_bytes > 0 {
+                        let torn = contents.torn_bytes;
+                        problems.push(format!("the last {torn} bytes of {} are damaged: left out", path.display()));
+                    }
+                    found.push((path, contents));
+                }
+                Err(problem) => problems.push(format!(
+                    "events of an earlier rank in {} cannot be read and are not reported: {problem}; delete the file \
+                     to hear no more of it",
+                    path.display()
+                )),
+            }
+        }
+    }
+    (found, problems)
+}
+
+fn read(bytes: &[u8]) -> Result<Contents, String> {
+    let mut rest = bytes.strip_prefix(&MARK[..]).ok_or("it does not begin like a spool of this version")?;
+    let Some(Record::Whose(whose)) = take(&mut rest) else {
+        return Err("its beginning, which says of which attempt it is, is damaged".to_owned());
+    };
+    let (mut events, mut verdict, mut confirmed) = (Vec::<RankEvent>::new(), None, 0);
+    while let Some(record) = take(&mut rest) {
+        match record {
+            Record::Event(event) => events.push(event),
+            Record::Ended(ended) => verdict = Some(Verdict::new(ended.outcome(), ended.cause)),
+            Record::Confirmed(sequence) => confirmed = confirmed.max(sequence),
+            Record::Whose(_) => {}
+        }
+    }
+    events.retain(|event| event.sequence > confirmed);
+    let torn_bytes = rest.len() as u64;
+    Ok(Contents { whose, events, verdict, confirmed, good_bytes: bytes.len() as u64 - torn_bytes, torn_bytes })
+}

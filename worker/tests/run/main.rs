@@ -1,0 +1,9 @@
+//! The real binary against a coordinator in miniature: real streams, real ranks, real signals.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+
+mod away;
+mod coordinator;
+mod lifecycle;
+mod spool;
+mod worker;

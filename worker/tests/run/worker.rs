@@ -1,0 +1,147 @@
+//! A worker process, and what the tests ask of it.
+
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tandem_domain::spec::JobSpec;
+use tandem_proto::v1::{
+    Assignment, RankEnded, coordinator_message as ours, rank_event::Event as Kind, worker_message as theirs,
+};
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::coordinator::{DEADLINE, Session};
+
+pub(crate) const JOB: &str = "0198c5a2-6f4e-7c3a-9d52-0a1b2c3d4e5f";
+
+/// A worker process in folders of its own.
+pub(crate) struct Worker {
+    pub(crate) process: Child,
+    pub(crate) folders: TempDir,
+}
+
+impl Worker {
+    pub(crate) fn start(server: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), server, &[])
+    }
+
+    /// In folders that may have been another process's.
+    pub(crate) fn start_in(folders: TempDir, server: &str, more: &[&str]) -> Self {
+        let at = |name: &str| -> PathBuf { folders.path().join(name) };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
+        command.args(["run", "--server", server, "--name", "left", "--device", "cpu"]).args(more);
+        command.arg("--data").arg(at("data")).arg("--state").arg(at("state"));
+        let process = command.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        Self { process, folders }
+    }
+
+    /// kill -9, and what it leaves behind.
+    pub(crate) async fn killed(mut self) -> TempDir {
+        self.signal(Signal::KILL);
+        timeout(DEADLINE, self.process.wait()).await.expect("it does not die").unwrap();
+        self.folders
+    }
+
+    /// The spool of rank 0 of that attempt, which may not be there.
+    pub(crate) fn spool(&self, attempt: &str) -> PathBuf {
+        spool(&self.folders, attempt)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(pid(self.process.id().unwrap()), signal).unwrap();
+    }
+
+    /// The exit code; waits for the end.
+    pub(crate) async fn ended(mut self) -> Option<i32> {
+        timeout(DEADLINE, self.process.wait()).await.expect("the worker does not leave").unwrap().code()
+    }
+
+    /// The processes that it started: at most one, its rank.
+    pub(crate) fn rank(&self) -> Option<u32> {
+        let parent = self.process.id().unwrap();
+        fs::read_dir("/proc").unwrap().find_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            (parent_of(pid) == Some(parent)).then_some(pid)
+        })
+    }
+}
+
+pub(crate) fn spool(folders: &TempDir, attempt: &str) -> PathBuf {
+    folders.path().join("state/spool").join(format!("{attempt}-0.spool"))
+}
+
+pub(crate) fn pid(number: u32) -> Pid {
+    Pid::from_raw(number.try_into().unwrap()).unwrap()
+}
+
+/// `None` once the process is gone; a zombie is.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    let (state, parent) = state_of(pid)?;
+    (state != "Z").then_some(parent)
+}
+
+/// The kernel's letter for what a process does ("T": stopped by a signal), and its parent.
+pub(crate) fn state_of(pid: u32) -> Option<(String, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+}
+
+/// Ready to train for longer than any test waits.
+pub(crate) fn endless(attempt_id: &str, fence: i64) -> Assignment {
+    let spec = r#"{"name": "encoder", "dataset": "shapes", "seed": 1, "workers": {"min": 1, "max": 1}, "shards": 1,
+        "threads": 1, "inputs": [], "stage": {"stage": "contrastive", "encoder": "resnet-tiny", "epochs": 100000,
+        "batch_size": 32, "monitor": {"every_epochs": 0}}}"#;
+    // What the coordinator stores is what it parsed.
+    let spec: JobSpec = serde_json::from_str(spec).unwrap();
+    Assignment {
+        attempt_id: attempt_id.to_owned(),
+        job_id: JOB.to_owned(),
+        fence,
+        number: 1,
+        rank: 0,
+        world_size: 1,
+        spec_json: serde_json::to_string(&spec).unwrap(),
+        ..Default::default()
+    }
+}
+
+/// A job whose data are not on this machine.
+pub(crate) fn hopeless(attempt_id: &str, fence: i64) -> Assignment {
+    let mut assignment = endless(attempt_id, fence);
+    assignment.spec_json = assignment.spec_json.replace("\"shapes\"", "\"folder:nowhere\"");
+    assignment
+}
+
+pub(crate) async fn eventually(condition: impl Fn() -> bool) {
+    let look = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        while !condition() {
+            looks.tick().await;
+        }
+    };
+    timeout(DEADLINE, look).await.expect("it never came true");
+}
+
+pub(crate) async fn assign(session: &Session, assignment: Assignment) {
+    session.send(ours::Message::Assignment(assignment)).await;
+}
+
+pub(crate) fn ended(message: &theirs::Message) -> Option<RankEnded> {
+    match message {
+        theirs::Message::RankEnded(ended) => Some(ended.clone()),
+        _ => None,
+    }
+}
+
+pub(crate) fn is_training(message: &theirs::Message) -> Option<()> {
+    let theirs::Message::Report(report) = message else { return None };
+    report.events.iter().any(|event| matches!(event.event, Some(Kind::Metric(_)))).then_some(())
+}
+
+pub(crate) fn store() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
