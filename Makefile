@@ -1,5 +1,5 @@
 # Thin: every line can be run by hand.
-.PHONY: help demo test setup build lint bench parity fmt
+.PHONY: help demo test setup build lint bench parity chaos fmt
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,6 +32,12 @@ parity: setup    ## the same results as PyTorch, torchvision, Foolbox and Torcha
 	parity/setup
 	cargo build -p tandem-parity
 	target/debug/tandem-parity all
+
+chaos: setup     ## the same bits under kill -9, full disks and cut wires: [SEED=7] [TIMING=default|fast] [BREAK=fence] [ARGS=..]
+	cargo build -p tandem-chaos -p tandem-cli -p tandem-server -p tandem-worker
+	$(if $(BREAK),cargo build -p tandem-server --features broken-for-tests --target-dir target/broken)
+	target/debug/tandem-chaos --seed $(or $(SEED),7) --timing $(or $(TIMING),default) \
+		$(if $(BREAK),--break $(BREAK) --server-binary target/broken/debug/tandem-server) $(ARGS)
 
 fmt:
 	cargo fmt --all

@@ -1,0 +1,79 @@
+//! The wall clock of one program, by libfaketime where it is installed: a file says how far it is off.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+/// Where distributions put the library for programs with threads.
+const PLACES: [&str; 6] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib64/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+    "/usr/local/lib/faketime/libfaketimeMT.so.1",
+    "/usr/lib64/libfaketimeMT.so.1",
+];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Faketime {
+    library: PathBuf,
+}
+
+impl Faketime {
+    pub(crate) fn find() -> Option<Self> {
+        PLACES.iter().map(PathBuf::from).find(|path| path.is_file()).map(|library| Self { library })
+    }
+
+    /// What a program's environment must hold for its clock to follow `file`.
+    pub(crate) fn environment(&self, file: &Path) -> Vec<(String, OsString)> {
+        let set = |key: &str, value: OsString| (key.to_owned(), value);
+        vec![
+            set("LD_PRELOAD", self.library.clone().into()),
+            set("FAKETIME_TIMESTAMP_FILE", file.into()),
+            // Seconds until a change of the file counts.
+            set("FAKETIME_CACHE_DURATION", "1".into()),
+            // Timeouts go by the other clock, which nobody can step.
+            set("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+            set("NO_FAKE_STAT", "1".into()),
+            // A program that is killed would leave its shared memory behind.
+            set("FAKETIME_DISABLE_SHM", "1".into()),
+        ]
+    }
+}
+
+/// Sets how far a clock is off, in seconds. Written beside it and renamed: it may be read at any time.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn set(file: &Path, seconds: i64) -> Result<()> {
+    let beside = file.with_extension("new");
+    fs::write(&beside, format!("{seconds:+}\n"))
+        .and_then(|()| fs::rename(&beside, file))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_program_sees_the_clock_that_it_is_given() {
+        let Some(faketime) = Faketime::find() else {
+            eprintln!("skipped: libfaketime is not installed");
+            return;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("clock");
+        set(&file, -7200).unwrap();
+        let output = Command::new("date").arg("+%s").envs(faketime.environment(&file)).output().unwrap();
+        let seen: i64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().cast_signed();
+        assert!((now - 7200 - seen).abs() < 60, "{now} {seen}");
+    }
+}

@@ -1,0 +1,153 @@
+//! All runs together: what is said at the end, and whether it is good. Pure.
+
+use serde::Serialize;
+use tandem_domain::timing::Timing;
+
+use crate::{
+    fault::Kind,
+    record::{Difference, Record, differences},
+    run::{Injection, Ran},
+    summary::{Promise, Row, promises, rows},
+};
+
+/// Differences that are spelled out, of each run; the rest is a number.
+const SHOWN: usize = 12;
+
+/// One run under faults.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    pub(crate) experiment: String,
+    pub(crate) seconds: f64,
+    pub(crate) injections: Vec<Injection>,
+    pub(crate) wrong: Vec<String>,
+    pub(crate) differences: Vec<Difference>,
+}
+
+impl Run {
+    pub(crate) fn of(ran: Ran, quiet: &Record) -> Self {
+        let differences = differences(quiet, &ran.record);
+        Self {
+            experiment: ran.experiment,
+            seconds: ran.seconds,
+            injections: ran.injections,
+            wrong: ran.wrong,
+            differences,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) timing: String,
+    pub(crate) skipped: Vec<Kind>,
+    pub(crate) quiet_seconds: f64,
+    /// What the quiet run left that must be found again: files, points of curves, results.
+    pub(crate) compared: [usize; 3],
+    pub(crate) quiet_wrong: Vec<String>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) promises: Vec<Promise>,
+    pub(crate) runs: Vec<Run>,
+}
+
+impl Report {
+    pub(crate) fn of(seed: u64, timing: Timing, skipped: Vec<Kind>, quiet: Ran, runs: Vec<Run>) -> Self {
+        let faulty: Vec<_> = runs.iter().map(|run| (run.injections.as_slice(), run.differences.as_slice())).collect();
+        let all: Vec<&Injection> = runs.iter().flat_map(|run| &run.injections).collect();
+        Self {
+            seed,
+            timing: timing.name.to_owned(),
+            skipped,
+            quiet_seconds: quiet.seconds,
+            compared: [quiet.record.artifacts.len(), quiet.record.points.len(), quiet.record.results.len()],
+            quiet_wrong: quiet.wrong,
+            rows: rows(&faulty),
+            promises: promises(&all, timing),
+            runs,
+        }
+    }
+
+    /// Everything that must not be, in words.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.quiet_wrong.iter().map(|words| format!("quiet run: {words}")).collect();
+        for (number, run) in (1..).zip(&self.runs) {
+            all.extend(run.wrong.iter().map(|words| format!("run {number}: {words}")));
+            let shown = run.differences.iter().take(SHOWN);
+            all.extend(shown.map(|found| format!("run {number}: {:?}: {}: {}", found.what, found.job, found.words)));
+            if run.differences.len() > SHOWN {
+                all.push(format!("run {number}: {} differences in all (see --json)", run.differences.len()));
+            }
+        }
+        if self.compared[0] == 0 || self.compared[1] == 0 {
+            all.push("the quiet run left nothing to compare with".to_owned());
+        }
+        all
+    }
+
+    pub(crate) fn holds(&self, strict: bool) -> bool {
+        self.wrong().is_empty() && (!strict || self.promises.iter().all(|promise| promise.kept))
+    }
+
+    /// The last line.
+    pub(crate) fn verdict(&self, strict: bool) -> String {
+        let faults: usize = self.runs.iter().map(|run| run.injections.len()).sum();
+        let [files, points, results] = self.compared;
+        let what = if self.holds(strict) { "HELD" } else { "DID NOT HOLD" };
+        let skipped = match self.skipped.len() {
+            0 => String::new(),
+            _ => {
+                let names: Vec<String> = self.skipped.iter().map(|kind| kind.name()).collect();
+                format!("; skipped: {}", names.join(", "))
+            }
+        };
+        format!(
+            "{what}: seed {}, {faults} faults in {} run(s); each compared with {files} files, {points} points of curves and \
+             {results} results of the quiet run{skipped}",
+            self.seed,
+            self.runs.len()
+        )
+    }
+}
+
+pub(crate) fn words(promise: &Promise) -> String {
+    let kept = if promise.kept { "kept" } else { "MISSED" };
+    format!("{kept}: {} {:.1} s, goal {:.0} s", promise.what, promise.seconds, promise.goal)
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_domain::timing::FAST;
+
+    use super::*;
+
+    fn quiet() -> Ran {
+        let mut record = Record::default();
+        record.artifacts.insert(("encoder".into(), "encoder".into(), "e".into()), "ab".into());
+        record.points.insert(("encoder".into(), "loss".into(), 1), 7);
+        Ran { record, ..Ran::default() }
+    }
+
+    fn report(change: impl FnOnce(&mut Ran)) -> Report {
+        let mut ran = quiet();
+        change(&mut ran);
+        let run = Run::of(ran, &quiet().record);
+        Report::of(1, FAST, Vec::new(), quiet(), vec![run])
+    }
+
+    #[test]
+    fn any_difference_and_any_broken_rule_is_a_failure() {
+        assert!(report(|_| {}).holds(true));
+        assert!(!report(|ran| ran.wrong.push("two at a time".to_owned())).holds(false));
+        let lost = report(|ran| ran.record.points.clear());
+        assert!(!lost.holds(false) && lost.verdict(false).starts_with("DID NOT HOLD"));
+        let empty = Report::of(1, FAST, Vec::new(), Ran::default(), Vec::new());
+        assert!(!empty.holds(false), "a quiet run that left nothing proves nothing");
+    }
+
+    #[test]
+    fn a_missed_limit_counts_only_if_asked_for() {
+        let mut report = report(|_| {});
+        report.promises.push(Promise { what: "late".to_owned(), seconds: 4.0, goal: 3.0, kept: false });
+        assert!(report.holds(false) && !report.holds(true));
+    }
+}
