@@ -34,6 +34,8 @@ pub(crate) struct Link {
     /// What the worker says of itself when a stream begins; the session keeps it up to date.
     pub(crate) register: Register,
     failures: u32,
+    /// Between two tries, at most.
+    longest: Duration,
     state: State,
 }
 
@@ -74,7 +76,12 @@ impl Link {
         let tuned = |endpoint: Endpoint| endpoint.connect_timeout(INTRODUCTION).tcp_nodelay(true);
         let endpoints = endpoints.into_iter().map(tuned).collect();
         let state = State::Waiting { until: Instant::now() };
-        Self { endpoints, dialled: 0, token, register, failures: 0, state }
+        Self { endpoints, dialled: 0, token, register, failures: 0, longest: timing::RECONNECT_LONGEST, state }
+    }
+
+    /// Several tries within one lease: what the coordinator's timeouts say.
+    pub(crate) fn retry_within(&mut self, longest: Duration) {
+        self.longest = longest;
     }
 
     /// The coordinator of the present stream, or of the newest try to get one.
@@ -151,7 +158,7 @@ impl Link {
     pub(crate) fn hang_up(&mut self) {
         // The fraction spreads workers whose coordinator went away at one moment.
         let fraction = (uuid::Uuid::new_v4().as_u128() >> 64) as u32;
-        self.state = State::Waiting { until: Instant::now() + backoff(self.failures, fraction) };
+        self.state = State::Waiting { until: Instant::now() + backoff(self.failures, self.longest, fraction) };
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -193,8 +200,8 @@ async fn dial(
 }
 
 /// How long to wait after this many failures in a row: doubling, bounded, and spread by `fraction` of 2³².
-fn backoff(failures: u32, fraction: u32) -> Duration {
-    let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(timing::RECONNECT_LONGEST);
+fn backoff(failures: u32, longest: Duration, fraction: u32) -> Duration {
+    let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(longest);
     full / 2 + full.mul_f64(f64::from(fraction) / f64::from(u32::MAX) / 2.0)
 }
 
@@ -220,6 +227,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_bound_and_are_spread() {
+        let backoff = |failures, fraction| super::backoff(failures, timing::RECONNECT_LONGEST, fraction);
         assert_eq!(backoff(0, 0), timing::RECONNECT_FIRST / 2);
         assert_eq!(backoff(0, u32::MAX), timing::RECONNECT_FIRST);
         assert_eq!(backoff(1, u32::MAX), timing::RECONNECT_FIRST * 2);

@@ -1,7 +1,7 @@
 //! The ranks of an attempt find each other: rank 0 listens and says where, the others are told.
 
 use tandem_collective::{Error, Group, Store, cuda};
-use tandem_domain::timing;
+use tandem_domain::timing::{self, Timing};
 use tandem_learn::{
     Failure,
     report::{Event, Report},
@@ -20,13 +20,14 @@ pub(super) fn group(
         return Ok(Group::alone());
     }
     events.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
+    let patience = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).rendezvous();
     let store = if task.rank == 0 {
-        let store = Store::listen(&task.host, timing::RENDEZVOUS).map_err(failure)?;
+        let store = Store::listen(&task.host, patience).map_err(failure)?;
         events.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
         store
     } else {
         let (host, port) = told()?;
-        Store::connect(&host, port, timing::RENDEZVOUS).map_err(failure)?
+        Store::connect(&host, port, patience).map_err(failure)?
     };
     // A new generation for each attempt: a rank of an earlier one finds nobody under its keys.
     let prefix = format!("tandem/{}", task.fence);

@@ -36,6 +36,7 @@ impl Session {
             );
             timing::DEFAULT
         });
+        self.link.retry_within(self.timing.reconnect_longest());
         self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
         let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
         let interval = or(registered.heartbeat_ms, self.timing.heartbeat);
