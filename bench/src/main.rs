@@ -3,9 +3,13 @@
 //! `rows` drives, `side` is what it drives of ours (in processes of their own), `peers/` what it drives of others'.
 
 mod child;
+mod house;
 mod interleave;
 mod local;
 mod machine;
+mod played;
+mod process;
+mod reporter;
 mod row;
 mod rows;
 mod side;
@@ -39,6 +43,9 @@ struct Args {
     /// Pairs of blocks (ours, the other side's) in each comparison, and submits.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
+    /// Workers that `load` plays.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    workers: u32,
     /// A Python that has the peers [default: the one `bench/setup` installs].
     #[arg(long)]
     python: Option<PathBuf>,
@@ -109,6 +116,7 @@ fn measure(args: &Args) -> Result<Document> {
     }
     let run = Run {
         pairs: args.pairs as usize,
+        workers: args.workers,
         python: args.python.clone().unwrap_or_else(|| folder().join(".venv/bin/python")),
         bin_dir: match &args.bin_dir {
             Some(folder) => folder.clone(),

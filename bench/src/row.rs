@@ -15,6 +15,7 @@ pub(crate) enum Unit {
     Percent,
     /// Millions of bytes.
     Megabytes,
+    Count,
 }
 
 impl Unit {
@@ -26,6 +27,7 @@ impl Unit {
             Self::Milliseconds => format!("{value:.0} ms"),
             Self::Percent => format!("{value:.2} %"),
             Self::Megabytes => format!("{value:.1} MB"),
+            Self::Count => format!("{value:.0}"),
         }
     }
 }

@@ -32,6 +32,13 @@ impl Summary {
     }
 }
 
+/// The value below which the share `q` of all values lies, by the same rule.
+pub(crate) fn quantile_of(values: &[f64], q: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (!sorted.is_empty()).then(|| quantile(&sorted, q))
+}
+
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     let position = q * (sorted.len() - 1) as f64;
     let (low, high) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
@@ -48,6 +55,13 @@ mod tests {
         // numpy.quantile([1, 3, 4, 7], [0.25, 0.5, 0.75])
         assert_eq!((summary.first_quartile, summary.median, summary.third_quartile), (2.5, 3.5, 4.75));
         assert_eq!((summary.min, summary.max, summary.count), (1.0, 7.0, 4));
+    }
+
+    #[test]
+    fn a_quantile_needs_no_order_and_something_to_look_at() {
+        let values: Vec<f64> = (0..=100).rev().map(f64::from).collect();
+        assert_eq!((quantile_of(&values, 0.99), quantile_of(&values, 1.0)), (Some(99.0), Some(100.0)));
+        assert_eq!(quantile_of(&[], 0.5), None);
     }
 
     #[test]

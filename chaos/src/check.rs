@@ -19,17 +19,18 @@ const RULES: [&str; 7] = [
      WHERE e.experiment_id::text = $1 GROUP BY j.id, j.name HAVING count(v.id) <> 1",
     // Nothing is taken from an attempt that is over, or that never was.
     "WITH written AS (
-         SELECT job_id, fence, at, 'metric ' || name || ' of step ' || step AS what FROM metrics
-         UNION ALL SELECT job_id, fence, at, 'checkpoint of step ' || step FROM checkpoints
+         SELECT job_id, fence, at, 'points of ' || name AS what FROM metrics
+         UNION ALL SELECT job_id, fence, at, 'checkpoints' FROM checkpoints
          UNION ALL SELECT job_id, fence, at, 'artifact ' || name FROM artifacts
          UNION ALL SELECT job_id, fence, at, 'result ' || name FROM results)
-     SELECT j.name || ': ' || w.what || CASE
-                WHEN a.id IS NULL THEN ' was written under fence ' || w.fence || ', which is no attempt of it'
-                ELSE ' came ' || round(EXTRACT(epoch FROM w.at - a.ended_at), 1) || ' s after attempt ' || a.number
-                     || ' had ended' END
+     SELECT j.name || ': ' || count(*) || ' ' || w.what || CASE
+                WHEN a.id IS NULL THEN ' under fence ' || w.fence || ', which is no attempt of it'
+                ELSE ' came up to ' || round(EXTRACT(epoch FROM max(w.at) - a.ended_at), 1) || ' s after attempt '
+                     || a.number || ' had ended' END
      FROM experiment_jobs e JOIN jobs j ON j.id = e.job_id JOIN written w ON w.job_id = j.id
      LEFT JOIN attempts a ON a.job_id = j.id AND a.fence = w.fence
-     WHERE e.experiment_id::text = $1 AND (a.id IS NULL OR w.at > a.ended_at + interval '0.25 s')",
+     WHERE e.experiment_id::text = $1 AND (a.id IS NULL OR w.at > a.ended_at + interval '0.25 s')
+     GROUP BY j.name, w.what, w.fence, a.id",
     // No two gangs train one job at a time.
     "SELECT j.name || ': attempts ' || a.number || ' and ' || b.number || ' trained at the same time'
      FROM experiment_jobs e JOIN jobs j ON j.id = e.job_id

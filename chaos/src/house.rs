@@ -81,9 +81,9 @@ impl House {
         let db = Db::at(&postgres.url(DATABASE))?;
         let mut house = Self { keeper: Keeper::start()?, wires, db, postgres: Some(postgres), order, ports };
         // One after the other: the first makes the schema.
-        for index in 0..COORDINATORS.len() {
+        for (index, name) in COORDINATORS.into_iter().enumerate() {
             house.keeper.add(house.coordinator(index)?);
-            house.wait(COORDINATORS[index], |house| house.announced(index))?;
+            house.wait(name, |house| house.announced(index))?;
         }
         for index in 0..WORKERS.len() {
             house.keeper.add(house.worker(index)?);

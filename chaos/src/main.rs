@@ -23,6 +23,7 @@ mod run;
 mod say;
 mod summary;
 mod table;
+mod wait;
 mod watch;
 
 use std::{path::Path, process::ExitCode};

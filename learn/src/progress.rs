@@ -30,7 +30,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub const fn new() -> Self {
+    const fn new() -> Self {
         Self {
             count: AtomicU64::new(0),
             now_ms: AtomicU64::new(0),

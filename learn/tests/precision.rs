@@ -30,6 +30,7 @@ fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
         inputs: vec![],
         checkpoints: vec![],
         host: "127.0.0.1".into(),
+        timing: String::new(),
     };
     run(&task, &Group::alone(), &mut |_: Event| {}, &AtomicBool::new(false)).unwrap_err();
     cuda::tf32().unwrap()

@@ -155,7 +155,13 @@ impl Scheduler {
         let now = jobs::now(&mut conn).await?;
         let fleet = fleet::snapshot(&mut conn).await?;
         let decision = place(now, &queue, &fleet, &self.policy);
+        let began = Instant::now();
         for placement in &decision.placements {
+            if began.elapsed() >= timing().leader_renew {
+                // A large fleet is claimed over several passes, or the lead would run out under it.
+                self.hub.schedule.notify_one();
+                break;
+            }
             if !retry(|| claim(&self.store, term, placement)).await? {
                 // The world moved on: look again at once.
                 self.hub.schedule.notify_one();

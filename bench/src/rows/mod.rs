@@ -2,11 +2,15 @@
 
 mod attack;
 mod augment;
+mod checkpoint;
 mod idle;
+mod load;
 mod memory;
 mod optimizer;
 mod penalty;
+mod queue;
 mod ranks;
+mod recovery;
 mod step;
 mod submit;
 mod training;
@@ -46,12 +50,21 @@ pub(crate) enum Choice {
     Submit,
     /// What a coordinator with nothing to do costs.
     Idle,
+    /// A thousand played workers that report.
+    Load,
+    /// A queue of 100,000 jobs against one of 1,000.
+    Queue,
+    /// A killed rank: to the next step, against torchrun.
+    Recovery,
+    /// What checkpoints cost training, and one of them against torch.save.
+    Checkpoint,
 }
 
 /// How to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) pairs: usize,
+    pub(crate) workers: u32,
     pub(crate) python: PathBuf,
     pub(crate) bin_dir: PathBuf,
 }
@@ -70,6 +83,10 @@ pub(crate) enum Part {
     Ranks,
     Submit,
     Idle,
+    Load,
+    Queue,
+    Recovery,
+    Checkpoint,
 }
 
 /// Each chosen part once, in the order of the table.
@@ -92,6 +109,10 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Ranks, Part::Ranks),
         (Choice::Submit, Part::Submit),
         (Choice::Idle, Part::Idle),
+        (Choice::Load, Part::Load),
+        (Choice::Queue, Part::Queue),
+        (Choice::Recovery, Part::Recovery),
+        (Choice::Checkpoint, Part::Checkpoint),
     ];
     let chosen = |choice| choices.contains(&choice) || choices.contains(&Choice::All);
     all.into_iter().filter(|&(choice, _)| chosen(choice)).map(|(_, part)| part).collect()
@@ -114,6 +135,10 @@ impl Part {
             Self::Ranks => "two ranks of one thread and one rank of two",
             Self::Submit => "submit to first step",
             Self::Idle => "idle coordinator",
+            Self::Load => "coordinator of a thousand workers",
+            Self::Queue => "scheduling with a long and a short queue",
+            Self::Recovery => "a killed rank, ours and torchrun's",
+            Self::Checkpoint => "checkpoints, ours and torch.save's",
         }
     }
 
@@ -130,6 +155,10 @@ impl Part {
             Self::Ranks => ranks::measure(run),
             Self::Submit => submit::measure(run),
             Self::Idle => idle::measure(run),
+            Self::Load => load::measure(run),
+            Self::Queue => queue::measure(run),
+            Self::Recovery => recovery::measure(run),
+            Self::Checkpoint => checkpoint::measure(run),
         }
     }
 }

@@ -2,9 +2,12 @@ use std::path::Path;
 
 use tandem_domain::timing::{DEFAULT, STOP_GRACE};
 use tandem_learn::report::Event;
+use tokio::time::timeout;
 
 use super::*;
 use crate::spool::Whose;
+
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A shell in the place of a rank: it says `events`, then does `script`.
 fn attempt(state: &Path, rank: u32, events: &[Event], script: &str) -> Attempt {
@@ -28,7 +31,7 @@ fn checkpoint(step: u64) -> Event {
 /// Takes in what comes until `enough`.
 async fn listen(attempt: &mut Attempt, now: Instant, enough: impl Fn(&Attempt) -> bool) {
     while !enough(attempt) {
-        let output = attempt.next().await;
+        let output = timeout(DEADLINE, attempt.next()).await.expect("the rank says nothing");
         attempt.hear(now, output);
     }
 }
@@ -55,7 +58,7 @@ async fn rank_0_hears_which_checkpoint_is_committed_and_others_do_not() {
         let mut attempt = attempt(state.path(), rank, &[checkpoint(10), checkpoint(20)], script);
         // Two checkpoints, one line of the log.
         for _ in 0..3 {
-            let output = attempt.next().await;
+            let output = timeout(DEADLINE, attempt.next()).await.expect("the rank says nothing");
             attempt.hear(now, output);
         }
         attempt.confirm(2);

@@ -36,7 +36,7 @@ impl Trained {
         }))?;
         let key = sha256(format!("{}{}", serde_json::to_string(&spec)?, tandem_domain::LEARN_VERSION).as_bytes());
         let job_dir = folder().join("cache").join(key.get(..16).unwrap_or_default());
-        let path = job_dir.join("artifacts/classifier.safetensors");
+        let path = job_dir.join("artifacts/f1/classifier.safetensors");
         if !path.exists() {
             train(run, &spec, &job_dir).context("training the classifier that is attacked")?;
         }
@@ -66,6 +66,7 @@ fn train(run: &Run, spec: &JobSpec, job_dir: &Path) -> Result<()> {
         inputs: Vec::new(),
         checkpoints: Vec::new(),
         host: "127.0.0.1".into(),
+        timing: String::new(),
     };
     let mut report = |event: Event| {
         if let Event::Result { name, value } = event {

@@ -1,0 +1,90 @@
+//! A worker as the coordinator sees it, played: a real stream, and no rank behind it.
+
+use anyhow::{Context, Result, bail};
+use chrono::Utc;
+use tandem_proto::convert::timestamp;
+use tandem_proto::v1::{
+    self, coordinator_message::Message as Theirs, worker_message::Message as Ours, workers_client::WorkersClient,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use uuid::Uuid;
+
+pub(crate) struct Played {
+    outbound: mpsc::Sender<v1::WorkerMessage>,
+    inbound: Streaming<v1::CoordinatorMessage>,
+}
+
+impl Played {
+    /// By a connection of its own, as each worker has one.
+    pub(crate) async fn enter(address: &str, name: &str) -> Result<Self> {
+        let (outbound, messages) = mpsc::channel(64);
+        let device = v1::Device { kind: "cpu".into(), name: "a processor".into(), cores: 1, ..Default::default() };
+        let register = v1::Register {
+            worker_id: Uuid::new_v4().to_string(),
+            name: name.to_owned(),
+            host: "bench".into(),
+            device: Some(device),
+            version: env!("CARGO_PKG_VERSION").into(),
+            running: Vec::new(),
+        };
+        outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await?;
+        let mut client =
+            WorkersClient::connect(address.to_owned()).await.with_context(|| format!("{name} dials {address}"))?;
+        let inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
+        let mut this = Self { outbound, inbound };
+        match this.next().await? {
+            Theirs::Registered(_) => Ok(this),
+            other => bail!("{name} was not registered: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn say(&self, message: Ours) -> Result<()> {
+        self.outbound.send(v1::WorkerMessage { message: Some(message) }).await.context("the stream has ended")
+    }
+
+    /// Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<Theirs> {
+        loop {
+            let message = self.inbound.message().await?.context("the coordinator closed the stream")?;
+            // Else it is of a newer version.
+            if let Some(message) = message.message {
+                return Ok(message);
+            }
+        }
+    }
+
+    pub(crate) async fn heartbeat(&self, sequence: u64, assignment: Option<&v1::Assignment>) -> Result<()> {
+        let running = assignment.map(|to| v1::RunningRank {
+            attempt_id: to.attempt_id.clone(),
+            fence: to.fence,
+            rank: to.rank,
+            idle_ms: 0,
+            slowest_ms: Some(100),
+        });
+        let running = running.into_iter().collect();
+        self.say(Ours::Heartbeat(v1::Heartbeat { sequence, facts: None, running })).await
+    }
+
+    pub(crate) async fn report(&self, to: &v1::Assignment, events: Vec<v1::RankEvent>) -> Result<()> {
+        let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
+        self.say(Ours::Report(v1::Report { attempt_id, fence, rank, events })).await
+    }
+
+    pub(crate) async fn succeed(&self, at: &v1::Assignment) -> Result<()> {
+        let (attempt_id, fence, rank) = (at.attempt_id.clone(), at.fence, at.rank);
+        let (outcome, cause) = (v1::RankOutcome::Succeeded.into(), String::new());
+        self.say(Ours::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome, cause })).await
+    }
+}
+
+/// Events with the numbers that follow `last`.
+pub(crate) fn numbered(last: u64, events: impl IntoIterator<Item = v1::rank_event::Event>) -> Vec<v1::RankEvent> {
+    let at = Some(timestamp(Utc::now()));
+    (last + 1..).zip(events).map(|(sequence, event)| v1::RankEvent { sequence, at, event: Some(event) }).collect()
+}
+
+pub(crate) fn phase(name: &str) -> v1::rank_event::Event {
+    v1::rank_event::Event::Phase(v1::PhaseEvent { name: name.to_owned(), first_step: 0 })
+}
