@@ -63,7 +63,13 @@ impl Dispatcher {
         let age = |news: &News| news.heard_at.elapsed().as_secs_f64();
         let heard: Vec<(Uuid, f64)> = news.iter().map(|(session, news)| (session.worker, age(news))).collect();
         let held: Vec<Held> = news.iter().flat_map(|(_, news)| news.running.iter().cloned()).collect();
-        let renewed = leases::renew(&mut conn, &held, &heard).await?;
+        let mut vouched_for = leases::renew(&mut conn, &held, &heard).await?;
+        let skipped: Vec<Held> =
+            held.into_iter().filter(|held| !vouched_for.contains(&(held.attempt, held.rank))).collect();
+        if !skipped.is_empty() {
+            // Locked by a report that is being stored, which renews it too: as long as that takes, nobody can take it over.
+            vouched_for.extend(leases::live(&mut conn, &skipped).await?);
+        }
         let sign = |(session, news): &(&Session, News)| Sign {
             worker: session.worker,
             session: session.id,
@@ -73,7 +79,7 @@ impl Dispatcher {
         workers::seen(&mut conn, &news.iter().map(sign).collect::<Vec<_>>()).await?;
         // Only now: a worker counts on its lease from the heartbeat that was acknowledged, so that one was written first.
         for (session, news) in &news {
-            if news.running.iter().all(|held| renewed.contains(&(held.attempt, held.rank))) {
+            if news.running.iter().all(|held| vouched_for.contains(&(held.attempt, held.rank))) {
                 session.send(Message::HeartbeatAck(v1::HeartbeatAck { sequence: news.sequence }));
             }
         }

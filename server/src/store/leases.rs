@@ -249,6 +249,28 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
 }
 
+/// Those of these ranks that hold their leases, locked or not.
+pub(crate) async fn live(conn: &mut Conn, held: &[Held]) -> Stored<Vec<(Uuid, u32)>> {
+    let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
+    let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
+    let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
+    let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
+    let rows = sqlx::query!(
+        "SELECT l.attempt_id, l.rank FROM leases l
+         JOIN UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[]) AS held (attempt_id, fence, rank, worker_id)
+           ON held.attempt_id = l.attempt_id AND held.fence = l.fence AND held.rank = l.rank
+          AND held.worker_id = l.worker_id
+         WHERE l.released_at IS NULL",
+        &attempts,
+        &fences,
+        &ranks,
+        &workers,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
+}
+
 /// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now, and nobody could
 /// say that steps went on, either.
 pub(crate) async fn grace(conn: &mut Conn) -> Stored<u64> {
