@@ -54,6 +54,9 @@ fn wait_kept(house: &House, experiment: &str, attempt: usize) -> Value {
     })
 }
 
+/// What is done to a checkpoint's state file.
+type Harm = dyn Fn(&PathBuf) -> anyhow::Result<()>;
+
 /// Each of these tests has use for all of a small machine.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -85,7 +88,7 @@ fn a_damaged_checkpoint_is_skipped_and_said_and_the_job_goes_on_from_the_one_bef
         Ok(fs::write(state, &bytes[..bytes.len() - 7])?)
     };
     let remove = |state: &PathBuf| -> anyhow::Result<()> { Ok(fs::remove_dir_all(state.with_file_name(""))?) };
-    let harms: [(&str, &dyn Fn(&PathBuf) -> anyhow::Result<()>); 3] =
+    let harms: [(&str, &Harm); 3] =
         [("one flipped byte", &flip), ("a truncated file", &truncate), ("a missing folder", &remove)];
 
     let harmed = house.submit(&long("harmed", 2))?;
