@@ -5,7 +5,7 @@
 //!
 //! * **Time is the database's** (`clock_timestamp()`): coordinators on several hosts agree on it.
 //! * **Locks are taken in one order**: job, attempt, leases by rank; workers by id. `FOR NO KEY UPDATE`, because a row
-//!   that refers to a locked row must not wait. Renewals skip what is locked: they come again in two seconds.
+//!   that refers to a locked row must not wait. Renewals skip what is locked: they come again in a second or two.
 //! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here; the caller gets
 //!   `None` or `false` where the row was not in that state any more.
 
