@@ -9,6 +9,7 @@ use std::{
 
 use chrono::Utc;
 use object_store::local::LocalFileSystem;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_domain::{
     place::Policy,
     timing::{self, choose, timing},
@@ -78,6 +79,7 @@ impl StartError {
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(args: Args) -> Result<(), StartError> {
+    raise_open_files();
     // Idle, a coordinator needs next to nothing; busy, it waits for Postgres.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| StartError::Runtime(error.into()))?;
@@ -99,6 +101,14 @@ pub fn run(args: Args) -> Result<(), StartError> {
             () = signalled => Ok(()),
         }
     })
+}
+
+/// As many as we may have: each worker's stream is one, and the usual limit of 1,024 is for programs that call select(2).
+fn raise_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Serves until `closing`.

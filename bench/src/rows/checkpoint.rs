@@ -121,7 +121,7 @@ fn rows(trials: &[Trial], peer: &Peer) -> Result<Vec<Row>> {
             (1.0, Unit::Percent),
             Summary::of(&shares).context("a run gave no figure")?,
             None,
-            "writing goes on beside the next steps, which the row above sees and this one does not".into(),
+            "what writing takes from the next steps is in the row above and not in this one".into(),
         ),
         row(
             "checkpoint/snapshot",

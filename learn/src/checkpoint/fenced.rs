@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::task::CheckpointRef;
 
-/// Checkpoints kept of a job. The one before the newest is for the case that the newest is damaged.
-const KEPT: usize = 2;
+/// Checkpoints kept of a job. Those before the newest are for the case that it is damaged.
+const KEPT: usize = 3;
 
 /// The step and the fence in a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +59,7 @@ impl Claim {
     }
 
     /// Names that may go, of those found beside the checkpoint of `step` that was just written: all of this attempt and of
-    /// older ones but the newest two that are committed and the newest two of its own that are not yet.
+    /// older ones but the newest three that are committed and the newest three of its own that are not yet.
     pub(crate) fn surplus(&self, step: u64, found: Vec<(Mark, String)>) -> Vec<String> {
         let own = |mark: &Mark| mark.fence == self.fence;
         let mut mine: Vec<_> = found.into_iter().filter(|(mark, _)| mark.fence <= self.fence).collect();
@@ -130,29 +130,28 @@ mod tests {
         for committed in [None, Some(0), Some(999)] {
             let stale = Claim { fence: 17, committed, ..Claim::default() };
             let gone =
-                surplus(&stale, 140, &[(120, 18), (140, 18), (160, 18), (100, 17), (120, 17), (140, 17), (7, 16)]);
+                surplus(&stale, 140, &[(120, 18), (140, 18), (80, 17), (100, 17), (120, 17), (140, 17), (7, 16)]);
             assert!(gone.iter().all(|(_, fence)| *fence <= 17), "{gone:?}");
-            assert!(gone.contains(&(100, 17)) && !gone.contains(&(140, 17)), "{gone:?}");
+            assert!(gone.contains(&(80, 17)) && !gone.contains(&(140, 17)), "{gone:?}");
         }
     }
 
     #[test]
-    fn without_rows_the_newest_two_on_disk_stay() {
+    fn without_rows_the_newest_three_on_disk_stay() {
         let alone = Claim { fence: 1, ..Claim::default() };
-        assert_eq!(surplus(&alone, 10, &[(1, 1), (2, 1), (10, 1)]), [(1, 1)]);
+        assert_eq!(surplus(&alone, 10, &[(1, 1), (2, 1), (3, 1), (10, 1)]), [(1, 1)]);
         assert_eq!(surplus(&alone, 4, &[(3, 1), (8, 1), (9, 1), (4, 1)]), [(8, 1), (9, 1)], "of a lost attempt");
     }
 
     #[test]
     fn while_the_coordinator_is_away_what_its_rows_point_to_stays() {
-        let claim = Claim::new(18, &refs(&[(120, 17), (100, 17)]), 120);
+        let claim = Claim::new(18, &refs(&[(120, 17), (100, 17), (80, 17)]), 120);
         let away = claim.with(Some(0));
-        let disk = [(100, 17), (120, 17), (130, 17), (140, 18), (160, 18), (180, 18)];
-        assert_eq!(surplus(&away, 180, &disk), [(130, 17), (140, 18)], "never committed, and the third of its own");
-        let back = claim.with(Some(180));
-        assert_eq!(surplus(&back, 180, &[(100, 17), (120, 17), (160, 18), (180, 18)]), [(100, 17), (120, 17)]);
-        let one = claim.with(Some(160));
-        assert_eq!(surplus(&one, 180, &[(100, 17), (120, 17), (160, 18), (180, 18)]), [(100, 17)]);
+        let disk = [(80, 17), (100, 17), (120, 17), (130, 17), (140, 18), (160, 18), (180, 18), (200, 18)];
+        assert_eq!(surplus(&away, 200, &disk), [(130, 17), (140, 18)], "never committed, and the fourth of its own");
+        let disk = [(80, 17), (100, 17), (120, 17), (180, 18), (200, 18)];
+        assert_eq!(surplus(&claim.with(Some(200)), 200, &disk), [(80, 17), (100, 17)]);
+        assert_eq!(surplus(&claim.with(Some(180)), 200, &disk), [(80, 17)]);
     }
 
     #[test]
@@ -160,6 +159,7 @@ mod tests {
         let claim = Claim::new(18, &refs(&[(120, 17), (100, 17), (80, 16)]), 80).with(Some(0));
         assert_eq!(surplus(&claim, 90, &[(80, 16), (100, 17), (120, 17), (90, 18)]), [(100, 17), (120, 17)]);
         // A committed one of a lower step than a damaged one of an older fence is the newest there is.
-        assert_eq!(surplus(&claim.with(Some(90)), 110, &[(80, 16), (100, 17), (90, 18), (110, 18)]), [(100, 17)]);
+        let disk = [(80, 16), (100, 17), (90, 18), (110, 18)];
+        assert_eq!(surplus(&claim.with(Some(90)), 110, &disk), [(100, 17)]);
     }
 }

@@ -49,10 +49,11 @@ pub(super) struct Keeper {
     claim: Claim,
     /// When the last one was begun.
     saved_at: Instant,
-    /// What training stood still for, in this attempt and before.
+    /// What training stood still for, in this attempt and before. The wait for the last one's bytes, when no step is left
+    /// to take, is not in it.
     stall: Duration,
     under_way: Option<UnderWay>,
-    /// A copy that was written: its memory serves the next one.
+    /// Memory for the next copy.
     spare: Option<Frozen>,
 }
 
@@ -94,7 +95,8 @@ impl Keeper {
             saved_at: Instant::now(),
             stall: Duration::try_from_secs_f64(position.stall_seconds).unwrap_or_default(),
             under_way: None,
-            spare: None,
+            // Fresh pages cost several times the copy: they are had before the first step, not between two.
+            spare: rank.leads().then(|| Frozen::of(state, None)),
         };
         Ok((keeper, position))
     }
@@ -113,8 +115,8 @@ impl Keeper {
         if !rank.leads() {
             return Ok(());
         }
-        self.settle(rank)?;
         let began = Instant::now();
+        self.settle(rank)?;
         let copy = Frozen::of(state, self.spare.take());
         self.stall += began.elapsed();
         let position = Position { stall_seconds: self.stall_seconds(), ..position };
@@ -153,7 +155,6 @@ impl Keeper {
     /// Waits for the save under way and tells of it.
     pub(super) fn settle(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         let Some(under_way) = &self.under_way else { return Ok(()) };
-        let began = Instant::now();
         let mut seen = 0;
         let done = loop {
             match under_way.done.recv_timeout(LOOK) {
@@ -168,7 +169,6 @@ impl Keeper {
                 }
             }
         };
-        self.stall += began.elapsed();
         progress::waited();
         self.tell(rank, done)
     }
@@ -197,7 +197,7 @@ impl Keeper {
 struct Frozen(Vec<(&'static str, Flat)>);
 
 impl Frozen {
-    /// Into the memory of `spare`, which is that of an earlier copy of the same run: fresh pages cost more than the copy.
+    /// Into the memory of `spare`, an earlier copy of the same run.
     fn of(state: &State<'_>, spare: Option<Self>) -> Self {
         let mut spare = spare.map(|spare| spare.0.into_iter().map(|(_, flat)| flat)).into_iter().flatten();
         let mut copy = |flat: &Flat| match spare.next() {

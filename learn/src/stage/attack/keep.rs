@@ -220,12 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_comes_back_and_the_newest_two_are_kept() {
+    fn what_is_saved_comes_back_and_the_newest_three_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let tmp = |fence: i64| folder.path().join(format!(".attacked-00000001-f{fence}.safetensors.tmp"));
         [tmp(2), tmp(3), tmp(4)].iter().for_each(|path| fs::write(path, "cut off").unwrap());
-        let refs: Vec<_> = [2, 4, 5].iter().map(|&images| saved(folder.path(), 3, images)).collect();
-        let (found, skipped) = Attacked::newest(&[refs[2].clone()], "key");
+        let refs: Vec<_> = [2, 3, 4, 5].iter().map(|&images| saved(folder.path(), 3, images)).collect();
+        let (found, skipped) = Attacked::newest(&[refs[3].clone()], "key");
         assert_eq!((found.len(), skipped), (5, vec![]));
         assert_eq!(found, attacked(5));
         assert!(found.distances[3].is_infinite() && found.finder(3) == Finder::Apgd);
@@ -242,7 +242,7 @@ mod tests {
         assert!(live.iter().all(|row| Attacked::newest(std::slice::from_ref(row), "key").1.is_empty()));
         live.reverse();
         assert_eq!(Attacked::newest(&live, "key"), (attacked(6), vec![]));
-        assert_eq!(stale.iter().filter(|stale| stale.path.exists()).count(), 2);
+        assert_eq!(stale.iter().filter(|stale| stale.path.exists()).count(), 3);
         assert_eq!(stale[2].sha256, live[0].sha256, "the same bytes of any attempt");
     }
 
