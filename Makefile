@@ -34,7 +34,7 @@ parity: setup    ## the same results as PyTorch, torchvision, Foolbox and Torcha
 	target/debug/tandem-parity all
 
 chaos: setup     ## the same bits under kill -9, full disks and cut wires: [SEED=7] [TIMING=default|fast] [BREAK=fence] [ARGS=..]
-	cargo build -p tandem-chaos -p tandem-cli -p tandem-server -p tandem-worker
+	cargo build --workspace --bins
 	$(if $(BREAK),cargo build -p tandem-server --features broken-for-tests --target-dir target/broken)
 	target/debug/tandem-chaos --seed $(or $(SEED),7) --timing $(or $(TIMING),default) \
 		$(if $(BREAK),--break $(BREAK) --server-binary target/broken/debug/tandem-server) $(ARGS)

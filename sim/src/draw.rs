@@ -14,7 +14,8 @@ impl World {
         let own = self.dice.below(self.workers.len());
         let coordinator = self.dice.below(self.coordinators.len());
         let (now, mut pause) = (self.now, self.pause());
-        let (name, repair) = match self.dice.below(21) {
+        let kind = self.dice.below(self.plan.faults.len());
+        let (name, repair) = match self.plan.faults[kind] {
             0 | 1 => {
                 self.kill_worker(own, true);
                 ("worker killed", Some(Fault::StartWorker(own)))
@@ -68,6 +69,10 @@ impl World {
                 self.agenda.at(now + late, Event::Fault(Fault::FreezeAtWrite(coordinator, pause)));
                 ("coordinator frozen before a write", None)
             }
+            21 => {
+                self.coordinators[coordinator].deaf_until = now + 3 * pause;
+                ("coordinator without notifications", None)
+            }
             11 => {
                 self.coordinators[coordinator].is_cut = true;
                 ("coordinator cut from the database", Some(Fault::Reach(coordinator)))
@@ -119,7 +124,8 @@ impl World {
             }
         };
         match name {
-            "coordinator killed" | "database down" | "coordinator cut from the database" | "checkpoint damaged" => {}
+            "coordinator killed" | "coordinator without notifications" | "coordinator cut from the database" => {}
+            "database down" | "checkpoint damaged" => {}
             name if name.starts_with("coordinator frozen") => {
                 self.workers.iter_mut().for_each(|worker| worker.disturb(now + 2 * pause));
             }

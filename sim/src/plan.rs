@@ -9,6 +9,9 @@ use tandem_domain::{
 
 use crate::dice::{Dice, mix};
 
+/// How many numbers `draw` knows.
+const FAULT_KINDS: usize = 22;
+
 /// Virtual milliseconds since the beginning.
 pub(crate) type Ms = u64;
 
@@ -55,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) across_hosts: bool,
     pub(crate) devices: Vec<Device>,
     pub(crate) jobs: Vec<JobPlan>,
+    /// What may go wrong: numbers that `draw` knows, the likelier ones more than once.
+    pub(crate) faults: Vec<usize>,
     /// From here on nothing breaks any more.
     pub(crate) quiet_at: Ms,
 }
@@ -77,8 +82,17 @@ impl Plan {
             let job = job(dice, number, &jobs, lease, quiet_at);
             jobs.push(job);
         }
-        Self { timing, across_hosts: dice.percent(80), devices, jobs, quiet_at }
+        let across_hosts = dice.percent(80);
+        Self { timing, across_hosts, devices, jobs, faults: faults(dice), quiet_at }
     }
+}
+
+/// All kinds, or a few: what takes three faults of certain kinds in a row is rare among twenty kinds.
+fn faults(dice: &mut Dice) -> Vec<usize> {
+    if dice.percent(50) {
+        return (0..FAULT_KINDS).collect();
+    }
+    (0..dice.between(2, 6)).map(|_| dice.below(FAULT_KINDS)).collect()
 }
 
 fn job(dice: &mut Dice, number: usize, before: &[JobPlan], lease: Ms, quiet_at: Ms) -> JobPlan {

@@ -52,13 +52,19 @@ impl Dispatcher {
         let running = session.running();
         let mut tx = self.store.begin().await?;
         let arrived = workers::register(&mut tx, worker, session.id).await?;
-        if arrived {
-            let message = format!("{} on {} ({} {})", worker.name, worker.host, worker.device_kind, worker.device_name);
-            events::append(&mut tx, About::worker(worker.id), "worker joined", &message).await?;
-        }
         // It has just been heard of, with all that it runs: as long as a redial takes, nobody could renew.
         leases::renew(&mut tx, &running, &[(worker.id, 0.0)]).await?;
         let duties = duties::of_workers(&mut tx, &[worker.id]).await?;
+        let stale: Vec<Uuid> = strays(&duties, &running).map(|held| held.attempt).collect();
+        if arrived {
+            let message = format!("{} on {} ({} {})", worker.name, worker.host, worker.device_kind, worker.device_name);
+            events::append(&mut tx, About::worker(worker.id), "worker joined", &message).await?;
+            let message = format!(
+                "{} is back with its rank of this attempt, which was given up meanwhile: nothing of it counts any more",
+                worker.name
+            );
+            events::append_to_attempts(&mut tx, &stale, worker.id, "refused", &message).await?;
+        }
         wake(&mut tx, &[Wake::Schedule, Wake::Dispatch]).await?;
         tx.commit().await?;
         tracing::info!(worker = %worker.id, name = worker.name, device = worker.device_kind, running = running.len(), "worker registered");
@@ -74,7 +80,6 @@ impl Dispatcher {
             })
             .await?;
         }
-        let stale: Vec<Uuid> = strays(&duties, &running).map(|held| held.attempt).collect();
         stale.iter().for_each(|&attempt| session.count_as_told(attempt, Step::Stop));
         Ok(v1::Registered {
             stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),

@@ -68,6 +68,27 @@ pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -
     Ok(())
 }
 
+/// The same event of a worker for these attempts.
+pub(crate) async fn append_to_attempts(
+    conn: &mut Conn,
+    attempts: &[Uuid],
+    worker: Uuid,
+    kind: &str,
+    message: &str,
+) -> Stored<()> {
+    sqlx::query!(
+        "INSERT INTO events (job_id, attempt_id, worker_id, kind, message)
+         SELECT job_id, id, $2, $3, $4 FROM attempts WHERE id = ANY($1)",
+        attempts,
+        worker,
+        kind,
+        message,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// An event as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct EventRow {

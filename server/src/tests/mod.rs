@@ -7,6 +7,7 @@ mod cluster;
 mod collect;
 mod reap;
 mod report;
+mod returned;
 mod schema;
 mod stop;
 mod submit;
@@ -55,22 +56,9 @@ impl Database {
     async fn workers(&self, count: u32) -> Vec<Uuid> {
         let mut ids = Vec::new();
         for index in 0..count {
-            let id = Uuid::new_v4();
-            let worker = Introduction {
-                id,
-                name: format!("cpu-{index}"),
-                host: "box".to_owned(),
-                version: "test".to_owned(),
-                device_kind: "cpu".to_owned(),
-                device_index: 0,
-                device_name: "a processor".to_owned(),
-                device_uuid: String::new(),
-                memory_bytes: 1 << 30,
-                cores: 1,
-                driver: String::new(),
-            };
+            let worker = introduction(Uuid::new_v4(), index);
             workers::register(&mut self.store.conn().await.unwrap(), &worker, Uuid::new_v4()).await.unwrap();
-            ids.push(id);
+            ids.push(worker.id);
         }
         ids
     }
@@ -122,6 +110,23 @@ impl Database {
             }
         };
         rows.lines().map(speaker).collect()
+    }
+}
+
+/// CPU worker number `index`.
+fn introduction(id: Uuid, index: u32) -> Introduction {
+    Introduction {
+        id,
+        name: format!("cpu-{index}"),
+        host: "box".to_owned(),
+        version: "test".to_owned(),
+        device_kind: "cpu".to_owned(),
+        device_index: 0,
+        device_name: "a processor".to_owned(),
+        device_uuid: String::new(),
+        memory_bytes: 1 << 30,
+        cores: 1,
+        driver: String::new(),
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Coordinator {
     pub(crate) life: Life,
     /// It cannot reach the database.
     pub(crate) is_cut: bool,
+    /// What others notify it of does not come through until then: it finds out when it looks next.
+    pub(crate) deaf_until: Ms,
     /// By connection.
     pub(crate) sessions: BTreeMap<usize, Session>,
     term: Option<Term>,
@@ -88,7 +90,7 @@ impl World {
     /// Somebody calls: the next look is at `at`, unless one comes sooner.
     pub(crate) fn call(&mut self, number: usize, at: Ms) {
         let coordinator = &mut self.coordinators[number];
-        if !coordinator.life.is_up || coordinator.is_cut {
+        if !coordinator.life.is_up || coordinator.is_cut || self.now < coordinator.deaf_until {
             return;
         }
         if coordinator.plan.is_empty() && coordinator.term.is_some() && at < coordinator.next_pass {

@@ -96,6 +96,31 @@ impl Ghost {
 }
 
 impl World {
+    /// A worker has heard that its lease counts from `since`. That must be written by then.
+    pub(crate) fn check_counted_on(&mut self, own: usize, since: Ms) {
+        let Some(held) = self.workers[own].attempt.as_ref().filter(|held| !held.has_ended()) else { return };
+        let (attempt, row) = (held.attempt, &self.db.attempts[held.attempt]);
+        let lease = &row.leases[held.rank];
+        if !row.state.is_ended() && lease.outcome.is_none() && lease.expires_at < since + self.db.lease() {
+            let until = lease.expires_at;
+            let facts =
+                format!("w{own} counts on its lease of a{attempt} from {since}, and it runs until {until} only");
+            self.ghost.violated("counted_on_is_written", self.now, facts);
+        }
+    }
+
+    /// A rank has heard that its checkpoint of this step is committed. It will remove older ones.
+    pub(crate) fn check_committed(&mut self, own: usize, attempt: AttemptId, step: u32) {
+        let job = self.db.attempts[attempt].job;
+        let goes_on =
+            self.workers[own].attempt.as_ref().is_some_and(|held| held.attempt == attempt && held.is_running());
+        if goes_on && !self.db.jobs[job].checkpoints.contains_key(&step) {
+            let facts =
+                format!("a{attempt} takes its checkpoint of step {step} for committed, and there is no row of it");
+            self.ghost.violated("committed_is_durable", self.now, facts);
+        }
+    }
+
     /// After every event.
     pub(crate) fn check(&mut self) {
         for write in std::mem::take(&mut self.db.writes) {

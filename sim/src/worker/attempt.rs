@@ -44,6 +44,11 @@ impl Attempt {
         self.life == AttemptLife::Ended
     }
 
+    /// Nobody has killed it.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.life, AttemptLife::Running | AttemptLife::Stopping { .. })
+    }
+
     pub(crate) fn is_told(&self) -> bool {
         self.has_ended() && (self.disowned || self.outbox.is_told())
     }

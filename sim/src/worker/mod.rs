@@ -142,6 +142,7 @@ impl World {
         let is_late = self.broken == Some(Broken::LateRegistration);
         let confirmed_at = if is_late { now } else { worker.dialled_at };
         worker.pulse = Some(Pulse { next_at: now, sequence: 0, unanswered: VecDeque::new(), confirmed_at });
+        self.check_counted_on(own, confirmed_at);
         self.beat(own);
     }
 
@@ -183,6 +184,8 @@ impl World {
             pulse.confirmed_at = sent_at;
             pulse.unanswered.pop_front();
         }
+        let confirmed_at = pulse.confirmed_at;
+        self.check_counted_on(own, confirmed_at);
     }
 
     /// SIGTERM: takes nothing new, stops its rank gently, goes when that is told.

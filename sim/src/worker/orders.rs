@@ -17,11 +17,9 @@ impl World {
                 let held = self.workers[own].attempt.as_mut().filter(|held| held.attempt == attempt);
                 let Some(held) = held else { return };
                 for event in held.outbox.confirm(sequence) {
-                    if let RankEvent::Checkpoint { step, .. } = event
-                        && let Some(gang) = self.gangs.get_mut(&attempt)
-                    {
-                        gang.committed = gang.committed.max(Some(step));
-                    }
+                    let RankEvent::Checkpoint { step, .. } = event else { continue };
+                    self.check_committed(own, attempt, step);
+                    self.gangs.entry(attempt).and_modify(|gang| gang.committed = gang.committed.max(Some(step)));
                 }
             }
             Message::Meet { attempt } => {

@@ -1,0 +1,49 @@
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::{
+    dispatch::{Dispatcher, sessions::Session},
+    reap,
+    store::leases::Held,
+};
+
+fn dispatcher(database: &Database) -> Dispatcher {
+    let (store, hub) = (database.store.clone(), Arc::new(Hub::new()));
+    Dispatcher { store, hub, sessions: Default::default(), root: "/srv/store".into() }
+}
+
+/// The worker of `who` dials, with the rank it had.
+async fn dial(dispatcher: &Dispatcher, who: Speaker) -> v1::Registered {
+    let Speaker { worker, attempt, fence, rank } = who;
+    let held = Held { worker, attempt, fence, rank, idle: Duration::ZERO, slowest: None };
+    let (introduction, (outbound, _answers)) = (introduction(worker, rank), mpsc::channel(1));
+    let session = Session::new(worker, introduction.name.clone(), vec![held], outbound);
+    dispatcher.open(&introduction, &session).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_that_was_given_up_is_refused_and_the_job_says_so() {
+    let database = Database::new().await;
+    database.workers(2).await;
+    let job = ids(&database.submit(&experiment(1)).await)[0];
+    database.schedule(&database.scheduler(), &mut None).await;
+    let (dispatcher, who) = (dispatcher(&database), database.speakers(job));
+    let refused = || database.psql(&format!("SELECT message FROM events WHERE job_id = '{job}' AND kind = 'refused'"));
+
+    // A connection broke, no more.
+    assert!(dial(&dispatcher, who[1]).await.stale_attempt_ids.is_empty());
+    assert_eq!(refused(), "");
+
+    database.psql("UPDATE leases SET dispatched_at = now(), expires_at = now() - interval '1 s' WHERE rank = 1");
+    database.psql("UPDATE workers SET last_seen = now() - interval '1 min' WHERE name = 'cpu-1'");
+    let term = database.psql("SELECT term FROM leader").parse().unwrap();
+    assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
+    reap::workers(&database.store, term).await.unwrap();
+    assert_eq!(dial(&dispatcher, who[1]).await.stale_attempt_ids, [who[1].attempt.to_string()]);
+    assert!(refused().starts_with("cpu-1 is back with its rank of this attempt, which was given up"), "{}", refused());
+    // Once is enough.
+    dial(&dispatcher, who[1]).await;
+    assert_eq!(refused().lines().count(), 1);
+}
