@@ -138,6 +138,7 @@ fn who_returns_after_its_lease_is_refused_and_the_coordinator_may_die() -> anyho
     signal(&both, Signal::SIGCONT);
     let job = wait_kept(&house, &frozen, 2);
     assert!(job["attempts"][0]["cause"].as_str().is_some_and(|cause| cause.contains("not heard of")), "{job:#}");
+    assert!(told(&job, "refused").iter().any(|said| said.contains("is back with its rank")), "{job:#}");
 
     // The coordinator is killed; `up` starts it anew, and the attempt goes on as if nothing had been.
     let coordinator = house.processes(&["tandem-server"])[0];
