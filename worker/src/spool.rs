@@ -145,7 +145,8 @@ impl Spool {
             record::put_head(&mut head, &self.whose);
             file.set_len(head.len() as u64)?;
             self.written.bytes = head.len() as u64;
-            self.written.confirmed = outbox.confirmed();
+            // Said again below: events that are noted later are numbered from there.
+            self.written.confirmed = 0;
         }
         let mut new = Vec::new();
         for event in outbox.after(self.written.last_sequence) {
@@ -176,6 +177,9 @@ impl Spool {
     fn write_anew(&mut self, outbox: &Outbox) -> io::Result<File> {
         let mut all = Vec::new();
         record::put_head(&mut all, &self.whose);
+        if outbox.confirmed() > 0 {
+            record::put_confirmed(&mut all, outbox.confirmed());
+        }
         for event in outbox.after(0) {
             record::put_event(&mut all, event);
         }

@@ -104,6 +104,7 @@ fn a_file_that_holds_only_what_is_confirmed_is_cut_back_but_not_for_every_trifle
     assert!(confirmed > 200, "{confirmed}");
     desk.save();
     assert!(desk.bytes() < 100, "{}", desk.bytes());
+    assert_eq!(desk.found().confirmed, confirmed);
     desk.log("after");
     desk.save();
     assert_eq!(sequences(&desk.found()), [confirmed + 1]);
