@@ -60,10 +60,10 @@ impl Dispatcher {
             let message = format!("{} on {} ({} {})", worker.name, worker.host, worker.device_kind, worker.device_name);
             events::append(&mut tx, About::worker(worker.id), "worker joined", &message).await?;
             let message = format!(
-                "{} is back with its rank of this attempt, which was given up meanwhile: nothing of it counts any more",
+                "{}, which was given up, is back with its rank of this attempt, which is lost: nothing of it counts any more",
                 worker.name
             );
-            events::append_to_attempts(&mut tx, &stale, worker.id, "refused", &message).await?;
+            events::append_to_lost(&mut tx, &stale, worker.id, "refused", &message).await?;
         }
         wake(&mut tx, &[Wake::Schedule, Wake::Dispatch]).await?;
         tx.commit().await?;

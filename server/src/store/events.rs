@@ -68,8 +68,8 @@ pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -
     Ok(())
 }
 
-/// The same event of a worker for these attempts.
-pub(crate) async fn append_to_attempts(
+/// The same event for those of these attempts in which the worker's rank was lost; in others it had come to its end.
+pub(crate) async fn append_to_lost(
     conn: &mut Conn,
     attempts: &[Uuid],
     worker: Uuid,
@@ -78,7 +78,9 @@ pub(crate) async fn append_to_attempts(
 ) -> Stored<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message)
-         SELECT job_id, id, $2, $3, $4 FROM attempts WHERE id = ANY($1)",
+         SELECT a.job_id, a.id, $2, $3, $4 FROM attempts a
+         JOIN leases l ON l.attempt_id = a.id AND l.worker_id = $2 AND l.outcome = 'lost'
+         WHERE a.id = ANY($1)",
         attempts,
         worker,
         kind,

@@ -1,11 +1,13 @@
 use std::time::Duration;
 
+use tandem_domain::state::RankOutcome;
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
     dispatch::{Dispatcher, sessions::Session},
     reap,
+    report::rank_ended,
     store::leases::Held,
 };
 
@@ -42,8 +44,23 @@ async fn a_worker_that_was_given_up_is_refused_and_the_job_says_so() {
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     reap::workers(&database.store, term).await.unwrap();
     assert_eq!(dial(&dispatcher, who[1]).await.stale_attempt_ids, [who[1].attempt.to_string()]);
-    assert!(refused().starts_with("cpu-1 is back with its rank of this attempt, which was given up"), "{}", refused());
+    assert!(refused().starts_with("cpu-1, which was given up, is back with its rank"), "{}", refused());
     // Once is enough.
     dial(&dispatcher, who[1]).await;
     assert_eq!(refused().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn of_a_rank_that_had_come_to_its_end_nothing_is_said() {
+    let database = Database::new().await;
+    database.workers(1).await;
+    let job = ids(&database.submit(&single(1)).await)[0];
+    database.schedule(&database.scheduler(), &mut None).await;
+    let who = database.speakers(job)[0];
+    rank_ended(&database.store, who, RankOutcome::Succeeded, "").await.unwrap();
+    database.psql("UPDATE workers SET last_seen = now() - interval '1 min'");
+    reap::workers(&database.store, database.psql("SELECT term FROM leader").parse().unwrap()).await.unwrap();
+    assert_eq!(database.psql("SELECT state FROM workers"), "lost");
+    assert_eq!(dial(&dispatcher(&database), who).await.stale_attempt_ids, [who.attempt.to_string()]);
+    assert_eq!(database.psql("SELECT count(*) FROM events WHERE kind = 'refused'"), "0");
 }
