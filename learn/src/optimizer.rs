@@ -15,7 +15,7 @@ pub struct Optimizer {
     momentum: f64,
     nesterov: bool,
     weight_decay: f64,
-    groups: Vec<Group>,
+    groups: Vec<ParamGroup>,
     /// The velocity and, of Adam, the mean square of the gradient; each laid out as the parameters.
     moments: Vec<Flat>,
 }
@@ -38,13 +38,13 @@ const EPSILON: f64 = 1e-8;
 
 /// Neighbouring parameters that learn alike: torch's parameter group.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group {
+pub struct ParamGroup {
     /// Of the layout's slots.
     pub slots: Range<usize>,
     /// Factor of the learning rate.
-    pub rate: f64,
-    /// Update, from 0, before which they do not move.
-    pub begins: u64,
+    pub lr_factor: f64,
+    /// The first update, counted from 0, that moves them.
+    pub first_update: u64,
 }
 
 impl Optimizer {
@@ -62,13 +62,13 @@ impl Optimizer {
             momentum: spec.momentum,
             nesterov: spec.nesterov,
             weight_decay: spec.weight_decay,
-            groups: vec![Group { slots: 0..parameters.layout().slots().len(), rate: 1.0, begins: 0 }],
+            groups: vec![ParamGroup { slots: 0..parameters.layout().slots().len(), lr_factor: 1.0, first_update: 0 }],
             moments: (0..moments).map(moment).collect(),
         }
     }
 
     /// Parameters that are in no group never move.
-    pub fn with_groups(self, groups: Vec<Group>) -> Self {
+    pub fn with_groups(self, groups: Vec<ParamGroup>) -> Self {
         Self { groups, ..self }
     }
 
@@ -80,14 +80,14 @@ impl Optimizer {
     /// The update number `update`, from 0, at rate `lr`. `gradient` is laid out as the parameters, and may be overwritten.
     pub fn step(&mut self, parameters: &Flat, gradient: Tensor, lr: f64, update: u64) {
         tch::no_grad(|| {
-            for group in self.groups.iter().filter(|group| update >= group.begins) {
-                self.update(group, parameters, &gradient, lr * group.rate, update - group.begins + 1);
+            for group in self.groups.iter().filter(|group| update >= group.first_update) {
+                self.update(group, parameters, &gradient, lr * group.lr_factor, update - group.first_update + 1);
             }
         });
     }
 
     /// `nth` counts the group's updates, from 1.
-    fn update(&self, group: &Group, parameters: &Flat, gradient: &Tensor, lr: f64, nth: u64) {
+    fn update(&self, group: &ParamGroup, parameters: &Flat, gradient: &Tensor, lr: f64, nth: u64) {
         let slots = &parameters.layout().slots()[group.slots.clone()];
         let part = |vector: &Tensor| part(vector, parameters.layout(), &group.slots);
         let (decay, momentum) = (Decay(self.weight_decay), Momentum { share: self.momentum, nesterov: self.nesterov });

@@ -111,7 +111,10 @@ fn a_group_has_its_own_rate_and_beginning() {
     use spec::OptimizerName::{Adam, Lars, Sgd};
     for name in [Sgd, Lars, Adam] {
         let (together, alone) = (parameters(), parameters());
-        let groups = vec![Group { slots: 0..1, rate: 0.5, begins: 2 }, Group { slots: 1..2, rate: 1.0, begins: 0 }];
+        let groups = vec![
+            ParamGroup { slots: 0..1, lr_factor: 0.5, first_update: 2 },
+            ParamGroup { slots: 1..2, lr_factor: 1.0, first_update: 0 },
+        ];
         let mut grouped = Optimizer::new(&spec(name, true), &together).with_groups(groups);
         let mut plain = Optimizer::new(&spec(name, true), &alone);
         let g = |update: u64| gradient(&together, [0.5 + update as f32, -1.0, 0.25]);

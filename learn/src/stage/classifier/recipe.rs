@@ -7,7 +7,7 @@ use crate::augment;
 use crate::data;
 use crate::encoder::Model;
 use crate::failure::Failure;
-use crate::optimizer::Group;
+use crate::optimizer::ParamGroup;
 use crate::stage::keep::Rhythm;
 
 /// A stage's parameters, as the loop needs them.
@@ -61,17 +61,19 @@ impl Recipe<'_> {
     }
 
     /// Who learns at which rate, and from which step on.
-    pub(super) fn groups(&self, model: &Model, head_steps: u64, steps: u64) -> Vec<Group> {
-        let mut groups: Vec<Group> = Vec::new();
+    pub(super) fn groups(&self, model: &Model, head_steps: u64, steps: u64) -> Vec<ParamGroup> {
+        let mut groups: Vec<ParamGroup> = Vec::new();
         for (index, slot) in model.parameters.layout().slots().iter().enumerate() {
             let depth = depth(&slot.name);
-            let (rate, begins) = (self.rate_decay.powi(depth), if depth == 0 { 0 } else { head_steps });
+            let (lr_factor, first_update) = (self.rate_decay.powi(depth), if depth == 0 { 0 } else { head_steps });
             match groups.last_mut() {
-                Some(group) if (group.rate, group.begins) == (rate, begins) => group.slots.end = index + 1,
-                _ => groups.push(Group { slots: index..index + 1, rate, begins }),
+                Some(group) if (group.lr_factor, group.first_update) == (lr_factor, first_update) => {
+                    group.slots.end = index + 1
+                }
+                _ => groups.push(ParamGroup { slots: index..index + 1, lr_factor, first_update }),
             }
         }
-        groups.retain(|group| group.begins < steps);
+        groups.retain(|group| group.first_update < steps);
         groups
     }
 
@@ -129,14 +131,14 @@ mod tests {
         let recipe = recipe(&optimizer, 0.5);
         let model = recipe.model(10, 1, Device::Cpu).unwrap();
         let groups = recipe.groups(&model, 3, 10);
-        let rates: Vec<f64> = groups.iter().map(|group| group.rate).collect();
+        let rates: Vec<f64> = groups.iter().map(|group| group.lr_factor).collect();
         assert_eq!(rates, [1.0 / 32.0, 1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0, 1.0]);
         assert!(groups.windows(2).all(|pair| pair[0].slots.end == pair[1].slots.start));
         assert_eq!((groups[0].slots.start, groups[5].slots.clone()), (0, model.head_slots()));
         assert!(names(groups[0].slots.clone(), &model).iter().eq(["conv1.weight", "bn1.weight", "bn1.bias"]));
         assert!(names(groups[4].slots.clone(), &model).iter().all(|name| name.starts_with("layer4.")));
-        let begins: Vec<u64> = groups.iter().map(|group| group.begins).collect();
-        assert_eq!(begins, [3, 3, 3, 3, 3, 0]);
+        let first_updates: Vec<u64> = groups.iter().map(|group| group.first_update).collect();
+        assert_eq!(first_updates, [3, 3, 3, 3, 3, 0]);
     }
 
     #[test]
@@ -145,7 +147,10 @@ mod tests {
         let recipe = recipe(&optimizer, 1.0);
         let model = recipe.model(10, 1, Device::Cpu).unwrap();
         let all = model.parameters.layout().slots().len();
-        assert_eq!(recipe.groups(&model, 0, 10), [Group { slots: 0..all, rate: 1.0, begins: 0 }]);
-        assert_eq!(recipe.groups(&model, 10, 10), [Group { slots: model.head_slots(), rate: 1.0, begins: 0 }]);
+        assert_eq!(recipe.groups(&model, 0, 10), [ParamGroup { slots: 0..all, lr_factor: 1.0, first_update: 0 }]);
+        assert_eq!(
+            recipe.groups(&model, 10, 10),
+            [ParamGroup { slots: model.head_slots(), lr_factor: 1.0, first_update: 0 }]
+        );
     }
 }
