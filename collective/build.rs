@@ -41,7 +41,7 @@ fn shim(libtorch: &Path) {
         .flag("-isystem")
         .flag("csrc/gloo_stub")
         .files(
-            ["status", "store", "agree", "group", "shard_sum", "moving_norm", "tf32"]
+            ["status", "rendezvous", "agree", "process_group", "shard_sum", "moving_norm", "tf32"]
                 .map(|name| format!("csrc/{name}.cpp")),
         )
         .compile("tandem_collective");

@@ -4,7 +4,7 @@
 // second). Rows are added after they have been gathered, in the order of shards: the bits do not depend on the ranks.
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "group.hpp"
+#include "process_group.hpp"
 #include "status.hpp"
 
 namespace tandem {

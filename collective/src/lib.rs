@@ -1,4 +1,4 @@
-//! Ranks that train together: where they meet ([`Store`]), what they do together ([`Group`]), and a sum whose bits do
+//! Ranks that train together: where they meet ([`RendezvousStore`]), what they do together ([`ProcessGroup`]), and a sum whose bits do
 //! not depend on how many they are ([`tree_sum`]).
 //!
 //! It stands on libtorch's own c10d (TCPStore, Gloo on CPUs, NCCL on GPUs) rather than on a ring of its own making. The
@@ -9,7 +9,7 @@
 //! which the group still works. Gloo takes a tensor with gaps and answers with wrong elements: layouts are checked. And
 //! a group that has lost a peer answers differently from call to call: here it stays lost.
 //!
-//! Autograd functions that tch has no words for live here too, beside the other C++: [`Group::shard_sum`] and
+//! Autograd functions that tch has no words for live here too, beside the other C++: [`ProcessGroup::shard_sum`] and
 //! [`BatchNorm::along`].
 //!
 //! What can only be bounded: a peer that is stopped rather than dead shows as [`Error::Timeout`], when the group's
@@ -19,14 +19,14 @@ mod check;
 pub mod cuda;
 mod error;
 mod ffi;
-mod group;
 mod header;
 mod norm;
-mod store;
+mod process_group;
+mod rendezvous;
 mod tree;
 
 pub use error::Error;
-pub use group::Group;
 pub use norm::BatchNorm;
-pub use store::Store;
+pub use process_group::ProcessGroup;
+pub use rendezvous::RendezvousStore;
 pub use tree::tree_sum;

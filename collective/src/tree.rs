@@ -6,7 +6,7 @@
 
 use tch::Tensor;
 
-use crate::{Error, Group, check};
+use crate::{Error, ProcessGroup, check};
 
 /// One addition of the tree: the sum that stands at `right` is added to the one at `left`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ fn joins(shards: u32) -> impl Iterator<Item = Join> {
 ///
 /// With two ranks that hold complete subtrees the last addition is an all-reduce, because a + b and b + a have the same
 /// bits; otherwise partial sums travel up the tree and the result is broadcast from rank 0.
-pub fn tree_sum(group: &Group, parts: Vec<Tensor>, shards: u32) -> Result<Tensor, Error> {
+pub fn tree_sum(group: &ProcessGroup, parts: Vec<Tensor>, shards: u32) -> Result<Tensor, Error> {
     let _no_grad = tch::no_grad_guard();
     let checked = check_parts(group, &parts, shards);
     let nothing = Tensor::new();
@@ -63,7 +63,7 @@ pub fn tree_sum(group: &Group, parts: Vec<Tensor>, shards: u32) -> Result<Tensor
 /// Carries out all joins in which this rank has a side. All ranks walk the same list in the same order, so that the
 /// earliest join still open always has both its ranks at it: nobody waits in a circle.
 fn climb<'a>(
-    group: &Group,
+    group: &ProcessGroup,
     shards: u32,
     owner: impl Fn(u32) -> u32,
     part: impl Fn(u32) -> &'a Tensor,
@@ -93,7 +93,7 @@ fn add(left: &Tensor, right: &Tensor) -> Result<(), Error> {
     left.shallow_clone().f_add_(right).map(drop).map_err(Error::from)
 }
 
-fn check_parts(group: &Group, parts: &[Tensor], shards: u32) -> Result<(), Error> {
+fn check_parts(group: &ProcessGroup, parts: &[Tensor], shards: u32) -> Result<(), Error> {
     let invalid = |why: String| Err(Error::Invalid(format!("tree_sum: {why}")));
     let world_size = group.world_size();
     if shards == 0 || !shards.is_multiple_of(world_size) {
@@ -144,7 +144,7 @@ mod tests {
     fn one_rank_adds_along_the_tree() {
         let values = [1e8_f32, 1.0, -1e8, 1.0];
         let parts = values.map(|value| Tensor::from_slice(&[value])).into();
-        let sum = tree_sum(&Group::alone(), parts, 4).unwrap();
+        let sum = tree_sum(&ProcessGroup::alone(), parts, 4).unwrap();
         // (1e8 + 1) + (-1e8 + 1), each rounded to a float: 0. From left to right it would be 1.
         assert_eq!(f32::try_from(&sum.get(0)).unwrap(), 0.0);
     }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn refuses_parts_that_do_not_fit() {
         let flat = |length: i64| Tensor::ones([length], (Kind::Float, tch::Device::Cpu));
-        let group = Group::alone();
+        let group = ProcessGroup::alone();
         let refusal = |parts, shards| match tree_sum(&group, parts, shards) {
             Err(Error::Invalid(text)) => text,
             other => panic!("expected a refusal, got {other:?}"),

@@ -4,7 +4,7 @@
 mod ranks;
 
 use ranks::{TIMEOUT, run};
-use tandem_collective::{Group, tree_sum};
+use tandem_collective::{ProcessGroup, tree_sum};
 use tch::{Device, Kind, Tensor};
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
@@ -14,7 +14,7 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
 #[test]
 fn all_reduce_broadcast_barrier_and_all_gather() {
     for world_size in [1, 2, 4] {
-        let results = run(world_size, TIMEOUT, |group: Group| {
+        let results = run(world_size, TIMEOUT, |group: ProcessGroup| {
             assert_eq!(group.world_size(), world_size);
             let rank = group.rank() as f32;
             let sum = Tensor::from_slice(&[rank, 10.0 * rank, 1.0]);
@@ -83,7 +83,7 @@ fn the_tree_sum_has_the_same_bits_on_any_number_of_ranks() {
     };
     let bits = |tensor: &Tensor| floats(tensor).iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     for (shards, world_sizes) in [(4, [1, 2, 4]), (3, [1, 3, 3]), (6, [2, 3, 6]), (8, [1, 2, 4])] {
-        let alone = bits(&tree_sum(&Group::alone(), (0..shards).map(shard).collect(), shards).unwrap());
+        let alone = bits(&tree_sum(&ProcessGroup::alone(), (0..shards).map(shard).collect(), shards).unwrap());
         for world_size in world_sizes {
             let sums = run(world_size, TIMEOUT, |group| {
                 let each = shards / world_size;
@@ -103,7 +103,7 @@ fn the_tree_sum_has_the_same_bits_on_any_number_of_ranks() {
 
 #[test]
 fn a_group_of_one_needs_no_peers() {
-    let group = Group::alone();
+    let group = ProcessGroup::alone();
     let tensor = Tensor::from_slice(&[1.0_f32, 2.0]);
     group.all_reduce_sum(&tensor).unwrap();
     group.broadcast(&tensor, 0).unwrap();

@@ -9,21 +9,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ranks::{HOST, TIMEOUT, run};
-use tandem_collective::{Error, Group, Store, cuda, tree_sum};
+use tandem_collective::{Error, ProcessGroup, RendezvousStore, cuda, tree_sum};
 use tch::{Device, Kind, Tensor};
 
 /// Two ranks with bodies of their own, which share a channel from rank 1 to rank 0, to order what happens outside of
 /// the group.
 fn run_two<T: Send>(
     timeout: Duration,
-    zero: impl FnOnce(Group, mpsc::Sender<()>) -> T + Send,
-    one: impl FnOnce(Group, mpsc::Receiver<()>) -> T + Send,
+    zero: impl FnOnce(ProcessGroup, mpsc::Sender<()>) -> T + Send,
+    one: impl FnOnce(ProcessGroup, mpsc::Receiver<()>) -> T + Send,
 ) -> [T; 2] {
-    let server = Store::listen(HOST, timeout).unwrap();
+    let server = RendezvousStore::listen(HOST, timeout).unwrap();
     let port = server.port();
     let group = move |rank| {
-        let store = Store::connect(HOST, port, timeout).unwrap();
-        Group::gloo(&store, "test", rank, 2, HOST, timeout).unwrap()
+        let store = RendezvousStore::connect(HOST, port, timeout).unwrap();
+        ProcessGroup::gloo(&store, "test", rank, 2, HOST, timeout).unwrap()
     };
     let (done, wait) = mpsc::channel();
     thread::scope(|scope| {
@@ -46,7 +46,7 @@ fn invalid<T>(result: Result<T, Error>) -> String {
 }
 
 /// After a disagreement the group must still add up.
-fn still_works(group: &Group) {
+fn still_works(group: &ProcessGroup) {
     let tensor = ones(&[2]);
     group.all_reduce_sum(&tensor).unwrap();
     assert_eq!(Vec::<f32>::try_from(&tensor).unwrap(), [2.0, 2.0]);
@@ -142,7 +142,7 @@ fn a_peer_that_left_is_lost() {
 
 #[test]
 fn a_peer_that_left_is_lost_to_a_backward_pass_too() {
-    let gathered = |group: &Group| {
+    let gathered = |group: &ProcessGroup| {
         let rows = ones(&[1, 2]).set_requires_grad(true);
         let loss = group.shard_sum(&rows).unwrap().sum(Kind::Float);
         (rows, loss)
@@ -170,7 +170,7 @@ fn nobody_at_the_rendezvous_is_a_clean_error() {
     // A port that was free a moment ago.
     let port = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port();
     let started = Instant::now();
-    let error = Store::connect(HOST, port, timeout).map(|_| ()).unwrap_err();
+    let error = RendezvousStore::connect(HOST, port, timeout).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
     assert!(error.to_string().contains(&port.to_string()), "{error}");
     assert!(started.elapsed() >= timeout && started.elapsed() < timeout * 4, "{:?}", started.elapsed());
@@ -179,9 +179,9 @@ fn nobody_at_the_rendezvous_is_a_clean_error() {
 #[test]
 fn a_peer_that_never_comes_is_an_error_at_the_timeout() {
     let timeout = Duration::from_millis(500);
-    let store = Store::listen(HOST, timeout).unwrap();
+    let store = RendezvousStore::listen(HOST, timeout).unwrap();
     let started = Instant::now();
-    let error = Group::gloo(&store, "test", 0, 2, HOST, timeout).map(|_| ()).unwrap_err();
+    let error = ProcessGroup::gloo(&store, "test", 0, 2, HOST, timeout).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
@@ -189,21 +189,21 @@ fn a_peer_that_never_comes_is_an_error_at_the_timeout() {
 #[test]
 fn addresses_and_ranks_that_do_not_exist_are_clean_errors() {
     // TEST-NET-3: never an address of this machine.
-    let error = Store::listen("203.0.113.1", TIMEOUT).map(|_| ()).unwrap_err();
+    let error = RendezvousStore::listen("203.0.113.1", TIMEOUT).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
-    let store = Store::listen(HOST, TIMEOUT).unwrap();
-    let group = |rank, host| Group::gloo(&store, "test", rank, 2, host, TIMEOUT).map(|_| ());
+    let store = RendezvousStore::listen(HOST, TIMEOUT).unwrap();
+    let group = |rank, host| ProcessGroup::gloo(&store, "test", rank, 2, host, TIMEOUT).map(|_| ());
     assert!(group(0, "203.0.113.1").is_err());
     assert!(group(0, "no such host").is_err());
     assert!(invalid(group(2, HOST)).contains("rank 2"));
-    assert!(invalid(Store::listen(HOST, Duration::ZERO)).contains("timeout"));
+    assert!(invalid(RendezvousStore::listen(HOST, Duration::ZERO)).contains("timeout"));
 }
 
 #[test]
 fn nccl_says_what_this_machine_lacks() {
     let loaded = cuda::load();
-    let store = Store::listen(HOST, TIMEOUT).unwrap();
-    let group = Group::nccl(&store, "test", 0, 2, 0, TIMEOUT).map(|_| ());
+    let store = RendezvousStore::listen(HOST, TIMEOUT).unwrap();
+    let group = ProcessGroup::nccl(&store, "test", 0, 2, 0, TIMEOUT).map(|_| ());
     match loaded {
         Ok(false) => {
             let error = group.unwrap_err();

@@ -5,7 +5,7 @@ use std::env;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tandem_collective::{Error, Group, Store};
+use tandem_collective::{Error, ProcessGroup, RendezvousStore};
 use tch::{Device, Kind, Tensor};
 
 const HOST: &str = "127.0.0.1";
@@ -41,21 +41,21 @@ impl Drop for Peer {
     }
 }
 
-fn step(group: &Group) -> Result<(), Error> {
+fn step(group: &ProcessGroup) -> Result<(), Error> {
     group.all_reduce_sum(&Tensor::ones([100_000], (Kind::Float, Device::Cpu)))
 }
 
 #[test]
 fn a_killed_peer_is_lost_at_once() {
     if let Ok(port) = env::var(PORT) {
-        let store = Store::connect(HOST, port.parse().unwrap(), TIMEOUT).unwrap();
-        let group = Group::gloo(&store, "test", 1, 2, HOST, TIMEOUT).unwrap();
+        let store = RendezvousStore::connect(HOST, port.parse().unwrap(), TIMEOUT).unwrap();
+        let group = ProcessGroup::gloo(&store, "test", 1, 2, HOST, TIMEOUT).unwrap();
         while step(&group).is_ok() {}
         return;
     }
-    let store = Store::listen(HOST, TIMEOUT).unwrap();
+    let store = RendezvousStore::listen(HOST, TIMEOUT).unwrap();
     let mut peer = Peer::start(store.port());
-    let group = Group::gloo(&store, "test", 0, 2, HOST, TIMEOUT).unwrap();
+    let group = ProcessGroup::gloo(&store, "test", 0, 2, HOST, TIMEOUT).unwrap();
     for _ in 0..3 {
         step(&group).unwrap();
     }

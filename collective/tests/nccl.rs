@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_collective::{Group, Store, cuda, tree_sum};
+use tandem_collective::{ProcessGroup, RendezvousStore, cuda, tree_sum};
 use tch::{Device, Kind, Tensor};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -11,8 +11,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
 fn one_rank_over_nccl_does_what_a_rank_alone_does() {
     assert!(cuda::load().unwrap(), "no driver");
-    let store = Store::listen("127.0.0.1", TIMEOUT).unwrap();
-    let group = Group::nccl(&store, "test", 0, 1, 0, TIMEOUT).unwrap();
+    let store = RendezvousStore::listen("127.0.0.1", TIMEOUT).unwrap();
+    let group = ProcessGroup::nccl(&store, "test", 0, 1, 0, TIMEOUT).unwrap();
     let x = Tensor::arange(6, (Kind::Float, Device::Cuda(0)));
     let same = |y: &Tensor| assert_eq!(y, &x);
 

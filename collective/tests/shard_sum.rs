@@ -4,7 +4,7 @@
 mod ranks;
 
 use ranks::{TIMEOUT, run};
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tch::{Device, Kind, Tensor, no_grad};
 
 const SHARDS: i64 = 8;
@@ -58,7 +58,7 @@ fn derivatives_of_first_and_second_order_equal_one_process() {
 
     let mut bits: Vec<Tensor> = Vec::new();
     for world_size in [1, 2, 4] {
-        let ranks = run(world_size, TIMEOUT, |group: Group| {
+        let ranks = run(world_size, TIMEOUT, |group: ProcessGroup| {
             let rows = SHARDS / i64::from(world_size);
             let first = rows * i64::from(group.rank());
             let own = inputs(first, rows).set_requires_grad(true);

@@ -1,6 +1,6 @@
 //! What a network sees in plain images, computed by all ranks together.
 
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tch::{Kind, Tensor};
 
 use crate::data::Images;
@@ -21,12 +21,18 @@ pub enum Side {
 }
 
 /// Features of the images `samples`, `[samples, F]` in their order, on every rank.
-pub fn features(model: &Model, images: &Images, samples: &[i64], side: Side, group: &Group) -> Result<Tensor, Failure> {
+pub fn features(
+    model: &Model,
+    images: &Images,
+    samples: &[i64],
+    side: Side,
+    group: &ProcessGroup,
+) -> Result<Tensor, Failure> {
     features_by(|images| model.features(images), images, samples, side, group)
 }
 
 /// What the model's head says of them, `[samples, D]`, as it will be evaluated.
-pub fn answers(model: &Model, images: &Images, samples: &[i64], group: &Group) -> Result<Tensor, Failure> {
+pub fn answers(model: &Model, images: &Images, samples: &[i64], group: &ProcessGroup) -> Result<Tensor, Failure> {
     features_by(|images| tch::no_grad(|| model.evaluate(images)), images, samples, Side::AsIs, group)
 }
 
@@ -38,7 +44,7 @@ pub fn features_by(
     images: &Images,
     samples: &[i64],
     side: Side,
-    group: &Group,
+    group: &ProcessGroup,
 ) -> Result<Tensor, Failure> {
     let (rank, world_size) = (group.rank() as usize, group.world_size() as usize);
     let blocks: Vec<&[i64]> = samples.chunks(BLOCK).collect();

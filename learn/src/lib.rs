@@ -44,7 +44,7 @@ pub mod weights;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 
-use tandem_collective::{Group, cuda};
+use tandem_collective::{ProcessGroup, cuda};
 use tandem_domain::spec::{Precision, Stage};
 use tch::Device;
 
@@ -68,7 +68,7 @@ pub const OPENMP: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
 ///
 /// All ranks of the group call it with tasks that differ in `rank` only. A stopped training leaves a checkpoint of its last
 /// step, the same on all ranks; a linear job by L-BFGS is short and leaves none.
-pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBool) -> Result<Outcome, Failure> {
+pub fn run(task: &Task, group: &ProcessGroup, report: &mut dyn Report, stop: &AtomicBool) -> Result<Outcome, Failure> {
     let device = device(&task.device)?;
     if (task.rank, task.world_size) != (group.rank(), group.world_size()) {
         return Err(Failure::Machine(format!(

@@ -1,6 +1,6 @@
 //! A look at the encoder during pretraining: does its neighbourhood know the classes?
 
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec;
 use tch::{Kind, Tensor};
 
@@ -44,7 +44,7 @@ impl Monitor {
         &self,
         encode: impl Fn(&Tensor) -> Tensor,
         images: &Images,
-        group: &Group,
+        group: &ProcessGroup,
     ) -> Result<f64, Failure> {
         let bank = features_by(&encode, images, &self.bank, Side::AsIs, group)?;
         let queries = features_by(&encode, images, &self.queries, Side::AsIs, group)?;

@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use tandem_collective::{Group, Store};
+use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_domain::spec::{self, BatchNorm, Encoder, Isolate, PenaltyMethod, Precision, Recompute, Tikhonov};
 use tandem_learn::encoder::{Layers, Model};
 use tandem_learn::flat::Flat;
@@ -80,7 +80,7 @@ fn objective(method: Option<PenaltyMethod>) -> Objective<'static> {
     }
 }
 
-fn taken(network: &dyn Network, group: &Group, count: u32, objective: &Objective<'_>) -> Step {
+fn taken(network: &dyn Network, group: &ProcessGroup, count: u32, objective: &Objective<'_>) -> Step {
     let shards = Shards::new(count, IMAGES as u32, group).unwrap();
     step(network, group, &shards, |shard| views(shard, count), objective, false).unwrap()
 }
@@ -100,7 +100,7 @@ fn compare(found: &Step, expected: &Step, case: &str) {
 
 #[test]
 fn the_forward_derivative_is_the_double_backward_pass() {
-    let alone = Group::alone();
+    let alone = ProcessGroup::alone();
     // Basic blocks; bottlenecks behind transitions.
     for (encoder, recompute) in [(Encoder::ResNetTiny, Recompute::Shards), (Encoder::ResNetPaper, Recompute::None)] {
         let objective = Objective { recompute, ..objective(Some(PenaltyMethod::Exact)) };
@@ -122,7 +122,7 @@ fn and_so_it_is_on_a_frozen_encoder() {
         model
     };
     let objective = objective(Some(PenaltyMethod::Exact));
-    let alone = Group::alone();
+    let alone = ProcessGroup::alone();
     compare(
         &taken(&classifier(), &alone, 2, &objective),
         &taken(&Blind(classifier()), &alone, 2, &objective),
@@ -132,7 +132,7 @@ fn and_so_it_is_on_a_frozen_encoder() {
 
 #[test]
 fn so_it_is_layer_by_layer() {
-    let alone = Group::alone();
+    let alone = ProcessGroup::alone();
     for (isolate, recompute) in [(Isolate::None, Recompute::None), (Isolate::Detach, Recompute::Shards)] {
         // The third head has no penalty: it is run as without.
         let layered = |net: &Layers| {
@@ -155,7 +155,7 @@ fn global(heads: usize) -> Layers {
 
 #[test]
 fn statistics_of_all_shards_are_those_of_one_shard_that_is_the_batch() {
-    let alone = Group::alone();
+    let alone = ProcessGroup::alone();
     for heads in [1, 4] {
         for method in [None, Some(PenaltyMethod::Exact), Some(PenaltyMethod::FiniteDifference)] {
             let recompute = if heads == 1 { Recompute::None } else { Recompute::Shards };
@@ -176,14 +176,14 @@ fn statistics_of_all_shards_are_those_of_one_shard_that_is_the_batch() {
 #[test]
 fn bits_of_global_statistics_depend_on_shards_never_on_ranks() {
     for method in [None, Some(PenaltyMethod::Exact), Some(PenaltyMethod::FiniteDifference)] {
-        let expected = taken(&global(1), &Group::alone(), 4, &objective(method));
+        let expected = taken(&global(1), &ProcessGroup::alone(), 4, &objective(method));
         for world_size in [2, 4] {
             let timeout = Duration::from_secs(60);
-            let store = Store::listen("127.0.0.1", timeout).unwrap();
+            let store = RendezvousStore::listen("127.0.0.1", timeout).unwrap();
             let port = store.port();
             let run = move |rank| {
-                let store = Store::connect("127.0.0.1", port, timeout).unwrap();
-                let group = Group::gloo(&store, "test", rank, world_size, "127.0.0.1", timeout).unwrap();
+                let store = RendezvousStore::connect("127.0.0.1", port, timeout).unwrap();
+                let group = ProcessGroup::gloo(&store, "test", rank, world_size, "127.0.0.1", timeout).unwrap();
                 taken(&global(1), &group, 4, &objective(method))
             };
             let steps = thread::scope(|scope| {
@@ -215,9 +215,10 @@ fn bf16_is_the_same_step_but_for_its_rounding() {
     for make in [|| net(Encoder::ResNetTiny, 1), || global(1)] {
         for method in [None, Some(PenaltyMethod::Exact), Some(PenaltyMethod::FiniteDifference)] {
             let run = |precision| {
-                let shards = Shards::new(2, IMAGES as u32, &Group::alone()).unwrap();
+                let shards = Shards::new(2, IMAGES as u32, &ProcessGroup::alone()).unwrap();
                 let images = |shard| views(shard, 2).to_kind(Kind::Float);
-                step(&single(make(), precision), &Group::alone(), &shards, images, &objective(method), false).unwrap()
+                step(&single(make(), precision), &ProcessGroup::alone(), &shards, images, &objective(method), false)
+                    .unwrap()
             };
             let (found, expected) = (run(Precision::Bf16), run(Precision::F32));
             assert!(found.gradient.kind() == Kind::Float && found.loss != expected.loss, "{method:?}: it was used");

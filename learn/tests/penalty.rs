@@ -228,7 +228,7 @@ fn a_batch_repeated_twice() {
             let images = smooth::images(shard, ROWS);
             if repeated { Tensor::cat(&[&images, &images], 0) } else { images }
         };
-        let group = tandem_collective::Group::alone();
+        let group = tandem_collective::ProcessGroup::alone();
         tandem_learn::shards::step(&network, &group, &shards, images, &objective, false).unwrap().penalty
     };
     for (scaling, share) in SCALINGS.into_iter().zip([1.0, 0.5, 0.25]) {

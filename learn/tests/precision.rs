@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
-use tandem_collective::{Group, cuda};
+use tandem_collective::{ProcessGroup, cuda};
 use tandem_domain::spec::Stage;
 use tandem_learn::report::Event;
 use tandem_learn::run;
@@ -32,7 +32,7 @@ fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
         host: "127.0.0.1".into(),
         timing: String::new(),
     };
-    run(&task, &Group::alone(), &mut |_: Event| {}, &AtomicBool::new(false)).unwrap_err();
+    run(&task, &ProcessGroup::alone(), &mut |_: Event| {}, &AtomicBool::new(false)).unwrap_err();
     cuda::tf32().unwrap()
 }
 

@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::{
     LEARN_VERSION,
     plan::{PlannedJob, plan},
@@ -146,7 +146,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
             stop.store(true, Ordering::Relaxed);
         }
     };
-    let outcome = tandem_learn::run(&task, &Group::alone(), &mut hear, stop)?;
+    let outcome = tandem_learn::run(&task, &ProcessGroup::alone(), &mut hear, stop)?;
     match broken {
         Some(error) => Err(error),
         None if outcome == Outcome::Finished => ledger.finish().map(|()| outcome),

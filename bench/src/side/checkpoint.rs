@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_learn::report::Event;
 
 use super::Work;
@@ -80,7 +80,7 @@ fn run(setup: &CheckpointSetup) -> Result<CheckpointReply> {
         Event::Result { name, value } if name == "seconds" => found.run_seconds = value,
         _ => {}
     };
-    tandem_learn::run(&task, &Group::alone(), &mut report, &AtomicBool::new(false))
+    tandem_learn::run(&task, &ProcessGroup::alone(), &mut report, &AtomicBool::new(false))
         .map_err(|failure| anyhow::anyhow!("training failed: {failure}"))?;
     let (began, ended) =
         began.zip(ended).context("the run did not report the loss of its first and last timed step")?;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Dataset, JobSpec, Stage, Workers};
 use tandem_learn::data;
 use tandem_learn::report::Event;
@@ -45,7 +45,7 @@ pub(crate) fn prepare(setup: ClassifierSetup) -> Result<(Value, Work)> {
         "stage": "supervised", "encoder": "resnet-tiny", "steps": setup.steps, "batch_size": 128, "validation": 0.0,
     });
     let task = task(supervised, setup.threads, &setup.folder)?;
-    tandem_learn::run(&task, &Group::alone(), &mut report, &AtomicBool::new(false))
+    tandem_learn::run(&task, &ProcessGroup::alone(), &mut report, &AtomicBool::new(false))
         .map_err(|failure| anyhow::anyhow!("training the classifier failed: {failure}"))?;
     let made = made.context("the supervised job left no classifier")?;
     Ok((serde_json::to_value(made)?, timed(|| Ok(()))))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tandem_collective::{Group, Store};
+use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Recompute, Tikhonov};
 use tandem_learn::data::{self, Images};
 use tch::Device;
@@ -40,10 +40,10 @@ pub(crate) fn prepare(setup: RanksSetup) -> Result<(Value, Work)> {
     let images = data::load(&Dataset::Shapes, Path::new("."), SEED, Device::Cpu)?.train;
     let store = match (setup.world_size, setup.rank) {
         (1, _) => None,
-        (_, 0) => Some(Store::listen(HOST, TIMEOUT)?),
-        _ => Some(Store::connect(HOST, setup.port.context("rank 0 has told no port")?, TIMEOUT)?),
+        (_, 0) => Some(RendezvousStore::listen(HOST, TIMEOUT)?),
+        _ => Some(RendezvousStore::connect(HOST, setup.port.context("rank 0 has told no port")?, TIMEOUT)?),
     };
-    let reply = RanksReply { port: store.as_ref().map(Store::port) };
+    let reply = RanksReply { port: store.as_ref().map(RendezvousStore::port) };
     // The ranks meet in their first block, when all of them have answered.
     let (mut rank, mut store) = (None, store);
     let mut images = Some(images);
@@ -61,14 +61,14 @@ struct Rank {
     trainer: Trainer,
     course: Course,
     /// Lives as long as the group that met through it.
-    _store: Option<Store>,
+    _store: Option<RendezvousStore>,
 }
 
 impl Rank {
-    fn meet(setup: &RanksSetup, store: Option<Store>, images: Images) -> Result<Self> {
+    fn meet(setup: &RanksSetup, store: Option<RendezvousStore>, images: Images) -> Result<Self> {
         let group = match &store {
-            None => Group::alone(),
-            Some(store) => Group::gloo(store, "bench", setup.rank, setup.world_size, HOST, TIMEOUT)?,
+            None => ProcessGroup::alone(),
+            Some(store) => ProcessGroup::gloo(store, "bench", setup.rank, setup.world_size, HOST, TIMEOUT)?,
         };
         let recipe = Recipe {
             temperature: 0.5,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Recompute, Tikhonov};
 use tandem_learn::augment::pairs;
 use tandem_learn::data;
@@ -82,7 +82,7 @@ pub(crate) struct StepReply {
 pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     tch::set_num_threads(i32::try_from(setup.threads)?);
     let sizes = [setup.shards, setup.batch];
-    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, sizes, Group::alone())?;
+    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, sizes, ProcessGroup::alone())?;
     let batches = batches(&setup)?;
     trainer.write_weights(&setup.folder.join("weights.safetensors"))?;
     let views = Tensor::stack(&batches, 0).contiguous();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{self, Encoder, Head, OptimizerName, Recompute, Tikhonov};
 use tandem_learn::encoder::Model;
 use tandem_learn::objective::nt_xent;
@@ -15,7 +15,7 @@ use tch::{Device, Kind, Tensor};
 pub(crate) struct Trainer {
     pub(crate) model: Model,
     pub(crate) shards: Shards,
-    group: Group,
+    group: ProcessGroup,
     optimizer: Optimizer,
     recipe: Recipe,
     batch: u32,
@@ -39,7 +39,7 @@ impl Trainer {
         head: Head,
         recipe: Recipe,
         [shards, batch]: [u32; 2],
-        group: Group,
+        group: ProcessGroup,
     ) -> Result<Self> {
         let model = Model::new(encoder, Some(head), 1, Device::Cpu).context("the encoder cannot be built")?;
         let sgd = spec::Optimizer {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::Dataset;
 use tandem_learn::data;
 use tch::{Device, Kind, Tensor};
@@ -27,7 +27,7 @@ pub(crate) struct TrainingReply {
 /// `[N, 3, 32, 32]`, to the set-up's folder.
 pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     tch::set_num_threads(i32::try_from(setup.threads)?);
-    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, [1, setup.batch], Group::alone())?;
+    let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, [1, setup.batch], ProcessGroup::alone())?;
     trainer.write_weights(&setup.folder.join("weights.safetensors"))?;
     // Made, not read: no folder is looked at.
     let images = data::load(&Dataset::Shapes, Path::new("."), SEED, Device::Cpu)?.train;

@@ -5,10 +5,10 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
 #include "../status.hpp"
-#include "../store.hpp"
+#include "../rendezvous.hpp"
 
 extern "C" __attribute__((visibility("default"))) int32_t tandem_nccl_backend(
-    const tandem::Store* store,
+    const tandem::RendezvousStore* store,
     const char* prefix,
     int32_t rank,
     int32_t world_size,

@@ -2,7 +2,7 @@ use std::ptr;
 
 use tch::Tensor;
 
-use super::group::{owned, pointer};
+use super::process_group::{owned, pointer};
 use super::raw;
 use super::status::call;
 use crate::Error;

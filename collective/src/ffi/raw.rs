@@ -2,15 +2,15 @@
 
 use std::ffi::{c_char, c_void};
 
-/// `tandem::Store`.
+/// `tandem::RendezvousStore`.
 #[repr(C)]
-pub(super) struct Store {
+pub(super) struct RendezvousStore {
     _opaque: [u8; 0],
 }
 
-/// `tandem::Group`.
+/// `tandem::ProcessGroup`.
 #[repr(C)]
-pub(super) struct Group {
+pub(super) struct ProcessGroup {
     _opaque: [u8; 0],
 }
 
@@ -36,51 +36,61 @@ unsafe extern "C" {
         listener: i32,
         port: u16,
         timeout_ms: i64,
-        store: *mut *mut Store,
+        store: *mut *mut RendezvousStore,
         message: Message,
     ) -> i32;
     pub(super) fn tandem_store_connect(
         host: *const c_char,
         port: u16,
         timeout_ms: i64,
-        store: *mut *mut Store,
+        store: *mut *mut RendezvousStore,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_store_free(store: *mut Store);
+    pub(super) fn tandem_store_free(store: *mut RendezvousStore);
 
     pub(super) fn tandem_group_gloo(
-        store: *const Store,
+        store: *const RendezvousStore,
         prefix: *const c_char,
         rank: i32,
         world_size: i32,
         host: *const c_char,
         timeout_ms: i64,
-        group: *mut *mut Group,
+        group: *mut *mut ProcessGroup,
         message: Message,
     ) -> i32;
     pub(super) fn tandem_group_nccl(
-        store: *const Store,
+        store: *const RendezvousStore,
         prefix: *const c_char,
         main: *mut Backend,
         autograd: *mut Backend,
-        group: *mut *mut Group,
+        group: *mut *mut ProcessGroup,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_group_free(group: *mut Group);
-    pub(super) fn tandem_group_abort(group: *mut Group, message: Message) -> i32;
+    pub(super) fn tandem_group_free(group: *mut ProcessGroup);
+    pub(super) fn tandem_group_abort(group: *mut ProcessGroup, message: Message) -> i32;
 
-    pub(super) fn tandem_refuse(group: *mut Group, autograd: bool, message: Message) -> i32;
-    pub(super) fn tandem_agree_tree_sum(group: *mut Group, tensor: TensorPtr, shards: i64, message: Message) -> i32;
-    pub(super) fn tandem_all_reduce_sum(group: *mut Group, tensor: TensorPtr, message: Message) -> i32;
-    pub(super) fn tandem_broadcast(group: *mut Group, tensor: TensorPtr, root: i64, message: Message) -> i32;
-    pub(super) fn tandem_barrier(group: *mut Group, message: Message) -> i32;
+    pub(super) fn tandem_refuse(group: *mut ProcessGroup, autograd: bool, message: Message) -> i32;
+    pub(super) fn tandem_agree_tree_sum(
+        group: *mut ProcessGroup,
+        tensor: TensorPtr,
+        shards: i64,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_all_reduce_sum(group: *mut ProcessGroup, tensor: TensorPtr, message: Message) -> i32;
+    pub(super) fn tandem_broadcast(group: *mut ProcessGroup, tensor: TensorPtr, root: i64, message: Message) -> i32;
+    pub(super) fn tandem_barrier(group: *mut ProcessGroup, message: Message) -> i32;
     pub(super) fn tandem_all_gather(
-        group: *mut Group,
+        group: *mut ProcessGroup,
         tensor: TensorPtr,
         out: *mut *mut c_void,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_shard_sum(group: *mut Group, rows: TensorPtr, out: *mut *mut c_void, message: Message) -> i32;
+    pub(super) fn tandem_shard_sum(
+        group: *mut ProcessGroup,
+        rows: TensorPtr,
+        out: *mut *mut c_void,
+        message: Message,
+    ) -> i32;
     pub(super) fn tandem_moving_norm(
         x: TensorPtr,
         t: TensorPtr,
@@ -94,13 +104,13 @@ unsafe extern "C" {
         rate: *mut *mut c_void,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_send(group: *mut Group, tensor: TensorPtr, to: i32, message: Message) -> i32;
-    pub(super) fn tandem_recv(group: *mut Group, tensor: TensorPtr, from: i32, message: Message) -> i32;
+    pub(super) fn tandem_send(group: *mut ProcessGroup, tensor: TensorPtr, to: i32, message: Message) -> i32;
+    pub(super) fn tandem_recv(group: *mut ProcessGroup, tensor: TensorPtr, from: i32, message: Message) -> i32;
 }
 
 /// `tandem_nccl_backend` of the plugin, looked up at run time.
 pub(super) type NcclBackend = unsafe extern "C" fn(
-    store: *const Store,
+    store: *const RendezvousStore,
     prefix: *const c_char,
     rank: i32,
     world_size: i32,

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tandem_collective::{BatchNorm, Error, Group};
+use tandem_collective::{BatchNorm, Error, ProcessGroup};
 use tch::{Kind, Tensor};
 
 use super::Pass;
@@ -11,7 +11,7 @@ use crate::progress;
 
 /// How shards learn what they have in common, on whichever ranks they are.
 pub struct Coupling<'a> {
-    group: &'a Group,
+    group: &'a ProcessGroup,
     shards: u32,
     /// The first call between ranks that failed: the pass goes on to its end, on numbers that nobody will see.
     failure: RefCell<Option<Error>>,
@@ -19,7 +19,7 @@ pub struct Coupling<'a> {
 
 impl<'a> Coupling<'a> {
     /// Of `shards` on all ranks together.
-    pub fn new(group: &'a Group, shards: u32) -> Self {
+    pub fn new(group: &'a ProcessGroup, shards: u32) -> Self {
         Self { group, shards, failure: RefCell::new(None) }
     }
 
@@ -40,7 +40,7 @@ impl<'a> Coupling<'a> {
 
     /// Normalises own shards, `[B, C, ...]` each, by mean and variance of all shards together, which are of equal size.
     ///
-    /// Made of plain operations and [`Group::shard_sum`], so that derivatives of every order are right. Each shard's
+    /// Made of plain operations and [`ProcessGroup::shard_sum`], so that derivatives of every order are right. Each shard's
     /// running statistics move alike.
     pub fn normalise(&self, shards: &[Tensor], norms: &[BatchNorm<'_>]) -> Vec<Tensor> {
         let Some(first) = shards.first() else { return Vec::new() };

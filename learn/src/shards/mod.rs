@@ -19,7 +19,7 @@ mod rows;
 
 use std::ops::Range;
 
-use tandem_collective::{Group, tree_sum};
+use tandem_collective::{ProcessGroup, tree_sum};
 use tch::Tensor;
 
 use crate::failure::Failure;
@@ -39,7 +39,7 @@ pub struct Shards {
 
 impl Shards {
     /// Fails where the ranks, or the images of a batch, cannot share the shards equally.
-    pub fn new(count: u32, batch_size: u32, group: &Group) -> Result<Self, Failure> {
+    pub fn new(count: u32, batch_size: u32, group: &ProcessGroup) -> Result<Self, Failure> {
         let (rank, world_size) = (group.rank(), group.world_size());
         if count == 0 || !count.is_multiple_of(world_size) {
             return Err(Failure::Job(format!("{world_size} workers cannot share {count} shards equally")));
@@ -88,7 +88,7 @@ pub struct Step {
 /// wish.
 pub fn step(
     network: &dyn Network,
-    group: &Group,
+    group: &ProcessGroup,
     shards: &Shards,
     images: impl FnMut(u32) -> Tensor,
     objective: &Objective<'_>,
@@ -171,7 +171,7 @@ mod tests {
         let shards = Shards { count: 4, rank: 1, world_size: 2 };
         assert_eq!(shards.own(), 2..4);
         assert_eq!(shards.part(&[10, 11, 12, 13, 14, 15, 16, 17], 3), [16, 17]);
-        assert!(Shards::new(3, 10, &Group::alone()).is_err());
+        assert!(Shards::new(3, 10, &ProcessGroup::alone()).is_err());
     }
 
     fn tiny() -> Model {
@@ -195,8 +195,8 @@ mod tests {
         let model = tiny();
         let shards = Shards { count: 4, rank: 0, world_size: 1 };
         let objective = |z: &Tensor| nt_xent(z, 0.5, false);
-        let step =
-            step(&model, &Group::alone(), &shards, views, &Objective::new(Views::Two, &objective), false).unwrap();
+        let step = step(&model, &ProcessGroup::alone(), &shards, views, &Objective::new(Views::Two, &objective), false)
+            .unwrap();
 
         let statistics = || Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
         let (mut projections, mut means) = (vec![], model.statistics.vector().zeros_like());
@@ -221,7 +221,8 @@ mod tests {
     fn a_wish_to_stop_reaches_everybody() {
         let shards = Shards { count: 4, rank: 0, world_size: 1 };
         let loss = |z: &Tensor| nt_xent(z, 0.5, false);
-        let step = step(&tiny(), &Group::alone(), &shards, views, &Objective::new(Views::Two, &loss), true).unwrap();
+        let step =
+            step(&tiny(), &ProcessGroup::alone(), &shards, views, &Objective::new(Views::Two, &loss), true).unwrap();
         assert!(step.stop);
     }
 
@@ -243,7 +244,7 @@ mod tests {
             };
             let objective = Objective { terms: (0..4).map(term).collect(), ..Objective::new(Views::Two, &loss) };
             let shards = Shards { count: 1, rank: 0, world_size: 1 };
-            let step = step(&net, &Group::alone(), &shards, views, &objective, false).unwrap();
+            let step = step(&net, &ProcessGroup::alone(), &shards, views, &objective, false).unwrap();
             for slot in net.model.parameters.layout().slots() {
                 let stage = slot.name.strip_prefix("layer").and_then(|rest| rest[..1].parse::<i32>().ok());
                 let moves = match stage {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::Recompute;
 use tch::{Kind, Tensor};
 
@@ -17,7 +17,7 @@ use crate::progress;
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub network: &'a dyn Network,
-    pub group: &'a Group,
+    pub group: &'a ProcessGroup,
     pub shards: &'a Shards,
     pub objective: &'a Objective<'a>,
 }

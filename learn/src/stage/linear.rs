@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Augment, BatchNorm, Linear, LinearSolver, Precision, Tikhonov};
 use tch::Tensor;
 
@@ -130,7 +130,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn by(model: &Model, data: &Data, subset: &[i64], group: &Group) -> Result<Self, Failure> {
+    fn by(model: &Model, data: &Data, subset: &[i64], group: &ProcessGroup) -> Result<Self, Failure> {
         let all: Vec<i64> = (0..data.test.len() as i64).collect();
         let sides = [Side::AsIs, Side::Mirrored];
         let train = sides.map(|side| features(model, &data.train, subset, side, group));

@@ -12,7 +12,7 @@ pub(crate) mod supervised;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tch::{Device, Kind, Tensor};
 
 use crate::artifact::{self, Card};
@@ -27,7 +27,7 @@ use crate::task::Task;
 /// One rank at work: its task, its peers, whom it tells, and whether it shall stop.
 pub(crate) struct Rank<'a> {
     pub task: &'a Task,
-    pub group: &'a Group,
+    pub group: &'a ProcessGroup,
     pub device: Device,
     report: &'a mut dyn Report,
     stop: &'a AtomicBool,
@@ -36,7 +36,7 @@ pub(crate) struct Rank<'a> {
 impl<'a> Rank<'a> {
     pub(crate) fn new(
         task: &'a Task,
-        group: &'a Group,
+        group: &'a ProcessGroup,
         device: Device,
         report: &'a mut dyn Report,
         stop: &'a AtomicBool,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tandem_collective::{Group, Store};
+use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_domain::spec::{Dataset, JobSpec, Stage, Workers};
 use tandem_learn::report::{Event, Outcome};
 use tandem_learn::task::{CheckpointRef, InputFile, Task};
@@ -74,11 +74,11 @@ pub(crate) fn task(spec: &JobSpec, folder: &Path) -> Task {
 pub(crate) type Ended = (Vec<Event>, Vec<Result<Outcome, Failure>>);
 
 pub(crate) fn train(task: &Task, world_size: u32, watch: impl Fn(u32, &Event) -> bool + Sync) -> Ended {
-    let store = Store::listen("127.0.0.1", TIMEOUT).unwrap();
+    let store = RendezvousStore::listen("127.0.0.1", TIMEOUT).unwrap();
     let port = store.port();
     let rank = |rank: u32| {
-        let store = Store::connect("127.0.0.1", port, TIMEOUT).unwrap();
-        let group = Group::gloo(&store, "test", rank, world_size, "127.0.0.1", TIMEOUT).unwrap();
+        let store = RendezvousStore::connect("127.0.0.1", port, TIMEOUT).unwrap();
+        let group = ProcessGroup::gloo(&store, "test", rank, world_size, "127.0.0.1", TIMEOUT).unwrap();
         let (mut events, stop) = (Vec::new(), AtomicBool::new(false));
         let mut report = |event: Event| {
             if watch(rank, &event) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tandem_collective::{Group, Store};
+use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_learn::flat::{Flat, Layout, Role};
 use tandem_learn::shards::{Network, Objective, Shard, Shards, Step, Views, step};
 use tch::{Device, Kind, Tensor};
@@ -98,11 +98,11 @@ pub(crate) fn ranks(
     objective: impl Fn() -> Objective<'static> + Sync,
 ) -> Step {
     let timeout = Duration::from_secs(60);
-    let store = Store::listen("127.0.0.1", timeout).unwrap();
+    let store = RendezvousStore::listen("127.0.0.1", timeout).unwrap();
     let (port, network, objective) = (store.port(), &network, &objective);
     let run = move |rank| {
-        let store = Store::connect("127.0.0.1", port, timeout).unwrap();
-        let group = Group::gloo(&store, "test", rank, world_size, "127.0.0.1", timeout).unwrap();
+        let store = RendezvousStore::connect("127.0.0.1", port, timeout).unwrap();
+        let group = ProcessGroup::gloo(&store, "test", rank, world_size, "127.0.0.1", timeout).unwrap();
         let shards = Shards::new(SHARDS, SHARDS, &group).unwrap();
         step(&network(), &group, &shards, |shard| images(shard, rows), &objective(), false).unwrap()
     };
@@ -115,7 +115,7 @@ pub(crate) fn ranks(
 /// The same step by one process without group.
 pub(crate) fn alone(network: &Smooth, rows: i64, objective: &Objective<'_>) -> Step {
     let shards = Shards { count: SHARDS, rank: 0, world_size: 1 };
-    step(network, &Group::alone(), &shards, |shard| images(shard, rows), objective, false).unwrap()
+    step(network, &ProcessGroup::alone(), &shards, |shard| images(shard, rows), objective, false).unwrap()
 }
 
 /// Everything at once: each shard's images as leaves, and each head's rows as `views` orders them, with one graph.

@@ -1,6 +1,6 @@
 //! The ranks of an attempt find each other: rank 0 listens and says where, the others are told.
 
-use tandem_collective::{Error, Group, Store, cuda};
+use tandem_collective::{Error, ProcessGroup, RendezvousStore, cuda};
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::{
     Failure,
@@ -13,28 +13,28 @@ pub(super) fn group(
     task: &Task,
     events: &mut dyn Report,
     told: impl FnOnce() -> Result<(String, u16), Failure>,
-) -> Result<Group, Failure> {
+) -> Result<ProcessGroup, Failure> {
     open_cuda(&task.device)?;
     let cuda_index = cuda_index(&task.device);
     if task.world_size == 1 {
-        return Ok(Group::alone());
+        return Ok(ProcessGroup::alone());
     }
     events.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
     let patience = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).rendezvous();
     let store = if task.rank == 0 {
-        let store = Store::listen(&task.host, patience).map_err(failure)?;
+        let store = RendezvousStore::listen(&task.host, patience).map_err(failure)?;
         events.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
         store
     } else {
         let (host, port) = told()?;
-        Store::connect(&host, port, patience).map_err(failure)?
+        RendezvousStore::connect(&host, port, patience).map_err(failure)?
     };
     // A new generation for each attempt: a rank of an earlier one finds nobody under its keys.
     let prefix = format!("tandem/{}", task.fence);
     let (rank, world_size) = (task.rank, task.world_size);
     let group = match cuda_index {
-        Some(index) => Group::nccl(&store, &prefix, rank, world_size, index, timing::COLLECTIVE),
-        None => Group::gloo(&store, &prefix, rank, world_size, &task.host, timing::COLLECTIVE),
+        Some(index) => ProcessGroup::nccl(&store, &prefix, rank, world_size, index, timing::COLLECTIVE),
+        None => ProcessGroup::gloo(&store, &prefix, rank, world_size, &task.host, timing::COLLECTIVE),
     };
     group.map_err(failure)
 }

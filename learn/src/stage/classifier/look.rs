@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tch::Kind;
 
 use super::{Rank, Training};
@@ -71,7 +71,12 @@ impl Training<'_> {
 }
 
 /// Images that the model classifies rightly, as it will be used: without augmentation, by the running statistics.
-pub(super) fn hits(model: &Model, images: &data::Images, samples: &[i64], group: &Group) -> Result<u64, Failure> {
+pub(super) fn hits(
+    model: &Model,
+    images: &data::Images,
+    samples: &[i64],
+    group: &ProcessGroup,
+) -> Result<u64, Failure> {
     let classes = answers(model, images, samples, group)?.argmax(1, false);
     Ok(classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64)
 }

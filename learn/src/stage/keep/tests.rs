@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 
 use super::*;
 use crate::flat::{Layout, Role};
@@ -62,7 +62,7 @@ fn keeping(
     state: &Flat,
     run: impl FnOnce(&mut Keeper, &mut Rank<'_>, &State<'_>, Position) -> Result<(), Failure>,
 ) -> (Result<(), Failure>, Vec<CheckpointRef>) {
-    let (mut told, stop, group) = (Vec::new(), AtomicBool::new(false), Group::alone());
+    let (mut told, stop, group) = (Vec::new(), AtomicBool::new(false), ProcessGroup::alone());
     let mut report = |event: Event| {
         if let Event::Checkpoint { step, path, sha256, .. } = event {
             told.insert(0, CheckpointRef { step, path, sha256 });

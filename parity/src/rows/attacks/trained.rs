@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::JobSpec;
 use tandem_learn::artifact::load_classifier;
 use tandem_learn::classifier::Classifier;
@@ -73,6 +73,6 @@ fn train(run: &Run, spec: &JobSpec, job_dir: &Path) -> Result<()> {
             eprintln!("  {name} {value:.4}");
         }
     };
-    tandem_learn::run(&task, &Group::alone(), &mut report, &AtomicBool::new(false))?;
+    tandem_learn::run(&task, &ProcessGroup::alone(), &mut report, &AtomicBool::new(false))?;
     Ok(())
 }

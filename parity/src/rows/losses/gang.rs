@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use tandem_collective::{Group, Store};
+use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_learn::shards::Step;
 
 const HOST: &str = "127.0.0.1";
@@ -12,16 +12,16 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// What the ranks, one closure each, get for the same step; that they all hold the same is checked.
 pub(super) fn together<F>(ranks: Vec<F>) -> Result<Step>
 where
-    F: FnOnce(&Group) -> Result<Step> + Send,
+    F: FnOnce(&ProcessGroup) -> Result<Step> + Send,
 {
-    let (store, count) = (Store::listen(HOST, TIMEOUT)?, ranks.len() as u32);
+    let (store, count) = (RendezvousStore::listen(HOST, TIMEOUT)?, ranks.len() as u32);
     let port = store.port();
     let one = |rank: u32, work: F| {
         if count == 1 {
-            return work(&Group::alone());
+            return work(&ProcessGroup::alone());
         }
-        let store = Store::connect(HOST, port, TIMEOUT)?;
-        work(&Group::gloo(&store, "parity", rank, count, HOST, TIMEOUT)?)
+        let store = RendezvousStore::connect(HOST, port, TIMEOUT)?;
+        work(&ProcessGroup::gloo(&store, "parity", rank, count, HOST, TIMEOUT)?)
     };
     let steps = std::thread::scope(|scope| {
         let one = &one;

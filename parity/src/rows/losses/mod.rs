@@ -6,7 +6,7 @@ mod smooth;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use tandem_collective::Group;
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Direction, PenaltyScaling};
 use tandem_learn::objective::nt_xent;
 use tandem_learn::penalty::coefficient;
@@ -111,7 +111,7 @@ impl Inputs {
         network.global = global;
         let rank = |_| {
             let (own, views, labels) = (network.copy(), self.views.copy(), self.labels.copy());
-            move |group: &Group| {
+            move |group: &ProcessGroup| {
                 let loss = |rows: &Tensor| match equation {
                     Equation::Two => rows.log_softmax(1, Kind::Double).nll_loss(&labels),
                     _ => nt_xent(rows, TEMPERATURE, equation == Equation::One { self_term: true }),

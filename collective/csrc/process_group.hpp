@@ -9,7 +9,7 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include "agree.hpp"
-#include "store.hpp"
+#include "rendezvous.hpp"
 
 namespace tandem {
 
@@ -38,7 +38,7 @@ class Channel : public torch::CustomClassHolder {
   Agreement agreement_;
 };
 
-struct Group {
+struct ProcessGroup {
   c10::intrusive_ptr<Channel> main;
   // shard_sum has its own: its backward passes run in autograd's order, not in the caller's.
   c10::intrusive_ptr<Channel> autograd;

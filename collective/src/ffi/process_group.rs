@@ -6,29 +6,34 @@ use tch::Tensor;
 
 use super::library::nccl_backend;
 use super::raw;
+use super::rendezvous::StoreHandle;
 use super::status::{c_int, c_string, call, milliseconds};
-use super::store::Store;
 use crate::Error;
 
-/// Owns a `tandem::Group`.
-pub(crate) struct Group(NonNull<raw::Group>);
+/// Owns a `tandem::ProcessGroup`.
+pub(crate) struct GroupHandle(NonNull<raw::ProcessGroup>);
 
 // SAFETY: c10d's groups have no ties to the thread that made them. Calls must be made one after another, in the same
 // order on all ranks: so this is Send, and not Sync.
-unsafe impl Send for Group {}
+unsafe impl Send for GroupHandle {}
 
 /// Who this rank is and where it stands among the others.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Membership<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) rank: u32,
     pub(crate) world_size: u32,
 }
 
-impl Group {
-    pub(crate) fn gloo(store: &Store, place: Place<'_>, host: &str, timeout: Duration) -> Result<Self, Error> {
-        let (prefix, address) = (c_string("prefix", place.prefix)?, c_string("host", host)?);
-        let (rank, world_size) = (c_int("rank", place.rank)?, c_int("world size", place.world_size)?);
+impl GroupHandle {
+    pub(crate) fn gloo(
+        store: &StoreHandle,
+        membership: Membership<'_>,
+        host: &str,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let (prefix, address) = (c_string("prefix", membership.prefix)?, c_string("host", host)?);
+        let (rank, world_size) = (c_int("rank", membership.rank)?, c_int("world size", membership.world_size)?);
         let timeout = milliseconds(timeout)?;
         let mut group = ptr::null_mut();
         call(&format!("forming a group of {world_size} ranks on {host}"), |message| {
@@ -50,13 +55,18 @@ impl Group {
         Ok(Self::owning(group))
     }
 
-    pub(crate) fn nccl(store: &Store, place: Place<'_>, device: u32, timeout: Duration) -> Result<Self, Error> {
-        let (rank, world_size) = (c_int("rank", place.rank)?, c_int("world size", place.world_size)?);
+    pub(crate) fn nccl(
+        store: &StoreHandle,
+        membership: Membership<'_>,
+        device: u32,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let (rank, world_size) = (c_int("rank", membership.rank)?, c_int("world size", membership.world_size)?);
         let (device, timeout) = (c_int("device", device)?, milliseconds(timeout)?);
         let make = nccl_backend()?;
         let operation = format!("forming a group of {world_size} ranks on CUDA device {device}");
         let backend = |part: &str| {
-            let prefix = c_string("prefix", &format!("{}/{part}-nccl", place.prefix))?;
+            let prefix = c_string("prefix", &format!("{}/{part}-nccl", membership.prefix))?;
             let mut backend = ptr::null_mut();
             call(&operation, |message| {
                 // SAFETY: `make` is the plugin's function of this signature, which stays loaded for good; pointers as
@@ -68,7 +78,7 @@ impl Group {
             Ok::<_, Error>(backend)
         };
         let (main, autograd) = (backend("main")?, backend("autograd")?);
-        let prefix = c_string("prefix", place.prefix)?;
+        let prefix = c_string("prefix", membership.prefix)?;
         let mut group = ptr::null_mut();
         call(&operation, |message| {
             // SAFETY: both backends are owned pointers made above and given away here; the rest as in `gloo`.
@@ -77,7 +87,7 @@ impl Group {
         Ok(Self::owning(group))
     }
 
-    fn owning(group: *mut raw::Group) -> Self {
+    fn owning(group: *mut raw::ProcessGroup) -> Self {
         Self(NonNull::new(group).expect("a call that succeeds returns a group"))
     }
 
@@ -152,14 +162,14 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for GroupHandle {
     fn drop(&mut self) {
         // SAFETY: owned by self and freed once; autograd graphs hold references of their own to what they use.
         unsafe { raw::tandem_group_free(self.0.as_ptr()) }
     }
 }
 
-/// The two sets of connections of a `tandem::Group`.
+/// The two sets of connections of a `tandem::ProcessGroup`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     Main,

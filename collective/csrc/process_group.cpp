@@ -1,4 +1,4 @@
-#include "group.hpp"
+#include "process_group.hpp"
 
 #include <utility>
 #include <vector>
@@ -21,7 +21,7 @@ void finish(const c10::intrusive_ptr<c10d::Work>& work) {
 }
 
 c10::intrusive_ptr<Channel> gloo(
-    const Store& store,
+    const RendezvousStore& store,
     const std::string& prefix,
     int rank,
     int world_size,
@@ -106,20 +106,20 @@ extern "C" {
 
 // `host` is the address on which this rank listens for its peers.
 int32_t tandem_group_gloo(
-    const tandem::Store* store,
+    const tandem::RendezvousStore* store,
     const char* prefix,
     int32_t rank,
     int32_t world_size,
     const char* host,
     int64_t timeout_ms,
-    tandem::Group** group,
+    tandem::ProcessGroup** group,
     char** message) {
   return guard(message, [&] {
     // Not the default device: that one looks up the machine's own name and may end up on any interface.
     const auto device = c10d::ProcessGroupGloo::createDeviceForHostname(host);
     const std::string name(prefix);
     const auto timeout = std::chrono::milliseconds(timeout_ms);
-    *group = new tandem::Group{
+    *group = new tandem::ProcessGroup{
         tandem::gloo(*store, name + "/main", rank, world_size, device, timeout),
         tandem::gloo(*store, name + "/autograd", rank, world_size, device, timeout)};
   });
@@ -127,11 +127,11 @@ int32_t tandem_group_gloo(
 
 // Takes over two backends made by the NCCL plugin (owned c10d::Backend pointers).
 int32_t tandem_group_nccl(
-    const tandem::Store* store,
+    const tandem::RendezvousStore* store,
     const char* prefix,
     c10d::Backend* main,
     c10d::Backend* autograd,
-    tandem::Group** group,
+    tandem::ProcessGroup** group,
     char** message) {
   return guard(message, [&] {
     const auto channel = [&](c10d::Backend* owned, const char* name) {
@@ -140,11 +140,11 @@ int32_t tandem_group_nccl(
       auto agreement = tandem::Agreement::by_store(scoped, backend->getRank(), backend->getSize());
       return c10::make_intrusive<tandem::Channel>(std::move(backend), std::move(agreement));
     };
-    *group = new tandem::Group{channel(main, "/main"), channel(autograd, "/autograd")};
+    *group = new tandem::ProcessGroup{channel(main, "/main"), channel(autograd, "/autograd")};
   });
 }
 
-void tandem_group_free(tandem::Group* group) {
+void tandem_group_free(tandem::ProcessGroup* group) {
   try {
     delete group;
   } catch (...) {
@@ -152,7 +152,7 @@ void tandem_group_free(tandem::Group* group) {
   }
 }
 
-int32_t tandem_group_abort(tandem::Group* group, char** message) {
+int32_t tandem_group_abort(tandem::ProcessGroup* group, char** message) {
   return guard(message, [&] {
     group->main->abort();
     group->autograd->abort();
@@ -160,41 +160,41 @@ int32_t tandem_group_abort(tandem::Group* group, char** message) {
 }
 
 // Takes part in the others' agreement with a call that equals none of theirs, so that they fail now and not in time.
-int32_t tandem_refuse(tandem::Group* group, bool autograd, char** message) {
+int32_t tandem_refuse(tandem::ProcessGroup* group, bool autograd, char** message) {
   return guard(message, [&] {
     (autograd ? group->autograd : group->main)->agree(tandem::Operation::Refused, 0, nullptr);
   });
 }
 
-int32_t tandem_agree_tree_sum(tandem::Group* group, const at::Tensor* tensor, int64_t shards, char** message) {
+int32_t tandem_agree_tree_sum(tandem::ProcessGroup* group, const at::Tensor* tensor, int64_t shards, char** message) {
   return guard(message, [&] { group->main->agree(tandem::Operation::TreeSum, shards, tensor); });
 }
 
-int32_t tandem_all_reduce_sum(tandem::Group* group, const at::Tensor* tensor, char** message) {
+int32_t tandem_all_reduce_sum(tandem::ProcessGroup* group, const at::Tensor* tensor, char** message) {
   return guard(message, [&] { group->main->all_reduce_sum(*tensor); });
 }
 
-int32_t tandem_broadcast(tandem::Group* group, const at::Tensor* tensor, int64_t root, char** message) {
+int32_t tandem_broadcast(tandem::ProcessGroup* group, const at::Tensor* tensor, int64_t root, char** message) {
   return guard(message, [&] { group->main->broadcast(*tensor, root); });
 }
 
-int32_t tandem_barrier(tandem::Group* group, char** message) {
+int32_t tandem_barrier(tandem::ProcessGroup* group, char** message) {
   return guard(message, [&] { group->main->barrier(); });
 }
 
-int32_t tandem_all_gather(tandem::Group* group, const at::Tensor* tensor, at::Tensor** out, char** message) {
+int32_t tandem_all_gather(tandem::ProcessGroup* group, const at::Tensor* tensor, at::Tensor** out, char** message) {
   return guard(message, [&] { *out = new at::Tensor(group->main->all_gather(*tensor)); });
 }
 
-int32_t tandem_shard_sum(tandem::Group* group, const at::Tensor* rows, at::Tensor** out, char** message) {
+int32_t tandem_shard_sum(tandem::ProcessGroup* group, const at::Tensor* rows, at::Tensor** out, char** message) {
   return guard(message, [&] { *out = new at::Tensor(tandem::shard_sum(group->autograd, *rows)); });
 }
 
-int32_t tandem_send(tandem::Group* group, const at::Tensor* tensor, int32_t to, char** message) {
+int32_t tandem_send(tandem::ProcessGroup* group, const at::Tensor* tensor, int32_t to, char** message) {
   return guard(message, [&] { group->main->send(*tensor, to); });
 }
 
-int32_t tandem_recv(tandem::Group* group, const at::Tensor* tensor, int32_t from, char** message) {
+int32_t tandem_recv(tandem::ProcessGroup* group, const at::Tensor* tensor, int32_t from, char** message) {
   return guard(message, [&] { group->main->recv(*tensor, from); });
 }
 

@@ -1,4 +1,4 @@
-#include "store.hpp"
+#include "rendezvous.hpp"
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -6,13 +6,13 @@
 
 namespace {
 
-tandem::Store* open(const char* host, c10d::TCPStoreOptions options, int64_t timeout_ms) {
+tandem::RendezvousStore* open(const char* host, c10d::TCPStoreOptions options, int64_t timeout_ms) {
   options.timeout = std::chrono::milliseconds(timeout_ms);
   // Ranks wait for the keys they need; the store itself need not know how many there are.
   options.waitWorkers = false;
   // c10d's libuv server cannot take a socket that is already bound, and by itself it would listen on every interface.
   options.useLibUV = false;
-  return new tandem::Store{c10::make_intrusive<c10d::TCPStore>(host, options)};
+  return new tandem::RendezvousStore{c10::make_intrusive<c10d::TCPStore>(host, options)};
 }
 
 } // namespace
@@ -25,7 +25,7 @@ int32_t tandem_store_listen(
     int32_t listener,
     uint16_t port,
     int64_t timeout_ms,
-    tandem::Store** store,
+    tandem::RendezvousStore** store,
     char** message) {
   return tandem::guard(message, [&] {
     c10d::TCPStoreOptions options;
@@ -40,7 +40,7 @@ int32_t tandem_store_connect(
     const char* host,
     uint16_t port,
     int64_t timeout_ms,
-    tandem::Store** store,
+    tandem::RendezvousStore** store,
     char** message) {
   return tandem::guard(message, [&] {
     c10d::TCPStoreOptions options;
@@ -49,7 +49,7 @@ int32_t tandem_store_connect(
   });
 }
 
-void tandem_store_free(tandem::Store* store) {
+void tandem_store_free(tandem::RendezvousStore* store) {
   delete store;
 }
 

@@ -6,13 +6,13 @@ use super::raw;
 use super::status::{c_string, call, milliseconds};
 use crate::Error;
 
-/// Owns a `tandem::Store`.
-pub(crate) struct Store(NonNull<raw::Store>);
+/// Owns a `tandem::RendezvousStore`.
+pub(crate) struct StoreHandle(NonNull<raw::RendezvousStore>);
 
 // SAFETY: c10d::TCPStore may be used from any thread (it locks) and has no ties to the one that made it.
-unsafe impl Send for Store {}
+unsafe impl Send for StoreHandle {}
 
-impl Store {
+impl StoreHandle {
     /// `listener` is a bound socket on `port`, owned; the store takes it over.
     pub(crate) fn listen(host: &str, listener: RawFd, port: u16, timeout: Duration) -> Result<Self, Error> {
         let address = c_string("host", host)?;
@@ -36,16 +36,16 @@ impl Store {
         Ok(Self::owning(store))
     }
 
-    fn owning(store: *mut raw::Store) -> Self {
+    fn owning(store: *mut raw::RendezvousStore) -> Self {
         Self(NonNull::new(store).expect("a call that succeeds returns a store"))
     }
 
-    pub(super) fn as_ptr(&self) -> *const raw::Store {
+    pub(super) fn as_ptr(&self) -> *const raw::RendezvousStore {
         self.0.as_ptr()
     }
 }
 
-impl Drop for Store {
+impl Drop for StoreHandle {
     fn drop(&mut self) {
         // SAFETY: owned by self and freed once; groups hold references of their own to the c10d object inside.
         unsafe { raw::tandem_store_free(self.0.as_ptr()) }

@@ -10,12 +10,12 @@ use crate::{Error, ffi};
 /// A key-value store that one rank serves and all ranks use while they form a group (c10d's TCPStore).
 ///
 /// A group keeps it alive, so the serving rank may drop its handle once the group exists.
-pub struct Store {
-    pub(crate) handle: ffi::Store,
+pub struct RendezvousStore {
+    pub(crate) handle: ffi::StoreHandle,
     port: u16,
 }
 
-impl Store {
+impl RendezvousStore {
     /// Serves a store on a free port of `host`, and of that address only: there is no password.
     ///
     /// `timeout` bounds every later wait for a key.
@@ -27,14 +27,15 @@ impl Store {
         };
         let listener = TcpListener::bind((host, 0)).map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
-        let handle = ffi::Store::listen(&address.ip().to_string(), listener.into_raw_fd(), address.port(), timeout)?;
+        let handle =
+            ffi::StoreHandle::listen(&address.ip().to_string(), listener.into_raw_fd(), address.port(), timeout)?;
         Ok(Self { handle, port: address.port() })
     }
 
     /// Joins the store of another rank, trying until `timeout` is over, which also bounds every later wait for a key.
     pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Self, Error> {
         await_listener(host, port, timeout)?;
-        Ok(Self { handle: ffi::Store::connect(host, port, timeout)?, port })
+        Ok(Self { handle: ffi::StoreHandle::connect(host, port, timeout)?, port })
     }
 
     pub fn port(&self) -> u16 {

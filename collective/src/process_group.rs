@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use tch::{Device, Tensor};
 
-use crate::ffi::{self, Channel, Place};
-use crate::{Error, Store, check, cuda, header};
+use crate::ffi::{self, Channel, Membership};
+use crate::{Error, RendezvousStore, check, cuda, header};
 
 /// The ranks of one attempt, seen from one of them.
 ///
 /// Every rank makes the same calls in the same order; each call blocks until its result is there (on a GPU: until it is
 /// queued). After [`Error::PeerLost`] or [`Error::Timeout`] every further call returns that error again.
-pub struct Group {
+pub struct ProcessGroup {
     rank: u32,
     world_size: u32,
     /// `None`: alone, where any device will do.
     device: Option<Device>,
-    link: Option<ffi::Group>,
+    link: Option<ffi::GroupHandle>,
     failure: RefCell<Option<Error>>,
 }
 
-impl Group {
+impl ProcessGroup {
     /// A group of one rank, without connections.
     pub fn alone() -> Self {
         Self { rank: 0, world_size: 1, device: None, link: None, failure: RefCell::new(None) }
@@ -34,15 +34,16 @@ impl Group {
     /// name) on which *this* rank listens, reachable for its peers: 127.0.0.1 keeps everything on the loopback
     /// interface.
     pub fn gloo(
-        store: &Store,
+        store: &RendezvousStore,
         prefix: &str,
         rank: u32,
         world_size: u32,
         host: &str,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let place = place(prefix, rank, world_size)?;
-        let link = if world_size > 1 { Some(ffi::Group::gloo(&store.handle, place, host, timeout)?) } else { None };
+        let membership = membership(prefix, rank, world_size)?;
+        let link =
+            if world_size > 1 { Some(ffi::GroupHandle::gloo(&store.handle, membership, host, timeout)?) } else { None };
         Ok(Self { device: Some(Device::Cpu), link, rank, world_size, failure: RefCell::new(None) })
     }
 
@@ -51,17 +52,17 @@ impl Group {
     /// Needs [`cuda::load`] first. A call that fails on the device shows at the next synchronisation, and c10d's
     /// watchdog then ends the process.
     pub fn nccl(
-        store: &Store,
+        store: &RendezvousStore,
         prefix: &str,
         rank: u32,
         world_size: u32,
         device_index: u32,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let place = place(prefix, rank, world_size)?;
+        let membership = membership(prefix, rank, world_size)?;
         cuda::available()?;
         // A group of one is a real one too: it is what a host with a single GPU can be tried with.
-        let link = Some(ffi::Group::nccl(&store.handle, place, device_index, timeout)?);
+        let link = Some(ffi::GroupHandle::nccl(&store.handle, membership, device_index, timeout)?);
         let device = Some(Device::Cuda(device_index as usize));
         Ok(Self { device, link, rank, world_size, failure: RefCell::new(None) })
     }
@@ -98,7 +99,7 @@ impl Group {
         let rows = self.rows("all_gather", tensor).and_then(|()| Ok(tensor.f_detach()?.f_contiguous()?));
         match (&self.link, rows) {
             (None, rows) => copy(&rows?),
-            (Some(_), Ok(rows)) => self.attempt(|link| link.all_gather(&rows)),
+            (Some(_), Ok(rows)) => self.run(|link| link.all_gather(&rows)),
             (Some(_), Err(error)) => Err(self.refuse(Channel::Main, error)),
         }
     }
@@ -124,7 +125,7 @@ impl Group {
     pub fn send(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
         self.other("send", to)?;
         let checked = check::writable("send", &tensor.detach(), self.device);
-        self.attempt(|link| {
+        self.run(|link| {
             let header = header::of(tensor, checked.is_ok(), self.device)?;
             let answer = header.f_zeros_like()?;
             link.send(&header, to)?;
@@ -139,7 +140,7 @@ impl Group {
     pub fn recv(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
         self.other("recv", from)?;
         let checked = check::writable("recv", tensor, self.device);
-        self.attempt(|link| {
+        self.run(|link| {
             let header = header::of(tensor, checked.is_ok(), self.device)?;
             let answer = header.f_zeros_like()?;
             link.recv(&answer, from)?;
@@ -154,7 +155,7 @@ impl Group {
     pub fn abort(self) {
         // Gloo has no calls under way here (each one blocks until its end), so that dropping it is enough. An error
         // would say that the group is broken, which is why it is left.
-        let _ = self.link.as_ref().map(ffi::Group::abort);
+        let _ = self.link.as_ref().map(ffi::GroupHandle::abort);
     }
 
     /// Runs a call that all ranks make. One whose arguments were refused here still lets the others know.
@@ -163,11 +164,11 @@ impl Group {
         channel: Channel,
         checked: Result<(), Error>,
         alone: T,
-        call: impl FnOnce(&ffi::Group) -> Result<T, Error>,
+        call: impl FnOnce(&ffi::GroupHandle) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match (&self.link, checked) {
             (None, checked) => checked.map(|()| alone),
-            (Some(_), Ok(())) => self.attempt(call),
+            (Some(_), Ok(())) => self.run(call),
             (Some(_), Err(error)) => Err(self.refuse(channel, error)),
         }
     }
@@ -175,12 +176,12 @@ impl Group {
     /// Lets the others know that this rank will not make the call, and returns the error to report for it.
     fn refuse(&self, channel: Channel, error: Error) -> Error {
         // The others' disagreement comes back as an error too; the one that matters here is the refusal.
-        let told = self.attempt(|link| link.refuse(channel));
+        let told = self.run(|link| link.refuse(channel));
         told.err().filter(Error::is_machine_fault).unwrap_or(error)
     }
 
     /// Runs a call and remembers the failure that makes the group useless.
-    fn attempt<T>(&self, call: impl FnOnce(&ffi::Group) -> Result<T, Error>) -> Result<T, Error> {
+    fn run<T>(&self, call: impl FnOnce(&ffi::GroupHandle) -> Result<T, Error>) -> Result<T, Error> {
         if let Some(failure) = self.failure.borrow().as_ref() {
             return Err(failure.clone());
         }
@@ -199,11 +200,11 @@ impl Group {
 
     /// [`send`](Self::send) between ranks that have agreed on the shape already.
     pub(crate) fn send_agreed(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
-        self.attempt(|link| link.send(tensor, to))
+        self.run(|link| link.send(tensor, to))
     }
 
     pub(crate) fn recv_agreed(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
-        self.attempt(|link| link.recv(tensor, from))
+        self.run(|link| link.recv(tensor, from))
     }
 
     pub(crate) fn device(&self) -> Option<Device> {
@@ -236,9 +237,9 @@ impl Group {
     }
 }
 
-fn place(prefix: &str, rank: u32, world_size: u32) -> Result<Place<'_>, Error> {
+fn membership(prefix: &str, rank: u32, world_size: u32) -> Result<Membership<'_>, Error> {
     if rank < world_size {
-        return Ok(Place { prefix, rank, world_size });
+        return Ok(Membership { prefix, rank, world_size });
     }
     Err(Error::Invalid(format!("rank {rank} does not exist in a group of {world_size}: ranks count from 0")))
 }

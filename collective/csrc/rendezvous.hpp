@@ -6,7 +6,7 @@
 
 namespace tandem {
 
-struct Store {
+struct RendezvousStore {
   c10::intrusive_ptr<c10d::Store> store;
 };
 
