@@ -41,7 +41,7 @@ fn shim(libtorch: &Path) {
         .flag("-isystem")
         .flag("csrc/gloo_stub")
         .files(
-            ["status", "rendezvous", "agree", "process_group", "shard_sum", "moving_norm", "tf32"]
+            ["status", "rendezvous", "agree", "process_group", "shard_sum", "batch_norm_jvp", "tf32"]
                 .map(|name| format!("csrc/{name}.cpp")),
         )
         .compile("tandem_collective");

@@ -10,23 +10,23 @@
 //! a group that has lost a peer answers differently from call to call: here it stays lost.
 //!
 //! Autograd functions that tch has no words for live here too, beside the other C++: [`ProcessGroup::shard_sum`] and
-//! [`BatchNorm::along`].
+//! [`BatchNorm::jvp`].
 //!
 //! What can only be bounded: a peer that is stopped rather than dead shows as [`Error::Timeout`], when the group's
 //! timeout is over. Whoever knows better (the worker, told by the coordinator) ends the process instead of waiting.
 
+mod batch_norm;
 mod check;
 pub mod cuda;
 mod error;
 mod ffi;
 mod header;
-mod norm;
 mod process_group;
 mod rendezvous;
 mod tree;
 
+pub use batch_norm::BatchNorm;
 pub use error::Error;
-pub use norm::BatchNorm;
 pub use process_group::ProcessGroup;
 pub use rendezvous::RendezvousStore;
 pub use tree::tree_sum;

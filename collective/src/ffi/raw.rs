@@ -91,7 +91,7 @@ unsafe extern "C" {
         out: *mut *mut c_void,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_moving_norm(
+    pub(super) fn tandem_batch_norm_jvp(
         x: TensorPtr,
         t: TensorPtr,
         scale: TensorPtr,
@@ -101,7 +101,7 @@ unsafe extern "C" {
         momentum: f64,
         epsilon: f64,
         y: *mut *mut c_void,
-        rate: *mut *mut c_void,
+        y_tangent: *mut *mut c_void,
         message: Message,
     ) -> i32;
     pub(super) fn tandem_send(group: *mut ProcessGroup, tensor: TensorPtr, to: i32, message: Message) -> i32;

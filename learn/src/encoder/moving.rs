@@ -8,7 +8,7 @@ use super::signal::{Convolution, Norm, Signal, halve, mean_over_space};
 
 /// A tensor and its derivative along a direction, both with a graph to the parameters.
 ///
-/// BatchNorm is a function of its own ([`tandem_collective::BatchNorm::along`]): autograd's double backward pass of it
+/// BatchNorm is a function of its own ([`tandem_collective::BatchNorm::jvp`]): autograd's double backward pass of it
 /// is slow, and wrong when it is differentiated once more.
 pub(super) struct Moving<'a> {
     pub value: Tensor,
@@ -35,7 +35,7 @@ impl Signal for Moving<'_> {
     fn norm(self, layer: &Norm) -> Self {
         let norm = self.pass.norm(layer);
         let (value, rate) = match self.pass.training {
-            true => norm.along(&self.value, &self.rate).unwrap_or_else(|error| refused(&error)),
+            true => norm.jvp(&self.value, &self.rate).unwrap_or_else(|error| refused(&error)),
             false => {
                 let factor = norm.scale * (norm.running_variance + norm.epsilon).rsqrt();
                 let each = |tensor: &Tensor| {

@@ -18,7 +18,7 @@ fn values_and_derivatives_are_those_of_autograd() {
         let [scale, shift] = [drawn(&[3], 3), drawn(&[3], 4)];
         let [a, b] = [drawn(sizes, 5).detach(), drawn(sizes, 6).detach()];
         let running = || [Tensor::zeros([3], DOUBLE), Tensor::ones([3], DOUBLE)];
-        let loss = |y: &Tensor, rate: &Tensor| (y * &a + rate * &b).sum(Kind::Double);
+        let loss = |y: &Tensor, y_tangent: &Tensor| (y * &a + y_tangent * &b).sum(Kind::Double);
         let inputs = [&x, &t, &scale, &shift];
 
         let [mean, variance] = running();
@@ -30,8 +30,8 @@ fn values_and_derivatives_are_those_of_autograd() {
             momentum: 0.1,
             epsilon: 1e-3,
         };
-        let (y, rate) = norm.along(&x, &t).unwrap();
-        let found = Tensor::run_backward(&[loss(&y, &rate)], &inputs, false, false);
+        let (y, y_tangent) = norm.jvp(&x, &t).unwrap();
+        let found = Tensor::run_backward(&[loss(&y, &y_tangent)], &inputs, false, false);
 
         // As one writes it down. Not by autograd's double backward pass of BatchNorm: that one holds the statistics fixed
         // when it is differentiated once more, and is wrong by x.
@@ -44,7 +44,7 @@ fn values_and_derivatives_are_those_of_autograd() {
         let inverse = (mean_of(&centred.square()) + 1e-3).rsqrt();
         let unit = centred * &inverse;
         let textbook = &unit * scale.view(&wide[..]) + shift.view(&wide[..]);
-        let textbook_rate = scale.view(&wide[..]) * inverse * (&t - mean_of(&t) - &unit * mean_of(&(&unit * &t)));
+        let textbook_tangent = scale.view(&wide[..]) * inverse * (&t - mean_of(&t) - &unit * mean_of(&(&unit * &t)));
         let _ = x.batch_norm(
             Some(&scale),
             Some(&shift),
@@ -55,11 +55,11 @@ fn values_and_derivatives_are_those_of_autograd() {
             1e-3,
             false,
         );
-        let expected = Tensor::run_backward(&[loss(&textbook, &textbook_rate)], &inputs, false, false);
+        let expected = Tensor::run_backward(&[loss(&textbook, &textbook_tangent)], &inputs, false, false);
 
         let largest = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
         assert!(largest(&y, &textbook) < TOLERANCE, "{:e}", largest(&y, &textbook));
-        assert!(largest(&rate, &textbook_rate) < TOLERANCE, "{:e}", largest(&rate, &textbook_rate));
+        assert!(largest(&y_tangent, &textbook_tangent) < TOLERANCE, "{:e}", largest(&y_tangent, &textbook_tangent));
         assert!(largest(&mean, &textbook_mean) < TOLERANCE && largest(&variance, &textbook_variance) < TOLERANCE);
         for ((found, expected), name) in found.iter().zip(&expected).zip(["x", "t", "scale", "shift"]) {
             assert!(expected.abs().max().double_value(&[]) > 1e-3, "{name} would prove nothing");
@@ -79,5 +79,5 @@ fn shapes_that_do_not_fit_are_an_error() {
         momentum: 0.1,
         epsilon: 1e-3,
     };
-    assert!(norm.along(&x, &x).is_err());
+    assert!(norm.jvp(&x, &x).is_err());
 }

@@ -27,12 +27,13 @@ using torch::autograd::Function;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-// What BatchNorm's backward pass makes of a cotangent c: s (c - E c - h E(h c)), E(h c) and E c.
-struct Pulled {
-  at::Tensor by_input, along, mean;
+// BatchNorm's vector-Jacobian product with a cotangent c: by x it is s (c - E c - h E(h c)); `projection` is E(h c), `mean`
+// is E c.
+struct Vjp {
+  at::Tensor by_input, projection, mean;
 };
 
-Pulled pull(
+Vjp vjp(
     const at::Tensor& cotangent,
     const at::Tensor& x,
     const at::Tensor& scale,
@@ -45,7 +46,7 @@ Pulled pull(
   return {std::move(by_input), by_scale / count, by_shift / count};
 }
 
-struct MovingNorm : public Function<MovingNorm> {
+struct BatchNormJvp : public Function<BatchNormJvp> {
   static variable_list forward(
       AutogradContext* context,
       const Variable& x,
@@ -58,21 +59,21 @@ struct MovingNorm : public Function<MovingNorm> {
       double epsilon) {
     auto [y, mean, inverse] = at::native_batch_norm(
         x, scale, shift, running_mean, running_variance, /*training=*/true, momentum, epsilon);
-    auto moved = pull(t, x, scale, mean, inverse, epsilon);
-    context->save_for_backward({x, t, scale, mean, inverse, moved.along, moved.mean});
+    auto tangent = vjp(t, x, scale, mean, inverse, epsilon);
+    context->save_for_backward({x, t, scale, mean, inverse, tangent.projection, tangent.mean});
     context->saved_data["epsilon"] = epsilon;
-    return {y, moved.by_input};
+    return {y, tangent.by_input};
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &t = saved[1], &scale = saved[2], &mean = saved[3], &inverse = saved[4];
-    const auto &t_along = saved[5], &t_mean = saved[6];
+    const auto &t_projection = saved[5], &t_mean = saved[6];
     const double epsilon = context->saved_data["epsilon"].toDouble();
     const double count = static_cast<double>(x.numel() / x.size(1));
 
-    auto a = pull(gradients[0], x, scale, mean, inverse, epsilon);
-    auto b = pull(gradients[1], x, scale, mean, inverse, epsilon);
+    auto a = vjp(gradients[0], x, scale, mean, inverse, epsilon);
+    auto b = vjp(gradients[1], x, scale, mean, inverse, epsilon);
     std::vector<int64_t> all_but_channel{0}, wide(static_cast<size_t>(x.dim()), 1);
     for (int64_t dim = 2; dim < x.dim(); ++dim) {
       all_but_channel.push_back(dim);
@@ -80,21 +81,21 @@ struct MovingNorm : public Function<MovingNorm> {
     wide[1] = x.size(1);
     const auto each = [&](const at::Tensor& by_channel) { return by_channel.view(wide).to(x.scalar_type()); };
     const auto product = (gradients[1] * t).mean(all_but_channel, /*keepdim=*/false, inverse.scalar_type());
-    const auto slope = product - t_mean * b.mean - t_along * b.along;
+    const auto slope = product - t_mean * b.mean - t_projection * b.projection;
 
     // y' = s (t - E t - h E(h t)) is taken apart: what is per pixel is t and x, the rest is per channel.
-    const auto by_t = -inverse * inverse * scale * b.along;
-    const auto by_x = (-by_t * t_along - scale * slope * inverse * inverse) * inverse;
+    const auto by_t = -inverse * inverse * scale * b.projection;
+    const auto by_x = (-by_t * t_projection - scale * slope * inverse * inverse) * inverse;
     const auto constant = -by_t * t_mean - by_x * mean;
     auto by_input = a.by_input;
-    by_input.addcmul_(b.by_input, each(-inverse * t_along));
+    by_input.addcmul_(b.by_input, each(-inverse * t_projection));
     by_input.addcmul_(t, each(by_t));
     by_input.addcmul_(x, each(by_x));
     by_input.add_(each(constant));
     return {
         by_input,
         b.by_input,
-        (a.along + inverse * slope) * count,
+        (a.projection + inverse * slope) * count,
         a.mean * count,
         Variable(),
         Variable(),
@@ -108,7 +109,7 @@ struct MovingNorm : public Function<MovingNorm> {
 
 // BatchNorm by the batch's own statistics of x [N, C, ...], and its derivative along t, shaped as x: both outputs with
 // derivatives of first order by x, t, scale and shift. Updates the running statistics.
-extern "C" int32_t tandem_moving_norm(
+extern "C" int32_t tandem_batch_norm_jvp(
     const at::Tensor* x,
     const at::Tensor* t,
     const at::Tensor* scale,
@@ -118,12 +119,12 @@ extern "C" int32_t tandem_moving_norm(
     double momentum,
     double epsilon,
     at::Tensor** y,
-    at::Tensor** rate,
+    at::Tensor** y_tangent,
     char** message) {
   return tandem::guard(message, [&] {
     auto both =
-        tandem::MovingNorm::apply(*x, *t, *scale, *shift, *running_mean, *running_variance, momentum, epsilon);
+        tandem::BatchNormJvp::apply(*x, *t, *scale, *shift, *running_mean, *running_variance, momentum, epsilon);
     *y = new at::Tensor(std::move(both[0]));
-    *rate = new at::Tensor(std::move(both[1]));
+    *y_tangent = new at::Tensor(std::move(both[1]));
   });
 }

@@ -22,7 +22,7 @@ impl BatchNorm<'_> {
     ///
     /// Both results have derivatives of first order by `x`, `t`, scale and shift. Fails where shapes do not
     /// fit.
-    pub fn along(&self, x: &Tensor, t: &Tensor) -> Result<(Tensor, Tensor), Error> {
+    pub fn jvp(&self, x: &Tensor, t: &Tensor) -> Result<(Tensor, Tensor), Error> {
         // The kernels take shapes on trust.
         let size = x.size();
         let channels: Vec<i64> = size.iter().skip(1).take(1).copied().collect();
@@ -38,6 +38,7 @@ impl BatchNorm<'_> {
                 return Err(Error::Invalid(format!("BatchNorm of {size:?}: {name} is {found:?}, not {expected:?}")));
             }
         }
-        ffi::moving_norm(self, x, t)
+        let tensors = [self.scale, self.shift, self.running_mean, self.running_variance];
+        ffi::batch_norm_jvp(x, t, tensors, self.momentum, self.epsilon)
     }
 }
