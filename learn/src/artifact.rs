@@ -12,7 +12,7 @@ use crate::data::Data;
 use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::files::{publish, read, sha256};
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 use crate::progress;
 use crate::report::Event;
 use crate::task::InputFile;
@@ -94,10 +94,10 @@ impl Card {
 }
 
 /// Writes `folder/{kind}.safetensors`, whole and on disk, and returns what to report of it.
-pub fn save(folder: &Path, kind: &str, parts: &[&Flat], card: &Card) -> Result<Event, Failure> {
+pub fn save(folder: &Path, kind: &str, parts: &[&FlatTensors], card: &Card) -> Result<Event, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::Job(format!("cannot encode the {kind}: {error}"));
     let card = serde_json::to_string(card).map_err(|error| wrong(&error))?;
-    let parts: Vec<(&str, &Flat)> = parts.iter().map(|flat| ("", *flat)).collect();
+    let parts: Vec<(&str, &FlatTensors)> = parts.iter().map(|flat| ("", *flat)).collect();
     let bytes = weights::encode(&parts, &card).map_err(|error| wrong(&error))?;
     let name = format!("{kind}.safetensors");
     let path = publish(folder, &name, &bytes)?;

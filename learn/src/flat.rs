@@ -89,13 +89,13 @@ impl Layout {
 
 /// A vector and the views into it. Writing to the vector changes what the views hold.
 #[derive(Debug)]
-pub struct Flat {
+pub struct FlatTensors {
     layout: Arc<Layout>,
     vector: Tensor,
     views: Vec<Tensor>,
 }
 
-impl Flat {
+impl FlatTensors {
     /// All zeros.
     pub fn zeros(layout: Arc<Layout>, device: Device) -> Self {
         let vector = Tensor::zeros([layout.len()], (Kind::Float, device));

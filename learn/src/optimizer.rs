@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tandem_domain::spec;
 use tch::{Device, Tensor};
 
-use crate::flat::{Flat, Layout};
+use crate::flat::{FlatTensors, Layout};
 
 /// Turns gradients into updates. Its only state is in `moments`.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Optimizer {
     weight_decay: f64,
     groups: Vec<ParamGroup>,
     /// The velocity and, of Adam, the mean square of the gradient; each laid out as the parameters.
-    moments: Vec<Flat>,
+    moments: Vec<FlatTensors>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,14 +49,14 @@ pub struct ParamGroup {
 
 impl Optimizer {
     /// All parameters learn at one rate.
-    pub fn new(spec: &spec::Optimizer, parameters: &Flat) -> Self {
+    pub fn new(spec: &spec::Optimizer, parameters: &FlatTensors) -> Self {
         let rule = match spec.name {
             spec::OptimizerName::Sgd => Rule::Sgd,
             spec::OptimizerName::Lars => Rule::Lars { trust: spec.trust },
             spec::OptimizerName::Adam => Rule::Adam,
         };
         let moments = if rule == Rule::Adam { 2 } else { 1 };
-        let moment = |_| Flat::zeros(parameters.layout().clone(), parameters.vector().device());
+        let moment = |_| FlatTensors::zeros(parameters.layout().clone(), parameters.vector().device());
         Self {
             rule,
             momentum: spec.momentum,
@@ -73,12 +73,12 @@ impl Optimizer {
     }
 
     /// What a checkpoint keeps, by name.
-    pub fn state(&self) -> impl Iterator<Item = (&'static str, &Flat)> {
+    pub fn state(&self) -> impl Iterator<Item = (&'static str, &FlatTensors)> {
         ["velocity.", "square."].into_iter().zip(&self.moments)
     }
 
     /// The update number `update`, from 0, at rate `lr`. `gradient` is laid out as the parameters, and may be overwritten.
-    pub fn step(&mut self, parameters: &Flat, gradient: Tensor, lr: f64, update: u64) {
+    pub fn step(&mut self, parameters: &FlatTensors, gradient: Tensor, lr: f64, update: u64) {
         tch::no_grad(|| {
             for group in self.groups.iter().filter(|group| update >= group.first_update) {
                 self.update(group, parameters, &gradient, lr * group.lr_factor, update - group.first_update + 1);
@@ -87,7 +87,7 @@ impl Optimizer {
     }
 
     /// `nth` counts the group's updates, from 1.
-    fn update(&self, group: &ParamGroup, parameters: &Flat, gradient: &Tensor, lr: f64, nth: u64) {
+    fn update(&self, group: &ParamGroup, parameters: &FlatTensors, gradient: &Tensor, lr: f64, nth: u64) {
         let slots = &parameters.layout().slots()[group.slots.clone()];
         let part = |vector: &Tensor| part(vector, parameters.layout(), &group.slots);
         let (decay, momentum) = (Decay(self.weight_decay), Momentum { share: self.momentum, nesterov: self.nesterov });

@@ -1,4 +1,4 @@
-//! `Flat` vectors as safetensors and back. Equal tensors and equal metadata are equal bytes.
+//! `FlatTensors` vectors as safetensors and back. Equal tensors and equal metadata are equal bytes.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 
 /// A key of its own holds all metadata as JSON: safetensors writes several keys in no fixed order.
 const METADATA_KEY: &str = "tandem";
@@ -26,7 +26,7 @@ pub enum WeightsError {
 }
 
 /// Each flat vector's tensors under their names, which `prefix` begins, as f32 in little endian.
-pub fn encode(parts: &[(&str, &Flat)], metadata: &str) -> Result<Vec<u8>, WeightsError> {
+pub fn encode(parts: &[(&str, &FlatTensors)], metadata: &str) -> Result<Vec<u8>, WeightsError> {
     let encoding = Encoding::new(parts, metadata)?;
     let mut bytes = Vec::with_capacity(encoding.header.len() + encoding.tensors.iter().map(bytes_in).sum::<usize>());
     bytes.extend_from_slice(encoding.header());
@@ -41,7 +41,7 @@ pub(crate) struct Encoding {
 }
 
 impl Encoding {
-    pub(crate) fn new(parts: &[(&str, &Flat)], metadata: &str) -> Result<Self, WeightsError> {
+    pub(crate) fn new(parts: &[(&str, &FlatTensors)], metadata: &str) -> Result<Self, WeightsError> {
         let mut named = Vec::new();
         for (prefix, flat) in parts {
             let vector = flat.vector().to_device(Device::Cpu);
@@ -79,7 +79,7 @@ impl Encoding {
 }
 
 /// Fills flat vectors with the tensors of their names. Nothing is changed unless all are there with the right shapes.
-pub fn decode(bytes: &[u8], parts: &[(&str, &Flat)]) -> Result<(), WeightsError> {
+pub fn decode(bytes: &[u8], parts: &[(&str, &FlatTensors)]) -> Result<(), WeightsError> {
     let file = SafeTensors::deserialize(bytes)?;
     let mut found = Vec::new();
     for (prefix, flat) in parts {
@@ -119,11 +119,11 @@ mod tests {
     use crate::flat::{Layout, Role};
     use safetensors::tensor::TensorView;
 
-    fn flat(names: [&str; 2], first: f64) -> Flat {
+    fn flat(names: [&str; 2], first: f64) -> FlatTensors {
         let mut layout = Layout::default();
         layout.add(names[0].into(), &[2, 3], Role::Linear);
         layout.add(names[1].into(), &[4], Role::NormBias);
-        let flat = Flat::zeros(Arc::new(layout), Device::Cpu);
+        let flat = FlatTensors::zeros(Arc::new(layout), Device::Cpu);
         for (i, (_, view)) in flat.named().enumerate() {
             let _ = view.shallow_clone().fill_(first + i as f64);
         }

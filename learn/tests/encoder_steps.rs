@@ -8,7 +8,7 @@ use std::time::Duration;
 use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_domain::spec::{self, BatchNorm, Encoder, Isolate, PenaltyMethod, Precision, Recompute, Tikhonov};
 use tandem_learn::encoder::{Layers, Model};
-use tandem_learn::flat::Flat;
+use tandem_learn::flat::FlatTensors;
 use tandem_learn::objective::nt_xent;
 use tandem_learn::shards::{Network, Objective, Shard, Shards, Step, Term, Views, step};
 use tch::{Device, Kind, Tensor};
@@ -16,8 +16,8 @@ use tch::{Device, Kind, Tensor};
 const IMAGES: i64 = 8;
 const TOLERANCE: f64 = 1e-9;
 
-fn double(flat: &Flat) -> Flat {
-    Flat::over(flat.layout().clone(), flat.vector().detach().to_kind(Kind::Double))
+fn double(flat: &FlatTensors) -> FlatTensors {
+    FlatTensors::over(flat.layout().clone(), flat.vector().detach().to_kind(Kind::Double))
 }
 
 /// Numbers without a generator: tests run side by side, and ranks as threads.
@@ -43,11 +43,11 @@ fn net(encoder: Encoder, heads: usize) -> Layers {
 struct Blind<N>(N);
 
 impl<N: Network> Network for Blind<N> {
-    fn parameters(&self) -> &Flat {
+    fn parameters(&self) -> &FlatTensors {
         self.0.parameters()
     }
 
-    fn statistics(&self) -> &Flat {
+    fn statistics(&self) -> &FlatTensors {
         self.0.statistics()
     }
 
@@ -204,7 +204,8 @@ fn bits_of_global_statistics_depend_on_shards_never_on_ranks() {
 #[test]
 fn bf16_is_the_same_step_but_for_its_rounding() {
     let single = |net: Layers, precision| {
-        let flat = |flat: &Flat| Flat::over(flat.layout().clone(), flat.vector().detach().to_kind(Kind::Float));
+        let flat =
+            |flat: &FlatTensors| FlatTensors::over(flat.layout().clone(), flat.vector().detach().to_kind(Kind::Float));
         let mut net = net;
         net.model.parameters = flat(&net.model.parameters).with_gradients();
         net.model.statistics = flat(&net.model.statistics);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_domain::spec::{self, Encoder, OptimizerName};
 use tandem_learn::encoder::Model;
-use tandem_learn::flat::Flat;
+use tandem_learn::flat::FlatTensors;
 use tandem_learn::optimizer::Optimizer;
 use tch::{Device, Tensor};
 
@@ -52,8 +52,8 @@ pub(crate) fn prepare(setup: OptimizerSetup) -> Result<(Value, Work)> {
     let mut optimizer = Optimizer::new(&spec, &model.parameters);
     tch::manual_seed(1);
     let layout = model.parameters.layout().clone();
-    let gradient = Flat::over(layout, model.parameters.vector().randn_like() * 0.01);
-    let write = |flat: &Flat, name: &str| write(flat, &setup.folder.join(name).with_extension("safetensors"));
+    let gradient = FlatTensors::over(layout, model.parameters.vector().randn_like() * 0.01);
+    let write = |flat: &FlatTensors, name: &str| write(flat, &setup.folder.join(name).with_extension("safetensors"));
 
     write(&model.parameters, "before")?;
     write(&gradient, "gradient")?;
@@ -69,7 +69,7 @@ pub(crate) fn prepare(setup: OptimizerSetup) -> Result<(Value, Work)> {
     Ok((Value::Null, work))
 }
 
-fn write(flat: &Flat, path: &Path) -> Result<()> {
+fn write(flat: &FlatTensors, path: &Path) -> Result<()> {
     let tensors: Vec<(&str, Tensor)> =
         flat.named().map(|(slot, view)| (slot.name.as_str(), view.detach().contiguous())).collect();
     Tensor::write_safetensors(&tensors, path).with_context(|| format!("writing {}", path.display()))

@@ -15,7 +15,7 @@ pub use fenced::Claim;
 pub use read::newest;
 pub use write::{Saved, save};
 
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 
 /// Version of the folder's contents.
 const FORMAT: u32 = 1;
@@ -23,7 +23,7 @@ const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.safetensors";
 
 /// The tensors of a training run, each vector with what begins its names in the file: "parameters.".
-pub struct State<'a>(pub Vec<(&'static str, &'a Flat)>);
+pub struct State<'a>(pub Vec<(&'static str, &'a FlatTensors)>);
 
 /// How far the run is, and the figures of it that are still to be reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

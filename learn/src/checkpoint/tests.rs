@@ -8,15 +8,15 @@ use super::*;
 use crate::flat::{Layout, Role};
 use crate::task::CheckpointRef;
 
-fn flat(value: f64) -> Flat {
+fn flat(value: f64) -> FlatTensors {
     let mut layout = Layout::default();
     layout.add("conv1.weight".into(), &[3, 5], Role::Linear);
-    let flat = Flat::zeros(Arc::new(layout), Device::Cpu);
+    let flat = FlatTensors::zeros(Arc::new(layout), Device::Cpu);
     let _ = flat.get(0).shallow_clone().fill_(value);
     flat
 }
 
-struct Run([Flat; 3]);
+struct Run([FlatTensors; 3]);
 
 impl Run {
     fn new(value: f64) -> Self {

@@ -3,7 +3,7 @@
 
 use tch::Tensor;
 
-use crate::flat::{Flat, Role, Slot};
+use crate::flat::{FlatTensors, Role, Slot};
 use crate::random::{Purpose, Stream};
 
 /// How one tensor's elements are drawn.
@@ -14,7 +14,7 @@ enum Law {
 }
 
 /// Fills every tensor of `flat`.
-pub(super) fn fill(flat: &Flat, seed: u64) {
+pub(super) fn fill(flat: &FlatTensors, seed: u64) {
     for (index, (slot, view)) in flat.named().enumerate() {
         let mut stream = Stream::new(seed, Purpose::Weights, 0, index as u64, 0);
         let mut draw = || match law(slot) {

@@ -11,7 +11,7 @@ use super::moving::Moving;
 use super::resnet::{Blueprint, ResNet};
 use super::signal::{Plain, Signal};
 use super::{Model, init};
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 use crate::shards::{Network, Shard};
 
 /// A model and the heads of its earlier stages; its own head is that of the last one.
@@ -39,8 +39,8 @@ impl Layers {
             Projection::describe(&format!("heads.{number}"), head, stage.channels, &mut plan)
         });
         let early = early.collect();
-        let parameters = Flat::zeros(Arc::new(plan.parameters), device).with_gradients();
-        let statistics = Flat::zeros(Arc::new(plan.statistics), device);
+        let parameters = FlatTensors::zeros(Arc::new(plan.parameters), device).with_gradients();
+        let statistics = FlatTensors::zeros(Arc::new(plan.statistics), device);
         init::fill(&parameters, seed);
         init::fill(&statistics, seed);
         let head = Some(last);
@@ -88,11 +88,11 @@ impl Layers {
 }
 
 impl Network for Layers {
-    fn parameters(&self) -> &Flat {
+    fn parameters(&self) -> &FlatTensors {
         &self.model.parameters
     }
 
-    fn statistics(&self) -> &Flat {
+    fn statistics(&self) -> &FlatTensors {
         &self.model.statistics
     }
 

@@ -21,7 +21,7 @@ pub use head::{FullyConnected, Head, HeadShape, Projection};
 pub use layers::Layers;
 pub use resnet::ResNet;
 
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 use crate::shards::Shard;
 use coupled::Coupled;
 use folded::Folded;
@@ -32,8 +32,8 @@ use signal::{Plain, Signal};
 /// What a forward pass reads, and the running statistics that it updates if it is a training pass.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
-    pub parameters: &'a Flat,
-    pub statistics: &'a Flat,
+    pub parameters: &'a FlatTensors,
+    pub statistics: &'a FlatTensors,
     /// BatchNorm by the batch's own statistics; else by the running ones.
     pub training: bool,
     /// Of convolutions.
@@ -47,8 +47,8 @@ pub struct Pass<'a> {
 pub struct Model {
     pub resnet: ResNet,
     pub head: Option<Head>,
-    pub parameters: Flat,
-    pub statistics: Flat,
+    pub parameters: FlatTensors,
+    pub statistics: FlatTensors,
     /// The head trains on the encoder as it is: BatchNorm there goes by its running statistics, which stay.
     pub encoder_frozen: bool,
     /// Whose statistics BatchNorm goes by in training.
@@ -81,12 +81,18 @@ impl Model {
         let resnet = ResNet::describe(encoder, &mut plan)?;
         let encoder_slots = plan.parameters.slots().len();
         let head = head.map(|head| Head::describe(head, resnet.features(), &mut plan));
-        let parameters = Flat::zeros(Arc::new(plan.parameters), device).with_gradients();
-        let statistics = Flat::zeros(Arc::new(plan.statistics), device);
+        let parameters = FlatTensors::zeros(Arc::new(plan.parameters), device).with_gradients();
+        let statistics = FlatTensors::zeros(Arc::new(plan.statistics), device);
         Some(Self::of(resnet, head, parameters, statistics, encoder_slots))
     }
 
-    fn of(resnet: ResNet, head: Option<Head>, parameters: Flat, statistics: Flat, encoder_slots: usize) -> Self {
+    fn of(
+        resnet: ResNet,
+        head: Option<Head>,
+        parameters: FlatTensors,
+        statistics: FlatTensors,
+        encoder_slots: usize,
+    ) -> Self {
         let (batch_norm, precision) = (BatchNorm::default(), Precision::default());
         Self { resnet, head, parameters, statistics, encoder_frozen: false, batch_norm, precision, encoder_slots }
     }
@@ -159,7 +165,7 @@ impl Model {
     }
 
     /// `[B, 3, H, W]` to what the objective sees, `[B, D]`, with a graph; updates `statistics`, not the model's own.
-    pub fn project(&self, images: &Tensor, statistics: &Flat) -> Tensor {
+    pub fn project(&self, images: &Tensor, statistics: &FlatTensors) -> Tensor {
         self.project_shard(&Shard { images, parameters: &self.parameters, statistics })
     }
 

@@ -4,7 +4,7 @@
 //! *outer* width is 64 to 512, with 1x1 convolution and average pool between the stages; 1.51 M convolution weights. Its
 //! BatchNorms had a shift and no scale; ours have both, as everywhere.
 //!
-//! Only structure is here: layers hold indexes into the `Flat` vectors that they are run with. Names are torchvision's,
+//! Only structure is here: layers hold indexes into the `FlatTensors` vectors that they are run with. Names are torchvision's,
 //! so that exported weights load there; a transition's are `layer2.0.transition.0` and `.1`.
 
 use tandem_domain::spec::Encoder;

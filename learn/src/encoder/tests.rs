@@ -128,7 +128,7 @@ fn a_frozen_encoder_is_run_as_it_is_evaluated() {
     let mut model = Model::classifier(spec::Encoder::ResNetTiny, 1, 3, 1, Device::Cpu).unwrap();
     tch::manual_seed(6);
     let images = Tensor::rand([5, 3, 32, 32], (Kind::Float, Device::Cpu));
-    let statistics = Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
+    let statistics = FlatTensors::over(model.statistics.layout().clone(), model.statistics.vector().copy());
     model.encoder_frozen = true;
     let logits = model.project(&images, &statistics);
     assert!(logits.equal(&model.evaluate(&images)) && statistics.vector().equal(model.statistics.vector()));
@@ -175,7 +175,7 @@ fn shapes_and_the_two_kinds_of_pass() {
     assert!(alone.allclose(&among_others, 1e-4, 1e-5, false), "evaluation looks at one image at a time");
     assert!(net.statistics.vector().equal(&before), "and leaves the statistics alone");
 
-    let statistics = Flat::over(net.statistics.layout().clone(), before.copy());
+    let statistics = FlatTensors::over(net.statistics.layout().clone(), before.copy());
     assert_eq!(net.project(&images, &statistics).size(), [6, 128]);
     assert!(net.statistics.vector().equal(&before) && !statistics.vector().equal(&before));
 }
@@ -186,7 +186,7 @@ fn shapes_and_the_two_kinds_of_pass() {
 fn a_folded_net_is_the_net() {
     for encoder in [spec::Encoder::ResNetTiny, spec::Encoder::ResNetPaper, spec::Encoder::ResNet18] {
         let model = Model::classifier(encoder, 2, 7, 1, Device::Cpu).unwrap();
-        let double = |flat: &Flat| Flat::over(flat.layout().clone(), flat.vector().to_kind(Kind::Double));
+        let double = |flat: &FlatTensors| FlatTensors::over(flat.layout().clone(), flat.vector().to_kind(Kind::Double));
         let model = Model { parameters: double(&model.parameters), statistics: double(&model.statistics), ..model };
         tch::manual_seed(8);
         for (slot, view) in model.parameters.named().chain(model.statistics.named()) {

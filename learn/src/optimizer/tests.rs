@@ -5,28 +5,28 @@ use crate::flat::{Layout, Role};
 use tch::Kind;
 
 /// A 1x2 matrix and a norm weight, with padding between them.
-fn parameters() -> Flat {
+fn parameters() -> FlatTensors {
     let mut layout = Layout::default();
     layout.add("fc.weight".into(), &[1, 2], Role::Linear);
     layout.add("bn.weight".into(), &[1], Role::NormWeight);
-    let flat = Flat::zeros(Arc::new(layout), Device::Cpu);
+    let flat = FlatTensors::zeros(Arc::new(layout), Device::Cpu);
     set(&flat, [3.0, 4.0, 2.0]);
     flat.with_gradients()
 }
 
-fn set(flat: &Flat, [a, b, c]: [f32; 3]) {
+fn set(flat: &FlatTensors, [a, b, c]: [f32; 3]) {
     tch::no_grad(|| {
         flat.get(0).shallow_clone().copy_(&Tensor::from_slice(&[a, b]).view([1, 2]));
         flat.get(1).shallow_clone().copy_(&Tensor::from_slice(&[c]));
     });
 }
 
-fn get(flat: &Flat) -> [f64; 3] {
+fn get(flat: &FlatTensors) -> [f64; 3] {
     [flat.get(0).double_value(&[0, 0]), flat.get(0).double_value(&[0, 1]), flat.get(1).double_value(&[0])]
 }
 
-fn gradient(like: &Flat, values: [f32; 3]) -> Tensor {
-    let flat = Flat::zeros(like.layout().clone(), Device::Cpu);
+fn gradient(like: &FlatTensors, values: [f32; 3]) -> Tensor {
+    let flat = FlatTensors::zeros(like.layout().clone(), Device::Cpu);
     set(&flat, values);
     flat.vector().shallow_clone()
 }
@@ -171,12 +171,12 @@ fn lars_sees_a_large_layer_whole() {
     let rows = (3 * PIECE + 5) as i64;
     let mut layout = Layout::default();
     layout.add("fc.weight".into(), &[rows, 1], Role::Linear);
-    let parameters = Flat::zeros(Arc::new(layout), Device::Cpu).with_gradients();
+    let parameters = FlatTensors::zeros(Arc::new(layout), Device::Cpu).with_gradients();
     tch::manual_seed(3);
     let random = || Tensor::randn([rows, 1], (Kind::Float, Device::Cpu));
     let (weights, slope) = (random(), random());
     tch::no_grad(|| parameters.get(0).shallow_clone().copy_(&weights));
-    let gradient = Flat::zeros(parameters.layout().clone(), Device::Cpu);
+    let gradient = FlatTensors::zeros(parameters.layout().clone(), Device::Cpu);
     gradient.get(0).shallow_clone().copy_(&slope);
 
     let mut optimizer = Optimizer::new(&spec(spec::OptimizerName::Lars, false), &parameters);

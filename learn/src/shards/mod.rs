@@ -161,7 +161,7 @@ mod tests {
     use super::rows::by_view;
     use super::*;
     use crate::encoder::Model;
-    use crate::flat::Flat;
+    use crate::flat::FlatTensors;
     use crate::objective::nt_xent;
     use tandem_domain::spec;
     use tch::{Device, Kind};
@@ -198,7 +198,7 @@ mod tests {
         let step = step(&model, &ProcessGroup::alone(), &shards, views, &Objective::new(Views::Two, &objective), false)
             .unwrap();
 
-        let statistics = || Flat::over(model.statistics.layout().clone(), model.statistics.vector().copy());
+        let statistics = || FlatTensors::over(model.statistics.layout().clone(), model.statistics.vector().copy());
         let (mut projections, mut means) = (vec![], model.statistics.vector().zeros_like());
         for shard in 0..4 {
             let statistics = statistics();

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::encoder::{Coupling, Model};
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 
 /// One shard on its way through a network.
 #[derive(Clone, Copy, Debug)]
@@ -11,9 +11,9 @@ pub struct Shard<'a> {
     /// `[B, ...]`
     pub images: &'a Tensor,
     /// Leaves that this shard's gradients flow to.
-    pub parameters: &'a Flat,
+    pub parameters: &'a FlatTensors,
     /// A copy of the network's own, overwritten by what they are after the pass.
-    pub statistics: &'a Flat,
+    pub statistics: &'a FlatTensors,
 }
 
 /// A differentiable function of a shard of images, with one output or, layer by layer, one for each head.
@@ -21,10 +21,10 @@ pub struct Shard<'a> {
 /// Its numbers are of the kind of its parameters: a function in double precision takes a step in double precision.
 pub trait Network {
     /// Leaves that gradients flow to.
-    fn parameters(&self) -> &Flat;
+    fn parameters(&self) -> &FlatTensors;
 
     /// Running statistics as they are between two steps.
-    fn statistics(&self) -> &Flat;
+    fn statistics(&self) -> &FlatTensors;
 
     /// Whether a shard's outputs depend on the other shards of its batch (BatchNorm over all of them). They then share
     /// one graph, made by [`forward_coupled`](Self::forward_coupled).
@@ -55,11 +55,11 @@ pub trait Network {
 }
 
 impl Network for Model {
-    fn parameters(&self) -> &Flat {
+    fn parameters(&self) -> &FlatTensors {
         &self.parameters
     }
 
-    fn statistics(&self) -> &Flat {
+    fn statistics(&self) -> &FlatTensors {
         &self.statistics
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use tch::{Kind, Tensor};
 
 use super::Network;
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 
 /// One shard's summand, its gradient filled term by term.
 pub(super) struct Part {
@@ -16,7 +16,7 @@ pub(super) struct Part {
 
 impl Part {
     /// A gradient of zero beside the statistics after the pass and this rank's wish to stop.
-    pub(super) fn new(network: &dyn Network, statistics: &Flat, stop: bool) -> Self {
+    pub(super) fn new(network: &dyn Network, statistics: &FlatTensors, stop: bool) -> Self {
         let (parameters, normed) = (network.parameters().layout().len(), statistics.layout().len());
         let part = Self::blank(network, normed + 1);
         part.flat.narrow(0, parameters, normed).copy_(statistics.vector());

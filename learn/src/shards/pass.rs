@@ -10,7 +10,7 @@ use super::rows::{by_shard, by_view};
 use super::{Network, Objective, Shard, Shards};
 use crate::encoder::Coupling;
 use crate::failure::Failure;
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 use crate::progress;
 
 /// What stays the same throughout a step.
@@ -40,9 +40,9 @@ pub(super) struct Pass<'a> {
     /// By block, shard and head.
     graphs: Vec<Option<Vec<Vec<Output>>>>,
     /// Where shards see each other, each has leaves of its own: one backward pass then tells their gradients apart.
-    leaves: Vec<Flat>,
+    leaves: Vec<FlatTensors>,
     /// After this pass.
-    pub statistics: Vec<Flat>,
+    pub statistics: Vec<FlatTensors>,
     /// By head, all rows `[M, D]` in the objective's order, without graph.
     pub outputs: Vec<Tensor>,
 }
@@ -102,7 +102,7 @@ impl<'a> Pass<'a> {
         match self.graphs[index].take() {
             Some(outputs) => Ok(outputs),
             None => {
-                let scratch: Vec<Flat> = block.clone().map(|_| self.context.scratch()).collect();
+                let scratch: Vec<FlatTensors> = block.clone().map(|_| self.context.scratch()).collect();
                 self.run(block, &scratch)
             }
         }
@@ -129,11 +129,11 @@ impl<'a> Pass<'a> {
         if self.leaves.is_empty() { block.start } else { 0 }
     }
 
-    fn leaves_of(&self, i: usize) -> &Flat {
+    fn leaves_of(&self, i: usize) -> &FlatTensors {
         self.leaves.get(i).unwrap_or_else(|| self.context.network.parameters())
     }
 
-    fn run(&self, block: &Range<usize>, statistics: &[Flat]) -> Result<Vec<Vec<Output>>, Failure> {
+    fn run(&self, block: &Range<usize>, statistics: &[FlatTensors]) -> Result<Vec<Vec<Output>>, Failure> {
         let Context { network, group, shards, .. } = self.context;
         let own: Vec<Shard<'_>> = block
             .clone()
@@ -178,9 +178,9 @@ impl<'a> Pass<'a> {
 
 impl Context<'_> {
     /// A copy of the running statistics, for a pass to overwrite.
-    fn scratch(&self) -> Flat {
+    fn scratch(&self) -> FlatTensors {
         let statistics = self.network.statistics();
-        Flat::over(statistics.layout().clone(), statistics.vector().copy())
+        FlatTensors::over(statistics.layout().clone(), statistics.vector().copy())
     }
 
     /// The mean loss of one head's rows, and its derivative by them, `[S, rows, D]`: on every rank alike.

@@ -14,7 +14,7 @@ use tch::{Device, Tensor};
 use super::Rank;
 use crate::checkpoint::{self, Best, Claim, Position, Saved, State};
 use crate::failure::Failure;
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 use crate::progress;
 use crate::report::Event;
 
@@ -194,20 +194,20 @@ impl Keeper {
 }
 
 /// A run's numbers at one step, in memory of their own.
-struct Frozen(Vec<(&'static str, Flat)>);
+struct Frozen(Vec<(&'static str, FlatTensors)>);
 
 impl Frozen {
     /// Into the memory of `spare`, an earlier copy of the same run.
     fn of(state: &State<'_>, spare: Option<Self>) -> Self {
         let mut spare = spare.map(|spare| spare.0.into_iter().map(|(_, flat)| flat)).into_iter().flatten();
-        let mut copy = |flat: &Flat| match spare.next() {
+        let mut copy = |flat: &FlatTensors| match spare.next() {
             Some(mut spare) if spare.layout() == flat.layout() => {
                 spare.assign(flat.vector());
                 spare
             }
             _ => {
                 let vector = tch::no_grad(|| flat.vector().to_device_(Device::Cpu, tch::Kind::Float, false, true));
-                Flat::over(flat.layout().clone(), vector)
+                FlatTensors::over(flat.layout().clone(), vector)
             }
         };
         Self(state.0.iter().map(|(prefix, flat)| (*prefix, copy(flat))).collect())

@@ -22,7 +22,7 @@ use crate::data::{Data, balanced_subset};
 use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::features::{Side, features};
-use crate::flat::{Flat, Layout, Role};
+use crate::flat::{FlatTensors, Layout, Role};
 use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::progress;
 use crate::report::{Event, Outcome};
@@ -166,11 +166,11 @@ fn solve(rank: &mut Rank<'_>, spec: &Linear, problem: &Logistic<'_>, images: usi
 }
 
 /// The layer under torchvision's names.
-fn fully_connected(layer: &Layer) -> Flat {
+fn fully_connected(layer: &Layer) -> FlatTensors {
     let mut layout = Layout::default();
     layout.add("fc.weight".into(), &layer.weight.size(), Role::Linear);
     layout.add("fc.bias".into(), &layer.bias.size(), Role::Bias { inputs: layer.weight.size()[1] });
-    let flat = Flat::zeros(Arc::new(layout), layer.weight.device());
+    let flat = FlatTensors::zeros(Arc::new(layout), layer.weight.device());
     tch::no_grad(|| {
         flat.get(0).shallow_clone().copy_(&layer.weight);
         flat.get(1).shallow_clone().copy_(&layer.bias);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tandem_collective::{ProcessGroup, RendezvousStore};
-use tandem_learn::flat::{Flat, Layout, Role};
+use tandem_learn::flat::{FlatTensors, Layout, Role};
 use tandem_learn::shards::{Network, Objective, Shard, Shards, Step, Views, step};
 use tch::{Device, Kind, Tensor};
 
@@ -19,8 +19,8 @@ const SIZES: [i64; 3] = [3 * 2 * 2, 7, 5];
 
 /// Images to two hidden layers of tanh, each with a linear head.
 pub(crate) struct Smooth {
-    pub(crate) parameters: Flat,
-    pub(crate) statistics: Flat,
+    pub(crate) parameters: FlatTensors,
+    pub(crate) statistics: FlatTensors,
     /// BatchNorm before each tanh: the images of a shard then depend on each other.
     pub(crate) normed: bool,
     /// Both heads' rows are given; else the second one's alone.
@@ -43,14 +43,14 @@ impl Smooth {
         let weights = vector(&parameters, 0.3) * 0.6;
         let running = vector(&statistics, 0.9).abs() + 0.5;
         Self {
-            parameters: Flat::over(Arc::new(parameters), weights).with_gradients(),
-            statistics: Flat::over(Arc::new(statistics), running),
+            parameters: FlatTensors::over(Arc::new(parameters), weights).with_gradients(),
+            statistics: FlatTensors::over(Arc::new(statistics), running),
             normed,
             layered,
         }
     }
 
-    fn hidden(&self, x: &Tensor, layer: usize, statistics: &Flat) -> Tensor {
+    fn hidden(&self, x: &Tensor, layer: usize, statistics: &FlatTensors) -> Tensor {
         let x = x.linear(self.parameters.get(2 * layer), None::<Tensor>);
         let (mean, variance) = (statistics.get(2 * layer), statistics.get(2 * layer + 1));
         if !self.normed {
@@ -59,17 +59,17 @@ impl Smooth {
         x.batch_norm(None::<&Tensor>, None::<&Tensor>, Some(mean), Some(variance), true, 0.1, EPSILON, false).tanh()
     }
 
-    pub(crate) fn statistics_copy(&self) -> Flat {
-        Flat::over(self.statistics.layout().clone(), self.statistics.vector().copy())
+    pub(crate) fn statistics_copy(&self) -> FlatTensors {
+        FlatTensors::over(self.statistics.layout().clone(), self.statistics.vector().copy())
     }
 }
 
 impl Network for Smooth {
-    fn parameters(&self) -> &Flat {
+    fn parameters(&self) -> &FlatTensors {
         &self.parameters
     }
 
-    fn statistics(&self) -> &Flat {
+    fn statistics(&self) -> &FlatTensors {
         &self.statistics
     }
 
@@ -121,7 +121,7 @@ pub(crate) fn alone(network: &Smooth, rows: i64, objective: &Objective<'_>) -> S
 /// Everything at once: each shard's images as leaves, and each head's rows as `views` orders them, with one graph.
 pub(crate) fn whole(network: &Smooth, rows: i64, views: Views) -> (Vec<Tensor>, Vec<Tensor>) {
     let inputs: Vec<Tensor> = (0..SHARDS).map(|shard| images(shard, rows).set_requires_grad(true)).collect();
-    let statistics: Vec<Flat> = inputs.iter().map(|_| network.statistics_copy()).collect();
+    let statistics: Vec<FlatTensors> = inputs.iter().map(|_| network.statistics_copy()).collect();
     let outputs: Vec<Vec<Tensor>> = inputs
         .iter()
         .zip(&statistics)

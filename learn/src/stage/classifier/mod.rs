@@ -21,7 +21,7 @@ use crate::checkpoint::Position;
 use crate::data::{Data, balanced_subset, hold_out};
 use crate::encoder::Model;
 use crate::failure::Failure;
-use crate::flat::Flat;
+use crate::flat::FlatTensors;
 use crate::optimizer::Optimizer;
 use crate::penalty;
 use crate::progress;
@@ -75,13 +75,13 @@ struct Training<'a> {
 
 /// A copy of a model's numbers.
 struct Snapshot {
-    parameters: Flat,
-    statistics: Flat,
+    parameters: FlatTensors,
+    statistics: FlatTensors,
 }
 
 impl Snapshot {
     fn of(model: &Model) -> Self {
-        let copy = |flat: &Flat| Flat::over(flat.layout().clone(), flat.vector().copy());
+        let copy = |flat: &FlatTensors| FlatTensors::over(flat.layout().clone(), flat.vector().copy());
         Self { parameters: copy(&model.parameters), statistics: copy(&model.statistics) }
     }
 

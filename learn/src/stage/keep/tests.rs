@@ -42,13 +42,13 @@ fn task(job_dir: &Path, fence: i64) -> Task {
     }
 }
 
-fn flat() -> Flat {
+fn flat() -> FlatTensors {
     let mut layout = Layout::default();
     layout.add("conv1.weight".into(), &[300, 500], Role::Linear);
-    Flat::zeros(Arc::new(layout), Device::Cpu)
+    FlatTensors::zeros(Arc::new(layout), Device::Cpu)
 }
 
-fn set(flat: &Flat, value: f64) {
+fn set(flat: &FlatTensors, value: f64) {
     let _ = flat.vector().shallow_clone().fill_(value);
 }
 
@@ -59,7 +59,7 @@ fn at(step: u64) -> Position {
 /// Runs `run` as a rank that keeps `state`; returns the checkpoints that it told of, newest first.
 fn keeping(
     task: &Task,
-    state: &Flat,
+    state: &FlatTensors,
     run: impl FnOnce(&mut Keeper, &mut Rank<'_>, &State<'_>, Position) -> Result<(), Failure>,
 ) -> (Result<(), Failure>, Vec<CheckpointRef>) {
     let (mut told, stop, group) = (Vec::new(), AtomicBool::new(false), ProcessGroup::alone());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tandem_collective::BatchNorm;
 use tandem_learn::encoder::Coupling;
-use tandem_learn::flat::{Flat, Layout, Role};
+use tandem_learn::flat::{FlatTensors, Layout, Role};
 use tandem_learn::shards::{Network, Shard};
 use tch::{Device, Kind, Tensor};
 
@@ -20,8 +20,8 @@ const WIDTH: i64 = 10;
 const STAGES: usize = 4;
 
 pub(super) struct Smooth {
-    parameters: Flat,
-    statistics: Flat,
+    parameters: FlatTensors,
+    statistics: FlatTensors,
     stages: Vec<Stage>,
     outputs: i64,
     /// A head on each stage; else one on the last.
@@ -81,7 +81,7 @@ impl Smooth {
         let stages = stages.collect();
         let zeros = |layout: Layout| {
             let vector = Tensor::zeros([layout.len()], (Kind::Double, Device::Cpu));
-            Flat::over(Arc::new(layout), vector)
+            FlatTensors::over(Arc::new(layout), vector)
         };
         let (parameters, statistics) = (zeros(parameters).with_gradients(), zeros(statistics));
         Self { parameters, statistics, stages, outputs, layered, global: false }
@@ -105,7 +105,7 @@ impl Smooth {
 
     /// Where each tensor is in its flat vector.
     pub(super) fn layout(&self) -> Value {
-        let places = |flat: &Flat| {
+        let places = |flat: &FlatTensors| {
             let offsets = flat.layout().slots().iter().map(|slot| (slot.name.clone(), slot.offset.into())).collect();
             json!({ "length": flat.layout().len(), "offsets": Value::Object(offsets) })
         };
@@ -161,11 +161,11 @@ fn by_itself(x: &Tensor, norm: &BatchNorm<'_>) -> Tensor {
 }
 
 impl Network for Smooth {
-    fn parameters(&self) -> &Flat {
+    fn parameters(&self) -> &FlatTensors {
         &self.parameters
     }
 
-    fn statistics(&self) -> &Flat {
+    fn statistics(&self) -> &FlatTensors {
         &self.statistics
     }
 
