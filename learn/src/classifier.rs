@@ -2,13 +2,13 @@
 
 use tch::Tensor;
 
-use crate::encoder::{Folding, Head, Model};
+use crate::encoder::{FusedBatchNorm, Head, Model};
 
 /// Encoder and fully connected layers: BatchNorm by its running statistics, images in [0, 1] without mean and deviation.
 #[derive(Debug)]
 pub struct Classifier {
     model: Model,
-    folding: Folding,
+    fused: FusedBatchNorm,
 }
 
 impl Classifier {
@@ -17,14 +17,14 @@ impl Classifier {
         let classifies = matches!(model.head, Some(Head::FullyConnected(_)));
         classifies.then(|| {
             let model = model.frozen();
-            Self { folding: model.fold(), model }
+            Self { fused: model.fuse(), model }
         })
     }
 
     /// f32 `[B, 3, H, W]` in [0, 1] to `[B, C]`, each row a function of its image alone. There is a graph to the images if
     /// they require gradients, and none to the weights.
     pub fn logits(&self, images: &Tensor) -> Tensor {
-        self.model.evaluate_folded(images, &self.folding)
+        self.model.evaluate_fused(images, &self.fused)
     }
 
     pub fn classes(&self) -> i64 {

@@ -3,7 +3,7 @@
 use tandem_domain::spec::{Layerwise, Tikhonov};
 use tch::Tensor;
 
-use crate::encoder::Layers;
+use crate::encoder::LayerwiseModel;
 use crate::penalty;
 use crate::shards::Term;
 
@@ -16,7 +16,7 @@ pub fn layerwise(losses: &[Tensor], weights: &[f64]) -> Tensor {
 ///
 /// `isolate` keeps what a stage's loss *and* penalty say from the weights of the stages below. The penalty itself stays
 /// what eq. (5) says, of the gradient by the images.
-pub fn terms(spec: &Layerwise, tikhonov: &Tikhonov, layers: &Layers, images: u32) -> Vec<Term> {
+pub fn terms(spec: &Layerwise, tikhonov: &Tikhonov, layers: &LayerwiseModel, images: u32) -> Vec<Term> {
     let tikhonov = Tikhonov { lambda: penalty::lambda(tikhonov, images), ..*tikhonov };
     let (alphas, betas) = (spec.alphas(), spec.betas(&tikhonov));
     let term = |(k, &weight): (usize, &f64)| Term {

@@ -29,6 +29,7 @@ pub mod flat;
 pub mod layerwise;
 pub mod linear;
 pub mod monitor;
+pub mod network;
 pub mod objective;
 pub mod optimizer;
 pub mod penalty;
@@ -38,6 +39,7 @@ pub mod report;
 pub mod schedule;
 pub mod shards;
 mod stage;
+pub mod sync_batch_norm;
 pub mod task;
 pub mod weights;
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_domain::spec::{self, BatchNorm, Encoder, Isolate, PenaltyMethod, Precision, Recompute, Tikhonov};
-use tandem_learn::encoder::{Layers, Model};
+use tandem_learn::encoder::{LayerwiseModel, Model};
 use tandem_learn::flat::FlatTensors;
+use tandem_learn::network::{Network, Shard};
 use tandem_learn::objective::nt_xent;
-use tandem_learn::shards::{Network, Objective, Shard, Shards, Step, Term, Views, step};
+use tandem_learn::shards::{Objective, Shards, Step, Term, Views, step};
 use tch::{Device, Kind, Tensor};
 
 const IMAGES: i64 = 8;
@@ -26,9 +27,9 @@ fn waves(like: &Tensor, phase: f64) -> Tensor {
 }
 
 /// Not trained, but every BatchNorm scales and shifts.
-fn net(encoder: Encoder, heads: usize) -> Layers {
+fn net(encoder: Encoder, heads: usize) -> LayerwiseModel {
     let head = spec::Head { hidden: 0, output: 6 };
-    let mut net = Layers::new(encoder, head, heads, 5, Device::Cpu).unwrap();
+    let mut net = LayerwiseModel::new(encoder, head, heads, 5, Device::Cpu).unwrap();
     net.model.parameters = double(&net.model.parameters).with_gradients();
     net.model.statistics = double(&net.model.statistics);
     for (i, view) in net.model.parameters.views().iter().enumerate() {
@@ -135,7 +136,7 @@ fn so_it_is_layer_by_layer() {
     let alone = ProcessGroup::alone();
     for (isolate, recompute) in [(Isolate::None, Recompute::None), (Isolate::Detach, Recompute::Shards)] {
         // The third head has no penalty: it is run as without.
-        let layered = |net: &Layers| {
+        let layered = |net: &LayerwiseModel| {
             let penalties = [0.3, 1.0, 0.0, 4.0];
             let terms =
                 (0..4).map(|k| Term { weight: 1.0 + k as f64, penalty: penalties[k], reach: net.reach(isolate, k) });
@@ -147,7 +148,7 @@ fn so_it_is_layer_by_layer() {
     }
 }
 
-fn global(heads: usize) -> Layers {
+fn global(heads: usize) -> LayerwiseModel {
     let mut net = net(Encoder::ResNetTiny, heads);
     net.model.batch_norm = BatchNorm::Global;
     net
@@ -203,14 +204,14 @@ fn bits_of_global_statistics_depend_on_shards_never_on_ranks() {
 /// Convolutions round to eight bits; losses, BatchNorm and what is summed do not.
 #[test]
 fn bf16_is_the_same_step_but_for_its_rounding() {
-    let single = |net: Layers, precision| {
+    let single = |net: LayerwiseModel, precision| {
         let flat =
             |flat: &FlatTensors| FlatTensors::over(flat.layout().clone(), flat.vector().detach().to_kind(Kind::Float));
         let mut net = net;
         net.model.parameters = flat(&net.model.parameters).with_gradients();
         net.model.statistics = flat(&net.model.statistics);
         let batch_norm = net.model.batch_norm;
-        net.model.trained(batch_norm, precision).unwrap();
+        net.model.set_training(batch_norm, precision).unwrap();
         net
     };
     for make in [|| net(Encoder::ResNetTiny, 1), || global(1)] {

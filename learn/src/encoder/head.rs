@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tandem_domain::spec;
 
+use super::activation::{Activation, NormLayer};
 use super::resnet::Blueprint;
-use super::signal::{Norm, Signal};
 use crate::flat::Role;
 
 /// A head as it is asked for, and as an artifact's card names it.
@@ -43,7 +43,7 @@ impl Head {
     }
 
     /// `[B, features]` to projections or logits, `[B, D]`.
-    pub(super) fn forward<S: Signal>(&self, features: &S) -> S {
+    pub(super) fn forward<S: Activation>(&self, features: &S) -> S {
         match self {
             Self::Projection(head) => head.forward(features),
             Self::FullyConnected(head) => head.forward(features),
@@ -56,7 +56,7 @@ impl Head {
 #[derive(Clone, Copy, Debug)]
 pub struct Projection {
     hidden: usize,
-    norm: Norm,
+    norm: NormLayer,
     weight: usize,
     bias: usize,
 }
@@ -74,7 +74,7 @@ impl Projection {
     }
 
     /// `[B, features]` to `[B, output]`.
-    pub(super) fn forward<S: Signal>(&self, features: &S) -> S {
+    pub(super) fn forward<S: Activation>(&self, features: &S) -> S {
         let hidden = features.linear(self.hidden, None).norm(&self.norm).relu();
         hidden.linear(self.weight, Some(self.bias))
     }
@@ -106,7 +106,7 @@ impl FullyConnected {
     }
 
     /// `[B, features]` to logits `[B, classes]`.
-    fn forward<S: Signal>(&self, features: &S) -> S {
+    fn forward<S: Activation>(&self, features: &S) -> S {
         let ((weight, bias), rest) = (self.first, &self.rest);
         rest.iter().fold(features.linear(weight, Some(bias)), |x, &(weight, bias)| x.relu().linear(weight, Some(bias)))
     }

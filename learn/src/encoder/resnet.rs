@@ -9,13 +9,13 @@
 
 use tandem_domain::spec::Encoder;
 
-use super::signal::{Convolution, Norm, Signal};
+use super::activation::{Activation, ConvLayer, NormLayer};
 use crate::flat::{Layout, Role};
 
 /// Stem, four stages of residual blocks, mean over space.
 #[derive(Clone, Debug)]
 pub struct ResNet {
-    stem: Unit,
+    stem: ConvNorm,
     blocks: Vec<Block>,
     /// Of the four stages, first to last; the stem belongs to the first.
     stages: Vec<Stage>,
@@ -31,20 +31,20 @@ pub(super) struct Stage {
     pub channels: i64,
 }
 
-/// Convolution without bias, then BatchNorm.
+/// ConvLayer without bias, then BatchNorm.
 #[derive(Clone, Copy, Debug)]
-struct Unit {
-    convolution: Convolution,
-    norm: Norm,
+struct ConvNorm {
+    convolution: ConvLayer,
+    norm: NormLayer,
 }
 
 /// Units with ReLU between them, added to the input (or its projection), then ReLU.
 #[derive(Clone, Debug)]
 struct Block {
     /// Before anything else: convolution, BatchNorm, ReLU, and the mean of each 2x2 pixels.
-    transition: Option<Unit>,
-    units: Vec<Unit>,
-    downsample: Option<Unit>,
+    transition: Option<ConvNorm>,
+    units: Vec<ConvNorm>,
+    downsample: Option<ConvNorm>,
 }
 
 /// What distinguishes the nets: channels of the stem, of each stage, blocks in each, and the kind of block.
@@ -92,8 +92,8 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
-    pub(super) fn norm(&mut self, name: &str, channels: i64) -> Norm {
-        Norm {
+    pub(super) fn norm(&mut self, name: &str, channels: i64) -> NormLayer {
+        NormLayer {
             weight: self.parameters.add(format!("{name}.weight"), &[channels], Role::NormWeight),
             bias: self.parameters.add(format!("{name}.bias"), &[channels], Role::NormBias),
             mean: self.statistics.add(format!("{name}.running_mean"), &[channels], Role::RunningMean),
@@ -101,11 +101,11 @@ impl Blueprint {
         }
     }
 
-    fn unit(&mut self, conv: &str, norm: &str, [inputs, outputs]: [i64; 2], kernel: i64, stride: i64) -> Unit {
+    fn conv_norm(&mut self, conv: &str, norm: &str, [inputs, outputs]: [i64; 2], kernel: i64, stride: i64) -> ConvNorm {
         let shape = [outputs, inputs, kernel, kernel];
         let weight = self.parameters.add(format!("{conv}.weight"), &shape, Role::Convolution);
-        let convolution = Convolution { weight, stride, padding: kernel / 2 };
-        Unit { convolution, norm: self.norm(norm, outputs) }
+        let convolution = ConvLayer { weight, stride, padding: kernel / 2 };
+        ConvNorm { convolution, norm: self.norm(norm, outputs) }
     }
 
     fn block(&mut self, name: &str, inputs: i64, channels: i64, stride: i64, kind: Kind) -> Block {
@@ -122,16 +122,22 @@ impl Blueprint {
             }
         };
         let transition = (kind == Kind::Thin && stride != 1).then(|| {
-            self.unit(&format!("{name}.transition.0"), &format!("{name}.transition.1"), [inputs, channels], 1, 1)
+            self.conv_norm(&format!("{name}.transition.0"), &format!("{name}.transition.1"), [inputs, channels], 1, 1)
         });
         let units = (1..)
             .zip(units)
             .map(|(i, (io, kernel, stride))| {
-                self.unit(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride)
+                self.conv_norm(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride)
             })
             .collect();
         let downsample = (transition.is_none() && (stride != 1 || inputs != outputs)).then(|| {
-            self.unit(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), [inputs, outputs], 1, stride)
+            self.conv_norm(
+                &format!("{name}.downsample.0"),
+                &format!("{name}.downsample.1"),
+                [inputs, outputs],
+                1,
+                stride,
+            )
         });
         Block { transition, units, downsample }
     }
@@ -140,7 +146,7 @@ impl Blueprint {
 impl ResNet {
     pub(super) fn describe(encoder: Encoder, plan: &mut Blueprint) -> Option<Self> {
         let shape = Shape::of(encoder);
-        let stem = plan.unit("conv1", "bn1", [3, shape.stem], 3, 1);
+        let stem = plan.conv_norm("conv1", "bn1", [3, shape.stem], 3, 1);
         let (mut blocks, mut stages) = (Vec::new(), Vec::new());
         let mut inputs = shape.stem;
         for (stage, (&channels, &count)) in shape.channels.iter().zip(&shape.blocks).enumerate() {
@@ -166,22 +172,22 @@ impl ResNet {
     }
 
     /// All convolutions, each with the BatchNorm behind it.
-    pub(super) fn units(&self) -> impl Iterator<Item = (&Convolution, &Norm)> {
-        let units = std::iter::once(&self.stem).chain(self.blocks.iter().flat_map(Block::units));
+    pub(super) fn conv_norms(&self) -> impl Iterator<Item = (&ConvLayer, &NormLayer)> {
+        let units = std::iter::once(&self.stem).chain(self.blocks.iter().flat_map(Block::conv_norms));
         units.map(|unit| (&unit.convolution, &unit.norm))
     }
 
     /// `[B, 3, H, W]` to `[B, features]`.
-    pub(super) fn forward<S: Signal>(&self, images: &S) -> S {
+    pub(super) fn forward<S: Activation>(&self, images: &S) -> S {
         let mut x = self.stem.forward(images).relu();
         for block in &self.blocks {
             x = block.forward(x);
         }
-        x.mean_over_space()
+        x.global_avg_pool()
     }
 
     /// `[B, 3, H, W]` to what each of the first `count` stages sees, `[B, channels]`: its mean over space.
-    pub(super) fn forward_stages<S: Signal>(&self, images: &S, count: usize) -> Vec<S> {
+    pub(super) fn forward_stages<S: Activation>(&self, images: &S, count: usize) -> Vec<S> {
         let mut x = self.stem.forward(images).relu();
         let (mut done, mut seen) = (0, Vec::new());
         for stage in self.stages.iter().take(count) {
@@ -189,27 +195,27 @@ impl ResNet {
                 x = block.forward(x);
             }
             done = stage.blocks;
-            seen.push(x.mean_over_space());
+            seen.push(x.global_avg_pool());
         }
         seen
     }
 }
 
-impl Unit {
-    fn forward<S: Signal>(&self, x: &S) -> S {
-        x.unit(&self.convolution, &self.norm)
+impl ConvNorm {
+    fn forward<S: Activation>(&self, x: &S) -> S {
+        x.conv_norm(&self.convolution, &self.norm)
     }
 }
 
 impl Block {
-    fn units(&self) -> impl Iterator<Item = &Unit> {
-        self.transition.iter().chain(&self.units).chain(&self.downsample)
+    fn conv_norms(&self) -> impl Iterator<Item = &ConvNorm> {
+        self.transition.iter().chain(&self.body).chain(&self.downsample)
     }
 
-    fn forward<S: Signal>(&self, x: S) -> S {
-        let [first, rest @ ..] = self.units.as_slice() else { return x };
+    fn forward<S: Activation>(&self, x: S) -> S {
+        let [first, rest @ ..] = self.body.as_slice() else { return x };
         let x = match &self.transition {
-            Some(unit) => unit.forward(&x).relu().halve(),
+            Some(unit) => unit.forward(&x).relu().avg_pool(),
             None => x,
         };
         let mut y = first.forward(&x);

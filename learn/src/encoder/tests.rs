@@ -1,7 +1,10 @@
-use tch::Kind;
+use std::ops::Range;
+
+use tandem_domain::spec::{self, BatchNorm, Precision};
+use tch::{Device, Kind, Tensor};
 
 use super::*;
-use crate::flat::Role;
+use crate::flat::{FlatTensors, Role};
 
 fn model(encoder: spec::Encoder, seed: u64) -> Model {
     Model::new(encoder, Some(spec::Head::default()), seed, Device::Cpu).unwrap()
@@ -197,7 +200,7 @@ fn a_folded_net_is_the_net() {
                 Role::Convolution | Role::Linear | Role::Bias { .. } => (),
             }
         }
-        let folding = model.fold();
+        let fused = model.fuse();
         let look = |evaluate: &dyn Fn(&Tensor) -> Tensor| {
             tch::manual_seed(9);
             let images = Tensor::rand([3, 3, 32, 32], (Kind::Double, Device::Cpu)).set_requires_grad(true);
@@ -206,7 +209,7 @@ fn a_folded_net_is_the_net() {
             [logits.detach(), gradient[0].detach()]
         };
         let (plain, folded) =
-            (look(&|images| model.evaluate(images)), look(&|images| model.evaluate_folded(images, &folding)));
+            (look(&|images| model.evaluate(images)), look(&|images| model.evaluate_fused(images, &fused)));
         for (plain, folded) in plain.iter().zip(&folded) {
             let largest = plain.abs().max().double_value(&[]);
             let apart = (plain - folded).abs().max().double_value(&[]);
@@ -218,7 +221,7 @@ fn a_folded_net_is_the_net() {
 #[test]
 fn a_cpu_refuses_tf32() {
     let mut model = model(spec::Encoder::ResNetTiny, 1);
-    let refusal = model.trained(BatchNorm::default(), Precision::Tf32).unwrap_err();
+    let refusal = model.set_training(BatchNorm::default(), Precision::Tf32).unwrap_err();
     assert!(refusal.starts_with("precision = \"tf32\": Cpu has no TF32"), "{refusal}");
     assert_eq!(model.precision, Precision::F32);
 }

@@ -71,7 +71,7 @@ fn along(
     block: &Range<usize>,
     seen: &mut [Vec<Tensor>],
 ) -> Result<Option<f64>, Failure> {
-    if !context.network.moves() {
+    if !context.network.has_jvp() {
         return Ok(None);
     }
     let (terms, i) = (&context.objective.terms, block.start);

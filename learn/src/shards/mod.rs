@@ -6,12 +6,11 @@
 //! summed once, along the fixed tree of `tandem_collective::tree_sum`. So the weights after a step are the same bits on
 //! 1, 2 or 4 ranks, and all ranks stop at the same step.
 //!
-//! `objective` says what is minimised, `network` of what; `pass` is a forward pass of all ranks. The penalties of eqs.
+//! `objective` says what is minimised, `pass` is a forward pass of all ranks. The penalties of eqs.
 //! (2), (3) and (5) are differentiated in `exact` and `finite`; `part` is what is summed in the end.
 
 mod exact;
 mod finite;
-mod network;
 mod objective;
 mod part;
 mod pass;
@@ -23,8 +22,8 @@ use tandem_collective::{ProcessGroup, tree_sum};
 use tch::Tensor;
 
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::progress;
-pub use network::{Network, Shard};
 pub use objective::{Difference, Objective, Term, Views};
 use part::{Part, Sum, add_block};
 use pass::{Context, Pass, derivatives, inner};
@@ -230,11 +229,11 @@ mod tests {
     /// moves too; and without isolation all do.
     #[test]
     fn isolation_keeps_a_loss_from_the_stages_below() {
-        use crate::encoder::Layers;
+        use crate::encoder::LayerwiseModel;
         use spec::Isolate;
 
         let head = spec::Head { hidden: 0, output: 8 };
-        let net = Layers::new(spec::Encoder::ResNetTiny, head, 4, 3, Device::Cpu).unwrap();
+        let net = LayerwiseModel::new(spec::Encoder::ResNetTiny, head, 4, 3, Device::Cpu).unwrap();
         let loss = |z: &Tensor| nt_xent(z, 0.5, false);
         for (isolate, lowest) in [(Isolate::Detach, 4), (Isolate::Overlap, 3), (Isolate::None, 1)] {
             let term = |k: usize| Term {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use super::Network;
 use crate::flat::FlatTensors;
+use crate::network::Network;
 
 /// One shard's summand, its gradient filled term by term.
 pub(super) struct Part {

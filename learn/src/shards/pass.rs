@@ -7,11 +7,12 @@ use tandem_domain::spec::Recompute;
 use tch::{Kind, Tensor};
 
 use super::rows::{by_shard, by_view};
-use super::{Network, Objective, Shard, Shards};
-use crate::encoder::Coupling;
+use super::{Objective, Shards};
 use crate::failure::Failure;
 use crate::flat::FlatTensors;
+use crate::network::{Network, Shard};
 use crate::progress;
+use crate::sync_batch_norm::SyncBatchNorm;
 
 /// What stays the same throughout a step.
 #[derive(Clone, Copy)]
@@ -50,8 +51,11 @@ pub(super) struct Pass<'a> {
 impl<'a> Pass<'a> {
     pub(super) fn forward(context: Context<'a>, images: Vec<Tensor>, heads: usize) -> Result<Self, Failure> {
         let network = context.network;
-        let leaves =
-            if network.coupled() { images.iter().map(|_| network.parameters().alias()).collect() } else { vec![] };
+        let leaves = if network.syncs_batch_norm() {
+            images.iter().map(|_| network.parameters().alias()).collect()
+        } else {
+            vec![]
+        };
         let directions = images.iter().map(|_| (0..heads).map(|_| None).collect()).collect();
         let statistics = images.iter().map(|_| context.scratch()).collect();
         let (graphs, outputs) = (Vec::new(), Vec::new());
@@ -140,12 +144,12 @@ impl<'a> Pass<'a> {
             .zip(statistics)
             .map(|(i, statistics)| Shard { images: &self.images[i], parameters: self.leaves_of(i), statistics })
             .collect();
-        let values = match network.coupled() {
+        let values = match network.syncs_batch_norm() {
             false => own.iter().map(|shard| self.alone(shard, block.start)).collect(),
             true => {
-                let over = Coupling::new(group, shards.count);
-                let values = network.forward_coupled(&own, &over, self.heads);
-                over.check()?;
+                let sync = SyncBatchNorm::new(group, shards.count);
+                let values = network.forward_synced(&own, &sync, self.heads);
+                sync.check()?;
                 let output = |value| Output { value, rate: None };
                 values.into_iter().map(|heads| heads.into_iter().map(output).collect()).collect()
             }
@@ -159,7 +163,7 @@ impl<'a> Pass<'a> {
         let moving: Vec<Option<(Tensor, Tensor)>> = (0..self.heads)
             .map(|k| {
                 let direction = self.directions[i][k].as_ref()?;
-                network.along(&Shard { images: &shard.images.detach(), ..*shard }, direction, k)
+                network.jvp(&Shard { images: &shard.images.detach(), ..*shard }, direction, k)
             })
             .collect();
         // Nobody asks for the heads above the highest one that does not move.

@@ -8,7 +8,7 @@ use serde_json::json;
 use tandem_domain::spec::{self, Encoder, JobSpec};
 use tandem_learn::artifact::{self, Card};
 use tandem_learn::augment::plain;
-use tandem_learn::encoder::{HeadShape, Layers, Model};
+use tandem_learn::encoder::{HeadShape, LayerwiseModel, Model};
 use tandem_learn::files::sha256;
 use tandem_learn::flat::Role;
 use tandem_learn::report::Event;
@@ -80,7 +80,8 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
     // As pretraining leaves it, its projection heads beside it.
     for (heads, which) in [(1, "with its projection head"), (4, "with a head on each stage")] {
         let (encoder, head) = (Encoder::ResNetTiny, spec::Head { hidden: 32, output: 16 });
-        let layers = Layers::new(encoder, head, heads, SEED, Device::Cpu).context("resnet-tiny can be built")?;
+        let layers =
+            LayerwiseModel::new(encoder, head, heads, SEED, Device::Cpu).context("resnet-tiny can be built")?;
         let model = lively(layers.model, &images);
         let path = save(&exchange, &model, encoder, Some(HeadShape::Projection(head)), "encoder")?;
         let _: serde_json::Value = peer.ask(&json!({ "what": "loader", "folder": exchange.folder(), "path": path }))?;

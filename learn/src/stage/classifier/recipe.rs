@@ -53,9 +53,9 @@ impl Recipe<'_> {
     pub(super) fn model(&self, classes: u32, seed: u64, device: Device) -> Result<Model, Failure> {
         let mut model = Model::classifier(self.encoder, self.head_layers, classes, seed, device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", self.encoder)))?;
-        model.trained(self.batch_norm, self.precision).map_err(Failure::Job)?;
+        model.set_training(self.batch_norm, self.precision).map_err(Failure::Job)?;
         if let Some(pretrained) = &self.pretrained {
-            model.adopt(&pretrained.model);
+            model.copy_encoder(&pretrained.model);
         }
         Ok(model)
     }

@@ -5,12 +5,12 @@ use std::time::Instant;
 use super::{Position, Rank, Training};
 use crate::artifact::{self, Card};
 use crate::checkpoint::State;
-use crate::encoder::Layers;
+use crate::encoder::LayerwiseModel;
 use crate::failure::Failure;
 use crate::optimizer::Optimizer;
 
 /// What a checkpoint holds.
-pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> State<'a> {
+pub(super) fn state<'a>(net: &'a LayerwiseModel, optimizer: &'a Optimizer) -> State<'a> {
     let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
     State(network.into_iter().chain(optimizer.state()).collect())
 }

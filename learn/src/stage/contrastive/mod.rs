@@ -15,7 +15,7 @@ use super::keep::Keeper;
 use super::pace::Pace;
 use crate::checkpoint::Position;
 use crate::data::Data;
-use crate::encoder::Layers;
+use crate::encoder::LayerwiseModel;
 use crate::failure::Failure;
 use crate::layerwise;
 use crate::monitor::Monitor;
@@ -44,7 +44,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
 }
 
 /// One term of the objective for each head: eq. (3), or eq. (5).
-fn terms(spec: &Contrastive, net: &Layers) -> Vec<Term> {
+fn terms(spec: &Contrastive, net: &LayerwiseModel) -> Vec<Term> {
     let (tikhonov, images) = (&spec.tikhonov, spec.batch_size);
     match &spec.layerwise {
         Some(layers) => layerwise::terms(layers, tikhonov, net, images),
@@ -61,7 +61,7 @@ struct Training<'a> {
     spec: &'a Contrastive,
     data: &'a Data,
     shards: Shards,
-    net: Layers,
+    net: LayerwiseModel,
     terms: Vec<Term>,
     optimizer: Optimizer,
     rates: LearningRate,
@@ -90,9 +90,9 @@ impl<'a> Training<'a> {
         }
         let steps = steps_per_epoch * u64::from(spec.epochs);
         let heads = if spec.layerwise.is_some() { Layerwise::STAGES } else { 1 };
-        let mut net = Layers::new(spec.encoder, spec.head, heads, seed, rank.device)
+        let mut net = LayerwiseModel::new(spec.encoder, spec.head, heads, seed, rank.device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
-        net.model.trained(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
+        net.model.set_training(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
         let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
         let (keeper, position) = Keeper::resume(rank, &keep::state(&net, &optimizer))?;
         Ok(Self {

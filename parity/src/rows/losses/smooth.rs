@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tandem_collective::BatchNorm;
-use tandem_learn::encoder::Coupling;
 use tandem_learn::flat::{FlatTensors, Layout, Role};
-use tandem_learn::shards::{Network, Shard};
+use tandem_learn::network::{Network, Shard};
+use tandem_learn::sync_batch_norm::SyncBatchNorm;
 use tch::{Device, Kind, Tensor};
 
 use crate::run::SEED;
@@ -169,7 +169,7 @@ impl Network for Smooth {
         &self.statistics
     }
 
-    fn coupled(&self) -> bool {
+    fn syncs_batch_norm(&self) -> bool {
         self.global
     }
 
@@ -179,7 +179,7 @@ impl Network for Smooth {
         self.run(&[*shard], heads, alone).remove(0)
     }
 
-    fn forward_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>, heads: usize) -> Vec<Vec<Tensor>> {
-        self.run(shards, heads, |x, norms| over.normalise(x, norms))
+    fn forward_synced(&self, shards: &[Shard<'_>], sync: &SyncBatchNorm<'_>, heads: usize) -> Vec<Vec<Tensor>> {
+        self.run(shards, heads, |x, norms| sync.normalise(x, norms))
     }
 }

@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use crate::encoder::{Coupling, Model};
 use crate::flat::FlatTensors;
+use crate::sync_batch_norm::SyncBatchNorm;
 
 /// One shard on its way through a network.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,8 @@ pub trait Network {
     fn statistics(&self) -> &FlatTensors;
 
     /// Whether a shard's outputs depend on the other shards of its batch (BatchNorm over all of them). They then share
-    /// one graph, made by [`forward_coupled`](Self::forward_coupled).
-    fn coupled(&self) -> bool {
+    /// one graph, made by [`forward_synced`](Self::forward_synced).
+    fn syncs_batch_norm(&self) -> bool {
         false
     }
 
@@ -36,50 +36,20 @@ pub trait Network {
     fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor>;
 
     /// As `forward` of each own shard, where all shards of all ranks see each other: a call that every rank makes.
-    fn forward_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>, heads: usize) -> Vec<Vec<Tensor>> {
-        let _ = over;
+    fn forward_synced(&self, shards: &[Shard<'_>], sync: &SyncBatchNorm<'_>, heads: usize) -> Vec<Vec<Tensor>> {
+        let _ = sync;
         shards.iter().map(|shard| self.forward(shard, heads)).collect()
     }
 
-    /// Whether there is [`along`](Self::along); else autograd goes backward twice.
-    fn moves(&self) -> bool {
+    /// Whether there is [`jvp`](Self::jvp); else autograd goes backward twice.
+    fn has_jvp(&self) -> bool {
         false
     }
 
-    /// Output `head` of `forward`, and its derivative along `direction`, shaped as the images; both with a graph to the
+    /// Output `head` of `forward`, and its derivative along `tangent`, shaped as the images; both with a graph to the
     /// parameters.
-    fn along(&self, shard: &Shard<'_>, direction: &Tensor, head: usize) -> Option<(Tensor, Tensor)> {
-        let _ = (shard, direction, head);
+    fn jvp(&self, shard: &Shard<'_>, tangent: &Tensor, head: usize) -> Option<(Tensor, Tensor)> {
+        let _ = (shard, tangent, head);
         None
-    }
-}
-
-impl Network for Model {
-    fn parameters(&self) -> &FlatTensors {
-        &self.parameters
-    }
-
-    fn statistics(&self) -> &FlatTensors {
-        &self.statistics
-    }
-
-    fn coupled(&self) -> bool {
-        self.is_coupled()
-    }
-
-    fn forward(&self, shard: &Shard<'_>, _: usize) -> Vec<Tensor> {
-        vec![self.project_shard(shard)]
-    }
-
-    fn forward_coupled(&self, shards: &[Shard<'_>], over: &Coupling<'_>, _: usize) -> Vec<Vec<Tensor>> {
-        self.project_coupled(shards, over).into_iter().map(|rows| vec![rows]).collect()
-    }
-
-    fn moves(&self) -> bool {
-        !self.is_coupled()
-    }
-
-    fn along(&self, shard: &Shard<'_>, direction: &Tensor, _: usize) -> Option<(Tensor, Tensor)> {
-        Some(self.project_along(shard, direction))
     }
 }

@@ -1,23 +1,21 @@
-//! All shards of a rank at once, whose BatchNorms go by the statistics of the whole batch.
+//! BatchNorm by the statistics of the whole batch, whichever ranks its shards are on.
 
 use std::cell::RefCell;
 
 use tandem_collective::{BatchNorm, Error, ProcessGroup};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::Pass;
-use super::signal::{Convolution, Norm, Plain, Signal};
 use crate::progress;
 
 /// How shards learn what they have in common, on whichever ranks they are.
-pub struct Coupling<'a> {
+pub struct SyncBatchNorm<'a> {
     group: &'a ProcessGroup,
     shards: u32,
-    /// The first call between ranks that failed: the pass goes on to its end, on numbers that nobody will see.
+    /// The first call between ranks that failed: the context goes on to its end, on numbers that nobody will see.
     failure: RefCell<Option<Error>>,
 }
 
-impl<'a> Coupling<'a> {
+impl<'a> SyncBatchNorm<'a> {
     /// Of `shards` on all ranks together.
     pub fn new(group: &'a ProcessGroup, shards: u32) -> Self {
         Self { group, shards, failure: RefCell::new(None) }
@@ -70,63 +68,5 @@ impl<'a> Coupling<'a> {
             centred * each(factor) + each(norm.shift.shallow_clone())
         });
         normed.collect()
-    }
-}
-
-/// The images of each of a rank's shards.
-pub(super) struct Coupled<'a> {
-    pub shards: Vec<Plain<'a>>,
-    over: &'a Coupling<'a>,
-}
-
-impl<'a> Coupled<'a> {
-    pub(super) fn new(shards: Vec<Plain<'a>>, over: &'a Coupling<'a>) -> Self {
-        Self { shards, over }
-    }
-
-    fn map(self, layer: impl Fn(Plain<'a>) -> Plain<'a>) -> Self {
-        Self { shards: self.shards.into_iter().map(layer).collect(), over: self.over }
-    }
-
-    fn each(&self, layer: impl Fn(&Plain<'a>) -> Plain<'a>) -> Self {
-        Self { shards: self.shards.iter().map(layer).collect(), over: self.over }
-    }
-}
-
-impl Signal for Coupled<'_> {
-    fn convolution(&self, layer: &Convolution) -> Self {
-        self.each(|shard| shard.convolution(layer))
-    }
-
-    fn norm(self, layer: &Norm) -> Self {
-        let passes: Vec<Pass<'_>> = self.shards.iter().map(|shard| shard.pass).collect();
-        let norms: Vec<BatchNorm<'_>> = passes.iter().map(|pass| pass.norm(layer)).collect();
-        // Statistics are never of bf16.
-        let whole = |x: &Tensor| if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() };
-        let values: Vec<Tensor> = self.shards.iter().map(|shard| whole(&shard.value)).collect();
-        let normed = self.over.normalise(&values, &norms);
-        let shards = normed.into_iter().zip(passes).map(|(value, pass)| Plain { value, pass });
-        Self { shards: shards.collect(), over: self.over }
-    }
-
-    fn relu(self) -> Self {
-        self.map(Signal::relu)
-    }
-
-    fn halve(self) -> Self {
-        self.map(Signal::halve)
-    }
-
-    fn add(self, other: &Self) -> Self {
-        let shards = self.shards.into_iter().zip(&other.shards).map(|(shard, other)| shard.add(other));
-        Self { shards: shards.collect(), over: self.over }
-    }
-
-    fn mean_over_space(&self) -> Self {
-        self.each(Signal::mean_over_space)
-    }
-
-    fn linear(&self, weight: usize, bias: Option<usize>) -> Self {
-        self.each(|shard| shard.linear(weight, bias))
     }
 }

@@ -1,0 +1,84 @@
+//! Forward-mode differentiation: a value, and how fast it changes as the images move along a direction.
+
+use tandem_collective::Error;
+use tch::Tensor;
+
+use super::activation::{Activation, ConvLayer, ForwardContext, NormLayer, avg_pool, global_avg_pool};
+
+/// A tensor and its derivative along a direction, both with a graph to the parameters.
+///
+/// BatchNorm is a function of its own ([`tandem_collective::BatchNorm::jvp`]): autograd's double backward pass of it
+/// is slow, and wrong when it is differentiated once more.
+pub(super) struct Dual<'a> {
+    pub value: Tensor,
+    pub tangent: Tensor,
+    context: ForwardContext<'a>,
+}
+
+impl<'a> Dual<'a> {
+    /// `tangent` is shaped as the images.
+    pub(super) fn new(images: &Tensor, tangent: &Tensor, context: &ForwardContext<'a>) -> Self {
+        Self { value: images.shallow_clone(), tangent: tangent.shallow_clone(), context: *context }
+    }
+
+    fn map(&self, layer: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { value: layer(&self.value), tangent: layer(&self.tangent), context: self.context }
+    }
+}
+
+impl Activation for Dual<'_> {
+    fn convolution(&self, layer: &ConvLayer) -> Self {
+        self.map(|x| self.context.convolution(x, layer))
+    }
+
+    fn norm(self, layer: &NormLayer) -> Self {
+        let norm = self.context.norm(layer);
+        let (value, tangent) = match self.context.training {
+            true => norm.jvp(&self.value, &self.tangent).unwrap_or_else(|error| refused(&error)),
+            false => {
+                let factor = norm.scale * (norm.running_variance + norm.epsilon).rsqrt();
+                let each = |tensor: &Tensor| {
+                    let mut wide = vec![1; self.value.dim()];
+                    wide[1] = -1;
+                    tensor.view(wide.as_slice())
+                };
+                let centred = &self.value - each(norm.running_mean);
+                (centred * each(&factor) + each(norm.shift), &self.tangent * each(&factor))
+            }
+        };
+        Self { value, tangent, context: self.context }
+    }
+
+    fn relu(self) -> Self {
+        let mut value = self.value;
+        let value = value.relu_();
+        // Where ReLU is flat nothing moves; at zero it is flat, as autograd has it.
+        let tangent = value.detach().threshold_backward(&self.tangent, 0);
+        Self { value, tangent, context: self.context }
+    }
+
+    fn avg_pool(self) -> Self {
+        self.map(avg_pool)
+    }
+
+    fn add(mut self, other: &Self) -> Self {
+        self.value += &other.value;
+        self.tangent += &other.tangent;
+        self
+    }
+
+    fn global_avg_pool(&self) -> Self {
+        self.map(global_avg_pool)
+    }
+
+    fn linear(&self, weight: usize, bias: Option<usize>) -> Self {
+        let (weight, bias) = (self.context.parameters.get(weight), bias.map(|bias| self.context.parameters.get(bias)));
+        let (value, tangent) = (self.value.linear(weight, bias), self.tangent.linear(weight, None::<Tensor>));
+        Self { value, tangent, context: self.context }
+    }
+}
+
+/// As tch ends where libtorch refuses: the layers of a network fit each other, so that it is memory that is missing.
+fn refused(error: &Error) -> ! {
+    panic!("{error}")
+}

@@ -1,0 +1,127 @@
+//! An encoder whose stages have projection heads of their own, for the layer-by-layer losses of eqs. (4) and (5).
+
+use tandem_domain::spec::{self, Isolate};
+use tch::{Device, Tensor};
+
+use super::activation::{Activation, Plain};
+use super::dual::Dual;
+use super::head::Projection;
+use super::model::Model;
+use super::synced::Synced;
+use crate::flat::FlatTensors;
+use crate::network::{Network, Shard};
+use crate::sync_batch_norm::SyncBatchNorm;
+
+/// A model and the heads of its earlier stages; its own head is that of the last one.
+///
+/// Without such heads it is the model of ordinary pretraining. With them, encoder and last head begin with the same
+/// weights.
+#[derive(Debug)]
+pub struct LayerwiseModel {
+    pub model: Model,
+    /// Each on the mean over space of its stage: MLP c - c - D with BatchNorm, under `heads.1.` and so on. The last
+    /// one's place is the model's own head.
+    early_heads: Vec<Projection>,
+}
+
+impl LayerwiseModel {
+    /// `heads` is 1, or one for each stage. `None` for a net that this version cannot build.
+    pub fn new(encoder: spec::Encoder, head: spec::Head, heads: usize, seed: u64, device: Device) -> Option<Self> {
+        let (model, early_heads) = Model::build_with(encoder, Some(head.into()), device, |resnet, plan| {
+            let early = resnet.stages().iter().take(heads.saturating_sub(1)).zip(1..);
+            let early = early.map(|(stage, number)| {
+                let head = spec::Head { hidden: 0, output: head.output };
+                Projection::describe(&format!("heads.{number}"), head, stage.channels, plan)
+            });
+            early.collect()
+        })?;
+        Some(Self { model: model.seeded(seed), early_heads })
+    }
+
+    pub fn heads(&self) -> usize {
+        self.early_heads.len() + 1
+    }
+
+    /// Indexes of the parameters that the loss of head `k` moves; `None` is all.
+    ///
+    /// `Detach`: its own stage and head (greedy training; Greedy InfoMax, Löwe et al. 2019). `Overlap`: one stage more,
+    /// so that neighbours share one (LoCo, Xiong et al. 2020).
+    pub fn reach(&self, isolate: Isolate, k: usize) -> Option<Vec<usize>> {
+        let lowest = match isolate {
+            Isolate::None => return None,
+            Isolate::Detach => k,
+            Isolate::Overlap => k.saturating_sub(1),
+        };
+        let stages = self.model.resnet.stages();
+        let first = if lowest == 0 { 0 } else { stages[lowest - 1].parameters };
+        let head = if k == self.early_heads.len() { "head.".into() } else { format!("heads.{}.", k + 1) };
+        let slots = self.model.parameters.layout().slots();
+        let heads = (0..slots.len()).filter(|&i| slots[i].name.starts_with(&head));
+        Some((first..stages[k].parameters).chain(heads).collect())
+    }
+
+    /// `[B, 3, H, W]` to the mean over space of stage `k`, by the running statistics, without a graph.
+    pub fn features(&self, images: &Tensor, k: usize) -> Tensor {
+        let images = Plain::new(images, &self.model.evaluation_context());
+        tch::no_grad(|| self.model.resnet.forward_stages(&images, k + 1)).swap_remove(k).value
+    }
+
+    /// Answers of the first `heads` heads.
+    fn outputs<S: Activation>(&self, images: &S, heads: usize) -> Vec<S> {
+        let seen = self.model.resnet.forward_stages(images, heads);
+        let output = |(k, features): (usize, S)| match self.early_heads.get(k) {
+            Some(head) => head.forward(&features),
+            None => self.model.apply_head(features),
+        };
+        seen.into_iter().enumerate().map(output).collect()
+    }
+}
+
+impl Network for LayerwiseModel {
+    fn parameters(&self) -> &FlatTensors {
+        &self.model.parameters
+    }
+
+    fn statistics(&self) -> &FlatTensors {
+        &self.model.statistics
+    }
+
+    fn syncs_batch_norm(&self) -> bool {
+        self.model.syncs_batch_norm()
+    }
+
+    fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor> {
+        if self.early_heads.is_empty() {
+            return self.model.forward(shard, heads);
+        }
+        let outputs = self.outputs(&Plain::new(shard.images, &self.model.training_context(shard)), heads);
+        outputs.into_iter().map(|output| output.value).collect()
+    }
+
+    fn forward_synced(&self, shards: &[Shard<'_>], sync: &SyncBatchNorm<'_>, heads: usize) -> Vec<Vec<Tensor>> {
+        if self.early_heads.is_empty() {
+            return self.model.forward_synced(shards, sync, heads);
+        }
+        let images = shards.iter().map(|shard| Plain::new(shard.images, &self.model.training_context(shard))).collect();
+        let outputs = self.outputs(&Synced::new(images, sync), heads);
+        let of = |i: usize| outputs.iter().map(|output| output.shards[i].value.shallow_clone()).collect();
+        (0..shards.len()).map(of).collect()
+    }
+
+    fn has_jvp(&self) -> bool {
+        !self.syncs_batch_norm()
+    }
+
+    fn jvp(&self, shard: &Shard<'_>, tangent: &Tensor, k: usize) -> Option<(Tensor, Tensor)> {
+        if self.early_heads.is_empty() {
+            return self.model.jvp(shard, tangent, k);
+        }
+        let images = Dual::new(shard.images, tangent, &self.model.training_context(shard));
+        let seen = self.model.resnet.forward_stages(&images, k + 1).pop()?;
+        let output = match self.early_heads.get(k) {
+            Some(head) => head.forward(&seen),
+            None => self.model.apply_head(seen),
+        };
+        Some((output.value, output.tangent))
+    }
+}
