@@ -1,25 +1,19 @@
 //! The layer-by-layer losses of eqs. (4) and (5), as terms of a step's objective.
 
 use tandem_domain::spec::{Layerwise, Tikhonov};
-use tch::Tensor;
 
 use crate::encoder::LayerwiseModel;
+use crate::objective::LossTerm;
 use crate::penalty;
-use crate::shards::Term;
-
-/// Eq. (4), and eq. (5) with R_k in place of L_k: the sum of weighted losses, or penalties, of the stages.
-pub fn layerwise(losses: &[Tensor], weights: &[f64]) -> Tensor {
-    losses.iter().zip(weights).map(|(loss, weight)| loss * *weight).sum()
-}
 
 /// One term for each stage: α_k L_k + β_k R_k, with R_k = S_k / 2 as in eqs. (3) and (5), on batches of `images`.
 ///
 /// `isolate` keeps what a stage's loss *and* penalty say from the weights of the stages below. The penalty itself stays
 /// what eq. (5) says, of the gradient by the images.
-pub fn terms(spec: &Layerwise, tikhonov: &Tikhonov, layers: &LayerwiseModel, images: u32) -> Vec<Term> {
+pub fn terms(spec: &Layerwise, tikhonov: &Tikhonov, layers: &LayerwiseModel, images: u32) -> Vec<LossTerm> {
     let tikhonov = Tikhonov { lambda: penalty::lambda(tikhonov, images), ..*tikhonov };
     let (alphas, betas) = (spec.alphas(), spec.betas(&tikhonov));
-    let term = |(k, &weight): (usize, &f64)| Term {
+    let term = |(k, &weight): (usize, &f64)| LossTerm {
         weight,
         penalty: betas.get(k).map_or(0.0, |beta| beta / 2.0),
         reach: layers.reach(spec.isolate, k),

@@ -30,6 +30,7 @@ pub mod layerwise;
 pub mod linear;
 pub mod monitor;
 pub mod network;
+pub mod nt_xent;
 pub mod objective;
 pub mod optimizer;
 pub mod penalty;

@@ -4,7 +4,7 @@
 use tandem_domain::spec::{self, Direction, PenaltyScaling};
 use tch::{Kind, Tensor};
 
-use crate::shards::Views;
+use crate::objective::{Objective, Views};
 
 /// Batch of the paper's experiments, to which `rescale` refers its lambda.
 const PAPER_BATCH: f64 = 128.0;
@@ -50,6 +50,15 @@ pub fn lambda(spec: &spec::Tikhonov, images: u32) -> f64 {
     if spec.rescale { spec.lambda * f64::from(images) / PAPER_BATCH } else { spec.lambda }
 }
 
+impl Objective<'_> {
+    /// With the penalty of eq. (2) or (3) on batches of `images`.
+    pub fn tikhonov(mut self, spec: &spec::Tikhonov, images: u32) -> Self {
+        let coefficient = coefficient(lambda(spec, images), spec.scaling, self.views, images);
+        self.terms.iter_mut().for_each(|term| term.penalty = coefficient);
+        self.differentiated(spec)
+    }
+}
+
 /// What a person should know of a rescaled lambda.
 pub fn rescale_note(spec: &spec::Tikhonov, images: u32) -> Option<String> {
     (spec.rescale && spec.lambda != 0.0).then(|| {
@@ -70,13 +79,13 @@ pub fn rescale_note(spec: &spec::Tikhonov, images: u32) -> Option<String> {
 /// `v = sum of <g_j, v_j> v_j / √S` and `S = sum of <g_j, v_j>²`. A classifier's images are groups of their own; the
 /// contrastive loss has all rows of the batch in one. With the 2-norm S is the same, and exact, either way.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Along {
+pub struct Perturbation {
     pub direction: Direction,
     /// Each image is a group.
     pub by_image: bool,
 }
 
-impl Along {
+impl Perturbation {
     /// How far the batch of `rows` moves along v, in the 2-norm: each image by `h`, in root mean square, whatever the
     /// batch; where one element moves alone, it by `h`.
     pub fn step(self, h: f64, rows: i64) -> f64 {

@@ -10,8 +10,9 @@ use tandem_domain::spec::{self, BatchNorm, Encoder, Isolate, PenaltyMethod, Prec
 use tandem_learn::encoder::{LayerwiseModel, Model};
 use tandem_learn::flat::FlatTensors;
 use tandem_learn::network::{Network, Shard};
-use tandem_learn::objective::nt_xent;
-use tandem_learn::shards::{Objective, Shards, Step, Term, Views, step};
+use tandem_learn::nt_xent::nt_xent;
+use tandem_learn::objective::{LossTerm, Objective, Views};
+use tandem_learn::shards::{Shards, Step, step};
 use tch::{Device, Kind, Tensor};
 
 const IMAGES: i64 = 8;
@@ -138,8 +139,11 @@ fn so_it_is_layer_by_layer() {
         // The third head has no penalty: it is run as without.
         let layered = |net: &LayerwiseModel| {
             let penalties = [0.3, 1.0, 0.0, 4.0];
-            let terms =
-                (0..4).map(|k| Term { weight: 1.0 + k as f64, penalty: penalties[k], reach: net.reach(isolate, k) });
+            let terms = (0..4).map(|k| LossTerm {
+                weight: 1.0 + k as f64,
+                penalty: penalties[k],
+                reach: net.reach(isolate, k),
+            });
             Objective { terms: terms.collect(), recompute, ..Objective::new(Views::Two, &contrastive) }
         };
         let (net, blind) = (net(Encoder::ResNetTiny, 4), Blind(net(Encoder::ResNetTiny, 4)));

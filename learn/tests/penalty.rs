@@ -6,10 +6,9 @@ mod smooth;
 
 use smooth::{SHARDS, Smooth, alone, error, flat, ranks, whole};
 use tandem_domain::spec::{Direction, PenaltyMethod, PenaltyScaling, Recompute, Tikhonov};
-use tandem_learn::layerwise::layerwise;
-use tandem_learn::objective::nt_xent;
+use tandem_learn::nt_xent::nt_xent;
+use tandem_learn::objective::{LossTerm, Objective, Views};
 use tandem_learn::penalty::tikhonov;
-use tandem_learn::shards::{Objective, Term, Views};
 use tch::{Device, Kind, Tensor};
 
 /// Against autograd, relative to the largest element.
@@ -242,7 +241,7 @@ const BETAS: [f64; 2] = [0.7, 2.0];
 /// Of the layered network, eq. (5); each head's reach by names of its own.
 fn layered(reach: [Option<Vec<usize>>; 2], method: PenaltyMethod) -> Objective<'static> {
     let terms = reach.into_iter().enumerate();
-    let terms = terms.map(|(k, reach)| Term { weight: ALPHAS[k], penalty: BETAS[k] / 2.0, reach }).collect();
+    let terms = terms.map(|(k, reach)| LossTerm { weight: ALPHAS[k], penalty: BETAS[k] / 2.0, reach }).collect();
     let h = Tikhonov { h: 1e-7, ..spec(method, None) };
     Objective { terms, ..Objective::new(Views::Two, &contrastive) }.differentiated(&h)
 }
@@ -259,7 +258,9 @@ fn equations_4_and_5_are_sums_over_layers() {
             gradients.iter().map(|g| tikhonov(g, 0.5)).sum()
         })
         .collect();
-    let (loss, penalty) = (layerwise(&losses, &ALPHAS), layerwise(&penalties, &BETAS));
+    let weighted =
+        |values: &[Tensor], weights: [f64; 2]| values.iter().zip(weights).map(|(x, w)| x * w).sum::<Tensor>();
+    let (loss, penalty) = (weighted(&losses, ALPHAS), weighted(&penalties, BETAS));
     let expected = Tensor::run_backward(&[&loss + &penalty], network.parameters.views(), true, false);
     // Apart: what each layer says moves its own weights, here (a, head_a) and (b, head_b).
     let apart: Vec<Tensor> = (0..2)

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{self, Encoder, Head, OptimizerName, Recompute, Tikhonov};
 use tandem_learn::encoder::Model;
-use tandem_learn::objective::nt_xent;
+use tandem_learn::nt_xent::nt_xent;
+use tandem_learn::objective::{Objective, Views};
 use tandem_learn::optimizer::Optimizer;
-use tandem_learn::shards::{self, Objective, Shards, Views};
+use tandem_learn::shards::{self, Shards};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) struct Trainer {

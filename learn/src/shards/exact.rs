@@ -23,51 +23,52 @@ use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use super::Pull;
-use super::part::{Part, add_block};
-use super::pass::{Context, Pass, derivatives, inner};
+use super::backward::{self, OutputGrad};
+use super::context::{StepContext, derivatives, inner};
+use super::forward::ShardedForward;
+use super::shard_gradient::{ShardGradient, add_block};
 use crate::failure::Failure;
 use crate::penalty::tikhonov;
 
 /// Adds the gradient of losses and penalties to each shard's part; returns the sum of the penalties.
 pub(super) fn backward(
-    pass: &mut Pass<'_>,
-    context: &Context<'_>,
-    toward: &[Tensor],
-    parts: &[Part],
+    forward: &mut ShardedForward<'_>,
+    context: &StepContext<'_>,
+    grad_outputs: &[Tensor],
+    parts: &[ShardGradient],
 ) -> Result<f64, Failure> {
     let terms = &context.objective.terms;
     let mut values = Vec::new();
     // By head and shard, t; nothing where there is no penalty.
-    let mut seen: Vec<Vec<Tensor>> = toward.iter().map(|_| Vec::new()).collect();
-    for block in pass.blocks() {
-        let found = match along(pass, context, toward, &block, &mut seen)? {
+    let mut seen: Vec<Vec<Tensor>> = grad_outputs.iter().map(|_| Vec::new()).collect();
+    for block in forward.blocks() {
+        let found = match by_jvp(forward, context, grad_outputs, &block, &mut seen)? {
             Some(value) => vec![value],
-            None => twice(pass, context, toward, &block, parts, &mut seen)?,
+            None => by_double_backward(forward, context, grad_outputs, &block, parts, &mut seen)?,
         };
-        values.extend(found.into_iter().map(|value| Tensor::from_slice(&[value]).to_device(toward[0].device())));
+        values.extend(found.into_iter().map(|value| Tensor::from_slice(&[value]).to_device(grad_outputs[0].device())));
     }
     let penalty = context.gather(&values)?.sum(Kind::Double).double_value(&[]);
 
-    let mut pulls = Vec::new();
-    for (k, (u, seen)) in toward.iter().zip(&seen).enumerate() {
+    let mut output_grads = Vec::new();
+    for (k, (u, seen)) in grad_outputs.iter().zip(&seen).enumerate() {
         let straight = u * terms[k].weight;
         let value = match seen.is_empty() {
             true => straight,
-            false => straight + context.curved(&pass.outputs[k], &context.gather(seen)?),
+            false => straight + context.hessian_product(&forward.outputs[k], &context.gather(seen)?),
         };
-        pulls.push(Pull { value, rate: Some(u * (2.0 * terms[k].penalty)) });
+        output_grads.push(OutputGrad { value, tangent: Some(u * (2.0 * terms[k].penalty)) });
     }
-    super::backward(pass, context, &pulls, parts)?;
+    backward::backward(forward, context, &output_grads, parts)?;
     Ok(penalty)
 }
 
 /// By a forward derivative: lays the directions g of a block of one shard down in the pass, adds its t to `seen` and
 /// returns its p. `None` where the network has none.
-fn along(
-    pass: &mut Pass<'_>,
-    context: &Context<'_>,
-    toward: &[Tensor],
+fn by_jvp(
+    forward: &mut ShardedForward<'_>,
+    context: &StepContext<'_>,
+    grad_outputs: &[Tensor],
     block: &Range<usize>,
     seen: &mut [Vec<Tensor>],
 ) -> Result<Option<f64>, Failure> {
@@ -77,17 +78,17 @@ fn along(
     let (terms, i) = (&context.objective.terms, block.start);
     let mut value = 0.0;
     {
-        let graph = pass.last_graph(block)?.remove(0);
+        let graph = forward.last_graph(block)?.remove(0);
         for (k, term) in terms.iter().enumerate().filter(|(_, term)| term.penalty != 0.0) {
-            let scalar = inner(&graph[k].value, &context.own(&toward[k], i));
-            let g = derivatives(scalar, &[pass.images[i].shallow_clone()], true, false)?.remove(0);
+            let scalar = inner(&graph[k].value, &context.own(&grad_outputs[k], i));
+            let g = derivatives(scalar, &[forward.images[i].shallow_clone()], true, false)?.remove(0);
             value += tikhonov(&g, term.penalty).double_value(&[]);
-            pass.directions[i][k] = Some(g);
+            forward.tangents[i][k] = Some(g);
         }
     }
-    for (k, output) in pass.graph(block)?.remove(0).into_iter().enumerate() {
-        if let Some(rate) = output.rate {
-            seen[k].push(rate.detach() * (2.0 * terms[k].penalty));
+    for (k, output) in forward.graph(block)?.remove(0).into_iter().enumerate() {
+        if let Some(tangent) = output.tangent {
+            seen[k].push(tangent.detach() * (2.0 * terms[k].penalty));
         }
     }
     Ok(Some(value))
@@ -95,23 +96,23 @@ fn along(
 
 /// By a double backward pass: adds dp/dw at fixed u of a block to its shards' parts, and each t to `seen`; returns the
 /// sum of p of each shard.
-fn twice(
-    pass: &mut Pass<'_>,
-    context: &Context<'_>,
-    toward: &[Tensor],
+fn by_double_backward(
+    forward: &mut ShardedForward<'_>,
+    context: &StepContext<'_>,
+    grad_outputs: &[Tensor],
     block: &Range<usize>,
-    parts: &[Part],
+    parts: &[ShardGradient],
     seen: &mut [Vec<Tensor>],
 ) -> Result<Vec<f64>, Failure> {
     let terms = &context.objective.terms;
-    let graph = pass.graph(block)?;
-    let images: Vec<Tensor> = block.clone().map(|i| pass.images[i].shallow_clone()).collect();
+    let graph = forward.graph(block)?;
+    let images: Vec<Tensor> = block.clone().map(|i| forward.images[i].shallow_clone()).collect();
     let mut values = vec![0.0; block.len()];
-    for unit in context.objective.units() {
-        let penalised: Vec<usize> = unit.terms.iter().copied().filter(|&k| terms[k].penalty != 0.0).collect();
+    for group in context.objective.term_groups() {
+        let penalised: Vec<usize> = group.terms.iter().copied().filter(|&k| terms[k].penalty != 0.0).collect();
         let (mut fixed, mut shares) = (Vec::new(), Vec::new());
         for &k in &penalised {
-            let own = |i| context.own(&toward[k], i).detach().set_requires_grad(true);
+            let own = |i| context.own(&grad_outputs[k], i).detach().set_requires_grad(true);
             let own: Vec<Tensor> = block.clone().map(own).collect();
             let scalar: Tensor = graph.iter().zip(&own).map(|(outputs, u)| inner(&outputs[k].value, u)).sum();
             let gradients = derivatives(scalar, &images, true, true)?;
@@ -124,7 +125,7 @@ fn twice(
         let own = |i: usize| shares.iter().map(|by_shard| by_shard[i].shallow_clone()).sum::<Tensor>();
         let own: Vec<Tensor> = (0..block.len()).map(own).collect();
         values.iter_mut().zip(&own).for_each(|(value, p)| *value += p.double_value(&[]));
-        let mut inputs = pass.parameters(block, unit.reach);
+        let mut inputs = forward.parameters(block, group.reach);
         let moved = inputs.len();
         inputs.extend(fixed);
         // The graph of the outputs is needed once more.
@@ -132,7 +133,7 @@ fn twice(
         for (place, t) in found.drain(moved..).enumerate() {
             seen[penalised[place / block.len()]].push(t);
         }
-        add_block(parts, block, unit.reach, &found);
+        add_block(parts, block, group.reach, &found);
     }
     Ok(values)
 }

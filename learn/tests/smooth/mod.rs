@@ -8,7 +8,8 @@ use std::time::Duration;
 use tandem_collective::{ProcessGroup, RendezvousStore};
 use tandem_learn::flat::{FlatTensors, Layout, Role};
 use tandem_learn::network::{Network, Shard};
-use tandem_learn::shards::{Objective, Shards, Step, Views, step};
+use tandem_learn::objective::{Objective, Views};
+use tandem_learn::shards::{Shards, Step, step};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const SHARDS: u32 = 4;

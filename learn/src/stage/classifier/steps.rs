@@ -7,8 +7,9 @@ use tch::{Kind, Tensor};
 use super::{Rank, Training};
 use crate::data::epoch_order;
 use crate::failure::Failure;
+use crate::objective::{Objective, Views};
 use crate::report::Outcome;
-use crate::shards::{self, Objective, Step, Views};
+use crate::shards::{self, Step};
 use crate::stage::health::Health;
 use crate::stage::labels;
 

@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::{Rank, Training};
 use crate::failure::Failure;
-use crate::objective::Geometry;
+use crate::nt_xent::Geometry;
 use crate::report::Event;
 use crate::shards::Step;
 

@@ -19,12 +19,13 @@ use crate::encoder::LayerwiseModel;
 use crate::failure::Failure;
 use crate::layerwise;
 use crate::monitor::Monitor;
+use crate::objective::{LossTerm, Views};
 use crate::optimizer::Optimizer;
 use crate::penalty;
 use crate::progress;
 use crate::report::Outcome;
 use crate::schedule::LearningRate;
-use crate::shards::{Shards, Term, Views};
+use crate::shards::Shards;
 
 /// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
 pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Failure> {
@@ -44,14 +45,14 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
 }
 
 /// One term of the objective for each head: eq. (3), or eq. (5).
-fn terms(spec: &Contrastive, net: &LayerwiseModel) -> Vec<Term> {
+fn terms(spec: &Contrastive, net: &LayerwiseModel) -> Vec<LossTerm> {
     let (tikhonov, images) = (&spec.tikhonov, spec.batch_size);
     match &spec.layerwise {
         Some(layers) => layerwise::terms(layers, tikhonov, net, images),
         None => {
             let lambda = penalty::lambda(tikhonov, images);
             let penalty = penalty::coefficient(lambda, tikhonov.scaling, Views::Two, images);
-            vec![Term { weight: 1.0, penalty, reach: None }]
+            vec![LossTerm { weight: 1.0, penalty, reach: None }]
         }
     }
 }
@@ -62,7 +63,7 @@ struct Training<'a> {
     data: &'a Data,
     shards: Shards,
     net: LayerwiseModel,
-    terms: Vec<Term>,
+    terms: Vec<LossTerm>,
     optimizer: Optimizer,
     rates: LearningRate,
     monitor: Monitor,

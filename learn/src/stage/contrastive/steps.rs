@@ -9,9 +9,10 @@ use super::{Rank, Training};
 use crate::augment;
 use crate::data::epoch_order;
 use crate::failure::Failure;
-use crate::objective::nt_xent;
+use crate::nt_xent::nt_xent;
+use crate::objective::{Objective, Views};
 use crate::report::Outcome;
-use crate::shards::{self, Objective, Step, Views};
+use crate::shards::{self, Step};
 use crate::stage::health::Health;
 use crate::stage::keep::Rhythm;
 

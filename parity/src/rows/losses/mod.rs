@@ -8,9 +8,10 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Direction, PenaltyScaling};
-use tandem_learn::objective::nt_xent;
+use tandem_learn::nt_xent::nt_xent;
+use tandem_learn::objective::{Difference, LossTerm, Objective, Views};
 use tandem_learn::penalty::coefficient;
-use tandem_learn::shards::{Difference, Objective, Shards, Step, Term, Views, step};
+use tandem_learn::shards::{Shards, Step, step};
 use tch::{Device, Kind, Tensor};
 
 use super::Part;
@@ -75,9 +76,9 @@ impl Equation {
         Smooth::new(OUTPUTS, matches!(self, Self::Four | Self::Five))
     }
 
-    fn terms(self) -> Vec<Term> {
+    fn terms(self) -> Vec<LossTerm> {
         let scaled = |scaling| coefficient(LAMBDA, Some(scaling), self.views(), BATCH as u32);
-        let term = |weight, penalty| Term { weight, penalty, reach: None };
+        let term = |weight, penalty| LossTerm { weight, penalty, reach: None };
         match self {
             Self::One { .. } => vec![term(1.0, 0.0)],
             Self::Two => vec![term(1.0, scaled(PenaltyScaling::PerSample))],

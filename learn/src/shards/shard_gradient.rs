@@ -8,13 +8,13 @@ use crate::flat::FlatTensors;
 use crate::network::Network;
 
 /// One shard's summand, its gradient filled term by term.
-pub(super) struct Part {
+pub(super) struct ShardGradient {
     pub flat: Tensor,
     /// The gradient's part of `flat`, one view for each parameter.
     views: Vec<Tensor>,
 }
 
-impl Part {
+impl ShardGradient {
     /// A gradient of zero beside the statistics after the pass and this rank's wish to stop.
     pub(super) fn new(network: &dyn Network, statistics: &FlatTensors, stop: bool) -> Self {
         let (parameters, normed) = (network.parameters().layout().len(), statistics.layout().len());
@@ -53,7 +53,7 @@ impl Part {
 }
 
 /// Adds what one backward pass found by the parameters of each shard of a block, shard after shard.
-pub(super) fn add_block(parts: &[Part], block: &Range<usize>, reach: Option<&[usize]>, gradients: &[Tensor]) {
+pub(super) fn add_block(parts: &[ShardGradient], block: &Range<usize>, reach: Option<&[usize]>, gradients: &[Tensor]) {
     let each = gradients.len() / block.len();
     for (part, gradients) in parts[block.clone()].iter().zip(gradients.chunks(each.max(1))) {
         part.add(reach, gradients);
@@ -61,13 +61,13 @@ pub(super) fn add_block(parts: &[Part], block: &Range<usize>, reach: Option<&[us
 }
 
 /// What `tree_sum` made of all shards' parts.
-pub(super) struct Sum {
+pub(super) struct Reduced {
     pub gradient: Tensor,
     pub statistics: Tensor,
     pub stop: bool,
 }
 
-impl Sum {
+impl Reduced {
     pub(super) fn unpack(network: &dyn Network, sum: &Tensor, shards: u32) -> Self {
         let (parameters, normed) = (network.parameters().layout().len(), network.statistics().layout().len());
         Self {

@@ -1,0 +1,80 @@
+//! One training step: forward, loss, backward, and the sum over all shards of all ranks.
+
+use tandem_collective::{ProcessGroup, tree_sum};
+use tch::Tensor;
+
+use super::backward::{OutputGrad, backward};
+use super::context::StepContext;
+use super::forward::ShardedForward;
+use super::partition::Shards;
+use super::shard_gradient::{Reduced, ShardGradient};
+use super::{exact, finite};
+use crate::failure::Failure;
+use crate::network::Network;
+use crate::objective::{LossTerm, Objective};
+use crate::progress;
+
+/// What every rank knows after a step, in the same bits.
+#[derive(Debug)]
+pub struct Step {
+    /// The objective on the whole batch, without penalties: the weighted sum of `losses`.
+    pub loss: f64,
+    /// Each head's mean loss.
+    pub losses: Vec<f64>,
+    /// What the penalties add to `loss`.
+    pub penalty: f64,
+    /// Each head's rows `[M, D]` without graph: as `objective.views` orders them.
+    pub outputs: Vec<Tensor>,
+    /// Of loss and penalty by all parameters, laid out as they are.
+    pub gradient: Tensor,
+    /// BatchNorm's running statistics after the step: the mean over shards.
+    pub statistics: Tensor,
+    /// Some rank has been asked to stop.
+    pub stop: bool,
+}
+
+/// One pass over a batch, forward and backward, on all ranks together.
+///
+/// `images(shard)` gives the shard's images as `[v n, ...]`, first views before second views; `stop` is this rank's
+/// wish.
+pub fn step(
+    network: &dyn Network,
+    group: &ProcessGroup,
+    shards: &Shards,
+    images: impl FnMut(u32) -> Tensor,
+    objective: &Objective<'_>,
+    stop: bool,
+) -> Result<Step, Failure> {
+    let context = StepContext { network, group, shards, objective };
+    let penalised = objective.penalised();
+    let images = shards.own().map(images).inspect(|_| progress::beat());
+    let images = images.map(|images| images.set_requires_grad(penalised)).collect();
+    let mut forward = ShardedForward::forward(context, images, objective.terms.len())?;
+    let parts: Vec<ShardGradient> =
+        forward.statistics.iter().map(|statistics| ShardGradient::new(network, statistics, stop)).collect();
+
+    let (losses, grad_outputs): (Vec<f64>, Vec<Tensor>) = forward.outputs.iter().map(|rows| context.loss(rows)).unzip();
+    let penalty = match (penalised, objective.difference) {
+        (false, _) => {
+            let output_grad = |(u, term): (&Tensor, &LossTerm)| OutputGrad { value: u * term.weight, tangent: None };
+            let output_grads: Vec<OutputGrad> = grad_outputs.iter().zip(&objective.terms).map(output_grad).collect();
+            backward(&mut forward, &context, &output_grads, &parts)?;
+            0.0
+        }
+        (true, None) => exact::backward(&mut forward, &context, &grad_outputs, &parts)?,
+        (true, Some(difference)) => finite::backward(&mut forward, &context, difference, &grad_outputs, &parts)?,
+    };
+
+    let sum = tree_sum(group, parts.into_iter().map(|part| part.flat).collect(), shards.count)?;
+    progress::waited();
+    let sum = Reduced::unpack(network, &sum, shards.count);
+    Ok(Step {
+        loss: losses.iter().zip(&objective.terms).map(|(loss, term)| term.weight * loss).sum(),
+        losses,
+        penalty,
+        outputs: forward.outputs,
+        gradient: sum.gradient,
+        statistics: sum.statistics,
+        stop: sum.stop,
+    })
+}
