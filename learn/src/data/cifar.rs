@@ -4,7 +4,8 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use super::{DataError, IMAGE, Raw, RawImages};
+use super::error::DataError;
+use super::images::{IMAGE, RawData, RawImages};
 use crate::progress;
 
 /// Names, sizes and layout of one archive.
@@ -42,7 +43,7 @@ pub(super) const HUNDRED: &Archive = &Archive {
 };
 
 /// Reads both halves of `archive` below `dir`.
-pub(super) fn read(archive: &Archive, dir: &Path) -> Result<Raw, DataError> {
+pub(super) fn read(archive: &Archive, dir: &Path) -> Result<RawData, DataError> {
     let folder = dir.join(archive.folder);
     if !folder.is_dir() {
         let how = format!(
@@ -61,7 +62,7 @@ pub(super) fn read(archive: &Archive, dir: &Path) -> Result<Raw, DataError> {
         }
         Ok(images)
     };
-    Ok(Raw {
+    Ok(RawData {
         train: half(archive.train, archive.records.0)?,
         test: half(archive.test, archive.records.1)?,
         classes: archive.classes.iter().map(|&name| name.to_owned()).collect(),

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageReader, imageops::FilterType};
 
-use super::{DataError, IMAGE, PLANE, Raw, RawImages, SIDE, cores};
+use super::error::DataError;
+use super::images::{IMAGE, PLANE, RawData, RawImages, SIDE, cores};
 use crate::progress;
 
-pub(super) fn read(folder: &Path) -> Result<Raw, DataError> {
+pub(super) fn read(folder: &Path) -> Result<RawData, DataError> {
     let (train, test) = (folder.join("train"), folder.join("test"));
     for half in [&train, &test] {
         if !half.is_dir() {
@@ -28,7 +29,7 @@ pub(super) fn read(folder: &Path) -> Result<Raw, DataError> {
     if classes.is_empty() {
         return Err(DataError::EmptyClass { path: train });
     }
-    Ok(Raw { train: read_half(&train, &classes)?, test: read_half(&test, &classes)?, classes })
+    Ok(RawData { train: read_half(&train, &classes)?, test: read_half(&test, &classes)?, classes })
 }
 
 fn class_names(half: &Path) -> Result<Vec<String>, DataError> {

@@ -11,7 +11,7 @@ use tandem_domain::spec;
 use crate::progress;
 use crate::random::{Purpose, Stream};
 
-use super::{IMAGE, PLANE, Raw, RawImages, SIDE, cores};
+use super::images::{IMAGE, PLANE, RawData, RawImages, SIDE, cores};
 
 /// Training images of `shapes`.
 pub const SHAPES_TRAIN: usize = spec::SHAPES_TRAIN as usize;
@@ -56,8 +56,8 @@ const ARM: f64 = 0.35;
 const NOISE: f32 = 8.0;
 
 /// Both halves of the set that belongs to `seed`.
-pub(super) fn draw(seed: u64) -> Raw {
-    Raw { train: half(seed, 0, SHAPES_TRAIN), test: half(seed, 1, SHAPES_TEST), classes: class_names() }
+pub(super) fn draw(seed: u64) -> RawData {
+    RawData { train: half(seed, 0, SHAPES_TRAIN), test: half(seed, 1, SHAPES_TEST), classes: class_names() }
 }
 
 fn class_names() -> Vec<String> {

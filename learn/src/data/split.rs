@@ -1,8 +1,7 @@
 //! Which images a job sees, and in which order. All of it keyed, so every rank decides alike without a word.
 
+use super::error::DataError;
 use crate::random::{Purpose, Stream};
-
-use super::DataError;
 
 /// Ids of the images that keep their label: of each class the share `fraction`, rounded, ascending.
 ///
