@@ -8,13 +8,13 @@ use tch::{Kind, Tensor};
 use crate::progress;
 
 /// A smooth function of a flat f64 vector.
-pub trait Objective {
+pub trait ValueAndGrad {
     /// Value and gradient at `x`.
-    fn evaluate(&self, x: &Tensor) -> (f64, Tensor);
+    fn value_and_grad(&self, x: &Tensor) -> (f64, Tensor);
 }
 
-impl<F: Fn(&Tensor) -> (f64, Tensor)> Objective for F {
-    fn evaluate(&self, x: &Tensor) -> (f64, Tensor) {
+impl<F: Fn(&Tensor) -> (f64, Tensor)> ValueAndGrad for F {
+    fn value_and_grad(&self, x: &Tensor) -> (f64, Tensor) {
         self(x)
     }
 }
@@ -53,8 +53,8 @@ struct Point {
 }
 
 impl Point {
-    fn at(objective: &impl Objective, x: Tensor) -> Self {
-        let (value, gradient) = objective.evaluate(&x);
+    fn at(function: &impl ValueAndGrad, x: Tensor) -> Self {
+        let (value, gradient) = function.value_and_grad(&x);
         progress::beat();
         Self { x, value, gradient }
     }
@@ -64,18 +64,18 @@ impl Lbfgs {
     /// Minimises from `start`. `look` sees each iteration's number, from 1, and value, and ends the search by `false`.
     pub fn minimise(
         &self,
-        objective: &impl Objective,
+        function: &impl ValueAndGrad,
         start: Tensor,
         mut look: impl FnMut(u32, f64) -> bool,
     ) -> Minimum {
-        let mut here = Point::at(objective, start);
+        let mut here = Point::at(function, start);
         let mut pairs: VecDeque<Pair> = VecDeque::new();
         let mut iterations = 0;
         while iterations < self.iterations && largest(&here.gradient) > self.gradient_tolerance {
             let direction = -inverse_hessian_times(&here.gradient, &pairs);
             // The first step has no curvature to go by: one of length 1 at most.
             let first = if pairs.is_empty() { 1.0 / dot(&direction, &direction).sqrt().max(1.0) } else { 1.0 };
-            let Some(next) = line_search(objective, &here, &direction, first) else { break };
+            let Some(next) = line_search(function, &here, &direction, first) else { break };
             iterations += 1;
             let pair = Pair::between(&here, &next);
             if pair.curvature > 0.0 {
@@ -129,14 +129,14 @@ fn inverse_hessian_times(gradient: &Tensor, pairs: &VecDeque<Pair>) -> Tensor {
 }
 
 /// A point along `direction` that lowers the value enough and the slope enough; `None` where rounding leaves none.
-fn line_search(objective: &impl Objective, from: &Point, direction: &Tensor, first: f64) -> Option<Point> {
+fn line_search(function: &impl ValueAndGrad, from: &Point, direction: &Tensor, first: f64) -> Option<Point> {
     const ENOUGH_DESCENT: f64 = 1e-4;
     const ENOUGH_CURVATURE: f64 = 0.9;
     const TRIES: u32 = 40;
     let slope = dot(&from.gradient, direction);
     let (mut low, mut high, mut length) = (0.0, f64::INFINITY, first);
     for _ in 0..TRIES {
-        let point = Point::at(objective, &from.x + direction * length);
+        let point = Point::at(function, &from.x + direction * length);
         let descends = point.value <= from.value + ENOUGH_DESCENT * length * slope;
         if !descends {
             high = length;

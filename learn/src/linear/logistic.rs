@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::lbfgs::Objective;
+use super::lbfgs::ValueAndGrad;
 
 /// Features with mean 0 and deviation 1 over the labelled images, in f64, and what takes others there.
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl<'a> Logistic<'a> {
     }
 }
 
-impl Objective for Logistic<'_> {
-    fn evaluate(&self, x: &Tensor) -> (f64, Tensor) {
+impl ValueAndGrad for Logistic<'_> {
+    fn value_and_grad(&self, x: &Tensor) -> (f64, Tensor) {
         tch::no_grad(|| {
             let (weight, bias) = self.split(x);
             let logs = self.features.linear(&weight, Some(&bias)).log_softmax(1, Kind::Double);
@@ -72,9 +72,9 @@ impl Objective for Logistic<'_> {
             let entropy = -(&self.targets * &logs).sum(Kind::Double) / count;
             let penalty = weight.square().sum(Kind::Double) * (0.5 * self.ridge);
             let residual = (logs.exp() - &self.targets) / count;
-            let toward_weight = residual.tr().matmul(self.features) + weight * self.ridge;
-            let toward_bias = residual.sum_dim_intlist([0i64].as_slice(), false, None);
-            ((entropy + penalty).double_value(&[]), Tensor::cat(&[toward_weight.view(-1), toward_bias], 0))
+            let weight_grad = residual.tr().matmul(self.features) + weight * self.ridge;
+            let bias_grad = residual.sum_dim_intlist([0i64].as_slice(), false, None);
+            ((entropy + penalty).double_value(&[]), Tensor::cat(&[weight_grad.view(-1), bias_grad], 0))
         })
     }
 }
@@ -131,9 +131,14 @@ mod tests {
         let found = exact.minimise(&problem, problem.start(), |_, _| true);
         let mut x = problem.start();
         for _ in 0..4000 {
-            x -= problem.evaluate(&x).1 * 0.5;
+            x -= problem.value_and_grad(&x).1 * 0.5;
         }
-        assert!((found.value - problem.evaluate(&x).0).abs() < 1e-9, "{} and {}", found.value, problem.evaluate(&x).0);
+        assert!(
+            (found.value - problem.value_and_grad(&x).0).abs() < 1e-9,
+            "{} and {}",
+            found.value,
+            problem.value_and_grad(&x).0
+        );
         assert!((found.x - x).abs().max().double_value(&[]) < 1e-4);
     }
 
@@ -147,7 +152,7 @@ mod tests {
         let loss = data.features.linear(&weight, Some(&bias)).log_softmax(1, Kind::Double).nll_loss(&labels)
             + weight.square().sum(Kind::Double) * 0.05;
         let expected = Tensor::run_backward(&[&loss], &[&x], false, false).remove(0);
-        let (value, gradient) = problem.evaluate(&x.detach());
+        let (value, gradient) = problem.value_and_grad(&x.detach());
         assert!((value - loss.double_value(&[])).abs() < 1e-12);
         assert!((gradient - expected).abs().max().double_value(&[]) < 1e-12);
     }

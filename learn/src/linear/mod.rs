@@ -4,6 +4,6 @@ mod lbfgs;
 mod logistic;
 mod ridge;
 
-pub use lbfgs::{Lbfgs, Minimum, Objective};
+pub use lbfgs::{Lbfgs, Minimum, ValueAndGrad};
 pub use logistic::{Layer, Logistic, Standardised, accuracy};
 pub use ridge::choose;

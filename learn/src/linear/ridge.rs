@@ -5,7 +5,8 @@
 
 use tch::Tensor;
 
-use super::{Lbfgs, Logistic, Standardised};
+use super::lbfgs::Lbfgs;
+use super::logistic::{Logistic, Standardised};
 
 /// Strongest first: each solution is a good start for the next.
 const RIDGES: [f64; 6] = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4];
