@@ -14,7 +14,7 @@ const BLOCK: usize = 500;
 
 /// How images are shown to the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum Orientation {
     AsIs,
     /// Left and right changed: a second look at a labelled image, for free.
     Mirrored,
@@ -25,15 +25,15 @@ pub fn features(
     model: &Model,
     images: &Images,
     samples: &[i64],
-    side: Side,
+    orientation: Orientation,
     group: &ProcessGroup,
 ) -> Result<Tensor, Failure> {
-    features_by(|images| model.features(images), images, samples, side, group)
+    features_by(|images| model.features(images), images, samples, orientation, group)
 }
 
 /// What the model's head says of them, `[samples, D]`, as it will be evaluated.
-pub fn answers(model: &Model, images: &Images, samples: &[i64], group: &ProcessGroup) -> Result<Tensor, Failure> {
-    features_by(|images| tch::no_grad(|| model.evaluate(images)), images, samples, Side::AsIs, group)
+pub fn outputs(model: &Model, images: &Images, samples: &[i64], group: &ProcessGroup) -> Result<Tensor, Failure> {
+    features_by(|images| tch::no_grad(|| model.evaluate(images)), images, samples, Orientation::AsIs, group)
 }
 
 /// As `features`, by any function of images `[B, 3, H, W]` in [0, 1] to `[B, F]`, each row of its image alone.
@@ -43,7 +43,7 @@ pub fn features_by(
     encode: impl Fn(&Tensor) -> Tensor,
     images: &Images,
     samples: &[i64],
-    side: Side,
+    orientation: Orientation,
     group: &ProcessGroup,
 ) -> Result<Tensor, Failure> {
     let (rank, world_size) = (group.rank() as usize, group.world_size() as usize);
@@ -51,7 +51,7 @@ pub fn features_by(
     let mut rounds = Vec::new();
     for round in blocks.chunks(world_size) {
         let own = round.get(rank).or(round.first()).copied().unwrap_or_default();
-        let own = encode(&pixels(images, own, side));
+        let own = encode(&pixels(images, own, orientation));
         progress::beat();
         // All ranks exchange whole blocks; only the last of all may be short.
         let missing = round.first().map_or(0, |first| first.len()) as i64 - own.size()[0];
@@ -63,12 +63,12 @@ pub fn features_by(
 }
 
 /// Images as the encoder takes them without augmentation: f32 in [0, 1], `[B, 3, H, W]`, channels last in memory.
-pub fn pixels(images: &Images, samples: &[i64], side: Side) -> Tensor {
+pub fn pixels(images: &Images, samples: &[i64], orientation: Orientation) -> Tensor {
     let samples = Tensor::from_slice(samples).to_device(images.pixels.device());
     let chosen = images.pixels.index_select(0, &samples).permute([0, 2, 3, 1]).contiguous();
-    let chosen = match side {
-        Side::AsIs => chosen,
-        Side::Mirrored => chosen.flip([2]),
+    let chosen = match orientation {
+        Orientation::AsIs => chosen,
+        Orientation::Mirrored => chosen.flip([2]),
     };
     (chosen.to_kind(Kind::Float) / 255.0).permute([0, 3, 1, 2])
 }

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use crate::data::Images;
 use crate::failure::Failure;
-use crate::features::{Side, features_by};
+use crate::features::{Orientation, features_by};
 use crate::random::{Purpose, Stream};
 
 /// Temperature of the votes, exp(cos / T): Wu et al. 2018 (instance discrimination), also DINO's.
@@ -46,8 +46,8 @@ impl Monitor {
         images: &Images,
         group: &ProcessGroup,
     ) -> Result<f64, Failure> {
-        let bank = features_by(&encode, images, &self.bank, Side::AsIs, group)?;
-        let queries = features_by(&encode, images, &self.queries, Side::AsIs, group)?;
+        let bank = features_by(&encode, images, &self.bank, Orientation::AsIs, group)?;
+        let queries = features_by(&encode, images, &self.queries, Orientation::AsIs, group)?;
         let labels = |ids: &[i64]| {
             let labels: Vec<i64> = ids.iter().map(|&id| images.labels[id as usize]).collect();
             Tensor::from_slice(&labels).to_device(bank.device())

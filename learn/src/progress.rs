@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What a watcher reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Reading {
     /// Moves whenever something was done.
     pub count: u64,
     /// The slowest piece of work since [`measure`]; `None` before the first.
@@ -63,13 +63,13 @@ impl Progress {
     }
 
     /// For the watcher: so much time has passed in which this process ran.
-    pub fn pass(&self, time: Duration) {
+    pub fn advance(&self, time: Duration) {
         self.now_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    pub fn seen(&self) -> Seen {
+    pub fn read(&self) -> Reading {
         let slowest = self.slowest_ms.load(Relaxed).checked_sub(1).map(Duration::from_millis);
-        Seen { count: self.count.load(Relaxed), slowest }
+        Reading { count: self.count.load(Relaxed), slowest }
     }
 }
 
@@ -104,17 +104,17 @@ mod tests {
     #[test]
     fn the_slowest_piece_counts_from_the_first_step_on() {
         let progress = Progress::new();
-        progress.pass(60 * SECOND);
+        progress.advance(60 * SECOND);
         progress.beat();
-        assert_eq!(progress.seen(), Seen { count: 1, slowest: None }, "loading");
-        progress.pass(SECOND);
+        assert_eq!(progress.read(), Reading { count: 1, slowest: None }, "loading");
+        progress.advance(SECOND);
         progress.measure();
-        assert_eq!(progress.seen().slowest, None);
+        assert_eq!(progress.read().slowest, None);
         for seconds in [1, 3, 2] {
-            progress.pass(seconds * SECOND);
+            progress.advance(seconds * SECOND);
             progress.beat();
         }
-        assert_eq!(progress.seen(), Seen { count: 5, slowest: Some(3 * SECOND) });
+        assert_eq!(progress.read(), Reading { count: 5, slowest: Some(3 * SECOND) });
     }
 
     #[test]
@@ -122,10 +122,10 @@ mod tests {
         let progress = Progress::new();
         progress.measure();
         progress.beat();
-        progress.pass(30 * SECOND);
-        let before = progress.seen().count;
+        progress.advance(30 * SECOND);
+        let before = progress.read().count;
         progress.waited();
         progress.beat();
-        assert_eq!(progress.seen(), Seen { count: before + 2, slowest: Some(Duration::ZERO) });
+        assert_eq!(progress.read(), Reading { count: before + 2, slowest: Some(Duration::ZERO) });
     }
 }

@@ -21,7 +21,7 @@ use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
 use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
-use crate::features::{Side, features};
+use crate::features::{Orientation, features};
 use crate::flat::{FlatTensors, Layout, Role};
 use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::progress;
@@ -71,7 +71,7 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     }
     rank.phase("features", 0);
     progress::measure();
-    let seen = Seen::by(&model, &data, &subset, rank.group)?;
+    let features = Features::compute(&model, &data, &subset, rank.group)?;
 
     let classes = data.classes.len() as i64;
     let ridge = match spec.ridge {
@@ -80,7 +80,7 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
             rank.phase("choosing ridge", 0);
             let own: Vec<i64> = subset.iter().map(|&id| data.train.labels[id as usize]).collect();
             let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
-            let Some(ridge) = choose(&seen.train, &own, classes, search, || !rank.stop_wanted()) else {
+            let Some(ridge) = choose(&features.train, &own, classes, search, || !rank.stop_wanted()) else {
                 return Ok(Outcome::Stopped);
             };
             ridge
@@ -88,8 +88,8 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     };
 
     rank.phase("training", 0);
-    let standardised = Standardised::new(&seen.train);
-    let problem = Logistic::new(&standardised, &seen.train_labels, classes, ridge);
+    let standardised = Standardised::new(&features.train);
+    let problem = Logistic::new(&standardised, &features.train_labels, classes, ridge);
     let Some(minimum) = solve(rank, spec, &problem, subset.len()) else { return Ok(Outcome::Stopped) };
     if !minimum.value.is_finite() {
         return Err(Failure::Job("the classifier's loss is not finite: the encoder's features are damaged".into()));
@@ -97,8 +97,8 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
 
     rank.phase("evaluating", u64::from(minimum.iterations));
     let layer = problem.layer(&minimum.x, &standardised);
-    let test_accuracy = accuracy(&layer.classify(&seen.test), &seen.test_labels);
-    let train_accuracy = accuracy(&layer.classify(&seen.train), &seen.train_labels);
+    let test_accuracy = accuracy(&layer.classify(&features.test), &features.test_labels);
+    let train_accuracy = accuracy(&layer.classify(&features.train), &features.train_labels);
     if rank.leads() {
         let head = HeadShape::FullyConnected { layers: 1, classes: classes as u32 };
         let (encoder, step) = (encoder_card.encoder, encoder_card.step);
@@ -121,7 +121,7 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
 }
 
 /// Features and labels of the images that count.
-struct Seen {
+struct Features {
     /// Of the labelled images as they are, then of their mirror images: SimCLR's flip, both ways at once.
     train: Tensor,
     train_labels: Tensor,
@@ -129,15 +129,15 @@ struct Seen {
     test_labels: Tensor,
 }
 
-impl Seen {
-    fn by(model: &Model, data: &Data, subset: &[i64], group: &ProcessGroup) -> Result<Self, Failure> {
+impl Features {
+    fn compute(model: &Model, data: &Data, subset: &[i64], group: &ProcessGroup) -> Result<Self, Failure> {
         let all: Vec<i64> = (0..data.test.len() as i64).collect();
-        let sides = [Side::AsIs, Side::Mirrored];
-        let train = sides.map(|side| features(model, &data.train, subset, side, group));
+        let orientations = [Orientation::AsIs, Orientation::Mirrored];
+        let train = orientations.map(|orientation| features(model, &data.train, subset, orientation, group));
         Ok(Self {
             train: Tensor::cat(&train.into_iter().collect::<Result<Vec<_>, _>>()?, 0),
             train_labels: labels(&data.train, subset).repeat([2]),
-            test: features(model, &data.test, &all, Side::AsIs, group)?,
+            test: features(model, &data.test, &all, Orientation::AsIs, group)?,
             test_labels: labels(&data.test, &all),
         })
     }

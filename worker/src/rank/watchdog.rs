@@ -11,7 +11,7 @@ use std::{
 
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::{
-    progress::{self, Seen},
+    progress::{self, Reading},
     report::Event,
     task::Task,
 };
@@ -37,8 +37,8 @@ pub(super) fn start(task: &Task, pipe: Pipe) -> io::Result<()> {
             let now = Instant::now();
             let ran = (now - looked).min(LONGEST_LOOK);
             looked = now;
-            progress::process().pass(ran);
-            match watchdog.look(ran, progress::process().seen()) {
+            progress::process().advance(ran);
+            match watchdog.look(ran, progress::process().read()) {
                 Act::Nothing => {}
                 Act::Tell(event) => pipe.write(&event),
                 Act::End { reason, code } => {
@@ -85,7 +85,7 @@ impl Watchdog {
         Self { limits, alone, count: 0, quiet: Duration::ZERO, said: false, unheard: PULSE, told: 0 }
     }
 
-    fn look(&mut self, ran: Duration, seen: Seen) -> Act {
+    fn look(&mut self, ran: Duration, seen: Reading) -> Act {
         self.unheard += ran;
         if seen.count != self.count {
             (self.count, self.quiet, self.said) = (seen.count, Duration::ZERO, false);
@@ -113,7 +113,7 @@ impl Watchdog {
         Act::Nothing
     }
 
-    fn stall(&self, seen: Seen) -> String {
+    fn stall(&self, seen: Reading) -> String {
         let slowest = match seen.slowest {
             Some(slowest) => format!("its slowest pass so far took {:.1} s", slowest.as_secs_f64()),
             None => "it had not done its first pass".to_owned(),
@@ -130,7 +130,7 @@ mod tests {
     const SLOW: Option<Duration> = Some(Duration::from_millis(200));
 
     /// Looks at a rank that does not move until something is to be done; how long that took.
-    fn wait(watchdog: &mut Watchdog, seen: Seen) -> (Duration, Act) {
+    fn wait(watchdog: &mut Watchdog, seen: Reading) -> (Duration, Act) {
         let mut waited = Duration::ZERO;
         loop {
             waited += LOOK;
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_rank_that_hangs_says_so_once_and_then_ends_itself() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let seen = Seen { count: 7, slowest: SLOW };
+        let seen = Reading { count: 7, slowest: SLOW };
         assert_eq!(watchdog.look(LOOK, seen), Act::Tell(Event::Pulse { slowest_ms: 200 }));
         let (waited, act) = wait(&mut watchdog, seen);
         assert_eq!(waited, Duration::from_secs(30));
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn alone_there_is_no_peer_to_blame() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, true);
-        let seen = Seen { count: 0, slowest: SLOW };
+        let seen = Reading { count: 0, slowest: SLOW };
         assert!(note(&wait(&mut watchdog, seen).1).contains("waits for a disk, or its device"));
         let (_, act) = wait(&mut watchdog, seen);
         assert!(matches!(act, Act::End { code: exit_code::MACHINE_FAILED, .. }), "{act:?}");
@@ -180,7 +180,7 @@ mod tests {
     fn what_is_slow_by_nature_and_what_still_loads_is_given_its_time() {
         for slowest in [None, Some(Duration::from_secs(60))] {
             let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-            let (waited, act) = wait(&mut watchdog, Seen { count: 0, slowest });
+            let (waited, act) = wait(&mut watchdog, Reading { count: 0, slowest });
             assert_eq!(waited, timing::DEFAULT.progress.scaled(slowest).step_watchdog);
             assert_eq!(note(&act).contains("it had not done its first pass"), slowest.is_none(), "{act:?}");
         }
@@ -190,7 +190,7 @@ mod tests {
     fn a_beat_in_time_is_enough_and_a_second_stall_is_said_again() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, false);
         for count in 1..4 {
-            let seen = Seen { count, slowest: SLOW };
+            let seen = Reading { count, slowest: SLOW };
             assert_eq!(watchdog.look(LOOK, seen), Act::Tell(Event::Pulse { slowest_ms: 200 }));
             let (waited, act) = wait(&mut watchdog, seen);
             assert_eq!(waited, timing::FAST.progress.step_watchdog);
@@ -202,7 +202,7 @@ mod tests {
     fn the_worker_hears_of_work_once_a_second_and_of_none_not_at_all() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
         let acts: Vec<Act> =
-            (1..=100).map(|look| watchdog.look(LOOK, Seen { count: look.min(50), slowest: None })).collect();
+            (1..=100).map(|look| watchdog.look(LOOK, Reading { count: look.min(50), slowest: None })).collect();
         let pulses = acts.iter().filter(|act| **act == Act::Tell(Event::Pulse { slowest_ms: 0 })).count();
         assert_eq!(pulses, 11, "in ten seconds of work, and the last of it");
         assert!(acts[60..].iter().all(|act| *act == Act::Nothing));
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_piece_too_short_to_be_measured_is_told_from_none() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let seen = Seen { count: 1, slowest: Some(Duration::ZERO) };
+        let seen = Reading { count: 1, slowest: Some(Duration::ZERO) };
         assert_eq!(watchdog.look(LOOK, seen), Act::Tell(Event::Pulse { slowest_ms: 1 }));
     }
 }

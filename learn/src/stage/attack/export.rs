@@ -17,7 +17,7 @@ use crate::attack::gates::{square_gain, square_note};
 use crate::attack::picture;
 use crate::data::{Images, SIDE};
 use crate::failure::Failure;
-use crate::features::{Side, pixels};
+use crate::features::{Orientation, pixels};
 use crate::files::{publish, sha256};
 use crate::progress;
 use crate::report::Event;
@@ -154,7 +154,7 @@ impl Assault<'_> {
         if chosen.is_empty() {
             return Ok(None);
         }
-        let clean = pixels(&self.data.test, &chosen, Side::AsIs).to_device(Device::Cpu);
+        let clean = pixels(&self.data.test, &chosen, Orientation::AsIs).to_device(Device::Cpu);
         let perturbed = self.attacked.perturbed(SIDE as i64).index_select(0, &Tensor::from_slice(&chosen));
         let png = picture::png(&clean, &perturbed);
         png.map(Some).map_err(|error| Failure::Job(format!("cannot draw the picture of perturbed images: {error}")))

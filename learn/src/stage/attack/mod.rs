@@ -25,7 +25,7 @@ use crate::checkpoint::Claim;
 use crate::classifier::Classifier;
 use crate::data::{Data, SIDE};
 use crate::failure::Failure;
-use crate::features::{Side, pixels};
+use crate::features::{Orientation, pixels};
 use crate::files::sha256;
 use crate::progress;
 use crate::report::{Event, Outcome};
@@ -98,7 +98,7 @@ fn safety(classifier: &Classifier, data: &Data) -> Option<Tensor> {
     let mut right: Vec<Option<i64>> = vec![None; classes];
     let all: Vec<i64> = (0..data.test.len() as i64).collect();
     for block in all.chunks(BLOCK) {
-        let predictions = classifier.logits(&pixels(&data.test, block, Side::AsIs)).argmax(1, false);
+        let predictions = classifier.logits(&pixels(&data.test, block, Orientation::AsIs)).argmax(1, false);
         for (image, prediction) in block.iter().zip(Vec::<i64>::try_from(predictions).unwrap_or_default()) {
             if prediction == data.test.labels[*image as usize] {
                 right[prediction as usize].get_or_insert(*image);
@@ -111,7 +111,7 @@ fn safety(classifier: &Classifier, data: &Data) -> Option<Tensor> {
     }
     let next = |label: usize| (1..classes).find_map(|step| right[(label + step) % classes]);
     let chosen: Option<Vec<i64>> = (0..classes).map(next).collect();
-    Some(pixels(&data.test, &chosen?, Side::AsIs))
+    Some(pixels(&data.test, &chosen?, Orientation::AsIs))
 }
 
 /// An attack between two rounds.
@@ -193,7 +193,7 @@ impl<'a> Assault<'a> {
             return (zeros(&[size, 4], Kind::Double), zeros(&[size, 3, side, side], Kind::Float));
         }
         // One layout for everything that attacks add to them.
-        let images = pixels(&self.data.test, samples, Side::AsIs).contiguous();
+        let images = pixels(&self.data.test, samples, Orientation::AsIs).contiguous();
         let labels = labels(&self.data.test, samples);
         let batch = Batch { images: &images, labels: &labels, ids: samples };
         let verdicts = attack(target, &batch, self.spec, rank.task.spec.seed, self.safety.as_ref());
@@ -250,7 +250,7 @@ impl<'a> Assault<'a> {
     fn gates(&self, seed: u64) -> Option<Gates> {
         // Some of them are misclassified.
         let samples: Vec<i64> = (0..self.images.min(4 * HANDFUL as usize)).map(|id| id as i64).collect();
-        let images = pixels(&self.data.test, &samples, Side::AsIs);
+        let images = pixels(&self.data.test, &samples, Orientation::AsIs);
         let labels = labels(&self.data.test, &samples);
         let batch = Batch { images: &images, labels: &labels, ids: &samples };
         let grid = self.spec.grid();

@@ -10,7 +10,7 @@ use crate::checkpoint::Best;
 use crate::data;
 use crate::encoder::Model;
 use crate::failure::Failure;
-use crate::features::answers;
+use crate::features::outputs;
 use crate::report::Event;
 use crate::stage::labels;
 
@@ -77,7 +77,7 @@ pub(super) fn hits(
     samples: &[i64],
     group: &ProcessGroup,
 ) -> Result<u64, Failure> {
-    let classes = answers(model, images, samples, group)?.argmax(1, false);
+    let classes = outputs(model, images, samples, group)?.argmax(1, false);
     Ok(classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64)
 }
 
