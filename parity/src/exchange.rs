@@ -50,6 +50,11 @@ pub(crate) fn largest_difference(ours: &Tensor, theirs: &Tensor) -> Result<f64> 
     Ok((ours.to_kind(Kind::Double) - theirs.to_kind(Kind::Double)).abs().max().double_value(&[]))
 }
 
+/// The larger; not-a-number if any is.
+pub(crate) fn nan_max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
 /// Largest difference over the largest element of theirs.
 pub(crate) fn relative_difference(ours: &Tensor, theirs: &Tensor) -> Result<f64> {
     Ok(largest_difference(ours, theirs)? / theirs.abs().max().double_value(&[]))

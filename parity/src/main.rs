@@ -2,50 +2,24 @@
 //!
 //! `rows` computes ours and judges, `peers/` computes theirs from the same inputs.
 
+mod args;
+mod environment;
 mod exchange;
 mod judge;
+mod part;
 mod peer;
 mod rows;
-mod run;
 mod table;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
 use serde::Serialize;
 
+use args::Args;
+use environment::Environment;
 use judge::Row;
-use rows::Part;
-use run::Run;
-
-/// Compares Tandem's results with those of independent implementations, each figure beside its tolerance. The exit code
-/// is 1 where one is outside, or could not be measured.
-///
-/// Example: `tandem-parity augment export`
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Args {
-    /// What to compare.
-    #[arg(value_enum, default_value = "all")]
-    parts: Vec<Part>,
-    /// Folder that holds `cifar-10-batches-bin/`; without it the synthetic shapes are used.
-    #[arg(long, env = "TANDEM_DATA")]
-    data: Option<PathBuf>,
-    /// A Python that has the peers [default: the one `parity/setup` installs].
-    #[arg(long)]
-    python: Option<PathBuf>,
-    /// Test images that are attacked.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=10_000))]
-    images: u32,
-    /// Give the peers of a part slightly other inputs: its rows must then fail. Shows that they can.
-    #[arg(long = "break", value_enum, value_name = "PART")]
-    broken: Vec<Part>,
-    /// One JSON document on stdout instead of the table.
-    #[arg(long)]
-    json: bool,
-}
 
 /// What one call found.
 #[derive(Debug, Serialize)]
@@ -73,11 +47,11 @@ fn main() -> ExitCode {
 }
 
 fn compare(args: &Args) -> Result<Document> {
-    let run = Run::new(args)?;
+    let env = Environment::new(args)?;
     let mut document = Document { rows: Vec::new(), failures: Vec::new() };
-    for part in rows::chosen(&args.parts) {
+    for part in part::chosen(&args.parts) {
         eprintln!("comparing: {}", part.what());
-        match part.compare(&run) {
+        match rows::compare(part, &env) {
             Ok(rows) => document.rows.extend(rows),
             Err(error) => {
                 eprintln!("not measured: {error:#}");
@@ -93,22 +67,10 @@ fn compare(args: &Args) -> Result<Document> {
     Ok(document)
 }
 
-/// This crate's folder in the source tree, where the peers are.
-fn folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use judge::{Bound, Unit};
-
-    #[test]
-    fn arguments_are_consistent() {
-        Args::command().debug_assert();
-    }
 
     #[test]
     fn nothing_measured_is_no_success() {

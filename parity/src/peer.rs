@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::environment::folder;
+
 pub(crate) struct Peer {
     script: String,
     process: Child,
@@ -19,7 +21,7 @@ impl Peer {
     /// `peers/<script>.py` in the peers' Python.
     pub(crate) fn start(python: &Path, script: &str) -> Result<Self> {
         let mut process = Command::new(python)
-            .arg(crate::folder().join("peers").join(script).with_extension("py"))
+            .arg(folder().join("peers").join(script).with_extension("py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

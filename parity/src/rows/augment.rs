@@ -9,11 +9,11 @@ use tandem_learn::data::{IMAGE, Images};
 use tandem_learn::random::{Purpose, Stream};
 use tch::{Device, Kind, Tensor};
 
-use super::Part;
-use crate::exchange::Exchange;
+use crate::environment::{Environment, SEED};
+use crate::exchange::{Exchange, nan_max};
 use crate::judge::{Bound, Row, Unit};
+use crate::part::Part;
 use crate::peer::Peer;
-use crate::run::{Run, SEED};
 
 /// Images that each kind of case goes round: natural (or drawn) ones, then artificial ones.
 const IMAGES: usize = 64;
@@ -33,15 +33,15 @@ const KINDS: [&str; 8] = [
     "all, as SimCLR draws them",
 ];
 
-pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
-    let mut peer = Peer::start(&run.python, "augment")?;
-    let mut rows = operations(run, &mut peer)?;
-    rows.extend(distributions(run, &mut peer)?);
+pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
+    let mut peer = Peer::start(&env.python, "augment")?;
+    let mut rows = operations(env, &mut peer)?;
+    rows.extend(distributions(env, &mut peer)?);
     Ok(rows)
 }
 
-fn operations(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
-    let images = images(run)?;
+fn operations(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
+    let images = images(env)?;
     let cases: Vec<(usize, i64, View)> = (0..KINDS.len())
         .flat_map(|kind| (0..CASES).map(move |case| (kind, (case % IMAGES) as i64, view(kind, case))))
         .collect();
@@ -53,7 +53,7 @@ fn operations(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
     let numbers: Vec<f32> = cases.iter().flat_map(|(_, image, view)| numbers(*image, view)).collect();
     let parameters = Tensor::from_slice(&numbers).view([cases.len() as i64, -1]);
     let shown =
-        if run.breaks(Part::Augment) { images.pixels.clamp_max(247) + 8 } else { images.pixels.shallow_clone() };
+        if env.breaks(Part::Augment) { images.pixels.clamp_max(247) + 8 } else { images.pixels.shallow_clone() };
     exchange.write("cases", &[("images", &shown), ("parameters", &parameters)])?;
     let _: serde_json::Value = peer.ask(&json!({ "what": "apply", "folder": exchange.folder() }))?;
     let theirs = exchange.read("views")?;
@@ -102,14 +102,9 @@ fn operations(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The larger; not-a-number if any is.
-fn nan_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
-}
-
 /// The first test images, and eight that are hard: noise, saturated colours, ties between channels, grays, black, white.
-fn images(run: &Run) -> Result<Images> {
-    let natural = run.load()?.test.pixels.narrow(0, 0, IMAGES as i64 - 8).contiguous();
+fn images(env: &Environment) -> Result<Images> {
+    let natural = env.load()?.test.pixels.narrow(0, 0, IMAGES as i64 - 8).contiguous();
     let mut pixels = vec![0u8; IMAGES * IMAGE];
     natural.view(-1).copy_data(&mut pixels, (IMAGES - 8) * IMAGE);
     let mut stream = Stream::new(SEED, Purpose::Shapes, 0, 0, 99);
@@ -203,8 +198,8 @@ struct Likelihoods {
     version: String,
 }
 
-fn distributions(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
-    let (recipe, broken) = (Augment::default(), run.breaks(Part::Augment));
+fn distributions(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
+    let (recipe, broken) = (Augment::default(), env.breaks(Part::Augment));
     let drawn = (0..DRAWS).flat_map(|sample| {
         let mut view = View::draw(&recipe, SEED, 0, sample, 0);
         if broken && sample.is_multiple_of(5) {

@@ -15,11 +15,11 @@ use tandem_learn::report::Event;
 use tandem_learn::task::InputFile;
 use tch::{Device, Tensor};
 
-use super::Part;
+use crate::environment::{Environment, SEED};
 use crate::exchange::{Exchange, largest_difference};
 use crate::judge::{Bound, Row, Unit};
+use crate::part::Part;
 use crate::peer::Peer;
-use crate::run::{Run, SEED};
 
 /// Images whose outputs are compared.
 const IMAGES: i64 = 24;
@@ -33,13 +33,13 @@ struct Reply {
     version: String,
 }
 
-pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
-    let data = run.load()?;
+pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
+    let data = env.load()?;
     let images = plain(&data.test, &(0..IMAGES).collect::<Vec<_>>());
     let exchange = Exchange::new()?;
-    let shown = if run.breaks(Part::Export) { &images + 0.01 } else { images.shallow_clone() };
+    let shown = if env.breaks(Part::Export) { &images + 0.01 } else { images.shallow_clone() };
     exchange.write("images", &[("images", &shown)])?;
-    let mut peer = Peer::start(&run.python, "export")?;
+    let mut peer = Peer::start(&env.python, "export")?;
     let mut rows = Vec::new();
     for (encoder, arch) in [
         (Encoder::ResNet18, Some("resnet18")),
@@ -53,7 +53,7 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
             let model = lively(net(encoder, None)?, &images);
             let path = save(&exchange, &model, encoder, None, "encoder")?;
             let asked =
-                if run.breaks(Part::Export) { if arch == "resnet34" { "resnet18" } else { "resnet34" } } else { arch };
+                if env.breaks(Part::Export) { if arch == "resnet34" { "resnet18" } else { "resnet34" } } else { arch };
             let reply: Reply =
                 peer.ask(&json!({ "what": "torchvision", "folder": folder, "path": path, "arch": asked }))?;
             let note = reply.strangers.first().map_or_else(String::new, |name| format!("the first is {name}"));

@@ -7,11 +7,11 @@ use tandem_domain::spec::Norm;
 use tandem_learn::attack::prox::prox;
 use tch::{Device, Kind, Tensor};
 
-use super::Part;
+use crate::environment::{Environment, SEED};
 use crate::exchange::Exchange;
 use crate::judge::{Bound, Row, Unit};
+use crate::part::Part;
 use crate::peer::Peer;
-use crate::run::{Run, SEED};
 
 /// Points of each norm and dimension, each with each weight.
 const POINTS: i64 = 12;
@@ -30,8 +30,8 @@ struct Reply {
     between: u32,
 }
 
-pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
-    let mut peer = Peer::start(&run.python, "prox")?;
+pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
+    let mut peer = Peer::start(&env.python, "prox")?;
     let mut rows = Vec::new();
     for (norm, name) in [(Norm::L0, "l0"), (Norm::L1, "l1"), (Norm::L2, "l2"), (Norm::Linf, "linf")] {
         for dimensions in [2, 3] {
@@ -45,7 +45,7 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
             let mu = weights.repeat([POINTS]).view([-1, 1]);
             let w = prox(norm, &s, &mu);
             let exchange = Exchange::new()?;
-            let shown = if run.breaks(Part::Prox) { &mu * 1.5 } else { mu };
+            let shown = if env.breaks(Part::Prox) { &mu * 1.5 } else { mu };
             exchange.write("prox", &[("s", &s), ("mu", &shown), ("w", &w)])?;
             let reply: Reply = peer.ask(&json!({ "folder": exchange.folder(), "norm": name }))?;
             let what = format!("prox of {name} in {dimensions} dimensions");

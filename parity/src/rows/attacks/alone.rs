@@ -10,12 +10,12 @@ use tandem_learn::attack::{Batch, Found, Target, fab, plb};
 use tandem_learn::classifier::Classifier;
 use tch::{Device, Kind, Tensor};
 
-use super::Sample;
+use super::sample::Sample;
 use super::trained::Trained;
+use crate::environment::{Environment, SEED};
 use crate::exchange::largest_difference;
 use crate::judge::{Bound, Row, Unit};
-use crate::rows::Part;
-use crate::run::{Run, SEED};
+use crate::part::Part;
 
 const IMAGES: usize = 8;
 
@@ -53,11 +53,11 @@ impl Target for Crowd<'_> {
     }
 }
 
-pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
-    let trained = Trained::get(run)?;
-    let sample = Sample::first(run, IMAGES)?;
+pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
+    let trained = Trained::get(env)?;
+    let sample = Sample::first(env, IMAGES)?;
     let (honest, crowd) = (OneByOne(&trained.classifier), Crowd(OneByOne(&trained.classifier)));
-    let net: &dyn Target = if run.breaks(Part::Alone) { &crowd } else { &honest };
+    let net: &dyn Target = if env.breaks(Part::Alone) { &crowd } else { &honest };
     let mut rows = Vec::new();
     for (norm, name, radius) in [(Norm::L2, "l2", 0.2), (Norm::Linf, "linf", 1.5 / 255.0)] {
         let pgd = Pgd::reference(Some(5), 2, AttackLoss::CrossEntropy, SEED);
@@ -72,8 +72,8 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
             restart: 0,
         };
         let at = |attack: &dyn FixedRadius, batch: &Batch<'_>| attack.all_runs(net, batch, norm, radius);
-        type Run<'a> = (&'a str, Box<dyn Fn(&Batch<'_>) -> Found + 'a>);
-        let runs: [Run<'_>; 7] = [
+        type Case<'a> = (&'a str, Box<dyn Fn(&Batch<'_>) -> Found + 'a>);
+        let runs: [Case<'_>; 7] = [
             ("pgd", Box::new(|batch| at(&pgd, batch))),
             ("apgd", Box::new(|batch| at(&apgd(Aim::CrossEntropy), batch))),
             ("apgd-t", Box::new(|batch| at(&apgd(Aim::Targets), batch))),

@@ -14,8 +14,7 @@ use tandem_learn::report::Event;
 use tandem_learn::task::{InputFile, Task};
 use tch::Device;
 
-use crate::folder;
-use crate::run::{Run, SEED};
+use crate::environment::{Environment, SEED, folder};
 
 pub(super) struct Trained {
     pub(super) classifier: Classifier,
@@ -24,10 +23,10 @@ pub(super) struct Trained {
 
 impl Trained {
     /// From the cache, if the same job has been run before.
-    pub(super) fn get(run: &Run) -> Result<Self> {
+    pub(super) fn get(env: &Environment) -> Result<Self> {
         let threads = std::thread::available_parallelism()?.get();
         let spec: JobSpec = serde_json::from_value(json!({
-            "name": "parity", "dataset": run.dataset(), "seed": SEED, "workers": { "min": 1, "max": 1 }, "shards": 1,
+            "name": "parity", "dataset": env.dataset(), "seed": SEED, "workers": { "min": 1, "max": 1 }, "shards": 1,
             "threads": threads, "inputs": [],
             "stage": {
                 "stage": "supervised", "encoder": "resnet-tiny", "steps": 1200, "validation": 0.0,
@@ -38,7 +37,7 @@ impl Trained {
         let job_dir = folder().join("cache").join(key.get(..16).unwrap_or_default());
         let path = job_dir.join("artifacts/f1/classifier.safetensors");
         if !path.exists() {
-            train(run, &spec, &job_dir).context("training the classifier that is attacked")?;
+            train(env, &spec, &job_dir).context("training the classifier that is attacked")?;
         }
         let input = InputFile { kind: "classifier".into(), sha256: sha256(&std::fs::read(&path)?), path };
         let (classifier, _) = load_classifier(&input, Device::Cpu)?;
@@ -46,7 +45,7 @@ impl Trained {
     }
 }
 
-fn train(run: &Run, spec: &JobSpec, job_dir: &Path) -> Result<()> {
+fn train(env: &Environment, spec: &JobSpec, job_dir: &Path) -> Result<()> {
     eprintln!("training a resnet-tiny on {} (once: it is kept in {})", spec.dataset, job_dir.display());
     // What an interrupted run has left is another attempt's.
     if job_dir.exists() {
@@ -61,7 +60,7 @@ fn train(run: &Run, spec: &JobSpec, job_dir: &Path) -> Result<()> {
         world_size: 1,
         spec: spec.clone(),
         device: "cpu".into(),
-        data_dir: run.data_dir().to_owned(),
+        data_dir: env.data_dir().to_owned(),
         job_dir: job_dir.to_owned(),
         inputs: Vec::new(),
         checkpoints: Vec::new(),

@@ -14,11 +14,11 @@ use tandem_learn::penalty::coefficient;
 use tandem_learn::shards::{Shards, Step, step};
 use tch::{Device, Kind, Tensor};
 
-use super::Part;
-use crate::exchange::{Exchange, Tensors, largest_difference, relative_difference};
+use crate::environment::{Environment, SEED};
+use crate::exchange::{Exchange, Tensors, largest_difference, nan_max, relative_difference};
 use crate::judge::{Bound, Row, Unit};
+use crate::part::Part;
 use crate::peer::Peer;
-use crate::run::{Run, SEED};
 use gang::together;
 use smooth::{IMAGE, Smooth};
 
@@ -130,9 +130,9 @@ impl Inputs {
     }
 }
 
-pub(crate) fn derivatives(run: &Run) -> Result<Vec<Row>> {
-    let mut peer = Peer::start(&run.python, "losses")?;
-    let mut rows = by_projections(run, &mut peer)?;
+pub(crate) fn derivatives(env: &Environment) -> Result<Vec<Row>> {
+    let mut peer = Peer::start(&env.python, "losses")?;
+    let mut rows = by_projections(env, &mut peer)?;
     let inputs = Inputs::draw();
     for equation in [
         Equation::One { self_term: false },
@@ -147,7 +147,7 @@ pub(crate) fn derivatives(run: &Run) -> Result<Vec<Row>> {
             let step = inputs.step(equation, None, gang, global)?;
             // BatchNorm over all shards is that of one shard which is the batch.
             let shards = if global { 1 } else { gang.0 };
-            let theirs = theirs(run, Part::Losses, &mut peer, &inputs, equation, shards)?;
+            let theirs = theirs(env, Part::Losses, &mut peer, &inputs, equation, shards)?;
             let scalar = |name| Ok::<f64, anyhow::Error>(theirs.get(name)?.double_value(&[]));
             let found = [
                 (step.loss - scalar("loss")?).abs(),
@@ -155,13 +155,12 @@ pub(crate) fn derivatives(run: &Run) -> Result<Vec<Row>> {
                 largest_difference(&step.gradient, theirs.get("gradient")?)?
                     .max(largest_difference(&step.statistics, theirs.get("statistics")?)?),
             ];
-            worst = std::array::from_fn(|i| if found[i].is_nan() { found[i] } else { worst[i].max(found[i]) });
+            worst = std::array::from_fn(|i| nan_max(worst[i], found[i]));
             if each.is_empty() {
                 each = vec![step.loss, step.penalty, step.gradient.abs().max().double_value(&[])];
             }
         }
-        let figure =
-            if worst.iter().any(|value| value.is_nan()) { f64::NAN } else { worst.into_iter().fold(0.0, f64::max) };
+        let figure = worst.into_iter().fold(0.0, nan_max);
         let note = format!(
             "loss {:.3}: {:.0e}, penalty {:.3}: {:.0e}, weight gradients up to {:.2}: {:.0e}; shards x ranks 1x1, 2x1, 2x2, 4x1, 4x2, \
              BatchNorm by the shard and global",
@@ -173,11 +172,18 @@ pub(crate) fn derivatives(run: &Run) -> Result<Vec<Row>> {
 }
 
 /// The peer's step.
-fn theirs(run: &Run, part: Part, peer: &mut Peer, inputs: &Inputs, equation: Equation, shards: u32) -> Result<Tensors> {
+fn theirs(
+    env: &Environment,
+    part: Part,
+    peer: &mut Peer,
+    inputs: &Inputs,
+    equation: Equation,
+    shards: u32,
+) -> Result<Tensors> {
     let network = equation.network();
     let exchange = Exchange::new()?;
     let views = match part {
-        _ if !run.breaks(part) => inputs.views.shallow_clone(),
+        _ if !env.breaks(part) => inputs.views.shallow_clone(),
         Part::Losses => &inputs.views * 1.001,
         // A cosine forgives what only makes a gradient longer.
         _ => inputs.views.flip([-1]),
@@ -192,7 +198,7 @@ fn theirs(run: &Run, part: Part, peer: &mut Peer, inputs: &Inputs, equation: Equ
 }
 
 /// NT-Xent as a function of projections: value, gradient and all second derivatives.
-fn by_projections(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
+fn by_projections(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
     tch::manual_seed(SEED as i64);
     let z = Tensor::randn([14, 5], (Kind::Double, Device::Cpu));
     let mut rows = Vec::new();
@@ -206,7 +212,7 @@ fn by_projections(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
                 .map(|i| Tensor::run_backward(&[gradient.view(-1).get(i)], &[&leaf], true, false).remove(0).view(-1))
                 .collect();
             let exchange = Exchange::new()?;
-            let shown = if run.breaks(Part::Losses) { &z + 1e-4 } else { z.shallow_clone() };
+            let shown = if env.breaks(Part::Losses) { &z + 1e-4 } else { z.shallow_clone() };
             exchange.write("projections", &[("z", &shown)])?;
             let _: Value = peer.ask(&json!({
                 "what": "nt_xent", "folder": exchange.folder(), "temperature": temperature, "self_term": self_term,
@@ -214,12 +220,10 @@ fn by_projections(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
             let theirs = exchange.read("derivatives")?;
             let ours = [loss.view(1), gradient.detach(), Tensor::stack(&second, 0)];
             for ((worst, ours), name) in worst.iter_mut().zip(&ours).zip(["loss", "gradient", "second"]) {
-                let found = largest_difference(ours, theirs.get(name)?)?;
-                *worst = if found.is_nan() { found } else { worst.max(found) };
+                *worst = nan_max(*worst, largest_difference(ours, theirs.get(name)?)?);
             }
         }
-        let figure =
-            if worst.iter().any(|value| value.is_nan()) { f64::NAN } else { worst.into_iter().fold(0.0, f64::max) };
+        let figure = worst.into_iter().fold(0.0, nan_max);
         let note = format!(
             "value {:.0e}, first derivatives {:.0e}, second derivatives {:.0e}; temperatures 0.1, 0.5, 1",
             worst[0], worst[1], worst[2]
@@ -230,13 +234,13 @@ fn by_projections(run: &Run, peer: &mut Peer) -> Result<Vec<Row>> {
 }
 
 /// Row 4: the finite difference against the peer's exact penalty, as h falls.
-pub(crate) fn finite_difference(run: &Run) -> Result<Vec<Row>> {
-    let mut peer = Peer::start(&run.python, "losses")?;
+pub(crate) fn finite_difference(env: &Environment) -> Result<Vec<Row>> {
+    let mut peer = Peer::start(&env.python, "losses")?;
     let inputs = Inputs::draw();
     let gang = (2, 1);
     let mut rows = Vec::new();
     for equation in [Equation::Two, Equation::Three, Equation::Five] {
-        let their = theirs(run, Part::FiniteDifference, &mut peer, &inputs, equation, gang.0)?;
+        let their = theirs(env, Part::FiniteDifference, &mut peer, &inputs, equation, gang.0)?;
         // The gradient of the penalty alone: the rest is the same anyway.
         let exact = their.get("gradient")? - their.get("loss gradient")?;
         let found = [1e-2, 1e-3, 1e-4, 1e-5].map(|h| -> Result<(f64, f64)> {

@@ -11,7 +11,7 @@ use tandem_learn::network::{Network, Shard};
 use tandem_learn::sync_batch_norm::SyncBatchNorm;
 use tch::{Device, Kind, Tensor};
 
-use crate::run::SEED;
+use crate::environment::SEED;
 
 /// Shape of an image, and its number of elements.
 pub(super) const IMAGE: [i64; 3] = [3, 4, 4];

@@ -7,13 +7,13 @@ use tandem_domain::spec::Dataset;
 use tandem_learn::data::{self, Data};
 use tch::Device;
 
-use crate::rows::Part;
-use crate::{Args, folder};
+use crate::args::Args;
+use crate::part::Part;
 
 /// Seed of everything that is drawn: a run gives the same figures each time.
 pub(crate) const SEED: u64 = 1;
 
-pub(crate) struct Run {
+pub(crate) struct Environment {
     pub(crate) python: PathBuf,
     pub(crate) data_dir: Option<PathBuf>,
     /// Test images that are attacked.
@@ -21,7 +21,7 @@ pub(crate) struct Run {
     broken: Vec<Part>,
 }
 
-impl Run {
+impl Environment {
     pub(crate) fn new(args: &Args) -> Result<Self> {
         let python = args.python.clone().unwrap_or_else(|| folder().join(".venv/bin/python"));
         ensure!(python.exists(), "there is no {}: run parity/setup", python.display());
@@ -50,4 +50,9 @@ impl Run {
         data::load(&self.dataset(), self.data_dir(), SEED, Device::Cpu)
             .with_context(|| format!("loading {} from {}", self.dataset(), self.data_dir().display()))
     }
+}
+
+/// This crate's folder in the source tree, where the peers are.
+pub(crate) fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
