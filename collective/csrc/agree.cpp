@@ -12,7 +12,7 @@
 namespace tandem {
 namespace {
 
-std::string sentence(const Call& call) {
+std::string to_text(const Call& call) {
   static const char* const names[] = {
       "", "all_reduce_sum", "broadcast", "all_gather", "barrier", "tree_sum"};
   const auto operation = static_cast<Operation>(call[0]);
@@ -102,22 +102,22 @@ std::vector<Call> Agreement::exchange(const Call& mine) {
   return calls;
 }
 
-void Agreement::reach(const Call& mine) {
-  if (store_ && seen_.count(mine) != 0) {
+void Agreement::check(const Call& mine) {
+  if (store_ && agreed_.count(mine) != 0) {
     return;
   }
   const auto calls = exchange(mine);
   for (int rank = 0; rank < world_size_; ++rank) {
-    // Two ranks that both refuse agree about nothing: each has an error of its own to report.
+    // Two refusals are equal calls: they do not fail here, since each rank has an error of its own to report.
     if (calls[rank] != mine) {
       std::ostringstream text;
-      text << "ranks disagree: rank " << rank << " " << sentence(calls[rank]) << " while rank " << rank_ << " "
-           << sentence(mine) << "; all ranks must make equal calls, with equal shapes and layouts, in the same order";
+      text << "ranks disagree: rank " << rank << " " << to_text(calls[rank]) << " while rank " << rank_ << " "
+           << to_text(mine) << "; all ranks must make equal calls, with equal shapes and layouts, in the same order";
       throw Failure(Kind::Invalid, text.str());
     }
   }
   if (store_) {
-    seen_.insert(mine);
+    agreed_.insert(mine);
   }
 }
 

@@ -1,5 +1,5 @@
-// Before ranks exchange data they make sure that they are about to exchange the same thing. Gloo ends the process when
-// sizes differ between ranks (it throws on a thread of its own); with this step a difference is an error on every rank.
+// Ranks compare their calls before they exchange data. Gloo ends the process when sizes differ between ranks (it throws
+// on a thread of its own); with this check a difference is an error on every rank.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ namespace tandem {
 
 // What a rank is about to do.
 enum class Operation : int64_t {
-  Refused = 0, // this rank's own arguments were wrong: it lets the others know
+  Refused = 0, // this rank's own arguments were wrong, and it tells the others so
   AllReduce = 1,
   Broadcast = 2,
   AllGather = 3,
@@ -33,14 +33,14 @@ Call describe(Operation operation, int64_t detail, const at::Tensor* tensor);
 // How the ranks of one group compare their calls.
 class Agreement {
  public:
-  // Gloo: a small all-gather before each call, about 0.1 ms on one machine.
+  // Gloo: by a small all-gather before each call.
   static Agreement by_gather(c10::intrusive_ptr<c10d::Backend> backend);
-  // NCCL: over the store, the first time that a call of this kind is made, so that no step waits for the device. A
-  // rank that later departs from the others is stopped by the group's timeout instead.
+  // NCCL: through the store, and only the first time that a call is made, so that no step waits for the device. Ranks
+  // that differ later are stopped by the group's timeout.
   static Agreement by_store(c10::intrusive_ptr<c10d::Store> store, int rank, int world_size);
 
-  // Throws Failure(Invalid) on every rank unless all of them are at an equal call.
-  void reach(const Call& mine);
+  // Throws Failure(Invalid) on every rank unless all ranks make an equal call.
+  void check(const Call& mine);
 
  private:
   std::vector<Call> exchange(const Call& mine);
@@ -50,7 +50,7 @@ class Agreement {
   int rank_ = 0;
   int world_size_ = 1;
   uint64_t round_ = 0;
-  std::set<Call> seen_;
+  std::set<Call> agreed_;
 };
 
 } // namespace tandem

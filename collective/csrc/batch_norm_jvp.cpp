@@ -3,8 +3,8 @@
 //   y  = scale h + shift
 //   y' = s (t - E t - h E(h t)),    its derivative along t
 //
-// The matrix from t to y' is symmetric: it is also that of BatchNorm's own backward pass, whose fused kernels give y' and,
-// as the derivatives by scale and shift, n E(h t) and n E t. With a and b the derivatives of the loss by y and by y':
+// The matrix from t to y' is symmetric, so that BatchNorm's own backward pass applies it: its fused kernels give y' and, as
+// the derivatives by scale and shift, n E(h t) and n E t. With a and b the derivatives of the loss by y and by y':
 //
 //   dt     = s (b - E b - h E(h b))
 //   dx     = [BatchNorm's own for a] - i E(h t) dt - i E(h b) y' - scale A i^2 h
@@ -83,7 +83,7 @@ struct BatchNormJvp : public Function<BatchNormJvp> {
     const auto product = (gradients[1] * t).mean(all_but_channel, /*keepdim=*/false, inverse.scalar_type());
     const auto slope = product - t_mean * b.mean - t_projection * b.projection;
 
-    // y' = s (t - E t - h E(h t)) is taken apart: what is per pixel is t and x, the rest is per channel.
+    // y' = s (t - E t - h E(h t)) is split up: only t and x differ by pixel, the rest is per channel.
     const auto by_t = -inverse * inverse * scale * b.projection;
     const auto by_x = (-by_t * t_projection - scale * slope * inverse * inverse) * inverse;
     const auto constant = -by_t * t_mean - by_x * mean;
@@ -107,8 +107,8 @@ struct BatchNormJvp : public Function<BatchNormJvp> {
 } // namespace
 } // namespace tandem
 
-// BatchNorm by the batch's own statistics of x [N, C, ...], and its derivative along t, shaped as x: both outputs with
-// derivatives of first order by x, t, scale and shift. Updates the running statistics.
+// BatchNorm of x [N, C, ...] by its own statistics, and the Jacobian-vector product with t, shaped as x. Both outputs have
+// first derivatives by x, t, scale and shift. Updates the running statistics.
 extern "C" int32_t tandem_batch_norm_jvp(
     const at::Tensor* x,
     const at::Tensor* t,

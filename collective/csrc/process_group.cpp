@@ -12,9 +12,9 @@
 namespace tandem {
 namespace {
 
-// Every wait is without a limit of its own: Gloo's wait(timeout) gives up without cancelling, which would leave the
-// tensor in use and make the group's destructor block. The group's timeout ends the operation itself.
-void finish(const c10::intrusive_ptr<c10d::Work>& work) {
+// No wait has a limit of its own: Gloo's wait(timeout) gives up without cancelling, so that the tensor stays in use and
+// the group's destructor blocks. The group's timeout ends the operation itself.
+void wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
   if (!work->wait()) {
     throw Failure(Kind::PeerLost, "the operation was aborted");
   }
@@ -29,7 +29,7 @@ c10::intrusive_ptr<Channel> gloo(
     std::chrono::milliseconds timeout) {
   auto options = c10d::ProcessGroupGloo::Options::create(timeout);
   options->devices.push_back(device);
-  // One thread: calls are made one after another, and cores are for computing.
+  // One thread is enough: calls are made one after another.
   options->threads = 1;
   auto scoped = c10::make_intrusive<c10d::PrefixStore>(prefix, store.store);
   auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(scoped, rank, world_size, options);
@@ -42,14 +42,14 @@ Channel::Channel(c10::intrusive_ptr<c10d::Backend> backend, Agreement agreement)
     : backend_(std::move(backend)), agreement_(std::move(agreement)) {}
 
 void Channel::agree(Operation operation, int64_t detail, const at::Tensor* tensor) {
-  classified([&] { agreement_.reach(describe(operation, detail, tensor)); });
+  classified([&] { agreement_.check(describe(operation, detail, tensor)); });
 }
 
 void Channel::all_reduce_sum(at::Tensor tensor) {
   agree(Operation::AllReduce, 0, &tensor);
   classified([&] {
     std::vector<at::Tensor> tensors{std::move(tensor)};
-    finish(backend_->allreduce(tensors));
+    wait_for(backend_->allreduce(tensors));
   });
 }
 
@@ -59,13 +59,13 @@ void Channel::broadcast(at::Tensor tensor, int64_t root) {
     std::vector<at::Tensor> tensors{std::move(tensor)};
     c10d::BroadcastOptions options;
     options.rootRank = root;
-    finish(backend_->broadcast(tensors, options));
+    wait_for(backend_->broadcast(tensors, options));
   });
 }
 
 void Channel::barrier() {
   agree(Operation::Barrier, 0, nullptr);
-  classified([&] { finish(backend_->barrier()); });
+  classified([&] { wait_for(backend_->barrier()); });
 }
 
 at::Tensor Channel::all_gather(const at::Tensor& tensor) {
@@ -75,7 +75,7 @@ at::Tensor Channel::all_gather(const at::Tensor& tensor) {
     sizes[0] *= backend_->getSize();
     auto output = at::empty(sizes, tensor.options());
     auto input = tensor.detach();
-    finish(backend_->_allgather_base(output, input));
+    wait_for(backend_->_allgather_base(output, input));
     return output;
   });
 }
@@ -83,14 +83,14 @@ at::Tensor Channel::all_gather(const at::Tensor& tensor) {
 void Channel::send(at::Tensor tensor, int32_t to) {
   classified([&] {
     std::vector<at::Tensor> tensors{std::move(tensor)};
-    finish(backend_->send(tensors, to, 0));
+    wait_for(backend_->send(tensors, to, 0));
   });
 }
 
 void Channel::recv(at::Tensor tensor, int32_t from) {
   classified([&] {
     std::vector<at::Tensor> tensors{std::move(tensor)};
-    finish(backend_->recv(tensors, from, 0));
+    wait_for(backend_->recv(tensors, from, 0));
   });
 }
 
@@ -115,7 +115,7 @@ int32_t tandem_group_gloo(
     tandem::ProcessGroup** group,
     char** message) {
   return guard(message, [&] {
-    // Not the default device: that one looks up the machine's own name and may end up on any interface.
+    // The default device would look up the machine's own name, which may lead to any interface.
     const auto device = c10d::ProcessGroupGloo::createDeviceForHostname(host);
     const std::string name(prefix);
     const auto timeout = std::chrono::milliseconds(timeout_ms);
@@ -125,7 +125,7 @@ int32_t tandem_group_gloo(
   });
 }
 
-// Takes over two backends made by the NCCL plugin (owned c10d::Backend pointers).
+// Takes ownership of two backends made by the NCCL plugin.
 int32_t tandem_group_nccl(
     const tandem::RendezvousStore* store,
     const char* prefix,
@@ -148,7 +148,7 @@ void tandem_group_free(tandem::ProcessGroup* group) {
   try {
     delete group;
   } catch (...) {
-    // Nothing is left to tell, and nobody to tell it to.
+    // The caller cannot act on it.
   }
 }
 
@@ -159,7 +159,7 @@ int32_t tandem_group_abort(tandem::ProcessGroup* group, char** message) {
   });
 }
 
-// Takes part in the others' agreement with a call that equals none of theirs, so that they fail now and not in time.
+// Compares a call that equals none of the others', so that they fail at once instead of at the timeout.
 int32_t tandem_refuse(tandem::ProcessGroup* group, bool autograd, char** message) {
   return guard(message, [&] {
     (autograd ? group->autograd : group->main)->agree(tandem::Operation::Refused, 0, nullptr);

@@ -1,5 +1,5 @@
-// The ranks of one attempt and what they can do together. Works on any c10d::Backend; group.cpp makes Gloo ones, the
-// NCCL plugin makes the others.
+// The ranks of one attempt and what they can do together. Works on any c10d::Backend; process_group.cpp makes those of
+// Gloo, the NCCL plugin those of NCCL.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace tandem {
 
-// One set of connections and the order of calls on it. Reference-counted because an autograd graph may outlive the
-// group that it was made with.
+// One set of connections and the order of calls on it. Reference-counted, because an autograd graph may outlive its
+// group.
 class Channel : public torch::CustomClassHolder {
  public:
   Channel(c10::intrusive_ptr<c10d::Backend> backend, Agreement agreement);
@@ -27,7 +27,7 @@ class Channel : public torch::CustomClassHolder {
   void barrier();
   // Contiguous [n, ...] on each rank -> [world * n, ...], in rank order.
   at::Tensor all_gather(const at::Tensor& tensor);
-  // Point to point; nothing is agreed on here.
+  // Point to point; calls are not compared here.
   void send(at::Tensor tensor, int32_t to);
   void recv(at::Tensor tensor, int32_t from);
 
@@ -40,7 +40,7 @@ class Channel : public torch::CustomClassHolder {
 
 struct ProcessGroup {
   c10::intrusive_ptr<Channel> main;
-  // shard_sum has its own: its backward passes run in autograd's order, not in the caller's.
+  // For shard_sum alone, whose backward passes run in autograd's order, not in the caller's.
   c10::intrusive_ptr<Channel> autograd;
 };
 

@@ -8,9 +8,9 @@ namespace {
 
 tandem::RendezvousStore* open(const char* host, c10d::TCPStoreOptions options, int64_t timeout_ms) {
   options.timeout = std::chrono::milliseconds(timeout_ms);
-  // Ranks wait for the keys they need; the store itself need not know how many there are.
+  // Ranks wait for the keys they need; the store need not know how many ranks there are.
   options.waitWorkers = false;
-  // c10d's libuv server cannot take a socket that is already bound, and by itself it would listen on every interface.
+  // c10d's libuv server cannot take a bound socket; the one it opens itself listens on every interface.
   options.useLibUV = false;
   return new tandem::RendezvousStore{c10::make_intrusive<c10d::TCPStore>(host, options)};
 }

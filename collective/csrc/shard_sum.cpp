@@ -1,7 +1,7 @@
-// The differentiable sum over shards. With x_s the rows of shard s and y_s = sum over all shards of x what each of them
-// is given, the derivative of sum_s l_s(y_s) by each x_s is the sum over all shards of dl/dy: the operation is its own
-// adjoint. So its backward pass is itself, and derivatives of every order exist (the input-gradient penalty needs the
-// second). Rows are added after they have been gathered, in the order of shards: the bits do not depend on the ranks.
+// The differentiable sum over shards. Shard s contributes x_s, and every shard receives y = sum_s x_s. The derivative of
+// sum_s l_s(y) by each x_s is sum_s dl_s/dy, so that the operation is its own adjoint: it is its own backward pass, and
+// derivatives of every order exist (the input-gradient penalty needs the second). Rows are gathered first and then added
+// in the order of shards, so that the bits do not depend on the number of ranks.
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "process_group.hpp"

@@ -26,7 +26,7 @@ bool mentions_timeout(const std::string& text) {
   return text.find("imed out") != std::string::npos || text.find("imeout") != std::string::npos;
 }
 
-// "[/pytorch/.../pair.cc:534] Connection closed by peer" without the build machine's path.
+// Removes the build machine's path from "[/pytorch/.../pair.cc:534] Connection closed by peer".
 std::string without_source(const std::string& text) {
   if (text.rfind("[/", 0) == 0) {
     const auto end = text.find("] ");
@@ -37,7 +37,7 @@ std::string without_source(const std::string& text) {
   return text;
 }
 
-// Gloo and the store throw the same types for a silent peer and for a dead one; only the text tells them apart.
+// Gloo and the store throw the same types for a silent peer and for a dead one. Only the text tells them apart.
 Failure network(const std::string& text) {
   return Failure(mentions_timeout(text) ? Kind::Timeout : Kind::PeerLost, without_source(text));
 }

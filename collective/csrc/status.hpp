@@ -1,5 +1,5 @@
-// The one way in which a call can end, seen from Rust. No exception leaves an `extern "C"` function: each body runs
-// inside guard(), which turns whatever was thrown into a kind and a message.
+// How a call ends, seen from Rust. No exception leaves an `extern "C"` function: each body runs inside guard(), which
+// turns whatever was thrown into a kind and a message.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace tandem {
 // Mirrored in src/ffi/status.rs.
 enum class Kind : int32_t { Ok = 0, PeerLost = 1, Timeout = 2, Invalid = 3, Torch = 4 };
 
-// Thrown where the kind is known. what() starts with a marker, because an exception that passes through the autograd
-// engine reaches Rust as text only (Error::from(TchError) reads the marker back).
+// An exception of known kind. what() starts with a marker of the kind, because an exception that passes through the
+// autograd engine reaches Rust as text only (Error::from(TchError) reads the marker).
 class Failure : public std::runtime_error {
  public:
   Failure(Kind kind, const std::string& message);
@@ -22,7 +22,7 @@ class Failure : public std::runtime_error {
   std::string message;
 };
 
-// The failure that the exception in flight stands for; call it in a catch block only.
+// The current exception as a Failure. Call it in a catch block only.
 Failure current_failure() noexcept;
 
 // Runs `body`; on an exception `*message` becomes a malloc'ed string that the caller frees with tandem_free.
@@ -38,7 +38,7 @@ int32_t guard(char** message, Body&& body) noexcept {
   }
 }
 
-// Runs `body` and rethrows what it throws as a Failure, so that the marker is there for autograd.
+// Runs `body` and rethrows what it throws as a Failure, whose marker survives autograd.
 template <typename Body>
 auto classified(Body&& body) {
   try {

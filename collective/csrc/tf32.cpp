@@ -1,5 +1,5 @@
-// How CUDA multiplies f32: a setting of the whole process. libtorch by itself rounds the operands of convolutions (not
-// of matrix products) to TF32 on GPUs since Ampere.
+// How CUDA multiplies f32: a setting of the whole process. By default libtorch rounds the operands of convolutions (not
+// of matrix products) to TF32, on GPUs since Ampere.
 #include <cstdint>
 
 #include <ATen/Context.h>

@@ -1,6 +1,5 @@
-// libtandem_nccl.so: makes NCCL backends. It is opened at run time, after libtorch_cuda, whose symbols it uses; the
-// binaries do not link it and so run on hosts without CUDA. Compiled and loaded on a host without a GPU, never yet run
-// on one.
+// libtandem_nccl.so: makes NCCL backends. It is opened at run time, after libtorch_cuda, whose symbols it uses. The
+// binaries do not link it, so that they run on hosts without CUDA.
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
@@ -27,7 +26,7 @@ extern "C" __attribute__((visibility("default"))) int32_t tandem_nccl_backend(
     options->timeout = std::chrono::milliseconds(timeout_ms);
     auto scoped = c10::make_intrusive<c10d::PrefixStore>(prefix, store->store);
     auto group = c10::make_intrusive<c10d::ProcessGroupNCCL>(scoped, rank, world_size, options);
-    // Without it a barrier guesses the device from the rank.
+    // Otherwise a barrier guesses the device from the rank.
     group->setBoundDeviceId(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device)));
     *backend = group.release();
   });

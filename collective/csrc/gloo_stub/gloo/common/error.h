@@ -1,5 +1,5 @@
-// Gloo's headers are not in the wheel; these name the few types that ProcessGroupGloo.hpp mentions. Everything is
-// defined inside libtorch_cpu: nothing here may be constructed or have its virtual functions called from this side.
+// Gloo's headers are not in the wheel. These declare the few types that ProcessGroupGloo.hpp mentions; libtorch_cpu
+// defines them. Our code must not construct any of them, nor call their virtual functions.
 #pragma once
 
 #include <chrono>
