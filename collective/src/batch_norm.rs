@@ -1,4 +1,4 @@
-//! BatchNorm and its derivative along a direction, as one operation whose backward pass is fused.
+//! BatchNorm and its Jacobian-vector product, as one operation with a fused backward pass.
 
 use tch::Tensor;
 
@@ -18,12 +18,12 @@ pub struct BatchNorm<'a> {
 }
 
 impl BatchNorm<'_> {
-    /// `x` `[N, C, ...]` normalised by its own statistics, and the derivative of that along `t`, shaped as `x`.
+    /// `x` `[N, C, ...]` normalised by its own statistics, and the derivative of that along `t`, shaped as `x`. Updates
+    /// the running statistics.
     ///
-    /// Both results have derivatives of first order by `x`, `t`, scale and shift. Fails where shapes do not
-    /// fit.
+    /// Both results have first derivatives by `x`, `t`, scale and shift. Fails where shapes do not fit.
     pub fn jvp(&self, x: &Tensor, t: &Tensor) -> Result<(Tensor, Tensor), Error> {
-        // The kernels take shapes on trust.
+        // The kernels do not check shapes.
         let size = x.size();
         let channels: Vec<i64> = size.iter().skip(1).take(1).copied().collect();
         for (name, tensor, expected) in [

@@ -1,4 +1,4 @@
-//! What a tensor must be before its memory is handed to c10d, which does not look.
+//! Checks of tensors whose memory is handed to c10d, which does not check it.
 
 use tch::{Device, Kind, Tensor};
 
@@ -13,7 +13,7 @@ pub(crate) fn kind_code(kind: Kind) -> i64 {
     KINDS.iter().position(|known| *known == kind).map_or(-1, |index| index as i64)
 }
 
-/// The type with this number, for a person.
+/// The name of the type with this number.
 pub(crate) fn kind_name(code: i64) -> String {
     let kind = usize::try_from(code).ok().and_then(|index| KINDS.get(index));
     kind.map_or_else(|| "an unknown type".to_owned(), |kind| format!("{kind:?}"))
@@ -22,7 +22,7 @@ pub(crate) fn kind_name(code: i64) -> String {
 /// As in csrc/agree.hpp.
 pub(crate) const MAX_DIMS: usize = 8;
 
-/// A tensor whose values may be sent: `device` is the group's, `None` where any will do.
+/// Fails unless the tensor's values can be sent. `device` is the group's; `None` allows any.
 pub(crate) fn sendable(operation: &str, tensor: &Tensor, device: Option<Device>) -> Result<(), Error> {
     let refuse = |why: String| Err(Error::Invalid(format!("{operation}: {why}")));
     if !tensor.defined() {
@@ -46,7 +46,7 @@ pub(crate) fn sendable(operation: &str, tensor: &Tensor, device: Option<Device>)
     }
 }
 
-/// A tensor that may be overwritten: its memory has no gaps, and autograd will not miss the change.
+/// Fails unless the tensor can be overwritten: its memory has no gaps, and no gradient depends on its values.
 pub(crate) fn writable(operation: &str, tensor: &Tensor, device: Option<Device>) -> Result<(), Error> {
     sendable(operation, tensor, device)?;
     if !is_dense(&tensor.size(), &tensor.stride()) {
@@ -64,8 +64,8 @@ pub(crate) fn writable(operation: &str, tensor: &Tensor, device: Option<Device>)
     Ok(())
 }
 
-/// Each element has a place of its own and the places follow each other, in whatever order of dimensions
-/// (channels-last is dense).
+/// Whether the elements fill their memory without gaps or overlaps, in any order of dimensions (channels-last is
+/// dense).
 fn is_dense(sizes: &[i64], strides: &[i64]) -> bool {
     let mut dims: Vec<_> = sizes.iter().zip(strides).filter(|(size, _)| **size > 1).collect();
     dims.sort_by_key(|(_, stride)| **stride);

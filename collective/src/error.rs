@@ -2,13 +2,13 @@
 
 use tch::TchError;
 
-/// Callers mainly ask one thing of it: is the job at fault or the machine ([`Error::is_machine_fault`])?
+/// Callers mainly ask whether the machine is at fault or the job ([`Error::is_machine_fault`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A peer's process or host is gone. The group is of no further use.
+    /// A peer's process or host is gone. The group cannot be used any more.
     #[error("lost a peer: {0}")]
     PeerLost(String),
-    /// A peer did not come, or did not answer, within the timeout. The group is of no further use.
+    /// A peer did not come, or did not answer, within the timeout. The group cannot be used any more.
     #[error("a peer did not answer in time: {0}")]
     Timeout(String),
     /// The arguments are wrong, or ranks made unequal calls. Nothing was exchanged; the group still works.
@@ -17,13 +17,13 @@ pub enum Error {
     /// libtorch refused or failed.
     #[error("libtorch: {0}")]
     Torch(String),
-    /// Something that this machine lacks: a driver, a library, an address to listen on.
+    /// This machine lacks something: a driver, a library, an address to listen on.
     #[error("{0}")]
     Unavailable(String),
 }
 
 impl Error {
-    /// True where the same job may well succeed on a second try or on another machine.
+    /// Whether the same job may succeed on a second try or on another machine.
     pub fn is_machine_fault(&self) -> bool {
         matches!(self, Self::PeerLost(_) | Self::Timeout(_) | Self::Unavailable(_))
     }
@@ -31,8 +31,8 @@ impl Error {
 
 type Marked = (&'static str, fn(String) -> Error);
 
-/// What the backward pass of `shard_sum` throws comes through autograd as text; its marker tells the kind.
-/// Written by `marker()` in csrc/status.cpp.
+/// An error from the backward pass of `shard_sum` comes through autograd as text, in which a marker tells the kind.
+/// `marker()` in csrc/status.cpp writes it.
 const MARKERS: [Marked; 3] = [
     ("collective peer lost: ", Error::PeerLost),
     ("collective timeout: ", Error::Timeout),

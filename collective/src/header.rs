@@ -1,12 +1,11 @@
-//! What two ranks tell each other before a point-to-point call: the shape and type of the tensor, as a tensor whose own
-//! shape is always the same.
+//! What two ranks exchange before a point-to-point call: shape and type of the tensor, as a tensor of fixed shape.
 
 use tch::{Device, Kind, Tensor};
 
 use crate::Error;
 use crate::check::{self, MAX_DIMS};
 
-/// Valid or refused, type, number of dimensions; then sizes and strides.
+/// Whether it is valid, type, number of dimensions; then sizes and strides.
 const FIELDS: usize = 3 + 2 * MAX_DIMS;
 
 /// `valid`: the tensor has passed [`check`]; otherwise the header says that it was refused.
@@ -23,7 +22,7 @@ pub(crate) fn of(tensor: &Tensor, valid: bool, device: Option<Device>) -> Result
     Ok(Tensor::from_slice(&fields).f_to_device(device.unwrap_or(Device::Cpu))?)
 }
 
-/// An error that names both shapes unless the headers are equal.
+/// Fails, naming both shapes, unless the headers are equal.
 pub(crate) fn compare(operation: &str, mine: &Tensor, theirs: &Tensor, peer: u32) -> Result<(), Error> {
     let (mine, theirs) = (read(mine)?, read(theirs)?);
     if mine == theirs {

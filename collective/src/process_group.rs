@@ -1,4 +1,4 @@
-//! What the ranks of an attempt do together.
+//! What the ranks of one attempt do together.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::{Error, RendezvousStore, check, cuda, header};
 pub struct ProcessGroup {
     rank: u32,
     world_size: u32,
-    /// `None`: alone, where any device will do.
+    /// `None` for a group of one without connections, which works on any device.
     device: Option<Device>,
     link: Option<ffi::GroupHandle>,
     failure: RefCell<Option<Error>>,
@@ -27,11 +27,11 @@ impl ProcessGroup {
         Self { rank: 0, world_size: 1, device: None, link: None, failure: RefCell::new(None) }
     }
 
-    /// Forms a group over TCP, for tensors on the CPU. Returns when all ranks are there, or fails after `timeout`,
-    /// which also bounds each later call: it must exceed the longest time that one rank keeps the others waiting.
+    /// Forms a group over TCP, for tensors on the CPU. Returns when all ranks are there, or fails after `timeout`. That
+    /// also bounds each later call, and must exceed the longest time that one rank keeps the others waiting.
     ///
-    /// `prefix` tells this group's keys from others' on the same store: never use one twice. `host` is the address (or
-    /// name) on which *this* rank listens, reachable for its peers: 127.0.0.1 keeps everything on the loopback
+    /// `prefix` separates this group's keys from those of others on the same store: never use one twice. `host` is the
+    /// address, or name, on which *this* rank listens. Its peers must reach it; 127.0.0.1 keeps to the loopback
     /// interface.
     pub fn gloo(
         store: &RendezvousStore,
@@ -49,8 +49,8 @@ impl ProcessGroup {
 
     /// Forms a group over NCCL, for tensors on one CUDA device. Untested on a GPU so far.
     ///
-    /// Needs [`cuda::load`] first. A call that fails on the device shows at the next synchronisation, and c10d's
-    /// watchdog then ends the process.
+    /// Call [`cuda::load`] first. A failure on the device shows at the next synchronisation, after which c10d's
+    /// watchdog ends the process.
     pub fn nccl(
         store: &RendezvousStore,
         prefix: &str,
@@ -61,7 +61,7 @@ impl ProcessGroup {
     ) -> Result<Self, Error> {
         let membership = membership(prefix, rank, world_size)?;
         cuda::available()?;
-        // A group of one is a real one too: it is what a host with a single GPU can be tried with.
+        // A group of one goes through NCCL too, so that NCCL can be tested with a single GPU.
         let link = Some(ffi::GroupHandle::nccl(&store.handle, membership, device_index, timeout)?);
         let device = Some(Device::Cuda(device_index as usize));
         Ok(Self { device, link, rank, world_size, failure: RefCell::new(None) })
@@ -104,10 +104,10 @@ impl ProcessGroup {
         }
     }
 
-    /// `[own shards, ...]` on each rank to the same shape on each, every row being the sum over all shards of all ranks,
-    /// with right derivatives of every order: it is its own adjoint. The same bits for any number of ranks.
+    /// `[own shards, ...]` on each rank to the same shape, each row the sum over all shards of all ranks. The bits are
+    /// the same for any number of ranks. It is its own adjoint, so that it has derivatives of every order.
     ///
-    /// The backward pass is a call between ranks as well: each rank must make it, and it fails as a
+    /// Its backward pass is a call between ranks too, which every rank must make. It fails with a
     /// [`TchError`](tch::TchError) that converts into [`Error`].
     pub fn shard_sum(&self, rows: &Tensor) -> Result<Tensor, Error> {
         let checked = self.rows("shard_sum", rows);
@@ -151,14 +151,14 @@ impl ProcessGroup {
         })
     }
 
-    /// Leaves at once, also where peers are stuck: on a GPU calls under way are ended. Peers see [`Error::PeerLost`].
+    /// Leaves at once, even where peers are stuck; on a GPU it ends the calls under way. Peers see [`Error::PeerLost`].
     pub fn abort(self) {
-        // Gloo has no calls under way here (each one blocks until its end), so that dropping it is enough. An error
-        // would say that the group is broken, which is why it is left.
+        // Gloo has no call under way here, since each one blocks until its end. An error would only say that the group
+        // is broken.
         let _ = self.link.as_ref().map(ffi::GroupHandle::abort);
     }
 
-    /// Runs a call that all ranks make. One whose arguments were refused here still lets the others know.
+    /// Makes a call that all ranks make. If this rank's arguments were refused, it tells the others so.
     fn exchange<T>(
         &self,
         channel: Channel,
@@ -173,14 +173,14 @@ impl ProcessGroup {
         }
     }
 
-    /// Lets the others know that this rank will not make the call, and returns the error to report for it.
+    /// Tells the others that this rank does not make the call, and returns the error to report.
     fn refuse(&self, channel: Channel, error: Error) -> Error {
-        // The others' disagreement comes back as an error too; the one that matters here is the refusal.
-        let told = self.run(|link| link.refuse(channel));
-        told.err().filter(Error::is_machine_fault).unwrap_or(error)
+        // Telling them also fails where they made a call; this rank's own refusal is what it reports.
+        let answer = self.run(|link| link.refuse(channel));
+        answer.err().filter(Error::is_machine_fault).unwrap_or(error)
     }
 
-    /// Runs a call and remembers the failure that makes the group useless.
+    /// Makes a call, and remembers a failure after which the group is useless.
     fn run<T>(&self, call: impl FnOnce(&ffi::GroupHandle) -> Result<T, Error>) -> Result<T, Error> {
         if let Some(failure) = self.failure.borrow().as_ref() {
             return Err(failure.clone());
@@ -193,12 +193,12 @@ impl ProcessGroup {
         })
     }
 
-    /// The ranks are about to add up these parts; `checked` is what this rank thinks of its own.
+    /// Compares the ranks' calls of [`tree_sum`](crate::tree_sum); `checked` is the check of this rank's own arguments.
     pub(crate) fn agree_tree_sum(&self, part: &Tensor, shards: u32, checked: Result<(), Error>) -> Result<(), Error> {
         self.exchange(Channel::Main, checked, (), |link| link.agree_tree_sum(part, shards))
     }
 
-    /// [`send`](Self::send) between ranks that have agreed on the shape already.
+    /// [`send`](Self::send) between ranks that have compared their shapes already.
     pub(crate) fn send_agreed(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
         self.run(|link| link.send(tensor, to))
     }

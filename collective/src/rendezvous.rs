@@ -9,14 +9,14 @@ use crate::{Error, ffi};
 
 /// A key-value store that one rank serves and all ranks use while they form a group (c10d's TCPStore).
 ///
-/// A group keeps it alive, so the serving rank may drop its handle once the group exists.
+/// A group keeps it alive: the serving rank may drop its handle once the group exists.
 pub struct RendezvousStore {
     pub(crate) handle: ffi::StoreHandle,
     port: u16,
 }
 
 impl RendezvousStore {
-    /// Serves a store on a free port of `host`, and of that address only: there is no password.
+    /// Serves a store on a free port of `host`. It listens on no other address, because there is no password.
     ///
     /// `timeout` bounds every later wait for a key.
     pub fn listen(host: &str, timeout: Duration) -> Result<Self, Error> {
@@ -32,7 +32,7 @@ impl RendezvousStore {
         Ok(Self { handle, port: address.port() })
     }
 
-    /// Joins the store of another rank, trying until `timeout` is over, which also bounds every later wait for a key.
+    /// Joins another rank's store, trying for `timeout`, which also bounds every later wait for a key.
     pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Self, Error> {
         await_listener(host, port, timeout)?;
         Ok(Self { handle: ffi::StoreHandle::connect(host, port, timeout)?, port })
@@ -43,8 +43,8 @@ impl RendezvousStore {
     }
 }
 
-/// Returns once somebody listens there. c10d would wait as well, but a second at a time, and would log a stack trace
-/// for each try.
+/// Returns once somebody listens there. c10d would wait too, but a second at a time, with a stack trace in the log for
+/// each try.
 fn await_listener(host: &str, port: u16, timeout: Duration) -> Result<(), Error> {
     const PAUSE: Duration = Duration::from_millis(20);
     let started = Instant::now();
@@ -62,7 +62,7 @@ fn await_listener(host: &str, port: u16, timeout: Duration) -> Result<(), Error>
     }
 }
 
-/// Tries each address of `host` and reports the last failure.
+/// Tries each address of `host`; returns the last failure.
 fn first_connection(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()? {

@@ -1,23 +1,23 @@
 //! A sum whose bits depend on the number of shards and on nothing else.
 //!
-//! Floating-point addition is not associative, so a sum "over ranks" changes in its last bits with their number. Here
-//! the summands are the *shards* of a batch, whose number is part of the experiment, and they are added along a binary
-//! tree that is fixed by that number. Ranks only decide where an addition is carried out.
+//! Floating-point addition is not associative, so that the last bits of a sum over ranks change with their number. Here
+//! the summands are the *shards* of a batch, whose number is part of the experiment, added along a binary tree that
+//! this number fixes. Ranks only decide where an addition is carried out.
 
 use tch::Tensor;
 
 use crate::{Error, ProcessGroup, check};
 
-/// One addition of the tree: the sum that stands at `right` is added to the one at `left`.
+/// One addition of the tree: the sum at `right` is added to the sum at `left`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Join {
     left: u32,
     right: u32,
 }
 
-/// The additions over `shards` summands, bottom up; the result stands at 0.
+/// The additions over `shards` summands, bottom up; the result is at 0.
 ///
-/// Neighbours at distance 1 join, then at 2, 4, ...; one without a neighbour waits for the next level.
+/// Neighbours at distance 1 join, then at 2, 4 and so on; one without a neighbour waits for the next level.
 fn joins(shards: u32) -> impl Iterator<Item = Join> {
     let strides = std::iter::successors(Some(1_u32), |stride| stride.checked_mul(2)).take_while(move |s| *s < shards);
     strides.flat_map(move |stride| {
@@ -28,12 +28,12 @@ fn joins(shards: u32) -> impl Iterator<Item = Join> {
 
 /// The sum over all shards of all ranks, on every rank: the same bits for any world size that divides `shards`.
 ///
-/// `parts` are this rank's shards in order, `shards / world_size` of them: rank r holds r·k to (r+1)·k - 1. Each is
-/// flat (one dimension), contiguous, of equal length and type; their memory is used for the sum, so no part may share
+/// `parts` are this rank's k = `shards / world_size` shards in order: rank r holds r·k to (r+1)·k - 1. They are
+/// one-dimensional and contiguous, with equal length and type. Their memory is used for the sum, so no two may share
 /// it.
 ///
-/// With two ranks that hold complete subtrees the last addition is an all-reduce, because a + b and b + a have the same
-/// bits; otherwise partial sums travel up the tree and the result is broadcast from rank 0.
+/// If two ranks hold complete subtrees, the last addition is an all-reduce, because a + b and b + a have the same bits.
+/// Otherwise partial sums are sent up the tree, and rank 0 broadcasts the result.
 pub fn tree_sum(group: &ProcessGroup, parts: Vec<Tensor>, shards: u32) -> Result<Tensor, Error> {
     let _no_grad = tch::no_grad_guard();
     let checked = check_parts(group, &parts, shards);
@@ -46,13 +46,13 @@ pub fn tree_sum(group: &ProcessGroup, parts: Vec<Tensor>, shards: u32) -> Result
     let part = |shard: u32| &parts[(shard - first) as usize];
     let (local, crossing): (Vec<_>, Vec<_>) = joins(shards).partition(|join| owner(join.left) == owner(join.right));
     if group.world_size() == 2 && crossing.len() == 1 {
-        // The last join is then the only one that crosses: each rank's shards are a subtree of their own.
+        // Only the last join crosses ranks: each rank's shards are a complete subtree.
         for join in local.iter().filter(|join| owner(join.left) == group.rank()) {
             add(part(join.left), part(join.right))?;
         }
         group.all_reduce_sum(part(first))?;
     } else {
-        climb(group, shards, owner, part)?;
+        join_across_ranks(group, shards, owner, part)?;
         if group.world_size() > 1 {
             group.broadcast(part(first), 0)?;
         }
@@ -60,9 +60,9 @@ pub fn tree_sum(group: &ProcessGroup, parts: Vec<Tensor>, shards: u32) -> Result
     Ok(part(first).shallow_clone())
 }
 
-/// Carries out all joins in which this rank has a side. All ranks walk the same list in the same order, so that the
-/// earliest join still open always has both its ranks at it: nobody waits in a circle.
-fn climb<'a>(
+/// Carries out all joins in which this rank has a side. All ranks go through the same list in the same order, so that
+/// both ranks of the earliest open join are always at it: there is no deadlock.
+fn join_across_ranks<'a>(
     group: &ProcessGroup,
     shards: u32,
     owner: impl Fn(u32) -> u32,
@@ -89,7 +89,7 @@ fn climb<'a>(
 }
 
 fn add(left: &Tensor, right: &Tensor) -> Result<(), Error> {
-    // A handle of its own: tch wants `&mut` for what writes into shared memory.
+    // Another handle of the same memory, because tch wants `&mut` for writing.
     left.shallow_clone().f_add_(right).map(drop).map_err(Error::from)
 }
 

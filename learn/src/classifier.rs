@@ -1,10 +1,10 @@
-//! A trained classifier as it is evaluated, attacked and exported: one and the same function of the images.
+//! A trained classifier as it is evaluated, attacked and exported: the same function of the images each time.
 
 use tch::Tensor;
 
 use crate::encoder::{FusedBatchNorm, Head, Model};
 
-/// Encoder and fully connected layers: BatchNorm by its running statistics, images in [0, 1] without mean and deviation.
+/// Encoder and fully connected layers, with BatchNorm by its running statistics. Images are in [0, 1], not normalised.
 #[derive(Debug)]
 pub struct Classifier {
     model: Model,
@@ -12,7 +12,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Takes the weights as they are and freezes them. `None` for a model that ends in something else than classes.
+    /// Freezes the model's weights. `None` unless its head is of fully connected layers.
     pub fn new(model: Model) -> Option<Self> {
         let classifies = matches!(model.head, Some(Head::FullyConnected(_)));
         classifies.then(|| {
@@ -21,8 +21,8 @@ impl Classifier {
         })
     }
 
-    /// f32 `[B, 3, H, W]` in [0, 1] to `[B, C]`, each row a function of its image alone. There is a graph to the images if
-    /// they require gradients, and none to the weights.
+    /// f32 `[B, 3, H, W]` in [0, 1] to `[B, C]`, each row a function of its image alone. There is a graph to images
+    /// that require gradients, never to the weights.
     pub fn logits(&self, images: &Tensor) -> Tensor {
         self.model.evaluate_fused(images, &self.fused)
     }

@@ -1,11 +1,11 @@
-//! Why a rank could not finish its job, split by what should happen next.
+//! Why a rank could not finish its job, by what should happen next.
 
 use tandem_collective::Error as GroupError;
 
 use crate::data::DataError;
 use crate::files::FileError;
 
-/// The message is for a person: what was tried, with what, why it failed, what to do.
+/// The message is for people: what was tried, with what, why it failed, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The job would fail again on any machine: bad data, a loss that is not finite. Not retried.
@@ -14,14 +14,14 @@ pub enum Failure {
     /// Another try, or another machine, may succeed: a full disk, a device that is gone. Retried.
     #[error("{0}")]
     Machine(String),
-    /// The connection to another rank broke: that one is at fault, or its machine. Retried.
+    /// The connection to another rank broke: that rank or its machine is at fault. Retried.
     #[error("{0}")]
     Peer(String),
 }
 
 impl From<GroupError> for Failure {
     fn from(error: GroupError) -> Self {
-        let message = format!("training together failed: {error}");
+        let message = format!("the ranks' exchange failed: {error}");
         match error {
             GroupError::PeerLost(_) | GroupError::Timeout(_) => Self::Peer(message),
             GroupError::Unavailable(_) => Self::Machine(message),
@@ -44,7 +44,7 @@ impl From<FileError> for Failure {
 }
 
 impl Failure {
-    /// tch's operators panic with libtorch's message; `run` turns that panic into a failure here.
+    /// From a panic of tch, which carries libtorch's message.
     pub(crate) fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Self {
         let message = match panic.downcast::<String>() {
             Ok(text) => *text,
@@ -55,7 +55,7 @@ impl Failure {
                 "the device's memory does not hold this job: {message}; use a smaller batch_size or encoder, or more workers"
             ));
         }
-        Self::Job(format!("training broke off: {message}"))
+        Self::Job(format!("training failed: {message}"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a network sees in plain images, computed by all ranks together.
+//! A network's features and outputs of plain images, computed by all ranks together.
 
 use tandem_collective::ProcessGroup;
 use tch::{Kind, Tensor};
@@ -8,19 +8,19 @@ use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::progress;
 
-/// Images are taken through the encoder in blocks of this many whatever the number of ranks, so that the same image
-/// meets the same kernels.
+/// Images go through the encoder in blocks of this size whatever the number of ranks, so that kernels, and bits, are
+/// the same.
 const BLOCK: usize = 500;
 
 /// How images are shown to the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orientation {
     AsIs,
-    /// Left and right changed: a second look at a labelled image, for free.
+    /// Left and right exchanged.
     Mirrored,
 }
 
-/// Features of the images `samples`, `[samples, F]` in their order, on every rank.
+/// The encoder's features of the images `samples`, `[samples, F]` in their order, on every rank.
 pub fn features(
     model: &Model,
     images: &Images,
@@ -31,14 +31,14 @@ pub fn features(
     features_by(|images| model.features(images), images, samples, orientation, group)
 }
 
-/// What the model's head says of them, `[samples, D]`, as it will be evaluated.
+/// The head's outputs, `[samples, D]`, by the running statistics; otherwise as [`features`].
 pub fn outputs(model: &Model, images: &Images, samples: &[i64], group: &ProcessGroup) -> Result<Tensor, Failure> {
     features_by(|images| tch::no_grad(|| model.evaluate(images)), images, samples, Orientation::AsIs, group)
 }
 
-/// As `features`, by any function of images `[B, 3, H, W]` in [0, 1] to `[B, F]`, each row of its image alone.
+/// As [`features`], for any function of images `[B, 3, H, W]` in [0, 1] to `[B, F]` that maps each image by itself.
 ///
-/// Blocks are dealt to ranks in turn; the last round is padded with repeats that are dropped again.
+/// Ranks take blocks in turn. The last round is padded with repeats, which are dropped. Fails where a rank is lost.
 pub fn features_by(
     encode: impl Fn(&Tensor) -> Tensor,
     images: &Images,
@@ -53,7 +53,7 @@ pub fn features_by(
         let own = round.get(rank).or(round.first()).copied().unwrap_or_default();
         let own = encode(&pixels(images, own, orientation));
         progress::beat();
-        // All ranks exchange whole blocks; only the last of all may be short.
+        // All ranks must gather equal shapes; only the last block of all may be short.
         let missing = round.first().map_or(0, |first| first.len()) as i64 - own.size()[0];
         let own = if missing > 0 { own.constant_pad_nd([0, 0, 0, missing]) } else { own };
         rounds.push(group.all_gather(&own)?);
@@ -62,7 +62,7 @@ pub fn features_by(
     Ok(Tensor::cat(&rounds, 0).narrow(0, 0, samples.len() as i64))
 }
 
-/// Images as the encoder takes them without augmentation: f32 in [0, 1], `[B, 3, H, W]`, channels last in memory.
+/// Images without augmentation: f32 `[B, 3, H, W]` in [0, 1], channels-last in memory.
 pub fn pixels(images: &Images, samples: &[i64], orientation: Orientation) -> Tensor {
     let samples = Tensor::from_slice(samples).to_device(images.pixels.device());
     let chosen = images.pixels.index_select(0, &samples).permute([0, 2, 3, 1]).contiguous();

@@ -1,24 +1,24 @@
 //! Named tensors that share one flat vector.
 //!
-//! A model's parameters are views into a single vector, and so are its BatchNorm statistics. What treats all of them
-//! alike (the reduction over shards, the optimiser, a checkpoint, a broadcast) is then a few operations on one vector;
-//! what needs names (layers, exports, LARS) takes the views.
+//! A model's parameters are views into one vector, and so are its BatchNorm statistics. What treats all of them alike
+//! (the sum over shards, the optimiser, a checkpoint, a broadcast) is then a few operations on that vector; what needs
+//! names (layers, exports, LARS) takes the views.
 
 use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
-/// Views begin on a cache line (64 bytes of f32), so that kernels see the same alignment whatever lies before them.
+/// Views begin on a cache line (64 bytes of f32), so that kernels see the same alignment whatever comes before them.
 const ALIGNMENT: i64 = 16;
 
-/// What a named tensor is for: decides how it begins and how LARS and weight decay treat it.
+/// What a named tensor is for. It decides the first values, and what LARS and weight decay do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// `[out, in, height, width]`
     Convolution,
     /// `[out, in]`
     Linear,
-    /// `[out]`, of a linear layer with so many inputs.
+    /// `[out]`, of a linear layer with `inputs`.
     Bias {
         inputs: i64,
     },
@@ -29,16 +29,16 @@ pub enum Role {
 }
 
 impl Role {
-    /// Matrices and filters, as opposed to the one-dimensional rest that SimCLR's LARS leaves alone.
+    /// Whether it is a matrix or a filter. SimCLR's LARS leaves the others alone.
     pub fn is_matrix(self) -> bool {
         matches!(self, Self::Convolution | Self::Linear)
     }
 }
 
-/// One named tensor's place in the vector.
+/// Where one named tensor is in the vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// torchvision's key: "layer1.0.bn1.weight".
+    /// As in torchvision: "layer1.0.bn1.weight".
     pub name: String,
     pub shape: Vec<i64>,
     pub role: Role,
@@ -51,13 +51,13 @@ impl Slot {
         self.shape.iter().product()
     }
 
-    /// This slot's part of `vector`, in its own shape, sharing memory.
+    /// This slot of `vector`, in its own shape; shares memory.
     pub fn view(&self, vector: &Tensor) -> Tensor {
         vector.narrow(0, self.offset, self.numel()).view(self.shape.as_slice())
     }
 }
 
-/// Places of named tensors, in the order in which they were added.
+/// The slots of named tensors, in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     slots: Vec<Slot>,
@@ -87,7 +87,7 @@ impl Layout {
     }
 }
 
-/// A vector and the views into it. Writing to the vector changes what the views hold.
+/// A vector and the named views into it, which share its memory.
 #[derive(Debug)]
 pub struct FlatTensors {
     layout: Arc<Layout>,
@@ -108,18 +108,18 @@ impl FlatTensors {
         Self { layout, vector, views }
     }
 
-    /// The same memory, the views being leaves that gradients flow to.
+    /// The same memory; the views become leaves that gradients flow to.
     pub fn with_gradients(self) -> Self {
         let views = self.views.iter().map(|view| view.detach().set_requires_grad(true)).collect();
         Self { views, ..self }
     }
 
-    /// The same memory under leaves of its own: what flows to them is told apart from what flows to others.
+    /// The same memory with leaves of its own, whose gradients are separate.
     pub fn alias(&self) -> Self {
         Self::over(self.layout.clone(), self.vector.shallow_clone()).with_gradients()
     }
 
-    /// The same memory, to compute with and never to train.
+    /// The same memory without gradients.
     pub fn frozen(self) -> Self {
         Self::over(self.layout, self.vector)
     }

@@ -1,16 +1,24 @@
 //! The learning side of Tandem: what one rank computes, from a task to weights.
 //!
-//! In the order in which data flow: [`task`] says what to do; [`data`] holds the images on the device; [`augment`] makes
-//! views of them, drawn by [`random`]; [`encoder`] maps views to vectors; [`objective`] scores these, [`penalty`] their
-//! sensitivity; [`shards`] makes a step of it that all ranks take together; [`optimizer`] and [`schedule`] turn gradients
-//! into updates of one [`flat`] vector; [`monitor`] looks at the result, [`checkpoint`] keeps it, [`artifact`] hands it
-//! on; [`linear`] reads classes off its [`features`], [`classifier`] is what comes of that, and [`attack`] asks how far
-//! an image must be moved until it errs; [`report`] is what the world hears, [`progress`] what a watchdog sees. [`run`] is
-//! the way in.
+//! In reading order:
 //!
-//! Two things hold throughout. The bits of a result depend on the spec (with its shards and threads) and the kind of
+//! - [`task`] says what a rank is to do, [`report`] what it tells.
+//! - [`random`] draws numbers by key, [`data`] holds the images on the device, [`augment`] makes views of them.
+//! - [`flat`] keeps named tensors in one vector. [`network`] is what a step needs of a network, [`sync_batch_norm`]
+//!   what its shards share, [`encoder`] the networks themselves.
+//! - [`objective`] is what a step minimises: [`nt_xent`], with the terms of [`penalty`] and [`layerwise`].
+//! - [`shards`] takes the step, all ranks together; [`optimizer`] and [`schedule`] update the parameters.
+//! - [`features`] runs a network over images; [`monitor`] and [`linear`] judge them by it.
+//! - [`classifier`] is a trained network; [`attack`] finds how far an image must be moved until it errs.
+//! - [`weights`] and [`files`] write and read, [`checkpoint`] keeps what a job needs to continue, [`artifact`] what it
+//!   leaves.
+//! - [`progress`] is what a watchdog reads.
+//!
+//! [`run`] is the entry point.
+//!
+//! Two rules hold throughout. The bits of a result depend on the spec (with its shards and threads) and on the kind of
 //! device, never on ranks, attempts or time. And libtorch's operators are called in their panicking form, which reads
-//! like the formula: shapes are this crate's own doing, so that such a panic is a bug or a lack of memory; [`run`] turns
+//! like the formula: shapes are this crate's own doing, so that a panic means a bug or a lack of memory; [`run`] turns
 //! it into a [`Failure`].
 //!
 //! To add a stage: its parameters in `tandem_domain::spec`, a file in `stage/`, a line in `run`.
@@ -56,33 +64,33 @@ use report::{Outcome, Report};
 use stage::Rank;
 use task::Task;
 
-/// Environment that a rank's process should start with (speed only, the bits are the same without): glibc keeps freed
-/// memory, on large pages, where it would map and unmap each large activation anew, layer by layer.
+/// Environment variable to start a rank's process with. It changes speed, never bits: glibc keeps freed memory, on
+/// large pages, where it would otherwise map and unmap every large activation.
 pub const ALLOCATOR: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=68719476736:glibc.malloc.hugetlb=1",
 );
 
-/// As [`ALLOCATOR`]: a waiting OpenMP thread sleeps. By default it spins, and where anything else wants a core (another
-/// rank, the database) a step of two threads was seen to take four times as long.
+/// As [`ALLOCATOR`]: a waiting OpenMP thread sleeps. By default it spins, which slows a step down several times where
+/// anything else wants a core (another rank, the database).
 pub const OPENMP: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
 
 /// Runs this rank's share of a task to its end, or until `stop` is set on any rank of the group.
 ///
-/// All ranks of the group call it with tasks that differ in `rank` only. A stopped training leaves a checkpoint of its last
-/// step, the same on all ranks; a linear job by L-BFGS is short and leaves none.
+/// All ranks of the group call it with tasks that differ in `rank` only. A stopped training leaves a checkpoint of its
+/// last step, which is the same on all ranks; a linear job by L-BFGS is short and leaves none.
 pub fn run(task: &Task, group: &ProcessGroup, report: &mut dyn Report, stop: &AtomicBool) -> Result<Outcome, Failure> {
     let device = device(&task.device)?;
     if (task.rank, task.world_size) != (group.rank(), group.world_size()) {
         return Err(Failure::Machine(format!(
-            "the task is rank {} of {}, the group's is {} of {}",
+            "the task is for rank {} of {}, but this is rank {} of {} in its group",
             task.rank,
             task.world_size,
             group.rank(),
             group.world_size()
         )));
     }
-    // f32 must mean it, in an attack and a penalty too: by itself libtorch takes TF32 for convolutions.
+    // By default libtorch takes TF32 for convolutions; f32 must mean f32, in attacks and penalties too.
     cuda::set_tf32(task.spec.stage.precision() == Precision::Tf32)?;
     tch::set_num_threads(i32::try_from(task.spec.threads).unwrap_or(1).max(1));
     let mut rank = Rank::new(task, group, device, report, stop);
@@ -93,18 +101,18 @@ pub fn run(task: &Task, group: &ProcessGroup, report: &mut dyn Report, stop: &At
         Stage::Finetune(spec) => stage::finetune::run(&mut rank, spec),
         Stage::Attack(spec) => stage::attack::run(&mut rank, spec),
     });
-    // What a panic leaves behind is dropped here: nothing of the run is used again.
+    // Unwind safe, because nothing of the run is used after a panic.
     catch_unwind(staged).unwrap_or_else(|panic| Err(Failure::from_panic(panic)))
 }
 
-/// "cpu" or "cuda:0".
+/// The device named "cpu" or "cuda:0".
 fn device(name: &str) -> Result<Device, Failure> {
     match name.split_once(':') {
         None if name == "cpu" => Ok(Device::Cpu),
         Some(("cuda", index))
             if index.parse::<usize>().is_ok_and(|index| (index as i64) < tch::Cuda::device_count()) =>
         {
-            // The fastest kernels differ from run to run; the default choice does not.
+            // Benchmarking picks kernels by their speed, which differs from run to run; the default choice does not.
             tch::Cuda::cudnn_set_benchmark(false);
             Ok(Device::Cuda(index.parse().unwrap_or_default()))
         }

@@ -1,4 +1,4 @@
-//! A look at the encoder during pretraining: does its neighbourhood know the classes?
+//! A measure of the encoder during pretraining: whether nearest neighbours share a class.
 
 use tandem_collective::ProcessGroup;
 use tandem_domain::spec;
@@ -12,9 +12,9 @@ use crate::random::{Purpose, Stream};
 /// Temperature of the votes, exp(cos / T): Wu et al. 2018 (instance discrimination), also DINO's.
 const TEMPERATURE: f64 = 0.07;
 
-/// Two disjoint draws from the *training* set: a bank with known labels and queries whose labels are guessed.
+/// Two disjoint draws from the *training* set: a bank, whose labels vote, and queries, whose labels are predicted.
 ///
-/// Pretraining sees these images, never their labels. The test set is left for the end.
+/// Pretraining sees these images, never their labels. The test set is not used.
 #[derive(Debug)]
 pub struct Monitor {
     bank: Vec<i64>,
@@ -24,7 +24,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A quarter as many queries as the bank has images; of a small set, four fifths are the bank.
+    /// Draws a quarter as many queries as images in the bank. Of a small set, four fifths are the bank.
     pub fn new(spec: &spec::Monitor, images: usize, classes: usize, seed: u64) -> Self {
         let bank = (spec.bank as usize).min(images * 4 / 5).max(1);
         let mut order = Stream::new(seed, Purpose::Holdout, 0, 0, 0).permutation(images);
@@ -38,8 +38,8 @@ impl Monitor {
         }
     }
 
-    /// Share of queries whose class wins the weighted vote of their nearest neighbours by cosine similarity of what
-    /// `encode` makes of images, as [`features_by`] asks it.
+    /// The share of queries whose class wins the weighted vote of their nearest neighbours, by cosine similarity of
+    /// what `encode` returns (see [`features_by`]).
     pub fn knn_accuracy(
         &self,
         encode: impl Fn(&Tensor) -> Tensor,
@@ -52,12 +52,12 @@ impl Monitor {
             let labels: Vec<i64> = ids.iter().map(|&id| images.labels[id as usize]).collect();
             Tensor::from_slice(&labels).to_device(bank.device())
         };
-        let guessed = knn(&bank, &labels(&self.bank), &queries, self.neighbours, self.classes);
-        Ok(guessed.eq_tensor(&labels(&self.queries)).to_kind(Kind::Float).mean(None).double_value(&[]))
+        let predicted = knn(&bank, &labels(&self.bank), &queries, self.neighbours, self.classes);
+        Ok(predicted.eq_tensor(&labels(&self.queries)).to_kind(Kind::Float).mean(None).double_value(&[]))
     }
 }
 
-/// The class of each row of `queries` by weighted vote of its `neighbours` nearest rows of `bank`.
+/// The class of each row of `queries`, by weighted vote of its `neighbours` nearest rows of `bank`.
 fn knn(bank: &Tensor, labels: &Tensor, queries: &Tensor, neighbours: i64, classes: i64) -> Tensor {
     let unit = |x: &Tensor| x / x.norm_scalaropt_dim(2.0, [1i64], true).clamp_min(1e-12);
     let (cosines, nearest) = unit(queries).matmul(&unit(bank).tr()).topk(neighbours, 1, true, true);

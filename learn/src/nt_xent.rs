@@ -1,4 +1,4 @@
-//! The contrastive objective, eq. (1) of the paper, and what can be read off its inputs.
+//! The contrastive loss, eq. (1) of the paper, and figures about the vectors that it takes.
 
 use tch::{Kind, Tensor};
 
@@ -19,7 +19,7 @@ pub fn nt_xent(z: &Tensor, temperature: f64, self_term: bool) -> Tensor {
     (similarities.logsumexp([1i64].as_slice(), false) - positives).mean(None)
 }
 
-/// How the representation looks, from the `[2N, D]` that `nt_xent` takes. Numbers for people, without a graph.
+/// Figures about the `[2N, D]` that [`nt_xent`] takes, for people; without a graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Geometry {
     /// Share of rows whose partner is their nearest other row.
@@ -54,18 +54,18 @@ impl Geometry {
     }
 }
 
-/// Rows on the unit sphere.
+/// Rows scaled to the unit sphere.
 fn unit(z: &Tensor) -> Tensor {
     let norm = z.norm_scalaropt_dim(2.0, [1i64], true);
     z / norm.clamp_min(1e-12)
 }
 
-/// Each row's other view: the halves swapped.
+/// The other view of each row: the halves swapped.
 fn partners(z: &Tensor) -> Tensor {
     z.roll([z.size()[0] / 2], [0])
 }
 
-/// `[rows, rows]`, true where a row meets itself.
+/// `[rows, rows]`, true on the diagonal.
 fn diagonal(z: &Tensor) -> Tensor {
     Tensor::eye(z.size()[0], (Kind::Bool, z.device()))
 }

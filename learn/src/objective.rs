@@ -1,9 +1,9 @@
-//! What a step minimises, as data: a mean loss over rows, its weight and its penalty, for each head.
+//! What a training step minimises, as data: for each head a mean loss over rows, its weight and its penalty.
 
 use tandem_domain::spec::{Direction, PenaltyMethod, Recompute, Tikhonov};
 use tch::Tensor;
 
-/// Rows that one image becomes.
+/// How many rows of a batch one image has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Views {
     /// A classifier: row i is image i's.
@@ -27,16 +27,16 @@ impl Views {
 pub struct LossTerm {
     /// α of eq. (4); 1 for a network of one head.
     pub weight: f64,
-    /// The coefficient of S; 0 is no penalty. See `penalty::coefficient`.
+    /// The coefficient of S (see `penalty::coefficient`); 0 means no penalty.
     pub penalty: f64,
-    /// Indexes of the parameters that this term moves; `None` is all.
+    /// Slots of the parameters that this term trains; `None` means all.
     pub reach: Option<Vec<usize>>,
 }
 
-/// The penalty's gradient as a difference of two gradients, a step of `h` apart, in place of a double backward pass.
+/// The penalty's gradient as the difference of two gradients, in place of a double backward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
-    /// In pixel units of [0, 1]. See `penalty::Perturbation` for what moves by it.
+    /// Step between the two, in units of pixels in [0, 1]; `penalty::Perturbation` says what it measures.
     pub h: f64,
     pub direction: Direction,
 }
@@ -44,23 +44,23 @@ pub struct Difference {
 /// The objective of a step: the sum of its terms.
 pub struct Objective<'a> {
     pub views: Views,
-    /// All rows of one head, `[M, D]` as `views` orders them, to their mean loss, a scalar.
+    /// All rows of one head, `[M, D]` in the order of `views`, to their mean loss, a scalar.
     pub loss: &'a dyn Fn(&Tensor) -> Tensor,
     /// One for each head.
     pub terms: Vec<LossTerm>,
-    /// How penalties are differentiated; `None` is exactly.
+    /// How penalties are differentiated; `None` means exactly.
     pub difference: Option<Difference>,
     pub recompute: Recompute,
 }
 
 impl<'a> Objective<'a> {
-    /// Of a network of one head, without penalty.
+    /// For a network of one head, without penalty.
     pub fn new(views: Views, loss: &'a dyn Fn(&Tensor) -> Tensor) -> Self {
         let term = LossTerm { weight: 1.0, penalty: 0.0, reach: None };
         Self { views, loss, terms: vec![term], difference: None, recompute: Recompute::None }
     }
 
-    /// With penalties, whatever they are, differentiated as `spec` says.
+    /// With its penalties differentiated as `spec` says.
     pub fn differentiated(mut self, spec: &Tikhonov) -> Self {
         self.difference = match spec.method {
             PenaltyMethod::Exact => None,
@@ -73,12 +73,12 @@ impl<'a> Objective<'a> {
         self.terms.iter().any(|term| term.penalty != 0.0)
     }
 
-    /// Terms that go backward together, with what they move: all without a reach of their own, and each that has one.
+    /// Terms that share a backward pass: all without a `reach`, and each with one by itself.
     pub(crate) fn term_groups(&self) -> Vec<TermGroup<'_>> {
-        let (whole, apart): (Vec<_>, Vec<_>) = (0..self.terms.len()).partition(|&k| self.terms[k].reach.is_none());
-        let whole = Some(TermGroup { terms: whole, reach: None }).filter(|group| !group.terms.is_empty());
-        let apart = apart.into_iter().map(|k| TermGroup { terms: vec![k], reach: self.terms[k].reach.as_deref() });
-        whole.into_iter().chain(apart).collect()
+        let (shared, single): (Vec<_>, Vec<_>) = (0..self.terms.len()).partition(|&k| self.terms[k].reach.is_none());
+        let shared = Some(TermGroup { terms: shared, reach: None }).filter(|group| !group.terms.is_empty());
+        let single = single.into_iter().map(|k| TermGroup { terms: vec![k], reach: self.terms[k].reach.as_deref() });
+        shared.into_iter().chain(single).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 
 use crate::flat::{FlatTensors, Layout};
 
-/// Turns gradients into updates. Its only state is in `moments`.
+/// Turns gradients into updates. Its only state is `moments`.
 #[derive(Debug)]
 pub struct Optimizer {
     rule: Rule,
@@ -16,7 +16,7 @@ pub struct Optimizer {
     nesterov: bool,
     weight_decay: f64,
     groups: Vec<ParamGroup>,
-    /// The velocity and, of Adam, the mean square of the gradient; each laid out as the parameters.
+    /// The velocity and, for Adam, the mean square of the gradient; each laid out as the parameters.
     moments: Vec<FlatTensors>,
 }
 
@@ -24,11 +24,11 @@ pub struct Optimizer {
 enum Rule {
     /// torch.optim.SGD: v <- m v + (g + d w); w <- w - lr v. Decay d reaches every parameter.
     Sgd,
-    /// SimCLR's LARS (You et al. 2017), the rate inside the momentum: v <- m v + lr s (g + d w); w <- w - v, with
-    /// s = trust ‖w‖ / ‖g + d w‖ for each matrix; biases and BatchNorm are neither decayed nor scaled.
+    /// SimCLR's LARS (You et al. 2017), the learning rate inside the momentum: v <- m v + lr s (g + d w); w <- w - v,
+    /// with s = trust ‖w‖ / ‖g + d w‖ for each matrix; biases and BatchNorm are neither decayed nor scaled.
     Lars { trust: f64 },
-    /// torch.optim.Adam (Kingma & Ba 2015), decay in the gradient as of SGD: v <- m v + (1 - m) g, s <- b s + (1 - b) g²,
-    /// w <- w - lr v' / (√s' + e), where v' = v / (1 - m^t) and s' = s / (1 - b^t) at the t-th update.
+    /// torch.optim.Adam (Kingma & Ba 2015), decay in the gradient as in SGD: v <- m v + (1 - m) g, s <- b s + (1 - b)
+    /// g², w <- w - lr v' / (√s' + e), where v' = v / (1 - m^t) and s' = s / (1 - b^t) at the t-th update.
     Adam,
 }
 
@@ -36,10 +36,10 @@ enum Rule {
 const SQUARE_DECAY: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
-/// Neighbouring parameters that learn alike: torch's parameter group.
+/// Consecutive parameters that train alike: torch's parameter group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParamGroup {
-    /// Of the layout's slots.
+    /// Indexes of the layout's slots.
     pub slots: Range<usize>,
     /// Factor of the learning rate.
     pub lr_factor: f64,
@@ -48,7 +48,7 @@ pub struct ParamGroup {
 }
 
 impl Optimizer {
-    /// All parameters learn at one rate.
+    /// With one group of all parameters.
     pub fn new(spec: &spec::Optimizer, parameters: &FlatTensors) -> Self {
         let rule = match spec.name {
             spec::OptimizerName::Sgd => Rule::Sgd,
@@ -67,17 +67,18 @@ impl Optimizer {
         }
     }
 
-    /// Parameters that are in no group never move.
+    /// Parameters in no group never change.
     pub fn with_groups(self, groups: Vec<ParamGroup>) -> Self {
         Self { groups, ..self }
     }
 
-    /// What a checkpoint keeps, by name.
+    /// The moments, by the names that a checkpoint gives them.
     pub fn state(&self) -> impl Iterator<Item = (&'static str, &FlatTensors)> {
         ["velocity.", "square."].into_iter().zip(&self.moments)
     }
 
-    /// The update number `update`, from 0, at rate `lr`. `gradient` is laid out as the parameters, and may be overwritten.
+    /// Makes update number `update`, counted from 0, at learning rate `lr`. `gradient` is laid out as the parameters,
+    /// and may be overwritten.
     pub fn step(&mut self, parameters: &FlatTensors, gradient: Tensor, lr: f64, update: u64) {
         tch::no_grad(|| {
             for group in self.groups.iter().filter(|group| update >= group.first_update) {
@@ -86,20 +87,21 @@ impl Optimizer {
         });
     }
 
-    /// `nth` counts the group's updates, from 1.
+    /// `nth` counts the group's own updates, from 1.
     fn update(&self, group: &ParamGroup, parameters: &FlatTensors, gradient: &Tensor, lr: f64, nth: u64) {
         let slots = &parameters.layout().slots()[group.slots.clone()];
-        let part = |vector: &Tensor| part(vector, parameters.layout(), &group.slots);
-        let (decay, momentum) = (Decay(self.weight_decay), Momentum { share: self.momentum, nesterov: self.nesterov });
+        let range = |vector: &Tensor| range(vector, parameters.layout(), &group.slots);
+        let (decay, momentum) = (Decay(self.weight_decay), Momentum { factor: self.momentum, nesterov: self.nesterov });
         let (weights, velocity) = (parameters.vector(), self.moments[0].vector());
         match self.rule {
-            Rule::Sgd => in_pieces([weights, velocity, gradient].map(part), |[weights, velocity, gradient]| {
+            Rule::Sgd => in_pieces([weights, velocity, gradient].map(range), |[weights, velocity, gradient]| {
                 let gradient = decay.of(&gradient, &weights);
                 momentum.descend(weights, velocity, &gradient, lr);
             }),
             Rule::Lars { trust } if weights.device() == Device::Cpu => {
                 on_threads([weights, velocity, gradient], slots.len(), |i, vectors| {
-                    // From the last one: those are the largest, and no thread shall begin with one when others are done.
+                    // From the last slot on: the largest are there, and no thread should start one when the others are
+                    // done.
                     let slot = &slots[slots.len() - 1 - i];
                     let matrix = slot.role.is_matrix();
                     let decay = if matrix { decay } else { Decay(0.0) };
@@ -119,35 +121,35 @@ impl Optimizer {
                     }
                 });
             }
-            // Elsewhere few operations count for more than few bytes.
+            // On GPUs few operations matter more than few bytes.
             Rule::Lars { trust } => {
                 for slot in slots.iter().filter(|slot| slot.role.is_matrix()) {
                     let (weights, mut gradient) = (slot.view(weights), slot.view(gradient));
                     let decayed = decay.of(&gradient, &weights);
                     gradient.copy_(&(&decayed * scale(weights.norm(), decayed.norm(), trust)));
                 }
-                let [weights, velocity, gradient] = [weights, velocity, gradient].map(part);
+                let [weights, velocity, gradient] = [weights, velocity, gradient].map(range);
                 momentum.descend(weights, velocity, &(gradient * lr), 1.0);
             }
             Rule::Adam => {
                 let unbiased = |beta: f64| 1.0 - beta.powf(nth as f64);
-                let (share, rate) = (1.0 - momentum.share, lr / unbiased(momentum.share));
+                let (share, lr) = (1.0 - momentum.factor, lr / unbiased(momentum.factor));
                 let square_scale = unbiased(SQUARE_DECAY);
-                let vectors = [weights, velocity, self.moments[1].vector(), gradient].map(part);
+                let vectors = [weights, velocity, self.moments[1].vector(), gradient].map(range);
                 in_pieces(vectors, |[mut weights, mut velocity, mut square, gradient]| {
                     let gradient = decay.of(&gradient, &weights);
                     let _ = velocity.lerp_(&gradient, share);
                     let _ = square.g_mul_scalar_(SQUARE_DECAY);
                     let _ = square.g_add_(&(gradient.square() * (1.0 - SQUARE_DECAY)));
                     let scale = (square / square_scale).sqrt_() + EPSILON;
-                    let _ = weights.g_sub_(&(velocity / scale * rate));
+                    let _ = weights.g_sub_(&(velocity / scale * lr));
                 });
             }
         }
     }
 }
 
-/// Weight decay as a part of the gradient: g + d w.
+/// Weight decay, added to the gradient: g + d w.
 #[derive(Clone, Copy)]
 struct Decay(f64);
 
@@ -159,31 +161,31 @@ impl Decay {
 
 #[derive(Clone, Copy)]
 struct Momentum {
-    share: f64,
+    factor: f64,
     nesterov: bool,
 }
 
 impl Momentum {
-    fn descend(self, mut weights: Tensor, mut velocity: Tensor, gradient: &Tensor, rate: f64) {
-        let _ = velocity.g_mul_scalar_(self.share);
+    fn descend(self, mut weights: Tensor, mut velocity: Tensor, gradient: &Tensor, lr: f64) {
+        let _ = velocity.g_mul_scalar_(self.factor);
         let _ = velocity.g_add_(gradient);
-        let down = if self.nesterov { (&velocity * self.share).g_add_(gradient) } else { velocity };
-        let _ = weights.g_sub_(&if rate == 1.0 { down } else { down * rate });
+        let down = if self.nesterov { (&velocity * self.factor).g_add_(gradient) } else { velocity };
+        let _ = weights.g_sub_(&if lr == 1.0 { down } else { down * lr });
     }
 }
 
-/// LARS's factor of a layer's gradient. A layer at zero, or without gradient, is not scaled.
+/// LARS's factor for a layer's gradient. A layer whose weights or gradient are zero is not scaled.
 fn scale(weight_norm: Tensor, gradient_norm: Tensor, trust: f64) -> Tensor {
     let usable = (&weight_norm * &gradient_norm).gt(0.0);
     (weight_norm * trust / gradient_norm).where_scalarother(&usable, 1.0)
 }
 
-/// Elements of a piece: what an update touches of them stays in second-level cache from its first operation to its last,
-/// and libtorch does not split so few over threads of its own.
+/// Elements of a piece: few enough that they stay in second-level cache throughout an update, and that libtorch does
+/// not split them over threads of its own.
 const PIECE: usize = 32_768;
 
-/// Elementwise `work` on vectors of one length, in place. On a CPU, where memory is the bound, it is done piece by piece;
-/// that changes no bit.
+/// Does elementwise `work` in place on vectors of equal length. On a CPU, where memory is the limit, it goes piece by
+/// piece, with the same bits.
 fn in_pieces<const N: usize>(vectors: [Tensor; N], work: impl Fn([Tensor; N]) + Sync) {
     if vectors.iter().any(|vector| vector.device() != Device::Cpu) {
         return work(vectors);
@@ -192,7 +194,7 @@ fn in_pieces<const N: usize>(vectors: [Tensor; N], work: impl Fn([Tensor; N]) + 
     on_threads(vectors.each_ref(), count, |i, vectors| work(piece(vectors, i)));
 }
 
-/// All pieces of vectors of one length.
+/// All pieces of vectors of equal length.
 fn pieces<const N: usize>(vectors: [Tensor; N]) -> Vec<[Tensor; N]> {
     let count = vectors.first().map_or(0, Tensor::numel).div_ceil(PIECE);
     (0..count).map(|i| piece(&vectors, i)).collect()
@@ -226,8 +228,8 @@ fn on_threads<const N: usize>(vectors: [&Tensor; N], count: usize, job: impl Fn(
     });
 }
 
-/// The elements of a run of slots, with the padding that follows them.
-fn part(vector: &Tensor, layout: &Layout, slots: &Range<usize>) -> Tensor {
+/// The elements of consecutive slots, with the padding after them.
+fn range(vector: &Tensor, layout: &Layout, slots: &Range<usize>) -> Tensor {
     let offset = |slot: usize| layout.slots().get(slot).map_or(layout.len(), |slot| slot.offset);
     let (first, end) = (offset(slots.start), offset(slots.end));
     vector.narrow(0, first, end - first)

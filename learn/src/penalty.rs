@@ -1,23 +1,22 @@
-//! The input-gradient penalty of eqs. (2) and (3): what it is, how it is scaled, and along what a finite difference of
-//! it is taken. How a step differentiates it is `shards`.
+//! The input-gradient penalty of eqs. (2) and (3): its value, its scaling, and the direction of its finite difference.
+//! `shards` differentiates it.
 
 use tandem_domain::spec::{self, Direction, PenaltyScaling};
 use tch::{Kind, Tensor};
 
 use crate::objective::{Objective, Views};
 
-/// Batch of the paper's experiments, to which `rescale` refers its lambda.
+/// Batch size of the paper's experiments, which `rescale` refers lambda to.
 const PAPER_BATCH: f64 = 128.0;
 
-/// Eqs. (2) and (3): `coefficient · ‖g‖²` with g, of any shape, the gradient of the *mean* loss by all images.
-///
-/// Its coefficients are [`coefficient`]'s.
+/// Eqs. (2) and (3): `coefficient · ‖g‖²`, where g, of any shape, is the gradient of the *mean* loss by all images, and
+/// the coefficient is [`coefficient`]'s.
 pub fn tikhonov(gradient: &Tensor, coefficient: f64) -> Tensor {
     gradient.square().sum(None::<Kind>) * coefficient
 }
 
-/// What S, the sum over rows of ‖∇ₓL‖² of the mean loss L, is multiplied by: `images` are those of the batch, N, which
-/// make M = N rows of a classifier and M = 2N of contrastive pretraining.
+/// The factor of S, the sum over rows of ‖∇ₓL‖² of the mean loss L. A batch of N `images` makes M = N rows of a
+/// classifier and M = 2N of contrastive pretraining.
 ///
 /// | scaling | classifier | contrastive |
 /// |---|---|---|
@@ -25,11 +24,12 @@ pub fn tikhonov(gradient: &Tensor, coefficient: f64) -> Tensor {
 /// | batch_sum, eq. (3) | λ/2 | λ/2 · 1/2: the mean of the two views |
 /// | paper_code | λ/2 / M | as eq. (3) |
 ///
-/// Eq. (2) has each image's own gradient: that of the mean loss is 1/M of it, so that M · S is the mean of their squares.
-/// The code behind Table 2 took the mean over images of squared gradients of the batch's mean: 1/N² of eq. (2).
+/// Eq. (2) squares the gradient of each image's own loss. The mean loss has 1/M of it, so that M · S is the mean of
+/// these squares. The code behind Table 2 squared the gradients of the batch's mean loss and took their mean: 1/N² of
+/// eq. (2).
 ///
-/// A batch repeated twice has the same per_sample penalty and half the batch_sum one (for NT-Xent if the negatives are
-/// held fixed: a repeated image is a false negative of itself).
+/// A batch repeated twice has the same per_sample penalty and half the batch_sum penalty (with NT-Xent if the negatives
+/// are held fixed, since a repeated image is a false negative of itself).
 pub fn coefficient(lambda: f64, scaling: Option<PenaltyScaling>, views: Views, images: u32) -> f64 {
     let rows = f64::from(images) * views.count() as f64;
     let scaling = scaling.unwrap_or(match views {
@@ -45,7 +45,7 @@ pub fn coefficient(lambda: f64, scaling: Option<PenaltyScaling>, views: Views, i
     lambda / 2.0 * factor
 }
 
-/// Lambda as the penalty uses it, for a batch of `images`.
+/// The lambda that the penalty uses, for a batch of `images`.
 pub fn lambda(spec: &spec::Tikhonov, images: u32) -> f64 {
     if spec.rescale { spec.lambda * f64::from(images) / PAPER_BATCH } else { spec.lambda }
 }
@@ -59,7 +59,7 @@ impl Objective<'_> {
     }
 }
 
-/// What a person should know of a rescaled lambda.
+/// A note for people about a rescaled lambda; `None` if it is not rescaled.
 pub fn rescale_note(spec: &spec::Tikhonov, images: u32) -> Option<String> {
     (spec.rescale && spec.lambda != 0.0).then(|| {
         format!(
@@ -71,23 +71,22 @@ pub fn rescale_note(spec: &spec::Tikhonov, images: u32) -> Option<String> {
     })
 }
 
-/// Along what a finite difference of the gradient g is taken: the unit vector v for which S, the sum of squares that
-/// the penalty is made of, is <g, v>².
+/// The direction v of the finite difference of a gradient g: the unit vector for which the penalty's S is <g, v>².
 ///
-/// Groups of elements have a direction each, v_j, named by the norm that <g_j, v_j> measures (Finlay & Oberman 2019):
-/// `g/‖g‖₂` gives ‖g‖₂; `sign(g)/√d` gives ‖g‖₁/√d; the sign of the largest element at its place gives ‖g‖∞. Then
-/// `v = sum of <g_j, v_j> v_j / √S` and `S = sum of <g_j, v_j>²`. A classifier's images are groups of their own; the
-/// contrastive loss has all rows of the batch in one. With the 2-norm S is the same, and exact, either way.
+/// The elements of g form groups. Group j has a direction v_j, named after the norm that <g_j, v_j> measures (Finlay &
+/// Oberman 2019): `g/‖g‖₂` gives ‖g‖₂; `sign(g)/√d` gives ‖g‖₁/√d; the sign of the largest element, and 0 elsewhere,
+/// gives ‖g‖∞. Then `S = sum of <g_j, v_j>²` and `v = sum of <g_j, v_j> v_j / √S`. Each image of a classifier is a
+/// group; the contrastive loss has one group, of all rows. With the 2-norm S is the same, and exact, either way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Perturbation {
     pub direction: Direction,
-    /// Each image is a group.
+    /// Each image is a group; otherwise the batch is.
     pub by_image: bool,
 }
 
 impl Perturbation {
-    /// How far the batch of `rows` moves along v, in the 2-norm: each image by `h`, in root mean square, whatever the
-    /// batch; where one element moves alone, it by `h`.
+    /// Length in the 2-norm of the step of a batch of `rows` along v: each image moves by `h` in root mean square,
+    /// whatever the batch size. Where a single element moves, it moves by `h`.
     pub fn step(self, h: f64, rows: i64) -> f64 {
         match (self.direction, self.by_image) {
             (Direction::Linf, false) => h,
@@ -95,7 +94,7 @@ impl Perturbation {
         }
     }
 
-    /// What a shard's gradient `[B, ...]` adds to S, as one f64 for [`size`](Self::size).
+    /// A shard's share of S, from its gradient `[B, ...]`: an f64 scalar, for [`size`](Self::size).
     pub fn measure(self, gradient: &Tensor) -> Tensor {
         let magnitudes = gradient.flatten(1, -1).abs();
         match (self.direction, self.by_image) {
@@ -110,7 +109,7 @@ impl Perturbation {
         }
     }
 
-    /// √S from the measures of all shards, in order; `elements` are those of the whole batch.
+    /// √S, from the measures of all shards in order; `elements` counts those of the whole batch.
     pub fn size(self, measures: &Tensor, elements: i64) -> f64 {
         match (self.direction, self.by_image) {
             (Direction::L1, false) => measures.sum(Kind::Double).double_value(&[]) / (elements as f64).sqrt(),
@@ -119,8 +118,8 @@ impl Perturbation {
         }
     }
 
-    /// The part of v that belongs to a shard, shaped as its gradient. `size` is √S; `shard` and `measures` are there to
-    /// find the largest element of all.
+    /// A shard's slice of v, shaped as its gradient. `size` is √S; `shard` and `measures` tell which shard holds the
+    /// largest element of all.
     pub fn unit(self, gradient: &Tensor, size: f64, measures: &Tensor, shard: i64, elements: i64) -> Tensor {
         let flat = gradient.flatten(1, -1);
         let unit = match (self.direction, self.by_image) {
@@ -140,7 +139,7 @@ impl Perturbation {
     }
 }
 
-/// Each row's element of largest magnitude at its place, zeros elsewhere.
+/// Each row's element of largest magnitude, with zeros elsewhere.
 fn largest(rows: &Tensor) -> Tensor {
     let place = rows.abs().argmax(1, true);
     rows.zeros_like().scatter(1, &place, &rows.gather(1, &place, false))

@@ -1,30 +1,30 @@
-//! Does this process get on? Work says so here, piece by piece, and a watcher (in a rank: `worker/src/rank/watchdog.rs`)
-//! looks now and then.
+//! Whether this process makes progress. Work counts its pieces here, and a watchdog (in a rank:
+//! `worker/src/rank/watchdog.rs`) reads the count from time to time.
 //!
-//! The time of a piece is measured by the watcher's clock, which it moves on at each look: a process that was stopped by
-//! a signal, and its watcher with it, has not worked slowly. Waiting for other ranks is no piece of work either. Without a
-//! watcher all this costs an addition for each pass.
+//! A piece is timed by the watchdog's clock, which the watchdog advances whenever it reads: while a signal stops the
+//! process, it stops its watchdog too, and that must not look like slow work. Waiting for other ranks is not a piece of
+//! work. Without a watchdog all this costs an addition for each piece.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What a watcher reads.
+/// What a watchdog reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Moves whenever something was done.
+    /// Grows with every piece of work and every wait that ended.
     pub count: u64,
     /// The slowest piece of work since [`measure`]; `None` before the first.
     pub slowest: Option<Duration>,
 }
 
-/// Threads of one process share one.
+/// The progress of one process, shared by its threads.
 #[derive(Debug)]
 pub struct Progress {
     count: AtomicU64,
-    /// The watcher's clock, and what it showed when something was done last.
+    /// The watchdog's clock, and its time at the end of the last piece or wait.
     now_ms: AtomicU64,
     last_ms: AtomicU64,
-    /// One more than the slowest piece took; 0 before the first.
+    /// One more than the time of the slowest piece; 0 before the first.
     slowest_ms: AtomicU64,
     measures: AtomicBool,
 }
@@ -40,7 +40,7 @@ impl Progress {
         }
     }
 
-    /// A piece of work is done.
+    /// Counts a piece of work as done.
     pub fn beat(&self) {
         let now = self.now_ms.load(Relaxed);
         let took = now.saturating_sub(self.last_ms.swap(now, Relaxed));
@@ -50,19 +50,19 @@ impl Progress {
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// A peer answered, or a disk did: that is progress, but says nothing of how long this rank's own work takes.
+    /// Counts the end of a wait for a peer or a disk: progress, but not a measure of this rank's own work.
     pub fn waited(&self) {
         self.last_ms.store(self.now_ms.load(Relaxed), Relaxed);
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// From here on pieces are alike enough to be measured; loading is over.
+    /// Begins to time pieces, which are alike from here on: loading is over.
     pub fn measure(&self) {
         self.waited();
         self.measures.store(true, Relaxed);
     }
 
-    /// For the watcher: so much time has passed in which this process ran.
+    /// Called by the watchdog: advances its clock by the time in which this process ran.
     pub fn advance(&self, time: Duration) {
         self.now_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
@@ -75,7 +75,7 @@ impl Progress {
 
 static PROCESS: Progress = Progress::new();
 
-/// That of this process.
+/// The progress of this process.
 pub fn process() -> &'static Progress {
     &PROCESS
 }

@@ -1,9 +1,9 @@
-//! Randomness without state: every draw is a function of what it is for.
+//! Random numbers without state: every draw is a function of what it is for.
 //!
 //! A [`Stream`] is ChaCha8 (Bernstein 2008; 8 rounds, as in `rand_chacha`) whose 256-bit key *is* the identity of the
-//! draw, written out field by field (see [`Stream::new`]). Two identities never share a key, so no mixing function has
-//! to be trusted, nothing is saved in a checkpoint and nothing is replayed on resume: the crop of image 7 in epoch 3 is
-//! the same on any rank, in any batch, in any order.
+//! draw, field by field (see [`Stream::new`]). Two identities never share a key, so no mixing function has to be
+//! trusted, no checkpoint saves a state, and none is replayed on resume: the crop of image 7 in epoch 3 is the same on
+//! any rank, in any batch, in any order.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -12,7 +12,7 @@ use rand_core::{RngCore, SeedableRng};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Purpose {
-    /// First weights of a network; `sample` counts its parameters.
+    /// First weights of a network; `sample` is the slot of the tensor.
     Weights = 1,
     /// Order of the images in an epoch.
     Order = 2,
@@ -20,7 +20,7 @@ pub enum Purpose {
     Augment = 3,
     /// Which images keep their label; `sample` is the class.
     Subset = 4,
-    /// Which images the monitor keeps for itself.
+    /// Which images the monitor uses, and which labelled images are held out.
     Holdout = 5,
     /// The synthetic images; `sample` is the image, `view` is 0 for training and 1 for test.
     Shapes = 6,
@@ -30,7 +30,7 @@ pub enum Purpose {
     Dropout = 8,
 }
 
-/// Last bytes of every key: another layout of the key gets another mark.
+/// The last bytes of every key; another layout of the key must have another mark.
 const LAYOUT: [u8; 4] = *b"tdm1";
 
 /// A sequence of random numbers that belongs to one (seed, purpose, epoch, sample, view).

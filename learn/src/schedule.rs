@@ -2,20 +2,20 @@
 
 use tandem_domain::spec::{Optimizer, Schedule};
 
-/// Linear warm-up, then constant, half a cosine, or down at milestones; counted in steps.
+/// Linear warm-up, then constant, half a cosine, or steps down at milestones; in steps of training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearningRate {
     peak: f64,
     warmup_steps: u64,
     steps: u64,
     schedule: Schedule,
-    /// Steps from which the rate is lower, and by which factor at each.
+    /// Steps at which the rate is multiplied by `factor`.
     milestones: Vec<u64>,
     factor: f64,
 }
 
 impl LearningRate {
-    /// A warm-up of a fraction of an epoch is rounded to whole steps; it never exceeds the training.
+    /// A warm-up of fractional epochs is rounded to whole steps, and cut at the end of training.
     pub fn new(optimizer: &Optimizer, steps_per_epoch: u64, steps: u64) -> Self {
         let warmup = (optimizer.warmup_epochs * steps_per_epoch as f64).round() as u64;
         Self {
@@ -28,8 +28,8 @@ impl LearningRate {
         }
     }
 
-    /// The rate of the update number `step`, from 0. The warm-up's last update has the peak rate, and no update has
-    /// rate 0: the cosine would reach it right after the last one.
+    /// The rate of update number `step`, counted from 0. The warm-up's last update has the peak rate. The cosine
+    /// reaches 0 only after the last update.
     pub fn at(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
             return self.peak * (step + 1) as f64 / self.warmup_steps as f64;

@@ -7,21 +7,21 @@ use tch::Tensor;
 
 use crate::progress;
 
-/// How shards learn what they have in common, on whichever ranks they are.
+/// The mean over all shards of all ranks, and BatchNorm by it.
 pub struct SyncBatchNorm<'a> {
     group: &'a ProcessGroup,
     shards: u32,
-    /// The first call between ranks that failed: the context goes on to its end, on numbers that nobody will see.
+    /// The first failed call between ranks. The pass continues on numbers that are thrown away.
     failure: RefCell<Option<Error>>,
 }
 
 impl<'a> SyncBatchNorm<'a> {
-    /// Of `shards` on all ranks together.
+    /// `shards` counts those of all ranks.
     pub fn new(group: &'a ProcessGroup, shards: u32) -> Self {
         Self { group, shards, failure: RefCell::new(None) }
     }
 
-    /// `[own shards, ...]` to the mean over all shards, in every row, with derivatives of every order.
+    /// `[own shards, ...]` to the same shape, each row the mean over all shards, with derivatives of every order.
     fn mean(&self, rows: &Tensor) -> Tensor {
         let sum = self.group.shard_sum(rows).unwrap_or_else(|error| {
             self.failure.borrow_mut().get_or_insert(error);
@@ -31,15 +31,15 @@ impl<'a> SyncBatchNorm<'a> {
         sum / f64::from(self.shards)
     }
 
-    /// What went wrong between the ranks since the last call.
+    /// Fails if a call between ranks has failed since the last check.
     pub fn check(&self) -> Result<(), Error> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Normalises own shards, `[B, C, ...]` each, by mean and variance of all shards together, which are of equal size.
+    /// Normalises this rank's shards, `[B, C, ...]` each, by mean and variance over all shards, which have equal size.
     ///
-    /// Made of plain operations and [`ProcessGroup::shard_sum`], so that derivatives of every order are right. Each shard's
-    /// running statistics move alike.
+    /// It consists of plain operations and [`ProcessGroup::shard_sum`], so that derivatives of every order are right.
+    /// The running statistics of all shards get the same update.
     pub fn normalise(&self, shards: &[Tensor], norms: &[BatchNorm<'_>]) -> Vec<Tensor> {
         let Some(first) = shards.first() else { return Vec::new() };
         let dims: Vec<i64> = (0..first.dim() as i64).filter(|&dim| dim != 1).collect();
@@ -55,7 +55,7 @@ impl<'a> SyncBatchNorm<'a> {
         let variance = means(&centred.iter().map(Tensor::square).collect::<Vec<_>>());
 
         let count = f64::from(self.shards) * (first.numel() as f64 / first.size()[1] as f64);
-        let normed = (0..).zip(centred.iter().zip(norms)).map(|(i, (centred, norm))| {
+        let normalised = (0..).zip(centred.iter().zip(norms)).map(|(i, (centred, norm))| {
             let (mean, variance) = (mean.get(i), variance.get(i));
             tch::no_grad(|| {
                 let move_to = |running: &Tensor, to: &Tensor| {
@@ -67,6 +67,6 @@ impl<'a> SyncBatchNorm<'a> {
             let factor = norm.scale * (variance + norm.epsilon).rsqrt();
             centred * each(factor) + each(norm.shift.shallow_clone())
         });
-        normed.collect()
+        normalised.collect()
     }
 }

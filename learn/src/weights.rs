@@ -1,4 +1,4 @@
-//! `FlatTensors` vectors as safetensors and back. Equal tensors and equal metadata are equal bytes.
+//! `FlatTensors` to safetensors and back. Equal tensors with equal metadata give equal bytes.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use tch::{Device, Kind, Tensor};
 
 use crate::flat::FlatTensors;
 
-/// A key of its own holds all metadata as JSON: safetensors writes several keys in no fixed order.
+/// One key holds all metadata as JSON, since safetensors writes several keys in no fixed order.
 const METADATA_KEY: &str = "tandem";
-/// Of the first tensor in the file, as safetensors asks for.
+/// Of the first tensor in the file, as safetensors demands.
 const ALIGNMENT: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum WeightsError {
     NoMetadata,
 }
 
-/// Each flat vector's tensors under their names, which `prefix` begins, as f32 in little endian.
+/// All tensors of `parts`, each a prefix of names and its tensors, as f32 in little endian.
 pub fn encode(parts: &[(&str, &FlatTensors)], metadata: &str) -> Result<Vec<u8>, WeightsError> {
     let encoding = Encoding::new(parts, metadata)?;
     let mut bytes = Vec::with_capacity(encoding.header.len() + encoding.tensors.iter().map(bytes_in).sum::<usize>());
@@ -34,7 +34,7 @@ pub fn encode(parts: &[(&str, &FlatTensors)], metadata: &str) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-/// What [`encode`] makes, one tensor after the other: none of them is copied before it is its turn.
+/// As [`encode`], one tensor after another, so that only one is copied at a time.
 pub(crate) struct Encoding {
     header: Vec<u8>,
     tensors: Vec<Tensor>,
@@ -78,7 +78,7 @@ impl Encoding {
     }
 }
 
-/// Fills flat vectors with the tensors of their names. Nothing is changed unless all are there with the right shapes.
+/// Fills the tensors of `parts` by their names. Changes nothing unless all of them are there with the right shapes.
 pub fn decode(bytes: &[u8], parts: &[(&str, &FlatTensors)]) -> Result<(), WeightsError> {
     let file = SafeTensors::deserialize(bytes)?;
     let mut found = Vec::new();
@@ -101,7 +101,7 @@ pub fn decode(bytes: &[u8], parts: &[(&str, &FlatTensors)]) -> Result<(), Weight
     Ok(())
 }
 
-/// What `encode` was given.
+/// The metadata that [`encode`] was given.
 pub fn metadata(bytes: &[u8]) -> Result<String, WeightsError> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     header.metadata().as_ref().and_then(|all| all.get(METADATA_KEY)).cloned().ok_or(WeightsError::NoMetadata)

@@ -1,5 +1,5 @@
-//! Training steps of the real encoders in double precision: the penalty by a forward derivative against autograd's double
-//! backward pass, and BatchNorm over all shards against one shard that is the whole batch.
+//! Training steps of the real encoders in double precision: the penalty by a forward derivative against autograd's
+//! double backward pass, and BatchNorm over all shards against one shard that is the whole batch.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::thread;
@@ -22,12 +22,12 @@ fn double(flat: &FlatTensors) -> FlatTensors {
     FlatTensors::over(flat.layout().clone(), flat.vector().detach().to_kind(Kind::Double))
 }
 
-/// Numbers without a generator: tests run side by side, and ranks as threads.
+/// Numbers without torch's generator, which tests and ranks on other threads share.
 fn waves(like: &Tensor, phase: f64) -> Tensor {
     (Tensor::arange(like.numel() as i64, (Kind::Double, Device::Cpu)) * 1.7 + phase).sin().view_as(like)
 }
 
-/// Not trained, but every BatchNorm scales and shifts.
+/// First weights, but every BatchNorm scales and shifts.
 fn net(encoder: Encoder, heads: usize) -> LayerwiseModel {
     let head = spec::Head { hidden: 0, output: 6 };
     let mut net = LayerwiseModel::new(encoder, head, heads, 5, Device::Cpu).unwrap();
@@ -41,10 +41,10 @@ fn net(encoder: Encoder, heads: usize) -> LayerwiseModel {
     net
 }
 
-/// What the net is to autograd alone.
-struct Blind<N>(N);
+/// A network without a jvp, so that penalties take the double backward pass.
+struct WithoutJvp<N>(N);
 
-impl<N: Network> Network for Blind<N> {
+impl<N: Network> Network for WithoutJvp<N> {
     fn parameters(&self) -> &FlatTensors {
         self.0.parameters()
     }
@@ -101,21 +101,21 @@ fn compare(found: &Step, expected: &Step, case: &str) {
 }
 
 #[test]
-fn the_forward_derivative_is_the_double_backward_pass() {
+fn the_jvp_gives_what_the_double_backward_pass_gives() {
     let alone = ProcessGroup::alone();
     // Basic blocks; bottlenecks behind transitions.
     for (encoder, recompute) in [(Encoder::ResNetTiny, Recompute::Shards), (Encoder::ResNetPaper, Recompute::None)] {
         let objective = Objective { recompute, ..objective(Some(PenaltyMethod::Exact)) };
         let found = taken(&net(encoder, 1), &alone, 2, &objective);
-        compare(&found, &taken(&Blind(net(encoder, 1)), &alone, 2, &objective), &format!("{encoder:?}"));
+        compare(&found, &taken(&WithoutJvp(net(encoder, 1)), &alone, 2, &objective), &format!("{encoder:?}"));
         let plain = taken(&net(encoder, 1), &alone, 2, &self::objective(None));
         assert!(error(&plain.gradient, &found.gradient) > 1e-3, "{encoder:?}: the penalty moves something");
     }
 }
 
-/// A head that warms up alone sees the encoder as it is evaluated, and so does its penalty.
+/// A head that trains alone sees the encoder as it is evaluated, and so does its penalty.
 #[test]
-fn and_so_it_is_on_a_frozen_encoder() {
+fn the_jvp_is_right_on_a_frozen_encoder() {
     let classifier = || {
         let mut model = Model::classifier(Encoder::ResNetTiny, 2, 6, 5, Device::Cpu).unwrap();
         model.parameters = double(&model.parameters).with_gradients();
@@ -127,16 +127,16 @@ fn and_so_it_is_on_a_frozen_encoder() {
     let alone = ProcessGroup::alone();
     compare(
         &taken(&classifier(), &alone, 2, &objective),
-        &taken(&Blind(classifier()), &alone, 2, &objective),
+        &taken(&WithoutJvp(classifier()), &alone, 2, &objective),
         "frozen",
     );
 }
 
 #[test]
-fn so_it_is_layer_by_layer() {
+fn the_jvp_is_right_layer_by_layer() {
     let alone = ProcessGroup::alone();
     for (isolate, recompute) in [(Isolate::None, Recompute::None), (Isolate::Detach, Recompute::Shards)] {
-        // The third head has no penalty: it is run as without.
+        // The third head has no penalty and takes the plain pass.
         let layered = |net: &LayerwiseModel| {
             let penalties = [0.3, 1.0, 0.0, 4.0];
             let terms = (0..4).map(|k| LossTerm {
@@ -146,8 +146,8 @@ fn so_it_is_layer_by_layer() {
             });
             Objective { terms: terms.collect(), recompute, ..Objective::new(Views::Two, &contrastive) }
         };
-        let (net, blind) = (net(Encoder::ResNetTiny, 4), Blind(net(Encoder::ResNetTiny, 4)));
-        let expected = taken(&blind, &alone, 2, &layered(&net));
+        let (net, without_jvp) = (net(Encoder::ResNetTiny, 4), WithoutJvp(net(Encoder::ResNetTiny, 4)));
+        let expected = taken(&without_jvp, &alone, 2, &layered(&net));
         compare(&taken(&net, &alone, 2, &layered(&net)), &expected, &format!("{isolate:?} {recompute:?}"));
     }
 }
@@ -205,7 +205,7 @@ fn bits_of_global_statistics_depend_on_shards_never_on_ranks() {
     }
 }
 
-/// Convolutions round to eight bits; losses, BatchNorm and what is summed do not.
+/// Convolutions round to eight bits; losses, BatchNorm and sums do not.
 #[test]
 fn bf16_is_the_same_step_but_for_its_rounding() {
     let single = |net: LayerwiseModel, precision| {
@@ -232,7 +232,7 @@ fn bf16_is_the_same_step_but_for_its_rounding() {
             let dot = |a: &Tensor, b: &Tensor| (a * b).sum(Kind::Double).double_value(&[]);
             let (a, b) = (&found.gradient, &expected.gradient);
             let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
-            // A difference of gradients a small step apart sees their rounding more than anything else.
+            // A difference of gradients a small step apart consists mainly of their rounding.
             let least = match method {
                 None => 0.95,
                 Some(PenaltyMethod::Exact) => 0.92,

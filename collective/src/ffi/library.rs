@@ -23,8 +23,7 @@ pub(crate) fn open_global(path: &Path) -> Result<(), libloading::Error> {
     unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map(std::mem::forget)
 }
 
-/// Opens the NCCL plugin for good; libtorch_cuda must be open. A failure matters only to groups on GPUs, which report it
-/// again.
+/// Opens the NCCL plugin for good; libtorch_cuda must be open. Groups on GPUs report a failure again.
 pub(crate) fn open_plugin(path: &Path) -> Result<(), String> {
     let opened =
         PLUGIN.get_or_init(|| plugin(path).map_err(|error| format!("cannot open {}: {error}", path.display())));

@@ -1,5 +1,5 @@
-//! The calls into `csrc/`, and nothing else: the only unsafe code of the workspace. Everything that leaves this module
-//! is safe to use, given tensors that [`crate::check`] has passed.
+//! The calls into `csrc/`: the only unsafe code of the workspace. What this module exports is safe to use with tensors
+//! that [`crate::check`] has passed.
 #![expect(unsafe_code, reason = "libtorch's c10d is C++; each block says why it is sound")]
 
 mod batch_norm;

@@ -13,11 +13,11 @@ use crate::Error;
 /// Owns a `tandem::ProcessGroup`.
 pub(crate) struct GroupHandle(NonNull<raw::ProcessGroup>);
 
-// SAFETY: c10d's groups have no ties to the thread that made them. Calls must be made one after another, in the same
+// SAFETY: c10d's groups are not tied to the thread that made them. Calls must be made one after another, in the same
 // order on all ranks: so this is Send, and not Sync.
 unsafe impl Send for GroupHandle {}
 
-/// Who this rank is and where it stands among the others.
+/// This rank's place in a group.
 #[derive(Clone, Copy)]
 pub(crate) struct Membership<'a> {
     pub(crate) prefix: &'a str,
@@ -91,7 +91,7 @@ impl GroupHandle {
         Self(NonNull::new(group).expect("a call that succeeds returns a group"))
     }
 
-    /// Tells the others that this rank will not make the call they are at.
+    /// Tells the others that this rank does not make the call that they make.
     pub(crate) fn refuse(&self, channel: Channel) -> Result<(), Error> {
         // SAFETY: the group is alive; `message` is a place to write to. So in all calls below, whose tensors are alive
         // too and were passed by `check`: defined, dense where written to, on the group's device.

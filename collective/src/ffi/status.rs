@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::raw;
 use crate::Error;
 
-/// Runs one call into `csrc/`, which gets the place for its message.
+/// Makes one call into `csrc/`; `function` gets the pointer for its message.
 pub(super) fn call(operation: &str, function: impl FnOnce(raw::Message) -> i32) -> Result<(), Error> {
     let mut message = ptr::null_mut();
     let status = function(&mut message);
@@ -41,11 +41,11 @@ pub(super) fn c_string(name: &str, value: &str) -> Result<CString, Error> {
     CString::new(value).map_err(|_| Error::Invalid(format!("the {name} {value:?} contains a zero byte")))
 }
 
-/// c10d takes a timeout of zero as "none"; so that is refused.
+/// Refuses zero, which c10d takes as no timeout.
 pub(super) fn milliseconds(timeout: Duration) -> Result<i64, Error> {
     match i64::try_from(timeout.as_millis()) {
         Ok(0) => Err(Error::Invalid(format!("a timeout of {timeout:?} is too short: give at least a millisecond"))),
-        // An hour more or less makes no difference here, and c10d's own arithmetic must not overflow.
+        // 24 days are as good as for ever, and c10d's own arithmetic must not overflow.
         Ok(millis) => Ok(millis.min(i64::from(i32::MAX))),
         Err(_) => Ok(i64::from(i32::MAX)),
     }

@@ -1,10 +1,10 @@
-//! The execution by tensor operations on a whole batch, for CUDA devices: no loop over samples, no transfer but the
-//! drawn numbers, no wait for the device.
+//! The implementation by tensor operations on a whole batch, for CUDA devices: without a loop over samples, a transfer
+//! of anything but the drawn numbers, or a wait for the device.
 //!
 //! Crop, resize and flip are two products with interpolation matrices: `out = Wy X Wxᵀ`, where a row of W is the hat
-//! function around the position that an output reads from, clamped to the crop. Of the four places in the jitter's
-//! order, each does what each sample has there: the three linear operations as one, the hue on the samples that have
-//! it.
+//! function around the position that an output reads from, clamped to the crop. The jitter has four places in its
+//! order. At each, one formula covers the three linear operations, and the hue is turned on the samples that turn it
+//! there.
 
 use tch::{Device, Kind, Tensor};
 
@@ -32,7 +32,7 @@ pub(super) fn render(images: &Tensor, views: &[View]) -> Tensor {
 const PLACES: usize = 4;
 const COLUMNS: usize = Column::Linear as usize + 3 * PLACES;
 
-/// What one sample needs, in the order of its row; `Linear` stands for three numbers at each place.
+/// The columns of a sample's row; `Linear` is the first of three for each place.
 #[derive(Clone, Copy)]
 enum Column {
     Top,
@@ -45,13 +45,13 @@ enum Column {
     Linear,
 }
 
-/// All drawn numbers of a batch, on its device in two transfers.
+/// All drawn numbers of a batch, moved to its device in two transfers.
 struct Numbers {
     /// f32 `[N, COLUMNS]`.
     rows: Tensor,
-    /// i64: the samples that turn their hue at the first place, then those at the second, ...
+    /// i64: the samples that turn their hue at the first place, then those at the second, and so on.
     hues: Tensor,
-    /// Where each place's part of `hues` starts, and the end.
+    /// Where each place begins in `hues`, and the end.
     hue_bounds: [i64; PLACES + 1],
 }
 
@@ -105,7 +105,7 @@ impl Numbers {
     }
 }
 
-/// `[N, 32, 32]`: row x of sample n holds the weights of the pixels that output x is made of.
+/// `[N, 32, 32]`: row x of sample n has the weights of the source pixels of output x.
 fn interpolation(start: &Tensor, length: &Tensor, flip: Option<&Tensor>) -> Tensor {
     let pixels = Tensor::arange(SIDE as i64, (Kind::Float, start.device()));
     // A flipped axis counts from the other end: x + flip * (31 - 2x).
@@ -126,7 +126,7 @@ fn linear(images: &Tensor, numbers: &Numbers, place: usize) -> Tensor {
     (images * image + mean_gray * mean + gray * own).clamp(0.0, 1.0)
 }
 
-/// The hue of the samples that turn it at `place`; the others are not touched.
+/// Turns the hue of the samples that do so at `place`; leaves the others alone.
 fn hue(mut images: Tensor, numbers: &Numbers, place: usize) -> Tensor {
     let samples = numbers.hues(place);
     if samples.numel() == 0 {

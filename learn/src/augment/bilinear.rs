@@ -1,7 +1,7 @@
-//! Where an enlarged axis reads from: bilinear with half-pixel centres, clamped at the edge of the *crop*.
+//! Which source pixels an enlarged axis reads: bilinear with half-pixel centres, clamped at the edge of the *crop*.
 //!
-//! A crop of 32x32 is never larger than 32, so resizing only enlarges, and torchvision's antialiasing is then the
-//! identity. Reading beyond the crop's edge, as `grid_sample` on the whole image would, is wrong at its border.
+//! A crop is never larger than 32x32, so that resizing only enlarges, where torchvision's antialiasing is the identity.
+//! Reading beyond the crop's edge, as `grid_sample` on the whole image would, is wrong at its border.
 
 use crate::data::SIDE;
 

@@ -1,12 +1,12 @@
-//! Colour operations on one image of three planes, in torchvision's semantics, clamped to [0, 1] after each.
+//! Colour operations on one image of three planes, with torchvision's semantics, clamped to [0, 1] after each.
 //!
-//! The loops run over arrays of a fixed length without branches, so that the compiler makes vector code of them. Sums
-//! are taken in fixed lanes: any vector width gives the same bits.
+//! The loops run over arrays of fixed length without branches, so that the compiler vectorises them. Sums are taken in
+//! fixed lanes, so that any vector width gives the same bits.
 
 use super::view::Jitter;
 use crate::data::PLANE;
 
-/// torchvision's weights of a float image (they add up to 0.9999).
+/// torchvision's weights for a float image (their sum is 0.9999).
 pub(super) const GRAY: [f32; 3] = [0.2989, 0.587, 0.114];
 
 /// One image as floats in [0, 1].
@@ -45,7 +45,7 @@ impl Planes {
         }
     }
 
-    pub(super) fn lose_colour(&mut self) {
+    pub(super) fn desaturate(&mut self) {
         let [red, green, blue] = &mut self.0;
         for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
             let gray = gray(*r, *g, *b);
@@ -65,8 +65,8 @@ impl Planes {
         sums.iter().sum::<f32>() / PLANE as f32
     }
 
-    /// RGB to HSV, add to the hue, and back, without leaving registers: value and chroma stay what they are, so only
-    /// the place on the hexagon is computed, in sextants.
+    /// RGB to HSV, add to the hue, and back, all in registers: value and chroma do not change, so that only the
+    /// position on the hexagon is computed, in sextants.
     fn turn_hue(&mut self, turn: f32) {
         let sextants = 6.0 * turn;
         let [red, green, blue] = &mut self.0;
@@ -77,7 +77,7 @@ impl Planes {
             let (base, difference) = if high == *r { (0.0, *g - *b) } else { (2.0, *b - *r) };
             let (base, difference) = if (high == *r) | (high == *g) { (base, difference) } else { (4.0, *r - *g) };
             let hue = base + sextants + difference / if chroma == 0.0 { 1.0 } else { chroma };
-            // -1 to 5, turned by up to 3 either way.
+            // It was -1 to 5, and was turned by up to 3 either way.
             let hue = if hue < 0.0 { hue + 6.0 } else { hue };
             let hue = if hue >= 6.0 { hue - 6.0 } else { hue };
             *r = low + chroma * unit((hue - 3.0).abs() - 1.0);
@@ -92,7 +92,7 @@ fn gray(r: f32, g: f32, b: f32) -> f32 {
     GRAY[0] * r + GRAY[1] * g + GRAY[2] * b
 }
 
-// `f32::max` and `f32::min` care for NaN, which costs three instructions more; pixels are never NaN.
+// `f32::max` and `f32::min` handle NaN, which costs three more instructions; pixels are never NaN.
 
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {

@@ -1,4 +1,4 @@
-//! The CPU execution: one image after another, from bytes to finished floats without leaving first-level cache.
+//! The CPU implementation: one image after another, from bytes to finished floats in first-level cache.
 
 use super::{
     bilinear::Axis,
@@ -9,14 +9,14 @@ use super::{
 use crate::data::{IMAGE, PLANE, SIDE};
 
 /// What is done to one image.
-pub(super) trait Draw: Sync {
-    /// From the planes of `bytes` to [0, 1]; overwrites `planes`.
+pub(super) trait Render: Sync {
+    /// Writes the result of an image's `bytes` to `planes`, in [0, 1].
     fn render(&self, bytes: &[u8], planes: &mut Planes);
 }
 
-/// `drawn[i]` is done to image i % n of the n in `bytes` (planes, [`IMAGE`] bytes each). Returns floats, row by row
-/// with channels last. Images are independent, so `threads` changes no bit.
-pub(super) fn render(bytes: &[u8], drawn: &[impl Draw], threads: usize) -> Vec<f32> {
+/// Applies `drawn[i]` to image i % n of the n in `bytes` (planes, [`IMAGE`] bytes each). Returns floats, row by row
+/// with channels last. Images are independent, so that `threads` changes no bit.
+pub(super) fn render(bytes: &[u8], drawn: &[impl Render], threads: usize) -> Vec<f32> {
     let mut out = vec![0.0; drawn.len() * IMAGE];
     let share = drawn.len().div_ceil(threads.max(1)).max(1);
     let mut parts = drawn.chunks(share).zip(out.chunks_mut(share * IMAGE)).enumerate();
@@ -32,32 +32,32 @@ pub(super) fn render(bytes: &[u8], drawn: &[impl Draw], threads: usize) -> Vec<f
     out
 }
 
-/// `drawn` are those from the `first` on.
-fn render_part(bytes: &[u8], first: usize, drawn: &[impl Draw], out: &mut [f32]) {
+/// Renders `drawn`, of which the first is number `first` of all.
+fn render_part(bytes: &[u8], first: usize, drawn: &[impl Render], out: &mut [f32]) {
     let images = bytes.chunks_exact(IMAGE).cycle().skip(first % (bytes.len() / IMAGE).max(1));
     let mut planes = Planes([[0.0; PLANE]; 3]);
-    for ((image, draw), out) in images.zip(drawn).zip(out.chunks_exact_mut(IMAGE)) {
-        draw.render(image, &mut planes);
+    for ((image, drawn), out) in images.zip(drawn).zip(out.chunks_exact_mut(IMAGE)) {
+        drawn.render(image, &mut planes);
         interleave(&planes, out);
     }
 }
 
-impl Draw for View {
+impl Render for View {
     fn render(&self, bytes: &[u8], planes: &mut Planes) {
         resize(bytes, self.crop, self.flip, planes);
         for jitter in self.jitter.into_iter().flatten() {
             planes.jitter(jitter);
         }
         if self.gray {
-            planes.lose_colour();
+            planes.desaturate();
         }
     }
 }
 
-impl Draw for Shift {
+impl Render for Shift {
     fn render(&self, bytes: &[u8], planes: &mut Planes) {
         let (top, columns) = (overlap(self.down).start, overlap(self.right));
-        // The first of the image's columns that is shown.
+        // The first column of the image that is shown.
         let left = self.right.max(0) as usize;
         for (plane, out) in bytes.chunks_exact(PLANE).zip(&mut planes.0) {
             out.fill(0.0);
@@ -74,7 +74,7 @@ impl Draw for Shift {
     }
 }
 
-/// Crop, enlarge and flip: along the rows first, which only the crop's own rows need, then along the columns.
+/// Crop, enlarge and flip: first along the rows, which only the crop's own rows need, then along the columns.
 fn resize(bytes: &[u8], crop: Crop, flip: bool, planes: &mut Planes) {
     let across = Axis::new(crop.left, crop.width, flip);
     let down = Axis::new(0, crop.height, false);

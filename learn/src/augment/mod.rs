@@ -1,9 +1,9 @@
-//! The set T of the paper: random crop and resize, flip, colour jitter, grayscale, by torchvision's laws.
+//! The set T of the paper: random crop and resize, flip, colour jitter, grayscale, distributed as in torchvision.
 //!
-//! `view` draws what to do, as plain numbers keyed by (seed, epoch, sample, view): the same for any batch an image is
-//! in. Two executions of those numbers exist: `cpu` makes one image after another in first-level cache, `batched` is
-//! tensor operations on a whole batch for a CUDA device. Both equal torchvision's float path to 1e-5
-//! (`tests/augment_parity.rs`), and so each other. `shift` is the milder recipe of classifiers, in the same two ways.
+//! `view` draws what to do, as plain numbers keyed by (seed, epoch, sample, view), which do not depend on the batch.
+//! Two implementations apply them: `cpu` takes one image after another through first-level cache (with `bilinear` and
+//! `colour`), `batched` is tensor operations on a whole batch, for CUDA devices. Both equal torchvision's float path to
+//! 1e-5 (`tests/augment_parity.rs`). `shift` is the milder recipe of classifiers, with the same two implementations.
 
 mod batched;
 mod bilinear;
@@ -23,8 +23,8 @@ use crate::data::{IMAGE, Images};
 /// Views 0 and 1 of each sample: f32 `[2 * samples, 3, 32, 32]` in [0, 1], all first views before all second ones, on
 /// the device of `images`.
 ///
-/// `threads` is how many the CPU execution may use and never changes a bit. On a CPU the memory is channels-last, which
-/// convolutions there prefer.
+/// The CPU implementation uses up to `threads` threads; their number changes no bit. On a CPU the memory is
+/// channels-last, the faster format for convolutions there.
 ///
 /// # Panics
 /// If a sample is no index of `images`, or the device has no memory left (tch).
@@ -34,7 +34,7 @@ pub fn pairs(images: &Images, samples: &[i64], recipe: &Augment, seed: u64, epoc
     apply(images, samples, &drawn, threads)
 }
 
-/// One view of each sample, `[samples, 3, 32, 32]`; otherwise as [`pairs`]. `view` tells views of a sample apart.
+/// One view of each sample, `[samples, 3, 32, 32]`; otherwise as [`pairs`]. `view` is part of the key of the draw.
 pub fn views(
     images: &Images,
     samples: &[i64],
@@ -51,7 +51,7 @@ fn draw(samples: &[i64], view: u32, recipe: &Augment, seed: u64, epoch: u32) -> 
     samples.iter().map(|&sample| View::draw(recipe, seed, epoch, sample as u64, view)).collect()
 }
 
-/// What [`pairs`] and [`views`] do once the numbers are drawn: `drawn[i]` is done to `samples[i % samples.len()]`.
+/// Applies drawn views, as [`pairs`] and [`views`] do: `drawn[i]` to `samples[i % samples.len()]`.
 pub fn apply(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> Tensor {
     match images.pixels.device() {
         Device::Cpu => one_by_one(images, samples, drawn, threads),
@@ -59,7 +59,7 @@ pub fn apply(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> 
     }
 }
 
-/// Each sample shifted over black and flipped, by [`Shift::draw`]; otherwise as [`views`].
+/// Each sample shifted on black and flipped, by [`Shift::draw`]; otherwise as [`views`].
 pub fn shifted(images: &Images, samples: &[i64], recipe: &PadCrop, seed: u64, epoch: u32, threads: u32) -> Tensor {
     let drawn: Vec<Shift> = samples.iter().map(|&sample| Shift::draw(recipe, seed, epoch, sample as u64)).collect();
     match images.pixels.device() {
@@ -68,16 +68,16 @@ pub fn shifted(images: &Images, samples: &[i64], recipe: &PadCrop, seed: u64, ep
     }
 }
 
-/// Images that cross between a tensor and our own memory at once. For more than 32768 values libtorch starts threads,
-/// which then keep their cores busy for milliseconds in case more work comes: those cores are for [`cpu::render`].
+/// Images that are copied between a tensor and our own memory at once. For more than 32768 values libtorch starts
+/// threads, which then spin for milliseconds on cores that [`cpu::render`] needs.
 const TOGETHER: usize = 8;
 
-/// [`apply`] by the CPU execution, channels-last.
+/// [`apply`] by the CPU implementation; channels-last.
 pub fn one_by_one(images: &Images, samples: &[i64], drawn: &[View], threads: u32) -> Tensor {
     rendered(images, samples, drawn, threads)
 }
 
-fn rendered(images: &Images, samples: &[i64], drawn: &[impl cpu::Draw], threads: u32) -> Tensor {
+fn rendered(images: &Images, samples: &[i64], drawn: &[impl cpu::Render], threads: u32) -> Tensor {
     let mut bytes = vec![0; samples.len() * IMAGE];
     for (samples, bytes) in samples.chunks(TOGETHER).zip(bytes.chunks_mut(TOGETHER * IMAGE)) {
         let count = bytes.len();
@@ -92,13 +92,13 @@ fn rendered(images: &Images, samples: &[i64], drawn: &[impl cpu::Draw], threads:
     out.permute([0, 3, 1, 2])
 }
 
-/// [`apply`] by tensor operations, on whatever device the images are; contiguous.
+/// [`apply`] by tensor operations on the images' device; contiguous.
 pub fn batched(images: &Images, samples: &[i64], drawn: &[View]) -> Tensor {
     let times = drawn.len().checked_div(samples.len()).unwrap_or(0);
     batched::render(&plain(images, samples).repeat([times as i64, 1, 1, 1]), drawn)
 }
 
-/// The samples as they are: f32 `[samples, 3, 32, 32]` in [0, 1], for evaluation.
+/// The samples without augmentation: f32 `[samples, 3, 32, 32]` in [0, 1].
 pub fn plain(images: &Images, samples: &[i64]) -> Tensor {
     gather(images, samples).to_kind(Kind::Float) / 255.0
 }

@@ -1,4 +1,4 @@
-//! Pad, crop and flip (He et al. 2015, section 4.2): what a classifier's training images go through.
+//! Pad, crop and flip (He et al. 2015, section 4.2), for a classifier's training images.
 
 use std::ops::Range;
 
@@ -8,19 +8,19 @@ use tch::{Kind, Tensor};
 use crate::data::SIDE;
 use crate::random::{Purpose, Stream};
 
-/// What is done to one image, as torchvision's `RandomCrop(32, padding)` and `RandomHorizontalFlip` would.
+/// What is done to one image, as by torchvision's `RandomCrop(32, padding)` and `RandomHorizontalFlip`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shift {
-    /// Row 0 shows row `down` of the image, in pixels; what lies outside is black.
+    /// Row 0 shows row `down` of the image; pixels outside the image are black.
     pub down: i64,
-    /// The same of columns.
+    /// The same for columns.
     pub right: i64,
     /// Mirror left and right, after the crop.
     pub flip: bool,
 }
 
 impl Shift {
-    /// That of (seed, epoch, sample): both distances uniform on -pad..=pad.
+    /// The shift of (seed, epoch, sample): both distances are uniform on -pad..=pad.
     pub fn draw(recipe: &PadCrop, seed: u64, epoch: u32, sample: u64) -> Self {
         let mut stream = Stream::new(seed, Purpose::Augment, epoch, sample, 0);
         let flip = stream.chance(recipe.flip);
@@ -29,14 +29,14 @@ impl Shift {
     }
 }
 
-/// Rows, or columns, of the result that show some of an image shifted by `distance`.
+/// The rows, or columns, of the result that show an image shifted by `distance`.
 pub(super) fn overlap(distance: i64) -> Range<usize> {
     let first = (-distance).clamp(0, SIDE as i64);
     let end = (SIDE as i64 - distance).clamp(first, SIDE as i64);
     first as usize..end as usize
 }
 
-/// The execution by tensor operations, for CUDA devices: one gather out of `images`, f32 `[N, 3, 32, 32]`.
+/// The implementation by tensor operations, for CUDA devices: one gather from `images`, f32 `[N, 3, 32, 32]`.
 pub(super) fn gathered(images: &Tensor, drawn: &[Shift]) -> Tensor {
     let (n, side, device) = (drawn.len() as i64, SIDE as i64, images.device());
     let numbers: Vec<i64> = drawn.iter().flat_map(|shift| [shift.down, shift.right, i64::from(shift.flip)]).collect();

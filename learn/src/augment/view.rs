@@ -1,4 +1,4 @@
-//! What is done to one sample to make one view of it, drawn by the laws of torchvision 0.22.
+//! What is done to one sample to make one view of it, distributed as in torchvision 0.22.
 
 use tandem_domain::spec::Augment;
 
@@ -7,7 +7,7 @@ use crate::{
     random::{Purpose, Stream},
 };
 
-/// One view, as numbers. `Default` leaves the image as it is.
+/// One view, as numbers. `Default` is the identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct View {
     pub crop: Crop,
@@ -15,11 +15,11 @@ pub struct View {
     pub flip: bool,
     /// Colour operations, first to last; `None` does nothing.
     pub jitter: [Option<Jitter>; 4],
-    /// Replace the colours by their gray, last of all.
+    /// Replace the colours by gray, last of all.
     pub gray: bool,
 }
 
-/// The part of the image that is kept and enlarged to 32x32; in pixels.
+/// The part of the image that is enlarged to 32x32, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
     pub top: usize,
@@ -48,7 +48,7 @@ impl View {
     /// The view that (seed, epoch, sample, view) has under `recipe`.
     ///
     /// Every number is drawn whether it is needed or not, and the crop, which takes a varying count of them, comes
-    /// last: two recipes that differ in one probability differ in that operation only.
+    /// last. So two recipes that differ in one probability differ in that operation only.
     pub fn draw(recipe: &Augment, seed: u64, epoch: u32, sample: u64, view: u32) -> Self {
         let mut stream = Stream::new(seed, Purpose::Augment, epoch, sample, view);
         let flip = stream.chance(recipe.flip);
@@ -60,7 +60,7 @@ impl View {
     }
 }
 
-/// `ColorJitter.get_params`: factors uniform around the identity, operations in random order; strength 0 is left out.
+/// As `ColorJitter.get_params`: factors uniform around the identity, operations in random order; none of strength 0.
 fn draw_jitter(stream: &mut Stream, recipe: &Augment) -> [Option<Jitter>; 4] {
     let mut factor = |strength: f64| {
         let factor = stream.between((1.0 - strength).max(0.0), 1.0 + strength) as f32;
@@ -77,8 +77,8 @@ fn draw_jitter(stream: &mut Stream, recipe: &Augment) -> [Option<Jitter>; 4] {
 }
 
 impl Crop {
-    /// `RandomResizedCrop.get_params` with scale (`area_min`, 1) and ratio (3/4, 4/3): area uniform, aspect ratio
-    /// log-uniform, ten tries, then the whole image (the central crop of an image whose own ratio is 1).
+    /// As `RandomResizedCrop.get_params` with scale (`area_min`, 1) and ratio (3/4, 4/3): uniform area, log-uniform
+    /// aspect ratio, ten tries, then the whole image (which is the central crop of a square image).
     fn draw(stream: &mut Stream, area_min: f64) -> Self {
         let log_ratio = (4.0f64 / 3.0).ln();
         for _ in 0..10 {

@@ -1,6 +1,6 @@
-//! CIFAR-10 and CIFAR-100 as published: the "binary version" of Krizhevsky's archives.
+//! CIFAR-10 and CIFAR-100 in the "binary version" of Krizhevsky's archives.
 //!
-//! A record is one label byte (CIFAR-100: coarse, then fine) and 3072 bytes of planes, which is our own layout.
+//! A record is a label byte (CIFAR-100: coarse, then fine) and 3072 bytes of planes, the layout that we use too.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -15,7 +15,7 @@ pub(super) struct Archive {
     file: &'static str,
     train: &'static [&'static str],
     test: &'static [&'static str],
-    /// Images in each of the `train` files; and in each of the `test` files.
+    /// Images in each of the `train` files, and in each of the `test` files.
     records: (usize, usize),
     /// Bytes before the pixels; the last one is the label.
     label_bytes: usize,
@@ -78,7 +78,7 @@ fn append(path: &Path, archive: &Archive, records: usize, images: &mut RawImages
         _ => DataError::Read { path: path.to_owned(), source },
     };
     let mut file = File::open(path).map_err(failed)?;
-    // The size comes first: a foreign file of any length is refused before it is read.
+    // The size is checked first, so that a wrong file of any length is refused before it is read.
     let expected = (records * (archive.label_bytes + IMAGE)) as u64;
     let found = file.metadata().map_err(failed)?.len();
     if found != expected {

@@ -1,12 +1,12 @@
-//! What can be wrong with data, each with the place and the way out.
+//! What can be wrong with data. Each message says where, and what to do.
 
 use std::path::PathBuf;
 
 use tch::TchError;
 use thiserror::Error;
 
-/// Reading, checking or dividing a data set failed. Always the job's fault, never cured by another attempt, except
-/// [`DataError::Read`] and [`DataError::Torch`] (see [`DataError::is_machine`]).
+/// Reading, checking or dividing a data set failed. The job is at fault and another attempt fails too, except where
+/// [`DataError::is_machine`] says otherwise.
 #[derive(Debug, Error)]
 pub enum DataError {
     #[error("no data at {}: {how}", path.display())]
@@ -43,7 +43,7 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// Another machine might succeed: the disk or the device failed, not the data.
+    /// The disk or the device failed, not the data: another machine might succeed.
     pub fn is_machine(&self) -> bool {
         matches!(self, Self::Read { .. } | Self::Torch(_))
     }

@@ -1,7 +1,7 @@
 //! `folder:NAME`: one sub-folder per class under `train/` and `test/`.
 //!
-//! Classes and files are taken in the order of their names' bytes, so that an image has one id on every machine.
-//! An image of another size is brought to 32x32 by a triangle filter, without keeping its aspect ratio.
+//! Classes and files come in the order of their names' bytes, so that an image has the same id on every machine. An
+//! image of another size is resized to 32x32 by a triangle filter, which does not keep its aspect ratio.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ fn class_names(half: &Path) -> Result<Vec<String>, DataError> {
     Ok(names.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect())
 }
 
-/// What lies in `folder`, sorted by name, without hidden files.
+/// The entries of `folder`, sorted by name, without hidden files.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let failed = |source| DataError::Read { path: folder.to_owned(), source };
     let mut paths = Vec::new();
@@ -87,7 +87,7 @@ fn read_half(half: &Path, classes: &[String]) -> Result<RawImages, DataError> {
 fn decode(path: &Path, planes: &mut [u8]) -> Result<(), DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let undecodable = |source| DataError::Decode { path: path.to_owned(), source };
-    // The content decides, not the extension: a JPEG named .png is common.
+    // By its content, not its extension: a JPEG named .png is common.
     let reader = ImageReader::open(path).map_err(unreadable)?.with_guessed_format().map_err(unreadable)?;
     let mut image = reader.decode().map_err(undecodable)?.into_rgb8();
     if image.dimensions() != (SIDE as u32, SIDE as u32) {

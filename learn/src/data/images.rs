@@ -8,7 +8,7 @@ use super::error::DataError;
 pub const SIDE: usize = 32;
 /// Pixels of one channel plane.
 pub const PLANE: usize = SIDE * SIDE;
-/// Bytes of one image: red, green and blue plane, each row by row.
+/// Bytes of one image: the red, green and blue plane, each row by row.
 pub const IMAGE: usize = 3 * PLANE;
 
 /// Labelled images on one device.
@@ -18,12 +18,12 @@ pub struct Images {
     pub pixels: Tensor,
     /// Class of each image, 0-based.
     pub labels: Vec<i64>,
-    /// BLAKE3 of labels and pixels in hex: two sets with one checksum train alike.
+    /// BLAKE3 of labels and pixels, in hex.
     pub checksum: String,
 }
 
 impl Images {
-    /// Takes planar bytes (`labels.len()` times [`IMAGE`]) to `device`.
+    /// Moves planar bytes, `labels.len()` times [`IMAGE`] of them, to `device`.
     pub fn new(pixels: &[u8], labels: Vec<i64>, device: Device) -> Result<Self, DataError> {
         if pixels.len() != labels.len() * IMAGE {
             return Err(DataError::Shape { images: labels.len(), bytes: pixels.len() });
@@ -48,7 +48,7 @@ impl Images {
     }
 }
 
-/// What the readers return: bytes on the host, not yet a tensor.
+/// What the readers return: bytes in host memory.
 pub(super) struct RawData {
     pub train: RawImages,
     pub test: RawImages,
@@ -62,7 +62,7 @@ pub(super) struct RawImages {
     pub labels: Vec<i64>,
 }
 
-/// As many threads as this process may use.
+/// How many threads this process may use.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

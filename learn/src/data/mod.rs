@@ -1,8 +1,8 @@
-//! Images a job trains on, resident on its device as bytes.
+//! The images that a job trains on, resident on its device as bytes.
 //!
-//! Every data set becomes the same thing: 32x32 RGB, one byte a value, channel planes first. CIFAR-10 is 184 MB that
-//! way, so it stays on the device for the whole job and a batch is one gather. `cifar` and `folder` read files,
-//! `shapes` draws its own, `split` decides which images a job may see and in which order.
+//! Every data set has the same form: 32x32 RGB, one byte a value, channel planes first. CIFAR-10 is 184 MB that way, so
+//! it stays on the device for the whole job and a batch is one gather. `images` holds them, `cifar` and `folder` read
+//! files, `shapes` draws synthetic images, `split` chooses which images a job sees, and in which order.
 
 mod cifar;
 mod error;
@@ -21,7 +21,7 @@ pub use images::{IMAGE, Images, PLANE, SIDE};
 pub use shapes::{SHAPES_TEST, SHAPES_TRAIN};
 pub use split::{balanced_subset, epoch_order, hold_out};
 
-/// A data set as a job sees it.
+/// A data set on its device.
 #[derive(Debug)]
 pub struct Data {
     pub train: Images,

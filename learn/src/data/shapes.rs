@@ -1,10 +1,10 @@
 //! `shapes`: synthetic images for a first run without a download.
 //!
-//! A class is one of five outlines filled with one of two textures (see [`class_names`]). Nothing else tells classes
-//! apart: colours, place, turn, area, texture period and phase are drawn from one law for all of them. In particular
-//! the law is of the *area*, not of the radius, both textures give half of it to each of their tones, and pixels are
-//! never blended at edges, so a colour histogram knows nothing of the class. The three tones differ in lightness, so
-//! that a grayscale view still shows the shape.
+//! A class is one of five outlines filled with one of two textures (see [`class_names`]). Nothing else distinguishes
+//! classes: colours, position, rotation, area, texture period and phase have the same distribution in all of them. In
+//! particular it is the *area* that is drawn, not the radius, both textures give half of it to each of their tones, and
+//! pixels are never blended at edges, so that a colour histogram does not depend on the class. The three tones differ
+//! in lightness, so that a grayscale view still shows the shape.
 
 use tandem_domain::spec;
 
@@ -47,7 +47,7 @@ const CLASSES: usize = OUTLINES.len() * TEXTURES.len();
 const AREA: (f64, f64) = (120.0, 260.0);
 /// Length of one light and one dark band together, in pixels.
 const PERIOD: (f64, f64) = (4.0, 6.0);
-/// Lightness of the three tones, before the jitter of each by +-0.08.
+/// Lightness of the three tones, before each is jittered by +-0.08.
 const LIGHTNESS: [f64; 3] = [0.2, 0.5, 0.8];
 /// Hole of the ring and half arm of the cross, as shares of the extent.
 const HOLE: f64 = 0.55;
@@ -55,7 +55,7 @@ const ARM: f64 = 0.35;
 /// Standard deviation of the noise, in steps of 1/255.
 const NOISE: f32 = 8.0;
 
-/// Both halves of the set that belongs to `seed`.
+/// The data set of `seed`.
 pub(super) fn draw(seed: u64) -> RawData {
     RawData { train: half(seed, 0, SHAPES_TRAIN), test: half(seed, 1, SHAPES_TEST), classes: class_names() }
 }
@@ -89,8 +89,8 @@ fn paint(stream: &mut Stream, class: usize, image: &mut [u8]) {
     let reach = outline.reach() * extent;
     let (low, high) = (reach.min(SIDE as f64 / 2.0), (SIDE as f64 - reach).max(SIDE as f64 / 2.0));
     let place = (stream.between(low, high), stream.between(low, high));
-    let turn = Turn::new(stream.between(0.0, std::f64::consts::TAU));
-    let weave = Turn::new(stream.between(0.0, std::f64::consts::TAU));
+    let rotation = Rotation::new(stream.between(0.0, std::f64::consts::TAU));
+    let texture_rotation = Rotation::new(stream.between(0.0, std::f64::consts::TAU));
     let frequency = 2.0 / stream.between(PERIOD.0, PERIOD.1);
     let phase = (stream.between(0.0, 2.0), stream.between(0.0, 2.0));
     let tones = tones(stream);
@@ -99,8 +99,8 @@ fn paint(stream: &mut Stream, class: usize, image: &mut [u8]) {
     let (green, blue) = rest.split_at_mut(PLANE);
     for at in 0..PLANE {
         let (x, y) = ((at % SIDE) as f64 + 0.5 - place.0, (at / SIDE) as f64 + 0.5 - place.1);
-        let tone = if outline.holds(turn.apply(x, y), extent) {
-            let (u, v) = weave.apply(x, y);
+        let tone = if outline.holds(rotation.apply(x, y), extent) {
+            let (u, v) = texture_rotation.apply(x, y);
             let band = |t: f64, phase: f64| (t * frequency + phase).floor() as i64;
             let bands = match texture {
                 Texture::Stripes => band(u, phase.0),
@@ -153,12 +153,12 @@ impl Outline {
 
 /// A rotation about the origin.
 #[derive(Clone, Copy)]
-struct Turn {
+struct Rotation {
     sin: f64,
     cos: f64,
 }
 
-impl Turn {
+impl Rotation {
     fn new(angle: f64) -> Self {
         Self { sin: angle.sin(), cos: angle.cos() }
     }
@@ -182,7 +182,7 @@ fn tones(stream: &mut Stream) -> [[f32; 3]; 3] {
     })
 }
 
-/// Three draws of a sum of four bytes, centred: near enough to normal, and one word a draw.
+/// Three draws of a centred sum of four bytes: nearly normal, at one word a draw.
 fn noise(stream: &mut Stream) -> [f32; 3] {
     // Variance of one uniform byte: (256² - 1) / 12.
     let scale = NOISE / (4.0 * (65_535.0 / 12.0f32)).sqrt();

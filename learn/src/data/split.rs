@@ -1,11 +1,13 @@
-//! Which images a job sees, and in which order. All of it keyed, so every rank decides alike without a word.
+//! Which images a job sees, and in which order. All draws are keyed, so that every rank chooses the same without an
+//! exchange.
 
 use super::error::DataError;
 use crate::random::{Purpose, Stream};
 
-/// Ids of the images that keep their label: of each class the share `fraction`, rounded, ascending.
+/// Ids of the images that keep their label, ascending: the share `fraction` of each class, rounded. Fails where that is
+/// no image.
 ///
-/// Smaller fractions of one seed are subsets of larger ones, so rows of a label-fraction table differ by labels only.
+/// With one seed, smaller fractions are subsets of larger ones.
 pub fn balanced_subset(labels: &[i64], classes: usize, fraction: f64, seed: u64) -> Result<Vec<i64>, DataError> {
     if !(fraction > 0.0 && fraction <= 1.0) {
         return Err(DataError::FractionRange { fraction });
@@ -34,8 +36,9 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u32) -> Vec<i64> {
     Stream::new(seed, Purpose::Order, epoch, 0, 0).permutation(n)
 }
 
-/// Divides a subset into (trained on, held out): of each class the share `share`, rounded, at least one image, for
-/// choosing a model by; nothing at 0. Both ascending.
+/// Divides a subset into (trained on, held out), both ascending. Held out, for the choice of a model, is `share` of
+/// each class, rounded, at least one image; nothing if `share` is 0. Fails where nothing of a class is left to train
+/// on.
 pub fn hold_out(
     subset: &[i64],
     labels: &[i64],

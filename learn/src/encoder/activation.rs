@@ -1,7 +1,6 @@
-//! What flows through a network. `resnet` and `head` say which layers follow which; a signal says what a layer does to
-//! it: the images of one shard ([`Plain`]), these and a direction in which they move
-//! ([`Dual`](super::dual::Dual)), all shards of a rank, whose BatchNorms go by what they have in common
-//! ([`Synced`](super::synced::Synced)), or images that a finished net is shown ([`Fused`](super::fused::Fused)).
+//! What flows through a network. `resnet` and `head` give the order of the layers, an [`Activation`] says what each
+//! layer does to it. It is one shard's tensor ([`Plain`]), a tensor with a tangent (`Dual`), the tensors of all shards
+//! of a rank (`Synced`), or a tensor in a network that is only evaluated (`Fused`).
 
 use tandem_collective::BatchNorm;
 use tandem_domain::spec::Precision;
@@ -9,22 +8,22 @@ use tch::{Kind, Tensor};
 
 use crate::flat::FlatTensors;
 
-/// What a forward pass reads, and the running statistics that it updates if it is a training pass.
+/// What a forward pass reads, and the running statistics, which a training pass updates.
 #[derive(Clone, Copy)]
 pub(super) struct ForwardContext<'a> {
     pub parameters: &'a FlatTensors,
     pub statistics: &'a FlatTensors,
-    /// BatchNorm by the batch's own statistics; else by the running ones.
+    /// BatchNorm goes by the batch's statistics if true, by the running ones if false.
     pub training: bool,
     /// Of convolutions.
     pub precision: Precision,
 }
 
-/// BatchNorm's weight of a new batch in the running statistics, and the term that keeps its division finite: torch's.
+/// torch's defaults: a new batch's weight in the running statistics, and what is added to the variance.
 pub(super) const MOMENTUM: f64 = 0.1;
 pub(super) const EPSILON: f64 = 1e-5;
 
-/// A convolution without bias: its weight's place, and how it walks over the image.
+/// A convolution without bias; `weight` is a slot of the parameters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConvLayer {
     pub weight: usize,
@@ -32,7 +31,7 @@ pub(super) struct ConvLayer {
     pub padding: i64,
 }
 
-/// BatchNorm over all but the channels: places of its tensors.
+/// BatchNorm by channel: slots of its parameters and of its running statistics.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NormLayer {
     pub weight: usize,
@@ -41,11 +40,11 @@ pub(super) struct NormLayer {
     pub variance: usize,
 }
 
-/// One layer after another. What takes `self` may overwrite it.
+/// The layers of a network. A method that takes `self` may overwrite its tensor.
 pub(super) trait Activation: Sized {
     fn convolution(&self, layer: &ConvLayer) -> Self;
     fn norm(self, layer: &NormLayer) -> Self;
-    /// A convolution and the BatchNorm behind it.
+    /// A convolution and the BatchNorm after it.
     fn conv_norm(&self, convolution: &ConvLayer, norm: &NormLayer) -> Self {
         self.convolution(convolution).norm(norm)
     }
@@ -53,12 +52,12 @@ pub(super) trait Activation: Sized {
     /// The mean of each 2x2 pixels.
     fn avg_pool(self) -> Self;
     fn add(self, other: &Self) -> Self;
-    /// `[B, C, H, W]` to `[B, C]`, in f32 if it was not f64.
+    /// `[B, C, H, W]` to `[B, C]`, the mean over H and W; bf16 becomes f32.
     fn global_avg_pool(&self) -> Self;
     fn linear(&self, weight: usize, bias: Option<usize>) -> Self;
 }
 
-/// One tensor, run as autograd runs it.
+/// One shard's tensor, with autograd's ordinary graph.
 pub(super) struct Plain<'a> {
     pub value: Tensor,
     pub context: ForwardContext<'a>,
@@ -74,7 +73,7 @@ impl<'a> Plain<'a> {
     }
 }
 
-// In place where autograd allows it: BatchNorm's backward needs its input, ReLU's its output, addition nothing.
+// In place where autograd allows it: BatchNorm's backward pass needs its input, ReLU's its output, addition's neither.
 impl Activation for Plain<'_> {
     fn convolution(&self, layer: &ConvLayer) -> Self {
         self.with(self.context.convolution(&self.value, layer))
@@ -129,8 +128,8 @@ pub(super) fn global_avg_pool(x: &Tensor) -> Tensor {
 }
 
 impl<'a> ForwardContext<'a> {
-    /// In bf16 both sides are rounded to it and so is the result, as autocast does it; sums inside are of f32. TF32 is a
-    /// way to multiply numbers of f32, which `crate::run` sets for the whole process.
+    /// In bf16 both operands and the result are rounded to bf16, as by autocast; it adds up in f32. TF32 is a setting
+    /// of the whole process, made at its start.
     pub(super) fn convolution(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let weight = self.parameters.get(layer.weight);
         let apply = |x: &Tensor, weight: &Tensor| {

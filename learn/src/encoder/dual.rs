@@ -1,13 +1,13 @@
-//! Forward-mode differentiation: a value, and how fast it changes as the images move along a direction.
+//! Forward-mode differentiation: a value and its tangent.
 
 use tandem_collective::Error;
 use tch::Tensor;
 
 use super::activation::{Activation, ConvLayer, ForwardContext, NormLayer, avg_pool, global_avg_pool};
 
-/// A tensor and its derivative along a direction, both with a graph to the parameters.
+/// A tensor and its derivative along a direction of the images, both with a graph to the parameters.
 ///
-/// BatchNorm is a function of its own ([`tandem_collective::BatchNorm::jvp`]): autograd's double backward pass of it
+/// BatchNorm has its own function ([`tandem_collective::BatchNorm::jvp`]): autograd's double backward pass of BatchNorm
 /// is slow, and wrong when it is differentiated once more.
 pub(super) struct Dual<'a> {
     pub value: Tensor,
@@ -52,7 +52,7 @@ impl Activation for Dual<'_> {
     fn relu(self) -> Self {
         let mut value = self.value;
         let value = value.relu_();
-        // Where ReLU is flat nothing moves; at zero it is flat, as autograd has it.
+        // The derivative at zero is zero, as in autograd.
         let tangent = value.detach().threshold_backward(&self.tangent, 0);
         Self { value, tangent, context: self.context }
     }
@@ -78,7 +78,7 @@ impl Activation for Dual<'_> {
     }
 }
 
-/// As tch ends where libtorch refuses: the layers of a network fit each other, so that it is memory that is missing.
+/// Panics as tch does. The shapes of a network's layers fit, so that the cause is a lack of memory.
 fn refused(error: &Error) -> ! {
     panic!("{error}")
 }

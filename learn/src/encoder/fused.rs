@@ -1,11 +1,12 @@
-//! A net that is only evaluated, each BatchNorm multiplied into the convolution before it. Its statistics stay, so that
-//! `norm(conv(x, w))` is `conv(x, w') + b'`: one pass less over every feature map, on the way there and back.
+//! A network that is only evaluated, with each BatchNorm fused into the convolution before it. Its statistics are
+//! fixed, so that `norm(conv(x, w))` is `conv(x, w') + b'`, which saves a pass over every feature map, forward and
+//! backward.
 
 use tch::{Kind, Tensor};
 
 use super::activation::{Activation, ConvLayer, EPSILON, ForwardContext, NormLayer, Plain};
 
-/// Weight `[out, in, h, w]` and bias `[out]` of each convolution, at the place of its own weight.
+/// Fused weight `[out, in, h, w]` and bias `[out]` of each convolution, at the index of its weight.
 #[derive(Debug)]
 pub struct FusedBatchNorm {
     convolutions: Vec<Option<(Tensor, Tensor)>>,
@@ -14,17 +15,17 @@ pub struct FusedBatchNorm {
 impl FusedBatchNorm {
     pub(super) fn new<'a>(
         context: &ForwardContext<'_>,
-        units: impl Iterator<Item = (&'a ConvLayer, &'a NormLayer)>,
+        layers: impl Iterator<Item = (&'a ConvLayer, &'a NormLayer)>,
     ) -> Self {
         let mut convolutions: Vec<_> = context.parameters.views().iter().map(|_| None).collect();
-        for (convolution, norm) in units {
+        for (convolution, norm) in layers {
             convolutions[convolution.weight] = Some(tch::no_grad(|| fuse(context, convolution, norm)));
         }
         Self { convolutions }
     }
 }
 
-/// In f64: nothing is lost but the rounding of what comes out.
+/// Computed in f64, so that only the result is rounded.
 fn fuse(context: &ForwardContext<'_>, convolution: &ConvLayer, norm: &NormLayer) -> (Tensor, Tensor) {
     let parameter = |slot: usize| context.parameters.get(slot).to_kind(Kind::Double);
     let statistic = |slot: usize| context.statistics.get(slot).to_kind(Kind::Double);
@@ -35,15 +36,14 @@ fn fuse(context: &ForwardContext<'_>, convolution: &ConvLayer, norm: &NormLayer)
     (weight.to_kind(kind), bias.to_kind(kind))
 }
 
-/// As [`Plain`], by running statistics.
+/// As [`Plain`], with fused BatchNorm.
 pub(super) struct Fused<'a> {
     pub plain: Plain<'a>,
     fused: &'a FusedBatchNorm,
 }
 
 impl<'a> Fused<'a> {
-    /// Images `[B, 3, H, W]` in any layout. Channels last in memory, a convolution and its way back took three quarters
-    /// of the time on CPUs.
+    /// Images `[B, 3, H, W]` in any memory format. Channels-last is the faster one on CPUs.
     pub(super) fn new(images: &Tensor, context: &ForwardContext<'a>, fused: &'a FusedBatchNorm) -> Self {
         let images = images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         Self { plain: Plain::new(&images, context), fused }

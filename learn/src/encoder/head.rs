@@ -1,4 +1,4 @@
-//! What stands on the encoder: the projection head g of pretraining, or the fully connected layers of a classifier.
+//! What stands on the encoder: the projection head g of pretraining, or a classifier's fully connected layers.
 
 use serde::{Deserialize, Serialize};
 use tandem_domain::spec;
@@ -7,12 +7,12 @@ use super::activation::{Activation, NormLayer};
 use super::resnet::Blueprint;
 use crate::flat::Role;
 
-/// A head as it is asked for, and as an artifact's card names it.
+/// The head to build, as an artifact's card records it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum HeadShape {
     Projection(spec::Head),
-    /// ReLU between layers; hidden ones are as wide as the features.
+    /// ReLU between layers; hidden layers are as wide as the features.
     FullyConnected {
         layers: u32,
         classes: u32,
@@ -25,7 +25,7 @@ impl From<spec::Head> for HeadShape {
     }
 }
 
-/// Where a head's tensors are.
+/// A head's layers, as slots of the parameters.
 #[derive(Clone, Debug)]
 pub enum Head {
     Projection(Projection),
@@ -51,8 +51,8 @@ impl Head {
     }
 }
 
-/// Linear, BatchNorm, ReLU, linear; the first layer has no bias, as BatchNorm would remove it. Keys as of
-/// `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU, Linear)` under a name such as `head`.
+/// Linear, BatchNorm, ReLU, linear; the first layer has no bias, since BatchNorm would remove it. Tensors are named as
+/// in `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU, Linear)`, after a prefix such as `head`.
 #[derive(Clone, Copy, Debug)]
 pub struct Projection {
     hidden: usize,
@@ -80,10 +80,10 @@ impl Projection {
     }
 }
 
-/// One layer under torchvision's `fc.`, or several under the keys of `fc = nn.Sequential(Linear, ReLU, Linear)`.
+/// One layer named `fc.` as in torchvision, or several named as in `fc = nn.Sequential(Linear, ReLU, Linear)`.
 #[derive(Clone, Debug)]
 pub struct FullyConnected {
-    /// (weight, bias) of each layer.
+    /// (weight, bias) of the first layer; `rest` has those of the others.
     first: (usize, usize),
     rest: Vec<(usize, usize)>,
     classes: i64,

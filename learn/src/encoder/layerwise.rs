@@ -1,4 +1,4 @@
-//! An encoder whose stages have projection heads of their own, for the layer-by-layer losses of eqs. (4) and (5).
+//! An encoder with a projection head on each stage, for the layer-by-layer losses of eqs. (4) and (5).
 
 use tandem_domain::spec::{self, Isolate};
 use tch::{Device, Tensor};
@@ -12,20 +12,19 @@ use crate::flat::FlatTensors;
 use crate::network::{Network, Shard};
 use crate::sync_batch_norm::SyncBatchNorm;
 
-/// A model and the heads of its earlier stages; its own head is that of the last one.
+/// A model, whose head stands on the last stage, and the heads of the earlier stages.
 ///
-/// Without such heads it is the model of ordinary pretraining. With them, encoder and last head begin with the same
-/// weights.
+/// With a single head it is the model of ordinary pretraining. Encoder and last head have the same first weights either
+/// way.
 #[derive(Debug)]
 pub struct LayerwiseModel {
     pub model: Model,
-    /// Each on the mean over space of its stage: MLP c - c - D with BatchNorm, under `heads.1.` and so on. The last
-    /// one's place is the model's own head.
+    /// Each on the pooled output of its stage: MLP c - c - D with BatchNorm, named `heads.1.` and so on.
     early_heads: Vec<Projection>,
 }
 
 impl LayerwiseModel {
-    /// `heads` is 1, or one for each stage. `None` for a net that this version cannot build.
+    /// `heads` is 1 or the number of stages. `None` for a network that this version cannot build.
     pub fn new(encoder: spec::Encoder, head: spec::Head, heads: usize, seed: u64, device: Device) -> Option<Self> {
         let (model, early_heads) = Model::build_with(encoder, Some(head.into()), device, |resnet, plan| {
             let early = resnet.stages().iter().take(heads.saturating_sub(1)).zip(1..);
@@ -42,10 +41,10 @@ impl LayerwiseModel {
         self.early_heads.len() + 1
     }
 
-    /// Indexes of the parameters that the loss of head `k` moves; `None` is all.
+    /// Slots of the parameters that the loss of head `k` trains; `None` means all.
     ///
-    /// `Detach`: its own stage and head (greedy training; Greedy InfoMax, Löwe et al. 2019). `Overlap`: one stage more,
-    /// so that neighbours share one (LoCo, Xiong et al. 2020).
+    /// `Detach`: its own stage and head (greedy training; Greedy InfoMax, Löwe et al. 2019). `Overlap`: also the stage
+    /// below, so that neighbours share one (LoCo, Xiong et al. 2020).
     pub fn reach(&self, isolate: Isolate, k: usize) -> Option<Vec<usize>> {
         let lowest = match isolate {
             Isolate::None => return None,
@@ -60,20 +59,20 @@ impl LayerwiseModel {
         Some((first..stages[k].parameters).chain(heads).collect())
     }
 
-    /// `[B, 3, H, W]` to the mean over space of stage `k`, by the running statistics, without a graph.
+    /// `[B, 3, H, W]` to the pooled output of stage `k`, by the running statistics, without a graph.
     pub fn features(&self, images: &Tensor, k: usize) -> Tensor {
         let images = Plain::new(images, &self.model.evaluation_context());
         tch::no_grad(|| self.model.resnet.forward_stages(&images, k + 1)).swap_remove(k).value
     }
 
-    /// Answers of the first `heads` heads.
+    /// Outputs of the first `heads` heads.
     fn outputs<S: Activation>(&self, images: &S, heads: usize) -> Vec<S> {
-        let seen = self.model.resnet.forward_stages(images, heads);
+        let stages = self.model.resnet.forward_stages(images, heads);
         let output = |(k, features): (usize, S)| match self.early_heads.get(k) {
             Some(head) => head.forward(&features),
             None => self.model.apply_head(features),
         };
-        seen.into_iter().enumerate().map(output).collect()
+        stages.into_iter().enumerate().map(output).collect()
     }
 }
 
@@ -117,10 +116,10 @@ impl Network for LayerwiseModel {
             return self.model.jvp(shard, tangent, k);
         }
         let images = Dual::new(shard.images, tangent, &self.model.training_context(shard));
-        let seen = self.model.resnet.forward_stages(&images, k + 1).pop()?;
+        let features = self.model.resnet.forward_stages(&images, k + 1).pop()?;
         let output = match self.early_heads.get(k) {
-            Some(head) => head.forward(&seen),
-            None => self.model.apply_head(seen),
+            Some(head) => head.forward(&features),
+            None => self.model.apply_head(features),
         };
         Some((output.value, output.tangent))
     }

@@ -1,4 +1,6 @@
-//! The network f of the paper: encoder (`resnet`), what stands on it (`head`), and how their weights begin (`init`).
+//! The network f of the paper, in reading order: `activation` is what flows through a network, `resnet` and `head` its
+//! layers, `init` its first weights; `model` is an encoder with a head, `layerwise` one with a head on each stage.
+//! `dual`, `synced` and `fused` are the other activations: with a tangent, across shards, and with BatchNorm fused.
 
 mod activation;
 mod dual;

@@ -1,4 +1,4 @@
-//! The network f of the paper: encoder (`resnet`), what stands on it (`head`), and how their weights begin (`init`).
+//! An encoder with a head: its weights, and its passes in training and evaluation.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,37 +17,39 @@ use crate::flat::FlatTensors;
 use crate::network::{Network, Shard};
 use crate::sync_batch_norm::SyncBatchNorm;
 
-/// Structure and weights of an encoder and its head: projecting during pretraining, fully connected in a classifier.
+/// Structure and weights of an encoder and its head: a projection in pretraining, fully connected layers in a
+/// classifier.
 ///
-/// The encoder's tensors come first in both vectors, in the same places whatever the head.
+/// The encoder's tensors come first in `parameters` and `statistics`, at the same slots whatever the head.
 #[derive(Debug)]
 pub struct Model {
     pub resnet: ResNet,
     pub head: Option<Head>,
     pub parameters: FlatTensors,
     pub statistics: FlatTensors,
-    /// The head trains on the encoder as it is: BatchNorm there goes by its running statistics, which stay.
+    /// Only the head trains. The encoder's BatchNorms then go by their running statistics, which do not change.
     pub encoder_frozen: bool,
-    /// Whose statistics BatchNorm goes by in training.
+    /// Whether BatchNorm's statistics in training are those of a shard or of the batch.
     pub batch_norm: BatchNorm,
-    /// Of convolutions in training; evaluation is of f32.
+    /// Precision of convolutions in training; evaluation is in f32.
     pub precision: Precision,
-    encoder_slots: usize,
+    pub(super) encoder_slots: usize,
 }
 
 impl Model {
-    /// With first weights that are a function of the arguments alone. `None` for a net that this version cannot build.
+    /// Initialised: the weights are a function of the arguments alone. `None` for a network that this version cannot
+    /// build.
     pub fn new(encoder: spec::Encoder, head: Option<spec::Head>, seed: u64, device: Device) -> Option<Self> {
         Some(Self::build(encoder, head.map(HeadShape::Projection), device)?.seeded(seed))
     }
 
-    /// As `new`, with fully connected layers for so many classes on the encoder.
+    /// As `new`, with fully connected `layers` on the encoder.
     pub fn classifier(encoder: spec::Encoder, layers: u32, classes: u32, seed: u64, device: Device) -> Option<Self> {
         let head = HeadShape::FullyConnected { layers, classes };
         Some(Self::build(encoder, Some(head), device)?.seeded(seed))
     }
 
-    /// All zeros, to be loaded into.
+    /// All zeros, for weights to be loaded.
     pub fn blank(encoder: spec::Encoder, head: Option<spec::Head>, device: Device) -> Option<Self> {
         Self::build(encoder, head.map(HeadShape::Projection), device)
     }
@@ -57,7 +59,7 @@ impl Model {
         Self::build_with(encoder, head, device, |_, _| ()).map(|(model, ())| model)
     }
 
-    /// As `build`, and what `more` describes after encoder and head.
+    /// As `build`, with the further layers that `more` describes after encoder and head.
     pub(super) fn build_with<T>(
         encoder: spec::Encoder,
         head: Option<HeadShape>,
@@ -82,7 +84,7 @@ impl Model {
         Some((model, more))
     }
 
-    /// Says how it is to be trained. The error tells why its device cannot.
+    /// Sets how it is trained. The error says why its device cannot do it.
     pub fn set_training(&mut self, batch_norm: BatchNorm, precision: Precision) -> Result<(), String> {
         let device = self.parameters.vector().device();
         if precision == Precision::Bf16 && !multiplies_bf16(device) {
@@ -91,7 +93,7 @@ impl Model {
                  capability 8.0); use \"f32\""
             ));
         }
-        // tch does not tell a GPU's generation: before Ampere it computes in f32, which only takes longer.
+        // tch does not report a GPU's generation. Before Ampere it computes in f32, which only takes longer.
         if precision == Precision::Tf32 && !device.is_cuda() {
             return Err(format!(
                 "precision = \"tf32\": {device:?} has no TF32 (NVIDIA GPUs have it since Ampere, compute capability 8.0); \
@@ -107,12 +109,12 @@ impl Model {
         Self { parameters: self.parameters.frozen(), ..self }
     }
 
-    /// Indexes of the head's parameters; the encoder's are those before.
+    /// Slots of the head's parameters; those before are the encoder's.
     pub fn head_slots(&self) -> Range<usize> {
         self.encoder_slots..self.parameters.layout().slots().len()
     }
 
-    /// Takes over weights and statistics of an `encoder` of the same architecture that has no head.
+    /// Copies weights and statistics of an `encoder` of the same architecture that has no head.
     pub fn copy_encoder(&mut self, encoder: &Self) {
         tch::no_grad(|| {
             for (own, other) in [(&self.parameters, &encoder.parameters), (&self.statistics, &encoder.statistics)] {
@@ -139,17 +141,18 @@ impl Model {
         self.apply_head(self.resnet.forward(&Plain::new(images, &self.evaluation_context()))).value
     }
 
-    /// For [`evaluate_fused`](Self::evaluate_fused), as long as neither weights nor statistics change.
+    /// For [`evaluate_fused`](Self::evaluate_fused); valid as long as neither weights nor statistics change.
     pub fn fuse(&self) -> FusedBatchNorm {
         FusedBatchNorm::new(&self.evaluation_context(), self.resnet.conv_norms())
     }
 
-    /// As `evaluate`, up to rounding, and faster.
+    /// As `evaluate`, faster, and equal up to rounding.
     pub fn evaluate_fused(&self, images: &Tensor, fused: &FusedBatchNorm) -> Tensor {
         self.apply_head(self.resnet.forward(&Fused::new(images, &self.evaluation_context(), fused))).plain.value
     }
 
-    /// `[B, 3, H, W]` to what the objective sees, `[B, D]`, with a graph; updates `statistics`, not the model's own.
+    /// A training pass: `[B, 3, H, W]` to the head's outputs, `[B, D]`, with a graph. It updates `statistics`, not the
+    /// model's own.
     pub fn project(&self, images: &Tensor, statistics: &FlatTensors) -> Tensor {
         self.forward(&Shard { images, parameters: &self.parameters, statistics }, 1).remove(0)
     }
@@ -208,16 +211,16 @@ impl Network for Model {
     }
 
     fn jvp(&self, shard: &Shard<'_>, tangent: &Tensor, _: usize) -> Option<(Tensor, Tensor)> {
-        // On a frozen encoder stand fully connected layers, to which the two kinds of pass are one.
+        // The head on a frozen encoder has no BatchNorm, so that evaluation and training are the same to it.
         let context = if self.encoder_frozen { self.evaluation_context() } else { self.training_context(shard) };
         let dual = self.apply_head(self.resnet.forward(&Dual::new(shard.images, tangent, &context)));
         Some((dual.value, dual.tangent))
     }
 }
 
-/// Found out by trying: what a library emulates is good enough, what it refuses is not.
+/// Whether the device computes a convolution in bf16, emulated or not. tch cannot tell; this tries one.
 fn multiplies_bf16(device: Device) -> bool {
     let ones = || Tensor::f_ones([1, 1, 3, 3], (Kind::BFloat16, device));
-    let tried = ones().and_then(|x| x.f_conv2d(&ones()?, None::<Tensor>, [1; 2], [1; 2], [1; 2], 1));
-    tried.and_then(|y| y.f_sum(Kind::Float)).is_ok_and(|sum| sum.double_value(&[]) == 49.0)
+    let product = ones().and_then(|x| x.f_conv2d(&ones()?, None::<Tensor>, [1; 2], [1; 2], [1; 2], 1));
+    product.and_then(|y| y.f_sum(Kind::Float)).is_ok_and(|sum| sum.double_value(&[]) == 49.0)
 }

@@ -1,11 +1,11 @@
 //! ResNet (He et al. 2015) for 32x32 images: a 3x3 stem of stride 1 and no max-pool, as in SimCLR's appendix B.9.
 //!
-//! `resnet-paper` is the net that produced the paper's figures (its text says a modified ResNet-50): bottlenecks whose
-//! *outer* width is 64 to 512, with 1x1 convolution and average pool between the stages; 1.51 M convolution weights. Its
-//! BatchNorms had a shift and no scale; ours have both, as everywhere.
+//! `resnet-paper` is the network that produced the paper's figures (its text says a modified ResNet-50): bottlenecks
+//! whose *outer* width is 64 to 512, with 1x1 convolution and average pool between the stages; 1.51 M convolution
+//! weights. The paper's BatchNorms had a shift and no scale; ours have both.
 //!
-//! Only structure is here: layers hold indexes into the `FlatTensors` vectors that they are run with. Names are torchvision's,
-//! so that exported weights load there; a transition's are `layer2.0.transition.0` and `.1`.
+//! Only structure is here: layers hold indexes into the `FlatTensors` that they run with. Tensors have torchvision's
+//! names, so that exported weights load there; those of a transition are `layer2.0.transition.0` and `.1`.
 
 use tandem_domain::spec::Encoder;
 
@@ -17,16 +17,16 @@ use crate::flat::{Layout, Role};
 pub struct ResNet {
     stem: ConvNorm,
     blocks: Vec<Block>,
-    /// Of the four stages, first to last; the stem belongs to the first.
+    /// First to last; the stem belongs to the first.
     stages: Vec<Stage>,
 }
 
-/// Where a stage ends, and how many channels it gives.
+/// Where a stage ends, and how many channels it outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stage {
-    /// Blocks up to its end.
+    /// Number of blocks up to its end.
     blocks: usize,
-    /// Parameters up to its end: those of the stages before it come first.
+    /// Number of parameters up to its end, those of earlier stages included.
     pub parameters: usize,
     pub channels: i64,
 }
@@ -38,16 +38,16 @@ struct ConvNorm {
     norm: NormLayer,
 }
 
-/// Units with ReLU between them, added to the input (or its projection), then ReLU.
+/// `body` with ReLU between its layers, added to the input (or its projection), then ReLU.
 #[derive(Clone, Debug)]
 struct Block {
-    /// Before anything else: convolution, BatchNorm, ReLU, and the mean of each 2x2 pixels.
+    /// Comes first: convolution, BatchNorm, ReLU, and the mean of each 2x2 pixels.
     transition: Option<ConvNorm>,
-    units: Vec<ConvNorm>,
+    body: Vec<ConvNorm>,
     downsample: Option<ConvNorm>,
 }
 
-/// What distinguishes the nets: channels of the stem, of each stage, blocks in each, and the kind of block.
+/// What distinguishes the networks: channels of the stem and of each stage, blocks in each stage, and their kind.
 struct Shape {
     stem: i64,
     channels: [i64; 4],
@@ -60,8 +60,8 @@ enum Kind {
     Basic,
     /// 1x1 to `channels`, 3x3, 1x1 to four times as many.
     Bottleneck,
-    /// 1x1 to a quarter of `channels`, 3x3, 1x1 back. Stages begin with a transition, so that every block adds its input
-    /// as it is.
+    /// 1x1 to a quarter of `channels`, 3x3, 1x1 back. Stages begin with a transition, so that no block projects its
+    /// input.
     Thin,
 }
 
@@ -84,7 +84,7 @@ impl Shape {
     }
 }
 
-/// The vectors' layouts while a net is being described.
+/// The layouts of a network that is being described.
 #[derive(Default)]
 pub(super) struct Blueprint {
     pub parameters: Layout,
@@ -109,8 +109,9 @@ impl Blueprint {
     }
 
     fn block(&mut self, name: &str, inputs: i64, channels: i64, stride: i64, kind: Kind) -> Block {
-        // (channels in, channels out, kernel, stride) of each unit; torchvision strides in the bottleneck's 3x3.
-        let (outputs, units) = match kind {
+        // ([channels in, channels out], kernel, stride) of each layer; a bottleneck strides in its 3x3, as in
+        // torchvision.
+        let (outputs, layers) = match kind {
             Kind::Basic => (channels, vec![([inputs, channels], 3, stride), ([channels, channels], 3, 1)]),
             Kind::Bottleneck => {
                 let (inner, outputs) = (channels, 4 * channels);
@@ -124,8 +125,8 @@ impl Blueprint {
         let transition = (kind == Kind::Thin && stride != 1).then(|| {
             self.conv_norm(&format!("{name}.transition.0"), &format!("{name}.transition.1"), [inputs, channels], 1, 1)
         });
-        let units = (1..)
-            .zip(units)
+        let body = (1..)
+            .zip(layers)
             .map(|(i, (io, kernel, stride))| {
                 self.conv_norm(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride)
             })
@@ -139,7 +140,7 @@ impl Blueprint {
                 stride,
             )
         });
-        Block { transition, units, downsample }
+        Block { transition, body, downsample }
     }
 }
 
@@ -171,10 +172,10 @@ impl ResNet {
         &self.stages
     }
 
-    /// All convolutions, each with the BatchNorm behind it.
+    /// All convolutions, each with the BatchNorm after it.
     pub(super) fn conv_norms(&self) -> impl Iterator<Item = (&ConvLayer, &NormLayer)> {
-        let units = std::iter::once(&self.stem).chain(self.blocks.iter().flat_map(Block::conv_norms));
-        units.map(|unit| (&unit.convolution, &unit.norm))
+        let all = std::iter::once(&self.stem).chain(self.blocks.iter().flat_map(Block::conv_norms));
+        all.map(|layer| (&layer.convolution, &layer.norm))
     }
 
     /// `[B, 3, H, W]` to `[B, features]`.
@@ -186,18 +187,18 @@ impl ResNet {
         x.global_avg_pool()
     }
 
-    /// `[B, 3, H, W]` to what each of the first `count` stages sees, `[B, channels]`: its mean over space.
+    /// `[B, 3, H, W]` to the pooled output of each of the first `count` stages, `[B, channels]`.
     pub(super) fn forward_stages<S: Activation>(&self, images: &S, count: usize) -> Vec<S> {
         let mut x = self.stem.forward(images).relu();
-        let (mut done, mut seen) = (0, Vec::new());
+        let (mut done, mut pooled) = (0, Vec::new());
         for stage in self.stages.iter().take(count) {
             for block in &self.blocks[done..stage.blocks] {
                 x = block.forward(x);
             }
             done = stage.blocks;
-            seen.push(x.global_avg_pool());
+            pooled.push(x.global_avg_pool());
         }
-        seen
+        pooled
     }
 }
 

@@ -1,4 +1,4 @@
-//! All shards of a rank at once, whose BatchNorms go by the statistics of the whole batch.
+//! All shards of a rank at once, with BatchNorm by the statistics of the whole batch.
 
 use tandem_collective::BatchNorm;
 use tch::{Kind, Tensor};
@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::activation::{Activation, ConvLayer, ForwardContext, NormLayer, Plain};
 use crate::sync_batch_norm::SyncBatchNorm;
 
-/// The images of each of a rank's shards.
+/// One tensor for each shard of this rank.
 pub(super) struct Synced<'a> {
     pub shards: Vec<Plain<'a>>,
     sync: &'a SyncBatchNorm<'a>,
@@ -34,11 +34,11 @@ impl Activation for Synced<'_> {
     fn norm(self, layer: &NormLayer) -> Self {
         let contexts: Vec<ForwardContext<'_>> = self.shards.iter().map(|shard| shard.context).collect();
         let norms: Vec<BatchNorm<'_>> = contexts.iter().map(|context| context.norm(layer)).collect();
-        // Statistics are never of bf16.
-        let whole = |x: &Tensor| if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() };
-        let values: Vec<Tensor> = self.shards.iter().map(|shard| whole(&shard.value)).collect();
-        let normed = self.sync.normalise(&values, &norms);
-        let shards = normed.into_iter().zip(contexts).map(|(value, context)| Plain { value, context });
+        // Statistics are never computed in bf16.
+        let widened = |x: &Tensor| if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() };
+        let values: Vec<Tensor> = self.shards.iter().map(|shard| widened(&shard.value)).collect();
+        let normalised = self.sync.normalise(&values, &norms);
+        let shards = normalised.into_iter().zip(contexts).map(|(value, context)| Plain { value, context });
         Self { shards: shards.collect(), sync: self.sync }
     }
 

@@ -142,7 +142,7 @@ fn a_frozen_encoder_is_run_as_it_is_evaluated() {
     let images = images.set_requires_grad(true);
     let gradient =
         Tensor::run_backward(&[model.project(&images, &statistics).sum(Kind::Float)], &[&images], false, false);
-    assert!(gradient[0].abs().max().double_value(&[]) > 0.0, "images have theirs all the same");
+    assert!(gradient[0].abs().max().double_value(&[]) > 0.0, "images have a gradient all the same");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn shapes_and_the_two_kinds_of_pass() {
     let before = net.statistics.vector().copy();
     let alone = net.features(&images.narrow(0, 2, 1));
     let among_others = net.features(&images).narrow(0, 2, 1);
-    assert!(alone.allclose(&among_others, 1e-4, 1e-5, false), "evaluation looks at one image at a time");
+    assert!(alone.allclose(&among_others, 1e-4, 1e-5, false), "evaluation takes each image by itself");
     assert!(net.statistics.vector().equal(&before), "and leaves the statistics alone");
 
     let statistics = FlatTensors::over(net.statistics.layout().clone(), before.copy());
@@ -186,7 +186,7 @@ fn shapes_and_the_two_kinds_of_pass() {
 /// Logits and their gradient by the pixels, for nets with every kind of unit, after BatchNorms have gone anywhere. In f64:
 /// in f32 one of a million ReLUs may round to the other side, and a gradient jumps there.
 #[test]
-fn a_folded_net_is_the_net() {
+fn a_fused_network_is_the_network() {
     for encoder in [spec::Encoder::ResNetTiny, spec::Encoder::ResNetPaper, spec::Encoder::ResNet18] {
         let model = Model::classifier(encoder, 2, 7, 1, Device::Cpu).unwrap();
         let double = |flat: &FlatTensors| FlatTensors::over(flat.layout().clone(), flat.vector().to_kind(Kind::Double));
@@ -200,19 +200,19 @@ fn a_folded_net_is_the_net() {
                 Role::Convolution | Role::Linear | Role::Bias { .. } => (),
             }
         }
-        let fused = model.fuse();
-        let look = |evaluate: &dyn Fn(&Tensor) -> Tensor| {
+        let weights = model.fuse();
+        let run = |evaluate: &dyn Fn(&Tensor) -> Tensor| {
             tch::manual_seed(9);
             let images = Tensor::rand([3, 3, 32, 32], (Kind::Double, Device::Cpu)).set_requires_grad(true);
             let logits = evaluate(&images);
             let gradient = Tensor::run_backward(&[logits.square().sum(Kind::Double)], &[&images], false, false);
             [logits.detach(), gradient[0].detach()]
         };
-        let (plain, folded) =
-            (look(&|images| model.evaluate(images)), look(&|images| model.evaluate_fused(images, &fused)));
-        for (plain, folded) in plain.iter().zip(&folded) {
+        let (plain, fused) =
+            (run(&|images| model.evaluate(images)), run(&|images| model.evaluate_fused(images, &weights)));
+        for (plain, fused) in plain.iter().zip(&fused) {
             let largest = plain.abs().max().double_value(&[]);
-            let apart = (plain - folded).abs().max().double_value(&[]);
+            let apart = (plain - fused).abs().max().double_value(&[]);
             assert!(apart < 1e-9 * largest, "{encoder:?}: {apart} of {largest}");
         }
     }

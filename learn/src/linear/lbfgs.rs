@@ -23,11 +23,11 @@ impl<F: Fn(&Tensor) -> (f64, Tensor)> ValueAndGrad for F {
 #[derive(Clone, Copy, Debug)]
 pub struct Lbfgs {
     pub iterations: u32,
-    /// Pairs of steps and gradient changes that stand for the curvature.
+    /// Number of pairs of a step and its gradient change that approximate the curvature.
     pub history: usize,
-    /// Ends where no element of the gradient is larger ...
+    /// Ends when no element of the gradient is larger,
     pub gradient_tolerance: f64,
-    /// ... or an iteration lowers the value by less than this share of it.
+    /// or when an iteration lowers the value by less than this share of it.
     pub value_tolerance: f64,
 }
 
@@ -61,19 +61,20 @@ impl Point {
 }
 
 impl Lbfgs {
-    /// Minimises from `start`. `look` sees each iteration's number, from 1, and value, and ends the search by `false`.
+    /// Minimises from `start`. After each iteration `go_on` gets its number, from 1, and its value; `false` ends the
+    /// search.
     pub fn minimise(
         &self,
         function: &impl ValueAndGrad,
         start: Tensor,
-        mut look: impl FnMut(u32, f64) -> bool,
+        mut go_on: impl FnMut(u32, f64) -> bool,
     ) -> Minimum {
         let mut here = Point::at(function, start);
         let mut pairs: VecDeque<Pair> = VecDeque::new();
         let mut iterations = 0;
         while iterations < self.iterations && largest(&here.gradient) > self.gradient_tolerance {
             let direction = -inverse_hessian_times(&here.gradient, &pairs);
-            // The first step has no curvature to go by: one of length 1 at most.
+            // Without curvature the first step has a length of at most 1.
             let first = if pairs.is_empty() { 1.0 / dot(&direction, &direction).sqrt().max(1.0) } else { 1.0 };
             let Some(next) = line_search(function, &here, &direction, first) else { break };
             iterations += 1;
@@ -86,7 +87,7 @@ impl Lbfgs {
             }
             let gain = here.value - next.value;
             here = next;
-            if !look(iterations, here.value) || gain < self.value_tolerance * here.value.abs() {
+            if !go_on(iterations, here.value) || gain < self.value_tolerance * here.value.abs() {
                 break;
             }
         }
@@ -128,7 +129,7 @@ fn inverse_hessian_times(gradient: &Tensor, pairs: &VecDeque<Pair>) -> Tensor {
     q
 }
 
-/// A point along `direction` that lowers the value enough and the slope enough; `None` where rounding leaves none.
+/// A point along `direction` that satisfies the weak Wolfe conditions; `None` where rounding leaves none.
 fn line_search(function: &impl ValueAndGrad, from: &Point, direction: &Tensor, first: f64) -> Option<Point> {
     const ENOUGH_DESCENT: f64 = 1e-4;
     const ENOUGH_CURVATURE: f64 = 0.9;
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_when_told() {
+    fn a_false_ends_the_search() {
         let bowl = |x: &Tensor| (dot(x, x), x * 2.0);
         let minimum = Lbfgs::default().minimise(&bowl, Tensor::from_slice(&[30.0, 40.0]), |_, _| false);
         assert_eq!(minimum.iterations, 1);

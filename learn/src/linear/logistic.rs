@@ -1,10 +1,10 @@
-//! Multinomial logistic regression with a ridge, on standardised features, and the layer that comes out of it.
+//! Multinomial logistic regression with a ridge on standardised features, and the layer that it gives.
 
 use tch::{Kind, Tensor};
 
 use super::lbfgs::ValueAndGrad;
 
-/// Features with mean 0 and deviation 1 over the labelled images, in f64, and what takes others there.
+/// Features with mean 0 and deviation 1 over the labelled images, in f64.
 #[derive(Debug)]
 pub struct Standardised {
     /// `[N, F]`
@@ -14,7 +14,7 @@ pub struct Standardised {
 }
 
 impl Standardised {
-    /// From `[N, F]` in f32. A feature that never changes is only centred.
+    /// From `[N, F]` in f32. A constant feature is only centred.
     pub fn new(features: &Tensor) -> Self {
         let features = features.to_kind(Kind::Double);
         let mean = features.mean_dim([0i64].as_slice(), false, None);
@@ -24,11 +24,11 @@ impl Standardised {
     }
 }
 
-/// mean cross-entropy + ridge/2 ‖W‖² as a function of `[W | b]`, flat: W is `[C, F]`, b `[C]` and free.
+/// mean cross-entropy + ridge/2 ‖W‖² as a function of the flat `[W | b]`; W is `[C, F]`, b is `[C]` and not penalised.
 #[derive(Debug)]
 pub struct Logistic<'a> {
     features: &'a Tensor,
-    /// `[N, C]`, 1 at the label.
+    /// `[N, C]`, one-hot.
     targets: Tensor,
     classes: i64,
     ridge: f64,
@@ -54,7 +54,7 @@ impl<'a> Logistic<'a> {
         (x.narrow(0, 0, weights).view([self.classes, self.width()]), x.narrow(0, weights, self.classes))
     }
 
-    /// The solution as a layer on *unstandardised* features.
+    /// The solution `x` as a layer on features that are *not* standardised.
     pub fn layer(&self, x: &Tensor, data: &Standardised) -> Layer {
         let (weight, bias) = self.split(x);
         let weight = weight / &data.deviation;
@@ -79,7 +79,7 @@ impl ValueAndGrad for Logistic<'_> {
     }
 }
 
-/// The linear layer that is exported as `fc`, and that is evaluated: `[C, F]` and `[C]`, f32.
+/// The linear layer that is evaluated and exported as `fc`: `[C, F]` and `[C]`, f32.
 #[derive(Debug)]
 pub struct Layer {
     pub weight: Tensor,

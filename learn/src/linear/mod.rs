@@ -1,4 +1,5 @@
-//! Logistic regression on frozen features (the paper's stage 2): a convex problem, solved to its optimum.
+//! Logistic regression on frozen features (the paper's stage 2), a convex problem: `logistic` is the problem, `lbfgs`
+//! solves it, `ridge` chooses its regularisation.
 
 mod lbfgs;
 mod logistic;

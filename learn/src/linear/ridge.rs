@@ -1,23 +1,24 @@
-//! How strong a ridge: the one whose classifiers find held-out labelled images most likely.
+//! The choice of a ridge: the one whose classifiers have the least loss on held-out labelled images.
 //!
-//! 500 labels want a ridge thirty times that of 50,000. It is chosen by cross-validation inside the labelled subset; the
-//! test set has no say.
+//! Few labels need a stronger ridge than many. It is chosen by cross-validation inside the labelled subset, without the
+//! test set.
 
 use tch::Tensor;
 
 use super::lbfgs::Lbfgs;
 use super::logistic::{Logistic, Standardised};
 
-/// Strongest first: each solution is a good start for the next.
+/// Strongest first, since each solution is a good start for the next.
 const RIDGES: [f64; 6] = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4];
-/// Parts that the subset is cut into; each is held out once.
+/// Folds that the subset is cut into; each is held out once.
 const FOLDS: usize = 5;
-/// One part of so large a subset says enough.
+/// From this many labelled images on, one fold is held out, not all in turn.
 const ONE_FOLD_FROM: usize = 10_000;
 
-/// The ridge for `[N, F]` features with `labels`; image `i` may have several rows, all `i` modulo `labels.len()`.
+/// The ridge for features `[N, F]` with `labels`. Image `i` may have several rows: all that are `i` modulo
+/// `labels.len()`.
 ///
-/// `None` once `go_on` says no. A class with a single image cannot be held out; it is always trained on.
+/// `None` once `go_on` returns false. The only image of a class is never held out.
 pub fn choose(
     features: &Tensor,
     labels: &[i64],
@@ -27,12 +28,12 @@ pub fn choose(
 ) -> Option<f64> {
     let folds = folds(labels, classes as usize);
     let tried = if labels.len() < ONE_FOLD_FROM { FOLDS } else { 1 };
-    let looks = features.size()[0] as usize / labels.len();
+    let rows_each = features.size()[0] as usize / labels.len();
     let device = features.device();
     let pick = |wanted: &dyn Fn(usize) -> bool| {
         let images: Vec<usize> = (0..labels.len()).filter(|&image| wanted(folds[image])).collect();
         let rows: Vec<i64> =
-            (0..looks).flat_map(|look| images.iter().map(move |image| (look * labels.len() + image) as i64)).collect();
+            (0..rows_each).flat_map(|i| images.iter().map(move |image| (i * labels.len() + image) as i64)).collect();
         let row_labels: Vec<i64> = rows.iter().map(|&row| labels[row as usize % labels.len()]).collect();
         (
             features.index_select(0, &Tensor::from_slice(&rows).to_device(device)),
@@ -66,7 +67,7 @@ pub fn choose(
     RIDGES.into_iter().zip(losses).min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(ridge, _)| ridge)
 }
 
-/// The part, 1 to `FOLDS`, of each image: dealt out class by class; 0 for the only image of its class.
+/// The fold of each image, 1 to `FOLDS`, dealt out class by class; 0 for the only image of its class.
 fn folds(labels: &[i64], classes: usize) -> Vec<usize> {
     let mut members = vec![0; classes];
     labels.iter().for_each(|&label| members[label as usize] += 1);

@@ -1,4 +1,4 @@
-//! The backward pass from given derivatives by the outputs.
+//! The backward pass from given derivatives by the outputs to the parameters.
 
 use tch::Tensor;
 
@@ -7,18 +7,18 @@ use super::forward::ShardedForward;
 use super::shard_gradient::{ShardGradient, add_block};
 use crate::failure::Failure;
 
-/// Derivatives by one head's outputs and, where they are known along a direction, by their tangents: `[S, rows, D]`.
+/// Derivatives by one head's outputs and, where they have tangents, by these: `[S, rows, D]`.
 pub(super) struct OutputGrad {
     pub value: Tensor,
     pub tangent: Option<Tensor>,
 }
 
-/// Adds to each shard's part the derivatives by the parameters that `output_grads` lead to.
+/// Adds to each shard's gradient what `output_grads`, one for each head, give by the parameters.
 pub(super) fn backward(
     forward: &mut ShardedForward<'_>,
     context: &StepContext<'_>,
     output_grads: &[OutputGrad],
-    parts: &[ShardGradient],
+    shard_gradients: &[ShardGradient],
 ) -> Result<(), Failure> {
     let groups = context.objective.term_groups();
     for block in forward.blocks() {
@@ -35,7 +35,7 @@ pub(super) fn backward(
             }
             let scalar: Tensor = scalars.into_iter().sum();
             let gradients = derivatives(scalar, &forward.parameters(&block, group.reach), left > 0, false)?;
-            add_block(parts, &block, group.reach, &gradients);
+            add_block(shard_gradients, &block, group.reach, &gradients);
         }
     }
     Ok(())

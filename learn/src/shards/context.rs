@@ -1,4 +1,4 @@
-//! What every part of a step knows: the network, the objective, the ranks and their shards.
+//! What every part of a step knows: network, objective, ranks and shards.
 
 use tandem_collective::ProcessGroup;
 use tch::{Kind, Tensor};
@@ -11,7 +11,7 @@ use crate::network::Network;
 use crate::objective::Objective;
 use crate::progress;
 
-/// What stays the same throughout a step.
+/// What does not change during a step.
 #[derive(Clone, Copy)]
 pub(super) struct StepContext<'a> {
     pub network: &'a dyn Network,
@@ -21,13 +21,13 @@ pub(super) struct StepContext<'a> {
 }
 
 impl StepContext<'_> {
-    /// A copy of the running statistics, for a pass to overwrite.
-    pub(super) fn scratch(&self) -> FlatTensors {
+    /// A copy of the running statistics, for a pass to update.
+    pub(super) fn copy_statistics(&self) -> FlatTensors {
         let statistics = self.network.statistics();
         FlatTensors::over(statistics.layout().clone(), statistics.vector().copy())
     }
 
-    /// The mean loss of one head's rows, and its derivative by them, `[S, rows, D]`: on every rank alike.
+    /// The mean loss of one head's rows, and its derivative by them, `[S, rows, D]`; equal on every rank.
     pub(super) fn loss(&self, outputs: &Tensor) -> (f64, Tensor) {
         let leaf = outputs.detach().set_requires_grad(true);
         let loss = (self.objective.loss)(&leaf);
@@ -35,12 +35,12 @@ impl StepContext<'_> {
         (loss.double_value(&[]), self.by_shard(&grad_outputs))
     }
 
-    /// H t, with H the second derivative of the mean loss by one head's rows and t `[S, rows, D]`, shaped as t: on every
-    /// rank alike.
+    /// H t, where H is the second derivative of the mean loss by one head's rows and t is `[S, rows, D]`; shaped as t,
+    /// equal on every rank.
     pub(super) fn hessian_product(&self, outputs: &Tensor, t: &Tensor) -> Tensor {
         let leaf = outputs.detach().set_requires_grad(true);
         let grad_outputs = Tensor::run_backward(&[(self.objective.loss)(&leaf)], &[&leaf], true, true).remove(0);
-        // <t, u> is summed in the order of rows.
+        // <t, u> is summed in the objective's order of rows.
         let scalar = inner(&grad_outputs, &by_view(t, self.objective.views.count()));
         self.by_shard(&Tensor::run_backward(&[scalar], &[&leaf], false, false)[0])
     }
@@ -55,7 +55,7 @@ impl StepContext<'_> {
         all.get(i64::from(self.shards.own().start) + i as i64)
     }
 
-    /// `[S, ...]` on every rank, of what each has for its own shards.
+    /// What each rank has for its own shards, as `[S, ...]` on every rank.
     pub(super) fn gather(&self, own: &[Tensor]) -> Result<Tensor, Failure> {
         let all = self.group.all_gather(&Tensor::stack(own, 0))?;
         progress::waited();
@@ -68,7 +68,7 @@ pub(super) fn inner(z: &Tensor, u: &Tensor) -> Tensor {
     (z * u).sum(None::<Kind>)
 }
 
-/// Autograd's derivatives of a scalar by `inputs`. Fails where a rank is lost that the graph leads to.
+/// Autograd's derivatives of a scalar by `inputs`. Fails if the graph leads to another rank that is lost.
 pub(super) fn derivatives(
     scalar: Tensor,
     inputs: &[Tensor],

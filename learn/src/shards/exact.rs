@@ -1,23 +1,23 @@
-//! Penalties differentiated exactly, exchanged as little as the loss itself.
+//! Penalties differentiated exactly. Ranks exchange no more for them than for the loss.
 //!
-//! Let L be a head's loss, z its rows and u = dL/dz. A shard's input gradient g = dL/dx is that of <z, u>, with u held
-//! fixed; p = c ‖g‖² is the shard's share of the penalty. By the weights w,
+//! Let L be a head's loss, z its rows and u = dL/dz. A shard's input gradient g = dL/dx is that of <z, u> with u held
+//! fixed, and p = c ‖g‖² is the shard's share of the penalty P. By the weights w,
 //!
 //! ```text
 //! dP/dw = sum over shards of  dp/dw at fixed u  +  <dp/du, du/dw>,      du = H dz,  H = d²L/dz²
 //! ```
 //!
-//! so what ranks exchange is t = dp/du, of the size of z. H t is computed from all rows on every rank alike, and each
-//! shard goes backward once more from <z, u + H t>. The sum over ranks stays the one fixed tree.
+//! so that ranks exchange t = dp/du, which is shaped as z. Every rank computes H t from all rows, and each shard makes
+//! one more backward pass, from <z, u + H t>. The sum over shards is the same fixed tree as ever.
 //!
-//! dp/dw and t come from a forward derivative where the network has one. With z' the derivative of z along g,
+//! dp/dw and t come from a Jacobian-vector product where the network has one. With z' the derivative of z along g,
 //!
 //! ```text
 //! <z', u> = ‖g‖²,    t = 2 c z',    dp/dw = 2 c d<z', u>/dw at fixed g and u,
 //! ```
 //!
-//! and the last one joins the backward pass that is made anyway: 8 convolutions in place of the 3 of a plain step.
-//! Elsewhere they come from a double backward pass.
+//! and the last of these joins the backward pass that is made anyway: 8 convolutions in place of the 3 of a plain step.
+//! Other networks take a double backward pass.
 
 use std::ops::Range;
 
@@ -30,47 +30,47 @@ use super::shard_gradient::{ShardGradient, add_block};
 use crate::failure::Failure;
 use crate::penalty::tikhonov;
 
-/// Adds the gradient of losses and penalties to each shard's part; returns the sum of the penalties.
+/// Adds the gradient of losses and penalties to each shard's; returns the sum of the penalties.
 pub(super) fn backward(
     forward: &mut ShardedForward<'_>,
     context: &StepContext<'_>,
     grad_outputs: &[Tensor],
-    parts: &[ShardGradient],
+    shard_gradients: &[ShardGradient],
 ) -> Result<f64, Failure> {
     let terms = &context.objective.terms;
     let mut values = Vec::new();
-    // By head and shard, t; nothing where there is no penalty.
-    let mut seen: Vec<Vec<Tensor>> = grad_outputs.iter().map(|_| Vec::new()).collect();
+    // By head and shard, t; empty for a head without penalty.
+    let mut ts: Vec<Vec<Tensor>> = grad_outputs.iter().map(|_| Vec::new()).collect();
     for block in forward.blocks() {
-        let found = match by_jvp(forward, context, grad_outputs, &block, &mut seen)? {
+        let found = match by_jvp(forward, context, grad_outputs, &block, &mut ts)? {
             Some(value) => vec![value],
-            None => by_double_backward(forward, context, grad_outputs, &block, parts, &mut seen)?,
+            None => by_double_backward(forward, context, grad_outputs, &block, shard_gradients, &mut ts)?,
         };
         values.extend(found.into_iter().map(|value| Tensor::from_slice(&[value]).to_device(grad_outputs[0].device())));
     }
     let penalty = context.gather(&values)?.sum(Kind::Double).double_value(&[]);
 
     let mut output_grads = Vec::new();
-    for (k, (u, seen)) in grad_outputs.iter().zip(&seen).enumerate() {
-        let straight = u * terms[k].weight;
-        let value = match seen.is_empty() {
-            true => straight,
-            false => straight + context.hessian_product(&forward.outputs[k], &context.gather(seen)?),
+    for (k, (u, t)) in grad_outputs.iter().zip(&ts).enumerate() {
+        let weighted = u * terms[k].weight;
+        let value = match t.is_empty() {
+            true => weighted,
+            false => weighted + context.hessian_product(&forward.outputs[k], &context.gather(t)?),
         };
         output_grads.push(OutputGrad { value, tangent: Some(u * (2.0 * terms[k].penalty)) });
     }
-    backward::backward(forward, context, &output_grads, parts)?;
+    backward::backward(forward, context, &output_grads, shard_gradients)?;
     Ok(penalty)
 }
 
-/// By a forward derivative: lays the directions g of a block of one shard down in the pass, adds its t to `seen` and
-/// returns its p. `None` where the network has none.
+/// By a Jacobian-vector product, for a block of one shard: leaves its g in the pass as tangents, adds its t to `ts` and
+/// returns its p. `None` for a network without a jvp.
 fn by_jvp(
     forward: &mut ShardedForward<'_>,
     context: &StepContext<'_>,
     grad_outputs: &[Tensor],
     block: &Range<usize>,
-    seen: &mut [Vec<Tensor>],
+    ts: &mut [Vec<Tensor>],
 ) -> Result<Option<f64>, Failure> {
     if !context.network.has_jvp() {
         return Ok(None);
@@ -88,21 +88,21 @@ fn by_jvp(
     }
     for (k, output) in forward.graph(block)?.remove(0).into_iter().enumerate() {
         if let Some(tangent) = output.tangent {
-            seen[k].push(tangent.detach() * (2.0 * terms[k].penalty));
+            ts[k].push(tangent.detach() * (2.0 * terms[k].penalty));
         }
     }
     Ok(Some(value))
 }
 
-/// By a double backward pass: adds dp/dw at fixed u of a block to its shards' parts, and each t to `seen`; returns the
-/// sum of p of each shard.
+/// By a double backward pass: adds dp/dw at fixed u to the gradients of a block's shards, and each t to `ts`; returns
+/// each shard's sum of p.
 fn by_double_backward(
     forward: &mut ShardedForward<'_>,
     context: &StepContext<'_>,
     grad_outputs: &[Tensor],
     block: &Range<usize>,
-    parts: &[ShardGradient],
-    seen: &mut [Vec<Tensor>],
+    shard_gradients: &[ShardGradient],
+    ts: &mut [Vec<Tensor>],
 ) -> Result<Vec<f64>, Failure> {
     let terms = &context.objective.terms;
     let graph = forward.graph(block)?;
@@ -126,14 +126,14 @@ fn by_double_backward(
         let own: Vec<Tensor> = (0..block.len()).map(own).collect();
         values.iter_mut().zip(&own).for_each(|(value, p)| *value += p.double_value(&[]));
         let mut inputs = forward.parameters(block, group.reach);
-        let moved = inputs.len();
+        let by_parameters = inputs.len();
         inputs.extend(fixed);
-        // The graph of the outputs is needed once more.
+        // The outputs' graph is needed again.
         let mut found = derivatives(own.into_iter().sum(), &inputs, true, false)?;
-        for (place, t) in found.drain(moved..).enumerate() {
-            seen[penalised[place / block.len()]].push(t);
+        for (place, t) in found.drain(by_parameters..).enumerate() {
+            ts[penalised[place / block.len()]].push(t);
         }
-        add_block(parts, block, group.reach, &found);
+        add_block(shard_gradients, block, group.reach, &found);
     }
     Ok(values)
 }

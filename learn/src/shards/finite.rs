@@ -1,19 +1,19 @@
 //! Penalties by a finite difference of gradients, without a double backward pass (Finlay & Oberman 2019).
 //!
-//! With g = dL/dx and the unit direction v of [`Perturbation`], the penalty is c S with √S = <g, v>, and its gradient by the
+//! With g = dL/dx and the unit vector v of [`Perturbation`], the penalty is c S with √S = <g, v>. Its gradient by the
 //! weights at fixed v is
 //!
 //! ```text
 //! 2 c √S d<g, v>/dw  ~  k [dL/dw(x + e v) - dL/dw(x)],      k = 2 c √S / e
 //! ```
 //!
-//! One backward pass of the clean images gives dL/dw(x) and g together, so that a step costs two plain ones. Finlay &
-//! Oberman take √S from a difference of losses, [L(x + e v) - L(x)]/e; the clean gradient gives the number that this
-//! goes to, without its cancellation in f32. Running statistics are those of the clean pass.
+//! One backward pass from the clean images gives dL/dw(x) and g together, so that a step costs two plain ones. Finlay &
+//! Oberman take √S from a difference of losses, [L(x + e v) - L(x)]/e; the clean gradient gives its limit, without the
+//! cancellation in f32. Running statistics are those of the clean pass.
 //!
-//! On a smooth network this goes to the exact gradient as h falls. On one of ReLUs it also sees what the exact one, whose
-//! ReLU has no second derivative, is blind to: units that switch on or off between x and x + e v. Their jumps do not
-//! fall with h, and the fewer switch the less they average out, so that a small h is not a better one.
+//! On a smooth network this converges to the exact gradient as h falls. With ReLU it also contains what the exact
+//! gradient cannot (a ReLU has no second derivative): units that switch on or off between x and x + e v. Their jumps do
+//! not fall with h, and the fewer units switch the less the jumps average out, so that a smaller h is not a better one.
 
 use std::ops::Range;
 
@@ -26,13 +26,13 @@ use crate::failure::Failure;
 use crate::objective::{Difference, Views};
 use crate::penalty::Perturbation;
 
-/// Adds the gradient of losses and penalties to each shard's part; returns the sum of the penalties.
+/// Adds the gradient of losses and penalties to each shard's; returns the sum of the penalties.
 pub(super) fn backward(
     forward: &mut ShardedForward<'_>,
     context: &StepContext<'_>,
     difference: Difference,
     grad_outputs: &[Tensor],
-    parts: &[ShardGradient],
+    shard_gradients: &[ShardGradient],
 ) -> Result<f64, Failure> {
     let mut penalty = 0.0;
     for (k, term) in context.objective.terms.iter().enumerate() {
@@ -41,19 +41,19 @@ pub(super) fn backward(
         if term.penalty != 0.0 {
             let (size, step, moved) = moved(forward, context, difference, &gradients)?;
             penalty += term.penalty * size * size;
-            // At a gradient of zero there is no direction; one that is not finite ends the run elsewhere.
+            // A gradient of zero has no direction; one that is not finite ends the run elsewhere.
             if size > 0.0 && size.is_finite() {
                 let slope = 2.0 * term.penalty * size / step;
-                perturbed(context, k, moved, slope, parts)?;
+                perturbed(context, k, moved, slope, shard_gradients)?;
                 weight -= slope;
             }
         }
-        parts.iter().zip(&clean).for_each(|(part, clean)| part.add_scaled(clean, weight));
+        shard_gradients.iter().zip(&clean).for_each(|(own, clean)| own.add_scaled(clean, weight));
     }
     Ok(penalty)
 }
 
-/// Each own shard's gradient of one head's loss, by the parameters and, where it is penalised, by the images.
+/// The gradients of one head's loss for each of this rank's shards: by the parameters and, if penalised, by the images.
 fn clean(
     forward: &mut ShardedForward<'_>,
     context: &StepContext<'_>,
@@ -67,13 +67,13 @@ fn clean(
     for block in forward.blocks() {
         let graph = if last { forward.last_graph(&block)? } else { forward.graph(&block)? };
         let mut inputs = forward.parameters(&block, term.reach.as_deref());
-        let moved = inputs.len();
+        let by_parameters = inputs.len();
         if term.penalty != 0.0 {
             inputs.extend(block.clone().map(|i| forward.images[i].shallow_clone()));
         }
         let scalar = scalar(context, &graph, k, grad_outputs, &block);
         let mut found = derivatives(scalar, &inputs, !last, false)?;
-        gradients.extend(found.drain(moved..));
+        gradients.extend(found.drain(by_parameters..));
         add_block(&clean, &block, term.reach.as_deref(), &found);
     }
     Ok((clean, gradients))
@@ -90,7 +90,7 @@ fn scalar(
     graph.iter().zip(block.clone()).map(|(outputs, i)| inner(&outputs[k].value, &context.own(grad_outputs, i))).sum()
 }
 
-/// √S, the length e of the step, and own shards' images moved by e v.
+/// √S, the length e of the step, and the images of this rank's shards moved by e v.
 fn moved(
     forward: &ShardedForward<'_>,
     context: &StepContext<'_>,
@@ -112,13 +112,13 @@ fn moved(
     Ok((size, step, moved.collect()))
 }
 
-/// Adds `slope` times the gradient of one head's loss at the images `moved`.
+/// Adds `slope` times the gradient of one head's loss at the images `moved` to each shard's.
 fn perturbed(
     context: &StepContext<'_>,
     k: usize,
     moved: Vec<Tensor>,
     slope: f64,
-    parts: &[ShardGradient],
+    shard_gradients: &[ShardGradient],
 ) -> Result<(), Failure> {
     let reach = context.objective.terms[k].reach.as_deref();
     let mut forward = ShardedForward::forward(*context, moved, k + 1)?;
@@ -127,7 +127,7 @@ fn perturbed(
         let graph = forward.last_graph(&block)?;
         let scalar = scalar(context, &graph, k, &grad_outputs, &block) * slope;
         let gradients = derivatives(scalar, &forward.parameters(&block, reach), false, false)?;
-        add_block(parts, &block, reach, &gradients);
+        add_block(shard_gradients, &block, reach, &gradients);
     }
     Ok(())
 }

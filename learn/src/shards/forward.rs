@@ -1,4 +1,4 @@
-//! One forward pass over a batch by all ranks, and the graphs that it leaves behind.
+//! One forward pass over a batch by all ranks, and its autograd graphs.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::sync_batch_norm::SyncBatchNorm;
 /// One head's rows of one shard, `[rows, D]`, with their graph.
 pub(super) struct Output {
     pub value: Tensor,
-    /// Their derivative along the shard's direction of this head.
+    /// Their derivative along the shard's tangent for this head.
     pub tangent: Option<Tensor>,
 }
 
@@ -24,17 +24,17 @@ pub(super) struct Output {
 pub(super) struct ShardedForward<'a> {
     context: StepContext<'a>,
     heads: usize,
-    /// This rank's shards, as all that is counted from its first shard.
+    /// Of each of this rank's shards. All indexes here count from this rank's first shard.
     pub images: Vec<Tensor>,
-    /// By shard and head: along what that head's output is to be differentiated.
+    /// By shard and head: the tangent of the images, where that head's output is to be differentiated along one.
     pub tangents: Vec<Vec<Option<Tensor>>>,
-    /// By block, shard and head.
+    /// By block, shard and head; `None` where a graph was used up or is to be recomputed.
     graphs: Vec<Option<Vec<Vec<Output>>>>,
-    /// Where shards see each other, each has leaves of its own: one backward pass then tells their gradients apart.
+    /// Leaves for each shard, if shards share a graph, so that one backward pass separates their gradients; else empty.
     leaves: Vec<FlatTensors>,
-    /// After this pass.
+    /// Each shard's running statistics after the pass.
     pub statistics: Vec<FlatTensors>,
-    /// By head, all rows `[M, D]` in the objective's order, without graph.
+    /// By head: all rows of the batch, `[M, D]` in the objective's order, without graph.
     pub outputs: Vec<Tensor>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> ShardedForward<'a> {
             vec![]
         };
         let tangents = images.iter().map(|_| (0..heads).map(|_| None).collect()).collect();
-        let statistics = images.iter().map(|_| context.scratch()).collect();
+        let statistics = images.iter().map(|_| context.copy_statistics()).collect();
         let (graphs, outputs) = (Vec::new(), Vec::new());
         let mut forward = Self { context, heads, images, tangents, graphs, leaves, statistics, outputs };
         let mut own: Vec<Vec<Tensor>> = (0..heads).map(|_| Vec::new()).collect();
@@ -68,14 +68,14 @@ impl<'a> ShardedForward<'a> {
         Ok(forward)
     }
 
-    /// Own shards that share a graph: each by itself, or all.
+    /// This rank's shards in groups that share a graph: each alone, or all together.
     pub(super) fn blocks(&self) -> Vec<Range<usize>> {
         let count = self.images.len();
         let size = if self.leaves.is_empty() { 1 } else { count };
         (0..count).step_by(size.max(1)).map(|first| first..first + size).collect()
     }
 
-    /// By shard and head, the outputs of a block with their graph: the one of the pass, or the same once more.
+    /// A block's outputs with their graph, by shard and head: as kept, or recomputed with the same bits.
     pub(super) fn graph(&mut self, block: &Range<usize>) -> Result<Vec<Vec<Output>>, Failure> {
         let graph = self.last_graph(block)?;
         if self.keeps_graphs() {
@@ -90,31 +90,31 @@ impl<'a> ShardedForward<'a> {
         Ok(graph)
     }
 
-    /// As `graph`, for the last time: the pass keeps nothing of it.
+    /// As `graph`, for its last use: the graph is not kept.
     pub(super) fn last_graph(&mut self, block: &Range<usize>) -> Result<Vec<Vec<Output>>, Failure> {
         let index = self.index(block);
         match self.graphs[index].take() {
             Some(outputs) => Ok(outputs),
             None => {
-                let scratch: Vec<FlatTensors> = block.clone().map(|_| self.context.scratch()).collect();
-                self.run(block, &scratch)
+                let statistics: Vec<FlatTensors> = block.clone().map(|_| self.context.copy_statistics()).collect();
+                self.run(block, &statistics)
             }
         }
     }
 
-    /// Parameters of a reach, of each shard of a block.
+    /// The parameters that `reach` names, for each shard of a block in turn.
     pub(super) fn parameters(&self, block: &Range<usize>, reach: Option<&[usize]>) -> Vec<Tensor> {
         let of = |i: usize| {
             let views = self.leaves_of(i).views();
             match reach {
                 None => views.iter().map(Tensor::shallow_clone).collect::<Vec<_>>(),
-                Some(reach) => reach.iter().map(|&place| views[place].shallow_clone()).collect(),
+                Some(reach) => reach.iter().map(|&slot| views[slot].shallow_clone()).collect(),
             }
         };
         block.clone().flat_map(of).collect()
     }
 
-    /// Graphs stay until they are used, and are not made once more.
+    /// Graphs are kept until they are used, instead of being recomputed.
     fn keeps_graphs(&self) -> bool {
         self.context.objective.recompute == Recompute::None
     }
@@ -147,7 +147,7 @@ impl<'a> ShardedForward<'a> {
         Ok(values)
     }
 
-    /// Heads that have a direction are run along it.
+    /// One shard by itself. Heads that have a tangent are differentiated along it.
     fn alone(&self, shard: &Shard<'_>, i: usize) -> Vec<Output> {
         let network = self.context.network;
         let duals: Vec<Option<(Tensor, Tensor)>> = (0..self.heads)
@@ -156,7 +156,7 @@ impl<'a> ShardedForward<'a> {
                 network.jvp(&Shard { images: &shard.images.detach(), ..*shard }, tangent, k)
             })
             .collect();
-        // Nobody asks for the heads above the highest one that does not move.
+        // Heads above the highest one without a tangent need no plain forward pass.
         let heads = duals.iter().rposition(Option::is_none).map_or(0, |k| k + 1);
         let mut values = if heads > 0 { network.forward(shard, heads) } else { Vec::new() }.into_iter();
         let output = |dual| {

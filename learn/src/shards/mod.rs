@@ -1,13 +1,14 @@
-//! A training step whose bits depend on the number of logical shards and on nothing else.
+//! A training step whose bits depend on the number of shards and on nothing else.
 //!
-//! A batch is cut into equal parts by position. Each shard has BatchNorm statistics of its own, over all views of its
-//! images; a rank runs a contiguous block of shards one after the other. What must be the same everywhere is computed
-//! from all shards' outputs on every rank alike; what is summed over shards (gradients, statistics, the wish to stop) is
-//! summed once, along the fixed tree of `tandem_collective::tree_sum`. So the weights after a step are the same bits on
-//! 1, 2 or 4 ranks, and all ranks stop at the same step.
+//! A batch is cut into equal parts by position: the shards. Each shard has BatchNorm statistics of its own, over all
+//! views of its images; a rank runs a contiguous block of shards, one after the other. What must be equal everywhere is
+//! computed on every rank from the outputs of all shards. What is summed over shards (gradients, statistics, stop
+//! flags) is summed once, along the fixed tree of `tandem_collective::tree_sum`. So the weights after a step have the
+//! same bits on 1, 2 or 4 ranks, and all ranks stop after the same step.
 //!
-//! `forward` is a forward pass of all ranks. The penalties of eqs.
-//! (2), (3) and (5) are differentiated in `exact` and `finite`; `shard_gradient` is what is summed in the end.
+//! In reading order: `partition` cuts the batch, `step` is the whole step, `context` what its parts know, `forward` its
+//! forward pass, `rows` the two orders of outputs, `backward` the backward pass; `exact` and `finite` differentiate the
+//! penalties of eqs. (2), (3) and (5); `shard_gradient` is what is summed in the end.
 
 mod backward;
 mod context;

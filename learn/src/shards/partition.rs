@@ -6,7 +6,7 @@ use tandem_collective::ProcessGroup;
 
 use crate::failure::Failure;
 
-/// Which part of each batch is this rank's.
+/// The shards of each batch, and which of them are this rank's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shards {
     pub count: u32,
@@ -15,7 +15,7 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Fails where the ranks, or the images of a batch, cannot share the shards equally.
+    /// Fails unless `world_size` divides `count` and `count` divides `batch_size`.
     pub fn new(count: u32, batch_size: u32, group: &ProcessGroup) -> Result<Self, Failure> {
         let (rank, world_size) = (group.rank(), group.world_size());
         if count == 0 || !count.is_multiple_of(world_size) {
@@ -27,7 +27,7 @@ impl Shards {
         Ok(Self { count, rank, world_size })
     }
 
-    /// Shards that this rank runs.
+    /// The shards that this rank runs.
     pub fn own(&self) -> Range<u32> {
         let each = self.count / self.world_size;
         self.rank * each..(self.rank + 1) * each

@@ -1,4 +1,4 @@
-//! The order of rows: by shard where they are computed, by view where they are compared.
+//! The order of rows: by shard as they are computed, by view as the objective takes them.
 
 use tch::Tensor;
 

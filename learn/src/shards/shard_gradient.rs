@@ -1,4 +1,4 @@
-//! What is summed over shards: `[gradient | statistics | stop]`, flat.
+//! What is summed over shards: one flat vector `[gradient | statistics | stop]` for each.
 
 use std::ops::Range;
 
@@ -7,32 +7,32 @@ use tch::{Kind, Tensor};
 use crate::flat::FlatTensors;
 use crate::network::Network;
 
-/// One shard's summand, its gradient filled term by term.
+/// One shard's vector. Its gradient grows term by term.
 pub(super) struct ShardGradient {
     pub flat: Tensor,
-    /// The gradient's part of `flat`, one view for each parameter.
+    /// Views of each parameter's gradient in `flat`.
     views: Vec<Tensor>,
 }
 
 impl ShardGradient {
-    /// A gradient of zero beside the statistics after the pass and this rank's wish to stop.
+    /// A gradient of zero, the statistics after the pass, and whether this rank was asked to stop.
     pub(super) fn new(network: &dyn Network, statistics: &FlatTensors, stop: bool) -> Self {
-        let (parameters, normed) = (network.parameters().layout().len(), statistics.layout().len());
-        let part = Self::blank(network, normed + 1);
-        part.flat.narrow(0, parameters, normed).copy_(statistics.vector());
-        let _ = part.flat.narrow(0, parameters + normed, 1).fill_(f64::from(u8::from(stop)));
-        part
+        let (parameters, statistics_len) = (network.parameters().layout().len(), statistics.layout().len());
+        let own = Self::blank(network, statistics_len + 1);
+        own.flat.narrow(0, parameters, statistics_len).copy_(statistics.vector());
+        let _ = own.flat.narrow(0, parameters + statistics_len, 1).fill_(f64::from(u8::from(stop)));
+        own
     }
 
-    /// Zeros: a gradient, and `beside` elements more.
-    pub(super) fn blank(network: &dyn Network, beside: i64) -> Self {
+    /// Zeros: a gradient and `extra` more elements.
+    pub(super) fn blank(network: &dyn Network, extra: i64) -> Self {
         let (vector, layout) = (network.parameters().vector(), network.parameters().layout());
-        let flat = Tensor::zeros([layout.len() + beside], (vector.kind(), vector.device()));
+        let flat = Tensor::zeros([layout.len() + extra], (vector.kind(), vector.device()));
         let views = layout.slots().iter().map(|slot| slot.view(&flat)).collect();
         Self { flat, views }
     }
 
-    /// Adds gradients by the parameters of a reach. One that autograd left undefined is zero.
+    /// Adds the gradients by the parameters that `reach` names. One that autograd left undefined is zero.
     pub(super) fn add(&self, reach: Option<&[usize]>, gradients: &[Tensor]) {
         let add = |view: &Tensor, gradient: &Tensor| {
             if gradient.defined() {
@@ -52,15 +52,20 @@ impl ShardGradient {
     }
 }
 
-/// Adds what one backward pass found by the parameters of each shard of a block, shard after shard.
-pub(super) fn add_block(parts: &[ShardGradient], block: &Range<usize>, reach: Option<&[usize]>, gradients: &[Tensor]) {
+/// Adds the gradients of one backward pass to a block's shards; `gradients` has each shard's in turn.
+pub(super) fn add_block(
+    shard_gradients: &[ShardGradient],
+    block: &Range<usize>,
+    reach: Option<&[usize]>,
+    gradients: &[Tensor],
+) {
     let each = gradients.len() / block.len();
-    for (part, gradients) in parts[block.clone()].iter().zip(gradients.chunks(each.max(1))) {
-        part.add(reach, gradients);
+    for (own, gradients) in shard_gradients[block.clone()].iter().zip(gradients.chunks(each.max(1))) {
+        own.add(reach, gradients);
     }
 }
 
-/// What `tree_sum` made of all shards' parts.
+/// The sum over all shards, with the statistics' mean.
 pub(super) struct Reduced {
     pub gradient: Tensor,
     pub statistics: Tensor,
@@ -69,11 +74,11 @@ pub(super) struct Reduced {
 
 impl Reduced {
     pub(super) fn unpack(network: &dyn Network, sum: &Tensor, shards: u32) -> Self {
-        let (parameters, normed) = (network.parameters().layout().len(), network.statistics().layout().len());
+        let (parameters, statistics_len) = (network.parameters().layout().len(), network.statistics().layout().len());
         Self {
             gradient: sum.narrow(0, 0, parameters),
-            statistics: sum.narrow(0, parameters, normed) / f64::from(shards),
-            stop: sum.narrow(0, parameters + normed, 1).sum(Kind::Double).double_value(&[]) > 0.0,
+            statistics: sum.narrow(0, parameters, statistics_len) / f64::from(shards),
+            stop: sum.narrow(0, parameters + statistics_len, 1).sum(Kind::Double).double_value(&[]) > 0.0,
         }
     }
 }

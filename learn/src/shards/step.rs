@@ -14,18 +14,18 @@ use crate::network::Network;
 use crate::objective::{LossTerm, Objective};
 use crate::progress;
 
-/// What every rank knows after a step, in the same bits.
+/// The result of a step: the same bits on every rank.
 #[derive(Debug)]
 pub struct Step {
-    /// The objective on the whole batch, without penalties: the weighted sum of `losses`.
+    /// The loss of the whole batch without penalties: the weighted sum of `losses`.
     pub loss: f64,
     /// Each head's mean loss.
     pub losses: Vec<f64>,
-    /// What the penalties add to `loss`.
+    /// The sum of the penalties.
     pub penalty: f64,
-    /// Each head's rows `[M, D]` without graph: as `objective.views` orders them.
+    /// Each head's rows, `[M, D]` in the order of `objective.views`, without graph.
     pub outputs: Vec<Tensor>,
-    /// Of loss and penalty by all parameters, laid out as they are.
+    /// The gradient of loss and penalty, laid out as the parameters.
     pub gradient: Tensor,
     /// BatchNorm's running statistics after the step: the mean over shards.
     pub statistics: Tensor,
@@ -33,10 +33,10 @@ pub struct Step {
     pub stop: bool,
 }
 
-/// One pass over a batch, forward and backward, on all ranks together.
+/// Forward and backward over one batch; all ranks call it together.
 ///
-/// `images(shard)` gives the shard's images as `[v n, ...]`, first views before second views; `stop` is this rank's
-/// wish.
+/// `images(shard)` returns the shard's images, `[v n, ...]`, first views before second views. `stop` says whether this
+/// rank was asked to stop. Fails where a rank is lost.
 pub fn step(
     network: &dyn Network,
     group: &ProcessGroup,
@@ -50,7 +50,7 @@ pub fn step(
     let images = shards.own().map(images).inspect(|_| progress::beat());
     let images = images.map(|images| images.set_requires_grad(penalised)).collect();
     let mut forward = ShardedForward::forward(context, images, objective.terms.len())?;
-    let parts: Vec<ShardGradient> =
+    let shard_gradients: Vec<ShardGradient> =
         forward.statistics.iter().map(|statistics| ShardGradient::new(network, statistics, stop)).collect();
 
     let (losses, grad_outputs): (Vec<f64>, Vec<Tensor>) = forward.outputs.iter().map(|rows| context.loss(rows)).unzip();
@@ -58,14 +58,16 @@ pub fn step(
         (false, _) => {
             let output_grad = |(u, term): (&Tensor, &LossTerm)| OutputGrad { value: u * term.weight, tangent: None };
             let output_grads: Vec<OutputGrad> = grad_outputs.iter().zip(&objective.terms).map(output_grad).collect();
-            backward(&mut forward, &context, &output_grads, &parts)?;
+            backward(&mut forward, &context, &output_grads, &shard_gradients)?;
             0.0
         }
-        (true, None) => exact::backward(&mut forward, &context, &grad_outputs, &parts)?,
-        (true, Some(difference)) => finite::backward(&mut forward, &context, difference, &grad_outputs, &parts)?,
+        (true, None) => exact::backward(&mut forward, &context, &grad_outputs, &shard_gradients)?,
+        (true, Some(difference)) => {
+            finite::backward(&mut forward, &context, difference, &grad_outputs, &shard_gradients)?
+        }
     };
 
-    let sum = tree_sum(group, parts.into_iter().map(|part| part.flat).collect(), shards.count)?;
+    let sum = tree_sum(group, shard_gradients.into_iter().map(|own| own.flat).collect(), shards.count)?;
     progress::waited();
     let sum = Reduced::unpack(network, &sum, shards.count);
     Ok(Step {

@@ -32,7 +32,7 @@ fn largest(x: Tensor) -> f64 {
     x.abs().max().double_value(&[])
 }
 
-/// Autograd through all shards at once, the textbook way, against the step that only exchanges projections.
+/// Against autograd through all shards at once: the step only exchanges projections.
 #[test]
 fn the_gradient_is_that_of_the_whole_batch() {
     let model = tiny();
@@ -61,7 +61,7 @@ fn the_gradient_is_that_of_the_whole_batch() {
 }
 
 #[test]
-fn a_wish_to_stop_reaches_everybody() {
+fn a_stop_flag_reaches_every_rank() {
     let shards = Shards { count: 4, rank: 0, world_size: 1 };
     let loss = |z: &Tensor| nt_xent(z, 0.5, false);
     let step = step(&tiny(), &ProcessGroup::alone(), &shards, views, &Objective::new(Views::Two, &loss), true).unwrap();

@@ -1,5 +1,5 @@
-//! A small smooth network in double precision, for which the textbook's formulas hold to the last digits, and the
-//! textbook: autograd over the whole batch at once.
+//! A small smooth network in double precision, for which the formulas hold to the last digits, and the reference:
+//! autograd over the whole batch at once.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,7 +14,7 @@ use tch::{Device, Kind, Tensor};
 
 pub(crate) const SHARDS: u32 = 4;
 const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
-/// BatchNorm's, large beside the variance of so few and similar images: a function that bends gently.
+/// BatchNorm's, large beside the variance of so few and similar images, so that the function bends gently.
 const EPSILON: f64 = 0.3;
 /// Elements of an image, width of the hidden layers, rows' width.
 const SIZES: [i64; 3] = [3 * 2 * 2, 7, 5];
@@ -25,7 +25,7 @@ pub(crate) struct Smooth {
     pub(crate) statistics: FlatTensors,
     /// BatchNorm before each tanh: the images of a shard then depend on each other.
     pub(crate) normed: bool,
-    /// Both heads' rows are given; else the second one's alone.
+    /// Both heads' rows are returned; otherwise only the second one's.
     pub(crate) layered: bool,
 }
 
@@ -78,7 +78,7 @@ impl Network for Smooth {
     fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor> {
         let a = self.hidden(&shard.images.flatten(1, -1), 0, shard.statistics);
         let b = self.hidden(&a, 1, shard.statistics);
-        // Rows far from zero, where their direction, all that NT-Xent sees, has no derivative.
+        // Rows far from zero, where their direction, all that NT-Xent depends on, has no derivative.
         let head = |x: &Tensor, index| x.linear(self.parameters.get(index), None::<Tensor>) + 1.5;
         let mut rows = if self.layered { vec![head(&a, 1), head(&b, 3)] } else { vec![head(&b, 3)] };
         rows.truncate(heads);
