@@ -22,12 +22,12 @@ def in_torchvision(request):
     weights = load_file(request["path"])
     # Only a count of batches, which evaluation does not use.
     names = {name for name in net.state_dict() if not name.endswith("num_batches_tracked")}
-    strangers = sorted(names ^ set(weights))
-    if not strangers:
+    unmatched = sorted(names ^ set(weights))
+    if not unmatched:
         net.load_state_dict(weights, strict=True)
         with torch.no_grad():
             write(request, "theirs", {"output": net.eval()(read(request, "images")["images"])})
-    return {"strangers": strangers, "version": torchvision.__version__}
+    return {"unmatched": unmatched, "version": torchvision.__version__}
 
 
 def by_loader(request):

@@ -1,4 +1,4 @@
-//! What all parts share: the peers' Python, the images, and whether a part shall be seen failing.
+//! What all parts share: the peers' Python, the images, and which parts are to fail.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use tch::Device;
 use crate::args::Args;
 use crate::part::Part;
 
-/// Seed of everything that is drawn: a run gives the same figures each time.
+/// Seed of everything that is drawn, so that every run gives the same figures.
 pub(crate) const SEED: u64 = 1;
 
 pub(crate) struct Environment {
@@ -31,7 +31,7 @@ impl Environment {
         Ok(Self { python, data_dir, images: args.images, broken })
     }
 
-    /// The peers of `part` get other inputs than ours.
+    /// Whether the peers of `part` are to get other inputs than ours, so that its rows must fail.
     pub(crate) fn breaks(&self, part: Part) -> bool {
         self.broken.contains(&part) || self.broken.contains(&Part::All)
     }
@@ -41,7 +41,7 @@ impl Environment {
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
-        // Shapes are made, not read: no folder is looked at.
+        // Shapes are drawn: no folder is read.
         self.data_dir.as_deref().unwrap_or(Path::new("."))
     }
 

@@ -1,4 +1,4 @@
-//! Tensors from us to a peer and back: safetensors files in a folder that lives as long as the comparison.
+//! Tensors to a peer and back: safetensors files in a temporary folder of the comparison.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ impl Exchange {
         Tensor::write_safetensors(&tensors, self.path(name)).with_context(|| format!("writing {name}"))
     }
 
-    /// What the peer has written.
+    /// Reads what the peer has written.
     pub(crate) fn read(&self, name: &str) -> Result<Tensors> {
         let tensors = Tensor::read_safetensors(self.path(name)).with_context(|| format!("reading {name}"))?;
         Ok(Tensors(tensors.into_iter().collect()))
@@ -43,19 +43,19 @@ impl Tensors {
     }
 }
 
-/// Largest difference of two elements; not-a-number if any element is that.
+/// The largest difference of two elements; not-a-number if any element is.
 pub(crate) fn largest_difference(ours: &Tensor, theirs: &Tensor) -> Result<f64> {
     ensure!(ours.size() == theirs.size(), "ours is {:?}, theirs {:?}", ours.size(), theirs.size());
     ensure!(ours.numel() > 0, "there is nothing to compare");
     Ok((ours.to_kind(Kind::Double) - theirs.to_kind(Kind::Double)).abs().max().double_value(&[]))
 }
 
-/// The larger; not-a-number if any is.
+/// The larger; not-a-number if either is.
 pub(crate) fn nan_max(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
-/// Largest difference over the largest element of theirs.
+/// The largest difference, divided by the largest element of theirs.
 pub(crate) fn relative_difference(ours: &Tensor, theirs: &Tensor) -> Result<f64> {
     Ok(largest_difference(ours, theirs)? / theirs.abs().max().double_value(&[]))
 }

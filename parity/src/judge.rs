@@ -1,4 +1,4 @@
-//! One line of the table: a figure, its tolerance, and the verdict that follows.
+//! One row of the table: a figure, its tolerance, and the verdict.
 
 use serde::{Serialize, Serializer};
 
@@ -38,7 +38,7 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Not-a-number is inside no bound.
+    /// Not-a-number is within no bound.
     fn admits(self, value: f64) -> bool {
         match self {
             Self::AtMost(bound) => value <= bound,
@@ -58,14 +58,14 @@ impl Bound {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
-    /// Of the list in README.md.
+    /// Number of the row in README.md.
     pub(crate) number: u8,
     pub(crate) what: String,
     #[serde(serialize_with = "finite_or_text")]
     pub(crate) figure: f64,
     pub(crate) bound: Bound,
     pub(crate) unit: Unit,
-    /// What stands behind the figure, in words.
+    /// Details about the figure.
     pub(crate) note: String,
 }
 

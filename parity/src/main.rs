@@ -1,6 +1,8 @@
 //! Tandem's results against those of others: torchvision, PyTorch in double precision, SciPy, Foolbox, Torchattacks.
 //!
-//! `rows` computes ours and judges, `peers/` computes theirs from the same inputs.
+//! In reading order: `args` and `part` are the command line, `environment` what all comparisons share, `peer` and
+//! `exchange` talk to the Python processes in `peers/`, `rows` computes our figures and compares them, `judge` and
+//! `table` show the verdicts.
 
 mod args;
 mod environment;
@@ -21,7 +23,7 @@ use args::Args;
 use environment::Environment;
 use judge::Row;
 
-/// What one call found.
+/// The result of one run.
 #[derive(Debug, Serialize)]
 struct Document {
     rows: Vec<Row>,

@@ -1,4 +1,4 @@
-//! A peer: a Python process that answers JSON lines. Tensors go through files of a folder that both know.
+//! A peer: a Python process that answers JSON lines. Tensors go through files (see `exchange`).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// `peers/<script>.py` in the peers' Python.
+    /// Starts `peers/<script>.py` in the peers' Python.
     pub(crate) fn start(python: &Path, script: &str) -> Result<Self> {
         let mut process = Command::new(python)
             .arg(folder().join("peers").join(script).with_extension("py"))
@@ -36,21 +36,21 @@ impl Peer {
         let mut line = serde_json::to_string(request)?;
         line.push('\n');
         let requests = self.requests.as_mut().context("stdin is open until the peer is dropped")?;
-        requests.write_all(line.as_bytes()).with_context(|| format!("{script}.py does not listen any more"))?;
+        requests.write_all(line.as_bytes()).with_context(|| format!("{script}.py does not read requests any more"))?;
         let mut reply = String::new();
         if self.replies.read_line(&mut reply)? == 0 {
             let status = self.process.wait()?;
-            bail!("{script}.py ended without an answer ({status}); what it said is above");
+            bail!("{script}.py ended without an answer ({status}); its messages are above");
         }
         serde_json::from_str(&reply).with_context(|| format!("{script}.py answered {reply:?}"))
     }
 }
 
 impl Drop for Peer {
-    /// It computes only while it is asked, so that closing its stdin ends it at once.
+    /// Closing its stdin ends the peer at once, since no request is under way.
     fn drop(&mut self) {
         self.requests = None;
-        // A status that nobody waits for any more.
+        // Its status no longer matters.
         let _ = self.process.wait();
     }
 }

@@ -15,7 +15,7 @@ use crate::judge::{Bound, Row, Unit};
 use crate::part::Part;
 use crate::peer::Peer;
 
-/// Images that each kind of case goes round: natural (or drawn) ones, then artificial ones.
+/// Images that the cases of each kind take in turn: natural (or drawn) ones, then artificial ones.
 const IMAGES: usize = 64;
 /// Cases of each kind.
 const CASES: usize = 120;
@@ -62,7 +62,7 @@ fn operations(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (kind, name) in KINDS.iter().enumerate() {
         let of_kind = |views: &Tensor| views.narrow(0, (kind * CASES) as i64, CASES as i64);
-        // Over both executions of ours: largest difference of a pixel, largest mean of an image.
+        // Over both of our implementations: the largest difference of a pixel, the largest mean of an image.
         let apart = |theirs: &Tensor| {
             ours.iter().fold((0.0f64, 0.0f64), |(pixel, image), ours| {
                 let difference = (of_kind(ours) - of_kind(theirs)).abs();
@@ -81,12 +81,13 @@ fn operations(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
         ));
         let (pixel, mean) = apart(&pil);
         if kind == KINDS.len() - 1 {
-            // PIL rounds to bytes after each operation, and what follows amplifies that: it is no measure of a sequence.
+            // PIL rounds to bytes after each operation, and later operations amplify that: it is no reference for a
+            // sequence.
             continue;
         }
         let (what, figure, note) = if *name == "hue" {
-            // PIL keeps the hue in one byte and truncates its turn to another: up to 12/255 in a saturated pixel. No
-            // execution can be within 1e-5 of the tensor path and within 2/255 of PIL there.
+            // PIL keeps the hue in one byte and truncates its turn to another: up to 12/255 in a saturated pixel.
+            // Nothing can be within 1e-5 of the tensor path and within 2/255 of PIL there.
             let own = (of_kind(float) - of_kind(&pil)).abs().max().double_value(&[]);
             let note = format!(
                 "one pixel: {}; torchvision's own two paths: {}, as PIL keeps the hue in a byte",
@@ -102,7 +103,7 @@ fn operations(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The first test images, and eight that are hard: noise, saturated colours, ties between channels, grays, black, white.
+/// The first test images, and eight hard ones: noise, saturated colours, ties between channels, grays, black, white.
 fn images(env: &Environment) -> Result<Images> {
     let natural = env.load()?.test.pixels.narrow(0, 0, IMAGES as i64 - 8).contiguous();
     let mut pixels = vec![0u8; IMAGES * IMAGE];
@@ -171,8 +172,8 @@ fn extreme(case: usize) -> Option<Crop> {
     Some(Crop { top, left, height, width })
 }
 
-/// As `peers/augment.py` reads them: image, top, left, height, width, flip, gray, then number and factor of each of four
-/// operations (0 none, 1 brightness, 2 contrast, 3 saturation, 4 hue).
+/// As `peers/augment.py` reads them: image, top, left, height, width, flip, gray, then number and factor of each of
+/// four operations (0 none, 1 brightness, 2 contrast, 3 saturation, 4 hue).
 fn numbers(image: i64, view: &View) -> Vec<f32> {
     let crop = view.crop;
     let mut row = vec![image as f32];
@@ -190,7 +191,7 @@ fn numbers(image: i64, view: &View) -> Vec<f32> {
     row
 }
 
-/// Kolmogorov and Smirnov's p of each drawn number, by the peer.
+/// The peer's Kolmogorov-Smirnov p-value for each drawn number.
 #[derive(Deserialize)]
 struct Likelihoods {
     /// (name, p)

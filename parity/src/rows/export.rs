@@ -29,7 +29,7 @@ const TOLERANCE: Bound = Bound::AtMost(1e-4);
 #[derive(Deserialize)]
 struct Reply {
     /// Names that only one side has.
-    strangers: Vec<String>,
+    unmatched: Vec<String>,
     version: String,
 }
 
@@ -50,24 +50,25 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
     ] {
         let folder = exchange.folder();
         if let Some(arch) = arch {
-            let model = lively(net(encoder, None)?, &images);
+            let model = randomised(net(encoder, None)?, &images);
             let path = save(&exchange, &model, encoder, None, "encoder")?;
             let asked =
                 if env.breaks(Part::Export) { if arch == "resnet34" { "resnet18" } else { "resnet34" } } else { arch };
             let reply: Reply =
                 peer.ask(&json!({ "what": "torchvision", "folder": folder, "path": path, "arch": asked }))?;
-            let note = reply.strangers.first().map_or_else(String::new, |name| format!("the first is {name}"));
+            let note = reply.unmatched.first().map_or_else(String::new, |name| format!("the first is {name}"));
             let what = format!("{arch}: names that torchvision {}'s lacks or has besides", reply.version);
-            rows.push(Row::new(2, what, reply.strangers.len() as f64, Bound::AtMost(0.0), Unit::Count, note));
-            if reply.strangers.is_empty() {
+            rows.push(Row::new(2, what, reply.unmatched.len() as f64, Bound::AtMost(0.0), Unit::Count, note));
+            if reply.unmatched.is_empty() {
                 rows.push(same(&exchange, format!("{arch}: features in torchvision's"), &model.features(&images))?);
             }
         }
         for layers in [1, 2] {
             let head = HeadShape::FullyConnected { layers, classes: CLASSES };
-            let path = save(&exchange, &lively(net(encoder, Some(head))?, &images), encoder, Some(head), "classifier")?;
+            let path =
+                save(&exchange, &randomised(net(encoder, Some(head))?, &images), encoder, Some(head), "classifier")?;
             let input = InputFile { kind: "classifier".into(), sha256: sha256(&std::fs::read(&path)?), path };
-            // As an attack or an evaluation would load it.
+            // As an attack or an evaluation loads it.
             let (classifier, _) = artifact::load_classifier(&input, Device::Cpu)?;
             let _: serde_json::Value = peer.ask(&json!({ "what": "loader", "folder": folder, "path": input.path }))?;
             let logits = tch::no_grad(|| classifier.logits(&images));
@@ -77,12 +78,12 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
             rows.push(same(&exchange, what, &logits)?);
         }
     }
-    // As pretraining leaves it, its projection heads beside it.
+    // As pretraining saves it, with its projection heads.
     for (heads, which) in [(1, "with its projection head"), (4, "with a head on each stage")] {
         let (encoder, head) = (Encoder::ResNetTiny, spec::Head { hidden: 32, output: 16 });
         let layers =
             LayerwiseModel::new(encoder, head, heads, SEED, Device::Cpu).context("resnet-tiny can be built")?;
-        let model = lively(layers.model, &images);
+        let model = randomised(layers.model, &images);
         let path = save(&exchange, &model, encoder, Some(HeadShape::Projection(head)), "encoder")?;
         let _: serde_json::Value = peer.ask(&json!({ "what": "loader", "folder": exchange.folder(), "path": path }))?;
         rows.push(same(&exchange, format!("resnet-tiny {which}: features by load.py"), &model.features(&images))?);
@@ -107,8 +108,9 @@ fn net(encoder: Encoder, head: Option<HeadShape>) -> Result<Model> {
     model.with_context(|| format!("this version cannot build {encoder:?}"))
 }
 
-/// Every tensor matters: BatchNorm's own weights and biases drawn, its running statistics those of `images`.
-fn lively(model: Model, images: &Tensor) -> Model {
+/// Makes every tensor matter: draws BatchNorm's weights and biases, and sets its running statistics to those of
+/// `images`.
+fn randomised(model: Model, images: &Tensor) -> Model {
     tch::manual_seed(SEED as i64);
     tch::no_grad(|| {
         for (slot, view) in model.parameters.named() {
@@ -118,7 +120,7 @@ fn lively(model: Model, images: &Tensor) -> Model {
                 _ => continue,
             };
         }
-        // A training pass moves the running statistics by a tenth of the way to the batch's.
+        // A training pass moves the running statistics a tenth of the way to the batch's.
         let before = model.statistics.vector().copy();
         let _ = model.project(images, &model.statistics);
         let batch = (model.statistics.vector() - &before * 0.9) / 0.1;

@@ -20,11 +20,11 @@ const WEIGHTS: [f64; 5] = [0.01, 0.1, 0.4, 1.0, 2.5];
 
 #[derive(Deserialize)]
 struct Reply {
-    /// How much lower brute force got than ours, at most; below 0 it stayed above.
+    /// By how much brute force was lower than ours, at most; negative if it never was.
     better: f64,
-    /// How far apart the two points are, at most.
+    /// Largest distance of the two points.
     apart: f64,
-    /// Rows whose result is 0, all the point itself, anything else.
+    /// Number of rows whose result is 0, the point itself, anything else.
     zero: u32,
     whole: u32,
     between: u32,

@@ -19,8 +19,8 @@ use crate::part::Part;
 
 const IMAGES: usize = 8;
 
-/// One image at a time goes through the classifier, whatever is asked. A convolution of eight images rounds otherwise
-/// than one of a single image, and an attack follows the rounding: with this, what is left is the attack's own doing.
+/// Runs one image at a time through the classifier. A convolution of eight images rounds differently from one of a
+/// single image, and an attack follows the rounding; without that, a difference is the attack's own fault.
 struct OneByOne<'a>(&'a Classifier);
 
 impl Target for OneByOne<'_> {
@@ -38,10 +38,10 @@ impl Target for OneByOne<'_> {
     }
 }
 
-/// Broken, each image sees the others: logits are less than the batch's mean.
-struct Crowd<'a>(OneByOne<'a>);
+/// A broken target, whose images influence each other: it subtracts the batch's mean logits.
+struct Entangled<'a>(OneByOne<'a>);
 
-impl Target for Crowd<'_> {
+impl Target for Entangled<'_> {
     fn logits(&self, images: &Tensor) -> Tensor {
         let logits = self.0.logits(images);
         let mean = logits.mean_dim([0i64].as_slice(), true, Kind::Float);
@@ -56,8 +56,8 @@ impl Target for Crowd<'_> {
 pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
     let trained = Trained::get(env)?;
     let sample = Sample::first(env, IMAGES)?;
-    let (honest, crowd) = (OneByOne(&trained.classifier), Crowd(OneByOne(&trained.classifier)));
-    let net: &dyn Target = if env.breaks(Part::Alone) { &crowd } else { &honest };
+    let (independent, entangled) = (OneByOne(&trained.classifier), Entangled(OneByOne(&trained.classifier)));
+    let net: &dyn Target = if env.breaks(Part::Alone) { &entangled } else { &independent };
     let mut rows = Vec::new();
     for (norm, name, radius) in [(Norm::L2, "l2", 0.2), (Norm::Linf, "linf", 1.5 / 255.0)] {
         let pgd = Pgd::reference(Some(5), 2, AttackLoss::CrossEntropy, SEED);
@@ -99,13 +99,13 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Distance and pixels of what an attack finds of the images at `rows`, `[rows, 1 + pixels]`.
+/// Distance and pixels of what an attack finds for the images at `rows`, `[rows, 1 + pixels]`.
 fn on(sample: &Sample, rows: &[i64], attack: impl Fn(&Batch<'_>) -> Found) -> Tensor {
     let index = Tensor::from_slice(rows);
     let (images, labels) = (sample.images.index_select(0, &index), sample.labels.index_select(0, &index));
     let ids: Vec<i64> = rows.iter().map(|&row| sample.ids[row as usize]).collect();
     let found = attack(&Batch { images: &images, labels: &labels, ids: &ids });
-    // Two failures are equal: infinities would not be.
+    // Finite, so that two failures have a difference of 0.
     let distance = found.distance.clamp_max(1e9).unsqueeze(1);
     Tensor::cat(&[distance, found.images.flatten(1, -1)], 1)
 }

@@ -19,9 +19,9 @@ use crate::judge::{Bound, Row, Unit};
 use crate::part::Part;
 use crate::peer::Peer;
 
-/// Radii at which an undefended net has lost about half of its images, not all: where attacks differ if they do.
+/// Radii at which an undefended network withstands on about half of its images, where a difference of attacks shows.
 const RADII: [(Norm, &str, f64); 2] = [(Norm::L2, "l2", 0.15), (Norm::Linf, "linf", 1.0 / 255.0)];
-/// Verdicts may differ on so many images in a hundred.
+/// By how much the shares of broken images may differ.
 const VERDICTS: Bound = Bound::AtMost(0.005);
 
 const PGD_STEPS: u32 = 20;
@@ -31,17 +31,17 @@ const APGD_STEPS: u32 = 25;
 const APGD_T_STEPS: u32 = 8;
 const QUERIES: u32 = 400;
 const FAB_STEPS: u32 = 10;
-/// Of each attack in the best of them: as many as the longest of the peers' runs at a fixed radius, Square apart.
+/// Of each attack in best-of: as many as in the longest of the peers' runs at a fixed radius, except Square's.
 const BEST_OF_STEPS: u32 = APGD_STEPS;
 const SMALLEST_STEPS: u32 = 100;
 
 #[derive(Deserialize)]
-struct Begun {
+struct BeginReply {
     accuracy: f64,
 }
 
 #[derive(Deserialize)]
-struct Attacked {
+struct AttackReply {
     version: String,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Peers<'a> {
         exchange.write("images", &[("images", &sample.images), ("labels", &sample.labels)])?;
         let mut peer = Peer::start(&env.python, "attacks")?;
         let request = json!({ "what": "begin", "folder": exchange.folder(), "path": trained.path, "seed": SEED });
-        let begun: Begun = peer.ask(&request)?;
+        let begun: BeginReply = peer.ask(&request)?;
         let radius_factor = if env.breaks(Part::Attacks) { 1.2 } else { 1.0 };
         Ok((Self { peer, exchange, radius_factor, broken: Vec::new(), trained }, begun.accuracy))
     }
@@ -78,7 +78,7 @@ impl<'a> Peers<'a> {
             settings["radius"] = (radius * self.radius_factor).into();
         }
         eprintln!("  {library}: {} in {norm}", settings["attack"].as_str().unwrap_or_default());
-        let reply: Attacked = self.peer.ask(&settings)?;
+        let reply: AttackReply = self.peer.ask(&settings)?;
         let found = self.exchange.read("found")?;
         let (wrong, distance) = (found.get("wrong")?.to_kind(Kind::Bool), found.get("distance")?.shallow_clone());
         Ok((wrong, distance, format!("{library} {}", reply.version)))
@@ -132,7 +132,7 @@ fn fixed_radius(peers: &mut Peers<'_>, sample: &Sample, norm: Norm, name: &str, 
         for library in *libraries {
             let settings = json!({ "attack": attack, "radius": radius, "steps": steps, "step": PGD_STEP });
             let (wrong, distance, version) = peers.attack(library, name, settings)?;
-            // A float's rounding beyond the radius is no longer a perturbation.
+            // An example beyond the radius, by more than rounding, does not count.
             let theirs = wrong.logical_and(&distance.le(radius * peers.radius_factor * (1.0 + 1e-4)));
             let note = format!(
                 "misclassified: ours {:.2} %, theirs {:.2} %, verdicts equal on {:.2} %; {steps} steps",

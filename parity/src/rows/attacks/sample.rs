@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use crate::environment::Environment;
 
-/// Images that ours takes at once.
+/// Images that our attacks take at once.
 const BATCH: usize = 250;
 
 pub(super) struct Sample {
@@ -24,13 +24,13 @@ impl Sample {
         Ok(Self { images: plain(&data.test, &ids), labels, ids })
     }
 
-    /// Part by part; distances `[B]`, infinite where the attack failed.
+    /// Attacks batch by batch. Distances `[B]`, infinite where the attack failed.
     pub(super) fn attack(&self, mut attack: impl FnMut(&Batch<'_>) -> Found) -> Tensor {
-        let parts = (0..).step_by(BATCH).zip(self.ids.chunks(BATCH)).map(|(first, ids)| {
+        let distances = (0..).step_by(BATCH).zip(self.ids.chunks(BATCH)).map(|(first, ids)| {
             let (first, count) = (first as i64, ids.len() as i64);
             let (images, labels) = (self.images.narrow(0, first, count), self.labels.narrow(0, first, count));
             attack(&Batch { images: &images, labels: &labels, ids }).distance
         });
-        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+        Tensor::cat(&distances.collect::<Vec<_>>(), 0)
     }
 }

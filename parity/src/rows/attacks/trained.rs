@@ -47,7 +47,7 @@ impl Trained {
 
 fn train(env: &Environment, spec: &JobSpec, job_dir: &Path) -> Result<()> {
     eprintln!("training a resnet-tiny on {} (once: it is kept in {})", spec.dataset, job_dir.display());
-    // What an interrupted run has left is another attempt's.
+    // What an interrupted run left behind belongs to another attempt.
     if job_dir.exists() {
         std::fs::remove_dir_all(job_dir)?;
     }

@@ -9,14 +9,14 @@ use tandem_learn::shards::Step;
 const HOST: &str = "127.0.0.1";
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the ranks, one closure each, get for the same step; that they all hold the same is checked.
+/// The step that the ranks, one closure each, take together. Fails if their gradients differ.
 pub(super) fn together<F>(ranks: Vec<F>) -> Result<Step>
 where
     F: FnOnce(&ProcessGroup) -> Result<Step> + Send,
 {
     let (store, count) = (RendezvousStore::listen(HOST, TIMEOUT)?, ranks.len() as u32);
     let port = store.port();
-    let one = |rank: u32, work: F| {
+    let run = |rank: u32, work: F| {
         if count == 1 {
             return work(&ProcessGroup::alone());
         }
@@ -24,8 +24,8 @@ where
         work(&ProcessGroup::gloo(&store, "parity", rank, count, HOST, TIMEOUT)?)
     };
     let steps = std::thread::scope(|scope| {
-        let one = &one;
-        let ranks: Vec<_> = (0..).zip(ranks).map(|(rank, work)| scope.spawn(move || one(rank, work))).collect();
+        let run = &run;
+        let ranks: Vec<_> = (0..).zip(ranks).map(|(rank, work)| scope.spawn(move || run(rank, work))).collect();
         ranks.into_iter().map(|rank| rank.join().map_err(|_| anyhow!("a rank panicked"))?).collect::<Result<Vec<_>>>()
     })?;
     let mut steps = steps.into_iter();

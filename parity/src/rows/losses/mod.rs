@@ -90,7 +90,7 @@ impl Equation {
     }
 }
 
-/// The batch that everything is computed on.
+/// The batch of all comparisons.
 struct Inputs {
     /// f64 `[2, BATCH, 3, 4, 4]`
     views: Tensor,
@@ -185,7 +185,7 @@ fn theirs(
     let views = match part {
         _ if !env.breaks(part) => inputs.views.shallow_clone(),
         Part::Losses => &inputs.views * 1.001,
-        // A cosine forgives what only makes a gradient longer.
+        // Scaling would not change a cosine.
         _ => inputs.views.flip([-1]),
     };
     exchange.write("batch", &[("views", &views), ("labels", &inputs.labels)])?;
@@ -241,7 +241,7 @@ pub(crate) fn finite_difference(env: &Environment) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for equation in [Equation::Two, Equation::Three, Equation::Five] {
         let their = theirs(env, Part::FiniteDifference, &mut peer, &inputs, equation, gang.0)?;
-        // The gradient of the penalty alone: the rest is the same anyway.
+        // The gradient of the penalty alone.
         let exact = their.get("gradient")? - their.get("loss gradient")?;
         let found = [1e-2, 1e-3, 1e-4, 1e-5].map(|h| -> Result<(f64, f64)> {
             let step = inputs.step(equation, Some(Difference { h, direction: Direction::L2 }), gang, false)?;

@@ -24,13 +24,13 @@ pub(super) struct Smooth {
     statistics: FlatTensors,
     stages: Vec<Stage>,
     outputs: i64,
-    /// A head on each stage; else one on the last.
+    /// A head on each stage; otherwise one on the last.
     layered: bool,
-    /// BatchNorm by the statistics of all shards; else of each.
+    /// BatchNorm by the statistics of all shards; otherwise of each.
     pub(super) global: bool,
 }
 
-/// Places in the flat vectors.
+/// Slots of the flat vectors.
 struct Stage {
     weight: usize,
     scale: usize,
@@ -42,16 +42,16 @@ struct Stage {
 }
 
 impl Smooth {
-    /// Weights are drawn, not trained: their derivatives shall not be small.
+    /// Weights are drawn, not trained, so that their derivatives are not small.
     pub(super) fn new(outputs: i64, layered: bool) -> Self {
         let drawn = Self::blank(outputs, layered);
         tch::manual_seed(SEED as i64);
         tch::no_grad(|| {
-            // Tensor by tensor: what lies between them in the vector stays zero.
+            // Tensor by tensor, so that the padding between them stays zero.
             for (slot, view) in drawn.parameters.named() {
                 let mut view = view.shallow_clone();
                 let _ = match slot.role {
-                    // Gentle: differences at h = 1e-2 are to see a net that is nearly linear there.
+                    // Small, so that the network is nearly linear over differences of h = 1e-2.
                     Role::NormWeight => view.uniform_(0.2, 0.5),
                     Role::NormBias => view.normal_(0.0, 0.2),
                     _ => view.normal_(0.0, 0.5),
@@ -87,7 +87,7 @@ impl Smooth {
         Self { parameters, statistics, stages, outputs, layered, global: false }
     }
 
-    /// The same weights in other memory, for another rank: leaves of a graph belong to one thread.
+    /// The same weights in other memory, for another rank: the leaves of a graph belong to one thread.
     pub(super) fn copy(&self) -> Self {
         let copy = Self { global: self.global, ..Self::blank(self.outputs, self.layered) };
         tch::no_grad(|| {
@@ -114,12 +114,12 @@ impl Smooth {
 }
 
 impl Smooth {
-    /// Outputs of own shards; `normed` runs a BatchNorm on all of them.
+    /// Outputs of this rank's shards; `normalise` runs a BatchNorm on all of them.
     fn run(
         &self,
         shards: &[Shard<'_>],
         heads: usize,
-        normed: impl Fn(&[Tensor], &[BatchNorm<'_>]) -> Vec<Tensor>,
+        normalise: impl Fn(&[Tensor], &[BatchNorm<'_>]) -> Vec<Tensor>,
     ) -> Vec<Vec<Tensor>> {
         let mut x: Vec<Tensor> = shards.iter().map(|shard| shard.images.flatten(1, -1)).collect();
         let mut outputs: Vec<Vec<Tensor>> = shards.iter().map(|_| Vec::new()).collect();
@@ -134,7 +134,7 @@ impl Smooth {
             });
             let linear =
                 shards.iter().zip(&x).map(|(shard, x)| x.linear(shard.parameters.get(stage.weight), None::<Tensor>));
-            x = normed(&linear.collect::<Vec<_>>(), &norms.collect::<Vec<_>>()).iter().map(Tensor::tanh).collect();
+            x = normalise(&linear.collect::<Vec<_>>(), &norms.collect::<Vec<_>>()).iter().map(Tensor::tanh).collect();
             if self.layered || k + 1 == STAGES {
                 for ((shard, x), outputs) in shards.iter().zip(&x).zip(&mut outputs) {
                     let get = |index| shard.parameters.get(index);
@@ -147,7 +147,7 @@ impl Smooth {
     }
 }
 
-fn by_itself(x: &Tensor, norm: &BatchNorm<'_>) -> Tensor {
+fn batch_norm(x: &Tensor, norm: &BatchNorm<'_>) -> Tensor {
     x.batch_norm(
         Some(norm.scale),
         Some(norm.shift),
@@ -175,7 +175,7 @@ impl Network for Smooth {
 
     fn forward(&self, shard: &Shard<'_>, heads: usize) -> Vec<Tensor> {
         let alone =
-            |x: &[Tensor], norms: &[BatchNorm<'_>]| x.iter().zip(norms).map(|(x, norm)| by_itself(x, norm)).collect();
+            |x: &[Tensor], norms: &[BatchNorm<'_>]| x.iter().zip(norms).map(|(x, norm)| batch_norm(x, norm)).collect();
         self.run(&[*shard], heads, alone).remove(0)
     }
 
