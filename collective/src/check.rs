@@ -64,8 +64,7 @@ pub(crate) fn writable(operation: &str, tensor: &Tensor, device: Option<Device>)
     Ok(())
 }
 
-/// Whether the elements fill their memory without gaps or overlaps, in any order of dimensions (channels-last is
-/// dense).
+/// Whether the elements fill their memory without gaps or overlaps, in any order of dimensions.
 fn is_dense(sizes: &[i64], strides: &[i64]) -> bool {
     let mut dims: Vec<_> = sizes.iter().zip(strides).filter(|(size, _)| **size > 1).collect();
     dims.sort_by_key(|(_, stride)| **stride);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tch::{Device, Tensor};
 
-use crate::ffi::{self, Channel, Membership};
+use crate::ffi::{self, Channel, Member};
 use crate::{Error, RendezvousStore, check, cuda, header};
 
 /// The ranks of one attempt, seen from one of them.
@@ -41,9 +41,9 @@ impl ProcessGroup {
         host: &str,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let membership = membership(prefix, rank, world_size)?;
+        let member = member(prefix, rank, world_size)?;
         let link =
-            if world_size > 1 { Some(ffi::GroupHandle::gloo(&store.handle, membership, host, timeout)?) } else { None };
+            if world_size > 1 { Some(ffi::GroupHandle::gloo(&store.handle, member, host, timeout)?) } else { None };
         Ok(Self { device: Some(Device::Cpu), link, rank, world_size, failure: RefCell::new(None) })
     }
 
@@ -59,10 +59,10 @@ impl ProcessGroup {
         device_index: u32,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let membership = membership(prefix, rank, world_size)?;
+        let member = member(prefix, rank, world_size)?;
         cuda::available()?;
         // A group of one goes through NCCL too, so that NCCL can be tested with a single GPU.
-        let link = Some(ffi::GroupHandle::nccl(&store.handle, membership, device_index, timeout)?);
+        let link = Some(ffi::GroupHandle::nccl(&store.handle, member, device_index, timeout)?);
         let device = Some(Device::Cuda(device_index as usize));
         Ok(Self { device, link, rank, world_size, failure: RefCell::new(None) })
     }
@@ -237,9 +237,9 @@ impl ProcessGroup {
     }
 }
 
-fn membership(prefix: &str, rank: u32, world_size: u32) -> Result<Membership<'_>, Error> {
+fn member(prefix: &str, rank: u32, world_size: u32) -> Result<Member<'_>, Error> {
     if rank < world_size {
-        return Ok(Membership { prefix, rank, world_size });
+        return Ok(Member { prefix, rank, world_size });
     }
     Err(Error::Invalid(format!("rank {rank} does not exist in a group of {world_size}: ranks count from 0")))
 }

@@ -8,8 +8,7 @@ use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::progress;
 
-/// Images go through the encoder in blocks of this size whatever the number of ranks, so that kernels, and bits, are
-/// the same.
+/// Images of a block, whatever the number of ranks: kernels, and so bits, depend on it.
 const BLOCK: usize = 500;
 
 /// How images are shown to the encoder.

@@ -180,12 +180,10 @@ fn scale(weight_norm: Tensor, gradient_norm: Tensor, trust: f64) -> Tensor {
     (weight_norm * trust / gradient_norm).where_scalarother(&usable, 1.0)
 }
 
-/// Elements of a piece: few enough that they stay in second-level cache throughout an update, and that libtorch does
-/// not split them over threads of its own.
+/// Elements of a piece: they stay in second-level cache throughout an update, and libtorch does not split so few.
 const PIECE: usize = 32_768;
 
-/// Does elementwise `work` in place on vectors of equal length. On a CPU, where memory is the limit, it goes piece by
-/// piece, with the same bits.
+/// Elementwise `work` in place on vectors of equal length; piece by piece on a CPU, where memory is the limit.
 fn in_pieces<const N: usize>(vectors: [Tensor; N], work: impl Fn([Tensor; N]) + Sync) {
     if vectors.iter().any(|vector| vector.device() != Device::Cpu) {
         return work(vectors);

@@ -80,17 +80,15 @@ pub fn process() -> &'static Progress {
     &PROCESS
 }
 
-/// See [`Progress::beat`].
+// Of this process.
 pub(crate) fn beat() {
     PROCESS.beat();
 }
 
-/// See [`Progress::waited`].
 pub(crate) fn waited() {
     PROCESS.waited();
 }
 
-/// See [`Progress::measure`].
 pub(crate) fn measure() {
     PROCESS.measure();
 }

@@ -19,21 +19,16 @@ unsafe impl Send for GroupHandle {}
 
 /// This rank's place in a group.
 #[derive(Clone, Copy)]
-pub(crate) struct Membership<'a> {
+pub(crate) struct Member<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) rank: u32,
     pub(crate) world_size: u32,
 }
 
 impl GroupHandle {
-    pub(crate) fn gloo(
-        store: &StoreHandle,
-        membership: Membership<'_>,
-        host: &str,
-        timeout: Duration,
-    ) -> Result<Self, Error> {
-        let (prefix, address) = (c_string("prefix", membership.prefix)?, c_string("host", host)?);
-        let (rank, world_size) = (c_int("rank", membership.rank)?, c_int("world size", membership.world_size)?);
+    pub(crate) fn gloo(store: &StoreHandle, member: Member<'_>, host: &str, timeout: Duration) -> Result<Self, Error> {
+        let (prefix, address) = (c_string("prefix", member.prefix)?, c_string("host", host)?);
+        let (rank, world_size) = (c_int("rank", member.rank)?, c_int("world size", member.world_size)?);
         let timeout = milliseconds(timeout)?;
         let mut group = ptr::null_mut();
         call(&format!("forming a group of {world_size} ranks on {host}"), |message| {
@@ -55,18 +50,13 @@ impl GroupHandle {
         Ok(Self::owning(group))
     }
 
-    pub(crate) fn nccl(
-        store: &StoreHandle,
-        membership: Membership<'_>,
-        device: u32,
-        timeout: Duration,
-    ) -> Result<Self, Error> {
-        let (rank, world_size) = (c_int("rank", membership.rank)?, c_int("world size", membership.world_size)?);
+    pub(crate) fn nccl(store: &StoreHandle, member: Member<'_>, device: u32, timeout: Duration) -> Result<Self, Error> {
+        let (rank, world_size) = (c_int("rank", member.rank)?, c_int("world size", member.world_size)?);
         let (device, timeout) = (c_int("device", device)?, milliseconds(timeout)?);
         let make = nccl_backend()?;
         let operation = format!("forming a group of {world_size} ranks on CUDA device {device}");
         let backend = |part: &str| {
-            let prefix = c_string("prefix", &format!("{}/{part}-nccl", membership.prefix))?;
+            let prefix = c_string("prefix", &format!("{}/{part}-nccl", member.prefix))?;
             let mut backend = ptr::null_mut();
             call(&operation, |message| {
                 // SAFETY: `make` is the plugin's function of this signature, which stays loaded for good; pointers as
@@ -78,7 +68,7 @@ impl GroupHandle {
             Ok::<_, Error>(backend)
         };
         let (main, autograd) = (backend("main")?, backend("autograd")?);
-        let prefix = c_string("prefix", membership.prefix)?;
+        let prefix = c_string("prefix", member.prefix)?;
         let mut group = ptr::null_mut();
         call(&operation, |message| {
             // SAFETY: both backends are owned pointers made above and given away here; the rest as in `gloo`.
@@ -87,7 +77,7 @@ impl GroupHandle {
         Ok(Self::owning(group))
     }
 
-    fn owning(group: *mut raw::ProcessGroup) -> Self {
+    fn owning(group: raw::GroupPtr) -> Self {
         Self(NonNull::new(group).expect("a call that succeeds returns a group"))
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Backend {
 
 /// `at::Tensor*`, which is what tch's `Tensor` holds.
 pub(super) type TensorPtr = *const c_void;
+pub(super) type GroupPtr = *mut ProcessGroup;
+pub(super) type StorePtr = *mut RendezvousStore;
 /// Receives a message to be freed by [`tandem_free`] where the status is not 0.
 pub(super) type Message = *mut *mut c_char;
 
@@ -36,17 +38,17 @@ unsafe extern "C" {
         listener: i32,
         port: u16,
         timeout_ms: i64,
-        store: *mut *mut RendezvousStore,
+        store: *mut StorePtr,
         message: Message,
     ) -> i32;
     pub(super) fn tandem_store_connect(
         host: *const c_char,
         port: u16,
         timeout_ms: i64,
-        store: *mut *mut RendezvousStore,
+        store: *mut StorePtr,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_store_free(store: *mut RendezvousStore);
+    pub(super) fn tandem_store_free(store: StorePtr);
 
     pub(super) fn tandem_group_gloo(
         store: *const RendezvousStore,
@@ -55,7 +57,7 @@ unsafe extern "C" {
         world_size: i32,
         host: *const c_char,
         timeout_ms: i64,
-        group: *mut *mut ProcessGroup,
+        group: *mut GroupPtr,
         message: Message,
     ) -> i32;
     pub(super) fn tandem_group_nccl(
@@ -63,34 +65,20 @@ unsafe extern "C" {
         prefix: *const c_char,
         main: *mut Backend,
         autograd: *mut Backend,
-        group: *mut *mut ProcessGroup,
+        group: *mut GroupPtr,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_group_free(group: *mut ProcessGroup);
-    pub(super) fn tandem_group_abort(group: *mut ProcessGroup, message: Message) -> i32;
+    pub(super) fn tandem_group_free(group: GroupPtr);
+    pub(super) fn tandem_group_abort(group: GroupPtr, message: Message) -> i32;
 
-    pub(super) fn tandem_refuse(group: *mut ProcessGroup, autograd: bool, message: Message) -> i32;
-    pub(super) fn tandem_agree_tree_sum(
-        group: *mut ProcessGroup,
-        tensor: TensorPtr,
-        shards: i64,
-        message: Message,
-    ) -> i32;
-    pub(super) fn tandem_all_reduce_sum(group: *mut ProcessGroup, tensor: TensorPtr, message: Message) -> i32;
-    pub(super) fn tandem_broadcast(group: *mut ProcessGroup, tensor: TensorPtr, root: i64, message: Message) -> i32;
-    pub(super) fn tandem_barrier(group: *mut ProcessGroup, message: Message) -> i32;
-    pub(super) fn tandem_all_gather(
-        group: *mut ProcessGroup,
-        tensor: TensorPtr,
-        out: *mut *mut c_void,
-        message: Message,
-    ) -> i32;
-    pub(super) fn tandem_shard_sum(
-        group: *mut ProcessGroup,
-        rows: TensorPtr,
-        out: *mut *mut c_void,
-        message: Message,
-    ) -> i32;
+    pub(super) fn tandem_refuse(group: GroupPtr, autograd: bool, message: Message) -> i32;
+    pub(super) fn tandem_agree_tree_sum(group: GroupPtr, tensor: TensorPtr, shards: i64, message: Message) -> i32;
+    pub(super) fn tandem_all_reduce_sum(group: GroupPtr, tensor: TensorPtr, message: Message) -> i32;
+    pub(super) fn tandem_broadcast(group: GroupPtr, tensor: TensorPtr, root: i64, message: Message) -> i32;
+    pub(super) fn tandem_barrier(group: GroupPtr, message: Message) -> i32;
+    pub(super) fn tandem_all_gather(group: GroupPtr, tensor: TensorPtr, out: *mut *mut c_void, message: Message)
+    -> i32;
+    pub(super) fn tandem_shard_sum(group: GroupPtr, rows: TensorPtr, out: *mut *mut c_void, message: Message) -> i32;
     pub(super) fn tandem_batch_norm_jvp(
         x: TensorPtr,
         t: TensorPtr,
@@ -104,8 +92,8 @@ unsafe extern "C" {
         y_tangent: *mut *mut c_void,
         message: Message,
     ) -> i32;
-    pub(super) fn tandem_send(group: *mut ProcessGroup, tensor: TensorPtr, to: i32, message: Message) -> i32;
-    pub(super) fn tandem_recv(group: *mut ProcessGroup, tensor: TensorPtr, from: i32, message: Message) -> i32;
+    pub(super) fn tandem_send(group: GroupPtr, tensor: TensorPtr, to: i32, message: Message) -> i32;
+    pub(super) fn tandem_recv(group: GroupPtr, tensor: TensorPtr, from: i32, message: Message) -> i32;
 }
 
 /// `tandem_nccl_backend` of the plugin, looked up at run time.

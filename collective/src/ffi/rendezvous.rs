@@ -36,7 +36,7 @@ impl StoreHandle {
         Ok(Self::owning(store))
     }
 
-    fn owning(store: *mut raw::RendezvousStore) -> Self {
+    fn owning(store: raw::StorePtr) -> Self {
         Self(NonNull::new(store).expect("a call that succeeds returns a store"))
     }
 

@@ -4,8 +4,7 @@
 use super::error::DataError;
 use crate::random::{Purpose, Stream};
 
-/// Ids of the images that keep their label, ascending: the share `fraction` of each class, rounded. Fails where that is
-/// no image.
+/// Ids of the images that keep their label, ascending: the share `fraction` of each class, rounded. Fails if that is none.
 ///
 /// With one seed, smaller fractions are subsets of larger ones.
 pub fn balanced_subset(labels: &[i64], classes: usize, fraction: f64, seed: u64) -> Result<Vec<i64>, DataError> {
@@ -36,9 +35,8 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u32) -> Vec<i64> {
     Stream::new(seed, Purpose::Order, epoch, 0, 0).permutation(n)
 }
 
-/// Divides a subset into (trained on, held out), both ascending. Held out, for the choice of a model, is `share` of
-/// each class, rounded, at least one image; nothing if `share` is 0. Fails where nothing of a class is left to train
-/// on.
+/// Divides a subset into (trained on, held out), both ascending. Held out is `share` of each class, rounded, at least one
+/// image; nothing if `share` is 0. Fails if nothing of a class is left to train on.
 pub fn hold_out(
     subset: &[i64],
     labels: &[i64],

@@ -1,3 +1,5 @@
+//! Functions of libtorch that tch lacks.
+
 use std::ptr;
 
 use tch::Tensor;
@@ -34,4 +36,17 @@ pub(crate) fn batch_norm_jvp(
         )
     })?;
     Ok((owned(y), owned(y_tangent)))
+}
+
+pub(crate) fn set_tf32(allowed: bool) -> Result<(), Error> {
+    // SAFETY: `message` is a place to write to.
+    call("setting TF32", |message| unsafe { raw::tandem_set_tf32(allowed, message) })
+}
+
+/// Of convolutions and of matrix products.
+pub(crate) fn tf32() -> Result<(bool, bool), Error> {
+    let (mut convolutions, mut products) = (false, false);
+    // SAFETY: all three are places to write to.
+    call("reading TF32", |message| unsafe { raw::tandem_get_tf32(&mut convolutions, &mut products, message) })?;
+    Ok((convolutions, products))
 }
