@@ -23,9 +23,8 @@ use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use super::backward::{self, OutputGrad};
-use super::context::{StepContext, derivatives, inner};
-use super::forward::ShardedForward;
+use super::context::{derivatives, inner};
+use super::forward::{OutputGrad, ShardedForward};
 use super::shard_gradient::{ShardGradient, add_block};
 use crate::failure::Failure;
 use crate::penalty::tikhonov;
@@ -33,18 +32,18 @@ use crate::penalty::tikhonov;
 /// Adds the gradient of losses and penalties to each shard's; returns the sum of the penalties.
 pub(super) fn backward(
     forward: &mut ShardedForward<'_>,
-    context: &StepContext<'_>,
     grad_outputs: &[Tensor],
-    shard_gradients: &[ShardGradient],
+    grads: &[ShardGradient],
 ) -> Result<f64, Failure> {
+    let context = forward.context;
     let terms = &context.objective.terms;
     let mut values = Vec::new();
     // By head and shard, t; empty for a head without penalty.
     let mut ts: Vec<Vec<Tensor>> = grad_outputs.iter().map(|_| Vec::new()).collect();
     for block in forward.blocks() {
-        let found = match by_jvp(forward, context, grad_outputs, &block, &mut ts)? {
+        let found = match by_jvp(forward, grad_outputs, &block, &mut ts)? {
             Some(value) => vec![value],
-            None => by_double_backward(forward, context, grad_outputs, &block, shard_gradients, &mut ts)?,
+            None => by_double_backward(forward, grad_outputs, &block, grads, &mut ts)?,
         };
         values.extend(found.into_iter().map(|value| Tensor::from_slice(&[value]).to_device(grad_outputs[0].device())));
     }
@@ -59,7 +58,7 @@ pub(super) fn backward(
         };
         output_grads.push(OutputGrad { value, tangent: Some(u * (2.0 * terms[k].penalty)) });
     }
-    backward::backward(forward, context, &output_grads, shard_gradients)?;
+    forward.backward(&output_grads, grads)?;
     Ok(penalty)
 }
 
@@ -67,27 +66,27 @@ pub(super) fn backward(
 /// returns its p. `None` for a network without a jvp.
 fn by_jvp(
     forward: &mut ShardedForward<'_>,
-    context: &StepContext<'_>,
     grad_outputs: &[Tensor],
     block: &Range<usize>,
     ts: &mut [Vec<Tensor>],
 ) -> Result<Option<f64>, Failure> {
+    let context = forward.context;
     if !context.network.has_jvp() {
         return Ok(None);
     }
     let (terms, i) = (&context.objective.terms, block.start);
     let mut value = 0.0;
     {
-        let graph = forward.last_graph(block)?.remove(0);
+        let graph = forward.last_graph(block)?;
         for (k, term) in terms.iter().enumerate().filter(|(_, term)| term.penalty != 0.0) {
-            let scalar = inner(&graph[k].value, &context.own(&grad_outputs[k], i));
+            let scalar = inner(&graph[0][k].value, &context.own(&grad_outputs[k], i));
             let g = derivatives(scalar, &[forward.images[i].shallow_clone()], true, false)?.remove(0);
             value += tikhonov(&g, term.penalty).double_value(&[]);
             forward.tangents[i][k] = Some(g);
         }
     }
-    for (k, output) in forward.graph(block)?.remove(0).into_iter().enumerate() {
-        if let Some(tangent) = output.tangent {
+    for (k, output) in forward.graph(block)?[0].iter().enumerate() {
+        if let Some(tangent) = &output.tangent {
             ts[k].push(tangent.detach() * (2.0 * terms[k].penalty));
         }
     }
@@ -98,12 +97,12 @@ fn by_jvp(
 /// each shard's sum of p.
 fn by_double_backward(
     forward: &mut ShardedForward<'_>,
-    context: &StepContext<'_>,
     grad_outputs: &[Tensor],
     block: &Range<usize>,
-    shard_gradients: &[ShardGradient],
+    grads: &[ShardGradient],
     ts: &mut [Vec<Tensor>],
 ) -> Result<Vec<f64>, Failure> {
+    let context = forward.context;
     let terms = &context.objective.terms;
     let graph = forward.graph(block)?;
     let images: Vec<Tensor> = block.clone().map(|i| forward.images[i].shallow_clone()).collect();
@@ -133,7 +132,7 @@ fn by_double_backward(
         for (place, t) in found.drain(by_parameters..).enumerate() {
             ts[penalised[place / block.len()]].push(t);
         }
-        add_block(shard_gradients, block, group.reach, &found);
+        add_block(grads, block, group.reach, &found);
     }
     Ok(values)
 }

@@ -29,37 +29,33 @@ use crate::penalty::Perturbation;
 /// Adds the gradient of losses and penalties to each shard's; returns the sum of the penalties.
 pub(super) fn backward(
     forward: &mut ShardedForward<'_>,
-    context: &StepContext<'_>,
     difference: Difference,
     grad_outputs: &[Tensor],
-    shard_gradients: &[ShardGradient],
+    grads: &[ShardGradient],
 ) -> Result<f64, Failure> {
+    let context = forward.context;
     let mut penalty = 0.0;
     for (k, term) in context.objective.terms.iter().enumerate() {
-        let (clean, gradients) = clean(forward, context, k, &grad_outputs[k])?;
+        let (clean, gradients) = clean(forward, k, &grad_outputs[k])?;
         let mut weight = term.weight;
         if term.penalty != 0.0 {
-            let (size, step, moved) = moved(forward, context, difference, &gradients)?;
+            let (size, step, moved) = moved(forward, difference, &gradients)?;
             penalty += term.penalty * size * size;
             // A gradient of zero has no direction; one that is not finite ends the run elsewhere.
             if size > 0.0 && size.is_finite() {
                 let slope = 2.0 * term.penalty * size / step;
-                perturbed(context, k, moved, slope, shard_gradients)?;
+                perturbed(&context, k, moved, slope, grads)?;
                 weight -= slope;
             }
         }
-        shard_gradients.iter().zip(&clean).for_each(|(own, clean)| own.add_scaled(clean, weight));
+        grads.iter().zip(&clean).for_each(|(own, clean)| own.add_scaled(clean, weight));
     }
     Ok(penalty)
 }
 
 /// The gradients of one head's loss for each of this rank's shards: by the parameters and, if penalised, by the images.
-fn clean(
-    forward: &mut ShardedForward<'_>,
-    context: &StepContext<'_>,
-    k: usize,
-    grad_outputs: &Tensor,
-) -> Result<(Vec<ShardGradient>, Vec<Tensor>), Failure> {
+fn clean(forward: &mut ShardedForward<'_>, k: usize, u: &Tensor) -> Result<(Vec<ShardGradient>, Vec<Tensor>), Failure> {
+    let context = forward.context;
     let terms = &context.objective.terms;
     let (term, last) = (&terms[k], k + 1 == terms.len());
     let clean: Vec<ShardGradient> = forward.images.iter().map(|_| ShardGradient::blank(context.network, 0)).collect();
@@ -71,7 +67,7 @@ fn clean(
         if term.penalty != 0.0 {
             inputs.extend(block.clone().map(|i| forward.images[i].shallow_clone()));
         }
-        let scalar = scalar(context, &graph, k, grad_outputs, &block);
+        let scalar = scalar(&context, &graph, k, u, &block);
         let mut found = derivatives(scalar, &inputs, !last, false)?;
         gradients.extend(found.drain(by_parameters..));
         add_block(&clean, &block, term.reach.as_deref(), &found);
@@ -80,28 +76,22 @@ fn clean(
 }
 
 /// <z, u> of one head, over the shards of a block.
-fn scalar(
-    context: &StepContext<'_>,
-    graph: &[Vec<Output>],
-    k: usize,
-    grad_outputs: &Tensor,
-    block: &Range<usize>,
-) -> Tensor {
-    graph.iter().zip(block.clone()).map(|(outputs, i)| inner(&outputs[k].value, &context.own(grad_outputs, i))).sum()
+fn scalar(context: &StepContext<'_>, graph: &[Vec<Output>], k: usize, u: &Tensor, block: &Range<usize>) -> Tensor {
+    graph.iter().zip(block.clone()).map(|(outputs, i)| inner(&outputs[k].value, &context.own(u, i))).sum()
 }
 
 /// √S, the length e of the step, and the images of this rank's shards moved by e v.
 fn moved(
     forward: &ShardedForward<'_>,
-    context: &StepContext<'_>,
     difference: Difference,
     gradients: &[Tensor],
 ) -> Result<(f64, f64, Vec<Tensor>), Failure> {
+    let context = &forward.context;
     let (first, shards) = (i64::from(context.shards.own().start), i64::from(context.shards.count));
     let rows = shards * forward.images[0].size()[0];
     let elements = shards * forward.images[0].numel() as i64;
-    let perturbation =
-        Perturbation { direction: difference.direction, by_image: context.objective.views == Views::One };
+    let by_image = context.objective.views == Views::One;
+    let perturbation = Perturbation { direction: difference.direction, by_image };
 
     let measures: Vec<Tensor> = gradients.iter().map(|gradient| perturbation.measure(gradient)).collect();
     let measures = context.gather(&measures)?;
@@ -118,16 +108,16 @@ fn perturbed(
     k: usize,
     moved: Vec<Tensor>,
     slope: f64,
-    shard_gradients: &[ShardGradient],
+    grads: &[ShardGradient],
 ) -> Result<(), Failure> {
     let reach = context.objective.terms[k].reach.as_deref();
     let mut forward = ShardedForward::forward(*context, moved, k + 1)?;
-    let (_, grad_outputs) = context.loss(&forward.outputs[k]);
+    let (_, u) = context.loss(&forward.outputs[k]);
     for block in forward.blocks() {
         let graph = forward.last_graph(&block)?;
-        let scalar = scalar(context, &graph, k, &grad_outputs, &block) * slope;
+        let scalar = scalar(context, &graph, k, &u, &block) * slope;
         let gradients = derivatives(scalar, &forward.parameters(&block, reach), false, false)?;
-        add_block(shard_gradients, &block, reach, &gradients);
+        add_block(grads, &block, reach, &gradients);
     }
     Ok(())
 }

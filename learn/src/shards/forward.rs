@@ -1,12 +1,14 @@
-//! One forward pass over a batch by all ranks, and its autograd graphs.
+//! One forward pass over a batch by all ranks, its autograd graphs, and the backward pass through them.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use tandem_domain::spec::Recompute;
 use tch::Tensor;
 
-use super::context::StepContext;
+use super::context::{StepContext, derivatives, inner};
 use super::rows::by_view;
+use super::shard_gradient::{ShardGradient, add_block};
 use crate::failure::Failure;
 use crate::flat::FlatTensors;
 use crate::network::Shard;
@@ -20,16 +22,25 @@ pub(super) struct Output {
     pub tangent: Option<Tensor>,
 }
 
+/// A block's outputs with their graph, by shard and head.
+pub(super) type Graph = Rc<Vec<Vec<Output>>>;
+
+/// Derivatives by one head's outputs and, where they have tangents, by these: `[S, rows, D]`.
+pub(super) struct OutputGrad {
+    pub value: Tensor,
+    pub tangent: Option<Tensor>,
+}
+
 /// The outputs of a batch on every rank, and the graphs of this rank's shards.
 pub(super) struct ShardedForward<'a> {
-    context: StepContext<'a>,
+    pub context: StepContext<'a>,
     heads: usize,
     /// Of each of this rank's shards. All indexes here count from this rank's first shard.
     pub images: Vec<Tensor>,
     /// By shard and head: the tangent of the images, where that head's output is to be differentiated along one.
     pub tangents: Vec<Vec<Option<Tensor>>>,
-    /// By block, shard and head; `None` where a graph was used up or is to be recomputed.
-    graphs: Vec<Option<Vec<Vec<Output>>>>,
+    /// By block; `None` where a graph was used up or is to be recomputed.
+    graphs: Vec<Option<Graph>>,
     /// Leaves for each shard, if shards share a graph, so that one backward pass separates their gradients; else empty.
     leaves: Vec<FlatTensors>,
     /// Each shard's running statistics after the pass.
@@ -41,11 +52,8 @@ pub(super) struct ShardedForward<'a> {
 impl<'a> ShardedForward<'a> {
     pub(super) fn forward(context: StepContext<'a>, images: Vec<Tensor>, heads: usize) -> Result<Self, Failure> {
         let network = context.network;
-        let leaves = if network.syncs_batch_norm() {
-            images.iter().map(|_| network.parameters().alias()).collect()
-        } else {
-            vec![]
-        };
+        let own_leaves = if network.syncs_batch_norm() { images.len() } else { 0 };
+        let leaves = (0..own_leaves).map(|_| network.parameters().alias()).collect();
         let tangents = images.iter().map(|_| (0..heads).map(|_| None).collect()).collect();
         let statistics = images.iter().map(|_| context.copy_statistics()).collect();
         let (graphs, outputs) = (Vec::new(), Vec::new());
@@ -54,7 +62,7 @@ impl<'a> ShardedForward<'a> {
         for block in forward.blocks() {
             let graph = forward.run(&block, &forward.statistics[block.clone()])?;
             progress::beat();
-            for outputs in &graph {
+            for outputs in graph.iter() {
                 outputs.iter().zip(&mut own).for_each(|(output, own)| own.push(output.value.detach()));
             }
             let kept = forward.keeps_graphs().then_some(graph);
@@ -75,23 +83,16 @@ impl<'a> ShardedForward<'a> {
         (0..count).step_by(size.max(1)).map(|first| first..first + size).collect()
     }
 
-    /// A block's outputs with their graph, by shard and head: as kept, or recomputed with the same bits.
-    pub(super) fn graph(&mut self, block: &Range<usize>) -> Result<Vec<Vec<Output>>, Failure> {
+    /// A block's graph: as kept, or recomputed with the same bits.
+    pub(super) fn graph(&mut self, block: &Range<usize>) -> Result<Graph, Failure> {
         let graph = self.last_graph(block)?;
-        if self.keeps_graphs() {
-            let clone = |output: &Output| Output {
-                value: output.value.shallow_clone(),
-                tangent: output.tangent.as_ref().map(Tensor::shallow_clone),
-            };
-            let kept = graph.iter().map(|outputs| outputs.iter().map(clone).collect()).collect();
-            let index = self.index(block);
-            self.graphs[index] = Some(kept);
-        }
+        let index = self.index(block);
+        self.graphs[index] = self.keeps_graphs().then(|| graph.clone());
         Ok(graph)
     }
 
     /// As `graph`, for its last use: the graph is not kept.
-    pub(super) fn last_graph(&mut self, block: &Range<usize>) -> Result<Vec<Vec<Output>>, Failure> {
+    pub(super) fn last_graph(&mut self, block: &Range<usize>) -> Result<Graph, Failure> {
         let index = self.index(block);
         match self.graphs[index].take() {
             Some(outputs) => Ok(outputs),
@@ -114,6 +115,29 @@ impl<'a> ShardedForward<'a> {
         block.clone().flat_map(of).collect()
     }
 
+    /// Adds to each shard's gradient what `output_grads`, one for each head, give by the parameters.
+    pub(super) fn backward(&mut self, output_grads: &[OutputGrad], grads: &[ShardGradient]) -> Result<(), Failure> {
+        let groups = self.context.objective.term_groups();
+        for block in self.blocks() {
+            let graph = self.last_graph(&block)?;
+            for (group, left) in groups.iter().zip((0..groups.len()).rev()) {
+                let mut scalars = Vec::new();
+                for (outputs, i) in graph.iter().zip(block.clone()) {
+                    for &k in &group.terms {
+                        scalars.push(inner(&outputs[k].value, &self.context.own(&output_grads[k].value, i)));
+                        if let (Some(tangent), Some(output_grad)) = (&outputs[k].tangent, &output_grads[k].tangent) {
+                            scalars.push(inner(tangent, &self.context.own(output_grad, i)));
+                        }
+                    }
+                }
+                let scalar: Tensor = scalars.into_iter().sum();
+                let gradients = derivatives(scalar, &self.parameters(&block, group.reach), left > 0, false)?;
+                add_block(grads, &block, group.reach, &gradients);
+            }
+        }
+        Ok(())
+    }
+
     /// Graphs are kept until they are used, instead of being recomputed.
     fn keeps_graphs(&self) -> bool {
         self.context.objective.recompute == Recompute::None
@@ -127,7 +151,7 @@ impl<'a> ShardedForward<'a> {
         self.leaves.get(i).unwrap_or_else(|| self.context.network.parameters())
     }
 
-    fn run(&self, block: &Range<usize>, statistics: &[FlatTensors]) -> Result<Vec<Vec<Output>>, Failure> {
+    fn run(&self, block: &Range<usize>, statistics: &[FlatTensors]) -> Result<Graph, Failure> {
         let StepContext { network, group, shards, .. } = self.context;
         let own: Vec<Shard<'_>> = block
             .clone()
@@ -144,7 +168,7 @@ impl<'a> ShardedForward<'a> {
                 values.into_iter().map(|heads| heads.into_iter().map(output).collect()).collect()
             }
         };
-        Ok(values)
+        Ok(Rc::new(values))
     }
 
     /// One shard by itself. Heads that have a tangent are differentiated along it.

@@ -7,10 +7,9 @@
 //! same bits on 1, 2 or 4 ranks, and all ranks stop after the same step.
 //!
 //! In reading order: `partition` cuts the batch, `step` is the whole step, `context` what its parts know, `forward` its
-//! forward pass, `rows` the two orders of outputs, `backward` the backward pass; `exact` and `finite` differentiate the
+//! forward and backward pass, `rows` the two orders of outputs; `exact` and `finite` differentiate the
 //! penalties of eqs. (2), (3) and (5); `shard_gradient` is what is summed in the end.
 
-mod backward;
 mod context;
 mod exact;
 mod finite;

@@ -53,14 +53,9 @@ impl ShardGradient {
 }
 
 /// Adds the gradients of one backward pass to a block's shards; `gradients` has each shard's in turn.
-pub(super) fn add_block(
-    shard_gradients: &[ShardGradient],
-    block: &Range<usize>,
-    reach: Option<&[usize]>,
-    gradients: &[Tensor],
-) {
+pub(super) fn add_block(grads: &[ShardGradient], block: &Range<usize>, reach: Option<&[usize]>, gradients: &[Tensor]) {
     let each = gradients.len() / block.len();
-    for (own, gradients) in shard_gradients[block.clone()].iter().zip(gradients.chunks(each.max(1))) {
+    for (own, gradients) in grads[block.clone()].iter().zip(gradients.chunks(each.max(1))) {
         own.add(reach, gradients);
     }
 }

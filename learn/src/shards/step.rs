@@ -3,9 +3,8 @@
 use tandem_collective::{ProcessGroup, tree_sum};
 use tch::Tensor;
 
-use super::backward::{OutputGrad, backward};
 use super::context::StepContext;
-use super::forward::ShardedForward;
+use super::forward::{OutputGrad, ShardedForward};
 use super::partition::Shards;
 use super::shard_gradient::{Reduced, ShardGradient};
 use super::{exact, finite};
@@ -50,7 +49,7 @@ pub fn step(
     let images = shards.own().map(images).inspect(|_| progress::beat());
     let images = images.map(|images| images.set_requires_grad(penalised)).collect();
     let mut forward = ShardedForward::forward(context, images, objective.terms.len())?;
-    let shard_gradients: Vec<ShardGradient> =
+    let grads: Vec<ShardGradient> =
         forward.statistics.iter().map(|statistics| ShardGradient::new(network, statistics, stop)).collect();
 
     let (losses, grad_outputs): (Vec<f64>, Vec<Tensor>) = forward.outputs.iter().map(|rows| context.loss(rows)).unzip();
@@ -58,16 +57,14 @@ pub fn step(
         (false, _) => {
             let output_grad = |(u, term): (&Tensor, &LossTerm)| OutputGrad { value: u * term.weight, tangent: None };
             let output_grads: Vec<OutputGrad> = grad_outputs.iter().zip(&objective.terms).map(output_grad).collect();
-            backward(&mut forward, &context, &output_grads, &shard_gradients)?;
+            forward.backward(&output_grads, &grads)?;
             0.0
         }
-        (true, None) => exact::backward(&mut forward, &context, &grad_outputs, &shard_gradients)?,
-        (true, Some(difference)) => {
-            finite::backward(&mut forward, &context, difference, &grad_outputs, &shard_gradients)?
-        }
+        (true, None) => exact::backward(&mut forward, &grad_outputs, &grads)?,
+        (true, Some(difference)) => finite::backward(&mut forward, difference, &grad_outputs, &grads)?,
     };
 
-    let sum = tree_sum(group, shard_gradients.into_iter().map(|own| own.flat).collect(), shards.count)?;
+    let sum = tree_sum(group, grads.into_iter().map(|own| own.flat).collect(), shards.count)?;
     progress::waited();
     let sum = Reduced::unpack(network, &sum, shards.count);
     Ok(Step {
