@@ -1,20 +1,11 @@
 //! The learning side of Tandem: what one rank computes, from a task to weights.
 //!
-//! In reading order:
-//!
-//! - [`task`] says what a rank is to do, [`report`] what it tells.
-//! - [`random`] draws numbers by key, [`data`] holds the images on the device, [`augment`] makes views of them.
-//! - [`flat`] keeps named tensors in one vector. [`network`] is what a step needs of a network, [`sync_batch_norm`]
-//!   what its shards share, [`encoder`] the networks themselves.
-//! - [`objective`] is what a step minimises: [`nt_xent`], with the terms of [`penalty`] and [`layerwise`].
-//! - [`shards`] takes the step, all ranks together; [`optimizer`] and [`schedule`] update the parameters.
-//! - [`features`] runs a network over images; [`monitor`] and [`linear`] judge them by it.
-//! - [`classifier`] is a trained network; [`attack`] finds how far an image must be moved until it errs.
-//! - [`weights`] and [`files`] write and read, [`checkpoint`] keeps what a job needs to continue, [`artifact`] what it
-//!   leaves.
-//! - [`progress`] is what a watchdog reads.
-//!
-//! [`run`] is the entry point.
+//! In reading order: [`task`] says what to do, [`report`] what was done; [`random`], [`data`] and [`augment`] make the
+//! images; [`flat`], [`network`], [`sync_batch_norm`] and [`encoder`] are the networks; [`objective`], [`nt_xent`]
+//! and [`penalty`] are what a step minimises; [`shards`] takes the step, all ranks together; [`optimizer`]
+//! and [`schedule`] update the parameters; [`features`], [`monitor`] and [`linear`] judge an encoder, [`classifier`] and
+//! [`attack`] a finished network; [`weights`], [`files`], [`checkpoint`] and [`artifact`] store it; [`progress`] is what a
+//! watchdog reads. [`run`] is the entry point.
 //!
 //! Two rules hold throughout. The bits of a result depend on the spec (with its shards and threads) and on the kind of
 //! device, never on ranks, attempts or time. And libtorch's operators are called in their panicking form, which reads
@@ -34,7 +25,6 @@ mod failure;
 pub mod features;
 pub mod files;
 pub mod flat;
-pub mod layerwise;
 pub mod linear;
 pub mod monitor;
 pub mod network;

@@ -43,9 +43,7 @@ impl<'a> SyncBatchNorm<'a> {
     pub fn normalise(&self, shards: &[Tensor], norms: &[BatchNorm<'_>]) -> Vec<Tensor> {
         let Some(first) = shards.first() else { return Vec::new() };
         let dims: Vec<i64> = (0..first.dim() as i64).filter(|&dim| dim != 1).collect();
-        let mut wide = vec![1; first.dim()];
-        wide[1] = -1;
-        let each = |by_channel: Tensor| by_channel.view(wide.as_slice());
+        let each = |values: Tensor| by_channel(&values, first.dim());
         let means = |tensors: &[Tensor]| {
             let rows: Vec<Tensor> = tensors.iter().map(|x| x.mean_dim(dims.as_slice(), false, None)).collect();
             self.mean(&Tensor::stack(&rows, 0))
@@ -69,4 +67,11 @@ impl<'a> SyncBatchNorm<'a> {
         });
         normalised.collect()
     }
+}
+
+/// `[C]` to `[1, C, 1, ...]` of `dims` dimensions.
+pub(crate) fn by_channel(values: &Tensor, dims: usize) -> Tensor {
+    let mut wide = vec![1; dims];
+    wide[1] = -1;
+    values.view(wide.as_slice())
 }

@@ -1,11 +1,13 @@
 //! What flows through a network. `resnet` and `head` give the order of the layers, an [`Activation`] says what each
-//! layer does to it. It is one shard's tensor ([`Plain`]), a tensor with a tangent (`Dual`), the tensors of all shards
-//! of a rank (`Synced`), or a tensor in a network that is only evaluated (`Fused`).
+//! layer does to it. It is one shard's tensor ([`Plain`]), a tensor with a tangent (`Dual`), or the tensors of all
+//! shards of a rank (`Synced`).
 
 use tandem_collective::BatchNorm;
 use tandem_domain::spec::Precision;
 use tch::{Kind, Tensor};
 
+use super::fused::FusedBatchNorm;
+use super::layer::{ConvLayer, EPSILON, MOMENTUM, NormLayer};
 use crate::flat::FlatTensors;
 
 /// What a forward pass reads, and the running statistics, which a training pass updates.
@@ -17,27 +19,8 @@ pub(super) struct ForwardContext<'a> {
     pub training: bool,
     /// Of convolutions.
     pub precision: Precision,
-}
-
-/// torch's defaults: a new batch's weight in the running statistics, and what is added to the variance.
-pub(super) const MOMENTUM: f64 = 0.1;
-pub(super) const EPSILON: f64 = 1e-5;
-
-/// A convolution without bias; `weight` is a slot of the parameters.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConvLayer {
-    pub weight: usize,
-    pub stride: i64,
-    pub padding: i64,
-}
-
-/// BatchNorm by channel: slots of its parameters and of its running statistics.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NormLayer {
-    pub weight: usize,
-    pub bias: usize,
-    pub mean: usize,
-    pub variance: usize,
+    /// Replaces convolutions and their BatchNorms, in evaluation.
+    pub fused: Option<&'a FusedBatchNorm>,
 }
 
 /// The layers of a network. A method that takes `self` may overwrite its tensor.
@@ -92,6 +75,13 @@ impl Activation for Plain<'_> {
             true,
         );
         self.with(value)
+    }
+
+    fn conv_norm(&self, convolution: &ConvLayer, norm: &NormLayer) -> Self {
+        let Some(fused) = self.context.fused else { return self.convolution(convolution).norm(norm) };
+        let (weight, bias) = fused.get(convolution);
+        let (stride, padding) = ([convolution.stride; 2], [convolution.padding; 2]);
+        self.with(self.value.conv2d(weight, Some(bias), stride, padding, [1, 1], 1))
     }
 
     fn relu(mut self) -> Self {

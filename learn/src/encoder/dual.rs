@@ -1,9 +1,10 @@
 //! Forward-mode differentiation: a value and its tangent.
 
-use tandem_collective::Error;
 use tch::Tensor;
 
-use super::activation::{Activation, ConvLayer, ForwardContext, NormLayer, avg_pool, global_avg_pool};
+use super::activation::{Activation, ForwardContext, avg_pool, global_avg_pool};
+use super::layer::{ConvLayer, NormLayer};
+use crate::sync_batch_norm::by_channel;
 
 /// A tensor and its derivative along a direction of the images, both with a graph to the parameters.
 ///
@@ -34,14 +35,11 @@ impl Activation for Dual<'_> {
     fn norm(self, layer: &NormLayer) -> Self {
         let norm = self.context.norm(layer);
         let (value, tangent) = match self.context.training {
-            true => norm.jvp(&self.value, &self.tangent).unwrap_or_else(|error| refused(&error)),
+            // It panics as tch does. The shapes fit, so that the cause is a lack of memory.
+            true => norm.jvp(&self.value, &self.tangent).unwrap_or_else(|error| panic!("{error}")),
             false => {
                 let factor = norm.scale * (norm.running_variance + norm.epsilon).rsqrt();
-                let each = |tensor: &Tensor| {
-                    let mut wide = vec![1; self.value.dim()];
-                    wide[1] = -1;
-                    tensor.view(wide.as_slice())
-                };
+                let each = |values: &Tensor| by_channel(values, self.value.dim());
                 let centred = &self.value - each(norm.running_mean);
                 (centred * each(&factor) + each(norm.shift), &self.tangent * each(&factor))
             }
@@ -76,9 +74,4 @@ impl Activation for Dual<'_> {
         let (value, tangent) = (self.value.linear(weight, bias), self.tangent.linear(weight, None::<Tensor>));
         Self { value, tangent, context: self.context }
     }
-}
-
-/// Panics as tch does. The shapes of a network's layers fit, so that the cause is a lack of memory.
-fn refused(error: &Error) -> ! {
-    panic!("{error}")
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tandem_domain::spec;
 
-use super::activation::{Activation, NormLayer};
+use super::activation::Activation;
+use super::layer::NormLayer;
 use super::resnet::Blueprint;
 use crate::flat::Role;
 

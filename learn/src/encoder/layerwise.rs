@@ -1,6 +1,6 @@
 //! An encoder with a projection head on each stage, for the layer-by-layer losses of eqs. (4) and (5).
 
-use tandem_domain::spec::{self, Isolate};
+use tandem_domain::spec::{self, Isolate, Layerwise, Tikhonov};
 use tch::{Device, Tensor};
 
 use super::activation::{Activation, Plain};
@@ -10,6 +10,8 @@ use super::model::Model;
 use super::synced::Synced;
 use crate::flat::FlatTensors;
 use crate::network::{Network, Shard};
+use crate::objective::LossTerm;
+use crate::penalty;
 use crate::sync_batch_norm::SyncBatchNorm;
 
 /// A model, whose head stands on the last stage, and the heads of the earlier stages.
@@ -41,6 +43,21 @@ impl LayerwiseModel {
         self.early_heads.len() + 1
     }
 
+    /// One term for each stage: α_k L_k + β_k R_k, with R_k = S_k / 2 as in eqs. (3) and (5), on batches of `images`.
+    ///
+    /// `isolate` keeps the gradients of a stage's loss *and* penalty from the weights of the stages below. The penalty
+    /// itself is still that of eq. (5), by the images.
+    pub fn terms(&self, spec: &Layerwise, tikhonov: &Tikhonov, images: u32) -> Vec<LossTerm> {
+        let tikhonov = Tikhonov { lambda: penalty::lambda(tikhonov, images), ..*tikhonov };
+        let (alphas, betas) = (spec.alphas(), spec.betas(&tikhonov));
+        let term = |(k, &weight): (usize, &f64)| LossTerm {
+            weight,
+            penalty: betas.get(k).map_or(0.0, |beta| beta / 2.0),
+            reach: self.reach(spec.isolate, k),
+        };
+        alphas.iter().enumerate().map(term).collect()
+    }
+
     /// Slots of the parameters that the loss of head `k` trains; `None` means all.
     ///
     /// `Detach`: its own stage and head (greedy training; Greedy InfoMax, Löwe et al. 2019). `Overlap`: also the stage
@@ -68,11 +85,14 @@ impl LayerwiseModel {
     /// Outputs of the first `heads` heads.
     fn outputs<S: Activation>(&self, images: &S, heads: usize) -> Vec<S> {
         let stages = self.model.resnet.forward_stages(images, heads);
-        let output = |(k, features): (usize, S)| match self.early_heads.get(k) {
+        stages.into_iter().enumerate().map(|(k, features)| self.apply_head(k, features)).collect()
+    }
+
+    fn apply_head<S: Activation>(&self, k: usize, features: S) -> S {
+        match self.early_heads.get(k) {
             Some(head) => head.forward(&features),
             None => self.model.apply_head(features),
-        };
-        stages.into_iter().enumerate().map(output).collect()
+        }
     }
 }
 
@@ -117,10 +137,7 @@ impl Network for LayerwiseModel {
         }
         let images = Dual::new(shard.images, tangent, &self.model.training_context(shard));
         let features = self.model.resnet.forward_stages(&images, k + 1).pop()?;
-        let output = match self.early_heads.get(k) {
-            Some(head) => head.forward(&features),
-            None => self.model.apply_head(features),
-        };
+        let output = self.apply_head(k, features);
         Some((output.value, output.tangent))
     }
 }

@@ -9,7 +9,8 @@
 
 use tandem_domain::spec::Encoder;
 
-use super::activation::{Activation, ConvLayer, NormLayer};
+use super::activation::Activation;
+use super::layer::{ConvLayer, NormLayer};
 use crate::flat::{Layout, Role};
 
 /// Stem, four stages of residual blocks, mean over space.
@@ -31,7 +32,7 @@ pub(super) struct Stage {
     pub channels: i64,
 }
 
-/// ConvLayer without bias, then BatchNorm.
+/// A convolution, then BatchNorm.
 #[derive(Clone, Copy, Debug)]
 struct ConvNorm {
     convolution: ConvLayer,
@@ -60,8 +61,7 @@ enum Kind {
     Basic,
     /// 1x1 to `channels`, 3x3, 1x1 to four times as many.
     Bottleneck,
-    /// 1x1 to a quarter of `channels`, 3x3, 1x1 back. Stages begin with a transition, so that no block projects its
-    /// input.
+    /// 1x1 to a quarter of `channels`, 3x3, 1x1 back. Stages begin with a transition; no block projects its input.
     Thin,
 }
 
@@ -101,7 +101,7 @@ impl Blueprint {
         }
     }
 
-    fn conv_norm(&mut self, conv: &str, norm: &str, [inputs, outputs]: [i64; 2], kernel: i64, stride: i64) -> ConvNorm {
+    fn layer(&mut self, conv: &str, norm: &str, [inputs, outputs]: [i64; 2], kernel: i64, stride: i64) -> ConvNorm {
         let shape = [outputs, inputs, kernel, kernel];
         let weight = self.parameters.add(format!("{conv}.weight"), &shape, Role::Convolution);
         let convolution = ConvLayer { weight, stride, padding: kernel / 2 };
@@ -109,8 +109,7 @@ impl Blueprint {
     }
 
     fn block(&mut self, name: &str, inputs: i64, channels: i64, stride: i64, kind: Kind) -> Block {
-        // ([channels in, channels out], kernel, stride) of each layer; a bottleneck strides in its 3x3, as in
-        // torchvision.
+        // ([channels in, channels out], kernel, stride) of each layer; as in torchvision, a bottleneck's 3x3 strides.
         let (outputs, layers) = match kind {
             Kind::Basic => (channels, vec![([inputs, channels], 3, stride), ([channels, channels], 3, 1)]),
             Kind::Bottleneck => {
@@ -123,22 +122,16 @@ impl Blueprint {
             }
         };
         let transition = (kind == Kind::Thin && stride != 1).then(|| {
-            self.conv_norm(&format!("{name}.transition.0"), &format!("{name}.transition.1"), [inputs, channels], 1, 1)
+            self.layer(&format!("{name}.transition.0"), &format!("{name}.transition.1"), [inputs, channels], 1, 1)
         });
         let body = (1..)
             .zip(layers)
             .map(|(i, (io, kernel, stride))| {
-                self.conv_norm(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride)
+                self.layer(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), io, kernel, stride)
             })
             .collect();
         let downsample = (transition.is_none() && (stride != 1 || inputs != outputs)).then(|| {
-            self.conv_norm(
-                &format!("{name}.downsample.0"),
-                &format!("{name}.downsample.1"),
-                [inputs, outputs],
-                1,
-                stride,
-            )
+            self.layer(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), [inputs, outputs], 1, stride)
         });
         Block { transition, body, downsample }
     }
@@ -147,7 +140,7 @@ impl Blueprint {
 impl ResNet {
     pub(super) fn describe(encoder: Encoder, plan: &mut Blueprint) -> Option<Self> {
         let shape = Shape::of(encoder);
-        let stem = plan.conv_norm("conv1", "bn1", [3, shape.stem], 3, 1);
+        let stem = plan.layer("conv1", "bn1", [3, shape.stem], 3, 1);
         let (mut blocks, mut stages) = (Vec::new(), Vec::new());
         let mut inputs = shape.stem;
         for (stage, (&channels, &count)) in shape.channels.iter().zip(&shape.blocks).enumerate() {

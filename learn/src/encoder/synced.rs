@@ -3,7 +3,8 @@
 use tandem_collective::BatchNorm;
 use tch::{Kind, Tensor};
 
-use super::activation::{Activation, ConvLayer, ForwardContext, NormLayer, Plain};
+use super::activation::{Activation, ForwardContext, Plain};
+use super::layer::{ConvLayer, NormLayer};
 use crate::sync_batch_norm::SyncBatchNorm;
 
 /// One tensor for each shard of this rank.

@@ -14,7 +14,7 @@ fn model(encoder: spec::Encoder, seed: u64) -> Model {
 #[test]
 fn sizes_are_torchvisions() {
     let count = |encoder| {
-        let blank = Model::blank(encoder, None, Device::Cpu).unwrap();
+        let blank = Model::build(encoder, None, Device::Cpu).unwrap();
         blank.parameters.layout().slots().iter().map(|slot| slot.numel()).sum::<i64>()
     };
     assert_eq!(count(spec::Encoder::ResNet18), 11_689_512 - 513_000 - 9_408 + 1_728);
@@ -25,7 +25,7 @@ fn sizes_are_torchvisions() {
 /// Counted from the code behind the paper: stem, three-convolution bottlenecks, and a 1x1 convolution between stages.
 #[test]
 fn the_papers_net_is_thin() {
-    let blank = Model::blank(spec::Encoder::ResNetPaper, None, Device::Cpu).unwrap();
+    let blank = Model::build(spec::Encoder::ResNetPaper, None, Device::Cpu).unwrap();
     let convolutions = blank.parameters.layout().slots().iter().filter(|slot| slot.role == Role::Convolution);
     let bottleneck = |width: i64| 2 * width * width / 4 + 9 * (width / 4) * (width / 4);
     let stages = 3 * bottleneck(64) + 4 * bottleneck(128) + 6 * bottleneck(256) + 3 * bottleneck(512);
@@ -79,7 +79,7 @@ fn the_papers_net_is_what_its_names_say() {
 
 #[test]
 fn names_are_torchvisions() {
-    let blank = Model::blank(spec::Encoder::ResNet50, Some(spec::Head::default()), Device::Cpu).unwrap();
+    let blank = Model::build(spec::Encoder::ResNet50, Some(spec::Head::default().into()), Device::Cpu).unwrap();
     let names: Vec<&str> = [&blank.parameters, &blank.statistics]
         .iter()
         .flat_map(|flat| flat.layout().slots())

@@ -17,7 +17,6 @@ use crate::checkpoint::Position;
 use crate::data::Data;
 use crate::encoder::LayerwiseModel;
 use crate::failure::Failure;
-use crate::layerwise;
 use crate::monitor::Monitor;
 use crate::objective::{LossTerm, Views};
 use crate::optimizer::Optimizer;
@@ -48,7 +47,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
 fn terms(spec: &Contrastive, net: &LayerwiseModel) -> Vec<LossTerm> {
     let (tikhonov, images) = (&spec.tikhonov, spec.batch_size);
     match &spec.layerwise {
-        Some(layers) => layerwise::terms(layers, tikhonov, net, images),
+        Some(layers) => net.terms(layers, tikhonov, images),
         None => {
             let lambda = penalty::lambda(tikhonov, images);
             let penalty = penalty::coefficient(lambda, tikhonov.scaling, Views::Two, images);
