@@ -1,10 +1,8 @@
-//! The command line.
+//! The command line, and the parts of a comparison that it names.
 
 use std::path::PathBuf;
 
-use clap::Parser;
-
-use crate::part::Part;
+use clap::{Parser, ValueEnum};
 
 /// Compares Tandem's results with those of independent implementations, each figure beside its tolerance. The exit code
 /// is 1 where one is outside, or could not be measured.
@@ -31,6 +29,42 @@ pub(crate) struct Args {
     /// One JSON document on stdout instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    All,
+    Augment,
+    Export,
+    Losses,
+    FiniteDifference,
+    Prox,
+    Attacks,
+    Alone,
+}
+
+impl Part {
+    pub(crate) const EACH: [Self; 7] =
+        [Self::Augment, Self::Export, Self::Losses, Self::FiniteDifference, Self::Prox, Self::Attacks, Self::Alone];
+
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::All => "everything",
+            Self::Augment => "augmentation against torchvision",
+            Self::Export => "exported weights in Python",
+            Self::Losses => "losses, penalties and their derivatives in double precision",
+            Self::FiniteDifference => "penalties by finite difference",
+            Self::Prox => "proximal operators",
+            Self::Attacks => "attacks on one classifier (the longest part)",
+            Self::Alone => "attacks on batches of any size and order",
+        }
+    }
+}
+
+/// Each part once, in the order of the table.
+pub(crate) fn chosen(parts: &[Part]) -> Vec<Part> {
+    let all = parts.contains(&Part::All);
+    Part::EACH.into_iter().filter(|part| all || parts.contains(part)).collect()
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use tandem_domain::spec::Dataset;
 use tandem_learn::data::{self, Data};
 use tch::Device;
 
-use crate::args::Args;
-use crate::part::Part;
+use crate::args::{Args, Part};
 
 /// Seed of everything that is drawn, so that every run gives the same figures.
 pub(crate) const SEED: u64 = 1;

@@ -1,6 +1,6 @@
 //! Tandem's results against those of others: torchvision, PyTorch in double precision, SciPy, Foolbox, Torchattacks.
 //!
-//! In reading order: `args` and `part` are the command line, `environment` what all comparisons share, `peer` and
+//! In reading order: `args` is the command line, `environment` what all comparisons share, `peer` and
 //! `exchange` talk to the Python processes in `peers/`, `rows` computes our figures and compares them, `judge` and
 //! `table` show the verdicts.
 
@@ -8,7 +8,6 @@ mod args;
 mod environment;
 mod exchange;
 mod judge;
-mod part;
 mod peer;
 mod rows;
 mod table;
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
 fn compare(args: &Args) -> Result<Document> {
     let env = Environment::new(args)?;
     let mut document = Document { rows: Vec::new(), failures: Vec::new() };
-    for part in part::chosen(&args.parts) {
+    for part in args::chosen(&args.parts) {
         eprintln!("comparing: {}", part.what());
         match rows::compare(part, &env) {
             Ok(rows) => document.rows.extend(rows),

@@ -9,10 +9,10 @@ use tandem_learn::data::{IMAGE, Images};
 use tandem_learn::random::{Purpose, Stream};
 use tch::{Device, Kind, Tensor};
 
+use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::{Exchange, nan_max};
 use crate::judge::{Bound, Row, Unit};
-use crate::part::Part;
 use crate::peer::Peer;
 
 /// Images that the cases of each kind take in turn: natural (or drawn) ones, then artificial ones.
@@ -70,15 +70,8 @@ fn operations(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
                 (nan_max(pixel, difference.max().double_value(&[])), nan_max(image, mean))
             })
         };
-        let from_float = apart(float).0;
-        rows.push(Row::new(
-            1,
-            format!("{name}: torchvision's tensor path"),
-            from_float,
-            Bound::AtMost(1e-5),
-            Unit::Plain,
-            "",
-        ));
+        let what = format!("{name}: torchvision's tensor path");
+        rows.push(Row::new(1, what, apart(float).0, Bound::AtMost(1e-5), Unit::Plain, ""));
         let (pixel, mean) = apart(&pil);
         if kind == KINDS.len() - 1 {
             // PIL rounds to bytes after each operation, and later operations amplify that: it is no reference for a

@@ -15,10 +15,10 @@ use tandem_learn::report::Event;
 use tandem_learn::task::InputFile;
 use tch::{Device, Tensor};
 
+use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::{Exchange, largest_difference};
 use crate::judge::{Bound, Row, Unit};
-use crate::part::Part;
 use crate::peer::Peer;
 
 /// Images whose outputs are compared.
@@ -50,7 +50,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
     ] {
         let folder = exchange.folder();
         if let Some(arch) = arch {
-            let model = randomised(net(encoder, None)?, &images);
+            let model = perturbed(net(encoder, None)?, &images);
             let path = save(&exchange, &model, encoder, None, "encoder")?;
             let asked =
                 if env.breaks(Part::Export) { if arch == "resnet34" { "resnet18" } else { "resnet34" } } else { arch };
@@ -66,7 +66,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
         for layers in [1, 2] {
             let head = HeadShape::FullyConnected { layers, classes: CLASSES };
             let path =
-                save(&exchange, &randomised(net(encoder, Some(head))?, &images), encoder, Some(head), "classifier")?;
+                save(&exchange, &perturbed(net(encoder, Some(head))?, &images), encoder, Some(head), "classifier")?;
             let input = InputFile { kind: "classifier".into(), sha256: sha256(&std::fs::read(&path)?), path };
             // As an attack or an evaluation loads it.
             let (classifier, _) = artifact::load_classifier(&input, Device::Cpu)?;
@@ -83,7 +83,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
         let (encoder, head) = (Encoder::ResNetTiny, spec::Head { hidden: 32, output: 16 });
         let layers =
             LayerwiseModel::new(encoder, head, heads, SEED, Device::Cpu).context("resnet-tiny can be built")?;
-        let model = randomised(layers.model, &images);
+        let model = perturbed(layers.model, &images);
         let path = save(&exchange, &model, encoder, Some(HeadShape::Projection(head)), "encoder")?;
         let _: serde_json::Value = peer.ask(&json!({ "what": "loader", "folder": exchange.folder(), "path": path }))?;
         rows.push(same(&exchange, format!("resnet-tiny {which}: features by load.py"), &model.features(&images))?);
@@ -108,9 +108,8 @@ fn net(encoder: Encoder, head: Option<HeadShape>) -> Result<Model> {
     model.with_context(|| format!("this version cannot build {encoder:?}"))
 }
 
-/// Makes every tensor matter: draws BatchNorm's weights and biases, and sets its running statistics to those of
-/// `images`.
-fn randomised(model: Model, images: &Tensor) -> Model {
+/// Makes every tensor matter: BatchNorm's weights and biases are drawn, its statistics are those of `images`.
+fn perturbed(model: Model, images: &Tensor) -> Model {
     tch::manual_seed(SEED as i64);
     tch::no_grad(|| {
         for (slot, view) in model.parameters.named() {

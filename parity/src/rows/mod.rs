@@ -8,9 +8,9 @@ mod prox;
 
 use anyhow::Result;
 
+use crate::args::Part;
 use crate::environment::Environment;
 use crate::judge::Row;
-use crate::part::Part;
 
 pub(crate) fn compare(part: Part, env: &Environment) -> Result<Vec<Row>> {
     match part {

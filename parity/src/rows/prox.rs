@@ -7,10 +7,10 @@ use tandem_domain::spec::Norm;
 use tandem_learn::attack::prox::prox;
 use tch::{Device, Kind, Tensor};
 
+use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::Exchange;
 use crate::judge::{Bound, Row, Unit};
-use crate::part::Part;
 use crate::peer::Peer;
 
 /// Points of each norm and dimension, each with each weight.

@@ -10,12 +10,11 @@ use tandem_learn::attack::{Batch, Found, Target, fab, plb};
 use tandem_learn::classifier::Classifier;
 use tch::{Device, Kind, Tensor};
 
-use super::sample::Sample;
-use super::trained::Trained;
+use super::subject::{Sample, Trained};
+use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::largest_difference;
 use crate::judge::{Bound, Row, Unit};
-use crate::part::Part;
 
 const IMAGES: usize = 8;
 

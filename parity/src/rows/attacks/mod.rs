@@ -2,8 +2,7 @@
 
 mod alone;
 mod peers;
-mod sample;
-mod trained;
+mod subject;
 
 pub(crate) use alone::compare as alone;
 pub(crate) use peers::compare;

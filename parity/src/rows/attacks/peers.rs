@@ -8,15 +8,14 @@ use tandem_learn::attack::apgd::{Aim, Apgd};
 use tandem_learn::attack::ladder::FixedRadius;
 use tandem_learn::attack::pgd::Pgd;
 use tandem_learn::attack::square::Square;
-use tandem_learn::attack::{Batch, Found, best_of, fab, plb};
+use tandem_learn::attack::{Found, best_of, fab, plb};
 use tch::{Kind, Tensor};
 
-use super::sample::Sample;
-use super::trained::Trained;
+use super::subject::{Sample, Trained};
+use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::Exchange;
 use crate::judge::{Bound, Row, Unit};
-use crate::part::Part;
 use crate::peer::Peer;
 
 /// Radii at which an undefended network withstands on about half of its images, where a difference of attacks shows.

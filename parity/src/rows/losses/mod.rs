@@ -14,10 +14,10 @@ use tandem_learn::penalty::coefficient;
 use tandem_learn::shards::{Shards, Step, step};
 use tch::{Device, Kind, Tensor};
 
+use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::{Exchange, Tensors, largest_difference, nan_max, relative_difference};
 use crate::judge::{Bound, Row, Unit};
-use crate::part::Part;
 use crate::peer::Peer;
 use gang::together;
 use smooth::{IMAGE, Smooth};
@@ -251,20 +251,10 @@ pub(crate) fn finite_difference(env: &Environment) -> Result<Vec<Row>> {
         let (errors, cosines): (Vec<f64>, Vec<f64>) =
             found.into_iter().collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let title = equation.title();
-        let shown: Vec<String> = errors.iter().map(|error| format!("{error:.0e}")).collect();
-        let note = format!(
-            "relative error of the penalty's weight gradient at h = 1e-2, 1e-3, 1e-4, 1e-5: {}",
-            shown.join(", ")
-        );
-        let last = errors[errors.len() - 1];
-        rows.push(Row::new(
-            4,
-            format!("{title}: by differences, h = 1e-5"),
-            last,
-            Bound::AtMost(1e-3),
-            Unit::Plain,
-            note,
-        ));
+        let shown = errors.iter().map(|error| format!("{error:.0e}")).collect::<Vec<_>>().join(", ");
+        let note = format!("relative error of the penalty's weight gradient at h = 1e-2, 1e-3, 1e-4, 1e-5: {shown}");
+        let (what, last) = (format!("{title}: by differences, h = 1e-5"), errors[errors.len() - 1]);
+        rows.push(Row::new(4, what, last, Bound::AtMost(1e-3), Unit::Plain, note));
         // Forward differences err by a multiple of h: a tenth of h, a tenth of the error.
         let falls = errors.windows(2).map(|pair| pair[1] / pair[0]).fold(0.0, f64::max);
         let what = format!("{title}: of the error, what a tenth of h leaves");

@@ -1,4 +1,5 @@
-//! The classifier that is attacked: trained once by a supervised job, as a worker would run it, and kept in `cache/`.
+//! What is attacked: a classifier, trained once by a supervised job as a worker would run it and kept in `cache/`, and
+//! test images.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -8,13 +9,18 @@ use serde_json::json;
 use tandem_collective::ProcessGroup;
 use tandem_domain::spec::JobSpec;
 use tandem_learn::artifact::load_classifier;
+use tandem_learn::attack::{Batch, Found};
+use tandem_learn::augment::plain;
 use tandem_learn::classifier::Classifier;
 use tandem_learn::files::sha256;
 use tandem_learn::report::Event;
 use tandem_learn::task::{InputFile, Task};
-use tch::Device;
+use tch::{Device, Tensor};
 
 use crate::environment::{Environment, SEED, folder};
+
+/// Images that our attacks take at once.
+const BATCH: usize = 250;
 
 pub(super) struct Trained {
     pub(super) classifier: Classifier,
@@ -74,4 +80,30 @@ fn train(env: &Environment, spec: &JobSpec, job_dir: &Path) -> Result<()> {
     };
     tandem_learn::run(&task, &ProcessGroup::alone(), &mut report, &AtomicBool::new(false))?;
     Ok(())
+}
+
+/// The images under attack.
+pub(super) struct Sample {
+    pub(super) images: Tensor,
+    pub(super) labels: Tensor,
+    pub(super) ids: Vec<i64>,
+}
+
+impl Sample {
+    pub(super) fn first(env: &Environment, count: usize) -> Result<Self> {
+        let data = env.load()?;
+        let ids: Vec<i64> = (0..count.min(data.test.len()) as i64).collect();
+        let labels = Tensor::from_slice(data.test.labels.get(..ids.len()).context("every image has a label")?);
+        Ok(Self { images: plain(&data.test, &ids), labels, ids })
+    }
+
+    /// Attacks batch by batch. Distances `[B]`, infinite where the attack failed.
+    pub(super) fn attack(&self, mut attack: impl FnMut(&Batch<'_>) -> Found) -> Tensor {
+        let distances = (0..).step_by(BATCH).zip(self.ids.chunks(BATCH)).map(|(first, ids)| {
+            let (first, count) = (first as i64, ids.len() as i64);
+            let (images, labels) = (self.images.narrow(0, first, count), self.labels.narrow(0, first, count));
+            attack(&Batch { images: &images, labels: &labels, ids }).distance
+        });
+        Tensor::cat(&distances.collect::<Vec<_>>(), 0)
+    }
 }
