@@ -2,7 +2,7 @@
 //! sum whose bits do not depend on how many they are ([`tree_sum`]).
 //!
 //! It stands on libtorch's c10d (TCPStore, Gloo on CPUs, NCCL on GPUs). The C++ side is in `csrc/`, the calls into it
-//! in [`ffi`]; no exception crosses, every failure is an [`Error`].
+//! in `ffi`; no exception crosses, every failure is an [`Error`].
 //!
 //! Three habits of c10d are hidden from callers. Gloo ends the process when ranks disagree about a shape: here ranks
 //! compare each call before they make it, and a difference is [`Error::Invalid`] on all of them, after which the group

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct Reading {
     /// Grows with every piece of work and every wait that ended.
     pub count: u64,
-    /// The slowest piece of work since [`measure`]; `None` before the first.
+    /// The slowest piece of work since [`Progress::measure`]; `None` before the first.
     pub slowest: Option<Duration>,
 }
 
