@@ -25,7 +25,7 @@ pub(crate) async fn artifact(
         bytes += message.chunk.len() as u64;
         each(&message.chunk)?;
     }
-    let sha256 = hex(&hash.finalize());
+    let sha256 = hex::encode(hash.finalize());
     if sha256.eq_ignore_ascii_case(&artifact.sha256) {
         return Ok(());
     }
@@ -36,8 +36,4 @@ pub(crate) async fn artifact(
             artifact.name, artifact.bytes, artifact.sha256
         ),
     ))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,7 +1,7 @@
 //! Output files: never half-written, never replaced by accident.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -35,45 +35,23 @@ pub(crate) fn make_dir(path: &Path) -> Result<()> {
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
-    temporary: PathBuf,
-    file: File,
-    finished: bool,
+    file: tandem_durable::NewFile,
 }
 
 impl NewFile {
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary);
-        let file = file.map_err(|error| cannot("write", path, &error))?;
-        Ok(Self { path: path.to_owned(), temporary, file, finished: false })
+        let file = tandem_durable::NewFile::create(path, tandem_durable::Mode::Shared)
+            .map_err(|error| cannot("write", path, &error))?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|error| cannot("write", &self.path, &error))
     }
 
-    pub(crate) fn finish(mut self, force: bool) -> Result<()> {
-        let result = self.file.sync_all().and_then(|()| {
-            if force {
-                fs::rename(&self.temporary, &self.path)
-            } else {
-                // Unlike a rename, a link does not replace what came there in the meantime.
-                fs::hard_link(&self.temporary, &self.path).and_then(|()| fs::remove_file(&self.temporary))
-            }
-        });
-        result.map_err(|error| cannot("write", &self.path, &error))?;
-        self.finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.finished {
-            // Best effort on the way out of an error that is reported already.
-            let _ = fs::remove_file(&self.temporary);
-        }
+    pub(crate) fn finish(self, force: bool) -> Result<()> {
+        let finished = if force { self.file.replace() } else { self.file.keep_existing() };
+        finished.map_err(|error| cannot("write", &self.path, &error))
     }
 }
 

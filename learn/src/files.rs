@@ -77,23 +77,21 @@ impl<'a> Writing<'a> {
     /// All bytes are on disk; their SHA-256 and how many they are.
     pub(crate) fn finish(self) -> Result<(String, u64), FileError> {
         self.file.sync_all().at("write to disk", self.path)?;
-        Ok((hex(&self.hasher.finalize()), self.bytes))
+        Ok((hex::encode(self.hasher.finalize()), self.bytes))
     }
 }
 
 /// Forces a folder's list of names to disk: a rename lasts only then.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
-    File::open(path).and_then(|folder| folder.sync_all()).at("write to disk", path)
+    tandem_durable::sync_folder(path).at("write to disk", path)
 }
 
 /// Replaces or makes the file `folder/name`: whole, on disk, or not at all.
 pub fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, FileError> {
     fs::create_dir_all(folder).at("create folder", folder)?;
-    let (path, beside) = (folder.join(name), folder.join(format!(".{name}.tmp")));
-    let written = write_synced(&beside, bytes)
-        .and_then(|()| fs::rename(&beside, &path).at("rename into place", &path))
-        .and_then(|()| sync_folder(folder));
-    written.map(|()| path).inspect_err(|_| drop(fs::remove_file(&beside)))
+    let path = folder.join(name);
+    tandem_durable::replace(&path, bytes, tandem_durable::Mode::Shared).at("write", &path)?;
+    Ok(path)
 }
 
 /// Reads a whole file.
@@ -120,11 +118,7 @@ pub(crate) fn read_verified(path: &Path, name: &str, expected: &str, bytes: Opti
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -238,7 +238,6 @@ fn prepare_store(folder: &Path) -> Result<PathBuf, StartError> {
 /// Whole or not at all: somebody polls for the file.
 fn announce(file: &Path, address: SocketAddr) -> Result<(), StartError> {
     let text = format!("{}\n", serde_json::json!({ "address": format!("http://{address}") }));
-    let beside = file.with_extension(format!("{}.new", std::process::id()));
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file));
+    let written = tandem_durable::replace(file, text.as_bytes(), tandem_durable::Mode::Shared);
     written.map_err(|source| StartError::Announce { file: file.to_owned(), source })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -49,20 +49,12 @@ fn read_or_create(path: &PathBuf) -> anyhow::Result<Uuid> {
             .with_context(|| format!("{} holds no worker id; delete it to register as a new worker", path.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let id = Uuid::now_v7();
-            write_whole(path, &format!("{id}\n")).with_context(|| format!("cannot write {}", path.display()))?;
+            tandem_durable::replace(path, format!("{id}\n").as_bytes(), tandem_durable::Mode::Shared)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             Ok(id)
         }
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-}
-
-/// Never leaves half a file behind.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
 
 #[cfg(test)]

@@ -26,7 +26,6 @@ pub(crate) use read::{Contents, leftovers};
 pub(crate) use record::Whose;
 
 const SUFFIX: &str = ".spool";
-const BESIDE: &str = ".spool.new";
 
 /// The file is written anew before it is larger than this. Memory holds less ([`crate::outbox`]), so that it then fits.
 const CAPACITY_BYTES: u64 = 64 << 20;
@@ -187,18 +186,11 @@ impl Spool {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let beside = self.path.with_extension(BESIDE.trim_start_matches('.'));
-        let write = || {
-            let mut file = File::create(&beside)?;
-            file.write_all(&all)?;
-            fs::rename(&beside, &self.path)?;
-            // Opened again to append: what follows goes to the end also after it was cut back.
-            File::options().append(true).open(&self.path)
-        };
-        let file = write().inspect_err(|_| {
-            // It may be what fills the disk.
-            let _ = fs::remove_file(&beside);
-        })?;
+        let mut new = tandem_durable::NewFile::create(&self.path, tandem_durable::Mode::Shared)?;
+        new.write_all(&all)?;
+        new.replace_without_sync()?;
+        // Opened again to append: what follows goes to the end even after the file was cut back.
+        let file = File::options().append(true).open(&self.path)?;
         self.now_holds(all.len() as u64, outbox);
         self.written.thinned = outbox.thinned();
         Ok(file)

@@ -17,7 +17,6 @@ use md5::{Digest, Md5};
 use tokio::process::Command;
 
 use crate::{
-    download::hex,
     exit::{Exit, Failure},
     files::make_dir,
     output::Output,
@@ -148,7 +147,7 @@ fn sum(path: &Path) -> Result<String> {
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(hex::encode(hash.finalize())),
             count => hash.update(&buffer[..count]),
         }
     }

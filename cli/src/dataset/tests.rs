@@ -69,7 +69,7 @@ fn packed(dir: &Path, files: &[&str]) -> Vec<u8> {
 }
 
 fn wanted(server: &Server, body: &[u8]) -> Archive {
-    Archive { url: server.address.clone(), md5: hex(&Md5::digest(body)), ..archive("cifar100").unwrap() }
+    Archive { url: server.address.clone(), md5: hex::encode(Md5::digest(body)), ..archive("cifar100").unwrap() }
 }
 
 async fn get(archive: &Archive, data: &Path) -> Result<()> {
@@ -109,7 +109,7 @@ async fn a_wrong_sum_leaves_nothing() {
     let (exit, message) = judge(&get(&archive, &data).await.unwrap_err());
     let message = message.unwrap();
     assert_eq!(exit, Exit::Temporary);
-    assert!(message.contains(&hex(&Md5::digest(&body))) && message.contains("expected 0000"), "{message}");
+    assert!(message.contains(&hex::encode(Md5::digest(&body))) && message.contains("expected 0000"), "{message}");
     assert_eq!(names(&data), [""; 0]);
 }
 

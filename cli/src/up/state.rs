@@ -1,11 +1,6 @@
 //! `up.json`: what runs in a home, for other commands and for people.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
-};
+use std::{fs, io::ErrorKind, path::PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -41,16 +36,8 @@ impl UpState {
 
     pub(crate) fn write(&self, home: &Home) -> Result<()> {
         let path = home.state();
-        let temporary = path.with_extension("json.part");
-        let text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .and_then(|mut file| writeln!(file, "{text}"))
-            .and_then(|()| fs::rename(&temporary, &path))
+        let text = serde_json::to_string_pretty(self).context("cannot write JSON")? + "\n";
+        tandem_durable::replace(&path, text.as_bytes(), tandem_durable::Mode::Private)
             .with_context(|| format!("cannot write {}", path.display()))
     }
 

@@ -11,7 +11,7 @@ use crate::{
 const BYTES: &[u8] = b"the weights";
 
 fn script(chunks: &[&[u8]], name: &str) -> Script {
-    let sha256 = Sha256::digest(BYTES).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(Sha256::digest(BYTES));
     let artifact = Artifact {
         id: "a-1".to_owned(),
         kind: "encoder".to_owned(),

@@ -61,7 +61,7 @@ fn attacks(csv: &str) -> Script {
         kind: "curve".to_owned(),
         name: "curve.csv".to_owned(),
         bytes: csv.len() as u64,
-        sha256: Sha256::digest(CSV).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hex::encode(Sha256::digest(CSV)),
         ..Artifact::default()
     };
     let jobs = vec![attack("supervised", 10), attack("supervised", 0), supervised];

@@ -8,7 +8,7 @@ use std::{
 use tandem_proto::v1::RankEvent;
 
 use super::{
-    BESIDE, SUFFIX, folder,
+    SUFFIX, folder,
     record::{MARK, Record, Whose, take},
 };
 use crate::verdict::Verdict;
@@ -44,7 +44,7 @@ pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>)
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(BESIDE) {
+        if name.ends_with(tandem_durable::UNFINISHED) {
             // Half a rewriting; the spool itself is still whole.
             let _ = fs::remove_file(&path);
         } else if name.ends_with(SUFFIX) {

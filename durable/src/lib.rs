@@ -1,0 +1,180 @@
+//! Files that appear under their name whole or not at all.
+//!
+//! A file is written beside its place under a name of its own, forced to disk, renamed, and then the folder is forced
+//! to disk too, because a rename is lasting only when its folder is. A file that is dropped before that is removed.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+/// How the name of an unfinished file ends. Such files are garbage once their process is gone.
+pub const UNFINISHED: &str = ".new";
+
+/// Who may read and write a new file, before the umask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everybody whom the umask allows.
+    Shared,
+    /// Its owner alone.
+    Private,
+}
+
+/// A file that is being written beside its place.
+#[derive(Debug)]
+pub struct NewFile {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl NewFile {
+    /// # Errors
+    /// Where the folder of `path` is not there or takes no file.
+    pub fn create(path: &Path, mode: Mode) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
+        let bits = match mode {
+            Mode::Shared => 0o666,
+            Mode::Private => 0o600,
+        };
+        let file = Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(UNFINISHED)
+            .permissions(Permissions::from_mode(bits))
+            .tempfile_in(folder_of(path))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Puts the file in place, over what is there.
+    ///
+    /// # Errors
+    /// Where the disk is full or does not answer; then nothing has changed.
+    pub fn replace(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.path)?;
+        sync_folder(folder_of(&self.path))
+    }
+
+    /// As [`replace`](Self::replace), but what is there stays.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] where something is there, even if it came a moment ago.
+    pub fn keep_existing(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist_noclobber(&self.path)?;
+        sync_folder(folder_of(&self.path))
+    }
+
+    /// As [`replace`](Self::replace), but without forcing anything to disk: the file outlives this process, not a power
+    /// cut. The open file comes back.
+    ///
+    /// # Errors
+    /// Where the rename fails; then nothing has changed.
+    pub fn replace_without_sync(self) -> io::Result<File> {
+        Ok(self.file.persist(&self.path)?)
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes all of `bytes` and puts them in place, over what is there.
+///
+/// # Errors
+/// As [`NewFile::create`] and [`NewFile::replace`].
+pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
+    let mut file = NewFile::create(path, mode)?;
+    file.write_all(bytes)?;
+    file.replace()
+}
+
+/// Forces the names in a folder to disk.
+///
+/// # Errors
+/// Where the folder cannot be opened, or the disk does not answer.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn readers_see_the_old_file_until_the_new_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        replace(&path, b"old", Mode::Shared).unwrap();
+        let mut new = NewFile::create(&path, Mode::Shared).unwrap();
+        new.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        new.replace().unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap().as_slice(), names(folder.path())),
+            (&b"new"[..], vec!["state.json".into()])
+        );
+    }
+
+    #[test]
+    fn an_unfinished_file_is_removed_and_named_as_such_until_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = NewFile::create(&folder.path().join("a"), Mode::Shared).unwrap();
+        assert!(names(folder.path()).iter().all(|name| name.starts_with(".a.") && name.ends_with(UNFINISHED)));
+        drop(new);
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn what_is_there_can_be_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let write = |bytes: &[u8]| {
+            let mut new = NewFile::create(&path, Mode::Shared)?;
+            new.write_all(bytes)?;
+            new.keep_existing()
+        };
+        write(b"first").unwrap();
+        assert_eq!(write(b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!((fs::read(&path).unwrap().as_slice(), names(folder.path()).len()), (&b"first"[..], 1));
+    }
+
+    #[test]
+    fn modes_are_what_they_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str, mode| {
+            let path = folder.path().join(name);
+            replace(&path, b"", mode).unwrap();
+            fs::metadata(path).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!(mode("private", Mode::Private), 0o600);
+        // Compared with a file made in the plain way, since the umask is the caller's.
+        let plain = folder.path().join("plain");
+        fs::write(&plain, b"").unwrap();
+        assert_eq!(mode("shared", Mode::Shared), fs::metadata(plain).unwrap().permissions().mode() & 0o777);
+    }
+
+    #[test]
+    fn a_name_without_a_folder_is_in_the_present_one() {
+        assert_eq!(folder_of(Path::new("a")), Path::new("."));
+        assert_eq!(folder_of(Path::new("/a")), Path::new("/"));
+        assert!(NewFile::create(Path::new("/"), Mode::Shared).is_err());
+    }
+}
