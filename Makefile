@@ -18,10 +18,8 @@ setup:           ## install what this machine lacks (protoc, Postgres, libtorch)
 build: setup     ## the binaries, optimised, in target/release
 	cargo build --release --workspace --bins
 
-lint: setup      ## rustfmt, clippy with warnings denied, licences and advisories of dependencies
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	scripts/deny
+lint: setup      ## what a machine can say about all sources without running them: [CHECKS="rust tidy"]
+	scripts/lint $(CHECKS)
 
 bench: setup     ## side by side with PyTorch and torchvision, as ratios
 	bench/setup

@@ -39,7 +39,7 @@ def answer(request):
     counts = {"zero": 0, "whole": 0, "between": 0}
     for s, mu, ours in zip(tensors["s"], tensors["mu"][:, 0], tensors["w"]):
 
-        def value(w):
+        def value(w, mu=mu, s=s):
             return mu * LENGTH[norm](w) + 0.5 * ((w - s) ** 2).sum(-1)
 
         w = search(value, s)
