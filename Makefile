@@ -1,5 +1,5 @@
 # Thin: every line can be run by hand.
-.PHONY: help demo test setup build lint bench parity chaos fmt
+.PHONY: help demo test setup build lint rehearse bench parity chaos fmt
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,6 +20,9 @@ build: setup     ## the binaries, optimised, in target/release
 
 lint: setup      ## what a machine can say about all sources without running them: [CHECKS="rust tidy"]
 	scripts/lint $(CHECKS)
+
+rehearse: setup  ## the heavy checks, before a change is called done: [PARTS="sanitize chaos"]
+	scripts/rehearse $(PARTS)
 
 bench: setup     ## side by side with PyTorch and torchvision, as ratios
 	bench/setup
