@@ -173,3 +173,16 @@ fn a_step_that_is_there_already_is_replaced() {
     assert_eq!(first, second, "the same state is the same bytes");
     assert!(newest(&[second], "spec", &Run::new(0.0).state()).0.is_some());
 }
+
+/// A file in the place of a folder: not even root can remove it as a folder.
+#[test]
+fn what_cannot_be_removed_is_reported_and_fails_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let stuck = folder.path().join("step-00000001-f1");
+    fs::write(&stuck, "").unwrap();
+    let save =
+        |step| save(folder.path(), &Claim::new(1, &[], 0), "spec", position(step), &Run::new(0.0).state(), || {});
+    let saved = [2, 3, 4, 5].map(|step| save(step).unwrap());
+    assert!(saved[3].path.is_dir() && !saved[0].path.exists());
+    assert!(matches!(&saved[3].not_removed[..], [why] if why.contains(stuck.to_str().unwrap())), "{saved:?}");
+}

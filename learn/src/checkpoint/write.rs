@@ -20,6 +20,8 @@ pub struct Saved {
     pub sha256: String,
     /// Of all files together.
     pub bytes: u64,
+    /// Why older files are still there although they should be gone. That harms nobody but the disk.
+    pub not_removed: Vec<String>,
 }
 
 /// Writes `job_dir/step-XXXXXXXX-fN/`, then removes what is surplus now ([`Claim::surplus`]) and what an interrupted save
@@ -38,8 +40,7 @@ pub fn save(
     let folder = Folder { job_dir, beside: &beside, path: &path };
     let saved = folder.write(spec_sha256, position, state, &written);
     let (sha256, bytes) = saved.inspect_err(|_| drop(fs::remove_dir_all(&beside)))?;
-    prune(job_dir, claim, position.step)?;
-    Ok(Saved { path, sha256, bytes })
+    Ok(Saved { path, sha256, bytes, not_removed: prune(job_dir, claim, position.step) })
 }
 
 struct Folder<'a> {
@@ -97,18 +98,23 @@ fn write_state(path: &Path, state: &State<'_>, step: u64, written: &dyn Fn()) ->
     Ok(ManifestFile { name: STATE.into(), sha256, bytes })
 }
 
-fn prune(job_dir: &Path, claim: &Claim, step: u64) -> Result<(), FileError> {
-    let mut finished = Vec::new();
-    for entry in fs::read_dir(job_dir).at("list", job_dir)? {
-        let path = entry.at("list", job_dir)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+/// Returns why something could not be removed.
+fn prune(job_dir: &Path, claim: &Claim, step: u64) -> Vec<String> {
+    let entries = match fs::read_dir(job_dir).at("list", job_dir) {
+        Ok(entries) => entries,
+        Err(error) => return vec![error.to_string()],
+    };
+    let (mut finished, mut surplus) = (Vec::new(), Vec::new());
+    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
         if let Some(mark) = Mark::parse(&name, PREFIX, "") {
-            finished.push((mark, name.into_owned()));
+            finished.push((mark, name));
         } else if Mark::parse(&name, UNFINISHED, "").is_some_and(|mark| mark.fence <= claim.fence) {
-            remove(&path)?;
+            surplus.push(name);
         }
     }
-    claim.surplus(step, finished).iter().try_for_each(|name| remove(&job_dir.join(name)))
+    surplus.extend(claim.surplus(step, finished));
+    let errors = surplus.iter().filter_map(|name| remove(&job_dir.join(name)).err());
+    errors.map(|error| error.to_string()).collect()
 }
 
 fn remove(folder: &Path) -> Result<(), FileError> {

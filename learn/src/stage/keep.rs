@@ -180,8 +180,9 @@ impl Keeper {
             return Err(Failure::Job(format!("writing the checkpoint of step {} broke off", under_way.step)));
         };
         self.spare = Some(copy);
-        let Saved { path, sha256, bytes } = saved?;
+        let Saved { path, sha256, bytes, not_removed } = saved?;
         rank.tell(Event::Checkpoint { step: under_way.step, path, sha256, bytes });
+        rank.note_not_removed(&not_removed);
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Rank<'a> {
     pub device: Device,
     report: &'a mut dyn Report,
     stop: &'a AtomicBool,
+    /// One note that files cannot be removed is enough.
+    not_removed_noted: bool,
 }
 
 impl<'a> Rank<'a> {
@@ -41,7 +43,7 @@ impl<'a> Rank<'a> {
         report: &'a mut dyn Report,
         stop: &'a AtomicBool,
     ) -> Self {
-        Self { task, group, device, report, stop }
+        Self { task, group, device, report, stop, not_removed_noted: false }
     }
 
     /// The one rank that writes files and reports figures.
@@ -81,6 +83,14 @@ impl<'a> Rank<'a> {
 
     pub(crate) fn note(&mut self, kind: &str, message: String) {
         self.tell(Event::Note { kind: kind.into(), message });
+    }
+
+    /// Notes why older checkpoints could not be removed, if there are any.
+    pub(crate) fn note_not_removed(&mut self, why: &[String]) {
+        if !why.is_empty() && !self.not_removed_noted {
+            self.not_removed_noted = true;
+            self.note("checkpoint_not_removed", format!("older checkpoints stay on disk: {}", why.join("; ")));
+        }
     }
 
     /// A checkpoint continues this job and no other.
