@@ -3,8 +3,8 @@
 use tandem_domain::spec::Finetune;
 
 use super::Rank;
+use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Pretrained, Recipe};
-use super::keep::Rhythm;
 use crate::failure::Failure;
 use crate::report::Outcome;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Finetune) -> Result<Outcome, Failu
         precision: spec.precision,
         head_epochs: spec.head_epochs,
         rate_decay: spec.rate_decay,
-        rhythm: Rhythm { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
+        checkpoints: CheckpointPolicy { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
         known_as: None,
     };
     classifier::run(rank, &recipe)

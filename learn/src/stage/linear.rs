@@ -14,8 +14,8 @@ use tandem_collective::Group;
 use tandem_domain::spec::{Augment, BatchNorm, Linear, LinearSolver, Precision, Tikhonov};
 use tch::Tensor;
 
+use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Pretrained, Recipe};
-use super::keep::Rhythm;
 use super::{Rank, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
@@ -54,7 +54,7 @@ fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
         precision: Precision::default(),
         head_epochs: f64::INFINITY,
         rate_decay: 1.0,
-        rhythm: Rhythm::default(),
+        checkpoints: CheckpointPolicy::default(),
         known_as: Some("linear_accuracy"),
     };
     classifier::run(rank, &recipe)

@@ -1,14 +1,15 @@
 //! What a rank does with its task: one file per stage, and what they share.
 
 pub(crate) mod attack;
+mod checkpointing;
 mod classifier;
 pub(crate) mod contrastive;
 pub(crate) mod finetune;
 mod health;
-mod keep;
 pub(crate) mod linear;
 mod pace;
 pub(crate) mod supervised;
+mod training_state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,13 +17,14 @@ use tandem_collective::Group;
 use tch::{Device, Kind, Tensor};
 
 use crate::artifact::{self, Card};
+use crate::checkpoint::{self, CheckpointKind, Saved};
 use crate::data::{self, Data};
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::files::sha256;
 use crate::progress;
 use crate::report::{Event, Report};
-use crate::task::Task;
+use crate::task::{CheckpointRef, Task};
 
 /// One rank at work: its task, its peers, whom it tells, and whether it shall stop.
 pub(crate) struct Rank<'a> {
@@ -85,11 +87,27 @@ impl<'a> Rank<'a> {
         self.tell(Event::Note { kind: kind.into(), message });
     }
 
-    /// Notes why older checkpoints could not be removed, if there are any.
-    pub(crate) fn note_not_removed(&mut self, why: &[String]) {
-        if !why.is_empty() && !self.not_removed_noted {
+    /// On rank 0, what `load` makes of the newest checkpoint that it accepts. Notes which ones were skipped.
+    pub(crate) fn newest_checkpoint<T>(
+        &mut self,
+        kind: &CheckpointKind,
+        load: impl Fn(&CheckpointRef) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.leads() {
+            return None;
+        }
+        let (found, skipped) = checkpoint::newest(kind, &self.task.checkpoints, load);
+        skipped.into_iter().for_each(|message| self.note("checkpoint_skipped", message));
+        found
+    }
+
+    /// Reports a checkpoint that is on disk.
+    pub(crate) fn checkpoint(&mut self, step: u64, saved: Saved) {
+        let Saved { path, sha256, bytes, not_removed } = saved;
+        self.tell(Event::Checkpoint { step, path, sha256, bytes });
+        if !not_removed.is_empty() && !self.not_removed_noted {
             self.not_removed_noted = true;
-            self.note("checkpoint_not_removed", format!("older checkpoints stay on disk: {}", why.join("; ")));
+            self.note("checkpoint_not_removed", format!("older checkpoints stay on disk: {}", not_removed.join("; ")));
         }
     }
 

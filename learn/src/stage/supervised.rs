@@ -3,8 +3,8 @@
 use tandem_domain::spec::Supervised;
 
 use super::Rank;
+use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Recipe};
-use super::keep::Rhythm;
 use crate::failure::Failure;
 use crate::report::Outcome;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Supervised) -> Result<Outcome, Fai
         precision: spec.precision,
         head_epochs: 0.0,
         rate_decay: 1.0,
-        rhythm: Rhythm { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
+        checkpoints: CheckpointPolicy { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
         known_as: None,
     };
     classifier::run(rank, &recipe)

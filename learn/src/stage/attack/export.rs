@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::super::Rank;
 use super::Assault;
-use super::keep::SHOWN;
+use super::resume::SHOWN;
 use crate::attack::curve::{curve, median_all, median_paper};
 use crate::attack::gates::{square_gain, square_note};
 use crate::attack::picture;

@@ -1,27 +1,28 @@
 //! The attack stage (the paper's section 5.3): how far test images must be moved until a classifier errs.
 //!
 //! Batches of fixed boundaries are dealt to ranks in turn, so that the images attacked so far are always the first ones
-//! and results do not depend on the number of ranks. `pulse` keeps ranks in touch, `keep` what is known, `export` hands
+//! and results do not depend on the number of ranks. `pulse` keeps ranks in touch, `resume` holds what is known, `export` hands
 //! it on.
 
 mod export;
-mod keep;
 mod pulse;
+mod resume;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tandem_domain::spec::Attack;
 use tch::{Kind, Tensor};
 
-use self::keep::{Attacked, SHOWN};
 use self::pulse::Round;
+use self::resume::{ATTACKED, Attacked, SHOWN};
 use super::pace::Pace;
 use super::{Rank, labels};
 use crate::artifact;
 use crate::attack::best_of::{able, attack};
 use crate::attack::gates::{Gates, HANDFUL};
 use crate::attack::{Batch, Target, target};
-use crate::checkpoint::Claim;
+use crate::checkpoint::{self, PruneScope};
 use crate::classifier::Classifier;
 use crate::data::{Data, SIDE};
 use crate::failure::Failure;
@@ -123,7 +124,7 @@ struct Assault<'a> {
     images: usize,
     safety: Option<Tensor>,
     key: String,
-    claim: Claim,
+    scope: PruneScope,
     attacked: Attacked,
     seconds_before: f64,
     pace: Pace,
@@ -143,17 +144,13 @@ impl<'a> Assault<'a> {
         let json = serde_json::to_vec(&rank.task.spec)
             .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
         let key = sha256(&[&json, classifier_sha256.as_bytes(), data.test.checksum.as_bytes()].concat());
-        let mut attacked = Attacked::default();
-        if rank.leads() {
-            let (found, skipped) = Attacked::newest(&rank.task.checkpoints, &key);
-            skipped.into_iter().for_each(|message| rank.note("checkpoint_skipped", message));
-            attacked = found;
-        }
-        let claim = Claim::new(rank.task.fence, &rank.task.checkpoints, attacked.len() as u64);
+        let loaded = rank.newest_checkpoint(&ATTACKED, |candidate| Attacked::load(candidate, &key));
+        let attacked = loaded.unwrap_or_default();
+        let scope = PruneScope::new(rank.task.fence, &rank.task.checkpoints, attacked.len() as u64);
         let now = Instant::now();
         let seconds_before = attacked.seconds;
         let (safety, pace) = (tch::no_grad(|| safety(classifier, data)), Pace::new(now));
-        Ok(Self { spec, classifier, data, images, safety, key, claim, attacked, seconds_before, pace, saved_at: now })
+        Ok(Self { spec, classifier, data, images, safety, key, scope, attacked, seconds_before, pace, saved_at: now })
     }
 
     fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
@@ -238,10 +235,11 @@ impl<'a> Assault<'a> {
         self.saved_at = Instant::now();
         self.attacked.seconds = self.seconds_before + self.pace.seconds(self.saved_at);
         if rank.leads() && self.attacked.len() > 0 {
-            let claim = self.claim.with(rank.committed());
-            let saved = self.attacked.save(&rank.task.job_dir, &claim, &self.key)?;
+            let (scope, step) = (self.scope.with_committed(rank.committed()), self.attacked.len() as u64);
+            let write = |path: &Path| self.attacked.write(path, &self.key);
+            let saved = checkpoint::save(&ATTACKED, &rank.task.job_dir, &scope, step, write)?;
             progress::waited();
-            rank.tell(saved);
+            rank.checkpoint(step, saved);
         }
         Ok(())
     }

@@ -6,13 +6,13 @@ use tandem_collective::Group;
 use tch::Kind;
 
 use super::{Rank, Training};
-use crate::checkpoint::Best;
 use crate::data;
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::features::answers;
 use crate::report::Event;
 use crate::stage::labels;
+use crate::stage::training_state::Best;
 
 /// A budget in steps makes many short epochs of few labels: no more looks at held-out images, and checkpoints, than this.
 const LOOKS: u64 = 50;
@@ -56,7 +56,7 @@ impl Training<'_> {
         self.position.step == self.steps || epoch.is_multiple_of(every)
     }
 
-    /// Remembers the best look (`keep` decides between it and the last); of equals the last, which has been trained longer.
+    /// Remembers the best look (`export` decides between it and the last); of equals the last, which has been trained longer.
     fn validate(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         let Some(best) = &mut self.best else { return Ok(()) };
         let hits = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;

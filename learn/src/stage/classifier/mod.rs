@@ -1,13 +1,13 @@
 //! Training a classifier on a share of the labels: what the supervised baseline, fine-tuning and SimCLR's linear protocol
 //! have in common. They differ in where the encoder comes from, what moves and when, and how images are varied.
 //!
-//! `recipe` says so; `steps` is the loop; `look` is what people see of it and how the best model is chosen; `keep` is what
+//! `recipe` says so; `steps` is the loop; `look` is what people see of it and how the best model is chosen; `export` is what
 //! outlives the process.
 //!
 //! Every job of an experiment has the same labelled images for the same fraction (the seed decides). `validation` of them
 //! train nothing and choose between the best look and the last, which is kept unless they tell the two apart; the test images are looked at once, when all is over.
 
-mod keep;
+mod export;
 mod look;
 mod recipe;
 mod steps;
@@ -15,9 +15,9 @@ mod steps;
 use std::time::Instant;
 
 use super::Rank;
-use super::keep::Keeper;
+use super::checkpointing::Checkpointer;
 use super::pace::Pace;
-use crate::checkpoint::Position;
+use super::training_state::Position;
 use crate::data::{Data, balanced_subset, hold_out};
 use crate::encoder::Model;
 use crate::failure::Failure;
@@ -39,7 +39,7 @@ pub(super) fn run(rank: &mut Rank<'_>, recipe: &Recipe<'_>) -> Result<Outcome, F
     rank.phase("training", training.position.step);
     progress::measure();
     let outcome = training.until_the_end(rank);
-    let outcome = training.keeper.close(rank, outcome)?;
+    let outcome = training.checkpointer.finish(rank, outcome)?;
     if outcome == Outcome::Finished {
         rank.phase("evaluating", training.position.step);
         training.export(rank)?;
@@ -62,7 +62,7 @@ struct Training<'a> {
     best: Option<Snapshot>,
     optimizer: Optimizer,
     rates: LearningRate,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     steps_per_epoch: u64,
     steps: u64,
     /// Steps at the start in which only the head moves.
@@ -125,7 +125,7 @@ impl<'a> Training<'a> {
         let best = (!held_out.is_empty()).then(|| Snapshot::of(&model));
         let optimizer =
             Optimizer::new(recipe.optimizer, &model.parameters).with_groups(recipe.groups(&model, head_steps, steps));
-        let (keeper, position) = Keeper::resume(rank, &keep::state(&model, &optimizer, best.as_ref()))?;
+        let (checkpointer, position) = Checkpointer::resume(rank, &export::state(&model, &optimizer, best.as_ref()))?;
         Ok(Self {
             recipe,
             data,
@@ -137,7 +137,7 @@ impl<'a> Training<'a> {
             best,
             optimizer,
             rates: LearningRate::new(recipe.optimizer, steps_per_epoch, steps),
-            keeper,
+            checkpointer,
             steps_per_epoch,
             steps,
             head_steps,

@@ -8,7 +8,7 @@ use crate::data;
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::optimizer::Group;
-use crate::stage::keep::Rhythm;
+use crate::stage::checkpointing::CheckpointPolicy;
 
 /// A stage's parameters, as the loop needs them.
 pub(in crate::stage) struct Recipe<'a> {
@@ -30,7 +30,7 @@ pub(in crate::stage) struct Recipe<'a> {
     pub head_epochs: f64,
     /// Share of the rate that each stage of the encoder has of the one above it.
     pub rate_decay: f64,
-    pub rhythm: Rhythm,
+    pub checkpoints: CheckpointPolicy,
     /// Another name that the test accuracy is reported under.
     pub known_as: Option<&'static str>,
 }
@@ -115,7 +115,7 @@ mod tests {
             precision: Precision::F32,
             head_epochs: 0.0,
             rate_decay,
-            rhythm: Rhythm::default(),
+            checkpoints: CheckpointPolicy::default(),
             known_as: None,
         }
     }

@@ -32,7 +32,7 @@ impl Training<'_> {
                     let images = (step_count - epoch_first) * u64::from(self.batch_size);
                     self.look(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
                 }
-                self.keeper.poll(rank)?;
+                self.checkpointer.poll(rank)?;
                 if step.stop || self.checkpoint_due(epoch_ended) {
                     self.checkpoint(rank)?;
                 }
@@ -50,7 +50,12 @@ impl Training<'_> {
     /// Short epochs of few labels are not worth a checkpoint each, as they are not worth a look.
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
         let epoch_ended = epoch_ended && self.look_due();
-        self.recipe.rhythm.due(self.position.step, epoch_ended, self.position.step == self.steps, self.keeper.since())
+        self.recipe.checkpoints.due(
+            self.position.step,
+            epoch_ended,
+            self.position.step == self.steps,
+            self.checkpointer.since_last(),
+        )
     }
 
     /// One update.

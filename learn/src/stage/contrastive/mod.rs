@@ -1,8 +1,8 @@
 //! Contrastive pretraining (the paper's stage 1): from images to an encoder.
 //!
-//! `steps` is the loop; `look` is what people see of it; `keep` is what outlives the process.
+//! `steps` is the loop; `look` is what people see of it; `export` is what outlives the process.
 
-mod keep;
+mod export;
 mod look;
 mod steps;
 
@@ -11,9 +11,9 @@ use std::time::Instant;
 use tandem_domain::spec::{Contrastive, Layerwise};
 
 use super::Rank;
-use super::keep::Keeper;
+use super::checkpointing::Checkpointer;
 use super::pace::Pace;
-use crate::checkpoint::Position;
+use super::training_state::Position;
 use crate::data::Data;
 use crate::encoder::Layers;
 use crate::failure::Failure;
@@ -35,7 +35,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Fa
     rank.phase("training", training.position.step);
     progress::measure();
     let outcome = training.until_the_end(rank);
-    let outcome = training.keeper.close(rank, outcome)?;
+    let outcome = training.checkpointer.finish(rank, outcome)?;
     if outcome == Outcome::Finished {
         rank.phase("exporting", training.position.step);
         training.export(rank)?;
@@ -66,7 +66,7 @@ struct Training<'a> {
     optimizer: Optimizer,
     rates: LearningRate,
     monitor: Monitor,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     steps_per_epoch: u64,
     steps: u64,
     position: Position,
@@ -94,7 +94,7 @@ impl<'a> Training<'a> {
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
         net.model.trained(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
         let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
-        let (keeper, position) = Keeper::resume(rank, &keep::state(&net, &optimizer))?;
+        let (checkpointer, position) = Checkpointer::resume(rank, &export::state(&net, &optimizer))?;
         Ok(Self {
             spec,
             data,
@@ -104,7 +104,7 @@ impl<'a> Training<'a> {
             optimizer,
             rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
             monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
-            keeper,
+            checkpointer,
             steps_per_epoch,
             steps,
             seconds_before: position.seconds,

@@ -12,8 +12,8 @@ use crate::failure::Failure;
 use crate::objective::nt_xent;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
+use crate::stage::checkpointing::CheckpointPolicy;
 use crate::stage::health::Health;
-use crate::stage::keep::Rhythm;
 
 impl Training<'_> {
     /// Every epoch has its own order of images; the last, incomplete batch is dropped.
@@ -33,7 +33,7 @@ impl Training<'_> {
                     let images_per_second = images as f64 / epoch_began.elapsed().as_secs_f64();
                     self.look(rank, epoch, &step, images_per_second)?;
                 }
-                self.keeper.poll(rank)?;
+                self.checkpointer.poll(rank)?;
                 if step.stop || self.checkpoint_due(epoch_ended) {
                     self.checkpoint(rank)?;
                 }
@@ -46,8 +46,8 @@ impl Training<'_> {
     }
 
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
-        let rhythm = Rhythm { steps: self.spec.checkpoint_steps, minutes: self.spec.checkpoint_minutes };
-        rhythm.due(self.position.step, epoch_ended, self.position.step == self.steps, self.keeper.since())
+        let policy = CheckpointPolicy { steps: self.spec.checkpoint_steps, minutes: self.spec.checkpoint_minutes };
+        policy.due(self.position.step, epoch_ended, self.position.step == self.steps, self.checkpointer.since_last())
     }
 
     /// One update.

@@ -4,22 +4,22 @@ use std::time::Instant;
 
 use super::{Position, Rank, Training};
 use crate::artifact::{self, Card};
-use crate::checkpoint::State;
 use crate::encoder::Layers;
 use crate::failure::Failure;
 use crate::optimizer::Optimizer;
+use crate::stage::training_state::TrainingState;
 
 /// What a checkpoint holds.
-pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> State<'a> {
+pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> TrainingState<'a> {
     let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
-    State(network.into_iter().chain(optimizer.state()).collect())
+    TrainingState(network.into_iter().chain(optimizer.state()).collect())
 }
 
 impl Training<'_> {
     /// Rank 0 saves the run as it is.
     pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
-        self.keeper.save(rank, self.position, &state(&self.net, &self.optimizer))
+        self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
     }
 
     /// The encoder, and figures of the whole run.
@@ -43,7 +43,7 @@ impl Training<'_> {
             value.into_iter().for_each(|value| rank.result(name, value));
         }
         rank.result("images_per_second", self.pace.mean(now));
-        rank.result("checkpoint_stall_seconds", self.keeper.stall_seconds());
+        rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
         rank.result("seconds", self.seconds_before + self.pace.seconds(now));
         rank.result("steps", self.steps as f64);
         Ok(())

@@ -5,22 +5,22 @@ use std::time::Instant;
 use super::look::{hits, tells_apart};
 use super::{Rank, Snapshot, Training};
 use crate::artifact::{self, Card};
-use crate::checkpoint::State;
 use crate::encoder::{HeadShape, Model};
 use crate::failure::Failure;
 use crate::optimizer::Optimizer;
+use crate::stage::training_state::TrainingState;
 
 /// What a checkpoint holds.
-pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option<&'a Snapshot>) -> State<'a> {
+pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option<&'a Snapshot>) -> TrainingState<'a> {
     let network = [("parameters.", &model.parameters), ("statistics.", &model.statistics)];
     let of = |best: &'a Snapshot| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)];
-    State(network.into_iter().chain(optimizer.state()).chain(best.into_iter().flat_map(of)).collect())
+    TrainingState(network.into_iter().chain(optimizer.state()).chain(best.into_iter().flat_map(of)).collect())
 }
 
 impl Training<'_> {
     pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
-        self.keeper.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
+        self.checkpointer.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
     }
 
     /// The classifier that is kept, and figures of the whole run. Only here are test images seen.
@@ -62,7 +62,7 @@ impl Training<'_> {
         rank.result("labels", (self.train.len() + self.held_out.len()) as f64);
         rank.result("steps", self.steps as f64);
         rank.result("images_per_second", self.pace.mean(trained));
-        rank.result("checkpoint_stall_seconds", self.keeper.stall_seconds());
+        rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
         rank.result("seconds", self.seconds_before + self.pace.seconds(trained));
         Ok(())
     }
