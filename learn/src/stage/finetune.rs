@@ -11,15 +11,11 @@ use crate::report::Outcome;
 pub(crate) fn run(rank: &mut Rank<'_>, spec: &Finetune) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let recipe = Recipe {
-        encoder: card.encoder,
         pretrained: Some(Pretrained { model, sha256 }),
         head_layers: spec.head_layers,
-        epochs: spec.epochs,
         steps: spec.steps,
-        batch_size: spec.batch_size,
         label_fraction: spec.label_fraction,
         validation: spec.validation,
-        optimizer: &spec.optimizer,
         images: Images::Shifted(spec.augment),
         tikhonov: spec.tikhonov,
         batch_norm: spec.batch_norm,
@@ -27,7 +23,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Finetune) -> Result<Outcome, Failu
         head_epochs: spec.head_epochs,
         rate_decay: spec.rate_decay,
         checkpoints: CheckpointPolicy { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
-        known_as: None,
+        ..Recipe::plain(card.encoder, &spec.optimizer, spec.epochs, spec.batch_size)
     };
     classifier::run(rank, &recipe)
 }

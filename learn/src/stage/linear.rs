@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_collective::Group;
-use tandem_domain::spec::{Augment, BatchNorm, Linear, LinearSolver, Precision, Tikhonov};
+use tandem_domain::spec::{Augment, Linear, LinearSolver};
 use tch::Tensor;
 
-use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Pretrained, Recipe};
 use super::{Rank, labels};
 use crate::artifact::{self, Card};
@@ -39,23 +38,12 @@ fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let crop_and_flip = Augment { crop_area_min: spec.crop_area_min, jitter: 0.0, gray: 0.0, ..Augment::default() };
     let recipe = Recipe {
-        encoder: card.encoder,
         pretrained: Some(Pretrained { model, sha256 }),
-        head_layers: 1,
-        epochs: spec.epochs,
-        steps: None,
-        batch_size: spec.batch_size,
         label_fraction: spec.label_fraction,
-        validation: 0.0,
-        optimizer: &spec.optimizer,
         images: Images::Views(crop_and_flip),
-        tikhonov: Tikhonov::default(),
-        batch_norm: BatchNorm::default(),
-        precision: Precision::default(),
         head_epochs: f64::INFINITY,
-        rate_decay: 1.0,
-        checkpoints: CheckpointPolicy::default(),
         known_as: Some("linear_accuracy"),
+        ..Recipe::plain(card.encoder, &spec.optimizer, spec.epochs, spec.batch_size)
     };
     classifier::run(rank, &recipe)
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::optimizer::Group;
 use crate::stage::checkpointing::CheckpointPolicy;
 
-/// A stage's parameters, as the loop needs them.
+/// A stage's parameters, as the training loop needs them.
 pub(in crate::stage) struct Recipe<'a> {
     pub encoder: Encoder,
     /// Without one the encoder starts from first weights.
@@ -48,7 +48,31 @@ pub(in crate::stage) enum Images {
     Views(Augment),
 }
 
-impl Recipe<'_> {
+impl<'a> Recipe<'a> {
+    /// One layer on an encoder from first weights, all trained at one rate on all labels, without a penalty. Stages set what
+    /// they do otherwise.
+    pub(in crate::stage) fn plain(encoder: Encoder, optimizer: &'a Optimizer, epochs: u32, batch_size: u32) -> Self {
+        Self {
+            encoder,
+            pretrained: None,
+            head_layers: 1,
+            epochs,
+            steps: None,
+            batch_size,
+            label_fraction: 1.0,
+            validation: 0.0,
+            optimizer,
+            images: Images::Shifted(PadCrop::default()),
+            tikhonov: Tikhonov::default(),
+            batch_norm: BatchNorm::default(),
+            precision: Precision::default(),
+            head_epochs: 0.0,
+            rate_decay: 1.0,
+            checkpoints: CheckpointPolicy::default(),
+            known_as: None,
+        }
+    }
+
     /// The network before its first step: the head's first weights are a function of the seed.
     pub(super) fn model(&self, classes: u32, seed: u64, device: Device) -> Result<Model, Failure> {
         let mut model = Model::classifier(self.encoder, self.head_layers, classes, seed, device)
@@ -99,25 +123,7 @@ mod tests {
     use super::*;
 
     fn recipe(optimizer: &Optimizer, rate_decay: f64) -> Recipe<'_> {
-        Recipe {
-            encoder: Encoder::ResNetTiny,
-            pretrained: None,
-            head_layers: 2,
-            epochs: 1,
-            steps: None,
-            batch_size: 8,
-            label_fraction: 1.0,
-            validation: 0.0,
-            optimizer,
-            images: Images::Shifted(PadCrop::default()),
-            tikhonov: Tikhonov::default(),
-            batch_norm: BatchNorm::Shard,
-            precision: Precision::F32,
-            head_epochs: 0.0,
-            rate_decay,
-            checkpoints: CheckpointPolicy::default(),
-            known_as: None,
-        }
+        Recipe { head_layers: 2, rate_decay, ..Recipe::plain(Encoder::ResNetTiny, optimizer, 1, 8) }
     }
 
     #[test]
