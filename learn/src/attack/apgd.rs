@@ -11,7 +11,7 @@
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::ladder::{FixedRadius, Run};
+use super::ladder::{FixedRadius, Run, Setup};
 use super::loss::{Climb, ranked_targets};
 use super::norm::{per_image, within};
 use super::pgd::direction;
@@ -65,15 +65,8 @@ impl FixedRadius for Apgd {
         }
     }
 
-    fn run(
-        &self,
-        target: &dyn Target,
-        batch: &Batch<'_>,
-        norm: Norm,
-        radius: f64,
-        run: u32,
-        start: Option<&Tensor>,
-    ) -> Run {
+    fn run(&self, setup: &Setup<'_>) -> Run {
+        let Setup { target, batch, norm, radius, run, start } = *setup;
         let mut climb = self.climb(target, batch, run);
         let x = match start {
             Some(start) => start.shallow_clone(),

@@ -8,6 +8,19 @@ use tch::Tensor;
 
 use super::{Batch, Found, Target};
 
+/// What one run of a fixed-radius attack is given.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    pub target: &'a dyn Target,
+    pub batch: &'a Batch<'a>,
+    pub norm: Norm,
+    pub radius: f64,
+    /// Below [`FixedRadius::runs`].
+    pub run: u32,
+    /// `[B, 3, H, W]`: where to begin, after it was taken back to the ball; `None`: the attack's own beginning.
+    pub start: Option<&'a Tensor>,
+}
+
 /// What one run of a fixed-radius attack leaves.
 #[derive(Debug)]
 pub struct Run {
@@ -22,17 +35,8 @@ pub trait FixedRadius {
     /// Runs that differ in their random numbers or in the class they aim at.
     fn runs(&self, target: &dyn Target) -> u32;
 
-    /// Attacks every image of the batch, also misclassified ones. `start`, `[B, 3, H, W]`, replaces the attack's own
-    /// beginning; it is taken back to the ball.
-    fn run(
-        &self,
-        target: &dyn Target,
-        batch: &Batch<'_>,
-        norm: Norm,
-        radius: f64,
-        run: u32,
-        start: Option<&Tensor>,
-    ) -> Run;
+    /// Attacks every image of the batch, also misclassified ones.
+    fn run(&self, setup: &Setup<'_>) -> Run;
 
     /// All runs at one radius, each on those that the runs before it left.
     fn all_runs(&self, target: &dyn Target, batch: &Batch<'_>, norm: Norm, radius: f64) -> Found {
@@ -61,7 +65,8 @@ pub fn ascend<A: FixedRadius + ?Sized>(
             }
             let part = batch.part(&rows);
             let start = iterate.as_ref().map(|all| all.index_select(0, &rows));
-            let done = attack.run(target, &part.batch(), norm, radius, run, start.as_ref());
+            let setup = Setup { target, batch: &part.batch(), norm, radius, run, start: start.as_ref() };
+            let done = attack.run(&setup);
             known.take(&rows, &done.found);
             let all = iterate.take().unwrap_or_else(|| batch.images.shallow_clone());
             *iterate = Some(all.index_copy(0, &rows, &done.iterate));
@@ -87,7 +92,8 @@ pub fn descend<A: FixedRadius + ?Sized>(
                 break;
             }
             let part = batch.part(&rows);
-            known.take(&rows, &attack.run(target, &part.batch(), norm, radius, run, None).found);
+            let setup = Setup { target, batch: &part.batch(), norm, radius, run, start: None };
+            known.take(&rows, &attack.run(&setup).found);
         }
         open = open.logical_and(&known.distance.le(radius));
     }

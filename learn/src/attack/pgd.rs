@@ -9,7 +9,7 @@
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::Tensor;
 
-use super::ladder::{FixedRadius, Run};
+use super::ladder::{FixedRadius, Run, Setup};
 use super::loss::Climb;
 use super::norm::{per_image, unit, within};
 use super::standing::Standing;
@@ -55,15 +55,8 @@ impl FixedRadius for Pgd {
         if self.random_start { self.restarts } else { self.restarts.min(1) }
     }
 
-    fn run(
-        &self,
-        target: &dyn Target,
-        batch: &Batch<'_>,
-        norm: Norm,
-        radius: f64,
-        run: u32,
-        start: Option<&Tensor>,
-    ) -> Run {
+    fn run(&self, setup: &Setup<'_>) -> Run {
+        let Setup { target, batch, norm, radius, run, start } = *setup;
         let climb = Climb::from(self.loss);
         let mut x = within(batch.images, &self.begin(batch, norm, radius, run, start), norm, radius);
         let mut standing = Standing::new(batch, &x, norm);

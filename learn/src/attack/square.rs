@@ -7,7 +7,7 @@ mod pattern;
 use tandem_domain::spec::Norm;
 use tch::{Device, Kind, Tensor};
 
-use super::ladder::{FixedRadius, Run};
+use super::ladder::{FixedRadius, Run, Setup};
 use super::noise::{self, Draw};
 use super::{Batch, Found, Target, norm, target};
 use crate::random::Stream;
@@ -62,15 +62,8 @@ impl FixedRadius for Square {
     }
 
     /// In l2 and linf. In l0 and l1 nothing is tried beyond `start` and the clean images.
-    fn run(
-        &self,
-        net: &dyn Target,
-        batch: &Batch<'_>,
-        norm: Norm,
-        radius: f64,
-        run: u32,
-        start: Option<&Tensor>,
-    ) -> Run {
+    fn run(&self, setup: &Setup<'_>) -> Run {
+        let Setup { target: net, batch, norm, radius, run, start } = *setup;
         let mut rows = Rows::new(batch, self.seed, run);
         let first = match (start, norm) {
             (Some(start), _) => start.shallow_clone(),
