@@ -6,7 +6,7 @@
 //! operator, so norms without a gradient are minimised like smooth ones; a step that crosses the boundary is taken back.
 //!
 //! Two rules for the length of a step, [`Steps`]. `Published` is the published algorithm with the constants of
-//! [`spec::Plb`]. Its weight mu = 1 is longer than most perturbations: it maps the iterate to x itself, and the step is
+//! [`Plb`](tandem_domain::spec::Plb). Its weight mu = 1 is longer than most perturbations: it maps the iterate to x itself, and the step is
 //! then 5 % of the way to x, so that the barrier is felt only close to the boundary. `Relative` measures the same two
 //! forces by the iterate's own distance. Measured against a small ResNet trained for three epochs on CIFAR-10 (JPEG), 64
 //! images, float32: in l2 a median of 0.185, foolbox's DDN with 100 steps 0.192, FAB (20 iterations towards each of 3
@@ -14,36 +14,15 @@
 //! more. A plain form of the published loop, on 125 images and a classifier one epoch younger, stood at 1.15 times DDN's
 //! median after 150 gradients.
 
+mod settings;
 mod start;
 mod step;
 
-use tandem_domain::spec::{self, Norm};
+use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
 use super::{Batch, Found, Target, norm, segment, target};
-
-/// How long a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Steps {
-    /// dt, mu and alpha as they stand in [`spec::Plb`], from noise.
-    Published,
-    /// As `Published`, and nothing else of ours: noise that grows by one per cent, every image through all steps, no
-    /// bisection at the end. The paper ran it so.
-    Paper,
-    /// Shares of the iterate's distance, from a few Newton steps towards the boundary; see [`step::relative`].
-    Relative,
-}
-
-/// What a run needs beside the images.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    pub constants: spec::Plb,
-    pub steps: Steps,
-    /// Standard deviation of the first noise that is tried as a start: 0.01 as published, 0.1 in the paper's code.
-    pub noise: f64,
-    pub seed: u64,
-    pub restart: u32,
-}
+pub use settings::{Settings, Steps};
 
 /// `Relative`: rounds of one step each.
 const RELATIVE_ROUNDS: u32 = 20;

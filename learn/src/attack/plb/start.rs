@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::super::noise::{self, Draw};
 use super::super::{Batch, Target, norm, segment, target};
-use super::{Settings, Steps};
+use super::settings::{Settings, Steps};
 
 /// Rows that begin, and where.
 pub(super) struct Start {

@@ -1,3 +1,5 @@
+use tandem_domain::spec;
+
 use super::super::test_targets::{Convolutional, Linear, Sample, values};
 use super::*;
 

@@ -9,9 +9,8 @@ use safetensors::tensor::TensorView;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-use super::super::Rank;
-use super::Assault;
 use super::resume::SHOWN;
+use super::rounds::AttackRun;
 use crate::attack::curve::{curve, median_all, median_paper};
 use crate::attack::gates::{square_gain, square_note};
 use crate::attack::picture;
@@ -21,12 +20,13 @@ use crate::features::{Side, pixels};
 use crate::files::{publish, sha256};
 use crate::progress;
 use crate::report::Event;
+use crate::stage::Rank;
 use tandem_domain::spec::AttackMethod;
 
 /// Radii of the grid whose share of misclassified images is a result of its own.
 const READ: usize = 4;
 
-impl Assault<'_> {
+impl AttackRun<'_> {
     /// Rank 0 alone.
     pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         self.attacked.seconds = self.seconds_before + self.pace.seconds(Instant::now());

@@ -1,28 +1,15 @@
-//! What outlives the process: checkpoints while it trains, the classifier and final figures at the end.
+//! What a finished run leaves: the classifier and final figures.
 
 use std::time::Instant;
 
 use super::look::{hits, tells_apart};
-use super::{Rank, Snapshot, Training};
+use super::trainer::{ModelCopy, Training};
 use crate::artifact::{self, Card};
-use crate::encoder::{HeadShape, Model};
+use crate::encoder::HeadShape;
 use crate::failure::Failure;
-use crate::optimizer::Optimizer;
-use crate::stage::training_state::TrainingState;
-
-/// What a checkpoint holds.
-pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option<&'a Snapshot>) -> TrainingState<'a> {
-    let network = [("parameters.", &model.parameters), ("statistics.", &model.statistics)];
-    let of = |best: &'a Snapshot| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)];
-    TrainingState(network.into_iter().chain(optimizer.state()).chain(best.into_iter().flat_map(of)).collect())
-}
+use crate::stage::Rank;
 
 impl Training<'_> {
-    pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
-        self.checkpointer.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
-    }
-
     /// The classifier that is kept, and figures of the whole run. Only here are test images seen.
     ///
     /// Of the best look and the last the last is kept, unless the held-out images tell them apart: with 50 of them a look
@@ -34,17 +21,17 @@ impl Training<'_> {
         let last = share(hits(&self.model, &self.data.test, &test, rank.group)?, test.len());
         let (mut step, mut accuracy, mut of_best) = (self.position.step, last, last);
         let mut best_step = step;
-        if let Some((snapshot, best)) = self.best.as_ref().zip(self.position.best) {
+        if let Some((copy, best)) = self.best.as_ref().zip(self.position.best) {
             let held_out = self.held_out.len();
             let mut validated = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;
-            let ending = Snapshot::of(&self.model);
-            snapshot.give(&mut self.model);
+            let ending = ModelCopy::of(&self.model);
+            copy.restore(&mut self.model);
             of_best = share(hits(&self.model, &self.data.test, &test, rank.group)?, test.len());
             best_step = best.step;
             if tells_apart(best.hits, validated, held_out as u64) {
                 (step, accuracy, validated) = (best.step, of_best, best.hits);
             } else {
-                ending.give(&mut self.model);
+                ending.restore(&mut self.model);
             }
             rank.result("validation_accuracy", share(validated, held_out));
         }

@@ -5,14 +5,14 @@ use std::time::Instant;
 use tandem_collective::Group;
 use tch::Kind;
 
-use super::{Rank, Training};
+use super::trainer::Training;
 use crate::data;
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::features::answers;
 use crate::report::Event;
-use crate::stage::labels;
 use crate::stage::training_state::Best;
+use crate::stage::{Rank, labels};
 
 /// A budget in steps makes many short epochs of few labels: no more looks at held-out images, and checkpoints, than this.
 const LOOKS: u64 = 50;
@@ -64,7 +64,7 @@ impl Training<'_> {
         rank.metric("validation_accuracy", step, hits as f64 / self.held_out.len() as f64);
         if self.position.best.is_none_or(|best| hits >= best.hits) {
             self.position.best = Some(Best { step, hits });
-            best.take(&self.model);
+            best.update(&self.model);
         }
         Ok(())
     }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use tch::{Kind, Tensor};
 
-use super::{Rank, Training};
+use super::trainer::Training;
 use crate::data::epoch_order;
 use crate::failure::Failure;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
 use crate::stage::health::Health;
-use crate::stage::labels;
+use crate::stage::{Rank, labels};
 
 impl Training<'_> {
     /// Every epoch has its own order of images; the last, incomplete batch is dropped. A budget in steps may end in the

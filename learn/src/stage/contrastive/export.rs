@@ -1,27 +1,14 @@
-//! What outlives the process: checkpoints while it trains, the encoder and final figures at the end.
+//! What a finished run leaves: the encoder and final figures.
 
 use std::time::Instant;
 
-use super::{Position, Rank, Training};
+use super::trainer::Training;
 use crate::artifact::{self, Card};
-use crate::encoder::Layers;
 use crate::failure::Failure;
-use crate::optimizer::Optimizer;
-use crate::stage::training_state::TrainingState;
-
-/// What a checkpoint holds.
-pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> TrainingState<'a> {
-    let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
-    TrainingState(network.into_iter().chain(optimizer.state()).collect())
-}
+use crate::stage::Rank;
+use crate::stage::training_state::Position;
 
 impl Training<'_> {
-    /// Rank 0 saves the run as it is.
-    pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
-        self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
-    }
-
     /// The encoder, and figures of the whole run.
     pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
         let now = Instant::now();

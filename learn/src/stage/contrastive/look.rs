@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use tch::Tensor;
 
-use super::{Rank, Training};
+use super::trainer::Training;
 use crate::failure::Failure;
 use crate::objective::Geometry;
 use crate::report::Event;
 use crate::shards::Step;
+use crate::stage::Rank;
 
 /// Below this share of the spread of a healthy representation, all images look alike to the encoder.
 const COLLAPSED: f64 = 0.1;

@@ -5,13 +5,14 @@ use std::time::Instant;
 use tch::Tensor;
 
 use super::look::numbered;
-use super::{Rank, Training};
+use super::trainer::Training;
 use crate::augment;
 use crate::data::epoch_order;
 use crate::failure::Failure;
 use crate::objective::nt_xent;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
+use crate::stage::Rank;
 use crate::stage::checkpointing::CheckpointPolicy;
 use crate::stage::health::Health;
 

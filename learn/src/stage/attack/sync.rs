@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use tch::{Kind, Tensor};
 
-use super::super::Rank;
 use crate::attack::Target;
 use crate::failure::Failure;
 use crate::progress;
+use crate::stage::Rank;
 
 /// Between two meetings. Well below the grace of a stop, and long against a pass through the net.
 const MEET_EVERY: Duration = Duration::from_secs(3);

@@ -1,0 +1,193 @@
+//! An attack between two rounds. In a round each rank attacks a batch of its own.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tandem_domain::spec::Attack;
+use tch::{Kind, Tensor};
+
+use super::resume::{ATTACKED, Attacked, SHOWN};
+use super::sync::{self, Round};
+use crate::attack::best_of::attack;
+use crate::attack::gates::{Gates, HANDFUL};
+use crate::attack::{Batch, Target, target};
+use crate::checkpoint::{self, PruneScope};
+use crate::classifier::Classifier;
+use crate::data::{Data, SIDE};
+use crate::failure::Failure;
+use crate::features::{Side, pixels};
+use crate::files::sha256;
+use crate::progress;
+use crate::report::{Event, Outcome};
+use crate::stage::pace::Pace;
+use crate::stage::{Rank, labels};
+
+/// Images that the classifier is shown at once to find [`fallback`].
+const BLOCK: usize = 250;
+/// An interrupted attack loses at most this much and the round under way.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(20);
+
+/// For each label a rightly classified test image of the next class that has one, `[C, 3, H, W]`; `None` if no class but
+/// one at most is ever classified rightly.
+fn fallback(classifier: &Classifier, data: &Data) -> Option<Tensor> {
+    let classes = data.classes.len();
+    let mut right: Vec<Option<i64>> = vec![None; classes];
+    let all: Vec<i64> = (0..data.test.len() as i64).collect();
+    for block in all.chunks(BLOCK) {
+        let predictions = classifier.logits(&pixels(&data.test, block, Side::AsIs)).argmax(1, false);
+        for (image, prediction) in block.iter().zip(Vec::<i64>::try_from(predictions).unwrap_or_default()) {
+            if prediction == data.test.labels[*image as usize] {
+                right[prediction as usize].get_or_insert(*image);
+            }
+        }
+        progress::beat();
+        if right.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let next = |label: usize| (1..classes).find_map(|step| right[(label + step) % classes]);
+    let chosen: Option<Vec<i64>> = (0..classes).map(next).collect();
+    Some(pixels(&data.test, &chosen?, Side::AsIs))
+}
+
+/// An attack between two rounds.
+pub(super) struct AttackRun<'a> {
+    pub(super) spec: &'a Attack,
+    pub(super) classifier: &'a Classifier,
+    pub(super) data: &'a Data,
+    /// Test images to attack.
+    pub(super) images: usize,
+    pub(super) fallback: Option<Tensor>,
+    pub(super) key: String,
+    pub(super) scope: PruneScope,
+    pub(super) attacked: Attacked,
+    pub(super) seconds_before: f64,
+    pub(super) pace: Pace,
+    pub(super) saved_at: Instant,
+}
+
+impl<'a> AttackRun<'a> {
+    /// Rank 0 loads the newest good checkpoint. The others need to know only how many images it holds.
+    pub(super) fn begin(
+        rank: &mut Rank<'_>,
+        spec: &'a Attack,
+        classifier: &'a Classifier,
+        data: &'a Data,
+        images: usize,
+        classifier_sha256: &str,
+    ) -> Result<Self, Failure> {
+        let json = serde_json::to_vec(&rank.task.spec)
+            .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
+        let key = sha256(&[&json, classifier_sha256.as_bytes(), data.test.checksum.as_bytes()].concat());
+        let loaded = rank.newest_checkpoint(&ATTACKED, |candidate| Attacked::load(candidate, &key));
+        let attacked = loaded.unwrap_or_default();
+        let scope = PruneScope::new(rank.task.fence, &rank.task.checkpoints, attacked.len() as u64);
+        let now = Instant::now();
+        let seconds_before = attacked.seconds;
+        let (fallback, pace) = (tch::no_grad(|| fallback(classifier, data)), Pace::new(now));
+        Ok(Self { spec, classifier, data, images, fallback, key, scope, attacked, seconds_before, pace, saved_at: now })
+    }
+
+    pub(super) fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
+        let batch_size = self.spec.batch_size as usize;
+        let done = Tensor::from_slice(&[self.attacked.len() as i64]).to_device(rank.device);
+        rank.group.broadcast(&done, 0)?;
+        let mut first = done.int64_value(&[0]) as usize;
+        while first < self.images {
+            let own = first + rank.group.rank() as usize * batch_size;
+            let samples: Vec<i64> = (own..self.images.min(own + batch_size)).map(|id| id as i64).collect();
+            let round = sync::round(rank, self.classifier, |target| self.batch(rank, target, &samples))?;
+            let Round::Done { own, stop } = round else {
+                self.checkpoint(rank)?;
+                return Ok(Outcome::Stopped);
+            };
+            let next = self.images.min(first + rank.group.world_size() as usize * batch_size);
+            self.gather(rank, own, first, next)?;
+            self.progress(rank, next, next - first);
+            first = next;
+            if stop && first < self.images {
+                self.checkpoint(rank)?;
+                return Ok(Outcome::Stopped);
+            }
+            if self.saved_at.elapsed() >= CHECKPOINT_INTERVAL {
+                self.checkpoint(rank)?;
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// f64 `[batch_size, 4]` as [`Attacked::append`] takes them, and perturbed images; padded with zeros.
+    fn batch(&self, rank: &Rank<'_>, target: &dyn Target, samples: &[i64]) -> (Tensor, Tensor) {
+        let size = i64::from(self.spec.batch_size);
+        let side = SIDE as i64;
+        if samples.is_empty() {
+            let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, rank.device));
+            return (zeros(&[size, 4], Kind::Double), zeros(&[size, 3, side, side], Kind::Float));
+        }
+        // One layout for everything that attacks add to them.
+        let images = pixels(&self.data.test, samples, Side::AsIs).contiguous();
+        let labels = labels(&self.data.test, samples);
+        let batch = Batch { images: &images, labels: &labels, ids: samples };
+        let verdicts = attack(target, &batch, self.spec, rank.task.spec.seed, self.fallback.as_ref());
+        let predictions = target::logits(target, &images).argmax(1, false);
+        let columns = [&predictions, &verdicts.found.distance, &verdicts.white_box, &verdicts.by];
+        let rows = Tensor::stack(&columns.map(|column| column.to_kind(Kind::Double)), 1);
+        let missing = size - samples.len() as i64;
+        let pixels = verdicts.found.images.contiguous().constant_pad_nd([0, 0, 0, 0, 0, 0, 0, missing]);
+        (rows.constant_pad_nd([0, 0, 0, missing]), pixels)
+    }
+
+    /// Rank 0 takes in what all found, the test images `first..next`.
+    fn gather(&mut self, rank: &Rank<'_>, own: (Tensor, Tensor), first: usize, next: usize) -> Result<(), Failure> {
+        let (rows, images) = own;
+        let rows = rank.group.all_gather(&rows)?;
+        let images = if first < SHOWN { Some(rank.group.all_gather(&images)?) } else { None };
+        if rank.leads() {
+            let new = (next - first) as i64;
+            let images = images.map(|images| images.narrow(0, 0, new));
+            self.attacked.append(&rows.narrow(0, 0, new), images.as_ref());
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, rank: &mut Rank<'_>, done: usize, new: usize) {
+        let (now, left) = (Instant::now(), self.images - done);
+        let rate = self.pace.advance(now, new as u64, true).unwrap_or_else(|| self.pace.mean(now));
+        // Clean errors among them. Only rank 0 holds distances, and only rank 0 is heard.
+        let broken = self.attacked.distances.iter().filter(|distance| distance.is_finite()).count();
+        rank.metric("broken", done as u64, broken as f64 / done as f64);
+        rank.tell(Event::Progress {
+            step: done as u64,
+            steps: self.images as u64,
+            epoch: 0,
+            epochs: 1,
+            images_per_second: rate,
+            seconds_left: if rate > 0.0 { left as f64 / rate } else { f64::NAN },
+        });
+    }
+
+    fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        self.saved_at = Instant::now();
+        self.attacked.seconds = self.seconds_before + self.pace.seconds(self.saved_at);
+        if rank.leads() && self.attacked.len() > 0 {
+            let (scope, step) = (self.scope.with_committed(rank.committed()), self.attacked.len() as u64);
+            let write = |path: &Path| self.attacked.write(path, &self.key);
+            let saved = checkpoint::save(&ATTACKED, &rank.task.job_dir, &scope, step, write)?;
+            progress::waited();
+            rank.checkpoint(step, saved);
+        }
+        Ok(())
+    }
+
+    /// Looks for masked gradients on the first images.
+    pub(super) fn gates(&self, seed: u64) -> Option<Gates> {
+        // Some of them are misclassified.
+        let samples: Vec<i64> = (0..self.images.min(4 * HANDFUL as usize)).map(|id| id as i64).collect();
+        let images = pixels(&self.data.test, &samples, Side::AsIs);
+        let labels = labels(&self.data.test, &samples);
+        let batch = Batch { images: &images, labels: &labels, ids: &samples };
+        let grid = self.spec.grid();
+        let middle = grid[(grid.len() - 1) / 4];
+        Gates::measure(self.classifier, &batch, self.spec.norm, middle, seed)
+    }
+}

@@ -1,0 +1,158 @@
+//! A run between two steps, and its beginning from the newest good checkpoint.
+
+use std::time::Instant;
+
+use super::recipe::Recipe;
+use crate::data::{Data, balanced_subset, hold_out};
+use crate::encoder::Model;
+use crate::failure::Failure;
+use crate::flat::Flat;
+use crate::optimizer::Optimizer;
+use crate::schedule::LearningRate;
+use crate::shards::Shards;
+use crate::stage::Rank;
+use crate::stage::checkpointing::Checkpointer;
+use crate::stage::pace::Pace;
+use crate::stage::training_state::{Position, TrainingState};
+
+/// A run between two steps.
+pub(super) struct Training<'a> {
+    pub(super) recipe: &'a Recipe<'a>,
+    pub(super) data: &'a Data,
+    pub(super) shards: Shards,
+    /// Labelled images that train, and those that choose.
+    pub(super) train: Vec<i64>,
+    pub(super) held_out: Vec<i64>,
+    /// Images a step.
+    pub(super) batch_size: u32,
+    pub(super) model: Model,
+    /// The model of the best look so far; the first weights before any. None where nothing is held out.
+    pub(super) best: Option<ModelCopy>,
+    pub(super) optimizer: Optimizer,
+    pub(super) rates: LearningRate,
+    pub(super) checkpointer: Checkpointer,
+    pub(super) steps_per_epoch: u64,
+    pub(super) steps: u64,
+    /// Steps at the start in which only the head moves.
+    pub(super) head_steps: u64,
+    pub(super) position: Position,
+    /// Training seconds of earlier attempts, up to the checkpoint.
+    pub(super) seconds_before: f64,
+    pub(super) pace: Pace,
+}
+
+/// A copy of a model's numbers.
+pub(super) struct ModelCopy {
+    parameters: Flat,
+    statistics: Flat,
+}
+
+impl ModelCopy {
+    pub(super) fn of(model: &Model) -> Self {
+        let copy = |flat: &Flat| Flat::over(flat.layout().clone(), flat.vector().copy());
+        Self { parameters: copy(&model.parameters), statistics: copy(&model.statistics) }
+    }
+
+    pub(super) fn restore(&self, model: &mut Model) {
+        model.parameters.assign(self.parameters.vector());
+        model.statistics.assign(self.statistics.vector());
+    }
+
+    pub(super) fn update(&mut self, model: &Model) {
+        self.parameters.assign(model.parameters.vector());
+        self.statistics.assign(model.statistics.vector());
+    }
+}
+
+/// What a checkpoint holds.
+pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option<&'a ModelCopy>) -> TrainingState<'a> {
+    let network = [("parameters.", &model.parameters), ("statistics.", &model.statistics)];
+    let of = |best: &'a ModelCopy| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)];
+    TrainingState(network.into_iter().chain(optimizer.state()).chain(best.into_iter().flat_map(of)).collect())
+}
+
+impl<'a> Training<'a> {
+    pub(super) fn begin(rank: &mut Rank<'_>, recipe: &'a Recipe<'a>, data: &'a Data) -> Result<Self, Failure> {
+        let task = rank.task;
+        let job = &task.spec;
+        let labels = &data.train.labels;
+        let labelled = balanced_subset(labels, data.classes.len(), recipe.label_fraction, job.seed)?;
+        let (train, held_out) = hold_out(&labelled, labels, data.classes.len(), recipe.validation, job.seed)?;
+
+        let batch_size = batch_size(recipe.batch_size, train.len(), job.shards)?;
+        if batch_size < recipe.batch_size {
+            rank.note(
+                "batch_cut",
+                format!(
+                    "batch_size {} is cut to {batch_size}: there are {} labelled images to train on, in {} shards",
+                    recipe.batch_size,
+                    train.len(),
+                    job.shards
+                ),
+            );
+        }
+        let shards = Shards::new(job.shards, batch_size, rank.group)?;
+        let steps_per_epoch = train.len() as u64 / u64::from(batch_size);
+        let steps = recipe.steps.map_or(steps_per_epoch * u64::from(recipe.epochs), u64::from);
+        let head_steps = ((recipe.head_epochs * steps_per_epoch as f64).round() as u64).min(steps);
+
+        let model = recipe.model(data.classes.len() as u32, job.seed, rank.device)?;
+        let best = (!held_out.is_empty()).then(|| ModelCopy::of(&model));
+        let optimizer =
+            Optimizer::new(recipe.optimizer, &model.parameters).with_groups(recipe.groups(&model, head_steps, steps));
+        let (checkpointer, position) = Checkpointer::resume(rank, &state(&model, &optimizer, best.as_ref()))?;
+        Ok(Self {
+            recipe,
+            data,
+            shards,
+            train,
+            held_out,
+            batch_size,
+            model,
+            best,
+            optimizer,
+            rates: LearningRate::new(recipe.optimizer, steps_per_epoch, steps),
+            checkpointer,
+            steps_per_epoch,
+            steps,
+            head_steps,
+            seconds_before: position.seconds,
+            position,
+            pace: Pace::new(Instant::now()),
+        })
+    }
+
+    pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+        self.checkpointer.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
+    }
+}
+
+/// As asked for or, of so few images, as many as the shards can share equally.
+fn batch_size(wanted: u32, images: usize, shards: u32) -> Result<u32, Failure> {
+    if images >= wanted as usize {
+        return Ok(wanted);
+    }
+    let cut = images as u32 / shards.max(1) * shards;
+    if cut == 0 {
+        return Err(Failure::Job(format!(
+            "{images} labelled images to train on are fewer than the {shards} shards that share a batch; raise \
+             label_fraction or lower shards"
+        )));
+    }
+    Ok(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_cut_to_what_the_shards_can_share() {
+        assert_eq!(batch_size(128, 450, 4), Ok(128));
+        assert_eq!(batch_size(128, 90, 4), Ok(88));
+        assert_eq!(batch_size(128, 3, 3), Ok(3));
+        let error = batch_size(128, 3, 4).unwrap_err().to_string();
+        assert!(error.contains("3 labelled images") && error.contains("label_fraction"), "{error}");
+    }
+}

@@ -1,0 +1,108 @@
+//! A run between two steps, and its beginning from the newest good checkpoint.
+
+use std::time::Instant;
+
+use tandem_domain::spec::{Contrastive, Layerwise};
+
+use crate::data::Data;
+use crate::encoder::Layers;
+use crate::failure::Failure;
+use crate::layerwise;
+use crate::monitor::Monitor;
+use crate::optimizer::Optimizer;
+use crate::penalty;
+use crate::schedule::LearningRate;
+use crate::shards::{Shards, Term, Views};
+use crate::stage::Rank;
+use crate::stage::checkpointing::Checkpointer;
+use crate::stage::pace::Pace;
+use crate::stage::training_state::{Position, TrainingState};
+
+/// One term of the objective for each head: eq. (3), or eq. (5).
+fn terms(spec: &Contrastive, net: &Layers) -> Vec<Term> {
+    let (tikhonov, images) = (&spec.tikhonov, spec.batch_size);
+    match &spec.layerwise {
+        Some(layers) => layerwise::terms(layers, tikhonov, net, images),
+        None => {
+            let lambda = penalty::lambda(tikhonov, images);
+            let penalty = penalty::coefficient(lambda, tikhonov.scaling, Views::Two, images);
+            vec![Term { weight: 1.0, penalty, reach: None }]
+        }
+    }
+}
+
+/// What a checkpoint holds.
+pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> TrainingState<'a> {
+    let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
+    TrainingState(network.into_iter().chain(optimizer.state()).collect())
+}
+
+/// A run between two steps.
+pub(super) struct Training<'a> {
+    pub(super) spec: &'a Contrastive,
+    pub(super) data: &'a Data,
+    pub(super) shards: Shards,
+    pub(super) net: Layers,
+    pub(super) terms: Vec<Term>,
+    pub(super) optimizer: Optimizer,
+    pub(super) rates: LearningRate,
+    pub(super) monitor: Monitor,
+    pub(super) checkpointer: Checkpointer,
+    pub(super) steps_per_epoch: u64,
+    pub(super) steps: u64,
+    pub(super) position: Position,
+    /// Training seconds of earlier attempts, up to the checkpoint.
+    pub(super) seconds_before: f64,
+    pub(super) pace: Pace,
+    pub(super) collapse_noted: bool,
+}
+
+impl<'a> Training<'a> {
+    pub(super) fn begin(
+        rank: &mut Rank<'_>,
+        spec: &'a Contrastive,
+        shards: Shards,
+        data: &'a Data,
+    ) -> Result<Self, Failure> {
+        let seed = rank.task.spec.seed;
+        let steps_per_epoch = data.train.len() as u64 / u64::from(spec.batch_size);
+        if steps_per_epoch == 0 {
+            return Err(Failure::Job(format!(
+                "batch_size {} is larger than {}'s {} training images",
+                spec.batch_size,
+                rank.task.spec.dataset,
+                data.train.len()
+            )));
+        }
+        let steps = steps_per_epoch * u64::from(spec.epochs);
+        let heads = if spec.layerwise.is_some() { Layerwise::STAGES } else { 1 };
+        let mut net = Layers::new(spec.encoder, spec.head, heads, seed, rank.device)
+            .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
+        net.model.trained(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
+        let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
+        let (checkpointer, position) = Checkpointer::resume(rank, &state(&net, &optimizer))?;
+        Ok(Self {
+            spec,
+            data,
+            shards,
+            terms: terms(spec, &net),
+            net,
+            optimizer,
+            rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
+            monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
+            checkpointer,
+            steps_per_epoch,
+            steps,
+            seconds_before: position.seconds,
+            position,
+            pace: Pace::new(Instant::now()),
+            collapse_noted: false,
+        })
+    }
+
+    /// Rank 0 saves the run as it is.
+    pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+        self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+        self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
+    }
+}
