@@ -86,7 +86,7 @@ impl Card {
     }
 
     /// Of a classifier for the classes of `data`, trained on the `labelled` of its images.
-    pub fn classifying(mut self, data: &Data, labelled: Vec<i64>) -> Self {
+    pub fn with_classes(mut self, data: &Data, labelled: Vec<i64>) -> Self {
         self.classes.clone_from(&data.classes);
         self.labelled = (labelled.len() < data.train.len()).then_some(labelled);
         self
@@ -107,14 +107,14 @@ pub fn save(folder: &Path, kind: &str, parts: &[&Flat], card: &Card) -> Result<E
 
 /// An encoder as its file holds it, without the projection head.
 pub fn load_encoder(input: &InputFile, device: Device) -> Result<(Model, Card), Failure> {
-    let file = Opened::new(input, "encoder")?;
+    let file = ArtifactFile::new(input, "encoder")?;
     let model = file.model(None, device)?;
     Ok((model, file.card))
 }
 
 /// A classifier as its file holds it: the function that its job evaluated, up to rounding.
 pub fn load_classifier(input: &InputFile, device: Device) -> Result<(Classifier, Card), Failure> {
-    let file = Opened::new(input, "classifier")?;
+    let file = ArtifactFile::new(input, "classifier")?;
     let model = file.model(file.card.head, device)?;
     let classifier = Classifier::new(model).ok_or_else(|| {
         file.unusable("it ends in no classes; name a linear, supervised or finetune job in `from`".into())
@@ -123,14 +123,14 @@ pub fn load_classifier(input: &InputFile, device: Device) -> Result<(Classifier,
 }
 
 /// An artifact's bytes, whole, and its card.
-struct Opened<'a> {
+struct ArtifactFile<'a> {
     kind: &'static str,
     input: &'a InputFile,
     bytes: Vec<u8>,
     card: Card,
 }
 
-impl<'a> Opened<'a> {
+impl<'a> ArtifactFile<'a> {
     fn new(input: &'a InputFile, kind: &'static str) -> Result<Self, Failure> {
         let path = input.path.display();
         let bytes = read(&input.path)?;

@@ -50,7 +50,7 @@ use tch::Device;
 
 pub use failure::Failure;
 use report::{Outcome, Report};
-use stage::Rank;
+use stage::RankContext;
 use task::Task;
 
 /// Environment that a rank's process should start with (speed only, the bits are the same without): glibc keeps freed
@@ -82,7 +82,7 @@ pub fn run(task: &Task, group: &Group, report: &mut dyn Report, stop: &AtomicBoo
     // f32 must mean it, in an attack and a penalty too: by itself libtorch takes TF32 for convolutions.
     cuda::set_tf32(task.spec.stage.precision() == Precision::Tf32)?;
     tch::set_num_threads(i32::try_from(task.spec.threads).unwrap_or(1).max(1));
-    let mut rank = Rank::new(task, group, device, report, stop);
+    let mut rank = RankContext::new(task, group, device, report, stop);
     let staged = AssertUnwindSafe(|| match &task.spec.stage {
         Stage::Contrastive(spec) => stage::contrastive::run(&mut rank, spec),
         Stage::Supervised(spec) => stage::supervised::run(&mut rank, spec),

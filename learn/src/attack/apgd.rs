@@ -11,13 +11,13 @@
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::ladder::{FixedRadius, Run, Setup};
-use super::loss::{Climb, ranked_targets};
-use super::norm::{per_image, within};
+use super::active::ActiveImages;
+use super::fixed_radius::{FixedRadius, RunResult, Setup};
+use super::loss::{AscentLoss, ranked_targets};
+use super::norm::{per_image, project_and_clip};
 use super::pgd::direction;
-use super::standing::Standing;
-use super::target::{self, look};
-use super::{Batch, Target, start};
+use super::target::{self, value_and_grad};
+use super::{Batch, Target, random_start};
 
 const MOMENTUM: f64 = 0.75;
 /// rho: rises expected of a step length that is not too long.
@@ -27,31 +27,31 @@ const TARGETS: i64 = 9;
 
 /// What Auto-PGD climbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub enum ApgdLoss {
     CrossEntropy,
     /// Targeted DLR, one run for each of the nine likeliest wrong classes.
-    Targets,
+    TargetedDlr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apgd {
     pub steps: u32,
     pub restarts: u32,
-    pub aim: Aim,
+    pub loss: ApgdLoss,
     pub seed: u64,
 }
 
 impl Apgd {
-    pub fn new(steps: Option<u32>, restarts: u32, aim: Aim, seed: u64) -> Self {
-        Self { steps: steps.unwrap_or(100), restarts, aim, seed }
+    pub fn new(steps: Option<u32>, restarts: u32, loss: ApgdLoss, seed: u64) -> Self {
+        Self { steps: steps.unwrap_or(100), restarts, loss, seed }
     }
 
-    fn climb(&self, target: &dyn Target, batch: &Batch<'_>, run: u32) -> Climb {
-        match self.aim {
-            Aim::CrossEntropy => Climb::CrossEntropy,
-            Aim::Targets => {
+    fn ascent_loss(&self, target: &dyn Target, batch: &Batch<'_>, run: u32) -> AscentLoss {
+        match self.loss {
+            ApgdLoss::CrossEntropy => AscentLoss::CrossEntropy,
+            ApgdLoss::TargetedDlr => {
                 let ranked = ranked_targets(&target::logits(target, batch.images), batch.labels);
-                Climb::DlrTargeted(ranked.select(1, i64::from(run / self.restarts.max(1))))
+                AscentLoss::DlrTargeted(ranked.select(1, i64::from(run / self.restarts.max(1))))
             }
         }
     }
@@ -59,54 +59,54 @@ impl Apgd {
 
 impl FixedRadius for Apgd {
     fn runs(&self, target: &dyn Target) -> u32 {
-        match self.aim {
-            Aim::CrossEntropy => self.restarts,
-            Aim::Targets => self.restarts * (target.classes() - 1).clamp(0, TARGETS) as u32,
+        match self.loss {
+            ApgdLoss::CrossEntropy => self.restarts,
+            ApgdLoss::TargetedDlr => self.restarts * (target.classes() - 1).clamp(0, TARGETS) as u32,
         }
     }
 
-    fn run(&self, setup: &Setup<'_>) -> Run {
+    fn run(&self, setup: &Setup<'_>) -> RunResult {
         let Setup { target, batch, norm, radius, run, start } = *setup;
-        let mut climb = self.climb(target, batch, run);
+        let mut ascent = self.ascent_loss(target, batch, run);
         let x = match start {
             Some(start) => start.shallow_clone(),
-            None => batch.images + start::surface(batch, norm, radius, self.seed, run),
+            None => batch.images + random_start::surface(batch, norm, radius, self.seed, run),
         };
-        let x = within(batch.images, &x, norm, radius);
-        let mut standing = Standing::new(batch, &x, norm);
-        let first = look(target, &x, |logits| climb.value(logits, &standing.labels));
-        let mut search = Search::begin(x, &first.loss, &first.gradient, 2.0 * radius);
-        search.let_go(&mut standing, &mut climb, &first.logits);
+        let x = project_and_clip(batch.images, &x, norm, radius);
+        let mut active = ActiveImages::new(batch, &x, norm);
+        let first = value_and_grad(target, &x, |logits| ascent.value(logits, &active.labels));
+        let mut search = SearchState::new(x, &first.loss, &first.gradient, 2.0 * radius);
+        search.remove_misclassified(&mut active, &mut ascent, &first.logits);
 
-        let mut checkpoints = Checkpoints::new(self.steps);
+        let mut schedule = StepSchedule::new(self.steps);
         for step in 0..self.steps {
-            if standing.is_empty() {
+            if active.is_empty() {
                 break;
             }
-            search.step(&standing.clean, norm, radius, if step == 0 { 1.0 } else { MOMENTUM });
-            let mut seen = look(target, &search.x, |logits| climb.value(logits, &standing.labels));
-            if let Some(kept) = search.let_go(&mut standing, &mut climb, &seen.logits) {
-                seen.loss = seen.loss.index_select(0, &kept);
-                seen.gradient = seen.gradient.index_select(0, &kept);
+            search.step(&active.clean, norm, radius, if step == 0 { 1.0 } else { MOMENTUM });
+            let mut evaluated = value_and_grad(target, &search.x, |logits| ascent.value(logits, &active.labels));
+            if let Some(kept) = search.remove_misclassified(&mut active, &mut ascent, &evaluated.logits) {
+                evaluated.loss = evaluated.loss.index_select(0, &kept);
+                evaluated.gradient = evaluated.gradient.index_select(0, &kept);
             }
-            search.learn(seen.loss, seen.gradient);
-            if let Some(since) = checkpoints.reached() {
-                search.check(since);
+            search.update(evaluated.loss, evaluated.gradient);
+            if let Some(since) = schedule.reached() {
+                search.adapt_step(since);
             }
         }
-        standing.end(&search.best)
+        active.finish(&search.best)
     }
 }
 
 /// When the step length is looked at again.
-struct Checkpoints {
+struct StepSchedule {
     apart: u32,
     closer: u32,
     closest: u32,
     since: u32,
 }
 
-impl Checkpoints {
+impl StepSchedule {
     fn new(steps: u32) -> Self {
         let share = |hundredths: u32| (steps * hundredths / 100).max(1);
         Self { apart: share(22), closer: share(3), closest: share(6), since: 0 }
@@ -124,8 +124,8 @@ impl Checkpoints {
     }
 }
 
-/// The search of each standing image; first dimension K everywhere.
-struct Search {
+/// The search of each active image; first dimension K everywhere.
+struct SearchState {
     x: Tensor,
     before: Tensor,
     loss: Tensor,
@@ -143,8 +143,8 @@ struct Search {
     halved: Tensor,
 }
 
-impl Search {
-    fn begin(x: Tensor, loss: &Tensor, gradient: &Tensor, step: f64) -> Self {
+impl SearchState {
+    fn new(x: Tensor, loss: &Tensor, gradient: &Tensor, step: f64) -> Self {
         Self {
             before: x.shallow_clone(),
             best: x.shallow_clone(),
@@ -161,9 +161,14 @@ impl Search {
     }
 
     /// Takes out what has fallen; which rows went on, if not all.
-    fn let_go(&mut self, standing: &mut Standing, climb: &mut Climb, logits: &Tensor) -> Option<Tensor> {
-        let kept = standing.fell(&self.x, logits)?;
-        *climb = climb.keep(&kept);
+    fn remove_misclassified(
+        &mut self,
+        active: &mut ActiveImages,
+        ascent: &mut AscentLoss,
+        logits: &Tensor,
+    ) -> Option<Tensor> {
+        let kept = active.remove_misclassified(&self.x, logits)?;
+        *ascent = ascent.keep(&kept);
         for tensor in [
             &mut self.x,
             &mut self.before,
@@ -184,12 +189,12 @@ impl Search {
 
     fn step(&mut self, clean: &Tensor, norm: Norm, radius: f64, momentum: f64) {
         let ahead = &self.x + direction(&self.gradient, norm) * per_image(&self.step);
-        let ahead = within(clean, &ahead, norm, radius);
+        let ahead = project_and_clip(clean, &ahead, norm, radius);
         let moved = &self.x + (ahead - &self.x) * momentum + (&self.x - &self.before) * (1.0 - momentum);
-        self.before = std::mem::replace(&mut self.x, within(clean, &moved, norm, radius));
+        self.before = std::mem::replace(&mut self.x, project_and_clip(clean, &moved, norm, radius));
     }
 
-    fn learn(&mut self, loss: Tensor, gradient: Tensor) {
+    fn update(&mut self, loss: Tensor, gradient: Tensor) {
         self.rises = &self.rises + loss.gt_tensor(&self.loss).to_kind(Kind::Float);
         let better = loss.gt_tensor(&self.best_loss);
         self.best = self.x.where_self(&per_image(&better), &self.best);
@@ -199,7 +204,7 @@ impl Search {
     }
 
     /// `since` steps after the last checkpoint. "At most" a share of rises, as in the authors' code; the paper has "less".
-    fn check(&mut self, since: u32) {
+    fn adapt_step(&mut self, since: u32) {
         let too_long = self.rises.le(RISES * f64::from(since));
         let stuck = self.halved.logical_not().logical_and(&self.best_loss.le_tensor(&self.checked_loss));
         self.halved = too_long.logical_or(&stuck);

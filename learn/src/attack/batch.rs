@@ -19,9 +19,9 @@ pub struct Batch<'a> {
 
 impl Batch<'_> {
     /// The images at `rows`, i64 `[K]`.
-    pub fn part(&self, rows: &Tensor) -> Part {
+    pub fn select(&self, rows: &Tensor) -> OwnedBatch {
         let positions = Vec::<i64>::try_from(rows.to_device(Device::Cpu)).unwrap_or_default();
-        Part {
+        OwnedBatch {
             images: self.images.index_select(0, rows),
             labels: self.labels.index_select(0, rows),
             ids: positions.iter().map(|&row| self.ids[row as usize]).collect(),
@@ -31,13 +31,13 @@ impl Batch<'_> {
 
 /// Some images of a batch, as a batch of their own.
 #[derive(Debug)]
-pub struct Part {
+pub struct OwnedBatch {
     images: Tensor,
     labels: Tensor,
     ids: Vec<i64>,
 }
 
-impl Part {
+impl OwnedBatch {
     pub fn batch(&self) -> Batch<'_> {
         Batch { images: &self.images, labels: &self.labels, ids: &self.ids }
     }
@@ -45,14 +45,14 @@ impl Part {
 
 /// What an attack found, image by image, in the batch's order.
 #[derive(Debug)]
-pub struct Found {
+pub struct Adversarials {
     /// `[B, 3, H, W]`: misclassified images near the clean ones; the clean image where there is none.
     pub images: Tensor,
     /// f32 `[B]`, in the attack's norm: 0 where the clean image is misclassified, +inf where the attack failed.
     pub distance: Tensor,
 }
 
-impl Found {
+impl Adversarials {
     /// Before any attack: clean errors at 0, everything else not found.
     pub fn clean(target: &dyn Target, batch: &Batch<'_>) -> Self {
         let wrong = target::misclassified(&target::logits(target, batch.images), batch.labels);
@@ -77,7 +77,7 @@ impl Found {
     }
 
     /// Positions of the images that stand at `radius`, i64 `[K]`, in order.
-    pub fn standing(&self, radius: f64) -> Tensor {
+    pub fn robust_at(&self, radius: f64) -> Tensor {
         self.distance.gt(radius).nonzero().flatten(0, -1)
     }
 }

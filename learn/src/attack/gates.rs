@@ -5,25 +5,25 @@ use tandem_domain::spec::{AttackLoss, Norm};
 use tch::{Kind, Tensor};
 
 use super::curve::within;
-use super::ladder::{FixedRadius, ascend};
+use super::fixed_radius::{FixedRadius, ascend};
 use super::loss::cross_entropy;
 use super::norm::{length, rows};
 use super::pgd::Pgd;
 use super::square::Square;
-use super::target::{self, look};
-use super::{Batch, Found, Target};
+use super::target::{self, value_and_grad};
+use super::{Adversarials, Batch, Target};
 
 /// Images that are looked at, at most.
-pub const HANDFUL: i64 = 64;
+pub const MAX_IMAGES: i64 = 64;
 /// Images that are attacked alone, one by one.
-const ALONE: i64 = 4;
+const SINGLE_IMAGES: i64 = 4;
 /// By how much Square, which sees no gradient, may beat the attacks that do (AutoAttack's `check_square_sr`).
 const SQUARE_GAIN: f64 = 0.002;
 /// Share of the radius by which distances of images attacked alone and in a batch may differ: a step's worth of rounding
 /// that was decided the other way, and far less than another image's gradient would do.
-const ALONE_DIFFERENCE: f64 = 0.1;
+const BATCH_DIFFERENCE: f64 = 0.1;
 /// Times that the same images are asked about, and by how much their logits may differ (AutoAttack's `check_randomized`).
-const ASKED: usize = 5;
+const REPEATS: usize = 5;
 const NOISE: f64 = 1e-4;
 const RESTARTS: u32 = 3;
 /// Square's, of an image.
@@ -55,12 +55,12 @@ impl Gates {
     /// Looks at the first rightly classified images of `batch`; `None` if there are none. `radius` is one at which some
     /// images fall and some stand. In l0 and l1 the gradients are looked at in l2: it is them that could be hidden.
     pub fn measure(target: &dyn Target, batch: &Batch<'_>, norm: Norm, radius: f64, seed: u64) -> Option<Self> {
-        let right = Found::clean(target, batch).standing(0.0);
-        let images = right.size()[0].min(HANDFUL);
+        let right = Adversarials::clean(target, batch).robust_at(0.0);
+        let images = right.size()[0].min(MAX_IMAGES);
         if images == 0 {
             return None;
         }
-        let part = batch.part(&right.narrow(0, 0, images));
+        let part = batch.select(&right.narrow(0, 0, images));
         let batch = part.batch();
         let pixels = rows(batch.images).size()[1] as f64;
         let (norm, radius, large) = match norm {
@@ -75,7 +75,7 @@ impl Gates {
         let [few, many] = [20, 40].map(|steps| fallen(&pgd(steps, 1), radius));
         let restarted = fallen(&pgd(20, RESTARTS), radius);
         let square = fallen(&Square { queries: QUERIES, seed, ..Square::default() }, radius);
-        let gradient = look(target, batch.images, |logits| cross_entropy(logits, batch.labels)).gradient;
+        let gradient = value_and_grad(target, batch.images, |logits| cross_entropy(logits, batch.labels)).gradient;
         Some(Self {
             images,
             zero_gradient: share(&length(&gradient, Norm::Linf).eq(0.0)),
@@ -84,7 +84,7 @@ impl Gates {
             more_restarts: share(&restarted) - share(&few),
             square_alone: share(&square.logical_and(&many.logical_not())),
             noise: noise(target, &batch),
-            batch_alone: alone(target, &pgd(10, 1), &batch, norm, radius),
+            batch_alone: batch_dependence(target, &pgd(10, 1), &batch, norm, radius),
         })
     }
 
@@ -129,7 +129,7 @@ impl Gates {
                 self.noise
             ));
         }
-        if self.batch_alone > ALONE_DIFFERENCE {
+        if self.batch_alone > BATCH_DIFFERENCE {
             notes.push(format!(
                 "an image's distance changes by {:.3} radii with the batch it is in: images see each other",
                 self.batch_alone
@@ -160,23 +160,23 @@ pub fn square_note(gain: f64) -> Option<String> {
 }
 
 fn noise(target: &dyn Target, batch: &Batch<'_>) -> f64 {
-    let logits: Vec<Tensor> = (0..ASKED).map(|_| target::logits(target, batch.images)).collect();
+    let logits: Vec<Tensor> = (0..REPEATS).map(|_| target::logits(target, batch.images)).collect();
     let logits = Tensor::stack(&logits, 0);
     (logits.amax([0i64].as_slice(), false) - logits.amin([0i64].as_slice(), false)).max().double_value(&[])
 }
 
-fn alone(target: &dyn Target, pgd: &Pgd, batch: &Batch<'_>, norm: Norm, radius: f64) -> f64 {
+fn batch_dependence(target: &dyn Target, pgd: &Pgd, batch: &Batch<'_>, norm: Norm, radius: f64) -> f64 {
     let distances = |batch: &Batch<'_>| {
-        let mut known = Found::clean(target, batch);
+        let mut known = Adversarials::clean(target, batch);
         ascend(pgd, target, batch, norm, &[radius], &mut known);
         known.distance.to_kind(Kind::Double)
     };
     let together = distances(batch);
     let count = batch.ids.len() as i64;
-    let at = |rows: &[i64]| batch.part(&Tensor::from_slice(rows).to_device(batch.images.device()));
+    let at = |rows: &[i64]| batch.select(&Tensor::from_slice(rows).to_device(batch.images.device()));
     let backwards: Vec<i64> = (0..count).rev().collect();
     let mut pairs = vec![(distances(&at(&backwards).batch()).flip([0]), together.shallow_clone())];
-    for row in 0..ALONE.min(count) {
+    for row in 0..SINGLE_IMAGES.min(count) {
         pairs.push((distances(&at(&[row]).batch()), together.narrow(0, row, 1)));
     }
     let differences = pairs.iter().flat_map(|(one, other)| {

@@ -59,14 +59,14 @@ fn best_other(logits: &Tensor, labels: &Tensor) -> Tensor {
 
 /// A loss with what it needs to know of each image.
 #[derive(Debug)]
-pub enum Climb {
+pub enum AscentLoss {
     CrossEntropy,
     Margin,
     /// Class to reach, i64 `[B]`.
     DlrTargeted(Tensor),
 }
 
-impl Climb {
+impl AscentLoss {
     pub fn value(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match self {
             Self::CrossEntropy => cross_entropy(logits, labels),
@@ -85,7 +85,7 @@ impl Climb {
     }
 }
 
-impl From<AttackLoss> for Climb {
+impl From<AttackLoss> for AscentLoss {
     fn from(loss: AttackLoss) -> Self {
         match loss {
             AttackLoss::CrossEntropy => Self::CrossEntropy,

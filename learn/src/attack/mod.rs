@@ -4,13 +4,14 @@
 //! and images that are done leave the batch. A batch, a part of it or a permutation of it therefore gives the same
 //! result image by image, up to the rounding of another batch size. Failures are infinite distances, never left out.
 
+mod active;
 pub mod apgd;
 mod batch;
 pub mod best_of;
 pub mod curve;
 pub mod fab;
+pub mod fixed_radius;
 pub mod gates;
-pub mod ladder;
 pub mod loss;
 mod noise;
 pub mod norm;
@@ -18,13 +19,12 @@ pub mod pgd;
 pub mod picture;
 pub mod plb;
 pub mod prox;
+pub mod random_start;
 mod segment;
 pub mod square;
-mod standing;
-pub mod start;
 pub mod target;
 
-pub use batch::{Batch, Found, Part};
+pub use batch::{Adversarials, Batch, OwnedBatch};
 pub use target::Target;
 
 #[cfg(test)]

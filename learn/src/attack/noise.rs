@@ -6,7 +6,7 @@ use crate::random::{Purpose, Stream};
 
 /// Which draw of which attack: the last part of the key.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Draw {
+pub(super) enum NoiseKey {
     /// ProxLogBarrier's start, one for each scale that is tried.
     Plb(u32),
     /// FAB's start.
@@ -15,7 +15,7 @@ pub(super) enum Draw {
     Square,
 }
 
-impl Draw {
+impl NoiseKey {
     fn key(self) -> u32 {
         match self {
             Self::Plb(attempt) => 0x1000_0000 + attempt,
@@ -26,12 +26,12 @@ impl Draw {
 }
 
 /// The stream of one image in one restart.
-pub(super) fn stream(seed: u64, restart: u32, id: i64, draw: Draw) -> Stream {
+pub(super) fn stream(seed: u64, restart: u32, id: i64, draw: NoiseKey) -> Stream {
     Stream::new(seed, Purpose::AttackStart, restart, id as u64, draw.key())
 }
 
 /// Standard normal `[ids.len(), shape...]`, f32, each row by its id.
-pub(super) fn normal(seed: u64, restart: u32, ids: &[i64], draw: Draw, shape: &[i64], device: Device) -> Tensor {
+pub(super) fn normal(seed: u64, restart: u32, ids: &[i64], draw: NoiseKey, shape: &[i64], device: Device) -> Tensor {
     let count: i64 = shape.iter().product();
     let mut values = Vec::with_capacity(ids.len() * count as usize);
     for &id in ids {

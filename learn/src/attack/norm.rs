@@ -46,7 +46,7 @@ pub fn clip(images: &Tensor) -> Tensor {
 
 /// `candidate` taken back to the ball around `clean` and then to [0, 1], in this order, as published: clipping moves
 /// towards `clean`, so the ball is not left again.
-pub fn within(clean: &Tensor, candidate: &Tensor, norm: Norm, radius: f64) -> Tensor {
+pub fn project_and_clip(clean: &Tensor, candidate: &Tensor, norm: Norm, radius: f64) -> Tensor {
     let radius = (radius - ROUNDING * radius.max(1.0)).max(0.0);
     clip(&(clean + project(&(candidate - clean), norm, radius)))
 }
@@ -105,7 +105,7 @@ mod tests {
         for norm in [Norm::L2, Norm::Linf] {
             for radius in [0.0, 1.0 / 255.0, 0.05, 0.5, 3.0, 40.0] {
                 let far = &clean + &noise * (3.0 * radius + 0.01);
-                let near = within(&clean, &far, norm, radius);
+                let near = project_and_clip(&clean, &far, norm, radius);
                 assert!(near.min().double_value(&[]) >= 0.0 && near.max().double_value(&[]) <= 1.0);
                 let longest = length(&(near - &clean), norm).max().double_value(&[]);
                 assert!(longest <= radius, "{norm:?} {radius}: {longest}");

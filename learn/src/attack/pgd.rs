@@ -9,12 +9,12 @@
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::Tensor;
 
-use super::ladder::{FixedRadius, Run, Setup};
-use super::loss::Climb;
-use super::norm::{per_image, unit, within};
-use super::standing::Standing;
-use super::target::{self, look};
-use super::{Batch, Target, start};
+use super::active::ActiveImages;
+use super::fixed_radius::{FixedRadius, RunResult, Setup};
+use super::loss::AscentLoss;
+use super::norm::{per_image, project_and_clip, unit};
+use super::target::{self, value_and_grad};
+use super::{Batch, Target, random_start};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pgd {
@@ -40,10 +40,10 @@ impl Pgd {
         Self { steps: steps.unwrap_or(20), step: 0.1, random_start: false, restarts: 1, loss, seed: 0 }
     }
 
-    fn begin(&self, batch: &Batch<'_>, norm: Norm, radius: f64, run: u32, start: Option<&Tensor>) -> Tensor {
+    fn initial(&self, batch: &Batch<'_>, norm: Norm, radius: f64, run: u32, start: Option<&Tensor>) -> Tensor {
         match start {
             Some(start) if self.random_start => start.shallow_clone(),
-            None if self.random_start => batch.images + start::inside(batch, norm, radius, self.seed, run),
+            None if self.random_start => batch.images + random_start::inside(batch, norm, radius, self.seed, run),
             _ => batch.images.shallow_clone(),
         }
     }
@@ -55,31 +55,31 @@ impl FixedRadius for Pgd {
         if self.random_start { self.restarts } else { self.restarts.min(1) }
     }
 
-    fn run(&self, setup: &Setup<'_>) -> Run {
+    fn run(&self, setup: &Setup<'_>) -> RunResult {
         let Setup { target, batch, norm, radius, run, start } = *setup;
-        let climb = Climb::from(self.loss);
-        let mut x = within(batch.images, &self.begin(batch, norm, radius, run, start), norm, radius);
-        let mut standing = Standing::new(batch, &x, norm);
+        let ascent = AscentLoss::from(self.loss);
+        let mut x = project_and_clip(batch.images, &self.initial(batch, norm, radius, run, start), norm, radius);
+        let mut active = ActiveImages::new(batch, &x, norm);
         let (mut best, mut best_loss) = (x.shallow_clone(), None::<Tensor>);
         for _ in 0..self.steps {
-            let mut look = look(target, &x, |logits| climb.value(logits, &standing.labels));
-            if let Some(kept) = standing.fell(&x, &look.logits) {
-                for tensor in [&mut x, &mut best, &mut look.loss, &mut look.gradient] {
+            let mut evaluated = value_and_grad(target, &x, |logits| ascent.value(logits, &active.labels));
+            if let Some(kept) = active.remove_misclassified(&x, &evaluated.logits) {
+                for tensor in [&mut x, &mut best, &mut evaluated.loss, &mut evaluated.gradient] {
                     *tensor = tensor.index_select(0, &kept);
                 }
                 best_loss = best_loss.map(|loss| loss.index_select(0, &kept));
             }
-            if standing.is_empty() {
+            if active.is_empty() {
                 break;
             }
-            (best, best_loss) = higher(&x, &look.loss, &best, best_loss);
-            let step = direction(&look.gradient, norm) * (self.step * radius);
-            x = within(&standing.clean, &(&x + step), norm, radius);
+            (best, best_loss) = higher(&x, &evaluated.loss, &best, best_loss);
+            let step = direction(&evaluated.gradient, norm) * (self.step * radius);
+            x = project_and_clip(&active.clean, &(&x + step), norm, radius);
         }
-        if !standing.is_empty() {
+        if !active.is_empty() {
             let logits = target::logits(target, &x);
-            let mut loss = climb.value(&logits, &standing.labels);
-            if let Some(kept) = standing.fell(&x, &logits) {
+            let mut loss = ascent.value(&logits, &active.labels);
+            if let Some(kept) = active.remove_misclassified(&x, &logits) {
                 for tensor in [&mut x, &mut best, &mut loss] {
                     *tensor = tensor.index_select(0, &kept);
                 }
@@ -87,7 +87,7 @@ impl FixedRadius for Pgd {
             }
             (best, _) = higher(&x, &loss, &best, best_loss);
         }
-        standing.end(&best)
+        active.finish(&best)
     }
 }
 

@@ -7,9 +7,9 @@ mod pattern;
 use tandem_domain::spec::Norm;
 use tch::{Device, Kind, Tensor};
 
-use super::ladder::{FixedRadius, Run, Setup};
-use super::noise::{self, Draw};
-use super::{Batch, Found, Target, norm, target};
+use super::fixed_radius::{FixedRadius, RunResult, Setup};
+use super::noise::{self, NoiseKey};
+use super::{Adversarials, Batch, Target, norm, target};
 use crate::random::Stream;
 use pattern::{Window, bump};
 
@@ -62,40 +62,42 @@ impl FixedRadius for Square {
     }
 
     /// In l2 and linf. In l0 and l1 nothing is tried beyond `start` and the clean images.
-    fn run(&self, setup: &Setup<'_>) -> Run {
+    fn run(&self, setup: &Setup<'_>) -> RunResult {
         let Setup { target: net, batch, norm, radius, run, start } = *setup;
-        let mut rows = Rows::new(batch, self.seed, run);
+        let mut state = SquareState::new(batch, self.seed, run);
         let first = match (start, norm) {
             (Some(start), _) => start.shallow_clone(),
-            (None, Norm::L2 | Norm::Linf) => rows.begin(norm, radius),
+            (None, Norm::L2 | Norm::Linf) => state.initial(norm, radius),
             (None, Norm::L0 | Norm::L1) => batch.images.shallow_clone(),
         };
         let infinite = Tensor::full([batch.ids.len() as i64], f64::INFINITY, (Kind::Float, batch.images.device()));
-        let mut done =
-            Run { found: Found { images: batch.images.copy(), distance: infinite }, iterate: batch.images.copy() };
-        rows.try_images(net, &norm::within(batch.images, &first, norm, radius));
+        let mut done = RunResult {
+            found: Adversarials { images: batch.images.copy(), distance: infinite },
+            iterate: batch.images.copy(),
+        };
+        state.try_images(net, &norm::project_and_clip(batch.images, &first, norm, radius));
         if matches!(norm, Norm::L2 | Norm::Linf) {
             for query in 1..self.queries {
-                if query % COMPACTION == 1 && rows.leave(&mut done, norm) {
+                if query % COMPACTION == 1 && state.remove_fallen(&mut done, norm) {
                     break;
                 }
                 let candidate = match norm {
-                    Norm::L2 => rows.l2(self.side(query, norm, rows.size()), radius),
-                    _ => rows.linf(self.side(query, norm, rows.size()), radius),
+                    Norm::L2 => state.l2(self.side(query, norm, state.size()), radius),
+                    _ => state.linf(self.side(query, norm, state.size()), radius),
                 };
-                rows.try_images(net, &norm::within(&rows.clean, &candidate, norm, radius));
+                state.try_images(net, &norm::project_and_clip(&state.clean, &candidate, norm, radius));
             }
         }
-        rows.leave(&mut done, norm);
-        rows.store(&mut done);
+        state.remove_fallen(&mut done, norm);
+        state.write_back(&mut done);
         done
     }
 }
 
 /// Images that stand.
-struct Rows {
+struct SquareState {
     /// i64 `[K]`: positions in the batch.
-    places: Tensor,
+    positions: Tensor,
     clean: Tensor,
     labels: Tensor,
     best: Tensor,
@@ -107,18 +109,18 @@ struct Rows {
     streams: Vec<Stream>,
 }
 
-impl Rows {
+impl SquareState {
     fn new(batch: &Batch<'_>, seed: u64, restart: u32) -> Self {
         let size = batch.ids.len() as i64;
         let device = batch.images.device();
         Self {
-            places: Tensor::arange(size, (Kind::Int64, device)),
+            positions: Tensor::arange(size, (Kind::Int64, device)),
             clean: batch.images.shallow_clone(),
             labels: batch.labels.shallow_clone(),
             best: batch.images.shallow_clone(),
             margin: Tensor::full([size], f64::INFINITY, (Kind::Float, device)),
             fallen: Tensor::zeros([size], (Kind::Bool, device)),
-            streams: batch.ids.iter().map(|&id| noise::stream(seed, restart, id, Draw::Square)).collect(),
+            streams: batch.ids.iter().map(|&id| noise::stream(seed, restart, id, NoiseKey::Square)).collect(),
         }
     }
 
@@ -142,20 +144,20 @@ impl Rows {
     }
 
     /// Hands over the fallen images; true once none stands.
-    fn leave(&mut self, done: &mut Run, norm: Norm) -> bool {
-        let rows = self.fallen.nonzero().flatten(0, -1);
-        if rows.size()[0] > 0 {
-            let pick = |all: &Tensor| all.index_select(0, &rows);
-            let (places, images) = (pick(&self.places), pick(&self.best));
+    fn remove_fallen(&mut self, done: &mut RunResult, norm: Norm) -> bool {
+        let fallen = self.fallen.nonzero().flatten(0, -1);
+        if fallen.size()[0] > 0 {
+            let pick = |all: &Tensor| all.index_select(0, &fallen);
+            let (positions, images) = (pick(&self.positions), pick(&self.best));
             let distance = norm::length(&(&images - pick(&self.clean)), norm);
-            done.found.images = done.found.images.index_copy(0, &places, &images);
-            done.found.distance = done.found.distance.index_copy(0, &places, &distance);
-            done.iterate = done.iterate.index_copy(0, &places, &images);
+            done.found.images = done.found.images.index_copy(0, &positions, &images);
+            done.found.distance = done.found.distance.index_copy(0, &positions, &distance);
+            done.iterate = done.iterate.index_copy(0, &positions, &images);
             let stay = self.fallen.logical_not().nonzero().flatten(0, -1);
             let kept: Vec<i64> = Vec::try_from(&stay.to_device(Device::Cpu)).unwrap_or_default();
             self.streams = kept.iter().map(|&row| self.streams[row as usize].clone()).collect();
             for tensor in [
-                &mut self.places,
+                &mut self.positions,
                 &mut self.clean,
                 &mut self.labels,
                 &mut self.best,
@@ -168,8 +170,8 @@ impl Rows {
         self.streams.is_empty()
     }
 
-    fn store(&self, done: &mut Run) {
-        done.iterate = done.iterate.index_copy(0, &self.places, &self.best);
+    fn write_back(&self, done: &mut RunResult) {
+        done.iterate = done.iterate.index_copy(0, &self.positions, &self.best);
     }
 
     /// f32 `[K, shape...]` of -1 and 1, drawn image by image.
@@ -194,7 +196,7 @@ impl Rows {
     }
 
     /// The first perturbation: linf, vertical stripes of ±radius in each channel; l2, a grid of bumps.
-    fn begin(&mut self, norm: Norm, radius: f64) -> Tensor {
+    fn initial(&mut self, norm: Norm, radius: f64) -> Tensor {
         let size = self.clean.size();
         let (channels, [height, width]) = (size[1], self.size());
         if norm == Norm::Linf {

@@ -30,7 +30,7 @@ pub fn misclassified(logits: &Tensor, labels: &Tensor) -> Tensor {
 
 /// One look at a batch: what the net says, what the loss is, and where it rises.
 #[derive(Debug)]
-pub struct Look {
+pub struct ValueAndGrad {
     /// f32 `[B, C]`
     pub logits: Tensor,
     /// f32 `[B]`, one loss an image.
@@ -40,14 +40,18 @@ pub struct Look {
 }
 
 /// Forward and backward once. `loss` maps logits `[B, C]` to one loss an image, `[B]`.
-pub fn look(target: &dyn Target, images: &Tensor, loss: impl FnOnce(&Tensor) -> Tensor) -> Look {
+pub fn value_and_grad(target: &dyn Target, images: &Tensor, loss: impl FnOnce(&Tensor) -> Tensor) -> ValueAndGrad {
     tch::with_grad(|| {
         let images = images.detach().set_requires_grad(true);
         let logits = target.logits(&images).to_kind(Kind::Float);
         let loss = loss(&logits);
         // The sum's gradient by an image is that image's own: rows do not see each other.
         let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&images], false, false).swap_remove(0);
-        Look { logits: logits.detach(), loss: loss.detach(), gradient: gradient.to_kind(Kind::Float).contiguous() }
+        ValueAndGrad {
+            logits: logits.detach(),
+            loss: loss.detach(),
+            gradient: gradient.to_kind(Kind::Float).contiguous(),
+        }
     })
 }
 

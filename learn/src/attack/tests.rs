@@ -3,8 +3,8 @@
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::{Kind, Tensor};
 
-use super::apgd::{Aim, Apgd};
-use super::ladder::{FixedRadius, ascend, descend};
+use super::apgd::{Apgd, ApgdLoss};
+use super::fixed_radius::{FixedRadius, ascend, descend};
 use super::norm::length;
 use super::pgd::Pgd;
 use super::toy::{Linear, Sample, hidden, linear};
@@ -23,8 +23,8 @@ fn attacks(seed: u64, steps: Option<u32>) -> Vec<(&'static str, Box<dyn FixedRad
         ("pgd", Box::new(Pgd::reference(steps, 1, AttackLoss::CrossEntropy, seed))),
         ("pgd margin", Box::new(Pgd::reference(steps, 2, AttackLoss::Margin, seed))),
         ("paper", Box::new(Pgd::paper(steps, AttackLoss::CrossEntropy))),
-        ("apgd", Box::new(Apgd::new(steps, 1, Aim::CrossEntropy, seed))),
-        ("apgd-t", Box::new(Apgd::new(steps, 1, Aim::Targets, seed))),
+        ("apgd", Box::new(Apgd::new(steps, 1, ApgdLoss::CrossEntropy, seed))),
+        ("apgd-t", Box::new(Apgd::new(steps, 1, ApgdLoss::TargetedDlr, seed))),
     ]
 }
 
@@ -41,7 +41,7 @@ fn on_a_linear_classifier_the_closed_form_decides() {
         let truth = values(&closed_form(&target, &sample.images, norm));
         for (name, attack) in attacks(1, None) {
             for (row, &distance) in truth.iter().enumerate() {
-                let part = sample.batch().part(&Tensor::from_slice(&[row as i64]));
+                let part = sample.batch().select(&Tensor::from_slice(&[row as i64]));
                 let at = |radius: f32| {
                     attack.all_runs(&target, &part.batch(), norm, f64::from(radius)).distance.double_value(&[0])
                 };
@@ -73,7 +73,7 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     for (norm, radii) in [(Norm::L2, [0.02, 0.05, 0.1]), (Norm::Linf, [0.003, 0.01, 0.02])] {
         for (name, attack) in attacks(2, Some(20)) {
             let distances = |batch: &Batch<'_>| {
-                let mut known = Found::clean(&target, batch);
+                let mut known = Adversarials::clean(&target, batch);
                 ascend(&*attack, &target, batch, norm, &radii, &mut known);
                 known.distance
             };
@@ -86,9 +86,9 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
             };
             for row in 0..12 {
                 let row = Tensor::from_slice(&[row]);
-                same(&distances(&sample.batch().part(&row).batch()), &together.index_select(0, &row), "alone");
+                same(&distances(&sample.batch().select(&row).batch()), &together.index_select(0, &row), "alone");
             }
-            same(&distances(&sample.batch().part(&order).batch()), &together.index_select(0, &order), "permuted");
+            same(&distances(&sample.batch().select(&order).batch()), &together.index_select(0, &order), "permuted");
         }
     }
 }
@@ -157,12 +157,13 @@ fn both_ways_through_the_grid_agree() {
     let target = hidden();
     let sample = Sample::of(&target, 32);
     let radii: Vec<f64> = (1..=10).map(|step| 0.1 * f64::from(step)).collect();
-    let apgd = Apgd::new(None, 1, Aim::Targets, 6);
-    let [up, down] = [ascend, descend].map(|way: fn(&Apgd, &dyn Target, &Batch<'_>, Norm, &[f64], &mut Found)| {
-        let mut known = Found::clean(&target, &sample.batch());
-        way(&apgd, &target, &sample.batch(), Norm::L2, &radii, &mut known);
-        values(&known.distance)
-    });
+    let apgd = Apgd::new(None, 1, ApgdLoss::TargetedDlr, 6);
+    let [up, down] =
+        [ascend, descend].map(|way: fn(&Apgd, &dyn Target, &Batch<'_>, Norm, &[f64], &mut Adversarials)| {
+            let mut known = Adversarials::clean(&target, &sample.batch());
+            way(&apgd, &target, &sample.batch(), Norm::L2, &radii, &mut known);
+            values(&known.distance)
+        });
     let step = |distance: &f32| radii.iter().position(|&radius| f64::from(*distance) <= radius).unwrap_or(10);
     let (up, down): (Vec<_>, Vec<_>) = (up.iter().map(step).collect(), down.iter().map(step).collect());
     assert!(up.iter().any(|&s| s < 5) && up.iter().max() > up.iter().min(), "{up:?}");

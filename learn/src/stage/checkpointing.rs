@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Tensor};
 
-use super::Rank;
+use super::RankContext;
 use super::training_state::{Best, Position, TRAINING, TrainingState};
 use crate::checkpoint::{self, PruneScope, Saved};
 use crate::failure::Failure;
@@ -70,7 +70,7 @@ struct PendingSave {
 impl Checkpointer {
     /// Loads the newest good checkpoint into `state`; the position is the first one if there is none. Rank 0 reads it and
     /// broadcasts it, so that ranks need no shared folder and all go on from the same step.
-    pub(super) fn resume(rank: &mut Rank<'_>, state: &TrainingState<'_>) -> Result<(Self, Position), Failure> {
+    pub(super) fn resume(rank: &mut RankContext<'_>, state: &TrainingState<'_>) -> Result<(Self, Position), Failure> {
         let spec_sha256 = rank.spec_sha256()?;
         let loaded = rank.newest_checkpoint(&TRAINING, |candidate| state.load(candidate, &spec_sha256));
         let mut position = loaded.unwrap_or_default();
@@ -93,7 +93,7 @@ impl Checkpointer {
             stall: Duration::try_from_secs_f64(position.stall_seconds).unwrap_or_default(),
             pending: None,
             // Fresh pages cost several times the copy itself, so they are allocated before the first step.
-            spare: rank.leads().then(|| Snapshot::of(state, None)),
+            spare: rank.is_rank_zero().then(|| Snapshot::of(state, None)),
         };
         Ok((checkpointer, position))
     }
@@ -110,11 +110,11 @@ impl Checkpointer {
     /// Rank 0 copies the state and begins to save the copy.
     pub(super) fn save(
         &mut self,
-        rank: &mut Rank<'_>,
+        rank: &mut RankContext<'_>,
         position: Position,
         state: &TrainingState<'_>,
     ) -> Result<(), Failure> {
-        if !rank.leads() {
+        if !rank.is_rank_zero() {
             return Ok(());
         }
         let began = Instant::now();
@@ -147,7 +147,7 @@ impl Checkpointer {
     }
 
     /// Reports the pending save if it has ended.
-    pub(super) fn poll(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+    pub(super) fn poll(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let Some(pending) = &self.pending else { return Ok(()) };
         match pending.result.try_recv() {
             Err(TryRecvError::Empty) => Ok(()),
@@ -157,7 +157,7 @@ impl Checkpointer {
     }
 
     /// Waits for the pending save and reports it.
-    pub(super) fn wait(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+    pub(super) fn wait(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let Some(pending) = &self.pending else { return Ok(()) };
         let mut seen = 0;
         let result = loop {
@@ -178,7 +178,7 @@ impl Checkpointer {
     }
 
     /// `None`: the thread panicked, and its panic is in the log.
-    fn report(&mut self, rank: &mut Rank<'_>, result: Option<SaveResult>) -> Result<(), Failure> {
+    fn report(&mut self, rank: &mut RankContext<'_>, result: Option<SaveResult>) -> Result<(), Failure> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let Some((saved, copy)) = result else {
             return Err(Failure::Job(format!("writing the checkpoint of step {} broke off", pending.step)));
@@ -189,7 +189,7 @@ impl Checkpointer {
     }
 
     /// Returns `outcome`, after the pending save is on disk and reported: a failure of the run does not lose it.
-    pub(super) fn finish<T>(&mut self, rank: &mut Rank<'_>, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn finish<T>(&mut self, rank: &mut RankContext<'_>, outcome: Result<T, Failure>) -> Result<T, Failure> {
         let saved = self.wait(rank);
         let outcome = outcome?;
         saved.map(|()| outcome)

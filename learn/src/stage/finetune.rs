@@ -2,13 +2,13 @@
 
 use tandem_domain::spec::Finetune;
 
-use super::Rank;
+use super::RankContext;
 use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Pretrained, Recipe};
 use crate::failure::Failure;
 use crate::report::Outcome;
 
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Finetune) -> Result<Outcome, Failure> {
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Finetune) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let recipe = Recipe {
         pretrained: Some(Pretrained { model, sha256 }),

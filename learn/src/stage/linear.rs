@@ -15,7 +15,7 @@ use tandem_domain::spec::{Augment, Linear, LinearSolver};
 use tch::Tensor;
 
 use super::classifier::{self, Images, Pretrained, Recipe};
-use super::{Rank, labels};
+use super::{RankContext, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
 use crate::encoder::{HeadShape, Model};
@@ -26,7 +26,7 @@ use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, cho
 use crate::progress;
 use crate::report::{Event, Outcome};
 
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     match spec.solver {
         LinearSolver::Lbfgs => lbfgs(rank, spec),
         LinearSolver::Sgd => sgd(rank, spec),
@@ -34,7 +34,7 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
 }
 
 /// Trains nothing but the head, for all epochs.
-fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+fn sgd(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let crop_and_flip = Augment { crop_area_min: spec.crop_area_min, jitter: 0.0, gray: 0.0, ..Augment::default() };
     let recipe = Recipe {
@@ -42,19 +42,19 @@ fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
         label_fraction: spec.label_fraction,
         images: Images::Views(crop_and_flip),
         head_epochs: f64::INFINITY,
-        known_as: Some("linear_accuracy"),
+        alias: Some("linear_accuracy"),
         ..Recipe::plain(card.encoder, &spec.optimizer, spec.epochs, spec.batch_size)
     };
     classifier::run(rank, &recipe)
 }
 
 /// Short enough to be run again: a stop leaves no checkpoint.
-fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let began = Instant::now();
     let (model, encoder_card, encoder_sha256) = rank.encoder()?;
     let data = rank.load_data()?;
     let subset = balanced_subset(&data.train.labels, data.classes.len(), spec.label_fraction, rank.task.spec.seed)?;
-    if rank.stop_wanted() && rank.group.world_size() == 1 {
+    if rank.stop_requested() && rank.group.world_size() == 1 {
         return Ok(Outcome::Stopped);
     }
     rank.phase("features", 0);
@@ -68,7 +68,7 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
             rank.phase("choosing ridge", 0);
             let own: Vec<i64> = subset.iter().map(|&id| data.train.labels[id as usize]).collect();
             let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
-            let Some(ridge) = choose(&seen.train, &own, classes, search, || !rank.stop_wanted()) else {
+            let Some(ridge) = choose(&seen.train, &own, classes, search, || !rank.stop_requested()) else {
                 return Ok(Outcome::Stopped);
             };
             ridge
@@ -87,15 +87,15 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let layer = problem.layer(&minimum.x, &standardised);
     let test_accuracy = accuracy(&layer.classify(&seen.test), &seen.test_labels);
     let train_accuracy = accuracy(&layer.classify(&seen.train), &seen.train_labels);
-    if rank.leads() {
+    if rank.is_rank_zero() {
         let head = HeadShape::FullyConnected { layers: 1, classes: classes as u32 };
         let (encoder, step) = (encoder_card.encoder, encoder_card.step);
         let card = Card::new(&rank.task.spec, encoder, Some(head), &data.train.checksum, step);
-        let mut card = card.classifying(&data, subset.clone());
+        let mut card = card.with_classes(&data, subset.clone());
         card.inputs = vec![encoder_sha256];
         let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
         let artifact = artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?;
-        rank.tell(artifact);
+        rank.emit(artifact);
     }
     rank.result("linear_accuracy", test_accuracy);
     rank.result("test_accuracy", test_accuracy);
@@ -132,14 +132,14 @@ impl Seen {
 }
 
 /// `None` if this rank was asked to stop. Its peers come to their end without it: from here on nobody waits for anybody.
-fn solve(rank: &mut Rank<'_>, spec: &Linear, problem: &Logistic<'_>, images: usize) -> Option<Minimum> {
+fn solve(rank: &mut RankContext<'_>, spec: &Linear, problem: &Logistic<'_>, images: usize) -> Option<Minimum> {
     let began = Instant::now();
     let mut stopped = false;
     let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
     let minimum = search.minimise(problem, problem.start(), |iteration, loss| {
         rank.metric("loss", u64::from(iteration), loss);
         let seconds_each = began.elapsed().as_secs_f64() / f64::from(iteration);
-        rank.tell(Event::Progress {
+        rank.emit(Event::Progress {
             step: u64::from(iteration),
             steps: u64::from(spec.epochs),
             epoch: iteration,
@@ -147,7 +147,7 @@ fn solve(rank: &mut Rank<'_>, spec: &Linear, problem: &Logistic<'_>, images: usi
             images_per_second: images as f64 / seconds_each,
             seconds_left: seconds_each * f64::from(spec.epochs - iteration),
         });
-        stopped = rank.stop_wanted();
+        stopped = rank.stop_requested();
         !stopped
     });
     (!stopped).then_some(minimum)

@@ -4,11 +4,11 @@ pub(crate) mod attack;
 mod checkpointing;
 mod classifier;
 pub(crate) mod contrastive;
+mod divergence;
 pub(crate) mod finetune;
-mod health;
 pub(crate) mod linear;
-mod pace;
 pub(crate) mod supervised;
+mod throughput;
 mod training_state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ use crate::report::{Event, Report};
 use crate::task::{CheckpointRef, Task};
 
 /// One rank at work: its task, its peers, whom it tells, and whether it shall stop.
-pub(crate) struct Rank<'a> {
+pub(crate) struct RankContext<'a> {
     pub task: &'a Task,
     pub group: &'a Group,
     pub device: Device,
@@ -37,7 +37,7 @@ pub(crate) struct Rank<'a> {
     not_removed_noted: bool,
 }
 
-impl<'a> Rank<'a> {
+impl<'a> RankContext<'a> {
     pub(crate) fn new(
         task: &'a Task,
         group: &'a Group,
@@ -49,11 +49,11 @@ impl<'a> Rank<'a> {
     }
 
     /// The one rank that writes files and reports figures.
-    pub(crate) fn leads(&self) -> bool {
+    pub(crate) fn is_rank_zero(&self) -> bool {
         self.group.rank() == 0
     }
 
-    pub(crate) fn stop_wanted(&self) -> bool {
+    pub(crate) fn stop_requested(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
@@ -69,22 +69,22 @@ impl<'a> Rank<'a> {
     }
 
     /// What is the same on all ranks is told once.
-    pub(crate) fn tell(&mut self, event: Event) {
-        if self.leads() {
+    pub(crate) fn emit(&mut self, event: Event) {
+        if self.is_rank_zero() {
             self.report.event(event);
         }
     }
 
     pub(crate) fn metric(&mut self, name: &str, step: u64, value: f64) {
-        self.tell(Event::Metric { name: name.into(), step, value });
+        self.emit(Event::Metric { name: name.into(), step, value });
     }
 
     pub(crate) fn result(&mut self, name: &str, value: f64) {
-        self.tell(Event::Result { name: name.into(), value });
+        self.emit(Event::Result { name: name.into(), value });
     }
 
     pub(crate) fn note(&mut self, kind: &str, message: String) {
-        self.tell(Event::Note { kind: kind.into(), message });
+        self.emit(Event::Note { kind: kind.into(), message });
     }
 
     /// On rank 0, what `load` makes of the newest checkpoint that it accepts. Notes which ones were skipped.
@@ -93,7 +93,7 @@ impl<'a> Rank<'a> {
         kind: &CheckpointKind,
         load: impl Fn(&CheckpointRef) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.leads() {
+        if !self.is_rank_zero() {
             return None;
         }
         let (found, skipped) = checkpoint::newest(kind, &self.task.checkpoints, load);
@@ -104,7 +104,7 @@ impl<'a> Rank<'a> {
     /// Reports a checkpoint that is on disk.
     pub(crate) fn checkpoint(&mut self, step: u64, saved: Saved) {
         let Saved { path, sha256, bytes, not_removed } = saved;
-        self.tell(Event::Checkpoint { step, path, sha256, bytes });
+        self.emit(Event::Checkpoint { step, path, sha256, bytes });
         if !not_removed.is_empty() && !self.not_removed_noted {
             self.not_removed_noted = true;
             self.note("checkpoint_not_removed", format!("older checkpoints stay on disk: {}", not_removed.join("; ")));

@@ -2,13 +2,13 @@
 
 use tandem_domain::spec::Supervised;
 
-use super::Rank;
+use super::RankContext;
 use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Recipe};
 use crate::failure::Failure;
 use crate::report::Outcome;
 
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Supervised) -> Result<Outcome, Failure> {
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Supervised) -> Result<Outcome, Failure> {
     let recipe = Recipe {
         steps: spec.steps,
         label_fraction: spec.label_fraction,

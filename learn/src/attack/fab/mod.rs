@@ -12,8 +12,8 @@ use tch::{Kind, Tensor};
 
 pub use hyperplane::shortest;
 
-use super::noise::{self, Draw};
-use super::{Batch, Found, Part, Target, norm, segment, target};
+use super::noise::{self, NoiseKey};
+use super::{Adversarials, Batch, OwnedBatch, Target, norm, segment, target};
 
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
@@ -43,22 +43,22 @@ impl Default for Settings {
 const HALVINGS: u32 = 10;
 
 /// Nearest misclassified images in l1, l2 or linf. FAB has no l0: there every image that is classified correctly stands.
-pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Found {
-    let mut found = Found::clean(net, batch);
+pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Adversarials {
+    let mut found = Adversarials::clean(net, batch);
     let right = found.distance.isinf().nonzero().flatten(0, -1);
     if norm == Norm::L0 || right.size()[0] == 0 {
         return found;
     }
-    let part = batch.part(&right);
+    let part = batch.select(&right);
     let nearest = attack(net, &part, norm, settings);
     found.take(&right, &nearest);
     found
 }
 
 /// Of images that are all classified correctly.
-fn attack(net: &dyn Target, part: &Part, norm: Norm, settings: &Settings) -> Found {
+fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings) -> Adversarials {
     let batch = part.batch();
-    let mut found = Found::clean(net, &batch);
+    let mut found = Adversarials::clean(net, &batch);
     let labels = batch.labels.unsqueeze(1);
     let others = target::logits(net, batch.images).scatter_value(1, &labels, f64::NEG_INFINITY);
     let (_, order) = others.sort(1, true);
@@ -69,7 +69,7 @@ fn attack(net: &dyn Target, part: &Part, norm: Norm, settings: &Settings) -> Fou
                 0 => batch.images.shallow_clone(),
                 _ => random_start(&batch, norm, settings, restart, rank as u32, &found.distance),
             };
-            climb(net, &batch, &class, norm, settings, start, &mut found);
+            approach_class(net, &batch, &class, norm, settings, start, &mut found);
         }
     }
     let images = segment::bisect(net, batch.images, &found.images, batch.labels, HALVINGS);
@@ -79,27 +79,27 @@ fn attack(net: &dyn Target, part: &Part, norm: Norm, settings: &Settings) -> Fou
 }
 
 /// All iterations towards `class` `[B, 1]`; improves `found`.
-fn climb(
+fn approach_class(
     net: &dyn Target,
     batch: &Batch<'_>,
     class: &Tensor,
     norm: Norm,
     settings: &Settings,
     start: Tensor,
-    found: &mut Found,
+    found: &mut Adversarials,
 ) {
     let (clean, labels) = (batch.images, batch.labels.unsqueeze(1));
     let dot = |a: &Tensor, b: Tensor| norm::rows(&(a * b)).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
     let mut current = start;
     for _ in 0..settings.iterations {
         // f < 0 where the right class is ahead; the boundary is f = 0.
-        let look = target::look(net, &current, |logits| {
+        let evaluated = target::value_and_grad(net, &current, |logits| {
             (logits.gather(1, class, false) - logits.gather(1, &labels, false)).squeeze_dim(1)
         });
-        let normal = norm::rows(&look.gradient);
+        let normal = norm::rows(&evaluated.gradient);
         // On the linearised boundary f + ∇f·(y − x) = 0, seen from the iterate and from the clean image.
-        let gap = -&look.loss;
-        let clean_gap = &gap - dot(&look.gradient, clean - &current);
+        let gap = -&evaluated.loss;
+        let clean_gap = &gap - dot(&evaluated.gradient, clean - &current);
         let onto = |from: &Tensor, gap: &Tensor| shortest(norm, &norm::rows(from), &normal, gap).view_as(clean);
         let (way, clean_way) = (onto(&current, &gap), onto(clean, &clean_gap));
         let length = |way: &Tensor| norm::length(way, norm).clamp_min(1e-8);
@@ -117,7 +117,7 @@ fn climb(
 }
 
 /// Radius of the random starts where nothing is known yet: AutoAttack's for each norm.
-fn widest(norm: Norm) -> f64 {
+fn max_start_distance(norm: Norm) -> f64 {
     match norm {
         Norm::Linf => 0.3,
         Norm::L2 => 1.0,
@@ -125,11 +125,11 @@ fn widest(norm: Norm) -> f64 {
     }
 }
 
-/// A random direction, half as far as the best known distance or [`widest`].
+/// A random direction, half as far as the best known distance or [`max_start_distance`].
 fn random_start(batch: &Batch<'_>, norm: Norm, settings: &Settings, restart: u32, rank: u32, known: &Tensor) -> Tensor {
     let shape = &batch.images.size()[1..];
-    let noise = noise::normal(settings.seed, restart, batch.ids, Draw::Fab(rank), shape, batch.images.device());
-    let length = known.clamp_max(widest(norm)) * 0.5 / norm::length(&noise, norm).clamp_min(1e-12);
+    let noise = noise::normal(settings.seed, restart, batch.ids, NoiseKey::Fab(rank), shape, batch.images.device());
+    let length = known.clamp_max(max_start_distance(norm)) * 0.5 / norm::length(&noise, norm).clamp_min(1e-12);
     norm::clip(&(batch.images + noise * norm::per_image(&length)))
 }
 

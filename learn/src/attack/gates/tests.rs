@@ -72,7 +72,7 @@ impl Target for Crowd {
 #[test]
 fn images_that_see_each_other_are_found_out() {
     let gates = measure(&Crowd(hidden()));
-    assert!(gates.batch_alone > ALONE_DIFFERENCE, "{gates:?}");
+    assert!(gates.batch_alone > BATCH_DIFFERENCE, "{gates:?}");
     assert!(gates.notes().iter().any(|note| note.contains("see each other")), "{:?}", gates.notes());
 }
 

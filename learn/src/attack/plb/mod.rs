@@ -21,7 +21,7 @@ mod step;
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::{Batch, Found, Target, norm, segment, target};
+use super::{Adversarials, Batch, Target, norm, segment, target};
 pub use settings::{Settings, Steps};
 
 /// `Relative`: rounds of one step each.
@@ -43,29 +43,35 @@ const HALVINGS: u32 = 8;
 
 /// Nearest misclassified images in any of the four norms.
 ///
-/// `safety` `[B, 3, H, W]` is where a row starts for which nothing else works: a correctly classified image of another
+/// `fallback` `[B, 3, H, W]` is where a row starts for which nothing else works: a correctly classified image of another
 /// class. A row that never got misclassified has distance +inf.
-pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, safety: Option<&Tensor>) -> Found {
-    let mut found = Found::clean(net, batch);
-    let start = start::find(net, batch, &found.distance.isinf().nonzero().flatten(0, -1), norm, settings, safety);
-    let mut rows = Rows::new(batch, &start, norm);
+pub fn run(
+    net: &dyn Target,
+    batch: &Batch<'_>,
+    norm: Norm,
+    settings: &Settings,
+    fallback: Option<&Tensor>,
+) -> Adversarials {
+    let mut found = Adversarials::clean(net, batch);
+    let start = start::find(net, batch, &found.distance.isinf().nonzero().flatten(0, -1), norm, settings, fallback);
+    let mut state = PlbState::new(batch, &start, norm);
     let (rounds, inner) = match settings.steps {
         Steps::Published | Steps::Paper => (settings.constants.outer, settings.constants.inner),
         Steps::Relative => (RELATIVE_ROUNDS, 1),
     };
     for round in 0..rounds {
-        if rows.places.size()[0] == 0 {
+        if state.positions.size()[0] == 0 {
             break;
         }
         for _ in 0..inner {
-            rows.advance(net, norm, settings, round);
+            state.advance(net, norm, settings, round);
         }
-        let look = settings.constants.early_stop && settings.steps != Steps::Paper && (round + 1) % PATIENCE == 0;
-        if look {
-            rows.leave(&mut found);
+        let check = settings.constants.early_stop && settings.steps != Steps::Paper && (round + 1) % PATIENCE == 0;
+        if check {
+            state.remove_stalled(&mut found);
         }
     }
-    rows.store(&mut found);
+    state.write_back(&mut found);
     if settings.steps != Steps::Paper {
         polish(net, batch, &mut found, norm);
     }
@@ -73,7 +79,7 @@ pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings,
 }
 
 /// Ends with the boundary on the segment to x (l0 does not change along it), and believes nothing but the net itself.
-fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Found, norm: Norm) {
+fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Adversarials, norm: Norm) {
     let halvings = if norm == Norm::L0 { 0 } else { HALVINGS };
     let reached = found.distance.isfinite().logical_and(&found.distance.gt(0.0)).nonzero().flatten(0, -1);
     if reached.size()[0] == 0 {
@@ -90,9 +96,9 @@ fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Found, norm: Norm) {
 }
 
 /// Images still being worked on.
-struct Rows {
+struct PlbState {
     /// i64 `[K]`: positions in the batch.
-    places: Tensor,
+    positions: Tensor,
     clean: Tensor,
     labels: Tensor,
     /// z, misclassified.
@@ -101,38 +107,39 @@ struct Rows {
     best: Tensor,
     distance: Tensor,
     /// `distance` when progress was last looked at.
-    mark: Tensor,
+    checked_distance: Tensor,
 }
 
-impl Rows {
-    fn new(batch: &Batch<'_>, start: &start::Start, norm: Norm) -> Self {
-        let pick = |all: &Tensor| all.index_select(0, &start.places);
+impl PlbState {
+    fn new(batch: &Batch<'_>, start: &start::StartPoints, norm: Norm) -> Self {
+        let pick = |all: &Tensor| all.index_select(0, &start.positions);
         let (clean, labels) = (pick(batch.images), pick(batch.labels));
         let distance = norm::length(&(&start.images - &clean), norm);
         Self {
-            places: start.places.shallow_clone(),
+            positions: start.positions.shallow_clone(),
             clean,
             labels,
             current: start.images.copy(),
             best: start.images.copy(),
-            mark: distance.full_like(f64::INFINITY),
+            checked_distance: distance.full_like(f64::INFINITY),
             distance,
         }
     }
 
     /// One step of every row: both forces, then back over the boundary where it was crossed.
     fn advance(&mut self, net: &dyn Target, norm: Norm, settings: &Settings, round: u32) {
-        let look = target::look(net, &self.current, |logits| log_margin(logits, &self.labels));
+        let evaluated = target::value_and_grad(net, &self.current, |logits| log_margin(logits, &self.labels));
         let constants = &settings.constants;
         let (candidate, gamma) = match settings.steps {
-            Steps::Published | Steps::Paper => {
-                (step::published(norm, &self.clean, &self.current, &look.gradient, constants, round), constants.gamma)
-            }
+            Steps::Published | Steps::Paper => (
+                step::published(norm, &self.clean, &self.current, &evaluated.gradient, constants, round),
+                constants.gamma,
+            ),
             Steps::Relative => {
                 let done = f64::from(round) / f64::from(RELATIVE_ROUNDS - 1);
                 let (first, last) = if norm == Norm::L0 { SHARE_L0 } else { SHARE };
                 let share = first * (last / first).powf(done);
-                (step::relative(norm, &self.clean, &self.current, &look.gradient, share), RELATIVE_GAMMA)
+                (step::relative(norm, &self.clean, &self.current, &evaluated.gradient, share), RELATIVE_GAMMA)
             }
         };
         self.current = self.backtrack(net, candidate, gamma);
@@ -161,27 +168,27 @@ impl Rows {
     }
 
     /// Hands over the rows that no longer come nearer and goes on with the others.
-    fn leave(&mut self, found: &mut Found) {
-        let falls = self.distance.lt_tensor(&(&self.mark * (1.0 - PROGRESS)));
+    fn remove_stalled(&mut self, found: &mut Adversarials) {
+        let falls = self.distance.lt_tensor(&(&self.checked_distance * (1.0 - PROGRESS)));
         let stay = falls.nonzero().flatten(0, -1);
-        self.store(found);
-        self.mark = self.distance.shallow_clone();
+        self.write_back(found);
+        self.checked_distance = self.distance.shallow_clone();
         for tensor in [
-            &mut self.places,
+            &mut self.positions,
             &mut self.clean,
             &mut self.labels,
             &mut self.current,
             &mut self.best,
             &mut self.distance,
-            &mut self.mark,
+            &mut self.checked_distance,
         ] {
             *tensor = tensor.index_select(0, &stay);
         }
     }
 
-    fn store(&self, found: &mut Found) {
-        found.images = found.images.index_copy(0, &self.places, &self.best);
-        found.distance = found.distance.index_copy(0, &self.places, &self.distance);
+    fn write_back(&self, found: &mut Adversarials) {
+        found.images = found.images.index_copy(0, &self.positions, &self.best);
+        found.distance = found.distance.index_copy(0, &self.positions, &self.distance);
     }
 }
 

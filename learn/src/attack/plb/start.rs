@@ -3,14 +3,14 @@
 use tandem_domain::spec::Norm;
 use tch::Tensor;
 
-use super::super::noise::{self, Draw};
+use super::super::noise::{self, NoiseKey};
 use super::super::{Batch, Target, norm, segment, target};
 use super::settings::{Settings, Steps};
 
 /// Rows that begin, and where.
-pub(super) struct Start {
+pub(super) struct StartPoints {
     /// i64 `[K]`: positions in the batch.
-    pub(super) places: Tensor,
+    pub(super) positions: Tensor,
     /// `[K, 3, H, W]`, misclassified.
     pub(super) images: Tensor,
 }
@@ -35,28 +35,28 @@ pub(super) fn find(
     standing: &Tensor,
     norm: Norm,
     settings: &Settings,
-    safety: Option<&Tensor>,
-) -> Start {
-    let mut search = Search { net, batch, images: batch.images.copy(), left: standing.shallow_clone() };
+    fallback: Option<&Tensor>,
+) -> StartPoints {
+    let mut search = StartSearch { net, batch, images: batch.images.copy(), left: standing.shallow_clone() };
     if settings.steps == Steps::Relative {
         search.newton(norm);
     }
     search.noise(settings);
-    if let Some(safety) = safety {
-        let tried = safety.index_select(0, &search.left);
-        search.keep(&tried);
+    if let Some(fallback) = fallback {
+        let tried = fallback.index_select(0, &search.left);
+        search.try_images(&tried);
     }
     let begun = batch.images.ne_tensor(&search.images).flatten(1, -1).any_dim(1, false);
-    let places = begun.nonzero().flatten(0, -1);
-    let mut images = search.images.index_select(0, &places);
-    if settings.steps == Steps::Relative && places.size()[0] > 0 {
-        let pick = |all: &Tensor| all.index_select(0, &places);
+    let positions = begun.nonzero().flatten(0, -1);
+    let mut images = search.images.index_select(0, &positions);
+    if settings.steps == Steps::Relative && positions.size()[0] > 0 {
+        let pick = |all: &Tensor| all.index_select(0, &positions);
         images = segment::bisect(net, &pick(batch.images), &images, &pick(batch.labels), HALVINGS);
     }
-    Start { places, images }
+    StartPoints { positions, images }
 }
 
-struct Search<'a> {
+struct StartSearch<'a> {
     net: &'a dyn Target,
     batch: &'a Batch<'a>,
     /// Of the whole batch: the start where there is one, else the clean image.
@@ -65,18 +65,18 @@ struct Search<'a> {
     left: Tensor,
 }
 
-impl Search<'_> {
+impl StartSearch<'_> {
     /// Takes those of `tried` `[left, 3, H, W]` that are misclassified.
-    fn keep(&mut self, tried: &Tensor) {
+    fn try_images(&mut self, tried: &Tensor) {
         if self.left.size()[0] == 0 {
             return;
         }
         let labels = self.batch.labels.index_select(0, &self.left);
         let wrong = target::misclassified(&target::logits(self.net, tried), &labels);
-        self.settle(tried, &wrong);
+        self.accept(tried, &wrong);
     }
 
-    fn settle(&mut self, tried: &Tensor, wrong: &Tensor) {
+    fn accept(&mut self, tried: &Tensor, wrong: &Tensor) {
         let hits = wrong.nonzero().flatten(0, -1);
         self.images = self.images.index_copy(0, &self.left.index_select(0, &hits), &tried.index_select(0, &hits));
         self.left = self.left.index_select(0, &wrong.logical_not().nonzero().flatten(0, -1));
@@ -90,12 +90,12 @@ impl Search<'_> {
                 return;
             }
             let clean = self.batch.images.index_select(0, &self.left);
-            let places: Vec<i64> = Vec::try_from(&self.left.to_device(tch::Device::Cpu)).unwrap_or_default();
-            let ids: Vec<i64> = places.iter().map(|&place| self.batch.ids[place as usize]).collect();
-            let draw = Draw::Plb(attempt);
+            let positions: Vec<i64> = Vec::try_from(&self.left.to_device(tch::Device::Cpu)).unwrap_or_default();
+            let ids: Vec<i64> = positions.iter().map(|&place| self.batch.ids[place as usize]).collect();
+            let draw = NoiseKey::Plb(attempt);
             let noise = noise::normal(settings.seed, settings.restart, &ids, draw, &clean.size()[1..], clean.device());
             let scale = settings.noise * growth.powi(attempt as i32);
-            self.keep(&norm::clip(&(clean + noise * scale)));
+            self.try_images(&norm::clip(&(clean + noise * scale)));
         }
     }
 
@@ -109,16 +109,16 @@ impl Search<'_> {
                 return;
             }
             let labels = self.batch.labels.index_select(0, &self.left).unsqueeze(1);
-            let look = target::look(self.net, &images, |logits| {
+            let evaluated = target::value_and_grad(self.net, &images, |logits| {
                 let right = logits.gather(1, &labels, false).squeeze_dim(1);
                 let others = logits.scatter_value(1, &labels, f64::NEG_INFINITY);
                 right - others.amax([1i64].as_slice(), false)
             });
-            let wrong = target::misclassified(&look.logits, &labels.squeeze_dim(1));
-            self.settle(&images, &wrong);
+            let wrong = target::misclassified(&evaluated.logits, &labels.squeeze_dim(1));
+            self.accept(&images, &wrong);
             let stay = wrong.logical_not().nonzero().flatten(0, -1);
             let pick = |all: &Tensor| all.index_select(0, &stay);
-            let (loss, gradient) = (pick(&look.loss), pick(&look.gradient));
+            let (loss, gradient) = (pick(&evaluated.loss), pick(&evaluated.gradient));
             let (direction, slope) = if norm == Norm::Linf {
                 (gradient.sign(), norm::length(&gradient, Norm::L1))
             } else {

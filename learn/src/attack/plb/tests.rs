@@ -10,8 +10,8 @@ fn settings(steps: Steps) -> Settings {
 const RELATIVE: Steps = Steps::Relative;
 
 /// What is handed out is what it says: misclassified, in range, and as far as written.
-fn checked(net: &dyn Target, sample: &Sample, norm: Norm, settings: &Settings, safety: Option<&Tensor>) -> Vec<f32> {
-    let found = run(net, &sample.batch(), norm, settings, safety);
+fn checked(net: &dyn Target, sample: &Sample, norm: Norm, settings: &Settings, fallback: Option<&Tensor>) -> Vec<f32> {
+    let found = run(net, &sample.batch(), norm, settings, fallback);
     let wrong = target::misclassified(&target::logits(net, &found.images), &sample.labels);
     assert!(wrong.equal(&found.distance.isfinite()), "{norm:?}");
     assert!(found.images.min().double_value(&[]) >= 0.0 && found.images.max().double_value(&[]) <= 1.0);
@@ -92,7 +92,7 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     }
 }
 
-/// A classifier that knows only what is all white: no noise and no gradient leads there, the safety image does.
+/// A classifier that knows only what is all white: no noise and no gradient leads there, the fallback image does.
 struct White;
 
 impl Target for White {
@@ -112,9 +112,9 @@ fn where_nothing_else_works_the_safety_image_is_the_start_or_the_distance_is_inf
     for steps in [Steps::Relative, Steps::Published] {
         let settings = settings(steps);
         assert_eq!(checked(&White, &sample, Norm::L2, &settings, None), [f32::INFINITY; 3]);
-        let safety = sample.images.ones_like();
-        let _ = safety.get(1).fill_(0.4);
-        let distance = checked(&White, &sample, Norm::L2, &settings, Some(&safety));
+        let fallback = sample.images.ones_like();
+        let _ = fallback.get(1).fill_(0.4);
+        let distance = checked(&White, &sample, Norm::L2, &settings, Some(&fallback));
         assert!(distance[0].is_finite() && distance[1].is_infinite() && distance[2].is_finite(), "{distance:?}");
         // The boundary on the segment: where the darkest pixel reaches 0.9.
         let darkest = sample.images.get(0).min().double_value(&[]);

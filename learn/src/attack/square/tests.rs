@@ -9,7 +9,7 @@ fn search(
     radius: f64,
     run: u32,
     start: Option<&Tensor>,
-) -> Run {
+) -> RunResult {
     let square = Square { queries, seed: 1, ..Square::default() };
     square.run(&Setup { target: net, batch: &sample.batch(), norm, radius, run, start })
 }

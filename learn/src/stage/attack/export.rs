@@ -9,7 +9,7 @@ use safetensors::tensor::TensorView;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-use super::resume::SHOWN;
+use super::resume::KEPT_IMAGES;
 use super::rounds::AttackRun;
 use crate::attack::curve::{curve, median_all, median_paper};
 use crate::attack::gates::{square_gain, square_note};
@@ -20,16 +20,16 @@ use crate::features::{Side, pixels};
 use crate::files::{publish, sha256};
 use crate::progress;
 use crate::report::Event;
-use crate::stage::Rank;
+use crate::stage::RankContext;
 use tandem_domain::spec::AttackMethod;
 
 /// Radii of the grid whose share of misclassified images is a result of its own.
-const READ: usize = 4;
+const READOUTS: usize = 4;
 
 impl AttackRun<'_> {
     /// Rank 0 alone.
-    pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.attacked.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+    pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
+        self.attacked.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
         self.figures(rank);
         self.gate_figures(rank);
         self.artifact(rank, "attack", "attack.csv", self.table().into_bytes())?;
@@ -42,7 +42,7 @@ impl AttackRun<'_> {
         Ok(())
     }
 
-    fn figures(&self, rank: &mut Rank<'_>) {
+    fn figures(&self, rank: &mut RankContext<'_>) {
         let distances = &self.attacked.distances;
         let grid = self.spec.grid();
         let points = curve(distances, &grid);
@@ -55,17 +55,17 @@ impl AttackRun<'_> {
                 rank.result(name, median);
             }
         }
-        for index in read_at(grid.len()) {
+        for index in readout_indices(grid.len()) {
             // The first point is radius 0.
-            rank.result(&format!("misclassified_at_{}", short(grid[index])), points[index + 1].all);
+            rank.result(&format!("misclassified_at_{}", format_radius(grid[index])), points[index + 1].all);
         }
         rank.result("attacked", distances.len() as f64);
         rank.result("failed", distances.iter().filter(|distance| distance.is_infinite()).count() as f64);
         rank.result("seconds", self.attacked.seconds);
     }
 
-    fn gate_figures(&self, rank: &mut Rank<'_>) {
-        if let Some(gates) = tch::no_grad(|| self.gates(rank.task.spec.seed)) {
+    fn gate_figures(&self, rank: &mut RankContext<'_>) {
+        if let Some(gates) = tch::no_grad(|| self.measure_gates(rank.task.spec.seed)) {
             rank.result("gate_zero_gradient", gates.zero_gradient);
             rank.result("gate_large_radius", gates.large_radius);
             rank.result("gate_more_steps", gates.more_steps);
@@ -117,8 +117,8 @@ impl AttackRun<'_> {
     }
 
     /// The first images, clean as bytes and perturbed as f32, with labels and distances: enough to check every verdict.
-    fn adversarial(&self, rank: &Rank<'_>) -> Result<Vec<u8>, Failure> {
-        let count = self.attacked.len().min(SHOWN);
+    fn adversarial(&self, rank: &RankContext<'_>) -> Result<Vec<u8>, Failure> {
+        let count = self.attacked.len().min(KEPT_IMAGES);
         let plane = SIDE * SIDE;
         let clean = bytes_of(&self.data.test, count);
         let little = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
@@ -149,7 +149,7 @@ impl AttackRun<'_> {
             let distance = self.attacked.distances[*image as usize];
             distance > 0.0 && distance.is_finite()
         };
-        let shown = self.attacked.len().min(SHOWN) as i64;
+        let shown = self.attacked.len().min(KEPT_IMAGES) as i64;
         let chosen: Vec<i64> = (0..shown).filter(moved).take(self.spec.pictures as usize).collect();
         if chosen.is_empty() {
             return Ok(None);
@@ -160,24 +160,24 @@ impl AttackRun<'_> {
         png.map(Some).map_err(|error| Failure::Job(format!("cannot draw the picture of perturbed images: {error}")))
     }
 
-    fn artifact(&self, rank: &mut Rank<'_>, kind: &str, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+    fn artifact(&self, rank: &mut RankContext<'_>, kind: &str, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
         let path = publish(&rank.task.artifacts_dir(), name, &bytes)?;
         progress::waited();
         let (sha256, bytes) = (sha256(&bytes), bytes.len() as u64);
-        rank.tell(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes });
+        rank.emit(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes });
         Ok(())
     }
 }
 
 /// Places of a grid that are read out: its end, and evenly before.
-fn read_at(radii: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (1..=READ).filter_map(|part| (radii * part / READ).checked_sub(1)).collect();
+fn readout_indices(radii: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (1..=READOUTS).filter_map(|part| (radii * part / READOUTS).checked_sub(1)).collect();
     places.dedup();
     places
 }
 
 /// Four digits after the point at most: 0.0196 for 5/255.
-fn short(radius: f64) -> String {
+fn format_radius(radius: f64) -> String {
     let text = format!("{radius:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -193,8 +193,11 @@ mod tests {
 
     #[test]
     fn a_grid_is_read_at_its_quarters() {
-        assert_eq!(read_at(20), [4, 9, 14, 19]);
-        assert_eq!((read_at(1), read_at(2), read_at(5)), (vec![0], vec![0, 1], vec![0, 1, 2, 4]));
-        assert_eq!([0.25, 1.0, 5.0 / 255.0, 100.0].map(short), ["0.25", "1", "0.0196", "100"]);
+        assert_eq!(readout_indices(20), [4, 9, 14, 19]);
+        assert_eq!(
+            (readout_indices(1), readout_indices(2), readout_indices(5)),
+            (vec![0], vec![0, 1], vec![0, 1, 2, 4])
+        );
+        assert_eq!([0.25, 1.0, 5.0 / 255.0, 100.0].map(format_radius), ["0.25", "1", "0.0196", "100"]);
     }
 }

@@ -11,9 +11,9 @@ mod sync;
 
 use tandem_domain::spec::Attack;
 
-use super::Rank;
+use super::RankContext;
 use crate::artifact;
-use crate::attack::best_of::able;
+use crate::attack::best_of::supports;
 use crate::classifier::Classifier;
 use crate::failure::Failure;
 use crate::progress;
@@ -21,8 +21,8 @@ use crate::report::Outcome;
 use rounds::AttackRun;
 
 /// Attacks the first test images, from where an earlier attempt stopped.
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Attack) -> Result<Outcome, Failure> {
-    refuse_nonsense(spec)?;
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Attack) -> Result<Outcome, Failure> {
+    validate(spec)?;
     let (classifier, classifier_sha256) = classifier(rank)?;
     let data = rank.load_data()?;
     let classes = data.classes.len() as i64;
@@ -37,11 +37,11 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Attack) -> Result<Outcome, Failure
         0 => data.test.len(),
         wanted => wanted.min(data.test.len()),
     };
-    let mut attack_run = AttackRun::begin(rank, spec, &classifier, &data, images, &classifier_sha256)?;
+    let mut attack_run = AttackRun::new(rank, spec, &classifier, &data, images, &classifier_sha256)?;
     rank.phase("attacking", attack_run.attacked.len() as u64);
     progress::measure();
-    let outcome = attack_run.until_the_end(rank)?;
-    if outcome == Outcome::Finished && rank.leads() {
+    let outcome = attack_run.run_rounds(rank)?;
+    if outcome == Outcome::Finished && rank.is_rank_zero() {
         rank.phase("exporting", images as u64);
         attack_run.export(rank)?;
     }
@@ -49,14 +49,14 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Attack) -> Result<Outcome, Failure
 }
 
 /// The coordinator refuses these at submit; a rank does not trust that.
-fn refuse_nonsense(spec: &Attack) -> Result<(), Failure> {
+fn validate(spec: &Attack) -> Result<(), Failure> {
     let grid = spec.grid();
     let grows = grid.is_sorted_by(|a, b| a < b);
     let wrong = if !grows || grid.iter().any(|radius| !(radius.is_finite() && *radius > 0.0)) {
         Some(format!("radii must be above 0, finite and growing, and are {grid:?}"))
     } else if spec.batch_size == 0 || spec.restarts == 0 || spec.steps == Some(0) {
         Some("batch_size, restarts and steps must be at least 1".to_owned())
-    } else if !able(spec.attack, spec.norm) {
+    } else if !supports(spec.attack, spec.norm) {
         Some(format!("attack {:?} cannot search in {:?}: use l2 or linf, or plb", spec.attack, spec.norm))
     } else {
         None
@@ -64,7 +64,7 @@ fn refuse_nonsense(spec: &Attack) -> Result<(), Failure> {
     wrong.map_or(Ok(()), |wrong| Err(Failure::Job(wrong)))
 }
 
-fn classifier(rank: &Rank<'_>) -> Result<(Classifier, String), Failure> {
+fn classifier(rank: &RankContext<'_>) -> Result<(Classifier, String), Failure> {
     let input = rank.task.inputs.iter().find(|input| input.kind == "classifier").ok_or_else(|| {
         let kinds: Vec<&str> = rank.task.inputs.iter().map(|input| input.kind.as_str()).collect();
         Failure::Job(format!(

@@ -26,11 +26,11 @@ pub(super) const ATTACKED: CheckpointKind = CheckpointKind {
 const FORMAT: u32 = 1;
 
 /// The first images, of which the adversarial ones are kept too: for pictures, and for others to check the verdicts.
-pub(super) const SHOWN: usize = 1000;
+pub(super) const KEPT_IMAGES: usize = 1000;
 
 /// Of the first images of the test set, in order.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Attacked {
+pub(super) struct AttackedImages {
     /// Class that the clean image is taken for.
     pub(super) predictions: Vec<i64>,
     /// 0: misclassified as it is; infinite: not broken.
@@ -38,8 +38,8 @@ pub(super) struct Attacked {
     /// As found by attacks that see gradients.
     pub(super) white_box: Vec<f32>,
     /// [`Finder`] codes.
-    pub(super) by: Vec<u8>,
-    /// f32 pixels of the first [`SHOWN`] images, perturbed, planar.
+    pub(super) finders: Vec<u8>,
+    /// f32 pixels of the first [`KEPT_IMAGES`] images, perturbed, planar.
     pub(super) perturbed: Vec<f32>,
     /// Time spent over all attempts.
     pub(super) seconds: f64,
@@ -53,13 +53,13 @@ struct Card {
     seconds: f64,
 }
 
-impl Attacked {
+impl AttackedImages {
     pub(super) fn len(&self) -> usize {
         self.distances.len()
     }
 
     pub(super) fn finder(&self, image: usize) -> Finder {
-        Finder::from_code(self.by[image])
+        Finder::from_code(self.finders[image])
     }
 
     /// Images whose distance is 0 although they are classified rightly, or not 0 although they are not: there should be
@@ -84,12 +84,12 @@ impl Attacked {
         self.predictions.extend(column(0).iter().map(|&value| value as i64));
         self.distances.extend(column(1).iter().map(|&value| value as f32));
         self.white_box.extend(column(2).iter().map(|&value| value as f32));
-        self.by.extend(column(3).iter().map(|&value| value as u8));
+        self.finders.extend(column(3).iter().map(|&value| value as u8));
         if let Some(images) = images {
             let pixels = images.to_kind(Kind::Float).contiguous().flatten(0, -1).to_device(Device::Cpu);
             let each = pixels.numel() / (images.size()[0].max(1) as usize);
             self.perturbed.extend(Vec::<f32>::try_from(pixels).unwrap_or_default());
-            self.perturbed.truncate(SHOWN * each);
+            self.perturbed.truncate(KEPT_IMAGES * each);
         }
     }
 
@@ -119,7 +119,7 @@ impl Attacked {
             ("predictions", Dtype::I64, little_endian(&self.predictions, |value| value.to_le_bytes())),
             ("distances", Dtype::F32, little_endian(&self.distances, |value| value.to_le_bytes())),
             ("white_box", Dtype::F32, little_endian(&self.white_box, |value| value.to_le_bytes())),
-            ("by", Dtype::U8, self.by.clone()),
+            ("by", Dtype::U8, self.finders.clone()),
             ("perturbed", Dtype::F32, little_endian(&self.perturbed, |value| value.to_le_bytes())),
         ];
         let views = columns.iter().map(|(name, dtype, bytes)| {
@@ -147,11 +147,11 @@ impl Attacked {
             predictions: from_little_endian(&column("predictions")?, i64::from_le_bytes),
             distances: from_little_endian(&column("distances")?, f32::from_le_bytes),
             white_box: from_little_endian(&column("white_box")?, f32::from_le_bytes),
-            by: column("by")?,
+            finders: column("by")?,
             perturbed: from_little_endian(&column("perturbed")?, f32::from_le_bytes),
             seconds: card.seconds,
         };
-        let lengths = [read.predictions.len(), read.white_box.len(), read.by.len()];
+        let lengths = [read.predictions.len(), read.white_box.len(), read.finders.len()];
         if lengths.iter().any(|&len| len != read.len()) {
             return Err("its columns differ in length".into());
         }
@@ -172,8 +172,8 @@ mod tests {
     use super::*;
     use crate::checkpoint::{PruneScope, Saved, newest, save};
 
-    fn attacked(images: usize) -> Attacked {
-        let mut attacked = Attacked { seconds: 1.5, ..Attacked::default() };
+    fn attacked(images: usize) -> AttackedImages {
+        let mut attacked = AttackedImages { seconds: 1.5, ..AttackedImages::default() };
         for image in 0..images {
             let value = if image % 3 == 0 { f64::INFINITY } else { 0.1 * image as f64 };
             let rows = Tensor::from_slice(&[image as f64, value, value, (image % 8) as f64]).view([1, 4]);
@@ -193,8 +193,8 @@ mod tests {
         CheckpointRef { step: images as u64, path, sha256 }
     }
 
-    fn load(candidates: &[CheckpointRef], key: &str) -> (Option<Attacked>, Vec<String>) {
-        newest(&ATTACKED, candidates, |candidate| Attacked::load(candidate, key))
+    fn load(candidates: &[CheckpointRef], key: &str) -> (Option<AttackedImages>, Vec<String>) {
+        newest(&ATTACKED, candidates, |candidate| AttackedImages::load(candidate, key))
     }
 
     #[test]

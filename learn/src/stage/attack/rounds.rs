@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tandem_domain::spec::Attack;
 use tch::{Kind, Tensor};
 
-use super::resume::{ATTACKED, Attacked, SHOWN};
+use super::resume::{ATTACKED, AttackedImages, KEPT_IMAGES};
 use super::sync::{self, Round};
 use crate::attack::best_of::attack;
-use crate::attack::gates::{Gates, HANDFUL};
+use crate::attack::gates::{Gates, MAX_IMAGES};
 use crate::attack::{Batch, Target, target};
 use crate::checkpoint::{self, PruneScope};
 use crate::classifier::Classifier;
@@ -19,11 +19,11 @@ use crate::features::{Side, pixels};
 use crate::files::sha256;
 use crate::progress;
 use crate::report::{Event, Outcome};
-use crate::stage::pace::Pace;
-use crate::stage::{Rank, labels};
+use crate::stage::throughput::Throughput;
+use crate::stage::{RankContext, labels};
 
 /// Images that the classifier is shown at once to find [`fallback`].
-const BLOCK: usize = 250;
+const CHUNK: usize = 250;
 /// An interrupted attack loses at most this much and the round under way.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -33,9 +33,9 @@ fn fallback(classifier: &Classifier, data: &Data) -> Option<Tensor> {
     let classes = data.classes.len();
     let mut right: Vec<Option<i64>> = vec![None; classes];
     let all: Vec<i64> = (0..data.test.len() as i64).collect();
-    for block in all.chunks(BLOCK) {
-        let predictions = classifier.logits(&pixels(&data.test, block, Side::AsIs)).argmax(1, false);
-        for (image, prediction) in block.iter().zip(Vec::<i64>::try_from(predictions).unwrap_or_default()) {
+    for chunk in all.chunks(CHUNK) {
+        let predictions = classifier.logits(&pixels(&data.test, chunk, Side::AsIs)).argmax(1, false);
+        for (image, prediction) in chunk.iter().zip(Vec::<i64>::try_from(predictions).unwrap_or_default()) {
             if prediction == data.test.labels[*image as usize] {
                 right[prediction as usize].get_or_insert(*image);
             }
@@ -60,16 +60,16 @@ pub(super) struct AttackRun<'a> {
     pub(super) fallback: Option<Tensor>,
     pub(super) key: String,
     pub(super) scope: PruneScope,
-    pub(super) attacked: Attacked,
+    pub(super) attacked: AttackedImages,
     pub(super) seconds_before: f64,
-    pub(super) pace: Pace,
+    pub(super) throughput: Throughput,
     pub(super) saved_at: Instant,
 }
 
 impl<'a> AttackRun<'a> {
     /// Rank 0 loads the newest good checkpoint. The others need to know only how many images it holds.
-    pub(super) fn begin(
-        rank: &mut Rank<'_>,
+    pub(super) fn new(
+        rank: &mut RankContext<'_>,
         spec: &'a Attack,
         classifier: &'a Classifier,
         data: &'a Data,
@@ -79,16 +79,28 @@ impl<'a> AttackRun<'a> {
         let json = serde_json::to_vec(&rank.task.spec)
             .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
         let key = sha256(&[&json, classifier_sha256.as_bytes(), data.test.checksum.as_bytes()].concat());
-        let loaded = rank.newest_checkpoint(&ATTACKED, |candidate| Attacked::load(candidate, &key));
+        let loaded = rank.newest_checkpoint(&ATTACKED, |candidate| AttackedImages::load(candidate, &key));
         let attacked = loaded.unwrap_or_default();
         let scope = PruneScope::new(rank.task.fence, &rank.task.checkpoints, attacked.len() as u64);
         let now = Instant::now();
         let seconds_before = attacked.seconds;
-        let (fallback, pace) = (tch::no_grad(|| fallback(classifier, data)), Pace::new(now));
-        Ok(Self { spec, classifier, data, images, fallback, key, scope, attacked, seconds_before, pace, saved_at: now })
+        let (fallback, throughput) = (tch::no_grad(|| fallback(classifier, data)), Throughput::new(now));
+        Ok(Self {
+            spec,
+            classifier,
+            data,
+            images,
+            fallback,
+            key,
+            scope,
+            attacked,
+            seconds_before,
+            throughput,
+            saved_at: now,
+        })
     }
 
-    pub(super) fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
+    pub(super) fn run_rounds(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
         let batch_size = self.spec.batch_size as usize;
         let done = Tensor::from_slice(&[self.attacked.len() as i64]).to_device(rank.device);
         rank.group.broadcast(&done, 0)?;
@@ -116,8 +128,8 @@ impl<'a> AttackRun<'a> {
         Ok(Outcome::Finished)
     }
 
-    /// f64 `[batch_size, 4]` as [`Attacked::append`] takes them, and perturbed images; padded with zeros.
-    fn batch(&self, rank: &Rank<'_>, target: &dyn Target, samples: &[i64]) -> (Tensor, Tensor) {
+    /// f64 `[batch_size, 4]` as [`AttackedImages::append`] takes them, and perturbed images; padded with zeros.
+    fn batch(&self, rank: &RankContext<'_>, target: &dyn Target, samples: &[i64]) -> (Tensor, Tensor) {
         let size = i64::from(self.spec.batch_size);
         let side = SIDE as i64;
         if samples.is_empty() {
@@ -128,21 +140,27 @@ impl<'a> AttackRun<'a> {
         let images = pixels(&self.data.test, samples, Side::AsIs).contiguous();
         let labels = labels(&self.data.test, samples);
         let batch = Batch { images: &images, labels: &labels, ids: samples };
-        let verdicts = attack(target, &batch, self.spec, rank.task.spec.seed, self.fallback.as_ref());
+        let result = attack(target, &batch, self.spec, rank.task.spec.seed, self.fallback.as_ref());
         let predictions = target::logits(target, &images).argmax(1, false);
-        let columns = [&predictions, &verdicts.found.distance, &verdicts.white_box, &verdicts.by];
+        let columns = [&predictions, &result.found.distance, &result.white_box, &result.finders];
         let rows = Tensor::stack(&columns.map(|column| column.to_kind(Kind::Double)), 1);
         let missing = size - samples.len() as i64;
-        let pixels = verdicts.found.images.contiguous().constant_pad_nd([0, 0, 0, 0, 0, 0, 0, missing]);
+        let pixels = result.found.images.contiguous().constant_pad_nd([0, 0, 0, 0, 0, 0, 0, missing]);
         (rows.constant_pad_nd([0, 0, 0, missing]), pixels)
     }
 
     /// Rank 0 takes in what all found, the test images `first..next`.
-    fn gather(&mut self, rank: &Rank<'_>, own: (Tensor, Tensor), first: usize, next: usize) -> Result<(), Failure> {
+    fn gather(
+        &mut self,
+        rank: &RankContext<'_>,
+        own: (Tensor, Tensor),
+        first: usize,
+        next: usize,
+    ) -> Result<(), Failure> {
         let (rows, images) = own;
         let rows = rank.group.all_gather(&rows)?;
-        let images = if first < SHOWN { Some(rank.group.all_gather(&images)?) } else { None };
-        if rank.leads() {
+        let images = if first < KEPT_IMAGES { Some(rank.group.all_gather(&images)?) } else { None };
+        if rank.is_rank_zero() {
             let new = (next - first) as i64;
             let images = images.map(|images| images.narrow(0, 0, new));
             self.attacked.append(&rows.narrow(0, 0, new), images.as_ref());
@@ -150,13 +168,13 @@ impl<'a> AttackRun<'a> {
         Ok(())
     }
 
-    fn progress(&mut self, rank: &mut Rank<'_>, done: usize, new: usize) {
+    fn progress(&mut self, rank: &mut RankContext<'_>, done: usize, new: usize) {
         let (now, left) = (Instant::now(), self.images - done);
-        let rate = self.pace.advance(now, new as u64, true).unwrap_or_else(|| self.pace.mean(now));
+        let rate = self.throughput.advance(now, new as u64, true).unwrap_or_else(|| self.throughput.mean(now));
         // Clean errors among them. Only rank 0 holds distances, and only rank 0 is heard.
         let broken = self.attacked.distances.iter().filter(|distance| distance.is_finite()).count();
         rank.metric("broken", done as u64, broken as f64 / done as f64);
-        rank.tell(Event::Progress {
+        rank.emit(Event::Progress {
             step: done as u64,
             steps: self.images as u64,
             epoch: 0,
@@ -166,10 +184,10 @@ impl<'a> AttackRun<'a> {
         });
     }
 
-    fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+    fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         self.saved_at = Instant::now();
-        self.attacked.seconds = self.seconds_before + self.pace.seconds(self.saved_at);
-        if rank.leads() && self.attacked.len() > 0 {
+        self.attacked.seconds = self.seconds_before + self.throughput.seconds(self.saved_at);
+        if rank.is_rank_zero() && self.attacked.len() > 0 {
             let (scope, step) = (self.scope.with_committed(rank.committed()), self.attacked.len() as u64);
             let write = |path: &Path| self.attacked.write(path, &self.key);
             let saved = checkpoint::save(&ATTACKED, &rank.task.job_dir, &scope, step, write)?;
@@ -180,9 +198,9 @@ impl<'a> AttackRun<'a> {
     }
 
     /// Looks for masked gradients on the first images.
-    pub(super) fn gates(&self, seed: u64) -> Option<Gates> {
+    pub(super) fn measure_gates(&self, seed: u64) -> Option<Gates> {
         // Some of them are misclassified.
-        let samples: Vec<i64> = (0..self.images.min(4 * HANDFUL as usize)).map(|id| id as i64).collect();
+        let samples: Vec<i64> = (0..self.images.min(4 * MAX_IMAGES as usize)).map(|id| id as i64).collect();
         let images = pixels(&self.data.test, &samples, Side::AsIs);
         let labels = labels(&self.data.test, &samples);
         let batch = Batch { images: &images, labels: &labels, ids: &samples };

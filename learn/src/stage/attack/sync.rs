@@ -15,10 +15,10 @@ use tch::{Kind, Tensor};
 use crate::attack::Target;
 use crate::failure::Failure;
 use crate::progress;
-use crate::stage::Rank;
+use crate::stage::RankContext;
 
 /// Between two meetings. Well below the grace of a stop, and long against a pass through the net.
-const MEET_EVERY: Duration = Duration::from_secs(3);
+const SYNC_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How a round ended, on all ranks alike.
 #[derive(Debug, PartialEq)]
@@ -36,28 +36,28 @@ enum Interrupted {
 }
 
 #[derive(Clone, Copy)]
-struct Meeting {
+struct BarrierResult {
     all_done: bool,
     stop: bool,
 }
 
 /// The net under attack, with a meeting now and then.
-struct Pulsing<'a, 'r> {
+struct SyncedTarget<'a, 'r> {
     target: &'a dyn Target,
-    rank: &'a Rank<'r>,
-    met: Cell<Instant>,
+    rank: &'a RankContext<'r>,
+    synced_at: Cell<Instant>,
 }
 
-impl Target for Pulsing<'_, '_> {
+impl Target for SyncedTarget<'_, '_> {
     fn logits(&self, images: &Tensor) -> Tensor {
         let alone = self.rank.group.world_size() == 1;
-        if alone || self.met.get().elapsed() >= MEET_EVERY {
-            match meet(self.rank, false) {
-                Ok(Meeting { stop: false, .. }) => {}
+        if alone || self.synced_at.get().elapsed() >= SYNC_INTERVAL {
+            match barrier(self.rank, false) {
+                Ok(BarrierResult { stop: false, .. }) => {}
                 Ok(_) => resume_unwind(Box::new(Interrupted::Stop)),
                 Err(failure) => resume_unwind(Box::new(Interrupted::Failed(failure))),
             }
-            self.met.set(Instant::now());
+            self.synced_at.set(Instant::now());
         }
         self.target.logits(images)
     }
@@ -69,14 +69,14 @@ impl Target for Pulsing<'_, '_> {
 
 /// Does this rank's `part` of a round and waits until all ranks have done theirs.
 pub(super) fn round<T>(
-    rank: &Rank<'_>,
+    rank: &RankContext<'_>,
     target: &dyn Target,
-    part: impl FnOnce(&dyn Target) -> T,
+    work: impl FnOnce(&dyn Target) -> T,
 ) -> Result<Round<T>, Failure> {
-    let pulsing = Pulsing { target, rank, met: Cell::new(Instant::now()) };
+    let synced = SyncedTarget { target, rank, synced_at: Cell::new(Instant::now()) };
     // tch switches gradients back on only where it returns; this does so where it unwinds, too.
     let gradients_as_before = tch::no_grad_guard();
-    let done = catch_unwind(AssertUnwindSafe(|| part(&pulsing)));
+    let done = catch_unwind(AssertUnwindSafe(|| work(&synced)));
     drop(gradients_as_before);
     let own = match done {
         Ok(own) => own,
@@ -87,19 +87,19 @@ pub(super) fn round<T>(
         },
     };
     loop {
-        match meet(rank, true)? {
-            Meeting { all_done: true, stop } => return Ok(Round::Done { own, stop }),
-            Meeting { stop: true, .. } => return Ok(Round::Stopped),
+        match barrier(rank, true)? {
+            BarrierResult { all_done: true, stop } => return Ok(Round::Done { own, stop }),
+            BarrierResult { stop: true, .. } => return Ok(Round::Stopped),
             _ => {}
         }
     }
 }
 
-fn meet(rank: &Rank<'_>, done: bool) -> Result<Meeting, Failure> {
-    let says = [i64::from(done), i64::from(rank.stop_wanted())];
+fn barrier(rank: &RankContext<'_>, done: bool) -> Result<BarrierResult, Failure> {
+    let says = [i64::from(done), i64::from(rank.stop_requested())];
     let all = rank.group.all_gather(&Tensor::from_slice(&says).view([1, 2]).to_device(rank.device))?;
     progress::waited();
     let all_done = all.select(1, 0).min().int64_value(&[]) == 1;
     let stop = all.select(1, 1).max().to_kind(Kind::Int64).int64_value(&[]) == 1;
-    Ok(Meeting { all_done, stop })
+    Ok(BarrierResult { all_done, stop })
 }

@@ -61,7 +61,7 @@ fn at(step: u64) -> Position {
 fn with_checkpointer(
     task: &Task,
     state: &Flat,
-    run: impl FnOnce(&mut Checkpointer, &mut Rank<'_>, &TrainingState<'_>, Position) -> Result<(), Failure>,
+    run: impl FnOnce(&mut Checkpointer, &mut RankContext<'_>, &TrainingState<'_>, Position) -> Result<(), Failure>,
 ) -> (Result<(), Failure>, Vec<CheckpointRef>, Vec<String>) {
     let (stop, group) = (AtomicBool::new(false), Group::alone());
     let (mut saved, mut notes) = (Vec::new(), Vec::new());
@@ -70,7 +70,7 @@ fn with_checkpointer(
         Event::Note { message, .. } => notes.push(message),
         _ => {}
     };
-    let mut rank = Rank::new(task, &group, Device::Cpu, &mut report, &stop);
+    let mut rank = RankContext::new(task, &group, Device::Cpu, &mut report, &stop);
     let state = TrainingState(vec![("parameters.", state)]);
     let (mut checkpointer, position) = Checkpointer::resume(&mut rank, &state).unwrap();
     let ended = run(&mut checkpointer, &mut rank, &state, position);

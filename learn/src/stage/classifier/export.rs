@@ -2,19 +2,19 @@
 
 use std::time::Instant;
 
-use super::look::{hits, tells_apart};
-use super::trainer::{ModelCopy, Training};
+use super::metrics::{hits, is_significantly_better};
+use super::trainer::{ModelCopy, Trainer};
 use crate::artifact::{self, Card};
 use crate::encoder::HeadShape;
 use crate::failure::Failure;
-use crate::stage::Rank;
+use crate::stage::RankContext;
 
-impl Training<'_> {
+impl Trainer<'_> {
     /// The classifier that is kept, and figures of the whole run. Only here are test images seen.
     ///
     /// Of the best look and the last the last is kept, unless the held-out images tell them apart: with 50 of them a look
     /// is some seven points of chance, and the best of fifty looks is mostly luck.
-    pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+    pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let trained = Instant::now();
         let test: Vec<i64> = (0..self.data.test.len() as i64).collect();
         let share = |hits: u64, of: usize| hits as f64 / of.max(1) as f64;
@@ -28,7 +28,7 @@ impl Training<'_> {
             copy.restore(&mut self.model);
             of_best = share(hits(&self.model, &self.data.test, &test, rank.group)?, test.len());
             best_step = best.step;
-            if tells_apart(best.hits, validated, held_out as u64) {
+            if is_significantly_better(best.hits, validated, held_out as u64) {
                 (step, accuracy, validated) = (best.step, of_best, best.hits);
             } else {
                 ending.restore(&mut self.model);
@@ -38,7 +38,7 @@ impl Training<'_> {
         self.save(rank, step)?;
 
         rank.result("test_accuracy", accuracy);
-        if let Some(name) = self.recipe.known_as {
+        if let Some(name) = self.recipe.alias {
             rank.result(name, accuracy);
         }
         rank.result("best_accuracy", of_best);
@@ -48,15 +48,15 @@ impl Training<'_> {
         self.position.epoch_loss.into_iter().for_each(|loss| rank.result("loss", loss));
         rank.result("labels", (self.train.len() + self.held_out.len()) as f64);
         rank.result("steps", self.steps as f64);
-        rank.result("images_per_second", self.pace.mean(trained));
+        rank.result("images_per_second", self.throughput.mean(trained));
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
-        rank.result("seconds", self.seconds_before + self.pace.seconds(trained));
+        rank.result("seconds", self.seconds_before + self.throughput.seconds(trained));
         Ok(())
     }
 
     /// The model as it is now, after so many updates.
-    fn save(&self, rank: &mut Rank<'_>, step: u64) -> Result<(), Failure> {
-        if !rank.leads() {
+    fn save(&self, rank: &mut RankContext<'_>, step: u64) -> Result<(), Failure> {
+        if !rank.is_rank_zero() {
             return Ok(());
         }
         let head =
@@ -65,11 +65,11 @@ impl Training<'_> {
         let mut labelled = [self.train.as_slice(), &self.held_out].concat();
         labelled.sort_unstable();
         let card = Card::new(&rank.task.spec, self.recipe.encoder, Some(head), checksum, step);
-        let mut card = card.classifying(self.data, labelled);
+        let mut card = card.with_classes(self.data, labelled);
         card.inputs = self.recipe.pretrained.iter().map(|encoder| encoder.sha256.clone()).collect();
         let parts = [&self.model.parameters, &self.model.statistics];
         let artifact = artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?;
-        rank.tell(artifact);
+        rank.emit(artifact);
         Ok(())
     }
 }

@@ -8,32 +8,32 @@
 //! train nothing and choose between the best look and the last, which is kept unless they tell the two apart; the test images are looked at once, when all is over.
 
 mod export;
-mod look;
+mod metrics;
 mod recipe;
 mod steps;
 mod trainer;
 
-use super::Rank;
+use super::RankContext;
 use crate::failure::Failure;
 use crate::penalty;
 use crate::progress;
 use crate::report::Outcome;
 pub(super) use recipe::{Images, Pretrained, Recipe};
-use trainer::Training;
+use trainer::Trainer;
 
 /// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
-pub(super) fn run(rank: &mut Rank<'_>, recipe: &Recipe<'_>) -> Result<Outcome, Failure> {
+pub(super) fn run(rank: &mut RankContext<'_>, recipe: &Recipe<'_>) -> Result<Outcome, Failure> {
     let data = rank.load_data()?;
-    let mut training = Training::begin(rank, recipe, &data)?;
-    let rescaled = penalty::rescale_note(&recipe.tikhonov, training.batch_size);
+    let mut trainer = Trainer::new(rank, recipe, &data)?;
+    let rescaled = penalty::rescale_note(&recipe.tikhonov, trainer.batch_size);
     rescaled.into_iter().for_each(|why| rank.note("rescaled", why));
-    rank.phase("training", training.position.step);
+    rank.phase("training", trainer.position.step);
     progress::measure();
-    let outcome = training.until_the_end(rank);
-    let outcome = training.checkpointer.finish(rank, outcome)?;
+    let outcome = trainer.train(rank);
+    let outcome = trainer.checkpointer.finish(rank, outcome)?;
     if outcome == Outcome::Finished {
-        rank.phase("evaluating", training.position.step);
-        training.export(rank)?;
+        rank.phase("evaluating", trainer.position.step);
+        trainer.export(rank)?;
     }
     Ok(outcome)
 }

@@ -32,7 +32,7 @@ pub(in crate::stage) struct Recipe<'a> {
     pub rate_decay: f64,
     pub checkpoints: CheckpointPolicy,
     /// Another name that the test accuracy is reported under.
-    pub known_as: Option<&'static str>,
+    pub alias: Option<&'static str>,
 }
 
 /// An encoder to start from.
@@ -69,7 +69,7 @@ impl<'a> Recipe<'a> {
             head_epochs: 0.0,
             rate_decay: 1.0,
             checkpoints: CheckpointPolicy::default(),
-            known_as: None,
+            alias: None,
         }
     }
 

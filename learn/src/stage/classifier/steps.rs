@@ -4,18 +4,18 @@ use std::time::Instant;
 
 use tch::{Kind, Tensor};
 
-use super::trainer::Training;
+use super::trainer::Trainer;
 use crate::data::epoch_order;
 use crate::failure::Failure;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
-use crate::stage::health::Health;
-use crate::stage::{Rank, labels};
+use crate::stage::divergence::DivergenceCheck;
+use crate::stage::{RankContext, labels};
 
-impl Training<'_> {
+impl Trainer<'_> {
     /// Every epoch has its own order of images; the last, incomplete batch is dropped. A budget in steps may end in the
     /// middle of an epoch.
-    pub(super) fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
+    pub(super) fn train(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
         let first = self.position.step;
         while self.position.step < self.steps {
             let epoch = (self.position.step / self.steps_per_epoch) as u32;
@@ -30,7 +30,7 @@ impl Training<'_> {
                 self.progress(rank, epoch, epoch_ended || step_count == first + 1);
                 if epoch_ended {
                     let images = (step_count - epoch_first) * u64::from(self.batch_size);
-                    self.look(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
+                    self.end_epoch(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
                 }
                 self.checkpointer.poll(rank)?;
                 if step.stop || self.checkpoint_due(epoch_ended) {
@@ -49,7 +49,7 @@ impl Training<'_> {
 
     /// Short epochs of few labels are not worth a checkpoint each, as they are not worth a look.
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
-        let epoch_ended = epoch_ended && self.look_due();
+        let epoch_ended = epoch_ended && self.validation_due();
         self.recipe.checkpoints.due(
             self.position.step,
             epoch_ended,
@@ -59,7 +59,7 @@ impl Training<'_> {
     }
 
     /// One update.
-    fn step(&mut self, rank: &mut Rank<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
+    fn step(&mut self, rank: &mut RankContext<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
         let job = &rank.task.spec;
         let update = self.position.step;
         let head_only = update < self.head_steps;
@@ -75,17 +75,17 @@ impl Training<'_> {
         if head_only {
             objective.terms.iter_mut().for_each(|term| term.reach = Some(self.model.head_slots().collect()));
         }
-        let step = shards::step(&self.model, rank.group, &self.shards, images, &objective, rank.stop_wanted())?;
+        let step = shards::step(&self.model, rank.group, &self.shards, images, &objective, rank.stop_requested())?;
 
         let lr = self.rates.at(update);
         self.position.step += 1;
         let penalised = self.recipe.tikhonov.lambda != 0.0;
-        let health = Health {
-            guess: (self.data.classes.len() as f64).ln(),
+        let divergence = DivergenceCheck {
+            chance_loss: (self.data.classes.len() as f64).ln(),
             remedies: "lower optimizer.lr or lengthen optimizer.warmup_epochs",
             penalty: penalised.then_some("tikhonov.lambda"),
         };
-        health.check(&step, self.position.step, lr)?;
+        divergence.check(&step, self.position.step, lr)?;
         self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr, update);
         if !head_only {
             self.model.statistics.assign(&step.statistics);

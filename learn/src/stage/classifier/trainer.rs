@@ -10,13 +10,13 @@ use crate::flat::Flat;
 use crate::optimizer::Optimizer;
 use crate::schedule::LearningRate;
 use crate::shards::Shards;
-use crate::stage::Rank;
+use crate::stage::RankContext;
 use crate::stage::checkpointing::Checkpointer;
-use crate::stage::pace::Pace;
+use crate::stage::throughput::Throughput;
 use crate::stage::training_state::{Position, TrainingState};
 
 /// A run between two steps.
-pub(super) struct Training<'a> {
+pub(super) struct Trainer<'a> {
     pub(super) recipe: &'a Recipe<'a>,
     pub(super) data: &'a Data,
     pub(super) shards: Shards,
@@ -38,7 +38,7 @@ pub(super) struct Training<'a> {
     pub(super) position: Position,
     /// Training seconds of earlier attempts, up to the checkpoint.
     pub(super) seconds_before: f64,
-    pub(super) pace: Pace,
+    pub(super) throughput: Throughput,
 }
 
 /// A copy of a model's numbers.
@@ -71,8 +71,8 @@ pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option
     TrainingState(network.into_iter().chain(optimizer.state()).chain(best.into_iter().flat_map(of)).collect())
 }
 
-impl<'a> Training<'a> {
-    pub(super) fn begin(rank: &mut Rank<'_>, recipe: &'a Recipe<'a>, data: &'a Data) -> Result<Self, Failure> {
+impl<'a> Trainer<'a> {
+    pub(super) fn new(rank: &mut RankContext<'_>, recipe: &'a Recipe<'a>, data: &'a Data) -> Result<Self, Failure> {
         let task = rank.task;
         let job = &task.spec;
         let labels = &data.train.labels;
@@ -118,12 +118,12 @@ impl<'a> Training<'a> {
             head_steps,
             seconds_before: position.seconds,
             position,
-            pace: Pace::new(Instant::now()),
+            throughput: Throughput::new(Instant::now()),
         })
     }
 
-    pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+    pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
+        self.position.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
         self.checkpointer.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
     }
 }

@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use super::trainer::Training;
+use super::trainer::Trainer;
 use crate::artifact::{self, Card};
 use crate::failure::Failure;
-use crate::stage::Rank;
+use crate::stage::RankContext;
 use crate::stage::training_state::Position;
 
-impl Training<'_> {
+impl Trainer<'_> {
     /// The encoder, and figures of the whole run.
-    pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+    pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let now = Instant::now();
-        if rank.leads() {
+        if rank.is_rank_zero() {
             let checksum = &self.data.train.checksum;
             let card = Card::new(
                 &rank.task.spec,
@@ -23,15 +23,15 @@ impl Training<'_> {
             );
             let parts = [&self.net.model.parameters, &self.net.model.statistics];
             let artifact = artifact::save(&rank.task.artifacts_dir(), "encoder", &parts, &card)?;
-            rank.tell(artifact);
+            rank.emit(artifact);
         }
         let Position { epoch_loss, knn_accuracy, .. } = self.position;
         for (name, value) in [("loss", epoch_loss), ("knn_accuracy", knn_accuracy)] {
             value.into_iter().for_each(|value| rank.result(name, value));
         }
-        rank.result("images_per_second", self.pace.mean(now));
+        rank.result("images_per_second", self.throughput.mean(now));
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
-        rank.result("seconds", self.seconds_before + self.pace.seconds(now));
+        rank.result("seconds", self.seconds_before + self.throughput.seconds(now));
         rank.result("steps", self.steps as f64);
         Ok(())
     }

@@ -4,21 +4,21 @@ use std::time::Instant;
 
 use tch::Tensor;
 
-use super::look::numbered;
-use super::trainer::Training;
+use super::metrics::numbered;
+use super::trainer::Trainer;
 use crate::augment;
 use crate::data::epoch_order;
 use crate::failure::Failure;
 use crate::objective::nt_xent;
 use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
-use crate::stage::Rank;
+use crate::stage::RankContext;
 use crate::stage::checkpointing::CheckpointPolicy;
-use crate::stage::health::Health;
+use crate::stage::divergence::DivergenceCheck;
 
-impl Training<'_> {
+impl Trainer<'_> {
     /// Every epoch has its own order of images; the last, incomplete batch is dropped.
-    pub(super) fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
+    pub(super) fn train(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
         let first = self.position.step;
         while self.position.step < self.steps {
             let epoch = (self.position.step / self.steps_per_epoch) as u32;
@@ -32,7 +32,7 @@ impl Training<'_> {
                 if epoch_ended {
                     let images = (self.position.step - epoch_first) * u64::from(self.spec.batch_size);
                     let images_per_second = images as f64 / epoch_began.elapsed().as_secs_f64();
-                    self.look(rank, epoch, &step, images_per_second)?;
+                    self.end_epoch(rank, epoch, &step, images_per_second)?;
                 }
                 self.checkpointer.poll(rank)?;
                 if step.stop || self.checkpoint_due(epoch_ended) {
@@ -52,7 +52,7 @@ impl Training<'_> {
     }
 
     /// One update.
-    fn step(&mut self, rank: &mut Rank<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
+    fn step(&mut self, rank: &mut RankContext<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
         let job = &rank.task.spec;
         let views = |shard| {
             let samples = self.shards.part(batch, shard);
@@ -62,12 +62,12 @@ impl Training<'_> {
         let terms = self.terms.clone();
         let objective = Objective { terms, recompute: self.spec.recompute, ..Objective::new(Views::Two, &loss) };
         let objective = objective.differentiated(&self.spec.tikhonov);
-        let step = shards::step(&self.net, rank.group, &self.shards, views, &objective, rank.stop_wanted())?;
+        let step = shards::step(&self.net, rank.group, &self.shards, views, &objective, rank.stop_requested())?;
 
         let update = self.position.step;
         let lr = self.rates.at(update);
         self.position.step += 1;
-        self.health().check(&step, self.position.step, lr)?;
+        self.divergence_check().check(&step, self.position.step, lr)?;
         self.optimizer.step(&self.net.model.parameters, step.gradient.shallow_clone(), lr, update);
         self.net.model.statistics.assign(&step.statistics);
 
@@ -89,11 +89,11 @@ impl Training<'_> {
         self.terms.iter().any(|term| term.penalty != 0.0)
     }
 
-    fn health(&self) -> Health {
+    fn divergence_check(&self) -> DivergenceCheck {
         // A view is told apart from all the others of the batch.
         let others = 2.0 * f64::from(self.spec.batch_size) - 1.0;
-        Health {
-            guess: others.ln(),
+        DivergenceCheck {
+            chance_loss: others.ln(),
             remedies: "lower optimizer.lr, lengthen optimizer.warmup_epochs or raise temperature",
             penalty: self.penalised().then_some("tikhonov.lambda (or layerwise.beta)"),
         }

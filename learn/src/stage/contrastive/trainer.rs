@@ -13,9 +13,9 @@ use crate::optimizer::Optimizer;
 use crate::penalty;
 use crate::schedule::LearningRate;
 use crate::shards::{Shards, Term, Views};
-use crate::stage::Rank;
+use crate::stage::RankContext;
 use crate::stage::checkpointing::Checkpointer;
-use crate::stage::pace::Pace;
+use crate::stage::throughput::Throughput;
 use crate::stage::training_state::{Position, TrainingState};
 
 /// One term of the objective for each head: eq. (3), or eq. (5).
@@ -38,7 +38,7 @@ pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> TrainingSt
 }
 
 /// A run between two steps.
-pub(super) struct Training<'a> {
+pub(super) struct Trainer<'a> {
     pub(super) spec: &'a Contrastive,
     pub(super) data: &'a Data,
     pub(super) shards: Shards,
@@ -53,13 +53,13 @@ pub(super) struct Training<'a> {
     pub(super) position: Position,
     /// Training seconds of earlier attempts, up to the checkpoint.
     pub(super) seconds_before: f64,
-    pub(super) pace: Pace,
+    pub(super) throughput: Throughput,
     pub(super) collapse_noted: bool,
 }
 
-impl<'a> Training<'a> {
-    pub(super) fn begin(
-        rank: &mut Rank<'_>,
+impl<'a> Trainer<'a> {
+    pub(super) fn new(
+        rank: &mut RankContext<'_>,
         spec: &'a Contrastive,
         shards: Shards,
         data: &'a Data,
@@ -95,14 +95,14 @@ impl<'a> Training<'a> {
             steps,
             seconds_before: position.seconds,
             position,
-            pace: Pace::new(Instant::now()),
+            throughput: Throughput::new(Instant::now()),
             collapse_noted: false,
         })
     }
 
     /// Rank 0 saves the run as it is.
-    pub(super) fn checkpoint(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.position.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+    pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
+        self.position.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
         self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
     }
 }

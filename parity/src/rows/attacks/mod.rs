@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tandem_domain::spec::{Attack, AttackLoss, Norm, Plb};
-use tandem_learn::attack::apgd::{Aim, Apgd};
-use tandem_learn::attack::ladder::FixedRadius;
+use tandem_learn::attack::apgd::{Apgd, ApgdLoss};
+use tandem_learn::attack::fixed_radius::FixedRadius;
 use tandem_learn::attack::pgd::Pgd;
 use tandem_learn::attack::square::Square;
-use tandem_learn::attack::{Batch, Found, best_of, fab, plb};
+use tandem_learn::attack::{Adversarials, Batch, best_of, fab, plb};
 use tandem_learn::augment::plain;
 use tch::{Kind, Tensor};
 
@@ -58,7 +58,7 @@ impl Sample {
     }
 
     /// Part by part; distances `[B]`, infinite where the attack failed.
-    fn attack(&self, mut attack: impl FnMut(&Batch<'_>) -> Found) -> Tensor {
+    fn attack(&self, mut attack: impl FnMut(&Batch<'_>) -> Adversarials) -> Tensor {
         let parts = (0..).step_by(BATCH).zip(self.ids.chunks(BATCH)).map(|(first, ids)| {
             let (first, count) = (first as i64, ids.len() as i64);
             let (images, labels) = (self.images.narrow(0, first, count), self.labels.narrow(0, first, count));
@@ -122,7 +122,7 @@ pub(crate) fn compare(run: &Run) -> Result<Vec<Row>> {
     let trained = Trained::get(run)?;
     let sample = Sample::first(run, run.images as usize)?;
     let (mut peers, accuracy) = Peers::begin(run, &trained, &sample)?;
-    let ours = share(&sample.attack(|batch| Found::clean(&trained.classifier, batch)).gt(0.0));
+    let ours = share(&sample.attack(|batch| Adversarials::clean(&trained.classifier, batch)).gt(0.0));
     let note = format!("ours {:.2} %, by load.py {:.2} %; {}", 100.0 * ours, 100.0 * accuracy, run.dataset());
     let what = format!("accuracy on {} clean images", sample.ids.len());
     // Theirs is a mean in f32.
@@ -146,15 +146,15 @@ fn fixed_radius(peers: &mut Peers<'_>, sample: &Sample, norm: Norm, name: &str, 
         loss: AttackLoss::CrossEntropy,
         seed: SEED,
     };
-    let apgd = |steps, aim| Apgd { steps, restarts: 1, aim, seed: SEED };
+    let apgd = |steps, loss| Apgd { steps, restarts: 1, loss, seed: SEED };
     let square = Square { queries: QUERIES, seed: SEED, ..Square::default() };
     let fab = fab::Settings { iterations: FAB_STEPS, seed: SEED, ..fab::Settings::default() };
     let at = |attack: &dyn FixedRadius| sample.attack(|batch| attack.all_runs(net, batch, norm, radius));
     type Run<'a> = (&'static str, &'static [&'static str], u32, Box<dyn Fn() -> Tensor + 'a>);
     let runs: [Run<'_>; 5] = [
         ("pgd", &["foolbox", "torchattacks"], PGD_STEPS, Box::new(|| at(&pgd))),
-        ("apgd", &["torchattacks"], APGD_STEPS, Box::new(|| at(&apgd(APGD_STEPS, Aim::CrossEntropy)))),
-        ("apgd-t", &["torchattacks"], APGD_T_STEPS, Box::new(|| at(&apgd(APGD_T_STEPS, Aim::Targets)))),
+        ("apgd", &["torchattacks"], APGD_STEPS, Box::new(|| at(&apgd(APGD_STEPS, ApgdLoss::CrossEntropy)))),
+        ("apgd-t", &["torchattacks"], APGD_T_STEPS, Box::new(|| at(&apgd(APGD_T_STEPS, ApgdLoss::TargetedDlr)))),
         ("square", &["torchattacks"], QUERIES, Box::new(|| at(&square))),
         ("fab", &["torchattacks"], FAB_STEPS, Box::new(|| sample.attack(|batch| fab::run(net, batch, norm, &fab)))),
     ];
@@ -205,7 +205,7 @@ fn smallest(peers: &mut Peers<'_>, sample: &Sample) -> Result<Row> {
         plb::Settings { constants: Plb::default(), steps: plb::Steps::Relative, noise: 0.01, seed: SEED, restart: 0 };
     eprintln!("  ours: plb in l2");
     let net = &peers.trained.classifier;
-    let clean = sample.attack(|batch| Found::clean(net, batch));
+    let clean = sample.attack(|batch| Adversarials::clean(net, batch));
     let ours = sample.attack(|batch| plb::run(net, batch, Norm::L2, &settings, None));
     let mut theirs = Vec::new();
     for attack in ["ddn", "fmn"] {

@@ -6,7 +6,7 @@
 use tandem_domain::spec::Norm;
 use tch::Tensor;
 
-use super::{Batch, Found, Target};
+use super::{Adversarials, Batch, Target};
 
 /// What one run of a fixed-radius attack is given.
 #[derive(Clone, Copy)]
@@ -23,9 +23,9 @@ pub struct Setup<'a> {
 
 /// What one run of a fixed-radius attack leaves.
 #[derive(Debug)]
-pub struct Run {
+pub struct RunResult {
     /// Distances are infinite where no misclassified image was met.
-    pub found: Found,
+    pub found: Adversarials,
     /// `[B, 3, H, W]`: where the loss was highest (for fallen images: where they fell), to go on from.
     pub iterate: Tensor,
 }
@@ -36,11 +36,11 @@ pub trait FixedRadius {
     fn runs(&self, target: &dyn Target) -> u32;
 
     /// Attacks every image of the batch, also misclassified ones.
-    fn run(&self, setup: &Setup<'_>) -> Run;
+    fn run(&self, setup: &Setup<'_>) -> RunResult;
 
     /// All runs at one radius, each on those that the runs before it left.
-    fn all_runs(&self, target: &dyn Target, batch: &Batch<'_>, norm: Norm, radius: f64) -> Found {
-        let mut known = Found::clean(target, batch);
+    fn all_runs(&self, target: &dyn Target, batch: &Batch<'_>, norm: Norm, radius: f64) -> Adversarials {
+        let mut known = Adversarials::clean(target, batch);
         ascend(self, target, batch, norm, &[radius], &mut known);
         known
     }
@@ -54,16 +54,16 @@ pub fn ascend<A: FixedRadius + ?Sized>(
     batch: &Batch<'_>,
     norm: Norm,
     radii: &[f64],
-    known: &mut Found,
+    known: &mut Adversarials,
 ) {
     let mut iterates: Vec<Option<Tensor>> = (0..attack.runs(target)).map(|_| None).collect();
     for &radius in radii {
         for (run, iterate) in (0..).zip(&mut iterates) {
-            let rows = known.standing(radius);
+            let rows = known.robust_at(radius);
             if rows.size()[0] == 0 {
                 break;
             }
-            let part = batch.part(&rows);
+            let part = batch.select(&rows);
             let start = iterate.as_ref().map(|all| all.index_select(0, &rows));
             let setup = Setup { target, batch: &part.batch(), norm, radius, run, start: start.as_ref() };
             let done = attack.run(&setup);
@@ -82,7 +82,7 @@ pub fn descend<A: FixedRadius + ?Sized>(
     batch: &Batch<'_>,
     norm: Norm,
     radii: &[f64],
-    known: &mut Found,
+    known: &mut Adversarials,
 ) {
     let mut open = known.distance.gt(0.0);
     for &radius in radii.iter().rev() {
@@ -91,7 +91,7 @@ pub fn descend<A: FixedRadius + ?Sized>(
             if rows.size()[0] == 0 {
                 break;
             }
-            let part = batch.part(&rows);
+            let part = batch.select(&rows);
             let setup = Setup { target, batch: &part.batch(), norm, radius, run, start: None };
             known.take(&rows, &attack.run(&setup).found);
         }

@@ -3,22 +3,22 @@
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::ladder::Run;
+use super::fixed_radius::RunResult;
 use super::norm::length;
 use super::target::misclassified;
-use super::{Batch, Found};
+use super::{Adversarials, Batch};
 
 /// Fallen images leave: what stays is a smaller batch, and the next look costs less.
-pub(super) struct Standing {
+pub(super) struct ActiveImages {
     /// Positions in the batch, i64 `[K]`.
     rows: Tensor,
     pub(super) clean: Tensor,
     pub(super) labels: Tensor,
     norm: Norm,
-    run: Run,
+    result: RunResult,
 }
 
-impl Standing {
+impl ActiveImages {
     /// All of the batch; `start` is where the attack begins, as images.
     pub(super) fn new(batch: &Batch<'_>, start: &Tensor, norm: Norm) -> Self {
         let device = batch.images.device();
@@ -29,13 +29,13 @@ impl Standing {
             clean: batch.images.shallow_clone(),
             labels: batch.labels.shallow_clone(),
             norm,
-            run: Run { found: Found { images: batch.images.copy(), distance }, iterate: start.copy() },
+            result: RunResult { found: Adversarials { images: batch.images.copy(), distance }, iterate: start.copy() },
         }
     }
 
     /// Takes out the images that `logits`, those of the iterates `x`, get wrong. Returns which of the present rows go on,
     /// `None` if all do; the caller keeps these rows of its own tensors.
-    pub(super) fn fell(&mut self, x: &Tensor, logits: &Tensor) -> Option<Tensor> {
+    pub(super) fn remove_misclassified(&mut self, x: &Tensor, logits: &Tensor) -> Option<Tensor> {
         let wrong = misclassified(logits, &self.labels);
         let fallen = wrong.nonzero().flatten(0, -1);
         if fallen.size()[0] == 0 {
@@ -43,10 +43,10 @@ impl Standing {
         }
         let (rows, x) = (self.rows.index_select(0, &fallen), x.index_select(0, &fallen));
         let distance = length(&(&x - self.clean.index_select(0, &fallen)), self.norm);
-        let found = &mut self.run.found;
+        let found = &mut self.result.found;
         found.images = found.images.index_copy(0, &rows, &x);
         found.distance = found.distance.index_copy(0, &rows, &distance);
-        self.run.iterate = self.run.iterate.index_copy(0, &rows, &x);
+        self.result.iterate = self.result.iterate.index_copy(0, &rows, &x);
 
         let kept = wrong.logical_not().nonzero().flatten(0, -1);
         for tensor in [&mut self.rows, &mut self.clean, &mut self.labels] {
@@ -60,8 +60,8 @@ impl Standing {
     }
 
     /// The attack is over; `best` are the iterates of those that stand.
-    pub(super) fn end(mut self, best: &Tensor) -> Run {
-        self.run.iterate = self.run.iterate.index_copy(0, &self.rows, best);
-        self.run
+    pub(super) fn finish(mut self, best: &Tensor) -> RunResult {
+        self.result.iterate = self.result.iterate.index_copy(0, &self.rows, best);
+        self.result
     }
 }

@@ -9,7 +9,7 @@ const NEWEST: f64 = 0.3;
 
 /// Images per second, smoothed over reports.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Throughput {
     began: Instant,
     images: u64,
     reported_at: Instant,
@@ -17,7 +17,7 @@ pub(super) struct Pace {
     rate: Option<f64>,
 }
 
-impl Pace {
+impl Throughput {
     pub(super) fn new(now: Instant) -> Self {
         Self { began: now, images: 0, reported_at: now, reported_images: 0, rate: None }
     }
@@ -54,11 +54,11 @@ mod tests {
     fn reports_are_rare_and_rates_smooth() {
         let began = Instant::now();
         let after = |ms| began + Duration::from_millis(ms);
-        let mut pace = Pace::new(began);
-        assert_eq!(pace.advance(after(100), 10, false), None);
-        assert_eq!(pace.advance(after(300), 20, false), Some(100.0), "30 images in 0.3 s");
-        assert_eq!(pace.advance(after(400), 20, false), None);
-        assert_eq!(pace.advance(after(400), 0, true), Some(100.0 + 0.3 * (200.0 - 100.0)));
-        assert_eq!(pace.mean(after(500)), 100.0);
+        let mut throughput = Throughput::new(began);
+        assert_eq!(throughput.advance(after(100), 10, false), None);
+        assert_eq!(throughput.advance(after(300), 20, false), Some(100.0), "30 images in 0.3 s");
+        assert_eq!(throughput.advance(after(400), 20, false), None);
+        assert_eq!(throughput.advance(after(400), 0, true), Some(100.0 + 0.3 * (200.0 - 100.0)));
+        assert_eq!(throughput.mean(after(500)), 100.0);
     }
 }

@@ -10,7 +10,7 @@ use crate::random::{Purpose, Stream};
 /// What a start's stream is drawn for; numbers are part of the key.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
-enum Draw {
+enum StartDraw {
     Direction = 0,
     Length = 1,
 }
@@ -19,7 +19,7 @@ enum Draw {
 /// torchattacks; a uniform point of a ball in 3072 dimensions lies on its surface); linf, uniform in the cube.
 pub fn inside(batch: &Batch<'_>, norm: Norm, radius: f64, seed: u64, restart: u32) -> Tensor {
     let lengths: Vec<f32> =
-        batch.ids.iter().map(|&id| stream(seed, restart, id, Draw::Length).uniform() as f32).collect();
+        batch.ids.iter().map(|&id| stream(seed, restart, id, StartDraw::Length).uniform() as f32).collect();
     let lengths = Tensor::from_slice(&lengths).to_device(batch.images.device());
     match norm {
         Norm::Linf => draw(batch, seed, restart, |stream| stream.between(-1.0, 1.0)) * radius,
@@ -44,7 +44,7 @@ fn draw(batch: &Batch<'_>, seed: u64, restart: u32, mut value: impl FnMut(&mut S
     let pixels = batch.images.numel() / batch.ids.len().max(1);
     let mut values = Vec::with_capacity(batch.images.numel());
     for &id in batch.ids {
-        let mut stream = stream(seed, restart, id, Draw::Direction);
+        let mut stream = stream(seed, restart, id, StartDraw::Direction);
         values.extend((0..pixels).map(|_| value(&mut stream) as f32));
     }
     Tensor::from_slice(&values)
@@ -53,6 +53,6 @@ fn draw(batch: &Batch<'_>, seed: u64, restart: u32, mut value: impl FnMut(&mut S
         .to_kind(Kind::Float)
 }
 
-fn stream(seed: u64, restart: u32, id: i64, draw: Draw) -> Stream {
+fn stream(seed: u64, restart: u32, id: i64, draw: StartDraw) -> Stream {
     Stream::new(seed, Purpose::AttackStart, restart, id as u64, draw as u32)
 }

@@ -5,24 +5,24 @@ use std::time::Instant;
 use tandem_collective::Group;
 use tch::Kind;
 
-use super::trainer::Training;
+use super::trainer::Trainer;
 use crate::data;
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::features::answers;
 use crate::report::Event;
 use crate::stage::training_state::Best;
-use crate::stage::{Rank, labels};
+use crate::stage::{RankContext, labels};
 
 /// A budget in steps makes many short epochs of few labels: no more looks at held-out images, and checkpoints, than this.
-const LOOKS: u64 = 50;
+const MAX_VALIDATIONS: u64 = 50;
 
-impl Training<'_> {
+impl Trainer<'_> {
     /// A few times a second, and always `at_once`.
-    pub(super) fn progress(&mut self, rank: &mut Rank<'_>, epoch: u32, at_once: bool) {
-        let Some(rate) = self.pace.advance(Instant::now(), u64::from(self.batch_size), at_once) else { return };
+    pub(super) fn progress(&mut self, rank: &mut RankContext<'_>, epoch: u32, at_once: bool) {
+        let Some(rate) = self.throughput.advance(Instant::now(), u64::from(self.batch_size), at_once) else { return };
         let images_left = (self.steps - self.position.step) * u64::from(self.batch_size);
-        rank.tell(Event::Progress {
+        rank.emit(Event::Progress {
             step: self.position.step,
             steps: self.steps,
             epoch: epoch + 1,
@@ -33,7 +33,7 @@ impl Training<'_> {
     }
 
     /// At the end of an epoch: what its steps say and, if it is time, the held-out images.
-    pub(super) fn look(&mut self, rank: &mut Rank<'_>, images_per_second: f64) -> Result<(), Failure> {
+    pub(super) fn end_epoch(&mut self, rank: &mut RankContext<'_>, images_per_second: f64) -> Result<(), Failure> {
         let step = self.position.step;
         let count = self.position.loss_count;
         let loss = self.position.loss_sum / count as f64;
@@ -43,21 +43,21 @@ impl Training<'_> {
         rank.metric("epoch_loss", step, loss);
         rank.metric("train_batch_accuracy", step, right);
         rank.metric("images_per_second", step, images_per_second);
-        if self.look_due() { self.validate(rank) } else { Ok(()) }
+        if self.validation_due() { self.validate(rank) } else { Ok(()) }
     }
 
     /// Only asked at the end of an epoch.
-    pub(super) fn look_due(&self) -> bool {
+    pub(super) fn validation_due(&self) -> bool {
         let every = match self.recipe.steps {
             None => 1,
-            Some(_) => self.steps.div_ceil(LOOKS).div_ceil(self.steps_per_epoch),
+            Some(_) => self.steps.div_ceil(MAX_VALIDATIONS).div_ceil(self.steps_per_epoch),
         };
         let epoch = self.position.step / self.steps_per_epoch;
         self.position.step == self.steps || epoch.is_multiple_of(every)
     }
 
     /// Remembers the best look (`export` decides between it and the last); of equals the last, which has been trained longer.
-    fn validate(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
+    fn validate(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let Some(best) = &mut self.best else { return Ok(()) };
         let hits = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;
         let step = self.position.step;
@@ -78,7 +78,7 @@ pub(super) fn hits(model: &Model, images: &data::Images, samples: &[i64], group:
 
 /// Whether the best look's hits among `held_out` images lie more than one standard error above the last look's (the rule
 /// of one standard error: Breiman et al. 1984).
-pub(super) fn tells_apart(best: u64, last: u64, held_out: u64) -> bool {
+pub(super) fn is_significantly_better(best: u64, last: u64, held_out: u64) -> bool {
     let (best, last, held_out) = (best as f64, last as f64, held_out as f64);
     best - last > (best * (held_out - best) / held_out).sqrt()
 }
@@ -89,9 +89,9 @@ mod tests {
 
     #[test]
     fn few_images_tell_little_apart() {
-        assert!(!tells_apart(19, 16, 50), "a standard error is 3.4 images");
-        assert!(tells_apart(19, 15, 50));
-        assert!(tells_apart(3930, 3890, 5000), "and 29 of these");
-        assert!(!tells_apart(12, 12, 12) && tells_apart(12, 11, 12));
+        assert!(!is_significantly_better(19, 16, 50), "a standard error is 3.4 images");
+        assert!(is_significantly_better(19, 15, 50));
+        assert!(is_significantly_better(3930, 3890, 5000), "and 29 of these");
+        assert!(!is_significantly_better(12, 12, 12) && is_significantly_better(12, 11, 12));
     }
 }

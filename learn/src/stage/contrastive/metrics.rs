@@ -4,22 +4,24 @@ use std::time::Instant;
 
 use tch::Tensor;
 
-use super::trainer::Training;
+use super::trainer::Trainer;
 use crate::failure::Failure;
 use crate::objective::Geometry;
 use crate::report::Event;
 use crate::shards::Step;
-use crate::stage::Rank;
+use crate::stage::RankContext;
 
 /// Below this share of the spread of a healthy representation, all images look alike to the encoder.
 const COLLAPSED: f64 = 0.1;
 
-impl Training<'_> {
+impl Trainer<'_> {
     /// A few times a second, and always `at_once`.
-    pub(super) fn progress(&mut self, rank: &mut Rank<'_>, epoch: u32, at_once: bool) {
-        let Some(rate) = self.pace.advance(Instant::now(), u64::from(self.spec.batch_size), at_once) else { return };
+    pub(super) fn progress(&mut self, rank: &mut RankContext<'_>, epoch: u32, at_once: bool) {
+        let Some(rate) = self.throughput.advance(Instant::now(), u64::from(self.spec.batch_size), at_once) else {
+            return;
+        };
         let images_left = (self.steps - self.position.step) * u64::from(self.spec.batch_size);
-        rank.tell(Event::Progress {
+        rank.emit(Event::Progress {
             step: self.position.step,
             steps: self.steps,
             epoch: epoch + 1,
@@ -30,9 +32,9 @@ impl Training<'_> {
     }
 
     /// At the end of an epoch: what its steps and its last batch say, and the monitor if it is time.
-    pub(super) fn look(
+    pub(super) fn end_epoch(
         &mut self,
-        rank: &mut Rank<'_>,
+        rank: &mut RankContext<'_>,
         epoch: u32,
         last: &Step,
         images_per_second: f64,

@@ -9,22 +9,22 @@ use crate::shards::Step;
 const EXPLODED: f64 = 1e3;
 
 /// What the steps of a training have in common.
-pub(super) struct Health {
+pub(super) struct DivergenceCheck {
     /// Loss of a guess: ln of the number of answers.
-    pub(super) guess: f64,
+    pub(super) chance_loss: f64,
     /// What to change, most likely first: keys of the experiment file.
     pub(super) remedies: &'static str,
     /// The key that weighs the penalty, where there is one.
     pub(super) penalty: Option<&'static str>,
 }
 
-impl Health {
+impl DivergenceCheck {
     /// Refuses an update that would ruin the weights. `number` is the step's, from 1.
     pub(super) fn check(&self, step: &Step, number: u64, lr: f64) -> Result<(), Failure> {
         let finite = step.loss.is_finite() && step.penalty.is_finite();
         let what = if !finite || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
             "the loss or its gradient is not finite"
-        } else if step.losses.iter().any(|loss| *loss > EXPLODED * self.guess) {
+        } else if step.losses.iter().any(|loss| *loss > EXPLODED * self.chance_loss) {
             "the loss has exploded, to a thousand times that of a guess,"
         } else {
             return Ok(());
@@ -59,8 +59,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_trained_with_is_named_with_its_likely_cause() {
-        let health = Health { guess: 2.3, remedies: "lower optimizer.lr", penalty: Some("tikhonov.lambda") };
-        let said = |step: Step| match health.check(&step, 7, 0.1) {
+        let divergence =
+            DivergenceCheck { chance_loss: 2.3, remedies: "lower optimizer.lr", penalty: Some("tikhonov.lambda") };
+        let said = |step: Step| match divergence.check(&step, 7, 0.1) {
             Err(Failure::Job(message)) => message,
             other => panic!("{other:?}"),
         };
@@ -73,6 +74,6 @@ mod tests {
             said(step(23_000.0, 0.0, 1.0))
                 .starts_with("the loss has exploded, to a thousand times that of a guess, at step 7")
         );
-        health.check(&step(50.0, 0.0, 1.0), 7, 0.1).unwrap();
+        divergence.check(&step(50.0, 0.0, 1.0), 7, 0.1).unwrap();
     }
 }
