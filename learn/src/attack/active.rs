@@ -1,4 +1,4 @@
-//! The images of a batch that an attack at a fixed radius is still busy with.
+//! The images of a batch that an attack at a fixed radius has not broken yet.
 
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
@@ -8,7 +8,7 @@ use super::norm::length;
 use super::target::misclassified;
 use super::{Adversarials, Batch};
 
-/// Fallen images leave: what stays is a smaller batch, and the next look costs less.
+/// Broken images leave the batch, so that the next evaluation costs less.
 pub(super) struct ActiveImages {
     /// Positions in the batch, i64 `[K]`.
     rows: Tensor,
@@ -19,7 +19,7 @@ pub(super) struct ActiveImages {
 }
 
 impl ActiveImages {
-    /// All of the batch; `start` is where the attack begins, as images.
+    /// All images of the batch; `start` `[B, 3, H, W]` are the first iterates.
     pub(super) fn new(batch: &Batch<'_>, start: &Tensor, norm: Norm) -> Self {
         let device = batch.images.device();
         let size = batch.ids.len() as i64;
@@ -33,8 +33,8 @@ impl ActiveImages {
         }
     }
 
-    /// Takes out the images that `logits`, those of the iterates `x`, get wrong. Returns which of the present rows go on,
-    /// `None` if all do; the caller keeps these rows of its own tensors.
+    /// Takes out the images whose iterates `x` are misclassified; `logits` are those of `x`. Returns the rows that remain,
+    /// which the caller selects from its own tensors; `None` if all remain.
     pub(super) fn remove_misclassified(&mut self, x: &Tensor, logits: &Tensor) -> Option<Tensor> {
         let wrong = misclassified(logits, &self.labels);
         let fallen = wrong.nonzero().flatten(0, -1);
@@ -59,7 +59,7 @@ impl ActiveImages {
         self.rows.size()[0] == 0
     }
 
-    /// The attack is over; `best` are the iterates of those that stand.
+    /// The result of the run; `best` are the iterates of the images that were not broken.
     pub(super) fn finish(mut self, best: &Tensor) -> RunResult {
         self.result.iterate = self.result.iterate.index_copy(0, &self.rows, best);
         self.result

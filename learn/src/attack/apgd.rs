@@ -4,9 +4,10 @@
 //! z  <- P(x + step * direction),   x' <- P(x + 0.75 (z - x) + 0.25 (x - x_before))
 //! ```
 //!
-//! At checkpoints, image by image, the step is halved and the search goes on from its best point where the loss rose in
-//! at most 75 % of the steps since the last checkpoint, or where neither step nor best loss has changed since then. The
-//! step begins at 2 radii; checkpoints lie 0.22 n steps apart, then each 0.03 n closer, down to 0.06 n (n steps in all).
+//! The step length begins at 2 radii and is reviewed at certain steps (the paper's checkpoints): the first 0.22 n steps
+//! apart, each following interval 0.03 n shorter, down to 0.06 n (n steps in all). In a review the step of an image is halved
+//! and its search goes on from its best point, if the loss rose in at most 75 % of the steps since the last review, or if
+//! neither step nor best loss has changed since then.
 
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
@@ -20,12 +21,12 @@ use super::target::{self, value_and_grad};
 use super::{Batch, Target, random_start};
 
 const MOMENTUM: f64 = 0.75;
-/// rho: rises expected of a step length that is not too long.
+/// The paper's rho: the share of steps that raise the loss, if the step is not too long.
 const RISES: f64 = 0.75;
-/// Wrong classes tried by the targeted form, the likeliest first.
+/// Wrong classes that the targeted form tries, the likeliest first.
 const TARGETS: i64 = 9;
 
-/// What Auto-PGD climbs.
+/// The loss that Auto-PGD ascends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApgdLoss {
     CrossEntropy,
@@ -98,7 +99,7 @@ impl FixedRadius for Apgd {
     }
 }
 
-/// When the step length is looked at again.
+/// When the step length is reviewed.
 struct StepSchedule {
     apart: u32,
     closer: u32,
@@ -112,7 +113,7 @@ impl StepSchedule {
         Self { apart: share(22), closer: share(3), closest: share(6), since: 0 }
     }
 
-    /// Counts a step; the steps since the last checkpoint if this one is a checkpoint.
+    /// Counts a step. Returns the steps since the last review if it is time for one.
     fn reached(&mut self) -> Option<u32> {
         self.since += 1;
         if self.since < self.apart {
@@ -124,7 +125,7 @@ impl StepSchedule {
     }
 }
 
-/// The search of each active image; first dimension K everywhere.
+/// The search of the K active images, which is the first dimension of all tensors.
 struct SearchState {
     x: Tensor,
     before: Tensor,
@@ -135,11 +136,11 @@ struct SearchState {
     best_gradient: Tensor,
     /// f32 `[K]`
     step: Tensor,
-    /// Steps since the last checkpoint that raised the loss, f32 `[K]`.
+    /// Steps since the last review that raised the loss, f32 `[K]`.
     rises: Tensor,
-    /// Best loss at the last checkpoint.
+    /// Best loss at the last review.
     checked_loss: Tensor,
-    /// Whether the last checkpoint halved the step. True at first: a first checkpoint has nothing to compare with.
+    /// Whether the last review halved the step. True at first, as the first review has nothing to compare with.
     halved: Tensor,
 }
 
@@ -160,7 +161,7 @@ impl SearchState {
         }
     }
 
-    /// Takes out what has fallen; which rows went on, if not all.
+    /// See [`ActiveImages::remove_misclassified`].
     fn remove_misclassified(
         &mut self,
         active: &mut ActiveImages,
@@ -203,7 +204,7 @@ impl SearchState {
         (self.loss, self.gradient) = (loss, gradient);
     }
 
-    /// `since` steps after the last checkpoint. "At most" a share of rises, as in the authors' code; the paper has "less".
+    /// The review, `since` steps after the last one. "At most" 75 % is the authors' code; the paper has "less than".
     fn adapt_step(&mut self, since: u32) {
         let too_long = self.rises.le(RISES * f64::from(since));
         let stuck = self.halved.logical_not().logical_and(&self.best_loss.le_tensor(&self.checked_loss));

@@ -11,9 +11,9 @@ use super::target::{self, Target};
 pub struct Batch<'a> {
     /// f32 `[B, 3, H, W]` in [0, 1].
     pub images: &'a Tensor,
-    /// i64 `[B]`: what they truly show.
+    /// i64 `[B]`: their classes.
     pub labels: &'a Tensor,
-    /// Of the data set, `B` of them: they key all randomness.
+    /// `B` positions in the data set: they key all random draws.
     pub ids: &'a [i64],
 }
 
@@ -29,7 +29,7 @@ impl Batch<'_> {
     }
 }
 
-/// Some images of a batch, as a batch of their own.
+/// Some images of a batch, copied.
 #[derive(Debug)]
 pub struct OwnedBatch {
     images: Tensor,
@@ -60,7 +60,7 @@ impl Adversarials {
         Self { images: batch.images.copy(), distance: distance.masked_fill(&wrong, 0.0) }
     }
 
-    /// Takes over those of `images` (misclassified where `wrong` says so) that lie nearer than what is known.
+    /// Takes over each of `images` that is misclassified (`wrong`) and nearer to `clean` than the known one.
     pub fn improve(&mut self, clean: &Tensor, images: &Tensor, wrong: &Tensor, norm: Norm) {
         let distance = norm::length(&(images - clean), norm);
         let nearer = wrong.logical_and(&distance.lt_tensor(&self.distance));
@@ -68,7 +68,7 @@ impl Adversarials {
         self.distance = distance.where_self(&nearer, &self.distance);
     }
 
-    /// Takes over what `part`, of the images at `rows`, found nearer than what is known here.
+    /// Takes over each image of `part` that is nearer than the known one; `part` is of the images at `rows`.
     pub fn take(&mut self, rows: &Tensor, part: &Self) {
         let nearer = part.distance.lt_tensor(&self.distance.index_select(0, rows)).nonzero().flatten(0, -1);
         let rows = rows.index_select(0, &nearer);
@@ -76,7 +76,7 @@ impl Adversarials {
         self.distance = self.distance.index_copy(0, &rows, &part.distance.index_select(0, &nearer));
     }
 
-    /// Positions of the images that stand at `radius`, i64 `[K]`, in order.
+    /// Positions of the images that are not broken within `radius`, i64 `[K]`, in order.
     pub fn robust_at(&self, radius: f64) -> Tensor {
         self.distance.gt(radius).nonzero().flatten(0, -1)
     }

@@ -1,4 +1,4 @@
-//! The attacks by their names in the experiment file, and the best of them.
+//! The attacks under their names in the experiment file, and the best of them.
 
 use tandem_domain::spec::{Attack, AttackLoss, AttackMethod, Norm, PlbSteps, Preset};
 use tch::{Kind, Tensor};
@@ -9,10 +9,10 @@ use super::pgd::Pgd;
 use super::square::Square;
 use super::{Adversarials, Batch, Target, fab, plb};
 
-/// Square's queries for each iteration of the others, where a spec says how many of these: 5000 to 100, as in AutoAttack.
+/// Square's queries for each step of the other attacks, if the spec sets their number: 5000 to 100, as in AutoAttack.
 const QUERIES: u32 = 50;
 
-/// What moved an image. The numbers stand in files.
+/// The attack that found an adversarial image. The numbers are written to files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Finder {
@@ -48,7 +48,7 @@ impl Finder {
         }
     }
 
-    /// The norms that it can search in.
+    /// Whether it can search in this norm.
     fn supports(self, norm: Norm) -> bool {
         match self {
             Self::Plb => true,
@@ -58,28 +58,28 @@ impl Finder {
     }
 }
 
-/// The nearest misclassified image that was found of each, and by what.
+/// The nearest adversarial images that were found, and by which attacks.
 #[derive(Debug)]
 pub struct AttackResult {
     pub found: Adversarials,
     /// [`Finder`] as u8 `[B]`.
     pub finders: Tensor,
-    /// f32 `[B]`: the distance that attacks with gradients found; without Square, that is.
+    /// f32 `[B]`: the smallest distance found by the attacks that use gradients, which are all but Square.
     pub white_box: Tensor,
 }
 
-/// Whether this method can search in this norm, here.
+/// Whether this method has an attack that can search in this norm.
 pub fn supports(method: AttackMethod, norm: Norm) -> bool {
     attacks_for(method, AttackLoss::default(), norm).iter().any(|finder| finder.supports(norm))
 }
 
 /// Runs what the experiment file asks for.
 ///
-/// A single attack at fixed radii goes up the grid. The best of all begins with the attacks that search for the smallest
-/// distance themselves, then takes the others down from there: first those that cost little, Square last.
+/// A single attack at fixed radii ascends the grid. "best-of" begins with the attacks that search for the smallest distance;
+/// the others descend the grid from there, the cheap ones first and Square last.
 ///
-/// `fallback` `[C, 3, H, W]` holds for each label a rightly classified image of another class, where PLB starts if noise of
-/// no strength is misclassified.
+/// `fallback` `[C, 3, H, W]` holds for each label a rightly classified image of another class. PLB starts there if no noise
+/// is misclassified.
 pub fn attack(
     target: &dyn Target,
     batch: &Batch<'_>,
@@ -122,7 +122,7 @@ fn attacks_for(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder
     all.into_iter().filter(|finder| finder.supports(norm)).collect()
 }
 
-/// One attack of those that a spec asks for.
+/// One of the attacks that a spec asks for.
 struct SingleAttack<'a> {
     finder: Finder,
     spec: &'a Attack,
@@ -208,9 +208,9 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// On the grid at least: down it, an attack does not come nearer than the radius at which it fails.
+    /// Compared by steps of the grid: an attack that descends it comes no nearer than the radius at which it fails.
     #[test]
-    fn the_best_is_no_worse_than_any_single_attack_and_knows_who_it_was() {
+    fn the_best_is_no_worse_than_any_single_attack_and_names_the_finder() {
         let target = hidden();
         let sample = Sample::of(&target, 24);
         let _ = sample.labels.get(5).fill_((sample.labels.int64_value(&[5]) + 1) % 4);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn norms_that_no_attack_can_search_are_known() {
+    fn norms_that_an_attack_cannot_search_are_known() {
         assert!(supports(AttackMethod::Pgd, Norm::Linf) && !supports(AttackMethod::Apgd, Norm::L1));
         assert!(supports(AttackMethod::BestOf, Norm::L0) && supports(AttackMethod::Plb, Norm::L0));
         assert_eq!(Finder::from_code(Finder::Square as u8).name(), "square");

@@ -1,7 +1,7 @@
-//! From attacks at one radius to distances: the radii of a grid, one after the other.
+//! Attacks that search in a ball of fixed radius, and how the radii of a grid make distances of them.
 //!
-//! An image falls at the first radius at which it is broken and is not asked at larger ones, so that its curve never
-//! comes back. Its distance is the length of what broke it, at most that radius.
+//! An image that is broken at one radius is not attacked at larger ones, so that its curve never falls again. Its distance
+//! is the length of the perturbation that broke it, at most that radius.
 
 use tandem_domain::spec::Norm;
 use tch::Tensor;
@@ -21,24 +21,25 @@ pub struct Setup<'a> {
     pub start: Option<&'a Tensor>,
 }
 
-/// What one run of a fixed-radius attack leaves.
+/// The outcome of one run of a fixed-radius attack.
 #[derive(Debug)]
 pub struct RunResult {
-    /// Distances are infinite where no misclassified image was met.
+    /// Distances are infinite where no misclassified image was found.
     pub found: Adversarials,
-    /// `[B, 3, H, W]`: where the loss was highest (for fallen images: where they fell), to go on from.
+    /// `[B, 3, H, W]`: for broken images what broke them, for others where the loss was highest. A larger radius may begin
+    /// there.
     pub iterate: Tensor,
 }
 
-/// An attack that searches inside one ball.
+/// An attack that searches in a ball of one radius.
 pub trait FixedRadius {
-    /// Runs that differ in their random numbers or in the class they aim at.
+    /// How many runs it has, which differ in their random numbers or in the class they aim at.
     fn runs(&self, target: &dyn Target) -> u32;
 
     /// Attacks every image of the batch, also misclassified ones.
     fn run(&self, setup: &Setup<'_>) -> RunResult;
 
-    /// All runs at one radius, each on those that the runs before it left.
+    /// All runs at one radius, each on the images that the runs before it did not break.
     fn all_runs(&self, target: &dyn Target, batch: &Batch<'_>, norm: Norm, radius: f64) -> Adversarials {
         let mut known = Adversarials::clean(target, batch);
         ascend(self, target, batch, norm, &[radius], &mut known);
@@ -46,8 +47,8 @@ pub trait FixedRadius {
     }
 }
 
-/// From the smallest radius to the largest (`radii` grow). Each run begins where the same run stood at the radius before.
-/// Images that are known at a radius or nearer are left alone there.
+/// From the smallest radius to the largest (`radii` grow). Each run begins where the same run ended at the radius before.
+/// Images that are known to be broken within a radius are not attacked at it.
 pub fn ascend<A: FixedRadius + ?Sized>(
     attack: &A,
     target: &dyn Target,
@@ -74,8 +75,8 @@ pub fn ascend<A: FixedRadius + ?Sized>(
     }
 }
 
-/// From the largest radius down: an image that stands at a radius is not asked at smaller ones. With tight distances known
-/// already, an expensive attack is run once or twice an image instead of at every radius below.
+/// From the largest radius down. An image that is not broken at a radius is not attacked at smaller ones: if its distance is
+/// already known well, an expensive attack runs once or twice on it instead of at every radius below.
 pub fn descend<A: FixedRadius + ?Sized>(
     attack: &A,
     target: &dyn Target,

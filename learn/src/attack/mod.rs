@@ -1,8 +1,12 @@
 //! Adversarial examples: how far an image must be moved until the classifier errs.
 //!
-//! Every attack treats each image as if it were alone: its random draws are keyed by its id, its step sizes are its own,
-//! and images that are done leave the batch. A batch, a part of it or a permutation of it therefore gives the same
-//! result image by image, up to the rounding of another batch size. Failures are infinite distances, never left out.
+//! Every attack treats each image as if it were alone: the image's id keys its random draws, its step sizes are its own,
+//! and it leaves the batch when it is done. An image therefore gets the same result in any batch and at any place in it, up
+//! to the rounding of another batch size. The distance of an attack that failed is infinite; no image is left out.
+//!
+//! [`Target`] is what is attacked, [`Batch`] the images, `active` those of them that are still under attack. [`pgd`],
+//! [`apgd`] and [`square`] search at a [`fixed_radius`]; [`plb`] and [`fab`] search for the smallest distance;
+//! [`best_of`] picks what the experiment file names. [`curve`] and [`picture`] are made of the result; [`gates`] doubt it.
 
 mod active;
 pub mod apgd;

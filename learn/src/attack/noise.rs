@@ -1,17 +1,17 @@
-//! Random numbers of an image, whatever batch it stands in.
+//! Random numbers of an image. They are a function of its id, whatever batch it is in.
 
 use tch::{Device, Tensor};
 
 use crate::random::{Purpose, Stream};
 
-/// Which draw of which attack: the last part of the key.
+/// Which draw of which attack: the last part of the random key.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NoiseKey {
-    /// ProxLogBarrier's start, one for each scale that is tried.
+    /// ProxLogBarrier's start, for each scale that is tried.
     Plb(u32),
-    /// FAB's start.
+    /// FAB's start, for each target class.
     Fab(u32),
-    /// Everything that Square draws for an image, in its order.
+    /// All draws of Square for an image, in their order.
     Square,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn stream(seed: u64, restart: u32, id: i64, draw: NoiseKey) -> Stream
     Stream::new(seed, Purpose::AttackStart, restart, id as u64, draw.key())
 }
 
-/// Standard normal `[ids.len(), shape...]`, f32, each row by its id.
+/// Standard normal f32 `[ids.len(), shape...]`, each row drawn by its id.
 pub(super) fn normal(seed: u64, restart: u32, ids: &[i64], draw: NoiseKey, shape: &[i64], device: Device) -> Tensor {
     let count: i64 = shape.iter().product();
     let mut values = Vec::with_capacity(ids.len() * count as usize);

@@ -4,7 +4,7 @@
 //! x <- clip(x0 + project(x + step * direction - x0)),   direction = g / |g| (l2) or sign(g) (linf)
 //! ```
 //!
-//! The projection comes before the clipping to [0, 1]. An image leaves with its first misclassified iterate.
+//! The projection comes before the clipping to [0, 1]. An image leaves the batch with its first misclassified iterate.
 
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::Tensor;
@@ -21,7 +21,8 @@ pub struct Pgd {
     pub steps: u32,
     /// Length of a step as a share of the radius.
     pub step: f64,
-    /// From a random point of the ball, and at a larger radius from where it stood; or always from the image itself.
+    /// Whether it begins at a random point of the ball, and at a larger radius where it ended before; else it always begins
+    /// at the image itself.
     pub random_start: bool,
     pub restarts: u32,
     pub loss: AttackLoss,
@@ -29,13 +30,13 @@ pub struct Pgd {
 }
 
 impl Pgd {
-    /// Steps that, all in one direction, would take it through the ball 2.5 times over (Madry et al. 2018, their code).
+    /// Steps whose lengths add up to 2.5 radii (the code of Madry et al. 2018).
     pub fn reference(steps: Option<u32>, restarts: u32, loss: AttackLoss, seed: u64) -> Self {
         let steps = steps.unwrap_or(40);
         Self { steps, step: 2.5 / f64::from(steps.max(1)), random_start: true, restarts, loss, seed }
     }
 
-    /// As the paper's code: 20 steps of radius/10 from the image itself.
+    /// As the code of our paper: 20 steps of radius/10 from the image itself.
     pub fn paper(steps: Option<u32>, loss: AttackLoss) -> Self {
         Self { steps: steps.unwrap_or(20), step: 0.1, random_start: false, restarts: 1, loss, seed: 0 }
     }
@@ -51,7 +52,7 @@ impl Pgd {
 
 impl FixedRadius for Pgd {
     fn runs(&self, _: &dyn Target) -> u32 {
-        // From the image itself, every run is the same.
+        // Every run from the image itself is the same.
         if self.random_start { self.restarts } else { self.restarts.min(1) }
     }
 

@@ -1,4 +1,4 @@
-//! Where attacks begin: random points that belong to an image, whatever batch it is in.
+//! Random points in a ball where attacks begin. They are a function of the image's id, whatever batch it is in.
 
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
@@ -7,7 +7,7 @@ use super::Batch;
 use super::norm::{per_image, unit};
 use crate::random::{Purpose, Stream};
 
-/// What a start's stream is drawn for; numbers are part of the key.
+/// What is drawn. The numbers are part of the random key.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 enum StartDraw {
@@ -15,8 +15,8 @@ enum StartDraw {
     Length = 1,
 }
 
-/// A perturbation of each image, of length at most `radius`: l2, a uniform direction and a uniform length (as in
-/// torchattacks; a uniform point of a ball in 3072 dimensions lies on its surface); linf, uniform in the cube.
+/// A perturbation of each image, of length at most `radius`. In l2 direction and length are uniform, as in torchattacks (a
+/// uniform point of a ball in 3072 dimensions would lie near its surface); in linf it is uniform in the cube.
 pub fn inside(batch: &Batch<'_>, norm: Norm, radius: f64, seed: u64, restart: u32) -> Tensor {
     let lengths: Vec<f32> =
         batch.ids.iter().map(|&id| stream(seed, restart, id, StartDraw::Length).uniform() as f32).collect();
@@ -27,8 +27,8 @@ pub fn inside(batch: &Batch<'_>, norm: Norm, radius: f64, seed: u64, restart: u3
     }
 }
 
-/// A perturbation of each image, of length `radius`: l2, a uniform direction; linf, uniform in the cube, scaled until it
-/// touches the surface (as in Auto-PGD).
+/// A perturbation of each image, of length `radius`. In l2 its direction is uniform; in linf it is uniform in the cube and
+/// scaled to touch the surface, as in Auto-PGD.
 pub fn surface(batch: &Batch<'_>, norm: Norm, radius: f64, seed: u64, restart: u32) -> Tensor {
     match norm {
         Norm::Linf => {

@@ -1,6 +1,6 @@
-//! Square (Andriushchenko et al. 2020): random search inside a ball by squares of pixels, with no gradient at all.
+//! Square (Andriushchenko et al. 2020): random search in a ball by squares of pixels, without gradients.
 //!
-//! What breaks more images than the attacks by gradient do has found masked gradients, not a better method.
+//! If it breaks more images than the attacks that use gradients, the gradients are masked.
 
 mod pattern;
 
@@ -16,7 +16,7 @@ use pattern::{Window, bump};
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
 pub struct Square {
-    /// Looks at the classifier for each image and restart.
+    /// Evaluations of the classifier for each image and restart.
     pub queries: u32,
     pub restarts: u32,
     /// Share of the image that the first squares cover.
@@ -30,19 +30,19 @@ impl Default for Square {
     }
 }
 
-/// Fallen images leave the batch every so many queries; before that they are only left alone.
+/// Broken images leave the batch every so many queries; until then they are ignored.
 const COMPACTION: u32 = 20;
 
 impl Square {
-    /// Share of the image that a square covers at `query`: halved at times that were published for 10,000 queries and
-    /// are stretched to as many as there are.
+    /// Share of the image that a square covers at `query`. It is halved on a schedule that was published for 10,000 queries
+    /// and is scaled to `queries`.
     fn share(&self, query: u32) -> f64 {
         let published = u64::from(query) * 10_000 / u64::from(self.queries.max(1));
         let halvings = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000].iter().filter(|&&at| published > at).count();
         self.p_init / f64::from(1u32 << halvings)
     }
 
-    /// Side of such a square on an image of `height` by `width`: at least 1; in l2 odd and at least 3.
+    /// Side in pixels of such a square on an image of `height` by `width`: at least 1; in l2 odd and at least 3.
     fn side(&self, query: u32, norm: Norm, [height, width]: [i64; 2]) -> i64 {
         let side = (self.share(query) * (height * width) as f64).sqrt().round() as i64;
         let most = height.min(width);
@@ -61,7 +61,7 @@ impl FixedRadius for Square {
         self.restarts.max(1)
     }
 
-    /// In l2 and linf. In l0 and l1 nothing is tried beyond `start` and the clean images.
+    /// Searches in l2 and linf. In l0 and l1 it tries only `start` and the clean images.
     fn run(&self, setup: &Setup<'_>) -> RunResult {
         let Setup { target: net, batch, norm, radius, run, start } = *setup;
         let mut state = SquareState::new(batch, self.seed, run);
@@ -94,18 +94,18 @@ impl FixedRadius for Square {
     }
 }
 
-/// Images that stand.
+/// The search of the K images that have not left the batch.
 struct SquareState {
     /// i64 `[K]`: positions in the batch.
     positions: Tensor,
     clean: Tensor,
     labels: Tensor,
     best: Tensor,
-    /// Right logit less the best wrong one, f32 `[K]`.
+    /// Right logit minus the best wrong one, f32 `[K]`.
     margin: Tensor,
     /// bool `[K]`
     fallen: Tensor,
-    /// One an image: what it draws does not depend on who else stands.
+    /// One an image: its draws do not depend on the other images.
     streams: Vec<Stream>,
 }
 
@@ -130,7 +130,7 @@ impl SquareState {
         [size[2], size[3]]
     }
 
-    /// One query: keeps what lowers the margin or is misclassified; fallen images stay as they fell.
+    /// One query: takes over each image that lowers the margin or is misclassified. Broken images do not change any more.
     fn try_images(&mut self, net: &dyn Target, images: &Tensor) {
         let logits = target::logits(net, images);
         let labels = self.labels.unsqueeze(1);
@@ -143,7 +143,7 @@ impl SquareState {
         self.fallen = self.fallen.logical_or(&wrong.logical_and(&better));
     }
 
-    /// Hands over the fallen images; true once none stands.
+    /// Moves the broken images to `done`. Returns whether no image is left.
     fn remove_fallen(&mut self, done: &mut RunResult, norm: Norm) -> bool {
         let fallen = self.fallen.nonzero().flatten(0, -1);
         if fallen.size()[0] > 0 {
@@ -184,7 +184,7 @@ impl SquareState {
         Tensor::from_slice(&values).view(size.as_slice()).to_device(self.clean.device())
     }
 
-    /// A square of `side` anywhere in each image.
+    /// A random square of `side` in each image.
     fn window(&mut self, side: i64) -> Window {
         let [height, width] = self.size();
         let mut corner = |length: i64| -> Vec<i64> {
@@ -195,7 +195,7 @@ impl SquareState {
         Window::new(&place(top), &place(left), side, [height, width])
     }
 
-    /// The first perturbation: linf, vertical stripes of ±radius in each channel; l2, a grid of bumps.
+    /// The first images. In linf the perturbation is vertical stripes of ±radius in each channel, in l2 a grid of bumps.
     fn initial(&mut self, norm: Norm, radius: f64) -> Tensor {
         let size = self.clean.size();
         let (channels, [height, width]) = (size[1], self.size());
@@ -226,7 +226,7 @@ impl SquareState {
         colour.where_self(&window.inside, &self.best)
     }
 
-    /// Algorithm 3: a bump in one window is paid for with what another window and the slack of the ball give.
+    /// Algorithm 3: a bump in one window, whose length comes from emptying another window and from the slack of the ball.
     fn l2(&mut self, side: i64, radius: f64) -> Tensor {
         let (to, from) = (self.window(side), self.window(side));
         let turned = self.signs(&[1, 1, 1]).gt(0.0);

@@ -1,34 +1,34 @@
-//! What is attacked, and its gradient by the images.
+//! What is attacked, and the gradient of a loss by the images.
 
 use tch::{Kind, Tensor};
 
 use crate::classifier::Classifier;
 use crate::progress;
 
-/// A classifier, as it is evaluated.
+/// A classifier in evaluation mode.
 ///
-/// Each row of logits must be a function of that row's image alone (BatchNorm by its running statistics, no dropout):
-/// attacks re-batch images as they fall, and the result of an image must not notice.
+/// Each row of logits must be a function of that row's image alone (BatchNorm by its running statistics, no dropout), since
+/// attacks take broken images out of the batch, which must not change the results of the others.
 pub trait Target {
-    /// f32 `[B, 3, H, W]` in [0, 1] to logits `[B, C]`; with a graph to `images` if these require a gradient, with none to
-    /// weights.
+    /// f32 `[B, 3, H, W]` in [0, 1] to logits `[B, C]`. Keeps a graph to `images` if these require a gradient, and none to
+    /// the weights.
     fn logits(&self, images: &Tensor) -> Tensor;
 
-    /// C
+    /// The number of classes, C.
     fn classes(&self) -> i64;
 }
 
-/// Logits `[B, C]` in f32 without a graph, whatever precision the net has.
+/// Logits f32 `[B, C]` without a graph, whatever the precision of the net.
 pub fn logits(target: &dyn Target, images: &Tensor) -> Tensor {
     tch::no_grad(|| target.logits(images).to_kind(Kind::Float))
 }
 
-/// Which images are misclassified: bool `[B]`. Equal logits count for the lowest class, as in `argmax`.
+/// Which images are misclassified, bool `[B]`. Of equal logits the lowest class counts, as in `argmax`.
 pub fn misclassified(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.argmax(1, false).ne_tensor(labels)
 }
 
-/// One look at a batch: what the net says, what the loss is, and where it rises.
+/// What one forward and backward pass says of a batch.
 #[derive(Debug)]
 pub struct ValueAndGrad {
     /// f32 `[B, C]`
@@ -39,13 +39,13 @@ pub struct ValueAndGrad {
     pub gradient: Tensor,
 }
 
-/// Forward and backward once. `loss` maps logits `[B, C]` to one loss an image, `[B]`.
+/// One forward and backward pass. `loss` maps logits `[B, C]` to one loss an image, `[B]`.
 pub fn value_and_grad(target: &dyn Target, images: &Tensor, loss: impl FnOnce(&Tensor) -> Tensor) -> ValueAndGrad {
     tch::with_grad(|| {
         let images = images.detach().set_requires_grad(true);
         let logits = target.logits(&images).to_kind(Kind::Float);
         let loss = loss(&logits);
-        // The sum's gradient by an image is that image's own: rows do not see each other.
+        // Rows do not depend on each other, so the sum's gradient by an image is that of the image's own loss.
         let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&images], false, false).swap_remove(0);
         ValueAndGrad {
             logits: logits.detach(),

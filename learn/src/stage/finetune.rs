@@ -1,4 +1,4 @@
-//! Fine-tuning (the paper's stage 2 with weights that change): a pretrained encoder and a new head, together.
+//! Fine-tuning (the paper's stage 2 with weights that change): trains a pretrained encoder and a new head.
 
 use tandem_domain::spec::Finetune;
 

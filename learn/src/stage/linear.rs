@@ -1,11 +1,10 @@
-//! The linear stage (the paper's stage 2): how much of the classes can be read off frozen features by one layer.
+//! The linear stage (the paper's stage 2): how well one layer on frozen features tells the classes apart.
 //!
-//! By L-BFGS: features of the labelled subset and of the test set are computed once, by all ranks together; the convex
-//! problem is then solved by every rank alike, which is cheaper than talking about it.
+//! By L-BFGS: all ranks together compute the features of the labelled subset and of the test set once; then every rank
+//! solves the same convex problem, which is cheaper than dividing it.
 //!
-//! By SGD: SimCLR's protocol (Chen et al. 2020, B.9). The layer trains on the encoder as it is, on other crops and flips
-//! of the labelled images in each epoch and on features that are not standardised; the last weights count, nothing is held
-//! out, and test images are not cropped.
+//! By SGD, the protocol of SimCLR (Chen et al. 2020, B.9): each epoch has new crops and flips of the labelled images, features
+//! are not standardised, nothing is held out, and the last weights count. Test images are not cropped.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,7 +47,7 @@ fn sgd(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     classifier::run(rank, &recipe)
 }
 
-/// Short enough to be run again: a stop leaves no checkpoint.
+/// A stop leaves no checkpoint: this is short enough to be run again.
 fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let began = Instant::now();
     let (model, encoder_card, encoder_sha256) = rank.encoder()?;
@@ -131,7 +130,7 @@ impl Seen {
     }
 }
 
-/// `None` if this rank was asked to stop. Its peers come to their end without it: from here on nobody waits for anybody.
+/// `None` if this rank was asked to stop. The others finish without it: from here on ranks do not wait for each other.
 fn solve(rank: &mut RankContext<'_>, spec: &Linear, problem: &Logistic<'_>, images: usize) -> Option<Minimum> {
     let began = Instant::now();
     let mut stopped = false;
@@ -153,7 +152,7 @@ fn solve(rank: &mut RankContext<'_>, spec: &Linear, problem: &Logistic<'_>, imag
     (!stopped).then_some(minimum)
 }
 
-/// The layer under torchvision's names.
+/// The layer's parameters under torchvision's names.
 fn fully_connected(layer: &Layer) -> Flat {
     let mut layout = Layout::default();
     layout.add("fc.weight".into(), &layer.weight.size(), Role::Linear);

@@ -1,4 +1,7 @@
-//! What a rank does with its task: one file per stage, and what they share.
+//! What a rank does with its task: one module for each stage, and what they share.
+//!
+//! `checkpointing`, `training_state`, `throughput` and `divergence` serve the stages that train; `classifier` is the training
+//! that `supervised`, `finetune` and `linear` have in common.
 
 pub(crate) mod attack;
 mod checkpointing;
@@ -26,7 +29,7 @@ use crate::progress;
 use crate::report::{Event, Report};
 use crate::task::{CheckpointRef, Task};
 
-/// One rank at work: its task, its peers, whom it tells, and whether it shall stop.
+/// What a stage runs with: the task, the other ranks, the device, and how to report and to notice a stop.
 pub(crate) struct RankContext<'a> {
     pub task: &'a Task,
     pub group: &'a Group,
@@ -48,7 +51,7 @@ impl<'a> RankContext<'a> {
         Self { task, group, device, report, stop, not_removed_noted: false }
     }
 
-    /// The one rank that writes files and reports figures.
+    /// Rank 0 alone writes files and reports what is the same on all ranks.
     pub(crate) fn is_rank_zero(&self) -> bool {
         self.group.rank() == 0
     }
@@ -62,13 +65,13 @@ impl<'a> RankContext<'a> {
         self.report.committed()
     }
 
-    /// Every rank says where it is.
+    /// Reports what this rank does now; every rank does so.
     pub(crate) fn phase(&mut self, name: &str, first_step: u64) {
         progress::waited();
         self.report.event(Event::Phase { name: name.into(), first_step });
     }
 
-    /// What is the same on all ranks is told once.
+    /// Reports an event that is the same on all ranks, once.
     pub(crate) fn emit(&mut self, event: Event) {
         if self.is_rank_zero() {
             self.report.event(event);
@@ -111,7 +114,7 @@ impl<'a> RankContext<'a> {
         }
     }
 
-    /// A checkpoint continues this job and no other.
+    /// Identifies this job: a checkpoint of another one is not loaded.
     pub(crate) fn spec_sha256(&self) -> Result<String, Failure> {
         let json = serde_json::to_vec(&self.task.spec)
             .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
@@ -128,7 +131,7 @@ impl<'a> RankContext<'a> {
         Ok((model, card, input.sha256.clone()))
     }
 
-    /// Loads the task's images and makes sure that all ranks hold the same ones.
+    /// Loads the task's images and fails if ranks hold different ones.
     pub(crate) fn load_data(&mut self) -> Result<Data, Failure> {
         self.phase("data", 0);
         let spec = &self.task.spec;
@@ -149,12 +152,12 @@ impl<'a> RankContext<'a> {
     }
 }
 
-/// The first 63 bits of a checksum in hex, as ranks compare it.
+/// The first 63 bits of a checksum in hex, for ranks to compare.
 fn checksum_bits(hex: &str) -> i64 {
     hex.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).map_or(0, |bits| (bits >> 1) as i64)
 }
 
-/// Labels on the device of the images they belong to.
+/// The labels of these images, i64 `[samples]`, on their device.
 pub(crate) fn labels(images: &data::Images, samples: &[i64]) -> Tensor {
     let labels: Vec<i64> = samples.iter().map(|&id| images.labels[id as usize]).collect();
     Tensor::from_slice(&labels).to_kind(Kind::Int64).to_device(images.pixels.device())

@@ -1,4 +1,4 @@
-//! The supervised baseline (the paper's Table 1): encoder and one layer from first weights.
+//! The supervised baseline (the paper's Table 1): trains an encoder and one layer from first weights.
 
 use tandem_domain::spec::Supervised;
 

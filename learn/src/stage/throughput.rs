@@ -1,10 +1,10 @@
-//! How fast it goes and how long it will take. Time is an argument.
+//! How many images a second a stage processes. Time is an argument.
 
 use std::time::{Duration, Instant};
 
-/// People need no more reports than this.
+/// Reports for people come no more often than this.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
-/// Weight of the newest interval in the rate that is shown.
+/// Weight of the newest interval in the smoothed rate.
 const NEWEST: f64 = 0.3;
 
 /// Images per second, smoothed over reports.
@@ -22,7 +22,7 @@ impl Throughput {
         Self { began: now, images: 0, reported_at: now, reported_images: 0, rate: None }
     }
 
-    /// Counts images; the current rate if it is time to report (always if `at_once`).
+    /// Counts images. Returns the smoothed rate if it is time for a report, or if `at_once`.
     pub(super) fn advance(&mut self, now: Instant, images: u64, at_once: bool) -> Option<f64> {
         self.images += images;
         let interval = now - self.reported_at;
@@ -39,7 +39,7 @@ impl Throughput {
         (now - self.began).as_secs_f64()
     }
 
-    /// Mean rate since the beginning; 0 before any time has passed.
+    /// Images a second since the beginning; 0 before any time has passed.
     pub(super) fn mean(&self, now: Instant) -> f64 {
         let seconds = self.seconds(now);
         if seconds > 0.0 { self.images as f64 / seconds } else { 0.0 }

@@ -1,9 +1,9 @@
 //! FAB-T, the targeted fast adaptive boundary attack (Croce & Hein 2020, "Minimally distorted adversarial examples with a
 //! fast adaptive boundary attack"): the smallest perturbation in l1, l2 or linf, towards one other class at a time.
 //!
-//! An iteration linearises the boundary between the right class and the target at the iterate, takes the shortest way
-//! onto it inside [0, 1] both from the iterate and from the clean image, goes a little beyond a mixture of the two, and,
-//! once misclassified, comes back towards the clean image. No length is chosen by hand.
+//! An iteration linearises the boundary between the right class and the target class at the iterate. It takes the shortest
+//! ways onto it inside [0, 1], one from the iterate and one from the clean image, and goes a little beyond a mixture of the
+//! two. A misclassified iterate moves back towards the clean image. There is no step length to choose.
 
 mod hyperplane;
 
@@ -20,15 +20,15 @@ use super::{Adversarials, Batch, OwnedBatch, Target, norm, segment, target};
 pub struct Settings {
     /// For each target class and restart.
     pub iterations: u32,
-    /// The first begins at the clean image, the others at random points near it.
+    /// The first run begins at the clean image, the others at random points near it.
     pub restarts: u32,
-    /// Target classes: those with the largest logits of the clean image.
+    /// Number of target classes: those with the largest logits for the clean image.
     pub targets: u32,
-    /// Largest share of the way from the clean image in the mixture.
+    /// Largest share in the mixture of the way from the clean image.
     pub alpha_max: f64,
-    /// How far beyond the linearised boundary.
+    /// Factor on both ways, by which they go beyond the linearised boundary.
     pub eta: f64,
-    /// What is kept of a misclassified iterate's perturbation.
+    /// The share that is kept of a misclassified iterate's perturbation.
     pub beta: f64,
     pub seed: u64,
 }
@@ -42,7 +42,7 @@ impl Default for Settings {
 /// Halvings of the final segment.
 const HALVINGS: u32 = 10;
 
-/// Nearest misclassified images in l1, l2 or linf. FAB has no l0: there every image that is classified correctly stands.
+/// Nearest misclassified images in l1, l2 or linf. FAB has no form for l0, in which it breaks nothing.
 pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Adversarials {
     let mut found = Adversarials::clean(net, batch);
     let right = found.distance.isinf().nonzero().flatten(0, -1);
@@ -55,7 +55,7 @@ pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings)
     found
 }
 
-/// Of images that are all classified correctly.
+/// Attacks images that are all classified rightly.
 fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings) -> Adversarials {
     let batch = part.batch();
     let mut found = Adversarials::clean(net, &batch);
@@ -92,7 +92,7 @@ fn approach_class(
     let dot = |a: &Tensor, b: Tensor| norm::rows(&(a * b)).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
     let mut current = start;
     for _ in 0..settings.iterations {
-        // f < 0 where the right class is ahead; the boundary is f = 0.
+        // f < 0 where the right class has the larger logit; the boundary is f = 0.
         let evaluated = target::value_and_grad(net, &current, |logits| {
             (logits.gather(1, class, false) - logits.gather(1, &labels, false)).squeeze_dim(1)
         });
@@ -116,7 +116,7 @@ fn approach_class(
     }
 }
 
-/// Radius of the random starts where nothing is known yet: AutoAttack's for each norm.
+/// Radius of the random starts if no distance is known yet: AutoAttack's for each norm.
 fn max_start_distance(norm: Norm) -> f64 {
     match norm {
         Norm::Linf => 0.3,

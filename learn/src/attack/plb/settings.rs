@@ -1,20 +1,19 @@
-//! What a run of ProxLogBarrier can be told.
+//! The settings of ProxLogBarrier.
 
 use tandem_domain::spec;
 
-/// How long a step is.
+/// The rule for the length of a step, and what belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steps {
-    /// dt, mu and alpha as they stand in [`spec::Plb`], from noise.
+    /// dt, mu and alpha of [`spec::Plb`]; begins at noise.
     Published,
-    /// As `Published`, and nothing else of ours: noise that grows by one per cent, every image through all steps, no
-    /// bisection at the end. The paper ran it so.
+    /// As the paper ran it: like `Published`, but the noise grows by one per cent, every image takes all steps, and there is
+    /// no bisection at the end.
     Paper,
-    /// Shares of the iterate's distance, from a few Newton steps towards the boundary; see `step::relative`.
+    /// Shares of the iterate's distance; begins with a few Newton steps towards the boundary. See `step::relative`.
     Relative,
 }
 
-/// What a run needs beside the images.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub constants: spec::Plb,

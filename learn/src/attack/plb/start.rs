@@ -1,4 +1,4 @@
-//! Where ProxLogBarrier begins: any misclassified image will do, a near one saves steps.
+//! Where ProxLogBarrier begins. Any misclassified image will do; a near one saves steps.
 
 use tandem_domain::spec::Norm;
 use tch::Tensor;
@@ -7,7 +7,7 @@ use super::super::noise::{self, NoiseKey};
 use super::super::{Batch, Target, norm, segment, target};
 use super::settings::{Settings, Steps};
 
-/// Rows that begin, and where.
+/// The K images for which a start was found.
 pub(super) struct StartPoints {
     /// i64 `[K]`: positions in the batch.
     pub(super) positions: Tensor,
@@ -15,20 +15,20 @@ pub(super) struct StartPoints {
     pub(super) images: Tensor,
 }
 
-/// Growth of the noise from one try to the next, and tries: the last noise is a hundred times a pixel's range at the
-/// published first one, clipped to black and white. Published is 1.01, four hundred tries to reach what 1.1 reaches in
-/// forty; the distance that this wastes at first is the first thing that the steps take off.
+/// Growth of the noise from one try to the next, and the number of tries: from the published first noise to a hundred times
+/// a pixel's range. The published growth is 1.01, which takes ten times as many tries; the longer distance that 1.1 starts
+/// at is what the first steps take off.
 const GROWTH: (f64, u32) = (1.1, 97);
 const GROWTH_PAPER: (f64, u32) = (1.01, 927);
-/// Newton steps towards the boundary, each longer by this factor than the linear model asks for.
+/// Newton steps towards the boundary; each is longer than the linear model asks for, by a power of this factor.
 const NEWTON: u32 = 10;
 const OVERSHOOT: f64 = 1.2;
 /// What a Newton step adds to the logits' difference, so that it does not end on the boundary itself.
 const BEYOND: f64 = 1e-3;
-/// Halvings back towards x before relative steps begin.
+/// Halvings of the segment back to x before relative steps begin.
 const HALVINGS: u32 = 6;
 
-/// A start for as many of `standing` (i64 positions) as possible.
+/// A start for as many images as possible of those at `standing` (i64 positions).
 pub(super) fn find(
     net: &dyn Target,
     batch: &Batch<'_>,
@@ -59,14 +59,14 @@ pub(super) fn find(
 struct StartSearch<'a> {
     net: &'a dyn Target,
     batch: &'a Batch<'a>,
-    /// Of the whole batch: the start where there is one, else the clean image.
+    /// Of the whole batch: the start if there is one, else the clean image.
     images: Tensor,
     /// i64 positions without a start.
     left: Tensor,
 }
 
 impl StartSearch<'_> {
-    /// Takes those of `tried` `[left, 3, H, W]` that are misclassified.
+    /// Takes over those of `tried` `[left, 3, H, W]` that are misclassified.
     fn try_images(&mut self, tried: &Tensor) {
         if self.left.size()[0] == 0 {
             return;
@@ -82,7 +82,7 @@ impl StartSearch<'_> {
         self.left = self.left.index_select(0, &wrong.logical_not().nonzero().flatten(0, -1));
     }
 
-    /// x + scale·noise, fresh noise at each scale.
+    /// Tries x + scale·noise, with new noise at each scale.
     fn noise(&mut self, settings: &Settings) {
         let (growth, tries) = if settings.steps == Steps::Paper { GROWTH_PAPER } else { GROWTH };
         for attempt in 0..tries {
@@ -99,9 +99,9 @@ impl StartSearch<'_> {
         }
     }
 
-    /// Newton steps on the difference of the right and the best wrong logit: where the linear model puts the boundary,
-    /// and a little more every time (as DeepFool, Moosavi-Dezfooli et al. 2016, but towards one class at a time). In
-    /// l∞ along the sign of the gradient, else along the gradient.
+    /// Newton steps on the difference of the right and the best wrong logit: to where the linear model puts the boundary, and
+    /// each time a little further (as DeepFool, Moosavi-Dezfooli et al. 2016, but towards one class at a time). The direction
+    /// is the gradient, in l∞ its sign.
     fn newton(&mut self, norm: Norm) {
         let mut images = self.batch.images.index_select(0, &self.left);
         for step in 0..=NEWTON {

@@ -1,4 +1,4 @@
-//! What an attack leaves: figures, the table of images, the curve, perturbed images for others to check, a picture.
+//! What an attack leaves: results, a table of images, the curve, perturbed images for others to check, a picture.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -23,11 +23,11 @@ use crate::report::Event;
 use crate::stage::RankContext;
 use tandem_domain::spec::AttackMethod;
 
-/// Radii of the grid whose share of misclassified images is a result of its own.
+/// At how many radii of the grid the share of misclassified images is a result.
 const READOUTS: usize = 4;
 
 impl AttackRun<'_> {
-    /// Rank 0 alone.
+    /// Writes the files and reports the results; for rank 0 alone.
     pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         self.attacked.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
         self.figures(rank);
@@ -50,7 +50,7 @@ impl AttackRun<'_> {
         for (name, median) in
             [("median_distance", median_paper(distances)), ("median_distance_all", median_all(distances))]
         {
-            // JSON knows no infinity: a median that is infinite is left out.
+            // An infinite median is left out, since JSON has no infinity.
             if let Some(median) = median {
                 rank.result(name, median);
             }
@@ -94,7 +94,7 @@ impl AttackRun<'_> {
         }
     }
 
-    /// One line an image; the distance is empty where the attack failed.
+    /// CSV with one line an image; the distance is empty if the attack failed.
     fn table(&self) -> String {
         let mut table = "image,label,clean_prediction,distance,attack\n".to_owned();
         for (image, distance) in self.attacked.distances.iter().enumerate() {
@@ -107,7 +107,8 @@ impl AttackRun<'_> {
         table
     }
 
-    /// Percent of images that are misclassified within a radius, in both conventions of [`crate::attack::curve`].
+    /// CSV of the percentage of images that are misclassified within each radius, in both conventions of
+    /// [`crate::attack::curve`].
     fn curve(&self) -> String {
         let mut table = "radius,paper,all\n".to_owned();
         for point in curve(&self.attacked.distances, &self.spec.grid()) {
@@ -116,7 +117,7 @@ impl AttackRun<'_> {
         table
     }
 
-    /// The first images, clean as bytes and perturbed as f32, with labels and distances: enough to check every verdict.
+    /// The first images, clean as bytes and perturbed as f32, with labels and distances, for others to check.
     fn adversarial(&self, rank: &RankContext<'_>) -> Result<Vec<u8>, Failure> {
         let count = self.attacked.len().min(KEPT_IMAGES);
         let plane = SIDE * SIDE;
@@ -143,7 +144,7 @@ impl AttackRun<'_> {
         safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, Some(metadata)).map_err(|error| wrong(&error))
     }
 
-    /// The first images that were moved; `None` if none were, or none are wanted.
+    /// A picture of the first images that were broken; `None` if there are none, or none are wanted.
     fn picture(&self) -> Result<Option<Vec<u8>>, Failure> {
         let moved = |image: &i64| {
             let distance = self.attacked.distances[*image as usize];
@@ -169,7 +170,7 @@ impl AttackRun<'_> {
     }
 }
 
-/// Places of a grid that are read out: its end, and evenly before.
+/// Indices of the radii to report: the last one, and others evenly before it.
 fn readout_indices(radii: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (1..=READOUTS).filter_map(|part| (radii * part / READOUTS).checked_sub(1)).collect();
     places.dedup();
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grid_is_read_at_its_quarters() {
+    fn a_grid_is_reported_at_its_quarters() {
         assert_eq!(readout_indices(20), [4, 9, 14, 19]);
         assert_eq!(
             (readout_indices(1), readout_indices(2), readout_indices(5)),

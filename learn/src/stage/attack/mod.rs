@@ -1,8 +1,8 @@
 //! The attack stage (the paper's section 5.3): how far test images must be moved until a classifier errs.
 //!
-//! Batches of fixed boundaries are dealt to ranks in turn, so that the images attacked so far are always the first ones
-//! and results do not depend on the number of ranks. `sync` keeps ranks in touch, `rounds` runs them, `resume` holds the
-//! results so far, `export` hands them on.
+//! Ranks take batches of fixed boundaries in turn, so that the images attacked so far are always the first ones, and results
+//! do not depend on the number of ranks. `rounds` attacks the batches, `sync` lets ranks finish a round together, `resume`
+//! holds the results and their checkpoint, `export` writes them.
 
 mod export;
 mod resume;
@@ -20,7 +20,7 @@ use crate::progress;
 use crate::report::Outcome;
 use rounds::AttackRun;
 
-/// Attacks the first test images, from where an earlier attempt stopped.
+/// Attacks the first test images, beginning where an earlier attempt stopped.
 pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Attack) -> Result<Outcome, Failure> {
     validate(spec)?;
     let (classifier, classifier_sha256) = classifier(rank)?;
@@ -48,7 +48,7 @@ pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Attack) -> Result<Outcome, 
     Ok(outcome)
 }
 
-/// The coordinator refuses these at submit; a rank does not trust that.
+/// The coordinator checks this at submission too.
 fn validate(spec: &Attack) -> Result<(), Failure> {
     let grid = spec.grid();
     let grows = grid.is_sorted_by(|a, b| a < b);

@@ -25,17 +25,17 @@ pub(super) const ATTACKED: CheckpointKind = CheckpointKind {
 
 const FORMAT: u32 = 1;
 
-/// The first images, of which the adversarial ones are kept too: for pictures, and for others to check the verdicts.
+/// Of this many images, the first ones, the adversarial ones are kept too, for pictures and for others to check.
 pub(super) const KEPT_IMAGES: usize = 1000;
 
-/// Of the first images of the test set, in order.
+/// Results of the first images of the test set, in order.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct AttackedImages {
-    /// Class that the clean image is taken for.
+    /// Predicted class of the clean image.
     pub(super) predictions: Vec<i64>,
-    /// 0: misclassified as it is; infinite: not broken.
+    /// 0 for a clean error, infinite for an image that was not broken.
     pub(super) distances: Vec<f32>,
-    /// As found by attacks that see gradients.
+    /// Distances that attacks with gradients found.
     pub(super) white_box: Vec<f32>,
     /// [`Finder`] codes.
     pub(super) finders: Vec<u8>,
@@ -48,7 +48,7 @@ pub(super) struct AttackedImages {
 #[derive(Serialize, Deserialize)]
 struct Card {
     format: u32,
-    /// Of the job's spec and of the classifier: a checkpoint continues one attack and no other.
+    /// Hash of the job's spec, the classifier and the test images: a checkpoint continues one attack and no other.
     key: String,
     seconds: f64,
 }
@@ -62,8 +62,8 @@ impl AttackedImages {
         Finder::from_code(self.finders[image])
     }
 
-    /// Images whose distance is 0 although they are classified rightly, or not 0 although they are not: there should be
-    /// none. `labels` are those of the data set.
+    /// How many images have distance 0 although they are classified rightly, or another one although they are not. There
+    /// should be none. `labels` are those of the data set.
     pub(super) fn misplaced(&self, labels: &[i64]) -> usize {
         let all = self.predictions.iter().zip(labels).zip(&self.distances);
         all.filter(|((prediction, label), distance)| (prediction != label) != (**distance == 0.0)).count()
@@ -74,8 +74,8 @@ impl AttackedImages {
         Tensor::from_slice(&self.perturbed).view([-1, 3, side, side])
     }
 
-    /// `rows` is f64 `[n, 4]` of predictions, distances, white-box distances and finders; `images` f32 `[n, 3, H, W]`
-    /// where they are still to be kept.
+    /// `rows` is f64 `[n, 4]` of predictions, distances, white-box distances and finders; `images` f32 `[n, 3, H, W]`, if
+    /// they are among those to keep.
     pub(super) fn append(&mut self, rows: &Tensor, images: Option<&Tensor>) {
         let column = |index: i64| {
             Vec::<f64>::try_from(rows.select(1, index).to_kind(Kind::Double).contiguous().to_device(Device::Cpu))

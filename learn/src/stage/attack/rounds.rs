@@ -1,4 +1,4 @@
-//! An attack between two rounds. In a round each rank attacks a batch of its own.
+//! The rounds of an attack: in each, every rank attacks a batch of its own.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,8 +27,8 @@ const CHUNK: usize = 250;
 /// An interrupted attack loses at most this much and the round under way.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(20);
 
-/// For each label a rightly classified test image of the next class that has one, `[C, 3, H, W]`; `None` if no class but
-/// one at most is ever classified rightly.
+/// For each label a rightly classified test image of the next class that has one, `[C, 3, H, W]`; `None` if fewer than two
+/// classes have one.
 fn fallback(classifier: &Classifier, data: &Data) -> Option<Tensor> {
     let classes = data.classes.len();
     let mut right: Vec<Option<i64>> = vec![None; classes];
@@ -50,7 +50,7 @@ fn fallback(classifier: &Classifier, data: &Data) -> Option<Tensor> {
     Some(pixels(&data.test, &chosen?, Side::AsIs))
 }
 
-/// An attack between two rounds.
+/// The state of an attack between two rounds.
 pub(super) struct AttackRun<'a> {
     pub(super) spec: &'a Attack,
     pub(super) classifier: &'a Classifier,
@@ -67,7 +67,7 @@ pub(super) struct AttackRun<'a> {
 }
 
 impl<'a> AttackRun<'a> {
-    /// Rank 0 loads the newest good checkpoint. The others need to know only how many images it holds.
+    /// Rank 0 loads the newest good checkpoint; the others need to know only how many images it holds.
     pub(super) fn new(
         rank: &mut RankContext<'_>,
         spec: &'a Attack,
@@ -128,7 +128,8 @@ impl<'a> AttackRun<'a> {
         Ok(Outcome::Finished)
     }
 
-    /// f64 `[batch_size, 4]` as [`AttackedImages::append`] takes them, and perturbed images; padded with zeros.
+    /// Attacks these images. Returns f64 `[batch_size, 4]` for [`AttackedImages::append`] and the perturbed images, both padded
+    /// with zeros.
     fn batch(&self, rank: &RankContext<'_>, target: &dyn Target, samples: &[i64]) -> (Tensor, Tensor) {
         let size = i64::from(self.spec.batch_size);
         let side = SIDE as i64;
@@ -136,7 +137,7 @@ impl<'a> AttackRun<'a> {
             let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, rank.device));
             return (zeros(&[size, 4], Kind::Double), zeros(&[size, 3, side, side], Kind::Float));
         }
-        // One layout for everything that attacks add to them.
+        // A contiguous layout, which everything computed from them then has.
         let images = pixels(&self.data.test, samples, Side::AsIs).contiguous();
         let labels = labels(&self.data.test, samples);
         let batch = Batch { images: &images, labels: &labels, ids: samples };
@@ -149,7 +150,7 @@ impl<'a> AttackRun<'a> {
         (rows.constant_pad_nd([0, 0, 0, missing]), pixels)
     }
 
-    /// Rank 0 takes in what all found, the test images `first..next`.
+    /// Rank 0 appends what all ranks found, which is about the test images `first..next`.
     fn gather(
         &mut self,
         rank: &RankContext<'_>,
@@ -171,7 +172,7 @@ impl<'a> AttackRun<'a> {
     fn progress(&mut self, rank: &mut RankContext<'_>, done: usize, new: usize) {
         let (now, left) = (Instant::now(), self.images - done);
         let rate = self.throughput.advance(now, new as u64, true).unwrap_or_else(|| self.throughput.mean(now));
-        // Clean errors among them. Only rank 0 holds distances, and only rank 0 is heard.
+        // With clean errors. Only rank 0 holds distances, and only its metrics are reported.
         let broken = self.attacked.distances.iter().filter(|distance| distance.is_finite()).count();
         rank.metric("broken", done as u64, broken as f64 / done as f64);
         rank.emit(Event::Progress {
@@ -197,7 +198,7 @@ impl<'a> AttackRun<'a> {
         Ok(())
     }
 
-    /// Looks for masked gradients on the first images.
+    /// Checks the first images for masked gradients.
     pub(super) fn measure_gates(&self, seed: u64) -> Option<Gates> {
         // Some of them are misclassified.
         let samples: Vec<i64> = (0..self.images.min(4 * MAX_IMAGES as usize)).map(|id| id as i64).collect();

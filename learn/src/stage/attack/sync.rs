@@ -1,10 +1,9 @@
-//! Ranks in touch while each attacks its own images.
+//! Ranks attack images of their own, but end a round and stop together.
 //!
-//! How long a batch takes depends on its images, so ranks finish at different times; yet a rank that waits in a collective
-//! gives up after a few minutes, and a rank that is asked to stop must not finish a long batch first. So every rank, from
-//! inside its passes through the net, meets the others every few seconds: a tiny collective that says who is done and
-//! whether anybody shall stop. Those who are done meet the others again and again until all are. All ranks leave a round
-//! after the same meeting.
+//! How long a batch takes depends on its images, so ranks finish at different times. But a rank that waits in a collective
+//! gives up after a few minutes, and a rank that is asked to stop must not finish a long batch first. So every rank calls a
+//! barrier every few seconds from inside its forward passes: a tiny collective that tells who is done and whether a rank was
+//! asked to stop. Ranks that are done call it again and again until all are. All ranks leave a round after the same barrier.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,19 +16,19 @@ use crate::failure::Failure;
 use crate::progress;
 use crate::stage::RankContext;
 
-/// Between two meetings. Well below the grace of a stop, and long against a pass through the net.
+/// Time between two barriers: well below the grace period of a stop, and long compared with a forward pass.
 const SYNC_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How a round ended, on all ranks alike.
 #[derive(Debug, PartialEq)]
 pub(super) enum Round<T> {
-    /// Every rank did its part; `stop` if one shall stop now.
+    /// Every rank did its work; `stop` if one was asked to stop meanwhile.
     Done { own: T, stop: bool },
-    /// Some rank shall stop, and somebody was not done.
+    /// A rank was asked to stop before all were done.
     Stopped,
 }
 
-/// Unwinds out of an attack from inside the net's forward pass.
+/// The payload of a panic that leaves an attack from inside a forward pass.
 enum Interrupted {
     Stop,
     Failed(Failure),
@@ -41,7 +40,7 @@ struct BarrierResult {
     stop: bool,
 }
 
-/// The net under attack, with a meeting now and then.
+/// The net under attack, with a barrier now and then.
 struct SyncedTarget<'a, 'r> {
     target: &'a dyn Target,
     rank: &'a RankContext<'r>,
@@ -67,14 +66,14 @@ impl Target for SyncedTarget<'_, '_> {
     }
 }
 
-/// Does this rank's `part` of a round and waits until all ranks have done theirs.
+/// Does this rank's `work` of a round and waits until all ranks have done theirs.
 pub(super) fn round<T>(
     rank: &RankContext<'_>,
     target: &dyn Target,
     work: impl FnOnce(&dyn Target) -> T,
 ) -> Result<Round<T>, Failure> {
     let synced = SyncedTarget { target, rank, synced_at: Cell::new(Instant::now()) };
-    // tch switches gradients back on only where it returns; this does so where it unwinds, too.
+    // tch switches gradients back on when its closure returns; the guard does so after a panic, too.
     let gradients_as_before = tch::no_grad_guard();
     let done = catch_unwind(AssertUnwindSafe(|| work(&synced)));
     drop(gradients_as_before);
@@ -96,8 +95,8 @@ pub(super) fn round<T>(
 }
 
 fn barrier(rank: &RankContext<'_>, done: bool) -> Result<BarrierResult, Failure> {
-    let says = [i64::from(done), i64::from(rank.stop_requested())];
-    let all = rank.group.all_gather(&Tensor::from_slice(&says).view([1, 2]).to_device(rank.device))?;
+    let flags = [i64::from(done), i64::from(rank.stop_requested())];
+    let all = rank.group.all_gather(&Tensor::from_slice(&flags).view([1, 2]).to_device(rank.device))?;
     progress::waited();
     let all_done = all.select(1, 0).min().int64_value(&[]) == 1;
     let stop = all.select(1, 1).max().to_kind(Kind::Int64).int64_value(&[]) == 1;

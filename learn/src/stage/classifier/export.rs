@@ -1,4 +1,4 @@
-//! What a finished run leaves: the classifier and final figures.
+//! What a finished run leaves: the classifier and its results.
 
 use std::time::Instant;
 
@@ -10,10 +10,10 @@ use crate::failure::Failure;
 use crate::stage::RankContext;
 
 impl Trainer<'_> {
-    /// The classifier that is kept, and figures of the whole run. Only here are test images seen.
+    /// Chooses and writes the classifier, and reports the results. Test images are evaluated only here.
     ///
-    /// Of the best look and the last the last is kept, unless the held-out images tell them apart: with 50 of them a look
-    /// is some seven points of chance, and the best of fifty looks is mostly luck.
+    /// The last model is chosen, unless the best one is significantly better on the held-out images: the accuracy on 50 of
+    /// them has a standard error of some seven points, and the best of fifty validations is mostly luck.
     pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let trained = Instant::now();
         let test: Vec<i64> = (0..self.data.test.len() as i64).collect();
@@ -54,7 +54,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// The model as it is now, after so many updates.
+    /// Writes the model as it is now; `step` is the number of updates it has seen.
     fn save(&self, rank: &mut RankContext<'_>, step: u64) -> Result<(), Failure> {
         if !rank.is_rank_zero() {
             return Ok(());

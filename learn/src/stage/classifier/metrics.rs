@@ -1,4 +1,4 @@
-//! What people see of a run while it goes on, and the choice of the model that is kept.
+//! Progress and metrics of a run, for people, and the validations that find the best model.
 
 use std::time::Instant;
 
@@ -14,11 +14,12 @@ use crate::report::Event;
 use crate::stage::training_state::Best;
 use crate::stage::{RankContext, labels};
 
-/// A budget in steps makes many short epochs of few labels: no more looks at held-out images, and checkpoints, than this.
+/// With a budget in steps and few labels there are many short epochs, but at most about this many validations and
+/// checkpoints.
 const MAX_VALIDATIONS: u64 = 50;
 
 impl Trainer<'_> {
-    /// A few times a second, and always `at_once`.
+    /// Reports progress a few times a second, and always if `at_once`.
     pub(super) fn progress(&mut self, rank: &mut RankContext<'_>, epoch: u32, at_once: bool) {
         let Some(rate) = self.throughput.advance(Instant::now(), u64::from(self.batch_size), at_once) else { return };
         let images_left = (self.steps - self.position.step) * u64::from(self.batch_size);
@@ -32,7 +33,7 @@ impl Trainer<'_> {
         });
     }
 
-    /// At the end of an epoch: what its steps say and, if it is time, the held-out images.
+    /// Reports the metrics of an epoch, and validates if it is time.
     pub(super) fn end_epoch(&mut self, rank: &mut RankContext<'_>, images_per_second: f64) -> Result<(), Failure> {
         let step = self.position.step;
         let count = self.position.loss_count;
@@ -46,7 +47,7 @@ impl Trainer<'_> {
         if self.validation_due() { self.validate(rank) } else { Ok(()) }
     }
 
-    /// Only asked at the end of an epoch.
+    /// Whether to validate, at the end of an epoch.
     pub(super) fn validation_due(&self) -> bool {
         let every = match self.recipe.steps {
             None => 1,
@@ -56,7 +57,7 @@ impl Trainer<'_> {
         self.position.step == self.steps || epoch.is_multiple_of(every)
     }
 
-    /// Remembers the best look (`export` decides between it and the last); of equals the last, which has been trained longer.
+    /// Evaluates the held-out images and remembers the best model. Of equal ones that is the last, which was trained longer.
     fn validate(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let Some(best) = &mut self.best else { return Ok(()) };
         let hits = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;
@@ -70,14 +71,14 @@ impl Trainer<'_> {
     }
 }
 
-/// Images that the model classifies rightly, as it will be used: without augmentation, by the running statistics.
+/// How many images the model classifies rightly in evaluation mode, without augmentation.
 pub(super) fn hits(model: &Model, images: &data::Images, samples: &[i64], group: &Group) -> Result<u64, Failure> {
     let classes = answers(model, images, samples, group)?.argmax(1, false);
     Ok(classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64)
 }
 
-/// Whether the best look's hits among `held_out` images lie more than one standard error above the last look's (the rule
-/// of one standard error: Breiman et al. 1984).
+/// Whether the best model's hits among `held_out` images are more than one standard error above the last model's (the
+/// one-standard-error rule: Breiman et al. 1984).
 pub(super) fn is_significantly_better(best: u64, last: u64, held_out: u64) -> bool {
     let (best, last, held_out) = (best as f64, last as f64, held_out as f64);
     best - last > (best * (held_out - best) / held_out).sqrt()
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_images_tell_little_apart() {
+    fn few_images_make_few_differences_significant() {
         assert!(!is_significantly_better(19, 16, 50), "a standard error is 3.4 images");
         assert!(is_significantly_better(19, 15, 50));
         assert!(is_significantly_better(3930, 3890, 5000), "and 29 of these");

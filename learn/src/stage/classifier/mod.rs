@@ -1,11 +1,12 @@
-//! Training a classifier on a share of the labels: what the supervised baseline, fine-tuning and SimCLR's linear protocol
-//! have in common. They differ in where the encoder comes from, what moves and when, and how images are varied.
+//! Trains a classifier on a share of the labels, for the supervised baseline, fine-tuning and SimCLR's linear protocol. These
+//! differ in where the encoder comes from, what is trained when, and how images are augmented.
 //!
-//! `recipe` says so; `trainer` is the run between two steps, `steps` the loop, `look` what people see of it and how the best
-//! model is chosen, `export` what it leaves.
+//! `recipe` holds these differences, `trainer` the state of the run; `steps` is the training loop, `metrics` reports for people
+//! and finds the best model, `export` writes the classifier.
 //!
-//! Every job of an experiment has the same labelled images for the same fraction (the seed decides). `validation` of them
-//! train nothing and choose between the best look and the last, which is kept unless they tell the two apart; the test images are looked at once, when all is over.
+//! The seed decides which images are labelled, so that all jobs of an experiment with the same fraction have the same ones.
+//! The share `validation` of them is held out to choose between the best model and the last one. Test images are evaluated
+//! only at the end.
 
 mod export;
 mod metrics;
@@ -21,7 +22,7 @@ use crate::report::Outcome;
 pub(super) use recipe::{Images, Pretrained, Recipe};
 use trainer::Trainer;
 
-/// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
+/// Trains from the newest good checkpoint, or else from the beginning, to the end or until a rank is asked to stop.
 pub(super) fn run(rank: &mut RankContext<'_>, recipe: &Recipe<'_>) -> Result<Outcome, Failure> {
     let data = rank.load_data()?;
     let mut trainer = Trainer::new(rank, recipe, &data)?;

@@ -1,4 +1,4 @@
-//! What distinguishes one training of a classifier from another.
+//! In what the trainings of classifiers differ.
 
 use tandem_domain::spec::{Augment, BatchNorm, Encoder, Optimizer, PadCrop, Precision, Tikhonov};
 use tch::{Device, Tensor};
@@ -13,7 +13,7 @@ use crate::stage::checkpointing::CheckpointPolicy;
 /// A stage's parameters, as the training loop needs them.
 pub(in crate::stage) struct Recipe<'a> {
     pub encoder: Encoder,
-    /// Without one the encoder starts from first weights.
+    /// `None`: the encoder starts from first weights.
     pub pretrained: Option<Pretrained>,
     pub head_layers: u32,
     pub epochs: u32,
@@ -26,12 +26,12 @@ pub(in crate::stage) struct Recipe<'a> {
     pub tikhonov: Tikhonov,
     pub batch_norm: BatchNorm,
     pub precision: Precision,
-    /// Epochs at the start in which only the head moves.
+    /// Epochs at the beginning in which only the head is trained.
     pub head_epochs: f64,
-    /// Share of the rate that each stage of the encoder has of the one above it.
+    /// Learning rate of each stage of the encoder, as a share of that of the stage above it.
     pub rate_decay: f64,
     pub checkpoints: CheckpointPolicy,
-    /// Another name that the test accuracy is reported under.
+    /// A second name under which the test accuracy is reported.
     pub alias: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ pub(in crate::stage) struct Pretrained {
     pub sha256: String,
 }
 
-/// How training images are varied from epoch to epoch.
+/// How training images are augmented.
 pub(in crate::stage) enum Images {
     Shifted(PadCrop),
     Views(Augment),
@@ -73,7 +73,7 @@ impl<'a> Recipe<'a> {
         }
     }
 
-    /// The network before its first step: the head's first weights are a function of the seed.
+    /// The network before its first step. The head's first weights are a function of the seed.
     pub(super) fn model(&self, classes: u32, seed: u64, device: Device) -> Result<Model, Failure> {
         let mut model = Model::classifier(self.encoder, self.head_layers, classes, seed, device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", self.encoder)))?;
@@ -84,7 +84,7 @@ impl<'a> Recipe<'a> {
         Ok(model)
     }
 
-    /// Who learns at which rate, and from which step on.
+    /// Which parameters are trained at which learning rate, and from which step on.
     pub(super) fn groups(&self, model: &Model, head_steps: u64, steps: u64) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for (index, slot) in model.parameters.layout().slots().iter().enumerate() {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stage_has_its_share_of_the_rate_above_it() {
+    fn each_stage_has_its_share_of_the_learning_rate_above_it() {
         let (optimizer, names) =
             (Optimizer::finetune(), |slots: std::ops::Range<usize>, model: &Model| -> Vec<String> {
                 model.parameters.layout().slots()[slots].iter().map(|slot| slot.name.clone()).collect()

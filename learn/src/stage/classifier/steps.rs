@@ -13,8 +13,8 @@ use crate::stage::divergence::DivergenceCheck;
 use crate::stage::{RankContext, labels};
 
 impl Trainer<'_> {
-    /// Every epoch has its own order of images; the last, incomplete batch is dropped. A budget in steps may end in the
-    /// middle of an epoch.
+    /// Every epoch has its own order of images; an incomplete last batch is dropped. A budget in steps may end within an
+    /// epoch.
     pub(super) fn train(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
         let first = self.position.step;
         while self.position.step < self.steps {
@@ -47,7 +47,7 @@ impl Trainer<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// Short epochs of few labels are not worth a checkpoint each, as they are not worth a look.
+    /// The end of an epoch counts only if the epoch is validated: of few labels, epochs are short.
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
         let epoch_ended = epoch_ended && self.validation_due();
         self.recipe.checkpoints.due(

@@ -1,4 +1,4 @@
-//! A run between two steps, and its beginning from the newest good checkpoint.
+//! The state of a run, and its beginning from the newest good checkpoint.
 
 use std::time::Instant;
 
@@ -15,33 +15,33 @@ use crate::stage::checkpointing::Checkpointer;
 use crate::stage::throughput::Throughput;
 use crate::stage::training_state::{Position, TrainingState};
 
-/// A run between two steps.
+/// The state of a run between two steps.
 pub(super) struct Trainer<'a> {
     pub(super) recipe: &'a Recipe<'a>,
     pub(super) data: &'a Data,
     pub(super) shards: Shards,
-    /// Labelled images that train, and those that choose.
+    /// Labelled images for training, and those for validation.
     pub(super) train: Vec<i64>,
     pub(super) held_out: Vec<i64>,
     /// Images a step.
     pub(super) batch_size: u32,
     pub(super) model: Model,
-    /// The model of the best look so far; the first weights before any. None where nothing is held out.
+    /// The best model so far; the first weights before the first validation. `None` if nothing is held out.
     pub(super) best: Option<ModelCopy>,
     pub(super) optimizer: Optimizer,
     pub(super) rates: LearningRate,
     pub(super) checkpointer: Checkpointer,
     pub(super) steps_per_epoch: u64,
     pub(super) steps: u64,
-    /// Steps at the start in which only the head moves.
+    /// Steps at the beginning in which only the head is trained.
     pub(super) head_steps: u64,
     pub(super) position: Position,
-    /// Training seconds of earlier attempts, up to the checkpoint.
+    /// Training seconds of earlier attempts, up to the checkpoint that this one began from.
     pub(super) seconds_before: f64,
     pub(super) throughput: Throughput,
 }
 
-/// A copy of a model's numbers.
+/// A copy of a model's parameters and statistics.
 pub(super) struct ModelCopy {
     parameters: Flat,
     statistics: Flat,
@@ -64,7 +64,7 @@ impl ModelCopy {
     }
 }
 
-/// What a checkpoint holds.
+/// The tensors that a checkpoint holds.
 pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option<&'a ModelCopy>) -> TrainingState<'a> {
     let network = [("parameters.", &model.parameters), ("statistics.", &model.statistics)];
     let of = |best: &'a ModelCopy| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)];
@@ -122,13 +122,14 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Rank 0 begins to save a checkpoint.
     pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         self.position.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
         self.checkpointer.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
     }
 }
 
-/// As asked for or, of so few images, as many as the shards can share equally.
+/// The batch size that was asked for; of fewer images, as many as the shards can share equally.
 fn batch_size(wanted: u32, images: usize, shards: u32) -> Result<u32, Failure> {
     if images >= wanted as usize {
         return Ok(wanted);

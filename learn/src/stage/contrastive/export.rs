@@ -1,4 +1,4 @@
-//! What a finished run leaves: the encoder and final figures.
+//! What a finished run leaves: the encoder and its results.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::stage::RankContext;
 use crate::stage::training_state::Position;
 
 impl Trainer<'_> {
-    /// The encoder, and figures of the whole run.
+    /// Writes the encoder and reports the results.
     pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         let now = Instant::now();
         if rank.is_rank_zero() {

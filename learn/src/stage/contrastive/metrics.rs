@@ -1,4 +1,4 @@
-//! What people see of a run while it goes on.
+//! Progress and metrics of a run, for people.
 
 use std::time::Instant;
 
@@ -11,11 +11,11 @@ use crate::report::Event;
 use crate::shards::Step;
 use crate::stage::RankContext;
 
-/// Below this share of the spread of a healthy representation, all images look alike to the encoder.
+/// Below this share of the spread of random directions the representation has collapsed.
 const COLLAPSED: f64 = 0.1;
 
 impl Trainer<'_> {
-    /// A few times a second, and always `at_once`.
+    /// Reports progress a few times a second, and always if `at_once`.
     pub(super) fn progress(&mut self, rank: &mut RankContext<'_>, epoch: u32, at_once: bool) {
         let Some(rate) = self.throughput.advance(Instant::now(), u64::from(self.spec.batch_size), at_once) else {
             return;
@@ -31,7 +31,7 @@ impl Trainer<'_> {
         });
     }
 
-    /// At the end of an epoch: what its steps and its last batch say, and the monitor if it is time.
+    /// Reports the metrics of an epoch and of its last step, and the monitor's if it is time.
     pub(super) fn end_epoch(
         &mut self,
         rank: &mut RankContext<'_>,
@@ -62,7 +62,7 @@ impl Trainer<'_> {
                  learning rate or a higher temperature may help",
                 geometry.std
             );
-            // The projections are the same on all ranks, and so is the verdict.
+            // The projections are the same on all ranks, so all fail or none.
             if self.spec.stop_on_collapse {
                 return Err(Failure::Job(format!("{collapse}. Without stop_on_collapse it would go on")));
             }
@@ -85,7 +85,7 @@ impl Trainer<'_> {
     }
 }
 
-/// What there is for each layer, counted from 1; nothing where there is one for all.
+/// The items of each layer, counted from 1; none if there is only one for the whole encoder.
 pub(super) fn numbered<T>(layers: &[T]) -> impl Iterator<Item = (usize, &T)> {
     (1..).zip(layers).filter(|_| layers.len() > 1)
 }

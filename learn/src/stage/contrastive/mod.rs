@@ -1,6 +1,7 @@
 //! Contrastive pretraining (the paper's stage 1): from images to an encoder.
 //!
-//! `trainer` is the run between two steps, `steps` the loop, `look` what people see of it, `export` what it leaves.
+//! `trainer` holds the state of the run and begins it, `steps` is the training loop, `metrics` reports for people, `export`
+//! writes the encoder.
 
 mod export;
 mod metrics;
@@ -17,7 +18,7 @@ use crate::report::Outcome;
 use crate::shards::Shards;
 use trainer::Trainer;
 
-/// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
+/// Trains from the newest good checkpoint, or else from first weights, to the end or until a rank is asked to stop.
 pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Contrastive) -> Result<Outcome, Failure> {
     let shards = Shards::new(rank.task.spec.shards, spec.batch_size, rank.group)?;
     let data = rank.load_data()?;

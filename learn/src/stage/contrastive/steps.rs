@@ -17,7 +17,7 @@ use crate::stage::checkpointing::CheckpointPolicy;
 use crate::stage::divergence::DivergenceCheck;
 
 impl Trainer<'_> {
-    /// Every epoch has its own order of images; the last, incomplete batch is dropped.
+    /// Every epoch has its own order of images; an incomplete last batch is dropped.
     pub(super) fn train(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
         let first = self.position.step;
         while self.position.step < self.steps {
@@ -90,7 +90,7 @@ impl Trainer<'_> {
     }
 
     fn divergence_check(&self) -> DivergenceCheck {
-        // A view is told apart from all the others of the batch.
+        // The partner of a view is chosen among all other views of the batch.
         let others = 2.0 * f64::from(self.spec.batch_size) - 1.0;
         DivergenceCheck {
             chance_loss: others.ln(),

@@ -1,4 +1,4 @@
-//! A run between two steps, and its beginning from the newest good checkpoint.
+//! The state of a run, and its beginning from the newest good checkpoint.
 
 use std::time::Instant;
 
@@ -31,13 +31,13 @@ fn terms(spec: &Contrastive, net: &Layers) -> Vec<Term> {
     }
 }
 
-/// What a checkpoint holds.
+/// The tensors that a checkpoint holds.
 pub(super) fn state<'a>(net: &'a Layers, optimizer: &'a Optimizer) -> TrainingState<'a> {
     let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
     TrainingState(network.into_iter().chain(optimizer.state()).collect())
 }
 
-/// A run between two steps.
+/// The state of a run between two steps.
 pub(super) struct Trainer<'a> {
     pub(super) spec: &'a Contrastive,
     pub(super) data: &'a Data,
@@ -51,7 +51,7 @@ pub(super) struct Trainer<'a> {
     pub(super) steps_per_epoch: u64,
     pub(super) steps: u64,
     pub(super) position: Position,
-    /// Training seconds of earlier attempts, up to the checkpoint.
+    /// Training seconds of earlier attempts, up to the checkpoint that this one began from.
     pub(super) seconds_before: f64,
     pub(super) throughput: Throughput,
     pub(super) collapse_noted: bool,
@@ -100,7 +100,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Rank 0 saves the run as it is.
+    /// Rank 0 begins to save a checkpoint.
     pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         self.position.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
         self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
