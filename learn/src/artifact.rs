@@ -98,10 +98,15 @@ pub fn save(folder: &Path, kind: &str, parts: &[&Flat], card: &Card) -> Result<E
     let card = serde_json::to_string(card).map_err(|error| wrong(&error))?;
     let parts: Vec<(&str, &Flat)> = parts.iter().map(|flat| ("", *flat)).collect();
     let bytes = weights::encode(&parts, &card).map_err(|error| wrong(&error))?;
-    let name = format!("{kind}.safetensors");
-    let path = publish(folder, &name, &bytes)?;
+    write(folder, kind, &format!("{kind}.safetensors"), &bytes)
+}
+
+/// Writes `folder/name`, durably, and returns the event to report.
+pub(crate) fn write(folder: &Path, kind: &str, name: &str, bytes: &[u8]) -> Result<Event, Failure> {
+    let path = publish(folder, name, bytes)?;
     progress::waited();
-    Ok(Event::Artifact { kind: kind.into(), name, path, sha256: sha256(&bytes), bytes: bytes.len() as u64 })
+    let (sha256, bytes) = (sha256(bytes), bytes.len() as u64);
+    Ok(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes })
 }
 
 /// Loads an encoder without its projection head.

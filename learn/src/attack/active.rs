@@ -35,7 +35,7 @@ impl ActiveImages {
 
     /// Takes out the images whose iterates `x` are misclassified; `logits` are those of `x`. Returns the rows that remain,
     /// which the caller selects from its own tensors; `None` if all remain.
-    pub(super) fn remove_misclassified(&mut self, x: &Tensor, logits: &Tensor) -> Option<Tensor> {
+    pub(super) fn remove_broken(&mut self, x: &Tensor, logits: &Tensor) -> Option<Tensor> {
         let wrong = misclassified(logits, &self.labels);
         let fallen = wrong.nonzero().flatten(0, -1);
         if fallen.size()[0] == 0 {

@@ -77,7 +77,7 @@ impl FixedRadius for Apgd {
         let mut active = ActiveImages::new(batch, &x, norm);
         let first = value_and_grad(target, &x, |logits| ascent.value(logits, &active.labels));
         let mut search = SearchState::new(x, &first.loss, &first.gradient, 2.0 * radius);
-        search.remove_misclassified(&mut active, &mut ascent, &first.logits);
+        search.remove_broken(&mut active, &mut ascent, &first.logits);
 
         let mut schedule = StepSchedule::new(self.steps);
         for step in 0..self.steps {
@@ -86,7 +86,7 @@ impl FixedRadius for Apgd {
             }
             search.step(&active.clean, norm, radius, if step == 0 { 1.0 } else { MOMENTUM });
             let mut evaluated = value_and_grad(target, &search.x, |logits| ascent.value(logits, &active.labels));
-            if let Some(kept) = search.remove_misclassified(&mut active, &mut ascent, &evaluated.logits) {
+            if let Some(kept) = search.remove_broken(&mut active, &mut ascent, &evaluated.logits) {
                 evaluated.loss = evaluated.loss.index_select(0, &kept);
                 evaluated.gradient = evaluated.gradient.index_select(0, &kept);
             }
@@ -161,14 +161,9 @@ impl SearchState {
         }
     }
 
-    /// See [`ActiveImages::remove_misclassified`].
-    fn remove_misclassified(
-        &mut self,
-        active: &mut ActiveImages,
-        ascent: &mut AscentLoss,
-        logits: &Tensor,
-    ) -> Option<Tensor> {
-        let kept = active.remove_misclassified(&self.x, logits)?;
+    /// See [`ActiveImages::remove_broken`].
+    fn remove_broken(&mut self, active: &mut ActiveImages, ascent: &mut AscentLoss, logits: &Tensor) -> Option<Tensor> {
+        let kept = active.remove_broken(&self.x, logits)?;
         *ascent = ascent.keep(&kept);
         for tensor in [
             &mut self.x,

@@ -64,7 +64,7 @@ impl FixedRadius for Pgd {
         let (mut best, mut best_loss) = (x.shallow_clone(), None::<Tensor>);
         for _ in 0..self.steps {
             let mut evaluated = value_and_grad(target, &x, |logits| ascent.value(logits, &active.labels));
-            if let Some(kept) = active.remove_misclassified(&x, &evaluated.logits) {
+            if let Some(kept) = active.remove_broken(&x, &evaluated.logits) {
                 for tensor in [&mut x, &mut best, &mut evaluated.loss, &mut evaluated.gradient] {
                     *tensor = tensor.index_select(0, &kept);
                 }
@@ -80,7 +80,7 @@ impl FixedRadius for Pgd {
         if !active.is_empty() {
             let logits = target::logits(target, &x);
             let mut loss = ascent.value(&logits, &active.labels);
-            if let Some(kept) = active.remove_misclassified(&x, &logits) {
+            if let Some(kept) = active.remove_broken(&x, &logits) {
                 for tensor in [&mut x, &mut best, &mut loss] {
                     *tensor = tensor.index_select(0, &kept);
                 }

@@ -11,6 +11,8 @@ const NEWEST: f64 = 0.3;
 #[derive(Debug)]
 pub(super) struct Throughput {
     began: Instant,
+    /// Of earlier attempts, up to the checkpoint that this one began from.
+    seconds_before: f64,
     images: u64,
     reported_at: Instant,
     reported_images: u64,
@@ -18,8 +20,8 @@ pub(super) struct Throughput {
 }
 
 impl Throughput {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { began: now, images: 0, reported_at: now, reported_images: 0, rate: None }
+    pub(super) fn new(now: Instant, seconds_before: f64) -> Self {
+        Self { began: now, seconds_before, images: 0, reported_at: now, reported_images: 0, rate: None }
     }
 
     /// Counts images. Returns the smoothed rate if it is time for a report, or if `at_once`.
@@ -35,13 +37,14 @@ impl Throughput {
         self.rate
     }
 
+    /// Over all attempts.
     pub(super) fn seconds(&self, now: Instant) -> f64 {
-        (now - self.began).as_secs_f64()
+        self.seconds_before + (now - self.began).as_secs_f64()
     }
 
-    /// Images a second since the beginning; 0 before any time has passed.
+    /// Images a second in this attempt; 0 before any time has passed.
     pub(super) fn mean(&self, now: Instant) -> f64 {
-        let seconds = self.seconds(now);
+        let seconds = (now - self.began).as_secs_f64();
         if seconds > 0.0 { self.images as f64 / seconds } else { 0.0 }
     }
 }
@@ -54,7 +57,7 @@ mod tests {
     fn reports_are_rare_and_rates_smooth() {
         let began = Instant::now();
         let after = |ms| began + Duration::from_millis(ms);
-        let mut throughput = Throughput::new(began);
+        let mut throughput = Throughput::new(began, 0.0);
         assert_eq!(throughput.advance(after(100), 10, false), None);
         assert_eq!(throughput.advance(after(300), 20, false), Some(100.0), "30 images in 0.3 s");
         assert_eq!(throughput.advance(after(400), 20, false), None);

@@ -11,15 +11,13 @@ use tch::{Device, Kind, Tensor};
 
 use super::resume::KEPT_IMAGES;
 use super::rounds::AttackRun;
+use crate::artifact;
 use crate::attack::curve::{curve, median_all, median_paper};
 use crate::attack::gates::{square_gain, square_note};
 use crate::attack::picture;
 use crate::data::{Images, SIDE};
 use crate::failure::Failure;
 use crate::features::{Side, pixels};
-use crate::files::{publish, sha256};
-use crate::progress;
-use crate::report::Event;
 use crate::stage::RankContext;
 use tandem_domain::spec::AttackMethod;
 
@@ -29,15 +27,16 @@ const READOUTS: usize = 4;
 impl AttackRun<'_> {
     /// Writes the files and reports the results; for rank 0 alone.
     pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
-        self.attacked.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
+        self.attacked.seconds = self.throughput.seconds(Instant::now());
         self.figures(rank);
         self.gate_figures(rank);
-        self.artifact(rank, "attack", "attack.csv", self.table().into_bytes())?;
-        self.artifact(rank, "curve", "curve.csv", self.curve().into_bytes())?;
+        let folder = rank.task.artifacts_dir();
+        rank.emit(artifact::write(&folder, "attack", "attack.csv", self.table().as_bytes())?);
+        rank.emit(artifact::write(&folder, "curve", "curve.csv", self.curve().as_bytes())?);
         let adversarial = self.adversarial(rank)?;
-        self.artifact(rank, "adversarial", "adversarial.safetensors", adversarial)?;
+        rank.emit(artifact::write(&folder, "adversarial", "adversarial.safetensors", &adversarial)?);
         if let Some(png) = self.picture()? {
-            self.artifact(rank, "picture", "attack.png", png)?;
+            rank.emit(artifact::write(&folder, "picture", "attack.png", &png)?);
         }
         Ok(())
     }
@@ -159,14 +158,6 @@ impl AttackRun<'_> {
         let perturbed = self.attacked.perturbed(SIDE as i64).index_select(0, &Tensor::from_slice(&chosen));
         let png = picture::png(&clean, &perturbed);
         png.map(Some).map_err(|error| Failure::Job(format!("cannot draw the picture of perturbed images: {error}")))
-    }
-
-    fn artifact(&self, rank: &mut RankContext<'_>, kind: &str, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
-        let path = publish(&rank.task.artifacts_dir(), name, &bytes)?;
-        progress::waited();
-        let (sha256, bytes) = (sha256(&bytes), bytes.len() as u64);
-        rank.emit(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes });
-        Ok(())
     }
 }
 

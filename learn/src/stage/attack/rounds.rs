@@ -61,7 +61,6 @@ pub(super) struct AttackRun<'a> {
     pub(super) key: String,
     pub(super) scope: PruneScope,
     pub(super) attacked: AttackedImages,
-    pub(super) seconds_before: f64,
     pub(super) throughput: Throughput,
     pub(super) saved_at: Instant,
 }
@@ -83,21 +82,9 @@ impl<'a> AttackRun<'a> {
         let attacked = loaded.unwrap_or_default();
         let scope = PruneScope::new(rank.task.fence, &rank.task.checkpoints, attacked.len() as u64);
         let now = Instant::now();
-        let seconds_before = attacked.seconds;
-        let (fallback, throughput) = (tch::no_grad(|| fallback(classifier, data)), Throughput::new(now));
-        Ok(Self {
-            spec,
-            classifier,
-            data,
-            images,
-            fallback,
-            key,
-            scope,
-            attacked,
-            seconds_before,
-            throughput,
-            saved_at: now,
-        })
+        let (fallback, throughput) =
+            (tch::no_grad(|| fallback(classifier, data)), Throughput::new(now, attacked.seconds));
+        Ok(Self { spec, classifier, data, images, fallback, key, scope, attacked, throughput, saved_at: now })
     }
 
     pub(super) fn run_rounds(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
@@ -187,7 +174,7 @@ impl<'a> AttackRun<'a> {
 
     fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         self.saved_at = Instant::now();
-        self.attacked.seconds = self.seconds_before + self.throughput.seconds(self.saved_at);
+        self.attacked.seconds = self.throughput.seconds(self.saved_at);
         if rank.is_rank_zero() && self.attacked.len() > 0 {
             let (scope, step) = (self.scope.with_committed(rank.committed()), self.attacked.len() as u64);
             let write = |path: &Path| self.attacked.write(path, &self.key);

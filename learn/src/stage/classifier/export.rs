@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::metrics::{hits, is_significantly_better};
+use super::steps::{hits, is_significantly_better};
 use super::trainer::{ModelCopy, Trainer};
 use crate::artifact::{self, Card};
 use crate::encoder::HeadShape;
@@ -50,7 +50,7 @@ impl Trainer<'_> {
         rank.result("steps", self.steps as f64);
         rank.result("images_per_second", self.throughput.mean(trained));
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
-        rank.result("seconds", self.seconds_before + self.throughput.seconds(trained));
+        rank.result("seconds", self.throughput.seconds(trained));
         Ok(())
     }
 

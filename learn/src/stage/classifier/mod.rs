@@ -1,15 +1,14 @@
 //! Trains a classifier on a share of the labels, for the supervised baseline, fine-tuning and SimCLR's linear protocol. These
 //! differ in where the encoder comes from, what is trained when, and how images are augmented.
 //!
-//! `recipe` holds these differences, `trainer` the state of the run; `steps` is the training loop, `metrics` reports for people
-//! and finds the best model, `export` writes the classifier.
+//! `recipe` holds these differences, `trainer` the state of the run; `steps` is the training loop, `export` writes the
+//! classifier.
 //!
 //! The seed decides which images are labelled, so that all jobs of an experiment with the same fraction have the same ones.
 //! The share `validation` of them is held out to choose between the best model and the last one. Test images are evaluated
 //! only at the end.
 
 mod export;
-mod metrics;
 mod recipe;
 mod steps;
 mod trainer;

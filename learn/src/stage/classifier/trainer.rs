@@ -36,8 +36,6 @@ pub(super) struct Trainer<'a> {
     /// Steps at the beginning in which only the head is trained.
     pub(super) head_steps: u64,
     pub(super) position: Position,
-    /// Training seconds of earlier attempts, up to the checkpoint that this one began from.
-    pub(super) seconds_before: f64,
     pub(super) throughput: Throughput,
 }
 
@@ -116,15 +114,14 @@ impl<'a> Trainer<'a> {
             steps_per_epoch,
             steps,
             head_steps,
-            seconds_before: position.seconds,
+            throughput: Throughput::new(Instant::now(), position.seconds),
             position,
-            throughput: Throughput::new(Instant::now()),
         })
     }
 
     /// Rank 0 begins to save a checkpoint.
     pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
-        self.position.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
+        self.position.seconds = self.throughput.seconds(Instant::now());
         self.checkpointer.save(rank, self.position, &state(&self.model, &self.optimizer, self.best.as_ref()))
     }
 }

@@ -31,7 +31,7 @@ impl Trainer<'_> {
         }
         rank.result("images_per_second", self.throughput.mean(now));
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
-        rank.result("seconds", self.seconds_before + self.throughput.seconds(now));
+        rank.result("seconds", self.throughput.seconds(now));
         rank.result("steps", self.steps as f64);
         Ok(())
     }

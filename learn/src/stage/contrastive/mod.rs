@@ -1,10 +1,8 @@
 //! Contrastive pretraining (the paper's stage 1): from images to an encoder.
 //!
-//! `trainer` holds the state of the run and begins it, `steps` is the training loop, `metrics` reports for people, `export`
-//! writes the encoder.
+//! `trainer` holds the state of the run and begins it, `steps` is the training loop, `export` writes the encoder.
 
 mod export;
-mod metrics;
 mod steps;
 mod trainer;
 

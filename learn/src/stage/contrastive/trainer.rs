@@ -51,8 +51,6 @@ pub(super) struct Trainer<'a> {
     pub(super) steps_per_epoch: u64,
     pub(super) steps: u64,
     pub(super) position: Position,
-    /// Training seconds of earlier attempts, up to the checkpoint that this one began from.
-    pub(super) seconds_before: f64,
     pub(super) throughput: Throughput,
     pub(super) collapse_noted: bool,
 }
@@ -93,16 +91,15 @@ impl<'a> Trainer<'a> {
             checkpointer,
             steps_per_epoch,
             steps,
-            seconds_before: position.seconds,
+            throughput: Throughput::new(Instant::now(), position.seconds),
             position,
-            throughput: Throughput::new(Instant::now()),
             collapse_noted: false,
         })
     }
 
     /// Rank 0 begins to save a checkpoint.
     pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
-        self.position.seconds = self.seconds_before + self.throughput.seconds(Instant::now());
+        self.position.seconds = self.throughput.seconds(Instant::now());
         self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
     }
 }
