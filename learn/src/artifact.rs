@@ -121,7 +121,7 @@ pub fn load_classifier(input: &InputFile, device: Device) -> Result<(Classifier,
     let file = ArtifactFile::new(input, "classifier")?;
     let model = file.model(file.card.head, device)?;
     let classifier = Classifier::new(model).ok_or_else(|| {
-        file.unusable("it ends in no classes; name a linear, supervised or finetune job in `from`".into())
+        unusable(file.kind, input, "it ends in no classes; name a linear, supervised or finetune job in `from`".into())
     })?;
     Ok((classifier, file.card))
 }
@@ -160,15 +160,12 @@ impl<'a> ArtifactFile<'a> {
     }
 
     fn model(&self, head: Option<HeadShape>, device: Device) -> Result<Model, Failure> {
-        let model = Model::build(self.card.encoder, head, device)
-            .ok_or_else(|| self.unusable(format!("this version cannot build {:?}", self.card.encoder)))?;
+        let model = Model::build(self.card.encoder, head, device).ok_or_else(|| {
+            unusable(self.kind, self.input, format!("this version cannot build {:?}", self.card.encoder))
+        })?;
         weights::decode(&self.bytes, &[("", &model.parameters), ("", &model.statistics)])
-            .map_err(|error| self.unusable(error.to_string()))?;
+            .map_err(|error| unusable(self.kind, self.input, error.to_string()))?;
         Ok(model)
-    }
-
-    fn unusable(&self, why: String) -> Failure {
-        unusable(self.kind, self.input, why)
     }
 }
 

@@ -36,8 +36,12 @@ impl ActiveImages {
     /// Takes out the images whose iterates `x` are misclassified; `logits` are those of `x`. Returns the rows that remain,
     /// which the caller selects from its own tensors; `None` if all remain.
     pub(super) fn remove_broken(&mut self, x: &Tensor, logits: &Tensor) -> Option<Tensor> {
-        let wrong = misclassified(logits, &self.labels);
-        let fallen = wrong.nonzero().flatten(0, -1);
+        self.remove(x, &misclassified(logits, &self.labels))
+    }
+
+    /// The same for the images that are known to be `broken`, bool `[K]`.
+    pub(super) fn remove(&mut self, x: &Tensor, broken: &Tensor) -> Option<Tensor> {
+        let fallen = broken.nonzero().flatten(0, -1);
         if fallen.size()[0] == 0 {
             return None;
         }
@@ -48,7 +52,7 @@ impl ActiveImages {
         found.distance = found.distance.index_copy(0, &rows, &distance);
         self.result.iterate = self.result.iterate.index_copy(0, &rows, &x);
 
-        let kept = wrong.logical_not().nonzero().flatten(0, -1);
+        let kept = broken.logical_not().nonzero().flatten(0, -1);
         for tensor in [&mut self.rows, &mut self.clean, &mut self.labels] {
             *tensor = tensor.index_select(0, &kept);
         }

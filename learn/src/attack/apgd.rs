@@ -18,7 +18,7 @@ use super::loss::{AscentLoss, ranked_targets};
 use super::norm::{per_image, project_and_clip};
 use super::pgd::direction;
 use super::target::{self, value_and_grad};
-use super::{Batch, Target, random_start};
+use super::{Batch, Target, noise};
 
 const MOMENTUM: f64 = 0.75;
 /// The paper's rho: the share of steps that raise the loss, if the step is not too long.
@@ -71,7 +71,7 @@ impl FixedRadius for Apgd {
         let mut ascent = self.ascent_loss(target, batch, run);
         let x = match start {
             Some(start) => start.shallow_clone(),
-            None => batch.images + random_start::surface(batch, norm, radius, self.seed, run),
+            None => batch.images + noise::surface(batch, norm, radius, self.seed, run),
         };
         let x = project_and_clip(batch.images, &x, norm, radius);
         let mut active = ActiveImages::new(batch, &x, norm);

@@ -135,17 +135,17 @@ impl SingleAttack<'_> {
     fn search(&self, target: &dyn Target, batch: &Batch<'_>, known: &mut Adversarials) {
         let Self { finder, spec, seed, .. } = *self;
         let (steps, restarts) = (spec.steps, spec.restarts);
+        let mut search = |attack: &dyn FixedRadius| {
+            let way = if self.best_of() { descend } else { ascend };
+            way(attack, target, batch, spec.norm, &spec.grid(), known);
+        };
         match finder {
             Finder::None => {}
-            Finder::Pgd => self.search_radii(&self.pgd(AttackLoss::CrossEntropy), target, batch, known),
-            Finder::PgdMargin => self.search_radii(&self.pgd(AttackLoss::Margin), target, batch, known),
-            Finder::Apgd => {
-                self.search_radii(&Apgd::new(steps, restarts, ApgdLoss::CrossEntropy, seed), target, batch, known)
-            }
-            Finder::ApgdT => {
-                self.search_radii(&Apgd::new(steps, restarts, ApgdLoss::TargetedDlr, seed), target, batch, known)
-            }
-            Finder::Square => self.search_radii(&self.square(), target, batch, known),
+            Finder::Pgd => search(&self.pgd(AttackLoss::CrossEntropy)),
+            Finder::PgdMargin => search(&self.pgd(AttackLoss::Margin)),
+            Finder::Apgd => search(&Apgd::new(steps, restarts, ApgdLoss::CrossEntropy, seed)),
+            Finder::ApgdT => search(&Apgd::new(steps, restarts, ApgdLoss::TargetedDlr, seed)),
+            Finder::Square => search(&self.square()),
             Finder::Plb => (0..restarts).for_each(|restart| {
                 let found = plb::run(target, batch, spec.norm, &self.plb(restart), self.fallback);
                 known.take(&all_rows(batch), &found);
@@ -160,11 +160,6 @@ impl SingleAttack<'_> {
 
     fn best_of(&self) -> bool {
         self.spec.attack == AttackMethod::BestOf
-    }
-
-    fn search_radii(&self, attack: &dyn FixedRadius, target: &dyn Target, batch: &Batch<'_>, known: &mut Adversarials) {
-        let way = if self.best_of() { descend } else { ascend };
-        way(attack, target, batch, self.spec.norm, &self.spec.grid(), known);
     }
 
     fn pgd(&self, loss: AttackLoss) -> Pgd {

@@ -23,8 +23,6 @@ pub mod pgd;
 pub mod picture;
 pub mod plb;
 pub mod prox;
-pub mod random_start;
-mod segment;
 pub mod square;
 pub mod target;
 

@@ -14,7 +14,7 @@ use super::fixed_radius::{FixedRadius, RunResult, Setup};
 use super::loss::AscentLoss;
 use super::norm::{per_image, project_and_clip, unit};
 use super::target::{self, value_and_grad};
-use super::{Batch, Target, random_start};
+use super::{Batch, Target, noise};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pgd {
@@ -44,7 +44,7 @@ impl Pgd {
     fn initial(&self, batch: &Batch<'_>, norm: Norm, radius: f64, run: u32, start: Option<&Tensor>) -> Tensor {
         match start {
             Some(start) if self.random_start => start.shallow_clone(),
-            None if self.random_start => batch.images + random_start::inside(batch, norm, radius, self.seed, run),
+            None if self.random_start => batch.images + noise::inside(batch, norm, radius, self.seed, run),
             _ => batch.images.shallow_clone(),
         }
     }

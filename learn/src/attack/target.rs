@@ -1,7 +1,8 @@
-//! What is attacked, and the gradient of a loss by the images.
+//! What is attacked, and what attacks compute with it.
 
 use tch::{Kind, Tensor};
 
+use super::norm;
 use crate::classifier::Classifier;
 use crate::progress;
 
@@ -53,6 +54,26 @@ pub fn value_and_grad(target: &dyn Target, images: &Tensor, loss: impl FnOnce(&T
             gradient: gradient.to_kind(Kind::Float).contiguous(),
         }
     })
+}
+
+/// Bisects the segments from clean images to misclassified ones, `far`; each halving is one forward pass. Returns for each
+/// row the misclassified point nearest to `clean` that was found, or `far` itself if it is not misclassified. Images are
+/// `[B, 3, H, W]`, `labels` i64 `[B]`.
+pub(super) fn bisect(target: &dyn Target, clean: &Tensor, far: &Tensor, labels: &Tensor, halvings: u32) -> Tensor {
+    let way = far - clean;
+    let mut right = Tensor::zeros([clean.size()[0]], (Kind::Float, clean.device()));
+    let mut wrong = right.ones_like();
+    let mut nearest = far.copy();
+    for _ in 0..halvings {
+        let middle = (&right + &wrong) * 0.5;
+        // Rounding may go a little beyond [0, 1] where both ends lie on its border.
+        let candidate = norm::clip(&(clean + &way * norm::per_image(&middle)));
+        let errs = misclassified(&logits(target, &candidate), labels);
+        nearest = candidate.where_self(&norm::per_image(&errs), &nearest);
+        wrong = middle.where_self(&errs, &wrong);
+        right = right.where_self(&errs, &middle);
+    }
+    nearest
 }
 
 impl Target for Classifier {

@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::files::{At, FileError, sync_folder};
+use crate::files::{At, sync_folder};
 use crate::task::CheckpointRef;
 use fenced::CheckpointName;
 pub(crate) use fenced::{CheckpointKind, PruneScope};
@@ -76,7 +76,11 @@ pub(crate) fn save(
     let _ = (kind.remove)(&unfinished);
     let written = write(&unfinished).and_then(|written| {
         if path.is_dir() {
-            set_aside(kind, job_dir, step, &path)?;
+            // Only an attempt without a coordinator comes back to a step under the same fence. A rename replaces no folder,
+            // so the old one is set aside, under an unfinished name that may be pruned.
+            let aside = job_dir.join(CheckpointName { step, fence: 0 }.file_name(kind.unfinished));
+            let _ = (kind.remove)(&aside);
+            fs::rename(&path, &aside).at("set aside", &path)?;
         }
         fs::rename(&unfinished, &path).at("rename into place", &path)?;
         sync_folder(job_dir)?;
@@ -84,14 +88,6 @@ pub(crate) fn save(
     });
     let Written { sha256, bytes } = written.inspect_err(|_| drop((kind.remove)(&unfinished)))?;
     Ok(Saved { path, sha256, bytes, not_removed: prune(kind, job_dir, scope, step) })
-}
-
-/// Makes room for a folder of the same step and fence, which only an attempt without a coordinator comes back to: a rename
-/// replaces files, but no folders. [`prune`] removes it, as the unfinished one of an attempt before all others.
-fn set_aside(kind: &CheckpointKind, job_dir: &Path, step: u64, path: &Path) -> Result<(), FileError> {
-    let aside = job_dir.join(CheckpointName { step, fence: 0 }.file_name(kind.unfinished));
-    let _ = (kind.remove)(&aside);
-    fs::rename(path, &aside).at("set aside", path)
 }
 
 /// Returns why something could not be removed.

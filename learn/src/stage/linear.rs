@@ -23,7 +23,7 @@ use crate::features::{Side, features};
 use crate::flat::{Flat, Layout, Role};
 use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::progress;
-use crate::report::{Event, Outcome};
+use crate::report::Outcome;
 
 pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     match spec.solver {
@@ -93,8 +93,7 @@ fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> 
         let mut card = card.with_classes(&data, subset.clone());
         card.inputs = vec![encoder_sha256];
         let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
-        let artifact = artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?;
-        rank.emit(artifact);
+        rank.emit(artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?);
     }
     rank.result("linear_accuracy", test_accuracy);
     rank.result("test_accuracy", test_accuracy);
@@ -138,14 +137,9 @@ fn solve(rank: &mut RankContext<'_>, spec: &Linear, problem: &Logistic<'_>, imag
     let minimum = search.minimise(problem, problem.start(), |iteration, loss| {
         rank.metric("loss", u64::from(iteration), loss);
         let seconds_each = began.elapsed().as_secs_f64() / f64::from(iteration);
-        rank.emit(Event::Progress {
-            step: u64::from(iteration),
-            steps: u64::from(spec.epochs),
-            epoch: iteration,
-            epochs: spec.epochs,
-            images_per_second: images as f64 / seconds_each,
-            seconds_left: seconds_each * f64::from(spec.epochs - iteration),
-        });
+        let steps = (u64::from(iteration), u64::from(spec.epochs));
+        let seconds_left = seconds_each * f64::from(spec.epochs - iteration);
+        rank.progress(steps, (iteration, spec.epochs), images as f64 / seconds_each, seconds_left);
         stopped = rank.stop_requested();
         !stopped
     });

@@ -78,6 +78,18 @@ impl<'a> RankContext<'a> {
         }
     }
 
+    /// Of `(done, all)` steps and epochs.
+    pub(crate) fn progress(
+        &mut self,
+        steps: (u64, u64),
+        epochs: (u32, u32),
+        images_per_second: f64,
+        seconds_left: f64,
+    ) {
+        let ((step, steps), (epoch, epochs)) = (steps, epochs);
+        self.emit(Event::Progress { step, steps, epoch, epochs, images_per_second, seconds_left });
+    }
+
     pub(crate) fn metric(&mut self, name: &str, step: u64, value: f64) {
         self.emit(Event::Metric { name: name.into(), step, value });
     }
@@ -116,9 +128,12 @@ impl<'a> RankContext<'a> {
 
     /// Identifies this job: a checkpoint of another one is not loaded.
     pub(crate) fn spec_sha256(&self) -> Result<String, Failure> {
-        let json = serde_json::to_vec(&self.task.spec)
-            .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
-        Ok(sha256(&json))
+        Ok(sha256(&self.spec_json()?))
+    }
+
+    pub(crate) fn spec_json(&self) -> Result<Vec<u8>, Failure> {
+        let json = serde_json::to_vec(&self.task.spec);
+        json.map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))
     }
 
     /// The pretrained encoder that this job starts from, its card and its file's SHA-256.

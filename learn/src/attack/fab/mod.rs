@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 pub use hyperplane::shortest;
 
 use super::noise::{self, NoiseKey};
-use super::{Adversarials, Batch, OwnedBatch, Target, norm, segment, target};
+use super::{Adversarials, Batch, OwnedBatch, Target, norm, target};
 
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings) 
             approach_class(net, &batch, &class, norm, settings, start, &mut found);
         }
     }
-    let images = segment::bisect(net, batch.images, &found.images, batch.labels, HALVINGS);
+    let images = target::bisect(net, batch.images, &found.images, batch.labels, HALVINGS);
     let wrong = target::misclassified(&target::logits(net, &images), batch.labels);
     found.improve(batch.images, &images, &wrong, norm);
     found

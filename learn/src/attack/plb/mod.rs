@@ -17,7 +17,7 @@ mod step;
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::{Adversarials, Batch, Target, norm, segment, target};
+use super::{Adversarials, Batch, Target, norm, target};
 pub use settings::{Settings, Steps};
 
 /// `Relative`: rounds of one step each.
@@ -85,7 +85,7 @@ fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Adversarials, norm: N
     }
     let pick = |all: &Tensor| all.index_select(0, &reached);
     let (clean, labels) = (pick(batch.images), pick(batch.labels));
-    let nearest = segment::bisect(net, &clean, &pick(&found.images), &labels, halvings);
+    let nearest = target::bisect(net, &clean, &pick(&found.images), &labels, halvings);
     let wrong = target::misclassified(&target::logits(net, &nearest), &labels);
     let distance = norm::length(&(&nearest - &clean), norm);
     let infinite = distance.full_like(f64::INFINITY);

@@ -4,7 +4,7 @@ use tandem_domain::spec::Norm;
 use tch::Tensor;
 
 use super::super::noise::{self, NoiseKey};
-use super::super::{Batch, Target, norm, segment, target};
+use super::super::{Batch, Target, norm, target};
 use super::settings::{Settings, Steps};
 
 /// The K images for which a start was found.
@@ -51,7 +51,7 @@ pub(super) fn find(
     let mut images = search.images.index_select(0, &positions);
     if settings.steps == Steps::Relative && positions.size()[0] > 0 {
         let pick = |all: &Tensor| all.index_select(0, &positions);
-        images = segment::bisect(net, &pick(batch.images), &images, &pick(batch.labels), HALVINGS);
+        images = target::bisect(net, &pick(batch.images), &images, &pick(batch.labels), HALVINGS);
     }
     StartPoints { positions, images }
 }

@@ -9,7 +9,7 @@ use safetensors::tensor::TensorView;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-use super::resume::KEPT_IMAGES;
+use super::resume::{KEPT_IMAGES, little_endian};
 use super::rounds::AttackRun;
 use crate::artifact;
 use crate::attack::curve::{curve, median_all, median_paper};
@@ -121,10 +121,9 @@ impl AttackRun<'_> {
         let count = self.attacked.len().min(KEPT_IMAGES);
         let plane = SIDE * SIDE;
         let clean = bytes_of(&self.data.test, count);
-        let little = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        let perturbed = little(&self.attacked.perturbed);
-        let distances = little(&self.attacked.distances[..count]);
-        let labels: Vec<u8> = self.data.test.labels[..count].iter().flat_map(|label| label.to_le_bytes()).collect();
+        let perturbed = little_endian(&self.attacked.perturbed, |value| value.to_le_bytes());
+        let distances = little_endian(&self.attacked.distances[..count], |value| value.to_le_bytes());
+        let labels = little_endian(&self.data.test.labels[..count], |label| label.to_le_bytes());
         let images = vec![count, 3, SIDE, SIDE];
         let parts = [
             ("clean", Dtype::U8, images.clone(), &clean),

@@ -159,7 +159,7 @@ impl AttackedImages {
     }
 }
 
-fn little_endian<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
+pub(super) fn little_endian<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
     values.iter().flat_map(bytes).collect()
 }
 

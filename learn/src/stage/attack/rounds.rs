@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::features::{Side, pixels};
 use crate::files::sha256;
 use crate::progress;
-use crate::report::{Event, Outcome};
+use crate::report::Outcome;
 use crate::stage::throughput::Throughput;
 use crate::stage::{RankContext, labels};
 
@@ -75,8 +75,7 @@ impl<'a> AttackRun<'a> {
         images: usize,
         classifier_sha256: &str,
     ) -> Result<Self, Failure> {
-        let json = serde_json::to_vec(&rank.task.spec)
-            .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
+        let json = rank.spec_json()?;
         let key = sha256(&[&json, classifier_sha256.as_bytes(), data.test.checksum.as_bytes()].concat());
         let loaded = rank.newest_checkpoint(&ATTACKED, |candidate| AttackedImages::load(candidate, &key));
         let attacked = loaded.unwrap_or_default();
@@ -162,14 +161,8 @@ impl<'a> AttackRun<'a> {
         // With clean errors. Only rank 0 holds distances, and only its metrics are reported.
         let broken = self.attacked.distances.iter().filter(|distance| distance.is_finite()).count();
         rank.metric("broken", done as u64, broken as f64 / done as f64);
-        rank.emit(Event::Progress {
-            step: done as u64,
-            steps: self.images as u64,
-            epoch: 0,
-            epochs: 1,
-            images_per_second: rate,
-            seconds_left: if rate > 0.0 { left as f64 / rate } else { f64::NAN },
-        });
+        let seconds_left = if rate > 0.0 { left as f64 / rate } else { f64::NAN };
+        rank.progress((done as u64, self.images as u64), (0, 1), rate, seconds_left);
     }
 
     fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {

@@ -68,8 +68,7 @@ impl Trainer<'_> {
         let mut card = card.with_classes(self.data, labelled);
         card.inputs = self.recipe.pretrained.iter().map(|encoder| encoder.sha256.clone()).collect();
         let parts = [&self.model.parameters, &self.model.statistics];
-        let artifact = artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?;
-        rank.emit(artifact);
+        rank.emit(artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?);
         Ok(())
     }
 }

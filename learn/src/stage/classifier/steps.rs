@@ -10,7 +10,7 @@ use crate::data::{self, epoch_order};
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::features::answers;
-use crate::report::{Event, Outcome};
+use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
 use crate::stage::divergence::DivergenceCheck;
 use crate::stage::training_state::Best;
@@ -59,14 +59,8 @@ impl Trainer<'_> {
     fn progress(&mut self, rank: &mut RankContext<'_>, epoch: u32, at_once: bool) {
         let Some(rate) = self.throughput.advance(Instant::now(), u64::from(self.batch_size), at_once) else { return };
         let images_left = (self.steps - self.position.step) * u64::from(self.batch_size);
-        rank.emit(Event::Progress {
-            step: self.position.step,
-            steps: self.steps,
-            epoch: epoch + 1,
-            epochs: self.steps.div_ceil(self.steps_per_epoch) as u32,
-            images_per_second: rate,
-            seconds_left: images_left as f64 / rate,
-        });
+        let epochs = (epoch + 1, self.steps.div_ceil(self.steps_per_epoch) as u32);
+        rank.progress((self.position.step, self.steps), epochs, rate, images_left as f64 / rate);
     }
 
     /// Reports the metrics of an epoch, and validates if it is time.
@@ -108,13 +102,8 @@ impl Trainer<'_> {
 
     /// The end of an epoch counts only if the epoch is validated: of few labels, epochs are short.
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
-        let epoch_ended = epoch_ended && self.validation_due();
-        self.recipe.checkpoints.due(
-            self.position.step,
-            epoch_ended,
-            self.position.step == self.steps,
-            self.checkpointer.since_last(),
-        )
+        let (step, epoch_ended) = (self.position.step, epoch_ended && self.validation_due());
+        self.recipe.checkpoints.due(step, epoch_ended, step == self.steps, self.checkpointer.since_last())
     }
 
     /// One update.

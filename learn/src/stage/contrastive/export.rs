@@ -14,16 +14,10 @@ impl Trainer<'_> {
         let now = Instant::now();
         if rank.is_rank_zero() {
             let checksum = &self.data.train.checksum;
-            let card = Card::new(
-                &rank.task.spec,
-                self.spec.encoder,
-                Some(self.spec.head.into()),
-                checksum,
-                self.position.step,
-            );
+            let (encoder, head) = (self.spec.encoder, Some(self.spec.head.into()));
+            let card = Card::new(&rank.task.spec, encoder, head, checksum, self.position.step);
             let parts = [&self.net.model.parameters, &self.net.model.statistics];
-            let artifact = artifact::save(&rank.task.artifacts_dir(), "encoder", &parts, &card)?;
-            rank.emit(artifact);
+            rank.emit(artifact::save(&rank.task.artifacts_dir(), "encoder", &parts, &card)?);
         }
         let Position { epoch_loss, knn_accuracy, .. } = self.position;
         for (name, value) in [("loss", epoch_loss), ("knn_accuracy", knn_accuracy)] {

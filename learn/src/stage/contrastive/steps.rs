@@ -9,7 +9,7 @@ use crate::augment;
 use crate::data::epoch_order;
 use crate::failure::Failure;
 use crate::objective::{Geometry, nt_xent};
-use crate::report::{Event, Outcome};
+use crate::report::Outcome;
 use crate::shards::{self, Objective, Step, Views};
 use crate::stage::RankContext;
 use crate::stage::checkpointing::CheckpointPolicy;
@@ -54,14 +54,8 @@ impl Trainer<'_> {
             return;
         };
         let images_left = (self.steps - self.position.step) * u64::from(self.spec.batch_size);
-        rank.emit(Event::Progress {
-            step: self.position.step,
-            steps: self.steps,
-            epoch: epoch + 1,
-            epochs: self.spec.epochs,
-            images_per_second: rate,
-            seconds_left: images_left as f64 / rate,
-        });
+        let (steps, epochs) = ((self.position.step, self.steps), (epoch + 1, self.spec.epochs));
+        rank.progress(steps, epochs, rate, images_left as f64 / rate);
     }
 
     /// Reports the metrics of an epoch and of its last step, and the monitor's if it is time.
