@@ -10,7 +10,7 @@ use super::pgd::Pgd;
 use super::toy::{Linear, Sample, hidden, linear};
 use super::*;
 
-/// Of a linear classifier with two classes: `|margin| / |w_0 - w_1|` in the dual norm.
+/// The distance to a linear classifier's boundary between two classes: `|margin| / |w_0 - w_1|` in the dual norm.
 fn closed_form(target: &Linear, images: &Tensor, norm: Norm) -> Tensor {
     let w = target.weight.select(1, 0) - target.weight.select(1, 1);
     let dual = if norm == Norm::L2 { w.norm() } else { w.abs().sum(Kind::Float) };
@@ -32,7 +32,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor).unwrap()
 }
 
-/// Just above the true distance every attack succeeds, just below none can: its images really lie in the ball.
+/// Just above the true distance every attack succeeds. Just below it none can, if its images are really in the ball.
 #[test]
 fn on_a_linear_classifier_the_closed_form_decides() {
     let target = linear(3, 2, 1.0);
@@ -60,7 +60,7 @@ fn on_a_linear_classifier_the_closed_form_decides() {
     }
 }
 
-/// The paper's bug, and trap 5: gradients that go to the wrong images as soon as one of the batch has fallen.
+/// Catches gradients that go to the wrong images once one of the batch is broken and left it, as in the paper's code.
 #[test]
 fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     let target = hidden();
@@ -79,7 +79,7 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
             };
             let together = distances(&sample.batch());
             let some = together.isfinite().sum(Kind::Int64).int64_value(&[]);
-            assert!((3..12).contains(&some), "{name} {norm:?}: {some} fell, some must stand");
+            assert!((3..12).contains(&some), "{name} {norm:?}: {some} are broken, which should be some");
             let same = |other: &Tensor, expected: &Tensor, how: &str| {
                 let same = other.allclose(expected, 1e-4, 1e-6, false);
                 assert!(same, "{name} {norm:?} {how}: {:?} {:?}", values(other), values(expected));
@@ -102,11 +102,11 @@ fn clean_errors_lie_at_zero_and_failures_at_infinity() {
         let found = attack.all_runs(&target, &sample.batch(), Norm::L2, 1e-4);
         let expected: Vec<f32> = (0..6).map(|row| if row == 2 { 0.0 } else { f32::INFINITY }).collect();
         assert_eq!(values(&found.distance), expected, "{name}");
-        assert!(found.images.equal(&sample.images), "{name}: where nothing was found, the clean image stands");
+        assert!(found.images.equal(&sample.images), "{name}: where nothing was found, the clean image is returned");
     }
 }
 
-/// What is handed out was measured, is misclassified, lies in the ball and is an image.
+/// They are misclassified, in the ball and in the range of pixels, and their distances are measured ones.
 #[test]
 fn adversarial_images_are_what_is_said_of_them() {
     let target = hidden();
@@ -129,7 +129,7 @@ fn adversarial_images_are_what_is_said_of_them() {
     }
 }
 
-/// A run more can only add; the first runs are the same.
+/// Another run can only break more images, as the first runs are the same.
 #[test]
 fn restarts_and_steps_are_never_weaker() {
     let target = hidden();
@@ -151,7 +151,7 @@ fn restarts_and_steps_are_never_weaker() {
     assert!(gained_by_steps > 0 && gained_by_restarts > 0, "{gained_by_steps} {gained_by_restarts}: too easy to tell");
 }
 
-/// Up the grid, distances lie in the step at which images fell; down, they are at most one step from those.
+/// Ascending and descending the grid break each image at the same step.
 #[test]
 fn both_ways_through_the_grid_agree() {
     let target = hidden();

@@ -27,7 +27,7 @@ fn checked(net: &dyn Target, sample: &Sample, norm: Norm, radius: f64, queries: 
     values(&done.found.distance)
 }
 
-/// A little beyond the true distance random search gets there (squares have to find the signs), before it nothing can.
+/// Random search succeeds a little beyond the true distance, since squares have to find the signs. Nothing can before it.
 #[test]
 fn a_linear_classifier_falls_beyond_its_distance_and_never_before() {
     let net = Linear::new(3);
@@ -63,7 +63,7 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     }
 }
 
-/// The margin of what stands only falls, and a start that is misclassified already is taken as it is.
+/// More queries never raise the margin, and a start that is already misclassified is returned as it is.
 #[test]
 fn queries_help_and_a_start_is_used() {
     let net = Convolutional::new();
