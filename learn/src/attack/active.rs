@@ -41,12 +41,12 @@ impl ActiveImages {
 
     /// The same for the images that are known to be `broken`, bool `[K]`.
     pub(super) fn remove(&mut self, x: &Tensor, broken: &Tensor) -> Option<Tensor> {
-        let fallen = broken.nonzero().flatten(0, -1);
-        if fallen.size()[0] == 0 {
+        let leaving = broken.nonzero().flatten(0, -1);
+        if leaving.size()[0] == 0 {
             return None;
         }
-        let (rows, x) = (self.rows.index_select(0, &fallen), x.index_select(0, &fallen));
-        let distance = length(&(&x - self.clean.index_select(0, &fallen)), self.norm);
+        let (rows, x) = (self.rows.index_select(0, &leaving), x.index_select(0, &leaving));
+        let distance = length(&(&x - self.clean.index_select(0, &leaving)), self.norm);
         let found = &mut self.result.found;
         found.images = found.images.index_copy(0, &rows, &x);
         found.distance = found.distance.index_copy(0, &rows, &distance);

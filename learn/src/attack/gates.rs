@@ -70,16 +70,16 @@ impl Gates {
             Norm::L0 | Norm::L1 => (Norm::L2, 0.25, 0.5 * pixels.sqrt()),
         };
         let pgd = |steps, restarts| Pgd::reference(Some(steps), restarts, AttackLoss::Margin, seed);
-        let fallen =
+        let broken =
             |attack: &dyn FixedRadius, radius| attack.all_runs(target, &batch, norm, radius).distance.isfinite();
-        let [few, many] = [20, 40].map(|steps| fallen(&pgd(steps, 1), radius));
-        let restarted = fallen(&pgd(20, RESTARTS), radius);
-        let square = fallen(&Square { queries: QUERIES, seed, ..Square::default() }, radius);
+        let [few, many] = [20, 40].map(|steps| broken(&pgd(steps, 1), radius));
+        let restarted = broken(&pgd(20, RESTARTS), radius);
+        let square = broken(&Square { queries: QUERIES, seed, ..Square::default() }, radius);
         let gradient = value_and_grad(target, batch.images, |logits| cross_entropy(logits, batch.labels)).gradient;
         Some(Self {
             images,
             zero_gradient: share(&length(&gradient, Norm::Linf).eq(0.0)),
-            large_radius: share(&fallen(&pgd(40, 1), large)),
+            large_radius: share(&broken(&pgd(40, 1), large)),
             more_steps: share(&many) - share(&few),
             more_restarts: share(&restarted) - share(&few),
             square_alone: share(&square.logical_and(&many.logical_not())),

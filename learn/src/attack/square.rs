@@ -74,7 +74,7 @@ impl FixedRadius for Square {
         state.try_images(net, &norm::project_and_clip(batch.images, &first, norm, radius));
         if matches!(norm, Norm::L2 | Norm::Linf) {
             for query in 1..self.queries {
-                if query % COMPACTION == 1 && state.remove_fallen() {
+                if query % COMPACTION == 1 && state.remove_broken() {
                     break;
                 }
                 let candidate = match norm {
@@ -84,7 +84,7 @@ impl FixedRadius for Square {
                 state.try_images(net, &norm::project_and_clip(&state.active.clean, &candidate, norm, radius));
             }
         }
-        state.remove_fallen();
+        state.remove_broken();
         let SquareState { active, best, .. } = state;
         active.finish(&best)
     }
@@ -97,7 +97,7 @@ struct SquareState {
     /// Right logit minus the best wrong one, f32 `[K]`.
     margin: Tensor,
     /// bool `[K]`
-    fallen: Tensor,
+    broken: Tensor,
     /// One an image: its draws do not depend on the other images.
     streams: Vec<Stream>,
 }
@@ -110,7 +110,7 @@ impl SquareState {
             active: ActiveImages::new(batch, batch.images, norm),
             best: batch.images.shallow_clone(),
             margin: Tensor::full([size], f64::INFINITY, (Kind::Float, device)),
-            fallen: Tensor::zeros([size], (Kind::Bool, device)),
+            broken: Tensor::zeros([size], (Kind::Bool, device)),
             streams: batch.ids.iter().map(|&id| noise::stream(seed, restart, id, NoiseKey::Square)).collect(),
         }
     }
@@ -128,18 +128,18 @@ impl SquareState {
         let others = logits.scatter_value(1, &labels, f64::NEG_INFINITY).amax([1i64].as_slice(), false);
         let margin = logits.gather(1, &labels, false).squeeze_dim(1) - others;
         let wrong = target::misclassified(&logits, &self.active.labels);
-        let better = margin.lt_tensor(&self.margin).logical_or(&wrong).logical_and(&self.fallen.logical_not());
+        let better = margin.lt_tensor(&self.margin).logical_or(&wrong).logical_and(&self.broken.logical_not());
         self.best = images.where_self(&norm::per_image(&better), &self.best);
         self.margin = margin.where_self(&better, &self.margin);
-        self.fallen = self.fallen.logical_or(&wrong.logical_and(&better));
+        self.broken = self.broken.logical_or(&wrong.logical_and(&better));
     }
 
     /// Takes out the broken images. Returns whether no image is left.
-    fn remove_fallen(&mut self) -> bool {
-        if let Some(stay) = self.active.remove(&self.best, &self.fallen) {
+    fn remove_broken(&mut self) -> bool {
+        if let Some(stay) = self.active.remove(&self.best, &self.broken) {
             let kept: Vec<i64> = Vec::try_from(&stay.to_device(Device::Cpu)).unwrap_or_default();
             self.streams = kept.iter().map(|&row| self.streams[row as usize].clone()).collect();
-            for tensor in [&mut self.best, &mut self.margin, &mut self.fallen] {
+            for tensor in [&mut self.best, &mut self.margin, &mut self.broken] {
                 *tensor = tensor.index_select(0, &stay);
             }
         }

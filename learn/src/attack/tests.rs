@@ -117,13 +117,13 @@ fn adversarial_images_are_what_is_said_of_them() {
     for (norm, radius) in [(Norm::L2, 0.8), (Norm::Linf, 0.1)] {
         for (name, attack) in attacks(4, None) {
             let found = attack.all_runs(&target, &sample.batch(), norm, radius);
-            let fell = found.distance.isfinite();
-            assert!(fell.sum(Kind::Int64).int64_value(&[]) > 3, "{name} {norm:?}");
+            let broken = found.distance.isfinite();
+            assert!(broken.sum(Kind::Int64).int64_value(&[]) > 3, "{name} {norm:?}");
             let wrong = target.logits(&found.images).argmax(1, false).ne_tensor(&sample.labels);
-            assert!(wrong.equal(&fell), "{name} {norm:?}");
+            assert!(wrong.equal(&broken), "{name} {norm:?}");
             assert!(found.images.min().double_value(&[]) >= 0.0 && found.images.max().double_value(&[]) <= 1.0);
             let measured = length(&(&found.images - &sample.images), norm);
-            assert!(measured.masked_select(&fell).equal(&found.distance.masked_select(&fell)), "{name} {norm:?}");
+            assert!(measured.masked_select(&broken).equal(&found.distance.masked_select(&broken)), "{name} {norm:?}");
             assert!(measured.max().double_value(&[]) <= radius, "{name} {norm:?}");
         }
     }
@@ -134,7 +134,7 @@ fn adversarial_images_are_what_is_said_of_them() {
 fn restarts_and_steps_are_never_weaker() {
     let target = hidden();
     let sample = Sample::of(&target, 64);
-    let fallen = |attack: &dyn FixedRadius, norm, radius| {
+    let broken = |attack: &dyn FixedRadius, norm, radius| {
         attack.all_runs(&target, &sample.batch(), norm, radius).distance.isfinite()
     };
     let (mut gained_by_steps, mut gained_by_restarts) = (0, 0);
@@ -143,7 +143,7 @@ fn restarts_and_steps_are_never_weaker() {
         // Of equal length, so that the first steps are the same.
         let pgd =
             |steps, restarts| Pgd { step: 0.25, ..Pgd::reference(Some(steps), restarts, AttackLoss::CrossEntropy, 5) };
-        let [few, many, again] = [(2, 1), (20, 1), (2, 8)].map(|(s, r)| fallen(&pgd(s, r), norm, radius));
+        let [few, many, again] = [(2, 1), (20, 1), (2, 8)].map(|(s, r)| broken(&pgd(s, r), norm, radius));
         assert_eq!((lost(&few, &many), lost(&few, &again)), (0, 0), "{norm:?}");
         gained_by_steps += lost(&many, &few);
         gained_by_restarts += lost(&again, &few);

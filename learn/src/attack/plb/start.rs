@@ -28,16 +28,16 @@ const BEYOND: f64 = 1e-3;
 /// Halvings of the segment back to x before relative steps begin.
 const HALVINGS: u32 = 6;
 
-/// A start for as many images as possible of those at `standing` (i64 positions).
+/// A start for as many images as possible of those at `correct` (i64 positions).
 pub(super) fn find(
     net: &dyn Target,
     batch: &Batch<'_>,
-    standing: &Tensor,
+    correct: &Tensor,
     norm: Norm,
     settings: &Settings,
     fallback: Option<&Tensor>,
 ) -> StartPoints {
-    let mut search = StartSearch { net, batch, images: batch.images.copy(), left: standing.shallow_clone() };
+    let mut search = StartSearch { net, batch, images: batch.images.copy(), left: correct.shallow_clone() };
     if settings.steps == Steps::Relative {
         search.newton(norm);
     }

@@ -42,14 +42,14 @@ pub(super) fn relative(norm: Norm, clean: &Tensor, current: &Tensor, gradient: &
     let length = norm::length(&perturbation, Norm::L2);
     let away = norm::unit(gradient);
     // In linf the steepest direction is the sign of the gradient; along the gradient most elements would hardly move.
-    let along = if norm == Norm::Linf { norm::unit(&gradient.sign()) } else { away.shallow_clone() };
+    let direction = if norm == Norm::Linf { norm::unit(&gradient.sign()) } else { away.shallow_clone() };
     // m/‖∇m‖ = 1/‖∇log m‖.
     let margin = norm::length(gradient, Norm::L2).clamp_min(1e-30).reciprocal();
     let strength = length.square() * (STRENGTH * share * share);
     let count = norm::length(&perturbation, Norm::L0).unsqueeze(1);
     let stepped = |power: &Tensor| {
         let push = &length * power.exp2();
-        let moved = &perturbation + &along * norm::per_image(&push);
+        let moved = &perturbation + &direction * norm::per_image(&push);
         let images = norm::clip(&(clean + shrink(norm, &moved, share, &count)));
         (images, push)
     };

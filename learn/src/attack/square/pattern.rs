@@ -13,8 +13,9 @@ pub(super) struct Window {
 impl Window {
     /// `top` and `left` are i64 `[K, 1]`.
     pub(super) fn new(top: &Tensor, left: &Tensor, side: i64, [height, width]: [i64; 2]) -> Self {
-        let along = |length: i64, from: &Tensor| Tensor::arange(length, (Kind::Int64, from.device())) - from;
-        let (row, column) = (along(height, top).view([-1, 1, height, 1]), along(width, left).view([-1, 1, 1, width]));
+        let offsets = |length: i64, from: &Tensor| Tensor::arange(length, (Kind::Int64, from.device())) - from;
+        let (row, column) =
+            (offsets(height, top).view([-1, 1, height, 1]), offsets(width, left).view([-1, 1, 1, width]));
         let within = |place: &Tensor| place.ge(0).logical_and(&place.lt(side));
         let inside = within(&row).logical_and(&within(&column));
         let index = (row * side + column) * &inside;
