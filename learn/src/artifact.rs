@@ -1,5 +1,5 @@
-//! What a job leaves behind for other jobs and for people: weights as safetensors under torchvision's names, and a card
-//! that says what they are. Nothing in them depends on who computed them, or when: equal training is equal bytes.
+//! The files that a job leaves for other jobs and for people: weights as safetensors under torchvision's names, and a card
+//! that describes them. Nothing in them depends on who computed them or when: equal training gives equal bytes.
 
 use std::path::Path;
 
@@ -20,47 +20,46 @@ use crate::weights;
 
 const FORMAT: u32 = 2;
 
-/// How bytes become what the network takes, `(byte / 255 - mean) / std` per channel.
+/// How bytes become the input of the network: `(byte / 255 - mean) / std` per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     pub mean: [f32; 3],
     pub std: [f32; 3],
-    /// Rows and columns.
+    /// Rows and columns, in pixels.
     pub side: u32,
 }
 
 impl Default for Preprocessing {
-    /// [0, 1] and nothing else, as SimCLR: distances of attacks are then distances of pixels.
+    /// Pixels in [0, 1], as SimCLR: distances of attacks are then distances of pixels.
     fn default() -> Self {
         Self { mean: [0.0; 3], std: [1.0; 3], side: crate::data::SIDE as u32 }
     }
 }
 
-/// The file's metadata, as JSON under the key `tandem`.
+/// The metadata of the file, as JSON under the key `tandem`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     format: u32,
     pub encoder: Encoder,
-    /// What stands on the encoder: under `head.` if it projects, under `fc.` if it classifies.
+    /// The layers on the encoder: their names begin with `head.` in a projection, with `fc.` in a classifier.
     pub head: Option<HeadShape>,
-    /// Names of the classes, in the order of the logits; none of an encoder.
+    /// Names of the classes, in the order of the logits; empty for an encoder.
     pub classes: Vec<String>,
     pub preprocessing: Preprocessing,
-    /// The training images whose labels it has seen, ascending: where those are all, or it is an encoder, they are not
-    /// listed.
+    /// The training images whose labels it has seen, ascending; `None` if it has seen all, or if it is an encoder.
     pub labelled: Option<Vec<i64>>,
     /// Stage and parameters that made it.
     pub stage: Stage,
     pub dataset: Dataset,
-    /// Of the training images and labels.
+    /// Checksum of the training images and labels.
     pub data_checksum: String,
     pub seed: u64,
     pub shards: u32,
     pub threads: u32,
-    /// Updates that the weights have seen.
+    /// Updates of the weights.
     pub step: u64,
     pub learn_version: String,
-    /// SHA-256 of the files it was made from.
+    /// SHA-256 of the files that it was made from.
     pub inputs: Vec<String>,
 }
 
@@ -85,52 +84,57 @@ impl Card {
         }
     }
 
-    /// Of a classifier for the classes of `data`, trained on the `labelled` of its images.
-    pub fn classifying(mut self, data: &Data, labelled: Vec<i64>) -> Self {
+    /// The card of a classifier for the classes of `data`, trained on the labels of its images `labelled`.
+    pub fn with_classes(mut self, data: &Data, labelled: Vec<i64>) -> Self {
         self.classes.clone_from(&data.classes);
         self.labelled = (labelled.len() < data.train.len()).then_some(labelled);
         self
     }
 }
 
-/// Writes `folder/{kind}.safetensors`, whole and on disk, and returns what to report of it.
+/// Writes `folder/{kind}.safetensors`, durably, and returns the event to report.
 pub fn save(folder: &Path, kind: &str, parts: &[&FlatTensors], card: &Card) -> Result<Event, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::Job(format!("cannot encode the {kind}: {error}"));
     let card = serde_json::to_string(card).map_err(|error| wrong(&error))?;
     let parts: Vec<(&str, &FlatTensors)> = parts.iter().map(|flat| ("", *flat)).collect();
     let bytes = weights::encode(&parts, &card).map_err(|error| wrong(&error))?;
-    let name = format!("{kind}.safetensors");
-    let path = publish(folder, &name, &bytes)?;
-    progress::waited();
-    Ok(Event::Artifact { kind: kind.into(), name, path, sha256: sha256(&bytes), bytes: bytes.len() as u64 })
+    write(folder, kind, &format!("{kind}.safetensors"), &bytes)
 }
 
-/// An encoder as its file holds it, without the projection head.
+/// Writes `folder/name`, durably, and returns the event to report.
+pub(crate) fn write(folder: &Path, kind: &str, name: &str, bytes: &[u8]) -> Result<Event, Failure> {
+    let path = publish(folder, name, bytes)?;
+    progress::waited();
+    let (sha256, bytes) = (sha256(bytes), bytes.len() as u64);
+    Ok(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes })
+}
+
+/// Loads an encoder without its projection head.
 pub fn load_encoder(input: &InputFile, device: Device) -> Result<(Model, Card), Failure> {
-    let file = Opened::new(input, "encoder")?;
+    let file = ArtifactFile::new(input, "encoder")?;
     let model = file.model(None, device)?;
     Ok((model, file.card))
 }
 
-/// A classifier as its file holds it: the function that its job evaluated, up to rounding.
+/// Loads a classifier: the same function that its job evaluated, up to rounding.
 pub fn load_classifier(input: &InputFile, device: Device) -> Result<(Classifier, Card), Failure> {
-    let file = Opened::new(input, "classifier")?;
+    let file = ArtifactFile::new(input, "classifier")?;
     let model = file.model(file.card.head, device)?;
     let classifier = Classifier::new(model).ok_or_else(|| {
-        file.unusable("it ends in no classes; name a linear, supervised or finetune job in `from`".into())
+        unusable(file.kind, input, "it ends in no classes; name a linear, supervised or finetune job in `from`".into())
     })?;
     Ok((classifier, file.card))
 }
 
-/// An artifact's bytes, whole, and its card.
-struct Opened<'a> {
+/// An artifact's bytes, verified, and its card.
+struct ArtifactFile<'a> {
     kind: &'static str,
     input: &'a InputFile,
     bytes: Vec<u8>,
     card: Card,
 }
 
-impl<'a> Opened<'a> {
+impl<'a> ArtifactFile<'a> {
     fn new(input: &'a InputFile, kind: &'static str) -> Result<Self, Failure> {
         let path = input.path.display();
         let bytes = read(&input.path)?;
@@ -144,7 +148,7 @@ impl<'a> Opened<'a> {
         }
         let unusable = |why: String| unusable(kind, input, why);
         let card = weights::metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
-        // The number alone first: another format's card is not this version's.
+        // The format first: the card of another format may not be readable.
         let Format { format } = serde_json::from_str(&card).map_err(|error| unusable(format!("its card: {error}")))?;
         if format != FORMAT {
             return Err(unusable(format!(
@@ -156,15 +160,12 @@ impl<'a> Opened<'a> {
     }
 
     fn model(&self, head: Option<HeadShape>, device: Device) -> Result<Model, Failure> {
-        let model = Model::build(self.card.encoder, head, device)
-            .ok_or_else(|| self.unusable(format!("this version cannot build {:?}", self.card.encoder)))?;
+        let model = Model::build(self.card.encoder, head, device).ok_or_else(|| {
+            unusable(self.kind, self.input, format!("this version cannot build {:?}", self.card.encoder))
+        })?;
         weights::decode(&self.bytes, &[("", &model.parameters), ("", &model.statistics)])
-            .map_err(|error| self.unusable(error.to_string()))?;
+            .map_err(|error| unusable(self.kind, self.input, error.to_string()))?;
         Ok(model)
-    }
-
-    fn unusable(&self, why: String) -> Failure {
-        unusable(self.kind, self.input, why)
     }
 }
 

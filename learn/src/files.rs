@@ -1,4 +1,4 @@
-//! Files that are whole or not there: written beside their place, forced to disk, then renamed into it.
+//! Files that are whole or absent: written beside their place, forced to disk, then renamed into it.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -26,7 +26,7 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-/// Where the disk is full, what is left of it and what to do.
+/// If the disk is full: how much is free and what to do.
 fn free_space(path: &Path, error: &io::Error) -> String {
     if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         return String::new();
@@ -54,7 +54,7 @@ pub(crate) struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    /// Bytes are forced to disk in portions of this size, so that the last call has no more to wait for.
+    /// Bytes are forced to disk in portions of this size, so that the last call does not wait for all of them.
     const PORTION: usize = 64 << 20;
 
     pub(crate) fn create(path: &'a Path) -> Result<Self, FileError> {
@@ -74,19 +74,19 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// All bytes are on disk; their SHA-256 and how many they are.
+    /// Forces all bytes to disk and returns their SHA-256 and their number.
     pub(crate) fn finish(self) -> Result<(String, u64), FileError> {
         self.file.sync_all().at("write to disk", self.path)?;
         Ok((hex::encode(self.hasher.finalize()), self.bytes))
     }
 }
 
-/// Forces a folder's list of names to disk: a rename lasts only then.
+/// Forces a folder's list of names to disk, without which a rename may be lost.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
     tandem_durable::sync_folder(path).at("write to disk", path)
 }
 
-/// Replaces or makes the file `folder/name`: whole, on disk, or not at all.
+/// Replaces or creates the file `folder/name`, durably; on an error it is as it was before.
 pub fn publish(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, FileError> {
     fs::create_dir_all(folder).at("create folder", folder)?;
     let path = folder.join(name);
@@ -101,7 +101,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Reads a whole file that a manifest or a row describes; else why it is not that file. `name` is what people are told.
+/// Reads a whole file and checks its SHA-256; the error says why it is not the expected file. `name` is for messages.
 pub(crate) fn read_verified(path: &Path, name: &str, expected: &str, bytes: Option<u64>) -> Result<Vec<u8>, String> {
     let found = read(path).map_err(|error| error.to_string())?;
     let digest = sha256(&found);

@@ -51,7 +51,7 @@ use tch::Device;
 
 pub use failure::Failure;
 use report::{Outcome, Report};
-use stage::Rank;
+use stage::RankContext;
 use task::Task;
 
 /// Environment variable to start a rank's process with. It changes speed, never bits: glibc keeps freed memory, on
@@ -83,7 +83,7 @@ pub fn run(task: &Task, group: &ProcessGroup, report: &mut dyn Report, stop: &At
     // By default libtorch takes TF32 for convolutions; f32 must mean f32, in attacks and penalties too.
     cuda::set_tf32(task.spec.stage.precision() == Precision::Tf32)?;
     tch::set_num_threads(i32::try_from(task.spec.threads).unwrap_or(1).max(1));
-    let mut rank = Rank::new(task, group, device, report, stop);
+    let mut rank = RankContext::new(task, group, device, report, stop);
     let staged = AssertUnwindSafe(|| match &task.spec.stage {
         Stage::Contrastive(spec) => stage::contrastive::run(&mut rank, spec),
         Stage::Supervised(spec) => stage::supervised::run(&mut rank, spec),

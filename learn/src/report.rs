@@ -1,19 +1,20 @@
-//! What a rank tells its worker, one JSON object a line on stdout. The worker adds fence and sequence and sends it on.
+//! What a rank reports to its worker: one JSON object a line on stdout. The worker adds fence and sequence number and sends
+//! it to the coordinator.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything a person or the coordinator can learn from a rank while it runs.
+/// Everything that people or the coordinator learn from a running rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Rank 0 only: where the other ranks find the store.
+    /// Rank 0 only: where the other ranks reach the rendezvous store.
     Rendezvous {
         host: String,
         port: u16,
     },
-    /// "started", "data", "training", "evaluating"; `first_step` is where a resumed run goes on.
+    /// What the rank does now: "started", "data", "training", "evaluating"; `first_step` is where a resumed run goes on.
     Phase {
         name: String,
         first_step: u64,
@@ -31,14 +32,14 @@ pub enum Event {
         step: u64,
         value: f64,
     },
-    /// Durable on disk: files fsynced, renamed, folder fsynced.
+    /// A checkpoint is durable: its files were fsynced, it was renamed, and the folder was fsynced.
     Checkpoint {
         step: u64,
         path: PathBuf,
         sha256: String,
         bytes: u64,
     },
-    /// A file that outlives the job: kind is "encoder" or "classifier".
+    /// A file that outlives the job; of kind "encoder", "classifier", "attack", "curve", "adversarial" or "picture".
     Artifact {
         kind: String,
         name: String,
@@ -46,12 +47,12 @@ pub enum Event {
         sha256: String,
         bytes: u64,
     },
-    /// A final figure: "test_accuracy" (of a linear job also "linear_accuracy"), "loss", "knn_accuracy", "seconds".
+    /// A result of the job: "test_accuracy" (of a linear job also "linear_accuracy"), "loss", "knn_accuracy", "seconds".
     Result {
         name: String,
         value: f64,
     },
-    /// A person should read this beside the job: a skipped checkpoint, a collapse.
+    /// Something that people should know about the job: a skipped checkpoint, a collapse.
     Note {
         kind: String,
         message: String,
@@ -63,12 +64,12 @@ pub enum Event {
     },
 }
 
-/// Where events go. In a rank: stdout; in tests and benches: a Vec.
+/// Where events go: in a rank to stdout, in tests and benches to a Vec.
 pub trait Report {
     fn event(&mut self, event: Event);
 
-    /// The newest step of this attempt whose checkpoint is known to be committed, 0 before the first, where somebody
-    /// commits; `None`: nobody does, a checkpoint counts once it is on disk.
+    /// The newest step of this attempt whose checkpoint the coordinator has committed, 0 before the first. `None` without a
+    /// coordinator: a checkpoint counts once it is on disk.
     fn committed(&self) -> Option<u64> {
         None
     }
@@ -80,10 +81,10 @@ impl<F: FnMut(Event)> Report for F {
     }
 }
 
-/// How a stage came to its end.
+/// How a stage ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Finished,
-    /// Asked to stop: a checkpoint of the last finished step is on disk.
+    /// It was asked to stop. A checkpoint of the last finished step is on disk.
     Stopped,
 }

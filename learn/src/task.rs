@@ -1,16 +1,16 @@
-//! One rank's share of one attempt: what the worker writes to the rank's stdin as one JSON line.
+//! The task of one rank in one attempt. The worker writes it to the rank's stdin as one JSON line.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tandem_domain::spec::JobSpec;
 
-/// Everything a rank needs, and nothing it could use to reach the coordinator.
+/// Everything that a rank needs. It holds no way to reach the coordinator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     pub job_id: String,
     pub attempt_id: String,
-    /// Generation of the rendezvous; prefix of every key in the store, and part of the name of every file: no attempt
+    /// Of the attempt: the prefix of every key in the rendezvous store and part of the name of every file, so that no attempt
     /// writes where another one does.
     pub fence: i64,
     pub rank: u32,
@@ -20,21 +20,21 @@ pub struct Task {
     pub device: String,
     /// Folder that holds `cifar-10-batches-bin/`, image folders, ...
     pub data_dir: PathBuf,
-    /// Folder of this job: checkpoints, `step-00000120-f17/`, and what it leaves, `artifacts/f17/`, go here.
+    /// Folder of this job, for checkpoints (`step-00000120-f17/`) and artifacts (`artifacts/f17/`).
     pub job_dir: PathBuf,
-    /// Files made by the jobs it starts from, by kind ("encoder").
+    /// Files that the jobs before this one made, such as the encoder.
     pub inputs: Vec<InputFile>,
     /// Committed checkpoints, newest first.
     pub checkpoints: Vec<CheckpointRef>,
-    /// Interface or address that ranks meet on ("127.0.0.1").
+    /// Interface or address on which ranks reach each other ("127.0.0.1").
     pub host: String,
-    /// Name of the profile of timeouts: see `tandem_domain::timing`.
+    /// Name of the profile of timeouts; see `tandem_domain::timing`.
     #[serde(default)]
     pub timing: String,
 }
 
 impl Task {
-    /// Where this attempt puts what outlives the job.
+    /// Where this attempt writes its artifacts.
     pub fn artifacts_dir(&self) -> PathBuf {
         self.job_dir.join("artifacts").join(format!("f{}", self.fence))
     }

@@ -1,4 +1,4 @@
-//! The attack stage from end to end: ranks are threads, the classifier is one that the stages before it made.
+//! The attack stage from end to end. Ranks are threads; the stages before it train the classifier.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tandem_learn::{Failure, run};
 const TIMEOUT: Duration = Duration::from_secs(60);
 const TEST_IMAGES: usize = 30;
 
-/// 60 training and 30 test images of three classes: stripes across, stripes down, checks; each image of other shades.
+/// 60 training and 30 test images of three classes: horizontal stripes, vertical stripes and checks, in many shades.
 fn make_images(data_dir: &Path) {
     for (half, count) in [("train", 20), ("test", 10)] {
         for (class, name) in ["across", "checks", "down"].iter().enumerate() {
@@ -62,9 +62,10 @@ fn task(folder: &Path, stage: &str, inputs: Vec<InputFile>) -> Task {
     }
 }
 
-/// What rank 0 reported and how each rank ended. `watch(rank, event)` true asks that rank to stop.
+/// What rank 0 reported and how each rank ended.
 type Ended = (Vec<Event>, Vec<Result<Outcome, Failure>>);
 
+/// Runs the task on so many ranks. A rank is asked to stop when `watch(rank, event)` is true.
 fn execute(task: &Task, world_size: u32, watch: impl Fn(u32, &Event) -> bool + Sync) -> Ended {
     let store = RendezvousStore::listen("127.0.0.1", TIMEOUT).unwrap();
     let port = store.port();
@@ -117,12 +118,12 @@ fn result(events: &[Event], wanted: &str) -> f64 {
     found.unwrap_or_else(|| panic!("no result {wanted}: {events:#?}"))
 }
 
-/// Kinds and checksums of all files that it left.
+/// Kinds and checksums of all artifacts.
 fn left(events: &[Event]) -> Vec<(String, String)> {
     artifacts(events).into_iter().map(|file| (file.kind, file.sha256)).collect()
 }
 
-/// Folder with images and a classifier that tells most of them apart, the classifier, and its test accuracy.
+/// A folder with images, a classifier that is right about most of them, and its test accuracy.
 fn classifier() -> (tempfile::TempDir, InputFile, f64) {
     let folder = tempfile::tempdir().unwrap();
     make_images(&folder.path().join("data"));
@@ -153,7 +154,7 @@ fn figures_and_files_are_the_same_on_one_and_two_ranks_and_agree_with_each_other
     let kinds: Vec<_> = left(&one).into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, ["attack", "curve", "adversarial", "picture"]);
 
-    // Trap 4: what is attacked is what was evaluated.
+    // The classifier that is attacked is the one that was evaluated.
     assert!((result(&one, "clean_error") - (1.0 - accuracy)).abs() < 1e-9);
     let images = table(&artifact(&one, "attack").path);
     assert_eq!(images.len(), TEST_IMAGES);
@@ -191,7 +192,7 @@ fn an_attack_that_was_stopped_goes_on_with_the_next_image() {
     let mut task = task(folder.path(), PGD, vec![classifier]);
     let whole = left(&finish(&task, 1));
 
-    // Rank 1 alone is asked to stop, after the first round of 2 batches of 4: in the second round or at its end.
+    // Rank 0 alone is asked to stop after the first round of 2 batches of 4: all stop in the second round or at its end.
     let rounds = |rank, event: &Event| rank == 0 && matches!(event, Event::Progress { step: 8, .. });
     let (events, ended) = execute(&task, 2, rounds);
     assert_eq!(ended, [Ok(Outcome::Stopped), Ok(Outcome::Stopped)]);

@@ -1,4 +1,4 @@
-//! What a job's `precision` makes of the process that runs it. Alone in its process: the setting is everyone's.
+//! Which arithmetic a job's `precision` allows. One test in a process of its own, since the setting is global.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,7 @@ use tandem_learn::report::Event;
 use tandem_learn::run;
 use tandem_learn::task::Task;
 
-/// Whether convolutions and matrix products may take TF32 once such a job has started; it ends for want of data.
+/// Whether convolutions and matrix products may use TF32 once such a job has started. It fails, as it has no data.
 fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
     let folder = tempfile::tempdir().unwrap();
     let spec = json!({

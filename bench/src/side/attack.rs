@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tandem_domain::spec::{self, AttackLoss, Norm};
 use tandem_learn::artifact::load_classifier;
-use tandem_learn::attack::ladder::FixedRadius;
+use tandem_learn::attack::fixed_radius::FixedRadius;
 use tandem_learn::attack::pgd::Pgd;
 use tandem_learn::attack::plb::{self, Settings, Steps};
 use tandem_learn::attack::{Batch, Target};

@@ -4,54 +4,55 @@
 //! z  <- P(x + step * direction),   x' <- P(x + 0.75 (z - x) + 0.25 (x - x_before))
 //! ```
 //!
-//! At checkpoints, image by image, the step is halved and the search goes on from its best point where the loss rose in
-//! at most 75 % of the steps since the last checkpoint, or where neither step nor best loss has changed since then. The
-//! step begins at 2 radii; checkpoints lie 0.22 n steps apart, then each 0.03 n closer, down to 0.06 n (n steps in all).
+//! The step length begins at 2 radii and is reviewed at certain steps (the paper's checkpoints): the first 0.22 n steps
+//! apart, each following interval 0.03 n shorter, down to 0.06 n (n steps in all). In a review the step of an image is halved
+//! and its search goes on from its best point, if the loss rose in at most 75 % of the steps since the last review, or if
+//! neither step nor best loss has changed since then.
 
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::ladder::{FixedRadius, Run};
-use super::loss::{Climb, ranked_targets};
-use super::norm::{per_image, within};
+use super::active::ActiveImages;
+use super::fixed_radius::{FixedRadius, RunResult, Setup};
+use super::loss::{AscentLoss, ranked_targets};
+use super::norm::{per_image, project_and_clip};
 use super::pgd::direction;
-use super::standing::Standing;
-use super::target::{self, look};
-use super::{Batch, Target, start};
+use super::target::{self, value_and_grad};
+use super::{Batch, Target, noise};
 
 const MOMENTUM: f64 = 0.75;
-/// rho: rises expected of a step length that is not too long.
+/// The paper's rho: the share of steps that raise the loss, if the step is not too long.
 const RISES: f64 = 0.75;
-/// Wrong classes tried by the targeted form, the likeliest first.
+/// Wrong classes that the targeted form tries, the likeliest first.
 const TARGETS: i64 = 9;
 
-/// What Auto-PGD climbs.
+/// The loss that Auto-PGD ascends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub enum ApgdLoss {
     CrossEntropy,
     /// Targeted DLR, one run for each of the nine likeliest wrong classes.
-    Targets,
+    TargetedDlr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apgd {
     pub steps: u32,
     pub restarts: u32,
-    pub aim: Aim,
+    pub loss: ApgdLoss,
     pub seed: u64,
 }
 
 impl Apgd {
-    pub fn new(steps: Option<u32>, restarts: u32, aim: Aim, seed: u64) -> Self {
-        Self { steps: steps.unwrap_or(100), restarts, aim, seed }
+    pub fn new(steps: Option<u32>, restarts: u32, loss: ApgdLoss, seed: u64) -> Self {
+        Self { steps: steps.unwrap_or(100), restarts, loss, seed }
     }
 
-    fn climb(&self, target: &dyn Target, batch: &Batch<'_>, run: u32) -> Climb {
-        match self.aim {
-            Aim::CrossEntropy => Climb::CrossEntropy,
-            Aim::Targets => {
+    fn ascent_loss(&self, target: &dyn Target, batch: &Batch<'_>, run: u32) -> AscentLoss {
+        match self.loss {
+            ApgdLoss::CrossEntropy => AscentLoss::CrossEntropy,
+            ApgdLoss::TargetedDlr => {
                 let ranked = ranked_targets(&target::logits(target, batch.images), batch.labels);
-                Climb::DlrTargeted(ranked.select(1, i64::from(run / self.restarts.max(1))))
+                AscentLoss::DlrTargeted(ranked.select(1, i64::from(run / self.restarts.max(1))))
             }
         }
     }
@@ -59,67 +60,60 @@ impl Apgd {
 
 impl FixedRadius for Apgd {
     fn runs(&self, target: &dyn Target) -> u32 {
-        match self.aim {
-            Aim::CrossEntropy => self.restarts,
-            Aim::Targets => self.restarts * (target.classes() - 1).clamp(0, TARGETS) as u32,
+        match self.loss {
+            ApgdLoss::CrossEntropy => self.restarts,
+            ApgdLoss::TargetedDlr => self.restarts * (target.classes() - 1).clamp(0, TARGETS) as u32,
         }
     }
 
-    fn run(
-        &self,
-        target: &dyn Target,
-        batch: &Batch<'_>,
-        norm: Norm,
-        radius: f64,
-        run: u32,
-        start: Option<&Tensor>,
-    ) -> Run {
-        let mut climb = self.climb(target, batch, run);
+    fn run(&self, setup: &Setup<'_>) -> RunResult {
+        let Setup { target, batch, norm, radius, run, start } = *setup;
+        let mut ascent = self.ascent_loss(target, batch, run);
         let x = match start {
             Some(start) => start.shallow_clone(),
-            None => batch.images + start::surface(batch, norm, radius, self.seed, run),
+            None => batch.images + noise::surface(batch, norm, radius, self.seed, run),
         };
-        let x = within(batch.images, &x, norm, radius);
-        let mut standing = Standing::new(batch, &x, norm);
-        let first = look(target, &x, |logits| climb.value(logits, &standing.labels));
-        let mut search = Search::begin(x, &first.loss, &first.gradient, 2.0 * radius);
-        search.let_go(&mut standing, &mut climb, &first.logits);
+        let x = project_and_clip(batch.images, &x, norm, radius);
+        let mut active = ActiveImages::new(batch, &x, norm);
+        let first = value_and_grad(target, &x, |logits| ascent.value(logits, &active.labels));
+        let mut search = SearchState::new(x, &first.loss, &first.gradient, 2.0 * radius);
+        search.remove_broken(&mut active, &mut ascent, &first.logits);
 
-        let mut checkpoints = Checkpoints::new(self.steps);
+        let mut schedule = StepSchedule::new(self.steps);
         for step in 0..self.steps {
-            if standing.is_empty() {
+            if active.is_empty() {
                 break;
             }
-            search.step(&standing.clean, norm, radius, if step == 0 { 1.0 } else { MOMENTUM });
-            let mut seen = look(target, &search.x, |logits| climb.value(logits, &standing.labels));
-            if let Some(kept) = search.let_go(&mut standing, &mut climb, &seen.logits) {
-                seen.loss = seen.loss.index_select(0, &kept);
-                seen.gradient = seen.gradient.index_select(0, &kept);
+            search.step(&active.clean, norm, radius, if step == 0 { 1.0 } else { MOMENTUM });
+            let mut evaluated = value_and_grad(target, &search.x, |logits| ascent.value(logits, &active.labels));
+            if let Some(kept) = search.remove_broken(&mut active, &mut ascent, &evaluated.logits) {
+                evaluated.loss = evaluated.loss.index_select(0, &kept);
+                evaluated.gradient = evaluated.gradient.index_select(0, &kept);
             }
-            search.learn(seen.loss, seen.gradient);
-            if let Some(since) = checkpoints.reached() {
-                search.check(since);
+            search.update(evaluated.loss, evaluated.gradient);
+            if let Some(since) = schedule.reached() {
+                search.adapt_step(since);
             }
         }
-        standing.end(&search.best)
+        active.finish(&search.best)
     }
 }
 
-/// When the step length is looked at again.
-struct Checkpoints {
+/// When the step length is reviewed.
+struct StepSchedule {
     apart: u32,
     closer: u32,
     closest: u32,
     since: u32,
 }
 
-impl Checkpoints {
+impl StepSchedule {
     fn new(steps: u32) -> Self {
         let share = |hundredths: u32| (steps * hundredths / 100).max(1);
         Self { apart: share(22), closer: share(3), closest: share(6), since: 0 }
     }
 
-    /// Counts a step; the steps since the last checkpoint if this one is a checkpoint.
+    /// Counts a step. Returns the steps since the last review if it is time for one.
     fn reached(&mut self) -> Option<u32> {
         self.since += 1;
         if self.since < self.apart {
@@ -131,8 +125,8 @@ impl Checkpoints {
     }
 }
 
-/// The search of each standing image; first dimension K everywhere.
-struct Search {
+/// The search of the K active images, which is the first dimension of all tensors.
+struct SearchState {
     x: Tensor,
     before: Tensor,
     loss: Tensor,
@@ -142,16 +136,16 @@ struct Search {
     best_gradient: Tensor,
     /// f32 `[K]`
     step: Tensor,
-    /// Steps since the last checkpoint that raised the loss, f32 `[K]`.
+    /// Steps since the last review that raised the loss, f32 `[K]`.
     rises: Tensor,
-    /// Best loss at the last checkpoint.
+    /// Best loss at the last review.
     checked_loss: Tensor,
-    /// Whether the last checkpoint halved the step. True at first: a first checkpoint has nothing to compare with.
+    /// Whether the last review halved the step. True at first, as the first review has nothing to compare with.
     halved: Tensor,
 }
 
-impl Search {
-    fn begin(x: Tensor, loss: &Tensor, gradient: &Tensor, step: f64) -> Self {
+impl SearchState {
+    fn new(x: Tensor, loss: &Tensor, gradient: &Tensor, step: f64) -> Self {
         Self {
             before: x.shallow_clone(),
             best: x.shallow_clone(),
@@ -167,10 +161,10 @@ impl Search {
         }
     }
 
-    /// Takes out what has fallen; which rows went on, if not all.
-    fn let_go(&mut self, standing: &mut Standing, climb: &mut Climb, logits: &Tensor) -> Option<Tensor> {
-        let kept = standing.fell(&self.x, logits)?;
-        *climb = climb.keep(&kept);
+    /// See [`ActiveImages::remove_broken`].
+    fn remove_broken(&mut self, active: &mut ActiveImages, ascent: &mut AscentLoss, logits: &Tensor) -> Option<Tensor> {
+        let kept = active.remove_broken(&self.x, logits)?;
+        *ascent = ascent.keep(&kept);
         for tensor in [
             &mut self.x,
             &mut self.before,
@@ -191,12 +185,12 @@ impl Search {
 
     fn step(&mut self, clean: &Tensor, norm: Norm, radius: f64, momentum: f64) {
         let ahead = &self.x + direction(&self.gradient, norm) * per_image(&self.step);
-        let ahead = within(clean, &ahead, norm, radius);
+        let ahead = project_and_clip(clean, &ahead, norm, radius);
         let moved = &self.x + (ahead - &self.x) * momentum + (&self.x - &self.before) * (1.0 - momentum);
-        self.before = std::mem::replace(&mut self.x, within(clean, &moved, norm, radius));
+        self.before = std::mem::replace(&mut self.x, project_and_clip(clean, &moved, norm, radius));
     }
 
-    fn learn(&mut self, loss: Tensor, gradient: Tensor) {
+    fn update(&mut self, loss: Tensor, gradient: Tensor) {
         self.rises = &self.rises + loss.gt_tensor(&self.loss).to_kind(Kind::Float);
         let better = loss.gt_tensor(&self.best_loss);
         self.best = self.x.where_self(&per_image(&better), &self.best);
@@ -205,8 +199,8 @@ impl Search {
         (self.loss, self.gradient) = (loss, gradient);
     }
 
-    /// `since` steps after the last checkpoint. "At most" a share of rises, as in the authors' code; the paper has "less".
-    fn check(&mut self, since: u32) {
+    /// The review, `since` steps after the last one. "At most" 75 % is the authors' code; the paper has "less than".
+    fn adapt_step(&mut self, since: u32) {
         let too_long = self.rises.le(RISES * f64::from(since));
         let stuck = self.halved.logical_not().logical_and(&self.best_loss.le_tensor(&self.checked_loss));
         self.halved = too_long.logical_or(&stuck);

@@ -1,23 +1,23 @@
-//! The attacks by their names in the experiment file, and the best of them.
+//! The attacks under their names in the experiment file, and the best of them.
 
 use tandem_domain::spec::{Attack, AttackLoss, AttackMethod, Norm, PlbSteps, Preset};
 use tch::{Kind, Tensor};
 
-use super::apgd::{Aim, Apgd};
-use super::ladder::{FixedRadius, ascend, descend};
+use super::apgd::{Apgd, ApgdLoss};
+use super::fixed_radius::{FixedRadius, ascend, descend};
 use super::pgd::Pgd;
 use super::square::Square;
-use super::{Batch, Found, Target, fab, plb};
+use super::{Adversarials, Batch, Target, fab, plb};
 
-/// Square's queries for each iteration of the others, where a spec says how many of these: 5000 to 100, as in AutoAttack.
+/// Square's queries for each step of the other attacks, if the spec sets their number: 5000 to 100, as in AutoAttack.
 const QUERIES: u32 = 50;
 
-/// What moved an image. The numbers stand in files.
+/// The attack that found an adversarial image. The numbers are written to files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Finder {
     /// Nothing: the attack failed, or the clean image is misclassified.
-    Nobody = 0,
+    None = 0,
     Pgd = 1,
     PgdMargin = 2,
     Apgd = 3,
@@ -29,15 +29,15 @@ pub enum Finder {
 
 impl Finder {
     const ALL: [Self; 8] =
-        [Self::Nobody, Self::Pgd, Self::PgdMargin, Self::Apgd, Self::ApgdT, Self::Plb, Self::Fab, Self::Square];
+        [Self::None, Self::Pgd, Self::PgdMargin, Self::Apgd, Self::ApgdT, Self::Plb, Self::Fab, Self::Square];
 
     pub fn from_code(code: u8) -> Self {
-        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Nobody)
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::None)
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Self::Nobody => "",
+            Self::None => "",
             Self::Pgd => "pgd",
             Self::PgdMargin => "pgd-margin",
             Self::Apgd => "apgd",
@@ -48,8 +48,8 @@ impl Finder {
         }
     }
 
-    /// The norms that it can search in.
-    fn able(self, norm: Norm) -> bool {
+    /// Whether it can search in this norm.
+    fn supports(self, norm: Norm) -> bool {
         match self {
             Self::Plb => true,
             Self::Fab => norm != Norm::L0,
@@ -58,47 +58,53 @@ impl Finder {
     }
 }
 
-/// The nearest misclassified image that was found of each, and by what.
+/// The nearest adversarial images that were found, and by which attacks.
 #[derive(Debug)]
-pub struct Verdicts {
-    pub found: Found,
+pub struct AttackResult {
+    pub found: Adversarials,
     /// [`Finder`] as u8 `[B]`.
-    pub by: Tensor,
-    /// f32 `[B]`: the distance that attacks with gradients found; without Square, that is.
+    pub finders: Tensor,
+    /// f32 `[B]`: the smallest distance found by the attacks that use gradients, which are all but Square.
     pub white_box: Tensor,
 }
 
-/// Whether this method can search in this norm, here.
-pub fn able(method: AttackMethod, norm: Norm) -> bool {
-    finders(method, AttackLoss::default(), norm).iter().any(|finder| finder.able(norm))
+/// Whether this method has an attack that can search in this norm.
+pub fn supports(method: AttackMethod, norm: Norm) -> bool {
+    attacks_for(method, AttackLoss::default(), norm).iter().any(|finder| finder.supports(norm))
 }
 
 /// Runs what the experiment file asks for.
 ///
-/// A single attack at fixed radii goes up the grid. The best of all begins with the attacks that search for the smallest
-/// distance themselves, then takes the others down from there: first those that cost little, Square last.
+/// A single attack at fixed radii ascends the grid. "best-of" begins with the attacks that search for the smallest distance;
+/// the others descend the grid from there, the cheap ones first and Square last.
 ///
-/// `safety` `[C, 3, H, W]` holds for each label a rightly classified image of another class, where PLB starts if noise of
-/// no strength is misclassified.
-pub fn attack(target: &dyn Target, batch: &Batch<'_>, spec: &Attack, seed: u64, safety: Option<&Tensor>) -> Verdicts {
-    let safety = safety.map(|images| images.index_select(0, batch.labels));
-    let found = Found::clean(target, batch);
-    let by = found.distance.zeros_like().to_kind(Kind::Uint8);
-    let mut verdicts = Verdicts { white_box: found.distance.shallow_clone(), found, by };
-    for finder in finders(spec.attack, spec.loss, spec.norm) {
-        let before = verdicts.found.distance.shallow_clone();
-        let plan = Plan { finder, spec, seed, safety: safety.as_ref() };
-        plan.search(target, batch, &mut verdicts.found);
-        let nearer = verdicts.found.distance.lt_tensor(&before);
-        verdicts.by = verdicts.by.masked_fill(&nearer, finder as i64);
+/// `fallback` `[C, 3, H, W]` holds for each label a rightly classified image of another class. PLB starts there if no noise
+/// is misclassified.
+pub fn attack(
+    target: &dyn Target,
+    batch: &Batch<'_>,
+    spec: &Attack,
+    seed: u64,
+    fallback: Option<&Tensor>,
+) -> AttackResult {
+    let fallback = fallback.map(|images| images.index_select(0, batch.labels));
+    let found = Adversarials::clean(target, batch);
+    let finders = found.distance.zeros_like().to_kind(Kind::Uint8);
+    let mut result = AttackResult { white_box: found.distance.shallow_clone(), found, finders };
+    for finder in attacks_for(spec.attack, spec.loss, spec.norm) {
+        let before = result.found.distance.shallow_clone();
+        let single = SingleAttack { finder, spec, seed, fallback: fallback.as_ref() };
+        single.search(target, batch, &mut result.found);
+        let nearer = result.found.distance.lt_tensor(&before);
+        result.finders = result.finders.masked_fill(&nearer, finder as i64);
         if finder != Finder::Square {
-            verdicts.white_box = verdicts.found.distance.shallow_clone();
+            result.white_box = result.found.distance.shallow_clone();
         }
     }
-    verdicts
+    result
 }
 
-fn finders(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder> {
+fn attacks_for(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder> {
     let all = match method {
         AttackMethod::Pgd => match loss {
             AttackLoss::CrossEntropy => vec![Finder::Pgd],
@@ -113,48 +119,47 @@ fn finders(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder> {
             vec![Finder::Plb, Finder::Fab, Finder::Pgd, Finder::PgdMargin, Finder::Apgd, Finder::ApgdT, Finder::Square]
         }
     };
-    all.into_iter().filter(|finder| finder.able(norm)).collect()
+    all.into_iter().filter(|finder| finder.supports(norm)).collect()
 }
 
-/// One attack of those that a spec asks for.
-struct Plan<'a> {
+/// One of the attacks that a spec asks for.
+struct SingleAttack<'a> {
     finder: Finder,
     spec: &'a Attack,
     seed: u64,
     /// `[B, 3, H, W]`
-    safety: Option<&'a Tensor>,
+    fallback: Option<&'a Tensor>,
 }
 
-impl Plan<'_> {
-    fn search(&self, target: &dyn Target, batch: &Batch<'_>, known: &mut Found) {
+impl SingleAttack<'_> {
+    fn search(&self, target: &dyn Target, batch: &Batch<'_>, known: &mut Adversarials) {
         let Self { finder, spec, seed, .. } = *self;
         let (steps, restarts) = (spec.steps, spec.restarts);
+        let mut search = |attack: &dyn FixedRadius| {
+            let way = if self.best_of() { descend } else { ascend };
+            way(attack, target, batch, spec.norm, &spec.grid(), known);
+        };
         match finder {
-            Finder::Nobody => {}
-            Finder::Pgd => self.climb(&self.pgd(AttackLoss::CrossEntropy), target, batch, known),
-            Finder::PgdMargin => self.climb(&self.pgd(AttackLoss::Margin), target, batch, known),
-            Finder::Apgd => self.climb(&Apgd::new(steps, restarts, Aim::CrossEntropy, seed), target, batch, known),
-            Finder::ApgdT => self.climb(&Apgd::new(steps, restarts, Aim::Targets, seed), target, batch, known),
-            Finder::Square => self.climb(&self.square(), target, batch, known),
+            Finder::None => {}
+            Finder::Pgd => search(&self.pgd(AttackLoss::CrossEntropy)),
+            Finder::PgdMargin => search(&self.pgd(AttackLoss::Margin)),
+            Finder::Apgd => search(&Apgd::new(steps, restarts, ApgdLoss::CrossEntropy, seed)),
+            Finder::ApgdT => search(&Apgd::new(steps, restarts, ApgdLoss::TargetedDlr, seed)),
+            Finder::Square => search(&self.square()),
             Finder::Plb => (0..restarts).for_each(|restart| {
-                let found = plb::run(target, batch, spec.norm, &self.plb(restart), self.safety);
-                known.take(&every(batch), &found);
+                let found = plb::run(target, batch, spec.norm, &self.plb(restart), self.fallback);
+                known.take(&all_rows(batch), &found);
             }),
             Finder::Fab => {
                 let settings =
                     fab::Settings { iterations: steps.unwrap_or(100), restarts, seed, ..fab::Settings::default() };
-                known.take(&every(batch), &fab::run(target, batch, spec.norm, &settings));
+                known.take(&all_rows(batch), &fab::run(target, batch, spec.norm, &settings));
             }
         }
     }
 
     fn best_of(&self) -> bool {
         self.spec.attack == AttackMethod::BestOf
-    }
-
-    fn climb(&self, attack: &dyn FixedRadius, target: &dyn Target, batch: &Batch<'_>, known: &mut Found) {
-        let way = if self.best_of() { descend } else { ascend };
-        way(attack, target, batch, self.spec.norm, &self.spec.grid(), known);
     }
 
     fn pgd(&self, loss: AttackLoss) -> Pgd {
@@ -183,7 +188,7 @@ impl Plan<'_> {
     }
 }
 
-fn every(batch: &Batch<'_>) -> Tensor {
+fn all_rows(batch: &Batch<'_>) -> Tensor {
     Tensor::arange(batch.ids.len() as i64, (Kind::Int64, batch.images.device()))
 }
 
@@ -198,16 +203,16 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// On the grid at least: down it, an attack does not come nearer than the radius at which it fails.
+    /// Compared by steps of the grid: an attack that descends it comes no nearer than the radius at which it fails.
     #[test]
-    fn the_best_is_no_worse_than_any_single_attack_and_knows_who_it_was() {
+    fn the_best_is_no_worse_than_any_single_attack_and_names_the_finder() {
         let target = hidden();
         let sample = Sample::of(&target, 24);
         let _ = sample.labels.get(5).fill_((sample.labels.int64_value(&[5]) + 1) % 4);
         let run = |method| attack(&target, &sample.batch(), &spec(method, "l2"), 1, None);
-        let distances = |verdicts: &Verdicts| Vec::<f32>::try_from(&verdicts.found.distance).unwrap();
+        let distances = |result: &AttackResult| Vec::<f32>::try_from(&result.found.distance).unwrap();
         let best = run("best-of");
-        let by: Vec<Finder> = Vec::<u8>::try_from(&best.by).unwrap().into_iter().map(Finder::from_code).collect();
+        let by: Vec<Finder> = Vec::<u8>::try_from(&best.finders).unwrap().into_iter().map(Finder::from_code).collect();
         let grid = spec("pgd", "l2").grid();
         let step = |distance: f32| grid.iter().position(|&radius| f64::from(distance) <= radius);
         for method in ["pgd", "apgd", "apgd-t", "plb", "fab", "square"] {
@@ -218,16 +223,16 @@ mod tests {
             assert_eq!(worse, None, "{method}: {:?} {:?}", distances(&best), distances(&single));
         }
         for (distance, by) in distances(&best).into_iter().zip(&by) {
-            assert_eq!(*by == Finder::Nobody, distance == 0.0 || distance.is_infinite(), "{distance} {by:?}");
+            assert_eq!(*by == Finder::None, distance == 0.0 || distance.is_infinite(), "{distance} {by:?}");
         }
-        assert_eq!((distances(&best)[5], by[5]), (0.0, Finder::Nobody));
+        assert_eq!((distances(&best)[5], by[5]), (0.0, Finder::None));
         assert!(best.white_box.ge_tensor(&best.found.distance).all().int64_value(&[]) == 1);
     }
 
     #[test]
-    fn norms_that_no_attack_can_search_are_known() {
-        assert!(able(AttackMethod::Pgd, Norm::Linf) && !able(AttackMethod::Apgd, Norm::L1));
-        assert!(able(AttackMethod::BestOf, Norm::L0) && able(AttackMethod::Plb, Norm::L0));
+    fn norms_that_an_attack_cannot_search_are_known() {
+        assert!(supports(AttackMethod::Pgd, Norm::Linf) && !supports(AttackMethod::Apgd, Norm::L1));
+        assert!(supports(AttackMethod::BestOf, Norm::L0) && supports(AttackMethod::Plb, Norm::L0));
         assert_eq!(Finder::from_code(Finder::Square as u8).name(), "square");
     }
 }

@@ -1,9 +1,8 @@
-//! From one distance an image to what is plotted: how many images are misclassified within each radius.
+//! The curve of the share of images that are misclassified within each radius, from one distance an image.
 //!
-//! Three conventions, never mixed. `paper`: the distribution of strictly positive, finite distances, so that clean errors
-//! and failed attacks are left out and every curve ends at 1 (Figure 2 of the paper). `all`: clean errors count from
-//! radius 0 and images that withstand stay in the denominator. `all` of the smallest distance of several attacks is the
-//! best of attacks ([`smallest`]).
+//! There are two conventions. `paper` (Figure 2 of the paper) counts strictly positive, finite distances only: clean errors
+//! and failed attacks are left out, and every curve ends at 1. `all` counts clean errors from radius 0 on, and failed
+//! attacks stay in the denominator. For the best of several attacks take the [`smallest`] distances.
 
 /// Shares of images at one radius.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,7 +12,7 @@ pub struct Point {
     pub all: f64,
 }
 
-/// At radius 0 and at each of `radii`. A distance is 0 for a clean error and infinite for a failed attack.
+/// Points at radius 0 and at each of `radii`. A distance is 0 for a clean error and infinite for a failed attack.
 pub fn curve(distances: &[f32], radii: &[f64]) -> Vec<Point> {
     let found = positive(distances).len();
     std::iter::once(&0.0)
@@ -27,7 +26,7 @@ pub fn curve(distances: &[f32], radii: &[f64]) -> Vec<Point> {
         .collect()
 }
 
-/// Whether an image at this distance is broken at `radius`; as f32, as distances are measured.
+/// Whether an image with this distance is broken at `radius`. Compares in f32, in which distances are measured.
 pub fn within(distance: f32, radius: f64) -> bool {
     distance <= radius as f32
 }
@@ -42,7 +41,7 @@ pub fn median_all(distances: &[f32]) -> Option<f64> {
     median(distances.to_vec()).filter(|median| median.is_finite())
 }
 
-/// The best of several attacks on the same images: of each image the smallest distance.
+/// The smallest distance of each image over several attacks.
 pub fn smallest(attacks: &[&[f32]]) -> Vec<f32> {
     let Some((first, rest)) = attacks.split_first() else { return Vec::new() };
     rest.iter().fold(first.to_vec(), |best, other| best.iter().zip(*other).map(|(a, b)| a.min(*b)).collect())
@@ -73,16 +72,19 @@ mod tests {
     const EIGHT: [f32; 8] = [0.3, 0.0, INF, 0.1, INF, 0.0, 0.2, INF];
 
     #[test]
-    fn clean_errors_stand_at_zero_and_failures_stay_in_the_denominator() {
+    fn clean_errors_count_at_zero_and_failures_stay_in_the_denominator() {
         let all: Vec<f64> = curve(&EIGHT, &[0.05, 0.2, 1e6]).iter().map(|point| point.all).collect();
         assert_eq!(all, [2.0 / 8.0, 2.0 / 8.0, 4.0 / 8.0, 5.0 / 8.0]);
     }
 
     #[test]
-    fn the_papers_curve_knows_neither_and_ends_at_one() {
+    fn the_papers_curve_leaves_both_out_and_ends_at_one() {
         let paper: Vec<f64> = curve(&EIGHT, &[0.05, 0.2, 1e6]).iter().map(|point| point.paper).collect();
         assert_eq!(paper, [0.0, 0.0, 2.0 / 3.0, 1.0]);
-        assert!(curve(&[0.0, INF], &[1.0]).iter().all(|point| point.paper == 0.0), "nothing found is no curve");
+        assert!(
+            curve(&[0.0, INF], &[1.0]).iter().all(|point| point.paper == 0.0),
+            "without positive distances the curve is 0"
+        );
     }
 
     #[test]
@@ -91,7 +93,7 @@ mod tests {
         let all = median_all(&EIGHT).unwrap();
         assert!((all - 0.25).abs() < 1e-7, "between 0.2 and 0.3: {all}");
         assert_eq!(median_all(&[0.1, INF, INF]), None);
-        assert_eq!(median_all(&[0.1, INF]), None, "half a number is none");
+        assert_eq!(median_all(&[0.1, INF]), None, "the mean of a number and infinity is infinite");
         assert_eq!((median_paper(&[0.0, INF]), median_paper(&[])), (None, None));
     }
 

@@ -1,66 +1,66 @@
-//! Signs that an attack failed because gradients were hidden or the attack is broken, not because the net is robust
-//! (Carlini et al. 2019; AutoAttack's flags). Each is cheap: a handful of rightly classified images, plain PGD.
+//! Checks that an attack failed because the net is robust, not because gradients are masked or the attack does not work
+//! (Carlini et al. 2019; AutoAttack's flags). They are cheap: PGD on a few rightly classified images.
 
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::{Kind, Tensor};
 
 use super::curve::within;
-use super::ladder::{FixedRadius, ascend};
+use super::fixed_radius::{FixedRadius, ascend};
 use super::loss::cross_entropy;
 use super::norm::{length, rows};
 use super::pgd::Pgd;
 use super::square::Square;
-use super::target::{self, look};
-use super::{Batch, Found, Target};
+use super::target::{self, value_and_grad};
+use super::{Adversarials, Batch, Target};
 
-/// Images that are looked at, at most.
-pub const HANDFUL: i64 = 64;
-/// Images that are attacked alone, one by one.
-const ALONE: i64 = 4;
+/// Images that are checked, at most.
+pub const MAX_IMAGES: i64 = 64;
+/// Images that are also attacked one by one.
+const SINGLE_IMAGES: i64 = 4;
 /// By how much Square, which sees no gradient, may beat the attacks that do (AutoAttack's `check_square_sr`).
 const SQUARE_GAIN: f64 = 0.002;
-/// Share of the radius by which distances of images attacked alone and in a batch may differ: a step's worth of rounding
-/// that was decided the other way, and far less than another image's gradient would do.
-const ALONE_DIFFERENCE: f64 = 0.1;
-/// Times that the same images are asked about, and by how much their logits may differ (AutoAttack's `check_randomized`).
-const ASKED: usize = 5;
+/// By what share of the radius an image's distance may depend on its batch. Rounding may change it by about a step; a
+/// gradient from another image would change it far more.
+const BATCH_DIFFERENCE: f64 = 0.1;
+/// How often the same images are evaluated, and by how much their logits may differ (AutoAttack's `check_randomized`).
+const REPEATS: usize = 5;
 const NOISE: f64 = 1e-4;
 const RESTARTS: u32 = 3;
-/// Square's, of an image.
+/// Square's queries an image.
 const QUERIES: u32 = 100;
 
-/// What was measured; shares of the images looked at.
+/// What was measured. Shares are of the images that were checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gates {
-    /// Images looked at.
+    /// Images that were checked.
     pub images: i64,
-    /// Whose cross-entropy has a gradient of zeros: nothing to climb.
+    /// Share whose cross-entropy has a gradient of zeros.
     pub zero_gradient: f64,
-    /// Misclassified in a ball that holds the grey image. Should be 1.
+    /// Share that is broken in a ball that holds the grey image. Should be 1.
     pub large_radius: f64,
-    /// How many more fall in twice as many steps. Should not be negative.
+    /// Share that is broken with twice as many steps, minus that without. Should not be negative.
     pub more_steps: f64,
-    /// How many more fall with restarts. Should not be negative.
+    /// Share that is broken with restarts, minus that without. Should not be negative.
     pub more_restarts: f64,
-    /// How many fall to Square, which sees no gradient, and not to PGD.
+    /// Share that Square breaks, which uses no gradient, and PGD does not.
     pub square_alone: f64,
-    /// Largest difference between the logits of the same images asked again and again.
+    /// Largest difference between logits of the same image in repeated evaluations.
     pub noise: f64,
-    /// Largest difference between an image's distance in the batch and alone or in another order, in radii; infinite if
-    /// the verdicts differ.
+    /// Largest difference between an image's distance in the batch and its distance alone or in another order, in radii;
+    /// infinite if it is broken in one of them only.
     pub batch_alone: f64,
 }
 
 impl Gates {
-    /// Looks at the first rightly classified images of `batch`; `None` if there are none. `radius` is one at which some
-    /// images fall and some stand. In l0 and l1 the gradients are looked at in l2: it is them that could be hidden.
+    /// Checks the first rightly classified images of `batch`; `None` if there are none. At `radius` some images should be
+    /// broken and some not. For l0 and l1 the checks are in l2: they are about the gradients, which are the same.
     pub fn measure(target: &dyn Target, batch: &Batch<'_>, norm: Norm, radius: f64, seed: u64) -> Option<Self> {
-        let right = Found::clean(target, batch).standing(0.0);
-        let images = right.size()[0].min(HANDFUL);
+        let right = Adversarials::clean(target, batch).robust_at(0.0);
+        let images = right.size()[0].min(MAX_IMAGES);
         if images == 0 {
             return None;
         }
-        let part = batch.part(&right.narrow(0, 0, images));
+        let part = batch.select(&right.narrow(0, 0, images));
         let batch = part.batch();
         let pixels = rows(batch.images).size()[1] as f64;
         let (norm, radius, large) = match norm {
@@ -70,25 +70,25 @@ impl Gates {
             Norm::L0 | Norm::L1 => (Norm::L2, 0.25, 0.5 * pixels.sqrt()),
         };
         let pgd = |steps, restarts| Pgd::reference(Some(steps), restarts, AttackLoss::Margin, seed);
-        let fallen =
+        let broken =
             |attack: &dyn FixedRadius, radius| attack.all_runs(target, &batch, norm, radius).distance.isfinite();
-        let [few, many] = [20, 40].map(|steps| fallen(&pgd(steps, 1), radius));
-        let restarted = fallen(&pgd(20, RESTARTS), radius);
-        let square = fallen(&Square { queries: QUERIES, seed, ..Square::default() }, radius);
-        let gradient = look(target, batch.images, |logits| cross_entropy(logits, batch.labels)).gradient;
+        let [few, many] = [20, 40].map(|steps| broken(&pgd(steps, 1), radius));
+        let restarted = broken(&pgd(20, RESTARTS), radius);
+        let square = broken(&Square { queries: QUERIES, seed, ..Square::default() }, radius);
+        let gradient = value_and_grad(target, batch.images, |logits| cross_entropy(logits, batch.labels)).gradient;
         Some(Self {
             images,
             zero_gradient: share(&length(&gradient, Norm::Linf).eq(0.0)),
-            large_radius: share(&fallen(&pgd(40, 1), large)),
+            large_radius: share(&broken(&pgd(40, 1), large)),
             more_steps: share(&many) - share(&few),
             more_restarts: share(&restarted) - share(&few),
             square_alone: share(&square.logical_and(&many.logical_not())),
             noise: noise(target, &batch),
-            batch_alone: alone(target, &pgd(10, 1), &batch, norm, radius),
+            batch_alone: batch_dependence(target, &pgd(10, 1), &batch, norm, radius),
         })
     }
 
-    /// What a person should read beside the result: nothing if all is as it should be.
+    /// A note for people on each check that failed.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let of = self.images;
@@ -129,7 +129,7 @@ impl Gates {
                 self.noise
             ));
         }
-        if self.batch_alone > ALONE_DIFFERENCE {
+        if self.batch_alone > BATCH_DIFFERENCE {
             notes.push(format!(
                 "an image's distance changes by {:.3} radii with the batch it is in: images see each other",
                 self.batch_alone
@@ -139,7 +139,7 @@ impl Gates {
     }
 }
 
-/// How many more images Square breaks than the attacks by gradient, at the radius where it is most of all.
+/// The share of images that Square breaks and the attacks with gradients do not, at the radius where it is largest.
 /// `white_box` and `with_square` are distances of the same images.
 pub fn square_gain(white_box: &[f32], with_square: &[f32], radii: &[f64]) -> f64 {
     let gain = |&radius: &f64| {
@@ -160,30 +160,30 @@ pub fn square_note(gain: f64) -> Option<String> {
 }
 
 fn noise(target: &dyn Target, batch: &Batch<'_>) -> f64 {
-    let logits: Vec<Tensor> = (0..ASKED).map(|_| target::logits(target, batch.images)).collect();
+    let logits: Vec<Tensor> = (0..REPEATS).map(|_| target::logits(target, batch.images)).collect();
     let logits = Tensor::stack(&logits, 0);
     (logits.amax([0i64].as_slice(), false) - logits.amin([0i64].as_slice(), false)).max().double_value(&[])
 }
 
-fn alone(target: &dyn Target, pgd: &Pgd, batch: &Batch<'_>, norm: Norm, radius: f64) -> f64 {
+fn batch_dependence(target: &dyn Target, pgd: &Pgd, batch: &Batch<'_>, norm: Norm, radius: f64) -> f64 {
     let distances = |batch: &Batch<'_>| {
-        let mut known = Found::clean(target, batch);
+        let mut known = Adversarials::clean(target, batch);
         ascend(pgd, target, batch, norm, &[radius], &mut known);
         known.distance.to_kind(Kind::Double)
     };
     let together = distances(batch);
     let count = batch.ids.len() as i64;
-    let at = |rows: &[i64]| batch.part(&Tensor::from_slice(rows).to_device(batch.images.device()));
+    let at = |rows: &[i64]| batch.select(&Tensor::from_slice(rows).to_device(batch.images.device()));
     let backwards: Vec<i64> = (0..count).rev().collect();
     let mut pairs = vec![(distances(&at(&backwards).batch()).flip([0]), together.shallow_clone())];
-    for row in 0..ALONE.min(count) {
+    for row in 0..SINGLE_IMAGES.min(count) {
         pairs.push((distances(&at(&[row]).batch()), together.narrow(0, row, 1)));
     }
     let differences = pairs.iter().flat_map(|(one, other)| {
         let values = |distances: &Tensor| Vec::<f64>::try_from(distances).unwrap_or_default();
         values(one).into_iter().zip(values(other))
     });
-    // Both infinite is no difference.
+    // Two infinite distances are equal.
     let differences = differences.map(|(one, other)| if one == other { 0.0 } else { (one - other).abs() / radius });
     differences.fold(0.0, f64::max)
 }

@@ -1,8 +1,8 @@
-//! What attacks climb: functions of logits `[B, C]` in f32 and labels `[B]`, one value an image, larger being nearer to
-//! a mistake.
+//! The losses that attacks ascend: functions of logits f32 `[B, C]` and labels i64 `[B]`, one value an image. The larger, the
+//! nearer to a misclassification.
 //!
-//! Cross-entropy goes through `log_softmax`. The logarithm of a softmax is -inf as soon as f32 rounds a probability to
-//! 0, and then there is nothing left to climb on just those images that the classifier is sure of.
+//! Cross-entropy uses `log_softmax`: the logarithm of a softmax is -inf as soon as f32 rounds a probability to 0, and an
+//! image that the classifier is sure of would have no gradient.
 
 use tandem_domain::spec::AttackLoss;
 use tch::{Kind, Tensor};
@@ -57,16 +57,16 @@ fn best_other(logits: &Tensor, labels: &Tensor) -> Tensor {
     without(logits, labels).max_dim(1, false).0
 }
 
-/// A loss with what it needs to know of each image.
+/// A loss, with what it needs to know of each image.
 #[derive(Debug)]
-pub enum Climb {
+pub enum AscentLoss {
     CrossEntropy,
     Margin,
-    /// Class to reach, i64 `[B]`.
+    /// With the class to reach, i64 `[B]`.
     DlrTargeted(Tensor),
 }
 
-impl Climb {
+impl AscentLoss {
     pub fn value(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match self {
             Self::CrossEntropy => cross_entropy(logits, labels),
@@ -75,7 +75,7 @@ impl Climb {
         }
     }
 
-    /// For these rows of the batch only.
+    /// The same for these rows of the batch.
     pub fn keep(&self, rows: &Tensor) -> Self {
         match self {
             Self::CrossEntropy => Self::CrossEntropy,
@@ -85,7 +85,7 @@ impl Climb {
     }
 }
 
-impl From<AttackLoss> for Climb {
+impl From<AttackLoss> for AscentLoss {
     fn from(loss: AttackLoss) -> Self {
         match loss {
             AttackLoss::CrossEntropy => Self::CrossEntropy,
@@ -124,9 +124,9 @@ mod tests {
         );
     }
 
-    /// Trap 11: log(softmax) is -inf here, and its gradient not a number.
+    /// log(softmax) is -inf here, and its gradient NaN.
     #[test]
-    fn there_is_something_to_climb_where_f32_has_rounded_probabilities_away() {
+    fn cross_entropy_has_a_gradient_where_f32_rounds_probabilities_to_zero() {
         let logits = Tensor::from_slice(&[300.0f32, 0.0, -10.0]).view([1, 3]).set_requires_grad(true);
         let labels = Tensor::from_slice(&[1i64]);
         let loss = cross_entropy(&logits, &labels);

@@ -1,15 +1,21 @@
 //! Adversarial examples: how far an image must be moved until the classifier errs.
 //!
-//! Every attack treats each image as if it were alone: its random draws are keyed by its id, its step sizes are its own,
-//! and images that are done leave the batch. A batch, a part of it or a permutation of it therefore gives the same
-//! result image by image, up to the rounding of another batch size. Failures are infinite distances, never left out.
+//! Every attack treats each image as if it were alone: the image's id keys its random draws, its step sizes are its own,
+//! and it leaves the batch when it is done. An image therefore gets the same result in any batch and at any place in it, up
+//! to the rounding of another batch size. The distance of an attack that failed is infinite; no image is left out.
+//!
+//! [`Target`] is what is attacked, [`Batch`] the images, `active` those of them that are still under attack. [`pgd`],
+//! [`apgd`] and [`square`] search at a [`fixed_radius`]; [`plb`] and [`fab`] search for the smallest distance;
+//! [`best_of`] picks what the experiment file names. [`curve`] and [`picture`] are made of the result; [`gates`] doubt it.
 
+mod active;
 pub mod apgd;
+mod batch;
 pub mod best_of;
 pub mod curve;
 pub mod fab;
+pub mod fixed_radius;
 pub mod gates;
-pub mod ladder;
 pub mod loss;
 mod noise;
 pub mod norm;
@@ -17,92 +23,11 @@ pub mod pgd;
 pub mod picture;
 pub mod plb;
 pub mod prox;
-mod segment;
 pub mod square;
-mod standing;
-pub mod start;
 pub mod target;
 
-use tandem_domain::spec::Norm;
-use tch::{Device, Kind, Tensor};
-
+pub use batch::{Adversarials, Batch, OwnedBatch};
 pub use target::Target;
-
-/// Images to attack.
-#[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
-    /// f32 `[B, 3, H, W]` in [0, 1].
-    pub images: &'a Tensor,
-    /// i64 `[B]`: what they truly show.
-    pub labels: &'a Tensor,
-    /// Of the data set, `B` of them: they key all randomness.
-    pub ids: &'a [i64],
-}
-
-impl Batch<'_> {
-    /// The images at `rows`, i64 `[K]`.
-    pub fn part(&self, rows: &Tensor) -> Part {
-        let positions = Vec::<i64>::try_from(rows.to_device(Device::Cpu)).unwrap_or_default();
-        Part {
-            images: self.images.index_select(0, rows),
-            labels: self.labels.index_select(0, rows),
-            ids: positions.iter().map(|&row| self.ids[row as usize]).collect(),
-        }
-    }
-}
-
-/// Some images of a batch, as a batch of their own.
-#[derive(Debug)]
-pub struct Part {
-    images: Tensor,
-    labels: Tensor,
-    ids: Vec<i64>,
-}
-
-impl Part {
-    pub fn batch(&self) -> Batch<'_> {
-        Batch { images: &self.images, labels: &self.labels, ids: &self.ids }
-    }
-}
-
-/// What an attack found, image by image, in the batch's order.
-#[derive(Debug)]
-pub struct Found {
-    /// `[B, 3, H, W]`: misclassified images near the clean ones; the clean image where there is none.
-    pub images: Tensor,
-    /// f32 `[B]`, in the attack's norm: 0 where the clean image is misclassified, +inf where the attack failed.
-    pub distance: Tensor,
-}
-
-impl Found {
-    /// Before any attack: clean errors at 0, everything else not found.
-    pub fn clean(target: &dyn Target, batch: &Batch<'_>) -> Self {
-        let wrong = target::misclassified(&target::logits(target, batch.images), batch.labels);
-        let distance = Tensor::full([batch.ids.len() as i64], f64::INFINITY, (Kind::Float, batch.images.device()));
-        Self { images: batch.images.copy(), distance: distance.masked_fill(&wrong, 0.0) }
-    }
-
-    /// Takes over those of `images` (misclassified where `wrong` says so) that lie nearer than what is known.
-    pub fn improve(&mut self, clean: &Tensor, images: &Tensor, wrong: &Tensor, norm: Norm) {
-        let distance = norm::length(&(images - clean), norm);
-        let nearer = wrong.logical_and(&distance.lt_tensor(&self.distance));
-        self.images = images.where_self(&norm::per_image(&nearer), &self.images);
-        self.distance = distance.where_self(&nearer, &self.distance);
-    }
-
-    /// Takes over what `part`, of the images at `rows`, found nearer than what is known here.
-    pub fn take(&mut self, rows: &Tensor, part: &Self) {
-        let nearer = part.distance.lt_tensor(&self.distance.index_select(0, rows)).nonzero().flatten(0, -1);
-        let rows = rows.index_select(0, &nearer);
-        self.images = self.images.index_copy(0, &rows, &part.images.index_select(0, &nearer));
-        self.distance = self.distance.index_copy(0, &rows, &part.distance.index_select(0, &nearer));
-    }
-
-    /// Positions of the images that stand at `radius`, i64 `[K]`, in order.
-    pub fn standing(&self, radius: f64) -> Tensor {
-        self.distance.gt(radius).nonzero().flatten(0, -1)
-    }
-}
 
 #[cfg(test)]
 mod test_targets;

@@ -3,8 +3,8 @@
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-/// How much smaller than its radius a ball is taken: `x + delta` rounds to f32, and the distance that is measured
-/// afterwards shall not lie outside. Relative to the larger of the radius and 1, the size of a pixel.
+/// By how much balls are made smaller, relative to the larger of the radius and 1, a pixel's range: `x + delta` is rounded
+/// to f32, and the distance measured afterwards must not exceed the radius.
 const ROUNDING: f64 = 1e-6;
 
 /// `[B, ...]` to `[B, D]`.
@@ -12,7 +12,7 @@ pub fn rows(x: &Tensor) -> Tensor {
     x.flatten(1, -1)
 }
 
-/// `[B]` to `[B, 1, 1, 1]`, to be multiplied with images.
+/// `[B]` to `[B, 1, 1, 1]`, which broadcasts over images.
 pub fn per_image(values: &Tensor) -> Tensor {
     values.view([-1, 1, 1, 1])
 }
@@ -29,8 +29,7 @@ pub fn length(perturbation: &Tensor, norm: Norm) -> Tensor {
     }
 }
 
-/// The nearest perturbation (in l2) of length at most `radius`. For l2 and linf, whose balls have a projection in
-/// closed form; others are returned as they are.
+/// The nearest perturbation (in l2) of length at most `radius`, in l2 and linf. In l0 and l1 the perturbation itself.
 pub fn project(perturbation: &Tensor, norm: Norm, radius: f64) -> Tensor {
     match norm {
         Norm::L2 => perturbation * per_image(&(radius / length(perturbation, norm).clamp_min(1e-30)).clamp_max(1.0)),
@@ -44,15 +43,15 @@ pub fn clip(images: &Tensor) -> Tensor {
     images.clamp(0.0, 1.0)
 }
 
-/// `candidate` taken back to the ball around `clean` and then to [0, 1], in this order, as published: clipping moves
-/// towards `clean`, so the ball is not left again.
-pub fn within(clean: &Tensor, candidate: &Tensor, norm: Norm, radius: f64) -> Tensor {
+/// `candidate` projected on the ball around `clean` and then clipped to [0, 1]. The order is the published one; clipping
+/// moves towards `clean`, so the result stays in the ball.
+pub fn project_and_clip(clean: &Tensor, candidate: &Tensor, norm: Norm, radius: f64) -> Tensor {
     let radius = (radius - ROUNDING * radius.max(1.0)).max(0.0);
     clip(&(clean + project(&(candidate - clean), norm, radius)))
 }
 
-/// Images scaled to length 1 in l2; zeros stay zeros. By the largest element first: the squares of a gradient of 1e-25
-/// are zeros in f32, and such a gradient still points somewhere.
+/// Images scaled to length 1 in l2; zeros stay zeros. Scales by the largest element first, since the squares of a gradient
+/// of 1e-25 are zeros in f32.
 pub fn unit(images: &Tensor) -> Tensor {
     let scaled = images / per_image(&length(images, Norm::Linf).clamp_min(f64::from(f32::MIN_POSITIVE)));
     &scaled / per_image(&length(&scaled, Norm::L2).clamp_min(0.5))
@@ -93,9 +92,9 @@ mod tests {
         assert!(unit(&x).allclose(&expected, 1e-6, 0.0, false), "{}", unit(&x).flatten(0, -1));
     }
 
-    /// Measured, not believed: for many random points, radii and both norms.
+    /// Measured for many random points, radii and both norms.
     #[test]
-    fn what_is_taken_back_lies_in_the_ball_and_in_the_pixels_range() {
+    fn what_is_projected_and_clipped_lies_in_the_ball_and_in_the_range_of_pixels() {
         let mut stream = Stream::new(1, Purpose::Shapes, 0, 0, 0);
         let mut draw = |value: fn(&mut Stream) -> f64| {
             let values: Vec<f32> = (0..16 * 3 * 32 * 32).map(|_| value(&mut stream) as f32).collect();
@@ -105,7 +104,7 @@ mod tests {
         for norm in [Norm::L2, Norm::Linf] {
             for radius in [0.0, 1.0 / 255.0, 0.05, 0.5, 3.0, 40.0] {
                 let far = &clean + &noise * (3.0 * radius + 0.01);
-                let near = within(&clean, &far, norm, radius);
+                let near = project_and_clip(&clean, &far, norm, radius);
                 assert!(near.min().double_value(&[]) >= 0.0 && near.max().double_value(&[]) <= 1.0);
                 let longest = length(&(near - &clean), norm).max().double_value(&[]);
                 assert!(longest <= radius, "{norm:?} {radius}: {longest}");

@@ -4,24 +4,25 @@
 //! x <- clip(x0 + project(x + step * direction - x0)),   direction = g / |g| (l2) or sign(g) (linf)
 //! ```
 //!
-//! The projection comes before the clipping to [0, 1]. An image leaves with its first misclassified iterate.
+//! The projection comes before the clipping to [0, 1]. An image leaves the batch with its first misclassified iterate.
 
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::Tensor;
 
-use super::ladder::{FixedRadius, Run};
-use super::loss::Climb;
-use super::norm::{per_image, unit, within};
-use super::standing::Standing;
-use super::target::{self, look};
-use super::{Batch, Target, start};
+use super::active::ActiveImages;
+use super::fixed_radius::{FixedRadius, RunResult, Setup};
+use super::loss::AscentLoss;
+use super::norm::{per_image, project_and_clip, unit};
+use super::target::{self, value_and_grad};
+use super::{Batch, Target, noise};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pgd {
     pub steps: u32,
     /// Length of a step as a share of the radius.
     pub step: f64,
-    /// From a random point of the ball, and at a larger radius from where it stood; or always from the image itself.
+    /// Whether it begins at a random point of the ball, and at a larger radius where it ended before; else it always begins
+    /// at the image itself.
     pub random_start: bool,
     pub restarts: u32,
     pub loss: AttackLoss,
@@ -29,21 +30,21 @@ pub struct Pgd {
 }
 
 impl Pgd {
-    /// Steps that, all in one direction, would take it through the ball 2.5 times over (Madry et al. 2018, their code).
+    /// Steps whose lengths add up to 2.5 radii (the code of Madry et al. 2018).
     pub fn reference(steps: Option<u32>, restarts: u32, loss: AttackLoss, seed: u64) -> Self {
         let steps = steps.unwrap_or(40);
         Self { steps, step: 2.5 / f64::from(steps.max(1)), random_start: true, restarts, loss, seed }
     }
 
-    /// As the paper's code: 20 steps of radius/10 from the image itself.
+    /// As the code of our paper: 20 steps of radius/10 from the image itself.
     pub fn paper(steps: Option<u32>, loss: AttackLoss) -> Self {
         Self { steps: steps.unwrap_or(20), step: 0.1, random_start: false, restarts: 1, loss, seed: 0 }
     }
 
-    fn begin(&self, batch: &Batch<'_>, norm: Norm, radius: f64, run: u32, start: Option<&Tensor>) -> Tensor {
+    fn initial(&self, batch: &Batch<'_>, norm: Norm, radius: f64, run: u32, start: Option<&Tensor>) -> Tensor {
         match start {
             Some(start) if self.random_start => start.shallow_clone(),
-            None if self.random_start => batch.images + start::inside(batch, norm, radius, self.seed, run),
+            None if self.random_start => batch.images + noise::inside(batch, norm, radius, self.seed, run),
             _ => batch.images.shallow_clone(),
         }
     }
@@ -51,42 +52,35 @@ impl Pgd {
 
 impl FixedRadius for Pgd {
     fn runs(&self, _: &dyn Target) -> u32 {
-        // From the image itself, every run is the same.
+        // Every run from the image itself is the same.
         if self.random_start { self.restarts } else { self.restarts.min(1) }
     }
 
-    fn run(
-        &self,
-        target: &dyn Target,
-        batch: &Batch<'_>,
-        norm: Norm,
-        radius: f64,
-        run: u32,
-        start: Option<&Tensor>,
-    ) -> Run {
-        let climb = Climb::from(self.loss);
-        let mut x = within(batch.images, &self.begin(batch, norm, radius, run, start), norm, radius);
-        let mut standing = Standing::new(batch, &x, norm);
+    fn run(&self, setup: &Setup<'_>) -> RunResult {
+        let Setup { target, batch, norm, radius, run, start } = *setup;
+        let ascent = AscentLoss::from(self.loss);
+        let mut x = project_and_clip(batch.images, &self.initial(batch, norm, radius, run, start), norm, radius);
+        let mut active = ActiveImages::new(batch, &x, norm);
         let (mut best, mut best_loss) = (x.shallow_clone(), None::<Tensor>);
         for _ in 0..self.steps {
-            let mut look = look(target, &x, |logits| climb.value(logits, &standing.labels));
-            if let Some(kept) = standing.fell(&x, &look.logits) {
-                for tensor in [&mut x, &mut best, &mut look.loss, &mut look.gradient] {
+            let mut evaluated = value_and_grad(target, &x, |logits| ascent.value(logits, &active.labels));
+            if let Some(kept) = active.remove_broken(&x, &evaluated.logits) {
+                for tensor in [&mut x, &mut best, &mut evaluated.loss, &mut evaluated.gradient] {
                     *tensor = tensor.index_select(0, &kept);
                 }
                 best_loss = best_loss.map(|loss| loss.index_select(0, &kept));
             }
-            if standing.is_empty() {
+            if active.is_empty() {
                 break;
             }
-            (best, best_loss) = higher(&x, &look.loss, &best, best_loss);
-            let step = direction(&look.gradient, norm) * (self.step * radius);
-            x = within(&standing.clean, &(&x + step), norm, radius);
+            (best, best_loss) = higher(&x, &evaluated.loss, &best, best_loss);
+            let step = direction(&evaluated.gradient, norm) * (self.step * radius);
+            x = project_and_clip(&active.clean, &(&x + step), norm, radius);
         }
-        if !standing.is_empty() {
+        if !active.is_empty() {
             let logits = target::logits(target, &x);
-            let mut loss = climb.value(&logits, &standing.labels);
-            if let Some(kept) = standing.fell(&x, &logits) {
+            let mut loss = ascent.value(&logits, &active.labels);
+            if let Some(kept) = active.remove_broken(&x, &logits) {
                 for tensor in [&mut x, &mut best, &mut loss] {
                     *tensor = tensor.index_select(0, &kept);
                 }
@@ -94,7 +88,7 @@ impl FixedRadius for Pgd {
             }
             (best, _) = higher(&x, &loss, &best, best_loss);
         }
-        standing.end(&best)
+        active.finish(&best)
     }
 }
 

@@ -5,15 +5,15 @@ use std::io::Cursor;
 use image::{ImageFormat, Rgb, RgbImage};
 use tch::{Device, Kind, Tensor};
 
-/// Pixels that one pixel of an image takes.
+/// Side, in pixels of the picture, of one pixel of an image.
 const SCALE: u32 = 4;
-/// White between images.
+/// Pixels of white between images.
 const GAP: u32 = 6;
 
 /// PNG with one column an image. `clean` and `perturbed` are f32 `[K, 3, H, W]` in [0, 1].
 ///
-/// Each difference is shown as `0.5 + gain * difference`, with the gain that takes its largest element to white or black:
-/// its shape can be seen at any radius, its size cannot.
+/// Each difference is shown as `0.5 + gain * difference`, with the gain that makes its largest element white or black. It
+/// shows the shape of a difference at any radius, and not its size.
 pub fn png(clean: &Tensor, perturbed: &Tensor) -> Result<Vec<u8>, image::ImageError> {
     let difference = perturbed - clean;
     let largest = difference.abs().amax([1i64, 2, 3].as_slice(), true).clamp_min(1e-12);

@@ -1,6 +1,6 @@
 //! Proximal operators of the norms: prox(s) = argmin_w mu·‖w‖_p + ½‖w − s‖², row by row.
 //!
-//! What lets ProxLogBarrier minimise norms that have no gradient where it matters (Parikh & Boyd 2014, chapter 6).
+//! With them ProxLogBarrier minimises norms that are not differentiable everywhere (Parikh & Boyd 2014, chapter 6).
 
 use tandem_domain::spec::Norm;
 use tch::Tensor;
@@ -18,12 +18,12 @@ pub fn prox(norm: Norm, s: &Tensor, mu: &Tensor) -> Tensor {
         Norm::L1 => soft_threshold(s, mu),
         Norm::L2 => {
             let length = s.square().sum_dim_intlist([1i64].as_slice(), true, None).sqrt();
-            // Where both are 0, the row is 0 anyway.
+            // If both are 0, so is the row.
             let kept = Tensor::ones_like(mu) - mu / length.clamp_min(f64::from(f32::MIN_POSITIVE));
             s * kept.clamp_min(0.0)
         }
         Norm::Linf => {
-            // Moreau: s less its projection on the ball of radius mu of the dual norm, l1.
+            // Moreau: s minus its projection on the ball of radius mu of the dual norm, l1.
             let height = excess(s, mu);
             s.minimum(&height).maximum(&-&height)
         }
@@ -40,10 +40,10 @@ fn soft_threshold(s: &Tensor, by: &Tensor) -> Tensor {
     s.sign() * (s.abs() - by).clamp_min(0.0)
 }
 
-/// The threshold `[B, 1]` that makes the soft-thresholded row's ‖·‖₁ equal to `radius`; 0 where it is smaller already.
+/// The threshold `[B, 1]` at which the soft-thresholded row has ‖·‖₁ = `radius`; 0 if the row's is smaller already.
 ///
-/// With magnitudes sorted downwards it is the largest of (a_1 + … + a_k − radius)/k over k: that quotient grows as long
-/// as the next magnitude lies above it, and falls from then on.
+/// With magnitudes a_k sorted downwards it is the maximum over k of (a_1 + … + a_k − radius)/k, which grows as long as the
+/// next magnitude is above it, and then falls.
 fn excess(s: &Tensor, radius: &Tensor) -> Tensor {
     let (sorted, _) = s.abs().sort(1, true);
     let count = Tensor::arange_start(1, s.size()[1] + 1, (s.kind(), s.device()));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn and_in_three() {
+    fn each_is_the_minimum_of_its_definition_in_three_dimensions() {
         let rows = [[0.3, -0.4, 0.2], [1.0, -1.0, 1.0], [-1.7, 0.3, 0.9], [0.0, 1.1, -0.2], [0.5, 0.45, -1.6]];
         for norm in NORMS {
             for s in rows {
@@ -141,7 +141,7 @@ mod tests {
 
     /// Each row by its own weight, and mu = 0 leaves a row alone.
     #[test]
-    fn rows_do_not_know_of_each_other() {
+    fn rows_do_not_depend_on_each_other() {
         tch::manual_seed(3);
         let s = Tensor::randn([5, 40], (Kind::Double, Device::Cpu));
         let mu = Tensor::from_slice(&[0.0, 0.1, 0.5, 2.0, 60.0]).view([5, 1]);
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Beyond the ball the projection lies on it, inside it is the point itself; nothing of the ball is nearer.
+    /// A point outside is projected on the surface, a point inside on itself; no point of the ball is nearer.
     #[test]
     fn the_projection_lands_on_the_ball_and_nothing_is_nearer() {
         tch::manual_seed(4);

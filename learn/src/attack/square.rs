@@ -1,22 +1,23 @@
-//! Square (Andriushchenko et al. 2020): random search inside a ball by squares of pixels, with no gradient at all.
+//! Square (Andriushchenko et al. 2020): random search in a ball by squares of pixels, without gradients.
 //!
-//! What breaks more images than the attacks by gradient do has found masked gradients, not a better method.
+//! If it breaks more images than the attacks that use gradients, the gradients are masked.
 
 mod pattern;
 
 use tandem_domain::spec::Norm;
 use tch::{Device, Kind, Tensor};
 
-use super::ladder::{FixedRadius, Run};
-use super::noise::{self, Draw};
-use super::{Batch, Found, Target, norm, target};
+use super::active::ActiveImages;
+use super::fixed_radius::{FixedRadius, RunResult, Setup};
+use super::noise::{self, NoiseKey};
+use super::{Batch, Target, norm, target};
 use crate::random::Stream;
 use pattern::{Window, bump};
 
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
 pub struct Square {
-    /// Looks at the classifier for each image and restart.
+    /// Evaluations of the classifier for each image and restart.
     pub queries: u32,
     pub restarts: u32,
     /// Share of the image that the first squares cover.
@@ -30,19 +31,19 @@ impl Default for Square {
     }
 }
 
-/// Fallen images leave the batch every so many queries; before that they are only left alone.
+/// Broken images leave the batch every so many queries; until then they are ignored.
 const COMPACTION: u32 = 20;
 
 impl Square {
-    /// Share of the image that a square covers at `query`: halved at times that were published for 10,000 queries and
-    /// are stretched to as many as there are.
+    /// Share of the image that a square covers at `query`. It is halved on a schedule that was published for 10,000 queries
+    /// and is scaled to `queries`.
     fn share(&self, query: u32) -> f64 {
         let published = u64::from(query) * 10_000 / u64::from(self.queries.max(1));
         let halvings = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000].iter().filter(|&&at| published > at).count();
         self.p_init / f64::from(1u32 << halvings)
     }
 
-    /// Side of such a square on an image of `height` by `width`: at least 1; in l2 odd and at least 3.
+    /// Side in pixels of such a square on an image of `height` by `width`: at least 1; in l2 odd and at least 3.
     fn side(&self, query: u32, norm: Norm, [height, width]: [i64; 2]) -> i64 {
         let side = (self.share(query) * (height * width) as f64).sqrt().round() as i64;
         let most = height.min(width);
@@ -61,122 +62,88 @@ impl FixedRadius for Square {
         self.restarts.max(1)
     }
 
-    /// In l2 and linf. In l0 and l1 nothing is tried beyond `start` and the clean images.
-    fn run(
-        &self,
-        net: &dyn Target,
-        batch: &Batch<'_>,
-        norm: Norm,
-        radius: f64,
-        run: u32,
-        start: Option<&Tensor>,
-    ) -> Run {
-        let mut rows = Rows::new(batch, self.seed, run);
+    /// Searches in l2 and linf. In l0 and l1 it tries only `start` and the clean images.
+    fn run(&self, setup: &Setup<'_>) -> RunResult {
+        let Setup { target: net, batch, norm, radius, run, start } = *setup;
+        let mut state = SquareState::new(batch, norm, self.seed, run);
         let first = match (start, norm) {
             (Some(start), _) => start.shallow_clone(),
-            (None, Norm::L2 | Norm::Linf) => rows.begin(norm, radius),
+            (None, Norm::L2 | Norm::Linf) => state.initial(norm, radius),
             (None, Norm::L0 | Norm::L1) => batch.images.shallow_clone(),
         };
-        let infinite = Tensor::full([batch.ids.len() as i64], f64::INFINITY, (Kind::Float, batch.images.device()));
-        let mut done =
-            Run { found: Found { images: batch.images.copy(), distance: infinite }, iterate: batch.images.copy() };
-        rows.try_images(net, &norm::within(batch.images, &first, norm, radius));
+        state.try_images(net, &norm::project_and_clip(batch.images, &first, norm, radius));
         if matches!(norm, Norm::L2 | Norm::Linf) {
             for query in 1..self.queries {
-                if query % COMPACTION == 1 && rows.leave(&mut done, norm) {
+                if query % COMPACTION == 1 && state.remove_broken() {
                     break;
                 }
                 let candidate = match norm {
-                    Norm::L2 => rows.l2(self.side(query, norm, rows.size()), radius),
-                    _ => rows.linf(self.side(query, norm, rows.size()), radius),
+                    Norm::L2 => state.l2(self.side(query, norm, state.size()), radius),
+                    _ => state.linf(self.side(query, norm, state.size()), radius),
                 };
-                rows.try_images(net, &norm::within(&rows.clean, &candidate, norm, radius));
+                state.try_images(net, &norm::project_and_clip(&state.active.clean, &candidate, norm, radius));
             }
         }
-        rows.leave(&mut done, norm);
-        rows.store(&mut done);
-        done
+        state.remove_broken();
+        let SquareState { active, best, .. } = state;
+        active.finish(&best)
     }
 }
 
-/// Images that stand.
-struct Rows {
-    /// i64 `[K]`: positions in the batch.
-    places: Tensor,
-    clean: Tensor,
-    labels: Tensor,
+/// The search of the K images that have not left the batch.
+struct SquareState {
+    active: ActiveImages,
     best: Tensor,
-    /// Right logit less the best wrong one, f32 `[K]`.
+    /// Right logit minus the best wrong one, f32 `[K]`.
     margin: Tensor,
     /// bool `[K]`
-    fallen: Tensor,
-    /// One an image: what it draws does not depend on who else stands.
+    broken: Tensor,
+    /// One an image: its draws do not depend on the other images.
     streams: Vec<Stream>,
 }
 
-impl Rows {
-    fn new(batch: &Batch<'_>, seed: u64, restart: u32) -> Self {
+impl SquareState {
+    fn new(batch: &Batch<'_>, norm: Norm, seed: u64, restart: u32) -> Self {
         let size = batch.ids.len() as i64;
         let device = batch.images.device();
         Self {
-            places: Tensor::arange(size, (Kind::Int64, device)),
-            clean: batch.images.shallow_clone(),
-            labels: batch.labels.shallow_clone(),
+            active: ActiveImages::new(batch, batch.images, norm),
             best: batch.images.shallow_clone(),
             margin: Tensor::full([size], f64::INFINITY, (Kind::Float, device)),
-            fallen: Tensor::zeros([size], (Kind::Bool, device)),
-            streams: batch.ids.iter().map(|&id| noise::stream(seed, restart, id, Draw::Square)).collect(),
+            broken: Tensor::zeros([size], (Kind::Bool, device)),
+            streams: batch.ids.iter().map(|&id| noise::stream(seed, restart, id, NoiseKey::Square)).collect(),
         }
     }
 
     /// Height and width.
     fn size(&self) -> [i64; 2] {
-        let size = self.clean.size();
+        let size = self.active.clean.size();
         [size[2], size[3]]
     }
 
-    /// One query: keeps what lowers the margin or is misclassified; fallen images stay as they fell.
+    /// One query: takes over each image that lowers the margin or is misclassified. Broken images do not change any more.
     fn try_images(&mut self, net: &dyn Target, images: &Tensor) {
         let logits = target::logits(net, images);
-        let labels = self.labels.unsqueeze(1);
+        let labels = self.active.labels.unsqueeze(1);
         let others = logits.scatter_value(1, &labels, f64::NEG_INFINITY).amax([1i64].as_slice(), false);
         let margin = logits.gather(1, &labels, false).squeeze_dim(1) - others;
-        let wrong = target::misclassified(&logits, &self.labels);
-        let better = margin.lt_tensor(&self.margin).logical_or(&wrong).logical_and(&self.fallen.logical_not());
+        let wrong = target::misclassified(&logits, &self.active.labels);
+        let better = margin.lt_tensor(&self.margin).logical_or(&wrong).logical_and(&self.broken.logical_not());
         self.best = images.where_self(&norm::per_image(&better), &self.best);
         self.margin = margin.where_self(&better, &self.margin);
-        self.fallen = self.fallen.logical_or(&wrong.logical_and(&better));
+        self.broken = self.broken.logical_or(&wrong.logical_and(&better));
     }
 
-    /// Hands over the fallen images; true once none stands.
-    fn leave(&mut self, done: &mut Run, norm: Norm) -> bool {
-        let rows = self.fallen.nonzero().flatten(0, -1);
-        if rows.size()[0] > 0 {
-            let pick = |all: &Tensor| all.index_select(0, &rows);
-            let (places, images) = (pick(&self.places), pick(&self.best));
-            let distance = norm::length(&(&images - pick(&self.clean)), norm);
-            done.found.images = done.found.images.index_copy(0, &places, &images);
-            done.found.distance = done.found.distance.index_copy(0, &places, &distance);
-            done.iterate = done.iterate.index_copy(0, &places, &images);
-            let stay = self.fallen.logical_not().nonzero().flatten(0, -1);
+    /// Takes out the broken images. Returns whether no image is left.
+    fn remove_broken(&mut self) -> bool {
+        if let Some(stay) = self.active.remove(&self.best, &self.broken) {
             let kept: Vec<i64> = Vec::try_from(&stay.to_device(Device::Cpu)).unwrap_or_default();
             self.streams = kept.iter().map(|&row| self.streams[row as usize].clone()).collect();
-            for tensor in [
-                &mut self.places,
-                &mut self.clean,
-                &mut self.labels,
-                &mut self.best,
-                &mut self.margin,
-                &mut self.fallen,
-            ] {
+            for tensor in [&mut self.best, &mut self.margin, &mut self.broken] {
                 *tensor = tensor.index_select(0, &stay);
             }
         }
         self.streams.is_empty()
-    }
-
-    fn store(&self, done: &mut Run) {
-        done.iterate = done.iterate.index_copy(0, &self.places, &self.best);
     }
 
     /// f32 `[K, shape...]` of -1 and 1, drawn image by image.
@@ -186,61 +153,61 @@ impl Rows {
         let values: Vec<f32> =
             self.streams.iter_mut().flat_map(|stream| (0..count).map(|_| draw(stream)).collect::<Vec<_>>()).collect();
         let size: Vec<i64> = std::iter::once(self.streams.len() as i64).chain(shape.iter().copied()).collect();
-        Tensor::from_slice(&values).view(size.as_slice()).to_device(self.clean.device())
+        Tensor::from_slice(&values).view(size.as_slice()).to_device(self.active.clean.device())
     }
 
-    /// A square of `side` anywhere in each image.
+    /// A random square of `side` in each image.
     fn window(&mut self, side: i64) -> Window {
         let [height, width] = self.size();
         let mut corner = |length: i64| -> Vec<i64> {
             self.streams.iter_mut().map(|stream| stream.below((length - side + 1) as u64) as i64).collect()
         };
         let (top, left) = (corner(height), corner(width));
-        let place = |values: Vec<i64>| Tensor::from_slice(&values).view([-1, 1]).to_device(self.clean.device());
+        let place = |values: Vec<i64>| Tensor::from_slice(&values).view([-1, 1]).to_device(self.active.clean.device());
         Window::new(&place(top), &place(left), side, [height, width])
     }
 
-    /// The first perturbation: linf, vertical stripes of ±radius in each channel; l2, a grid of bumps.
-    fn begin(&mut self, norm: Norm, radius: f64) -> Tensor {
-        let size = self.clean.size();
+    /// The first images. In linf the perturbation is vertical stripes of ±radius in each channel, in l2 a grid of bumps.
+    fn initial(&mut self, norm: Norm, radius: f64) -> Tensor {
+        let size = self.active.clean.size();
         let (channels, [height, width]) = (size[1], self.size());
         if norm == Norm::Linf {
             let stripes = self.signs(&[channels, 1, width]);
-            return &self.clean + stripes * radius;
+            return &self.active.clean + stripes * radius;
         }
         let side = (height.min(width) / 5).max(1);
-        let perturbation = self.clean.zeros_like();
+        let perturbation = self.active.clean.zeros_like();
         for row in 0..height / side {
             for column in 0..width / side {
                 let turned = self.signs(&[1, 1, 1]).gt(0.0);
-                let shape = bump(side, self.clean.device());
+                let shape = bump(side, self.active.clean.device());
                 let shape = shape.where_self(&turned, &shape.tr());
                 let mut tile = perturbation.narrow(2, row * side, side).narrow(3, column * side, side);
                 tile.copy_(&(shape * self.signs(&[channels, 1, 1])));
             }
         }
-        &self.clean + norm::unit(&perturbation) * radius
+        &self.active.clean + norm::unit(&perturbation) * radius
     }
 
     /// A square of one colour, ±radius in each channel.
     fn linf(&mut self, side: i64, radius: f64) -> Tensor {
         let window = self.window(side);
-        let channels = self.clean.size()[1];
+        let channels = self.active.clean.size()[1];
         let signs = self.signs(&[channels, 1, 1]);
-        let colour = &self.clean + signs * radius;
+        let colour = &self.active.clean + signs * radius;
         colour.where_self(&window.inside, &self.best)
     }
 
-    /// Algorithm 3: a bump in one window is paid for with what another window and the slack of the ball give.
+    /// Algorithm 3: a bump in one window, whose length comes from emptying another window and from the slack of the ball.
     fn l2(&mut self, side: i64, radius: f64) -> Tensor {
         let (to, from) = (self.window(side), self.window(side));
         let turned = self.signs(&[1, 1, 1]).gt(0.0);
-        let channels = self.clean.size()[1];
+        let channels = self.active.clean.size()[1];
         let signs = self.signs(&[channels, 1, 1]);
         let plane = |x: Tensor| x.square().sum_dim_intlist([2i64, 3].as_slice(), true, Kind::Float);
-        let old = &self.best - &self.clean;
+        let old = &self.best - &self.active.clean;
         let in_window = &old * &to.inside;
-        let shape = bump(side, self.clean.device());
+        let shape = bump(side, self.active.clean.device());
         let bumps = to.place(&shape).where_self(&turned, &to.place(&shape.tr())) * signs
             + &in_window / plane(in_window.shallow_clone()).sqrt().clamp_min(1e-12);
         let slack = norm::per_image(&norm::length(&old, Norm::L2)).square() * -1.0 + radius * radius;
@@ -249,7 +216,7 @@ impl Rows {
         let bumps = bumps / length * budget.sqrt();
         let emptied = &old * from.inside.logical_not();
         let perturbation = bumps.where_self(&to.inside, &emptied);
-        &self.clean + norm::unit(&perturbation) * radius
+        &self.active.clean + norm::unit(&perturbation) * radius
     }
 }
 

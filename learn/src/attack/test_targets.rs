@@ -1,4 +1,4 @@
-//! Classifiers to be attacked in tests: one whose distances are known, and one that bends.
+//! Classifiers to be attacked in tests: a linear one, whose distances are known, and a convolutional one.
 
 use tch::{Device, Kind, Tensor};
 
@@ -31,8 +31,8 @@ impl Linear {
         values(&each.amin([1i64].as_slice(), false))
     }
 
-    /// The least that turns it, inside [0, 1]: elements go to their better end, the most useful first. In l1 the last one
-    /// goes there in part; with `whole` elements are counted, as in l0.
+    /// The smallest distance inside [0, 1] in l1, or in l0 if `whole`. Elements move to their better end, the most useful
+    /// first; in l1 the last one moves in part.
     pub(super) fn least(&self, sample: &Sample, whole: bool) -> Vec<f32> {
         let of_class = |image: &[f32], label: i64, class: i64| {
             let w = values(&(self.0.get(class) - self.0.get(label)));
@@ -69,7 +69,7 @@ impl Target for Linear {
     }
 }
 
-/// Two convolutions with a smooth bend after each, means over the image, four classes.
+/// Two convolutions, each with a smooth activation, and a linear layer; four classes.
 pub(super) struct Convolutional {
     first: Tensor,
     second: Tensor,

@@ -3,14 +3,14 @@
 use tandem_domain::spec::{AttackLoss, Norm};
 use tch::{Kind, Tensor};
 
-use super::apgd::{Aim, Apgd};
-use super::ladder::{FixedRadius, ascend, descend};
+use super::apgd::{Apgd, ApgdLoss};
+use super::fixed_radius::{FixedRadius, ascend, descend};
 use super::norm::length;
 use super::pgd::Pgd;
 use super::toy::{Linear, Sample, hidden, linear};
 use super::*;
 
-/// Of a linear classifier with two classes: `|margin| / |w_0 - w_1|` in the dual norm.
+/// The distance to a linear classifier's boundary between two classes: `|margin| / |w_0 - w_1|` in the dual norm.
 fn closed_form(target: &Linear, images: &Tensor, norm: Norm) -> Tensor {
     let w = target.weight.select(1, 0) - target.weight.select(1, 1);
     let dual = if norm == Norm::L2 { w.norm() } else { w.abs().sum(Kind::Float) };
@@ -23,8 +23,8 @@ fn attacks(seed: u64, steps: Option<u32>) -> Vec<(&'static str, Box<dyn FixedRad
         ("pgd", Box::new(Pgd::reference(steps, 1, AttackLoss::CrossEntropy, seed))),
         ("pgd margin", Box::new(Pgd::reference(steps, 2, AttackLoss::Margin, seed))),
         ("paper", Box::new(Pgd::paper(steps, AttackLoss::CrossEntropy))),
-        ("apgd", Box::new(Apgd::new(steps, 1, Aim::CrossEntropy, seed))),
-        ("apgd-t", Box::new(Apgd::new(steps, 1, Aim::Targets, seed))),
+        ("apgd", Box::new(Apgd::new(steps, 1, ApgdLoss::CrossEntropy, seed))),
+        ("apgd-t", Box::new(Apgd::new(steps, 1, ApgdLoss::TargetedDlr, seed))),
     ]
 }
 
@@ -32,7 +32,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor).unwrap()
 }
 
-/// Just above the true distance every attack succeeds, just below none can: its images really lie in the ball.
+/// Just above the true distance every attack succeeds. Just below it none can, if its images are really in the ball.
 #[test]
 fn on_a_linear_classifier_the_closed_form_decides() {
     let target = linear(3, 2, 1.0);
@@ -41,7 +41,7 @@ fn on_a_linear_classifier_the_closed_form_decides() {
         let truth = values(&closed_form(&target, &sample.images, norm));
         for (name, attack) in attacks(1, None) {
             for (row, &distance) in truth.iter().enumerate() {
-                let part = sample.batch().part(&Tensor::from_slice(&[row as i64]));
+                let part = sample.batch().select(&Tensor::from_slice(&[row as i64]));
                 let at = |radius: f32| {
                     attack.all_runs(&target, &part.batch(), norm, f64::from(radius)).distance.double_value(&[0])
                 };
@@ -60,7 +60,7 @@ fn on_a_linear_classifier_the_closed_form_decides() {
     }
 }
 
-/// The paper's bug, and trap 5: gradients that go to the wrong images as soon as one of the batch has fallen.
+/// Catches gradients that go to the wrong images once one of the batch is broken and left it, as in the paper's code.
 #[test]
 fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     let target = hidden();
@@ -73,22 +73,22 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     for (norm, radii) in [(Norm::L2, [0.02, 0.05, 0.1]), (Norm::Linf, [0.003, 0.01, 0.02])] {
         for (name, attack) in attacks(2, Some(20)) {
             let distances = |batch: &Batch<'_>| {
-                let mut known = Found::clean(&target, batch);
+                let mut known = Adversarials::clean(&target, batch);
                 ascend(&*attack, &target, batch, norm, &radii, &mut known);
                 known.distance
             };
             let together = distances(&sample.batch());
             let some = together.isfinite().sum(Kind::Int64).int64_value(&[]);
-            assert!((3..12).contains(&some), "{name} {norm:?}: {some} fell, some must stand");
+            assert!((3..12).contains(&some), "{name} {norm:?}: {some} are broken, which should be some");
             let same = |other: &Tensor, expected: &Tensor, how: &str| {
                 let same = other.allclose(expected, 1e-4, 1e-6, false);
                 assert!(same, "{name} {norm:?} {how}: {:?} {:?}", values(other), values(expected));
             };
             for row in 0..12 {
                 let row = Tensor::from_slice(&[row]);
-                same(&distances(&sample.batch().part(&row).batch()), &together.index_select(0, &row), "alone");
+                same(&distances(&sample.batch().select(&row).batch()), &together.index_select(0, &row), "alone");
             }
-            same(&distances(&sample.batch().part(&order).batch()), &together.index_select(0, &order), "permuted");
+            same(&distances(&sample.batch().select(&order).batch()), &together.index_select(0, &order), "permuted");
         }
     }
 }
@@ -102,11 +102,11 @@ fn clean_errors_lie_at_zero_and_failures_at_infinity() {
         let found = attack.all_runs(&target, &sample.batch(), Norm::L2, 1e-4);
         let expected: Vec<f32> = (0..6).map(|row| if row == 2 { 0.0 } else { f32::INFINITY }).collect();
         assert_eq!(values(&found.distance), expected, "{name}");
-        assert!(found.images.equal(&sample.images), "{name}: where nothing was found, the clean image stands");
+        assert!(found.images.equal(&sample.images), "{name}: where nothing was found, the clean image is returned");
     }
 }
 
-/// What is handed out was measured, is misclassified, lies in the ball and is an image.
+/// They are misclassified, in the ball and in the range of pixels, and their distances are measured ones.
 #[test]
 fn adversarial_images_are_what_is_said_of_them() {
     let target = hidden();
@@ -117,24 +117,24 @@ fn adversarial_images_are_what_is_said_of_them() {
     for (norm, radius) in [(Norm::L2, 0.8), (Norm::Linf, 0.1)] {
         for (name, attack) in attacks(4, None) {
             let found = attack.all_runs(&target, &sample.batch(), norm, radius);
-            let fell = found.distance.isfinite();
-            assert!(fell.sum(Kind::Int64).int64_value(&[]) > 3, "{name} {norm:?}");
+            let broken = found.distance.isfinite();
+            assert!(broken.sum(Kind::Int64).int64_value(&[]) > 3, "{name} {norm:?}");
             let wrong = target.logits(&found.images).argmax(1, false).ne_tensor(&sample.labels);
-            assert!(wrong.equal(&fell), "{name} {norm:?}");
+            assert!(wrong.equal(&broken), "{name} {norm:?}");
             assert!(found.images.min().double_value(&[]) >= 0.0 && found.images.max().double_value(&[]) <= 1.0);
             let measured = length(&(&found.images - &sample.images), norm);
-            assert!(measured.masked_select(&fell).equal(&found.distance.masked_select(&fell)), "{name} {norm:?}");
+            assert!(measured.masked_select(&broken).equal(&found.distance.masked_select(&broken)), "{name} {norm:?}");
             assert!(measured.max().double_value(&[]) <= radius, "{name} {norm:?}");
         }
     }
 }
 
-/// A run more can only add; the first runs are the same.
+/// Another run can only break more images, as the first runs are the same.
 #[test]
 fn restarts_and_steps_are_never_weaker() {
     let target = hidden();
     let sample = Sample::of(&target, 64);
-    let fallen = |attack: &dyn FixedRadius, norm, radius| {
+    let broken = |attack: &dyn FixedRadius, norm, radius| {
         attack.all_runs(&target, &sample.batch(), norm, radius).distance.isfinite()
     };
     let (mut gained_by_steps, mut gained_by_restarts) = (0, 0);
@@ -143,7 +143,7 @@ fn restarts_and_steps_are_never_weaker() {
         // Of equal length, so that the first steps are the same.
         let pgd =
             |steps, restarts| Pgd { step: 0.25, ..Pgd::reference(Some(steps), restarts, AttackLoss::CrossEntropy, 5) };
-        let [few, many, again] = [(2, 1), (20, 1), (2, 8)].map(|(s, r)| fallen(&pgd(s, r), norm, radius));
+        let [few, many, again] = [(2, 1), (20, 1), (2, 8)].map(|(s, r)| broken(&pgd(s, r), norm, radius));
         assert_eq!((lost(&few, &many), lost(&few, &again)), (0, 0), "{norm:?}");
         gained_by_steps += lost(&many, &few);
         gained_by_restarts += lost(&again, &few);
@@ -151,18 +151,19 @@ fn restarts_and_steps_are_never_weaker() {
     assert!(gained_by_steps > 0 && gained_by_restarts > 0, "{gained_by_steps} {gained_by_restarts}: too easy to tell");
 }
 
-/// Up the grid, distances lie in the step at which images fell; down, they are at most one step from those.
+/// Ascending and descending the grid break each image at the same step.
 #[test]
 fn both_ways_through_the_grid_agree() {
     let target = hidden();
     let sample = Sample::of(&target, 32);
     let radii: Vec<f64> = (1..=10).map(|step| 0.1 * f64::from(step)).collect();
-    let apgd = Apgd::new(None, 1, Aim::Targets, 6);
-    let [up, down] = [ascend, descend].map(|way: fn(&Apgd, &dyn Target, &Batch<'_>, Norm, &[f64], &mut Found)| {
-        let mut known = Found::clean(&target, &sample.batch());
-        way(&apgd, &target, &sample.batch(), Norm::L2, &radii, &mut known);
-        values(&known.distance)
-    });
+    let apgd = Apgd::new(None, 1, ApgdLoss::TargetedDlr, 6);
+    let [up, down] =
+        [ascend, descend].map(|way: fn(&Apgd, &dyn Target, &Batch<'_>, Norm, &[f64], &mut Adversarials)| {
+            let mut known = Adversarials::clean(&target, &sample.batch());
+            way(&apgd, &target, &sample.batch(), Norm::L2, &radii, &mut known);
+            values(&known.distance)
+        });
     let step = |distance: &f32| radii.iter().position(|&radius| f64::from(*distance) <= radius).unwrap_or(10);
     let (up, down): (Vec<_>, Vec<_>) = (up.iter().map(step).collect(), down.iter().map(step).collect());
     assert!(up.iter().any(|&s| s < 5) && up.iter().max() > up.iter().min(), "{up:?}");

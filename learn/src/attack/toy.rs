@@ -39,7 +39,7 @@ impl Target for Hidden {
     }
 }
 
-/// libtorch's own generator is one for all threads, and tests run beside each other.
+/// Not by libtorch's generator, which all threads share: tests run in parallel.
 fn random(seed: u64, shape: &[i64], draw: impl Fn(&mut Stream) -> f64) -> Tensor {
     let mut stream = Stream::new(seed, Purpose::Shapes, 0, 0, 0);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| draw(&mut stream) as f32).collect();
@@ -58,7 +58,7 @@ pub(super) fn hidden() -> Hidden {
     Hidden { first: linear(11, PIXELS, 0.3), second: Linear { bias, ..linear(12, 4, 0.5) } }
 }
 
-/// Images far from 0 and 1, so that clipping is not met within small radii, and labels that `target` gets right.
+/// Images far from 0 and 1, so that nothing is clipped at small radii, with the labels that `target` predicts.
 pub(super) struct Sample {
     pub(super) images: Tensor,
     pub(super) labels: Tensor,

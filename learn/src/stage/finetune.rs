@@ -1,33 +1,29 @@
-//! Fine-tuning (the paper's stage 2 with weights that change): a pretrained encoder and a new head, together.
+//! Fine-tuning (the paper's stage 2 with weights that change): trains a pretrained encoder and a new head.
 
 use tandem_domain::spec::Finetune;
 
-use super::Rank;
+use super::RankContext;
+use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Pretrained, Recipe};
-use super::keep::Rhythm;
 use crate::failure::Failure;
 use crate::report::Outcome;
 
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Finetune) -> Result<Outcome, Failure> {
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Finetune) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let recipe = Recipe {
-        encoder: card.encoder,
         pretrained: Some(Pretrained { model, sha256 }),
         head_layers: spec.head_layers,
-        epochs: spec.epochs,
         steps: spec.steps,
-        batch_size: spec.batch_size,
         label_fraction: spec.label_fraction,
         validation: spec.validation,
-        optimizer: &spec.optimizer,
         images: Images::Shifted(spec.augment),
         tikhonov: spec.tikhonov,
         batch_norm: spec.batch_norm,
         precision: spec.precision,
         head_epochs: spec.head_epochs,
         rate_decay: spec.rate_decay,
-        rhythm: Rhythm { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
-        known_as: None,
+        checkpoints: CheckpointPolicy { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
+        ..Recipe::plain(card.encoder, &spec.optimizer, spec.epochs, spec.batch_size)
     };
     classifier::run(rank, &recipe)
 }

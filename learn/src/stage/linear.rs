@@ -1,22 +1,20 @@
-//! The linear stage (the paper's stage 2): how much of the classes can be read off frozen features by one layer.
+//! The linear stage (the paper's stage 2): how well one layer on frozen features tells the classes apart.
 //!
-//! By L-BFGS: features of the labelled subset and of the test set are computed once, by all ranks together; the convex
-//! problem is then solved by every rank alike, which is cheaper than talking about it.
+//! By L-BFGS: all ranks together compute the features of the labelled subset and of the test set once; then every rank
+//! solves the same convex problem, which is cheaper than dividing it.
 //!
-//! By SGD: SimCLR's protocol (Chen et al. 2020, B.9). The layer trains on the encoder as it is, on other crops and flips
-//! of the labelled images in each epoch and on features that are not standardised; the last weights count, nothing is held
-//! out, and test images are not cropped.
+//! By SGD, the protocol of SimCLR (Chen et al. 2020, B.9): each epoch has new crops and flips of the labelled images, features
+//! are not standardised, nothing is held out, and the last weights count. Test images are not cropped.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_collective::ProcessGroup;
-use tandem_domain::spec::{Augment, BatchNorm, Linear, LinearSolver, Precision, Tikhonov};
+use tandem_domain::spec::{Augment, Linear, LinearSolver};
 use tch::Tensor;
 
 use super::classifier::{self, Images, Pretrained, Recipe};
-use super::keep::Rhythm;
-use super::{Rank, labels};
+use super::{RankContext, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
 use crate::encoder::{HeadShape, Model};
@@ -25,9 +23,9 @@ use crate::features::{Orientation, features};
 use crate::flat::{FlatTensors, Layout, Role};
 use crate::linear::{Layer, Lbfgs, Logistic, Minimum, Standardised, accuracy, choose};
 use crate::progress;
-use crate::report::{Event, Outcome};
+use crate::report::Outcome;
 
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     match spec.solver {
         LinearSolver::Lbfgs => lbfgs(rank, spec),
         LinearSolver::Sgd => sgd(rank, spec),
@@ -35,38 +33,27 @@ pub(crate) fn run(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure
 }
 
 /// Trains nothing but the head, for all epochs.
-fn sgd(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+fn sgd(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let crop_and_flip = Augment { crop_area_min: spec.crop_area_min, jitter: 0.0, gray: 0.0, ..Augment::default() };
     let recipe = Recipe {
-        encoder: card.encoder,
         pretrained: Some(Pretrained { model, sha256 }),
-        head_layers: 1,
-        epochs: spec.epochs,
-        steps: None,
-        batch_size: spec.batch_size,
         label_fraction: spec.label_fraction,
-        validation: 0.0,
-        optimizer: &spec.optimizer,
         images: Images::Views(crop_and_flip),
-        tikhonov: Tikhonov::default(),
-        batch_norm: BatchNorm::default(),
-        precision: Precision::default(),
         head_epochs: f64::INFINITY,
-        rate_decay: 1.0,
-        rhythm: Rhythm::default(),
-        known_as: Some("linear_accuracy"),
+        alias: Some("linear_accuracy"),
+        ..Recipe::plain(card.encoder, &spec.optimizer, spec.epochs, spec.batch_size)
     };
     classifier::run(rank, &recipe)
 }
 
-/// Short enough to be run again: a stop leaves no checkpoint.
-fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
+/// A stop leaves no checkpoint: this is short enough to be run again.
+fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let began = Instant::now();
     let (model, encoder_card, encoder_sha256) = rank.encoder()?;
     let data = rank.load_data()?;
     let subset = balanced_subset(&data.train.labels, data.classes.len(), spec.label_fraction, rank.task.spec.seed)?;
-    if rank.stop_wanted() && rank.group.world_size() == 1 {
+    if rank.stop_requested() && rank.group.world_size() == 1 {
         return Ok(Outcome::Stopped);
     }
     rank.phase("features", 0);
@@ -80,7 +67,7 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
             rank.phase("choosing ridge", 0);
             let own: Vec<i64> = subset.iter().map(|&id| data.train.labels[id as usize]).collect();
             let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
-            let Some(ridge) = choose(&features.train, &own, classes, search, || !rank.stop_wanted()) else {
+            let Some(ridge) = choose(&features.train, &own, classes, search, || !rank.stop_requested()) else {
                 return Ok(Outcome::Stopped);
             };
             ridge
@@ -99,15 +86,14 @@ fn lbfgs(rank: &mut Rank<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let layer = problem.layer(&minimum.x, &standardised);
     let test_accuracy = accuracy(&layer.classify(&features.test), &features.test_labels);
     let train_accuracy = accuracy(&layer.classify(&features.train), &features.train_labels);
-    if rank.leads() {
+    if rank.is_rank_zero() {
         let head = HeadShape::FullyConnected { layers: 1, classes: classes as u32 };
         let (encoder, step) = (encoder_card.encoder, encoder_card.step);
         let card = Card::new(&rank.task.spec, encoder, Some(head), &data.train.checksum, step);
-        let mut card = card.classifying(&data, subset.clone());
+        let mut card = card.with_classes(&data, subset.clone());
         card.inputs = vec![encoder_sha256];
         let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
-        let artifact = artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?;
-        rank.tell(artifact);
+        rank.emit(artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?);
     }
     rank.result("linear_accuracy", test_accuracy);
     rank.result("test_accuracy", test_accuracy);
@@ -143,29 +129,24 @@ impl Features {
     }
 }
 
-/// `None` if this rank was asked to stop. Its peers come to their end without it: from here on nobody waits for anybody.
-fn solve(rank: &mut Rank<'_>, spec: &Linear, problem: &Logistic<'_>, images: usize) -> Option<Minimum> {
+/// `None` if this rank was asked to stop. The others finish without it: from here on ranks do not wait for each other.
+fn solve(rank: &mut RankContext<'_>, spec: &Linear, problem: &Logistic<'_>, images: usize) -> Option<Minimum> {
     let began = Instant::now();
     let mut stopped = false;
     let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
     let minimum = search.minimise(problem, problem.start(), |iteration, loss| {
         rank.metric("loss", u64::from(iteration), loss);
         let seconds_each = began.elapsed().as_secs_f64() / f64::from(iteration);
-        rank.tell(Event::Progress {
-            step: u64::from(iteration),
-            steps: u64::from(spec.epochs),
-            epoch: iteration,
-            epochs: spec.epochs,
-            images_per_second: images as f64 / seconds_each,
-            seconds_left: seconds_each * f64::from(spec.epochs - iteration),
-        });
-        stopped = rank.stop_wanted();
+        let steps = (u64::from(iteration), u64::from(spec.epochs));
+        let seconds_left = seconds_each * f64::from(spec.epochs - iteration);
+        rank.progress(steps, (iteration, spec.epochs), images as f64 / seconds_each, seconds_left);
+        stopped = rank.stop_requested();
         !stopped
     });
     (!stopped).then_some(minimum)
 }
 
-/// The layer under torchvision's names.
+/// The layer's parameters under torchvision's names.
 fn fully_connected(layer: &Layer) -> FlatTensors {
     let mut layout = Layout::default();
     layout.add("fc.weight".into(), &layer.weight.size(), Role::Linear);

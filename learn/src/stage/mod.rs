@@ -1,14 +1,18 @@
-//! What a rank does with its task: one file per stage, and what they share.
+//! What a rank does with its task: one module for each stage, and what they share.
+//!
+//! `checkpointing`, `training_state`, `throughput` and `divergence` serve the stages that train; `classifier` is the training
+//! that `supervised`, `finetune` and `linear` have in common.
 
 pub(crate) mod attack;
+mod checkpointing;
 mod classifier;
 pub(crate) mod contrastive;
+mod divergence;
 pub(crate) mod finetune;
-mod health;
-mod keep;
 pub(crate) mod linear;
-mod pace;
 pub(crate) mod supervised;
+mod throughput;
+mod training_state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,24 +20,27 @@ use tandem_collective::ProcessGroup;
 use tch::{Device, Kind, Tensor};
 
 use crate::artifact::{self, Card};
+use crate::checkpoint::{self, CheckpointKind, Saved};
 use crate::data::{self, Data};
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::files::sha256;
 use crate::progress;
 use crate::report::{Event, Report};
-use crate::task::Task;
+use crate::task::{CheckpointRef, Task};
 
-/// One rank at work: its task, its peers, whom it tells, and whether it shall stop.
-pub(crate) struct Rank<'a> {
+/// What a stage runs with: the task, the other ranks, the device, and how to report and to notice a stop.
+pub(crate) struct RankContext<'a> {
     pub task: &'a Task,
     pub group: &'a ProcessGroup,
     pub device: Device,
     report: &'a mut dyn Report,
     stop: &'a AtomicBool,
+    /// One note that files cannot be removed is enough.
+    not_removed_noted: bool,
 }
 
-impl<'a> Rank<'a> {
+impl<'a> RankContext<'a> {
     pub(crate) fn new(
         task: &'a Task,
         group: &'a ProcessGroup,
@@ -41,15 +48,15 @@ impl<'a> Rank<'a> {
         report: &'a mut dyn Report,
         stop: &'a AtomicBool,
     ) -> Self {
-        Self { task, group, device, report, stop }
+        Self { task, group, device, report, stop, not_removed_noted: false }
     }
 
-    /// The one rank that writes files and reports figures.
-    pub(crate) fn leads(&self) -> bool {
+    /// Rank 0 alone writes files and reports what is the same on all ranks.
+    pub(crate) fn is_rank_zero(&self) -> bool {
         self.group.rank() == 0
     }
 
-    pub(crate) fn stop_wanted(&self) -> bool {
+    pub(crate) fn stop_requested(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
@@ -58,36 +65,75 @@ impl<'a> Rank<'a> {
         self.report.committed()
     }
 
-    /// Every rank says where it is.
+    /// Reports what this rank does now; every rank does so.
     pub(crate) fn phase(&mut self, name: &str, first_step: u64) {
         progress::waited();
         self.report.event(Event::Phase { name: name.into(), first_step });
     }
 
-    /// What is the same on all ranks is told once.
-    pub(crate) fn tell(&mut self, event: Event) {
-        if self.leads() {
+    /// Reports an event that is the same on all ranks, once.
+    pub(crate) fn emit(&mut self, event: Event) {
+        if self.is_rank_zero() {
             self.report.event(event);
         }
     }
 
+    /// Of `(done, all)` steps and epochs.
+    pub(crate) fn progress(
+        &mut self,
+        steps: (u64, u64),
+        epochs: (u32, u32),
+        images_per_second: f64,
+        seconds_left: f64,
+    ) {
+        let ((step, steps), (epoch, epochs)) = (steps, epochs);
+        self.emit(Event::Progress { step, steps, epoch, epochs, images_per_second, seconds_left });
+    }
+
     pub(crate) fn metric(&mut self, name: &str, step: u64, value: f64) {
-        self.tell(Event::Metric { name: name.into(), step, value });
+        self.emit(Event::Metric { name: name.into(), step, value });
     }
 
     pub(crate) fn result(&mut self, name: &str, value: f64) {
-        self.tell(Event::Result { name: name.into(), value });
+        self.emit(Event::Result { name: name.into(), value });
     }
 
     pub(crate) fn note(&mut self, kind: &str, message: String) {
-        self.tell(Event::Note { kind: kind.into(), message });
+        self.emit(Event::Note { kind: kind.into(), message });
     }
 
-    /// A checkpoint continues this job and no other.
+    /// On rank 0, what `load` makes of the newest checkpoint that it accepts. Notes which ones were skipped.
+    pub(crate) fn newest_checkpoint<T>(
+        &mut self,
+        kind: &CheckpointKind,
+        load: impl Fn(&CheckpointRef) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.is_rank_zero() {
+            return None;
+        }
+        let (found, skipped) = checkpoint::newest(kind, &self.task.checkpoints, load);
+        skipped.into_iter().for_each(|message| self.note("checkpoint_skipped", message));
+        found
+    }
+
+    /// Reports a checkpoint that is on disk.
+    pub(crate) fn checkpoint(&mut self, step: u64, saved: Saved) {
+        let Saved { path, sha256, bytes, not_removed } = saved;
+        self.emit(Event::Checkpoint { step, path, sha256, bytes });
+        if !not_removed.is_empty() && !self.not_removed_noted {
+            self.not_removed_noted = true;
+            self.note("checkpoint_not_removed", format!("older checkpoints stay on disk: {}", not_removed.join("; ")));
+        }
+    }
+
+    /// Identifies this job: a checkpoint of another one is not loaded.
     pub(crate) fn spec_sha256(&self) -> Result<String, Failure> {
-        let json = serde_json::to_vec(&self.task.spec)
-            .map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))?;
-        Ok(sha256(&json))
+        Ok(sha256(&self.spec_json()?))
+    }
+
+    pub(crate) fn spec_json(&self) -> Result<Vec<u8>, Failure> {
+        let json = serde_json::to_vec(&self.task.spec);
+        json.map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))
     }
 
     /// The pretrained encoder that this job starts from, its card and its file's SHA-256.
@@ -100,7 +146,7 @@ impl<'a> Rank<'a> {
         Ok((model, card, input.sha256.clone()))
     }
 
-    /// Loads the task's images and makes sure that all ranks hold the same ones.
+    /// Loads the task's images and fails if ranks hold different ones.
     pub(crate) fn load_data(&mut self) -> Result<Data, Failure> {
         self.phase("data", 0);
         let spec = &self.task.spec;
@@ -121,12 +167,12 @@ impl<'a> Rank<'a> {
     }
 }
 
-/// The first 63 bits of a checksum in hex, as ranks compare it.
+/// The first 63 bits of a checksum in hex, for ranks to compare.
 fn checksum_bits(hex: &str) -> i64 {
     hex.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).map_or(0, |bits| (bits >> 1) as i64)
 }
 
-/// Labels on the device of the images they belong to.
+/// The labels of these images, i64 `[samples]`, on their device.
 pub(crate) fn labels(images: &data::Images, samples: &[i64]) -> Tensor {
     let labels: Vec<i64> = samples.iter().map(|&id| images.labels[id as usize]).collect();
     Tensor::from_slice(&labels).to_kind(Kind::Int64).to_device(images.pixels.device())

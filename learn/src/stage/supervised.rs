@@ -1,32 +1,24 @@
-//! The supervised baseline (the paper's Table 1): encoder and one layer from first weights.
+//! The supervised baseline (the paper's Table 1): trains an encoder and one layer from first weights.
 
 use tandem_domain::spec::Supervised;
 
-use super::Rank;
+use super::RankContext;
+use super::checkpointing::CheckpointPolicy;
 use super::classifier::{self, Images, Recipe};
-use super::keep::Rhythm;
 use crate::failure::Failure;
 use crate::report::Outcome;
 
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Supervised) -> Result<Outcome, Failure> {
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Supervised) -> Result<Outcome, Failure> {
     let recipe = Recipe {
-        encoder: spec.encoder,
-        pretrained: None,
-        head_layers: 1,
-        epochs: spec.epochs,
         steps: spec.steps,
-        batch_size: spec.batch_size,
         label_fraction: spec.label_fraction,
         validation: spec.validation,
-        optimizer: &spec.optimizer,
         images: Images::Shifted(spec.augment),
         tikhonov: spec.tikhonov,
         batch_norm: spec.batch_norm,
         precision: spec.precision,
-        head_epochs: 0.0,
-        rate_decay: 1.0,
-        rhythm: Rhythm { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
-        known_as: None,
+        checkpoints: CheckpointPolicy { steps: spec.checkpoint_steps, minutes: spec.checkpoint_minutes },
+        ..Recipe::plain(spec.encoder, &spec.optimizer, spec.epochs, spec.batch_size)
     };
     classifier::run(rank, &recipe)
 }

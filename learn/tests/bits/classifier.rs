@@ -21,7 +21,7 @@ fn stage(json: &str, changes: &str) -> Stage {
     serde_json::from_value(written).unwrap()
 }
 
-/// 90 of 120 images train, 30 choose: two steps of 40 an epoch.
+/// 90 of 120 images are for training and 30 for validation: two steps of 40 an epoch.
 fn supervised(seed: u64, changes: &str) -> JobSpec {
     let json = r#"{"stage": "supervised", "encoder": "resnet-tiny", "epochs": 3, "batch_size": 40, "validation": 0.25,
                    "optimizer": {"lr": 0.05}, "augment": {"pad": 2}, "checkpoint_steps": 1}"#;
@@ -60,14 +60,14 @@ fn tensors(file: &InputFile) -> BTreeMap<String, Vec<u8>> {
     tensors.tensors().into_iter().map(|(name, tensor)| (name, tensor.data().to_vec())).collect()
 }
 
-/// Names of the encoder's tensors that two files hold with other bytes.
+/// Names of the encoder's tensors that differ between two files.
 fn changed(encoder: &InputFile, classifier: &InputFile) -> Vec<String> {
     let (before, after) = (tensors(encoder), tensors(classifier));
     let own = before.into_iter().filter(|(name, _)| !name.starts_with("head."));
     own.filter(|(name, bytes)| after[name] != *bytes).map(|(name, _)| name).collect()
 }
 
-/// The share of test images that the exported classifier is right about, by its own logits in odd batches.
+/// The test accuracy of the exported classifier, computed here in batches of another size.
 fn accuracy_of(file: &InputFile, task: &Task) -> f64 {
     let (classifier, card) = load_classifier(file, Device::Cpu).unwrap();
     let data = data::load(&task.spec.dataset, &task.data_dir, task.spec.seed, Device::Cpu).unwrap();
@@ -107,14 +107,14 @@ fn a_classifier_is_the_same_bits_on_one_two_and_four_ranks() {
         .into();
     assert_eq!(runs[0], runs[1]);
     assert_eq!(runs[0], runs[2]);
-    assert_eq!((runs[0].1.len(), runs[0].2.len()), (24, 12), "a loss for each step, a look for each epoch");
+    assert_eq!((runs[0].1.len(), runs[0].2.len()), (24, 12), "a loss for each step, a validation for each epoch");
 }
 
-/// The model that is kept is older than the checkpoint that the run goes on from, and its optimiser has two moments: both
-/// must come back.
+/// The best model is older than the checkpoint that the run goes on from, and the optimiser has two moments. The checkpoint
+/// must restore both.
 #[test]
 fn a_stopped_classifier_goes_on_with_the_same_bits_and_the_same_best() {
-    // Late in it the rate becomes one that no skill survives, without an explosion: the best epoch is not the last.
+    // Late in the run the learning rate becomes too high, but nothing explodes: the best epoch is not the last.
     let spec = supervised(
         2,
         r#"{"epochs": 16, "optimizer": {"name": "adam", "lr": 0.01, "schedule": "step", "milestones": [0.75],
@@ -123,9 +123,9 @@ fn a_stopped_classifier_goes_on_with_the_same_bits_and_the_same_best() {
     let whole = place();
     let (expected, ended) = train(&task(&spec, whole.path()), 1, never);
     assert!(finished(&ended), "{ended:?}");
-    let looks = metrics(&expected, "validation_accuracy");
+    let validations = metrics(&expected, "validation_accuracy");
     let best = result(&expected, "best_epoch") as u64;
-    assert!(best < 15, "too late to be lost by a stop: {looks:?}");
+    assert!(best < 15, "too late to be lost by a stop: {validations:?}");
     let stop_after = 2 * best + 3;
 
     let folder = place();
@@ -134,7 +134,7 @@ fn a_stopped_classifier_goes_on_with_the_same_bits_and_the_same_best() {
         rank == 0 && matches!(event, Event::Metric { name, step, .. } if name == "loss" && *step == stop_after - 1)
     });
     assert_eq!(ended, [Ok(Outcome::Stopped), Ok(Outcome::Stopped)]);
-    assert_eq!(losses(&first).len() as u64, stop_after, "{looks:?}");
+    assert_eq!(losses(&first).len() as u64, stop_after, "{validations:?}");
 
     task.checkpoints = checkpoints(&first);
     let (second, ended) = train(&task, 4, never);
@@ -147,13 +147,16 @@ fn a_stopped_classifier_goes_on_with_the_same_bits_and_the_same_best() {
     for name in ["test_accuracy", "last_accuracy", "validation_accuracy", "best_epoch", "loss"] {
         assert_eq!(result(&second, name).to_bits(), result(&expected, name).to_bits(), "{name}");
     }
-    let highest = looks.iter().map(|look| look.1).fold(0.0, f64::max);
-    assert_eq!(result(&expected, "validation_accuracy"), highest, "{looks:?}");
-    assert_eq!(looks.iter().rfind(|look| look.1 == highest).unwrap().0, 2 * best, "of equals, the last");
+    let highest = validations.iter().map(|validation| validation.1).fold(0.0, f64::max);
+    assert_eq!(result(&expected, "validation_accuracy"), highest, "{validations:?}");
+    assert_eq!(
+        validations.iter().rfind(|validation| validation.1 == highest).unwrap().0,
+        2 * best,
+        "of equals, the last"
+    );
 }
 
-/// Learning traps 1 and 2: a probe leaves every byte of the encoder, BatchNorm's statistics included; fine-tuning does
-/// not, from its first step on.
+/// A probe changes no byte of the encoder, nor of BatchNorm's statistics; fine-tuning changes all from its first step on.
 #[test]
 fn probes_are_frozen_and_fine_tuning_is_not() {
     let folder = place();
@@ -179,13 +182,13 @@ fn probes_are_frozen_and_fine_tuning_is_not() {
     let all = tensors(&encoder).keys().filter(|name| !name.starts_with("head.")).count();
     assert_eq!(changed.len(), all, "every weight and every statistic moves: {changed:?}");
 
-    // The head alone for an epoch of two steps, then everything for another.
+    // Trains the head alone for an epoch of two steps, then everything for another.
     let thawed = run(&finetune(4, r#"{"head_epochs": 1.0}"#)).0;
     assert_eq!(thawed.len(), all);
 }
 
-/// What the head of a frozen encoder is trained on is what it will be evaluated on: without augmentation and at rate 0 the
-/// first loss is the exported classifier's on the same images, which BatchNorm by the batch would not give.
+/// A frozen encoder gives the same features in training as in evaluation: without augmentation and at learning rate 0 the
+/// first loss is that of the exported classifier on the same images. BatchNorm by the batch's statistics would differ.
 #[test]
 fn a_frozen_encoder_is_in_evaluation_mode() {
     let folder = place();
@@ -223,7 +226,7 @@ fn a_linear_layer_learns_by_sgd_the_same_on_any_ranks() {
     assert_eq!(runs[0], runs[1]);
 }
 
-/// Learning trap 13: every stage of an experiment sees the same labels, balanced and written beside the weights.
+/// Every stage of an experiment sees the same labelled images, balanced over classes and listed beside the weights.
 #[test]
 fn every_stage_has_the_same_labelled_images() {
     let folder = place();
@@ -252,14 +255,14 @@ fn every_stage_has_the_same_labelled_images() {
 #[test]
 fn a_budget_in_steps_is_kept_to_the_step() {
     let folder = place();
-    // 30 labelled images, 6 of them held out: one step of 24 an epoch, and 50 looks in all.
+    // 30 labelled images, 6 of them held out: one step of 24 an epoch, and at most 50 validations.
     let spec = supervised(6, r#"{"steps": 101, "label_fraction": 0.25, "validation": 0.2, "checkpoint_steps": 0}"#);
     let (events, ended) = train(&task(&spec, folder.path()), 1, never);
     assert!(finished(&ended), "{ended:?}");
     assert_eq!((losses(&events).len(), result(&events, "steps"), result(&events, "labels")), (101, 101.0, 30.0));
-    let looks = metrics(&events, "validation_accuracy");
-    assert_eq!(looks.len(), 34, "every third epoch, and the last one");
-    assert_eq!(looks.last().unwrap().0, 101);
+    let validations = metrics(&events, "validation_accuracy");
+    assert_eq!(validations.len(), 34, "every third epoch, and the last one");
+    assert_eq!(validations.last().unwrap().0, 101);
     assert_eq!(checkpoints(&events).len(), 34, "and so are checkpoints");
     let cut = events.iter().find_map(|event| match event {
         Event::Note { kind, message } if kind == "batch_cut" => Some(message.clone()),

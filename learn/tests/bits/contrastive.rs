@@ -55,7 +55,7 @@ fn weights_are_the_same_bits_on_one_two_and_four_ranks() {
     assert_ne!(artifact(&events, "encoder").sha256, runs[0].0, "another seed, other bits");
 }
 
-/// Eqs. (3), (4) and (5), exactly and by finite differences, each shard kept or computed twice.
+/// Eqs. (3), (4) and (5), exactly and by finite differences; the graph of each shard kept or computed again.
 #[test]
 fn penalties_and_layers_are_the_same_bits_on_any_number_of_ranks() {
     let layers = Layerwise {
@@ -94,7 +94,7 @@ fn penalties_and_layers_are_the_same_bits_on_any_number_of_ranks() {
             })
             .into();
         assert_eq!(runs[0], runs[1], "{method:?}");
-        assert_eq!(runs[0].1, runs[2].1, "{method:?}: other words in the artifact's card, the same numbers");
+        assert_eq!(runs[0].1, runs[2].1, "{method:?}: another card in the artifact, the same numbers");
         let expected: &[&str] = match layerwise {
             Some(_) => &["penalty", "loss_layer1", "contrastive_accuracy_layer3", "knn_accuracy_layer4"],
             None => &["penalty", "penalty_share"],
@@ -111,7 +111,7 @@ fn a_run_stopped_in_the_middle_and_resumed_gives_the_same_bits() {
     let (expected, ended) = train(&task_whole, 1, never);
     assert!(finished(&ended), "{ended:?}");
 
-    // Rank 1 alone is asked to stop as soon as it trains: all stop after the same step, in the middle of an epoch.
+    // Rank 1 alone is asked to stop when it begins to train: all stop after the same step, within an epoch.
     let folder = place();
     let mut task = task(&contrastive(3), folder.path());
     let (first, ended) =
@@ -127,8 +127,8 @@ fn a_run_stopped_in_the_middle_and_resumed_gives_the_same_bits() {
     assert_eq!(artifact(&second, "encoder").sha256, artifact(&expected, "encoder").sha256);
     assert_eq!(result(&second, "loss").to_bits(), result(&expected, "loss").to_bits());
 
-    // A finished run that is asked again (its report was lost) exports the same once more; a damaged newest checkpoint
-    // costs one step and a note.
+    // A finished run that is started again (its report was lost) exports the same files. If the newest checkpoint is
+    // damaged, one step is repeated, and a note says so.
     task_whole.checkpoints = checkpoints(&expected);
     std::fs::write(task_whole.checkpoints[0].path.join("state.safetensors"), "damaged").unwrap();
     let (again, ended) = train(&task_whole, 2, never);
@@ -171,9 +171,9 @@ fn the_linear_stage_reads_a_frozen_encoder() {
     assert!(matches!(&ended[0], Err(Failure::Machine(why)) if why.contains("damaged or replaced")), "{ended:?}");
 }
 
-/// Weights that decay by half a step: only the last layer's bias is left, and all images look alike.
+/// Weights decay by half in each step until only the last layer's bias is left and all images have the same output.
 #[test]
-fn a_collapse_is_said_and_ends_the_job_if_asked() {
+fn a_collapse_is_noted_and_ends_the_job_if_asked() {
     let run = |stop_on_collapse: bool| {
         let mut spec = contrastive(5);
         if let Stage::Contrastive(stage) = &mut spec.stage {
@@ -189,8 +189,8 @@ fn a_collapse_is_said_and_ends_the_job_if_asked() {
     };
     let (events, ended) = run(false);
     assert!(finished(&ended), "{ended:?}");
-    let said = events.iter().filter(|event| matches!(event, Event::Note { kind, .. } if kind == "collapse")).count();
-    assert_eq!(said, 1, "once");
+    let noted = events.iter().filter(|event| matches!(event, Event::Note { kind, .. } if kind == "collapse")).count();
+    assert_eq!(noted, 1, "once");
     let (_, ended) = run(true);
     let stopped = |end: &_| matches!(end, Err(Failure::Job(why)) if why.contains("has collapsed at step"));
     assert!(ended.iter().all(stopped), "{ended:?}");

@@ -1,4 +1,4 @@
-//! The weights have the same bits on any number of ranks, and after a stop in the middle.
+//! Weights are the same bits on any number of ranks, and after a stop in the middle.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod classifier;

@@ -1,5 +1,5 @@
-//! Runs of `tandem_learn::run` on several ranks at once: threads here, each with its own store connection and Gloo group
-//! on the loopback interface.
+//! Runs of `tandem_learn::run` on several ranks at once. Ranks are threads, each with a store connection and a Gloo group of
+//! its own on the loopback interface.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ pub(crate) fn job(name: &str, seed: u64, stage: Stage) -> JobSpec {
     }
 }
 
-/// 120 training and 30 test images of three classes: stripes across, stripes down, checks; each image of other shades.
+/// 120 training and 30 test images of three classes: horizontal stripes, vertical stripes and checks, in many shades.
 fn make_images(data_dir: &Path) {
     for (half, count) in [("train", 40), ("test", 10)] {
         for (class, name) in ["across", "checks", "down"].iter().enumerate() {
@@ -70,9 +70,10 @@ pub(crate) fn task(spec: &JobSpec, folder: &Path) -> Task {
     }
 }
 
-/// What rank 0 reported and how each rank ended. `watch(rank, event)` true asks that rank to stop.
+/// What rank 0 reported and how each rank ended.
 pub(crate) type Ended = (Vec<Event>, Vec<Result<Outcome, Failure>>);
 
+/// Runs the task on so many ranks. A rank is asked to stop when `watch(rank, event)` is true.
 pub(crate) fn train(task: &Task, world_size: u32, watch: impl Fn(u32, &Event) -> bool + Sync) -> Ended {
     let store = RendezvousStore::listen("127.0.0.1", TIMEOUT).unwrap();
     let port = store.port();

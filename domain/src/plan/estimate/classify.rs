@@ -35,7 +35,7 @@ pub(super) fn finetune(spec: &JobSpec, stage: &Finetune, encoder: Cost) -> Estim
     training.cost(spec, network)
 }
 
-/// A budget in steps looks no more often at the held-out images (`learn/src/stage/classifier/look.rs`).
+/// At most so many validations of a budget in steps (`learn/src/stage/classifier/steps.rs`).
 const LOOKS: u64 = 50;
 
 /// What supervised and fine-tuning jobs have in common.

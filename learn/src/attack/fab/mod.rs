@@ -1,9 +1,9 @@
 //! FAB-T, the targeted fast adaptive boundary attack (Croce & Hein 2020, "Minimally distorted adversarial examples with a
 //! fast adaptive boundary attack"): the smallest perturbation in l1, l2 or linf, towards one other class at a time.
 //!
-//! An iteration linearises the boundary between the right class and the target at the iterate, takes the shortest way
-//! onto it inside [0, 1] both from the iterate and from the clean image, goes a little beyond a mixture of the two, and,
-//! once misclassified, comes back towards the clean image. No length is chosen by hand.
+//! An iteration linearises the boundary between the right class and the target class at the iterate. It takes the shortest
+//! ways onto it inside [0, 1], one from the iterate and one from the clean image, and goes a little beyond a mixture of the
+//! two. A misclassified iterate moves back towards the clean image. There is no step length to choose.
 
 mod hyperplane;
 
@@ -12,23 +12,23 @@ use tch::{Kind, Tensor};
 
 pub use hyperplane::shortest;
 
-use super::noise::{self, Draw};
-use super::{Batch, Found, Part, Target, norm, segment, target};
+use super::noise::{self, NoiseKey};
+use super::{Adversarials, Batch, OwnedBatch, Target, norm, target};
 
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// For each target class and restart.
     pub iterations: u32,
-    /// The first begins at the clean image, the others at random points near it.
+    /// The first run begins at the clean image, the others at random points near it.
     pub restarts: u32,
-    /// Target classes: those with the largest logits of the clean image.
+    /// Number of target classes: those with the largest logits for the clean image.
     pub targets: u32,
-    /// Largest share of the way from the clean image in the mixture.
+    /// Largest share in the mixture of the way from the clean image.
     pub alpha_max: f64,
-    /// How far beyond the linearised boundary.
+    /// Factor on both ways, by which they go beyond the linearised boundary.
     pub eta: f64,
-    /// What is kept of a misclassified iterate's perturbation.
+    /// The share that is kept of a misclassified iterate's perturbation.
     pub beta: f64,
     pub seed: u64,
 }
@@ -42,23 +42,23 @@ impl Default for Settings {
 /// Halvings of the final segment.
 const HALVINGS: u32 = 10;
 
-/// Nearest misclassified images in l1, l2 or linf. FAB has no l0: there every image that is classified correctly stands.
-pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Found {
-    let mut found = Found::clean(net, batch);
+/// Nearest misclassified images in l1, l2 or linf. FAB has no form for l0, in which it breaks nothing.
+pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Adversarials {
+    let mut found = Adversarials::clean(net, batch);
     let right = found.distance.isinf().nonzero().flatten(0, -1);
     if norm == Norm::L0 || right.size()[0] == 0 {
         return found;
     }
-    let part = batch.part(&right);
+    let part = batch.select(&right);
     let nearest = attack(net, &part, norm, settings);
     found.take(&right, &nearest);
     found
 }
 
-/// Of images that are all classified correctly.
-fn attack(net: &dyn Target, part: &Part, norm: Norm, settings: &Settings) -> Found {
+/// Attacks images that are all classified rightly.
+fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings) -> Adversarials {
     let batch = part.batch();
-    let mut found = Found::clean(net, &batch);
+    let mut found = Adversarials::clean(net, &batch);
     let labels = batch.labels.unsqueeze(1);
     let others = target::logits(net, batch.images).scatter_value(1, &labels, f64::NEG_INFINITY);
     let (_, order) = others.sort(1, true);
@@ -69,37 +69,37 @@ fn attack(net: &dyn Target, part: &Part, norm: Norm, settings: &Settings) -> Fou
                 0 => batch.images.shallow_clone(),
                 _ => random_start(&batch, norm, settings, restart, rank as u32, &found.distance),
             };
-            climb(net, &batch, &class, norm, settings, start, &mut found);
+            approach_class(net, &batch, &class, norm, settings, start, &mut found);
         }
     }
-    let images = segment::bisect(net, batch.images, &found.images, batch.labels, HALVINGS);
+    let images = target::bisect(net, batch.images, &found.images, batch.labels, HALVINGS);
     let wrong = target::misclassified(&target::logits(net, &images), batch.labels);
     found.improve(batch.images, &images, &wrong, norm);
     found
 }
 
 /// All iterations towards `class` `[B, 1]`; improves `found`.
-fn climb(
+fn approach_class(
     net: &dyn Target,
     batch: &Batch<'_>,
     class: &Tensor,
     norm: Norm,
     settings: &Settings,
     start: Tensor,
-    found: &mut Found,
+    found: &mut Adversarials,
 ) {
     let (clean, labels) = (batch.images, batch.labels.unsqueeze(1));
     let dot = |a: &Tensor, b: Tensor| norm::rows(&(a * b)).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
     let mut current = start;
     for _ in 0..settings.iterations {
-        // f < 0 where the right class is ahead; the boundary is f = 0.
-        let look = target::look(net, &current, |logits| {
+        // f < 0 where the right class has the larger logit; the boundary is f = 0.
+        let evaluated = target::value_and_grad(net, &current, |logits| {
             (logits.gather(1, class, false) - logits.gather(1, &labels, false)).squeeze_dim(1)
         });
-        let normal = norm::rows(&look.gradient);
+        let normal = norm::rows(&evaluated.gradient);
         // On the linearised boundary f + ∇f·(y − x) = 0, seen from the iterate and from the clean image.
-        let gap = -&look.loss;
-        let clean_gap = &gap - dot(&look.gradient, clean - &current);
+        let gap = -&evaluated.loss;
+        let clean_gap = &gap - dot(&evaluated.gradient, clean - &current);
         let onto = |from: &Tensor, gap: &Tensor| shortest(norm, &norm::rows(from), &normal, gap).view_as(clean);
         let (way, clean_way) = (onto(&current, &gap), onto(clean, &clean_gap));
         let length = |way: &Tensor| norm::length(way, norm).clamp_min(1e-8);
@@ -116,8 +116,8 @@ fn climb(
     }
 }
 
-/// Radius of the random starts where nothing is known yet: AutoAttack's for each norm.
-fn widest(norm: Norm) -> f64 {
+/// Radius of the random starts if no distance is known yet: AutoAttack's for each norm.
+fn max_start_distance(norm: Norm) -> f64 {
     match norm {
         Norm::Linf => 0.3,
         Norm::L2 => 1.0,
@@ -125,11 +125,11 @@ fn widest(norm: Norm) -> f64 {
     }
 }
 
-/// A random direction, half as far as the best known distance or [`widest`].
+/// A random direction, half as far as the best known distance or [`max_start_distance`].
 fn random_start(batch: &Batch<'_>, norm: Norm, settings: &Settings, restart: u32, rank: u32, known: &Tensor) -> Tensor {
     let shape = &batch.images.size()[1..];
-    let noise = noise::normal(settings.seed, restart, batch.ids, Draw::Fab(rank), shape, batch.images.device());
-    let length = known.clamp_max(widest(norm)) * 0.5 / norm::length(&noise, norm).clamp_min(1e-12);
+    let noise = noise::normal(settings.seed, restart, batch.ids, NoiseKey::Fab(rank), shape, batch.images.device());
+    let length = known.clamp_max(max_start_distance(norm)) * 0.5 / norm::length(&noise, norm).clamp_min(1e-12);
     norm::clip(&(batch.images + noise * norm::per_image(&length)))
 }
 

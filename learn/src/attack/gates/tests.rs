@@ -14,7 +14,7 @@ fn an_honest_net_passes() {
     assert!(gates.batch_alone < 1e-3 && gates.notes().is_empty(), "{gates:?} {:?}", gates.notes());
 }
 
-/// Sees only whether a pixel is above a level: no gradient comes through.
+/// Rounds pixels down to steps, which have no gradient.
 struct Masked(Hidden);
 
 impl Target for Masked {
@@ -27,7 +27,7 @@ impl Target for Masked {
 }
 
 #[test]
-fn hidden_gradients_are_found_out() {
+fn masked_gradients_are_noted() {
     let gates = measure(&Masked(hidden()));
     assert_eq!(gates.zero_gradient, 1.0);
     assert!(gates.large_radius < 0.99);
@@ -50,7 +50,7 @@ impl Target for Drawn {
 }
 
 #[test]
-fn a_net_that_draws_is_found_out() {
+fn a_net_with_random_logits_is_noted() {
     let gates = measure(&Drawn(hidden()));
     assert!(gates.notes().iter().any(|note| note.contains("draws at random")), "{gates:?}");
 }
@@ -70,14 +70,14 @@ impl Target for Crowd {
 }
 
 #[test]
-fn images_that_see_each_other_are_found_out() {
+fn images_that_depend_on_each_other_are_noted() {
     let gates = measure(&Crowd(hidden()));
-    assert!(gates.batch_alone > ALONE_DIFFERENCE, "{gates:?}");
+    assert!(gates.batch_alone > BATCH_DIFFERENCE, "{gates:?}");
     assert!(gates.notes().iter().any(|note| note.contains("see each other")), "{:?}", gates.notes());
 }
 
 #[test]
-fn square_may_gain_little() {
+fn square_may_gain_little_without_a_note() {
     let inf = f32::INFINITY;
     let (white, square) = ([0.0, 0.3, 0.3, inf, inf], [0.0, 0.3, 0.15, inf, 0.4]);
     assert_eq!(square_gain(&white, &square, &[0.1, 0.2, 0.3]), 0.2);

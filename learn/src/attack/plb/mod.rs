@@ -5,96 +5,79 @@
 //! keeps it off the boundary with a force that falls from round to round; the norm itself acts through its proximal
 //! operator, so norms without a gradient are minimised like smooth ones; a step that crosses the boundary is taken back.
 //!
-//! Two rules for the length of a step, [`Steps`]. `Published` is the published algorithm with the constants of
-//! [`spec::Plb`]. Its weight mu = 1 is longer than most perturbations: it maps the iterate to x itself, and the step is
-//! then 5 % of the way to x, so that the barrier is felt only close to the boundary. `Relative` measures the same two
-//! forces by the iterate's own distance. Measured against a small ResNet trained for three epochs on CIFAR-10 (JPEG), 64
-//! images, float32: in l2 a median of 0.185, foolbox's DDN with 100 steps 0.192, FAB (20 iterations towards each of 3
-//! classes) 0.185; in linf 0.0048, FAB 0.0046; with at most 24 gradients an image, where the reference code takes 900 and
-//! more. A plain form of the published loop, on 125 images and a classifier one epoch younger, stood at 1.15 times DDN's
-//! median after 150 gradients.
+//! There are two rules for the length of a step ([`Steps`]). `Published` is the published algorithm with the constants of
+//! [`Plb`](tandem_domain::spec::Plb). Its weight mu = 1 is longer than most perturbations and maps the iterate to x itself;
+//! the step is then 5 % of the way to x, and the barrier acts only close to the boundary. `Relative` measures both forces by
+//! the iterate's own distance and needs far fewer gradients.
 
+mod settings;
 mod start;
 mod step;
 
-use tandem_domain::spec::{self, Norm};
+use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::{Batch, Found, Target, norm, segment, target};
-
-/// How long a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Steps {
-    /// dt, mu and alpha as they stand in [`spec::Plb`], from noise.
-    Published,
-    /// As `Published`, and nothing else of ours: noise that grows by one per cent, every image through all steps, no
-    /// bisection at the end. The paper ran it so.
-    Paper,
-    /// Shares of the iterate's distance, from a few Newton steps towards the boundary; see [`step::relative`].
-    Relative,
-}
-
-/// What a run needs beside the images.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    pub constants: spec::Plb,
-    pub steps: Steps,
-    /// Standard deviation of the first noise that is tried as a start: 0.01 as published, 0.1 in the paper's code.
-    pub noise: f64,
-    pub seed: u64,
-    pub restart: u32,
-}
+use super::{Adversarials, Batch, Target, norm, target};
+pub use settings::{Settings, Steps};
 
 /// `Relative`: rounds of one step each.
 const RELATIVE_ROUNDS: u32 = 20;
-/// `Relative`: what the norm's share falls from and to, geometrically.
+/// `Relative`: the first and the last share that the norm takes off, with a geometric sequence between them.
 const SHARE: (f64, f64) = (0.7, 0.02);
-/// The same in l0, where no bisection follows and a few elements of thousands shall be left.
+/// The same in l0, where no bisection follows and few of thousands of elements should be left.
 const SHARE_L0: (f64, f64) = (0.7, 0.2);
 /// `Relative`: what a backtracking step keeps of the failed point.
 const RELATIVE_GAMMA: f64 = 0.3;
-/// Backtracking steps before the iterate stays where it was. At gamma = 0.05 the fifth is below the rounding of a pixel.
+/// Backtracking steps, after which the iterate stays where it was. At gamma = 0.05 the fifth is below the rounding of a
+/// pixel.
 const BACKTRACKS: u32 = 5;
 /// `early_stop`: an image whose distance has not fallen by this share ...
 const PROGRESS: f64 = 1e-3;
 /// ... in so many rounds leaves the batch.
 const PATIENCE: u32 = 5;
-/// Halvings of the final segment: 0.4 % of the distance, on average half of it gained.
+/// Halvings of the final segment: the last is 0.4 % of the distance.
 const HALVINGS: u32 = 8;
 
 /// Nearest misclassified images in any of the four norms.
 ///
-/// `safety` `[B, 3, H, W]` is where a row starts for which nothing else works: a correctly classified image of another
-/// class. A row that never got misclassified has distance +inf.
-pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, safety: Option<&Tensor>) -> Found {
-    let mut found = Found::clean(net, batch);
-    let start = start::find(net, batch, &found.distance.isinf().nonzero().flatten(0, -1), norm, settings, safety);
-    let mut rows = Rows::new(batch, &start, norm);
+/// `fallback` `[B, 3, H, W]` are rightly classified images of other classes, where a row starts if nothing else works. A row
+/// for which no misclassified image was found has distance +inf.
+pub fn run(
+    net: &dyn Target,
+    batch: &Batch<'_>,
+    norm: Norm,
+    settings: &Settings,
+    fallback: Option<&Tensor>,
+) -> Adversarials {
+    let mut found = Adversarials::clean(net, batch);
+    let start = start::find(net, batch, &found.distance.isinf().nonzero().flatten(0, -1), norm, settings, fallback);
+    let mut state = PlbState::new(batch, &start, norm);
     let (rounds, inner) = match settings.steps {
         Steps::Published | Steps::Paper => (settings.constants.outer, settings.constants.inner),
         Steps::Relative => (RELATIVE_ROUNDS, 1),
     };
     for round in 0..rounds {
-        if rows.places.size()[0] == 0 {
+        if state.positions.size()[0] == 0 {
             break;
         }
         for _ in 0..inner {
-            rows.advance(net, norm, settings, round);
+            state.advance(net, norm, settings, round);
         }
-        let look = settings.constants.early_stop && settings.steps != Steps::Paper && (round + 1) % PATIENCE == 0;
-        if look {
-            rows.leave(&mut found);
+        let check = settings.constants.early_stop && settings.steps != Steps::Paper && (round + 1) % PATIENCE == 0;
+        if check {
+            state.remove_stalled(&mut found);
         }
     }
-    rows.store(&mut found);
+    state.write_back(&mut found);
     if settings.steps != Steps::Paper {
         polish(net, batch, &mut found, norm);
     }
     found
 }
 
-/// Ends with the boundary on the segment to x (l0 does not change along it), and believes nothing but the net itself.
-fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Found, norm: Norm) {
+/// Moves the results to the boundary on the segment to x, except in l0, which does not change along it, and checks all of
+/// them once more with the net.
+fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Adversarials, norm: Norm) {
     let halvings = if norm == Norm::L0 { 0 } else { HALVINGS };
     let reached = found.distance.isfinite().logical_and(&found.distance.gt(0.0)).nonzero().flatten(0, -1);
     if reached.size()[0] == 0 {
@@ -102,7 +85,7 @@ fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Found, norm: Norm) {
     }
     let pick = |all: &Tensor| all.index_select(0, &reached);
     let (clean, labels) = (pick(batch.images), pick(batch.labels));
-    let nearest = segment::bisect(net, &clean, &pick(&found.images), &labels, halvings);
+    let nearest = target::bisect(net, &clean, &pick(&found.images), &labels, halvings);
     let wrong = target::misclassified(&target::logits(net, &nearest), &labels);
     let distance = norm::length(&(&nearest - &clean), norm);
     let infinite = distance.full_like(f64::INFINITY);
@@ -110,10 +93,10 @@ fn polish(net: &dyn Target, batch: &Batch<'_>, found: &mut Found, norm: Norm) {
     found.distance = found.distance.index_copy(0, &reached, &distance.where_self(&wrong, &infinite));
 }
 
-/// Images still being worked on.
-struct Rows {
+/// The search of the K images that have not left the batch.
+struct PlbState {
     /// i64 `[K]`: positions in the batch.
-    places: Tensor,
+    positions: Tensor,
     clean: Tensor,
     labels: Tensor,
     /// z, misclassified.
@@ -121,39 +104,40 @@ struct Rows {
     /// The nearest z so far, and how near.
     best: Tensor,
     distance: Tensor,
-    /// `distance` when progress was last looked at.
-    mark: Tensor,
+    /// `distance` when progress was last checked.
+    checked_distance: Tensor,
 }
 
-impl Rows {
-    fn new(batch: &Batch<'_>, start: &start::Start, norm: Norm) -> Self {
-        let pick = |all: &Tensor| all.index_select(0, &start.places);
+impl PlbState {
+    fn new(batch: &Batch<'_>, start: &start::StartPoints, norm: Norm) -> Self {
+        let pick = |all: &Tensor| all.index_select(0, &start.positions);
         let (clean, labels) = (pick(batch.images), pick(batch.labels));
         let distance = norm::length(&(&start.images - &clean), norm);
         Self {
-            places: start.places.shallow_clone(),
+            positions: start.positions.shallow_clone(),
             clean,
             labels,
             current: start.images.copy(),
             best: start.images.copy(),
-            mark: distance.full_like(f64::INFINITY),
+            checked_distance: distance.full_like(f64::INFINITY),
             distance,
         }
     }
 
-    /// One step of every row: both forces, then back over the boundary where it was crossed.
+    /// One step of every row: both forces, then backtracking where the boundary was crossed.
     fn advance(&mut self, net: &dyn Target, norm: Norm, settings: &Settings, round: u32) {
-        let look = target::look(net, &self.current, |logits| log_margin(logits, &self.labels));
+        let evaluated = target::value_and_grad(net, &self.current, |logits| log_margin(logits, &self.labels));
         let constants = &settings.constants;
         let (candidate, gamma) = match settings.steps {
-            Steps::Published | Steps::Paper => {
-                (step::published(norm, &self.clean, &self.current, &look.gradient, constants, round), constants.gamma)
-            }
+            Steps::Published | Steps::Paper => (
+                step::published(norm, &self.clean, &self.current, &evaluated.gradient, constants, round),
+                constants.gamma,
+            ),
             Steps::Relative => {
                 let done = f64::from(round) / f64::from(RELATIVE_ROUNDS - 1);
                 let (first, last) = if norm == Norm::L0 { SHARE_L0 } else { SHARE };
                 let share = first * (last / first).powf(done);
-                (step::relative(norm, &self.clean, &self.current, &look.gradient, share), RELATIVE_GAMMA)
+                (step::relative(norm, &self.clean, &self.current, &evaluated.gradient, share), RELATIVE_GAMMA)
             }
         };
         self.current = self.backtrack(net, candidate, gamma);
@@ -163,7 +147,7 @@ impl Rows {
         self.distance = distance.where_self(&nearer, &self.distance);
     }
 
-    /// w ← γ·w + (1 − γ)·z for rows that are classified correctly, at most [`BACKTRACKS`] times; z itself after that.
+    /// w ← γ·w + (1 − γ)·z for rows that are classified rightly, at most [`BACKTRACKS`] times, then w ← z.
     fn backtrack(&self, net: &dyn Target, mut candidate: Tensor, gamma: f64) -> Tensor {
         let crossed = |images: &Tensor, labels: &Tensor| {
             target::misclassified(&target::logits(net, images), labels).logical_not().nonzero().flatten(0, -1)
@@ -181,39 +165,39 @@ impl Rows {
         candidate.index_copy(0, &back, &self.current.index_select(0, &back))
     }
 
-    /// Hands over the rows that no longer come nearer and goes on with the others.
-    fn leave(&mut self, found: &mut Found) {
-        let falls = self.distance.lt_tensor(&(&self.mark * (1.0 - PROGRESS)));
+    /// Writes all rows to `found` and goes on with those that still come nearer.
+    fn remove_stalled(&mut self, found: &mut Adversarials) {
+        let falls = self.distance.lt_tensor(&(&self.checked_distance * (1.0 - PROGRESS)));
         let stay = falls.nonzero().flatten(0, -1);
-        self.store(found);
-        self.mark = self.distance.shallow_clone();
+        self.write_back(found);
+        self.checked_distance = self.distance.shallow_clone();
         for tensor in [
-            &mut self.places,
+            &mut self.positions,
             &mut self.clean,
             &mut self.labels,
             &mut self.current,
             &mut self.best,
             &mut self.distance,
-            &mut self.mark,
+            &mut self.checked_distance,
         ] {
             *tensor = tensor.index_select(0, &stay);
         }
     }
 
-    fn store(&self, found: &mut Found) {
-        found.images = found.images.index_copy(0, &self.places, &self.best);
-        found.distance = found.distance.index_copy(0, &self.places, &self.distance);
+    fn write_back(&self, found: &mut Adversarials) {
+        found.images = found.images.index_copy(0, &self.positions, &self.best);
+        found.distance = found.distance.index_copy(0, &self.positions, &self.distance);
     }
 }
 
-/// log m of each row of logits `[B, C]`, m = max_{c≠y} p_c − p_y > 0: log p_c + log(1 − p_y/p_c), by logarithms of
-/// probabilities throughout, so that neither saturated rows nor rows on the boundary lose their gradient.
+/// log m of each row of logits `[B, C]`, m = max_{c≠y} p_c − p_y > 0. Computed as log p_c + log(1 − p_y/p_c) from logarithms
+/// of probabilities, so that saturated rows and rows on the boundary keep a gradient.
 fn log_margin(logits: &Tensor, labels: &Tensor) -> Tensor {
     let log_p = logits.log_softmax(1, Kind::Float);
     let labels = labels.unsqueeze(1);
     let right = log_p.gather(1, &labels, false).squeeze_dim(1);
     let wrong = log_p.scatter_value(1, &labels, f64::NEG_INFINITY).amax([1i64].as_slice(), false);
-    // Equal probabilities may count as misclassified; log 0 would not be a number to go on with.
+    // Equal probabilities may count as misclassified, and log 0 is infinite.
     let gap = right - &wrong - 1e-7;
     wrong + (-gap.expm1()).log()
 }

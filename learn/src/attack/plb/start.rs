@@ -1,88 +1,88 @@
-//! Where ProxLogBarrier begins: any misclassified image will do, a near one saves steps.
+//! Where ProxLogBarrier begins. Any misclassified image will do; a near one saves steps.
 
 use tandem_domain::spec::Norm;
 use tch::Tensor;
 
-use super::super::noise::{self, Draw};
-use super::super::{Batch, Target, norm, segment, target};
-use super::{Settings, Steps};
+use super::super::noise::{self, NoiseKey};
+use super::super::{Batch, Target, norm, target};
+use super::settings::{Settings, Steps};
 
-/// Rows that begin, and where.
-pub(super) struct Start {
+/// The K images for which a start was found.
+pub(super) struct StartPoints {
     /// i64 `[K]`: positions in the batch.
-    pub(super) places: Tensor,
+    pub(super) positions: Tensor,
     /// `[K, 3, H, W]`, misclassified.
     pub(super) images: Tensor,
 }
 
-/// Growth of the noise from one try to the next, and tries: the last noise is a hundred times a pixel's range at the
-/// published first one, clipped to black and white. Published is 1.01, four hundred tries to reach what 1.1 reaches in
-/// forty; the distance that this wastes at first is the first thing that the steps take off.
+/// Growth of the noise from one try to the next, and the number of tries: from the published first noise to a hundred times
+/// a pixel's range. The published growth is 1.01, which takes ten times as many tries; the longer distance that 1.1 starts
+/// at is what the first steps take off.
 const GROWTH: (f64, u32) = (1.1, 97);
 const GROWTH_PAPER: (f64, u32) = (1.01, 927);
-/// Newton steps towards the boundary, each longer by this factor than the linear model asks for.
+/// Newton steps towards the boundary; each is longer than the linear model asks for, by a power of this factor.
 const NEWTON: u32 = 10;
 const OVERSHOOT: f64 = 1.2;
 /// What a Newton step adds to the logits' difference, so that it does not end on the boundary itself.
 const BEYOND: f64 = 1e-3;
-/// Halvings back towards x before relative steps begin.
+/// Halvings of the segment back to x before relative steps begin.
 const HALVINGS: u32 = 6;
 
-/// A start for as many of `standing` (i64 positions) as possible.
+/// A start for as many images as possible of those at `correct` (i64 positions).
 pub(super) fn find(
     net: &dyn Target,
     batch: &Batch<'_>,
-    standing: &Tensor,
+    correct: &Tensor,
     norm: Norm,
     settings: &Settings,
-    safety: Option<&Tensor>,
-) -> Start {
-    let mut search = Search { net, batch, images: batch.images.copy(), left: standing.shallow_clone() };
+    fallback: Option<&Tensor>,
+) -> StartPoints {
+    let mut search = StartSearch { net, batch, images: batch.images.copy(), left: correct.shallow_clone() };
     if settings.steps == Steps::Relative {
         search.newton(norm);
     }
     search.noise(settings);
-    if let Some(safety) = safety {
-        let tried = safety.index_select(0, &search.left);
-        search.keep(&tried);
+    if let Some(fallback) = fallback {
+        let tried = fallback.index_select(0, &search.left);
+        search.try_images(&tried);
     }
     let begun = batch.images.ne_tensor(&search.images).flatten(1, -1).any_dim(1, false);
-    let places = begun.nonzero().flatten(0, -1);
-    let mut images = search.images.index_select(0, &places);
-    if settings.steps == Steps::Relative && places.size()[0] > 0 {
-        let pick = |all: &Tensor| all.index_select(0, &places);
-        images = segment::bisect(net, &pick(batch.images), &images, &pick(batch.labels), HALVINGS);
+    let positions = begun.nonzero().flatten(0, -1);
+    let mut images = search.images.index_select(0, &positions);
+    if settings.steps == Steps::Relative && positions.size()[0] > 0 {
+        let pick = |all: &Tensor| all.index_select(0, &positions);
+        images = target::bisect(net, &pick(batch.images), &images, &pick(batch.labels), HALVINGS);
     }
-    Start { places, images }
+    StartPoints { positions, images }
 }
 
-struct Search<'a> {
+struct StartSearch<'a> {
     net: &'a dyn Target,
     batch: &'a Batch<'a>,
-    /// Of the whole batch: the start where there is one, else the clean image.
+    /// Of the whole batch: the start if there is one, else the clean image.
     images: Tensor,
     /// i64 positions without a start.
     left: Tensor,
 }
 
-impl Search<'_> {
-    /// Takes those of `tried` `[left, 3, H, W]` that are misclassified.
-    fn keep(&mut self, tried: &Tensor) {
+impl StartSearch<'_> {
+    /// Takes over those of `tried` `[left, 3, H, W]` that are misclassified.
+    fn try_images(&mut self, tried: &Tensor) {
         if self.left.size()[0] == 0 {
             return;
         }
         let labels = self.batch.labels.index_select(0, &self.left);
         let wrong = target::misclassified(&target::logits(self.net, tried), &labels);
-        self.settle(tried, &wrong);
+        self.accept(tried, &wrong);
     }
 
-    fn settle(&mut self, tried: &Tensor, wrong: &Tensor) {
+    fn accept(&mut self, tried: &Tensor, wrong: &Tensor) {
         let hits = wrong.nonzero().flatten(0, -1);
         self.images = self.images.index_copy(0, &self.left.index_select(0, &hits), &tried.index_select(0, &hits));
         self.left = self.left.index_select(0, &wrong.logical_not().nonzero().flatten(0, -1));
     }
 
-    /// x + scale·noise, fresh noise at each scale.
+    /// Tries x + scale·noise, with new noise at each scale.
     fn noise(&mut self, settings: &Settings) {
         let (growth, tries) = if settings.steps == Steps::Paper { GROWTH_PAPER } else { GROWTH };
         for attempt in 0..tries {
@@ -90,18 +90,18 @@ impl Search<'_> {
                 return;
             }
             let clean = self.batch.images.index_select(0, &self.left);
-            let places: Vec<i64> = Vec::try_from(&self.left.to_device(tch::Device::Cpu)).unwrap_or_default();
-            let ids: Vec<i64> = places.iter().map(|&place| self.batch.ids[place as usize]).collect();
-            let draw = Draw::Plb(attempt);
+            let positions: Vec<i64> = Vec::try_from(&self.left.to_device(tch::Device::Cpu)).unwrap_or_default();
+            let ids: Vec<i64> = positions.iter().map(|&place| self.batch.ids[place as usize]).collect();
+            let draw = NoiseKey::Plb(attempt);
             let noise = noise::normal(settings.seed, settings.restart, &ids, draw, &clean.size()[1..], clean.device());
             let scale = settings.noise * growth.powi(attempt as i32);
-            self.keep(&norm::clip(&(clean + noise * scale)));
+            self.try_images(&norm::clip(&(clean + noise * scale)));
         }
     }
 
-    /// Newton steps on the difference of the right and the best wrong logit: where the linear model puts the boundary,
-    /// and a little more every time (as DeepFool, Moosavi-Dezfooli et al. 2016, but towards one class at a time). In
-    /// l∞ along the sign of the gradient, else along the gradient.
+    /// Newton steps on the difference of the right and the best wrong logit: to where the linear model puts the boundary, and
+    /// each time a little further (as DeepFool, Moosavi-Dezfooli et al. 2016, but towards one class at a time). The direction
+    /// is the gradient, in l∞ its sign.
     fn newton(&mut self, norm: Norm) {
         let mut images = self.batch.images.index_select(0, &self.left);
         for step in 0..=NEWTON {
@@ -109,16 +109,16 @@ impl Search<'_> {
                 return;
             }
             let labels = self.batch.labels.index_select(0, &self.left).unsqueeze(1);
-            let look = target::look(self.net, &images, |logits| {
+            let evaluated = target::value_and_grad(self.net, &images, |logits| {
                 let right = logits.gather(1, &labels, false).squeeze_dim(1);
                 let others = logits.scatter_value(1, &labels, f64::NEG_INFINITY);
                 right - others.amax([1i64].as_slice(), false)
             });
-            let wrong = target::misclassified(&look.logits, &labels.squeeze_dim(1));
-            self.settle(&images, &wrong);
+            let wrong = target::misclassified(&evaluated.logits, &labels.squeeze_dim(1));
+            self.accept(&images, &wrong);
             let stay = wrong.logical_not().nonzero().flatten(0, -1);
             let pick = |all: &Tensor| all.index_select(0, &stay);
-            let (loss, gradient) = (pick(&look.loss), pick(&look.gradient));
+            let (loss, gradient) = (pick(&evaluated.loss), pick(&evaluated.gradient));
             let (direction, slope) = if norm == Norm::Linf {
                 (gradient.sign(), norm::length(&gradient, Norm::L1))
             } else {

@@ -22,34 +22,34 @@ pub(super) fn published(
     norm::clip(&(clean + prox(norm, &moved, &mu).view_as(clean)))
 }
 
-/// The barrier's strength beside the norm's: the distance to the boundary that both forces agree on is this share of
+/// The barrier's strength relative to the norm's: where both forces balance, the distance to the boundary is this share of
 /// what the norm takes off.
 const STRENGTH: f64 = 0.1;
-/// The barrier's push is searched between these powers of ten, in units of ‖z − x‖₂ ...
+/// The barrier's push is searched between these powers of ten, in units of ‖z − x‖₂,
 const PUSH: (f64, f64) = (-6.0, 3.0);
-/// ... by so many halvings: to 0.1 %.
+/// in so many halvings, to 0.1 %.
 const HALVINGS: u32 = 14;
 
-/// The same two forces measured by the iterate's own distance r = ‖z − x‖₂, and the barrier's taken implicitly.
+/// The same two forces, measured by the iterate's own distance r = ‖z − x‖₂, with an implicit step of the barrier's.
 ///
-/// The norm takes off `share` of the distance. The barrier pushes by K along n = ∇m/‖∇m‖. Explicitly K = dt·a/t with
-/// t = m/‖∇m‖ the distance to the boundary before the step, which leaps where t is small and lets the norm's pull cross
-/// the boundary where it is not; here t is the distance *after* the step, in the linear model t(w) = m/‖∇m‖ + n·(w − z),
-/// as in a proximal point method, so that no choice of lengths is unstable. K·t(w(K)) grows with K: bisection, without
-/// the net. With dt = share·r and a = 0.1·share·r nothing depends on the scale of the norm or of the classifier.
+/// The norm takes off `share` of the distance. The barrier pushes by K along n = ∇m/‖∇m‖. An explicit step would be
+/// K = dt·a/t with t = m/‖∇m‖, the distance to the boundary before the step: it leaps where t is small, and elsewhere lets
+/// the norm cross the boundary. Here t is the distance *after* the step, in the linear model t(w) = m/‖∇m‖ + n·(w − z), as
+/// in a proximal point method, which is stable for all lengths. K·t(w(K)) grows with K, so bisection finds K without the
+/// net. With dt = share·r and a = 0.1·share·r nothing depends on the scale of the norm or of the classifier.
 pub(super) fn relative(norm: Norm, clean: &Tensor, current: &Tensor, gradient: &Tensor, share: f64) -> Tensor {
     let perturbation = current - clean;
     let length = norm::length(&perturbation, Norm::L2);
     let away = norm::unit(gradient);
-    // In linf the steepest direction is the sign of the gradient: along the gradient itself most elements hardly move.
-    let along = if norm == Norm::Linf { norm::unit(&gradient.sign()) } else { away.shallow_clone() };
+    // In linf the steepest direction is the sign of the gradient; along the gradient most elements would hardly move.
+    let direction = if norm == Norm::Linf { norm::unit(&gradient.sign()) } else { away.shallow_clone() };
     // m/‖∇m‖ = 1/‖∇log m‖.
     let margin = norm::length(gradient, Norm::L2).clamp_min(1e-30).reciprocal();
     let strength = length.square() * (STRENGTH * share * share);
     let count = norm::length(&perturbation, Norm::L0).unsqueeze(1);
     let stepped = |power: &Tensor| {
         let push = &length * power.exp2();
-        let moved = &perturbation + &along * norm::per_image(&push);
+        let moved = &perturbation + &direction * norm::per_image(&push);
         let images = norm::clip(&(clean + shrink(norm, &moved, share, &count)));
         (images, push)
     };
@@ -67,14 +67,14 @@ pub(super) fn relative(norm: Norm, clean: &Tensor, current: &Tensor, gradient: &
     stepped(&high).0
 }
 
-/// The norm's proximal operator with the weight that takes off `share`: of the length in l2 and l∞; of the
-/// largest element's magnitude in l1; of the number of elements, `count`, in l0.
+/// The norm's proximal operator with the weight that takes off `share`: in l2 and l∞ of the length, in l1 of the largest
+/// element's magnitude, in l0 of the number of elements, `count`.
 fn shrink(norm: Norm, moved: &Tensor, share: f64, count: &Tensor) -> Tensor {
     let rows = norm::rows(moved);
     let weight = |length: Norm| norm::length(moved, length).unsqueeze(1) * share;
     match norm {
         Norm::L0 => {
-            // Hard threshold halfway between the last magnitude that stays and the first that goes.
+            // The threshold is halfway between the smallest magnitude that stays and the largest that goes.
             let (sorted, _) = rows.abs().sort(1, true);
             let kept = (count * (1.0 - share)).floor().clamp(1.0, (rows.size()[1] - 1) as f64).to_kind(Kind::Int64);
             let edge = sorted.gather(1, &(&kept - 1), false) + sorted.gather(1, &kept, false);
@@ -83,7 +83,7 @@ fn shrink(norm: Norm, moved: &Tensor, share: f64, count: &Tensor) -> Tensor {
         Norm::L1 => prox(norm, &rows, &weight(Norm::Linf)).view_as(moved),
         // prox with mu = share·‖moved‖.
         Norm::L2 => moved * (1.0 - share),
-        // Its proximal operator cuts at some height; there is no need to know for which mu.
+        // The proximal operator clamps to some height; for which mu does not matter.
         Norm::Linf => {
             let ceiling = norm::per_image(&(norm::length(moved, Norm::Linf) * (1.0 - share)));
             moved.minimum(&ceiling).maximum(&-&ceiling)

@@ -1,3 +1,5 @@
+use tandem_domain::spec;
+
 use super::super::test_targets::{Convolutional, Linear, Sample, values};
 use super::*;
 
@@ -7,9 +9,9 @@ fn settings(steps: Steps) -> Settings {
 
 const RELATIVE: Steps = Steps::Relative;
 
-/// What is handed out is what it says: misclassified, in range, and as far as written.
-fn checked(net: &dyn Target, sample: &Sample, norm: Norm, settings: &Settings, safety: Option<&Tensor>) -> Vec<f32> {
-    let found = run(net, &sample.batch(), norm, settings, safety);
+/// Checks that the images are misclassified, in range and as far away as reported; returns the distances.
+fn checked(net: &dyn Target, sample: &Sample, norm: Norm, settings: &Settings, fallback: Option<&Tensor>) -> Vec<f32> {
+    let found = run(net, &sample.batch(), norm, settings, fallback);
     let wrong = target::misclassified(&target::logits(net, &found.images), &sample.labels);
     assert!(wrong.equal(&found.distance.isfinite()), "{norm:?}");
     assert!(found.images.min().double_value(&[]) >= 0.0 && found.images.max().double_value(&[]) <= 1.0);
@@ -19,8 +21,7 @@ fn checked(net: &dyn Target, sample: &Sample, norm: Norm, settings: &Settings, s
     values(&found.distance)
 }
 
-/// Never below the closed form, and close above it: 3 % in l2 and linf (nearly all of it one image that goes to
-/// the second nearest class), 4 % in l1, whose closed form knows of [0, 1].
+/// Never below the closed form, and at most 4 % above it. In l1 the closed form takes [0, 1] into account.
 #[test]
 fn on_a_linear_classifier_the_distance_is_the_closed_form() {
     let net = Linear::new(5);
@@ -46,7 +47,7 @@ fn in_l0_few_elements_are_moved() {
     }
 }
 
-/// The published steps, too, come down to the boundary, if slower; noise has to find a start for all.
+/// The published steps reach the boundary too, but more slowly. Noise has to find a start for all images.
 #[test]
 fn the_published_steps_reach_the_boundary() {
     let net = Linear::new(5);
@@ -60,7 +61,7 @@ fn the_published_steps_reach_the_boundary() {
     }
 }
 
-/// Without the net's bends in common nothing would be shared; with them an image must not notice its neighbours.
+/// On a net that is not linear, too, an image's result must not depend on the other images.
 #[test]
 fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     let net = Convolutional::new();
@@ -68,7 +69,7 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     let order = [4, 0, 5, 2, 1, 3];
     for norm in [Norm::L0, Norm::L1, Norm::L2, Norm::Linf] {
         for steps in [Steps::Relative, Steps::Published] {
-            // The published steps with mu = 1 leap where the barrier is near: rounding grows a thousandfold in a few.
+            // The published steps with mu = 1 leap near the barrier: a few of them amplify rounding a thousandfold.
             let tolerance = if steps == Steps::Relative { 1e-3 } else { 2e-2 };
             if steps == Steps::Published && matches!(norm, Norm::L0 | Norm::L1) {
                 continue;
@@ -90,7 +91,7 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     }
 }
 
-/// A classifier that knows only what is all white: no noise and no gradient leads there, the safety image does.
+/// A classifier that tells only white images from others. No noise and no gradient leads to one; the fallback image does.
 struct White;
 
 impl Target for White {
@@ -105,16 +106,16 @@ impl Target for White {
 }
 
 #[test]
-fn where_nothing_else_works_the_safety_image_is_the_start_or_the_distance_is_infinite() {
+fn where_nothing_else_works_the_fallback_image_is_the_start_or_the_distance_is_infinite() {
     let sample = Sample::of(&White, 3, 8);
     for steps in [Steps::Relative, Steps::Published] {
         let settings = settings(steps);
         assert_eq!(checked(&White, &sample, Norm::L2, &settings, None), [f32::INFINITY; 3]);
-        let safety = sample.images.ones_like();
-        let _ = safety.get(1).fill_(0.4);
-        let distance = checked(&White, &sample, Norm::L2, &settings, Some(&safety));
+        let fallback = sample.images.ones_like();
+        let _ = fallback.get(1).fill_(0.4);
+        let distance = checked(&White, &sample, Norm::L2, &settings, Some(&fallback));
         assert!(distance[0].is_finite() && distance[1].is_infinite() && distance[2].is_finite(), "{distance:?}");
-        // The boundary on the segment: where the darkest pixel reaches 0.9.
+        // On the segment the class changes where the darkest pixel reaches 0.9.
         let darkest = sample.images.get(0).min().double_value(&[]);
         let length = (sample.images.get(0) - 1.0).norm().double_value(&[]);
         let expected = length * (0.9 - darkest) / (1.0 - darkest);

@@ -1,8 +1,8 @@
-//! Windows at places of their own in each image, and what l2's Square puts into them.
+//! A square window in each image, and the pattern that Square puts into it in l2.
 
 use tch::{Device, Kind, Tensor};
 
-/// One square in each of `K` images.
+/// One square in each of K images, at a place of its own.
 pub(super) struct Window {
     /// bool `[K, 1, H, W]`
     pub(super) inside: Tensor,
@@ -13,8 +13,9 @@ pub(super) struct Window {
 impl Window {
     /// `top` and `left` are i64 `[K, 1]`.
     pub(super) fn new(top: &Tensor, left: &Tensor, side: i64, [height, width]: [i64; 2]) -> Self {
-        let along = |length: i64, from: &Tensor| Tensor::arange(length, (Kind::Int64, from.device())) - from;
-        let (row, column) = (along(height, top).view([-1, 1, height, 1]), along(width, left).view([-1, 1, 1, width]));
+        let offsets = |length: i64, from: &Tensor| Tensor::arange(length, (Kind::Int64, from.device())) - from;
+        let (row, column) =
+            (offsets(height, top).view([-1, 1, height, 1]), offsets(width, left).view([-1, 1, 1, width]));
         let within = |place: &Tensor| place.ge(0).logical_and(&place.lt(side));
         let inside = within(&row).logical_and(&within(&column));
         let index = (row * side + column) * &inside;
@@ -27,8 +28,8 @@ impl Window {
     }
 }
 
-/// A hill beside a valley (figure 3 of the paper), `[side, side]` of length 1: each half is a sum of centred rectangles
-/// that grow by a pixel to every side and weigh 1/k².
+/// A hill beside a valley (figure 3 of the paper), `[side, side]`, of l2 length 1. Each half is a sum of centred rectangles,
+/// each a pixel larger to every side than the one before; the k-th weighs 1/k².
 pub(super) fn bump(side: i64, device: Device) -> Tensor {
     let upper = side / 2;
     let mut values = hill(upper, side);
@@ -38,7 +39,7 @@ pub(super) fn bump(side: i64, device: Device) -> Tensor {
     Tensor::from_slice(&values).view([side, side]).to_device(device)
 }
 
-/// `height` rows of `width`, of length 1.
+/// `height` rows of `width`, of l2 length 1.
 fn hill(height: i64, width: i64) -> Vec<f32> {
     let (middle_row, middle_column) = (height / 2, width / 2);
     let mut values: Vec<f32> = (0..height * width)

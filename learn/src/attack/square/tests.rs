@@ -1,12 +1,21 @@
 use super::super::test_targets::{Convolutional, Linear, Sample, values};
 use super::*;
 
-fn square(queries: u32) -> Square {
-    Square { queries, seed: 1, ..Square::default() }
+fn search(
+    queries: u32,
+    net: &dyn Target,
+    sample: &Sample,
+    norm: Norm,
+    radius: f64,
+    run: u32,
+    start: Option<&Tensor>,
+) -> RunResult {
+    let square = Square { queries, seed: 1, ..Square::default() };
+    square.run(&Setup { target: net, batch: &sample.batch(), norm, radius, run, start })
 }
 
 fn checked(net: &dyn Target, sample: &Sample, norm: Norm, radius: f64, queries: u32) -> Vec<f32> {
-    let done = square(queries).run(net, &sample.batch(), norm, radius, 0, None);
+    let done = search(queries, net, sample, norm, radius, 0, None);
     for images in [&done.found.images, &done.iterate] {
         assert!(images.min().double_value(&[]) >= 0.0 && images.max().double_value(&[]) <= 1.0);
         let longest = norm::length(&(images - &sample.images), norm).max().double_value(&[]);
@@ -18,7 +27,7 @@ fn checked(net: &dyn Target, sample: &Sample, norm: Norm, radius: f64, queries: 
     values(&done.found.distance)
 }
 
-/// A little beyond the true distance random search gets there (squares have to find the signs), before it nothing can.
+/// Random search succeeds a little beyond the true distance, since squares have to find the signs. Nothing can before it.
 #[test]
 fn a_linear_classifier_falls_beyond_its_distance_and_never_before() {
     let net = Linear::new(3);
@@ -39,7 +48,7 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
     let sample = Sample::of(&net, 6, 16);
     let order = [4, 0, 5, 2, 1, 3];
     for (norm, radius) in [(Norm::Linf, 0.03), (Norm::L2, 0.5)] {
-        let run = |sample: &Sample| square(150).run(&net, &sample.batch(), norm, radius, 0, None).iterate;
+        let run = |sample: &Sample| search(150, &net, sample, norm, radius, 0, None).iterate;
         let (together, permuted) = (run(&sample), run(&sample.pick(&order)));
         assert!(
             permuted.allclose(&together.index_select(0, &Tensor::from_slice(&order)), 0.0, 1e-6, false),
@@ -49,18 +58,18 @@ fn a_batch_each_image_alone_and_a_permuted_batch_give_the_same() {
             let alone = run(&sample.pick(&[row]));
             assert!(alone.allclose(&together.narrow(0, row, 1), 0.0, 1e-6, false), "{norm:?}, image {row}");
         }
-        let other = square(150).run(&net, &sample.batch(), norm, radius, 1, None).iterate;
+        let other = search(150, &net, &sample, norm, radius, 1, None).iterate;
         assert!(!other.allclose(&together, 0.0, 1e-3, false), "{norm:?}: another restart draws otherwise");
     }
 }
 
-/// The margin of what stands only falls, and a start that is misclassified already is taken as it is.
+/// More queries never raise the margin, and a start that is already misclassified is returned as it is.
 #[test]
 fn queries_help_and_a_start_is_used() {
     let net = Convolutional::new();
     let sample = Sample::of(&net, 4, 16);
     let margin = |queries| {
-        let iterate = square(queries).run(&net, &sample.batch(), Norm::Linf, 0.004, 0, None).iterate;
+        let iterate = search(queries, &net, &sample, Norm::Linf, 0.004, 0, None).iterate;
         let logits = net.logits(&iterate);
         let right = logits.gather(1, &sample.labels.unsqueeze(1), false).squeeze_dim(1);
         values(&(right - logits.scatter_value(1, &sample.labels.unsqueeze(1), -1e9).amax([1i64].as_slice(), false)))
@@ -69,9 +78,9 @@ fn queries_help_and_a_start_is_used() {
     assert!(few.iter().zip(&many).all(|(few, many)| many <= few), "{few:?} {many:?}");
     assert!(many.iter().sum::<f32>() < few.iter().sum::<f32>());
 
-    let far = square(400).run(&net, &sample.batch(), Norm::Linf, 0.3, 0, None);
+    let far = search(400, &net, &sample, Norm::Linf, 0.3, 0, None);
     assert!(values(&far.found.distance).iter().all(|distance| distance.is_finite()), "{:?}", far.found.distance);
-    let again = square(1).run(&net, &sample.batch(), Norm::Linf, 0.3, 0, Some(&far.iterate));
+    let again = search(1, &net, &sample, Norm::Linf, 0.3, 0, Some(&far.iterate));
     assert!(again.found.images.equal(&far.found.images) && again.found.distance.equal(&far.found.distance));
 }
 

@@ -1,4 +1,4 @@
-//! What an attack leaves: figures, the table of images, the curve, perturbed images for others to check, a picture.
+//! What an attack leaves: results, a table of images, the curve, perturbed images for others to check, a picture.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -9,40 +9,39 @@ use safetensors::tensor::TensorView;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-use super::super::Rank;
-use super::Assault;
-use super::keep::SHOWN;
+use super::resume::{KEPT_IMAGES, little_endian};
+use super::rounds::AttackRun;
+use crate::artifact;
 use crate::attack::curve::{curve, median_all, median_paper};
 use crate::attack::gates::{square_gain, square_note};
 use crate::attack::picture;
 use crate::data::{Images, SIDE};
 use crate::failure::Failure;
 use crate::features::{Orientation, pixels};
-use crate::files::{publish, sha256};
-use crate::progress;
-use crate::report::Event;
+use crate::stage::RankContext;
 use tandem_domain::spec::AttackMethod;
 
-/// Radii of the grid whose share of misclassified images is a result of its own.
-const READ: usize = 4;
+/// At how many radii of the grid the share of misclassified images is a result.
+const READOUTS: usize = 4;
 
-impl Assault<'_> {
-    /// Rank 0 alone.
-    pub(super) fn export(&mut self, rank: &mut Rank<'_>) -> Result<(), Failure> {
-        self.attacked.seconds = self.seconds_before + self.pace.seconds(Instant::now());
+impl AttackRun<'_> {
+    /// Writes the files and reports the results; for rank 0 alone.
+    pub(super) fn export(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
+        self.attacked.seconds = self.throughput.seconds(Instant::now());
         self.figures(rank);
         self.gate_figures(rank);
-        self.artifact(rank, "attack", "attack.csv", self.table().into_bytes())?;
-        self.artifact(rank, "curve", "curve.csv", self.curve().into_bytes())?;
+        let folder = rank.task.artifacts_dir();
+        rank.emit(artifact::write(&folder, "attack", "attack.csv", self.table().as_bytes())?);
+        rank.emit(artifact::write(&folder, "curve", "curve.csv", self.curve().as_bytes())?);
         let adversarial = self.adversarial(rank)?;
-        self.artifact(rank, "adversarial", "adversarial.safetensors", adversarial)?;
+        rank.emit(artifact::write(&folder, "adversarial", "adversarial.safetensors", &adversarial)?);
         if let Some(png) = self.picture()? {
-            self.artifact(rank, "picture", "attack.png", png)?;
+            rank.emit(artifact::write(&folder, "picture", "attack.png", &png)?);
         }
         Ok(())
     }
 
-    fn figures(&self, rank: &mut Rank<'_>) {
+    fn figures(&self, rank: &mut RankContext<'_>) {
         let distances = &self.attacked.distances;
         let grid = self.spec.grid();
         let points = curve(distances, &grid);
@@ -50,22 +49,22 @@ impl Assault<'_> {
         for (name, median) in
             [("median_distance", median_paper(distances)), ("median_distance_all", median_all(distances))]
         {
-            // JSON knows no infinity: a median that is infinite is left out.
+            // An infinite median is left out, since JSON has no infinity.
             if let Some(median) = median {
                 rank.result(name, median);
             }
         }
-        for index in read_at(grid.len()) {
+        for index in readout_indices(grid.len()) {
             // The first point is radius 0.
-            rank.result(&format!("misclassified_at_{}", short(grid[index])), points[index + 1].all);
+            rank.result(&format!("misclassified_at_{}", format_radius(grid[index])), points[index + 1].all);
         }
         rank.result("attacked", distances.len() as f64);
         rank.result("failed", distances.iter().filter(|distance| distance.is_infinite()).count() as f64);
         rank.result("seconds", self.attacked.seconds);
     }
 
-    fn gate_figures(&self, rank: &mut Rank<'_>) {
-        if let Some(gates) = tch::no_grad(|| self.gates(rank.task.spec.seed)) {
+    fn gate_figures(&self, rank: &mut RankContext<'_>) {
+        if let Some(gates) = tch::no_grad(|| self.measure_gates(rank.task.spec.seed)) {
             rank.result("gate_zero_gradient", gates.zero_gradient);
             rank.result("gate_large_radius", gates.large_radius);
             rank.result("gate_more_steps", gates.more_steps);
@@ -94,7 +93,7 @@ impl Assault<'_> {
         }
     }
 
-    /// One line an image; the distance is empty where the attack failed.
+    /// CSV with one line an image; the distance is empty if the attack failed.
     fn table(&self) -> String {
         let mut table = "image,label,clean_prediction,distance,attack\n".to_owned();
         for (image, distance) in self.attacked.distances.iter().enumerate() {
@@ -107,7 +106,8 @@ impl Assault<'_> {
         table
     }
 
-    /// Percent of images that are misclassified within a radius, in both conventions of [`crate::attack::curve`].
+    /// CSV of the percentage of images that are misclassified within each radius, in both conventions of
+    /// [`crate::attack::curve`].
     fn curve(&self) -> String {
         let mut table = "radius,paper,all\n".to_owned();
         for point in curve(&self.attacked.distances, &self.spec.grid()) {
@@ -116,15 +116,14 @@ impl Assault<'_> {
         table
     }
 
-    /// The first images, clean as bytes and perturbed as f32, with labels and distances: enough to check every verdict.
-    fn adversarial(&self, rank: &Rank<'_>) -> Result<Vec<u8>, Failure> {
-        let count = self.attacked.len().min(SHOWN);
+    /// The first images, clean as bytes and perturbed as f32, with labels and distances, for others to check.
+    fn adversarial(&self, rank: &RankContext<'_>) -> Result<Vec<u8>, Failure> {
+        let count = self.attacked.len().min(KEPT_IMAGES);
         let plane = SIDE * SIDE;
         let clean = bytes_of(&self.data.test, count);
-        let little = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        let perturbed = little(&self.attacked.perturbed);
-        let distances = little(&self.attacked.distances[..count]);
-        let labels: Vec<u8> = self.data.test.labels[..count].iter().flat_map(|label| label.to_le_bytes()).collect();
+        let perturbed = little_endian(&self.attacked.perturbed, |value| value.to_le_bytes());
+        let distances = little_endian(&self.attacked.distances[..count], |value| value.to_le_bytes());
+        let labels = little_endian(&self.data.test.labels[..count], |label| label.to_le_bytes());
         let images = vec![count, 3, SIDE, SIDE];
         let parts = [
             ("clean", Dtype::U8, images.clone(), &clean),
@@ -143,13 +142,13 @@ impl Assault<'_> {
         safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, Some(metadata)).map_err(|error| wrong(&error))
     }
 
-    /// The first images that were moved; `None` if none were, or none are wanted.
+    /// A picture of the first images that were broken; `None` if there are none, or none are wanted.
     fn picture(&self) -> Result<Option<Vec<u8>>, Failure> {
         let moved = |image: &i64| {
             let distance = self.attacked.distances[*image as usize];
             distance > 0.0 && distance.is_finite()
         };
-        let shown = self.attacked.len().min(SHOWN) as i64;
+        let shown = self.attacked.len().min(KEPT_IMAGES) as i64;
         let chosen: Vec<i64> = (0..shown).filter(moved).take(self.spec.pictures as usize).collect();
         if chosen.is_empty() {
             return Ok(None);
@@ -159,25 +158,17 @@ impl Assault<'_> {
         let png = picture::png(&clean, &perturbed);
         png.map(Some).map_err(|error| Failure::Job(format!("cannot draw the picture of perturbed images: {error}")))
     }
-
-    fn artifact(&self, rank: &mut Rank<'_>, kind: &str, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
-        let path = publish(&rank.task.artifacts_dir(), name, &bytes)?;
-        progress::waited();
-        let (sha256, bytes) = (sha256(&bytes), bytes.len() as u64);
-        rank.tell(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes });
-        Ok(())
-    }
 }
 
-/// Places of a grid that are read out: its end, and evenly before.
-fn read_at(radii: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (1..=READ).filter_map(|part| (radii * part / READ).checked_sub(1)).collect();
+/// Indices of the radii to report: the last one, and others evenly before it.
+fn readout_indices(radii: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (1..=READOUTS).filter_map(|part| (radii * part / READOUTS).checked_sub(1)).collect();
     places.dedup();
     places
 }
 
 /// Four digits after the point at most: 0.0196 for 5/255.
-fn short(radius: f64) -> String {
+fn format_radius(radius: f64) -> String {
     let text = format!("{radius:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -192,9 +183,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grid_is_read_at_its_quarters() {
-        assert_eq!(read_at(20), [4, 9, 14, 19]);
-        assert_eq!((read_at(1), read_at(2), read_at(5)), (vec![0], vec![0, 1], vec![0, 1, 2, 4]));
-        assert_eq!([0.25, 1.0, 5.0 / 255.0, 100.0].map(short), ["0.25", "1", "0.0196", "100"]);
+    fn a_grid_is_reported_at_its_quarters() {
+        assert_eq!(readout_indices(20), [4, 9, 14, 19]);
+        assert_eq!(
+            (readout_indices(1), readout_indices(2), readout_indices(5)),
+            (vec![0], vec![0, 1], vec![0, 1, 2, 4])
+        );
+        assert_eq!([0.25, 1.0, 5.0 / 255.0, 100.0].map(format_radius), ["0.25", "1", "0.0196", "100"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What distinguishes one training of a classifier from another.
+//! In what the trainings of classifiers differ.
 
 use tandem_domain::spec::{Augment, BatchNorm, Encoder, Optimizer, PadCrop, Precision, Tikhonov};
 use tch::{Device, Tensor};
@@ -8,12 +8,12 @@ use crate::data;
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::optimizer::ParamGroup;
-use crate::stage::keep::Rhythm;
+use crate::stage::checkpointing::CheckpointPolicy;
 
-/// A stage's parameters, as the loop needs them.
+/// A stage's parameters, as the training loop needs them.
 pub(in crate::stage) struct Recipe<'a> {
     pub encoder: Encoder,
-    /// Without one the encoder starts from first weights.
+    /// `None`: the encoder starts from first weights.
     pub pretrained: Option<Pretrained>,
     pub head_layers: u32,
     pub epochs: u32,
@@ -26,13 +26,13 @@ pub(in crate::stage) struct Recipe<'a> {
     pub tikhonov: Tikhonov,
     pub batch_norm: BatchNorm,
     pub precision: Precision,
-    /// Epochs at the start in which only the head moves.
+    /// Epochs at the beginning in which only the head is trained.
     pub head_epochs: f64,
-    /// Share of the rate that each stage of the encoder has of the one above it.
+    /// Learning rate of each stage of the encoder, as a share of that of the stage above it.
     pub rate_decay: f64,
-    pub rhythm: Rhythm,
-    /// Another name that the test accuracy is reported under.
-    pub known_as: Option<&'static str>,
+    pub checkpoints: CheckpointPolicy,
+    /// A second name under which the test accuracy is reported.
+    pub alias: Option<&'static str>,
 }
 
 /// An encoder to start from.
@@ -42,14 +42,38 @@ pub(in crate::stage) struct Pretrained {
     pub sha256: String,
 }
 
-/// How training images are varied from epoch to epoch.
+/// How training images are augmented.
 pub(in crate::stage) enum Images {
     Shifted(PadCrop),
     Views(Augment),
 }
 
-impl Recipe<'_> {
-    /// The network before its first step: the head's first weights are a function of the seed.
+impl<'a> Recipe<'a> {
+    /// One layer on an encoder from first weights, all trained at one rate on all labels, without a penalty. Stages set what
+    /// they do otherwise.
+    pub(in crate::stage) fn plain(encoder: Encoder, optimizer: &'a Optimizer, epochs: u32, batch_size: u32) -> Self {
+        Self {
+            encoder,
+            pretrained: None,
+            head_layers: 1,
+            epochs,
+            steps: None,
+            batch_size,
+            label_fraction: 1.0,
+            validation: 0.0,
+            optimizer,
+            images: Images::Shifted(PadCrop::default()),
+            tikhonov: Tikhonov::default(),
+            batch_norm: BatchNorm::default(),
+            precision: Precision::default(),
+            head_epochs: 0.0,
+            rate_decay: 1.0,
+            checkpoints: CheckpointPolicy::default(),
+            alias: None,
+        }
+    }
+
+    /// The network before its first step. The head's first weights are a function of the seed.
     pub(super) fn model(&self, classes: u32, seed: u64, device: Device) -> Result<Model, Failure> {
         let mut model = Model::classifier(self.encoder, self.head_layers, classes, seed, device)
             .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", self.encoder)))?;
@@ -60,7 +84,7 @@ impl Recipe<'_> {
         Ok(model)
     }
 
-    /// Who learns at which rate, and from which step on.
+    /// Which parameters are trained at which learning rate, and from which step on.
     pub(super) fn groups(&self, model: &Model, head_steps: u64, steps: u64) -> Vec<ParamGroup> {
         let mut groups: Vec<ParamGroup> = Vec::new();
         for (index, slot) in model.parameters.layout().slots().iter().enumerate() {
@@ -101,29 +125,11 @@ mod tests {
     use super::*;
 
     fn recipe(optimizer: &Optimizer, rate_decay: f64) -> Recipe<'_> {
-        Recipe {
-            encoder: Encoder::ResNetTiny,
-            pretrained: None,
-            head_layers: 2,
-            epochs: 1,
-            steps: None,
-            batch_size: 8,
-            label_fraction: 1.0,
-            validation: 0.0,
-            optimizer,
-            images: Images::Shifted(PadCrop::default()),
-            tikhonov: Tikhonov::default(),
-            batch_norm: BatchNorm::Shard,
-            precision: Precision::F32,
-            head_epochs: 0.0,
-            rate_decay,
-            rhythm: Rhythm::default(),
-            known_as: None,
-        }
+        Recipe { head_layers: 2, rate_decay, ..Recipe::plain(Encoder::ResNetTiny, optimizer, 1, 8) }
     }
 
     #[test]
-    fn each_stage_has_its_share_of_the_rate_above_it() {
+    fn each_stage_has_its_share_of_the_learning_rate_above_it() {
         let (optimizer, names) =
             (Optimizer::finetune(), |slots: std::ops::Range<usize>, model: &Model| -> Vec<String> {
                 model.parameters.layout().slots()[slots].iter().map(|slot| slot.name.clone()).collect()

@@ -1,22 +1,30 @@
-//! The training loop.
+//! The training loop, its metrics for people, and the validations that find the best model.
 
 use std::time::Instant;
 
+use tandem_collective::ProcessGroup;
 use tch::{Kind, Tensor};
 
-use super::{Rank, Training};
-use crate::data::epoch_order;
+use super::trainer::Trainer;
+use crate::data::{self, epoch_order};
+use crate::encoder::Model;
 use crate::failure::Failure;
+use crate::features::outputs;
 use crate::objective::{Objective, Views};
 use crate::report::Outcome;
 use crate::shards::{self, Step};
-use crate::stage::health::Health;
-use crate::stage::labels;
+use crate::stage::divergence::DivergenceCheck;
+use crate::stage::training_state::Best;
+use crate::stage::{RankContext, labels};
 
-impl Training<'_> {
-    /// Every epoch has its own order of images; the last, incomplete batch is dropped. A budget in steps may end in the
-    /// middle of an epoch.
-    pub(super) fn until_the_end(&mut self, rank: &mut Rank<'_>) -> Result<Outcome, Failure> {
+/// With a budget in steps and few labels there are many short epochs, but at most about this many validations and
+/// checkpoints.
+const MAX_VALIDATIONS: u64 = 50;
+
+impl Trainer<'_> {
+    /// Every epoch has its own order of images; an incomplete last batch is dropped. A budget in steps may end within an
+    /// epoch.
+    pub(super) fn train(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
         let first = self.position.step;
         while self.position.step < self.steps {
             let epoch = (self.position.step / self.steps_per_epoch) as u32;
@@ -31,9 +39,9 @@ impl Training<'_> {
                 self.progress(rank, epoch, epoch_ended || step_count == first + 1);
                 if epoch_ended {
                     let images = (step_count - epoch_first) * u64::from(self.batch_size);
-                    self.look(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
+                    self.end_epoch(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
                 }
-                self.keeper.poll(rank)?;
+                self.checkpointer.poll(rank)?;
                 if step.stop || self.checkpoint_due(epoch_ended) {
                     self.checkpoint(rank)?;
                 }
@@ -48,14 +56,59 @@ impl Training<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// Short epochs of few labels are not worth a checkpoint each, as they are not worth a look.
+    /// Reports progress a few times a second, and always if `at_once`.
+    fn progress(&mut self, rank: &mut RankContext<'_>, epoch: u32, at_once: bool) {
+        let Some(rate) = self.throughput.advance(Instant::now(), u64::from(self.batch_size), at_once) else { return };
+        let images_left = (self.steps - self.position.step) * u64::from(self.batch_size);
+        let epochs = (epoch + 1, self.steps.div_ceil(self.steps_per_epoch) as u32);
+        rank.progress((self.position.step, self.steps), epochs, rate, images_left as f64 / rate);
+    }
+
+    /// Reports the metrics of an epoch, and validates if it is time.
+    fn end_epoch(&mut self, rank: &mut RankContext<'_>, images_per_second: f64) -> Result<(), Failure> {
+        let step = self.position.step;
+        let count = self.position.loss_count;
+        let loss = self.position.loss_sum / count as f64;
+        let right = self.position.hits as f64 / (count * u64::from(self.batch_size)) as f64;
+        self.position.epoch_loss = Some(loss);
+        (self.position.loss_sum, self.position.loss_count, self.position.hits) = (0.0, 0, 0);
+        rank.metric("epoch_loss", step, loss);
+        rank.metric("train_batch_accuracy", step, right);
+        rank.metric("images_per_second", step, images_per_second);
+        if self.validation_due() { self.validate(rank) } else { Ok(()) }
+    }
+
+    /// Whether to validate, at the end of an epoch.
+    fn validation_due(&self) -> bool {
+        let every = match self.recipe.steps {
+            None => 1,
+            Some(_) => self.steps.div_ceil(MAX_VALIDATIONS).div_ceil(self.steps_per_epoch),
+        };
+        let epoch = self.position.step / self.steps_per_epoch;
+        self.position.step == self.steps || epoch.is_multiple_of(every)
+    }
+
+    /// Evaluates the held-out images and remembers the best model. Of equal ones that is the last, which was trained longer.
+    fn validate(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
+        let Some(best) = &mut self.best else { return Ok(()) };
+        let hits = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;
+        let step = self.position.step;
+        rank.metric("validation_accuracy", step, hits as f64 / self.held_out.len() as f64);
+        if self.position.best.is_none_or(|best| hits >= best.hits) {
+            self.position.best = Some(Best { step, hits });
+            best.update(&self.model);
+        }
+        Ok(())
+    }
+
+    /// The end of an epoch counts only if the epoch is validated: of few labels, epochs are short.
     fn checkpoint_due(&self, epoch_ended: bool) -> bool {
-        let epoch_ended = epoch_ended && self.look_due();
-        self.recipe.rhythm.due(self.position.step, epoch_ended, self.position.step == self.steps, self.keeper.since())
+        let (step, epoch_ended) = (self.position.step, epoch_ended && self.validation_due());
+        self.recipe.checkpoints.due(step, epoch_ended, step == self.steps, self.checkpointer.since_last())
     }
 
     /// One update.
-    fn step(&mut self, rank: &mut Rank<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
+    fn step(&mut self, rank: &mut RankContext<'_>, epoch: u32, batch: &[i64]) -> Result<Step, Failure> {
         let job = &rank.task.spec;
         let update = self.position.step;
         let head_only = update < self.head_steps;
@@ -71,17 +124,17 @@ impl Training<'_> {
         if head_only {
             objective.terms.iter_mut().for_each(|term| term.reach = Some(self.model.head_slots().collect()));
         }
-        let step = shards::step(&self.model, rank.group, &self.shards, images, &objective, rank.stop_wanted())?;
+        let step = shards::step(&self.model, rank.group, &self.shards, images, &objective, rank.stop_requested())?;
 
         let lr = self.rates.at(update);
         self.position.step += 1;
         let penalised = self.recipe.tikhonov.lambda != 0.0;
-        let health = Health {
-            guess: (self.data.classes.len() as f64).ln(),
+        let divergence = DivergenceCheck {
+            chance_loss: (self.data.classes.len() as f64).ln(),
             remedies: "lower optimizer.lr or lengthen optimizer.warmup_epochs",
             penalty: penalised.then_some("tikhonov.lambda"),
         };
-        health.check(&step, self.position.step, lr)?;
+        divergence.check(&step, self.position.step, lr)?;
         self.optimizer.step(&self.model.parameters, step.gradient.shallow_clone(), lr, update);
         if !head_only {
             self.model.statistics.assign(&step.statistics);
@@ -98,5 +151,36 @@ impl Training<'_> {
             rank.metric("penalty_share", self.position.step, step.penalty / (step.loss + step.penalty));
         }
         Ok(step)
+    }
+}
+
+/// How many images the model classifies rightly in evaluation mode, without augmentation.
+pub(super) fn hits(
+    model: &Model,
+    images: &data::Images,
+    samples: &[i64],
+    group: &ProcessGroup,
+) -> Result<u64, Failure> {
+    let classes = outputs(model, images, samples, group)?.argmax(1, false);
+    Ok(classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64)
+}
+
+/// Whether the best model's hits among `held_out` images are more than one standard error above the last model's (the
+/// one-standard-error rule: Breiman et al. 1984).
+pub(super) fn is_significantly_better(best: u64, last: u64, held_out: u64) -> bool {
+    let (best, last, held_out) = (best as f64, last as f64, held_out as f64);
+    best - last > (best * (held_out - best) / held_out).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_images_make_few_differences_significant() {
+        assert!(!is_significantly_better(19, 16, 50), "a standard error is 3.4 images");
+        assert!(is_significantly_better(19, 15, 50));
+        assert!(is_significantly_better(3930, 3890, 5000), "and 29 of these");
+        assert!(!is_significantly_better(12, 12, 12) && is_significantly_better(12, 11, 12));
     }
 }

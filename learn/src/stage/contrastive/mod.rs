@@ -1,116 +1,34 @@
 //! Contrastive pretraining (the paper's stage 1): from images to an encoder.
 //!
-//! `steps` is the loop; `look` is what people see of it; `keep` is what outlives the process.
+//! `trainer` holds the state of the run and begins it, `steps` is the training loop, `export` writes the encoder.
 
-mod keep;
-mod look;
+mod export;
 mod steps;
+mod trainer;
 
-use std::time::Instant;
+use tandem_domain::spec::Contrastive;
 
-use tandem_domain::spec::{Contrastive, Layerwise};
-
-use super::Rank;
-use super::keep::Keeper;
-use super::pace::Pace;
-use crate::checkpoint::Position;
-use crate::data::Data;
-use crate::encoder::LayerwiseModel;
+use super::RankContext;
 use crate::failure::Failure;
-use crate::monitor::Monitor;
-use crate::objective::{LossTerm, Views};
-use crate::optimizer::Optimizer;
 use crate::penalty;
 use crate::progress;
 use crate::report::Outcome;
-use crate::schedule::LearningRate;
 use crate::shards::Shards;
+use trainer::Trainer;
 
-/// Trains from the newest good checkpoint, or from the start, to the end or until some rank is asked to stop.
-pub(crate) fn run(rank: &mut Rank<'_>, spec: &Contrastive) -> Result<Outcome, Failure> {
+/// Trains from the newest good checkpoint, or else from first weights, to the end or until a rank is asked to stop.
+pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Contrastive) -> Result<Outcome, Failure> {
     let shards = Shards::new(rank.task.spec.shards, spec.batch_size, rank.group)?;
     let data = rank.load_data()?;
-    let mut training = Training::begin(rank, spec, shards, &data)?;
+    let mut trainer = Trainer::new(rank, spec, shards, &data)?;
     penalty::rescale_note(&spec.tikhonov, spec.batch_size).into_iter().for_each(|why| rank.note("rescaled", why));
-    rank.phase("training", training.position.step);
+    rank.phase("training", trainer.position.step);
     progress::measure();
-    let outcome = training.until_the_end(rank);
-    let outcome = training.keeper.close(rank, outcome)?;
+    let outcome = trainer.train(rank);
+    let outcome = trainer.checkpointer.finish(rank, outcome)?;
     if outcome == Outcome::Finished {
-        rank.phase("exporting", training.position.step);
-        training.export(rank)?;
+        rank.phase("exporting", trainer.position.step);
+        trainer.export(rank)?;
     }
     Ok(outcome)
-}
-
-/// One term of the objective for each head: eq. (3), or eq. (5).
-fn terms(spec: &Contrastive, net: &LayerwiseModel) -> Vec<LossTerm> {
-    let (tikhonov, images) = (&spec.tikhonov, spec.batch_size);
-    match &spec.layerwise {
-        Some(layers) => net.terms(layers, tikhonov, images),
-        None => {
-            let lambda = penalty::lambda(tikhonov, images);
-            let penalty = penalty::coefficient(lambda, tikhonov.scaling, Views::Two, images);
-            vec![LossTerm { weight: 1.0, penalty, reach: None }]
-        }
-    }
-}
-
-/// A run between two steps.
-struct Training<'a> {
-    spec: &'a Contrastive,
-    data: &'a Data,
-    shards: Shards,
-    net: LayerwiseModel,
-    terms: Vec<LossTerm>,
-    optimizer: Optimizer,
-    rates: LearningRate,
-    monitor: Monitor,
-    keeper: Keeper,
-    steps_per_epoch: u64,
-    steps: u64,
-    position: Position,
-    /// Training seconds of earlier attempts, up to the checkpoint.
-    seconds_before: f64,
-    pace: Pace,
-    collapse_noted: bool,
-}
-
-impl<'a> Training<'a> {
-    fn begin(rank: &mut Rank<'_>, spec: &'a Contrastive, shards: Shards, data: &'a Data) -> Result<Self, Failure> {
-        let seed = rank.task.spec.seed;
-        let steps_per_epoch = data.train.len() as u64 / u64::from(spec.batch_size);
-        if steps_per_epoch == 0 {
-            return Err(Failure::Job(format!(
-                "batch_size {} is larger than {}'s {} training images",
-                spec.batch_size,
-                rank.task.spec.dataset,
-                data.train.len()
-            )));
-        }
-        let steps = steps_per_epoch * u64::from(spec.epochs);
-        let heads = if spec.layerwise.is_some() { Layerwise::STAGES } else { 1 };
-        let mut net = LayerwiseModel::new(spec.encoder, spec.head, heads, seed, rank.device)
-            .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
-        net.model.set_training(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
-        let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
-        let (keeper, position) = Keeper::resume(rank, &keep::state(&net, &optimizer))?;
-        Ok(Self {
-            spec,
-            data,
-            shards,
-            terms: terms(spec, &net),
-            net,
-            optimizer,
-            rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
-            monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
-            keeper,
-            steps_per_epoch,
-            steps,
-            seconds_before: position.seconds,
-            position,
-            pace: Pace::new(Instant::now()),
-            collapse_noted: false,
-        })
-    }
 }

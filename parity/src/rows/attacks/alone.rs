@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use tandem_domain::spec::{AttackLoss, Norm, Plb};
-use tandem_learn::attack::apgd::{Aim, Apgd};
-use tandem_learn::attack::ladder::FixedRadius;
+use tandem_learn::attack::apgd::{Apgd, ApgdLoss};
+use tandem_learn::attack::fixed_radius::FixedRadius;
 use tandem_learn::attack::pgd::Pgd;
 use tandem_learn::attack::square::Square;
-use tandem_learn::attack::{Batch, Found, Target, fab, plb};
+use tandem_learn::attack::{Adversarials, Batch, Target, fab, plb};
 use tandem_learn::classifier::Classifier;
 use tch::{Device, Kind, Tensor};
 
@@ -60,7 +60,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (norm, name, radius) in [(Norm::L2, "l2", 0.2), (Norm::Linf, "linf", 1.5 / 255.0)] {
         let pgd = Pgd::reference(Some(5), 2, AttackLoss::CrossEntropy, SEED);
-        let apgd = |aim| Apgd { steps: 6, restarts: 1, aim, seed: SEED };
+        let apgd = |loss| Apgd { steps: 6, restarts: 1, loss, seed: SEED };
         let square = Square { queries: 30, seed: SEED, ..Square::default() };
         let fab = fab::Settings { iterations: 5, targets: 3, seed: SEED, ..fab::Settings::default() };
         let plb = |steps| plb::Settings {
@@ -71,11 +71,11 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
             restart: 0,
         };
         let at = |attack: &dyn FixedRadius, batch: &Batch<'_>| attack.all_runs(net, batch, norm, radius);
-        type Case<'a> = (&'a str, Box<dyn Fn(&Batch<'_>) -> Found + 'a>);
+        type Case<'a> = (&'a str, Box<dyn Fn(&Batch<'_>) -> Adversarials + 'a>);
         let runs: [Case<'_>; 7] = [
             ("pgd", Box::new(|batch| at(&pgd, batch))),
-            ("apgd", Box::new(|batch| at(&apgd(Aim::CrossEntropy), batch))),
-            ("apgd-t", Box::new(|batch| at(&apgd(Aim::Targets), batch))),
+            ("apgd", Box::new(|batch| at(&apgd(ApgdLoss::CrossEntropy), batch))),
+            ("apgd-t", Box::new(|batch| at(&apgd(ApgdLoss::TargetedDlr), batch))),
             ("square", Box::new(|batch| at(&square, batch))),
             ("fab", Box::new(|batch| fab::run(net, batch, norm, &fab))),
             ("plb", Box::new(|batch| plb::run(net, batch, norm, &plb(plb::Steps::Relative), None))),
@@ -99,7 +99,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
 }
 
 /// Distance and pixels of what an attack finds for the images at `rows`, `[rows, 1 + pixels]`.
-fn on(sample: &Sample, rows: &[i64], attack: impl Fn(&Batch<'_>) -> Found) -> Tensor {
+fn on(sample: &Sample, rows: &[i64], attack: impl Fn(&Batch<'_>) -> Adversarials) -> Tensor {
     let index = Tensor::from_slice(rows);
     let (images, labels) = (sample.images.index_select(0, &index), sample.labels.index_select(0, &index));
     let ids: Vec<i64> = rows.iter().map(|&row| sample.ids[row as usize]).collect();

@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tandem_domain::spec::{Attack, AttackLoss, Norm, Plb};
-use tandem_learn::attack::apgd::{Aim, Apgd};
-use tandem_learn::attack::ladder::FixedRadius;
+use tandem_learn::attack::apgd::{Apgd, ApgdLoss};
+use tandem_learn::attack::fixed_radius::FixedRadius;
 use tandem_learn::attack::pgd::Pgd;
 use tandem_learn::attack::square::Square;
-use tandem_learn::attack::{Found, best_of, fab, plb};
+use tandem_learn::attack::{Adversarials, best_of, fab, plb};
 use tch::{Kind, Tensor};
 
 use super::subject::{Sample, Trained};
@@ -88,7 +88,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
     let trained = Trained::get(env)?;
     let sample = Sample::first(env, env.images as usize)?;
     let (mut peers, accuracy) = Peers::begin(env, &trained, &sample)?;
-    let ours = share(&sample.attack(|batch| Found::clean(&trained.classifier, batch)).gt(0.0));
+    let ours = share(&sample.attack(|batch| Adversarials::clean(&trained.classifier, batch)).gt(0.0));
     let note = format!("ours {:.2} %, by load.py {:.2} %; {}", 100.0 * ours, 100.0 * accuracy, env.dataset());
     let what = format!("accuracy on {} clean images", sample.ids.len());
     // Theirs is a mean in f32.
@@ -112,15 +112,15 @@ fn fixed_radius(peers: &mut Peers<'_>, sample: &Sample, norm: Norm, name: &str, 
         loss: AttackLoss::CrossEntropy,
         seed: SEED,
     };
-    let apgd = |steps, aim| Apgd { steps, restarts: 1, aim, seed: SEED };
+    let apgd = |steps, loss| Apgd { steps, restarts: 1, loss, seed: SEED };
     let square = Square { queries: QUERIES, seed: SEED, ..Square::default() };
     let fab = fab::Settings { iterations: FAB_STEPS, seed: SEED, ..fab::Settings::default() };
     let at = |attack: &dyn FixedRadius| sample.attack(|batch| attack.all_runs(net, batch, norm, radius));
     type Case<'a> = (&'static str, &'static [&'static str], u32, Box<dyn Fn() -> Tensor + 'a>);
     let runs: [Case<'_>; 5] = [
         ("pgd", &["foolbox", "torchattacks"], PGD_STEPS, Box::new(|| at(&pgd))),
-        ("apgd", &["torchattacks"], APGD_STEPS, Box::new(|| at(&apgd(APGD_STEPS, Aim::CrossEntropy)))),
-        ("apgd-t", &["torchattacks"], APGD_T_STEPS, Box::new(|| at(&apgd(APGD_T_STEPS, Aim::Targets)))),
+        ("apgd", &["torchattacks"], APGD_STEPS, Box::new(|| at(&apgd(APGD_STEPS, ApgdLoss::CrossEntropy)))),
+        ("apgd-t", &["torchattacks"], APGD_T_STEPS, Box::new(|| at(&apgd(APGD_T_STEPS, ApgdLoss::TargetedDlr)))),
         ("square", &["torchattacks"], QUERIES, Box::new(|| at(&square))),
         ("fab", &["torchattacks"], FAB_STEPS, Box::new(|| sample.attack(|batch| fab::run(net, batch, norm, &fab)))),
     ];
@@ -171,7 +171,7 @@ fn smallest(peers: &mut Peers<'_>, sample: &Sample) -> Result<Row> {
         plb::Settings { constants: Plb::default(), steps: plb::Steps::Relative, noise: 0.01, seed: SEED, restart: 0 };
     eprintln!("  ours: plb in l2");
     let net = &peers.trained.classifier;
-    let clean = sample.attack(|batch| Found::clean(net, batch));
+    let clean = sample.attack(|batch| Adversarials::clean(net, batch));
     let ours = sample.attack(|batch| plb::run(net, batch, Norm::L2, &settings, None));
     let mut theirs = Vec::new();
     for attack in ["ddn", "fmn"] {

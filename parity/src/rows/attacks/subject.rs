@@ -9,7 +9,7 @@ use serde_json::json;
 use tandem_collective::ProcessGroup;
 use tandem_domain::spec::JobSpec;
 use tandem_learn::artifact::load_classifier;
-use tandem_learn::attack::{Batch, Found};
+use tandem_learn::attack::{Adversarials, Batch};
 use tandem_learn::augment::plain;
 use tandem_learn::classifier::Classifier;
 use tandem_learn::files::sha256;
@@ -98,7 +98,7 @@ impl Sample {
     }
 
     /// Attacks batch by batch. Distances `[B]`, infinite where the attack failed.
-    pub(super) fn attack(&self, mut attack: impl FnMut(&Batch<'_>) -> Found) -> Tensor {
+    pub(super) fn attack(&self, mut attack: impl FnMut(&Batch<'_>) -> Adversarials) -> Tensor {
         let distances = (0..).step_by(BATCH).zip(self.ids.chunks(BATCH)).map(|(first, ids)| {
             let (first, count) = (first as i64, ids.len() as i64);
             let (images, labels) = (self.images.narrow(0, first, count), self.labels.narrow(0, first, count));

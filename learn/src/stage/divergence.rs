@@ -1,30 +1,30 @@
-//! Whether a training may go on after a step.
+//! Whether training may go on after a step.
 
 use tch::Kind;
 
 use crate::failure::Failure;
 use crate::shards::Step;
 
-/// A loss so many times that of a guess has exploded: a net that is merely wrong with confidence stays far below.
+/// A loss so many times that of a guess has exploded. That of a net that is confident and wrong stays far below.
 const EXPLODED: f64 = 1e3;
 
-/// What the steps of a training have in common.
-pub(super) struct Health {
-    /// Loss of a guess: ln of the number of answers.
-    pub(super) guess: f64,
-    /// What to change, most likely first: keys of the experiment file.
+/// The check, with what is the same for all steps of a run.
+pub(super) struct DivergenceCheck {
+    /// Loss of a guess: ln of the number of classes to choose from.
+    pub(super) chance_loss: f64,
+    /// Keys of the experiment file to change, the likeliest remedy first.
     pub(super) remedies: &'static str,
-    /// The key that weighs the penalty, where there is one.
+    /// The key that weighs the penalty, if there is one.
     pub(super) penalty: Option<&'static str>,
 }
 
-impl Health {
-    /// Refuses an update that would ruin the weights. `number` is the step's, from 1.
+impl DivergenceCheck {
+    /// Fails before an update that would ruin the weights. `number` counts steps from 1.
     pub(super) fn check(&self, step: &Step, number: u64, lr: f64) -> Result<(), Failure> {
         let finite = step.loss.is_finite() && step.penalty.is_finite();
         let what = if !finite || !step.gradient.sum(Kind::Float).double_value(&[]).is_finite() {
             "the loss or its gradient is not finite"
-        } else if step.losses.iter().any(|loss| *loss > EXPLODED * self.guess) {
+        } else if step.losses.iter().any(|loss| *loss > EXPLODED * self.chance_loss) {
             "the loss has exploded, to a thousand times that of a guess,"
         } else {
             return Ok(());
@@ -58,21 +58,22 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_trained_with_is_named_with_its_likely_cause() {
-        let health = Health { guess: 2.3, remedies: "lower optimizer.lr", penalty: Some("tikhonov.lambda") };
-        let said = |step: Step| match health.check(&step, 7, 0.1) {
+    fn a_step_that_diverges_is_refused_with_its_likely_cause() {
+        let divergence =
+            DivergenceCheck { chance_loss: 2.3, remedies: "lower optimizer.lr", penalty: Some("tikhonov.lambda") };
+        let refused = |step: Step| match divergence.check(&step, 7, 0.1) {
             Err(Failure::Job(message)) => message,
             other => panic!("{other:?}"),
         };
         for (loss, penalty, gradient) in [(f64::NAN, 0.0, 0.0), (1.0, f64::INFINITY, 0.0), (1.0, 0.0, f64::NAN)] {
-            let message = said(step(loss, penalty, gradient));
+            let message = refused(step(loss, penalty, gradient));
             assert!(message.starts_with("the loss or its gradient is not finite at step 7"), "{message}");
             assert!(message.contains("lower optimizer.lr; or the penalty is too strong: lower tikhonov.lambda"));
         }
         assert!(
-            said(step(23_000.0, 0.0, 1.0))
+            refused(step(23_000.0, 0.0, 1.0))
                 .starts_with("the loss has exploded, to a thousand times that of a guess, at step 7")
         );
-        health.check(&step(50.0, 0.0, 1.0), 7, 0.1).unwrap();
+        divergence.check(&step(50.0, 0.0, 1.0), 7, 0.1).unwrap();
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tch::Device;
 
 use super::*;
+use crate::checkpoint::{PruneScope, newest, save};
 use crate::flat::{Layout, Role};
-use crate::task::CheckpointRef;
 
 fn flat(value: f64) -> FlatTensors {
     let mut layout = Layout::default();
@@ -16,15 +16,16 @@ fn flat(value: f64) -> FlatTensors {
     flat
 }
 
-struct Run([FlatTensors; 3]);
+/// The vectors of a run.
+struct Vectors([FlatTensors; 3]);
 
-impl Run {
+impl Vectors {
     fn new(value: f64) -> Self {
         Self([flat(value), flat(value + 1.0), flat(value + 2.0)])
     }
 
-    fn state(&self) -> State<'_> {
-        State(["parameters.", "statistics.", "velocity."].into_iter().zip(&self.0).collect())
+    fn state(&self) -> TrainingState<'_> {
+        TrainingState(["parameters.", "statistics.", "velocity."].into_iter().zip(&self.0).collect())
     }
 
     fn values(&self) -> [f64; 3] {
@@ -48,14 +49,21 @@ fn position(step: u64) -> Position {
     }
 }
 
-fn save_by(folder: &Path, claim: &Claim, step: u64) -> CheckpointRef {
-    let saved = save(folder, claim, "spec", position(step), &Run::new(step as f64).state(), || {}).unwrap();
-    CheckpointRef { step, path: saved.path, sha256: saved.sha256 }
+/// By the attempt of `scope`; also why something could not be removed.
+fn save_by(folder: &Path, scope: &PruneScope, step: u64) -> (CheckpointRef, Vec<String>) {
+    let vectors = Vectors::new(step as f64);
+    let write = |folder: &Path| vectors.state().write(folder, "spec", position(step), || {});
+    let saved = save(&TRAINING, folder, scope, step, write).unwrap();
+    (CheckpointRef { step, path: saved.path, sha256: saved.sha256 }, saved.not_removed)
 }
 
-/// Of an attempt that nobody commits for.
+/// By an attempt that nobody commits for.
 fn save_at(folder: &Path, step: u64) -> CheckpointRef {
-    save_by(folder, &Claim::new(1, &[], 0), step)
+    save_by(folder, &PruneScope::new(1, &[], 0), step).0
+}
+
+fn load(candidates: &[CheckpointRef], spec_sha256: &str, vectors: &Vectors) -> (Option<Position>, Vec<String>) {
+    newest(&TRAINING, candidates, |candidate| vectors.state().load(candidate, spec_sha256))
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -76,9 +84,9 @@ fn the_newest_three_are_kept_and_the_newest_comes_back() {
     let left = [&[".unfinished-00000009-f2", "artifacts"], &steps[..], &["step-of-somebody"]].concat();
     assert_eq!(names(folder.path()), left);
     saved.reverse();
-    let run = Run::new(0.0);
-    assert_eq!(newest(&saved, "spec", &run.state()), (Some(position(10)), vec![]));
-    assert_eq!(run.values(), [10.0, 11.0, 12.0]);
+    let vectors = Vectors::new(0.0);
+    assert_eq!(load(&saved, "spec", &vectors), (Some(position(10)), vec![]));
+    assert_eq!(vectors.values(), [10.0, 11.0, 12.0]);
 }
 
 #[test]
@@ -95,18 +103,18 @@ fn checkpoints_of_a_lost_attempt_that_was_further_make_room() {
 #[test]
 fn a_stale_attempt_that_wakes_up_leaves_the_live_one_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let before = [save_by(folder.path(), &Claim::new(17, &[], 0), 120)];
-    let live = Claim::new(18, &before, 120).with(Some(0));
-    let stale = Claim::new(17, &[], 0).with(Some(120));
-    let taken = [140, 160].map(|step| save_by(folder.path(), &live, step));
+    let before = [save_by(folder.path(), &PruneScope::new(17, &[], 0), 120).0];
+    let live = PruneScope::new(18, &before, 120).with_committed(Some(0));
+    let stale = PruneScope::new(17, &[], 0).with_committed(Some(120));
+    let taken = [140, 160].map(|step| save_by(folder.path(), &live, step).0);
     let unfinished = folder.path().join(".unfinished-00000180-f18");
     fs::create_dir(&unfinished).unwrap();
-    let own = [130, 135, 140, 150, 160].map(|step| save_by(folder.path(), &stale, step));
+    let own = [130, 135, 140, 150, 160].map(|step| save_by(folder.path(), &stale, step).0);
     assert!(unfinished.exists());
     for (kept, value) in taken.iter().chain(&before).zip([140.0, 160.0, 120.0]) {
-        let run = Run::new(0.0);
-        assert_eq!(newest(std::slice::from_ref(kept), "spec", &run.state()), (Some(position(kept.step)), vec![]));
-        assert_eq!(run.values()[0], value);
+        let vectors = Vectors::new(0.0);
+        assert_eq!(load(std::slice::from_ref(kept), "spec", &vectors), (Some(position(kept.step)), vec![]));
+        assert_eq!(vectors.values()[0], value);
     }
     let stays = |saved: &CheckpointRef| saved.path.exists();
     assert_eq!(own.each_ref().map(stays), [false, false, true, true, true]);
@@ -116,14 +124,14 @@ fn a_stale_attempt_that_wakes_up_leaves_the_live_one_alone() {
 #[test]
 fn what_rows_point_to_stays_however_long_the_coordinator_is_away() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Claim::new(4, &[], 0);
-    let committed = [10, 20].map(|step| save_by(folder.path(), &first.with(Some(step)), step));
+    let first = PruneScope::new(4, &[], 0);
+    let committed = [10, 20].map(|step| save_by(folder.path(), &first.with_committed(Some(step)), step).0);
     for step in 3..12 {
-        save_by(folder.path(), &first.with(Some(20)), 10 * step);
+        save_by(folder.path(), &first.with_committed(Some(20)), 10 * step);
     }
     assert!(committed.iter().all(|row| row.path.exists()));
     assert_eq!(names(folder.path()).len(), 5);
-    save_by(folder.path(), &first.with(Some(110)), 120);
+    save_by(folder.path(), &first.with_committed(Some(110)), 120);
     assert_eq!(names(folder.path()), [90, 100, 110, 120].map(|step| format!("step-{step:08}-f4")));
 }
 
@@ -143,10 +151,10 @@ fn what_is_damaged_missing_or_foreign_is_skipped_with_its_reason() {
     let missing = CheckpointRef { step: 4, path: folder.path().join("step-00000004-f1"), sha256: String::new() };
     let exchanged = CheckpointRef { sha256: "00".into(), ..good.clone() };
 
-    let run = Run::new(0.0);
-    let (found, skipped) = newest(&[missing, flipped, torn, exchanged, good.clone()], "spec", &run.state());
+    let vectors = Vectors::new(0.0);
+    let (found, skipped) = load(&[missing, flipped, torn, exchanged, good.clone()], "spec", &vectors);
     assert_eq!(found, Some(position(1)));
-    assert_eq!(run.values(), [1.0, 2.0, 3.0]);
+    assert_eq!(vectors.values(), [1.0, 2.0, 3.0]);
     let reasons = [
         "checkpoint of step 4 skipped: cannot read ",
         "checkpoint of step 3 skipped: step-00000003-f1/state.safetensors is damaged (sha256 ",
@@ -159,9 +167,9 @@ fn what_is_damaged_missing_or_foreign_is_skipped_with_its_reason() {
     }
     assert!(skipped[0].contains("No such file") && skipped[2].contains(" bytes in place of "), "{skipped:#?}");
 
-    let run = Run::new(0.0);
-    let (found, skipped) = newest(&[good], "another spec", &run.state());
-    assert_eq!((found, run.values()), (None, [0.0, 1.0, 2.0]));
+    let vectors = Vectors::new(0.0);
+    let (found, skipped) = load(&[good], "another spec", &vectors);
+    assert_eq!((found, vectors.values()), (None, [0.0, 1.0, 2.0]));
     assert!(skipped[0].ends_with("it belongs to another experiment; starting from the beginning"), "{skipped:?}");
 }
 
@@ -171,5 +179,18 @@ fn a_step_that_is_there_already_is_replaced() {
     let first = save_at(folder.path(), 5);
     let second = save_at(folder.path(), 5);
     assert_eq!(first, second, "the same state is the same bytes");
-    assert!(newest(&[second], "spec", &Run::new(0.0).state()).0.is_some());
+    assert!(load(&[second], "spec", &Vectors::new(0.0)).0.is_some());
+}
+
+/// A file in the place of a folder: not even root can remove it as a folder.
+#[test]
+fn what_cannot_be_removed_is_reported_and_fails_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let stuck = ["step-00000001-f1", ".unfinished-00000001-f1"].map(|name| folder.path().join(name));
+    stuck.iter().for_each(|path| fs::write(path, "").unwrap());
+    let scope = PruneScope::new(1, &[], 0);
+    let saved: Vec<_> = (2..6).map(|step| save_by(folder.path(), &scope, step)).collect();
+    let (last, not_removed) = saved.last().unwrap();
+    assert!(stuck.iter().all(|path| not_removed.iter().any(|why| why.contains(path.to_str().unwrap()))));
+    assert_eq!((last.path.is_dir(), saved[0].0.path.exists(), not_removed.len()), (true, false, 2), "{not_removed:?}");
 }

@@ -1,5 +1,5 @@
-//! What is known of the images attacked so far, and its checkpoint: one file, so that an attack that was interrupted goes
-//! on with the next image. Nothing in it depends on the number of ranks.
+//! The results of the images attacked so far, and their checkpoint: one file, `attacked-00000064-f3.safetensors`, from which
+//! an interrupted attack goes on with the next image. Nothing in it depends on the number of ranks.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,32 +11,35 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::attack::best_of::Finder;
-use crate::checkpoint::Claim;
-use crate::checkpoint::fenced::Mark;
+use crate::checkpoint::{CheckpointKind, Written};
 use crate::failure::Failure;
-use crate::files::{publish, read_verified, sha256};
-use crate::report::Event;
+use crate::files::{read_verified, sha256, write_synced};
 use crate::task::CheckpointRef;
 
+pub(super) const ATTACKED: CheckpointKind = CheckpointKind {
+    finished: ("attacked-", ".safetensors"),
+    unfinished: (".attacked-", ".safetensors.tmp"),
+    unit: "image",
+    remove: |path| fs::remove_file(path),
+};
+
 const FORMAT: u32 = 1;
-const PREFIX: &str = "attacked-";
-const SUFFIX: &str = ".safetensors";
 
-/// The first images, of which the adversarial ones are kept too: for pictures, and for others to check the verdicts.
-pub(super) const SHOWN: usize = 1000;
+/// Of this many images, the first ones, the adversarial ones are kept too, for pictures and for others to check.
+pub(super) const KEPT_IMAGES: usize = 1000;
 
-/// Of the first images of the test set, in order.
+/// Results of the first images of the test set, in order.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Attacked {
-    /// Class that the clean image is taken for.
+pub(super) struct AttackedImages {
+    /// Predicted class of the clean image.
     pub(super) predictions: Vec<i64>,
-    /// 0: misclassified as it is; infinite: not broken.
+    /// 0 for a clean error, infinite for an image that was not broken.
     pub(super) distances: Vec<f32>,
-    /// As found by attacks that see gradients.
+    /// Distances that attacks with gradients found.
     pub(super) white_box: Vec<f32>,
     /// [`Finder`] codes.
-    pub(super) by: Vec<u8>,
-    /// f32 pixels of the first [`SHOWN`] images, perturbed, planar.
+    pub(super) finders: Vec<u8>,
+    /// f32 pixels of the first [`KEPT_IMAGES`] images, perturbed, planar.
     pub(super) perturbed: Vec<f32>,
     /// Time spent over all attempts.
     pub(super) seconds: f64,
@@ -45,22 +48,22 @@ pub(super) struct Attacked {
 #[derive(Serialize, Deserialize)]
 struct Card {
     format: u32,
-    /// Of the job's spec and of the classifier: a checkpoint continues one attack and no other.
+    /// Hash of the job's spec, the classifier and the test images: a checkpoint continues one attack and no other.
     key: String,
     seconds: f64,
 }
 
-impl Attacked {
+impl AttackedImages {
     pub(super) fn len(&self) -> usize {
         self.distances.len()
     }
 
     pub(super) fn finder(&self, image: usize) -> Finder {
-        Finder::from_code(self.by[image])
+        Finder::from_code(self.finders[image])
     }
 
-    /// Images whose distance is 0 although they are classified rightly, or not 0 although they are not: there should be
-    /// none. `labels` are those of the data set.
+    /// How many images have distance 0 although they are classified rightly, or another one although they are not. There
+    /// should be none. `labels` are those of the data set.
     pub(super) fn misplaced(&self, labels: &[i64]) -> usize {
         let all = self.predictions.iter().zip(labels).zip(&self.distances);
         all.filter(|((prediction, label), distance)| (prediction != label) != (**distance == 0.0)).count()
@@ -71,8 +74,8 @@ impl Attacked {
         Tensor::from_slice(&self.perturbed).view([-1, 3, side, side])
     }
 
-    /// `rows` is f64 `[n, 4]` of predictions, distances, white-box distances and finders; `images` f32 `[n, 3, H, W]`
-    /// where they are still to be kept.
+    /// `rows` is f64 `[n, 4]` of predictions, distances, white-box distances and finders; `images` f32 `[n, 3, H, W]`, if
+    /// they are among those to keep.
     pub(super) fn append(&mut self, rows: &Tensor, images: Option<&Tensor>) {
         let column = |index: i64| {
             Vec::<f64>::try_from(rows.select(1, index).to_kind(Kind::Double).contiguous().to_device(Device::Cpu))
@@ -81,47 +84,30 @@ impl Attacked {
         self.predictions.extend(column(0).iter().map(|&value| value as i64));
         self.distances.extend(column(1).iter().map(|&value| value as f32));
         self.white_box.extend(column(2).iter().map(|&value| value as f32));
-        self.by.extend(column(3).iter().map(|&value| value as u8));
+        self.finders.extend(column(3).iter().map(|&value| value as u8));
         if let Some(images) = images {
             let pixels = images.to_kind(Kind::Float).contiguous().flatten(0, -1).to_device(Device::Cpu);
             let each = pixels.numel() / (images.size()[0].max(1) as usize);
             self.perturbed.extend(Vec::<f32>::try_from(pixels).unwrap_or_default());
-            self.perturbed.truncate(SHOWN * each);
+            self.perturbed.truncate(KEPT_IMAGES * each);
         }
     }
 
-    /// Writes `job_dir/attacked-XXXXXXXX-fN.safetensors` and removes what is surplus now ([`Claim::surplus`]).
-    pub(super) fn save(&self, job_dir: &Path, claim: &Claim, key: &str) -> Result<Event, Failure> {
+    /// Writes the file at `path`.
+    pub(super) fn write(&self, path: &Path, key: &str) -> Result<Written, Failure> {
         let bytes =
             self.encode(key).map_err(|why| Failure::Job(format!("cannot encode the attacked images: {why}")))?;
-        let step = self.len() as u64;
-        let path = publish(job_dir, &Mark { step, fence: claim.fence }.name(PREFIX, SUFFIX), &bytes)?;
-        prune(job_dir, claim, step);
-        let (sha256, bytes) = (sha256(&bytes), bytes.len() as u64);
-        Ok(Event::Checkpoint { step, path, sha256, bytes })
+        write_synced(path, &bytes)?;
+        Ok(Written { sha256: sha256(&bytes), bytes: bytes.len() as u64 })
     }
 
-    /// The first of `candidates` (newest first) that is whole and of this attack, and why each one before was skipped.
-    pub(super) fn newest(candidates: &[CheckpointRef], key: &str) -> (Self, Vec<String>) {
-        let mut skipped = Vec::new();
-        let found = candidates.iter().find_map(|candidate| {
-            let loaded = Self::load(candidate, key);
-            let note = |why| format!("checkpoint of {} attacked images skipped: {why}", candidate.step);
-            loaded.map_err(|why| skipped.push(note(why))).ok()
-        });
-        let onward = match &found {
-            Some(attacked) => format!("going on from image {}", attacked.len()),
-            None => "starting from the beginning".to_owned(),
-        };
-        (found.unwrap_or_default(), skipped.into_iter().map(|note| format!("{note}; {onward}")).collect())
-    }
-
-    fn load(candidate: &CheckpointRef, key: &str) -> Result<Self, String> {
+    /// The contents of `candidate`, if it is whole and of this attack.
+    pub(super) fn load(candidate: &CheckpointRef, key: &str) -> Result<Self, String> {
         let name = candidate.path.file_name().unwrap_or_default().to_string_lossy();
         let bytes = read_verified(&candidate.path, &name, &candidate.sha256, None)?;
         let attacked = Self::decode(&bytes, key)?;
         if attacked.len() as u64 != candidate.step {
-            return Err(format!("it is of {} attacked images", attacked.len()));
+            return Err(format!("it is of image {}", attacked.len()));
         }
         Ok(attacked)
     }
@@ -133,7 +119,7 @@ impl Attacked {
             ("predictions", Dtype::I64, little_endian(&self.predictions, |value| value.to_le_bytes())),
             ("distances", Dtype::F32, little_endian(&self.distances, |value| value.to_le_bytes())),
             ("white_box", Dtype::F32, little_endian(&self.white_box, |value| value.to_le_bytes())),
-            ("by", Dtype::U8, self.by.clone()),
+            ("by", Dtype::U8, self.finders.clone()),
             ("perturbed", Dtype::F32, little_endian(&self.perturbed, |value| value.to_le_bytes())),
         ];
         let views = columns.iter().map(|(name, dtype, bytes)| {
@@ -161,11 +147,11 @@ impl Attacked {
             predictions: from_little_endian(&column("predictions")?, i64::from_le_bytes),
             distances: from_little_endian(&column("distances")?, f32::from_le_bytes),
             white_box: from_little_endian(&column("white_box")?, f32::from_le_bytes),
-            by: column("by")?,
+            finders: column("by")?,
             perturbed: from_little_endian(&column("perturbed")?, f32::from_le_bytes),
             seconds: card.seconds,
         };
-        let lengths = [read.predictions.len(), read.white_box.len(), read.by.len()];
+        let lengths = [read.predictions.len(), read.white_box.len(), read.finders.len()];
         if lengths.iter().any(|&len| len != read.len()) {
             return Err("its columns differ in length".into());
         }
@@ -173,23 +159,7 @@ impl Attacked {
     }
 }
 
-/// A file that cannot be removed harms nobody.
-fn prune(job_dir: &Path, claim: &Claim, step: u64) {
-    let Ok(entries) = fs::read_dir(job_dir) else { return };
-    let (mut finished, mut surplus) = (Vec::new(), Vec::new());
-    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
-        let unfinished = name.strip_prefix('.').and_then(|name| Mark::parse(name, PREFIX, &format!("{SUFFIX}.tmp")));
-        if let Some(mark) = Mark::parse(&name, PREFIX, SUFFIX) {
-            finished.push((mark, name));
-        } else if unfinished.is_some_and(|mark| mark.fence <= claim.fence) {
-            surplus.push(name);
-        }
-    }
-    surplus.extend(claim.surplus(step, finished));
-    surplus.iter().for_each(|name| drop(fs::remove_file(job_dir.join(name))));
-}
-
-fn little_endian<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
+pub(super) fn little_endian<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
     values.iter().flat_map(bytes).collect()
 }
 
@@ -200,9 +170,10 @@ fn from_little_endian<T, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::{PruneScope, Saved, newest, save};
 
-    fn attacked(images: usize) -> Attacked {
-        let mut attacked = Attacked { seconds: 1.5, ..Attacked::default() };
+    fn attacked(images: usize) -> AttackedImages {
+        let mut attacked = AttackedImages { seconds: 1.5, ..AttackedImages::default() };
         for image in 0..images {
             let value = if image % 3 == 0 { f64::INFINITY } else { 0.1 * image as f64 };
             let rows = Tensor::from_slice(&[image as f64, value, value, (image % 8) as f64]).view([1, 4]);
@@ -212,11 +183,18 @@ mod tests {
         attacked
     }
 
+    fn save_by(folder: &Path, fence: i64, images: usize) -> Saved {
+        let scope = PruneScope::new(fence, &[], 0);
+        save(&ATTACKED, folder, &scope, images as u64, |path| attacked(images).write(path, "key")).unwrap()
+    }
+
     fn saved(folder: &Path, fence: i64, images: usize) -> CheckpointRef {
-        match attacked(images).save(folder, &Claim::new(fence, &[], 0), "key").unwrap() {
-            Event::Checkpoint { step, path, sha256, .. } => CheckpointRef { step, path, sha256 },
-            other => panic!("{other:?}"),
-        }
+        let Saved { path, sha256, .. } = save_by(folder, fence, images);
+        CheckpointRef { step: images as u64, path, sha256 }
+    }
+
+    fn load(candidates: &[CheckpointRef], key: &str) -> (Option<AttackedImages>, Vec<String>) {
+        newest(&ATTACKED, candidates, |candidate| AttackedImages::load(candidate, key))
     }
 
     #[test]
@@ -225,9 +203,9 @@ mod tests {
         let tmp = |fence: i64| folder.path().join(format!(".attacked-00000001-f{fence}.safetensors.tmp"));
         [tmp(2), tmp(3), tmp(4)].iter().for_each(|path| fs::write(path, "cut off").unwrap());
         let refs: Vec<_> = [2, 3, 4, 5].iter().map(|&images| saved(folder.path(), 3, images)).collect();
-        let (found, skipped) = Attacked::newest(&[refs[3].clone()], "key");
-        assert_eq!((found.len(), skipped), (5, vec![]));
-        assert_eq!(found, attacked(5));
+        let (found, skipped) = load(&[refs[3].clone()], "key");
+        let found = found.unwrap();
+        assert_eq!((&found, skipped), (&attacked(5), vec![]));
         assert!(found.distances[3].is_infinite() && found.finder(3) == Finder::Apgd);
         assert_eq!(found.perturbed(2).size(), [5, 3, 2, 2]);
         assert!(!refs[0].path.exists() && refs[1].path.exists());
@@ -239,9 +217,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut live = [saved(folder.path(), 18, 4), saved(folder.path(), 18, 6)];
         let stale: Vec<_> = [2, 4, 6, 8].map(|images| saved(folder.path(), 17, images)).into();
-        assert!(live.iter().all(|row| Attacked::newest(std::slice::from_ref(row), "key").1.is_empty()));
+        assert!(live.iter().all(|row| load(std::slice::from_ref(row), "key").1.is_empty()));
         live.reverse();
-        assert_eq!(Attacked::newest(&live, "key"), (attacked(6), vec![]));
+        assert_eq!(load(&live, "key"), (Some(attacked(6)), vec![]));
         assert_eq!(stale.iter().filter(|stale| stale.path.exists()).count(), 3);
         assert_eq!(stale[2].sha256, live[0].sha256, "the same bytes of any attempt");
     }
@@ -257,16 +235,28 @@ mod tests {
         fs::write(&cut.path, &fs::read(&cut.path).unwrap()[..100]).unwrap();
         fs::remove_file(&missing.path).unwrap();
         let candidates = [missing, cut, flipped, good.clone()];
-        let (found, skipped) = Attacked::newest(&candidates, "key");
-        assert_eq!(found, attacked(4));
+        let (found, skipped) = load(&candidates, "key");
+        assert_eq!(found, Some(attacked(4)));
         let damaged = |images: usize| format!("attacked-{images:08}-f1.safetensors is damaged (sha256 ");
         let reasons = ["No such file".to_owned(), damaged(7), damaged(6)];
         assert_eq!(skipped.len(), reasons.len());
         for (note, reason) in skipped.iter().zip(reasons) {
             assert!(note.contains(&reason) && note.ends_with("; going on from image 4"), "{note}");
         }
-        let (found, skipped) = Attacked::newest(&[good], "another");
-        assert_eq!(found, Attacked::default());
+        let (found, skipped) = load(&[good], "another");
+        assert_eq!(found, None);
         assert!(skipped[0].ends_with("it belongs to another attack; starting from the beginning"), "{skipped:?}");
+    }
+
+    /// A folder in the place of a file: not even root can remove it as a file.
+    #[test]
+    fn what_cannot_be_removed_is_reported_and_fails_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let stuck = folder.path().join("attacked-00000001-f3.safetensors");
+        fs::create_dir(&stuck).unwrap();
+        let saved = [2, 3, 4].map(|images| save_by(folder.path(), 3, images));
+        let not_removed = &saved[2].not_removed;
+        assert!(saved[2].path.is_file() && not_removed.len() == 1, "{not_removed:?}");
+        assert!(not_removed[0].contains(stuck.to_str().unwrap()), "{not_removed:?}");
     }
 }

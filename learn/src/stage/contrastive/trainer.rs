@@ -1,0 +1,105 @@
+//! The state of a run, and its beginning from the newest good checkpoint.
+
+use std::time::Instant;
+
+use tandem_domain::spec::{Contrastive, Layerwise};
+
+use crate::data::Data;
+use crate::encoder::LayerwiseModel;
+use crate::failure::Failure;
+use crate::monitor::Monitor;
+use crate::objective::{LossTerm, Views};
+use crate::optimizer::Optimizer;
+use crate::penalty;
+use crate::schedule::LearningRate;
+use crate::shards::Shards;
+use crate::stage::RankContext;
+use crate::stage::checkpointing::Checkpointer;
+use crate::stage::throughput::Throughput;
+use crate::stage::training_state::{Position, TrainingState};
+
+/// One term of the objective for each head: eq. (3), or eq. (5).
+fn terms(spec: &Contrastive, net: &LayerwiseModel) -> Vec<LossTerm> {
+    let (tikhonov, images) = (&spec.tikhonov, spec.batch_size);
+    match &spec.layerwise {
+        Some(layers) => net.terms(layers, tikhonov, images),
+        None => {
+            let lambda = penalty::lambda(tikhonov, images);
+            let penalty = penalty::coefficient(lambda, tikhonov.scaling, Views::Two, images);
+            vec![LossTerm { weight: 1.0, penalty, reach: None }]
+        }
+    }
+}
+
+/// The tensors that a checkpoint holds.
+pub(super) fn state<'a>(net: &'a LayerwiseModel, optimizer: &'a Optimizer) -> TrainingState<'a> {
+    let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
+    TrainingState(network.into_iter().chain(optimizer.state()).collect())
+}
+
+/// The state of a run between two steps.
+pub(super) struct Trainer<'a> {
+    pub(super) spec: &'a Contrastive,
+    pub(super) data: &'a Data,
+    pub(super) shards: Shards,
+    pub(super) net: LayerwiseModel,
+    pub(super) terms: Vec<LossTerm>,
+    pub(super) optimizer: Optimizer,
+    pub(super) rates: LearningRate,
+    pub(super) monitor: Monitor,
+    pub(super) checkpointer: Checkpointer,
+    pub(super) steps_per_epoch: u64,
+    pub(super) steps: u64,
+    pub(super) position: Position,
+    pub(super) throughput: Throughput,
+    pub(super) collapse_noted: bool,
+}
+
+impl<'a> Trainer<'a> {
+    pub(super) fn new(
+        rank: &mut RankContext<'_>,
+        spec: &'a Contrastive,
+        shards: Shards,
+        data: &'a Data,
+    ) -> Result<Self, Failure> {
+        let seed = rank.task.spec.seed;
+        let steps_per_epoch = data.train.len() as u64 / u64::from(spec.batch_size);
+        if steps_per_epoch == 0 {
+            return Err(Failure::Job(format!(
+                "batch_size {} is larger than {}'s {} training images",
+                spec.batch_size,
+                rank.task.spec.dataset,
+                data.train.len()
+            )));
+        }
+        let steps = steps_per_epoch * u64::from(spec.epochs);
+        let heads = if spec.layerwise.is_some() { Layerwise::STAGES } else { 1 };
+        let mut net = LayerwiseModel::new(spec.encoder, spec.head, heads, seed, rank.device)
+            .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
+        net.model.set_training(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
+        let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
+        let (checkpointer, position) = Checkpointer::resume(rank, &state(&net, &optimizer))?;
+        Ok(Self {
+            spec,
+            data,
+            shards,
+            terms: terms(spec, &net),
+            net,
+            optimizer,
+            rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
+            monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
+            checkpointer,
+            steps_per_epoch,
+            steps,
+            throughput: Throughput::new(Instant::now(), position.seconds),
+            position,
+            collapse_noted: false,
+        })
+    }
+
+    /// Rank 0 begins to save a checkpoint.
+    pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
+        self.position.seconds = self.throughput.seconds(Instant::now());
+        self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
+    }
+}
