@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    query::target::jobs_of,
     settle,
     store::{
         Conn, Store, attempts,
@@ -18,6 +17,7 @@ use crate::{
         targets::Target,
         wake::{Wake, wake},
     },
+    target::jobs_of,
     unblock::unblock,
 };
 

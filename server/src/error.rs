@@ -18,8 +18,8 @@ pub(crate) enum Error {
     #[error("{0}")]
     Conflict(String),
     /// The coordinator stops; the client should dial again.
-    #[error("{0}")]
-    Closing(String),
+    #[error("the coordinator is shutting down; jobs go on, ask again in a moment")]
+    ShuttingDown,
     #[error("the database did not answer as it should: {0}")]
     Database(#[from] sqlx::Error),
     #[error("cannot read {what} from the store: {source}")]
@@ -35,7 +35,7 @@ impl Error {
             Self::NotFound(_) => Code::NotFound,
             Self::Refused(_) => Code::WrongState,
             Self::Conflict(_) => Code::AlreadyExists,
-            Self::Closing(_) => Code::Unavailable,
+            Self::ShuttingDown => Code::Unavailable,
             Self::Database(error) if is_away(error) => Code::Unavailable,
             Self::Database(_) => Code::Internal,
             Self::Store { .. } => Code::DataLoss,

@@ -9,6 +9,7 @@
 mod broken;
 mod cancel;
 mod config;
+mod convert;
 mod dispatch;
 mod error;
 mod estimate;
@@ -25,6 +26,7 @@ mod start;
 mod stop;
 mod store;
 mod submit;
+mod target;
 mod unblock;
 
 #[cfg(test)]

@@ -28,10 +28,10 @@ use tonic_health::ServingStatus;
 use uuid::Uuid;
 
 use crate::{
-    Args,
+    config::Args,
     dispatch::Dispatcher,
     hub::Hub,
-    report::Collector,
+    report::collect::Collector,
     rpc::Api,
     schedule::Scheduler,
     store::schema::{self, OpenError},

@@ -11,15 +11,13 @@ pub(crate) mod sessions;
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use tandem_domain::{state::RankOutcome, timing, timing::timing};
-use tandem_proto::{
-    convert::timestamp,
-    v1::{self, coordinator_message::Message},
-};
+use tandem_proto::v1::{self, coordinator_message::Message};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    convert,
     error::Result,
     hub::Hub,
     settle::{RankEnd, settle},
@@ -27,7 +25,7 @@ use crate::{
         Store,
         duties::{self, Duty},
         events::{self, About},
-        files, jobs, leases, retry, unsigned,
+        files, jobs, leases, retry,
         wake::{Wake, wake},
         workers::{self, Introduction},
     },
@@ -209,33 +207,9 @@ impl Dispatcher {
             rank: duty.rank,
             world_size: duty.world_size,
             spec_json,
-            inputs: inputs.into_iter().map(artifact).collect(),
-            checkpoints: checkpoints.into_iter().map(checkpoint).collect(),
+            inputs: inputs.into_iter().map(convert::artifact).collect(),
+            checkpoints: checkpoints.into_iter().map(convert::checkpoint).collect(),
         }))
-    }
-}
-
-/// To the wire.
-pub(crate) fn artifact(artifact: files::Artifact) -> v1::Artifact {
-    v1::Artifact {
-        id: artifact.id.to_string(),
-        job_id: artifact.job_id.to_string(),
-        kind: artifact.kind,
-        name: artifact.name,
-        bytes: unsigned(artifact.bytes),
-        sha256: artifact.sha256,
-        uri: artifact.uri,
-    }
-}
-
-/// To the wire.
-pub(crate) fn checkpoint(checkpoint: files::Checkpoint) -> v1::Checkpoint {
-    v1::Checkpoint {
-        step: unsigned(checkpoint.step),
-        bytes: unsigned(checkpoint.bytes),
-        sha256: checkpoint.sha256,
-        path: checkpoint.path,
-        at: Some(timestamp(checkpoint.at)),
     }
 }
 

@@ -9,11 +9,11 @@ use tokio_util::{bytes::Bytes, sync::CancellationToken};
 use crate::{
     error::{Error, Result},
     locate::in_store,
-    query::{target::is_prefix, watch::closed},
     store::{
         Conn,
         files::{self, Artifact},
     },
+    target::is_prefix,
 };
 
 /// Of one message.
@@ -61,7 +61,7 @@ pub(crate) async fn send(open: Open, sender: mpsc::Sender<Result<Bytes>>, closin
             chunk = open.store.get_range(&open.location, position..end) => {
                 chunk.map_err(|source| Error::Store { what: format!("artifact `{}`", open.name), source })
             }
-            () = closing.cancelled() => Err(closed()),
+            () = closing.cancelled() => Err(Error::ShuttingDown),
         };
         let failed = chunk.is_err();
         if sender.send(chunk).await.is_err() || failed {

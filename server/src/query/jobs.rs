@@ -4,12 +4,12 @@ use tandem_domain::state::JobState;
 
 use crate::{
     error::Result,
-    query::target::resolve,
     store::{
         Conn,
         overview::{self, Filter, JobRow},
         targets::Target,
     },
+    target::resolve,
 };
 
 /// Rows where the client names no limit, and rows at most.

@@ -7,17 +7,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     hub::Hub,
-    query::{
-        target::all_ended,
-        watch::{closed, next_change},
-    },
+    query::watch::next_change,
     store::{
         Store,
         logs::{self, LogRow, Place},
         small,
     },
+    target::all_ended,
 };
 
 /// Lines of one rank read at once.
@@ -42,7 +40,7 @@ pub(crate) async fn logs(
 ) {
     let outcome = tokio::select! {
         outcome = follow(&store, &hub, &request, &sender) => outcome,
-        () = closing.cancelled() => Err(closed()),
+        () = closing.cancelled() => Err(Error::ShuttingDown),
         () = sender.closed() => Ok(()),
     };
     if let Err(error) = outcome {

@@ -6,5 +6,4 @@ pub(crate) mod logs;
 pub(crate) mod results;
 pub(crate) mod show;
 pub(crate) mod status;
-pub(crate) mod target;
 pub(crate) mod watch;

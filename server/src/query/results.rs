@@ -2,13 +2,14 @@
 
 use crate::{
     error::Result,
-    query::{jobs::limited, target},
+    query::jobs::limited,
     store::{
         Conn,
         measures::{self, Curve},
         overview::{self, Filter, JobRow, Order},
         targets::Target,
     },
+    target,
 };
 
 /// What is asked for; empty words ask for everything.

@@ -4,7 +4,6 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    query::target::{resolve, rows_of},
     store::{
         Conn,
         attempts::{self, AttemptRow},
@@ -14,6 +13,7 @@ use crate::{
         overview::JobRow,
         targets::Target,
     },
+    target::{resolve, rows_of},
 };
 
 /// All checkpoints that anybody looks at.

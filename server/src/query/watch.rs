@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     error::{Error, Result},
     hub::Hub,
-    query::target::rows_of,
     store::{Store, overview::JobRow, targets::Target},
+    target::rows_of,
 };
 
 /// Between two looks: a gang of four reports more often than eyes follow.
@@ -36,18 +36,13 @@ pub(crate) async fn watch(
     let follow = follow(&store, &hub, target, &sender);
     let outcome = tokio::select! {
         outcome = follow => outcome,
-        () = closing.cancelled() => Err(closed()),
+        () = closing.cancelled() => Err(Error::ShuttingDown),
         () = sender.closed() => Ok(()),
     };
     if let Err(error) = outcome {
         // The reader may have gone; then nobody needs to know.
         let _ = sender.send(Err(error)).await;
     }
-}
-
-/// Streams end with this word when the coordinator stops.
-pub(crate) fn closed() -> Error {
-    Error::Closing("the coordinator is shutting down; jobs go on, ask again in a moment".to_owned())
 }
 
 async fn follow(store: &Store, hub: &Hub, target: Target, sender: &mpsc::Sender<Result<Snapshot>>) -> Result<()> {

@@ -15,12 +15,14 @@ use tandem_proto::v1::{self, rank_event::Event};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Receipt, Speaker, batch, report};
+use super::{Receipt, batch, report};
 use crate::{
     broken::no_fence,
     error::Result,
     store::{
-        Store, attempts, leases, logs, measures, retry, signed,
+        Store, attempts,
+        leases::{self, Speaker},
+        logs, measures, retry, signed,
         wake::{Wake, wake},
     },
 };

@@ -1,13 +1,12 @@
 //! What workers say about their ranks, stored under the fence: a stale worker changes nothing and is told so.
 
 mod batch;
-mod collect;
+pub(crate) mod collect;
 
 use std::path::Path;
 
 use tandem_domain::state::{AttemptEvent, RankOutcome};
 use tandem_proto::v1;
-use uuid::Uuid;
 
 use crate::{
     broken::no_fence,
@@ -18,21 +17,13 @@ use crate::{
         attempts::{self, LockedAttempt},
         clean,
         events::{self, About},
-        files, leases, logs, measures, retry, signed,
+        files,
+        leases::{self, Speaker},
+        logs, measures, retry, signed,
         wake::{Wake, wake},
     },
 };
 use batch::{Batch, TRAINING};
-pub(crate) use collect::Collector;
-
-/// Who speaks, about which rank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Speaker {
-    pub(crate) worker: Uuid,
-    pub(crate) attempt: Uuid,
-    pub(crate) fence: i64,
-    pub(crate) rank: u32,
-}
 
 /// What a worker is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,14 @@ use tandem_proto::{convert::job_state, v1, v1::jobs_server::Jobs};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Api, answers, convert};
+use super::{Answers, Api, answers};
 use crate::{
     cancel::cancel,
+    convert,
     error::Error,
-    query::{self, target},
+    query,
     submit::{Submission, submit},
+    target,
 };
 
 #[async_trait]

@@ -1,6 +1,5 @@
 //! The gRPC services: parse, call, convert. No decision is made here.
 
-mod convert;
 mod fleet;
 mod jobs;
 mod results;
@@ -22,7 +21,7 @@ use tonic::{
     service::{Routes, RoutesBuilder},
 };
 
-use crate::{dispatch::Dispatcher, error::Error, hub::Hub, report::Collector, store::Store};
+use crate::{dispatch::Dispatcher, error::Error, hub::Hub, report::collect::Collector, store::Store};
 
 /// What every service needs.
 #[derive(Clone)]

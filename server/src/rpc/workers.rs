@@ -17,12 +17,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use uuid::Uuid;
 
-use super::{Answers, Api, convert::facts_to_json};
+use super::{Answers, Api};
 use crate::{
+    convert::facts_to_json,
     dispatch::sessions::Session,
-    query::watch::closed,
-    report::{Receipt, Speaker, rank_ended, rendezvous},
-    store::{clean, integer, leases::Held, signed, workers::Introduction},
+    error::Error,
+    report::{Receipt, rank_ended, rendezvous},
+    store::{
+        clean, integer,
+        leases::{Held, Speaker},
+        signed,
+        workers::Introduction,
+    },
 };
 
 #[async_trait]
@@ -133,7 +139,7 @@ impl Api {
                 () = session.superseded.cancelled() => {
                     return Err(superseded());
                 }
-                () = self.closing.cancelled() => return Err(closed().into()),
+                () = self.closing.cancelled() => return Err(Error::ShuttingDown.into()),
             };
             let silent = |_| Code::TimedOut.status(format!("no heartbeat for {:?}", timing().lease));
             match message.map_err(silent)?? {

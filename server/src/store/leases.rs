@@ -7,7 +7,15 @@ use tandem_domain::{lease::Signs, quarantine::Loss, state::RankOutcome, timing, 
 use uuid::Uuid;
 
 use super::{Conn, Stored, integer, parse, small};
-use crate::report::Speaker;
+
+/// A worker that claims to act as one rank of one attempt, under this fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub(crate) worker: Uuid,
+    pub(crate) attempt: Uuid,
+    pub(crate) fence: i64,
+    pub(crate) rank: u32,
+}
 
 /// One lease per rank, the workers by rank; `false` if one of them, or its device, is leased already.
 pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> Stored<bool> {

@@ -22,9 +22,8 @@ use cluster::{Cluster, cluster};
 
 use crate::{
     hub::Hub,
-    report::Speaker,
     schedule::{Scheduler, Term},
-    store::{Store, overview, schema::open, workers, workers::Introduction},
+    store::{Store, leases::Speaker, overview, schema::open, workers, workers::Introduction},
     submit::{Submission, Submitted, submit},
 };
 
