@@ -8,7 +8,7 @@ use crate::timing::Timing;
 
 /// What is known of a rank, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Signs {
+pub struct LeaseStatus {
     /// Renewed while its worker vouches for the rank.
     pub expires_at: DateTime<Utc>,
     /// When its worker was last heard of.
@@ -30,7 +30,7 @@ pub enum Expiry {
     NoProgress { since: Duration, slowest: Option<Duration> },
 }
 
-impl Signs {
+impl LeaseStatus {
     /// Whether the lease is over at `now`.
     pub fn expiry(&self, now: DateTime<Utc>, timing: &Timing) -> Option<Expiry> {
         if self.expires_at <= now {
@@ -79,14 +79,15 @@ mod tests {
     fn each_clock_has_its_own_cause_and_text() {
         let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let at = |seconds| start + TimeDelta::seconds(seconds);
-        let signs = Signs { expires_at: at(9), worker_seen_at: start, progress_at: Some(start), slowest: None };
-        assert_eq!(signs.expiry(at(8), &DEFAULT), None);
-        let silent = signs.expiry(at(9), &DEFAULT).unwrap();
+        let status = LeaseStatus { expires_at: at(9), worker_seen_at: start, progress_at: Some(start), slowest: None };
+        assert_eq!(status.expiry(at(8), &DEFAULT), None);
+        let silent = status.expiry(at(9), &DEFAULT).unwrap();
         assert_eq!(silent.to_string(), "its worker was not heard of for 9.0 s");
-        let heard = Signs { worker_seen_at: at(8), ..signs };
+        let heard = LeaseStatus { worker_seen_at: at(8), ..status };
         assert_eq!(heard.expiry(at(9), &DEFAULT), Some(Expiry::Disowned));
 
-        let renewed = Signs { expires_at: at(1000), worker_seen_at: at(991), slowest: Some(Duration::ZERO), ..signs };
+        let renewed =
+            LeaseStatus { expires_at: at(1000), worker_seen_at: at(991), slowest: Some(Duration::ZERO), ..status };
         assert_eq!(renewed.expiry(at(59), &DEFAULT), None);
         let stuck = renewed.expiry(at(60), &DEFAULT).unwrap();
         assert!(
@@ -94,8 +95,8 @@ mod tests {
             "{stuck}"
         );
         // A rank whose passes take a minute has ten times that, and one that still loads has its time too.
-        assert_eq!(Signs { slowest: Some(Duration::from_secs(60)), ..renewed }.expiry(at(999), &DEFAULT), None);
-        assert_eq!(Signs { slowest: None, ..renewed }.expiry(at(239), &DEFAULT), None);
-        assert_eq!(Signs { progress_at: None, ..renewed }.expiry(at(999), &DEFAULT), None);
+        assert_eq!(LeaseStatus { slowest: Some(Duration::from_secs(60)), ..renewed }.expiry(at(999), &DEFAULT), None);
+        assert_eq!(LeaseStatus { slowest: None, ..renewed }.expiry(at(239), &DEFAULT), None);
+        assert_eq!(LeaseStatus { progress_at: None, ..renewed }.expiry(at(999), &DEFAULT), None);
     }
 }

@@ -6,16 +6,17 @@ use tandem_domain::state::{AttemptState, JobEvent};
 use uuid::Uuid;
 
 use crate::{
+    conclude,
     error::Result,
-    settle,
     store::{
         Conn, Store, attempts,
         events::{self, About},
         experiments,
         jobs::{self, LockedJob},
-        leases, retry,
+        leases,
+        notify::{Topic, notify},
+        retry,
         targets::Target,
-        wake::{Wake, wake},
     },
     target::jobs_of,
     unblock::unblock,
@@ -44,7 +45,7 @@ async fn cancel_once(store: &Store, target: Target) -> Result<Vec<Uuid>> {
         cancelled.push(job.id);
     }
     cancelled.extend(unblock(&mut tx).await?);
-    wake(&mut tx, &[Wake::Schedule, Wake::Dispatch, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
     Ok(cancelled)
 }
@@ -52,7 +53,7 @@ async fn cancel_once(store: &Store, target: Target) -> Result<Vec<Uuid>> {
 async fn cancel_job(tx: &mut Conn, job: &LockedJob) -> Result<()> {
     if let Some(attempt) = attempts::lock_live(tx, job.id).await? {
         let leases = leases::lock(tx, attempt.id).await?;
-        settle::end_attempt(tx, &attempt, &leases, AttemptState::Cancelled, REASON).await?;
+        conclude::end_attempt(tx, &attempt, &leases, AttemptState::Cancelled, REASON).await?;
     }
     let moved = jobs::transition(tx, job.id, job.state, JobEvent::Cancelled, REASON, Duration::ZERO).await?;
     if moved.is_some() {

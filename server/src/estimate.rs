@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     store::{
         Conn,
-        measures::{Precedent, Want, precedent},
+        measures::{Precedent, Similar, precedent},
         workers,
     },
 };
@@ -42,8 +42,8 @@ pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<Durati
     let lanes = lanes(&kind, ranks, spec.threads);
 
     let mut found = None;
-    for want in [Want::Work(&job.work), Want::Stage(spec.stage.name()), Want::Any] {
-        found = found.or(precedent(conn, want, &kind).await?);
+    for similar in [Similar::Work(&job.work), Similar::Stage(spec.stage.name()), Similar::Any] {
+        found = found.or(precedent(conn, similar, &kind).await?);
     }
     let speed = found.map(|precedent| {
         let speed = Speed::of(&precedent, &kind);

@@ -3,28 +3,28 @@
 //!
 //! Data flow through the files that bear these names: [`submit`] takes an experiment file, [`schedule`] gives its jobs
 //! to workers and has [`stop`] ask others for room, [`dispatch`] tells them, [`report`] stores what they say, [`reap`]
-//! finds who has gone silent, [`settle`] draws the conclusions, [`unblock`] frees what waited, [`query`] answers. [`store`] is the only place that knows SQL,
-//! [`rpc`] the only one that knows the wire, [`hub`] wakes sleepers.
+//! finds who has gone silent, [`conclude`] draws the conclusions, [`unblock`] frees what waited, [`query`] answers. [`store`] is the only place that knows SQL,
+//! [`rpc`] the only one that knows the wire, [`notifier`] wakes sleepers.
 
 mod broken;
 mod cancel;
+mod conclude;
 mod config;
 mod convert;
 mod dispatch;
 mod error;
 mod estimate;
-mod hub;
-mod locate;
+mod notifier;
 mod query;
 mod reap;
 mod release;
 mod report;
 mod rpc;
 mod schedule;
-mod settle;
 mod start;
 mod stop;
 mod store;
+mod store_path;
 mod submit;
 mod target;
 mod unblock;

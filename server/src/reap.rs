@@ -3,16 +3,15 @@
 use tandem_domain::{state::RankOutcome, timing::timing};
 
 use crate::{
+    conclude::{RankEnd, conclude},
     error::Result,
-    settle::{RankEnd, settle},
     store::{
         Store,
         events::{self, About},
         leader,
         leases::{self, LockedLease},
-        retry,
-        wake::{Wake, wake},
-        workers,
+        notify::{Topic, notify},
+        retry, workers,
     },
 };
 
@@ -27,7 +26,7 @@ pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
             if !leader::is_current(&mut tx, term).await? {
                 return Ok(0);
             }
-            let ended = settle(&mut tx, attempt, expiry).await?;
+            let ended = conclude(&mut tx, attempt, expiry).await?;
             tx.commit().await?;
             Ok(ended)
         })
@@ -38,7 +37,7 @@ pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
 
 /// Asked of the locked row: it may have been renewed since the search, and is alive after all.
 fn expiry(lease: &LockedLease) -> Option<RankEnd> {
-    let expiry = lease.signs.expiry(lease.now, &timing())?;
+    let expiry = lease.status.expiry(lease.now, &timing())?;
     Some(RankEnd { outcome: RankOutcome::Lost, cause: expiry.to_string() })
 }
 
@@ -48,15 +47,15 @@ pub(crate) async fn workers(store: &Store, term: i64) -> Result<()> {
     if !leader::is_current(&mut tx, term).await? {
         return Ok(());
     }
-    let missing = workers::mark_lost(&mut tx).await?;
-    for worker in &missing {
+    let lost = workers::mark_lost(&mut tx).await?;
+    for worker in &lost {
         let message = format!("{} was not heard of for {:.0} s", worker.name, worker.silent_seconds);
         events::append(&mut tx, About::worker(worker.id), "worker lost", &message).await?;
         tracing::warn!(worker = %worker.id, name = worker.name, "worker lost");
     }
     workers::forget_lost(&mut tx).await?;
-    if !missing.is_empty() {
-        wake(&mut tx, &[Wake::Schedule, Wake::Watch]).await?;
+    if !lost.is_empty() {
+        notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
     }
     tx.commit().await?;
     Ok(())

@@ -7,7 +7,7 @@ use crate::{
     store::{
         Store,
         events::{self, About},
-        wake::{Wake, wake},
+        notify::{Topic, notify},
         workers::{self, WorkerRow},
     },
 };
@@ -34,7 +34,7 @@ pub(crate) async fn release(store: &Store, worker: &str) -> Result<(WorkerRow, b
     let was_quarantined = workers::release(&mut tx, id).await?;
     if was_quarantined {
         events::append(&mut tx, About::worker(id), "worker released", "may have jobs again, by request").await?;
-        wake(&mut tx, &[Wake::Schedule]).await?;
+        notify(&mut tx, &[Topic::Schedule]).await?;
     }
     let row = workers::list(&mut tx).await?.into_iter().find(|row| row.id == id);
     tx.commit().await?;

@@ -18,13 +18,14 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    hub::Hub,
+    notifier::Notifier,
     reap, stop,
     store::{
         Store, attempts,
         events::{self, About},
-        fleet, jobs, leader, leases, retry,
-        wake::{Wake, wake},
+        fleet, jobs, leader, leases,
+        notify::{Topic, notify},
+        retry,
     },
     unblock::unblock,
 };
@@ -32,7 +33,7 @@ use crate::{
 /// Leads while it may, and waits to lead otherwise.
 pub(crate) struct Scheduler {
     pub(crate) store: Store,
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) notifier: Arc<Notifier>,
     /// This process, for as long as it lives.
     pub(crate) id: Uuid,
     /// For people.
@@ -42,7 +43,7 @@ pub(crate) struct Scheduler {
 
 /// A time of leadership.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Term {
+pub(crate) struct LeadershipTerm {
     number: i64,
     since: Instant,
     renewed: Instant,
@@ -73,7 +74,7 @@ impl Scheduler {
             }
             tokio::select! {
                 () = closing.cancelled() => break,
-                () = self.hub.schedule.notified(), if was_healthy => called = true,
+                () = self.notifier.schedule.notified(), if was_healthy => called = true,
                 () = tokio::time::sleep(if was_healthy { next_look(term) } else { timing::SCHEDULE_POLL }) => called = false,
             }
         }
@@ -84,7 +85,7 @@ impl Scheduler {
     }
 
     /// The lead is renewed and silence is looked for when it is time; the queue, when somebody `called` or it is time.
-    pub(crate) async fn pass(&self, term: &mut Option<Term>, called: bool) -> Result<()> {
+    pub(crate) async fn pass(&self, term: &mut Option<LeadershipTerm>, called: bool) -> Result<()> {
         let now = Instant::now();
         if term.is_none_or(|term| now - term.renewed >= timing().leader_renew) {
             *term = self.lead(*term, now).await?;
@@ -107,12 +108,12 @@ impl Scheduler {
     }
 
     /// Takes or renews the leadership.
-    async fn lead(&self, before: Option<Term>, now: Instant) -> Result<Option<Term>> {
+    async fn lead(&self, before: Option<LeadershipTerm>, now: Instant) -> Result<Option<LeadershipTerm>> {
         let mut tx = self.store.begin().await?;
         let nobody_for = leader::absence(&mut tx).await?;
         let number = leader::hold(&mut tx, self.id, &self.name).await?;
         let term = match (number, before) {
-            (Some(number), Some(before)) if before.number == number => Some(Term { renewed: now, ..before }),
+            (Some(number), Some(before)) if before.number == number => Some(LeadershipTerm { renewed: now, ..before }),
             (Some(number), _) => {
                 // Nobody could renew leases while nobody led, as far as we know. What still runs is adopted.
                 let adopted = leases::grace(&mut tx).await?;
@@ -125,7 +126,7 @@ impl Scheduler {
                     events::append_to_live(&mut tx, "adopted", &message).await?;
                 }
                 tracing::info!(term = number, adopted, "this coordinator schedules");
-                Some(Term { number, since: now, renewed: now, reaped: now, placed: None })
+                Some(LeadershipTerm { number, since: now, renewed: now, reaped: now, placed: None })
             }
             (None, _) => None,
         };
@@ -159,12 +160,12 @@ impl Scheduler {
         for placement in &decision.placements {
             if began.elapsed() >= timing().leader_renew {
                 // A large fleet is claimed over several passes, or the lead would run out under it.
-                self.hub.schedule.notify_one();
+                self.notifier.schedule.notify_one();
                 break;
             }
             if !retry(|| claim(&self.store, term, placement)).await? {
                 // The world moved on: look again at once.
-                self.hub.schedule.notify_one();
+                self.notifier.schedule.notify_one();
             }
         }
         let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
@@ -172,14 +173,14 @@ impl Scheduler {
         retry(|| stop::ask(&self.store, term, &stops, &running, &fleet)).await?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
         if jobs::set_reasons(&mut conn, &waiting).await? {
-            wake(&mut conn, &[Wake::Watch]).await?;
+            notify(&mut conn, &[Topic::Watch]).await?;
         }
         Ok(())
     }
 }
 
 /// How long a pass may be put off. What ran out is looked for on time, however often somebody called in between.
-fn next_look(term: Option<Term>) -> Duration {
+fn next_look(term: Option<LeadershipTerm>) -> Duration {
     let (reap, renew) = (timing().reap_tick, timing().leader_renew);
     let due =
         term.map(|term| reap.saturating_sub(term.reaped.elapsed()).min(renew.saturating_sub(term.renewed.elapsed())));
@@ -206,7 +207,7 @@ pub(crate) async fn claim(store: &Store, term: i64, placement: &Placement) -> Re
     }
     let message = format!("attempt {} assigned to {} (fence {})", attempt.number, names.join(", "), attempt.fence);
     events::append(&mut tx, About::attempt(job.id, attempt.id), "assigned", &message).await?;
-    wake(&mut tx, &[Wake::Dispatch, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
     tracing::info!(attempt = %attempt.id, job = %job.id, name = job.name, fence = attempt.fence, workers = names.join(","), "assigned");
     Ok(true)

@@ -30,7 +30,7 @@ use uuid::Uuid;
 use crate::{
     config::Args,
     dispatch::Dispatcher,
-    hub::Hub,
+    notifier::Notifier,
     report::collect::Collector,
     rpc::Api,
     schedule::Scheduler,
@@ -125,16 +125,16 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let address = listener.local_addr().map_err(|source| StartError::Listen { address: args.listen, source })?;
     let store = schema::open(&args.database_url).await?;
 
-    let hub = Arc::new(Hub::new());
+    let notifier = Arc::new(Notifier::new());
     let dispatcher = Arc::new(Dispatcher {
         store: store.clone(),
-        hub: hub.clone(),
+        notifier: notifier.clone(),
         sessions: Default::default(),
         root: root.clone(),
     });
     let scheduler = Scheduler {
         store: store.clone(),
-        hub: hub.clone(),
+        notifier: notifier.clone(),
         id: Uuid::new_v4(),
         name: args.display_name(),
         policy: Policy::default(),
@@ -144,7 +144,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let streams = TaskTracker::new();
     let api = Api {
         store: store.clone(),
-        hub: hub.clone(),
+        notifier: notifier.clone(),
         dispatcher: dispatcher.clone(),
         reports: Collector::start(store.clone(), &root),
         objects: Arc::new(objects),
@@ -156,8 +156,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let background = TaskTracker::new();
     let (health, health_service) = tonic_health::server::health_reporter();
     background.spawn({
-        let (hub, store, closing) = (hub.clone(), store.clone(), closing.clone());
-        async move { hub.listen(&store, &closing).await }
+        let (notifier, store, closing) = (notifier.clone(), store.clone(), closing.clone());
+        async move { notifier.listen(&store, &closing).await }
     });
     background.spawn({
         let (dispatcher, closing) = (dispatcher.clone(), closing.clone());

@@ -11,7 +11,7 @@ use crate::{
         Store, attempts,
         events::{self, About},
         jobs, leader,
-        wake::{Wake, wake},
+        notify::{Topic, notify},
     },
 };
 
@@ -51,7 +51,7 @@ pub(crate) async fn ask(
             events::append(&mut tx, About::job(job), "makes room", &message).await?;
         }
     }
-    wake(&mut tx, &[Wake::Dispatch, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -16,9 +16,8 @@ use crate::{
         events::{self, About},
         experiments::{self, Experiment, Link},
         jobs::{self, NewJob},
-        retry,
-        wake::{Wake, wake},
-        workers,
+        notify::{Topic, notify},
+        retry, workers,
     },
 };
 
@@ -196,7 +195,7 @@ async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<O
             dependencies::insert(&mut tx, link.job_id, &inputs).await?;
         }
     }
-    wake(&mut tx, &[Wake::Schedule, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
     tx.commit().await?;
     tracing::info!(experiment = %experiment.id, name = experiment.name, owner = experiment.owner, jobs = links.len(), "submitted");
     Ok(Some(links))

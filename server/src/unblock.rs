@@ -14,7 +14,7 @@ use crate::{
         Conn, dependencies,
         events::{self, About},
         jobs,
-        wake::{Wake, wake},
+        notify::{Topic, notify},
     },
 };
 
@@ -46,7 +46,7 @@ pub(crate) async fn unblock(tx: &mut Conn) -> Result<Vec<Uuid>> {
         moved = true;
     }
     if moved {
-        wake(tx, &[Wake::Schedule, Wake::Watch]).await?;
+        notify(tx, &[Topic::Schedule, Topic::Watch]).await?;
     }
     Ok(cancelled)
 }

@@ -8,11 +8,11 @@ use tokio_util::{bytes::Bytes, sync::CancellationToken};
 
 use crate::{
     error::{Error, Result},
-    locate::in_store,
     store::{
         Conn,
         files::{self, Artifact},
     },
+    store_path::path_in_store,
     target::is_prefix,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct Open {
 }
 
 pub(crate) async fn open(store: Arc<dyn ObjectStore>, root: &Path, artifact: &Artifact) -> Result<Open> {
-    let name = in_store(&artifact.uri, root).map_err(|problem| Error::Refused(format!("artifact: {problem}")))?;
+    let name = path_in_store(&artifact.uri, root).map_err(|problem| Error::Refused(format!("artifact: {problem}")))?;
     let failed = |source| Error::Store { what: format!("artifact `{name}`"), source };
     let location = Location::parse(&name).map_err(|error| failed(error.into()))?;
     let size = store.head(&location).await.map_err(failed)?.size;

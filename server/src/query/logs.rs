@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    hub::Hub,
+    notifier::Notifier,
     query::watch::next_change,
     store::{
         Store,
-        logs::{self, LogRow, Place},
+        logs::{self, LogRow, RankLog},
         small,
     },
     target::all_ended,
@@ -33,13 +33,13 @@ pub(crate) struct Request {
 /// Sends lines in order of time, and of each rank without gap or repetition; with `follow`, until the jobs have ended.
 pub(crate) async fn logs(
     store: Store,
-    hub: Arc<Hub>,
+    notifier: Arc<Notifier>,
     request: Request,
     sender: mpsc::Sender<Result<LogRow>>,
     closing: CancellationToken,
 ) {
     let outcome = tokio::select! {
-        outcome = follow(&store, &hub, &request, &sender) => outcome,
+        outcome = follow(&store, &notifier, &request, &sender) => outcome,
         () = closing.cancelled() => Err(Error::ShuttingDown),
         () = sender.closed() => Ok(()),
     };
@@ -49,9 +49,14 @@ pub(crate) async fn logs(
     }
 }
 
-async fn follow(store: &Store, hub: &Hub, request: &Request, sender: &mpsc::Sender<Result<LogRow>>) -> Result<()> {
-    let mut changes = hub.watch();
-    let mut places: HashMap<Place, i64> = match request.tail {
+async fn follow(
+    store: &Store,
+    notifier: &Notifier,
+    request: &Request,
+    sender: &mpsc::Sender<Result<LogRow>>,
+) -> Result<()> {
+    let mut changes = notifier.subscribe();
+    let mut cursors: HashMap<RankLog, i64> = match request.tail {
         Some(lines) => {
             logs::tail(&mut *store.conn().await?, &request.jobs, i64::from(lines)).await?.into_iter().collect()
         }
@@ -61,13 +66,13 @@ async fn follow(store: &Store, hub: &Hub, request: &Request, sender: &mpsc::Send
         // Asked before the lines are read: the last line of a job that has ended is there.
         let ended = !request.follow || all_ended(&mut *store.conn().await?, &request.jobs).await?;
         loop {
-            let known: Vec<(Place, i64)> = places.iter().map(|(place, sequence)| (*place, *sequence)).collect();
+            let known: Vec<(RankLog, i64)> = cursors.iter().map(|(log, sequence)| (*log, *sequence)).collect();
             let rows = logs::after(&mut *store.conn().await?, &request.jobs, &known, PAGE).await?;
             if rows.is_empty() {
                 break;
             }
             for row in rows {
-                places.insert(Place { attempt: row.attempt_id, rank: small(row.rank) }, row.sequence);
+                cursors.insert(RankLog { attempt: row.attempt_id, rank: small(row.rank) }, row.sequence);
                 if sender.send(Ok(row)).await.is_err() {
                     return Ok(());
                 }

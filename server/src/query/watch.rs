@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{Error, Result},
-    hub::Hub,
+    notifier::Notifier,
     store::{Store, overview::JobRow, targets::Target},
     target::rows_of,
 };
@@ -28,12 +28,12 @@ pub(crate) struct Snapshot {
 /// Sends a snapshot now and whenever something changed, until all jobs have ended, the reader has gone, or `closing`.
 pub(crate) async fn watch(
     store: Store,
-    hub: Arc<Hub>,
+    notifier: Arc<Notifier>,
     target: Target,
     sender: mpsc::Sender<Result<Snapshot>>,
     closing: CancellationToken,
 ) {
-    let follow = follow(&store, &hub, target, &sender);
+    let follow = follow(&store, &notifier, target, &sender);
     let outcome = tokio::select! {
         outcome = follow => outcome,
         () = closing.cancelled() => Err(Error::ShuttingDown),
@@ -45,9 +45,14 @@ pub(crate) async fn watch(
     }
 }
 
-async fn follow(store: &Store, hub: &Hub, target: Target, sender: &mpsc::Sender<Result<Snapshot>>) -> Result<()> {
+async fn follow(
+    store: &Store,
+    notifier: &Notifier,
+    target: Target,
+    sender: &mpsc::Sender<Result<Snapshot>>,
+) -> Result<()> {
     // Subscribed before the first look.
-    let mut changes = hub.watch();
+    let mut changes = notifier.subscribe();
     let mut before: Option<Vec<JobRow>> = None;
     loop {
         let jobs = rows_of(&mut *store.conn().await?, target).await?;
@@ -65,6 +70,6 @@ async fn follow(store: &Store, hub: &Hub, target: Target, sender: &mpsc::Sender<
 /// Returns after a change, at most once in [`PAUSE`], or when it is time to look anyway.
 pub(crate) async fn next_change(changes: &mut watch::Receiver<u64>) {
     sleep(PAUSE).await;
-    // A closed hub or the time limit: in both cases, look.
+    // A closed notifier or the time limit: in both cases, look.
     let _ = timeout(timing::SCHEDULE_POLL, changes.changed()).await;
 }

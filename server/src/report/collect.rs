@@ -22,16 +22,17 @@ use crate::{
     store::{
         Store, attempts,
         leases::{self, Speaker},
-        logs, measures, retry, signed,
-        wake::{Wake, wake},
+        logs, measures,
+        notify::{Topic, notify},
+        retry, signed,
     },
 };
 
 /// Reports in one transaction, at most.
-const TOGETHER: usize = 512;
+const BATCH_MAX: usize = 512;
 
 /// A report on its way, and who waits for the word on it.
-struct Waiting {
+struct QueuedReport {
     who: Speaker,
     events: Arc<Vec<v1::RankEvent>>,
     /// Whether it was stored; if not, it is for [`report`] to say why.
@@ -43,17 +44,17 @@ struct Waiting {
 pub(crate) struct Collector {
     store: Store,
     root: Arc<Path>,
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<QueuedReport>,
 }
 
 impl Collector {
     /// Starts the task that stores them; it ends with the last clone.
     pub(crate) fn start(store: Store, root: &Path) -> Self {
-        let (queue, mut reports) = mpsc::channel(TOGETHER);
+        let (queue, mut reports) = mpsc::channel(BATCH_MAX);
         let background = store.clone();
         tokio::spawn(async move {
             let mut together = Vec::new();
-            while reports.recv_many(&mut together, TOGETHER).await > 0 {
+            while reports.recv_many(&mut together, BATCH_MAX).await > 0 {
                 let stored = retry(|| store_together(&background, &together)).await;
                 if let Err(error) = &stored {
                     tracing::debug!(%error, reports = together.len(), "not stored together; each by itself");
@@ -73,7 +74,7 @@ impl Collector {
         let events = Arc::new(events);
         if is_plain(&events) && !no_fence() {
             let (stored, word) = oneshot::channel();
-            let sent = self.queue.send(Waiting { who, events: events.clone(), stored }).await;
+            let sent = self.queue.send(QueuedReport { who, events: events.clone(), stored }).await;
             if sent.is_ok() && word.await.unwrap_or(false) {
                 return Ok(Receipt::Stored);
             }
@@ -92,18 +93,19 @@ fn is_plain(events: &[v1::RankEvent]) -> bool {
 }
 
 /// Which of them were stored: those whose ranks hold their lease, under its fence, in an attempt that trains.
-async fn store_together(store: &Store, waiting: &[Waiting]) -> Result<Vec<bool>> {
+async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<bool>> {
     let mut tx = store.begin().await?;
     // Twice in one go, from an old stream and a new one: the second is stored by itself.
     let mut firsts = BTreeSet::new();
-    let is_first: Vec<bool> = waiting.iter().map(|one| firsts.insert((one.who.attempt, one.who.rank))).collect();
-    let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(one, _)| one);
-    let last = |one: &Waiting| one.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
-    let said: Vec<(Speaker, i64)> = first().map(|one| (one.who, last(one))).collect();
-    let taken = leases::advance_training(&mut tx, &said).await?;
+    let is_first: Vec<bool> =
+        waiting.iter().map(|report| firsts.insert((report.who.attempt, report.who.rank))).collect();
+    let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(report, _)| one);
+    let last = |report: &QueuedReport| report.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
+    let reports: Vec<(Speaker, i64)> = first().map(|report| (report.who, last(report))).collect();
+    let taken = leases::advance_training(&mut tx, &reports).await?;
     let attempts: Vec<Uuid> = taken.iter().map(|row| row.attempt).collect();
     if !attempts::all_train(&mut tx, &attempts).await? {
-        // One has ended in this very moment. Its leases are locked now, so that the next look is a true one.
+        // One has ended in this very moment. Its leases are locked now, so that the next look is a true report.
         return Ok(vec![false; waiting.len()]);
     }
     let taken: HashMap<(Uuid, u32), leases::Advanced> =
@@ -111,25 +113,25 @@ async fn store_together(store: &Store, waiting: &[Waiting]) -> Result<Vec<bool>>
 
     let (mut points, mut lines) = (Vec::new(), Vec::new());
     // In one order: two transactions that touch the same rows must not wait for each other in a circle.
-    let mut standings = BTreeMap::new();
+    let mut latest = BTreeMap::new();
     let mut stored = Vec::new();
-    for (one, is_first) in waiting.iter().zip(is_first) {
-        let Speaker { attempt, rank, fence, .. } = one.who;
+    for (report, is_first) in waiting.iter().zip(is_first) {
+        let Speaker { attempt, rank, fence, .. } = report.who;
         let row = taken.get(&(attempt, rank)).filter(|_| is_first);
         stored.push(row.is_some());
         let Some(row) = row else { continue };
-        let new = one.events.iter().filter(|event| signed(event.sequence) > row.before);
+        let new = report.events.iter().filter(|event| signed(event.sequence) > row.before);
         let batch = batch::sort(new, rank, Path::new(""));
         points.extend(batch.points.into_iter().map(|point| (row.job, fence, point)));
         lines.extend(batch.lines.into_iter().map(|line| (attempt, rank, line)));
-        if let Some(standing) = batch.standing.filter(|_| rank == 0) {
-            standings.insert(row.job, (fence, standing));
+        if let Some(progress) = batch.latest.filter(|_| rank == 0) {
+            latest.insert(row.job, (fence, progress));
         }
     }
     measures::insert_metrics(&mut tx, &points).await?;
-    measures::put_standings(&mut tx, &standings).await?;
+    measures::put_latest(&mut tx, &latest).await?;
     logs::insert(&mut tx, &lines).await?;
-    wake(&mut tx, &[Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Watch]).await?;
     tx.commit().await?;
     Ok(stored)
 }

@@ -10,8 +10,8 @@ use tandem_proto::v1;
 
 use crate::{
     broken::no_fence,
+    conclude::{RankEnd, conclude},
     error::Result,
-    settle::{RankEnd, settle},
     store::{
         Conn, Store,
         attempts::{self, LockedAttempt},
@@ -19,8 +19,9 @@ use crate::{
         events::{self, About},
         files,
         leases::{self, Speaker},
-        logs, measures, retry, signed,
-        wake::{Wake, wake},
+        logs, measures,
+        notify::{Topic, notify},
+        retry, signed,
     },
 };
 use batch::{Batch, TRAINING};
@@ -52,7 +53,7 @@ async fn report_once(store: &Store, root: &Path, who: Speaker, events: &[v1::Ran
         batch = Batch { lines: batch.lines, ..Batch::default() };
     }
     store_batch(&mut tx, &attempt, who, &batch).await?;
-    wake(&mut tx, &[Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Watch]).await?;
     tx.commit().await?;
     // Not acknowledged: the rank would take a checkpoint for committed that no row will ever point to.
     Ok(if attempt.state.is_ended() && !no_fence() { Receipt::Stale } else { Receipt::Stored })
@@ -79,8 +80,8 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
     }
     // One rank speaks for all: they are at the same step.
     let phase = batch.phases.last().map(|phase| phase.name.as_str());
-    if who.rank == 0 && (phase.is_some() || batch.standing.is_some()) {
-        measures::put_progress(tx, job, fence, phase, batch.standing.as_ref()).await?;
+    if who.rank == 0 && (phase.is_some() || batch.latest.is_some()) {
+        measures::put_progress(tx, job, fence, phase, batch.latest.as_ref()).await?;
     }
     let points: Vec<_> = batch.points.iter().map(|point| (job, fence, point.clone())).collect();
     measures::insert_metrics(tx, &points).await?;
@@ -104,7 +105,7 @@ pub(crate) async fn rank_ended(store: &Store, who: Speaker, outcome: RankOutcome
     let end = RankEnd { outcome, cause: clean(cause) };
     let ended = retry(|| async {
         let mut tx = store.begin().await?;
-        let ended = settle(&mut tx, who.attempt, |lease| {
+        let ended = conclude(&mut tx, who.attempt, |lease| {
             let is_theirs = lease.rank == who.rank && lease.worker == who.worker && lease.fence == who.fence;
             is_theirs.then(|| end.clone())
         })
@@ -122,7 +123,7 @@ pub(crate) async fn rendezvous(store: &Store, who: Speaker, host: &str, port: u1
     if !attempts::set_rendezvous(&mut tx, who.attempt, who.fence, who.worker, &clean(host), port).await? {
         return Ok(Receipt::Stale);
     }
-    wake(&mut tx, &[Wake::Dispatch]).await?;
+    notify(&mut tx, &[Topic::Dispatch]).await?;
     tx.commit().await?;
     Ok(Receipt::Stored)
 }

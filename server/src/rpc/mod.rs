@@ -21,13 +21,13 @@ use tonic::{
     service::{Routes, RoutesBuilder},
 };
 
-use crate::{dispatch::Dispatcher, error::Error, hub::Hub, report::collect::Collector, store::Store};
+use crate::{dispatch::Dispatcher, error::Error, notifier::Notifier, report::collect::Collector, store::Store};
 
 /// What every service needs.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) notifier: Arc<Notifier>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) reports: Collector,
     pub(crate) objects: Arc<dyn ObjectStore>,

@@ -9,7 +9,7 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, parse, small};
+use super::{Conn, QueryResult, integer, parse, small};
 
 /// A new attempt: assigned, with the next fence.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,13 @@ pub(crate) struct NewAttempt {
     pub(crate) fence: i64,
 }
 
-pub(crate) async fn insert(conn: &mut Conn, id: Uuid, job: Uuid, term: i64, world_size: u32) -> Stored<NewAttempt> {
+pub(crate) async fn insert(
+    conn: &mut Conn,
+    id: Uuid,
+    job: Uuid,
+    term: i64,
+    world_size: u32,
+) -> QueryResult<NewAttempt> {
     let row = sqlx::query!(
         "INSERT INTO attempts (id, job_id, number, leader_term, world_size)
          SELECT $1, $2, COALESCE(max(number), 0) + 1, $3, $4 FROM attempts WHERE job_id = $2
@@ -59,11 +65,11 @@ pub(crate) struct StopAsked {
 }
 
 /// The job of an attempt, without a lock: to lock the job first.
-pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> Stored<Option<Uuid>> {
+pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Uuid>> {
     sqlx::query_scalar!("SELECT job_id FROM attempts WHERE id = $1", id).fetch_optional(conn).await
 }
 
-pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> Stored<Option<LockedAttempt>> {
+pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<LockedAttempt>> {
     let row = sqlx::query!(
         r#"SELECT id, job_id, number, fence, state::text AS "state!", world_size, at_stake,
                   EXTRACT(epoch FROM clock_timestamp() - stop_asked_at)::float8 AS stop_seconds,
@@ -85,7 +91,7 @@ pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> Stored<Option<LockedAttem
 }
 
 /// The live attempt of a job, locked.
-pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> Stored<Option<LockedAttempt>> {
+pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> QueryResult<Option<LockedAttempt>> {
     let id = sqlx::query_scalar!(
         "SELECT id FROM attempts WHERE job_id = $1 AND state IN ('assigned', 'starting', 'training')",
         job
@@ -104,7 +110,7 @@ pub(crate) async fn transition(
     attempt: &LockedAttempt,
     event: AttemptEvent,
     cause: &str,
-) -> Stored<Option<AttemptState>> {
+) -> QueryResult<Option<AttemptState>> {
     let Ok(to) = attempt.state.after(event) else { return Ok(None) };
     if to == attempt.state {
         return Ok(None);
@@ -130,7 +136,7 @@ pub(crate) async fn transition(
 }
 
 /// Step that training began at, as its ranks say.
-pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> Stored<()> {
+pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> QueryResult<()> {
     sqlx::query!("UPDATE attempts SET first_step = $3 WHERE id = $1 AND fence = $2", attempt.id, attempt.fence, step)
         .execute(conn)
         .await?;
@@ -145,7 +151,7 @@ pub(crate) async fn set_rendezvous(
     worker: Uuid,
     host: &str,
     port: u16,
-) -> Stored<bool> {
+) -> QueryResult<bool> {
     let set = sqlx::query!(
         "UPDATE attempts SET rendezvous_host = $4, rendezvous_port = $5
          WHERE id = $1 AND fence = $2 AND state IN ('assigned', 'starting', 'training')
@@ -164,7 +170,7 @@ pub(crate) async fn set_rendezvous(
 
 /// How many attempts of a job were lost one after the other without getting anywhere: the last one that kept a checkpoint
 /// begins the count anew, so that a long job on a bad day is not given up for what it has outlived.
-pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> Stored<u32> {
+pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> QueryResult<u32> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "count!" FROM attempts
            WHERE job_id = $1 AND state = 'lost'
@@ -193,7 +199,7 @@ pub(crate) struct AttemptRow {
     pub(crate) workers: Vec<String>,
 }
 
-pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<AttemptRow>> {
+pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<AttemptRow>> {
     sqlx::query_as!(
         AttemptRow,
         r#"SELECT a.id, a.number, a.fence, a.state::text AS "state!", a.cause, a.assigned_at, a.training_at, a.ended_at,
@@ -208,7 +214,7 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<AttemptRow>
 }
 
 /// Every gang at work.
-pub(crate) async fn running(conn: &mut Conn) -> Stored<Vec<RunningGang>> {
+pub(crate) async fn running(conn: &mut Conn) -> QueryResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards, a.training_at,
                   a.stop_asked_at IS NOT NULL AS "is_stopping!",
@@ -244,7 +250,7 @@ pub(crate) async fn running(conn: &mut Conn) -> Stored<Vec<RunningGang>> {
 }
 
 /// It is to stop at a checkpoint; `false` if it has ended, or was asked before.
-pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> Stored<bool> {
+pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> QueryResult<bool> {
     let asked = sqlx::query!(
         "UPDATE attempts SET stop_asked_at = clock_timestamp(), stop_reason = $2, at_stake = $3
          WHERE id = $1 AND state = 'training' AND stop_asked_at IS NULL",
@@ -258,7 +264,7 @@ pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> Stored<bool> {
 }
 
 /// What a rank's peers said of its end is not the cause once it is known how it ended itself.
-pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> Stored<()> {
+pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> QueryResult<()> {
     sqlx::query!(
         "UPDATE attempts SET cause = $3 WHERE id = $1 AND fence = $2 AND state = 'lost'",
         attempt.id,
@@ -271,7 +277,7 @@ pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &
 }
 
 /// Whether none of them has ended. True until this transaction ends if it holds their leases: an end takes those first.
-pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> Stored<bool> {
+pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> QueryResult<bool> {
     sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (SELECT FROM attempts WHERE id = ANY($1) AND state <> 'training') AS "all!""#,
         attempts

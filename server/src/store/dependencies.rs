@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer};
+use super::{Conn, QueryResult, integer};
 
 /// `inputs` in the order of the spec.
-pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> Stored<()> {
+pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> QueryResult<()> {
     let positions: Vec<i32> = (0u32..).take(inputs.len()).map(integer).collect();
     // Two inputs of equal content are one job.
     sqlx::query!(
@@ -31,7 +31,7 @@ pub(crate) struct Decided {
 }
 
 /// Every blocked job that need not wait any longer.
-pub(crate) async fn decided(conn: &mut Conn) -> Stored<Vec<Decided>> {
+pub(crate) async fn decided(conn: &mut Conn) -> QueryResult<Vec<Decided>> {
     sqlx::query_as!(
         Decided,
         r#"SELECT j.id, j.name, lost.words AS "lost_input?"

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, QueryResult};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,7 +28,7 @@ impl About {
 }
 
 /// Appends an event that happens now.
-pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &str) -> Stored<()> {
+pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &str) -> QueryResult<()> {
     append_at(conn, about, kind, message, None).await
 }
 
@@ -39,7 +39,7 @@ pub(crate) async fn append_at(
     kind: &str,
     message: &str,
     at: Option<DateTime<Utc>>,
-) -> Stored<()> {
+) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message, at)
          VALUES ($1, $2, $3, $4, $5, COALESCE($6, clock_timestamp()))",
@@ -56,7 +56,7 @@ pub(crate) async fn append_at(
 }
 
 /// The same event for every live attempt.
-pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> Stored<()> {
+pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, kind, message)
          SELECT job_id, id, $1, $2 FROM attempts WHERE state IN ('assigned', 'starting', 'training')",
@@ -75,7 +75,7 @@ pub(crate) async fn append_to_lost(
     worker: Uuid,
     kind: &str,
     message: &str,
-) -> Stored<()> {
+) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message)
          SELECT a.job_id, a.id, $2, $3, $4 FROM attempts a
@@ -102,7 +102,7 @@ pub(crate) struct EventRow {
 }
 
 /// Oldest first.
-pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<EventRow>> {
+pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<EventRow>> {
     sqlx::query_as!(
         EventRow,
         r#"SELECT e.at, e.kind, e.message, a.number AS "attempt?", w.name AS "worker?"

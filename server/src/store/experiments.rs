@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, QueryResult};
 
 /// What a person submitted.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Experiment {
 }
 
 /// Stores it; `false` if its idempotency key is known already. `created_at` is set by the database.
-pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> Stored<bool> {
+pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> QueryResult<bool> {
     let inserted = sqlx::query!(
         "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, idempotency_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING",
@@ -37,7 +37,7 @@ pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> Stored<b
     Ok(inserted.rows_affected() == 1)
 }
 
-pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> Stored<Option<Experiment>> {
+pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> QueryResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
         "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at
@@ -48,7 +48,7 @@ pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> Stored<Opt
     .await
 }
 
-pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> Stored<Option<Experiment>> {
+pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
         "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at FROM experiments WHERE id = $1",
@@ -66,7 +66,7 @@ pub(crate) struct Link {
     pub(crate) reused: bool,
 }
 
-pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link: &Link) -> Stored<()> {
+pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link: &Link) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO experiment_jobs (experiment_id, name, job_id, position, reused) VALUES ($1, $2, $3, $4, $5)",
         experiment,
@@ -81,7 +81,7 @@ pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link:
 }
 
 /// In the order of the graph.
-pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Link>> {
+pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> QueryResult<Vec<Link>> {
     sqlx::query_as!(
         Link,
         "SELECT name, job_id, reused FROM experiment_jobs WHERE experiment_id = $1 ORDER BY position",
@@ -92,7 +92,7 @@ pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Link>
 }
 
 /// The experiment wants nothing any more; its jobs that no other experiment wants either.
-pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Uuid>> {
+pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> QueryResult<Vec<Uuid>> {
     sqlx::query!(
         "UPDATE experiment_jobs SET withdrawn_at = clock_timestamp()
          WHERE experiment_id = $1 AND withdrawn_at IS NULL",

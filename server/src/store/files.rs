@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, QueryResult};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
@@ -15,7 +15,7 @@ pub(crate) struct Checkpoint {
 }
 
 /// The newest word on a step counts: an attempt that repeats it writes the same place.
-pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> Stored<()> {
+pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (job_id, step) DO UPDATE SET fence = excluded.fence, path = excluded.path,
@@ -35,7 +35,7 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
 }
 
 /// Newest first.
-pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> Stored<Vec<Checkpoint>> {
+pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> QueryResult<Vec<Checkpoint>> {
     sqlx::query_as!(
         Checkpoint,
         "SELECT step, path, sha256, bytes, at FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT $2",
@@ -59,7 +59,7 @@ pub(crate) struct Artifact {
 }
 
 /// One artifact per (job, kind, name): a repetition replaces it and keeps its id.
-pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> Stored<()> {
+pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO artifacts (id, job_id, fence, kind, name, uri, sha256, bytes, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -82,7 +82,7 @@ pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifac
 }
 
 /// In the order in which they were made.
-pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> Stored<Vec<Artifact>> {
+pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> QueryResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
@@ -94,7 +94,7 @@ pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> Stored<Vec<Arti
 }
 
 /// Those whose id begins so; two are enough to know that it is not one.
-pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> Stored<Vec<Artifact>> {
+pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> QueryResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
@@ -106,7 +106,7 @@ pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> Stored
 }
 
 /// Artifacts of the jobs that a job starts from, in the order of its inputs.
-pub(crate) async fn inputs(conn: &mut Conn, job: Uuid) -> Stored<Vec<Artifact>> {
+pub(crate) async fn inputs(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT a.id, a.job_id, a.kind, a.name, a.uri, a.sha256, a.bytes, a.at

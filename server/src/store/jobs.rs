@@ -11,7 +11,7 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, parse, small};
+use super::{Conn, QueryResult, integer, parse, small};
 
 /// A job as submitted.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct NewJob<'a> {
 /// Stores a job that starts from nothing as queued, any other as blocked; `false` if one of equal content is there.
 ///
 /// An insert of the same content by another transaction is waited for.
-pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
+pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> QueryResult<bool> {
     let spec = serde_json::to_value(job.spec).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
     let inserted = sqlx::query!(
@@ -58,7 +58,7 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
 }
 
 /// The job whose result serves for this content, now or later; it cannot end otherwise until this transaction does.
-pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> Stored<Option<Uuid>> {
+pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> QueryResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT id FROM jobs
          WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded') FOR SHARE",
@@ -69,7 +69,7 @@ pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> Stored<Option<U
 }
 
 /// Somebody wants it more than those before.
-pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> Stored<()> {
+pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> QueryResult<()> {
     sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).execute(conn).await?;
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(crate) struct LockedJob {
 }
 
 /// Locks jobs in the order of their ids.
-pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> Stored<Vec<LockedJob>> {
+pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<Vec<LockedJob>> {
     let rows = sqlx::query!(
         r#"SELECT id, name, state::text AS "state!" FROM jobs WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"#,
         ids
@@ -103,7 +103,7 @@ pub(crate) async fn transition(
     event: JobEvent,
     reason: &str,
     delay: Duration,
-) -> Stored<Option<JobState>> {
+) -> QueryResult<Option<JobState>> {
     let Ok(to) = from.after(event) else { return Ok(None) };
     let moved = sqlx::query!(
         "UPDATE jobs SET
@@ -131,7 +131,7 @@ pub(crate) async fn transition(
 const LOOKED_AT: i64 = 1000;
 
 /// The front of the queue.
-pub(crate) async fn queue(conn: &mut Conn) -> Stored<Vec<QueuedJob>> {
+pub(crate) async fn queue(conn: &mut Conn) -> QueryResult<Vec<QueuedJob>> {
     let rows = sqlx::query!(
         r#"SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards,
                   j.not_before, j.made_room_at,
@@ -160,7 +160,7 @@ pub(crate) async fn queue(conn: &mut Conn) -> Stored<Vec<QueuedJob>> {
 }
 
 /// Gangs were stopped for it while the fleet looked like this.
-pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> Stored<()> {
+pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> QueryResult<()> {
     sqlx::query!("UPDATE jobs SET made_room_at = $2 WHERE id = $1 AND state = 'queued'", id, fingerprint)
         .execute(conn)
         .await?;
@@ -168,12 +168,12 @@ pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) 
 }
 
 /// The database's.
-pub(crate) async fn now(conn: &mut Conn) -> Stored<DateTime<Utc>> {
+pub(crate) async fn now(conn: &mut Conn) -> QueryResult<DateTime<Utc>> {
     sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await
 }
 
 /// Writes why queued jobs wait, where that is news; whether anything was.
-pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> Stored<bool> {
+pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> QueryResult<bool> {
     let (ids, reasons): (Vec<Uuid>, Vec<String>) = waiting.iter().cloned().unzip();
     let changed = sqlx::query!(
         "UPDATE jobs SET reason = news.reason FROM UNNEST($1::uuid[], $2::text[]) AS news (id, reason)
@@ -187,7 +187,7 @@ pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> 
 }
 
 /// The spec as stored.
-pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> Stored<String> {
+pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> QueryResult<String> {
     sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
 }
 
@@ -199,7 +199,7 @@ pub(crate) struct Counts {
     pub(crate) running: u32,
 }
 
-pub(crate) async fn counts(conn: &mut Conn) -> Stored<Counts> {
+pub(crate) async fn counts(conn: &mut Conn) -> QueryResult<Counts> {
     // One look into each partial index, however many jobs have ended.
     let row = sqlx::query!(
         r#"SELECT (SELECT count(*) FROM jobs WHERE state = 'blocked')::integer AS "blocked!",
@@ -212,7 +212,7 @@ pub(crate) async fn counts(conn: &mut Conn) -> Stored<Counts> {
 }
 
 /// How many of these are not at an end.
-pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> Stored<u32> {
+pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<u32> {
     let live = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "live!" FROM jobs WHERE id = ANY($1) AND finished_at IS NULL"#,
         ids

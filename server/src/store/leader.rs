@@ -3,13 +3,13 @@
 use tandem_domain::timing::timing;
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, QueryResult};
 
 /// Takes the row if it is free, renews it if it is ours; the term, or `None` while another holds it.
 ///
 /// The term grows whenever nobody held the row for a while, even if the same coordinator takes it again: its knowledge
 /// is as old as that of any other then.
-pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> Stored<Option<i64>> {
+pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> QueryResult<Option<i64>> {
     sqlx::query_scalar!(
         "INSERT INTO leader (holder, name, term, expires_at)
          VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
@@ -30,13 +30,13 @@ pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> Stored<Op
 }
 
 /// Lets another take over at once.
-pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> Stored<()> {
+pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> QueryResult<()> {
     sqlx::query!("UPDATE leader SET expires_at = clock_timestamp() WHERE holder = $1", holder).execute(conn).await?;
     Ok(())
 }
 
 /// Whether decisions of this term are still valid. The row stays as it is until the transaction ends.
-pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> Stored<bool> {
+pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> QueryResult<bool> {
     let held = sqlx::query_scalar!(
         "SELECT term FROM leader WHERE term = $1 AND expires_at > clock_timestamp() FOR SHARE",
         term
@@ -47,13 +47,13 @@ pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> Stored<bool> {
 }
 
 /// Name of the coordinator that schedules; `None` while there is none.
-pub(crate) async fn name(conn: &mut Conn) -> Stored<Option<String>> {
+pub(crate) async fn name(conn: &mut Conn) -> QueryResult<Option<String>> {
     sqlx::query_scalar!("SELECT name FROM leader WHERE expires_at > clock_timestamp()").fetch_optional(conn).await
 }
 
 /// For how long nobody has led, as far as the database knows: since the last one renewed. `None` if somebody leads, or
 /// nobody ever did.
-pub(crate) async fn absence(conn: &mut Conn) -> Stored<Option<f64>> {
+pub(crate) async fn absence(conn: &mut Conn) -> QueryResult<Option<f64>> {
     sqlx::query_scalar!(
         r#"SELECT EXTRACT(epoch FROM clock_timestamp() - expires_at)::float8 + $1 AS "seconds!"
            FROM leader WHERE expires_at <= clock_timestamp()"#,

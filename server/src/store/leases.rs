@@ -3,10 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tandem_domain::{lease::Signs, quarantine::Loss, state::RankOutcome, timing, timing::timing};
+use tandem_domain::{lease::LeaseStatus, quarantine::Loss, state::RankOutcome, timing, timing::timing};
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, parse, small};
+use super::{Conn, QueryResult, integer, parse, small};
 
 /// A worker that claims to act as one rank of one attempt, under this fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Speaker {
 }
 
 /// One lease per rank, the workers by rank; `false` if one of them, or its device, is leased already.
-pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> Stored<bool> {
+pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> QueryResult<bool> {
     let ranks: Vec<i32> = (0u32..).take(workers.len()).map(integer).collect();
     let inserted = sqlx::query!(
         "INSERT INTO leases (attempt_id, fence, rank, worker_id, device, expires_at)
@@ -46,13 +46,13 @@ pub(crate) struct LockedLease {
     pub(crate) fence: i64,
     pub(crate) outcome: Option<RankOutcome>,
     pub(crate) is_dispatched: bool,
-    pub(crate) signs: Signs,
+    pub(crate) status: LeaseStatus,
     /// The database's.
     pub(crate) now: DateTime<Utc>,
 }
 
 /// All leases of an attempt, by rank.
-pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLease>> {
+pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> QueryResult<Vec<LockedLease>> {
     let rows = sqlx::query!(
         r#"SELECT l.rank, l.worker_id, w.name, l.fence, l.outcome::text AS outcome,
                   l.dispatched_at IS NOT NULL AS "is_dispatched!",
@@ -72,7 +72,7 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLea
                 fence: row.fence,
                 outcome: row.outcome.as_deref().map(parse).transpose()?,
                 is_dispatched: row.is_dispatched,
-                signs: Signs {
+                status: LeaseStatus {
                     expires_at: row.expires_at,
                     worker_seen_at: row.last_seen,
                     progress_at: row.progress_at,
@@ -92,7 +92,7 @@ pub(crate) async fn release(
     rank: u32,
     outcome: RankOutcome,
     cause: &str,
-) -> Stored<bool> {
+) -> QueryResult<bool> {
     let released = sqlx::query!(
         "UPDATE leases SET released_at = clock_timestamp(), outcome = $4::text::rank_outcome, cause = $5
          WHERE attempt_id = $1 AND fence = $2 AND rank = $3 AND released_at IS NULL",
@@ -116,7 +116,7 @@ pub(crate) async fn advance(
     rank: u32,
     worker: Uuid,
     sequence: i64,
-) -> Stored<Option<i64>> {
+) -> QueryResult<Option<i64>> {
     sqlx::query_scalar!(
         "WITH before AS (
              SELECT attempt_id, rank, last_sequence FROM leases
@@ -150,12 +150,12 @@ pub(crate) struct Advanced {
 }
 
 /// [`advance`] for many at once, of those whose attempts train. Each (attempt, rank) once at most.
-pub(crate) async fn advance_training(conn: &mut Conn, said: &[(Speaker, i64)]) -> Stored<Vec<Advanced>> {
-    let attempts: Vec<Uuid> = said.iter().map(|(who, _)| who.attempt).collect();
-    let fences: Vec<i64> = said.iter().map(|(who, _)| who.fence).collect();
-    let ranks: Vec<i32> = said.iter().map(|(who, _)| integer(who.rank)).collect();
-    let workers: Vec<Uuid> = said.iter().map(|(who, _)| who.worker).collect();
-    let sequences: Vec<i64> = said.iter().map(|(_, sequence)| *sequence).collect();
+pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]) -> QueryResult<Vec<Advanced>> {
+    let attempts: Vec<Uuid> = reports.iter().map(|(who, _)| who.attempt).collect();
+    let fences: Vec<i64> = reports.iter().map(|(who, _)| who.fence).collect();
+    let ranks: Vec<i32> = reports.iter().map(|(who, _)| integer(who.rank)).collect();
+    let workers: Vec<Uuid> = reports.iter().map(|(who, _)| who.worker).collect();
+    let sequences: Vec<i64> = reports.iter().map(|(_, sequence)| *sequence).collect();
     let rows = sqlx::query!(
         "WITH before AS (
              SELECT l.attempt_id, l.rank, l.last_sequence, said.sequence, a.job_id
@@ -191,7 +191,7 @@ pub(crate) async fn advance_training(conn: &mut Conn, said: &[(Speaker, i64)]) -
 
 /// A rank that a worker says it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct ReportedRank {
     pub(crate) worker: Uuid,
     pub(crate) attempt: Uuid,
     pub(crate) fence: i64,
@@ -207,17 +207,21 @@ fn millis(ms: i64) -> Duration {
 }
 
 /// Renews the leases of ranks that their workers say they run, and of those that a worker was told to start lately and
-/// has not reported on. `heard` are workers and the seconds since their last heartbeat: a lease counts from there.
+/// has not reported on. `heartbeats` are workers and the seconds since their last heartbeat: a lease counts from there.
 /// Which (attempt, rank) were: one that is locked at this moment is not.
-pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)]) -> Stored<HashSet<(Uuid, u32)>> {
-    let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
-    let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
-    let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
-    let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
-    let idle: Vec<f64> = held.iter().map(|held| held.idle.as_secs_f64()).collect();
+pub(crate) async fn renew(
+    conn: &mut Conn,
+    reported: &[ReportedRank],
+    heartbeats: &[(Uuid, f64)],
+) -> QueryResult<HashSet<(Uuid, u32)>> {
+    let workers: Vec<Uuid> = reported.iter().map(|rank| rank.worker).collect();
+    let attempts: Vec<Uuid> = reported.iter().map(|rank| rank.attempt).collect();
+    let fences: Vec<i64> = reported.iter().map(|rank| rank.fence).collect();
+    let ranks: Vec<i32> = reported.iter().map(|rank| integer(rank.rank)).collect();
+    let idle: Vec<f64> = reported.iter().map(|rank| rank.idle.as_secs_f64()).collect();
     let slowest: Vec<Option<i64>> =
-        held.iter().map(|held| held.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok())).collect();
-    let (heard, ages): (Vec<Uuid>, Vec<f64>) = heard.iter().copied().unzip();
+        reported.iter().map(|rank| rank.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok())).collect();
+    let (seen, ages): (Vec<Uuid>, Vec<f64>) = heartbeats.iter().copied().unzip();
     let rows = sqlx::query!(
         "WITH renewable AS (
              SELECT l.attempt_id, l.rank, heard.age, held.idle, held.slowest
@@ -245,7 +249,7 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
         &attempts,
         &fences,
         &ranks,
-        &heard,
+        &seen,
         &ages,
         timing::RENDEZVOUS.as_secs_f64(),
         timing().lease.as_secs_f64(),
@@ -258,11 +262,11 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
 }
 
 /// Those of these ranks that hold their leases, locked or not.
-pub(crate) async fn live(conn: &mut Conn, held: &[Held]) -> Stored<Vec<(Uuid, u32)>> {
-    let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
-    let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
-    let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
-    let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
+pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> QueryResult<Vec<(Uuid, u32)>> {
+    let attempts: Vec<Uuid> = reported.iter().map(|rank| rank.attempt).collect();
+    let fences: Vec<i64> = reported.iter().map(|rank| rank.fence).collect();
+    let ranks: Vec<i32> = reported.iter().map(|rank| integer(rank.rank)).collect();
+    let workers: Vec<Uuid> = reported.iter().map(|rank| rank.worker).collect();
     let rows = sqlx::query!(
         "SELECT l.attempt_id, l.rank FROM leases l
          JOIN UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[]) AS held (attempt_id, fence, rank, worker_id)
@@ -281,7 +285,7 @@ pub(crate) async fn live(conn: &mut Conn, held: &[Held]) -> Stored<Vec<(Uuid, u3
 
 /// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now, and nobody could
 /// say that steps went on, either.
-pub(crate) async fn grace(conn: &mut Conn) -> Stored<u64> {
+pub(crate) async fn grace(conn: &mut Conn) -> QueryResult<u64> {
     let graced = sqlx::query!(
         "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
                             progress_at = CASE WHEN progress_at IS NOT NULL THEN clock_timestamp() END
@@ -293,8 +297,8 @@ pub(crate) async fn grace(conn: &mut Conn) -> Stored<u64> {
     Ok(graced.rows_affected())
 }
 
-/// Attempts with a lease that ran out, or may have: whoever has locked it asks [`Signs::expiry`].
-pub(crate) async fn expired(conn: &mut Conn) -> Stored<Vec<Uuid>> {
+/// Attempts with a lease that ran out, or may have: whoever has locked it asks [`LeaseStatus::expiry`].
+pub(crate) async fn expired(conn: &mut Conn) -> QueryResult<Vec<Uuid>> {
     sqlx::query_scalar!(
         "SELECT DISTINCT attempt_id FROM leases
          WHERE released_at IS NULL AND (
@@ -307,7 +311,7 @@ pub(crate) async fn expired(conn: &mut Conn) -> Stored<Vec<Uuid>> {
 }
 
 /// About to tell the worker; `false` if there is nothing to tell any more.
-pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> Stored<bool> {
+pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> QueryResult<bool> {
     let marked = sqlx::query!(
         "UPDATE leases SET dispatched_at = COALESCE(dispatched_at, clock_timestamp())
          WHERE attempt_id = $1 AND rank = $2 AND worker_id = $3 AND released_at IS NULL",
@@ -321,7 +325,7 @@ pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, w
 }
 
 /// What was lost on a worker by its own fault since a rank last succeeded there, newest first.
-pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> Stored<Vec<Loss>> {
+pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> QueryResult<Vec<Loss>> {
     sqlx::query_as!(
         Loss,
         r#"SELECT j.id AS job, j.name AS job_name, l.released_at AS "at!", l.cause

@@ -1,12 +1,12 @@
 //! Lines that ranks wrote.
 //!
 //! Reports of one rank are stored in order, those of two ranks at once: a reader that follows keeps its place for each
-//! rank by itself ([`Place`]), so that a line that is committed late is not passed over.
+//! rank by itself ([`RankLog`]), so that a line that is committed late is not passed over.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, small};
+use super::{Conn, QueryResult, integer, small};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
@@ -16,7 +16,7 @@ pub(crate) struct Line {
 }
 
 /// Lines with their attempts and ranks.
-pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> Stored<()> {
+pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> QueryResult<()> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -54,21 +54,21 @@ pub(crate) struct LogRow {
 
 /// How far a reader is with one rank of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct RankLog {
     pub(crate) attempt: Uuid,
     pub(crate) rank: u32,
 }
 
-/// The next lines after those places, at most `per_rank` of each rank, in order of time.
+/// The next lines after those cursors, at most `per_rank` of each rank, in order of time.
 pub(crate) async fn after(
     conn: &mut Conn,
     jobs: &[Uuid],
-    places: &[(Place, i64)],
+    cursors: &[(RankLog, i64)],
     per_rank: i64,
-) -> Stored<Vec<LogRow>> {
-    let attempts: Vec<Uuid> = places.iter().map(|(place, _)| place.attempt).collect();
-    let ranks: Vec<i32> = places.iter().map(|(place, _)| integer(place.rank)).collect();
-    let sequences: Vec<i64> = places.iter().map(|(_, sequence)| *sequence).collect();
+) -> QueryResult<Vec<LogRow>> {
+    let attempts: Vec<Uuid> = cursors.iter().map(|(log, _)| log.attempt).collect();
+    let ranks: Vec<i32> = cursors.iter().map(|(log, _)| integer(log.rank)).collect();
+    let sequences: Vec<i64> = cursors.iter().map(|(_, sequence)| *sequence).collect();
     sqlx::query_as!(
         LogRow,
         r#"SELECT a.id AS attempt_id, a.number AS attempt, l.rank, line.sequence, line.at, line.line,
@@ -95,8 +95,8 @@ pub(crate) async fn after(
     .await
 }
 
-/// Where to begin so that about the last `lines` lines are read: the places before them.
-pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> Stored<Vec<(Place, i64)>> {
+/// Where to begin so that about the last `lines` lines are read: the cursors before them.
+pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> QueryResult<Vec<(RankLog, i64)>> {
     let rows = sqlx::query!(
         r#"WITH newest AS (
                SELECT line.attempt_id, line.rank, line.sequence
@@ -119,9 +119,9 @@ pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> Stored<V
     )
     .fetch_all(conn)
     .await?;
-    let places = rows.into_iter().map(|row| {
-        let place = Place { attempt: row.attempt_id, rank: small(row.rank) };
-        (place, row.sequence)
+    let cursors = rows.into_iter().map(|row| {
+        let log = RankLog { attempt: row.attempt_id, rank: small(row.rank) };
+        (log, row.sequence)
     });
-    Ok(places.collect())
+    Ok(cursors.collect())
 }

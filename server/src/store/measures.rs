@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, QueryResult};
 
 /// One point of a curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub(crate) struct Point {
 }
 
 /// Points with their jobs and fences. A step that is there already stays as it is: it was computed from the same state.
-pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> Stored<()> {
+pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> QueryResult<()> {
     if points.is_empty() {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub(crate) async fn put_result(
     name: &str,
     value: f64,
     at: DateTime<Utc>,
-) -> Stored<()> {
+) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO results (job_id, fence, name, value, at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value, fence = excluded.fence, at = excluded.at
@@ -71,7 +71,7 @@ pub(crate) async fn put_result(
 
 /// How far a job is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Standing {
+pub(crate) struct LatestProgress {
     pub(crate) step: i64,
     pub(crate) steps: i64,
     pub(crate) epoch: i32,
@@ -86,8 +86,8 @@ pub(crate) async fn put_progress(
     job: Uuid,
     fence: i64,
     phase: Option<&str>,
-    standing: Option<&Standing>,
-) -> Stored<()> {
+    latest: Option<&LatestProgress>,
+) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO progress (job_id, fence, phase, step, steps, epoch, epochs, images_per_second, seconds_left)
          VALUES ($1, $2, COALESCE($3, ''), COALESCE($4::bigint, 0), COALESCE($5::bigint, 0), COALESCE($6::integer, 0),
@@ -106,12 +106,12 @@ pub(crate) async fn put_progress(
         job,
         fence,
         phase,
-        standing.map(|standing| standing.step),
-        standing.map(|standing| standing.steps),
-        standing.map(|standing| standing.epoch),
-        standing.map(|standing| standing.epochs),
-        standing.map(|standing| standing.images_per_second),
-        standing.map(|standing| standing.seconds_left),
+        latest.map(|latest| latest.step),
+        latest.map(|latest| latest.steps),
+        latest.map(|latest| latest.epoch),
+        latest.map(|latest| latest.epochs),
+        latest.map(|latest| latest.images_per_second),
+        latest.map(|latest| latest.seconds_left),
     )
     .execute(conn)
     .await?;
@@ -119,16 +119,15 @@ pub(crate) async fn put_progress(
 }
 
 /// [`put_progress`] for many jobs, without news of their phases.
-pub(crate) async fn put_standings(conn: &mut Conn, standings: &BTreeMap<Uuid, (i64, Standing)>) -> Stored<()> {
-    if standings.is_empty() {
+pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, LatestProgress)>) -> QueryResult<()> {
+    if latest.is_empty() {
         return Ok(());
     }
-    let jobs: Vec<Uuid> = standings.keys().copied().collect();
-    let of =
-        |value: fn(&Standing) -> i64| standings.values().map(|(_, standing)| value(standing)).collect::<Vec<i64>>();
-    let small = |value: fn(&Standing) -> i32| standings.values().map(|(_, s)| value(s)).collect::<Vec<i32>>();
-    let real = |value: fn(&Standing) -> f64| standings.values().map(|(_, s)| value(s)).collect::<Vec<f64>>();
-    let fences: Vec<i64> = standings.values().map(|(fence, _)| *fence).collect();
+    let jobs: Vec<Uuid> = latest.keys().copied().collect();
+    let of = |value: fn(&LatestProgress) -> i64| latest.values().map(|(_, latest)| value(latest)).collect::<Vec<i64>>();
+    let small = |value: fn(&LatestProgress) -> i32| latest.values().map(|(_, s)| value(s)).collect::<Vec<i32>>();
+    let real = |value: fn(&LatestProgress) -> f64| latest.values().map(|(_, s)| value(s)).collect::<Vec<f64>>();
+    let fences: Vec<i64> = latest.values().map(|(fence, _)| *fence).collect();
     sqlx::query!(
         "INSERT INTO progress (job_id, fence, step, steps, epoch, epochs, images_per_second, seconds_left)
          SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[],
@@ -140,12 +139,12 @@ pub(crate) async fn put_standings(conn: &mut Conn, standings: &BTreeMap<Uuid, (i
          WHERE progress.fence <= excluded.fence",
         &jobs,
         &fences,
-        &of(|standing| standing.step),
-        &of(|standing| standing.steps),
-        &small(|standing| standing.epoch),
-        &small(|standing| standing.epochs),
-        &real(|standing| standing.images_per_second),
-        &real(|standing| standing.seconds_left),
+        &of(|latest| latest.step),
+        &of(|latest| latest.steps),
+        &small(|latest| latest.epoch),
+        &small(|latest| latest.epochs),
+        &real(|latest| latest.images_per_second),
+        &real(|latest| latest.seconds_left),
     )
     .execute(conn)
     .await?;
@@ -153,7 +152,7 @@ pub(crate) async fn put_standings(conn: &mut Conn, standings: &BTreeMap<Uuid, (i
 }
 
 /// The job stands still: nothing is to be expected at the rate of before.
-pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> Stored<()> {
+pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> QueryResult<()> {
     sqlx::query!("UPDATE progress SET phase = '', images_per_second = 0, seconds_left = 0 WHERE job_id = $1", job)
         .execute(conn)
         .await?;
@@ -170,7 +169,7 @@ pub(crate) struct Curve {
 }
 
 /// Curves of these jobs, in order of steps; of all names where `names` is empty.
-pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> Stored<Vec<Curve>> {
+pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> QueryResult<Vec<Curve>> {
     sqlx::query_as!(
         Curve,
         r#"SELECT job_id AS job, name, array_agg(step ORDER BY step) AS "steps!",
@@ -199,18 +198,22 @@ pub(crate) struct Precedent {
 
 /// Which earlier jobs count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Want<'a> {
+pub(crate) enum Similar<'a> {
     Work(&'a str),
     Stage(&'a str),
     Any,
 }
 
 /// The newest job that a gang on devices of this kind did from beginning to end in one attempt.
-pub(crate) async fn precedent(conn: &mut Conn, want: Want<'_>, device_kind: &str) -> Stored<Option<Precedent>> {
-    let (work, stage) = match want {
-        Want::Work(work) => (Some(work), None),
-        Want::Stage(stage) => (None, Some(stage)),
-        Want::Any => (None, None),
+pub(crate) async fn precedent(
+    conn: &mut Conn,
+    similar: Similar<'_>,
+    device_kind: &str,
+) -> QueryResult<Option<Precedent>> {
+    let (work, stage) = match similar {
+        Similar::Work(work) => (Some(work), None),
+        Similar::Stage(stage) => (None, Some(stage)),
+        Similar::Any => (None, None),
     };
     sqlx::query_as!(
         Precedent,

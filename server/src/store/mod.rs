@@ -11,7 +11,6 @@
 
 pub(crate) mod attempts;
 pub(crate) mod dependencies;
-pub(crate) mod duties;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod files;
@@ -21,10 +20,11 @@ pub(crate) mod leader;
 pub(crate) mod leases;
 pub(crate) mod logs;
 pub(crate) mod measures;
+pub(crate) mod notify;
 pub(crate) mod overview;
 pub(crate) mod schema;
 pub(crate) mod targets;
-pub(crate) mod wake;
+pub(crate) mod worker_leases;
 pub(crate) mod workers;
 
 use std::{str::FromStr, time::Duration};
@@ -40,7 +40,7 @@ use crate::error::{Error, Result};
 /// A connection, in a transaction or not.
 pub(crate) type Conn = sqlx::PgConnection;
 /// What a query comes back with.
-pub(crate) type Stored<T> = std::result::Result<T, sqlx::Error>;
+pub(crate) type QueryResult<T> = std::result::Result<T, sqlx::Error>;
 
 /// The way to the database.
 #[derive(Clone, Debug)]
@@ -61,12 +61,12 @@ impl Store {
     }
 
     /// For single statements.
-    pub(crate) async fn conn(&self) -> Stored<PoolConnection<Postgres>> {
+    pub(crate) async fn conn(&self) -> QueryResult<PoolConnection<Postgres>> {
         self.pool.acquire().await
     }
 
     /// Rolled back unless committed.
-    pub(crate) async fn begin(&self) -> Stored<Transaction<'static, Postgres>> {
+    pub(crate) async fn begin(&self) -> QueryResult<Transaction<'static, Postgres>> {
         self.pool.begin().await
     }
 
@@ -98,7 +98,7 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 }
 
 /// A label of a Postgres enum, as the domain's type.
-fn parse<T>(label: &str) -> Stored<T>
+fn parse<T>(label: &str) -> QueryResult<T>
 where
     T: FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,

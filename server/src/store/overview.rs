@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, QueryResult};
 
 /// Everything a list or a detail page shows of one job.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +72,7 @@ pub(crate) enum Order<'a> {
     Result { name: &'a str, ascending: bool },
 }
 
-pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> Stored<Vec<JobRow>> {
+pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> QueryResult<Vec<JobRow>> {
     let (best, ascending, by_end) = match filter.order {
         Order::Experiment => (None, false, false),
         Order::Finished => (None, false, true),

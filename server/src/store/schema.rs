@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Store, Stored};
+use super::{QueryResult, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -107,7 +107,7 @@ async fn refuse_newer(conn: &mut PgConnection, place: &str) -> Result<(), OpenEr
 }
 
 /// The newest migration that ran; `None` on a database that has none.
-async fn applied_version(conn: &mut PgConnection) -> Stored<Option<i64>> {
+async fn applied_version(conn: &mut PgConnection) -> QueryResult<Option<i64>> {
     // Not `query!`: the table is sqlx's own and absent from a new database.
     let (there,): (bool,) =
         sqlx::query_as("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *conn).await?;

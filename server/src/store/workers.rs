@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use tandem_domain::{timing, timing::timing};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, QueryResult};
 
 /// How a worker introduces itself.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Introduction {
 }
 
 /// The worker is here, through this session; whether it was away (new, lost or gone) before.
-pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> Stored<bool> {
+pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> QueryResult<bool> {
     let before = sqlx::query_scalar!(
         r#"SELECT state::text AS "state!" FROM workers WHERE id = $1 FOR NO KEY UPDATE"#,
         worker.id
@@ -58,22 +58,22 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uu
     Ok(before.is_none_or(|state| state == "lost" || state == "gone"))
 }
 
-/// A worker that was heard of since the last time.
+/// A heartbeat that is to be stored.
 #[derive(Clone, Debug)]
-pub(crate) struct Sign {
+pub(crate) struct Sighting {
     pub(crate) worker: Uuid,
     pub(crate) session: Uuid,
-    /// Seconds since its last heartbeat.
+    /// Seconds since the heartbeat came.
     pub(crate) age: f64,
     pub(crate) facts: Option<serde_json::Value>,
 }
 
-/// Writes who was heard of. A session that is its worker's no more counts for nothing: see [`valid_sessions`].
-pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
-    let workers: Vec<Uuid> = signs.iter().map(|sign| sign.worker).collect();
-    let sessions: Vec<Uuid> = signs.iter().map(|sign| sign.session).collect();
-    let ages: Vec<f64> = signs.iter().map(|sign| sign.age).collect();
-    let facts: Vec<Option<serde_json::Value>> = signs.iter().map(|sign| sign.facts.clone()).collect();
+/// Stores heartbeats. Those of a session that is no longer its worker's are ignored: see [`valid_sessions`].
+pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> QueryResult<()> {
+    let workers: Vec<Uuid> = sightings.iter().map(|sighting| sighting.worker).collect();
+    let sessions: Vec<Uuid> = sightings.iter().map(|sighting| sighting.session).collect();
+    let ages: Vec<f64> = sightings.iter().map(|sighting| sighting.age).collect();
+    let facts: Vec<Option<serde_json::Value>> = sightings.iter().map(|sighting| sighting.facts.clone()).collect();
     sqlx::query!(
         "WITH heard AS (
              SELECT w.id, signs.age, signs.facts FROM workers w
@@ -95,7 +95,7 @@ pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
 }
 
 /// It takes nothing new.
-pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
+pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
     let drained = sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
         .execute(conn)
         .await?;
@@ -103,7 +103,7 @@ pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
 }
 
 /// The stream ended. A worker that had announced it and holds nothing is gone; whether that is so.
-pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> Stored<bool> {
+pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> QueryResult<bool> {
     let state = sqlx::query_scalar!(
         r#"UPDATE workers SET session_id = NULL,
                state = CASE WHEN state = 'draining' AND NOT EXISTS (
@@ -120,16 +120,16 @@ pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) ->
 
 /// A worker that was given up.
 #[derive(Clone, Debug)]
-pub(crate) struct Missing {
+pub(crate) struct LostWorker {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) silent_seconds: f64,
 }
 
 /// Those not heard of for longer than a lease are lost from now on.
-pub(crate) async fn mark_lost(conn: &mut Conn) -> Stored<Vec<Missing>> {
+pub(crate) async fn mark_lost(conn: &mut Conn) -> QueryResult<Vec<LostWorker>> {
     sqlx::query_as!(
-        Missing,
+        LostWorker,
         r#"UPDATE workers SET state = 'lost', session_id = NULL
            WHERE state IN ('ready', 'draining') AND last_seen < clock_timestamp() - make_interval(secs => $1)
            RETURNING id, name, EXTRACT(epoch FROM clock_timestamp() - last_seen)::float8 AS "silent_seconds!""#,
@@ -140,7 +140,7 @@ pub(crate) async fn mark_lost(conn: &mut Conn) -> Stored<Vec<Missing>> {
 }
 
 /// Nobody waits for a worker that was lost long ago.
-pub(crate) async fn forget_lost(conn: &mut Conn) -> Stored<()> {
+pub(crate) async fn forget_lost(conn: &mut Conn) -> QueryResult<()> {
     sqlx::query!(
         "UPDATE workers SET state = 'gone'
          WHERE state = 'lost' AND last_seen < clock_timestamp() - make_interval(secs => $1)",
@@ -152,14 +152,14 @@ pub(crate) async fn forget_lost(conn: &mut Conn) -> Stored<()> {
 }
 
 /// The sessions among these that are still their worker's.
-pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> Stored<Vec<Uuid>> {
+pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> QueryResult<Vec<Uuid>> {
     sqlx::query_scalar!(r#"SELECT session_id AS "session_id!" FROM workers WHERE session_id = ANY($1)"#, sessions)
         .fetch_all(conn)
         .await
 }
 
 /// It gets no rank for a while; `false` if that was so already.
-pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> Stored<bool> {
+pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> QueryResult<bool> {
     let quarantined = sqlx::query!(
         "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3
          WHERE id = $1 AND (quarantined_until IS NULL OR quarantined_until <= clock_timestamp())",
@@ -173,7 +173,7 @@ pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> S
 }
 
 /// It may have jobs again; `false` if it might all the time.
-pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
+pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
     let released = sqlx::query!(
         "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
          WHERE id = $1 AND quarantined_until > clock_timestamp()",
@@ -185,7 +185,7 @@ pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
 }
 
 /// How many workers of each kind have not left: idle, busy, draining or lost for a while.
-pub(crate) async fn counts_by_kind(conn: &mut Conn) -> Stored<Vec<(String, u32)>> {
+pub(crate) async fn counts_by_kind(conn: &mut Conn) -> QueryResult<Vec<(String, u32)>> {
     let rows = sqlx::query!(
         r#"SELECT device_kind, count(*)::integer AS "count!" FROM workers WHERE state <> 'gone'
            GROUP BY device_kind ORDER BY device_kind"#
@@ -220,7 +220,7 @@ pub(crate) struct WorkerRow {
 }
 
 /// All that have not left, by name.
-pub(crate) async fn list(conn: &mut Conn) -> Stored<Vec<WorkerRow>> {
+pub(crate) async fn list(conn: &mut Conn) -> QueryResult<Vec<WorkerRow>> {
     sqlx::query_as!(
         WorkerRow,
         r#"SELECT w.id, w.name, w.host, w.state::text AS "state!", w.device_kind, w.device_index, w.device_name,

@@ -1,6 +1,6 @@
 //! Transactions about workers and the leader: who is there, who leads, whose lease goes on.
 
-use tandem_domain::lease::Signs;
+use tandem_domain::lease::LeaseStatus;
 
 use super::{Database, Leader, LeaseRow, WorkerState, Write, moment};
 use crate::{
@@ -108,8 +108,8 @@ impl Database {
         }
     }
 
-    pub(crate) fn signs(&self, lease: &LeaseRow) -> Signs {
-        Signs {
+    pub(crate) fn lease_status(&self, lease: &LeaseRow) -> LeaseStatus {
+        LeaseStatus {
             expires_at: moment(lease.expires_at),
             worker_seen_at: moment(self.workers[lease.worker].last_seen),
             progress_at: lease.progress_at.map(moment),
@@ -120,7 +120,8 @@ impl Database {
     /// Attempts with a lease that is over by one of the clocks.
     pub(crate) fn expired(&self) -> Vec<AttemptId> {
         let now = moment(self.now);
-        let over = |lease: &LeaseRow| lease.outcome.is_none() && self.signs(lease).expiry(now, &self.timing).is_some();
+        let over =
+            |lease: &LeaseRow| lease.outcome.is_none() && self.lease_status(lease).expiry(now, &self.timing).is_some();
         self.leased.iter().copied().filter(|&attempt| self.attempts[attempt].leases.iter().any(over)).collect()
     }
 
@@ -136,7 +137,7 @@ impl Database {
             .iter()
             .map(|lease| {
                 let is_live = lease.outcome.is_none();
-                is_live.then(|| self.signs(lease).expiry(now, &self.timing)).flatten()
+                is_live.then(|| self.lease_status(lease).expiry(now, &self.timing)).flatten()
             })
             .collect();
         for (rank, expiry) in expiries.iter().enumerate() {

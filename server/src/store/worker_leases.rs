@@ -3,11 +3,11 @@
 use tandem_domain::state::AttemptState;
 use uuid::Uuid;
 
-use super::{Conn, Stored, parse, small};
+use super::{Conn, QueryResult, parse, small};
 
 /// A live lease from its worker's point of view.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Duty {
+pub(crate) struct WorkerLease {
     pub(crate) worker: Uuid,
     pub(crate) attempt: Uuid,
     pub(crate) job: Uuid,
@@ -27,7 +27,7 @@ pub(crate) struct Duty {
     pub(crate) stop: Option<String>,
 }
 
-pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<Duty>> {
+pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> QueryResult<Vec<WorkerLease>> {
     let rows = sqlx::query!(
         r#"SELECT l.worker_id, l.attempt_id, a.job_id, a.number, l.fence, l.rank, a.world_size,
                   a.state::text AS "state!", a.cause, a.rendezvous_host, a.rendezvous_port,
@@ -45,7 +45,7 @@ pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<
     .await?;
     rows.into_iter()
         .map(|row| {
-            Ok(Duty {
+            Ok(WorkerLease {
                 worker: row.worker_id,
                 attempt: row.attempt_id,
                 job: row.job_id,

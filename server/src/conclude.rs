@@ -20,7 +20,7 @@ use crate::{
         jobs::{self, LockedJob},
         leases::{self, LockedLease},
         measures,
-        wake::{Wake, wake},
+        notify::{Topic, notify},
         workers,
     },
 };
@@ -34,7 +34,7 @@ pub(crate) struct RankEnd {
 
 /// Locks an attempt with its job, asks of each rank that still holds its lease whether it has ended, and draws the
 /// conclusions. How many ranks have ended now.
-pub(crate) async fn settle(
+pub(crate) async fn conclude(
     tx: &mut Conn,
     attempt: Uuid,
     mut ended: impl FnMut(&LockedLease) -> Option<RankEnd>,
@@ -77,7 +77,7 @@ pub(crate) async fn settle(
         attempts::set_cause(tx, &attempt, cause).await?;
     }
     // A worker is free, ranks must be stopped, somebody watches.
-    wake(tx, &[Wake::Schedule, Wake::Dispatch, Wake::Watch]).await?;
+    notify(tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
     Ok(causes.len())
 }
 
