@@ -95,17 +95,17 @@ fn is_plain(events: &[v1::RankEvent]) -> bool {
 /// Which of them were stored: those whose ranks hold their lease, under its fence, in an attempt that trains.
 async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<bool>> {
     let mut tx = store.begin().await?;
-    // Twice in one go, from an old stream and a new one: the second is stored by itself.
+    // A rank may report twice at once, on an old stream and a new one: the second report is stored by itself.
     let mut firsts = BTreeSet::new();
     let is_first: Vec<bool> =
         waiting.iter().map(|report| firsts.insert((report.who.attempt, report.who.rank))).collect();
-    let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(report, _)| one);
+    let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(report, _)| report);
     let last = |report: &QueuedReport| report.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
     let reports: Vec<(Speaker, i64)> = first().map(|report| (report.who, last(report))).collect();
     let taken = leases::advance_training(&mut tx, &reports).await?;
     let attempts: Vec<Uuid> = taken.iter().map(|row| row.attempt).collect();
     if !attempts::all_train(&mut tx, &attempts).await? {
-        // One has ended in this very moment. Its leases are locked now, so that the next look is a true report.
+        // One of them has just ended. Its leases are locked now, so the next read is reliable.
         return Ok(vec![false; waiting.len()]);
     }
     let taken: HashMap<(Uuid, u32), leases::Advanced> =

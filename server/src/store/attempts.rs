@@ -9,7 +9,11 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, integer, parse, small};
+use super::{
+    Conn, QueryResult, integer, parse,
+    rows::{RowsChanged, Statement},
+    small,
+};
 
 /// A new attempt: assigned, with the next fence.
 #[derive(Clone, Copy, Debug)]
@@ -130,17 +134,16 @@ pub(crate) async fn transition(
         cause,
         to.is_ended(),
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok((moved.rows_affected() == 1).then_some(to))
+    Ok(moved.is_one().then_some(to))
 }
 
 /// Step that training began at, as its ranks say.
 pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> QueryResult<()> {
     sqlx::query!("UPDATE attempts SET first_step = $3 WHERE id = $1 AND fence = $2", attempt.id, attempt.fence, step)
-        .execute(conn)
-        .await?;
-    Ok(())
+        .run_any(conn)
+        .await
 }
 
 /// Where the ranks meet, as the worker of rank 0 says; `false` if it has no say any more.
@@ -152,7 +155,7 @@ pub(crate) async fn set_rendezvous(
     host: &str,
     port: u16,
 ) -> QueryResult<bool> {
-    let set = sqlx::query!(
+    sqlx::query!(
         "UPDATE attempts SET rendezvous_host = $4, rendezvous_port = $5
          WHERE id = $1 AND fence = $2 AND state IN ('assigned', 'starting', 'training')
            AND EXISTS (SELECT FROM leases l WHERE l.attempt_id = attempts.id AND l.rank = 0 AND l.worker_id = $3
@@ -163,9 +166,9 @@ pub(crate) async fn set_rendezvous(
         host,
         i32::from(port),
     )
-    .execute(conn)
-    .await?;
-    Ok(set.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// How many attempts of a job were lost one after the other without getting anywhere: the last one that kept a checkpoint
@@ -251,16 +254,16 @@ pub(crate) async fn running(conn: &mut Conn) -> QueryResult<Vec<RunningGang>> {
 
 /// It is to stop at a checkpoint; `false` if it has ended, or was asked before.
 pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> QueryResult<bool> {
-    let asked = sqlx::query!(
+    sqlx::query!(
         "UPDATE attempts SET stop_asked_at = clock_timestamp(), stop_reason = $2, at_stake = $3
          WHERE id = $1 AND state = 'training' AND stop_asked_at IS NULL",
         stop.attempt,
         stop.reason,
         stop.at_stake,
     )
-    .execute(conn)
-    .await?;
-    Ok(asked.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// What a rank's peers said of its end is not the cause once it is known how it ended itself.
@@ -271,9 +274,8 @@ pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &
         attempt.fence,
         cause,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// Whether none of them has ended. True until this transaction ends if it holds their leases: an end takes those first.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, integer};
+use super::{Conn, QueryResult, integer, rows::Statement};
 
 /// `inputs` in the order of the spec.
 pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> QueryResult<()> {
@@ -16,9 +16,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> Query
         inputs,
         &positions,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// A blocked job whose inputs have all succeeded, or one of whose inputs never will.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{Conn, QueryResult, rows::Statement};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,9 +50,8 @@ pub(crate) async fn append_at(
         message,
         at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// The same event for every live attempt.
@@ -63,9 +62,8 @@ pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -
         kind,
         message,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// The same event for those of these attempts in which the worker's rank was lost; in others it had come to its end.
@@ -86,9 +84,8 @@ pub(crate) async fn append_to_lost(
         kind,
         message,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// An event as people see it.

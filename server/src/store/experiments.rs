@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{
+    Conn, QueryResult,
+    rows::{RowsChanged, Statement},
+};
 
 /// What a person submitted.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ pub(crate) struct Experiment {
 
 /// Stores it; `false` if its idempotency key is known already. `created_at` is set by the database.
 pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> QueryResult<bool> {
-    let inserted = sqlx::query!(
+    sqlx::query!(
         "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, idempotency_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING",
         experiment.id,
@@ -32,9 +35,9 @@ pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> QueryRes
         experiment.fresh,
         experiment.idempotency_key,
     )
-    .execute(conn)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> QueryResult<Option<Experiment>> {
@@ -75,9 +78,8 @@ pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link:
         position,
         link.reused,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// In the order of the graph.
@@ -98,7 +100,7 @@ pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> QueryResult<V
          WHERE experiment_id = $1 AND withdrawn_at IS NULL",
         experiment
     )
-    .execute(&mut *conn)
+    .run_any(&mut *conn)
     .await?;
     sqlx::query_scalar!(
         "SELECT mine.job_id FROM experiment_jobs mine WHERE mine.experiment_id = $1

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{Conn, QueryResult, rows::Statement};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
@@ -29,9 +29,8 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
         checkpoint.bytes,
         checkpoint.at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// Newest first.
@@ -76,9 +75,8 @@ pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifac
         artifact.bytes,
         artifact.at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// In the order in which they were made.

@@ -11,7 +11,11 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, integer, parse, small};
+use super::{
+    Conn, QueryResult, integer, parse,
+    rows::{RowsChanged, Statement},
+    small,
+};
 
 /// A job as submitted.
 #[derive(Clone, Debug)]
@@ -32,7 +36,7 @@ pub(crate) struct NewJob<'a> {
 pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> QueryResult<bool> {
     let spec = serde_json::to_value(job.spec).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
-    let inserted = sqlx::query!(
+    sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
                            work, gflop, priority, queued_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13,
@@ -52,9 +56,9 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> QueryResult<boo
         job.gflop,
         job.priority,
     )
-    .execute(conn)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// The job whose result serves for this content, now or later; it cannot end otherwise until this transaction does.
@@ -70,8 +74,7 @@ pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> QueryResult<Opt
 
 /// Somebody wants it more than those before.
 pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> QueryResult<()> {
-    sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).execute(conn).await?;
-    Ok(())
+    sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).run_any(conn).await
 }
 
 /// A row that nobody else changes until the transaction ends.
@@ -122,9 +125,9 @@ pub(crate) async fn transition(
         delay.as_secs_f64(),
         to.is_ended(),
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok((moved.rows_affected() == 1).then_some(to))
+    Ok(moved.is_one().then_some(to))
 }
 
 /// How much of the queue a pass looks at: a longer one costs no more.
@@ -162,9 +165,8 @@ pub(crate) async fn queue(conn: &mut Conn) -> QueryResult<Vec<QueuedJob>> {
 /// Gangs were stopped for it while the fleet looked like this.
 pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> QueryResult<()> {
     sqlx::query!("UPDATE jobs SET made_room_at = $2 WHERE id = $1 AND state = 'queued'", id, fingerprint)
-        .execute(conn)
-        .await?;
-    Ok(())
+        .run_any(conn)
+        .await
 }
 
 /// The database's.
@@ -181,9 +183,9 @@ pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> 
         &ids,
         &reasons,
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok(changed.rows_affected() > 0)
+    Ok(changed.count() > 0)
 }
 
 /// The spec as stored.

@@ -3,7 +3,7 @@
 use tandem_domain::timing::timing;
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{Conn, QueryResult, rows::Statement};
 
 /// Takes the row if it is free, renews it if it is ours; the term, or `None` while another holds it.
 ///
@@ -31,8 +31,7 @@ pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> QueryResu
 
 /// Lets another take over at once.
 pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> QueryResult<()> {
-    sqlx::query!("UPDATE leader SET expires_at = clock_timestamp() WHERE holder = $1", holder).execute(conn).await?;
-    Ok(())
+    sqlx::query!("UPDATE leader SET expires_at = clock_timestamp() WHERE holder = $1", holder).run_any(conn).await
 }
 
 /// Whether decisions of this term are still valid. The row stays as it is until the transaction ends.

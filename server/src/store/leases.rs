@@ -6,7 +6,11 @@ use chrono::{DateTime, Utc};
 use tandem_domain::{lease::LeaseStatus, quarantine::Loss, state::RankOutcome, timing, timing::timing};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, integer, parse, small};
+use super::{
+    Conn, QueryResult, integer, parse,
+    rows::{RowsChanged, Statement},
+    small,
+};
 
 /// A worker that claims to act as one rank of one attempt, under this fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +36,9 @@ pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: 
         workers,
         timing().lease.as_secs_f64(),
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok(inserted.rows_affected() == workers.len() as u64)
+    Ok(inserted.count() == workers.len() as u64)
 }
 
 /// A row that nobody else changes until the transaction ends.
@@ -93,7 +97,7 @@ pub(crate) async fn release(
     outcome: RankOutcome,
     cause: &str,
 ) -> QueryResult<bool> {
-    let released = sqlx::query!(
+    sqlx::query!(
         "UPDATE leases SET released_at = clock_timestamp(), outcome = $4::text::rank_outcome, cause = $5
          WHERE attempt_id = $1 AND fence = $2 AND rank = $3 AND released_at IS NULL",
         attempt,
@@ -102,9 +106,9 @@ pub(crate) async fn release(
         outcome.label(),
         cause,
     )
-    .execute(conn)
-    .await?;
-    Ok(released.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// Takes a report's events up to `sequence`: the number that was stored before, or `None` if the worker is stale.
@@ -286,15 +290,15 @@ pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> QueryRes
 /// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now, and nobody could
 /// say that steps went on, either.
 pub(crate) async fn grace(conn: &mut Conn) -> QueryResult<u64> {
-    let graced = sqlx::query!(
+    sqlx::query!(
         "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
                             progress_at = CASE WHEN progress_at IS NOT NULL THEN clock_timestamp() END
          WHERE released_at IS NULL",
         timing().lease.as_secs_f64()
     )
-    .execute(conn)
-    .await?;
-    Ok(graced.rows_affected())
+    .run(conn)
+    .await
+    .map(RowsChanged::count)
 }
 
 /// Attempts with a lease that ran out, or may have: whoever has locked it asks [`LeaseStatus::expiry`].
@@ -312,16 +316,16 @@ pub(crate) async fn expired(conn: &mut Conn) -> QueryResult<Vec<Uuid>> {
 
 /// About to tell the worker; `false` if there is nothing to tell any more.
 pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> QueryResult<bool> {
-    let marked = sqlx::query!(
+    sqlx::query!(
         "UPDATE leases SET dispatched_at = COALESCE(dispatched_at, clock_timestamp())
          WHERE attempt_id = $1 AND rank = $2 AND worker_id = $3 AND released_at IS NULL",
         attempt,
         integer(rank),
         worker,
     )
-    .execute(conn)
-    .await?;
-    Ok(marked.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// What was lost on a worker by its own fault since a rank last succeeded there, newest first.

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, integer, small};
+use super::{Conn, QueryResult, integer, rows::Statement, small};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
@@ -35,9 +35,8 @@ pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> Quer
         &times,
         &texts as &[&str],
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// A line with where it comes from.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{Conn, QueryResult, rows::Statement};
 
 /// One point of a curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,9 +40,8 @@ pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)
         &values,
         &times,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// A final figure. That of a later attempt replaces that of an earlier one, which did not finish.
@@ -64,9 +63,8 @@ pub(crate) async fn put_result(
         value,
         at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// How far a job is.
@@ -113,9 +111,8 @@ pub(crate) async fn put_progress(
         latest.map(|latest| latest.images_per_second),
         latest.map(|latest| latest.seconds_left),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// [`put_progress`] for many jobs, without news of their phases.
@@ -146,17 +143,15 @@ pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, La
         &real(|latest| latest.images_per_second),
         &real(|latest| latest.seconds_left),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// The job stands still: nothing is to be expected at the rate of before.
 pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> QueryResult<()> {
     sqlx::query!("UPDATE progress SET phase = '', images_per_second = 0, seconds_left = 0 WHERE job_id = $1", job)
-        .execute(conn)
-        .await?;
-    Ok(())
+        .run_any(conn)
+        .await
 }
 
 /// One curve of one job.

@@ -22,6 +22,7 @@ pub(crate) mod logs;
 pub(crate) mod measures;
 pub(crate) mod notify;
 pub(crate) mod overview;
+mod rows;
 pub(crate) mod schema;
 pub(crate) mod targets;
 pub(crate) mod worker_leases;

@@ -5,7 +5,7 @@
 
 use sqlx::postgres::PgListener;
 
-use super::{Conn, QueryResult, Store};
+use super::{Conn, QueryResult, Store, rows::Statement};
 
 const CHANNEL: &str = "tandem";
 
@@ -36,9 +36,8 @@ impl Topic {
 pub(crate) async fn notify(conn: &mut Conn, topics: &[Topic]) -> QueryResult<()> {
     let payloads: Vec<String> = topics.iter().map(|topic| topic.payload().to_owned()).collect();
     sqlx::query!("SELECT pg_notify($1, payload) FROM UNNEST($2::text[]) AS payload", CHANNEL, &payloads)
-        .execute(conn)
-        .await?;
-    Ok(())
+        .run_any(conn)
+        .await
 }
 
 /// Receives the notifications of all coordinators, this one's too.

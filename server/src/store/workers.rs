@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use tandem_domain::{timing, timing::timing};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{
+    Conn, QueryResult,
+    rows::{RowsChanged, Statement},
+};
 
 /// How a worker introduces itself.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uu
         worker.driver,
         session,
     )
-    .execute(conn)
+    .run_any(conn)
     .await?;
     Ok(before.is_none_or(|state| state == "lost" || state == "gone"))
 }
@@ -89,17 +92,16 @@ pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> QueryResult
         &ages,
         &facts as &[Option<serde_json::Value>],
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// It takes nothing new.
 pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
-    let drained = sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
-        .execute(conn)
-        .await?;
-    Ok(drained.rows_affected() == 1)
+    sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
+        .run(conn)
+        .await
+        .map(RowsChanged::is_one)
 }
 
 /// The stream ended. A worker that had announced it and holds nothing is gone; whether that is so.
@@ -146,9 +148,8 @@ pub(crate) async fn forget_lost(conn: &mut Conn) -> QueryResult<()> {
          WHERE state = 'lost' AND last_seen < clock_timestamp() - make_interval(secs => $1)",
         timing::LOST_WORKER_KEPT.as_secs_f64(),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// The sessions among these that are still their worker's.
@@ -160,28 +161,28 @@ pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> QueryR
 
 /// It gets no rank for a while; `false` if that was so already.
 pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> QueryResult<bool> {
-    let quarantined = sqlx::query!(
+    sqlx::query!(
         "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3
          WHERE id = $1 AND (quarantined_until IS NULL OR quarantined_until <= clock_timestamp())",
         worker,
         timing::QUARANTINE.as_secs_f64(),
         reason,
     )
-    .execute(conn)
-    .await?;
-    Ok(quarantined.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// It may have jobs again; `false` if it might all the time.
 pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
-    let released = sqlx::query!(
+    sqlx::query!(
         "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
          WHERE id = $1 AND quarantined_until > clock_timestamp()",
         worker
     )
-    .execute(conn)
-    .await?;
-    Ok(released.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// How many workers of each kind have not left: idle, busy, draining or lost for a while.
