@@ -20,8 +20,15 @@ pub(crate) enum Error {
     /// The coordinator stops; the client should dial again.
     #[error("the coordinator is shutting down; jobs go on, ask again in a moment")]
     ShuttingDown,
+    /// The database cannot be reached or starts: the same request may succeed later.
+    #[error("the database is away: {0}")]
+    DatabaseAway(#[source] sqlx::Error),
+    /// The database rolled the transaction back to end a conflict with another: it may be run again.
+    #[error("the database was busy with conflicting changes: {0}")]
+    DatabaseConflict(#[source] sqlx::Error),
+    /// The database refused a query, or its answer cannot be read: trying again would not help.
     #[error("the database did not answer as it should: {0}")]
-    Database(#[from] sqlx::Error),
+    DatabaseBug(#[source] sqlx::Error),
     #[error("cannot read {what} from the store: {source}")]
     Store { what: String, source: object_store::Error },
 }
@@ -29,15 +36,15 @@ pub(crate) enum Error {
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             Self::Invalid(_) => Code::InvalidInput,
             Self::NotFound(_) => Code::NotFound,
             Self::Refused(_) => Code::WrongState,
             Self::Conflict(_) => Code::AlreadyExists,
             Self::ShuttingDown => Code::Unavailable,
-            Self::Database(error) if is_away(error) => Code::Unavailable,
-            Self::Database(_) => Code::Internal,
+            Self::DatabaseAway(_) | Self::DatabaseConflict(_) => Code::Unavailable,
+            Self::DatabaseBug(_) => Code::Internal,
             Self::Store { .. } => Code::DataLoss,
         }
     }
@@ -51,21 +58,5 @@ impl From<Error> for Status {
             tracing::error!(%error, "request failed");
         }
         code.status(error.to_string())
-    }
-}
-
-/// No answer, as opposed to a wrong one.
-fn is_away(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        // Class 08: connection; 53: resources; 57P: operator intervention (shutdown, crash, starting up).
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P"))
-        }
-        _ => false,
     }
 }

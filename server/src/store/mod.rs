@@ -22,6 +22,7 @@ pub(crate) mod logs;
 pub(crate) mod measures;
 pub(crate) mod notify;
 pub(crate) mod overview;
+mod retry;
 mod rows;
 pub(crate) mod schema;
 pub(crate) mod targets;
@@ -36,7 +37,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::error::{Error, Result};
+pub(crate) use retry::retry;
 
 /// A connection, in a transaction or not.
 pub(crate) type Conn = sqlx::PgConnection;
@@ -74,28 +75,6 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-/// Runs a transaction, and runs it again if Postgres chose it to end a deadlock or a serialisation conflict.
-pub(crate) async fn retry<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
-where
-    F: Future<Output = Result<T>>,
-{
-    const TRIES: u32 = 5;
-    for attempt in 1.. {
-        match transaction().await {
-            Err(Error::Database(error)) if attempt < TRIES && is_conflict(&error) => {
-                tracing::debug!(%error, attempt, "transaction runs again");
-            }
-            outcome => return outcome,
-        }
-    }
-    unreachable!("the loop ends at the last try")
-}
-
-fn is_conflict(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
 /// A label of a Postgres enum, as the domain's type.
