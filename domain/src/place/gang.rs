@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{FleetWorker, Policy, QueuedJob, WorkerStatus};
+use super::model::{FleetWorker, Policy, QueuedJob, WorkerStatus};
 use crate::spec::Workers;
 
 /// The kinds of device in a fleet, the most wanted first, and how large a gang each could hold once idle: looked at once,

@@ -7,7 +7,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, gang, place};
+use super::{
+    gang,
+    model::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus},
+    start::place,
+};
 
 /// A run that ends within so many times [`Policy::least_run`] is left alone: starting anew would take longer than it gains.
 const WORTH: f64 = 2.0;

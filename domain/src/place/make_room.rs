@@ -3,8 +3,21 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use super::{FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, fingerprint, gang, in_line};
+use super::{
+    gang,
+    model::{FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, in_line},
+};
+
+/// What decisions about stopping depend on. While it is the same, what was tried once is not tried again.
+pub fn fingerprint(fleet: &[FleetWorker], running: &[RunningGang]) -> String {
+    let usable = fleet.iter().filter(|worker| gang::is_usable(worker)).map(|worker| worker.id);
+    let mut ids: Vec<Uuid> = usable.chain(running.iter().map(|gang| gang.attempt)).collect();
+    ids.sort();
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.into_bytes()).collect();
+    blake3::hash(&bytes).to_hex()[..16].to_owned()
+}
 
 /// Gangs that are asked to stop at a checkpoint so that the first in line of each kind of device can start.
 ///

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{FleetWorker, Policy, QueuedJob, WorkerStatus, gang};
+use super::{
+    gang,
+    model::{FleetWorker, Policy, QueuedJob, WorkerStatus},
+};
 
 /// Busy workers named in a reason; the rest are counted.
 const NAMED: usize = 3;

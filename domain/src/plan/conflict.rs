@@ -4,15 +4,20 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::file::Gang;
+use super::parallelism::Parallelism;
 use crate::spec::{Attack, AttackMethod, BatchNorm, Contrastive, Dataset, Layerwise, Norm, Stage, Tikhonov};
 
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
 
 /// The first conflict of one job; `written` is its table.
-pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTable<'_>) -> Option<Conflict> {
-    let Gang { workers, shards, .. } = gang;
+pub(super) fn find(
+    stage: &Stage,
+    parallelism: Parallelism,
+    dataset: &Dataset,
+    written: &DeTable<'_>,
+) -> Option<Conflict> {
+    let Parallelism { workers, shards, .. } = parallelism;
     if workers.world_sizes(shards).next().is_none() {
         let message = format!(
             "{workers} workers cannot share {shards} shards equally: the number of workers must divide that of shards"

@@ -117,9 +117,9 @@ fn join_input(
         name: sweep::name(&table.name, &suffix),
         dataset: file.dataset.clone(),
         seed: variant.seed.or(input.map(|input| input.spec.seed)).unwrap_or(file.seed),
-        workers: variant.gang.workers,
-        shards: variant.gang.shards,
-        threads: variant.gang.threads,
+        workers: variant.parallelism.workers,
+        shards: variant.parallelism.shards,
+        threads: variant.parallelism.threads,
         inputs: input.map(|input| input.spec.name.clone()).into_iter().collect(),
         stage: variant.stage.clone(),
     };

@@ -17,6 +17,7 @@ mod expand;
 mod fault;
 mod file;
 mod graph;
+mod parallelism;
 mod read;
 mod sweep;
 #[cfg(test)]

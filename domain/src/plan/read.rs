@@ -94,6 +94,11 @@ pub(super) fn check_keys(table: &str, values: &DeTable<'_>, known: &[&str]) -> R
     }
 }
 
+/// The value of a key that may be missing.
+pub(super) fn optional<T: DeserializeOwned>(table: &str, values: &DeTable<'_>, key: &str) -> Result<Option<T>, Fault> {
+    Reader::key(table, values, key).map(Reader::read).transpose()
+}
+
 pub(super) fn join(table: &str, key: &str) -> String {
     match (table, key) {
         ("", key) => key.to_owned(),

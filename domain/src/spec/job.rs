@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Stage;
+use super::stage::Stage;
 
 /// Images of the synthetic set to train on, and to test on.
 pub const SHAPES_TRAIN: u32 = 10_000;

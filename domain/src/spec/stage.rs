@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::optimizer::{over_finetune, over_linear, over_supervised};
-use super::{Attack, BatchNorm, Encoder, Head, Layerwise, Optimizer, Precision, Recompute, Tikhonov};
+use super::{
+    attack::Attack,
+    network::{BatchNorm, Encoder, Head, Precision, Recompute},
+    optimizer::{Optimizer, over_finetune, over_linear, over_supervised},
+    penalty::{Layerwise, Tikhonov},
+};
 
 /// What kind of work a job is, with exactly that kind's parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

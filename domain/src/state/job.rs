@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidTransition, labels};
+use super::labels::{InvalidTransition, labels};
 
 /// State of a job. Its attempts have states of their own ([`super::AttemptState`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

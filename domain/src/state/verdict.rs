@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptState, JobState, labels};
+use super::{attempt::AttemptState, job::JobState, labels::labels};
 
 /// How one rank ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

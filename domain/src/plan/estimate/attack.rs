@@ -1,6 +1,10 @@
 //! Adversarial examples: how often each image goes there and back.
 
-use super::{Cost, Estimate, gflop, memory, test_images};
+use super::{
+    count::{Estimate, gflop, test_images},
+    memory,
+};
+use crate::plan::architecture::Cost;
 use crate::spec::{Attack, AttackMethod, JobSpec, Norm, Preset};
 
 /// Time of a pass, as a share of one in training: BatchNorms are part of the convolutions (measured with resnet-tiny,

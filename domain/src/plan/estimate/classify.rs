@@ -1,6 +1,10 @@
 //! Classifiers: from scratch, on a frozen encoder, and with all of it moving.
 
-use super::{Cost, Estimate, PLAIN, gflop, labelled, memory, penalty, test_images, world_size};
+use super::{
+    count::{Estimate, PLAIN, gflop, labelled, penalty, test_images, world_size},
+    memory,
+};
+use crate::plan::architecture::Cost;
 use crate::spec::{Finetune, JobSpec, Linear, LinearSolver, OptimizerName, Precision, Supervised, Tikhonov};
 
 pub(super) fn supervised(spec: &JobSpec, stage: &Supervised, encoder: Cost) -> Estimate {

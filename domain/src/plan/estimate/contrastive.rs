@@ -1,6 +1,10 @@
 //! Pretraining: two views of each image, there and back, with or without the paper's penalties and layer losses.
 
-use super::{Cost, Estimate, PLAIN, gflop, memory, penalty, world_size};
+use super::{
+    count::{Estimate, PLAIN, gflop, penalty, world_size},
+    memory,
+};
+use crate::plan::architecture::Cost;
 use crate::spec::{BatchNorm, Contrastive, JobSpec, Recompute};
 
 pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) -> Estimate {

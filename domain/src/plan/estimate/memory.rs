@@ -1,7 +1,8 @@
 //! The resident set of a rank's process on a CPU, at its largest. Calibrated against `peak_memory_bytes`, which every
 //! job reports: see the table in the tests.
 
-use super::{Cost, test_images};
+use super::count::test_images;
+use crate::plan::architecture::Cost;
 use crate::spec::{JobSpec, OptimizerName, PenaltyMethod, Precision};
 
 /// Bytes of one 32x32 RGB image as it lies on the device.
