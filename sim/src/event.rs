@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use tandem_domain::state::RankOutcome;
 
-use crate::{faults::Fault, plan::Ms};
+use crate::plan::Ms;
 
 /// Attempts are known by their number in the database's table; it stands for the id and the fence, which are as unique.
 pub(crate) type AttemptId = usize;
@@ -48,12 +48,30 @@ pub(crate) enum Event {
     To {
         process: Process,
         epoch: u32,
-        what: What,
+        what: ProcessEvent,
     },
 }
 
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// Draw one, and the moment of the next.
+    Next,
+    StartWorker(usize),
+    StartCoordinator(usize),
+    Thaw(Process),
+    ThawRank(AttemptId, usize),
+    Reach(usize),
+    /// When it is about to write heartbeats down the next time.
+    FreezeAtWrite(usize, Ms),
+    DatabaseUp,
+    /// A worker that was asked to leave has left.
+    Left(usize),
+    /// A person looks after quarantined workers.
+    Operator,
+}
+
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+pub(crate) enum ProcessEvent {
     /// Coordinators.
     Pass,
     Execute,
@@ -73,9 +91,10 @@ pub(crate) enum What {
     Watch {
         attempt: AttemptId,
     },
-    Hear {
+    /// A rank of the worker printed a line, or has exited.
+    RankOutput {
         attempt: AttemptId,
-        word: Word,
+        output: RankOutput,
     },
     /// Both.
     Receive {
@@ -87,12 +106,12 @@ pub(crate) enum What {
     },
 }
 
-/// What a rank says on its stdout, and its end.
+/// A line on a rank's stdout, or its exit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Word {
-    Listens,
+pub(crate) enum RankOutput {
+    Listening,
     Event(RankEvent),
-    Gone(RankOutcome),
+    Exited(RankOutcome),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

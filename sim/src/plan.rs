@@ -9,8 +9,72 @@ use tandem_domain::{
 
 use crate::dice::{Dice, mix};
 
-/// How many numbers `draw` knows.
-const FAULT_KINDS: usize = 22;
+/// A kind of fault that `inject` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    WorkerKilled,
+    WorkerFrozen,
+    WorkerAndRankFrozen,
+    ConnectionCut,
+    ConnectionStalled,
+    CoordinatorKilled,
+    CoordinatorFrozen,
+    CoordinatorFrozenAfterDecision,
+    /// It cannot reach the database.
+    CoordinatorCut,
+    DatabaseDown,
+    RankKilled,
+    RankHangs,
+    /// Or frozen, or its worker leaves.
+    RankUnkillable,
+    /// Or a checkpoint is damaged.
+    RankFrozen,
+    WorkerLeaves,
+    CoordinatorFrozenBeforeWrite,
+    /// It reaches no coordinator for a while.
+    WorkerCutOff,
+    CoordinatorUnnotified,
+}
+
+impl FaultKind {
+    /// All kinds, the likelier ones twice.
+    const ALL: [Self; 22] = [
+        Self::WorkerKilled,
+        Self::WorkerKilled,
+        Self::WorkerFrozen,
+        Self::WorkerAndRankFrozen,
+        Self::ConnectionCut,
+        Self::ConnectionCut,
+        Self::ConnectionStalled,
+        Self::ConnectionStalled,
+        Self::CoordinatorKilled,
+        Self::CoordinatorFrozen,
+        Self::CoordinatorFrozenAfterDecision,
+        Self::CoordinatorCut,
+        Self::DatabaseDown,
+        Self::RankKilled,
+        Self::RankHangs,
+        Self::RankUnkillable,
+        Self::RankFrozen,
+        Self::WorkerLeaves,
+        Self::CoordinatorFrozenBeforeWrite,
+        Self::WorkerCutOff,
+        Self::WorkerCutOff,
+        Self::CoordinatorUnnotified,
+    ];
+
+    pub(crate) fn is_of_coordinator(self) -> bool {
+        matches!(
+            self,
+            Self::CoordinatorKilled
+                | Self::CoordinatorFrozen
+                | Self::CoordinatorFrozenAfterDecision
+                | Self::CoordinatorCut
+                | Self::CoordinatorFrozenBeforeWrite
+                | Self::CoordinatorUnnotified
+        )
+    }
+}
 
 /// Virtual milliseconds since the beginning.
 pub(crate) type Ms = u64;
@@ -58,8 +122,8 @@ pub(crate) struct Plan {
     pub(crate) across_hosts: bool,
     pub(crate) devices: Vec<Device>,
     pub(crate) jobs: Vec<JobPlan>,
-    /// What may go wrong: numbers that `draw` knows, the likelier ones more than once.
-    pub(crate) faults: Vec<usize>,
+    /// What may go wrong, the likelier kinds more than once.
+    pub(crate) faults: Vec<FaultKind>,
     /// From here on nothing breaks any more.
     pub(crate) quiet_at: Ms,
 }
@@ -67,7 +131,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(dice: &mut Dice) -> Self {
         let timing = if dice.percent(60) { timing::DEFAULT } else { timing::FAST };
-        // Everything else is told in the length of a lease, so that both profiles see the same troubles.
+        // Everything else is sent in the length of a lease, so that both profiles see the same troubles.
         let lease = ms(timing.lease);
         let quiet_at = dice.between(8, 22) * lease;
         let mixed = dice.percent(25);
@@ -87,12 +151,12 @@ impl Plan {
     }
 }
 
-/// All kinds, or a few: what takes three faults of certain kinds in a row is rare among twenty kinds.
-fn faults(dice: &mut Dice) -> Vec<usize> {
+/// All kinds, or a few: a bug that takes three faults of certain kinds in a row is rarely found among twenty kinds.
+fn faults(dice: &mut Dice) -> Vec<FaultKind> {
     if dice.percent(50) {
-        return (0..FAULT_KINDS).collect();
+        return FaultKind::ALL.to_vec();
     }
-    (0..dice.between(2, 6)).map(|_| dice.below(FAULT_KINDS)).collect()
+    (0..dice.between(2, 6)).map(|_| FaultKind::ALL[dice.below(FaultKind::ALL.len())]).collect()
 }
 
 fn job(dice: &mut Dice, number: usize, before: &[JobPlan], lease: Ms, quiet_at: Ms) -> JobPlan {

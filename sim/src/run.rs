@@ -10,16 +10,15 @@ use tandem_domain::place::Policy;
 
 use crate::{
     broken::Broken,
-    coordinator::Coordinator,
+    coordinator::state::Coordinator,
     database::Database,
     dice::Dice,
-    event::{Agenda, Event},
-    faults::Fault,
+    event::{Agenda, Event, Fault},
     gang::{Disk, Gangs},
-    invariants::{Ghost, Violation},
+    invariants::ghost::{Ghost, Violation},
     plan::{Ms, Plan},
     trace::{Counts, Trace},
-    worker::Worker,
+    worker::state::Worker,
     world::World,
 };
 

@@ -14,7 +14,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Words are made only if somebody reads them.
-    pub(crate) fn say(&mut self, now: Ms, words: impl FnOnce() -> String) {
+    pub(crate) fn log(&mut self, now: Ms, words: impl FnOnce() -> String) {
         if let Some(text) = &mut self.text {
             // Writing to a String does not fail.
             let _ = writeln!(text, "{:>10.3} {}", now as f64 / 1000.0, words());

@@ -3,10 +3,10 @@
 //! Every function that changes something is one transaction of the server's `store`, at the database's own clock. What it
 //! committed stands in [`Database::writes`], for the invariants.
 
-mod look;
-mod moves;
-mod settle;
-mod streams;
+mod conclude;
+mod leases;
+mod reads;
+mod transitions;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use tandem_domain::{
     timing::Timing,
 };
 
-pub(crate) use look::{job_id, moment, number};
+pub(crate) use reads::{job_id, moment, number};
 
 use crate::{
     broken::Broken,
@@ -151,7 +151,7 @@ pub(crate) struct Database {
     pub(crate) leased: Vec<AttemptId>,
     pub(crate) writes: Vec<Write>,
     /// Somebody should look: NOTIFY.
-    pub(crate) wakes: bool,
+    pub(crate) notifies: bool,
 }
 
 impl Database {
@@ -193,7 +193,7 @@ impl Database {
             leader: None,
             leased: Vec::new(),
             writes: Vec::new(),
-            wakes: false,
+            notifies: false,
         }
     }
 
@@ -207,7 +207,7 @@ impl Database {
     }
 
     /// The live lease of a worker.
-    pub(crate) fn held(&self, worker: usize) -> Option<(AttemptId, usize)> {
+    pub(crate) fn lease_of(&self, worker: usize) -> Option<(AttemptId, usize)> {
         self.leased.iter().find_map(|&attempt| {
             let rank = self.attempts[attempt]
                 .leases

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tandem_domain::place::{Decision, FleetWorker, QueuedJob, WorkerStatus};
 
-use super::Ghost;
+use super::ghost::Ghost;
 use crate::database::number;
 
 const KINDS: [&str; 2] = ["cuda", "cpu"];

@@ -4,6 +4,7 @@
 
 mod decision;
 mod end;
+pub(crate) mod ghost;
 mod stops;
 mod stored;
 
@@ -15,85 +16,6 @@ use crate::{
     plan::{Ms, ms},
     world::World,
 };
-pub(crate) use stops::Stops;
-
-/// An invariant that did not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    pub invariant: &'static str,
-    /// Virtual milliseconds since the beginning.
-    pub at: u64,
-    pub facts: String,
-}
-
-#[derive(Default)]
-pub(crate) struct Ghost {
-    /// By job.
-    pub(crate) cancelled: Vec<bool>,
-    live: Vec<Option<AttemptId>>,
-    metrics: Vec<Vec<bool>>,
-    succeeded: Vec<bool>,
-    ended: Vec<bool>,
-    losses: Vec<u32>,
-    /// By worker: its live lease, and the rank that computes on its device.
-    lease: Vec<Option<(AttemptId, usize)>>,
-    on_device: Vec<Option<(AttemptId, usize)>>,
-    /// By attempt.
-    is_over: Vec<bool>,
-    /// By attempt and rank: the last event that was stored.
-    stored: Vec<Vec<u64>>,
-    /// The fleet at the last decision.
-    usable: Vec<uuid::Uuid>,
-    pub(crate) stops: Stops,
-    found: Option<Violation>,
-}
-
-impl Ghost {
-    pub(crate) fn new(jobs: &[crate::plan::JobPlan], workers: usize) -> Self {
-        let count = jobs.len();
-        Self {
-            cancelled: vec![false; count],
-            live: vec![None; count],
-            metrics: jobs.iter().map(|job| vec![false; job.steps as usize + 1]).collect(),
-            succeeded: vec![false; count],
-            ended: vec![false; count],
-            losses: vec![0; count],
-            lease: vec![None; workers],
-            on_device: vec![None; workers],
-            ..Self::default()
-        }
-    }
-
-    /// The first violation is the one that counts.
-    fn violated(&mut self, invariant: &'static str, at: Ms, facts: String) {
-        self.found.get_or_insert(Violation { invariant, at, facts });
-    }
-
-    /// Something came from outside: what was decided before need not come true.
-    pub(crate) fn changed(&mut self) {
-        self.stops.changes += 1;
-    }
-
-    pub(crate) fn rank_starts(&mut self, now: Ms, worker: usize, attempt: AttemptId, rank: usize) {
-        if let Some((other, _)) = self.on_device[worker] {
-            let facts = format!("a{attempt} starts on w{worker} while a rank of a{other} computes there");
-            self.violated("one_gang_per_device", now, facts);
-        }
-        self.on_device[worker] = Some((attempt, rank));
-    }
-
-    pub(crate) fn rank_ended(&mut self, worker: usize) {
-        self.on_device[worker] = None;
-    }
-
-    /// A file of a checkpoint was removed; `newest` is the newest step that the coordinator has a row of.
-    pub(crate) fn file_removed(&mut self, now: Ms, job: usize, step: u32, newest: Option<u32>) {
-        if newest == Some(step) && !self.ended[job] {
-            let facts = format!("the files of job{job}'s newest committed checkpoint, step {step}, were removed");
-            self.violated("committed_is_durable", now, facts);
-        }
-    }
-}
 
 impl World {
     /// A worker has heard that its lease counts from `since`. That must be written by then.
@@ -165,7 +87,7 @@ impl World {
                 if !was_asked || state != AttemptState::Preempted {
                     self.ghost.changed();
                 }
-                self.say(|| format!("a{attempt} of job{job} is {state}"));
+                self.log(|| format!("a{attempt} of job{job} is {state}"));
             }
             Write::Stored { attempt, rank, sequence, event, new_row } => {
                 self.check_stored(attempt, rank, sequence, event, new_row);
@@ -205,7 +127,8 @@ impl World {
         let Some(process) = self.gangs.get(&attempt).map(|gang| gang.ranks[rank]) else { return };
         let worker = &self.workers[own];
         let is_connected = worker.connection().is_some_and(|connection| self.connections[connection].is_open);
-        let can_act = process.is_alive() && process.goes_on() && worker.life.is_up && !worker.life.is_frozen;
+        let can_act =
+            process.is_alive() && process.is_responsive() && worker.lifetime.is_up && !worker.lifetime.is_frozen;
         if can_act && is_connected {
             let facts =
                 format!("rank {rank} of a{attempt} on w{own} is well and connected, and was given up: {expiry}");

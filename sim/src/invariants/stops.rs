@@ -2,6 +2,7 @@
 
 use tandem_domain::{state::JobState, timing};
 
+use super::ghost::{Growth, Room};
 use crate::{
     event::AttemptId,
     plan::{Ms, ms},
@@ -10,37 +11,6 @@ use crate::{
 
 /// From the wish to stop to the start of whom it was for: the step, the checkpoint, and what a scheduler takes.
 const LONGEST: Ms = 10_000;
-
-#[derive(Default)]
-pub(crate) struct Stops {
-    /// Grows when something comes from outside.
-    pub(super) changes: u64,
-    /// The number of changes when the decision that is carried out now was made.
-    pub(crate) decided_at: u64,
-    rooms: Vec<Room>,
-    growths: Vec<Growth>,
-}
-
-struct Room {
-    job: usize,
-    victim: AttemptId,
-    until: Ms,
-    changes: u64,
-}
-
-struct Growth {
-    job: usize,
-    size: usize,
-    changes: u64,
-    /// Workers that its job avoided then: one that is forgiven meanwhile is taken alone, if it is enough.
-    avoided: Vec<uuid::Uuid>,
-}
-
-impl Stops {
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes
-    }
-}
 
 impl World {
     pub(super) fn stop_asked(&mut self, attempt: AttemptId, room_for: Option<usize>) {
@@ -70,7 +40,7 @@ impl World {
         // A gang that stands still stops late: the progress clock has its own time.
         let stands = |attempt: &AttemptId| {
             let gang = self.gangs.get(attempt);
-            gang.is_some_and(|gang| gang.ranks.iter().any(|rank| rank.is_alive() && !rank.goes_on()))
+            gang.is_some_and(|gang| gang.ranks.iter().any(|rank| rank.is_alive() && !rank.is_responsive()))
         };
         if waits && self.ghost.stops.changes == changes && !self.db.leased.iter().any(stands) {
             let facts = format!("a{victim} was stopped for job{job}, which still waits");

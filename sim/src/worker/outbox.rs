@@ -25,7 +25,7 @@ pub(crate) enum End {
     Open,
     Known(RankOutcome),
     /// On the present connection.
-    Told(RankOutcome),
+    Sent(RankOutcome),
 }
 
 impl Outbox {
@@ -53,7 +53,7 @@ impl Outbox {
 
     pub(crate) fn take_verdict(&mut self) -> Option<RankOutcome> {
         let End::Known(outcome) = self.end else { return None };
-        self.end = End::Told(outcome);
+        self.end = End::Sent(outcome);
         Some(outcome)
     }
 
@@ -72,13 +72,13 @@ impl Outbox {
     /// A new connection: whatever is not confirmed goes out again.
     pub(crate) fn resend(&mut self, now: Ms) {
         self.sent = 0;
-        if let End::Told(outcome) = self.end {
+        if let End::Sent(outcome) = self.end {
             self.end = End::Known(outcome);
         }
         self.due_at = Some(now);
     }
 
-    pub(crate) fn is_told(&self) -> bool {
-        matches!(self.end, End::Told(_))
+    pub(crate) fn is_reported(&self) -> bool {
+        matches!(self.end, End::Sent(_))
     }
 }

@@ -10,7 +10,7 @@ use crate::{broken::Broken, event::AttemptId, plan::ms};
 
 impl Database {
     /// Draws the conclusions from ranks that have ended; how many.
-    pub(crate) fn settle(
+    pub(crate) fn conclude(
         &mut self,
         attempt: AttemptId,
         mut ended: impl FnMut(usize, &LeaseRow) -> Option<RankOutcome>,
@@ -23,7 +23,7 @@ impl Database {
             }
             let Some(outcome) = ended(rank, lease) else { continue };
             self.release(attempt, rank, outcome);
-            self.judge(attempt, rank, outcome);
+            self.count_loss(attempt, rank, outcome);
             count += 1;
         }
         if count == 0 {
@@ -34,9 +34,9 @@ impl Database {
             && let Some(verdict) = attempt_verdict(&outcomes)
         {
             self.end_attempt(attempt, verdict);
-            self.conclude(attempt, verdict);
+            self.advance_job(attempt, verdict);
         }
-        self.wakes = true;
+        self.notifies = true;
         count
     }
 
@@ -46,11 +46,11 @@ impl Database {
             self.leased.retain(|&other| other != attempt);
         }
         self.writes.push(Write::Released { attempt, rank });
-        self.wakes = true;
+        self.notifies = true;
     }
 
     /// Counts losses that a worker is at fault for.
-    fn judge(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
+    fn count_loss(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let (worker, job) = (self.attempts[attempt].leases[rank].worker, self.attempts[attempt].job);
         let at = moment(self.now);
         let row = &mut self.workers[worker];
@@ -88,7 +88,7 @@ impl Database {
         self.writes.push(Write::AttemptEnded { attempt });
     }
 
-    fn conclude(&mut self, attempt: AttemptId, verdict: AttemptState) {
+    fn advance_job(&mut self, attempt: AttemptId, verdict: AttemptState) {
         let policy = RetryPolicy::default();
         let job = self.attempts[attempt].job;
         let is_lost = |other: &&AttemptRow| other.job == job && other.state == AttemptState::Lost;

@@ -1,4 +1,4 @@
-//! What coordinators read: the queue, the fleet, gangs at work, duties of workers.
+//! What coordinators read: the queue, the fleet, gangs at work, leases of workers.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tandem_domain::{
@@ -39,7 +39,7 @@ pub(crate) fn number(id: Uuid) -> usize {
 }
 
 /// A live lease from its worker's point of view.
-pub(crate) struct Duty {
+pub(crate) struct WorkerLease {
     pub(crate) attempt: AttemptId,
     pub(crate) rank: usize,
     pub(crate) state: AttemptState,
@@ -86,7 +86,7 @@ impl Database {
                 let is_lost = worker.state == WorkerState::Lost
                     || worker.session.is_none()
                     || worker.last_seen + ms(self.timing.lease) < self.now;
-                let held = self.held(number).filter(|&(attempt, _)| {
+                let held = self.lease_of(number).filter(|&(attempt, _)| {
                     !(self.is_broken(Broken::NoUniqueLease) && self.attempts[attempt].state.is_ended())
                 });
                 let status = match held {
@@ -137,12 +137,12 @@ impl Database {
     }
 
     /// What a worker has to do.
-    pub(crate) fn duties(&self, worker: usize) -> Vec<Duty> {
-        let mut duties = Vec::new();
+    pub(crate) fn worker_leases(&self, worker: usize) -> Vec<WorkerLease> {
+        let mut leases = Vec::new();
         for &number in &self.leased {
             let attempt = &self.attempts[number];
             let mine = |(_, lease): &(usize, &LeaseRow)| lease.worker == worker && lease.outcome.is_none();
-            duties.extend(attempt.leases.iter().enumerate().filter(mine).map(|(rank, lease)| Duty {
+            leases.extend(attempt.leases.iter().enumerate().filter(mine).map(|(rank, lease)| WorkerLease {
                 attempt: number,
                 rank,
                 state: attempt.state,
@@ -151,7 +151,7 @@ impl Database {
                 stops: stops(attempt),
             }));
         }
-        duties
+        leases
     }
 
     /// Committed checkpoints, newest first.

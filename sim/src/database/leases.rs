@@ -54,7 +54,7 @@ impl Database {
         if !self.is_broken(Broken::NoRenewalAtOpen) {
             self.renew(worker, 0, running);
         }
-        self.wakes = true;
+        self.notifies = true;
     }
 
     pub(crate) fn is_session(&self, worker: usize, session: usize) -> bool {
@@ -65,13 +65,13 @@ impl Database {
         if !self.is_session(worker, session) {
             return;
         }
-        let holds = self.held(worker).is_some();
+        let holds = self.lease_of(worker).is_some();
         let row = &mut self.workers[worker];
         row.session = None;
         if row.state == WorkerState::Draining && !holds {
             row.state = WorkerState::Gone;
         }
-        self.wakes = true;
+        self.notifies = true;
     }
 
     pub(crate) fn drain(&mut self, worker: usize) {
@@ -81,7 +81,7 @@ impl Database {
     }
 
     /// A heartbeat of `age`: the worker is there, and the rank that it says it runs keeps its lease. So does one that it
-    /// was told to start lately.
+    /// was sent to start lately.
     pub(crate) fn seen(&mut self, worker: usize, session: usize, age: Ms, running: Option<Running>) {
         if !self.is_session(worker, session) {
             return;
@@ -94,7 +94,7 @@ impl Database {
     fn renew(&mut self, worker: usize, age: Ms, running: Option<Running>) {
         let (now, until) = (self.now, (self.now + self.lease()).saturating_sub(age));
         let meeting = ms(tandem_domain::timing::RENDEZVOUS);
-        let Some((attempt, rank)) = self.held(worker) else { return };
+        let Some((attempt, rank)) = self.lease_of(worker) else { return };
         let row = &mut self.attempts[attempt];
         let starts = !row.state.is_ended() && row.assigned_at + meeting > now;
         let lease = &mut row.leases[rank];
@@ -143,7 +143,7 @@ impl Database {
         for (rank, expiry) in expiries.iter().enumerate() {
             self.writes.extend(expiry.map(|expiry| Write::TakenOver { attempt, rank, expiry }));
         }
-        self.settle(attempt, |rank, _| expiries[rank].map(|_| RankOutcome::Lost))
+        self.conclude(attempt, |rank, _| expiries[rank].map(|_| RankOutcome::Lost))
     }
 
     pub(crate) fn mark_lost(&mut self, term: u64) {
@@ -155,7 +155,7 @@ impl Database {
             let is_here = matches!(worker.state, WorkerState::Ready | WorkerState::Draining);
             if is_here && worker.last_seen < limit {
                 (worker.state, worker.session) = (WorkerState::Lost, None);
-                self.wakes = true;
+                self.notifies = true;
             }
         }
     }

@@ -2,75 +2,15 @@
 
 use tandem_domain::{state::RankOutcome, timing};
 
-use super::{
-    Worker,
-    outbox::{End, Outbox},
-};
+use super::state::{Attempt, AttemptPhase};
 use crate::{
-    event::{AttemptId, Message, Process, RankEvent, Running, What, Word},
-    plan::{Ms, ms},
+    event::{AttemptId, Message, Process, ProcessEvent, RankEvent, RankOutput, Running},
+    plan::ms,
     world::World,
 };
 
-pub(crate) struct Attempt {
-    pub(crate) attempt: AttemptId,
-    pub(crate) rank: usize,
-    pub(crate) life: AttemptLife,
-    pub(crate) outbox: Outbox,
-    /// Rank 0 listens, and the others might not know.
-    pub(crate) listens: bool,
-    pub(crate) listens_sent: bool,
-    pub(crate) disowned: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum AttemptLife {
-    Running,
-    Stopping {
-        kill_at: Ms,
-    },
-    /// SIGKILL was sent; what the coordinator is told.
-    Killed(RankOutcome),
-    Ended,
-}
-
-impl Attempt {
-    pub(crate) fn new(attempt: AttemptId, rank: usize) -> Self {
-        let (life, outbox) = (AttemptLife::Running, Outbox::default());
-        Self { attempt, rank, life, outbox, listens: false, listens_sent: false, disowned: false }
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.life == AttemptLife::Ended
-    }
-
-    /// Nobody has killed it.
-    pub(crate) fn is_running(&self) -> bool {
-        matches!(self.life, AttemptLife::Running | AttemptLife::Stopping { .. })
-    }
-
-    pub(crate) fn is_told(&self) -> bool {
-        self.has_ended() && (self.disowned || self.outbox.is_told())
-    }
-}
-
-impl Worker {
-    /// What survives its death: the spool says what the rank did, and the rank is gone.
-    pub(crate) fn recover(&mut self, now: Ms) {
-        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.disowned) {
-            attempt.life = AttemptLife::Ended;
-            attempt.listens = false;
-            if attempt.outbox.end == End::Open {
-                attempt.outbox.end(now, RankOutcome::Lost);
-            }
-        } else {
-            self.attempt = None;
-        }
-    }
-}
-
 impl World {
-    fn identity(&self, own: usize) -> Option<Running> {
+    fn held_rank(&self, own: usize) -> Option<Running> {
         let held = self.workers[own].attempt.as_ref().filter(|held| !held.disowned)?;
         let gang = &self.gangs[&held.attempt];
         let slowest = gang.slowest(self.plan.jobs[gang.job].step_ms);
@@ -79,36 +19,37 @@ impl World {
     }
 
     /// What the coordinator still has to hear of.
-    pub(super) fn vouched(&self, own: usize) -> Option<Running> {
-        self.identity(own).filter(|_| self.workers[own].attempt.as_ref().is_some_and(|held| !held.outbox.is_told()))
+    pub(super) fn heartbeat_rank(&self, own: usize) -> Option<Running> {
+        self.held_rank(own)
+            .filter(|_| self.workers[own].attempt.as_ref().is_some_and(|held| !held.outbox.is_reported()))
     }
 
     /// The same, for a coordinator that may have missed all that was said on an earlier connection.
-    pub(super) fn unsettled(&self, own: usize) -> Option<Running> {
-        self.identity(own)
+    pub(super) fn registered_rank(&self, own: usize) -> Option<Running> {
+        self.held_rank(own)
     }
 
-    pub(super) fn hear(&mut self, own: usize, attempt: AttemptId, word: Word) {
+    pub(super) fn on_rank_output(&mut self, own: usize, attempt: AttemptId, output: RankOutput) {
         let now = self.now;
         let Some(held) = self.workers[own].attempt.as_mut().filter(|held| held.attempt == attempt) else { return };
-        match word {
-            Word::Listens => held.listens = true,
-            Word::Event(event) => {
+        match output {
+            RankOutput::Listening => held.listens = true,
+            RankOutput::Event(event) => {
                 if matches!(event, RankEvent::Metric { .. } | RankEvent::Checkpoint { .. }) {
                     held.listens = false;
                 }
                 held.outbox.push(now, event);
             }
-            Word::Gone(outcome) => {
-                let outcome = match held.life {
-                    AttemptLife::Killed(verdict) if outcome == RankOutcome::Cancelled => verdict,
+            RankOutput::Exited(outcome) => {
+                let outcome = match held.phase {
+                    AttemptPhase::Killed(verdict) if outcome == RankOutcome::Cancelled => verdict,
                     // A SIGKILL that this worker did not send.
                     _ if outcome == RankOutcome::Cancelled => RankOutcome::Lost,
                     _ => outcome,
                 };
                 held.listens = false;
                 held.outbox.end(now, outcome);
-                held.life = AttemptLife::Ended;
+                held.phase = AttemptPhase::Ended;
                 if held.disowned {
                     self.workers[own].attempt = None;
                 }
@@ -119,21 +60,21 @@ impl World {
 
     pub(super) fn stop_attempt(&mut self, own: usize) {
         let now = self.now;
-        let Some(held) = self.workers[own].attempt.as_mut().filter(|held| held.life == AttemptLife::Running) else {
+        let Some(held) = self.workers[own].attempt.as_mut().filter(|held| held.phase == AttemptPhase::Running) else {
             return;
         };
         let kill_at = now + ms(timing::STOP_GRACE);
-        held.life = AttemptLife::Stopping { kill_at };
+        held.phase = AttemptPhase::Stopping { kill_at };
         let (attempt, rank) = (held.attempt, held.rank);
-        self.timer(kill_at, Process::Worker(own), What::KillDue { attempt });
+        self.timer(kill_at, Process::Worker(own), ProcessEvent::KillDue { attempt });
         self.terminate(attempt, rank);
     }
 
-    /// SIGKILL, with the verdict that the coordinator will be told.
+    /// SIGKILL, with the verdict that the coordinator will be sent.
     pub(super) fn kill_attempt(&mut self, own: usize, verdict: RankOutcome) {
         let Some(held) = &mut self.workers[own].attempt else { return };
-        if matches!(held.life, AttemptLife::Running | AttemptLife::Stopping { .. }) {
-            held.life = AttemptLife::Killed(verdict);
+        if matches!(held.phase, AttemptPhase::Running | AttemptPhase::Stopping { .. }) {
+            held.phase = AttemptPhase::Killed(verdict);
             let (attempt, rank) = (held.attempt, held.rank);
             // A rank that ends by SIGKILL is no verdict yet: see `hear`.
             self.kill_rank(attempt, rank, RankOutcome::Cancelled);
@@ -142,8 +83,8 @@ impl World {
 
     pub(super) fn kill_due(&mut self, own: usize, attempt: AttemptId) {
         let now = self.now;
-        let due = |held: &super::Attempt| {
-            held.attempt == attempt && matches!(held.life, AttemptLife::Stopping { kill_at } if kill_at <= now)
+        let due = |held: &Attempt| {
+            held.attempt == attempt && matches!(held.phase, AttemptPhase::Stopping { kill_at } if kill_at <= now)
         };
         if self.workers[own].attempt.as_ref().is_some_and(due) {
             self.kill_attempt(own, RankOutcome::Lost);
@@ -155,13 +96,13 @@ impl World {
         let Some(held) = self.workers[own].attempt.as_ref().filter(|held| held.attempt == attempt) else { return };
         let gang = &self.gangs[&attempt];
         let rank = &gang.ranks[held.rank];
-        if !rank.is_alive() || matches!(held.life, AttemptLife::Killed(_)) {
+        if !rank.is_alive() || matches!(held.phase, AttemptPhase::Killed(_)) {
             return;
         }
         if self.now >= gang.progress_at + ms(self.limits(attempt).self_end) {
-            self.say(|| format!("w{own} ends its rank of a{attempt}: no progress"));
+            self.log(|| format!("w{own} ends its rank of a{attempt}: no progress"));
             self.kill_attempt(own, RankOutcome::Lost);
-        } else if !gang.ranks.iter().all(crate::gang::Rank::goes_on) {
+        } else if !gang.ranks.iter().all(crate::gang::Rank::is_responsive) {
             self.watch(own, attempt);
         }
     }
@@ -185,9 +126,9 @@ impl World {
             out.push(Message::RankEnded { attempt, rank, outcome });
         }
         let due_at = held.outbox.due_at.filter(|due| *due > now);
-        out.into_iter().for_each(|message| self.tell_coordinator(connection, message));
+        out.into_iter().for_each(|message| self.send_to_coordinator(connection, message));
         if let Some(at) = due_at {
-            self.timer(at, Process::Worker(own), What::Flush);
+            self.timer(at, Process::Worker(own), ProcessEvent::Flush);
         }
     }
 }
