@@ -1,4 +1,4 @@
-//! What is done to the world: the next fault is drawn, what broke is mended, and at last all is quiet.
+//! Faults in time: when the next one comes, the repair of each, and the quiet at the end.
 
 use tandem_domain::state::RankOutcome;
 
@@ -18,7 +18,7 @@ impl World {
                 self.ghost.changed();
                 self.inject_fault();
                 if self.dice.percent(25) {
-                    // Troubles come together.
+                    // Faults come in pairs.
                     self.inject_fault();
                 }
                 let lease = ms(self.plan.timing.lease);
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// From a blink to three leases.
+    /// A length of time, from a fiftieth of a lease to three leases.
     pub(crate) fn pause(&mut self) -> Ms {
         let lease = ms(self.plan.timing.lease);
         let longest = [lease / 8, lease, lease, 3 * lease][self.dice.below(4)];
@@ -85,7 +85,7 @@ impl World {
         self.agenda.at(self.now + pause, Event::Fault(Fault::Thaw(Process::Coordinator(own))));
     }
 
-    /// Its rank dies with it; its spool may be there when it starts again.
+    /// Kills a worker and its rank; its spool may survive.
     pub(crate) fn kill_worker(&mut self, own: usize, by_force: bool) {
         self.with_rank(own, |world, attempt, rank| {
             world.gangs.entry(attempt).and_modify(|gang| {
@@ -103,7 +103,7 @@ impl World {
         }
     }
 
-    /// Nothing breaks from here on, and what is broken is mended. A rank that hangs is for the clocks to find.
+    /// Repairs everything and injects no more faults. A rank that hangs is left for the timeouts to find.
     pub(crate) fn on_quiet(&mut self) {
         self.is_quiet = true;
         self.log(|| "quiet".to_owned());

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use crate::{event::AttemptId, plan::Ms};
 
-/// Files of checkpoints by job and step: the hash of what is in them.
+/// Hashes of checkpoint files, by job and step.
 pub(crate) type Disk = BTreeMap<(usize, u32), u64>;
 pub(crate) type Gangs = BTreeMap<AttemptId, Gang>;
 
 pub(crate) struct Gang {
     pub(crate) job: usize,
     pub(crate) ranks: Vec<Rank>,
-    /// They have met.
+    /// The ranks have met.
     pub(crate) formed: bool,
     pub(crate) step: u32,
     pub(crate) hash: u64,
-    /// Newest checkpoint that the coordinator is known to have.
+    /// The newest checkpoint that is known to be committed.
     pub(crate) committed: Option<u32>,
     /// As offered with the assignment, newest first.
     pub(crate) checkpoints: Vec<(u32, u64)>,
     pub(crate) progress_at: Ms,
-    /// Changes whenever the clock of the next step is set anew.
+    /// Changes with every timer of a step: older timers are void.
     pub(crate) serial: u32,
 }
 
@@ -29,9 +29,9 @@ pub(crate) struct Rank {
     pub(crate) worker: usize,
     pub(crate) phase: RankPhase,
     pub(crate) is_frozen: bool,
-    /// A thread of it waits for ever.
+    /// It hangs in a thread that waits for ever.
     pub(crate) is_hung: bool,
-    /// Not even SIGKILL ends it, until this.
+    /// Not even SIGKILL ends it before this.
     pub(crate) stuck_until: Ms,
     pub(crate) kill_pending: bool,
     pub(crate) has_address: bool,
@@ -46,13 +46,13 @@ pub(crate) enum RankPhase {
     /// Waits to meet the others.
     Loaded,
     /// In the collective.
-    In,
+    Training,
     Dead,
 }
 
 impl Rank {
     pub(crate) fn is_alive(&self) -> bool {
-        matches!(self.phase, RankPhase::Loading | RankPhase::Loaded | RankPhase::In)
+        matches!(self.phase, RankPhase::Loading | RankPhase::Loaded | RankPhase::Training)
     }
 
     pub(crate) fn is_responsive(&self) -> bool {

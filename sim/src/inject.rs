@@ -1,4 +1,4 @@
-//! The injection of faults: one of the plan's kinds by chance, and its repair after a pause.
+//! Injects faults: a random kind out of the plan's, repaired after a pause.
 
 use tandem_domain::state::RankOutcome;
 
@@ -21,7 +21,7 @@ impl World {
             FaultKind::DatabaseDown => {
                 self.db.is_up = false;
                 if self.dice.percent(50) {
-                    // As long as the leader may stay leader.
+                    // About as long as a leader lease.
                     let longest = ms(self.plan.timing.leader_lease);
                     pause = self.dice.between(longest / 2, longest);
                 }
@@ -157,7 +157,7 @@ impl World {
         }
     }
 
-    /// Acts on the rank that a worker runs, if it lives.
+    /// Calls `act` with the rank that a worker runs, if that is alive.
     pub(crate) fn with_rank(&mut self, own: usize, act: impl FnOnce(&mut Self, AttemptId, usize)) {
         let Some((attempt, rank)) = self.workers[own].attempt.as_ref().map(|held| (held.attempt, held.rank)) else {
             return;

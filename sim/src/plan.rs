@@ -1,4 +1,4 @@
-//! What a seed stands for before anything happens: the fleet, the jobs, and what an undisturbed run of them gives.
+//! What a seed determines before anything happens: the fleet, the jobs, and the results of an undisturbed run.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tandem_domain::{
 
 use crate::dice::{Dice, mix};
 
-/// A kind of fault that `inject` knows.
+/// A kind of fault: see `inject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
     WorkerKilled,
@@ -25,9 +25,9 @@ pub(crate) enum FaultKind {
     DatabaseDown,
     RankKilled,
     RankHangs,
-    /// Or frozen, or its worker leaves.
+    /// By chance it is frozen instead, or its worker leaves.
     RankUnkillable,
-    /// Or a checkpoint is damaged.
+    /// By chance a checkpoint is damaged instead.
     RankFrozen,
     WorkerLeaves,
     CoordinatorFrozenBeforeWrite,
@@ -97,11 +97,11 @@ pub(crate) struct JobPlan {
     pub(crate) step_ms: Ms,
     pub(crate) load_ms: Ms,
     pub(crate) checkpoint_every: u32,
-    /// The job itself is wrong, and shows it in this step.
+    /// The job is at fault and fails in this step.
     pub(crate) fault_at: Option<u32>,
     pub(crate) submit_at: Ms,
     pub(crate) cancel_at: Option<Ms>,
-    /// The state after each number of steps, from 0, if nothing disturbs it.
+    /// The state after 0, 1, 2, .. steps of an undisturbed run.
     pub(crate) truth: Vec<u64>,
 }
 
@@ -110,7 +110,7 @@ impl JobPlan {
         self.truth[self.steps as usize]
     }
 
-    /// The smallest gang.
+    /// The smallest number of workers that it can run on.
     pub(crate) fn need(&self) -> usize {
         (self.workers.min..=self.workers.max).find(|size| self.shards.is_multiple_of(*size)).unwrap_or(u32::MAX)
             as usize
@@ -131,7 +131,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(dice: &mut Dice) -> Self {
         let timing = if dice.percent(60) { timing::DEFAULT } else { timing::FAST };
-        // Everything else is sent in the length of a lease, so that both profiles see the same troubles.
+        // Everything else is measured in leases, so that both profiles see the same faults.
         let lease = ms(timing.lease);
         let quiet_at = dice.between(8, 22) * lease;
         let mixed = dice.percent(25);

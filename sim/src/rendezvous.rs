@@ -1,4 +1,4 @@
-//! Ranks as processes, from their start until they have met.
+//! The start of ranks, until they have met and the first step begins.
 
 use tandem_domain::timing::{self, Progress};
 
@@ -34,7 +34,7 @@ impl World {
             serial: 0,
         });
         if !gang.ranks.iter().any(Rank::is_alive) {
-            // Assigned again, because nobody had heard of an earlier start.
+            // Assigned again, because no report of an earlier start had come.
             gang.formed = false;
         }
         if rank == 0 {
@@ -44,13 +44,13 @@ impl World {
         let load = self.plan.jobs[job].load_ms;
         let at = now + self.dice.between(load / 2, load);
         self.agenda.at(at, Event::Loaded { attempt, rank });
-        // Sooner than the progress clock, which would take whoever waits for the one that hangs.
+        // Shorter than the progress clock, which would blame the rank that waits instead of the one that hangs.
         let patience = timing::RENDEZVOUS.min(self.plan.timing.progress.scaled(None).step_watchdog);
         self.agenda.at(at + ms(patience), Event::MeetingOver { attempt, rank });
         self.print(attempt, rank, RankOutput::Event(RankEvent::Started));
     }
 
-    /// A line on the rank's stdout, or its end: its worker reads it, at once or when it can.
+    /// Prints a line on the rank's stdout, or exits: its worker reads it at once, or when it goes on.
     pub(crate) fn print(&mut self, attempt: AttemptId, rank: usize, output: RankOutput) {
         let worker = self.gangs[&attempt].ranks[rank].worker;
         let at = self.now + 1;
@@ -75,7 +75,7 @@ impl World {
         self.try_to_meet(attempt);
     }
 
-    /// All there? Then rank 0 loads the newest good checkpoint for everybody.
+    /// If all ranks are there, rank 0 loads the newest good checkpoint for all.
     pub(crate) fn try_to_meet(&mut self, attempt: AttemptId) {
         let now = self.now;
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
@@ -87,7 +87,7 @@ impl World {
         }
         gang.formed = true;
         gang.progress_at = now;
-        gang.ranks.iter_mut().for_each(|rank| rank.phase = RankPhase::In);
+        gang.ranks.iter_mut().for_each(|rank| rank.phase = RankPhase::Training);
         let job = gang.job;
         let is_good = |&&(step, hash): &&(u32, u64)| self.disk.get(&(job, step)) == Some(&hash);
         let good = if self.broken == Some(Broken::NoVerify) {
@@ -107,7 +107,7 @@ impl World {
         self.schedule_step(attempt);
     }
 
-    /// Sets the clock of the next step, or of standing still.
+    /// Sets the timer of the next step, or of the abort if a rank cannot run.
     pub(crate) fn schedule_step(&mut self, attempt: AttemptId) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         if !gang.formed || !gang.ranks.iter().any(Rank::is_alive) {

@@ -1,4 +1,4 @@
-//! One seed, one run; many seeds, a table.
+//! Runs one seed, or many seeds on all processors.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -25,7 +25,7 @@ use crate::{
 /// Longest time that a run goes on after its last fault.
 const LONGEST: Ms = 3 * 3600 * 1000;
 
-/// What came of a seed.
+/// The outcome of one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub counts: Counts,
@@ -53,7 +53,7 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
     let mut dice = Dice::new(seed);
     let plan = Plan::new(&mut dice);
     let device_order = vec!["cuda".to_owned(), "cpu".to_owned()];
-    // Jobs here are short, and still are stopped for others.
+    // The jobs here are short and must still be stopped for others.
     let least_run = Duration::from_millis(plan.timing.lease.as_millis() as u64 / 2);
     let policy = Policy { device_order, across_hosts: plan.across_hosts, least_run };
     let mut world = World {
@@ -88,16 +88,16 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
     world
 }
 
-/// A seed whose run did not hold.
+/// A seed whose run violated an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub seed: u64,
     pub violation: Violation,
 }
 
-/// Runs all seeds on all processors; the sums, and the smallest seed that violates something.
+/// Runs all seeds on all processors; returns the sums and the smallest seed that violates an invariant.
 ///
-/// Seeds after one that was found are not looked at.
+/// Seeds beyond one that was found are not run.
 pub fn run_all(seeds: std::ops::Range<u64>, broken: Option<Broken>) -> (Counts, Option<Found>) {
     let next = AtomicU64::new(seeds.start);
     let end = AtomicU64::new(seeds.end);

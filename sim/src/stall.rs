@@ -1,4 +1,4 @@
-//! Ranks that stand still, are asked to stop, or are killed.
+//! Ranks that hang, are asked to stop, or are killed.
 
 use tandem_domain::state::RankOutcome;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl World {
-    /// Nothing went on for as long as a rank waits in a collective: those that can end themselves.
+    /// The gang made no progress for the longest wait in a collective: ranks that can end themselves do.
     pub(crate) fn on_stalled(&mut self, attempt: AttemptId, serial: u32) {
         let Some(gang) = self.gangs.get(&attempt).filter(|gang| gang.serial == serial) else { return };
         let hung = (0..gang.ranks.len()).find(|&rank| {
@@ -20,7 +20,7 @@ impl World {
         self.ghost.changed();
         self.log(|| format!("a{attempt} stood still for too long"));
         if let Some(rank) = hung {
-            // Its watchdog knows that it is this one.
+            // Its own watchdog tells that this rank hangs.
             self.gangs.entry(attempt).and_modify(|gang| gang.ranks[rank].is_hung = false);
             self.exit_rank(attempt, rank, RankOutcome::Lost);
         } else {
@@ -28,7 +28,7 @@ impl World {
         }
     }
 
-    /// Waited for the others for too long.
+    /// A rank has waited too long for the others.
     pub(crate) fn on_meeting_over(&mut self, attempt: AttemptId, rank: usize) {
         let Some(gang) = self.gangs.get(&attempt) else { return };
         let own = &gang.ranks[rank];
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    /// Something about a rank has changed: the gang goes on, or stands still from now on.
+    /// A rank can run again or no longer: the gang steps on, or waits.
     pub(crate) fn on_rank_changed(&mut self, attempt: AttemptId) {
         let Some(gang) = self.gangs.get(&attempt) else { return };
         let broken = gang.formed && gang.ranks.iter().any(|rank| rank.phase == RankPhase::Dead);
@@ -61,13 +61,13 @@ impl World {
         }
     }
 
-    /// Its worker looks when the rank must have made progress.
+    /// Lets the worker check its rank when progress is due.
     pub(crate) fn watch(&mut self, worker: usize, attempt: AttemptId) {
         let at = self.gangs[&attempt].progress_at + ms(self.limits(attempt).self_end);
         self.timer(at.max(self.now + 1), Process::Worker(worker), ProcessEvent::Watch { attempt });
     }
 
-    /// SIGTERM: at the end of the step, or at once where there is none.
+    /// SIGTERM: the rank stops at the end of its step, or at once before the first.
     pub(crate) fn terminate(&mut self, attempt: AttemptId, rank: usize) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let formed = gang.formed;
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    /// SIGKILL; `outcome` is what its worker makes of it.
+    /// SIGKILL; `outcome` is the one that the worker sees.
     pub(crate) fn kill_rank(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let own = &mut gang.ranks[rank];

@@ -1,7 +1,7 @@
 //! A gang at work: its ranks step together or not at all.
 //!
-//! All ranks of an attempt that are in the collective finish a step at one moment. If one of them dies the others notice
-//! their broken connections; if one stands still they all do, until somebody's clock runs out.
+//! All ranks in the collective finish a step at the same time. If one of them dies, the others notice their broken
+//! connections; if one hangs they all wait, until a timeout ends them.
 
 use tandem_domain::state::RankOutcome;
 
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// A rank's process is gone.
+    /// A rank's process exits.
     pub(crate) fn exit_rank(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let was_in = gang.formed;
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// A rank's end closes its connections: the others of its gang see it, as soon as they see anything.
+    /// A rank's exit closes its connections: every other rank that can run exits as well.
     pub(crate) fn lose_peers(&mut self, attempt: AttemptId) {
         let gang = &self.gangs[&attempt];
         let sees = |rank: &Rank| rank.is_alive() && rank.is_responsive();

@@ -1,4 +1,4 @@
-//! What a run tells: a line for each thing that a person would want to read, and the sums.
+//! The trace of a run, a line for each thing that a person would want to read, and the sums over runs.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Words are made only if somebody reads them.
+    /// The text is only made if the trace is kept.
     pub(crate) fn log(&mut self, now: Ms, words: impl FnOnce() -> String) {
         if let Some(text) = &mut self.text {
             // Writing to a String does not fail.

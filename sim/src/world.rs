@@ -1,4 +1,4 @@
-//! Everything there is in one run, and the loop that lets things happen.
+//! The whole state of one run, and the step from one event to the next.
 
 use tandem_domain::place::Policy;
 
@@ -16,15 +16,15 @@ use crate::{
     worker::state::Worker,
 };
 
-/// One stream between a worker and a coordinator; also a session, for the coordinator.
+/// One stream between a worker and a coordinator; its number is the coordinator's session.
 pub(crate) struct Connection {
     pub(crate) worker: usize,
     pub(crate) coordinator: usize,
     epochs: (u32, u32),
     pub(crate) is_open: bool,
-    /// Nothing arrives before this: packets are lost and sent again.
+    /// Nothing arrives before this, as packets are lost and sent again.
     pub(crate) stalled_until: Ms,
-    /// Messages arrive in order: the last one in each direction.
+    /// When the last message in each direction arrives; later ones do not overtake it.
     last: [Ms; 2],
 }
 
@@ -57,13 +57,13 @@ impl World {
         }
     }
 
-    /// A timer of a process as it lives now.
+    /// Sets a timer that a restart of the process cancels.
     pub(crate) fn timer(&mut self, at: Ms, process: Process, what: ProcessEvent) {
         let epoch = self.lifetime(process).epoch;
         self.agenda.at(at, Event::To { process, epoch, what });
     }
 
-    /// Does the next thing; `false` when there is none.
+    /// Handles the next event; `false` when there is none.
     pub(crate) fn step(&mut self) -> bool {
         let Some((at, event)) = self.agenda.next() else { return false };
         self.now = at;
@@ -107,7 +107,7 @@ impl World {
         true
     }
 
-    /// NOTIFY: every coordinator that listens looks soon. Sometimes it does not arrive, and polling makes sure.
+    /// NOTIFY wakes every coordinator. Sometimes it is lost, and polling must find the change.
     fn notify(&mut self) {
         for number in 0..self.coordinators.len() {
             if !self.dice.percent(5) {
@@ -125,7 +125,7 @@ impl World {
         self.lifetime(process).is_frozen = true;
     }
 
-    /// SIGCONT: all that came meanwhile is there at once, in its order.
+    /// SIGCONT: everything that came meanwhile is handled at once, in order.
     pub(crate) fn thaw(&mut self, process: Process) {
         let life = self.lifetime(process);
         life.is_frozen = false;
@@ -134,7 +134,7 @@ impl World {
         self.agenda.first(now, deferred);
     }
 
-    /// The process is gone, and its connections with it.
+    /// Ends the process and its connections.
     pub(crate) fn kill(&mut self, process: Process) {
         let life = self.lifetime(process);
         *life = Lifetime { epoch: life.epoch + 1, ..Lifetime::default() };
@@ -157,7 +157,7 @@ impl World {
         self.connections.len() - 1
     }
 
-    /// The connection breaks: what is on its way is lost, and both ends notice soon.
+    /// Breaks the connection: messages on their way are lost, and both ends notice soon.
     pub(crate) fn cut(&mut self, connection: usize) {
         let Connection { worker, coordinator, epochs, is_open, .. } = &mut self.connections[connection];
         if !std::mem::take(is_open) {

@@ -1,7 +1,7 @@
 //! A coordinator: scheduler passes while it leads, and the streams of some workers.
 //!
-//! A pass looks, decides, and then does what it decided in one transaction after the other. Between any two of them it may
-//! be frozen, and the world goes on.
+//! A pass reads, decides, and carries out what it decided, one transaction after the other. Between any two of them the
+//! coordinator may be frozen while everything else goes on.
 
 mod pass;
 pub(crate) mod state;
@@ -30,7 +30,7 @@ impl World {
         self.db.is_up && !self.coordinators[number].is_cut
     }
 
-    /// Somebody calls: the next look is at `at`, unless one comes sooner.
+    /// A notification: the next pass and dispatch are at `at`, unless they come sooner.
     pub(crate) fn notify_coordinator(&mut self, number: usize, at: Ms) {
         let coordinator = &mut self.coordinators[number];
         if !coordinator.lifetime.is_up || coordinator.is_cut || self.now < coordinator.unnotified_until {
@@ -57,7 +57,7 @@ impl World {
 
     pub(crate) fn on_coordinator(&mut self, number: usize, what: ProcessEvent) {
         match what {
-            // Of several timers the one that was set last counts.
+            // Only the timer that was set last counts.
             ProcessEvent::Pass if self.coordinators[number].next_pass <= self.now => self.on_pass(number),
             ProcessEvent::Execute => self.on_execute(number),
             ProcessEvent::Renew => self.on_renew(number),

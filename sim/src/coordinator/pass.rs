@@ -19,7 +19,7 @@ impl World {
         let is_notified = std::mem::take(&mut self.coordinators[own].is_notified);
         if !self.reaches_database(own) {
             if !self.is_broken(Broken::NoGraceAfterOutage) {
-                // What it knows is as old as what any other knows: it leads anew, and all leases get grace.
+                // It may have missed as much as any other: it takes a new term, and all leases are renewed.
                 self.coordinators[own].term = None;
             }
             return self.pass_at(own, self.now + ms(timing::SCHEDULE_POLL));
@@ -43,7 +43,7 @@ impl World {
             self.db.unblock();
             self.decide(own, term.number);
         }
-        self.next_look(own);
+        self.set_next_timer(own);
     }
 
     fn lead(&mut self, own: usize) {
@@ -120,7 +120,7 @@ impl World {
         make_room(now, &queue, running, fleet, &policy)
     }
 
-    /// The next transaction of the plan.
+    /// Carries out the next action, in a transaction of its own.
     pub(super) fn on_execute(&mut self, own: usize) {
         let Some(action) = self.coordinators[own].actions.pop_front() else { return };
         if !self.reaches_database(own) {
@@ -151,11 +151,11 @@ impl World {
                 }
             }
         }
-        self.next_look(own);
+        self.set_next_timer(own);
     }
 
-    /// The rest of the plan, or the next pass: what runs out is looked for on time.
-    fn next_look(&mut self, own: usize) {
+    /// Sets the timer for the next action or the next pass, in time for the next reaping.
+    fn set_next_timer(&mut self, own: usize) {
         let coordinator = &self.coordinators[own];
         if !coordinator.actions.is_empty() {
             let at = self.now + self.dice.between(1, 10);

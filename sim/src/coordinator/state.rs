@@ -15,22 +15,22 @@ pub(crate) struct Coordinator {
     pub(crate) lifetime: Lifetime,
     /// It cannot reach the database.
     pub(crate) is_cut: bool,
-    /// What others notify it of does not come through until then: it finds out when it looks next.
+    /// Notifications do not reach it before this; it finds changes by polling.
     pub(crate) unnotified_until: Ms,
     /// By connection.
     pub(crate) sessions: BTreeMap<usize, Session>,
     pub(super) term: Option<LeadershipTerm>,
-    /// What the pass has decided and not done yet.
+    /// Decided by the pass and not carried out yet.
     pub(crate) actions: VecDeque<Action>,
-    /// How much had changed from outside when it decided: see the invariants.
+    /// The number of outside changes when it decided, for the invariants.
     pub(super) decided_at: u64,
-    /// Called while it was busy with a pass.
+    /// It was notified since its last pass began.
     pub(super) is_notified: bool,
     pub(super) next_pass: Ms,
     pub(super) next_dispatch: Ms,
-    /// Freeze it when it has decided the next time.
+    /// Freeze it after its next decision, for this long.
     pub(crate) freeze_after_decision: Option<Ms>,
-    /// Freeze it when it is about to write heartbeats down the next time.
+    /// Freeze it before it next stores heartbeats, for this long.
     pub(crate) freeze_before_write: Option<Ms>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct LeadershipTerm {
     pub(super) since: Ms,
     pub(super) renewed: Ms,
     pub(super) reaped: Ms,
-    /// When it last looked at the queue.
+    /// When it last read the queue.
     pub(super) placed: Option<Ms>,
 }
 
@@ -52,8 +52,8 @@ pub(crate) enum Action {
 pub(crate) struct Session {
     pub(crate) worker: usize,
     pub(super) running: Option<Running>,
-    /// The last heartbeat that was not written down yet.
-    pub(super) heard_at: Option<Ms>,
+    /// When the last heartbeat came, if it is not stored yet.
+    pub(super) received_at: Option<Ms>,
     pub(super) sequence: u64,
     pub(super) last_message: Ms,
     pub(super) sent: BTreeSet<(AttemptId, Instruction)>,
@@ -62,7 +62,7 @@ pub(crate) struct Session {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Instruction {
     Assign,
-    Meet,
-    StopGently,
+    Rendezvous,
+    StopGracefully,
     Stop,
 }

@@ -1,4 +1,4 @@
-//! Streams of workers: what they say is stored, what they have to do is sent.
+//! Streams of workers: their messages are stored, and their instructions are sent.
 
 use tandem_domain::{state::RankOutcome, timing};
 
@@ -22,7 +22,7 @@ impl World {
         let Some(session) = self.coordinators[own].sessions.get_mut(&connection) else { return };
         session.last_message = now;
         if let Message::Heartbeat { sequence, running } = message {
-            (session.running, session.heard_at, session.sequence) = (running, Some(now), sequence);
+            (session.running, session.received_at, session.sequence) = (running, Some(now), sequence);
             if self.is_broken(Broken::AckUnwritten) || self.is_broken(Broken::DeafStreams) {
                 self.send_to_worker(connection, Message::HeartbeatAck { sequence });
             }
@@ -39,7 +39,7 @@ impl World {
                 if self.db.report(worker, attempt, rank, &events) {
                     self.record_progress(attempt, &events);
                     if self.db.attempts[attempt].state.is_ended() && !self.is_broken(Broken::AckOver) {
-                        // Before the answer, which would read as if its checkpoint were committed.
+                        // Sent before the answer, which would otherwise read as if the checkpoint were committed.
                         self.send_to_worker(connection, Message::Stop { attempt, graceful: false });
                     }
                     self.send_to_worker(connection, Message::ReportAck { attempt, sequence });
@@ -53,11 +53,11 @@ impl World {
                 self.log(|| format!("w{worker} says: rank {rank} of a{attempt} {outcome}"));
                 self.db.rank_ended(worker, attempt, rank, outcome);
             }
-            Message::Listens { attempt } => {
+            Message::Listening { attempt } => {
                 let row = &mut self.db.attempts[attempt];
                 let is_its = row.leases[0].worker == worker && row.leases[0].outcome.is_none();
                 if is_its && !row.state.is_ended() {
-                    row.met = true;
+                    row.has_rendezvous = true;
                     self.db.notifies = true;
                 } else {
                     self.send_to_worker(connection, Message::Stop { attempt, graceful: false });
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// How long the job still takes, as its rank 0 says with its metrics.
+    /// Stores how long the job still takes, from the metrics of its rank 0.
     fn record_progress(&mut self, attempt: AttemptId, events: &[(u64, crate::event::RankEvent)]) {
         use crate::event::RankEvent;
         let row = &self.db.attempts[attempt];
@@ -92,14 +92,14 @@ impl World {
         let holds = |attempt: AttemptId, rank: usize| {
             running.is_some_and(|running| (running.attempt, running.rank) == (attempt, rank))
         };
-        // It had reported and its worker knows nothing of it: the worker was restarted, and its spool is gone.
+        // The rank had reported and its worker does not know it: the worker was restarted without its spool.
         for lease in leases.iter().filter(|lease| lease.has_reported && !holds(lease.attempt, lease.rank)) {
             self.db.conclude(lease.attempt, |rank, _| (rank == lease.rank).then_some(RankOutcome::Lost));
         }
         let is_duty = |held: &Running| leases.iter().any(|d| (d.attempt, d.rank) == (held.attempt, held.rank));
         let stale = running.filter(|held| !is_duty(held)).map(|held| held.attempt);
-        let (heard_at, last_message) = (Some(self.now), self.now);
-        let mut session = Session { worker, running, heard_at, sequence: 0, last_message, sent: Default::default() };
+        let (received_at, last_message) = (Some(self.now), self.now);
+        let mut session = Session { worker, running, received_at, sequence: 0, last_message, sent: Default::default() };
         session.sent.extend(stale.map(|attempt| (attempt, Instruction::Stop)));
         let older: Vec<usize> =
             self.coordinators[own].sessions.iter().filter(|(_, s)| s.worker == worker).map(|(&id, _)| id).collect();
@@ -110,7 +110,7 @@ impl World {
         self.dispatch_at(own, self.now + 1);
     }
 
-    /// The stream ended, or is ended.
+    /// Closes the connection and stores that the session ended.
     pub(super) fn close_session(&mut self, own: usize, connection: usize) {
         let Some(session) = self.coordinators[own].sessions.remove(&connection) else { return };
         self.cut(connection);
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// Writes heartbeats down.
+    /// Stores heartbeats and acknowledges them.
     pub(super) fn on_renew(&mut self, own: usize) {
         let at = self.now + ms(self.plan.timing.lease_write);
         self.timer(at, Process::Coordinator(own), ProcessEvent::Renew);
@@ -130,22 +130,22 @@ impl World {
         let is_up = self.reaches_database(own);
         for connection in sessions {
             let Some(session) = self.coordinators[own].sessions.get_mut(&connection) else { continue };
-            let (worker, running, heard_at) = (session.worker, session.running, session.heard_at.take());
+            let (worker, running, received_at) = (session.worker, session.running, session.received_at.take());
             let sequence = session.sequence;
             let is_silent = self.now - session.last_message >= ms(self.plan.timing.lease);
             let is_deaf = !is_up && !self.is_broken(Broken::DeafStreams);
             let is_superseded = is_up && !self.db.is_session(worker, connection);
             if is_silent || is_deaf || is_superseded {
                 self.close_session(own, connection);
-            } else if let Some(heard_at) = heard_at.filter(|_| is_up) {
-                self.db.seen(worker, connection, self.now - heard_at, running);
-                // The answer means that the lease counts from this heartbeat, or from a later moment.
+            } else if let Some(received_at) = received_at.filter(|_| is_up) {
+                self.db.seen(worker, connection, self.now - received_at, running);
+                // The answer promises that the lease counts from this heartbeat or later.
                 self.send_to_worker(connection, Message::HeartbeatAck { sequence });
             }
         }
     }
 
-    /// Tells workers what follows from their leases, each thing once on a stream.
+    /// Sends workers the instructions that follow from their leases, each once on a stream.
     pub(super) fn on_dispatch(&mut self, own: usize) {
         self.dispatch_at(own, self.now + ms(timing::SCHEDULE_POLL));
         if !self.reaches_database(own) {
@@ -173,11 +173,11 @@ impl World {
                 let checkpoints = self.db.checkpoints(self.db.attempts[attempt].job);
                 steps.push((Instruction::Assign, Message::Assignment { attempt, rank, checkpoints }));
             }
-            if rank != 0 && lease.met {
-                steps.push((Instruction::Meet, Message::Meet { attempt }));
+            if rank != 0 && lease.has_rendezvous {
+                steps.push((Instruction::Rendezvous, Message::Rendezvous { attempt }));
             }
-            if lease.stops {
-                steps.push((Instruction::StopGently, Message::Stop { attempt, graceful: true }));
+            if lease.is_stopping {
+                steps.push((Instruction::StopGracefully, Message::Stop { attempt, graceful: true }));
             }
         }
         if let Some(attempt) =
@@ -186,7 +186,7 @@ impl World {
             steps.push((Instruction::Stop, Message::Stop { attempt, graceful: false }));
         }
         for (sent, message) in steps {
-            let (Message::Stop { attempt, .. } | Message::Assignment { attempt, .. } | Message::Meet { attempt }) =
+            let (Message::Stop { attempt, .. } | Message::Assignment { attempt, .. } | Message::Rendezvous { attempt }) =
                 message
             else {
                 continue;
@@ -196,7 +196,7 @@ impl World {
                 continue;
             }
             if let Message::Assignment { rank, .. } = message {
-                // Written down before it is sent: what is not written down was never started by anybody.
+                // Stored before it is sent: a rank that is not stored as dispatched was never started.
                 self.db.attempts[attempt].leases[rank].dispatched = true;
             }
             self.send_to_worker(connection, message);

@@ -9,7 +9,7 @@ use super::{AttemptRow, Database, LeaseRow, Write, job_id, moment};
 use crate::{broken::Broken, event::AttemptId, plan::ms};
 
 impl Database {
-    /// Draws the conclusions from ranks that have ended; how many.
+    /// Draws the conclusions from ranks that have ended and returns their number.
     pub(crate) fn conclude(
         &mut self,
         attempt: AttemptId,
@@ -49,7 +49,7 @@ impl Database {
         self.notifies = true;
     }
 
-    /// Counts losses that a worker is at fault for.
+    /// Counts a loss against the worker at fault, or forgets them all after a success.
     fn count_loss(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let (worker, job) = (self.attempts[attempt].leases[rank].worker, self.attempts[attempt].job);
         let at = moment(self.now);

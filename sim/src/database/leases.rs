@@ -1,4 +1,4 @@
-//! Transactions about workers and the leader: who is there, who leads, whose lease goes on.
+//! Transactions about leases: of the leader, of workers' sessions, and of ranks.
 
 use tandem_domain::lease::LeaseStatus;
 
@@ -80,8 +80,8 @@ impl Database {
         }
     }
 
-    /// A heartbeat of `age`: the worker is there, and the rank that it says it runs keeps its lease. So does one that it
-    /// was sent to start lately.
+    /// Stores a heartbeat that is `age` old. It renews the lease of the rank that the worker reports, or of one that
+    /// was assigned to it lately.
     pub(crate) fn seen(&mut self, worker: usize, session: usize, age: Ms, running: Option<Running>) {
         if !self.is_session(worker, session) {
             return;
@@ -117,7 +117,7 @@ impl Database {
         }
     }
 
-    /// Attempts with a lease that is over by one of the clocks.
+    /// Attempts with a lease that has expired by either clock.
     pub(crate) fn expired(&self) -> Vec<AttemptId> {
         let now = moment(self.now);
         let over =
@@ -125,7 +125,7 @@ impl Database {
         self.leased.iter().copied().filter(|&attempt| self.attempts[attempt].leases.iter().any(over)).collect()
     }
 
-    /// Ends what ran out, if the term still is; how many ranks.
+    /// Ends the ranks whose leases expired, if the term is current, and returns their number.
     pub(crate) fn reap(&mut self, term: u64, attempt: AttemptId) -> usize {
         use tandem_domain::state::RankOutcome;
         if !self.is_current(term) {

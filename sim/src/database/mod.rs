@@ -1,7 +1,7 @@
-//! Postgres as the coordinators use it: rows, guards in the words of the SQL, whole transactions.
+//! Postgres as the coordinators use it: rows, the guards of the SQL statements, whole transactions.
 //!
-//! Every function that changes something is one transaction of the server's `store`, at the database's own clock. What it
-//! committed stands in [`Database::writes`], for the invariants.
+//! Every function that changes something is one transaction of the server's `store`, by the database's clock. It
+//! appends what it committed to [`Database::writes`], for the invariants.
 
 mod conclude;
 mod leases;
@@ -55,7 +55,7 @@ pub(crate) struct AttemptRow {
     pub(crate) job: usize,
     pub(crate) state: AttemptState,
     pub(crate) leases: Vec<LeaseRow>,
-    pub(crate) met: bool,
+    pub(crate) has_rendezvous: bool,
     pub(crate) assigned_at: Ms,
     pub(crate) training_at: Option<Ms>,
     pub(crate) stop_asked: bool,
@@ -150,7 +150,7 @@ pub(crate) struct Database {
     /// Attempts with a live lease.
     pub(crate) leased: Vec<AttemptId>,
     pub(crate) writes: Vec<Write>,
-    /// Somebody should look: NOTIFY.
+    /// A transaction sent NOTIFY.
     pub(crate) notifies: bool,
 }
 
@@ -202,7 +202,7 @@ impl Database {
     }
 
     pub(crate) fn lease(&self) -> Ms {
-        // Longer than a heartbeat and a write of it, else nothing would run at all.
+        // Longer than a heartbeat and its write take, or nothing would run at all.
         if self.is_broken(Broken::ShortLease) { ms(self.timing.self_end) / 2 } else { ms(self.timing.lease) }
     }
 

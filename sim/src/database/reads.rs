@@ -14,14 +14,14 @@ use crate::{
     plan::{Ms, ms},
 };
 
-/// Workers at fault for a loss are avoided for so long.
+/// How long a job avoids a worker that was at fault for losing it.
 const AVOID: Ms = 60_000;
 
 pub(crate) fn moment(at: Ms) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::milliseconds(at as i64)
 }
 
-/// Ids of the domain stand for places in the tables.
+/// The domain's id of a row number, and back below.
 pub(crate) fn job_id(number: usize) -> Uuid {
     Uuid::from_u128(0x10_0000 + number as u128)
 }
@@ -44,9 +44,9 @@ pub(crate) struct WorkerLease {
     pub(crate) rank: usize,
     pub(crate) state: AttemptState,
     pub(crate) has_reported: bool,
-    pub(crate) met: bool,
-    /// It was asked to stop at a checkpoint, or another rank does.
-    pub(crate) stops: bool,
+    pub(crate) has_rendezvous: bool,
+    /// It is to stop at a checkpoint: it was asked to, or another rank did.
+    pub(crate) is_stopping: bool,
 }
 
 impl Database {
@@ -70,7 +70,7 @@ impl Database {
         }
     }
 
-    /// Workers on which the job was lost a short while ago, by their fault.
+    /// Workers that lost the job by their own fault a short while ago.
     pub(crate) fn avoided(&self, job: usize) -> Vec<Uuid> {
         let recent = |at: DateTime<Utc>| moment(self.now) - at <= TimeDelta::milliseconds(AVOID as i64);
         let at_fault = |(_, worker): &(usize, &super::WorkerRow)| {
@@ -130,13 +130,13 @@ impl Database {
                 training_since: attempt.training_at.map(moment),
                 saved_at: saved.map(moment),
                 seconds_left: job.left.map(|left| left as f64 / 1000.0),
-                is_stopping: stops(attempt),
+                is_stopping: is_stopping(attempt),
             }
         })
         .collect()
     }
 
-    /// What a worker has to do.
+    /// The live leases of a worker.
     pub(crate) fn worker_leases(&self, worker: usize) -> Vec<WorkerLease> {
         let mut leases = Vec::new();
         for &number in &self.leased {
@@ -147,8 +147,8 @@ impl Database {
                 rank,
                 state: attempt.state,
                 has_reported: lease.last_sequence > 0,
-                met: attempt.met,
-                stops: stops(attempt),
+                has_rendezvous: attempt.has_rendezvous,
+                is_stopping: is_stopping(attempt),
             }));
         }
         leases
@@ -160,6 +160,6 @@ impl Database {
     }
 }
 
-fn stops(attempt: &AttemptRow) -> bool {
+fn is_stopping(attempt: &AttemptRow) -> bool {
     attempt.stop_asked || attempt.leases.iter().any(|lease| lease.outcome == Some(RankOutcome::Preempted))
 }

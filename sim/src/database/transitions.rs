@@ -82,7 +82,7 @@ impl Database {
             job,
             state: AttemptState::Assigned,
             leases: gang.iter().map(lease).collect(),
-            met: false,
+            has_rendezvous: false,
             assigned_at: self.now,
             training_at: None,
             stop_asked: false,
@@ -109,7 +109,7 @@ impl Database {
         true
     }
 
-    /// A report, whole or not at all; `false`: the speaker is stale.
+    /// Stores a report whole or not at all; `false` if the worker is stale.
     pub(crate) fn report(
         &mut self,
         worker: usize,
@@ -130,7 +130,7 @@ impl Database {
         lease.last_sequence = lease.last_sequence.max(last);
         lease.expires_at = lease.expires_at.max(until);
         if row.state.is_ended() && !no_fence {
-            // Only its log would be kept.
+            // The server keeps only its log lines.
             return true;
         }
         let job = row.job;
@@ -158,7 +158,7 @@ impl Database {
     pub(crate) fn rank_ended(&mut self, worker: usize, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let mut attempt = attempt;
         if self.is_broken(Broken::NoFence) {
-            // Whatever attempt of the job is live now.
+            // Takes whichever attempt of the job is live.
             attempt = self.live_attempt(self.attempts[attempt].job).unwrap_or(attempt);
             self.conclude(attempt, |other, _| (other == rank).then_some(outcome));
             return;

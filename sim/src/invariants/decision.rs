@@ -1,4 +1,4 @@
-//! First in, first out, by brute force: what a decision of the scheduler must be like, whatever made it.
+//! Checks a decision of the scheduler by brute force: first in, first out, on free workers.
 
 use chrono::{DateTime, Utc};
 use tandem_domain::place::{Decision, FleetWorker, QueuedJob, WorkerStatus};

@@ -1,4 +1,5 @@
-//! A second, simpler account of what happened (ghost state, as program verification calls it), and what it says was violated.
+//! A second, simpler account of what happened (ghost state, in the words of program verification), and the first
+//! violation that it shows.
 
 use crate::{
     event::AttemptId,
@@ -52,12 +53,12 @@ impl Ghost {
         }
     }
 
-    /// The first violation is the one that counts.
+    /// Only the first violation is kept.
     pub(super) fn violated(&mut self, invariant: &'static str, at: Ms, facts: String) {
         self.found.get_or_insert(Violation { invariant, at, facts });
     }
 
-    /// Something came from outside: what was decided before need not come true.
+    /// Something changed from outside, so what was decided before need not come true.
     pub(crate) fn changed(&mut self) {
         self.stops.changes += 1;
     }
@@ -74,7 +75,7 @@ impl Ghost {
         self.on_device[worker] = None;
     }
 
-    /// A file of a checkpoint was removed; `newest` is the newest step that the coordinator has a row of.
+    /// A checkpoint's file was removed; `newest` is the newest step that the database has a row of.
     pub(crate) fn file_removed(&mut self, now: Ms, job: usize, step: u32, newest: Option<u32>) {
         if newest == Some(step) && !self.ended[job] {
             let facts = format!("the files of job{job}'s newest committed checkpoint, step {step}, were removed");
@@ -85,9 +86,9 @@ impl Ghost {
 
 #[derive(Default)]
 pub(crate) struct Stops {
-    /// Grows when something comes from outside.
+    /// The number of outside changes.
     pub(super) changes: u64,
-    /// The number of changes when the decision that is carried out now was made.
+    /// The number of changes when the decision was made that is being carried out.
     pub(crate) decided_at: u64,
     pub(super) rooms: Vec<Room>,
     pub(super) growths: Vec<Growth>,
@@ -104,7 +105,7 @@ pub(super) struct Growth {
     pub(super) job: usize,
     pub(super) size: usize,
     pub(super) changes: u64,
-    /// Workers that its job avoided then: one that is forgiven meanwhile is taken alone, if it is enough.
+    /// Workers that its job avoided then: if one is no longer avoided, the job may start on fewer workers.
     pub(super) avoided: Vec<uuid::Uuid>,
 }
 

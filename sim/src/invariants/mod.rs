@@ -1,6 +1,6 @@
-//! What must hold at every moment, checked against a second, simpler account of what happened.
+//! The invariants, checked after every event against a second, simpler account of what happened.
 //!
-//! [`Ghost`] keeps that account from what transactions committed; it reads none of the guards that it checks.
+//! [`ghost::Ghost`] keeps that account from what transactions committed; it uses none of the guards that it checks.
 
 mod decision;
 mod end;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl World {
-    /// A worker has heard that its lease counts from `since`. That must be written by then.
+    /// A worker relies on its lease from `since`: the database must have stored that.
     pub(crate) fn check_counted_on(&mut self, own: usize, since: Ms) {
         let Some(held) = self.workers[own].attempt.as_ref().filter(|held| !held.has_ended()) else { return };
         let (attempt, row) = (held.attempt, &self.db.attempts[held.attempt]);
@@ -31,7 +31,7 @@ impl World {
         }
     }
 
-    /// A rank has heard that its checkpoint of this step is committed. It will remove older ones.
+    /// A rank relies on its checkpoint of this step being committed, and will remove older ones.
     pub(crate) fn check_committed(&mut self, own: usize, attempt: AttemptId, step: u32) {
         let job = self.db.attempts[attempt].job;
         let goes_on =
@@ -121,7 +121,7 @@ impl World {
         self.regrown(attempt);
     }
 
-    /// Whoever is given up must not be able to act: it is dead, or stands still, or reaches no coordinator.
+    /// A rank that is given up must not be able to act: it is dead, frozen, or cut off from the coordinators.
     fn check_takeover(&mut self, attempt: AttemptId, rank: usize, expiry: Expiry) {
         let own = self.db.attempts[attempt].leases[rank].worker;
         let Some(process) = self.gangs.get(&attempt).map(|gang| gang.ranks[rank]) else { return };
@@ -134,7 +134,7 @@ impl World {
                 format!("rank {rank} of a{attempt} on w{own} is well and connected, and was given up: {expiry}");
             self.ghost.violated("dead_before_takeover", self.now, facts);
         }
-        // Coordinators and the database may come and go: a worker to which nothing happened keeps its rank.
+        // Faults of coordinators or the database must not cost a rank whose worker was well.
         let lease = ms(self.plan.timing.lease);
         if can_act && self.now > worker.disturbed_until + 2 * lease {
             let facts =

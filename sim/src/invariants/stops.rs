@@ -1,4 +1,5 @@
-//! Nobody is stopped for nothing: not for an equal, not for one that does not start then, not to grow without growing.
+//! No gang is stopped in vain: for a job of equal priority, for one that then does not start, or to grow without
+//! growing.
 
 use tandem_domain::{state::JobState, timing};
 
@@ -9,7 +10,7 @@ use crate::{
     world::World,
 };
 
-/// From the wish to stop to the start of whom it was for: the step, the checkpoint, and what a scheduler takes.
+/// Longest time from the request to the start of the other job, beside the grace: a step, a checkpoint, scheduling.
 const LONGEST: Ms = 10_000;
 
 impl World {
@@ -37,7 +38,7 @@ impl World {
         }
         let Room { job, victim, changes, .. } = self.ghost.stops.rooms.remove(0);
         let waits = self.db.jobs[job].state == Some(JobState::Queued);
-        // A gang that stands still stops late: the progress clock has its own time.
+        // A hung gang stops late, when the progress clock ends it.
         let stands = |attempt: &AttemptId| {
             let gang = self.gangs.get(attempt);
             gang.is_some_and(|gang| gang.ranks.iter().any(|rank| rank.is_alive() && !rank.is_responsive()))
@@ -48,7 +49,7 @@ impl World {
         }
     }
 
-    /// A job was placed: if it was stopped to grow, it has grown.
+    /// A job was placed. If it was stopped to grow, it must have more workers now.
     pub(super) fn regrown(&mut self, attempt: AttemptId) {
         let row = &self.db.attempts[attempt];
         let (job, size) = (row.job, row.leases.len());

@@ -17,9 +17,9 @@ use crate::{
 };
 use state::{Attempt, HeartbeatTimer, Link};
 
-/// From dialling to the answer to the introduction.
+/// Longest wait from dialling to the answer to the registration.
 const REGISTER_TIMEOUT: Ms = 5000;
-/// A leaving worker waits this long for the coordinator to hear its last words.
+/// How long a leaving worker waits for the coordinator to read its last messages.
 const LEAVE_WAIT: Ms = 5000;
 
 impl World {
@@ -31,7 +31,7 @@ impl World {
     }
 
     pub(crate) fn on_worker(&mut self, own: usize, what: ProcessEvent) {
-        // Whatever happens, what is due by the clock is done first.
+        // Heartbeats that are due come before anything else.
         self.beat(own);
         match what {
             ProcessEvent::Dial => self.dial(own),
@@ -55,14 +55,14 @@ impl World {
         if self.workers[own].link != Link::Waiting {
             return;
         }
-        // In turn: the one that does not answer is not asked twice in a row.
+        // In turn, so that a coordinator that does not answer is not dialled twice in a row.
         let coordinator = self.workers[own].next_dial % self.coordinators.len();
         self.workers[own].next_dial += 1;
         self.workers[own].dialled_at = self.now;
         let connection = self.connect(own, coordinator);
         self.workers[own].link = Link::Dialling(connection);
         if !self.coordinators[coordinator].lifetime.is_up || self.now < self.workers[own].cut_off_until {
-            // Connection refused, or no way to it.
+            // The connection is refused, or there is no route.
             return self.cut(connection);
         }
         let running = self.registered_rank(own);
@@ -77,7 +77,7 @@ impl World {
         }
         (worker.link, worker.heartbeats) = (Link::Waiting, None);
         let longest = ms(timing::RECONNECT_LONGEST);
-        // Leases that got grace must be renewed before they run out.
+        // A new leader renews all leases once: the worker must be back before they run out.
         let in_time = ms(self.plan.timing.lease) / 4;
         let longest = if self.broken == Some(Broken::NoRenewalAtOpen) { longest } else { longest.min(in_time) };
         let wait = (ms(timing::RECONNECT_FIRST) << worker.failures.min(8)).min(longest);
@@ -91,7 +91,7 @@ impl World {
         let now = self.now;
         let worker = &mut self.workers[own];
         (worker.link, worker.failures) = (Link::Up(connection), 0);
-        // The answer may have been on its way for long: the lease counts from before it was given.
+        // The answer may have taken long: the lease counts from when the registration was sent.
         let is_late = self.broken == Some(Broken::LateRegistration);
         let confirmed_at = if is_late { now } else { worker.dialled_at };
         worker.heartbeats =
@@ -100,8 +100,8 @@ impl World {
         self.beat(own);
     }
 
-    /// Sends the heartbeat that is due. A coordinator that is there but silent has, for all we know, given our attempt to
-    /// others: the rank ends.
+    /// Sends the heartbeat that is due. If a coordinator that can be reached acknowledges nothing, it may have given
+    /// the attempt to others, so the rank ends.
     fn beat(&mut self, own: usize) {
         let (now, timing) = (self.now, self.plan.timing);
         let ends_itself = !self.is_broken(Broken::NoSelfEnd);
@@ -142,7 +142,7 @@ impl World {
         self.check_counted_on(own, confirmed_at);
     }
 
-    /// SIGTERM: takes nothing new, stops its rank gently, goes when that is sent.
+    /// SIGTERM: takes nothing new, stops its rank gracefully, and leaves when its end is reported.
     pub(crate) fn leave_fleet(&mut self, own: usize) {
         self.workers[own].is_leaving = true;
         if let Some(connection) = self.workers[own].connection() {
@@ -158,7 +158,7 @@ impl World {
             return;
         }
         self.workers[own].is_leaving = false;
-        // Its half of the stream is closed once all of it was read, or after a while.
+        // It closes its half of the stream once the coordinator has read it, or after a while.
         let at = self.now + LEAVE_WAIT.min(self.dice.between(20, 200));
         self.agenda.at(at, Event::Fault(Fault::Left(own)));
     }

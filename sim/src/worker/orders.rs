@@ -1,4 +1,4 @@
-//! What the coordinator says, and what the worker does about it.
+//! How a worker handles the coordinator's messages.
 
 use tandem_domain::state::RankOutcome;
 
@@ -22,7 +22,7 @@ impl World {
                     self.gangs.entry(attempt).and_modify(|gang| gang.committed = gang.committed.max(Some(step)));
                 }
             }
-            Message::Meet { attempt } => {
+            Message::Rendezvous { attempt } => {
                 let Some(held) = self.workers[own].attempt.as_ref().filter(|held| held.attempt == attempt) else {
                     return;
                 };

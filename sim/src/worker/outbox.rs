@@ -1,5 +1,5 @@
-//! What a rank did and the coordinator has not confirmed yet: numbered once, sent until it is confirmed. It stands in the
-//! spool, so that it outlives its worker.
+//! Events of a rank that the coordinator has not confirmed yet: numbered once, and sent until they are confirmed. They
+//! are spooled, so they outlive the worker's process.
 
 use std::collections::VecDeque;
 
@@ -24,7 +24,7 @@ pub(crate) enum End {
     #[default]
     Open,
     Known(RankOutcome),
-    /// On the present connection.
+    /// It was sent on the present connection.
     Sent(RankOutcome),
 }
 
@@ -57,7 +57,7 @@ impl Outbox {
         Some(outcome)
     }
 
-    /// What was confirmed by this.
+    /// Removes the events up to this number and returns them.
     pub(crate) fn confirm(&mut self, sequence: u64) -> Vec<RankEvent> {
         let mut confirmed = Vec::new();
         while let Some(&(number, event)) = self.events.front().filter(|(number, _)| *number <= sequence) {
@@ -69,7 +69,7 @@ impl Outbox {
         confirmed
     }
 
-    /// A new connection: whatever is not confirmed goes out again.
+    /// On a new connection everything that is not confirmed is sent again.
     pub(crate) fn resend(&mut self, now: Ms) {
         self.sent = 0;
         if let End::Sent(outcome) = self.end {

@@ -1,4 +1,4 @@
-//! One rank of one attempt, from its assignment until the coordinator knows how it ended.
+//! A worker's side of one rank, from its assignment until the coordinator knows how it ended.
 
 use tandem_domain::{state::RankOutcome, timing};
 
@@ -18,13 +18,13 @@ impl World {
         Some(Running { attempt: held.attempt, rank: held.rank, idle, slowest })
     }
 
-    /// What the coordinator still has to hear of.
+    /// The rank for a heartbeat: the one whose end is not reported yet.
     pub(super) fn heartbeat_rank(&self, own: usize) -> Option<Running> {
         self.held_rank(own)
             .filter(|_| self.workers[own].attempt.as_ref().is_some_and(|held| !held.outbox.is_reported()))
     }
 
-    /// The same, for a coordinator that may have missed all that was said on an earlier connection.
+    /// The rank for a registration: the coordinator may have missed everything sent on an earlier connection.
     pub(super) fn registered_rank(&self, own: usize) -> Option<Running> {
         self.held_rank(own)
     }
@@ -43,7 +43,7 @@ impl World {
             RankOutput::Exited(outcome) => {
                 let outcome = match held.phase {
                     AttemptPhase::Killed(verdict) if outcome == RankOutcome::Cancelled => verdict,
-                    // A SIGKILL that this worker did not send.
+                    // Somebody else sent the SIGKILL.
                     _ if outcome == RankOutcome::Cancelled => RankOutcome::Lost,
                     _ => outcome,
                 };
@@ -70,13 +70,13 @@ impl World {
         self.terminate(attempt, rank);
     }
 
-    /// SIGKILL, with the verdict that the coordinator will be sent.
+    /// SIGKILL; `verdict` is the outcome to report.
     pub(super) fn kill_attempt(&mut self, own: usize, verdict: RankOutcome) {
         let Some(held) = &mut self.workers[own].attempt else { return };
         if matches!(held.phase, AttemptPhase::Running | AttemptPhase::Stopping { .. }) {
             held.phase = AttemptPhase::Killed(verdict);
             let (attempt, rank) = (held.attempt, held.rank);
-            // A rank that ends by SIGKILL is no verdict yet: see `hear`.
+            // `on_rank_output` replaces this outcome by the verdict.
             self.kill_rank(attempt, rank, RankOutcome::Cancelled);
         }
     }
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// The progress clock on this machine.
+    /// Ends the rank if it made no progress for too long.
     pub(super) fn on_watch(&mut self, own: usize, attempt: AttemptId) {
         let Some(held) = self.workers[own].attempt.as_ref().filter(|held| held.attempt == attempt) else { return };
         let gang = &self.gangs[&attempt];
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// Sends what is due.
+    /// Sends the rendezvous, reports and the outcome that are due.
     pub(super) fn flush(&mut self, own: usize) {
         let now = self.now;
         let Some(connection) = self.workers[own].connection() else { return };
@@ -116,7 +116,7 @@ impl World {
         let mut out = Vec::new();
         if held.listens && !held.listens_sent {
             held.listens_sent = true;
-            out.push(Message::Listens { attempt });
+            out.push(Message::Listening { attempt });
         }
         if let Some(events) = held.outbox.take_batch(now) {
             held.outbox.due_at = None;

@@ -13,13 +13,13 @@ pub(crate) struct Worker {
     pub(super) link: Link,
     pub(super) failures: u32,
     pub(super) next_dial: usize,
-    /// When it introduced itself.
+    /// When it sent its registration.
     pub(super) dialled_at: Ms,
     pub(super) heartbeats: Option<HeartbeatTimer>,
     pub(crate) attempt: Option<Attempt>,
     /// It reaches no coordinator until then.
     pub(crate) cut_off_until: Ms,
-    /// Something happened to it or its connection until then.
+    /// A fault has affected it or its connection until then.
     pub(crate) disturbed_until: Ms,
     /// It was asked to leave.
     pub(crate) is_leaving: bool,
@@ -38,7 +38,7 @@ pub(super) struct HeartbeatTimer {
     pub(super) next_at: Ms,
     pub(super) sequence: u64,
     pub(super) unanswered: VecDeque<(u64, Ms)>,
-    /// When the newest heartbeat that was answered had been sent.
+    /// When the newest acknowledged heartbeat was sent.
     pub(super) confirmed_at: Ms,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Attempt {
     pub(crate) rank: usize,
     pub(crate) phase: AttemptPhase,
     pub(crate) outbox: Outbox,
-    /// Rank 0 listens, and the others might not know.
+    /// Rank 0 listens, and the other ranks may not know yet.
     pub(crate) listens: bool,
     pub(crate) listens_sent: bool,
     pub(crate) disowned: bool,
@@ -72,7 +72,7 @@ pub(crate) enum AttemptPhase {
     Stopping {
         kill_at: Ms,
     },
-    /// SIGKILL was sent; what the coordinator is sent.
+    /// SIGKILL was sent; the outcome to report.
     Killed(RankOutcome),
     Ended,
 }
@@ -87,7 +87,7 @@ impl Attempt {
         self.phase == AttemptPhase::Ended
     }
 
-    /// Nobody has killed it.
+    /// It was not killed.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.phase, AttemptPhase::Running | AttemptPhase::Stopping { .. })
     }
@@ -98,7 +98,7 @@ impl Attempt {
 }
 
 impl Worker {
-    /// What survives its death: the spool says what the rank did, and the rank is gone.
+    /// Restores what a killed worker finds in its spool: the events of its rank, which is gone.
     pub(crate) fn recover(&mut self, now: Ms) {
         if let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.disowned) {
             attempt.phase = AttemptPhase::Ended;
