@@ -1,4 +1,4 @@
-//! Ends jobs because somebody said so.
+//! Cancels jobs at a person's request.
 
 use std::time::Duration;
 
@@ -24,9 +24,10 @@ use crate::{
 
 const REASON: &str = "cancelled by request";
 
-/// Cancels what is not at an end yet; the ids of what was.
+/// Cancels the jobs that have not ended and returns their ids.
 ///
-/// A job takes its dependants with it. An experiment leaves alone what another one still wants.
+/// Dependants are cancelled too. Jobs that another experiment still wants are left alone when an experiment is
+/// cancelled.
 pub(crate) async fn cancel(store: &Store, target: Target) -> Result<Vec<Uuid>> {
     retry(|| cancel_once(store, target)).await
 }
@@ -34,7 +35,7 @@ pub(crate) async fn cancel(store: &Store, target: Target) -> Result<Vec<Uuid>> {
 async fn cancel_once(store: &Store, target: Target) -> Result<Vec<Uuid>> {
     let mut tx = store.begin().await?;
     let mut ids: Vec<Uuid> = jobs_of(&mut tx, target).await?;
-    // Locked before it is asked who wants them: a submit that shares one of them is either seen or waits.
+    // Locked before the links are read: a submit that shares one of these jobs is either seen or waits.
     let locked = jobs::lock(&mut tx, &ids).await?;
     if let Target::Experiment(experiment) = target {
         ids = experiments::withdraw(&mut tx, experiment).await?;

@@ -1,4 +1,4 @@
-//! From what is stored to what goes over the wire.
+//! From what is stored to the messages of the wire.
 
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ use crate::{
     submit::Submitted,
 };
 
-/// A label from the database. One that this version does not know was written by a newer one.
+/// The wire's number of a state's label. A label that this version does not know was written by a newer one.
 fn state<D, W>(label: &str) -> Result<i32, Status>
 where
     D: FromStr,
@@ -222,7 +222,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     }
 }
 
-/// As stored: what a person reads in psql.
+/// The JSON form in the database, readable in psql.
 pub(crate) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
     serde_json::json!({
         "utilization_percent": facts.utilization_percent,

@@ -1,20 +1,20 @@
-//! What can go wrong in a request, by who has to act.
+//! Why a request fails, by who has to act.
 
 use tandem_proto::status::Code;
 use tonic::Status;
 
-/// The service's error; `Display` is for the person who asked.
+/// Why a request failed; `Display` is for the person who sent it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The request is wrong as it stands.
+    /// The request itself is wrong.
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
-    /// Right in itself, but not as things stand.
+    /// The request is valid, but not in the present state.
     #[error("{0}")]
     Refused(String),
-    /// Taken by somebody else in the meantime.
+    /// Somebody else was first.
     #[error("{0}")]
     Conflict(String),
     /// The coordinator stops; the client should dial again.
@@ -53,7 +53,7 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let code = error.code();
-        // Logged here, where it is handled: what the client can do nothing about.
+        // Logged here, because the client can do nothing about it.
         if matches!(code, Code::Internal | Code::DataLoss) {
             tracing::error!(%error, "request failed");
         }

@@ -1,4 +1,4 @@
-//! Finds what has gone silent: leases that ran out, workers that nobody hears of.
+//! Finds leases that expired and workers that are silent.
 
 use tandem_domain::{state::RankOutcome, timing::timing};
 
@@ -15,14 +15,14 @@ use crate::{
     },
 };
 
-/// Leases that ran out by the database's clock, or whose ranks stand still, end their ranks; how many.
+/// Ends the ranks whose leases expired by the database's clock, or that make no progress; returns their number.
 pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
     let mut ended = 0;
     let expired = leases::expired(&mut *store.conn().await?).await?;
     for attempt in expired {
         ended += retry(|| async move {
             let mut tx = store.begin().await?;
-            // A coordinator that was frozen wakes up with everything expired, and is leader no more.
+            // After a coordinator was frozen everything looks expired to it, but it is no longer the leader.
             if !leader::is_current(&mut tx, term).await? {
                 return Ok(0);
             }
@@ -35,13 +35,13 @@ pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
     Ok(ended)
 }
 
-/// Asked of the locked row: it may have been renewed since the search, and is alive after all.
+/// Decided on the locked row, because the lease may have been renewed since it was found.
 fn expiry(lease: &LockedLease) -> Option<RankEnd> {
     let expiry = lease.status.expiry(lease.now, &timing())?;
     Some(RankEnd { outcome: RankOutcome::Lost, cause: expiry.to_string() })
 }
 
-/// Workers not heard of for longer than a lease are lost; those lost long ago are gone.
+/// Marks workers as lost that were silent for longer than a lease, and forgets those lost long ago.
 pub(crate) async fn workers(store: &Store, term: i64) -> Result<()> {
     let mut tx = store.begin().await?;
     if !leader::is_current(&mut tx, term).await? {

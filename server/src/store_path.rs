@@ -1,8 +1,11 @@
-//! Names of files in the store: relative to its root, and never outside of it.
+//! Paths in the store's folder: relative to its root, and never outside of it.
 
 use std::path::{Component, Path};
 
-/// The name under which the store knows a file, whether it came as a relative path, a path or a `file://` URL.
+/// The path of a file relative to the store's root, from a relative path, an absolute one or a `file://` URL.
+///
+/// # Errors
+/// Says why the name is no file in the store.
 pub(crate) fn path_in_store(name: &str, root: &Path) -> Result<String, String> {
     let path = Path::new(name.strip_prefix("file://").unwrap_or(name));
     let relative = if path.is_absolute() {

@@ -1,7 +1,7 @@
-//! What the end of a job means for those that start from it.
+//! Queues or cancels the jobs that waited for others to end.
 //!
-//! Looks at all blocked jobs each time, instead of following from one event to the next: whatever was missed (a crash,
-//! a job shared in the very moment in which it failed) is put right by the next look.
+//! It reads all blocked jobs each time instead of following events, so the next run repairs what was missed (by a
+//! crash, or when a job was shared just as it failed).
 
 use std::time::Duration;
 
@@ -18,11 +18,12 @@ use crate::{
     },
 };
 
-/// Queues blocked jobs whose inputs are there and cancels those whose inputs never will be; the ids of the latter.
+/// Queues blocked jobs whose inputs have succeeded, and cancels those with an input that never will; returns the ids of
+/// the cancelled ones.
 pub(crate) async fn unblock(tx: &mut Conn) -> Result<Vec<Uuid>> {
     let mut cancelled = Vec::new();
     let mut moved = false;
-    // A cancelled job decides its own dependants: once more for each level of the graph.
+    // A cancelled job decides about its dependants in turn: one round for each level of the graph.
     loop {
         let mut moved_now = false;
         for job in dependencies::decided(tx).await? {

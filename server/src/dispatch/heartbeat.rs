@@ -1,7 +1,7 @@
 //! Heartbeats: kept in memory as they come, stored together every one or two seconds.
 //!
-//! There is one statement for all leases and one for all workers, whatever their number, because heartbeats are the only
-//! steady load on the database. A heartbeat is acknowledged only after it is stored.
+//! There is one statement for all leases and one for all workers, whatever their number, because heartbeats are the
+//! only steady load on the database. A heartbeat is acknowledged only after it is stored.
 
 use tandem_domain::timing::timing;
 use tandem_proto::v1::{self, coordinator_message::Message};

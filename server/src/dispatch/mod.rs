@@ -1,8 +1,8 @@
 //! Tells workers what to do: assignments, where ranks meet, when to stop.
 //!
-//! Every coordinator looks after the workers whose streams it holds, whichever coordinator placed the job. What a worker
-//! must be sent follows from its live leases in Postgres and from what was sent on its stream ([`instructions`]), never
-//! from having seen an event.
+//! Every coordinator looks after the workers whose streams it holds, whichever coordinator placed the job. What a
+//! worker must be sent follows from its live leases in Postgres and from what was sent on its stream
+//! ([`instructions`]), never from having seen an event.
 
 mod heartbeat;
 mod instructions;
@@ -68,8 +68,8 @@ impl Dispatcher {
         tx.commit().await?;
         tracing::info!(worker = %worker.id, name = worker.name, device = worker.device_kind, running = running.len(), "worker registered");
 
-        // The rank had reported, and the worker does not run it: the worker was restarted without its rank. (A rank that
-        // never reported is assigned again.)
+        // The rank had reported, and the worker does not run it: the worker was restarted without its rank. (A rank
+        // that never reported is assigned again.)
         let is_running = |lease: &WorkerLease| running.iter().any(|rank| lease.is_for(rank));
         for lost in worker_leases.iter().filter(|lease| lease.has_reported && !is_running(lease)) {
             let end = RankEnd { outcome: RankOutcome::Lost, cause: "its worker was restarted without it".to_owned() };
@@ -187,8 +187,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Stores that the rank was dispatched, then makes the message: a rank that is not stored as dispatched was started by
-    /// no worker. `None` if the lease was released meanwhile.
+    /// Stores that the rank was dispatched, then makes the message: a rank that is not stored as dispatched was started
+    /// by no worker. `None` if the lease was released meanwhile.
     async fn assignment(&self, session: &Session, lease: &WorkerLease) -> Result<Option<v1::Assignment>> {
         let mut tx = self.store.begin().await?;
         if !leases::mark_dispatched(&mut tx, lease.attempt, lease.rank, lease.worker).await? {

@@ -1,4 +1,4 @@
-//! The bytes of an artifact, from the store through `object_store`.
+//! The bytes of an artifact, read from the store's folder.
 
 use std::{path::Path, sync::Arc};
 
@@ -16,10 +16,10 @@ use crate::{
     target::is_prefix,
 };
 
-/// Of one message.
+/// Bytes of one message.
 const CHUNK_BYTES: u64 = 512 * 1024;
 
-/// The artifact with this id, or whose id begins so.
+/// Finds the artifact whose id begins with `id`.
 pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Artifact> {
     let prefix = id.trim().to_ascii_lowercase();
     let mut found = if is_prefix(&prefix) { files::artifacts_by_prefix(conn, &prefix).await? } else { Vec::new() };
@@ -30,7 +30,7 @@ pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Artifact> {
     }
 }
 
-/// A file that is there and has the size that it should have.
+/// An artifact's file that exists and has the expected size.
 pub(crate) struct Open {
     store: Arc<dyn ObjectStore>,
     location: Location,
@@ -52,7 +52,7 @@ pub(crate) async fn open(store: Arc<dyn ObjectStore>, root: &Path, artifact: &Ar
     Ok(Open { store, location, size, name })
 }
 
-/// Sends all bytes in order, until the reader has gone or `closing`.
+/// Sends all bytes in order, until the client is gone or `closing`.
 pub(crate) async fn send(open: Open, sender: mpsc::Sender<Result<Bytes>>, closing: CancellationToken) {
     let mut position = 0;
     while position < open.size {

@@ -12,15 +12,15 @@ use crate::{
     target::resolve,
 };
 
-/// Rows where the client names no limit, and rows at most.
-const DEFAULT: u32 = 100;
-const MOST: u32 = 10_000;
+/// Rows if the client names no limit, and the most rows.
+const LIMIT_DEFAULT: u32 = 100;
+const LIMIT_MAX: u32 = 10_000;
 
 pub(crate) fn limited(limit: u32) -> u32 {
-    if limit == 0 { DEFAULT } else { limit.min(MOST) }
+    if limit == 0 { LIMIT_DEFAULT } else { limit.min(LIMIT_MAX) }
 }
 
-/// Newest experiment first; `experiment` empty is all.
+/// Jobs of the newest experiments first; an empty `experiment` means all.
 pub(crate) async fn list(conn: &mut Conn, experiment: &str, states: &[JobState], limit: u32) -> Result<Vec<JobRow>> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
     let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment).await?) };

@@ -1,4 +1,4 @@
-//! The lines that ranks wrote, once or followed.
+//! The log lines of ranks, once or followed.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,19 +18,20 @@ use crate::{
     target::all_ended,
 };
 
-/// Lines of one rank read at once.
+/// The most lines of one rank in one read.
 const PAGE: i64 = 500;
 
-/// What is asked for.
+/// A request for log lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) jobs: Vec<Uuid>,
     pub(crate) follow: bool,
-    /// About as many of the last lines; `None` is all.
+    /// About this many of the last lines; `None` means all.
     pub(crate) tail: Option<u32>,
 }
 
-/// Sends lines in order of time, and of each rank without gap or repetition; with `follow`, until the jobs have ended.
+/// Sends lines in order of time, those of each rank without gap or repetition; with `follow`, until the jobs have
+/// ended.
 pub(crate) async fn logs(
     store: Store,
     notifier: Arc<Notifier>,
@@ -44,7 +45,7 @@ pub(crate) async fn logs(
         () = sender.closed() => Ok(()),
     };
     if let Err(error) = outcome {
-        // The reader may have gone; then nobody needs to know.
+        // The client may be gone; then nobody waits for the error.
         let _ = sender.send(Err(error)).await;
     }
 }
@@ -63,7 +64,7 @@ async fn follow(
         None => HashMap::new(),
     };
     loop {
-        // Asked before the lines are read: the last line of a job that has ended is there.
+        // Read before the lines: the last line of a job that has ended by now is stored.
         let ended = !request.follow || all_ended(&mut *store.conn().await?, &request.jobs).await?;
         loop {
             let known: Vec<(RankLog, i64)> = cursors.iter().map(|(log, sequence)| (*log, *sequence)).collect();

@@ -1,4 +1,4 @@
-//! What people ask: reads, and streams that follow.
+//! Answers to people's questions: single reads, and streams that follow changes.
 
 pub(crate) mod fetch;
 pub(crate) mod jobs;

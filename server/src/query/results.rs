@@ -1,4 +1,4 @@
-//! What was measured: finished jobs by their figures, and curves.
+//! Results: finished jobs with their figures, and curves of metrics.
 
 use crate::{
     error::Result,
@@ -12,18 +12,18 @@ use crate::{
     target,
 };
 
-/// What is asked for; empty words ask for everything.
+/// A query for finished jobs; empty strings select everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
     pub(crate) target: &'a str,
     pub(crate) stage: &'a str,
-    /// Sort by this result.
+    /// Name of the result to sort by.
     pub(crate) best: &'a str,
     pub(crate) ascending: bool,
     pub(crate) limit: u32,
 }
 
-/// Ended jobs that have something to show: by the result asked for (those without it last), else newest first.
+/// Ended jobs that succeeded or have results: sorted by the result asked for (jobs without it last), else newest first.
 pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec<JobRow>> {
     let target = match question.target {
         "" => None,
@@ -56,7 +56,7 @@ pub(crate) struct NamedCurve {
     pub(crate) curve: Curve,
 }
 
-/// In the order of the jobs; of all names where `names` is empty.
+/// Curves in the order of the jobs; of all names if `names` is empty.
 pub(crate) async fn metrics(conn: &mut Conn, target: &str, names: &[String]) -> Result<Vec<NamedCurve>> {
     let target = target::resolve(conn, target).await?;
     let rows = target::rows_of(conn, target).await?;

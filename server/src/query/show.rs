@@ -16,7 +16,7 @@ use crate::{
     target::{resolve, rows_of},
 };
 
-/// All checkpoints that anybody looks at.
+/// The most checkpoints that are shown.
 const CHECKPOINTS_SHOWN: i64 = 100;
 
 pub(crate) struct Shown {

@@ -1,4 +1,4 @@
-//! Follows jobs until nothing will change any more.
+//! Follows jobs until all have ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     target::rows_of,
 };
 
-/// Between two looks: a gang of four reports more often than eyes follow.
+/// Least time between two snapshots: a gang reports more often than a person can follow.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The jobs as they are now.
@@ -25,7 +25,7 @@ pub(crate) struct Snapshot {
     pub(crate) done: bool,
 }
 
-/// Sends a snapshot now and whenever something changed, until all jobs have ended, the reader has gone, or `closing`.
+/// Sends a snapshot now and after every change, until all jobs have ended, the client is gone, or `closing`.
 pub(crate) async fn watch(
     store: Store,
     notifier: Arc<Notifier>,
@@ -40,7 +40,7 @@ pub(crate) async fn watch(
         () = sender.closed() => Ok(()),
     };
     if let Err(error) = outcome {
-        // The reader may have gone; then nobody needs to know.
+        // The client may be gone; then nobody waits for the error.
         let _ = sender.send(Err(error)).await;
     }
 }
@@ -51,7 +51,7 @@ async fn follow(
     target: Target,
     sender: &mpsc::Sender<Result<Snapshot>>,
 ) -> Result<()> {
-    // Subscribed before the first look.
+    // Subscribed before the first read, so that no change is missed.
     let mut changes = notifier.subscribe();
     let mut before: Option<Vec<JobRow>> = None;
     loop {
@@ -67,9 +67,9 @@ async fn follow(
     }
 }
 
-/// Returns after a change, at most once in [`PAUSE`], or when it is time to look anyway.
+/// Returns after a change, at most once in [`PAUSE`], or when it is time to poll.
 pub(crate) async fn next_change(changes: &mut watch::Receiver<u64>) {
     sleep(PAUSE).await;
-    // A closed notifier or the time limit: in both cases, look.
+    // Whether the notifier was closed or the time is up: read again.
     let _ = timeout(timing::SCHEDULE_POLL, changes.changed()).await;
 }

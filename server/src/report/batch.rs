@@ -1,4 +1,4 @@
-//! A report, sorted by where its parts are stored. Pure.
+//! Sorts the events of a report by the table that they are stored in. Pure.
 
 use std::path::Path;
 
@@ -21,13 +21,12 @@ use crate::{
     store_path::path_in_store,
 };
 
-/// The phase in which steps go on.
+/// The phase in which a rank makes steps.
 pub(crate) const TRAINING: &str = "training";
 
-/// Longest line, name or message that is kept, in bytes.
+/// Longest line, name or message that is stored, in bytes.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
-/// Something with a time and a word.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Phase {
     pub(crate) name: String,
@@ -53,25 +52,25 @@ pub(crate) struct ResultValue {
 pub(crate) struct Batch {
     pub(crate) phases: Vec<Phase>,
     pub(crate) notes: Vec<Note>,
-    /// The newest one.
+    /// The newest progress event.
     pub(crate) latest: Option<LatestProgress>,
     pub(crate) points: Vec<Point>,
     pub(crate) results: Vec<ResultValue>,
     pub(crate) checkpoints: Vec<Checkpoint>,
-    /// Without the job, which the caller knows.
+    /// Their `job_id` is nil: the caller knows the job.
     pub(crate) artifacts: Vec<Artifact>,
     pub(crate) lines: Vec<Line>,
 }
 
 impl Batch {
-    /// The rank says that it trains, or shows it.
+    /// Whether the rank is in training, by its phase or by its metrics.
     pub(crate) fn trains(&self) -> bool {
         self.phases.iter().any(|phase| phase.name == TRAINING) || !self.points.is_empty()
     }
 }
 
-/// Sorts events of one rank. What makes no sense is left out, and a note says so: a report that is refused would come
-/// again for ever.
+/// Sorts the events of one rank. An invalid event is left out with a note: if the report were refused, its worker would
+/// send it again for ever.
 pub(crate) fn sort<'e>(events: impl Iterator<Item = &'e v1::RankEvent>, rank: u32, root: &Path) -> Batch {
     let mut batch = Batch::default();
     for event in events {
@@ -134,7 +133,7 @@ fn latest_progress(progress: &v1::ProgressEvent) -> LatestProgress {
         epoch: integer(progress.epoch),
         epochs: integer(progress.epochs),
         images_per_second: finite(progress.images_per_second),
-        // Becomes an interval: a century is long enough.
+        // It becomes an interval in Postgres: a century at most.
         seconds_left: finite(progress.seconds_left).min(3e9),
     }
 }

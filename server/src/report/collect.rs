@@ -1,9 +1,9 @@
 //! Reports of many workers, stored together.
 //!
-//! Most of what workers say is points of curves, progress and log lines of ranks that train, every second or so, each of
-//! little weight: a transaction for each report would cost a thousand commits a second of a large fleet. What comes while
-//! one transaction runs is stored by the next, so that nobody waits for company. Reports that say more than that (phases,
-//! checkpoints, artifacts, results, notes) are stored each by itself ([`super::report`]).
+//! Most reports hold only metrics, progress and log lines, and every rank in training sends one about every second. A
+//! transaction for each would cost a large fleet a thousand commits a second. Reports that come while one transaction
+//! runs are stored by the next, so no report waits for others. Reports with other events (phases, checkpoints,
+//! artifacts, results, notes) are stored each by itself ([`super::report`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,18 +28,18 @@ use crate::{
     },
 };
 
-/// Reports in one transaction, at most.
+/// The most reports in one transaction.
 const BATCH_MAX: usize = 512;
 
-/// A report on its way, and who waits for the word on it.
+/// A report that waits to be stored, and the channel for the answer.
 struct QueuedReport {
     who: Speaker,
     events: Arc<Vec<v1::RankEvent>>,
-    /// Whether it was stored; if not, it is for [`report`] to say why.
+    /// Whether it was stored; if not, [`report`] finds out why.
     stored: oneshot::Sender<bool>,
 }
 
-/// Takes reports in. Cloned for every stream.
+/// Takes in reports. Each stream has a clone.
 #[derive(Clone)]
 pub(crate) struct Collector {
     store: Store,
@@ -48,7 +48,7 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Starts the task that stores them; it ends with the last clone.
+    /// Starts the task that stores reports; it ends with the last clone.
     pub(crate) fn start(store: Store, root: &Path) -> Self {
         let (queue, mut reports) = mpsc::channel(BATCH_MAX);
         let background = store.clone();
@@ -61,7 +61,7 @@ impl Collector {
                 }
                 let stored = stored.unwrap_or_else(|_| vec![false; together.len()]);
                 for (waiting, stored) in together.drain(..).zip(stored) {
-                    // Its stream may have ended: the worker says it again on the next.
+                    // Its stream may have ended: the worker sends the report again on the next one.
                     let _ = waiting.stored.send(stored);
                 }
             }
@@ -69,7 +69,7 @@ impl Collector {
         Self { store, root: root.into(), queue }
     }
 
-    /// Stores a report: all of it that is new, or nothing.
+    /// Stores the new events of a report, all or none.
     pub(crate) async fn report(&self, who: Speaker, events: Vec<v1::RankEvent>) -> Result<Receipt> {
         let events = Arc::new(events);
         if is_plain(&events) && !no_fence() {
@@ -83,7 +83,7 @@ impl Collector {
     }
 }
 
-/// It says nothing that anybody decides by, and nothing that makes no sense.
+/// Whether a report holds only events that no decision depends on, and no invalid ones.
 fn is_plain(events: &[v1::RankEvent]) -> bool {
     events.iter().all(|event| match &event.event {
         Some(Event::Metric(metric)) => !metric.name.is_empty(),
@@ -92,7 +92,7 @@ fn is_plain(events: &[v1::RankEvent]) -> bool {
     })
 }
 
-/// Which of them were stored: those whose ranks hold their lease, under its fence, in an attempt that trains.
+/// Returns which of them were stored: those whose rank holds its lease, under its fence, in an attempt in training.
 async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<bool>> {
     let mut tx = store.begin().await?;
     // A rank may report twice at once, on an old stream and a new one: the second report is stored by itself.
@@ -112,7 +112,7 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<b
         taken.into_iter().map(|row| ((row.attempt, row.rank), row)).collect();
 
     let (mut points, mut lines) = (Vec::new(), Vec::new());
-    // In one order: two transactions that touch the same rows must not wait for each other in a circle.
+    // Sorted: transactions that change the same rows in one order cannot deadlock.
     let mut latest = BTreeMap::new();
     let mut stored = Vec::new();
     for (report, is_first) in waiting.iter().zip(is_first) {

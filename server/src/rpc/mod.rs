@@ -23,7 +23,7 @@ use tonic::{
 
 use crate::{dispatch::Dispatcher, error::Error, notifier::Notifier, report::collect::Collector, store::Store};
 
-/// What every service needs.
+/// The state that all services share.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
@@ -60,7 +60,7 @@ impl Api {
 /// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// What a follower of `query` sends, as answers.
+/// Converts what a query sends into a stream of answers.
 fn answers<T: Send + 'static, A: 'static>(
     receiver: mpsc::Receiver<Result<T, Error>>,
     convert: impl Fn(T) -> Result<A, Status> + Send + 'static,

@@ -1,4 +1,4 @@
-//! `tandem.v1.Workers`: one stream per worker, for as long as both live.
+//! `tandem.v1.Workers`: one stream per worker, open as long as both run.
 //!
 //! Messages about ranks are handled in the order in which they come, so a rank's end never overtakes its last report.
 //! While the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials
@@ -65,7 +65,7 @@ impl Workers for Api {
     }
 }
 
-/// The first message.
+/// Reads the first message of a stream, which must be `register`.
 async fn register(
     inbound: &mut Streaming<v1::WorkerMessage>,
     outbound: mpsc::Sender<Result<v1::CoordinatorMessage, Status>>,

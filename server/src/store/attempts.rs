@@ -15,7 +15,7 @@ use super::{
     small,
 };
 
-/// A new attempt: assigned, with the next fence.
+/// A new attempt, with the next fence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewAttempt {
     pub(crate) id: Uuid,
@@ -44,7 +44,7 @@ pub(crate) async fn insert(
     Ok(NewAttempt { id, number: small(row.number), fence: row.fence })
 }
 
-/// A row that nobody else changes until the transaction ends.
+/// A row that is locked until the transaction ends.
 #[derive(Clone, Debug)]
 pub(crate) struct LockedAttempt {
     pub(crate) id: Uuid,
@@ -57,18 +57,18 @@ pub(crate) struct LockedAttempt {
     pub(crate) stop: Option<StopAsked>,
 }
 
-/// A stop at a checkpoint, under way.
+/// A request to stop at a checkpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct StopAsked {
-    /// Until now.
+    /// Since the request, until now.
     pub(crate) seconds: f64,
-    /// Device seconds at stake when it was asked.
+    /// Device seconds at stake when it was made.
     pub(crate) at_stake: f64,
     /// A checkpoint was committed since.
     pub(crate) is_saved: bool,
 }
 
-/// The job of an attempt, without a lock: to lock the job first.
+/// The job of an attempt. Not locked, because the job must be locked before the attempt.
 pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Uuid>> {
     sqlx::query_scalar!("SELECT job_id FROM attempts WHERE id = $1", id).fetch_optional(conn).await
 }
@@ -108,7 +108,7 @@ pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> QueryResult<Option<
     }
 }
 
-/// Moves an attempt on; the new state, or `None` if the event changes nothing or does not fit.
+/// Moves an attempt to its next state and returns that; `None` if the event changes nothing or is not allowed.
 pub(crate) async fn transition(
     conn: &mut Conn,
     attempt: &LockedAttempt,
@@ -139,14 +139,14 @@ pub(crate) async fn transition(
     Ok(moved.is_one().then_some(to))
 }
 
-/// Step that training began at, as its ranks say.
+/// Stores the step that training began at.
 pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> QueryResult<()> {
     sqlx::query!("UPDATE attempts SET first_step = $3 WHERE id = $1 AND fence = $2", attempt.id, attempt.fence, step)
         .run_any(conn)
         .await
 }
 
-/// Where the ranks meet, as the worker of rank 0 says; `false` if it has no say any more.
+/// Stores where the ranks meet, from the worker of rank 0; `false` if that holds no lease any more.
 pub(crate) async fn set_rendezvous(
     conn: &mut Conn,
     id: Uuid,
@@ -171,8 +171,8 @@ pub(crate) async fn set_rendezvous(
     .map(RowsChanged::is_one)
 }
 
-/// How many attempts of a job were lost one after the other without getting anywhere: the last one that kept a checkpoint
-/// begins the count anew, so that a long job on a bad day is not given up for what it has outlived.
+/// The number of attempts of a job that were lost since it last wrote a checkpoint. A checkpoint resets the count, so
+/// that a long job is not given up for losses that it has recovered from.
 pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> QueryResult<u32> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "count!" FROM attempts
@@ -182,7 +182,7 @@ pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> QueryResult<u32> {
     )
     .fetch_one(conn)
     .await?;
-    // The one that was just lost, at least.
+    // At least the one that was just lost.
     Ok(small(count).max(1))
 }
 
@@ -216,7 +216,7 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<Attemp
     .await
 }
 
-/// Every gang at work.
+/// All gangs at work.
 pub(crate) async fn running(conn: &mut Conn) -> QueryResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards, a.training_at,
@@ -252,7 +252,7 @@ pub(crate) async fn running(conn: &mut Conn) -> QueryResult<Vec<RunningGang>> {
     Ok(gangs.collect())
 }
 
-/// It is to stop at a checkpoint; `false` if it has ended, or was asked before.
+/// Stores the request to stop at a checkpoint; `false` if the attempt has ended or was asked before.
 pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> QueryResult<bool> {
     sqlx::query!(
         "UPDATE attempts SET stop_asked_at = clock_timestamp(), stop_reason = $2, at_stake = $3
@@ -266,7 +266,7 @@ pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> QueryResult<bool> 
     .map(RowsChanged::is_one)
 }
 
-/// What a rank's peers said of its end is not the cause once it is known how it ended itself.
+/// Replaces the cause that the peers of a lost rank gave, once the rank's own is known.
 pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> QueryResult<()> {
     sqlx::query!(
         "UPDATE attempts SET cause = $3 WHERE id = $1 AND fence = $2 AND state = 'lost'",
@@ -278,7 +278,8 @@ pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &
     .await
 }
 
-/// Whether none of them has ended. True until this transaction ends if it holds their leases: an end takes those first.
+/// Whether all of them are in training. If the transaction holds their leases it stays true, because an end locks the
+/// leases first.
 pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> QueryResult<bool> {
     sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (SELECT FROM attempts WHERE id = ANY($1) AND state <> 'training') AS "all!""#,

@@ -1,10 +1,10 @@
-//! Which job starts from which, and what follows from an end.
+//! Which job starts from which, and which blocked jobs are decided.
 
 use uuid::Uuid;
 
 use super::{Conn, QueryResult, integer, rows::Statement};
 
-/// `inputs` in the order of the spec.
+/// Stores the inputs of a job, in the order of its spec.
 pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> QueryResult<()> {
     let positions: Vec<i32> = (0u32..).take(inputs.len()).map(integer).collect();
     // Two inputs of equal content are one job.
@@ -25,11 +25,11 @@ pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> Query
 pub(crate) struct Decided {
     pub(crate) id: Uuid,
     pub(crate) name: String,
-    /// `job_name failed`, where an input did; else the job is free to run.
+    /// The failed or cancelled input, in words; `None` if the job may run.
     pub(crate) lost_input: Option<String>,
 }
 
-/// Every blocked job that need not wait any longer.
+/// All blocked jobs that need not wait any longer.
 pub(crate) async fn decided(conn: &mut Conn) -> QueryResult<Vec<Decided>> {
     sqlx::query_as!(
         Decided,

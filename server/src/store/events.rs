@@ -1,4 +1,4 @@
-//! Events: what happened, in words, only ever appended.
+//! Events: what happened, in words. They are only appended.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &
     append_at(conn, about, kind, message, None).await
 }
 
-/// Appends an event; `at` is when it happened, if that was not now and here.
+/// Appends an event; `at` is when it happened, if not now.
 pub(crate) async fn append_at(
     conn: &mut Conn,
     about: About,
@@ -54,7 +54,7 @@ pub(crate) async fn append_at(
     .await
 }
 
-/// The same event for every live attempt.
+/// Appends the same event for every live attempt.
 pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, kind, message)
@@ -66,7 +66,7 @@ pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -
     .await
 }
 
-/// The same event for those of these attempts in which the worker's rank was lost; in others it had come to its end.
+/// Appends the same event for those of these attempts in which the worker's rank was lost.
 pub(crate) async fn append_to_lost(
     conn: &mut Conn,
     attempts: &[Uuid],

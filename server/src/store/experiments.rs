@@ -1,4 +1,4 @@
-//! Experiments and which jobs they consist of.
+//! Experiments, and the jobs that they consist of.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use super::{
     rows::{RowsChanged, Statement},
 };
 
-/// What a person submitted.
+/// A submitted experiment.
 #[derive(Clone, Debug)]
 pub(crate) struct Experiment {
     pub(crate) id: Uuid,
@@ -22,7 +22,7 @@ pub(crate) struct Experiment {
     pub(crate) created_at: DateTime<Utc>,
 }
 
-/// Stores it; `false` if its idempotency key is known already. `created_at` is set by the database.
+/// Stores an experiment; `false` if its idempotency key is known. The database sets `created_at`.
 pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> QueryResult<bool> {
     sqlx::query!(
         "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, idempotency_key)
@@ -61,7 +61,7 @@ pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Experim
     .await
 }
 
-/// A job of an experiment, by the name that its file gives it.
+/// A job of an experiment, by its name in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Link {
     pub(crate) name: String,
@@ -93,7 +93,7 @@ pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> QueryResult<Vec<
     .await
 }
 
-/// The experiment wants nothing any more; its jobs that no other experiment wants either.
+/// Withdraws an experiment from its jobs; returns those that no other experiment wants.
 pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> QueryResult<Vec<Uuid>> {
     sqlx::query!(
         "UPDATE experiment_jobs SET withdrawn_at = clock_timestamp()

@@ -1,4 +1,4 @@
-//! Files that jobs leave in the store: checkpoints to go on from, artifacts to keep.
+//! Files that jobs leave in the store's folder: checkpoints to resume from, artifacts to keep.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ pub(crate) struct Checkpoint {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// The newest word on a step counts: an attempt that repeats it writes the same place.
+/// Stores a checkpoint. That of a later attempt replaces an earlier one of the same step.
 pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -57,7 +57,7 @@ pub(crate) struct Artifact {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// One artifact per (job, kind, name): a repetition replaces it and keeps its id.
+/// Stores an artifact. One of the same job, kind and name is replaced and keeps its id.
 pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> QueryResult<()> {
     sqlx::query!(
         "INSERT INTO artifacts (id, job_id, fence, kind, name, uri, sha256, bytes, at)
@@ -91,7 +91,7 @@ pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> QueryResult<Vec
     .await
 }
 
-/// Those whose id begins so; two are enough to know that it is not one.
+/// Artifacts whose id begins with `prefix`: two at most, which is enough to see that it is ambiguous.
 pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> QueryResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,

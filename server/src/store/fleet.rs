@@ -1,4 +1,4 @@
-//! What the scheduler knows of workers, and the claim of a gang.
+//! The fleet as the scheduler sees it, and the lock of a gang's workers.
 
 use tandem_domain::{
     place::{FleetWorker, WorkerStatus},
@@ -42,7 +42,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> QueryResult<Vec<FleetWorker>> {
     Ok(fleet.collect())
 }
 
-/// Locks a gang in the order of ids; names by rank, or `None` if one of them takes no work any more.
+/// Locks the workers of a gang in the order of ids; returns names by rank, or `None` if one of them takes no work.
 pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> QueryResult<Option<Vec<String>>> {
     let rows = sqlx::query!(
         "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready'

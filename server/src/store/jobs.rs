@@ -1,4 +1,4 @@
-//! Jobs: brought by submits, moved by transitions. What people see of them is in `overview`.
+//! Jobs: inserted by submits, moved by transitions. `overview` reads what people see of them.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ pub(crate) struct NewJob<'a> {
     pub(crate) spec: &'a JobSpec,
     pub(crate) content_key: &'a str,
     pub(crate) priority: i32,
-    /// As planned: see `domain::plan`.
+    /// The kind of work: see `domain::plan`.
     pub(crate) work: &'a str,
     pub(crate) gflop: f64,
 }
 
-/// Stores a job that starts from nothing as queued, any other as blocked; `false` if one of equal content is there.
+/// Stores a job, queued if it has no inputs, else blocked; `false` if there is one of equal content.
 ///
-/// An insert of the same content by another transaction is waited for.
+/// Waits for another transaction that inserts the same content.
 pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> QueryResult<bool> {
     let spec = serde_json::to_value(job.spec).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
@@ -61,7 +61,7 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> QueryResult<boo
     .map(RowsChanged::is_one)
 }
 
-/// The job whose result serves for this content, now or later; it cannot end otherwise until this transaction does.
+/// The job with this content that has succeeded or still may. It cannot change until this transaction ends.
 pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> QueryResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT id FROM jobs
@@ -72,12 +72,12 @@ pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> QueryResult<Opt
     .await
 }
 
-/// Somebody wants it more than those before.
+/// Raises the priority of a job that another experiment wants more.
 pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> QueryResult<()> {
     sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).run_any(conn).await
 }
 
-/// A row that nobody else changes until the transaction ends.
+/// A row that is locked until the transaction ends.
 #[derive(Clone, Debug)]
 pub(crate) struct LockedJob {
     pub(crate) id: Uuid,
@@ -96,7 +96,8 @@ pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<Vec<Locke
     rows.into_iter().map(|row| Ok(LockedJob { id: row.id, name: row.name, state: parse(&row.state)? })).collect()
 }
 
-/// Moves a job on; the new state, or `None` if the event does not fit or the row is in another state than `from`.
+/// Moves a job to its next state and returns that; `None` if the event is not allowed or the row is not in state
+/// `from`.
 ///
 /// `delay` is the wait before it may run again.
 pub(crate) async fn transition(
@@ -130,8 +131,8 @@ pub(crate) async fn transition(
     Ok(moved.is_one().then_some(to))
 }
 
-/// How much of the queue a pass looks at: a longer one costs no more.
-const LOOKED_AT: i64 = 1000;
+/// The most jobs of the queue that a pass reads, so that a longer queue costs no more.
+const QUEUE_READ_MAX: i64 = 1000;
 
 /// The front of the queue.
 pub(crate) async fn queue(conn: &mut Conn) -> QueryResult<Vec<QueuedJob>> {
@@ -144,7 +145,7 @@ pub(crate) async fn queue(conn: &mut Conn) -> QueryResult<Vec<QueuedJob>> {
            FROM jobs j JOIN experiments e ON e.id = j.experiment_id
            WHERE j.state = 'queued' ORDER BY j.priority DESC, j.queued_at, j.id LIMIT $2"#,
         timing::AVOID.as_secs_f64(),
-        LOOKED_AT,
+        QUEUE_READ_MAX,
     )
     .fetch_all(conn)
     .await?;
@@ -162,19 +163,19 @@ pub(crate) async fn queue(conn: &mut Conn) -> QueryResult<Vec<QueuedJob>> {
     Ok(queue.collect())
 }
 
-/// Gangs were stopped for it while the fleet looked like this.
+/// Stores that gangs were stopped for it, with the fingerprint of the fleet.
 pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> QueryResult<()> {
     sqlx::query!("UPDATE jobs SET made_room_at = $2 WHERE id = $1 AND state = 'queued'", id, fingerprint)
         .run_any(conn)
         .await
 }
 
-/// The database's.
+/// The database's clock.
 pub(crate) async fn now(conn: &mut Conn) -> QueryResult<DateTime<Utc>> {
     sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await
 }
 
-/// Writes why queued jobs wait, where that is news; whether anything was.
+/// Stores why queued jobs wait; returns whether any reason changed.
 pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> QueryResult<bool> {
     let (ids, reasons): (Vec<Uuid>, Vec<String>) = waiting.iter().cloned().unzip();
     let changed = sqlx::query!(
@@ -193,7 +194,7 @@ pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> QueryResult<String> 
     sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
 }
 
-/// Jobs that are not at an end.
+/// Numbers of jobs that have not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) blocked: u32,
@@ -202,7 +203,7 @@ pub(crate) struct Counts {
 }
 
 pub(crate) async fn counts(conn: &mut Conn) -> QueryResult<Counts> {
-    // One look into each partial index, however many jobs have ended.
+    // Each count reads a partial index, however many jobs have ended.
     let row = sqlx::query!(
         r#"SELECT (SELECT count(*) FROM jobs WHERE state = 'blocked')::integer AS "blocked!",
                   (SELECT count(*) FROM jobs WHERE state = 'queued')::integer AS "queued!",
@@ -213,7 +214,7 @@ pub(crate) async fn counts(conn: &mut Conn) -> QueryResult<Counts> {
     Ok(Counts { blocked: small(row.blocked), queued: small(row.queued), running: small(row.running) })
 }
 
-/// How many of these are not at an end.
+/// How many of these have not ended.
 pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<u32> {
     let live = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "live!" FROM jobs WHERE id = ANY($1) AND finished_at IS NULL"#,

@@ -1,4 +1,4 @@
-//! Leases: the right of a worker to act as one rank of one attempt, until a moment.
+//! Leases: the right of a worker to act as one rank of one attempt, for a limited time.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -21,7 +21,7 @@ pub(crate) struct Speaker {
     pub(crate) rank: u32,
 }
 
-/// One lease per rank, the workers by rank; `false` if one of them, or its device, is leased already.
+/// Inserts one lease per rank, with the workers in the order of ranks; `false` if a worker or its device is leased.
 pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> QueryResult<bool> {
     let ranks: Vec<i32> = (0u32..).take(workers.len()).map(integer).collect();
     let inserted = sqlx::query!(
@@ -41,7 +41,7 @@ pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: 
     Ok(inserted.count() == workers.len() as u64)
 }
 
-/// A row that nobody else changes until the transaction ends.
+/// A row that is locked until the transaction ends.
 #[derive(Clone, Debug)]
 pub(crate) struct LockedLease {
     pub(crate) rank: u32,
@@ -51,7 +51,7 @@ pub(crate) struct LockedLease {
     pub(crate) outcome: Option<RankOutcome>,
     pub(crate) is_dispatched: bool,
     pub(crate) status: LeaseStatus,
-    /// The database's.
+    /// The database's clock.
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> QueryResult<Vec<Lock
         .collect()
 }
 
-/// The rank has ended: its worker is free. `false` if that was known.
+/// Releases the lease of a rank that has ended; `false` if it was released before.
 pub(crate) async fn release(
     conn: &mut Conn,
     attempt: Uuid,
@@ -111,8 +111,8 @@ pub(crate) async fn release(
     .map(RowsChanged::is_one)
 }
 
-/// Takes a report's events up to `sequence`: the number that was stored before, or `None` if the worker is stale.
-/// A report is a sign of life and renews the lease.
+/// Advances the number of the last stored event to `sequence`; returns the number before, or `None` if the worker is
+/// stale. A report renews the lease, like a heartbeat.
 pub(crate) async fn advance(
     conn: &mut Conn,
     attempt: Uuid,
@@ -143,17 +143,17 @@ pub(crate) async fn advance(
     .await
 }
 
-/// A report that was taken.
+/// A lease whose report is being stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Advanced {
     pub(crate) attempt: Uuid,
     pub(crate) rank: u32,
     pub(crate) job: Uuid,
-    /// The number that was stored before.
+    /// Number of the last event that was stored before.
     pub(crate) before: i64,
 }
 
-/// [`advance`] for many at once, of those whose attempts train. Each (attempt, rank) once at most.
+/// [`advance`] for many reports at once, of attempts in training. Each (attempt, rank) may occur once.
 pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]) -> QueryResult<Vec<Advanced>> {
     let attempts: Vec<Uuid> = reports.iter().map(|(who, _)| who.attempt).collect();
     let fences: Vec<i64> = reports.iter().map(|(who, _)| who.fence).collect();
@@ -193,16 +193,16 @@ pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]
     Ok(advanced.collect())
 }
 
-/// A rank that a worker says it runs.
+/// A rank that a worker reports to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReportedRank {
     pub(crate) worker: Uuid,
     pub(crate) attempt: Uuid,
     pub(crate) fence: i64,
     pub(crate) rank: u32,
-    /// Since it last did a piece of work.
+    /// Since it last made progress.
     pub(crate) idle: Duration,
-    /// Its slowest piece so far.
+    /// Its slowest piece of work so far.
     pub(crate) slowest: Option<Duration>,
 }
 
@@ -210,9 +210,9 @@ fn millis(ms: i64) -> Duration {
     Duration::from_millis(super::unsigned(ms))
 }
 
-/// Renews the leases of ranks that their workers say they run, and of those that a worker was told to start lately and
-/// has not reported on. `heartbeats` are workers and the seconds since their last heartbeat: a lease counts from there.
-/// Which (attempt, rank) were: one that is locked at this moment is not.
+/// Renews the leases of ranks that their workers report to run, and of those that were assigned lately and have not
+/// reported. `heartbeats` are workers and the seconds since their last heartbeat: a lease counts from there. Returns
+/// the renewed (attempt, rank) pairs; a lease that is locked is skipped.
 pub(crate) async fn renew(
     conn: &mut Conn,
     reported: &[ReportedRank],
@@ -265,7 +265,7 @@ pub(crate) async fn renew(
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
 }
 
-/// Those of these ranks that hold their leases, locked or not.
+/// Those of these ranks whose leases are live, locked or not.
 pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> QueryResult<Vec<(Uuid, u32)>> {
     let attempts: Vec<Uuid> = reported.iter().map(|rank| rank.attempt).collect();
     let fences: Vec<i64> = reported.iter().map(|rank| rank.fence).collect();
@@ -287,8 +287,8 @@ pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> QueryRes
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
 }
 
-/// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now, and nobody could
-/// say that steps went on, either.
+/// Renews every live lease, and the progress of its rank, after a time in which no coordinator may have done so;
+/// returns their number.
 pub(crate) async fn grace(conn: &mut Conn) -> QueryResult<u64> {
     sqlx::query!(
         "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
@@ -301,7 +301,7 @@ pub(crate) async fn grace(conn: &mut Conn) -> QueryResult<u64> {
     .map(RowsChanged::count)
 }
 
-/// Attempts with a lease that ran out, or may have: whoever has locked it asks [`LeaseStatus::expiry`].
+/// Attempts with a lease that may have expired; [`LeaseStatus::expiry`] decides once it is locked.
 pub(crate) async fn expired(conn: &mut Conn) -> QueryResult<Vec<Uuid>> {
     sqlx::query_scalar!(
         "SELECT DISTINCT attempt_id FROM leases
@@ -314,7 +314,7 @@ pub(crate) async fn expired(conn: &mut Conn) -> QueryResult<Vec<Uuid>> {
     .await
 }
 
-/// About to tell the worker; `false` if there is nothing to tell any more.
+/// Stores that the assignment is about to be sent; `false` if the lease was released.
 pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> QueryResult<bool> {
     sqlx::query!(
         "UPDATE leases SET dispatched_at = COALESCE(dispatched_at, clock_timestamp())
@@ -328,7 +328,7 @@ pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, w
     .map(RowsChanged::is_one)
 }
 
-/// What was lost on a worker by its own fault since a rank last succeeded there, newest first.
+/// Ranks lost on a worker by its own fault since one last succeeded there, newest first.
 pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> QueryResult<Vec<Loss>> {
     sqlx::query_as!(
         Loss,

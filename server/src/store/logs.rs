@@ -1,7 +1,7 @@
-//! Lines that ranks wrote.
+//! Log lines of ranks.
 //!
-//! Reports of one rank are stored in order, those of two ranks at once: a reader that follows keeps its place for each
-//! rank by itself ([`RankLog`]), so that a line that is committed late is not passed over.
+//! Reports of one rank are stored in order, those of different ranks in any order. So a reader that follows keeps a
+//! position for each rank ([`RankLog`]) and misses no line that is committed late.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ pub(crate) struct Line {
     pub(crate) line: String,
 }
 
-/// Lines with their attempts and ranks.
+/// Stores lines with their attempts and ranks.
 pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> QueryResult<()> {
     if lines.is_empty() {
         return Ok(());
@@ -39,7 +39,7 @@ pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> Quer
     .await
 }
 
-/// A line with where it comes from.
+/// A line with its job, attempt and rank.
 #[derive(Clone, Debug)]
 pub(crate) struct LogRow {
     pub(crate) attempt_id: Uuid,
@@ -51,14 +51,14 @@ pub(crate) struct LogRow {
     pub(crate) job_name: String,
 }
 
-/// How far a reader is with one rank of one attempt.
+/// The log of one rank of one attempt. A reader's position in it is the sequence number of the last line read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RankLog {
     pub(crate) attempt: Uuid,
     pub(crate) rank: u32,
 }
 
-/// The next lines after those cursors, at most `per_rank` of each rank, in order of time.
+/// The next lines after these positions, at most `per_rank` of each rank, in order of time.
 pub(crate) async fn after(
     conn: &mut Conn,
     jobs: &[Uuid],
@@ -94,7 +94,7 @@ pub(crate) async fn after(
     .await
 }
 
-/// Where to begin so that about the last `lines` lines are read: the cursors before them.
+/// The positions to begin at to read about the last `lines` lines.
 pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> QueryResult<Vec<(RankLog, i64)>> {
     let rows = sqlx::query!(
         r#"WITH newest AS (

@@ -1,4 +1,4 @@
-//! Figures: metrics by step, final results, and how far a job is.
+//! Measured values: metrics by step, final results, and the progress of jobs.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(crate) struct Point {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Points with their jobs and fences. A step that is there already stays as it is: it was computed from the same state.
+/// Stores points with their jobs and fences. A step that is stored already stays: it was computed from the same state.
 pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> QueryResult<()> {
     if points.is_empty() {
         return Ok(());
@@ -44,7 +44,7 @@ pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)
     .await
 }
 
-/// A final figure. That of a later attempt replaces that of an earlier one, which did not finish.
+/// Stores a final result. That of a later attempt replaces that of an earlier one.
 pub(crate) async fn put_result(
     conn: &mut Conn,
     job: Uuid,
@@ -67,7 +67,7 @@ pub(crate) async fn put_result(
     .await
 }
 
-/// How far a job is.
+/// The latest progress of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LatestProgress {
     pub(crate) step: i64,
@@ -78,7 +78,7 @@ pub(crate) struct LatestProgress {
     pub(crate) seconds_left: f64,
 }
 
-/// Overwrites what is known, each half only if there is news of it.
+/// Stores the phase and the latest progress of a job, each if given.
 pub(crate) async fn put_progress(
     conn: &mut Conn,
     job: Uuid,
@@ -115,7 +115,7 @@ pub(crate) async fn put_progress(
     .await
 }
 
-/// [`put_progress`] for many jobs, without news of their phases.
+/// [`put_progress`] for many jobs, without their phases.
 pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, LatestProgress)>) -> QueryResult<()> {
     if latest.is_empty() {
         return Ok(());
@@ -147,7 +147,7 @@ pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, La
     .await
 }
 
-/// The job stands still: nothing is to be expected at the rate of before.
+/// Clears phase and speed of a job that does not run any more.
 pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> QueryResult<()> {
     sqlx::query!("UPDATE progress SET phase = '', images_per_second = 0, seconds_left = 0 WHERE job_id = $1", job)
         .run_any(conn)
@@ -163,7 +163,7 @@ pub(crate) struct Curve {
     pub(crate) values: Vec<f64>,
 }
 
-/// Curves of these jobs, in order of steps; of all names where `names` is empty.
+/// Curves of these jobs, in order of steps; of all names if `names` is empty.
 pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> QueryResult<Vec<Curve>> {
     sqlx::query_as!(
         Curve,
@@ -178,7 +178,7 @@ pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> 
     .await
 }
 
-/// How fast an earlier job was, and what it is called.
+/// Work and time of an earlier job, to estimate others by.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Precedent {
     /// `experiment/job`.
@@ -191,7 +191,7 @@ pub(crate) struct Precedent {
     pub(crate) threads: i32,
 }
 
-/// Which earlier jobs count.
+/// Which earlier jobs are similar enough.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Similar<'a> {
     Work(&'a str),
@@ -199,7 +199,7 @@ pub(crate) enum Similar<'a> {
     Any,
 }
 
-/// The newest job that a gang on devices of this kind did from beginning to end in one attempt.
+/// The newest similar job that devices of this kind finished in one attempt.
 pub(crate) async fn precedent(
     conn: &mut Conn,
     similar: Similar<'_>,

@@ -1,13 +1,13 @@
-//! The only place that knows SQL, one file per thing that is stored.
+//! The only module that knows SQL, with one file per table or task.
 //!
-//! Every function takes a connection, so that the caller decides what is one transaction. Queries are checked at
-//! compile time against the schema (`query!`, offline data in `.sqlx`). Rules that hold throughout:
+//! Every function takes a connection, so the caller decides what is one transaction. Queries are checked at compile
+//! time against the schema (`query!`, with offline data in `.sqlx`). Rules that hold throughout:
 //!
 //! * **Time is the database's** (`clock_timestamp()`): coordinators on several hosts agree on it.
 //! * **Locks are taken in one order**: job, attempt, leases by rank; workers by id. `FOR NO KEY UPDATE`, because a row
-//!   that refers to a locked row must not wait. Renewals skip what is locked: they come again in a second or two.
-//! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here; the caller gets
-//!   `None` or `false` where the row was not in that state any more.
+//!   that refers to a locked row must not wait. Renewals skip locked rows: they are repeated in a second or two.
+//! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here. The caller gets
+//!   `None` or `false` if the row was not in that state any more, and `rows` makes sure that the count is looked at.
 
 pub(crate) mod attempts;
 pub(crate) mod dependencies;
@@ -41,10 +41,10 @@ pub(crate) use retry::retry;
 
 /// A connection, in a transaction or not.
 pub(crate) type Conn = sqlx::PgConnection;
-/// What a query comes back with.
+/// The result of a query, with sqlx's error: `retry` turns that into ours.
 pub(crate) type QueryResult<T> = std::result::Result<T, sqlx::Error>;
 
-/// The way to the database.
+/// A pool of connections to the database.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pool: PgPool,
@@ -55,19 +55,19 @@ impl Store {
     fn connect_lazy(options: PgConnectOptions) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(10)
-            // A worker that dials again gets our word for it before it runs out of patience.
+            // Shorter than a worker waits for the answer to its registration.
             .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options);
         Self { pool }
     }
 
-    /// For single statements.
+    /// A connection for single statements.
     pub(crate) async fn conn(&self) -> QueryResult<PoolConnection<Postgres>> {
         self.pool.acquire().await
     }
 
-    /// Rolled back unless committed.
+    /// A transaction that is rolled back unless it is committed.
     pub(crate) async fn begin(&self) -> QueryResult<Transaction<'static, Postgres>> {
         self.pool.begin().await
     }
@@ -86,13 +86,13 @@ where
     label.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-/// Counts and sizes are unsigned here and `bigint` there. What does not fit is cut off rather than refused: it is for
-/// display, and an `u64` beyond 2^63 is a mistake of its sender.
+/// Counts and sizes are unsigned here and `bigint` in Postgres. A value that does not fit is cut off and not refused:
+/// it is for display, and beyond 2^63 it is its sender's mistake.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The way back. Columns of this kind are never negative.
+/// The reverse of [`signed`]. Such columns are never negative.
 pub(crate) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
@@ -107,7 +107,7 @@ pub(crate) fn integer(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// Postgres keeps no NUL in a text; everything a peer wrote passes here.
+/// Replaces NUL, which Postgres stores in no text; all text of peers passes through here.
 pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

@@ -8,6 +8,7 @@ use sqlx::{Postgres, postgres::PgArguments, query::Query};
 use super::{Conn, QueryResult};
 
 /// How many rows a statement changed.
+#[derive(Clone, Copy)]
 #[must_use = "a guarded statement that changed no row was refused"]
 pub(super) struct RowsChanged(u64);
 

@@ -1,10 +1,10 @@
-//! Finds what a person means: ids by their first characters, experiments by name.
+//! Finds jobs and experiments by the first characters of an id, or by name.
 
 use uuid::Uuid;
 
 use super::{Conn, QueryResult};
 
-/// Ids of jobs and experiments that begin so; three at most, as two are too many already.
+/// Jobs and experiments whose id begins with `prefix`: three of each at most, as two are ambiguous already.
 pub(crate) async fn by_prefix(conn: &mut Conn, prefix: &str) -> QueryResult<Vec<Target>> {
     let rows = sqlx::query!(
         r#"(SELECT id AS "id!", true AS "is_job!" FROM jobs WHERE id::text LIKE $1 || '%' LIMIT 3)
@@ -38,7 +38,7 @@ pub(crate) async fn by_names(conn: &mut Conn, experiment: &str, job: &str) -> Qu
     Ok(id.map(Target::Job))
 }
 
-/// What a person means.
+/// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
     Job(Uuid),

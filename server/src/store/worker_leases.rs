@@ -1,4 +1,4 @@
-//! What workers have to do: their live leases, with what they must be told about the attempt.
+//! The live leases of workers, with what they must be sent about the attempt.
 
 use tandem_domain::state::AttemptState;
 use uuid::Uuid;
@@ -19,11 +19,11 @@ pub(crate) struct WorkerLease {
     /// Why the attempt ended.
     pub(crate) cause: String,
     pub(crate) rendezvous: Option<(String, u32)>,
-    /// The worker reported something of this rank.
+    /// The worker has reported on this rank.
     pub(crate) has_reported: bool,
-    /// The worker was told of it once.
+    /// The worker was sent the assignment.
     pub(crate) is_dispatched: bool,
-    /// It is to stop at a checkpoint: the scheduler wants it, or another rank does.
+    /// Why it is to stop at a checkpoint: the scheduler asked for it, or another rank stopped.
     pub(crate) stop: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Workers: who is there, since when, and what their devices are.
+//! Workers: their devices, sessions, states and quarantine.
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{timing, timing::timing};
@@ -9,7 +9,7 @@ use super::{
     rows::{RowsChanged, Statement},
 };
 
-/// How a worker introduces itself.
+/// What a worker tells of itself when it registers.
 #[derive(Clone, Debug)]
 pub(crate) struct Introduction {
     pub(crate) id: Uuid,
@@ -25,7 +25,7 @@ pub(crate) struct Introduction {
     pub(crate) driver: String,
 }
 
-/// The worker is here, through this session; whether it was away (new, lost or gone) before.
+/// Stores a worker and its session; returns whether it was new, lost or gone before.
 pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> QueryResult<bool> {
     let before = sqlx::query_scalar!(
         r#"SELECT state::text AS "state!" FROM workers WHERE id = $1 FOR NO KEY UPDATE"#,
@@ -96,7 +96,7 @@ pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> QueryResult
     .await
 }
 
-/// It takes nothing new.
+/// Marks a worker that takes nothing new; `false` if it was not ready.
 pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
     sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
         .run(conn)
@@ -104,7 +104,7 @@ pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
         .map(RowsChanged::is_one)
 }
 
-/// The stream ended. A worker that had announced it and holds nothing is gone; whether that is so.
+/// Stores the end of a session. A draining worker without a lease is gone then; returns whether it is.
 pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> QueryResult<bool> {
     let state = sqlx::query_scalar!(
         r#"UPDATE workers SET session_id = NULL,
@@ -120,7 +120,7 @@ pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) ->
     Ok(state.is_some_and(|state| state == "gone"))
 }
 
-/// A worker that was given up.
+/// A worker that was marked as lost.
 #[derive(Clone, Debug)]
 pub(crate) struct LostWorker {
     pub(crate) id: Uuid,
@@ -128,7 +128,7 @@ pub(crate) struct LostWorker {
     pub(crate) silent_seconds: f64,
 }
 
-/// Those not heard of for longer than a lease are lost from now on.
+/// Marks workers as lost that were silent for longer than a lease.
 pub(crate) async fn mark_lost(conn: &mut Conn) -> QueryResult<Vec<LostWorker>> {
     sqlx::query_as!(
         LostWorker,
@@ -141,7 +141,7 @@ pub(crate) async fn mark_lost(conn: &mut Conn) -> QueryResult<Vec<LostWorker>> {
     .await
 }
 
-/// Nobody waits for a worker that was lost long ago.
+/// Marks workers as gone that were lost long ago.
 pub(crate) async fn forget_lost(conn: &mut Conn) -> QueryResult<()> {
     sqlx::query!(
         "UPDATE workers SET state = 'gone'
@@ -152,14 +152,14 @@ pub(crate) async fn forget_lost(conn: &mut Conn) -> QueryResult<()> {
     .await
 }
 
-/// The sessions among these that are still their worker's.
+/// Those of these sessions that are still their worker's.
 pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> QueryResult<Vec<Uuid>> {
     sqlx::query_scalar!(r#"SELECT session_id AS "session_id!" FROM workers WHERE session_id = ANY($1)"#, sessions)
         .fetch_all(conn)
         .await
 }
 
-/// It gets no rank for a while; `false` if that was so already.
+/// Quarantines a worker for a while; `false` if it is quarantined already.
 pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> QueryResult<bool> {
     sqlx::query!(
         "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3
@@ -173,7 +173,7 @@ pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> Q
     .map(RowsChanged::is_one)
 }
 
-/// It may have jobs again; `false` if it might all the time.
+/// Ends the quarantine of a worker; `false` if it was not quarantined.
 pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
     sqlx::query!(
         "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
@@ -185,7 +185,7 @@ pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> 
     .map(RowsChanged::is_one)
 }
 
-/// How many workers of each kind have not left: idle, busy, draining or lost for a while.
+/// The number of workers of each kind that have not left.
 pub(crate) async fn counts_by_kind(conn: &mut Conn) -> QueryResult<Vec<(String, u32)>> {
     let rows = sqlx::query!(
         r#"SELECT device_kind, count(*)::integer AS "count!" FROM workers WHERE state <> 'gone'
@@ -215,12 +215,12 @@ pub(crate) struct WorkerRow {
     pub(crate) job_id: Option<Uuid>,
     pub(crate) job_name: Option<String>,
     pub(crate) rank: Option<i32>,
-    /// While it gets no jobs.
+    /// Set while it is quarantined.
     pub(crate) quarantined_until: Option<DateTime<Utc>>,
     pub(crate) quarantine_reason: String,
 }
 
-/// All that have not left, by name.
+/// All workers that have not left, by name.
 pub(crate) async fn list(conn: &mut Conn) -> QueryResult<Vec<WorkerRow>> {
     sqlx::query_as!(
         WorkerRow,
