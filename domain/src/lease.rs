@@ -1,4 +1,4 @@
-//! The two clocks of a lease, and what it means that one of them has run out.
+//! The two clocks of a lease, and what it means when one of them runs out.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use chrono::{DateTime, Utc};
 
 use crate::timing::Timing;
 
-/// What is known of a rank, by the database's clock.
+/// What is stored of a rank's lease, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeaseStatus {
-    /// Renewed while its worker vouches for the rank.
+    /// Renewed while the worker reports the rank.
     pub expires_at: DateTime<Utc>,
-    /// When its worker was last heard of.
+    /// When the last heartbeat of its worker came.
     pub worker_seen_at: DateTime<Utc>,
-    /// When the rank last made progress; `None` while its worker has not said.
+    /// When the rank last made progress; `None` if its worker has not reported yet.
     pub progress_at: Option<DateTime<Utc>>,
-    /// The slowest piece of work that it has done so far; `None` before the first.
+    /// Its slowest piece of work so far; `None` before the first.
     pub slowest: Option<Duration>,
 }
 
-/// Why a lease is over although nobody said that the rank has ended.
+/// Why a lease has expired, although no end of the rank was reported.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expiry {
     /// The lease clock: the worker is silent.
     Silent { worker: Duration },
-    /// The lease clock: the worker is there, and does not say that it runs the rank.
+    /// The lease clock: the worker sends heartbeats but does not report the rank.
     Disowned,
-    /// The progress clock: all are there, and nothing goes on.
+    /// The progress clock: the worker reports the rank, but the rank makes no progress.
     NoProgress { since: Duration, slowest: Option<Duration> },
 }
 
 impl LeaseStatus {
-    /// Whether the lease is over at `now`.
+    /// Whether the lease has expired at `now`, and why.
     pub fn expiry(&self, now: DateTime<Utc>, timing: &Timing) -> Option<Expiry> {
         if self.expires_at <= now {
             let worker = since(self.worker_seen_at, now);

@@ -1,11 +1,12 @@
 //! Which queued jobs start now, on which workers, and why the others wait.
 //!
-//! The rule is first in, first out among equal priorities, for each kind of device. A job belongs to the most wanted kind
-//! of which the fleet has enough; while it waits there, nothing that stands behind it takes workers of that kind, however
-//! small it is. Workers of other kinds stay free for others. A job that no kind could ever hold blocks nobody: it waits
-//! with that reason until the fleet grows.
+//! The rule is first in, first out among equal priorities, for each kind of device. A job belongs to the most preferred
+//! kind of which the fleet has enough workers. While it waits for them, no job behind it takes workers of that kind,
+//! however small it is; workers of other kinds stay free for other jobs. A job that is too large for every kind blocks
+//! nobody: it waits with that reason until the fleet grows.
 //!
-//! [`make_room`] stops gangs of lower priority for the first in line; [`grow`] lets a gang start anew with more workers.
+//! [`place`] decides what starts, [`make_room`] stops gangs of lower priority for the first in line, and [`grow`] stops
+//! a gang so that it can start again with more workers.
 
 mod gang;
 mod grow;

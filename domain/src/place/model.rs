@@ -17,11 +17,12 @@ pub struct QueuedJob {
     pub queued_at: DateTime<Utc>,
     pub workers: Workers,
     pub shards: u32,
-    /// Not before this moment: the wait after a lost attempt. The job keeps its place in the queue meanwhile.
+    /// The end of the wait after a lost attempt. The job keeps its place in the queue meanwhile.
     pub not_before: Option<DateTime<Utc>>,
-    /// Workers at fault for a lost attempt of it a short while ago: taken only where there are not enough others.
+    /// Workers that lost an attempt of it by their own fault a short while ago: taken only if there are not enough
+    /// others.
     pub avoid: Vec<Uuid>,
-    /// The [`fingerprint`] of the world when gangs were last stopped for it.
+    /// The [`fingerprint`](super::fingerprint) of fleet and gangs when gangs were last stopped for it.
     pub made_room_at: Option<String>,
 }
 
@@ -52,12 +53,12 @@ pub enum WorkerStatus {
     Lost,
 }
 
-/// How to choose where several choices are right.
+/// Preferences of placement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Device kinds, the most wanted first; kinds not named here come last, by name.
+    /// Device kinds, the most preferred first; kinds not named here come last, by name.
     pub device_order: Vec<String>,
-    /// A gang may reach over several hosts where no single one has enough idle workers.
+    /// A gang may span several hosts if no single one has enough idle workers.
     pub across_hosts: bool,
     /// A gang trains for this long at least before it is stopped for others, or to grow.
     pub least_run: Duration,
@@ -80,12 +81,12 @@ pub struct RunningGang {
     pub job: Uuid,
     pub name: String,
     pub priority: i32,
-    /// Its place in the queue, and the workers it would not get there: what it goes back to when it stops.
+    /// Its place in the queue, and the workers that it avoids, once it stops and waits again.
     pub queued_at: DateTime<Utc>,
     pub avoid: Vec<Uuid>,
     /// By rank.
     pub workers: Vec<Uuid>,
-    /// As asked for.
+    /// The numbers of workers that the job asks for.
     pub wanted: Workers,
     pub shards: u32,
     /// `None` while it loads.
@@ -105,19 +106,19 @@ impl RunningGang {
         seconds * self.workers.len() as f64
     }
 
-    /// It has trained for long enough to be stopped for others.
+    /// It has trained for long enough to be stopped.
     pub(super) fn may_stop(&self, now: DateTime<Utc>, policy: &Policy) -> bool {
         let ran = self.training_since.and_then(|since| (now - since).to_std().ok());
         !self.is_stopping && ran.is_some_and(|ran| ran >= policy.least_run)
     }
 }
 
-/// A gang that is to stop at a checkpoint and go on later, or otherwise.
+/// A gang that is to stop at a checkpoint and to resume later.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stop {
     pub attempt: Uuid,
     pub job: Uuid,
-    /// For which job; `None` if for its own sake.
+    /// The job that it makes room for; `None` if it stops to grow.
     pub room_for: Option<Uuid>,
     /// Device seconds that are lost if it cannot write a checkpoint in time.
     pub at_stake: f64,
@@ -139,14 +140,14 @@ pub struct Waiting {
     pub reason: String,
 }
 
-/// Every job of the queue, either placed or waiting.
+/// The placements, and a reason for every job that waits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
     pub placements: Vec<Placement>,
     pub waiting: Vec<Waiting>,
 }
 
-/// Who is before whom.
+/// The queue in the order in which jobs start.
 pub(super) fn in_line(queue: &[QueuedJob]) -> Vec<&QueuedJob> {
     let mut queue: Vec<_> = queue.iter().collect();
     queue.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.queued_at, job.id));

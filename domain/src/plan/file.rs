@@ -1,4 +1,4 @@
-//! The experiment file as written: every job's table with its own sweep read and checked, the graph not yet followed.
+//! Reads the experiment file: every job's table with its own sweep, each variant checked. The graph comes later.
 
 use std::ops::Range;
 
@@ -14,11 +14,11 @@ use super::unused;
 use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised};
 
 const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
-/// Keys that a job of any stage may have, beside its stage's.
+/// Keys of a job of any stage, in addition to its stage's.
 const COMMON: &[&str] = &["stage", "from", "where", "sweep", "seed", "workers", "shards", "threads"];
 const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
 const NAME_LENGTH: usize = 64;
-/// Priorities are for a few people who talk to each other: more of them would be a competition.
+/// Largest priority, up and down.
 const PRIORITY_MAX: i32 = 100;
 
 /// The whole file.
@@ -37,9 +37,9 @@ pub(super) struct JobTable<'a> {
     pub span: Range<usize>,
     /// The word after `stage =`.
     pub stage: &'static str,
-    /// Jobs it starts from, one variant for each.
+    /// Names of the jobs that it starts from, which are alternatives.
     pub from: Vec<Spanned<String>>,
-    /// Which variants of those.
+    /// `where`: the selected variants of those.
     pub filters: Vec<Axis<'a>>,
     /// Its own sweep, expanded; a single entry without one.
     pub variants: Vec<Variant>,
@@ -49,7 +49,7 @@ pub(super) struct JobTable<'a> {
 pub(super) struct Variant {
     pub suffix: Suffix,
     pub stage: Stage,
-    /// `None`: that of the job it starts from, or the experiment's.
+    /// `None`: the seed of its input, or the experiment's.
     pub seed: Option<u64>,
     pub parallelism: Parallelism,
 }
@@ -119,7 +119,7 @@ fn read_job<'a>(
             }
         }
     };
-    // What `from`, `where` and `sweep` hold is read once, not copied into every variant.
+    // `from`, `where` and `sweep` are read once, not copied into every variant.
     let mut parameters = values.clone();
     for key in ["from", "where", "sweep"] {
         parameters.remove(key);
@@ -139,7 +139,7 @@ fn read_job<'a>(
 
 fn read_stage_name(table: &str, job: &Spanned<DeValue<'_>>, values: &DeTable<'_>) -> Result<&'static str, Fault> {
     let Some(reader) = Reader::key(table, values, "stage") else {
-        // A misspelt `stage` is not missing but unknown; other keys cannot be judged without it.
+        // A key that is nearly `stage` is reported as misspelt; without the stage no other key can be checked.
         let near = values.keys().find(|key| strsim::osa_distance(key.get_ref(), "stage") <= 2);
         return Err(match near {
             Some(key) => {
@@ -193,7 +193,7 @@ fn read_from(table: &str, values: &DeTable<'_>) -> Result<Vec<Spanned<String>>, 
 /// A priority within its bounds.
 ///
 /// # Errors
-/// Says what the bounds are.
+/// The message names the bounds.
 pub fn checked_priority(priority: i32) -> Result<i32, String> {
     if (-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
         return Ok(priority);

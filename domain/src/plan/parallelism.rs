@@ -14,7 +14,7 @@ pub(super) struct Parallelism {
     pub threads: u32,
 }
 
-/// The same as written: what is missing has a default that depends on the rest.
+/// The same as written; a missing value has a default that depends on the others.
 #[derive(Clone, Copy, Default)]
 pub(super) struct WrittenParallelism {
     workers: Option<Workers>,
@@ -28,8 +28,9 @@ impl WrittenParallelism {
         Ok(Self { workers, shards: optional(table, values, "shards")?, threads: optional(table, values, "threads")? })
     }
 
-    /// The job's own words, else the experiment's, else the defaults. A linear job takes workers and shards from its
-    /// own table only: its work is one L-BFGS on stored features, which a gang would only wait for.
+    /// The job's own values, else the experiment's, else the defaults. A linear job takes workers and shards from its
+    /// own
+    /// table only, because its L-BFGS on stored features does not gain from a gang.
     pub(super) fn or(self, experiment: Self, stage: &Stage) -> Parallelism {
         let spread = if matches!(stage, Stage::Linear(_)) { Self::default() } else { experiment };
         let workers = self.workers.or(spread.workers).unwrap_or(Workers { min: 1, max: 1 });

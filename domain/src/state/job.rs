@@ -1,4 +1,4 @@
-//! What a person sees: where one job is on its way.
+//! The state of a job, as people see it.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ pub enum JobState {
     /// An attempt holds workers.
     Running,
     Succeeded,
-    /// It, or trying it, is at fault; not tried again.
+    /// By its own fault, or after too many lost attempts: not tried again.
     Failed,
-    /// A person, or the failure of a job it starts from, ended it.
+    /// Ended by a person, or because an input failed.
     Cancelled,
 }
 
@@ -61,7 +61,7 @@ impl JobEvent {
 }
 
 impl JobState {
-    /// Nothing changes it any more.
+    /// Whether the state is final.
     pub const fn is_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }

@@ -1,6 +1,6 @@
 //! The labels of states, and the errors that name a state by its label.
 
-/// An event that a state does not allow: the caller acts on stale knowledge and must look again.
+/// An event that a state does not allow: the caller's knowledge is stale.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{subject} is {state}: it cannot be {event} any more or yet")]
 pub struct InvalidTransition {
@@ -9,7 +9,7 @@ pub struct InvalidTransition {
     pub event: &'static str,
 }
 
-/// A label that no state bears: the database or the peer is of another version.
+/// A label that no state has: the database or the peer is of another version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{label}`: expected one of {expected}")]
 pub struct UnknownLabel {
@@ -18,11 +18,11 @@ pub struct UnknownLabel {
     pub expected: String,
 }
 
-/// `Display`, `FromStr`, `ALL` and `label` for a state enum, from one list of labels.
+/// Implements `Display`, `FromStr`, `ALL` and `label` for a state enum from one list of labels.
 macro_rules! labels {
     ($name:ident, $what:literal, { $($variant:ident = $label:literal),+ $(,)? }) => {
         impl $name {
-            /// Every state, in the order of a life.
+            /// All states, in the order in which they follow each other.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The word in Postgres, in JSON and on the screen.

@@ -1,7 +1,7 @@
-//! States of jobs and attempts, and the only ways from one to the next.
+//! States of jobs and attempts, and the allowed transitions between them.
 //!
-//! The same transitions stand a second time in SQL, as `WHERE state = .. AND fence = ..` with the row count checked;
-//! the labels here are the labels of the Postgres enums.
+//! SQL guards the same transitions a second time, with `WHERE state = .. AND fence = ..` and the row count. The labels
+//! here are those of the Postgres enums.
 
 mod attempt;
 mod job;

@@ -1,6 +1,6 @@
-//! What a job will cost, from its spec alone: work counted in forward passes, memory as the process of one rank on a CPU.
+//! What a job will cost, from its spec alone: its work, counted in forward passes, and the memory of one rank on a CPU.
 //!
-//! Time is not known here: it is this work at a speed that the coordinator has measured.
+//! The coordinator estimates the time, from this work and a measured speed.
 
 mod attack;
 mod classify;
@@ -27,7 +27,7 @@ pub(super) fn estimate(job: &Expanded) -> Estimate {
     }
 }
 
-/// The kind of work, in words: jobs of one kind do as many operations a second.
+/// The kind of work, in words: jobs of one kind run at one speed.
 pub(super) fn work(job: &Expanded) -> String {
     let mut words = vec![job.spec.stage.name().to_owned()];
     words.extend(job.encoder.map(|encoder| word(&encoder)));
@@ -53,7 +53,7 @@ pub(super) fn work(job: &Expanded) -> String {
     words.join(" ")
 }
 
-/// As a file writes it.
+/// A value's word in the file.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
