@@ -124,7 +124,6 @@ pub const FAST: Timing = Timing {
 impl Timing {
     pub const PROFILES: [Self; 2] = [DEFAULT, FAST];
 
-    /// The profile of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::PROFILES.into_iter().find(|profile| profile.name == name)
     }
@@ -181,8 +180,7 @@ pub const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 /// See [`RECONNECT_FIRST`].
 pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
 
-/// How long a rank trains on without a coordinator, unless `--away-grace` says otherwise; then it is asked to write a
-/// checkpoint and stop.
+/// How long a rank trains on without a coordinator, if `--away-grace` is not given; then it stops at a checkpoint.
 pub const AWAY_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a job avoids a worker that it was lost on, if there are others.

@@ -1,7 +1,6 @@
 //! Domain to wire by `From`, which cannot fail; wire to domain by functions whose errors name the field.
 //!
-//! Prost represents enum fields as `i32` and messages as `Option`. A reader converts them here once and has domain
-//! types from then on.
+//! Prost represents enum fields as `i32` and messages as `Option`: readers convert them once, here, to domain types.
 
 use chrono::{DateTime, Utc};
 pub use prost_types::Timestamp;
@@ -78,7 +77,6 @@ pub fn optional_moment(field: &'static str, timestamp: Option<Timestamp>) -> Res
     moment.map(Some).ok_or_else(|| WireError::new(field, format!("no moment: {seconds} s and {nanos} ns")))
 }
 
-/// Parses an identifier.
 pub fn uuid(field: &'static str, text: &str) -> Result<Uuid, WireError> {
     text.parse().map_err(|error| WireError::new(field, format!("{text:?} is no UUID: {error}")))
 }

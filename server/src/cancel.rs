@@ -26,8 +26,7 @@ const REASON: &str = "cancelled by request";
 
 /// Cancels the jobs that have not ended and returns their ids.
 ///
-/// Dependants are cancelled too. Jobs that another experiment still wants are left alone when an experiment is
-/// cancelled.
+/// Dependants are cancelled too; of an experiment, only the jobs that no other experiment wants.
 pub(crate) async fn cancel(store: &Store, target: Target) -> Result<Vec<Uuid>> {
     retry(|| cancel_once(store, target)).await
 }

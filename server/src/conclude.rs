@@ -1,13 +1,12 @@
 //! From the end of ranks to the end of their attempt, and from there to the next state of the job: one transaction.
 //!
-//! An end is either reported by the worker (`report`) or follows from an expired lease (`reap`). `domain::state` makes
-//! the decisions.
+//! A worker reports an end (`report`), or its lease has expired (`reap`). `domain::state` makes the decisions.
 
 use std::time::Duration;
 
 use tandem_domain::{
     quarantine::quarantine,
-    state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
+    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
 };
 use uuid::Uuid;
 
@@ -25,7 +24,6 @@ use crate::{
     },
 };
 
-/// How a rank ended, and why in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RankEnd {
     pub(crate) outcome: RankOutcome,
@@ -89,16 +87,7 @@ pub(crate) async fn end_attempt(
     state: AttemptState,
     cause: &str,
 ) -> Result<()> {
-    let event = match state {
-        AttemptState::Succeeded => AttemptEvent::Succeeded,
-        AttemptState::Failed => AttemptEvent::Failed,
-        AttemptState::Preempted => AttemptEvent::Preempted,
-        AttemptState::Cancelled => AttemptEvent::Cancelled,
-        AttemptState::Lost | AttemptState::Assigned | AttemptState::Starting | AttemptState::Training => {
-            AttemptEvent::Lost
-        }
-    };
-    if attempts::transition(tx, attempt, event, cause).await?.is_none() {
+    if attempts::transition(tx, attempt, state.end_event(), cause).await?.is_none() {
         return Ok(());
     }
     for lease in leases.iter().filter(|lease| lease.outcome.is_none() && !lease.is_dispatched) {

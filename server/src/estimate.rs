@@ -14,7 +14,6 @@ use crate::{
     },
 };
 
-/// An estimated time, and where it comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Duration {
     /// 0 if nothing is known.
@@ -24,8 +23,7 @@ pub(crate) struct Duration {
 
 /// Seconds of an attempt beside its steps: libtorch and data are loaded, weights are written.
 const OVERHEAD: f64 = 4.0;
-/// GFLOP/s before anything was measured: of one thread of an AVX-512 Xeon, and of one CUDA device in f32 (half of a
-/// GTX 1080 Ti's peak).
+/// GFLOP/s before anything was measured: of one AVX-512 thread, and of half a GTX 1080 Ti in f32.
 const CPU_THREAD: f64 = 75.0;
 const CUDA_DEVICE: f64 = 5_000.0;
 
@@ -66,7 +64,6 @@ fn lanes(kind: &str, ranks: u32, threads: u32) -> f64 {
     f64::from(ranks) * if kind == "cpu" { f64::from(threads) } else { 1.0 }
 }
 
-/// Speed of one thread or device, in GFLOP/s.
 struct Speed<'a> {
     value: f64,
     kind: &'a str,

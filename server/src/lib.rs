@@ -7,8 +7,7 @@
 //! waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`] and [`release`]
 //! are requests of people.
 //!
-//! Only [`store`] knows SQL. [`rpc`] implements the gRPC services, [`convert`] makes their messages, and [`notifier`]
-//! wakes tasks when something changed.
+//! Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes their messages, [`notifier`] wakes tasks.
 
 mod broken;
 mod cancel;

@@ -6,7 +6,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{
-    QueryResult, Store,
+    DbResult, Store,
     notify::{Listener, Topic},
 };
 
@@ -56,7 +56,7 @@ impl Notifier {
         }
     }
 
-    async fn forward(&self, store: &Store) -> QueryResult<Infallible> {
+    async fn forward(&self, store: &Store) -> DbResult<Infallible> {
         let mut listener = Listener::open(store).await?;
         // Changes may have been made while nobody listened.
         self.notify_all();

@@ -1,7 +1,6 @@
 //! Gives queued jobs to idle workers. Only the holder of the leader row schedules.
 //!
-//! A pass takes no input and may run at any time: it reads the state and does what is due. It runs when notified, and
-//! every second anyway.
+//! A pass takes no input: it reads the state and does what is due. It runs when notified, and every second anyway.
 
 use std::{
     sync::Arc,
@@ -34,14 +33,11 @@ use crate::{
 pub(crate) struct Scheduler {
     pub(crate) store: Store,
     pub(crate) notifier: Arc<Notifier>,
-    /// Identifies this process.
     pub(crate) id: Uuid,
-    /// Its name, for people.
     pub(crate) name: String,
     pub(crate) policy: Policy,
 }
 
-/// A term of leadership, as this process knows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeadershipTerm {
     number: i64,
@@ -107,7 +103,6 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes or renews the leadership.
     async fn lead(&self, before: Option<LeadershipTerm>, now: Instant) -> Result<Option<LeadershipTerm>> {
         let mut tx = self.store.begin().await?;
         let absence = leader::absence(&mut tx).await?;

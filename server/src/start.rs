@@ -103,8 +103,7 @@ pub fn run(args: Args) -> Result<(), StartError> {
     })
 }
 
-/// Raises the limit of open files as far as allowed: each worker's stream is one, and the usual soft limit of 1,024 is
-/// for programs that call select(2).
+/// Raises the limit of open files as far as allowed, because each worker's stream is one.
 fn raise_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {

@@ -21,7 +21,6 @@ use crate::{
     },
 };
 
-/// A client's request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Submission {
     pub(crate) toml: String,
@@ -35,7 +34,6 @@ pub(crate) struct Submission {
     pub(crate) priority: Option<i32>,
 }
 
-/// The answer to a submission.
 #[derive(Clone, Debug)]
 pub(crate) struct Submitted {
     /// `None` on a dry run; so are the ids of its jobs.

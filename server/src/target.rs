@@ -1,5 +1,4 @@
-//! Finds the job or experiment that a person names: by id, its first characters, an experiment's name, or
-//! `EXPERIMENT/JOB`.
+//! Finds a job or experiment by its id, the first characters of one, an experiment's name, or `EXPERIMENT/JOB`.
 
 use uuid::Uuid;
 
@@ -12,7 +11,6 @@ use crate::{
     },
 };
 
-/// The most jobs of one experiment that are shown at once.
 const JOBS_MAX: u32 = 1000;
 
 /// Finds the one job or experiment that `text` names.
@@ -50,7 +48,6 @@ pub(crate) fn is_prefix(text: &str) -> bool {
     (1..=36).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// Ids of the jobs of a target.
 pub(crate) async fn jobs_of(conn: &mut Conn, target: Target) -> Result<Vec<Uuid>> {
     Ok(match target {
         Target::Job(id) => vec![id],
@@ -58,13 +55,8 @@ pub(crate) async fn jobs_of(conn: &mut Conn, target: Target) -> Result<Vec<Uuid>
     })
 }
 
-/// The jobs of a target, as they are shown.
 pub(crate) async fn rows_of(conn: &mut Conn, target: Target) -> Result<Vec<JobRow>> {
-    let (experiment, only) = match target {
-        Target::Job(id) => (None, vec![id]),
-        Target::Experiment(id) => (Some(id), Vec::new()),
-    };
-    let filter = Filter { experiment, jobs: &only, limit: JOBS_MAX, ..Filter::default() };
+    let filter = Filter { target: Some(target), limit: JOBS_MAX, ..Filter::default() };
     Ok(overview::list(conn, &filter).await?)
 }
 

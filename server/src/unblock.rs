@@ -18,8 +18,7 @@ use crate::{
     },
 };
 
-/// Queues blocked jobs whose inputs have succeeded, and cancels those with an input that never will; returns the ids of
-/// the cancelled ones.
+/// Queues blocked jobs whose inputs succeeded, cancels those with a failed input, and returns the ids of the latter.
 pub(crate) async fn unblock(tx: &mut Conn) -> Result<Vec<Uuid>> {
     let mut cancelled = Vec::new();
     let mut moved = false;

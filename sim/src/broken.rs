@@ -1,6 +1,5 @@
 //! Versions of the system with one rule left out. The invariants must notice each of them.
 
-/// A rule that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Broken {
     /// A report or an end is matched by its job, not by attempt and fence.

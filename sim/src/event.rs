@@ -16,40 +16,32 @@ pub(crate) enum Process {
     Worker(usize),
 }
 
+/// What coordinators and workers have in common as processes: they start, freeze, and are killed.
+#[derive(Default)]
+pub(crate) struct Lifetime {
+    pub(crate) is_up: bool,
+    pub(crate) is_frozen: bool,
+    /// Grows with each start: an event for an earlier epoch never arrives.
+    pub(crate) epoch: u32,
+    /// Events that came while it was frozen.
+    pub(crate) deferred: Vec<Event>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Submit(usize),
     Cancel(usize),
     Fault(Fault),
-    /// The gang of an attempt finishes a step, or has made no progress since; `serial` is that of the gang's timer.
-    Step {
-        attempt: AttemptId,
-        serial: u32,
-    },
-    Stalled {
-        attempt: AttemptId,
-        serial: u32,
-    },
-    /// A rank has loaded its data, or has waited too long for the others.
-    Loaded {
-        attempt: AttemptId,
-        rank: usize,
-    },
-    MeetingOver {
-        attempt: AttemptId,
-        rank: usize,
-    },
-    /// A rank that could not be killed can be again.
-    Unstuck {
-        attempt: AttemptId,
-        rank: usize,
-    },
+    // The gang of an attempt finishes a step, or has made no progress since; `serial` is that of the gang's timer.
+    Step { attempt: AttemptId, serial: u32 },
+    Stalled { attempt: AttemptId, serial: u32 },
+    // A rank has loaded its data, or has waited too long for the others.
+    Loaded { attempt: AttemptId, rank: usize },
+    MeetingOver { attempt: AttemptId, rank: usize },
+    // A rank that could not be killed can be again.
+    Unstuck { attempt: AttemptId, rank: usize },
     Quiet,
-    To {
-        process: Process,
-        epoch: u32,
-        what: ProcessEvent,
-    },
+    To { process: Process, epoch: u32, what: ProcessEvent },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,38 +64,24 @@ pub(crate) enum Fault {
 
 #[derive(Clone, Debug)]
 pub(crate) enum ProcessEvent {
-    /// Of coordinators.
+    // Of coordinators.
     Pass,
     Execute,
     Renew,
     Dispatch,
-    /// Of workers.
+    // Of workers.
     Dial,
-    DialTimeout {
-        connection: usize,
-    },
+    DialTimeout { connection: usize },
     Beat,
     Flush,
-    KillDue {
-        attempt: AttemptId,
-    },
-    /// The worker checks whether its rank has made progress.
-    Watch {
-        attempt: AttemptId,
-    },
-    /// A rank of the worker printed a line, or has exited.
-    RankOutput {
-        attempt: AttemptId,
-        output: RankOutput,
-    },
-    /// Of both.
-    Receive {
-        connection: usize,
-        message: Message,
-    },
-    Lost {
-        connection: usize,
-    },
+    KillDue { attempt: AttemptId },
+    // The worker checks whether its rank has made progress.
+    Watch { attempt: AttemptId },
+    // A rank of the worker printed a line, or has exited.
+    RankOutput { attempt: AttemptId, output: RankOutput },
+    // Of both.
+    Receive { connection: usize, message: Message },
+    Lost { connection: usize },
 }
 
 /// A line on a rank's stdout, or its exit.

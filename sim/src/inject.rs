@@ -8,7 +8,6 @@ use crate::{
     world::World,
 };
 
-/// The name of a fault in the counts, and what repairs it.
 type Injected = (&'static str, Option<Fault>);
 
 impl World {
@@ -34,11 +33,13 @@ impl World {
                 }
                 ("checkpoint damaged", None)
             }
-            kind if kind.is_of_coordinator() => self.inject_into_coordinator(kind, coordinator, pause),
-            kind => {
-                self.workers[own].disturb(self.now + 2 * pause);
-                self.inject_into_worker(kind, own, pause)
-            }
+            kind => match self.inject_into_coordinator(kind, coordinator, pause) {
+                Some(injected) => injected,
+                None => {
+                    self.workers[own].disturb(self.now + 2 * pause);
+                    self.inject_into_worker(kind, own, pause)
+                }
+            },
         };
         *self.counts.faults.entry(name).or_default() += 1;
         self.log(|| format!("FAULT {name} (w{own}, c{coordinator}, {pause} ms)"));
@@ -47,24 +48,25 @@ impl World {
         }
     }
 
-    fn inject_into_coordinator(&mut self, kind: FaultKind, coordinator: usize, pause: Ms) -> Injected {
+    fn inject_into_coordinator(&mut self, kind: FaultKind, coordinator: usize, pause: Ms) -> Option<Injected> {
         let now = self.now;
-        match kind {
+        let injected = match kind {
             FaultKind::CoordinatorKilled => {
                 self.kill(Process::Coordinator(coordinator));
-                return ("coordinator killed", Some(Fault::StartCoordinator(coordinator)));
+                ("coordinator killed", Some(Fault::StartCoordinator(coordinator)))
             }
             FaultKind::CoordinatorUnnotified => {
                 self.coordinators[coordinator].unnotified_until = now + 3 * pause;
-                return ("coordinator without notifications", None);
+                ("coordinator without notifications", None)
             }
             FaultKind::CoordinatorCut => {
                 self.coordinators[coordinator].is_cut = true;
-                return ("coordinator cut from the database", Some(Fault::Reach(coordinator)));
+                ("coordinator cut from the database", Some(Fault::Reach(coordinator)))
             }
-            _ => self.workers.iter_mut().for_each(|worker| worker.disturb(now + 2 * pause)),
-        }
-        match kind {
+            FaultKind::CoordinatorFrozen => {
+                self.freeze(Process::Coordinator(coordinator));
+                ("coordinator frozen", Some(Fault::Thaw(Process::Coordinator(coordinator))))
+            }
             FaultKind::CoordinatorFrozenAfterDecision => {
                 self.coordinators[coordinator].freeze_after_decision = Some(pause);
                 ("coordinator frozen after a decision", None)
@@ -78,11 +80,12 @@ impl World {
                 self.agenda.at(now + late, Event::Fault(Fault::FreezeAtWrite(coordinator, pause)));
                 ("coordinator frozen before a write", None)
             }
-            _ => {
-                self.freeze(Process::Coordinator(coordinator));
-                ("coordinator frozen", Some(Fault::Thaw(Process::Coordinator(coordinator))))
-            }
+            _ => return None,
+        };
+        if injected.0.starts_with("coordinator frozen") {
+            self.workers.iter_mut().for_each(|worker| worker.disturb(now + 2 * pause));
         }
+        Some(injected)
     }
 
     fn inject_into_worker(&mut self, kind: FaultKind, own: usize, pause: Ms) -> Injected {

@@ -6,6 +6,7 @@
 
 mod broken;
 mod coordinator;
+mod counts;
 mod database;
 mod dice;
 mod event;
@@ -13,17 +14,15 @@ mod faults;
 mod gang;
 mod inject;
 mod invariants;
-mod lifetime;
 mod plan;
 mod rendezvous;
 mod run;
 mod stall;
 mod steps;
-mod trace;
 mod worker;
 mod world;
 
 pub use broken::Broken;
+pub use counts::Counts;
 pub use invariants::ghost::Violation;
 pub use run::{Found, Outcome, run, run_all};
-pub use trace::Counts;

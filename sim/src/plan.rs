@@ -20,7 +20,6 @@ pub(crate) enum FaultKind {
     CoordinatorKilled,
     CoordinatorFrozen,
     CoordinatorFrozenAfterDecision,
-    /// It cannot reach the database.
     CoordinatorCut,
     DatabaseDown,
     RankKilled,
@@ -38,45 +37,19 @@ pub(crate) enum FaultKind {
 
 impl FaultKind {
     /// All kinds, the likelier ones twice.
-    const ALL: [Self; 22] = [
-        Self::WorkerKilled,
-        Self::WorkerKilled,
-        Self::WorkerFrozen,
-        Self::WorkerAndRankFrozen,
-        Self::ConnectionCut,
-        Self::ConnectionCut,
-        Self::ConnectionStalled,
-        Self::ConnectionStalled,
-        Self::CoordinatorKilled,
-        Self::CoordinatorFrozen,
-        Self::CoordinatorFrozenAfterDecision,
-        Self::CoordinatorCut,
-        Self::DatabaseDown,
-        Self::RankKilled,
-        Self::RankHangs,
-        Self::RankUnkillable,
-        Self::RankFrozen,
-        Self::WorkerLeaves,
-        Self::CoordinatorFrozenBeforeWrite,
-        Self::WorkerCutOff,
-        Self::WorkerCutOff,
-        Self::CoordinatorUnnotified,
-    ];
-
-    pub(crate) fn is_of_coordinator(self) -> bool {
-        matches!(
-            self,
-            Self::CoordinatorKilled
-                | Self::CoordinatorFrozen
-                | Self::CoordinatorFrozenAfterDecision
-                | Self::CoordinatorCut
-                | Self::CoordinatorFrozenBeforeWrite
-                | Self::CoordinatorUnnotified
-        )
-    }
+    #[rustfmt::skip]
+    const ALL: [Self; 22] = {
+        use FaultKind::*;
+        [
+            WorkerKilled, WorkerKilled, WorkerFrozen, WorkerAndRankFrozen, ConnectionCut, ConnectionCut,
+            ConnectionStalled, ConnectionStalled, CoordinatorKilled, CoordinatorFrozen,
+            CoordinatorFrozenAfterDecision, CoordinatorCut, DatabaseDown, RankKilled, RankHangs, RankUnkillable,
+            RankFrozen, WorkerLeaves, CoordinatorFrozenBeforeWrite, WorkerCutOff, WorkerCutOff,
+            CoordinatorUnnotified,
+        ]
+    };
 }
 
-/// Virtual milliseconds since the beginning.
 pub(crate) type Ms = u64;
 
 pub(crate) fn ms(duration: Duration) -> Ms {
@@ -110,7 +83,6 @@ impl JobPlan {
         self.truth[self.steps as usize]
     }
 
-    /// The smallest number of workers that it can run on.
     pub(crate) fn need(&self) -> usize {
         (self.workers.min..=self.workers.max).find(|size| self.shards.is_multiple_of(*size)).unwrap_or(u32::MAX)
             as usize

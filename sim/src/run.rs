@@ -11,13 +11,13 @@ use tandem_domain::place::Policy;
 use crate::{
     broken::Broken,
     coordinator::state::Coordinator,
+    counts::Counts,
     database::Database,
     dice::Dice,
     event::{Agenda, Event, Fault},
     gang::{Disk, Gangs},
     invariants::ghost::{Ghost, Violation},
     plan::{Ms, Plan},
-    trace::{Counts, Trace},
     worker::state::Worker,
     world::World,
 };
@@ -25,7 +25,6 @@ use crate::{
 /// Longest time that a run goes on after its last fault.
 const LONGEST: Ms = 3 * 3600 * 1000;
 
-/// The outcome of one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub counts: Counts,
@@ -46,7 +45,7 @@ pub fn run(seed: u64, broken: Option<Broken>, with_trace: bool) -> Outcome {
     let mut counts = world.counts;
     (counts.sequences, counts.virtual_ms) = (1, world.now);
     (counts.jobs, counts.succeeded) = (world.plan.jobs.len() as u64, succeeded as u64);
-    Outcome { counts, violation: world.violation, trace: world.trace.text.unwrap_or_default() }
+    Outcome { counts, violation: world.violation, trace: world.trace.unwrap_or_default() }
 }
 
 fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
@@ -69,7 +68,7 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
         gangs: Gangs::new(),
         disk: Disk::new(),
         ghost: Ghost::new(&plan.jobs, plan.devices.len()),
-        trace: Trace { text: with_trace.then(String::new) },
+        trace: with_trace.then(String::new),
         counts: Counts::default(),
         violation: None,
         is_quiet: false,

@@ -65,14 +65,12 @@ impl World {
         self.print(attempt, 0, RankOutput::Event(RankEvent::Checkpoint { step, hash }));
     }
 
-    /// All ranks leave after the same step.
     fn exit_gang(&mut self, attempt: AttemptId, outcome: RankOutcome) {
         for rank in 0..self.gangs[&attempt].ranks.len() {
             self.exit_rank(attempt, rank, outcome);
         }
     }
 
-    /// A rank's process exits.
     pub(crate) fn exit_rank(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let was_in = gang.formed;

@@ -5,14 +5,13 @@ use tandem_domain::place::Policy;
 use crate::{
     broken::Broken,
     coordinator::state::Coordinator,
+    counts::Counts,
     database::Database,
     dice::Dice,
-    event::{Agenda, Event, Message, Process, ProcessEvent},
+    event::{Agenda, Event, Lifetime, Message, Process, ProcessEvent},
     gang::{Disk, Gangs},
     invariants::ghost::{Ghost, Violation},
-    lifetime::Lifetime,
     plan::{Ms, Plan},
-    trace::{Counts, Trace},
     worker::state::Worker,
 };
 
@@ -42,7 +41,8 @@ pub(crate) struct World {
     pub(crate) gangs: Gangs,
     pub(crate) disk: Disk,
     pub(crate) ghost: Ghost,
-    pub(crate) trace: Trace,
+    /// A line for each thing that a person would want to read; `None` if nobody does.
+    pub(crate) trace: Option<String>,
     pub(crate) counts: Counts,
     pub(crate) violation: Option<Violation>,
     /// No fault comes any more.
@@ -117,8 +117,11 @@ impl World {
         }
     }
 
-    pub(crate) fn log(&mut self, words: impl FnOnce() -> String) {
-        self.trace.log(self.now, words);
+    /// Appends a line to the trace, if there is one.
+    pub(crate) fn log(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push_str(&format!("{:>10.3} {}\n", self.now as f64 / 1000.0, line()));
+        }
     }
 
     pub(crate) fn freeze(&mut self, process: Process) {

@@ -7,8 +7,7 @@ use uuid::Uuid;
 use super::model::{FleetWorker, Policy, QueuedJob, WorkerStatus};
 use crate::spec::Workers;
 
-/// The kinds of device in a fleet, the most preferred first, and the largest gang of each if all were idle: computed
-/// once for all jobs of the queue.
+/// The kinds of device in a fleet, the most preferred first, with the largest gang of each if all were idle.
 pub(super) struct Kinds<'f>(Vec<(&'f str, usize)>);
 
 impl<'f> Kinds<'f> {
@@ -44,8 +43,7 @@ pub(super) fn choose(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], policy:
 fn of_idle(job: &QueuedJob, idle: Vec<&FleetWorker>, policy: &Policy) -> Option<Vec<Uuid>> {
     let size = largest(job.workers, job.shards, room(&idle, policy))?;
     let hosts = by_host(&idle);
-    // The smallest host that has room for the whole gang, to leave larger ones to larger gangs; else as few hosts as
-    // possible.
+    // The smallest host with room for the gang, to leave larger ones to larger gangs; else as few hosts as possible.
     let one_host = hosts.values().filter(|workers| workers.len() >= size).min_by_key(|workers| workers.len());
     let mut gang: Vec<&FleetWorker> = match one_host {
         Some(workers) => workers.clone(),
@@ -64,8 +62,7 @@ pub(super) fn largest(wanted: Workers, shards: u32, room: usize) -> Option<usize
     wanted.world_sizes(shards).rev().map(|size| size as usize).find(|&size| size <= room)
 }
 
-/// Whether a job may wait for this worker: it is idle, or will be when its job ends. Lost, draining and quarantined
-/// workers may never be.
+/// Whether it is idle or will be when its job ends: lost, draining and quarantined workers are not waited for.
 pub(super) fn is_usable(worker: &FleetWorker) -> bool {
     matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. })
 }

@@ -13,8 +13,7 @@ use super::{
     start::place,
 };
 
-/// An attempt that will end within this many times [`Policy::least_run`] is left alone: a restart would cost more than
-/// it gains.
+/// An attempt that ends within this many times [`Policy::least_run`] is left alone: a restart would not pay.
 const WORTH: f64 = 2.0;
 
 /// Gangs that are asked to stop at a checkpoint because idle workers would make them larger: one of each kind of device

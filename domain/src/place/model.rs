@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use crate::{spec::Workers, timing::timing};
 
-/// A job that waits for workers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuedJob {
     pub id: Uuid,
@@ -19,14 +18,12 @@ pub struct QueuedJob {
     pub shards: u32,
     /// The end of the wait after a lost attempt. The job keeps its place in the queue meanwhile.
     pub not_before: Option<DateTime<Utc>>,
-    /// Workers that lost an attempt of it by their own fault a short while ago: taken only if there are not enough
-    /// others.
+    /// Workers that lately lost an attempt of it by their own fault: taken only if there are not enough others.
     pub avoid: Vec<Uuid>,
     /// The [`fingerprint`](super::fingerprint) of fleet and gangs when gangs were last stopped for it.
     pub made_room_at: Option<String>,
 }
 
-/// A worker that the coordinator knows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetWorker {
     pub id: Uuid,
@@ -37,7 +34,6 @@ pub struct FleetWorker {
     pub status: WorkerStatus,
 }
 
-/// Whether a worker can take a rank.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerStatus {
     Idle,
@@ -53,7 +49,6 @@ pub enum WorkerStatus {
     Lost,
 }
 
-/// Preferences of placement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Device kinds, the most preferred first; kinds not named here come last, by name.
@@ -74,7 +69,6 @@ impl Default for Policy {
     }
 }
 
-/// A gang at work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunningGang {
     pub attempt: Uuid,
@@ -133,7 +127,6 @@ pub struct Placement {
     pub workers: Vec<Uuid>,
 }
 
-/// Why a job does not start now, for a person to read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waiting {
     pub job: Uuid,

@@ -80,7 +80,6 @@ pub(super) fn behind(first: &QueuedJob, kind: &str) -> String {
     format!("waits behind `{}`, which is first in line for {kind} workers", first.name)
 }
 
-/// It waits after a lost attempt.
 pub(super) fn backoff(job: &QueuedJob) -> String {
     match job.not_before {
         Some(moment) => format!("is tried again at {} UTC, after a lost attempt", moment.format("%H:%M:%S")),

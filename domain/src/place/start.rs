@@ -12,8 +12,7 @@ use super::{
 
 /// Decides for the whole queue at one moment.
 ///
-/// The order of `queue` and `fleet` does not matter: jobs go by priority, then `queued_at` (then id), workers by host
-/// and name.
+/// The order of `queue` and `fleet` does not matter: jobs go by priority, then `queued_at`; workers by host and name.
 pub fn place(now: DateTime<Utc>, queue: &[QueuedJob], fleet: &[FleetWorker], policy: &Policy) -> Decision {
     let queue = in_line(queue);
     let mut idle: Vec<_> = fleet.iter().filter(|worker| worker.status == WorkerStatus::Idle).collect();

@@ -18,9 +18,7 @@ pub(super) struct Cost {
     pub saved: u64,
     /// Numbers in the largest feature map of one image.
     pub largest: u64,
-    /// Where each of the four stages ends.
     pub stages: [StageEnd; 4],
-    /// Width of the output.
     features: u64,
 }
 
@@ -106,8 +104,7 @@ pub(super) fn cost(encoder: Encoder) -> Option<Cost> {
     }
 }
 
-/// The net behind the paper's figures: bottlenecks within a stage; between stages a 1x1 convolution on the larger map,
-/// then the mean of each 2x2 pixels.
+/// The net behind the paper's figures: bottlenecks; between stages a 1x1 convolution, then the mean of 2x2 pixels.
 fn thin([stem, stages @ ..]: [u64; 5], blocks: [u64; 4]) -> Cost {
     let mut cost = Cost::default();
     let mut side = cost.unit(3, stem, 3, 1, SIDE);

@@ -18,7 +18,6 @@ pub(super) struct Expanded {
     parameters: Json,
 }
 
-/// In topological order.
 pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
     let mut jobs: Vec<Expanded> = Vec::new();
     let mut tables: Vec<(&str, std::ops::Range<usize>)> = Vec::new();

@@ -21,7 +21,6 @@ const NAME_LENGTH: usize = 64;
 /// Largest priority, up and down.
 const PRIORITY_MAX: i32 = 100;
 
-/// The whole file.
 pub(super) struct File<'a> {
     pub name: String,
     pub dataset: Dataset,
@@ -31,7 +30,6 @@ pub(super) struct File<'a> {
     pub jobs: Vec<JobTable<'a>>,
 }
 
-/// One `[jobs.NAME]`.
 pub(super) struct JobTable<'a> {
     pub name: String,
     pub span: Range<usize>,

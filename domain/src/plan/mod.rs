@@ -5,8 +5,7 @@
 //!      -> graph (order) -> expand (jobs) -> content (key), estimate
 //! ```
 //!
-//! Pure: the coordinator calls it at submit, `--dry-run` shows its result, and a wrong file is refused with its first
-//! fault before anything is stored.
+//! Pure: the coordinator calls it at submit and for `--dry-run`. A wrong file is refused with its first fault.
 
 mod architecture;
 mod bounds;
@@ -36,10 +35,8 @@ pub use file::checked_priority;
 use crate::spec::JobSpec;
 use fault::Fault;
 
-/// Largest experiment file, in bytes.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 
-/// An experiment file, checked and expanded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub name: String,
@@ -49,7 +46,6 @@ pub struct Plan {
     pub jobs: Vec<PlannedJob>,
 }
 
-/// One job of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedJob {
     pub spec: JobSpec,

@@ -29,8 +29,7 @@ impl WrittenParallelism {
     }
 
     /// The job's own values, else the experiment's, else the defaults. A linear job takes workers and shards from its
-    /// own
-    /// table only, because its L-BFGS on stored features does not gain from a gang.
+    /// own table only, because its L-BFGS on stored features does not gain from a gang.
     pub(super) fn or(self, experiment: Self, stage: &Stage) -> Parallelism {
         let spread = if matches!(stage, Stage::Linear(_)) { Self::default() } else { experiment };
         let workers = self.workers.or(spread.workers).unwrap_or(Workers { min: 1, max: 1 });

@@ -112,7 +112,6 @@ pub(super) fn describe_table(table: &str) -> String {
     if table.is_empty() { "at the top of the file".to_owned() } else { format!("in [{table}]") }
 }
 
-/// Any TOML integer that a number of the spec could be.
 pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
     let integer = value.as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()

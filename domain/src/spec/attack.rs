@@ -44,8 +44,7 @@ pub enum Preset {
     #[default]
     Reference,
     /// As the paper's code ran it: PGD with 20 steps of radius/10, from the image itself at each radius; PLB with all
-    /// of the
-    /// published steps, from noise of 0.1.
+    /// of the published steps, from noise of 0.1.
     Paper,
 }
 
@@ -110,7 +109,7 @@ pub struct Attack {
     #[serde(default)]
     pub images: u32,
     /// Images in one pass; changes speed and memory, not the result.
-    #[serde(default = "b250")]
+    #[serde(default = "number::<250>")]
     pub batch_size: u32,
     /// Radii of the curve, ascending; the fixed-radius attacks search at each. Empty: the norm's own grid.
     #[serde(default)]
@@ -120,14 +119,14 @@ pub struct Attack {
     /// Iterations (Square: queries); `None` is the method's own number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
-    #[serde(default = "one")]
+    #[serde(default = "number::<1>")]
     pub restarts: u32,
     #[serde(default)]
     pub loss: AttackLoss,
     #[serde(default)]
     pub plb: Plb,
     /// Images in the exported picture: clean, perturbed, difference.
-    #[serde(default = "eight")]
+    #[serde(default = "number::<8>")]
     pub pictures: u32,
 }
 
@@ -147,12 +146,6 @@ impl Attack {
     }
 }
 
-fn b250() -> u32 {
-    250
-}
-fn one() -> u32 {
-    1
-}
-fn eight() -> u32 {
-    8
+fn number<const N: u32>() -> u32 {
+    N
 }

@@ -9,7 +9,6 @@ pub const SHAPES_TRAIN: u32 = 10_000;
 /// See [`SHAPES_TRAIN`].
 pub const SHAPES_TEST: u32 = 2_000;
 
-/// The images that a job trains on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Dataset {

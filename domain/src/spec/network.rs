@@ -50,8 +50,7 @@ pub enum Precision {
     #[default]
     F32,
     /// CUDA rounds the factors of convolutions and matrix products to 10 bits of mantissa, in the whole job. GPUs
-    /// before
-    /// Ampere compute in f32; CPUs refuse it.
+    /// before Ampere compute in f32; CPUs refuse it.
     Tf32,
     /// In training, on devices that have it; evaluation is in f32.
     Bf16,
@@ -64,7 +63,6 @@ pub enum Recompute {
     #[default]
     None,
     /// Only one shard's activations are kept at a time, and each shard's forward pass runs twice. With global BatchNorm
-    /// all
-    /// shards of a rank run together.
+    /// all shards of a rank run together.
     Shards,
 }

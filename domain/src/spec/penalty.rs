@@ -16,8 +16,7 @@ pub enum PenaltyScaling {
     PerSample,
     /// Eq. (3): the sum over images of the squared gradient norm of the batch's mean loss.
     BatchSum,
-    /// As the code behind the paper's Table 2 computed it: for classifiers eq. (2) over N², for contrastive jobs eq.
-    /// (3).
+    /// As the code behind the paper's Table 2 computed it: classifiers eq. (2) over N², contrastive jobs eq. (3).
     PaperCode,
 }
 
@@ -72,8 +71,7 @@ pub enum Isolate {
     Overlap,
 }
 
-/// Layer-by-layer losses (eqs. 4 and 5): `alpha` weighs the losses of the encoder's four stages, first to last, `beta`
-/// their penalties.
+/// Layer-by-layer losses (eqs. 4, 5): `alpha` weighs the losses of the encoder's four stages, `beta` their penalties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layerwise {

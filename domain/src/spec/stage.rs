@@ -77,8 +77,7 @@ pub struct Contrastive {
     /// End the job when the embeddings collapse; otherwise a note is reported, and it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop_on_collapse: bool,
-    /// Steps between checkpoints. With neither this nor minutes there is one at the end of each epoch and every ten
-    /// minutes.
+    /// Steps between checkpoints. Without this and minutes: at the end of each epoch, and every ten minutes.
     #[serde(default)]
     pub checkpoint_steps: u32,
     /// Minutes between checkpoints; 0 is off. With steps as well, whichever is due first.
@@ -156,12 +155,12 @@ impl Default for PadCrop {
 pub struct Supervised {
     pub encoder: Encoder,
     /// Passes over the labelled images that are not held out.
-    #[serde(default = "two_hundred")]
+    #[serde(default = "number::<200>")]
     pub epochs: u32,
     /// A budget in steps in place of epochs, so that few labels get as many updates as all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
-    #[serde(default = "b128")]
+    #[serde(default = "number::<128>")]
     pub batch_size: u32,
     #[serde(default = "one")]
     pub label_fraction: f64,
@@ -201,19 +200,18 @@ pub enum LinearSolver {
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Passes over the labelled subset; for L-BFGS the most iterations.
-    #[serde(default = "hundred")]
+    #[serde(default = "number::<100>")]
     pub epochs: u32,
     #[serde(default = "one")]
     pub label_fraction: f64,
     #[serde(default)]
     pub solver: LinearSolver,
     /// Coefficient of half the squared weights, added to the mean cross-entropy. `None`: chosen on held-out parts of
-    /// the
-    /// labelled subset.
+    /// the labelled subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge: Option<f64>,
     /// Only for `sgd`, like the next two.
-    #[serde(default = "b512")]
+    #[serde(default = "number::<512>")]
     pub batch_size: u32,
     #[serde(default = "Optimizer::linear", deserialize_with = "over_linear")]
     pub optimizer: Optimizer,
@@ -226,17 +224,17 @@ pub struct Linear {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finetune {
-    #[serde(default = "hundred")]
+    #[serde(default = "number::<100>")]
     pub epochs: u32,
     /// As for a supervised job, like all keys without a comment here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
-    #[serde(default = "b128")]
+    #[serde(default = "number::<128>")]
     pub batch_size: u32,
     #[serde(default = "one")]
     pub label_fraction: f64,
     /// Fully connected layers of the classifier: 1 or 2 (the paper's has 2, with ReLU).
-    #[serde(default = "two")]
+    #[serde(default = "number::<2>")]
     pub head_layers: u32,
     /// Epochs at the start that train only the head.
     #[serde(default)]
@@ -267,6 +265,9 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
+fn number<const N: u32>() -> u32 {
+    N
+}
 fn half() -> f64 {
     0.5
 }
@@ -278,21 +279,6 @@ fn tenth() -> f64 {
 }
 fn eight_hundredths() -> f64 {
     0.08
-}
-fn two() -> u32 {
-    2
-}
-fn hundred() -> u32 {
-    100
-}
-fn two_hundred() -> u32 {
-    200
-}
-fn b128() -> u32 {
-    128
-}
-fn b512() -> u32 {
-    512
 }
 
 #[cfg(test)]

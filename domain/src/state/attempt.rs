@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::labels::{InvalidTransition, labels};
 
-/// State of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptState {
@@ -35,7 +34,6 @@ labels!(AttemptState, "attempt state", {
     Cancelled = "cancelled",
 });
 
-/// What can happen to an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptEvent {
     /// A rank's process has started. Every rank reports it; only the first report changes the state.
@@ -49,21 +47,28 @@ pub enum AttemptEvent {
     Cancelled,
 }
 
-impl AttemptEvent {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::RankStarted => "started",
-            Self::TrainingBegan => "in training",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Lost => "lost",
-            Self::Preempted => "preempted",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
+labels!(AttemptEvent, "attempt event", {
+    RankStarted = "started",
+    TrainingBegan = "in training",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Lost = "lost",
+    Preempted = "preempted",
+    Cancelled = "cancelled",
+});
 
 impl AttemptState {
+    /// The event that ends an attempt in this state; `Lost` for states that are not final.
+    pub const fn end_event(self) -> AttemptEvent {
+        match self {
+            Self::Succeeded => AttemptEvent::Succeeded,
+            Self::Failed => AttemptEvent::Failed,
+            Self::Preempted => AttemptEvent::Preempted,
+            Self::Cancelled => AttemptEvent::Cancelled,
+            Self::Lost | Self::Assigned | Self::Starting | Self::Training => AttemptEvent::Lost,
+        }
+    }
+
     /// Whether the state is final: its fence is stale, and its workers become free as their ranks end.
     pub const fn is_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Lost | Self::Preempted | Self::Cancelled)

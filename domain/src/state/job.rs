@@ -30,7 +30,6 @@ labels!(JobState, "job state", {
     Cancelled = "cancelled",
 });
 
-/// What can happen to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobEvent {
     /// The last of the jobs it starts from succeeded.
@@ -46,19 +45,15 @@ pub enum JobEvent {
     Cancelled,
 }
 
-impl JobEvent {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::InputsReady => "unblocked",
-            Self::InputsLost => "cancelled for a lost input",
-            Self::Placed => "placed",
-            Self::Requeued => "requeued",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
+labels!(JobEvent, "job event", {
+    InputsReady = "unblocked",
+    InputsLost = "cancelled for a lost input",
+    Placed = "placed",
+    Requeued = "requeued",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Cancelled = "cancelled",
+});
 
 impl JobState {
     /// Whether the state is final.

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{attempt::AttemptState, job::JobState, labels::labels};
 
-/// How one rank ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RankOutcome {

@@ -22,7 +22,6 @@ use crate::{
 };
 
 impl Dispatcher {
-    /// Renews leases until `closing`.
     pub(crate) async fn renew(&self, closing: &CancellationToken) {
         let mut tick = interval(timing().lease_write);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

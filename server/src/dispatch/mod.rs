@@ -90,7 +90,6 @@ impl Dispatcher {
         })
     }
 
-    /// Stores that the stream ended.
     pub(crate) async fn close(&self, session: &Session) -> Result<()> {
         self.sessions.remove(session.id);
         let mut tx = self.store.begin().await?;
@@ -105,7 +104,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Stores that the worker takes no new rank.
     pub(crate) async fn drain(&self, session: &Session) -> Result<()> {
         let mut tx = self.store.begin().await?;
         if workers::drain(&mut tx, session.worker).await? {
@@ -117,7 +115,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Sends workers what is due until `closing`.
     pub(crate) async fn run(&self, closing: &CancellationToken) {
         let mut poll = interval(timing::SCHEDULE_POLL);
         loop {

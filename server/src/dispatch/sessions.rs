@@ -102,7 +102,6 @@ impl Session {
     }
 }
 
-/// All streams of this process.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<Uuid, Arc<Session>>>);
 

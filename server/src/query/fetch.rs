@@ -16,7 +16,6 @@ use crate::{
     target::is_prefix,
 };
 
-/// Bytes of one message.
 const CHUNK_BYTES: u64 = 512 * 1024;
 
 /// Finds the artifact whose id begins with `id`.
@@ -30,7 +29,6 @@ pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Artifact> {
     }
 }
 
-/// An artifact's file that exists and has the expected size.
 pub(crate) struct Open {
     store: Arc<dyn ObjectStore>,
     location: Location,

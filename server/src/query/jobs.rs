@@ -7,7 +7,6 @@ use crate::{
     store::{
         Conn,
         overview::{self, Filter, JobRow},
-        targets::Target,
     },
     target::resolve,
 };
@@ -24,11 +23,6 @@ pub(crate) fn limited(limit: u32) -> u32 {
 pub(crate) async fn list(conn: &mut Conn, experiment: &str, states: &[JobState], limit: u32) -> Result<Vec<JobRow>> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
     let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment).await?) };
-    let (experiment, only) = match target {
-        Some(Target::Experiment(id)) => (Some(id), Vec::new()),
-        Some(Target::Job(id)) => (None, vec![id]),
-        None => (None, Vec::new()),
-    };
-    let filter = Filter { experiment, jobs: &only, states: &states, limit: limited(limit), ..Filter::default() };
+    let filter = Filter { target, states: &states, limit: limited(limit), ..Filter::default() };
     Ok(overview::list(conn, &filter).await?)
 }

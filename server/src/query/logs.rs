@@ -18,10 +18,8 @@ use crate::{
     target::all_ended,
 };
 
-/// The most lines of one rank in one read.
 const PAGE: i64 = 500;
 
-/// A request for log lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) jobs: Vec<Uuid>,
@@ -30,8 +28,7 @@ pub(crate) struct Request {
     pub(crate) tail: Option<u32>,
 }
 
-/// Sends lines in order of time, those of each rank without gap or repetition; with `follow`, until the jobs have
-/// ended.
+/// Sends lines in order of time, each line of a rank once; with `follow`, until the jobs have ended.
 pub(crate) async fn logs(
     store: Store,
     notifier: Arc<Notifier>,

@@ -7,7 +7,6 @@ use crate::{
         Conn,
         measures::{self, Curve},
         overview::{self, Filter, JobRow, Order},
-        targets::Target,
     },
     target,
 };
@@ -29,18 +28,12 @@ pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec
         "" => None,
         text => Some(target::resolve(conn, text).await?),
     };
-    let (experiment, only) = match target {
-        Some(Target::Experiment(id)) => (Some(id), Vec::new()),
-        Some(Target::Job(id)) => (None, vec![id]),
-        None => (None, Vec::new()),
-    };
     let order = match question.best {
         "" => Order::Finished,
         name => Order::Result { name, ascending: question.ascending },
     };
     let filter = Filter {
-        experiment,
-        jobs: &only,
+        target,
         finished_only: true,
         stage: question.stage,
         order,
@@ -50,7 +43,6 @@ pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec
     Ok(overview::list(conn, &filter).await?)
 }
 
-/// A curve with the name of its job.
 pub(crate) struct NamedCurve {
     pub(crate) job_name: String,
     pub(crate) curve: Curve,

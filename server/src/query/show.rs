@@ -16,15 +16,12 @@ use crate::{
     target::{resolve, rows_of},
 };
 
-/// The most checkpoints that are shown.
 const CHECKPOINTS_SHOWN: i64 = 100;
 
 pub(crate) struct Shown {
     pub(crate) experiment: Experiment,
     pub(crate) jobs: Vec<JobRow>,
-    /// Of all jobs shown.
     pub(crate) artifacts: Vec<Artifact>,
-    /// Of a single job.
     pub(crate) detail: Option<Detail>,
 }
 

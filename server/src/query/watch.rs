@@ -19,7 +19,6 @@ use crate::{
 /// Least time between two snapshots: a gang reports more often than a person can follow.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The jobs as they are now.
 pub(crate) struct Snapshot {
     pub(crate) jobs: Vec<JobRow>,
     pub(crate) done: bool,

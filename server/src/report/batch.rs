@@ -24,7 +24,6 @@ use crate::{
 /// The phase in which a rank makes steps.
 pub(crate) const TRAINING: &str = "training";
 
-/// Longest line, name or message that is stored, in bytes.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,8 +68,7 @@ impl Batch {
     }
 }
 
-/// Sorts the events of one rank. An invalid event is left out with a note: if the report were refused, its worker would
-/// send it again for ever.
+/// Sorts the events of one rank. Invalid ones become notes: a refused report would be sent again for ever.
 pub(crate) fn sort<'e>(events: impl Iterator<Item = &'e v1::RankEvent>, rank: u32, root: &Path) -> Batch {
     let mut batch = Batch::default();
     for event in events {

@@ -26,7 +26,6 @@ use crate::{
 };
 use batch::{Batch, TRAINING};
 
-/// The answer to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receipt {
     /// Stored, now or before.

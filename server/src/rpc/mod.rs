@@ -23,7 +23,6 @@ use tonic::{
 
 use crate::{dispatch::Dispatcher, error::Error, notifier::Notifier, report::collect::Collector, store::Store};
 
-/// The state that all services share.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
@@ -57,7 +56,6 @@ impl Api {
     }
 }
 
-/// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Converts what a query sends into a stream of answers.

@@ -102,8 +102,7 @@ async fn register(
 impl Api {
     /// Handles messages until the worker closes its half (`Ok`) or the stream must end.
     ///
-    /// Heartbeats are taken in as they come, beside the messages that take long to store: a slow database must not end
-    /// a rank.
+    /// Heartbeats are not queued behind messages that take long to store: a slow database must not end a rank.
     async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Session) -> Result<(), Status> {
         let (queue, mut queued) = mpsc::channel(64);
         let receive = async move {

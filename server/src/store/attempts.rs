@@ -10,12 +10,11 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    Conn, QueryResult, integer, parse,
+    Conn, DbResult, integer, parse,
     rows::{RowsChanged, Statement},
     small,
 };
 
-/// A new attempt, with the next fence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewAttempt {
     pub(crate) id: Uuid,
@@ -23,13 +22,7 @@ pub(crate) struct NewAttempt {
     pub(crate) fence: i64,
 }
 
-pub(crate) async fn insert(
-    conn: &mut Conn,
-    id: Uuid,
-    job: Uuid,
-    term: i64,
-    world_size: u32,
-) -> QueryResult<NewAttempt> {
+pub(crate) async fn insert(conn: &mut Conn, id: Uuid, job: Uuid, term: i64, world_size: u32) -> DbResult<NewAttempt> {
     let row = sqlx::query!(
         "INSERT INTO attempts (id, job_id, number, leader_term, world_size)
          SELECT $1, $2, COALESCE(max(number), 0) + 1, $3, $4 FROM attempts WHERE job_id = $2
@@ -57,7 +50,6 @@ pub(crate) struct LockedAttempt {
     pub(crate) stop: Option<StopAsked>,
 }
 
-/// A request to stop at a checkpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct StopAsked {
     /// Since the request, until now.
@@ -69,11 +61,11 @@ pub(crate) struct StopAsked {
 }
 
 /// The job of an attempt. Not locked, because the job must be locked before the attempt.
-pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Uuid>> {
+pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!("SELECT job_id FROM attempts WHERE id = $1", id).fetch_optional(conn).await
 }
 
-pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<LockedAttempt>> {
+pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> DbResult<Option<LockedAttempt>> {
     let row = sqlx::query!(
         r#"SELECT id, job_id, number, fence, state::text AS "state!", world_size, at_stake,
                   EXTRACT(epoch FROM clock_timestamp() - stop_asked_at)::float8 AS stop_seconds,
@@ -94,8 +86,7 @@ pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Locked
     .transpose()
 }
 
-/// The live attempt of a job, locked.
-pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> QueryResult<Option<LockedAttempt>> {
+pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> DbResult<Option<LockedAttempt>> {
     let id = sqlx::query_scalar!(
         "SELECT id FROM attempts WHERE job_id = $1 AND state IN ('assigned', 'starting', 'training')",
         job
@@ -114,7 +105,7 @@ pub(crate) async fn transition(
     attempt: &LockedAttempt,
     event: AttemptEvent,
     cause: &str,
-) -> QueryResult<Option<AttemptState>> {
+) -> DbResult<Option<AttemptState>> {
     let Ok(to) = attempt.state.after(event) else { return Ok(None) };
     if to == attempt.state {
         return Ok(None);
@@ -140,7 +131,7 @@ pub(crate) async fn transition(
 }
 
 /// Stores the step that training began at.
-pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> QueryResult<()> {
+pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> DbResult<()> {
     sqlx::query!("UPDATE attempts SET first_step = $3 WHERE id = $1 AND fence = $2", attempt.id, attempt.fence, step)
         .run_any(conn)
         .await
@@ -154,7 +145,7 @@ pub(crate) async fn set_rendezvous(
     worker: Uuid,
     host: &str,
     port: u16,
-) -> QueryResult<bool> {
+) -> DbResult<bool> {
     sqlx::query!(
         "UPDATE attempts SET rendezvous_host = $4, rendezvous_port = $5
          WHERE id = $1 AND fence = $2 AND state IN ('assigned', 'starting', 'training')
@@ -173,7 +164,7 @@ pub(crate) async fn set_rendezvous(
 
 /// The number of attempts of a job that were lost since it last wrote a checkpoint. A checkpoint resets the count, so
 /// that a long job is not given up for losses that it has recovered from.
-pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> QueryResult<u32> {
+pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> DbResult<u32> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "count!" FROM attempts
            WHERE job_id = $1 AND state = 'lost'
@@ -186,7 +177,6 @@ pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> QueryResult<u32> {
     Ok(small(count).max(1))
 }
 
-/// An attempt as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptRow {
     pub(crate) id: Uuid,
@@ -202,7 +192,7 @@ pub(crate) struct AttemptRow {
     pub(crate) workers: Vec<String>,
 }
 
-pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<AttemptRow>> {
+pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<AttemptRow>> {
     sqlx::query_as!(
         AttemptRow,
         r#"SELECT a.id, a.number, a.fence, a.state::text AS "state!", a.cause, a.assigned_at, a.training_at, a.ended_at,
@@ -216,8 +206,7 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<Attemp
     .await
 }
 
-/// All gangs at work.
-pub(crate) async fn running(conn: &mut Conn) -> QueryResult<Vec<RunningGang>> {
+pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards, a.training_at,
                   a.stop_asked_at IS NOT NULL AS "is_stopping!",
@@ -253,7 +242,7 @@ pub(crate) async fn running(conn: &mut Conn) -> QueryResult<Vec<RunningGang>> {
 }
 
 /// Stores the request to stop at a checkpoint; `false` if the attempt has ended or was asked before.
-pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> QueryResult<bool> {
+pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> DbResult<bool> {
     sqlx::query!(
         "UPDATE attempts SET stop_asked_at = clock_timestamp(), stop_reason = $2, at_stake = $3
          WHERE id = $1 AND state = 'training' AND stop_asked_at IS NULL",
@@ -267,7 +256,7 @@ pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> QueryResult<bool> 
 }
 
 /// Replaces the cause that the peers of a lost rank gave, once the rank's own is known.
-pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> QueryResult<()> {
+pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> DbResult<()> {
     sqlx::query!(
         "UPDATE attempts SET cause = $3 WHERE id = $1 AND fence = $2 AND state = 'lost'",
         attempt.id,
@@ -278,9 +267,8 @@ pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &
     .await
 }
 
-/// Whether all of them are in training. If the transaction holds their leases it stays true, because an end locks the
-/// leases first.
-pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> QueryResult<bool> {
+/// Whether all of them are in training. Stays true while their leases are locked, as an end locks these first.
+pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> DbResult<bool> {
     sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (SELECT FROM attempts WHERE id = ANY($1) AND state <> 'training') AS "all!""#,
         attempts

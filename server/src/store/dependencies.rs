@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, integer, rows::Statement};
+use super::{Conn, DbResult, integer, rows::Statement};
 
 /// Stores the inputs of a job, in the order of its spec.
-pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> QueryResult<()> {
+pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> DbResult<()> {
     let positions: Vec<i32> = (0u32..).take(inputs.len()).map(integer).collect();
     // Two inputs of equal content are one job.
     sqlx::query!(
@@ -30,7 +30,7 @@ pub(crate) struct Decided {
 }
 
 /// All blocked jobs that need not wait any longer.
-pub(crate) async fn decided(conn: &mut Conn) -> QueryResult<Vec<Decided>> {
+pub(crate) async fn decided(conn: &mut Conn) -> DbResult<Vec<Decided>> {
     sqlx::query_as!(
         Decided,
         r#"SELECT j.id, j.name, lost.words AS "lost_input?"

@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, rows::Statement};
+use super::{Conn, DbResult, rows::Statement};
 
-/// What an event is about.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About {
     pub(crate) job: Option<Uuid>,
@@ -27,8 +26,7 @@ impl About {
     }
 }
 
-/// Appends an event that happens now.
-pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &str) -> QueryResult<()> {
+pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &str) -> DbResult<()> {
     append_at(conn, about, kind, message, None).await
 }
 
@@ -39,7 +37,7 @@ pub(crate) async fn append_at(
     kind: &str,
     message: &str,
     at: Option<DateTime<Utc>>,
-) -> QueryResult<()> {
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message, at)
          VALUES ($1, $2, $3, $4, $5, COALESCE($6, clock_timestamp()))",
@@ -55,7 +53,7 @@ pub(crate) async fn append_at(
 }
 
 /// Appends the same event for every live attempt.
-pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> QueryResult<()> {
+pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, kind, message)
          SELECT job_id, id, $1, $2 FROM attempts WHERE state IN ('assigned', 'starting', 'training')",
@@ -73,7 +71,7 @@ pub(crate) async fn append_to_lost(
     worker: Uuid,
     kind: &str,
     message: &str,
-) -> QueryResult<()> {
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message)
          SELECT a.job_id, a.id, $2, $3, $4 FROM attempts a
@@ -88,7 +86,6 @@ pub(crate) async fn append_to_lost(
     .await
 }
 
-/// An event as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct EventRow {
     pub(crate) at: DateTime<Utc>,
@@ -98,8 +95,7 @@ pub(crate) struct EventRow {
     pub(crate) worker: Option<String>,
 }
 
-/// Oldest first.
-pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<EventRow>> {
+pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<EventRow>> {
     sqlx::query_as!(
         EventRow,
         r#"SELECT e.at, e.kind, e.message, a.number AS "attempt?", w.name AS "worker?"

@@ -4,11 +4,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Conn, QueryResult,
+    Conn, DbResult,
     rows::{RowsChanged, Statement},
 };
 
-/// A submitted experiment.
 #[derive(Clone, Debug)]
 pub(crate) struct Experiment {
     pub(crate) id: Uuid,
@@ -23,7 +22,7 @@ pub(crate) struct Experiment {
 }
 
 /// Stores an experiment; `false` if its idempotency key is known. The database sets `created_at`.
-pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> QueryResult<bool> {
+pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> DbResult<bool> {
     sqlx::query!(
         "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, idempotency_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING",
@@ -40,7 +39,7 @@ pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> QueryRes
     .map(RowsChanged::is_one)
 }
 
-pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> QueryResult<Option<Experiment>> {
+pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> DbResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
         "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at
@@ -51,7 +50,7 @@ pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> QueryResul
     .await
 }
 
-pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Experiment>> {
+pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> DbResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
         "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at FROM experiments WHERE id = $1",
@@ -69,7 +68,7 @@ pub(crate) struct Link {
     pub(crate) reused: bool,
 }
 
-pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link: &Link) -> QueryResult<()> {
+pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link: &Link) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO experiment_jobs (experiment_id, name, job_id, position, reused) VALUES ($1, $2, $3, $4, $5)",
         experiment,
@@ -83,7 +82,7 @@ pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link:
 }
 
 /// In the order of the graph.
-pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> QueryResult<Vec<Link>> {
+pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> DbResult<Vec<Link>> {
     sqlx::query_as!(
         Link,
         "SELECT name, job_id, reused FROM experiment_jobs WHERE experiment_id = $1 ORDER BY position",
@@ -94,7 +93,7 @@ pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> QueryResult<Vec<
 }
 
 /// Withdraws an experiment from its jobs; returns those that no other experiment wants.
-pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> QueryResult<Vec<Uuid>> {
+pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> DbResult<Vec<Uuid>> {
     sqlx::query!(
         "UPDATE experiment_jobs SET withdrawn_at = clock_timestamp()
          WHERE experiment_id = $1 AND withdrawn_at IS NULL",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, rows::Statement};
+use super::{Conn, DbResult, rows::Statement};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
@@ -15,7 +15,7 @@ pub(crate) struct Checkpoint {
 }
 
 /// Stores a checkpoint. That of a later attempt replaces an earlier one of the same step.
-pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> QueryResult<()> {
+pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (job_id, step) DO UPDATE SET fence = excluded.fence, path = excluded.path,
@@ -33,8 +33,7 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
     .await
 }
 
-/// Newest first.
-pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> QueryResult<Vec<Checkpoint>> {
+pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> DbResult<Vec<Checkpoint>> {
     sqlx::query_as!(
         Checkpoint,
         "SELECT step, path, sha256, bytes, at FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT $2",
@@ -58,7 +57,7 @@ pub(crate) struct Artifact {
 }
 
 /// Stores an artifact. One of the same job, kind and name is replaced and keeps its id.
-pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> QueryResult<()> {
+pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO artifacts (id, job_id, fence, kind, name, uri, sha256, bytes, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -79,8 +78,7 @@ pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifac
     .await
 }
 
-/// In the order in which they were made.
-pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> QueryResult<Vec<Artifact>> {
+pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
@@ -92,7 +90,7 @@ pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> QueryResult<Vec
 }
 
 /// Artifacts whose id begins with `prefix`: two at most, which is enough to see that it is ambiguous.
-pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> QueryResult<Vec<Artifact>> {
+pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> DbResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
@@ -104,7 +102,7 @@ pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> QueryR
 }
 
 /// Artifacts of the jobs that a job starts from, in the order of its inputs.
-pub(crate) async fn inputs(conn: &mut Conn, job: Uuid) -> QueryResult<Vec<Artifact>> {
+pub(crate) async fn inputs(conn: &mut Conn, job: Uuid) -> DbResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT a.id, a.job_id, a.kind, a.name, a.uri, a.sha256, a.bytes, a.at

@@ -6,10 +6,10 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{Conn, DbResult};
 
 /// Every worker that has not left.
-pub(crate) async fn snapshot(conn: &mut Conn) -> QueryResult<Vec<FleetWorker>> {
+pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
     let rows = sqlx::query!(
         r#"SELECT w.id, w.name, w.device_kind, w.host, w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
@@ -43,7 +43,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> QueryResult<Vec<FleetWorker>> {
 }
 
 /// Locks the workers of a gang in the order of ids; returns names by rank, or `None` if one of them takes no work.
-pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> QueryResult<Option<Vec<String>>> {
+pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> DbResult<Option<Vec<String>>> {
     let rows = sqlx::query!(
         "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready'
              AND COALESCE(quarantined_until <= clock_timestamp(), true)

@@ -12,12 +12,11 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    Conn, QueryResult, integer, parse,
+    Conn, DbResult, integer, parse,
     rows::{RowsChanged, Statement},
     small,
 };
 
-/// A job as submitted.
 #[derive(Clone, Debug)]
 pub(crate) struct NewJob<'a> {
     pub(crate) id: Uuid,
@@ -33,7 +32,7 @@ pub(crate) struct NewJob<'a> {
 /// Stores a job, queued if it has no inputs, else blocked; `false` if there is one of equal content.
 ///
 /// Waits for another transaction that inserts the same content.
-pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> QueryResult<bool> {
+pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> {
     let spec = serde_json::to_value(job.spec).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
     sqlx::query!(
@@ -62,7 +61,7 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> QueryResult<boo
 }
 
 /// The job with this content that has succeeded or still may. It cannot change until this transaction ends.
-pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> QueryResult<Option<Uuid>> {
+pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT id FROM jobs
          WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded') FOR SHARE",
@@ -73,7 +72,7 @@ pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> QueryResult<Opt
 }
 
 /// Raises the priority of a job that another experiment wants more.
-pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> QueryResult<()> {
+pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> DbResult<()> {
     sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).run_any(conn).await
 }
 
@@ -86,7 +85,7 @@ pub(crate) struct LockedJob {
 }
 
 /// Locks jobs in the order of their ids.
-pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<Vec<LockedJob>> {
+pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> DbResult<Vec<LockedJob>> {
     let rows = sqlx::query!(
         r#"SELECT id, name, state::text AS "state!" FROM jobs WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"#,
         ids
@@ -107,7 +106,7 @@ pub(crate) async fn transition(
     event: JobEvent,
     reason: &str,
     delay: Duration,
-) -> QueryResult<Option<JobState>> {
+) -> DbResult<Option<JobState>> {
     let Ok(to) = from.after(event) else { return Ok(None) };
     let moved = sqlx::query!(
         "UPDATE jobs SET
@@ -134,8 +133,7 @@ pub(crate) async fn transition(
 /// The most jobs of the queue that a pass reads, so that a longer queue costs no more.
 const QUEUE_READ_MAX: i64 = 1000;
 
-/// The front of the queue.
-pub(crate) async fn queue(conn: &mut Conn) -> QueryResult<Vec<QueuedJob>> {
+pub(crate) async fn queue(conn: &mut Conn) -> DbResult<Vec<QueuedJob>> {
     let rows = sqlx::query!(
         r#"SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards,
                   j.not_before, j.made_room_at,
@@ -164,19 +162,19 @@ pub(crate) async fn queue(conn: &mut Conn) -> QueryResult<Vec<QueuedJob>> {
 }
 
 /// Stores that gangs were stopped for it, with the fingerprint of the fleet.
-pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> QueryResult<()> {
+pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> DbResult<()> {
     sqlx::query!("UPDATE jobs SET made_room_at = $2 WHERE id = $1 AND state = 'queued'", id, fingerprint)
         .run_any(conn)
         .await
 }
 
 /// The database's clock.
-pub(crate) async fn now(conn: &mut Conn) -> QueryResult<DateTime<Utc>> {
+pub(crate) async fn now(conn: &mut Conn) -> DbResult<DateTime<Utc>> {
     sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await
 }
 
 /// Stores why queued jobs wait; returns whether any reason changed.
-pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> QueryResult<bool> {
+pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> DbResult<bool> {
     let (ids, reasons): (Vec<Uuid>, Vec<String>) = waiting.iter().cloned().unzip();
     let changed = sqlx::query!(
         "UPDATE jobs SET reason = news.reason FROM UNNEST($1::uuid[], $2::text[]) AS news (id, reason)
@@ -189,12 +187,10 @@ pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> 
     Ok(changed.count() > 0)
 }
 
-/// The spec as stored.
-pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> QueryResult<String> {
+pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> DbResult<String> {
     sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
 }
 
-/// Numbers of jobs that have not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) blocked: u32,
@@ -202,7 +198,7 @@ pub(crate) struct Counts {
     pub(crate) running: u32,
 }
 
-pub(crate) async fn counts(conn: &mut Conn) -> QueryResult<Counts> {
+pub(crate) async fn counts(conn: &mut Conn) -> DbResult<Counts> {
     // Each count reads a partial index, however many jobs have ended.
     let row = sqlx::query!(
         r#"SELECT (SELECT count(*) FROM jobs WHERE state = 'blocked')::integer AS "blocked!",
@@ -215,7 +211,7 @@ pub(crate) async fn counts(conn: &mut Conn) -> QueryResult<Counts> {
 }
 
 /// How many of these have not ended.
-pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<u32> {
+pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> DbResult<u32> {
     let live = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "live!" FROM jobs WHERE id = ANY($1) AND finished_at IS NULL"#,
         ids

@@ -3,13 +3,12 @@
 use tandem_domain::timing::timing;
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, rows::Statement};
+use super::{Conn, DbResult, rows::Statement};
 
 /// Takes the row if it is free and renews it if it is ours; returns the term, or `None` while another holds it.
 ///
-/// The term grows whenever the row had expired, even if the same coordinator takes it again: it may have missed as much
-/// as any other.
-pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> QueryResult<Option<i64>> {
+/// The term grows whenever the row had expired, even for the same coordinator: it may have missed as much as others.
+pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> DbResult<Option<i64>> {
     sqlx::query_scalar!(
         "INSERT INTO leader (holder, name, term, expires_at)
          VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
@@ -30,12 +29,12 @@ pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> QueryResu
 }
 
 /// Gives up the row, so that another can take over at once.
-pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> QueryResult<()> {
+pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> DbResult<()> {
     sqlx::query!("UPDATE leader SET expires_at = clock_timestamp() WHERE holder = $1", holder).run_any(conn).await
 }
 
 /// Whether the term is current. The row cannot change until the transaction ends.
-pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> QueryResult<bool> {
+pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> DbResult<bool> {
     let held = sqlx::query_scalar!(
         "SELECT term FROM leader WHERE term = $1 AND expires_at > clock_timestamp() FOR SHARE",
         term
@@ -46,12 +45,12 @@ pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> QueryResult<bool> 
 }
 
 /// Name of the leader; `None` while there is none.
-pub(crate) async fn name(conn: &mut Conn) -> QueryResult<Option<String>> {
+pub(crate) async fn name(conn: &mut Conn) -> DbResult<Option<String>> {
     sqlx::query_scalar!("SELECT name FROM leader WHERE expires_at > clock_timestamp()").fetch_optional(conn).await
 }
 
 /// Seconds since the last leader renewed its row, if that has expired; `None` if there is a leader, or never was.
-pub(crate) async fn absence(conn: &mut Conn) -> QueryResult<Option<f64>> {
+pub(crate) async fn absence(conn: &mut Conn) -> DbResult<Option<f64>> {
     sqlx::query_scalar!(
         r#"SELECT EXTRACT(epoch FROM clock_timestamp() - expires_at)::float8 + $1 AS "seconds!"
            FROM leader WHERE expires_at <= clock_timestamp()"#,

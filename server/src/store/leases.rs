@@ -7,7 +7,7 @@ use tandem_domain::{lease::LeaseStatus, quarantine::Loss, state::RankOutcome, ti
 use uuid::Uuid;
 
 use super::{
-    Conn, QueryResult, integer, parse,
+    Conn, DbResult, column, integer, parse,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -22,7 +22,7 @@ pub(crate) struct Speaker {
 }
 
 /// Inserts one lease per rank, with the workers in the order of ranks; `false` if a worker or its device is leased.
-pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> QueryResult<bool> {
+pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> DbResult<bool> {
     let ranks: Vec<i32> = (0u32..).take(workers.len()).map(integer).collect();
     let inserted = sqlx::query!(
         "INSERT INTO leases (attempt_id, fence, rank, worker_id, device, expires_at)
@@ -56,7 +56,7 @@ pub(crate) struct LockedLease {
 }
 
 /// All leases of an attempt, by rank.
-pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> QueryResult<Vec<LockedLease>> {
+pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> DbResult<Vec<LockedLease>> {
     let rows = sqlx::query!(
         r#"SELECT l.rank, l.worker_id, w.name, l.fence, l.outcome::text AS outcome,
                   l.dispatched_at IS NOT NULL AS "is_dispatched!",
@@ -96,7 +96,7 @@ pub(crate) async fn release(
     rank: u32,
     outcome: RankOutcome,
     cause: &str,
-) -> QueryResult<bool> {
+) -> DbResult<bool> {
     sqlx::query!(
         "UPDATE leases SET released_at = clock_timestamp(), outcome = $4::text::rank_outcome, cause = $5
          WHERE attempt_id = $1 AND fence = $2 AND rank = $3 AND released_at IS NULL",
@@ -120,7 +120,7 @@ pub(crate) async fn advance(
     rank: u32,
     worker: Uuid,
     sequence: i64,
-) -> QueryResult<Option<i64>> {
+) -> DbResult<Option<i64>> {
     sqlx::query_scalar!(
         "WITH before AS (
              SELECT attempt_id, rank, last_sequence FROM leases
@@ -143,7 +143,6 @@ pub(crate) async fn advance(
     .await
 }
 
-/// A lease whose report is being stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Advanced {
     pub(crate) attempt: Uuid,
@@ -154,12 +153,7 @@ pub(crate) struct Advanced {
 }
 
 /// [`advance`] for many reports at once, of attempts in training. Each (attempt, rank) may occur once.
-pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]) -> QueryResult<Vec<Advanced>> {
-    let attempts: Vec<Uuid> = reports.iter().map(|(who, _)| who.attempt).collect();
-    let fences: Vec<i64> = reports.iter().map(|(who, _)| who.fence).collect();
-    let ranks: Vec<i32> = reports.iter().map(|(who, _)| integer(who.rank)).collect();
-    let workers: Vec<Uuid> = reports.iter().map(|(who, _)| who.worker).collect();
-    let sequences: Vec<i64> = reports.iter().map(|(_, sequence)| *sequence).collect();
+pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]) -> DbResult<Vec<Advanced>> {
     let rows = sqlx::query!(
         "WITH before AS (
              SELECT l.attempt_id, l.rank, l.last_sequence, said.sequence, a.job_id
@@ -175,11 +169,11 @@ pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]
              expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $6))
          FROM before WHERE leases.attempt_id = before.attempt_id AND leases.rank = before.rank
          RETURNING before.attempt_id, before.rank, before.job_id, before.last_sequence",
-        &attempts,
-        &fences,
-        &ranks,
-        &workers,
-        &sequences,
+        &column(reports, |(who, _)| who.attempt),
+        &column(reports, |(who, _)| who.fence),
+        &column(reports, |(who, _)| integer(who.rank)),
+        &column(reports, |(who, _)| who.worker),
+        &column(reports, |(_, sequence)| *sequence),
         timing().lease.as_secs_f64(),
     )
     .fetch_all(conn)
@@ -217,14 +211,7 @@ pub(crate) async fn renew(
     conn: &mut Conn,
     reported: &[ReportedRank],
     heartbeats: &[(Uuid, f64)],
-) -> QueryResult<HashSet<(Uuid, u32)>> {
-    let workers: Vec<Uuid> = reported.iter().map(|rank| rank.worker).collect();
-    let attempts: Vec<Uuid> = reported.iter().map(|rank| rank.attempt).collect();
-    let fences: Vec<i64> = reported.iter().map(|rank| rank.fence).collect();
-    let ranks: Vec<i32> = reported.iter().map(|rank| integer(rank.rank)).collect();
-    let idle: Vec<f64> = reported.iter().map(|rank| rank.idle.as_secs_f64()).collect();
-    let slowest: Vec<Option<i64>> =
-        reported.iter().map(|rank| rank.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok())).collect();
+) -> DbResult<HashSet<(Uuid, u32)>> {
     let (seen, ages): (Vec<Uuid>, Vec<f64>) = heartbeats.iter().copied().unzip();
     let rows = sqlx::query!(
         "WITH renewable AS (
@@ -249,16 +236,17 @@ pub(crate) async fn renew(
              slowest_ms = GREATEST(renewable.slowest, leases.slowest_ms)
          FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank
          RETURNING leases.attempt_id, leases.rank",
-        &workers,
-        &attempts,
-        &fences,
-        &ranks,
+        &column(reported, |rank| rank.worker),
+        &column(reported, |rank| rank.attempt),
+        &column(reported, |rank| rank.fence),
+        &column(reported, |rank| integer(rank.rank)),
         &seen,
         &ages,
         timing::RENDEZVOUS.as_secs_f64(),
         timing().lease.as_secs_f64(),
-        &idle,
-        &slowest as &[Option<i64>],
+        &column(reported, |rank| rank.idle.as_secs_f64()),
+        &column(reported, |rank| rank.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok()))
+            as &[Option<i64>],
     )
     .fetch_all(conn)
     .await?;
@@ -266,30 +254,25 @@ pub(crate) async fn renew(
 }
 
 /// Those of these ranks whose leases are live, locked or not.
-pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> QueryResult<Vec<(Uuid, u32)>> {
-    let attempts: Vec<Uuid> = reported.iter().map(|rank| rank.attempt).collect();
-    let fences: Vec<i64> = reported.iter().map(|rank| rank.fence).collect();
-    let ranks: Vec<i32> = reported.iter().map(|rank| integer(rank.rank)).collect();
-    let workers: Vec<Uuid> = reported.iter().map(|rank| rank.worker).collect();
+pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> DbResult<Vec<(Uuid, u32)>> {
     let rows = sqlx::query!(
         "SELECT l.attempt_id, l.rank FROM leases l
          JOIN UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[]) AS held (attempt_id, fence, rank, worker_id)
            ON held.attempt_id = l.attempt_id AND held.fence = l.fence AND held.rank = l.rank
           AND held.worker_id = l.worker_id
          WHERE l.released_at IS NULL",
-        &attempts,
-        &fences,
-        &ranks,
-        &workers,
+        &column(reported, |rank| rank.attempt),
+        &column(reported, |rank| rank.fence),
+        &column(reported, |rank| integer(rank.rank)),
+        &column(reported, |rank| rank.worker),
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
 }
 
-/// Renews every live lease, and the progress of its rank, after a time in which no coordinator may have done so;
-/// returns their number.
-pub(crate) async fn grace(conn: &mut Conn) -> QueryResult<u64> {
+/// Renews every live lease and its progress, as no coordinator may have for a while; returns their number.
+pub(crate) async fn grace(conn: &mut Conn) -> DbResult<u64> {
     sqlx::query!(
         "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
                             progress_at = CASE WHEN progress_at IS NOT NULL THEN clock_timestamp() END
@@ -302,7 +285,7 @@ pub(crate) async fn grace(conn: &mut Conn) -> QueryResult<u64> {
 }
 
 /// Attempts with a lease that may have expired; [`LeaseStatus::expiry`] decides once it is locked.
-pub(crate) async fn expired(conn: &mut Conn) -> QueryResult<Vec<Uuid>> {
+pub(crate) async fn expired(conn: &mut Conn) -> DbResult<Vec<Uuid>> {
     sqlx::query_scalar!(
         "SELECT DISTINCT attempt_id FROM leases
          WHERE released_at IS NULL AND (
@@ -315,7 +298,7 @@ pub(crate) async fn expired(conn: &mut Conn) -> QueryResult<Vec<Uuid>> {
 }
 
 /// Stores that the assignment is about to be sent; `false` if the lease was released.
-pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> QueryResult<bool> {
+pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> DbResult<bool> {
     sqlx::query!(
         "UPDATE leases SET dispatched_at = COALESCE(dispatched_at, clock_timestamp())
          WHERE attempt_id = $1 AND rank = $2 AND worker_id = $3 AND released_at IS NULL",
@@ -329,7 +312,7 @@ pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, w
 }
 
 /// Ranks lost on a worker by its own fault since one last succeeded there, newest first.
-pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> QueryResult<Vec<Loss>> {
+pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> DbResult<Vec<Loss>> {
     sqlx::query_as!(
         Loss,
         r#"SELECT j.id AS job, j.name AS job_name, l.released_at AS "at!", l.cause

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, integer, rows::Statement, small};
+use super::{Conn, DbResult, column, integer, rows::Statement, small};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
@@ -16,30 +16,24 @@ pub(crate) struct Line {
 }
 
 /// Stores lines with their attempts and ranks.
-pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> QueryResult<()> {
+pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> DbResult<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    let attempts: Vec<Uuid> = lines.iter().map(|(attempt, _, _)| *attempt).collect();
-    let ranks: Vec<i32> = lines.iter().map(|(_, rank, _)| integer(*rank)).collect();
-    let sequences: Vec<i64> = lines.iter().map(|(_, _, line)| line.sequence).collect();
-    let times: Vec<DateTime<Utc>> = lines.iter().map(|(_, _, line)| line.at).collect();
-    let texts: Vec<&str> = lines.iter().map(|(_, _, line)| line.line.as_str()).collect();
     sqlx::query!(
         "INSERT INTO logs (attempt_id, rank, sequence, at, line)
          SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::text[])
          ON CONFLICT (attempt_id, rank, sequence) DO NOTHING",
-        &attempts,
-        &ranks,
-        &sequences,
-        &times,
-        &texts as &[&str],
+        &column(lines, |(attempt, _, _)| *attempt),
+        &column(lines, |(_, rank, _)| integer(*rank)),
+        &column(lines, |(_, _, line)| line.sequence),
+        &column(lines, |(_, _, line)| line.at),
+        &column(lines, |(_, _, line)| line.line.as_str()) as &[&str],
     )
     .run_any(conn)
     .await
 }
 
-/// A line with its job, attempt and rank.
 #[derive(Clone, Debug)]
 pub(crate) struct LogRow {
     pub(crate) attempt_id: Uuid,
@@ -64,10 +58,7 @@ pub(crate) async fn after(
     jobs: &[Uuid],
     cursors: &[(RankLog, i64)],
     per_rank: i64,
-) -> QueryResult<Vec<LogRow>> {
-    let attempts: Vec<Uuid> = cursors.iter().map(|(log, _)| log.attempt).collect();
-    let ranks: Vec<i32> = cursors.iter().map(|(log, _)| integer(log.rank)).collect();
-    let sequences: Vec<i64> = cursors.iter().map(|(_, sequence)| *sequence).collect();
+) -> DbResult<Vec<LogRow>> {
     sqlx::query_as!(
         LogRow,
         r#"SELECT a.id AS attempt_id, a.number AS attempt, l.rank, line.sequence, line.at, line.line,
@@ -85,9 +76,9 @@ pub(crate) async fn after(
            WHERE a.job_id = ANY($1)
            ORDER BY line.at, a.fence, l.rank, line.sequence"#,
         jobs,
-        &attempts,
-        &ranks,
-        &sequences,
+        &column(cursors, |(log, _)| log.attempt),
+        &column(cursors, |(log, _)| integer(log.rank)),
+        &column(cursors, |(_, sequence)| *sequence),
         per_rank,
     )
     .fetch_all(conn)
@@ -95,7 +86,7 @@ pub(crate) async fn after(
 }
 
 /// The positions to begin at to read about the last `lines` lines.
-pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> QueryResult<Vec<(RankLog, i64)>> {
+pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> DbResult<Vec<(RankLog, i64)>> {
     let rows = sqlx::query!(
         r#"WITH newest AS (
                SELECT line.attempt_id, line.rank, line.sequence

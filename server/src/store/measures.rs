@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, rows::Statement};
+use super::{Conn, DbResult, column, rows::Statement};
 
-/// One point of a curve.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
     pub(crate) name: String,
@@ -17,28 +16,22 @@ pub(crate) struct Point {
 }
 
 /// Stores points with their jobs and fences. A step that is stored already stays: it was computed from the same state.
-pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> QueryResult<()> {
+pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> DbResult<()> {
     if points.is_empty() {
         return Ok(());
     }
-    let jobs: Vec<Uuid> = points.iter().map(|(job, _, _)| *job).collect();
-    let fences: Vec<i64> = points.iter().map(|(_, fence, _)| *fence).collect();
-    let names: Vec<&str> = points.iter().map(|(_, _, point)| point.name.as_str()).collect();
-    let steps: Vec<i64> = points.iter().map(|(_, _, point)| point.step).collect();
-    let values: Vec<f64> = points.iter().map(|(_, _, point)| point.value).collect();
-    let times: Vec<DateTime<Utc>> = points.iter().map(|(_, _, point)| point.at).collect();
     sqlx::query!(
         "INSERT INTO metrics (job_id, fence, name, step, value, at)
          SELECT job_id, fence, name, step, value, at
          FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::float8[], $6::timestamptz[])
              AS points (job_id, fence, name, step, value, at)
          ON CONFLICT (job_id, name, step) DO NOTHING",
-        &jobs,
-        &fences,
-        &names as &[&str],
-        &steps,
-        &values,
-        &times,
+        &column(points, |(job, _, _)| *job),
+        &column(points, |(_, fence, _)| *fence),
+        &column(points, |(_, _, point)| point.name.as_str()) as &[&str],
+        &column(points, |(_, _, point)| point.step),
+        &column(points, |(_, _, point)| point.value),
+        &column(points, |(_, _, point)| point.at),
     )
     .run_any(conn)
     .await
@@ -52,7 +45,7 @@ pub(crate) async fn put_result(
     name: &str,
     value: f64,
     at: DateTime<Utc>,
-) -> QueryResult<()> {
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO results (job_id, fence, name, value, at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value, fence = excluded.fence, at = excluded.at
@@ -67,7 +60,6 @@ pub(crate) async fn put_result(
     .await
 }
 
-/// The latest progress of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LatestProgress {
     pub(crate) step: i64,
@@ -85,7 +77,7 @@ pub(crate) async fn put_progress(
     fence: i64,
     phase: Option<&str>,
     latest: Option<&LatestProgress>,
-) -> QueryResult<()> {
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO progress (job_id, fence, phase, step, steps, epoch, epochs, images_per_second, seconds_left)
          VALUES ($1, $2, COALESCE($3, ''), COALESCE($4::bigint, 0), COALESCE($5::bigint, 0), COALESCE($6::integer, 0),
@@ -116,15 +108,11 @@ pub(crate) async fn put_progress(
 }
 
 /// [`put_progress`] for many jobs, without their phases.
-pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, LatestProgress)>) -> QueryResult<()> {
+pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, LatestProgress)>) -> DbResult<()> {
     if latest.is_empty() {
         return Ok(());
     }
-    let jobs: Vec<Uuid> = latest.keys().copied().collect();
-    let of = |value: fn(&LatestProgress) -> i64| latest.values().map(|(_, latest)| value(latest)).collect::<Vec<i64>>();
-    let small = |value: fn(&LatestProgress) -> i32| latest.values().map(|(_, s)| value(s)).collect::<Vec<i32>>();
-    let real = |value: fn(&LatestProgress) -> f64| latest.values().map(|(_, s)| value(s)).collect::<Vec<f64>>();
-    let fences: Vec<i64> = latest.values().map(|(fence, _)| *fence).collect();
+    let rows: Vec<_> = latest.iter().collect();
     sqlx::query!(
         "INSERT INTO progress (job_id, fence, step, steps, epoch, epochs, images_per_second, seconds_left)
          SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[],
@@ -134,27 +122,26 @@ pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, La
              epochs = excluded.epochs, images_per_second = excluded.images_per_second,
              seconds_left = excluded.seconds_left, updated_at = clock_timestamp()
          WHERE progress.fence <= excluded.fence",
-        &jobs,
-        &fences,
-        &of(|latest| latest.step),
-        &of(|latest| latest.steps),
-        &small(|latest| latest.epoch),
-        &small(|latest| latest.epochs),
-        &real(|latest| latest.images_per_second),
-        &real(|latest| latest.seconds_left),
+        &column(&rows, |(job, _)| **job),
+        &column(&rows, |(_, (fence, _))| *fence),
+        &column(&rows, |(_, (_, latest))| latest.step),
+        &column(&rows, |(_, (_, latest))| latest.steps),
+        &column(&rows, |(_, (_, latest))| latest.epoch),
+        &column(&rows, |(_, (_, latest))| latest.epochs),
+        &column(&rows, |(_, (_, latest))| latest.images_per_second),
+        &column(&rows, |(_, (_, latest))| latest.seconds_left),
     )
     .run_any(conn)
     .await
 }
 
 /// Clears phase and speed of a job that does not run any more.
-pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> QueryResult<()> {
+pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> DbResult<()> {
     sqlx::query!("UPDATE progress SET phase = '', images_per_second = 0, seconds_left = 0 WHERE job_id = $1", job)
         .run_any(conn)
         .await
 }
 
-/// One curve of one job.
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
     pub(crate) job: Uuid,
@@ -164,7 +151,7 @@ pub(crate) struct Curve {
 }
 
 /// Curves of these jobs, in order of steps; of all names if `names` is empty.
-pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> QueryResult<Vec<Curve>> {
+pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> DbResult<Vec<Curve>> {
     sqlx::query_as!(
         Curve,
         r#"SELECT job_id AS job, name, array_agg(step ORDER BY step) AS "steps!",
@@ -200,11 +187,7 @@ pub(crate) enum Similar<'a> {
 }
 
 /// The newest similar job that devices of this kind finished in one attempt.
-pub(crate) async fn precedent(
-    conn: &mut Conn,
-    similar: Similar<'_>,
-    device_kind: &str,
-) -> QueryResult<Option<Precedent>> {
+pub(crate) async fn precedent(conn: &mut Conn, similar: Similar<'_>, device_kind: &str) -> DbResult<Option<Precedent>> {
     let (work, stage) = match similar {
         Similar::Work(work) => (Some(work), None),
         Similar::Stage(stage) => (None, Some(stage)),

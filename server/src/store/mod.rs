@@ -41,10 +41,8 @@ pub(crate) use retry::retry;
 
 /// A connection, in a transaction or not.
 pub(crate) type Conn = sqlx::PgConnection;
-/// The result of a query, with sqlx's error: `retry` turns that into ours.
-pub(crate) type QueryResult<T> = std::result::Result<T, sqlx::Error>;
+pub(crate) type DbResult<T> = std::result::Result<T, sqlx::Error>;
 
-/// A pool of connections to the database.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pool: PgPool,
@@ -62,13 +60,12 @@ impl Store {
         Self { pool }
     }
 
-    /// A connection for single statements.
-    pub(crate) async fn conn(&self) -> QueryResult<PoolConnection<Postgres>> {
+    pub(crate) async fn conn(&self) -> DbResult<PoolConnection<Postgres>> {
         self.pool.acquire().await
     }
 
     /// A transaction that is rolled back unless it is committed.
-    pub(crate) async fn begin(&self) -> QueryResult<Transaction<'static, Postgres>> {
+    pub(crate) async fn begin(&self) -> DbResult<Transaction<'static, Postgres>> {
         self.pool.begin().await
     }
 
@@ -77,8 +74,13 @@ impl Store {
     }
 }
 
+/// One column for an `UNNEST`: a value of each row.
+fn column<'r, R, C>(rows: &'r [R], value: impl Fn(&'r R) -> C) -> Vec<C> {
+    rows.iter().map(value).collect()
+}
+
 /// A label of a Postgres enum, as the domain's type.
-fn parse<T>(label: &str) -> QueryResult<T>
+fn parse<T>(label: &str) -> DbResult<T>
 where
     T: FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,

@@ -5,7 +5,7 @@
 
 use sqlx::postgres::PgListener;
 
-use super::{Conn, QueryResult, Store, rows::Statement};
+use super::{Conn, DbResult, Store, rows::Statement};
 
 const CHANNEL: &str = "tandem";
 
@@ -33,7 +33,7 @@ impl Topic {
 }
 
 /// Notifies every coordinator when this transaction commits.
-pub(crate) async fn notify(conn: &mut Conn, topics: &[Topic]) -> QueryResult<()> {
+pub(crate) async fn notify(conn: &mut Conn, topics: &[Topic]) -> DbResult<()> {
     let payloads: Vec<String> = topics.iter().map(|topic| topic.payload().to_owned()).collect();
     sqlx::query!("SELECT pg_notify($1, payload) FROM UNNEST($2::text[]) AS payload", CHANNEL, &payloads)
         .run_any(conn)
@@ -44,14 +44,14 @@ pub(crate) async fn notify(conn: &mut Conn, topics: &[Topic]) -> QueryResult<()>
 pub(crate) struct Listener(PgListener);
 
 impl Listener {
-    pub(crate) async fn open(store: &Store) -> QueryResult<Self> {
+    pub(crate) async fn open(store: &Store) -> DbResult<Self> {
         let mut listener = PgListener::connect_with(&store.pool).await?;
         listener.listen(CHANNEL).await?;
         Ok(Self(listener))
     }
 
     /// The next notification; `None` if some may have been missed because the connection was lost and opened again.
-    pub(crate) async fn next(&mut self) -> QueryResult<Option<Topic>> {
+    pub(crate) async fn next(&mut self) -> DbResult<Option<Topic>> {
         loop {
             let Some(notification) = self.0.try_recv().await? else { return Ok(None) };
             // A newer version may have topics that this one does not know.

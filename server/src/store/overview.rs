@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, QueryResult};
+use super::{Conn, DbResult, targets::Target};
 
 /// Everything that a list or a detail view shows of one job.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +46,8 @@ pub(crate) struct JobRow {
 /// Which jobs to list, and as part of which experiment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter<'a> {
-    /// Only this experiment's jobs, by its names and in its order; else each job in the experiment that submitted it.
-    pub(crate) experiment: Option<Uuid>,
+    /// Only this job, or this experiment's jobs, named and ordered as it does; else all jobs.
+    pub(crate) target: Option<Target>,
     /// Only these; empty means all.
     pub(crate) jobs: &'a [Uuid],
     /// Only in these states; empty means all.
@@ -60,7 +60,6 @@ pub(crate) struct Filter<'a> {
     pub(crate) limit: u32,
 }
 
-/// The order of a list.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Order<'a> {
     /// Newest experiment first, then by the graph.
@@ -72,7 +71,13 @@ pub(crate) enum Order<'a> {
     Result { name: &'a str, ascending: bool },
 }
 
-pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> QueryResult<Vec<JobRow>> {
+pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<JobRow>> {
+    let (experiment, job) = match filter.target {
+        Some(Target::Experiment(id)) => (Some(id), None),
+        Some(Target::Job(id)) => (None, Some(id)),
+        None => (None, None),
+    };
+    let jobs: Vec<Uuid> = filter.jobs.iter().copied().chain(job).collect();
     let (best, ascending, by_end) = match filter.order {
         Order::Experiment => (None, false, false),
         Order::Finished => (None, false, true),
@@ -126,8 +131,8 @@ pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> QueryResult<Ve
                FROM results r WHERE r.job_id = j.id
            ) final
            ORDER BY picked.place"#,
-        filter.experiment,
-        filter.jobs,
+        experiment,
+        &jobs,
         filter.states,
         filter.finished_only,
         filter.stage,

@@ -5,9 +5,8 @@
 
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
-use super::{Conn, QueryResult};
+use super::{Conn, DbResult};
 
-/// How many rows a statement changed.
 #[derive(Clone, Copy)]
 #[must_use = "a guarded statement that changed no row was refused"]
 pub(super) struct RowsChanged(u64);
@@ -24,18 +23,18 @@ impl RowsChanged {
 }
 
 pub(super) trait Statement {
-    async fn run(self, conn: &mut Conn) -> QueryResult<RowsChanged>;
+    async fn run(self, conn: &mut Conn) -> DbResult<RowsChanged>;
 
     /// For statements that are right whatever number of rows they change: none too.
-    async fn run_any(self, conn: &mut Conn) -> QueryResult<()>;
+    async fn run_any(self, conn: &mut Conn) -> DbResult<()>;
 }
 
 impl Statement for Query<'_, Postgres, PgArguments> {
-    async fn run(self, conn: &mut Conn) -> QueryResult<RowsChanged> {
+    async fn run(self, conn: &mut Conn) -> DbResult<RowsChanged> {
         Ok(RowsChanged(self.execute(conn).await?.rows_affected()))
     }
 
-    async fn run_any(self, conn: &mut Conn) -> QueryResult<()> {
+    async fn run_any(self, conn: &mut Conn) -> DbResult<()> {
         self.execute(conn).await?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{QueryResult, Store};
+use super::{DbResult, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -43,7 +43,6 @@ impl OpenError {
     }
 }
 
-/// Highest version that this server knows.
 pub(crate) fn known_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
@@ -107,7 +106,7 @@ async fn refuse_newer(conn: &mut PgConnection, place: &str) -> Result<(), OpenEr
 }
 
 /// The newest migration that was applied; `None` on a new database.
-async fn applied_version(conn: &mut PgConnection) -> QueryResult<Option<i64>> {
+async fn applied_version(conn: &mut PgConnection) -> DbResult<Option<i64>> {
     // Not `query!`: the table is sqlx's own and absent from a new database.
     let (there,): (bool,) =
         sqlx::query_as("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *conn).await?;

@@ -3,7 +3,7 @@
 use tandem_domain::state::AttemptState;
 use uuid::Uuid;
 
-use super::{Conn, QueryResult, parse, small};
+use super::{Conn, DbResult, parse, small};
 
 /// A live lease from its worker's point of view.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub(crate) struct WorkerLease {
     pub(crate) stop: Option<String>,
 }
 
-pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> QueryResult<Vec<WorkerLease>> {
+pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> DbResult<Vec<WorkerLease>> {
     let rows = sqlx::query!(
         r#"SELECT l.worker_id, l.attempt_id, a.job_id, a.number, l.fence, l.rank, a.world_size,
                   a.state::text AS "state!", a.cause, a.rendezvous_host, a.rendezvous_port,

@@ -5,7 +5,7 @@ use tandem_domain::{timing, timing::timing};
 use uuid::Uuid;
 
 use super::{
-    Conn, QueryResult,
+    Conn, DbResult, column,
     rows::{RowsChanged, Statement},
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct Introduction {
 }
 
 /// Stores a worker and its session; returns whether it was new, lost or gone before.
-pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> QueryResult<bool> {
+pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> DbResult<bool> {
     let before = sqlx::query_scalar!(
         r#"SELECT state::text AS "state!" FROM workers WHERE id = $1 FOR NO KEY UPDATE"#,
         worker.id
@@ -72,11 +72,7 @@ pub(crate) struct Sighting {
 }
 
 /// Stores heartbeats. Those of a session that is no longer its worker's are ignored: see [`valid_sessions`].
-pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> QueryResult<()> {
-    let workers: Vec<Uuid> = sightings.iter().map(|sighting| sighting.worker).collect();
-    let sessions: Vec<Uuid> = sightings.iter().map(|sighting| sighting.session).collect();
-    let ages: Vec<f64> = sightings.iter().map(|sighting| sighting.age).collect();
-    let facts: Vec<Option<serde_json::Value>> = sightings.iter().map(|sighting| sighting.facts.clone()).collect();
+pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> DbResult<()> {
     sqlx::query!(
         "WITH heard AS (
              SELECT w.id, signs.age, signs.facts FROM workers w
@@ -87,17 +83,17 @@ pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> QueryResult
          )
          UPDATE workers SET last_seen = clock_timestamp() - make_interval(secs => heard.age), facts = heard.facts
          FROM heard WHERE workers.id = heard.id",
-        &workers,
-        &sessions,
-        &ages,
-        &facts as &[Option<serde_json::Value>],
+        &column(sightings, |sighting| sighting.worker),
+        &column(sightings, |sighting| sighting.session),
+        &column(sightings, |sighting| sighting.age),
+        &column(sightings, |sighting| sighting.facts.clone()) as &[Option<serde_json::Value>],
     )
     .run_any(conn)
     .await
 }
 
 /// Marks a worker that takes nothing new; `false` if it was not ready.
-pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
+pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
     sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
         .run(conn)
         .await
@@ -105,7 +101,7 @@ pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
 }
 
 /// Stores the end of a session. A draining worker without a lease is gone then; returns whether it is.
-pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> QueryResult<bool> {
+pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> DbResult<bool> {
     let state = sqlx::query_scalar!(
         r#"UPDATE workers SET session_id = NULL,
                state = CASE WHEN state = 'draining' AND NOT EXISTS (
@@ -120,7 +116,6 @@ pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) ->
     Ok(state.is_some_and(|state| state == "gone"))
 }
 
-/// A worker that was marked as lost.
 #[derive(Clone, Debug)]
 pub(crate) struct LostWorker {
     pub(crate) id: Uuid,
@@ -129,7 +124,7 @@ pub(crate) struct LostWorker {
 }
 
 /// Marks workers as lost that were silent for longer than a lease.
-pub(crate) async fn mark_lost(conn: &mut Conn) -> QueryResult<Vec<LostWorker>> {
+pub(crate) async fn mark_lost(conn: &mut Conn) -> DbResult<Vec<LostWorker>> {
     sqlx::query_as!(
         LostWorker,
         r#"UPDATE workers SET state = 'lost', session_id = NULL
@@ -142,7 +137,7 @@ pub(crate) async fn mark_lost(conn: &mut Conn) -> QueryResult<Vec<LostWorker>> {
 }
 
 /// Marks workers as gone that were lost long ago.
-pub(crate) async fn forget_lost(conn: &mut Conn) -> QueryResult<()> {
+pub(crate) async fn forget_lost(conn: &mut Conn) -> DbResult<()> {
     sqlx::query!(
         "UPDATE workers SET state = 'gone'
          WHERE state = 'lost' AND last_seen < clock_timestamp() - make_interval(secs => $1)",
@@ -153,14 +148,14 @@ pub(crate) async fn forget_lost(conn: &mut Conn) -> QueryResult<()> {
 }
 
 /// Those of these sessions that are still their worker's.
-pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> DbResult<Vec<Uuid>> {
     sqlx::query_scalar!(r#"SELECT session_id AS "session_id!" FROM workers WHERE session_id = ANY($1)"#, sessions)
         .fetch_all(conn)
         .await
 }
 
 /// Quarantines a worker for a while; `false` if it is quarantined already.
-pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> QueryResult<bool> {
+pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> DbResult<bool> {
     sqlx::query!(
         "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3
          WHERE id = $1 AND (quarantined_until IS NULL OR quarantined_until <= clock_timestamp())",
@@ -174,7 +169,7 @@ pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> Q
 }
 
 /// Ends the quarantine of a worker; `false` if it was not quarantined.
-pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> {
+pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
     sqlx::query!(
         "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
          WHERE id = $1 AND quarantined_until > clock_timestamp()",
@@ -186,7 +181,7 @@ pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> QueryResult<bool> 
 }
 
 /// The number of workers of each kind that have not left.
-pub(crate) async fn counts_by_kind(conn: &mut Conn) -> QueryResult<Vec<(String, u32)>> {
+pub(crate) async fn counts_by_kind(conn: &mut Conn) -> DbResult<Vec<(String, u32)>> {
     let rows = sqlx::query!(
         r#"SELECT device_kind, count(*)::integer AS "count!" FROM workers WHERE state <> 'gone'
            GROUP BY device_kind ORDER BY device_kind"#
@@ -196,7 +191,6 @@ pub(crate) async fn counts_by_kind(conn: &mut Conn) -> QueryResult<Vec<(String, 
     Ok(rows.into_iter().map(|row| (row.device_kind, super::small(row.count))).collect())
 }
 
-/// A worker as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerRow {
     pub(crate) id: Uuid,
@@ -221,7 +215,7 @@ pub(crate) struct WorkerRow {
 }
 
 /// All workers that have not left, by name.
-pub(crate) async fn list(conn: &mut Conn) -> QueryResult<Vec<WorkerRow>> {
+pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
     sqlx::query_as!(
         WorkerRow,
         r#"SELECT w.id, w.name, w.host, w.state::text AS "state!", w.device_kind, w.device_index, w.device_name,

@@ -10,8 +10,7 @@ mod streams;
 use state::Coordinator;
 
 use crate::{
-    event::{Process, ProcessEvent},
-    lifetime::Lifetime,
+    event::{Lifetime, Process, ProcessEvent},
     plan::Ms,
     world::World,
 };

@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tandem_domain::place::{Placement, Stop};
 
 use crate::{
-    event::{AttemptId, Running},
-    lifetime::Lifetime,
+    event::{AttemptId, Lifetime, Running},
     plan::Ms,
 };
 
 #[derive(Default)]
 pub(crate) struct Coordinator {
     pub(crate) lifetime: Lifetime,
-    /// It cannot reach the database.
     pub(crate) is_cut: bool,
     /// Notifications do not reach it before this; it finds changes by polling.
     pub(crate) unnotified_until: Ms,

@@ -119,7 +119,6 @@ impl World {
         }
     }
 
-    /// Stores heartbeats and acknowledges them.
     pub(super) fn on_renew(&mut self, own: usize) {
         let at = self.now + ms(self.plan.timing.lease_write);
         self.timer(at, Process::Coordinator(own), ProcessEvent::Renew);

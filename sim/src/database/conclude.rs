@@ -2,7 +2,7 @@
 
 use tandem_domain::{
     quarantine::{Loss, quarantine},
-    state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
+    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
 };
 
 use super::{AttemptRow, Database, LeaseRow, Write, job_id, moment};
@@ -68,14 +68,7 @@ impl Database {
     }
 
     pub(super) fn end_attempt(&mut self, attempt: AttemptId, state: AttemptState) {
-        let event = match state {
-            AttemptState::Succeeded => AttemptEvent::Succeeded,
-            AttemptState::Failed => AttemptEvent::Failed,
-            AttemptState::Preempted => AttemptEvent::Preempted,
-            AttemptState::Cancelled => AttemptEvent::Cancelled,
-            _ => AttemptEvent::Lost,
-        };
-        if !self.move_attempt(attempt, event) {
+        if !self.move_attempt(attempt, state.end_event()) {
             return;
         }
         for rank in 0..self.attempts[attempt].leases.len() {

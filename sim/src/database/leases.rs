@@ -80,8 +80,7 @@ impl Database {
         }
     }
 
-    /// Stores a heartbeat that is `age` old. It renews the lease of the rank that the worker reports, or of one that
-    /// was assigned to it lately.
+    /// Stores a heartbeat, which renews the lease of the rank that the worker reports or was lately assigned.
     pub(crate) fn seen(&mut self, worker: usize, session: usize, age: Ms, running: Option<Running>) {
         if !self.is_session(worker, session) {
             return;

@@ -99,43 +99,17 @@ pub(crate) struct Leader {
     pub(crate) expires_at: Ms,
 }
 
-/// What a transaction committed.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    Claimed {
-        attempt: AttemptId,
-        term: u64,
-    },
-    /// A rank's lease is over because it ran out.
-    TakenOver {
-        attempt: AttemptId,
-        rank: usize,
-        expiry: Expiry,
-    },
-    Released {
-        attempt: AttemptId,
-        rank: usize,
-    },
-    AttemptEnded {
-        attempt: AttemptId,
-    },
-    StopAsked {
-        attempt: AttemptId,
-        room_for: Option<usize>,
-        term: u64,
-    },
-    /// An event of a rank, under its fence; a metric only if its row was new.
-    Stored {
-        attempt: AttemptId,
-        rank: usize,
-        sequence: u64,
-        event: RankEvent,
-        new_row: bool,
-    },
-    JobMoved {
-        job: usize,
-        to: JobState,
-    },
+    Claimed { attempt: AttemptId, term: u64 },
+    // A rank's lease is over because it ran out.
+    TakenOver { attempt: AttemptId, rank: usize, expiry: Expiry },
+    Released { attempt: AttemptId, rank: usize },
+    AttemptEnded { attempt: AttemptId },
+    StopAsked { attempt: AttemptId, room_for: Option<usize>, term: u64 },
+    // An event of a rank, under its fence; a metric only if its row was new.
+    Stored { attempt: AttemptId, rank: usize, sequence: u64, event: RankEvent, new_row: bool },
+    JobMoved { job: usize, to: JobState },
 }
 
 pub(crate) struct Database {
@@ -147,7 +121,6 @@ pub(crate) struct Database {
     pub(crate) attempts: Vec<AttemptRow>,
     pub(crate) workers: Vec<WorkerRow>,
     pub(crate) leader: Option<Leader>,
-    /// Attempts with a live lease.
     pub(crate) leased: Vec<AttemptId>,
     pub(crate) writes: Vec<Write>,
     /// A transaction sent NOTIFY.
@@ -206,7 +179,6 @@ impl Database {
         if self.is_broken(Broken::ShortLease) { ms(self.timing.self_end) / 2 } else { ms(self.timing.lease) }
     }
 
-    /// The live lease of a worker.
     pub(crate) fn lease_of(&self, worker: usize) -> Option<(AttemptId, usize)> {
         self.leased.iter().find_map(|&attempt| {
             let rank = self.attempts[attempt]

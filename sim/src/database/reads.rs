@@ -136,7 +136,6 @@ impl Database {
         .collect()
     }
 
-    /// The live leases of a worker.
     pub(crate) fn worker_leases(&self, worker: usize) -> Vec<WorkerLease> {
         let mut leases = Vec::new();
         for &number in &self.leased {
@@ -154,7 +153,6 @@ impl Database {
         leases
     }
 
-    /// Committed checkpoints, newest first.
     pub(crate) fn checkpoints(&self, job: usize) -> Vec<(u32, u64)> {
         self.jobs[job].checkpoints.iter().rev().take(5).map(|(&step, row)| (step, row.hash)).collect()
     }

@@ -1,5 +1,4 @@
-//! A second, simpler account of what happened (ghost state, in the words of program verification), and the first
-//! violation that it shows.
+//! A second, simpler account of what happened (ghost state, as in program verification), and its first violation.
 
 use crate::{
     event::AttemptId,
@@ -10,7 +9,6 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     pub invariant: &'static str,
-    /// Virtual milliseconds since the beginning.
     pub at: u64,
     pub facts: String,
 }

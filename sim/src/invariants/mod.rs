@@ -43,7 +43,6 @@ impl World {
         }
     }
 
-    /// After every event.
     pub(crate) fn check(&mut self) {
         for write in std::mem::take(&mut self.db.writes) {
             self.check_write(write);

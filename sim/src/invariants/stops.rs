@@ -1,5 +1,4 @@
-//! No gang is stopped in vain: for a job of equal priority, for one that then does not start, or to grow without
-//! growing.
+//! No gang is stopped in vain: for an equal priority, for a job that then waits, or to grow without growing.
 
 use tandem_domain::{state::JobState, timing};
 

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use tandem_domain::state::RankOutcome;
 
 use super::outbox::{End, Outbox};
-use crate::{event::AttemptId, lifetime::Lifetime, plan::Ms};
+use crate::{
+    event::{AttemptId, Lifetime},
+    plan::Ms,
+};
 
 #[derive(Default)]
 pub(crate) struct Worker {
@@ -13,7 +16,6 @@ pub(crate) struct Worker {
     pub(super) link: Link,
     pub(super) failures: u32,
     pub(super) next_dial: usize,
-    /// When it sent its registration.
     pub(super) dialled_at: Ms,
     pub(super) heartbeats: Option<HeartbeatTimer>,
     pub(crate) attempt: Option<Attempt>,
@@ -21,7 +23,6 @@ pub(crate) struct Worker {
     pub(crate) cut_off_until: Ms,
     /// A fault has affected it or its connection until then.
     pub(crate) disturbed_until: Ms,
-    /// It was asked to leave.
     pub(crate) is_leaving: bool,
 }
 
@@ -33,7 +34,6 @@ pub(super) enum Link {
     Up(usize),
 }
 
-/// Heartbeats of one connection.
 pub(super) struct HeartbeatTimer {
     pub(super) next_at: Ms,
     pub(super) sequence: u64,
@@ -69,10 +69,8 @@ pub(crate) struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum AttemptPhase {
     Running,
-    Stopping {
-        kill_at: Ms,
-    },
-    /// SIGKILL was sent; the outcome to report.
+    Stopping { kill_at: Ms },
+    // SIGKILL was sent; the outcome to report.
     Killed(RankOutcome),
     Ended,
 }

@@ -7,8 +7,7 @@ use super::{
 use crate::plan::architecture::Cost;
 use crate::spec::{Attack, AttackMethod, JobSpec, Norm, Preset};
 
-/// Time of a pass relative to one in training: BatchNorms are fused into the convolutions (measured with resnet-tiny,
-/// forward and backward).
+/// Time of a pass relative to one in training, as BatchNorms are fused into convolutions (measured with resnet-tiny).
 const FOLDED: f64 = 0.79;
 /// Passes of a gradient by the pixels: forward, and as much backward.
 const GRADIENT: f64 = 2.0;

@@ -94,8 +94,7 @@ impl Training {
     }
 }
 
-/// Ridges tried and parts held out if no ridge is written, and the number of labels from which on one part is enough
-/// (`learn/src/linear/ridge.rs`).
+/// Ridges and held-out parts if no ridge is written, and the labels from which one part is enough (see `learn`).
 const RIDGES: u64 = 6;
 const FOLDS: u64 = 5;
 const ONE_FOLD_FROM: u64 = 10_000;

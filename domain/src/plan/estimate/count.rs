@@ -14,8 +14,7 @@ pub struct Estimate {
     /// Weights of the network, heads included.
     pub parameters: u64,
     /// 10^9 floating-point operations of the whole job, all ranks together; a multiply-accumulate is two. An attack's
-    /// passes
-    /// are faster: its figure is what training would do in the same time.
+    /// passes are faster: its figure is what training would do in the same time.
     pub gflop: f64,
     /// Largest resident set of one rank's process in the largest gang, on a CPU.
     pub memory_bytes: u64,
@@ -34,12 +33,10 @@ pub(super) fn penalty(method: PenaltyMethod) -> f64 {
     }
 }
 
-/// Ranks of the largest gang.
 pub(super) fn world_size(spec: &JobSpec) -> u64 {
     spec.workers.world_sizes(spec.shards).next_back().map_or(1, u64::from)
 }
 
-/// Number of training images that keep their label.
 pub(super) fn labelled(spec: &JobSpec, fraction: f64) -> u64 {
     (spec.dataset.train_images().unwrap_or(0) as f64 * fraction).round() as u64
 }

@@ -23,8 +23,7 @@ const BACKWARD_MAPS: u64 = 5;
 /// Feature maps in freed blocks that an attack's shrinking batches cannot reuse.
 const SHRINKING_MAPS: u64 = 4;
 
-/// Numbers that penalties keep in addition to the graph of the loss. `saved` are those of the network up to each
-/// penalised head.
+/// Numbers that penalties keep beside the graph of the loss; `saved`: those of the network up to each head.
 pub(super) fn penalties(method: PenaltyMethod, saved: &[u64]) -> u64 {
     match (method, saved) {
         // A tangent for each feature map.
@@ -43,8 +42,7 @@ pub(super) fn width(precision: Precision) -> f64 {
     }
 }
 
-/// The memory of a training step: `saved` numbers are kept for the backward pass of its views, which runs one shard at
-/// a time.
+/// A training step keeps `saved` numbers for the backward pass of its views, which runs one shard at a time.
 pub(super) struct Step {
     pub saved: f64,
     pub shard_views: f64,
@@ -55,8 +53,7 @@ pub(super) struct Step {
 
 pub(super) fn training(spec: &JobSpec, network: Cost, step: &Step) -> u64 {
     let moments = if step.optimizer == OptimizerName::Adam { 2 } else { 1 };
-    // Weights, the gradient as tensors and as one vector, the moments. Gradients of more shards reuse the graphs'
-    // memory.
+    // Weights, the gradient as tensors and as one vector, moments. Gradients of more shards reuse the graphs' memory.
     let weights = 4 * network.parameters * (3 + moments);
     let graph = 4.0 * step.saved + step.shard_views * (4 * BACKWARD_MAPS * network.largest) as f64;
     let evaluation = if step.evaluates { evaluation(network, graph) } else { 0.0 };
