@@ -8,11 +8,11 @@ use crate::plan::architecture::Cost;
 use crate::spec::{Attack, AttackMethod, JobSpec, Norm, Preset};
 
 /// Time of a pass relative to one in training, as BatchNorms are fused into convolutions (measured with resnet-tiny).
-const FOLDED: f64 = 0.79;
+const FUSED: f64 = 0.79;
 /// Passes of a gradient by the pixels: forward, and as much backward.
 const GRADIENT: f64 = 2.0;
 /// Passes of a check whether an image is still classified correctly.
-const LOOK: f64 = 1.0;
+const CHECK: f64 = 1.0;
 /// Images times passes of the gates, about, whatever is attacked (`learn/src/attack/gates.rs`).
 const GATES: f64 = 20_000.0;
 
@@ -27,13 +27,13 @@ pub(super) fn attack(spec: &JobSpec, stage: &Attack, encoder: Cost) -> Estimate 
         _ => std::slice::from_ref(&stage.attack),
     };
     let efforts: Vec<Effort> = methods.iter().map(|method| effort(*method, stage)).collect();
-    let passes: f64 = efforts.iter().map(|effort| effort.passes * effort.survive).sum();
+    let passes: f64 = efforts.iter().map(|effort| effort.passes * effort.fraction).sum();
     Estimate {
         steps: efforts.iter().map(|effort| effort.steps).sum(),
         images_per_epoch: images,
         images,
         parameters: network.parameters,
-        gflop: gflop(FOLDED * network.macs as f64 * ((passes + LOOK) * images as f64 + GATES)),
+        gflop: gflop(FUSED * network.macs as f64 * ((passes + CHECK) * images as f64 + GATES)),
         memory_bytes: memory::attack(spec, network, u64::from(stage.batch_size).min(images.max(1))),
     }
 }
@@ -63,7 +63,7 @@ struct Effort {
     passes: f64,
     /// The fraction of it that an undefended net's images take on average: misclassified images are not attacked, those
     /// misclassified at a smaller radius are left out at larger ones, and some attacks stop early.
-    survive: f64,
+    fraction: f64,
 }
 
 /// Fraction of images that a small undefended net classifies correctly. Half of them are left at the radius
@@ -79,7 +79,7 @@ fn half_left(norm: Norm) -> f64 {
 }
 
 /// The fraction of images that are still attacked, averaged over a grid's radii.
-fn standing(norm: Norm, grid: &[f64]) -> f64 {
+fn remaining(norm: Norm, grid: &[f64]) -> f64 {
     let left: f64 = grid.iter().map(|radius| 0.5f64.powf(radius / half_left(norm))).sum();
     RIGHT * left / grid.len().max(1) as f64
 }
@@ -93,14 +93,14 @@ fn effort(method: AttackMethod, stage: &Attack) -> Effort {
     let restarts = u64::from(stage.restarts);
     let iterations = |default: u32| u64::from(stage.steps.unwrap_or(default));
     let climb =
-        |steps: u64, each: f64| Effort { steps, passes: each * steps as f64, survive: standing(stage.norm, &grid) };
+        |steps: u64, each: f64| Effort { steps, passes: each * steps as f64, fraction: remaining(stage.norm, &grid) };
     match method {
         AttackMethod::Plb => {
             let steps = u64::from(stage.plb.outer) * u64::from(stage.plb.inner) * restarts;
             // A gradient and a check of the new point, with a second check every other time after backtracking. With
             // early stopping an image takes one or two dozen of its 900 steps.
-            let survive = if stage.plb.early_stop && stage.preset != Preset::Paper { 0.02 } else { 0.8 };
-            Effort { steps, passes: (GRADIENT + 1.5 * LOOK) * steps as f64, survive }
+            let fraction = if stage.plb.early_stop && stage.preset != Preset::Paper { 0.02 } else { 0.8 };
+            Effort { steps, passes: (GRADIENT + 1.5 * CHECK) * steps as f64, fraction }
         }
         AttackMethod::Pgd => {
             let steps = iterations(if stage.preset == Preset::Paper { 20 } else { 40 });
@@ -108,12 +108,12 @@ fn effort(method: AttackMethod, stage: &Attack) -> Effort {
         }
         AttackMethod::Apgd => climb(iterations(100) * restarts * radii, GRADIENT),
         AttackMethod::ApgdT => climb(iterations(100) * TARGETS * restarts * radii, GRADIENT),
-        AttackMethod::Square => climb(iterations(5000) * restarts * radii, LOOK),
+        AttackMethod::Square => climb(iterations(5000) * restarts * radii, CHECK),
         AttackMethod::Fab => {
             let steps = iterations(100) * TARGETS * restarts;
             // A gradient for each side of the boundary, and checks of the new point.
-            Effort { steps, passes: (GRADIENT + 2.0 * LOOK) * steps as f64, survive: 0.8 }
+            Effort { steps, passes: (GRADIENT + 2.0 * CHECK) * steps as f64, fraction: 0.8 }
         }
-        AttackMethod::BestOf => Effort { steps: 0, passes: 0.0, survive: 0.0 },
+        AttackMethod::BestOf => Effort { steps: 0, passes: 0.0, fraction: 0.0 },
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn finetune(spec: &JobSpec, stage: &Finetune, encoder: Cost) -> Estim
 }
 
 /// The most evaluations on the held-out images with a budget in steps (`learn/src/stage/classifier`).
-const LOOKS: u64 = 50;
+const EVALUATIONS_MAX: u64 = 50;
 
 /// What supervised and fine-tuning jobs have in common.
 struct Training {
@@ -67,8 +67,8 @@ impl Training {
         let images = steps * batch_size;
 
         let epochs = steps.checked_div(steps_per_epoch).unwrap_or(0);
-        let looks = if self.steps.is_some() { epochs.min(LOOKS) } else { epochs };
-        let evaluated = looks * validation + 2 * test_images(spec);
+        let evaluations = if self.steps.is_some() { epochs.min(EVALUATIONS_MAX) } else { epochs };
+        let evaluated = evaluations * validation + 2 * test_images(spec);
         // While only the head is trained, the encoder has no backward pass.
         let head_only = (self.head_epochs * images_per_epoch as f64).min(images as f64);
         let penalised = self.tikhonov.lambda > 0.0;

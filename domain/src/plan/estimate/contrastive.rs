@@ -19,8 +19,8 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
     let images_per_epoch = steps_per_epoch * batch_size;
     let images = images_per_epoch * epochs;
     let bank = u64::from(stage.monitor.bank).min(train * 4 / 5);
-    let looks = epochs.checked_div(stage.monitor.every_epochs.into()).unwrap_or(0);
-    let looked_at = looks * (bank + bank.div_ceil(4));
+    let evaluations = epochs.checked_div(stage.monitor.every_epochs.into()).unwrap_or(0);
+    let evaluated = evaluations * (bank + bank.div_ceil(4));
 
     // Shards whose graphs are kept at the same time; with global BatchNorm they share one graph.
     let own_shards = u64::from(spec.shards) / world_size(spec);
@@ -31,14 +31,14 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
         saved: saved(stage, network, shard_views * graphs),
         shard_views: shard_views as f64,
         optimizer: stage.optimizer.name,
-        evaluates: looks > 0,
+        evaluates: evaluations > 0,
     };
     Estimate {
         steps: steps_per_epoch * epochs,
         images_per_epoch,
         images,
         parameters: network.parameters,
-        gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * looked_at) as f64),
+        gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * evaluated) as f64),
         memory_bytes: memory::training(spec, network, &step),
     }
 }

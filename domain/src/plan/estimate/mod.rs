@@ -29,31 +29,31 @@ pub(super) fn estimate(job: &Expanded) -> Estimate {
 
 /// The kind of work, in words: jobs of one kind run at one speed.
 pub(super) fn work(job: &Expanded) -> String {
-    let mut words = vec![job.spec.stage.name().to_owned()];
-    words.extend(job.encoder.map(|encoder| word(&encoder)));
+    let mut parts = vec![job.spec.stage.name().to_owned()];
+    parts.extend(job.encoder.map(|encoder| name_of(&encoder)));
     let (tikhonov, batch_norm, precision) = match &job.spec.stage {
         Stage::Contrastive(stage) => {
-            words.extend(stage.layerwise.is_some().then(|| "layerwise".to_owned()));
+            parts.extend(stage.layerwise.is_some().then(|| "layerwise".to_owned()));
             (stage.tikhonov, stage.batch_norm, stage.precision)
         }
         Stage::Supervised(stage) => (stage.tikhonov, stage.batch_norm, stage.precision),
         Stage::Finetune(stage) => (stage.tikhonov, stage.batch_norm, stage.precision),
         Stage::Linear(stage) => {
-            words.push(word(&stage.solver));
-            return words.join(" ");
+            parts.push(name_of(&stage.solver));
+            return parts.join(" ");
         }
         Stage::Attack(stage) => {
-            words.extend([word(&stage.attack), word(&stage.norm)]);
-            return words.join(" ");
+            parts.extend([name_of(&stage.attack), name_of(&stage.norm)]);
+            return parts.join(" ");
         }
     };
-    words.extend((tikhonov.lambda > 0.0).then(|| word(&tikhonov.method)));
-    words.extend((batch_norm != BatchNorm::default()).then(|| word(&batch_norm)));
-    words.extend((precision != Precision::default()).then(|| word(&precision)));
-    words.join(" ")
+    parts.extend((tikhonov.lambda > 0.0).then(|| name_of(&tikhonov.method)));
+    parts.extend((batch_norm != BatchNorm::default()).then(|| name_of(&batch_norm)));
+    parts.extend((precision != Precision::default()).then(|| name_of(&precision)));
+    parts.join(" ")
 }
 
 /// A value's word in the file.
-fn word(value: &impl serde::Serialize) -> String {
+fn name_of(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
