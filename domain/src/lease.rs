@@ -1,4 +1,4 @@
-//! The two clocks of a lease, and what it means that one of them has run out.
+//! The two clocks of a lease, and what it means when one of them runs out.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use chrono::{DateTime, Utc};
 
 use crate::timing::Timing;
 
-/// What is known of a rank, by the database's clock.
+/// What is stored of a rank's lease, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Signs {
-    /// Renewed while its worker vouches for the rank.
+pub struct LeaseStatus {
+    /// Renewed while the worker reports the rank.
     pub expires_at: DateTime<Utc>,
-    /// When its worker was last heard of.
+    /// When the last heartbeat of its worker came.
     pub worker_seen_at: DateTime<Utc>,
-    /// When the rank last made progress; `None` while its worker has not said.
+    /// When the rank last made progress; `None` if its worker has not reported yet.
     pub progress_at: Option<DateTime<Utc>>,
-    /// The slowest piece of work that it has done so far; `None` before the first.
+    /// Its slowest piece of work so far; `None` before the first.
     pub slowest: Option<Duration>,
 }
 
-/// Why a lease is over although nobody said that the rank has ended.
+/// Why a lease has expired, although no end of the rank was reported.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expiry {
     /// The lease clock: the worker is silent.
     Silent { worker: Duration },
-    /// The lease clock: the worker is there, and does not say that it runs the rank.
+    /// The lease clock: the worker sends heartbeats but does not report the rank.
     Disowned,
-    /// The progress clock: all are there, and nothing goes on.
+    /// The progress clock: the worker reports the rank, but the rank makes no progress.
     NoProgress { since: Duration, slowest: Option<Duration> },
 }
 
-impl Signs {
-    /// Whether the lease is over at `now`.
+impl LeaseStatus {
+    /// Whether the lease has expired at `now`, and why.
     pub fn expiry(&self, now: DateTime<Utc>, timing: &Timing) -> Option<Expiry> {
         if self.expires_at <= now {
             let worker = since(self.worker_seen_at, now);
@@ -79,14 +79,15 @@ mod tests {
     fn each_clock_has_its_own_cause_and_text() {
         let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let at = |seconds| start + TimeDelta::seconds(seconds);
-        let signs = Signs { expires_at: at(9), worker_seen_at: start, progress_at: Some(start), slowest: None };
-        assert_eq!(signs.expiry(at(8), &DEFAULT), None);
-        let silent = signs.expiry(at(9), &DEFAULT).unwrap();
+        let status = LeaseStatus { expires_at: at(9), worker_seen_at: start, progress_at: Some(start), slowest: None };
+        assert_eq!(status.expiry(at(8), &DEFAULT), None);
+        let silent = status.expiry(at(9), &DEFAULT).unwrap();
         assert_eq!(silent.to_string(), "its worker was not heard of for 9.0 s");
-        let heard = Signs { worker_seen_at: at(8), ..signs };
+        let heard = LeaseStatus { worker_seen_at: at(8), ..status };
         assert_eq!(heard.expiry(at(9), &DEFAULT), Some(Expiry::Disowned));
 
-        let renewed = Signs { expires_at: at(1000), worker_seen_at: at(991), slowest: Some(Duration::ZERO), ..signs };
+        let renewed =
+            LeaseStatus { expires_at: at(1000), worker_seen_at: at(991), slowest: Some(Duration::ZERO), ..status };
         assert_eq!(renewed.expiry(at(59), &DEFAULT), None);
         let stuck = renewed.expiry(at(60), &DEFAULT).unwrap();
         assert!(
@@ -94,8 +95,8 @@ mod tests {
             "{stuck}"
         );
         // A rank whose passes take a minute has ten times that, and one that still loads has its time too.
-        assert_eq!(Signs { slowest: Some(Duration::from_secs(60)), ..renewed }.expiry(at(999), &DEFAULT), None);
-        assert_eq!(Signs { slowest: None, ..renewed }.expiry(at(239), &DEFAULT), None);
-        assert_eq!(Signs { progress_at: None, ..renewed }.expiry(at(999), &DEFAULT), None);
+        assert_eq!(LeaseStatus { slowest: Some(Duration::from_secs(60)), ..renewed }.expiry(at(999), &DEFAULT), None);
+        assert_eq!(LeaseStatus { slowest: None, ..renewed }.expiry(at(239), &DEFAULT), None);
+        assert_eq!(LeaseStatus { progress_at: None, ..renewed }.expiry(at(999), &DEFAULT), None);
     }
 }

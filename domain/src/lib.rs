@@ -1,8 +1,9 @@
-//! The pure heart of Tandem: no IO; time is an argument; every decision returns its reason.
+//! The decisions of Tandem, as pure functions: no IO, time is an argument, and every decision returns its reason.
 //!
-//! In the order of a job's life: [`spec`] says what can be asked for, [`plan`] turns an experiment file into jobs,
-//! [`place`] gives jobs to workers, [`lease`] says whether they still act for it, [`state`] how jobs and attempts move on,
-//! [`quarantine`] which workers get no more, [`timing`] holds every timeout.
+//! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs,
+//! [`place`] gives jobs to workers, [`lease`] decides whether a rank's lease has expired, [`state`] moves jobs and
+//! attempts from state to state, [`quarantine`] decides which workers get no more jobs, and [`timing`] holds every
+//! timeout.
 
 pub mod lease;
 pub mod place;
@@ -14,7 +15,6 @@ pub mod timing;
 
 /// Version of what training computes; part of every content key.
 ///
-/// Raised whenever an unchanged spec would give other bits, so that a result made by older code is never taken for
-/// what this code would make. It lives here and not in `learn` because the coordinator, which must not link libtorch,
-/// needs it too.
+/// Raised whenever an unchanged spec would give other bits, so that a result of older code is never taken for one of
+/// this code. It is defined here and not in `learn` because the coordinator needs it too and must not link libtorch.
 pub const LEARN_VERSION: &str = "3";

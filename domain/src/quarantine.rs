@@ -1,11 +1,11 @@
-//! A worker on which one job after the other is lost is at fault itself: it gets no more until somebody has looked.
+//! Quarantine: a worker that loses one job after another is itself at fault, and gets no more jobs for a while.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-/// Different jobs.
+/// So many different jobs must be lost ...
 const JOBS: usize = 3;
-/// Within this.
+/// ... within this time.
 const WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// A rank that was lost on a worker, by that worker's own fault.
@@ -17,9 +17,10 @@ pub struct Loss {
     pub cause: String,
 }
 
-/// Why a worker is to be quarantined, if it is. `losses` are those since a rank last succeeded on it, newest first.
+/// Why a worker is to be quarantined; `None` if it is not. `losses` are those since a rank last succeeded on it, newest
+/// first.
 ///
-/// One job that is lost again and again says nothing about the worker: it may be the job.
+/// Repeated losses of one job do not count, because the job may be at fault.
 pub fn quarantine(now: DateTime<Utc>, losses: &[Loss]) -> Option<String> {
     let mut jobs: Vec<&Loss> = Vec::new();
     for loss in losses.iter().filter(|loss| now - loss.at <= WITHIN) {

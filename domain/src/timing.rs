@@ -7,61 +7,61 @@
 //! progress  (do steps go on?)        step watchdog < collective abort < worker self-end < takeover < retry
 //! ```
 //!
-//! A rank must be dead *before* another may take its place, else two gangs could train one job at a time; whoever is
-//! nearest to the fault acts first, because it can say best what is wrong; and the coordinator must notice a dead worker
-//! long before c10d would, because survivors hang in a collective until somebody ends them.
+//! A rank must be dead *before* another may take its place, or two gangs could train one job at a time. Whoever is
+//! nearest to the fault acts first, because it knows best what is wrong. And the coordinator must notice a dead worker
+//! long before c10d would, because the other ranks hang in a collective until somebody ends them.
 //!
-//! A lease is a few seconds whatever the job. How long a step takes nobody knows beforehand, so the progress clock is
-//! measured in what this rank's own steps take ([`Progress::scaled`]); it never limits how long a job runs.
+//! A lease is a few seconds, whatever the job. How long a step takes is not known beforehand, so the progress clock is
+//! measured in multiples of this rank's own steps ([`Progress::scaled`]). It never limits how long a job runs.
 
 use std::{sync::OnceLock, time::Duration};
 
-/// The timeouts that a person may choose between, as a whole: see [`Timing::named`].
+/// A profile of timeouts, chosen as a whole: see [`Timing::named`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Its name, on the wire and in `--timing`.
+    /// Name of the profile, on the wire and in `--timing`.
     pub name: &'static str,
-    /// Worker to coordinator, on the open stream.
+    /// How often a worker sends a heartbeat on its stream.
     pub heartbeat: Duration,
-    /// Longest time between a heartbeat and the lease written for it: Postgres is not asked to write every heartbeat.
+    /// How often heartbeats are written to Postgres: not each by itself.
     pub lease_write: Duration,
     /// A worker that got no acknowledgement for this long, from a coordinator that it can reach, ends its rank.
     pub self_end: Duration,
-    /// How long a lease holds after it was written; then others may take over.
+    /// How long a lease is valid after it was written; then others may take over.
     pub lease: Duration,
-    /// The coordinator looks for leases that ran out this often.
+    /// How often the coordinator looks for expired leases.
     pub reap_tick: Duration,
-    /// A worker's death is seen within this (DESIGN, promise 3).
+    /// The death of a worker is noticed within this time.
     pub death_seen: Duration,
-    /// How long the scheduling coordinator stays leader without renewing, and how often it renews.
+    /// How long a coordinator stays leader without renewing.
     pub leader_lease: Duration,
-    /// See [`Timing::leader_lease`].
+    /// How often the leader renews.
     pub leader_renew: Duration,
     pub progress: Progress,
-    /// What must have passed since a gang began to train before it is stopped to make room or to grow.
+    /// How long a gang trains at least before it is stopped to make room or to grow.
     pub least_run: Duration,
 }
 
-/// How long a rank may make no progress, for one that takes no time to speak of for a step.
+/// How long a rank may make no progress, if its steps are short: see [`Progress::scaled`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// The rank itself says that it hangs, and where.
+    /// The rank itself reports that it hangs, and where.
     pub step_watchdog: Duration,
-    /// The rank ends itself, and with it the collective that it may wait in: its peers see the connection close.
+    /// The rank ends itself, and with it the collective that it may wait in: its peers see the connections close.
     pub collective_abort: Duration,
-    /// Its worker ends a rank that cannot end itself (stopped by a signal, stuck in the kernel).
+    /// The worker ends a rank that cannot end itself (stopped by a signal, stuck in the kernel).
     pub self_end: Duration,
-    /// The coordinator gives the attempt up: the worker is there, but does not end the rank either.
+    /// The coordinator gives the attempt up: the worker is connected, but does not end the rank either.
     pub takeover: Duration,
 }
 
 impl Progress {
-    /// A pass through the net may take this share of the step watchdog before all limits grow with it.
+    /// All limits grow once a pass through the net takes more than 1/PASSES of the step watchdog.
     const PASSES: u32 = 10;
-    /// Before the first sign of progress: libtorch is loaded, images are read.
+    /// How much longer the limits are before the first progress, while libtorch and images are loaded.
     const LOADING: u32 = 4;
 
-    /// The limits of a rank whose slowest piece of work so far took `slowest`; `None` if it has done none yet.
+    /// The limits of a rank whose slowest piece of work so far took `slowest`; `None` before its first.
     pub fn scaled(self, slowest: Option<Duration>) -> Self {
         let factor = match slowest {
             None => f64::from(Self::LOADING),
@@ -81,7 +81,7 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// For machines that people and other programs use as well.
+/// For machines that other programs use as well.
 pub const DEFAULT: Timing = Timing {
     name: "default",
     heartbeat: ms(1000),
@@ -101,7 +101,7 @@ pub const DEFAULT: Timing = Timing {
     least_run: ms(30_000),
 };
 
-/// For a quiet machine: a death is seen in 3 s. A process that gets no processor for two seconds is taken for dead.
+/// For a quiet machine: a death is noticed in 3 s. A process that gets no processor for two seconds is taken for dead.
 pub const FAST: Timing = Timing {
     name: "fast",
     heartbeat: ms(250),
@@ -124,18 +124,17 @@ pub const FAST: Timing = Timing {
 impl Timing {
     pub const PROFILES: [Self; 2] = [DEFAULT, FAST];
 
-    /// The profile of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::PROFILES.into_iter().find(|profile| profile.name == name)
     }
 
-    /// From assignment until all ranks have met: process start, loading of libtorch, TCPStore. A rank that waits for one
-    /// that does not come says so before it is itself taken for stuck.
+    /// From assignment until all ranks have met: process start, loading of libtorch, TCPStore. Short enough that a rank
+    /// reports a missing peer before it is itself taken to hang.
     pub fn rendezvous(self) -> Duration {
         RENDEZVOUS.min(self.progress.scaled(None).step_watchdog)
     }
 
-    /// Longest wait of a worker before it dials again: several tries within one lease.
+    /// Longest wait of a worker before it dials again: there are several tries within one lease.
     pub fn reconnect_longest(self) -> Duration {
         RECONNECT_LONGEST.min(self.lease / 4)
     }
@@ -143,21 +142,20 @@ impl Timing {
 
 static CHOSEN: OnceLock<Timing> = OnceLock::new();
 
-/// What this process goes by: chosen once as it starts ([`choose`]), the default else.
+/// The profile of this process: chosen once at its start ([`choose`]), else the default.
 pub fn timing() -> Timing {
     CHOSEN.get().copied().unwrap_or(DEFAULT)
 }
 
-/// Before anything asks for it; later choices change nothing.
+/// Chooses the profile of this process. Must come before the first use; later choices change nothing.
 pub fn choose(timing: Timing) {
     let _ = CHOSEN.set(timing);
 }
 
-/// A worker that was lost is listed, and counted as part of the fleet, for this long: a machine that restarts is not
-/// forgotten.
+/// How long a lost worker is listed and counted as part of the fleet, so that a machine may restart.
 pub const LOST_WORKER_KEPT: Duration = Duration::from_secs(3600);
 
-/// The scheduler looks at the queue this often even if nothing woke it: NOTIFY wakes, polling makes sure.
+/// How often the scheduler reads the queue without a notification, as one may be lost.
 pub const SCHEDULE_POLL: Duration = Duration::from_secs(1);
 
 /// A worker sends what its rank reported after at most this long ...
@@ -165,16 +163,16 @@ pub const REPORT_BATCH: Duration = Duration::from_secs(1);
 /// ... or as soon as this many events wait.
 pub const REPORT_BATCH_EVENTS: usize = 500;
 
-/// The most of [`Timing::rendezvous`].
+/// Upper limit of [`Timing::rendezvous`].
 pub const RENDEZVOUS: Duration = Duration::from_secs(60);
 
-/// c10d's own limit for one collective: the last resort. The progress clock acts long before.
+/// c10d's own limit for one collective, as a last resort: the progress clock acts long before.
 pub const COLLECTIVE: Duration = Duration::from_secs(24 * 3600);
 
-/// Between SIGTERM (finish the step, write a checkpoint) and SIGKILL, of a rank whose passes take no time to speak of.
+/// Between SIGTERM (finish the step, write a checkpoint) and SIGKILL, for a rank whose passes are short.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
 
-/// A closing server or worker cuts what has not ended by itself after this.
+/// How long a closing server or worker waits for its tasks before it cuts them.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
 /// First and longest wait of a worker before it dials the coordinator again.
@@ -182,14 +180,13 @@ pub const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 /// See [`RECONNECT_FIRST`].
 pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
 
-/// How long a rank goes on while its coordinator is away, unless `--away-grace` says otherwise; then it is asked to write
-/// a checkpoint and stop.
+/// How long a rank trains on without a coordinator, if `--away-grace` is not given; then it stops at a checkpoint.
 pub const AWAY_GRACE: Duration = Duration::from_secs(24 * 3600);
 
-/// A job that was lost on a worker is given to others for this long, if there are any.
+/// How long a job avoids a worker that it was lost on, if there are others.
 pub const AVOID: Duration = Duration::from_secs(60);
 
-/// A worker on which several jobs were lost gets no more for this long, or until somebody releases it.
+/// How long a worker that lost several jobs gets no more, unless somebody releases it.
 pub const QUARANTINE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
@@ -202,10 +199,10 @@ mod tests {
         for timing in Timing::PROFILES {
             let Timing { heartbeat, lease_write, self_end, lease, .. } = timing;
             assert!(heartbeat < lease_write && lease_write < self_end && self_end < lease, "{timing:?}");
-            // A heartbeat is acknowledged once its lease is written, and a worker counts from when it sent that one: the
-            // rank is dead before the lease runs out, with time for a signal to do its work.
+            // A heartbeat is acknowledged after its lease was written, and a worker counts from when it sent that one:
+            // the rank is dead before the lease runs out, with time left for the signal.
             assert!(self_end + heartbeat <= lease, "{timing:?}");
-            // One late heartbeat, or one late write, ends nothing.
+            // One late heartbeat or one late write ends no rank.
             assert!((heartbeat + lease_write) * 2 <= self_end, "{timing:?}");
         }
     }
@@ -220,7 +217,7 @@ mod tests {
                 assert!(slowest.is_none_or(|slowest| Duration::from_secs(slowest) * 10 <= step_watchdog));
                 // The retry follows the takeover, the first one at once.
                 assert!(RetryPolicy::default().delay(1).is_some_and(|wait| takeover + wait >= takeover));
-                // A worker that is away as a whole is noticed by the other clock, and sooner.
+                // The lease clock notices a worker that is gone, and sooner.
                 assert!(timing.lease < step_watchdog);
             }
             assert!(timing.progress.scaled(None).takeover < COLLECTIVE);

@@ -1,7 +1,6 @@
-//! Domain to wire by `From`, which cannot fail; wire to domain by functions that name the field at fault.
+//! Domain to wire by `From`, which cannot fail; wire to domain by functions whose errors name the field.
 //!
-//! Prost keeps enum fields as `i32` and messages as `Option`: whoever reads a message goes through here once and has
-//! domain types from then on.
+//! Prost represents enum fields as `i32` and messages as `Option`: readers convert them once, here, to domain types.
 
 use chrono::{DateTime, Utc};
 pub use prost_types::Timestamp;
@@ -13,7 +12,7 @@ use uuid::Uuid;
 use crate::status::Code;
 use crate::v1;
 
-/// A message that no peer of this version sends.
+/// An invalid message, such as no peer of this version sends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("field `{field}`: {problem}")]
 pub struct WireError {
@@ -33,7 +32,7 @@ impl From<WireError> for tonic::Status {
     }
 }
 
-/// Both ways between a state of the domain and the wire's enum of the same words.
+/// Conversions both ways between a state of the domain and the wire's enum with the same labels.
 macro_rules! states {
     ($domain:ident, $wire:ident, $from_wire:ident, { $($variant:ident),+ $(,)? }) => {
         impl From<$domain> for v1::$wire {
@@ -59,31 +58,30 @@ states!(AttemptState, AttemptState, attempt_state, {
 });
 states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, PeerLost, Preempted, Cancelled });
 
-/// To the wire. Postgres and the domain keep microseconds; nothing is lost.
+/// Converts a time to the wire, without loss: Postgres and the domain have microseconds.
 pub fn timestamp(moment: DateTime<Utc>) -> Timestamp {
     // chrono counts a leap second as more than 10^9 ns, which the wire forbids.
     let nanos = moment.timestamp_subsec_nanos().min(999_999_999);
     Timestamp { seconds: moment.timestamp(), nanos: nanos as i32 }
 }
 
-/// From the wire; a missing one is an error.
+/// Converts a time from the wire; a missing one is an error.
 pub fn moment(field: &'static str, timestamp: Option<Timestamp>) -> Result<DateTime<Utc>, WireError> {
     optional_moment(field, timestamp)?.ok_or_else(|| WireError::new(field, "is not set"))
 }
 
-/// From the wire, where it may be missing.
+/// Converts a time from the wire that may be missing.
 pub fn optional_moment(field: &'static str, timestamp: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, WireError> {
     let Some(Timestamp { seconds, nanos }) = timestamp else { return Ok(None) };
     let moment = u32::try_from(nanos).ok().and_then(|nanos| DateTime::from_timestamp(seconds, nanos));
     moment.map(Some).ok_or_else(|| WireError::new(field, format!("no moment: {seconds} s and {nanos} ns")))
 }
 
-/// An identifier.
 pub fn uuid(field: &'static str, text: &str) -> Result<Uuid, WireError> {
     text.parse().map_err(|error| WireError::new(field, format!("{text:?} is no UUID: {error}")))
 }
 
-/// The job as stored in Postgres and handed to a rank.
+/// The JSON form of a job, as stored in Postgres and given to a rank.
 pub fn spec_json(spec: &JobSpec) -> String {
     // The spec has string keys and finite numbers only.
     serde_json::to_string(spec).expect("a checked spec is JSON")
@@ -94,7 +92,7 @@ pub fn spec(field: &'static str, json: &str) -> Result<JobSpec, WireError> {
     serde_json::from_str(json).map_err(|error| WireError::new(field, format!("no job of this version: {error}")))
 }
 
-/// Without `job_id` and `reused`, which only the coordinator knows.
+/// `job_id` and `reused` are not set: only the coordinator knows them.
 impl From<&PlannedJob> for v1::PlannedJob {
     fn from(job: &PlannedJob) -> Self {
         Self {
@@ -113,7 +111,7 @@ impl From<&PlannedJob> for v1::PlannedJob {
     }
 }
 
-/// Without `seconds` and `basis`, which take measured speeds.
+/// `seconds` and `basis` are not set: the coordinator adds them from measured speeds.
 impl From<Estimate> for v1::Estimate {
     fn from(estimate: Estimate) -> Self {
         Self {

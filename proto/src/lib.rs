@@ -1,8 +1,9 @@
 //! The wire: generated types, and the only conversions between them and the domain.
 //!
-//! [`v1`] is generated from `tandem/v1/*.proto`: `jobs` (submit and follow), `results` (ask and fetch), `fleet` (watch
-//! the box), `workers` (the coordinator's stream to each worker). Nobody else names prost. To add a field: the `.proto`
-//! with a new number, then [`convert`] if the domain knows it; numbers are never used again.
+//! [`v1`] is generated from `tandem/v1/*.proto`: `jobs` (submit and follow), `results` (query and fetch), `fleet`
+//! (workers and state), `workers` (the stream between a worker and its coordinator). No other crate names prost. To add
+//! a field: give it a new number in the `.proto`, then convert it in [`convert`] if the domain has it. Numbers are
+//! never reused.
 
 pub mod convert;
 pub mod status;
@@ -19,7 +20,7 @@ pub mod v1 {
 mod tests {
     use prost::Message;
 
-    /// What `grpcurl list` and `grpcurl describe` are answered from.
+    /// `grpcurl list` and `grpcurl describe` read it.
     #[test]
     fn the_descriptor_set_describes_every_service_and_what_it_imports() {
         let set = prost_types::FileDescriptorSet::decode(super::v1::DESCRIPTOR_SET).unwrap();

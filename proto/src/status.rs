@@ -1,11 +1,11 @@
-//! Service errors and gRPC statuses: one table, read both ways.
+//! Service errors and gRPC statuses, converted both ways by one table.
 //!
-//! The coordinator says `Code::NotFound.status("no job begins with `3f2`")`; the command line and the worker ask
-//! `Code::of(&status)` and decide by the same word whether to try again, give up or explain.
+//! The coordinator returns `Code::NotFound.status("no job begins with `3f2`")`; the command line and the worker read
+//! `Code::of(&status)` and decide whether to try again, give up or explain.
 
 use tonic::Status;
 
-/// What kind of thing went wrong, as far as it matters to the one who asked.
+/// Kinds of errors, as far as the difference matters to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// The request itself is wrong: an experiment file, a name, a number. Nothing was changed.
@@ -13,23 +13,23 @@ pub enum Code {
     NotFound,
     /// The same idempotency key with other content.
     AlreadyExists,
-    /// Right in itself, but not now: cancel a job that has ended.
+    /// The request is valid, but not in the present state: cancel a job that has ended.
     WrongState,
-    /// The fence is not the newest: somebody else acts for this attempt. Stop, do not retry.
+    /// The fence is stale: another attempt has taken over. Stop, do not retry.
     Stale,
     /// This version cannot do it yet.
     Unsupported,
-    /// A disk, a quota, a queue is full.
+    /// A disk, a quota or a queue is full.
     Full,
     /// The coordinator or its database is away: the same request may succeed later.
     Unavailable,
-    /// It took too long: it may have happened or not. Safe to repeat with the same idempotency key.
+    /// It took too long, and may have happened or not. Safe to repeat with the same idempotency key.
     TimedOut,
     /// The caller ended it.
     Cancelled,
-    /// Who asks is not known, ...
+    /// The caller is not known, ...
     Unauthenticated,
-    /// ... or is, and may not.
+    /// ... or is known, but not allowed.
     Forbidden,
     /// Stored bytes are missing or do not match their checksum.
     DataLoss,
@@ -37,7 +37,7 @@ pub enum Code {
     Internal,
 }
 
-/// The only place that knows both sides.
+/// Each code with its gRPC code.
 const TABLE: &[(Code, tonic::Code)] = &[
     (Code::InvalidInput, tonic::Code::InvalidArgument),
     (Code::NotFound, tonic::Code::NotFound),
@@ -55,7 +55,7 @@ const TABLE: &[(Code, tonic::Code)] = &[
     (Code::Internal, tonic::Code::Internal),
 ];
 
-/// Longest message, in bytes: it travels in a header, percent-encoded, and a header is limited to 16 KiB.
+/// Longest message, in bytes: it is sent percent-encoded in a header, which is limited to 16 KiB.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
 impl Code {
@@ -70,12 +70,12 @@ impl Code {
         Status::new(code, message)
     }
 
-    /// The reverse, for whoever got a status. What no coordinator of this version says counts as `Internal`.
+    /// The code of a status. One that no coordinator of this version sends counts as `Internal`.
     pub fn of(status: &Status) -> Self {
         TABLE.iter().find(|(_, wire)| *wire == status.code()).map_or(Self::Internal, |(code, _)| *code)
     }
 
-    /// The same request may succeed later without anybody changing anything.
+    /// Whether the same request may succeed later, without any change.
     pub const fn is_transient(self) -> bool {
         matches!(self, Self::Unavailable | Self::TimedOut)
     }

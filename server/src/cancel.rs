@@ -1,4 +1,4 @@
-//! Ends jobs because somebody said so.
+//! Cancels jobs at a person's request.
 
 use std::time::Duration;
 
@@ -6,26 +6,27 @@ use tandem_domain::state::{AttemptState, JobEvent};
 use uuid::Uuid;
 
 use crate::{
+    conclude,
     error::Result,
-    query::target::jobs_of,
-    settle,
     store::{
         Conn, Store, attempts,
         events::{self, About},
         experiments,
         jobs::{self, LockedJob},
-        leases, retry,
+        leases,
+        notify::{Topic, notify},
+        retry,
         targets::Target,
-        wake::{Wake, wake},
     },
+    target::jobs_of,
     unblock::unblock,
 };
 
 const REASON: &str = "cancelled by request";
 
-/// Cancels what is not at an end yet; the ids of what was.
+/// Cancels the jobs that have not ended and returns their ids.
 ///
-/// A job takes its dependants with it. An experiment leaves alone what another one still wants.
+/// Dependants are cancelled too; of an experiment, only the jobs that no other experiment wants.
 pub(crate) async fn cancel(store: &Store, target: Target) -> Result<Vec<Uuid>> {
     retry(|| cancel_once(store, target)).await
 }
@@ -33,7 +34,7 @@ pub(crate) async fn cancel(store: &Store, target: Target) -> Result<Vec<Uuid>> {
 async fn cancel_once(store: &Store, target: Target) -> Result<Vec<Uuid>> {
     let mut tx = store.begin().await?;
     let mut ids: Vec<Uuid> = jobs_of(&mut tx, target).await?;
-    // Locked before it is asked who wants them: a submit that shares one of them is either seen or waits.
+    // Locked before the links are read: a submit that shares one of these jobs is either seen or waits.
     let locked = jobs::lock(&mut tx, &ids).await?;
     if let Target::Experiment(experiment) = target {
         ids = experiments::withdraw(&mut tx, experiment).await?;
@@ -44,7 +45,7 @@ async fn cancel_once(store: &Store, target: Target) -> Result<Vec<Uuid>> {
         cancelled.push(job.id);
     }
     cancelled.extend(unblock(&mut tx).await?);
-    wake(&mut tx, &[Wake::Schedule, Wake::Dispatch, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
     Ok(cancelled)
 }
@@ -52,7 +53,7 @@ async fn cancel_once(store: &Store, target: Target) -> Result<Vec<Uuid>> {
 async fn cancel_job(tx: &mut Conn, job: &LockedJob) -> Result<()> {
     if let Some(attempt) = attempts::lock_live(tx, job.id).await? {
         let leases = leases::lock(tx, attempt.id).await?;
-        settle::end_attempt(tx, &attempt, &leases, AttemptState::Cancelled, REASON).await?;
+        conclude::end_attempt(tx, &attempt, &leases, AttemptState::Cancelled, REASON).await?;
     }
     let moved = jobs::transition(tx, job.id, job.state, JobEvent::Cancelled, REASON, Duration::ZERO).await?;
     if moved.is_some() {

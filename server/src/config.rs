@@ -1,4 +1,4 @@
-//! How the server is told what to do: flags, or the environment.
+//! The server's options: flags, or the environment.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -34,15 +34,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub announce: Option<PathBuf>,
 
-    /// Listen beyond loopback although there are neither tokens nor TLS yet: whoever reaches the port may do everything.
+    /// Listen beyond loopback although there are neither tokens nor TLS yet: whoever reaches the port may do
+    /// everything.
     #[arg(long)]
     pub insecure: bool,
 
-    /// What this coordinator is called where several run; else its host and process id.
+    /// Name of this coordinator where several run; without it, its host and process id.
     #[arg(long, env = "TANDEM_SERVER_NAME")]
     pub name: Option<String>,
 
-    /// Timeouts of the whole house: `default`, or `fast` for a quiet machine of its own (a death is seen in 3 s).
+    /// Timeouts of the whole cluster: `default`, or `fast` for a quiet machine of its own (a death is seen in 3 s).
     #[arg(long, env = "TANDEM_TIMING", default_value = DEFAULT.name, value_name = "PROFILE", value_parser = profile)]
     pub timing: Timing,
 
@@ -50,7 +51,7 @@ pub struct Args {
     pub log_format: LogFormat,
 }
 
-/// Of the log on stderr; how much of it says RUST_LOG.
+/// Format of the log on stderr; RUST_LOG selects what is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,

@@ -1,27 +1,34 @@
-//! What can go wrong in a request, by who has to act.
+//! Why a request fails, by who has to act.
 
 use tandem_proto::status::Code;
 use tonic::Status;
 
-/// The service's error; `Display` is for the person who asked.
+/// Why a request failed; `Display` is for the person who sent it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The request is wrong as it stands.
+    /// The request itself is wrong.
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
-    /// Right in itself, but not as things stand.
+    /// The request is valid, but not in the present state.
     #[error("{0}")]
     Refused(String),
-    /// Taken by somebody else in the meantime.
+    /// Somebody else was first.
     #[error("{0}")]
     Conflict(String),
     /// The coordinator stops; the client should dial again.
-    #[error("{0}")]
-    Closing(String),
+    #[error("the coordinator is shutting down; jobs go on, ask again in a moment")]
+    ShuttingDown,
+    /// The database cannot be reached or starts: the same request may succeed later.
+    #[error("the database is away: {0}")]
+    DatabaseAway(#[source] sqlx::Error),
+    /// The database rolled the transaction back to end a conflict with another: it may be run again.
+    #[error("the database was busy with conflicting changes: {0}")]
+    DatabaseConflict(#[source] sqlx::Error),
+    /// The database refused a query, or its answer cannot be read: trying again would not help.
     #[error("the database did not answer as it should: {0}")]
-    Database(#[from] sqlx::Error),
+    DatabaseBug(#[source] sqlx::Error),
     #[error("cannot read {what} from the store: {source}")]
     Store { what: String, source: object_store::Error },
 }
@@ -29,15 +36,15 @@ pub(crate) enum Error {
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             Self::Invalid(_) => Code::InvalidInput,
             Self::NotFound(_) => Code::NotFound,
             Self::Refused(_) => Code::WrongState,
             Self::Conflict(_) => Code::AlreadyExists,
-            Self::Closing(_) => Code::Unavailable,
-            Self::Database(error) if is_away(error) => Code::Unavailable,
-            Self::Database(_) => Code::Internal,
+            Self::ShuttingDown => Code::Unavailable,
+            Self::DatabaseAway(_) | Self::DatabaseConflict(_) => Code::Unavailable,
+            Self::DatabaseBug(_) => Code::Internal,
             Self::Store { .. } => Code::DataLoss,
         }
     }
@@ -46,26 +53,10 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let code = error.code();
-        // Logged here, where it is handled: what the client can do nothing about.
+        // Logged here, because the client can do nothing about it.
         if matches!(code, Code::Internal | Code::DataLoss) {
             tracing::error!(%error, "request failed");
         }
         code.status(error.to_string())
-    }
-}
-
-/// No answer, as opposed to a wrong one.
-fn is_away(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        // Class 08: connection; 53: resources; 57P: operator intervention (shutdown, crash, starting up).
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P"))
-        }
-        _ => false,
     }
 }

@@ -1,7 +1,7 @@
-//! How long a planned job will take: the work that the plan counts, at a speed that was measured on this box.
+//! How long a planned job will take: the work that the plan counts, at a speed that was measured in this cluster.
 //!
-//! The speed is that of the newest job of the same kind of work; without one, of the newest job of the same stage, of
-//! any job; without any, a constant. Where it comes from is said in words.
+//! The speed is that of the newest job of the same kind of work; without one, of the same stage; without one, of any
+//! job; without any, a constant. The estimate says in words where its speed comes from.
 
 use tandem_domain::plan::PlannedJob;
 
@@ -9,24 +9,21 @@ use crate::{
     error::Result,
     store::{
         Conn,
-        measures::{Precedent, Want, precedent},
+        measures::{Precedent, Similar, precedent},
         workers,
     },
 };
 
-/// A time and where it comes from, for a person.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Duration {
-    /// 0 where nothing is known.
+    /// 0 if nothing is known.
     pub(crate) seconds: f64,
     pub(crate) basis: String,
 }
 
-/// Seconds from an assignment until a rank computes, and from its last step until the job has ended: libtorch and data
-/// are loaded, weights are written.
+/// Seconds of an attempt beside its steps: libtorch and data are loaded, weights are written.
 const OVERHEAD: f64 = 4.0;
-/// GFLOP/s where nothing was ever measured: of one CPU thread (two of an AVX-512 Xeon did 73 to 85 each with resnet-tiny in
-/// training), and of one CUDA device in f32 (half of a GTX 1080 Ti's peak).
+/// GFLOP/s before anything was measured: of one AVX-512 thread, and of half a GTX 1080 Ti in f32.
 const CPU_THREAD: f64 = 75.0;
 const CUDA_DEVICE: f64 = 5_000.0;
 
@@ -37,13 +34,13 @@ pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<Durati
     let fleet = workers::counts_by_kind(conn).await?;
     let (kind, count) = fleet.into_iter().max_by_key(|(_, count)| *count).unwrap_or(("cpu".to_owned(), u32::MAX));
     let spec = &job.spec;
-    // The gang that the scheduler forms when all workers are idle.
+    // The size of gang that the scheduler forms when all workers are idle.
     let ranks = spec.workers.world_sizes(spec.shards).rfind(|size| *size <= count).unwrap_or(spec.workers.min);
     let lanes = lanes(&kind, ranks, spec.threads);
 
     let mut found = None;
-    for want in [Want::Work(&job.work), Want::Stage(spec.stage.name()), Want::Any] {
-        found = found.or(precedent(conn, want, &kind).await?);
+    for similar in [Similar::Work(&job.work), Similar::Stage(spec.stage.name()), Similar::Any] {
+        found = found.or(precedent(conn, similar, &kind).await?);
     }
     let speed = found.map(|precedent| {
         let speed = Speed::of(&precedent, &kind);
@@ -62,12 +59,11 @@ pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<Durati
     Ok(Duration { seconds: OVERHEAD + job.estimate.gflop / (speed * lanes), basis })
 }
 
-/// What computes at the same time: CPU threads, or devices.
+/// The number of CPU threads or devices that compute at the same time.
 fn lanes(kind: &str, ranks: u32, threads: u32) -> f64 {
     f64::from(ranks) * if kind == "cpu" { f64::from(threads) } else { 1.0 }
 }
 
-/// GFLOP/s of one thread or device.
 struct Speed<'a> {
     value: f64,
     kind: &'a str,
@@ -75,7 +71,7 @@ struct Speed<'a> {
 
 impl<'a> Speed<'a> {
     fn of(precedent: &Precedent, kind: &'a str) -> Self {
-        // A job that is over at once says little; it is not taken to be infinitely fast.
+        // A very short job says little about the speed; it must not look infinitely fast.
         let seconds = (precedent.seconds - OVERHEAD).max(0.25 * precedent.seconds).max(0.1);
         let lanes = lanes(kind, super::store::small(precedent.ranks), super::store::small(precedent.threads));
         Self { value: precedent.gflop / (seconds * lanes), kind }

@@ -1,30 +1,35 @@
 //! The coordinator. Postgres is the only truth: this process may be killed at any moment, and several may run on one
 //! database.
 //!
-//! Data flow through the files that bear these names: [`submit`] takes an experiment file, [`schedule`] gives its jobs
-//! to workers and has [`stop`] ask others for room, [`dispatch`] tells them, [`report`] stores what they say, [`reap`]
-//! finds who has gone silent, [`settle`] draws the conclusions, [`unblock`] frees what waited, [`query`] answers. [`store`] is the only place that knows SQL,
-//! [`rpc`] the only one that knows the wire, [`hub`] wakes sleepers.
+//! In the order of a job's way: [`submit`] takes an experiment file, [`schedule`] gives its jobs to workers and lets
+//! [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
+//! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, [`unblock`] queues the jobs that
+//! waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`] and [`release`]
+//! are requests of people.
+//!
+//! Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes their messages, [`notifier`] wakes tasks.
 
 mod broken;
 mod cancel;
+mod conclude;
 mod config;
+mod convert;
 mod dispatch;
 mod error;
 mod estimate;
-mod hub;
-mod locate;
+mod notifier;
 mod query;
 mod reap;
 mod release;
 mod report;
 mod rpc;
 mod schedule;
-mod settle;
 mod start;
 mod stop;
 mod store;
+mod store_path;
 mod submit;
+mod target;
 mod unblock;
 
 #[cfg(test)]

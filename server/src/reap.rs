@@ -1,33 +1,32 @@
-//! Finds what has gone silent: leases that ran out, workers that nobody hears of.
+//! Finds leases that expired and workers that are silent.
 
 use tandem_domain::{state::RankOutcome, timing::timing};
 
 use crate::{
+    conclude::{RankEnd, conclude},
     error::Result,
-    settle::{RankEnd, settle},
     store::{
         Store,
         events::{self, About},
         leader,
         leases::{self, LockedLease},
-        retry,
-        wake::{Wake, wake},
-        workers,
+        notify::{Topic, notify},
+        retry, workers,
     },
 };
 
-/// Leases that ran out by the database's clock, or whose ranks stand still, end their ranks; how many.
+/// Ends the ranks whose leases expired by the database's clock, or that make no progress; returns their number.
 pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
     let mut ended = 0;
     let expired = leases::expired(&mut *store.conn().await?).await?;
     for attempt in expired {
         ended += retry(|| async move {
             let mut tx = store.begin().await?;
-            // A coordinator that was frozen wakes up with everything expired, and is leader no more.
+            // After a coordinator was frozen everything looks expired to it, but it is no longer the leader.
             if !leader::is_current(&mut tx, term).await? {
                 return Ok(0);
             }
-            let ended = settle(&mut tx, attempt, expiry).await?;
+            let ended = conclude(&mut tx, attempt, expiry).await?;
             tx.commit().await?;
             Ok(ended)
         })
@@ -36,27 +35,27 @@ pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
     Ok(ended)
 }
 
-/// Asked of the locked row: it may have been renewed since the search, and is alive after all.
+/// Decided on the locked row, because the lease may have been renewed since it was found.
 fn expiry(lease: &LockedLease) -> Option<RankEnd> {
-    let expiry = lease.signs.expiry(lease.now, &timing())?;
+    let expiry = lease.status.expiry(lease.now, &timing())?;
     Some(RankEnd { outcome: RankOutcome::Lost, cause: expiry.to_string() })
 }
 
-/// Workers not heard of for longer than a lease are lost; those lost long ago are gone.
+/// Marks workers as lost that were silent for longer than a lease, and forgets those lost long ago.
 pub(crate) async fn workers(store: &Store, term: i64) -> Result<()> {
     let mut tx = store.begin().await?;
     if !leader::is_current(&mut tx, term).await? {
         return Ok(());
     }
-    let missing = workers::mark_lost(&mut tx).await?;
-    for worker in &missing {
+    let lost = workers::mark_lost(&mut tx).await?;
+    for worker in &lost {
         let message = format!("{} was not heard of for {:.0} s", worker.name, worker.silent_seconds);
         events::append(&mut tx, About::worker(worker.id), "worker lost", &message).await?;
         tracing::warn!(worker = %worker.id, name = worker.name, "worker lost");
     }
     workers::forget_lost(&mut tx).await?;
-    if !missing.is_empty() {
-        wake(&mut tx, &[Wake::Schedule, Wake::Watch]).await?;
+    if !lost.is_empty() {
+        notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
     }
     tx.commit().await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Ends the quarantine of a worker because somebody has looked.
+//! Ends the quarantine of a worker at a person's request.
 
 use uuid::Uuid;
 
@@ -7,17 +7,17 @@ use crate::{
     store::{
         Store,
         events::{self, About},
-        wake::{Wake, wake},
+        notify::{Topic, notify},
         workers::{self, WorkerRow},
     },
 };
 
-/// By name or id; the worker as it is now, and whether it was quarantined.
+/// Releases a worker, by name or id; returns it as it is now, and whether it was quarantined.
 pub(crate) async fn release(store: &Store, worker: &str) -> Result<(WorkerRow, bool)> {
     let mut tx = store.begin().await?;
     let known = workers::list(&mut tx).await?;
-    let is_meant = |row: &&WorkerRow| row.name == worker || worker.parse::<Uuid>().is_ok_and(|id| row.id == id);
-    let found: Vec<&WorkerRow> = known.iter().filter(is_meant).collect();
+    let is_named = |row: &&WorkerRow| row.name == worker || worker.parse::<Uuid>().is_ok_and(|id| row.id == id);
+    let found: Vec<&WorkerRow> = known.iter().filter(is_named).collect();
     let id = match found.as_slice() {
         [one] => one.id,
         [] => {
@@ -34,7 +34,7 @@ pub(crate) async fn release(store: &Store, worker: &str) -> Result<(WorkerRow, b
     let was_quarantined = workers::release(&mut tx, id).await?;
     if was_quarantined {
         events::append(&mut tx, About::worker(id), "worker released", "may have jobs again, by request").await?;
-        wake(&mut tx, &[Wake::Schedule]).await?;
+        notify(&mut tx, &[Topic::Schedule]).await?;
     }
     let row = workers::list(&mut tx).await?.into_iter().find(|row| row.id == id);
     tx.commit().await?;

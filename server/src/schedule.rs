@@ -1,7 +1,6 @@
-//! Gives queued jobs to idle workers. One coordinator does: the holder of the leader row.
+//! Gives queued jobs to idle workers. Only the holder of the leader row schedules.
 //!
-//! A pass takes no input and may run at any time: it looks at what is there and does what is due. It runs when
-//! somebody calls and every second anyway.
+//! A pass takes no input: it reads the state and does what is due. It runs when notified, and every second anyway.
 
 use std::{
     sync::Arc,
@@ -18,46 +17,44 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    hub::Hub,
+    notifier::Notifier,
     reap, stop,
     store::{
         Store, attempts,
         events::{self, About},
-        fleet, jobs, leader, leases, retry,
-        wake::{Wake, wake},
+        fleet, jobs, leader, leases,
+        notify::{Topic, notify},
+        retry,
     },
     unblock::unblock,
 };
 
-/// Leads while it may, and waits to lead otherwise.
+/// Schedules while it holds the leader row, and tries to get it otherwise.
 pub(crate) struct Scheduler {
     pub(crate) store: Store,
-    pub(crate) hub: Arc<Hub>,
-    /// This process, for as long as it lives.
+    pub(crate) notifier: Arc<Notifier>,
     pub(crate) id: Uuid,
-    /// For people.
     pub(crate) name: String,
     pub(crate) policy: Policy,
 }
 
-/// A time of leadership.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Term {
+pub(crate) struct LeadershipTerm {
     number: i64,
     since: Instant,
     renewed: Instant,
     reaped: Instant,
-    /// `None`: the queue was not looked at yet.
+    /// When the queue was last read; `None` before the first time.
     placed: Option<Instant>,
 }
 
 impl Scheduler {
-    /// Passes until `closing`, then lets others lead. `healthy` hears after each pass whether the database answered.
+    /// Runs passes until `closing`, then resigns. Calls `healthy` after each pass with whether the database answered.
     pub(crate) async fn run(&self, closing: &CancellationToken, mut healthy: impl FnMut(bool)) {
         let mut term = None;
-        let (mut was_healthy, mut called) = (true, true);
+        let (mut was_healthy, mut notified) = (true, true);
         while !closing.is_cancelled() {
-            let outcome = self.pass(&mut term, called).await;
+            let outcome = self.pass(&mut term, notified).await;
             if let Err(error) = &outcome
                 && was_healthy
             {
@@ -68,13 +65,13 @@ impl Scheduler {
             was_healthy = outcome.is_ok();
             healthy(was_healthy);
             if !was_healthy {
-                // Nobody could renew a lease meanwhile, however short it was: the next pass begins as a new leader does.
+                // Leases may not have been renewed meanwhile: the next pass starts as a new leader's does.
                 term = None;
             }
             tokio::select! {
                 () = closing.cancelled() => break,
-                () = self.hub.schedule.notified(), if was_healthy => called = true,
-                () = tokio::time::sleep(if was_healthy { next_look(term) } else { timing::SCHEDULE_POLL }) => called = false,
+                () = self.notifier.schedule.notified(), if was_healthy => notified = true,
+                () = tokio::time::sleep(if was_healthy { until_next_pass(term) } else { timing::SCHEDULE_POLL }) => notified = false,
             }
         }
         if term.is_some() {
@@ -83,8 +80,8 @@ impl Scheduler {
         }
     }
 
-    /// The lead is renewed and silence is looked for when it is time; the queue, when somebody `called` or it is time.
-    pub(crate) async fn pass(&self, term: &mut Option<Term>, called: bool) -> Result<()> {
+    /// Renews the leadership and reaps when it is time; places jobs when it is time or a notification came (`notified`).
+    pub(crate) async fn pass(&self, term: &mut Option<LeadershipTerm>, notified: bool) -> Result<()> {
         let now = Instant::now();
         if term.is_none_or(|term| now - term.renewed >= timing().leader_renew) {
             *term = self.lead(*term, now).await?;
@@ -93,12 +90,12 @@ impl Scheduler {
         if now - term.reaped >= timing().reap_tick {
             term.reaped = now;
             reap::leases(&self.store, term.number).await?;
-            // Workers dial again after the coordinator was away: none of them is lost before it had the time to.
+            // After an absence of the coordinator workers need time to dial again before they count as lost.
             if now - term.since > timing().lease {
                 reap::workers(&self.store, term.number).await?;
             }
         }
-        if called || term.placed.is_none_or(|placed| now - placed >= timing::SCHEDULE_POLL) {
+        if notified || term.placed.is_none_or(|placed| now - placed >= timing::SCHEDULE_POLL) {
             term.placed = Some(now);
             self.unblock().await?;
             self.place(term.number).await?;
@@ -106,17 +103,16 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes or renews the leadership.
-    async fn lead(&self, before: Option<Term>, now: Instant) -> Result<Option<Term>> {
+    async fn lead(&self, before: Option<LeadershipTerm>, now: Instant) -> Result<Option<LeadershipTerm>> {
         let mut tx = self.store.begin().await?;
-        let nobody_for = leader::absence(&mut tx).await?;
+        let absence = leader::absence(&mut tx).await?;
         let number = leader::hold(&mut tx, self.id, &self.name).await?;
         let term = match (number, before) {
-            (Some(number), Some(before)) if before.number == number => Some(Term { renewed: now, ..before }),
+            (Some(number), Some(before)) if before.number == number => Some(LeadershipTerm { renewed: now, ..before }),
             (Some(number), _) => {
-                // Nobody could renew leases while nobody led, as far as we know. What still runs is adopted.
+                // Perhaps no coordinator could renew leases until now. The attempts that still run are adopted.
                 let adopted = leases::grace(&mut tx).await?;
-                if let Some(seconds) = nobody_for.filter(|_| adopted > 0) {
+                if let Some(seconds) = absence.filter(|_| adopted > 0) {
                     let message = format!(
                         "no coordinator could schedule for {seconds:.0} s (none ran, or Postgres was away); {} does now, \
                          and the attempt goes on",
@@ -125,7 +121,7 @@ impl Scheduler {
                     events::append_to_live(&mut tx, "adopted", &message).await?;
                 }
                 tracing::info!(term = number, adopted, "this coordinator schedules");
-                Some(Term { number, since: now, renewed: now, reaped: now, placed: None })
+                Some(LeadershipTerm { number, since: now, renewed: now, reaped: now, placed: None })
             }
             (None, _) => None,
         };
@@ -158,13 +154,13 @@ impl Scheduler {
         let began = Instant::now();
         for placement in &decision.placements {
             if began.elapsed() >= timing().leader_renew {
-                // A large fleet is claimed over several passes, or the lead would run out under it.
-                self.hub.schedule.notify_one();
+                // A large fleet is claimed over several passes, or the leadership would expire before the end.
+                self.notifier.schedule.notify_one();
                 break;
             }
             if !retry(|| claim(&self.store, term, placement)).await? {
-                // The world moved on: look again at once.
-                self.hub.schedule.notify_one();
+                // The state has changed since the decision: decide again at once.
+                self.notifier.schedule.notify_one();
             }
         }
         let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
@@ -172,22 +168,23 @@ impl Scheduler {
         retry(|| stop::ask(&self.store, term, &stops, &running, &fleet)).await?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
         if jobs::set_reasons(&mut conn, &waiting).await? {
-            wake(&mut conn, &[Wake::Watch]).await?;
+            notify(&mut conn, &[Topic::Watch]).await?;
         }
         Ok(())
     }
 }
 
-/// How long a pass may be put off. What ran out is looked for on time, however often somebody called in between.
-fn next_look(term: Option<Term>) -> Duration {
+/// How long until the next pass: reaping and renewal are on time, however often notifications come in between.
+fn until_next_pass(term: Option<LeadershipTerm>) -> Duration {
     let (reap, renew) = (timing().reap_tick, timing().leader_renew);
     let due =
         term.map(|term| reap.saturating_sub(term.reaped.elapsed()).min(renew.saturating_sub(term.renewed.elapsed())));
-    // A lead that is to be had is had soon, if nobody else takes it.
+    // A leader row that becomes free is taken soon.
     timing::SCHEDULE_POLL.min(due.unwrap_or(renew))
 }
 
-/// The claim: job, workers, attempt with the next fence, one lease per rank; `false` if any of it is not to be had.
+/// Claims job and workers, and creates the attempt with the next fence and one lease per rank, in one transaction.
+/// `false` if any of that is not possible any more.
 pub(crate) async fn claim(store: &Store, term: i64, placement: &Placement) -> Result<bool> {
     let mut tx = store.begin().await?;
     if !leader::is_current(&mut tx, term).await? {
@@ -206,7 +203,7 @@ pub(crate) async fn claim(store: &Store, term: i64, placement: &Placement) -> Re
     }
     let message = format!("attempt {} assigned to {} (fence {})", attempt.number, names.join(", "), attempt.fence);
     events::append(&mut tx, About::attempt(job.id, attempt.id), "assigned", &message).await?;
-    wake(&mut tx, &[Wake::Dispatch, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
     tracing::info!(attempt = %attempt.id, job = %job.id, name = job.name, fence = attempt.fence, workers = names.join(","), "assigned");
     Ok(true)

@@ -1,4 +1,4 @@
-//! Start and stop: what must be there is checked before anything is served; what runs is ended in order.
+//! Start and stop: checks what must be there before anything is served, and ends what runs in order.
 
 use std::{
     fs, io,
@@ -21,23 +21,23 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
-    service::RoutesBuilder,
+    service::{Routes, RoutesBuilder},
     transport::{Server, server::TcpIncoming},
 };
-use tonic_health::ServingStatus;
+use tonic_health::{ServingStatus, server::HealthReporter};
 use uuid::Uuid;
 
 use crate::{
-    Args,
-    dispatch::Dispatcher,
-    hub::Hub,
-    report::Collector,
+    config::Args,
+    dispatch::{Dispatcher, sessions::Sessions},
+    notifier::Notifier,
+    report::collect::Collector,
     rpc::Api,
     schedule::Scheduler,
     store::schema::{self, OpenError},
 };
 
-/// Why the server does not run, or runs no more.
+/// Why the server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(
@@ -65,7 +65,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// As in sysexits.h.
+    /// The exit code, as in sysexits.h.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Database(error) if error.is_unavailable() => 69,
@@ -80,7 +80,7 @@ impl StartError {
 /// Serves until SIGTERM or SIGINT.
 pub fn run(args: Args) -> Result<(), StartError> {
     raise_open_files();
-    // Idle, a coordinator needs next to nothing; busy, it waits for Postgres.
+    // Two threads are enough: a busy coordinator mostly waits for Postgres.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| StartError::Runtime(error.into()))?;
     runtime.block_on(async {
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> Result<(), StartError> {
     })
 }
 
-/// As many as we may have: each worker's stream is one, and the usual limit of 1,024 is for programs that call select(2).
+/// Raises the limit of open files as far as allowed, because each worker's stream is one.
 fn raise_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -125,26 +125,22 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let address = listener.local_addr().map_err(|source| StartError::Listen { address: args.listen, source })?;
     let store = schema::open(&args.database_url).await?;
 
-    let hub = Arc::new(Hub::new());
-    let dispatcher = Arc::new(Dispatcher {
-        store: store.clone(),
-        hub: hub.clone(),
-        sessions: Default::default(),
-        root: root.clone(),
-    });
+    let notifier = Arc::new(Notifier::new());
+    let (sessions, streams) = (Sessions::default(), TaskTracker::new());
+    let dispatcher =
+        Arc::new(Dispatcher { store: store.clone(), notifier: notifier.clone(), sessions, root: root.clone() });
     let scheduler = Scheduler {
         store: store.clone(),
-        hub: hub.clone(),
+        notifier: notifier.clone(),
         id: Uuid::new_v4(),
         name: args.display_name(),
         policy: Policy::default(),
     };
     let objects = LocalFileSystem::new_with_prefix(&root)
         .map_err(|error| StartError::Store { folder: root.clone(), source: io::Error::other(error) })?;
-    let streams = TaskTracker::new();
     let api = Api {
         store: store.clone(),
-        hub: hub.clone(),
+        notifier,
         dispatcher: dispatcher.clone(),
         reports: Collector::start(store.clone(), &root),
         objects: Arc::new(objects),
@@ -152,35 +148,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         closing: closing.clone(),
         streams: streams.clone(),
     };
-
-    let background = TaskTracker::new();
     let (health, health_service) = tonic_health::server::health_reporter();
-    background.spawn({
-        let (hub, store, closing) = (hub.clone(), store.clone(), closing.clone());
-        async move { hub.listen(&store, &closing).await }
-    });
-    background.spawn({
-        let (dispatcher, closing) = (dispatcher.clone(), closing.clone());
-        async move { tokio::join!(dispatcher.run(&closing), dispatcher.renew(&closing)) }
-    });
-    background.spawn({
-        let (health, closing) = (health.clone(), closing.clone());
-        let (sender, mut answers) = tokio::sync::watch::channel(true);
-        async move {
-            let report = async {
-                while answers.changed().await.is_ok() {
-                    let status =
-                        if *answers.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
-                    health.set_service_status("", status).await;
-                }
-            };
-            let schedule = scheduler.run(&closing, |healthy| {
-                sender.send_if_modified(|before| std::mem::replace(before, healthy) != healthy);
-            });
-            tokio::select! { () = report => {}, () = schedule => {} }
-        }
-    });
-
+    let background = start_background(dispatcher, scheduler, health, &closing);
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
     let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
@@ -188,6 +157,60 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         announce(file, address)?;
     }
     tracing::info!(%address, name = args.display_name(), timing = timing().name, "serving");
+    let served = serve_routes(routes, listener, &closing).await;
+    closing.cancel();
+    for tasks in [&streams, &background] {
+        tasks.close();
+        if timeout(timing::SHUTDOWN_GRACE, tasks.wait()).await.is_err() {
+            tracing::warn!(cut = tasks.len(), "some tasks did not end in time and are cut");
+        }
+    }
+    store.close().await;
+    tracing::info!("stopped");
+    served
+}
+
+/// Starts what runs beside the requests: notifications, dispatch, heartbeats, the scheduler.
+fn start_background(
+    dispatcher: Arc<Dispatcher>,
+    scheduler: Scheduler,
+    health: HealthReporter,
+    closing: &CancellationToken,
+) -> TaskTracker {
+    let background = TaskTracker::new();
+    background.spawn({
+        let (notifier, store, closing) = (dispatcher.notifier.clone(), dispatcher.store.clone(), closing.clone());
+        async move { notifier.listen(&store, &closing).await }
+    });
+    background.spawn({
+        let closing = closing.clone();
+        async move { tokio::join!(dispatcher.run(&closing), dispatcher.renew(&closing)) }
+    });
+    background.spawn({
+        let closing = closing.clone();
+        async move { schedule(&scheduler, &health, &closing).await }
+    });
+    background
+}
+
+/// Schedules, and reports to gRPC health checks whether the database answers.
+async fn schedule(scheduler: &Scheduler, health: &HealthReporter, closing: &CancellationToken) {
+    let (sender, mut answers) = tokio::sync::watch::channel(true);
+    let report = async {
+        while answers.changed().await.is_ok() {
+            let is_healthy = *answers.borrow_and_update();
+            let status = if is_healthy { ServingStatus::Serving } else { ServingStatus::NotServing };
+            health.set_service_status("", status).await;
+        }
+    };
+    let schedule = scheduler.run(closing, |healthy| {
+        sender.send_if_modified(|before| std::mem::replace(before, healthy) != healthy);
+    });
+    tokio::select! { () = report => {}, () = schedule => {} }
+}
+
+/// Serves requests until `closing`, and those under way for a while longer.
+async fn serve_routes(routes: Routes, listener: TcpListener, closing: &CancellationToken) -> Result<(), StartError> {
     let served = Server::builder()
         .http2_keepalive_interval(Some(timing().lease))
         .http2_keepalive_timeout(Some(timing().lease))
@@ -196,22 +219,11 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             closing.clone().cancelled_owned(),
         );
-    let served = tokio::select! {
+    tokio::select! {
         served = served => served.map_err(StartError::from),
-        // A client that keeps its connection open does not keep us.
+        // A client that keeps its connection open must not keep the server running.
         () = async { closing.cancelled().await; tokio::time::sleep(timing::SHUTDOWN_GRACE).await } => Ok(()),
-    };
-    closing.cancel();
-    streams.close();
-    background.close();
-    for tasks in [&streams, &background] {
-        if timeout(timing::SHUTDOWN_GRACE, tasks.wait()).await.is_err() {
-            tracing::warn!(cut = tasks.len(), "some tasks did not end in time and are cut");
-        }
     }
-    store.close().await;
-    tracing::info!("stopped");
-    served
 }
 
 fn check_exposure(args: &Args) -> Result<(), StartError> {
@@ -229,13 +241,13 @@ fn check_exposure(args: &Args) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The folder by its full name, as workers will be told.
+/// Creates the folder and returns its full path, which is what workers get.
 fn prepare_store(folder: &Path) -> Result<PathBuf, StartError> {
     let prepared = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
     prepared.map_err(|source| StartError::Store { folder: folder.to_owned(), source })
 }
 
-/// Whole or not at all: somebody polls for the file.
+/// Writes the file whole or not at all, because somebody polls for it.
 fn announce(file: &Path, address: SocketAddr) -> Result<(), StartError> {
     let text = format!("{}\n", serde_json::json!({ "address": format!("http://{address}") }));
     let written = tandem_durable::replace(file, text.as_bytes(), tandem_durable::Mode::Shared);

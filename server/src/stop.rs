@@ -1,7 +1,7 @@
-//! Asks gangs to stop at a checkpoint: for a job of higher priority, or to start anew with more workers.
+//! Asks gangs to stop at a checkpoint: for a job of higher priority, or to start again with more workers.
 //!
-//! Asking is all that is done here. Each worker is told by `dispatch`, the rank writes its checkpoint, and the attempt
-//! ends like any other that was preempted; the job goes back to its place in the queue.
+//! The request is only stored here. `dispatch` sends it to each worker, the rank writes its checkpoint, the attempt
+//! ends as preempted, and the job goes back to its place in the queue.
 
 use tandem_domain::place::{RunningGang, Stop, fingerprint};
 
@@ -11,11 +11,11 @@ use crate::{
         Store, attempts,
         events::{self, About},
         jobs, leader,
-        wake::{Wake, wake},
+        notify::{Topic, notify},
     },
 };
 
-/// Stops of one pass, decided together; `fingerprint` is that of the fleet they were decided by.
+/// Stores the stops that one pass decided on, all or none. `running` and `fleet` are those of the decision.
 pub(crate) async fn ask(
     store: &Store,
     term: i64,
@@ -34,7 +34,7 @@ pub(crate) async fn ask(
     for stop in stops {
         let about = About::attempt(stop.job, stop.attempt);
         if !attempts::ask_stop(&mut tx, stop).await? {
-            // All or none: the first in line would wait for room that is not made.
+            // All or none: with fewer stops the first in line would still not start.
             return Ok(());
         }
         let asked = format!(
@@ -51,7 +51,7 @@ pub(crate) async fn ask(
             events::append(&mut tx, About::job(job), "makes room", &message).await?;
         }
     }
-    wake(&mut tx, &[Wake::Dispatch, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
     Ok(())
 }

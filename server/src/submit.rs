@@ -1,4 +1,4 @@
-//! Takes an experiment file: checked whole, stored whole, or refused and nothing stored.
+//! Takes an experiment file: it is checked and stored as a whole, or refused and nothing is stored.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,11 @@ use crate::{
         events::{self, About},
         experiments::{self, Experiment, Link},
         jobs::{self, NewJob},
-        retry,
-        wake::{Wake, wake},
-        workers,
+        notify::{Topic, notify},
+        retry, workers,
     },
 };
 
-/// What a client sends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Submission {
     pub(crate) toml: String,
@@ -32,14 +30,13 @@ pub(crate) struct Submission {
     pub(crate) owner: String,
     /// Empty if the client does not retry.
     pub(crate) idempotency_key: String,
-    /// Instead of the file's.
+    /// In place of the file's priority.
     pub(crate) priority: Option<i32>,
 }
 
-/// What became of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Submitted {
-    /// `None` on a dry run, as the ids of its jobs.
+    /// `None` on a dry run; so are the ids of its jobs.
     pub(crate) experiment: Option<Uuid>,
     pub(crate) name: String,
     pub(crate) priority: i32,
@@ -51,15 +48,15 @@ pub(crate) struct SubmittedJob {
     pub(crate) id: Option<Uuid>,
     pub(crate) planned: PlannedJob,
     pub(crate) reused: bool,
-    /// Of a dry run.
+    /// Estimated on a dry run only.
     pub(crate) duration: Duration,
 }
 
-/// Checks, and stores unless it is a dry run.
+/// Checks the file and stores it, unless it is a dry run.
 ///
 /// # Errors
-/// `Invalid` for a wrong file (the whole message, with line and column), `Refused` for one that cannot run here,
-/// `Conflict` for an idempotency key that came with another file.
+/// `Invalid` for a wrong file (the message has line and column), `Refused` for one that cannot run here, `Conflict` for
+/// an idempotency key that was used with another file.
 pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Submitted> {
     let mut plan = plan(&submission.toml, &submission.file_name, LEARN_VERSION)
         .map_err(|error| Error::Invalid(error.to_string()))?;
@@ -82,18 +79,18 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
     if let Some(key) = &experiment.idempotency_key
         && let Some(known) = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?
     {
-        return again(store, submission, plan, known).await;
+        return answer_repeated(store, submission, plan, known).await;
     }
-    refuse_what_cannot_run(store, &mut plan).await?;
+    check_runnable(store, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
     match retry(|| insert(store, &experiment, &stored)).await? {
         Some(links) => Ok(answer(&experiment, stored, &links)),
-        // The same submit, sent twice at the same time: the other was first.
+        // The same submit was sent twice at the same time, and the other one was first.
         None => {
             let key = experiment.idempotency_key.as_deref().unwrap_or_default();
             let known = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?;
             let known = known.ok_or_else(|| Error::Conflict(format!("submit {key} was refused elsewhere")))?;
-            again(store, submission, plan, known).await
+            answer_repeated(store, submission, plan, known).await
         }
     }
 }
@@ -110,8 +107,8 @@ async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs })
 }
 
-/// The answer to a submit that was stored before.
-async fn again(store: &Store, submission: &Submission, plan: Plan, known: Experiment) -> Result<Submitted> {
+/// Answers a submit that was stored before.
+async fn answer_repeated(store: &Store, submission: &Submission, plan: Plan, known: Experiment) -> Result<Submitted> {
     if known.toml != submission.toml {
         return Err(Error::Conflict(format!(
             "idempotency key {} was used for another file (experiment `{}`); a new submit needs a new key",
@@ -132,7 +129,7 @@ fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
     Submitted { experiment: Some(experiment.id), name: plan.name, priority: plan.priority, jobs: jobs.collect() }
 }
 
-/// The plan with the content keys that this experiment stores: the jobs of a fresh one are like no others.
+/// The plan with the content keys that the experiment stores: those of a fresh experiment match no other job's.
 fn with_keys(mut plan: Plan, experiment: &Experiment) -> Plan {
     if experiment.fresh {
         let salt = experiment.id.to_string();
@@ -143,7 +140,7 @@ fn with_keys(mut plan: Plan, experiment: &Experiment) -> Plan {
     plan
 }
 
-async fn refuse_what_cannot_run(store: &Store, plan: &mut Plan) -> Result<()> {
+async fn check_runnable(store: &Store, plan: &mut Plan) -> Result<()> {
     add_fleet_refusals(store, plan).await?;
     let refusals: Vec<String> = plan
         .jobs
@@ -153,7 +150,7 @@ async fn refuse_what_cannot_run(store: &Store, plan: &mut Plan) -> Result<()> {
     if refusals.is_empty() { Ok(()) } else { Err(Error::Refused(refusals.join("\n"))) }
 }
 
-/// A gang that no workers could ever make is a mistake in the file, unless there is no worker yet to judge by.
+/// Refuses jobs that are too large for the whole fleet, unless there is no worker yet to compare with.
 async fn add_fleet_refusals(store: &Store, plan: &mut Plan) -> Result<()> {
     let fleet = workers::counts_by_kind(&mut *store.conn().await?).await?;
     for job in &mut plan.jobs {
@@ -179,7 +176,7 @@ fn owner(claimed: &str) -> String {
     if owner.is_empty() { "unknown".to_owned() } else { owner }
 }
 
-/// One transaction; `None` if the idempotency key is known.
+/// Stores everything in one transaction; `None` if the idempotency key is known.
 async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<Option<Vec<Link>>> {
     let mut tx = store.begin().await?;
     if !experiments::insert(&mut tx, experiment).await? {
@@ -189,22 +186,22 @@ async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<O
     let ids: HashMap<&str, Uuid> = links.iter().map(|link| (link.name.as_str(), link.job_id)).collect();
     for (position, (link, job)) in (0..).zip(links.iter().zip(&plan.jobs)) {
         experiments::link(&mut tx, experiment.id, position, link).await?;
-        let (kind, message) = story(experiment, job, link.reused);
+        let (kind, message) = submitted_event(experiment, job, link.reused);
         events::append(&mut tx, About::job(link.job_id), kind, &message).await?;
         if !link.reused {
             let inputs: Vec<Uuid> = job.spec.inputs.iter().filter_map(|name| ids.get(name.as_str()).copied()).collect();
             dependencies::insert(&mut tx, link.job_id, &inputs).await?;
         }
     }
-    wake(&mut tx, &[Wake::Schedule, Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
     tx.commit().await?;
     tracing::info!(experiment = %experiment.id, name = experiment.name, owner = experiment.owner, jobs = links.len(), "submitted");
     Ok(Some(links))
 }
 
-/// Stores the jobs that are new and finds those that are not; links in the order of the plan.
+/// Stores the new jobs and finds those that exist already; returns the links in the order of the plan.
 async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Result<Vec<Link>> {
-    // Submits of the same content wait for each other's rows: in one order, or they wait in a circle.
+    // Submits of the same content wait for each other's rows: one order for all avoids deadlocks.
     let mut in_order: Vec<&PlannedJob> = plan.jobs.iter().collect();
     in_order.sort_by(|a, b| a.content_key.cmp(&b.content_key));
     let mut links: HashMap<&str, Link> = HashMap::new();
@@ -230,7 +227,7 @@ async fn insert_or_share(
         work: &job.work,
         gflop: job.estimate.gflop,
     };
-    // The job that stands in the way may fail before we can share it; then its place is free.
+    // The existing job may fail before it can be shared; then the insert succeeds.
     for _ in 0..3 {
         if jobs::insert(tx, &new).await? {
             return Ok((new.id, false));
@@ -243,7 +240,7 @@ async fn insert_or_share(
     Err(Error::Conflict(format!("job `{}`: jobs of the same content come and go; try again", job.spec.name)))
 }
 
-fn story(experiment: &Experiment, job: &PlannedJob, reused: bool) -> (&'static str, String) {
+fn submitted_event(experiment: &Experiment, job: &PlannedJob, reused: bool) -> (&'static str, String) {
     let Experiment { name, owner, .. } = experiment;
     if reused {
         return ("shared", format!("also wanted by experiment `{name}` of {owner}"));

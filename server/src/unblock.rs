@@ -1,7 +1,7 @@
-//! What the end of a job means for those that start from it.
+//! Queues or cancels the jobs that waited for others to end.
 //!
-//! Looks at all blocked jobs each time, instead of following from one event to the next: whatever was missed (a crash,
-//! a job shared in the very moment in which it failed) is put right by the next look.
+//! It reads all blocked jobs each time instead of following events, so the next run repairs what was missed (by a
+//! crash, or when a job was shared just as it failed).
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::{
         Conn, dependencies,
         events::{self, About},
         jobs,
-        wake::{Wake, wake},
+        notify::{Topic, notify},
     },
 };
 
-/// Queues blocked jobs whose inputs are there and cancels those whose inputs never will be; the ids of the latter.
+/// Queues blocked jobs whose inputs succeeded, cancels those with a failed input, and returns the ids of the latter.
 pub(crate) async fn unblock(tx: &mut Conn) -> Result<Vec<Uuid>> {
     let mut cancelled = Vec::new();
     let mut moved = false;
-    // A cancelled job decides its own dependants: once more for each level of the graph.
+    // A cancelled job decides about its dependants in turn: one round for each level of the graph.
     loop {
         let mut moved_now = false;
         for job in dependencies::decided(tx).await? {
@@ -46,7 +46,7 @@ pub(crate) async fn unblock(tx: &mut Conn) -> Result<Vec<Uuid>> {
         moved = true;
     }
     if moved {
-        wake(tx, &[Wake::Schedule, Wake::Watch]).await?;
+        notify(tx, &[Topic::Schedule, Topic::Watch]).await?;
     }
     Ok(cancelled)
 }

@@ -1,4 +1,4 @@
-//! All chance of a run comes from here: one seed, one run.
+//! The random numbers of a run, all from one seed.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -10,12 +10,12 @@ impl Dice {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// From 0, less than `n`.
+    /// A number from 0 to `n` - 1.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         self.between(0, n.max(1) as u64 - 1) as usize
     }
 
-    /// Both ends included. The bias of the remainder is of no matter here.
+    /// A number between both ends, included. The bias of the remainder does not matter here.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.0.next_u64() % (high.max(low) - low + 1)
     }
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// One step of a chain that stands for training: whoever skips a step, repeats one or starts elsewhere ends elsewhere.
+/// One step of a hash chain that stands for training: a skipped or repeated step or another start gives another end.
 pub(crate) fn mix(hash: u64, with: u64) -> u64 {
     let mut z = hash ^ with.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

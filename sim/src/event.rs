@@ -1,19 +1,30 @@
-//! What may happen, and when: events in the order of their moments, those of one moment in the order of their making.
+//! Events, by time and, at equal times, in the order in which they were scheduled.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use tandem_domain::state::RankOutcome;
 
-use crate::{faults::Fault, plan::Ms};
+use crate::plan::Ms;
 
-/// Attempts are known by their number in the database's table; it stands for the id and the fence, which are as unique.
+/// The number of an attempt in the database's table. It stands for the id and the fence, which are as unique.
 pub(crate) type AttemptId = usize;
 
-/// Who something happens to. A frozen process takes it in when it goes on; one that was started anew never does.
+/// The process that an event is for. A frozen one handles it when it goes on; a restarted one never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Process {
     Coordinator(usize),
     Worker(usize),
+}
+
+/// What coordinators and workers have in common as processes: they start, freeze, and are killed.
+#[derive(Default)]
+pub(crate) struct Lifetime {
+    pub(crate) is_up: bool,
+    pub(crate) is_frozen: bool,
+    /// Grows with each start: an event for an earlier epoch never arrives.
+    pub(crate) epoch: u32,
+    /// Events that came while it was frozen.
+    pub(crate) deferred: Vec<Event>,
 }
 
 #[derive(Clone, Debug)]
@@ -21,78 +32,64 @@ pub(crate) enum Event {
     Submit(usize),
     Cancel(usize),
     Fault(Fault),
-    /// The gang of an attempt finishes a step; or has stood still since that many steps and recoveries.
-    Step {
-        attempt: AttemptId,
-        serial: u32,
-    },
-    Stalled {
-        attempt: AttemptId,
-        serial: u32,
-    },
-    /// A rank has read its data, or waited too long for the others.
-    Loaded {
-        attempt: AttemptId,
-        rank: usize,
-    },
-    MeetingOver {
-        attempt: AttemptId,
-        rank: usize,
-    },
-    /// A rank that could not be killed is at last.
-    Unstuck {
-        attempt: AttemptId,
-        rank: usize,
-    },
+    // The gang of an attempt finishes a step, or has made no progress since; `serial` is that of the gang's timer.
+    Step { attempt: AttemptId, serial: u32 },
+    Stalled { attempt: AttemptId, serial: u32 },
+    // A rank has loaded its data, or has waited too long for the others.
+    Loaded { attempt: AttemptId, rank: usize },
+    MeetingOver { attempt: AttemptId, rank: usize },
+    // A rank that could not be killed can be again.
+    Unstuck { attempt: AttemptId, rank: usize },
     Quiet,
-    To {
-        process: Process,
-        epoch: u32,
-        what: What,
-    },
+    To { process: Process, epoch: u32, what: ProcessEvent },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// Inject one, and schedule the next.
+    Next,
+    StartWorker(usize),
+    StartCoordinator(usize),
+    Thaw(Process),
+    ThawRank(AttemptId, usize),
+    Reach(usize),
+    /// Freeze a coordinator before it next stores heartbeats, for this long.
+    FreezeAtWrite(usize, Ms),
+    DatabaseUp,
+    /// A worker that was asked to leave has left.
+    Left(usize),
+    /// A person releases quarantined workers.
+    Operator,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum What {
-    /// Coordinators.
+pub(crate) enum ProcessEvent {
+    // Of coordinators.
     Pass,
     Execute,
     Renew,
     Dispatch,
-    /// Workers.
+    // Of workers.
     Dial,
-    DialTimeout {
-        connection: usize,
-    },
+    DialTimeout { connection: usize },
     Beat,
     Flush,
-    KillDue {
-        attempt: AttemptId,
-    },
-    /// The worker looks whether its rank has made progress.
-    Watch {
-        attempt: AttemptId,
-    },
-    Hear {
-        attempt: AttemptId,
-        word: Word,
-    },
-    /// Both.
-    Receive {
-        connection: usize,
-        message: Message,
-    },
-    Lost {
-        connection: usize,
-    },
+    KillDue { attempt: AttemptId },
+    // The worker checks whether its rank has made progress.
+    Watch { attempt: AttemptId },
+    // A rank of the worker printed a line, or has exited.
+    RankOutput { attempt: AttemptId, output: RankOutput },
+    // Of both.
+    Receive { connection: usize, message: Message },
+    Lost { connection: usize },
 }
 
-/// What a rank says on its stdout, and its end.
+/// A line on a rank's stdout, or its exit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Word {
-    Listens,
+pub(crate) enum RankOutput {
+    Listening,
     Event(RankEvent),
-    Gone(RankOutcome),
+    Exited(RankOutcome),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,18 +111,18 @@ pub(crate) struct Running {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    // A worker's.
+    // From a worker.
     Register { running: Option<Running> },
     Heartbeat { sequence: u64, running: Option<Running> },
-    Listens { attempt: AttemptId },
+    Listening { attempt: AttemptId },
     Report { attempt: AttemptId, rank: usize, events: Vec<(u64, RankEvent)> },
     RankEnded { attempt: AttemptId, rank: usize, outcome: RankOutcome },
     Drain,
-    // A coordinator's.
+    // From a coordinator.
     Registered { stale: Option<AttemptId> },
     HeartbeatAck { sequence: u64 },
     Assignment { attempt: AttemptId, rank: usize, checkpoints: Vec<(u32, u64)> },
-    Meet { attempt: AttemptId },
+    Rendezvous { attempt: AttemptId },
     ReportAck { attempt: AttemptId, sequence: u64 },
     Stop { attempt: AttemptId, graceful: bool },
 }
@@ -167,7 +164,7 @@ impl Agenda {
         self.due.push(Reverse(Due { at, number: self.number, event }));
     }
 
-    /// Before all else of this moment, in this order.
+    /// Schedules these before all other events of that time, in this order.
     pub(crate) fn first(&mut self, at: Ms, events: Vec<Event>) {
         for event in events.into_iter().rev() {
             self.before -= 1;

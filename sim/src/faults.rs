@@ -1,31 +1,13 @@
-//! What is done to the world: the next fault is drawn, what broke is mended, and at last all is quiet.
+//! Faults in time: when the next one comes, the repair of each, and the quiet at the end.
 
 use tandem_domain::state::RankOutcome;
 
 use crate::{
-    event::{AttemptId, Event, Process},
-    gang::RankLife,
+    event::{Event, Fault, Process},
+    gang::RankPhase,
     plan::{Ms, ms},
     world::World,
 };
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
-    /// Draw one, and the moment of the next.
-    Next,
-    StartWorker(usize),
-    StartCoordinator(usize),
-    Thaw(Process),
-    ThawRank(AttemptId, usize),
-    Reach(usize),
-    /// When it is about to write heartbeats down the next time.
-    FreezeAtWrite(usize, Ms),
-    DatabaseUp,
-    /// A worker that was asked to leave has left.
-    Left(usize),
-    /// A person looks after quarantined workers.
-    Operator,
-}
 
 impl World {
     pub(crate) fn on_fault(&mut self, fault: Fault) {
@@ -34,40 +16,40 @@ impl World {
             Fault::Next if quiet => {}
             Fault::Next => {
                 self.ghost.changed();
-                self.draw();
+                self.inject_fault();
                 if self.dice.percent(25) {
-                    // Troubles come together.
-                    self.draw();
+                    // Faults come in pairs.
+                    self.inject_fault();
                 }
                 let lease = ms(self.plan.timing.lease);
                 let at = self.now + self.dice.between(lease / 8, lease);
                 self.agenda.at(at, Event::Fault(Fault::Next));
             }
-            Fault::StartWorker(own) if !self.workers[own].life.is_up => {
+            Fault::StartWorker(own) if !self.workers[own].lifetime.is_up => {
                 self.ghost.changed();
-                self.say(|| format!("w{own} starts"));
+                self.log(|| format!("w{own} starts"));
                 self.start_worker(own);
             }
-            Fault::StartCoordinator(own) if !self.coordinators[own].life.is_up => {
-                self.say(|| format!("c{own} starts"));
+            Fault::StartCoordinator(own) if !self.coordinators[own].lifetime.is_up => {
+                self.log(|| format!("c{own} starts"));
                 self.start_coordinator(own);
             }
-            Fault::Thaw(process) if self.life(process).is_frozen => {
+            Fault::Thaw(process) if self.lifetime(process).is_frozen => {
                 self.ghost.changed();
-                self.say(|| format!("{process:?} goes on"));
+                self.log(|| format!("{process:?} goes on"));
                 self.thaw(process);
             }
             Fault::ThawRank(attempt, rank) => {
                 self.ghost.changed();
                 self.gangs.entry(attempt).and_modify(|gang| gang.ranks[rank].is_frozen = false);
-                self.look_at(attempt);
+                self.on_rank_changed(attempt);
             }
             Fault::Reach(own) => self.coordinators[own].is_cut = false,
             Fault::DatabaseUp => self.db.is_up = true,
             Fault::FreezeAtWrite(own, pause) if !quiet => self.coordinators[own].freeze_before_write = Some(pause),
-            Fault::Left(own) if self.workers[own].life.is_up => {
+            Fault::Left(own) if self.workers[own].lifetime.is_up => {
                 self.ghost.changed();
-                self.say(|| format!("w{own} left"));
+                self.log(|| format!("w{own} left"));
                 self.kill_worker(own, false);
                 let pause = if quiet { 1 } else { self.pause() };
                 self.agenda.at(self.now + pause, Event::Fault(Fault::StartWorker(own)));
@@ -84,13 +66,13 @@ impl World {
         for worker in &mut self.db.workers {
             if worker.quarantined.take().is_some() {
                 worker.losses.clear();
-                self.db.wakes = true;
+                self.db.notifies = true;
                 self.ghost.changed();
             }
         }
     }
 
-    /// From a blink to three leases.
+    /// A length of time, from a fiftieth of a lease to three leases.
     pub(crate) fn pause(&mut self) -> Ms {
         let lease = ms(self.plan.timing.lease);
         let longest = [lease / 8, lease, lease, 3 * lease][self.dice.below(4)];
@@ -98,19 +80,19 @@ impl World {
     }
 
     pub(crate) fn freeze_coordinator(&mut self, own: usize, pause: Ms) {
-        self.say(|| format!("c{own} is frozen in what it does"));
+        self.log(|| format!("c{own} is frozen in what it does"));
         self.freeze(Process::Coordinator(own));
         self.agenda.at(self.now + pause, Event::Fault(Fault::Thaw(Process::Coordinator(own))));
     }
 
-    /// Its rank dies with it; its spool may be there when it starts again.
+    /// Kills a worker and its rank; its spool may survive.
     pub(crate) fn kill_worker(&mut self, own: usize, by_force: bool) {
         self.with_rank(own, |world, attempt, rank| {
             world.gangs.entry(attempt).and_modify(|gang| {
                 (gang.ranks[rank].stuck_until, gang.ranks[rank].is_frozen) = (0, false);
             });
-            if world.gangs[&attempt].ranks[rank].life != RankLife::Dead {
-                world.ends(attempt, rank, RankOutcome::Lost);
+            if world.gangs[&attempt].ranks[rank].phase != RankPhase::Dead {
+                world.exit_rank(attempt, rank, RankOutcome::Lost);
             }
         });
         self.kill(Process::Worker(own));
@@ -121,10 +103,10 @@ impl World {
         }
     }
 
-    /// Nothing breaks from here on, and what is broken is mended. A rank that hangs is for the clocks to find.
+    /// Repairs everything and injects no more faults. A rank that hangs is left for the timeouts to find.
     pub(crate) fn on_quiet(&mut self) {
         self.is_quiet = true;
-        self.say(|| "quiet".to_owned());
+        self.log(|| "quiet".to_owned());
         self.ghost.changed();
         self.db.is_up = true;
         for own in 0..self.coordinators.len() {

@@ -1,11 +1,11 @@
-//! `tandem-sim`: runs seeds and says what came of them.
+//! `tandem-sim`: runs seeds and prints the outcome.
 
 use std::{ops::Range, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use tandem_sim::{Broken, Found, run, run_all};
 
-/// Drives the scheduler's and the leases' rules through random faults under a virtual clock, and checks what must hold.
+/// Runs the rules of scheduling and leases through random faults under a virtual clock, and checks the invariants.
 #[derive(Parser)]
 #[command(
     name = "tandem-sim",
@@ -22,7 +22,7 @@ struct Args {
     /// Print what happens in the run of `--seed`.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Leave a rule out. Something must be found then.
+    /// Leave a rule out: an invariant must be violated then.
     #[arg(long = "break", value_name = "NAME")]
     broken: Option<Broken>,
 }

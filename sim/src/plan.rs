@@ -1,4 +1,4 @@
-//! What a seed stands for before anything happens: the fleet, the jobs, and what an undisturbed run of them gives.
+//! What a seed determines before anything happens: the fleet, the jobs, and the results of an undisturbed run.
 
 use std::time::Duration;
 
@@ -9,10 +9,47 @@ use tandem_domain::{
 
 use crate::dice::{Dice, mix};
 
-/// How many numbers `draw` knows.
-const FAULT_KINDS: usize = 22;
+/// A kind of fault: see `inject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    WorkerKilled,
+    WorkerFrozen,
+    WorkerAndRankFrozen,
+    ConnectionCut,
+    ConnectionStalled,
+    CoordinatorKilled,
+    CoordinatorFrozen,
+    CoordinatorFrozenAfterDecision,
+    CoordinatorCut,
+    DatabaseDown,
+    RankKilled,
+    RankHangs,
+    /// By chance it is frozen instead, or its worker leaves.
+    RankUnkillable,
+    /// By chance a checkpoint is damaged instead.
+    RankFrozen,
+    WorkerLeaves,
+    CoordinatorFrozenBeforeWrite,
+    /// It reaches no coordinator for a while.
+    WorkerCutOff,
+    CoordinatorUnnotified,
+}
 
-/// Virtual milliseconds since the beginning.
+impl FaultKind {
+    /// All kinds, the likelier ones twice.
+    #[rustfmt::skip]
+    const ALL: [Self; 22] = {
+        use FaultKind::*;
+        [
+            WorkerKilled, WorkerKilled, WorkerFrozen, WorkerAndRankFrozen, ConnectionCut, ConnectionCut,
+            ConnectionStalled, ConnectionStalled, CoordinatorKilled, CoordinatorFrozen,
+            CoordinatorFrozenAfterDecision, CoordinatorCut, DatabaseDown, RankKilled, RankHangs, RankUnkillable,
+            RankFrozen, WorkerLeaves, CoordinatorFrozenBeforeWrite, WorkerCutOff, WorkerCutOff,
+            CoordinatorUnnotified,
+        ]
+    };
+}
+
 pub(crate) type Ms = u64;
 
 pub(crate) fn ms(duration: Duration) -> Ms {
@@ -33,11 +70,11 @@ pub(crate) struct JobPlan {
     pub(crate) step_ms: Ms,
     pub(crate) load_ms: Ms,
     pub(crate) checkpoint_every: u32,
-    /// The job itself is wrong, and shows it in this step.
+    /// The job is at fault and fails in this step.
     pub(crate) fault_at: Option<u32>,
     pub(crate) submit_at: Ms,
     pub(crate) cancel_at: Option<Ms>,
-    /// The state after each number of steps, from 0, if nothing disturbs it.
+    /// The state after 0, 1, 2, .. steps of an undisturbed run.
     pub(crate) truth: Vec<u64>,
 }
 
@@ -46,7 +83,6 @@ impl JobPlan {
         self.truth[self.steps as usize]
     }
 
-    /// The smallest gang.
     pub(crate) fn need(&self) -> usize {
         (self.workers.min..=self.workers.max).find(|size| self.shards.is_multiple_of(*size)).unwrap_or(u32::MAX)
             as usize
@@ -58,8 +94,8 @@ pub(crate) struct Plan {
     pub(crate) across_hosts: bool,
     pub(crate) devices: Vec<Device>,
     pub(crate) jobs: Vec<JobPlan>,
-    /// What may go wrong: numbers that `draw` knows, the likelier ones more than once.
-    pub(crate) faults: Vec<usize>,
+    /// What may go wrong, the likelier kinds more than once.
+    pub(crate) faults: Vec<FaultKind>,
     /// From here on nothing breaks any more.
     pub(crate) quiet_at: Ms,
 }
@@ -67,7 +103,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(dice: &mut Dice) -> Self {
         let timing = if dice.percent(60) { timing::DEFAULT } else { timing::FAST };
-        // Everything else is told in the length of a lease, so that both profiles see the same troubles.
+        // Everything else is measured in leases, so that both profiles see the same faults.
         let lease = ms(timing.lease);
         let quiet_at = dice.between(8, 22) * lease;
         let mixed = dice.percent(25);
@@ -87,12 +123,12 @@ impl Plan {
     }
 }
 
-/// All kinds, or a few: what takes three faults of certain kinds in a row is rare among twenty kinds.
-fn faults(dice: &mut Dice) -> Vec<usize> {
+/// All kinds, or a few: a bug that takes three faults of certain kinds in a row is rarely found among twenty kinds.
+fn faults(dice: &mut Dice) -> Vec<FaultKind> {
     if dice.percent(50) {
-        return (0..FAULT_KINDS).collect();
+        return FaultKind::ALL.to_vec();
     }
-    (0..dice.between(2, 6)).map(|_| dice.below(FAULT_KINDS)).collect()
+    (0..dice.between(2, 6)).map(|_| FaultKind::ALL[dice.below(FaultKind::ALL.len())]).collect()
 }
 
 fn job(dice: &mut Dice, number: usize, before: &[JobPlan], lease: Ms, quiet_at: Ms) -> JobPlan {

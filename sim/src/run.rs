@@ -1,4 +1,4 @@
-//! One seed, one run; many seeds, a table.
+//! Runs one seed, or many seeds on all processors.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -10,23 +10,21 @@ use tandem_domain::place::Policy;
 
 use crate::{
     broken::Broken,
-    coordinator::Coordinator,
+    coordinator::state::Coordinator,
+    counts::Counts,
     database::Database,
     dice::Dice,
-    event::{Agenda, Event},
-    faults::Fault,
+    event::{Agenda, Event, Fault},
     gang::{Disk, Gangs},
-    invariants::{Ghost, Violation},
+    invariants::ghost::{Ghost, Violation},
     plan::{Ms, Plan},
-    trace::{Counts, Trace},
-    worker::Worker,
+    worker::state::Worker,
     world::World,
 };
 
 /// Longest time that a run goes on after its last fault.
 const LONGEST: Ms = 3 * 3600 * 1000;
 
-/// What came of a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub counts: Counts,
@@ -47,14 +45,14 @@ pub fn run(seed: u64, broken: Option<Broken>, with_trace: bool) -> Outcome {
     let mut counts = world.counts;
     (counts.sequences, counts.virtual_ms) = (1, world.now);
     (counts.jobs, counts.succeeded) = (world.plan.jobs.len() as u64, succeeded as u64);
-    Outcome { counts, violation: world.violation, trace: world.trace.text.unwrap_or_default() }
+    Outcome { counts, violation: world.violation, trace: world.trace.unwrap_or_default() }
 }
 
 fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
     let mut dice = Dice::new(seed);
     let plan = Plan::new(&mut dice);
     let device_order = vec!["cuda".to_owned(), "cpu".to_owned()];
-    // Jobs here are short, and still are stopped for others.
+    // The jobs here are short and must still be stopped for others.
     let least_run = Duration::from_millis(plan.timing.lease.as_millis() as u64 / 2);
     let policy = Policy { device_order, across_hosts: plan.across_hosts, least_run };
     let mut world = World {
@@ -70,7 +68,7 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
         gangs: Gangs::new(),
         disk: Disk::new(),
         ghost: Ghost::new(&plan.jobs, plan.devices.len()),
-        trace: Trace { text: with_trace.then(String::new) },
+        trace: with_trace.then(String::new),
         counts: Counts::default(),
         violation: None,
         is_quiet: false,
@@ -89,16 +87,16 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
     world
 }
 
-/// A seed whose run did not hold.
+/// A seed whose run violated an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub seed: u64,
     pub violation: Violation,
 }
 
-/// Runs all seeds on all processors; the sums, and the smallest seed that violates something.
+/// Runs all seeds on all processors; returns the sums and the smallest seed that violates an invariant.
 ///
-/// Seeds after one that was found are not looked at.
+/// Seeds beyond one that was found are not run.
 pub fn run_all(seeds: std::ops::Range<u64>, broken: Option<Broken>) -> (Counts, Option<Found>) {
     let next = AtomicU64::new(seeds.start);
     let end = AtomicU64::new(seeds.end);

@@ -1,16 +1,16 @@
-//! Ranks that stand still, are asked to stop, or are killed.
+//! Ranks that hang, are asked to stop, or are killed.
 
 use tandem_domain::state::RankOutcome;
 
 use crate::{
-    event::{AttemptId, Event, Process, What},
-    gang::{Rank, RankLife},
+    event::{AttemptId, Event, Process, ProcessEvent},
+    gang::{Rank, RankPhase},
     plan::ms,
     world::World,
 };
 
 impl World {
-    /// Nothing went on for as long as a rank waits in a collective: those that can end themselves.
+    /// The gang made no progress for the longest wait in a collective: ranks that can end themselves do.
     pub(crate) fn on_stalled(&mut self, attempt: AttemptId, serial: u32) {
         let Some(gang) = self.gangs.get(&attempt).filter(|gang| gang.serial == serial) else { return };
         let hung = (0..gang.ranks.len()).find(|&rank| {
@@ -18,67 +18,67 @@ impl World {
             own.is_alive() && own.is_hung && !own.is_frozen && own.stuck_until == 0
         });
         self.ghost.changed();
-        self.say(|| format!("a{attempt} stood still for too long"));
+        self.log(|| format!("a{attempt} stood still for too long"));
         if let Some(rank) = hung {
-            // Its watchdog knows that it is this one.
+            // Its own watchdog tells that this rank hangs.
             self.gangs.entry(attempt).and_modify(|gang| gang.ranks[rank].is_hung = false);
-            self.ends(attempt, rank, RankOutcome::Lost);
+            self.exit_rank(attempt, rank, RankOutcome::Lost);
         } else {
-            self.break_up(attempt);
+            self.lose_peers(attempt);
         }
     }
 
-    /// Waited for the others for too long.
+    /// A rank has waited too long for the others.
     pub(crate) fn on_meeting_over(&mut self, attempt: AttemptId, rank: usize) {
         let Some(gang) = self.gangs.get(&attempt) else { return };
         let own = &gang.ranks[rank];
-        if own.life != RankLife::Loaded {
+        if own.phase != RankPhase::Loaded {
             return;
         }
-        if own.goes_on() {
-            self.ends(attempt, rank, RankOutcome::PeerLost);
+        if own.is_responsive() {
+            self.exit_rank(attempt, rank, RankOutcome::PeerLost);
         } else {
             self.agenda.at(self.now + 1000, Event::MeetingOver { attempt, rank });
         }
     }
 
-    /// Something about a rank has changed: the gang goes on, or stands still from now on.
-    pub(crate) fn look_at(&mut self, attempt: AttemptId) {
+    /// A rank can run again or no longer: the gang steps on, or waits.
+    pub(crate) fn on_rank_changed(&mut self, attempt: AttemptId) {
         let Some(gang) = self.gangs.get(&attempt) else { return };
-        let broken = gang.formed && gang.ranks.iter().any(|rank| rank.life == RankLife::Dead);
+        let broken = gang.formed && gang.ranks.iter().any(|rank| rank.phase == RankPhase::Dead);
         if broken {
-            return self.break_up(attempt);
+            return self.lose_peers(attempt);
         }
-        let leaves = |rank: &Rank| !gang.formed && rank.is_alive() && rank.asked_to_stop && rank.goes_on();
+        let leaves = |rank: &Rank| !gang.formed && rank.is_alive() && rank.asked_to_stop && rank.is_responsive();
         if let Some(rank) = gang.ranks.iter().position(leaves) {
-            self.ends(attempt, rank, RankOutcome::Preempted);
+            self.exit_rank(attempt, rank, RankOutcome::Preempted);
         }
-        self.meet(attempt);
-        self.go_on(attempt);
+        self.try_to_meet(attempt);
+        self.schedule_step(attempt);
         let gang = &self.gangs[&attempt];
         for rank in gang.ranks.clone().iter().filter(|rank| rank.is_alive()) {
             self.watch(rank.worker, attempt);
         }
     }
 
-    /// Its worker looks when the rank must have made progress.
+    /// Lets the worker check its rank when progress is due.
     pub(crate) fn watch(&mut self, worker: usize, attempt: AttemptId) {
         let at = self.gangs[&attempt].progress_at + ms(self.limits(attempt).self_end);
-        self.timer(at.max(self.now + 1), Process::Worker(worker), What::Watch { attempt });
+        self.timer(at.max(self.now + 1), Process::Worker(worker), ProcessEvent::Watch { attempt });
     }
 
-    /// SIGTERM: at the end of the step, or at once where there is none.
+    /// SIGTERM: the rank stops at the end of its step, or at once before the first.
     pub(crate) fn terminate(&mut self, attempt: AttemptId, rank: usize) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let formed = gang.formed;
         let own = &mut gang.ranks[rank];
         own.asked_to_stop = true;
-        if !formed && own.goes_on() {
-            self.ends(attempt, rank, RankOutcome::Preempted);
+        if !formed && own.is_responsive() {
+            self.exit_rank(attempt, rank, RankOutcome::Preempted);
         }
     }
 
-    /// SIGKILL; `outcome` is what its worker makes of it.
+    /// SIGKILL; `outcome` is the one that the worker sees.
     pub(crate) fn kill_rank(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let own = &mut gang.ranks[rank];
@@ -86,7 +86,7 @@ impl World {
             own.kill_pending = true;
             return;
         }
-        self.ends(attempt, rank, outcome);
+        self.exit_rank(attempt, rank, outcome);
     }
 
     pub(crate) fn on_unstuck(&mut self, attempt: AttemptId, rank: usize) {
@@ -94,9 +94,9 @@ impl World {
         let own: &mut Rank = &mut gang.ranks[rank];
         own.stuck_until = 0;
         if own.kill_pending {
-            self.ends(attempt, rank, RankOutcome::Cancelled);
+            self.exit_rank(attempt, rank, RankOutcome::Cancelled);
         } else {
-            self.look_at(attempt);
+            self.on_rank_changed(attempt);
         }
     }
 }

@@ -1,15 +1,15 @@
 //! A gang at work: its ranks step together or not at all.
 //!
-//! All ranks of an attempt that are in the collective finish a step at one moment. If one of them dies the others notice
-//! their broken connections; if one stands still they all do, until somebody's clock runs out.
+//! All ranks in the collective finish a step at the same time. If one of them dies, the others notice their broken
+//! connections; if one hangs they all wait, until a timeout ends them.
 
 use tandem_domain::state::RankOutcome;
 
 use crate::{
     broken::Broken,
     dice::mix,
-    event::{AttemptId, RankEvent, Word},
-    gang::{Rank, RankLife},
+    event::{AttemptId, RankEvent, RankOutput},
+    gang::{Rank, RankPhase},
     world::World,
 };
 
@@ -19,7 +19,7 @@ impl World {
         let Some(gang) = self.gangs.get_mut(&attempt).filter(|gang| gang.serial == serial) else { return };
         let plan = &self.plan.jobs[gang.job];
         if plan.fault_at == Some(gang.step + 1) {
-            return self.leave(attempt, RankOutcome::JobFailed);
+            return self.exit_gang(attempt, RankOutcome::JobFailed);
         }
         gang.hash = mix(gang.hash, u64::from(gang.step));
         gang.step += 1;
@@ -27,18 +27,18 @@ impl World {
         let (step, hash) = (gang.step, gang.hash);
         let (is_last, is_due) = (step == plan.steps, step.is_multiple_of(plan.checkpoint_every));
         let stops = gang.ranks.iter().any(|rank| rank.asked_to_stop);
-        self.hear_rank(attempt, 0, Word::Event(RankEvent::Metric { step, value: hash }));
+        self.print(attempt, 0, RankOutput::Event(RankEvent::Metric { step, value: hash }));
         if is_last {
-            self.hear_rank(attempt, 0, Word::Event(RankEvent::Result { hash }));
-            return self.leave(attempt, RankOutcome::Succeeded);
+            self.print(attempt, 0, RankOutput::Event(RankEvent::Result { hash }));
+            return self.exit_gang(attempt, RankOutcome::Succeeded);
         }
         if is_due || stops {
             self.save(attempt);
         }
         if stops {
-            return self.leave(attempt, RankOutcome::Preempted);
+            return self.exit_gang(attempt, RankOutcome::Preempted);
         }
-        self.go_on(attempt);
+        self.schedule_step(attempt);
     }
 
     /// Rank 0 writes a checkpoint and removes old ones.
@@ -49,54 +49,52 @@ impl World {
         let committed = gang.committed;
         let files: Vec<u32> = self.disk.range((job, 0)..=(job, u32::MAX)).map(|(&(_, step), _)| step).collect();
         let (before, later): (Vec<u32>, Vec<u32>) = files.into_iter().partition(|&of| of <= step);
-        let is_old: Vec<u32> = if self.is(Broken::PruneCommitted) {
+        let is_old: Vec<u32> = if self.is_broken(Broken::PruneCommitted) {
             before[..before.len().saturating_sub(2)].to_vec()
         } else {
             // The newest committed one and the one before it stay.
             let known: Vec<u32> = before.into_iter().filter(|&of| committed.is_some_and(|known| of <= known)).collect();
             known[..known.len().saturating_sub(2)].to_vec()
         };
-        let later = if self.is(Broken::PruneLater) { later } else { Vec::new() };
+        let later = if self.is_broken(Broken::PruneLater) { later } else { Vec::new() };
         for step in is_old.into_iter().chain(later) {
             self.disk.remove(&(job, step));
             let newest = self.db.jobs[job].checkpoints.last_key_value().map(|(&newest, _)| newest);
             self.ghost.file_removed(self.now, job, step, newest);
         }
-        self.hear_rank(attempt, 0, Word::Event(RankEvent::Checkpoint { step, hash }));
+        self.print(attempt, 0, RankOutput::Event(RankEvent::Checkpoint { step, hash }));
     }
 
-    /// All ranks leave after the same step.
-    fn leave(&mut self, attempt: AttemptId, outcome: RankOutcome) {
+    fn exit_gang(&mut self, attempt: AttemptId, outcome: RankOutcome) {
         for rank in 0..self.gangs[&attempt].ranks.len() {
-            self.ends(attempt, rank, outcome);
+            self.exit_rank(attempt, rank, outcome);
         }
     }
 
-    /// A rank's process is gone.
-    pub(crate) fn ends(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
+    pub(crate) fn exit_rank(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let was_in = gang.formed;
         let own = &mut gang.ranks[rank];
         if !own.is_alive() {
             return;
         }
-        own.life = RankLife::Dead;
+        own.phase = RankPhase::Dead;
         gang.serial += 1;
         let worker = own.worker;
         self.ghost.rank_ended(worker);
-        self.hear_rank(attempt, rank, Word::Gone(outcome));
+        self.print(attempt, rank, RankOutput::Exited(outcome));
         if was_in && matches!(outcome, RankOutcome::Lost | RankOutcome::PeerLost | RankOutcome::Cancelled) {
-            self.break_up(attempt);
+            self.lose_peers(attempt);
         }
     }
 
-    /// A rank's end closes its connections: the others of its gang see it, as soon as they see anything.
-    pub(crate) fn break_up(&mut self, attempt: AttemptId) {
+    /// A rank's exit closes its connections: every other rank that can run exits as well.
+    pub(crate) fn lose_peers(&mut self, attempt: AttemptId) {
         let gang = &self.gangs[&attempt];
-        let sees = |rank: &Rank| rank.is_alive() && rank.goes_on();
+        let sees = |rank: &Rank| rank.is_alive() && rank.is_responsive();
         let seeing: Vec<usize> = (0..gang.ranks.len()).filter(|&rank| sees(&gang.ranks[rank])).collect();
         for rank in seeing {
-            self.ends(attempt, rank, RankOutcome::PeerLost);
+            self.exit_rank(attempt, rank, RankOutcome::PeerLost);
         }
     }
 }

@@ -1,41 +1,30 @@
-//! Everything there is in one run, and the loop that lets things happen.
+//! The whole state of one run, and the step from one event to the next.
 
 use tandem_domain::place::Policy;
 
 use crate::{
     broken::Broken,
-    coordinator::Coordinator,
+    coordinator::state::Coordinator,
+    counts::Counts,
     database::Database,
     dice::Dice,
-    event::{Agenda, Event, Message, Process, What},
+    event::{Agenda, Event, Lifetime, Message, Process, ProcessEvent},
     gang::{Disk, Gangs},
-    invariants::{Ghost, Violation},
+    invariants::ghost::{Ghost, Violation},
     plan::{Ms, Plan},
-    trace::{Counts, Trace},
-    worker::Worker,
+    worker::state::Worker,
 };
 
-/// One stream between a worker and a coordinator; also a session, for the coordinator.
+/// One stream between a worker and a coordinator; its number is the coordinator's session.
 pub(crate) struct Connection {
     pub(crate) worker: usize,
     pub(crate) coordinator: usize,
     epochs: (u32, u32),
     pub(crate) is_open: bool,
-    /// Nothing arrives before this: packets are lost and sent again.
+    /// Nothing arrives before this, as packets are lost and sent again.
     pub(crate) stalled_until: Ms,
-    /// Messages arrive in order: the last one in each direction.
+    /// When the last message in each direction arrives; later ones do not overtake it.
     last: [Ms; 2],
-}
-
-/// What both kinds of process have in common.
-#[derive(Default)]
-pub(crate) struct Life {
-    pub(crate) is_up: bool,
-    pub(crate) is_frozen: bool,
-    /// Grows with each start: what was meant for an earlier one never arrives.
-    pub(crate) epoch: u32,
-    /// What came while it was frozen.
-    pub(crate) deferred: Vec<Event>,
 }
 
 pub(crate) struct World {
@@ -52,7 +41,8 @@ pub(crate) struct World {
     pub(crate) gangs: Gangs,
     pub(crate) disk: Disk,
     pub(crate) ghost: Ghost,
-    pub(crate) trace: Trace,
+    /// A line for each thing that a person would want to read; `None` if nobody does.
+    pub(crate) trace: Option<String>,
     pub(crate) counts: Counts,
     pub(crate) violation: Option<Violation>,
     /// No fault comes any more.
@@ -60,20 +50,20 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn life(&mut self, process: Process) -> &mut Life {
+    pub(crate) fn lifetime(&mut self, process: Process) -> &mut Lifetime {
         match process {
-            Process::Coordinator(number) => &mut self.coordinators[number].life,
-            Process::Worker(number) => &mut self.workers[number].life,
+            Process::Coordinator(number) => &mut self.coordinators[number].lifetime,
+            Process::Worker(number) => &mut self.workers[number].lifetime,
         }
     }
 
-    /// A timer of a process as it lives now.
-    pub(crate) fn timer(&mut self, at: Ms, process: Process, what: What) {
-        let epoch = self.life(process).epoch;
+    /// Sets a timer that a restart of the process cancels.
+    pub(crate) fn timer(&mut self, at: Ms, process: Process, what: ProcessEvent) {
+        let epoch = self.lifetime(process).epoch;
         self.agenda.at(at, Event::To { process, epoch, what });
     }
 
-    /// Does the next thing; `false` when there is none.
+    /// Handles the next event; `false` when there is none.
     pub(crate) fn step(&mut self) -> bool {
         let Some((at, event)) = self.agenda.next() else { return false };
         self.now = at;
@@ -81,7 +71,7 @@ impl World {
         self.counts.events += 1;
         match event {
             Event::To { process, epoch, what } => {
-                let life = self.life(process);
+                let life = self.lifetime(process);
                 if life.is_frozen && life.epoch == epoch {
                     life.deferred.push(Event::To { process, epoch, what });
                 } else if life.is_up && life.epoch == epoch {
@@ -92,12 +82,12 @@ impl World {
                 }
             }
             Event::Submit(job) => {
-                self.say(|| format!("submit job{job}"));
+                self.log(|| format!("submit job{job}"));
                 self.ghost.changed();
                 self.db.submit(job);
             }
             Event::Cancel(job) => {
-                self.say(|| format!("cancel job{job}"));
+                self.log(|| format!("cancel job{job}"));
                 self.ghost.changed();
                 self.ghost.cancelled[job] = true;
                 self.db.cancel(job);
@@ -111,43 +101,46 @@ impl World {
             Event::Unstuck { attempt, rank } => self.on_unstuck(attempt, rank),
         }
         self.check();
-        if std::mem::take(&mut self.db.wakes) {
+        if std::mem::take(&mut self.db.notifies) {
             self.notify();
         }
         true
     }
 
-    /// NOTIFY: every coordinator that listens looks soon. Sometimes it does not arrive, and polling makes sure.
+    /// NOTIFY wakes every coordinator. Sometimes it is lost, and polling must find the change.
     fn notify(&mut self) {
         for number in 0..self.coordinators.len() {
             if !self.dice.percent(5) {
                 let at = self.now + self.dice.between(1, 20);
-                self.call(number, at);
+                self.notify_coordinator(number, at);
             }
         }
     }
 
-    pub(crate) fn say(&mut self, words: impl FnOnce() -> String) {
-        self.trace.say(self.now, words);
+    /// Appends a line to the trace, if there is one.
+    pub(crate) fn log(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push_str(&format!("{:>10.3} {}\n", self.now as f64 / 1000.0, line()));
+        }
     }
 
     pub(crate) fn freeze(&mut self, process: Process) {
-        self.life(process).is_frozen = true;
+        self.lifetime(process).is_frozen = true;
     }
 
-    /// SIGCONT: all that came meanwhile is there at once, in its order.
+    /// SIGCONT: everything that came meanwhile is handled at once, in order.
     pub(crate) fn thaw(&mut self, process: Process) {
-        let life = self.life(process);
+        let life = self.lifetime(process);
         life.is_frozen = false;
         let deferred = std::mem::take(&mut life.deferred);
         let now = self.now;
         self.agenda.first(now, deferred);
     }
 
-    /// The process is gone, and its connections with it.
+    /// Ends the process and its connections.
     pub(crate) fn kill(&mut self, process: Process) {
-        let life = self.life(process);
-        *life = Life { epoch: life.epoch + 1, ..Life::default() };
+        let life = self.lifetime(process);
+        *life = Lifetime { epoch: life.epoch + 1, ..Lifetime::default() };
         for number in 0..self.connections.len() {
             let connection = &self.connections[number];
             let is_its = match process {
@@ -161,13 +154,13 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, worker: usize, coordinator: usize) -> usize {
-        let epochs = (self.workers[worker].life.epoch, self.coordinators[coordinator].life.epoch);
+        let epochs = (self.workers[worker].lifetime.epoch, self.coordinators[coordinator].lifetime.epoch);
         let (is_open, stalled_until, last) = (true, 0, [0; 2]);
         self.connections.push(Connection { worker, coordinator, epochs, is_open, stalled_until, last });
         self.connections.len() - 1
     }
 
-    /// The connection breaks: what is on its way is lost, and both ends notice soon.
+    /// Breaks the connection: messages on their way are lost, and both ends notice soon.
     pub(crate) fn cut(&mut self, connection: usize) {
         let Connection { worker, coordinator, epochs, is_open, .. } = &mut self.connections[connection];
         if !std::mem::take(is_open) {
@@ -176,15 +169,15 @@ impl World {
         let (worker, coordinator, epochs) = (*worker, *coordinator, *epochs);
         for (process, epoch) in [(Process::Worker(worker), epochs.0), (Process::Coordinator(coordinator), epochs.1)] {
             let at = self.now + self.dice.between(1, 50);
-            self.agenda.at(at, Event::To { process, epoch, what: What::Lost { connection } });
+            self.agenda.at(at, Event::To { process, epoch, what: ProcessEvent::Lost { connection } });
         }
     }
 
-    pub(crate) fn tell_coordinator(&mut self, connection: usize, message: Message) {
+    pub(crate) fn send_to_coordinator(&mut self, connection: usize, message: Message) {
         self.send(connection, 0, message);
     }
 
-    pub(crate) fn tell_worker(&mut self, connection: usize, message: Message) {
+    pub(crate) fn send_to_worker(&mut self, connection: usize, message: Message) {
         self.send(connection, 1, message);
     }
 
@@ -200,6 +193,6 @@ impl World {
             0 => (Process::Coordinator(connection.coordinator), connection.epochs.1),
             _ => (Process::Worker(connection.worker), connection.epochs.0),
         };
-        self.agenda.at(at, Event::To { process, epoch, what: What::Receive { connection: number, message } });
+        self.agenda.at(at, Event::To { process, epoch, what: ProcessEvent::Receive { connection: number, message } });
     }
 }

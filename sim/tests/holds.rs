@@ -8,14 +8,14 @@ use tandem_sim::{Broken, run, run_all};
 fn ten_thousand_fault_sequences_hold() {
     let (counts, found) = run_all(0..10_000, None);
     assert_eq!(found, None, "`tandem-sim --seed SEED --trace` tells what happened");
-    // The invariants are worth what the runs go through.
+    // The invariants prove little unless the runs see many faults.
     assert_eq!(counts.sequences, 10_000);
     assert!(counts.faults.len() >= 18 && counts.faults.values().all(|count| *count > 3_000), "{counts}");
     assert!(counts.succeeded > counts.jobs / 2 && counts.losses > 10_000 && counts.takeovers > 1_000, "{counts}");
     assert!(counts.preemptions > 500 && counts.growths > 500 && counts.self_ends > 5_000, "{counts}");
 }
 
-/// A rule that is left out, the invariant that notices, and the seeds among which one shows it.
+/// A rule that is left out, the invariant that notices, and the seeds among which one violates it.
 const CAUGHT: [(Broken, &str, Range<u64>); 20] = [
     (Broken::NoFence, "completion_once", 0..300),
     (Broken::NoSelfEnd, "dead_before_takeover", 0..300),
@@ -36,7 +36,7 @@ const CAUGHT: [(Broken, &str, Range<u64>); 20] = [
     (Broken::NoRenewalAtOpen, "counted_on_is_written", 0..300),
     (Broken::LateRegistration, "counted_on_is_written", 0..300),
     (Broken::NoGraceAfterOutage, "nothing_stops", 0..1000),
-    // A report must come in the moment between its attempt's end and the word to stop.
+    // A report must come between its attempt's end and the instruction to stop.
     (Broken::AckOver, "committed_is_durable", 0..3000),
 ];
 
@@ -56,7 +56,7 @@ fn a_seed_is_one_run_byte_for_byte() {
         let first = run(seed, None, true);
         assert!(first.trace.lines().count() > 20, "{}", first.trace);
         assert_eq!(first, run(seed, None, true));
-        // Whether somebody reads along changes nothing.
+        // Keeping the trace changes nothing.
         assert_eq!(first.counts, run(seed, None, false).counts);
     }
     let found = run_all(0..300, Some(Broken::NoFence)).1.unwrap();

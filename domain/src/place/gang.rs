@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{FleetWorker, Policy, QueuedJob, WorkerStatus};
+use super::model::{FleetWorker, Policy, QueuedJob, WorkerStatus};
 use crate::spec::Workers;
 
-/// The kinds of device in a fleet, the most wanted first, and how large a gang each could hold once idle: looked at once,
-/// asked for every job of the queue.
+/// The kinds of device in a fleet, the most preferred first, with the largest gang of each if all were idle.
 pub(super) struct Kinds<'f>(Vec<(&'f str, usize)>);
 
 impl<'f> Kinds<'f> {
@@ -26,26 +25,25 @@ impl<'f> Kinds<'f> {
         Self(kinds)
     }
 
-    /// The most wanted kind that could hold the job.
+    /// The most preferred kind that is large enough for the job.
     pub(super) fn for_job(&self, job: &QueuedJob) -> Option<&'f str> {
         let need = job.workers.world_sizes(job.shards).next()? as usize;
         self.0.iter().find(|(_, room)| *room >= need).map(|(kind, _)| *kind)
     }
 }
 
-/// The gang by rank: the largest world size that divides the job's shards and fits the idle workers now.
+/// The workers of a gang, by rank: as many as divide the job's shards and are idle now.
 pub(super) fn choose(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], policy: &Policy) -> Option<Vec<Uuid>> {
     let idle: Vec<_> = of_kind(kind, idle.iter().copied()).collect();
     let trusted = idle.iter().copied().filter(|worker| !job.avoid.contains(&worker.id)).collect();
-    // Fewer workers that did nothing wrong are better than more, if they are enough.
+    // A smaller gang without avoided workers is better than a larger one with them.
     [trusted, idle].into_iter().find_map(|idle| of_idle(job, idle, policy))
 }
 
 fn of_idle(job: &QueuedJob, idle: Vec<&FleetWorker>, policy: &Policy) -> Option<Vec<Uuid>> {
     let size = largest(job.workers, job.shards, room(&idle, policy))?;
     let hosts = by_host(&idle);
-    // The fullest host that still holds the whole gang leaves the larger ones to larger gangs; else as few hosts
-    // as possible.
+    // The smallest host with room for the gang, to leave larger ones to larger gangs; else as few hosts as possible.
     let one_host = hosts.values().filter(|workers| workers.len() >= size).min_by_key(|workers| workers.len());
     let mut gang: Vec<&FleetWorker> = match one_host {
         Some(workers) => workers.clone(),
@@ -59,13 +57,12 @@ fn of_idle(job: &QueuedJob, idle: Vec<&FleetWorker>, policy: &Policy) -> Option<
     Some(gang.into_iter().map(|worker| worker.id).collect())
 }
 
-/// The largest world size that fits so many workers.
+/// The largest world size of at most `room` workers.
 pub(super) fn largest(wanted: Workers, shards: u32, room: usize) -> Option<usize> {
     wanted.world_sizes(shards).rev().map(|size| size as usize).find(|&size| size <= room)
 }
 
-/// Idle now or when its job ends. A lost worker may never come back, a draining one goes, a quarantined one needs a person:
-/// none of them is waited for.
+/// Whether it is idle or will be when its job ends: lost, draining and quarantined workers are not waited for.
 pub(super) fn is_usable(worker: &FleetWorker) -> bool {
     matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. })
 }

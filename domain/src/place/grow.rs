@@ -1,4 +1,4 @@
-//! Elasticity: a gang that began with fewer workers than it may have starts anew with more.
+//! Elasticity: a gang that started with fewer workers than it may have is stopped to start again with more.
 //!
 //! The way down needs no decision: a job whose worker died is placed again with what there is.
 
@@ -7,15 +7,19 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, gang, place};
+use super::{
+    gang,
+    model::{Decision, FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus},
+    start::place,
+};
 
-/// A run that ends within so many times [`Policy::least_run`] is left alone: starting anew would take longer than it gains.
+/// An attempt that ends within this many times [`Policy::least_run`] is left alone: a restart would not pay.
 const WORTH: f64 = 2.0;
 
-/// Gangs that are asked to stop at a checkpoint because idle workers would make them larger: one of each kind of device at
-/// a time, the one that has longest to go, and only where nobody waits for those workers.
+/// Gangs that are asked to stop at a checkpoint because idle workers would make them larger: one of each kind of device
+/// at a time, the one with the longest time left, and only if no job waits for those workers.
 ///
-/// `decision` is what was just decided about the queue.
+/// `decision` is the one just made about the queue.
 pub fn grow(
     now: DateTime<Utc>,
     queue: &[QueuedJob],
@@ -45,7 +49,7 @@ pub fn grow(
         .collect()
 }
 
-/// Whether the gang, once stopped, would be placed with more workers than it has: the rule that will decide is asked.
+/// Whether the gang, once stopped, would be placed on more workers than it has: [`place`] itself is asked.
 fn gains(
     now: DateTime<Utc>,
     stop: &Stop,

@@ -3,14 +3,27 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use super::{FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, fingerprint, gang, in_line};
+use super::{
+    gang,
+    model::{FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, in_line},
+};
+
+/// A hash of what decisions about stopping depend on. While it is the same, what was tried is not tried again.
+pub fn fingerprint(fleet: &[FleetWorker], running: &[RunningGang]) -> String {
+    let usable = fleet.iter().filter(|worker| gang::is_usable(worker)).map(|worker| worker.id);
+    let mut ids: Vec<Uuid> = usable.chain(running.iter().map(|gang| gang.attempt)).collect();
+    ids.sort();
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.into_bytes()).collect();
+    blake3::hash(&bytes).to_hex()[..16].to_owned()
+}
 
 /// Gangs that are asked to stop at a checkpoint so that the first in line of each kind of device can start.
 ///
-/// Only for the first in line: what is freed is its, because nobody behind it may take it. Only gangs of lower priority
-/// stop, those with the least to lose first, and only if they free enough: who stops without need has lost for nothing.
-/// What was tried is not tried again until the fleet or its gangs have changed.
+/// Only the first in line gets room, because no job behind it may take the freed workers. Only gangs of lower priority
+/// stop, those with the least at stake first, and only if that frees enough workers. What was tried is not tried again
+/// until the fleet or its gangs have changed.
 pub fn make_room(
     now: DateTime<Utc>,
     queue: &[QueuedJob],
@@ -51,7 +64,7 @@ fn room_for(
     };
     let enough = |gangs: &[&RunningGang]| gang::room(&members(gangs), policy) >= need as usize;
 
-    // What stops already will be free, for whomever it was asked.
+    // Workers of gangs that are stopping already will be free, whomever they stop for.
     let mut stopping: Vec<&RunningGang> = running.iter().filter(|gang| gang.is_stopping).collect();
     if enough(&stopping) {
         return Vec::new();
@@ -77,7 +90,7 @@ fn room_for(
     if !enough(&stopping) {
         return Vec::new();
     }
-    // The last one may have made an earlier one superfluous: the dearest is spared first.
+    // The last victim may have made earlier ones unnecessary: those with the most at stake are spared first.
     for place in (already..stopping.len()).rev() {
         let without: Vec<_> = stopping.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, gang)| *gang).collect();
         if enough(&without) {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{FleetWorker, Policy, QueuedJob, WorkerStatus, gang};
+use super::{
+    gang,
+    model::{FleetWorker, Policy, QueuedJob, WorkerStatus},
+};
 
 /// Busy workers named in a reason; the rest are counted.
 const NAMED: usize = 3;
 
-/// No kind of device has enough workers, busy ones included.
+/// No kind of device has enough workers, even if all were idle.
 pub(super) fn too_large(job: &QueuedJob, fleet: &[FleetWorker], policy: &Policy) -> String {
     let Some(need) = job.workers.world_sizes(job.shards).next() else {
         return format!("no number of workers in {} divides its {} shards", job.workers, job.shards);
@@ -37,7 +40,7 @@ pub(super) fn too_large(job: &QueuedJob, fleet: &[FleetWorker], policy: &Policy)
     format!("needs {}{together}; the fleet has {has}", workers(need as usize, ""))
 }
 
-/// Enough workers of its kind exist, but too few are idle.
+/// Its kind has enough workers, but too few are idle.
 pub(super) fn busy(
     job: &QueuedJob,
     kind: &str,
@@ -77,7 +80,6 @@ pub(super) fn behind(first: &QueuedJob, kind: &str) -> String {
     format!("waits behind `{}`, which is first in line for {kind} workers", first.name)
 }
 
-/// The wait after a lost attempt is not over.
 pub(super) fn backoff(job: &QueuedJob) -> String {
     match job.not_before {
         Some(moment) => format!("is tried again at {} UTC, after a lost attempt", moment.format("%H:%M:%S")),

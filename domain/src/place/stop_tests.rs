@@ -1,5 +1,7 @@
 //! Who stops, for whom, and when nobody does.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 

@@ -1,14 +1,14 @@
-//! What an encoder costs, counted layer by layer.
+//! The cost of an encoder, counted layer by layer.
 //!
 //! ResNet (He et al. 2015) on 32x32 images with a 3x3 stem of stride 1 and no max-pool, as `learn` builds it. The
 //! figures agree with published ones (see the test).
 
 use crate::spec::{Encoder, Head};
 
-/// Side of the images that every data set is brought to.
+/// Side of the images: all data sets are resized to it.
 const SIDE: u64 = 32;
 
-/// Cost of one network; sums over its layers.
+/// Cost of one network, summed over its layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Cost {
     pub parameters: u64,
@@ -18,9 +18,7 @@ pub(super) struct Cost {
     pub saved: u64,
     /// Numbers in the largest feature map of one image.
     pub largest: u64,
-    /// Where each of the four stages ends.
     pub stages: [StageEnd; 4],
-    /// Width of the output.
     features: u64,
 }
 
@@ -45,7 +43,7 @@ impl Cost {
         side
     }
 
-    /// What has been added so far is the network up to the end of `stage`, 0 to 3.
+    /// Records the cost so far as that of the network up to the end of `stage`, 0 to 3.
     fn end_stage(&mut self, stage: usize) {
         self.stages[stage] = StageEnd { macs: self.macs, saved: self.saved, channels: self.features };
     }
@@ -106,8 +104,7 @@ pub(super) fn cost(encoder: Encoder) -> Option<Cost> {
     }
 }
 
-/// The net behind the paper's figures: bottlenecks within a stage, and between stages a 1x1 convolution on the larger
-/// map, then the mean of each 2x2 pixels.
+/// The net behind the paper's figures: bottlenecks; between stages a 1x1 convolution, then the mean of 2x2 pixels.
 fn thin([stem, stages @ ..]: [u64; 5], blocks: [u64; 4]) -> Cost {
     let mut cost = Cost::default();
     let mut side = cost.unit(3, stem, 3, 1, SIDE);

@@ -1,7 +1,7 @@
-//! The range of every number that an experiment file can hold.
+//! The range of every number in an experiment file.
 //!
-//! One table for all stages: a key means the same wherever it stands. A test walks the spec types and fails for a
-//! number without an entry here, and for an entry without a number.
+//! There is one table for all stages, because a key means the same in all of them. A test walks the spec types and
+//! fails for a number without an entry here, and for an entry without a number.
 
 use std::fmt;
 

@@ -1,18 +1,23 @@
-//! Values that are right each by itself and wrong together.
+//! Values that are valid each by itself but not together.
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::file::Gang;
+use super::parallelism::Parallelism;
 use crate::spec::{Attack, AttackMethod, BatchNorm, Contrastive, Dataset, Layerwise, Norm, Stage, Tikhonov};
 
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
 
 /// The first conflict of one job; `written` is its table.
-pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTable<'_>) -> Option<Conflict> {
-    let Gang { workers, shards, .. } = gang;
+pub(super) fn find(
+    stage: &Stage,
+    parallelism: Parallelism,
+    dataset: &Dataset,
+    written: &DeTable<'_>,
+) -> Option<Conflict> {
+    let Parallelism { workers, shards, .. } = parallelism;
     if workers.world_sizes(shards).next().is_none() {
         let message = format!(
             "{workers} workers cannot share {shards} shards equally: the number of workers must divide that of shards"
@@ -42,7 +47,7 @@ pub(super) fn find(stage: &Stage, gang: Gang, dataset: &Dataset, written: &DeTab
         .or_else(own)
 }
 
-/// The known data sets have as many images of each class; of each the same share keeps its label, rounded.
+/// The label fraction must leave an image of each class. (The known data sets have equally many images of each.)
 fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
     let each = dataset.train_images()? / dataset.classes()?;
     ((fraction * each as f64).round() < 1.0).then(|| {
@@ -54,7 +59,7 @@ fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
     })
 }
 
-/// One image of each class is held out at least, and one is trained on.
+/// At least one image of each class is held out, and one must be left to train on.
 fn held_out(share: f64, fraction: f64, dataset: &Dataset) -> Option<Conflict> {
     let labelled = (fraction * (dataset.train_images()? / dataset.classes()?) as f64).round();
     (share > 0.0 && (share * labelled).round().max(1.0) >= labelled).then(|| {
@@ -77,7 +82,7 @@ fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
     }
     let farthest = farthest(*norm);
     if let Some(radius) = radii.iter().find(|radius| **radius > farthest) {
-        let message = format!("{radius} is out of sense: no two images of 32x32 lie farther apart than {farthest:.1}");
+        let message = format!("{radius} is too large: no two images of 32x32 lie farther apart than {farthest:.1}");
         return Some(("radii", message));
     }
     let able: &[Norm] = match attack {
@@ -93,7 +98,7 @@ fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
     })
 }
 
-/// From a black image of 3 x 32 x 32 pixels to a white one.
+/// The distance from a black image of 3 x 32 x 32 to a white one.
 fn farthest(norm: Norm) -> f64 {
     let elements = f64::from(3 * 32 * 32);
     match norm {
@@ -116,7 +121,7 @@ fn batch(batch_size: u32, shards: u32, batch_norm: BatchNorm, dataset: &Dataset)
     Some(("batch_size", message))
 }
 
-/// The default warm-up of a short training is cut to it; a written one that never ends is a mistake.
+/// A default warm-up is cut to a short training, but a written one that is longer is a mistake.
 fn warmup(stage: &Stage, written: &DeTable<'_>) -> Option<Conflict> {
     let key = "optimizer.warmup_epochs";
     let (epochs, optimizer) = match stage {
@@ -174,7 +179,7 @@ fn layerwise(written: &Layerwise, tikhonov: &Tikhonov) -> Option<Conflict> {
     None
 }
 
-/// Where the value of a dotted key stands, if it is written.
+/// The byte range of the value of a dotted key, if it is written.
 pub(super) fn locate(table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
     let (name, rest) = key.split_once('.').map_or((key, None), |(name, rest)| (name, Some(rest)));
     let value = table.get(name)?;

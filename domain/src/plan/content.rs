@@ -1,4 +1,4 @@
-//! The content key: two jobs with one key have one result.
+//! The content key: jobs with equal keys have equal results.
 
 use serde_json::{Value as Json, json};
 
@@ -6,8 +6,8 @@ use crate::spec::JobSpec;
 
 /// A hash of everything that the result depends on: 64 hexadecimal digits.
 ///
-/// `inputs` are the content keys of the jobs it starts from, in order. Not part of it: the job's name, and the number
-/// of workers, because results depend on shards and never on ranks.
+/// `inputs` are the content keys of its inputs, in order. The job's name is not part of it, nor is the number of
+/// workers, because results depend on shards, not on ranks.
 pub fn content_key(spec: &JobSpec, inputs: &[&str], learn_version: &str) -> String {
     let content = json!({
         "dataset": spec.dataset,
@@ -23,8 +23,7 @@ pub fn content_key(spec: &JobSpec, inputs: &[&str], learn_version: &str) -> Stri
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
-/// The key of the same job under `--fresh`: no earlier result has it. One `salt` for a whole experiment keeps jobs
-/// that start from each other together.
+/// The key of the same job under `--fresh`, which no earlier job has. All jobs of an experiment use one `salt`.
 pub fn fresh_key(key: &str, salt: &str) -> String {
     blake3::hash(format!("fresh\0{salt}\0{key}").as_bytes()).to_hex().to_string()
 }

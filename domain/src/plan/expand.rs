@@ -1,4 +1,4 @@
-//! From the file's tables to single jobs: each job once for every selected variant of what it starts from.
+//! From the file's tables to single jobs: one for every variant of a job and every selected variant of its inputs.
 
 use serde_json::Value as Json;
 
@@ -9,16 +9,15 @@ use super::sweep::{self, Axis, MOST_JOBS, Suffix};
 use super::{graph, sweep::same};
 use crate::spec::{Encoder, JobSpec, Stage};
 
-/// A job with what those that start from it need to know.
+/// A job, with what the jobs that start from it need to know.
 pub(super) struct Expanded {
     pub spec: JobSpec,
-    /// The encoder it trains, or that the job it starts from trained.
+    /// The encoder that it trains, or that its input has trained.
     pub encoder: Option<Encoder>,
     suffix: Suffix,
     parameters: Json,
 }
 
-/// In topological order.
 pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
     let mut jobs: Vec<Expanded> = Vec::new();
     let mut tables: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
@@ -34,7 +33,7 @@ pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
             if inputs.len() * table.variants.len() + jobs.len() > MOST_JOBS {
                 return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)));
             }
-            // Several jobs in `from` are alternatives: which one is part of the name.
+            // Several jobs in `from` are alternatives, so the name says which one.
             let which = (table.from.len() > 1).then(|| ("from".to_owned(), Json::from(*input)));
             for input in inputs {
                 let inherited: Suffix = which.iter().cloned().chain(input.suffix.iter().cloned()).collect();
@@ -52,7 +51,7 @@ pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
     Ok(jobs)
 }
 
-/// The variants of the job `input` that `where` leaves.
+/// The variants of the job `input` that `where` selects.
 fn selected<'j>(table: &JobTable<'_>, input: &str, jobs: &'j [Expanded]) -> Result<Vec<&'j Expanded>, Fault> {
     let mut left: Vec<&Expanded> = jobs.iter().collect();
     for filter in &table.filters {
@@ -85,7 +84,7 @@ fn selected<'j>(table: &JobTable<'_>, input: &str, jobs: &'j [Expanded]) -> Resu
     Ok(left)
 }
 
-/// What a job has under a key: of what tells it apart, else of its parameters.
+/// A job's value of a key: a swept or inherited one, else a parameter.
 fn value_of<'j>(job: &'j Expanded, key: &str) -> Option<&'j Json> {
     let swept = job.suffix.iter().find(|(name, _)| name == key).map(|(_, value)| value);
     swept.or_else(|| job.parameters.pointer(&format!("/{}", key.replace('.', "/"))))
@@ -102,11 +101,12 @@ fn join_input(
     input: Option<&Expanded>,
     inherited: &[(String, Json)],
 ) -> Expanded {
-    // A key swept both here and there would stand twice: the inherited one then says whose it is.
+    // If a key is swept both here and in the input, the inherited one is prefixed with the input's name.
     let own = |key: &str| variant.suffix.iter().any(|(name, _)| name == key);
-    let whose = input.map_or("", |input| input.spec.name.split('[').next().unwrap_or_default());
-    let rename =
-        |(key, value): &(String, Json)| (if own(key) { format!("{whose}.{key}") } else { key.clone() }, value.clone());
+    let input_name = input.map_or("", |input| input.spec.name.split('[').next().unwrap_or_default());
+    let rename = |(key, value): &(String, Json)| {
+        (if own(key) { format!("{input_name}.{key}") } else { key.clone() }, value.clone())
+    };
     let suffix: Suffix = inherited.iter().map(rename).chain(variant.suffix.iter().cloned()).collect();
     let encoder = match &variant.stage {
         Stage::Contrastive(stage) => Some(stage.encoder),
@@ -117,9 +117,9 @@ fn join_input(
         name: sweep::name(&table.name, &suffix),
         dataset: file.dataset.clone(),
         seed: variant.seed.or(input.map(|input| input.spec.seed)).unwrap_or(file.seed),
-        workers: variant.gang.workers,
-        shards: variant.gang.shards,
-        threads: variant.gang.threads,
+        workers: variant.parallelism.workers,
+        shards: variant.parallelism.shards,
+        threads: variant.parallelism.threads,
         inputs: input.map(|input| input.spec.name.clone()).into_iter().collect(),
         stage: variant.stage.clone(),
     };

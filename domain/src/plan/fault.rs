@@ -1,8 +1,8 @@
-//! What is wrong in an experiment file, first by byte range, then by line and column.
+//! Faults of an experiment file, first with a byte range, then with line and column.
 
 use std::ops::Range;
 
-/// A wrong experiment file. `Display` is the whole message for a person, position first.
+/// A wrong experiment file. `Display` is the whole message, position first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {message}")]
 pub struct SpecError {
@@ -16,10 +16,10 @@ pub struct SpecError {
     pub message: String,
 }
 
-/// The same while the file's name and lines do not matter yet.
+/// A fault while the file is read, by byte range.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// `None` until a caller that knows the place adds it: serde's derived code does not.
+    /// `None` until a caller adds it, because serde's derived code does not know it.
     pub span: Option<Range<usize>>,
     pub key: String,
     pub message: String,
@@ -30,7 +30,7 @@ impl Fault {
         Self { span: Some(span), key: key.into(), message: message.into() }
     }
 
-    /// Adds the place unless a more precise one is known.
+    /// Adds the span and key unless more precise ones are known.
     pub(super) fn or_at(self, span: &Range<usize>, key: &str) -> Self {
         match self.span {
             Some(_) => self,
@@ -84,7 +84,7 @@ impl From<toml::de::Error> for Fault {
 pub(super) fn hint<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.collect();
     let word = word.to_lowercase();
-    // A third of the letters may be wrong: "epoch", "tempreature", "lars " but not "lr" for "at".
+    // At most a third of the letters may be wrong: "tempreature" is near, "lr" for "at" is not.
     let limit = word.chars().count().div_ceil(3);
     let nearest = known
         .iter()

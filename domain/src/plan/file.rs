@@ -1,4 +1,4 @@
-//! The experiment file as written: every job's table with its own sweep read and checked, the graph not yet followed.
+//! Reads the experiment file: every job's table with its own sweep, each variant checked. The graph comes later.
 
 use std::ops::Range;
 
@@ -7,20 +7,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::conflict;
 use super::fault::{Fault, hint};
-use super::read::{Reader, check_keys, integer, join};
+use super::parallelism::{Parallelism, WrittenParallelism};
+use super::read::{Reader, check_keys, integer, join, optional};
 use super::sweep::{self, Axis, Suffix};
 use super::unused;
-use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised, Workers};
+use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised};
 
 const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
-/// Keys that a job of any stage may have, beside its stage's.
+/// Keys of a job of any stage, in addition to its stage's.
 const COMMON: &[&str] = &["stage", "from", "where", "sweep", "seed", "workers", "shards", "threads"];
 const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
 const NAME_LENGTH: usize = 64;
-/// Priorities are for a few people who talk to each other: more of them would be a competition.
+/// Largest priority, up and down.
 const PRIORITY_MAX: i32 = 100;
 
-/// The whole file.
 pub(super) struct File<'a> {
     pub name: String,
     pub dataset: Dataset,
@@ -30,15 +30,14 @@ pub(super) struct File<'a> {
     pub jobs: Vec<JobTable<'a>>,
 }
 
-/// One `[jobs.NAME]`.
 pub(super) struct JobTable<'a> {
     pub name: String,
     pub span: Range<usize>,
     /// The word after `stage =`.
     pub stage: &'static str,
-    /// Jobs it starts from, one variant for each.
+    /// Names of the jobs that it starts from, which are alternatives.
     pub from: Vec<Spanned<String>>,
-    /// Which variants of those.
+    /// `where`: the selected variants of those.
     pub filters: Vec<Axis<'a>>,
     /// Its own sweep, expanded; a single entry without one.
     pub variants: Vec<Variant>,
@@ -48,25 +47,9 @@ pub(super) struct JobTable<'a> {
 pub(super) struct Variant {
     pub suffix: Suffix,
     pub stage: Stage,
-    /// `None`: that of the job it starts from, or the experiment's.
+    /// `None`: the seed of its input, or the experiment's.
     pub seed: Option<u64>,
-    pub gang: Gang,
-}
-
-/// How a job is spread over workers and cores.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Gang {
-    pub workers: Workers,
-    pub shards: u32,
-    pub threads: u32,
-}
-
-/// The same as written: what is missing has a default that depends on the rest.
-#[derive(Clone, Copy, Default)]
-struct WrittenGang {
-    workers: Option<Workers>,
-    shards: Option<u32>,
-    threads: Option<u32>,
+    pub parallelism: Parallelism,
 }
 
 pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault> {
@@ -85,7 +68,7 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
         }
         None => 0,
     };
-    let gang = WrittenGang::read("", top)?;
+    let parallelism = WrittenParallelism::read("", top)?;
 
     let jobs = required(root, "jobs")?;
     let tables = jobs.value().as_table().ok_or_else(|| jobs.expected("tables [jobs.NAME]"))?;
@@ -102,7 +85,7 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
         .map(|(key, table)| {
             let name = key.get_ref().as_ref();
             check_name(name).map_err(|message| Fault::new(key.span(), join("jobs", name), message))?;
-            read_job(name, table, &dataset, gang)
+            read_job(name, table, &dataset, parallelism)
         })
         .collect::<Result<_, _>>()?;
     Ok(File { name: name_text, dataset, seed, priority, jobs })
@@ -112,7 +95,7 @@ fn read_job<'a>(
     name: &str,
     job: &'a Spanned<DeValue<'a>>,
     dataset: &Dataset,
-    experiment: WrittenGang,
+    experiment: WrittenParallelism,
 ) -> Result<JobTable<'a>, Fault> {
     let table = join("jobs", name);
     let Some(values) = job.get_ref().as_table() else {
@@ -125,16 +108,16 @@ fn read_job<'a>(
     let read_variant = |(suffix, job): (Suffix, Spanned<DeValue<'_>>)| {
         let stage = read_stage(stage, Reader::table(&table, &job, COMMON))?;
         let values = job.get_ref().as_table().ok_or_else(|| Fault::new(job.span(), &table, "not a table"))?;
-        let gang = WrittenGang::read(&table, values)?.or(experiment, &stage);
-        match conflict::find(&stage, gang, dataset, values) {
-            None => Ok(Variant { suffix, stage, seed: optional(&table, values, "seed")?, gang }),
+        let parallelism = WrittenParallelism::read(&table, values)?.or(experiment, &stage);
+        match conflict::find(&stage, parallelism, dataset, values) {
+            None => Ok(Variant { suffix, stage, seed: optional(&table, values, "seed")?, parallelism }),
             Some((key, message)) => {
                 let span = conflict::locate(values, key).unwrap_or(job.span());
                 Err(Fault::new(span, join(&table, key), message))
             }
         }
     };
-    // What `from`, `where` and `sweep` hold is read once, not copied into every variant.
+    // `from`, `where` and `sweep` are read once, not copied into every variant.
     let mut parameters = values.clone();
     for key in ["from", "where", "sweep"] {
         parameters.remove(key);
@@ -154,7 +137,7 @@ fn read_job<'a>(
 
 fn read_stage_name(table: &str, job: &Spanned<DeValue<'_>>, values: &DeTable<'_>) -> Result<&'static str, Fault> {
     let Some(reader) = Reader::key(table, values, "stage") else {
-        // A misspelt `stage` is not missing but unknown; other keys cannot be judged without it.
+        // A key that is nearly `stage` is reported as misspelt; without the stage no other key can be checked.
         let near = values.keys().find(|key| strsim::osa_distance(key.get_ref(), "stage") <= 2);
         return Err(match near {
             Some(key) => {
@@ -205,43 +188,10 @@ fn read_from(table: &str, values: &DeTable<'_>) -> Result<Vec<Spanned<String>>, 
     Ok(names)
 }
 
-impl WrittenGang {
-    fn read(table: &str, values: &DeTable<'_>) -> Result<Self, Fault> {
-        let workers = Reader::key(table, values, "workers").map(read_workers).transpose()?;
-        Ok(Self { workers, shards: optional(table, values, "shards")?, threads: optional(table, values, "threads")? })
-    }
-
-    /// The job's own words, else the experiment's, else the defaults. A linear job takes workers and shards from its
-    /// own table only: its work is one L-BFGS on stored features, which a gang would only wait for.
-    fn or(self, experiment: Self, stage: &Stage) -> Gang {
-        let spread = if matches!(stage, Stage::Linear(_)) { Self::default() } else { experiment };
-        let workers = self.workers.or(spread.workers).unwrap_or(Workers { min: 1, max: 1 });
-        Gang {
-            workers,
-            shards: self.shards.or(spread.shards).unwrap_or(workers.max),
-            threads: self.threads.or(experiment.threads).unwrap_or(1),
-        }
-    }
-}
-
-/// `workers = 4`, or `workers = "1..4"`: both ends included.
-fn read_workers(reader: Reader<'_>) -> Result<Workers, Fault> {
-    let expected = || reader.expected("a whole number from 1 to 64, or a range of them such as \"1..4\"");
-    let in_range = |number: &u32| (1..=64).contains(number);
-    if let Some(number) = integer(reader.value()) {
-        let number = u32::try_from(number).ok().filter(in_range).ok_or_else(expected)?;
-        return Ok(Workers { min: number, max: number });
-    }
-    let (min, max) = reader.value().as_str().and_then(|text| text.split_once("..")).ok_or_else(expected)?;
-    let number = |text: &str| text.trim().parse().ok().filter(in_range).ok_or_else(expected);
-    let workers = Workers { min: number(min)?, max: number(max)? };
-    if workers.min > workers.max { Err(expected()) } else { Ok(workers) }
-}
-
 /// A priority within its bounds.
 ///
 /// # Errors
-/// Says what the bounds are.
+/// The message names the bounds.
 pub fn checked_priority(priority: i32) -> Result<i32, String> {
     if (-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
         return Ok(priority);
@@ -267,10 +217,6 @@ fn required<'a>(root: &'a Spanned<DeTable<'a>>, key: &str) -> Result<Reader<'a>,
         };
         Fault::new(0..0, key, format!("missing key `{key}` at the top of the file; expected {what}"))
     })
-}
-
-fn optional<T: serde::de::DeserializeOwned>(table: &str, values: &DeTable<'_>, key: &str) -> Result<Option<T>, Fault> {
-    Reader::key(table, values, key).map(Reader::read).transpose()
 }
 
 fn sub_table<'a>(table: &str, values: &'a DeTable<'a>, key: &str) -> Result<Option<&'a DeTable<'a>>, Fault> {

@@ -1,4 +1,4 @@
-//! Which jobs start from which: checked by stage, free of cycles, in an order in which they can run.
+//! The graph of jobs: inputs checked by stage, no cycles, in topological order.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::fault::{Fault, hint};
 use super::file::JobTable;
 use super::read::join;
 
-/// Indexes into `jobs`, every job after the ones it starts from, else in the order of the file.
+/// Indexes into `jobs` in topological order, else in the order of the file.
 pub(super) fn order(jobs: &[JobTable<'_>]) -> Result<Vec<usize>, Fault> {
     for job in jobs {
         check_inputs(job, jobs)?;
@@ -65,7 +65,7 @@ fn check_inputs(job: &JobTable<'_>, jobs: &[JobTable<'_>]) -> Result<(), Fault> 
             let message = format!("no job is named `{name}`{}", hint(name, others));
             return Err(Fault::new(from.span(), key, message));
         };
-        // A job that names itself is a cycle, whatever its stage.
+        // A job that names itself is reported as a cycle, whatever its stage.
         if !accepted.contains(&input.stage) && !is(job, name) {
             let message =
                 format!("a {} job starts from a job of stage {wanted}, but `{name}` is {}", job.stage, input.stage);
@@ -75,7 +75,7 @@ fn check_inputs(job: &JobTable<'_>, jobs: &[JobTable<'_>]) -> Result<(), Fault> 
     Ok(())
 }
 
-/// What is left over holds a cycle: walk inputs until a job comes up twice.
+/// The jobs that are not `done` contain a cycle: follows inputs until a job comes up twice.
 fn cycle(jobs: &[JobTable<'_>], done: &[usize]) -> Fault {
     let left: Vec<_> = (0..jobs.len()).filter(|i| !done.contains(i)).collect();
     let next = |i: usize| {

@@ -5,8 +5,7 @@
 //!      -> graph (order) -> expand (jobs) -> content (key), estimate
 //! ```
 //!
-//! Pure: the coordinator calls it at submit, `--dry-run` shows what it returns, and a wrong file is refused with its
-//! first fault before anything is stored.
+//! Pure: the coordinator calls it at submit and for `--dry-run`. A wrong file is refused with its first fault.
 
 mod architecture;
 mod bounds;
@@ -17,6 +16,7 @@ mod expand;
 mod fault;
 mod file;
 mod graph;
+mod parallelism;
 mod read;
 mod sweep;
 #[cfg(test)]
@@ -35,20 +35,17 @@ pub use file::checked_priority;
 use crate::spec::JobSpec;
 use fault::Fault;
 
-/// Largest experiment file, in bytes.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 
-/// An experiment file, checked and expanded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub name: String,
-    /// Of all its jobs: the higher goes first. No part of their content.
+    /// Priority of all its jobs: higher goes first. Not part of their content.
     pub priority: i32,
-    /// In topological order: every job stands after the jobs it starts from.
+    /// In topological order: every job comes after its inputs.
     pub jobs: Vec<PlannedJob>,
 }
 
-/// One job of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedJob {
     pub spec: JobSpec,
@@ -63,7 +60,7 @@ pub struct PlannedJob {
 
 /// Reads, checks and expands an experiment file.
 ///
-/// `file_name` is for messages only; `learn_version` is [`crate::LEARN_VERSION`] but in tests.
+/// `file_name` is for messages only; `learn_version` is [`crate::LEARN_VERSION`], except in tests.
 ///
 /// # Errors
 /// The first fault of the file, with its place and what was expected.

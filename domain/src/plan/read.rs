@@ -1,8 +1,8 @@
 //! From a TOML table with positions to the spec types.
 //!
-//! A serde `Deserializer` of its own, for one reason: serde's derived code hands it the names of all keys and variants,
-//! so the types in `spec` stay the only place where those are written, and the messages are still made for people: the
-//! nearest valid name, the range that was expected, the place in the file.
+//! It is a serde `Deserializer` of its own because serde's derived code passes it the names of all keys and variants:
+//! they are written only in `spec`, and the messages can still give the nearest valid name, the expected range and the
+//! position in the file.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::bounds::{self, Bound};
 use super::fault::{Fault, hint};
 
-/// A value of the file, and where it stands.
+/// A value of the file, with its position.
 #[derive(Clone)]
 pub(super) struct Reader<'a> {
     value: &'a DeValue<'a>,
@@ -22,7 +22,7 @@ pub(super) struct Reader<'a> {
     table: &'a str,
     /// Relative to `table`, and what `bounds` knows: `optimizer.lr`. Empty for the table itself.
     key: String,
-    /// Keys of the table itself that somebody else reads.
+    /// Keys of the table itself that are read elsewhere.
     others: &'a [&'static str],
 }
 
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Refuses keys of `values` that are not in `known`, the first of the file first.
+/// Refuses the first key of `values` that is not in `known`.
 pub(super) fn check_keys(table: &str, values: &DeTable<'_>, known: &[&str]) -> Result<(), Fault> {
     let unknown = values.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
     match unknown.min_by_key(|key| key.span().start) {
@@ -88,10 +88,15 @@ pub(super) fn check_keys(table: &str, values: &DeTable<'_>, known: &[&str]) -> R
         Some(key) => {
             let name = key.get_ref();
             let hint = hint(name, known.iter().copied());
-            let message = format!("unknown key `{name}` {}{hint}", place(table));
+            let message = format!("unknown key `{name}` {}{hint}", describe_table(table));
             Err(Fault::new(key.span(), join(table, name), message))
         }
     }
+}
+
+/// The value of a key that may be missing.
+pub(super) fn optional<T: DeserializeOwned>(table: &str, values: &DeTable<'_>, key: &str) -> Result<Option<T>, Fault> {
+    Reader::key(table, values, key).map(Reader::read).transpose()
 }
 
 pub(super) fn join(table: &str, key: &str) -> String {
@@ -103,17 +108,16 @@ pub(super) fn join(table: &str, key: &str) -> String {
 }
 
 /// `in [jobs.encoder]`, in words for the top of the file.
-pub(super) fn place(table: &str) -> String {
+pub(super) fn describe_table(table: &str) -> String {
     if table.is_empty() { "at the top of the file".to_owned() } else { format!("in [{table}]") }
 }
 
-/// Any TOML integer that a number of the spec could be.
 pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
     let integer = value.as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// The value as a person wrote it, for messages.
+/// The value as written, for messages.
 pub(super) fn show(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
@@ -201,12 +205,12 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         check_keys(&table, values, &[fields, self.others].concat())?;
         let entries = values.iter().filter(|(key, _)| fields.contains(&key.get_ref().as_ref())).collect::<Vec<_>>();
         visitor.visit_map(Entries { reader: &self, entries: entries.into_iter(), value: None }).map_err(|fault| {
-            // Only a missing key has no place yet.
+            // Only the fault of a missing key has no span yet.
             match fault.span {
                 Some(_) => fault,
                 None => {
                     let bound = bounds::of(&join(&self.key, &fault.key)).map(|bound| format!("; expected {bound}"));
-                    let message = format!("{} {}{}", fault.message, place(&table), bound.unwrap_or_default());
+                    let message = format!("{} {}{}", fault.message, describe_table(&table), bound.unwrap_or_default());
                     Fault::new(self.span.clone(), join(&table, &fault.key), message)
                 }
             }

@@ -1,4 +1,4 @@
-//! A job's own variants: the cartesian product of its sweep, and what a variant is called.
+//! A job's own variants: the cartesian product of its sweep, and their names.
 
 use std::ops::Range;
 
@@ -7,17 +7,17 @@ use serde_spanned::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::fault::Fault;
-use super::read::{integer, join, place};
+use super::read::{describe_table, integer, join};
 
 /// Jobs that one experiment may expand to.
 pub(super) const MOST_JOBS: usize = 1000;
 /// Keys of one sweep or one `where`.
 const MOST_AXES: usize = 32;
 
-/// What a variant is told apart by: dotted key and value, in the order of the file.
+/// What distinguishes a variant: dotted keys and values, in the order of the file.
 pub(super) type Suffix = Vec<(String, Json)>;
 
-/// One key with the values it is to take, in a sweep or in a `where`.
+/// One key with its values, in a sweep or in a `where`.
 pub(super) struct Axis<'a> {
     /// Dotted: `optimizer.lr`.
     pub key: String,
@@ -48,8 +48,8 @@ pub(super) fn axes<'a>(table: &'a DeTable<'a>) -> Vec<Axis<'a>> {
     found
 }
 
-/// The variants of the job table `job` (at `[table]`) under its sweep: what tells each apart, and its table with the
-/// swept keys filled in. The last axis turns fastest, as it would in nested loops.
+/// The variants of the job table `job` (at `[table]`) under its sweep: the suffix of each, and its table with the swept
+/// keys filled in. The last axis varies fastest, as in nested loops.
 pub(super) fn variants<'a>(
     table: &str,
     job: &Spanned<DeValue<'a>>,
@@ -66,7 +66,7 @@ pub(super) fn variants<'a>(
     for axis in axes {
         check_axis(table, axis)?;
     }
-    // Lazily, one table at a time: the first fault of a hostile file ends it.
+    // Lazily, one table at a time: a hostile file costs no more than up to its first fault.
     Ok((0..count).map(move |number| {
         let (mut suffix, mut job) = (Suffix::new(), job.clone());
         let mut combinations = count;
@@ -117,23 +117,27 @@ fn set<'a>(
     let named = |name: &str| Spanned::new(axis.span.clone(), DeString::Owned(name.to_owned()));
     let fault = |message| Err(Fault::new(axis.span.clone(), join(&join(table, "sweep"), &axis.key), message));
     let (parents, name) = axis.key.rsplit_once('.').unwrap_or(("", &axis.key));
-    let mut place_of = job.get_mut();
+    let mut target = job.get_mut();
     for parent in parents.split('.').filter(|parent| !parent.is_empty()) {
-        let DeValue::Table(values) = place_of else { break };
+        let DeValue::Table(values) = target else { break };
         let empty = || Spanned::new(axis.span.clone(), DeValue::Table(DeTable::new()));
-        place_of = values.entry(named(parent)).or_insert_with(empty).get_mut();
+        target = values.entry(named(parent)).or_insert_with(empty).get_mut();
     }
-    let DeValue::Table(values) = place_of else {
-        return fault(format!("`{}` cannot be swept: `{parents}` is no table {}", axis.key, place(table)));
+    let DeValue::Table(values) = target else {
+        return fault(format!("`{}` cannot be swept: `{parents}` is no table {}", axis.key, describe_table(table)));
     };
     if values.contains_key(name) {
-        return fault(format!("`{}` stands both {} and in its sweep; keep one of them", axis.key, place(table)));
+        return fault(format!(
+            "`{}` stands both {} and in its sweep; keep one of them",
+            axis.key,
+            describe_table(table)
+        ));
     }
     values.insert(named(name), value.clone());
     Ok(())
 }
 
-/// For comparing and naming; numbers as they were written, whole or real.
+/// The value as JSON, for comparing and naming; numbers stay whole or real as written.
 pub(super) fn json(value: &DeValue<'_>) -> Json {
     match value {
         DeValue::Integer(_) => integer(value).map_or(Json::Null, Json::from),
@@ -145,7 +149,7 @@ pub(super) fn json(value: &DeValue<'_>) -> Json {
     }
 }
 
-/// Equal as values: 1 and 1.0 are.
+/// Whether two values are equal; 1 and 1.0 are.
 pub(super) fn same(a: &Json, b: &Json) -> bool {
     match (a, b) {
         (Json::Number(a), Json::Number(b)) => a.as_f64() == b.as_f64(),
@@ -154,7 +158,7 @@ pub(super) fn same(a: &Json, b: &Json) -> bool {
     }
 }
 
-/// As it stands in a job's name: without spaces, quotes or brackets.
+/// The value in a job's name: without spaces, quotes or brackets.
 pub(super) fn text(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! Keys that are written and that nothing would read. They are refused: who writes them believes in them.
+//! Keys that are written but would not be read. They are refused, because their writer expects an effect.
 
 use super::conflict::Conflict;
 use crate::spec::{
@@ -6,7 +6,7 @@ use crate::spec::{
     Preset, Stage, Tikhonov,
 };
 
-/// The first key that no variant of a job reads, of those that are `written`; a sweep may need it for one of them only.
+/// The first `written` key that no variant of a job reads; in a sweep one variant that reads it is enough.
 pub(super) fn find<'a>(
     variants: impl IntoIterator<Item = &'a Stage>,
     written: impl Fn(&str) -> bool,
@@ -21,7 +21,7 @@ pub(super) fn find<'a>(
     Some((key, format!("`{key}` is for {use_of_it}; remove it, or write that")))
 }
 
-/// Keys that this stage does not read, and what does.
+/// Keys that this stage does not read, and what does read them.
 fn keys(stage: &Stage) -> Vec<(&'static str, &'static str)> {
     match stage {
         Stage::Contrastive(stage) => contrastive(stage),
@@ -44,7 +44,7 @@ fn contrastive(stage: &Contrastive) -> Vec<(&'static str, &'static str)> {
     unused
 }
 
-/// `by_batch`: the penalty is that of eq. (3).
+/// `by_batch`: the penalty is scaled as in eq. (3).
 fn penalty(tikhonov: &Tikhonov, by_batch: bool) -> Vec<(&'static str, &'static str)> {
     let mut unused = Vec::new();
     if tikhonov.method == PenaltyMethod::Exact {
@@ -57,7 +57,7 @@ fn penalty(tikhonov: &Tikhonov, by_batch: bool) -> Vec<(&'static str, &'static s
     unused
 }
 
-/// L-BFGS sees all images at once, as they are.
+/// L-BFGS uses all images at once, without augmentation.
 fn linear(stage: &Linear) -> Vec<(&'static str, &'static str)> {
     match stage.solver {
         LinearSolver::Lbfgs => {

@@ -1,4 +1,4 @@
-//! Adversarial examples: which attack, how hard, and where the curve is read.
+//! Adversarial examples: which attack, its effort, and the radii of the curve.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub enum AttackMethod {
     Square,
     /// Targeted FAB (Croce & Hein 2020, minimally distorted).
     Fab,
-    /// Every attack of the norm, and of each image the smallest distance.
+    /// All attacks of the norm; the smallest distance of each image counts.
     BestOf,
 }
 
@@ -27,7 +27,7 @@ pub enum Norm {
     Linf,
 }
 
-/// What the fixed-radius attacks climb.
+/// The loss that the fixed-radius attacks maximise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttackLoss {
@@ -43,17 +43,17 @@ pub enum Preset {
     /// The published algorithm; ProxLogBarrier with the steps that `plb.steps` names.
     #[default]
     Reference,
-    /// As the paper's code ran it: PGD of 20 steps of radius/10, at each radius from the image itself; PLB with the published
-    /// steps, all of them, from noise of 0.1.
+    /// As the paper's code ran it: PGD with 20 steps of radius/10, from the image itself at each radius; PLB with all
+    /// of the published steps, from noise of 0.1.
     Paper,
 }
 
-/// How long ProxLogBarrier's steps are.
+/// The step lengths of ProxLogBarrier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlbSteps {
-    /// Shares of the iterate's own distance, after a few Newton steps: nearer, with fewer gradients. Of the constants only
-    /// `early_stop` counts.
+    /// Fractions of the iterate's own distance, after a few Newton steps: smaller distances with fewer gradients. Only
+    /// `early_stop` of the constants is used.
     #[default]
     Relative,
     /// The published algorithm with the constants beside it.
@@ -77,7 +77,7 @@ pub struct Plb {
     /// First barrier weight, and its factor from one to the next.
     pub alpha: f64,
     pub beta: f64,
-    /// What a backtracking step keeps of the failed point.
+    /// The fraction of the failed point that a backtracking step keeps.
     pub gamma: f64,
     /// Stop with an image whose distance no longer falls.
     pub early_stop: bool,
@@ -108,30 +108,30 @@ pub struct Attack {
     /// Test images attacked, the first ones; 0 is all of them.
     #[serde(default)]
     pub images: u32,
-    /// Images in one pass: speed and memory, never the result.
-    #[serde(default = "b250")]
+    /// Images in one pass; changes speed and memory, not the result.
+    #[serde(default = "number::<250>")]
     pub batch_size: u32,
-    /// Where the curve is read, growing; the fixed-radius attacks search at each. Empty: the norm's own grid.
+    /// Radii of the curve, ascending; the fixed-radius attacks search at each. Empty: the norm's own grid.
     #[serde(default)]
     pub radii: Vec<f64>,
     #[serde(default)]
     pub preset: Preset,
-    /// Iterations (Square: queries); without it the method's own number.
+    /// Iterations (Square: queries); `None` is the method's own number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
-    #[serde(default = "one")]
+    #[serde(default = "number::<1>")]
     pub restarts: u32,
     #[serde(default)]
     pub loss: AttackLoss,
     #[serde(default)]
     pub plb: Plb,
-    /// Images of the picture: clean, perturbed, difference.
-    #[serde(default = "eight")]
+    /// Images in the exported picture: clean, perturbed, difference.
+    #[serde(default = "number::<8>")]
     pub pictures: u32,
 }
 
 impl Attack {
-    /// Radii of the curve: as written, or 20 equal steps up to where an undefended net has nothing left.
+    /// Radii of the curve: as written, or 20 equal steps up to where an undefended net classifies nothing right.
     pub fn grid(&self) -> Vec<f64> {
         if !self.radii.is_empty() {
             return self.radii.clone();
@@ -146,12 +146,6 @@ impl Attack {
     }
 }
 
-fn b250() -> u32 {
-    250
-}
-fn one() -> u32 {
-    1
-}
-fn eight() -> u32 {
-    8
+fn number<const N: u32>() -> u32 {
+    N
 }

@@ -2,27 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Stage;
+use super::stage::Stage;
 
 /// Images of the synthetic set to train on, and to test on.
 pub const SHAPES_TRAIN: u32 = 10_000;
 /// See [`SHAPES_TRAIN`].
 pub const SHAPES_TEST: u32 = 2_000;
 
-/// Images a job trains on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Dataset {
     Cifar10,
     Cifar100,
-    /// Synthetic images, seeded, made on the spot: ten classes told apart by shape and texture.
+    /// Synthetic images, generated from the seed: ten classes that differ in shape and texture.
     Shapes,
     /// `folder:NAME`: one sub-folder per class under `train/` and `test/` in the data folder.
     Folder(String),
 }
 
 impl Dataset {
-    /// Images to train on; unknown for a folder until it is read.
+    /// Number of training images; `None` for a folder, which is not read yet.
     pub fn train_images(&self) -> Option<u64> {
         match self {
             Self::Cifar10 | Self::Cifar100 => Some(50_000),
@@ -31,7 +30,7 @@ impl Dataset {
         }
     }
 
-    /// Unknown for a folder until it is read.
+    /// Number of classes; `None` for a folder, which is not read yet.
     pub fn classes(&self) -> Option<u64> {
         match self {
             Self::Cifar10 | Self::Shapes => Some(10),
@@ -40,7 +39,7 @@ impl Dataset {
         }
     }
 
-    /// Images that accuracies are measured on; unknown for a folder until it is read.
+    /// Number of test images; `None` for a folder, which is not read yet.
     pub fn test_images(&self) -> Option<u64> {
         match self {
             Self::Cifar10 | Self::Cifar100 => Some(10_000),
@@ -58,7 +57,7 @@ impl TryFrom<String> for Dataset {
             "cifar100" => Ok(Self::Cifar100),
             "shapes" => Ok(Self::Shapes),
             other => match other.strip_prefix("folder:") {
-                // The name becomes a path below the data folder: nothing that could climb out of it.
+                // The name becomes a path below the data folder and must not lead out of it.
                 Some(name)
                     if !name.is_empty()
                         && !name.starts_with('.')
@@ -119,9 +118,9 @@ pub struct JobSpec {
     pub dataset: Dataset,
     pub seed: u64,
     pub workers: Workers,
-    /// Logical parts of a batch. Results depend on shards, never on ranks.
+    /// Logical parts of a batch. Results depend on shards, not on ranks.
     pub shards: u32,
-    /// CPU threads that one shard computes with; part of what makes runs equal bit for bit.
+    /// CPU threads of one shard; results are equal bit for bit only with equal threads.
     pub threads: u32,
     /// Expanded names of the jobs whose results this one starts from (the encoder of a linear job).
     pub inputs: Vec<String>,

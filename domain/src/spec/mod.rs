@@ -1,7 +1,7 @@
-//! The words of the experiment file as types.
+//! The types of the experiment file.
 //!
-//! `stage` holds what each kind of job needs; `job` is one node of the graph after sweeps are expanded, which is what
-//! is stored, scheduled and trained. How a file becomes jobs is [`crate::plan`].
+//! `stage` has the parameters of each kind of job; `job` is one node of the graph after sweeps are expanded, which is
+//! what is stored, scheduled and trained. [`crate::plan`] turns a file into jobs.
 
 mod attack;
 mod job;

@@ -1,4 +1,4 @@
-//! The network: encoder, projection head, BatchNorm, and how its activations are kept.
+//! The network: encoder, projection head, BatchNorm, precision, and recomputation of activations.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub enum Encoder {
     /// Stem 16, one basic block each of 16/32/64/128 channels, strides 1/2/2/2: for CPUs.
     #[serde(rename = "resnet-tiny")]
     ResNetTiny,
-    /// The thin net that produced the paper's figures.
+    /// The thin ResNet that produced the paper's figures.
     #[serde(rename = "resnet-paper")]
     ResNetPaper,
 }
@@ -42,28 +42,27 @@ pub enum BatchNorm {
     Global,
 }
 
-/// Numbers that convolutions compute with: "f32", "tf32" or "bf16". Weights, loss, BatchNorm's statistics and the
-/// penalty's norm are always kept in f32.
+/// Number format of convolutions. Weights, loss, BatchNorm's statistics and the penalty's norm are always in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// On GPUs too, where libtorch by itself would take TF32.
+    /// On GPUs too, where libtorch's default is TF32.
     #[default]
     F32,
-    /// CUDA rounds what convolutions and matrix products multiply to 10 bits of mantissa, in all that the job does. GPUs
+    /// CUDA rounds the factors of convolutions and matrix products to 10 bits of mantissa, in the whole job. GPUs
     /// before Ampere compute in f32; CPUs refuse it.
     Tf32,
-    /// On devices that have it. What is only evaluated is in f32.
+    /// In training, on devices that have it; evaluation is in f32.
     Bf16,
 }
 
-/// What is computed twice to save memory.
+/// Which activations are computed twice to save memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recompute {
     #[default]
     None,
-    /// Only one shard's activations are kept at a time; each shard goes forward twice. With global BatchNorm a rank's
-    /// shards go together.
+    /// Only one shard's activations are kept at a time, and each shard's forward pass runs twice. With global BatchNorm
+    /// all shards of a rank run together.
     Shards,
 }

@@ -1,4 +1,4 @@
-//! How weights move. Each stage has its own defaults; what a file writes replaces them key by key.
+//! The optimizer. Each stage has its own defaults; keys in a file replace them one by one.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -19,7 +19,7 @@ pub enum Schedule {
     Step,
 }
 
-/// `lr` is the peak value itself; nothing is rescaled by the batch size behind the user's back.
+/// `lr` is the peak value itself; it is not rescaled by the batch size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Optimizer {
@@ -31,11 +31,11 @@ pub struct Optimizer {
     pub weight_decay: f64,
     /// LARS trust coefficient (eta); ignored by the others.
     pub trust: f64,
-    /// Linear from 0, in epochs; fractions are allowed.
+    /// Length of the linear warm-up from 0, in epochs; fractions are allowed.
     pub warmup_epochs: f64,
-    /// After the warm-up, counted in steps; cosine reaches 0 just after the last one.
+    /// Schedule after the warm-up, by step; cosine reaches 0 just after the last step.
     pub schedule: Schedule,
-    /// Shares of the whole training after which `schedule = "step"` lowers the rate.
+    /// Fractions of the whole training after which `schedule = "step"` lowers the rate.
     pub milestones: Vec<f64>,
     pub factor: f64,
 }
@@ -59,7 +59,7 @@ impl Default for Optimizer {
 }
 
 impl Optimizer {
-    /// A classifier from scratch: the rate and decay that the paper's baseline (and Finlay & Oberman 2019) used.
+    /// For a classifier from scratch: rate and decay of the paper's baseline (and of Finlay & Oberman 2019).
     pub fn supervised() -> Self {
         Self {
             name: OptimizerName::Sgd,
@@ -71,21 +71,21 @@ impl Optimizer {
         }
     }
 
-    /// A pretrained encoder and a new head, together.
+    /// For a pretrained encoder together with a new head.
     pub fn finetune() -> Self {
         Self { lr: 0.03, ..Self::supervised() }
     }
 
-    /// One layer on a frozen encoder: 0.1 for each 256 images of the default batch, without decay (SimCLR, B.9).
+    /// For one layer on a frozen encoder: 0.1 for each 256 images of the default batch, without decay (SimCLR, B.9).
     pub fn linear() -> Self {
         Self { lr: 0.2, weight_decay: 0.0, ..Self::supervised() }
     }
 }
 
-/// An `optimizer` table as a file writes it: what is missing is the stage's.
+/// An `optimizer` table as written; missing keys take the stage's defaults.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct Overrides {
     name: Option<OptimizerName>,
     lr: Option<f64>,
     momentum: Option<f64>,
@@ -98,7 +98,7 @@ struct Written {
     factor: Option<f64>,
 }
 
-impl Written {
+impl Overrides {
     fn over(self, base: Optimizer) -> Optimizer {
         Optimizer {
             name: self.name.unwrap_or(base.name),
@@ -116,15 +116,15 @@ impl Written {
 }
 
 pub(super) fn over_supervised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optimizer, D::Error> {
-    Written::deserialize(deserializer).map(|written| written.over(Optimizer::supervised()))
+    Overrides::deserialize(deserializer).map(|overrides| overrides.over(Optimizer::supervised()))
 }
 
 pub(super) fn over_finetune<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optimizer, D::Error> {
-    Written::deserialize(deserializer).map(|written| written.over(Optimizer::finetune()))
+    Overrides::deserialize(deserializer).map(|overrides| overrides.over(Optimizer::finetune()))
 }
 
 pub(super) fn over_linear<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optimizer, D::Error> {
-    Written::deserialize(deserializer).map(|written| written.over(Optimizer::linear()))
+    Overrides::deserialize(deserializer).map(|overrides| overrides.over(Optimizer::linear()))
 }
 
 #[cfg(test)]

@@ -16,12 +16,11 @@ pub enum PenaltyScaling {
     PerSample,
     /// Eq. (3): the sum over images of the squared gradient norm of the batch's mean loss.
     BatchSum,
-    /// What the code behind the paper's Table 2 computed: for classifiers eq. (2) over N², for contrastive eq. (3).
+    /// As the code behind the paper's Table 2 computed it: classifiers eq. (2) over N², contrastive jobs eq. (3).
     PaperCode,
 }
 
-/// Along which direction the finite difference is taken, named by the norm of the gradient that it measures (Finlay &
-/// Oberman 2019).
+/// Direction of the finite difference, named by the norm of the gradient that it measures (Finlay & Oberman 2019).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -30,7 +29,7 @@ pub enum Direction {
     L2,
     /// sign(g) / √d: against l∞ attacks.
     L1,
-    /// The sign of the largest element, at its place: against l1 attacks.
+    /// The sign of the gradient's largest element, 0 elsewhere: against l1 attacks.
     Linf,
 }
 
@@ -40,13 +39,13 @@ pub enum Direction {
 pub struct Tikhonov {
     pub lambda: f64,
     pub method: PenaltyMethod,
-    /// Contrastive jobs: eq. (3) unless written; classifiers: eq. (2).
+    /// `None`: eq. (3) for contrastive jobs, eq. (2) for classifiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling: Option<PenaltyScaling>,
     /// Step of the finite difference, in pixel units of [0, 1].
     pub h: f64,
     pub direction: Direction,
-    /// Multiply lambda by N/128: eq. (3) falls as 1/N, so a lambda of the paper's batch of 128 means the same at N.
+    /// Multiply lambda by N/128. Eq. (3) falls as 1/N, so a lambda for the paper's batch of 128 means the same at N.
     pub rescale: bool,
 }
 
@@ -72,21 +71,20 @@ pub enum Isolate {
     Overlap,
 }
 
-/// Layer-by-layer losses (eqs. 4 and 5): `alpha` weighs the loss of each of the encoder's four stages, from the first to
-/// the last, `beta` their penalties.
+/// Layer-by-layer losses (eqs. 4, 5): `alpha` weighs the losses of the encoder's four stages, `beta` their penalties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layerwise {
-    /// One weight for each stage; or none, and `ratio`.
+    /// One weight for each stage; empty with `ratio`.
     #[serde(default)]
     pub alpha: Vec<f64>,
-    /// Each weight is so many times the one before it; the last is 1.
+    /// Factor from each weight to the next; the last weight is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// One weight for each stage's penalty; or none, and `beta_ratio`; or neither, and no penalty.
+    /// One weight for each stage's penalty; empty with `beta_ratio`, or without penalty.
     #[serde(default)]
     pub beta: Vec<f64>,
-    /// As `ratio`; the last weight is half of `tikhonov.lambda`, as in eq. (3).
+    /// Factor from each weight to the next; the last is half of `tikhonov.lambda`, as in eq. (3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta_ratio: Option<f64>,
     #[serde(default)]
@@ -97,7 +95,7 @@ pub struct Layerwise {
 }
 
 impl Layerwise {
-    /// Stages of an encoder that get a loss of their own.
+    /// Stages of an encoder, each with a loss of its own.
     pub const STAGES: usize = 4;
 
     /// alpha of eq. (4), first stage to last.

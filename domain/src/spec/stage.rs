@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::optimizer::{over_finetune, over_linear, over_supervised};
-use super::{Attack, BatchNorm, Encoder, Head, Layerwise, Optimizer, Precision, Recompute, Tikhonov};
+use super::{
+    attack::Attack,
+    network::{BatchNorm, Encoder, Head, Precision, Recompute},
+    optimizer::{Optimizer, over_finetune, over_linear, over_supervised},
+    penalty::{Layerwise, Tikhonov},
+};
 
-/// What kind of work a job is, with exactly that kind's parameters.
+/// The kind of a job, with its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "lowercase")]
 pub enum Stage {
@@ -17,7 +21,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The word a person writes after `stage =`.
+    /// The word after `stage =` in the file.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Contrastive(_) => "contrastive",
@@ -28,7 +32,7 @@ impl Stage {
         }
     }
 
-    /// What its convolutions compute with.
+    /// Number format of its convolutions.
     pub fn precision(&self) -> Precision {
         match self {
             Self::Contrastive(stage) => stage.precision,
@@ -45,7 +49,7 @@ impl Stage {
 pub struct Contrastive {
     pub encoder: Encoder,
     pub epochs: u32,
-    /// Images a step; two views of each.
+    /// Images per step, with two views of each.
     pub batch_size: u32,
     #[serde(default = "half")]
     pub temperature: f64,
@@ -70,14 +74,13 @@ pub struct Contrastive {
     pub layerwise: Option<Layerwise>,
     #[serde(default)]
     pub monitor: Monitor,
-    /// Ends the job when all images look alike to the encoder; else that is said, and it goes on.
+    /// End the job when the embeddings collapse; otherwise a note is reported, and it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop_on_collapse: bool,
-    /// Steps between checkpoints. With neither this nor minutes there is one at the end of each epoch, and one every ten
-    /// minutes.
+    /// Steps between checkpoints. Without this and minutes: at the end of each epoch, and every ten minutes.
     #[serde(default)]
     pub checkpoint_steps: u32,
-    /// Minutes between checkpoints; 0 is off. Beside steps, whichever is due first.
+    /// Minutes between checkpoints; 0 is off. With steps as well, whichever is due first.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub checkpoint_minutes: f64,
 }
@@ -86,7 +89,7 @@ pub struct Contrastive {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
-    /// Smallest share of the image's area that a crop keeps; the largest is 1.
+    /// Smallest fraction of the image's area that a crop keeps; the largest is 1.
     pub crop_area_min: f64,
     pub flip: f64,
     /// Probability that the colours are jittered at all.
@@ -94,7 +97,7 @@ pub struct Augment {
     pub brightness: f64,
     pub contrast: f64,
     pub saturation: f64,
-    /// Largest turn of the hue circle, 0.5 being half of it.
+    /// Largest shift of hue; 0.5 is half the circle.
     pub hue: f64,
     pub gray: f64,
 }
@@ -114,15 +117,15 @@ impl Default for Augment {
     }
 }
 
-/// kNN accuracy on training images, without any of the test set: some drawn ones are the bank, others are asked about.
+/// kNN accuracy on training images, without the test set: some random images are the bank, others are classified.
 /// Pretraining sees all of them, without labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Monitor {
-    /// Epochs between looks; 0 is never.
+    /// Epochs between measurements; 0 is never.
     pub every_epochs: u32,
     pub neighbours: u32,
-    /// Images in the bank; a quarter as many are asked about.
+    /// Images in the bank; a quarter as many are classified.
     pub bank: u32,
 }
 
@@ -132,7 +135,7 @@ impl Default for Monitor {
     }
 }
 
-/// What a classifier's training images go through: shifted by up to `pad` pixels over black, and flipped.
+/// Augmentation of a classifier's training images: a shift by up to `pad` pixels over black, and a flip.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PadCrop {
@@ -146,18 +149,18 @@ impl Default for PadCrop {
     }
 }
 
-/// A classifier from scratch on a share of the labels (the paper's baseline).
+/// A classifier from scratch on a fraction of the labels (the paper's baseline).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Supervised {
     pub encoder: Encoder,
     /// Passes over the labelled images that are not held out.
-    #[serde(default = "two_hundred")]
+    #[serde(default = "number::<200>")]
     pub epochs: u32,
-    /// A budget in steps, in place of epochs: few labels then get as many updates as all of them.
+    /// A budget in steps in place of epochs, so that few labels get as many updates as all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
-    #[serde(default = "b128")]
+    #[serde(default = "number::<128>")]
     pub batch_size: u32,
     #[serde(default = "one")]
     pub label_fraction: f64,
@@ -171,11 +174,11 @@ pub struct Supervised {
     pub batch_norm: BatchNorm,
     #[serde(default)]
     pub precision: Precision,
-    /// Share of the labelled images that trains nothing and chooses between the best epoch and the last, which is kept
-    /// unless they tell the two apart; 0 keeps the last one.
+    /// Fraction of the labelled images that is held out to choose between the best epoch and the last. The last is kept
+    /// unless the held-out images show a difference; 0 always keeps the last.
     #[serde(default = "tenth")]
     pub validation: f64,
-    /// As of a contrastive job; of a budget in `steps` the ends of epochs are 50 in all at most.
+    /// As for a contrastive job. With a budget in `steps`, at most 50 ends of epochs count.
     #[serde(default)]
     pub checkpoint_steps: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -185,10 +188,10 @@ pub struct Supervised {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinearSolver {
-    /// L-BFGS on features computed once, standardised by the labelled subset.
+    /// L-BFGS on features that are computed once and standardised by the labelled subset.
     #[default]
     Lbfgs,
-    /// SimCLR's protocol: crop and flip, Nesterov SGD.
+    /// SimCLR's protocol: random crop and flip, Nesterov SGD.
     Sgd,
 }
 
@@ -197,18 +200,18 @@ pub enum LinearSolver {
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Passes over the labelled subset; for L-BFGS the most iterations.
-    #[serde(default = "hundred")]
+    #[serde(default = "number::<100>")]
     pub epochs: u32,
     #[serde(default = "one")]
     pub label_fraction: f64,
     #[serde(default)]
     pub solver: LinearSolver,
-    /// Coefficient of half the squared weights, beside the mean cross-entropy. Without one it is chosen on held-out
-    /// parts of the labelled subset.
+    /// Coefficient of half the squared weights, added to the mean cross-entropy. `None`: chosen on held-out parts of
+    /// the labelled subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge: Option<f64>,
-    /// For `sgd` alone, as the two below.
-    #[serde(default = "b512")]
+    /// Only for `sgd`, like the next two.
+    #[serde(default = "number::<512>")]
     pub batch_size: u32,
     #[serde(default = "Optimizer::linear", deserialize_with = "over_linear")]
     pub optimizer: Optimizer,
@@ -217,26 +220,26 @@ pub struct Linear {
     pub crop_area_min: f64,
 }
 
-/// The whole network on a share of the labels, starting from a pretrained encoder.
+/// The whole network on a fraction of the labels, from a pretrained encoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finetune {
-    #[serde(default = "hundred")]
+    #[serde(default = "number::<100>")]
     pub epochs: u32,
-    /// As of a supervised job, and so is all that has no comment here.
+    /// As for a supervised job, like all keys without a comment here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
-    #[serde(default = "b128")]
+    #[serde(default = "number::<128>")]
     pub batch_size: u32,
     #[serde(default = "one")]
     pub label_fraction: f64,
     /// Fully connected layers of the classifier: 1 or 2 (the paper's has 2, with ReLU).
-    #[serde(default = "two")]
+    #[serde(default = "number::<2>")]
     pub head_layers: u32,
-    /// Epochs at the start in which only the head moves.
+    /// Epochs at the start that train only the head.
     #[serde(default)]
     pub head_epochs: f64,
-    /// The head learns at the full rate, each stage of the encoder at this share of the one above it.
+    /// The head learns at the full rate, each stage of the encoder at this fraction of the rate of the one above it.
     #[serde(default = "one")]
     pub rate_decay: f64,
     #[serde(default = "Optimizer::finetune", deserialize_with = "over_finetune")]
@@ -257,11 +260,14 @@ pub struct Finetune {
     pub checkpoint_minutes: f64,
 }
 
-/// Keys that came later leave what was stored without them as it is.
+/// Whether a newer key has its default: it is left out then, so the content of earlier jobs is unchanged.
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
+fn number<const N: u32>() -> u32 {
+    N
+}
 fn half() -> f64 {
     0.5
 }
@@ -273,21 +279,6 @@ fn tenth() -> f64 {
 }
 fn eight_hundredths() -> f64 {
     0.08
-}
-fn two() -> u32 {
-    2
-}
-fn hundred() -> u32 {
-    100
-}
-fn two_hundred() -> u32 {
-    200
-}
-fn b128() -> u32 {
-    128
-}
-fn b512() -> u32 {
-    512
 }
 
 #[cfg(test)]

@@ -2,17 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidTransition, labels};
+use super::labels::{InvalidTransition, labels};
 
-/// State of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptState {
-    /// Workers are claimed and committed; none has answered yet.
+    /// Its workers are claimed; no rank has reported yet.
     Assigned,
     /// A rank's process runs: loading libtorch, meeting the others, reading data.
     Starting,
-    /// Steps go on.
+    /// A rank makes steps.
     Training,
     Succeeded,
     /// The job's own fault.
@@ -35,10 +34,9 @@ labels!(AttemptState, "attempt state", {
     Cancelled = "cancelled",
 });
 
-/// What can happen to an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptEvent {
-    /// A rank's process is there. Every rank says so: a repetition changes nothing.
+    /// A rank's process has started. Every rank reports it; only the first report changes the state.
     RankStarted,
     /// A rank finished its first step.
     TrainingBegan,
@@ -49,33 +47,41 @@ pub enum AttemptEvent {
     Cancelled,
 }
 
-impl AttemptEvent {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::RankStarted => "started",
-            Self::TrainingBegan => "in training",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Lost => "lost",
-            Self::Preempted => "preempted",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
+labels!(AttemptEvent, "attempt event", {
+    RankStarted = "started",
+    TrainingBegan = "in training",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Lost = "lost",
+    Preempted = "preempted",
+    Cancelled = "cancelled",
+});
 
 impl AttemptState {
-    /// Its workers are free again and its fence is stale.
+    /// The event that ends an attempt in this state; `Lost` for states that are not final.
+    pub const fn end_event(self) -> AttemptEvent {
+        match self {
+            Self::Succeeded => AttemptEvent::Succeeded,
+            Self::Failed => AttemptEvent::Failed,
+            Self::Preempted => AttemptEvent::Preempted,
+            Self::Cancelled => AttemptEvent::Cancelled,
+            Self::Lost | Self::Assigned | Self::Starting | Self::Training => AttemptEvent::Lost,
+        }
+    }
+
+    /// Whether the state is final: its fence is stale, and its workers become free as their ranks end.
     pub const fn is_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Lost | Self::Preempted | Self::Cancelled)
     }
 
     /// The state that follows `event`.
     ///
-    /// Ranks report independently, so "started" may arrive after "in training" of another rank: the state never goes
-    /// back. A short job may succeed before its first progress report: every end can follow every live state.
+    /// Ranks report independently, so "started" of one may come after "in training" of another: the state never goes
+    /// back.
+    /// A short job may succeed before its first progress report, so every end can follow every live state.
     ///
     /// # Errors
-    /// When the attempt is at an end: whoever reports is stale.
+    /// When the attempt has ended: whoever reports is stale.
     pub const fn after(self, event: AttemptEvent) -> Result<Self, InvalidTransition> {
         if self.is_ended() {
             return Err(InvalidTransition { subject: "the attempt", state: self.label(), event: event.label() });

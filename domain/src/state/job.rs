@@ -1,8 +1,8 @@
-//! What a person sees: where one job is on its way.
+//! The state of a job, as people see it.
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidTransition, labels};
+use super::labels::{InvalidTransition, labels};
 
 /// State of a job. Its attempts have states of their own ([`super::AttemptState`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -15,9 +15,9 @@ pub enum JobState {
     /// An attempt holds workers.
     Running,
     Succeeded,
-    /// It, or trying it, is at fault; not tried again.
+    /// By its own fault, or after too many lost attempts: not tried again.
     Failed,
-    /// A person, or the failure of a job it starts from, ended it.
+    /// Ended by a person, or because an input failed.
     Cancelled,
 }
 
@@ -30,7 +30,6 @@ labels!(JobState, "job state", {
     Cancelled = "cancelled",
 });
 
-/// What can happen to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobEvent {
     /// The last of the jobs it starts from succeeded.
@@ -46,22 +45,18 @@ pub enum JobEvent {
     Cancelled,
 }
 
-impl JobEvent {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::InputsReady => "unblocked",
-            Self::InputsLost => "cancelled for a lost input",
-            Self::Placed => "placed",
-            Self::Requeued => "requeued",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
+labels!(JobEvent, "job event", {
+    InputsReady = "unblocked",
+    InputsLost = "cancelled for a lost input",
+    Placed = "placed",
+    Requeued = "requeued",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Cancelled = "cancelled",
+});
 
 impl JobState {
-    /// Nothing changes it any more.
+    /// Whether the state is final.
     pub const fn is_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }

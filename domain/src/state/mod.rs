@@ -1,69 +1,17 @@
-//! States of jobs and attempts, and the only ways from one to the next.
+//! States of jobs and attempts, and the allowed transitions between them.
 //!
-//! The same transitions stand a second time in SQL, as `WHERE state = .. AND fence = ..` with the row count checked;
-//! the labels here are the labels of the Postgres enums.
+//! SQL guards the same transitions a second time, with `WHERE state = .. AND fence = ..` and the row count. The labels
+//! here are those of the Postgres enums.
 
 mod attempt;
 mod job;
+mod labels;
 mod verdict;
 
 pub use attempt::{AttemptEvent, AttemptState};
 pub use job::{JobEvent, JobState};
+pub use labels::{InvalidTransition, UnknownLabel};
 pub use verdict::{RankOutcome, RetryPolicy, attempt_verdict, job_after};
-
-/// An event that a state does not allow: the caller acts on stale knowledge and must look again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{subject} is {state}: it cannot be {event} any more or yet")]
-pub struct InvalidTransition {
-    pub subject: &'static str,
-    pub state: &'static str,
-    pub event: &'static str,
-}
-
-/// A label that no state bears: the database or the peer is of another version.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what} `{label}`: expected one of {expected}")]
-pub struct UnknownLabel {
-    pub what: &'static str,
-    pub label: String,
-    pub expected: String,
-}
-
-/// `Display`, `FromStr`, `ALL` and `label` for a state enum, from one list of labels.
-macro_rules! labels {
-    ($name:ident, $what:literal, { $($variant:ident = $label:literal),+ $(,)? }) => {
-        impl $name {
-            /// Every state, in the order of a life.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The word in Postgres, in JSON and on the screen.
-            pub const fn label(self) -> &'static str {
-                match self { $(Self::$variant => $label),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.label())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::state::UnknownLabel;
-            fn from_str(label: &str) -> Result<Self, Self::Err> {
-                match label {
-                    $($label => Ok(Self::$variant),)+
-                    _ => Err($crate::state::UnknownLabel {
-                        what: $what,
-                        label: label.to_owned(),
-                        expected: [$($label),+].join(", "),
-                    }),
-                }
-            }
-        }
-    };
-}
-use labels;
 
 #[cfg(test)]
 mod tests {

@@ -1,21 +1,20 @@
-//! From the ends of ranks to the end of an attempt, and from there to what becomes of the job.
+//! From the ends of ranks to the end of their attempt, and from there to the next state of the job.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptState, JobState, labels};
+use super::{attempt::AttemptState, job::JobState, labels::labels};
 
-/// How one rank ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RankOutcome {
     Succeeded,
     /// Bad data, a loss that is not finite: trying again would end the same way.
     JobFailed,
-    /// A signal, a full disk: this machine is at fault.
+    /// A signal, a full disk: the machine is at fault.
     Lost,
-    /// Another rank of its gang went away, and took this one along.
+    /// Another rank of its gang ended, and this one could not go on.
     PeerLost,
     /// Stopped at a step with a checkpoint, as asked.
     Preempted,
@@ -31,10 +30,9 @@ labels!(RankOutcome, "rank outcome", {
     Cancelled = "cancelled",
 });
 
-/// How often, and how soon, a job whose attempt was lost is tried again.
+/// How often and how soon a job is tried again after a lost attempt.
 ///
-/// Only lost attempts count: a job that fails by its own fault fails the same way again, and one that was preempted
-/// did nothing wrong.
+/// Only lost attempts count: a job that fails by its own fault would fail again, and a preempted one is not at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Wait before the first, second, ... retry; as many retries as entries.
@@ -55,11 +53,11 @@ impl RetryPolicy {
     }
 }
 
-/// The state of an attempt whose ranks ended so (`None`: still runs), or `None` while it goes on.
+/// The final state of an attempt, from the outcomes of its ranks (`None`: still runs); `None` while it goes on.
 ///
 /// The first rank that fails or is lost decides at once, because its peers wait in a collective until somebody ends
-/// them. The stop of one rank does not: all ranks stop at the same step, and the others are about to say so; should
-/// one of them lose the others while stopping, the attempt still is preempted, as there is a checkpoint.
+/// them. A rank that stops does not: all ranks stop at the same step, and the others are about to report it. If one of
+/// them is lost while stopping, the attempt is still preempted, because there is a checkpoint.
 pub fn attempt_verdict(outcomes: &[Option<RankOutcome>]) -> Option<AttemptState> {
     let any = |outcome| outcomes.contains(&Some(outcome));
     let all_ended = !outcomes.is_empty() && outcomes.iter().all(Option::is_some);
@@ -76,7 +74,7 @@ pub fn attempt_verdict(outcomes: &[Option<RankOutcome>]) -> Option<AttemptState>
     }
 }
 
-/// What becomes of a job whose attempt is in state `attempt`, and why.
+/// The state of a job after its attempt reached state `attempt`, and why.
 ///
 /// `lost_attempts` counts the lost attempts of the job, this one included. For a requeued job the wait before the
 /// next attempt is [`RetryPolicy::delay`].

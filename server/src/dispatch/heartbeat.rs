@@ -1,7 +1,7 @@
-//! Heartbeats: kept in memory as they come, written down together every one or two seconds.
+//! Heartbeats: kept in memory as they come, stored together every one or two seconds.
 //!
-//! One statement for all leases and one for all workers, whatever their number: heartbeats are the only steady load on
-//! the database. A heartbeat is acknowledged once it is written down, never before.
+//! There is one statement for all leases and one for all workers, whatever their number, because heartbeats are the
+//! only steady load on the database. A heartbeat is acknowledged only after it is stored.
 
 use tandem_domain::timing::timing;
 use tandem_proto::v1::{self, coordinator_message::Message};
@@ -11,18 +11,17 @@ use uuid::Uuid;
 
 use super::{
     Dispatcher,
-    sessions::{News, Session},
+    sessions::{PendingHeartbeat, Session},
 };
 use crate::{
     error::Result,
     store::{
-        leases::{self, Held},
-        workers::{self, Sign},
+        leases::{self, ReportedRank},
+        workers::{self, Sighting},
     },
 };
 
 impl Dispatcher {
-    /// Renews leases until `closing`.
     pub(crate) async fn renew(&self, closing: &CancellationToken) {
         let mut tick = interval(timing().lease_write);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -31,9 +30,9 @@ impl Dispatcher {
                 () = closing.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            if let Err(error) = self.write_down().await {
-                // A coordinator that cannot renew leases must not look as if it could: its workers dial another one, or
-                // know that nobody is there.
+            if let Err(error) = self.store_heartbeats().await {
+                // A coordinator that cannot renew leases must not look as if it could. Without a stream its workers
+                // dial another coordinator, or know that none can be reached.
                 let streams = self.sessions.all();
                 if !streams.is_empty() {
                     tracing::warn!(%error, streams = streams.len(), "heartbeats were not written down; streams end");
@@ -43,44 +42,47 @@ impl Dispatcher {
         }
     }
 
-    async fn write_down(&self) -> Result<()> {
+    async fn store_heartbeats(&self) -> Result<()> {
         let sessions = self.sessions.all();
         if sessions.is_empty() {
             return Ok(());
         }
-        let news: Vec<(&Session, News)> =
-            sessions.iter().filter_map(|session| Some((&**session, session.take_news()?))).collect();
+        let pending: Vec<(&Session, PendingHeartbeat)> =
+            sessions.iter().filter_map(|session| Some((&**session, session.take_pending()?))).collect();
         let mut conn = self.store.conn().await?;
         let ids: Vec<Uuid> = sessions.iter().map(|session| session.id).collect();
         let valid = workers::valid_sessions(&mut conn, &ids).await?;
         for session in sessions.iter().filter(|session| !valid.contains(&session.id)) {
             session.superseded.cancel();
         }
-        let news: Vec<_> = news.into_iter().filter(|(session, _)| valid.contains(&session.id)).collect();
-        if news.is_empty() {
+        let pending: Vec<_> = pending.into_iter().filter(|(session, _)| valid.contains(&session.id)).collect();
+        if pending.is_empty() {
             return Ok(());
         }
-        let age = |news: &News| news.heard_at.elapsed().as_secs_f64();
-        let heard: Vec<(Uuid, f64)> = news.iter().map(|(session, news)| (session.worker, age(news))).collect();
-        let held: Vec<Held> = news.iter().flat_map(|(_, news)| news.running.iter().cloned()).collect();
-        let mut vouched_for = leases::renew(&mut conn, &held, &heard).await?;
-        let skipped: Vec<Held> =
-            held.into_iter().filter(|held| !vouched_for.contains(&(held.attempt, held.rank))).collect();
+        let age = |heartbeat: &PendingHeartbeat| heartbeat.received_at.elapsed().as_secs_f64();
+        let ages: Vec<(Uuid, f64)> =
+            pending.iter().map(|(session, heartbeat)| (session.worker, age(heartbeat))).collect();
+        let reported: Vec<ReportedRank> =
+            pending.iter().flat_map(|(_, heartbeat)| heartbeat.running.iter().cloned()).collect();
+        let mut leased = leases::renew(&mut conn, &reported, &ages).await?;
+        let skipped: Vec<ReportedRank> =
+            reported.into_iter().filter(|rank| !leased.contains(&(rank.attempt, rank.rank))).collect();
         if !skipped.is_empty() {
-            // Locked by a report that is being stored, which renews it too: as long as that takes, nobody can take it over.
-            vouched_for.extend(leases::live(&mut conn, &skipped).await?);
+            // Their leases are locked by a report that is being stored. It renews them too, and nobody can take them
+            // over while it holds the lock.
+            leased.extend(leases::live(&mut conn, &skipped).await?);
         }
-        let sign = |(session, news): &(&Session, News)| Sign {
+        let sighting = |(session, heartbeat): &(&Session, PendingHeartbeat)| Sighting {
             worker: session.worker,
             session: session.id,
-            age: age(news),
-            facts: news.facts.clone(),
+            age: age(heartbeat),
+            facts: heartbeat.facts.clone(),
         };
-        workers::seen(&mut conn, &news.iter().map(sign).collect::<Vec<_>>()).await?;
-        // Only now: a worker counts on its lease from the heartbeat that was acknowledged, so that one was written first.
-        for (session, news) in &news {
-            if news.running.iter().all(|held| vouched_for.contains(&(held.attempt, held.rank))) {
-                session.send(Message::HeartbeatAck(v1::HeartbeatAck { sequence: news.sequence }));
+        workers::seen(&mut conn, &pending.iter().map(sighting).collect::<Vec<_>>()).await?;
+        // Not earlier: a worker relies on its lease from the heartbeat that was acknowledged.
+        for (session, heartbeat) in &pending {
+            if heartbeat.running.iter().all(|rank| leased.contains(&(rank.attempt, rank.rank))) {
+                session.send(Message::HeartbeatAck(v1::HeartbeatAck { sequence: heartbeat.sequence }));
             }
         }
         Ok(())

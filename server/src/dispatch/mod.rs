@@ -1,61 +1,60 @@
 //! Tells workers what to do: assignments, where ranks meet, when to stop.
 //!
-//! Every coordinator looks after the workers whose streams it holds, whoever placed the job. What a worker has to be
-//! told follows from its live leases in Postgres and from what it was told on this stream ([`next`]); nothing depends
-//! on having seen an event.
+//! Every coordinator looks after the workers whose streams it holds, whichever coordinator placed the job. What a
+//! worker must be sent follows from its live leases in Postgres and from what was sent on its stream
+//! ([`instructions`]), never from having seen an event.
 
 mod heartbeat;
-mod next;
+mod instructions;
 pub(crate) mod sessions;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use tandem_domain::{state::RankOutcome, timing, timing::timing};
-use tandem_proto::{
-    convert::timestamp,
-    v1::{self, coordinator_message::Message},
-};
+use tandem_proto::v1::{self, coordinator_message::Message};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    conclude::{RankEnd, conclude},
+    convert,
     error::Result,
-    hub::Hub,
-    settle::{RankEnd, settle},
+    notifier::Notifier,
     store::{
         Store,
-        duties::{self, Duty},
         events::{self, About},
-        files, jobs, leases, retry, unsigned,
-        wake::{Wake, wake},
+        files, jobs, leases,
+        notify::{Topic, notify},
+        retry,
+        worker_leases::{self, WorkerLease},
         workers::{self, Introduction},
     },
 };
-use next::{Step, steps, strays};
+use instructions::{Instruction, due, unleased};
 use sessions::{Session, Sessions};
 
-/// Checkpoints that a rank is offered: if the newest is damaged there are others.
+/// Checkpoints that a rank is offered, so that it has others if the newest is damaged.
 const CHECKPOINTS_OFFERED: i64 = 5;
 
 pub(crate) struct Dispatcher {
     pub(crate) store: Store,
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) notifier: Arc<Notifier>,
     pub(crate) sessions: Sessions,
     /// Folder of checkpoints and artifacts.
     pub(crate) root: PathBuf,
 }
 
 impl Dispatcher {
-    /// Registers a worker and answers with what it runs that is not its any more.
+    /// Registers a worker. The answer names the attempts that it runs a rank of without a lease.
     pub(crate) async fn open(&self, worker: &Introduction, session: &Session) -> Result<v1::Registered> {
         let running = session.running();
         let mut tx = self.store.begin().await?;
         let arrived = workers::register(&mut tx, worker, session.id).await?;
-        // It has just been heard of, with all that it runs: as long as a redial takes, nobody could renew.
+        // The registration counts as a heartbeat: nobody could renew these leases while the worker redialled.
         leases::renew(&mut tx, &running, &[(worker.id, 0.0)]).await?;
-        let duties = duties::of_workers(&mut tx, &[worker.id]).await?;
-        let stale: Vec<Uuid> = strays(&duties, &running).map(|held| held.attempt).collect();
+        let worker_leases = worker_leases::of_workers(&mut tx, &[worker.id]).await?;
+        let stale: Vec<Uuid> = unleased(&worker_leases, &running).map(|rank| rank.attempt).collect();
         if arrived {
             let message = format!("{} on {} ({} {})", worker.name, worker.host, worker.device_kind, worker.device_name);
             events::append(&mut tx, About::worker(worker.id), "worker joined", &message).await?;
@@ -65,22 +64,23 @@ impl Dispatcher {
             );
             events::append_to_lost(&mut tx, &stale, worker.id, "refused", &message).await?;
         }
-        wake(&mut tx, &[Wake::Schedule, Wake::Dispatch]).await?;
+        notify(&mut tx, &[Topic::Schedule, Topic::Dispatch]).await?;
         tx.commit().await?;
         tracing::info!(worker = %worker.id, name = worker.name, device = worker.device_kind, running = running.len(), "worker registered");
 
-        // The rank had reported, and its worker knows nothing of it: the worker was restarted. (A rank that never
-        // reported is assigned again.)
-        for duty in duties.iter().filter(|duty| duty.has_reported && !running.iter().any(|held| duty.is(held))) {
+        // The rank had reported, and the worker does not run it: the worker was restarted without its rank. (A rank
+        // that never reported is assigned again.)
+        let is_running = |lease: &WorkerLease| running.iter().any(|rank| lease.is_for(rank));
+        for lost in worker_leases.iter().filter(|lease| lease.has_reported && !is_running(lease)) {
             let end = RankEnd { outcome: RankOutcome::Lost, cause: "its worker was restarted without it".to_owned() };
             retry(|| async {
                 let mut tx = self.store.begin().await?;
-                settle(&mut tx, duty.attempt, |lease| (lease.rank == duty.rank).then(|| end.clone())).await?;
+                conclude(&mut tx, lost.attempt, |lease| (lease.rank == lost.rank).then(|| end.clone())).await?;
                 Ok(tx.commit().await?)
             })
             .await?;
         }
-        stale.iter().for_each(|&attempt| session.count_as_told(attempt, Step::Stop));
+        stale.iter().for_each(|&attempt| session.mark_sent(attempt, Instruction::Stop));
         Ok(v1::Registered {
             stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),
             heartbeat_ms: millis(timing().heartbeat),
@@ -90,7 +90,6 @@ impl Dispatcher {
         })
     }
 
-    /// The stream ended.
     pub(crate) async fn close(&self, session: &Session) -> Result<()> {
         self.sessions.remove(session.id);
         let mut tx = self.store.begin().await?;
@@ -99,31 +98,29 @@ impl Dispatcher {
             let message = format!("{} left", session.name);
             events::append(&mut tx, About::worker(session.worker), "worker left", &message).await?;
         }
-        wake(&mut tx, &[Wake::Schedule]).await?;
+        notify(&mut tx, &[Topic::Schedule]).await?;
         tx.commit().await?;
         tracing::info!(worker = %session.worker, name = session.name, gone, "stream of a worker ended");
         Ok(())
     }
 
-    /// It takes nothing new.
     pub(crate) async fn drain(&self, session: &Session) -> Result<()> {
         let mut tx = self.store.begin().await?;
         if workers::drain(&mut tx, session.worker).await? {
             let message = format!("{} takes nothing new and leaves", session.name);
             events::append(&mut tx, About::worker(session.worker), "worker drains", &message).await?;
-            wake(&mut tx, &[Wake::Schedule]).await?;
+            notify(&mut tx, &[Topic::Schedule]).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
-    /// Looks after workers until `closing`.
     pub(crate) async fn run(&self, closing: &CancellationToken) {
         let mut poll = interval(timing::SCHEDULE_POLL);
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
-                () = self.hub.dispatch.notified() => {}
+                () = self.notifier.dispatch.notified() => {}
                 _ = poll.tick() => {}
             }
             if let Err(error) = self.pass().await {
@@ -133,109 +130,86 @@ impl Dispatcher {
     }
 
     async fn pass(&self) -> Result<()> {
-        // Before the leases are read: a worker may run what is released by then, never what is not yet assigned.
+        // Read before the leases: every rank reported here had its lease by then, so a missing one was released.
         let sessions = self.sessions.all();
         if sessions.is_empty() {
             return Ok(());
         }
         let ids: Vec<Uuid> = sessions.iter().map(|session| session.worker).collect();
         let running: Vec<_> = sessions.iter().map(|session| session.running()).collect();
-        let duties = duties::of_workers(&mut *self.store.conn().await?, &ids).await?;
-        let mut by_worker: HashMap<Uuid, Vec<&Duty>> = HashMap::new();
-        for duty in &duties {
-            by_worker.entry(duty.worker).or_default().push(duty);
+        let leases = worker_leases::of_workers(&mut *self.store.conn().await?, &ids).await?;
+        let mut by_worker: HashMap<Uuid, Vec<&WorkerLease>> = HashMap::new();
+        for lease in &leases {
+            by_worker.entry(lease.worker).or_default().push(lease);
         }
         for (session, running) in sessions.iter().zip(&running) {
             let theirs = by_worker.remove(&session.worker).unwrap_or_default();
-            for duty in &theirs {
-                let runs = running.iter().any(|held| duty.is(held));
-                for step in steps(duty, runs, |step| session.was_told(duty.attempt, step)) {
-                    self.tell(session, duty, step).await?;
+            for lease in &theirs {
+                let runs = running.iter().any(|rank| lease.is_for(rank));
+                for instruction in due(lease, runs, |instruction| session.was_sent(lease.attempt, instruction)) {
+                    self.instruct(session, lease, instruction).await?;
                 }
             }
-            for held in strays(theirs.iter().copied(), running) {
+            for rank in unleased(theirs.iter().copied(), running) {
                 let reason = "the attempt is over".to_owned();
                 let stop =
-                    v1::Stop { attempt_id: held.attempt.to_string(), fence: held.fence, graceful: false, reason };
-                session.tell_once(held.attempt, Step::Stop, Message::Stop(stop));
+                    v1::Stop { attempt_id: rank.attempt.to_string(), fence: rank.fence, graceful: false, reason };
+                session.send_once(rank.attempt, Instruction::Stop, Message::Stop(stop));
             }
         }
         Ok(())
     }
 
-    async fn tell(&self, session: &Session, duty: &Duty, step: Step) -> Result<()> {
-        let (attempt_id, fence) = (duty.attempt.to_string(), duty.fence);
-        let message = match step {
-            Step::Assign => match self.assignment(session, duty).await? {
+    async fn instruct(&self, session: &Session, lease: &WorkerLease, instruction: Instruction) -> Result<()> {
+        let (attempt_id, fence) = (lease.attempt.to_string(), lease.fence);
+        let message = match instruction {
+            Instruction::Assign => match self.assignment(session, lease).await? {
                 Some(assignment) => Message::Assignment(assignment),
                 None => return Ok(()),
             },
-            Step::Meet => {
-                let Some((host, port)) = duty.rendezvous.clone() else { return Ok(()) };
+            Instruction::Rendezvous => {
+                let Some((host, port)) = lease.rendezvous.clone() else { return Ok(()) };
                 Message::Rendezvous(v1::Rendezvous { attempt_id, fence, host, port })
             }
-            Step::StopGently => {
-                let Some(reason) = duty.stop.clone() else { return Ok(()) };
+            Instruction::StopGracefully => {
+                let Some(reason) = lease.stop.clone() else { return Ok(()) };
                 Message::Stop(v1::Stop { attempt_id, fence, graceful: true, reason })
             }
-            Step::Stop => {
-                let reason = format!("attempt {} {}: {}", duty.number, duty.state, duty.cause);
+            Instruction::Stop => {
+                let reason = format!("attempt {} {}: {}", lease.number, lease.state, lease.cause);
                 Message::Stop(v1::Stop { attempt_id, fence, graceful: false, reason })
             }
         };
-        session.tell_once(duty.attempt, step, message);
+        session.send_once(lease.attempt, instruction, message);
         Ok(())
     }
 
-    /// Written down before it is sent: what is not written down was never started by anybody.
-    async fn assignment(&self, session: &Session, duty: &Duty) -> Result<Option<v1::Assignment>> {
+    /// Stores that the rank was dispatched, then makes the message: a rank that is not stored as dispatched was started
+    /// by no worker. `None` if the lease was released meanwhile.
+    async fn assignment(&self, session: &Session, lease: &WorkerLease) -> Result<Option<v1::Assignment>> {
         let mut tx = self.store.begin().await?;
-        if !leases::mark_dispatched(&mut tx, duty.attempt, duty.rank, duty.worker).await? {
+        if !leases::mark_dispatched(&mut tx, lease.attempt, lease.rank, lease.worker).await? {
             return Ok(None);
         }
-        let spec_json = jobs::spec_json(&mut tx, duty.job).await?;
-        let inputs = files::inputs(&mut tx, duty.job).await?;
-        let checkpoints = files::checkpoints(&mut tx, duty.job, CHECKPOINTS_OFFERED).await?;
-        let again = if duty.is_dispatched { " again" } else { "" };
-        let message = format!("sent{again} to {} as rank {} of {}", session.name, duty.rank, duty.world_size);
-        let about = About { worker: Some(duty.worker), ..About::attempt(duty.job, duty.attempt) };
+        let spec_json = jobs::spec_json(&mut tx, lease.job).await?;
+        let inputs = files::inputs(&mut tx, lease.job).await?;
+        let checkpoints = files::checkpoints(&mut tx, lease.job, CHECKPOINTS_OFFERED).await?;
+        let again = if lease.is_dispatched { " again" } else { "" };
+        let message = format!("sent{again} to {} as rank {} of {}", session.name, lease.rank, lease.world_size);
+        let about = About { worker: Some(lease.worker), ..About::attempt(lease.job, lease.attempt) };
         events::append(&mut tx, about, "dispatched", &message).await?;
         tx.commit().await?;
         Ok(Some(v1::Assignment {
-            attempt_id: duty.attempt.to_string(),
-            job_id: duty.job.to_string(),
-            fence: duty.fence,
-            number: duty.number,
-            rank: duty.rank,
-            world_size: duty.world_size,
+            attempt_id: lease.attempt.to_string(),
+            job_id: lease.job.to_string(),
+            fence: lease.fence,
+            number: lease.number,
+            rank: lease.rank,
+            world_size: lease.world_size,
             spec_json,
-            inputs: inputs.into_iter().map(artifact).collect(),
-            checkpoints: checkpoints.into_iter().map(checkpoint).collect(),
+            inputs: inputs.into_iter().map(convert::artifact).collect(),
+            checkpoints: checkpoints.into_iter().map(convert::checkpoint).collect(),
         }))
-    }
-}
-
-/// To the wire.
-pub(crate) fn artifact(artifact: files::Artifact) -> v1::Artifact {
-    v1::Artifact {
-        id: artifact.id.to_string(),
-        job_id: artifact.job_id.to_string(),
-        kind: artifact.kind,
-        name: artifact.name,
-        bytes: unsigned(artifact.bytes),
-        sha256: artifact.sha256,
-        uri: artifact.uri,
-    }
-}
-
-/// To the wire.
-pub(crate) fn checkpoint(checkpoint: files::Checkpoint) -> v1::Checkpoint {
-    v1::Checkpoint {
-        step: unsigned(checkpoint.step),
-        bytes: unsigned(checkpoint.bytes),
-        sha256: checkpoint.sha256,
-        path: checkpoint.path,
-        at: Some(timestamp(checkpoint.at)),
     }
 }
 

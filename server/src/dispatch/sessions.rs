@@ -1,4 +1,4 @@
-//! The open streams of this process: who is there, what it said last, and what it was told.
+//! The open streams of this process: which worker each belongs to, its last heartbeat, and what was sent on it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::next::Step;
-use crate::store::leases::Held;
+use super::instructions::Instruction;
+use crate::store::leases::ReportedRank;
 
 pub(crate) type Outbound = mpsc::Sender<Result<v1::CoordinatorMessage, Status>>;
 
@@ -22,92 +22,93 @@ pub(crate) struct Session {
     pub(crate) id: Uuid,
     pub(crate) worker: Uuid,
     pub(crate) name: String,
-    /// Cancelled when another stream has become the worker's.
+    /// Cancelled when the worker has opened another stream.
     pub(crate) superseded: CancellationToken,
     outbound: Outbound,
-    said: Mutex<Said>,
+    last_heartbeat: Mutex<LastHeartbeat>,
+    /// What was sent on this stream, by attempt.
+    sent: Mutex<HashSet<(Uuid, Instruction)>>,
 }
 
+/// The newest heartbeat; the registration counts as the first.
 #[derive(Default)]
-struct Said {
-    running: Vec<Held>,
+struct LastHeartbeat {
+    running: Vec<ReportedRank>,
     facts: Option<serde_json::Value>,
-    /// Last heartbeat that was not written down yet, and its number.
-    heard_at: Option<Instant>,
     sequence: u64,
-    told: HashSet<(Uuid, Step)>,
+    /// `None` once it was taken to be stored.
+    received_at: Option<Instant>,
 }
 
-/// The last heartbeat.
-pub(super) struct News {
-    pub(super) heard_at: Instant,
+/// A heartbeat that is not stored yet.
+pub(super) struct PendingHeartbeat {
+    pub(super) received_at: Instant,
     pub(super) sequence: u64,
-    pub(super) running: Vec<Held>,
+    pub(super) running: Vec<ReportedRank>,
     pub(super) facts: Option<serde_json::Value>,
 }
 
 impl Session {
-    pub(crate) fn new(worker: Uuid, name: String, running: Vec<Held>, outbound: Outbound) -> Self {
-        let said = Mutex::new(Said { running, heard_at: Some(Instant::now()), ..Said::default() });
-        Self { id: Uuid::new_v4(), worker, name, superseded: CancellationToken::new(), outbound, said }
+    pub(crate) fn new(worker: Uuid, name: String, running: Vec<ReportedRank>, outbound: Outbound) -> Self {
+        let last_heartbeat = LastHeartbeat { running, received_at: Some(Instant::now()), ..LastHeartbeat::default() };
+        Self {
+            id: Uuid::new_v4(),
+            worker,
+            name,
+            superseded: CancellationToken::new(),
+            outbound,
+            last_heartbeat: Mutex::new(last_heartbeat),
+            sent: Mutex::default(),
+        }
     }
 
-    /// What the worker says it runs.
-    pub(crate) fn running(&self) -> Vec<Held> {
-        self.said().running.clone()
+    /// The ranks that the worker reported with its last heartbeat.
+    pub(crate) fn running(&self) -> Vec<ReportedRank> {
+        lock(&self.last_heartbeat).running.clone()
     }
 
-    /// A heartbeat came. It is acknowledged once the lease is written that it renews.
-    pub(crate) fn hear(&self, sequence: u64, running: Vec<Held>, facts: Option<serde_json::Value>) {
-        let mut said = self.said();
-        said.running = running;
-        said.facts = facts;
-        said.sequence = sequence;
-        said.heard_at = Some(Instant::now());
+    /// A heartbeat came. It is acknowledged once the leases that it renews are stored.
+    pub(crate) fn receive(&self, sequence: u64, running: Vec<ReportedRank>, facts: Option<serde_json::Value>) {
+        *lock(&self.last_heartbeat) = LastHeartbeat { running, facts, sequence, received_at: Some(Instant::now()) };
     }
 
-    /// What to write down, if it was heard of since the last time.
-    pub(super) fn take_news(&self) -> Option<News> {
-        let mut said = self.said();
-        let heard_at = said.heard_at.take()?;
-        Some(News { heard_at, sequence: said.sequence, running: said.running.clone(), facts: said.facts.clone() })
+    /// The last heartbeat, unless it was taken before.
+    pub(super) fn take_pending(&self) -> Option<PendingHeartbeat> {
+        let mut last = lock(&self.last_heartbeat);
+        let received_at = last.received_at.take()?;
+        let (running, facts) = (last.running.clone(), last.facts.clone());
+        Some(PendingHeartbeat { received_at, sequence: last.sequence, running, facts })
     }
 
-    /// Sends, or leaves it: the worker may have gone, or does not read. Whether it was sent.
+    /// Sends a message; `false` if the worker has gone or reads too slowly, in which case it is dropped.
     pub(crate) fn send(&self, message: Message) -> bool {
         self.outbound.try_send(Ok(v1::CoordinatorMessage { message: Some(message) })).is_ok()
     }
 
-    /// Sends unless that was told on this stream.
-    pub(super) fn tell_once(&self, attempt: Uuid, step: Step, message: Message) {
-        if !self.was_told(attempt, step) && self.send(message) {
-            self.count_as_told(attempt, step);
+    /// Sends `message` unless the same instruction was sent on this stream before.
+    pub(super) fn send_once(&self, attempt: Uuid, instruction: Instruction, message: Message) {
+        if !self.was_sent(attempt, instruction) && self.send(message) {
+            self.mark_sent(attempt, instruction);
         }
     }
 
-    /// It was told in another message.
-    pub(super) fn count_as_told(&self, attempt: Uuid, step: Step) {
-        self.said().told.insert((attempt, step));
+    /// Another message carried the instruction.
+    pub(super) fn mark_sent(&self, attempt: Uuid, instruction: Instruction) {
+        lock(&self.sent).insert((attempt, instruction));
     }
 
-    pub(super) fn was_told(&self, attempt: Uuid, step: Step) -> bool {
-        self.said().told.contains(&(attempt, step))
-    }
-
-    fn said(&self) -> MutexGuard<'_, Said> {
-        // Plain data: whole even if somebody panicked beside it.
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn was_sent(&self, attempt: Uuid, instruction: Instruction) -> bool {
+        lock(&self.sent).contains(&(attempt, instruction))
     }
 }
 
-/// All streams of this process.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<Uuid, Arc<Session>>>);
 
 impl Sessions {
-    /// From now on this is the stream of its worker; an older one, half open still, is not.
+    /// Makes this the stream of its worker, in place of an older one that is still half open.
     pub(crate) fn add(&self, session: Arc<Session>) {
-        let mut sessions = self.lock();
+        let mut sessions = lock(&self.0);
         for older in sessions.extract_if(|_, other| other.worker == session.worker) {
             older.1.superseded.cancel();
         }
@@ -115,14 +116,15 @@ impl Sessions {
     }
 
     pub(crate) fn remove(&self, id: Uuid) {
-        self.lock().remove(&id);
+        lock(&self.0).remove(&id);
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.lock().values().cloned().collect()
+        lock(&self.0).values().cloned().collect()
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Session>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The data are plain: they are whole even if a thread panicked while it held the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The bytes of an artifact, from the store through `object_store`.
+//! The bytes of an artifact, read from the store's folder.
 
 use std::{path::Path, sync::Arc};
 
@@ -8,18 +8,17 @@ use tokio_util::{bytes::Bytes, sync::CancellationToken};
 
 use crate::{
     error::{Error, Result},
-    locate::in_store,
-    query::{target::is_prefix, watch::closed},
     store::{
         Conn,
         files::{self, Artifact},
     },
+    store_path::path_in_store,
+    target::is_prefix,
 };
 
-/// Of one message.
 const CHUNK_BYTES: u64 = 512 * 1024;
 
-/// The artifact with this id, or whose id begins so.
+/// Finds the artifact whose id begins with `id`.
 pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Artifact> {
     let prefix = id.trim().to_ascii_lowercase();
     let mut found = if is_prefix(&prefix) { files::artifacts_by_prefix(conn, &prefix).await? } else { Vec::new() };
@@ -30,7 +29,6 @@ pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Artifact> {
     }
 }
 
-/// A file that is there and has the size that it should have.
 pub(crate) struct Open {
     store: Arc<dyn ObjectStore>,
     location: Location,
@@ -39,7 +37,7 @@ pub(crate) struct Open {
 }
 
 pub(crate) async fn open(store: Arc<dyn ObjectStore>, root: &Path, artifact: &Artifact) -> Result<Open> {
-    let name = in_store(&artifact.uri, root).map_err(|problem| Error::Refused(format!("artifact: {problem}")))?;
+    let name = path_in_store(&artifact.uri, root).map_err(|problem| Error::Refused(format!("artifact: {problem}")))?;
     let failed = |source| Error::Store { what: format!("artifact `{name}`"), source };
     let location = Location::parse(&name).map_err(|error| failed(error.into()))?;
     let size = store.head(&location).await.map_err(failed)?.size;
@@ -52,7 +50,7 @@ pub(crate) async fn open(store: Arc<dyn ObjectStore>, root: &Path, artifact: &Ar
     Ok(Open { store, location, size, name })
 }
 
-/// Sends all bytes in order, until the reader has gone or `closing`.
+/// Sends all bytes in order, until the client is gone or `closing`.
 pub(crate) async fn send(open: Open, sender: mpsc::Sender<Result<Bytes>>, closing: CancellationToken) {
     let mut position = 0;
     while position < open.size {
@@ -61,7 +59,7 @@ pub(crate) async fn send(open: Open, sender: mpsc::Sender<Result<Bytes>>, closin
             chunk = open.store.get_range(&open.location, position..end) => {
                 chunk.map_err(|source| Error::Store { what: format!("artifact `{}`", open.name), source })
             }
-            () = closing.cancelled() => Err(closed()),
+            () = closing.cancelled() => Err(Error::ShuttingDown),
         };
         let failed = chunk.is_err();
         if sender.send(chunk).await.is_err() || failed {

@@ -4,31 +4,25 @@ use tandem_domain::state::JobState;
 
 use crate::{
     error::Result,
-    query::target::resolve,
     store::{
         Conn,
         overview::{self, Filter, JobRow},
-        targets::Target,
     },
+    target::resolve,
 };
 
-/// Rows where the client names no limit, and rows at most.
-const DEFAULT: u32 = 100;
-const MOST: u32 = 10_000;
+/// Rows if the client names no limit, and the most rows.
+const LIMIT_DEFAULT: u32 = 100;
+const LIMIT_MAX: u32 = 10_000;
 
 pub(crate) fn limited(limit: u32) -> u32 {
-    if limit == 0 { DEFAULT } else { limit.min(MOST) }
+    if limit == 0 { LIMIT_DEFAULT } else { limit.min(LIMIT_MAX) }
 }
 
-/// Newest experiment first; `experiment` empty is all.
+/// Jobs of the newest experiments first; an empty `experiment` means all.
 pub(crate) async fn list(conn: &mut Conn, experiment: &str, states: &[JobState], limit: u32) -> Result<Vec<JobRow>> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
     let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment).await?) };
-    let (experiment, only) = match target {
-        Some(Target::Experiment(id)) => (Some(id), Vec::new()),
-        Some(Target::Job(id)) => (None, vec![id]),
-        None => (None, Vec::new()),
-    };
-    let filter = Filter { experiment, jobs: &only, states: &states, limit: limited(limit), ..Filter::default() };
+    let filter = Filter { target, states: &states, limit: limited(limit), ..Filter::default() };
     Ok(overview::list(conn, &filter).await?)
 }

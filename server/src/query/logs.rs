@@ -1,4 +1,4 @@
-//! The lines that ranks wrote, once or followed.
+//! The log lines of ranks, once or followed.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,69 +7,70 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    error::Result,
-    hub::Hub,
-    query::{
-        target::all_ended,
-        watch::{closed, next_change},
-    },
+    error::{Error, Result},
+    notifier::Notifier,
+    query::watch::next_change,
     store::{
         Store,
-        logs::{self, LogRow, Place},
+        logs::{self, LogRow, RankLog},
         small,
     },
+    target::all_ended,
 };
 
-/// Lines of one rank read at once.
 const PAGE: i64 = 500;
 
-/// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) jobs: Vec<Uuid>,
     pub(crate) follow: bool,
-    /// About as many of the last lines; `None` is all.
+    /// About this many of the last lines; `None` means all.
     pub(crate) tail: Option<u32>,
 }
 
-/// Sends lines in order of time, and of each rank without gap or repetition; with `follow`, until the jobs have ended.
+/// Sends lines in order of time, each line of a rank once; with `follow`, until the jobs have ended.
 pub(crate) async fn logs(
     store: Store,
-    hub: Arc<Hub>,
+    notifier: Arc<Notifier>,
     request: Request,
     sender: mpsc::Sender<Result<LogRow>>,
     closing: CancellationToken,
 ) {
     let outcome = tokio::select! {
-        outcome = follow(&store, &hub, &request, &sender) => outcome,
-        () = closing.cancelled() => Err(closed()),
+        outcome = follow(&store, &notifier, &request, &sender) => outcome,
+        () = closing.cancelled() => Err(Error::ShuttingDown),
         () = sender.closed() => Ok(()),
     };
     if let Err(error) = outcome {
-        // The reader may have gone; then nobody needs to know.
+        // The client may be gone; then nobody waits for the error.
         let _ = sender.send(Err(error)).await;
     }
 }
 
-async fn follow(store: &Store, hub: &Hub, request: &Request, sender: &mpsc::Sender<Result<LogRow>>) -> Result<()> {
-    let mut changes = hub.watch();
-    let mut places: HashMap<Place, i64> = match request.tail {
+async fn follow(
+    store: &Store,
+    notifier: &Notifier,
+    request: &Request,
+    sender: &mpsc::Sender<Result<LogRow>>,
+) -> Result<()> {
+    let mut changes = notifier.subscribe();
+    let mut cursors: HashMap<RankLog, i64> = match request.tail {
         Some(lines) => {
             logs::tail(&mut *store.conn().await?, &request.jobs, i64::from(lines)).await?.into_iter().collect()
         }
         None => HashMap::new(),
     };
     loop {
-        // Asked before the lines are read: the last line of a job that has ended is there.
+        // Read before the lines: the last line of a job that has ended by now is stored.
         let ended = !request.follow || all_ended(&mut *store.conn().await?, &request.jobs).await?;
         loop {
-            let known: Vec<(Place, i64)> = places.iter().map(|(place, sequence)| (*place, *sequence)).collect();
+            let known: Vec<(RankLog, i64)> = cursors.iter().map(|(log, sequence)| (*log, *sequence)).collect();
             let rows = logs::after(&mut *store.conn().await?, &request.jobs, &known, PAGE).await?;
             if rows.is_empty() {
                 break;
             }
             for row in rows {
-                places.insert(Place { attempt: row.attempt_id, rank: small(row.rank) }, row.sequence);
+                cursors.insert(RankLog { attempt: row.attempt_id, rank: small(row.rank) }, row.sequence);
                 if sender.send(Ok(row)).await.is_err() {
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! What people ask: reads, and streams that follow.
+//! Answers to people's questions: single reads, and streams that follow changes.
 
 pub(crate) mod fetch;
 pub(crate) mod jobs;
@@ -6,5 +6,4 @@ pub(crate) mod logs;
 pub(crate) mod results;
 pub(crate) mod show;
 pub(crate) mod status;
-pub(crate) mod target;
 pub(crate) mod watch;

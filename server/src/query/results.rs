@@ -1,45 +1,39 @@
-//! What was measured: finished jobs by their figures, and curves.
+//! Results: finished jobs with their figures, and curves of metrics.
 
 use crate::{
     error::Result,
-    query::{jobs::limited, target},
+    query::jobs::limited,
     store::{
         Conn,
         measures::{self, Curve},
         overview::{self, Filter, JobRow, Order},
-        targets::Target,
     },
+    target,
 };
 
-/// What is asked for; empty words ask for everything.
+/// A query for finished jobs; empty strings select everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
     pub(crate) target: &'a str,
     pub(crate) stage: &'a str,
-    /// Sort by this result.
+    /// Name of the result to sort by.
     pub(crate) best: &'a str,
     pub(crate) ascending: bool,
     pub(crate) limit: u32,
 }
 
-/// Ended jobs that have something to show: by the result asked for (those without it last), else newest first.
+/// Ended jobs that succeeded or have results: sorted by the result asked for (jobs without it last), else newest first.
 pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec<JobRow>> {
     let target = match question.target {
         "" => None,
         text => Some(target::resolve(conn, text).await?),
-    };
-    let (experiment, only) = match target {
-        Some(Target::Experiment(id)) => (Some(id), Vec::new()),
-        Some(Target::Job(id)) => (None, vec![id]),
-        None => (None, Vec::new()),
     };
     let order = match question.best {
         "" => Order::Finished,
         name => Order::Result { name, ascending: question.ascending },
     };
     let filter = Filter {
-        experiment,
-        jobs: &only,
+        target,
         finished_only: true,
         stage: question.stage,
         order,
@@ -49,13 +43,12 @@ pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec
     Ok(overview::list(conn, &filter).await?)
 }
 
-/// A curve with the name of its job.
 pub(crate) struct NamedCurve {
     pub(crate) job_name: String,
     pub(crate) curve: Curve,
 }
 
-/// In the order of the jobs; of all names where `names` is empty.
+/// Curves in the order of the jobs; of all names if `names` is empty.
 pub(crate) async fn metrics(conn: &mut Conn, target: &str, names: &[String]) -> Result<Vec<NamedCurve>> {
     let target = target::resolve(conn, target).await?;
     let rows = target::rows_of(conn, target).await?;

@@ -4,7 +4,6 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    query::target::{resolve, rows_of},
     store::{
         Conn,
         attempts::{self, AttemptRow},
@@ -14,17 +13,15 @@ use crate::{
         overview::JobRow,
         targets::Target,
     },
+    target::{resolve, rows_of},
 };
 
-/// All checkpoints that anybody looks at.
 const CHECKPOINTS_SHOWN: i64 = 100;
 
 pub(crate) struct Shown {
     pub(crate) experiment: Experiment,
     pub(crate) jobs: Vec<JobRow>,
-    /// Of all jobs shown.
     pub(crate) artifacts: Vec<Artifact>,
-    /// Of a single job.
     pub(crate) detail: Option<Detail>,
 }
 

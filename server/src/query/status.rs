@@ -1,4 +1,4 @@
-//! The box at a glance.
+//! The state of the cluster at a glance.
 
 use crate::{
     error::Result,

@@ -1,4 +1,4 @@
-//! Follows jobs until nothing will change any more.
+//! Follows jobs until all have ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,48 +11,47 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{Error, Result},
-    hub::Hub,
-    query::target::rows_of,
+    notifier::Notifier,
     store::{Store, overview::JobRow, targets::Target},
+    target::rows_of,
 };
 
-/// Between two looks: a gang of four reports more often than eyes follow.
+/// Least time between two snapshots: a gang reports more often than a person can follow.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The jobs as they are now.
 pub(crate) struct Snapshot {
     pub(crate) jobs: Vec<JobRow>,
     pub(crate) done: bool,
 }
 
-/// Sends a snapshot now and whenever something changed, until all jobs have ended, the reader has gone, or `closing`.
+/// Sends a snapshot now and after every change, until all jobs have ended, the client is gone, or `closing`.
 pub(crate) async fn watch(
     store: Store,
-    hub: Arc<Hub>,
+    notifier: Arc<Notifier>,
     target: Target,
     sender: mpsc::Sender<Result<Snapshot>>,
     closing: CancellationToken,
 ) {
-    let follow = follow(&store, &hub, target, &sender);
+    let follow = follow(&store, &notifier, target, &sender);
     let outcome = tokio::select! {
         outcome = follow => outcome,
-        () = closing.cancelled() => Err(closed()),
+        () = closing.cancelled() => Err(Error::ShuttingDown),
         () = sender.closed() => Ok(()),
     };
     if let Err(error) = outcome {
-        // The reader may have gone; then nobody needs to know.
+        // The client may be gone; then nobody waits for the error.
         let _ = sender.send(Err(error)).await;
     }
 }
 
-/// Streams end with this word when the coordinator stops.
-pub(crate) fn closed() -> Error {
-    Error::Closing("the coordinator is shutting down; jobs go on, ask again in a moment".to_owned())
-}
-
-async fn follow(store: &Store, hub: &Hub, target: Target, sender: &mpsc::Sender<Result<Snapshot>>) -> Result<()> {
-    // Subscribed before the first look.
-    let mut changes = hub.watch();
+async fn follow(
+    store: &Store,
+    notifier: &Notifier,
+    target: Target,
+    sender: &mpsc::Sender<Result<Snapshot>>,
+) -> Result<()> {
+    // Subscribed before the first read, so that no change is missed.
+    let mut changes = notifier.subscribe();
     let mut before: Option<Vec<JobRow>> = None;
     loop {
         let jobs = rows_of(&mut *store.conn().await?, target).await?;
@@ -67,9 +66,9 @@ async fn follow(store: &Store, hub: &Hub, target: Target, sender: &mpsc::Sender<
     }
 }
 
-/// Returns after a change, at most once in [`PAUSE`], or when it is time to look anyway.
+/// Returns after a change, at most once in [`PAUSE`], or when it is time to poll.
 pub(crate) async fn next_change(changes: &mut watch::Receiver<u64>) {
     sleep(PAUSE).await;
-    // A closed hub or the time limit: in both cases, look.
+    // Whether the notifier was closed or the time is up: read again.
     let _ = timeout(timing::SCHEDULE_POLL, changes.changed()).await;
 }

@@ -1,4 +1,4 @@
-//! A report, sorted by where its parts are stored. Pure.
+//! Sorts the events of a report by the table that they are stored in. Pure.
 
 use std::path::Path;
 
@@ -10,24 +10,22 @@ use tandem_proto::{
 use uuid::Uuid;
 
 use crate::{
-    locate::in_store,
     store::{
         clean,
         files::{Artifact, Checkpoint},
         integer,
         logs::Line,
-        measures::{Point, Standing},
+        measures::{LatestProgress, Point},
         signed,
     },
+    store_path::path_in_store,
 };
 
-/// The phase in which steps go on.
+/// The phase in which a rank makes steps.
 pub(crate) const TRAINING: &str = "training";
 
-/// Longest line, name or message that is kept, in bytes.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
-/// Something with a time and a word.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Phase {
     pub(crate) name: String,
@@ -43,7 +41,7 @@ pub(crate) struct Note {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Figure {
+pub(crate) struct ResultValue {
     pub(crate) name: String,
     pub(crate) value: f64,
     pub(crate) at: DateTime<Utc>,
@@ -53,25 +51,24 @@ pub(crate) struct Figure {
 pub(crate) struct Batch {
     pub(crate) phases: Vec<Phase>,
     pub(crate) notes: Vec<Note>,
-    /// The newest one.
-    pub(crate) standing: Option<Standing>,
+    /// The newest progress event.
+    pub(crate) latest: Option<LatestProgress>,
     pub(crate) points: Vec<Point>,
-    pub(crate) results: Vec<Figure>,
+    pub(crate) results: Vec<ResultValue>,
     pub(crate) checkpoints: Vec<Checkpoint>,
-    /// Without the job, which the caller knows.
+    /// Their `job_id` is nil: the caller knows the job.
     pub(crate) artifacts: Vec<Artifact>,
     pub(crate) lines: Vec<Line>,
 }
 
 impl Batch {
-    /// The rank says that it trains, or shows it.
+    /// Whether the rank is in training, by its phase or by its metrics.
     pub(crate) fn trains(&self) -> bool {
         self.phases.iter().any(|phase| phase.name == TRAINING) || !self.points.is_empty()
     }
 }
 
-/// Sorts events of one rank. What makes no sense is left out, and a note says so: a report that is refused would come
-/// again for ever.
+/// Sorts the events of one rank. Invalid ones become notes: a refused report would be sent again for ever.
 pub(crate) fn sort<'e>(events: impl Iterator<Item = &'e v1::RankEvent>, rank: u32, root: &Path) -> Batch {
     let mut batch = Batch::default();
     for event in events {
@@ -92,17 +89,17 @@ impl Batch {
                 let (name, first_step) = (named("phase", &phase.name)?, signed(phase.first_step));
                 self.phases.push(Phase { name, first_step, at });
             }
-            Event::Progress(progress) => self.standing = Some(standing(progress)),
+            Event::Progress(progress) => self.latest = Some(latest_progress(progress)),
             Event::Metric(metric) => {
                 let (name, step) = (named("metric", &metric.name)?, signed(metric.step));
                 self.points.push(Point { name, step, value: metric.value, at });
             }
             Event::Result(result) => {
-                self.results.push(Figure { name: named("result", &result.name)?, value: result.value, at });
+                self.results.push(ResultValue { name: named("result", &result.name)?, value: result.value, at });
             }
             Event::Checkpoint(checkpoint) => self.checkpoints.push(Checkpoint {
                 step: signed(checkpoint.step),
-                path: in_store(&clean(&checkpoint.path), root)?,
+                path: path_in_store(&clean(&checkpoint.path), root)?,
                 sha256: short(&checkpoint.sha256),
                 bytes: signed(checkpoint.bytes),
                 at,
@@ -112,7 +109,7 @@ impl Batch {
                 job_id: Uuid::nil(),
                 kind: named("artifact", &artifact.kind)?,
                 name: named("artifact", &artifact.name)?,
-                uri: in_store(&clean(&artifact.uri), root)?,
+                uri: path_in_store(&clean(&artifact.uri), root)?,
                 sha256: short(&artifact.sha256),
                 bytes: signed(artifact.bytes),
                 at,
@@ -126,15 +123,15 @@ impl Batch {
     }
 }
 
-fn standing(progress: &v1::ProgressEvent) -> Standing {
+fn latest_progress(progress: &v1::ProgressEvent) -> LatestProgress {
     let finite = |value: f64| if value.is_finite() { value.max(0.0) } else { 0.0 };
-    Standing {
+    LatestProgress {
         step: signed(progress.step),
         steps: signed(progress.steps),
         epoch: integer(progress.epoch),
         epochs: integer(progress.epochs),
         images_per_second: finite(progress.images_per_second),
-        // Becomes an interval: a century is long enough.
+        // It becomes an interval in Postgres: a century at most.
         seconds_left: finite(progress.seconds_left).min(3e9),
     }
 }
@@ -167,8 +164,8 @@ mod tests {
     #[test]
     fn only_the_newest_progress_counts() {
         let progress = |step| Event::Progress(v1::ProgressEvent { step, seconds_left: f64::NAN, ..Default::default() });
-        let standing = sorted(vec![progress(3), progress(4)]).standing.unwrap();
-        assert_eq!((standing.step, standing.seconds_left), (4, 0.0));
+        let latest = sorted(vec![progress(3), progress(4)]).latest.unwrap();
+        assert_eq!((latest.step, latest.seconds_left), (4, 0.0));
     }
 
     #[test]

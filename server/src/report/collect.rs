@@ -1,9 +1,9 @@
 //! Reports of many workers, stored together.
 //!
-//! Most of what workers say is points of curves, progress and log lines of ranks that train, every second or so, each of
-//! little weight: a transaction for each report would cost a thousand commits a second of a large fleet. What comes while
-//! one transaction runs is stored by the next, so that nobody waits for company. Reports that say more than that (phases,
-//! checkpoints, artifacts, results, notes) are stored each by itself ([`super::report`]).
+//! Most reports hold only metrics, progress and log lines, and every rank in training sends one about every second. A
+//! transaction for each would cost a large fleet a thousand commits a second. Reports that come while one transaction
+//! runs are stored by the next, so no report waits for others. Reports with other events (phases, checkpoints,
+//! artifacts, results, notes) are stored each by itself ([`super::report`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,50 +15,53 @@ use tandem_proto::v1::{self, rank_event::Event};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Receipt, Speaker, batch, report};
+use super::{Receipt, batch, report};
 use crate::{
     broken::no_fence,
     error::Result,
     store::{
-        Store, attempts, leases, logs, measures, retry, signed,
-        wake::{Wake, wake},
+        Store, attempts,
+        leases::{self, Speaker},
+        logs, measures,
+        notify::{Topic, notify},
+        retry, signed,
     },
 };
 
-/// Reports in one transaction, at most.
-const TOGETHER: usize = 512;
+/// The most reports in one transaction.
+const BATCH_MAX: usize = 512;
 
-/// A report on its way, and who waits for the word on it.
-struct Waiting {
+/// A report that waits to be stored, and the channel for the answer.
+struct QueuedReport {
     who: Speaker,
     events: Arc<Vec<v1::RankEvent>>,
-    /// Whether it was stored; if not, it is for [`report`] to say why.
+    /// Whether it was stored; if not, [`report`] finds out why.
     stored: oneshot::Sender<bool>,
 }
 
-/// Takes reports in. Cloned for every stream.
+/// Takes in reports. Each stream has a clone.
 #[derive(Clone)]
 pub(crate) struct Collector {
     store: Store,
     root: Arc<Path>,
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<QueuedReport>,
 }
 
 impl Collector {
-    /// Starts the task that stores them; it ends with the last clone.
+    /// Starts the task that stores reports; it ends with the last clone.
     pub(crate) fn start(store: Store, root: &Path) -> Self {
-        let (queue, mut reports) = mpsc::channel(TOGETHER);
+        let (queue, mut reports) = mpsc::channel(BATCH_MAX);
         let background = store.clone();
         tokio::spawn(async move {
             let mut together = Vec::new();
-            while reports.recv_many(&mut together, TOGETHER).await > 0 {
+            while reports.recv_many(&mut together, BATCH_MAX).await > 0 {
                 let stored = retry(|| store_together(&background, &together)).await;
                 if let Err(error) = &stored {
                     tracing::debug!(%error, reports = together.len(), "not stored together; each by itself");
                 }
                 let stored = stored.unwrap_or_else(|_| vec![false; together.len()]);
                 for (waiting, stored) in together.drain(..).zip(stored) {
-                    // Its stream may have ended: the worker says it again on the next.
+                    // Its stream may have ended: the worker sends the report again on the next one.
                     let _ = waiting.stored.send(stored);
                 }
             }
@@ -66,12 +69,12 @@ impl Collector {
         Self { store, root: root.into(), queue }
     }
 
-    /// Stores a report: all of it that is new, or nothing.
+    /// Stores the new events of a report, all or none.
     pub(crate) async fn report(&self, who: Speaker, events: Vec<v1::RankEvent>) -> Result<Receipt> {
         let events = Arc::new(events);
         if is_plain(&events) && !no_fence() {
             let (stored, word) = oneshot::channel();
-            let sent = self.queue.send(Waiting { who, events: events.clone(), stored }).await;
+            let sent = self.queue.send(QueuedReport { who, events: events.clone(), stored }).await;
             if sent.is_ok() && word.await.unwrap_or(false) {
                 return Ok(Receipt::Stored);
             }
@@ -80,7 +83,7 @@ impl Collector {
     }
 }
 
-/// It says nothing that anybody decides by, and nothing that makes no sense.
+/// Whether a report holds only events that no decision depends on, and no invalid ones.
 fn is_plain(events: &[v1::RankEvent]) -> bool {
     events.iter().all(|event| match &event.event {
         Some(Event::Metric(metric)) => !metric.name.is_empty(),
@@ -89,45 +92,46 @@ fn is_plain(events: &[v1::RankEvent]) -> bool {
     })
 }
 
-/// Which of them were stored: those whose ranks hold their lease, under its fence, in an attempt that trains.
-async fn store_together(store: &Store, waiting: &[Waiting]) -> Result<Vec<bool>> {
+/// Returns which of them were stored: those whose rank holds its lease, under its fence, in an attempt in training.
+async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<bool>> {
     let mut tx = store.begin().await?;
-    // Twice in one go, from an old stream and a new one: the second is stored by itself.
+    // A rank may report twice at once, on an old stream and a new one: the second report is stored by itself.
     let mut firsts = BTreeSet::new();
-    let is_first: Vec<bool> = waiting.iter().map(|one| firsts.insert((one.who.attempt, one.who.rank))).collect();
-    let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(one, _)| one);
-    let last = |one: &Waiting| one.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
-    let said: Vec<(Speaker, i64)> = first().map(|one| (one.who, last(one))).collect();
-    let taken = leases::advance_training(&mut tx, &said).await?;
+    let is_first: Vec<bool> =
+        waiting.iter().map(|report| firsts.insert((report.who.attempt, report.who.rank))).collect();
+    let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(report, _)| report);
+    let last = |report: &QueuedReport| report.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
+    let reports: Vec<(Speaker, i64)> = first().map(|report| (report.who, last(report))).collect();
+    let taken = leases::advance_training(&mut tx, &reports).await?;
     let attempts: Vec<Uuid> = taken.iter().map(|row| row.attempt).collect();
     if !attempts::all_train(&mut tx, &attempts).await? {
-        // One has ended in this very moment. Its leases are locked now, so that the next look is a true one.
+        // One of them has just ended. Its leases are locked now, so the next read is reliable.
         return Ok(vec![false; waiting.len()]);
     }
     let taken: HashMap<(Uuid, u32), leases::Advanced> =
         taken.into_iter().map(|row| ((row.attempt, row.rank), row)).collect();
 
     let (mut points, mut lines) = (Vec::new(), Vec::new());
-    // In one order: two transactions that touch the same rows must not wait for each other in a circle.
-    let mut standings = BTreeMap::new();
+    // Sorted: transactions that change the same rows in one order cannot deadlock.
+    let mut latest = BTreeMap::new();
     let mut stored = Vec::new();
-    for (one, is_first) in waiting.iter().zip(is_first) {
-        let Speaker { attempt, rank, fence, .. } = one.who;
+    for (report, is_first) in waiting.iter().zip(is_first) {
+        let Speaker { attempt, rank, fence, .. } = report.who;
         let row = taken.get(&(attempt, rank)).filter(|_| is_first);
         stored.push(row.is_some());
         let Some(row) = row else { continue };
-        let new = one.events.iter().filter(|event| signed(event.sequence) > row.before);
+        let new = report.events.iter().filter(|event| signed(event.sequence) > row.before);
         let batch = batch::sort(new, rank, Path::new(""));
         points.extend(batch.points.into_iter().map(|point| (row.job, fence, point)));
         lines.extend(batch.lines.into_iter().map(|line| (attempt, rank, line)));
-        if let Some(standing) = batch.standing.filter(|_| rank == 0) {
-            standings.insert(row.job, (fence, standing));
+        if let Some(progress) = batch.latest.filter(|_| rank == 0) {
+            latest.insert(row.job, (fence, progress));
         }
     }
     measures::insert_metrics(&mut tx, &points).await?;
-    measures::put_standings(&mut tx, &standings).await?;
+    measures::put_latest(&mut tx, &latest).await?;
     logs::insert(&mut tx, &lines).await?;
-    wake(&mut tx, &[Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Watch]).await?;
     tx.commit().await?;
     Ok(stored)
 }

@@ -1,49 +1,40 @@
-//! What workers say about their ranks, stored under the fence: a stale worker changes nothing and is told so.
+//! Stores what workers report about their ranks, under the fence: a stale worker changes nothing and learns that.
 
 mod batch;
-mod collect;
+pub(crate) mod collect;
 
 use std::path::Path;
 
 use tandem_domain::state::{AttemptEvent, RankOutcome};
 use tandem_proto::v1;
-use uuid::Uuid;
 
 use crate::{
     broken::no_fence,
+    conclude::{RankEnd, conclude},
     error::Result,
-    settle::{RankEnd, settle},
     store::{
         Conn, Store,
         attempts::{self, LockedAttempt},
         clean,
         events::{self, About},
-        files, leases, logs, measures, retry, signed,
-        wake::{Wake, wake},
+        files,
+        leases::{self, Speaker},
+        logs, measures,
+        notify::{Topic, notify},
+        retry, signed,
     },
 };
 use batch::{Batch, TRAINING};
-pub(crate) use collect::Collector;
 
-/// Who speaks, about which rank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Speaker {
-    pub(crate) worker: Uuid,
-    pub(crate) attempt: Uuid,
-    pub(crate) fence: i64,
-    pub(crate) rank: u32,
-}
-
-/// What a worker is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receipt {
     /// Stored, now or before.
     Stored,
-    /// It does not act for this attempt any more.
+    /// The worker holds no lease for this attempt any more.
     Stale,
 }
 
-/// Stores a report: all of it that is new, in one transaction, or nothing.
+/// Stores the new events of a report in one transaction, all or none.
 pub(crate) async fn report(store: &Store, root: &Path, who: Speaker, events: &[v1::RankEvent]) -> Result<Receipt> {
     retry(|| report_once(store, root, who, events)).await
 }
@@ -57,13 +48,13 @@ async fn report_once(store: &Store, root: &Path, who: Speaker, events: &[v1::Ran
     let Some(before) = before else { return Ok(Receipt::Stale) };
     let mut batch = batch::sort(events.iter().filter(|event| signed(event.sequence) > before), who.rank, root);
     if attempt.state.is_ended() && !no_fence() {
-        // The rank is being stopped. Its last words are worth keeping; what it computed does not count any more.
+        // The rank is being stopped. Its log lines are kept, but its results no longer count.
         batch = Batch { lines: batch.lines, ..Batch::default() };
     }
     store_batch(&mut tx, &attempt, who, &batch).await?;
-    wake(&mut tx, &[Wake::Watch]).await?;
+    notify(&mut tx, &[Topic::Watch]).await?;
     tx.commit().await?;
-    // Not acknowledged: the rank would take a checkpoint for committed that no row will ever point to.
+    // An acknowledgement would tell the rank that its checkpoints are committed, but they have no rows.
     Ok(if attempt.state.is_ended() && !no_fence() { Receipt::Stale } else { Receipt::Stored })
 }
 
@@ -86,10 +77,10 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
         tracing::info!(%job, attempt = %attempt.id, rank = who.rank, kind = note.kind, "{}", note.message);
         events::append_at(tx, about, &note.kind, &note.message, Some(note.at)).await?;
     }
-    // One rank speaks for all: they are at the same step.
+    // Rank 0 reports for all: they are at the same step.
     let phase = batch.phases.last().map(|phase| phase.name.as_str());
-    if who.rank == 0 && (phase.is_some() || batch.standing.is_some()) {
-        measures::put_progress(tx, job, fence, phase, batch.standing.as_ref()).await?;
+    if who.rank == 0 && (phase.is_some() || batch.latest.is_some()) {
+        measures::put_progress(tx, job, fence, phase, batch.latest.as_ref()).await?;
     }
     let points: Vec<_> = batch.points.iter().map(|point| (job, fence, point.clone())).collect();
     measures::insert_metrics(tx, &points).await?;
@@ -108,12 +99,12 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
     Ok(())
 }
 
-/// The end of a rank, in its worker's words. Said twice, it changes nothing the second time.
+/// Stores the end of a rank as its worker reports it. A second report changes nothing.
 pub(crate) async fn rank_ended(store: &Store, who: Speaker, outcome: RankOutcome, cause: &str) -> Result<Receipt> {
     let end = RankEnd { outcome, cause: clean(cause) };
     let ended = retry(|| async {
         let mut tx = store.begin().await?;
-        let ended = settle(&mut tx, who.attempt, |lease| {
+        let ended = conclude(&mut tx, who.attempt, |lease| {
             let is_theirs = lease.rank == who.rank && lease.worker == who.worker && lease.fence == who.fence;
             is_theirs.then(|| end.clone())
         })
@@ -125,13 +116,13 @@ pub(crate) async fn rank_ended(store: &Store, who: Speaker, outcome: RankOutcome
     Ok(if ended == 0 { Receipt::Stale } else { Receipt::Stored })
 }
 
-/// Where the ranks of an attempt meet, from the worker of rank 0.
+/// Stores where the ranks of an attempt meet, from the worker of rank 0.
 pub(crate) async fn rendezvous(store: &Store, who: Speaker, host: &str, port: u16) -> Result<Receipt> {
     let mut tx = store.begin().await?;
     if !attempts::set_rendezvous(&mut tx, who.attempt, who.fence, who.worker, &clean(host), port).await? {
         return Ok(Receipt::Stale);
     }
-    wake(&mut tx, &[Wake::Dispatch]).await?;
+    notify(&mut tx, &[Topic::Dispatch]).await?;
     tx.commit().await?;
     Ok(Receipt::Stored)
 }

@@ -3,8 +3,8 @@
 use tandem_proto::{convert::timestamp, v1, v1::fleet_server::Fleet};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Api, convert};
-use crate::{error::Error, query::status::status, release::release};
+use super::Api;
+use crate::{convert, error::Error, query::status::status, release::release};
 
 #[async_trait]
 impl Fleet for Api {

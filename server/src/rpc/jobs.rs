@@ -5,12 +5,14 @@ use tandem_proto::{convert::job_state, v1, v1::jobs_server::Jobs};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Api, answers, convert};
+use super::{Answers, Api, answers};
 use crate::{
     cancel::cancel,
+    convert,
     error::Error,
-    query::{self, target},
+    query,
     submit::{Submission, submit},
+    target,
 };
 
 #[async_trait]
@@ -51,7 +53,8 @@ impl Jobs for Api {
         let mut conn = self.store.conn().await.map_err(Error::from)?;
         let target = target::resolve(&mut conn, &request.into_inner().target).await?;
         let (sender, receiver) = mpsc::channel(4);
-        let watch = query::watch::watch(self.store.clone(), self.hub.clone(), target, sender, self.closing.clone());
+        let watch =
+            query::watch::watch(self.store.clone(), self.notifier.clone(), target, sender, self.closing.clone());
         self.streams.spawn(watch);
         Ok(Response::new(answers(receiver, |snapshot| {
             Ok(v1::WatchResponse { jobs: convert::jobs(snapshot.jobs)?, done: snapshot.done })
@@ -67,7 +70,7 @@ impl Jobs for Api {
         let jobs = target::jobs_of(&mut conn, target).await?;
         let (sender, receiver) = mpsc::channel(256);
         let request = query::logs::Request { jobs, follow, tail: (tail > 0).then_some(tail) };
-        let logs = query::logs::logs(self.store.clone(), self.hub.clone(), request, sender, self.closing.clone());
+        let logs = query::logs::logs(self.store.clone(), self.notifier.clone(), request, sender, self.closing.clone());
         self.streams.spawn(logs);
         Ok(Response::new(answers(receiver, |row| Ok(convert::log_line(row)))))
     }

@@ -1,6 +1,5 @@
 //! The gRPC services: parse, call, convert. No decision is made here.
 
-mod convert;
 mod fleet;
 mod jobs;
 mod results;
@@ -22,13 +21,12 @@ use tonic::{
     service::{Routes, RoutesBuilder},
 };
 
-use crate::{dispatch::Dispatcher, error::Error, hub::Hub, report::Collector, store::Store};
+use crate::{dispatch::Dispatcher, error::Error, notifier::Notifier, report::collect::Collector, store::Store};
 
-/// What every service needs.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) notifier: Arc<Notifier>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) reports: Collector,
     pub(crate) objects: Arc<dyn ObjectStore>,
@@ -58,10 +56,9 @@ impl Api {
     }
 }
 
-/// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// What a follower of `query` sends, as answers.
+/// Converts what a query sends into a stream of answers.
 fn answers<T: Send + 'static, A: 'static>(
     receiver: mpsc::Receiver<Result<T, Error>>,
     convert: impl Fn(T) -> Result<A, Status> + Send + 'static,

@@ -5,8 +5,9 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Api, answers, convert};
+use super::{Answers, Api, answers};
 use crate::{
+    convert,
     error::Error,
     query::{
         fetch,
@@ -47,7 +48,7 @@ impl Results for Api {
         let open = fetch::open(self.objects.clone(), &self.dispatcher.root, &artifact).await?;
         let (sender, receiver) = mpsc::channel(4);
         self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
-        let name = v1::FetchResponse { artifact: Some(crate::dispatch::artifact(artifact)), chunk: Vec::new() };
+        let name = v1::FetchResponse { artifact: Some(convert::artifact(artifact)), chunk: Vec::new() };
         let chunks = answers(receiver, |chunk: tokio_util::bytes::Bytes| {
             Ok(v1::FetchResponse { artifact: None, chunk: chunk.to_vec() })
         });

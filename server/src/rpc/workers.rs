@@ -1,8 +1,8 @@
-//! `tandem.v1.Workers`: one stream per worker, for as long as both live.
+//! `tandem.v1.Workers`: one stream per worker, open as long as both run.
 //!
-//! Messages about ranks are handled in the order in which they come: a rank's end is never ahead of its last report. While
-//! the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials again,
-//! and its rank goes on.
+//! Messages about ranks are handled in the order in which they come, so a rank's end never overtakes its last report.
+//! While the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials
+//! again, and its rank goes on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,19 +10,27 @@ use tandem_domain::timing::timing;
 use tandem_proto::{
     convert,
     status::Code,
-    v1::{self, coordinator_message::Message as Answer, worker_message::Message as Said, workers_server::Workers},
+    v1::{
+        self, coordinator_message::Message as ToWorker, worker_message::Message as FromWorker, workers_server::Workers,
+    },
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use uuid::Uuid;
 
-use super::{Answers, Api, convert::facts_to_json};
+use super::{Answers, Api};
 use crate::{
+    convert::facts_to_json,
     dispatch::sessions::Session,
-    query::watch::closed,
-    report::{Receipt, Speaker, rank_ended, rendezvous},
-    store::{clean, integer, leases::Held, signed, workers::Introduction},
+    error::Error,
+    report::{Receipt, rank_ended, rendezvous},
+    store::{
+        clean, integer,
+        leases::{ReportedRank, Speaker},
+        signed,
+        workers::Introduction,
+    },
 };
 
 #[async_trait]
@@ -37,16 +45,16 @@ impl Workers for Api {
         let (outbound, answers) = mpsc::channel(64);
         let (worker, session) = register(&mut inbound, outbound.clone()).await?;
         let registered = self.dispatcher.open(&worker, &session).await?;
-        session.send(Answer::Registered(registered));
+        session.send(ToWorker::Registered(registered));
         self.dispatcher.sessions.add(session.clone());
-        self.hub.dispatch.notify_one();
+        self.notifier.dispatch.notify_one();
 
         let api = self.clone();
         self.streams.spawn(async move {
             let end = api.listen(&mut inbound, &session).await;
             if let Err(status) = end {
                 tracing::info!(worker = session.name, code = ?status.code(), "stream ends: {}", status.message());
-                // Told before it is written down, which may take its time. The worker may have gone already.
+                // Sent before the end is stored, which may take long. The worker may have gone already.
                 let _ = outbound.try_send(Err(status));
             }
             if let Err(error) = api.dispatcher.close(&session).await {
@@ -57,7 +65,7 @@ impl Workers for Api {
     }
 }
 
-/// The first message.
+/// Reads the first message of a stream, which must be `register`.
 async fn register(
     inbound: &mut Streaming<v1::WorkerMessage>,
     outbound: mpsc::Sender<Result<v1::CoordinatorMessage, Status>>,
@@ -65,7 +73,7 @@ async fn register(
     let first = timeout(timing().lease, inbound.message())
         .await
         .map_err(|_| Code::TimedOut.status("no `register` came on the stream"))??;
-    let Some(Said::Register(register)) = first.and_then(|message| message.message) else {
+    let Some(FromWorker::Register(register)) = first.and_then(|message| message.message) else {
         return Err(Code::InvalidInput.status("the first message of a stream must be `register`"));
     };
     let id = convert::uuid("register.worker_id", &register.worker_id)?;
@@ -86,39 +94,38 @@ async fn register(
         cores: integer(device.cores),
         driver: clean(&device.driver),
     };
-    let running = held(id, &register.running)?;
+    let running = reported_ranks(id, &register.running)?;
     let session = Arc::new(Session::new(id, worker.name.clone(), running, outbound));
     Ok((worker, session))
 }
 
 impl Api {
-    /// Takes messages in until the worker closes its half (`Ok`) or the stream must end.
+    /// Handles messages until the worker closes its half (`Ok`) or the stream must end.
     ///
-    /// Heartbeats are heard as they come, beside what takes its time: a database that is slow to store a report is no
-    /// reason to end a rank.
+    /// Heartbeats are not queued behind messages that take long to store: a slow database must not end a rank.
     async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Session) -> Result<(), Status> {
         let (queue, mut queued) = mpsc::channel(64);
-        let hear = async move {
-            while let Some(said) = self.next(inbound, session).await? {
-                match said {
-                    Said::Heartbeat(heartbeat) => heard(session, &heartbeat)?,
-                    // Closed only with the other half of this function, which then tells why.
-                    said => drop(queue.send(said).await),
+        let receive = async move {
+            while let Some(message) = self.next(inbound, session).await? {
+                match message {
+                    FromWorker::Heartbeat(heartbeat) => receive_heartbeat(session, &heartbeat)?,
+                    // Closed only when the other half of this function has failed, which gives the reason.
+                    message => drop(queue.send(message).await),
                 }
             }
             Ok(())
         };
-        let act = async {
-            while let Some(said) = queued.recv().await {
+        let handle = async {
+            while let Some(message) = queued.recv().await {
                 if session.superseded.is_cancelled() {
-                    // What was under way when the worker was restarted is not the word of its new self.
+                    // The worker was restarted, and this message is of the process before.
                     return Err(superseded());
                 }
-                self.act(said, session).await?;
+                self.handle(message, session).await?;
             }
             Ok(())
         };
-        tokio::try_join!(hear, act).map(|((), ())| ())
+        tokio::try_join!(receive, handle).map(|((), ())| ())
     }
 
     /// The next message; `None` when the worker has closed its half.
@@ -126,55 +133,55 @@ impl Api {
         &self,
         inbound: &mut Streaming<v1::WorkerMessage>,
         session: &Session,
-    ) -> Result<Option<Said>, Status> {
+    ) -> Result<Option<FromWorker>, Status> {
         loop {
             let message = tokio::select! {
                 message = timeout(timing().lease, inbound.message()) => message,
                 () = session.superseded.cancelled() => {
                     return Err(superseded());
                 }
-                () = self.closing.cancelled() => return Err(closed().into()),
+                () = self.closing.cancelled() => return Err(Error::ShuttingDown.into()),
             };
             let silent = |_| Code::TimedOut.status(format!("no heartbeat for {:?}", timing().lease));
             match message.map_err(silent)?? {
-                Some(v1::WorkerMessage { message: Some(said) }) => return Ok(Some(said)),
-                // A message of a newer version.
+                Some(v1::WorkerMessage { message: Some(message) }) => return Ok(Some(message)),
+                // A kind of message that only newer versions know.
                 Some(v1::WorkerMessage { message: None }) => {}
                 None => return Ok(None),
             }
         }
     }
 
-    async fn act(&self, said: Said, session: &Session) -> Result<(), Status> {
-        match said {
-            Said::Register(_) => return Err(Code::InvalidInput.status("`register` came twice on one stream")),
-            Said::Heartbeat(heartbeat) => heard(session, &heartbeat)?,
-            Said::Report(said) => {
-                let who = speaker(session.worker, &said.attempt_id, said.fence, said.rank)?;
-                let sequence = said.events.iter().map(|event| event.sequence).max().unwrap_or(0);
-                match self.reports.report(who, said.events).await? {
+    async fn handle(&self, message: FromWorker, session: &Session) -> Result<(), Status> {
+        match message {
+            FromWorker::Register(_) => return Err(Code::InvalidInput.status("`register` came twice on one stream")),
+            FromWorker::Heartbeat(heartbeat) => receive_heartbeat(session, &heartbeat)?,
+            FromWorker::Report(report) => {
+                let who = speaker(session.worker, &report.attempt_id, report.fence, report.rank)?;
+                let sequence = report.events.iter().map(|event| event.sequence).max().unwrap_or(0);
+                match self.reports.report(who, report.events).await? {
                     Receipt::Stored => {
-                        let ack = v1::ReportAck { attempt_id: said.attempt_id, rank: said.rank, sequence };
-                        session.send(Answer::ReportAck(ack));
+                        let ack = v1::ReportAck { attempt_id: report.attempt_id, rank: report.rank, sequence };
+                        session.send(ToWorker::ReportAck(ack));
                     }
                     Receipt::Stale => stop(session, who),
                 }
             }
-            Said::Rendezvous(said) => {
-                let who = speaker(session.worker, &said.attempt_id, said.fence, 0)?;
-                let port = u16::try_from(said.port).ok().filter(|port| *port > 0);
-                let port = port.ok_or_else(|| Code::InvalidInput.status(format!("no port: {}", said.port)))?;
-                if rendezvous(&self.store, who, &said.host, port).await? == Receipt::Stale {
+            FromWorker::Rendezvous(listening) => {
+                let who = speaker(session.worker, &listening.attempt_id, listening.fence, 0)?;
+                let port = u16::try_from(listening.port).ok().filter(|port| *port > 0);
+                let port = port.ok_or_else(|| Code::InvalidInput.status(format!("no port: {}", listening.port)))?;
+                if rendezvous(&self.store, who, &listening.host, port).await? == Receipt::Stale {
                     stop(session, who);
                 }
             }
-            Said::RankEnded(said) => {
-                let who = speaker(session.worker, &said.attempt_id, said.fence, said.rank)?;
-                let outcome = convert::rank_outcome("rank_ended.outcome", said.outcome)?;
-                // One that is known already needs no answer: there is nothing left to stop.
-                rank_ended(&self.store, who, outcome, &said.cause).await?;
+            FromWorker::RankEnded(end) => {
+                let who = speaker(session.worker, &end.attempt_id, end.fence, end.rank)?;
+                let outcome = convert::rank_outcome("rank_ended.outcome", end.outcome)?;
+                // An end that was known already needs no answer: there is nothing left to stop.
+                rank_ended(&self.store, who, outcome, &end.cause).await?;
             }
-            Said::Drain(_) => self.dispatcher.drain(session).await?,
+            FromWorker::Drain(_) => self.dispatcher.drain(session).await?,
         }
         Ok(())
     }
@@ -184,16 +191,16 @@ fn superseded() -> Status {
     Code::Unavailable.status("this worker was given up, is here on another stream, or its lease cannot be written")
 }
 
-fn heard(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(), Status> {
-    let running = held(session.worker, &heartbeat.running)?;
-    session.hear(heartbeat.sequence, running, heartbeat.facts.as_ref().map(facts_to_json));
+fn receive_heartbeat(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(), Status> {
+    let running = reported_ranks(session.worker, &heartbeat.running)?;
+    session.receive(heartbeat.sequence, running, heartbeat.facts.as_ref().map(facts_to_json));
     Ok(())
 }
 
-/// It acts for an attempt that is not its any more.
+/// Tells the worker to stop a rank that it has no lease for any more.
 fn stop(session: &Session, who: Speaker) {
     tracing::info!(worker = session.name, attempt = %who.attempt, fence = who.fence, "stale worker told to stop");
-    session.send(Answer::Stop(v1::Stop {
+    session.send(ToWorker::Stop(v1::Stop {
         attempt_id: who.attempt.to_string(),
         fence: who.fence,
         graceful: false,
@@ -205,11 +212,11 @@ fn speaker(worker: Uuid, attempt: &str, fence: i64, rank: u32) -> Result<Speaker
     Ok(Speaker { worker, attempt: convert::uuid("attempt_id", attempt)?, fence, rank })
 }
 
-fn held(worker: Uuid, running: &[v1::RunningRank]) -> Result<Vec<Held>, Status> {
-    let held = running.iter().map(|rank| {
+fn reported_ranks(worker: Uuid, running: &[v1::RunningRank]) -> Result<Vec<ReportedRank>, Status> {
+    let ranks = running.iter().map(|rank| {
         let attempt = convert::uuid("running.attempt_id", &rank.attempt_id)?;
         let (idle, slowest) = (Duration::from_millis(rank.idle_ms), rank.slowest_ms.map(Duration::from_millis));
-        Ok(Held { worker, attempt, fence: rank.fence, rank: rank.rank, idle, slowest })
+        Ok(ReportedRank { worker, attempt, fence: rank.fence, rank: rank.rank, idle, slowest })
     });
-    held.collect()
+    ranks.collect()
 }

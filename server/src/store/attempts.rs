@@ -9,9 +9,12 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, parse, small};
+use super::{
+    Conn, DbResult, integer, parse,
+    rows::{RowsChanged, Statement},
+    small,
+};
 
-/// A new attempt: assigned, with the next fence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewAttempt {
     pub(crate) id: Uuid,
@@ -19,7 +22,7 @@ pub(crate) struct NewAttempt {
     pub(crate) fence: i64,
 }
 
-pub(crate) async fn insert(conn: &mut Conn, id: Uuid, job: Uuid, term: i64, world_size: u32) -> Stored<NewAttempt> {
+pub(crate) async fn insert(conn: &mut Conn, id: Uuid, job: Uuid, term: i64, world_size: u32) -> DbResult<NewAttempt> {
     let row = sqlx::query!(
         "INSERT INTO attempts (id, job_id, number, leader_term, world_size)
          SELECT $1, $2, COALESCE(max(number), 0) + 1, $3, $4 FROM attempts WHERE job_id = $2
@@ -34,7 +37,7 @@ pub(crate) async fn insert(conn: &mut Conn, id: Uuid, job: Uuid, term: i64, worl
     Ok(NewAttempt { id, number: small(row.number), fence: row.fence })
 }
 
-/// A row that nobody else changes until the transaction ends.
+/// A row that is locked until the transaction ends.
 #[derive(Clone, Debug)]
 pub(crate) struct LockedAttempt {
     pub(crate) id: Uuid,
@@ -47,23 +50,22 @@ pub(crate) struct LockedAttempt {
     pub(crate) stop: Option<StopAsked>,
 }
 
-/// A stop at a checkpoint, under way.
 #[derive(Clone, Debug)]
 pub(crate) struct StopAsked {
-    /// Until now.
+    /// Since the request, until now.
     pub(crate) seconds: f64,
-    /// Device seconds at stake when it was asked.
+    /// Device seconds at stake when it was made.
     pub(crate) at_stake: f64,
     /// A checkpoint was committed since.
     pub(crate) is_saved: bool,
 }
 
-/// The job of an attempt, without a lock: to lock the job first.
-pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> Stored<Option<Uuid>> {
+/// The job of an attempt. Not locked, because the job must be locked before the attempt.
+pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!("SELECT job_id FROM attempts WHERE id = $1", id).fetch_optional(conn).await
 }
 
-pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> Stored<Option<LockedAttempt>> {
+pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> DbResult<Option<LockedAttempt>> {
     let row = sqlx::query!(
         r#"SELECT id, job_id, number, fence, state::text AS "state!", world_size, at_stake,
                   EXTRACT(epoch FROM clock_timestamp() - stop_asked_at)::float8 AS stop_seconds,
@@ -84,8 +86,7 @@ pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> Stored<Option<LockedAttem
     .transpose()
 }
 
-/// The live attempt of a job, locked.
-pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> Stored<Option<LockedAttempt>> {
+pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> DbResult<Option<LockedAttempt>> {
     let id = sqlx::query_scalar!(
         "SELECT id FROM attempts WHERE job_id = $1 AND state IN ('assigned', 'starting', 'training')",
         job
@@ -98,13 +99,13 @@ pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> Stored<Option<Locke
     }
 }
 
-/// Moves an attempt on; the new state, or `None` if the event changes nothing or does not fit.
+/// Moves an attempt to its next state and returns that; `None` if the event changes nothing or is not allowed.
 pub(crate) async fn transition(
     conn: &mut Conn,
     attempt: &LockedAttempt,
     event: AttemptEvent,
     cause: &str,
-) -> Stored<Option<AttemptState>> {
+) -> DbResult<Option<AttemptState>> {
     let Ok(to) = attempt.state.after(event) else { return Ok(None) };
     if to == attempt.state {
         return Ok(None);
@@ -124,20 +125,19 @@ pub(crate) async fn transition(
         cause,
         to.is_ended(),
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok((moved.rows_affected() == 1).then_some(to))
+    Ok(moved.is_one().then_some(to))
 }
 
-/// Step that training began at, as its ranks say.
-pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> Stored<()> {
+/// Stores the step that training began at.
+pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> DbResult<()> {
     sqlx::query!("UPDATE attempts SET first_step = $3 WHERE id = $1 AND fence = $2", attempt.id, attempt.fence, step)
-        .execute(conn)
-        .await?;
-    Ok(())
+        .run_any(conn)
+        .await
 }
 
-/// Where the ranks meet, as the worker of rank 0 says; `false` if it has no say any more.
+/// Stores where the ranks meet, from the worker of rank 0; `false` if that holds no lease any more.
 pub(crate) async fn set_rendezvous(
     conn: &mut Conn,
     id: Uuid,
@@ -145,8 +145,8 @@ pub(crate) async fn set_rendezvous(
     worker: Uuid,
     host: &str,
     port: u16,
-) -> Stored<bool> {
-    let set = sqlx::query!(
+) -> DbResult<bool> {
+    sqlx::query!(
         "UPDATE attempts SET rendezvous_host = $4, rendezvous_port = $5
          WHERE id = $1 AND fence = $2 AND state IN ('assigned', 'starting', 'training')
            AND EXISTS (SELECT FROM leases l WHERE l.attempt_id = attempts.id AND l.rank = 0 AND l.worker_id = $3
@@ -157,14 +157,14 @@ pub(crate) async fn set_rendezvous(
         host,
         i32::from(port),
     )
-    .execute(conn)
-    .await?;
-    Ok(set.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-/// How many attempts of a job were lost one after the other without getting anywhere: the last one that kept a checkpoint
-/// begins the count anew, so that a long job on a bad day is not given up for what it has outlived.
-pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> Stored<u32> {
+/// The number of attempts of a job that were lost since it last wrote a checkpoint. A checkpoint resets the count, so
+/// that a long job is not given up for losses that it has recovered from.
+pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> DbResult<u32> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "count!" FROM attempts
            WHERE job_id = $1 AND state = 'lost'
@@ -173,11 +173,10 @@ pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> Stored<u32> {
     )
     .fetch_one(conn)
     .await?;
-    // The one that was just lost, at least.
+    // At least the one that was just lost.
     Ok(small(count).max(1))
 }
 
-/// An attempt as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptRow {
     pub(crate) id: Uuid,
@@ -193,7 +192,7 @@ pub(crate) struct AttemptRow {
     pub(crate) workers: Vec<String>,
 }
 
-pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<AttemptRow>> {
+pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<AttemptRow>> {
     sqlx::query_as!(
         AttemptRow,
         r#"SELECT a.id, a.number, a.fence, a.state::text AS "state!", a.cause, a.assigned_at, a.training_at, a.ended_at,
@@ -207,8 +206,7 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<AttemptRow>
     .await
 }
 
-/// Every gang at work.
-pub(crate) async fn running(conn: &mut Conn) -> Stored<Vec<RunningGang>> {
+pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards, a.training_at,
                   a.stop_asked_at IS NOT NULL AS "is_stopping!",
@@ -243,35 +241,34 @@ pub(crate) async fn running(conn: &mut Conn) -> Stored<Vec<RunningGang>> {
     Ok(gangs.collect())
 }
 
-/// It is to stop at a checkpoint; `false` if it has ended, or was asked before.
-pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> Stored<bool> {
-    let asked = sqlx::query!(
+/// Stores the request to stop at a checkpoint; `false` if the attempt has ended or was asked before.
+pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> DbResult<bool> {
+    sqlx::query!(
         "UPDATE attempts SET stop_asked_at = clock_timestamp(), stop_reason = $2, at_stake = $3
          WHERE id = $1 AND state = 'training' AND stop_asked_at IS NULL",
         stop.attempt,
         stop.reason,
         stop.at_stake,
     )
-    .execute(conn)
-    .await?;
-    Ok(asked.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-/// What a rank's peers said of its end is not the cause once it is known how it ended itself.
-pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> Stored<()> {
+/// Replaces the cause that the peers of a lost rank gave, once the rank's own is known.
+pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> DbResult<()> {
     sqlx::query!(
         "UPDATE attempts SET cause = $3 WHERE id = $1 AND fence = $2 AND state = 'lost'",
         attempt.id,
         attempt.fence,
         cause,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// Whether none of them has ended. True until this transaction ends if it holds their leases: an end takes those first.
-pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> Stored<bool> {
+/// Whether all of them are in training. Stays true while their leases are locked, as an end locks these first.
+pub(crate) async fn all_train(conn: &mut Conn, attempts: &[Uuid]) -> DbResult<bool> {
     sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (SELECT FROM attempts WHERE id = ANY($1) AND state <> 'training') AS "all!""#,
         attempts

@@ -1,11 +1,11 @@
-//! Which job starts from which, and what follows from an end.
+//! Which job starts from which, and which blocked jobs are decided.
 
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer};
+use super::{Conn, DbResult, integer, rows::Statement};
 
-/// `inputs` in the order of the spec.
-pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> Stored<()> {
+/// Stores the inputs of a job, in the order of its spec.
+pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> DbResult<()> {
     let positions: Vec<i32> = (0u32..).take(inputs.len()).map(integer).collect();
     // Two inputs of equal content are one job.
     sqlx::query!(
@@ -16,9 +16,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> Store
         inputs,
         &positions,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// A blocked job whose inputs have all succeeded, or one of whose inputs never will.
@@ -26,12 +25,12 @@ pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> Store
 pub(crate) struct Decided {
     pub(crate) id: Uuid,
     pub(crate) name: String,
-    /// `job_name failed`, where an input did; else the job is free to run.
+    /// The failed or cancelled input, in words; `None` if the job may run.
     pub(crate) lost_input: Option<String>,
 }
 
-/// Every blocked job that need not wait any longer.
-pub(crate) async fn decided(conn: &mut Conn) -> Stored<Vec<Decided>> {
+/// All blocked jobs that need not wait any longer.
+pub(crate) async fn decided(conn: &mut Conn) -> DbResult<Vec<Decided>> {
     sqlx::query_as!(
         Decided,
         r#"SELECT j.id, j.name, lost.words AS "lost_input?"

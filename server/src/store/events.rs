@@ -1,11 +1,10 @@
-//! Events: what happened, in words, only ever appended.
+//! Events: what happened, in words. They are only appended.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, DbResult, rows::Statement};
 
-/// What an event is about.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About {
     pub(crate) job: Option<Uuid>,
@@ -27,19 +26,18 @@ impl About {
     }
 }
 
-/// Appends an event that happens now.
-pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &str) -> Stored<()> {
+pub(crate) async fn append(conn: &mut Conn, about: About, kind: &str, message: &str) -> DbResult<()> {
     append_at(conn, about, kind, message, None).await
 }
 
-/// Appends an event; `at` is when it happened, if that was not now and here.
+/// Appends an event; `at` is when it happened, if not now.
 pub(crate) async fn append_at(
     conn: &mut Conn,
     about: About,
     kind: &str,
     message: &str,
     at: Option<DateTime<Utc>>,
-) -> Stored<()> {
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message, at)
          VALUES ($1, $2, $3, $4, $5, COALESCE($6, clock_timestamp()))",
@@ -50,32 +48,30 @@ pub(crate) async fn append_at(
         message,
         at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// The same event for every live attempt.
-pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> Stored<()> {
+/// Appends the same event for every live attempt.
+pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, kind, message)
          SELECT job_id, id, $1, $2 FROM attempts WHERE state IN ('assigned', 'starting', 'training')",
         kind,
         message,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// The same event for those of these attempts in which the worker's rank was lost; in others it had come to its end.
+/// Appends the same event for those of these attempts in which the worker's rank was lost.
 pub(crate) async fn append_to_lost(
     conn: &mut Conn,
     attempts: &[Uuid],
     worker: Uuid,
     kind: &str,
     message: &str,
-) -> Stored<()> {
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message)
          SELECT a.job_id, a.id, $2, $3, $4 FROM attempts a
@@ -86,12 +82,10 @@ pub(crate) async fn append_to_lost(
         kind,
         message,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// An event as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct EventRow {
     pub(crate) at: DateTime<Utc>,
@@ -101,8 +95,7 @@ pub(crate) struct EventRow {
     pub(crate) worker: Option<String>,
 }
 
-/// Oldest first.
-pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> Stored<Vec<EventRow>> {
+pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<EventRow>> {
     sqlx::query_as!(
         EventRow,
         r#"SELECT e.at, e.kind, e.message, a.number AS "attempt?", w.name AS "worker?"

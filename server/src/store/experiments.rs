@@ -1,11 +1,13 @@
-//! Experiments and which jobs they consist of.
+//! Experiments, and the jobs that they consist of.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{
+    Conn, DbResult,
+    rows::{RowsChanged, Statement},
+};
 
-/// What a person submitted.
 #[derive(Clone, Debug)]
 pub(crate) struct Experiment {
     pub(crate) id: Uuid,
@@ -19,9 +21,9 @@ pub(crate) struct Experiment {
     pub(crate) created_at: DateTime<Utc>,
 }
 
-/// Stores it; `false` if its idempotency key is known already. `created_at` is set by the database.
-pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> Stored<bool> {
-    let inserted = sqlx::query!(
+/// Stores an experiment; `false` if its idempotency key is known. The database sets `created_at`.
+pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> DbResult<bool> {
+    sqlx::query!(
         "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, idempotency_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING",
         experiment.id,
@@ -32,12 +34,12 @@ pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> Stored<b
         experiment.fresh,
         experiment.idempotency_key,
     )
-    .execute(conn)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> Stored<Option<Experiment>> {
+pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> DbResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
         "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at
@@ -48,7 +50,7 @@ pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> Stored<Opt
     .await
 }
 
-pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> Stored<Option<Experiment>> {
+pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> DbResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
         "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at FROM experiments WHERE id = $1",
@@ -58,7 +60,7 @@ pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> Stored<Option<Experiment>>
     .await
 }
 
-/// A job of an experiment, by the name that its file gives it.
+/// A job of an experiment, by its name in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Link {
     pub(crate) name: String,
@@ -66,7 +68,7 @@ pub(crate) struct Link {
     pub(crate) reused: bool,
 }
 
-pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link: &Link) -> Stored<()> {
+pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link: &Link) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO experiment_jobs (experiment_id, name, job_id, position, reused) VALUES ($1, $2, $3, $4, $5)",
         experiment,
@@ -75,13 +77,12 @@ pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link:
         position,
         link.reused,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
 /// In the order of the graph.
-pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Link>> {
+pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> DbResult<Vec<Link>> {
     sqlx::query_as!(
         Link,
         "SELECT name, job_id, reused FROM experiment_jobs WHERE experiment_id = $1 ORDER BY position",
@@ -91,14 +92,14 @@ pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Link>
     .await
 }
 
-/// The experiment wants nothing any more; its jobs that no other experiment wants either.
-pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> Stored<Vec<Uuid>> {
+/// Withdraws an experiment from its jobs; returns those that no other experiment wants.
+pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> DbResult<Vec<Uuid>> {
     sqlx::query!(
         "UPDATE experiment_jobs SET withdrawn_at = clock_timestamp()
          WHERE experiment_id = $1 AND withdrawn_at IS NULL",
         experiment
     )
-    .execute(&mut *conn)
+    .run_any(&mut *conn)
     .await?;
     sqlx::query_scalar!(
         "SELECT mine.job_id FROM experiment_jobs mine WHERE mine.experiment_id = $1

@@ -1,9 +1,9 @@
-//! Files that jobs leave in the store: checkpoints to go on from, artifacts to keep.
+//! Files that jobs leave in the store's folder: checkpoints to resume from, artifacts to keep.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, DbResult, rows::Statement};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
@@ -14,8 +14,8 @@ pub(crate) struct Checkpoint {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// The newest word on a step counts: an attempt that repeats it writes the same place.
-pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> Stored<()> {
+/// Stores a checkpoint. That of a later attempt replaces an earlier one of the same step.
+pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (job_id, step) DO UPDATE SET fence = excluded.fence, path = excluded.path,
@@ -29,13 +29,11 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
         checkpoint.bytes,
         checkpoint.at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// Newest first.
-pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> Stored<Vec<Checkpoint>> {
+pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> DbResult<Vec<Checkpoint>> {
     sqlx::query_as!(
         Checkpoint,
         "SELECT step, path, sha256, bytes, at FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT $2",
@@ -58,8 +56,8 @@ pub(crate) struct Artifact {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// One artifact per (job, kind, name): a repetition replaces it and keeps its id.
-pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> Stored<()> {
+/// Stores an artifact. One of the same job, kind and name is replaced and keeps its id.
+pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO artifacts (id, job_id, fence, kind, name, uri, sha256, bytes, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -76,13 +74,11 @@ pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifac
         artifact.bytes,
         artifact.at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// In the order in which they were made.
-pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> Stored<Vec<Artifact>> {
+pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
@@ -93,8 +89,8 @@ pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> Stored<Vec<Arti
     .await
 }
 
-/// Those whose id begins so; two are enough to know that it is not one.
-pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> Stored<Vec<Artifact>> {
+/// Artifacts whose id begins with `prefix`: two at most, which is enough to see that it is ambiguous.
+pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> DbResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT id, job_id, kind, name, uri, sha256, bytes, at FROM artifacts
@@ -106,7 +102,7 @@ pub(crate) async fn artifacts_by_prefix(conn: &mut Conn, prefix: &str) -> Stored
 }
 
 /// Artifacts of the jobs that a job starts from, in the order of its inputs.
-pub(crate) async fn inputs(conn: &mut Conn, job: Uuid) -> Stored<Vec<Artifact>> {
+pub(crate) async fn inputs(conn: &mut Conn, job: Uuid) -> DbResult<Vec<Artifact>> {
     sqlx::query_as!(
         Artifact,
         "SELECT a.id, a.job_id, a.kind, a.name, a.uri, a.sha256, a.bytes, a.at

@@ -1,4 +1,4 @@
-//! What the scheduler knows of workers, and the claim of a gang.
+//! The fleet as the scheduler sees it, and the lock of a gang's workers.
 
 use tandem_domain::{
     place::{FleetWorker, WorkerStatus},
@@ -6,10 +6,10 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, DbResult};
 
 /// Every worker that has not left.
-pub(crate) async fn snapshot(conn: &mut Conn) -> Stored<Vec<FleetWorker>> {
+pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
     let rows = sqlx::query!(
         r#"SELECT w.id, w.name, w.device_kind, w.host, w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
@@ -42,8 +42,8 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> Stored<Vec<FleetWorker>> {
     Ok(fleet.collect())
 }
 
-/// Locks a gang in the order of ids; names by rank, or `None` if one of them takes no work any more.
-pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> Stored<Option<Vec<String>>> {
+/// Locks the workers of a gang in the order of ids; returns names by rank, or `None` if one of them takes no work.
+pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> DbResult<Option<Vec<String>>> {
     let rows = sqlx::query!(
         "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready'
              AND COALESCE(quarantined_until <= clock_timestamp(), true)

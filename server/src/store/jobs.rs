@@ -1,4 +1,4 @@
-//! Jobs: brought by submits, moved by transitions. What people see of them is in `overview`.
+//! Jobs: inserted by submits, moved by transitions. `overview` reads what people see of them.
 
 use std::time::Duration;
 
@@ -11,9 +11,12 @@ use tandem_domain::{
 };
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, parse, small};
+use super::{
+    Conn, DbResult, integer, parse,
+    rows::{RowsChanged, Statement},
+    small,
+};
 
-/// A job as submitted.
 #[derive(Clone, Debug)]
 pub(crate) struct NewJob<'a> {
     pub(crate) id: Uuid,
@@ -21,18 +24,18 @@ pub(crate) struct NewJob<'a> {
     pub(crate) spec: &'a JobSpec,
     pub(crate) content_key: &'a str,
     pub(crate) priority: i32,
-    /// As planned: see `domain::plan`.
+    /// The kind of work: see `domain::plan`.
     pub(crate) work: &'a str,
     pub(crate) gflop: f64,
 }
 
-/// Stores a job that starts from nothing as queued, any other as blocked; `false` if one of equal content is there.
+/// Stores a job, queued if it has no inputs, else blocked; `false` if there is one of equal content.
 ///
-/// An insert of the same content by another transaction is waited for.
-pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
+/// Waits for another transaction that inserts the same content.
+pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> {
     let spec = serde_json::to_value(job.spec).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
-    let inserted = sqlx::query!(
+    sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
                            work, gflop, priority, queued_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13,
@@ -52,13 +55,13 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> Stored<bool> {
         job.gflop,
         job.priority,
     )
-    .execute(conn)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-/// The job whose result serves for this content, now or later; it cannot end otherwise until this transaction does.
-pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> Stored<Option<Uuid>> {
+/// The job with this content that has succeeded or still may. It cannot change until this transaction ends.
+pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT id FROM jobs
          WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded') FOR SHARE",
@@ -68,13 +71,12 @@ pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> Stored<Option<U
     .await
 }
 
-/// Somebody wants it more than those before.
-pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> Stored<()> {
-    sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).execute(conn).await?;
-    Ok(())
+/// Raises the priority of a job that another experiment wants more.
+pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> DbResult<()> {
+    sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).run_any(conn).await
 }
 
-/// A row that nobody else changes until the transaction ends.
+/// A row that is locked until the transaction ends.
 #[derive(Clone, Debug)]
 pub(crate) struct LockedJob {
     pub(crate) id: Uuid,
@@ -83,7 +85,7 @@ pub(crate) struct LockedJob {
 }
 
 /// Locks jobs in the order of their ids.
-pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> Stored<Vec<LockedJob>> {
+pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> DbResult<Vec<LockedJob>> {
     let rows = sqlx::query!(
         r#"SELECT id, name, state::text AS "state!" FROM jobs WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"#,
         ids
@@ -93,7 +95,8 @@ pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> Stored<Vec<LockedJob>
     rows.into_iter().map(|row| Ok(LockedJob { id: row.id, name: row.name, state: parse(&row.state)? })).collect()
 }
 
-/// Moves a job on; the new state, or `None` if the event does not fit or the row is in another state than `from`.
+/// Moves a job to its next state and returns that; `None` if the event is not allowed or the row is not in state
+/// `from`.
 ///
 /// `delay` is the wait before it may run again.
 pub(crate) async fn transition(
@@ -103,7 +106,7 @@ pub(crate) async fn transition(
     event: JobEvent,
     reason: &str,
     delay: Duration,
-) -> Stored<Option<JobState>> {
+) -> DbResult<Option<JobState>> {
     let Ok(to) = from.after(event) else { return Ok(None) };
     let moved = sqlx::query!(
         "UPDATE jobs SET
@@ -122,16 +125,15 @@ pub(crate) async fn transition(
         delay.as_secs_f64(),
         to.is_ended(),
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok((moved.rows_affected() == 1).then_some(to))
+    Ok(moved.is_one().then_some(to))
 }
 
-/// How much of the queue a pass looks at: a longer one costs no more.
-const LOOKED_AT: i64 = 1000;
+/// The most jobs of the queue that a pass reads, so that a longer queue costs no more.
+const QUEUE_READ_MAX: i64 = 1000;
 
-/// The front of the queue.
-pub(crate) async fn queue(conn: &mut Conn) -> Stored<Vec<QueuedJob>> {
+pub(crate) async fn queue(conn: &mut Conn) -> DbResult<Vec<QueuedJob>> {
     let rows = sqlx::query!(
         r#"SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards,
                   j.not_before, j.made_room_at,
@@ -141,7 +143,7 @@ pub(crate) async fn queue(conn: &mut Conn) -> Stored<Vec<QueuedJob>> {
            FROM jobs j JOIN experiments e ON e.id = j.experiment_id
            WHERE j.state = 'queued' ORDER BY j.priority DESC, j.queued_at, j.id LIMIT $2"#,
         timing::AVOID.as_secs_f64(),
-        LOOKED_AT,
+        QUEUE_READ_MAX,
     )
     .fetch_all(conn)
     .await?;
@@ -159,21 +161,20 @@ pub(crate) async fn queue(conn: &mut Conn) -> Stored<Vec<QueuedJob>> {
     Ok(queue.collect())
 }
 
-/// Gangs were stopped for it while the fleet looked like this.
-pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> Stored<()> {
+/// Stores that gangs were stopped for it, with the fingerprint of the fleet.
+pub(crate) async fn set_made_room(conn: &mut Conn, id: Uuid, fingerprint: &str) -> DbResult<()> {
     sqlx::query!("UPDATE jobs SET made_room_at = $2 WHERE id = $1 AND state = 'queued'", id, fingerprint)
-        .execute(conn)
-        .await?;
-    Ok(())
+        .run_any(conn)
+        .await
 }
 
-/// The database's.
-pub(crate) async fn now(conn: &mut Conn) -> Stored<DateTime<Utc>> {
+/// The database's clock.
+pub(crate) async fn now(conn: &mut Conn) -> DbResult<DateTime<Utc>> {
     sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await
 }
 
-/// Writes why queued jobs wait, where that is news; whether anything was.
-pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> Stored<bool> {
+/// Stores why queued jobs wait; returns whether any reason changed.
+pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> DbResult<bool> {
     let (ids, reasons): (Vec<Uuid>, Vec<String>) = waiting.iter().cloned().unzip();
     let changed = sqlx::query!(
         "UPDATE jobs SET reason = news.reason FROM UNNEST($1::uuid[], $2::text[]) AS news (id, reason)
@@ -181,17 +182,15 @@ pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> 
         &ids,
         &reasons,
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok(changed.rows_affected() > 0)
+    Ok(changed.count() > 0)
 }
 
-/// The spec as stored.
-pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> Stored<String> {
+pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> DbResult<String> {
     sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
 }
 
-/// Jobs that are not at an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) blocked: u32,
@@ -199,8 +198,8 @@ pub(crate) struct Counts {
     pub(crate) running: u32,
 }
 
-pub(crate) async fn counts(conn: &mut Conn) -> Stored<Counts> {
-    // One look into each partial index, however many jobs have ended.
+pub(crate) async fn counts(conn: &mut Conn) -> DbResult<Counts> {
+    // Each count reads a partial index, however many jobs have ended.
     let row = sqlx::query!(
         r#"SELECT (SELECT count(*) FROM jobs WHERE state = 'blocked')::integer AS "blocked!",
                   (SELECT count(*) FROM jobs WHERE state = 'queued')::integer AS "queued!",
@@ -211,8 +210,8 @@ pub(crate) async fn counts(conn: &mut Conn) -> Stored<Counts> {
     Ok(Counts { blocked: small(row.blocked), queued: small(row.queued), running: small(row.running) })
 }
 
-/// How many of these are not at an end.
-pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> Stored<u32> {
+/// How many of these have not ended.
+pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> DbResult<u32> {
     let live = sqlx::query_scalar!(
         r#"SELECT count(*)::integer AS "live!" FROM jobs WHERE id = ANY($1) AND finished_at IS NULL"#,
         ids

@@ -1,15 +1,14 @@
-//! One coordinator schedules: whoever holds the leader row, for as long as it renews it.
+//! The leader row: its holder schedules, for as long as it renews it.
 
 use tandem_domain::timing::timing;
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, DbResult, rows::Statement};
 
-/// Takes the row if it is free, renews it if it is ours; the term, or `None` while another holds it.
+/// Takes the row if it is free and renews it if it is ours; returns the term, or `None` while another holds it.
 ///
-/// The term grows whenever nobody held the row for a while, even if the same coordinator takes it again: its knowledge
-/// is as old as that of any other then.
-pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> Stored<Option<i64>> {
+/// The term grows whenever the row had expired, even for the same coordinator: it may have missed as much as others.
+pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> DbResult<Option<i64>> {
     sqlx::query_scalar!(
         "INSERT INTO leader (holder, name, term, expires_at)
          VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
@@ -29,14 +28,13 @@ pub(crate) async fn hold(conn: &mut Conn, holder: Uuid, name: &str) -> Stored<Op
     .await
 }
 
-/// Lets another take over at once.
-pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> Stored<()> {
-    sqlx::query!("UPDATE leader SET expires_at = clock_timestamp() WHERE holder = $1", holder).execute(conn).await?;
-    Ok(())
+/// Gives up the row, so that another can take over at once.
+pub(crate) async fn resign(conn: &mut Conn, holder: Uuid) -> DbResult<()> {
+    sqlx::query!("UPDATE leader SET expires_at = clock_timestamp() WHERE holder = $1", holder).run_any(conn).await
 }
 
-/// Whether decisions of this term are still valid. The row stays as it is until the transaction ends.
-pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> Stored<bool> {
+/// Whether the term is current. The row cannot change until the transaction ends.
+pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> DbResult<bool> {
     let held = sqlx::query_scalar!(
         "SELECT term FROM leader WHERE term = $1 AND expires_at > clock_timestamp() FOR SHARE",
         term
@@ -46,14 +44,13 @@ pub(crate) async fn is_current(conn: &mut Conn, term: i64) -> Stored<bool> {
     Ok(held.is_some())
 }
 
-/// Name of the coordinator that schedules; `None` while there is none.
-pub(crate) async fn name(conn: &mut Conn) -> Stored<Option<String>> {
+/// Name of the leader; `None` while there is none.
+pub(crate) async fn name(conn: &mut Conn) -> DbResult<Option<String>> {
     sqlx::query_scalar!("SELECT name FROM leader WHERE expires_at > clock_timestamp()").fetch_optional(conn).await
 }
 
-/// For how long nobody has led, as far as the database knows: since the last one renewed. `None` if somebody leads, or
-/// nobody ever did.
-pub(crate) async fn absence(conn: &mut Conn) -> Stored<Option<f64>> {
+/// Seconds since the last leader renewed its row, if that has expired; `None` if there is a leader, or never was.
+pub(crate) async fn absence(conn: &mut Conn) -> DbResult<Option<f64>> {
     sqlx::query_scalar!(
         r#"SELECT EXTRACT(epoch FROM clock_timestamp() - expires_at)::float8 + $1 AS "seconds!"
            FROM leader WHERE expires_at <= clock_timestamp()"#,

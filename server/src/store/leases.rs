@@ -1,16 +1,28 @@
-//! Leases: the right of a worker to act as one rank of one attempt, until a moment.
+//! Leases: the right of a worker to act as one rank of one attempt, for a limited time.
 
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tandem_domain::{lease::Signs, quarantine::Loss, state::RankOutcome, timing, timing::timing};
+use tandem_domain::{lease::LeaseStatus, quarantine::Loss, state::RankOutcome, timing, timing::timing};
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, parse, small};
-use crate::report::Speaker;
+use super::{
+    Conn, DbResult, column, integer, parse,
+    rows::{RowsChanged, Statement},
+    small,
+};
 
-/// One lease per rank, the workers by rank; `false` if one of them, or its device, is leased already.
-pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> Stored<bool> {
+/// A worker that claims to act as one rank of one attempt, under this fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub(crate) worker: Uuid,
+    pub(crate) attempt: Uuid,
+    pub(crate) fence: i64,
+    pub(crate) rank: u32,
+}
+
+/// Inserts one lease per rank, with the workers in the order of ranks; `false` if a worker or its device is leased.
+pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: &[Uuid]) -> DbResult<bool> {
     let ranks: Vec<i32> = (0u32..).take(workers.len()).map(integer).collect();
     let inserted = sqlx::query!(
         "INSERT INTO leases (attempt_id, fence, rank, worker_id, device, expires_at)
@@ -24,12 +36,12 @@ pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: 
         workers,
         timing().lease.as_secs_f64(),
     )
-    .execute(conn)
+    .run(conn)
     .await?;
-    Ok(inserted.rows_affected() == workers.len() as u64)
+    Ok(inserted.count() == workers.len() as u64)
 }
 
-/// A row that nobody else changes until the transaction ends.
+/// A row that is locked until the transaction ends.
 #[derive(Clone, Debug)]
 pub(crate) struct LockedLease {
     pub(crate) rank: u32,
@@ -38,13 +50,13 @@ pub(crate) struct LockedLease {
     pub(crate) fence: i64,
     pub(crate) outcome: Option<RankOutcome>,
     pub(crate) is_dispatched: bool,
-    pub(crate) signs: Signs,
-    /// The database's.
+    pub(crate) status: LeaseStatus,
+    /// The database's clock.
     pub(crate) now: DateTime<Utc>,
 }
 
 /// All leases of an attempt, by rank.
-pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLease>> {
+pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> DbResult<Vec<LockedLease>> {
     let rows = sqlx::query!(
         r#"SELECT l.rank, l.worker_id, w.name, l.fence, l.outcome::text AS outcome,
                   l.dispatched_at IS NOT NULL AS "is_dispatched!",
@@ -64,7 +76,7 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLea
                 fence: row.fence,
                 outcome: row.outcome.as_deref().map(parse).transpose()?,
                 is_dispatched: row.is_dispatched,
-                signs: Signs {
+                status: LeaseStatus {
                     expires_at: row.expires_at,
                     worker_seen_at: row.last_seen,
                     progress_at: row.progress_at,
@@ -76,7 +88,7 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> Stored<Vec<LockedLea
         .collect()
 }
 
-/// The rank has ended: its worker is free. `false` if that was known.
+/// Releases the lease of a rank that has ended; `false` if it was released before.
 pub(crate) async fn release(
     conn: &mut Conn,
     attempt: Uuid,
@@ -84,8 +96,8 @@ pub(crate) async fn release(
     rank: u32,
     outcome: RankOutcome,
     cause: &str,
-) -> Stored<bool> {
-    let released = sqlx::query!(
+) -> DbResult<bool> {
+    sqlx::query!(
         "UPDATE leases SET released_at = clock_timestamp(), outcome = $4::text::rank_outcome, cause = $5
          WHERE attempt_id = $1 AND fence = $2 AND rank = $3 AND released_at IS NULL",
         attempt,
@@ -94,13 +106,13 @@ pub(crate) async fn release(
         outcome.label(),
         cause,
     )
-    .execute(conn)
-    .await?;
-    Ok(released.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-/// Takes a report's events up to `sequence`: the number that was stored before, or `None` if the worker is stale.
-/// A report is a sign of life and renews the lease.
+/// Advances the number of the last stored event to `sequence`; returns the number before, or `None` if the worker is
+/// stale. A report renews the lease, like a heartbeat.
 pub(crate) async fn advance(
     conn: &mut Conn,
     attempt: Uuid,
@@ -108,7 +120,7 @@ pub(crate) async fn advance(
     rank: u32,
     worker: Uuid,
     sequence: i64,
-) -> Stored<Option<i64>> {
+) -> DbResult<Option<i64>> {
     sqlx::query_scalar!(
         "WITH before AS (
              SELECT attempt_id, rank, last_sequence FROM leases
@@ -131,23 +143,17 @@ pub(crate) async fn advance(
     .await
 }
 
-/// A report that was taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Advanced {
     pub(crate) attempt: Uuid,
     pub(crate) rank: u32,
     pub(crate) job: Uuid,
-    /// The number that was stored before.
+    /// Number of the last event that was stored before.
     pub(crate) before: i64,
 }
 
-/// [`advance`] for many at once, of those whose attempts train. Each (attempt, rank) once at most.
-pub(crate) async fn advance_training(conn: &mut Conn, said: &[(Speaker, i64)]) -> Stored<Vec<Advanced>> {
-    let attempts: Vec<Uuid> = said.iter().map(|(who, _)| who.attempt).collect();
-    let fences: Vec<i64> = said.iter().map(|(who, _)| who.fence).collect();
-    let ranks: Vec<i32> = said.iter().map(|(who, _)| integer(who.rank)).collect();
-    let workers: Vec<Uuid> = said.iter().map(|(who, _)| who.worker).collect();
-    let sequences: Vec<i64> = said.iter().map(|(_, sequence)| *sequence).collect();
+/// [`advance`] for many reports at once, of attempts in training. Each (attempt, rank) may occur once.
+pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]) -> DbResult<Vec<Advanced>> {
     let rows = sqlx::query!(
         "WITH before AS (
              SELECT l.attempt_id, l.rank, l.last_sequence, said.sequence, a.job_id
@@ -163,11 +169,11 @@ pub(crate) async fn advance_training(conn: &mut Conn, said: &[(Speaker, i64)]) -
              expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $6))
          FROM before WHERE leases.attempt_id = before.attempt_id AND leases.rank = before.rank
          RETURNING before.attempt_id, before.rank, before.job_id, before.last_sequence",
-        &attempts,
-        &fences,
-        &ranks,
-        &workers,
-        &sequences,
+        &column(reports, |(who, _)| who.attempt),
+        &column(reports, |(who, _)| who.fence),
+        &column(reports, |(who, _)| integer(who.rank)),
+        &column(reports, |(who, _)| who.worker),
+        &column(reports, |(_, sequence)| *sequence),
         timing().lease.as_secs_f64(),
     )
     .fetch_all(conn)
@@ -181,16 +187,16 @@ pub(crate) async fn advance_training(conn: &mut Conn, said: &[(Speaker, i64)]) -
     Ok(advanced.collect())
 }
 
-/// A rank that a worker says it runs.
+/// A rank that a worker reports to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct ReportedRank {
     pub(crate) worker: Uuid,
     pub(crate) attempt: Uuid,
     pub(crate) fence: i64,
     pub(crate) rank: u32,
-    /// Since it last did a piece of work.
+    /// Since it last made progress.
     pub(crate) idle: Duration,
-    /// Its slowest piece so far.
+    /// Its slowest piece of work so far.
     pub(crate) slowest: Option<Duration>,
 }
 
@@ -198,18 +204,15 @@ fn millis(ms: i64) -> Duration {
     Duration::from_millis(super::unsigned(ms))
 }
 
-/// Renews the leases of ranks that their workers say they run, and of those that a worker was told to start lately and
-/// has not reported on. `heard` are workers and the seconds since their last heartbeat: a lease counts from there.
-/// Which (attempt, rank) were: one that is locked at this moment is not.
-pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)]) -> Stored<HashSet<(Uuid, u32)>> {
-    let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
-    let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
-    let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
-    let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
-    let idle: Vec<f64> = held.iter().map(|held| held.idle.as_secs_f64()).collect();
-    let slowest: Vec<Option<i64>> =
-        held.iter().map(|held| held.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok())).collect();
-    let (heard, ages): (Vec<Uuid>, Vec<f64>) = heard.iter().copied().unzip();
+/// Renews the leases of ranks that their workers report to run, and of those that were assigned lately and have not
+/// reported. `heartbeats` are workers and the seconds since their last heartbeat: a lease counts from there. Returns
+/// the renewed (attempt, rank) pairs; a lease that is locked is skipped.
+pub(crate) async fn renew(
+    conn: &mut Conn,
+    reported: &[ReportedRank],
+    heartbeats: &[(Uuid, f64)],
+) -> DbResult<HashSet<(Uuid, u32)>> {
+    let (seen, ages): (Vec<Uuid>, Vec<f64>) = heartbeats.iter().copied().unzip();
     let rows = sqlx::query!(
         "WITH renewable AS (
              SELECT l.attempt_id, l.rank, heard.age, held.idle, held.slowest
@@ -233,60 +236,56 @@ pub(crate) async fn renew(conn: &mut Conn, held: &[Held], heard: &[(Uuid, f64)])
              slowest_ms = GREATEST(renewable.slowest, leases.slowest_ms)
          FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank
          RETURNING leases.attempt_id, leases.rank",
-        &workers,
-        &attempts,
-        &fences,
-        &ranks,
-        &heard,
+        &column(reported, |rank| rank.worker),
+        &column(reported, |rank| rank.attempt),
+        &column(reported, |rank| rank.fence),
+        &column(reported, |rank| integer(rank.rank)),
+        &seen,
         &ages,
         timing::RENDEZVOUS.as_secs_f64(),
         timing().lease.as_secs_f64(),
-        &idle,
-        &slowest as &[Option<i64>],
+        &column(reported, |rank| rank.idle.as_secs_f64()),
+        &column(reported, |rank| rank.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok()))
+            as &[Option<i64>],
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
 }
 
-/// Those of these ranks that hold their leases, locked or not.
-pub(crate) async fn live(conn: &mut Conn, held: &[Held]) -> Stored<Vec<(Uuid, u32)>> {
-    let attempts: Vec<Uuid> = held.iter().map(|held| held.attempt).collect();
-    let fences: Vec<i64> = held.iter().map(|held| held.fence).collect();
-    let ranks: Vec<i32> = held.iter().map(|held| integer(held.rank)).collect();
-    let workers: Vec<Uuid> = held.iter().map(|held| held.worker).collect();
+/// Those of these ranks whose leases are live, locked or not.
+pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> DbResult<Vec<(Uuid, u32)>> {
     let rows = sqlx::query!(
         "SELECT l.attempt_id, l.rank FROM leases l
          JOIN UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[]) AS held (attempt_id, fence, rank, worker_id)
            ON held.attempt_id = l.attempt_id AND held.fence = l.fence AND held.rank = l.rank
           AND held.worker_id = l.worker_id
          WHERE l.released_at IS NULL",
-        &attempts,
-        &fences,
-        &ranks,
-        &workers,
+        &column(reported, |rank| rank.attempt),
+        &column(reported, |rank| rank.fence),
+        &column(reported, |rank| integer(rank.rank)),
+        &column(reported, |rank| rank.worker),
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
 }
 
-/// The coordinator was away and nobody could renew: every live lease holds as if it were renewed now, and nobody could
-/// say that steps went on, either.
-pub(crate) async fn grace(conn: &mut Conn) -> Stored<u64> {
-    let graced = sqlx::query!(
+/// Renews every live lease and its progress, as no coordinator may have for a while; returns their number.
+pub(crate) async fn grace(conn: &mut Conn) -> DbResult<u64> {
+    sqlx::query!(
         "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
                             progress_at = CASE WHEN progress_at IS NOT NULL THEN clock_timestamp() END
          WHERE released_at IS NULL",
         timing().lease.as_secs_f64()
     )
-    .execute(conn)
-    .await?;
-    Ok(graced.rows_affected())
+    .run(conn)
+    .await
+    .map(RowsChanged::count)
 }
 
-/// Attempts with a lease that ran out, or may have: whoever has locked it asks [`Signs::expiry`].
-pub(crate) async fn expired(conn: &mut Conn) -> Stored<Vec<Uuid>> {
+/// Attempts with a lease that may have expired; [`LeaseStatus::expiry`] decides once it is locked.
+pub(crate) async fn expired(conn: &mut Conn) -> DbResult<Vec<Uuid>> {
     sqlx::query_scalar!(
         "SELECT DISTINCT attempt_id FROM leases
          WHERE released_at IS NULL AND (
@@ -298,22 +297,22 @@ pub(crate) async fn expired(conn: &mut Conn) -> Stored<Vec<Uuid>> {
     .await
 }
 
-/// About to tell the worker; `false` if there is nothing to tell any more.
-pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> Stored<bool> {
-    let marked = sqlx::query!(
+/// Stores that the assignment is about to be sent; `false` if the lease was released.
+pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, worker: Uuid) -> DbResult<bool> {
+    sqlx::query!(
         "UPDATE leases SET dispatched_at = COALESCE(dispatched_at, clock_timestamp())
          WHERE attempt_id = $1 AND rank = $2 AND worker_id = $3 AND released_at IS NULL",
         attempt,
         integer(rank),
         worker,
     )
-    .execute(conn)
-    .await?;
-    Ok(marked.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-/// What was lost on a worker by its own fault since a rank last succeeded there, newest first.
-pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> Stored<Vec<Loss>> {
+/// Ranks lost on a worker by its own fault since one last succeeded there, newest first.
+pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> DbResult<Vec<Loss>> {
     sqlx::query_as!(
         Loss,
         r#"SELECT j.id AS job, j.name AS job_name, l.released_at AS "at!", l.cause

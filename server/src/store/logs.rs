@@ -1,12 +1,12 @@
-//! Lines that ranks wrote.
+//! Log lines of ranks.
 //!
-//! Reports of one rank are stored in order, those of two ranks at once: a reader that follows keeps its place for each
-//! rank by itself ([`Place`]), so that a line that is committed late is not passed over.
+//! Reports of one rank are stored in order, those of different ranks in any order. So a reader that follows keeps a
+//! position for each rank ([`RankLog`]) and misses no line that is committed late.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored, integer, small};
+use super::{Conn, DbResult, column, integer, rows::Statement, small};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
@@ -15,32 +15,25 @@ pub(crate) struct Line {
     pub(crate) line: String,
 }
 
-/// Lines with their attempts and ranks.
-pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> Stored<()> {
+/// Stores lines with their attempts and ranks.
+pub(crate) async fn insert(conn: &mut Conn, lines: &[(Uuid, u32, Line)]) -> DbResult<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    let attempts: Vec<Uuid> = lines.iter().map(|(attempt, _, _)| *attempt).collect();
-    let ranks: Vec<i32> = lines.iter().map(|(_, rank, _)| integer(*rank)).collect();
-    let sequences: Vec<i64> = lines.iter().map(|(_, _, line)| line.sequence).collect();
-    let times: Vec<DateTime<Utc>> = lines.iter().map(|(_, _, line)| line.at).collect();
-    let texts: Vec<&str> = lines.iter().map(|(_, _, line)| line.line.as_str()).collect();
     sqlx::query!(
         "INSERT INTO logs (attempt_id, rank, sequence, at, line)
          SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::text[])
          ON CONFLICT (attempt_id, rank, sequence) DO NOTHING",
-        &attempts,
-        &ranks,
-        &sequences,
-        &times,
-        &texts as &[&str],
+        &column(lines, |(attempt, _, _)| *attempt),
+        &column(lines, |(_, rank, _)| integer(*rank)),
+        &column(lines, |(_, _, line)| line.sequence),
+        &column(lines, |(_, _, line)| line.at),
+        &column(lines, |(_, _, line)| line.line.as_str()) as &[&str],
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// A line with where it comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct LogRow {
     pub(crate) attempt_id: Uuid,
@@ -52,23 +45,20 @@ pub(crate) struct LogRow {
     pub(crate) job_name: String,
 }
 
-/// How far a reader is with one rank of one attempt.
+/// The log of one rank of one attempt. A reader's position in it is the sequence number of the last line read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct RankLog {
     pub(crate) attempt: Uuid,
     pub(crate) rank: u32,
 }
 
-/// The next lines after those places, at most `per_rank` of each rank, in order of time.
+/// The next lines after these positions, at most `per_rank` of each rank, in order of time.
 pub(crate) async fn after(
     conn: &mut Conn,
     jobs: &[Uuid],
-    places: &[(Place, i64)],
+    cursors: &[(RankLog, i64)],
     per_rank: i64,
-) -> Stored<Vec<LogRow>> {
-    let attempts: Vec<Uuid> = places.iter().map(|(place, _)| place.attempt).collect();
-    let ranks: Vec<i32> = places.iter().map(|(place, _)| integer(place.rank)).collect();
-    let sequences: Vec<i64> = places.iter().map(|(_, sequence)| *sequence).collect();
+) -> DbResult<Vec<LogRow>> {
     sqlx::query_as!(
         LogRow,
         r#"SELECT a.id AS attempt_id, a.number AS attempt, l.rank, line.sequence, line.at, line.line,
@@ -86,17 +76,17 @@ pub(crate) async fn after(
            WHERE a.job_id = ANY($1)
            ORDER BY line.at, a.fence, l.rank, line.sequence"#,
         jobs,
-        &attempts,
-        &ranks,
-        &sequences,
+        &column(cursors, |(log, _)| log.attempt),
+        &column(cursors, |(log, _)| integer(log.rank)),
+        &column(cursors, |(_, sequence)| *sequence),
         per_rank,
     )
     .fetch_all(conn)
     .await
 }
 
-/// Where to begin so that about the last `lines` lines are read: the places before them.
-pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> Stored<Vec<(Place, i64)>> {
+/// The positions to begin at to read about the last `lines` lines.
+pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> DbResult<Vec<(RankLog, i64)>> {
     let rows = sqlx::query!(
         r#"WITH newest AS (
                SELECT line.attempt_id, line.rank, line.sequence
@@ -119,9 +109,9 @@ pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> Stored<V
     )
     .fetch_all(conn)
     .await?;
-    let places = rows.into_iter().map(|row| {
-        let place = Place { attempt: row.attempt_id, rank: small(row.rank) };
-        (place, row.sequence)
+    let cursors = rows.into_iter().map(|row| {
+        let log = RankLog { attempt: row.attempt_id, rank: small(row.rank) };
+        (log, row.sequence)
     });
-    Ok(places.collect())
+    Ok(cursors.collect())
 }

@@ -1,13 +1,12 @@
-//! Figures: metrics by step, final results, and how far a job is.
+//! Measured values: metrics by step, final results, and the progress of jobs.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, DbResult, column, rows::Statement};
 
-/// One point of a curve.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
     pub(crate) name: String,
@@ -16,36 +15,29 @@ pub(crate) struct Point {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Points with their jobs and fences. A step that is there already stays as it is: it was computed from the same state.
-pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> Stored<()> {
+/// Stores points with their jobs and fences. A step that is stored already stays: it was computed from the same state.
+pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> DbResult<()> {
     if points.is_empty() {
         return Ok(());
     }
-    let jobs: Vec<Uuid> = points.iter().map(|(job, _, _)| *job).collect();
-    let fences: Vec<i64> = points.iter().map(|(_, fence, _)| *fence).collect();
-    let names: Vec<&str> = points.iter().map(|(_, _, point)| point.name.as_str()).collect();
-    let steps: Vec<i64> = points.iter().map(|(_, _, point)| point.step).collect();
-    let values: Vec<f64> = points.iter().map(|(_, _, point)| point.value).collect();
-    let times: Vec<DateTime<Utc>> = points.iter().map(|(_, _, point)| point.at).collect();
     sqlx::query!(
         "INSERT INTO metrics (job_id, fence, name, step, value, at)
          SELECT job_id, fence, name, step, value, at
          FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::float8[], $6::timestamptz[])
              AS points (job_id, fence, name, step, value, at)
          ON CONFLICT (job_id, name, step) DO NOTHING",
-        &jobs,
-        &fences,
-        &names as &[&str],
-        &steps,
-        &values,
-        &times,
+        &column(points, |(job, _, _)| *job),
+        &column(points, |(_, fence, _)| *fence),
+        &column(points, |(_, _, point)| point.name.as_str()) as &[&str],
+        &column(points, |(_, _, point)| point.step),
+        &column(points, |(_, _, point)| point.value),
+        &column(points, |(_, _, point)| point.at),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// A final figure. That of a later attempt replaces that of an earlier one, which did not finish.
+/// Stores a final result. That of a later attempt replaces that of an earlier one.
 pub(crate) async fn put_result(
     conn: &mut Conn,
     job: Uuid,
@@ -53,7 +45,7 @@ pub(crate) async fn put_result(
     name: &str,
     value: f64,
     at: DateTime<Utc>,
-) -> Stored<()> {
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO results (job_id, fence, name, value, at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value, fence = excluded.fence, at = excluded.at
@@ -64,14 +56,12 @@ pub(crate) async fn put_result(
         value,
         at,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// How far a job is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Standing {
+pub(crate) struct LatestProgress {
     pub(crate) step: i64,
     pub(crate) steps: i64,
     pub(crate) epoch: i32,
@@ -80,14 +70,14 @@ pub(crate) struct Standing {
     pub(crate) seconds_left: f64,
 }
 
-/// Overwrites what is known, each half only if there is news of it.
+/// Stores the phase and the latest progress of a job, each if given.
 pub(crate) async fn put_progress(
     conn: &mut Conn,
     job: Uuid,
     fence: i64,
     phase: Option<&str>,
-    standing: Option<&Standing>,
-) -> Stored<()> {
+    latest: Option<&LatestProgress>,
+) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO progress (job_id, fence, phase, step, steps, epoch, epochs, images_per_second, seconds_left)
          VALUES ($1, $2, COALESCE($3, ''), COALESCE($4::bigint, 0), COALESCE($5::bigint, 0), COALESCE($6::integer, 0),
@@ -106,29 +96,23 @@ pub(crate) async fn put_progress(
         job,
         fence,
         phase,
-        standing.map(|standing| standing.step),
-        standing.map(|standing| standing.steps),
-        standing.map(|standing| standing.epoch),
-        standing.map(|standing| standing.epochs),
-        standing.map(|standing| standing.images_per_second),
-        standing.map(|standing| standing.seconds_left),
+        latest.map(|latest| latest.step),
+        latest.map(|latest| latest.steps),
+        latest.map(|latest| latest.epoch),
+        latest.map(|latest| latest.epochs),
+        latest.map(|latest| latest.images_per_second),
+        latest.map(|latest| latest.seconds_left),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// [`put_progress`] for many jobs, without news of their phases.
-pub(crate) async fn put_standings(conn: &mut Conn, standings: &BTreeMap<Uuid, (i64, Standing)>) -> Stored<()> {
-    if standings.is_empty() {
+/// [`put_progress`] for many jobs, without their phases.
+pub(crate) async fn put_latest(conn: &mut Conn, latest: &BTreeMap<Uuid, (i64, LatestProgress)>) -> DbResult<()> {
+    if latest.is_empty() {
         return Ok(());
     }
-    let jobs: Vec<Uuid> = standings.keys().copied().collect();
-    let of =
-        |value: fn(&Standing) -> i64| standings.values().map(|(_, standing)| value(standing)).collect::<Vec<i64>>();
-    let small = |value: fn(&Standing) -> i32| standings.values().map(|(_, s)| value(s)).collect::<Vec<i32>>();
-    let real = |value: fn(&Standing) -> f64| standings.values().map(|(_, s)| value(s)).collect::<Vec<f64>>();
-    let fences: Vec<i64> = standings.values().map(|(fence, _)| *fence).collect();
+    let rows: Vec<_> = latest.iter().collect();
     sqlx::query!(
         "INSERT INTO progress (job_id, fence, step, steps, epoch, epochs, images_per_second, seconds_left)
          SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[],
@@ -138,29 +122,26 @@ pub(crate) async fn put_standings(conn: &mut Conn, standings: &BTreeMap<Uuid, (i
              epochs = excluded.epochs, images_per_second = excluded.images_per_second,
              seconds_left = excluded.seconds_left, updated_at = clock_timestamp()
          WHERE progress.fence <= excluded.fence",
-        &jobs,
-        &fences,
-        &of(|standing| standing.step),
-        &of(|standing| standing.steps),
-        &small(|standing| standing.epoch),
-        &small(|standing| standing.epochs),
-        &real(|standing| standing.images_per_second),
-        &real(|standing| standing.seconds_left),
+        &column(&rows, |(job, _)| **job),
+        &column(&rows, |(_, (fence, _))| *fence),
+        &column(&rows, |(_, (_, latest))| latest.step),
+        &column(&rows, |(_, (_, latest))| latest.steps),
+        &column(&rows, |(_, (_, latest))| latest.epoch),
+        &column(&rows, |(_, (_, latest))| latest.epochs),
+        &column(&rows, |(_, (_, latest))| latest.images_per_second),
+        &column(&rows, |(_, (_, latest))| latest.seconds_left),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// The job stands still: nothing is to be expected at the rate of before.
-pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> Stored<()> {
+/// Clears phase and speed of a job that does not run any more.
+pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> DbResult<()> {
     sqlx::query!("UPDATE progress SET phase = '', images_per_second = 0, seconds_left = 0 WHERE job_id = $1", job)
-        .execute(conn)
-        .await?;
-    Ok(())
+        .run_any(conn)
+        .await
 }
 
-/// One curve of one job.
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
     pub(crate) job: Uuid,
@@ -169,8 +150,8 @@ pub(crate) struct Curve {
     pub(crate) values: Vec<f64>,
 }
 
-/// Curves of these jobs, in order of steps; of all names where `names` is empty.
-pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> Stored<Vec<Curve>> {
+/// Curves of these jobs, in order of steps; of all names if `names` is empty.
+pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> DbResult<Vec<Curve>> {
     sqlx::query_as!(
         Curve,
         r#"SELECT job_id AS job, name, array_agg(step ORDER BY step) AS "steps!",
@@ -184,7 +165,7 @@ pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> 
     .await
 }
 
-/// How fast an earlier job was, and what it is called.
+/// Work and time of an earlier job, to estimate others by.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Precedent {
     /// `experiment/job`.
@@ -197,20 +178,20 @@ pub(crate) struct Precedent {
     pub(crate) threads: i32,
 }
 
-/// Which earlier jobs count.
+/// Which earlier jobs are similar enough.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Want<'a> {
+pub(crate) enum Similar<'a> {
     Work(&'a str),
     Stage(&'a str),
     Any,
 }
 
-/// The newest job that a gang on devices of this kind did from beginning to end in one attempt.
-pub(crate) async fn precedent(conn: &mut Conn, want: Want<'_>, device_kind: &str) -> Stored<Option<Precedent>> {
-    let (work, stage) = match want {
-        Want::Work(work) => (Some(work), None),
-        Want::Stage(stage) => (None, Some(stage)),
-        Want::Any => (None, None),
+/// The newest similar job that devices of this kind finished in one attempt.
+pub(crate) async fn precedent(conn: &mut Conn, similar: Similar<'_>, device_kind: &str) -> DbResult<Option<Precedent>> {
+    let (work, stage) = match similar {
+        Similar::Work(work) => (Some(work), None),
+        Similar::Stage(stage) => (None, Some(stage)),
+        Similar::Any => (None, None),
     };
     sqlx::query_as!(
         Precedent,

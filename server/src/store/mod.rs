@@ -1,17 +1,16 @@
-//! The only place that knows SQL, one file per thing that is stored.
+//! The only module that knows SQL, with one file per table or task.
 //!
-//! Every function takes a connection, so that the caller decides what is one transaction. Queries are checked at
-//! compile time against the schema (`query!`, offline data in `.sqlx`). Rules that hold throughout:
+//! Every function takes a connection, so the caller decides what is one transaction. Queries are checked at compile
+//! time against the schema (`query!`, with offline data in `.sqlx`). Rules that hold throughout:
 //!
 //! * **Time is the database's** (`clock_timestamp()`): coordinators on several hosts agree on it.
 //! * **Locks are taken in one order**: job, attempt, leases by rank; workers by id. `FOR NO KEY UPDATE`, because a row
-//!   that refers to a locked row must not wait. Renewals skip what is locked: they come again in a second or two.
-//! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here; the caller gets
-//!   `None` or `false` where the row was not in that state any more.
+//!   that refers to a locked row must not wait. Renewals skip locked rows: they are repeated in a second or two.
+//! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here. The caller gets
+//!   `None` or `false` if the row was not in that state any more, and `rows` makes sure that the count is looked at.
 
 pub(crate) mod attempts;
 pub(crate) mod dependencies;
-pub(crate) mod duties;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod files;
@@ -21,10 +20,13 @@ pub(crate) mod leader;
 pub(crate) mod leases;
 pub(crate) mod logs;
 pub(crate) mod measures;
+pub(crate) mod notify;
 pub(crate) mod overview;
+mod retry;
+mod rows;
 pub(crate) mod schema;
 pub(crate) mod targets;
-pub(crate) mod wake;
+pub(crate) mod worker_leases;
 pub(crate) mod workers;
 
 use std::{str::FromStr, time::Duration};
@@ -35,14 +37,12 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::error::{Error, Result};
+pub(crate) use retry::retry;
 
 /// A connection, in a transaction or not.
 pub(crate) type Conn = sqlx::PgConnection;
-/// What a query comes back with.
-pub(crate) type Stored<T> = std::result::Result<T, sqlx::Error>;
+pub(crate) type DbResult<T> = std::result::Result<T, sqlx::Error>;
 
-/// The way to the database.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pool: PgPool,
@@ -53,20 +53,19 @@ impl Store {
     fn connect_lazy(options: PgConnectOptions) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(10)
-            // A worker that dials again gets our word for it before it runs out of patience.
+            // Shorter than a worker waits for the answer to its registration.
             .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options);
         Self { pool }
     }
 
-    /// For single statements.
-    pub(crate) async fn conn(&self) -> Stored<PoolConnection<Postgres>> {
+    pub(crate) async fn conn(&self) -> DbResult<PoolConnection<Postgres>> {
         self.pool.acquire().await
     }
 
-    /// Rolled back unless committed.
-    pub(crate) async fn begin(&self) -> Stored<Transaction<'static, Postgres>> {
+    /// A transaction that is rolled back unless it is committed.
+    pub(crate) async fn begin(&self) -> DbResult<Transaction<'static, Postgres>> {
         self.pool.begin().await
     }
 
@@ -75,30 +74,13 @@ impl Store {
     }
 }
 
-/// Runs a transaction, and runs it again if Postgres chose it to end a deadlock or a serialisation conflict.
-pub(crate) async fn retry<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
-where
-    F: Future<Output = Result<T>>,
-{
-    const TRIES: u32 = 5;
-    for attempt in 1.. {
-        match transaction().await {
-            Err(Error::Database(error)) if attempt < TRIES && is_conflict(&error) => {
-                tracing::debug!(%error, attempt, "transaction runs again");
-            }
-            outcome => return outcome,
-        }
-    }
-    unreachable!("the loop ends at the last try")
-}
-
-fn is_conflict(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40001" | "40P01"))
+/// One column for an `UNNEST`: a value of each row.
+fn column<'r, R, C>(rows: &'r [R], value: impl Fn(&'r R) -> C) -> Vec<C> {
+    rows.iter().map(value).collect()
 }
 
 /// A label of a Postgres enum, as the domain's type.
-fn parse<T>(label: &str) -> Stored<T>
+fn parse<T>(label: &str) -> DbResult<T>
 where
     T: FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
@@ -106,13 +88,13 @@ where
     label.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-/// Counts and sizes are unsigned here and `bigint` there. What does not fit is cut off rather than refused: it is for
-/// display, and an `u64` beyond 2^63 is a mistake of its sender.
+/// Counts and sizes are unsigned here and `bigint` in Postgres. A value that does not fit is cut off and not refused:
+/// it is for display, and beyond 2^63 it is its sender's mistake.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The way back. Columns of this kind are never negative.
+/// The reverse of [`signed`]. Such columns are never negative.
 pub(crate) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
@@ -127,7 +109,7 @@ pub(crate) fn integer(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// Postgres keeps no NUL in a text; everything a peer wrote passes here.
+/// Replaces NUL, which Postgres stores in no text; all text of peers passes through here.
 pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

@@ -1,18 +1,18 @@
-//! Jobs as people see them: with their experiment, progress, newest metrics and results.
+//! Jobs as people see them: with experiment, progress, newest metrics and results.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, DbResult, targets::Target};
 
-/// Everything a list or a detail page shows of one job.
+/// Everything that a list or a detail view shows of one job.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct JobRow {
     pub(crate) id: Uuid,
     pub(crate) experiment_id: Uuid,
     pub(crate) experiment_name: String,
     pub(crate) owner: String,
-    /// As the experiment calls it through which it is shown.
+    /// Its name in the experiment that it is shown in.
     pub(crate) name: String,
     pub(crate) stage: String,
     pub(crate) state: String,
@@ -27,7 +27,7 @@ pub(crate) struct JobRow {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) finished_at: Option<DateTime<Utc>>,
-    /// `None` until a rank said anything.
+    /// `None` until a rank has reported.
     pub(crate) phase: Option<String>,
     pub(crate) step: Option<i64>,
     pub(crate) steps: Option<i64>,
@@ -43,24 +43,23 @@ pub(crate) struct JobRow {
     pub(crate) depends_on: Vec<Uuid>,
 }
 
-/// Through which experiment jobs are shown, and which.
+/// Which jobs to list, and as part of which experiment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter<'a> {
-    /// Of this experiment only, by its names and in its order; else each job through the experiment that brought it.
-    pub(crate) experiment: Option<Uuid>,
-    /// These only; empty is all.
+    /// Only this job, or this experiment's jobs, named and ordered as it does; else all jobs.
+    pub(crate) target: Option<Target>,
+    /// Only these; empty means all.
     pub(crate) jobs: &'a [Uuid],
-    /// In these states only; empty is all.
+    /// Only in these states; empty means all.
     pub(crate) states: &'a [String],
-    /// Ended, and with something to show: succeeded, or with a result.
+    /// Only jobs that ended and succeeded or have a result.
     pub(crate) finished_only: bool,
-    /// Empty is all.
+    /// Only of this stage; empty means all.
     pub(crate) stage: &'a str,
     pub(crate) order: Order<'a>,
     pub(crate) limit: u32,
 }
 
-/// In what order.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Order<'a> {
     /// Newest experiment first, then by the graph.
@@ -68,11 +67,17 @@ pub(crate) enum Order<'a> {
     Experiment,
     /// Latest end first.
     Finished,
-    /// By a result, those without it last.
+    /// By a result, jobs without it last.
     Result { name: &'a str, ascending: bool },
 }
 
-pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> Stored<Vec<JobRow>> {
+pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<JobRow>> {
+    let (experiment, job) = match filter.target {
+        Some(Target::Experiment(id)) => (Some(id), None),
+        Some(Target::Job(id)) => (None, Some(id)),
+        None => (None, None),
+    };
+    let jobs: Vec<Uuid> = filter.jobs.iter().copied().chain(job).collect();
     let (best, ascending, by_end) = match filter.order {
         Order::Experiment => (None, false, false),
         Order::Finished => (None, false, true),
@@ -126,8 +131,8 @@ pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> Stored<Vec<Job
                FROM results r WHERE r.job_id = j.id
            ) final
            ORDER BY picked.place"#,
-        filter.experiment,
-        filter.jobs,
+        experiment,
+        &jobs,
         filter.states,
         filter.finished_only,
         filter.stage,

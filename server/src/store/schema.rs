@@ -1,4 +1,4 @@
-//! Opens the database: reachable, of a version that this server knows, and brought up to date.
+//! Opens the database: connects, refuses a schema that is newer than this server, and migrates.
 
 use std::{str::FromStr, time::Duration};
 
@@ -9,12 +9,12 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Store, Stored};
+use super::{DbResult, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
-/// A database that is starting up gets this long.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long to wait for a database that is starting up.
+const STARTUP_WAIT: Duration = Duration::from_secs(15);
 
 /// Why the database cannot be used. Messages name it without its password.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +37,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The database is not there, as opposed to being the wrong one.
+    /// The database cannot be reached, as opposed to being the wrong one.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::NoDatabase { .. })
     }
 }
 
-/// Highest version that this server knows.
 pub(crate) fn known_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
@@ -57,7 +56,7 @@ pub(crate) async fn open(url: &str) -> Result<Store, OpenError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| wrong(error.to_string()))?
         .application_name("tandem-server")
-        // A transaction of this server is short. One that hangs with its process must not hold back the others.
+        // Transactions are short. One whose process hangs must not block the others.
         .options([("idle_in_transaction_session_timeout", "30s")]);
     let place = format!(
         "{}:{}/{}",
@@ -67,17 +66,17 @@ pub(crate) async fn open(url: &str) -> Result<Store, OpenError> {
     );
     let mut conn = connect(&options, &place).await?;
     refuse_newer(&mut conn, &place).await?;
-    // What is wrong with saying goodbye is not wrong with the database.
+    // An error on closing does not matter.
     let _ = conn.close().await;
     let store = Store::connect_lazy(options);
-    // Takes an advisory lock: of several servers that start at once, one migrates and the others wait.
+    // `run` takes an advisory lock: if several servers start at once, one migrates and the others wait.
     let migrated = MIGRATIONS.run(&store.pool).await;
     migrated.map_err(|source| OpenError::Migrate { place, known: known_version(), source })?;
     Ok(store)
 }
 
 async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, OpenError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STARTUP_WAIT;
     loop {
         let source = match PgConnection::connect_with(options).await {
             Ok(conn) => return Ok(conn),
@@ -106,8 +105,8 @@ async fn refuse_newer(conn: &mut PgConnection, place: &str) -> Result<(), OpenEr
     }
 }
 
-/// The newest migration that ran; `None` on a database that has none.
-async fn applied_version(conn: &mut PgConnection) -> Stored<Option<i64>> {
+/// The newest migration that was applied; `None` on a new database.
+async fn applied_version(conn: &mut PgConnection) -> DbResult<Option<i64>> {
     // Not `query!`: the table is sqlx's own and absent from a new database.
     let (there,): (bool,) =
         sqlx::query_as("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *conn).await?;

@@ -1,11 +1,11 @@
-//! Finds what a person means: ids by their first characters, experiments by name.
+//! Finds jobs and experiments by the first characters of an id, or by name.
 
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{Conn, DbResult};
 
-/// Ids of jobs and experiments that begin so; three at most, as two are too many already.
-pub(crate) async fn by_prefix(conn: &mut Conn, prefix: &str) -> Stored<Vec<Target>> {
+/// Jobs and experiments whose id begins with `prefix`: three of each at most, as two are ambiguous already.
+pub(crate) async fn by_prefix(conn: &mut Conn, prefix: &str) -> DbResult<Vec<Target>> {
     let rows = sqlx::query!(
         r#"(SELECT id AS "id!", true AS "is_job!" FROM jobs WHERE id::text LIKE $1 || '%' LIMIT 3)
            UNION ALL
@@ -18,7 +18,7 @@ pub(crate) async fn by_prefix(conn: &mut Conn, prefix: &str) -> Stored<Vec<Targe
 }
 
 /// The newest experiment of a name.
-pub(crate) async fn by_name(conn: &mut Conn, name: &str) -> Stored<Option<Target>> {
+pub(crate) async fn by_name(conn: &mut Conn, name: &str) -> DbResult<Option<Target>> {
     let id = sqlx::query_scalar!("SELECT id FROM experiments WHERE name = $1 ORDER BY created_at DESC LIMIT 1", name)
         .fetch_optional(conn)
         .await?;
@@ -26,7 +26,7 @@ pub(crate) async fn by_name(conn: &mut Conn, name: &str) -> Stored<Option<Target
 }
 
 /// The job of that name in the newest experiment of a name.
-pub(crate) async fn by_names(conn: &mut Conn, experiment: &str, job: &str) -> Stored<Option<Target>> {
+pub(crate) async fn by_names(conn: &mut Conn, experiment: &str, job: &str) -> DbResult<Option<Target>> {
     let id = sqlx::query_scalar!(
         "SELECT link.job_id FROM experiments e JOIN experiment_jobs link ON link.experiment_id = e.id
          WHERE e.name = $1 AND link.name = $2 ORDER BY e.created_at DESC LIMIT 1",
@@ -38,7 +38,6 @@ pub(crate) async fn by_names(conn: &mut Conn, experiment: &str, job: &str) -> St
     Ok(id.map(Target::Job))
 }
 
-/// What a person means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
     Job(Uuid),

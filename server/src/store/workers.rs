@@ -1,12 +1,15 @@
-//! Workers: who is there, since when, and what their devices are.
+//! Workers: their devices, sessions, states and quarantine.
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{timing, timing::timing};
 use uuid::Uuid;
 
-use super::{Conn, Stored};
+use super::{
+    Conn, DbResult, column,
+    rows::{RowsChanged, Statement},
+};
 
-/// How a worker introduces itself.
+/// What a worker tells of itself when it registers.
 #[derive(Clone, Debug)]
 pub(crate) struct Introduction {
     pub(crate) id: Uuid,
@@ -22,8 +25,8 @@ pub(crate) struct Introduction {
     pub(crate) driver: String,
 }
 
-/// The worker is here, through this session; whether it was away (new, lost or gone) before.
-pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> Stored<bool> {
+/// Stores a worker and its session; returns whether it was new, lost or gone before.
+pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> DbResult<bool> {
     let before = sqlx::query_scalar!(
         r#"SELECT state::text AS "state!" FROM workers WHERE id = $1 FOR NO KEY UPDATE"#,
         worker.id
@@ -53,27 +56,23 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uu
         worker.driver,
         session,
     )
-    .execute(conn)
+    .run_any(conn)
     .await?;
     Ok(before.is_none_or(|state| state == "lost" || state == "gone"))
 }
 
-/// A worker that was heard of since the last time.
+/// A heartbeat that is to be stored.
 #[derive(Clone, Debug)]
-pub(crate) struct Sign {
+pub(crate) struct Sighting {
     pub(crate) worker: Uuid,
     pub(crate) session: Uuid,
-    /// Seconds since its last heartbeat.
+    /// Seconds since the heartbeat came.
     pub(crate) age: f64,
     pub(crate) facts: Option<serde_json::Value>,
 }
 
-/// Writes who was heard of. A session that is its worker's no more counts for nothing: see [`valid_sessions`].
-pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
-    let workers: Vec<Uuid> = signs.iter().map(|sign| sign.worker).collect();
-    let sessions: Vec<Uuid> = signs.iter().map(|sign| sign.session).collect();
-    let ages: Vec<f64> = signs.iter().map(|sign| sign.age).collect();
-    let facts: Vec<Option<serde_json::Value>> = signs.iter().map(|sign| sign.facts.clone()).collect();
+/// Stores heartbeats. Those of a session that is no longer its worker's are ignored: see [`valid_sessions`].
+pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> DbResult<()> {
     sqlx::query!(
         "WITH heard AS (
              SELECT w.id, signs.age, signs.facts FROM workers w
@@ -84,26 +83,25 @@ pub(crate) async fn seen(conn: &mut Conn, signs: &[Sign]) -> Stored<()> {
          )
          UPDATE workers SET last_seen = clock_timestamp() - make_interval(secs => heard.age), facts = heard.facts
          FROM heard WHERE workers.id = heard.id",
-        &workers,
-        &sessions,
-        &ages,
-        &facts as &[Option<serde_json::Value>],
+        &column(sightings, |sighting| sighting.worker),
+        &column(sightings, |sighting| sighting.session),
+        &column(sightings, |sighting| sighting.age),
+        &column(sightings, |sighting| sighting.facts.clone()) as &[Option<serde_json::Value>],
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// It takes nothing new.
-pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
-    let drained = sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
-        .execute(conn)
-        .await?;
-    Ok(drained.rows_affected() == 1)
+/// Marks a worker that takes nothing new; `false` if it was not ready.
+pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
+    sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
+        .run(conn)
+        .await
+        .map(RowsChanged::is_one)
 }
 
-/// The stream ended. A worker that had announced it and holds nothing is gone; whether that is so.
-pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> Stored<bool> {
+/// Stores the end of a session. A draining worker without a lease is gone then; returns whether it is.
+pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> DbResult<bool> {
     let state = sqlx::query_scalar!(
         r#"UPDATE workers SET session_id = NULL,
                state = CASE WHEN state = 'draining' AND NOT EXISTS (
@@ -118,18 +116,17 @@ pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) ->
     Ok(state.is_some_and(|state| state == "gone"))
 }
 
-/// A worker that was given up.
 #[derive(Clone, Debug)]
-pub(crate) struct Missing {
+pub(crate) struct LostWorker {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) silent_seconds: f64,
 }
 
-/// Those not heard of for longer than a lease are lost from now on.
-pub(crate) async fn mark_lost(conn: &mut Conn) -> Stored<Vec<Missing>> {
+/// Marks workers as lost that were silent for longer than a lease.
+pub(crate) async fn mark_lost(conn: &mut Conn) -> DbResult<Vec<LostWorker>> {
     sqlx::query_as!(
-        Missing,
+        LostWorker,
         r#"UPDATE workers SET state = 'lost', session_id = NULL
            WHERE state IN ('ready', 'draining') AND last_seen < clock_timestamp() - make_interval(secs => $1)
            RETURNING id, name, EXTRACT(epoch FROM clock_timestamp() - last_seen)::float8 AS "silent_seconds!""#,
@@ -139,53 +136,52 @@ pub(crate) async fn mark_lost(conn: &mut Conn) -> Stored<Vec<Missing>> {
     .await
 }
 
-/// Nobody waits for a worker that was lost long ago.
-pub(crate) async fn forget_lost(conn: &mut Conn) -> Stored<()> {
+/// Marks workers as gone that were lost long ago.
+pub(crate) async fn forget_lost(conn: &mut Conn) -> DbResult<()> {
     sqlx::query!(
         "UPDATE workers SET state = 'gone'
          WHERE state = 'lost' AND last_seen < clock_timestamp() - make_interval(secs => $1)",
         timing::LOST_WORKER_KEPT.as_secs_f64(),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .run_any(conn)
+    .await
 }
 
-/// The sessions among these that are still their worker's.
-pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> Stored<Vec<Uuid>> {
+/// Those of these sessions that are still their worker's.
+pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> DbResult<Vec<Uuid>> {
     sqlx::query_scalar!(r#"SELECT session_id AS "session_id!" FROM workers WHERE session_id = ANY($1)"#, sessions)
         .fetch_all(conn)
         .await
 }
 
-/// It gets no rank for a while; `false` if that was so already.
-pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> Stored<bool> {
-    let quarantined = sqlx::query!(
+/// Quarantines a worker for a while; `false` if it is quarantined already.
+pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> DbResult<bool> {
+    sqlx::query!(
         "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3
          WHERE id = $1 AND (quarantined_until IS NULL OR quarantined_until <= clock_timestamp())",
         worker,
         timing::QUARANTINE.as_secs_f64(),
         reason,
     )
-    .execute(conn)
-    .await?;
-    Ok(quarantined.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-/// It may have jobs again; `false` if it might all the time.
-pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> Stored<bool> {
-    let released = sqlx::query!(
+/// Ends the quarantine of a worker; `false` if it was not quarantined.
+pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
+    sqlx::query!(
         "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
          WHERE id = $1 AND quarantined_until > clock_timestamp()",
         worker
     )
-    .execute(conn)
-    .await?;
-    Ok(released.rows_affected() == 1)
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
-/// How many workers of each kind have not left: idle, busy, draining or lost for a while.
-pub(crate) async fn counts_by_kind(conn: &mut Conn) -> Stored<Vec<(String, u32)>> {
+/// The number of workers of each kind that have not left.
+pub(crate) async fn counts_by_kind(conn: &mut Conn) -> DbResult<Vec<(String, u32)>> {
     let rows = sqlx::query!(
         r#"SELECT device_kind, count(*)::integer AS "count!" FROM workers WHERE state <> 'gone'
            GROUP BY device_kind ORDER BY device_kind"#
@@ -195,7 +191,6 @@ pub(crate) async fn counts_by_kind(conn: &mut Conn) -> Stored<Vec<(String, u32)>
     Ok(rows.into_iter().map(|row| (row.device_kind, super::small(row.count))).collect())
 }
 
-/// A worker as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerRow {
     pub(crate) id: Uuid,
@@ -214,13 +209,13 @@ pub(crate) struct WorkerRow {
     pub(crate) job_id: Option<Uuid>,
     pub(crate) job_name: Option<String>,
     pub(crate) rank: Option<i32>,
-    /// While it gets no jobs.
+    /// Set while it is quarantined.
     pub(crate) quarantined_until: Option<DateTime<Utc>>,
     pub(crate) quarantine_reason: String,
 }
 
-/// All that have not left, by name.
-pub(crate) async fn list(conn: &mut Conn) -> Stored<Vec<WorkerRow>> {
+/// All workers that have not left, by name.
+pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
     sqlx::query_as!(
         WorkerRow,
         r#"SELECT w.id, w.name, w.host, w.state::text AS "state!", w.device_kind, w.device_index, w.device_name,

@@ -2,9 +2,9 @@ use super::*;
 use crate::{
     cancel::cancel,
     error::Error,
-    query::target::resolve,
     report::{Receipt, rank_ended},
     store::targets::Target,
+    target::resolve,
 };
 use tandem_domain::state::RankOutcome;
 

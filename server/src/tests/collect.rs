@@ -5,7 +5,7 @@ use tandem_domain::state::RankOutcome;
 use tandem_proto::v1::{LogEvent, MetricEvent, PhaseEvent, ProgressEvent, rank_event::Event};
 
 use super::*;
-use crate::report::{Collector, Receipt, rank_ended};
+use crate::report::{Receipt, collect::Collector, rank_ended};
 
 fn points(first: u64) -> Vec<v1::RankEvent> {
     let metric = |step: u64| Event::Metric(MetricEvent { name: "loss".to_owned(), step, value: step as f64 });

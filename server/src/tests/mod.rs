@@ -21,10 +21,9 @@ use uuid::Uuid;
 use cluster::{Cluster, cluster};
 
 use crate::{
-    hub::Hub,
-    report::Speaker,
-    schedule::{Scheduler, Term},
-    store::{Store, overview, schema::open, workers, workers::Introduction},
+    notifier::Notifier,
+    schedule::{LeadershipTerm, Scheduler},
+    store::{Store, leases::Speaker, overview, schema::open, workers, workers::Introduction},
     submit::{Submission, Submitted, submit},
 };
 
@@ -70,7 +69,7 @@ impl Database {
     fn scheduler(&self) -> Scheduler {
         Scheduler {
             store: self.store.clone(),
-            hub: Arc::new(Hub::new()),
+            notifier: Arc::new(Notifier::new()),
             id: Uuid::new_v4(),
             name: "test".to_owned(),
             policy: Policy::default(),
@@ -78,7 +77,7 @@ impl Database {
     }
 
     /// One pass of a coordinator that leads, or goes on leading.
-    async fn schedule(&self, scheduler: &Scheduler, term: &mut Option<Term>) {
+    async fn schedule(&self, scheduler: &Scheduler, term: &mut Option<LeadershipTerm>) {
         scheduler.pass(term, true).await.unwrap();
         assert!(term.is_some(), "somebody else leads");
     }

@@ -90,7 +90,7 @@ async fn a_lease_is_renewed_while_its_rank_is_vouched_for() {
     let who = database.speakers(job);
     let held: Vec<_> = who
         .iter()
-        .map(|who| leases::Held {
+        .map(|who| leases::ReportedRank {
             worker: who.worker,
             attempt: who.attempt,
             fence: who.fence,
@@ -121,7 +121,8 @@ async fn a_lease_is_renewed_while_its_rank_is_vouched_for() {
     leases::renew(&mut conn, &[], &heard).await.unwrap();
     assert!(seconds_left().iter().all(|left| *left <= 0.0));
     // Nor under another fence.
-    let stale: Vec<_> = held.iter().map(|held| leases::Held { fence: held.fence - 1, ..held.clone() }).collect();
+    let stale: Vec<_> =
+        held.iter().map(|held| leases::ReportedRank { fence: held.fence - 1, ..held.clone() }).collect();
     leases::renew(&mut conn, &stale, &heard).await.unwrap();
     assert!(seconds_left().iter().all(|left| *left <= 0.0));
 }

@@ -8,18 +8,18 @@ use crate::{
     dispatch::{Dispatcher, sessions::Session},
     reap,
     report::rank_ended,
-    store::leases::Held,
+    store::leases::ReportedRank,
 };
 
 fn dispatcher(database: &Database) -> Dispatcher {
-    let (store, hub) = (database.store.clone(), Arc::new(Hub::new()));
-    Dispatcher { store, hub, sessions: Default::default(), root: "/srv/store".into() }
+    let (store, notifier) = (database.store.clone(), Arc::new(Notifier::new()));
+    Dispatcher { store, notifier, sessions: Default::default(), root: "/srv/store".into() }
 }
 
 /// The worker of `who` dials, with the rank it had.
 async fn dial(dispatcher: &Dispatcher, who: Speaker) -> v1::Registered {
     let Speaker { worker, attempt, fence, rank } = who;
-    let held = Held { worker, attempt, fence, rank, idle: Duration::ZERO, slowest: None };
+    let held = ReportedRank { worker, attempt, fence, rank, idle: Duration::ZERO, slowest: None };
     let (introduction, (outbound, _answers)) = (introduction(worker, rank), mpsc::channel(1));
     let session = Session::new(worker, introduction.name.clone(), vec![held], outbound);
     dispatcher.open(&introduction, &session).await.unwrap()

@@ -5,27 +5,27 @@ use tandem_domain::{
     timing,
 };
 
-use super::{Deed, Term};
+use super::state::{Action, LeadershipTerm};
 use crate::{
     broken::Broken,
     database::{moment, number},
-    event::{Process, What},
+    event::{Process, ProcessEvent},
     plan::ms,
     world::World,
 };
 
 impl World {
     pub(super) fn on_pass(&mut self, own: usize) {
-        let is_called = std::mem::take(&mut self.coordinators[own].is_called);
+        let is_notified = std::mem::take(&mut self.coordinators[own].is_notified);
         if !self.reaches_database(own) {
-            if !self.is(Broken::NoGraceAfterOutage) {
-                // What it knows is as old as what any other knows: it leads anew, and all leases get grace.
+            if !self.is_broken(Broken::NoGraceAfterOutage) {
+                // It may have missed as much as any other: it takes a new term, and all leases are renewed.
                 self.coordinators[own].term = None;
             }
             return self.pass_at(own, self.now + ms(timing::SCHEDULE_POLL));
         }
         let timing = self.plan.timing;
-        let due = |term: Term| self.now - term.renewed >= ms(timing.leader_renew);
+        let due = |term: LeadershipTerm| self.now - term.renewed >= ms(timing.leader_renew);
         if self.coordinators[own].term.is_none_or(due) {
             self.lead(own);
         }
@@ -37,36 +37,36 @@ impl World {
             self.coordinators[own].term = Some(term);
             self.reap(term);
         }
-        if is_called || term.placed.is_none_or(|placed| self.now - placed >= ms(timing::SCHEDULE_POLL)) {
+        if is_notified || term.placed.is_none_or(|placed| self.now - placed >= ms(timing::SCHEDULE_POLL)) {
             term.placed = Some(self.now);
             self.coordinators[own].term = Some(term);
             self.db.unblock();
             self.decide(own, term.number);
         }
-        self.next_look(own);
+        self.set_next_timer(own);
     }
 
     fn lead(&mut self, own: usize) {
         let before = self.coordinators[own].term;
-        let holder = (own, self.coordinators[own].life.epoch);
+        let holder = (own, self.coordinators[own].lifetime.epoch);
         let number = self.db.hold(holder);
         let now = self.now;
         self.coordinators[own].term = match (number, before) {
-            (Some(number), Some(before)) if before.number == number => Some(Term { renewed: now, ..before }),
+            (Some(number), Some(before)) if before.number == number => Some(LeadershipTerm { renewed: now, ..before }),
             (Some(number), _) => {
                 self.db.grace();
-                self.say(|| format!("c{own} leads, term {number}"));
+                self.log(|| format!("c{own} leads, term {number}"));
                 self.counts.terms += 1;
-                Some(Term { number, since: now, renewed: now, reaped: now, placed: None })
+                Some(LeadershipTerm { number, since: now, renewed: now, reaped: now, placed: None })
             }
             (None, _) => None,
         };
     }
 
-    fn reap(&mut self, term: Term) {
+    fn reap(&mut self, term: LeadershipTerm) {
         for attempt in self.db.expired() {
             let ranks = self.db.reap(term.number, attempt);
-            self.say(|| format!("reaped {ranks} ranks of a{attempt}"));
+            self.log(|| format!("reaped {ranks} ranks of a{attempt}"));
         }
         if self.now - term.since > ms(self.plan.timing.lease) {
             self.db.mark_lost(term.number);
@@ -85,11 +85,11 @@ impl World {
         let world = fingerprint(&fleet, &running);
         let growth = grow(now, &queue, &decision, &running, &fleet, &self.policy);
         let stops = self.room(&queue, &running, &fleet).into_iter().chain(growth);
-        let claims = decision.placements.into_iter().map(|placement| Deed::Claim { term, placement });
-        let stops = stops.map(|stop| Deed::Stop { term, stop, world: world.clone() });
-        self.coordinators[own].plan = claims.chain(stops).collect();
+        let claims = decision.placements.into_iter().map(|placement| Action::Claim { term, placement });
+        let stops = stops.map(|stop| Action::Stop { term, stop, world: world.clone() });
+        self.coordinators[own].actions = claims.chain(stops).collect();
         if let Some(pause) = self.coordinators[own].freeze_after_decision
-            && !self.coordinators[own].plan.is_empty()
+            && !self.coordinators[own].actions.is_empty()
         {
             self.coordinators[own].freeze_after_decision = None;
             self.freeze_coordinator(own, pause);
@@ -99,7 +99,7 @@ impl World {
     fn placed(&self, queue: &[QueuedJob], fleet: &[FleetWorker]) -> Decision {
         let now = moment(self.now);
         let mut decision = place(now, queue, fleet, &self.policy);
-        if self.is(Broken::Overtaking) && decision.placements.is_empty() && decision.waiting.len() > 1 {
+        if self.is_broken(Broken::Overtaking) && decision.placements.is_empty() && decision.waiting.len() > 1 {
             let first = decision.waiting[0].job;
             let behind: Vec<_> = queue.iter().filter(|job| job.id != first).cloned().collect();
             decision.placements = place(now, &behind, fleet, &self.policy).placements;
@@ -109,7 +109,7 @@ impl World {
 
     fn room(&self, queue: &[QueuedJob], running: &[RunningGang], fleet: &[FleetWorker]) -> Vec<Stop> {
         let now = moment(self.now);
-        if !self.is(Broken::EndlessPreemption) {
+        if !self.is_broken(Broken::EndlessPreemption) {
             return make_room(now, queue, running, fleet, &self.policy);
         }
         let queue: Vec<_> = queue
@@ -120,54 +120,54 @@ impl World {
         make_room(now, &queue, running, fleet, &policy)
     }
 
-    /// The next transaction of the plan.
+    /// Carries out the next action, in a transaction of its own.
     pub(super) fn on_execute(&mut self, own: usize) {
-        let Some(deed) = self.coordinators[own].plan.pop_front() else { return };
+        let Some(action) = self.coordinators[own].actions.pop_front() else { return };
         if !self.reaches_database(own) {
-            self.coordinators[own].plan.clear();
-            if !self.is(Broken::NoGraceAfterOutage) {
+            self.coordinators[own].actions.clear();
+            if !self.is_broken(Broken::NoGraceAfterOutage) {
                 self.coordinators[own].term = None;
             }
             return self.pass_at(own, self.now + ms(timing::SCHEDULE_POLL));
         }
         self.ghost.stops.decided_at = self.coordinators[own].decided_at;
-        match deed {
-            Deed::Claim { term, placement } => match self.db.claim(term, &placement) {
+        match action {
+            Action::Claim { term, placement } => match self.db.claim(term, &placement) {
                 Some(attempt) => {
                     self.counts.attempts += 1;
                     let workers: Vec<usize> = placement.workers.iter().map(|&id| number(id)).collect();
-                    self.say(|| format!("c{own} claims a{attempt} of job{} on {workers:?}", number(placement.job)));
+                    self.log(|| format!("c{own} claims a{attempt} of job{} on {workers:?}", number(placement.job)));
                 }
                 None => {
-                    self.say(|| format!("c{own} cannot claim job{}", number(placement.job)));
-                    self.coordinators[own].is_called = true;
+                    self.log(|| format!("c{own} cannot claim job{}", number(placement.job)));
+                    self.coordinators[own].is_notified = true;
                 }
             },
-            Deed::Stop { term, stop, world } => {
+            Action::Stop { term, stop, world } => {
                 if self.db.ask_stop(term, &stop, &world) {
                     *(if stop.room_for.is_some() { &mut self.counts.preemptions } else { &mut self.counts.growths }) +=
                         1;
-                    self.say(|| format!("c{own} asks a{} to stop: {}", number(stop.attempt), stop.reason));
+                    self.log(|| format!("c{own} asks a{} to stop: {}", number(stop.attempt), stop.reason));
                 }
             }
         }
-        self.next_look(own);
+        self.set_next_timer(own);
     }
 
-    /// The rest of the plan, or the next pass: what runs out is looked for on time.
-    fn next_look(&mut self, own: usize) {
+    /// Sets the timer for the next action or the next pass, in time for the next reaping.
+    fn set_next_timer(&mut self, own: usize) {
         let coordinator = &self.coordinators[own];
-        if !coordinator.plan.is_empty() {
+        if !coordinator.actions.is_empty() {
             let at = self.now + self.dice.between(1, 10);
-            return self.timer(at, Process::Coordinator(own), What::Execute);
+            return self.timer(at, Process::Coordinator(own), ProcessEvent::Execute);
         }
         let reap =
             coordinator.term.map_or(0, |term| (term.reaped + ms(self.plan.timing.reap_tick)).saturating_sub(self.now));
-        let wait = if coordinator.is_called { 1 } else { reap.clamp(1, ms(timing::SCHEDULE_POLL)) };
+        let wait = if coordinator.is_notified { 1 } else { reap.clamp(1, ms(timing::SCHEDULE_POLL)) };
         self.pass_at(own, self.now + wait);
     }
 
-    pub(crate) fn is(&self, broken: Broken) -> bool {
+    pub(crate) fn is_broken(&self, broken: Broken) -> bool {
         self.broken == Some(broken)
     }
 }

@@ -1,17 +1,17 @@
-//! Streams of workers: what they say is stored, what they have to do is told.
+//! Streams of workers: their messages are stored, and their instructions are sent.
 
 use tandem_domain::{state::RankOutcome, timing};
 
-use super::{Session, Told};
+use super::state::{Instruction, Session};
 use crate::{
     broken::Broken,
-    event::{AttemptId, Message, Process, Running, What},
+    event::{AttemptId, Message, Process, ProcessEvent, Running},
     plan::ms,
     world::World,
 };
 
 impl World {
-    pub(super) fn hear_worker(&mut self, own: usize, connection: usize, message: Message) {
+    pub(super) fn on_worker_message(&mut self, own: usize, connection: usize, message: Message) {
         if !self.connections[connection].is_open {
             return;
         }
@@ -22,9 +22,9 @@ impl World {
         let Some(session) = self.coordinators[own].sessions.get_mut(&connection) else { return };
         session.last_message = now;
         if let Message::Heartbeat { sequence, running } = message {
-            (session.running, session.heard_at, session.sequence) = (running, Some(now), sequence);
-            if self.is(Broken::AckUnwritten) || self.is(Broken::DeafStreams) {
-                self.tell_worker(connection, Message::HeartbeatAck { sequence });
+            (session.running, session.received_at, session.sequence) = (running, Some(now), sequence);
+            if self.is_broken(Broken::AckUnwritten) || self.is_broken(Broken::DeafStreams) {
+                self.send_to_worker(connection, Message::HeartbeatAck { sequence });
             }
             return;
         }
@@ -37,30 +37,30 @@ impl World {
             Message::Report { attempt, rank, events } => {
                 let sequence = events.last().map_or(0, |(sequence, _)| *sequence);
                 if self.db.report(worker, attempt, rank, &events) {
-                    self.standing(attempt, &events);
-                    if self.db.attempts[attempt].state.is_ended() && !self.is(Broken::AckOver) {
-                        // Before the answer, which would read as if its checkpoint were committed.
-                        self.tell_worker(connection, Message::Stop { attempt, graceful: false });
+                    self.record_progress(attempt, &events);
+                    if self.db.attempts[attempt].state.is_ended() && !self.is_broken(Broken::AckOver) {
+                        // Sent before the answer, which would otherwise read as if the checkpoint were committed.
+                        self.send_to_worker(connection, Message::Stop { attempt, graceful: false });
                     }
-                    self.tell_worker(connection, Message::ReportAck { attempt, sequence });
+                    self.send_to_worker(connection, Message::ReportAck { attempt, sequence });
                 } else {
                     self.counts.stale += 1;
-                    self.say(|| format!("stale: w{worker} reports on a{attempt}"));
-                    self.tell_worker(connection, Message::Stop { attempt, graceful: false });
+                    self.log(|| format!("stale: w{worker} reports on a{attempt}"));
+                    self.send_to_worker(connection, Message::Stop { attempt, graceful: false });
                 }
             }
             Message::RankEnded { attempt, rank, outcome } => {
-                self.say(|| format!("w{worker} says: rank {rank} of a{attempt} {outcome}"));
+                self.log(|| format!("w{worker} says: rank {rank} of a{attempt} {outcome}"));
                 self.db.rank_ended(worker, attempt, rank, outcome);
             }
-            Message::Listens { attempt } => {
+            Message::Listening { attempt } => {
                 let row = &mut self.db.attempts[attempt];
                 let is_its = row.leases[0].worker == worker && row.leases[0].outcome.is_none();
                 if is_its && !row.state.is_ended() {
-                    row.met = true;
-                    self.db.wakes = true;
+                    row.has_rendezvous = true;
+                    self.db.notifies = true;
                 } else {
-                    self.tell_worker(connection, Message::Stop { attempt, graceful: false });
+                    self.send_to_worker(connection, Message::Stop { attempt, graceful: false });
                 }
             }
             Message::Drain => self.db.drain(worker),
@@ -68,8 +68,8 @@ impl World {
         }
     }
 
-    /// How long the job still takes, as its rank 0 says with its metrics.
-    fn standing(&mut self, attempt: AttemptId, events: &[(u64, crate::event::RankEvent)]) {
+    /// Stores how long the job still takes, from the metrics of its rank 0.
+    fn record_progress(&mut self, attempt: AttemptId, events: &[(u64, crate::event::RankEvent)]) {
         use crate::event::RankEvent;
         let row = &self.db.attempts[attempt];
         let plan = &self.plan.jobs[row.job];
@@ -88,29 +88,29 @@ impl World {
             return self.cut(connection);
         }
         self.db.register(worker, connection, running);
-        let duties = self.db.duties(worker);
+        let leases = self.db.worker_leases(worker);
         let holds = |attempt: AttemptId, rank: usize| {
             running.is_some_and(|running| (running.attempt, running.rank) == (attempt, rank))
         };
-        // It had reported and its worker knows nothing of it: the worker was restarted, and its spool is gone.
-        for duty in duties.iter().filter(|duty| duty.has_reported && !holds(duty.attempt, duty.rank)) {
-            self.db.settle(duty.attempt, |rank, _| (rank == duty.rank).then_some(RankOutcome::Lost));
+        // The rank had reported and its worker does not know it: the worker was restarted without its spool.
+        for lease in leases.iter().filter(|lease| lease.has_reported && !holds(lease.attempt, lease.rank)) {
+            self.db.conclude(lease.attempt, |rank, _| (rank == lease.rank).then_some(RankOutcome::Lost));
         }
-        let is_duty = |held: &Running| duties.iter().any(|d| (d.attempt, d.rank) == (held.attempt, held.rank));
+        let is_duty = |held: &Running| leases.iter().any(|d| (d.attempt, d.rank) == (held.attempt, held.rank));
         let stale = running.filter(|held| !is_duty(held)).map(|held| held.attempt);
-        let (heard_at, last_message) = (Some(self.now), self.now);
-        let mut session = Session { worker, running, heard_at, sequence: 0, last_message, told: Default::default() };
-        session.told.extend(stale.map(|attempt| (attempt, Told::Stop)));
+        let (received_at, last_message) = (Some(self.now), self.now);
+        let mut session = Session { worker, running, received_at, sequence: 0, last_message, sent: Default::default() };
+        session.sent.extend(stale.map(|attempt| (attempt, Instruction::Stop)));
         let older: Vec<usize> =
             self.coordinators[own].sessions.iter().filter(|(_, s)| s.worker == worker).map(|(&id, _)| id).collect();
         older.into_iter().for_each(|id| self.close_session(own, id));
         self.coordinators[own].sessions.insert(connection, session);
-        self.say(|| format!("w{worker} is here through c{own}, runs {:?}", running.map(|held| held.attempt)));
-        self.tell_worker(connection, Message::Registered { stale });
+        self.log(|| format!("w{worker} is here through c{own}, runs {:?}", running.map(|held| held.attempt)));
+        self.send_to_worker(connection, Message::Registered { stale });
         self.dispatch_at(own, self.now + 1);
     }
 
-    /// The stream ended, or is ended.
+    /// Closes the connection and stores that the session ended.
     pub(super) fn close_session(&mut self, own: usize, connection: usize) {
         let Some(session) = self.coordinators[own].sessions.remove(&connection) else { return };
         self.cut(connection);
@@ -119,10 +119,9 @@ impl World {
         }
     }
 
-    /// Writes heartbeats down.
     pub(super) fn on_renew(&mut self, own: usize) {
         let at = self.now + ms(self.plan.timing.lease_write);
-        self.timer(at, Process::Coordinator(own), What::Renew);
+        self.timer(at, Process::Coordinator(own), ProcessEvent::Renew);
         if let Some(pause) = self.coordinators[own].freeze_before_write.take() {
             return self.freeze_coordinator(own, pause);
         }
@@ -130,22 +129,22 @@ impl World {
         let is_up = self.reaches_database(own);
         for connection in sessions {
             let Some(session) = self.coordinators[own].sessions.get_mut(&connection) else { continue };
-            let (worker, running, heard_at) = (session.worker, session.running, session.heard_at.take());
+            let (worker, running, received_at) = (session.worker, session.running, session.received_at.take());
             let sequence = session.sequence;
             let is_silent = self.now - session.last_message >= ms(self.plan.timing.lease);
-            let is_deaf = !is_up && !self.is(Broken::DeafStreams);
+            let is_deaf = !is_up && !self.is_broken(Broken::DeafStreams);
             let is_superseded = is_up && !self.db.is_session(worker, connection);
             if is_silent || is_deaf || is_superseded {
                 self.close_session(own, connection);
-            } else if let Some(heard_at) = heard_at.filter(|_| is_up) {
-                self.db.seen(worker, connection, self.now - heard_at, running);
-                // The answer means that the lease counts from this heartbeat, or from a later moment.
-                self.tell_worker(connection, Message::HeartbeatAck { sequence });
+            } else if let Some(received_at) = received_at.filter(|_| is_up) {
+                self.db.seen(worker, connection, self.now - received_at, running);
+                // The answer promises that the lease counts from this heartbeat or later.
+                self.send_to_worker(connection, Message::HeartbeatAck { sequence });
             }
         }
     }
 
-    /// Tells workers what follows from their leases, each thing once on a stream.
+    /// Sends workers the instructions that follow from their leases, each once on a stream.
     pub(super) fn on_dispatch(&mut self, own: usize) {
         self.dispatch_at(own, self.now + ms(timing::SCHEDULE_POLL));
         if !self.reaches_database(own) {
@@ -153,53 +152,53 @@ impl World {
         }
         let sessions: Vec<usize> = self.coordinators[own].sessions.keys().copied().collect();
         for connection in sessions {
-            self.tell(own, connection);
+            self.instruct(own, connection);
         }
     }
 
-    fn tell(&mut self, own: usize, connection: usize) {
+    fn instruct(&mut self, own: usize, connection: usize) {
         let Some(session) = self.coordinators[own].sessions.get(&connection) else { return };
         let (worker, running) = (session.worker, session.running);
-        let duties = self.db.duties(worker);
+        let leases = self.db.worker_leases(worker);
         let mut steps = Vec::new();
-        for duty in &duties {
-            let (attempt, rank) = (duty.attempt, duty.rank);
+        for lease in &leases {
+            let (attempt, rank) = (lease.attempt, lease.rank);
             let runs = running.is_some_and(|held| (held.attempt, held.rank) == (attempt, rank));
-            if duty.state.is_ended() {
-                steps.push((Told::Stop, Message::Stop { attempt, graceful: false }));
+            if lease.state.is_ended() {
+                steps.push((Instruction::Stop, Message::Stop { attempt, graceful: false }));
                 continue;
             }
-            if !runs && !duty.has_reported {
+            if !runs && !lease.has_reported {
                 let checkpoints = self.db.checkpoints(self.db.attempts[attempt].job);
-                steps.push((Told::Assign, Message::Assignment { attempt, rank, checkpoints }));
+                steps.push((Instruction::Assign, Message::Assignment { attempt, rank, checkpoints }));
             }
-            if rank != 0 && duty.met {
-                steps.push((Told::Meet, Message::Meet { attempt }));
+            if rank != 0 && lease.has_rendezvous {
+                steps.push((Instruction::Rendezvous, Message::Rendezvous { attempt }));
             }
-            if duty.stops {
-                steps.push((Told::StopGently, Message::Stop { attempt, graceful: true }));
+            if lease.is_stopping {
+                steps.push((Instruction::StopGracefully, Message::Stop { attempt, graceful: true }));
             }
         }
         if let Some(attempt) =
-            running.map(|held| held.attempt).filter(|held| !duties.iter().any(|d| d.attempt == *held))
+            running.map(|held| held.attempt).filter(|held| !leases.iter().any(|d| d.attempt == *held))
         {
-            steps.push((Told::Stop, Message::Stop { attempt, graceful: false }));
+            steps.push((Instruction::Stop, Message::Stop { attempt, graceful: false }));
         }
-        for (told, message) in steps {
-            let (Message::Stop { attempt, .. } | Message::Assignment { attempt, .. } | Message::Meet { attempt }) =
+        for (sent, message) in steps {
+            let (Message::Stop { attempt, .. } | Message::Assignment { attempt, .. } | Message::Rendezvous { attempt }) =
                 message
             else {
                 continue;
             };
             let Some(session) = self.coordinators[own].sessions.get_mut(&connection) else { return };
-            if !session.told.insert((attempt, told)) {
+            if !session.sent.insert((attempt, sent)) {
                 continue;
             }
             if let Message::Assignment { rank, .. } = message {
-                // Written down before it is sent: what is not written down was never started by anybody.
+                // Stored before it is sent: a rank that is not stored as dispatched was never started.
                 self.db.attempts[attempt].leases[rank].dispatched = true;
             }
-            self.tell_worker(connection, message);
+            self.send_to_worker(connection, message);
         }
     }
 }

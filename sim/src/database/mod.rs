@@ -1,12 +1,12 @@
-//! Postgres as the coordinators use it: rows, guards in the words of the SQL, whole transactions.
+//! Postgres as the coordinators use it: rows, the guards of the SQL statements, whole transactions.
 //!
-//! Every function that changes something is one transaction of the server's `store`, at the database's own clock. What it
-//! committed stands in [`Database::writes`], for the invariants.
+//! Every function that changes something is one transaction of the server's `store`, by the database's clock. It
+//! appends what it committed to [`Database::writes`], for the invariants.
 
-mod look;
-mod moves;
-mod settle;
-mod streams;
+mod conclude;
+mod leases;
+mod reads;
+mod transitions;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use tandem_domain::{
     timing::Timing,
 };
 
-pub(crate) use look::{job_id, moment, number};
+pub(crate) use reads::{job_id, moment, number};
 
 use crate::{
     broken::Broken,
@@ -55,7 +55,7 @@ pub(crate) struct AttemptRow {
     pub(crate) job: usize,
     pub(crate) state: AttemptState,
     pub(crate) leases: Vec<LeaseRow>,
-    pub(crate) met: bool,
+    pub(crate) has_rendezvous: bool,
     pub(crate) assigned_at: Ms,
     pub(crate) training_at: Option<Ms>,
     pub(crate) stop_asked: bool,
@@ -99,43 +99,17 @@ pub(crate) struct Leader {
     pub(crate) expires_at: Ms,
 }
 
-/// What a transaction committed.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    Claimed {
-        attempt: AttemptId,
-        term: u64,
-    },
-    /// A rank's lease is over because it ran out.
-    TakenOver {
-        attempt: AttemptId,
-        rank: usize,
-        expiry: Expiry,
-    },
-    Released {
-        attempt: AttemptId,
-        rank: usize,
-    },
-    AttemptEnded {
-        attempt: AttemptId,
-    },
-    StopAsked {
-        attempt: AttemptId,
-        room_for: Option<usize>,
-        term: u64,
-    },
-    /// An event of a rank, under its fence; a metric only if its row was new.
-    Stored {
-        attempt: AttemptId,
-        rank: usize,
-        sequence: u64,
-        event: RankEvent,
-        new_row: bool,
-    },
-    JobMoved {
-        job: usize,
-        to: JobState,
-    },
+    Claimed { attempt: AttemptId, term: u64 },
+    // A rank's lease is over because it ran out.
+    TakenOver { attempt: AttemptId, rank: usize, expiry: Expiry },
+    Released { attempt: AttemptId, rank: usize },
+    AttemptEnded { attempt: AttemptId },
+    StopAsked { attempt: AttemptId, room_for: Option<usize>, term: u64 },
+    // An event of a rank, under its fence; a metric only if its row was new.
+    Stored { attempt: AttemptId, rank: usize, sequence: u64, event: RankEvent, new_row: bool },
+    JobMoved { job: usize, to: JobState },
 }
 
 pub(crate) struct Database {
@@ -147,11 +121,10 @@ pub(crate) struct Database {
     pub(crate) attempts: Vec<AttemptRow>,
     pub(crate) workers: Vec<WorkerRow>,
     pub(crate) leader: Option<Leader>,
-    /// Attempts with a live lease.
     pub(crate) leased: Vec<AttemptId>,
     pub(crate) writes: Vec<Write>,
-    /// Somebody should look: NOTIFY.
-    pub(crate) wakes: bool,
+    /// A transaction sent NOTIFY.
+    pub(crate) notifies: bool,
 }
 
 impl Database {
@@ -193,7 +166,7 @@ impl Database {
             leader: None,
             leased: Vec::new(),
             writes: Vec::new(),
-            wakes: false,
+            notifies: false,
         }
     }
 
@@ -202,12 +175,11 @@ impl Database {
     }
 
     pub(crate) fn lease(&self) -> Ms {
-        // Longer than a heartbeat and a write of it, else nothing would run at all.
+        // Longer than a heartbeat and its write take, or nothing would run at all.
         if self.is_broken(Broken::ShortLease) { ms(self.timing.self_end) / 2 } else { ms(self.timing.lease) }
     }
 
-    /// The live lease of a worker.
-    pub(crate) fn held(&self, worker: usize) -> Option<(AttemptId, usize)> {
+    pub(crate) fn lease_of(&self, worker: usize) -> Option<(AttemptId, usize)> {
         self.leased.iter().find_map(|&attempt| {
             let rank = self.attempts[attempt]
                 .leases

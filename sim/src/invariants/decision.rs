@@ -1,9 +1,9 @@
-//! First in, first out, by brute force: what a decision of the scheduler must be like, whatever made it.
+//! Checks a decision of the scheduler by brute force: first in, first out, on free workers.
 
 use chrono::{DateTime, Utc};
 use tandem_domain::place::{Decision, FleetWorker, QueuedJob, WorkerStatus};
 
-use super::Ghost;
+use super::ghost::Ghost;
 use crate::database::number;
 
 const KINDS: [&str; 2] = ["cuda", "cpu"];

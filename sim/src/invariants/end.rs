@@ -1,11 +1,11 @@
-//! What must have come of everything once nothing breaks any more.
+//! What must hold at the end, long after the last fault.
 
 use tandem_domain::state::JobState;
 
 use crate::world::World;
 
 impl World {
-    /// Every job is at an end, or no fleet of this run could hold it; nobody holds a lease.
+    /// No lease is live, and every job has ended or is too large for the fleet of this run.
     pub(crate) fn is_done(&self) -> bool {
         self.is_quiet
             && self.db.leased.is_empty()

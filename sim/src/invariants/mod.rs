@@ -1,9 +1,10 @@
-//! What must hold at every moment, checked against a second, simpler account of what happened.
+//! The invariants, checked after every event against a second, simpler account of what happened.
 //!
-//! [`Ghost`] keeps that account from what transactions committed; it reads none of the guards that it checks.
+//! [`ghost::Ghost`] keeps that account from what transactions committed; it uses none of the guards that it checks.
 
 mod decision;
 mod end;
+pub(crate) mod ghost;
 mod stops;
 mod stored;
 
@@ -15,88 +16,9 @@ use crate::{
     plan::{Ms, ms},
     world::World,
 };
-pub(crate) use stops::Stops;
-
-/// An invariant that did not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    pub invariant: &'static str,
-    /// Virtual milliseconds since the beginning.
-    pub at: u64,
-    pub facts: String,
-}
-
-#[derive(Default)]
-pub(crate) struct Ghost {
-    /// By job.
-    pub(crate) cancelled: Vec<bool>,
-    live: Vec<Option<AttemptId>>,
-    metrics: Vec<Vec<bool>>,
-    succeeded: Vec<bool>,
-    ended: Vec<bool>,
-    losses: Vec<u32>,
-    /// By worker: its live lease, and the rank that computes on its device.
-    lease: Vec<Option<(AttemptId, usize)>>,
-    on_device: Vec<Option<(AttemptId, usize)>>,
-    /// By attempt.
-    is_over: Vec<bool>,
-    /// By attempt and rank: the last event that was stored.
-    stored: Vec<Vec<u64>>,
-    /// The fleet at the last decision.
-    usable: Vec<uuid::Uuid>,
-    pub(crate) stops: Stops,
-    found: Option<Violation>,
-}
-
-impl Ghost {
-    pub(crate) fn new(jobs: &[crate::plan::JobPlan], workers: usize) -> Self {
-        let count = jobs.len();
-        Self {
-            cancelled: vec![false; count],
-            live: vec![None; count],
-            metrics: jobs.iter().map(|job| vec![false; job.steps as usize + 1]).collect(),
-            succeeded: vec![false; count],
-            ended: vec![false; count],
-            losses: vec![0; count],
-            lease: vec![None; workers],
-            on_device: vec![None; workers],
-            ..Self::default()
-        }
-    }
-
-    /// The first violation is the one that counts.
-    fn violated(&mut self, invariant: &'static str, at: Ms, facts: String) {
-        self.found.get_or_insert(Violation { invariant, at, facts });
-    }
-
-    /// Something came from outside: what was decided before need not come true.
-    pub(crate) fn changed(&mut self) {
-        self.stops.changes += 1;
-    }
-
-    pub(crate) fn rank_starts(&mut self, now: Ms, worker: usize, attempt: AttemptId, rank: usize) {
-        if let Some((other, _)) = self.on_device[worker] {
-            let facts = format!("a{attempt} starts on w{worker} while a rank of a{other} computes there");
-            self.violated("one_gang_per_device", now, facts);
-        }
-        self.on_device[worker] = Some((attempt, rank));
-    }
-
-    pub(crate) fn rank_ended(&mut self, worker: usize) {
-        self.on_device[worker] = None;
-    }
-
-    /// A file of a checkpoint was removed; `newest` is the newest step that the coordinator has a row of.
-    pub(crate) fn file_removed(&mut self, now: Ms, job: usize, step: u32, newest: Option<u32>) {
-        if newest == Some(step) && !self.ended[job] {
-            let facts = format!("the files of job{job}'s newest committed checkpoint, step {step}, were removed");
-            self.violated("committed_is_durable", now, facts);
-        }
-    }
-}
 
 impl World {
-    /// A worker has heard that its lease counts from `since`. That must be written by then.
+    /// A worker relies on its lease from `since`: the database must have stored that.
     pub(crate) fn check_counted_on(&mut self, own: usize, since: Ms) {
         let Some(held) = self.workers[own].attempt.as_ref().filter(|held| !held.has_ended()) else { return };
         let (attempt, row) = (held.attempt, &self.db.attempts[held.attempt]);
@@ -109,7 +31,7 @@ impl World {
         }
     }
 
-    /// A rank has heard that its checkpoint of this step is committed. It will remove older ones.
+    /// A rank relies on its checkpoint of this step being committed, and will remove older ones.
     pub(crate) fn check_committed(&mut self, own: usize, attempt: AttemptId, step: u32) {
         let job = self.db.attempts[attempt].job;
         let goes_on =
@@ -121,7 +43,6 @@ impl World {
         }
     }
 
-    /// After every event.
     pub(crate) fn check(&mut self) {
         for write in std::mem::take(&mut self.db.writes) {
             self.check_write(write);
@@ -165,7 +86,7 @@ impl World {
                 if !was_asked || state != AttemptState::Preempted {
                     self.ghost.changed();
                 }
-                self.say(|| format!("a{attempt} of job{job} is {state}"));
+                self.log(|| format!("a{attempt} of job{job} is {state}"));
             }
             Write::Stored { attempt, rank, sequence, event, new_row } => {
                 self.check_stored(attempt, rank, sequence, event, new_row);
@@ -199,19 +120,20 @@ impl World {
         self.regrown(attempt);
     }
 
-    /// Whoever is given up must not be able to act: it is dead, or stands still, or reaches no coordinator.
+    /// A rank that is given up must not be able to act: it is dead, frozen, or cut off from the coordinators.
     fn check_takeover(&mut self, attempt: AttemptId, rank: usize, expiry: Expiry) {
         let own = self.db.attempts[attempt].leases[rank].worker;
         let Some(process) = self.gangs.get(&attempt).map(|gang| gang.ranks[rank]) else { return };
         let worker = &self.workers[own];
         let is_connected = worker.connection().is_some_and(|connection| self.connections[connection].is_open);
-        let can_act = process.is_alive() && process.goes_on() && worker.life.is_up && !worker.life.is_frozen;
+        let can_act =
+            process.is_alive() && process.is_responsive() && worker.lifetime.is_up && !worker.lifetime.is_frozen;
         if can_act && is_connected {
             let facts =
                 format!("rank {rank} of a{attempt} on w{own} is well and connected, and was given up: {expiry}");
             self.ghost.violated("dead_before_takeover", self.now, facts);
         }
-        // Coordinators and the database may come and go: a worker to which nothing happened keeps its rank.
+        // Faults of coordinators or the database must not cost a rank whose worker was well.
         let lease = ms(self.plan.timing.lease);
         if can_act && self.now > worker.disturbed_until + 2 * lease {
             let facts =

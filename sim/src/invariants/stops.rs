@@ -1,46 +1,16 @@
-//! Nobody is stopped for nothing: not for an equal, not for one that does not start then, not to grow without growing.
+//! No gang is stopped in vain: for an equal priority, for a job that then waits, or to grow without growing.
 
 use tandem_domain::{state::JobState, timing};
 
+use super::ghost::{Growth, Room};
 use crate::{
     event::AttemptId,
     plan::{Ms, ms},
     world::World,
 };
 
-/// From the wish to stop to the start of whom it was for: the step, the checkpoint, and what a scheduler takes.
+/// Longest time from the request to the start of the other job, beside the grace: a step, a checkpoint, scheduling.
 const LONGEST: Ms = 10_000;
-
-#[derive(Default)]
-pub(crate) struct Stops {
-    /// Grows when something comes from outside.
-    pub(super) changes: u64,
-    /// The number of changes when the decision that is carried out now was made.
-    pub(crate) decided_at: u64,
-    rooms: Vec<Room>,
-    growths: Vec<Growth>,
-}
-
-struct Room {
-    job: usize,
-    victim: AttemptId,
-    until: Ms,
-    changes: u64,
-}
-
-struct Growth {
-    job: usize,
-    size: usize,
-    changes: u64,
-    /// Workers that its job avoided then: one that is forgiven meanwhile is taken alone, if it is enough.
-    avoided: Vec<uuid::Uuid>,
-}
-
-impl Stops {
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes
-    }
-}
 
 impl World {
     pub(super) fn stop_asked(&mut self, attempt: AttemptId, room_for: Option<usize>) {
@@ -67,10 +37,10 @@ impl World {
         }
         let Room { job, victim, changes, .. } = self.ghost.stops.rooms.remove(0);
         let waits = self.db.jobs[job].state == Some(JobState::Queued);
-        // A gang that stands still stops late: the progress clock has its own time.
+        // A hung gang stops late, when the progress clock ends it.
         let stands = |attempt: &AttemptId| {
             let gang = self.gangs.get(attempt);
-            gang.is_some_and(|gang| gang.ranks.iter().any(|rank| rank.is_alive() && !rank.goes_on()))
+            gang.is_some_and(|gang| gang.ranks.iter().any(|rank| rank.is_alive() && !rank.is_responsive()))
         };
         if waits && self.ghost.stops.changes == changes && !self.db.leased.iter().any(stands) {
             let facts = format!("a{victim} was stopped for job{job}, which still waits");
@@ -78,7 +48,7 @@ impl World {
         }
     }
 
-    /// A job was placed: if it was stopped to grow, it has grown.
+    /// A job was placed. If it was stopped to grow, it must have more workers now.
     pub(super) fn regrown(&mut self, attempt: AttemptId) {
         let row = &self.db.attempts[attempt];
         let (job, size) = (row.job, row.leases.len());

@@ -1,4 +1,4 @@
-//! Every job's trace is whole: each event once, under a live fence, with the bits of an undisturbed run.
+//! What is stored of a job is complete: each event once, under a live fence, with the bits of an undisturbed run.
 
 use tandem_domain::state::JobState;
 
@@ -54,7 +54,7 @@ impl World {
         let ghost = &mut self.ghost;
         ghost.ended[job] |= to.is_ended();
         match to {
-            // One that was stopped to make room is no news; any other that joins the queue is.
+            // A job that was stopped to make room was expected in the queue; any other is a change.
             JobState::Queued
                 if !self.db.attempts.iter().rev().find(|row| row.job == job).is_some_and(|row| row.stop_asked) =>
             {

@@ -1,15 +1,15 @@
-//! What the coordinator says, and what the worker does about it.
+//! How a worker handles the coordinator's messages.
 
 use tandem_domain::state::RankOutcome;
 
-use super::Attempt;
+use super::state::Attempt;
 use crate::{
     event::{AttemptId, Message, RankEvent},
     world::World,
 };
 
 impl World {
-    pub(super) fn hear_coordinator(&mut self, own: usize, connection: usize, message: Message) {
+    pub(super) fn on_coordinator_message(&mut self, own: usize, connection: usize, message: Message) {
         match message {
             Message::Registered { stale } => self.on_registered(own, connection, stale),
             Message::HeartbeatAck { sequence } => self.acknowledged(own, sequence),
@@ -22,15 +22,15 @@ impl World {
                     self.gangs.entry(attempt).and_modify(|gang| gang.committed = gang.committed.max(Some(step)));
                 }
             }
-            Message::Meet { attempt } => {
+            Message::Rendezvous { attempt } => {
                 let Some(held) = self.workers[own].attempt.as_ref().filter(|held| held.attempt == attempt) else {
                     return;
                 };
                 let rank = held.rank;
                 if let Some(gang) = self.gangs.get_mut(&attempt) {
-                    gang.ranks[rank].knows_where = true;
+                    gang.ranks[rank].has_address = true;
                 }
-                self.meet(attempt);
+                self.try_to_meet(attempt);
             }
             Message::Assignment { attempt, rank, checkpoints } => {
                 self.on_assignment(own, connection, (attempt, rank), checkpoints);
@@ -40,7 +40,7 @@ impl World {
                     return;
                 };
                 match (held.has_ended(), graceful) {
-                    (true, _) if held.is_told() => self.workers[own].attempt = None,
+                    (true, _) if held.is_reported() => self.workers[own].attempt = None,
                     (true, _) => {}
                     (false, true) => self.stop_attempt(own),
                     (false, false) => self.kill_attempt(own, RankOutcome::Cancelled),
@@ -67,7 +67,7 @@ impl World {
             self.workers[own].attempt = None;
         }
         if self.workers[own].is_leaving {
-            self.tell_coordinator(connection, Message::Drain);
+            self.send_to_coordinator(connection, Message::Drain);
         }
         self.flush(own);
     }
@@ -83,20 +83,20 @@ impl World {
         let refuse = |outcome| Message::RankEnded { attempt, rank, outcome };
         match &mut self.workers[own].attempt {
             Some(held) if held.attempt == attempt => {
-                if held.is_told() {
+                if held.is_reported() {
                     held.outbox.resend(now);
                     self.flush(own);
                 }
                 return;
             }
-            Some(held) if !held.is_told() => {
-                self.say(|| format!("w{own} refuses a{attempt}: busy"));
-                return self.tell_coordinator(connection, refuse(RankOutcome::Lost));
+            Some(held) if !held.is_reported() => {
+                self.log(|| format!("w{own} refuses a{attempt}: busy"));
+                return self.send_to_coordinator(connection, refuse(RankOutcome::Lost));
             }
             held => *held = None,
         }
         if self.workers[own].is_leaving {
-            return self.tell_coordinator(connection, refuse(RankOutcome::Preempted));
+            return self.send_to_coordinator(connection, refuse(RankOutcome::Preempted));
         }
         self.workers[own].attempt = Some(Attempt::new(attempt, rank));
         self.spawn(own, attempt, rank, checkpoints);

@@ -1,5 +1,5 @@
-//! What a rank did and the coordinator has not confirmed yet: numbered once, sent until it is confirmed. It stands in the
-//! spool, so that it outlives its worker.
+//! Events of a rank that the coordinator has not confirmed yet: numbered once, and sent until they are confirmed. They
+//! are spooled, so they outlive the worker's process.
 
 use std::collections::VecDeque;
 
@@ -24,8 +24,8 @@ pub(crate) enum End {
     #[default]
     Open,
     Known(RankOutcome),
-    /// On the present connection.
-    Told(RankOutcome),
+    /// It was sent on the present connection.
+    Sent(RankOutcome),
 }
 
 impl Outbox {
@@ -53,11 +53,11 @@ impl Outbox {
 
     pub(crate) fn take_verdict(&mut self) -> Option<RankOutcome> {
         let End::Known(outcome) = self.end else { return None };
-        self.end = End::Told(outcome);
+        self.end = End::Sent(outcome);
         Some(outcome)
     }
 
-    /// What was confirmed by this.
+    /// Removes the events up to this number and returns them.
     pub(crate) fn confirm(&mut self, sequence: u64) -> Vec<RankEvent> {
         let mut confirmed = Vec::new();
         while let Some(&(number, event)) = self.events.front().filter(|(number, _)| *number <= sequence) {
@@ -69,16 +69,16 @@ impl Outbox {
         confirmed
     }
 
-    /// A new connection: whatever is not confirmed goes out again.
+    /// On a new connection everything that is not confirmed is sent again.
     pub(crate) fn resend(&mut self, now: Ms) {
         self.sent = 0;
-        if let End::Told(outcome) = self.end {
+        if let End::Sent(outcome) = self.end {
             self.end = End::Known(outcome);
         }
         self.due_at = Some(now);
     }
 
-    pub(crate) fn is_told(&self) -> bool {
-        matches!(self.end, End::Told(_))
+    pub(crate) fn is_reported(&self) -> bool {
+        matches!(self.end, End::Sent(_))
     }
 }

@@ -1,16 +1,19 @@
-//! Adversarial examples: how often each image goes there and back.
+//! Adversarial examples: the passes of each image.
 
-use super::{Cost, Estimate, gflop, memory, test_images};
+use super::{
+    count::{Estimate, gflop, test_images},
+    memory,
+};
+use crate::plan::architecture::Cost;
 use crate::spec::{Attack, AttackMethod, JobSpec, Norm, Preset};
 
-/// Time of a pass, as a share of one in training: BatchNorms are part of the convolutions (measured with resnet-tiny,
-/// there and back).
-const FOLDED: f64 = 0.79;
-/// A gradient by the pixels alone: forward, and as much back.
+/// Time of a pass relative to one in training, as BatchNorms are fused into convolutions (measured with resnet-tiny).
+const FUSED: f64 = 0.79;
+/// Passes of a gradient by the pixels: forward, and as much backward.
 const GRADIENT: f64 = 2.0;
-/// A look whether an image is still classified rightly.
-const LOOK: f64 = 1.0;
-/// Images times passes that the gates take whatever is attacked (`learn/src/attack/gates.rs`), about.
+/// Passes of a check whether an image is still classified correctly.
+const CHECK: f64 = 1.0;
+/// Images times passes of the gates, about, whatever is attacked (`learn/src/attack/gates.rs`).
 const GATES: f64 = 20_000.0;
 
 pub(super) fn attack(spec: &JobSpec, stage: &Attack, encoder: Cost) -> Estimate {
@@ -24,24 +27,24 @@ pub(super) fn attack(spec: &JobSpec, stage: &Attack, encoder: Cost) -> Estimate 
         _ => std::slice::from_ref(&stage.attack),
     };
     let efforts: Vec<Effort> = methods.iter().map(|method| effort(*method, stage)).collect();
-    let passes: f64 = efforts.iter().map(|effort| effort.passes * effort.survive).sum();
+    let passes: f64 = efforts.iter().map(|effort| effort.passes * effort.fraction).sum();
     Estimate {
         steps: efforts.iter().map(|effort| effort.steps).sum(),
         images_per_epoch: images,
         images,
         parameters: network.parameters,
-        gflop: gflop(FOLDED * network.macs as f64 * ((passes + LOOK) * images as f64 + GATES)),
+        gflop: gflop(FUSED * network.macs as f64 * ((passes + CHECK) * images as f64 + GATES)),
         memory_bytes: memory::attack(spec, network, u64::from(stage.batch_size).min(images.max(1))),
     }
 }
 
-/// The attacks that `best-of` takes the best of.
+/// The attacks of `best-of`.
 fn best_of(norm: Norm) -> &'static [AttackMethod] {
     match norm {
         Norm::L2 | Norm::Linf => &[
             AttackMethod::Plb,
             AttackMethod::Fab,
-            // On the cross-entropy, and on the margin.
+            // Once on the cross-entropy, once on the margin.
             AttackMethod::Pgd,
             AttackMethod::Pgd,
             AttackMethod::Apgd,
@@ -53,18 +56,18 @@ fn best_of(norm: Norm) -> &'static [AttackMethod] {
     }
 }
 
-/// What one image costs that withstands everything.
+/// The cost of an image that is never misclassified.
 struct Effort {
     steps: u64,
     /// In forward passes.
     passes: f64,
-    /// The share of it that an undefended net's images typically take: misclassified ones take none, those that fell
-    /// at a smaller radius take no part at larger ones, those that no longer come nearer stop.
-    survive: f64,
+    /// The fraction of it that an undefended net's images take on average: misclassified images are not attacked, those
+    /// misclassified at a smaller radius are left out at larger ones, and some attacks stop early.
+    fraction: f64,
 }
 
-/// Of the images that an undefended net gets right (three of five, of a small one), half are left at this radius, a quarter
-/// at twice as much, and so on.
+/// Fraction of images that a small undefended net classifies correctly. Half of them are left at the radius
+/// `half_left`, a quarter at twice that, and so on.
 const RIGHT: f64 = 0.6;
 fn half_left(norm: Norm) -> f64 {
     match norm {
@@ -75,8 +78,8 @@ fn half_left(norm: Norm) -> f64 {
     }
 }
 
-/// The share of images that is still attacked, on the average of a grid's radii.
-fn standing(norm: Norm, grid: &[f64]) -> f64 {
+/// The fraction of images that are still attacked, averaged over a grid's radii.
+fn remaining(norm: Norm, grid: &[f64]) -> f64 {
     let left: f64 = grid.iter().map(|radius| 0.5f64.powf(radius / half_left(norm))).sum();
     RIGHT * left / grid.len().max(1) as f64
 }
@@ -90,14 +93,14 @@ fn effort(method: AttackMethod, stage: &Attack) -> Effort {
     let restarts = u64::from(stage.restarts);
     let iterations = |default: u32| u64::from(stage.steps.unwrap_or(default));
     let climb =
-        |steps: u64, each: f64| Effort { steps, passes: each * steps as f64, survive: standing(stage.norm, &grid) };
+        |steps: u64, each: f64| Effort { steps, passes: each * steps as f64, fraction: remaining(stage.norm, &grid) };
     match method {
         AttackMethod::Plb => {
             let steps = u64::from(stage.plb.outer) * u64::from(stage.plb.inner) * restarts;
-            // A gradient, and a look at the new point; it is moved back and looked at again every other time. What
-            // stops early does so after one or two dozen of its 900 steps.
-            let survive = if stage.plb.early_stop && stage.preset != Preset::Paper { 0.02 } else { 0.8 };
-            Effort { steps, passes: (GRADIENT + 1.5 * LOOK) * steps as f64, survive }
+            // A gradient and a check of the new point, with a second check every other time after backtracking. With
+            // early stopping an image takes one or two dozen of its 900 steps.
+            let fraction = if stage.plb.early_stop && stage.preset != Preset::Paper { 0.02 } else { 0.8 };
+            Effort { steps, passes: (GRADIENT + 1.5 * CHECK) * steps as f64, fraction }
         }
         AttackMethod::Pgd => {
             let steps = iterations(if stage.preset == Preset::Paper { 20 } else { 40 });
@@ -105,12 +108,12 @@ fn effort(method: AttackMethod, stage: &Attack) -> Effort {
         }
         AttackMethod::Apgd => climb(iterations(100) * restarts * radii, GRADIENT),
         AttackMethod::ApgdT => climb(iterations(100) * TARGETS * restarts * radii, GRADIENT),
-        AttackMethod::Square => climb(iterations(5000) * restarts * radii, LOOK),
+        AttackMethod::Square => climb(iterations(5000) * restarts * radii, CHECK),
         AttackMethod::Fab => {
             let steps = iterations(100) * TARGETS * restarts;
-            // A gradient for each side of the boundary, and a look at the new point.
-            Effort { steps, passes: (GRADIENT + 2.0 * LOOK) * steps as f64, survive: 0.8 }
+            // A gradient for each side of the boundary, and checks of the new point.
+            Effort { steps, passes: (GRADIENT + 2.0 * CHECK) * steps as f64, fraction: 0.8 }
         }
-        AttackMethod::BestOf => Effort { steps: 0, passes: 0.0, survive: 0.0 },
+        AttackMethod::BestOf => Effort { steps: 0, passes: 0.0, fraction: 0.0 },
     }
 }

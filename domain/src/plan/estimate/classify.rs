@@ -1,6 +1,10 @@
-//! Classifiers: from scratch, on a frozen encoder, and with all of it moving.
+//! Classifiers: from scratch, on a frozen encoder, and fine-tuned.
 
-use super::{Cost, Estimate, PLAIN, gflop, labelled, memory, penalty, test_images, world_size};
+use super::{
+    count::{Estimate, PLAIN, gflop, labelled, penalty, test_images, world_size},
+    memory,
+};
+use crate::plan::architecture::Cost;
 use crate::spec::{Finetune, JobSpec, Linear, LinearSolver, OptimizerName, Precision, Supervised, Tikhonov};
 
 pub(super) fn supervised(spec: &JobSpec, stage: &Supervised, encoder: Cost) -> Estimate {
@@ -35,8 +39,8 @@ pub(super) fn finetune(spec: &JobSpec, stage: &Finetune, encoder: Cost) -> Estim
     training.cost(spec, network)
 }
 
-/// At most so many validations of a budget in steps (`learn/src/stage/classifier/steps.rs`).
-const LOOKS: u64 = 50;
+/// The most evaluations on the held-out images with a budget in steps (`learn/src/stage/classifier`).
+const EVALUATIONS_MAX: u64 = 50;
 
 /// What supervised and fine-tuning jobs have in common.
 struct Training {
@@ -55,7 +59,7 @@ impl Training {
     fn cost(&self, spec: &JobSpec, network: Cost) -> Estimate {
         let labelled = labelled(spec, self.label_fraction);
         let validation = (labelled as f64 * self.validation).round() as u64;
-        // The last, smaller batch of an epoch is left out, unless it is the only one.
+        // The last, smaller batch of an epoch is dropped, unless it is the only one.
         let batch_size = u64::from(self.batch_size).min(labelled - validation);
         let steps_per_epoch = (labelled - validation).checked_div(batch_size).unwrap_or(0);
         let images_per_epoch = steps_per_epoch * batch_size;
@@ -63,9 +67,9 @@ impl Training {
         let images = steps * batch_size;
 
         let epochs = steps.checked_div(steps_per_epoch).unwrap_or(0);
-        let looks = if self.steps.is_some() { epochs.min(LOOKS) } else { epochs };
-        let evaluated = looks * validation + 2 * test_images(spec);
-        // While only the head moves, the encoder goes forward and not back.
+        let evaluations = if self.steps.is_some() { epochs.min(EVALUATIONS_MAX) } else { epochs };
+        let evaluated = evaluations * validation + 2 * test_images(spec);
+        // While only the head is trained, the encoder has no backward pass.
         let head_only = (self.head_epochs * images_per_epoch as f64).min(images as f64);
         let penalised = self.tikhonov.lambda > 0.0;
         let passes = PLAIN + if penalised { penalty(self.tikhonov.method) } else { 0.0 };
@@ -90,16 +94,15 @@ impl Training {
     }
 }
 
-/// Ridges tried and parts held out where none is written, and from how many labels on one part is enough
-/// (`learn/src/linear/ridge.rs`).
+/// Ridges and held-out parts if no ridge is written, and the labels from which one part is enough (see `learn`).
 const RIDGES: u64 = 6;
 const FOLDS: u64 = 5;
 const ONE_FOLD_FROM: u64 = 10_000;
-/// Share of its iterations that L-BFGS makes before it has converged, evaluations of its line search included.
+/// Fraction of its iterations that L-BFGS makes before it converges, with the evaluations of its line search.
 const CONVERGED: f64 = 0.6;
 
-/// The encoder is frozen. L-BFGS sees each labelled image twice, as it is and mirrored, and then works on features
-/// alone; SGD takes new crops through the encoder in each epoch.
+/// The encoder is frozen. For L-BFGS each labelled image passes through it twice, as it is and mirrored; SGD passes new
+/// crops through it in each epoch.
 pub(super) fn linear(spec: &JobSpec, stage: &Linear, encoder: Cost) -> Estimate {
     let classes = spec.dataset.classes().unwrap_or(0);
     let labelled = labelled(spec, stage.label_fraction);

@@ -1,6 +1,10 @@
-//! Pretraining: two views of each image, there and back, with or without the paper's penalties and layer losses.
+//! Pretraining: forward and backward passes of two views of each image, with the paper's penalties and layer losses.
 
-use super::{Cost, Estimate, PLAIN, gflop, memory, penalty, world_size};
+use super::{
+    count::{Estimate, PLAIN, gflop, penalty, world_size},
+    memory,
+};
+use crate::plan::architecture::Cost;
 use crate::spec::{BatchNorm, Contrastive, JobSpec, Recompute};
 
 pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) -> Estimate {
@@ -10,15 +14,15 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
     };
     let (epochs, batch_size) = (u64::from(stage.epochs), u64::from(stage.batch_size));
     let train = spec.dataset.train_images().unwrap_or(0);
-    // The last, smaller batch of an epoch is left out.
+    // The last, smaller batch of an epoch is dropped.
     let steps_per_epoch = train / batch_size;
     let images_per_epoch = steps_per_epoch * batch_size;
     let images = images_per_epoch * epochs;
     let bank = u64::from(stage.monitor.bank).min(train * 4 / 5);
-    let looks = epochs.checked_div(stage.monitor.every_epochs.into()).unwrap_or(0);
-    let looked_at = looks * (bank + bank.div_ceil(4));
+    let evaluations = epochs.checked_div(stage.monitor.every_epochs.into()).unwrap_or(0);
+    let evaluated = evaluations * (bank + bank.div_ceil(4));
 
-    // Shards whose graphs live at the same time: with BatchNorm over all of them they share one.
+    // Shards whose graphs are kept at the same time; with global BatchNorm they share one graph.
     let own_shards = u64::from(spec.shards) / world_size(spec);
     let alone = stage.recompute == Recompute::Shards && stage.batch_norm == BatchNorm::Shard;
     let graphs = if alone { 1 } else { own_shards };
@@ -27,20 +31,19 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
         saved: saved(stage, network, shard_views * graphs),
         shard_views: shard_views as f64,
         optimizer: stage.optimizer.name,
-        evaluates: looks > 0,
+        evaluates: evaluations > 0,
     };
     Estimate {
         steps: steps_per_epoch * epochs,
         images_per_epoch,
         images,
         parameters: network.parameters,
-        gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * looked_at) as f64),
+        gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * evaluated) as f64),
         memory_bytes: memory::training(spec, network, &step),
     }
 }
 
-/// Weights of the penalties that are taken, each with what the network up to there costs: (multiply-accumulates, saved
-/// numbers).
+/// For each penalty, the cost of the network up to its head: (multiply-accumulates, saved numbers).
 fn penalties(stage: &Contrastive, network: Cost) -> Vec<(u64, u64)> {
     match &stage.layerwise {
         Some(layers) => {
@@ -54,13 +57,13 @@ fn penalties(stage: &Contrastive, network: Cost) -> Vec<(u64, u64)> {
 }
 
 fn macs_per_view(stage: &Contrastive, network: Cost) -> f64 {
-    // A shard whose graph was dropped goes forward once more.
+    // The forward pass of a shard whose graph was dropped runs again.
     let again = if stage.recompute == Recompute::Shards { 1.0 } else { 0.0 };
     let penalised: u64 = penalties(stage, network).iter().map(|(macs, _)| macs).sum();
     (PLAIN + again) * network.macs as f64 + penalty(stage.tikhonov.method) * penalised as f64
 }
 
-/// Numbers that the graphs of `views` keep.
+/// Numbers saved in the graphs of `views` views, in units of an f32.
 fn saved(stage: &Contrastive, network: Cost, views: u64) -> f64 {
     let penalised: Vec<u64> = penalties(stage, network).into_iter().map(|(_, saved)| saved).collect();
     let numbers = network.saved + memory::penalties(stage.tikhonov.method, &penalised);

@@ -111,7 +111,8 @@ fn attacks_count_passes() {
     };
     let pgd = attack("attack = \"pgd\"\nsteps = 20\nimages = 1000\nradii = [0.25, 0.5]");
     assert_eq!((pgd.steps, pgd.images), (40, 1000));
-    // 40 gradients of two passes, for three fifths times the mean of a half and a quarter, and a look at the clean image.
+    // 40 gradients of two passes, for three fifths times the mean of a half and a quarter, and a look at the clean
+    // image.
     near(pgd.gflop, 0.79 * 1.11 * (1000.0 * (0.225 * 40.0 * 2.0 + 1.0) + 20_000.0), 0.03);
     let twice = attack("attack = \"pgd\"\nsteps = 20\nrestarts = 2\nimages = 1000\nradii = [0.25, 0.5]");
     assert_eq!(twice.steps, 80);

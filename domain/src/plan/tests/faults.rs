@@ -229,8 +229,8 @@ fn radii_that_no_image_has() {
     };
     for (norm, wrong, right) in [("linf", 1.1, 1.0), ("l2", 56.0, 55.0), ("l1", 3073.0, 3072.0), ("l0", 4000.0, 9.0)] {
         let lines = |radius: f64| format!("norm = \"{norm}\"\nradii = [0.1, {radius}]");
-        let message = attack(&lines(wrong)).expect("it is out of sense");
-        assert!(message.starts_with(&format!("{wrong} is out of sense")), "{message}");
+        let message = attack(&lines(wrong)).expect("it is too large");
+        assert!(message.starts_with(&format!("{wrong} is too large")), "{message}");
         assert_eq!(attack(&lines(right)), None);
     }
 }

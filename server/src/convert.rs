@@ -1,4 +1,4 @@
-//! From what is stored to what goes over the wire.
+//! From what is stored to the messages of the wire.
 
 use std::str::FromStr;
 
@@ -11,13 +11,19 @@ use crate::{
     estimate::Duration,
     query::{results::NamedCurve, show::Shown},
     store::{
-        attempts::AttemptRow, events::EventRow, experiments::Experiment, logs::LogRow, overview::JobRow, small,
-        unsigned, workers::WorkerRow,
+        attempts::AttemptRow,
+        events::EventRow,
+        experiments::Experiment,
+        files::{Artifact, Checkpoint},
+        logs::LogRow,
+        overview::JobRow,
+        small, unsigned,
+        workers::WorkerRow,
     },
     submit::Submitted,
 };
 
-/// A label from the database. One that this version does not know was written by a newer one.
+/// The wire's number of a state's label. A label that this version does not know was written by a newer one.
 fn state<D, W>(label: &str) -> Result<i32, Status>
 where
     D: FromStr,
@@ -32,7 +38,7 @@ fn scalars(names: Vec<String>, values: Vec<f64>) -> Vec<v1::Scalar> {
     names.into_iter().zip(values).map(|(name, value)| v1::Scalar { name, value }).collect()
 }
 
-pub(super) fn job(row: JobRow) -> Result<v1::Job, Status> {
+pub(crate) fn job(row: JobRow) -> Result<v1::Job, Status> {
     let progress = row.phase.map(|phase| v1::Progress {
         phase,
         step: unsigned(row.step.unwrap_or(0)),
@@ -68,11 +74,11 @@ pub(super) fn job(row: JobRow) -> Result<v1::Job, Status> {
     })
 }
 
-pub(super) fn jobs(rows: Vec<JobRow>) -> Result<Vec<v1::Job>, Status> {
+pub(crate) fn jobs(rows: Vec<JobRow>) -> Result<Vec<v1::Job>, Status> {
     rows.into_iter().map(job).collect()
 }
 
-pub(super) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
+pub(crate) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
     let jobs = submitted.jobs.into_iter().map(|job| {
         let Duration { seconds, basis } = job.duration;
         v1::PlannedJob {
@@ -116,6 +122,28 @@ fn event(job: Uuid, row: EventRow) -> v1::Event {
     }
 }
 
+pub(crate) fn artifact(artifact: Artifact) -> v1::Artifact {
+    v1::Artifact {
+        id: artifact.id.to_string(),
+        job_id: artifact.job_id.to_string(),
+        kind: artifact.kind,
+        name: artifact.name,
+        bytes: unsigned(artifact.bytes),
+        sha256: artifact.sha256,
+        uri: artifact.uri,
+    }
+}
+
+pub(crate) fn checkpoint(checkpoint: Checkpoint) -> v1::Checkpoint {
+    v1::Checkpoint {
+        step: unsigned(checkpoint.step),
+        bytes: unsigned(checkpoint.bytes),
+        sha256: checkpoint.sha256,
+        path: checkpoint.path,
+        at: Some(timestamp(checkpoint.at)),
+    }
+}
+
 fn experiment(experiment: Experiment) -> v1::Experiment {
     v1::Experiment {
         id: experiment.id.to_string(),
@@ -126,22 +154,22 @@ fn experiment(experiment: Experiment) -> v1::Experiment {
     }
 }
 
-pub(super) fn shown(shown: Shown) -> Result<v1::ShowResponse, Status> {
+pub(crate) fn shown(shown: Shown) -> Result<v1::ShowResponse, Status> {
     let mut response = v1::ShowResponse {
         experiment: Some(experiment(shown.experiment)),
         jobs: jobs(shown.jobs)?,
-        artifacts: shown.artifacts.into_iter().map(crate::dispatch::artifact).collect(),
+        artifacts: shown.artifacts.into_iter().map(artifact).collect(),
         ..Default::default()
     };
     if let Some(detail) = shown.detail {
         response.attempts = detail.attempts.into_iter().map(attempt).collect::<Result<_, _>>()?;
         response.events = detail.events.into_iter().map(|row| event(detail.job, row)).collect();
-        response.checkpoints = detail.checkpoints.into_iter().map(crate::dispatch::checkpoint).collect();
+        response.checkpoints = detail.checkpoints.into_iter().map(checkpoint).collect();
     }
     Ok(response)
 }
 
-pub(super) fn log_line(row: LogRow) -> v1::LogLine {
+pub(crate) fn log_line(row: LogRow) -> v1::LogLine {
     v1::LogLine {
         at: Some(timestamp(row.at)),
         attempt: small(row.attempt),
@@ -151,7 +179,7 @@ pub(super) fn log_line(row: LogRow) -> v1::LogLine {
     }
 }
 
-pub(super) fn series(named: NamedCurve) -> v1::Series {
+pub(crate) fn series(named: NamedCurve) -> v1::Series {
     v1::Series {
         job_id: named.curve.job.to_string(),
         job_name: named.job_name,
@@ -161,7 +189,7 @@ pub(super) fn series(named: NamedCurve) -> v1::Series {
     }
 }
 
-pub(super) fn worker(row: WorkerRow) -> v1::Worker {
+pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     let state = match (row.state.as_str(), row.job_id) {
         ("ready", None) if row.quarantined_until.is_some() => v1::WorkerState::Quarantined,
         ("ready", None) => v1::WorkerState::Idle,
@@ -194,8 +222,8 @@ pub(super) fn worker(row: WorkerRow) -> v1::Worker {
     }
 }
 
-/// As stored: what a person reads in psql.
-pub(super) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
+/// The JSON form in the database, readable in psql.
+pub(crate) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
     serde_json::json!({
         "utilization_percent": facts.utilization_percent,
         "memory_used_bytes": facts.memory_used_bytes,

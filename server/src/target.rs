@@ -1,4 +1,4 @@
-//! What a person means by a word: an id, the first characters of one, an experiment, `EXPERIMENT/JOB`.
+//! Finds a job or experiment by its id, the first characters of one, an experiment's name, or `EXPERIMENT/JOB`.
 
 use uuid::Uuid;
 
@@ -11,12 +11,14 @@ use crate::{
     },
 };
 
-/// Jobs of one experiment that are ever shown at once.
 const JOBS_MAX: u32 = 1000;
 
-/// Finds the one thing that is meant.
+/// Finds the one job or experiment that `text` names.
 ///
 /// An experiment's exact name goes before the beginning of an id: "feed" may be both.
+///
+/// # Errors
+/// `NotFound` if nothing has that name or id, `Invalid` if it is ambiguous or empty.
 pub(crate) async fn resolve(conn: &mut Conn, text: &str) -> Result<Target> {
     let text = text.trim();
     if text.is_empty() {
@@ -41,12 +43,11 @@ pub(crate) async fn resolve(conn: &mut Conn, text: &str) -> Result<Target> {
     }
 }
 
-/// Could be the beginning of a UUID.
+/// Whether it could be the beginning of a UUID.
 pub(crate) fn is_prefix(text: &str) -> bool {
     (1..=36).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// Ids of the jobs that are meant.
 pub(crate) async fn jobs_of(conn: &mut Conn, target: Target) -> Result<Vec<Uuid>> {
     Ok(match target {
         Target::Job(id) => vec![id],
@@ -54,17 +55,12 @@ pub(crate) async fn jobs_of(conn: &mut Conn, target: Target) -> Result<Vec<Uuid>
     })
 }
 
-/// The jobs that are meant, as they are shown.
 pub(crate) async fn rows_of(conn: &mut Conn, target: Target) -> Result<Vec<JobRow>> {
-    let (experiment, only) = match target {
-        Target::Job(id) => (None, vec![id]),
-        Target::Experiment(id) => (Some(id), Vec::new()),
-    };
-    let filter = Filter { experiment, jobs: &only, limit: JOBS_MAX, ..Filter::default() };
+    let filter = Filter { target: Some(target), limit: JOBS_MAX, ..Filter::default() };
     Ok(overview::list(conn, &filter).await?)
 }
 
-/// These jobs, each through the experiment that brought it.
+/// These jobs, each as part of the experiment that submitted it.
 pub(crate) async fn rows(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<JobRow>> {
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! What coordinators read: the queue, the fleet, gangs at work, duties of workers.
+//! What coordinators read: the queue, the fleet, gangs at work, leases of workers.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tandem_domain::{
@@ -14,14 +14,14 @@ use crate::{
     plan::{Ms, ms},
 };
 
-/// Workers at fault for a loss are avoided for so long.
+/// How long a job avoids a worker that was at fault for losing it.
 const AVOID: Ms = 60_000;
 
 pub(crate) fn moment(at: Ms) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::milliseconds(at as i64)
 }
 
-/// Ids of the domain stand for places in the tables.
+/// The domain's id of a row number, and back below.
 pub(crate) fn job_id(number: usize) -> Uuid {
     Uuid::from_u128(0x10_0000 + number as u128)
 }
@@ -39,14 +39,14 @@ pub(crate) fn number(id: Uuid) -> usize {
 }
 
 /// A live lease from its worker's point of view.
-pub(crate) struct Duty {
+pub(crate) struct WorkerLease {
     pub(crate) attempt: AttemptId,
     pub(crate) rank: usize,
     pub(crate) state: AttemptState,
     pub(crate) has_reported: bool,
-    pub(crate) met: bool,
-    /// It was asked to stop at a checkpoint, or another rank does.
-    pub(crate) stops: bool,
+    pub(crate) has_rendezvous: bool,
+    /// It is to stop at a checkpoint: it was asked to, or another rank did.
+    pub(crate) is_stopping: bool,
 }
 
 impl Database {
@@ -70,7 +70,7 @@ impl Database {
         }
     }
 
-    /// Workers on which the job was lost a short while ago, by their fault.
+    /// Workers that lost the job by their own fault a short while ago.
     pub(crate) fn avoided(&self, job: usize) -> Vec<Uuid> {
         let recent = |at: DateTime<Utc>| moment(self.now) - at <= TimeDelta::milliseconds(AVOID as i64);
         let at_fault = |(_, worker): &(usize, &super::WorkerRow)| {
@@ -86,7 +86,7 @@ impl Database {
                 let is_lost = worker.state == WorkerState::Lost
                     || worker.session.is_none()
                     || worker.last_seen + ms(self.timing.lease) < self.now;
-                let held = self.held(number).filter(|&(attempt, _)| {
+                let held = self.lease_of(number).filter(|&(attempt, _)| {
                     !(self.is_broken(Broken::NoUniqueLease) && self.attempts[attempt].state.is_ended())
                 });
                 let status = match held {
@@ -130,36 +130,34 @@ impl Database {
                 training_since: attempt.training_at.map(moment),
                 saved_at: saved.map(moment),
                 seconds_left: job.left.map(|left| left as f64 / 1000.0),
-                is_stopping: stops(attempt),
+                is_stopping: is_stopping(attempt),
             }
         })
         .collect()
     }
 
-    /// What a worker has to do.
-    pub(crate) fn duties(&self, worker: usize) -> Vec<Duty> {
-        let mut duties = Vec::new();
+    pub(crate) fn worker_leases(&self, worker: usize) -> Vec<WorkerLease> {
+        let mut leases = Vec::new();
         for &number in &self.leased {
             let attempt = &self.attempts[number];
             let mine = |(_, lease): &(usize, &LeaseRow)| lease.worker == worker && lease.outcome.is_none();
-            duties.extend(attempt.leases.iter().enumerate().filter(mine).map(|(rank, lease)| Duty {
+            leases.extend(attempt.leases.iter().enumerate().filter(mine).map(|(rank, lease)| WorkerLease {
                 attempt: number,
                 rank,
                 state: attempt.state,
                 has_reported: lease.last_sequence > 0,
-                met: attempt.met,
-                stops: stops(attempt),
+                has_rendezvous: attempt.has_rendezvous,
+                is_stopping: is_stopping(attempt),
             }));
         }
-        duties
+        leases
     }
 
-    /// Committed checkpoints, newest first.
     pub(crate) fn checkpoints(&self, job: usize) -> Vec<(u32, u64)> {
         self.jobs[job].checkpoints.iter().rev().take(5).map(|(&step, row)| (step, row.hash)).collect()
     }
 }
 
-fn stops(attempt: &AttemptRow) -> bool {
+fn is_stopping(attempt: &AttemptRow) -> bool {
     attempt.stop_asked || attempt.leases.iter().any(|lease| lease.outcome == Some(RankOutcome::Preempted))
 }

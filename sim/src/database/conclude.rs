@@ -2,15 +2,15 @@
 
 use tandem_domain::{
     quarantine::{Loss, quarantine},
-    state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
+    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
 };
 
 use super::{AttemptRow, Database, LeaseRow, Write, job_id, moment};
 use crate::{broken::Broken, event::AttemptId, plan::ms};
 
 impl Database {
-    /// Draws the conclusions from ranks that have ended; how many.
-    pub(crate) fn settle(
+    /// Draws the conclusions from ranks that have ended and returns their number.
+    pub(crate) fn conclude(
         &mut self,
         attempt: AttemptId,
         mut ended: impl FnMut(usize, &LeaseRow) -> Option<RankOutcome>,
@@ -23,7 +23,7 @@ impl Database {
             }
             let Some(outcome) = ended(rank, lease) else { continue };
             self.release(attempt, rank, outcome);
-            self.judge(attempt, rank, outcome);
+            self.count_loss(attempt, rank, outcome);
             count += 1;
         }
         if count == 0 {
@@ -34,9 +34,9 @@ impl Database {
             && let Some(verdict) = attempt_verdict(&outcomes)
         {
             self.end_attempt(attempt, verdict);
-            self.conclude(attempt, verdict);
+            self.advance_job(attempt, verdict);
         }
-        self.wakes = true;
+        self.notifies = true;
         count
     }
 
@@ -46,11 +46,11 @@ impl Database {
             self.leased.retain(|&other| other != attempt);
         }
         self.writes.push(Write::Released { attempt, rank });
-        self.wakes = true;
+        self.notifies = true;
     }
 
-    /// Counts losses that a worker is at fault for.
-    fn judge(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
+    /// Counts a loss against the worker at fault, or forgets them all after a success.
+    fn count_loss(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let (worker, job) = (self.attempts[attempt].leases[rank].worker, self.attempts[attempt].job);
         let at = moment(self.now);
         let row = &mut self.workers[worker];
@@ -68,14 +68,7 @@ impl Database {
     }
 
     pub(super) fn end_attempt(&mut self, attempt: AttemptId, state: AttemptState) {
-        let event = match state {
-            AttemptState::Succeeded => AttemptEvent::Succeeded,
-            AttemptState::Failed => AttemptEvent::Failed,
-            AttemptState::Preempted => AttemptEvent::Preempted,
-            AttemptState::Cancelled => AttemptEvent::Cancelled,
-            _ => AttemptEvent::Lost,
-        };
-        if !self.move_attempt(attempt, event) {
+        if !self.move_attempt(attempt, state.end_event()) {
             return;
         }
         for rank in 0..self.attempts[attempt].leases.len() {
@@ -88,7 +81,7 @@ impl Database {
         self.writes.push(Write::AttemptEnded { attempt });
     }
 
-    fn conclude(&mut self, attempt: AttemptId, verdict: AttemptState) {
+    fn advance_job(&mut self, attempt: AttemptId, verdict: AttemptState) {
         let policy = RetryPolicy::default();
         let job = self.attempts[attempt].job;
         let is_lost = |other: &&AttemptRow| other.job == job && other.state == AttemptState::Lost;

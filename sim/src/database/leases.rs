@@ -1,6 +1,6 @@
-//! Transactions about workers and the leader: who is there, who leads, whose lease goes on.
+//! Transactions about leases: of the leader, of workers' sessions, and of ranks.
 
-use tandem_domain::lease::Signs;
+use tandem_domain::lease::LeaseStatus;
 
 use super::{Database, Leader, LeaseRow, WorkerState, Write, moment};
 use crate::{
@@ -54,7 +54,7 @@ impl Database {
         if !self.is_broken(Broken::NoRenewalAtOpen) {
             self.renew(worker, 0, running);
         }
-        self.wakes = true;
+        self.notifies = true;
     }
 
     pub(crate) fn is_session(&self, worker: usize, session: usize) -> bool {
@@ -65,13 +65,13 @@ impl Database {
         if !self.is_session(worker, session) {
             return;
         }
-        let holds = self.held(worker).is_some();
+        let holds = self.lease_of(worker).is_some();
         let row = &mut self.workers[worker];
         row.session = None;
         if row.state == WorkerState::Draining && !holds {
             row.state = WorkerState::Gone;
         }
-        self.wakes = true;
+        self.notifies = true;
     }
 
     pub(crate) fn drain(&mut self, worker: usize) {
@@ -80,8 +80,7 @@ impl Database {
         }
     }
 
-    /// A heartbeat of `age`: the worker is there, and the rank that it says it runs keeps its lease. So does one that it
-    /// was told to start lately.
+    /// Stores a heartbeat, which renews the lease of the rank that the worker reports or was lately assigned.
     pub(crate) fn seen(&mut self, worker: usize, session: usize, age: Ms, running: Option<Running>) {
         if !self.is_session(worker, session) {
             return;
@@ -94,7 +93,7 @@ impl Database {
     fn renew(&mut self, worker: usize, age: Ms, running: Option<Running>) {
         let (now, until) = (self.now, (self.now + self.lease()).saturating_sub(age));
         let meeting = ms(tandem_domain::timing::RENDEZVOUS);
-        let Some((attempt, rank)) = self.held(worker) else { return };
+        let Some((attempt, rank)) = self.lease_of(worker) else { return };
         let row = &mut self.attempts[attempt];
         let starts = !row.state.is_ended() && row.assigned_at + meeting > now;
         let lease = &mut row.leases[rank];
@@ -108,8 +107,8 @@ impl Database {
         }
     }
 
-    pub(crate) fn signs(&self, lease: &LeaseRow) -> Signs {
-        Signs {
+    pub(crate) fn lease_status(&self, lease: &LeaseRow) -> LeaseStatus {
+        LeaseStatus {
             expires_at: moment(lease.expires_at),
             worker_seen_at: moment(self.workers[lease.worker].last_seen),
             progress_at: lease.progress_at.map(moment),
@@ -117,14 +116,15 @@ impl Database {
         }
     }
 
-    /// Attempts with a lease that is over by one of the clocks.
+    /// Attempts with a lease that has expired by either clock.
     pub(crate) fn expired(&self) -> Vec<AttemptId> {
         let now = moment(self.now);
-        let over = |lease: &LeaseRow| lease.outcome.is_none() && self.signs(lease).expiry(now, &self.timing).is_some();
+        let over =
+            |lease: &LeaseRow| lease.outcome.is_none() && self.lease_status(lease).expiry(now, &self.timing).is_some();
         self.leased.iter().copied().filter(|&attempt| self.attempts[attempt].leases.iter().any(over)).collect()
     }
 
-    /// Ends what ran out, if the term still is; how many ranks.
+    /// Ends the ranks whose leases expired, if the term is current, and returns their number.
     pub(crate) fn reap(&mut self, term: u64, attempt: AttemptId) -> usize {
         use tandem_domain::state::RankOutcome;
         if !self.is_current(term) {
@@ -136,13 +136,13 @@ impl Database {
             .iter()
             .map(|lease| {
                 let is_live = lease.outcome.is_none();
-                is_live.then(|| self.signs(lease).expiry(now, &self.timing)).flatten()
+                is_live.then(|| self.lease_status(lease).expiry(now, &self.timing)).flatten()
             })
             .collect();
         for (rank, expiry) in expiries.iter().enumerate() {
             self.writes.extend(expiry.map(|expiry| Write::TakenOver { attempt, rank, expiry }));
         }
-        self.settle(attempt, |rank, _| expiries[rank].map(|_| RankOutcome::Lost))
+        self.conclude(attempt, |rank, _| expiries[rank].map(|_| RankOutcome::Lost))
     }
 
     pub(crate) fn mark_lost(&mut self, term: u64) {
@@ -154,7 +154,7 @@ impl Database {
             let is_here = matches!(worker.state, WorkerState::Ready | WorkerState::Draining);
             if is_here && worker.last_seen < limit {
                 (worker.state, worker.session) = (WorkerState::Lost, None);
-                self.wakes = true;
+                self.notifies = true;
             }
         }
     }

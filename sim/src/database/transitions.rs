@@ -27,7 +27,7 @@ impl Database {
         }
         row.not_before = (delay > 0).then_some(now + delay);
         self.writes.push(Write::JobMoved { job, to });
-        self.wakes = true;
+        self.notifies = true;
         Some(to)
     }
 
@@ -49,7 +49,7 @@ impl Database {
         let row = &mut self.jobs[job];
         row.state = Some(if row.inputs.is_empty() { JobState::Queued } else { JobState::Blocked });
         row.queued_at = row.inputs.is_empty().then_some(self.now);
-        self.wakes = true;
+        self.notifies = true;
     }
 
     pub(crate) fn claim(&mut self, term: u64, placement: &Placement) -> Option<AttemptId> {
@@ -59,7 +59,7 @@ impl Database {
         let gang: Vec<usize> = placement.workers.iter().map(|&id| number(id)).collect();
         let free = |&worker: &usize| {
             let row = &self.workers[worker];
-            let one_lease = self.held(worker).is_none() || self.is_broken(Broken::NoUniqueLease);
+            let one_lease = self.lease_of(worker).is_none() || self.is_broken(Broken::NoUniqueLease);
             row.state == WorkerState::Ready && row.quarantined.is_none() && one_lease
         };
         if !gang.iter().all(free) {
@@ -82,7 +82,7 @@ impl Database {
             job,
             state: AttemptState::Assigned,
             leases: gang.iter().map(lease).collect(),
-            met: false,
+            has_rendezvous: false,
             assigned_at: self.now,
             training_at: None,
             stop_asked: false,
@@ -105,11 +105,11 @@ impl Database {
             self.jobs[job].made_room_at = Some(world.to_owned());
         }
         self.writes.push(Write::StopAsked { attempt, room_for, term });
-        self.wakes = true;
+        self.notifies = true;
         true
     }
 
-    /// A report, whole or not at all; `false`: the speaker is stale.
+    /// Stores a report whole or not at all; `false` if the worker is stale.
     pub(crate) fn report(
         &mut self,
         worker: usize,
@@ -130,7 +130,7 @@ impl Database {
         lease.last_sequence = lease.last_sequence.max(last);
         lease.expires_at = lease.expires_at.max(until);
         if row.state.is_ended() && !no_fence {
-            // Only its log would be kept.
+            // The server keeps only its log lines.
             return true;
         }
         let job = row.job;
@@ -158,12 +158,12 @@ impl Database {
     pub(crate) fn rank_ended(&mut self, worker: usize, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
         let mut attempt = attempt;
         if self.is_broken(Broken::NoFence) {
-            // Whatever attempt of the job is live now.
+            // Takes whichever attempt of the job is live.
             attempt = self.live_attempt(self.attempts[attempt].job).unwrap_or(attempt);
-            self.settle(attempt, |other, _| (other == rank).then_some(outcome));
+            self.conclude(attempt, |other, _| (other == rank).then_some(outcome));
             return;
         }
-        self.settle(attempt, |other, lease| (other == rank && lease.worker == worker).then_some(outcome));
+        self.conclude(attempt, |other, lease| (other == rank && lease.worker == worker).then_some(outcome));
     }
 
     pub(crate) fn cancel(&mut self, job: usize) {

@@ -1,13 +1,12 @@
-//! From the end of ranks to the end of an attempt, and from there to what becomes of the job: one transaction.
+//! From the end of ranks to the end of their attempt, and from there to the next state of the job: one transaction.
 //!
-//! Both ways of learning of an end come together here: the word of a worker (`report`) and a lease that ran out
-//! (`reap`). The decisions are `domain::state`'s.
+//! A worker reports an end (`report`), or its lease has expired (`reap`). `domain::state` makes the decisions.
 
 use std::time::Duration;
 
 use tandem_domain::{
     quarantine::quarantine,
-    state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
+    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
 };
 use uuid::Uuid;
 
@@ -20,21 +19,20 @@ use crate::{
         jobs::{self, LockedJob},
         leases::{self, LockedLease},
         measures,
-        wake::{Wake, wake},
+        notify::{Topic, notify},
         workers,
     },
 };
 
-/// How a rank ended, and why in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RankEnd {
     pub(crate) outcome: RankOutcome,
     pub(crate) cause: String,
 }
 
-/// Locks an attempt with its job, asks of each rank that still holds its lease whether it has ended, and draws the
-/// conclusions. How many ranks have ended now.
-pub(crate) async fn settle(
+/// Locks an attempt with its job, calls `ended` for each rank that still holds its lease, and draws the conclusions.
+/// Returns the number of ranks that ended now.
+pub(crate) async fn conclude(
     tx: &mut Conn,
     attempt: Uuid,
     mut ended: impl FnMut(&LockedLease) -> Option<RankEnd>,
@@ -49,7 +47,7 @@ pub(crate) async fn settle(
     for lease in leases.iter_mut().filter(|lease| lease.outcome.is_none()) {
         let Some(end) = ended(lease) else { continue };
         if leases::release(tx, attempt.id, lease.fence, lease.rank, end.outcome, &end.cause).await? {
-            let cause = words(lease, &end);
+            let cause = describe(lease, &end);
             let about = About { worker: Some(lease.worker), ..About::attempt(job.id, attempt.id) };
             events::append(tx, about, "rank ended", &cause).await?;
             if end.outcome == RankOutcome::Lost {
@@ -66,22 +64,22 @@ pub(crate) async fn settle(
     if !attempt.state.is_ended()
         && let Some(verdict) = attempt_verdict(&outcomes)
     {
-        let cause = decisive(verdict, &causes);
+        let cause = deciding_cause(verdict, &causes);
         end_attempt(tx, &attempt, &leases, verdict, &cause).await?;
         move_job(tx, &job, &attempt, verdict, &cause).await?;
     } else if attempt.state == AttemptState::Lost
         && !fault_was_known
         && let Some((_, cause)) = causes.iter().find(|(outcome, _)| *outcome == RankOutcome::Lost)
     {
-        // The peers of the rank that is at fault may be heard of before it.
+        // The peers of the rank at fault may have been reported first.
         attempts::set_cause(tx, &attempt, cause).await?;
     }
-    // A worker is free, ranks must be stopped, somebody watches.
-    wake(tx, &[Wake::Schedule, Wake::Dispatch, Wake::Watch]).await?;
+    // A worker is free, other ranks may have to stop, and clients watch.
+    notify(tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
     Ok(causes.len())
 }
 
-/// Ends an attempt. Ranks that nobody has started are over with it; the others keep their leases until they have ended.
+/// Ends an attempt. Ranks that were not dispatched end with it; the others keep their leases until they have ended.
 pub(crate) async fn end_attempt(
     tx: &mut Conn,
     attempt: &LockedAttempt,
@@ -89,16 +87,7 @@ pub(crate) async fn end_attempt(
     state: AttemptState,
     cause: &str,
 ) -> Result<()> {
-    let event = match state {
-        AttemptState::Succeeded => AttemptEvent::Succeeded,
-        AttemptState::Failed => AttemptEvent::Failed,
-        AttemptState::Preempted => AttemptEvent::Preempted,
-        AttemptState::Cancelled => AttemptEvent::Cancelled,
-        AttemptState::Lost | AttemptState::Assigned | AttemptState::Starting | AttemptState::Training => {
-            AttemptEvent::Lost
-        }
-    };
-    if attempts::transition(tx, attempt, event, cause).await?.is_none() {
+    if attempts::transition(tx, attempt, state.end_event(), cause).await?.is_none() {
         return Ok(());
     }
     for lease in leases.iter().filter(|lease| lease.outcome.is_none() && !lease.is_dispatched) {
@@ -110,18 +99,17 @@ pub(crate) async fn end_attempt(
         cause => format!("attempt {} {state}: {cause}", attempt.number),
     };
     events::append(tx, About::attempt(attempt.job, attempt.id), "attempt ended", &message).await?;
-    if let Some(bill) =
-        attempt.stop.as_ref().filter(|_| state == AttemptState::Preempted).map(|stop| bill(attempt, stop))
-    {
-        events::append(tx, About::attempt(attempt.job, attempt.id), "cost of the stop", &bill).await?;
+    if let Some(stop) = attempt.stop.as_ref().filter(|_| state == AttemptState::Preempted) {
+        let about = About::attempt(attempt.job, attempt.id);
+        events::append(tx, about, "cost of the stop", &stop_cost(attempt, stop)).await?;
     }
     measures::stop_progress(tx, attempt.job).await?;
     tracing::info!(attempt = %attempt.id, job = %attempt.job, fence = attempt.fence, %state, cause, "attempt ended");
     Ok(())
 }
 
-/// What a stop has cost, beside what was at stake.
-fn bill(attempt: &LockedAttempt, stop: &StopAsked) -> String {
+/// What a stop has cost, and what was at stake, in words.
+fn stop_cost(attempt: &LockedAttempt, stop: &StopAsked) -> String {
     let devices = attempt.world_size;
     let stopping = stop.seconds * f64::from(devices);
     let (lost, why) =
@@ -135,7 +123,7 @@ fn bill(attempt: &LockedAttempt, stop: &StopAsked) -> String {
     )
 }
 
-/// A worker that lost a rank by its own fault: is it one too many?
+/// Quarantines a worker that lost a rank by its own fault, if it lost too many.
 async fn blame(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()> {
     let losses = leases::losses(tx, worker).await?;
     let now = jobs::now(tx).await?;
@@ -172,7 +160,7 @@ async fn move_job(
         (_, "") => why.clone(),
         (_, cause) => format!("{cause}; {why}"),
     };
-    // A job that was cancelled while its ranks ended stays cancelled.
+    // A job that was cancelled meanwhile stays cancelled.
     if jobs::transition(tx, job.id, JobState::Running, event, &reason, delay).await?.is_some() {
         events::append(tx, About::attempt(job.id, attempt.id), kind, &why).await?;
         tracing::info!(job = %job.id, name = job.name, %state, reason, "job moved on");
@@ -180,8 +168,8 @@ async fn move_job(
     Ok(())
 }
 
-/// The first word on the rank that decided.
-fn decisive(verdict: AttemptState, causes: &[(RankOutcome, String)]) -> String {
+/// The cause of the rank that decided the verdict.
+fn deciding_cause(verdict: AttemptState, causes: &[(RankOutcome, String)]) -> String {
     let wanted = match verdict {
         AttemptState::Failed => RankOutcome::JobFailed,
         AttemptState::Preempted => RankOutcome::Preempted,
@@ -189,12 +177,12 @@ fn decisive(verdict: AttemptState, causes: &[(RankOutcome, String)]) -> String {
         AttemptState::Succeeded => return String::new(),
         _ => RankOutcome::Lost,
     };
-    // What its peers say of a rank that is lost is only the echo.
+    // The causes of its peers only follow from that rank.
     let first = causes.iter().find(|(outcome, _)| *outcome == wanted).or_else(|| causes.first());
     first.map(|(_, cause)| cause.clone()).unwrap_or_default()
 }
 
-fn words(lease: &LockedLease, end: &RankEnd) -> String {
+fn describe(lease: &LockedLease, end: &RankEnd) -> String {
     let what = match (end.outcome, end.cause.as_str()) {
         (RankOutcome::Succeeded, _) => "finished",
         (outcome, "") => outcome.label(),

@@ -1,9 +1,12 @@
-//! Names of files in the store: relative to its root, and never outside of it.
+//! Paths in the store's folder: relative to its root, and never outside of it.
 
 use std::path::{Component, Path};
 
-/// The name under which the store knows a file, whether it came as a relative path, a path or a `file://` URL.
-pub(crate) fn in_store(name: &str, root: &Path) -> Result<String, String> {
+/// The path of a file relative to the store's root, from a relative path, an absolute one or a `file://` URL.
+///
+/// # Errors
+/// Says why the name is no file in the store.
+pub(crate) fn path_in_store(name: &str, root: &Path) -> Result<String, String> {
     let path = Path::new(name.strip_prefix("file://").unwrap_or(name));
     let relative = if path.is_absolute() {
         path.strip_prefix(root).map_err(|_| format!("`{name}` is not in the store ({})", root.display()))?
@@ -32,7 +35,7 @@ mod tests {
     fn three_ways_to_say_the_same() {
         let root = Path::new("/srv/store");
         for name in ["jobs/7/a.bin", "./jobs/7/a.bin", "/srv/store/jobs/7/a.bin", "file:///srv/store/jobs/7/a.bin"] {
-            assert_eq!(in_store(name, root).as_deref(), Ok("jobs/7/a.bin"));
+            assert_eq!(path_in_store(name, root).as_deref(), Ok("jobs/7/a.bin"));
         }
     }
 
@@ -41,7 +44,7 @@ mod tests {
         let root = Path::new("/srv/store");
         for name in ["../etc/passwd", "jobs/../../x", "/etc/passwd", "file:///etc/passwd", "", "/srv/store", "s3://b/x"]
         {
-            assert!(in_store(name, root).is_err(), "{name}");
+            assert!(path_in_store(name, root).is_err(), "{name}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What workers have to do: their live leases, with what they must be told about the attempt.
+//! The live leases of workers, with what they must be sent about the attempt.
 
 use tandem_domain::state::AttemptState;
 use uuid::Uuid;
 
-use super::{Conn, Stored, parse, small};
+use super::{Conn, DbResult, parse, small};
 
 /// A live lease from its worker's point of view.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Duty {
+pub(crate) struct WorkerLease {
     pub(crate) worker: Uuid,
     pub(crate) attempt: Uuid,
     pub(crate) job: Uuid,
@@ -19,15 +19,15 @@ pub(crate) struct Duty {
     /// Why the attempt ended.
     pub(crate) cause: String,
     pub(crate) rendezvous: Option<(String, u32)>,
-    /// The worker reported something of this rank.
+    /// The worker has reported on this rank.
     pub(crate) has_reported: bool,
-    /// The worker was told of it once.
+    /// The worker was sent the assignment.
     pub(crate) is_dispatched: bool,
-    /// It is to stop at a checkpoint: the scheduler wants it, or another rank does.
+    /// Why it is to stop at a checkpoint: the scheduler asked for it, or another rank stopped.
     pub(crate) stop: Option<String>,
 }
 
-pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<Duty>> {
+pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> DbResult<Vec<WorkerLease>> {
     let rows = sqlx::query!(
         r#"SELECT l.worker_id, l.attempt_id, a.job_id, a.number, l.fence, l.rank, a.world_size,
                   a.state::text AS "state!", a.cause, a.rendezvous_host, a.rendezvous_port,
@@ -45,7 +45,7 @@ pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> Stored<Vec<
     .await?;
     rows.into_iter()
         .map(|row| {
-            Ok(Duty {
+            Ok(WorkerLease {
                 worker: row.worker_id,
                 attempt: row.attempt_id,
                 job: row.job_id,

@@ -1,28 +1,7 @@
-//! What a run tells: a line for each thing that a person would want to read, and the sums.
+//! The sums over runs.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-};
+use std::{collections::BTreeMap, fmt};
 
-use crate::plan::Ms;
-
-#[derive(Default)]
-pub(crate) struct Trace {
-    pub(crate) text: Option<String>,
-}
-
-impl Trace {
-    /// Words are made only if somebody reads them.
-    pub(crate) fn say(&mut self, now: Ms, words: impl FnOnce() -> String) {
-        if let Some(text) = &mut self.text {
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "{:>10.3} {}", now as f64 / 1000.0, words());
-        }
-    }
-}
-
-/// Sums over runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub sequences: u64,
