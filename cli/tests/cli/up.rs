@@ -14,7 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tandem_proto::v1::{Worker, WorkerState};
+use tandem_proto::v1::{StatusResponse, Worker, WorkerState};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -53,7 +53,8 @@ struct Place {
 impl Place {
     async fn new() -> Self {
         let idle = |name: &str| Worker { name: name.to_owned(), state: WorkerState::Idle.into(), ..Worker::default() };
-        let script = Script { workers: vec![idle("cpu-0"), idle("cpu-1")], ..Script::default() };
+        let workers = vec![idle("cpu-0"), idle("cpu-1")];
+        let script = Script { status: StatusResponse { workers, ..StatusResponse::default() }, ..Script::default() };
         let (address, _) = Coordinator::start(script).await;
         let dir = tempfile::tempdir().unwrap();
         // As root, Postgres runs as another account that must get to its cluster.
