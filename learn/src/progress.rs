@@ -8,9 +8,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What a watcher reads.
+/// What a watcher reads of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ProgressSample {
     /// Moves whenever something was done.
     pub count: u64,
     /// The slowest piece of work since [`measure`]; `None` before the first.
@@ -67,9 +67,9 @@ impl Progress {
         self.now_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    pub fn seen(&self) -> Seen {
+    pub fn sample(&self) -> ProgressSample {
         let slowest = self.slowest_ms.load(Relaxed).checked_sub(1).map(Duration::from_millis);
-        Seen { count: self.count.load(Relaxed), slowest }
+        ProgressSample { count: self.count.load(Relaxed), slowest }
     }
 }
 
@@ -106,15 +106,15 @@ mod tests {
         let progress = Progress::new();
         progress.pass(60 * SECOND);
         progress.beat();
-        assert_eq!(progress.seen(), Seen { count: 1, slowest: None }, "loading");
+        assert_eq!(progress.sample(), ProgressSample { count: 1, slowest: None }, "loading");
         progress.pass(SECOND);
         progress.measure();
-        assert_eq!(progress.seen().slowest, None);
+        assert_eq!(progress.sample().slowest, None);
         for seconds in [1, 3, 2] {
             progress.pass(seconds * SECOND);
             progress.beat();
         }
-        assert_eq!(progress.seen(), Seen { count: 5, slowest: Some(3 * SECOND) });
+        assert_eq!(progress.sample(), ProgressSample { count: 5, slowest: Some(3 * SECOND) });
     }
 
     #[test]
@@ -123,9 +123,9 @@ mod tests {
         progress.measure();
         progress.beat();
         progress.pass(30 * SECOND);
-        let before = progress.seen().count;
+        let before = progress.sample().count;
         progress.waited();
         progress.beat();
-        assert_eq!(progress.seen(), Seen { count: before + 2, slowest: Some(Duration::ZERO) });
+        assert_eq!(progress.sample(), ProgressSample { count: before + 2, slowest: Some(Duration::ZERO) });
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{lines::Lines, verdict::Exit};
+use crate::{line_reader::LineReader, verdict::Exit};
 
 /// Longest line kept; the rest of a longer one is cut off. A full batch of such lines stays under gRPC's 4 MiB.
 const LINE_BYTES: usize = 4096;
@@ -26,7 +26,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 pub(crate) struct Launch {
     pub(crate) executable: PathBuf,
     /// What `ps` shows in its place.
-    pub(crate) called: &'static str,
+    pub(crate) arg0: &'static str,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(&'static str, String)>,
     /// Not for the rank to see.
@@ -37,19 +37,19 @@ pub(crate) struct Launch {
 
 /// What a rank says or does.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Output {
+pub(crate) enum ChildEvent {
     /// A line on stdout.
-    Said(String),
+    Stdout(String),
     /// A line on stderr.
-    Logged(String),
+    Stderr(String),
     /// Last of all.
-    Ended(Exit),
+    Exited(Exit),
 }
 
 /// Handle of a running rank; dropping it kills the rank.
 pub(crate) struct Child {
     pub(crate) pid: u32,
-    outputs: mpsc::Receiver<Output>,
+    events_rx: mpsc::Receiver<ChildEvent>,
     signals: mpsc::UnboundedSender<Signal>,
     lines: mpsc::UnboundedSender<String>,
 }
@@ -59,7 +59,7 @@ impl Child {
     pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
         let mut command = Command::new(&launch.executable);
         command
-            .arg0(launch.called)
+            .arg0(launch.arg0)
             .args(&launch.arguments)
             .envs(launch.environment.iter().map(|(key, value)| (key, value)));
         for name in launch.hidden_environment {
@@ -73,22 +73,22 @@ impl Child {
             (stdin.ok_or_else(missing)?, stdout.ok_or_else(missing)?, stderr.ok_or_else(missing)?);
 
         // Bounded: a rank that says more than the worker can take waits in its own write.
-        let (said, outputs) = mpsc::channel(1024);
-        let (signals, signals_given) = mpsc::unbounded_channel();
-        let (lines, lines_given) = mpsc::unbounded_channel();
-        let pumps = [
-            tokio::spawn(pump(Lines::new(stdout, LINE_BYTES), Output::Said, said.clone())),
-            tokio::spawn(pump(Lines::new(stderr, LINE_BYTES), Output::Logged, said.clone())),
+        let (events, events_rx) = mpsc::channel(1024);
+        let (signals, signals_rx) = mpsc::unbounded_channel();
+        let (lines, lines_rx) = mpsc::unbounded_channel();
+        let forwarders = [
+            tokio::spawn(forward_lines(LineReader::new(stdout, LINE_BYTES), ChildEvent::Stdout, events.clone())),
+            tokio::spawn(forward_lines(LineReader::new(stderr, LINE_BYTES), ChildEvent::Stderr, events.clone())),
         ];
         let pid = process.id().ok_or_else(missing)?;
-        tokio::spawn(dictate(stdin, launch.first_line.clone(), lines_given));
-        tokio::spawn(keep(process, signals_given, pumps, said));
-        Ok(Self { pid, outputs, signals, lines })
+        tokio::spawn(write_lines(stdin, launch.first_line.clone(), lines_rx));
+        tokio::spawn(supervise(process, signals_rx, forwarders, events));
+        Ok(Self { pid, events_rx, signals, lines })
     }
 
     /// The next thing it says; `None` once it has ended and said so. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Option<Output> {
-        self.outputs.recv().await
+    pub(crate) async fn next(&mut self) -> Option<ChildEvent> {
+        self.events_rx.recv().await
     }
 
     /// SIGTERM: finish the step, write a checkpoint, leave.
@@ -102,17 +102,17 @@ impl Child {
     }
 
     /// One more line on its stdin.
-    pub(crate) fn tell(&self, line: String) {
+    pub(crate) fn write_line(&self, line: String) {
         let _ = self.lines.send(line);
     }
 }
 
 /// Owns the process until it is reaped, so that no signal can ever reach another process with a reused id.
-async fn keep(
+async fn supervise(
     mut process: Process,
     mut signals: mpsc::UnboundedReceiver<Signal>,
-    pumps: [JoinHandle<()>; 2],
-    said: mpsc::Sender<Output>,
+    forwarders: [JoinHandle<()>; 2],
+    events: mpsc::Sender<ChildEvent>,
 ) {
     let exit = loop {
         tokio::select! {
@@ -128,18 +128,18 @@ async fn keep(
             }
         }
     };
-    for pump in pumps {
-        let abort = pump.abort_handle();
-        if tokio::time::timeout(LAST_LINES, pump).await.is_err() {
+    for forwarder in forwarders {
+        let abort = forwarder.abort_handle();
+        if tokio::time::timeout(LAST_LINES, forwarder).await.is_err() {
             abort.abort();
         }
     }
     let exit = exit.map_or(Exit::Code(-1), Exit::from);
-    let _ = said.send(Output::Ended(exit)).await;
+    let _ = events.send(ChildEvent::Exited(exit)).await;
 }
 
 /// Writes lines to the rank's stdin. A rank that is gone does not listen; its end says more than the error here could.
-async fn dictate(mut stdin: ChildStdin, first: String, mut lines: mpsc::UnboundedReceiver<String>) {
+async fn write_lines(mut stdin: ChildStdin, first: String, mut lines: mpsc::UnboundedReceiver<String>) {
     let mut next = Some(first);
     while let Some(line) = next {
         if stdin.write_all(format!("{line}\n").as_bytes()).await.is_err() {
@@ -157,10 +157,10 @@ fn signal_group(process: &Process, signal: Signal) {
     }
 }
 
-async fn pump(
-    mut lines: Lines<impl tokio::io::AsyncRead + Unpin>,
-    wrap: fn(String) -> Output,
-    to: mpsc::Sender<Output>,
+async fn forward_lines(
+    mut lines: LineReader<impl tokio::io::AsyncRead + Unpin>,
+    wrap: fn(String) -> ChildEvent,
+    to: mpsc::Sender<ChildEvent>,
 ) {
     while let Some(line) = lines.next().await {
         if to.send(wrap(line)).await.is_err() {
@@ -178,7 +178,7 @@ mod tests {
     fn shell(script: &str) -> Child {
         let launch = Launch {
             executable: "/bin/sh".into(),
-            called: "sh",
+            arg0: "sh",
             arguments: vec!["-c".to_owned(), script.to_owned()],
             environment: vec![("GREETING", "hello".to_owned())],
             hidden_environment: &["HOME"],
@@ -187,7 +187,7 @@ mod tests {
         Child::spawn(&launch).unwrap()
     }
 
-    async fn rest(child: &mut Child) -> Vec<Output> {
+    async fn rest(child: &mut Child) -> Vec<ChildEvent> {
         let mut all = Vec::new();
         while let Some(output) = child.next().await {
             all.push(output);
@@ -199,29 +199,32 @@ mod tests {
     async fn lines_come_through_and_the_end_comes_last() {
         let mut child =
             shell("read task; echo $GREETING $task ${HOME-homeless}; read more; echo $more; echo woe >&2; exit 65");
-        child.tell("meeting".to_owned());
+        child.write_line("meeting".to_owned());
         let mut all = rest(&mut child).await;
-        assert_eq!(all.pop(), Some(Output::Ended(Exit::Code(65))));
-        let said: Vec<_> = all.iter().filter(|output| matches!(output, Output::Said(_))).collect();
-        assert_eq!(said, [&Output::Said("hello task homeless".to_owned()), &Output::Said("meeting".to_owned())]);
-        assert!(all.contains(&Output::Logged("woe".to_owned())));
+        assert_eq!(all.pop(), Some(ChildEvent::Exited(Exit::Code(65))));
+        let events: Vec<_> = all.iter().filter(|output| matches!(output, ChildEvent::Stdout(_))).collect();
+        assert_eq!(
+            events,
+            [&ChildEvent::Stdout("hello task homeless".to_owned()), &ChildEvent::Stdout("meeting".to_owned())]
+        );
+        assert!(all.contains(&ChildEvent::Stderr("woe".to_owned())));
     }
 
     #[tokio::test]
     async fn signals_reach_the_whole_group() {
         let mut child = shell("sleep 600 & echo ready; wait");
-        assert_eq!(child.next().await, Some(Output::Said("ready".to_owned())));
+        assert_eq!(child.next().await, Some(ChildEvent::Stdout("ready".to_owned())));
         child.terminate();
         // The end comes only when the pipes are closed, that is, when `sleep` is dead too.
-        assert_eq!(rest(&mut child).await, [Output::Ended(Exit::Signal(SIGTERM))]);
+        assert_eq!(rest(&mut child).await, [ChildEvent::Exited(Exit::Signal(SIGTERM))]);
     }
 
     #[tokio::test]
     async fn a_rank_deaf_to_sigterm_is_killed() {
         let mut child = shell("trap '' TERM; echo ready; while :; do read line || :; done");
-        assert_eq!(child.next().await, Some(Output::Said("ready".to_owned())));
+        assert_eq!(child.next().await, Some(ChildEvent::Stdout("ready".to_owned())));
         child.terminate();
         child.kill();
-        assert_eq!(rest(&mut child).await, [Output::Ended(Exit::Signal(SIGKILL))]);
+        assert_eq!(rest(&mut child).await, [ChildEvent::Exited(Exit::Signal(SIGKILL))]);
     }
 }

@@ -10,24 +10,24 @@
 //!
 //! [`local`] is `learn` without all that: an experiment file in one process.
 
-mod account;
 mod assignment;
 mod attempt;
-mod away;
 mod child;
 mod config;
 mod device;
+mod disconnect_grace;
 mod exit_code;
 mod gpu;
-mod hear;
+mod heartbeat_timer;
 mod identity;
-mod lines;
+mod line_reader;
 mod link;
 mod local;
 mod outbox;
-mod progress;
-mod pulse;
+mod progress_clock;
 mod rank;
+mod rank_output;
+mod report_log;
 mod session;
 mod spool;
 mod verdict;

@@ -35,7 +35,7 @@ pub(crate) struct Outbox {
     /// Everything up to this number is stored.
     confirmed: u64,
     /// How often room was made.
-    thinned: u32,
+    evictions: u32,
     /// When the oldest unsent event came, or the past if something unsent must not wait for company.
     due_at: Option<Instant>,
     end: End,
@@ -44,9 +44,9 @@ pub(crate) struct Outbox {
 enum End {
     Open,
     /// To be told once every event went out.
-    Known(Verdict),
+    Pending(Verdict),
     /// Told on the present connection.
-    Told(Verdict),
+    Sent(Verdict),
 }
 
 impl Outbox {
@@ -62,16 +62,16 @@ impl Outbox {
             capacity_bytes,
             next_sequence: 1,
             confirmed: 0,
-            thinned: 0,
+            evictions: 0,
             due_at: None,
             end: End::Open,
         }
     }
 
     /// That of a rank that is gone, as its spool knew it.
-    pub(crate) fn of_the_past(now: Instant, events: Vec<RankEvent>, confirmed: u64, verdict: Verdict) -> Self {
+    pub(crate) fn recovered(now: Instant, events: Vec<RankEvent>, confirmed: u64, verdict: Verdict) -> Self {
         let last = events.last().map_or(confirmed, |event| event.sequence);
-        let mut outbox = Self { confirmed, next_sequence: last + 1, end: End::Known(verdict), ..Self::new() };
+        let mut outbox = Self { confirmed, next_sequence: last + 1, end: End::Pending(verdict), ..Self::new() };
         outbox.bytes = events.iter().map(weight).sum();
         outbox.events = events.into();
         outbox.resend(now);
@@ -92,20 +92,20 @@ impl Outbox {
         self.due_at = Some(self.due_at.map_or(due, |earlier| earlier.min(due)));
         self.append(at, event);
         if self.bytes > self.capacity_bytes {
-            self.thin_out(at);
+            self.evict(at);
         }
     }
 
     /// The rank is gone: nothing follows.
     pub(crate) fn end(&mut self, verdict: Verdict) {
-        self.end = End::Known(verdict);
+        self.end = End::Pending(verdict);
     }
 
     /// When [`Self::take_batch`] or [`Self::take_verdict`] has something to give; `None` while there is nothing.
     pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
         let unsent = self.events.len() - self.sent;
         match unsent {
-            0 => matches!(self.end, End::Known(_)).then_some(now),
+            0 => matches!(self.end, End::Pending(_)).then_some(now),
             _ if self.sent >= WINDOW_EVENTS => None,
             _ if unsent >= timing::REPORT_BATCH_EVENTS || !matches!(self.end, End::Open) => Some(now),
             _ => self.due_at,
@@ -125,12 +125,12 @@ impl Outbox {
 
     /// The end, once all that came before it went out on this connection.
     pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
-        let End::Known(verdict) = &self.end else { return None };
+        let End::Pending(verdict) = &self.end else { return None };
         if self.sent < self.events.len() {
             return None;
         }
         let verdict = verdict.clone();
-        self.end = End::Told(verdict.clone());
+        self.end = End::Sent(verdict.clone());
         Some(verdict)
     }
 
@@ -149,7 +149,7 @@ impl Outbox {
     }
 
     /// Nobody waits for what was not sent yet; the verdict still follows.
-    pub(crate) fn cut_short(&mut self) {
+    pub(crate) fn drop_unsent(&mut self) {
         self.events.truncate(self.sent);
         self.bytes = self.events.iter().map(weight).sum();
     }
@@ -158,14 +158,14 @@ impl Outbox {
     pub(crate) fn resend(&mut self, now: Instant) {
         self.sent = 0;
         self.due_at = (!self.events.is_empty()).then_some(now);
-        if let End::Told(verdict) = &self.end {
-            self.end = End::Known(verdict.clone());
+        if let End::Sent(verdict) = &self.end {
+            self.end = End::Pending(verdict.clone());
         }
     }
 
     /// All was sent on the present connection, the verdict included.
-    pub(crate) fn is_told(&self) -> bool {
-        matches!(self.end, End::Told(_))
+    pub(crate) fn all_sent(&self) -> bool {
+        matches!(self.end, End::Sent(_))
     }
 
     /// Nothing is unconfirmed; the verdict aside.
@@ -181,7 +181,7 @@ impl Outbox {
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
         match &self.end {
             End::Open => None,
-            End::Known(verdict) | End::Told(verdict) => Some(verdict),
+            End::Pending(verdict) | End::Sent(verdict) => Some(verdict),
         }
     }
 
@@ -193,8 +193,8 @@ impl Outbox {
         self.confirmed
     }
 
-    pub(crate) fn thinned(&self) -> u32 {
-        self.thinned
+    pub(crate) fn evictions(&self) -> u32 {
+        self.evictions
     }
 
     fn append(&mut self, at: SystemTime, event: Kind) {
@@ -205,7 +205,7 @@ impl Outbox {
     }
 
     /// Makes room: of the older half of what waits, keep only what a job cannot do without, and say so.
-    fn thin_out(&mut self, at: SystemTime) {
+    fn evict(&mut self, at: SystemTime) {
         let before = self.events.len();
         let middle = self.sent + (before - self.sent).div_ceil(2);
         let mut place = 0;
@@ -216,7 +216,7 @@ impl Outbox {
             !old_and_unsent || event.event.as_ref().is_some_and(is_essential)
         });
         self.bytes = self.events.iter().map(weight).sum();
-        self.thinned += 1;
+        self.evictions += 1;
         let dropped = before - self.events.len();
         let message = format!(
             "{dropped} metric points, log lines and notes were dropped: the coordinator was away for longer than the \

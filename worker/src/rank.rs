@@ -8,9 +8,9 @@
 //! finish the step, write a checkpoint, leave.
 
 mod events;
-mod life;
-mod meet;
-mod told;
+mod inbox;
+mod process;
+mod rendezvous;
 mod watchdog;
 
 use std::{
@@ -28,10 +28,10 @@ use tandem_learn::{
 };
 
 use crate::exit_code;
-use events::{Events, Pipe};
-use told::Ears;
+use events::{EventPipe, Reporter};
+use inbox::Inbox;
 
-pub(crate) use meet::open_cuda;
+pub(crate) use rendezvous::open_cuda;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct RankArgs {
@@ -42,7 +42,7 @@ pub(crate) struct RankArgs {
 
 /// Runs one rank and ends the process.
 pub(crate) fn main(args: RankArgs) -> ! {
-    life::say_panics_in_one_line();
+    process::log_panics_in_one_line();
     let code = match catch_unwind(AssertUnwindSafe(|| train(args))) {
         Ok(Ok(Outcome::Finished)) => exit_code::FINISHED,
         Ok(Ok(Outcome::Stopped)) => exit_code::STOPPED,
@@ -57,22 +57,22 @@ pub(crate) fn main(args: RankArgs) -> ! {
 }
 
 fn train(args: RankArgs) -> Result<Outcome, Failure> {
-    life::die_with(args.worker_pid).map_err(machine)?;
-    let pipe = Pipe::new(life::take_stdout().map_err(machine)?);
+    process::die_with(args.worker_pid).map_err(machine)?;
+    let pipe = EventPipe::new(process::take_stdout().map_err(machine)?);
     let task = read_task()?;
-    let ears = Ears::open().map_err(machine)?;
+    let inbox = Inbox::open().map_err(machine)?;
     watchdog::start(&task, pipe.clone()).map_err(machine)?;
-    let mut events = Events { pipe, committed: Arc::clone(&ears.committed) };
-    events.event(Event::Phase { name: "started".to_owned(), first_step: 0 });
+    let mut reporter = Reporter { pipe, committed: Arc::clone(&inbox.committed) };
+    reporter.event(Event::Phase { name: "started".to_owned(), first_step: 0 });
 
-    let group = meet::group(&task, &mut events, || ears.meeting())?;
+    let group = rendezvous::process_group(&task, &mut reporter, || inbox.rendezvous())?;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).map_err(machine)?;
-    let result = tandem_learn::run(&task, &group, &mut events, &stop);
+    let result = tandem_learn::run(&task, &group, &mut reporter, &stop);
     if task.rank == 0 && task.device == "cpu" && matches!(result, Ok(Outcome::Finished)) {
         // What the estimate of memory is held against.
-        life::peak_memory().into_iter().for_each(|bytes| {
-            events.event(Event::Result { name: "peak_memory_bytes".to_owned(), value: bytes as f64 });
+        process::peak_memory().into_iter().for_each(|bytes| {
+            reporter.event(Event::Result { name: "peak_memory_bytes".to_owned(), value: bytes as f64 });
         });
     }
     // Dropping a group whose peers are gone can block for long; the process ends at once instead.

@@ -13,7 +13,7 @@
 //!   for the coordinator to close the other.
 
 mod due;
-mod orders;
+mod messages;
 
 use std::{
     collections::HashMap,
@@ -23,25 +23,25 @@ use std::{
 
 use anyhow::bail;
 use tandem_domain::timing::{self, Timing};
-use tandem_proto::v1::{Assignment, Drain, Register, worker_message as ours};
+use tandem_proto::v1::{Assignment, Drain, Register, worker_message};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    account::Account,
     attempt::Attempt,
-    away::Away,
-    child::Output,
+    child::ChildEvent,
     config::{self, RunArgs},
     device::Device,
+    disconnect_grace::DisconnectGrace,
+    heartbeat_timer::HeartbeatTimer,
     identity::Identity,
     link::{Link, LinkEvent},
-    pulse::Pulse,
+    report_log::ReportLog,
     spool,
     verdict::Verdict,
 };
 
 /// A leaving worker waits this long for the coordinator to hear its last words.
-const FAREWELL: Duration = Duration::from_secs(5);
+const LAST_REPORTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Holds the device until a signal says to leave.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
@@ -64,13 +64,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         link,
         meet_on,
         data_dir: std::path::absolute(&args.data)?,
-        leftovers: leftovers(now, &args),
+        recovered: recover_logs(now, &args),
         state: args.state,
         device,
         store: None,
         timing: timing::DEFAULT,
-        pulse: None,
-        away: Away::new(now, *args.away_grace),
+        heartbeats: None,
+        disconnect_grace: DisconnectGrace::new(now, *args.away_grace),
         attempt: None,
         next: None,
         leaving: Leaving::No,
@@ -80,20 +80,20 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// What an earlier process of this worker had no time to tell.
-fn leftovers(now: Instant, args: &RunArgs) -> Vec<Account> {
-    let (found, problems) = spool::leftovers(&args.state);
+fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
+    let (found, problems) = spool::recover(&args.state);
     problems.iter().for_each(|problem| tracing::warn!("{problem}"));
-    let accounts = found.into_iter().map(|(path, contents)| {
-        let (events, spool::Whose { attempt_id, rank, .. }) = (contents.events.len(), &contents.whose);
+    let report_logs = found.into_iter().map(|(path, contents)| {
+        let (events, spool::SpoolHeader { attempt_id, rank, .. }) = (contents.events.len(), &contents.header);
         tracing::warn!(
             attempt = attempt_id,
             rank,
             events,
             "this worker was killed with a rank; telling what it had done"
         );
-        Account::left_behind(now, path, contents)
+        ReportLog::recovered(now, path, contents)
     });
-    accounts.collect()
+    report_logs.collect()
 }
 
 struct Session {
@@ -108,13 +108,13 @@ struct Session {
     /// What the coordinator goes by.
     timing: Timing,
     /// While the stream is up.
-    pulse: Option<Pulse>,
-    away: Away,
+    heartbeats: Option<HeartbeatTimer>,
+    disconnect_grace: DisconnectGrace,
     attempt: Option<Attempt>,
     /// The next one, while a rank that the coordinator disowned is dying.
     next: Option<Assignment>,
     /// Ranks of an earlier process of this worker, which the coordinator may not know the end of.
-    leftovers: Vec<Account>,
+    recovered: Vec<ReportLog>,
     leaving: Leaving,
     /// Why there is no stream to a coordinator, as logged: each reason once, not each try.
     last_failures: HashMap<String, String>,
@@ -123,15 +123,15 @@ struct Session {
 enum Leaving {
     No,
     /// The rank was asked to stop; `farewell_ends` is set once it has.
-    Asked {
-        farewell_ends: Option<Instant>,
+    Graceful {
+        report_until: Option<Instant>,
     },
-    AtOnce,
+    Immediate,
 }
 
-enum Happened {
+enum Wakeup {
     Link(LinkEvent),
-    Output(Output),
+    Child(ChildEvent),
     Signal,
     Time,
 }
@@ -140,37 +140,37 @@ impl Session {
     async fn run(mut self, mut terminate: Signal, mut interrupt: Signal) -> anyhow::Result<()> {
         loop {
             let now = Instant::now();
-            self.settle(now);
-            if self.may_leave(now) {
+            self.run_due(now);
+            if self.may_exit(now) {
                 break;
             }
             let wake_at = self.wake_at(now);
-            let happened = tokio::select! {
-                event = self.link.next() => Happened::Link(event),
-                output = next_output(&mut self.attempt) => Happened::Output(output),
-                _ = terminate.recv() => Happened::Signal,
-                _ = interrupt.recv() => Happened::Signal,
-                () = tokio::time::sleep_until(wake_at.into()) => Happened::Time,
+            let wakeup = tokio::select! {
+                event = self.link.next() => Wakeup::Link(event),
+                event = next_child_event(&mut self.attempt) => Wakeup::Child(event),
+                _ = terminate.recv() => Wakeup::Signal,
+                _ = interrupt.recv() => Wakeup::Signal,
+                () = tokio::time::sleep_until(wake_at.into()) => Wakeup::Time,
             };
             let now = Instant::now();
-            self.wake(now, wake_at, &happened);
-            match happened {
-                Happened::Link(event) => self.on_link(now, event)?,
-                Happened::Output(output) => self.on_output(now, output),
-                Happened::Signal => self.on_signal(now),
-                Happened::Time => {}
+            self.after_wait(now, wake_at, &wakeup);
+            match wakeup {
+                Wakeup::Link(event) => self.on_link(now, event)?,
+                Wakeup::Child(event) => self.on_child_event(now, event),
+                Wakeup::Signal => self.on_signal(now),
+                Wakeup::Time => {}
             }
         }
-        if matches!(self.leaving, Leaving::AtOnce) {
+        if matches!(self.leaving, Leaving::Immediate) {
             bail!("ended at once by a second signal");
         }
-        let had_something_to_say = self.attempt.is_some() || !self.leftovers.is_empty();
-        let all_told = self.all_told();
+        let had_something_to_say = self.attempt.is_some() || !self.recovered.is_empty();
+        let all_sent = self.all_sent();
         let server = self.link.server();
-        if self.link.finish(FAREWELL).await && all_told {
+        if self.link.finish(LAST_REPORTS_WITHIN).await && all_sent {
             // It has read all of it, to the end of the stream.
             self.attempt.into_iter().for_each(Attempt::forget);
-            self.leftovers.into_iter().for_each(Account::forget);
+            self.recovered.into_iter().for_each(ReportLog::forget);
         } else if had_something_to_say {
             tracing::warn!(
                 server,
@@ -184,7 +184,7 @@ impl Session {
 
     fn on_link(&mut self, now: Instant, event: LinkEvent) -> anyhow::Result<()> {
         match event {
-            LinkEvent::Up(registered, introduced_at) => self.on_registered(now, introduced_at, &registered)?,
+            LinkEvent::Up(registered, register_sent_at) => self.on_registered(now, register_sent_at, &registered)?,
             LinkEvent::Message(message) => self.on_message(now, message),
             LinkEvent::Down(reason) => {
                 let server = self.link.server();
@@ -199,31 +199,31 @@ impl Session {
         Ok(())
     }
 
-    fn on_output(&mut self, now: Instant, output: Output) {
+    fn on_child_event(&mut self, now: Instant, event: ChildEvent) {
         if let Some(attempt) = &mut self.attempt {
-            attempt.hear(now, output);
+            attempt.handle(now, event);
         }
     }
 
     fn on_signal(&mut self, now: Instant) {
         if !matches!(self.leaving, Leaving::No) {
             tracing::warn!("second signal: ending at once");
-            self.leaving = Leaving::AtOnce;
+            self.leaving = Leaving::Immediate;
             if let Some(attempt) = &mut self.attempt {
                 attempt.kill(Verdict::lost("the worker was ended at once by a second signal"));
             }
             return;
         }
         tracing::info!("signal: taking nothing new, leaving when the rank has stopped");
-        self.leaving = Leaving::Asked { farewell_ends: None };
-        self.link.send(ours::Message::Drain(Drain {}));
+        self.leaving = Leaving::Graceful { report_until: None };
+        self.link.send(worker_message::Message::Drain(Drain {}));
         if let Some(attempt) = &mut self.attempt {
             attempt.stop(now, "the worker leaves");
         }
     }
 }
 
-async fn next_output(attempt: &mut Option<Attempt>) -> Output {
+async fn next_child_event(attempt: &mut Option<Attempt>) -> ChildEvent {
     match attempt {
         Some(attempt) => attempt.next().await,
         None => std::future::pending().await,

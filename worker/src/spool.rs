@@ -22,11 +22,11 @@ use std::{
 use tandem_proto::v1::RankEnded;
 
 use crate::outbox::Outbox;
-pub(crate) use read::{Contents, leftovers};
-pub(crate) use record::Whose;
+pub(crate) use read::{Contents, recover};
+pub(crate) use record::SpoolHeader;
 
 const SUFFIX: &str = ".spool";
-const BESIDE: &str = ".spool.new";
+const TEMPORARY_SUFFIX: &str = ".spool.new";
 
 /// The file is written anew before it is larger than this. Memory holds less ([`crate::outbox`]), so that it then fits.
 const CAPACITY_BYTES: u64 = 64 << 20;
@@ -44,13 +44,13 @@ fn folder(state: &Path) -> PathBuf {
 /// The file of one rank of one attempt.
 pub(crate) struct Spool {
     path: PathBuf,
-    whose: Whose,
+    header: SpoolHeader,
     /// `None` while it cannot be written.
     file: Option<File>,
     retry_at: Option<Instant>,
     written: Written,
     /// Its first failure was told.
-    complained: bool,
+    failure_reported: bool,
 }
 
 /// What the file holds.
@@ -61,17 +61,17 @@ struct Written {
     confirmed: u64,
     verdict: bool,
     /// [`Outbox::thinned`] when it was last written anew.
-    thinned: u32,
+    evictions: u32,
 }
 
 impl Spool {
     /// A new one; its file comes with the first [`Self::save`].
-    pub(crate) fn new(state: &Path, whose: Whose) -> Self {
+    pub(crate) fn new(state: &Path, header: SpoolHeader) -> Self {
         // An id is the coordinator's word: it must not lead out of the folder.
         let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
-        let name: String = whose.attempt_id.chars().map(plain).take(100).collect();
-        let path = folder(state).join(format!("{name}-{}{SUFFIX}", whose.rank));
-        Self { path, whose, file: None, retry_at: None, written: Written::default(), complained: false }
+        let name: String = header.attempt_id.chars().map(plain).take(100).collect();
+        let path = folder(state).join(format!("{name}-{}{SUFFIX}", header.rank));
+        Self { path, header, file: None, retry_at: None, written: Written::default(), failure_reported: false }
     }
 
     /// Goes on with a file that was left behind.
@@ -85,10 +85,10 @@ impl Spool {
             last_sequence: contents.events.last().map_or(0, |event| event.sequence),
             confirmed: contents.confirmed,
             verdict: contents.verdict.is_some(),
-            thinned: 0,
+            evictions: 0,
         };
-        let whose = contents.whose.clone();
-        Self { path, whose, file: file.ok(), retry_at: None, written, complained: false }
+        let header = contents.header.clone();
+        Self { path, header, file: file.ok(), retry_at: None, written, failure_reported: false }
     }
 
     /// Brings the file to what `outbox` holds. The first failure is told, for people to read beside the job.
@@ -97,8 +97,8 @@ impl Spool {
             return None;
         }
         let result = match self.file.take() {
-            Some(file) if outbox.thinned() == self.written.thinned => self.append(file, outbox),
-            _ => self.write_anew(outbox),
+            Some(file) if outbox.evictions() == self.written.evictions => self.append(file, outbox),
+            _ => self.rewrite(outbox),
         };
         match result {
             Ok(file) => {
@@ -116,9 +116,9 @@ impl Spool {
                     self.path.display()
                 );
                 if !again {
-                    tracing::warn!(attempt = self.whose.attempt_id, "{message}");
+                    tracing::warn!(attempt = self.header.attempt_id, "{message}");
                 }
-                (!std::mem::replace(&mut self.complained, true)).then_some(message)
+                (!std::mem::replace(&mut self.failure_reported, true)).then_some(message)
             }
         }
     }
@@ -142,7 +142,7 @@ impl Spool {
         // Not with a verdict: between this and its next writing it would be on no disk.
         if outbox.is_empty() && outbox.verdict().is_none() && self.written.bytes > IDLE_BYTES {
             let mut head = Vec::new();
-            record::put_head(&mut head, &self.whose);
+            record::put_header(&mut head, &self.header);
             file.set_len(head.len() as u64)?;
             self.written.bytes = head.len() as u64;
             // Said again below: events that are noted later are numbered from there.
@@ -162,21 +162,21 @@ impl Spool {
             return Ok(file);
         }
         if self.written.bytes + new.len() as u64 > CAPACITY_BYTES {
-            return self.write_anew(outbox);
+            return self.rewrite(outbox);
         }
         if let Err(error) = file.write_all(&new) {
             // Half a record at the end would hide what came after it.
             let _ = file.set_len(self.written.bytes);
             return Err(error);
         }
-        self.now_holds(self.written.bytes + new.len() as u64, outbox);
+        self.record_written(self.written.bytes + new.len() as u64, outbox);
         Ok(file)
     }
 
     /// Writes all that is unconfirmed beside, and puts it in the old file's place.
-    fn write_anew(&mut self, outbox: &Outbox) -> io::Result<File> {
+    fn rewrite(&mut self, outbox: &Outbox) -> io::Result<File> {
         let mut all = Vec::new();
-        record::put_head(&mut all, &self.whose);
+        record::put_header(&mut all, &self.header);
         if outbox.confirmed() > 0 {
             record::put_confirmed(&mut all, outbox.confirmed());
         }
@@ -187,31 +187,31 @@ impl Spool {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let beside = self.path.with_extension(BESIDE.trim_start_matches('.'));
+        let temporary = self.path.with_extension(TEMPORARY_SUFFIX.trim_start_matches('.'));
         let write = || {
-            let mut file = File::create(&beside)?;
+            let mut file = File::create(&temporary)?;
             file.write_all(&all)?;
-            fs::rename(&beside, &self.path)?;
+            fs::rename(&temporary, &self.path)?;
             // Opened again to append: what follows goes to the end also after it was cut back.
             File::options().append(true).open(&self.path)
         };
         let file = write().inspect_err(|_| {
             // It may be what fills the disk.
-            let _ = fs::remove_file(&beside);
+            let _ = fs::remove_file(&temporary);
         })?;
-        self.now_holds(all.len() as u64, outbox);
-        self.written.thinned = outbox.thinned();
+        self.record_written(all.len() as u64, outbox);
+        self.written.evictions = outbox.evictions();
         Ok(file)
     }
 
     fn put_verdict(&self, to: &mut Vec<u8>, outbox: &Outbox) {
         let Some(verdict) = outbox.verdict() else { return };
-        let Whose { attempt_id, fence, rank } = self.whose.clone();
+        let SpoolHeader { attempt_id, fence, rank } = self.header.clone();
         let (outcome, cause) = (verdict.outcome.into(), verdict.cause.clone());
         record::put_ended(to, &RankEnded { attempt_id, fence, rank, outcome, cause });
     }
 
-    fn now_holds(&mut self, bytes: u64, outbox: &Outbox) {
+    fn record_written(&mut self, bytes: u64, outbox: &Outbox) {
         self.written.bytes = bytes;
         self.written.last_sequence = outbox.last_sequence();
         self.written.confirmed = outbox.confirmed();

@@ -82,10 +82,10 @@ fn the_verdict_comes_last_and_again_after_a_reconnect() {
     assert_eq!(sequences(outbox.take_batch(now)), [1], "the end lets nothing wait");
     assert_eq!(outbox.take_verdict(), Some(verdict.clone()));
     assert_eq!(outbox.take_verdict(), None);
-    assert!(outbox.is_told());
+    assert!(outbox.all_sent());
 
     outbox.resend(now);
-    assert!(!outbox.is_told());
+    assert!(!outbox.all_sent());
     assert_eq!(sequences(outbox.take_batch(now)), [1]);
     assert_eq!(outbox.take_verdict(), Some(verdict.clone()));
     outbox.confirm(1);
@@ -170,7 +170,7 @@ fn an_outbox_of_the_past_says_again_what_it_had_and_then_how_it_ended() {
         outbox.push(now, wall(), metric(step));
     }
     let events: Vec<_> = outbox.after(2).cloned().collect();
-    let mut again = Outbox::of_the_past(now, events, 2, Verdict::lost("killed"));
+    let mut again = Outbox::recovered(now, events, 2, Verdict::lost("killed"));
     assert_eq!((again.due_at(now), again.take_verdict()), (Some(now), None));
     assert_eq!(sequences(again.take_batch(now)), [3, 4]);
     assert_eq!(again.take_verdict(), Some(Verdict::lost("killed")));
@@ -186,7 +186,7 @@ fn what_is_cut_short_says_how_it_ended_though_nobody_confirms() {
     outbox.end(Verdict::lost("gone"));
     while outbox.take_batch(now).is_some() {}
     assert_eq!((outbox.due_at(now), outbox.take_verdict()), (None, None));
-    outbox.cut_short();
+    outbox.drop_unsent();
     assert_eq!(outbox.due_at(now), Some(now));
     assert_eq!(outbox.take_verdict(), Some(Verdict::lost("gone")));
 }

@@ -12,9 +12,9 @@ use std::{
 use tandem_learn::report::{Event, Report};
 
 #[derive(Clone)]
-pub(super) struct Pipe(Arc<Mutex<File>>);
+pub(super) struct EventPipe(Arc<Mutex<File>>);
 
-impl Pipe {
+impl EventPipe {
     pub(super) fn new(file: File) -> Self {
         Self(Arc::new(Mutex::new(file)))
     }
@@ -28,12 +28,12 @@ impl Pipe {
 }
 
 /// What the training tells, and what it is told.
-pub(super) struct Events {
-    pub(super) pipe: Pipe,
+pub(super) struct Reporter {
+    pub(super) pipe: EventPipe,
     pub(super) committed: Arc<AtomicU64>,
 }
 
-impl Report for Events {
+impl Report for Reporter {
     fn event(&mut self, event: Event) {
         self.pipe.write(&event);
     }
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn lines_of_several_threads_are_whole() {
         let mut file = tempfile::tempfile().unwrap();
-        let pipe = Pipe::new(file.try_clone().unwrap());
+        let pipe = EventPipe::new(file.try_clone().unwrap());
         let message = "x".repeat(10_000);
         thread::scope(|scope| {
             for kind in ["a", "b", "c"] {
@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn what_is_committed_is_what_the_worker_said_last() {
         let committed = Arc::new(AtomicU64::new(0));
-        let events = Events { pipe: Pipe::new(tempfile::tempfile().unwrap()), committed: Arc::clone(&committed) };
+        let events =
+            Reporter { pipe: EventPipe::new(tempfile::tempfile().unwrap()), committed: Arc::clone(&committed) };
         assert_eq!(events.committed(), Some(0));
         committed.store(120, Ordering::Relaxed);
         assert_eq!(events.committed(), Some(120));

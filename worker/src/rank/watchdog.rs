@@ -11,37 +11,37 @@ use std::{
 
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::{
-    progress::{self, Seen},
+    progress::{self, ProgressSample},
     report::Event,
     task::Task,
 };
 
-use super::events::Pipe;
+use super::events::EventPipe;
 use crate::exit_code;
 
 /// How often it looks.
-const LOOK: Duration = Duration::from_millis(200);
+const CHECK_EVERY: Duration = Duration::from_millis(200);
 /// More than this between two looks is time in which the process was stopped, or got no processor.
-const LONGEST_LOOK: Duration = Duration::from_millis(2 * 200);
+const LONGEST_CHECK: Duration = Duration::from_millis(2 * 200);
 /// The worker needs to hear no more often that work is done.
-const PULSE: Duration = Duration::from_secs(1);
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Watches this process from now on, as the rank of `task`.
-pub(super) fn start(task: &Task, pipe: Pipe) -> io::Result<()> {
+pub(super) fn start(task: &Task, pipe: EventPipe) -> io::Result<()> {
     let limits = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).progress;
     let mut watchdog = Watchdog::new(limits, task.world_size == 1);
     let watch = move || {
-        let mut looked = Instant::now();
+        let mut checked_at = Instant::now();
         loop {
-            thread::sleep(LOOK);
+            thread::sleep(CHECK_EVERY);
             let now = Instant::now();
-            let ran = (now - looked).min(LONGEST_LOOK);
-            looked = now;
+            let ran = (now - checked_at).min(LONGEST_CHECK);
+            checked_at = now;
             progress::process().pass(ran);
-            match watchdog.look(ran, progress::process().seen()) {
-                Act::Nothing => {}
-                Act::Tell(event) => pipe.write(&event),
-                Act::End { reason, code } => {
+            match watchdog.check(ran, progress::process().sample()) {
+                Action::Nothing => {}
+                Action::Emit(event) => pipe.write(&event),
+                Action::Exit { reason, code } => {
                     eprintln!("{reason}");
                     signal_hook::low_level::exit(code);
                 }
@@ -53,11 +53,11 @@ pub(super) fn start(task: &Task, pipe: Pipe) -> io::Result<()> {
 
 /// What is to be done after a look.
 #[derive(Debug, PartialEq)]
-enum Act {
+enum Action {
     Nothing,
-    Tell(Event),
+    Emit(Event),
     /// The reason is the last line of the log.
-    End {
+    Exit {
         reason: String,
         code: i32,
     },
@@ -68,58 +68,66 @@ enum Act {
 struct Watchdog {
     limits: timing::Progress,
     /// There is no other rank that it could wait for.
-    alone: bool,
+    single_rank: bool,
     /// As last seen.
     count: u64,
     /// Since then.
-    quiet: Duration,
+    idle: Duration,
     /// It was said that nothing moves.
-    said: bool,
+    stall_reported: bool,
     /// Since the worker was told last, and what it was told of.
-    unheard: Duration,
-    told: u64,
+    since_keep_alive: Duration,
+    reported_count: u64,
 }
 
 impl Watchdog {
-    fn new(limits: timing::Progress, alone: bool) -> Self {
-        Self { limits, alone, count: 0, quiet: Duration::ZERO, said: false, unheard: PULSE, told: 0 }
+    fn new(limits: timing::Progress, single_rank: bool) -> Self {
+        Self {
+            limits,
+            single_rank,
+            count: 0,
+            idle: Duration::ZERO,
+            stall_reported: false,
+            since_keep_alive: KEEP_ALIVE_EVERY,
+            reported_count: 0,
+        }
     }
 
-    fn look(&mut self, ran: Duration, seen: Seen) -> Act {
-        self.unheard += ran;
-        if seen.count != self.count {
-            (self.count, self.quiet, self.said) = (seen.count, Duration::ZERO, false);
+    fn check(&mut self, ran: Duration, sample: ProgressSample) -> Action {
+        self.since_keep_alive += ran;
+        if sample.count != self.count {
+            (self.count, self.idle, self.stall_reported) = (sample.count, Duration::ZERO, false);
         } else {
-            self.quiet += ran;
+            self.idle += ran;
         }
-        let limits = self.limits.scaled(seen.slowest);
-        if self.quiet >= limits.collective_abort {
-            let code = if self.alone { exit_code::MACHINE_FAILED } else { exit_code::PEER_LOST };
-            return Act::End { reason: format!("{}; ended itself", self.stall(seen)), code };
+        let limits = self.limits.scaled(sample.slowest);
+        if self.idle >= limits.collective_abort {
+            let code = if self.single_rank { exit_code::MACHINE_FAILED } else { exit_code::PEER_LOST };
+            return Action::Exit { reason: format!("{}; ended itself", self.stall(sample)), code };
         }
-        if self.quiet >= limits.step_watchdog && !self.said {
-            self.said = true;
+        if self.idle >= limits.step_watchdog && !self.stall_reported {
+            self.stall_reported = true;
             let message =
-                format!("{}; ends itself after {:.0} s", self.stall(seen), limits.collective_abort.as_secs_f64());
-            return Act::Tell(Event::Note { kind: "stalled".to_owned(), message });
+                format!("{}; ends itself after {:.0} s", self.stall(sample), limits.collective_abort.as_secs_f64());
+            return Action::Emit(Event::Note { kind: "stalled".to_owned(), message });
         }
-        if self.count != self.told && self.unheard >= PULSE {
-            (self.told, self.unheard) = (self.count, Duration::ZERO);
+        if self.count != self.reported_count && self.since_keep_alive >= KEEP_ALIVE_EVERY {
+            (self.reported_count, self.since_keep_alive) = (self.count, Duration::ZERO);
             // 0 says that there was none yet.
             let slowest_ms =
-                seen.slowest.map_or(0, |slowest| u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX).max(1));
-            return Act::Tell(Event::Pulse { slowest_ms });
+                sample.slowest.map_or(0, |slowest| u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX).max(1));
+            return Action::Emit(Event::KeepAlive { slowest_ms });
         }
-        Act::Nothing
+        Action::Nothing
     }
 
-    fn stall(&self, seen: Seen) -> String {
-        let slowest = match seen.slowest {
+    fn stall(&self, sample: ProgressSample) -> String {
+        let slowest = match sample.slowest {
             Some(slowest) => format!("its slowest pass so far took {:.1} s", slowest.as_secs_f64()),
             None => "it had not done its first pass".to_owned(),
         };
-        let likely = if self.alone { "a disk, or its device" } else { "another rank, or a disk" };
-        format!("no progress for {:.0} s ({slowest}); most likely it waits for {likely}", self.quiet.as_secs_f64())
+        let likely = if self.single_rank { "a disk, or its device" } else { "another rank, or a disk" };
+        format!("no progress for {:.0} s ({slowest}); most likely it waits for {likely}", self.idle.as_secs_f64())
     }
 }
 
@@ -130,20 +138,20 @@ mod tests {
     const SLOW: Option<Duration> = Some(Duration::from_millis(200));
 
     /// Looks at a rank that does not move until something is to be done; how long that took.
-    fn wait(watchdog: &mut Watchdog, seen: Seen) -> (Duration, Act) {
+    fn wait(watchdog: &mut Watchdog, sample: ProgressSample) -> (Duration, Action) {
         let mut waited = Duration::ZERO;
         loop {
-            waited += LOOK;
-            match watchdog.look(LOOK, seen) {
-                Act::Nothing => assert!(waited < Duration::from_secs(3600), "nothing in an hour"),
-                act => return (waited, act),
+            waited += CHECK_EVERY;
+            match watchdog.check(CHECK_EVERY, sample) {
+                Action::Nothing => assert!(waited < Duration::from_secs(3600), "nothing in an hour"),
+                action => return (waited, action),
             }
         }
     }
 
-    fn note(act: &Act) -> &str {
-        match act {
-            Act::Tell(Event::Note { kind, message }) if kind == "stalled" => message,
+    fn note(action: &Action) -> &str {
+        match action {
+            Action::Emit(Event::Note { kind, message }) if kind == "stalled" => message,
             other => panic!("{other:?}"),
         }
     }
@@ -151,38 +159,38 @@ mod tests {
     #[test]
     fn a_rank_that_hangs_says_so_once_and_then_ends_itself() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let seen = Seen { count: 7, slowest: SLOW };
-        assert_eq!(watchdog.look(LOOK, seen), Act::Tell(Event::Pulse { slowest_ms: 200 }));
-        let (waited, act) = wait(&mut watchdog, seen);
+        let sample = ProgressSample { count: 7, slowest: SLOW };
+        assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 200 }));
+        let (waited, action) = wait(&mut watchdog, sample);
         assert_eq!(waited, Duration::from_secs(30));
         assert_eq!(
-            note(&act),
+            note(&action),
             "no progress for 30 s (its slowest pass so far took 0.2 s); most likely it waits for another rank, or a disk; \
              ends itself after 40 s"
         );
-        let (waited, act) = wait(&mut watchdog, seen);
+        let (waited, action) = wait(&mut watchdog, sample);
         assert_eq!(waited, Duration::from_secs(10));
         let reason = "no progress for 40 s (its slowest pass so far took 0.2 s); most likely it waits for another rank, or a \
                       disk; ended itself";
-        assert_eq!(act, Act::End { reason: reason.to_owned(), code: exit_code::PEER_LOST });
+        assert_eq!(action, Action::Exit { reason: reason.to_owned(), code: exit_code::PEER_LOST });
     }
 
     #[test]
     fn alone_there_is_no_peer_to_blame() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, true);
-        let seen = Seen { count: 0, slowest: SLOW };
-        assert!(note(&wait(&mut watchdog, seen).1).contains("waits for a disk, or its device"));
-        let (_, act) = wait(&mut watchdog, seen);
-        assert!(matches!(act, Act::End { code: exit_code::MACHINE_FAILED, .. }), "{act:?}");
+        let sample = ProgressSample { count: 0, slowest: SLOW };
+        assert!(note(&wait(&mut watchdog, sample).1).contains("waits for a disk, or its device"));
+        let (_, action) = wait(&mut watchdog, sample);
+        assert!(matches!(action, Action::Exit { code: exit_code::MACHINE_FAILED, .. }), "{act:?}");
     }
 
     #[test]
     fn what_is_slow_by_nature_and_what_still_loads_is_given_its_time() {
         for slowest in [None, Some(Duration::from_secs(60))] {
             let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-            let (waited, act) = wait(&mut watchdog, Seen { count: 0, slowest });
+            let (waited, action) = wait(&mut watchdog, ProgressSample { count: 0, slowest });
             assert_eq!(waited, timing::DEFAULT.progress.scaled(slowest).step_watchdog);
-            assert_eq!(note(&act).contains("it had not done its first pass"), slowest.is_none(), "{act:?}");
+            assert_eq!(note(&action).contains("it had not done its first pass"), slowest.is_none(), "{act:?}");
         }
     }
 
@@ -190,28 +198,30 @@ mod tests {
     fn a_beat_in_time_is_enough_and_a_second_stall_is_said_again() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, false);
         for count in 1..4 {
-            let seen = Seen { count, slowest: SLOW };
-            assert_eq!(watchdog.look(LOOK, seen), Act::Tell(Event::Pulse { slowest_ms: 200 }));
-            let (waited, act) = wait(&mut watchdog, seen);
+            let sample = ProgressSample { count, slowest: SLOW };
+            assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 200 }));
+            let (waited, action) = wait(&mut watchdog, sample);
             assert_eq!(waited, timing::FAST.progress.step_watchdog);
-            note(&act);
+            note(&action);
         }
     }
 
     #[test]
     fn the_worker_hears_of_work_once_a_second_and_of_none_not_at_all() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let acts: Vec<Act> =
-            (1..=100).map(|look| watchdog.look(LOOK, Seen { count: look.min(50), slowest: None })).collect();
-        let pulses = acts.iter().filter(|act| **act == Act::Tell(Event::Pulse { slowest_ms: 0 })).count();
-        assert_eq!(pulses, 11, "in ten seconds of work, and the last of it");
-        assert!(acts[60..].iter().all(|act| *act == Act::Nothing));
+        let actions: Vec<Action> = (1..=100)
+            .map(|look| watchdog.check(CHECK_EVERY, ProgressSample { count: look.min(50), slowest: None }))
+            .collect();
+        let keep_alives =
+            actions.iter().filter(|action| **action == Action::Emit(Event::KeepAlive { slowest_ms: 0 })).count();
+        assert_eq!(keep_alives, 11, "in ten seconds of work, and the last of it");
+        assert!(actions[60..].iter().all(|action| *action == Action::Nothing));
     }
 
     #[test]
     fn a_piece_too_short_to_be_measured_is_told_from_none() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let seen = Seen { count: 1, slowest: Some(Duration::ZERO) };
-        assert_eq!(watchdog.look(LOOK, seen), Act::Tell(Event::Pulse { slowest_ms: 1 }));
+        let sample = ProgressSample { count: 1, slowest: Some(Duration::ZERO) };
+        assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 1 }));
     }
 }

@@ -8,15 +8,15 @@ use std::{
 use tandem_proto::v1::RankEvent;
 
 use super::{
-    BESIDE, SUFFIX, folder,
-    record::{MARK, Record, Whose, take},
+    SUFFIX, TEMPORARY_SUFFIX, folder,
+    record::{MARK, Record, SpoolHeader, take},
 };
 use crate::verdict::Verdict;
 
 /// What one spool holds.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Contents {
-    pub(crate) whose: Whose,
+    pub(crate) header: SpoolHeader,
     /// Not confirmed, by number.
     pub(crate) events: Vec<RankEvent>,
     pub(crate) verdict: Option<Verdict>,
@@ -28,7 +28,7 @@ pub(crate) struct Contents {
 }
 
 /// The spools in `state`, and what could not be read, in words.
-pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>) {
+pub(crate) fn recover(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>) {
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let folder = folder(state);
     let entries = match fs::read_dir(&folder) {
@@ -44,7 +44,7 @@ pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>)
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(BESIDE) {
+        if name.ends_with(TEMPORARY_SUFFIX) {
             // Half a rewriting; the spool itself is still whole.
             let _ = fs::remove_file(&path);
         } else if name.ends_with(SUFFIX) {
@@ -69,7 +69,7 @@ pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>)
 
 fn read(bytes: &[u8]) -> Result<Contents, String> {
     let mut rest = bytes.strip_prefix(&MARK[..]).ok_or("it does not begin like a spool of this version")?;
-    let Some(Record::Whose(whose)) = take(&mut rest) else {
+    let Some(Record::SpoolHeader(header)) = take(&mut rest) else {
         return Err("its beginning, which says of which attempt it is, is damaged".to_owned());
     };
     let (mut events, mut verdict, mut confirmed) = (Vec::<RankEvent>::new(), None, 0);
@@ -78,10 +78,10 @@ fn read(bytes: &[u8]) -> Result<Contents, String> {
             Record::Event(event) => events.push(event),
             Record::Ended(ended) => verdict = Some(Verdict::new(ended.outcome(), ended.cause)),
             Record::Confirmed(sequence) => confirmed = confirmed.max(sequence),
-            Record::Whose(_) => {}
+            Record::SpoolHeader(_) => {}
         }
     }
     events.retain(|event| event.sequence > confirmed);
     let torn_bytes = rest.len() as u64;
-    Ok(Contents { whose, events, verdict, confirmed, good_bytes: bytes.len() as u64 - torn_bytes, torn_bytes })
+    Ok(Contents { header, events, verdict, confirmed, good_bytes: bytes.len() as u64 - torn_bytes, torn_bytes })
 }

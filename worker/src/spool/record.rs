@@ -20,7 +20,7 @@ const RECORD_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, PartialEq)]
 pub(super) enum Record {
     /// First of all, once: whose events these are.
-    Whose(Whose),
+    SpoolHeader(SpoolHeader),
     Event(RankEvent),
     /// How the rank ended; of two the later one holds.
     Ended(RankEnded),
@@ -30,22 +30,22 @@ pub(super) enum Record {
 
 /// One rank of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Whose {
+pub(crate) struct SpoolHeader {
     pub(crate) attempt_id: String,
     pub(crate) fence: i64,
     pub(crate) rank: u32,
 }
 
-const WHOSE: u8 = 0;
+const HEADER: u8 = 0;
 const EVENT: u8 = 1;
 const ENDED: u8 = 2;
 const CONFIRMED: u8 = 3;
 
 /// Begins a spool.
-pub(super) fn put_head(to: &mut Vec<u8>, whose: &Whose) {
+pub(super) fn put_header(to: &mut Vec<u8>, header: &SpoolHeader) {
     to.extend_from_slice(&MARK);
-    let Whose { attempt_id, fence, rank } = whose.clone();
-    put(to, WHOSE, &Report { attempt_id, fence, rank, events: Vec::new() });
+    let SpoolHeader { attempt_id, fence, rank } = header.clone();
+    put(to, HEADER, &Report { attempt_id, fence, rank, events: Vec::new() });
 }
 
 pub(super) fn put_event(to: &mut Vec<u8>, event: &RankEvent) {
@@ -86,9 +86,9 @@ pub(super) fn take(bytes: &mut &[u8]) -> Option<Record> {
 fn parse(record: &[u8]) -> Option<Record> {
     let (kind, body) = record.split_first()?;
     match *kind {
-        WHOSE => Report::decode(body).ok().map(|report| {
+        HEADER => Report::decode(body).ok().map(|report| {
             let Report { attempt_id, fence, rank, .. } = report;
-            Record::Whose(Whose { attempt_id, fence, rank })
+            Record::SpoolHeader(SpoolHeader { attempt_id, fence, rank })
         }),
         EVENT => RankEvent::decode(body).ok().map(Record::Event),
         ENDED => RankEnded::decode(body).ok().map(Record::Ended),

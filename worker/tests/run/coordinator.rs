@@ -9,8 +9,8 @@ use std::{
 };
 
 use tandem_proto::v1::{
-    self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage,
-    coordinator_message as ours, worker_message as theirs,
+    self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage, coordinator_message,
+    worker_message,
     workers_server::{Workers, WorkersServer},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
@@ -57,7 +57,7 @@ impl Coordinator {
             timing: "default".to_owned(),
         };
         let registered = Arc::new(Mutex::new(registered));
-        let service = WorkersServer::new(Desk { opened, registered: Arc::clone(&registered) });
+        let service = WorkersServer::new(Service { opened, registered: Arc::clone(&registered) });
         let serve = Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
         Self { address, sessions, registered, server: tokio::spawn(serve) }
     }
@@ -85,31 +85,34 @@ impl Coordinator {
 }
 
 impl Session {
-    pub(crate) async fn send(&self, message: ours::Message) {
+    pub(crate) async fn send(&self, message: coordinator_message::Message) {
         self.answers.send(Ok(message_of(message))).await.unwrap();
     }
 
     /// The next message that is no heartbeat; `None` at the end of the stream.
-    pub(crate) async fn next(&mut self) -> Option<theirs::Message> {
+    pub(crate) async fn next(&mut self) -> Option<worker_message::Message> {
         timeout(DEADLINE, self.read()).await.expect("the worker says nothing but that it is there")
     }
 
-    async fn read(&mut self) -> Option<theirs::Message> {
+    async fn read(&mut self) -> Option<worker_message::Message> {
         loop {
             let message = self.messages.message().await.ok()??;
             let message = message.message.unwrap();
             match &message {
-                theirs::Message::Heartbeat(beat) => {
+                worker_message::Message::Heartbeat(heartbeat) => {
                     if self.acknowledge {
-                        self.send(ours::Message::HeartbeatAck(HeartbeatAck { sequence: beat.sequence })).await;
+                        self.send(coordinator_message::Message::HeartbeatAck(HeartbeatAck {
+                            sequence: heartbeat.sequence,
+                        }))
+                        .await;
                     }
                     continue;
                 }
-                theirs::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.confirm => {
+                worker_message::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.confirm => {
                     let sequence = events.last().unwrap().sequence;
                     let ack = ReportAck { attempt_id: attempt_id.clone(), rank: *rank, sequence };
                     // A worker that was killed hears nothing.
-                    let _ = self.answers.send(Ok(message_of(ours::Message::ReportAck(ack)))).await;
+                    let _ = self.answers.send(Ok(message_of(coordinator_message::Message::ReportAck(ack)))).await;
                 }
                 _ => {}
             }
@@ -121,11 +124,11 @@ impl Session {
     pub(crate) async fn until<T>(
         &mut self,
         seen: &mut Vec<v1::RankEvent>,
-        mut wanted: impl FnMut(&theirs::Message) -> Option<T>,
+        mut wanted: impl FnMut(&worker_message::Message) -> Option<T>,
     ) -> T {
         loop {
             let message = self.next().await.expect("the worker ended the stream");
-            if let theirs::Message::Report(report) = &message {
+            if let worker_message::Message::Report(report) = &message {
                 seen.extend(report.events.iter().cloned());
             }
             if let Some(found) = wanted(&message) {
@@ -135,17 +138,17 @@ impl Session {
     }
 }
 
-fn message_of(message: ours::Message) -> CoordinatorMessage {
+fn message_of(message: coordinator_message::Message) -> CoordinatorMessage {
     CoordinatorMessage { message: Some(message) }
 }
 
-struct Desk {
+struct Service {
     opened: mpsc::Sender<Session>,
     registered: Arc<Mutex<Registered>>,
 }
 
 #[tonic::async_trait]
-impl Workers for Desk {
+impl Workers for Service {
     type SessionStream = Pin<Box<dyn Stream<Item = Result<CoordinatorMessage, Status>> + Send>>;
 
     async fn session(
@@ -154,13 +157,13 @@ impl Workers for Desk {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let mut messages = request.into_inner();
         let first = messages.message().await?.and_then(|message| message.message);
-        let Some(theirs::Message::Register(register)) = first else {
+        let Some(worker_message::Message::Register(register)) = first else {
             return Err(Status::invalid_argument("a worker introduces itself first"));
         };
         let (answers, stream) = mpsc::channel(64);
         let session = Session { register, answers, messages, acknowledge: true, confirm: true };
         let registered = self.registered.lock().unwrap().clone();
-        session.send(ours::Message::Registered(registered)).await;
+        session.send(coordinator_message::Message::Registered(registered)).await;
         self.opened.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }

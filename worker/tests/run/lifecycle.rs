@@ -4,8 +4,8 @@ use std::{path::Path, process::Stdio};
 
 use rustix::process::{Signal, kill_process};
 use tandem_proto::v1::{
-    Assignment, RankEvent, RankOutcome, Rendezvous, Stop, coordinator_message as ours, rank_event::Event as Kind,
-    worker_message as theirs,
+    Assignment, RankEvent, RankOutcome, Rendezvous, Stop, coordinator_message, rank_event::Event as Kind,
+    worker_message,
 };
 use tokio::{process::Command, time::timeout};
 
@@ -84,7 +84,7 @@ async fn a_leaving_worker_drains_checkpoints_and_exits_cleanly() {
     session.until(&mut Vec::new(), is_training).await;
 
     worker.signal(Signal::TERM);
-    let drain = |message: &theirs::Message| matches!(message, theirs::Message::Drain(_)).then_some(());
+    let drain = |message: &worker_message::Message| matches!(message, worker_message::Message::Drain(_)).then_some(());
     let mut seen = Vec::new();
     session.until(&mut seen, drain).await;
     let end = session.until(&mut seen, ended).await;
@@ -143,7 +143,7 @@ async fn training_goes_on_without_the_coordinator_and_everything_is_told_afterwa
     );
 
     let stop = Stop { attempt_id: "a".to_owned(), fence: 3, graceful: false, reason: "cancelled by ada".to_owned() };
-    session.send(ours::Message::Stop(stop)).await;
+    session.send(coordinator_message::Message::Stop(stop)).await;
     let end = session.until(&mut again, ended).await;
     assert_eq!((end.outcome(), end.cause.as_str()), (RankOutcome::Cancelled, "cancelled by ada"));
 }
@@ -204,8 +204,8 @@ async fn two_workers_ranks_meet_through_the_coordinator() {
         assign(session, Assignment { rank, world_size: 2, spec_json: spec_json.clone(), ..base.clone() }).await;
     }
     let (mut of_zero, mut of_one) = (Vec::new(), Vec::new());
-    let meeting = |message: &theirs::Message| match message {
-        theirs::Message::Rendezvous(at) => Some(at.clone()),
+    let meeting = |message: &worker_message::Message| match message {
+        worker_message::Message::Rendezvous(at) => Some(at.clone()),
         _ => None,
     };
     // Both streams must be read all the time: their heartbeats want answers.
@@ -214,7 +214,7 @@ async fn two_workers_ranks_meet_through_the_coordinator() {
         end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
     };
     assert_eq!((at.attempt_id.as_str(), at.fence), ("a", 5));
-    one.send(ours::Message::Rendezvous(at)).await;
+    one.send(coordinator_message::Message::Rendezvous(at)).await;
     tokio::select! {
         () = zero.until(&mut of_zero, is_training) => {}
         end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),

@@ -4,8 +4,7 @@ use std::fs;
 
 use rustix::process::{Signal, kill_process};
 use tandem_proto::v1::{
-    Assignment, RankEvent, RankOutcome, coordinator_message as ours, rank_event::Event as Kind,
-    worker_message as theirs,
+    Assignment, RankEvent, RankOutcome, coordinator_message, rank_event::Event as Kind, worker_message,
 };
 
 use crate::{
@@ -83,7 +82,7 @@ async fn a_killed_worker_takes_the_next_attempt_at_once_and_drops_what_nobody_wa
     assign(&session, hopeless("b", 4)).await;
     let end = session
         .until(&mut Vec::new(), |message| {
-            if let theirs::Message::Report(report) = message {
+            if let worker_message::Message::Report(report) = message {
                 assert_eq!(report.attempt_id, "b");
             }
             ended(message)
@@ -144,7 +143,9 @@ async fn a_spool_that_cannot_be_written_stops_nothing_and_is_tried_again() {
     let spool = worker.spool("a");
     let come = async {
         while !spool.exists() {
-            session.until(&mut Vec::new(), |message| matches!(message, theirs::Message::Report(_)).then_some(())).await;
+            session
+                .until(&mut Vec::new(), |message| matches!(message, worker_message::Message::Report(_)).then_some(()))
+                .await;
         }
     };
     tokio::time::timeout(crate::coordinator::DEADLINE, come).await.expect("it is not tried again");
@@ -163,7 +164,7 @@ async fn an_assignment_that_comes_again_to_a_restarted_worker_starts_nothing() {
     let mut session = coordinator.session().await;
     session.until(&mut Vec::new(), ended).await;
     let again: Assignment = endless("a", 3);
-    session.send(ours::Message::Assignment(again)).await;
+    session.send(coordinator_message::Message::Assignment(again)).await;
     let end = session.until(&mut Vec::new(), ended).await;
     assert_eq!((end.attempt_id.as_str(), end.outcome()), ("a", RankOutcome::Lost));
     assert_eq!(worker.rank(), None);

@@ -4,9 +4,7 @@ use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tandem_domain::spec::JobSpec;
-use tandem_proto::v1::{
-    Assignment, RankEnded, coordinator_message as ours, rank_event::Event as Kind, worker_message as theirs,
-};
+use tandem_proto::v1::{Assignment, RankEnded, coordinator_message, rank_event::Event as Kind, worker_message};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -127,18 +125,18 @@ pub(crate) async fn eventually(condition: impl Fn() -> bool) {
 }
 
 pub(crate) async fn assign(session: &Session, assignment: Assignment) {
-    session.send(ours::Message::Assignment(assignment)).await;
+    session.send(coordinator_message::Message::Assignment(assignment)).await;
 }
 
-pub(crate) fn ended(message: &theirs::Message) -> Option<RankEnded> {
+pub(crate) fn ended(message: &worker_message::Message) -> Option<RankEnded> {
     match message {
-        theirs::Message::RankEnded(ended) => Some(ended.clone()),
+        worker_message::Message::RankEnded(ended) => Some(ended.clone()),
         _ => None,
     }
 }
 
-pub(crate) fn is_training(message: &theirs::Message) -> Option<()> {
-    let theirs::Message::Report(report) = message else { return None };
+pub(crate) fn is_training(message: &worker_message::Message) -> Option<()> {
+    let worker_message::Message::Report(report) = message else { return None };
     report.events.iter().any(|event| matches!(event.event, Some(Kind::Metric(_)))).then_some(())
 }
 

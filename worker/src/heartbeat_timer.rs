@@ -10,25 +10,25 @@ use std::{
 };
 
 /// Heartbeats of one connection.
-pub(crate) struct Pulse {
+pub(crate) struct HeartbeatTimer {
     interval: Duration,
     self_end: Duration,
     next_sequence: u64,
     next_at: Instant,
     /// Sent and not acknowledged, oldest first.
     unanswered: VecDeque<(u64, Instant)>,
-    confirmed_at: Instant,
+    acknowledged_at: Instant,
 }
 
-impl Pulse {
+impl HeartbeatTimer {
     /// Begins when the coordinator has accepted the worker, which acknowledges the introduction, sent at `introduced_at`.
-    pub(crate) fn new(now: Instant, introduced_at: Instant, interval: Duration, self_end: Duration) -> Self {
+    pub(crate) fn new(now: Instant, register_sent_at: Instant, interval: Duration, self_end: Duration) -> Self {
         let unanswered = VecDeque::new();
-        Self { interval, self_end, next_sequence: 1, next_at: now, unanswered, confirmed_at: introduced_at }
+        Self { interval, self_end, next_sequence: 1, next_at: now, unanswered, acknowledged_at: register_sent_at }
     }
 
     /// The number of the heartbeat to send now, if it is time for one.
-    pub(crate) fn beat(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn tick(&mut self, now: Instant) -> Option<u64> {
         if now < self.next_at {
             return None;
         }
@@ -44,14 +44,14 @@ impl Pulse {
         while let Some(&(oldest, sent_at)) = self.unanswered.front()
             && oldest <= sequence
         {
-            self.confirmed_at = sent_at;
+            self.acknowledged_at = sent_at;
             self.unanswered.pop_front();
         }
     }
 
     /// For how long nothing was acknowledged, once that is too long.
     pub(crate) fn silence(&self, now: Instant) -> Option<Duration> {
-        (now >= self.silent_at()).then(|| now - self.confirmed_at)
+        (now >= self.silent_at()).then(|| now - self.acknowledged_at)
     }
 
     /// When [`Self::beat`] or [`Self::silence`] has something to say.
@@ -60,7 +60,7 @@ impl Pulse {
     }
 
     fn silent_at(&self) -> Instant {
-        self.confirmed_at + self.self_end
+        self.acknowledged_at + self.self_end
     }
 }
 
@@ -73,57 +73,57 @@ mod tests {
     #[test]
     fn silence_counts_from_the_sending_of_the_newest_acknowledged_heartbeat() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
+        let mut timer = HeartbeatTimer::new(start, start, SECOND, 7 * SECOND);
         for second in 0..5 {
-            assert_eq!(pulse.beat(start + second * SECOND), Some(u64::from(second) + 1));
+            assert_eq!(timer.tick(start + second * SECOND), Some(u64::from(second) + 1));
         }
         // The second heartbeat, sent after 1 s, is acknowledged late.
-        pulse.acknowledge(2);
-        assert_eq!(pulse.silence(start + 8 * SECOND - Duration::from_millis(1)), None);
-        assert_eq!(pulse.silence(start + 8 * SECOND), Some(7 * SECOND));
-        pulse.acknowledge(5);
-        assert_eq!(pulse.silence(start + 8 * SECOND), None);
+        timer.acknowledge(2);
+        assert_eq!(timer.silence(start + 8 * SECOND - Duration::from_millis(1)), None);
+        assert_eq!(timer.silence(start + 8 * SECOND), Some(7 * SECOND));
+        timer.acknowledge(5);
+        assert_eq!(timer.silence(start + 8 * SECOND), None);
     }
 
     #[test]
     fn a_repeated_or_unknown_acknowledgement_changes_nothing() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
-        pulse.beat(start);
-        pulse.acknowledge(1);
-        pulse.acknowledge(1);
-        pulse.acknowledge(900);
-        assert_eq!(pulse.silence(start + 7 * SECOND), Some(7 * SECOND));
+        let mut timer = HeartbeatTimer::new(start, start, SECOND, 7 * SECOND);
+        timer.tick(start);
+        timer.acknowledge(1);
+        timer.acknowledge(1);
+        timer.acknowledge(900);
+        assert_eq!(timer.silence(start + 7 * SECOND), Some(7 * SECOND));
     }
 
     #[test]
     fn a_worker_that_was_frozen_beats_once_when_it_goes_on() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
-        assert_eq!(pulse.beat(start), Some(1));
-        assert_eq!(pulse.beat(start + Duration::from_millis(500)), None);
-        assert_eq!(pulse.beat(start + 60 * SECOND), Some(2));
-        assert_eq!(pulse.beat(start + 60 * SECOND), None);
-        assert_eq!(pulse.due_at(), start + 7 * SECOND);
+        let mut timer = HeartbeatTimer::new(start, start, SECOND, 7 * SECOND);
+        assert_eq!(timer.tick(start), Some(1));
+        assert_eq!(timer.tick(start + Duration::from_millis(500)), None);
+        assert_eq!(timer.tick(start + 60 * SECOND), Some(2));
+        assert_eq!(timer.tick(start + 60 * SECOND), None);
+        assert_eq!(timer.due_at(), start + 7 * SECOND);
     }
 
     #[test]
     fn an_answer_to_an_introduction_of_a_minute_ago_is_worth_nothing() {
         let start = Instant::now();
-        let pulse = Pulse::new(start + 60 * SECOND, start, SECOND, 7 * SECOND);
-        assert_eq!(pulse.silence(start + 60 * SECOND), Some(60 * SECOND));
+        let timer = HeartbeatTimer::new(start + 60 * SECOND, start, SECOND, 7 * SECOND);
+        assert_eq!(timer.silence(start + 60 * SECOND), Some(60 * SECOND));
     }
 
     #[test]
     fn a_worker_that_was_frozen_for_a_minute_is_silent_before_anything_else_and_old_answers_change_nothing() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(start, start, SECOND, 7 * SECOND);
-        pulse.beat(start);
-        pulse.beat(start + SECOND);
+        let mut timer = HeartbeatTimer::new(start, start, SECOND, 7 * SECOND);
+        timer.tick(start);
+        timer.tick(start + SECOND);
         // Stopped here. When it goes on, the answers to both still wait in the socket.
         let back = start + 61 * SECOND;
-        assert_eq!(pulse.silence(back), Some(61 * SECOND));
-        pulse.acknowledge(2);
-        assert_eq!(pulse.silence(back), Some(60 * SECOND));
+        assert_eq!(timer.silence(back), Some(61 * SECOND));
+        timer.acknowledge(2);
+        assert_eq!(timer.silence(back), Some(60 * SECOND));
     }
 }

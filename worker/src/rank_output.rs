@@ -10,21 +10,23 @@ use tandem_proto::v1::{
 
 /// What a line on stdout was.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum RankOutput {
     /// Rank 0 waits for the others here.
     Rendezvous { host: String, port: u16 },
     /// It works, and its slowest piece of work so far took so long: nothing to report.
-    Pulse { slowest: Duration },
+    KeepAlive { slowest: Duration },
     /// For the outbox.
     Event(Kind),
 }
 
 /// Reads one line of a rank's stdout. Paths below `store` become relative to it, so that the coordinator and the next
 /// worker may have mounted it elsewhere. A line that is no event (a library that prints) is a line of the log.
-pub(crate) fn hear(line: &str, store: &Path) -> Heard {
+pub(crate) fn parse(line: &str, store: &Path) -> RankOutput {
     let event = match serde_json::from_str(line) {
-        Ok(Event::Rendezvous { host, port }) => return Heard::Rendezvous { host, port },
-        Ok(Event::Pulse { slowest_ms }) => return Heard::Pulse { slowest: Duration::from_millis(slowest_ms) },
+        Ok(Event::Rendezvous { host, port }) => return RankOutput::Rendezvous { host, port },
+        Ok(Event::KeepAlive { slowest_ms }) => {
+            return RankOutput::KeepAlive { slowest: Duration::from_millis(slowest_ms) };
+        }
         Ok(Event::Phase { name, first_step }) => Kind::Phase(PhaseEvent { name, first_step }),
         Ok(Event::Progress { step, steps, epoch, epochs, images_per_second, seconds_left }) => {
             Kind::Progress(ProgressEvent { step, steps, epoch, epochs, images_per_second, seconds_left })
@@ -40,7 +42,7 @@ pub(crate) fn hear(line: &str, store: &Path) -> Heard {
         Ok(Event::Note { kind, message }) => Kind::Note(NoteEvent { kind, message }),
         Err(_) => Kind::Log(LogEvent { line: line.to_owned() }),
     };
-    Heard::Event(event)
+    RankOutput::Event(event)
 }
 
 /// It shows that the rank works. Words do not: a rank that hangs may say so, and a library may complain for ever.
@@ -65,26 +67,26 @@ mod tests {
         let path = "/srv/store/jobs/7/artifacts/encoder.safetensors".into();
         let (kind, name, sha256) = ("encoder".to_owned(), "encoder.safetensors".to_owned(), "ab".to_owned());
         let artifact = line(&Event::Artifact { kind, name, path, sha256, bytes: 9 });
-        let Heard::Event(Kind::Artifact(heard)) = hear(&artifact, Path::new("/srv/store")) else {
+        let RankOutput::Event(Kind::Artifact(output)) = parse(&artifact, Path::new("/srv/store")) else {
             panic!("{artifact}")
         };
-        assert_eq!((heard.uri.as_str(), heard.bytes), ("jobs/7/artifacts/encoder.safetensors", 9));
+        assert_eq!((output.uri.as_str(), output.bytes), ("jobs/7/artifacts/encoder.safetensors", 9));
     }
 
     #[test]
-    fn the_meeting_point_is_not_a_report() {
+    fn the_rendezvous_is_not_a_report() {
         let rendezvous = line(&Event::Rendezvous { host: "127.0.0.1".to_owned(), port: 4321 });
-        let heard = hear(&rendezvous, Path::new("/"));
-        assert_eq!(heard, Heard::Rendezvous { host: "127.0.0.1".to_owned(), port: 4321 });
+        let output = parse(&rendezvous, Path::new("/"));
+        assert_eq!(output, RankOutput::Rendezvous { host: "127.0.0.1".to_owned(), port: 4321 });
     }
 
     #[test]
-    fn a_pulse_is_not_a_report_and_words_are_not_work() {
-        let pulse = line(&Event::Pulse { slowest_ms: 1500 });
-        assert_eq!(hear(&pulse, Path::new("/")), Heard::Pulse { slowest: Duration::from_millis(1500) });
-        let works = |line: &str| match hear(line, Path::new("/")) {
-            Heard::Event(kind) => is_work(&kind),
-            Heard::Rendezvous { .. } | Heard::Pulse { .. } => panic!("{line}"),
+    fn a_keep_alive_is_not_a_report_and_log_lines_are_not_work() {
+        let keep_alive = line(&Event::KeepAlive { slowest_ms: 1500 });
+        assert_eq!(parse(&keep_alive, Path::new("/")), RankOutput::KeepAlive { slowest: Duration::from_millis(1500) });
+        let works = |line: &str| match parse(line, Path::new("/")) {
+            RankOutput::Event(kind) => is_work(&kind),
+            RankOutput::Rendezvous { .. } | RankOutput::KeepAlive { .. } => panic!("{line}"),
         };
         assert!(works(&line(&Event::Phase { name: "data".to_owned(), first_step: 0 })));
         assert!(works(&line(&Event::Metric { name: "loss".to_owned(), step: 3, value: 1.0 })));
@@ -95,7 +97,7 @@ mod tests {
     #[test]
     fn what_is_no_event_is_a_line_of_the_log() {
         for noise in ["a library prints", "{\"event\":\"unheard of\"}", ""] {
-            assert_eq!(hear(noise, Path::new("/")), Heard::Event(Kind::Log(LogEvent { line: noise.to_owned() })));
+            assert_eq!(parse(noise, Path::new("/")), RankOutput::Event(Kind::Log(LogEvent { line: noise.to_owned() })));
         }
     }
 
@@ -103,6 +105,6 @@ mod tests {
     fn a_figure_that_json_cannot_hold_does_not_stop_the_line() {
         // serde_json writes NaN as null; the line then is no event, and is kept as text.
         let metric = line(&Event::Metric { name: "loss".to_owned(), step: 3, value: f64::NAN });
-        assert!(matches!(hear(&metric, Path::new("/")), Heard::Event(Kind::Log(_))));
+        assert!(matches!(parse(&metric, Path::new("/")), RankOutput::Event(Kind::Log(_))));
     }
 }

@@ -25,13 +25,13 @@ impl ProgressClock {
     }
 
     /// It did something.
-    pub(crate) fn work(&mut self, now: Instant) {
+    pub(crate) fn worked(&mut self, now: Instant) {
         self.last_at = now;
     }
 
     /// It works; its slowest piece until now took so long, nothing if there was none yet.
-    pub(crate) fn pulse(&mut self, now: Instant, slowest: Duration) {
-        self.work(now);
+    pub(crate) fn keep_alive(&mut self, now: Instant, slowest: Duration) {
+        self.worked(now);
         self.slowest = self.slowest.max(Some(slowest).filter(|slowest| !slowest.is_zero()));
     }
 
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_rank_without_progress_is_stuck_and_the_cause_says_for_how_long() {
         let (start, mut clock) = clock(DEFAULT);
-        clock.pulse(start, Duration::from_millis(200));
+        clock.keep_alive(start, Duration::from_millis(200));
         assert_eq!(clock.stuck(start + 50 * SECOND - Duration::from_millis(1)), None);
         let cause = clock.stuck(start + 52 * SECOND).unwrap();
         assert_eq!(
@@ -98,7 +98,7 @@ mod tests {
             "the rank made no progress for 52 s (its slowest pass so far took 0.2 s) and did not end itself: stopped by \
              a signal, or stuck in the kernel?"
         );
-        clock.work(start + 52 * SECOND);
+        clock.worked(start + 52 * SECOND);
         assert_eq!(clock.stuck(start + 60 * SECOND), None);
         assert_eq!(clock.idle(start + 60 * SECOND), 8 * SECOND);
     }
@@ -110,11 +110,11 @@ mod tests {
         let cause = clock.stuck(start + 3600 * SECOND).unwrap();
         assert!(cause.contains("had not done its first pass"), "{cause}");
         // It loads still, and says so.
-        clock.pulse(start, Duration::ZERO);
+        clock.keep_alive(start, Duration::ZERO);
         assert_eq!((clock.slowest(), clock.stuck_at()), (None, start + DEFAULT.progress.scaled(None).self_end));
-        clock.pulse(start, 60 * SECOND);
+        clock.keep_alive(start, 60 * SECOND);
         // A faster one changes nothing: the next may be slow again.
-        clock.pulse(start, SECOND);
+        clock.keep_alive(start, SECOND);
         assert_eq!(clock.stuck_at(), start + DEFAULT.progress.scaled(Some(60 * SECOND)).self_end);
         assert_eq!(clock.stop_grace(), 240 * SECOND);
     }
@@ -123,14 +123,14 @@ mod tests {
     fn the_grace_to_stop_is_never_less_than_the_least() {
         let (start, mut clock) = clock(DEFAULT);
         assert_eq!(clock.stop_grace(), STOP_GRACE);
-        clock.pulse(start, SECOND);
+        clock.keep_alive(start, SECOND);
         assert_eq!(clock.stop_grace(), STOP_GRACE);
     }
 
     #[test]
     fn time_in_which_the_worker_did_not_run_does_not_count() {
         let (start, mut clock) = clock(DEFAULT);
-        clock.pulse(start, SECOND);
+        clock.keep_alive(start, SECOND);
         clock.shift(60 * SECOND);
         assert_eq!(clock.stuck(start + 109 * SECOND), None);
         assert!(clock.stuck(start + 110 * SECOND).is_some());

@@ -9,24 +9,24 @@ use tandem_learn::{
 };
 
 /// Forms the group of `task`; `told` waits for the line that says where rank 0 listens.
-pub(super) fn group(
+pub(super) fn process_group(
     task: &Task,
-    events: &mut dyn Report,
-    told: impl FnOnce() -> Result<(String, u16), Failure>,
+    reporter: &mut dyn Report,
+    rank_0_address: impl FnOnce() -> Result<(String, u16), Failure>,
 ) -> Result<Group, Failure> {
     open_cuda(&task.device)?;
     let cuda_index = cuda_index(&task.device);
     if task.world_size == 1 {
         return Ok(Group::alone());
     }
-    events.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
+    reporter.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
     let patience = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).rendezvous();
     let store = if task.rank == 0 {
         let store = Store::listen(&task.host, patience).map_err(failure)?;
-        events.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
+        reporter.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
         store
     } else {
-        let (host, port) = told()?;
+        let (host, port) = rank_0_address()?;
         Store::connect(&host, port, patience).map_err(failure)?
     };
     // A new generation for each attempt: a rank of an earlier one finds nobody under its keys.

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use rustix::process::Signal;
-use tandem_proto::v1::{RankOutcome, rank_event::Event as Kind, worker_message as theirs};
+use tandem_proto::v1::{RankOutcome, rank_event::Event as Kind, worker_message};
 use tokio::time::timeout;
 
 use crate::{
@@ -104,7 +104,7 @@ async fn a_worker_that_comes_back_stale_reports_nothing_and_takes_the_next_attem
     assign(&session, hopeless("b", 4)).await;
     let end = session
         .until(&mut Vec::new(), |message| {
-            if let theirs::Message::Report(report) = message {
+            if let worker_message::Message::Report(report) = message {
                 assert_eq!(report.attempt_id, "b");
             }
             ended(message)

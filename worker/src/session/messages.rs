@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::task::Task;
 use tandem_proto::v1::{
-    Assignment, Drain, RankEnded, RankOutcome, Registered, Stop, coordinator_message as theirs, worker_message as ours,
+    Assignment, Drain, RankEnded, RankOutcome, Registered, Stop, coordinator_message, worker_message,
 };
 
 use super::{Leaving, Session};
 use crate::{
-    account::Account,
-    assignment::{self, Place},
+    assignment::{self, WorkerContext},
     attempt::Attempt,
     child::Launch,
     config,
-    pulse::Pulse,
-    spool::Whose,
+    heartbeat_timer::HeartbeatTimer,
+    report_log::ReportLog,
+    spool::SpoolHeader,
     verdict::Verdict,
 };
 
@@ -24,7 +24,7 @@ impl Session {
     pub(super) fn on_registered(
         &mut self,
         now: Instant,
-        introduced_at: Instant,
+        register_sent_at: Instant,
         registered: &Registered,
     ) -> anyhow::Result<()> {
         tracing::info!(server = self.link.server(), "registered with the coordinator");
@@ -36,87 +36,86 @@ impl Session {
             );
             timing::DEFAULT
         });
-        self.link.retry_within(self.timing.reconnect_longest());
+        self.link.set_longest_backoff(self.timing.reconnect_longest());
         self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
         let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
         let interval = or(registered.heartbeat_ms, self.timing.heartbeat);
         let self_end = or(registered.self_end_ms, self.timing.self_end);
-        self.pulse = Some(Pulse::new(now, introduced_at, interval, self_end));
+        self.heartbeats = Some(HeartbeatTimer::new(now, register_sent_at, interval, self_end));
         if let Some(attempt) = &mut self.attempt {
             if registered.stale_attempt_ids.iter().any(|id| id == attempt.id()) {
-                attempt.disown("the coordinator gave the attempt up while there was no stream");
+                attempt.abandon("the coordinator gave the attempt up while there was no stream");
             }
             attempt.resend(now);
         }
-        for leftover in &mut self.leftovers {
-            if registered.stale_attempt_ids.iter().any(|id| id == leftover.id()) {
+        for log in &mut self.recovered {
+            if registered.stale_attempt_ids.iter().any(|id| id == log.id()) {
                 // It gave the attempt up, or knows how it ended.
-                tracing::info!(
-                    attempt = leftover.id(),
-                    "the coordinator wants to hear nothing of an earlier rank: dropped"
-                );
-                leftover.disown();
+                tracing::info!(attempt = log.id(), "the coordinator wants to hear nothing of an earlier rank: dropped");
+                log.mark_stale();
             }
-            leftover.resend(now);
+            log.resend(now);
         }
         if !matches!(self.leaving, Leaving::No) {
-            self.link.send(ours::Message::Drain(Drain {}));
+            self.link.send(worker_message::Message::Drain(Drain {}));
         }
         Ok(())
     }
 
-    pub(super) fn on_message(&mut self, now: Instant, message: theirs::Message) {
+    pub(super) fn on_message(&mut self, now: Instant, message: coordinator_message::Message) {
         match message {
-            theirs::Message::HeartbeatAck(ack) => {
-                if let Some(pulse) = &mut self.pulse {
-                    pulse.acknowledge(ack.sequence);
+            coordinator_message::Message::HeartbeatAck(ack) => {
+                if let Some(heartbeats) = &mut self.heartbeats {
+                    heartbeats.acknowledge(ack.sequence);
                 }
             }
-            theirs::Message::ReportAck(ack) => {
+            coordinator_message::Message::ReportAck(ack) => {
                 if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.id() == ack.attempt_id) {
                     attempt.confirm(ack.sequence);
                 }
-                for leftover in self.leftovers.iter_mut().filter(|leftover| leftover.id() == ack.attempt_id) {
-                    leftover.confirm(ack.sequence);
+                for log in self.recovered.iter_mut().filter(|log| log.id() == ack.attempt_id) {
+                    log.confirm(ack.sequence);
                 }
             }
-            theirs::Message::Rendezvous(at) => {
+            coordinator_message::Message::Rendezvous(at) => {
                 if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.is(&at.attempt_id, at.fence)) {
-                    attempt.meet(at.host, at.port);
+                    attempt.set_rendezvous(at.host, at.port);
                 }
             }
-            theirs::Message::Assignment(assignment) => self.on_assignment(now, &assignment),
-            theirs::Message::Stop(stop) => self.on_stop(now, &stop),
-            theirs::Message::Registered(_) => tracing::warn!("the coordinator registered us twice on one stream"),
+            coordinator_message::Message::Assignment(assignment) => self.on_assignment(now, &assignment),
+            coordinator_message::Message::Stop(stop) => self.on_stop(now, &stop),
+            coordinator_message::Message::Registered(_) => {
+                tracing::warn!("the coordinator registered us twice on one stream")
+            }
         }
     }
 
     pub(super) fn on_assignment(&mut self, now: Instant, assignment: &Assignment) {
-        let of_old = self.leftovers.iter_mut().find(|held| held.is(&assignment.attempt_id, assignment.fence));
-        if let Some(leftover) = of_old {
-            if leftover.is_told() {
-                leftover.resend(now);
+        let of_old = self.recovered.iter_mut().find(|held| held.is(&assignment.attempt_id, assignment.fence));
+        if let Some(log) = of_old {
+            if log.all_sent() {
+                log.resend(now);
             }
             return;
         }
         // A worker has one lease: who assigns another attempt knows of the end of those before.
-        for known in self.leftovers.extract_if(.., |leftover| leftover.is_told()) {
+        for known in self.recovered.extract_if(.., |log| log.all_sent()) {
             known.forget();
         }
         match &mut self.attempt {
             // Dispatched again by a coordinator that does not know whether we got it, or how it ended.
             Some(held) if held.is(&assignment.attempt_id, assignment.fence) => {
-                if held.is_told() {
+                if held.all_sent() {
                     held.resend(now);
                 }
                 return;
             }
             // The coordinator has given its device to this one; it is dying.
-            Some(held) if held.is_disowned() && !held.has_ended() => {
+            Some(held) if held.is_stale() && !held.has_ended() => {
                 self.next = Some(assignment.clone());
                 return;
             }
-            Some(held) if !held.is_told() => {
+            Some(held) if !held.all_sent() => {
                 let cause = format!("busy: attempt {} still runs on this worker", held.id());
                 return self.refuse(assignment, Verdict::lost(cause));
             }
@@ -134,7 +133,7 @@ impl Session {
     fn start(&self, now: Instant, assignment: &Assignment) -> Result<Attempt, Verdict> {
         let store = self.store.clone().ok_or_else(|| Verdict::lost("assigned before the worker was registered"))?;
         let (device, visible) = self.device.for_rank();
-        let place = Place {
+        let context = WorkerContext {
             device: device.to_owned(),
             data_dir: self.data_dir.clone(),
             store: store.clone(),
@@ -142,11 +141,11 @@ impl Session {
             timing: self.timing.name,
         };
         let task =
-            assignment::task(assignment, &place).map_err(|reason| Verdict::new(RankOutcome::JobFailed, reason))?;
+            assignment::task(assignment, &context).map_err(|reason| Verdict::new(RankOutcome::JobFailed, reason))?;
         let launch = launch(&task, visible)?;
-        let whose = Whose { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
-        let account = Account::new(&self.state, whose);
-        let attempt = Attempt::start(now, account, store, self.timing.progress, &launch)
+        let header = SpoolHeader { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
+        let log = ReportLog::new(&self.state, header);
+        let attempt = Attempt::start(now, log, store, self.timing.progress, &launch)
             .map_err(|error| Verdict::lost(format!("cannot start the rank's process: {error}")))?;
         let Task { rank, world_size, fence, .. } = task;
         tracing::info!(
@@ -164,24 +163,30 @@ impl Session {
     fn refuse(&mut self, assignment: &Assignment, Verdict { outcome, cause }: Verdict) {
         tracing::warn!(attempt = assignment.attempt_id, cause, "assignment refused");
         let Assignment { attempt_id, fence, rank, .. } = assignment.clone();
-        self.link.send(ours::Message::RankEnded(RankEnded { attempt_id, fence, rank, outcome: outcome.into(), cause }));
+        self.link.send(worker_message::Message::RankEnded(RankEnded {
+            attempt_id,
+            fence,
+            rank,
+            outcome: outcome.into(),
+            cause,
+        }));
     }
 
     fn on_stop(&mut self, now: Instant, stop: &Stop) {
         self.next.take_if(|next| next.attempt_id == stop.attempt_id && next.fence == stop.fence);
-        for leftover in self.leftovers.iter_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) {
+        for log in self.recovered.iter_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) {
             tracing::info!(
-                attempt = leftover.id(),
+                attempt = log.id(),
                 reason = stop.reason,
                 "an earlier rank is of the past: only its end is told"
             );
-            leftover.cut_short();
+            log.drop_unsent();
         }
         let Some(attempt) = self.attempt.as_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) else { return };
         match (attempt.has_ended(), stop.graceful) {
             // It ended first. If the coordinator was told, it knows now; else it is about to be.
-            (true, _) if attempt.is_told() => self.attempt.take().into_iter().for_each(Attempt::forget),
-            (true, _) => attempt.cut_short(),
+            (true, _) if attempt.all_sent() => self.attempt.take().into_iter().for_each(Attempt::forget),
+            (true, _) => attempt.drop_unsent(),
             (false, true) => attempt.stop(now, &stop.reason),
             (false, false) => attempt.kill(Verdict::new(RankOutcome::Cancelled, &stop.reason)),
         }
@@ -196,7 +201,7 @@ fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
     Ok(Launch {
         // Not the path it was started by: there, an upgrade may have put another version.
         executable: "/proc/self/exe".into(),
-        called: "tandem-worker",
+        arg0: "tandem-worker",
         arguments: vec!["rank".to_owned(), format!("--worker-pid={}", std::process::id())],
         environment: vec![
             ("CUDA_VISIBLE_DEVICES", visible_devices),

@@ -3,12 +3,12 @@
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 /// Reads lines; bytes that are not UTF-8 become `U+FFFD`, and what is over the limit is cut off.
-pub(crate) struct Lines<R> {
+pub(crate) struct LineReader<R> {
     reader: BufReader<R>,
     limit_bytes: usize,
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: AsyncRead + Unpin> LineReader<R> {
     pub(crate) fn new(reader: R, limit_bytes: usize) -> Self {
         Self { reader: BufReader::new(reader), limit_bytes }
     }
@@ -21,7 +21,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             // An error on a pipe is its end as far as anybody here is concerned.
             let chunk = self.reader.fill_buf().await.unwrap_or_default();
             if chunk.is_empty() {
-                return (!line.is_empty()).then(|| text(&line, cut));
+                return (!line.is_empty()).then(|| decode(&line, cut));
             }
             let end = chunk.iter().position(|&byte| byte == b'\n');
             let part = &chunk[..end.unwrap_or(chunk.len())];
@@ -31,13 +31,13 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             let used = part.len() + usize::from(end.is_some());
             self.reader.consume(used);
             if end.is_some() {
-                return Some(text(&line, cut));
+                return Some(decode(&line, cut));
             }
         }
     }
 }
 
-fn text(line: &[u8], cut: bool) -> String {
+fn decode(line: &[u8], cut: bool) -> String {
     let mut text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
     if cut {
         text.push_str(" [cut off]");
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     async fn all(bytes: &[u8]) -> Vec<String> {
-        let mut lines = Lines::new(bytes, 8);
+        let mut lines = LineReader::new(bytes, 8);
         let mut all = Vec::new();
         while let Some(line) = lines.next().await {
             all.push(line);

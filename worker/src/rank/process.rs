@@ -41,7 +41,7 @@ fn peak_of(status: &str) -> Option<u64> {
 }
 
 /// A panic is one line of the log, its last: the worker shows it as the cause.
-pub(super) fn say_panics_in_one_line() {
+pub(super) fn log_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message").replace('\n', " ");
         let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
