@@ -1,19 +1,14 @@
-//! The wire: generated types, and the only conversions between them and the domain.
+//! The wire: generated types, and the only conversions between them and the domain, JSON and bytes.
 //!
 //! [`v1`] is generated from `tandem/v1/*.proto`: `jobs` (submit and follow), `results` (ask and fetch), `fleet` (watch
-//! the box), `workers` (the coordinator's stream to each worker). Nobody else names prost. To add a field: the `.proto`
-//! with a new number, then [`convert`] if the domain knows it; numbers are never used again.
+//! the box), `workers` (the coordinator's stream to each worker). No other crate names prost. To add a field: give it a
+//! new number in the `.proto` file, then add it to [`convert`] if the domain knows it. A number is never used again. The
+//! order of fields is that in which `tandem --json` prints them; `build.rs` says how.
 
+pub mod binary;
 pub mod convert;
 pub mod status;
-
-/// Generated from `proto/tandem/v1/*.proto`.
-pub mod v1 {
-    #![expect(clippy::allow_attributes, reason = "generated code")]
-    tonic::include_proto!("tandem.v1");
-    /// For the reflection service.
-    pub const DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("tandem.v1");
-}
+pub mod v1;
 
 #[cfg(test)]
 mod tests {

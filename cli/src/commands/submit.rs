@@ -103,9 +103,14 @@ async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse>
     })
 }
 
+fn submitted(response: &SubmitResponse, dry_run: bool) -> json::Submitted<'_> {
+    let SubmitResponse { experiment_id, name, jobs, .. } = response;
+    json::Submitted { experiment_id, experiment: name, dry_run, jobs }
+}
+
 fn report_plan(response: &SubmitResponse, output: &Output) -> Result<Exit> {
     if output.is_json() {
-        output.document(&json::Submitted::new(response, true))?;
+        output.document(&submitted(response, true))?;
     } else {
         output.text(&plan::dry_run(&response.jobs, output.style()))?;
     }
@@ -119,7 +124,7 @@ fn report_plan(response: &SubmitResponse, output: &Output) -> Result<Exit> {
 
 fn report_submitted(response: &SubmitResponse, output: &Output) -> Result<Exit> {
     if output.is_json() {
-        output.document(&json::Submitted::new(response, false))?;
+        output.document(&submitted(response, false))?;
         return Ok(Exit::Ok);
     }
     output.text(&plan::submitted(&response.jobs, output.style()))?;
@@ -139,12 +144,8 @@ async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Re
         return Ok(Exit::Interrupted);
     }
     if output.is_json() {
-        let finished = json::Finished {
-            experiment_id: response.experiment_id.clone(),
-            experiment: response.name.clone(),
-            jobs: followed.jobs.iter().map(json::Job::from).collect(),
-        };
-        output.document(&finished)?;
+        let SubmitResponse { experiment_id, name, .. } = response;
+        output.document(&json::Finished { experiment_id, experiment: name, jobs: &followed.jobs })?;
     } else {
         output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
     }

@@ -7,7 +7,6 @@ use crate::{
     client::Client,
     exit::Exit,
     follow::{self, Verdict},
-    json,
     output::Output,
     render::results,
     time,
@@ -31,8 +30,7 @@ impl Watch {
         let mut interrupt = follow::listen_to_interrupt()?;
         let followed = follow::until_done(client, &self.target, &mut interrupt, |snapshot| {
             if output.is_json() {
-                let jobs = snapshot.jobs.iter().map(json::Job::from).collect();
-                output.document(&json::Snapshot { jobs, done: snapshot.done })?;
+                output.document(snapshot)?;
             }
             Ok(())
         })

@@ -94,7 +94,7 @@ impl Results {
         }
         if output.is_json() {
             let plot = self.plot.as_ref().map(|path| path.display().to_string());
-            output.document(&json::Results { jobs: jobs.iter().map(json::Job::from).collect(), plot })?;
+            output.document(&json::Results { jobs: &jobs, plot })?;
         } else if jobs.is_empty() {
             output.note("no results yet");
         } else {
