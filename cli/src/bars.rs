@@ -14,12 +14,12 @@ use crate::render::{
 };
 
 /// Follows a set of jobs on the screen.
-pub(crate) enum Display {
+pub(crate) enum ProgressDisplay {
     Bars { all: MultiProgress, bars: HashMap<String, ProgressBar> },
     Lines { seen: HashMap<String, Milestone> },
 }
 
-impl Display {
+impl ProgressDisplay {
     pub(crate) fn new() -> Self {
         if std::io::stderr().is_terminal() {
             Self::Bars { all: MultiProgress::new(), bars: HashMap::new() }
@@ -92,7 +92,7 @@ fn draw(bar: &ProgressBar, job: &Job) {
         (JobState::Running, Some(progress)) if progress.steps > 0 => {
             bar.set_length(progress.steps);
             bar.set_position(progress.step);
-            bar.set_message(progress::words(&job.stage, progress));
+            bar.set_message(progress::describe(&job.stage, progress));
         }
         _ => bar.set_message(progress::line(job)),
     }

@@ -99,7 +99,7 @@ impl fmt::Display for PipeClosed {
 impl std::error::Error for PipeClosed {}
 
 /// The exit code of an error, and what to print about it.
-pub(crate) fn judge(error: &Error) -> (Exit, Option<String>) {
+pub(crate) fn classify(error: &Error) -> (Exit, Option<String>) {
     if error.is::<PipeClosed>() {
         return (Exit::Ok, None);
     }
@@ -116,9 +116,9 @@ mod tests {
     #[test]
     fn the_code_survives_added_context() {
         let error = Err::<(), _>(Failure::error(Exit::NotFound, "no job `x`")).context("cannot show it").unwrap_err();
-        assert_eq!(judge(&error), (Exit::NotFound, Some("cannot show it: no job `x`".to_owned())));
-        assert_eq!(judge(&anyhow::anyhow!("boom")).0, Exit::Internal);
-        assert_eq!(judge(&Error::new(PipeClosed)), (Exit::Ok, None));
+        assert_eq!(classify(&error), (Exit::NotFound, Some("cannot show it: no job `x`".to_owned())));
+        assert_eq!(classify(&anyhow::anyhow!("boom")).0, Exit::Internal);
+        assert_eq!(classify(&Error::new(PipeClosed)), (Exit::Ok, None));
     }
 
     #[test]

@@ -84,15 +84,15 @@ fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::judge;
+    use crate::exit::classify;
 
     #[test]
     fn an_existing_file_stays_unless_forced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.svg");
         write(&path, b"one", false).unwrap();
-        assert_eq!(judge(&check_free(&path, false).unwrap_err()).0, Exit::CannotCreate);
-        assert_eq!(judge(&write(&path, b"two", false).unwrap_err()).0, Exit::CannotCreate);
+        assert_eq!(classify(&check_free(&path, false).unwrap_err()).0, Exit::CannotCreate);
+        assert_eq!(classify(&write(&path, b"two", false).unwrap_err()).0, Exit::CannotCreate);
         assert_eq!(fs::read(&path).unwrap(), b"one");
         write(&path, b"three", true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"three");
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_named() {
         let error = write(Path::new("/nonexistent/a.svg"), b"", false).unwrap_err();
-        assert_eq!(judge(&error).0, Exit::CannotCreate);
+        assert_eq!(classify(&error).0, Exit::CannotCreate);
         assert!(error.to_string().contains("/nonexistent/a.svg"), "{error}");
     }
 }

@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     match commands::run(cli, &output).await {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let (exit, message) = exit::judge(&error);
+            let (exit, message) = exit::classify(&error);
             if let Some(message) = message {
                 output.note(&format!("tandem: {message}"));
             }

@@ -22,7 +22,7 @@ use crate::{
 
 /// Workers, coordinator and Postgres have less than this together.
 const STOP_WITHIN: Duration = Duration::from_secs(150);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Stop what `tandem up` started; the data stay
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ async fn stop(home: &Home, pid: u32) -> Result<()> {
                 format!("process {pid} has not ended after {} s; see {}", STOP_WITHIN.as_secs(), logs.display());
             return Err(Failure::error(Exit::Temporary, message));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     client::{self, Client},
     exit::{Exit, Failure},
-    follow::{self, Verdict},
+    follow::{self, Outcome},
     json,
     output::Output,
     render::{plan, results},
@@ -91,7 +91,7 @@ fn read(file: &Path) -> Result<String> {
 async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse> {
     let mut jobs = client.jobs();
     let mut answer = jobs.submit(request.clone()).await;
-    if answer.as_ref().is_err_and(client::is_away) {
+    if answer.as_ref().is_err_and(client::is_unavailable) {
         answer = jobs.submit(request.clone()).await;
     }
     answer.map(tonic::Response::into_inner).map_err(|status| match Code::of(&status) {
@@ -136,7 +136,7 @@ async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Re
     let mut interrupt = follow::listen_to_interrupt()?;
     output.note(&format!("submitted {} ({})", response.name, response.experiment_id));
     let followed = follow::until_done(client, &response.experiment_id, &mut interrupt, |_| Ok(())).await?;
-    if followed.verdict == Verdict::Interrupted {
+    if followed.outcome == Outcome::Interrupted {
         output.note(&format!(
             "the jobs go on; follow them again with: tandem watch {0}, end them with: tandem cancel {0}",
             response.experiment_id
@@ -149,7 +149,7 @@ async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Re
     } else {
         output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
     }
-    Ok(followed.verdict.exit())
+    Ok(followed.outcome.exit())
 }
 
 fn owner() -> String {

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::{
     client::Client,
     exit::Exit,
-    follow::{self, Verdict},
+    follow::{self, Outcome},
     output::Output,
     render::results,
     time,
@@ -35,11 +35,11 @@ impl Watch {
             Ok(())
         })
         .await?;
-        if followed.verdict == Verdict::Interrupted {
+        if followed.outcome == Outcome::Interrupted {
             output.note(&format!("the jobs go on; `tandem cancel {}` ends them", self.target));
         } else if !output.is_json() {
             output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
         }
-        Ok(followed.verdict.exit())
+        Ok(followed.outcome.exit())
     }
 }

@@ -9,7 +9,7 @@ use crate::exit::{Exit, Failure};
 
 /// What one attack left, and whom it attacked.
 #[derive(Clone, Debug)]
-pub(crate) struct Attacked {
+pub(crate) struct AttackResult {
     /// For messages: nobody else's.
     pub(crate) job: String,
     /// plb, pgd, ...
@@ -36,24 +36,24 @@ pub(crate) struct Classifier {
 }
 
 /// One curve for each classifier and norm, in the order in which they come.
-pub(crate) fn curves(attacked: &[Attacked]) -> Result<Vec<Curve>> {
+pub(crate) fn curves(attack_results: &[AttackResult]) -> Result<Vec<Curve>> {
     // By name, not by job: two classifiers of one name could not be told apart in the legend, and `merge` refuses them.
-    let place = |one: &Attacked| (one.classifier.experiment.clone(), one.classifier.name.clone(), one.norm.clone());
-    let mut groups: Vec<Vec<&Attacked>> = Vec::new();
-    for one in attacked {
-        match groups.iter_mut().find(|group| place(group[0]) == place(one)) {
+    let key = |one: &AttackResult| (one.classifier.experiment.clone(), one.classifier.name.clone(), one.norm.clone());
+    let mut groups: Vec<Vec<&AttackResult>> = Vec::new();
+    for one in attack_results {
+        match groups.iter_mut().find(|group| key(group[0]) == key(one)) {
             Some(group) => group.push(one),
             None => groups.push(vec![one]),
         }
     }
-    let experiments: BTreeSet<&str> = attacked.iter().map(|one| one.classifier.experiment.as_str()).collect();
-    let curve = |group: Vec<&Attacked>| {
-        let Attacked { classifier, norm, .. } = group[0];
+    let experiments: BTreeSet<&str> = attack_results.iter().map(|one| one.classifier.experiment.as_str()).collect();
+    let curve = |group: Vec<&AttackResult>| {
+        let AttackResult { classifier, norm, .. } = group[0];
         let experiment = if experiments.len() > 1 { format!("{} / ", classifier.experiment) } else { String::new() };
         Ok(Curve {
             panel: format!("best of attacks ({norm})"),
             norm: norm.clone(),
-            label: format!("{experiment}{}, {}", classifier.label, of(&group)),
+            label: format!("{experiment}{}, {}", classifier.label, attack_names(&group)),
             model: classifier.model.clone(),
             points: merge(&group)?,
         })
@@ -62,7 +62,7 @@ pub(crate) fn curves(attacked: &[Attacked]) -> Result<Vec<Curve>> {
 }
 
 /// `best of plb, pgd`: each attack once, however many jobs ran it.
-fn of(group: &[&Attacked]) -> String {
+fn attack_names(group: &[&AttackResult]) -> String {
     let mut attacks: Vec<&str> = Vec::new();
     for one in group {
         if !attacks.contains(&one.attack.as_str()) {
@@ -77,7 +77,7 @@ fn of(group: &[&Attacked]) -> String {
 
 /// (radius, percent of all images that any of the attacks breaks within it), at every radius that one of them was read
 /// at: a distance is known exactly, wherever its own attack's curve was read.
-fn merge(group: &[&Attacked]) -> Result<Vec<(f64, f64)>> {
+fn merge(group: &[&AttackResult]) -> Result<Vec<(f64, f64)>> {
     let Some((first, rest)) = group.split_first() else { return Ok(Vec::new()) };
     if let Some(refusal) = rest.iter().find_map(|other| refusal(first, other)) {
         return Err(Failure::error(Exit::Usage, refusal));
@@ -99,10 +99,10 @@ fn merge(group: &[&Attacked]) -> Result<Vec<(f64, f64)>> {
 }
 
 /// Why two attacks have no common curve, and what to do; `None` if they attacked the same images of the same classifier.
-fn refusal(one: &Attacked, other: &Attacked) -> Option<String> {
+fn refusal(one: &AttackResult, other: &AttackResult) -> Option<String> {
     let (a, b) = (&one.job, &other.job);
     let (reason, next) = if one.classifier.sha256 != other.classifier.sha256 {
-        let short = |attacked: &Attacked| attacked.classifier.sha256.get(..12).unwrap_or("unknown").to_owned();
+        let short = |one: &AttackResult| one.classifier.sha256.get(..12).unwrap_or("unknown").to_owned();
         (
             format!(
                 "they attacked two classifiers of this name: {a} the one with SHA-256 {}, {b} the one with {}",
@@ -112,7 +112,7 @@ fn refusal(one: &Attacked, other: &Attacked) -> Option<String> {
             "name one experiment, by its id if there are several of its name (see `tandem list`)",
         )
     } else if one.images.len() != other.images.len() {
-        let [m, n] = [one, other].map(|attacked| count(attacked.images.len() as u64));
+        let [m, n] = [one, other].map(|one| count(one.images.len() as u64));
         (
             format!("{a} attacked {m} images, {b} {n}"),
             "give both the same `images` in the experiment file and submit it again",

@@ -41,8 +41,8 @@ pub(crate) fn line(job: &Job) -> String {
     let state = state::job(job.state());
     match (job.state(), &job.progress) {
         (JobState::Running, Some(progress)) => {
-            let words = words(&job.stage, progress);
-            if words.is_empty() { state.to_owned() } else { format!("{state}: {words}") }
+            let description = describe(&job.stage, progress);
+            if description.is_empty() { state.to_owned() } else { format!("{state}: {description}") }
         }
         (JobState::Succeeded, _) => {
             let figures: Vec<String> = job
@@ -59,7 +59,7 @@ pub(crate) fn line(job: &Job) -> String {
 }
 
 /// The same without the state: what stands beside a bar.
-pub(crate) fn words(stage: &str, progress: &Progress) -> String {
+pub(crate) fn describe(stage: &str, progress: &Progress) -> String {
     let mut words = Vec::new();
     if !progress.phase.is_empty() {
         words.push(progress.phase.clone());

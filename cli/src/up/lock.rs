@@ -78,7 +78,7 @@ fn read_pid(file: &mut File) -> Result<Option<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::judge;
+    use crate::exit::classify;
 
     #[test]
     fn a_second_supervisor_is_refused_and_told_who_the_first_is() {
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(holder(&home).unwrap(), None);
         let lock = Lock::take(&home).unwrap();
         assert_eq!(holder(&home).unwrap(), Some(std::process::id()));
-        let (exit, message) = judge(&Lock::take(&home).unwrap_err());
+        let (exit, message) = classify(&Lock::take(&home).unwrap_err());
         assert_eq!(exit, Exit::Temporary);
         let message = message.unwrap();
         assert!(

@@ -66,7 +66,7 @@ impl Program {
     }
 
     /// The last lines it logged since `from`.
-    pub(crate) fn last_words(&self, from: u64) -> String {
+    pub(crate) fn last_log_lines(&self, from: u64) -> String {
         last_lines(&self.log, from, 5).unwrap_or_default()
     }
 }
@@ -137,8 +137,8 @@ mod tests {
         let program = program(dir.path(), "echo $GREETING; echo sorry >&2; exit 3");
         let status = program.start().unwrap().ended().await.unwrap();
         assert_eq!(status.code(), Some(3));
-        assert_eq!(program.last_words(0), "hello\nsorry");
-        assert_eq!(program.last_words(6), "sorry");
+        assert_eq!(program.last_log_lines(0), "hello\nsorry");
+        assert_eq!(program.last_log_lines(6), "sorry");
         assert_eq!(program.log_length(), 12);
     }
 
@@ -151,7 +151,7 @@ mod tests {
         let stubborn = program(dir.path(), "trap '' TERM; echo ready; exec sleep 60");
         let mut process = stubborn.start().unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        while !stubborn.last_words(0).contains("ready") {
+        while !stubborn.last_log_lines(0).contains("ready") {
             assert!(std::time::Instant::now() < deadline, "it never came to its trap");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -30,7 +30,7 @@ pub(crate) const DATABASE: &str = "tandem";
 /// The first start makes the schema.
 const SERVER_READY_WITHIN: Duration = Duration::from_secs(30);
 const WORKERS_READY_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -175,11 +175,11 @@ async fn start_server(home: &Home, program: &Program) -> Result<(Process, String
         tokio::select! {
             status = process.ended() => {
                 let status = status.context("cannot wait for the coordinator")?;
-                let words = program.last_words(log);
+                let words = program.last_log_lines(log);
                 let reason = if words.is_empty() { format!("it ended with {status}") } else { words };
                 return Err(Failure::error(Exit::of_child(status.code()), format!("cannot start the coordinator: {reason}")));
             }
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(POLL_EVERY) => {}
         }
     }
     bail!("the coordinator was not ready after {} s; see {}", SERVER_READY_WITHIN.as_secs(), program.log.display())
@@ -200,7 +200,7 @@ async fn wait_for_workers(address: &str, count: usize, output: &Output) -> Resul
         if here >= count {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
     output.note("not all workers have reported yet; `tandem status` shows them, and their logs say why");
     Ok(())

@@ -20,7 +20,7 @@ use crate::{home::Home, output::Output};
 /// A worker lets its rank finish the step and write a checkpoint; it cuts itself after 30 s.
 const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(40);
 const SERVER_STOP_WITHIN: Duration = Duration::from_secs(40);
-const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(1);
+const DATABASE_POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that runs. Dropped, it takes the database down last.
 pub(crate) struct House {
@@ -105,14 +105,14 @@ impl House {
     /// Runs until a signal asks for the end.
     pub(crate) async fn keep(&mut self, output: &Output) -> Result<()> {
         let mut stop = StopSignals::listen()?;
-        let mut look = tokio::time::interval(DATABASE_LOOK_EVERY);
+        let mut poll = tokio::time::interval(DATABASE_POLL_EVERY);
         let mut database_backoff = Backoff::default();
         let mut database_due = Instant::now();
         loop {
             let (index, status) = tokio::select! {
                 () = stop.next() => return Ok(()),
                 next = self.next_change() => next,
-                _ = look.tick() => {
+                _ = poll.tick() => {
                     if !self.postgres.is_running() && Instant::now() >= database_due {
                         let (backoff, delay) = database_backoff.after(Duration::ZERO);
                         (database_backoff, database_due) = (backoff, Instant::now() + delay);
@@ -160,7 +160,7 @@ impl House {
     /// Workers first, as they still have to report; then the coordinator; then the database. A second signal kills
     /// what is still there.
     pub(crate) async fn stop(mut self, output: &Output) -> Result<()> {
-        let mut impatient = StopSignals::listen()?;
+        let mut second_signal = StopSignals::listen()?;
         let mut workers: Vec<&mut Process> = self.workers.iter_mut().filter_map(Child::process).collect();
         output.note(&format!("stopping {} (they write a checkpoint first)", plural(workers.len(), "worker")));
         let killed = {
@@ -168,7 +168,7 @@ impl House {
             let all = futures::future::join_all(stops);
             tokio::select! {
                 ended = all => ended.into_iter().filter(|ended| !ended).count(),
-                () = impatient.next() => usize::MAX,
+                () = second_signal.next() => usize::MAX,
             }
         };
         if killed == usize::MAX {
@@ -189,7 +189,7 @@ impl House {
         if let Some(server) = self.server.process() {
             tokio::select! {
                 _ = server.stop(SERVER_STOP_WITHIN) => {}
-                () = impatient.next() => server.kill(),
+                () = second_signal.next() => server.kill(),
             }
         }
         output.note("stopping postgres");

@@ -11,11 +11,11 @@ use crate::{
     exit::{Exit, Failure},
     output::Output,
     render::{
-        best::{self, Attacked, Classifier},
+        best::{self, AttackResult, Classifier},
         curves::{self, Convention, Curve},
         distances,
-        family::{Family, spoken},
         ids::{short, short_length},
+        job_specs::{JobSpecs, display_name},
     },
 };
 
@@ -24,10 +24,10 @@ const CLASSIFIER: &str = "classifier";
 
 /// One curve for each attacked classifier and norm.
 pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], output: &Output) -> Result<Vec<Curve>> {
-    let family = Family::new(jobs);
+    let specs = JobSpecs::new(jobs);
     let length = short_length(attacks.iter().map(|job| job.id.as_str()));
     let mut classifiers: HashMap<&str, Classifier> = HashMap::new();
-    let mut attacked = Vec::new();
+    let mut attack_results = Vec::new();
     for job in attacks {
         // Runs of one experiment have the same names: the id tells them apart.
         let name = format!("`{}/{}` ({})", job.experiment_name, job.name, short(&job.id, length));
@@ -46,14 +46,14 @@ pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], outp
         let classifier = match classifiers.get(from.as_str()) {
             Some(known) => known.clone(),
             None => {
-                let found = classifier(client, jobs, job, from, family.model(job)).await?;
+                let found = classifier(client, jobs, job, from, specs.model(job)).await?;
                 classifiers.insert(from, found.clone());
                 found
             }
         };
         let unread = |file: &str| format!("cannot read {file} of {name}");
-        let [attack, norm] = ["attack", "norm"].map(|key| family.value(job, key).unwrap_or_default());
-        attacked.push(Attacked {
+        let [attack, norm] = ["attack", "norm"].map(|key| specs.value(job, key).unwrap_or_default());
+        attack_results.push(AttackResult {
             radii: radii(&curve).with_context(|| unread("the curve"))?,
             images: distances::read(&images).with_context(|| unread("the table of images"))?,
             job: name,
@@ -62,7 +62,7 @@ pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], outp
             classifier,
         });
     }
-    best::curves(&attacked)
+    best::curves(&attack_results)
 }
 
 fn radii(curve: &str) -> Result<Vec<f64>> {
@@ -87,7 +87,7 @@ async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model
     Ok(Classifier {
         experiment: trained.experiment_name.clone(),
         name: trained.name.clone(),
-        label: spoken(&trained.name),
+        label: display_name(&trained.name),
         model,
         sha256: weights.sha256.clone(),
     })

@@ -13,7 +13,7 @@ use crate::{
     output::Output,
     render::{
         curves::{self, Convention, Curve},
-        family::{Family, words},
+        job_specs::{JobSpecs, describe},
         plot,
     },
 };
@@ -50,21 +50,21 @@ impl Results {
 
 /// Each attack's own curve.
 async fn own_curves(client: &Client, jobs: &[Job], attacks: &[&Job], convention: Convention) -> Result<Vec<Curve>> {
-    let family = Family::new(jobs);
-    let varying = family.varying(attacks);
+    let specs = JobSpecs::new(jobs);
+    let varying = specs.varying(attacks);
     let mut curves = Vec::new();
     for job in attacks {
         let artifacts = left::artifacts(client, &job.id).await?;
         let Some(csv) = left::table(client, job, &artifacts, left::CURVE).await? else { continue };
         let points = curves::read(&csv, convention)
             .with_context(|| format!("cannot draw the curve of `{}/{}`", job.experiment_name, job.name))?;
-        let value = |key: &str| family.value(job, key);
+        let value = |key: &str| specs.value(job, key);
         let [attack, norm] = ["attack", "norm"].map(|key| value(key).unwrap_or_default());
         let panel = format!("{} ({norm})", attack.to_uppercase());
-        let model = family.model(job);
+        let model = specs.model(job);
         let mut label = vec![model.clone()];
         for key in varying.iter().filter(|key| !["attack", "norm"].contains(&key.as_str())) {
-            label.extend(value(key).map(|value| words(key, &value)));
+            label.extend(value(key).map(|value| describe(key, &value)));
         }
         curves.push(Curve { panel, norm, label: label.join(", "), model, points });
     }

@@ -6,11 +6,11 @@ use serde_json::Value;
 use tandem_proto::v1::Job;
 
 /// Jobs with their specs read, so that what a job starts from can be looked up.
-pub(crate) struct Family<'a> {
+pub(crate) struct JobSpecs<'a> {
     by_id: HashMap<&'a str, (&'a Job, Value)>,
 }
 
-impl<'a> Family<'a> {
+impl<'a> JobSpecs<'a> {
     pub(crate) fn new(jobs: &'a [Job]) -> Self {
         let read = |job: &'a Job| (job.id.as_str(), (job, serde_json::from_str(&job.spec_json).unwrap_or(Value::Null)));
         Self { by_id: jobs.iter().map(read).collect() }
@@ -66,9 +66,9 @@ pub(crate) fn base(name: &str) -> &str {
 }
 
 /// `supervised, λ = 10` for `supervised[tikhonov.lambda=10.0]`.
-pub(crate) fn spoken(name: &str) -> String {
+pub(crate) fn display_name(name: &str) -> String {
     let plain = |value: &str| number(value).map_or_else(|| value.to_owned(), |number| number.to_string());
-    let swept = swept(name).map(|(key, value)| words(key, &plain(value)));
+    let swept = swept(name).map(|(key, value)| describe(key, &plain(value)));
     std::iter::once(base(name).to_owned()).chain(swept).collect::<Vec<_>>().join(", ")
 }
 
@@ -83,7 +83,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// `10 % of labels`, `λ = 0.1`, `seed 2`, `optimizer.lr = 0.3`.
-pub(crate) fn words(key: &str, value: &str) -> String {
+pub(crate) fn describe(key: &str, value: &str) -> String {
     match key {
         "label_fraction" => format!("{} of labels", share(value)),
         "tikhonov.lambda" => format!("λ = {value}"),
@@ -136,25 +136,25 @@ pub(crate) mod tests {
             ),
             job("attack[from=gone]", "attack", Some("gone"), Value::Null, None),
         ];
-        let family = Family::new(&jobs);
-        let value = |index: usize, key| family.value(&jobs[index], key);
+        let specs = JobSpecs::new(&jobs);
+        let value = |index: usize, key| specs.value(&jobs[index], key);
         assert_eq!(value(1, "tikhonov.lambda").as_deref(), Some("0"), "its own");
         assert_eq!(value(2, "tikhonov.lambda").as_deref(), Some("10"));
         assert_eq!(value(2, "encoder").as_deref(), Some("resnet18"), "of what it starts from");
         assert_eq!(value(3, "encoder").as_deref(), Some("resnet18"), "two steps up");
         assert_eq!(value(3, "seed").as_deref(), Some("1"));
         assert_eq!(value(3, "nothing"), None);
-        assert_eq!([3, 4, 1].map(|index| family.model(&jobs[index])), ["contrastive", "gone", "fine-tuned"]);
+        assert_eq!([3, 4, 1].map(|index| specs.model(&jobs[index])), ["contrastive", "gone", "fine-tuned"]);
     }
 
     #[test]
     fn only_what_differs_is_named() {
         let jobs = ["a[seed=1,x=1.0]", "a[seed=2,x=1]"].map(|name| job(name, "linear", None, Value::Null, None));
-        let family = Family::new(&jobs);
-        assert_eq!(family.varying(&jobs.iter().collect::<Vec<_>>()), ["seed"], "1.0 is 1");
-        assert_eq!(words("label_fraction", "0.29"), "29 % of labels");
-        assert_eq!(words("tikhonov.lambda", "0.1"), "λ = 0.1");
-        assert_eq!(spoken("linear[label_fraction=0.1,tikhonov.lambda=10.0]"), "linear, 10 % of labels, λ = 10");
-        assert_eq!(spoken("linear"), "linear");
+        let specs = JobSpecs::new(&jobs);
+        assert_eq!(specs.varying(&jobs.iter().collect::<Vec<_>>()), ["seed"], "1.0 is 1");
+        assert_eq!(describe("label_fraction", "0.29"), "29 % of labels");
+        assert_eq!(describe("tikhonov.lambda", "0.1"), "λ = 0.1");
+        assert_eq!(display_name("linear[label_fraction=0.1,tikhonov.lambda=10.0]"), "linear, 10 % of labels, λ = 10");
+        assert_eq!(display_name("linear"), "linear");
     }
 }
