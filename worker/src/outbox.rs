@@ -12,8 +12,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use prost::Message;
 use tandem_domain::timing;
+use tandem_proto::binary;
 use tandem_proto::v1::{NoteEvent, RankEvent, rank_event::Event as Kind};
 
 use crate::verdict::Verdict;
@@ -239,7 +239,7 @@ fn is_essential(event: &Kind) -> bool {
 
 /// Bytes that an event takes here, nearly, and on disk at most.
 fn weight(event: &RankEvent) -> usize {
-    size_of::<RankEvent>() + event.encoded_len()
+    size_of::<RankEvent>() + binary::encoded_len(event)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! "tandem" 0 FORMAT   then records   length u32 le | crc32 u32 le | kind u8, body
 //! ```
 
-use prost::Message;
-use tandem_proto::v1::{RankEnded, RankEvent, Report};
+use tandem_proto::{
+    binary,
+    v1::{RankEnded, RankEvent, Report},
+};
 
 /// Begins every spool; the last byte is the version of its format.
 pub(super) const MARK: [u8; 8] = *b"tandem\0\x01";
@@ -45,27 +47,26 @@ const CONFIRMED: u8 = 3;
 pub(super) fn put_header(to: &mut Vec<u8>, header: &SpoolHeader) {
     to.extend_from_slice(&MARK);
     let SpoolHeader { attempt_id, fence, rank } = header.clone();
-    put(to, HEADER, &Report { attempt_id, fence, rank, events: Vec::new() });
+    put(to, HEADER, |body| binary::encode(&Report { attempt_id, fence, rank, events: Vec::new() }, body));
 }
 
 pub(super) fn put_event(to: &mut Vec<u8>, event: &RankEvent) {
-    put(to, EVENT, event);
+    put(to, EVENT, |body| binary::encode(event, body));
 }
 
 pub(super) fn put_ended(to: &mut Vec<u8>, ended: &RankEnded) {
-    put(to, ENDED, ended);
+    put(to, ENDED, |body| binary::encode(ended, body));
 }
 
 pub(super) fn put_confirmed(to: &mut Vec<u8>, sequence: u64) {
-    // prost knows u64 as the message with this number alone.
-    put(to, CONFIRMED, &sequence);
+    // Encoded like a message whose only field is this number.
+    put(to, CONFIRMED, |body| binary::encode(&sequence, body));
 }
 
 /// Appends one framed record.
-fn put(to: &mut Vec<u8>, kind: u8, body: &impl Message) {
+fn put(to: &mut Vec<u8>, kind: u8, encode: impl FnOnce(&mut Vec<u8>)) {
     let mut record = vec![kind];
-    // A vector grows: this cannot fail.
-    let _ = body.encode(&mut record);
+    encode(&mut record);
     let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
     to.extend_from_slice(&length.to_le_bytes());
     to.extend_from_slice(&crc32fast::hash(&record).to_le_bytes());
@@ -86,13 +87,13 @@ pub(super) fn take(bytes: &mut &[u8]) -> Option<Record> {
 fn parse(record: &[u8]) -> Option<Record> {
     let (kind, body) = record.split_first()?;
     match *kind {
-        HEADER => Report::decode(body).ok().map(|report| {
+        HEADER => binary::decode::<Report>(body).map(|report| {
             let Report { attempt_id, fence, rank, .. } = report;
             Record::SpoolHeader(SpoolHeader { attempt_id, fence, rank })
         }),
-        EVENT => RankEvent::decode(body).ok().map(Record::Event),
-        ENDED => RankEnded::decode(body).ok().map(Record::Ended),
-        CONFIRMED => u64::decode(body).ok().map(Record::Confirmed),
+        EVENT => binary::decode(body).map(Record::Event),
+        ENDED => binary::decode(body).map(Record::Ended),
+        CONFIRMED => binary::decode(body).map(Record::Confirmed),
         _ => None,
     }
 }
