@@ -34,7 +34,7 @@ enum RankState {
     Stopping { reason: String, grace: Duration, kill_at: Instant },
     /// SIGKILL was sent, for this reason.
     Killed(Verdict),
-    /// The process is gone and its verdict is in the report_log.
+    /// The process is gone and its verdict is in the account.
     Ended,
 }
 
@@ -52,7 +52,6 @@ pub(crate) struct Attempt {
     rendezvous_known: bool,
 }
 
-/// Of the process or not, what is told of it is told alike.
 impl Deref for Attempt {
     type Target = ReportLog;
 
@@ -206,7 +205,11 @@ impl Attempt {
     /// Where rank 0 listens: passed on to the rank, once.
     pub(crate) fn set_rendezvous(&mut self, host: String, port: u32) {
         let Ok(port) = u16::try_from(port) else {
-            return tracing::warn!(attempt = self.id(), port, "the coordinator names a meeting point that cannot be");
+            return tracing::warn!(
+                attempt = self.id(),
+                port,
+                "the coordinator names a meeting point that cannot be"
+            );
         };
         if !self.is_rank_0() && !self.rendezvous_known {
             self.send_command(&Command::Rendezvous { host, port });

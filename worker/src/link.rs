@@ -195,7 +195,7 @@ async fn dial(
     };
     match timeout(CONNECT_WITHIN, register_worker).await {
         Ok(result) => result,
-        Err(_) => Err(format!("no answer within {INTRODUCTION:?}")),
+        Err(_) => Err(format!("no answer within {CONNECT_WITHIN:?}")),
     }
 }
 

@@ -1,14 +1,15 @@
 //! The worker: `run` holds a device and talks to the coordinator; `rank` trains, as a child process of `run`, so that
-//! a crash in CUDA or libtorch never takes the worker down and memory is truly free between jobs.
+//! a crash in CUDA or libtorch never takes the worker down and all memory is freed between jobs; `local` runs an
+//! experiment file in one process, without a coordinator.
 //!
-//! `run`, by the way of the data:
-//! [`config`] and [`identity`] say who we are, [`device`] (with [`gpu`]) what we hold; [`link`] keeps the stream to the
-//! coordinator, [`pulse`] its heartbeats, [`away`] its absence; [`session`] is the loop. An [`assignment`] becomes a task
-//! and an [`attempt`], whose process is a [`child`] that speaks in [`lines`]; what it says is [`hear`]d and kept in an
-//! [`account`], that is an [`outbox`] in memory and a [`spool`] on disk, until the coordinator has it. A [`progress`] clock
-//! watches it, and its end gets a [`verdict`] by its [`exit_code`].
-//!
-//! [`local`] is `learn` without all that: an experiment file in one process.
+//! `run`, in reading order:
+//! - [`config`] and [`identity`]: who this worker is. [`device`], with [`gpu`]: what it holds.
+//! - [`link`]: the stream to the coordinator. [`heartbeat_timer`]: when the lease may have run out. [`disconnect_grace`]:
+//!   how long a rank goes on without a coordinator. [`session`]: the loop that joins them.
+//! - [`assignment`]: an assignment becomes a task. [`attempt`]: one rank, whose process is a [`child`] read by a
+//!   [`line_reader`]; [`rank_output`] parses its lines, [`progress_clock`] notices if it hangs, and [`verdict`] says what
+//!   its [`exit_code`] means.
+//! - [`report_log`]: what the coordinator must still hear of a rank, in an [`outbox`] in memory and a [`spool`] on disk.
 
 mod assignment;
 mod attempt;

@@ -7,8 +7,7 @@
 //! SIGTERM ends the process on the spot until training begins, for nothing is lost then; from there on it means:
 //! finish the step, write a checkpoint, leave.
 
-mod events;
-mod inbox;
+mod pipes;
 mod process;
 mod rendezvous;
 mod watchdog;
@@ -28,8 +27,7 @@ use tandem_learn::{
 };
 
 use crate::exit_code;
-use events::{EventPipe, Reporter};
-use inbox::Inbox;
+use pipes::{EventPipe, Inbox, Reporter};
 
 pub(crate) use rendezvous::open_cuda;
 
@@ -62,7 +60,7 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
     let task = read_task()?;
     let inbox = Inbox::open().map_err(machine)?;
     watchdog::start(&task, pipe.clone()).map_err(machine)?;
-    let mut reporter = Reporter { pipe, committed: Arc::clone(&inbox.committed) };
+    let mut reporter = Reporter::new(pipe, &inbox);
     reporter.event(Event::Phase { name: "started".to_owned(), first_step: 0 });
 
     let group = rendezvous::process_group(&task, &mut reporter, || inbox.rendezvous())?;

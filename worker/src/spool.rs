@@ -23,10 +23,8 @@ use tandem_proto::v1::RankEnded;
 
 use crate::outbox::Outbox;
 pub(crate) use read::{Contents, recover};
+use read::{SUFFIX, TEMPORARY_SUFFIX, folder};
 pub(crate) use record::SpoolHeader;
-
-const SUFFIX: &str = ".spool";
-const TEMPORARY_SUFFIX: &str = ".spool.new";
 
 /// The file is written anew before it is larger than this. Memory holds less ([`crate::outbox`]), so that it then fits.
 const CAPACITY_BYTES: u64 = 64 << 20;
@@ -36,10 +34,6 @@ const IDLE_BYTES: u64 = 1 << 20;
 
 /// How soon a spool that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(10);
-
-fn folder(state: &Path) -> PathBuf {
-    state.join("spool")
-}
 
 /// The file of one rank of one attempt.
 pub(crate) struct Spool {

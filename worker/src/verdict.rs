@@ -53,9 +53,9 @@ pub(crate) enum Requested<'a> {
 }
 
 /// The verdict on a rank that ended with `exit`; `last_words` is the last line of its log.
-pub(crate) fn verdict(requested: Requested<'_>, exit: Exit, last_log_line: Option<&str>) -> Verdict {
-    let last_line_or = |otherwise: &str| last_log_line.unwrap_or(otherwise).to_owned();
-    let with_last_line = |cause: String| match last_log_line {
+pub(crate) fn verdict(requested: Requested<'_>, exit: Exit, last_line: Option<&str>) -> Verdict {
+    let last_line_or = |otherwise: &str| last_line.unwrap_or(otherwise).to_owned();
+    let with_last_line = |cause: String| match last_line {
         Some(line) => format!("{cause}; last words: {line}"),
         None => cause,
     };
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_are_the_cause() {
+    fn the_last_line_is_the_cause() {
         let failed =
             verdict(Requested::Nothing, Exit::Code(exit_code::JOB_FAILED), Some("loss is not finite at step 120"));
         assert_eq!(failed, Verdict::new(RankOutcome::JobFailed, "loss is not finite at step 120"));

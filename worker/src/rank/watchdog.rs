@@ -16,7 +16,7 @@ use tandem_learn::{
     task::Task,
 };
 
-use super::events::EventPipe;
+use super::pipes::EventPipe;
 use crate::exit_code;
 
 /// How often it looks.
@@ -181,7 +181,7 @@ mod tests {
         let sample = ProgressSample { count: 0, slowest: SLOW };
         assert!(note(&wait(&mut watchdog, sample).1).contains("waits for a disk, or its device"));
         let (_, action) = wait(&mut watchdog, sample);
-        assert!(matches!(action, Action::Exit { code: exit_code::MACHINE_FAILED, .. }), "{act:?}");
+        assert!(matches!(action, Action::Exit { code: exit_code::MACHINE_FAILED, .. }), "{action:?}");
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
             let (waited, action) = wait(&mut watchdog, ProgressSample { count: 0, slowest });
             assert_eq!(waited, timing::DEFAULT.progress.scaled(slowest).step_watchdog);
-            assert_eq!(note(&action).contains("it had not done its first pass"), slowest.is_none(), "{act:?}");
+            assert_eq!(note(&action).contains("it had not done its first pass"), slowest.is_none(), "{action:?}");
         }
     }
 

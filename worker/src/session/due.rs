@@ -1,35 +1,32 @@
-//! What the clock asks for, and in which order: the order is what keeps two gangs from training one job.
+//! What is due by the clock, and in which order: the order keeps two gangs from training one job.
 //!
-//! After any pause the lease comes first ([`Session::wake`]), then what the rank is asked, then the disk, and only then
-//! does anything go out ([`Session::settle`]).
+//! After any wait the lease is checked first ([`Session::after_wait`]). Then the rank is stopped or ended if it must be,
+//! then reports are saved to disk, and only then sent ([`Session::run_due`]).
 
 use std::time::{Duration, Instant};
 
-use tandem_proto::v1::{Heartbeat, RunningRank, coordinator_message, worker_message};
+use tandem_proto::v1::{Heartbeat, RunningRank, worker_message};
 
-use super::{LAST_REPORTS_WITHIN, Leaving, Session, Wakeup};
-use crate::{
-    attempt::Attempt, heartbeat_timer::HeartbeatTimer, link::LinkEvent, report_log::ReportLog, verdict::Verdict,
-};
+use super::state::{LAST_REPORTS_WITHIN, Leaving, Session};
+use crate::{attempt::Attempt, heartbeat_timer::HeartbeatTimer, report_log::ReportLog, verdict::Verdict};
 
-/// While a rank runs the loop turns at least this often, to see that it does.
+/// While a rank runs, the loop turns at least this often, so that a frozen worker can tell.
 const LOOP_EVERY: Duration = Duration::from_secs(1);
 
-/// A turn that comes later than this was held up from outside.
+/// A turn that comes later than this was held up from outside the process.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// First thing after a pause that was to end at `wake_at`, before what `happened` is looked at.
-    pub(super) fn after_wait(&mut self, now: Instant, wake_at: Instant, wakeup: &Wakeup) {
+    /// Comes first after a wait that was to end at `wake_at`; `acknowledges` if it ended with an answer to a heartbeat.
+    pub(super) fn after_wait(&mut self, now: Instant, wake_at: Instant, acknowledges: bool) {
         let frozen = frozen_for(now, wake_at);
         if let Some(frozen) = frozen {
-            tracing::warn!(?frozen, "this worker did not run: stopped by a signal, or a machine without time for it");
+            tracing::warn!(?frozen, "this worker did not run: it was stopped by a signal, or the machine was too busy");
             if let Some(attempt) = &mut self.attempt {
                 attempt.shift(frozen);
             }
         }
-        // An acknowledgement counts from when its heartbeat was sent, however late it is read.
-        if !matches!(wakeup, Wakeup::Link(LinkEvent::Message(coordinator_message::Message::HeartbeatAck(_)))) {
+        if !acknowledges {
             self.end_if_silent(now, frozen);
         }
     }
@@ -38,7 +35,7 @@ impl Session {
     pub(super) fn run_due(&mut self, now: Instant) {
         if let Some(over) = self.attempt.take_if(|attempt| attempt.is_over()) {
             over.forget();
-            if let Some(next) = self.next.take() {
+            if let Some(next) = self.next_assignment.take() {
                 self.on_assignment(now, &next);
             }
         }
@@ -63,9 +60,9 @@ impl Session {
         {
             self.link.send(message);
         }
-        let theirs = self.attempt.as_ref().and_then(|attempt| attempt.unconfirmed(now));
+        let present = self.attempt.as_ref().and_then(|attempt| attempt.unconfirmed(now));
         let earlier = self.recovered.iter().filter_map(ReportLog::unconfirmed);
-        self.link.register.running = theirs.into_iter().chain(earlier).collect();
+        self.link.register.running = present.into_iter().chain(earlier).collect();
     }
 
     fn message(&mut self, now: Instant) -> Option<worker_message::Message> {
@@ -73,14 +70,14 @@ impl Session {
         of_attempt.or_else(|| self.recovered.iter_mut().find_map(|log| log.message(now)))
     }
 
-    /// A coordinator that is there but silent has, for all we know, given our attempt to others: the rank ends.
+    /// Ends the rank if the coordinator is connected but silent: it may have given the attempt to other workers.
     fn end_if_silent(&mut self, now: Instant, frozen: Option<Duration>) {
         let Some(silence) = self.heartbeats.as_ref().and_then(|heartbeats| heartbeats.silence(now)) else { return };
         self.heartbeats = None;
         let cause = match frozen {
             Some(frozen) => format!(
-                "the worker did not run for {frozen:.1?} (stopped by a signal, or a machine without time for it), and \
-                 its lease with it; rank ended"
+                "the worker did not run for {frozen:.1?} (stopped by a signal, or the machine was too busy), so its \
+                 lease may have run out; rank ended"
             ),
             None => format!("the coordinator was reachable but acknowledged nothing for {silence:.1?}; rank ended"),
         };
@@ -93,7 +90,7 @@ impl Session {
         }
     }
 
-    /// Asks the rank to stop if nobody has been there for too long.
+    /// Asks the rank to stop if no coordinator could be reached for too long.
     fn check_disconnect(&mut self, now: Instant) {
         if self.link.is_up() {
             return self.disconnect_grace.connected();
@@ -113,30 +110,31 @@ impl Session {
     }
 
     fn running(&self, now: Instant) -> Vec<RunningRank> {
-        let theirs = self.attempt.as_ref().and_then(|attempt| attempt.running(now));
-        theirs.into_iter().chain(self.recovered.iter().filter_map(ReportLog::running)).collect()
+        let present = self.attempt.as_ref().and_then(|attempt| attempt.running(now));
+        present.into_iter().chain(self.recovered.iter().filter_map(ReportLog::running)).collect()
     }
 
-    /// When [`Self::settle`] has something to do even if nothing happens.
+    /// When [`Self::run_due`] has something to do even if nothing happens.
     pub(super) fn wake_at(&self, now: Instant) -> Instant {
         let runs = self.attempt.as_ref().filter(|attempt| !attempt.has_ended());
-        let farewell = match self.leaving {
+        let report_until = match self.leaving {
             Leaving::Graceful { report_until } => report_until,
             Leaving::No | Leaving::Immediate => None,
         };
         let due = [
             self.heartbeats.as_ref().map(HeartbeatTimer::due_at),
             runs.and_then(Attempt::tick_at),
-            // Once asked to stop it is not asked again.
+            // It is asked to stop only once.
             runs.and_then(|_| self.disconnect_grace.expires_at()).filter(|at| now < *at),
             runs.map(|_| now + LOOP_EVERY),
-            farewell,
+            report_until,
         ];
         let of_logs =
             self.report_logs().flat_map(|log| [log.save_at(), log.message_at(now).filter(|_| self.link.is_up())]);
         due.into_iter().chain(of_logs).flatten().min().unwrap_or(now + Duration::from_secs(3600))
     }
 
+    /// A leaving worker has nothing more to wait for.
     pub(super) fn may_exit(&self, now: Instant) -> bool {
         match self.leaving {
             Leaving::No => false,
@@ -144,22 +142,9 @@ impl Session {
             Leaving::Immediate => self.attempt.as_ref().is_none_or(Attempt::has_ended),
         }
     }
-
-    /// Everything that is over was told to whom it concerns, and nothing runs.
-    pub(super) fn all_sent(&self) -> bool {
-        self.attempt.as_ref().is_none_or(Attempt::all_sent) && self.recovered.iter().all(ReportLog::all_sent)
-    }
-
-    fn report_logs(&self) -> impl Iterator<Item = &ReportLog> {
-        self.attempt.as_deref().into_iter().chain(&self.recovered)
-    }
-
-    fn report_logs_mut(&mut self) -> impl Iterator<Item = &mut ReportLog> {
-        self.attempt.as_deref_mut().into_iter().chain(&mut self.recovered)
-    }
 }
 
-/// How long this process did not run, if it was to go on at `wake_at` and does so `now`.
+/// How long this process did not run, if it was to wake at `wake_at` and did so `now`.
 fn frozen_for(now: Instant, wake_at: Instant) -> Option<Duration> {
     let late = now.saturating_duration_since(wake_at);
     (late > MAX_LAG).then_some(late)
@@ -170,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_that_ends_late_is_told_from_one_that_was_asked_for() {
+    fn a_wait_that_ends_late_is_told_from_one_that_was_planned() {
         let start = Instant::now();
         let wake_at = start + LOOP_EVERY;
         // Something happened before, or the machine was a little busy.

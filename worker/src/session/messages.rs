@@ -1,4 +1,4 @@
-//! What the coordinator says, and what the worker does about it.
+//! Messages of the coordinator, and what the worker does about each.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tandem_proto::v1::{
     Assignment, Drain, RankEnded, RankOutcome, Registered, Stop, coordinator_message, worker_message,
 };
 
-use super::{Leaving, Session};
+use super::state::{Leaving, Session};
 use crate::{
     assignment::{self, WorkerContext},
     attempt::Attempt,
@@ -30,10 +30,8 @@ impl Session {
         tracing::info!(server = self.link.server(), "registered with the coordinator");
         self.last_failures.clear();
         self.timing = Timing::named(&registered.timing).unwrap_or_else(|| {
-            let (theirs, ours) = (&registered.timing, timing::DEFAULT.name);
-            tracing::warn!(
-                "the coordinator goes by the timeouts `{theirs}`, unknown here; this worker goes by `{ours}`"
-            );
+            let (wanted, used) = (&registered.timing, timing::DEFAULT.name);
+            tracing::warn!("the coordinator uses the timeouts `{wanted}`, unknown here; this worker uses `{used}`");
             timing::DEFAULT
         });
         self.link.set_longest_backoff(self.timing.reconnect_longest());
@@ -50,8 +48,8 @@ impl Session {
         }
         for log in &mut self.recovered {
             if registered.stale_attempt_ids.iter().any(|id| id == log.id()) {
-                // It gave the attempt up, or knows how it ended.
-                tracing::info!(attempt = log.id(), "the coordinator wants to hear nothing of an earlier rank: dropped");
+                // The coordinator gave the attempt up, or knows how it ended.
+                tracing::info!(attempt = log.id(), "the coordinator wants no report of an earlier rank: dropped");
                 log.mark_stale();
             }
             log.resend(now);
@@ -85,34 +83,34 @@ impl Session {
             coordinator_message::Message::Assignment(assignment) => self.on_assignment(now, &assignment),
             coordinator_message::Message::Stop(stop) => self.on_stop(now, &stop),
             coordinator_message::Message::Registered(_) => {
-                tracing::warn!("the coordinator registered us twice on one stream")
+                tracing::warn!("the coordinator answered the registration twice on one stream")
             }
         }
     }
 
     pub(super) fn on_assignment(&mut self, now: Instant, assignment: &Assignment) {
-        let of_old = self.recovered.iter_mut().find(|held| held.is(&assignment.attempt_id, assignment.fence));
-        if let Some(log) = of_old {
+        let earlier = self.recovered.iter_mut().find(|held| held.is(&assignment.attempt_id, assignment.fence));
+        if let Some(log) = earlier {
             if log.all_sent() {
                 log.resend(now);
             }
             return;
         }
-        // A worker has one lease: who assigns another attempt knows of the end of those before.
+        // A worker has one lease: a coordinator that assigns another attempt knows how the earlier ones ended.
         for known in self.recovered.extract_if(.., |log| log.all_sent()) {
             known.forget();
         }
         match &mut self.attempt {
-            // Dispatched again by a coordinator that does not know whether we got it, or how it ended.
+            // Sent again: the coordinator does not know whether it arrived, or how the rank ended.
             Some(held) if held.is(&assignment.attempt_id, assignment.fence) => {
                 if held.all_sent() {
                     held.resend(now);
                 }
                 return;
             }
-            // The coordinator has given its device to this one; it is dying.
+            // The stale rank is dying, and its device is free once it is dead.
             Some(held) if held.is_stale() && !held.has_ended() => {
-                self.next = Some(assignment.clone());
+                self.next_assignment = Some(assignment.clone());
                 return;
             }
             Some(held) if !held.all_sent() => {
@@ -173,18 +171,18 @@ impl Session {
     }
 
     fn on_stop(&mut self, now: Instant, stop: &Stop) {
-        self.next.take_if(|next| next.attempt_id == stop.attempt_id && next.fence == stop.fence);
+        self.next_assignment.take_if(|next| next.attempt_id == stop.attempt_id && next.fence == stop.fence);
         for log in self.recovered.iter_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) {
             tracing::info!(
                 attempt = log.id(),
                 reason = stop.reason,
-                "an earlier rank is of the past: only its end is told"
+                "an earlier rank's attempt is over: only how it ended is reported"
             );
             log.drop_unsent();
         }
         let Some(attempt) = self.attempt.as_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) else { return };
         match (attempt.has_ended(), stop.graceful) {
-            // It ended first. If the coordinator was told, it knows now; else it is about to be.
+            // It had ended already. If its end was sent, the coordinator knows it; else it is sent now.
             (true, _) if attempt.all_sent() => self.attempt.take().into_iter().for_each(Attempt::forget),
             (true, _) => attempt.drop_unsent(),
             (false, true) => attempt.stop(now, &stop.reason),
@@ -193,13 +191,13 @@ impl Session {
     }
 }
 
-/// The rank's process: this very program, with a device of its own and as many threads as its spec says.
+/// The rank's process: this program again, which sees one device and uses as many threads as its spec says.
 fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
-    let first_line =
-        serde_json::to_string(task).map_err(|error| Verdict::lost(format!("cannot write the task down: {error}")))?;
+    let first_line = serde_json::to_string(task)
+        .map_err(|error| Verdict::lost(format!("cannot write the task as JSON: {error}")))?;
     let threads = task.spec.threads.to_string();
     Ok(Launch {
-        // Not the path it was started by: there, an upgrade may have put another version.
+        // Not the path that it was started by: an upgrade may have put another version there.
         executable: "/proc/self/exe".into(),
         arg0: "tandem-worker",
         arguments: vec!["rank".to_owned(), format!("--worker-pid={}", std::process::id())],

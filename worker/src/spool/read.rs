@@ -7,11 +7,16 @@ use std::{
 
 use tandem_proto::v1::RankEvent;
 
-use super::{
-    SUFFIX, TEMPORARY_SUFFIX, folder,
-    record::{MARK, Record, SpoolHeader, take},
-};
+use super::record::{MARK, Record, SpoolHeader, take};
 use crate::verdict::Verdict;
+
+pub(super) const SUFFIX: &str = ".spool";
+pub(super) const TEMPORARY_SUFFIX: &str = ".spool.new";
+
+/// Where the spools of a worker are; `state` is its state folder.
+pub(super) fn folder(state: &Path) -> PathBuf {
+    state.join("spool")
+}
 
 /// What one spool holds.
 #[derive(Debug, PartialEq)]
