@@ -1,4 +1,4 @@
-//! From what the coordinator assigns to what a rank is told: parsed once, here, and trusted from then on.
+//! Turns the coordinator's assignment into a rank's task: checked here once, and trusted from then on.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub(crate) struct WorkerContext {
     pub(crate) data_dir: PathBuf,
     /// Root of checkpoints and artifacts.
     pub(crate) store: PathBuf,
-    /// Address that ranks meet on.
+    /// Address on which ranks meet.
     pub(crate) host: String,
     /// Name of the profile of timeouts.
     pub(crate) timing: &'static str,
@@ -35,7 +35,7 @@ pub(crate) fn store_folder(url: &str) -> Result<PathBuf, String> {
 
 /// One rank's task. The error says what is wrong with the assignment.
 pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<Task, String> {
-    // A path is made of it.
+    // It becomes part of a path.
     let job_id = Uuid::parse_str(&assignment.job_id)
         .map_err(|error| format!("assignment: job id `{}` is no UUID: {error}", assignment.job_id))?;
     let spec: JobSpec = serde_json::from_str(&assignment.spec_json).map_err(|error| {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_spec_is_told_from_an_unreadable_disk() {
+    fn an_unreadable_spec_names_the_version() {
         let spec_json = r#"{"name": "from the future"}"#.to_owned();
         let error = task(&Assignment { spec_json, ..assignment() }, &context()).unwrap_err();
         assert!(error.contains("version"), "{error}");

@@ -1,4 +1,4 @@
-//! One rank of one attempt, from its assignment until the coordinator knows how it ended.
+//! One rank of one attempt, from its start until the coordinator knows how it ended.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -20,21 +20,21 @@ use crate::{
     verdict::{Requested, Verdict, verdict},
 };
 
-/// What the rank's process does.
+/// State of the rank's process.
 ///
 /// ```text
 /// Running ──stop──> Stopping ──grace over──> Killed ──> Ended
-///    └──────────────────┴────────kill─────────^  (any of them ends by itself, too)
+///    └──────────────────┴────────kill─────────^  (each may also end by itself)
 /// ```
 #[derive(Debug, PartialEq)]
 enum RankState {
-    /// Nothing was asked of it.
+    /// Nothing was requested of it.
     Running,
     /// SIGTERM was sent; SIGKILL follows at `kill_at`.
     Stopping { reason: String, grace: Duration, kill_at: Instant },
     /// SIGKILL was sent, for this reason.
     Killed(Verdict),
-    /// The process is gone and its verdict is in the account.
+    /// The process has ended, and its verdict is in the report log.
     Ended,
 }
 
@@ -45,10 +45,10 @@ pub(crate) struct Attempt {
     child: Child,
     clock: ProgressClock,
     last_log_line: Option<String>,
-    /// Rank 0: where the others find it, while they might not know.
+    /// Of rank 0: where the other ranks find it, until training shows that all have met.
     rendezvous: Option<v1::Rendezvous>,
     rendezvous_sent: bool,
-    /// Other ranks: were told where to go.
+    /// Of other ranks: they were told where rank 0 listens.
     rendezvous_known: bool,
 }
 
@@ -67,7 +67,7 @@ impl DerefMut for Attempt {
 }
 
 impl Attempt {
-    /// Starts the rank. An error is the machine's.
+    /// Starts the rank. An error is the machine's fault.
     pub(crate) fn start(
         now: Instant,
         report_log: ReportLog,
@@ -92,18 +92,18 @@ impl Attempt {
         self.child.pid
     }
 
-    /// As [`Account::running`], with its progress clock.
+    /// As [`ReportLog::running`], with its progress clock.
     pub(crate) fn running(&self, now: Instant) -> Option<RunningRank> {
         self.report_log.running().map(|rank| self.with_clock(now, rank))
     }
 
-    /// As [`Account::unsettled`], with its progress clock.
+    /// As [`ReportLog::unconfirmed`], with its progress clock.
     pub(crate) fn unconfirmed(&self, now: Instant) -> Option<RunningRank> {
         self.report_log.unconfirmed().map(|rank| self.with_clock(now, rank))
     }
 
     fn with_clock(&self, now: Instant, rank: RunningRank) -> RunningRank {
-        // One that has ended hangs no more.
+        // A rank that has ended does not hang.
         if self.has_ended() {
             return rank;
         }
@@ -111,22 +111,22 @@ impl Attempt {
         RunningRank { idle_ms: millis(self.clock.idle(now)), slowest_ms: self.clock.slowest().map(millis), ..rank }
     }
 
-    /// The process is gone.
+    /// The process has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.state == RankState::Ended
     }
 
-    /// The process is gone and nobody needs to hear of it any more.
+    /// The process has ended and nobody needs a report of it.
     pub(crate) fn is_over(&self) -> bool {
         self.has_ended() && self.is_stale()
     }
 
-    /// The process is gone and the coordinator was told so, if it needs to be.
+    /// The process has ended and everything was sent on the present stream.
     pub(crate) fn all_sent(&self) -> bool {
         self.has_ended() && self.report_log.all_sent()
     }
 
-    /// SIGTERM now, SIGKILL after the grace. Asked again, or of a rank that dies already, changes nothing.
+    /// SIGTERM now, SIGKILL after the grace. Changes nothing if the rank is being stopped or killed already.
     pub(crate) fn stop(&mut self, now: Instant, reason: &str) {
         if self.state == RankState::Running {
             tracing::info!(attempt = self.id(), reason, "stopping the rank");
@@ -136,7 +136,7 @@ impl Attempt {
         }
     }
 
-    /// SIGKILL now; `verdict` is what the coordinator will be told.
+    /// SIGKILL now; `verdict` is what the coordinator is told.
     pub(crate) fn kill(&mut self, verdict: Verdict) {
         if matches!(self.state, RankState::Running | RankState::Stopping { .. }) {
             tracing::info!(attempt = self.id(), reason = verdict.cause, "killing the rank");
@@ -145,13 +145,13 @@ impl Attempt {
         }
     }
 
-    /// The coordinator knows nothing of this attempt, or nothing of it any more: end it and say nothing.
+    /// The coordinator does not know this attempt, or no longer: kills the rank and reports nothing.
     pub(crate) fn abandon(&mut self, reason: &str) {
         self.report_log.mark_stale();
         self.kill(Verdict::new(RankOutcome::Cancelled, reason));
     }
 
-    /// The next thing the rank says or does; never, once it has ended. Cancel-safe.
+    /// The next event of the process; pending for ever once it has ended. Cancel-safe.
     pub(crate) async fn next(&mut self) -> ChildEvent {
         match self.child.next().await {
             Some(output) => output,
@@ -159,9 +159,9 @@ impl Attempt {
         }
     }
 
-    /// Takes in what [`Self::next`] gave.
-    pub(crate) fn handle(&mut self, now: Instant, output: ChildEvent) {
-        match output {
+    /// Handles what [`Self::next`] returned.
+    pub(crate) fn handle(&mut self, now: Instant, event: ChildEvent) {
+        match event {
             ChildEvent::Stdout(line) => match parse(&line, &self.store) {
                 RankOutput::Rendezvous { host, port } => {
                     self.clock.worked(now);
@@ -174,7 +174,7 @@ impl Attempt {
                     if is_work(&event) {
                         self.clock.worked(now);
                     }
-                    // Training has begun, so all have met.
+                    // Training has begun, so all ranks have met.
                     if matches!(event, Kind::Metric(_) | Kind::Checkpoint(_)) {
                         self.rendezvous = None;
                     }
@@ -202,13 +202,13 @@ impl Attempt {
         }
     }
 
-    /// Where rank 0 listens: passed on to the rank, once.
+    /// Passes on to the rank, once, where rank 0 listens.
     pub(crate) fn set_rendezvous(&mut self, host: String, port: u32) {
         let Ok(port) = u16::try_from(port) else {
             return tracing::warn!(
                 attempt = self.id(),
                 port,
-                "the coordinator names a meeting point that cannot be"
+                "the coordinator named an impossible port for the rendezvous"
             );
         };
         if !self.is_rank_0() && !self.rendezvous_known {
@@ -217,7 +217,8 @@ impl Attempt {
         }
     }
 
-    /// The coordinator has stored everything up to `sequence`: rank 0 hears of checkpoints among it, as older ones may go.
+    /// The coordinator has stored everything up to `sequence`. Rank 0 is told of a checkpoint among it, since it may then
+    /// remove older ones.
     pub(crate) fn confirm(&mut self, sequence: u64) {
         if let Some(step) = self.report_log.confirm(sequence)
             && self.is_rank_0()
@@ -234,13 +235,13 @@ impl Attempt {
         }
     }
 
-    /// A new connection: what is not known to be known is said again.
+    /// A new stream: whatever was not confirmed is sent again.
     pub(crate) fn resend(&mut self, now: Instant) {
         self.report_log.resend(now);
         self.rendezvous_sent = false;
     }
 
-    /// For so long this process did not run, so that nobody listened to the rank.
+    /// The worker did not run for `by`: that time counts neither as idle nor as grace.
     pub(crate) fn shift(&mut self, by: Duration) {
         self.clock.shift(by);
         if let RankState::Stopping { kill_at, .. } = &mut self.state {
@@ -248,7 +249,7 @@ impl Attempt {
         }
     }
 
-    /// Does what is due by the clock: the end of the grace, the end of patience.
+    /// Kills the rank if it hangs, or if its grace is over.
     pub(crate) fn tick(&mut self, now: Instant) {
         let (RankState::Running | RankState::Stopping { .. }) = self.state else { return };
         if let Some(cause) = self.clock.stuck(now) {
@@ -257,7 +258,7 @@ impl Attempt {
         if let RankState::Stopping { reason, grace, kill_at } = &self.state
             && now >= *kill_at
         {
-            // It was asked to make room, and room is made: nobody is at fault.
+            // It was asked to make room, and it has: nobody is at fault.
             let cause = format!(
                 "did not finish its step within {} s of SIGTERM ({reason}); goes on from the checkpoint before",
                 grace.as_secs()
@@ -284,7 +285,7 @@ impl Attempt {
         self.report_log.message(now)
     }
 
-    /// The coordinator knows how it ended, or does not want to: nothing of it stays.
+    /// The coordinator knows how it ended, or does not want to know: its spool is removed.
     pub(crate) fn forget(self) {
         self.report_log.forget();
     }

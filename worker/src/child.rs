@@ -1,8 +1,8 @@
-//! One rank as a process: started, listened to, signalled, buried.
+//! One rank's process: started, read, signalled, reaped.
 //!
-//! The process is its own group, so that Ctrl-C in the worker's terminal does not reach it past the worker. It asks
-//! the kernel by itself to die with the worker (`rank::life`), which the kernel takes to mean the *thread* that
-//! started it: the worker runs on one thread for this reason.
+//! The process has a process group of its own, so that Ctrl-C in the worker's terminal reaches the worker only. It asks
+//! the kernel to be killed when its parent ends (`rank::process`). The kernel means the *thread* that started it, which is
+//! why the worker has only one.
 
 use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
@@ -16,33 +16,33 @@ use tokio::{
 
 use crate::{line_reader::LineReader, verdict::Exit};
 
-/// Longest line kept; the rest of a longer one is cut off. A full batch of such lines stays under gRPC's 4 MiB.
+/// Longest line; the rest of a longer one is cut off. A full batch of such lines stays under gRPC's 4 MiB.
 const LINE_BYTES: usize = 4096;
 
-/// A dead rank's pipes are at their end at once, unless somebody else holds them: not waited for longer than this.
+/// The pipes of a dead rank end at once unless another process holds them: that one is not waited for any longer.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// What to start.
 pub(crate) struct Launch {
     pub(crate) executable: PathBuf,
-    /// What `ps` shows in its place.
+    /// The name that `ps` shows.
     pub(crate) arg0: &'static str,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(&'static str, String)>,
-    /// Not for the rank to see.
+    /// Variables that the rank must not see.
     pub(crate) hidden_environment: &'static [&'static str],
     /// First line on its stdin.
     pub(crate) first_line: String,
 }
 
-/// What a rank says or does.
+/// What a rank's process did.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ChildEvent {
-    /// A line on stdout.
+    /// It wrote a line to stdout.
     Stdout(String),
-    /// A line on stderr.
+    /// It wrote a line to stderr.
     Stderr(String),
-    /// Last of all.
+    /// It ended; nothing follows.
     Exited(Exit),
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts the process. Must be called on the thread that lives as long as the worker.
+    /// Starts the process. Call it on the thread that lives as long as the worker.
     pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
         let mut command = Command::new(&launch.executable);
         command
@@ -72,7 +72,7 @@ impl Child {
         let (stdin, stdout, stderr) =
             (stdin.ok_or_else(missing)?, stdout.ok_or_else(missing)?, stderr.ok_or_else(missing)?);
 
-        // Bounded: a rank that says more than the worker can take waits in its own write.
+        // Bounded: a rank that writes faster than the worker reads waits in its own write.
         let (events, events_rx) = mpsc::channel(1024);
         let (signals, signals_rx) = mpsc::unbounded_channel();
         let (lines, lines_rx) = mpsc::unbounded_channel();
@@ -86,7 +86,7 @@ impl Child {
         Ok(Self { pid, events_rx, signals, lines })
     }
 
-    /// The next thing it says; `None` once it has ended and said so. Cancel-safe.
+    /// The next event; `None` after [`ChildEvent::Exited`]. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Option<ChildEvent> {
         self.events_rx.recv().await
     }
@@ -107,7 +107,7 @@ impl Child {
     }
 }
 
-/// Owns the process until it is reaped, so that no signal can ever reach another process with a reused id.
+/// Owns the process until it is reaped, so that no signal can reach another process with the same id.
 async fn supervise(
     mut process: Process,
     mut signals: mpsc::UnboundedReceiver<Signal>,
@@ -119,7 +119,7 @@ async fn supervise(
             biased;
             status = process.wait() => break status,
             signal = signals.recv() => {
-                // No sender any more: the handle was dropped.
+                // No sender is left: the handle was dropped.
                 let Some(signal) = signal else {
                     signal_group(&process, Signal::KILL);
                     break process.wait().await;
@@ -138,7 +138,7 @@ async fn supervise(
     let _ = events.send(ChildEvent::Exited(exit)).await;
 }
 
-/// Writes lines to the rank's stdin. A rank that is gone does not listen; its end says more than the error here could.
+/// Writes lines to the rank's stdin. An error means that the rank has ended, which is reported elsewhere.
 async fn write_lines(mut stdin: ChildStdin, first: String, mut lines: mpsc::UnboundedReceiver<String>) {
     let mut next = Some(first);
     while let Some(line) = next {
@@ -150,7 +150,7 @@ async fn write_lines(mut stdin: ChildStdin, first: String, mut lines: mpsc::Unbo
 }
 
 fn signal_group(process: &Process, signal: Signal) {
-    // `id` is `None` once reaped. The group is named after its first process.
+    // `id` is `None` once the process is reaped. Its group has the same id.
     let Some(group) = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else { return };
     if let Err(error) = rustix::process::kill_process_group(group, signal) {
         tracing::warn!(%error, ?signal, pid = group.as_raw_nonzero(), "could not signal the rank");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_come_through_and_the_end_comes_last() {
+    async fn lines_come_through_and_the_exit_comes_last() {
         let mut child =
             shell("read task; echo $GREETING $task ${HOME-homeless}; read more; echo $more; echo woe >&2; exit 65");
         child.write_line("meeting".to_owned());

@@ -1,4 +1,4 @@
-//! For how long there has been no coordinator, and whether that is too long for a rank to go on. Pure.
+//! How long no coordinator could be reached, and whether that is too long for a rank to go on. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,17 @@ impl DisconnectGrace {
         Self { grace, since: Some(now) }
     }
 
-    /// There is a stream.
+    /// A stream is up.
     pub(crate) fn connected(&mut self) {
         self.since = None;
     }
 
-    /// There is none. The second failure to get one is the same absence.
+    /// No stream is up. Further failures to connect belong to the same absence.
     pub(crate) fn disconnected(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
-    /// Why a rank must stop, once it must.
+    /// Why the rank must stop, once the grace is over.
     pub(crate) fn expired(&self, now: Instant) -> Option<String> {
         self.expires_at().filter(|at| now >= *at)?;
         let grace = humantime::format_duration(self.grace);
@@ -43,7 +43,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn an_absence_counts_from_its_first_moment_and_a_stream_ends_it() {
+    fn the_grace_counts_from_the_loss_of_the_stream_and_a_new_one_ends_it() {
         let start = Instant::now();
         let mut grace = DisconnectGrace::new(start, 90 * SECOND);
         grace.connected();

@@ -1,15 +1,15 @@
-//! Heartbeats and what their silence means.
+//! When to send a heartbeat, and when the lease may have run out.
 //!
-//! The lease of this worker counts from when the coordinator *got* a heartbeat. The worker cannot know that moment,
-//! so it counts from when it *sent* the newest heartbeat that was acknowledged, which is earlier: whatever the network
-//! does, the worker stops before its lease can run out.
+//! The coordinator counts the lease from when it *received* a heartbeat. The worker does not know that moment. It counts
+//! from when it *sent* the newest acknowledged heartbeat, which is earlier, so that it always stops before its lease runs
+//! out.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// Heartbeats of one connection.
+/// Heartbeats of one stream.
 pub(crate) struct HeartbeatTimer {
     interval: Duration,
     self_end: Duration,
@@ -21,7 +21,7 @@ pub(crate) struct HeartbeatTimer {
 }
 
 impl HeartbeatTimer {
-    /// Begins when the coordinator has accepted the worker, which acknowledges the introduction, sent at `introduced_at`.
+    /// Starts when the coordinator has answered the registration, which was sent at `register_sent_at`.
     pub(crate) fn new(now: Instant, register_sent_at: Instant, interval: Duration, self_end: Duration) -> Self {
         let unanswered = VecDeque::new();
         Self { interval, self_end, next_sequence: 1, next_at: now, unanswered, acknowledged_at: register_sent_at }
@@ -32,7 +32,7 @@ impl HeartbeatTimer {
         if now < self.next_at {
             return None;
         }
-        // A worker that was stopped and goes on sends one heartbeat, not all that it missed.
+        // A worker that was frozen sends one heartbeat, not all that it missed.
         self.next_at = now + self.interval;
         let sequence = self.next_sequence;
         self.next_sequence += 1;
@@ -49,12 +49,12 @@ impl HeartbeatTimer {
         }
     }
 
-    /// For how long nothing was acknowledged, once that is too long.
+    /// How long nothing was acknowledged, once that is too long.
     pub(crate) fn silence(&self, now: Instant) -> Option<Duration> {
         (now >= self.silent_at()).then(|| now - self.acknowledged_at)
     }
 
-    /// When [`Self::beat`] or [`Self::silence`] has something to say.
+    /// When [`Self::tick`] or [`Self::silence`] next returns something.
     pub(crate) fn due_at(&self) -> Instant {
         self.next_at.min(self.silent_at())
     }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_was_frozen_beats_once_when_it_goes_on() {
+    fn a_worker_that_was_frozen_sends_one_heartbeat_when_it_goes_on() {
         let start = Instant::now();
         let mut timer = HeartbeatTimer::new(start, start, SECOND, 7 * SECOND);
         assert_eq!(timer.tick(start), Some(1));
@@ -108,19 +108,19 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_an_introduction_of_a_minute_ago_is_worth_nothing() {
+    fn a_registration_that_was_sent_a_minute_ago_proves_nothing() {
         let start = Instant::now();
         let timer = HeartbeatTimer::new(start + 60 * SECOND, start, SECOND, 7 * SECOND);
         assert_eq!(timer.silence(start + 60 * SECOND), Some(60 * SECOND));
     }
 
     #[test]
-    fn a_worker_that_was_frozen_for_a_minute_is_silent_before_anything_else_and_old_answers_change_nothing() {
+    fn late_answers_do_not_help_a_worker_that_was_frozen() {
         let start = Instant::now();
         let mut timer = HeartbeatTimer::new(start, start, SECOND, 7 * SECOND);
         timer.tick(start);
         timer.tick(start + SECOND);
-        // Stopped here. When it goes on, the answers to both still wait in the socket.
+        // Frozen here. Afterwards the answers to both still wait in the socket.
         let back = start + 61 * SECOND;
         assert_eq!(timer.silence(back), Some(61 * SECOND));
         timer.acknowledge(2);

@@ -1,8 +1,8 @@
-//! Lines of a pipe, however long and whatever their bytes: a rank's output must never stop its worker.
+//! Reads the lines of a pipe, however long they are and whatever bytes they hold: a rank's output never stops its worker.
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
-/// Reads lines; bytes that are not UTF-8 become `U+FFFD`, and what is over the limit is cut off.
+/// Bytes that are not UTF-8 become `U+FFFD`; what is over the limit is cut off.
 pub(crate) struct LineReader<R> {
     reader: BufReader<R>,
     limit_bytes: usize,
@@ -13,12 +13,12 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         Self { reader: BufReader::new(reader), limit_bytes }
     }
 
-    /// The next line without its end; `None` at the end of the pipe. A last line without newline counts.
+    /// The next line without its newline; `None` at the end of the pipe. A last line needs no newline.
     pub(crate) async fn next(&mut self) -> Option<String> {
         let mut line = Vec::new();
         let mut cut = false;
         loop {
-            // An error on a pipe is its end as far as anybody here is concerned.
+            // An error on a pipe is treated as its end.
             let chunk = self.reader.fill_buf().await.unwrap_or_default();
             if chunk.is_empty() {
                 return (!line.is_empty()).then(|| decode(&line, cut));

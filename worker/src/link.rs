@@ -1,4 +1,4 @@
-//! The stream to the coordinator: dialled, introduced, kept, and dialled again for as long as the worker lives.
+//! The stream to the coordinator: connected, registered, and connected again for as long as the worker lives.
 
 use std::{
     future::Future,
@@ -19,22 +19,22 @@ use tonic::{
     transport::Endpoint,
 };
 
-/// From dialling to the answer to our introduction.
+/// From the first packet to the answer to our registration.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// Messages on the way out. Reports have a window of their own, so that only a stream that is stuck fills this.
+/// Messages that wait to be sent. Reports have a smaller window of their own, so only a stuck stream fills this queue.
 const OUTBOUND_MESSAGES: usize = 256;
 
 pub(crate) struct Link {
     /// Tried in turn.
     endpoints: Vec<Endpoint>,
-    /// That of the present try or stream.
+    /// Endpoint of the present try or stream.
     current: usize,
     token: Option<MetadataValue<Ascii>>,
-    /// What the worker says of itself when a stream begins; the session keeps it up to date.
+    /// First message of every stream; the session keeps it up to date.
     pub(crate) register: Register,
     failures: u32,
-    /// Between two tries, at most.
+    /// Longest wait between two tries.
     longest_backoff: Duration,
     state: State,
 }
@@ -45,7 +45,7 @@ enum State {
     Up(Box<Stream>),
 }
 
-/// A stream, or why there is none.
+/// Yields a stream, or the reason why there is none.
 type Dial = dyn Future<Output = Result<Connected, String>>;
 
 struct Connected {
@@ -61,25 +61,25 @@ struct Stream {
 
 /// What happened on the link.
 pub(crate) enum LinkEvent {
-    /// A new stream; the coordinator knows us. Our introduction was sent then.
+    /// A new stream: the answer to our registration, and when the registration was sent.
     Up(Registered, Instant),
     Message(coordinator_message::Message),
-    /// There is no stream; the next try comes by itself.
+    /// There is no stream, for this reason. The link tries again by itself.
     Down(String),
 }
 
 impl Link {
     /// At least one endpoint.
     pub(crate) fn new(endpoints: Vec<Endpoint>, token: Option<MetadataValue<Ascii>>, register: Register) -> Self {
-        // No HTTP/2 keepalive: it would end the stream to a coordinator that hangs, which then looked like one that
-        // is away, and the rank would go on without a lease. Heartbeats notice the difference.
+        // No HTTP/2 keepalive: it would end the stream to a coordinator that hangs. That would look like a lost
+        // connection, and the rank would go on without a lease. Heartbeats tell the two apart.
         let tuned = |endpoint: Endpoint| endpoint.connect_timeout(CONNECT_WITHIN).tcp_nodelay(true);
         let endpoints = endpoints.into_iter().map(tuned).collect();
         let state = State::Waiting { until: Instant::now() };
         Self { endpoints, current: 0, token, register, failures: 0, longest_backoff: timing::RECONNECT_LONGEST, state }
     }
 
-    /// Several tries within one lease: what the coordinator's timeouts say.
+    /// Set from the coordinator's timeouts, so that several tries fit into one lease.
     pub(crate) fn set_longest_backoff(&mut self, longest_backoff: Duration) {
         self.longest_backoff = longest_backoff;
     }
@@ -116,7 +116,7 @@ impl Link {
                 },
                 State::Up(stream) => match stream.inbound.message().await {
                     Ok(Some(CoordinatorMessage { message: Some(message) })) => return LinkEvent::Message(message),
-                    // A message of a newer version: not for us.
+                    // A message of a newer version: ignored.
                     Ok(Some(CoordinatorMessage { message: None })) => {}
                     Ok(None) => return self.down("the coordinator closed the stream".to_owned()),
                     Err(status) => return self.down(describe(&status)),
@@ -125,7 +125,7 @@ impl Link {
         }
     }
 
-    /// Hands a message to the stream. `false`: there is none, or it is stuck and was given up.
+    /// Queues a message. `false`: there is no stream, or it was stuck and is given up.
     pub(crate) fn send(&mut self, message: worker_message::Message) -> bool {
         let State::Up(stream) = &self.state else { return false };
         match stream.outbound.try_send(WorkerMessage { message: Some(message) }) {
@@ -137,7 +137,8 @@ impl Link {
         }
     }
 
-    /// Ends our half of the stream and waits until the coordinator, having read all of it, ends its own.
+    /// Closes our half of the stream and waits until the coordinator, having read all of it, closes its own. `false`: it
+    /// did not within `limit`.
     pub(crate) async fn finish(self, limit: Duration) -> bool {
         let State::Up(stream) = self.state else { return false };
         let Stream { outbound, mut inbound } = *stream;
@@ -154,9 +155,9 @@ impl Link {
         timeout(limit, rest).await.unwrap_or(false)
     }
 
-    /// Gives the stream up and dials again, after a while.
+    /// Gives the stream up; the next try comes after a backoff.
     pub(crate) fn disconnect(&mut self) {
-        // The fraction spreads workers whose coordinator went away at one moment.
+        // Random: it spreads the workers of a coordinator that has just gone.
         let fraction = (uuid::Uuid::new_v4().as_u128() >> 64) as u32;
         self.state = State::Waiting { until: Instant::now() + backoff(self.failures, self.longest_backoff, fraction) };
         self.failures = self.failures.saturating_add(1);
@@ -189,7 +190,7 @@ async fn dial(
             Some(coordinator_message::Message::Registered(registered)) => {
                 Ok(Connected { stream: Stream { outbound, inbound }, registered, at })
             }
-            Some(_) => Err("the coordinator did not answer the introduction; is it of another version?".to_owned()),
+            Some(_) => Err("the coordinator did not answer the registration; is it of another version?".to_owned()),
             None => Err("the coordinator closed the stream".to_owned()),
         }
     };
@@ -199,7 +200,7 @@ async fn dial(
     }
 }
 
-/// How long to wait after this many failures in a row: doubling, bounded, and spread by `fraction` of 2³².
+/// How long to wait after this many failures in a row: doubled each time, bounded, and spread by `fraction` of 2³².
 fn backoff(failures: u32, longest_backoff: Duration, fraction: u32) -> Duration {
     let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(longest_backoff);
     full / 2 + full.mul_f64(f64::from(fraction) / f64::from(u32::MAX) / 2.0)
@@ -212,7 +213,7 @@ fn describe(status: &Status) -> String {
     }
 }
 
-/// tonic's own words ("transport error") say nothing; the innermost cause does ("connection refused").
+/// The innermost cause says what happened ("connection refused"); tonic's own text does not ("transport error").
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -1,5 +1,5 @@
-//! `tandem-worker local`: an experiment file from its first job to its last in this one process, without coordinator or
-//! database, for a machine where neither can be had. What a call has no time for, the next one goes on with.
+//! `tandem-worker local`: runs an experiment file from its first job to its last in this one process, without coordinator
+//! or database. The next call goes on where this one stopped.
 
 mod ledger;
 
@@ -140,7 +140,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
     let mut broken = None;
     let mut record = |event: Event| {
         print_event(&job.spec.name, &event, &mut last_print);
-        // A training that cannot keep what it has done must not go on for hours.
+        // A training whose results cannot be saved must not go on for hours.
         if let Err(error) = ledger.record(event) {
             broken = Some(error);
             stop.store(true, Ordering::Relaxed);
@@ -154,7 +154,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
     }
 }
 
-/// What a person wants to see of an event: progress every few seconds, the rest at once.
+/// Prints what a person wants to see of an event: progress every few seconds, the rest at once.
 fn print_event(job: &str, event: &Event, last_print: &mut Instant) {
     match event {
         Event::Phase { name, first_step } => eprintln!("{job}: {name} (from step {first_step})"),

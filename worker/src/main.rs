@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     match Command::parse().role {
         Role::Rank(args) => {
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-            // The worker stamps each line with its time.
+            // The worker adds the time to each line.
             tracing_subscriber::fmt()
                 .with_env_filter(filter)
                 .with_writer(io::stderr)
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     }
 }
 
-// One thread, this one: a rank dies with the thread that started it, and it must live as long as the worker does.
+// One thread: the kernel kills a rank when the thread that started it ends, so that thread must live as long as the worker.
 #[tokio::main(flavor = "current_thread")]
 async fn run(args: config::RunArgs) -> anyhow::Result<()> {
     session::run(args).await

@@ -1,19 +1,20 @@
-//! The progress clock of one rank: does it still do a piece of work now and then? Pure.
+//! The progress clock of one rank: how long ago it last did a piece of work. Pure.
 //!
-//! The rank measures its own pieces and ends itself if one hangs. This clock is for a rank that cannot: one that was
-//! stopped by a signal, or waits in the kernel. How the limits follow from the pieces: `domain::timing`.
+//! A rank measures its own pieces of work and ends itself if one hangs (`rank::watchdog`). This clock is for a rank that
+//! cannot end itself, because a signal stopped it or it waits in the kernel. `domain::timing` derives the limits from the
+//! slowest piece.
 
 use std::time::{Duration, Instant};
 
 use tandem_domain::timing::{Progress, STOP_GRACE};
 
-/// A rank that is asked to stop gets time for so many of its slowest pieces: the step, a look at held-out images, ...
+/// A rank that is asked to stop gets the time of this many of its slowest pieces: a step, an evaluation, ...
 const STOP_PIECES: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct ProgressClock {
     limits: Progress,
-    /// When it last was seen to do something.
+    /// When the rank last did something.
     last_at: Instant,
     /// Its slowest piece of work so far; `None` before the first.
     slowest: Option<Duration>,
@@ -24,18 +25,18 @@ impl ProgressClock {
         Self { limits, last_at: now, slowest: None }
     }
 
-    /// It did something.
+    /// The rank did something.
     pub(crate) fn worked(&mut self, now: Instant) {
         self.last_at = now;
     }
 
-    /// It works; its slowest piece until now took so long, nothing if there was none yet.
+    /// The rank works; `slowest` is the time of its slowest piece so far, zero before the first.
     pub(crate) fn keep_alive(&mut self, now: Instant, slowest: Duration) {
         self.worked(now);
         self.slowest = self.slowest.max(Some(slowest).filter(|slowest| !slowest.is_zero()));
     }
 
-    /// For so long nobody listened: what the rank did meanwhile is not known.
+    /// The worker did not run for `by`, and does not know what the rank did meanwhile: that time does not count.
     pub(crate) fn shift(&mut self, by: Duration) {
         self.last_at += by;
     }
@@ -104,23 +105,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_slow_by_nature_is_given_its_time_and_so_is_the_beginning() {
+    fn slow_work_and_loading_are_given_their_time() {
         let (start, mut clock) = clock(DEFAULT);
         assert_eq!(clock.stuck_at(), start + DEFAULT.progress.scaled(None).self_end);
         let cause = clock.stuck(start + 3600 * SECOND).unwrap();
         assert!(cause.contains("had not done its first pass"), "{cause}");
-        // It loads still, and says so.
+        // It still loads, and says so.
         clock.keep_alive(start, Duration::ZERO);
         assert_eq!((clock.slowest(), clock.stuck_at()), (None, start + DEFAULT.progress.scaled(None).self_end));
         clock.keep_alive(start, 60 * SECOND);
-        // A faster one changes nothing: the next may be slow again.
+        // A faster piece changes nothing: the next may be slow again.
         clock.keep_alive(start, SECOND);
         assert_eq!(clock.stuck_at(), start + DEFAULT.progress.scaled(Some(60 * SECOND)).self_end);
         assert_eq!(clock.stop_grace(), 240 * SECOND);
     }
 
     #[test]
-    fn the_grace_to_stop_is_never_less_than_the_least() {
+    fn the_stop_grace_has_a_lower_bound() {
         let (start, mut clock) = clock(DEFAULT);
         assert_eq!(clock.stop_grace(), STOP_GRACE);
         clock.keep_alive(start, SECOND);
@@ -128,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_the_worker_did_not_run_does_not_count() {
+    fn time_in_which_the_worker_was_frozen_does_not_count() {
         let (start, mut clock) = clock(DEFAULT);
         clock.keep_alive(start, SECOND);
         clock.shift(60 * SECOND);
         assert_eq!(clock.stuck(start + 109 * SECOND), None);
         assert!(clock.stuck(start + 110 * SECOND).is_some());
-        // Before the shifted beginning it is not negative.
+        // Never negative, even before the shifted start.
         assert_eq!(clock.idle(start), Duration::ZERO);
     }
 }

@@ -1,11 +1,11 @@
 //! `tandem-worker rank`: the process that trains. Started by `tandem-worker run`, never by hand.
 //!
-//! In: one JSON line on stdin (a [`Task`]), then more of them as there is something to tell (`told`).
-//! Out: events as JSON lines on stdout, the log on stderr with the reason of a failure as its last line, and an exit
-//! code (`exit_code`). A `watchdog` ends the process if it hangs.
+//! In, on stdin: a [`Task`] as one JSON line, then commands (`pipes`). Out: events as JSON lines on stdout, the log on
+//! stderr, whose last line is the reason of a failure, and an exit code (`exit_code`). `process` prepares the process,
+//! `rendezvous` forms the process group, `watchdog` ends the process if it hangs.
 //!
-//! SIGTERM ends the process on the spot until training begins, for nothing is lost then; from there on it means:
-//! finish the step, write a checkpoint, leave.
+//! Before training begins, SIGTERM ends the process on the spot, since nothing is lost. From then on it means: finish the
+//! step, write a checkpoint, exit.
 
 mod pipes;
 mod process;
@@ -50,7 +50,7 @@ pub(crate) fn main(args: RankArgs) -> ! {
         }
         Err(_panic) => exit_code::INTERNAL,
     };
-    // Without libtorch's destructors: with a collective under way, or a thread of Gloo's still alive, they crash.
+    // libtorch's destructors are skipped: they crash while a collective is under way or a thread of Gloo is alive.
     signal_hook::low_level::exit(code)
 }
 
@@ -68,12 +68,12 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
     signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).map_err(machine)?;
     let result = tandem_learn::run(&task, &group, &mut reporter, &stop);
     if task.rank == 0 && task.device == "cpu" && matches!(result, Ok(Outcome::Finished)) {
-        // What the estimate of memory is held against.
+        // The estimate of memory is calibrated by it.
         process::peak_memory().into_iter().for_each(|bytes| {
             reporter.event(Event::Result { name: "peak_memory_bytes".to_owned(), value: bytes as f64 });
         });
     }
-    // Dropping a group whose peers are gone can block for long; the process ends at once instead.
+    // Dropping a group whose peers are gone can block for a long time; the process ends at once instead.
     std::mem::forget(group);
     result
 }

@@ -1,4 +1,4 @@
-//! From a line that a rank wrote to what the coordinator is told.
+//! Parses what a rank writes to stdout, into what is reported to the coordinator.
 
 use std::{path::Path, time::Duration};
 
@@ -8,19 +8,19 @@ use tandem_proto::v1::{
     rank_event::Event as Kind,
 };
 
-/// What a line on stdout was.
+/// One line of stdout.
 #[derive(Debug, PartialEq)]
 pub(crate) enum RankOutput {
     /// Rank 0 waits for the others here.
     Rendezvous { host: String, port: u16 },
-    /// It works, and its slowest piece of work so far took so long: nothing to report.
+    /// The rank works; `slowest` is the time of its slowest piece of work so far. Not reported.
     KeepAlive { slowest: Duration },
     /// For the outbox.
     Event(Kind),
 }
 
-/// Reads one line of a rank's stdout. Paths below `store` become relative to it, so that the coordinator and the next
-/// worker may have mounted it elsewhere. A line that is no event (a library that prints) is a line of the log.
+/// Parses one line. Paths below `store` become relative to it, since the coordinator and other workers may mount it
+/// elsewhere. A line that is no event, printed by some library, becomes a line of the log.
 pub(crate) fn parse(line: &str, store: &Path) -> RankOutput {
     let event = match serde_json::from_str(line) {
         Ok(Event::Rendezvous { host, port }) => return RankOutput::Rendezvous { host, port },
@@ -45,7 +45,8 @@ pub(crate) fn parse(line: &str, store: &Path) -> RankOutput {
     RankOutput::Event(event)
 }
 
-/// It shows that the rank works. Words do not: a rank that hangs may say so, and a library may complain for ever.
+/// Whether the event shows that the rank works. Logs and notes do not: a rank that hangs may say so, and a library may
+/// warn for ever.
 pub(crate) fn is_work(event: &Kind) -> bool {
     !matches!(event, Kind::Log(_) | Kind::Note(_))
 }
@@ -95,15 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_a_line_of_the_log() {
+    fn a_line_that_is_no_event_is_logged() {
         for noise in ["a library prints", "{\"event\":\"unheard of\"}", ""] {
             assert_eq!(parse(noise, Path::new("/")), RankOutput::Event(Kind::Log(LogEvent { line: noise.to_owned() })));
         }
     }
 
     #[test]
-    fn a_figure_that_json_cannot_hold_does_not_stop_the_line() {
-        // serde_json writes NaN as null; the line then is no event, and is kept as text.
+    fn a_value_that_json_cannot_hold_stops_nothing() {
+        // serde_json writes NaN as null; the line is then no event, and is kept as text.
         let metric = line(&Event::Metric { name: "loss".to_owned(), step: 3, value: f64::NAN });
         assert!(matches!(parse(&metric, Path::new("/")), RankOutput::Event(Kind::Log(_))));
     }

@@ -1,7 +1,7 @@
-//! What the coordinator is told of one rank of one attempt: kept in memory and on disk until it knows.
+//! What the coordinator must still hear of one rank of one attempt, kept in memory and on disk until it is confirmed.
 //!
-//! It outlives the process that it is about, and by way of its spool also the worker: what an earlier process of this
-//! worker had no time to say is an account without a rank.
+//! The log outlives the rank's process. Through its spool it also outlives the worker's: the next process of this worker
+//! recovers it and reports the rest.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,9 +22,9 @@ pub(crate) struct ReportLog {
     header: SpoolHeader,
     outbox: Outbox,
     spool: Spool,
-    /// The coordinator wants to hear nothing of this attempt.
+    /// The coordinator wants no report of this attempt.
     stale: bool,
-    /// It wants to hear how the rank ended, at most.
+    /// It wants to know no more than how the rank ended.
     verdict_only: bool,
 }
 
@@ -39,7 +39,7 @@ impl ReportLog {
         }
     }
 
-    /// Of a rank whose worker was killed.
+    /// The log of a rank whose worker was killed.
     pub(crate) fn recovered(now: Instant, path: PathBuf, contents: Contents) -> Self {
         let spool = Spool::reopen(path, &contents);
         let Contents { header, events, verdict, confirmed, .. } = contents;
@@ -65,12 +65,12 @@ impl ReportLog {
         self.outbox.push(now, SystemTime::now(), event);
     }
 
-    /// The rank is gone: nothing follows.
+    /// The rank has ended: nothing follows.
     pub(crate) fn end(&mut self, verdict: Verdict) {
         self.outbox.end(verdict);
     }
 
-    /// Nobody needs to hear of it.
+    /// Nobody needs a report of this attempt.
     pub(crate) fn mark_stale(&mut self) {
         self.stale = true;
     }
@@ -79,44 +79,44 @@ impl ReportLog {
         self.stale
     }
 
-    /// The attempt is over for the coordinator: of a rank that is gone it hears the verdict, for which a lease may wait.
-    /// Events that wait for a receipt that never comes must not hold it back.
+    /// The attempt is over for the coordinator, which now only waits for the verdict. Events that it will never confirm
+    /// must not hold the verdict back.
     pub(crate) fn drop_unsent(&mut self) {
         self.outbox.drop_unsent();
         self.verdict_only = true;
     }
 
-    /// Of a rank that is gone: there is nothing more to say, and nobody will ask.
+    /// Of a rank that has ended: nothing more needs to be sent, and nobody will ask.
     pub(crate) fn is_finished(&self) -> bool {
         self.stale || self.verdict_only && self.outbox.all_sent()
     }
 
-    /// All was sent on the present connection, the verdict included, if anybody wants it.
+    /// Everything, the verdict included, was sent on the present stream; or nobody wants it.
     pub(crate) fn all_sent(&self) -> bool {
         self.stale || self.outbox.all_sent()
     }
 
-    /// For a heartbeat: what the coordinator still has to hear of. It must not take the rank for lost meanwhile.
+    /// For a heartbeat: the rank, while reports of it are outstanding. The coordinator must not count it as lost meanwhile.
     pub(crate) fn running(&self) -> Option<RunningRank> {
         (!self.all_sent()).then(|| self.running_rank())
     }
 
-    /// The same, for a coordinator that may have missed all that was said on an earlier connection.
+    /// For the registration: the coordinator may have missed whatever was sent on an earlier stream.
     pub(crate) fn unconfirmed(&self) -> Option<RunningRank> {
         (!self.stale).then(|| self.running_rank())
     }
 
-    /// The coordinator has stored everything up to `sequence`. The newest step whose checkpoint was among it.
+    /// The coordinator has stored everything up to `sequence`. Returns the newest step whose checkpoint was among it.
     pub(crate) fn confirm(&mut self, sequence: u64) -> Option<u64> {
         self.outbox.confirm(sequence)
     }
 
-    /// A new connection: what is not known to be known is said again.
+    /// A new stream: whatever was not confirmed is sent again.
     pub(crate) fn resend(&mut self, now: Instant) {
         self.outbox.resend(now);
     }
 
-    /// Brings the disk to what memory holds: before anything of it is sent.
+    /// Writes to disk what is new in memory. Call it before anything is sent.
     pub(crate) fn save(&mut self, now: Instant) {
         if self.stale {
             return;
@@ -144,12 +144,12 @@ impl ReportLog {
         Some(WorkerMessage::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome: outcome.into(), cause }))
     }
 
-    /// When [`Self::message`] has something to give.
+    /// When [`Self::message`] next returns something.
     pub(crate) fn message_at(&self, now: Instant) -> Option<Instant> {
         if self.stale { None } else { self.outbox.due_at(now) }
     }
 
-    /// The coordinator knows, or does not want to: nothing of it stays.
+    /// The coordinator knows everything, or does not want to: removes the spool.
     pub(crate) fn forget(self) {
         self.spool.remove();
     }

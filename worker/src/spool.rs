@@ -1,13 +1,13 @@
-//! The outbox on disk, so that a worker that is killed loses nothing of what its rank had reported.
+//! The outbox on disk, so that a killed worker loses none of its rank's reports.
 //!
-//! `STATE/spool/ATTEMPT-RANK.spool` gets every event before it is sent, and the verdict. It holds more than what is
-//! unconfirmed, never less; what is confirmed is written down, too, and the whole is written anew from memory when it
-//! has grown. The next process of this worker reads it ([`leftovers`]) and says what is still to be said.
+//! `STATE/spool/ATTEMPT-RANK.spool` gets every event before it is sent, and the verdict. It holds at least what is
+//! unconfirmed. Confirmations are appended too, and a file that has grown is rewritten from memory. The next process of
+//! this worker reads it ([`recover`]) and reports the rest.
 //!
-//! There is one `write` for all that is new and no fsync: what was written outlives the process, however that ends. A
-//! machine that loses its power loses the attempt with it, and its last events are no use to the next one.
+//! All that is new goes out in one `write`, without fsync: written data outlive the process, however it ends. A machine
+//! that loses power loses the attempt as well, and the next attempt has no use for its last events.
 //!
-//! A spool that cannot be written stops no training: memory goes on as if there were none, and it is tried again.
+//! A spool that cannot be written stops no training: events stay in memory only, and writing is tried again.
 
 mod read;
 mod record;
@@ -26,24 +26,24 @@ pub(crate) use read::{Contents, recover};
 use read::{SUFFIX, TEMPORARY_SUFFIX, folder};
 pub(crate) use record::SpoolHeader;
 
-/// The file is written anew before it is larger than this. Memory holds less ([`crate::outbox`]), so that it then fits.
+/// The file is rewritten before it grows larger than this. The outbox holds less, so that it then fits.
 const CAPACITY_BYTES: u64 = 64 << 20;
 
-/// Once nothing is unconfirmed, a larger file is cut back to its head.
+/// A larger file is cut back to its header once nothing is unconfirmed.
 const IDLE_BYTES: u64 = 1 << 20;
 
-/// How soon a spool that could not be written is tried again.
+/// Time between two tries to write.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// The file of one rank of one attempt.
 pub(crate) struct Spool {
     path: PathBuf,
     header: SpoolHeader,
-    /// `None` while it cannot be written.
+    /// `None` before the first write, and while the file cannot be written.
     file: Option<File>,
     retry_at: Option<Instant>,
     written: Written,
-    /// Its first failure was told.
+    /// The first failure was reported.
     failure_reported: bool,
 }
 
@@ -54,21 +54,21 @@ struct Written {
     last_sequence: u64,
     confirmed: u64,
     verdict: bool,
-    /// [`Outbox::thinned`] when it was last written anew.
+    /// [`Outbox::evictions`] when the file was last rewritten.
     evictions: u32,
 }
 
 impl Spool {
-    /// A new one; its file comes with the first [`Self::save`].
+    /// The first [`Self::save`] creates the file.
     pub(crate) fn new(state: &Path, header: SpoolHeader) -> Self {
-        // An id is the coordinator's word: it must not lead out of the folder.
+        // The id comes from the coordinator: it must not lead out of the folder.
         let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
         let name: String = header.attempt_id.chars().map(plain).take(100).collect();
         let path = folder(state).join(format!("{name}-{}{SUFFIX}", header.rank));
         Self { path, header, file: None, retry_at: None, written: Written::default(), failure_reported: false }
     }
 
-    /// Goes on with a file that was left behind.
+    /// Goes on with a file of an earlier process.
     pub(crate) fn reopen(path: PathBuf, contents: &Contents) -> Self {
         let file = File::options().append(true).open(&path).and_then(|file| {
             file.set_len(contents.good_bytes)?;
@@ -85,7 +85,7 @@ impl Spool {
         Self { path, header, file: file.ok(), retry_at: None, written, failure_reported: false }
     }
 
-    /// Brings the file to what `outbox` holds. The first failure is told, for people to read beside the job.
+    /// Writes what is new in `outbox`. Returns a message on the first failure, for people to read beside the job.
     pub(crate) fn save(&mut self, now: Instant, outbox: &Outbox) -> Option<String> {
         if self.retry_at.is_some_and(|at| now < at) {
             return None;
@@ -98,15 +98,15 @@ impl Spool {
             Ok(file) => {
                 self.file = Some(file);
                 if self.retry_at.take().is_some() {
-                    tracing::info!(path = %self.path.display(), "events can be kept on disk again");
+                    tracing::info!(path = %self.path.display(), "events can be written to disk again");
                 }
                 None
             }
             Err(error) => {
                 let again = self.retry_at.replace(now + RETRY).is_some();
                 let message = format!(
-                    "events cannot be kept on disk, in {}: {error}; training goes on, but what is not reported yet is \
-                     lost if this worker is killed; make room there, it is tried again every {RETRY:?}",
+                    "events cannot be written to disk, in {}: {error}; training goes on, but unreported events are lost \
+                     if this worker is killed; make room there, writing is tried again every {RETRY:?}",
                     self.path.display()
                 );
                 if !again {
@@ -117,29 +117,29 @@ impl Spool {
         }
     }
 
-    /// When [`Self::save`] must be called even if nothing happens.
+    /// When [`Self::save`] must be called even if nothing new happens.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.retry_at
     }
 
-    /// The coordinator knows all of it.
+    /// The coordinator knows everything in it.
     pub(crate) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "events that are reported stay on disk");
+            tracing::warn!(path = %self.path.display(), %error, "the file of reported events cannot be removed");
         }
     }
 
-    /// Adds what is new.
+    /// Appends what is new.
     fn append(&mut self, mut file: File, outbox: &Outbox) -> io::Result<File> {
-        // Not with a verdict: between this and its next writing it would be on no disk.
+        // Not with a verdict: until it is written again, it would be nowhere on disk.
         if outbox.is_empty() && outbox.verdict().is_none() && self.written.bytes > IDLE_BYTES {
             let mut head = Vec::new();
             record::put_header(&mut head, &self.header);
             file.set_len(head.len() as u64)?;
             self.written.bytes = head.len() as u64;
-            // Said again below: events that are noted later are numbered from there.
+            // Written again below: the numbers of later events go on from there.
             self.written.confirmed = 0;
         }
         let mut new = Vec::new();
@@ -159,7 +159,7 @@ impl Spool {
             return self.rewrite(outbox);
         }
         if let Err(error) = file.write_all(&new) {
-            // Half a record at the end would hide what came after it.
+            // Half a record would hide all that is appended after it.
             let _ = file.set_len(self.written.bytes);
             return Err(error);
         }
@@ -167,7 +167,7 @@ impl Spool {
         Ok(file)
     }
 
-    /// Writes all that is unconfirmed beside, and puts it in the old file's place.
+    /// Writes all that is unconfirmed to a new file, which replaces the old one.
     fn rewrite(&mut self, outbox: &Outbox) -> io::Result<File> {
         let mut all = Vec::new();
         record::put_header(&mut all, &self.header);
@@ -186,7 +186,7 @@ impl Spool {
             let mut file = File::create(&temporary)?;
             file.write_all(&all)?;
             fs::rename(&temporary, &self.path)?;
-            // Opened again to append: what follows goes to the end also after it was cut back.
+            // Opened again in append mode: writes go to the end even after the file was cut back.
             File::options().append(true).open(&self.path)
         };
         let file = write().inspect_err(|_| {

@@ -1,4 +1,5 @@
-//! What the end of a rank's process means: decided once, from how it ended, what it was asked, and its last words.
+//! What the end of a rank's process means: decided once, from how it ended, what was requested of it, and the last line
+//! of its log.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
@@ -7,7 +8,7 @@ use tandem_proto::v1::RankOutcome;
 
 use crate::exit_code;
 
-/// What the coordinator is told: who is to blame, and why in words.
+/// What the coordinator is told: who is to blame, and the cause in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) outcome: RankOutcome,
@@ -40,7 +41,7 @@ impl From<ExitStatus> for Exit {
     }
 }
 
-/// What this worker had asked of the rank when it ended.
+/// What this worker had requested of the rank before it ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Requested<'a> {
     Nothing,
@@ -48,19 +49,19 @@ pub(crate) enum Requested<'a> {
     Stop {
         reason: &'a str,
     },
-    /// SIGKILL; the verdict was clear when it was sent.
+    /// SIGKILL, for the reason in the verdict.
     Kill(&'a Verdict),
 }
 
-/// The verdict on a rank that ended with `exit`; `last_words` is the last line of its log.
+/// The verdict on a rank that ended with `exit`; `last_line` is the last line of its log.
 pub(crate) fn verdict(requested: Requested<'_>, exit: Exit, last_line: Option<&str>) -> Verdict {
     let last_line_or = |otherwise: &str| last_line.unwrap_or(otherwise).to_owned();
     let with_last_line = |cause: String| match last_line {
-        Some(line) => format!("{cause}; last words: {line}"),
+        Some(line) => format!("{cause}; last log line: {line}"),
         None => cause,
     };
     match (requested, exit) {
-        // Finished is finished, whatever was asked in the meantime.
+        // A finished rank is finished, whatever was requested in the meantime.
         (_, Exit::Code(exit_code::FINISHED)) => Verdict::new(RankOutcome::Succeeded, ""),
         (Requested::Kill(verdict), Exit::Signal(SIGKILL)) => verdict.clone(),
         (Requested::Stop { reason }, Exit::Code(exit_code::STOPPED)) => {
@@ -129,7 +130,7 @@ mod tests {
         let left = verdict(Requested::Nothing, Exit::Code(exit_code::PEER_LOST), Some("connection closed by rank 1"));
         assert_eq!(left, Verdict::new(RankOutcome::PeerLost, "connection closed by rank 1"));
         let crashed = verdict(Requested::Nothing, Exit::Signal(11), Some("CUDA error"));
-        assert_eq!(crashed, Verdict::lost("ended by signal 11 (SIGSEGV); last words: CUDA error"));
+        assert_eq!(crashed, Verdict::lost("ended by signal 11 (SIGSEGV); last log line: CUDA error"));
     }
 
     #[test]
@@ -146,7 +147,7 @@ mod tests {
         let stop = Requested::Stop { reason: "worker leaves" };
         assert_eq!(outcome(stop, Exit::Code(exit_code::FINISHED)), RankOutcome::Succeeded);
         assert_eq!(outcome(stop, Exit::Code(exit_code::STOPPED)), RankOutcome::Preempted);
-        // SIGTERM before the rank could install its handler: nothing was computed, nothing is lost.
+        // SIGTERM before the rank installed its handler: nothing was computed, so nothing is lost.
         assert_eq!(outcome(stop, Exit::Signal(SIGTERM)), RankOutcome::Preempted);
         assert_eq!(outcome(Requested::Nothing, Exit::Signal(SIGTERM)), RankOutcome::Lost);
     }

@@ -1,5 +1,5 @@
-//! What is done of one job: `OUT/JOB/ledger.json`, replaced whole at every change, and beside it the curves so far,
-//! `metrics.jsonl`, a point a line.
+//! What is done of one job: `OUT/JOB/ledger.json`, which is replaced as a whole at every change, and `metrics.jsonl`
+//! beside it, with one point a line.
 
 use std::{
     collections::BTreeMap,
@@ -23,13 +23,13 @@ const METRICS: &str = "metrics.jsonl";
 pub(super) struct Ledger {
     folder: PathBuf,
     saved: Saved,
-    /// Opened with the first point. Points after a call's last checkpoint come again from the next call.
+    /// Opened with the first point. Points after the last checkpoint of a call are written again by the next call.
     metrics: Option<File>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Saved {
-    /// Of the job's content: another content in the same folder is another experiment.
+    /// Another key in the same folder means another experiment.
     content_key: String,
     finished: bool,
     results: BTreeMap<String, f64>,
@@ -39,7 +39,7 @@ struct Saved {
 }
 
 impl Ledger {
-    /// That of a job about to run, or already run.
+    /// The ledger of this job, whether it has run or not.
     pub(super) fn open(out: &Path, job: &PlannedJob) -> anyhow::Result<Self> {
         let mut ledger = Self::read(out, &job.spec.name)?;
         if ledger.saved.content_key.is_empty() {
@@ -54,7 +54,7 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// As it stands; empty if the job has not begun.
+    /// The ledger as it is on disk; empty if the job has not begun.
     pub(super) fn read(out: &Path, name: &str) -> anyhow::Result<Self> {
         let folder = std::path::absolute(out.join(name))?;
         let path = folder.join(NAME);
@@ -86,7 +86,7 @@ impl Ledger {
         self.saved.checkpoints.clone()
     }
 
-    /// Keeps what outlives the process.
+    /// Records what must outlive the process.
     pub(super) fn record(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Result { name, value } => drop(self.saved.results.insert(name, value)),

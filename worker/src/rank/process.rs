@@ -1,4 +1,4 @@
-//! The rank as a process: how it starts, what its streams are, whom it dies with.
+//! Prepares the rank's process: its death with the worker, its priority, its streams, its panics.
 
 use std::{
     fs::File,
@@ -8,22 +8,22 @@ use std::{
 
 use rustix::process::{Pid, Signal, getppid, nice, set_parent_process_death_signal};
 
-/// Below the coordinator, the worker and a person's shell: they need little, but at once.
+/// Below the coordinator, the worker and a shell: these need little time, but at once.
 const NICE: i32 = 5;
 
-/// SIGKILL from the kernel when the worker ends, however it ends. The worker may have ended before this call: then the
-/// parent is somebody else already.
+/// Asks the kernel for a SIGKILL when the worker ends, however it ends. An error if the worker has ended before this call:
+/// then the parent is another process already.
 pub(super) fn die_with(worker_pid: i32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid().map(Pid::as_raw_nonzero).map(|pid| pid.get()) != Some(worker_pid) {
         return Err(io::Error::other(format!("the worker (pid {worker_pid}) is gone, or did not start this rank")));
     }
-    // Priority is a courtesy: a sandbox that refuses it stops no training.
+    // A sandbox that refuses a lower priority stops no training.
     let _ = nice(NICE);
     Ok(())
 }
 
-/// Takes stdout for events alone. Whatever a library prints there goes to stderr, into the log.
+/// Keeps stdout for events. Whatever a library prints there goes to stderr instead, into the log.
 pub(super) fn take_stdout() -> io::Result<File> {
     let events = io::stdout().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdout(io::stderr())?;
@@ -40,7 +40,7 @@ fn peak_of(status: &str) -> Option<u64> {
     Some(1024 * kibibytes.trim().parse::<u64>().ok()?)
 }
 
-/// A panic is one line of the log, its last: the worker shows it as the cause.
+/// A panic writes one line, the last of the log: the worker reports it as the cause.
 pub(super) fn log_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message").replace('\n', " ");
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_words() {
+    fn the_status_file_of_the_kernel() {
         assert_eq!(peak_of("Name:\tx\nVmHWM:\t  123456 kB\nVmRSS:\t 1 kB\n"), Some(123_456 * 1024));
         assert_eq!(peak_of("Name:\tx\n"), None);
     }

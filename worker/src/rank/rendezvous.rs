@@ -1,4 +1,4 @@
-//! The ranks of an attempt find each other: rank 0 listens and says where, the others are told.
+//! Forms the process group of an attempt: rank 0 listens and reports where, the others are told.
 
 use tandem_collective::{Error, Group, Store, cuda};
 use tandem_domain::timing::{self, Timing};
@@ -8,7 +8,7 @@ use tandem_learn::{
     task::Task,
 };
 
-/// Forms the group of `task`; `told` waits for the line that says where rank 0 listens.
+/// Forms the process group of `task`; `rank_0_address` waits until the worker says where rank 0 listens.
 pub(super) fn process_group(
     task: &Task,
     reporter: &mut dyn Report,
@@ -29,7 +29,7 @@ pub(super) fn process_group(
         let (host, port) = rank_0_address()?;
         Store::connect(&host, port, patience).map_err(failure)?
     };
-    // A new generation for each attempt: a rank of an earlier one finds nobody under its keys.
+    // The fence separates attempts: a rank of an earlier one finds no peer under its keys.
     let prefix = format!("tandem/{}", task.fence);
     let (rank, world_size) = (task.rank, task.world_size);
     let group = match cuda_index {
@@ -39,7 +39,7 @@ pub(super) fn process_group(
     group.map_err(failure)
 }
 
-/// Loads libtorch's CUDA half if `device` needs it: before anything else touches libtorch.
+/// Loads libtorch's CUDA libraries if `device` needs them. Call it before anything else uses libtorch.
 pub(crate) fn open_cuda(device: &str) -> Result<(), Failure> {
     if cuda_index(device).is_some() && !cuda::load().map_err(failure)? {
         return Err(Failure::Machine(format!("{device} was asked for, and this host has no NVIDIA driver")));
@@ -51,7 +51,7 @@ fn cuda_index(device: &str) -> Option<u32> {
     device.strip_prefix("cuda:").and_then(|index| index.parse().ok())
 }
 
-/// Before the first step nothing of the job was looked at: the machine is at fault, or that of another rank.
+/// The job cannot be at fault, since its data were not read yet: this machine is, or that of another rank.
 fn failure(error: Error) -> Failure {
     let message = format!("the ranks could not meet: {error}");
     match error {

@@ -1,8 +1,8 @@
-//! The progress clock inside a rank: it tells the worker that work is done, says when none is, and ends the process before
-//! anybody else has to.
+//! The progress clock inside a rank: it tells the worker that work is done, reports a stall, and ends the process before
+//! the worker or the coordinator has to.
 //!
-//! Only time counts in which this thread itself ran: a process that was stopped by a signal for a minute has not hung for
-//! a minute. The limits follow from this rank's own slowest piece of work: see `domain::timing`.
+//! Only time in which this thread itself ran counts: a process that a signal stopped for a minute has not hung for a
+//! minute. `domain::timing` derives the limits from this rank's slowest piece of work.
 
 use std::{
     io, thread,
@@ -19,11 +19,11 @@ use tandem_learn::{
 use super::pipes::EventPipe;
 use crate::exit_code;
 
-/// How often it looks.
+/// Time between two checks.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
-/// More than this between two looks is time in which the process was stopped, or got no processor.
+/// Time beyond this between two checks does not count: the process was stopped, or got no processor.
 const LONGEST_CHECK: Duration = Duration::from_millis(2 * 200);
-/// The worker needs to hear no more often that work is done.
+/// Shortest time between two keep-alives.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Watches this process from now on, as the rank of `task`.
@@ -51,7 +51,7 @@ pub(super) fn start(task: &Task, pipe: EventPipe) -> io::Result<()> {
     thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
 }
 
-/// What is to be done after a look.
+/// What to do after a check.
 #[derive(Debug, PartialEq)]
 enum Action {
     Nothing,
@@ -63,19 +63,19 @@ enum Action {
     },
 }
 
-/// The decision. Time comes as what has passed since the last look.
+/// Decides. Time is an argument: what has passed since the last check.
 #[derive(Debug)]
 struct Watchdog {
     limits: timing::Progress,
-    /// There is no other rank that it could wait for.
+    /// There is no other rank to wait for.
     single_rank: bool,
-    /// As last seen.
+    /// [`ProgressSample::count`] at the last check.
     count: u64,
-    /// Since then.
+    /// How long `count` has not moved.
     idle: Duration,
-    /// It was said that nothing moves.
+    /// The present stall was reported.
     stall_reported: bool,
-    /// Since the worker was told last, and what it was told of.
+    /// Time since the last keep-alive, and the count at that moment.
     since_keep_alive: Duration,
     reported_count: u64,
 }
@@ -113,7 +113,7 @@ impl Watchdog {
         }
         if self.count != self.reported_count && self.since_keep_alive >= KEEP_ALIVE_EVERY {
             (self.reported_count, self.since_keep_alive) = (self.count, Duration::ZERO);
-            // 0 says that there was none yet.
+            // 0 means that no piece is done yet.
             let slowest_ms =
                 sample.slowest.map_or(0, |slowest| u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX).max(1));
             return Action::Emit(Event::KeepAlive { slowest_ms });
@@ -137,7 +137,7 @@ mod tests {
 
     const SLOW: Option<Duration> = Some(Duration::from_millis(200));
 
-    /// Looks at a rank that does not move until something is to be done; how long that took.
+    /// Checks a rank that does not move until there is something to do. Returns how long that took.
     fn wait(watchdog: &mut Watchdog, sample: ProgressSample) -> (Duration, Action) {
         let mut waited = Duration::ZERO;
         loop {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rank_that_hangs_says_so_once_and_then_ends_itself() {
+    fn a_rank_that_hangs_reports_it_once_and_then_ends_itself() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
         let sample = ProgressSample { count: 7, slowest: SLOW };
         assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 200 }));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_there_is_no_peer_to_blame() {
+    fn a_single_rank_has_no_peer_to_blame() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, true);
         let sample = ProgressSample { count: 0, slowest: SLOW };
         assert!(note(&wait(&mut watchdog, sample).1).contains("waits for a disk, or its device"));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_slow_by_nature_and_what_still_loads_is_given_its_time() {
+    fn slow_work_and_loading_are_given_their_time() {
         for slowest in [None, Some(Duration::from_secs(60))] {
             let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
             let (waited, action) = wait(&mut watchdog, ProgressSample { count: 0, slowest });
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_in_time_is_enough_and_a_second_stall_is_said_again() {
+    fn progress_in_time_is_enough_and_a_second_stall_is_reported_again() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, false);
         for count in 1..4 {
             let sample = ProgressSample { count, slowest: SLOW };
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_hears_of_work_once_a_second_and_of_none_not_at_all() {
+    fn keep_alives_come_once_a_second_and_only_while_work_is_done() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
         let actions: Vec<Action> = (1..=100)
             .map(|look| watchdog.check(CHECK_EVERY, ProgressSample { count: look.min(50), slowest: None }))
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_too_short_to_be_measured_is_told_from_none() {
+    fn a_piece_too_short_to_be_measured_counts_as_one() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
         let sample = ProgressSample { count: 1, slowest: Some(Duration::ZERO) };
         assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 1 }));

@@ -1,4 +1,4 @@
-//! The bytes of a spool: a mark, then records, each with its length and checksum in front. Pure.
+//! The bytes of a spool: a mark, then records, each preceded by its length and checksum. Pure.
 //!
 //! ```text
 //! "tandem" 0 FORMAT   then records   length u32 le | crc32 u32 le | kind u8, body
@@ -9,22 +9,22 @@ use tandem_proto::{
     v1::{RankEnded, RankEvent, Report},
 };
 
-/// Begins every spool; the last byte is the version of its format.
+/// First bytes of every spool; the last one is the version of the format.
 pub(super) const MARK: [u8; 8] = *b"tandem\0\x01";
 
-/// In front of a record.
+/// Bytes in front of a record.
 const FRAME: usize = 8;
 
-/// A longer record was never written: a rank's lines are cut at a few KiB.
+/// A larger length is damage: a rank's lines are cut at a few KiB.
 const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// What a spool is made of.
+/// One record.
 #[derive(Debug, PartialEq)]
 pub(super) enum Record {
-    /// First of all, once: whose events these are.
+    /// The first record, once: the rank that the spool belongs to.
     SpoolHeader(SpoolHeader),
     Event(RankEvent),
-    /// How the rank ended; of two the later one holds.
+    /// How the rank ended; the last one counts.
     Ended(RankEnded),
     /// The coordinator has stored everything up to this number.
     Confirmed(u64),
@@ -43,7 +43,7 @@ const EVENT: u8 = 1;
 const ENDED: u8 = 2;
 const CONFIRMED: u8 = 3;
 
-/// Begins a spool.
+/// Puts the mark and the first record.
 pub(super) fn put_header(to: &mut Vec<u8>, header: &SpoolHeader) {
     to.extend_from_slice(&MARK);
     let SpoolHeader { attempt_id, fence, rank } = header.clone();
@@ -73,7 +73,7 @@ fn put(to: &mut Vec<u8>, kind: u8, encode: impl FnOnce(&mut Vec<u8>)) {
     to.extend_from_slice(&record);
 }
 
-/// Takes the first record off `bytes`; `None` if they are at their end, torn or damaged there.
+/// Takes the first record off `bytes`; `None` at their end, or where they are torn or damaged.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<Record> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
