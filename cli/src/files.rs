@@ -31,6 +31,10 @@ pub(crate) fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| cannot("make the folder", path, &error))
 }
 
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|error| cannot("remove", path, &error))
+}
+
 /// A file that appears under its name only when it is complete; else nothing of it stays.
 #[derive(Debug)]
 pub(crate) struct NewFile {
@@ -77,7 +81,8 @@ impl Drop for NewFile {
     }
 }
 
-fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
+/// The error of an operation on a file; `tried` completes "cannot ...".
+pub(crate) fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
     Failure::error(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
 }
 

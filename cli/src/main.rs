@@ -1,4 +1,4 @@
-//! `tandem`: submit experiments, watch them, ask about results, and run the whole house on one machine.
+//! `tandem`: submit experiments, watch them, ask about results, and run a whole cluster on one machine.
 //!
 //! Reading order: `args` (what can be typed), `commands` (one file each), `client` (the coordinator), `render` (what is
 //! printed), `up` (the supervisor behind `tandem up`).

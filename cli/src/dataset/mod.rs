@@ -4,22 +4,22 @@
 //! unpacker in this binary, and curl knows proxies and certificates as the machine has them. What is ours is that a
 //! data folder holds a whole, verified set or none.
 
-mod download;
+mod curl;
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::Read,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use md5::{Digest, Md5};
 use tokio::process::Command;
 
 use crate::{
     download::hex,
     exit::{Exit, Failure},
-    files::make_dir,
+    files::{cannot, make_dir, remove},
     output::Output,
 };
 
@@ -87,13 +87,13 @@ impl Archive {
         let resumed = part.is_file();
         let mut found = if resumed { sum(&part)? } else { String::new() };
         if found != self.md5 {
-            download::download(&self.url, &part, output).await?;
+            curl::download(&self.url, &part, output).await?;
             found = sum(&part)?;
         }
         if found != self.md5 && resumed {
             // The part was of something else; the whole of it is not.
             remove(&part)?;
-            download::download(&self.url, &part, output).await?;
+            curl::download(&self.url, &part, output).await?;
             found = sum(&part)?;
         }
         if found != self.md5 {
@@ -116,7 +116,7 @@ impl Archive {
         make_dir(&unpacked.0)?;
         let tar =
             Command::new("tar").arg("-xzf").arg(part).arg("-C").arg(&unpacked.0).kill_on_drop(true).output().await;
-        let tar = tar.map_err(|error| missing("tar", &error))?;
+        let tar = tar.map_err(|error| curl::not_installed("tar", &error))?;
         let folder = unpacked.0.join(self.folder);
         let missing = self.files.iter().find(|file| !folder.join(file).is_file());
         if !tar.status.success() || missing.is_some() {
@@ -152,19 +152,6 @@ fn sum(path: &Path) -> Result<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(|error| cannot("remove", path, &error))
-}
-
-fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
-    Failure::error(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
-}
-
-fn missing(program: &str, error: &io::Error) -> Error {
-    let message = format!("cannot run {program}: {error}; install it (Debian: apt install {program})");
-    Failure::error(Exit::NotFound, message)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tandem_proto::v1::StatusRequest;
 use super::{
     plan::WorkerPlan,
     process::{Process, Program},
-    supervise::{Child, House},
+    supervise::{Child, DATABASE, Stack},
 };
 use crate::{
     client::Client,
@@ -26,7 +26,6 @@ use crate::{
     output::Output,
 };
 
-pub(crate) const DATABASE: &str = "tandem";
 /// The first start makes the schema.
 const SERVER_READY_WITHIN: Duration = Duration::from_secs(30);
 const WORKERS_READY_WITHIN: Duration = Duration::from_secs(20);
@@ -34,7 +33,7 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// What to start.
 #[derive(Clone, Debug)]
-pub(crate) struct Order {
+pub(crate) struct StackOptions {
     pub(crate) listen: String,
     pub(crate) insecure: bool,
     pub(crate) data: PathBuf,
@@ -93,7 +92,7 @@ pub(crate) fn make_folders(home: &Home, data: &Path) -> Result<()> {
 }
 
 /// All of it; what was started already ends with this process if a later step fails.
-pub(crate) async fn start(home: &Home, order: &Order, output: &Output) -> Result<House> {
+pub(crate) async fn start(home: &Home, options: &StackOptions, output: &Output) -> Result<Stack> {
     let binaries = Binaries::find()?;
     output.note("starting postgres");
     // What can go wrong here is the machine's set-up: no Postgres installed, a folder that it may not enter.
@@ -102,27 +101,27 @@ pub(crate) async fn start(home: &Home, order: &Order, output: &Output) -> Result
     postgres.create_database(DATABASE)?;
 
     output.note("starting the coordinator");
-    let program = server_program(home, &binaries, order, &postgres.url(DATABASE));
+    let program = server_program(home, &binaries, options, &postgres.url(DATABASE));
     let (process, address) = start_server(home, &program).await?;
     // A restart keeps the address, though the first may have been given by the system.
     let listen = address.strip_prefix("http://").unwrap_or(&address).to_owned();
-    let program = server_program(home, &binaries, &Order { listen, ..order.clone() }, &postgres.url(DATABASE));
+    let program = server_program(home, &binaries, &StackOptions { listen, ..options.clone() }, &postgres.url(DATABASE));
     let server = Child::running(program, process);
 
     let mut workers = Vec::new();
-    for plan in &order.workers {
-        let program = worker_program(home, &binaries, order, plan, &address);
+    for plan in &options.workers {
+        let program = worker_program(home, &binaries, options, plan, &address);
         let process = program.start()?;
         workers.push(Child::running(program, process));
     }
-    wait_for_workers(&address, order.workers.len(), output).await?;
-    Ok(House { home: home.clone(), postgres, server, workers, address })
+    wait_for_workers(&address, options.workers.len(), output).await?;
+    Ok(Stack { home: home.clone(), postgres, server, workers, address })
 }
 
-fn server_program(home: &Home, binaries: &Binaries, order: &Order, database_url: &str) -> Program {
-    let mut args = vec!["--listen".into(), order.listen.as_str().into(), "--store".into(), home.store().into()];
+fn server_program(home: &Home, binaries: &Binaries, options: &StackOptions, database_url: &str) -> Program {
+    let mut args = vec!["--listen".into(), options.listen.as_str().into(), "--store".into(), home.store().into()];
     args.extend(["--announce".into(), home.announcement().into()]);
-    if order.insecure {
+    if options.insecure {
         args.push("--insecure".into());
     }
     Program {
@@ -135,9 +134,15 @@ fn server_program(home: &Home, binaries: &Binaries, order: &Order, database_url:
     }
 }
 
-fn worker_program(home: &Home, binaries: &Binaries, order: &Order, plan: &WorkerPlan, address: &str) -> Program {
+fn worker_program(
+    home: &Home,
+    binaries: &Binaries,
+    options: &StackOptions,
+    plan: &WorkerPlan,
+    address: &str,
+) -> Program {
     let mut args = vec!["run".into(), "--server".into(), address.into(), "--name".into(), plan.name.as_str().into()];
-    args.extend(["--device".into(), plan.device.as_str().into(), "--data".into(), order.data.clone().into()]);
+    args.extend(["--device".into(), plan.device.as_str().into(), "--data".into(), options.data.clone().into()]);
     args.extend(["--state".into(), home.worker(&plan.name).into()]);
     Program {
         name: format!("worker {}", plan.name),

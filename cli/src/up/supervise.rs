@@ -1,4 +1,4 @@
-//! Keeps the house running: starts again what ended by itself, and stops everything in reverse order when asked.
+//! Keeps the stack running: starts again what ended by itself, and stops everything in reverse order when asked.
 
 use std::{
     process::ExitStatus,
@@ -13,17 +13,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     process::{Process, Program},
     restart::Backoff,
-    start::DATABASE,
 };
 use crate::{home::Home, output::Output};
 
+/// Name of the database in the private Postgres.
+pub(crate) const DATABASE: &str = "tandem";
 /// A worker lets its rank finish the step and write a checkpoint; it cuts itself after 30 s.
 const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(40);
 const SERVER_STOP_WITHIN: Duration = Duration::from_secs(40);
 const DATABASE_POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that runs. Dropped, it takes the database down last.
-pub(crate) struct House {
+pub(crate) struct Stack {
     pub(crate) home: Home,
     pub(crate) address: String,
     pub(crate) workers: Vec<Child>,
@@ -101,9 +102,9 @@ impl Child {
     }
 }
 
-impl House {
+impl Stack {
     /// Runs until a signal asks for the end.
-    pub(crate) async fn keep(&mut self, output: &Output) -> Result<()> {
+    pub(crate) async fn supervise(&mut self, output: &Output) -> Result<()> {
         let mut stop = StopSignals::listen()?;
         let mut poll = tokio::time::interval(DATABASE_POLL_EVERY);
         let mut database_backoff = Backoff::default();

@@ -1,7 +1,7 @@
 //! One file over HTTP by curl, which goes on where an earlier download ended.
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal},
     path::Path,
     process::{Output as Ended, Stdio},
 };
@@ -9,9 +9,9 @@ use std::{
 use anyhow::{Error, Result};
 use tokio::process::Command;
 
-use super::{missing, remove};
 use crate::{
     exit::{Exit, Failure},
+    files::remove,
     output::Output,
 };
 
@@ -44,12 +44,12 @@ async fn curl(url: &str, part: &Path) -> Result<Ended> {
     curl.args(["--proto", "=http,https", "--continue-at", "-", "--output"]).arg(part);
     curl.args(["--write-out", "%{http_code}"]);
     // A bar for eyes; else what went wrong is all that is wanted.
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = io::stderr().is_terminal();
     curl.arg(if terminal { "--progress-bar" } else { "--silent" }).arg("--").arg(url);
     curl.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     curl.stderr(if terminal { Stdio::inherit() } else { Stdio::piped() });
-    let child = curl.spawn().map_err(|error| missing("curl", &error))?;
-    child.wait_with_output().await.map_err(|error| missing("curl", &error))
+    let child = curl.spawn().map_err(|error| not_installed("curl", &error))?;
+    child.wait_with_output().await.map_err(|error| not_installed("curl", &error))
 }
 
 fn refusal(url: &str, part: &Path, ended: &Ended) -> Error {
@@ -64,4 +64,10 @@ fn refusal(url: &str, part: &Path, ended: &Ended) -> Error {
          from a machine that has one, and unpack it in the data folder"
     );
     Failure::error(Exit::Temporary, message)
+}
+
+/// The error of a program that cannot be started.
+pub(super) fn not_installed(program: &str, error: &io::Error) -> Error {
+    let message = format!("cannot run {program}: {error}; install it (Debian: apt install {program})");
+    Failure::error(Exit::NotFound, message)
 }
