@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::{curves::Curve, distances::Image, units::count};
+use super::{csv::Image, curves::Curve, units::count};
 use crate::exit::{Exit, Failure};
 
 /// What one attack left, and whom it attacked.

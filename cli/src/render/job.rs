@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use tandem_proto::v1::{Job, JobState, Scalar};
 
 use super::{
-    ids, state,
+    state,
     table::{Rows, Style, Text, Tone},
     units,
 };
@@ -12,11 +12,11 @@ use crate::time::utc;
 
 /// One line per job: `tandem list`, `tandem show EXPERIMENT`, `tandem cancel`.
 pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
-    let length = ids::short_length(jobs.iter().map(|job| job.id.as_str()));
+    let length = units::id_length(jobs.iter().map(|job| job.id.as_str()));
     let mut rows = Rows::new(style, &["ID", "EXPERIMENT", "JOB", "STAGE", "STATE", "PROGRESS", "OWNER", "AGE", "NOTE"]);
     for job in jobs {
         rows.row([
-            ids::short(&job.id, length).into(),
+            units::short_id(&job.id, length).into(),
             job.experiment_name.as_str().into(),
             job.name.as_str().into(),
             job.stage.as_str().into(),

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use tandem_proto::v1::{Job, ShowRequest};
 
-use super::left;
+use super::artifacts;
 use crate::{
     client::Client,
     exit::{Exit, Failure},
     output::Output,
     render::{
         best::{self, AttackResult, Classifier},
+        csv,
         curves::{self, Convention, Curve},
-        distances,
-        ids::{short, short_length},
         job_specs::{JobSpecs, display_name},
+        units::{id_length, short_id},
     },
 };
 
@@ -25,15 +25,15 @@ const CLASSIFIER: &str = "classifier";
 /// One curve for each attacked classifier and norm.
 pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], output: &Output) -> Result<Vec<Curve>> {
     let specs = JobSpecs::new(jobs);
-    let length = short_length(attacks.iter().map(|job| job.id.as_str()));
+    let length = id_length(attacks.iter().map(|job| job.id.as_str()));
     let mut classifiers: HashMap<&str, Classifier> = HashMap::new();
     let mut attack_results = Vec::new();
     for job in attacks {
         // Runs of one experiment have the same names: the id tells them apart.
-        let name = format!("`{}/{}` ({})", job.experiment_name, job.name, short(&job.id, length));
-        let artifacts = left::artifacts(client, &job.id).await?;
-        let images = left::table(client, job, &artifacts, left::IMAGES).await?;
-        let curve = left::table(client, job, &artifacts, left::CURVE).await?;
+        let name = format!("`{}/{}` ({})", job.experiment_name, job.name, short_id(&job.id, length));
+        let made = artifacts::of_job(client, &job.id).await?;
+        let images = artifacts::table(client, job, &made, artifacts::IMAGES).await?;
+        let curve = artifacts::table(client, job, &made, artifacts::CURVE).await?;
         let (Some(images), Some(curve)) = (images, curve) else {
             // A weaker best is no error, but somebody should know.
             output.note(&format!("{name} has left no table of its images and is not counted"));
@@ -55,7 +55,7 @@ pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], outp
         let [attack, norm] = ["attack", "norm"].map(|key| specs.value(job, key).unwrap_or_default());
         attack_results.push(AttackResult {
             radii: radii(&curve).with_context(|| unread("the curve"))?,
-            images: distances::read(&images).with_context(|| unread("the table of images"))?,
+            images: csv::images(&images).with_context(|| unread("the table of images"))?,
             job: name,
             attack,
             norm,

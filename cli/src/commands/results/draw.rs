@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tandem_proto::v1::{Job, MetricsRequest, Series};
 
-use super::{Results, best, left};
+use super::{artifacts, best};
 use crate::{
     client::Client,
     exit::{Exit, Failure},
@@ -23,12 +23,21 @@ const MOST_CURVES: usize = 14;
 /// What is drawn of training jobs unless something else is asked for.
 const METRICS: [&str; 3] = ["loss", "knn_accuracy", "validation_accuracy"];
 
-impl Results {
-    pub(super) async fn draw(&self, client: &Client, jobs: &[Job], path: &Path, output: &Output) -> Result<()> {
-        let attacks: Vec<&Job> = jobs.iter().filter(|job| job.stage == "attack").collect();
-        let svg = if self.metric.is_empty() && !attacks.is_empty() {
-            // The list is the newest first; a figure is in the order in which things were submitted.
-            let attacks: Vec<&Job> = attacks.into_iter().rev().collect();
+/// What to draw.
+pub(super) struct Figure<'a> {
+    pub(super) path: &'a Path,
+    /// Replace the file if it is there.
+    pub(super) force: bool,
+    /// Of training jobs; empty is the usual ones, or the curves of attacks if there are any.
+    pub(super) metrics: &'a [String],
+    pub(super) convention: Convention,
+}
+
+impl Figure<'_> {
+    pub(super) async fn write(&self, client: &Client, jobs: &[Job], output: &Output) -> Result<()> {
+        // The list has the newest first; a figure has the order in which things were submitted.
+        let attacks: Vec<&Job> = jobs.iter().rev().filter(|job| job.stage == "attack").collect();
+        let svg = if self.metrics.is_empty() && !attacks.is_empty() {
             let curves = match self.convention {
                 Convention::Best => best::curves(client, jobs, &attacks, output).await?,
                 Convention::All | Convention::Paper => own_curves(client, jobs, &attacks, self.convention).await?,
@@ -36,14 +45,14 @@ impl Results {
             let curves = in_groups(curves)?;
             curves::svg(&title(jobs), self.convention, &curves)?
         } else {
-            let metrics = match self.metric.as_slice() {
+            let metrics = match self.metrics {
                 [] => METRICS.map(str::to_owned).to_vec(),
                 metrics => metrics.to_vec(),
             };
             plot::svg(&title(jobs), &metrics, &training_curves(client, jobs, &metrics, output).await?)?
         };
-        files::write(path, svg.as_bytes(), self.force)?;
-        output.note(&format!("curves are in {}", path.display()));
+        files::write(self.path, svg.as_bytes(), self.force)?;
+        output.note(&format!("curves are in {}", self.path.display()));
         Ok(())
     }
 }
@@ -54,8 +63,8 @@ async fn own_curves(client: &Client, jobs: &[Job], attacks: &[&Job], convention:
     let varying = specs.varying(attacks);
     let mut curves = Vec::new();
     for job in attacks {
-        let artifacts = left::artifacts(client, &job.id).await?;
-        let Some(csv) = left::table(client, job, &artifacts, left::CURVE).await? else { continue };
+        let made = artifacts::of_job(client, &job.id).await?;
+        let Some(csv) = artifacts::table(client, job, &made, artifacts::CURVE).await? else { continue };
         let points = curves::read(&csv, convention)
             .with_context(|| format!("cannot draw the curve of `{}/{}`", job.experiment_name, job.name))?;
         let value = |key: &str| specs.value(job, key);

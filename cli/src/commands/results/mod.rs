@@ -1,14 +1,16 @@
 //! `tandem results`: what was measured, as a table and as curves.
 
+mod artifacts;
 mod best;
 mod draw;
-mod left;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::{Job, QueryRequest};
+
+use draw::Figure;
 
 use crate::{
     client::Client,
@@ -90,7 +92,8 @@ impl Results {
             return table(&jobs, key, output);
         }
         if let Some(path) = &self.plot {
-            self.draw(client, &jobs, path, output).await?;
+            let figure = Figure { path, force: self.force, metrics: &self.metric, convention: self.convention };
+            figure.write(client, &jobs, output).await?;
         }
         if output.is_json() {
             let plot = self.plot.as_ref().map(|path| path.display().to_string());

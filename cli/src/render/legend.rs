@@ -1,8 +1,8 @@
 //! Names of a panel's lines, beside it.
 
-use plotters::{coord::Shift, prelude::*, style::FontStyle};
+use plotters::{prelude::*, style::FontStyle};
 
-use super::{DrawError, Line, font};
+use super::drawing::{Area, Drawn, Line, font};
 
 /// Of what may be written.
 const HEIGHT: usize = 320;
@@ -12,7 +12,7 @@ const LINE: (usize, usize) = (12, 20);
 const MOST_LETTERS: usize = 46;
 
 /// Beside the panel, so that it hides nothing. Many lines stand closer; of more than fit, the first.
-pub(super) fn draw<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, lines: &[Line]) -> Result<(), DrawError<'a>> {
+pub(super) fn draw(area: &Area<'_>, lines: &[Line]) -> Drawn {
     let (closest, widest) = LINE;
     let line_height = (HEIGHT / lines.len().max(1)).clamp(closest, widest);
     let size = if line_height < widest { 10.0 } else { 13.0 };
@@ -45,9 +45,10 @@ fn shortened(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::svg;
-    use super::*;
     use tandem_proto::v1::Series;
+
+    use super::*;
+    use crate::render::plot::svg;
 
     #[test]
     fn a_legend_stays_in_its_panel() {

@@ -10,7 +10,7 @@ pub(super) const CURVE: &str = "curve";
 pub(super) const IMAGES: &str = "attack";
 
 /// What one job has made.
-pub(super) async fn artifacts(client: &Client, job: &str) -> Result<Vec<Artifact>> {
+pub(super) async fn of_job(client: &Client, job: &str) -> Result<Vec<Artifact>> {
     let answer = client.jobs().show(ShowRequest { target: job.to_owned() }).await;
     Ok(answer.map_err(|status| client.refusal("ask for the curve", &status))?.into_inner().artifacts)
 }
