@@ -1,4 +1,4 @@
-//! Live bars in a terminal, one line per change elsewhere. On stderr both: stdout is for data.
+//! Progress on stderr: live bars in a terminal, one line per change elsewhere.
 
 use std::{
     collections::HashMap,
@@ -50,7 +50,7 @@ impl ProgressDisplay {
         }
     }
 
-    /// A remark that must not tear the bars.
+    /// Prints a remark above the bars.
     pub(crate) fn note(&self, text: &str) {
         match self {
             Self::Bars { all, .. } => {
@@ -62,7 +62,7 @@ impl ProgressDisplay {
         }
     }
 
-    /// Takes the bars off the screen; what they showed at the end stands in the table that follows.
+    /// Removes the bars from the screen; the table that follows shows how the jobs ended.
     pub(crate) fn clear(&mut self) {
         if let Self::Bars { all, bars } = self {
             bars.clear();

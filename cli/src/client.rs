@@ -1,4 +1,4 @@
-//! The connection to the coordinator, and what its refusals mean for a person.
+//! The connection to the coordinator, and its errors in words for people.
 
 use std::{error::Error as _, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A stream whose peer is silently gone is noticed after about twice this.
+/// A peer that vanished silently is noticed after about twice this.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// A list of a thousand jobs with their specs is a few MiB.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -44,7 +44,7 @@ impl Client {
                 outcome => return outcome,
             }
         }
-        // The first is the one that people think of.
+        // The error of the first one is the one that helps.
         Err(away.into_iter().next().unwrap_or_else(|| unreachable(&target.server, "no address was given")))
     }
 
@@ -102,8 +102,8 @@ impl Interceptor for Authorization {
     }
 }
 
-/// The connection failed or the coordinator closes: it may be there again in a moment. Only a status made on this side
-/// has a source; what the coordinator itself says is an answer.
+/// The connection failed or the coordinator shuts down: the call may succeed in a moment. A status that was made on this
+/// side has a source; one that the coordinator sent has none.
 pub(crate) fn is_unavailable(status: &Status) -> bool {
     Code::of(status) == Code::Unavailable || status.source().is_some()
 }

@@ -35,7 +35,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     fs::remove_file(path).map_err(|error| cannot("remove", path, &error))
 }
 
-/// A file that appears under its name only when it is complete; else nothing of it stays.
+/// A file that appears under its name only when it is complete; if it is not finished, nothing of it stays.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -62,7 +62,7 @@ impl NewFile {
             if force {
                 fs::rename(&self.temporary, &self.path)
             } else {
-                // Unlike a rename, a link does not replace what came there in the meantime.
+                // Unlike a rename, a link does not replace a file that appeared in the meantime.
                 fs::hard_link(&self.temporary, &self.path).and_then(|()| fs::remove_file(&self.temporary))
             }
         });
@@ -75,7 +75,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.finished {
-            // Best effort on the way out of an error that is reported already.
+            // Best effort: the error that led here is reported already.
             let _ = fs::remove_file(&self.temporary);
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     exit::Exit,
 };
 
-/// Jobs go on while the coordinator restarts, and so does who watches them.
+/// How long to try to reconnect: jobs go on while the coordinator restarts.
 const UNAVAILABLE_AT_MOST: Duration = Duration::from_secs(60);
 const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 
@@ -40,18 +40,18 @@ impl Outcome {
     }
 }
 
-/// The last snapshot and what it amounts to.
+/// The last snapshot, and its outcome.
 pub(crate) struct Followed {
     pub(crate) jobs: Vec<Job>,
     pub(crate) outcome: Outcome,
 }
 
-/// From here on Ctrl-C is an answer and does not end the process.
+/// From here on Ctrl-C is received and does not end the process.
 pub(crate) fn listen_to_interrupt() -> Result<Signal> {
     signal(SignalKind::interrupt()).context("cannot listen to Ctrl-C")
 }
 
-/// Shows progress on stderr and hands each snapshot to `each`.
+/// Follows the jobs of `target` until all have ended, with progress on stderr; passes each snapshot to `each`.
 pub(crate) async fn until_done(
     client: &Client,
     target: &str,

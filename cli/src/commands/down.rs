@@ -20,7 +20,7 @@ use crate::{
     up::lock,
 };
 
-/// Workers, coordinator and Postgres have less than this together.
+/// More than workers, coordinator and Postgres need together.
 const STOP_WITHIN: Duration = Duration::from_secs(150);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
@@ -58,7 +58,7 @@ impl Down {
     }
 }
 
-/// The process id comes from a file whose lock is held, so it is the supervisor's and nobody else's.
+/// The process id comes from a file whose lock is held, so it is the supervisor's.
 async fn stop(home: &Home, pid: u32) -> Result<()> {
     match signal::kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM) {
         // It ended by itself in the meantime.

@@ -1,4 +1,4 @@
-//! `tandem status`: the box.
+//! `tandem status`: the workers.
 
 use anyhow::Result;
 use clap::Args;

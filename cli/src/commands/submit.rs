@@ -87,7 +87,7 @@ fn read(file: &Path) -> Result<String> {
     })
 }
 
-/// Sent again if the answer was lost: the key makes both one submit.
+/// Sends the request again if the answer was lost: the idempotency key makes both one submit.
 async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse> {
     let mut jobs = client.jobs();
     let mut answer = jobs.submit(request.clone()).await;
@@ -95,7 +95,7 @@ async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse>
         answer = jobs.submit(request.clone()).await;
     }
     answer.map(tonic::Response::into_inner).map_err(|status| match Code::of(&status) {
-        // The coordinator's message names file, line, key and what was expected: nothing to add.
+        // The coordinator's message already names file, line, key and what was expected.
         Code::InvalidInput | Code::WrongState | Code::Unsupported if !status.message().is_empty() => {
             Failure::error(Exit::BadExperiment, status.message())
         }

@@ -63,7 +63,7 @@ impl Up {
         let data = self.data.clone().map_or_else(|| Ok(home.data()), std::path::absolute)?;
         start::make_folders(&home, &data)?;
         if self.detach && !self.in_background {
-            // Refused here already, where the message reaches the person.
+            // Checked here too, where the message reaches the person.
             drop(Lock::take(&home)?);
             let state = detach::detach(&home, output).await?;
             report(&state, output)?;

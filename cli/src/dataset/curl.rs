@@ -1,4 +1,4 @@
-//! One file over HTTP by curl, which goes on where an earlier download ended.
+//! Downloads one file by curl, going on where an earlier download ended.
 
 use std::{
     io::{self, IsTerminal},
@@ -15,13 +15,13 @@ use crate::{
     output::Output,
 };
 
-/// curl's exit codes that have an answer of their own.
+/// curl's exit codes that are handled.
 const CANNOT_CREATE: i32 = 23;
 const NO_RANGES: i32 = 33;
 /// HTTP's "range not satisfiable": the part is as long as the file, or longer.
 const NO_SUCH_RANGE: &[u8] = b"416";
 
-/// Appends to `part` what is missing of `url`.
+/// Downloads `url` to `part`, or the rest of it if a part is there.
 pub(super) async fn download(url: &str, part: &Path, output: &Output) -> Result<()> {
     let resumes = part.metadata().is_ok_and(|part| part.len() > 0);
     output.note(&format!("{} {url}", if resumes { "going on with" } else { "downloading" }));
@@ -43,7 +43,7 @@ async fn curl(url: &str, part: &Path) -> Result<Ended> {
     curl.args(["--fail", "--location", "--show-error", "--connect-timeout", "20", "--speed-time", "60"]);
     curl.args(["--proto", "=http,https", "--continue-at", "-", "--output"]).arg(part);
     curl.args(["--write-out", "%{http_code}"]);
-    // A bar for eyes; else what went wrong is all that is wanted.
+    // A bar in a terminal; elsewhere only errors are shown.
     let terminal = io::stderr().is_terminal();
     curl.arg(if terminal { "--progress-bar" } else { "--silent" }).arg("--").arg(url);
     curl.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);

@@ -1,8 +1,7 @@
 //! Published archives of images: downloaded, checked, unpacked.
 //!
-//! The system's curl and tar do the work: one download in the life of a box is no reason for a TLS stack and an
-//! unpacker in this binary, and curl knows proxies and certificates as the machine has them. What is ours is that a
-//! data folder holds a whole, verified set or none.
+//! The system's curl and tar do the work: they need no TLS stack and no unpacker in this binary, and curl knows the
+//! machine's proxies and certificates. This module makes sure that a data folder holds a whole, verified set or none.
 
 mod curl;
 
@@ -72,7 +71,7 @@ impl Archive {
         self.files.iter().all(|file| data.join(self.folder).join(file).is_file())
     }
 
-    /// Leaves the unpacked folder in `data`, or nothing but a part that the next call goes on with.
+    /// Leaves the unpacked folder in `data`, or only a part of the archive, with which the next call goes on.
     pub(crate) async fn get(&self, data: &Path, output: &Output) -> Result<()> {
         let target = data.join(self.folder);
         if target.symlink_metadata().is_ok() {
@@ -91,7 +90,7 @@ impl Archive {
             found = sum(&part)?;
         }
         if found != self.md5 && resumed {
-            // The part was of something else; the whole of it is not.
+            // The part belonged to another file: download all of it.
             remove(&part)?;
             curl::download(&self.url, &part, output).await?;
             found = sum(&part)?;
@@ -109,7 +108,7 @@ impl Archive {
         remove(&part)
     }
 
-    /// Beside its place first: the folder appears whole.
+    /// Unpacks into a temporary folder first, so that the data set appears as a whole.
     async fn unpack(&self, part: &Path, data: &Path, target: &Path) -> Result<()> {
         let beside = data.join(format!(".{}.{}", self.folder, std::process::id()));
         let unpacked = Unpacked(beside);
@@ -130,7 +129,7 @@ impl Archive {
     }
 }
 
-/// A folder that is gone when it was only on the way.
+/// A temporary folder, removed when dropped.
 struct Unpacked(PathBuf);
 
 impl Drop for Unpacked {
@@ -140,7 +139,7 @@ impl Drop for Unpacked {
     }
 }
 
-/// MD5 in hex: no protection against malice, but what the authors publish.
+/// MD5 in hex: no protection against malice, but it is what the authors publish.
 fn sum(path: &Path) -> Result<String> {
     let failed = |error| cannot("read", path, &error);
     let mut file = File::open(path).map_err(failed)?;

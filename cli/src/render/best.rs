@@ -1,4 +1,4 @@
-//! The best of attacks: of each image the smallest distance that any attack on its classifier found, as one curve.
+//! The best of several attacks as one curve: for each image the smallest distance that any of them found.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,27 @@ use anyhow::Result;
 use super::{csv::Image, curves::Curve, units::count};
 use crate::exit::{Exit, Failure};
 
-/// What one attack left, and whom it attacked.
+/// What one attack found, and the classifier that it attacked.
 #[derive(Clone, Debug)]
 pub(crate) struct AttackResult {
-    /// For messages: nobody else's.
+    /// Unique name of the job, for messages.
     pub(crate) job: String,
     /// plb, pgd, ...
     pub(crate) attack: String,
-    /// l2, linf, ...: distances of two norms have no smaller one.
+    /// l2, linf, ...: distances in different norms cannot be compared.
     pub(crate) norm: String,
     pub(crate) classifier: Classifier,
-    /// Where its own curve was read.
+    /// Radii of its own curve.
     pub(crate) radii: Vec<f64>,
     pub(crate) images: Vec<Image>,
 }
 
-/// What is attacked: the job that an attack is `from`.
+/// The attacked classifier: the job that an attack is `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Classifier {
     pub(crate) experiment: String,
     pub(crate) name: String,
-    /// Its name in a legend's words.
+    /// Its name in a legend.
     pub(crate) label: String,
     /// Supervised, contrastive, ...
     pub(crate) model: String,
@@ -35,9 +35,9 @@ pub(crate) struct Classifier {
     pub(crate) sha256: String,
 }
 
-/// One curve for each classifier and norm, in the order in which they come.
+/// One curve for each classifier and norm, in the order of their first attack.
 pub(crate) fn curves(attack_results: &[AttackResult]) -> Result<Vec<Curve>> {
-    // By name, not by job: two classifiers of one name could not be told apart in the legend, and `merge` refuses them.
+    // Grouped by name: the legend could not tell two classifiers of one name apart, so `merge` refuses them.
     let key = |one: &AttackResult| (one.classifier.experiment.clone(), one.classifier.name.clone(), one.norm.clone());
     let mut groups: Vec<Vec<&AttackResult>> = Vec::new();
     for one in attack_results {
@@ -75,8 +75,8 @@ fn attack_names(group: &[&AttackResult]) -> String {
     }
 }
 
-/// (radius, percent of all images that any of the attacks breaks within it), at every radius that one of them was read
-/// at: a distance is known exactly, wherever its own attack's curve was read.
+/// (radius, percent of all images that any of the attacks breaks within it), at every radius of any of their curves: the
+/// distances are exact, so each attack can be read at the radii of the others.
 fn merge(group: &[&AttackResult]) -> Result<Vec<(f64, f64)>> {
     let Some((first, rest)) = group.split_first() else { return Ok(Vec::new()) };
     if let Some(refusal) = rest.iter().find_map(|other| refusal(first, other)) {
@@ -98,7 +98,7 @@ fn merge(group: &[&AttackResult]) -> Result<Vec<(f64, f64)>> {
     Ok(radii.into_iter().map(|radius| (radius, percent(radius))).collect())
 }
 
-/// Why two attacks have no common curve, and what to do; `None` if they attacked the same images of the same classifier.
+/// Why two attacks cannot share a curve, and what to do; `None` if they attacked the same images of the same classifier.
 fn refusal(one: &AttackResult, other: &AttackResult) -> Option<String> {
     let (a, b) = (&one.job, &other.job);
     let (reason, next) = if one.classifier.sha256 != other.classifier.sha256 {

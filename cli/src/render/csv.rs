@@ -4,9 +4,9 @@ use std::{error::Error, str::FromStr};
 
 use anyhow::{Context, Result, bail};
 
-/// The fields of the columns that were asked for, in that order.
+/// One line: the fields of the columns that were asked for, in that order.
 pub(crate) struct Record<'a, const N: usize> {
-    /// In the file, from 1: for messages.
+    /// Number of the line in the file, from 1, for messages.
     pub(crate) line: usize,
     pub(crate) fields: [&'a str; N],
 }
@@ -21,7 +21,7 @@ impl<const N: usize> Record<'_, N> {
     }
 }
 
-/// Columns stand where the header says. A field that a line lacks is empty; empty lines are none.
+/// Reads the columns with these names, which the header must have. Missing fields are empty; empty lines are skipped.
 pub(crate) fn columns<'a, const N: usize>(csv: &'a str, names: [&str; N]) -> Result<Vec<Record<'a, N>>> {
     let mut lines = csv.lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().split(',').map(str::trim).collect();
@@ -43,14 +43,14 @@ pub(crate) struct Image {
     /// Its place in the test set.
     pub(crate) id: u64,
     pub(crate) label: i64,
-    /// 0 if it is misclassified as it is, infinite if it withstood. An f32, as it was measured.
+    /// How far the attack moved it: 0 if it was misclassified already, infinite if it withstood. An f32, as measured.
     pub(crate) distance: f32,
 }
 
 impl Image {
-    /// Whether it is misclassified once it may be moved so far.
+    /// Whether it is misclassified if it may be moved by `radius`.
     pub(crate) fn falls_within(&self, radius: f64) -> bool {
-        // The radius as f32 too, as the attack itself compares: else 0.1 would not lie within 0.1.
+        // Compared as f32, as the attack does: else 0.1 would not lie within 0.1.
         self.distance <= radius as f32
     }
 }
@@ -61,7 +61,7 @@ pub(crate) fn images(csv: &str) -> Result<Vec<Image>> {
     for row in columns(csv, ["image", "label", "distance"])? {
         // Where the attack failed, no distance is written.
         let distance = if row.fields[2].is_empty() { f32::INFINITY } else { row.number(2)? };
-        // NaN too: it would count as withstanding.
+        // A NaN would count as withstanding.
         if distance.is_nan() || distance < 0.0 {
             bail!("line {}: `{}` is no distance", row.line, row.fields[2]);
         }

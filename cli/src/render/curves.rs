@@ -1,4 +1,5 @@
-//! The paper's Figure 2: how many images are misclassified once they may be moved so far, one line per attacked model.
+//! The paper's Figure 2: the share of misclassified images against the distance by which they may be moved, one line per
+//! attacked model.
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -12,7 +13,7 @@ use super::{
 
 const PANEL_HEIGHT: u32 = 460;
 
-/// Which images count, and for which attack they fall.
+/// Which images count, and which attacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Convention {
     // No doc comments on the values: clap would spread its help over three times the lines.
@@ -22,7 +23,7 @@ pub(crate) enum Convention {
 }
 
 impl Convention {
-    /// Of one attack's curve. The best of one attack is that attack.
+    /// The column of one attack's curve.csv.
     fn column(self) -> &'static str {
         match self {
             Self::All | Self::Best => "all",
@@ -58,7 +59,7 @@ pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>>
     let mut points = Vec::new();
     for row in columns(csv, ["radius", convention.column()])? {
         let point: (f64, f64) = (row.number(0)?, row.number(1)?);
-        // No image fell: the paper's convention has nothing to say, and writes NaN.
+        // Where no image fell, the paper's convention is undefined: NaN.
         if point.0.is_finite() && point.1.is_finite() {
             points.push(point);
         }
@@ -69,7 +70,7 @@ pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>>
     Ok(points)
 }
 
-/// One panel for each attack, in the order in which they come.
+/// One panel for each attack, in the order of the curves.
 pub(crate) fn svg(title: &str, convention: Convention, curves: &[Curve]) -> Result<String> {
     let mut panels: Vec<&str> = Vec::new();
     for curve in curves {

@@ -1,11 +1,11 @@
-//! Jobs of one experiment side by side: what kind of model each is, and what tells them apart, read from their specs.
+//! The specs of several jobs: the kind of model that each trains, and the parameters in which they differ.
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 use tandem_proto::v1::Job;
 
-/// Jobs with their specs read, so that what a job starts from can be looked up.
+/// Jobs with their parsed specs, by id, so that a job's inputs can be looked up.
 pub(crate) struct JobSpecs<'a> {
     by_id: HashMap<&'a str, (&'a Job, Value)>,
 }
@@ -35,7 +35,7 @@ impl<'a> JobSpecs<'a> {
         }
     }
 
-    /// What a job has under a dotted key: of what tells it apart by name, else of its spec, else of what it starts from.
+    /// The value of a dotted key: from the job's name if it was swept, else from its spec, else from the job it starts from.
     pub(crate) fn value(&self, job: &Job, key: &str) -> Option<String> {
         if let Some((_, value)) = swept(&job.name).find(|(name, _)| *name == key) {
             return Some(number(value).map_or_else(|| value.to_owned(), |number| number.to_string()));
@@ -60,7 +60,7 @@ impl<'a> JobSpecs<'a> {
     }
 }
 
-/// The name of the job's table: without what its sweep adds.
+/// A job's name without what a sweep adds to it.
 pub(crate) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
 }

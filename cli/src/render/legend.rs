@@ -1,17 +1,17 @@
-//! Names of a panel's lines, beside it.
+//! The legend beside a panel: the names of its lines.
 
 use plotters::{prelude::*, style::FontStyle};
 
 use super::drawing::{Area, Drawn, Line, font};
 
-/// Of what may be written.
+/// Height of the text, in pixels.
 const HEIGHT: usize = 320;
-/// Closest and widest distance of lines.
+/// Smallest and largest distance between lines of text, in pixels.
 const LINE: (usize, usize) = (12, 20);
-/// Of a name.
+/// Longest name.
 const MOST_LETTERS: usize = 46;
 
-/// Beside the panel, so that it hides nothing. Many lines stand closer; of more than fit, the first.
+/// Many names stand closer together; if there are more than fit, only the first are drawn.
 pub(super) fn draw(area: &Area<'_>, lines: &[Line]) -> Drawn {
     let (closest, widest) = LINE;
     let line_height = (HEIGHT / lines.len().max(1)).clamp(closest, widest);
@@ -33,7 +33,7 @@ pub(super) fn draw(area: &Area<'_>, lines: &[Line]) -> Drawn {
     Ok(())
 }
 
-/// A name too long for the legend loses its middle: jobs of a sweep differ at their ends.
+/// Cuts the middle out of a long name: jobs of a sweep differ at their ends.
 fn shortened(label: &str) -> String {
     let letters: Vec<char> = label.chars().collect();
     if letters.len() <= MOST_LETTERS {

@@ -1,4 +1,4 @@
-//! The paper's tables: what was swept down the side, the kind of model across, the test accuracy in the cells.
+//! The paper's tables: rows by a swept key, columns by the kind of model, test accuracies in the cells.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::exit::{Exit, Failure};
 
-/// Keys that the paper's own tables are by, tried first.
+/// Row keys of the paper's own tables, tried first.
 const PAPER: [&str; 2] = ["label_fraction", "tikhonov.lambda"];
 /// Columns in the order of the paper.
 const MODELS: [&str; 3] = ["supervised", "contrastive", "fine-tuned"];
 
-/// A figure of some jobs by one swept key and by kind of model.
+/// Test accuracies by one swept key and by kind of model.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Pivot {
     /// The key that the rows are by.
@@ -28,7 +28,7 @@ pub(crate) struct Pivot {
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct PivotRow {
-    /// Of the key.
+    /// Value of the key.
     pub(crate) value: String,
     /// By column; empty where no job is.
     pub(crate) cells: Vec<Vec<Measured>>,
@@ -43,7 +43,7 @@ pub(crate) struct Measured {
 
 /// The share of the test set that is classified rightly.
 pub(crate) fn test_accuracy(job: &Job) -> Option<f64> {
-    // Linear jobs of before called it by another name alone.
+    // Linear jobs of earlier versions report it only under the second name.
     job::value(&job.results, "test_accuracy").or_else(|| job::value(&job.results, "linear_accuracy"))
 }
 
@@ -68,27 +68,27 @@ pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
     };
     let others: Vec<&String> = varying.iter().filter(|name| *name != key && *name != "seed").collect();
 
-    // (place of the model, title) to the cells of that column, by the value of the key.
+    // Columns by (place of the model in the paper, title); cells by the value of the key.
     let mut columns: BTreeMap<(usize, String), BTreeMap<String, Vec<Measured>>> = BTreeMap::new();
     for (job, value) in &measured {
         let Some(row) = specs.value(job, key) else { continue };
         let model = specs.model(job);
         let place = MODELS.iter().position(|known| *known == model).unwrap_or(MODELS.len());
-        // Jobs of two tables share a column unless they would share a cell.
+        // Jobs of different base names share a column unless they would share a cell.
         let cell_is_shared = all.iter().any(|other| {
             specs.model(other) == model
                 && base(&other.name) != base(&job.name)
                 && specs.value(other, key).as_ref() == Some(&row)
         });
         let mut title = if cell_is_shared { base(&job.name).to_owned() } else { model.clone() };
-        // So do those of one job on several others (`from = [..]`), told apart by these.
+        // So do jobs of one base name that start from different jobs (`from = [..]`).
         let shares_name = |other: &&&Job| specs.model(other) == model && base(&other.name) == base(&job.name);
         let has_rival = |one: &Job, row: &str| {
             all.iter()
                 .filter(shares_name)
                 .any(|other| from(&other.name) != from(&one.name) && specs.value(other, key).as_deref() == Some(row))
         };
-        // One that shares its cell makes all of its name carry theirs.
+        // If one of them would share a cell, all of that name get a column for each `from`.
         let apart =
             all.iter().filter(shares_name).any(|one| specs.value(one, key).is_some_and(|row| has_rival(one, &row)));
         title.extend(from(&job.name).filter(|_| apart).map(|from| format!(", from {from}")));
@@ -117,18 +117,18 @@ pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
     })
 }
 
-/// What `from=` says in a job's name.
+/// The value of `from=` in a job's name.
 fn from(name: &str) -> Option<&str> {
     name.split_once("[from=").and_then(|(_, rest)| rest.split([',', ']']).next())
 }
 
-/// Whether jobs of this one's kind differ in a key.
+/// Whether jobs with this one's kind of model differ in a key.
 fn differs(specs: &JobSpecs<'_>, all: &[&Job], job: &Job, key: &str) -> bool {
     let of_same_model: Vec<&Job> = all.iter().copied().filter(|other| specs.model(other) == specs.model(job)).collect();
     of_same_model.iter().any(|other| specs.value(other, key) != specs.value(job, key))
 }
 
-/// Numbers by size, all of the labels first; else words.
+/// Numbers by size, label fractions from the largest; text by the alphabet.
 fn order(key: &str, a: &str, b: &str) -> std::cmp::Ordering {
     match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) if key == "label_fraction" => b.total_cmp(&a),

@@ -28,8 +28,8 @@ fn layer(name: &str) -> Option<(&str, u32)> {
     Some((metric, layer.parse().ok()?))
 }
 
-/// Draws `metrics` in this order, those that any series has, each with a panel of its layers below it where there are
-/// some. The title stands above the first panel, the legends beside.
+/// Draws a panel for each of `metrics` that has values, in this order, and below it one for its layers if there are any.
+/// The title stands above the first panel, legends stand beside.
 pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<String> {
     let drawn: Vec<&Series> = series.iter().filter(|one| has_points(one)).collect();
     // A job keeps its colour from panel to panel.
@@ -58,7 +58,7 @@ pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<
         panels.extend([(metric.clone(), whole.collect()), (format!("{metric}_by_layer"), by_layer.collect())]);
     }
     panels.retain(|(_, lines)| !lines.is_empty());
-    // One axis of steps for all, so that what stands below each other happened together.
+    // All panels share the axis of steps, so that they can be compared.
     let last_step = drawn.iter().flat_map(|one| &one.steps).copied().max().unwrap_or(0).max(1);
     let rows = panels.len().max(1);
     page((WIDTH + LEGEND, PANEL_HEIGHT * rows as u32), rows, |row, area| {
@@ -93,7 +93,7 @@ fn panel(area: &Area<'_>, title: &str, metric: &str, lines: &[Line], last_step: 
         } else {
             chart.draw_series(LineSeries::new(curve, style))?;
         }
-        // Few points are values of their own, not a curve: show where they are.
+        // Few points are marked: the line between them was not measured.
         let marks = if line.points.len() <= 40 { line.points.as_slice() } else { &[] };
         chart.draw_series(marks.iter().map(|point| Circle::new(*point, 3, line.colour().filled())))?;
     }
@@ -116,7 +116,7 @@ fn has_points(series: &Series) -> bool {
     !points(series).is_empty()
 }
 
-/// Finite points, averaged in equal groups where there are more than can be seen.
+/// Finite points, averaged in groups of equal size if there are more than can be seen.
 fn points(series: &Series) -> Vec<(f64, f64)> {
     let all: Vec<(f64, f64)> = series
         .steps
@@ -134,7 +134,7 @@ fn points(series: &Series) -> Vec<(f64, f64)> {
     all.chunks(group).map(mean).collect()
 }
 
-/// Smallest and largest with a margin; never empty, so that a single point has a place.
+/// Smallest and largest value with a margin; never empty, so that a single point can be drawn.
 fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
     let (min, max) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)));

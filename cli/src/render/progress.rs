@@ -4,7 +4,7 @@ use tandem_proto::v1::{Job, JobState, Progress};
 
 use super::{job, state, units};
 
-/// What a log shows: not each step, but each state, reason, phase and epoch (of an attack, each tenth of its images).
+/// A change that is worth a line: of state, reason, phase or epoch (of an attack, each tenth of its images).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Milestone {
     state: i32,
@@ -31,7 +31,7 @@ impl Milestone {
     }
 }
 
-/// What is said of a job that has ended, and of one that runs.
+/// Figures shown of a job that has ended, and of one that runs.
 const FINAL: [&str; 7] =
     ["loss", "knn_accuracy", "validation_accuracy", "test_accuracy", "clean_error", "median_distance", "seconds"];
 const RUNNING: [&str; 4] = ["loss", "knn_accuracy", "validation_accuracy", "broken"];

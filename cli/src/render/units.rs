@@ -85,7 +85,7 @@ pub(crate) fn magnitude(number: f64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A named figure in the form its name asks for: shares in percent, times as times, bytes as bytes, else four digits.
+/// A figure in the form that its name implies: shares in percent, times, bytes, counts, else four significant digits.
 pub(crate) fn figure(name: &str, value: f64) -> String {
     if !value.is_finite() {
         return value.to_string();
@@ -99,7 +99,7 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
     }
 }
 
-/// Accuracies, errors, and what attacks have achieved.
+/// Accuracies, errors, and success rates of attacks: fractions of 1.
 fn is_share(name: &str) -> bool {
     let ends = ["accuracy", "error", "broken"].iter().any(|end| name.ends_with(end));
     ends || name.contains("accuracy_layer") || name.starts_with("misclassified_at")

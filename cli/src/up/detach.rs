@@ -15,7 +15,7 @@ use crate::{
     output::Output,
 };
 
-/// Tells the copy of this program that it is the one in the background.
+/// Marks the copy of this program that runs in the background.
 pub(crate) const MARKER: &str = "--in-background";
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
@@ -50,12 +50,12 @@ pub(crate) async fn detach(home: &Home, output: &Output) -> Result<UpState> {
                 words.lines().last().and_then(|line| line.strip_prefix("tandem: ")).unwrap_or(&words).to_owned();
             return Err(Failure::error(Exit::of_child(status.code()), message));
         }
-        // No deadline of its own: each step of the start has one.
+        // No deadline here: each step of the start has its own.
         tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
-/// In the copy: leaves the terminal's session, so that closing the terminal does not end it.
+/// Called in the copy: leaves the terminal's session, so that closing the terminal does not end it.
 pub(crate) fn leave_session() -> Result<()> {
     nix::unistd::setsid().context("cannot leave the terminal's session")?;
     Ok(())

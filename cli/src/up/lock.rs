@@ -1,4 +1,4 @@
-//! One supervisor per home: a lock that the kernel gives back however its holder ends.
+//! One supervisor per home: a lock that the kernel releases however its holder ends.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -60,7 +60,7 @@ pub(crate) fn holder(home: &Home) -> Result<Option<u32>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    // Shared, so that two who ask at once do not take each other for a supervisor.
+    // Shared, so that two callers at once do not take each other for a supervisor.
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
         Err(TryLockError::WouldBlock) => read_pid(&mut file),

@@ -18,12 +18,12 @@ use crate::{home::Home, output::Output};
 
 /// Name of the database in the private Postgres.
 pub(crate) const DATABASE: &str = "tandem";
-/// A worker lets its rank finish the step and write a checkpoint; it cuts itself after 30 s.
+/// A worker lets its rank finish the step and write a checkpoint, for 30 s at most.
 const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(40);
 const SERVER_STOP_WITHIN: Duration = Duration::from_secs(40);
 const DATABASE_POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// Everything that runs. Dropped, it takes the database down last.
+/// Everything that `tandem up` runs. Fields are dropped in this order: the database ends last.
 pub(crate) struct Stack {
     pub(crate) home: Home,
     pub(crate) address: String,
@@ -55,7 +55,7 @@ impl Child {
         Self { program, backoff: Backoff::default(), state: ChildState::Running { process, since: Instant::now() } }
     }
 
-    /// Ends when there is something to do about it: its end (with the status), or the moment of its restart (none).
+    /// Waits until the child ends, and returns its status, or until it must be restarted, and returns none.
     async fn next(&mut self) -> Option<ExitStatus> {
         match &mut self.state {
             ChildState::Running { process, .. } => process.ended().await.ok(),
@@ -132,7 +132,7 @@ impl Stack {
         std::iter::once(&mut self.server).chain(&mut self.workers)
     }
 
-    /// The child that needs something next, by its place in `children`.
+    /// Waits for the next child that ends or must be restarted: its place in `children`, and its status.
     async fn next_change(&mut self) -> (usize, Option<ExitStatus>) {
         let (status, index, _) = select_all(self.children().map(|child| child.next().boxed_local())).await;
         (index, status)
@@ -146,7 +146,7 @@ impl Stack {
                 self.postgres = postgres;
                 output.note("postgres runs again");
                 if moved {
-                    // Its old port was taken: the coordinator starts again with the new one.
+                    // Its old port was taken. The coordinator is restarted with the new one.
                     let url = self.postgres.url(DATABASE);
                     self.server.program.env = vec![("DATABASE_URL", url.into())];
                     if let Some(process) = self.server.process() {
@@ -158,8 +158,8 @@ impl Stack {
         }
     }
 
-    /// Workers first, as they still have to report; then the coordinator; then the database. A second signal kills
-    /// what is still there.
+    /// Stops the workers first, since they still have to report, then the coordinator, then the database. A second signal
+    /// kills what still runs.
     pub(crate) async fn stop(mut self, output: &Output) -> Result<()> {
         let mut second_signal = StopSignals::listen()?;
         let mut workers: Vec<&mut Process> = self.workers.iter_mut().filter_map(Child::process).collect();

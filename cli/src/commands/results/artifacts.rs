@@ -1,21 +1,21 @@
-//! The tables that an attack has left with the coordinator.
+//! Downloads the CSV files of an attack.
 
 use anyhow::{Context, Result};
 use tandem_proto::v1::{Artifact, Job, ShowRequest};
 
 use crate::{client::Client, download};
 
-/// Kinds of artifacts: the curve by radius, and the images that it counts.
+/// Kinds of artifacts: the curve by radius, and the table of attacked images.
 pub(super) const CURVE: &str = "curve";
 pub(super) const IMAGES: &str = "attack";
 
-/// What one job has made.
+/// The artifacts of one job.
 pub(super) async fn of_job(client: &Client, job: &str) -> Result<Vec<Artifact>> {
     let answer = client.jobs().show(ShowRequest { target: job.to_owned() }).await;
     Ok(answer.map_err(|status| client.refusal("ask for the curve", &status))?.into_inner().artifacts)
 }
 
-/// The text of the CSV file of a kind; `None` if the job has left none.
+/// The text of the CSV file of a kind; `None` if the job made none.
 pub(super) async fn table(client: &Client, job: &Job, artifacts: &[Artifact], kind: &str) -> Result<Option<String>> {
     let Some(artifact) = artifacts.iter().find(|one| one.kind == kind && one.name.ends_with(".csv")) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What the best of attacks is made of: each attack's table of images, and which classifier it attacked.
+//! Collects what the best of attacks is computed from: each attack's table of images, and the classifier it attacked.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], outp
         let images = artifacts::table(client, job, &made, artifacts::IMAGES).await?;
         let curve = artifacts::table(client, job, &made, artifacts::CURVE).await?;
         let (Some(images), Some(curve)) = (images, curve) else {
-            // A weaker best is no error, but somebody should know.
+            // The curve is then weaker, which is no error but should be known.
             output.note(&format!("{name} has left no table of its images and is not counted"));
             continue;
         };
@@ -74,7 +74,7 @@ async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model
     let tried = format!("ask for the classifier that `{}/{}` attacked", attack.experiment_name, attack.name);
     let answer = client.jobs().show(ShowRequest { target: id.to_owned() }).await;
     let shown = answer.map_err(|status| client.refusal(&tried, &status))?.into_inner();
-    // A job that two experiments share has a name in each: the one that is listed is the one that people see.
+    // A job that two experiments share has a name in each: the listed one is the one that people see.
     let trained = jobs.iter().find(|job| job.id == id).or(shown.jobs.first());
     let weights = shown.artifacts.iter().find(|artifact| artifact.kind == CLASSIFIER);
     let (Some(trained), Some(weights)) = (trained, weights) else {

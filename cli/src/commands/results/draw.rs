@@ -1,4 +1,4 @@
-//! Curves into an SVG file: of attacks by radius, of training by step.
+//! Draws curves into an SVG file: of attacks by radius, of training by step.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::{
 
 /// More curves than this cannot be told apart.
 const MOST_CURVES: usize = 14;
-/// What is drawn of training jobs unless something else is asked for.
+/// Metrics of training jobs that are drawn by default.
 const METRICS: [&str; 3] = ["loss", "knn_accuracy", "validation_accuracy"];
 
 /// What to draw.
@@ -28,7 +28,7 @@ pub(super) struct Figure<'a> {
     pub(super) path: &'a Path,
     /// Replace the file if it is there.
     pub(super) force: bool,
-    /// Of training jobs; empty is the usual ones, or the curves of attacks if there are any.
+    /// Metrics of training jobs. If empty: the curves of attacks, or else the default metrics.
     pub(super) metrics: &'a [String],
     pub(super) convention: Convention,
 }
@@ -80,7 +80,7 @@ async fn own_curves(client: &Client, jobs: &[Job], attacks: &[&Job], convention:
     Ok(curves)
 }
 
-/// One kind of line after the other: the legend reads in groups.
+/// Sorted by kind of line, so that the legend reads in groups.
 fn in_groups(mut curves: Vec<Curve>) -> Result<Vec<Curve>> {
     if curves.is_empty() {
         let message = "nothing to draw: none of the listed attacks has left a curve";
@@ -94,7 +94,7 @@ async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], outp
     let names: Vec<String> = metrics.iter().flat_map(|metric| plot::with_layers(metric)).collect();
     let mut curves: Vec<Series> = Vec::new();
     let mut drawn = 0;
-    // Oldest first: an experiment's file begins with what the rest stands on.
+    // Oldest first: an experiment's file begins with the jobs that others start from.
     for job in jobs.iter().rev() {
         let request = MetricsRequest { target: job.id.clone(), names: names.clone() };
         let answer = client.results().metrics(request).await;

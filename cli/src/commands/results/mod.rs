@@ -21,9 +21,9 @@ use crate::{
     time,
 };
 
-/// Rows of a list where nobody says how many.
+/// Default length of a list.
 const LISTED: u32 = 20;
-/// Jobs of a table or a plot: whole experiments.
+/// Default number of jobs of a table or plot, which is about whole experiments.
 const WHOLE: u32 = 1000;
 
 /// Show results of finished jobs: a list, the best of them, a table as the paper's, or curves
