@@ -207,11 +207,11 @@ impl Outbox {
     fn evict(&mut self, at: SystemTime) {
         let before = self.events.len();
         let middle = self.sent + (before - self.sent).div_ceil(2);
-        let mut place = 0;
+        let mut index = 0;
         let sent = self.sent;
         self.events.retain(|event| {
-            place += 1;
-            let old_and_unsent = (sent..middle).contains(&(place - 1));
+            index += 1;
+            let old_and_unsent = (sent..middle).contains(&(index - 1));
             !old_and_unsent || event.event.as_ref().is_some_and(is_essential)
         });
         self.bytes = self.events.iter().map(weight).sum();

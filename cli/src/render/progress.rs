@@ -60,28 +60,28 @@ pub(crate) fn line(job: &Job) -> String {
 
 /// The same without the state: what stands beside a bar.
 pub(crate) fn describe(stage: &str, progress: &Progress) -> String {
-    let mut words = Vec::new();
+    let mut parts = Vec::new();
     if !progress.phase.is_empty() {
-        words.push(progress.phase.clone());
+        parts.push(progress.phase.clone());
     }
     if progress.epochs > 0 && stage != "attack" {
-        words.push(format!("epoch {}/{}", progress.epoch, progress.epochs));
+        parts.push(format!("epoch {}/{}", progress.epoch, progress.epochs));
     }
     if stage == "attack" && progress.steps > 0 {
-        words.push(format!("{} of {} images", units::count(progress.step), units::count(progress.steps)));
+        parts.push(format!("{} of {} images", units::count(progress.step), units::count(progress.steps)));
     }
     for name in RUNNING {
         if let Some(value) = job::value(&progress.metrics, name) {
-            words.push(format!("{} {}", label(name), units::figure(name, value)));
+            parts.push(format!("{} {}", label(name), units::figure(name, value)));
         }
     }
     if progress.images_per_second > 0.0 {
-        words.push(format!("{} images/s", units::count(progress.images_per_second.round() as u64)));
+        parts.push(format!("{} images/s", units::count(progress.images_per_second.round() as u64)));
     }
     if progress.seconds_left > 0.0 {
-        words.push(format!("{} left", units::duration(progress.seconds_left)));
+        parts.push(format!("{} left", units::duration(progress.seconds_left)));
     }
-    words.join(", ")
+    parts.join(", ")
 }
 
 /// A metric's name in a sentence.

@@ -45,9 +45,9 @@ pub(crate) async fn detach(home: &Home, output: &Output) -> Result<UpState> {
             return Ok(state);
         }
         if let Some(status) = child.try_wait().context("cannot wait for the supervisor")? {
-            let words = program.last_log_lines(from);
+            let lines = program.last_log_lines(from);
             let message =
-                words.lines().last().and_then(|line| line.strip_prefix("tandem: ")).unwrap_or(&words).to_owned();
+                lines.lines().last().and_then(|line| line.strip_prefix("tandem: ")).unwrap_or(&lines).to_owned();
             return Err(Failure::error(Exit::of_child(status.code()), message));
         }
         // No deadline here: each step of the start has its own.

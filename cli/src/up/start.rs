@@ -180,8 +180,8 @@ async fn start_server(home: &Home, program: &Program) -> Result<(Process, String
         tokio::select! {
             status = process.ended() => {
                 let status = status.context("cannot wait for the coordinator")?;
-                let words = program.last_log_lines(log);
-                let reason = if words.is_empty() { format!("it ended with {status}") } else { words };
+                let lines = program.last_log_lines(log);
+                let reason = if lines.is_empty() { format!("it ended with {status}") } else { lines };
                 return Err(Failure::error(Exit::of_child(status.code()), format!("cannot start the coordinator: {reason}")));
             }
             () = tokio::time::sleep(POLL_EVERY) => {}

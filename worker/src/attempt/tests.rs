@@ -11,11 +11,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A shell in the place of a rank: it says `events`, then does `script`.
 fn attempt(state: &Path, rank: u32, events: &[Event], script: &str) -> Attempt {
-    let says = events.iter().map(|event| format!("echo '{}'\n", serde_json::to_string(event).unwrap()));
+    let echoes = events.iter().map(|event| format!("echo '{}'\n", serde_json::to_string(event).unwrap()));
     let launch = Launch {
         executable: "/bin/sh".into(),
         arg0: "sh",
-        arguments: vec!["-c".to_owned(), says.chain([script.to_owned()]).collect()],
+        arguments: vec!["-c".to_owned(), echoes.chain([script.to_owned()]).collect()],
         environment: Vec::new(),
         hidden_environment: &[],
         first_line: "task".to_owned(),

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_is_what_the_worker_said_last() {
+    fn the_committed_step_is_what_the_worker_sent_last() {
         let committed = Arc::new(AtomicU64::new(0));
         let events =
             Reporter { pipe: EventPipe::new(tempfile::tempfile().unwrap()), committed: Arc::clone(&committed) };

@@ -44,8 +44,8 @@ fn peak_of(status: &str) -> Option<u64> {
 pub(super) fn log_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message").replace('\n', " ");
-        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
-        let _ = writeln!(io::stderr(), "panicked{place}: {message}");
+        let location = panic.location().map_or_else(String::new, |location| format!(" at {location}"));
+        let _ = writeln!(io::stderr(), "panicked{location}: {message}");
     }));
 }
 

@@ -75,7 +75,7 @@ fn the_next_process_finds_exactly_what_was_not_confirmed() {
 }
 
 #[test]
-fn what_was_left_behind_is_gone_on_with_and_its_numbers_too() {
+fn a_reopened_spool_goes_on_with_its_events_and_numbers() {
     let mut fixture = Fixture::new();
     fixture.log("one");
     fixture.log("two");
@@ -131,7 +131,7 @@ fn the_file_never_grows_over_its_capacity() {
 }
 
 #[test]
-fn a_full_disk_is_told_once_and_tried_again() {
+fn a_full_disk_is_reported_once_and_tried_again() {
     let mut fixture = Fixture::new();
     fs::create_dir_all(folder(fixture.state.path())).unwrap();
     symlink("/dev/full", folder(fixture.state.path()).join("a-1.spool.new")).unwrap();
@@ -158,7 +158,7 @@ fn a_full_disk_is_told_once_and_tried_again() {
 }
 
 #[test]
-fn a_damaged_end_is_left_out_and_what_follows_it_is_kept_again() {
+fn a_damaged_end_is_left_out_and_later_records_are_kept() {
     let mut fixture = Fixture::new();
     fixture.log("one");
     fixture.save();

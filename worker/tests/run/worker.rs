@@ -136,13 +136,13 @@ pub(crate) fn hopeless(attempt_id: &str, fence: i64) -> Assignment {
 }
 
 pub(crate) async fn eventually(condition: impl Fn() -> bool) {
-    let look = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(10));
+    let poll = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
         while !condition() {
-            looks.tick().await;
+            ticks.tick().await;
         }
     };
-    timeout(DEADLINE, look).await.expect("it never came true");
+    timeout(DEADLINE, poll).await.expect("it never came true");
 }
 
 pub(crate) async fn assign(session: &Session, assignment: Assignment) {
