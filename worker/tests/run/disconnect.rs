@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use rustix::process::Signal;
-use tandem_proto::v1::{RankOutcome, rank_event::Event as Kind, worker_message};
+use tandem_proto::v1::{RankOutcome, rank_event::Event as Kind};
 use tokio::time::timeout;
 
 use crate::{
