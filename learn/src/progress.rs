@@ -1,30 +1,30 @@
-//! Does this process get on? Work says so here, piece by piece, and a watcher (in a rank: `worker/src/rank/watchdog.rs`)
-//! looks now and then.
+//! Whether this process makes progress. Work counts its pieces here, and a watchdog (in a rank:
+//! `worker/src/rank/watchdog.rs`) reads the count from time to time.
 //!
-//! The time of a piece is measured by the watcher's clock, which it moves on at each look: a process that was stopped by
-//! a signal, and its watcher with it, has not worked slowly. Waiting for other ranks is no piece of work either. Without a
-//! watcher all this costs an addition for each pass.
+//! A piece is timed by the watchdog's clock, which the watchdog advances whenever it reads: while a signal stops the
+//! process, it stops its watchdog too, and that must not look like slow work. Waiting for other ranks is not a piece of
+//! work. Without a watchdog all this costs an addition for each piece.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What a watcher reads of a process.
+/// What a watchdog reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProgressSample {
-    /// Moves whenever something was done.
+pub struct Reading {
+    /// Grows with every piece of work and every wait that ended.
     pub count: u64,
-    /// The slowest piece of work since [`measure`]; `None` before the first.
+    /// The slowest piece of work since [`Progress::measure`]; `None` before the first.
     pub slowest: Option<Duration>,
 }
 
-/// Threads of one process share one.
+/// The progress of one process, shared by its threads.
 #[derive(Debug)]
 pub struct Progress {
     count: AtomicU64,
-    /// The watcher's clock, and what it showed when something was done last.
+    /// The watchdog's clock, and its time at the end of the last piece or wait.
     now_ms: AtomicU64,
     last_ms: AtomicU64,
-    /// One more than the slowest piece took; 0 before the first.
+    /// One more than the time of the slowest piece; 0 before the first.
     slowest_ms: AtomicU64,
     measures: AtomicBool,
 }
@@ -40,7 +40,7 @@ impl Progress {
         }
     }
 
-    /// A piece of work is done.
+    /// Counts a piece of work as done.
     pub fn beat(&self) {
         let now = self.now_ms.load(Relaxed);
         let took = now.saturating_sub(self.last_ms.swap(now, Relaxed));
@@ -50,47 +50,45 @@ impl Progress {
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// A peer answered, or a disk did: that is progress, but says nothing of how long this rank's own work takes.
+    /// Counts the end of a wait for a peer or a disk: progress, but not a measure of this rank's own work.
     pub fn waited(&self) {
         self.last_ms.store(self.now_ms.load(Relaxed), Relaxed);
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// From here on pieces are alike enough to be measured; loading is over.
+    /// Begins to time pieces, which are alike from here on: loading is over.
     pub fn measure(&self) {
         self.waited();
         self.measures.store(true, Relaxed);
     }
 
-    /// For the watcher: so much time has passed in which this process ran.
-    pub fn pass(&self, time: Duration) {
+    /// Called by the watchdog: advances its clock by the time in which this process ran.
+    pub fn advance(&self, time: Duration) {
         self.now_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    pub fn sample(&self) -> ProgressSample {
+    pub fn read(&self) -> Reading {
         let slowest = self.slowest_ms.load(Relaxed).checked_sub(1).map(Duration::from_millis);
-        ProgressSample { count: self.count.load(Relaxed), slowest }
+        Reading { count: self.count.load(Relaxed), slowest }
     }
 }
 
 static PROCESS: Progress = Progress::new();
 
-/// That of this process.
+/// The progress of this process.
 pub fn process() -> &'static Progress {
     &PROCESS
 }
 
-/// See [`Progress::beat`].
+// Of this process.
 pub(crate) fn beat() {
     PROCESS.beat();
 }
 
-/// See [`Progress::waited`].
 pub(crate) fn waited() {
     PROCESS.waited();
 }
 
-/// See [`Progress::measure`].
 pub(crate) fn measure() {
     PROCESS.measure();
 }
@@ -104,17 +102,17 @@ mod tests {
     #[test]
     fn the_slowest_piece_counts_from_the_first_step_on() {
         let progress = Progress::new();
-        progress.pass(60 * SECOND);
+        progress.advance(60 * SECOND);
         progress.beat();
-        assert_eq!(progress.sample(), ProgressSample { count: 1, slowest: None }, "loading");
-        progress.pass(SECOND);
+        assert_eq!(progress.read(), Reading { count: 1, slowest: None }, "loading");
+        progress.advance(SECOND);
         progress.measure();
-        assert_eq!(progress.sample().slowest, None);
+        assert_eq!(progress.read().slowest, None);
         for seconds in [1, 3, 2] {
-            progress.pass(seconds * SECOND);
+            progress.advance(seconds * SECOND);
             progress.beat();
         }
-        assert_eq!(progress.sample(), ProgressSample { count: 5, slowest: Some(3 * SECOND) });
+        assert_eq!(progress.read(), Reading { count: 5, slowest: Some(3 * SECOND) });
     }
 
     #[test]
@@ -122,10 +120,10 @@ mod tests {
         let progress = Progress::new();
         progress.measure();
         progress.beat();
-        progress.pass(30 * SECOND);
-        let before = progress.sample().count;
+        progress.advance(30 * SECOND);
+        let before = progress.read().count;
         progress.waited();
         progress.beat();
-        assert_eq!(progress.sample(), ProgressSample { count: before + 2, slowest: Some(Duration::ZERO) });
+        assert_eq!(progress.read(), Reading { count: before + 2, slowest: Some(Duration::ZERO) });
     }
 }

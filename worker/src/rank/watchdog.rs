@@ -11,7 +11,7 @@ use std::{
 
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::{
-    progress::{self, ProgressSample},
+    progress::{self, Reading},
     report::Event,
     task::Task,
 };
@@ -37,8 +37,8 @@ pub(super) fn start(task: &Task, pipe: EventPipe) -> io::Result<()> {
             let now = Instant::now();
             let ran = (now - checked_at).min(LONGEST_CHECK);
             checked_at = now;
-            progress::process().pass(ran);
-            match watchdog.check(ran, progress::process().sample()) {
+            progress::process().advance(ran);
+            match watchdog.check(ran, progress::process().read()) {
                 Action::Nothing => {}
                 Action::Emit(event) => pipe.write(&event),
                 Action::Exit { reason, code } => {
@@ -69,7 +69,7 @@ struct Watchdog {
     limits: timing::Progress,
     /// There is no other rank to wait for.
     single_rank: bool,
-    /// [`ProgressSample::count`] at the last check.
+    /// [`Reading::count`] at the last check.
     count: u64,
     /// How long `count` has not moved.
     idle: Duration,
@@ -93,36 +93,36 @@ impl Watchdog {
         }
     }
 
-    fn check(&mut self, ran: Duration, sample: ProgressSample) -> Action {
+    fn check(&mut self, ran: Duration, reading: Reading) -> Action {
         self.since_keep_alive += ran;
-        if sample.count != self.count {
-            (self.count, self.idle, self.stall_reported) = (sample.count, Duration::ZERO, false);
+        if reading.count != self.count {
+            (self.count, self.idle, self.stall_reported) = (reading.count, Duration::ZERO, false);
         } else {
             self.idle += ran;
         }
-        let limits = self.limits.scaled(sample.slowest);
+        let limits = self.limits.scaled(reading.slowest);
         if self.idle >= limits.collective_abort {
             let code = if self.single_rank { exit_code::MACHINE_FAILED } else { exit_code::PEER_LOST };
-            return Action::Exit { reason: format!("{}; ended itself", self.stall(sample)), code };
+            return Action::Exit { reason: format!("{}; ended itself", self.stall(reading)), code };
         }
         if self.idle >= limits.step_watchdog && !self.stall_reported {
             self.stall_reported = true;
             let message =
-                format!("{}; ends itself after {:.0} s", self.stall(sample), limits.collective_abort.as_secs_f64());
+                format!("{}; ends itself after {:.0} s", self.stall(reading), limits.collective_abort.as_secs_f64());
             return Action::Emit(Event::Note { kind: "stalled".to_owned(), message });
         }
         if self.count != self.reported_count && self.since_keep_alive >= KEEP_ALIVE_EVERY {
             (self.reported_count, self.since_keep_alive) = (self.count, Duration::ZERO);
             // 0 means that no piece is done yet.
             let slowest_ms =
-                sample.slowest.map_or(0, |slowest| u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX).max(1));
+                reading.slowest.map_or(0, |slowest| u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX).max(1));
             return Action::Emit(Event::KeepAlive { slowest_ms });
         }
         Action::Nothing
     }
 
-    fn stall(&self, sample: ProgressSample) -> String {
-        let slowest = match sample.slowest {
+    fn stall(&self, reading: Reading) -> String {
+        let slowest = match reading.slowest {
             Some(slowest) => format!("its slowest pass so far took {:.1} s", slowest.as_secs_f64()),
             None => "it had not done its first pass".to_owned(),
         };
@@ -138,11 +138,11 @@ mod tests {
     const SLOW: Option<Duration> = Some(Duration::from_millis(200));
 
     /// Checks a rank that does not move until there is something to do. Returns how long that took.
-    fn wait(watchdog: &mut Watchdog, sample: ProgressSample) -> (Duration, Action) {
+    fn wait(watchdog: &mut Watchdog, reading: Reading) -> (Duration, Action) {
         let mut waited = Duration::ZERO;
         loop {
             waited += CHECK_EVERY;
-            match watchdog.check(CHECK_EVERY, sample) {
+            match watchdog.check(CHECK_EVERY, reading) {
                 Action::Nothing => assert!(waited < Duration::from_secs(3600), "nothing in an hour"),
                 action => return (waited, action),
             }
@@ -159,16 +159,16 @@ mod tests {
     #[test]
     fn a_rank_that_hangs_reports_it_once_and_then_ends_itself() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let sample = ProgressSample { count: 7, slowest: SLOW };
-        assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 200 }));
-        let (waited, action) = wait(&mut watchdog, sample);
+        let reading = Reading { count: 7, slowest: SLOW };
+        assert_eq!(watchdog.check(CHECK_EVERY, reading), Action::Emit(Event::KeepAlive { slowest_ms: 200 }));
+        let (waited, action) = wait(&mut watchdog, reading);
         assert_eq!(waited, Duration::from_secs(30));
         assert_eq!(
             note(&action),
             "no progress for 30 s (its slowest pass so far took 0.2 s); most likely it waits for another rank, or a disk; \
              ends itself after 40 s"
         );
-        let (waited, action) = wait(&mut watchdog, sample);
+        let (waited, action) = wait(&mut watchdog, reading);
         assert_eq!(waited, Duration::from_secs(10));
         let reason = "no progress for 40 s (its slowest pass so far took 0.2 s); most likely it waits for another rank, or a \
                       disk; ended itself";
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn a_single_rank_has_no_peer_to_blame() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, true);
-        let sample = ProgressSample { count: 0, slowest: SLOW };
-        assert!(note(&wait(&mut watchdog, sample).1).contains("waits for a disk, or its device"));
-        let (_, action) = wait(&mut watchdog, sample);
+        let reading = Reading { count: 0, slowest: SLOW };
+        assert!(note(&wait(&mut watchdog, reading).1).contains("waits for a disk, or its device"));
+        let (_, action) = wait(&mut watchdog, reading);
         assert!(matches!(action, Action::Exit { code: exit_code::MACHINE_FAILED, .. }), "{action:?}");
     }
 
@@ -188,7 +188,7 @@ mod tests {
     fn slow_work_and_loading_are_given_their_time() {
         for slowest in [None, Some(Duration::from_secs(60))] {
             let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-            let (waited, action) = wait(&mut watchdog, ProgressSample { count: 0, slowest });
+            let (waited, action) = wait(&mut watchdog, Reading { count: 0, slowest });
             assert_eq!(waited, timing::DEFAULT.progress.scaled(slowest).step_watchdog);
             assert_eq!(note(&action).contains("it had not done its first pass"), slowest.is_none(), "{action:?}");
         }
@@ -198,9 +198,9 @@ mod tests {
     fn progress_in_time_is_enough_and_a_second_stall_is_reported_again() {
         let mut watchdog = Watchdog::new(timing::FAST.progress, false);
         for count in 1..4 {
-            let sample = ProgressSample { count, slowest: SLOW };
-            assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 200 }));
-            let (waited, action) = wait(&mut watchdog, sample);
+            let reading = Reading { count, slowest: SLOW };
+            assert_eq!(watchdog.check(CHECK_EVERY, reading), Action::Emit(Event::KeepAlive { slowest_ms: 200 }));
+            let (waited, action) = wait(&mut watchdog, reading);
             assert_eq!(waited, timing::FAST.progress.step_watchdog);
             note(&action);
         }
@@ -209,9 +209,8 @@ mod tests {
     #[test]
     fn keep_alives_come_once_a_second_and_only_while_work_is_done() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let actions: Vec<Action> = (1..=100)
-            .map(|look| watchdog.check(CHECK_EVERY, ProgressSample { count: look.min(50), slowest: None }))
-            .collect();
+        let actions: Vec<Action> =
+            (1..=100).map(|look| watchdog.check(CHECK_EVERY, Reading { count: look.min(50), slowest: None })).collect();
         let keep_alives =
             actions.iter().filter(|action| **action == Action::Emit(Event::KeepAlive { slowest_ms: 0 })).count();
         assert_eq!(keep_alives, 11, "in ten seconds of work, and the last of it");
@@ -221,7 +220,7 @@ mod tests {
     #[test]
     fn a_piece_too_short_to_be_measured_counts_as_one() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
-        let sample = ProgressSample { count: 1, slowest: Some(Duration::ZERO) };
-        assert_eq!(watchdog.check(CHECK_EVERY, sample), Action::Emit(Event::KeepAlive { slowest_ms: 1 }));
+        let reading = Reading { count: 1, slowest: Some(Duration::ZERO) };
+        assert_eq!(watchdog.check(CHECK_EVERY, reading), Action::Emit(Event::KeepAlive { slowest_ms: 1 }));
     }
 }
