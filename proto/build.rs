@@ -1,10 +1,105 @@
-//! Generates the wire types and the descriptor set that the reflection service serves.
+//! Generates the wire types, how they look as JSON, and the descriptor set that the reflection service serves.
 
 use std::{env, path::PathBuf};
+
+/// Messages that `tandem --json` prints. Its fields stand in the order of their declaration in the `.proto` file.
+const PRINTED: &[&str] = &[
+    "Artifact",
+    "Attempt",
+    "CancelResponse",
+    "Checkpoint",
+    "Device",
+    "DeviceFacts",
+    "Estimate",
+    "Event",
+    "Experiment",
+    "Job",
+    "ListResponse",
+    "LogLine",
+    "PlannedJob",
+    "Progress",
+    "ReleaseResponse",
+    "ShowResponse",
+    "StatusResponse",
+    "WatchResponse",
+    "Worker",
+];
+
+/// States are printed as their words: "running", and "unknown" where the wire says "unspecified".
+const STATES: &[(&str, &str)] = &[
+    ("AttemptState", "ATTEMPT_STATE_UNSPECIFIED"),
+    ("JobState", "JOB_STATE_UNSPECIFIED"),
+    ("WorkerState", "WORKER_STATE_UNSPECIFIED"),
+];
+
+/// How a field is printed, where serde alone would print it differently. The functions are in `src/v1.rs`.
+const FIELDS: &[(&str, &[&str])] = &[
+    (
+        r#"serialize_with = "json::time""#,
+        &[
+            "Attempt.assigned_at",
+            "Attempt.ended_at",
+            "Attempt.training_at",
+            "Checkpoint.at",
+            "Event.at",
+            "Experiment.created_at",
+            "LogLine.at",
+            "StatusResponse.server_started_at",
+            "Worker.last_seen",
+        ],
+    ),
+    (
+        r#"serialize_with = "json::time", skip_serializing_if = "json::is_no_time""#,
+        &["Job.created_at", "Job.finished_at", "Job.started_at", "Worker.quarantined_until"],
+    ),
+    (r#"serialize_with = "json::state::<AttemptState, _>""#, &["Attempt.state"]),
+    (r#"serialize_with = "json::state::<JobState, _>""#, &["Job.state"]),
+    (r#"serialize_with = "json::state::<WorkerState, _>""#, &["Worker.state"]),
+    (r#"serialize_with = "json::map""#, &["Job.results", "Progress.metrics"]),
+    (
+        r#"rename = "spec", serialize_with = "json::document", skip_serializing_if = "json::is_no_document""#,
+        &["Job.spec_json"],
+    ),
+    (
+        r#"skip_serializing_if = "String::is_empty""#,
+        &[
+            "Estimate.basis",
+            "Event.worker",
+            "Job.reason",
+            "PlannedJob.refusal",
+            "Worker.job_id",
+            "Worker.quarantine_reason",
+        ],
+    ),
+    (
+        r#"skip_serializing_if = "Option::is_none""#,
+        &["Job.progress", "PlannedJob.estimate", "ShowResponse.experiment", "Worker.device", "Worker.facts"],
+    ),
+    (r#"skip_serializing_if = "json::is_zero""#, &["Event.attempt"]),
+    (r#"rename = "experiment""#, &["Job.experiment_name"]),
+    (r#"rename = "id", skip_serializing_if = "String::is_empty""#, &["PlannedJob.job_id"]),
+    (r#"rename = "job""#, &["LogLine.job_name"]),
+    (r#"rename = "job", skip_serializing_if = "String::is_empty""#, &["Worker.job_name"]),
+    (r#"rename = "jobs""#, &["CancelResponse.cancelled"]),
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
     let files = ["jobs", "results", "fleet", "workers"].map(|name| format!("tandem/v1/{name}.proto"));
-    tonic_prost_build::configure().file_descriptor_set_path(descriptor).compile_protos(&files, &[".".to_owned()])?;
-    Ok(())
+    let path = |name: &str| format!("tandem.v1.{name}");
+    let mut builder = tonic_prost_build::configure().file_descriptor_set_path(descriptor);
+    for message in PRINTED {
+        builder = builder.message_attribute(path(message), "#[derive(serde::Serialize)]");
+    }
+    for (state, unspecified) in STATES {
+        builder = builder
+            .enum_attribute(path(state), r#"#[derive(serde::Serialize)] #[serde(rename_all = "snake_case")]"#)
+            .field_attribute(path(&format!("{state}.{unspecified}")), r#"#[serde(rename = "unknown")]"#);
+    }
+    for (attribute, fields) in FIELDS {
+        for field in *fields {
+            builder = builder.field_attribute(path(field), format!("#[serde({attribute})]"));
+        }
+    }
+    Ok(builder.compile_protos(&files, &[".".to_owned()])?)
 }

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line: global options and subcommands.
 
 use clap::{Args, Parser, Subcommand};
 

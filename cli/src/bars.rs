@@ -1,4 +1,4 @@
-//! Live bars in a terminal, one line per change elsewhere. On stderr both: stdout is for data.
+//! Progress on stderr: live bars in a terminal, one line per change elsewhere.
 
 use std::{
     collections::HashMap,
@@ -14,12 +14,12 @@ use crate::render::{
 };
 
 /// Follows a set of jobs on the screen.
-pub(crate) enum Display {
+pub(crate) enum ProgressDisplay {
     Bars { all: MultiProgress, bars: HashMap<String, ProgressBar> },
     Lines { seen: HashMap<String, Milestone> },
 }
 
-impl Display {
+impl ProgressDisplay {
     pub(crate) fn new() -> Self {
         if std::io::stderr().is_terminal() {
             Self::Bars { all: MultiProgress::new(), bars: HashMap::new() }
@@ -50,7 +50,7 @@ impl Display {
         }
     }
 
-    /// A remark that must not tear the bars.
+    /// Prints a remark above the bars.
     pub(crate) fn note(&self, text: &str) {
         match self {
             Self::Bars { all, .. } => {
@@ -62,7 +62,7 @@ impl Display {
         }
     }
 
-    /// Takes the bars off the screen; what they showed at the end stands in the table that follows.
+    /// Removes the bars from the screen; the table that follows shows how the jobs ended.
     pub(crate) fn clear(&mut self) {
         if let Self::Bars { all, bars } = self {
             bars.clear();
@@ -92,7 +92,7 @@ fn draw(bar: &ProgressBar, job: &Job) {
         (JobState::Running, Some(progress)) if progress.steps > 0 => {
             bar.set_length(progress.steps);
             bar.set_position(progress.step);
-            bar.set_message(progress::words(&job.stage, progress));
+            bar.set_message(progress::describe(&job.stage, progress));
         }
         _ => bar.set_message(progress::line(job)),
     }

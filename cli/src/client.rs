@@ -1,4 +1,4 @@
-//! The connection to the coordinator, and what its refusals mean for a person.
+//! The connection to the coordinator, and its errors in words for people.
 
 use std::{error::Error as _, time::Duration};
 
@@ -16,11 +16,11 @@ use tonic::{
 
 use crate::{
     config::Target,
-    exit::{Exit, Failure, judge},
+    exit::{Exit, Failure, classify},
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A stream whose peer is silently gone is noticed after about twice this.
+/// A peer that vanished silently is noticed after about twice this.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// A list of a thousand jobs with their specs is a few MiB.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -40,11 +40,11 @@ impl Client {
         let mut away = Vec::new();
         for server in target.server.split(',') {
             match Self::connect_to(server, target).await {
-                Err(error) if judge(&error).0 == Exit::Unreachable => away.push(error),
+                Err(error) if classify(&error).0 == Exit::Unreachable => away.push(error),
                 outcome => return outcome,
             }
         }
-        // The first is the one that people think of.
+        // The error of the first one is the one that helps.
         Err(away.into_iter().next().unwrap_or_else(|| unreachable(&target.server, "no address was given")))
     }
 
@@ -81,7 +81,7 @@ impl Client {
 
     /// The error of a call. `tried` completes "cannot ...".
     pub(crate) fn refusal(&self, tried: &str, status: &Status) -> Error {
-        if is_away(status) {
+        if is_unavailable(status) {
             let reason = status.source().map_or_else(|| status.message().to_owned(), root_cause);
             return unreachable(&self.server, &reason);
         }
@@ -102,9 +102,9 @@ impl Interceptor for Authorization {
     }
 }
 
-/// The connection failed or the coordinator closes: it may be there again in a moment. Only a status made on this side
-/// has a source; what the coordinator itself says is an answer.
-pub(crate) fn is_away(status: &Status) -> bool {
+/// The connection failed or the coordinator shuts down: the call may succeed in a moment. A status that was made on this
+/// side has a source; one that the coordinator sent has none.
+pub(crate) fn is_unavailable(status: &Status) -> bool {
     Code::of(status) == Code::Unavailable || status.source().is_some()
 }
 
@@ -156,7 +156,7 @@ mod tests {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let target = Target { server: format!("http://127.0.0.1:{port}"), token: None };
         let error = Client::connect(&target).await.err().unwrap();
-        let (exit, message) = judge(&error);
+        let (exit, message) = classify(&error);
         assert_eq!(exit, Exit::Unreachable);
         let message = message.unwrap();
         assert!(message.contains("connection refused. Is it running? `tandem up`"), "{message}");
@@ -165,6 +165,6 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_cannot_be_sent_is_refused_before_the_call() {
         let target = Target { server: "http://127.0.0.1:1".to_owned(), token: Some("a\nb".to_owned()) };
-        assert_eq!(judge(&Client::connect(&target).await.err().unwrap()).0, Exit::Config);
+        assert_eq!(classify(&Client::connect(&target).await.err().unwrap()).0, Exit::Config);
     }
 }

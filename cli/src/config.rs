@@ -15,7 +15,7 @@ use crate::{
     up::{lock, state::UpState},
 };
 
-/// Where a coordinator listens if nobody says otherwise.
+/// Where a coordinator listens by default.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7077";
 
 /// `~/.config/tandem/config.toml`.
@@ -29,7 +29,7 @@ pub(crate) struct ConfigFile {
 /// The coordinator that a command talks to.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Several, where several coordinators serve one database, are tried from left to right: `http://a:1,http://b:1`.
+    /// One address, or several that serve one database and are tried from left to right: `http://a:1,http://b:1`.
     pub(crate) server: String,
     pub(crate) token: Option<String>,
 }
@@ -50,7 +50,7 @@ impl Target {
     }
 }
 
-/// What `tandem up` of this user runs at this moment. A file left by one that was killed does not count.
+/// The running `tandem up` of this user. A file left by a killed one does not count.
 fn running_here() -> Option<UpState> {
     let home = Home::at(None).ok()?;
     lock::holder(&home).ok()??;

@@ -9,7 +9,7 @@ use crate::{
     exit::{Exit, Failure},
 };
 
-/// Hands the bytes on as they come; they are good once this returns.
+/// Passes the bytes to `each` as they arrive; only when this returns are they known to be intact.
 pub(crate) async fn artifact(
     client: &Client,
     artifact: &Artifact,

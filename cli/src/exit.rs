@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use anyhow::Error;
 
-/// What a script can tell apart. The numbers are those of sysexits.h where it has one.
+/// Exit codes, for scripts to distinguish. The numbers are those of sysexits.h where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Ok = 0,
@@ -48,7 +48,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The exit of a child process of ours, if it is one of these codes.
+    /// Passes on the exit code of a child process of ours; any other code is internal.
     pub(crate) fn of_child(code: Option<i32>) -> Self {
         const PASSED_ON: [Exit; 8] = [
             Exit::Usage,
@@ -64,7 +64,7 @@ impl Exit {
     }
 }
 
-/// An error whose exit code is known where it is made. Everything else is internal.
+/// An error with its exit code. Any other error is internal.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -72,7 +72,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Says what was tried, with what, why it failed and what to do next.
+    /// `message` says what was tried, with what, why it failed and what to do next.
     pub(crate) fn error(exit: Exit, message: impl Into<String>) -> Error {
         Error::new(Self { exit, message: message.into() })
     }
@@ -86,7 +86,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The reader of stdout has gone (`tandem list | head`): no error, there is just nothing left to do.
+/// The reader of stdout has gone (`tandem list | head`): no failure, but there is nothing left to do.
 #[derive(Debug)]
 pub(crate) struct PipeClosed;
 
@@ -99,7 +99,7 @@ impl fmt::Display for PipeClosed {
 impl std::error::Error for PipeClosed {}
 
 /// The exit code of an error, and what to print about it.
-pub(crate) fn judge(error: &Error) -> (Exit, Option<String>) {
+pub(crate) fn classify(error: &Error) -> (Exit, Option<String>) {
     if error.is::<PipeClosed>() {
         return (Exit::Ok, None);
     }
@@ -116,9 +116,9 @@ mod tests {
     #[test]
     fn the_code_survives_added_context() {
         let error = Err::<(), _>(Failure::error(Exit::NotFound, "no job `x`")).context("cannot show it").unwrap_err();
-        assert_eq!(judge(&error), (Exit::NotFound, Some("cannot show it: no job `x`".to_owned())));
-        assert_eq!(judge(&anyhow::anyhow!("boom")).0, Exit::Internal);
-        assert_eq!(judge(&Error::new(PipeClosed)), (Exit::Ok, None));
+        assert_eq!(classify(&error), (Exit::NotFound, Some("cannot show it: no job `x`".to_owned())));
+        assert_eq!(classify(&anyhow::anyhow!("boom")).0, Exit::Internal);
+        assert_eq!(classify(&Error::new(PipeClosed)), (Exit::Ok, None));
     }
 
     #[test]

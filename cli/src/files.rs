@@ -31,7 +31,11 @@ pub(crate) fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| cannot("make the folder", path, &error))
 }
 
-/// A file that appears under its name only when it is complete; else nothing of it stays.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|error| cannot("remove", path, &error))
+}
+
+/// A file that appears under its name only when it is complete; if it is not finished, nothing of it stays.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -55,22 +59,23 @@ impl NewFile {
     }
 }
 
-fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
+/// The error of an operation on a file; `tried` completes "cannot ...".
+pub(crate) fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
     Failure::error(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::judge;
+    use crate::exit::classify;
 
     #[test]
     fn an_existing_file_stays_unless_forced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.svg");
         write(&path, b"one", false).unwrap();
-        assert_eq!(judge(&check_free(&path, false).unwrap_err()).0, Exit::CannotCreate);
-        assert_eq!(judge(&write(&path, b"two", false).unwrap_err()).0, Exit::CannotCreate);
+        assert_eq!(classify(&check_free(&path, false).unwrap_err()).0, Exit::CannotCreate);
+        assert_eq!(classify(&write(&path, b"two", false).unwrap_err()).0, Exit::CannotCreate);
         assert_eq!(fs::read(&path).unwrap(), b"one");
         write(&path, b"three", true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"three");
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_named() {
         let error = write(Path::new("/nonexistent/a.svg"), b"", false).unwrap_err();
-        assert_eq!(judge(&error).0, Exit::CannotCreate);
+        assert_eq!(classify(&error).0, Exit::CannotCreate);
         assert!(error.to_string().contains("/nonexistent/a.svg"), "{error}");
     }
 }

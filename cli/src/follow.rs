@@ -8,17 +8,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tonic::{Status, Streaming};
 
 use crate::{
-    bars::Display,
+    bars::ProgressDisplay,
     client::{self, Client},
     exit::Exit,
 };
 
-/// Jobs go on while the coordinator restarts, and so does who watches them.
-const AWAY_AT_MOST: Duration = Duration::from_secs(60);
+/// How long to try to reconnect: jobs go on while the coordinator restarts.
+const UNAVAILABLE_AT_MOST: Duration = Duration::from_secs(60);
 const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Outcome {
     Succeeded,
     /// At least one failed or was cancelled.
     Failed,
@@ -26,7 +26,7 @@ pub(crate) enum Verdict {
     Interrupted,
 }
 
-impl Verdict {
+impl Outcome {
     pub(crate) fn exit(self) -> Exit {
         match self {
             Self::Succeeded => Exit::Ok,
@@ -40,31 +40,31 @@ impl Verdict {
     }
 }
 
-/// The last snapshot and what it amounts to.
+/// The last snapshot, and its outcome.
 pub(crate) struct Followed {
     pub(crate) jobs: Vec<Job>,
-    pub(crate) verdict: Verdict,
+    pub(crate) outcome: Outcome,
 }
 
-/// From here on Ctrl-C is an answer and does not end the process.
+/// From here on Ctrl-C is received and does not end the process.
 pub(crate) fn listen_to_interrupt() -> Result<Signal> {
     signal(SignalKind::interrupt()).context("cannot listen to Ctrl-C")
 }
 
-/// Shows progress on stderr and hands each snapshot to `each`.
+/// Follows the jobs of `target` until all have ended, with progress on stderr; passes each snapshot to `each`.
 pub(crate) async fn until_done(
     client: &Client,
     target: &str,
     interrupt: &mut Signal,
     mut each: impl FnMut(&WatchResponse) -> Result<()>,
 ) -> Result<Followed> {
-    let mut display = Display::new();
+    let mut display = ProgressDisplay::new();
     let mut jobs = Vec::new();
-    let mut away_since: Option<Instant> = None;
+    let mut unavailable_since: Option<Instant> = None;
     loop {
         let lost = tokio::select! {
             answer = watch(client, target, |snapshot| {
-                if away_since.take().is_some() {
+                if unavailable_since.take().is_some() {
                     display.note("the coordinator is back");
                 }
                 display.update(&snapshot.jobs);
@@ -74,20 +74,20 @@ pub(crate) async fn until_done(
             }) => answer?,
             _ = interrupt.recv() => {
                 display.clear();
-                return Ok(Followed { jobs, verdict: Verdict::Interrupted });
+                return Ok(Followed { jobs, outcome: Outcome::Interrupted });
             }
         };
         let Some(status) = lost else {
             display.clear();
-            let verdict = Verdict::of(&jobs);
-            return Ok(Followed { jobs, verdict });
+            let outcome = Outcome::of(&jobs);
+            return Ok(Followed { jobs, outcome });
         };
-        let is_away = client::is_away(&status);
-        if is_away && away_since.is_none() {
+        let is_unavailable = client::is_unavailable(&status);
+        if is_unavailable && unavailable_since.is_none() {
             display.note("the coordinator is away; trying again (jobs go on without it)");
         }
-        let since = *away_since.get_or_insert_with(Instant::now);
-        if !is_away || since.elapsed() > AWAY_AT_MOST {
+        let since = *unavailable_since.get_or_insert_with(Instant::now);
+        if !is_unavailable || since.elapsed() > UNAVAILABLE_AT_MOST {
             display.clear();
             return Err(client.refusal(&format!("follow `{target}`"), &status));
         }
@@ -95,7 +95,7 @@ pub(crate) async fn until_done(
             () = tokio::time::sleep(RECONNECT_EVERY) => {}
             _ = interrupt.recv() => {
                 display.clear();
-                return Ok(Followed { jobs, verdict: Verdict::Interrupted });
+                return Ok(Followed { jobs, outcome: Outcome::Interrupted });
             }
         }
     }

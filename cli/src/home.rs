@@ -1,4 +1,4 @@
-//! The folder that `tandem up` keeps everything in, and the rules for where it is.
+//! The home: the folder in which `tandem up` keeps everything.
 
 use std::{
     env,
@@ -73,7 +73,7 @@ fn default_root(root: bool, var: impl Fn(&str) -> Option<PathBuf>) -> Option<Pat
         return Some(home);
     }
     if root {
-        // Not below /root: Postgres runs as another account then, which could not get there.
+        // Not below /root: Postgres then runs as another account, which may not enter it.
         return Some(PathBuf::from("/var/lib/tandem"));
     }
     let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;

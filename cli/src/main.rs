@@ -1,7 +1,7 @@
-//! `tandem`: submit experiments, watch them, ask about results, and run the whole house on one machine.
+//! `tandem`: submit experiments, watch them, ask about results, and run a whole cluster on one machine.
 //!
-//! Reading order: `args` (what can be typed), `commands` (one file each), `client` (the coordinator), `render` (what is
-//! printed), `up` (the supervisor behind `tandem up`).
+//! Reading order: `args` (the command line), `commands` (one file each), `client` (the coordinator), `render` (text for
+//! people) and `json` (for scripts), `up` (the supervisor behind `tandem up`).
 
 mod args;
 mod bars;
@@ -24,8 +24,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// One thread for everything. It is enough for a client, and `up` needs its children to be started by a thread that
-/// lives as long as the process: their death signal is tied to it.
+/// One thread. It is enough for a client, and `up` must start its children from a thread that lives as long as the
+/// process: the kernel ends them with it.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = args::Cli::parse();
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     match commands::run(cli, &output).await {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let (exit, message) = exit::judge(&error);
+            let (exit, message) = exit::classify(&error);
             if let Some(message) = message {
                 output.note(&format!("tandem: {message}"));
             }

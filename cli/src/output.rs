@@ -1,4 +1,4 @@
-//! Where words go: data on stdout, everything else on stderr. Never a panic when a reader has gone.
+//! What goes where: data to stdout, everything else to stderr. A closed stdout is no panic.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
@@ -62,9 +62,9 @@ impl Output {
         }
     }
 
-    /// A remark beside the data.
+    /// A remark, to stderr.
     pub(crate) fn note(&self, text: &str) {
-        // Nobody is left to tell if this fails.
+        // An error here has nowhere to go.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }

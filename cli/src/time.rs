@@ -1,4 +1,4 @@
-//! The clock, read at the edge, and wire timestamps.
+//! The clock, and timestamps of the wire.
 
 use chrono::{DateTime, Utc};
 use tandem_proto::convert::{self, Timestamp};
@@ -7,7 +7,7 @@ pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// None if absent or no moment at all: a view shows what it can.
+/// None if it is absent or invalid: a view then shows nothing.
 pub(crate) fn utc(at: &Option<Timestamp>) -> Option<DateTime<Utc>> {
     convert::optional_moment("at", *at).ok().flatten()
 }

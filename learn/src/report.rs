@@ -57,9 +57,9 @@ pub enum Event {
         kind: String,
         message: String,
     },
-    /// Work was done since the last one; for the worker alone. The slowest piece of it so far took so long; 0: there was
-    /// none yet, it still loads.
-    Pulse {
+    /// Work was done since the last one; the worker does not pass it on. `slowest_ms` is the time of the slowest piece of
+    /// work so far, 0 while the rank still loads.
+    KeepAlive {
         slowest_ms: u64,
     },
 }

@@ -54,12 +54,12 @@ pub struct CheckpointRef {
     pub sha256: String,
 }
 
-/// What a rank is told after its task, one JSON object a line on its stdin.
+/// What the worker sends to a rank after its task, one JSON object a line on its stdin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "told", rename_all = "snake_case")]
-pub enum Told {
-    /// Ranks other than 0, once: rank 0 listens here.
-    Meeting { host: String, port: u16 },
-    /// Rank 0: the coordinator has the row of this checkpoint. Older ones may go.
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// To ranks other than 0, once: rank 0 listens here.
+    Rendezvous { host: String, port: u16 },
+    /// To rank 0: the coordinator has stored the row of this checkpoint; older ones may be removed.
     Committed { step: u64 },
 }

@@ -1,26 +1,20 @@
-//! The wire: generated types, and the only conversions between them and the domain.
+//! The wire: generated types, and the only conversions between them and the domain, JSON and bytes.
 //!
 //! [`v1`] is generated from `tandem/v1/*.proto`: `jobs` (submit and follow), `results` (query and fetch), `fleet`
-//! (workers and state), `workers` (the stream between a worker and its coordinator). No other crate names prost. To add
-//! a field: give it a new number in the `.proto`, then convert it in [`convert`] if the domain has it. Numbers are
-//! never reused.
+//! (workers and state), `workers` (the stream between a worker and its coordinator). No other crate names prost. To add a field: give it a
+//! new number in the `.proto` file, then add it to [`convert`] if the domain knows it. A number is never used again. The
+//! order of fields is that in which `tandem --json` prints them; `build.rs` says how.
 
+pub mod binary;
 pub mod convert;
 pub mod status;
-
-/// Generated from `proto/tandem/v1/*.proto`.
-pub mod v1 {
-    #![expect(clippy::allow_attributes, reason = "generated code")]
-    tonic::include_proto!("tandem.v1");
-    /// For the reflection service.
-    pub const DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("tandem.v1");
-}
+pub mod v1;
 
 #[cfg(test)]
 mod tests {
     use prost::Message;
 
-    /// `grpcurl list` and `grpcurl describe` read it.
+    /// What `grpcurl list` and `grpcurl describe` are answered from.
     #[test]
     fn the_descriptor_set_describes_every_service_and_what_it_imports() {
         let set = prost_types::FileDescriptorSet::decode(super::v1::DESCRIPTOR_SET).unwrap();

@@ -1,4 +1,4 @@
-//! From what the coordinator assigns to what a rank is told: parsed once, here, and trusted from then on.
+//! Turns the coordinator's assignment into a rank's task: checked here once, and trusted from then on.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 /// What this worker adds to every task.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct WorkerContext {
     /// "cpu" or "cuda:0", as the rank sees it.
     pub(crate) device: String,
     pub(crate) data_dir: PathBuf,
     /// Root of checkpoints and artifacts.
     pub(crate) store: PathBuf,
-    /// Address that ranks meet on.
+    /// Address on which ranks meet.
     pub(crate) host: String,
     /// Name of the profile of timeouts.
     pub(crate) timing: &'static str,
@@ -34,8 +34,8 @@ pub(crate) fn store_folder(url: &str) -> Result<PathBuf, String> {
 }
 
 /// One rank's task. The error says what is wrong with the assignment.
-pub(crate) fn task(assignment: &Assignment, place: &Place) -> Result<Task, String> {
-    // A path is made of it.
+pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<Task, String> {
+    // It becomes part of a path.
     let job_id = Uuid::parse_str(&assignment.job_id)
         .map_err(|error| format!("assignment: job id `{}` is no UUID: {error}", assignment.job_id))?;
     let spec: JobSpec = serde_json::from_str(&assignment.spec_json).map_err(|error| {
@@ -48,11 +48,11 @@ pub(crate) fn task(assignment: &Assignment, place: &Place) -> Result<Task, Strin
         return Err(format!("assignment: rank {} of world size {}", assignment.rank, assignment.world_size));
     }
     let inputs = assignment.inputs.iter().map(|artifact| {
-        let path = in_store(&artifact.uri, &place.store)?;
+        let path = in_store(&artifact.uri, &context.store)?;
         Ok(InputFile { kind: artifact.kind.clone(), path, sha256: artifact.sha256.clone() })
     });
     let checkpoints = assignment.checkpoints.iter().map(|checkpoint| {
-        let path = in_store(&checkpoint.path, &place.store)?;
+        let path = in_store(&checkpoint.path, &context.store)?;
         Ok(CheckpointRef { step: checkpoint.step, path, sha256: checkpoint.sha256.clone() })
     });
     Ok(Task {
@@ -62,13 +62,13 @@ pub(crate) fn task(assignment: &Assignment, place: &Place) -> Result<Task, Strin
         rank: assignment.rank,
         world_size: assignment.world_size,
         spec,
-        device: place.device.clone(),
-        data_dir: place.data_dir.clone(),
-        job_dir: place.store.join("jobs").join(job_id.to_string()),
+        device: context.device.clone(),
+        data_dir: context.data_dir.clone(),
+        job_dir: context.store.join("jobs").join(job_id.to_string()),
         inputs: inputs.collect::<Result<_, String>>()?,
         checkpoints: checkpoints.collect::<Result<_, String>>()?,
-        host: place.host.clone(),
-        timing: place.timing.to_owned(),
+        host: context.host.clone(),
+        timing: context.timing.to_owned(),
     })
 }
 
@@ -91,9 +91,15 @@ mod tests {
 
     const JOB: &str = "0198c5a2-6f4e-7c3a-9d52-0a1b2c3d4e5f";
 
-    fn place() -> Place {
+    fn context() -> WorkerContext {
         let host = "127.0.0.1".to_owned();
-        Place { device: "cpu".to_owned(), data_dir: "/data".into(), store: "/srv/store".into(), host, timing: "fast" }
+        WorkerContext {
+            device: "cpu".to_owned(),
+            data_dir: "/data".into(),
+            store: "/srv/store".into(),
+            host,
+            timing: "fast",
+        }
     }
 
     fn assignment() -> Assignment {
@@ -133,7 +139,7 @@ mod tests {
 
     #[test]
     fn names_in_the_store_become_paths_here() {
-        let task = task(&assignment(), &place()).unwrap();
+        let task = task(&assignment(), &context()).unwrap();
         assert_eq!(task.job_dir, Path::new("/srv/store/jobs").join(JOB));
         assert_eq!(task.inputs[0].path, Path::new("/srv/store/jobs/1/encoder.safetensors"));
         assert_eq!(task.checkpoints[0].path, Path::new("/srv/store/jobs/2/step-00000009"));
@@ -146,19 +152,19 @@ mod tests {
         for name in ["../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "jobs/../../x"] {
             let mut outside = assignment();
             outside.inputs[0].uri = name.to_owned();
-            let error = task(&outside, &place()).unwrap_err();
+            let error = task(&outside, &context()).unwrap_err();
             assert!(error.contains(name) && error.contains("/srv/store"), "{error}");
         }
         let job_id = "../../tmp".to_owned();
-        assert!(task(&Assignment { job_id, ..assignment() }, &place()).unwrap_err().contains("UUID"));
+        assert!(task(&Assignment { job_id, ..assignment() }, &context()).unwrap_err().contains("UUID"));
     }
 
     #[test]
-    fn an_unreadable_spec_is_told_from_an_unreadable_disk() {
+    fn an_unreadable_spec_names_the_version() {
         let spec_json = r#"{"name": "from the future"}"#.to_owned();
-        let error = task(&Assignment { spec_json, ..assignment() }, &place()).unwrap_err();
+        let error = task(&Assignment { spec_json, ..assignment() }, &context()).unwrap_err();
         assert!(error.contains("version"), "{error}");
-        assert!(task(&Assignment { rank: 2, ..assignment() }, &place()).is_err());
+        assert!(task(&Assignment { rank: 2, ..assignment() }, &context()).is_err());
     }
 
     #[test]

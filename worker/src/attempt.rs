@@ -1,4 +1,4 @@
-//! One rank of one attempt, from its assignment until the coordinator knows how it ended.
+//! One rank of one attempt, from its start until the coordinator knows how it ended.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -7,85 +7,84 @@ use std::{
 };
 
 use tandem_domain::timing::Progress;
-use tandem_learn::task::Told;
+use tandem_learn::task::Command;
 use tandem_proto::v1::{
     self, LogEvent, RankOutcome, RunningRank, rank_event::Event as Kind, worker_message::Message as WorkerMessage,
 };
 
 use crate::{
-    account::Account,
-    child::{Child, Launch, Output},
-    hear::{Heard, hear, is_work},
-    progress::ProgressClock,
-    verdict::{Asked, Verdict, verdict},
+    child::{Child, ChildEvent, Launch},
+    progress_clock::ProgressClock,
+    rank_output::{RankOutput, is_work, parse},
+    report_log::ReportLog,
+    verdict::{Requested, Verdict, verdict},
 };
 
-/// What the rank's process does.
+/// State of the rank's process.
 ///
 /// ```text
 /// Running ──stop──> Stopping ──grace over──> Killed ──> Ended
-///    └──────────────────┴────────kill─────────^  (any of them ends by itself, too)
+///    └──────────────────┴────────kill─────────^  (each may also end by itself)
 /// ```
 #[derive(Debug, PartialEq)]
-enum Life {
-    /// Nothing was asked of it.
+enum RankState {
+    /// Nothing was requested of it.
     Running,
     /// SIGTERM was sent; SIGKILL follows at `kill_at`.
     Stopping { reason: String, grace: Duration, kill_at: Instant },
     /// SIGKILL was sent, for this reason.
     Killed(Verdict),
-    /// The process is gone and its verdict is in the account.
+    /// The process has ended, and its verdict is in the report log.
     Ended,
 }
 
 pub(crate) struct Attempt {
-    account: Account,
+    report_log: ReportLog,
     store: PathBuf,
-    life: Life,
+    state: RankState,
     child: Child,
     clock: ProgressClock,
-    last_words: Option<String>,
-    /// Rank 0: where the others find it, while they might not know.
+    last_log_line: Option<String>,
+    /// Of rank 0: where the other ranks find it, until training shows that all have met.
     rendezvous: Option<v1::Rendezvous>,
     rendezvous_sent: bool,
-    /// Other ranks: were told where to go.
-    met: bool,
+    /// Of other ranks: they were told where rank 0 listens.
+    rendezvous_known: bool,
 }
 
-/// Of the process or not, what is told of it is told alike.
 impl Deref for Attempt {
-    type Target = Account;
+    type Target = ReportLog;
 
-    fn deref(&self) -> &Account {
-        &self.account
+    fn deref(&self) -> &ReportLog {
+        &self.report_log
     }
 }
 
 impl DerefMut for Attempt {
-    fn deref_mut(&mut self) -> &mut Account {
-        &mut self.account
+    fn deref_mut(&mut self) -> &mut ReportLog {
+        &mut self.report_log
     }
 }
 
 impl Attempt {
-    /// Starts the rank. An error is the machine's.
+    /// Starts the rank. An error is the machine's fault.
     pub(crate) fn start(
         now: Instant,
-        account: Account,
+        report_log: ReportLog,
         store: PathBuf,
         limits: Progress,
         launch: &Launch,
     ) -> std::io::Result<Self> {
         Ok(Self {
-            account,
+            report_log,
             store,
-            life: Life::Running,
+            state: RankState::Running,
             child: Child::spawn(launch)?,
             clock: ProgressClock::new(now, limits),
-            last_words: None,
+            last_log_line: None,
             rendezvous: None,
             rendezvous_sent: false,
-            met: false,
+            rendezvous_known: false,
         })
     }
 
@@ -93,18 +92,18 @@ impl Attempt {
         self.child.pid
     }
 
-    /// As [`Account::running`], with its progress clock.
+    /// As [`ReportLog::running`], with its progress clock.
     pub(crate) fn running(&self, now: Instant) -> Option<RunningRank> {
-        self.account.running().map(|rank| self.with_clock(now, rank))
+        self.report_log.running().map(|rank| self.with_clock(now, rank))
     }
 
-    /// As [`Account::unsettled`], with its progress clock.
-    pub(crate) fn unsettled(&self, now: Instant) -> Option<RunningRank> {
-        self.account.unsettled().map(|rank| self.with_clock(now, rank))
+    /// As [`ReportLog::unconfirmed`], with its progress clock.
+    pub(crate) fn unconfirmed(&self, now: Instant) -> Option<RunningRank> {
+        self.report_log.unconfirmed().map(|rank| self.with_clock(now, rank))
     }
 
     fn with_clock(&self, now: Instant, rank: RunningRank) -> RunningRank {
-        // One that has ended hangs no more.
+        // A rank that has ended does not hang.
         if self.has_ended() {
             return rank;
         }
@@ -112,149 +111,154 @@ impl Attempt {
         RunningRank { idle_ms: millis(self.clock.idle(now)), slowest_ms: self.clock.slowest().map(millis), ..rank }
     }
 
-    /// The process is gone.
+    /// The process has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.life == Life::Ended
+        self.state == RankState::Ended
     }
 
-    /// The process is gone and nobody needs to hear of it any more.
+    /// The process has ended and nobody needs a report of it.
     pub(crate) fn is_over(&self) -> bool {
-        self.has_ended() && self.is_disowned()
+        self.has_ended() && self.is_stale()
     }
 
-    /// The process is gone and the coordinator was told so, if it needs to be.
-    pub(crate) fn is_told(&self) -> bool {
-        self.has_ended() && self.account.is_told()
+    /// The process has ended and everything was sent on the present stream.
+    pub(crate) fn all_sent(&self) -> bool {
+        self.has_ended() && self.report_log.all_sent()
     }
 
-    /// SIGTERM now, SIGKILL after the grace. Asked again, or of a rank that dies already, changes nothing.
+    /// SIGTERM now, SIGKILL after the grace. Changes nothing if the rank is being stopped or killed already.
     pub(crate) fn stop(&mut self, now: Instant, reason: &str) {
-        if self.life == Life::Running {
+        if self.state == RankState::Running {
             tracing::info!(attempt = self.id(), reason, "stopping the rank");
             let grace = self.clock.stop_grace();
-            self.life = Life::Stopping { reason: reason.to_owned(), grace, kill_at: now + grace };
+            self.state = RankState::Stopping { reason: reason.to_owned(), grace, kill_at: now + grace };
             self.child.terminate();
         }
     }
 
-    /// SIGKILL now; `verdict` is what the coordinator will be told.
+    /// SIGKILL now; `verdict` is what the coordinator is told.
     pub(crate) fn kill(&mut self, verdict: Verdict) {
-        if matches!(self.life, Life::Running | Life::Stopping { .. }) {
+        if matches!(self.state, RankState::Running | RankState::Stopping { .. }) {
             tracing::info!(attempt = self.id(), reason = verdict.cause, "killing the rank");
-            self.life = Life::Killed(verdict);
+            self.state = RankState::Killed(verdict);
             self.child.kill();
         }
     }
 
-    /// The coordinator knows nothing of this attempt, or nothing of it any more: end it and say nothing.
-    pub(crate) fn disown(&mut self, reason: &str) {
-        self.account.disown();
+    /// The coordinator does not know this attempt, or no longer: kills the rank and reports nothing.
+    pub(crate) fn abandon(&mut self, reason: &str) {
+        self.report_log.mark_stale();
         self.kill(Verdict::new(RankOutcome::Cancelled, reason));
     }
 
-    /// The next thing the rank says or does; never, once it has ended. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Output {
+    /// The next event of the process; pending for ever once it has ended. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> ChildEvent {
         match self.child.next().await {
             Some(output) => output,
             None => std::future::pending().await,
         }
     }
 
-    /// Takes in what [`Self::next`] gave.
-    pub(crate) fn hear(&mut self, now: Instant, output: Output) {
-        match output {
-            Output::Said(line) => match hear(&line, &self.store) {
-                Heard::Rendezvous { host, port } => {
-                    self.clock.work(now);
-                    if let Some(RunningRank { attempt_id, fence, .. }) = self.account.unsettled() {
+    /// Handles what [`Self::next`] returned.
+    pub(crate) fn handle(&mut self, now: Instant, event: ChildEvent) {
+        match event {
+            ChildEvent::Stdout(line) => match parse(&line, &self.store) {
+                RankOutput::Rendezvous { host, port } => {
+                    self.clock.worked(now);
+                    if let Some(RunningRank { attempt_id, fence, .. }) = self.report_log.unconfirmed() {
                         self.rendezvous = Some(v1::Rendezvous { attempt_id, fence, host, port: port.into() });
                     }
                 }
-                Heard::Pulse { slowest } => self.clock.pulse(now, slowest),
-                Heard::Event(event) => {
+                RankOutput::KeepAlive { slowest } => self.clock.keep_alive(now, slowest),
+                RankOutput::Event(event) => {
                     if is_work(&event) {
-                        self.clock.work(now);
+                        self.clock.worked(now);
                     }
-                    // Training has begun, so all have met.
+                    // Training has begun, so all ranks have met.
                     if matches!(event, Kind::Metric(_) | Kind::Checkpoint(_)) {
                         self.rendezvous = None;
                     }
-                    self.note_down(now, event);
+                    self.push(now, event);
                 }
             },
-            Output::Logged(line) => {
+            ChildEvent::Stderr(line) => {
                 if !line.trim().is_empty() {
-                    self.last_words = Some(line.clone());
+                    self.last_log_line = Some(line.clone());
                 }
-                self.note_down(now, Kind::Log(LogEvent { line }));
+                self.push(now, Kind::Log(LogEvent { line }));
             }
-            Output::Ended(exit) => {
-                let asked = match &self.life {
-                    Life::Stopping { reason, .. } => Asked::Stop { reason },
-                    Life::Killed(verdict) => Asked::Die(verdict),
-                    Life::Running | Life::Ended => Asked::Nothing,
+            ChildEvent::Exited(exit) => {
+                let requested = match &self.state {
+                    RankState::Stopping { reason, .. } => Requested::Stop { reason },
+                    RankState::Killed(verdict) => Requested::Kill(verdict),
+                    RankState::Running | RankState::Ended => Requested::Nothing,
                 };
-                let verdict = verdict(asked, exit, self.last_words.as_deref());
+                let verdict = verdict(requested, exit, self.last_log_line.as_deref());
                 tracing::info!(attempt = self.id(), outcome = ?verdict.outcome, cause = verdict.cause, "rank ended");
                 self.rendezvous = None;
-                self.account.close(verdict);
-                self.life = Life::Ended;
+                self.report_log.end(verdict);
+                self.state = RankState::Ended;
             }
         }
     }
 
-    /// Where rank 0 listens: passed on to the rank, once.
-    pub(crate) fn meet(&mut self, host: String, port: u32) {
+    /// Passes on to the rank, once, where rank 0 listens.
+    pub(crate) fn set_rendezvous(&mut self, host: String, port: u32) {
         let Ok(port) = u16::try_from(port) else {
-            return tracing::warn!(attempt = self.id(), port, "the coordinator names a meeting point that cannot be");
+            return tracing::warn!(
+                attempt = self.id(),
+                port,
+                "the coordinator named an impossible port for the rendezvous"
+            );
         };
-        if !self.is_rank_0() && !self.met {
-            self.tell(&Told::Meeting { host, port });
-            self.met = true;
+        if !self.is_rank_0() && !self.rendezvous_known {
+            self.send_command(&Command::Rendezvous { host, port });
+            self.rendezvous_known = true;
         }
     }
 
-    /// The coordinator has stored everything up to `sequence`: rank 0 hears of checkpoints among it, as older ones may go.
+    /// The coordinator has stored everything up to `sequence`. Rank 0 is told of a checkpoint among it, since it may then
+    /// remove older ones.
     pub(crate) fn confirm(&mut self, sequence: u64) {
-        if let Some(step) = self.account.confirm(sequence)
+        if let Some(step) = self.report_log.confirm(sequence)
             && self.is_rank_0()
             && !self.has_ended()
         {
-            self.tell(&Told::Committed { step });
+            self.send_command(&Command::Committed { step });
         }
     }
 
-    fn tell(&self, told: &Told) {
-        match serde_json::to_string(told) {
-            Ok(line) => self.child.tell(line),
-            Err(error) => tracing::warn!(attempt = self.id(), %error, ?told, "not passed on to the rank"),
+    fn send_command(&self, command: &Command) {
+        match serde_json::to_string(command) {
+            Ok(line) => self.child.write_line(line),
+            Err(error) => tracing::warn!(attempt = self.id(), %error, ?command, "not passed on to the rank"),
         }
     }
 
-    /// A new connection: what is not known to be known is said again.
+    /// A new stream: whatever was not confirmed is sent again.
     pub(crate) fn resend(&mut self, now: Instant) {
-        self.account.resend(now);
+        self.report_log.resend(now);
         self.rendezvous_sent = false;
     }
 
-    /// For so long this process did not run, so that nobody listened to the rank.
+    /// The worker did not run for `by`: that time counts neither as idle nor as grace.
     pub(crate) fn shift(&mut self, by: Duration) {
         self.clock.shift(by);
-        if let Life::Stopping { kill_at, .. } = &mut self.life {
+        if let RankState::Stopping { kill_at, .. } = &mut self.state {
             *kill_at += by;
         }
     }
 
-    /// Does what is due by the clock: the end of the grace, the end of patience.
+    /// Kills the rank if it hangs, or if its grace is over.
     pub(crate) fn tick(&mut self, now: Instant) {
-        let (Life::Running | Life::Stopping { .. }) = self.life else { return };
+        let (RankState::Running | RankState::Stopping { .. }) = self.state else { return };
         if let Some(cause) = self.clock.stuck(now) {
             return self.kill(Verdict::lost(cause));
         }
-        if let Life::Stopping { reason, grace, kill_at } = &self.life
+        if let RankState::Stopping { reason, grace, kill_at } = &self.state
             && now >= *kill_at
         {
-            // It was asked to make room, and room is made: nobody is at fault.
+            // It was asked to make room, and it has: nobody is at fault.
             let cause = format!(
                 "did not finish its step within {} s of SIGTERM ({reason}); goes on from the checkpoint before",
                 grace.as_secs()
@@ -265,25 +269,25 @@ impl Attempt {
 
     /// When [`Self::tick`] has something to do.
     pub(crate) fn tick_at(&self) -> Option<Instant> {
-        match self.life {
-            Life::Running => Some(self.clock.stuck_at()),
-            Life::Stopping { kill_at, .. } => Some(kill_at.min(self.clock.stuck_at())),
-            Life::Killed(_) | Life::Ended => None,
+        match self.state {
+            RankState::Running => Some(self.clock.stuck_at()),
+            RankState::Stopping { kill_at, .. } => Some(kill_at.min(self.clock.stuck_at())),
+            RankState::Killed(_) | RankState::Ended => None,
         }
     }
 
     /// The next message for the coordinator, if one is due.
     pub(crate) fn message(&mut self, now: Instant) -> Option<WorkerMessage> {
-        if let Some(rendezvous) = self.rendezvous.clone().filter(|_| !self.rendezvous_sent && !self.is_disowned()) {
+        if let Some(rendezvous) = self.rendezvous.clone().filter(|_| !self.rendezvous_sent && !self.is_stale()) {
             self.rendezvous_sent = true;
             return Some(WorkerMessage::Rendezvous(rendezvous));
         }
-        self.account.message(now)
+        self.report_log.message(now)
     }
 
-    /// The coordinator knows how it ended, or does not want to: nothing of it stays.
+    /// The coordinator knows how it ended, or does not want to know: its spool is removed.
     pub(crate) fn forget(self) {
-        self.account.forget();
+        self.report_log.forget();
     }
 }
 

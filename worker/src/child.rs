@@ -1,8 +1,8 @@
-//! One rank as a process: started, listened to, signalled, buried.
+//! One rank's process: started, read, signalled, reaped.
 //!
-//! The process is its own group, so that Ctrl-C in the worker's terminal does not reach it past the worker. It asks
-//! the kernel by itself to die with the worker (`rank::life`), which the kernel takes to mean the *thread* that
-//! started it: the worker runs on one thread for this reason.
+//! The process has a process group of its own, so that Ctrl-C in the worker's terminal reaches the worker only. It asks
+//! the kernel to be killed when its parent ends (`rank::process`). The kernel means the *thread* that started it, which is
+//! why the worker has only one.
 
 use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
@@ -14,52 +14,52 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{lines::Lines, verdict::Exit};
+use crate::{line_reader::LineReader, verdict::Exit};
 
-/// Longest line kept; the rest of a longer one is cut off. A full batch of such lines stays under gRPC's 4 MiB.
+/// Longest line; the rest of a longer one is cut off. A full batch of such lines stays under gRPC's 4 MiB.
 const LINE_BYTES: usize = 4096;
 
-/// A dead rank's pipes are at their end at once, unless somebody else holds them: not waited for longer than this.
+/// The pipes of a dead rank end at once unless another process holds them: that one is not waited for any longer.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// What to start.
 pub(crate) struct Launch {
     pub(crate) executable: PathBuf,
-    /// What `ps` shows in its place.
-    pub(crate) called: &'static str,
+    /// The name that `ps` shows.
+    pub(crate) arg0: &'static str,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(&'static str, String)>,
-    /// Not for the rank to see.
+    /// Variables that the rank must not see.
     pub(crate) hidden_environment: &'static [&'static str],
     /// First line on its stdin.
     pub(crate) first_line: String,
 }
 
-/// What a rank says or does.
+/// What a rank's process did.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Output {
-    /// A line on stdout.
-    Said(String),
-    /// A line on stderr.
-    Logged(String),
-    /// Last of all.
-    Ended(Exit),
+pub(crate) enum ChildEvent {
+    /// It wrote a line to stdout.
+    Stdout(String),
+    /// It wrote a line to stderr.
+    Stderr(String),
+    /// It ended; nothing follows.
+    Exited(Exit),
 }
 
 /// Handle of a running rank; dropping it kills the rank.
 pub(crate) struct Child {
     pub(crate) pid: u32,
-    outputs: mpsc::Receiver<Output>,
+    events_rx: mpsc::Receiver<ChildEvent>,
     signals: mpsc::UnboundedSender<Signal>,
     lines: mpsc::UnboundedSender<String>,
 }
 
 impl Child {
-    /// Starts the process. Must be called on the thread that lives as long as the worker.
+    /// Starts the process. Call it on the thread that lives as long as the worker.
     pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
         let mut command = Command::new(&launch.executable);
         command
-            .arg0(launch.called)
+            .arg0(launch.arg0)
             .args(&launch.arguments)
             .envs(launch.environment.iter().map(|(key, value)| (key, value)));
         for name in launch.hidden_environment {
@@ -72,23 +72,23 @@ impl Child {
         let (stdin, stdout, stderr) =
             (stdin.ok_or_else(missing)?, stdout.ok_or_else(missing)?, stderr.ok_or_else(missing)?);
 
-        // Bounded: a rank that says more than the worker can take waits in its own write.
-        let (said, outputs) = mpsc::channel(1024);
-        let (signals, signals_given) = mpsc::unbounded_channel();
-        let (lines, lines_given) = mpsc::unbounded_channel();
-        let pumps = [
-            tokio::spawn(pump(Lines::new(stdout, LINE_BYTES), Output::Said, said.clone())),
-            tokio::spawn(pump(Lines::new(stderr, LINE_BYTES), Output::Logged, said.clone())),
+        // Bounded: a rank that writes faster than the worker reads waits in its own write.
+        let (events, events_rx) = mpsc::channel(1024);
+        let (signals, signals_rx) = mpsc::unbounded_channel();
+        let (lines, lines_rx) = mpsc::unbounded_channel();
+        let forwarders = [
+            tokio::spawn(forward_lines(LineReader::new(stdout, LINE_BYTES), ChildEvent::Stdout, events.clone())),
+            tokio::spawn(forward_lines(LineReader::new(stderr, LINE_BYTES), ChildEvent::Stderr, events.clone())),
         ];
         let pid = process.id().ok_or_else(missing)?;
-        tokio::spawn(dictate(stdin, launch.first_line.clone(), lines_given));
-        tokio::spawn(keep(process, signals_given, pumps, said));
-        Ok(Self { pid, outputs, signals, lines })
+        tokio::spawn(write_lines(stdin, launch.first_line.clone(), lines_rx));
+        tokio::spawn(supervise(process, signals_rx, forwarders, events));
+        Ok(Self { pid, events_rx, signals, lines })
     }
 
-    /// The next thing it says; `None` once it has ended and said so. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Option<Output> {
-        self.outputs.recv().await
+    /// The next event; `None` after [`ChildEvent::Exited`]. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<ChildEvent> {
+        self.events_rx.recv().await
     }
 
     /// SIGTERM: finish the step, write a checkpoint, leave.
@@ -102,24 +102,24 @@ impl Child {
     }
 
     /// One more line on its stdin.
-    pub(crate) fn tell(&self, line: String) {
+    pub(crate) fn write_line(&self, line: String) {
         let _ = self.lines.send(line);
     }
 }
 
-/// Owns the process until it is reaped, so that no signal can ever reach another process with a reused id.
-async fn keep(
+/// Owns the process until it is reaped, so that no signal can reach another process with the same id.
+async fn supervise(
     mut process: Process,
     mut signals: mpsc::UnboundedReceiver<Signal>,
-    pumps: [JoinHandle<()>; 2],
-    said: mpsc::Sender<Output>,
+    forwarders: [JoinHandle<()>; 2],
+    events: mpsc::Sender<ChildEvent>,
 ) {
     let exit = loop {
         tokio::select! {
             biased;
             status = process.wait() => break status,
             signal = signals.recv() => {
-                // No sender any more: the handle was dropped.
+                // No sender is left: the handle was dropped.
                 let Some(signal) = signal else {
                     signal_group(&process, Signal::KILL);
                     break process.wait().await;
@@ -128,18 +128,18 @@ async fn keep(
             }
         }
     };
-    for pump in pumps {
-        let abort = pump.abort_handle();
-        if tokio::time::timeout(LAST_LINES, pump).await.is_err() {
+    for forwarder in forwarders {
+        let abort = forwarder.abort_handle();
+        if tokio::time::timeout(LAST_LINES, forwarder).await.is_err() {
             abort.abort();
         }
     }
     let exit = exit.map_or(Exit::Code(-1), Exit::from);
-    let _ = said.send(Output::Ended(exit)).await;
+    let _ = events.send(ChildEvent::Exited(exit)).await;
 }
 
-/// Writes lines to the rank's stdin. A rank that is gone does not listen; its end says more than the error here could.
-async fn dictate(mut stdin: ChildStdin, first: String, mut lines: mpsc::UnboundedReceiver<String>) {
+/// Writes lines to the rank's stdin. An error means that the rank has ended, which is reported elsewhere.
+async fn write_lines(mut stdin: ChildStdin, first: String, mut lines: mpsc::UnboundedReceiver<String>) {
     let mut next = Some(first);
     while let Some(line) = next {
         if stdin.write_all(format!("{line}\n").as_bytes()).await.is_err() {
@@ -150,17 +150,17 @@ async fn dictate(mut stdin: ChildStdin, first: String, mut lines: mpsc::Unbounde
 }
 
 fn signal_group(process: &Process, signal: Signal) {
-    // `id` is `None` once reaped. The group is named after its first process.
+    // `id` is `None` once the process is reaped. Its group has the same id.
     let Some(group) = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else { return };
     if let Err(error) = rustix::process::kill_process_group(group, signal) {
         tracing::warn!(%error, ?signal, pid = group.as_raw_nonzero(), "could not signal the rank");
     }
 }
 
-async fn pump(
-    mut lines: Lines<impl tokio::io::AsyncRead + Unpin>,
-    wrap: fn(String) -> Output,
-    to: mpsc::Sender<Output>,
+async fn forward_lines(
+    mut lines: LineReader<impl tokio::io::AsyncRead + Unpin>,
+    wrap: fn(String) -> ChildEvent,
+    to: mpsc::Sender<ChildEvent>,
 ) {
     while let Some(line) = lines.next().await {
         if to.send(wrap(line)).await.is_err() {
@@ -178,7 +178,7 @@ mod tests {
     fn shell(script: &str) -> Child {
         let launch = Launch {
             executable: "/bin/sh".into(),
-            called: "sh",
+            arg0: "sh",
             arguments: vec!["-c".to_owned(), script.to_owned()],
             environment: vec![("GREETING", "hello".to_owned())],
             hidden_environment: &["HOME"],
@@ -187,7 +187,7 @@ mod tests {
         Child::spawn(&launch).unwrap()
     }
 
-    async fn rest(child: &mut Child) -> Vec<Output> {
+    async fn rest(child: &mut Child) -> Vec<ChildEvent> {
         let mut all = Vec::new();
         while let Some(output) = child.next().await {
             all.push(output);
@@ -196,32 +196,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_come_through_and_the_end_comes_last() {
+    async fn lines_come_through_and_the_exit_comes_last() {
         let mut child =
             shell("read task; echo $GREETING $task ${HOME-homeless}; read more; echo $more; echo woe >&2; exit 65");
-        child.tell("meeting".to_owned());
+        child.write_line("meeting".to_owned());
         let mut all = rest(&mut child).await;
-        assert_eq!(all.pop(), Some(Output::Ended(Exit::Code(65))));
-        let said: Vec<_> = all.iter().filter(|output| matches!(output, Output::Said(_))).collect();
-        assert_eq!(said, [&Output::Said("hello task homeless".to_owned()), &Output::Said("meeting".to_owned())]);
-        assert!(all.contains(&Output::Logged("woe".to_owned())));
+        assert_eq!(all.pop(), Some(ChildEvent::Exited(Exit::Code(65))));
+        let events: Vec<_> = all.iter().filter(|output| matches!(output, ChildEvent::Stdout(_))).collect();
+        assert_eq!(
+            events,
+            [&ChildEvent::Stdout("hello task homeless".to_owned()), &ChildEvent::Stdout("meeting".to_owned())]
+        );
+        assert!(all.contains(&ChildEvent::Stderr("woe".to_owned())));
     }
 
     #[tokio::test]
     async fn signals_reach_the_whole_group() {
         let mut child = shell("sleep 600 & echo ready; wait");
-        assert_eq!(child.next().await, Some(Output::Said("ready".to_owned())));
+        assert_eq!(child.next().await, Some(ChildEvent::Stdout("ready".to_owned())));
         child.terminate();
         // The end comes only when the pipes are closed, that is, when `sleep` is dead too.
-        assert_eq!(rest(&mut child).await, [Output::Ended(Exit::Signal(SIGTERM))]);
+        assert_eq!(rest(&mut child).await, [ChildEvent::Exited(Exit::Signal(SIGTERM))]);
     }
 
     #[tokio::test]
     async fn a_rank_deaf_to_sigterm_is_killed() {
         let mut child = shell("trap '' TERM; echo ready; while :; do read line || :; done");
-        assert_eq!(child.next().await, Some(Output::Said("ready".to_owned())));
+        assert_eq!(child.next().await, Some(ChildEvent::Stdout("ready".to_owned())));
         child.terminate();
         child.kill();
-        assert_eq!(rest(&mut child).await, [Output::Ended(Exit::Signal(SIGKILL))]);
+        assert_eq!(rest(&mut child).await, [ChildEvent::Exited(Exit::Signal(SIGKILL))]);
     }
 }

@@ -26,7 +26,7 @@ SIGTERM or Ctrl-C: the rank writes a checkpoint, then the worker leaves.
 A second one ends both at once.
 Logs go to stderr; RUST_LOG=debug says more.")]
 pub(crate) struct RunArgs {
-    /// The coordinator's address. Of several with commas between them, one after the other is tried.
+    /// The coordinator's address; several, separated by commas, are tried in turn.
     #[arg(
         long = "server",
         env = "TANDEM_SERVER",
@@ -61,18 +61,18 @@ pub(crate) struct RunArgs {
     pub(crate) away_grace: humantime::Duration,
 }
 
-/// Not for a rank to see: it must not be able to reach the coordinator.
+/// Hidden from ranks: they must not be able to reach the coordinator.
 pub(crate) const SECRET_ENVIRONMENT: &[&str] = &["TANDEM_SERVER", "TANDEM_TOKEN"];
 
 impl RunArgs {
-    /// The coordinators as targets to dial, in the order in which to try them.
+    /// The coordinators, in the order in which to try them.
     pub(crate) fn endpoints(&self) -> anyhow::Result<Vec<Endpoint>> {
         self.servers.iter().map(|server| endpoint(server)).collect()
     }
 
     pub(crate) fn token(&self) -> anyhow::Result<Option<MetadataValue<Ascii>>> {
         let Some(token) = &self.token else { return Ok(None) };
-        // The token itself must not get into a log by way of an error.
+        // The error must not repeat the token: it goes into a log.
         let header = format!("Bearer {token}").parse().map_err(|_| {
             anyhow::anyhow!("the token holds characters that no token has: copy it again, without line ends")
         })?;
@@ -90,7 +90,7 @@ impl RunArgs {
         }
         let endpoint = endpoint(self.servers.first().map_or("", String::as_str))?;
         let (host, port) = (endpoint.uri().host().unwrap_or_default(), endpoint.uri().port_u16().unwrap_or(80));
-        // A UDP socket sends nothing when it connects; it only learns which of our addresses the route begins at.
+        // Connecting a UDP socket sends nothing; it only finds the local address of the route.
         let route = |local: &str| {
             let socket = UdpSocket::bind((local, 0))?;
             socket.connect((host.trim_matches(['[', ']']), port))?;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn how_long_a_coordinator_may_be_away_is_said_in_words() {
+    fn the_disconnect_grace_is_given_in_words() {
         assert_eq!(*args(&[]).away_grace, timing::AWAY_GRACE);
         assert_eq!(*args(&["--away-grace", "90s"]).away_grace, std::time::Duration::from_secs(90));
         let wrong = Command::try_parse_from(["run", "--data", "/data", "--state", "/state", "--away-grace", "long"]);

@@ -35,14 +35,14 @@ impl fmt::Display for DeviceName {
     }
 }
 
-/// The device, found and described.
+/// The device that was found.
 pub(crate) struct Device {
     pub(crate) description: v1::Device,
     gpu: Option<Gpu>,
 }
 
 impl Device {
-    /// Looks at the device. `threads` is how many cores a CPU slot says it has.
+    /// Finds the device. `threads` is how many cores a CPU slot reports, all if `None`.
     pub(crate) fn open(name: DeviceName, threads: Option<NonZero<u32>>) -> anyhow::Result<Self> {
         let cores = match threads {
             Some(threads) => threads.get(),
@@ -68,15 +68,15 @@ impl Device {
         }
     }
 
-    /// The newest facts; `None` on a CPU slot. `rank_pid` is the one process on the device that is ours.
+    /// The newest facts; `None` on a CPU slot. `rank_pid` is not counted among the foreign processes.
     pub(crate) fn facts(&self, rank_pid: Option<u32>) -> Option<v1::DeviceFacts> {
         self.gpu.as_ref().map(|gpu| gpu.facts(rank_pid))
     }
 
-    /// What the rank is to be told: its name for the device, and an environment in which it sees no other.
+    /// For the rank: the name of its device, and the value of `CUDA_VISIBLE_DEVICES` that hides all others.
     pub(crate) fn for_rank(&self) -> (&'static str, String) {
         match self.gpu {
-            // By UUID: an index would count in CUDA's order, which need not be NVML's.
+            // By UUID: CUDA may count devices in another order than NVML.
             Some(_) => ("cuda:0", self.description.uuid.clone()),
             None => ("cpu", String::new()),
         }
@@ -84,7 +84,7 @@ impl Device {
 }
 
 fn processor_name(cpuinfo: &str) -> String {
-    // x86 says "model name"; many ARM kernels name no model at all.
+    // x86 kernels write "model name"; many ARM kernels name no model.
     let named = cpuinfo.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == "model name");
     named.map_or_else(|| format!("{} processor", std::env::consts::ARCH), |(_, value)| value.trim().to_owned())
 }

@@ -1,18 +1,18 @@
-//! How a rank tells its worker how it ended (after sysexits.h).
+//! Exit codes by which a rank tells its worker how it ended, after sysexits.h.
 
 use tandem_learn::Failure;
 
 /// The stage ran to its end.
 pub(crate) const FINISHED: i32 = 0;
-/// EX_DATAERR: the job itself is at fault; another try would end alike.
+/// EX_DATAERR: the job itself is at fault; another try would end the same way.
 pub(crate) const JOB_FAILED: i32 = 65;
 /// EX_SOFTWARE: a panic.
 pub(crate) const INTERNAL: i32 = 70;
-/// EX_IOERR: the machine is at fault: a full disk, a device that is gone.
+/// EX_IOERR: the machine is at fault, by a full disk or a missing device.
 pub(crate) const MACHINE_FAILED: i32 = 74;
 /// EX_TEMPFAIL: stopped as asked, with a checkpoint of the last finished step.
 pub(crate) const STOPPED: i32 = 75;
-/// EX_PROTOCOL: another rank is gone, or does not answer.
+/// EX_PROTOCOL: another rank has gone, or does not answer.
 pub(crate) const PEER_LOST: i32 = 76;
 
 /// Who is to blame for a failure.

@@ -1,4 +1,4 @@
-//! One GPU through NVML, whose library is loaded when it is needed: a host without a driver is a host without a GPU.
+//! One GPU through NVML. Its library is loaded when it is needed: a host without a driver is a host without a GPU.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -10,10 +10,10 @@ use anyhow::{Context, anyhow};
 use nvml_wrapper::{Device, Nvml, enum_wrappers::device::TemperatureSensor, error::NvmlError};
 use tandem_proto::v1;
 
-/// NVML is asked this often.
+/// How often NVML is asked.
 const SAMPLE: Duration = Duration::from_secs(2);
 
-/// A device and the thread that looks at it. NVML can block for seconds on a sick GPU: heartbeats must not wait for it.
+/// A device, sampled by a thread: NVML can block for seconds on a faulty GPU, and heartbeats must not wait for it.
 pub(crate) struct Gpu {
     description: v1::Device,
     newest: Arc<Mutex<Sample>>,
@@ -36,14 +36,14 @@ impl Gpu {
         let newest = Arc::new(Mutex::new(Sample::default()));
         let slot = Arc::clone(&newest);
         let name = format!("nvml-{index}");
-        // Ends with the worker's process, which is as long as somebody asks.
-        let look = move || loop {
+        // Runs until the worker's process ends.
+        let watch = move || loop {
             if let Ok(device) = nvml.device_by_index(index) {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = sample(&device);
             }
             thread::sleep(SAMPLE);
         };
-        thread::Builder::new().name(name).spawn(look).context("cannot start the thread that watches the GPU")?;
+        thread::Builder::new().name(name).spawn(watch).context("cannot start the thread that watches the GPU")?;
         Ok(Self { description, newest })
     }
 
@@ -71,7 +71,7 @@ fn describe(nvml: &Nvml, index: u32) -> Result<v1::Device, NvmlError> {
     })
 }
 
-/// What the device tells; cards differ in what they can tell, and a fact they cannot is 0.
+/// What the device reports; a fact that this kind of card does not report is 0.
 fn sample(device: &Device<'_>) -> Sample {
     let facts = v1::DeviceFacts {
         utilization_percent: device.utilization_rates().map_or(0, |rates| rates.gpu),

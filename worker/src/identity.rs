@@ -1,4 +1,4 @@
-//! Who this worker is, across restarts: an id in its state folder, and a lock so that it is one process.
+//! Who this worker is across restarts: an id in its state folder, and a lock, so that one process uses the folder.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_id_is_not_replaced_behind_the_users_back() {
+    fn a_damaged_id_is_not_replaced_in_silence() {
         let state = tempfile::tempdir().unwrap();
         fs::write(state.path().join("worker-id"), "gibberish").unwrap();
         let error = Identity::open(state.path()).err().map(|error| error.to_string()).unwrap();

@@ -1,4 +1,4 @@
-//! The stream to the coordinator: dialled, introduced, kept, and dialled again for as long as the worker lives.
+//! The stream to the coordinator: connected, registered, and connected again for as long as the worker lives.
 
 use std::{
     future::Future,
@@ -19,23 +19,23 @@ use tonic::{
     transport::Endpoint,
 };
 
-/// From dialling to the answer to our introduction.
-const INTRODUCTION: Duration = Duration::from_secs(5);
+/// From the first packet to the answer to our registration.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// Messages on the way out. Reports have a window of their own, so that only a stream that is stuck fills this.
-const OUTBOUND: usize = 256;
+/// Messages that wait to be sent. Reports have a smaller window of their own, so only a stuck stream fills this queue.
+const OUTBOUND_MESSAGES: usize = 256;
 
 pub(crate) struct Link {
     /// Tried in turn.
     endpoints: Vec<Endpoint>,
-    /// That of the present try or stream.
-    dialled: usize,
+    /// Endpoint of the present try or stream.
+    current: usize,
     token: Option<MetadataValue<Ascii>>,
-    /// What the worker says of itself when a stream begins; the session keeps it up to date.
+    /// First message of every stream; the session keeps it up to date.
     pub(crate) register: Register,
     failures: u32,
-    /// Between two tries, at most.
-    longest: Duration,
+    /// Longest wait between two tries.
+    longest_backoff: Duration,
     state: State,
 }
 
@@ -45,10 +45,10 @@ enum State {
     Up(Box<Stream>),
 }
 
-/// A stream, or why there is none.
-type Dial = dyn Future<Output = Result<Introduced, String>>;
+/// Yields a stream, or the reason why there is none.
+type Dial = dyn Future<Output = Result<Connected, String>>;
 
-struct Introduced {
+struct Connected {
     stream: Stream,
     registered: Registered,
     at: Instant,
@@ -61,32 +61,32 @@ struct Stream {
 
 /// What happened on the link.
 pub(crate) enum LinkEvent {
-    /// A new stream; the coordinator knows us. Our introduction was sent then.
+    /// A new stream: the answer to our registration, and when the registration was sent.
     Up(Registered, Instant),
     Message(coordinator_message::Message),
-    /// There is no stream; the next try comes by itself.
+    /// There is no stream, for this reason. The link tries again by itself.
     Down(String),
 }
 
 impl Link {
     /// At least one endpoint.
     pub(crate) fn new(endpoints: Vec<Endpoint>, token: Option<MetadataValue<Ascii>>, register: Register) -> Self {
-        // No HTTP/2 keepalive: it would end the stream to a coordinator that hangs, which then looked like one that
-        // is away, and the rank would go on without a lease. Heartbeats notice the difference.
-        let tuned = |endpoint: Endpoint| endpoint.connect_timeout(INTRODUCTION).tcp_nodelay(true);
+        // No HTTP/2 keepalive: it would end the stream to a coordinator that hangs. That would look like a lost
+        // connection, and the rank would go on without a lease. Heartbeats tell the two apart.
+        let tuned = |endpoint: Endpoint| endpoint.connect_timeout(CONNECT_WITHIN).tcp_nodelay(true);
         let endpoints = endpoints.into_iter().map(tuned).collect();
         let state = State::Waiting { until: Instant::now() };
-        Self { endpoints, dialled: 0, token, register, failures: 0, longest: timing::RECONNECT_LONGEST, state }
+        Self { endpoints, current: 0, token, register, failures: 0, longest_backoff: timing::RECONNECT_LONGEST, state }
     }
 
-    /// Several tries within one lease: what the coordinator's timeouts say.
-    pub(crate) fn retry_within(&mut self, longest: Duration) {
-        self.longest = longest;
+    /// Set from the coordinator's timeouts, so that several tries fit into one lease.
+    pub(crate) fn set_longest_backoff(&mut self, longest_backoff: Duration) {
+        self.longest_backoff = longest_backoff;
     }
 
     /// The coordinator of the present stream, or of the newest try to get one.
     pub(crate) fn server(&self) -> String {
-        self.endpoints[self.dialled].uri().to_string()
+        self.endpoints[self.current].uri().to_string()
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -100,14 +100,14 @@ impl Link {
                 State::Waiting { until } => {
                     tokio::time::sleep_until((*until).into()).await;
                     if self.failures > 0 {
-                        self.dialled = (self.dialled + 1) % self.endpoints.len();
+                        self.current = (self.current + 1) % self.endpoints.len();
                     }
-                    let endpoint = self.endpoints[self.dialled].clone();
+                    let endpoint = self.endpoints[self.current].clone();
                     let dial = dial(endpoint, self.token.clone(), self.register.clone());
                     self.state = State::Dialling(Box::pin(dial));
                 }
                 State::Dialling(dial) => match dial.await {
-                    Ok(Introduced { stream, registered, at }) => {
+                    Ok(Connected { stream, registered, at }) => {
                         self.failures = 0;
                         self.state = State::Up(Box::new(stream));
                         return LinkEvent::Up(registered, at);
@@ -116,28 +116,29 @@ impl Link {
                 },
                 State::Up(stream) => match stream.inbound.message().await {
                     Ok(Some(CoordinatorMessage { message: Some(message) })) => return LinkEvent::Message(message),
-                    // A message of a newer version: not for us.
+                    // A message of a newer version: ignored.
                     Ok(Some(CoordinatorMessage { message: None })) => {}
                     Ok(None) => return self.down("the coordinator closed the stream".to_owned()),
-                    Err(status) => return self.down(words(&status)),
+                    Err(status) => return self.down(describe(&status)),
                 },
             }
         }
     }
 
-    /// Hands a message to the stream. `false`: there is none, or it is stuck and was given up.
+    /// Queues a message. `false`: there is no stream, or it was stuck and is given up.
     pub(crate) fn send(&mut self, message: worker_message::Message) -> bool {
         let State::Up(stream) = &self.state else { return false };
         match stream.outbound.try_send(WorkerMessage { message: Some(message) }) {
             Ok(()) => true,
             Err(_) => {
-                self.hang_up();
+                self.disconnect();
                 false
             }
         }
     }
 
-    /// Ends our half of the stream and waits until the coordinator, having read all of it, ends its own.
+    /// Closes our half of the stream and waits until the coordinator, having read all of it, closes its own. `false`: it
+    /// did not within `limit`.
     pub(crate) async fn finish(self, limit: Duration) -> bool {
         let State::Up(stream) = self.state else { return false };
         let Stream { outbound, mut inbound } = *stream;
@@ -154,16 +155,16 @@ impl Link {
         timeout(limit, rest).await.unwrap_or(false)
     }
 
-    /// Gives the stream up and dials again, after a while.
-    pub(crate) fn hang_up(&mut self) {
-        // The fraction spreads workers whose coordinator went away at one moment.
+    /// Gives the stream up; the next try comes after a backoff.
+    pub(crate) fn disconnect(&mut self) {
+        // Random: it spreads the workers of a coordinator that has just gone.
         let fraction = (uuid::Uuid::new_v4().as_u128() >> 64) as u32;
-        self.state = State::Waiting { until: Instant::now() + backoff(self.failures, self.longest, fraction) };
+        self.state = State::Waiting { until: Instant::now() + backoff(self.failures, self.longest_backoff, fraction) };
         self.failures = self.failures.saturating_add(1);
     }
 
     fn down(&mut self, reason: String) -> LinkEvent {
-        self.hang_up();
+        self.disconnect();
         LinkEvent::Down(reason)
     }
 }
@@ -172,10 +173,10 @@ async fn dial(
     endpoint: Endpoint,
     token: Option<MetadataValue<Ascii>>,
     register: Register,
-) -> Result<Introduced, String> {
-    let introduce = async {
+) -> Result<Connected, String> {
+    let register_worker = async {
         let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
-        let (outbound, messages) = mpsc::channel(OUTBOUND);
+        let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let first = WorkerMessage { message: Some(worker_message::Message::Register(register)) };
         outbound.try_send(first).map_err(|error| error.to_string())?;
         let mut request = Request::new(ReceiverStream::new(messages));
@@ -183,36 +184,36 @@ async fn dial(
             request.metadata_mut().insert("authorization", token);
         }
         let at = Instant::now();
-        let response = WorkersClient::new(channel).session(request).await.map_err(|status| words(&status))?;
+        let response = WorkersClient::new(channel).session(request).await.map_err(|status| describe(&status))?;
         let mut inbound = response.into_inner();
-        match inbound.message().await.map_err(|status| words(&status))?.and_then(|answer| answer.message) {
+        match inbound.message().await.map_err(|status| describe(&status))?.and_then(|answer| answer.message) {
             Some(coordinator_message::Message::Registered(registered)) => {
-                Ok(Introduced { stream: Stream { outbound, inbound }, registered, at })
+                Ok(Connected { stream: Stream { outbound, inbound }, registered, at })
             }
-            Some(_) => Err("the coordinator did not answer the introduction; is it of another version?".to_owned()),
+            Some(_) => Err("the coordinator did not answer the registration; is it of another version?".to_owned()),
             None => Err("the coordinator closed the stream".to_owned()),
         }
     };
-    match timeout(INTRODUCTION, introduce).await {
+    match timeout(CONNECT_WITHIN, register_worker).await {
         Ok(result) => result,
-        Err(_) => Err(format!("no answer within {INTRODUCTION:?}")),
+        Err(_) => Err(format!("no answer within {CONNECT_WITHIN:?}")),
     }
 }
 
-/// How long to wait after this many failures in a row: doubling, bounded, and spread by `fraction` of 2³².
-fn backoff(failures: u32, longest: Duration, fraction: u32) -> Duration {
-    let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(longest);
+/// How long to wait after this many failures in a row: doubled each time, bounded, and spread by `fraction` of 2³².
+fn backoff(failures: u32, longest_backoff: Duration, fraction: u32) -> Duration {
+    let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(longest_backoff);
     full / 2 + full.mul_f64(f64::from(fraction) / f64::from(u32::MAX) / 2.0)
 }
 
-fn words(status: &Status) -> String {
+fn describe(status: &Status) -> String {
     match std::error::Error::source(status) {
         Some(source) => root_cause(source),
         None => format!("{}: {}", status.code().description(), status.message()),
     }
 }
 
-/// tonic's own words ("transport error") say nothing; the innermost cause does ("connection refused").
+/// The innermost cause says what happened ("connection refused"); tonic's own text does not ("transport error").
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

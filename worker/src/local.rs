@@ -1,5 +1,5 @@
-//! `tandem-worker local`: an experiment file from its first job to its last in this one process, without coordinator or
-//! database, for a machine where neither can be had. What a call has no time for, the next one goes on with.
+//! `tandem-worker local`: runs an experiment file from its first job to its last in this one process, without coordinator
+//! or database. The next call goes on where this one stopped.
 
 mod ledger;
 
@@ -119,7 +119,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
     }
     let mut inputs = Vec::new();
     for name in &job.spec.inputs {
-        inputs.extend(Ledger::of(&args.out, name)?.artifacts());
+        inputs.extend(Ledger::read(&args.out, name)?.artifacts());
     }
     let task = Task {
         job_id: job.spec.name.clone(),
@@ -136,17 +136,17 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
         host: "127.0.0.1".to_owned(),
         timing: String::new(),
     };
-    let mut spoken = Instant::now();
+    let mut last_print = Instant::now();
     let mut broken = None;
-    let mut hear = |event: Event| {
-        say(&job.spec.name, &event, &mut spoken);
-        // A training that cannot keep what it has done must not go on for hours.
-        if let Err(error) = ledger.hear(event) {
+    let mut record = |event: Event| {
+        print_event(&job.spec.name, &event, &mut last_print);
+        // A training whose results cannot be saved must not go on for hours.
+        if let Err(error) = ledger.record(event) {
             broken = Some(error);
             stop.store(true, Ordering::Relaxed);
         }
     };
-    let outcome = tandem_learn::run(&task, &ProcessGroup::alone(), &mut hear, stop)?;
+    let outcome = tandem_learn::run(&task, &ProcessGroup::alone(), &mut record, stop)?;
     match broken {
         Some(error) => Err(error),
         None if outcome == Outcome::Finished => ledger.finish().map(|()| outcome),
@@ -154,14 +154,14 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
     }
 }
 
-/// What a person wants to see of an event: progress every few seconds, the rest at once.
-fn say(job: &str, event: &Event, spoken: &mut Instant) {
+/// Prints what a person wants to see of an event: progress every few seconds, the rest at once.
+fn print_event(job: &str, event: &Event, last_print: &mut Instant) {
     match event {
         Event::Phase { name, first_step } => eprintln!("{job}: {name} (from step {first_step})"),
         Event::Progress { step, steps, images_per_second, seconds_left, .. }
-            if spoken.elapsed() > Duration::from_secs(5) =>
+            if last_print.elapsed() > Duration::from_secs(5) =>
         {
-            *spoken = Instant::now();
+            *last_print = Instant::now();
             eprintln!("{job}: step {step} of {steps}, {images_per_second:.0} images/s, {seconds_left:.0} s left");
         }
         Event::Result { name, value } => eprintln!("{job}: {name} = {value}"),

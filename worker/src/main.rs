@@ -1,33 +1,34 @@
 //! The worker: `run` holds a device and talks to the coordinator; `rank` trains, as a child process of `run`, so that
-//! a crash in CUDA or libtorch never takes the worker down and memory is truly free between jobs.
+//! a crash in CUDA or libtorch never takes the worker down and all memory is freed between jobs; `local` runs an
+//! experiment file in one process, without a coordinator.
 //!
-//! `run`, by the way of the data:
-//! [`config`] and [`identity`] say who we are, [`device`] (with [`gpu`]) what we hold; [`link`] keeps the stream to the
-//! coordinator, [`pulse`] its heartbeats, [`away`] its absence; [`session`] is the loop. An [`assignment`] becomes a task
-//! and an [`attempt`], whose process is a [`child`] that speaks in [`lines`]; what it says is [`hear`]d and kept in an
-//! [`account`], that is an [`outbox`] in memory and a [`spool`] on disk, until the coordinator has it. A [`progress`] clock
-//! watches it, and its end gets a [`verdict`] by its [`exit_code`].
-//!
-//! [`local`] is `learn` without all that: an experiment file in one process.
+//! `run`, in reading order:
+//! - [`config`] and [`identity`]: who this worker is. [`device`], with [`gpu`]: what it holds.
+//! - [`link`]: the stream to the coordinator. [`heartbeat_timer`]: when the lease may have run out. [`disconnect_grace`]:
+//!   how long a rank goes on without a coordinator. [`session`]: the loop that joins them.
+//! - [`assignment`]: an assignment becomes a task. [`attempt`]: one rank, whose process is a [`child`] read by a
+//!   [`line_reader`]; [`rank_output`] parses its lines, [`progress_clock`] notices if it hangs, and [`verdict`] says what
+//!   its [`exit_code`] means.
+//! - [`report_log`]: what the coordinator must still hear of a rank, in an [`outbox`] in memory and a [`spool`] on disk.
 
-mod account;
 mod assignment;
 mod attempt;
-mod away;
 mod child;
 mod config;
 mod device;
+mod disconnect_grace;
 mod exit_code;
 mod gpu;
-mod hear;
+mod heartbeat_timer;
 mod identity;
-mod lines;
+mod line_reader;
 mod link;
 mod local;
 mod outbox;
-mod progress;
-mod pulse;
+mod progress_clock;
 mod rank;
+mod rank_output;
+mod report_log;
 mod session;
 mod spool;
 mod verdict;
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
     match Command::parse().role {
         Role::Rank(args) => {
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-            // The worker stamps each line with its time.
+            // The worker adds the time to each line.
             tracing_subscriber::fmt()
                 .with_env_filter(filter)
                 .with_writer(io::stderr)
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
     }
 }
 
-// One thread, this one: a rank dies with the thread that started it, and it must live as long as the worker does.
+// One thread: the kernel kills a rank when the thread that started it ends, so that thread must live as long as the worker.
 #[tokio::main(flavor = "current_thread")]
 async fn run(args: config::RunArgs) -> anyhow::Result<()> {
     session::run(args).await

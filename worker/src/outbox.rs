@@ -1,52 +1,51 @@
-//! What a rank did and the coordinator has not confirmed yet.
+//! Events of a rank that the coordinator has not confirmed yet, and the verdict on the rank.
 //!
-//! Every event gets the next number when it happens and keeps it for ever, so that it may be sent twice: the
-//! coordinator skips numbers that it has. Events go out in batches and in order, wait here until they are confirmed,
-//! and go out again after a reconnect. The verdict on the rank is always last.
+//! Every event gets the next number and keeps it, so that it may be sent twice: the coordinator skips numbers that it
+//! has. Events are sent in batches and in order, wait here until they are confirmed, and are sent again after a
+//! reconnect. The verdict is always last.
 //!
-//! Nothing here knows of a network or a disk: time is an argument, the session asks what is due, and [`crate::spool`]
-//! what is new.
+//! Pure: time is an argument. The session asks what is due, and the spool asks what is new.
 
 use std::{
     collections::VecDeque,
     time::{Instant, SystemTime},
 };
 
-use prost::Message;
 use tandem_domain::timing;
+use tandem_proto::binary;
 use tandem_proto::v1::{NoteEvent, RankEvent, rank_event::Event as Kind};
 
 use crate::verdict::Verdict;
 
-/// Batches sent but not confirmed, at most: a coordinator that falls behind slows the sender, not itself.
+/// Most events that are sent but not confirmed: a slow coordinator slows its senders down.
 const WINDOW_EVENTS: usize = 8 * timing::REPORT_BATCH_EVENTS;
 
-/// What may wait in memory while the coordinator is away. At 20 metric points a second this is six hours.
+/// Most bytes that wait in memory while no coordinator can be reached. At 20 metric points a second this is six hours.
 const CAPACITY_BYTES: usize = 48 << 20;
 
 /// Numbered events of one rank of one attempt, and its end.
 pub(crate) struct Outbox {
-    /// Unconfirmed, by number; the first `sent` of them went out on the present connection.
+    /// Unconfirmed, by number; the first `sent` of them were sent on the present stream.
     events: VecDeque<RankEvent>,
     sent: usize,
     bytes: usize,
     capacity_bytes: usize,
     next_sequence: u64,
-    /// Everything up to this number is stored.
+    /// The coordinator has stored everything up to this number.
     confirmed: u64,
-    /// How often room was made.
-    thinned: u32,
-    /// When the oldest unsent event came, or the past if something unsent must not wait for company.
+    /// How often events were dropped for want of room.
+    evictions: u32,
+    /// When the next batch is due: a batch interval after its first event, or at once if an event in it is urgent.
     due_at: Option<Instant>,
     end: End,
 }
 
 enum End {
     Open,
-    /// To be told once every event went out.
-    Known(Verdict),
-    /// Told on the present connection.
-    Told(Verdict),
+    /// To be sent after the last event.
+    Pending(Verdict),
+    /// Sent on the present stream.
+    Sent(Verdict),
 }
 
 impl Outbox {
@@ -62,25 +61,25 @@ impl Outbox {
             capacity_bytes,
             next_sequence: 1,
             confirmed: 0,
-            thinned: 0,
+            evictions: 0,
             due_at: None,
             end: End::Open,
         }
     }
 
-    /// That of a rank that is gone, as its spool knew it.
-    pub(crate) fn of_the_past(now: Instant, events: Vec<RankEvent>, confirmed: u64, verdict: Verdict) -> Self {
+    /// The outbox of a rank that has ended, from its spool.
+    pub(crate) fn recovered(now: Instant, events: Vec<RankEvent>, confirmed: u64, verdict: Verdict) -> Self {
         let last = events.last().map_or(confirmed, |event| event.sequence);
-        let mut outbox = Self { confirmed, next_sequence: last + 1, end: End::Known(verdict), ..Self::new() };
+        let mut outbox = Self { confirmed, next_sequence: last + 1, end: End::Pending(verdict), ..Self::new() };
         outbox.bytes = events.iter().map(weight).sum();
         outbox.events = events.into();
         outbox.resend(now);
         outbox
     }
 
-    /// Takes one event, which happened `at` by the wall clock and reached us at `now`.
+    /// Adds an event, which happened `at` by the wall clock and arrived at `now`.
     pub(crate) fn push(&mut self, now: Instant, at: SystemTime, event: Kind) {
-        // Only the newest progress is of use to anybody, so that an older one that still waits is not worth sending.
+        // Only the newest progress matters: it replaces one that was not sent yet.
         if matches!(event, Kind::Progress(_))
             && let Some(older) =
                 self.events.range(self.sent..).rposition(|e| matches!(e.event, Some(Kind::Progress(_))))
@@ -92,27 +91,27 @@ impl Outbox {
         self.due_at = Some(self.due_at.map_or(due, |earlier| earlier.min(due)));
         self.append(at, event);
         if self.bytes > self.capacity_bytes {
-            self.thin_out(at);
+            self.evict(at);
         }
     }
 
-    /// The rank is gone: nothing follows.
+    /// The rank has ended: nothing follows.
     pub(crate) fn end(&mut self, verdict: Verdict) {
-        self.end = End::Known(verdict);
+        self.end = End::Pending(verdict);
     }
 
-    /// When [`Self::take_batch`] or [`Self::take_verdict`] has something to give; `None` while there is nothing.
+    /// When [`Self::take_batch`] or [`Self::take_verdict`] next returns something; `None` while nothing waits.
     pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
         let unsent = self.events.len() - self.sent;
         match unsent {
-            0 => matches!(self.end, End::Known(_)).then_some(now),
+            0 => matches!(self.end, End::Pending(_)).then_some(now),
             _ if self.sent >= WINDOW_EVENTS => None,
             _ if unsent >= timing::REPORT_BATCH_EVENTS || !matches!(self.end, End::Open) => Some(now),
             _ => self.due_at,
         }
     }
 
-    /// The next events to send, if their time has come.
+    /// The next events to send, if they are due.
     pub(crate) fn take_batch(&mut self, now: Instant) -> Option<Vec<RankEvent>> {
         if self.events.len() == self.sent || self.due_at(now).is_none_or(|due| due > now) {
             return None;
@@ -123,18 +122,18 @@ impl Outbox {
         Some(batch)
     }
 
-    /// The end, once all that came before it went out on this connection.
+    /// The verdict, once all events were sent on this stream.
     pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
-        let End::Known(verdict) = &self.end else { return None };
+        let End::Pending(verdict) = &self.end else { return None };
         if self.sent < self.events.len() {
             return None;
         }
         let verdict = verdict.clone();
-        self.end = End::Told(verdict.clone());
+        self.end = End::Sent(verdict.clone());
         Some(verdict)
     }
 
-    /// The coordinator has stored everything up to `sequence`. The newest step whose checkpoint was among it.
+    /// The coordinator has stored everything up to `sequence`. Returns the newest step whose checkpoint was among it.
     pub(crate) fn confirm(&mut self, sequence: u64) -> Option<u64> {
         let mut committed = None;
         while let Some(event) = self.events.pop_front_if(|event| event.sequence <= sequence) {
@@ -148,32 +147,32 @@ impl Outbox {
         committed
     }
 
-    /// Nobody waits for what was not sent yet; the verdict still follows.
-    pub(crate) fn cut_short(&mut self) {
+    /// Drops the events that were not sent yet; the verdict still follows.
+    pub(crate) fn drop_unsent(&mut self) {
         self.events.truncate(self.sent);
         self.bytes = self.events.iter().map(weight).sum();
     }
 
-    /// A new connection: whatever is not confirmed goes out again.
+    /// A new stream: whatever is not confirmed is sent again.
     pub(crate) fn resend(&mut self, now: Instant) {
         self.sent = 0;
         self.due_at = (!self.events.is_empty()).then_some(now);
-        if let End::Told(verdict) = &self.end {
-            self.end = End::Known(verdict.clone());
+        if let End::Sent(verdict) = &self.end {
+            self.end = End::Pending(verdict.clone());
         }
     }
 
-    /// All was sent on the present connection, the verdict included.
-    pub(crate) fn is_told(&self) -> bool {
-        matches!(self.end, End::Told(_))
+    /// Everything, the verdict included, was sent on the present stream.
+    pub(crate) fn all_sent(&self) -> bool {
+        matches!(self.end, End::Sent(_))
     }
 
-    /// Nothing is unconfirmed; the verdict aside.
+    /// No event is unconfirmed.
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// What is unconfirmed and has a higher number.
+    /// The unconfirmed events with a higher number.
     pub(crate) fn after(&self, sequence: u64) -> impl Iterator<Item = &RankEvent> {
         self.events.range(self.events.partition_point(|event| event.sequence <= sequence)..)
     }
@@ -181,7 +180,7 @@ impl Outbox {
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
         match &self.end {
             End::Open => None,
-            End::Known(verdict) | End::Told(verdict) => Some(verdict),
+            End::Pending(verdict) | End::Sent(verdict) => Some(verdict),
         }
     }
 
@@ -193,8 +192,8 @@ impl Outbox {
         self.confirmed
     }
 
-    pub(crate) fn thinned(&self) -> u32 {
-        self.thinned
+    pub(crate) fn evictions(&self) -> u32 {
+        self.evictions
     }
 
     fn append(&mut self, at: SystemTime, event: Kind) {
@@ -204,30 +203,30 @@ impl Outbox {
         self.events.push_back(event);
     }
 
-    /// Makes room: of the older half of what waits, keep only what a job cannot do without, and say so.
-    fn thin_out(&mut self, at: SystemTime) {
+    /// Makes room: of the older half of the unsent events only essential ones stay, and a note says so.
+    fn evict(&mut self, at: SystemTime) {
         let before = self.events.len();
         let middle = self.sent + (before - self.sent).div_ceil(2);
-        let mut place = 0;
+        let mut index = 0;
         let sent = self.sent;
         self.events.retain(|event| {
-            place += 1;
-            let old_and_unsent = (sent..middle).contains(&(place - 1));
+            index += 1;
+            let old_and_unsent = (sent..middle).contains(&(index - 1));
             !old_and_unsent || event.event.as_ref().is_some_and(is_essential)
         });
         self.bytes = self.events.iter().map(weight).sum();
-        self.thinned += 1;
+        self.evictions += 1;
         let dropped = before - self.events.len();
         let message = format!(
-            "{dropped} metric points, log lines and notes were dropped: the coordinator was away for longer than the \
-             worker can remember ({} MiB)",
+            "{dropped} metric points, log lines and notes were dropped: no coordinator could be reached, and the worker \
+             keeps no more than {} MiB of events",
             self.capacity_bytes >> 20
         );
         self.append(at, Kind::Note(NoteEvent { kind: "dropped".to_owned(), message }));
     }
 }
 
-/// Does not wait for company: a person or another rank waits for it, or it says that something is durable.
+/// Sent at once: a person or another rank waits for it, or it says that something is durable.
 fn is_urgent(event: &Kind) -> bool {
     matches!(event, Kind::Phase(_) | Kind::Checkpoint(_) | Kind::Artifact(_) | Kind::Note(_))
 }
@@ -237,9 +236,9 @@ fn is_essential(event: &Kind) -> bool {
     matches!(event, Kind::Phase(_) | Kind::Checkpoint(_) | Kind::Artifact(_) | Kind::Result(_))
 }
 
-/// Bytes that an event takes here, nearly, and on disk at most.
+/// Bytes that an event takes: nearly those in memory, and at least those on disk.
 fn weight(event: &RankEvent) -> usize {
-    size_of::<RankEvent>() + event.encoded_len()
+    size_of::<RankEvent>() + binary::encoded_len(event)
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! `tandem-worker rank`: the process that trains. Started by `tandem-worker run`, never by hand.
 //!
-//! In: one JSON line on stdin (a [`Task`]), then more of them as there is something to tell (`told`).
-//! Out: events as JSON lines on stdout, the log on stderr with the reason of a failure as its last line, and an exit
-//! code (`exit_code`). A `watchdog` ends the process if it hangs.
+//! In, on stdin: a [`Task`] as one JSON line, then commands (`pipes`). Out: events as JSON lines on stdout, the log on
+//! stderr, whose last line is the reason of a failure, and an exit code (`exit_code`). `process` prepares the process,
+//! `rendezvous` forms the process group, `watchdog` ends the process if it hangs.
 //!
-//! SIGTERM ends the process on the spot until training begins, for nothing is lost then; from there on it means:
-//! finish the step, write a checkpoint, leave.
+//! Before training begins, SIGTERM ends the process on the spot, since nothing is lost. From then on it means: finish the
+//! step, write a checkpoint, exit.
 
-mod events;
-mod life;
-mod meet;
-mod told;
+mod pipes;
+mod process;
+mod rendezvous;
 mod watchdog;
 
 use std::{
@@ -28,10 +27,9 @@ use tandem_learn::{
 };
 
 use crate::exit_code;
-use events::{Events, Pipe};
-use told::Ears;
+use pipes::{EventPipe, Inbox, Reporter};
 
-pub(crate) use meet::open_cuda;
+pub(crate) use rendezvous::open_cuda;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct RankArgs {
@@ -42,7 +40,7 @@ pub(crate) struct RankArgs {
 
 /// Runs one rank and ends the process.
 pub(crate) fn main(args: RankArgs) -> ! {
-    life::say_panics_in_one_line();
+    process::log_panics_in_one_line();
     let code = match catch_unwind(AssertUnwindSafe(|| train(args))) {
         Ok(Ok(Outcome::Finished)) => exit_code::FINISHED,
         Ok(Ok(Outcome::Stopped)) => exit_code::STOPPED,
@@ -52,30 +50,30 @@ pub(crate) fn main(args: RankArgs) -> ! {
         }
         Err(_panic) => exit_code::INTERNAL,
     };
-    // Without libtorch's destructors: with a collective under way, or a thread of Gloo's still alive, they crash.
+    // libtorch's destructors are skipped: they crash while a collective is under way or a thread of Gloo is alive.
     signal_hook::low_level::exit(code)
 }
 
 fn train(args: RankArgs) -> Result<Outcome, Failure> {
-    life::die_with(args.worker_pid).map_err(machine)?;
-    let pipe = Pipe::new(life::take_stdout().map_err(machine)?);
+    process::die_with(args.worker_pid).map_err(machine)?;
+    let pipe = EventPipe::new(process::take_stdout().map_err(machine)?);
     let task = read_task()?;
-    let ears = Ears::open().map_err(machine)?;
+    let inbox = Inbox::open().map_err(machine)?;
     watchdog::start(&task, pipe.clone()).map_err(machine)?;
-    let mut events = Events { pipe, committed: Arc::clone(&ears.committed) };
-    events.event(Event::Phase { name: "started".to_owned(), first_step: 0 });
+    let mut reporter = Reporter::new(pipe, &inbox);
+    reporter.event(Event::Phase { name: "started".to_owned(), first_step: 0 });
 
-    let group = meet::group(&task, &mut events, || ears.meeting())?;
+    let group = rendezvous::process_group(&task, &mut reporter, || inbox.rendezvous())?;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).map_err(machine)?;
-    let result = tandem_learn::run(&task, &group, &mut events, &stop);
+    let result = tandem_learn::run(&task, &group, &mut reporter, &stop);
     if task.rank == 0 && task.device == "cpu" && matches!(result, Ok(Outcome::Finished)) {
-        // What the estimate of memory is held against.
-        life::peak_memory().into_iter().for_each(|bytes| {
-            events.event(Event::Result { name: "peak_memory_bytes".to_owned(), value: bytes as f64 });
+        // The estimate of memory is calibrated by it.
+        process::peak_memory().into_iter().for_each(|bytes| {
+            reporter.event(Event::Result { name: "peak_memory_bytes".to_owned(), value: bytes as f64 });
         });
     }
-    // Dropping a group whose peers are gone can block for long; the process ends at once instead.
+    // Dropping a group whose peers are gone can block for a long time; the process ends at once instead.
     std::mem::forget(group);
     result
 }

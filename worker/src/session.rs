@@ -1,47 +1,40 @@
 //! The worker's one loop: the stream to the coordinator, one rank, the clock and the signals meet here.
 //!
-//! Whatever happens is first taken in; then [`Session::settle`] does all that is due. There is one thread and no lock:
-//! the state of the worker is the fields of [`Session`].
+//! Each turn first takes in what happened (`messages` for what the coordinator sent), then does all that is due (`due`).
+//! There is one thread and no lock: `state` is all that the worker knows.
 //!
 //! What the coordinator may rely on:
 //! - Everything about an attempt travels on one stream in order: reports, then the rank's end.
-//! - Reports are sent again after a reconnect, and by the next process of this worker, until they are acknowledged; the
-//!   end of a rank is sent again on every new stream until the coordinator gives a sign that it knows: it calls the
-//!   attempt stale, stops it, or assigns another one. Repeats must therefore change nothing.
-//! - A worker whose lease may have run out sends nothing more of its rank, which it ends first ([`due`]).
-//! - A stream that the worker closes by itself has been used to the end: a leaving worker closes its half and waits
-//!   for the coordinator to close the other.
+//! - Reports are sent again after a reconnect, and by the next process of this worker, until they are acknowledged. The
+//!   end of a rank is sent again on every new stream until the coordinator shows that it knows: it calls the attempt
+//!   stale, stops it, or assigns another one. Repeats must therefore change nothing.
+//! - A worker whose lease may have run out ends its rank before it sends anything more.
+//! - A leaving worker closes its half of the stream, and waits for the coordinator to read all of it and close the other.
 
 mod due;
-mod orders;
+mod messages;
+mod state;
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use anyhow::bail;
-use tandem_domain::timing::{self, Timing};
-use tandem_proto::v1::{Assignment, Drain, Register, worker_message as ours};
+use tandem_domain::timing;
+use tandem_proto::v1::{Drain, Register, coordinator_message, worker_message};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    account::Account,
     attempt::Attempt,
-    away::Away,
-    child::Output,
+    child::ChildEvent,
     config::{self, RunArgs},
     device::Device,
+    disconnect_grace::DisconnectGrace,
     identity::Identity,
     link::{Link, LinkEvent},
-    pulse::Pulse,
+    report_log::ReportLog,
     spool,
     verdict::Verdict,
 };
-
-/// A leaving worker waits this long for the coordinator to hear its last words.
-const FAREWELL: Duration = Duration::from_secs(5);
+use state::{LAST_REPORTS_WITHIN, Leaving, Session};
 
 /// Holds the device until a signal says to leave.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
@@ -64,74 +57,42 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         link,
         meet_on,
         data_dir: std::path::absolute(&args.data)?,
-        leftovers: leftovers(now, &args),
+        recovered: recover_logs(now, &args),
         state: args.state,
         device,
         store: None,
         timing: timing::DEFAULT,
-        pulse: None,
-        away: Away::new(now, *args.away_grace),
+        heartbeats: None,
+        disconnect_grace: DisconnectGrace::new(now, *args.away_grace),
         attempt: None,
-        next: None,
+        next_assignment: None,
         leaving: Leaving::No,
         last_failures: HashMap::new(),
     };
     session.run(terminate, interrupt).await
 }
 
-/// What an earlier process of this worker had no time to tell.
-fn leftovers(now: Instant, args: &RunArgs) -> Vec<Account> {
-    let (found, problems) = spool::leftovers(&args.state);
+/// What an earlier process of this worker could not report.
+fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
+    let (found, problems) = spool::recover(&args.state);
     problems.iter().for_each(|problem| tracing::warn!("{problem}"));
-    let accounts = found.into_iter().map(|(path, contents)| {
-        let (events, spool::Whose { attempt_id, rank, .. }) = (contents.events.len(), &contents.whose);
+    let report_logs = found.into_iter().map(|(path, contents)| {
+        let (events, spool::SpoolHeader { attempt_id, rank, .. }) = (contents.events.len(), &contents.header);
         tracing::warn!(
             attempt = attempt_id,
             rank,
             events,
-            "this worker was killed with a rank; telling what it had done"
+            "this worker was killed while a rank ran; reporting what the rank had done"
         );
-        Account::left_behind(now, path, contents)
+        ReportLog::recovered(now, path, contents)
     });
-    accounts.collect()
+    report_logs.collect()
 }
 
-struct Session {
-    link: Link,
-    meet_on: String,
-    data_dir: PathBuf,
-    /// Folder of this worker alone.
-    state: PathBuf,
-    device: Device,
-    /// Known once registered.
-    store: Option<PathBuf>,
-    /// What the coordinator goes by.
-    timing: Timing,
-    /// While the stream is up.
-    pulse: Option<Pulse>,
-    away: Away,
-    attempt: Option<Attempt>,
-    /// The next one, while a rank that the coordinator disowned is dying.
-    next: Option<Assignment>,
-    /// Ranks of an earlier process of this worker, which the coordinator may not know the end of.
-    leftovers: Vec<Account>,
-    leaving: Leaving,
-    /// Why there is no stream to a coordinator, as logged: each reason once, not each try.
-    last_failures: HashMap<String, String>,
-}
-
-enum Leaving {
-    No,
-    /// The rank was asked to stop; `farewell_ends` is set once it has.
-    Asked {
-        farewell_ends: Option<Instant>,
-    },
-    AtOnce,
-}
-
-enum Happened {
+/// Why the loop goes on.
+enum Wakeup {
     Link(LinkEvent),
-    Output(Output),
+    Child(ChildEvent),
     Signal,
     Time,
 }
@@ -140,42 +101,45 @@ impl Session {
     async fn run(mut self, mut terminate: Signal, mut interrupt: Signal) -> anyhow::Result<()> {
         loop {
             let now = Instant::now();
-            self.settle(now);
-            if self.may_leave(now) {
+            self.run_due(now);
+            if self.may_exit(now) {
                 break;
             }
             let wake_at = self.wake_at(now);
-            let happened = tokio::select! {
-                event = self.link.next() => Happened::Link(event),
-                output = next_output(&mut self.attempt) => Happened::Output(output),
-                _ = terminate.recv() => Happened::Signal,
-                _ = interrupt.recv() => Happened::Signal,
-                () = tokio::time::sleep_until(wake_at.into()) => Happened::Time,
+            let wakeup = tokio::select! {
+                event = self.link.next() => Wakeup::Link(event),
+                event = next_child_event(&mut self.attempt) => Wakeup::Child(event),
+                _ = terminate.recv() => Wakeup::Signal,
+                _ = interrupt.recv() => Wakeup::Signal,
+                () = tokio::time::sleep_until(wake_at.into()) => Wakeup::Time,
             };
             let now = Instant::now();
-            self.wake(now, wake_at, &happened);
-            match happened {
-                Happened::Link(event) => self.on_link(now, event)?,
-                Happened::Output(output) => self.on_output(now, output),
-                Happened::Signal => self.on_signal(now),
-                Happened::Time => {}
+            // An acknowledgement counts from when its heartbeat was sent, however late it is read.
+            let acknowledges =
+                matches!(&wakeup, Wakeup::Link(LinkEvent::Message(coordinator_message::Message::HeartbeatAck(_))));
+            self.after_wait(now, wake_at, acknowledges);
+            match wakeup {
+                Wakeup::Link(event) => self.on_link(now, event)?,
+                Wakeup::Child(event) => self.on_child_event(now, event),
+                Wakeup::Signal => self.on_signal(now),
+                Wakeup::Time => {}
             }
         }
-        if matches!(self.leaving, Leaving::AtOnce) {
+        if matches!(self.leaving, Leaving::Immediate) {
             bail!("ended at once by a second signal");
         }
-        let had_something_to_say = self.attempt.is_some() || !self.leftovers.is_empty();
-        let all_told = self.all_told();
+        let had_reports = self.attempt.is_some() || !self.recovered.is_empty();
+        let all_sent = self.all_sent();
         let server = self.link.server();
-        if self.link.finish(FAREWELL).await && all_told {
-            // It has read all of it, to the end of the stream.
+        if self.link.finish(LAST_REPORTS_WITHIN).await && all_sent {
+            // The coordinator has read the stream to its end.
             self.attempt.into_iter().for_each(Attempt::forget);
-            self.leftovers.into_iter().for_each(Account::forget);
-        } else if had_something_to_say {
+            self.recovered.into_iter().for_each(ReportLog::forget);
+        } else if had_reports {
             tracing::warn!(
                 server,
-                "left without hearing that the coordinator knows how the rank ended; it will be told when this worker \
-                 starts again with the same --state"
+                "left before the coordinator confirmed how the rank ended; it is reported when this worker starts again \
+                 with the same --state"
             );
         }
         tracing::info!("worker leaves");
@@ -184,13 +148,13 @@ impl Session {
 
     fn on_link(&mut self, now: Instant, event: LinkEvent) -> anyhow::Result<()> {
         match event {
-            LinkEvent::Up(registered, introduced_at) => self.on_registered(now, introduced_at, &registered)?,
+            LinkEvent::Up(registered, register_sent_at) => self.on_registered(now, register_sent_at, &registered)?,
             LinkEvent::Message(message) => self.on_message(now, message),
             LinkEvent::Down(reason) => {
                 let server = self.link.server();
                 if self.last_failures.get(&server) != Some(&reason) {
                     let trains = self.attempt.as_ref().is_some_and(|attempt| !attempt.has_ended());
-                    let meanwhile = if trains { "the rank goes on meanwhile" } else { "nothing runs here meanwhile" };
+                    let meanwhile = if trains { "the rank goes on meanwhile" } else { "no rank runs here" };
                     tracing::warn!("no stream to the coordinator at {server}: {reason}; trying again, {meanwhile}");
                 }
                 self.last_failures.insert(server, reason);
@@ -199,31 +163,31 @@ impl Session {
         Ok(())
     }
 
-    fn on_output(&mut self, now: Instant, output: Output) {
+    fn on_child_event(&mut self, now: Instant, event: ChildEvent) {
         if let Some(attempt) = &mut self.attempt {
-            attempt.hear(now, output);
+            attempt.handle(now, event);
         }
     }
 
     fn on_signal(&mut self, now: Instant) {
         if !matches!(self.leaving, Leaving::No) {
             tracing::warn!("second signal: ending at once");
-            self.leaving = Leaving::AtOnce;
+            self.leaving = Leaving::Immediate;
             if let Some(attempt) = &mut self.attempt {
                 attempt.kill(Verdict::lost("the worker was ended at once by a second signal"));
             }
             return;
         }
-        tracing::info!("signal: taking nothing new, leaving when the rank has stopped");
-        self.leaving = Leaving::Asked { farewell_ends: None };
-        self.link.send(ours::Message::Drain(Drain {}));
+        tracing::info!("signal: no new rank starts; leaving when the present one has stopped");
+        self.leaving = Leaving::Graceful { report_until: None };
+        self.link.send(worker_message::Message::Drain(Drain {}));
         if let Some(attempt) = &mut self.attempt {
             attempt.stop(now, "the worker leaves");
         }
     }
 }
 
-async fn next_output(attempt: &mut Option<Attempt>) -> Output {
+async fn next_child_event(attempt: &mut Option<Attempt>) -> ChildEvent {
     match attempt {
         Some(attempt) => attempt.next().await,
         None => std::future::pending().await,

@@ -1,13 +1,13 @@
-//! The outbox on disk, so that a worker that is killed loses nothing of what its rank had reported.
+//! The outbox on disk, so that a killed worker loses none of its rank's reports.
 //!
-//! `STATE/spool/ATTEMPT-RANK.spool` gets every event before it is sent, and the verdict. It holds more than what is
-//! unconfirmed, never less; what is confirmed is written down, too, and the whole is written anew from memory when it
-//! has grown. The next process of this worker reads it ([`leftovers`]) and says what is still to be said.
+//! `STATE/spool/ATTEMPT-RANK.spool` gets every event before it is sent, and the verdict. It holds at least what is
+//! unconfirmed. Confirmations are appended too, and a file that has grown is rewritten from memory. The next process of
+//! this worker reads it ([`recover`]) and reports the rest.
 //!
-//! There is one `write` for all that is new and no fsync: what was written outlives the process, however that ends. A
-//! machine that loses its power loses the attempt with it, and its last events are no use to the next one.
+//! All that is new goes out in one `write`, without fsync: written data outlive the process, however it ends. A machine
+//! that loses power loses the attempt as well, and the next attempt has no use for its last events.
 //!
-//! A spool that cannot be written stops no training: memory goes on as if there were none, and it is tried again.
+//! A spool that cannot be written stops no training: events stay in memory only, and writing is tried again.
 
 mod read;
 mod record;
@@ -22,34 +22,29 @@ use std::{
 use tandem_proto::v1::RankEnded;
 
 use crate::outbox::Outbox;
-pub(crate) use read::{Contents, leftovers};
-pub(crate) use record::Whose;
+pub(crate) use read::{Contents, recover};
+use read::{SUFFIX, folder};
+pub(crate) use record::SpoolHeader;
 
-const SUFFIX: &str = ".spool";
-
-/// The file is written anew before it is larger than this. Memory holds less ([`crate::outbox`]), so that it then fits.
+/// The file is rewritten before it grows larger than this. The outbox holds less, so that it then fits.
 const CAPACITY_BYTES: u64 = 64 << 20;
 
-/// Once nothing is unconfirmed, a larger file is cut back to its head.
+/// A larger file is cut back to its header once nothing is unconfirmed.
 const IDLE_BYTES: u64 = 1 << 20;
 
-/// How soon a spool that could not be written is tried again.
+/// Time between two tries to write.
 const RETRY: Duration = Duration::from_secs(10);
-
-fn folder(state: &Path) -> PathBuf {
-    state.join("spool")
-}
 
 /// The file of one rank of one attempt.
 pub(crate) struct Spool {
     path: PathBuf,
-    whose: Whose,
-    /// `None` while it cannot be written.
+    header: SpoolHeader,
+    /// `None` before the first write, and while the file cannot be written.
     file: Option<File>,
     retry_at: Option<Instant>,
     written: Written,
-    /// Its first failure was told.
-    complained: bool,
+    /// The first failure was reported.
+    failure_reported: bool,
 }
 
 /// What the file holds.
@@ -59,21 +54,21 @@ struct Written {
     last_sequence: u64,
     confirmed: u64,
     verdict: bool,
-    /// [`Outbox::thinned`] when it was last written anew.
-    thinned: u32,
+    /// [`Outbox::evictions`] when the file was last rewritten.
+    evictions: u32,
 }
 
 impl Spool {
-    /// A new one; its file comes with the first [`Self::save`].
-    pub(crate) fn new(state: &Path, whose: Whose) -> Self {
-        // An id is the coordinator's word: it must not lead out of the folder.
+    /// The first [`Self::save`] creates the file.
+    pub(crate) fn new(state: &Path, header: SpoolHeader) -> Self {
+        // The id comes from the coordinator: it must not lead out of the folder.
         let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
-        let name: String = whose.attempt_id.chars().map(plain).take(100).collect();
-        let path = folder(state).join(format!("{name}-{}{SUFFIX}", whose.rank));
-        Self { path, whose, file: None, retry_at: None, written: Written::default(), complained: false }
+        let name: String = header.attempt_id.chars().map(plain).take(100).collect();
+        let path = folder(state).join(format!("{name}-{}{SUFFIX}", header.rank));
+        Self { path, header, file: None, retry_at: None, written: Written::default(), failure_reported: false }
     }
 
-    /// Goes on with a file that was left behind.
+    /// Goes on with a file of an earlier process.
     pub(crate) fn reopen(path: PathBuf, contents: &Contents) -> Self {
         let file = File::options().append(true).open(&path).and_then(|file| {
             file.set_len(contents.good_bytes)?;
@@ -84,67 +79,67 @@ impl Spool {
             last_sequence: contents.events.last().map_or(0, |event| event.sequence),
             confirmed: contents.confirmed,
             verdict: contents.verdict.is_some(),
-            thinned: 0,
+            evictions: 0,
         };
-        let whose = contents.whose.clone();
-        Self { path, whose, file: file.ok(), retry_at: None, written, complained: false }
+        let header = contents.header.clone();
+        Self { path, header, file: file.ok(), retry_at: None, written, failure_reported: false }
     }
 
-    /// Brings the file to what `outbox` holds. The first failure is told, for people to read beside the job.
+    /// Writes what is new in `outbox`. Returns a message on the first failure, for people to read beside the job.
     pub(crate) fn save(&mut self, now: Instant, outbox: &Outbox) -> Option<String> {
         if self.retry_at.is_some_and(|at| now < at) {
             return None;
         }
         let result = match self.file.take() {
-            Some(file) if outbox.thinned() == self.written.thinned => self.append(file, outbox),
-            _ => self.write_anew(outbox),
+            Some(file) if outbox.evictions() == self.written.evictions => self.append(file, outbox),
+            _ => self.rewrite(outbox),
         };
         match result {
             Ok(file) => {
                 self.file = Some(file);
                 if self.retry_at.take().is_some() {
-                    tracing::info!(path = %self.path.display(), "events can be kept on disk again");
+                    tracing::info!(path = %self.path.display(), "events can be written to disk again");
                 }
                 None
             }
             Err(error) => {
                 let again = self.retry_at.replace(now + RETRY).is_some();
                 let message = format!(
-                    "events cannot be kept on disk, in {}: {error}; training goes on, but what is not reported yet is \
-                     lost if this worker is killed; make room there, it is tried again every {RETRY:?}",
+                    "events cannot be written to disk, in {}: {error}; training goes on, but unreported events are lost \
+                     if this worker is killed; make room there, writing is tried again every {RETRY:?}",
                     self.path.display()
                 );
                 if !again {
-                    tracing::warn!(attempt = self.whose.attempt_id, "{message}");
+                    tracing::warn!(attempt = self.header.attempt_id, "{message}");
                 }
-                (!std::mem::replace(&mut self.complained, true)).then_some(message)
+                (!std::mem::replace(&mut self.failure_reported, true)).then_some(message)
             }
         }
     }
 
-    /// When [`Self::save`] must be called even if nothing happens.
+    /// When [`Self::save`] must be called even if nothing new happens.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.retry_at
     }
 
-    /// The coordinator knows all of it.
+    /// The coordinator knows everything in it.
     pub(crate) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "events that are reported stay on disk");
+            tracing::warn!(path = %self.path.display(), %error, "the file of reported events cannot be removed");
         }
     }
 
-    /// Adds what is new.
+    /// Appends what is new.
     fn append(&mut self, mut file: File, outbox: &Outbox) -> io::Result<File> {
-        // Not with a verdict: between this and its next writing it would be on no disk.
+        // Not with a verdict: until it is written again, it would be nowhere on disk.
         if outbox.is_empty() && outbox.verdict().is_none() && self.written.bytes > IDLE_BYTES {
             let mut head = Vec::new();
-            record::put_head(&mut head, &self.whose);
+            record::put_header(&mut head, &self.header);
             file.set_len(head.len() as u64)?;
             self.written.bytes = head.len() as u64;
-            // Said again below: events that are noted later are numbered from there.
+            // Written again below: the numbers of later events go on from there.
             self.written.confirmed = 0;
         }
         let mut new = Vec::new();
@@ -161,21 +156,21 @@ impl Spool {
             return Ok(file);
         }
         if self.written.bytes + new.len() as u64 > CAPACITY_BYTES {
-            return self.write_anew(outbox);
+            return self.rewrite(outbox);
         }
         if let Err(error) = file.write_all(&new) {
-            // Half a record at the end would hide what came after it.
+            // Half a record would hide all that is appended after it.
             let _ = file.set_len(self.written.bytes);
             return Err(error);
         }
-        self.now_holds(self.written.bytes + new.len() as u64, outbox);
+        self.record_written(self.written.bytes + new.len() as u64, outbox);
         Ok(file)
     }
 
-    /// Writes all that is unconfirmed beside, and puts it in the old file's place.
-    fn write_anew(&mut self, outbox: &Outbox) -> io::Result<File> {
+    /// Writes all that is unconfirmed to a new file, which replaces the old one.
+    fn rewrite(&mut self, outbox: &Outbox) -> io::Result<File> {
         let mut all = Vec::new();
-        record::put_head(&mut all, &self.whose);
+        record::put_header(&mut all, &self.header);
         if outbox.confirmed() > 0 {
             record::put_confirmed(&mut all, outbox.confirmed());
         }
@@ -189,21 +184,21 @@ impl Spool {
         let mut new = tandem_durable::NewFile::create(&self.path, tandem_durable::Mode::Shared)?;
         new.write_all(&all)?;
         new.replace_without_sync()?;
-        // Opened again to append: what follows goes to the end even after the file was cut back.
+        // Opened again in append mode: writes go to the end even after the file was cut back.
         let file = File::options().append(true).open(&self.path)?;
-        self.now_holds(all.len() as u64, outbox);
-        self.written.thinned = outbox.thinned();
+        self.record_written(all.len() as u64, outbox);
+        self.written.evictions = outbox.evictions();
         Ok(file)
     }
 
     fn put_verdict(&self, to: &mut Vec<u8>, outbox: &Outbox) {
         let Some(verdict) = outbox.verdict() else { return };
-        let Whose { attempt_id, fence, rank } = self.whose.clone();
+        let SpoolHeader { attempt_id, fence, rank } = self.header.clone();
         let (outcome, cause) = (verdict.outcome.into(), verdict.cause.clone());
         record::put_ended(to, &RankEnded { attempt_id, fence, rank, outcome, cause });
     }
 
-    fn now_holds(&mut self, bytes: u64, outbox: &Outbox) {
+    fn record_written(&mut self, bytes: u64, outbox: &Outbox) {
         self.written.bytes = bytes;
         self.written.last_sequence = outbox.last_sequence();
         self.written.confirmed = outbox.confirmed();

@@ -1,4 +1,5 @@
-//! What the end of a rank's process means: decided once, from how it ended, what it was asked, and its last words.
+//! What the end of a rank's process means: decided once, from how it ended, what was requested of it, and the last line
+//! of its log.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
@@ -7,7 +8,7 @@ use tandem_proto::v1::RankOutcome;
 
 use crate::exit_code;
 
-/// What the coordinator is told: who is to blame, and why in words.
+/// What the coordinator is told: who is to blame, and the cause in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) outcome: RankOutcome,
@@ -40,33 +41,33 @@ impl From<ExitStatus> for Exit {
     }
 }
 
-/// What this worker had asked of the rank when it ended.
+/// What this worker had requested of the rank before it ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Asked<'a> {
+pub(crate) enum Requested<'a> {
     Nothing,
     /// SIGTERM: checkpoint and leave.
     Stop {
         reason: &'a str,
     },
-    /// SIGKILL; the verdict was clear when it was sent.
-    Die(&'a Verdict),
+    /// SIGKILL, for the reason in the verdict.
+    Kill(&'a Verdict),
 }
 
-/// The verdict on a rank that ended with `exit`; `last_words` is the last line of its log.
-pub(crate) fn verdict(asked: Asked<'_>, exit: Exit, last_words: Option<&str>) -> Verdict {
-    let words_or = |otherwise: &str| last_words.unwrap_or(otherwise).to_owned();
-    let with_words = |cause: String| match last_words {
-        Some(words) => format!("{cause}; last words: {words}"),
+/// The verdict on a rank that ended with `exit`; `last_line` is the last line of its log.
+pub(crate) fn verdict(requested: Requested<'_>, exit: Exit, last_line: Option<&str>) -> Verdict {
+    let last_line_or = |otherwise: &str| last_line.unwrap_or(otherwise).to_owned();
+    let with_last_line = |cause: String| match last_line {
+        Some(line) => format!("{cause}; last log line: {line}"),
         None => cause,
     };
-    match (asked, exit) {
-        // Finished is finished, whatever was asked in the meantime.
+    match (requested, exit) {
+        // A finished rank is finished, whatever was requested in the meantime.
         (_, Exit::Code(exit_code::FINISHED)) => Verdict::new(RankOutcome::Succeeded, ""),
-        (Asked::Die(verdict), Exit::Signal(SIGKILL)) => verdict.clone(),
-        (Asked::Stop { reason }, Exit::Code(exit_code::STOPPED)) => {
+        (Requested::Kill(verdict), Exit::Signal(SIGKILL)) => verdict.clone(),
+        (Requested::Stop { reason }, Exit::Code(exit_code::STOPPED)) => {
             Verdict::new(RankOutcome::Preempted, format!("stopped with a checkpoint: {reason}"))
         }
-        (Asked::Stop { reason }, Exit::Signal(SIGTERM)) => {
+        (Requested::Stop { reason }, Exit::Signal(SIGTERM)) => {
             Verdict::new(RankOutcome::Preempted, format!("stopped before it began: {reason}"))
         }
         (_, Exit::Code(exit_code::STOPPED)) => Verdict::new(
@@ -74,26 +75,26 @@ pub(crate) fn verdict(asked: Asked<'_>, exit: Exit, last_words: Option<&str>) ->
             "stopped with a checkpoint after a SIGTERM from outside or on another rank",
         ),
         (_, Exit::Code(exit_code::JOB_FAILED)) => {
-            Verdict::new(RankOutcome::JobFailed, words_or("the rank found the job at fault and did not say why"))
+            Verdict::new(RankOutcome::JobFailed, last_line_or("the rank found the job at fault and did not say why"))
         }
         (_, Exit::Code(exit_code::MACHINE_FAILED)) => {
-            Verdict::lost(words_or("the rank found the machine at fault and did not say why"))
+            Verdict::lost(last_line_or("the rank found the machine at fault and did not say why"))
         }
         (_, Exit::Code(exit_code::PEER_LOST)) => Verdict::new(
             RankOutcome::PeerLost,
-            words_or("another rank of the gang went away, and this one did not say how it noticed"),
+            last_line_or("another rank of the gang went away, and this one did not say how it noticed"),
         ),
         (_, Exit::Code(exit_code::INTERNAL)) => {
-            Verdict::lost(format!("internal error: {}", words_or("the rank panicked and did not say why")))
+            Verdict::lost(format!("internal error: {}", last_line_or("the rank panicked and did not say why")))
         }
-        (_, Exit::Code(code)) => Verdict::lost(with_words(format!("ended with exit code {code}"))),
+        (_, Exit::Code(code)) => Verdict::lost(with_last_line(format!("ended with exit code {code}"))),
         (_, Exit::Signal(SIGKILL)) => Verdict::lost(
             "ended by signal 9 (SIGKILL), which this worker did not send: a kill -9, or the kernel's out-of-memory \
              killer (`dmesg` knows)",
         ),
         (_, Exit::Signal(signal)) => {
             let name = signal_name(signal).unwrap_or("unknown");
-            Verdict::lost(with_words(format!("ended by signal {signal} ({name})")))
+            Verdict::lost(with_last_line(format!("ended by signal {signal} ({name})")))
         }
     }
 }
@@ -102,8 +103,8 @@ pub(crate) fn verdict(asked: Asked<'_>, exit: Exit, last_words: Option<&str>) ->
 mod tests {
     use super::*;
 
-    fn outcome(asked: Asked<'_>, exit: Exit) -> RankOutcome {
-        verdict(asked, exit, None).outcome
+    fn outcome(requested: Requested<'_>, exit: Exit) -> RankOutcome {
+        verdict(requested, exit, None).outcome
     }
 
     #[test]
@@ -117,36 +118,37 @@ mod tests {
             (exit_code::STOPPED, RankOutcome::Preempted),
             (1, RankOutcome::Lost),
         ] {
-            assert_eq!(outcome(Asked::Nothing, Exit::Code(code)), expected, "exit code {code}");
+            assert_eq!(outcome(Requested::Nothing, Exit::Code(code)), expected, "exit code {code}");
         }
     }
 
     #[test]
-    fn the_last_words_are_the_cause() {
-        let failed = verdict(Asked::Nothing, Exit::Code(exit_code::JOB_FAILED), Some("loss is not finite at step 120"));
+    fn the_last_line_is_the_cause() {
+        let failed =
+            verdict(Requested::Nothing, Exit::Code(exit_code::JOB_FAILED), Some("loss is not finite at step 120"));
         assert_eq!(failed, Verdict::new(RankOutcome::JobFailed, "loss is not finite at step 120"));
-        let left = verdict(Asked::Nothing, Exit::Code(exit_code::PEER_LOST), Some("connection closed by rank 1"));
+        let left = verdict(Requested::Nothing, Exit::Code(exit_code::PEER_LOST), Some("connection closed by rank 1"));
         assert_eq!(left, Verdict::new(RankOutcome::PeerLost, "connection closed by rank 1"));
-        let crashed = verdict(Asked::Nothing, Exit::Signal(11), Some("CUDA error"));
-        assert_eq!(crashed, Verdict::lost("ended by signal 11 (SIGSEGV); last words: CUDA error"));
+        let crashed = verdict(Requested::Nothing, Exit::Signal(11), Some("CUDA error"));
+        assert_eq!(crashed, Verdict::lost("ended by signal 11 (SIGSEGV); last log line: CUDA error"));
     }
 
     #[test]
     fn a_kill_is_ours_only_if_we_sent_it() {
         let cancelled = Verdict::new(RankOutcome::Cancelled, "cancelled by ada");
-        assert_eq!(verdict(Asked::Die(&cancelled), Exit::Signal(SIGKILL), Some("noise")), cancelled);
-        let foreign = verdict(Asked::Nothing, Exit::Signal(SIGKILL), None);
+        assert_eq!(verdict(Requested::Kill(&cancelled), Exit::Signal(SIGKILL), Some("noise")), cancelled);
+        let foreign = verdict(Requested::Nothing, Exit::Signal(SIGKILL), None);
         assert_eq!(foreign.outcome, RankOutcome::Lost);
         assert!(foreign.cause.starts_with("ended by signal 9 (SIGKILL)"), "{}", foreign.cause);
     }
 
     #[test]
     fn a_rank_that_finished_while_being_stopped_has_finished() {
-        let stop = Asked::Stop { reason: "worker leaves" };
+        let stop = Requested::Stop { reason: "worker leaves" };
         assert_eq!(outcome(stop, Exit::Code(exit_code::FINISHED)), RankOutcome::Succeeded);
         assert_eq!(outcome(stop, Exit::Code(exit_code::STOPPED)), RankOutcome::Preempted);
-        // SIGTERM before the rank could install its handler: nothing was computed, nothing is lost.
+        // SIGTERM before the rank installed its handler: nothing was computed, so nothing is lost.
         assert_eq!(outcome(stop, Exit::Signal(SIGTERM)), RankOutcome::Preempted);
-        assert_eq!(outcome(Asked::Nothing, Exit::Signal(SIGTERM)), RankOutcome::Lost);
+        assert_eq!(outcome(Requested::Nothing, Exit::Signal(SIGTERM)), RankOutcome::Lost);
     }
 }

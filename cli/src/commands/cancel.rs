@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::CancelRequest;
 
-use crate::{client::Client, exit::Exit, json, output::Output, render::job, time};
+use crate::{client::Client, exit::Exit, output::Output, render::job, time};
 
 /// Cancel a job, or every job of an experiment that has not ended
 #[derive(Debug, Args)]
@@ -22,13 +22,13 @@ impl Cancel {
         let request = CancelRequest { target: self.target.clone() };
         let answer = client.jobs().cancel(request).await;
         let answer = answer.map_err(|status| client.refusal(&format!("cancel `{}`", self.target), &status))?;
-        let cancelled = answer.into_inner().cancelled;
+        let answer = answer.into_inner();
         if output.is_json() {
-            output.document(&json::Jobs::from(cancelled.as_slice()))?;
-        } else if cancelled.is_empty() {
+            output.document(&answer)?;
+        } else if answer.cancelled.is_empty() {
             output.note("nothing to cancel: all jobs had ended");
         } else {
-            output.text(&job::table(&cancelled, output.style(), time::now()))?;
+            output.text(&job::table(&answer.cancelled, output.style(), time::now()))?;
         }
         Ok(Exit::Ok)
     }

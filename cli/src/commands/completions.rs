@@ -1,10 +1,10 @@
 //! `tandem completions`: for the shell.
 
 use anyhow::{Context, Result};
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{args::Cli, exit::Exit, output::Output};
+use crate::{exit::Exit, output::Output};
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -18,9 +18,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, output: &Output) -> Result<Exit> {
+    /// `tandem` is the whole command line.
+    pub(crate) fn run(self, mut tandem: Command, output: &Output) -> Result<Exit> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "tandem", &mut script);
+        clap_complete::generate(self.shell, &mut tandem, "tandem", &mut script);
         let script = String::from_utf8(script).context("the completion script is no text")?;
         if output.is_json() {
             output.document(&serde_json::json!({ "shell": self.shell.to_string(), "script": script }))?;

@@ -20,9 +20,9 @@ use crate::{
     up::lock,
 };
 
-/// Workers, coordinator and Postgres have less than this together.
+/// More than workers, coordinator and Postgres need together.
 const STOP_WITHIN: Duration = Duration::from_secs(150);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Stop what `tandem up` started; the data stay
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ impl Down {
     }
 }
 
-/// The process id comes from a file whose lock is held, so it is the supervisor's and nobody else's.
+/// The process id comes from a file whose lock is held, so it is the supervisor's.
 async fn stop(home: &Home, pid: u32) -> Result<()> {
     match signal::kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM) {
         // It ended by itself in the meantime.
@@ -79,7 +79,7 @@ async fn stop(home: &Home, pid: u32) -> Result<()> {
                 format!("process {pid} has not ended after {} s; see {}", STOP_WITHIN.as_secs(), logs.display());
             return Err(Failure::error(Exit::Temporary, message));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
     Ok(())
 }

@@ -107,7 +107,7 @@ impl Fetch {
     }
 }
 
-/// Names come from elsewhere: one plain path component, nothing that leaves the folder.
+/// A name from the coordinator must be one plain path component, so that it cannot leave the folder.
 fn plain(name: &str) -> Result<&Path> {
     let path = Path::new(name);
     let mut components = path.components();

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use tandem_proto::v1::{JobState, ListRequest};
 
-use crate::{client::Client, exit::Exit, json, output::Output, render::job, time};
+use crate::{client::Client, exit::Exit, output::Output, render::job, time};
 
 /// List jobs, newest experiments first
 #[derive(Debug, Args)]
@@ -53,13 +53,13 @@ impl List {
         let states = self.state.into_iter().map(|state| JobState::from(state).into()).collect();
         let request = ListRequest { limit: self.limit, states, experiment: self.experiment };
         let answer = client.jobs().list(request).await.map_err(|status| client.refusal("list jobs", &status))?;
-        let jobs = answer.into_inner().jobs;
+        let answer = answer.into_inner();
         if output.is_json() {
-            output.document(&json::Jobs::from(jobs.as_slice()))?;
-        } else if jobs.is_empty() {
+            output.document(&answer)?;
+        } else if answer.jobs.is_empty() {
             output.note("no jobs; submit some with: tandem submit FILE");
         } else {
-            output.text(&job::table(&jobs, output.style(), time::now()))?;
+            output.text(&job::table(&answer.jobs, output.style(), time::now()))?;
         }
         Ok(Exit::Ok)
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::{LogLine, LogsRequest};
 
-use crate::{client::Client, exit::Exit, json, output::Output, render::units, time::utc};
+use crate::{client::Client, exit::Exit, output::Output, render::units, time::utc};
 
 /// Print what the ranks of a job or experiment wrote
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ impl Logs {
             };
             match line {
                 None => return Ok(Exit::Ok),
-                Some(line) if output.is_json() => output.document(&json::LogLine::from(&line))?,
+                Some(line) if output.is_json() => output.document(&line)?,
                 Some(line) => output.text(&text(&line))?,
             }
         }

@@ -16,6 +16,7 @@ pub(crate) mod up;
 pub(crate) mod watch;
 
 use anyhow::Result;
+use clap::CommandFactory;
 
 use crate::{
     args::{Cli, Command, Global},
@@ -31,7 +32,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
         Command::Data(data) => data.run(output).await,
-        Command::Completions(completions) => completions.run(output),
+        Command::Completions(completions) => completions.run(Cli::command(), output),
         Command::Submit(submit) => submit.run(&connect(global).await?, output).await,
         Command::List(list) => list.run(&connect(global).await?, output).await,
         Command::Show(show) => show.run(&connect(global).await?, output).await,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::ReleaseRequest;
 
-use crate::{client::Client, exit::Exit, json, output::Output};
+use crate::{client::Client, exit::Exit, output::Output};
 
 /// Let a quarantined worker have jobs again
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ impl Release {
         let answer = answer.map_err(|status| client.refusal(&format!("release `{}`", self.worker), &status))?;
         let answer = answer.into_inner();
         if output.is_json() {
-            output.document(&json::Released::from(&answer))?;
+            output.document(&answer)?;
         } else if answer.was_quarantined {
             output.note(&format!("{} may have jobs again", self.worker));
         } else {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::ShowRequest;
 
-use crate::{client::Client, exit::Exit, json, output::Output, render::show, time};
+use crate::{client::Client, exit::Exit, output::Output, render::show, time};
 
 /// Show one job (attempts, events, artifacts) or one experiment (its jobs)
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ impl Show {
         let answer = client.jobs().show(request).await;
         let shown = answer.map_err(|status| client.refusal(&format!("show `{}`", self.target), &status))?.into_inner();
         if output.is_json() {
-            output.document(&json::Shown::from(&shown))?;
+            output.document(&shown)?;
         } else {
             output.text(&show::page(&shown, output.style(), time::now()))?;
         }

@@ -1,4 +1,4 @@
-//! `tandem status`: the box.
+//! `tandem status`: the workers.
 
 use anyhow::Result;
 use clap::Args;
@@ -19,7 +19,7 @@ impl Status {
         let answer = client.fleet().status(StatusRequest {}).await;
         let status = answer.map_err(|status| client.refusal("ask for the status", &status))?.into_inner();
         if output.is_json() {
-            output.document(&json::Status::new(client.server(), &status))?;
+            output.document(&json::Status { server: client.server(), status: &status })?;
         } else {
             output.text(&status::page(&status, output.style(), time::now()))?;
         }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     client::{self, Client},
     exit::{Exit, Failure},
-    follow::{self, Verdict},
+    follow::{self, Outcome},
     json,
     output::Output,
     render::{plan, results},
@@ -87,15 +87,15 @@ fn read(file: &Path) -> Result<String> {
     })
 }
 
-/// Sent again if the answer was lost: the key makes both one submit.
+/// Sends the request again if the answer was lost: the idempotency key makes both one submit.
 async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse> {
     let mut jobs = client.jobs();
     let mut answer = jobs.submit(request.clone()).await;
-    if answer.as_ref().is_err_and(client::is_away) {
+    if answer.as_ref().is_err_and(client::is_unavailable) {
         answer = jobs.submit(request.clone()).await;
     }
     answer.map(tonic::Response::into_inner).map_err(|status| match Code::of(&status) {
-        // The coordinator's message names file, line, key and what was expected: nothing to add.
+        // The coordinator's message already names file, line, key and what was expected.
         Code::InvalidInput | Code::WrongState | Code::Unsupported if !status.message().is_empty() => {
             Failure::error(Exit::BadExperiment, status.message())
         }
@@ -103,9 +103,14 @@ async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse>
     })
 }
 
+fn submitted(response: &SubmitResponse, dry_run: bool) -> json::Submitted<'_> {
+    let SubmitResponse { experiment_id, name, jobs, .. } = response;
+    json::Submitted { experiment_id, experiment: name, dry_run, jobs }
+}
+
 fn report_plan(response: &SubmitResponse, output: &Output) -> Result<Exit> {
     if output.is_json() {
-        output.document(&json::Submitted::new(response, true))?;
+        output.document(&submitted(response, true))?;
     } else {
         output.text(&plan::dry_run(&response.jobs, output.style()))?;
     }
@@ -119,7 +124,7 @@ fn report_plan(response: &SubmitResponse, output: &Output) -> Result<Exit> {
 
 fn report_submitted(response: &SubmitResponse, output: &Output) -> Result<Exit> {
     if output.is_json() {
-        output.document(&json::Submitted::new(response, false))?;
+        output.document(&submitted(response, false))?;
         return Ok(Exit::Ok);
     }
     output.text(&plan::submitted(&response.jobs, output.style()))?;
@@ -131,7 +136,7 @@ async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Re
     let mut interrupt = follow::listen_to_interrupt()?;
     output.note(&format!("submitted {} ({})", response.name, response.experiment_id));
     let followed = follow::until_done(client, &response.experiment_id, &mut interrupt, |_| Ok(())).await?;
-    if followed.verdict == Verdict::Interrupted {
+    if followed.outcome == Outcome::Interrupted {
         output.note(&format!(
             "the jobs go on; follow them again with: tandem watch {0}, end them with: tandem cancel {0}",
             response.experiment_id
@@ -139,16 +144,12 @@ async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Re
         return Ok(Exit::Interrupted);
     }
     if output.is_json() {
-        let finished = json::Finished {
-            experiment_id: response.experiment_id.clone(),
-            experiment: response.name.clone(),
-            jobs: followed.jobs.iter().map(json::Job::from).collect(),
-        };
-        output.document(&finished)?;
+        let SubmitResponse { experiment_id, name, .. } = response;
+        output.document(&json::Finished { experiment_id, experiment: name, jobs: &followed.jobs })?;
     } else {
         output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
     }
-    Ok(followed.verdict.exit())
+    Ok(followed.outcome.exit())
 }
 
 fn owner() -> String {

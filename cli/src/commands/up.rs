@@ -13,9 +13,9 @@ use crate::{
         detach,
         lock::Lock,
         plan::{self, Devices},
-        start::{self, Order},
+        start::{self, StackOptions},
         state::UpState,
-        supervise::StopSignals,
+        supervise::{DATABASE, StopSignals},
     },
 };
 
@@ -63,7 +63,7 @@ impl Up {
         let data = self.data.clone().map_or_else(|| Ok(home.data()), std::path::absolute)?;
         start::make_folders(&home, &data)?;
         if self.detach && !self.in_background {
-            // Refused here already, where the message reaches the person.
+            // Checked here too, where the message reaches the person.
             drop(Lock::take(&home)?);
             let state = detach::detach(&home, output).await?;
             report(&state, output)?;
@@ -74,40 +74,39 @@ impl Up {
             detach::leave_session()?;
         }
         let _lock = Lock::take(&home)?;
-        let order = Order { listen: self.listen, insecure: self.insecure, data, workers };
-        run(&home, &order, self.in_background, output).await
+        let options = StackOptions { listen: self.listen, insecure: self.insecure, data, workers };
+        run(&home, &options, self.in_background, output).await
     }
 }
 
-async fn run(home: &Home, order: &Order, in_background: bool, output: &Output) -> Result<Exit> {
+async fn run(home: &Home, options: &StackOptions, in_background: bool, output: &Output) -> Result<Exit> {
     UpState::remove(home);
     let mut interrupted = StopSignals::listen()?;
-    let started = tokio::select! {
-        house = start::start(home, order, output) => house?,
+    let mut stack = tokio::select! {
+        stack = start::start(home, options, output) => stack?,
         () = interrupted.next() => {
             output.note("stopped before it was ready");
             return Ok(Exit::Interrupted);
         }
     };
-    let mut house = started;
     let state = UpState {
         pid: std::process::id(),
-        server: house.address.clone(),
-        database_url: house.postgres.url(start::DATABASE),
+        server: stack.address.clone(),
+        database_url: stack.postgres.url(DATABASE),
         home: home.root().to_owned(),
-        data: order.data.clone(),
+        data: options.data.clone(),
         logs: home.logs(),
-        workers: order.workers.iter().map(|worker| worker.name.clone()).collect(),
+        workers: options.workers.iter().map(|worker| worker.name.clone()).collect(),
     };
     state.write(home)?;
     if !in_background {
         report(&state, output)?;
         output.note("Ctrl-C stops it");
     }
-    let kept = house.keep(output).await;
-    let stopped = house.stop(output).await;
+    let supervised = stack.supervise(output).await;
+    let stopped = stack.stop(output).await;
     UpState::remove(home);
-    kept.and(stopped)?;
+    supervised.and(stopped)?;
     output.note("stopped; the data stay in the folder");
     Ok(Exit::Ok)
 }

@@ -6,8 +6,7 @@ use clap::Args;
 use crate::{
     client::Client,
     exit::Exit,
-    follow::{self, Verdict},
-    json,
+    follow::{self, Outcome},
     output::Output,
     render::results,
     time,
@@ -31,17 +30,16 @@ impl Watch {
         let mut interrupt = follow::listen_to_interrupt()?;
         let followed = follow::until_done(client, &self.target, &mut interrupt, |snapshot| {
             if output.is_json() {
-                let jobs = snapshot.jobs.iter().map(json::Job::from).collect();
-                output.document(&json::Snapshot { jobs, done: snapshot.done })?;
+                output.document(snapshot)?;
             }
             Ok(())
         })
         .await?;
-        if followed.verdict == Verdict::Interrupted {
+        if followed.outcome == Outcome::Interrupted {
             output.note(&format!("the jobs go on; `tandem cancel {}` ends them", self.target));
         } else if !output.is_json() {
             output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
         }
-        Ok(followed.verdict.exit())
+        Ok(followed.outcome.exit())
     }
 }

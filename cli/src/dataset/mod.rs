@@ -1,24 +1,23 @@
 //! Published archives of images: downloaded, checked, unpacked.
 //!
-//! The system's curl and tar do the work: one download in the life of a box is no reason for a TLS stack and an
-//! unpacker in this binary, and curl knows proxies and certificates as the machine has them. What is ours is that a
-//! data folder holds a whole, verified set or none.
+//! The system's curl and tar do the work: they need no TLS stack and no unpacker in this binary, and curl knows the
+//! machine's proxies and certificates. This module makes sure that a data folder holds a whole, verified set or none.
 
-mod download;
+mod curl;
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::Read,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use md5::{Digest, Md5};
 use tokio::process::Command;
 
 use crate::{
     exit::{Exit, Failure},
-    files::make_dir,
+    files::{cannot, make_dir, remove},
     output::Output,
 };
 
@@ -71,7 +70,7 @@ impl Archive {
         self.files.iter().all(|file| data.join(self.folder).join(file).is_file())
     }
 
-    /// Leaves the unpacked folder in `data`, or nothing but a part that the next call goes on with.
+    /// Leaves the unpacked folder in `data`, or only a part of the archive, with which the next call goes on.
     pub(crate) async fn get(&self, data: &Path, output: &Output) -> Result<()> {
         let target = data.join(self.folder);
         if target.symlink_metadata().is_ok() {
@@ -86,13 +85,13 @@ impl Archive {
         let resumed = part.is_file();
         let mut found = if resumed { sum(&part)? } else { String::new() };
         if found != self.md5 {
-            download::download(&self.url, &part, output).await?;
+            curl::download(&self.url, &part, output).await?;
             found = sum(&part)?;
         }
         if found != self.md5 && resumed {
-            // The part was of something else; the whole of it is not.
+            // The part belonged to another file: download all of it.
             remove(&part)?;
-            download::download(&self.url, &part, output).await?;
+            curl::download(&self.url, &part, output).await?;
             found = sum(&part)?;
         }
         if found != self.md5 {
@@ -108,14 +107,14 @@ impl Archive {
         remove(&part)
     }
 
-    /// Beside its place first: the folder appears whole.
+    /// Unpacks into a temporary folder first, so that the data set appears as a whole.
     async fn unpack(&self, part: &Path, data: &Path, target: &Path) -> Result<()> {
         let beside = data.join(format!(".{}.{}", self.folder, std::process::id()));
         let unpacked = Unpacked(beside);
         make_dir(&unpacked.0)?;
         let tar =
             Command::new("tar").arg("-xzf").arg(part).arg("-C").arg(&unpacked.0).kill_on_drop(true).output().await;
-        let tar = tar.map_err(|error| missing("tar", &error))?;
+        let tar = tar.map_err(|error| curl::not_installed("tar", &error))?;
         let folder = unpacked.0.join(self.folder);
         let missing = self.files.iter().find(|file| !folder.join(file).is_file());
         if !tar.status.success() || missing.is_some() {
@@ -129,7 +128,7 @@ impl Archive {
     }
 }
 
-/// A folder that is gone when it was only on the way.
+/// A temporary folder, removed when dropped.
 struct Unpacked(PathBuf);
 
 impl Drop for Unpacked {
@@ -139,7 +138,7 @@ impl Drop for Unpacked {
     }
 }
 
-/// MD5 in hex: no protection against malice, but what the authors publish.
+/// MD5 in hex: no protection against malice, but it is what the authors publish.
 fn sum(path: &Path) -> Result<String> {
     let failed = |error| cannot("read", path, &error);
     let mut file = File::open(path).map_err(failed)?;
@@ -151,19 +150,6 @@ fn sum(path: &Path) -> Result<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(|error| cannot("remove", path, &error))
-}
-
-fn cannot(tried: &str, path: &Path, error: &io::Error) -> Error {
-    Failure::error(Exit::CannotCreate, format!("cannot {tried} {}: {error}", path.display()))
-}
-
-fn missing(program: &str, error: &io::Error) -> Error {
-    let message = format!("cannot run {program}: {error}; install it (Debian: apt install {program})");
-    Failure::error(Exit::NotFound, message)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{exit::judge, output::Color};
+use crate::{exit::classify, output::Color};
 
 /// Serves `body` under any path, with ranges if `ranges`; cuts the first answer off after `cut` bytes.
 struct Server {
@@ -106,7 +106,7 @@ async fn a_wrong_sum_leaves_nothing() {
     let server = serve(body.clone(), true, None).await;
     let data = dir.path().join("data");
     let archive = Archive { md5: "0".repeat(32), ..wanted(&server, &body) };
-    let (exit, message) = judge(&get(&archive, &data).await.unwrap_err());
+    let (exit, message) = classify(&get(&archive, &data).await.unwrap_err());
     let message = message.unwrap();
     assert_eq!(exit, Exit::Temporary);
     assert!(message.contains(&hex::encode(Md5::digest(&body))) && message.contains("expected 0000"), "{message}");
@@ -120,7 +120,7 @@ async fn an_interrupted_download_goes_on() {
     let server = serve(body.clone(), true, Some(100)).await;
     let data = dir.path().join("data");
     let archive = wanted(&server, &body);
-    let (exit, message) = judge(&get(&archive, &data).await.unwrap_err());
+    let (exit, message) = classify(&get(&archive, &data).await.unwrap_err());
     assert_eq!(exit, Exit::Temporary, "{message:?}");
     assert_eq!(names(&data), [".cifar-100-binary.tar.gz.part"]);
     get(&archive, &data).await.unwrap();
@@ -160,7 +160,7 @@ async fn without_a_network_the_message_says_what_to_do() {
     // A port that nobody listens on: it was ours a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let archive = Archive { url: format!("http://{address}/x"), ..archive("cifar10").unwrap() };
-    let (exit, message) = judge(&get(&archive, dir.path()).await.unwrap_err());
+    let (exit, message) = classify(&get(&archive, dir.path()).await.unwrap_err());
     let message = message.unwrap();
     assert_eq!(exit, Exit::Temporary);
     assert!(message.contains("cannot download http://127.0.0.1") && message.contains("Without a network"), "{message}");

@@ -1,33 +1,33 @@
-//! The best of attacks: of each image the smallest distance that any attack on its classifier found, as one curve.
+//! The best of several attacks as one curve: for each image the smallest distance that any of them found.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::{curves::Curve, distances::Image, units::count};
+use super::{csv::Image, curves::Curve, units::count};
 use crate::exit::{Exit, Failure};
 
-/// What one attack left, and whom it attacked.
+/// What one attack found, and the classifier that it attacked.
 #[derive(Clone, Debug)]
-pub(crate) struct Attacked {
-    /// For messages: nobody else's.
+pub(crate) struct AttackResult {
+    /// Unique name of the job, for messages.
     pub(crate) job: String,
     /// plb, pgd, ...
     pub(crate) attack: String,
-    /// l2, linf, ...: distances of two norms have no smaller one.
+    /// l2, linf, ...: distances in different norms cannot be compared.
     pub(crate) norm: String,
     pub(crate) classifier: Classifier,
-    /// Where its own curve was read.
+    /// Radii of its own curve.
     pub(crate) radii: Vec<f64>,
     pub(crate) images: Vec<Image>,
 }
 
-/// What is attacked: the job that an attack is `from`.
+/// The attacked classifier: the job that an attack is `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Classifier {
     pub(crate) experiment: String,
     pub(crate) name: String,
-    /// Its name in a legend's words.
+    /// Its name in a legend.
     pub(crate) label: String,
     /// Supervised, contrastive, ...
     pub(crate) model: String,
@@ -35,25 +35,25 @@ pub(crate) struct Classifier {
     pub(crate) sha256: String,
 }
 
-/// One curve for each classifier and norm, in the order in which they come.
-pub(crate) fn curves(attacked: &[Attacked]) -> Result<Vec<Curve>> {
-    // By name, not by job: two classifiers of one name could not be told apart in the legend, and `merge` refuses them.
-    let place = |one: &Attacked| (one.classifier.experiment.clone(), one.classifier.name.clone(), one.norm.clone());
-    let mut groups: Vec<Vec<&Attacked>> = Vec::new();
-    for one in attacked {
-        match groups.iter_mut().find(|group| place(group[0]) == place(one)) {
+/// One curve for each classifier and norm, in the order of their first attack.
+pub(crate) fn curves(attack_results: &[AttackResult]) -> Result<Vec<Curve>> {
+    // Grouped by name: the legend could not tell two classifiers of one name apart, so `merge` refuses them.
+    let key = |one: &AttackResult| (one.classifier.experiment.clone(), one.classifier.name.clone(), one.norm.clone());
+    let mut groups: Vec<Vec<&AttackResult>> = Vec::new();
+    for one in attack_results {
+        match groups.iter_mut().find(|group| key(group[0]) == key(one)) {
             Some(group) => group.push(one),
             None => groups.push(vec![one]),
         }
     }
-    let experiments: BTreeSet<&str> = attacked.iter().map(|one| one.classifier.experiment.as_str()).collect();
-    let curve = |group: Vec<&Attacked>| {
-        let Attacked { classifier, norm, .. } = group[0];
+    let experiments: BTreeSet<&str> = attack_results.iter().map(|one| one.classifier.experiment.as_str()).collect();
+    let curve = |group: Vec<&AttackResult>| {
+        let AttackResult { classifier, norm, .. } = group[0];
         let experiment = if experiments.len() > 1 { format!("{} / ", classifier.experiment) } else { String::new() };
         Ok(Curve {
             panel: format!("best of attacks ({norm})"),
             norm: norm.clone(),
-            label: format!("{experiment}{}, {}", classifier.label, of(&group)),
+            label: format!("{experiment}{}, {}", classifier.label, attack_names(&group)),
             model: classifier.model.clone(),
             points: merge(&group)?,
         })
@@ -62,7 +62,7 @@ pub(crate) fn curves(attacked: &[Attacked]) -> Result<Vec<Curve>> {
 }
 
 /// `best of plb, pgd`: each attack once, however many jobs ran it.
-fn of(group: &[&Attacked]) -> String {
+fn attack_names(group: &[&AttackResult]) -> String {
     let mut attacks: Vec<&str> = Vec::new();
     for one in group {
         if !attacks.contains(&one.attack.as_str()) {
@@ -75,9 +75,9 @@ fn of(group: &[&Attacked]) -> String {
     }
 }
 
-/// (radius, percent of all images that any of the attacks breaks within it), at every radius that one of them was read
-/// at: a distance is known exactly, wherever its own attack's curve was read.
-fn merge(group: &[&Attacked]) -> Result<Vec<(f64, f64)>> {
+/// (radius, percent of all images that any of the attacks breaks within it), at every radius of any of their curves: the
+/// distances are exact, so each attack can be read at the radii of the others.
+fn merge(group: &[&AttackResult]) -> Result<Vec<(f64, f64)>> {
     let Some((first, rest)) = group.split_first() else { return Ok(Vec::new()) };
     if let Some(refusal) = rest.iter().find_map(|other| refusal(first, other)) {
         return Err(Failure::error(Exit::Usage, refusal));
@@ -98,11 +98,11 @@ fn merge(group: &[&Attacked]) -> Result<Vec<(f64, f64)>> {
     Ok(radii.into_iter().map(|radius| (radius, percent(radius))).collect())
 }
 
-/// Why two attacks have no common curve, and what to do; `None` if they attacked the same images of the same classifier.
-fn refusal(one: &Attacked, other: &Attacked) -> Option<String> {
+/// Why two attacks cannot share a curve, and what to do; `None` if they attacked the same images of the same classifier.
+fn refusal(one: &AttackResult, other: &AttackResult) -> Option<String> {
     let (a, b) = (&one.job, &other.job);
     let (reason, next) = if one.classifier.sha256 != other.classifier.sha256 {
-        let short = |attacked: &Attacked| attacked.classifier.sha256.get(..12).unwrap_or("unknown").to_owned();
+        let short = |one: &AttackResult| one.classifier.sha256.get(..12).unwrap_or("unknown").to_owned();
         (
             format!(
                 "they attacked two classifiers of this name: {a} the one with SHA-256 {}, {b} the one with {}",
@@ -112,7 +112,7 @@ fn refusal(one: &Attacked, other: &Attacked) -> Option<String> {
             "name one experiment, by its id if there are several of its name (see `tandem list`)",
         )
     } else if one.images.len() != other.images.len() {
-        let [m, n] = [one, other].map(|attacked| count(attacked.images.len() as u64));
+        let [m, n] = [one, other].map(|one| count(one.images.len() as u64));
         (
             format!("{a} attacked {m} images, {b} {n}"),
             "give both the same `images` in the experiment file and submit it again",

@@ -1,17 +1,19 @@
-//! The paper's Figure 2: how many images are misclassified once they may be moved so far, one line per attacked model.
+//! The paper's Figure 2: the share of misclassified images against the distance by which they may be moved, one line per
+//! attacked model.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
-use plotters::{coord::Shift, prelude::*, style::FontStyle};
+use plotters::{prelude::*, style::FontStyle};
 
 use super::{
     csv::columns,
-    plot::{COLOURS, WIDTH, font},
+    drawing::{Area, Axes, COLOURS, Chart, Drawn, WIDTH, font, page},
+    units,
 };
 
 const PANEL_HEIGHT: u32 = 460;
 
-/// Which images count, and for which attack they fall.
+/// Which images count, and which attacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Convention {
     // No doc comments on the values: clap would spread its help over three times the lines.
@@ -21,7 +23,7 @@ pub(crate) enum Convention {
 }
 
 impl Convention {
-    /// Of one attack's curve. The best of one attack is that attack.
+    /// The column of one attack's curve.csv.
     fn column(self) -> &'static str {
         match self {
             Self::All | Self::Best => "all",
@@ -57,7 +59,7 @@ pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>>
     let mut points = Vec::new();
     for row in columns(csv, ["radius", convention.column()])? {
         let point: (f64, f64) = (row.number(0)?, row.number(1)?);
-        // No image fell: the paper's convention has nothing to say, and writes NaN.
+        // Where no image fell, the paper's convention is undefined: NaN.
         if point.0.is_finite() && point.1.is_finite() {
             points.push(point);
         }
@@ -68,7 +70,7 @@ pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>>
     Ok(points)
 }
 
-/// One panel for each attack, in the order in which they come.
+/// One panel for each attack, in the order of the curves.
 pub(crate) fn svg(title: &str, convention: Convention, curves: &[Curve]) -> Result<String> {
     let mut panels: Vec<&str> = Vec::new();
     for curve in curves {
@@ -77,26 +79,14 @@ pub(crate) fn svg(title: &str, convention: Convention, curves: &[Curve]) -> Resu
         }
     }
     let rows = panels.len().max(1);
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (WIDTH, PANEL_HEIGHT * rows as u32)).into_drawing_area();
-        let draw = |error: &dyn std::fmt::Display| anyhow!("cannot draw the curves: {error}");
-        root.fill(&WHITE).map_err(|error| draw(&error))?;
-        for (area, name) in root.split_evenly((rows, 1)).iter().zip(&panels) {
-            let lines: Vec<&Curve> = curves.iter().filter(|curve| curve.panel == *name).collect();
-            panel(area, &format!("{title}: {name}"), convention, &lines).map_err(|error| draw(&error))?;
-        }
-        root.present().map_err(|error| draw(&error))?;
-    }
-    Ok(svg)
+    page((WIDTH, PANEL_HEIGHT * rows as u32), rows, |row, area| {
+        let Some(name) = panels.get(row) else { return Ok(()) };
+        let lines: Vec<&Curve> = curves.iter().filter(|curve| curve.panel == *name).collect();
+        panel(area, &format!("{title}: {name}"), convention, &lines)
+    })
 }
 
-fn panel<'a>(
-    area: &DrawingArea<SVGBackend<'a>, Shift>,
-    title: &str,
-    convention: Convention,
-    curves: &[&Curve],
-) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
+fn panel(area: &Area<'_>, title: &str, convention: Convention, curves: &[&Curve]) -> Drawn {
     let last = curves.iter().flat_map(|curve| &curve.points).map(|(radius, _)| *radius).fold(0.0, f64::max);
     let last = if last > 0.0 { last } else { 1.0 };
     let mut builder = ChartBuilder::on(area);
@@ -104,22 +94,28 @@ fn panel<'a>(
     builder.caption(title, font(20.0, FontStyle::Bold));
     let mut chart = builder.build_cartesian_2d(0.0..last, 0.0..102.0)?;
     let norm = curves.first().map_or("", |curve| curve.norm.as_str());
+    let axes = Axes {
+        x_title: format!("{norm} distance that the images may be moved by, pixels in [0, 1]"),
+        y_title: convention.axis().to_owned(),
+        x_labels: 11,
+        x_label: &|x| units::tick(*x),
+        y_label: &|y| format!("{y:.0} %"),
+    };
+    axes.draw(&mut chart)?;
+    draw_curves(&mut chart, curves)?;
     chart
-        .configure_mesh()
-        .x_desc(format!("{norm} distance that the images may be moved by, pixels in [0, 1]"))
-        .y_desc(convention.axis())
-        .x_labels(11)
-        .y_labels(6)
-        .x_label_formatter(&|x| super::units::tick(*x))
-        .y_label_formatter(&|y| format!("{y:.0} %"))
-        .label_style(font(14.0, FontStyle::Normal))
-        .axis_desc_style(font(15.0, FontStyle::Normal))
-        .bold_line_style(RGBColor(225, 225, 225))
-        .light_line_style(TRANSPARENT)
-        .axis_style(RGBColor(90, 90, 90))
-        .draw()?;
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .label_font(font(14.0, FontStyle::Normal))
+        .background_style(WHITE.mix(0.85))
+        .border_style(RGBColor(200, 200, 200))
+        .legend_area_size(34)
+        .margin(8)
+        .draw()
+}
 
-    // Solid lines for the first kind of model, dashed for the second, dotted for others; within a kind by colour.
+/// Solid lines for the first kind of model, dashed for the second, dotted for others; within a kind by colour.
+fn draw_curves<'a: 'b, 'b>(chart: &mut Chart<'a, 'b>, curves: &[&Curve]) -> Drawn {
     let mut models: Vec<(&str, usize)> = Vec::new();
     for curve in curves {
         let kind = models.iter().position(|(model, _)| *model == curve.model).unwrap_or_else(|| {
@@ -150,15 +146,7 @@ fn panel<'a>(
             }
         });
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .label_font(font(14.0, FontStyle::Normal))
-        .background_style(WHITE.mix(0.85))
-        .border_style(RGBColor(200, 200, 200))
-        .legend_area_size(34)
-        .margin(8)
-        .draw()
+    Ok(())
 }
 
 #[cfg(test)]

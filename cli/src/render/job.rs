@@ -1,10 +1,10 @@
-//! Jobs as a table, and the parts of one that several views share.
+//! The table of jobs, and parts of it that other views share.
 
 use chrono::{DateTime, Utc};
 use tandem_proto::v1::{Job, JobState, Scalar};
 
 use super::{
-    ids, state,
+    state,
     table::{Rows, Style, Text, Tone},
     units,
 };
@@ -12,11 +12,11 @@ use crate::time::utc;
 
 /// One line per job: `tandem list`, `tandem show EXPERIMENT`, `tandem cancel`.
 pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
-    let length = ids::short_length(jobs.iter().map(|job| job.id.as_str()));
+    let length = units::id_length(jobs.iter().map(|job| job.id.as_str()));
     let mut rows = Rows::new(style, &["ID", "EXPERIMENT", "JOB", "STAGE", "STATE", "PROGRESS", "OWNER", "AGE", "NOTE"]);
     for job in jobs {
         rows.row([
-            ids::short(&job.id, length).into(),
+            units::short_id(&job.id, length).into(),
             job.experiment_name.as_str().into(),
             job.name.as_str().into(),
             job.stage.as_str().into(),
@@ -46,7 +46,7 @@ pub(crate) fn progress(job: &Job) -> String {
     format!("epoch {}/{}, {percent:.0} %", progress.epoch, progress.epochs)
 }
 
-/// Wanted ranks: `4`, or `1..4` where the scheduler may choose.
+/// Number of ranks: `4`, or `1..4` if the scheduler may choose.
 pub(crate) fn gang(min: u32, max: u32) -> String {
     if min == max { max.to_string() } else { format!("{min}..{max}") }
 }
@@ -55,7 +55,7 @@ pub(crate) fn value(scalars: &[Scalar], name: &str) -> Option<f64> {
     scalars.iter().find(|scalar| scalar.name == name).map(|scalar| scalar.value)
 }
 
-/// Seconds it ran: from its first start to its end, or to `now`.
+/// Seconds from the first start of the job to its end, or to `now`.
 pub(crate) fn seconds(job: &Job, now: DateTime<Utc>) -> Option<f64> {
     let start = utc(&job.started_at)?;
     let end = utc(&job.finished_at).unwrap_or(now);

@@ -3,10 +3,10 @@
 pub(crate) mod best;
 pub(crate) mod csv;
 pub(crate) mod curves;
-pub(crate) mod distances;
-pub(crate) mod family;
-pub(crate) mod ids;
+pub(crate) mod drawing;
 pub(crate) mod job;
+pub(crate) mod job_specs;
+pub(crate) mod legend;
 pub(crate) mod pivot;
 pub(crate) mod plan;
 pub(crate) mod plot;

@@ -1,4 +1,4 @@
-//! The paper's tables: what was swept down the side, the kind of model across, the test accuracy in the cells.
+//! The paper's tables: rows by a swept key, columns by the kind of model, test accuracies in the cells.
 
 use std::collections::BTreeMap;
 
@@ -6,29 +6,29 @@ use anyhow::Result;
 use tandem_proto::v1::Job;
 
 use super::{
-    family::{Family, base, share, words},
     job,
+    job_specs::{JobSpecs, base, describe, share},
     table::{Rows, Style, Text, Tone},
 };
 use crate::exit::{Exit, Failure};
 
-/// Keys that the paper's own tables are by, tried first.
+/// Row keys of the paper's own tables, tried first.
 const PAPER: [&str; 2] = ["label_fraction", "tikhonov.lambda"];
 /// Columns in the order of the paper.
 const MODELS: [&str; 3] = ["supervised", "contrastive", "fine-tuned"];
 
-/// A figure of some jobs by one swept key and by kind of model.
+/// Test accuracies by one swept key and by kind of model.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Pivot {
     /// The key that the rows are by.
     pub(crate) key: String,
     pub(crate) columns: Vec<String>,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<PivotRow>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) struct Row {
-    /// Of the key.
+pub(crate) struct PivotRow {
+    /// Value of the key.
     pub(crate) value: String,
     /// By column; empty where no job is.
     pub(crate) cells: Vec<Vec<Measured>>,
@@ -43,7 +43,7 @@ pub(crate) struct Measured {
 
 /// The share of the test set that is classified rightly.
 pub(crate) fn test_accuracy(job: &Job) -> Option<f64> {
-    // Linear jobs of before called it by another name alone.
+    // Linear jobs of earlier versions report it only under the second name.
     job::value(&job.results, "test_accuracy").or_else(|| job::value(&job.results, "linear_accuracy"))
 }
 
@@ -52,14 +52,14 @@ pub(crate) fn test_accuracy(job: &Job) -> Option<f64> {
 /// # Errors
 /// If no job has a test accuracy, or nothing tells them apart.
 pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
-    let family = Family::new(jobs);
+    let specs = JobSpecs::new(jobs);
     let measured: Vec<(&Job, f64)> = jobs.iter().filter_map(|job| Some((job, test_accuracy(job)?))).collect();
     let not_found = |message: String| Err(Failure::error(Exit::NotFound, message));
     if measured.is_empty() {
         return not_found("nothing to put in a table: none of the jobs has a test accuracy yet".to_owned());
     }
     let all: Vec<&Job> = measured.iter().map(|(job, _)| *job).collect();
-    let varying = family.varying(&all);
+    let varying = specs.varying(&all);
     let paper = || PAPER.into_iter().find(|paper| varying.iter().any(|key| key == paper));
     let other =
         || varying.iter().map(String::as_str).find(|key| *key != "seed").or(varying.first().map(String::as_str));
@@ -68,32 +68,33 @@ pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
     };
     let others: Vec<&String> = varying.iter().filter(|name| *name != key && *name != "seed").collect();
 
-    // (place of the model, title) to the cells of that column, by the value of the key.
+    // Columns by (place of the model in the paper, title); cells by the value of the key.
     let mut columns: BTreeMap<(usize, String), BTreeMap<String, Vec<Measured>>> = BTreeMap::new();
     for (job, value) in &measured {
-        let Some(row) = family.value(job, key) else { continue };
-        let model = family.model(job);
+        let Some(row) = specs.value(job, key) else { continue };
+        let model = specs.model(job);
         let place = MODELS.iter().position(|known| *known == model).unwrap_or(MODELS.len());
-        // Jobs of two tables share a column unless they would share a cell.
-        let namesakes = all.iter().any(|other| {
-            family.model(other) == model
+        // Jobs of different base names share a column unless they would share a cell.
+        let cell_is_shared = all.iter().any(|other| {
+            specs.model(other) == model
                 && base(&other.name) != base(&job.name)
-                && family.value(other, key).as_ref() == Some(&row)
+                && specs.value(other, key).as_ref() == Some(&row)
         });
-        let mut title = if namesakes { base(&job.name).to_owned() } else { model.clone() };
-        // So do those of one job on several others (`from = [..]`), told apart by these.
-        let namesake = |other: &&&Job| family.model(other) == model && base(&other.name) == base(&job.name);
-        let rivals = |one: &Job, row: &str| {
+        let mut title = if cell_is_shared { base(&job.name).to_owned() } else { model.clone() };
+        // So do jobs of one base name that start from different jobs (`from = [..]`).
+        let shares_name = |other: &&&Job| specs.model(other) == model && base(&other.name) == base(&job.name);
+        let has_rival = |one: &Job, row: &str| {
             all.iter()
-                .filter(namesake)
-                .any(|other| from(&other.name) != from(&one.name) && family.value(other, key).as_deref() == Some(row))
+                .filter(shares_name)
+                .any(|other| from(&other.name) != from(&one.name) && specs.value(other, key).as_deref() == Some(row))
         };
-        // One that shares its cell makes all of its name carry theirs.
-        let apart = all.iter().filter(namesake).any(|one| family.value(one, key).is_some_and(|row| rivals(one, &row)));
+        // If one of them would share a cell, all of that name get a column for each `from`.
+        let apart =
+            all.iter().filter(shares_name).any(|one| specs.value(one, key).is_some_and(|row| has_rival(one, &row)));
         title.extend(from(&job.name).filter(|_| apart).map(|from| format!(", from {from}")));
         for other in &others {
-            if let Some(value) = family.value(job, other).filter(|_| differs(&family, &all, job, other)) {
-                title.push_str(&format!(", {}", words(other, &value)));
+            if let Some(value) = specs.value(job, other).filter(|_| differs(&specs, &all, job, other)) {
+                title.push_str(&format!(", {}", describe(other, &value)));
             }
         }
         let cell = columns.entry((place, title)).or_default().entry(row).or_default();
@@ -105,7 +106,7 @@ pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
     let mut values: Vec<&String> = columns.values().flat_map(BTreeMap::keys).collect();
     values.sort_by(|a, b| order(key, a, b));
     values.dedup();
-    let rows = values.into_iter().map(|value| Row {
+    let rows = values.into_iter().map(|value| PivotRow {
         value: value.clone(),
         cells: columns.values().map(|cells| cells.get(value).cloned().unwrap_or_default()).collect(),
     });
@@ -116,18 +117,18 @@ pub(crate) fn pivot(jobs: &[Job], key: Option<&str>) -> Result<Pivot> {
     })
 }
 
-/// What `from=` says in a job's name.
+/// The value of `from=` in a job's name.
 fn from(name: &str) -> Option<&str> {
     name.split_once("[from=").and_then(|(_, rest)| rest.split([',', ']']).next())
 }
 
-/// Whether jobs of this one's kind differ in a key.
-fn differs(family: &Family<'_>, all: &[&Job], job: &Job, key: &str) -> bool {
-    let kin: Vec<&Job> = all.iter().copied().filter(|other| family.model(other) == family.model(job)).collect();
-    kin.iter().any(|other| family.value(other, key) != family.value(job, key))
+/// Whether jobs with this one's kind of model differ in a key.
+fn differs(specs: &JobSpecs<'_>, all: &[&Job], job: &Job, key: &str) -> bool {
+    let of_same_model: Vec<&Job> = all.iter().copied().filter(|other| specs.model(other) == specs.model(job)).collect();
+    of_same_model.iter().any(|other| specs.value(other, key) != specs.value(job, key))
 }
 
-/// Numbers by size, all of the labels first; else words.
+/// Numbers by size, label fractions from the largest; text by the alphabet.
 fn order(key: &str, a: &str, b: &str) -> std::cmp::Ordering {
     match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) if key == "label_fraction" => b.total_cmp(&a),
@@ -173,7 +174,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::family::tests::job;
+    use crate::render::job_specs::tests::job;
 
     fn lines(pivot: &Pivot) -> Vec<String> {
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");

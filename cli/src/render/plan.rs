@@ -3,7 +3,7 @@
 use tandem_proto::v1::{Estimate, PlannedJob};
 
 use super::{
-    ids, job,
+    job,
     table::{Rows, Style, Text, Tone},
     units,
 };
@@ -35,11 +35,11 @@ pub(crate) fn dry_run(jobs: &[PlannedJob], style: Style) -> String {
 
 /// `tandem submit`: the jobs and where to find them.
 pub(crate) fn submitted(jobs: &[PlannedJob], style: Style) -> String {
-    let length = ids::short_length(jobs.iter().map(|job| job.job_id.as_str()));
+    let length = units::id_length(jobs.iter().map(|job| job.job_id.as_str()));
     let mut rows = Rows::new(style, &["ID", "JOB", "STAGE", "WORKERS", "SHARDS", "NOTE"]);
     for planned in jobs {
         rows.row([
-            ids::short(&planned.job_id, length).into(),
+            units::short_id(&planned.job_id, length).into(),
             planned.name.as_str().into(),
             planned.stage.as_str().into(),
             job::gang(planned.workers_min, planned.workers_max).into(),

@@ -1,34 +1,19 @@
 //! Metric curves as SVG: one panel per metric, one line per job; the layers of a layerwise job share a panel.
 
-mod legend;
-
-use anyhow::{Result, anyhow};
-use plotters::{
-    coord::Shift,
-    prelude::*,
-    style::{FontDesc, FontFamily, FontStyle},
-};
+use anyhow::Result;
+use plotters::{prelude::*, style::FontStyle};
 use tandem_proto::v1::Series;
 
-use super::units;
+use super::{
+    drawing::{Area, Axes, Drawn, Line, WIDTH, font, page},
+    legend, units,
+};
 
-pub(super) const WIDTH: u32 = 900;
-/// Beside the panels.
+/// Width beside the panels.
 const LEGEND: u32 = 340;
 const PANEL_HEIGHT: u32 = 380;
 /// More points than the panel has pixels are averaged.
 const MOST_POINTS: usize = 600;
-/// Okabe and Ito's palette: told apart by colour-blind eyes, too.
-pub(super) const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(60, 60, 60),
-];
-
 /// Layers that a job may have a loss of its own for (eq. 4).
 const LAYERS: u32 = 4;
 
@@ -43,18 +28,8 @@ fn layer(name: &str) -> Option<(&str, u32)> {
     Some((metric, layer.parse().ok()?))
 }
 
-/// A curve of a panel.
-struct Line {
-    label: String,
-    /// Of the job, among all that are drawn: its colour.
-    place: usize,
-    /// Layers of a job differ by it, the last one being the strongest.
-    strength: f64,
-    points: Vec<(f64, f64)>,
-}
-
-/// Draws `metrics` in this order, those that any series has, each with a panel of its layers below it where there are
-/// some. The title stands above the first panel, the legends beside.
+/// Draws a panel for each of `metrics` that has values, in this order, and below it one for its layers if there are any.
+/// The title stands above the first panel, legends stand beside.
 pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<String> {
     let drawn: Vec<&Series> = series.iter().filter(|one| has_points(one)).collect();
     // A job keeps its colour from panel to panel.
@@ -66,7 +41,7 @@ pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<
     }
     let line = |one: &Series, label: String, strength| Line {
         label,
-        place: jobs.iter().position(|job| *job == one.job_name).unwrap_or_default(),
+        job: jobs.iter().position(|job| *job == one.job_name).unwrap_or_default(),
         strength,
         points: points(one),
     };
@@ -83,35 +58,19 @@ pub(crate) fn svg(title: &str, metrics: &[String], series: &[Series]) -> Result<
         panels.extend([(metric.clone(), whole.collect()), (format!("{metric}_by_layer"), by_layer.collect())]);
     }
     panels.retain(|(_, lines)| !lines.is_empty());
-    // One axis of steps for all, so that what stands below each other happened together.
+    // All panels share the axis of steps, so that they can be compared.
     let last_step = drawn.iter().flat_map(|one| &one.steps).copied().max().unwrap_or(0).max(1);
     let rows = panels.len().max(1);
-    let mut svg = String::new();
-    {
-        let size = (WIDTH + LEGEND, PANEL_HEIGHT * rows as u32);
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let draw = |error: &dyn std::fmt::Display| anyhow!("cannot draw the curves: {error}");
-        root.fill(&WHITE).map_err(|error| draw(&error))?;
-        for (index, (area, (metric, lines))) in root.split_evenly((rows, 1)).iter().zip(&panels).enumerate() {
-            let title = if index == 0 { title } else { "" };
-            let (chart, beside) = area.split_horizontally(WIDTH);
-            panel(&chart, title, metric, lines, last_step).map_err(|error| draw(&error))?;
-            legend::draw(&beside, lines).map_err(|error| draw(&error))?;
-        }
-        root.present().map_err(|error| draw(&error))?;
-    }
-    Ok(svg)
+    page((WIDTH + LEGEND, PANEL_HEIGHT * rows as u32), rows, |row, area| {
+        let Some((metric, lines)) = panels.get(row) else { return Ok(()) };
+        let title = if row == 0 { title } else { "" };
+        let (chart, beside) = area.split_horizontally(WIDTH);
+        panel(&chart, title, metric, lines, last_step)?;
+        legend::draw(&beside, lines)
+    })
 }
 
-type DrawError<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
-
-fn panel<'a>(
-    area: &DrawingArea<SVGBackend<'a>, Shift>,
-    title: &str,
-    metric: &str,
-    lines: &[Line],
-    last_step: u64,
-) -> Result<(), DrawError<'a>> {
+fn panel(area: &Area<'_>, title: &str, metric: &str, lines: &[Line], last_step: u64) -> Drawn {
     let (low, high) = range(lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value), 0.05);
     let mut builder = ChartBuilder::on(area);
     builder.margin(16).margin_right(28).x_label_area_size(44).y_label_area_size(72);
@@ -119,21 +78,14 @@ fn panel<'a>(
         builder.caption(title, font(20.0, FontStyle::Bold));
     }
     let mut chart = builder.build_cartesian_2d(0.0..last_step as f64, low..high)?;
-    let number = |value: &f64| axis_label(metric, *value);
-    chart
-        .configure_mesh()
-        .x_desc("step")
-        .y_desc(axis_title(metric))
-        .x_labels(8)
-        .y_labels(6)
-        .x_label_formatter(&|x| units::count(x.max(0.0).round() as u64))
-        .y_label_formatter(&number)
-        .label_style(font(14.0, FontStyle::Normal))
-        .axis_desc_style(font(15.0, FontStyle::Normal))
-        .bold_line_style(RGBColor(225, 225, 225))
-        .light_line_style(TRANSPARENT)
-        .axis_style(RGBColor(90, 90, 90))
-        .draw()?;
+    let axes = Axes {
+        x_title: "step".to_owned(),
+        y_title: axis_title(metric),
+        x_labels: 8,
+        x_label: &|step| units::count(step.max(0.0).round() as u64),
+        y_label: &|value| axis_label(metric, *value),
+    };
+    axes.draw(&mut chart)?;
     for line in lines {
         let (curve, style) = (line.points.iter().copied(), line.style());
         if line.is_dashed() {
@@ -141,30 +93,11 @@ fn panel<'a>(
         } else {
             chart.draw_series(LineSeries::new(curve, style))?;
         }
-        // Few points are values of their own, not a curve: show where they are.
+        // Few points are marked: the line between them was not measured.
         let marks = if line.points.len() <= 40 { line.points.as_slice() } else { &[] };
         chart.draw_series(marks.iter().map(|point| Circle::new(*point, 3, line.colour().filled())))?;
     }
     Ok(())
-}
-
-impl Line {
-    fn colour(&self) -> RGBAColor {
-        COLOURS[self.place % COLOURS.len()].mix(self.strength)
-    }
-
-    fn style(&self) -> ShapeStyle {
-        self.colour().stroke_width(2)
-    }
-
-    /// The palette is used twice.
-    fn is_dashed(&self) -> bool {
-        self.place / COLOURS.len() % 2 == 1
-    }
-}
-
-pub(super) fn font(size: f64, style: FontStyle) -> FontDesc<'static> {
-    FontDesc::new(FontFamily::SansSerif, size, style)
 }
 
 fn is_accuracy(metric: &str) -> bool {
@@ -183,7 +116,7 @@ fn has_points(series: &Series) -> bool {
     !points(series).is_empty()
 }
 
-/// Finite points, averaged in equal groups where there are more than can be seen.
+/// Finite points, averaged in groups of equal size if there are more than can be seen.
 fn points(series: &Series) -> Vec<(f64, f64)> {
     let all: Vec<(f64, f64)> = series
         .steps
@@ -201,7 +134,7 @@ fn points(series: &Series) -> Vec<(f64, f64)> {
     all.chunks(group).map(mean).collect()
 }
 
-/// Smallest and largest with a margin; never empty, so that a single point has a place.
+/// Smallest and largest value with a margin; never empty, so that a single point can be drawn.
 fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
     let (min, max) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)));

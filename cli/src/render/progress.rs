@@ -4,7 +4,7 @@ use tandem_proto::v1::{Job, JobState, Progress};
 
 use super::{job, state, units};
 
-/// What a log shows: not each step, but each state, reason, phase and epoch (of an attack, each tenth of its images).
+/// A change that is worth a line: of state, reason, phase or epoch (of an attack, each tenth of its images).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Milestone {
     state: i32,
@@ -31,7 +31,7 @@ impl Milestone {
     }
 }
 
-/// What is said of a job that has ended, and of one that runs.
+/// Figures shown of a job that has ended, and of one that runs.
 const FINAL: [&str; 7] =
     ["loss", "knn_accuracy", "validation_accuracy", "test_accuracy", "clean_error", "median_distance", "seconds"];
 const RUNNING: [&str; 4] = ["loss", "knn_accuracy", "validation_accuracy", "broken"];
@@ -41,8 +41,8 @@ pub(crate) fn line(job: &Job) -> String {
     let state = state::job(job.state());
     match (job.state(), &job.progress) {
         (JobState::Running, Some(progress)) => {
-            let words = words(&job.stage, progress);
-            if words.is_empty() { state.to_owned() } else { format!("{state}: {words}") }
+            let description = describe(&job.stage, progress);
+            if description.is_empty() { state.to_owned() } else { format!("{state}: {description}") }
         }
         (JobState::Succeeded, _) => {
             let figures: Vec<String> = job
@@ -59,29 +59,29 @@ pub(crate) fn line(job: &Job) -> String {
 }
 
 /// The same without the state: what stands beside a bar.
-pub(crate) fn words(stage: &str, progress: &Progress) -> String {
-    let mut words = Vec::new();
+pub(crate) fn describe(stage: &str, progress: &Progress) -> String {
+    let mut parts = Vec::new();
     if !progress.phase.is_empty() {
-        words.push(progress.phase.clone());
+        parts.push(progress.phase.clone());
     }
     if progress.epochs > 0 && stage != "attack" {
-        words.push(format!("epoch {}/{}", progress.epoch, progress.epochs));
+        parts.push(format!("epoch {}/{}", progress.epoch, progress.epochs));
     }
     if stage == "attack" && progress.steps > 0 {
-        words.push(format!("{} of {} images", units::count(progress.step), units::count(progress.steps)));
+        parts.push(format!("{} of {} images", units::count(progress.step), units::count(progress.steps)));
     }
     for name in RUNNING {
         if let Some(value) = job::value(&progress.metrics, name) {
-            words.push(format!("{} {}", label(name), units::figure(name, value)));
+            parts.push(format!("{} {}", label(name), units::figure(name, value)));
         }
     }
     if progress.images_per_second > 0.0 {
-        words.push(format!("{} images/s", units::count(progress.images_per_second.round() as u64)));
+        parts.push(format!("{} images/s", units::count(progress.images_per_second.round() as u64)));
     }
     if progress.seconds_left > 0.0 {
-        words.push(format!("{} left", units::duration(progress.seconds_left)));
+        parts.push(format!("{} left", units::duration(progress.seconds_left)));
     }
-    words.join(", ")
+    parts.join(", ")
 }
 
 /// A metric's name in a sentence.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use tandem_proto::v1::Job;
 
 use super::{
-    ids, job, pivot, state,
+    job, pivot, state,
     table::{Rows, Style, Text, Tone},
     units,
 };
@@ -32,11 +32,11 @@ pub(crate) fn table(jobs: &[Job], extra: Option<&str>, style: Style, now: DateTi
     if with_notes {
         headers.push("NOTE");
     }
-    let length = ids::short_length(jobs.iter().map(|job| job.id.as_str()));
+    let length = units::id_length(jobs.iter().map(|job| job.id.as_str()));
     let mut rows = Rows::new(style, &headers);
     for job in jobs {
         let mut cells: Vec<Text> = vec![
-            ids::short(&job.id, length).into(),
+            units::short_id(&job.id, length).into(),
             job.experiment_name.as_str().into(),
             job.name.as_str().into(),
             state::job_cell(job.state()),

@@ -1,4 +1,4 @@
-//! The words and tones of states.
+//! States in words, and their colours.
 
 use tandem_proto::v1::{AttemptState, JobState, WorkerState};
 
@@ -27,7 +27,7 @@ pub(crate) fn job_cell(state: JobState) -> Text {
     Text::new(job(state), tone)
 }
 
-/// Nothing more will happen to it.
+/// Final: the job will not change any more.
 pub(crate) fn has_ended(state: JobState) -> bool {
     matches!(state, JobState::Succeeded | JobState::Failed | JobState::Cancelled)
 }

@@ -1,4 +1,4 @@
-//! The box: its workers and what they do.
+//! The workers, and what they do.
 
 use chrono::{DateTime, Utc};
 use tandem_proto::v1::{Device, DeviceFacts, StatusResponse, Worker};
@@ -20,7 +20,7 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
     format!("{}\n{summary}{}", workers(&status.workers, style, now), quarantines(&status.workers))
 }
 
-/// Why some get no jobs, and what to do about it.
+/// Why quarantined workers get no jobs, and what to do about it.
 fn quarantines(workers: &[Worker]) -> String {
     let why = workers.iter().filter(|worker| !worker.quarantine_reason.is_empty()).map(|worker| {
         let until = utc(&worker.quarantined_until).map(units::moment).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
-/// How text may look where it goes.
+/// How text may look on the present stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Style {
     pub(crate) color: bool,
@@ -10,7 +10,7 @@ pub(crate) struct Style {
     pub(crate) fit: bool,
 }
 
-/// The sense of a cell, which decides its colour.
+/// The meaning of a cell, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Plain,
@@ -20,7 +20,7 @@ pub(crate) enum Tone {
     Faint,
 }
 
-/// Rows of one kind, printed below upper-case headers.
+/// A table with upper-case headers.
 pub(crate) struct Rows {
     table: Table,
     style: Style,
@@ -47,7 +47,7 @@ impl Rows {
         self.table.add_row(cells.into_iter().map(|text| text.cell(style)));
     }
 
-    /// Numbers end where others end.
+    /// Aligns a column to the right.
     pub(crate) fn right(&mut self, column: usize) {
         if let Some(column) = self.table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -67,7 +67,7 @@ impl Rows {
 impl std::fmt::Display for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for line in self.table.lines() {
-            // The preset's own left margin and right padding are no data.
+            // Without the left margin and right padding of the preset.
             writeln!(f, "{}", line.strip_prefix(' ').unwrap_or(&line).trim_end())?;
         }
         Ok(())

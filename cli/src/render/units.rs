@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers, times and ids as people read them.
 
 use chrono::{DateTime, Local, TimeDelta, Utc};
 
@@ -85,7 +85,7 @@ pub(crate) fn magnitude(number: f64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A named figure in the form its name asks for: shares in percent, times as times, bytes as bytes, else four digits.
+/// A figure in the form that its name implies: shares in percent, times, bytes, counts, else four significant digits.
 pub(crate) fn figure(name: &str, value: f64) -> String {
     if !value.is_finite() {
         return value.to_string();
@@ -99,7 +99,7 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
     }
 }
 
-/// Accuracies, errors, and what attacks have achieved.
+/// Accuracies, errors, and success rates of attacks: fractions of 1.
 fn is_share(name: &str) -> bool {
     let ends = ["accuracy", "error", "broken"].iter().any(|end| name.ends_with(end));
     ends || name.contains("accuracy_layer") || name.starts_with("misclassified_at")
@@ -121,6 +121,21 @@ fn significant(value: f64) -> String {
             format!("{value:.decimals$}")
         }
     }
+}
+
+/// Shortest length, at least 8, at which all `ids` differ.
+pub(crate) fn id_length<'a>(ids: impl IntoIterator<Item = &'a str>) -> usize {
+    let mut ids: Vec<&str> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    // Sorted, so the closest relatives are neighbours.
+    let shared = ids.windows(2).map(|pair| pair[0].bytes().zip(pair[1].bytes()).take_while(|(a, b)| a == b).count());
+    shared.max().unwrap_or(0).max(7) + 1
+}
+
+/// The first characters of an id: the coordinator accepts them if no other id begins so.
+pub(crate) fn short_id(id: &str, length: usize) -> &str {
+    id.get(..length).unwrap_or(id).trim_end_matches('-')
 }
 
 #[cfg(test)]
@@ -186,5 +201,16 @@ mod tests {
         assert_eq!(figure("loss", f64::NAN), "NaN");
         assert_eq!(figure("images", 50_000.0), "50,000");
         assert_eq!(figure("seconds", 61.0), "1 min 01 s");
+    }
+
+    #[test]
+    fn as_short_as_can_be_told_apart() {
+        let ids = ["0199a1b2-c3d4-7aaa-8000-000000000001", "0199a1b2-c3d4-7aab-8000-000000000001", "7f"];
+        let length = id_length(ids);
+        assert_eq!(short_id(ids[0], length), "0199a1b2-c3d4-7aaa");
+        assert_eq!(short_id(ids[1], length), "0199a1b2-c3d4-7aab");
+        assert_eq!(short_id(ids[2], length), "7f");
+        assert_eq!(id_length([ids[0], ids[0]]), 8);
+        assert_eq!(short_id(ids[0], 9), "0199a1b2");
     }
 }

@@ -15,9 +15,9 @@ use crate::{
     output::Output,
 };
 
-/// Tells the copy of this program that it is the one in the background.
+/// Marks the copy of this program that runs in the background.
 pub(crate) const MARKER: &str = "--in-background";
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Starts this program again with the same arguments, and returns when the copy is ready or has failed.
 pub(crate) async fn detach(home: &Home, output: &Output) -> Result<UpState> {
@@ -45,17 +45,17 @@ pub(crate) async fn detach(home: &Home, output: &Output) -> Result<UpState> {
             return Ok(state);
         }
         if let Some(status) = child.try_wait().context("cannot wait for the supervisor")? {
-            let words = program.last_words(from);
+            let lines = program.last_log_lines(from);
             let message =
-                words.lines().last().and_then(|line| line.strip_prefix("tandem: ")).unwrap_or(&words).to_owned();
+                lines.lines().last().and_then(|line| line.strip_prefix("tandem: ")).unwrap_or(&lines).to_owned();
             return Err(Failure::error(Exit::of_child(status.code()), message));
         }
-        // No deadline of its own: each step of the start has one.
-        tokio::time::sleep(LOOK_EVERY).await;
+        // No deadline here: each step of the start has its own.
+        tokio::time::sleep(POLL_EVERY).await;
     }
 }
 
-/// In the copy: leaves the terminal's session, so that closing the terminal does not end it.
+/// Called in the copy: leaves the terminal's session, so that closing the terminal does not end it.
 pub(crate) fn leave_session() -> Result<()> {
     nix::unistd::setsid().context("cannot leave the terminal's session")?;
     Ok(())

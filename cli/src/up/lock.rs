@@ -1,4 +1,4 @@
-//! One supervisor per home: a lock that the kernel gives back however its holder ends.
+//! One supervisor per home: a lock that the kernel releases however its holder ends.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -60,7 +60,7 @@ pub(crate) fn holder(home: &Home) -> Result<Option<u32>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    // Shared, so that two who ask at once do not take each other for a supervisor.
+    // Shared, so that two callers at once do not take each other for a supervisor.
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
         Err(TryLockError::WouldBlock) => read_pid(&mut file),
@@ -78,7 +78,7 @@ fn read_pid(file: &mut File) -> Result<Option<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::judge;
+    use crate::exit::classify;
 
     #[test]
     fn a_second_supervisor_is_refused_and_told_who_the_first_is() {
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(holder(&home).unwrap(), None);
         let lock = Lock::take(&home).unwrap();
         assert_eq!(holder(&home).unwrap(), Some(std::process::id()));
-        let (exit, message) = judge(&Lock::take(&home).unwrap_err());
+        let (exit, message) = classify(&Lock::take(&home).unwrap_err());
         assert_eq!(exit, Exit::Temporary);
         let message = message.unwrap();
         assert!(

@@ -1,4 +1,4 @@
-//! The whole house on one machine: Postgres, the coordinator, the workers.
+//! A whole cluster on one machine: Postgres, the coordinator, the workers.
 //!
 //! Reading order: `plan` (which workers), `lock` (one supervisor per home), `start` (all of it, in order), `supervise`
 //! (keep it running, stop it in reverse order), `detach` (the same in the background), `state` (what others read).

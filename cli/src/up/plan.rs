@@ -13,7 +13,7 @@ pub(crate) enum Devices {
     Cuda,
 }
 
-/// A worker to be.
+/// A worker to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WorkerPlan {
     pub(crate) name: String,
@@ -21,7 +21,7 @@ pub(crate) struct WorkerPlan {
     pub(crate) device: String,
 }
 
-/// Why it cannot be done is said in the error.
+/// The workers to start. The error says why there can be none.
 pub(crate) fn workers(devices: Devices, wanted: Option<u32>, gpus: u32) -> Result<Vec<WorkerPlan>, String> {
     let on_gpus = match devices {
         Devices::Auto => gpus > 0,

@@ -28,7 +28,7 @@ pub(crate) struct Program {
     pub(crate) log: PathBuf,
 }
 
-/// A running child. Dropping it does not end it: the death of the supervisor does.
+/// A running child. It is not killed when dropped, but ends with the supervisor.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -43,7 +43,7 @@ impl Program {
             .append(true)
             .open(&self.log)
             .with_context(|| format!("cannot write {}", self.log.display()))?;
-        // setpriv and not pre_exec: no unsafe code. It becomes the program, so the process id is the program's.
+        // setpriv instead of pre_exec needs no unsafe code. It execs the program, so the process id is the program's.
         let child = Command::new("setpriv")
             .args(["--pdeathsig=TERM", "--"])
             .arg(&self.path)
@@ -52,7 +52,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // A group of its own: Ctrl-C in a terminal must not reach it past the supervisor.
+            // A group of its own: Ctrl-C in a terminal must reach the supervisor only.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {} through setpriv (package util-linux)", self.path.display()))?;
@@ -60,13 +60,13 @@ impl Program {
         Ok(Process { child, pid: Pid::from_raw(pid.cast_signed()) })
     }
 
-    /// How much was logged so far: where to read on from after the next start.
+    /// Bytes logged so far: where the log of the next start begins.
     pub(crate) fn log_length(&self) -> u64 {
         fs::metadata(&self.log).map_or(0, |meta| meta.len())
     }
 
     /// The last lines it logged since `from`.
-    pub(crate) fn last_words(&self, from: u64) -> String {
+    pub(crate) fn last_log_lines(&self, from: u64) -> String {
         last_lines(&self.log, from, 5).unwrap_or_default()
     }
 }
@@ -97,7 +97,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        // `id` is none once the end was seen: the number may be somebody else's then.
+        // `id` is none once the process is reaped: another process may have the number then.
         if self.child.id().is_some() {
             let _ = signal::kill(self.pid, signal);
         }
@@ -137,8 +137,8 @@ mod tests {
         let program = program(dir.path(), "echo $GREETING; echo sorry >&2; exit 3");
         let status = program.start().unwrap().ended().await.unwrap();
         assert_eq!(status.code(), Some(3));
-        assert_eq!(program.last_words(0), "hello\nsorry");
-        assert_eq!(program.last_words(6), "sorry");
+        assert_eq!(program.last_log_lines(0), "hello\nsorry");
+        assert_eq!(program.last_log_lines(6), "sorry");
         assert_eq!(program.log_length(), 12);
     }
 
@@ -151,7 +151,7 @@ mod tests {
         let stubborn = program(dir.path(), "trap '' TERM; echo ready; exec sleep 60");
         let mut process = stubborn.start().unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        while !stubborn.last_words(0).contains("ready") {
+        while !stubborn.last_log_lines(0).contains("ready") {
             assert!(std::time::Instant::now() < deadline, "it never came to its trap");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
-/// What ran this long was healthy: its next end counts as the first.
+/// A child that ran this long was healthy: its next end counts as the first.
 const HEALTHY: Duration = Duration::from_secs(60);
 
-/// Unexpected ends in a row of one child.
+/// Counts the unexpected ends of one child in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Backoff {
     failures: u32,

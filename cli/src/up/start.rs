@@ -16,7 +16,7 @@ use tandem_proto::v1::StatusRequest;
 use super::{
     plan::WorkerPlan,
     process::{Process, Program},
-    supervise::{Child, House},
+    supervise::{Child, DATABASE, Stack},
 };
 use crate::{
     client::Client,
@@ -26,15 +26,14 @@ use crate::{
     output::Output,
 };
 
-pub(crate) const DATABASE: &str = "tandem";
-/// The first start makes the schema.
+/// Time for the coordinator to get ready; the first start creates the schema.
 const SERVER_READY_WITHIN: Duration = Duration::from_secs(30);
 const WORKERS_READY_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// What to start.
 #[derive(Clone, Debug)]
-pub(crate) struct Order {
+pub(crate) struct StackOptions {
     pub(crate) listen: String,
     pub(crate) insecure: bool,
     pub(crate) data: PathBuf,
@@ -69,7 +68,7 @@ impl Binaries {
     }
 }
 
-/// Makes the folders of a home. As root others may pass through it: Postgres runs as another account.
+/// Makes the folders of a home. If we are root, Postgres runs as another account, which must be able to pass through.
 pub(crate) fn make_folders(home: &Home, data: &Path) -> Result<()> {
     let mode = if nix::unistd::geteuid().is_root() { 0o711 } else { 0o700 };
     let make = |path: &Path, mode: u32| {
@@ -92,52 +91,58 @@ pub(crate) fn make_folders(home: &Home, data: &Path) -> Result<()> {
     make(data, 0o755)
 }
 
-/// All of it; what was started already ends with this process if a later step fails.
-pub(crate) async fn start(home: &Home, order: &Order, output: &Output) -> Result<House> {
+/// Starts everything. If a step fails, what runs already ends with this process.
+pub(crate) async fn start(home: &Home, options: &StackOptions, output: &Output) -> Result<Stack> {
     let binaries = Binaries::find()?;
     output.note("starting postgres");
-    // What can go wrong here is the machine's set-up: no Postgres installed, a folder that it may not enter.
+    // A failure here is one of the machine's set-up: no Postgres is installed, or it may not enter the folder.
     let postgres = LocalPostgres::start(&home.postgres())
         .map_err(|error| Failure::error(Exit::Config, format!("cannot start the database: {error:#}")))?;
     postgres.create_database(DATABASE)?;
 
     output.note("starting the coordinator");
-    let program = server_program(home, &binaries, order, &postgres.url(DATABASE));
+    let program = server_program(home, &binaries, options, &postgres.url(DATABASE));
     let (process, address) = start_server(home, &program).await?;
-    // A restart keeps the address, though the first may have been given by the system.
+    // A restarted coordinator keeps the address, even if the system chose the port at first.
     let listen = address.strip_prefix("http://").unwrap_or(&address).to_owned();
-    let program = server_program(home, &binaries, &Order { listen, ..order.clone() }, &postgres.url(DATABASE));
+    let program = server_program(home, &binaries, &StackOptions { listen, ..options.clone() }, &postgres.url(DATABASE));
     let server = Child::running(program, process);
 
     let mut workers = Vec::new();
-    for plan in &order.workers {
-        let program = worker_program(home, &binaries, order, plan, &address);
+    for plan in &options.workers {
+        let program = worker_program(home, &binaries, options, plan, &address);
         let process = program.start()?;
         workers.push(Child::running(program, process));
     }
-    wait_for_workers(&address, order.workers.len(), output).await?;
-    Ok(House { home: home.clone(), postgres, server, workers, address })
+    wait_for_workers(&address, options.workers.len(), output).await?;
+    Ok(Stack { home: home.clone(), postgres, server, workers, address })
 }
 
-fn server_program(home: &Home, binaries: &Binaries, order: &Order, database_url: &str) -> Program {
-    let mut args = vec!["--listen".into(), order.listen.as_str().into(), "--store".into(), home.store().into()];
+fn server_program(home: &Home, binaries: &Binaries, options: &StackOptions, database_url: &str) -> Program {
+    let mut args = vec!["--listen".into(), options.listen.as_str().into(), "--store".into(), home.store().into()];
     args.extend(["--announce".into(), home.announcement().into()]);
-    if order.insecure {
+    if options.insecure {
         args.push("--insecure".into());
     }
     Program {
         name: "the coordinator".to_owned(),
         path: binaries.server.clone(),
         args,
-        // Not an argument: everybody on the machine may read those, and it holds the password.
+        // Not an argument: everybody on the machine can read those, and the URL holds the password.
         env: vec![("DATABASE_URL", database_url.into())],
         log: home.logs().join("server.log"),
     }
 }
 
-fn worker_program(home: &Home, binaries: &Binaries, order: &Order, plan: &WorkerPlan, address: &str) -> Program {
+fn worker_program(
+    home: &Home,
+    binaries: &Binaries,
+    options: &StackOptions,
+    plan: &WorkerPlan,
+    address: &str,
+) -> Program {
     let mut args = vec!["run".into(), "--server".into(), address.into(), "--name".into(), plan.name.as_str().into()];
-    args.extend(["--device".into(), plan.device.as_str().into(), "--data".into(), order.data.clone().into()]);
+    args.extend(["--device".into(), plan.device.as_str().into(), "--data".into(), options.data.clone().into()]);
     args.extend(["--state".into(), home.worker(&plan.name).into()]);
     Program {
         name: format!("worker {}", plan.name),
@@ -153,7 +158,7 @@ struct Announcement {
     address: String,
 }
 
-/// Starts the coordinator and waits until it says where it listens.
+/// Starts the coordinator and waits until it announces where it listens.
 async fn start_server(home: &Home, program: &Program) -> Result<(Process, String)> {
     let path = home.announcement();
     match fs::remove_file(&path) {
@@ -166,7 +171,7 @@ async fn start_server(home: &Home, program: &Program) -> Result<(Process, String
     let mut process = program.start()?;
     let deadline = Instant::now() + SERVER_READY_WITHIN;
     while Instant::now() < deadline {
-        // It may be read while it is written: what does not parse is not complete yet.
+        // It may be read while it is being written: then it does not parse yet.
         let announced =
             fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Announcement>(&text).ok());
         if let Some(announcement) = announced {
@@ -175,17 +180,17 @@ async fn start_server(home: &Home, program: &Program) -> Result<(Process, String
         tokio::select! {
             status = process.ended() => {
                 let status = status.context("cannot wait for the coordinator")?;
-                let words = program.last_words(log);
-                let reason = if words.is_empty() { format!("it ended with {status}") } else { words };
+                let lines = program.last_log_lines(log);
+                let reason = if lines.is_empty() { format!("it ended with {status}") } else { lines };
                 return Err(Failure::error(Exit::of_child(status.code()), format!("cannot start the coordinator: {reason}")));
             }
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(POLL_EVERY) => {}
         }
     }
     bail!("the coordinator was not ready after {} s; see {}", SERVER_READY_WITHIN.as_secs(), program.log.display())
 }
 
-/// Ready means that a job submitted now finds its workers. One that does not come is the supervisor's to care for.
+/// Waits until a job that is submitted now finds its workers. The supervisor takes care of a worker that does not come.
 async fn wait_for_workers(address: &str, count: usize, output: &Output) -> Result<()> {
     if count == 0 {
         return Ok(());
@@ -200,7 +205,7 @@ async fn wait_for_workers(address: &str, count: usize, output: &Output) -> Resul
         if here >= count {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
     output.note("not all workers have reported yet; `tandem status` shows them, and their logs say why");
     Ok(())

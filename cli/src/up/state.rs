@@ -21,7 +21,7 @@ pub(crate) struct UpState {
 }
 
 impl UpState {
-    /// None if nothing was ever ready here. A file may outlive its supervisor: ask the lock.
+    /// None if nothing was ever ready here. The file may outlive its supervisor: only the lock says whether that one runs.
     pub(crate) fn read(home: &Home) -> Result<Option<Self>> {
         let path = home.state();
         match fs::read_to_string(&path) {

@@ -1,4 +1,4 @@
-//! Keeps the house running: starts again what ended by itself, and stops everything in reverse order when asked.
+//! Keeps the stack running: starts again what ended by itself, and stops everything in reverse order when asked.
 
 use std::{
     process::ExitStatus,
@@ -13,17 +13,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     process::{Process, Program},
     restart::Backoff,
-    start::DATABASE,
 };
 use crate::{home::Home, output::Output};
 
-/// A worker lets its rank finish the step and write a checkpoint; it cuts itself after 30 s.
+/// Name of the database in the private Postgres.
+pub(crate) const DATABASE: &str = "tandem";
+/// A worker lets its rank finish the step and write a checkpoint, for 30 s at most.
 const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(40);
 const SERVER_STOP_WITHIN: Duration = Duration::from_secs(40);
-const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(1);
+const DATABASE_POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// Everything that runs. Dropped, it takes the database down last.
-pub(crate) struct House {
+/// Everything that `tandem up` runs. Fields are dropped in this order: the database ends last.
+pub(crate) struct Stack {
     pub(crate) home: Home,
     pub(crate) address: String,
     pub(crate) workers: Vec<Child>,
@@ -54,7 +55,7 @@ impl Child {
         Self { program, backoff: Backoff::default(), state: ChildState::Running { process, since: Instant::now() } }
     }
 
-    /// Ends when there is something to do about it: its end (with the status), or the moment of its restart (none).
+    /// Waits until the child ends, and returns its status, or until it must be restarted, and returns none.
     async fn next(&mut self) -> Option<ExitStatus> {
         match &mut self.state {
             ChildState::Running { process, .. } => process.ended().await.ok(),
@@ -101,18 +102,18 @@ impl Child {
     }
 }
 
-impl House {
+impl Stack {
     /// Runs until a signal asks for the end.
-    pub(crate) async fn keep(&mut self, output: &Output) -> Result<()> {
+    pub(crate) async fn supervise(&mut self, output: &Output) -> Result<()> {
         let mut stop = StopSignals::listen()?;
-        let mut look = tokio::time::interval(DATABASE_LOOK_EVERY);
+        let mut poll = tokio::time::interval(DATABASE_POLL_EVERY);
         let mut database_backoff = Backoff::default();
         let mut database_due = Instant::now();
         loop {
             let (index, status) = tokio::select! {
                 () = stop.next() => return Ok(()),
                 next = self.next_change() => next,
-                _ = look.tick() => {
+                _ = poll.tick() => {
                     if !self.postgres.is_running() && Instant::now() >= database_due {
                         let (backoff, delay) = database_backoff.after(Duration::ZERO);
                         (database_backoff, database_due) = (backoff, Instant::now() + delay);
@@ -131,7 +132,7 @@ impl House {
         std::iter::once(&mut self.server).chain(&mut self.workers)
     }
 
-    /// The child that needs something next, by its place in `children`.
+    /// Waits for the next child that ends or must be restarted: its place in `children`, and its status.
     async fn next_change(&mut self) -> (usize, Option<ExitStatus>) {
         let (status, index, _) = select_all(self.children().map(|child| child.next().boxed_local())).await;
         (index, status)
@@ -145,7 +146,7 @@ impl House {
                 self.postgres = postgres;
                 output.note("postgres runs again");
                 if moved {
-                    // Its old port was taken: the coordinator starts again with the new one.
+                    // Its old port was taken. The coordinator is restarted with the new one.
                     let url = self.postgres.url(DATABASE);
                     self.server.program.env = vec![("DATABASE_URL", url.into())];
                     if let Some(process) = self.server.process() {
@@ -157,10 +158,10 @@ impl House {
         }
     }
 
-    /// Workers first, as they still have to report; then the coordinator; then the database. A second signal kills
-    /// what is still there.
+    /// Stops the workers first, since they still have to report, then the coordinator, then the database. A second signal
+    /// kills what still runs.
     pub(crate) async fn stop(mut self, output: &Output) -> Result<()> {
-        let mut impatient = StopSignals::listen()?;
+        let mut second_signal = StopSignals::listen()?;
         let mut workers: Vec<&mut Process> = self.workers.iter_mut().filter_map(Child::process).collect();
         output.note(&format!("stopping {} (they write a checkpoint first)", plural(workers.len(), "worker")));
         let killed = {
@@ -168,7 +169,7 @@ impl House {
             let all = futures::future::join_all(stops);
             tokio::select! {
                 ended = all => ended.into_iter().filter(|ended| !ended).count(),
-                () = impatient.next() => usize::MAX,
+                () = second_signal.next() => usize::MAX,
             }
         };
         if killed == usize::MAX {
@@ -189,7 +190,7 @@ impl House {
         if let Some(server) = self.server.process() {
             tokio::select! {
                 _ = server.stop(SERVER_STOP_WITHIN) => {}
-                () = impatient.next() => server.kill(),
+                () = second_signal.next() => server.kill(),
             }
         }
         output.note("stopping postgres");

@@ -10,7 +10,7 @@ use futures::Stream;
 use tandem_proto::v1::{
     self, CancelRequest, CancelResponse, FetchRequest, FetchResponse, Job, JobState, ListRequest, ListResponse,
     LogLine, LogsRequest, MetricsRequest, MetricsResponse, QueryRequest, QueryResponse, Series, ShowRequest,
-    ShowResponse, StatusRequest, StatusResponse, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse, Worker,
+    ShowResponse, StatusRequest, StatusResponse, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse,
     fleet_server::{Fleet, FleetServer},
     jobs_server::{Jobs, JobsServer},
     results_server::{Results, ResultsServer},
@@ -40,7 +40,10 @@ pub(crate) struct Script {
     pub(crate) shown_of: HashMap<String, ShowResponse>,
     pub(crate) bytes_of: HashMap<String, Vec<u8>>,
     pub(crate) series: Vec<Series>,
-    pub(crate) workers: Vec<Worker>,
+    /// One line if there are none.
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) status: StatusResponse,
+    pub(crate) release: Option<v1::ReleaseResponse>,
 }
 
 #[derive(Clone, Default)]
@@ -122,11 +125,12 @@ impl Jobs for Coordinator {
     }
 
     async fn logs(&self, _: Request<LogsRequest>) -> Answer<Self::LogsStream> {
-        Ok(Self::stream(vec![LogLine {
-            line: "hello".to_owned(),
-            job_name: "encoder".to_owned(),
-            ..LogLine::default()
-        }]))
+        let mut logs = self.script.lock().unwrap().logs.clone();
+        if logs.is_empty() {
+            let (line, job_name) = ("hello".to_owned(), "encoder".to_owned());
+            logs.push(LogLine { line, job_name, ..LogLine::default() });
+        }
+        Ok(Self::stream(logs))
     }
 
     async fn cancel(&self, _: Request<CancelRequest>) -> Answer<CancelResponse> {
@@ -160,12 +164,13 @@ impl Results for Coordinator {
 #[tonic::async_trait]
 impl Fleet for Coordinator {
     async fn status(&self, _: Request<StatusRequest>) -> Answer<StatusResponse> {
-        let version = "0.1.0".to_owned();
-        let workers = self.script.lock().unwrap().workers.clone();
-        Ok(Response::new(StatusResponse { workers, server_version: version, ..StatusResponse::default() }))
+        Ok(Response::new(self.script.lock().unwrap().status.clone()))
     }
 
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answer<v1::ReleaseResponse> {
+        if let Some(release) = self.script.lock().unwrap().release.clone() {
+            return Ok(Response::new(release));
+        }
         let name = request.into_inner().worker;
         if name != "cpu-0" {
             return Err(Status::not_found(format!("no worker `{name}` here; there are: cpu-0")));

@@ -6,6 +6,7 @@ mod best;
 mod coordinator;
 mod data;
 mod fetch;
+mod json;
 mod results;
 mod submit;
 mod up;

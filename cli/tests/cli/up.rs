@@ -14,7 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tandem_proto::v1::{Worker, WorkerState};
+use tandem_proto::v1::{StatusResponse, Worker, WorkerState};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -45,15 +45,16 @@ done
 "#;
 const WORKER: &str = "#!/bin/sh\nwhile [ \"$1\" != --name ]; do shift; done\nname=$2\n";
 
-struct Place {
+struct TestHome {
     dir: tempfile::TempDir,
     address: String,
 }
 
-impl Place {
+impl TestHome {
     async fn new() -> Self {
         let idle = |name: &str| Worker { name: name.to_owned(), state: WorkerState::Idle.into(), ..Worker::default() };
-        let script = Script { workers: vec![idle("cpu-0"), idle("cpu-1")], ..Script::default() };
+        let workers = vec![idle("cpu-0"), idle("cpu-1")];
+        let script = Script { status: StatusResponse { workers, ..StatusResponse::default() }, ..Script::default() };
         let (address, _) = Coordinator::start(script).await;
         let dir = tempfile::tempdir().unwrap();
         // As root, Postgres runs as another account that must get to its cluster.
@@ -135,71 +136,76 @@ fn is_gone(pid: Pid) -> bool {
 }
 
 #[tokio::test]
-async fn one_house_per_home_repaired_and_stopped_in_order() {
-    let place = Place::new().await;
-    let (mut up, state) = place.up().await;
-    assert_eq!(state["server"], place.address.as_str());
+async fn one_supervisor_per_home_which_repairs_and_stops_in_order() {
+    let test_home = TestHome::new().await;
+    let (mut up, state) = test_home.up().await;
+    assert_eq!(state["server"], test_home.address.as_str());
     assert_eq!(state["workers"], serde_json::json!(["cpu-0", "cpu-1"]));
 
-    let second = place.run(&["up"]).await;
+    let second = test_home.run(&["up"]).await;
     assert_eq!(second.code(), Some(75));
     assert!(second.stderr().contains(&format!("process {}", up.id().unwrap())), "{}", second.stderr());
 
-    let list = place.run(&["status", "--json"]).await;
-    assert_eq!(list.json()["server"], place.address.as_str(), "other commands find it by themselves");
+    let list = test_home.run(&["status", "--json"]).await;
+    assert_eq!(list.json()["server"], test_home.address.as_str(), "other commands find it by themselves");
 
     let psql =
         Command::new("psql").args([state["database_url"].as_str().unwrap(), "-c", "SELECT 1"]).output().await.unwrap();
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
 
-    until("both workers run", || place.trace().len() == 3).await;
-    let victim = place.pids("cpu-1")[0];
+    until("both workers run", || test_home.trace().len() == 3).await;
+    let victim = test_home.pids("cpu-1")[0];
     kill(victim, Signal::SIGKILL).unwrap();
-    until("the killed worker is started again", || place.pids("cpu-1").len() == 2).await;
-    let postgres = place.postgres().unwrap();
+    until("the killed worker is started again", || test_home.pids("cpu-1").len() == 2).await;
+    let postgres = test_home.postgres().unwrap();
     kill(postgres, Signal::SIGKILL).unwrap();
-    until("postgres is started again", || is_gone(postgres) && place.postgres().is_some_and(|pid| pid != postgres))
+    until("postgres is started again", || is_gone(postgres) && test_home.postgres().is_some_and(|pid| pid != postgres))
         .await;
 
-    let down = place.run(&["down"]).await;
+    let down = test_home.run(&["down"]).await;
     assert_eq!(down.code(), Some(0), "{}", down.stderr());
     assert_eq!(up.wait().await.unwrap().code(), Some(0));
-    let stopped: Vec<String> = place.trace().into_iter().filter(|line| line.starts_with("stopped")).collect();
+    let stopped: Vec<String> = test_home.trace().into_iter().filter(|line| line.starts_with("stopped")).collect();
     assert_eq!(stopped.len(), 3, "{stopped:?}");
     assert_eq!(stopped[2], "stopped server", "the coordinator goes after its workers");
-    assert!(!place.home().join("postgres/data/postmaster.pid").exists());
+    assert!(!test_home.home().join("postgres/data/postmaster.pid").exists());
 
-    let nothing = place.run(&["down", "--json"]).await;
+    let nothing = test_home.run(&["down", "--json"]).await;
     assert_eq!((nothing.code(), &nothing.json()["stopped"]), (Some(0), &serde_json::json!(false)));
 }
 
 #[tokio::test]
 async fn a_killed_supervisor_leaves_nothing_behind_and_the_home_is_usable() {
-    let place = Place::new().await;
-    let (mut up, _) = place.up().await;
-    until("all run", || place.trace().len() == 3).await;
-    let children = [place.pids("server")[0], place.pids("cpu-0")[0], place.pids("cpu-1")[0], place.postgres().unwrap()];
+    let test_home = TestHome::new().await;
+    let (mut up, _) = test_home.up().await;
+    until("all run", || test_home.trace().len() == 3).await;
+    let children = [
+        test_home.pids("server")[0],
+        test_home.pids("cpu-0")[0],
+        test_home.pids("cpu-1")[0],
+        test_home.postgres().unwrap(),
+    ];
     up.kill().await.unwrap();
     for pid in children {
         until("a child has ended", || is_gone(pid)).await;
     }
-    assert_eq!(place.run(&["down"]).await.code(), Some(0), "nothing to stop");
+    assert_eq!(test_home.run(&["down"]).await.code(), Some(0), "nothing to stop");
 
-    let again = place.run(&["up", "--devices", "cpu", "--detach", "--json"]).await;
+    let again = test_home.run(&["up", "--devices", "cpu", "--detach", "--json"]).await;
     assert_eq!(again.code(), Some(0), "{}", again.stderr());
-    assert_eq!(place.pids("server").len(), 2);
-    assert_eq!(place.run(&["down"]).await.code(), Some(0));
+    assert_eq!(test_home.pids("server").len(), 2);
+    assert_eq!(test_home.run(&["down"]).await.code(), Some(0));
 }
 
 #[tokio::test]
 async fn a_coordinator_that_cannot_start_says_why() {
-    let place = Place::new().await;
+    let test_home = TestHome::new().await;
     for detach in [&[][..], &["--detach"]] {
-        let up = place.run(&[&["up", "--listen", "127.0.0.1:1"], detach].concat()).await;
+        let up = test_home.run(&[&["up", "--listen", "127.0.0.1:1"], detach].concat()).await;
         assert_eq!(up.code(), Some(69), "{}", up.stderr());
         let last = up.stderr().lines().last().unwrap_or_default();
         assert_eq!(last, "tandem: cannot start the coordinator: cannot listen on 127.0.0.1:1: port in use");
-        assert!(!place.home().join("up.json").exists());
+        assert!(!test_home.home().join("up.json").exists());
     }
-    until("postgres has ended", || !place.home().join("postgres/data/postmaster.pid").exists()).await;
+    until("postgres has ended", || !test_home.home().join("postgres/data/postmaster.pid").exists()).await;
 }

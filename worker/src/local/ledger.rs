@@ -1,5 +1,5 @@
-//! What is done of one job: `OUT/JOB/ledger.json`, replaced whole at every change, and beside it the curves so far,
-//! `metrics.jsonl`, a point a line.
+//! What is done of one job: `OUT/JOB/ledger.json`, which is replaced as a whole at every change, and `metrics.jsonl`
+//! beside it, with one point a line.
 
 use std::{
     collections::BTreeMap,
@@ -22,14 +22,14 @@ const METRICS: &str = "metrics.jsonl";
 
 pub(super) struct Ledger {
     folder: PathBuf,
-    page: Page,
-    /// Opened with the first point. Points after a call's last checkpoint come again from the next call.
+    saved: Saved,
+    /// Opened with the first point. Points after the last checkpoint of a call are written again by the next call.
     metrics: Option<File>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
-struct Page {
-    /// Of the job's content: another content in the same folder is another experiment.
+struct Saved {
+    /// Another key in the same folder means another experiment.
     content_key: String,
     finished: bool,
     results: BTreeMap<String, f64>,
@@ -39,13 +39,13 @@ struct Page {
 }
 
 impl Ledger {
-    /// That of a job about to run, or already run.
+    /// The ledger of this job, whether it has run or not.
     pub(super) fn open(out: &Path, job: &PlannedJob) -> anyhow::Result<Self> {
-        let mut ledger = Self::of(out, &job.spec.name)?;
-        if ledger.page.content_key.is_empty() {
-            ledger.page.content_key.clone_from(&job.content_key);
+        let mut ledger = Self::read(out, &job.spec.name)?;
+        if ledger.saved.content_key.is_empty() {
+            ledger.saved.content_key.clone_from(&job.content_key);
         }
-        if ledger.page.content_key != job.content_key {
+        if ledger.saved.content_key != job.content_key {
             bail!(
                 "{} holds a job of this name with other parameters; choose another --out, or remove that folder",
                 ledger.folder.display()
@@ -54,16 +54,16 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// As it stands; empty if the job has not begun.
-    pub(super) fn of(out: &Path, name: &str) -> anyhow::Result<Self> {
+    /// The ledger as it is on disk; empty if the job has not begun.
+    pub(super) fn read(out: &Path, name: &str) -> anyhow::Result<Self> {
         let folder = std::path::absolute(out.join(name))?;
         let path = folder.join(NAME);
-        let page = match std::fs::read(&path) {
+        let saved = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Page::default(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Saved::default(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        Ok(Self { folder, page, metrics: None })
+        Ok(Self { folder, saved, metrics: None })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -71,32 +71,32 @@ impl Ledger {
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.page.finished
+        self.saved.finished
     }
 
     pub(super) fn results(&self) -> &BTreeMap<String, f64> {
-        &self.page.results
+        &self.saved.results
     }
 
     pub(super) fn artifacts(&self) -> Vec<InputFile> {
-        self.page.artifacts.clone()
+        self.saved.artifacts.clone()
     }
 
     pub(super) fn checkpoints(&self) -> Vec<CheckpointRef> {
-        self.page.checkpoints.clone()
+        self.saved.checkpoints.clone()
     }
 
-    /// Keeps what outlives the process.
-    pub(super) fn hear(&mut self, event: Event) -> anyhow::Result<()> {
+    /// Records what must outlive the process.
+    pub(super) fn record(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
-            Event::Result { name, value } => drop(self.page.results.insert(name, value)),
+            Event::Result { name, value } => drop(self.saved.results.insert(name, value)),
             Event::Metric { name, step, value } => {
                 let line = serde_json::json!({ "metric": name, "step": step, "value": value });
                 writeln!(self.metrics()?, "{line}").with_context(|| format!("cannot write {METRICS}"))?;
             }
-            Event::Artifact { kind, path, sha256, .. } => self.page.artifacts.push(InputFile { kind, path, sha256 }),
+            Event::Artifact { kind, path, sha256, .. } => self.saved.artifacts.push(InputFile { kind, path, sha256 }),
             Event::Checkpoint { step, path, sha256, .. } => {
-                self.page.checkpoints.insert(0, CheckpointRef { step, path, sha256 });
+                self.saved.checkpoints.insert(0, CheckpointRef { step, path, sha256 });
                 self.save()?;
             }
             _ => {}
@@ -115,12 +115,12 @@ impl Ledger {
     }
 
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        self.page.finished = true;
+        self.saved.finished = true;
         self.save()
     }
 
     fn save(&self) -> anyhow::Result<()> {
-        publish(&self.folder, NAME, &serde_json::to_vec_pretty(&self.page)?)?;
+        publish(&self.folder, NAME, &serde_json::to_vec_pretty(&self.saved)?)?;
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ fn sequences(batch: Option<Vec<RankEvent>>) -> Vec<u64> {
 }
 
 #[test]
-fn events_wait_for_company_but_not_longer_than_a_second() {
+fn events_wait_to_fill_a_batch_but_not_longer_than_a_second() {
     let start = Instant::now();
     let mut outbox = Outbox::new();
     outbox.push(start, wall(), metric(1));
@@ -65,7 +65,7 @@ fn unconfirmed_events_are_sent_again_in_order_with_their_numbers() {
     outbox.confirm(4);
     outbox.resend(now);
     assert_eq!(outbox.take_batch(now), None);
-    // A confirmation that comes twice, or late, takes nothing that is newer.
+    // A confirmation that comes twice, or late, removes nothing newer.
     outbox.push(now, wall(), checkpoint(5));
     outbox.confirm(4);
     assert_eq!(sequences(outbox.take_batch(now)), [5]);
@@ -79,13 +79,13 @@ fn the_verdict_comes_last_and_again_after_a_reconnect() {
     let verdict = Verdict::new(RankOutcome::Lost, "gone");
     outbox.end(verdict.clone());
     assert_eq!(outbox.take_verdict(), None, "an event is still unsent");
-    assert_eq!(sequences(outbox.take_batch(now)), [1], "the end lets nothing wait");
+    assert_eq!(sequences(outbox.take_batch(now)), [1], "the end makes everything due");
     assert_eq!(outbox.take_verdict(), Some(verdict.clone()));
     assert_eq!(outbox.take_verdict(), None);
-    assert!(outbox.is_told());
+    assert!(outbox.all_sent());
 
     outbox.resend(now);
-    assert!(!outbox.is_told());
+    assert!(!outbox.all_sent());
     assert_eq!(sequences(outbox.take_batch(now)), [1]);
     assert_eq!(outbox.take_verdict(), Some(verdict.clone()));
     outbox.confirm(1);
@@ -93,7 +93,7 @@ fn the_verdict_comes_last_and_again_after_a_reconnect() {
     assert_eq!(
         (outbox.take_batch(now), outbox.take_verdict()),
         (None, Some(verdict)),
-        "events have receipts, it has none"
+        "the verdict is never confirmed"
     );
 }
 
@@ -123,14 +123,14 @@ fn only_the_newest_waiting_progress_is_sent() {
     outbox.push(now, wall(), metric(1));
     outbox.push(now, wall(), progress(2));
     assert_eq!(sequences(outbox.take_batch(now + timing::REPORT_BATCH)), [2, 3]);
-    // What went out already stays: it may have to go out again.
+    // A progress that was sent stays: it may have to be sent again.
     outbox.push(now, wall(), progress(3));
     outbox.resend(now);
     assert_eq!(sequences(outbox.take_batch(now)), [2, 3, 4]);
 }
 
 #[test]
-fn a_full_memory_drops_metrics_and_logs_but_no_checkpoint_and_says_so() {
+fn a_full_outbox_drops_metrics_and_logs_but_no_checkpoint_and_says_so() {
     let now = Instant::now();
     let mut outbox = Outbox::with_capacity(100 * size_of::<RankEvent>());
     for step in 1..=400 {
@@ -163,21 +163,21 @@ fn a_confirmation_names_the_newest_checkpoint_among_it() {
 }
 
 #[test]
-fn an_outbox_of_the_past_says_again_what_it_had_and_then_how_it_ended() {
+fn a_recovered_outbox_sends_what_it_had_and_then_the_verdict() {
     let now = Instant::now();
     let mut outbox = Outbox::new();
     for step in 1..=4 {
         outbox.push(now, wall(), metric(step));
     }
     let events: Vec<_> = outbox.after(2).cloned().collect();
-    let mut again = Outbox::of_the_past(now, events, 2, Verdict::lost("killed"));
+    let mut again = Outbox::recovered(now, events, 2, Verdict::lost("killed"));
     assert_eq!((again.due_at(now), again.take_verdict()), (Some(now), None));
     assert_eq!(sequences(again.take_batch(now)), [3, 4]);
     assert_eq!(again.take_verdict(), Some(Verdict::lost("killed")));
 }
 
 #[test]
-fn what_is_cut_short_says_how_it_ended_though_nobody_confirms() {
+fn without_its_unsent_events_an_outbox_sends_the_verdict_though_nobody_confirms() {
     let now = Instant::now();
     let mut outbox = Outbox::new();
     for step in 0..2 * WINDOW_EVENTS as u64 {
@@ -186,7 +186,7 @@ fn what_is_cut_short_says_how_it_ended_though_nobody_confirms() {
     outbox.end(Verdict::lost("gone"));
     while outbox.take_batch(now).is_some() {}
     assert_eq!((outbox.due_at(now), outbox.take_verdict()), (None, None));
-    outbox.cut_short();
+    outbox.drop_unsent();
     assert_eq!(outbox.due_at(now), Some(now));
     assert_eq!(outbox.take_verdict(), Some(Verdict::lost("gone")));
 }

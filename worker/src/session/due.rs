@@ -1,84 +1,83 @@
-//! What the clock asks for, and in which order: the order is what keeps two gangs from training one job.
+//! What is due by the clock, and in which order: the order keeps two gangs from training one job.
 //!
-//! After any pause the lease comes first ([`Session::wake`]), then what the rank is asked, then the disk, and only then
-//! does anything go out ([`Session::settle`]).
+//! After any wait the lease is checked first ([`Session::after_wait`]). Then the rank is stopped or ended if it must be,
+//! then reports are saved to disk, and only then sent ([`Session::run_due`]).
 
 use std::time::{Duration, Instant};
 
-use tandem_proto::v1::{Heartbeat, RunningRank, coordinator_message::Message as Theirs, worker_message as ours};
+use tandem_proto::v1::{Heartbeat, RunningRank, worker_message};
 
-use super::{FAREWELL, Happened, Leaving, Session};
-use crate::{account::Account, attempt::Attempt, link::LinkEvent, pulse::Pulse, verdict::Verdict};
+use super::state::{LAST_REPORTS_WITHIN, Leaving, Session};
+use crate::{attempt::Attempt, heartbeat_timer::HeartbeatTimer, report_log::ReportLog, verdict::Verdict};
 
-/// While a rank runs the loop turns at least this often, to see that it does.
-const TURN: Duration = Duration::from_secs(1);
+/// While a rank runs, the loop turns at least this often, so that a frozen worker can tell.
+const LOOP_EVERY: Duration = Duration::from_secs(1);
 
-/// A turn that comes later than this was held up from outside.
-const LATE: Duration = Duration::from_secs(1);
+/// A turn that comes later than this was held up from outside the process.
+const MAX_LAG: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// First thing after a pause that was to end at `wake_at`, before what `happened` is looked at.
-    pub(super) fn wake(&mut self, now: Instant, wake_at: Instant, happened: &Happened) {
+    /// Comes first after a wait that was to end at `wake_at`; `acknowledges` if it ended with an answer to a heartbeat.
+    pub(super) fn after_wait(&mut self, now: Instant, wake_at: Instant, acknowledges: bool) {
         let frozen = frozen_for(now, wake_at);
         if let Some(frozen) = frozen {
-            tracing::warn!(?frozen, "this worker did not run: stopped by a signal, or a machine without time for it");
+            tracing::warn!(?frozen, "this worker did not run: it was stopped by a signal, or the machine was too busy");
             if let Some(attempt) = &mut self.attempt {
                 attempt.shift(frozen);
             }
         }
-        // An acknowledgement counts from when its heartbeat was sent, however late it is read.
-        if !matches!(happened, Happened::Link(LinkEvent::Message(Theirs::HeartbeatAck(_)))) {
+        if !acknowledges {
             self.end_if_silent(now, frozen);
         }
     }
 
     /// Does all that is due now.
-    pub(super) fn settle(&mut self, now: Instant) {
+    pub(super) fn run_due(&mut self, now: Instant) {
         if let Some(over) = self.attempt.take_if(|attempt| attempt.is_over()) {
             over.forget();
-            if let Some(next) = self.next.take() {
+            if let Some(next) = self.next_assignment.take() {
                 self.on_assignment(now, &next);
             }
         }
-        for over in self.leftovers.extract_if(.., |account| account.is_done()) {
+        for over in self.recovered.extract_if(.., |log| log.is_finished()) {
             over.forget();
         }
         self.end_if_silent(now, None);
-        self.watch_absence(now);
+        self.check_disconnect(now);
         if let Some(attempt) = &mut self.attempt {
             attempt.tick(now);
         }
         let ended = self.attempt.as_ref().is_none_or(Attempt::has_ended);
-        if let Leaving::Asked { farewell_ends: farewell_ends @ None } = &mut self.leaving
+        if let Leaving::Graceful { report_until: report_until @ None } = &mut self.leaving
             && ended
         {
-            *farewell_ends = Some(now + FAREWELL);
+            *report_until = Some(now + LAST_REPORTS_WITHIN);
         }
-        self.beat(now);
-        self.accounts_mut().for_each(|account| account.save(now));
+        self.send_heartbeat(now);
+        self.report_logs_mut().for_each(|log| log.save(now));
         while self.link.is_up()
             && let Some(message) = self.message(now)
         {
             self.link.send(message);
         }
-        let theirs = self.attempt.as_ref().and_then(|attempt| attempt.unsettled(now));
-        let earlier = self.leftovers.iter().filter_map(Account::unsettled);
-        self.link.register.running = theirs.into_iter().chain(earlier).collect();
+        let present = self.attempt.as_ref().and_then(|attempt| attempt.unconfirmed(now));
+        let earlier = self.recovered.iter().filter_map(ReportLog::unconfirmed);
+        self.link.register.running = present.into_iter().chain(earlier).collect();
     }
 
-    fn message(&mut self, now: Instant) -> Option<ours::Message> {
+    fn message(&mut self, now: Instant) -> Option<worker_message::Message> {
         let of_attempt = self.attempt.as_mut().and_then(|attempt| attempt.message(now));
-        of_attempt.or_else(|| self.leftovers.iter_mut().find_map(|account| account.message(now)))
+        of_attempt.or_else(|| self.recovered.iter_mut().find_map(|log| log.message(now)))
     }
 
-    /// A coordinator that is there but silent has, for all we know, given our attempt to others: the rank ends.
+    /// Ends the rank if the coordinator is connected but silent: it may have given the attempt to other workers.
     fn end_if_silent(&mut self, now: Instant, frozen: Option<Duration>) {
-        let Some(silence) = self.pulse.as_ref().and_then(|pulse| pulse.silence(now)) else { return };
-        self.pulse = None;
+        let Some(silence) = self.heartbeats.as_ref().and_then(|heartbeats| heartbeats.silence(now)) else { return };
+        self.heartbeats = None;
         let cause = match frozen {
             Some(frozen) => format!(
-                "the worker did not run for {frozen:.1?} (stopped by a signal, or a machine without time for it), and \
-                 its lease with it; rank ended"
+                "the worker did not run for {frozen:.1?} (stopped by a signal, or the machine was too busy), so its \
+                 lease may have run out; rank ended"
             ),
             None => format!("the coordinator was reachable but acknowledged nothing for {silence:.1?}; rank ended"),
         };
@@ -87,81 +86,68 @@ impl Session {
             attempt.kill(Verdict::lost(cause));
         }
         if self.link.is_up() {
-            self.link.hang_up();
+            self.link.disconnect();
         }
     }
 
-    /// Asks the rank to stop if nobody has been there for too long.
-    fn watch_absence(&mut self, now: Instant) {
+    /// Asks the rank to stop if no coordinator could be reached for too long.
+    fn check_disconnect(&mut self, now: Instant) {
         if self.link.is_up() {
-            return self.away.back();
+            return self.disconnect_grace.connected();
         }
-        self.pulse = None;
-        self.away.gone(now);
-        if let (Some(reason), Some(attempt)) = (self.away.too_long(now), &mut self.attempt) {
+        self.heartbeats = None;
+        self.disconnect_grace.disconnected(now);
+        if let (Some(reason), Some(attempt)) = (self.disconnect_grace.expired(now), &mut self.attempt) {
             attempt.stop(now, &reason);
         }
     }
 
     /// Sends the heartbeat that is due.
-    fn beat(&mut self, now: Instant) {
-        let Some(sequence) = self.pulse.as_mut().and_then(|pulse| pulse.beat(now)) else { return };
+    fn send_heartbeat(&mut self, now: Instant) {
+        let Some(sequence) = self.heartbeats.as_mut().and_then(|heartbeats| heartbeats.tick(now)) else { return };
         let facts = self.device.facts(self.attempt.as_ref().map(Attempt::pid));
-        self.link.send(ours::Message::Heartbeat(Heartbeat { sequence, facts, running: self.running(now) }));
+        self.link.send(worker_message::Message::Heartbeat(Heartbeat { sequence, facts, running: self.running(now) }));
     }
 
     fn running(&self, now: Instant) -> Vec<RunningRank> {
-        let theirs = self.attempt.as_ref().and_then(|attempt| attempt.running(now));
-        theirs.into_iter().chain(self.leftovers.iter().filter_map(Account::running)).collect()
+        let present = self.attempt.as_ref().and_then(|attempt| attempt.running(now));
+        present.into_iter().chain(self.recovered.iter().filter_map(ReportLog::running)).collect()
     }
 
-    /// When [`Self::settle`] has something to do even if nothing happens.
+    /// When [`Self::run_due`] has something to do even if nothing happens.
     pub(super) fn wake_at(&self, now: Instant) -> Instant {
         let runs = self.attempt.as_ref().filter(|attempt| !attempt.has_ended());
-        let farewell = match self.leaving {
-            Leaving::Asked { farewell_ends } => farewell_ends,
-            Leaving::No | Leaving::AtOnce => None,
+        let report_until = match self.leaving {
+            Leaving::Graceful { report_until } => report_until,
+            Leaving::No | Leaving::Immediate => None,
         };
         let due = [
-            self.pulse.as_ref().map(Pulse::due_at),
+            self.heartbeats.as_ref().map(HeartbeatTimer::due_at),
             runs.and_then(Attempt::tick_at),
-            // Once asked to stop it is not asked again.
-            runs.and_then(|_| self.away.too_long_at()).filter(|at| now < *at),
-            runs.map(|_| now + TURN),
-            farewell,
+            // It is asked to stop only once.
+            runs.and_then(|_| self.disconnect_grace.expires_at()).filter(|at| now < *at),
+            runs.map(|_| now + LOOP_EVERY),
+            report_until,
         ];
-        let of_accounts = self
-            .accounts()
-            .flat_map(|account| [account.save_at(), account.message_at(now).filter(|_| self.link.is_up())]);
-        due.into_iter().chain(of_accounts).flatten().min().unwrap_or(now + Duration::from_secs(3600))
+        let of_logs =
+            self.report_logs().flat_map(|log| [log.save_at(), log.message_at(now).filter(|_| self.link.is_up())]);
+        due.into_iter().chain(of_logs).flatten().min().unwrap_or(now + Duration::from_secs(3600))
     }
 
-    pub(super) fn may_leave(&self, now: Instant) -> bool {
+    /// A leaving worker has nothing more to wait for.
+    pub(super) fn may_exit(&self, now: Instant) -> bool {
         match self.leaving {
             Leaving::No => false,
-            Leaving::Asked { farewell_ends } => self.all_told() || farewell_ends.is_some_and(|end| now >= end),
-            Leaving::AtOnce => self.attempt.as_ref().is_none_or(Attempt::has_ended),
+            Leaving::Graceful { report_until } => self.all_sent() || report_until.is_some_and(|end| now >= end),
+            Leaving::Immediate => self.attempt.as_ref().is_none_or(Attempt::has_ended),
         }
-    }
-
-    /// Everything that is over was told to whom it concerns, and nothing runs.
-    pub(super) fn all_told(&self) -> bool {
-        self.attempt.as_ref().is_none_or(Attempt::is_told) && self.leftovers.iter().all(Account::is_told)
-    }
-
-    fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.attempt.as_deref().into_iter().chain(&self.leftovers)
-    }
-
-    fn accounts_mut(&mut self) -> impl Iterator<Item = &mut Account> {
-        self.attempt.as_deref_mut().into_iter().chain(&mut self.leftovers)
     }
 }
 
-/// How long this process did not run, if it was to go on at `wake_at` and does so `now`.
+/// How long this process did not run, if it was to wake at `wake_at` and did so `now`.
 fn frozen_for(now: Instant, wake_at: Instant) -> Option<Duration> {
     let late = now.saturating_duration_since(wake_at);
-    (late > LATE).then_some(late)
+    (late > MAX_LAG).then_some(late)
 }
 
 #[cfg(test)]
@@ -169,12 +155,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_that_ends_late_is_told_from_one_that_was_asked_for() {
+    fn a_wait_that_ends_late_is_told_from_one_that_was_planned() {
         let start = Instant::now();
-        let wake_at = start + TURN;
+        let wake_at = start + LOOP_EVERY;
         // Something happened before, or the machine was a little busy.
         assert_eq!(frozen_for(start, wake_at), None);
-        assert_eq!(frozen_for(wake_at + LATE, wake_at), None);
+        assert_eq!(frozen_for(wake_at + MAX_LAG, wake_at), None);
         assert_eq!(frozen_for(wake_at + Duration::from_secs(60), wake_at), Some(Duration::from_secs(60)));
     }
 }

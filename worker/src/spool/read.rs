@@ -1,4 +1,4 @@
-//! Spools that an earlier process of this worker left behind: it was killed, or its machine went down.
+//! Reads the spools of an earlier process of this worker, which was killed or whose machine went down.
 
 use std::{
     fs, io,
@@ -7,28 +7,32 @@ use std::{
 
 use tandem_proto::v1::RankEvent;
 
-use super::{
-    SUFFIX, folder,
-    record::{MARK, Record, Whose, take},
-};
+use super::record::{MARK, Record, SpoolHeader, take};
 use crate::verdict::Verdict;
+
+pub(super) const SUFFIX: &str = ".spool";
+
+/// Where the spools of a worker are; `state` is its state folder.
+pub(super) fn folder(state: &Path) -> PathBuf {
+    state.join("spool")
+}
 
 /// What one spool holds.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Contents {
-    pub(crate) whose: Whose,
-    /// Not confirmed, by number.
+    pub(crate) header: SpoolHeader,
+    /// Unconfirmed, by number.
     pub(crate) events: Vec<RankEvent>,
     pub(crate) verdict: Option<Verdict>,
-    /// Everything up to this number is stored.
+    /// The coordinator has stored everything up to this number.
     pub(crate) confirmed: u64,
-    /// Bytes up to the last whole record, and after it.
+    /// Bytes up to the end of the last whole record, and after it.
     pub(super) good_bytes: u64,
     pub(super) torn_bytes: u64,
 }
 
-/// The spools in `state`, and what could not be read, in words.
-pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>) {
+/// The spools of the worker whose state folder is `state`, and messages about what could not be read.
+pub(crate) fn recover(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>) {
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let folder = folder(state);
     let entries = match fs::read_dir(&folder) {
@@ -36,7 +40,7 @@ pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>)
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (found, problems),
         Err(error) => {
             let folder = folder.display();
-            problems.push(format!("cannot look for events of earlier ranks in {folder}: {error}"));
+            problems.push(format!("cannot read the folder {folder}, which may hold events of earlier ranks: {error}"));
             return (found, problems);
         }
     };
@@ -45,7 +49,7 @@ pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>)
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.ends_with(tandem_durable::UNFINISHED) {
-            // Half a rewriting; the spool itself is still whole.
+            // An unfinished rewrite; the spool itself is still whole.
             let _ = fs::remove_file(&path);
         } else if name.ends_with(SUFFIX) {
             match fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| read(&bytes)) {
@@ -57,8 +61,8 @@ pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>)
                     found.push((path, contents));
                 }
                 Err(problem) => problems.push(format!(
-                    "events of an earlier rank in {} cannot be read and are not reported: {problem}; delete the file \
-                     to hear no more of it",
+                    "events of an earlier rank in {} cannot be read and are not reported: {problem}; delete the file to \
+                     end this warning",
                     path.display()
                 )),
             }
@@ -68,9 +72,9 @@ pub(crate) fn leftovers(state: &Path) -> (Vec<(PathBuf, Contents)>, Vec<String>)
 }
 
 fn read(bytes: &[u8]) -> Result<Contents, String> {
-    let mut rest = bytes.strip_prefix(&MARK[..]).ok_or("it does not begin like a spool of this version")?;
-    let Some(Record::Whose(whose)) = take(&mut rest) else {
-        return Err("its beginning, which says of which attempt it is, is damaged".to_owned());
+    let mut rest = bytes.strip_prefix(&MARK[..]).ok_or("it is no spool of this version")?;
+    let Some(Record::SpoolHeader(header)) = take(&mut rest) else {
+        return Err("its header, which names the attempt, is damaged".to_owned());
     };
     let (mut events, mut verdict, mut confirmed) = (Vec::<RankEvent>::new(), None, 0);
     while let Some(record) = take(&mut rest) {
@@ -78,10 +82,10 @@ fn read(bytes: &[u8]) -> Result<Contents, String> {
             Record::Event(event) => events.push(event),
             Record::Ended(ended) => verdict = Some(Verdict::new(ended.outcome(), ended.cause)),
             Record::Confirmed(sequence) => confirmed = confirmed.max(sequence),
-            Record::Whose(_) => {}
+            Record::SpoolHeader(_) => {}
         }
     }
     events.retain(|event| event.sequence > confirmed);
     let torn_bytes = rest.len() as u64;
-    Ok(Contents { whose, events, verdict, confirmed, good_bytes: bytes.len() as u64 - torn_bytes, torn_bytes })
+    Ok(Contents { header, events, verdict, confirmed, good_bytes: bytes.len() as u64 - torn_bytes, torn_bytes })
 }

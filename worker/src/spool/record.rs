@@ -1,28 +1,30 @@
-//! The bytes of a spool: a mark, then records, each with its length and checksum in front. Pure.
+//! The bytes of a spool: a mark, then records, each preceded by its length and checksum. Pure.
 //!
 //! ```text
 //! "tandem" 0 FORMAT   then records   length u32 le | crc32 u32 le | kind u8, body
 //! ```
 
-use prost::Message;
-use tandem_proto::v1::{RankEnded, RankEvent, Report};
+use tandem_proto::{
+    binary,
+    v1::{RankEnded, RankEvent, Report},
+};
 
-/// Begins every spool; the last byte is the version of its format.
+/// First bytes of every spool; the last one is the version of the format.
 pub(super) const MARK: [u8; 8] = *b"tandem\0\x01";
 
-/// In front of a record.
+/// Bytes in front of a record.
 const FRAME: usize = 8;
 
-/// A longer record was never written: a rank's lines are cut at a few KiB.
+/// A larger length is damage: a rank's lines are cut at a few KiB.
 const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// What a spool is made of.
+/// One record.
 #[derive(Debug, PartialEq)]
 pub(super) enum Record {
-    /// First of all, once: whose events these are.
-    Whose(Whose),
+    /// The first record, once: the rank that the spool belongs to.
+    SpoolHeader(SpoolHeader),
     Event(RankEvent),
-    /// How the rank ended; of two the later one holds.
+    /// How the rank ended; the last one counts.
     Ended(RankEnded),
     /// The coordinator has stored everything up to this number.
     Confirmed(u64),
@@ -30,49 +32,48 @@ pub(super) enum Record {
 
 /// One rank of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Whose {
+pub(crate) struct SpoolHeader {
     pub(crate) attempt_id: String,
     pub(crate) fence: i64,
     pub(crate) rank: u32,
 }
 
-const WHOSE: u8 = 0;
+const HEADER: u8 = 0;
 const EVENT: u8 = 1;
 const ENDED: u8 = 2;
 const CONFIRMED: u8 = 3;
 
-/// Begins a spool.
-pub(super) fn put_head(to: &mut Vec<u8>, whose: &Whose) {
+/// Puts the mark and the first record.
+pub(super) fn put_header(to: &mut Vec<u8>, header: &SpoolHeader) {
     to.extend_from_slice(&MARK);
-    let Whose { attempt_id, fence, rank } = whose.clone();
-    put(to, WHOSE, &Report { attempt_id, fence, rank, events: Vec::new() });
+    let SpoolHeader { attempt_id, fence, rank } = header.clone();
+    put(to, HEADER, |body| binary::encode(&Report { attempt_id, fence, rank, events: Vec::new() }, body));
 }
 
 pub(super) fn put_event(to: &mut Vec<u8>, event: &RankEvent) {
-    put(to, EVENT, event);
+    put(to, EVENT, |body| binary::encode(event, body));
 }
 
 pub(super) fn put_ended(to: &mut Vec<u8>, ended: &RankEnded) {
-    put(to, ENDED, ended);
+    put(to, ENDED, |body| binary::encode(ended, body));
 }
 
 pub(super) fn put_confirmed(to: &mut Vec<u8>, sequence: u64) {
-    // prost knows u64 as the message with this number alone.
-    put(to, CONFIRMED, &sequence);
+    // Encoded like a message whose only field is this number.
+    put(to, CONFIRMED, |body| binary::encode(&sequence, body));
 }
 
 /// Appends one framed record.
-fn put(to: &mut Vec<u8>, kind: u8, body: &impl Message) {
+fn put(to: &mut Vec<u8>, kind: u8, encode: impl FnOnce(&mut Vec<u8>)) {
     let mut record = vec![kind];
-    // A vector grows: this cannot fail.
-    let _ = body.encode(&mut record);
+    encode(&mut record);
     let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
     to.extend_from_slice(&length.to_le_bytes());
     to.extend_from_slice(&crc32fast::hash(&record).to_le_bytes());
     to.extend_from_slice(&record);
 }
 
-/// Takes the first record off `bytes`; `None` if they are at their end, torn or damaged there.
+/// Takes the first record off `bytes`; `None` at their end, or where they are torn or damaged.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<Record> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
@@ -86,13 +87,13 @@ pub(super) fn take(bytes: &mut &[u8]) -> Option<Record> {
 fn parse(record: &[u8]) -> Option<Record> {
     let (kind, body) = record.split_first()?;
     match *kind {
-        WHOSE => Report::decode(body).ok().map(|report| {
+        HEADER => binary::decode::<Report>(body).map(|report| {
             let Report { attempt_id, fence, rank, .. } = report;
-            Record::Whose(Whose { attempt_id, fence, rank })
+            Record::SpoolHeader(SpoolHeader { attempt_id, fence, rank })
         }),
-        EVENT => RankEvent::decode(body).ok().map(Record::Event),
-        ENDED => RankEnded::decode(body).ok().map(Record::Ended),
-        CONFIRMED => u64::decode(body).ok().map(Record::Confirmed),
+        EVENT => binary::decode(body).map(Record::Event),
+        ENDED => binary::decode(body).map(Record::Ended),
+        CONFIRMED => binary::decode(body).map(Record::Confirmed),
         _ => None,
     }
 }

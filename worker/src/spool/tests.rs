@@ -5,21 +5,21 @@ use tandem_proto::v1::{CheckpointEvent, LogEvent, RankOutcome, rank_event::Event
 use super::*;
 use crate::verdict::Verdict;
 
-struct Desk {
+struct Fixture {
     state: tempfile::TempDir,
     now: Instant,
     outbox: Outbox,
     spool: Spool,
 }
 
-fn whose(attempt_id: &str) -> Whose {
-    Whose { attempt_id: attempt_id.to_owned(), fence: 12, rank: 1 }
+fn header(attempt_id: &str) -> SpoolHeader {
+    SpoolHeader { attempt_id: attempt_id.to_owned(), fence: 12, rank: 1 }
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::new(state.path(), whose("a"));
+        let spool = Spool::new(state.path(), header("a"));
         Self { state, now: Instant::now(), outbox: Outbox::new(), spool }
     }
 
@@ -33,7 +33,7 @@ impl Desk {
 
     /// As the next process of this worker sees it.
     fn found(&self) -> Contents {
-        let (mut found, problems) = leftovers(self.state.path());
+        let (mut found, problems) = recover(self.state.path());
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(found.len(), 1);
         found.remove(0).1
@@ -50,134 +50,134 @@ fn sequences(contents: &Contents) -> Vec<u64> {
 
 #[test]
 fn the_next_process_finds_exactly_what_was_not_confirmed() {
-    let mut desk = Desk::new();
+    let mut fixture = Fixture::new();
     for line in ["one", "two", "three"] {
-        desk.log(line);
-        assert_eq!(desk.save(), None);
+        fixture.log(line);
+        assert_eq!(fixture.save(), None);
     }
-    desk.outbox.confirm(2);
-    desk.log("four");
-    desk.save();
-    let found = desk.found();
-    assert_eq!((found.whose.clone(), sequences(&found), found.verdict.clone()), (whose("a"), vec![3, 4], None));
-    assert_eq!(found.events, desk.outbox.after(0).cloned().collect::<Vec<_>>());
+    fixture.outbox.confirm(2);
+    fixture.log("four");
+    fixture.save();
+    let found = fixture.found();
+    assert_eq!((found.header.clone(), sequences(&found), found.verdict.clone()), (header("a"), vec![3, 4], None));
+    assert_eq!(found.events, fixture.outbox.after(0).cloned().collect::<Vec<_>>());
 
     let verdict = Verdict::new(RankOutcome::Preempted, "stopped with a checkpoint");
-    desk.outbox.end(verdict.clone());
-    desk.save();
-    assert_eq!(desk.found().verdict, Some(verdict));
-    desk.outbox.confirm(4);
-    desk.save();
-    assert_eq!(sequences(&desk.found()), Vec::<u64>::new());
-    let Desk { state, spool, .. } = desk;
+    fixture.outbox.end(verdict.clone());
+    fixture.save();
+    assert_eq!(fixture.found().verdict, Some(verdict));
+    fixture.outbox.confirm(4);
+    fixture.save();
+    assert_eq!(sequences(&fixture.found()), Vec::<u64>::new());
+    let Fixture { state, spool, .. } = fixture;
     spool.remove();
-    assert_eq!(leftovers(state.path()), (Vec::new(), Vec::new()));
+    assert_eq!(recover(state.path()), (Vec::new(), Vec::new()));
 }
 
 #[test]
-fn what_was_left_behind_is_gone_on_with_and_its_numbers_too() {
-    let mut desk = Desk::new();
-    desk.log("one");
-    desk.log("two");
-    desk.save();
-    let found = desk.found();
-    desk.spool = Spool::reopen(desk.spool.path.clone(), &found);
-    desk.outbox = Outbox::of_the_past(desk.now, found.events, found.confirmed, Verdict::lost("killed"));
-    desk.outbox.confirm(1);
-    desk.save();
-    let again = desk.found();
+fn a_reopened_spool_goes_on_with_its_events_and_numbers() {
+    let mut fixture = Fixture::new();
+    fixture.log("one");
+    fixture.log("two");
+    fixture.save();
+    let found = fixture.found();
+    fixture.spool = Spool::reopen(fixture.spool.path.clone(), &found);
+    fixture.outbox = Outbox::recovered(fixture.now, found.events, found.confirmed, Verdict::lost("killed"));
+    fixture.outbox.confirm(1);
+    fixture.save();
+    let again = fixture.found();
     assert_eq!((sequences(&again), again.verdict), (vec![2], Some(Verdict::lost("killed"))));
-    assert_eq!(desk.outbox.last_sequence(), 2);
+    assert_eq!(fixture.outbox.last_sequence(), 2);
 }
 
 #[test]
 fn a_file_that_holds_only_what_is_confirmed_is_cut_back_but_not_for_every_trifle() {
-    let mut desk = Desk::new();
+    let mut fixture = Fixture::new();
     let line = "x".repeat(4000);
     let mut confirmed = 0;
-    while confirmed == 0 || desk.bytes() <= IDLE_BYTES {
-        desk.log(&line);
-        desk.save();
-        desk.outbox.confirm(desk.outbox.last_sequence());
+    while confirmed == 0 || fixture.bytes() <= IDLE_BYTES {
+        fixture.log(&line);
+        fixture.save();
+        fixture.outbox.confirm(fixture.outbox.last_sequence());
         confirmed += 1;
     }
     assert!(confirmed > 200, "{confirmed}");
-    desk.save();
-    assert!(desk.bytes() < 100, "{}", desk.bytes());
-    assert_eq!(desk.found().confirmed, confirmed);
-    desk.log("after");
-    desk.save();
-    assert_eq!(sequences(&desk.found()), [confirmed + 1]);
+    fixture.save();
+    assert!(fixture.bytes() < 100, "{}", fixture.bytes());
+    assert_eq!(fixture.found().confirmed, confirmed);
+    fixture.log("after");
+    fixture.save();
+    assert_eq!(sequences(&fixture.found()), [confirmed + 1]);
 }
 
 #[test]
 fn the_file_never_grows_over_its_capacity() {
-    let mut desk = Desk::new();
+    let mut fixture = Fixture::new();
     let line = "x".repeat(4000);
     // One checkpoint is never confirmed; all that comes after it is, in the end.
-    desk.outbox.push(desk.now, SystemTime::UNIX_EPOCH, Kind::Checkpoint(CheckpointEvent::default()));
+    fixture.outbox.push(fixture.now, SystemTime::UNIX_EPOCH, Kind::Checkpoint(CheckpointEvent::default()));
     let mut most = 0;
     for _ in 0..180 {
         for _ in 0..100 {
-            desk.log(&line);
+            fixture.log(&line);
         }
-        desk.save();
-        most = most.max(desk.bytes());
+        fixture.save();
+        most = most.max(fixture.bytes());
     }
-    assert!(desk.outbox.thinned() > 0 && most > CAPACITY_BYTES / 2 && most <= CAPACITY_BYTES, "{most}");
-    let found = desk.found();
-    assert_eq!(found.events, desk.outbox.after(0).cloned().collect::<Vec<_>>());
+    assert!(fixture.outbox.evictions() > 0 && most > CAPACITY_BYTES / 2 && most <= CAPACITY_BYTES, "{most}");
+    let found = fixture.found();
+    assert_eq!(found.events, fixture.outbox.after(0).cloned().collect::<Vec<_>>());
     assert!(matches!(found.events[0].event, Some(Kind::Checkpoint(_))));
 }
 
 #[test]
-fn a_full_disk_is_told_once_and_tried_again() {
-    let mut desk = Desk::new();
-    fs::create_dir_all(folder(desk.state.path())).unwrap();
-    symlink("/dev/full", folder(desk.state.path()).join("a-1.spool.new")).unwrap();
-    desk.log("one");
-    let told = desk.save().unwrap();
-    assert!(told.contains("a-1.spool") && told.contains("space") && told.contains("10s"), "{told}");
-    desk.log("two");
-    assert_eq!(desk.save(), None);
-    assert_eq!(leftovers(desk.state.path()).0.len(), 0);
-    assert_eq!(desk.spool.retry_at(), Some(desk.now + RETRY));
+fn a_full_disk_is_reported_once_and_tried_again() {
+    let mut fixture = Fixture::new();
+    fs::create_dir_all(folder(fixture.state.path())).unwrap();
+    symlink("/dev/full", folder(fixture.state.path()).join("a-1.spool.new")).unwrap();
+    fixture.log("one");
+    let message = fixture.save().unwrap();
+    assert!(message.contains("a-1.spool") && message.contains("space") && message.contains("10s"), "{message}");
+    fixture.log("two");
+    assert_eq!(fixture.save(), None);
+    assert_eq!(recover(fixture.state.path()).0.len(), 0);
+    assert_eq!(fixture.spool.retry_at(), Some(fixture.now + RETRY));
     // Room was made.
-    desk.now += RETRY;
-    assert_eq!(desk.save(), None);
-    assert_eq!((sequences(&desk.found()), desk.spool.retry_at()), (vec![1, 2], None));
+    fixture.now += RETRY;
+    assert_eq!(fixture.save(), None);
+    assert_eq!((sequences(&fixture.found()), fixture.spool.retry_at()), (vec![1, 2], None));
 
     // It fills up again: what is there stays whole, and is written anew later.
-    desk.spool.file = Some(File::options().append(true).open("/dev/full").unwrap());
-    desk.log("three");
-    assert_eq!(desk.save(), None, "people were told before");
-    assert_eq!(sequences(&desk.found()), [1, 2]);
-    desk.now += RETRY;
-    desk.save();
-    assert_eq!(sequences(&desk.found()), [1, 2, 3]);
+    fixture.spool.file = Some(File::options().append(true).open("/dev/full").unwrap());
+    fixture.log("three");
+    assert_eq!(fixture.save(), None, "people were message before");
+    assert_eq!(sequences(&fixture.found()), [1, 2]);
+    fixture.now += RETRY;
+    fixture.save();
+    assert_eq!(sequences(&fixture.found()), [1, 2, 3]);
 }
 
 #[test]
-fn a_damaged_end_is_left_out_and_what_follows_it_is_kept_again() {
-    let mut desk = Desk::new();
-    desk.log("one");
-    desk.save();
-    let whole = desk.bytes();
-    desk.log("two");
-    desk.save();
-    let mut bytes = fs::read(&desk.spool.path).unwrap();
+fn a_damaged_end_is_left_out_and_later_records_are_kept() {
+    let mut fixture = Fixture::new();
+    fixture.log("one");
+    fixture.save();
+    let whole = fixture.bytes();
+    fixture.log("two");
+    fixture.save();
+    let mut bytes = fs::read(&fixture.spool.path).unwrap();
     let torn = bytes.len() as u64 - whole;
     *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&desk.spool.path, &bytes).unwrap();
+    fs::write(&fixture.spool.path, &bytes).unwrap();
 
-    let (mut found, problems) = leftovers(desk.state.path());
+    let (mut found, problems) = recover(fixture.state.path());
     assert!(problems[0].contains(&format!("the last {torn} bytes")), "{problems:?}");
     let (path, contents) = found.remove(0);
     assert_eq!(sequences(&contents), [1]);
-    desk.spool = Spool::reopen(path, &contents);
-    desk.outbox = Outbox::of_the_past(desk.now, contents.events, 0, Verdict::lost("killed"));
-    desk.save();
-    assert_eq!(desk.found().verdict, Some(Verdict::lost("killed")));
+    fixture.spool = Spool::reopen(path, &contents);
+    fixture.outbox = Outbox::recovered(fixture.now, contents.events, 0, Verdict::lost("killed"));
+    fixture.save();
+    assert_eq!(fixture.found().verdict, Some(Verdict::lost("killed")));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn what_cannot_be_read_is_named_and_half_a_rewriting_goes() {
     fs::write(folder.join("a-0.spool"), "something else").unwrap();
     fs::write(folder.join("b-0.spool"), record::MARK).unwrap();
     fs::write(folder.join("c-0.spool.new"), "half").unwrap();
-    let (found, problems) = leftovers(state.path());
+    let (found, problems) = recover(state.path());
     assert_eq!((found.len(), problems.len()), (0, 2));
     assert!(problems[0].contains("a-0.spool") && problems[1].contains("b-0.spool"), "{problems:?}");
     assert!(!folder.join("c-0.spool.new").exists());
@@ -196,6 +196,6 @@ fn what_cannot_be_read_is_named_and_half_a_rewriting_goes() {
 
 #[test]
 fn no_attempt_has_a_file_elsewhere() {
-    let spool = Spool::new(Path::new("/state"), whose("../../etc/passwd"));
+    let spool = Spool::new(Path::new("/state"), header("../../etc/passwd"));
     assert_eq!(spool.path, Path::new("/state/spool/------etc-passwd-1.spool"));
 }

@@ -1,18 +1,18 @@
-//! A coordinator in miniature: a real gRPC server on a free port, whose side of the stream the test plays.
+//! A coordinator in miniature: a real gRPC server, whose side of the stream the test plays.
 
 use std::{
     net::SocketAddr,
-    path::Path,
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tandem_proto::v1::{
-    self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage,
-    coordinator_message as ours, worker_message as theirs,
+    self, CoordinatorMessage, HeartbeatAck, Register, Registered, ReportAck, WorkerMessage, coordinator_message,
+    worker_message,
     workers_server::{Workers, WorkersServer},
 };
+use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_stream::{
     Stream,
@@ -26,26 +26,32 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 type Answers = mpsc::Sender<Result<CoordinatorMessage, Status>>;
 
 pub(crate) struct Coordinator {
-    pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<TempDir>,
+    address: SocketAddr,
     sessions: mpsc::Receiver<Session>,
     registered: Arc<Mutex<Registered>>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
-/// One stream, after its introduction.
+/// One stream, after its registration.
 pub(crate) struct Session {
     pub(crate) register: Register,
     answers: Answers,
     messages: Streaming<WorkerMessage>,
-    /// Answer heartbeats by itself.
+    /// Acknowledges heartbeats by itself.
     pub(crate) acknowledge: bool,
-    /// Answer reports by itself.
+    /// Confirms reports by itself.
     pub(crate) confirm: bool,
 }
 
 impl Coordinator {
+    /// Listens on a free port, with an empty store.
+    pub(crate) async fn start() -> Self {
+        Self::listen("127.0.0.1:0", Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
     /// Listens on `address`, which may have port 0.
-    pub(crate) async fn start(address: &str, store: &Path) -> Self {
+    pub(crate) async fn listen(address: &str, store: Arc<TempDir>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (opened, sessions) = mpsc::channel(16);
@@ -53,20 +59,20 @@ impl Coordinator {
             stale_attempt_ids: Vec::new(),
             heartbeat_ms: 50,
             self_end_ms: 1500,
-            store_url: format!("file://{}", store.display()),
+            store_url: format!("file://{}", store.path().display()),
             timing: "default".to_owned(),
         };
         let registered = Arc::new(Mutex::new(registered));
-        let service = WorkersServer::new(Desk { opened, registered: Arc::clone(&registered) });
+        let service = WorkersServer::new(Service { opened, registered: Arc::clone(&registered) });
         let serve = Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
-        Self { address, sessions, registered, server: tokio::spawn(serve) }
+        Self { store, address, sessions, registered, server: tokio::spawn(serve) }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Every worker that registers from now on is told so.
+    /// Every worker that registers from now on is told that this attempt is stale.
     pub(crate) fn give_up(&self, attempt: &str) {
         self.registered.lock().unwrap().stale_attempt_ids.push(attempt.to_owned());
     }
@@ -77,39 +83,55 @@ impl Coordinator {
     }
 
     /// Like a kill -9: streams break, the port is closed.
-    pub(crate) async fn die(self) -> SocketAddr {
+    pub(crate) async fn die(self) -> Dead {
         self.server.abort();
         let _ = self.server.await;
-        self.address
+        Dead { address: self.address, store: self.store }
+    }
+}
+
+/// What is left of a coordinator.
+pub(crate) struct Dead {
+    address: SocketAddr,
+    store: Arc<TempDir>,
+}
+
+impl Dead {
+    /// Another process in its place.
+    pub(crate) async fn restart(self) -> Coordinator {
+        Coordinator::listen(&self.address.to_string(), self.store).await
     }
 }
 
 impl Session {
-    pub(crate) async fn send(&self, message: ours::Message) {
+    pub(crate) async fn send(&self, message: coordinator_message::Message) {
         self.answers.send(Ok(message_of(message))).await.unwrap();
     }
 
     /// The next message that is no heartbeat; `None` at the end of the stream.
-    pub(crate) async fn next(&mut self) -> Option<theirs::Message> {
-        timeout(DEADLINE, self.read()).await.expect("the worker says nothing but that it is there")
+    pub(crate) async fn next(&mut self) -> Option<worker_message::Message> {
+        timeout(DEADLINE, self.read()).await.expect("the worker sends nothing but heartbeats")
     }
 
-    async fn read(&mut self) -> Option<theirs::Message> {
+    async fn read(&mut self) -> Option<worker_message::Message> {
         loop {
             let message = self.messages.message().await.ok()??;
             let message = message.message.unwrap();
             match &message {
-                theirs::Message::Heartbeat(beat) => {
+                worker_message::Message::Heartbeat(heartbeat) => {
                     if self.acknowledge {
-                        self.send(ours::Message::HeartbeatAck(HeartbeatAck { sequence: beat.sequence })).await;
+                        self.send(coordinator_message::Message::HeartbeatAck(HeartbeatAck {
+                            sequence: heartbeat.sequence,
+                        }))
+                        .await;
                     }
                     continue;
                 }
-                theirs::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.confirm => {
+                worker_message::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.confirm => {
                     let sequence = events.last().unwrap().sequence;
                     let ack = ReportAck { attempt_id: attempt_id.clone(), rank: *rank, sequence };
-                    // A worker that was killed hears nothing.
-                    let _ = self.answers.send(Ok(message_of(ours::Message::ReportAck(ack)))).await;
+                    // A worker that was killed reads nothing.
+                    let _ = self.answers.send(Ok(message_of(coordinator_message::Message::ReportAck(ack)))).await;
                 }
                 _ => {}
             }
@@ -117,15 +139,15 @@ impl Session {
         }
     }
 
-    /// Reads on until `wanted` picks something from a message; the events of the reports on the way go to `seen`.
+    /// Reads on until `wanted` returns something; the events of all reports up to then go to `seen`.
     pub(crate) async fn until<T>(
         &mut self,
         seen: &mut Vec<v1::RankEvent>,
-        mut wanted: impl FnMut(&theirs::Message) -> Option<T>,
+        mut wanted: impl FnMut(&worker_message::Message) -> Option<T>,
     ) -> T {
         loop {
             let message = self.next().await.expect("the worker ended the stream");
-            if let theirs::Message::Report(report) = &message {
+            if let worker_message::Message::Report(report) = &message {
                 seen.extend(report.events.iter().cloned());
             }
             if let Some(found) = wanted(&message) {
@@ -135,17 +157,17 @@ impl Session {
     }
 }
 
-fn message_of(message: ours::Message) -> CoordinatorMessage {
+fn message_of(message: coordinator_message::Message) -> CoordinatorMessage {
     CoordinatorMessage { message: Some(message) }
 }
 
-struct Desk {
+struct Service {
     opened: mpsc::Sender<Session>,
     registered: Arc<Mutex<Registered>>,
 }
 
 #[tonic::async_trait]
-impl Workers for Desk {
+impl Workers for Service {
     type SessionStream = Pin<Box<dyn Stream<Item = Result<CoordinatorMessage, Status>> + Send>>;
 
     async fn session(
@@ -154,13 +176,13 @@ impl Workers for Desk {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let mut messages = request.into_inner();
         let first = messages.message().await?.and_then(|message| message.message);
-        let Some(theirs::Message::Register(register)) = first else {
-            return Err(Status::invalid_argument("a worker introduces itself first"));
+        let Some(worker_message::Message::Register(register)) = first else {
+            return Err(Status::invalid_argument("a worker registers first"));
         };
         let (answers, stream) = mpsc::channel(64);
         let session = Session { register, answers, messages, acknowledge: true, confirm: true };
         let registered = self.registered.lock().unwrap().clone();
-        session.send(ours::Message::Registered(registered)).await;
+        session.send(coordinator_message::Message::Registered(registered)).await;
         self.opened.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }

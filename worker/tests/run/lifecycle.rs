@@ -1,23 +1,22 @@
-//! What becomes of a rank: its end, a stop, a coordinator that goes or falls silent, a meeting.
+//! The life of a rank: its end, a stop, a coordinator that goes or falls silent, a rendezvous.
 
 use std::{path::Path, process::Stdio};
 
 use rustix::process::{Signal, kill_process};
 use tandem_proto::v1::{
-    Assignment, RankEvent, RankOutcome, Rendezvous, Stop, coordinator_message as ours, rank_event::Event as Kind,
-    worker_message as theirs,
+    Assignment, RankEvent, RankOutcome, Rendezvous, Stop, coordinator_message, rank_event::Event as Kind,
+    worker_message,
 };
 use tokio::{process::Command, time::timeout};
 
 use crate::{
     coordinator::{Coordinator, DEADLINE},
-    worker::{Worker, assign, ended, endless, eventually, hopeless, is_training, parent_of, pid, store},
+    worker::{Training, Worker, assign, ended, endless, eventually, hopeless, is_training, parent_of, pid},
 };
 
 #[tokio::test]
 async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
     assert_eq!((session.register.name.as_str(), session.register.running.len()), ("left", 0));
@@ -43,8 +42,7 @@ async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
 
 #[tokio::test]
 async fn an_assignment_that_makes_no_sense_starts_no_process() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
     assign(&session, Assignment { spec_json: "{}".to_owned(), ..endless("a", 1) }).await;
@@ -55,12 +53,7 @@ async fn an_assignment_that_makes_no_sense_starts_no_process() {
 
 #[tokio::test]
 async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
-    let worker = Worker::start(&coordinator.url());
-    let mut session = coordinator.session().await;
-    assign(&session, endless("a", 1)).await;
-    session.until(&mut Vec::new(), is_training).await;
+    let Training { coordinator: _coordinator, worker, mut session } = Training::start(&[]).await;
 
     // While it is busy, it takes nothing else, and what it has goes on.
     assign(&session, endless("b", 2)).await;
@@ -76,15 +69,10 @@ async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
 
 #[tokio::test]
 async fn a_leaving_worker_drains_checkpoints_and_exits_cleanly() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
-    let worker = Worker::start(&coordinator.url());
-    let mut session = coordinator.session().await;
-    assign(&session, endless("a", 1)).await;
-    session.until(&mut Vec::new(), is_training).await;
+    let Training { coordinator, worker, mut session } = Training::start(&[]).await;
 
     worker.signal(Signal::TERM);
-    let drain = |message: &theirs::Message| matches!(message, theirs::Message::Drain(_)).then_some(());
+    let drain = |message: &worker_message::Message| matches!(message, worker_message::Message::Drain(_)).then_some(());
     let mut seen = Vec::new();
     session.until(&mut seen, drain).await;
     let end = session.until(&mut seen, ended).await;
@@ -94,7 +82,7 @@ async fn a_leaving_worker_drains_checkpoints_and_exits_cleanly() {
         _ => None,
     });
     let path = checkpoint.expect("a checkpoint was reported before the end").path;
-    assert!(Path::new(&path).is_relative() && store.path().join(&path).exists(), "{path}");
+    assert!(Path::new(&path).is_relative() && coordinator.store.path().join(&path).exists(), "{path}");
 
     assert!(session.next().await.is_none(), "the worker closes its half of the stream");
     drop(session);
@@ -116,8 +104,7 @@ async fn an_idle_worker_leaves_even_if_there_is_no_coordinator() {
 
 #[tokio::test]
 async fn training_goes_on_without_the_coordinator_and_everything_is_told_afterwards() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
     assign(&session, endless("a", 3)).await;
@@ -126,9 +113,9 @@ async fn training_goes_on_without_the_coordinator_and_everything_is_told_afterwa
     let confirmed = first.last().unwrap().sequence;
 
     drop(session);
-    let address = coordinator.die().await;
+    let dead = coordinator.die().await;
     let rank = worker.rank().expect("the rank goes on");
-    let mut coordinator = Coordinator::start(&address.to_string(), store.path()).await;
+    let mut coordinator = dead.restart().await;
     let mut session = coordinator.session().await;
     let running: Vec<_> = session.register.running.iter().map(|rank| (rank.attempt_id.as_str(), rank.fence)).collect();
     assert_eq!(running, [("a", 3)]);
@@ -143,19 +130,14 @@ async fn training_goes_on_without_the_coordinator_and_everything_is_told_afterwa
     );
 
     let stop = Stop { attempt_id: "a".to_owned(), fence: 3, graceful: false, reason: "cancelled by ada".to_owned() };
-    session.send(ours::Message::Stop(stop)).await;
+    session.send(coordinator_message::Message::Stop(stop)).await;
     let end = session.until(&mut again, ended).await;
     assert_eq!((end.outcome(), end.cause.as_str()), (RankOutcome::Cancelled, "cancelled by ada"));
 }
 
 #[tokio::test]
 async fn a_silent_coordinator_ends_the_rank() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
-    let worker = Worker::start(&coordinator.url());
-    let mut session = coordinator.session().await;
-    assign(&session, endless("a", 1)).await;
-    session.until(&mut Vec::new(), is_training).await;
+    let Training { mut coordinator, worker, mut session } = Training::start(&[]).await;
     session.acknowledge = false;
     // The old stream is given up; on the new one the verdict comes.
     while session.next().await.is_some() {}
@@ -168,12 +150,7 @@ async fn a_silent_coordinator_ends_the_rank() {
 
 #[tokio::test]
 async fn a_rank_dies_with_its_worker() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
-    let worker = Worker::start(&coordinator.url());
-    let mut session = coordinator.session().await;
-    assign(&session, endless("a", 1)).await;
-    session.until(&mut Vec::new(), is_training).await;
+    let Training { coordinator: _coordinator, worker, session: _session } = Training::start(&[]).await;
     let rank = worker.rank().unwrap();
     worker.signal(Signal::KILL);
     assert_eq!(worker.ended().await, None);
@@ -194,8 +171,7 @@ async fn a_rank_refuses_what_it_cannot_read_and_whom_it_does_not_belong_to() {
 
 #[tokio::test]
 async fn two_workers_ranks_meet_through_the_coordinator() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let mut coordinator = Coordinator::start().await;
     let (left, right) = (Worker::start(&coordinator.url()), Worker::start(&coordinator.url()));
     let (mut zero, mut one) = (coordinator.session().await, coordinator.session().await);
     let base = endless("a", 5);
@@ -204,8 +180,8 @@ async fn two_workers_ranks_meet_through_the_coordinator() {
         assign(session, Assignment { rank, world_size: 2, spec_json: spec_json.clone(), ..base.clone() }).await;
     }
     let (mut of_zero, mut of_one) = (Vec::new(), Vec::new());
-    let meeting = |message: &theirs::Message| match message {
-        theirs::Message::Rendezvous(at) => Some(at.clone()),
+    let meeting = |message: &worker_message::Message| match message {
+        worker_message::Message::Rendezvous(at) => Some(at.clone()),
         _ => None,
     };
     // Both streams must be read all the time: their heartbeats want answers.
@@ -214,7 +190,7 @@ async fn two_workers_ranks_meet_through_the_coordinator() {
         end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
     };
     assert_eq!((at.attempt_id.as_str(), at.fence), ("a", 5));
-    one.send(ours::Message::Rendezvous(at)).await;
+    one.send(coordinator_message::Message::Rendezvous(at)).await;
     tokio::select! {
         () = zero.until(&mut of_zero, is_training) => {}
         end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
 
-mod away;
 mod coordinator;
+mod disconnect;
 mod lifecycle;
 mod spool;
 mod worker;

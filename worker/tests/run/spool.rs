@@ -1,23 +1,24 @@
-//! What a killed worker had not told, the next process in its place tells, once.
+//! What a killed worker had not reported, the next process in its place reports, once.
 
 use std::fs;
 
 use rustix::process::{Signal, kill_process};
 use tandem_proto::v1::{
-    Assignment, RankEvent, RankOutcome, coordinator_message as ours, rank_event::Event as Kind,
-    worker_message as theirs,
+    Assignment, RankEvent, RankOutcome, coordinator_message, rank_event::Event as Kind, worker_message,
 };
 
 use crate::{
     coordinator::{Coordinator, Session},
-    worker::{Worker, assign, ended, endless, eventually, hopeless, is_training, pid, spool, store},
+    worker::{
+        Training, Worker, assign, ended, endless, eventually, hopeless, is_training, only_b_is_reported, pid, spool,
+    },
 };
 
 fn running(session: &Session) -> Vec<(&str, i64)> {
     session.register.running.iter().map(|rank| (rank.attempt_id.as_str(), rank.fence)).collect()
 }
 
-/// When it answers, it has dealt with all that was sent before.
+/// Waits until the worker has dealt with all that was sent before.
 async fn catch_up(session: &mut Session, seen: &mut Vec<RankEvent>) {
     assign(session, endless("busy", 99)).await;
     let refused = session.until(seen, ended).await;
@@ -25,9 +26,8 @@ async fn catch_up(session: &mut Session, seen: &mut Vec<RankEvent>) {
 }
 
 #[tokio::test]
-async fn a_killed_worker_loses_no_event_and_tells_none_twice() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+async fn a_killed_worker_loses_no_event_and_reports_none_twice() {
+    let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
     assign(&session, endless("a", 3)).await;
@@ -57,7 +57,7 @@ async fn a_killed_worker_loses_no_event_and_tells_none_twice() {
         assert!(again.contains(event), "{event:?} came as it was");
     }
 
-    // Another assignment says that the end is known.
+    // Another assignment shows that the end is known.
     assert!(worker.spool("a").exists());
     assign(&session, hopeless("b", 4)).await;
     let end = session.until(&mut Vec::new(), ended).await;
@@ -67,12 +67,7 @@ async fn a_killed_worker_loses_no_event_and_tells_none_twice() {
 
 #[tokio::test]
 async fn a_killed_worker_takes_the_next_attempt_at_once_and_drops_what_nobody_wants() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
-    let worker = Worker::start(&coordinator.url());
-    let mut session = coordinator.session().await;
-    assign(&session, endless("a", 3)).await;
-    session.until(&mut Vec::new(), is_training).await;
+    let Training { mut coordinator, worker, session: _first } = Training::start(&[]).await;
     let folders = worker.killed().await;
     assert!(spool(&folders, "a").exists());
 
@@ -81,18 +76,10 @@ async fn a_killed_worker_takes_the_next_attempt_at_once_and_drops_what_nobody_wa
     let mut session = coordinator.session().await;
     assert_eq!(running(&session), [("a", 3)]);
     assign(&session, hopeless("b", 4)).await;
-    let end = session
-        .until(&mut Vec::new(), |message| {
-            if let theirs::Message::Report(report) = message {
-                assert_eq!(report.attempt_id, "b");
-            }
-            ended(message)
-        })
-        .await;
-    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::JobFailed));
+    only_b_is_reported(&mut session).await;
     assert!(!worker.spool("a").exists());
 
-    // Whoever leaves and is heard to the end leaves nothing behind.
+    // A worker whose last reports are read leaves no spool.
     worker.signal(Signal::TERM);
     while session.next().await.is_some() {}
     drop(session);
@@ -102,21 +89,16 @@ async fn a_killed_worker_takes_the_next_attempt_at_once_and_drops_what_nobody_wa
 }
 
 #[tokio::test]
-async fn a_verdict_that_nobody_heard_outlives_the_worker() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
-    let worker = Worker::start(&coordinator.url());
-    let mut session = coordinator.session().await;
-    assign(&session, endless("a", 3)).await;
-    session.until(&mut Vec::new(), is_training).await;
+async fn a_verdict_that_nobody_received_outlives_the_worker() {
+    let Training { coordinator, worker, session } = Training::start(&[]).await;
     drop(session);
-    let address = coordinator.die().await;
+    let dead = coordinator.die().await;
     kill_process(pid(worker.rank().unwrap()), Signal::KILL).unwrap();
     let file = worker.spool("a");
     eventually(|| fs::read(&file).unwrap().windows(7).any(|word| word == b"SIGKILL")).await;
 
     let folders = worker.killed().await;
-    let mut coordinator = Coordinator::start(&address.to_string(), store.path()).await;
+    let mut coordinator = dead.restart().await;
     let _worker = Worker::start_in(folders, &coordinator.url(), &[]);
     let mut session = coordinator.session().await;
     let end = session.until(&mut Vec::new(), ended).await;
@@ -125,8 +107,7 @@ async fn a_verdict_that_nobody_heard_outlives_the_worker() {
 
 #[tokio::test]
 async fn a_spool_that_cannot_be_written_stops_nothing_and_is_tried_again() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
+    let mut coordinator = Coordinator::start().await;
     let folders = tempfile::tempdir().unwrap();
     let in_the_way = folders.path().join("state/spool");
     fs::create_dir_all(folders.path().join("state")).unwrap();
@@ -144,7 +125,9 @@ async fn a_spool_that_cannot_be_written_stops_nothing_and_is_tried_again() {
     let spool = worker.spool("a");
     let come = async {
         while !spool.exists() {
-            session.until(&mut Vec::new(), |message| matches!(message, theirs::Message::Report(_)).then_some(())).await;
+            session
+                .until(&mut Vec::new(), |message| matches!(message, worker_message::Message::Report(_)).then_some(()))
+                .await;
         }
     };
     tokio::time::timeout(crate::coordinator::DEADLINE, come).await.expect("it is not tried again");
@@ -152,18 +135,13 @@ async fn a_spool_that_cannot_be_written_stops_nothing_and_is_tried_again() {
 
 #[tokio::test]
 async fn an_assignment_that_comes_again_to_a_restarted_worker_starts_nothing() {
-    let store = store();
-    let mut coordinator = Coordinator::start("127.0.0.1:0", store.path()).await;
-    let worker = Worker::start(&coordinator.url());
-    let mut session = coordinator.session().await;
-    assign(&session, endless("a", 3)).await;
-    session.until(&mut Vec::new(), is_training).await;
+    let Training { mut coordinator, worker, session: _first } = Training::start(&[]).await;
     let folders = worker.killed().await;
     let worker = Worker::start_in(folders, &coordinator.url(), &[]);
     let mut session = coordinator.session().await;
     session.until(&mut Vec::new(), ended).await;
     let again: Assignment = endless("a", 3);
-    session.send(ours::Message::Assignment(again)).await;
+    session.send(coordinator_message::Message::Assignment(again)).await;
     let end = session.until(&mut Vec::new(), ended).await;
     assert_eq!((end.attempt_id.as_str(), end.outcome()), ("a", RankOutcome::Lost));
     assert_eq!(worker.rank(), None);

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 use rustix::process::{Pid, Signal, kill_process};
 use tandem_domain::spec::JobSpec;
 use tandem_proto::v1::{
-    Assignment, RankEnded, coordinator_message as ours, rank_event::Event as Kind, worker_message as theirs,
+    Assignment, RankEnded, RankOutcome, coordinator_message, rank_event::Event as Kind, worker_message,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -13,9 +13,28 @@ use tokio::{
     time::timeout,
 };
 
-use crate::coordinator::{DEADLINE, Session};
+use crate::coordinator::{Coordinator, DEADLINE, Session};
 
 pub(crate) const JOB: &str = "0198c5a2-6f4e-7c3a-9d52-0a1b2c3d4e5f";
+
+/// A worker whose rank trains, and their coordinator.
+pub(crate) struct Training {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) worker: Worker,
+    pub(crate) session: Session,
+}
+
+impl Training {
+    /// Attempt `a` with fence 3. `more` are further arguments of the worker.
+    pub(crate) async fn start(more: &[&str]) -> Self {
+        let mut coordinator = Coordinator::start().await;
+        let worker = Worker::start_in(tempfile::tempdir().unwrap(), &coordinator.url(), more);
+        let mut session = coordinator.session().await;
+        assign(&session, endless("a", 3)).await;
+        session.until(&mut Vec::new(), is_training).await;
+        Self { coordinator, worker, session }
+    }
+}
 
 /// A worker process in folders of its own.
 pub(crate) struct Worker {
@@ -117,31 +136,39 @@ pub(crate) fn hopeless(attempt_id: &str, fence: i64) -> Assignment {
 }
 
 pub(crate) async fn eventually(condition: impl Fn() -> bool) {
-    let look = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(10));
+    let poll = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
         while !condition() {
-            looks.tick().await;
+            ticks.tick().await;
         }
     };
-    timeout(DEADLINE, look).await.expect("it never came true");
+    timeout(DEADLINE, poll).await.expect("it never came true");
 }
 
 pub(crate) async fn assign(session: &Session, assignment: Assignment) {
-    session.send(ours::Message::Assignment(assignment)).await;
+    session.send(coordinator_message::Message::Assignment(assignment)).await;
 }
 
-pub(crate) fn ended(message: &theirs::Message) -> Option<RankEnded> {
+/// Waits until the job of attempt `b` has failed; nothing of another attempt may be reported before.
+pub(crate) async fn only_b_is_reported(session: &mut Session) {
+    let of_b = |message: &worker_message::Message| {
+        if let worker_message::Message::Report(report) = message {
+            assert_eq!(report.attempt_id, "b");
+        }
+        ended(message)
+    };
+    let end = session.until(&mut Vec::new(), of_b).await;
+    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::JobFailed), "{}", end.cause);
+}
+
+pub(crate) fn ended(message: &worker_message::Message) -> Option<RankEnded> {
     match message {
-        theirs::Message::RankEnded(ended) => Some(ended.clone()),
+        worker_message::Message::RankEnded(ended) => Some(ended.clone()),
         _ => None,
     }
 }
 
-pub(crate) fn is_training(message: &theirs::Message) -> Option<()> {
-    let theirs::Message::Report(report) = message else { return None };
+pub(crate) fn is_training(message: &worker_message::Message) -> Option<()> {
+    let worker_message::Message::Report(report) = message else { return None };
     report.events.iter().any(|event| matches!(event.event, Some(Kind::Metric(_)))).then_some(())
-}
-
-pub(crate) fn store() -> TempDir {
-    tempfile::tempdir().unwrap()
 }

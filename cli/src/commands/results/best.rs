@@ -1,21 +1,21 @@
-//! What the best of attacks is made of: each attack's table of images, and which classifier it attacked.
+//! Collects what the best of attacks is computed from: each attack's table of images, and the classifier it attacked.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use tandem_proto::v1::{Job, ShowRequest};
 
-use super::left;
+use super::artifacts;
 use crate::{
     client::Client,
     exit::{Exit, Failure},
     output::Output,
     render::{
-        best::{self, Attacked, Classifier},
+        best::{self, AttackResult, Classifier},
+        csv,
         curves::{self, Convention, Curve},
-        distances,
-        family::{Family, spoken},
-        ids::{short, short_length},
+        job_specs::{JobSpecs, display_name},
+        units::{id_length, short_id},
     },
 };
 
@@ -24,18 +24,18 @@ const CLASSIFIER: &str = "classifier";
 
 /// One curve for each attacked classifier and norm.
 pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], output: &Output) -> Result<Vec<Curve>> {
-    let family = Family::new(jobs);
-    let length = short_length(attacks.iter().map(|job| job.id.as_str()));
+    let specs = JobSpecs::new(jobs);
+    let length = id_length(attacks.iter().map(|job| job.id.as_str()));
     let mut classifiers: HashMap<&str, Classifier> = HashMap::new();
-    let mut attacked = Vec::new();
+    let mut attack_results = Vec::new();
     for job in attacks {
         // Runs of one experiment have the same names: the id tells them apart.
-        let name = format!("`{}/{}` ({})", job.experiment_name, job.name, short(&job.id, length));
-        let artifacts = left::artifacts(client, &job.id).await?;
-        let images = left::table(client, job, &artifacts, left::IMAGES).await?;
-        let curve = left::table(client, job, &artifacts, left::CURVE).await?;
+        let name = format!("`{}/{}` ({})", job.experiment_name, job.name, short_id(&job.id, length));
+        let made = artifacts::of_job(client, &job.id).await?;
+        let images = artifacts::table(client, job, &made, artifacts::IMAGES).await?;
+        let curve = artifacts::table(client, job, &made, artifacts::CURVE).await?;
         let (Some(images), Some(curve)) = (images, curve) else {
-            // A weaker best is no error, but somebody should know.
+            // The curve is then weaker, which is no error but should be known.
             output.note(&format!("{name} has left no table of its images and is not counted"));
             continue;
         };
@@ -46,23 +46,23 @@ pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], outp
         let classifier = match classifiers.get(from.as_str()) {
             Some(known) => known.clone(),
             None => {
-                let found = classifier(client, jobs, job, from, family.model(job)).await?;
+                let found = classifier(client, jobs, job, from, specs.model(job)).await?;
                 classifiers.insert(from, found.clone());
                 found
             }
         };
         let unread = |file: &str| format!("cannot read {file} of {name}");
-        let [attack, norm] = ["attack", "norm"].map(|key| family.value(job, key).unwrap_or_default());
-        attacked.push(Attacked {
+        let [attack, norm] = ["attack", "norm"].map(|key| specs.value(job, key).unwrap_or_default());
+        attack_results.push(AttackResult {
             radii: radii(&curve).with_context(|| unread("the curve"))?,
-            images: distances::read(&images).with_context(|| unread("the table of images"))?,
+            images: csv::images(&images).with_context(|| unread("the table of images"))?,
             job: name,
             attack,
             norm,
             classifier,
         });
     }
-    best::curves(&attacked)
+    best::curves(&attack_results)
 }
 
 fn radii(curve: &str) -> Result<Vec<f64>> {
@@ -74,7 +74,7 @@ async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model
     let tried = format!("ask for the classifier that `{}/{}` attacked", attack.experiment_name, attack.name);
     let answer = client.jobs().show(ShowRequest { target: id.to_owned() }).await;
     let shown = answer.map_err(|status| client.refusal(&tried, &status))?.into_inner();
-    // A job that two experiments share has a name in each: the one that is listed is the one that people see.
+    // A job that two experiments share has a name in each: the listed one is the one that people see.
     let trained = jobs.iter().find(|job| job.id == id).or(shown.jobs.first());
     let weights = shown.artifacts.iter().find(|artifact| artifact.kind == CLASSIFIER);
     let (Some(trained), Some(weights)) = (trained, weights) else {
@@ -87,7 +87,7 @@ async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model
     Ok(Classifier {
         experiment: trained.experiment_name.clone(),
         name: trained.name.clone(),
-        label: spoken(&trained.name),
+        label: display_name(&trained.name),
         model,
         sha256: weights.sha256.clone(),
     })

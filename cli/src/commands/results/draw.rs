@@ -1,11 +1,11 @@
-//! Curves into an SVG file: of attacks by radius, of training by step.
+//! Draws curves into an SVG file: of attacks by radius, of training by step.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use tandem_proto::v1::{Job, MetricsRequest, Series};
 
-use super::{Results, best, left};
+use super::{artifacts, best};
 use crate::{
     client::Client,
     exit::{Exit, Failure},
@@ -13,22 +13,31 @@ use crate::{
     output::Output,
     render::{
         curves::{self, Convention, Curve},
-        family::{Family, words},
+        job_specs::{JobSpecs, describe},
         plot,
     },
 };
 
 /// More curves than this cannot be told apart.
 const MOST_CURVES: usize = 14;
-/// What is drawn of training jobs unless something else is asked for.
+/// Metrics of training jobs that are drawn by default.
 const METRICS: [&str; 3] = ["loss", "knn_accuracy", "validation_accuracy"];
 
-impl Results {
-    pub(super) async fn draw(&self, client: &Client, jobs: &[Job], path: &Path, output: &Output) -> Result<()> {
-        let attacks: Vec<&Job> = jobs.iter().filter(|job| job.stage == "attack").collect();
-        let svg = if self.metric.is_empty() && !attacks.is_empty() {
-            // The list is the newest first; a figure is in the order in which things were submitted.
-            let attacks: Vec<&Job> = attacks.into_iter().rev().collect();
+/// What to draw.
+pub(super) struct Figure<'a> {
+    pub(super) path: &'a Path,
+    /// Replace the file if it is there.
+    pub(super) force: bool,
+    /// Metrics of training jobs. If empty: the curves of attacks, or else the default metrics.
+    pub(super) metrics: &'a [String],
+    pub(super) convention: Convention,
+}
+
+impl Figure<'_> {
+    pub(super) async fn write(&self, client: &Client, jobs: &[Job], output: &Output) -> Result<()> {
+        // The list has the newest first; a figure has the order in which things were submitted.
+        let attacks: Vec<&Job> = jobs.iter().rev().filter(|job| job.stage == "attack").collect();
+        let svg = if self.metrics.is_empty() && !attacks.is_empty() {
             let curves = match self.convention {
                 Convention::Best => best::curves(client, jobs, &attacks, output).await?,
                 Convention::All | Convention::Paper => own_curves(client, jobs, &attacks, self.convention).await?,
@@ -36,42 +45,42 @@ impl Results {
             let curves = in_groups(curves)?;
             curves::svg(&title(jobs), self.convention, &curves)?
         } else {
-            let metrics = match self.metric.as_slice() {
+            let metrics = match self.metrics {
                 [] => METRICS.map(str::to_owned).to_vec(),
                 metrics => metrics.to_vec(),
             };
             plot::svg(&title(jobs), &metrics, &training_curves(client, jobs, &metrics, output).await?)?
         };
-        files::write(path, svg.as_bytes(), self.force)?;
-        output.note(&format!("curves are in {}", path.display()));
+        files::write(self.path, svg.as_bytes(), self.force)?;
+        output.note(&format!("curves are in {}", self.path.display()));
         Ok(())
     }
 }
 
 /// Each attack's own curve.
 async fn own_curves(client: &Client, jobs: &[Job], attacks: &[&Job], convention: Convention) -> Result<Vec<Curve>> {
-    let family = Family::new(jobs);
-    let varying = family.varying(attacks);
+    let specs = JobSpecs::new(jobs);
+    let varying = specs.varying(attacks);
     let mut curves = Vec::new();
     for job in attacks {
-        let artifacts = left::artifacts(client, &job.id).await?;
-        let Some(csv) = left::table(client, job, &artifacts, left::CURVE).await? else { continue };
+        let made = artifacts::of_job(client, &job.id).await?;
+        let Some(csv) = artifacts::table(client, job, &made, artifacts::CURVE).await? else { continue };
         let points = curves::read(&csv, convention)
             .with_context(|| format!("cannot draw the curve of `{}/{}`", job.experiment_name, job.name))?;
-        let value = |key: &str| family.value(job, key);
+        let value = |key: &str| specs.value(job, key);
         let [attack, norm] = ["attack", "norm"].map(|key| value(key).unwrap_or_default());
         let panel = format!("{} ({norm})", attack.to_uppercase());
-        let model = family.model(job);
+        let model = specs.model(job);
         let mut label = vec![model.clone()];
         for key in varying.iter().filter(|key| !["attack", "norm"].contains(&key.as_str())) {
-            label.extend(value(key).map(|value| words(key, &value)));
+            label.extend(value(key).map(|value| describe(key, &value)));
         }
         curves.push(Curve { panel, norm, label: label.join(", "), model, points });
     }
     Ok(curves)
 }
 
-/// One kind of line after the other: the legend reads in groups.
+/// Sorted by kind of line, so that the legend reads in groups.
 fn in_groups(mut curves: Vec<Curve>) -> Result<Vec<Curve>> {
     if curves.is_empty() {
         let message = "nothing to draw: none of the listed attacks has left a curve";
@@ -85,7 +94,7 @@ async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], outp
     let names: Vec<String> = metrics.iter().flat_map(|metric| plot::with_layers(metric)).collect();
     let mut curves: Vec<Series> = Vec::new();
     let mut drawn = 0;
-    // Oldest first: an experiment's file begins with what the rest stands on.
+    // Oldest first: an experiment's file begins with the jobs that others start from.
     for job in jobs.iter().rev() {
         let request = MetricsRequest { target: job.id.clone(), names: names.clone() };
         let answer = client.results().metrics(request).await;

@@ -1,14 +1,16 @@
 //! `tandem results`: what was measured, as a table and as curves.
 
+mod artifacts;
 mod best;
 mod draw;
-mod left;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::{Job, QueryRequest};
+
+use draw::Figure;
 
 use crate::{
     client::Client,
@@ -19,9 +21,9 @@ use crate::{
     time,
 };
 
-/// Rows of a list where nobody says how many.
+/// Default length of a list.
 const LISTED: u32 = 20;
-/// Jobs of a table or a plot: whole experiments.
+/// Default number of jobs of a table or plot, which is about whole experiments.
 const WHOLE: u32 = 1000;
 
 /// Show results of finished jobs: a list, the best of them, a table as the paper's, or curves
@@ -90,11 +92,12 @@ impl Results {
             return table(&jobs, key, output);
         }
         if let Some(path) = &self.plot {
-            self.draw(client, &jobs, path, output).await?;
+            let figure = Figure { path, force: self.force, metrics: &self.metric, convention: self.convention };
+            figure.write(client, &jobs, output).await?;
         }
         if output.is_json() {
             let plot = self.plot.as_ref().map(|path| path.display().to_string());
-            output.document(&json::Results { jobs: jobs.iter().map(json::Job::from).collect(), plot })?;
+            output.document(&json::Results { jobs: &jobs, plot })?;
         } else if jobs.is_empty() {
             output.note("no results yet");
         } else {

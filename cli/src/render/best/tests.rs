@@ -1,11 +1,11 @@
 use super::*;
-use crate::exit::judge;
+use crate::exit::classify;
 
 const INF: f32 = f32::INFINITY;
 
-fn attacked(attack: &str, radii: &[f64], distances: &[f32]) -> Attacked {
+fn attack_result(attack: &str, radii: &[f64], distances: &[f32]) -> AttackResult {
     let image = |(id, distance): (usize, &f32)| Image { id: id as u64, label: id as i64 % 10, distance: *distance };
-    Attacked {
+    AttackResult {
         job: format!("`figure2/{attack}` (id of {attack})"),
         attack: attack.to_owned(),
         norm: "l2".to_owned(),
@@ -21,16 +21,16 @@ fn attacked(attack: &str, radii: &[f64], distances: &[f32]) -> Attacked {
     }
 }
 
-fn plb() -> Attacked {
-    attacked("plb", &[0.0, 0.1, 0.3], &[0.0, 0.3, INF, 0.1])
+fn plb() -> AttackResult {
+    attack_result("plb", &[0.0, 0.1, 0.3], &[0.0, 0.3, INF, 0.1])
 }
 
-fn pgd() -> Attacked {
-    attacked("pgd", &[0.0, 0.2, 0.3], &[0.0, 0.2, 0.25, INF])
+fn pgd() -> AttackResult {
+    attack_result("pgd", &[0.0, 0.2, 0.3], &[0.0, 0.2, 0.25, INF])
 }
 
-fn refused(attacked: &[Attacked]) -> String {
-    let (exit, message) = judge(&curves(attacked).unwrap_err());
+fn refused(attack_results: &[AttackResult]) -> String {
+    let (exit, message) = classify(&curves(attack_results).unwrap_err());
     assert_eq!(exit, Exit::Usage);
     message.unwrap()
 }
@@ -62,14 +62,14 @@ fn the_share_is_the_one_that_counting_finds() {
     };
     for _ in 0..200 {
         let (jobs, images) = (1 + draw(4) as usize, 1 + draw(30) as usize);
-        let all: Vec<Attacked> = (0..jobs)
+        let all: Vec<AttackResult> = (0..jobs)
             .map(|job| {
                 // On a coarse grid, so that distances and radii often meet.
                 let distances: Vec<f32> =
                     (0..images).map(|_| if draw(4) == 0 { INF } else { draw(20) as f32 / 10.0 }).collect();
                 let mut radii: Vec<f64> = (0..draw(6)).map(|_| draw(25) as f64 / 10.0).collect();
                 radii.insert(0, 0.0);
-                attacked(&format!("attack{job}"), &radii, &distances)
+                attack_result(&format!("attack{job}"), &radii, &distances)
             })
             .collect();
         let curve = curves(&all).unwrap().remove(0);

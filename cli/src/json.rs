@@ -1,0 +1,111 @@
+//! What `--json` prints: a contract with scripts, which `tests/cli/golden/` holds byte for byte.
+//!
+//! Messages of the coordinator print themselves (`proto/build.rs` says how). Here is the rest: what surrounds them, and
+//! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
+
+use serde::Serialize;
+use tandem_proto::v1::{Job, PlannedJob, StatusResponse};
+
+use crate::render::pivot::{Pivot, mean_and_spread};
+
+/// `submit`: what was stored, or with `--dry-run` what would be.
+#[derive(Serialize)]
+pub(crate) struct Submitted<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) experiment_id: &'a str,
+    pub(crate) experiment: &'a str,
+    pub(crate) dry_run: bool,
+    pub(crate) jobs: &'a [PlannedJob],
+}
+
+/// `submit --wait`: the jobs as they ended.
+#[derive(Serialize)]
+pub(crate) struct Finished<'a> {
+    pub(crate) experiment_id: &'a str,
+    pub(crate) experiment: &'a str,
+    pub(crate) jobs: &'a [Job],
+}
+
+/// `results`, and the file that was drawn.
+#[derive(Serialize)]
+pub(crate) struct Results<'a> {
+    pub(crate) jobs: &'a [Job],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plot: Option<String>,
+}
+
+/// `status`, and which coordinator answered.
+#[derive(Serialize)]
+pub(crate) struct Status<'a> {
+    pub(crate) server: &'a str,
+    #[serde(flatten)]
+    pub(crate) status: &'a StatusResponse,
+}
+
+/// `fetch`.
+#[derive(Serialize)]
+pub(crate) struct Fetched {
+    pub(crate) files: Vec<FetchedFile>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct FetchedFile {
+    pub(crate) path: String,
+    pub(crate) job: String,
+    pub(crate) kind: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+}
+
+/// `data get`.
+#[derive(Serialize)]
+pub(crate) struct Dataset {
+    pub(crate) dataset: String,
+    pub(crate) folder: String,
+    /// It was there before.
+    pub(crate) present: bool,
+}
+
+/// `results --table`: the table as data; each cell names the jobs that it stands for.
+#[derive(Serialize)]
+pub(crate) struct Table<'a> {
+    /// The swept key that the rows are by.
+    key: &'a str,
+    columns: &'a [String],
+    rows: Vec<TableRow>,
+}
+
+#[derive(Serialize)]
+struct TableRow {
+    /// Of the key: a number where it is one.
+    value: serde_json::Value,
+    /// One for each column; null where no job is.
+    cells: Vec<Option<Cell>>,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    test_accuracy: f64,
+    /// Standard deviation, where several jobs share the cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spread: Option<f64>,
+    jobs: Vec<String>,
+}
+
+impl<'a> From<&'a Pivot> for Table<'a> {
+    fn from(pivot: &'a Pivot) -> Self {
+        let rows = pivot.rows.iter().map(|row| TableRow {
+            value: row.value.parse::<f64>().map_or_else(|_| row.value.clone().into(), Into::into),
+            cells: row
+                .cells
+                .iter()
+                .map(|cell| {
+                    let (test_accuracy, spread) = mean_and_spread(cell)?;
+                    let jobs = cell.iter().map(|one| one.job.clone()).collect();
+                    Some(Cell { test_accuracy, spread, jobs })
+                })
+                .collect(),
+        });
+        Self { key: &pivot.key, columns: &pivot.columns, rows: rows.collect() }
+    }
+}

@@ -1,0 +1,214 @@
+//! Messages of the coordinator, and what the worker does about each.
+
+use std::time::{Duration, Instant};
+
+use tandem_domain::timing::{self, Timing};
+use tandem_learn::task::Task;
+use tandem_proto::v1::{
+    Assignment, Drain, RankEnded, RankOutcome, Registered, Stop, coordinator_message, worker_message,
+};
+
+use super::state::{Leaving, Session};
+use crate::{
+    assignment::{self, WorkerContext},
+    attempt::Attempt,
+    child::Launch,
+    config,
+    heartbeat_timer::HeartbeatTimer,
+    report_log::ReportLog,
+    spool::SpoolHeader,
+    verdict::Verdict,
+};
+
+impl Session {
+    pub(super) fn on_registered(
+        &mut self,
+        now: Instant,
+        register_sent_at: Instant,
+        registered: &Registered,
+    ) -> anyhow::Result<()> {
+        tracing::info!(server = self.link.server(), "registered with the coordinator");
+        self.last_failures.clear();
+        self.timing = Timing::named(&registered.timing).unwrap_or_else(|| {
+            let (wanted, used) = (&registered.timing, timing::DEFAULT.name);
+            tracing::warn!("the coordinator uses the timeouts `{wanted}`, unknown here; this worker uses `{used}`");
+            timing::DEFAULT
+        });
+        self.link.set_longest_backoff(self.timing.reconnect_longest());
+        self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
+        let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
+        let interval = or(registered.heartbeat_ms, self.timing.heartbeat);
+        let self_end = or(registered.self_end_ms, self.timing.self_end);
+        self.heartbeats = Some(HeartbeatTimer::new(now, register_sent_at, interval, self_end));
+        if let Some(attempt) = &mut self.attempt {
+            if registered.stale_attempt_ids.iter().any(|id| id == attempt.id()) {
+                attempt.abandon("the coordinator gave the attempt up while there was no stream");
+            }
+            attempt.resend(now);
+        }
+        for log in &mut self.recovered {
+            if registered.stale_attempt_ids.iter().any(|id| id == log.id()) {
+                // The coordinator gave the attempt up, or knows how it ended.
+                tracing::info!(attempt = log.id(), "the coordinator wants no report of an earlier rank: dropped");
+                log.mark_stale();
+            }
+            log.resend(now);
+        }
+        if !matches!(self.leaving, Leaving::No) {
+            self.link.send(worker_message::Message::Drain(Drain {}));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_message(&mut self, now: Instant, message: coordinator_message::Message) {
+        match message {
+            coordinator_message::Message::HeartbeatAck(ack) => {
+                if let Some(heartbeats) = &mut self.heartbeats {
+                    heartbeats.acknowledge(ack.sequence);
+                }
+            }
+            coordinator_message::Message::ReportAck(ack) => {
+                if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.id() == ack.attempt_id) {
+                    attempt.confirm(ack.sequence);
+                }
+                for log in self.recovered.iter_mut().filter(|log| log.id() == ack.attempt_id) {
+                    log.confirm(ack.sequence);
+                }
+            }
+            coordinator_message::Message::Rendezvous(at) => {
+                if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.is(&at.attempt_id, at.fence)) {
+                    attempt.set_rendezvous(at.host, at.port);
+                }
+            }
+            coordinator_message::Message::Assignment(assignment) => self.on_assignment(now, &assignment),
+            coordinator_message::Message::Stop(stop) => self.on_stop(now, &stop),
+            coordinator_message::Message::Registered(_) => {
+                tracing::warn!("the coordinator answered the registration twice on one stream")
+            }
+        }
+    }
+
+    pub(super) fn on_assignment(&mut self, now: Instant, assignment: &Assignment) {
+        let earlier = self.recovered.iter_mut().find(|held| held.is(&assignment.attempt_id, assignment.fence));
+        if let Some(log) = earlier {
+            if log.all_sent() {
+                log.resend(now);
+            }
+            return;
+        }
+        // A worker has one lease: a coordinator that assigns another attempt knows how the earlier ones ended.
+        for known in self.recovered.extract_if(.., |log| log.all_sent()) {
+            known.forget();
+        }
+        match &mut self.attempt {
+            // Sent again: the coordinator does not know whether it arrived, or how the rank ended.
+            Some(held) if held.is(&assignment.attempt_id, assignment.fence) => {
+                if held.all_sent() {
+                    held.resend(now);
+                }
+                return;
+            }
+            // The stale rank is dying, and its device is free once it is dead.
+            Some(held) if held.is_stale() && !held.has_ended() => {
+                self.next_assignment = Some(assignment.clone());
+                return;
+            }
+            Some(held) if !held.all_sent() => {
+                let cause = format!("busy: attempt {} still runs on this worker", held.id());
+                return self.refuse(assignment, Verdict::lost(cause));
+            }
+            _ => self.attempt.take().into_iter().for_each(Attempt::forget),
+        }
+        if !matches!(self.leaving, Leaving::No) {
+            return self.refuse(assignment, Verdict::new(RankOutcome::Preempted, "the worker leaves"));
+        }
+        match self.start(now, assignment) {
+            Ok(attempt) => self.attempt = Some(attempt),
+            Err(verdict) => self.refuse(assignment, verdict),
+        }
+    }
+
+    fn start(&self, now: Instant, assignment: &Assignment) -> Result<Attempt, Verdict> {
+        let store = self.store.clone().ok_or_else(|| Verdict::lost("assigned before the worker was registered"))?;
+        let (device, visible) = self.device.for_rank();
+        let context = WorkerContext {
+            device: device.to_owned(),
+            data_dir: self.data_dir.clone(),
+            store: store.clone(),
+            host: self.meet_on.clone(),
+            timing: self.timing.name,
+        };
+        let task =
+            assignment::task(assignment, &context).map_err(|reason| Verdict::new(RankOutcome::JobFailed, reason))?;
+        let launch = launch(&task, visible)?;
+        let header = SpoolHeader { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
+        let log = ReportLog::new(&self.state, header);
+        let attempt = Attempt::start(now, log, store, self.timing.progress, &launch)
+            .map_err(|error| Verdict::lost(format!("cannot start the rank's process: {error}")))?;
+        let Task { rank, world_size, fence, .. } = task;
+        tracing::info!(
+            attempt = task.attempt_id,
+            job = task.spec.name,
+            rank,
+            world_size,
+            fence,
+            pid = attempt.pid(),
+            "rank started"
+        );
+        Ok(attempt)
+    }
+
+    fn refuse(&mut self, assignment: &Assignment, Verdict { outcome, cause }: Verdict) {
+        tracing::warn!(attempt = assignment.attempt_id, cause, "assignment refused");
+        let Assignment { attempt_id, fence, rank, .. } = assignment.clone();
+        self.link.send(worker_message::Message::RankEnded(RankEnded {
+            attempt_id,
+            fence,
+            rank,
+            outcome: outcome.into(),
+            cause,
+        }));
+    }
+
+    fn on_stop(&mut self, now: Instant, stop: &Stop) {
+        self.next_assignment.take_if(|next| next.attempt_id == stop.attempt_id && next.fence == stop.fence);
+        for log in self.recovered.iter_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) {
+            tracing::info!(
+                attempt = log.id(),
+                reason = stop.reason,
+                "an earlier rank's attempt is over: only how it ended is reported"
+            );
+            log.drop_unsent();
+        }
+        let Some(attempt) = self.attempt.as_mut().filter(|held| held.is(&stop.attempt_id, stop.fence)) else { return };
+        match (attempt.has_ended(), stop.graceful) {
+            // It had ended already. If its end was sent, the coordinator knows it; else it is sent now.
+            (true, _) if attempt.all_sent() => self.attempt.take().into_iter().for_each(Attempt::forget),
+            (true, _) => attempt.drop_unsent(),
+            (false, true) => attempt.stop(now, &stop.reason),
+            (false, false) => attempt.kill(Verdict::new(RankOutcome::Cancelled, &stop.reason)),
+        }
+    }
+}
+
+/// The rank's process: this program again, which sees one device and uses as many threads as its spec says.
+fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
+    let first_line = serde_json::to_string(task)
+        .map_err(|error| Verdict::lost(format!("cannot write the task as JSON: {error}")))?;
+    let threads = task.spec.threads.to_string();
+    Ok(Launch {
+        // Not the path that it was started by: an upgrade may have put another version there.
+        executable: "/proc/self/exe".into(),
+        arg0: "tandem-worker",
+        arguments: vec!["rank".to_owned(), format!("--worker-pid={}", std::process::id())],
+        environment: vec![
+            ("CUDA_VISIBLE_DEVICES", visible_devices),
+            ("OMP_NUM_THREADS", threads.clone()),
+            ("MKL_NUM_THREADS", threads),
+            (tandem_learn::OPENMP.0, tandem_learn::OPENMP.1.to_owned()),
+            (tandem_learn::ALLOCATOR.0, tandem_learn::ALLOCATOR.1.to_owned()),
+        ],
+        hidden_environment: config::SECRET_ENVIRONMENT,
+        first_line,
+    })
+}

@@ -1,0 +1,67 @@
+//! What the session knows: its fields are the whole state of the worker.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use tandem_domain::timing::Timing;
+use tandem_proto::v1::Assignment;
+
+use crate::{
+    attempt::Attempt, device::Device, disconnect_grace::DisconnectGrace, heartbeat_timer::HeartbeatTimer, link::Link,
+    report_log::ReportLog,
+};
+
+/// A leaving worker waits this long for the coordinator to read its last reports.
+pub(super) const LAST_REPORTS_WITHIN: Duration = Duration::from_secs(5);
+
+pub(crate) struct Session {
+    pub(super) link: Link,
+    /// Address on which this host's ranks meet others.
+    pub(super) meet_on: String,
+    pub(super) data_dir: PathBuf,
+    /// Folder of this worker alone.
+    pub(super) state: PathBuf,
+    pub(super) device: Device,
+    /// Root of checkpoints and artifacts; known once registered.
+    pub(super) store: Option<PathBuf>,
+    /// The coordinator's timeouts.
+    pub(super) timing: Timing,
+    /// `None` while there is no stream.
+    pub(super) heartbeats: Option<HeartbeatTimer>,
+    pub(super) disconnect_grace: DisconnectGrace,
+    pub(super) attempt: Option<Attempt>,
+    /// Starts once the rank of a stale attempt is dead.
+    pub(super) next_assignment: Option<Assignment>,
+    /// Logs of an earlier process of this worker: the coordinator may not know how their ranks ended.
+    pub(super) recovered: Vec<ReportLog>,
+    pub(super) leaving: Leaving,
+    /// By coordinator, why there was no stream: each reason is logged once, not at each try.
+    pub(super) last_failures: HashMap<String, String>,
+}
+
+pub(super) enum Leaving {
+    No,
+    /// The rank was asked to stop; `report_until` is set once it has ended.
+    Graceful {
+        report_until: Option<Instant>,
+    },
+    Immediate,
+}
+
+impl Session {
+    /// No rank runs, and everything that is known was sent on the present stream.
+    pub(super) fn all_sent(&self) -> bool {
+        self.attempt.as_ref().is_none_or(Attempt::all_sent) && self.recovered.iter().all(ReportLog::all_sent)
+    }
+
+    pub(super) fn report_logs(&self) -> impl Iterator<Item = &ReportLog> {
+        self.attempt.as_deref().into_iter().chain(&self.recovered)
+    }
+
+    pub(super) fn report_logs_mut(&mut self) -> impl Iterator<Item = &mut ReportLog> {
+        self.attempt.as_deref_mut().into_iter().chain(&mut self.recovered)
+    }
+}
