@@ -1,0 +1,90 @@
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::program::{Program, own_command};
+
+/// The programs of this workspace.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    pub tandem: PathBuf,
+    pub server: PathBuf,
+    pub worker: PathBuf,
+}
+
+impl Binaries {
+    /// Those that were built together with this program.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn beside_this_program() -> Result<Self> {
+        let own = env::current_exe().context("cannot find out where this program is")?;
+        let folder = own.parent().context("a program lies in a folder")?;
+        // Cargo puts tests one folder below the binaries.
+        Self::in_folder(folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder))
+    }
+
+    /// # Errors
+    /// When one is missing.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        let find = |name: &str| {
+            let path = folder.join(name);
+            let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+            ensure!(path.is_file(), "found no {}: `cargo build{profile} --workspace --bins` makes it", path.display());
+            Ok(path)
+        };
+        Ok(Self { tandem: find("tandem")?, server: find("tandem-server")?, worker: find("tandem-worker")? })
+    }
+
+    /// `tandem`, without the caller's settings for it.
+    #[must_use]
+    pub fn tandem_command(&self) -> Command {
+        own_command(&self.tandem)
+    }
+
+    /// `tandem-server`, without the caller's settings for it.
+    #[must_use]
+    pub fn server_command(&self) -> Command {
+        own_command(&self.server)
+    }
+
+    /// `tandem-worker`, without the caller's settings for it.
+    #[must_use]
+    pub fn worker_command(&self) -> Command {
+        own_command(&self.worker)
+    }
+
+    /// A coordinator that listens on `listen` (`HOST:PORT`) and writes its address to `announce`.
+    #[must_use]
+    pub fn coordinator(
+        &self,
+        name: &str,
+        log: &Path,
+        listen: &str,
+        database_url: &str,
+        store: &Path,
+        announce: &Path,
+    ) -> Program {
+        Program::new(name, &self.server, log)
+            .args(["--listen", listen, "--store"])
+            .arg(store)
+            .arg("--announce")
+            .arg(announce)
+            // Not an argument: everybody on the machine may read those, and the URL holds the password.
+            .env("DATABASE_URL", database_url)
+    }
+
+    /// A CPU worker. `servers` are coordinators' addresses, with commas between.
+    #[must_use]
+    pub fn worker(&self, name: &str, log: &Path, servers: &str, data: &Path, state: &Path) -> Program {
+        Program::new(name, &self.worker, log)
+            .args(["run", "--server", servers, "--name", name, "--device", "cpu", "--data"])
+            .arg(data)
+            .arg("--state")
+            .arg(state)
+    }
+}
