@@ -93,16 +93,16 @@ fn beside_binary(name: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// `make setup` leaves the CUDA half out on a host without a driver; the benchmark's PyTorch, the same build, has it.
+    /// `make setup` installs no CUDA libraries on a host without a driver; the benchmark's PyTorch, of the same build, has
+    /// them.
     #[test]
+    #[ignore = "needs libtorch_cuda.so, which bench/setup installs"]
     fn the_plugin_resolves_against_libtorch_cuda() {
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/.venv/lib");
         let folders = std::fs::read_dir(&peers).into_iter().flatten().flatten();
         let mut folders = folders.map(|python| python.path().join("site-packages/torch/lib"));
-        let Some(folder) = folders.find(|folder| folder.join("libtorch_cuda.so").exists()) else {
-            eprintln!("SKIPPED: no libtorch_cuda.so below {}; bench/setup installs one", peers.display());
-            return;
-        };
+        let folder = folders.find(|folder| folder.join("libtorch_cuda.so").exists());
+        let folder = folder.unwrap_or_else(|| panic!("no libtorch_cuda.so below {}", peers.display()));
         assert_eq!(open_in(&folder).unwrap(), Ok(()));
     }
 
