@@ -1,12 +1,11 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::program::{Program, own_command};
+use crate::program::Program;
 
 /// The programs of this workspace.
 #[derive(Clone, Debug)]
@@ -17,10 +16,7 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Those that were built together with this program.
-    ///
-    /// # Errors
-    /// When one is missing.
+    /// Those that were built together with this program. Fails if one is missing.
     pub fn beside_this_program() -> Result<Self> {
         let own = env::current_exe().context("cannot find out where this program is")?;
         let folder = own.parent().context("a program lies in a folder")?;
@@ -28,8 +24,7 @@ impl Binaries {
         Self::in_folder(folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder))
     }
 
-    /// # Errors
-    /// When one is missing.
+    /// Fails if one is missing.
     pub fn in_folder(folder: &Path) -> Result<Self> {
         let find = |name: &str| {
             let path = folder.join(name);
@@ -38,24 +33,6 @@ impl Binaries {
             Ok(path)
         };
         Ok(Self { tandem: find("tandem")?, server: find("tandem-server")?, worker: find("tandem-worker")? })
-    }
-
-    /// `tandem`, without the caller's settings for it.
-    #[must_use]
-    pub fn tandem_command(&self) -> Command {
-        own_command(&self.tandem)
-    }
-
-    /// `tandem-server`, without the caller's settings for it.
-    #[must_use]
-    pub fn server_command(&self) -> Command {
-        own_command(&self.server)
-    }
-
-    /// `tandem-worker`, without the caller's settings for it.
-    #[must_use]
-    pub fn worker_command(&self) -> Command {
-        own_command(&self.worker)
     }
 
     /// A coordinator that listens on `listen` (`HOST:PORT`) and writes its address to `announce`.

@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 use crate::{
     binaries::Binaries,
+    folder::open_folder,
     images::write_image_folder,
     outcome::{Outcome, run},
     process::Process,
     process_handle::{command_line, descendants},
-    program::Program,
-    shared_postgres::open_folder,
+    program::{Program, command},
     wait::until,
 };
 
@@ -32,37 +32,20 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster of the binaries beside this program, and waits until `workers` workers are idle.
-    ///
-    /// # Errors
-    /// When `tandem up` cannot be started.
-    ///
-    /// # Panics
-    /// When the workers are not idle within a minute; the log of `tandem up` is quoted.
+    /// Starts a cluster of the binaries beside this program. Panics, with the log of `tandem up`, when its `workers` are
+    /// not idle within a minute.
     pub fn start(workers: u32) -> Result<Self> {
         Self::start_with(workers, &[])
     }
 
     /// As [`start`](Self::start), with more in the environment of all programs.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    ///
-    /// # Panics
-    /// As [`start`](Self::start).
     pub fn start_with(workers: u32, environment: &[(&str, &str)]) -> Result<Self> {
         Self::of(&Binaries::beside_this_program()?, workers, environment)
     }
 
     /// As [`start_with`](Self::start_with), of other binaries.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    ///
-    /// # Panics
-    /// As [`start`](Self::start).
     pub fn of(binaries: &Binaries, workers: u32, environment: &[(&str, &str)]) -> Result<Self> {
-        let folder = open_folder("tandem-test.")?;
+        let folder = open_folder()?;
         write_image_folder(&folder.path().join("data"))?;
         let program = Program::new("tandem up", &binaries.tandem, &folder.path().join("up.log"))
             .args(["up", "--listen", "127.0.0.1:0", "--devices", "cpu", "--workers", &workers.to_string(), "--dir"])
@@ -93,34 +76,23 @@ impl Cluster {
     }
 
     /// Runs one command of `tandem` on this cluster, with `stdin` as its input.
-    ///
-    /// # Panics
-    /// When the binary cannot be run at all.
     #[must_use]
     pub fn tandem(&self, args: &[&str], stdin: &str) -> Outcome {
-        run(self.binaries.tandem_command().args(args).env("TANDEM_HOME", self.folder()), stdin)
+        run(command(&self.binaries.tandem).args(args).env("TANDEM_HOME", self.folder()), stdin)
     }
 
-    /// Runs a command that must succeed with `--json`, and parses what it printed.
-    ///
-    /// # Errors
-    /// When it fails or prints something else.
+    /// Runs a command with `--json` and parses what it printed. Fails if the command fails.
     pub fn query<T: DeserializeOwned>(&self, args: &[&str]) -> Result<T> {
         let outcome = self.tandem(&[&["--json"], args].concat(), "");
         ensure!(outcome.code == 0, "tandem {args:?} ended with {}: {}", outcome.code, outcome.stderr);
         serde_json::from_str(&outcome.stdout).with_context(|| format!("tandem {args:?} printed {:?}", outcome.stdout))
     }
 
-    /// [`query`](Self::query) for any JSON.
-    ///
-    /// # Errors
-    /// As [`query`](Self::query).
+    /// As [`query`](Self::query), for any JSON.
     pub fn json(&self, args: &[&str]) -> Result<Value> {
         self.query(args)
     }
 
-    /// # Errors
-    /// When the coordinator does not answer.
     pub fn idle_workers(&self) -> Result<usize> {
         let status = self.json(&["status"])?;
         let workers = status["workers"].as_array().context("no workers")?;
@@ -128,9 +100,6 @@ impl Cluster {
     }
 
     /// Writes a file into the cluster's folder.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn file(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.folder().join(name);
         std::fs::write(&path, text)?;
@@ -138,9 +107,6 @@ impl Cluster {
     }
 
     /// Submits an experiment and returns its id.
-    ///
-    /// # Errors
-    /// When the experiment is refused.
     pub fn submit(&self, toml: &str) -> Result<String> {
         let path = self.file("experiment.toml", toml)?;
         let answer = self.json(&["submit", "--fresh", &path.to_string_lossy()])?;
@@ -149,9 +115,6 @@ impl Cluster {
 
     /// The job of that name in an experiment, with `attempts`, `checkpoints`, `artifacts` and `events` as
     /// `tandem --json show JOB` has them.
-    ///
-    /// # Errors
-    /// When the experiment or the job is unknown.
     pub fn job(&self, experiment: &str, name: &str) -> Result<Value> {
         let answer = self.json(&["show", experiment])?;
         let jobs = answer["jobs"].as_array().context("no jobs")?;
@@ -163,10 +126,7 @@ impl Cluster {
         Ok(job)
     }
 
-    /// Waits until every job of the experiment has succeeded.
-    ///
-    /// # Panics
-    /// When a job fails or the limit passes.
+    /// Waits until every job of the experiment has succeeded. Panics when a job fails or the limit passes.
     pub fn wait_succeeded(&self, experiment: &str, limit: Duration) {
         until("every job succeeded", limit, || {
             let answer = self.json(&["show", experiment]).ok()?;
@@ -179,9 +139,6 @@ impl Cluster {
     }
 
     /// SHA-256 of the trained encoder's file.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn encoder_sha256(&self, experiment: &str) -> Result<String> {
         let job = self.job(experiment, "encoder")?;
         let artifacts = job["artifacts"].as_array().context("no artifacts")?;
@@ -189,10 +146,7 @@ impl Cluster {
         Ok(encoder["sha256"].as_str().context("no sha256")?.to_owned())
     }
 
-    /// Waits until the encoder job has committed a checkpoint, and returns its step.
-    ///
-    /// # Panics
-    /// When there is none within a minute.
+    /// Waits, a minute at most, until the encoder job has committed a checkpoint, and returns its step.
     pub fn wait_checkpoint(&self, experiment: &str) -> u64 {
         until("a checkpoint", MINUTE, || {
             self.job(experiment, "encoder").ok()?["checkpoints"].as_array()?.first()?["step"].as_u64()
@@ -211,10 +165,7 @@ impl Cluster {
         found
     }
 
-    /// Ends `tandem up` as Ctrl-C does. Returns its exit code.
-    ///
-    /// # Panics
-    /// When it has not ended within a minute.
+    /// Ends `tandem up` as Ctrl-C does. Returns its exit code; panics when it has not ended within a minute.
     pub fn stop(&mut self) -> i32 {
         let status = self.up.stop().unwrap_or_else(|error| panic!("{error:#}\n{}", self.log()));
         status.code().unwrap_or(-1)

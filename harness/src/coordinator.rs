@@ -4,14 +4,19 @@ use anyhow::{Result, ensure};
 use tandem_local_postgres::LocalPostgres;
 use tempfile::TempDir;
 
-use crate::{
-    announce::announced_address, binaries::Binaries, database::Database, process::Process,
-    shared_postgres::open_folder, wait::try_until,
-};
+use crate::{binaries::Binaries, database::Database, folder::open_folder, process::Process, wait::try_until};
 
 const DATABASE: &str = "tandem";
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The address (`http://HOST:PORT`) that a coordinator wrote to its announce file; `None` while it has not.
+#[must_use]
+pub fn announced_address(announce: &Path) -> Option<String> {
+    // The coordinator writes the file whole or not at all.
+    let announced: serde_json::Value = serde_json::from_slice(&fs::read(announce).ok()?).ok()?;
+    Some(announced["address"].as_str()?.to_owned())
+}
 
 /// One coordinator on a Postgres and in a folder of its own, and no workers but those that the caller starts or plays.
 #[derive(Debug)]
@@ -27,12 +32,9 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Returns when the coordinator serves. It logs warnings only.
-    ///
-    /// # Errors
-    /// When Postgres or the coordinator does not start; the coordinator's log is quoted.
+    /// Returns when the coordinator serves. It logs warnings only. Fails, with its log, if it does not start.
     pub fn start(binaries: &Binaries) -> Result<Self> {
-        let folder = open_folder("tandem-coordinator.")?;
+        let folder = open_folder()?;
         let path = |name: &str| folder.path().join(name);
         let postgres = LocalPostgres::start(&path("postgres"))?;
         postgres.create_database(DATABASE)?;
@@ -65,9 +67,6 @@ impl Coordinator {
     }
 
     /// Starts a CPU worker with one thread, which logs warnings only. Its ranks are its children.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn start_worker(&self, name: &str, data: &Path) -> Result<Process> {
         let log = self.folder().join(name).with_extension("log");
         let program = self.binaries.worker(name, &log, &self.address, data, &self.folder().join(name));

@@ -21,7 +21,8 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     builder.worker_threads(1).enable_all().build().expect("a thread for the database's connections")
 });
 
-/// One connection to a database, for callers that wait. It is made at the first query, and anew after an error.
+/// A database, for callers that wait. There is one connection, made at the first query and again after an error. Each
+/// query fails if the database refuses it or does not answer in time.
 #[derive(Debug)]
 pub struct Database {
     options: PgConnectOptions,
@@ -30,70 +31,34 @@ pub struct Database {
 }
 
 impl Database {
-    /// Each query, and the connection before it, must be answered within `limit`.
-    ///
-    /// # Errors
-    /// When `url` is no URL of a Postgres database.
+    /// A connection, and each query, must be answered within `limit`. Fails if `url` is none of Postgres.
     pub fn new(url: &str, limit: Duration) -> Result<Self> {
         let options = PgConnectOptions::from_str(url).context("the database's URL")?;
         Ok(Self { options: options.application_name(APPLICATION_NAME), connection: Mutex::new(None), limit })
     }
 
     /// Runs one statement, or several with semicolons between.
-    ///
-    /// # Errors
-    /// When the database refuses it or does not answer.
     pub fn execute(&self, sql: &str) -> Result<()> {
         self.ask(sql, async |connection| sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop))
     }
 
-    /// All rows of a query.
-    ///
-    /// # Errors
-    /// When the database refuses it or does not answer, or the rows have other types.
-    pub fn rows<T>(&self, sql: &str) -> Result<Vec<T>>
-    where
-        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
+    pub fn rows<T: for<'r> FromRow<'r, PgRow> + Send + Unpin>(&self, sql: &str) -> Result<Vec<T>> {
         self.ask(sql, async |connection| sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await)
     }
 
-    /// All rows of a query whose parameter `$1` is a text.
-    ///
-    /// # Errors
-    /// As [`rows`](Self::rows).
-    pub fn rows_for<T>(&self, sql: &str, parameter: &str) -> Result<Vec<T>>
-    where
-        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        self.ask(sql, async |connection| sqlx::query_as(AssertSqlSafe(sql)).bind(parameter).fetch_all(connection).await)
+    /// The rows of a query whose parameter `$1` is a text.
+    pub fn rows_for<T: for<'r> FromRow<'r, PgRow> + Send + Unpin>(&self, sql: &str, text: &str) -> Result<Vec<T>> {
+        self.ask(sql, async |connection| sqlx::query_as(AssertSqlSafe(sql)).bind(text).fetch_all(connection).await)
     }
 
-    /// The only column of all rows.
-    ///
-    /// # Errors
-    /// As [`rows`](Self::rows).
-    pub fn values<T>(&self, sql: &str) -> Result<Vec<T>>
+    /// The only column of the only row. Fails if there is another number of rows.
+    pub fn value<T: Send + Unpin>(&self, sql: &str) -> Result<T>
     where
         (T,): for<'r> FromRow<'r, PgRow>,
-        T: Send + Unpin,
     {
-        let rows: Vec<(T,)> = self.rows(sql)?;
-        Ok(rows.into_iter().map(|(value,)| value).collect())
-    }
-
-    /// The only column of the only row.
-    ///
-    /// # Errors
-    /// As [`rows`](Self::rows), and when there is another number of rows.
-    pub fn value<T>(&self, sql: &str) -> Result<T>
-    where
-        (T,): for<'r> FromRow<'r, PgRow>,
-        T: Send + Unpin,
-    {
-        let mut values = self.values(sql)?;
-        ensure!(values.len() == 1, "{} rows instead of one: {sql}", values.len());
-        values.pop().context("no row")
+        let mut rows: Vec<(T,)> = self.rows(sql)?;
+        ensure!(rows.len() == 1, "{} rows instead of one: {sql}", rows.len());
+        rows.pop().map(|(value,)| value).context("no row")
     }
 
     fn ask<T, F>(&self, sql: &str, question: F) -> Result<T>

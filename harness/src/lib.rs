@@ -6,29 +6,27 @@
 //! - [`TestDatabase`] is an empty database for one test; [`Database`] queries any.
 //! - [`until`] and its kin wait for a condition. Nothing here waits by a fixed sleep.
 
-mod announce;
 mod binaries;
 mod cluster;
 mod coordinator;
 mod database;
+mod folder;
 mod images;
 mod outcome;
 mod process;
 mod process_handle;
 mod program;
-mod shared_postgres;
 mod test_database;
 mod wait;
 
-pub use announce::announced_address;
 pub use binaries::Binaries;
 pub use cluster::{Cluster, small_experiment};
-pub use coordinator::Coordinator;
+pub use coordinator::{Coordinator, announced_address};
 pub use database::{APPLICATION_NAME, Database};
 pub use images::write_image_folder;
 pub use outcome::{Outcome, run};
 pub use process::Process;
 pub use process_handle::{ProcessHandle, children, command_line, descendants};
-pub use program::Program;
+pub use program::{Program, command};
 pub use test_database::TestDatabase;
 pub use wait::{try_until, until, until_async};

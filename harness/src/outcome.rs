@@ -12,10 +12,7 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-/// Runs a command to its end, with `stdin` as its input.
-///
-/// # Panics
-/// When it cannot be started.
+/// Runs a command to its end, with `stdin` as its input. Panics when it cannot be started.
 #[must_use]
 pub fn run(command: &mut Command, stdin: &str) -> Outcome {
     let mut child = command

@@ -39,9 +39,6 @@ impl Process {
     }
 
     /// How it ended; `None` while it runs.
-    ///
-    /// # Errors
-    /// When it cannot be waited for.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("cannot wait for {}", self.name))
     }
@@ -54,19 +51,13 @@ impl Process {
         }
     }
 
-    /// Waits for its end; a process that has not ended within `limit` is killed.
-    ///
-    /// # Errors
-    /// When it had to be killed.
+    /// Waits for its end. Fails if it has not ended within `limit`; it is killed then.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let what = format!("{} ends", self.name);
         try_until(&what, limit, POLL_INTERVAL, || self.try_wait()).inspect_err(|_| self.kill())
     }
 
-    /// Asks it to end, and waits.
-    ///
-    /// # Errors
-    /// When it had to be killed because it did not end within a minute.
+    /// Asks it to end, and waits. Fails if it had to be killed after a minute.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.terminate();
         self.wait(STOP_WITHIN)

@@ -55,9 +55,6 @@ impl Program {
     }
 
     /// Starts it in a process group of its own. It is killed when this process ends, however that happens.
-    ///
-    /// # Errors
-    /// When it cannot be run, or its log cannot be written.
     pub fn start(&self) -> Result<Process> {
         let log = OpenOptions::new()
             .create(true)
@@ -66,8 +63,8 @@ impl Program {
             .with_context(|| format!("cannot write {}", self.log.display()))?;
         // setpriv and not pre_exec: no unsafe code. It becomes the program, so the process id is the program's. KILL and
         // not TERM, because the program may be stopped at that moment.
-        let mut command = own_command(Path::new("setpriv"));
-        command
+        let mut setpriv = command(Path::new("setpriv"));
+        setpriv
             .args(["--pdeathsig=KILL", "--"])
             .arg(&self.path)
             .args(&self.args)
@@ -76,14 +73,15 @@ impl Program {
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0);
-        let child = spawn(command)
+        let child = spawn(setpriv)
             .with_context(|| format!("cannot start {} through setpriv (package util-linux)", self.path.display()))?;
         Ok(Process::new(&self.name, child))
     }
 }
 
 /// A command without the caller's settings for Tandem: only `TANDEM_PG_BIN`, where Postgres is installed, is kept.
-pub(crate) fn own_command(path: &Path) -> Command {
+#[must_use]
+pub fn command(path: &Path) -> Command {
     let mut command = Command::new(path);
     let is_setting = |key: &OsString| key.to_string_lossy().starts_with("TANDEM_") && key != "TANDEM_PG_BIN";
     env::vars_os().filter(|(key, _)| is_setting(key)).for_each(|(key, _)| {

@@ -1,17 +1,45 @@
-use std::{sync::Arc, time::Duration};
-
-use sqlx::{FromRow, postgres::PgRow};
-use tempfile::TempDir;
-
-use crate::{
-    database::Database,
-    shared_postgres::{SharedPostgres, open_folder},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+use anyhow::Result;
+use sqlx::{FromRow, postgres::PgRow};
+use tandem_local_postgres::{LocalPostgres, Options};
+use tempfile::TempDir;
 
-/// An empty database of its own for one test, on the Postgres that all tests of the binary share. Queries block; what
-/// goes wrong panics.
+use crate::{database::Database, folder::open_folder};
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// One Postgres for all tests of a binary; stopped and deleted with the last test that uses it.
+#[derive(Debug)]
+struct SharedPostgres {
+    postgres: LocalPostgres,
+    _folder: TempDir,
+}
+
+impl SharedPostgres {
+    /// The one that runs, or a new one.
+    fn get() -> Result<Arc<Self>> {
+        static SHARED: Mutex<Weak<SharedPostgres>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(postgres) = shared.upgrade() {
+            return Ok(postgres);
+        }
+        let folder = open_folder()?;
+        let postgres = LocalPostgres::start_with(&folder.path().join("postgres"), Options { durable: false })?;
+        let started = Arc::new(Self { postgres, _folder: folder });
+        *shared = Arc::downgrade(&started);
+        Ok(started)
+    }
+}
+
+/// An empty database of its own for one test, on the Postgres that all tests of the binary share. Queries block, and
+/// panic when the database refuses them or the rows are others than expected.
 ///
 /// Types are those of sqlx: `i64` for bigint and `count(*)`, `i32` for integer, `String` for text. An enum is read as
 /// `column::text`.
@@ -20,23 +48,23 @@ pub struct TestDatabase {
     // Dropped in this order: the connection before the server.
     database: Database,
     name: String,
-    postgres: Arc<SharedPostgres>,
+    shared: Arc<SharedPostgres>,
     /// For the files of a coordinator that uses the database.
     pub folder: TempDir,
 }
 
 impl TestDatabase {
-    /// # Panics
-    /// When Postgres is not installed or does not start.
+    /// Panics when Postgres is not installed or does not start.
     #[must_use]
     pub fn create() -> Self {
-        let create = || {
-            let postgres = SharedPostgres::get()?;
-            let name = postgres.create_database()?;
-            let database = Database::new(&postgres.postgres.url(&name), ANSWER_WITHIN)?;
-            anyhow::Ok(Self { database, name, postgres, folder: open_folder("tandem-test.")? })
-        };
-        create().unwrap_or_else(|error| panic!("no database for this test: {error:#}"))
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        checked((|| {
+            let shared = SharedPostgres::get()?;
+            let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+            shared.postgres.create_database(&name)?;
+            let database = Database::new(&shared.postgres.url(&name), ANSWER_LIMIT)?;
+            Ok(Self { database, name, shared, folder: open_folder()? })
+        })())
     }
 
     /// Its URL, with the password.
@@ -48,75 +76,51 @@ impl TestDatabase {
     /// The URL of another database, which may not exist.
     #[must_use]
     pub fn url_of(&self, name: &str) -> String {
-        self.postgres.postgres.url(name)
+        self.shared.postgres.url(name)
     }
 
     /// Runs one statement, or several with semicolons between.
-    ///
-    /// # Panics
-    /// When the database refuses it.
     pub fn execute(&self, sql: &str) {
         checked(self.database.execute(sql));
     }
 
-    /// All rows of a query.
-    ///
-    /// # Panics
-    /// When the database refuses it, or the rows have other types.
     #[must_use]
-    pub fn rows<T>(&self, sql: &str) -> Vec<T>
-    where
-        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
+    pub fn rows<T: for<'r> FromRow<'r, PgRow> + Send + Unpin>(&self, sql: &str) -> Vec<T> {
         checked(self.database.rows(sql))
     }
 
     /// The only column of all rows.
-    ///
-    /// # Panics
-    /// As [`rows`](Self::rows).
     #[must_use]
-    pub fn values<T>(&self, sql: &str) -> Vec<T>
+    pub fn values<T: Send + Unpin>(&self, sql: &str) -> Vec<T>
     where
         (T,): for<'r> FromRow<'r, PgRow>,
-        T: Send + Unpin,
     {
-        checked(self.database.values(sql))
+        self.rows(sql).into_iter().map(|(value,)| value).collect()
     }
 
     /// The only column of the only row.
-    ///
-    /// # Panics
-    /// As [`rows`](Self::rows), and when there is another number of rows.
     #[must_use]
-    pub fn value<T>(&self, sql: &str) -> T
+    pub fn value<T: Send + Unpin>(&self, sql: &str) -> T
     where
         (T,): for<'r> FromRow<'r, PgRow>,
-        T: Send + Unpin,
     {
         checked(self.database.value(sql))
     }
 
-    /// The only text of the only row, as [`value`](Self::value).
-    ///
-    /// # Panics
-    /// As [`value`](Self::value).
+    /// The only text of the only row.
     #[must_use]
     pub fn text(&self, sql: &str) -> String {
         self.value(sql)
     }
 
     /// How many rows there are `from` a table, with its conditions: `count("jobs WHERE name = 'a'")`.
-    ///
-    /// # Panics
-    /// As [`value`](Self::value).
     #[must_use]
     pub fn count(&self, from: &str) -> i64 {
         self.value(&format!("SELECT count(*) FROM {from}"))
     }
 }
 
-fn checked<T>(answer: anyhow::Result<T>) -> T {
+fn checked<T>(answer: Result<T>) -> T {
     answer.unwrap_or_else(|error| panic!("{error:#}"))
 }
 

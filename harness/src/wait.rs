@@ -9,18 +9,13 @@ use anyhow::{Result, ensure};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Polls `condition` every 50 ms until it returns a value.
-///
-/// # Panics
-/// With `what` when `limit` has passed.
+/// Polls `condition` every 50 ms until it returns a value. Panics with `what` when `limit` has passed.
 pub fn until<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     try_until(what, limit, POLL_INTERVAL, || Ok(condition())).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Polls `condition` every `interval` until it returns a value.
-///
-/// # Errors
-/// With `what` when `limit` has passed; with the condition's own error at once.
+/// Polls `condition` every `interval` until it returns a value. Fails with `what` when `limit` has passed, and with the
+/// condition's own error at once.
 pub fn try_until<T>(
     what: &str,
     limit: Duration,
@@ -38,9 +33,6 @@ pub fn try_until<T>(
 }
 
 /// As [`until`], in a task.
-///
-/// # Panics
-/// As [`until`].
 pub async fn until_async<T>(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {

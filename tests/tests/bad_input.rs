@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tandem_harness::{Binaries, Cluster, Outcome, TestDatabase, run, small_experiment};
+use tandem_harness::{Binaries, Cluster, Outcome, TestDatabase, command, run, small_experiment};
 
 /// Exit codes of `tandem --help`.
 const BAD_FILE: i32 = 65;
@@ -16,7 +16,7 @@ fn submit(cluster: &Cluster, text: &str) -> Outcome {
 
 /// Runs a coordinator that must end by itself.
 fn serve(database_url: &str, listen: &str, folder: &Path) -> anyhow::Result<Outcome> {
-    let mut command = Binaries::beside_this_program()?.server_command();
+    let mut command = command(&Binaries::beside_this_program()?.server);
     command.args(["--listen", listen, "--database-url", database_url, "--store"]).arg(folder.join("store"));
     Ok(run(&mut command, ""))
 }
@@ -81,7 +81,7 @@ fn bad_data_fails_the_job_with_the_file_named() -> anyhow::Result<()> {
 
 #[test]
 fn a_server_or_database_that_is_not_there_is_named() -> anyhow::Result<()> {
-    let mut list = Binaries::beside_this_program()?.tandem_command();
+    let mut list = command(&Binaries::beside_this_program()?.tandem);
     let gone = run(list.args(["--server", "http://127.0.0.1:9", "list"]), "");
     assert_refused(&gone, UNREACHABLE, &["http://127.0.0.1:9"]);
 
@@ -115,7 +115,7 @@ fn a_newer_schema_and_a_taken_port_are_refused() -> anyhow::Result<()> {
 #[test]
 fn a_second_up_on_one_folder_is_refused_and_the_first_goes_on() -> anyhow::Result<()> {
     let cluster = Cluster::start(1)?;
-    let mut second = Binaries::beside_this_program()?.tandem_command();
+    let mut second = command(&Binaries::beside_this_program()?.tandem);
     second.args(["up", "--workers", "1", "--listen", "127.0.0.1:0", "--dir"]).arg(cluster.folder());
     let refused = run(&mut second, "");
     assert!(refused.code != 0, "{refused:#?}");

@@ -8,12 +8,12 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tandem_harness::{Binaries, run, small_experiment, until, write_image_folder};
+use tandem_harness::{Binaries, command, run, small_experiment, until, write_image_folder};
 
 const STOPPED: i32 = 75;
 
 fn local(dir: &Path, out: &str) -> Command {
-    let mut command = Binaries::beside_this_program().expect("the binaries are built").worker_command();
+    let mut command = command(&Binaries::beside_this_program().expect("the binaries are built").worker);
     command.arg("local").arg(dir.join("small.toml")).arg("--data").arg(dir).arg("--out").arg(dir.join(out));
     command
 }
