@@ -8,6 +8,8 @@ use crate::{binaries::Binaries, database::Database, folder::open_folder, process
 
 const DATABASE: &str = "tandem";
 const LIMIT: Duration = Duration::from_secs(60);
+/// Filling a long queue with one query takes a while.
+const ANSWER_LIMIT: Duration = Duration::from_secs(600);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The address (`http://HOST:PORT`) that a coordinator wrote to its announce file; `None` while it has not.
@@ -47,7 +49,7 @@ impl Coordinator {
             ensure!(process.try_wait()?.is_none(), "tandem-server ended before it served: {}", log());
             Ok(announced_address(&announce))
         })?;
-        let database = Database::new(&url, LIMIT)?;
+        let database = Database::new(&url, ANSWER_LIMIT)?;
         Ok(Self { process, database, postgres, address, binaries: binaries.clone(), folder })
     }
 

@@ -27,7 +27,8 @@ async fn a_lease_that_ran_out_ends_the_attempt_and_the_job_waits_again() {
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "queued");
-    assert!(reason.starts_with("rank 1 on cpu-1: its worker was not heard of for 9.0 s; attempt lost"), "{reason}");
+    assert!(reason.starts_with("rank 1 on cpu-1: its worker was not heard of for "), "{reason}");
+    assert!(reason.contains(" s; attempt lost"), "{reason}");
     assert_eq!(database.text("SELECT state::text FROM attempts"), "lost");
     assert_eq!(database.text(&queued_at), place, "it keeps its place");
     // The other rank is alive and will be told to stop; its worker is not free yet.

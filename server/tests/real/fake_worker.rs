@@ -39,10 +39,16 @@ impl FakeWorker {
         self.outbound.send(v1::WorkerMessage { message: Some(message) }).await.unwrap();
     }
 
-    /// The next message, whatever it is; `Err` is how the stream ended.
+    /// The next message; `Err` is how the stream ended. Skips the acknowledgements that the coordinator sends to a worker
+    /// which has sent no heartbeat yet.
     pub(crate) async fn next(&mut self) -> Result<Option<Theirs>, tonic::Status> {
-        let next = timeout(LIMIT, self.inbound.message()).await.expect("the coordinator sends nothing")?;
-        Ok(next.and_then(|message| message.message))
+        loop {
+            let next = timeout(LIMIT, self.inbound.message()).await.expect("the coordinator sends nothing")?;
+            match next.and_then(|message| message.message) {
+                Some(Theirs::HeartbeatAck(v1::HeartbeatAck { sequence: 0 })) => {}
+                message => return Ok(message),
+            }
+        }
     }
 
     pub(crate) async fn assignment(&mut self) -> v1::Assignment {
