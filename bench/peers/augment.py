@@ -1,7 +1,7 @@
 """SimCLR's two views by torchvision v2 on PIL images.
 
-The peer at its best: images are decoded already, processes are forked once, each does whole images with one thread and
-writes into shared memory, so that nothing is pickled and nothing collated.
+As fast as possible: images are decoded beforehand, processes are forked once, and each transforms whole images with one
+thread and writes into shared memory, so that nothing is pickled or collated.
 """
 
 import multiprocessing

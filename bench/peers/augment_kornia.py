@@ -1,7 +1,6 @@
 """SimCLR's two views by Kornia, on the whole batch as one tensor.
 
-The peer at its best: the batch is in floats already, and of Kornia's two ways to crop the one that is faster here is
-taken.
+As fast as possible: the batch is converted to floats beforehand, and the faster of Kornia's two ways to crop is used.
 """
 
 import time

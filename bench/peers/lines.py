@@ -1,7 +1,7 @@
 """A measured process: one JSON request a line on stdin, one JSON reply a line on stdout.
 
-The first request sets up; every later one, {"count": n}, is a block of n units of work. The process lives through all
-blocks, so that both sides of a comparison are warm, and it ends when stdin closes.
+The first request sets up; every later one, {"count": n}, is a block of n units of work. The process runs all
+blocks, so that both sides of a comparison are warm, and ends when stdin closes.
 """
 
 import json
@@ -10,16 +10,16 @@ import time
 
 
 def resident_bytes():
-    """Memory that this process holds now."""
+    """Resident memory of this process now."""
     with open("/proc/self/status") as status:
         return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
 
 
 def serve(prepare):
-    """`prepare(setup)` returns (reply, work); `work(n)` does n units and returns when they are done, with what it found
-    where that is compared."""
+    """`prepare(setup)` returns (reply, work); `work(n)` does n units and returns their result where results are
+    compared."""
     replies = sys.stdout
-    sys.stdout = sys.stderr  # nothing that a library prints may pass for a reply
+    sys.stdout = sys.stderr  # what a library prints must not be taken for a reply
     work = None
     for line in sys.stdin:
         request = json.loads(line)

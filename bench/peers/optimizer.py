@@ -53,7 +53,7 @@ def prepare(setup):
     work(setup["steps"])
     with torch.no_grad():
         difference = max((parameter - after[name]).abs().max().item() for name, parameter in parameters.items())
-        # How far the tensor that moved least has moved: what the difference is to be compared with.
+        # The movement of the tensor that moved least: the difference is compared with it.
         moved = min((parameter - before[name]).abs().max().item() for name, parameter in parameters.items())
     return {"difference": difference, "moved": moved, "version": torch.__version__}, work
 

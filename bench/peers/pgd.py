@@ -18,7 +18,7 @@ def prepare(setup):
     def attack(layout, first=None):
         """Which images fall."""
         model.to(memory_format=layout)
-        # It puts its own model into evaluation mode, and takes images in [0, 1].
+        # torchattacks sets the model to evaluation mode, and expects images in [0, 1].
         pgd = torchattacks.PGD(model, eps=radius, alpha=setup["step"] * radius, steps=steps, random_start=False)
         parts = list(zip(images.split(setup["batch"]), labels.split(setup["batch"])))[:first]
         perturbed = [(pgd(x.contiguous(memory_format=layout), y), y) for x, y in parts]

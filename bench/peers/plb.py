@@ -1,5 +1,5 @@
-"""ProxLogBarrier in l2 (Pooladian et al. 2020) as its reference implementation goes about it: all images in one batch
-through all 30 x 30 steps, nobody leaves, and backtracking goes on for as long as any image of the batch needs it.
+"""ProxLogBarrier in l2 (Pooladian et al. 2020) as in its reference implementation: all images in one batch go through
+all 30 x 30 steps, and backtracking goes on as long as any image of the batch needs it.
 
     minimise |z - x| subject to z in [0, 1] and m(z) > 0, the margin of softmax probabilities of the best wrong class
     u = z - dt * gradient of (-a * sum log m);  w = clip(x + prox(u - x));  w <- gamma w + (1 - gamma) z while rightly classified
@@ -15,7 +15,7 @@ from lines import serve
 
 DT, MU, ALPHA, BETA, GAMMA, OUTER, INNER = 0.1, 1.0, 0.1, 0.75, 0.05, 30, 30
 NOISE, GROWTH, TRIES = 0.01, 1.01, 10_000
-# A guard that the reference has not got, as the paper's own run of it needed one.
+# The reference has no such limit, but may not end without one.
 BACKTRACKS = 1000
 
 
@@ -24,7 +24,7 @@ def lengths(delta):
 
 
 def prox(delta):
-    """Of MU times the 2-norm: rows are shortened by MU."""
+    """The proximal operator of MU times the 2-norm: shortens each row by MU."""
     factor = (1 - MU / lengths(delta).clamp_min(1e-12)).clamp_min(0)
     return delta * factor[:, None, None, None]
 
@@ -37,7 +37,7 @@ def margin(model, images, labels):
 
 
 def begin(model, images, labels):
-    """Growing Gaussian noise until each image is misclassified; for the rest an image of the next class."""
+    """Starting points: growing Gaussian noise until an image is misclassified; else an image of the next class."""
     z, correct = images.clone(), ~classifier.misclassified(model, images, labels)
     scale = NOISE
     for _ in range(TRIES):
@@ -54,12 +54,12 @@ def begin(model, images, labels):
 
 
 def attack(model, images, labels):
-    """Distance of each image; 0 where it is misclassified as it is."""
+    """Distance of each image; 0 if it is misclassified without a perturbation."""
     z = begin(model, images, labels)
     best = torch.full([len(images)], float("inf"))
     for outer in range(OUTER):
         barrier = ALPHA * BETA**outer
-        # Images that are misclassified as they are never leave the place.
+        # Images that are misclassified without a perturbation do not move.
         active = lengths(z - images) > 0
         for _ in range(INNER):
             z.requires_grad_(True)
@@ -95,7 +95,7 @@ def prepare(setup):
             torch.autograd.grad(margin(model, x, labels).sum(), x)
         return time.perf_counter() - start
 
-    # The peer at its best: whichever memory format is faster here.
+    # In the faster memory format.
     layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
     times = {name: min(seconds(layout) for _ in range(2)) for name, layout in layouts.items()}
     layout = min(times, key=times.get)

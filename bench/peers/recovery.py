@@ -1,5 +1,5 @@
-"""SimCLR on several processes with DistributedDataParallel, as one writes it for torchrun: a checkpoint every few steps, and
-resuming from it. Rank 0 writes one line a step to `steps`: restarts so far, step, seconds since the epoch."""
+"""SimCLR on several processes with DistributedDataParallel, as usually written for torchrun: it writes a checkpoint every
+few steps and resumes from it. Rank 0 writes one line a step to `steps`: restarts so far, step, seconds since the epoch."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""SimCLR as one writes it in PyTorch: torchvision's transforms, its ResNet with the CIFAR stem, projection head, NT-Xent."""
+"""SimCLR as usually written in PyTorch: torchvision's transforms, its ResNet with the CIFAR stem, projection head, NT-Xent."""
 
 import torch
 from torch import nn
@@ -62,7 +62,7 @@ class SimCLR(nn.Module):
         return self.head(self.encoder(images))
 
     def load(self, weights):
-        """Weights by torchvision's names, the head's under `head.`: each must be there and none be left over."""
+        """Weights by torchvision's names, the head's under `head.`. None may be missing or left over."""
         names = {name if name.startswith("head.") else f"encoder.{name}": value for name, value in weights.items()}
         missing, unexpected = self.load_state_dict(names, strict=False)
         missing = [name for name in missing if not name.endswith("num_batches_tracked")]

@@ -1,4 +1,4 @@
-"""A checkpoint as one writes it in PyTorch: ResNet-18's weights and SGD's momentum by torch.save, forced to disk."""
+"""A checkpoint as usually written in PyTorch: ResNet-18's weights and SGD's momentum by torch.save, forced to disk."""
 
 import os
 

@@ -62,7 +62,7 @@ def prepare(setup):
     layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
     layout = setup["layout"]
     if layout is None:
-        # The peer at its best: whichever memory format is faster here.
+        # In the faster memory format.
         trials = {name: Trainer(setup, weights, batches, layout) for name, layout in layouts.items()}
         times = {name: min(seconds(trainer, 1) for _ in range(4)) for name, trainer in trials.items()}
         layout = min(times, key=times.get)

@@ -1,5 +1,5 @@
 """SimCLR's training loop as it is usually written: a DataLoader whose workers run torchvision v2 on PIL images, the
-model in PyTorch's default memory format, torch.optim.SGD as it comes."""
+model in PyTorch's default memory format, torch.optim.SGD with its defaults."""
 
 import torch
 from PIL import Image

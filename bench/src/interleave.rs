@@ -1,4 +1,4 @@
-//! Two sides, measured in turn, so that whatever else the machine does meets both alike.
+//! Two sides measured in turn, so that other load on the machine slows both alike.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -19,7 +19,7 @@ impl Pair {
     }
 }
 
-/// `count` pairs in the order A B, B A, A B, ...: a steady drift of the machine's speed then cancels out.
+/// `count` pairs in the order A B, B A, A B, ..., so that a steady drift of the machine's speed cancels out.
 pub(crate) fn interleave(
     count: usize,
     mut ours: impl FnMut() -> Result<f64>,
@@ -50,8 +50,8 @@ pub(crate) fn costs(pairs: &[Pair]) -> Result<Summary> {
     Summary::of(&costs).context("no pair was measured")
 }
 
-/// The middle of what `figure` reads off each pair; NaN without pairs.
-pub(crate) fn middle(pairs: &[Pair], figure: impl Fn(&Pair) -> f64) -> f64 {
+/// The median of `figure` over the pairs; NaN without pairs.
+pub(crate) fn median(pairs: &[Pair], figure: impl Fn(&Pair) -> f64) -> f64 {
     let figures: Vec<f64> = pairs.iter().map(figure).collect();
     Summary::of(&figures).map_or(f64::NAN, |figures| figures.median)
 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sides_alternate_and_keep_their_places() {
+    fn the_order_alternates() {
         let order = RefCell::new(String::new());
         let side = |name, seconds| {
             order.borrow_mut().push(name);
@@ -74,6 +74,6 @@ mod tests {
         assert_eq!(pairs, vec![Pair { ours: 1.0, theirs: 2.0 }; 3]);
         assert_eq!(pairs[0].speed(), 2.0);
         assert_eq!((speeds(&pairs).unwrap().median, costs(&pairs).unwrap().median), (2.0, 0.5));
-        assert_eq!(middle(&pairs, |pair| pair.theirs), 2.0);
+        assert_eq!(median(&pairs, |pair| pair.theirs), 2.0);
     }
 }

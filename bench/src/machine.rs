@@ -1,4 +1,4 @@
-//! The machine a figure belongs to, and who else is at work on it.
+//! The machine that is measured on, and the load of other programs.
 
 use std::fmt::Display;
 use std::fs;
@@ -15,7 +15,7 @@ pub(crate) struct Machine {
     pub(crate) memory_gb: f64,
     pub(crate) kernel: String,
     pub(crate) tandem: &'static str,
-    /// "release" or "dev"; only the first is worth quoting.
+    /// "release" or "dev"; only figures of a release build are worth quoting.
     pub(crate) build: &'static str,
 }
 
@@ -47,7 +47,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
 }
 
-/// Cores that are busy while we only wait, over one second: what others take from a measurement.
+/// Cores that other programs keep busy, measured over one second of waiting.
 pub(crate) fn cores_taken_by_others() -> Result<f64> {
     let before = Times::read()?;
     std::thread::sleep(Duration::from_secs(1));
@@ -82,12 +82,12 @@ impl Times {
     }
 }
 
-/// Memory that a process holds now; `process` is its id or "self".
+/// Resident memory of a process now; `process` is its id or "self".
 pub(crate) fn resident_bytes(process: impl Display) -> Result<f64> {
     status_bytes(process, "VmRSS")
 }
 
-/// The most memory that a process has ever held.
+/// Peak resident memory of a process so far.
 pub(crate) fn peak_bytes(process: impl Display) -> Result<f64> {
     status_bytes(process, "VmHWM")
 }
@@ -98,13 +98,13 @@ fn status_bytes(process: impl Display, name: &str) -> Result<f64> {
     kilobytes(&text, name).map(|kilobytes| kilobytes * 1024.0).with_context(|| format!("{path} has no {name}"))
 }
 
-/// Of a line such as "VmRSS: 1234 kB", which /proc means as units of 1024 bytes.
+/// From a line such as "VmRSS: 1234 kB"; a kB of /proc is 1024 bytes.
 fn kilobytes(text: &str, name: &str) -> Option<f64> {
     field(text, name)?.trim_end_matches(" kB").parse().ok()
 }
 
-/// Runs `work` with this thread, and so all processes that it starts, on the first `count` of its cores: where there
-/// are more, neither side may wander.
+/// Runs `work` with this thread, and all processes that it starts, on the first `count` of its cores, so that both sides
+/// use the same ones.
 pub(crate) fn on_cores<T>(count: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let all = sched_getaffinity(None).context("reading the allowed cores")?;
     let mut few = CpuSet::new();
@@ -137,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn this_process_uses_memory_and_never_more_than_its_peak() {
+    fn resident_memory_is_at_most_its_peak() {
         let held = resident_bytes(std::process::id()).unwrap();
         assert!(held > 1e5 && peak_bytes("self").unwrap() >= held);
     }
 
     #[test]
-    fn cores_are_given_back() {
+    fn all_cores_are_allowed_again() {
         let before = sched_getaffinity(None).unwrap();
         let inside = on_cores(1, || Ok(sched_getaffinity(None)?.count())).unwrap();
         assert_eq!(inside, 1);

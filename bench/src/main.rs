@@ -1,20 +1,23 @@
 //! Side-by-side measurements: Tandem against PyTorch, torchvision and itself, as ratios within one run.
-//!
-//! `rows` drives, `side` is what it drives of ours (in processes of their own), `peers/` what it drives of others'.
 
-mod child;
-mod house;
-mod interleave;
-mod local;
-mod machine;
-mod played;
-mod process;
-mod reporter;
+// What is measured, and what it is compared with.
 mod row;
 mod rows;
+mod settings;
+mod table;
+// How: two sides in turn, each a child process; ours is in `side`, the others' in the folder `peers/`.
+mod child;
+mod interleave;
 mod side;
 mod stats;
-mod table;
+// Clusters and workers to measure.
+mod client;
+mod fake_worker;
+mod reporter;
+mod wait;
+// The machine.
+mod cpu;
+mod machine;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,9 +28,10 @@ use serde::Serialize;
 
 use machine::Machine;
 use row::Row;
-use rows::{Choice, Run};
+use rows::Choice;
+use settings::{Settings, source_folder};
 
-/// Cores that others may keep busy before their work is mentioned beside ours.
+/// Above this many cores kept busy by other programs, a warning is printed.
 const QUIET: f64 = 0.1;
 
 /// Measures Tandem's speed and memory, each figure beside its goal. Goals are reported, never enforced: the exit code
@@ -43,7 +47,7 @@ struct Args {
     /// Pairs of blocks (ours, the other side's) in each comparison, and submits.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
-    /// Workers that `load` plays.
+    /// Fake workers of `load`.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
     workers: u32,
     /// A Python that has the peers [default: the one `bench/setup` installs].
@@ -58,7 +62,7 @@ struct Args {
     /// Where the raw figures go [default: bench/out].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Be the measured process.
+    /// Run as the measured process.
     #[arg(long, hide = true)]
     side: Option<side::Side>,
 }
@@ -78,7 +82,7 @@ struct Measured {
     #[serde(flatten)]
     row: Row,
     verdict: row::Verdict,
-    /// Cores that others kept busy just before.
+    /// Cores that other programs kept busy just before.
     cores_taken_by_others: f64,
 }
 
@@ -98,7 +102,7 @@ fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let document = measure(args)?;
-    let path = save(&document, args.out.as_deref().unwrap_or(&folder().join("out")))?;
+    let path = save(&document, args.out.as_deref().unwrap_or(&source_folder().join("out")))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
@@ -112,12 +116,12 @@ fn run(args: &Args) -> Result<ExitCode> {
 fn measure(args: &Args) -> Result<Document> {
     let machine = Machine::read()?;
     if machine.build != "release" {
-        eprintln!("warning: this is a dev build: quote figures of `cargo run --release` only");
+        eprintln!("warning: this is a dev build: quote only figures of `cargo run --release`");
     }
-    let run = Run {
+    let settings = Settings {
         pairs: args.pairs as usize,
         workers: args.workers,
-        python: args.python.clone().unwrap_or_else(|| folder().join(".venv/bin/python")),
+        python: args.python.clone().unwrap_or_else(|| source_folder().join(".venv/bin/python")),
         bin_dir: match &args.bin_dir {
             Some(folder) => folder.clone(),
             None => std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned(),
@@ -127,10 +131,10 @@ fn measure(args: &Args) -> Result<Document> {
     for part in rows::parts(&args.rows) {
         let cores_taken_by_others = machine::cores_taken_by_others()?;
         if cores_taken_by_others > QUIET {
-            eprintln!("warning: others keep {cores_taken_by_others:.1} cores busy: what follows is slower than it is");
+            eprintln!("warning: other programs keep {cores_taken_by_others:.1} cores busy: figures will be too low");
         }
         eprintln!("measuring: {}", part.what());
-        match part.measure(&run) {
+        match part.measure(&settings) {
             Ok(rows) => document.rows.extend(rows.into_iter().map(|row| {
                 let verdict = row.verdict();
                 Measured { row, verdict, cores_taken_by_others }
@@ -150,11 +154,6 @@ fn save(document: &Document, folder: &Path) -> Result<PathBuf> {
     std::fs::write(&path, serde_json::to_vec_pretty(document)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
-}
-
-/// This crate's folder in the source tree, where the peers are.
-fn folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 #[cfg(test)]

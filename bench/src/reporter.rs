@@ -1,5 +1,5 @@
-//! A played worker whose rank trains: a heartbeat each second, a report each second, and no word about it held back when
-//! the coordinator is slow to acknowledge those before.
+//! A fake worker whose rank trains: it sends a heartbeat and a report each second, also when the coordinator is slow to
+//! acknowledge earlier ones.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,130 +13,137 @@ use tandem_proto::v1::{Assignment, MetricEvent, ProgressEvent, coordinator_messa
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
-use crate::played::{Played, numbered, phase};
+use crate::fake_worker::{FakeWorker, numbered, phase};
 
-/// In each report: five steps, each a point of these curves, as pretraining reports them.
+/// Each report has five steps, with a point of each of these curves, as in pretraining.
 const CURVES: [&str; 2] = ["loss", "lr"];
 const STEPS: u64 = 5;
 pub(crate) const POINTS: u64 = STEPS * CURVES.len() as u64;
 
-/// To be registered.
+/// How often a worker tries to register.
 const TRIES: u32 = 20;
 
-/// What all of them do.
+/// What all reporters do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum LoadPhase {
     Report,
-    /// Heartbeats only, until all that was said is acknowledged and counted.
+    /// Send heartbeats only, until all reports are acknowledged.
     Quiet,
     Leave,
 }
 
-/// How many of them are so far.
+/// How many reporters have come so far.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counts {
     pub(crate) registered: AtomicUsize,
     pub(crate) training: AtomicUsize,
-    /// Quiet, with nothing left to be acknowledged.
+    /// In the phase `Quiet`, with all reports acknowledged.
     pub(crate) drained: AtomicUsize,
 }
 
-/// What one of them saw.
+/// What one reporter sent and received.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
+pub(crate) struct Traffic {
     pub(crate) points_sent: u64,
     pub(crate) points_acknowledged: u64,
     /// When a report was sent, and how long until it was acknowledged.
     pub(crate) acknowledgements: Vec<(Instant, Duration)>,
-    /// It was told that its attempt is over.
+    /// How often it was told to stop its rank.
     pub(crate) stops: u32,
 }
 
-/// Lives until all leave. `place` of 0 to 1 spreads the workers over the second.
-pub(crate) async fn report(
+/// Runs a reporter until the phase `Leave`. `offset`, from 0 to 1, spreads the workers' messages over the second.
+pub(crate) async fn run_reporter(
     address: String,
     name: String,
-    place: f64,
-    mut stage: watch::Receiver<Stage>,
-    tally: Arc<Tally>,
-) -> Result<Account> {
-    let worker = enter(&address, &name).await?;
-    tally.registered.fetch_add(1, Ordering::Relaxed);
-    let mut rank =
-        Rank { worker, tally, to: None, sequence: 0, step: 0, pending: VecDeque::new(), account: Account::default() };
-    let start = Instant::now() + DEFAULT.heartbeat.mul_f64(place);
-    let mut heart = interval_at(start, DEFAULT.heartbeat);
-    let mut batch = interval_at(start + DEFAULT.heartbeat / 2, REPORT_BATCH);
-    let (mut beats, mut drained) = (0, false);
+    offset: f64,
+    mut phases: watch::Receiver<LoadPhase>,
+    counts: Arc<Counts>,
+) -> Result<Traffic> {
+    let worker = register(&address, &name).await?;
+    counts.registered.fetch_add(1, Ordering::Relaxed);
+    let mut reporter = Reporter {
+        worker,
+        counts,
+        assignment: None,
+        sequence: 0,
+        step: 0,
+        pending: VecDeque::new(),
+        traffic: Traffic::default(),
+    };
+    let start = Instant::now() + DEFAULT.heartbeat.mul_f64(offset);
+    let mut heartbeats = interval_at(start, DEFAULT.heartbeat);
+    let mut reports = interval_at(start + DEFAULT.heartbeat / 2, REPORT_BATCH);
+    let (mut beats, mut is_drained) = (0, false);
     loop {
-        let now_is = *stage.borrow_and_update();
-        if now_is == Stage::Leave {
-            return Ok(rank.account);
+        let phase_now = *phases.borrow_and_update();
+        if phase_now == LoadPhase::Leave {
+            return Ok(reporter.traffic);
         }
-        if now_is == Stage::Quiet && rank.pending.is_empty() && !drained {
-            drained = true;
-            rank.tally.drained.fetch_add(1, Ordering::Relaxed);
+        if phase_now == LoadPhase::Quiet && reporter.pending.is_empty() && !is_drained {
+            is_drained = true;
+            reporter.counts.drained.fetch_add(1, Ordering::Relaxed);
         }
         tokio::select! {
-            message = rank.worker.next() => rank.hear(message?).await?,
-            _ = heart.tick() => {
+            message = reporter.worker.next() => reporter.receive(message?).await?,
+            _ = heartbeats.tick() => {
                 beats += 1;
-                rank.worker.heartbeat(beats, rank.to.as_ref()).await?;
+                reporter.worker.heartbeat(beats, reporter.assignment.as_ref()).await?;
             }
-            _ = batch.tick(), if now_is == Stage::Report => rank.points().await?,
-            changed = stage.changed() => changed?,
+            _ = reports.tick(), if phase_now == LoadPhase::Report => reporter.report_points().await?,
+            changed = phases.changed() => changed?,
         }
     }
 }
 
-/// As a worker does: where a coordinator that a thousand dial at once turns it away, it dials again.
-async fn enter(address: &str, name: &str) -> Result<Played> {
+/// Tries again, as a worker does, if the coordinator refuses one of a thousand connections at once.
+async fn register(address: &str, name: &str) -> Result<FakeWorker> {
     let mut tries = 0;
     loop {
-        match Played::enter(address, name).await {
+        match FakeWorker::register(address, name).await {
             Err(_) if tries < TRIES => tries += 1,
-            entered => return entered,
+            registered => return registered,
         }
         tokio::time::sleep(RECONNECT_LONGEST).await;
     }
 }
 
-struct Rank {
-    worker: Played,
-    tally: Arc<Tally>,
-    to: Option<Assignment>,
+struct Reporter {
+    worker: FakeWorker,
+    counts: Arc<Counts>,
+    assignment: Option<Assignment>,
     sequence: u64,
     step: u64,
-    /// Sent and not acknowledged: last number, when, and points.
+    /// Reports not acknowledged: last sequence number, time of sending, number of points.
     pending: VecDeque<(u64, Instant, u64)>,
-    account: Account,
+    traffic: Traffic,
 }
 
-impl Rank {
-    async fn hear(&mut self, message: Theirs) -> Result<()> {
+impl Reporter {
+    async fn receive(&mut self, message: Theirs) -> Result<()> {
         match message {
-            Theirs::Assignment(to) => {
-                self.to = Some(to);
-                self.say(vec![phase("started"), phase("training")], 0).await?;
-                self.tally.training.fetch_add(1, Ordering::Relaxed);
+            Theirs::Assignment(assignment) => {
+                self.assignment = Some(assignment);
+                self.send(vec![phase("started"), phase("training")], 0).await?;
+                self.counts.training.fetch_add(1, Ordering::Relaxed);
             }
             Theirs::ReportAck(ack) => {
                 while let Some((_, sent, points)) = self.pending.pop_front_if(|(last, ..)| *last <= ack.sequence) {
-                    self.account.points_acknowledged += points;
-                    self.account.acknowledgements.push((sent, sent.elapsed()));
+                    self.traffic.points_acknowledged += points;
+                    self.traffic.acknowledgements.push((sent, sent.elapsed()));
                 }
             }
             Theirs::Stop(_) => {
-                self.account.stops += 1;
-                self.to = None;
+                self.traffic.stops += 1;
+                self.assignment = None;
             }
             _ => {}
         }
         Ok(())
     }
 
-    async fn points(&mut self) -> Result<()> {
-        if self.to.is_none() {
+    async fn report_points(&mut self) -> Result<()> {
+        if self.assignment.is_none() {
             return Ok(());
         }
         let steps = self.step + 1..=self.step + STEPS;
@@ -153,15 +160,15 @@ impl Rank {
             images_per_second,
             seconds_left,
         }));
-        self.say(events, POINTS).await
+        self.send(events, POINTS).await
     }
 
-    async fn say(&mut self, events: Vec<Event>, points: u64) -> Result<()> {
-        let Some(to) = &self.to else { return Ok(()) };
+    async fn send(&mut self, events: Vec<Event>, points: u64) -> Result<()> {
+        let Some(assignment) = &self.assignment else { return Ok(()) };
         let events = numbered(self.sequence, events);
         self.sequence += events.len() as u64;
-        self.account.points_sent += points;
+        self.traffic.points_sent += points;
         self.pending.push_back((self.sequence, Instant::now(), points));
-        self.worker.report(to, events).await
+        self.worker.report(assignment, events).await
     }
 }

@@ -1,4 +1,4 @@
-//! One line of the table: what was measured, what was hoped for, and whether the figure counts.
+//! One row of the table: what was measured, its goal, and whether the figure counts.
 
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ impl Goal {
 pub(crate) enum Verdict {
     Met,
     Missed,
-    /// The two sides did not compute the same: their times compare nothing.
+    /// The two sides did not compute the same, so the ratio says nothing.
     Void,
 }
 
@@ -75,16 +75,16 @@ pub(crate) struct Row {
     pub(crate) goal: Goal,
     pub(crate) unit: Unit,
     pub(crate) value: Summary,
-    /// Why the figure does not count; set where a check of equal results failed.
+    /// Why the figure does not count: a check of equal results failed.
     pub(crate) void: Option<String>,
-    /// The figures behind the ratio, in words.
+    /// The figures behind the ratio, for people.
     pub(crate) note: String,
-    /// Everything that was measured, for `out/`.
+    /// Everything that was measured, for the JSON document.
     pub(crate) raw: serde_json::Value,
 }
 
 impl Row {
-    /// The median decides.
+    /// By the median.
     pub(crate) fn verdict(&self) -> Verdict {
         match self.void {
             Some(_) => Verdict::Void,

@@ -1,4 +1,4 @@
-//! What a handful of measurements says: its middle and its spread.
+//! Median and spread of a few measurements.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// `None` where there is nothing to summarise, or something that is not a number.
+    /// `None` for no values, or if one is not a number.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         if sorted.is_empty() || sorted.iter().any(|value| value.is_nan()) {
@@ -32,7 +32,7 @@ impl Summary {
     }
 }
 
-/// The value below which the share `q` of all values lies, by the same rule.
+/// The value below which the share `q` of all values lies, by the same rule; `None` for no values.
 pub(crate) fn quantile_of(values: &[f64], q: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -58,14 +58,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_needs_no_order_and_something_to_look_at() {
+    fn a_quantile_needs_values_in_no_order() {
         let values: Vec<f64> = (0..=100).rev().map(f64::from).collect();
         assert_eq!((quantile_of(&values, 0.99), quantile_of(&values, 1.0)), (Some(99.0), Some(100.0)));
         assert_eq!(quantile_of(&[], 0.5), None);
     }
 
     #[test]
-    fn nothing_and_not_a_number_have_no_summary() {
+    fn no_values_and_not_a_number_have_no_summary() {
         assert_eq!(Summary::of(&[]), None);
         assert_eq!(Summary::of(&[1.0, f64::NAN]), None);
     }

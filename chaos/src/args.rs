@@ -1,14 +1,15 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use tandem_domain::timing::Timing;
+use tandem_harness::Binaries;
 
-use crate::fault::Kind;
+use crate::fault::FaultKind;
 
-/// Kills, stops and cuts off real processes while they train, and demands the bits of an undisturbed run.
+/// Kills, stops and cuts off real processes while they train, and requires the same bits as from an undisturbed run.
 ///
 /// Exit codes: 0 everything held; 1 something did not, or could not be done; 2 wrong usage.
 #[derive(Debug, Parser)]
@@ -18,13 +19,13 @@ use crate::fault::Kind;
 Example: two runs under faults, with the timeouts of a quiet machine
   tandem-chaos --seed 7 --timing fast --runs 2 --json chaos.json
 
-As root the disks of store and spool are filled, too; with libfaketime, clocks are stepped. What is skipped is said."
+As root, the disks of store and spool are filled too; with libfaketime, clocks are stepped. Skipped faults are named."
 )]
 pub(crate) struct Args {
-    /// Faults, moments and victims are drawn from it.
+    /// Faults, their moments and their victims are drawn from it.
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
-    /// Timeouts of the house: default or fast.
+    /// Timeouts of the cluster: default or fast.
     #[arg(long, default_value = "default", value_name = "PROFILE", value_parser = profile)]
     pub(crate) timing: Timing,
     /// Runs under faults, each with faults of its own.
@@ -32,23 +33,23 @@ pub(crate) struct Args {
     pub(crate) runs: u32,
     /// Only these kinds of fault (several with commas).
     #[arg(long, value_enum, value_delimiter = ',', value_name = "KIND")]
-    pub(crate) only: Vec<Kind>,
-    /// So many faults a run [default: each kind once, and a few more deaths of workers].
+    pub(crate) only: Vec<FaultKind>,
+    /// Number of faults in a run [default: each kind once, and a few more deaths of workers].
     #[arg(long, value_name = "N")]
     pub(crate) faults: Option<usize>,
-    /// A miss of a limit of time is an error, too.
+    /// Exceeding a limit of time is an error too.
     #[arg(long)]
     pub(crate) strict: bool,
     /// All figures, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Keep logs and database even if all is well.
+    /// Keep logs and database even if everything holds.
     #[arg(long)]
     pub(crate) keep: bool,
     /// Another coordinator than the one beside this program.
     #[arg(long, value_name = "FILE")]
     server_binary: Option<PathBuf>,
-    /// For a coordinator built with `--features broken-for-tests`: what is broken in it. This must then fail.
+    /// What to break in a coordinator built with `--features broken-for-tests`; the run must then fail.
     #[arg(long = "break", value_name = "WHAT", requires = "server_binary")]
     pub(crate) broken: Option<String>,
 }
@@ -59,17 +60,13 @@ fn profile(name: &str) -> Result<Timing, String> {
 }
 
 impl Args {
-    /// `tandem`, the coordinator and the worker.
-    ///
     /// # Errors
-    /// When one is not there.
-    pub(crate) fn binaries(&self) -> Result<(PathBuf, PathBuf, PathBuf)> {
-        let own = std::env::current_exe().context("cannot find out where this program is")?;
-        let folder = own.parent().unwrap_or(Path::new(""));
-        let server = self.server_binary.clone().unwrap_or_else(|| folder.join("tandem-server"));
-        let binaries = (folder.join("tandem"), server, folder.join("tandem-worker"));
-        for binary in [&binaries.0, &binaries.1, &binaries.2] {
-            ensure!(binary.is_file(), "found no {}: `make chaos` builds it first", binary.display());
+    /// When a program is not there.
+    pub(crate) fn binaries(&self) -> Result<Binaries> {
+        let mut binaries = Binaries::beside_this_program()?;
+        if let Some(server) = &self.server_binary {
+            ensure!(server.is_file(), "found no {}", server.display());
+            binaries.server = server.clone();
         }
         Ok(binaries)
     }

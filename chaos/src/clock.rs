@@ -1,4 +1,4 @@
-//! The wall clock of one program, by libfaketime where it is installed: a file says how far it is off.
+//! The wall clock of one program, changed by libfaketime where it is installed. A file holds the clock's offset.
 
 use std::{
     ffi::OsString,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 /// Where distributions put the library for programs with threads.
-const PLACES: [&str; 6] = [
+const PATHS: [&str; 6] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib64/faketime/libfaketimeMT.so.1",
@@ -25,18 +25,18 @@ pub(crate) struct Faketime {
 
 impl Faketime {
     pub(crate) fn find() -> Option<Self> {
-        PLACES.iter().map(PathBuf::from).find(|path| path.is_file()).map(|library| Self { library })
+        PATHS.iter().map(PathBuf::from).find(|path| path.is_file()).map(|library| Self { library })
     }
 
-    /// What a program's environment must hold for its clock to follow `file`.
+    /// The environment in which a program's clock follows `file`.
     pub(crate) fn environment(&self, file: &Path) -> Vec<(String, OsString)> {
         let set = |key: &str, value: OsString| (key.to_owned(), value);
         vec![
             set("LD_PRELOAD", self.library.clone().into()),
             set("FAKETIME_TIMESTAMP_FILE", file.into()),
-            // Seconds until a change of the file counts.
+            // Seconds until a change of the file takes effect.
             set("FAKETIME_CACHE_DURATION", "1".into()),
-            // Timeouts go by the other clock, which nobody can step.
+            // Timeouts use the monotonic clock, which nobody can step.
             set("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
             set("NO_FAKE_STAT", "1".into()),
             // A program that is killed would leave its shared memory behind.
@@ -45,7 +45,7 @@ impl Faketime {
     }
 }
 
-/// Sets how far a clock is off, in seconds. Written beside it and renamed: it may be read at any time.
+/// Sets a clock's offset in seconds. The file may be read at any time, so it is written beside and renamed.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -63,11 +63,9 @@ mod tests {
     use super::*;
 
     #[test]
+    #[ignore = "needs libfaketime (Debian and Ubuntu: package libfaketime)"]
     fn a_program_sees_the_clock_that_it_is_given() {
-        let Some(faketime) = Faketime::find() else {
-            eprintln!("skipped: libfaketime is not installed");
-            return;
-        };
+        let faketime = Faketime::find().expect("libfaketime is not installed");
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("clock");
         set(&file, -7200).unwrap();

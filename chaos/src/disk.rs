@@ -1,4 +1,4 @@
-//! Small disks that can be filled: a tmpfs each, in a mount namespace of our own, so that they vanish with the harness.
+//! Small disks that can be filled: each is a tmpfs in a mount namespace of our own, so they vanish with this process.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,7 +12,8 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-/// From now on mounts are ours alone. Before any thread is started: a namespace is a thread's.
+/// From now on, only this process sees its mounts. To be called before any thread is started, because a namespace
+/// belongs to a thread.
 ///
 /// # Errors
 /// When this is not allowed: not root, or in a sandbox.
@@ -22,39 +23,39 @@ pub(crate) fn own_namespace() -> Result<()> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("cannot make its mounts private")
 }
 
-/// A tmpfs of so many MiB on `folder`.
+/// Mounts a tmpfs of so many MiB on `folder`.
 ///
 /// # Errors
 /// When it cannot be mounted.
-pub(crate) fn small(folder: &Path, mebibytes: u32) -> Result<()> {
+pub(crate) fn mount_tmpfs(folder: &Path, mebibytes: u32) -> Result<()> {
     let options = format!("size={mebibytes}m,mode=0700");
     mount(Some("tmpfs"), folder, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
         .with_context(|| format!("cannot mount a tmpfs on {}", folder.display()))
 }
 
-/// What is on it is lost.
+/// The files on it are lost.
 pub(crate) fn unmount(folder: &Path) {
-    // One that stays goes with the harness.
+    // One that stays mounted goes with this process.
     let _ = umount2(folder, MntFlags::MNT_DETACH);
 }
 
-/// A file that takes all the room there is.
+/// A file that takes all the space of a disk.
 #[derive(Debug)]
-pub(crate) struct Balloon {
+pub(crate) struct DiskFiller {
     path: PathBuf,
     file: Option<File>,
 }
 
-impl Balloon {
+impl DiskFiller {
     pub(crate) fn on(folder: &Path) -> Self {
-        Self { path: folder.join("balloon"), file: None }
+        Self { path: folder.join("filler"), file: None }
     }
 
-    /// Takes all the room, and what has become free since.
+    /// Takes all space, also what has become free since the last call.
     ///
     /// # Errors
-    /// When the file cannot be made, of which a full disk is no reason.
-    pub(crate) fn grow(&mut self) -> Result<()> {
+    /// When the file cannot be made. A full disk is no reason for that.
+    pub(crate) fn fill(&mut self) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(
@@ -67,13 +68,17 @@ impl Balloon {
         };
         for block in [1 << 20, 64 << 10, 4 << 10] {
             let zeros = vec![0; block];
-            // The error that is waited for is "no space left"; with any other the disk is not full, and training shows it.
+            // Ends with "no space left". After any other error the disk is not full, and the run shows that nothing failed.
             while file.write_all(&zeros).is_ok() {}
         }
         Ok(())
     }
 
-    pub(crate) fn burst(&mut self) -> Result<()> {
+    /// Frees the space.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub(crate) fn remove(&mut self) -> Result<()> {
         self.file = None;
         std::fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))
     }

@@ -1,20 +1,20 @@
-//! What is trained: small, but with all three stages, a checkpoint every few seconds, and room for all faults.
+//! The experiment that is run: small, but with all three stages, a checkpoint every few seconds, and time for all faults.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tandem_harness::{Binaries, command, run};
 
-/// Whether two runs agree in the metric or result of that name; they do not in how fast it went, how long something
-/// took or how large a process was.
+/// Whether two runs must agree in the metric or result of that name. Speed, duration and memory differ from run to run.
 pub(crate) fn is_deterministic(name: &str) -> bool {
     !matches!(name, "images_per_second" | "peak_memory_bytes" | "seconds") && !name.ends_with("_seconds")
 }
 
-/// Faults that a smaller experiment has room for.
+/// A smaller experiment has time for this many faults.
 const FEW: usize = 6;
 
-/// The file, with room for so many faults; `slow` timeouts keep each of them going for longer.
+/// The experiment file, long enough for so many faults. With `slow` timeouts each fault lasts longer.
 pub(crate) fn toml(faults: usize, slow: bool) -> String {
     let (epochs, linear_epochs, attacked) = match (faults <= FEW, slow) {
         (true, false) => (1, 40, 400),
@@ -66,20 +66,12 @@ radii = [0.1, 0.2, 0.3, 0.5]
 /// Submits the file and returns the experiment's id.
 ///
 /// # Errors
-/// When the command cannot be run or the file is refused.
-pub(crate) fn submit(tandem: &Path, server: &str, file: &Path) -> Result<String> {
-    let output = Command::new(tandem)
-        .args(["--json", "--server", server, "submit", "--fresh"])
-        .arg(file)
-        .output()
-        .with_context(|| format!("cannot run {}", tandem.display()))?;
-    ensure!(
-        output.status.success(),
-        "`tandem submit` ended with {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    let answer: Value = serde_json::from_slice(&output.stdout).context("`tandem submit --json` printed no JSON")?;
+/// When the file is refused.
+pub(crate) fn submit(binaries: &Binaries, server: &str, file: &Path) -> Result<String> {
+    let mut submit = command(&binaries.tandem);
+    let outcome = run(submit.args(["--json", "--server", server, "submit", "--fresh"]).arg(file), "");
+    ensure!(outcome.code == 0, "`tandem submit` ended with {}: {}", outcome.code, outcome.stderr.trim());
+    let answer: Value = serde_json::from_str(&outcome.stdout).context("`tandem submit --json` printed no JSON")?;
     let id = answer["experiment_id"].as_str().context("`tandem submit --json` named no experiment")?;
     Ok(id.to_owned())
 }
@@ -95,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_coordinator_would_take_it() {
+    fn the_coordinator_would_accept_it() {
         for (faults, slow) in [(4, false), (4, true), (30, false), (30, true)] {
             let plan = tandem_domain::plan::plan(&toml(faults, slow), "chaos.toml", "0").unwrap();
             let names: Vec<&str> = plan.jobs.iter().map(|job| job.spec.name.as_str()).collect();

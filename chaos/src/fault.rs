@@ -1,4 +1,4 @@
-//! The faults there are, and what is expected of the house after each.
+//! The kinds of fault, and what is expected of the cluster after each.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -6,18 +6,18 @@ use serde::Serialize;
 /// What is done to whom. "Stop" is SIGSTOP for longer than a lease, then SIGCONT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
+pub(crate) enum FaultKind {
     /// SIGKILL to a rank.
     KillRank,
-    /// SIGSTOP to a rank, its worker goes on.
+    /// SIGSTOP to a rank; its worker goes on.
     StopRank,
     /// SIGTERM to a rank.
     TermRank,
-    /// SIGKILL to a worker, started again at once.
+    /// SIGKILL to a worker, which is started again at once.
     KillWorker,
-    /// SIGKILL to a worker, started again when its lease has long run out.
+    /// SIGKILL to a worker, which is started again well after its lease has expired.
     LoseWorker,
-    /// SIGSTOP to a worker, its rank goes on.
+    /// SIGSTOP to a worker; its rank goes on.
     StopWorker,
     /// SIGSTOP to a worker and its rank; the rank wakes first.
     FreezeWorker,
@@ -37,19 +37,19 @@ pub(crate) enum Kind {
     KillBackend,
     /// Postgres ends at once and is away for longer than a lease.
     StopPostgres,
-    /// Connections between workers and coordinators are cut, new ones are refused.
+    /// Connections between workers and coordinators are cut, and new ones are refused.
     CutConnection,
-    /// Connections stay, nothing comes through.
+    /// Connections stay, but nothing comes through.
     SilentConnection,
-    /// No room for checkpoints and artifacts.
+    /// No space for checkpoints and artifacts.
     FullStore,
-    /// No room in a worker's state folder, where its spool is.
+    /// No space in a worker's state folder, where its spool is.
     FullSpool,
-    /// The wall clock of one program goes an hour back, and comes forward again.
+    /// The wall clock of one program is set back by an hour, and forward again.
     StepClock,
 }
 
-/// By what the house shows that it has noticed.
+/// How the cluster shows that it has noticed a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// An event: a rank or attempt ended, a worker lost or leaving.
@@ -60,12 +60,12 @@ pub(crate) enum Notice {
     Never,
 }
 
-impl Kind {
+impl FaultKind {
     pub(crate) fn all() -> &'static [Self] {
         Self::value_variants()
     }
 
-    /// As on the command line.
+    /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
@@ -84,7 +84,7 @@ impl Kind {
         }
     }
 
-    /// The attempt that it hits cannot go on: only what a later one commits counts as recovery.
+    /// Whether the attempt that it hits cannot go on. Then only what a later attempt commits counts as recovery.
     pub(crate) fn ends_the_attempt(self) -> bool {
         matches!(
             self,
@@ -98,7 +98,7 @@ impl Kind {
         )
     }
 
-    /// What the promise on a worker's death is about.
+    /// Whether the promises about a worker's death apply.
     pub(crate) fn is_worker_death(self) -> bool {
         matches!(self, Self::KillWorker | Self::LoseWorker)
     }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn names_are_plain_and_what_ends_an_attempt_is_noticed() {
-        assert_eq!(Kind::KillWorker.name(), "kill-worker");
-        assert!(Kind::all().iter().all(|kind| !kind.ends_the_attempt() || kind.notice() == Notice::Event));
+        assert_eq!(FaultKind::KillWorker.name(), "kill-worker");
+        assert!(FaultKind::all().iter().all(|kind| !kind.ends_the_attempt() || kind.notice() == Notice::Event));
     }
 }

@@ -1,4 +1,4 @@
-//! The wire between one worker and one coordinator, which can be cut, or go silent.
+//! A proxy between one worker and one coordinator. It can cut connections, or let nothing through.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -14,40 +14,40 @@ use std::{
 use anyhow::{Context as _, Result};
 
 /// How soon a change of state shows.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum WireState {
+pub(crate) enum ProxyState {
     Open,
-    /// Connections are closed, new ones too, at once.
+    /// Connections are closed at once, new ones too.
     Cut,
-    /// Connections stay; nothing comes through until it is open again.
+    /// Connections stay, but nothing comes through until the proxy is open again.
     Silent,
-    /// For good.
-    Gone,
+    /// Cut for good.
+    Closed,
 }
 
-/// A listener on loopback that passes on what it gets.
+/// Listens on loopback and passes on what it gets.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Proxy {
     port: u16,
     state: Arc<AtomicU8>,
 }
 
-impl Wire {
+impl Proxy {
     /// # Errors
     /// When no port or thread can be had.
     pub(crate) fn to(coordinator: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port on 127.0.0.1")?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
-        let state = Arc::new(AtomicU8::new(WireState::Open as u8));
+        let state = Arc::new(AtomicU8::new(ProxyState::Open as u8));
         let shared = Arc::clone(&state);
         thread::Builder::new()
-            .name("wire".to_owned())
+            .name("proxy".to_owned())
             .spawn(move || listen(&listener, SocketAddr::from((Ipv4Addr::LOCALHOST, coordinator)), &shared))
-            .context("cannot start a thread for a wire")?;
+            .context("cannot start a proxy's thread")?;
         Ok(Self { port, state })
     }
 
@@ -55,41 +55,41 @@ impl Wire {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn set(&self, state: WireState) {
+    pub(crate) fn set(&self, state: ProxyState) {
         self.state.store(state as u8, Ordering::SeqCst);
     }
 }
 
-impl Drop for Wire {
+impl Drop for Proxy {
     fn drop(&mut self) {
-        self.set(WireState::Gone);
+        self.set(ProxyState::Closed);
     }
 }
 
-fn is(state: &AtomicU8, wanted: WireState) -> bool {
+fn is(state: &AtomicU8, wanted: ProxyState) -> bool {
     state.load(Ordering::SeqCst) == wanted as u8
 }
 
 fn listen(listener: &TcpListener, coordinator: SocketAddr, state: &Arc<AtomicU8>) {
-    while !is(state, WireState::Gone) {
+    while !is(state, ProxyState::Closed) {
         match listener.accept() {
-            // Closed as it is dropped.
-            Ok(_) if is(state, WireState::Cut) => {}
+            // Dropping the connection closes it.
+            Ok(_) if is(state, ProxyState::Cut) => {}
             Ok((client, _)) => {
                 let shared = Arc::clone(state);
-                // Without a thread the connection is closed: the worker dials again.
-                let _ = thread::Builder::new().spawn(move || pass(client, coordinator, &shared));
+                // Without a thread the connection is closed, and the worker connects again.
+                let _ = thread::Builder::new().spawn(move || forward(client, coordinator, &shared));
             }
-            Err(_) => thread::sleep(LOOK_EVERY),
+            Err(_) => thread::sleep(POLL_INTERVAL),
         }
     }
 }
 
-fn pass(client: TcpStream, coordinator: SocketAddr, state: &Arc<AtomicU8>) {
-    if !passes(state) {
+fn forward(client: TcpStream, coordinator: SocketAddr, state: &Arc<AtomicU8>) {
+    if !wait_until_open(state) {
         return;
     }
-    // A coordinator that is not there: the client sees its connection closed.
+    // If the coordinator is not there, the client's connection is closed.
     let Ok(server) = TcpStream::connect(coordinator) else { return };
     let (Ok(client_again), Ok(server_again)) = (client.try_clone(), server.try_clone()) else { return };
     let shared = Arc::clone(state);
@@ -100,28 +100,28 @@ fn pass(client: TcpStream, coordinator: SocketAddr, state: &Arc<AtomicU8>) {
     }
 }
 
-/// Waits while the wire is silent; `false` once it is cut.
-fn passes(state: &AtomicU8) -> bool {
-    while is(state, WireState::Silent) {
-        thread::sleep(LOOK_EVERY);
+/// Waits while the proxy is silent; false once it is cut.
+fn wait_until_open(state: &AtomicU8) -> bool {
+    while is(state, ProxyState::Silent) {
+        thread::sleep(POLL_INTERVAL);
     }
-    is(state, WireState::Open)
+    is(state, ProxyState::Open)
 }
 
-/// One direction, until either end closes or the wire is cut.
+/// One direction, until either end closes or the proxy is cut.
 fn copy(mut from: TcpStream, mut to: TcpStream, state: &AtomicU8) {
-    // Errors here and below mean the same: this connection is over.
+    // An error here or below means that this connection has ended.
     let _ = from.set_nonblocking(false);
     let _ = from.set_nodelay(true);
     let _ = to.set_nodelay(true);
-    let _ = from.set_read_timeout(Some(LOOK_EVERY));
+    let _ = from.set_read_timeout(Some(POLL_INTERVAL));
     let mut buffer = vec![0; 64 << 10];
-    while passes(state) {
+    while wait_until_open(state) {
         match from.read(&mut buffer) {
             Ok(0) => break,
-            // What was read while the state changed does not slip through.
+            // What was read while the state changed does not get through.
             Ok(length) => {
-                if !passes(state) || to.write_all(&buffer[..length]).is_err() {
+                if !wait_until_open(state) || to.write_all(&buffer[..length]).is_err() {
                     break;
                 }
             }
@@ -152,8 +152,8 @@ mod tests {
         port
     }
 
-    fn dial(wire: &Wire) -> TcpStream {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, wire.port)).unwrap();
+    fn connect(proxy: &Proxy) -> TcpStream {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream
     }
@@ -167,26 +167,26 @@ mod tests {
 
     #[test]
     fn a_cut_closes_what_is_there_and_what_comes_until_it_is_open_again() {
-        let wire = Wire::to(echo()).unwrap();
-        let mut stream = dial(&wire);
+        let proxy = Proxy::to(echo()).unwrap();
+        let mut stream = connect(&proxy);
         assert_eq!(ask(&mut stream, 7).unwrap(), 7);
-        wire.set(WireState::Cut);
+        proxy.set(ProxyState::Cut);
         assert!(ask(&mut stream, 8).is_err());
-        assert!(ask(&mut dial(&wire), 9).is_err());
-        wire.set(WireState::Open);
-        assert_eq!(ask(&mut dial(&wire), 10).unwrap(), 10);
+        assert!(ask(&mut connect(&proxy), 9).is_err());
+        proxy.set(ProxyState::Open);
+        assert_eq!(ask(&mut connect(&proxy), 10).unwrap(), 10);
     }
 
     #[test]
-    fn silence_keeps_what_is_said_for_later() {
-        let wire = Wire::to(echo()).unwrap();
-        let mut stream = dial(&wire);
+    fn what_is_sent_in_silence_arrives_later() {
+        let proxy = Proxy::to(echo()).unwrap();
+        let mut stream = connect(&proxy);
         assert_eq!(ask(&mut stream, 1).unwrap(), 1);
-        wire.set(WireState::Silent);
-        stream.set_read_timeout(Some(10 * LOOK_EVERY)).unwrap();
+        proxy.set(ProxyState::Silent);
+        stream.set_read_timeout(Some(10 * POLL_INTERVAL)).unwrap();
         let silent = ask(&mut stream, 2);
         assert!(silent.is_err(), "{silent:?}");
-        wire.set(WireState::Open);
+        proxy.set(ProxyState::Open);
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut answer = [0];
         stream.read_exact(&mut answer).unwrap();

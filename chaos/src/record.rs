@@ -1,40 +1,40 @@
-//! What a run leaves behind, and how two runs of one spec differ. Pure.
+//! What a run leaves in the database, and how two runs of one experiment differ. Pure.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Everything in which two runs of one spec must agree, bit for bit.
+/// Everything in which two runs of one experiment must agree, bit for bit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Record {
     /// SHA-256 by job, kind and name.
     pub(crate) artifacts: BTreeMap<(String, String, String), String>,
-    /// By job, name and step.
+    /// Bits of the value by job, name and step.
     pub(crate) points: BTreeMap<(String, String, i64), u64>,
-    /// By job and name.
+    /// Bits of the value by job and name.
     pub(crate) results: BTreeMap<(String, String), u64>,
 }
 
-/// One thing that is not as in the quiet run.
+/// One difference from the quiet run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Difference {
-    pub(crate) what: What,
+    pub(crate) what: DifferenceKind,
     pub(crate) job: String,
-    /// Where it has one.
+    /// Of the point of a curve.
     pub(crate) step: Option<i64>,
     pub(crate) words: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum What {
-    /// The quiet run has it.
+pub(crate) enum DifferenceKind {
+    /// Only the quiet run has it.
     Lost,
     /// Only this run has it.
     Doubled,
     /// Both have it, with other bits.
     Changed,
-    /// A file's SHA-256 is another, or it is missing, or there is one too many.
+    /// A file has another SHA-256, is missing, or is one too many.
     Weights,
 }
 
@@ -47,44 +47,54 @@ pub(crate) fn differences(quiet: &Record, run: &Record) -> Vec<Difference> {
     for (key, sha256) in &quiet.artifacts {
         let (job, kind, name) = key;
         match run.artifacts.get(key) {
-            None => add(What::Weights, job, None, format!("{kind} {name} is missing")),
+            None => add(DifferenceKind::Weights, job, None, format!("{kind} {name} is missing")),
             Some(other) if other != sha256 => {
-                add(What::Weights, job, None, format!("{kind} {name} is {other}, quiet {sha256}"));
+                add(DifferenceKind::Weights, job, None, format!("{kind} {name} is {other}, quiet {sha256}"));
             }
             Some(_) => {}
         }
     }
     for (job, kind, name) in run.artifacts.keys().filter(|key| !quiet.artifacts.contains_key(*key)) {
-        add(What::Weights, job, None, format!("{kind} {name} is one that the quiet run has not"));
+        add(DifferenceKind::Weights, job, None, format!("{kind} {name} is not in the quiet run"));
     }
     for (key, bits) in &quiet.points {
         let (job, name, step) = key;
         let value = f64::from_bits(*bits);
         match run.points.get(key) {
-            None => add(What::Lost, job, Some(*step), format!("{name} {value} of step {step}")),
+            None => add(DifferenceKind::Lost, job, Some(*step), format!("{name} {value} of step {step}")),
             Some(other) if other != bits => {
                 let other = f64::from_bits(*other);
-                add(What::Changed, job, Some(*step), format!("{name} of step {step} is {other}, quiet {value}"));
+                add(
+                    DifferenceKind::Changed,
+                    job,
+                    Some(*step),
+                    format!("{name} of step {step} is {other}, quiet {value}"),
+                );
             }
             Some(_) => {}
         }
     }
     for (job, name, step) in run.points.keys().filter(|key| !quiet.points.contains_key(*key)) {
-        add(What::Doubled, job, Some(*step), format!("{name} of step {step}, which the quiet run has not"));
+        add(DifferenceKind::Doubled, job, Some(*step), format!("{name} of step {step}, which is not in the quiet run"));
     }
     for (key, bits) in &quiet.results {
         let (job, name) = key;
         let value = f64::from_bits(*bits);
         match run.results.get(key) {
-            None => add(What::Lost, job, None, format!("result {name} = {value}")),
+            None => add(DifferenceKind::Lost, job, None, format!("result {name} = {value}")),
             Some(other) if other != bits => {
-                add(What::Changed, job, None, format!("result {name} is {}, quiet {value}", f64::from_bits(*other)));
+                add(
+                    DifferenceKind::Changed,
+                    job,
+                    None,
+                    format!("result {name} is {}, quiet {value}", f64::from_bits(*other)),
+                );
             }
             Some(_) => {}
         }
     }
     for (job, name) in run.results.keys().filter(|key| !quiet.results.contains_key(*key)) {
-        add(What::Doubled, job, None, format!("result {name}, which the quiet run has not"));
+        add(DifferenceKind::Doubled, job, None, format!("result {name}, which is not in the quiet run"));
     }
     found
 }
@@ -102,7 +112,7 @@ mod tests {
         }
     }
 
-    fn kinds(run: &Record) -> Vec<What> {
+    fn kinds(run: &Record) -> Vec<DifferenceKind> {
         differences(&record(), run).into_iter().map(|difference| difference.what).collect()
     }
 
@@ -115,11 +125,11 @@ mod tests {
         run.points.insert(key(4), 0);
         // The last bit.
         run.points.insert(key(3), (0.5f64).to_bits() + 1);
-        assert_eq!(kinds(&run), [What::Lost, What::Changed, What::Doubled]);
+        assert_eq!(kinds(&run), [DifferenceKind::Lost, DifferenceKind::Changed, DifferenceKind::Doubled]);
         let mut run = record();
         run.artifacts.values_mut().for_each(|sha256| *sha256 = "cd".to_owned());
         run.results.clear();
-        assert_eq!(kinds(&run), [What::Weights, What::Lost]);
+        assert_eq!(kinds(&run), [DifferenceKind::Weights, DifferenceKind::Lost]);
         assert_eq!(kinds(&Record::default()).len(), 5);
     }
 }

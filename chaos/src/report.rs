@@ -1,21 +1,21 @@
-//! All runs together: what is said at the end, and whether it is good. Pure.
+//! The report on all runs, and whether everything held. Pure.
 
 use serde::Serialize;
 use tandem_domain::timing::Timing;
 
 use crate::{
-    fault::Kind,
+    fault::FaultKind,
     record::{Difference, Record, differences},
-    run::{Injection, Ran},
-    summary::{Promise, Row, promises, rows},
+    run::{Injection, RunResult},
+    summary::{FaultRow, Promise, promises, rows},
 };
 
-/// Differences that are spelled out, of each run; the rest is a number.
+/// So many differences of each run are listed; the others are only counted.
 const SHOWN: usize = 12;
 
 /// One run under faults.
 #[derive(Debug, Serialize)]
-pub(crate) struct Run {
+pub(crate) struct RunReport {
     pub(crate) experiment: String,
     pub(crate) seconds: f64,
     pub(crate) injections: Vec<Injection>,
@@ -23,16 +23,11 @@ pub(crate) struct Run {
     pub(crate) differences: Vec<Difference>,
 }
 
-impl Run {
-    pub(crate) fn of(ran: Ran, quiet: &Record) -> Self {
-        let differences = differences(quiet, &ran.record);
-        Self {
-            experiment: ran.experiment,
-            seconds: ran.seconds,
-            injections: ran.injections,
-            wrong: ran.wrong,
-            differences,
-        }
+impl RunReport {
+    pub(crate) fn of(result: RunResult, quiet: &Record) -> Self {
+        let differences = differences(quiet, &result.record);
+        let RunResult { experiment, seconds, injections, wrong, .. } = result;
+        Self { experiment, seconds, injections, wrong, differences }
     }
 }
 
@@ -40,18 +35,24 @@ impl Run {
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) timing: String,
-    pub(crate) skipped: Vec<Kind>,
+    pub(crate) skipped: Vec<FaultKind>,
     pub(crate) quiet_seconds: f64,
-    /// What the quiet run left that must be found again: files, points of curves, results.
+    /// Numbers of files, points of curves and results of the quiet run, which every run must have.
     pub(crate) compared: [usize; 3],
     pub(crate) quiet_wrong: Vec<String>,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<FaultRow>,
     pub(crate) promises: Vec<Promise>,
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Vec<RunReport>,
 }
 
 impl Report {
-    pub(crate) fn of(seed: u64, timing: Timing, skipped: Vec<Kind>, quiet: Ran, runs: Vec<Run>) -> Self {
+    pub(crate) fn of(
+        seed: u64,
+        timing: Timing,
+        skipped: Vec<FaultKind>,
+        quiet: RunResult,
+        runs: Vec<RunReport>,
+    ) -> Self {
         let faulty: Vec<_> = runs.iter().map(|run| (run.injections.as_slice(), run.differences.as_slice())).collect();
         let all: Vec<&Injection> = runs.iter().flat_map(|run| &run.injections).collect();
         Self {
@@ -67,7 +68,7 @@ impl Report {
         }
     }
 
-    /// Everything that must not be, in words.
+    /// Everything that does not hold, in words.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let mut all: Vec<String> = self.quiet_wrong.iter().map(|words| format!("quiet run: {words}")).collect();
         for (number, run) in (1..).zip(&self.runs) {
@@ -88,7 +89,7 @@ impl Report {
         self.wrong().is_empty() && (!strict || self.promises.iter().all(|promise| promise.kept))
     }
 
-    /// The last line.
+    /// The last line of the report.
     pub(crate) fn verdict(&self, strict: bool) -> String {
         let faults: usize = self.runs.iter().map(|run| run.injections.len()).sum();
         let [files, points, results] = self.compared;
@@ -109,7 +110,7 @@ impl Report {
     }
 }
 
-pub(crate) fn words(promise: &Promise) -> String {
+pub(crate) fn describe(promise: &Promise) -> String {
     let kept = if promise.kept { "kept" } else { "MISSED" };
     format!("{kept}: {} {:.1} s, goal {:.0} s", promise.what, promise.seconds, promise.goal)
 }
@@ -120,17 +121,17 @@ mod tests {
 
     use super::*;
 
-    fn quiet() -> Ran {
+    fn quiet() -> RunResult {
         let mut record = Record::default();
         record.artifacts.insert(("encoder".into(), "encoder".into(), "e".into()), "ab".into());
         record.points.insert(("encoder".into(), "loss".into(), 1), 7);
-        Ran { record, ..Ran::default() }
+        RunResult { record, ..RunResult::default() }
     }
 
-    fn report(change: impl FnOnce(&mut Ran)) -> Report {
+    fn report(change: impl FnOnce(&mut RunResult)) -> Report {
         let mut ran = quiet();
         change(&mut ran);
-        let run = Run::of(ran, &quiet().record);
+        let run = RunReport::of(ran, &quiet().record);
         Report::of(1, FAST, Vec::new(), quiet(), vec![run])
     }
 
@@ -140,12 +141,12 @@ mod tests {
         assert!(!report(|ran| ran.wrong.push("two at a time".to_owned())).holds(false));
         let lost = report(|ran| ran.record.points.clear());
         assert!(!lost.holds(false) && lost.verdict(false).starts_with("DID NOT HOLD"));
-        let empty = Report::of(1, FAST, Vec::new(), Ran::default(), Vec::new());
+        let empty = Report::of(1, FAST, Vec::new(), RunResult::default(), Vec::new());
         assert!(!empty.holds(false), "a quiet run that left nothing proves nothing");
     }
 
     #[test]
-    fn a_missed_limit_counts_only_if_asked_for() {
+    fn a_missed_limit_counts_only_with_strict() {
         let mut report = report(|_| {});
         report.promises.push(Promise { what: "late".to_owned(), seconds: 4.0, goal: 3.0, kept: false });
         assert!(report.holds(false) && !report.holds(true));

@@ -1,15 +1,15 @@
-//! Faults of all runs, by kind: what was lost, how long it took, and whether the promises on time are kept. Pure.
+//! The faults of all runs, by kind: what was lost, how long recovery took, and whether the promises are kept. Pure.
 
 use serde::Serialize;
 use tandem_domain::timing::Timing;
 
 use crate::{
-    fault::Kind,
-    record::{Difference, What},
+    fault::FaultKind,
+    record::{Difference, DifferenceKind},
     run::Injection,
 };
 
-/// Percentiles by nearest rank (the smallest value that so many percent do not exceed): nothing is made up between two.
+/// Percentiles by nearest rank: the smallest value that so many percent of all values do not exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) p50: f64,
@@ -28,12 +28,12 @@ impl Spread {
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Row {
-    pub(crate) kind: Kind,
+pub(crate) struct FaultRow {
+    pub(crate) kind: FaultKind,
     pub(crate) injected: usize,
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
-    /// The same place, other bits.
+    /// Points and results with other bits.
     pub(crate) changed: usize,
     pub(crate) recovered: usize,
     pub(crate) notice: Option<Spread>,
@@ -41,21 +41,21 @@ pub(crate) struct Row {
     pub(crate) weights_equal: bool,
 }
 
-/// A run's faults and its differences from the quiet one.
+/// A run's faults, and its differences from the quiet run.
 pub(crate) type Faulty<'a> = (&'a [Injection], &'a [Difference]);
 
 /// A row for each kind that was injected.
-pub(crate) fn rows(runs: &[Faulty<'_>]) -> Vec<Row> {
-    Kind::all().iter().filter_map(|kind| row(*kind, runs)).collect()
+pub(crate) fn rows(runs: &[Faulty<'_>]) -> Vec<FaultRow> {
+    FaultKind::all().iter().filter_map(|kind| row(*kind, runs)).collect()
 }
 
-fn row(kind: Kind, runs: &[Faulty<'_>]) -> Option<Row> {
+fn row(kind: FaultKind, runs: &[Faulty<'_>]) -> Option<FaultRow> {
     let all: Vec<&Injection> =
         runs.iter().flat_map(|(injections, _)| injections.iter()).filter(|injection| injection.kind == kind).collect();
     if all.is_empty() {
         return None;
     }
-    let blamed = |what: What| {
+    let blamed = |what: DifferenceKind| {
         let of_run = |(injections, differences): &Faulty<'_>| {
             let mine = |difference: &&Difference| {
                 difference.what == what && blame(injections, difference).is_some_and(|injection| injection.kind == kind)
@@ -64,17 +64,17 @@ fn row(kind: Kind, runs: &[Faulty<'_>]) -> Option<Row> {
         };
         runs.iter().map(of_run).sum()
     };
-    // All faults of a job that ends with other weights are suspect.
+    // If a job ends with other weights, all faults that hit it are suspect.
     let is_suspect = |(injections, differences): &Faulty<'_>| {
         let hit = |job: &str| injections.iter().any(|injection| injection.kind == kind && injection.job == job);
-        differences.iter().any(|difference| difference.what == What::Weights && hit(&difference.job))
+        differences.iter().any(|difference| difference.what == DifferenceKind::Weights && hit(&difference.job))
     };
-    Some(Row {
+    Some(FaultRow {
         kind,
         injected: all.len(),
-        lost: blamed(What::Lost),
-        doubled: blamed(What::Doubled),
-        changed: blamed(What::Changed),
+        lost: blamed(DifferenceKind::Lost),
+        doubled: blamed(DifferenceKind::Doubled),
+        changed: blamed(DifferenceKind::Changed),
         recovered: all.iter().filter(|injection| injection.recovered).count(),
         notice: Spread::of(all.iter().filter_map(|injection| injection.seconds_to_notice)),
         next_step: Spread::of(all.iter().filter_map(|injection| injection.seconds_to_next_step)),
@@ -82,7 +82,7 @@ fn row(kind: Kind, runs: &[Faulty<'_>]) -> Option<Row> {
     })
 }
 
-/// The fault that a difference is put down to: the first of its job that ended at or after its step, else the last one.
+/// The fault that is blamed for a difference: the first one of its job that ended at or after its step, else the last.
 fn blame<'a>(injections: &'a [Injection], difference: &Difference) -> Option<&'a Injection> {
     let mut of_job = injections.iter().filter(|injection| injection.job == difference.job);
     let step = difference.step.unwrap_or(i64::MAX);
@@ -98,9 +98,9 @@ pub(crate) struct Promise {
     pub(crate) kept: bool,
 }
 
-/// On the death of workers; none where none died.
+/// About the death of workers; none if none died.
 pub(crate) fn promises(injections: &[&Injection], timing: Timing) -> Vec<Promise> {
-    let next_step = if timing.name == "fast" { 12.0 } else { 30.0 };
+    let next_step_goal = if timing.name == "fast" { 12.0 } else { 30.0 };
     let deaths = || injections.iter().filter(|injection| injection.kind.is_worker_death());
     let notice = Spread::of(deaths().filter_map(|injection| injection.seconds_to_notice));
     let next = Spread::of(deaths().filter_map(|injection| injection.seconds_to_next_step));
@@ -112,8 +112,8 @@ pub(crate) fn promises(injections: &[&Injection], timing: Timing) -> Vec<Promise
     };
     let noticed =
         notice.map(|spread| promise("a worker's death is noticed, max", spread.max, timing.death_seen.as_secs_f64()));
-    let goes_on = next.map(|spread| promise("next committed step after it, p95", spread.p95, next_step));
-    noticed.into_iter().chain(goes_on).collect()
+    let next_step = next.map(|spread| promise("next committed step after it, p95", spread.p95, next_step_goal));
+    noticed.into_iter().chain(next_step).collect()
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::plan::Stage;
 
-    fn injection(kind: Kind, steps: (i64, i64), seconds: f64) -> Injection {
+    fn injection(kind: FaultKind, steps: (i64, i64), seconds: f64) -> Injection {
         Injection {
             kind,
             victim: "left".to_owned(),
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    fn difference(what: What, job: &str, step: Option<i64>) -> Difference {
+    fn difference(what: DifferenceKind, job: &str, step: Option<i64>) -> Difference {
         Difference { what, job: job.to_owned(), step, words: String::new() }
     }
 
@@ -151,27 +151,28 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_put_down_to_the_fault_that_it_follows() {
-        let injections = [injection(Kind::KillRank, (10, 20), 1.0), injection(Kind::KillWorker, (30, 40), 2.0)];
+        let injections =
+            [injection(FaultKind::KillRank, (10, 20), 1.0), injection(FaultKind::KillWorker, (30, 40), 2.0)];
         let differences = [
-            difference(What::Lost, "encoder", Some(15)),
-            difference(What::Doubled, "encoder", Some(35)),
-            difference(What::Lost, "encoder", None),
-            difference(What::Lost, "linear", Some(1)),
-            difference(What::Weights, "encoder", None),
+            difference(DifferenceKind::Lost, "encoder", Some(15)),
+            difference(DifferenceKind::Doubled, "encoder", Some(35)),
+            difference(DifferenceKind::Lost, "encoder", None),
+            difference(DifferenceKind::Lost, "linear", Some(1)),
+            difference(DifferenceKind::Weights, "encoder", None),
         ];
         let rows = rows(&[(&injections, &differences)]);
         let figures: Vec<_> = rows.iter().map(|row| (row.kind, row.lost, row.doubled, row.weights_equal)).collect();
-        assert_eq!(figures, [(Kind::KillRank, 1, 0, false), (Kind::KillWorker, 1, 1, false)]);
+        assert_eq!(figures, [(FaultKind::KillRank, 1, 0, false), (FaultKind::KillWorker, 1, 1, false)]);
     }
 
     #[test]
     fn only_the_death_of_workers_is_promised() {
-        let slow = injection(Kind::StopLeader, (1, 2), 9.0);
+        let slow = injection(FaultKind::StopLeader, (1, 2), 9.0);
         assert!(promises(&[&slow], FAST).is_empty());
-        let dead = injection(Kind::KillWorker, (1, 2), 3.5);
+        let dead = injection(FaultKind::KillWorker, (1, 2), 3.5);
         let kept: Vec<bool> = promises(&[&slow, &dead], FAST).iter().map(|promise| promise.kept).collect();
         assert_eq!(kept, [false, false]);
-        let quick = injection(Kind::LoseWorker, (1, 2), 2.9);
+        let quick = injection(FaultKind::LoseWorker, (1, 2), 2.9);
         assert!(promises(&[&quick], FAST).iter().all(|promise| promise.kept));
     }
 }

@@ -1,10 +1,10 @@
-//! The table for people, in Markdown: it goes into the docs as it is.
+//! The table for people, in Markdown, as RESULTS.md has it.
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::summary::{Row, Spread};
+use crate::summary::{FaultRow, Spread};
 
-pub(crate) fn table(rows: &[Row]) -> Table {
+pub(crate) fn table(rows: &[FaultRow]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     let header = ["fault", "injected", "lost", "doubled", "changed", "recovered"];

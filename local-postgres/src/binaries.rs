@@ -17,7 +17,7 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// The first installation found; with `version`, the first of that major version, as a cluster is bound to it.
+    /// The first installation found; with `version`, the first of that major version, because only it can read the data.
     pub(crate) fn find(version: Option<&str>) -> Result<Self> {
         let mut others = Vec::new();
         for dir in candidates() {
@@ -29,7 +29,7 @@ impl Binaries {
         }
         match version {
             Some(wanted) if !others.is_empty() => bail!(
-                "the cluster was made by Postgres {wanted}, but installed is only {}; install postgresql-{wanted}, \
+                "the data were made by Postgres {wanted}, but only {} is installed; install postgresql-{wanted}, \
                  or move the data with pg_upgrade",
                 others.join(", ")
             ),
@@ -40,7 +40,7 @@ impl Binaries {
         }
     }
 
-    /// A tool of this installation, or the one in PATH: clients like psql may be packaged apart.
+    /// A tool of this installation, or else the one in PATH: clients such as psql may come in another package.
     pub(crate) fn command(&self, tool: &str) -> Command {
         Command::new(self.path(tool))
     }

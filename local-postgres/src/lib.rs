@@ -1,74 +1,69 @@
-//! A private Postgres cluster made of the installed binaries: for `tandem up` and for tests.
+//! A private Postgres server, run from the installed binaries: for `tandem up` and for tests.
 //!
 //! Everything lives in one folder, so a copy of the folder is a copy of the database:
 //!
 //! ```text
-//! dir/data/          the cluster (initdb)
+//! dir/data/          made by initdb
 //! dir/password       of the role `tandem`, mode 0600
 //! dir/port           the TCP port on 127.0.0.1, kept over restarts while it is free
 //! dir/postgres.log
 //! ```
 //!
-//! The server listens on loopback TCP only: a Unix socket would bring the 107-byte limit on its path. Postgres refuses
-//! to run as root, so there it runs as the account `postgres` or `nobody`. It gets a fast shutdown when this process
+//! The server listens on loopback TCP only, because the path of a Unix socket may have 107 bytes at most. Postgres refuses
+//! to run as root: started by root, it runs as the user `postgres` or `nobody`. It gets a fast shutdown when this process
 //! dies, however that happens.
 
-mod account;
 mod binaries;
-mod cluster;
+mod data_folder;
+mod options;
+mod os_user;
 mod postmaster;
 
 use std::{io::Write, path::Path, process::Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use account::Account;
 use binaries::Binaries;
-use cluster::Cluster;
+use data_folder::DataFolder;
+pub use data_folder::ROLE;
+pub use options::Options;
+use os_user::OsUser;
 use postmaster::Postmaster;
 
-/// The role that owns everything in the cluster.
-pub const ROLE: &str = "tandem";
-
-/// How a cluster runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Commits survive a power failure. Tests switch it off and save most of their time.
-    pub durable: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { durable: true }
-    }
-}
-
-/// A running cluster; stopped when dropped.
+/// A running server; stopped when dropped.
 #[derive(Debug)]
 pub struct LocalPostgres {
-    cluster: Cluster,
+    folder: DataFolder,
     binaries: Binaries,
     password: String,
     postmaster: Postmaster,
 }
 
 impl LocalPostgres {
-    /// Starts the cluster in `dir`, making it first where there is none. Returns when it accepts connections.
+    /// Starts the server on the data in `dir`, which are made first where there are none. Returns when it accepts
+    /// connections.
+    ///
+    /// # Errors
+    /// When Postgres is not installed, cannot read the data, or does not start; its log is quoted.
     pub fn start(dir: &Path) -> Result<Self> {
         Self::start_with(dir, Options::default())
     }
 
+    /// As [`start`](Self::start), with options.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
     pub fn start_with(dir: &Path, options: Options) -> Result<Self> {
-        let cluster = Cluster::at(dir)?;
-        let binaries = Binaries::find(cluster.version()?.as_deref())?;
-        let account = Account::for_cluster(&cluster)?;
-        let password = cluster.prepare(&binaries, &account, options)?;
-        let postmaster = Postmaster::start(&cluster, &binaries, &account, options)?;
-        tracing::info!(dir = %cluster.dir().display(), port = postmaster.port(), "postgres is ready");
-        Ok(Self { cluster, binaries, password, postmaster })
+        let folder = DataFolder::at(dir)?;
+        let binaries = Binaries::find(folder.version()?.as_deref())?;
+        let user = OsUser::choose(folder.owner()?, folder.dir())?;
+        let password = folder.prepare(&binaries, &user, options)?;
+        let postmaster = Postmaster::start(&folder, &binaries, &user, options)?;
+        tracing::info!(dir = %folder.dir().display(), port = postmaster.port(), "postgres is ready");
+        Ok(Self { folder, binaries, password, postmaster })
     }
 
-    /// Connection URL of one database. It holds the password: not for logs.
+    /// Connection URL of one database. It holds the password: keep it out of logs.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{ROLE}:{}@127.0.0.1:{}/{database}", self.password, self.postmaster.port())
     }
@@ -77,17 +72,20 @@ impl LocalPostgres {
         self.postmaster.port()
     }
 
-    /// Process id of the postmaster.
+    /// Process id of the server's first process, the postmaster.
     pub fn pid(&self) -> u32 {
         self.postmaster.pid()
     }
 
-    /// Whether the postmaster still runs; it may have been killed from outside.
+    /// Whether the server still runs; it may have been killed from outside.
     pub fn is_running(&mut self) -> bool {
         self.postmaster.is_running()
     }
 
-    /// Creates a database unless it exists. `name` is of `[a-z0-9_]`.
+    /// Creates a database unless it exists. `name` matches `[a-z0-9_]+`.
+    ///
+    /// # Errors
+    /// When the name is another, or the server does not answer.
     pub fn create_database(&self, name: &str) -> Result<()> {
         let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         ensure!(valid, "`{name}` is no database name: expected letters a-z, digits and _");
@@ -98,7 +96,10 @@ impl LocalPostgres {
         Ok(())
     }
 
-    /// Runs a psql script, stops at its first error and returns what it printed: unaligned, rows only.
+    /// Runs a psql script and returns what it printed: unaligned, rows only.
+    ///
+    /// # Errors
+    /// At the script's first error.
     pub fn psql(&self, database: &str, script: &str) -> Result<String> {
         let mut child = self
             .binaries
@@ -109,7 +110,7 @@ impl LocalPostgres {
             .arg(format!("--username={ROLE}"))
             .arg(format!("--dbname={database}"))
             .env("PGPASSWORD", &self.password)
-            .current_dir(self.cluster.dir())
+            .current_dir(self.folder.dir())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -125,6 +126,9 @@ impl LocalPostgres {
     }
 
     /// Fast shutdown: open sessions are ended, everything committed is kept.
+    ///
+    /// # Errors
+    /// When it does not end.
     pub fn stop(mut self) -> Result<()> {
         self.postmaster.stop()
     }

@@ -1,4 +1,4 @@
-//! The server process: started, waited for, stopped.
+//! The database server's process: its start, and its end.
 
 use std::{
     fs::OpenOptions,
@@ -18,64 +18,65 @@ use nix::{
 };
 
 use crate::{
-    Options,
-    account::Account,
     binaries::Binaries,
-    cluster::{Cluster, read_if_there},
+    data_folder::{DataFolder, read_if_there},
+    options::Options,
+    os_user::OsUser,
 };
 
-/// Crash recovery of a large database takes its time; a predecessor's shutdown, too.
+/// Recovering a large database after a crash takes a while; so does the shutdown of a server that ran here before.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const FAST_SHUTDOWN_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-const PORT_TRIES: u32 = 5;
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const PORT_ATTEMPTS: u32 = 5;
 
 #[derive(Debug)]
 pub(crate) struct Postmaster {
     child: Child,
     port: u16,
-    /// Ends the thread that started the child. Its death is the child's death signal, so it lives as long as this.
-    _keeper: mpsc::Sender<()>,
+    /// Dropped, it ends the thread that started the child. The kernel signals the child when that thread ends, so the
+    /// thread must live as long as this.
+    _parent_thread: mpsc::Sender<()>,
 }
 
 impl Postmaster {
-    pub(crate) fn start(cluster: &Cluster, binaries: &Binaries, account: &Account, options: Options) -> Result<Self> {
-        wait_for_predecessor(cluster)?;
-        let mut preferred = cluster.last_port()?;
-        for _ in 0..PORT_TRIES {
+    pub(crate) fn start(folder: &DataFolder, binaries: &Binaries, user: &OsUser, options: Options) -> Result<Self> {
+        wait_for_predecessor(folder)?;
+        let mut preferred = folder.last_port()?;
+        for _ in 0..PORT_ATTEMPTS {
             let port = free_port(preferred.take())?;
-            let command = command(cluster, binaries, account, options, port)?;
-            if let Some(postmaster) = Self::try_port(cluster, command, port)? {
-                cluster.keep_port(port)?;
+            let command = command(folder, binaries, user, options, port)?;
+            if let Some(postmaster) = Self::try_port(folder, command, port)? {
+                folder.save_port(port)?;
                 return Ok(postmaster);
             }
         }
-        bail!("postgres found each of {PORT_TRIES} free ports taken when it wanted to listen; try again")
+        bail!("postgres found each of {PORT_ATTEMPTS} free ports taken when it wanted to listen; try again")
     }
 
-    /// None if somebody else took the port in the meantime.
-    fn try_port(cluster: &Cluster, command: Command, port: u16) -> Result<Option<Self>> {
-        let log_start = std::fs::metadata(cluster.log()).map_or(0, |meta| meta.len());
+    /// `None` if another program took the port in the meantime.
+    fn try_port(folder: &DataFolder, command: Command, port: u16) -> Result<Option<Self>> {
+        let log_start = std::fs::metadata(folder.log()).map_or(0, |meta| meta.len());
         let started_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let (child, keeper) =
-            spawn_kept(command).context("cannot run postgres through setpriv (package util-linux)")?;
-        let mut postmaster = Self { child, port, _keeper: keeper };
+        let (child, parent_thread) =
+            spawn_from_thread(command).context("cannot run postgres through setpriv (package util-linux)")?;
+        let mut postmaster = Self { child, port, _parent_thread: parent_thread };
         let deadline = Instant::now() + READY_WITHIN;
         while Instant::now() < deadline {
             if let Some(status) = postmaster.child.try_wait()? {
-                let log = log_since(cluster, log_start)?;
+                let log = log_since(folder, log_start)?;
                 if log.contains("could not bind") || log.contains("could not create any TCP/IP sockets") {
                     return Ok(None);
                 }
-                bail!("postgres ended at its start with {status}; {} says:\n{}", cluster.log().display(), log.trim());
+                bail!("postgres ended at its start with {status}; {} says:\n{}", folder.log().display(), log.trim());
             }
-            let lock = read_if_there(&cluster.data().join("postmaster.pid"))?;
+            let lock = read_if_there(&folder.data().join("postmaster.pid"))?;
             if lock.is_some_and(|lock| LockFile::parse(&lock).is_ready(postmaster.pid(), started_at)) {
                 return Ok(Some(postmaster));
             }
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_INTERVAL);
         }
-        bail!("postgres was not ready after {} s; see {}", READY_WITHIN.as_secs(), cluster.log().display())
+        bail!("postgres was not ready after {} s; see {}", READY_WITHIN.as_secs(), folder.log().display())
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -90,7 +91,7 @@ impl Postmaster {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Fast shutdown, then immediate shutdown (recovered at the next start). Nothing to do if it has ended.
+    /// Fast shutdown; if that takes too long, immediate shutdown, after which the next start recovers the data.
     pub(crate) fn stop(&mut self) -> Result<()> {
         for signal in [Signal::SIGINT, Signal::SIGQUIT] {
             if !self.is_running() {
@@ -100,7 +101,7 @@ impl Postmaster {
             signal::kill(pid, signal).with_context(|| format!("cannot send {signal} to postgres ({pid})"))?;
             let deadline = Instant::now() + FAST_SHUTDOWN_WITHIN;
             while self.is_running() && Instant::now() < deadline {
-                thread::sleep(LOOK_EVERY);
+                thread::sleep(POLL_INTERVAL);
             }
         }
         if self.is_running() {
@@ -118,14 +119,14 @@ impl Drop for Postmaster {
     }
 }
 
-fn command(cluster: &Cluster, binaries: &Binaries, account: &Account, options: Options, port: u16) -> Result<Command> {
+fn command(folder: &DataFolder, binaries: &Binaries, user: &OsUser, options: Options, port: u16) -> Result<Command> {
     let log = OpenOptions::new()
         .create(true)
         .append(true)
-        .open(cluster.log())
-        .with_context(|| format!("cannot write {}", cluster.log().display()))?;
-    let mut command = account.command(&binaries.path("postgres"));
-    command.arg("-D").arg(cluster.data()).current_dir(cluster.dir());
+        .open(folder.log())
+        .with_context(|| format!("cannot write {}", folder.log().display()))?;
+    let mut command = user.command(&binaries.path("postgres"));
+    command.arg("-D").arg(folder.data()).current_dir(folder.dir());
     let mut set = |setting: &str| {
         command.args(["-c", setting]);
     };
@@ -141,24 +142,24 @@ fn command(cluster: &Cluster, binaries: &Binaries, account: &Account, options: O
         set("synchronous_commit=off");
         set("full_page_writes=off");
     }
-    // A group of its own: Ctrl-C in a terminal is the supervisor's to handle, and it stops Postgres last.
+    // A process group of its own: the supervisor handles Ctrl-C in a terminal, and stops Postgres last.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     Ok(command)
 }
 
-/// Spawns from a thread that lives until the sender is dropped or the process ends. The caller's own thread will not
-/// do: a test's thread may end while other tests still use the cluster.
-fn spawn_kept(mut command: Command) -> Result<(Child, mpsc::Sender<()>)> {
-    let (keeper, until_dropped) = mpsc::channel::<()>();
+/// Spawns from a thread that lives until the sender is dropped or this process ends. The caller's thread may end
+/// earlier: a test's thread does, while other tests still use the server.
+fn spawn_from_thread(mut command: Command) -> Result<(Child, mpsc::Sender<()>)> {
+    let (alive, until_dropped) = mpsc::channel::<()>();
     let (answer, child) = mpsc::channel();
-    thread::Builder::new().name("postgres-keeper".to_owned()).spawn(move || {
+    thread::Builder::new().name("postgres-parent".to_owned()).spawn(move || {
         if answer.send(command.spawn()).is_ok() {
-            // An error is what it waits for: the sender was dropped.
+            // Returns an error when the sender is dropped.
             let _ = until_dropped.recv();
         }
     })?;
     let child = child.recv().context("the thread that starts postgres ended")??;
-    Ok((child, keeper))
+    Ok((child, alive))
 }
 
 fn free_port(preferred: Option<u16>) -> Result<u16> {
@@ -169,28 +170,28 @@ fn free_port(preferred: Option<u16>) -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// A postmaster whose supervisor was killed may still be shutting down.
-fn wait_for_predecessor(cluster: &Cluster) -> Result<()> {
-    let path = cluster.data().join("postmaster.pid");
+/// A server whose supervisor was killed may still be shutting down.
+fn wait_for_predecessor(folder: &DataFolder) -> Result<()> {
+    let path = folder.data().join("postmaster.pid");
     let deadline = Instant::now() + FAST_SHUTDOWN_WITHIN;
     while let Some(pid) =
         read_if_there(&path)?.and_then(|text| LockFile::parse(&text).pid).filter(|pid| is_postgres(*pid))
     {
         if Instant::now() > deadline {
-            bail!("a Postgres server (process {pid}) still runs on {}; stop it first", cluster.data().display());
+            bail!("a Postgres server (process {pid}) still runs on {}; stop it first", folder.data().display());
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     Ok(())
 }
 
-/// A lock file may outlive its process, and the number may belong to somebody else by now.
+/// A lock file may outlive its process, and another process may have its number by now.
 fn is_postgres(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "postgres")
 }
 
-fn log_since(cluster: &Cluster, start: u64) -> Result<String> {
-    let mut file = std::fs::File::open(cluster.log())?;
+fn log_since(folder: &DataFolder, start: u64) -> Result<String> {
+    let mut file = std::fs::File::open(folder.log())?;
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;

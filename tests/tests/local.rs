@@ -1,4 +1,5 @@
-//! `tandem-worker local`: an experiment without a coordinator, stopped in the middle, ends in the bits of a quiet one.
+//! `tandem-worker local`, an experiment without a coordinator: stopped in the middle and run again, it ends in the same
+//! bits as without a stop.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -7,12 +8,12 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tandem_tests::{binary, run, small_experiment, until, write_image_folder};
+use tandem_harness::{Binaries, command, run, small_experiment, until, write_image_folder};
 
 const STOPPED: i32 = 75;
 
 fn local(dir: &Path, out: &str) -> Command {
-    let mut command = Command::new(binary("tandem-worker"));
+    let mut command = command(&Binaries::beside_this_program().expect("the binaries are built").worker);
     command.arg("local").arg(dir.join("small.toml")).arg("--data").arg(dir).arg("--out").arg(dir.join(out));
     command
 }

@@ -1,9 +1,9 @@
 //! Several people at once, scripts and generic gRPC tools.
 
-use std::{collections::HashSet, process::Command, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use serde_json::Value;
-use tandem_tests::{House, binary, run, small_experiment};
+use tandem_harness::{Cluster, small_experiment};
 use tokio_stream::StreamExt as _;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -12,21 +12,17 @@ use tonic_reflection::pb::v1::{
 
 #[test]
 fn ten_submits_at_once_land_once_each_and_every_command_speaks_json() -> anyhow::Result<()> {
-    let house = House::start(1)?;
+    let cluster = Cluster::start(1)?;
     let files = (0..10)
         .map(|n| {
-            house.file(
+            cluster.file(
                 &format!("many-{n}.toml"),
                 &small_experiment(&format!("many-{n}"), 1, 1).replace("seed = 7", &format!("seed = {n}")),
             )
         })
         .collect::<Result<Vec<_>, _>>()?;
     let outcomes = std::thread::scope(|scope| {
-        let submit = |file: &std::path::PathBuf| {
-            let mut command = Command::new(binary("tandem"));
-            command.args(["--json", "submit"]).arg(file).env("TANDEM_HOME", house.dir());
-            run(&mut command, "")
-        };
+        let submit = |file: &std::path::PathBuf| cluster.tandem(&["--json", "submit", &file.to_string_lossy()], "");
         let submits: Vec<_> = files.iter().map(|file| scope.spawn(move || submit(file))).collect();
         submits.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
     });
@@ -37,7 +33,7 @@ fn ten_submits_at_once_land_once_each_and_every_command_speaks_json() -> anyhow:
         ids.insert(answer["experiment_id"].as_str().unwrap_or_default().to_owned());
     }
     assert_eq!(ids.len(), 10);
-    let list = house.json(&["list", "--limit", "100"])?;
+    let list = cluster.json(&["list", "--limit", "100"])?;
     let names: HashSet<_> = list["jobs"]
         .as_array()
         .into_iter()
@@ -47,11 +43,11 @@ fn ten_submits_at_once_land_once_each_and_every_command_speaks_json() -> anyhow:
     assert_eq!(names.len(), 20, "{list:#}");
 
     // The same content again is the same jobs, not new ones.
-    let again = house.json(&["submit", &files[0].to_string_lossy()])?;
+    let again = cluster.json(&["submit", &files[0].to_string_lossy()])?;
     assert!(again["jobs"].as_array().is_some_and(|jobs| jobs.iter().all(|job| job["reused"] == true)), "{again:#}");
 
     let first = "many-0";
-    house.wait_succeeded(first, Duration::from_secs(120));
+    cluster.wait_succeeded(first, Duration::from_secs(120));
     for command in [
         &["status"][..],
         &["list"],
@@ -61,13 +57,13 @@ fn ten_submits_at_once_land_once_each_and_every_command_speaks_json() -> anyhow:
         &["cancel", "many-9"],
         &["submit", "--dry-run", &files[1].to_string_lossy()],
     ] {
-        house.json(command)?;
+        cluster.json(command)?;
     }
-    let out = house.dir().join("fetched");
-    let fetched = house.json(&["fetch", first, "--out", &out.to_string_lossy()])?;
+    let out = cluster.folder().join("fetched");
+    let fetched = cluster.json(&["fetch", first, "--out", &out.to_string_lossy()])?;
     assert!(!fetched.to_string().is_empty() && std::fs::read_dir(&out)?.count() >= 1, "{fetched:#}");
     for lines in [&["logs", first][..], &["watch", first]] {
-        let outcome = house.tandem(&[&["--json"], lines].concat(), "");
+        let outcome = cluster.tandem(&[&["--json"], lines].concat(), "");
         for line in outcome.stdout.lines() {
             serde_json::from_str::<Value>(line)?;
         }
@@ -77,8 +73,8 @@ fn ten_submits_at_once_land_once_each_and_every_command_speaks_json() -> anyhow:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reflection_lists_the_services() -> anyhow::Result<()> {
-    let house = tokio::task::spawn_blocking(|| House::start(1)).await??;
-    let address = house.json(&["status"])?["server"].as_str().unwrap_or_default().to_owned();
+    let cluster = tokio::task::spawn_blocking(|| Cluster::start(1)).await??;
+    let address = cluster.json(&["status"])?["server"].as_str().unwrap_or_default().to_owned();
     let mut client = ServerReflectionClient::new(tonic::transport::Endpoint::new(address)?.connect().await?);
     let request = ServerReflectionRequest {
         host: String::new(),
@@ -93,6 +89,6 @@ async fn reflection_lists_the_services() -> anyhow::Result<()> {
     {
         assert!(names.contains(service), "{service} is not in {names:?}");
     }
-    tokio::task::spawn_blocking(move || drop(house)).await?;
+    tokio::task::spawn_blocking(move || drop(cluster)).await?;
     Ok(())
 }

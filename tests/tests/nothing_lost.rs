@@ -1,4 +1,4 @@
-//! Promise 1: what is killed, stopped, damaged or pushed aside goes on, and ends in the bits of a quiet run.
+//! Promise 1: a job that is killed, stopped, damaged or preempted goes on, and ends in the same bits as an undisturbed one.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use tandem_tests::{House, small_experiment, until};
+use tandem_harness::{Cluster, small_experiment, until};
 
 const MINUTES: Duration = Duration::from_secs(240);
 
@@ -28,12 +28,12 @@ fn signal(pids: &[i32], signal: Signal) {
     }
 }
 
-fn ranks(house: &House) -> Vec<i32> {
-    house.processes(&["tandem-worker", "rank"])
+fn ranks(cluster: &Cluster) -> Vec<i32> {
+    cluster.processes(&["tandem-worker", "rank"])
 }
 
-/// Messages of the job's events of a kind, in order.
-fn told(job: &Value, kind: &str) -> Vec<String> {
+/// The messages of the job's events of a kind, in order.
+fn event_messages(job: &Value, kind: &str) -> Vec<String> {
     let events = job["events"].as_array().map_or(&[][..], Vec::as_slice);
     let of_kind = events.iter().filter(|event| event["kind"] == kind);
     of_kind.filter_map(|event| Some(event["message"].as_str()?.to_owned())).collect()
@@ -43,10 +43,10 @@ fn attempts(job: &Value) -> usize {
     job["attempts"].as_array().map_or(0, Vec::len)
 }
 
-/// Waits until the encoder's attempt of this number trains and has kept two checkpoints of its own; the job.
-fn wait_kept(house: &House, experiment: &str, attempt: usize) -> Value {
-    until("the attempt keeps checkpoints", MINUTES, || {
-        let job = house.job(experiment, "encoder").ok()?;
+/// Waits until this attempt of the encoder trains and has written two checkpoints, and returns the job.
+fn wait_two_checkpoints(cluster: &Cluster, experiment: &str, attempt: usize) -> Value {
+    until("the attempt writes checkpoints", MINUTES, || {
+        let job = cluster.job(experiment, "encoder").ok()?;
         let own = format!("-f{}", job["attempts"].as_array()?.last()?["fence"]);
         let is_own = |row: &&Value| row["path"].as_str().is_some_and(|path| path.ends_with(&own));
         let kept = job["checkpoints"].as_array()?.iter().filter(is_own).count();
@@ -54,18 +54,18 @@ fn wait_kept(house: &House, experiment: &str, attempt: usize) -> Value {
     })
 }
 
-/// What is done to a checkpoint's state file.
-type Harm = dyn Fn(&PathBuf) -> anyhow::Result<()>;
+/// Damages a checkpoint, given its state file.
+type Damage = dyn Fn(&PathBuf) -> anyhow::Result<()>;
 
-/// Each of these tests has use for all of a small machine.
+/// Held by each of these tests: one alone keeps all of a small machine busy.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Steps of the committed checkpoints, newest first, with the folder of each.
-fn checkpoints(house: &House, job: &Value) -> anyhow::Result<Vec<(u64, PathBuf)>> {
+fn checkpoints(cluster: &Cluster, job: &Value) -> anyhow::Result<Vec<(u64, PathBuf)>> {
     let rows = job["checkpoints"].as_array().context("no checkpoints")?;
     let one = |row: &Value| {
         let path = row["path"].as_str().context("no path")?;
-        Ok((row["step"].as_u64().context("no step")?, house.dir().join("store").join(path)))
+        Ok((row["step"].as_u64().context("no step")?, cluster.folder().join("store").join(path)))
     };
     rows.iter().map(one).collect()
 }
@@ -73,9 +73,9 @@ fn checkpoints(house: &House, job: &Value) -> anyhow::Result<Vec<(u64, PathBuf)>
 #[test]
 fn a_damaged_checkpoint_is_skipped_and_said_and_the_job_goes_on_from_the_one_before() -> anyhow::Result<()> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let house = House::start(2)?;
-    let quiet = house.submit(&long("quiet", 2))?;
-    house.wait_succeeded(&quiet, MINUTES);
+    let cluster = Cluster::start(2)?;
+    let undisturbed = cluster.submit(&long("undisturbed", 2))?;
+    cluster.wait_succeeded(&undisturbed, MINUTES);
 
     let flip = |state: &PathBuf| -> anyhow::Result<()> {
         let mut bytes = fs::read(state)?;
@@ -88,85 +88,85 @@ fn a_damaged_checkpoint_is_skipped_and_said_and_the_job_goes_on_from_the_one_bef
         Ok(fs::write(state, &bytes[..bytes.len() - 7])?)
     };
     let remove = |state: &PathBuf| -> anyhow::Result<()> { Ok(fs::remove_dir_all(state.with_file_name(""))?) };
-    let harms: [(&str, &Harm); 3] =
+    let damages: [(&str, &Damage); 3] =
         [("one flipped byte", &flip), ("a truncated file", &truncate), ("a missing folder", &remove)];
 
-    let harmed = house.submit(&long("harmed", 2))?;
-    for (round, (harm, damage)) in harms.into_iter().enumerate() {
-        wait_kept(&house, &harmed, round + 1);
-        // Stopped, so that nothing newer is kept while one is damaged; what they reported before still arrives.
-        let stopped = ranks(&house);
+    let damaged = cluster.submit(&long("damaged", 2))?;
+    for (round, (what, damage)) in damages.into_iter().enumerate() {
+        wait_two_checkpoints(&cluster, &damaged, round + 1);
+        // Stopped, so that no newer checkpoint is written while one is damaged; reports sent before still arrive.
+        let stopped = ranks(&cluster);
         signal(&stopped, Signal::SIGSTOP);
-        let mut steady = (house.job(&harmed, "encoder")?, 0);
+        let mut steady = (cluster.job(&damaged, "encoder")?, 0);
         until("no report is under way", Duration::from_secs(20), || {
-            let job = house.job(&harmed, "encoder").ok()?;
+            let job = cluster.job(&damaged, "encoder").ok()?;
             steady.1 = if job["checkpoints"] == steady.0["checkpoints"] { steady.1 + 1 } else { 0 };
             steady.0 = job;
             (steady.1 > 20).then_some(())
         });
-        let kept = checkpoints(&house, &steady.0)?;
-        damage(&kept[0].1.join("state.safetensors")).with_context(|| format!("{harm} at {}", kept[0].1.display()))?;
+        let kept = checkpoints(&cluster, &steady.0)?;
+        damage(&kept[0].1.join("state.safetensors")).with_context(|| format!("{what} at {}", kept[0].1.display()))?;
         signal(&stopped, Signal::SIGKILL);
-        let job = wait_kept(&house, &harmed, round + 2);
-        assert_eq!(job["attempts"][round + 1]["first_step"].as_u64(), Some(kept[1].0), "{harm}: {job:#}");
-        let said = told(&job, "checkpoint_skipped");
+        let job = wait_two_checkpoints(&cluster, &damaged, round + 2);
+        assert_eq!(job["attempts"][round + 1]["first_step"].as_u64(), Some(kept[1].0), "{what}: {job:#}");
+        let skipped = event_messages(&job, "checkpoint_skipped");
         let named = format!("checkpoint of step {} ", kept[0].0);
-        assert!(said.iter().any(|message| message.starts_with(&named)), "{harm}: {said:?}");
+        assert!(skipped.iter().any(|message| message.starts_with(&named)), "{what}: {skipped:?}");
     }
-    house.wait_succeeded(&harmed, MINUTES);
-    assert_eq!(house.encoder_sha256(&harmed)?, house.encoder_sha256(&quiet)?);
+    cluster.wait_succeeded(&damaged, MINUTES);
+    assert_eq!(cluster.encoder_sha256(&damaged)?, cluster.encoder_sha256(&undisturbed)?);
     Ok(())
 }
 
 #[test]
 fn who_returns_after_its_lease_is_refused_and_the_coordinator_may_die() -> anyhow::Result<()> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let house = House::start_with(2, &[("TANDEM_TIMING", "fast")])?;
-    let quiet = house.submit(&long("quiet", 2))?;
-    house.wait_succeeded(&quiet, MINUTES);
+    let cluster = Cluster::start_with(2, &[("TANDEM_TIMING", "fast")])?;
+    let undisturbed = cluster.submit(&long("undisturbed", 2))?;
+    cluster.wait_succeeded(&undisturbed, MINUTES);
 
-    // A worker and its rank stand still for longer than the lease; both go on, and are told that they are stale.
-    let frozen = house.submit(&long("frozen", 2))?;
-    wait_kept(&house, &frozen, 1);
-    let worker = house.processes(&["tandem-worker", " run "])[0];
-    let rank: Vec<i32> = ranks(&house).into_iter().filter(|rank| parent(*rank) == Some(worker)).collect();
+    // A worker and its rank are stopped for longer than the lease. When both go on, they are told that they are stale.
+    let frozen = cluster.submit(&long("frozen", 2))?;
+    wait_two_checkpoints(&cluster, &frozen, 1);
+    let worker = cluster.processes(&["tandem-worker", " run "])[0];
+    let rank: Vec<i32> = ranks(&cluster).into_iter().filter(|rank| parent(*rank) == Some(worker)).collect();
     let both = [&[worker][..], &rank].concat();
     signal(&both, Signal::SIGSTOP);
     until("the attempt is lost", Duration::from_secs(10), || {
-        (house.job(&frozen, "encoder").ok()?["attempts"][0]["state"] == "lost").then_some(())
+        (cluster.job(&frozen, "encoder").ok()?["attempts"][0]["state"] == "lost").then_some(())
     });
     signal(&both, Signal::SIGCONT);
-    let job = wait_kept(&house, &frozen, 2);
+    let job = wait_two_checkpoints(&cluster, &frozen, 2);
     assert!(job["attempts"][0]["cause"].as_str().is_some_and(|cause| cause.contains("not heard of")), "{job:#}");
-    assert!(told(&job, "refused").iter().any(|said| said.contains("is back with its rank")), "{job:#}");
+    assert!(event_messages(&job, "refused").iter().any(|message| message.contains("is back with its rank")), "{job:#}");
 
-    // The coordinator is killed; `up` starts it anew, and the attempt goes on as if nothing had been.
-    let coordinator = house.processes(&["tandem-server"])[0];
+    // The coordinator is killed and `up` starts it again: the attempt goes on undisturbed.
+    let coordinator = cluster.processes(&["tandem-server"])[0];
     signal(&[coordinator], Signal::SIGKILL);
-    house.wait_succeeded(&frozen, MINUTES);
-    let job = house.job(&frozen, "encoder")?;
+    cluster.wait_succeeded(&frozen, MINUTES);
+    let job = cluster.job(&frozen, "encoder")?;
     assert_eq!(attempts(&job), 2, "{job:#}");
-    assert_eq!(house.encoder_sha256(&frozen)?, house.encoder_sha256(&quiet)?);
+    assert_eq!(cluster.encoder_sha256(&frozen)?, cluster.encoder_sha256(&undisturbed)?);
     Ok(())
 }
 
 #[test]
 fn a_job_of_lower_priority_makes_room_and_loses_nothing() -> anyhow::Result<()> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let house = House::start_with(2, &[("TANDEM_TIMING", "fast")])?;
-    let quiet = house.submit(&long("quiet", 2))?;
-    house.wait_succeeded(&quiet, MINUTES);
+    let cluster = Cluster::start_with(2, &[("TANDEM_TIMING", "fast")])?;
+    let undisturbed = cluster.submit(&long("undisturbed", 2))?;
+    cluster.wait_succeeded(&undisturbed, MINUTES);
 
-    let low = house.submit(&small_experiment("low", 2, 200))?;
-    wait_kept(&house, &low, 1);
-    let high = house.submit(&format!("priority = 10\n{}", long("high", 2)))?;
-    house.wait_succeeded(&high, MINUTES);
-    let job = house.job(&low, "encoder")?;
+    let low = cluster.submit(&small_experiment("low", 2, 200))?;
+    wait_two_checkpoints(&cluster, &low, 1);
+    let high = cluster.submit(&format!("priority = 10\n{}", long("high", 2)))?;
+    cluster.wait_succeeded(&high, MINUTES);
+    let job = cluster.job(&low, "encoder")?;
     assert_eq!(job["attempts"][0]["state"], "preempted", "{job:#}");
-    assert!(told(&job, "asked to stop")[0].contains("device-seconds would be lost"), "{job:#}");
-    assert!(told(&job, "cost of the stop")[0].contains("; 0.0 of the "), "{job:#}");
-    assert_eq!(house.encoder_sha256(&high)?, house.encoder_sha256(&quiet)?);
-    house.json(&["cancel", &low])?;
+    assert!(event_messages(&job, "asked to stop")[0].contains("device-seconds would be lost"), "{job:#}");
+    assert!(event_messages(&job, "cost of the stop")[0].contains("; 0.0 of the "), "{job:#}");
+    assert_eq!(cluster.encoder_sha256(&high)?, cluster.encoder_sha256(&undisturbed)?);
+    cluster.json(&["cancel", &low])?;
     Ok(())
 }
 

@@ -1,15 +1,15 @@
-//! Every experiment of the paper, small, by the way that people go: regularised and layer-by-layer pretraining, linear
-//! stage, fine-tuning, the supervised baseline, attacks on all three, and the figures that are read off them.
+//! Every experiment of the paper, small, submitted as a user would: regularised and layer-by-layer pretraining, linear
+//! stage, fine-tuning, the supervised baseline, attacks on all three, and their figures.
 
 use std::time::Duration;
 
 use anyhow::Context;
-use tandem_tests::{House, small_experiment};
+use tandem_harness::{Cluster, small_experiment};
 
 const MINUTES: Duration = Duration::from_secs(400);
 
 fn experiment() -> String {
-    // 256 images of four classes: eight steps of a baseline are enough to run every line of it.
+    // Small: it shows that every stage runs, not how well it learns.
     let encoder = small_experiment("paper", 2, 2);
     format!(
         r#"{encoder}
@@ -57,12 +57,12 @@ radii = [0.25, 1, 4, 16]
 
 #[test]
 fn every_stage_of_the_paper_runs_from_submit_to_its_figures() -> anyhow::Result<()> {
-    let house = House::start(2)?;
-    let id = house.submit(&experiment())?;
-    house.wait_succeeded(&id, MINUTES);
+    let cluster = Cluster::start(2)?;
+    let id = cluster.submit(&experiment())?;
+    cluster.wait_succeeded(&id, MINUTES);
 
-    let results = |job: &str| -> anyhow::Result<serde_json::Value> { Ok(house.job(&id, job)?["results"].clone()) };
-    let layers = house.job(&id, "penalised")?;
+    let results = |job: &str| -> anyhow::Result<serde_json::Value> { Ok(cluster.job(&id, job)?["results"].clone()) };
+    let layers = cluster.job(&id, "penalised")?;
     assert!(layers["artifacts"].as_array().is_some_and(|files| files.iter().any(|file| file["kind"] == "encoder")));
 
     for (model, attack) in [
@@ -71,10 +71,10 @@ fn every_stage_of_the_paper_runs_from_submit_to_its_figures() -> anyhow::Result<
         ("supervised", "attack[from=supervised]"),
     ] {
         results(model)?["test_accuracy"].as_f64().with_context(|| format!("{model} has no test_accuracy"))?;
-        let out = house.dir().join(model);
-        let job = house.job(&id, attack)?;
+        let out = cluster.folder().join(model);
+        let job = cluster.job(&id, attack)?;
         let job = job["id"].as_str().context("no id")?;
-        let fetched = house.tandem(&["fetch", job, "--out", &out.to_string_lossy()], "");
+        let fetched = cluster.tandem(&["fetch", job, "--out", &out.to_string_lossy()], "");
         assert_eq!(fetched.code, 0, "{fetched:#?}");
         let text = find(&out, "curve.csv").context("no curve.csv")?;
         let curve: Vec<Vec<f64>> =
@@ -87,10 +87,10 @@ fn every_stage_of_the_paper_runs_from_submit_to_its_figures() -> anyhow::Result<
         assert!(all[4] >= 99.0, "an attack of radius 16 leaves images standing: {text}");
     }
 
-    let plot = house.dir().join("curves.svg");
-    let drawn = house.tandem(&["results", &id, "--plot", &plot.to_string_lossy()], "");
+    let plot = cluster.folder().join("curves.svg");
+    let drawn = cluster.tandem(&["results", &id, "--plot", &plot.to_string_lossy()], "");
     assert_eq!(drawn.code, 0, "{drawn:#?}");
-    let table = house.tandem(&["results", &id, "--table"], "");
+    let table = cluster.tandem(&["results", &id, "--table"], "");
     assert_eq!(table.code, 0, "{table:#?}");
     assert!(table.stdout.lines().any(|line| line.contains("50 %") || line.contains("0.5")), "{table:#?}");
     Ok(())

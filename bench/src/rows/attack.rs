@@ -1,37 +1,36 @@
-//! Attacks on a classifier that `learn` has trained: PGD against torchattacks, ProxLogBarrier against its reference
-//! implementation's way.
+//! Attacks on a classifier that `learn` has trained: PGD against torchattacks, ProxLogBarrier against a loop like that of
+//! its reference implementation.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tandem_learn::task::InputFile;
 
-use super::Run;
 use crate::child::Child;
-use crate::interleave::{interleave, middle, speeds};
+use crate::interleave::{interleave, median, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{AttackSetup, ClassifierSetup, PgdReply};
 use crate::stats::Summary;
 
 const THREADS: u32 = 2;
-/// Of the classifier's training: on `shapes` enough to be right nine times out of ten.
+/// Steps of the classifier's training, after which it classifies nine of ten images of `shapes` correctly.
 const TRAINING: u32 = 300;
 const IMAGES: u32 = 1000;
 const BATCH: u32 = 250;
 const STEPS: u32 = 20;
 const STEP: f64 = 0.125;
-/// At which a net that was not trained against attacks has nothing left.
+/// A radius at which hardly any image withstands.
 const BROKEN: f64 = 8.0 / 255.0;
-/// Share of the images whose verdict may differ: torchattacks judges the last iterate, ours any, and rounding decides
-/// a few.
+/// The share of images whose verdicts may differ, because torchattacks judges only the last iterate and ours any.
 const VERDICTS: f64 = 0.005;
-/// A pair takes a quarter of a minute, and three are enough for goals so far from 1.
+/// Few are enough, because the goals are far from 1.
 const PAIRS: usize = 3;
-/// The reference takes a second an image.
+/// Few, because the reference is slow.
 const PLB_IMAGES: u32 = 25;
 const PLB_PAIRS: usize = 2;
 
-pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let setup = ClassifierSetup { steps: TRAINING, images: IMAGES, threads: THREADS, folder: folder.path().to_owned() };
     machine::on_cores(THREADS, || {
@@ -48,18 +47,24 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             folder: folder.path().to_owned(),
         };
         Ok(vec![
-            pgd(run, &setup, "attack/pgd-half", (0.4, 0.6), 1.5)?,
-            pgd(run, &AttackSetup { radius: Some(BROKEN), ..setup.clone() }, "attack/pgd-broken", (0.0, 0.05), 3.0)?,
+            pgd(settings, &setup, "attack/pgd-half", (0.4, 0.6), 1.5)?,
+            pgd(
+                settings,
+                &AttackSetup { radius: Some(BROKEN), ..setup.clone() },
+                "attack/pgd-broken",
+                (0.0, 0.05),
+                3.0,
+            )?,
             plb(
-                run,
+                settings,
                 &AttackSetup { images: PLB_IMAGES, relative: true, ..setup.clone() },
                 "attack/plb",
                 "as `attack = \"plb\"` runs it,",
                 10.0,
             )?,
-            // The same steps on both sides: only to be no slower.
+            // With the same steps on both sides, ours must only be no slower.
             plb(
-                run,
+                settings,
                 &AttackSetup { images: PLB_IMAGES, ..setup },
                 "attack/plb-published",
                 "with the published steps",
@@ -69,11 +74,11 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     })
 }
 
-/// `standing` is between which shares of the images must withstand.
-fn pgd(run: &Run, setup: &AttackSetup, name: &str, standing: (f64, f64), goal: f64) -> Result<Row> {
+/// The share of images that withstand must lie within `robust_range`.
+fn pgd(settings: &Settings, setup: &AttackSetup, name: &str, robust_range: (f64, f64), goal: f64) -> Result<Row> {
     let mut ours = Child::ours("pgd", THREADS)?;
     let our: PgdReply = ours.ask(setup)?;
-    let mut theirs = Child::peer(&run.python, "pgd", THREADS)?;
+    let mut theirs = Child::peer(&settings.python, "pgd", THREADS)?;
     let their: PgdReply = theirs.ask(&AttackSetup { radius: Some(our.radius), ..setup.clone() })?;
     ensure!(
         our.fallen.len() == their.fallen.len(),
@@ -89,13 +94,13 @@ fn pgd(run: &Run, setup: &AttackSetup, name: &str, standing: (f64, f64), goal: f
     let (only_ours, only_theirs) = (count(|our, their| our && !their), count(|our, their| their && !our));
     let robust = count(|our, _| !our) as f64 / images;
     let differ = (only_ours + only_theirs) as f64 / images;
-    let pairs = interleave(run.pairs.min(PAIRS), || ours.block(1), || theirs.block(1))?;
-    let wrong = if differ > VERDICTS {
+    let pairs = interleave(settings.pairs.min(PAIRS), || ours.block(1), || theirs.block(1))?;
+    let void = if differ > VERDICTS {
         Some(format!(
             "{only_ours} images fall to ours alone and {only_theirs} to theirs alone: more than {VERDICTS} of all"
         ))
-    } else if robust < standing.0 || robust > standing.1 {
-        Some(format!("{:.1} % of the images withstand, not {} to {}", 100.0 * robust, standing.0, standing.1))
+    } else if robust < robust_range.0 || robust > robust_range.1 {
+        Some(format!("{:.1} % of the images withstand, not {} to {}", 100.0 * robust, robust_range.0, robust_range.1))
     } else {
         None
     };
@@ -109,12 +114,12 @@ fn pgd(run: &Run, setup: &AttackSetup, name: &str, standing: (f64, f64), goal: f
         goal: Goal::AtLeast(goal),
         unit: Unit::Times,
         value: speeds(&pairs)?,
-        void: wrong,
+        void,
         note: format!(
             "{:.2} against {:.2} s at radius {:.1}/255; resnet-tiny, {THREADS} threads; {only_ours} images fall to ours \
              alone, {only_theirs} to theirs; torchattacks' faster format: {}",
-            middle(&pairs, |pair| pair.ours),
-            middle(&pairs, |pair| pair.theirs),
+            median(&pairs, |pair| pair.ours),
+            median(&pairs, |pair| pair.theirs),
             255.0 * our.radius,
             their.layout
         ),
@@ -122,21 +127,24 @@ fn pgd(run: &Run, setup: &AttackSetup, name: &str, standing: (f64, f64), goal: f
     })
 }
 
-fn plb(run: &Run, setup: &AttackSetup, name: &str, which: &str, goal: f64) -> Result<Row> {
+fn plb(settings: &Settings, setup: &AttackSetup, name: &str, which: &str, goal: f64) -> Result<Row> {
     let mut ours = Child::ours("plb", THREADS)?;
     let _: Value = ours.ask(setup)?;
-    let mut theirs = Child::peer(&run.python, "plb", THREADS)?;
+    let mut theirs = Child::peer(&settings.python, "plb", THREADS)?;
     let _: Value = theirs.ask(setup)?;
     let (mut near, mut far) = (0.0, 0.0);
-    let finding = |child: &mut Child, distance: &mut f64| {
-        let (seconds, distances) = child.finding::<Vec<Option<f64>>>()?;
-        // JSON has no infinity: an image that withstood is null.
+    let distances_of = |child: &mut Child, distance: &mut f64| {
+        let (seconds, distances) = child.unit::<Vec<Option<f64>>>()?;
+        // JSON has no infinity: null is an image that withstood.
         let distances: Vec<f64> = distances.into_iter().map(|distance| distance.unwrap_or(f64::INFINITY)).collect();
         *distance = Summary::of(&distances).context("no image was attacked")?.median;
         Ok(seconds)
     };
-    let pairs =
-        interleave(run.pairs.min(PLB_PAIRS), || finding(&mut ours, &mut near), || finding(&mut theirs, &mut far))?;
+    let pairs = interleave(
+        settings.pairs.min(PLB_PAIRS),
+        || distances_of(&mut ours, &mut near),
+        || distances_of(&mut theirs, &mut far),
+    )?;
     Ok(Row {
         name: name.into(),
         what: format!(
@@ -149,8 +157,8 @@ fn plb(run: &Run, setup: &AttackSetup, name: &str, which: &str, goal: f64) -> Re
             .then(|| format!("our median distance is {near:.4}, theirs {far:.4}: not as near")),
         note: format!(
             "{:.2} against {:.1} s; median distance {near:.4} against {far:.4}; resnet-tiny, {THREADS} threads",
-            middle(&pairs, |pair| pair.ours),
-            middle(&pairs, |pair| pair.theirs),
+            median(&pairs, |pair| pair.ours),
+            median(&pairs, |pair| pair.theirs),
         ),
         raw: json!({ "pairs": pairs, "median_distance": { "ours": near, "theirs": far } }),
     })

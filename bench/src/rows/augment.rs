@@ -1,36 +1,36 @@
-//! Both views of a batch by SimCLR's augmentation, against torchvision v2 on PIL images, one after the other in two
-//! processes, and against Kornia on the whole batch as one tensor; each on the same two cores.
+//! Both views of a batch by SimCLR's augmentation, against torchvision v2 on PIL images in two processes, and against
+//! Kornia on the whole batch as one tensor; each on the same two cores.
 
 use anyhow::Result;
 use serde_json::json;
 use tandem_domain::spec::Augment;
 
-use super::Run;
 use crate::child::Child;
-use crate::interleave::{interleave, middle, speeds};
+use crate::interleave::{interleave, median, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{AugmentReply, AugmentSetup};
 
 const THREADS: u32 = 2;
 const BATCH: u32 = 256;
-/// Batches in a block: our side is given more, so that its blocks are not too short to time.
+/// Batches in a block. Our side does more, so that its blocks are long enough to time.
 const OURS: u64 = 40;
 const THEIRS: u64 = 5;
-/// Batches (of two views each) whose moments are compared, and how far mean and variance may lie apart: four times what
-/// chance does. Exact parity with torchvision, operation by operation, is tested in `learn`.
+/// Batches (of two views each) whose moments are compared, and how far mean and variance may lie apart: four times the
+/// difference that chance makes. Exact parity with torchvision, operation by operation, is tested in `learn`.
 const MOMENT_BATCHES: u32 = 8;
 const MOMENT_TOLERANCE: f64 = 0.01;
 
-/// Whose augmentation ours is compared with.
+/// The library that our augmentation is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     Torchvision,
     Kornia,
 }
 
-pub(crate) fn measure(run: &Run, peer: Peer) -> Result<Vec<Row>> {
-    // torchvision: one thread in each of its processes.
+pub(crate) fn measure(settings: &Settings, peer: Peer) -> Result<Vec<Row>> {
+    // torchvision has one thread in each of its processes.
     let (script, threads, goal) = match peer {
         Peer::Torchvision => ("augment", 1, 15.0),
         Peer::Kornia => ("augment_kornia", THREADS, 8.0),
@@ -46,13 +46,13 @@ pub(crate) fn measure(run: &Run, peer: Peer) -> Result<Vec<Row>> {
     machine::on_cores(THREADS, || {
         let mut ours = Child::ours("augment", THREADS)?;
         let our: AugmentReply = ours.ask(&setup)?;
-        // After ours: it reads the images that ours has written.
-        let mut theirs = Child::peer(&run.python, script, threads)?;
+        // After our side, which writes the images that this one reads.
+        let mut theirs = Child::peer(&settings.python, script, threads)?;
         let their: AugmentReply = theirs.ask(&setup)?;
 
         let apart = (our.mean - their.mean).abs().max((our.variance - their.variance).abs());
         let pairs = interleave(
-            run.pairs,
+            settings.pairs,
             || Ok(ours.block(OURS)? / OURS as f64),
             || Ok(theirs.block(THEIRS)? / THEIRS as f64),
         )?;
@@ -70,8 +70,8 @@ pub(crate) fn measure(run: &Run, peer: Peer) -> Result<Vec<Row>> {
                 .then(|| format!("means or variances of the views lie {apart:.4} apart: more than {MOMENT_TOLERANCE}")),
             note: format!(
                 "{:.1} against {:.1} ms; mean and variance of views within {apart:.4}",
-                middle(&pairs, |pair| pair.ours * 1e3),
-                middle(&pairs, |pair| pair.theirs * 1e3),
+                median(&pairs, |pair| pair.ours * 1e3),
+                median(&pairs, |pair| pair.theirs * 1e3),
             ),
             raw: json!({ "seconds_a_batch": pairs, "moments": { "ours": our, "theirs": their } }),
         }])

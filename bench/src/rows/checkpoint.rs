@@ -1,5 +1,5 @@
-//! What checkpoints cost training: a run with one every 50 steps against the same run without, what the run itself says
-//! that it stood still for, and one such stall against a synchronous torch.save of the same state.
+//! What checkpoints cost training: a run with one every 50 steps against the same run without, the stalls that the run
+//! itself reports, and one such stall against a synchronous torch.save of the same state.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Run;
 use crate::child::Child;
-use crate::interleave::{Pair, costs, interleave, middle};
+use crate::interleave::{Pair, costs, interleave, median};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{CheckpointReply, CheckpointSetup};
 use crate::stats::Summary;
 
 const THREADS: u32 = 2;
 const BATCH: u32 = 32;
 const EVERY: u32 = 50;
-/// A hundred steps with two checkpoints, each written to its end within them; those before only warm up.
+/// A hundred steps with two checkpoints, both completely written within them. The steps before warm up.
 const TIMED: (u32, u32) = (10, 110);
-/// torch.save's in a block.
+/// Calls of torch.save in a block.
 const SAVES: u64 = 3;
 
 /// One run with checkpoints, one without, and the other side's saves, one after the other.
@@ -47,23 +47,23 @@ struct Peer {
     bytes: u64,
 }
 
-pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let trials = machine::on_cores(THREADS, || {
         let side = |name: &str, every| start(&folder.path().join(name), every);
         let (mut with, mut without) = (side("with", Some(EVERY))?, side("without", None)?);
-        let mut theirs = Child::peer(&run.python, "snapshot", THREADS)?;
+        let mut theirs = Child::peer(&settings.python, "snapshot", THREADS)?;
         let peer: Peer = theirs.ask(&json!({ "folder": folder.path(), "threads": THREADS }))?;
         let (mut runs_with, mut runs_without, mut saves) = (Vec::new(), Vec::new(), Vec::new());
         interleave(
-            run.pairs,
+            settings.pairs,
             || {
-                runs_with.push(with.finding::<CheckpointReply>()?.1);
+                runs_with.push(with.unit::<CheckpointReply>()?.1);
                 saves.push(theirs.block(SAVES)? / SAVES as f64);
                 Ok(0.0)
             },
             || {
-                runs_without.push(without.finding::<CheckpointReply>()?.1);
+                runs_without.push(without.unit::<CheckpointReply>()?.1);
                 Ok(0.0)
             },
         )?;
@@ -89,7 +89,7 @@ fn rows(trials: &[Trial], peer: &Peer) -> Result<Vec<Row>> {
         trials.iter().map(|trial| Pair { ours: trial.stall(), theirs: trial.torch_save_seconds }).collect();
     let shares: Vec<f64> =
         trials.iter().map(|trial| 100.0 * trial.with.stall_seconds / trial.with.run_seconds).collect();
-    let step = middle(&runs, |pair| pair.theirs) / f64::from(TIMED.1 - TIMED.0);
+    let step = median(&runs, |pair| pair.theirs) / f64::from(TIMED.1 - TIMED.0);
     let differ = trials.iter().any(|trial| trial.with.loss != trial.without.loss);
     let bytes = trials.first().context("nothing was measured")?.with.bytes;
     let unequal = (bytes as f64 / peer.bytes as f64 - 1.0).abs() > 0.01;
@@ -117,11 +117,11 @@ fn rows(trials: &[Trial], peer: &Peer) -> Result<Vec<Row>> {
         ),
         row(
             "checkpoint/stalls",
-            "the share of the run that it stood still for them, by its own account".into(),
+            "the share of the run that it stalled for them, as it reports".into(),
             (1.0, Unit::Percent),
             Summary::of(&shares).context("a run gave no figure")?,
             None,
-            "what writing takes from the next steps is in the row above and not in this one".into(),
+            "how much writing slows later steps is in the row above, not in this one".into(),
         ),
         row(
             "checkpoint/snapshot",
@@ -131,8 +131,8 @@ fn rows(trials: &[Trial], peer: &Peer) -> Result<Vec<Row>> {
             unequal.then(|| format!("our files have {bytes} bytes, theirs {}", peer.bytes)),
             format!(
                 "{:.1} against {:.0} ms, {:.0} MB",
-                1e3 * middle(&stalls, |pair| pair.ours),
-                1e3 * middle(&stalls, |pair| pair.theirs),
+                1e3 * median(&stalls, |pair| pair.ours),
+                1e3 * median(&stalls, |pair| pair.theirs),
                 bytes as f64 / 1e6,
             ),
         ),

@@ -1,25 +1,26 @@
-//! What a coordinator costs that has two workers and nothing to do.
+//! What a coordinator with two workers costs when there is nothing to do.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use tandem_harness::Cluster;
 
-use super::Run;
-use crate::local::LocalBox;
+use crate::cpu::cpu_seconds;
 use crate::machine;
-use crate::process::cpu_seconds;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::stats::Summary;
 
 const WINDOW: Duration = Duration::from_secs(20);
 const WINDOWS: usize = 5;
-/// Start-up's own work (migrations, prepared statements) is over by then.
+/// The work of starting (migrations, prepared statements) is over by then.
 const SETTLE: Duration = Duration::from_secs(5);
 
-pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let local = LocalBox::start(&run.bin_dir)?;
-    let server = local.server()?;
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
+    let cluster = Cluster::of(&settings.binaries()?, 2, &[])?;
+    let servers = cluster.processes(&["tandem-server"]);
+    let server = *servers.first().context("found no tandem-server in the cluster")?;
     std::thread::sleep(SETTLE);
     let (mut percents, mut megabytes) = (Vec::new(), Vec::new());
     for _ in 0..WINDOWS {

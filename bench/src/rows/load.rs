@@ -1,5 +1,5 @@
-//! What a thousand workers that train cost a coordinator: real streams of heartbeats and reports, jobs that it really
-//! placed, and no ranks behind them.
+//! What a thousand training workers cost a coordinator. Streams, heartbeats and reports are real, and so is the placement
+//! of the jobs; there are no ranks behind them.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,29 +7,32 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
+use tandem_harness::Coordinator;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Run;
-use crate::house::{Cpu, House};
-use crate::local::wait_until;
-use crate::reporter::{Account, POINTS, Stage, Tally, report};
+use crate::client::submit;
+use crate::cpu::CoordinatorCpu;
+use crate::reporter::{Counts, LoadPhase, POINTS, Traffic, run_reporter};
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::stats::{Summary, quantile_of};
+use crate::wait::wait_until;
 
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOWS: usize = 6;
-/// The start's own work is over by then.
+/// The work of starting is over by then.
 const SETTLE: Duration = Duration::from_secs(5);
-/// For all to be placed, and for the last acknowledgement.
+/// For all jobs to be placed, and for the last acknowledgement.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What was seen from outside, and by the workers.
-struct Seen {
+/// What was measured from outside, and by the workers.
+struct LoadResult {
     placed_in: Duration,
-    cpu: Vec<Cpu>,
+    cpu: Vec<CoordinatorCpu>,
     /// Milliseconds, of reports sent in the windows.
     acknowledgements: Vec<f64>,
     points_sent: u64,
@@ -38,23 +41,25 @@ struct Seen {
     leases_lost: u64,
 }
 
-pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let house = House::start(&run.bin_dir)?;
-    let seen = watch_fleet(&house, run.workers)?;
-    let share = |part: fn(&Cpu) -> f64| -> Vec<f64> {
-        seen.cpu.iter().map(|cpu| 100.0 * part(cpu) / WINDOW.as_secs_f64()).collect()
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
+    raise_open_files()?;
+    let coordinator = Coordinator::start(&settings.binaries()?)?;
+    let result = run_fleet(&coordinator, settings.workers)?;
+    let share = |part: fn(&CoordinatorCpu) -> f64| -> Vec<f64> {
+        result.cpu.iter().map(|cpu| 100.0 * part(cpu) / WINDOW.as_secs_f64()).collect()
     };
-    let (coordinator, postgres) = (share(|cpu| cpu.coordinator), share(|cpu| cpu.postgres));
-    let beside = Summary::of(&postgres).context("nothing was measured")?.median;
-    let at = |share| quantile_of(&seen.acknowledgements, share).context("no report was acknowledged");
+    let (coordinator_share, postgres_share) = (share(|cpu| cpu.coordinator), share(|cpu| cpu.postgres));
+    let beside = Summary::of(&postgres_share).context("nothing was measured")?.median;
+    let at = |share| quantile_of(&result.acknowledgements, share).context("no report was acknowledged");
     let (half, most, slowest) = (at(0.5)?, at(0.99)?, at(1.0)?);
-    let unseen = seen.points_sent.abs_diff(seen.points_acknowledged) + seen.points_stored.abs_diff(seen.points_sent);
+    let unseen =
+        result.points_sent.abs_diff(result.points_acknowledged) + result.points_stored.abs_diff(result.points_sent);
     let raw = json!({
-        "workers": run.workers, "seconds_a_window": WINDOW.as_secs(), "coordinator_percent": coordinator,
-        "postgres_percent": postgres, "acknowledgement_ms": { "p50": half, "p99": most, "max": slowest },
-        "reports": seen.acknowledgements.len(), "points_sent": seen.points_sent,
-        "points_acknowledged": seen.points_acknowledged, "points_stored": seen.points_stored,
-        "leases_lost": seen.leases_lost, "seconds_until_all_were_placed": seen.placed_in.as_secs_f64(),
+        "workers": settings.workers, "seconds_a_window": WINDOW.as_secs(), "coordinator_percent": coordinator_share,
+        "postgres_percent": postgres_share, "acknowledgement_ms": { "p50": half, "p99": most, "max": slowest },
+        "reports": result.acknowledgements.len(), "points_sent": result.points_sent,
+        "points_acknowledged": result.points_acknowledged, "points_stored": result.points_stored,
+        "leases_lost": result.leases_lost, "seconds_until_all_were_placed": result.placed_in.as_secs_f64(),
     });
     let row = |name: &str, what: String, goal, unit, values: &[f64], note| -> Result<Row> {
         let (name, value) = (name.into(), Summary::of(values).context("nothing was measured")?);
@@ -63,11 +68,14 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     Ok(vec![
         row(
             "load/coordinator",
-            format!("{} workers that train, {POINTS} points/s each: the coordinator's share of a core", run.workers),
+            format!(
+                "{} workers that train, {POINTS} points/s each: the coordinator's share of a core",
+                settings.workers
+            ),
             Goal::Below(50.0),
             Unit::Percent,
-            &coordinator,
-            format!("Postgres beside it: {beside:.0} %; all placed after {:.1} s", seen.placed_in.as_secs_f64()),
+            &coordinator_share,
+            format!("Postgres beside it: {beside:.0} %; all placed after {:.1} s", result.placed_in.as_secs_f64()),
         )?,
         row(
             "load/acknowledgement",
@@ -75,86 +83,87 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             Goal::Below(200.0),
             Unit::Milliseconds,
             &[most],
-            format!("{} reports: median {half:.1} ms, slowest {slowest:.0} ms", seen.acknowledgements.len()),
+            format!("{} reports: median {half:.1} ms, slowest {slowest:.0} ms", result.acknowledgements.len()),
         )?,
         row(
             "load/lost",
             "leases lost, and points sent but not acknowledged and stored exactly once".into(),
             Goal::AtMost(0.0),
             Unit::Count,
-            &[(seen.leases_lost + unseen) as f64],
+            &[(result.leases_lost + unseen) as f64],
             format!(
                 "{} points sent, {} stored; {} leases lost",
-                seen.points_sent, seen.points_stored, seen.leases_lost
+                result.points_sent, result.points_stored, result.leases_lost
             ),
         )?,
     ])
 }
 
-fn watch_fleet(house: &House, workers: u32) -> Result<Seen> {
+fn run_fleet(coordinator: &Coordinator, workers: u32) -> Result<LoadResult> {
     let runtime = Runtime::new()?;
-    let (stage, tally) = (watch::Sender::new(Stage::Report), Arc::new(Tally::default()));
-    let broken = Arc::new(Mutex::new(None));
+    let (phase, counts) = (watch::Sender::new(LoadPhase::Report), Arc::new(Counts::default()));
+    let first_error = Arc::new(Mutex::new(None));
     let mut fleet = JoinSet::new();
     for i in 0..workers {
-        let (place, broken) = (f64::from(i) / f64::from(workers), broken.clone());
-        let live = report(house.address.clone(), format!("played-{i:04}"), place, stage.subscribe(), tally.clone());
-        let told = async move {
-            live.await.map_err(|error| {
-                if let Ok(mut first) = broken.lock() {
+        let (offset, first_error) = (f64::from(i) / f64::from(workers), first_error.clone());
+        let (address, name) = (coordinator.address.clone(), format!("fake-{i:04}"));
+        let reporter = run_reporter(address, name, offset, phase.subscribe(), counts.clone());
+        let reporter = async move {
+            reporter.await.map_err(|error| {
+                if let Ok(mut first) = first_error.lock() {
                     first.get_or_insert(error);
                 }
             })
         };
-        fleet.spawn_on(told, runtime.handle());
+        fleet.spawn_on(reporter, runtime.handle());
     }
-    // A stream that breaks is no worker any more: nothing that follows would be a measure of all of them.
+    // Without one of the workers, nothing measured later would be a measure of all of them.
     let wait = |what: &str, count: &AtomicUsize| {
         let waited = wait_until(what, LIMIT, || {
-            let first = broken.lock().ok().and_then(|mut first| first.take());
-            first.map_or(Ok(()), |error: anyhow::Error| Err(error.context("a played worker's stream broke")))?;
-            Ok(count.load(Ordering::Relaxed) == workers as usize)
+            let first = first_error.lock().ok().and_then(|mut first| first.take());
+            first.map_or(Ok(()), |error: anyhow::Error| Err(error.context("a fake worker's stream broke")))?;
+            Ok((count.load(Ordering::Relaxed) == workers as usize).then_some(()))
         });
         waited.with_context(|| format!("{} of {workers} so far", count.load(Ordering::Relaxed)))
     };
-    wait("all played workers are registered", &tally.registered)?;
+    wait("all fake workers are registered", &counts.registered)?;
     let start = Instant::now();
-    let submitted = runtime.block_on(house.submit(experiment(workers)?))?;
+    let submitted = runtime.block_on(submit(coordinator, experiment(workers)?))?;
     ensure!(submitted.jobs.len() == workers as usize, "the experiment has {} jobs", submitted.jobs.len());
-    wait("all of them train", &tally.training)?;
+    wait("all of them train", &counts.training)?;
     let placed_in = start.elapsed();
     std::thread::sleep(SETTLE);
 
     let from = tokio::time::Instant::now();
     let mut cpu = Vec::new();
     for _ in 0..WINDOWS {
-        let before = house.cpu_seconds()?;
+        let before = CoordinatorCpu::of(coordinator)?;
         std::thread::sleep(WINDOW);
-        cpu.push(house.cpu_seconds()?.since(before));
+        cpu.push(CoordinatorCpu::of(coordinator)?.since(before));
     }
-    stage.send_replace(Stage::Quiet);
-    wait("all reports are acknowledged", &tally.drained)?;
-    // Before anybody leaves: a lease that is not live now was lost.
+    phase.send_replace(LoadPhase::Quiet);
+    wait("all reports are acknowledged", &counts.drained)?;
+    // Before the workers leave: a lease that is not live now was lost.
     let live = "SELECT count(*) FROM leases WHERE released_at IS NULL AND expires_at > clock_timestamp()";
-    let lost = u64::from(workers).saturating_sub(house.number(live)? as u64);
-    let points_stored = house.number("SELECT count(*) FROM metrics")? as u64;
-    stage.send_replace(Stage::Leave);
-    let accounts = runtime.block_on(fleet.join_all());
+    let lost = u64::from(workers).saturating_sub(coordinator.database.value::<i64>(live)?.cast_unsigned());
+    let points_stored = coordinator.database.value::<i64>("SELECT count(*) FROM metrics")?.cast_unsigned();
+    phase.send_replace(LoadPhase::Leave);
+    let all = runtime.block_on(fleet.join_all());
 
     let (mut acknowledgements, mut points_sent, mut points_acknowledged, mut stops) = (Vec::new(), 0, 0, 0);
-    for account in accounts {
-        let account: Account = account.map_err(|_| anyhow!("a played worker's stream broke at the end"))?;
-        let timed = account.acknowledgements.iter().filter(|(sent, _)| *sent >= from);
+    for traffic in all {
+        let traffic: Traffic = traffic.map_err(|_| anyhow!("a fake worker's stream broke at the end"))?;
+        let timed = traffic.acknowledgements.iter().filter(|(sent, _)| *sent >= from);
         acknowledgements.extend(timed.map(|(_, took)| took.as_secs_f64() * 1e3));
-        points_sent += account.points_sent;
-        points_acknowledged += account.points_acknowledged;
-        stops += u64::from(account.stops);
+        points_sent += traffic.points_sent;
+        points_acknowledged += traffic.points_acknowledged;
+        stops += u64::from(traffic.stops);
     }
     let leases_lost = lost.max(stops);
-    Ok(Seen { placed_in, cpu, acknowledgements, points_sent, points_acknowledged, points_stored, leases_lost })
+    Ok(LoadResult { placed_in, cpu, acknowledgements, points_sent, points_acknowledged, points_stored, leases_lost })
 }
 
-/// As many jobs of one worker, told apart by their seeds.
+/// So many jobs of one worker each, which differ by their seeds.
 pub(crate) fn experiment(jobs: u32) -> Result<String> {
     let mut toml = String::from(
         "name = \"load\"\ndataset = \"shapes\"\nworkers = 1\n\n[jobs.encoder]\nstage = \"contrastive\"\n\
@@ -163,4 +172,10 @@ pub(crate) fn experiment(jobs: u32) -> Result<String> {
     (1..=jobs).try_for_each(|seed| write!(toml, "{seed}, "))?;
     toml.push_str("]\n");
     Ok(toml)
+}
+
+/// A stream of each of a thousand workers is a file, here and in the coordinator, which inherits the limit.
+fn raise_open_files() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).context("raising the limit of open files")
 }

@@ -1,23 +1,23 @@
-//! The most memory that a process ever held which does training steps and nothing else: against PyTorch's, and with
-//! graphs that are made again against graphs that are kept.
+//! Peak memory of a process that does training steps and nothing else: against PyTorch's, and with recomputed graphs
+//! against kept ones.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::json;
 use tandem_domain::spec::{Encoder, Recompute};
 
-use super::Run;
 use super::step::largest_difference;
 use crate::child::Child;
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{StepReply, StepSetup};
 use crate::stats::Summary;
 
 const THREADS: u32 = 2;
-/// A peak differs from process to process by a few megabytes only.
+/// Few are enough: a peak differs by only a few megabytes from process to process.
 const PROCESSES: usize = 3;
-/// Of a step: gradients and velocity are there from the first on, and the second sees them all at once.
+/// Gradients and momentum exist after the first step, so all memory is in use from the second on.
 const STEPS: u32 = 3;
 const PARITY: f64 = 1e-4;
 const SHARDS: u32 = 4;
@@ -25,23 +25,23 @@ const SHARDS: u32 = 4;
 /// One process, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Memory {
-    /// With everything loaded and no step taken yet.
+    /// With everything loaded, before the first step.
     before: f64,
     peak: f64,
 }
 
-pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
+pub(crate) fn measure(settings: &Settings, encoder: Encoder) -> Result<Vec<Row>> {
     let (name, title, batch) = match encoder {
         Encoder::ResNet50 => ("memory/resnet50", "ResNet-50, batch 16", 16),
         _ => ("memory/resnet18", "ResNet-18, batch 64", 64),
     };
     let folder = tempfile::tempdir()?;
     let mut setup = StepSetup {
-        // Trying which is faster would keep both.
+        // A peer that tried both formats would hold memory for both.
         layout: Some("channels_last".into()),
         ..StepSetup::new(encoder, batch, THREADS, STEPS, folder.path())
     };
-    // As in the row of ResNet-18's step: rounding stays small, and memory does not know the rate.
+    // As in `step` for ResNet-18, to keep rounding errors small; memory does not depend on it.
     setup.recipe.learning_rate = 3e-6;
     machine::on_cores(THREADS, || {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -49,14 +49,14 @@ pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
         for _ in 0..PROCESSES {
             let (our, memory) = steps(Child::ours("step", THREADS)?, &setup)?;
             ours.push(memory);
-            let (their, memory) = steps(Child::peer(&run.python, "step", THREADS)?, &setup)?;
+            let (their, memory) = steps(Child::peer(&settings.python, "step", THREADS)?, &setup)?;
             theirs.push(memory);
             let apart = largest_difference(&our.losses, &their.losses)?;
             difference = if apart.is_nan() { apart } else { difference.max(apart) };
             version = their.version;
         }
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.peak / theirs.peak).collect();
-        let middle = |side: &[Memory], figure: fn(&Memory) -> f64| {
+        let median = |side: &[Memory], figure: fn(&Memory) -> f64| {
             let values: Vec<f64> = side.iter().map(figure).collect();
             Summary::of(&values).map_or(f64::NAN, |values| values.median / 1e6)
         };
@@ -71,17 +71,17 @@ pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
                 .then(|| format!("losses differ by {difference:.1e} in {STEPS} steps: more than {PARITY:.0e}")),
             note: format!(
                 "{:.0} against {:.0} MB, of which the step {:.0} against {:.0}; losses of {STEPS} steps within {difference:.1e}",
-                middle(&ours, peak),
-                middle(&theirs, peak),
-                middle(&ours, step),
-                middle(&theirs, step),
+                median(&ours, peak),
+                median(&theirs, peak),
+                median(&ours, step),
+                median(&theirs, step),
             ),
             raw: json!({ "bytes": { "ours": ours, "theirs": theirs } }),
         }])
     })
 }
 
-/// A step that keeps the graph of one shard at a time against one that keeps all of them, both ours.
+/// A step of ours that keeps the graph of one shard at a time, against one that keeps all.
 pub(crate) fn recomputed() -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let kept = StepSetup { shards: SHARDS, ..StepSetup::new(Encoder::ResNet18, 64, THREADS, STEPS, folder.path()) };
@@ -104,7 +104,7 @@ pub(crate) fn recomputed() -> Result<Vec<Row>> {
                 "What a step of ResNet-18, batch 64 in {SHARDS} shards, adds to memory with `recompute = \"shards\"`, as a \
                  multiple of what it adds without"
             ),
-            // Of the graphs a quarter; weights, gradients and moments stay.
+            // A quarter of the graphs; weights, gradients and moments stay.
             goal: Goal::AtMost(0.6),
             unit: Unit::Times,
             value: Summary::of(&ratios).context("nothing was measured")?,
@@ -119,7 +119,7 @@ pub(crate) fn recomputed() -> Result<Vec<Row>> {
     })
 }
 
-/// A new process up to the end of its first steps.
+/// Runs the first steps in a new process, which then ends.
 fn steps(mut child: Child, setup: &StepSetup) -> Result<(StepReply, Memory)> {
     let reply: StepReply = child.ask(setup)?;
     let memory = Memory { before: reply.resident_before, peak: child.peak_bytes()? };

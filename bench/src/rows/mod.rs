@@ -1,4 +1,4 @@
-//! What is measured, one file each: the lines of the "Speed and memory".
+//! What is measured: one file for each group of rows of the table.
 
 mod attack;
 mod augment;
@@ -15,8 +15,6 @@ mod step;
 mod submit;
 mod training;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::ValueEnum;
 use tandem_domain::spec::{Encoder, OptimizerName};
@@ -25,6 +23,7 @@ use augment::Peer;
 use penalty::Comparison;
 
 use crate::row::Row;
+use crate::settings::Settings;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Choice {
@@ -42,34 +41,25 @@ pub(crate) enum Choice {
     Penalty,
     /// PGD against torchattacks, ProxLogBarrier against its reference implementation's loop.
     Attack,
-    /// Peak memory of training against Python PyTorch's, and against itself with graphs made again.
+    /// Peak memory of training against Python PyTorch's, and of recomputing graphs against keeping them.
     Memory,
     /// Two ranks of one thread against one rank of two threads.
     Ranks,
-    /// From `tandem submit` to the first step on an idle box.
+    /// From `tandem submit` to the first step in an idle cluster.
     Submit,
     /// What a coordinator with nothing to do costs.
     Idle,
-    /// A thousand played workers that report.
+    /// A thousand fake workers that report.
     Load,
     /// A queue of 100,000 jobs against one of 1,000.
     Queue,
-    /// A killed rank: to the next step, against torchrun.
+    /// From the kill of a rank to the next step, against torchrun.
     Recovery,
     /// What checkpoints cost training, and one of them against torch.save.
     Checkpoint,
 }
 
-/// How to measure.
-#[derive(Clone, Debug)]
-pub(crate) struct Run {
-    pub(crate) pairs: usize,
-    pub(crate) workers: u32,
-    pub(crate) python: PathBuf,
-    pub(crate) bin_dir: PathBuf,
-}
-
-/// What is set up, measured and torn down together.
+/// Rows that are set up, measured and torn down together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Step(Encoder),
@@ -131,7 +121,7 @@ impl Part {
             Self::Penalty(_) => "penalty step and plain step",
             Self::Attack => "attacks, ours and others'",
             Self::Memory(_) => "peak memory of training, ours and PyTorch's",
-            Self::Recompute => "peak memory of training, graphs made again and kept",
+            Self::Recompute => "peak memory of training, graphs recomputed and kept",
             Self::Ranks => "two ranks of one thread and one rank of two",
             Self::Submit => "submit to first step",
             Self::Idle => "idle coordinator",
@@ -142,23 +132,23 @@ impl Part {
         }
     }
 
-    pub(crate) fn measure(self, run: &Run) -> Result<Vec<Row>> {
+    pub(crate) fn measure(self, settings: &Settings) -> Result<Vec<Row>> {
         match self {
-            Self::Step(encoder) => step::measure(run, encoder),
-            Self::Training => training::measure(run),
-            Self::Augment(peer) => augment::measure(run, peer),
-            Self::Optimizer(rule) => optimizer::measure(run, rule),
-            Self::Penalty(comparison) => penalty::measure(run, comparison),
-            Self::Attack => attack::measure(run),
-            Self::Memory(encoder) => memory::measure(run, encoder),
+            Self::Step(encoder) => step::measure(settings, encoder),
+            Self::Training => training::measure(settings),
+            Self::Augment(peer) => augment::measure(settings, peer),
+            Self::Optimizer(rule) => optimizer::measure(settings, rule),
+            Self::Penalty(comparison) => penalty::measure(settings, comparison),
+            Self::Attack => attack::measure(settings),
+            Self::Memory(encoder) => memory::measure(settings, encoder),
             Self::Recompute => memory::recomputed(),
-            Self::Ranks => ranks::measure(run),
-            Self::Submit => submit::measure(run),
-            Self::Idle => idle::measure(run),
-            Self::Load => load::measure(run),
-            Self::Queue => queue::measure(run),
-            Self::Recovery => recovery::measure(run),
-            Self::Checkpoint => checkpoint::measure(run),
+            Self::Ranks => ranks::measure(settings),
+            Self::Submit => submit::measure(settings),
+            Self::Idle => idle::measure(settings),
+            Self::Load => load::measure(settings),
+            Self::Queue => queue::measure(settings),
+            Self::Recovery => recovery::measure(settings),
+            Self::Checkpoint => checkpoint::measure(settings),
         }
     }
 }

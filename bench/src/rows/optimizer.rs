@@ -1,27 +1,27 @@
-//! The optimiser's part of a step, on the parameters of a ResNet-50, against PyTorch's foreach operations.
+//! The optimiser's part of a step on the parameters of a ResNet-50, against PyTorch's foreach operations.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use tandem_domain::spec::OptimizerName;
 
-use super::Run;
 use crate::child::Child;
-use crate::interleave::{interleave, middle, speeds};
+use crate::interleave::{interleave, median, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{OptimizerReply, OptimizerSetup};
 
 const THREADS: u32 = 2;
-/// Updates in a block: some two seconds on two cores of a server of 2023.
+/// Updates in a block.
 const STEPS: u64 = 30;
-/// Updates after which the parameters must agree, and how closely. Every tensor has moved a thousand times as far by
-/// then, or the check says nothing.
+/// Updates after which the parameters must agree, and how closely. Every tensor must have moved a thousand times as far
+/// by then, or the check would say nothing.
 const PARITY_STEPS: u32 = 5;
 const PARITY: f64 = 1e-6;
 const MOVED: f64 = 1e3 * PARITY;
 
-pub(crate) fn measure(run: &Run, rule: OptimizerName) -> Result<Vec<Row>> {
-    // LARS moves a layer by its trust's share of the layer's own size: at a rate of 10 far enough to be compared.
+pub(crate) fn measure(settings: &Settings, rule: OptimizerName) -> Result<Vec<Row>> {
+    // LARS moves a layer by a share of the layer's norm, its trust times the rate: 10 is enough for a comparison.
     let (name, title, against, learning_rate) = match rule {
         OptimizerName::Lars => ("optimizer/lars", "LARS", "torch._foreach operations", 10.0),
         _ => ("optimizer/sgd", "SGD with momentum and decay", "torch.optim.SGD (foreach)", 0.1),
@@ -40,12 +40,12 @@ pub(crate) fn measure(run: &Run, rule: OptimizerName) -> Result<Vec<Row>> {
     machine::on_cores(THREADS, || {
         let mut ours = Child::ours("optimizer", THREADS)?;
         let _: Value = ours.ask(&setup)?;
-        // After ours: it reads the parameters before and after.
-        let mut theirs = Child::peer(&run.python, "optimizer", THREADS)?;
+        // After our side, which writes the parameters that this one reads.
+        let mut theirs = Child::peer(&settings.python, "optimizer", THREADS)?;
         let their: OptimizerReply = theirs.ask(&setup)?;
 
         let equal = their.difference <= PARITY && their.moved >= MOVED;
-        let pairs = interleave(run.pairs, || ours.block(STEPS), || theirs.block(STEPS))?;
+        let pairs = interleave(settings.pairs, || ours.block(STEPS), || theirs.block(STEPS))?;
         Ok(vec![Row {
             name: name.into(),
             what: format!("{title} on ResNet-50's parameters, {THREADS} threads, against {against} {}", their.version),
@@ -61,8 +61,8 @@ pub(crate) fn measure(run: &Run, rule: OptimizerName) -> Result<Vec<Row>> {
             }),
             note: format!(
                 "{:.1} against {:.1} ms; parameters after {PARITY_STEPS} updates within {:.1e}",
-                middle(&pairs, |pair| pair.ours * 1e3 / STEPS as f64),
-                middle(&pairs, |pair| pair.theirs * 1e3 / STEPS as f64),
+                median(&pairs, |pair| pair.ours * 1e3 / STEPS as f64),
+                median(&pairs, |pair| pair.theirs * 1e3 / STEPS as f64),
                 their.difference
             ),
             raw: json!({ "steps_a_block": STEPS, "pairs": pairs, "parity": their }),

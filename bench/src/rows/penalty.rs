@@ -5,24 +5,24 @@ use anyhow::Result;
 use serde_json::json;
 use tandem_domain::spec::{Encoder, PenaltyMethod, Tikhonov};
 
-use super::Run;
 use super::step::largest_difference;
 use crate::child::Child;
-use crate::interleave::{costs, interleave, middle, speeds};
+use crate::interleave::{costs, interleave, median, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{StepReply, StepSetup};
 
 const THREADS: u32 = 2;
 const BATCH: u32 = 64;
-/// Steps in a block: a plain one takes a second and more on two cores of a server of 2023.
+/// Steps in a block.
 const STEPS: u64 = 1;
 /// Steps over which losses and penalties must agree, and how closely: the losses absolutely, the penalties as a share.
 const PARITY_STEPS: u32 = 3;
 const PARITY: f64 = 1e-4;
 const PENALTY_PARITY: f64 = 1e-3;
-/// At which the penalty is some tenth of the loss: seen in the weights of the next step, and not yet chaotic, as it is
-/// at 100, where rounding grows a hundredfold a step.
+/// The penalty is then about a tenth of the loss, enough to change the weights of the next step. At 100 rounding errors
+/// grow a hundredfold a step.
 const LAMBDA: f64 = 1.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) enum Comparison {
     PyTorch,
 }
 
-pub(crate) fn measure(run: &Run, comparison: Comparison) -> Result<Vec<Row>> {
+pub(crate) fn measure(settings: &Settings, comparison: Comparison) -> Result<Vec<Row>> {
     let (folder, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let method = match comparison {
         Comparison::FiniteDifference => PenaltyMethod::FiniteDifference,
@@ -43,7 +43,7 @@ pub(crate) fn measure(run: &Run, comparison: Comparison) -> Result<Vec<Row>> {
     };
     let mut setup = StepSetup::new(Encoder::ResNet18, BATCH, THREADS, PARITY_STEPS, folder.path());
     if comparison == Comparison::PyTorch {
-        // As small as in `step`, for the same reason; and a penalty grows rounding faster than a loss does.
+        // As small as in `step`, for the same reason: rounding errors grow even faster with a penalty.
         setup.recipe.learning_rate = 3e-6;
     }
     setup.recipe.tikhonov = Tikhonov { lambda: LAMBDA, method, ..Tikhonov::default() };
@@ -51,8 +51,8 @@ pub(crate) fn measure(run: &Run, comparison: Comparison) -> Result<Vec<Row>> {
         let mut ours = Child::ours("step", THREADS)?;
         let our: StepReply = ours.ask(&setup)?;
         let mut theirs = match comparison {
-            // After ours: it reads the weights and views that ours has written.
-            Comparison::PyTorch => Child::peer(&run.python, "step", THREADS)?,
+            // After our side, which writes the weights and views that this one reads.
+            Comparison::PyTorch => Child::peer(&settings.python, "step", THREADS)?,
             _ => {
                 setup.recipe.tikhonov = Tikhonov::default();
                 setup.folder = other.path().to_owned();
@@ -60,11 +60,11 @@ pub(crate) fn measure(run: &Run, comparison: Comparison) -> Result<Vec<Row>> {
             }
         };
         let their: StepReply = theirs.ask(&setup)?;
-        let pairs = interleave(run.pairs, || ours.block(STEPS), || theirs.block(STEPS))?;
+        let pairs = interleave(settings.pairs, || ours.block(STEPS), || theirs.block(STEPS))?;
         let milliseconds = format!(
             "{:.0} against {:.0} ms a step",
-            middle(&pairs, |pair| pair.ours * 1e3 / STEPS as f64),
-            middle(&pairs, |pair| pair.theirs * 1e3 / STEPS as f64)
+            median(&pairs, |pair| pair.ours * 1e3 / STEPS as f64),
+            median(&pairs, |pair| pair.theirs * 1e3 / STEPS as f64)
         );
         let raw = json!({ "steps_a_block": STEPS, "pairs": pairs, "ours": our, "theirs": their });
         let step = format!("of ResNet-18, batch {BATCH}, {THREADS} threads");
@@ -98,7 +98,7 @@ pub(crate) fn measure(run: &Run, comparison: Comparison) -> Result<Vec<Row>> {
                     PenaltyMethod::FiniteDifference => ("penalty/finite-difference", "Finite-difference penalty", 2.1),
                     PenaltyMethod::Exact => ("penalty/exact", "Exact penalty", 3.3),
                 };
-                // From equal weights the first losses are equal; then the penalty moves the weights elsewhere.
+                // Weights are equal at first, so the first losses are; then the penalty changes the weights.
                 let first = largest_difference(&our.losses[..1], &their.losses[..1])?;
                 let moves = largest_difference(&our.losses[1..], &their.losses[1..])?;
                 Row {

@@ -1,37 +1,39 @@
-//! What a long queue costs: 100,000 queued jobs against 1,000, each under a coordinator of its own with a few busy workers.
+//! What a long queue costs: 100,000 queued jobs against 1,000, each in a coordinator of its own with a few busy workers.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::json;
 use tandem_domain::timing::DEFAULT;
+use tandem_harness::Coordinator;
 use tandem_proto::v1::coordinator_message::Message as Theirs;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
 
-use super::Run;
 use super::load::experiment;
-use crate::house::House;
-use crate::interleave::{costs, interleave, middle};
-use crate::played::{Played, numbered, phase};
+use crate::client::submit;
+use crate::cpu::CoordinatorCpu;
+use crate::fake_worker::{FakeWorker, numbered, phase};
+use crate::interleave::{costs, interleave, median};
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 
 const LONG: u32 = 100_000;
 const SHORT: u32 = 1000;
 const WORKERS: usize = 4;
-/// In a block: jobs that end so that the next are placed, and passes that are asked for.
+/// In a block: jobs that end, so that others are placed; and scheduling passes.
 const PLACED: u64 = 10;
 const PASSES: u64 = 50;
-/// Between two passes: each is over before the next is asked for.
-const APART: Duration = Duration::from_millis(100);
-const ASSIGNED: Duration = Duration::from_secs(60);
+/// Between two passes, so that each is over before the next begins.
+const PASS_INTERVAL: Duration = Duration::from_millis(100);
+const ASSIGNMENT_LIMIT: Duration = Duration::from_secs(60);
 
-pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     let runtime = Runtime::new()?;
-    let (long, short) = (Side::start(run, &runtime, LONG)?, Side::start(run, &runtime, SHORT)?);
-    let passes = interleave(run.pairs, || long.passes(), || short.passes())?;
-    let placed = interleave(run.pairs, || long.placed(), || short.placed())?;
+    let (long, short) = (Side::start(settings, &runtime, LONG)?, Side::start(settings, &runtime, SHORT)?);
+    let passes = interleave(settings.pairs, || long.passes(), || short.passes())?;
+    let placed = interleave(settings.pairs, || long.placed(), || short.placed())?;
     let row = |name: &str, what: &str, pairs: &[_], note| -> Result<Row> {
         let what = format!("{what} with {LONG} queued jobs against {SHORT}");
         let (goal, unit, value) = (Goal::AtMost(1.5), Unit::Times, costs(pairs)?);
@@ -44,8 +46,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             &passes,
             format!(
                 "{:.1} against {:.1} ms, all workers busy",
-                1e3 / PASSES as f64 * middle(&passes, |pair| pair.ours),
-                1e3 / PASSES as f64 * middle(&passes, |pair| pair.theirs),
+                1e3 / PASSES as f64 * median(&passes, |pair| pair.ours),
+                1e3 / PASSES as f64 * median(&passes, |pair| pair.theirs),
             ),
         )?,
         row(
@@ -54,54 +56,56 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             &placed,
             format!(
                 "{:.0} against {:.0} ms",
-                1e3 / PLACED as f64 * middle(&placed, |pair| pair.ours),
-                1e3 / PLACED as f64 * middle(&placed, |pair| pair.theirs),
+                1e3 / PLACED as f64 * median(&placed, |pair| pair.ours),
+                1e3 / PLACED as f64 * median(&placed, |pair| pair.theirs),
             ),
         )?,
     ])
 }
 
-type Done = oneshot::Sender<f64>;
+/// Receives the seconds from the end of a job to the next assignment.
+type Waited = oneshot::Sender<f64>;
 
 // Dropped in this order: workers leave before their coordinator does.
 struct Side<'r> {
-    workers: Vec<mpsc::Sender<Done>>,
-    house: House,
+    workers: Vec<mpsc::Sender<Waited>>,
+    coordinator: Coordinator,
     runtime: &'r Runtime,
     queued: u32,
 }
 
 impl<'r> Side<'r> {
-    /// Returns when all workers are busy and the others wait.
-    fn start(run: &Run, runtime: &'r Runtime, queued: u32) -> Result<Self> {
-        let house = House::start(&run.bin_dir)?;
-        runtime.block_on(house.submit(experiment(1)?))?;
-        let mut this = Self { workers: Vec::new(), house, runtime, queued };
+    /// Returns when all workers are busy and so many jobs are queued.
+    fn start(settings: &Settings, runtime: &'r Runtime, queued: u32) -> Result<Self> {
+        let coordinator = Coordinator::start(&settings.binaries()?)?;
+        runtime.block_on(submit(&coordinator, experiment(1)?))?;
+        let mut this = Self { workers: Vec::new(), coordinator, runtime, queued };
         this.fill()?;
-        this.workers = (0..WORKERS).map(|i| this.enter(i)).collect();
+        this.workers = (0..WORKERS).map(|i| this.start_worker(i)).collect();
         (0..WORKERS).try_for_each(|i| this.next(i).map(drop))?;
         this.fill()?;
-        // What the insert left to do is done before anything is measured.
-        this.house.psql("VACUUM ANALYZE jobs, experiment_jobs; CHECKPOINT;")?;
+        // The work that the inserts left to Postgres is done before anything is measured.
+        this.coordinator.database.execute("VACUUM ANALYZE jobs, experiment_jobs")?;
+        this.coordinator.database.execute("CHECKPOINT")?;
         this.passes()?;
         Ok(this)
     }
 
-    fn enter(&self, i: usize) -> mpsc::Sender<Done> {
-        let (orders, received) = mpsc::channel(1);
-        let (address, name) = (self.house.address.clone(), format!("played-{i}"));
+    fn start_worker(&self, i: usize) -> mpsc::Sender<Waited> {
+        let (ends, received) = mpsc::channel(1);
+        let (address, name) = (self.coordinator.address.clone(), format!("fake-{i}"));
         self.runtime.spawn(async move {
             if let Err(error) = work(&address, &name, received).await {
                 eprintln!("{name}: {error:#}");
             }
         });
-        orders
+        ends
     }
 
-    /// Jobs like the first one, until so many are queued.
+    /// Adds jobs like the first one until `queued` of them are queued.
     fn fill(&self) -> Result<()> {
         let queued = self.queued;
-        self.house.psql(&format!(
+        self.coordinator.database.execute(&format!(
             "WITH template AS (SELECT * FROM jobs ORDER BY created_at, id LIMIT 1),
              new AS (
                  INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max,
@@ -112,60 +116,61 @@ impl<'r> Side<'r> {
                  RETURNING id, experiment_id, name)
              INSERT INTO experiment_jobs (experiment_id, name, job_id, position, reused)
              SELECT experiment_id, name, id, 0, false FROM new;"
-        ))?;
-        Ok(())
+        ))
     }
 
-    /// Seconds of CPU that `PASSES` passes cost which place nothing.
+    /// Seconds of CPU of `PASSES` passes that place nothing.
     fn passes(&self) -> Result<f64> {
-        let pass = format!("NOTIFY tandem, 'schedule';\nSELECT pg_sleep({});\n", APART.as_secs_f64());
-        let before = self.house.cpu_seconds()?;
-        self.house.psql(&pass.repeat(PASSES as usize))?;
-        Ok(self.house.cpu_seconds()?.since(before).total())
+        let before = CoordinatorCpu::of(&self.coordinator)?;
+        for _ in 0..PASSES {
+            self.coordinator.database.execute("NOTIFY tandem, 'schedule'")?;
+            std::thread::sleep(PASS_INTERVAL);
+        }
+        Ok(CoordinatorCpu::of(&self.coordinator)?.since(before).total())
     }
 
-    /// Seconds that `PLACED` workers, one after the other, had no job.
+    /// Seconds that `PLACED` workers, one after the other, were without a job.
     fn placed(&self) -> Result<f64> {
         self.fill()?;
         (0..PLACED as usize).map(|i| self.next(i % WORKERS)).sum()
     }
 
-    /// Ends the job of a worker; seconds until it has the next.
+    /// Ends the job of a worker. Returns the seconds until it has the next.
     fn next(&self, worker: usize) -> Result<f64> {
-        let (done, seconds) = oneshot::channel();
+        let (waited, seconds) = oneshot::channel();
         self.runtime.block_on(async {
-            self.workers[worker].send(done).await.context("a played worker has ended")?;
-            let seconds = tokio::time::timeout(ASSIGNED, seconds).await;
-            seconds.context("no job was assigned in time")?.context("a played worker has ended")
+            self.workers[worker].send(waited).await.context("a fake worker has ended")?;
+            let seconds = tokio::time::timeout(ASSIGNMENT_LIMIT, seconds).await;
+            seconds.context("no job was assigned in time")?.context("a fake worker has ended")
         })
     }
 }
 
-/// Works on whatever it is given until it is told to end that, or nobody is there to tell.
-async fn work(address: &str, name: &str, mut orders: mpsc::Receiver<Done>) -> Result<()> {
-    let mut worker = Played::enter(address, name).await?;
-    let mut heart = interval(DEFAULT.heartbeat);
-    let (mut at, mut idle, mut beats) = (None, None::<(Instant, Done)>, 0);
+/// Runs each job that it is assigned until it is told to end it. Returns when the sender is dropped.
+async fn work(address: &str, name: &str, mut ends: mpsc::Receiver<Waited>) -> Result<()> {
+    let mut worker = FakeWorker::register(address, name).await?;
+    let mut heartbeats = interval(DEFAULT.heartbeat);
+    let (mut assignment, mut idle, mut beats) = (None, None::<(Instant, Waited)>, 0);
     loop {
         tokio::select! {
-            message = worker.next() => if let Theirs::Assignment(to) = message? {
-                worker.report(&to, numbered(0, [phase("training")])).await?;
-                if let Some((since, done)) = idle.take() {
-                    // Nobody waits any more where it took too long.
-                    let _ = done.send(since.elapsed().as_secs_f64());
+            message = worker.next() => if let Theirs::Assignment(new) = message? {
+                worker.report(&new, numbered(0, [phase("training")])).await?;
+                if let Some((since, waited)) = idle.take() {
+                    // Fails if it took too long and nobody waits any more.
+                    let _ = waited.send(since.elapsed().as_secs_f64());
                 }
-                at = Some(to);
+                assignment = Some(new);
             },
-            _ = heart.tick() => {
+            _ = heartbeats.tick() => {
                 beats += 1;
-                worker.heartbeat(beats, at.as_ref()).await?;
+                worker.heartbeat(beats, assignment.as_ref()).await?;
             }
-            order = orders.recv() => {
-                let Some(done) = order else { return Ok(()) };
-                if let Some(at) = at.take() {
-                    worker.succeed(&at).await?;
+            end = ends.recv() => {
+                let Some(waited) = end else { return Ok(()) };
+                if let Some(assignment) = assignment.take() {
+                    worker.succeed(&assignment).await?;
                 }
-                idle = Some((Instant::now(), done));
+                idle = Some((Instant::now(), waited));
             }
         }
     }

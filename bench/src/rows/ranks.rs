@@ -4,20 +4,20 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::Run;
 use crate::child::{Block, Child, Elapsed};
-use crate::interleave::{interleave, middle, speeds};
+use crate::interleave::{interleave, median, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{RanksReply, RanksSetup};
 
 const CORES: u32 = 2;
 const SHARDS: u32 = 2;
 const BATCH: u32 = 256;
-/// Steps in a block: some three seconds on two cores of a server of 2023.
+/// Steps in a block.
 const STEPS: u64 = 8;
 
-pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     let setup = |rank, world_size, port| RanksSetup {
         rank,
         world_size,
@@ -34,17 +34,17 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         let mut second = Child::ours("ranks", 1)?;
         let _: RanksReply = second.ask(&setup(1, 2, port))?;
 
-        // Both must be at work before either is waited for; the gang has taken as long as its slower rank.
+        // Both get their request before either answer is awaited. The gang takes as long as its slower rank.
         let mut gang = |count| -> Result<f64> {
             first.send(&Block { count })?;
             second.send(&Block { count })?;
             let (a, b): (Elapsed, Elapsed) = (first.receive()?, second.receive()?);
             Ok(a.seconds.max(b.seconds))
         };
-        // The first block meets, builds the model and warms up.
+        // In the first block the ranks form their group, build the model and warm up.
         gang(2)?;
         one.block(2)?;
-        let pairs = interleave(run.pairs, || gang(STEPS), || one.block(STEPS))?;
+        let pairs = interleave(settings.pairs, || gang(STEPS), || one.block(STEPS))?;
         let images = (STEPS * u64::from(BATCH)) as f64;
         Ok(vec![Row {
             name: "ranks".into(),
@@ -55,8 +55,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             void: None,
             note: format!(
                 "{:.0} against {:.0} images/s, augmentation included",
-                middle(&pairs, |pair| images / pair.ours),
-                middle(&pairs, |pair| images / pair.theirs),
+                median(&pairs, |pair| images / pair.ours),
+                median(&pairs, |pair| images / pair.theirs),
             ),
             raw: json!({ "steps_a_block": STEPS, "pairs": pairs }),
         }])

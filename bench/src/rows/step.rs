@@ -4,20 +4,19 @@ use anyhow::Result;
 use serde_json::json;
 use tandem_domain::spec::Encoder;
 
-use super::Run;
 use crate::child::Child;
-use crate::interleave::{Pair, interleave, middle, speeds};
+use crate::interleave::{Pair, interleave, median, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
+use crate::settings::Settings;
 use crate::side::{StepReply, StepSetup};
 
 const THREADS: u32 = 2;
-/// Steps over which the losses must agree, and how closely: the figure counts only then.
+/// Steps over which the losses must agree, and how closely.
 const PARITY_STEPS: u32 = 20;
 const PARITY: f64 = 1e-4;
 
-pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
-    // A block is some three seconds on two cores of a server of 2023.
+pub(crate) fn measure(settings: &Settings, encoder: Encoder) -> Result<Vec<Row>> {
     let (name, title, batch, count, goal) = match encoder {
         Encoder::ResNetTiny => ("step/resnet-tiny", "resnet-tiny, batch 256", 256, 8, 0.97),
         _ => ("step/resnet18", "ResNet-18, batch 64", 64, 2, 1.0),
@@ -25,20 +24,20 @@ pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let mut setup = StepSetup::new(encoder, batch, THREADS, PARITY_STEPS, folder.path());
     if encoder != Encoder::ResNetTiny {
-        // Rounding grows faster in ResNet-18: at 3e-4 PyTorch's own two memory formats are 1e-3 apart after six steps, at
-        // 1e-5 ours and PyTorch's 1e-4 after twenty. Here the losses still move a hundred times as far as they differ.
+        // Rounding errors grow faster in ResNet-18: at 3e-4 PyTorch's own two memory formats are 1e-3 apart after six
+        // steps. At this rate the losses still change a hundred times as much as they differ.
         setup.recipe.learning_rate = 3e-6;
     }
     machine::on_cores(THREADS, || {
         let mut ours = Child::ours("step", THREADS)?;
         let our: StepReply = ours.ask(&setup)?;
-        // After ours: it reads the weights and views that ours has written.
-        let mut theirs = Child::peer(&run.python, "step", THREADS)?;
+        // After our side, which writes the weights and views that this one reads.
+        let mut theirs = Child::peer(&settings.python, "step", THREADS)?;
         let their: StepReply = theirs.ask(&setup)?;
 
         let difference = largest_difference(&our.losses, &their.losses)?;
-        let pairs = interleave(run.pairs, || ours.block(count), || theirs.block(count))?;
-        let rate = |seconds: fn(&Pair) -> f64| middle(&pairs, |pair| (count * u64::from(batch)) as f64 / seconds(pair));
+        let pairs = interleave(settings.pairs, || ours.block(count), || theirs.block(count))?;
+        let rate = |seconds: fn(&Pair) -> f64| median(&pairs, |pair| (count * u64::from(batch)) as f64 / seconds(pair));
         Ok(vec![Row {
             name: name.into(),
             what: format!("SimCLR step of {title}, {THREADS} threads, against PyTorch {}", their.version),
@@ -58,7 +57,7 @@ pub(crate) fn measure(run: &Run, encoder: Encoder) -> Result<Vec<Row>> {
     })
 }
 
-/// NaN, if any loss is not a number.
+/// The largest difference of two losses of the same step; NaN if any is not a number.
 pub(super) fn largest_difference(ours: &[f64], theirs: &[f64]) -> Result<f64> {
     anyhow::ensure!(ours.len() == theirs.len(), "{} losses on our side, {} on theirs", ours.len(), theirs.len());
     let mut differences: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).collect();
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loss_that_is_no_number_is_never_equal() {
+    fn a_loss_that_is_not_a_number_is_never_equal() {
         assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 2.25]).unwrap(), 0.5);
         assert!(largest_difference(&[f64::NAN, 1.0], &[1.0, 1.0]).unwrap().is_nan());
         assert!(largest_difference(&[1.0], &[]).is_err());

@@ -15,14 +15,14 @@ use tandem_learn::classifier::Classifier;
 use tandem_learn::task::InputFile;
 use tch::{Device, Kind, Tensor};
 
-use super::course::SEED;
-use super::{Work, timed};
+use super::batches::SEED;
+use super::work::{Work, timed};
 
-/// What both sides must agree on; `folder` holds the images as the side `classifier` has written them.
+/// The settings of both sides. `folder` holds the images that the side `classifier` has written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AttackSetup {
     pub(crate) classifier: InputFile,
-    /// Attacked: the first ones.
+    /// The first so many images are attacked.
     pub(crate) images: u32,
     /// Images in one pass.
     pub(crate) batch: u32,
@@ -30,9 +30,9 @@ pub(crate) struct AttackSetup {
     pub(crate) steps: u32,
     /// Length of a step as a share of the radius.
     pub(crate) step: f64,
-    /// Of ProxLogBarrier: steps that are shares of the distance, as best-of takes them, or the published ones.
+    /// For ProxLogBarrier: steps that are shares of the distance, as in best-of, or the published ones.
     pub(crate) relative: bool,
-    /// In linf; without one ours looks for a radius at which half of the images fall.
+    /// In linf. If none is given, our side searches one at which half of the images fall.
     pub(crate) radius: Option<f64>,
     pub(crate) folder: PathBuf,
 }
@@ -41,7 +41,7 @@ pub(crate) struct AttackSetup {
 pub(crate) struct PgdReply {
     #[serde(default)]
     pub(crate) radius: f64,
-    /// Image by image.
+    /// For each image.
     pub(crate) fallen: Vec<bool>,
     pub(crate) version: String,
     #[serde(default)]
@@ -77,7 +77,7 @@ impl Attacked {
         })
     }
 
-    /// What `attack` says of one batch after the other, f32 `[images]`.
+    /// The results of `attack` on all batches, f32 `[images]`.
     fn batches(&self, attack: impl Fn(&dyn Target, &Batch<'_>) -> Tensor) -> Tensor {
         let parts: Vec<Tensor> = (0..)
             .zip(self.ids.chunks(self.batch))

@@ -10,7 +10,7 @@ use tandem_learn::augment::pairs;
 use tandem_learn::data;
 use tch::{Device, Kind, Tensor};
 
-use super::{Work, timed};
+use super::work::{Work, timed};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AugmentSetup {
@@ -34,14 +34,14 @@ pub(crate) struct AugmentReply {
 pub(crate) fn prepare(setup: AugmentSetup) -> Result<(Value, Work)> {
     let AugmentSetup { recipe, images: count, batches, threads, folder } = setup;
     tch::set_num_threads(i32::try_from(threads)?);
-    // Made, not read: no folder is looked at.
+    // `shapes` are generated, so the folder is not read.
     let images = data::load(&Dataset::Shapes, Path::new("."), 1, Device::Cpu)?.train;
     let samples: Vec<i64> = (0..i64::from(count)).collect();
     let pixels = images.pixels.narrow(0, 0, i64::from(count)).contiguous();
     Tensor::write_safetensors(&[("pixels", pixels)], folder.join("images.safetensors"))
         .context("writing the images")?;
 
-    // Each batch has an epoch of its own: never the same views twice.
+    // Each batch is of another epoch, so that no views repeat.
     let mut epoch = 0;
     let mut batch = move || {
         epoch += 1;

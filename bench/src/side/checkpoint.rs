@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use tandem_collective::ProcessGroup;
 use tandem_learn::report::Event;
 
-use super::Work;
 use super::classifier::task;
+use super::work::Work;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CheckpointSetup {
-    /// Between checkpoints; without it there is one at the end.
+    /// Steps between checkpoints. Without it there is one checkpoint, at the end.
     pub(crate) every: Option<u32>,
-    /// The steps that are timed: after `first`, until `last` is done, which is the last.
+    /// Timed are the steps after `first` up to `last`, which is the last step of the run.
     pub(crate) first: u32,
     pub(crate) last: u32,
     pub(crate) batch: u32,
@@ -26,18 +26,18 @@ pub(crate) struct CheckpointSetup {
     pub(crate) folder: PathBuf,
 }
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CheckpointReply {
-    /// Of the timed steps.
+    /// Duration of the timed steps.
     pub(crate) seconds: f64,
-    /// Of the whole run, by its own account: training, and what it stood still for.
+    /// Duration of the whole run and of its stalls, as it reports them.
     pub(crate) run_seconds: f64,
     pub(crate) stall_seconds: f64,
     pub(crate) checkpoints: u64,
-    /// Of one.
+    /// Size of one checkpoint.
     pub(crate) bytes: u64,
-    /// Which both sides must agree on.
+    /// The last loss, which must be the same with and without checkpoints.
     pub(crate) loss: f64,
 }
 
@@ -50,7 +50,7 @@ fn run(setup: &CheckpointSetup) -> Result<CheckpointReply> {
         "stage": "supervised", "encoder": "resnet18", "steps": setup.last, "batch_size": setup.batch, "validation": 0.0,
         "checkpoint_steps": setup.every.unwrap_or(1_000_000),
     });
-    // Each run begins at its beginning.
+    // A run must not find the checkpoints of the one before.
     if setup.folder.exists() {
         fs::remove_dir_all(&setup.folder).with_context(|| format!("emptying {}", setup.folder.display()))?;
     }
@@ -85,6 +85,6 @@ fn run(setup: &CheckpointSetup) -> Result<CheckpointReply> {
     let (began, ended) =
         began.zip(ended).context("the run did not report the loss of its first and last timed step")?;
     found.seconds = (ended - began).as_secs_f64();
-    ensure!(found.stall_seconds >= 0.0, "the run did not say how long it stood still: {found:?}");
+    ensure!(found.stall_seconds >= 0.0, "the run did not report its stalls: {found:?}");
     Ok(found)
 }

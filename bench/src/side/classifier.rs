@@ -1,5 +1,4 @@
-//! The classifier that attacks are measured on: a supervised job of `learn` on `shapes`, run to its end, and its test
-//! images.
+//! The classifier that is attacked: a supervised job of `learn` on `shapes`, run to its end; and its test images.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -14,8 +13,8 @@ use tandem_learn::report::Event;
 use tandem_learn::task::{InputFile, Task};
 use tch::{Device, Tensor};
 
-use super::course::SEED;
-use super::{Work, timed};
+use super::batches::SEED;
+use super::work::{Work, timed};
 
 /// `folder` receives the classifier, and `attacked.safetensors` with the first `images` of the test set: `pixels`, u8
 /// `[images, 3, 32, 32]`, and `labels`, i64.
@@ -27,7 +26,7 @@ pub(crate) struct ClassifierSetup {
     pub(crate) folder: PathBuf,
 }
 
-/// There is no work to be timed: the set-up is all.
+/// Everything happens in the set-up; there is no work to time.
 pub(crate) fn prepare(setup: ClassifierSetup) -> Result<(Value, Work)> {
     let test = data::load(&Dataset::Shapes, Path::new("."), SEED, Device::Cpu)?.test;
     let pixels = test.pixels.narrow(0, 0, i64::from(setup.images)).contiguous();
@@ -61,7 +60,7 @@ pub(super) fn task(supervised: Value, threads: u32, folder: &Path) -> Result<Tas
         shards: 1,
         threads,
         inputs: Vec::new(),
-        stage: serde_json::from_value::<Stage>(supervised).context("the supervised job's words")?,
+        stage: serde_json::from_value::<Stage>(supervised).context("the supervised job's settings")?,
     };
     Ok(Task {
         job_id: "bench".into(),

@@ -1,16 +1,17 @@
-//! Our sides of the comparisons, each run in a process of its own (`tandem-bench --side NAME`) by the same protocol as
-//! the Python peers: see `child` and `peers/lines.py`.
+//! Our sides of the comparisons. Each runs in a process of its own (`tandem-bench --side NAME`) and speaks the same
+//! protocol as the Python peers: see `child` and `peers/lines.py`.
 
 mod attack;
 mod augment;
+mod batches;
 mod checkpoint;
 mod classifier;
-mod course;
 mod optimizer;
 mod ranks;
 mod step;
 mod trainer;
 mod training;
+mod work;
 
 use std::io::Write;
 use std::time::Instant;
@@ -30,6 +31,7 @@ pub(crate) use optimizer::{OptimizerReply, OptimizerSetup};
 pub(crate) use ranks::{RanksReply, RanksSetup};
 pub(crate) use step::{StepReply, StepSetup};
 pub(crate) use training::TrainingReply;
+use work::Work;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Side {
@@ -59,9 +61,6 @@ pub(crate) fn serve(side: Side) -> Result<()> {
     }
 }
 
-/// Does so many units of work; what it found, or null.
-type Work = Box<dyn FnMut(u64) -> Result<Value>>;
-
 fn run<Setup: DeserializeOwned>(prepare: impl Fn(Setup) -> Result<(Value, Work)>) -> Result<()> {
     let mut lines = std::io::stdin().lines();
     let Some(setup) = lines.next().transpose()? else { return Ok(()) };
@@ -74,11 +73,6 @@ fn run<Setup: DeserializeOwned>(prepare: impl Fn(Setup) -> Result<(Value, Work)>
         answer(&Elapsed { seconds: start.elapsed().as_secs_f64(), result })?;
     }
     Ok(())
-}
-
-/// Work that only takes time.
-fn timed(mut unit: impl FnMut() -> Result<()> + 'static) -> Work {
-    Box::new(move |count| (0..count).try_for_each(|_| unit()).map(|()| Value::Null))
 }
 
 fn answer(reply: &impl serde::Serialize) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Our optimiser on the parameters of a ResNet-50: the whole update of one step, gradients being there.
+//! Our optimiser on the parameters of a ResNet-50: the whole update of one step, with given gradients.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,9 @@ use tandem_learn::flat::FlatTensors;
 use tandem_learn::optimizer::Optimizer;
 use tch::{Device, Tensor};
 
-use super::{Work, timed};
+use super::work::{Work, timed};
 
-/// What both sides must agree on. In `folder`, written by ours, are tensors with torchvision's names: the parameters,
+/// The settings of both sides. Our side writes tensors with torchvision's names to `folder`: the parameters,
 /// `before.safetensors`; the gradient of every step, `gradient.safetensors`; and the parameters after `steps` of ours,
 /// `after.safetensors`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,12 +28,12 @@ pub(crate) struct OptimizerSetup {
     pub(crate) folder: PathBuf,
 }
 
-/// How far the peer's parameters lie from ours after the set-up's steps, and how far they have come.
+/// How far the peer's parameters lie from ours after the set-up's steps, and how far they have moved.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OptimizerReply {
-    /// The largest of any element.
+    /// The largest difference of an element.
     pub(crate) difference: f64,
-    /// Of the tensor that moved least, its element that moved most.
+    /// The largest movement of an element, in the tensor where it is smallest.
     pub(crate) moved: f64,
     pub(crate) version: String,
 }

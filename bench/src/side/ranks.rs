@@ -11,9 +11,9 @@ use tandem_domain::spec::{Augment, Dataset, Encoder, Head, Recompute, Tikhonov};
 use tandem_learn::data::{self, Images};
 use tch::Device;
 
-use super::course::{Course, SEED};
+use super::batches::{Batches, SEED};
 use super::trainer::{Recipe, Trainer};
-use super::{Work, timed};
+use super::work::{Work, timed};
 
 const HOST: &str = "127.0.0.1";
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -25,13 +25,13 @@ pub(crate) struct RanksSetup {
     pub(crate) shards: u32,
     pub(crate) batch: u32,
     pub(crate) threads: u32,
-    /// Where rank 0 listens; told to the others.
+    /// The port of rank 0, which the other ranks need.
     pub(crate) port: Option<u16>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RanksReply {
-    /// Of rank 0 of several.
+    /// Only from rank 0 of several ranks.
     pub(crate) port: Option<u16>,
 }
 
@@ -41,31 +41,31 @@ pub(crate) fn prepare(setup: RanksSetup) -> Result<(Value, Work)> {
     let store = match (setup.world_size, setup.rank) {
         (1, _) => None,
         (_, 0) => Some(RendezvousStore::listen(HOST, TIMEOUT)?),
-        _ => Some(RendezvousStore::connect(HOST, setup.port.context("rank 0 has told no port")?, TIMEOUT)?),
+        _ => Some(RendezvousStore::connect(HOST, setup.port.context("rank 0 has given no port")?, TIMEOUT)?),
     };
     let reply = RanksReply { port: store.as_ref().map(RendezvousStore::port) };
-    // The ranks meet in their first block, when all of them have answered.
+    // The ranks form their group in their first block, when all of them have been set up.
     let (mut rank, mut store) = (None, store);
     let mut images = Some(images);
     let work = timed(move || {
         if rank.is_none() {
-            let images = images.take().context("ranks meet once")?;
-            rank = Some(Rank::meet(&setup, store.take(), images)?);
+            let images = images.take().context("ranks join once")?;
+            rank = Some(Rank::join(&setup, store.take(), images)?);
         }
-        rank.as_mut().context("the ranks have met")?.step()
+        rank.as_mut().context("the rank has joined")?.step()
     });
     Ok((serde_json::to_value(reply)?, work))
 }
 
 struct Rank {
     trainer: Trainer,
-    course: Course,
-    /// Lives as long as the group that met through it.
+    batches: Batches,
+    /// Must live as long as the group.
     _store: Option<RendezvousStore>,
 }
 
 impl Rank {
-    fn meet(setup: &RanksSetup, store: Option<RendezvousStore>, images: Images) -> Result<Self> {
+    fn join(setup: &RanksSetup, store: Option<RendezvousStore>, images: Images) -> Result<Self> {
         let group = match &store {
             None => ProcessGroup::alone(),
             Some(store) => ProcessGroup::gloo(store, "bench", setup.rank, setup.world_size, HOST, TIMEOUT)?,
@@ -82,15 +82,15 @@ impl Rank {
         let trainer = Trainer::new(Encoder::ResNetTiny, head, recipe, [setup.shards, setup.batch], group)?;
         Ok(Self {
             trainer,
-            course: Course::new(images, &Augment::default(), setup.batch, setup.threads),
+            batches: Batches::new(images, &Augment::default(), setup.batch, setup.threads),
             _store: store,
         })
     }
 
     fn step(&mut self) -> Result<()> {
-        self.course.advance();
-        let (shards, course) = (self.trainer.shards, &self.course);
-        self.trainer.step(|shard| course.views(shards.part(course.batch(), shard)))?;
+        self.batches.advance();
+        let (shards, batches) = (self.trainer.shards, &self.batches);
+        self.trainer.step(|shard| batches.views(shards.part(batches.batch(), shard)))?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Our training step, as the training loop itself does it on one rank with one shard, on views made beforehand.
+//! Our training step, as the training loop does it on one rank, on views made beforehand.
 
 use std::path::{Path, PathBuf};
 
@@ -12,35 +12,35 @@ use tandem_learn::data;
 use tch::{Device, Tensor};
 
 use super::trainer::{Recipe, Trainer};
-use super::{Work, timed};
+use super::work::{Work, timed};
 use crate::machine;
 
-/// Batches of views that training goes round: enough that none is learnt by heart within the 20 steps of the check.
+/// Batches of views that repeat in training: enough that none is memorised within the 20 steps of the check.
 const BATCHES: u32 = 5;
 
-/// What both sides must agree on. Weights and views are in `folder`, written by ours: `weights.safetensors` with
-/// torchvision's names, and `views.safetensors` with `views`, f32 `[BATCHES, 2 batch, 3, 32, 32]`.
+/// The settings of both sides. Our side writes weights and views to `folder`: `weights.safetensors` with torchvision's
+/// names, and `views.safetensors` with `views`, f32 `[BATCHES, 2 batch, 3, 32, 32]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StepSetup {
     pub(crate) encoder: Encoder,
     pub(crate) head: Head,
     pub(crate) batch: u32,
-    /// Parts of the batch that ours takes one after the other.
+    /// Shards that our side computes one after the other.
     pub(crate) shards: u32,
     pub(crate) threads: u32,
     /// Steps whose losses are reported.
     pub(crate) steps: u32,
     pub(crate) recipe: Recipe,
     pub(crate) augment: Augment,
-    /// Memory format of the peer; without one it tries which is faster.
+    /// Memory format of the peer. If none is given, it takes the faster one.
     pub(crate) layout: Option<String>,
     pub(crate) folder: PathBuf,
 }
 
 impl StepSetup {
-    /// The rate is small on purpose. At 0.03 rounding grows tenfold a step: PyTorch in float32 is itself 1e-2 away from
-    /// PyTorch in float64 within twenty steps, and two right implementations cannot agree. At this rate resnet-tiny stays
-    /// within 1e-4, while the losses still move.
+    /// The learning rate is small on purpose. At 0.03 rounding errors grow tenfold a step: within twenty steps PyTorch in
+    /// float32 is 1e-2 away from PyTorch in float64, so two right implementations cannot agree. At this rate resnet-tiny
+    /// stays within 1e-4, and the losses still change.
     pub(crate) fn new(encoder: Encoder, batch: u32, threads: u32, steps: u32, folder: &Path) -> Self {
         Self {
             encoder,
@@ -72,7 +72,7 @@ pub(crate) struct StepReply {
     /// "2.7.1+cu126"
     #[serde(default)]
     pub(crate) version: String,
-    /// Memory format that the peer found faster.
+    /// The memory format that the peer used.
     #[serde(default)]
     pub(crate) layout: String,
     /// Bytes of the process before the first step.
@@ -104,7 +104,7 @@ pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     Ok((serde_json::to_value(reply)?, timed(move || step().map(drop))))
 }
 
-/// A shard's images of a batch's: first views before second.
+/// A shard's images of a batch, first views before second.
 fn part(views: &Tensor, shard: u32, shards: u32) -> Tensor {
     if shards == 1 {
         return views.shallow_clone();
@@ -116,7 +116,7 @@ fn part(views: &Tensor, shard: u32, shards: u32) -> Tensor {
 
 /// Views of images of `shapes`, in the memory format that training gets them in.
 fn batches(setup: &StepSetup) -> Result<Vec<Tensor>> {
-    // Made, not read: no folder is looked at.
+    // `shapes` are generated, so the folder is not read.
     let images = data::load(&Dataset::Shapes, Path::new("."), 1, Device::Cpu)?.train;
     let order = data::epoch_order(images.labels.len(), 1, 0);
     let batch = setup.batch as usize;

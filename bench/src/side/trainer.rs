@@ -1,4 +1,4 @@
-//! `learn`'s training step with the optimiser behind it: what the contrastive stage does between two reports.
+//! `learn`'s training step followed by the optimiser's, as in the contrastive stage.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) struct Trainer {
     batch: u32,
 }
 
-/// What a step is computed with.
+/// Hyperparameters of a step.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Recipe {
     pub(crate) temperature: f64,
@@ -30,7 +30,7 @@ pub(crate) struct Recipe {
     pub(crate) momentum: f64,
     pub(crate) weight_decay: f64,
     pub(crate) tikhonov: Tikhonov,
-    /// Whether a shard's graph is kept or made anew for the way back.
+    /// Whether a shard's graph is kept or recomputed for the backward pass.
     pub(crate) recompute: Recompute,
 }
 
@@ -54,14 +54,14 @@ impl Trainer {
         Ok(Self { shards: Shards::new(shards, batch, &group)?, model, group, optimizer, recipe, batch })
     }
 
-    /// One step on a batch whose `shard` has the images `views(shard)`, first views before second; returns the
-    /// loss and what the penalty adds to it.
+    /// One step on a batch whose `shard` has the images `views(shard)`, first views before second. Returns the loss and
+    /// what the penalty adds to it.
     pub(crate) fn step(&mut self, views: impl FnMut(u32) -> Tensor) -> Result<(f64, f64)> {
         let loss = |projections: &Tensor| nt_xent(projections, self.recipe.temperature, false);
         let objective = Objective { recompute: self.recipe.recompute, ..Objective::new(Views::Two, &loss) };
         let objective = objective.tikhonov(&self.recipe.tikhonov, self.batch);
         let step = shards::step(&self.model, &self.group, &self.shards, views, &objective, false)?;
-        // The stage looks at this too.
+        // The stage checks this too.
         let finite = step.loss.is_finite() && step.gradient.sum(Kind::Float).double_value(&[]).is_finite();
         anyhow::ensure!(finite, "the loss ({}) or its gradient is not finite", step.loss);
         self.optimizer.step(&self.model.parameters, step.gradient, self.recipe.learning_rate, 0);
@@ -69,7 +69,7 @@ impl Trainer {
         Ok((step.loss, step.penalty))
     }
 
-    /// Weights and BatchNorm statistics by torchvision's names, for the peer to begin from.
+    /// Writes weights and BatchNorm statistics by torchvision's names, so that the peer starts from the same.
     pub(crate) fn write_weights(&self, path: &Path) -> Result<()> {
         let named = self.model.parameters.named().chain(self.model.statistics.named());
         let weights: Vec<(&str, Tensor)> =

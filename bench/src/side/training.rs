@@ -1,4 +1,4 @@
-//! Our training as a job does it: augmentation and step, batch after batch.
+//! Our training as in a job: augmentation and step, batch after batch.
 
 use std::path::Path;
 
@@ -10,9 +10,10 @@ use tandem_domain::spec::Dataset;
 use tandem_learn::data;
 use tch::{Device, Kind, Tensor};
 
-use super::course::{Course, SEED};
+use super::batches::{Batches, SEED};
+use super::step::StepSetup;
 use super::trainer::Trainer;
-use super::{StepSetup, Work, timed};
+use super::work::{Work, timed};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TrainingReply {
@@ -23,21 +24,21 @@ pub(crate) struct TrainingReply {
     pub(crate) version: String,
 }
 
-/// Writes the first weights, `weights.safetensors`, and all images, `images.safetensors` with `pixels`, u8
+/// Writes the initial weights, `weights.safetensors`, and all images, `images.safetensors` with `pixels`, u8
 /// `[N, 3, 32, 32]`, to the set-up's folder.
 pub(crate) fn prepare(setup: StepSetup) -> Result<(Value, Work)> {
     tch::set_num_threads(i32::try_from(setup.threads)?);
     let mut trainer = Trainer::new(setup.encoder, setup.head, setup.recipe, [1, setup.batch], ProcessGroup::alone())?;
     trainer.write_weights(&setup.folder.join("weights.safetensors"))?;
-    // Made, not read: no folder is looked at.
+    // `shapes` are generated, so the folder is not read.
     let images = data::load(&Dataset::Shapes, Path::new("."), SEED, Device::Cpu)?.train;
     Tensor::write_safetensors(&[("pixels", &images.pixels)], setup.folder.join("images.safetensors"))
         .context("writing the images")?;
-    let mut course = Course::new(images, &setup.augment, setup.batch, setup.threads);
+    let mut batches = Batches::new(images, &setup.augment, setup.batch, setup.threads);
 
     let mut step = move || {
-        course.advance();
-        let views = course.views(course.batch());
+        batches.advance();
+        let views = batches.views(batches.batch());
         Ok((trainer.step(|_| views.shallow_clone())?.0, views))
     };
     let steps = (0..setup.steps).map(|_| step()).collect::<Result<Vec<(f64, Tensor)>>>()?;

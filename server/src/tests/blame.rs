@@ -1,4 +1,4 @@
-//! Who is at fault, and what follows: other workers, quarantine, causes.
+//! Which rank or worker is at fault, and what follows: quarantine, another worker, the recorded cause.
 
 use tandem_domain::state::RankOutcome;
 
@@ -7,7 +7,7 @@ use crate::{reap, release::release, report::rank_ended};
 
 #[tokio::test]
 async fn three_jobs_lost_on_a_worker_are_one_too_many_until_somebody_has_looked() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.workers(1).await;
     let (scheduler, mut term) = (database.scheduler(), None);
     let mut jobs = Vec::new();
@@ -19,11 +19,11 @@ async fn three_jobs_lost_on_a_worker_are_one_too_many_until_somebody_has_looked(
         rank_ended(&database.store, who, RankOutcome::Lost, "the disk is full").await.unwrap();
         // Out of the way of the next.
         database
-            .psql(&format!("UPDATE jobs SET not_before = now() + interval '1 h', priority = -9 WHERE id = '{job}'"));
+            .execute(&format!("UPDATE jobs SET not_before = now() + interval '1 h', priority = -9 WHERE id = '{job}'"));
     }
     let (state, reason) = database.job(jobs[3]).await;
     assert_eq!((state.as_str(), reason.as_str()), ("queued", "needs 1 worker; the fleet has 1 quarantined"));
-    let event = database.psql("SELECT message FROM events WHERE kind = 'worker quarantined'");
+    let event = database.text("SELECT message FROM events WHERE kind = 'worker quarantined'");
     assert!(event.contains("3 different jobs") && event.contains("the disk is full"), "{event}");
 
     let (worker, was_quarantined) = release(&database.store, "cpu-0").await.unwrap();
@@ -36,29 +36,29 @@ async fn three_jobs_lost_on_a_worker_are_one_too_many_until_somebody_has_looked(
 
 #[tokio::test]
 async fn the_cause_is_that_of_the_rank_at_fault_however_late_it_is_heard_of() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.workers(2).await;
     let job = ids(&database.submit(&experiment(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
-    database.psql("UPDATE leases SET dispatched_at = now()");
+    database.execute("UPDATE leases SET dispatched_at = now()");
     let who = database.speakers(job);
     rank_ended(&database.store, who[0], RankOutcome::PeerLost, "connection closed by peer").await.unwrap();
     assert_eq!(database.state(job).await, "queued", "nobody waits for the rank that is gone");
     rank_ended(&database.store, who[1], RankOutcome::Lost, "ended by signal 9").await.unwrap();
-    let cause = database.psql("SELECT cause FROM attempts");
+    let cause = database.text("SELECT cause FROM attempts");
     assert_eq!(cause, "rank 1 on cpu-1: ended by signal 9");
 }
 
 #[tokio::test]
 async fn a_rank_that_stands_still_is_given_up_by_the_other_clock() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.workers(2).await;
     let job = ids(&database.submit(&experiment(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
-    let term = database.psql("SELECT term FROM leader").parse().unwrap();
-    database.psql("UPDATE leases SET progress_at = now() - interval '70 s', slowest_ms = 9000");
+    let term = database.value("SELECT term FROM leader");
+    database.execute("UPDATE leases SET progress_at = now() - interval '70 s', slowest_ms = 9000");
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 0, "its passes take nine seconds");
-    database.psql("UPDATE leases SET slowest_ms = 200 WHERE rank = 1");
+    database.execute("UPDATE leases SET slowest_ms = 200 WHERE rank = 1");
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "queued");
@@ -67,9 +67,9 @@ async fn a_rank_that_stands_still_is_given_up_by_the_other_clock() {
 
 #[tokio::test]
 async fn a_device_is_leased_once_however_many_workers_hold_it() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.workers(2).await;
-    database.psql("UPDATE workers SET device_uuid = 'GPU-1', device_kind = 'cuda'");
+    database.execute("UPDATE workers SET device_uuid = 'GPU-1', device_kind = 'cuda'");
     let (scheduler, mut term) = (database.scheduler(), None);
     let first = ids(&database.submit(&single(1)).await)[0];
     let second = ids(&database.submit(&single(2)).await)[0];
@@ -78,5 +78,5 @@ async fn a_device_is_leased_once_however_many_workers_hold_it() {
     }
     assert_eq!(database.state(first).await, "running");
     assert_eq!(database.state(second).await, "queued");
-    assert_eq!(database.psql("SELECT count(*) FROM leases WHERE released_at IS NULL"), "1");
+    assert_eq!(database.count("leases WHERE released_at IS NULL"), 1);
 }

@@ -6,14 +6,14 @@ use tandem_domain::place::Placement;
 use super::*;
 use crate::{schedule::claim, store::leader};
 
-async fn lead(database: &Database) -> i64 {
+async fn lead(database: &TestStore) -> i64 {
     let mut conn = database.store.conn().await.unwrap();
     leader::hold(&mut conn, Uuid::new_v4(), "test").await.unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn a_job_and_a_worker_are_claimed_once_however_many_try() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let term = lead(&database).await;
     let workers = database.workers(2).await;
     let mut jobs = Vec::new();
@@ -32,21 +32,24 @@ async fn a_job_and_a_worker_are_claimed_once_however_many_try() {
     let claimed = join_all(claims).await.into_iter().filter(|outcome| *outcome.as_ref().unwrap()).count();
 
     assert!((1..=2).contains(&claimed));
-    let held = database.psql("SELECT worker_id FROM leases WHERE released_at IS NULL");
-    let held: Vec<&str> = held.lines().collect();
+    let held: Vec<Uuid> = database.values("SELECT worker_id FROM leases WHERE released_at IS NULL");
     assert_eq!(held.iter().collect::<HashSet<_>>().len(), held.len(), "a worker holds two leases");
     assert_eq!(held.len(), 2, "a worker stays idle although jobs wait");
-    assert_eq!(database.psql("SELECT count(*) FROM jobs WHERE state = 'running'"), claimed.to_string());
-    assert_eq!(database.psql("SELECT count(*), count(DISTINCT fence) FROM attempts"), format!("{claimed}|{claimed}"));
+    let claimed = i64::try_from(claimed).unwrap();
+    assert_eq!(database.count("jobs WHERE state = 'running'"), claimed);
+    assert_eq!(
+        database.rows::<(i64, i64)>("SELECT count(*), count(DISTINCT fence) FROM attempts"),
+        [(claimed, claimed)]
+    );
 }
 
 #[tokio::test]
 async fn a_leader_of_yesterday_claims_nothing() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let term = lead(&database).await;
     let workers = database.workers(1).await;
     let job = ids(&database.submit(&single(1)).await)[0];
-    database.psql("UPDATE leader SET expires_at = now() - interval '1 s'");
+    database.execute("UPDATE leader SET expires_at = now() - interval '1 s'");
     let placement = Placement { job, workers };
     assert!(!claim(&database.store, term, &placement).await.unwrap());
     assert_eq!(lead(&database).await, term + 1);
@@ -56,7 +59,7 @@ async fn a_leader_of_yesterday_claims_nothing() {
 
 #[tokio::test]
 async fn one_leads_and_the_next_takes_over() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let (first, second) = (database.scheduler(), database.scheduler());
     let (mut first_term, mut second_term) = (None, None);
     first.pass(&mut first_term, true).await.unwrap();
@@ -69,7 +72,7 @@ async fn one_leads_and_the_next_takes_over() {
 
 #[tokio::test]
 async fn the_queue_is_placed_in_order_with_reasons() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.workers(2).await;
     let first = ids(&database.submit(&experiment(1)).await);
     let second = ids(&database.submit(&single(2)).await)[0];
@@ -80,8 +83,8 @@ async fn the_queue_is_placed_in_order_with_reasons() {
     let (state, reason) = database.job(second).await;
     assert_eq!(state, "queued");
     assert!(reason.contains("waits for 1 cpu worker"), "{reason}");
-    let events = database.psql(&format!("SELECT kind, message FROM events WHERE job_id = '{}' ORDER BY id", first[0]));
-    let lines: Vec<&str> = events.lines().collect();
-    assert!(lines[0].starts_with("submitted|submitted by ada in experiment `quickstart`; queued"), "{events}");
-    assert!(lines[1].starts_with("assigned|attempt 1 assigned to cpu-0, cpu-1 (fence "), "{events}");
+    let query = format!("SELECT kind || ': ' || message FROM events WHERE job_id = '{}' ORDER BY id", first[0]);
+    let events: Vec<String> = database.values(&query);
+    assert!(events[0].starts_with("submitted: submitted by ada in experiment `quickstart`; queued"), "{events:?}");
+    assert!(events[1].starts_with("assigned: attempt 1 assigned to cpu-0, cpu-1 (fence "), "{events:?}");
 }

@@ -18,9 +18,9 @@ fn points(first: u64) -> Vec<v1::RankEvent> {
 }
 
 #[tokio::test]
-async fn each_gets_its_own_word_and_every_point_is_there_once() {
+async fn each_report_gets_its_own_answer_and_every_point_is_stored_once() {
     const WORKERS: u32 = 20;
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.workers(WORKERS).await;
     let mut jobs = Vec::new();
     for seed in 0..WORKERS {
@@ -34,15 +34,15 @@ async fn each_gets_its_own_word_and_every_point_is_there_once() {
     let began = join_all(who.iter().map(|&who| reports.report(who, begin.clone()))).await;
     assert!(began.into_iter().all(|receipt| receipt.unwrap() == Receipt::Stored));
 
-    // One attempt has ended, one worker speaks under an old fence, and everybody says everything twice.
+    // One attempt has ended, one worker reports under an old fence, and every report is sent twice.
     rank_ended(&database.store, who[3], RankOutcome::Lost, "a signal").await.unwrap();
-    let said = who.iter().enumerate().flat_map(|(i, &who)| {
+    let reports_twice = who.iter().enumerate().flat_map(|(i, &who)| {
         let who = if i == 7 { Speaker { fence: who.fence - 1, ..who } } else { who };
         [(who, points(2)), (who, points(2)), (who, points(6))]
     });
     // In order for each of them, as on a stream.
     let mut streams: std::collections::BTreeMap<Uuid, Vec<(Speaker, Vec<v1::RankEvent>)>> = Default::default();
-    said.for_each(|(who, events)| streams.entry(who.worker).or_default().push((who, events)));
+    reports_twice.for_each(|(who, events)| streams.entry(who.worker).or_default().push((who, events)));
     let streams = streams.into_values().map(|reports_of_one| {
         let reports = reports.clone();
         async move {
@@ -59,9 +59,11 @@ async fn each_gets_its_own_word_and_every_point_is_there_once() {
         assert_eq!(receipt, if is_stale { Receipt::Stale } else { Receipt::Stored }, "{speaker:?}");
     }
     let counts = "SELECT count(*), count(DISTINCT job_id), sum(value) FROM metrics";
-    assert_eq!(database.psql(counts), format!("{}|18|{}", 18 * 4, 18 * (2 + 3 + 6 + 7)));
-    assert_eq!(database.psql("SELECT count(*), min(step), max(step) FROM progress WHERE steps = 99"), "18|7|7");
-    assert_eq!(database.psql("SELECT count(*) FROM logs"), "36");
-    let of_7 = format!("SELECT count(*) FROM metrics WHERE job_id = '{}'", jobs[7]);
-    assert_eq!(database.psql(&of_7), "0", "a stale worker changes no row");
+    let sum = f64::from(18 * (2 + 3 + 6 + 7));
+    assert_eq!(database.rows::<(i64, i64, f64)>(counts), [(18 * 4, 18, sum)]);
+    let progress = "SELECT count(*), min(step), max(step) FROM progress WHERE steps = 99";
+    assert_eq!(database.rows::<(i64, i64, i64)>(progress), [(18, 7, 7)]);
+    assert_eq!(database.count("logs"), 36);
+    let stale = format!("metrics WHERE job_id = '{}'", jobs[7]);
+    assert_eq!(database.count(&stale), 0, "a stale worker changes no row");
 }

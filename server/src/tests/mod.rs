@@ -1,9 +1,8 @@
-//! Against a real Postgres: one cluster for all tests of this binary, a database for each.
+//! Tests against a real Postgres: one server for all of them, a database for each.
 
 mod blame;
 mod cancel;
 mod claim;
-mod cluster;
 mod collect;
 mod reap;
 mod report;
@@ -12,13 +11,12 @@ mod schema;
 mod stop;
 mod submit;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use tandem_domain::place::Policy;
+use tandem_harness::TestDatabase;
 use tandem_proto::{convert::timestamp, v1};
 use uuid::Uuid;
-
-use cluster::{Cluster, cluster};
 
 use crate::{
     notifier::Notifier,
@@ -27,31 +25,28 @@ use crate::{
     submit::{Submission, Submitted, submit},
 };
 
-/// A database with the schema, and a hand on what is in it.
-struct Database {
+/// A database with the schema, and the store on it.
+struct TestStore {
+    // Dropped first: its connections end before the database does.
     store: Store,
-    name: String,
-    cluster: Arc<Cluster>,
+    database: TestDatabase,
 }
 
-impl Database {
-    async fn new() -> Self {
-        let cluster = cluster();
-        let name = cluster.database();
-        let store = open(&cluster.postgres.url(&name)).await.unwrap();
-        Self { store, name, cluster }
+impl Deref for TestStore {
+    type Target = TestDatabase;
+
+    fn deref(&self) -> &TestDatabase {
+        &self.database
+    }
+}
+
+impl TestStore {
+    async fn open() -> Self {
+        let database = TestDatabase::create();
+        Self { store: open(&database.url()).await.unwrap(), database }
     }
 
-    fn url(&self) -> String {
-        self.cluster.postgres.url(&self.name)
-    }
-
-    /// What psql prints.
-    fn psql(&self, sql: &str) -> String {
-        self.cluster.postgres.psql(&self.name, sql).unwrap()
-    }
-
-    /// Idle CPU workers that were just heard of.
+    /// Registers idle CPU workers.
     async fn workers(&self, count: u32) -> Vec<Uuid> {
         let mut ids = Vec::new();
         for index in 0..count {
@@ -76,7 +71,7 @@ impl Database {
         }
     }
 
-    /// One pass of a coordinator that leads, or goes on leading.
+    /// One pass of the scheduler, which must get or keep the lead.
     async fn schedule(&self, scheduler: &Scheduler, term: &mut Option<LeadershipTerm>) {
         scheduler.pass(term, true).await.unwrap();
         assert!(term.is_some(), "somebody else leads");
@@ -93,22 +88,17 @@ impl Database {
         self.job(id).await.0
     }
 
-    /// Who may speak for the live attempt of a job, by rank.
+    /// The ranks of a job's live attempt, in their order.
     fn speakers(&self, job: Uuid) -> Vec<Speaker> {
-        let rows = self.psql(&format!(
+        let rows: Vec<(Uuid, Uuid, i64, i32)> = self.rows(&format!(
             "SELECT l.worker_id, l.attempt_id, l.fence, l.rank FROM leases l JOIN attempts a ON a.id = l.attempt_id
              WHERE a.job_id = '{job}' AND a.state IN ('assigned', 'starting', 'training') ORDER BY l.rank"
         ));
-        let speaker = |row: &str| {
-            let fields: Vec<&str> = row.split('|').collect();
-            Speaker {
-                worker: fields[0].parse().unwrap(),
-                attempt: fields[1].parse().unwrap(),
-                fence: fields[2].parse().unwrap(),
-                rank: fields[3].parse().unwrap(),
-            }
+        let speaker = |(worker, attempt, fence, rank): (_, _, _, i32)| {
+            let rank = rank.try_into().unwrap();
+            Speaker { worker, attempt, fence, rank }
         };
-        rows.lines().map(speaker).collect()
+        rows.into_iter().map(speaker).collect()
     }
 }
 

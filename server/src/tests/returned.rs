@@ -11,13 +11,13 @@ use crate::{
     store::leases::ReportedRank,
 };
 
-fn dispatcher(database: &Database) -> Dispatcher {
+fn dispatcher(database: &TestStore) -> Dispatcher {
     let (store, notifier) = (database.store.clone(), Arc::new(Notifier::new()));
     Dispatcher { store, notifier, sessions: Default::default(), root: "/srv/store".into() }
 }
 
-/// The worker of `who` dials, with the rank it had.
-async fn dial(dispatcher: &Dispatcher, who: Speaker) -> v1::Registered {
+/// The worker of `who` connects, with the rank that it had.
+async fn connect(dispatcher: &Dispatcher, who: Speaker) -> v1::Registered {
     let Speaker { worker, attempt, fence, rank } = who;
     let held = ReportedRank { worker, attempt, fence, rank, idle: Duration::ZERO, slowest: None };
     let (introduction, (outbound, _answers)) = (introduction(worker, rank), mpsc::channel(1));
@@ -26,41 +26,42 @@ async fn dial(dispatcher: &Dispatcher, who: Speaker) -> v1::Registered {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_given_up_is_refused_and_the_job_says_so() {
-    let database = Database::new().await;
+async fn a_worker_that_was_given_up_is_refused_and_the_job_records_it() {
+    let database = TestStore::open().await;
     database.workers(2).await;
     let job = ids(&database.submit(&experiment(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
     let (dispatcher, who) = (dispatcher(&database), database.speakers(job));
-    let refused = || database.psql(&format!("SELECT message FROM events WHERE job_id = '{job}' AND kind = 'refused'"));
+    let query = format!("SELECT message FROM events WHERE job_id = '{job}' AND kind = 'refused'");
+    let refused = || database.values::<String>(&query);
 
-    // A connection broke, no more.
-    assert!(dial(&dispatcher, who[1]).await.stale_attempt_ids.is_empty());
-    assert_eq!(refused(), "");
+    // Only its connection broke.
+    assert!(connect(&dispatcher, who[1]).await.stale_attempt_ids.is_empty());
+    assert!(refused().is_empty());
 
-    database.psql("UPDATE leases SET dispatched_at = now(), expires_at = now() - interval '1 s' WHERE rank = 1");
-    database.psql("UPDATE workers SET last_seen = now() - interval '1 min' WHERE name = 'cpu-1'");
-    let term = database.psql("SELECT term FROM leader").parse().unwrap();
+    database.execute("UPDATE leases SET dispatched_at = now(), expires_at = now() - interval '1 s' WHERE rank = 1");
+    database.execute("UPDATE workers SET last_seen = now() - interval '1 min' WHERE name = 'cpu-1'");
+    let term = database.value("SELECT term FROM leader");
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     reap::workers(&database.store, term).await.unwrap();
-    assert_eq!(dial(&dispatcher, who[1]).await.stale_attempt_ids, [who[1].attempt.to_string()]);
-    assert!(refused().starts_with("cpu-1, which was given up, is back with its rank"), "{}", refused());
-    // Once is enough.
-    dial(&dispatcher, who[1]).await;
-    assert_eq!(refused().lines().count(), 1);
+    assert_eq!(connect(&dispatcher, who[1]).await.stale_attempt_ids, [who[1].attempt.to_string()]);
+    assert!(refused()[0].starts_with("cpu-1, which was given up, is back with its rank"), "{:?}", refused());
+    // It is recorded once.
+    connect(&dispatcher, who[1]).await;
+    assert_eq!(refused().len(), 1);
 }
 
 #[tokio::test]
-async fn of_a_rank_that_had_come_to_its_end_nothing_is_said() {
-    let database = Database::new().await;
+async fn the_return_of_a_rank_that_had_ended_is_not_recorded() {
+    let database = TestStore::open().await;
     database.workers(1).await;
     let job = ids(&database.submit(&single(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
     let who = database.speakers(job)[0];
     rank_ended(&database.store, who, RankOutcome::Succeeded, "").await.unwrap();
-    database.psql("UPDATE workers SET last_seen = now() - interval '1 min'");
-    reap::workers(&database.store, database.psql("SELECT term FROM leader").parse().unwrap()).await.unwrap();
-    assert_eq!(database.psql("SELECT state FROM workers"), "lost");
-    assert_eq!(dial(&dispatcher(&database), who).await.stale_attempt_ids, [who.attempt.to_string()]);
-    assert_eq!(database.psql("SELECT count(*) FROM events WHERE kind = 'refused'"), "0");
+    database.execute("UPDATE workers SET last_seen = now() - interval '1 min'");
+    reap::workers(&database.store, database.value("SELECT term FROM leader")).await.unwrap();
+    assert_eq!(database.text("SELECT state::text FROM workers"), "lost");
+    assert_eq!(connect(&dispatcher(&database), who).await.stale_attempt_ids, [who.attempt.to_string()]);
+    assert_eq!(database.count("events WHERE kind = 'refused'"), 0);
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 
 #[tokio::test]
 async fn ten_submits_of_one_content_are_one_job_each() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let toml = experiment(1);
     let all = join_all((0..10).map(|_| database.submit(&toml))).await;
     let experiments: HashSet<_> = all.iter().map(|submitted| submitted.experiment).collect();
@@ -15,21 +15,22 @@ async fn ten_submits_of_one_content_are_one_job_each() {
     assert_eq!((experiments.len(), jobs.len()), (10, 1));
     let reused = all.iter().flat_map(|submitted| &submitted.jobs).filter(|job| job.reused).count();
     assert_eq!(reused, 9 * 3);
-    assert_eq!(database.psql("SELECT count(*), count(DISTINCT content_key) FROM jobs"), "3|3");
-    assert_eq!(database.psql("SELECT count(*) FROM job_dependencies"), "2");
+    assert_eq!(database.rows::<(i64, i64)>("SELECT count(*), count(DISTINCT content_key) FROM jobs"), [(3, 3)]);
+    assert_eq!(database.count("job_dependencies"), 2);
 }
 
 #[tokio::test]
 async fn ten_submits_of_ten_contents_all_land() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let files: Vec<_> = (0..10).map(single).collect();
     join_all(files.iter().map(|toml| database.submit(toml))).await;
-    assert_eq!(database.psql("SELECT count(*), count(DISTINCT content_key) FROM jobs WHERE state = 'queued'"), "10|10");
+    let counts = "SELECT count(*), count(DISTINCT content_key) FROM jobs WHERE state = 'queued'";
+    assert_eq!(database.rows::<(i64, i64)>(counts), [(10, 10)]);
 }
 
 #[tokio::test]
 async fn a_submit_that_is_sent_ten_times_is_one_experiment() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let submission = Submission { idempotency_key: "once".to_owned(), fresh: true, ..submission(&experiment(1)) };
     let all = join_all((0..10).map(|_| submit(&database.store, &submission))).await;
     let answers: HashSet<_> = all
@@ -41,8 +42,8 @@ async fn a_submit_that_is_sent_ten_times_is_one_experiment() {
         })
         .collect();
     assert_eq!(answers.len(), 1, "every retry gets the same answer");
-    assert_eq!(database.psql("SELECT count(*) FROM experiments"), "1");
-    assert_eq!(database.psql("SELECT count(*) FROM jobs"), "3");
+    assert_eq!(database.count("experiments"), 1);
+    assert_eq!(database.count("jobs"), 3);
 
     let other = Submission { toml: single(1), ..submission };
     assert!(matches!(submit(&database.store, &other).await, Err(Error::Conflict(_))));
@@ -50,7 +51,7 @@ async fn a_submit_that_is_sent_ten_times_is_one_experiment() {
 
 #[tokio::test]
 async fn fresh_shares_nothing() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let first = database.submit(&experiment(1)).await;
     let again = Submission { fresh: true, ..submission(&experiment(1)) };
     let second = submit(&database.store, &again).await.unwrap();
@@ -60,16 +61,16 @@ async fn fresh_shares_nothing() {
 
 #[tokio::test]
 async fn a_wrong_file_stores_nothing() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let wrong = experiment(1).replace("epochs = 2", "epoch = 2");
     let Err(Error::Invalid(message)) = submit(&database.store, &submission(&wrong)).await else { panic!("accepted") };
     assert!(message.starts_with("test.toml:") && message.contains("epochs"), "{message}");
-    assert_eq!(database.psql("SELECT count(*) FROM experiments"), "0");
+    assert_eq!(database.count("experiments"), 0);
 }
 
 #[tokio::test]
 async fn a_gang_larger_than_the_fleet_is_refused_once_there_is_a_fleet() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.submit(&experiment(1)).await;
     database.workers(1).await;
     let Err(Error::Refused(message)) = submit(&database.store, &submission(&experiment(2))).await else {
@@ -79,25 +80,25 @@ async fn a_gang_larger_than_the_fleet_is_refused_once_there_is_a_fleet() {
     let dry_run = Submission { dry_run: true, ..submission(&experiment(2)) };
     let shown = submit(&database.store, &dry_run).await.unwrap();
     assert!(shown.experiment.is_none() && shown.jobs[0].planned.refusal.is_some());
-    assert_eq!(database.psql("SELECT count(*) FROM experiments"), "1");
+    assert_eq!(database.count("experiments"), 1);
 }
 
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_reused_and_stores_nothing() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.submit(&experiment(1)).await;
     let dry_run = |seed| Submission { dry_run: true, ..submission(&experiment(seed)) };
     let known = submit(&database.store, &dry_run(1)).await.unwrap();
     let new = submit(&database.store, &dry_run(2)).await.unwrap();
     assert!(known.jobs.iter().all(|job| job.reused && job.id.is_none()));
     assert!(new.jobs.iter().all(|job| !job.reused));
-    assert_eq!(database.psql("SELECT count(*) FROM experiments"), "1");
+    assert_eq!(database.count("experiments"), 1);
 }
 
-/// Jobs that these ids name have run on two workers for so long.
-fn have_run(database: &Database, jobs: &[Uuid], seconds: u32) {
+/// Makes these jobs ones that have run on two workers for so many seconds.
+fn set_run(database: &TestStore, jobs: &[Uuid], seconds: u32) {
     for job in jobs {
-        database.psql(&format!(
+        database.execute(&format!(
             "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp(), queued_at = now() WHERE id = '{job}';
              INSERT INTO attempts (id, job_id, number, leader_term, world_size, state, assigned_at, ended_at)
              VALUES (gen_random_uuid(), '{job}', 1, 1, 2, 'succeeded', now(), now() + interval '{seconds} s');
@@ -110,7 +111,7 @@ fn have_run(database: &Database, jobs: &[Uuid], seconds: u32) {
 
 #[tokio::test]
 async fn a_dry_run_judges_the_time_by_what_was_measured() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     let dry_run = async |toml: String| {
         let shown = submit(&database.store, &Submission { dry_run: true, ..submission(&toml) }).await.unwrap();
         shown.jobs.into_iter().map(|job| (job.planned.estimate.gflop, job.duration)).collect::<Vec<_>>()
@@ -123,7 +124,7 @@ async fn a_dry_run_judges_the_time_by_what_was_measured() {
 
     // Two epochs on two workers took 24 s, 4 of them to start and to end.
     let encoder = ids(&database.submit(&experiment(1)).await)[0];
-    have_run(&database, &[encoder], 24);
+    set_run(&database, &[encoder], 24);
     let judged = dry_run(experiment(2)).await;
     assert!((judged[0].1.seconds - 24.0).abs() < 1e-6, "{judged:?}");
     let speed = gflop / 20.0 / 2.0;
@@ -141,19 +142,19 @@ async fn a_dry_run_judges_the_time_by_what_was_measured() {
 
 #[tokio::test]
 async fn another_device_or_an_attempt_from_a_checkpoint_is_no_precedent() {
-    let database = Database::new().await;
+    let database = TestStore::open().await;
     database.workers(2).await;
     let encoder = ids(&database.submit(&experiment(1)).await)[0];
-    have_run(&database, &[encoder], 24);
+    set_run(&database, &[encoder], 24);
     let basis = async || {
         let dry_run = Submission { dry_run: true, ..submission(&experiment(2)) };
         submit(&database.store, &dry_run).await.unwrap().jobs[0].duration.basis.clone()
     };
     assert!(basis().await.contains("as `quickstart/encoder` ran"));
-    database.psql("UPDATE attempts SET first_step = 5");
+    database.execute("UPDATE attempts SET first_step = 5");
     assert!(basis().await.contains("no job has run here yet"));
-    database.psql("UPDATE attempts SET first_step = 0; UPDATE workers SET device_kind = 'cuda'");
+    database.execute("UPDATE attempts SET first_step = 0; UPDATE workers SET device_kind = 'cuda'");
     assert!(basis().await.contains("as `quickstart/encoder` ran"), "on what is there");
-    database.psql("UPDATE workers SET device_kind = 'cpu' WHERE name = 'cpu-0'; UPDATE workers SET state = 'gone' WHERE name = 'cpu-0'");
+    database.execute("UPDATE workers SET device_kind = 'cpu' WHERE name = 'cpu-0'; UPDATE workers SET state = 'gone' WHERE name = 'cpu-0'");
     assert!(basis().await.contains("5000 GFLOP/s a device assumed"));
 }

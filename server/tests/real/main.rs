@@ -1,11 +1,11 @@
-//! The coordinator as others meet it: over its port, and as a process.
+//! The coordinator as its clients see it: over its port, and as a process.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod actor;
-#[path = "../../src/tests/cluster.rs"]
-mod cluster;
-mod ground;
-mod house;
+mod fake_worker;
 mod process;
+mod server;
 mod service;
+
+/// Longer than anything here takes.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);

@@ -1,18 +1,21 @@
-//! The binary: what it says and how it ends.
+//! The binary: its messages and its exit codes.
 
 use std::{
     fs,
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Output, Stdio},
-    time::Instant,
+    process::{Command, Output},
 };
 
-use crate::ground::{Ground, PATIENCE};
+use tandem_harness::{Program, TestDatabase, announced_address, until};
+
+use crate::LIMIT;
+
+const SERVER: &str = env!("CARGO_BIN_EXE_tandem-server");
 
 fn server(url: &str, store: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-server"));
-    // The environment of whoever runs the tests must not matter.
+    let mut command = Command::new(SERVER);
+    // The environment of the tests must have no effect.
     command.env_clear().args(["--database-url", url, "--store"]).arg(store).args(more);
     command
 }
@@ -25,30 +28,6 @@ fn refused(mut command: Command, code: i32, words: &[&str]) {
     for word in words {
         assert!(last.contains(word), "`{word}` is missing in: {stderr}");
     }
-}
-
-/// Ends with the test, whatever happens.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The announced address, once it is there.
-fn announced(server: &mut Running, announce: &Path) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        if let Ok(text) = fs::read_to_string(announce) {
-            let announced: serde_json::Value = serde_json::from_str(&text).unwrap();
-            return announced["address"].as_str().unwrap().to_owned();
-        }
-        assert!(server.0.try_wait().unwrap().is_none(), "the server ended before it was ready");
-        std::thread::yield_now();
-    }
-    panic!("the server was not ready in time");
 }
 
 #[test]
@@ -71,29 +50,26 @@ fn what_cannot_work_is_refused_with_a_reason() {
 
 #[test]
 fn it_announces_itself_and_stops_when_asked() {
-    let ground = Ground::new();
-    let (store, announce) = (ground.dir.path().join("store"), ground.dir.path().join("announce.json"));
-    let url = ground.url();
-    let more = ["--listen=127.0.0.1:0", "--log-format=json", "--announce", announce.to_str().unwrap()];
-    let log = ground.dir.path().join("log");
-    let mut command = server(&url, &store, &more);
-    let mut running = Running(command.stderr(Stdio::from(fs::File::create(&log).unwrap())).spawn().unwrap());
-    assert!(announced(&mut running, &announce).starts_with("http://127.0.0.1:"));
+    let database = TestDatabase::create();
+    let (url, folder) = (database.url(), database.folder.path());
+    let (announce, log) = (folder.join("announce.json"), folder.join("log"));
+    let program = Program::new("the server", Path::new(SERVER), &log)
+        .args(["--database-url", &url, "--listen=127.0.0.1:0", "--log-format=json", "--store"])
+        .arg(folder.join("store"))
+        .arg("--announce")
+        .arg(&announce);
+    let mut server = program.start().unwrap();
+    let address = until("the server listens", LIMIT, || {
+        assert!(server.try_wait().unwrap().is_none(), "the server ended before it was ready");
+        announced_address(&announce)
+    });
+    assert!(address.starts_with("http://127.0.0.1:"));
 
-    let asked = Command::new("kill").arg("-TERM").arg(running.0.id().to_string()).status().unwrap();
-    assert!(asked.success());
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        match running.0.try_wait().unwrap() {
-            Some(status) => break status,
-            None if Instant::now() < deadline => std::thread::yield_now(),
-            None => panic!("the server does not stop"),
-        }
-    };
-    assert_eq!(status.code(), Some(0));
+    server.terminate();
+    assert_eq!(server.wait(LIMIT).unwrap().code(), Some(0));
     for line in fs::read_to_string(&log).unwrap().lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
         assert!(!line.to_string().contains(url.split(['/', ':', '@']).nth(4).unwrap()), "the password is in the log");
     }
-    assert_eq!(ground.psql("SELECT count(*) FROM leader WHERE expires_at > now()"), "0", "it lets others lead at once");
+    assert_eq!(database.count("leader WHERE expires_at > now()"), 0, "another may lead at once");
 }

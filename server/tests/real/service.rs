@@ -1,5 +1,6 @@
-//! The coordinator over its real port: a person on one side, played workers on the other.
+//! The coordinator over its real port: a user on one side, fake workers on the other.
 
+use tandem_harness::{TestDatabase, until_async};
 use tandem_proto::v1::{
     self, ArtifactEvent, CheckpointEvent, LogEvent, MetricEvent, PhaseEvent, RankOutcome, ResultEvent,
     coordinator_message::Message as Theirs, rank_event::Event, worker_message::Message as Ours,
@@ -10,9 +11,9 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    actor::{Actor, event, runs},
-    ground::{Ground, PATIENCE},
-    house::{House, submit},
+    LIMIT,
+    fake_worker::{FakeWorker, event, running_rank},
+    server::{Server, submit},
 };
 
 const EXPERIMENT: &str = r#"
@@ -35,13 +36,13 @@ fn phase(sequence: u64, name: &str) -> v1::RankEvent {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_submit_to_a_result() {
-    let ground = Ground::new();
-    let house = House::open(&ground).await;
-    let mut first = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
-    let mut second = Actor::enter(&house, "cpu-1", Uuid::new_v4(), Vec::new()).await;
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    let mut first = FakeWorker::register(&server, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let mut second = FakeWorker::register(&server, "cpu-1", Uuid::new_v4(), Vec::new()).await;
     let store = first.registered.store_url.strip_prefix("file://").unwrap().to_owned();
 
-    let mut jobs = house.jobs().await;
+    let mut jobs = server.jobs().await;
     let submitted = jobs.submit(submit(EXPERIMENT)).await.unwrap().into_inner();
     assert_eq!(submitted.jobs.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["encoder", "linear"]);
     let encoder = submitted.jobs[0].job_id.clone();
@@ -50,19 +51,19 @@ async fn from_submit_to_a_result() {
     let following = jobs.logs(v1::LogsRequest { target: encoder.clone(), follow: true, tail: 0 }).await;
     let following = following.unwrap().into_inner();
 
-    // The gang starts: both are told, rank 0 says where, rank 1 hears of it.
+    // The gang starts: both get an assignment, rank 0 reports its address, and rank 1 is sent it.
     let (zero, one) = (first.assignment().await, second.assignment().await);
     assert_eq!((zero.rank, one.rank, zero.world_size), (0, 1, 2));
     assert_eq!((&zero.attempt_id, zero.fence), (&one.attempt_id, one.fence));
     assert!(zero.spec_json.contains("resnet-tiny"));
     let (attempt_id, fence) = (zero.attempt_id.clone(), zero.fence);
-    first.say(Ours::Rendezvous(v1::Rendezvous { attempt_id, fence, host: "127.0.0.1".to_owned(), port: 4321 })).await;
+    first.send(Ours::Rendezvous(v1::Rendezvous { attempt_id, fence, host: "127.0.0.1".to_owned(), port: 4321 })).await;
     match second.next().await.unwrap() {
         Some(Theirs::Rendezvous(there)) => assert_eq!((there.host.as_str(), there.port), ("127.0.0.1", 4321)),
-        other => panic!("expected the meeting point, got {other:?}"),
+        other => panic!("expected the rendezvous, got {other:?}"),
     }
 
-    // Both train; rank 0 speaks for the job.
+    // Both train; rank 0 reports for the job.
     std::fs::create_dir_all(format!("{store}/jobs/{encoder}")).unwrap();
     let bytes: Vec<u8> = (0..1_500_000u32).map(|i| (i % 251) as u8).collect();
     let uri = format!("jobs/{encoder}/encoder.safetensors");
@@ -97,12 +98,12 @@ async fn from_submit_to_a_result() {
     first.report(&linear, vec![phase(1, "training"), event(2, Event::Result(accuracy))]).await;
     first.ended(&linear, RankOutcome::Succeeded, "").await;
 
-    // Watching ends with the last job; so does following.
-    let seen: Vec<_> = timeout(PATIENCE, watching.collect::<Vec<_>>()).await.unwrap();
+    // Watching ends with the last job, and so does following the logs.
+    let seen: Vec<_> = timeout(LIMIT, watching.collect::<Vec<_>>()).await.unwrap();
     let last = seen.last().unwrap().as_ref().unwrap();
     assert!(last.done && last.jobs.iter().all(|job| job.state() == v1::JobState::Succeeded));
     assert!(seen.len() > 1, "only the end was seen");
-    let lines: Vec<_> = timeout(PATIENCE, following.collect::<Vec<_>>()).await.unwrap();
+    let lines: Vec<_> = timeout(LIMIT, following.collect::<Vec<_>>()).await.unwrap();
     let lines: Vec<_> = lines.into_iter().map(|line| line.unwrap().line).collect();
     assert_eq!(lines, (23..43).map(|n| format!("line {n}")).collect::<Vec<_>>());
     let tail = jobs.logs(v1::LogsRequest { target: encoder.clone(), follow: false, tail: 3 }).await;
@@ -121,7 +122,7 @@ async fn from_submit_to_a_result() {
     let progress = shown.jobs[0].progress.clone().unwrap();
     assert_eq!((progress.metrics[0].name.as_str(), progress.metrics[0].value), ("loss", 5.0 / 22.0));
 
-    let mut results = house.results().await;
+    let mut results = server.results().await;
     let curve = results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new() }).await.unwrap();
     let series = curve.into_inner().series;
     assert_eq!((series.len(), series[0].steps.len(), series[0].steps[0]), (1, 20, 1));
@@ -135,50 +136,51 @@ async fn from_submit_to_a_result() {
     let whole: Vec<u8> = messages.into_iter().flat_map(|message| message.unwrap().chunk).collect();
     assert!(whole == bytes, "other bytes came back");
 
-    // A worker that announces it leaves is gone when its stream ends.
-    second.say(Ours::Drain(v1::Drain {})).await;
+    // A worker that drains is gone when its stream ends.
+    second.send(Ours::Drain(v1::Drain {})).await;
     second.leave().await;
-    let status = house.fleet().await.status(v1::StatusRequest {}).await.unwrap().into_inner();
+    let status = server.fleet().await.status(v1::StatusRequest {}).await.unwrap().into_inner();
     assert_eq!(status.workers.iter().map(|worker| worker.name.as_str()).collect::<Vec<_>>(), ["cpu-0"]);
     assert!(!status.leader.is_empty());
-    house.close().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_coordinator_that_comes_back_adopts_what_runs() {
-    let ground = Ground::new();
-    let house = House::open(&ground).await;
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
     let (id, other) = (Uuid::new_v4(), Uuid::new_v4());
-    let mut worker = Actor::enter(&house, "cpu-0", id, Vec::new()).await;
-    let mut partner = Actor::enter(&house, "cpu-1", other, Vec::new()).await;
-    let target = house.jobs().await.submit(submit(EXPERIMENT)).await.unwrap().into_inner().jobs[0].job_id.clone();
+    let mut worker = FakeWorker::register(&server, "cpu-0", id, Vec::new()).await;
+    let mut partner = FakeWorker::register(&server, "cpu-1", other, Vec::new()).await;
+    let target = server.jobs().await.submit(submit(EXPERIMENT)).await.unwrap().into_inner().jobs[0].job_id.clone();
     let mut watching =
-        house.jobs().await.watch(v1::WatchRequest { target: target.clone() }).await.unwrap().into_inner();
+        server.jobs().await.watch(v1::WatchRequest { target: target.clone() }).await.unwrap().into_inner();
     let (zero, one) = (worker.assignment().await, partner.assignment().await);
     worker.report(&zero, vec![phase(1, "started"), phase(2, "training")]).await;
 
-    // Streams end, by the right word, and the server does not wait for them.
-    house.begin_to_close();
+    // Streams end with the right status, and the server does not wait for their clients.
+    server.begin_stop();
     assert_eq!(worker.end().await.code(), Code::Unavailable);
-    while let Some(snapshot) = timeout(PATIENCE, watching.next()).await.unwrap() {
+    while let Some(snapshot) = timeout(LIMIT, watching.next()).await.unwrap() {
         if let Err(status) = snapshot {
             assert_eq!(status.code(), Code::Unavailable);
         }
     }
-    house.close().await;
+    server.stop().await;
 
-    // The rank went on meanwhile. The one that has not said anything yet is assigned again.
-    let house = House::open(&ground).await;
-    let mut worker = Actor::enter(&house, "cpu-0", id, vec![runs(&zero)]).await;
+    // One rank went on meanwhile. The other has not reported yet, so its worker gets the assignment again.
+    let server = Server::start(&database).await;
+    let mut worker = FakeWorker::register(&server, "cpu-0", id, vec![running_rank(&zero)]).await;
     assert!(worker.registered.stale_attempt_ids.is_empty());
     worker.report(&zero, vec![phase(2, "training"), phase(3, "evaluating")]).await;
-    let mut partner = Actor::enter(&house, "cpu-1", other, Vec::new()).await;
+    let mut partner = FakeWorker::register(&server, "cpu-1", other, Vec::new()).await;
     assert_eq!(partner.assignment().await.attempt_id, one.attempt_id);
-    assert_eq!(ground.psql("SELECT state, number FROM attempts"), "training|1");
+    let attempts = database.rows::<(String, i32)>("SELECT state::text, number FROM attempts");
+    assert_eq!(attempts, [("training".to_owned(), 1)]);
 
-    // A worker that was restarted has lost its rank, and the other is told to stop.
+    // A worker that was restarted has lost its rank, and the other worker is told to stop.
     let stale = v1::RunningRank { attempt_id: Uuid::new_v4().to_string(), fence: 1, rank: 0, ..Default::default() };
-    let mut reborn = Actor::enter(&house, "cpu-0", id, vec![stale.clone()]).await;
+    let mut reborn = FakeWorker::register(&server, "cpu-0", id, vec![stale.clone()]).await;
     assert_eq!(reborn.registered.stale_attempt_ids, [stale.attempt_id.as_str()]);
     match partner.next().await.unwrap() {
         Some(Theirs::Stop(stop)) => assert!(!stop.graceful && stop.reason.contains("lost"), "{stop:?}"),
@@ -188,19 +190,19 @@ async fn a_coordinator_that_comes_back_adopts_what_runs() {
     let again = reborn.assignment().await;
     assert!(again.number == 2 && again.fence > zero.fence);
     assert_eq!(worker.end().await.code(), Code::Unavailable, "another stream is the worker's now");
-    house.close().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_rank_that_stops_takes_the_others_along() {
-    let ground = Ground::new();
-    let house = House::open(&ground).await;
-    let mut leaving = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
-    let mut staying = Actor::enter(&house, "cpu-1", Uuid::new_v4(), Vec::new()).await;
-    house.jobs().await.submit(submit(EXPERIMENT)).await.unwrap();
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    let mut leaving = FakeWorker::register(&server, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let mut staying = FakeWorker::register(&server, "cpu-1", Uuid::new_v4(), Vec::new()).await;
+    server.jobs().await.submit(submit(EXPERIMENT)).await.unwrap();
     let (zero, one) = (leaving.assignment().await, staying.assignment().await);
     leaving.report(&zero, vec![phase(1, "training")]).await;
-    leaving.say(Ours::Drain(v1::Drain {})).await;
+    leaving.send(Ours::Drain(v1::Drain {})).await;
     leaving.ended(&zero, RankOutcome::Preempted, "the worker leaves").await;
     match staying.next().await.unwrap() {
         Some(Theirs::Stop(stop)) => assert!(stop.graceful, "{stop:?}"),
@@ -208,25 +210,20 @@ async fn one_rank_that_stops_takes_the_others_along() {
     }
     staying.ended(&one, RankOutcome::Preempted, "").await;
     leaving.leave().await;
-    let mut jobs = house.jobs().await;
-    let listed = timeout(PATIENCE, async {
-        loop {
-            let listed = jobs.list(v1::ListRequest::default()).await.unwrap().into_inner().jobs;
-            if listed[0].state() == v1::JobState::Queued && listed[0].reason.contains("needs 2 workers") {
-                return listed;
-            }
-            tokio::task::yield_now().await;
-        }
+    let mut jobs = server.jobs().await;
+    let listed = until_async("the job waits for a second worker", LIMIT, async || {
+        let listed = jobs.list(v1::ListRequest::default()).await.unwrap().into_inner().jobs;
+        (listed[0].state() == v1::JobState::Queued && listed[0].reason.contains("needs 2 workers")).then_some(listed)
     });
-    assert_eq!(listed.await.unwrap()[0].attempts, 1);
-    house.close().await;
+    assert_eq!(listed.await[0].attempts, 1);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_and_mistaken_clients_get_a_clear_answer() {
-    let ground = Ground::new();
-    let house = House::open(&ground).await;
-    let mut jobs = house.jobs().await;
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    let mut jobs = server.jobs().await;
     let wrong = submit(&EXPERIMENT.replace("epochs", "epoch"));
     let status = jobs.submit(wrong).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -238,20 +235,20 @@ async fn hostile_and_mistaken_clients_get_a_clear_answer() {
     let unknown = v1::ListRequest { states: vec![99], ..Default::default() };
     assert_eq!(jobs.list(unknown).await.unwrap_err().code(), Code::InvalidArgument);
     let artifact_id = "../../etc/passwd".to_owned();
-    let status = house.results().await.fetch(v1::FetchRequest { artifact_id }).await.unwrap_err();
+    let status = server.results().await.fetch(v1::FetchRequest { artifact_id }).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
-    assert_eq!(ground.psql("SELECT count(*) FROM experiments"), "0");
+    assert_eq!(database.count("experiments"), 0);
 
-    let mut worker = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let mut worker = FakeWorker::register(&server, "cpu-0", Uuid::new_v4(), Vec::new()).await;
     let (attempt_id, fence) = (Uuid::new_v4().to_string(), 7);
-    worker.say(Ours::Report(v1::Report { attempt_id: attempt_id.clone(), fence, rank: 0, events: Vec::new() })).await;
+    worker.send(Ours::Report(v1::Report { attempt_id: attempt_id.clone(), fence, rank: 0, events: Vec::new() })).await;
     match worker.next().await.unwrap() {
         Some(Theirs::Stop(stop)) => assert_eq!((stop.attempt_id, stop.fence, stop.graceful), (attempt_id, 7, false)),
         other => panic!("expected a stop, got {other:?}"),
     }
-    worker.say(Ours::Report(v1::Report { attempt_id: "no id".to_owned(), ..Default::default() })).await;
+    worker.send(Ours::Report(v1::Report { attempt_id: "no id".to_owned(), ..Default::default() })).await;
     assert_eq!(worker.next().await.unwrap_err().code(), Code::InvalidArgument);
-    house.close().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -261,9 +258,9 @@ async fn health_and_reflection_answer() {
         ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
         server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
     };
-    let ground = Ground::new();
-    let house = House::open(&ground).await;
-    let mut health = HealthClient::new(house.channel().await);
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    let mut health = HealthClient::new(server.channel().await);
     let status = health.check(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner().status();
     assert_eq!(status, ServingStatus::Serving);
 
@@ -271,7 +268,7 @@ async fn health_and_reflection_answer() {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
-    let mut reflection = ServerReflectionClient::new(house.channel().await);
+    let mut reflection = ServerReflectionClient::new(server.channel().await);
     let mut answers = reflection.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
@@ -280,50 +277,50 @@ async fn health_and_reflection_answer() {
     {
         assert!(names.iter().any(|known| known == name), "{name} is missing in {names:?}");
     }
-    house.close().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_coordinators_share_one_database() {
-    let ground = Ground::new();
-    let (leading, other) = (House::open(&ground).await, House::open(&ground).await);
-    // The worker's stream is with the one that does not schedule.
-    let mut worker = Actor::enter(&other, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    let database = TestDatabase::create();
+    let (leading, other) = (Server::start(&database).await, Server::start(&database).await);
+    // The worker is connected to the coordinator that does not schedule.
+    let mut worker = FakeWorker::register(&other, "cpu-0", Uuid::new_v4(), Vec::new()).await;
     let toml = EXPERIMENT.replace("workers = 2", "workers = 1");
     let submitted = leading.jobs().await.submit(submit(&toml)).await.unwrap().into_inner();
     let target = submitted.jobs[0].job_id.clone();
     let watching = leading.jobs().await.watch(v1::WatchRequest { target }).await.unwrap().into_inner();
     let assignment = worker.assignment().await;
     worker.report(&assignment, vec![phase(1, "training")]).await;
-    // The leader leaves in good order; the other takes over and places what comes next.
+    // The leader stops in good order; the other takes over and places the next job.
     drop(watching);
-    leading.close().await;
+    leading.stop().await;
     worker.ended(&assignment, RankOutcome::Succeeded, "").await;
     assert_eq!(worker.assignment().await.job_id, submitted.jobs[1].job_id);
-    assert_eq!(ground.psql("SELECT term FROM leader"), "2");
-    other.close().await;
+    assert_eq!(database.value::<i64>("SELECT term FROM leader"), 2);
+    other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heartbeats_are_answered_while_the_database_is_slow() {
     use sqlx::{Connection, Executor};
-    let ground = Ground::new();
-    let house = House::open(&ground).await;
-    let mut worker = Actor::enter(&house, "cpu-0", Uuid::new_v4(), Vec::new()).await;
-    house.jobs().await.submit(submit(&EXPERIMENT.replace("workers = 2", "workers = 1"))).await.unwrap();
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    let mut worker = FakeWorker::register(&server, "cpu-0", Uuid::new_v4(), Vec::new()).await;
+    server.jobs().await.submit(submit(&EXPERIMENT.replace("workers = 2", "workers = 1"))).await.unwrap();
     let to = worker.assignment().await;
 
-    let mut blocker = sqlx::PgConnection::connect(&ground.url()).await.unwrap();
+    let mut blocker = sqlx::PgConnection::connect(&database.url()).await.unwrap();
     blocker.execute("BEGIN; LOCK TABLE metrics IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let metric = event(1, Event::Metric(MetricEvent { name: "loss".to_owned(), step: 1, value: 1.0 }));
     let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
-    worker.say(Ours::Report(v1::Report { attempt_id, fence, rank, events: vec![metric] })).await;
-    worker.say(Ours::Heartbeat(v1::Heartbeat { sequence: 5, facts: None, running: vec![runs(&to)] })).await;
+    worker.send(Ours::Report(v1::Report { attempt_id, fence, rank, events: vec![metric] })).await;
+    worker.send(Ours::Heartbeat(v1::Heartbeat { sequence: 5, facts: None, running: vec![running_rank(&to)] })).await;
     match worker.next().await.unwrap() {
         Some(Theirs::HeartbeatAck(ack)) => assert_eq!(ack.sequence, 5),
         other => panic!("expected the answer to a heartbeat, got {other:?}"),
     }
     blocker.execute("ROLLBACK").await.unwrap();
     assert_eq!(worker.acknowledged().await, 1);
-    house.close().await;
+    server.stop().await;
 }

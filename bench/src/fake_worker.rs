@@ -1,4 +1,4 @@
-//! A worker as the coordinator sees it, played: a real stream, and no rank behind it.
+//! A worker as the coordinator sees it: a real stream, and no rank behind it.
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
@@ -11,14 +11,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use uuid::Uuid;
 
-pub(crate) struct Played {
+pub(crate) struct FakeWorker {
     outbound: mpsc::Sender<v1::WorkerMessage>,
     inbound: Streaming<v1::CoordinatorMessage>,
 }
 
-impl Played {
-    /// By a connection of its own, as each worker has one.
-    pub(crate) async fn enter(address: &str, name: &str) -> Result<Self> {
+impl FakeWorker {
+    /// Registers a new worker, over a connection of its own.
+    pub(crate) async fn register(address: &str, name: &str) -> Result<Self> {
         let (outbound, messages) = mpsc::channel(64);
         let device = v1::Device { kind: "cpu".into(), name: "a processor".into(), cores: 1, ..Default::default() };
         let register = v1::Register {
@@ -30,8 +30,9 @@ impl Played {
             running: Vec::new(),
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await?;
-        let mut client =
-            WorkersClient::connect(address.to_owned()).await.with_context(|| format!("{name} dials {address}"))?;
+        let mut client = WorkersClient::connect(address.to_owned())
+            .await
+            .with_context(|| format!("{name} connects to {address}"))?;
         let inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
         let mut this = Self { outbound, inbound };
         match this.next().await? {
@@ -40,7 +41,7 @@ impl Played {
         }
     }
 
-    pub(crate) async fn say(&self, message: Ours) -> Result<()> {
+    pub(crate) async fn send(&self, message: Ours) -> Result<()> {
         self.outbound.send(v1::WorkerMessage { message: Some(message) }).await.context("the stream has ended")
     }
 
@@ -48,7 +49,7 @@ impl Played {
     pub(crate) async fn next(&mut self) -> Result<Theirs> {
         loop {
             let message = self.inbound.message().await?.context("the coordinator closed the stream")?;
-            // Else it is of a newer version.
+            // Without one, it is a message of a newer version.
             if let Some(message) = message.message {
                 return Ok(message);
             }
@@ -64,22 +65,22 @@ impl Played {
             slowest_ms: Some(100),
         });
         let running = running.into_iter().collect();
-        self.say(Ours::Heartbeat(v1::Heartbeat { sequence, facts: None, running })).await
+        self.send(Ours::Heartbeat(v1::Heartbeat { sequence, facts: None, running })).await
     }
 
     pub(crate) async fn report(&self, to: &v1::Assignment, events: Vec<v1::RankEvent>) -> Result<()> {
         let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
-        self.say(Ours::Report(v1::Report { attempt_id, fence, rank, events })).await
+        self.send(Ours::Report(v1::Report { attempt_id, fence, rank, events })).await
     }
 
     pub(crate) async fn succeed(&self, at: &v1::Assignment) -> Result<()> {
         let (attempt_id, fence, rank) = (at.attempt_id.clone(), at.fence, at.rank);
         let (outcome, cause) = (v1::RankOutcome::Succeeded.into(), String::new());
-        self.say(Ours::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome, cause })).await
+        self.send(Ours::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome, cause })).await
     }
 }
 
-/// Events with the numbers that follow `last`.
+/// Events with the sequence numbers that follow `last`.
 pub(crate) fn numbered(last: u64, events: impl IntoIterator<Item = v1::rank_event::Event>) -> Vec<v1::RankEvent> {
     let at = Some(timestamp(Utc::now()));
     (last + 1..).zip(events).map(|(sequence, event)| v1::RankEvent { sequence, at, event: Some(event) }).collect()

@@ -1,4 +1,4 @@
-//! A real cluster from the installed binaries.
+//! A real server, run from the installed binaries.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use tandem_local_postgres::{LocalPostgres, Options};
 
 const QUICK: Options = Options { durable: false };
 
-/// Not below a 0700 folder: as root, Postgres runs as an account that must be able to get there.
+/// Open to all: started by root, Postgres runs as another user, who must be able to enter it.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,4 +1,4 @@
-//! The folder of a cluster: what is in it, and how it is made.
+//! The folder that holds a database server's data, its password, port and log: how it is read and made.
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,14 +11,17 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 use uuid::Uuid;
 
-use crate::{Options, ROLE, account::Account, binaries::Binaries};
+use crate::{binaries::Binaries, options::Options, os_user::OsUser};
+
+/// The role that owns everything in the database server.
+pub const ROLE: &str = "tandem";
 
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub(crate) struct DataFolder {
     dir: PathBuf,
 }
 
-impl Cluster {
+impl DataFolder {
     /// Makes the folder where it is missing.
     pub(crate) fn at(dir: &Path) -> Result<Self> {
         if let Some(parent) = dir.parent() {
@@ -45,12 +48,12 @@ impl Cluster {
         self.dir.join("postgres.log")
     }
 
-    /// Major version that made the cluster; none before initdb has finished.
+    /// Major version of the Postgres that made the data; `None` before initdb has finished.
     pub(crate) fn version(&self) -> Result<Option<String>> {
         Ok(read_if_there(&self.data().join("PG_VERSION"))?.map(|text| text.trim().to_owned()))
     }
 
-    /// Whose the data are; none before initdb.
+    /// The owner of the data; `None` before initdb.
     pub(crate) fn owner(&self) -> Result<Option<Uid>> {
         match fs::metadata(self.data()) {
             Ok(meta) => Ok(Some(Uid::from_raw(meta.uid()))),
@@ -64,30 +67,30 @@ impl Cluster {
         Ok(read_if_there(&self.dir.join("port"))?.and_then(|text| text.trim().parse().ok()))
     }
 
-    pub(crate) fn keep_port(&self, port: u16) -> Result<()> {
+    pub(crate) fn save_port(&self, port: u16) -> Result<()> {
         let path = self.dir.join("port");
         fs::write(&path, format!("{port}\n")).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Runs initdb unless that was done, and returns the role's password.
-    pub(crate) fn prepare(&self, binaries: &Binaries, account: &Account, options: Options) -> Result<String> {
-        account.give(&self.dir)?;
+    /// Runs initdb if there are no data yet. Returns the role's password.
+    pub(crate) fn prepare(&self, binaries: &Binaries, user: &OsUser, options: Options) -> Result<String> {
+        user.give(&self.dir)?;
         let path = self.dir.join("password");
         if self.version()?.is_some() {
             let password = read_if_there(&path)?;
             return password
                 .map(|text| text.trim().to_owned())
-                .with_context(|| format!("the cluster is there but its password file {} is not", path.display()));
+                .with_context(|| format!("the data are there but their password file {} is not", path.display()));
         }
         let password = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         write_secret(&path, &password)?;
-        account.give(&path)?;
-        self.initdb(binaries, account, &path, options)?;
+        user.give(&path)?;
+        self.initdb(binaries, user, &path, options)?;
         Ok(password)
     }
 
-    fn initdb(&self, binaries: &Binaries, account: &Account, password: &Path, options: Options) -> Result<()> {
-        let mut command = account.command(&binaries.path("initdb"));
+    fn initdb(&self, binaries: &Binaries, user: &OsUser, password: &Path, options: Options) -> Result<()> {
+        let mut command = user.command(&binaries.path("initdb"));
         command
             .arg("--pgdata")
             .arg(self.data())
@@ -101,9 +104,9 @@ impl Cluster {
         }
         let output = command.output().context("cannot run initdb through setpriv (package util-linux)")?;
         if !output.status.success() {
-            // initdb takes back what it wrote when it fails, so the next start begins anew.
+            // initdb removes what it wrote when it fails, so the next start can run it again.
             bail!(
-                "initdb could not make a cluster in {} ({}): {}",
+                "initdb could not make a database in {} ({}): {}",
                 self.data().display(),
                 output.status,
                 String::from_utf8_lossy(&output.stderr).trim()
@@ -130,6 +133,7 @@ fn write_secret(path: &Path, secret: &str) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// `None` where there is no such file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

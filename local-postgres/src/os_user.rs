@@ -1,31 +1,32 @@
-//! Which account Postgres runs as. Root is refused by Postgres itself, so root lends the cluster to another account.
+//! The operating system's user that Postgres runs as. Postgres refuses to run as root, so root runs it as another user.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::{Gid, Uid, User, geteuid};
 
-use crate::cluster::Cluster;
-
 const PREFERRED: [&str; 2] = ["postgres", "nobody"];
 
 #[derive(Debug)]
-pub(crate) enum Account {
-    /// The one we run as.
+pub(crate) enum OsUser {
+    /// The user of this process.
     Own,
     Other(User),
 }
 
-impl Account {
-    /// Our own account; as root the cluster's owner or, for a new one, `postgres` or `nobody`.
-    pub(crate) fn for_cluster(cluster: &Cluster) -> Result<Self> {
-        let owner = cluster.owner()?;
+impl OsUser {
+    /// This process's user; for root, the `owner` of the data in `dir` or, where there are none yet, `postgres` or
+    /// `nobody`.
+    ///
+    /// # Errors
+    /// When the data belong to somebody else, or that user may not enter a folder above `dir`.
+    pub(crate) fn choose(owner: Option<Uid>, dir: &Path) -> Result<Self> {
         if !geteuid().is_root() {
             if let Some(owner) = owner {
                 ensure!(
                     owner == geteuid(),
-                    "the cluster in {} belongs to {}; run as that account, or as root, or choose another folder",
-                    cluster.dir().display(),
+                    "the database in {} belongs to {}; run as that user, or as root, or choose another folder",
+                    dir.display(),
                     name_of(owner)
                 );
             }
@@ -36,16 +37,15 @@ impl Account {
             _ => PREFERRED.iter().find_map(|name| User::from_name(name).ok().flatten()),
         };
         let user =
-            user.context("postgres does not run as root, and neither `postgres` nor `nobody` is an account here")?;
-        let account = Self::Other(user);
-        account.check_access(cluster.dir())?;
-        Ok(account)
+            user.context("postgres does not run as root, and this machine has neither a user `postgres` nor `nobody`")?;
+        check_access(&user, dir)?;
+        Ok(Self::Other(user))
     }
 
-    /// `program` under this account, which gets SIGINT when the thread that starts it dies.
+    /// `program` as this user. It gets SIGINT when the thread that starts it dies.
     pub(crate) fn command(&self, program: &Path) -> Command {
-        // setpriv and not pre_exec: no unsafe code, and it sets the death signal after the change of account, which
-        // would clear it.
+        // setpriv and not pre_exec: no unsafe code, and it sets the death signal after the change of user, which would
+        // clear it.
         let mut command = Command::new("setpriv");
         command.arg("--pdeathsig=INT");
         if let Self::Other(user) = self {
@@ -55,35 +55,34 @@ impl Account {
         command
     }
 
-    /// Hands one file or folder to the account.
+    /// Makes this user the owner of one file or folder.
     pub(crate) fn give(&self, path: &Path) -> Result<()> {
         if let Self::Other(user) = self {
             std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-                .with_context(|| format!("cannot hand {} to the account `{}`", path.display(), user.name))?;
-        }
-        Ok(())
-    }
-
-    /// The account must be able to enter every folder above the cluster, or initdb fails with a riddle.
-    fn check_access(&self, dir: &Path) -> Result<()> {
-        let Self::Other(user) = self else { return Ok(()) };
-        for parent in dir.ancestors().skip(1) {
-            let meta = fs::metadata(parent).with_context(|| format!("cannot look at {}", parent.display()))?;
-            if !may_enter(meta.mode(), meta.uid(), meta.gid(), user.uid, user.gid) {
-                bail!(
-                    "postgres does not run as root but as `{}`, who may not enter {} (mode {:03o}); choose a folder \
-                     elsewhere, for example below /var/lib, or `chmod o+x` that one",
-                    user.name,
-                    parent.display(),
-                    meta.mode() & 0o777
-                );
-            }
+                .with_context(|| format!("cannot make `{1}` the owner of {0}", path.display(), user.name))?;
         }
         Ok(())
     }
 }
 
-/// The kernel's rule for the search permission of a folder: the first class that fits decides.
+/// `user` must be able to enter every folder above `dir`; initdb's own message would not say which one it cannot enter.
+fn check_access(user: &User, dir: &Path) -> Result<()> {
+    for parent in dir.ancestors().skip(1) {
+        let meta = fs::metadata(parent).with_context(|| format!("cannot look at {}", parent.display()))?;
+        if !may_enter(meta.mode(), meta.uid(), meta.gid(), user.uid, user.gid) {
+            bail!(
+                "postgres does not run as root but as `{}`, who may not enter {} (mode {:03o}); choose a folder \
+                 elsewhere, for example below /var/lib, or `chmod o+x` that one",
+                user.name,
+                parent.display(),
+                meta.mode() & 0o777
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's rule for entering a folder: the first class (owner, group, others) that fits decides.
 fn may_enter(mode: u32, owner: u32, group: u32, uid: Uid, gid: Gid) -> bool {
     let bit = if owner == uid.as_raw() {
         0o100

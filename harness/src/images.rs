@@ -5,9 +5,6 @@ use image::{Rgb, RgbImage};
 const CLASSES: [&str; 4] = ["bars", "checks", "disc", "frame"];
 
 /// Writes `dir/images/{train,test}/<class>/*.png`: 64 and 16 images of each of four classes, the same on every call.
-///
-/// # Errors
-/// When a file cannot be written.
 pub fn write_image_folder(dir: &Path) -> anyhow::Result<()> {
     for (split, count) in [("train", 64), ("test", 16)] {
         for (class, name) in CLASSES.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The batches that training goes through, and their views, as the training loop makes them.
+//! The sequence of batches in training and their views, as the training loop makes them.
 
 use tandem_domain::spec::Augment;
 use tandem_learn::augment::pairs;
@@ -7,20 +7,20 @@ use tch::Tensor;
 
 pub(super) const SEED: u64 = 1;
 
-/// Epoch after epoch, each in an order of its own.
-pub(super) struct Course {
+/// The batches of all epochs. Each epoch has an order of its own.
+pub(super) struct Batches {
     images: Images,
     augment: Augment,
     order: Vec<i64>,
     size: usize,
     threads: u32,
     epoch: u32,
-    /// Images of this epoch before the end of the present batch.
+    /// Images of this epoch up to the end of the current batch.
     used: usize,
 }
 
-impl Course {
-    /// Before its first batch. `images` are at least one batch.
+impl Batches {
+    /// Starts before the first batch. There must be images for at least one.
     pub(super) fn new(images: Images, augment: &Augment, size: u32, threads: u32) -> Self {
         let order = epoch_order(images.labels.len(), SEED, 0);
         Self { images, augment: *augment, order, size: size as usize, threads, epoch: 0, used: 0 }
@@ -35,7 +35,7 @@ impl Course {
         }
     }
 
-    /// Samples of the present batch.
+    /// Samples of the current batch.
     pub(super) fn batch(&self) -> &[i64] {
         &self.order[self.used - self.size..self.used]
     }

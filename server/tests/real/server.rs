@@ -1,61 +1,56 @@
-//! A server in this process, on a real port, and its clients.
+//! A coordinator in this process that listens on a real port, and its clients.
 
 use clap::Parser;
+use tandem_harness::{TestDatabase, announced_address, until_async};
 use tandem_proto::v1::{self, fleet_client::FleetClient, jobs_client::JobsClient, results_client::ResultsClient};
 use tandem_server::{Args, StartError, serve};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use crate::ground::{Ground, PATIENCE};
+use crate::LIMIT;
 
-pub(crate) struct House {
+pub(crate) struct Server {
     pub(crate) address: String,
-    closing: CancellationToken,
+    stop_token: CancellationToken,
     serving: JoinHandle<Result<(), StartError>>,
 }
 
-impl House {
-    /// Serves until it is told to stop.
-    pub(crate) async fn open(ground: &Ground) -> Self {
-        let (store, announce) = (ground.dir.path().join("store"), ground.dir.path().join("announce.json"));
+impl Server {
+    /// Serves until it is told to stop. Several on one database share their store as well.
+    pub(crate) async fn start(database: &TestDatabase) -> Self {
+        let (store, announce) = (database.folder.path().join("store"), database.folder.path().join("announce.json"));
+        // Of a server before.
         let _ = std::fs::remove_file(&announce);
         let args = Args::parse_from([
             "tandem-server".as_ref(),
             "--database-url".as_ref(),
-            ground.url().as_ref(),
+            database.url().as_ref(),
             "--listen=127.0.0.1:0".as_ref(),
             "--store".as_ref(),
             store.as_os_str(),
             "--announce".as_ref(),
             announce.as_os_str(),
         ]);
-        let closing = CancellationToken::new();
-        let serving = tokio::spawn(serve(args, closing.clone()));
-        let address = timeout(PATIENCE, async {
-            loop {
-                if let Ok(text) = std::fs::read_to_string(&announce) {
-                    let announced: serde_json::Value = serde_json::from_str(&text).unwrap();
-                    return announced["address"].as_str().unwrap().to_owned();
-                }
-                assert!(!serving.is_finished(), "the server ended before it was ready");
-                tokio::task::yield_now().await;
-            }
+        let stop_token = CancellationToken::new();
+        let serving = tokio::spawn(serve(args, stop_token.clone()));
+        let address = until_async("the server listens", LIMIT, async || {
+            assert!(!serving.is_finished(), "the server ended before it was ready");
+            announced_address(&announce)
         })
-        .await
-        .unwrap();
-        Self { address, closing, serving }
+        .await;
+        Self { address, stop_token, serving }
     }
 
-    /// Tells it to stop and waits until it has.
-    pub(crate) async fn close(self) {
-        self.closing.cancel();
-        timeout(PATIENCE, self.serving).await.expect("the server does not stop").unwrap().unwrap();
+    /// Tells it to stop, and waits until it has stopped.
+    pub(crate) async fn stop(self) {
+        self.stop_token.cancel();
+        timeout(LIMIT, self.serving).await.expect("the server does not stop").unwrap().unwrap();
     }
 
-    /// The word to stop, without waiting.
-    pub(crate) fn begin_to_close(&self) {
-        self.closing.cancel();
+    /// Tells it to stop, without waiting.
+    pub(crate) fn begin_stop(&self) {
+        self.stop_token.cancel();
     }
 
     pub(crate) async fn channel(&self) -> Channel {

@@ -1,4 +1,4 @@
-//! A worker as the coordinator sees it, played by the test.
+//! A worker as the coordinator sees it: the test says what it sends.
 
 use tandem_proto::v1::{
     self, coordinator_message::Message as Theirs, worker_message::Message as Ours, workers_client::WorkersClient,
@@ -8,16 +8,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use uuid::Uuid;
 
-use crate::{ground::PATIENCE, house::House};
+use crate::{LIMIT, server::Server};
 
-pub(crate) struct Actor {
+pub(crate) struct FakeWorker {
     pub(crate) registered: v1::Registered,
     outbound: mpsc::Sender<v1::WorkerMessage>,
     inbound: Streaming<v1::CoordinatorMessage>,
 }
 
-impl Actor {
-    pub(crate) async fn enter(house: &House, name: &str, id: Uuid, running: Vec<v1::RunningRank>) -> Self {
+impl FakeWorker {
+    pub(crate) async fn register(server: &Server, name: &str, id: Uuid, running: Vec<v1::RunningRank>) -> Self {
         let (outbound, messages) = mpsc::channel(64);
         let register = v1::Register {
             worker_id: id.to_string(),
@@ -28,21 +28,27 @@ impl Actor {
             running,
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await.unwrap();
-        let mut client = WorkersClient::new(house.channel().await);
+        let mut client = WorkersClient::new(server.channel().await);
         let mut inbound = client.session(ReceiverStream::new(messages)).await.unwrap().into_inner();
-        let first = timeout(PATIENCE, inbound.message()).await.unwrap().unwrap().unwrap();
+        let first = timeout(LIMIT, inbound.message()).await.unwrap().unwrap().unwrap();
         let Some(Theirs::Registered(registered)) = first.message else { panic!("not registered: {first:?}") };
         Self { registered, outbound, inbound }
     }
 
-    pub(crate) async fn say(&self, message: Ours) {
+    pub(crate) async fn send(&self, message: Ours) {
         self.outbound.send(v1::WorkerMessage { message: Some(message) }).await.unwrap();
     }
 
-    /// The next message, whatever it is; `Err` is how the stream ended.
+    /// The next message; `Err` is how the stream ended. Skips the acknowledgements that the coordinator sends to a worker
+    /// which has sent no heartbeat yet.
     pub(crate) async fn next(&mut self) -> Result<Option<Theirs>, tonic::Status> {
-        let next = timeout(PATIENCE, self.inbound.message()).await.expect("the coordinator is silent")?;
-        Ok(next.and_then(|message| message.message))
+        loop {
+            let next = timeout(LIMIT, self.inbound.message()).await.expect("the coordinator sends nothing")?;
+            match next.and_then(|message| message.message) {
+                Some(Theirs::HeartbeatAck(v1::HeartbeatAck { sequence: 0 })) => {}
+                message => return Ok(message),
+            }
+        }
     }
 
     pub(crate) async fn assignment(&mut self) -> v1::Assignment {
@@ -59,40 +65,40 @@ impl Actor {
         }
     }
 
-    /// Reports and waits until it is stored.
+    /// Reports, and waits for the acknowledgement.
     pub(crate) async fn report(&mut self, to: &v1::Assignment, events: Vec<v1::RankEvent>) {
         let last = events.iter().map(|event| event.sequence).max().unwrap();
         let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
-        self.say(Ours::Report(v1::Report { attempt_id, fence, rank, events })).await;
+        self.send(Ours::Report(v1::Report { attempt_id, fence, rank, events })).await;
         assert_eq!(self.acknowledged().await, last);
     }
 
     pub(crate) async fn ended(&self, to: &v1::Assignment, outcome: v1::RankOutcome, cause: &str) {
         let (attempt_id, fence, rank) = (to.attempt_id.clone(), to.fence, to.rank);
         let (outcome, cause) = (outcome.into(), cause.to_owned());
-        self.say(Ours::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome, cause })).await;
+        self.send(Ours::RankEnded(v1::RankEnded { attempt_id, fence, rank, outcome, cause })).await;
     }
 
-    /// The word with which the coordinator ends the stream.
+    /// The status with which the coordinator ends the stream.
     pub(crate) async fn end(&mut self) -> tonic::Status {
         loop {
             match self.next().await {
                 Ok(Some(_)) => {}
-                Ok(None) => panic!("the stream ended without a word"),
+                Ok(None) => panic!("the stream ended without a status"),
                 Err(status) => return status,
             }
         }
     }
 
-    /// Closes its half and waits for the other.
+    /// Closes its half of the stream and waits until the coordinator closes the other.
     pub(crate) async fn leave(self) {
         let Self { outbound, mut inbound, .. } = self;
         drop(outbound);
-        while let Ok(Some(_)) = timeout(PATIENCE, inbound.message()).await.expect("the stream stays open") {}
+        while let Ok(Some(_)) = timeout(LIMIT, inbound.message()).await.expect("the stream stays open") {}
     }
 }
 
-pub(crate) fn runs(assignment: &v1::Assignment) -> v1::RunningRank {
+pub(crate) fn running_rank(assignment: &v1::Assignment) -> v1::RunningRank {
     v1::RunningRank {
         attempt_id: assignment.attempt_id.clone(),
         fence: assignment.fence,

@@ -1,0 +1,29 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use tandem_harness::Binaries;
+
+/// How to measure, from the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Pairs of blocks in each comparison.
+    pub(crate) pairs: usize,
+    /// Fake workers of the row `load`.
+    pub(crate) workers: u32,
+    /// A Python that has the peers.
+    pub(crate) python: PathBuf,
+    pub(crate) bin_dir: PathBuf,
+}
+
+impl Settings {
+    /// # Errors
+    /// When one is missing.
+    pub(crate) fn binaries(&self) -> Result<Binaries> {
+        Binaries::in_folder(&self.bin_dir)
+    }
+}
+
+/// This crate's folder in the source tree, where the peers are.
+pub(crate) fn source_folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
