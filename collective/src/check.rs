@@ -8,19 +8,8 @@ use crate::Error;
 const KINDS: [Kind; 8] =
     [Kind::Float, Kind::Double, Kind::Half, Kind::BFloat16, Kind::Int, Kind::Int64, Kind::Int8, Kind::Uint8];
 
-/// A number for each type that may be sent, equal on all ranks.
-pub(crate) fn kind_code(kind: Kind) -> i64 {
-    KINDS.iter().position(|known| *known == kind).map_or(-1, |index| index as i64)
-}
-
-/// The name of the type with this number.
-pub(crate) fn kind_name(code: i64) -> String {
-    let kind = usize::try_from(code).ok().and_then(|index| KINDS.get(index));
-    kind.map_or_else(|| "an unknown type".to_owned(), |kind| format!("{kind:?}"))
-}
-
 /// As in csrc/agree.hpp.
-pub(crate) const MAX_DIMS: usize = 8;
+const MAX_DIMS: usize = 8;
 
 /// Fails unless the tensor's values can be sent. `device` is the group's; `None` allows any.
 pub(crate) fn sendable(operation: &str, tensor: &Tensor, device: Option<Device>) -> Result<(), Error> {

@@ -19,7 +19,6 @@ mod check;
 pub mod cuda;
 mod error;
 mod ffi;
-mod header;
 mod process_group;
 mod rendezvous;
 mod tree;

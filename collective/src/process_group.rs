@@ -6,7 +6,7 @@ use std::time::Duration;
 use tch::{Device, Tensor};
 
 use crate::ffi::{self, Channel, Member};
-use crate::{Error, RendezvousStore, check, cuda, header};
+use crate::{Error, RendezvousStore, check, cuda};
 
 /// The ranks of one attempt, seen from one of them.
 ///
@@ -121,36 +121,6 @@ impl ProcessGroup {
         }
     }
 
-    /// Sends `tensor` to one rank, which must [`recv`](Self::recv) an equal shape; blocks until it is there.
-    pub fn send(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
-        self.other("send", to)?;
-        let checked = check::writable("send", &tensor.detach(), self.device);
-        self.run(|link| {
-            let header = header::of(tensor, checked.is_ok(), self.device)?;
-            let answer = header.f_zeros_like()?;
-            link.send(&header, to)?;
-            link.recv(&answer, to)?;
-            checked?;
-            header::compare("send", &header, &answer, to)?;
-            link.send(tensor, to)
-        })
-    }
-
-    /// Overwrites `tensor` with what rank `from` [`send`](Self::send)s.
-    pub fn recv(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
-        self.other("recv", from)?;
-        let checked = check::writable("recv", tensor, self.device);
-        self.run(|link| {
-            let header = header::of(tensor, checked.is_ok(), self.device)?;
-            let answer = header.f_zeros_like()?;
-            link.recv(&answer, from)?;
-            link.send(&header, from)?;
-            checked?;
-            header::compare("recv", &header, &answer, from)?;
-            link.recv(tensor, from)
-        })
-    }
-
     /// Leaves at once, even where peers are stuck; on a GPU it ends the calls under way. Peers see [`Error::PeerLost`].
     pub fn abort(self) {
         // Gloo has no call under way here, since each one blocks until its end. An error would only say that the group
@@ -198,12 +168,12 @@ impl ProcessGroup {
         self.exchange(Channel::Main, checked, (), |link| link.agree_tree_sum(part, shards))
     }
 
-    /// [`send`](Self::send) between ranks that have compared their shapes already.
-    pub(crate) fn send_agreed(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
+    /// Sends to a rank that [`recv`](Self::recv)s; both must have agreed on shape and type before.
+    pub(crate) fn send(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
         self.run(|link| link.send(tensor, to))
     }
 
-    pub(crate) fn recv_agreed(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
+    pub(crate) fn recv(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
         self.run(|link| link.recv(tensor, from))
     }
 
@@ -226,14 +196,6 @@ impl ProcessGroup {
             return Ok(());
         }
         Err(Error::Invalid(format!("{operation}: there is no rank {rank} in a group of {}", self.world_size)))
-    }
-
-    fn other(&self, operation: &str, rank: u32) -> Result<(), Error> {
-        self.peer(operation, rank)?;
-        if rank != self.rank {
-            return Ok(());
-        }
-        Err(Error::Invalid(format!("{operation}: rank {rank} is this rank itself")))
     }
 }
 

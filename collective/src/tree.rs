@@ -78,10 +78,10 @@ fn join_across_ranks<'a>(
                     Some(buffer) => buffer,
                     None => received.insert(part(left).f_empty_like()?),
                 };
-                group.recv_agreed(buffer, owner(right))?;
+                group.recv(buffer, owner(right))?;
                 add(part(left), buffer)?;
             }
-            (false, true) => group.send_agreed(part(right), owner(left))?,
+            (false, true) => group.send(part(right), owner(left))?,
             (false, false) => {}
         }
     }

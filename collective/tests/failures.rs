@@ -87,18 +87,6 @@ fn a_rank_that_refuses_its_arguments_does_not_leave_the_others_waiting() {
 }
 
 #[test]
-fn unequal_point_to_point_calls_are_an_error_on_both_sides() {
-    run(2, TIMEOUT, |group| {
-        let text = match group.rank() {
-            0 => invalid(group.send(&ones(&[3]), 1)),
-            _ => invalid(group.recv(&ones(&[4]), 0)),
-        };
-        assert!(text.contains("[3]") && text.contains("[4]"), "{text}");
-        still_works(&group);
-    });
-}
-
-#[test]
 fn a_silent_peer_is_an_error_at_the_timeout_and_the_group_stays_lost() {
     let timeout = Duration::from_millis(500);
     let [elapsed, _] = run_two(
