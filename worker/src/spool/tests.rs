@@ -199,3 +199,27 @@ fn no_attempt_has_a_file_elsewhere() {
     let spool = Spool::new(Path::new("/state"), header("../../etc/passwd"));
     assert_eq!(spool.path, Path::new("/state/spool/------etc-passwd-1.spool"));
 }
+
+/// `tests/kept/` holds a spool that the worker of commit 8e7efc6 wrote while its coordinator was stopped.
+#[test]
+fn a_spool_of_an_earlier_version_is_read_and_continued() {
+    const ATTEMPT: &str = "995df491-dfdc-4d79-8110-b0ad8c5e6d7d";
+    let fixture = Fixture::new();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kept").join(format!("{ATTEMPT}-0.spool"));
+    fs::create_dir_all(folder(fixture.state.path())).unwrap();
+    fs::copy(&kept, folder(fixture.state.path()).join(kept.file_name().unwrap())).unwrap();
+
+    let contents = fixture.found();
+    assert_eq!(contents.header, SpoolHeader { attempt_id: ATTEMPT.to_owned(), fence: 3, rank: 0 });
+    assert_eq!((contents.torn_bytes, &contents.verdict), (0, &None));
+    let (confirmed, sequences) = (contents.confirmed, sequences(&contents));
+    assert!(
+        confirmed > 0 && sequences == (confirmed + 1..=confirmed + 31).collect::<Vec<_>>(),
+        "{confirmed} {sequences:?}"
+    );
+    let losses = contents.events.iter().filter_map(|event| match &event.event {
+        Some(Kind::Metric(metric)) if metric.name == "loss" => Some(metric.value),
+        _ => None,
+    });
+    assert!(losses.count() > 0);
+}
