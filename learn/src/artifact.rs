@@ -104,7 +104,7 @@ pub fn save(folder: &Path, kind: &str, parts: &[&FlatTensors], card: &Card) -> R
 /// Writes `folder/name`, durably, and returns the event to report.
 pub(crate) fn write(folder: &Path, kind: &str, name: &str, bytes: &[u8]) -> Result<Event, Failure> {
     let path = publish(folder, name, bytes)?;
-    progress::waited();
+    progress::wait_done();
     let (sha256, bytes) = (sha256(bytes), bytes.len() as u64);
     Ok(Event::Artifact { kind: kind.into(), name: name.into(), path, sha256, bytes })
 }

@@ -51,12 +51,12 @@ pub fn features_by(
     for round in blocks.chunks(world_size) {
         let own = round.get(rank).or(round.first()).copied().unwrap_or_default();
         let own = encode(&pixels(images, own, orientation));
-        progress::beat();
+        progress::work_done();
         // All ranks must gather equal shapes; only the last block of all may be short.
         let missing = round.first().map_or(0, |first| first.len()) as i64 - own.size()[0];
         let own = if missing > 0 { own.constant_pad_nd([0, 0, 0, missing]) } else { own };
         rounds.push(group.all_gather(&own)?);
-        progress::waited();
+        progress::wait_done();
     }
     Ok(Tensor::cat(&rounds, 0).narrow(0, 0, samples.len() as i64))
 }

@@ -3,9 +3,10 @@
 //! In reading order: [`task`] says what to do, [`report`] what was done; [`random`], [`data`] and [`augment`] make the
 //! images; [`flat`], [`network`], [`sync_batch_norm`] and [`encoder`] are the networks; [`objective`], [`nt_xent`]
 //! and [`penalty`] are what a step minimises; [`shards`] takes the step, all ranks together; [`optimizer`]
-//! and [`schedule`] update the parameters; [`features`], [`monitor`] and [`linear`] judge an encoder, [`classifier`] and
-//! [`attack`] a finished network; [`weights`], [`files`], [`checkpoint`] and [`artifact`] store it; [`progress`] is what a
-//! watchdog reads. [`run`] is the entry point.
+//! and [`lr_schedule`] update the parameters; [`features`], [`monitor`] and [`linear`] judge an encoder, [`classifier`]
+//! and [`attack`] a finished network; [`weights`], [`files`], [`checkpoint`] and [`artifact`] store it; [`progress`] is
+//! what a watchdog reads; [`stage`] has one module per stage, which [`run`] calls; [`Failure`] (`failure`) is why a run
+//! did not end well. [`run`] is the entry point.
 //!
 //! Two rules hold throughout. The bits of a result depend on the spec (with its shards and threads) and on the kind of
 //! device, never on ranks, attempts or time. And libtorch's operators are called in their panicking form, which reads
@@ -26,6 +27,7 @@ pub mod features;
 pub mod files;
 pub mod flat;
 pub mod linear;
+pub mod lr_schedule;
 pub mod monitor;
 pub mod network;
 pub mod nt_xent;
@@ -35,7 +37,6 @@ pub mod penalty;
 pub mod progress;
 pub mod random;
 pub mod report;
-pub mod schedule;
 pub mod shards;
 mod stage;
 pub mod sync_batch_norm;
@@ -61,8 +62,8 @@ pub const ALLOCATOR: (&str, &str) = (
     "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=68719476736:glibc.malloc.hugetlb=1",
 );
 
-/// As [`ALLOCATOR`]: a waiting OpenMP thread sleeps. By default it spins, which slows a step down several times where
-/// anything else wants a core (another rank, the database).
+/// As [`ALLOCATOR`]: a waiting OpenMP thread sleeps. By default it spins, which slows a step down where anything
+/// else wants a core (another rank, the database).
 pub const OPENMP: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
 
 /// Runs this rank's share of a task to its end, or until `stop` is set on any rank of the group.

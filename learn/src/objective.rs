@@ -35,7 +35,7 @@ pub struct LossTerm {
 
 /// The penalty's gradient as the difference of two gradients, in place of a double backward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Difference {
+pub struct FiniteDifference {
     /// Step between the two, in units of pixels in [0, 1]; `penalty::Perturbation` says what it measures.
     pub h: f64,
     pub direction: Direction,
@@ -49,7 +49,7 @@ pub struct Objective<'a> {
     /// One for each head.
     pub terms: Vec<LossTerm>,
     /// How penalties are differentiated; `None` means exactly.
-    pub difference: Option<Difference>,
+    pub finite_difference: Option<FiniteDifference>,
     pub recompute: Recompute,
 }
 
@@ -57,14 +57,14 @@ impl<'a> Objective<'a> {
     /// For a network of one head, without penalty.
     pub fn new(views: Views, loss: &'a dyn Fn(&Tensor) -> Tensor) -> Self {
         let term = LossTerm { weight: 1.0, penalty: 0.0, reach: None };
-        Self { views, loss, terms: vec![term], difference: None, recompute: Recompute::None }
+        Self { views, loss, terms: vec![term], finite_difference: None, recompute: Recompute::None }
     }
 
     /// With its penalties differentiated as `spec` says.
     pub fn differentiated(mut self, spec: &Tikhonov) -> Self {
-        self.difference = match spec.method {
+        self.finite_difference = match spec.method {
             PenaltyMethod::Exact => None,
-            PenaltyMethod::FiniteDifference => Some(Difference { h: spec.h, direction: spec.direction }),
+            PenaltyMethod::FiniteDifference => Some(FiniteDifference { h: spec.h, direction: spec.direction }),
         };
         self
     }

@@ -1,9 +1,9 @@
-//! Whether this process makes progress. Work counts its pieces here, and a watchdog (in a rank:
+//! Whether this process makes progress. Work counts its units here, and a watchdog (in a rank:
 //! `worker/src/rank/watchdog.rs`) reads the count from time to time.
 //!
-//! A piece is timed by the watchdog's clock, which the watchdog advances whenever it reads: while a signal stops the
-//! process, it stops its watchdog too, and that must not look like slow work. Waiting for other ranks is not a piece of
-//! work. Without a watchdog all this costs an addition for each piece.
+//! A unit of work is timed by the watchdog's clock, which the watchdog advances whenever it reads: while a signal stops
+//! the process, it stops its watchdog too, and that must not look like slow work. Waiting for other ranks is not a unit
+//! of work. Without a watchdog all this costs an addition for each unit.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use std::time::Duration;
 /// What a watchdog reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Grows with every piece of work and every wait that ended.
+    /// Grows with every unit of work and every wait that ended.
     pub count: u64,
-    /// The slowest piece of work since [`Progress::measure`]; `None` before the first.
+    /// The slowest unit of work since [`Progress::measure`]; `None` before the first.
     pub slowest: Option<Duration>,
 }
 
@@ -21,10 +21,10 @@ pub struct Reading {
 #[derive(Debug)]
 pub struct Progress {
     count: AtomicU64,
-    /// The watchdog's clock, and its time at the end of the last piece or wait.
+    /// The watchdog's clock, and its time at the end of the last unit of work or wait.
     now_ms: AtomicU64,
     last_ms: AtomicU64,
-    /// One more than the time of the slowest piece; 0 before the first.
+    /// One more than the time of the slowest unit of work; 0 before the first.
     slowest_ms: AtomicU64,
     measures: AtomicBool,
 }
@@ -40,8 +40,8 @@ impl Progress {
         }
     }
 
-    /// Counts a piece of work as done.
-    pub fn beat(&self) {
+    /// Counts a unit of work as done.
+    pub fn work_done(&self) {
         let now = self.now_ms.load(Relaxed);
         let took = now.saturating_sub(self.last_ms.swap(now, Relaxed));
         if self.measures.load(Relaxed) {
@@ -51,14 +51,14 @@ impl Progress {
     }
 
     /// Counts the end of a wait for a peer or a disk: progress, but not a measure of this rank's own work.
-    pub fn waited(&self) {
+    pub fn wait_done(&self) {
         self.last_ms.store(self.now_ms.load(Relaxed), Relaxed);
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// Begins to time pieces, which are alike from here on: loading is over.
+    /// Begins to time units of work, which are alike from here on: loading is over.
     pub fn measure(&self) {
-        self.waited();
+        self.wait_done();
         self.measures.store(true, Relaxed);
     }
 
@@ -81,12 +81,12 @@ pub fn process() -> &'static Progress {
 }
 
 // Of this process.
-pub(crate) fn beat() {
-    PROCESS.beat();
+pub(crate) fn work_done() {
+    PROCESS.work_done();
 }
 
-pub(crate) fn waited() {
-    PROCESS.waited();
+pub(crate) fn wait_done() {
+    PROCESS.wait_done();
 }
 
 pub(crate) fn measure() {
@@ -100,30 +100,30 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn the_slowest_piece_counts_from_the_first_step_on() {
+    fn the_slowest_unit_counts_from_the_first_step_on() {
         let progress = Progress::new();
         progress.advance(60 * SECOND);
-        progress.beat();
+        progress.work_done();
         assert_eq!(progress.read(), Reading { count: 1, slowest: None }, "loading");
         progress.advance(SECOND);
         progress.measure();
         assert_eq!(progress.read().slowest, None);
         for seconds in [1, 3, 2] {
             progress.advance(seconds * SECOND);
-            progress.beat();
+            progress.work_done();
         }
         assert_eq!(progress.read(), Reading { count: 5, slowest: Some(3 * SECOND) });
     }
 
     #[test]
-    fn waiting_for_others_is_progress_but_no_slow_piece() {
+    fn waiting_for_others_is_progress_but_no_slow_unit() {
         let progress = Progress::new();
         progress.measure();
-        progress.beat();
+        progress.work_done();
         progress.advance(30 * SECOND);
         let before = progress.read().count;
-        progress.waited();
-        progress.beat();
+        progress.wait_done();
+        progress.work_done();
         assert_eq!(progress.read(), Reading { count: before + 2, slowest: Some(Duration::ZERO) });
     }
 }

@@ -27,7 +27,7 @@ impl<'a> SyncBatchNorm<'a> {
             self.failure.borrow_mut().get_or_insert(error);
             rows.shallow_clone()
         });
-        progress::waited();
+        progress::wait_done();
         sum / f64::from(self.shards)
     }
 

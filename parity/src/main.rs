@@ -1,14 +1,14 @@
 //! Tandem's results against those of others: torchvision, PyTorch in double precision, SciPy, Foolbox, Torchattacks.
 //!
 //! In reading order: `args` is the command line, `environment` what all comparisons share, `peer` and
-//! `exchange` talk to the Python processes in `peers/`, `rows` computes our figures and compares them, `judge` and
+//! `exchange` talk to the Python processes in `peers/`, `rows` computes our figures and compares them, `row` and
 //! `table` show the verdicts.
 
 mod args;
 mod environment;
 mod exchange;
-mod judge;
 mod peer;
+mod row;
 mod rows;
 mod table;
 
@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use args::Args;
 use environment::Environment;
-use judge::Row;
+use row::Row;
 
 /// The result of one run.
 #[derive(Debug, Serialize)]
@@ -71,7 +71,7 @@ fn compare(args: &Args) -> Result<Document> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use judge::{Bound, Unit};
+    use row::{Bound, Unit};
 
     #[test]
     fn nothing_measured_is_no_success() {

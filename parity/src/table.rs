@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::judge::Row;
+use crate::row::Row;
 
 pub(crate) fn table(rows: &[Row], failures: &[String]) -> Table {
     let mut table = Table::new();

@@ -6,14 +6,14 @@
 
 /// Shares of images at one radius.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
+pub struct CurvePoint {
     pub radius: f64,
     pub paper: f64,
     pub all: f64,
 }
 
 /// Points at radius 0 and at each of `radii`. A distance is 0 for a clean error and infinite for a failed attack.
-pub fn curve(distances: &[f32], radii: &[f64]) -> Vec<Point> {
+pub fn curve(distances: &[f32], radii: &[f64]) -> Vec<CurvePoint> {
     let found = positive(distances).len();
     std::iter::once(&0.0)
         .chain(radii)
@@ -21,7 +21,7 @@ pub fn curve(distances: &[f32], radii: &[f64]) -> Vec<Point> {
             let within = distances.iter().filter(|&&distance| within(distance, radius));
             let (all, broken) =
                 within.fold((0, 0), |(all, broken), &distance| (all + 1, broken + usize::from(distance > 0.0)));
-            Point { radius, paper: share(broken, found), all: share(all, distances.len()) }
+            CurvePoint { radius, paper: share(broken, found), all: share(all, distances.len()) }
         })
         .collect()
 }

@@ -79,7 +79,7 @@ pub(super) fn bisect(target: &dyn Target, clean: &Tensor, far: &Tensor, labels: 
 impl Target for Classifier {
     fn logits(&self, images: &Tensor) -> Tensor {
         let logits = Self::logits(self, images);
-        progress::beat();
+        progress::work_done();
         logits
     }
 

@@ -58,7 +58,7 @@ pub(super) fn read(archive: &Archive, dir: &Path) -> Result<RawData, DataError> 
         images.pixels.reserve_exact(files.len() * records * IMAGE);
         for file in files {
             append(&folder.join(file), archive, records, &mut images)?;
-            progress::beat();
+            progress::work_done();
         }
         Ok(images)
     };

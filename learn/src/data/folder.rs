@@ -98,7 +98,7 @@ fn decode(path: &Path, planes: &mut [u8]) -> Result<(), DataError> {
     for (i, pixel) in image.pixels().enumerate() {
         [red[i], green[i], blue[i]] = pixel.0;
     }
-    progress::beat();
+    progress::work_done();
     Ok(())
 }
 

@@ -75,7 +75,7 @@ fn half(seed: u64, part: u32, count: usize) -> RawImages {
                 for (i, image) in pixels.chunks_exact_mut(IMAGE).enumerate() {
                     let id = thread * share + i;
                     paint(&mut Stream::new(seed, Purpose::Shapes, 0, id as u64, part), id % CLASSES, image);
-                    progress::beat();
+                    progress::work_done();
                 }
             });
         }

@@ -8,12 +8,12 @@ use tch::{Kind, Tensor};
 use crate::progress;
 
 /// A smooth function of a flat f64 vector.
-pub trait ValueAndGrad {
+pub trait Differentiable {
     /// Value and gradient at `x`.
     fn value_and_grad(&self, x: &Tensor) -> (f64, Tensor);
 }
 
-impl<F: Fn(&Tensor) -> (f64, Tensor)> ValueAndGrad for F {
+impl<F: Fn(&Tensor) -> (f64, Tensor)> Differentiable for F {
     fn value_and_grad(&self, x: &Tensor) -> (f64, Tensor) {
         self(x)
     }
@@ -46,16 +46,16 @@ pub struct Minimum {
 }
 
 /// A point, its value, its gradient.
-struct Point {
+struct Iterate {
     x: Tensor,
     value: f64,
     gradient: Tensor,
 }
 
-impl Point {
-    fn at(function: &impl ValueAndGrad, x: Tensor) -> Self {
+impl Iterate {
+    fn at(function: &impl Differentiable, x: Tensor) -> Self {
         let (value, gradient) = function.value_and_grad(&x);
-        progress::beat();
+        progress::work_done();
         Self { x, value, gradient }
     }
 }
@@ -65,11 +65,11 @@ impl Lbfgs {
     /// search.
     pub fn minimise(
         &self,
-        function: &impl ValueAndGrad,
+        function: &impl Differentiable,
         start: Tensor,
         mut go_on: impl FnMut(u32, f64) -> bool,
     ) -> Minimum {
-        let mut here = Point::at(function, start);
+        let mut here = Iterate::at(function, start);
         let mut pairs: VecDeque<Pair> = VecDeque::new();
         let mut iterations = 0;
         while iterations < self.iterations && largest(&here.gradient) > self.gradient_tolerance {
@@ -103,7 +103,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn between(from: &Point, to: &Point) -> Self {
+    fn between(from: &Iterate, to: &Iterate) -> Self {
         let (s, y) = (&to.x - &from.x, &to.gradient - &from.gradient);
         let curvature = dot(&s, &y);
         Self { s, y, curvature }
@@ -130,14 +130,14 @@ fn inverse_hessian_times(gradient: &Tensor, pairs: &VecDeque<Pair>) -> Tensor {
 }
 
 /// A point along `direction` that satisfies the weak Wolfe conditions; `None` where rounding leaves none.
-fn line_search(function: &impl ValueAndGrad, from: &Point, direction: &Tensor, first: f64) -> Option<Point> {
+fn line_search(function: &impl Differentiable, from: &Iterate, direction: &Tensor, first: f64) -> Option<Iterate> {
     const ENOUGH_DESCENT: f64 = 1e-4;
     const ENOUGH_CURVATURE: f64 = 0.9;
     const TRIES: u32 = 40;
     let slope = dot(&from.gradient, direction);
     let (mut low, mut high, mut length) = (0.0, f64::INFINITY, first);
     for _ in 0..TRIES {
-        let point = Point::at(function, &from.x + direction * length);
+        let point = Iterate::at(function, &from.x + direction * length);
         let descends = point.value <= from.value + ENOUGH_DESCENT * length * slope;
         if !descends {
             high = length;

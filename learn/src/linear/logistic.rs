@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::lbfgs::ValueAndGrad;
+use super::lbfgs::Differentiable;
 
 /// Features with mean 0 and deviation 1 over the labelled images, in f64.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl<'a> Logistic<'a> {
     }
 }
 
-impl ValueAndGrad for Logistic<'_> {
+impl Differentiable for Logistic<'_> {
     fn value_and_grad(&self, x: &Tensor) -> (f64, Tensor) {
         tch::no_grad(|| {
             let (weight, bias) = self.split(x);

@@ -5,6 +5,6 @@ mod lbfgs;
 mod logistic;
 mod ridge;
 
-pub use lbfgs::{Lbfgs, Minimum, ValueAndGrad};
+pub use lbfgs::{Differentiable, Lbfgs, Minimum};
 pub use logistic::{Layer, Logistic, Standardised, accuracy};
 pub use ridge::choose;

@@ -58,7 +58,7 @@ impl StepContext<'_> {
     /// What each rank has for its own shards, as `[S, ...]` on every rank.
     pub(super) fn gather(&self, own: &[Tensor]) -> Result<Tensor, Failure> {
         let all = self.group.all_gather(&Tensor::stack(own, 0))?;
-        progress::waited();
+        progress::wait_done();
         Ok(all)
     }
 }
@@ -77,6 +77,6 @@ pub(super) fn derivatives(
 ) -> Result<Vec<Tensor>, Failure> {
     let found = Tensor::f_run_backward(&[scalar], inputs, retain_graph, create_graph)
         .map_err(tandem_collective::Error::from)?;
-    progress::beat();
+    progress::work_done();
     Ok(found)
 }

@@ -39,18 +39,20 @@ pub(super) fn backward(
     let terms = &context.objective.terms;
     let mut values = Vec::new();
     // By head and shard, t; empty for a head without penalty.
-    let mut ts: Vec<Vec<Tensor>> = grad_outputs.iter().map(|_| Vec::new()).collect();
+    let mut output_tangents: Vec<Vec<Tensor>> = grad_outputs.iter().map(|_| Vec::new()).collect();
     for block in forward.blocks() {
-        let found = match by_jvp(forward, grad_outputs, &block, &mut ts)? {
+        let shard_penalties = match by_jvp(forward, grad_outputs, &block, &mut output_tangents)? {
             Some(value) => vec![value],
-            None => by_double_backward(forward, grad_outputs, &block, grads, &mut ts)?,
+            None => by_double_backward(forward, grad_outputs, &block, grads, &mut output_tangents)?,
         };
-        values.extend(found.into_iter().map(|value| Tensor::from_slice(&[value]).to_device(grad_outputs[0].device())));
+        values.extend(
+            shard_penalties.into_iter().map(|value| Tensor::from_slice(&[value]).to_device(grad_outputs[0].device())),
+        );
     }
     let penalty = context.gather(&values)?.sum(Kind::Double).double_value(&[]);
 
     let mut output_grads = Vec::new();
-    for (k, (u, t)) in grad_outputs.iter().zip(&ts).enumerate() {
+    for (k, (u, t)) in grad_outputs.iter().zip(&output_tangents).enumerate() {
         let weighted = u * terms[k].weight;
         let value = match t.is_empty() {
             true => weighted,
@@ -62,13 +64,13 @@ pub(super) fn backward(
     Ok(penalty)
 }
 
-/// By a Jacobian-vector product, for a block of one shard: leaves its g in the pass as tangents, adds its t to `ts` and
-/// returns its p. `None` for a network without a jvp.
+/// By a Jacobian-vector product, for a block of one shard: leaves its g in the pass as tangents, adds its t to
+/// `output_tangents` and returns its p. `None` for a network without a jvp.
 fn by_jvp(
     forward: &mut ShardedForward<'_>,
     grad_outputs: &[Tensor],
     block: &Range<usize>,
-    ts: &mut [Vec<Tensor>],
+    output_tangents: &mut [Vec<Tensor>],
 ) -> Result<Option<f64>, Failure> {
     let context = forward.context;
     if !context.network.has_jvp() {
@@ -77,7 +79,7 @@ fn by_jvp(
     let (terms, i) = (&context.objective.terms, block.start);
     let mut value = 0.0;
     {
-        let graph = forward.last_graph(block)?;
+        let graph = forward.take_graph(block)?;
         for (k, term) in terms.iter().enumerate().filter(|(_, term)| term.penalty != 0.0) {
             let scalar = inner(&graph[0][k].value, &context.own(&grad_outputs[k], i));
             let g = derivatives(scalar, &[forward.images[i].shallow_clone()], true, false)?.remove(0);
@@ -87,20 +89,20 @@ fn by_jvp(
     }
     for (k, output) in forward.graph(block)?[0].iter().enumerate() {
         if let Some(tangent) = &output.tangent {
-            ts[k].push(tangent.detach() * (2.0 * terms[k].penalty));
+            output_tangents[k].push(tangent.detach() * (2.0 * terms[k].penalty));
         }
     }
     Ok(Some(value))
 }
 
-/// By a double backward pass: adds dp/dw at fixed u to the gradients of a block's shards, and each t to `ts`; returns
-/// each shard's sum of p.
+/// By a double backward pass: adds dp/dw at fixed u to the gradients of a block's shards, and each t to
+/// `output_tangents`; returns each shard's sum of p.
 fn by_double_backward(
     forward: &mut ShardedForward<'_>,
     grad_outputs: &[Tensor],
     block: &Range<usize>,
     grads: &[ShardGradient],
-    ts: &mut [Vec<Tensor>],
+    output_tangents: &mut [Vec<Tensor>],
 ) -> Result<Vec<f64>, Failure> {
     let context = forward.context;
     let terms = &context.objective.terms;
@@ -130,7 +132,7 @@ fn by_double_backward(
         // The outputs' graph is needed again.
         let mut found = derivatives(own.into_iter().sum(), &inputs, true, false)?;
         for (place, t) in found.drain(by_parameters..).enumerate() {
-            ts[penalised[place / block.len()]].push(t);
+            output_tangents[penalised[place / block.len()]].push(t);
         }
         add_block(grads, block, group.reach, &found);
     }

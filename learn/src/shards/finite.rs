@@ -23,13 +23,13 @@ use super::context::{StepContext, derivatives, inner};
 use super::forward::{Output, ShardedForward};
 use super::shard_gradient::{ShardGradient, add_block};
 use crate::failure::Failure;
-use crate::objective::{Difference, Views};
+use crate::objective::{FiniteDifference, Views};
 use crate::penalty::Perturbation;
 
 /// Adds the gradient of losses and penalties to each shard's; returns the sum of the penalties.
 pub(super) fn backward(
     forward: &mut ShardedForward<'_>,
-    difference: Difference,
+    finite_difference: FiniteDifference,
     grad_outputs: &[Tensor],
     grads: &[ShardGradient],
 ) -> Result<f64, Failure> {
@@ -39,7 +39,7 @@ pub(super) fn backward(
         let (clean, gradients) = clean(forward, k, &grad_outputs[k])?;
         let mut weight = term.weight;
         if term.penalty != 0.0 {
-            let (size, step, moved) = moved(forward, difference, &gradients)?;
+            let (size, step, moved) = moved(forward, finite_difference, &gradients)?;
             penalty += term.penalty * size * size;
             // A gradient of zero has no direction; one that is not finite ends the run elsewhere.
             if size > 0.0 && size.is_finite() {
@@ -61,7 +61,7 @@ fn clean(forward: &mut ShardedForward<'_>, k: usize, u: &Tensor) -> Result<(Vec<
     let clean: Vec<ShardGradient> = forward.images.iter().map(|_| ShardGradient::blank(context.network, 0)).collect();
     let mut gradients = Vec::new();
     for block in forward.blocks() {
-        let graph = if last { forward.last_graph(&block)? } else { forward.graph(&block)? };
+        let graph = if last { forward.take_graph(&block)? } else { forward.graph(&block)? };
         let mut inputs = forward.parameters(&block, term.reach.as_deref());
         let by_parameters = inputs.len();
         if term.penalty != 0.0 {
@@ -83,7 +83,7 @@ fn scalar(context: &StepContext<'_>, graph: &[Vec<Output>], k: usize, u: &Tensor
 /// √S, the length e of the step, and the images of this rank's shards moved by e v.
 fn moved(
     forward: &ShardedForward<'_>,
-    difference: Difference,
+    finite_difference: FiniteDifference,
     gradients: &[Tensor],
 ) -> Result<(f64, f64, Vec<Tensor>), Failure> {
     let context = &forward.context;
@@ -91,11 +91,11 @@ fn moved(
     let rows = shards * forward.images[0].size()[0];
     let elements = shards * forward.images[0].numel() as i64;
     let by_image = context.objective.views == Views::One;
-    let perturbation = Perturbation { direction: difference.direction, by_image };
+    let perturbation = Perturbation { direction: finite_difference.direction, by_image };
 
     let measures: Vec<Tensor> = gradients.iter().map(|gradient| perturbation.measure(gradient)).collect();
     let measures = context.gather(&measures)?;
-    let (size, step) = (perturbation.size(&measures, elements), perturbation.step(difference.h, rows));
+    let (size, step) = (perturbation.size(&measures, elements), perturbation.step(finite_difference.h, rows));
     let moved = (first..).zip(forward.images.iter().zip(gradients)).map(|(shard, (images, gradient))| {
         images.detach() + perturbation.unit(gradient, size, &measures, shard, elements) * step
     });
@@ -114,7 +114,7 @@ fn perturbed(
     let mut forward = ShardedForward::forward(*context, moved, k + 1)?;
     let (_, u) = context.loss(&forward.outputs[k]);
     for block in forward.blocks() {
-        let graph = forward.last_graph(&block)?;
+        let graph = forward.take_graph(&block)?;
         let scalar = scalar(context, &graph, k, &u, &block) * slope;
         let gradients = derivatives(scalar, &forward.parameters(&block, reach), false, false)?;
         add_block(grads, &block, reach, &gradients);

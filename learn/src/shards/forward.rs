@@ -61,11 +61,11 @@ impl<'a> ShardedForward<'a> {
         let mut own: Vec<Vec<Tensor>> = (0..heads).map(|_| Vec::new()).collect();
         for block in forward.blocks() {
             let graph = forward.run(&block, &forward.statistics[block.clone()])?;
-            progress::beat();
+            progress::work_done();
             for outputs in graph.iter() {
                 outputs.iter().zip(&mut own).for_each(|(output, own)| own.push(output.value.detach()));
             }
-            let kept = forward.keeps_graphs().then_some(graph);
+            let kept = forward.retains_graphs().then_some(graph);
             forward.graphs.push(kept);
         }
         let gather = |own: Vec<Tensor>| {
@@ -85,14 +85,14 @@ impl<'a> ShardedForward<'a> {
 
     /// A block's graph: as kept, or recomputed with the same bits.
     pub(super) fn graph(&mut self, block: &Range<usize>) -> Result<Graph, Failure> {
-        let graph = self.last_graph(block)?;
+        let graph = self.take_graph(block)?;
         let index = self.index(block);
-        self.graphs[index] = self.keeps_graphs().then(|| graph.clone());
+        self.graphs[index] = self.retains_graphs().then(|| graph.clone());
         Ok(graph)
     }
 
     /// As `graph`, for its last use: the graph is not kept.
-    pub(super) fn last_graph(&mut self, block: &Range<usize>) -> Result<Graph, Failure> {
+    pub(super) fn take_graph(&mut self, block: &Range<usize>) -> Result<Graph, Failure> {
         let index = self.index(block);
         match self.graphs[index].take() {
             Some(outputs) => Ok(outputs),
@@ -119,7 +119,7 @@ impl<'a> ShardedForward<'a> {
     pub(super) fn backward(&mut self, output_grads: &[OutputGrad], grads: &[ShardGradient]) -> Result<(), Failure> {
         let groups = self.context.objective.term_groups();
         for block in self.blocks() {
-            let graph = self.last_graph(&block)?;
+            let graph = self.take_graph(&block)?;
             for (group, left) in groups.iter().zip((0..groups.len()).rev()) {
                 let mut scalars = Vec::new();
                 for (outputs, i) in graph.iter().zip(block.clone()) {
@@ -139,7 +139,7 @@ impl<'a> ShardedForward<'a> {
     }
 
     /// Graphs are kept until they are used, instead of being recomputed.
-    fn keeps_graphs(&self) -> bool {
+    fn retains_graphs(&self) -> bool {
         self.context.objective.recompute == Recompute::None
     }
 
@@ -159,7 +159,7 @@ impl<'a> ShardedForward<'a> {
             .map(|(i, statistics)| Shard { images: &self.images[i], parameters: self.leaves_of(i), statistics })
             .collect();
         let values = match network.syncs_batch_norm() {
-            false => own.iter().map(|shard| self.alone(shard, block.start)).collect(),
+            false => own.iter().map(|shard| self.run_shard(shard, block.start)).collect(),
             true => {
                 let sync = SyncBatchNorm::new(group, shards.count);
                 let values = network.forward_synced(&own, &sync, self.heads);
@@ -172,7 +172,7 @@ impl<'a> ShardedForward<'a> {
     }
 
     /// One shard by itself. Heads that have a tangent are differentiated along it.
-    fn alone(&self, shard: &Shard<'_>, i: usize) -> Vec<Output> {
+    fn run_shard(&self, shard: &Shard<'_>, i: usize) -> Vec<Output> {
         let network = self.context.network;
         let duals: Vec<Option<(Tensor, Tensor)>> = (0..self.heads)
             .map(|k| {

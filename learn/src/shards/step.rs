@@ -46,14 +46,14 @@ pub fn step(
 ) -> Result<Step, Failure> {
     let context = StepContext { network, group, shards, objective };
     let penalised = objective.penalised();
-    let images = shards.own().map(images).inspect(|_| progress::beat());
+    let images = shards.own().map(images).inspect(|_| progress::work_done());
     let images = images.map(|images| images.set_requires_grad(penalised)).collect();
     let mut forward = ShardedForward::forward(context, images, objective.terms.len())?;
     let grads: Vec<ShardGradient> =
         forward.statistics.iter().map(|statistics| ShardGradient::new(network, statistics, stop)).collect();
 
     let (losses, grad_outputs): (Vec<f64>, Vec<Tensor>) = forward.outputs.iter().map(|rows| context.loss(rows)).unzip();
-    let penalty = match (penalised, objective.difference) {
+    let penalty = match (penalised, objective.finite_difference) {
         (false, _) => {
             let output_grad = |(u, term): (&Tensor, &LossTerm)| OutputGrad { value: u * term.weight, tangent: None };
             let output_grads: Vec<OutputGrad> = grad_outputs.iter().zip(&objective.terms).map(output_grad).collect();
@@ -61,11 +61,11 @@ pub fn step(
             0.0
         }
         (true, None) => exact::backward(&mut forward, &grad_outputs, &grads)?,
-        (true, Some(difference)) => finite::backward(&mut forward, difference, &grad_outputs, &grads)?,
+        (true, Some(finite_difference)) => finite::backward(&mut forward, finite_difference, &grad_outputs, &grads)?,
     };
 
     let sum = tree_sum(group, grads.into_iter().map(|own| own.flat).collect(), shards.count)?;
-    progress::waited();
+    progress::wait_done();
     let sum = Reduced::unpack(network, &sum, shards.count);
     Ok(Step {
         loss: losses.iter().zip(&objective.terms).map(|(loss, term)| term.weight * loss).sum(),

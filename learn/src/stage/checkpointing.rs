@@ -74,7 +74,7 @@ impl Checkpointer {
         let spec_sha256 = rank.spec_sha256()?;
         let loaded = rank.newest_checkpoint(&TRAINING, |candidate| state.load(candidate, &spec_sha256));
         let mut position = loaded.unwrap_or_default();
-        progress::beat();
+        progress::work_done();
         // All ranks decide by these numbers; the others of a position are reported by rank 0 alone.
         let best = position.best.map_or([-1, -1], |best| [best.step as i64, best.hits as i64]);
         let shared = Tensor::from_slice(&[position.step as i64, best[0], best[1]]).to_device(rank.device);
@@ -84,7 +84,7 @@ impl Checkpointer {
         position.best = number(1).zip(number(2)).map(|(step, hits)| Best { step, hits });
         for (_, flat) in &state.0 {
             rank.group.broadcast(flat.vector(), 0)?;
-            progress::waited();
+            progress::wait_done();
         }
         let checkpointer = Self {
             spec_sha256,
@@ -168,12 +168,12 @@ impl Checkpointer {
                     let written = pending.written.load(Relaxed);
                     if written != seen {
                         seen = written;
-                        progress::waited();
+                        progress::wait_done();
                     }
                 }
             }
         };
-        progress::waited();
+        progress::wait_done();
         self.report(rank, result)
     }
 

@@ -4,7 +4,7 @@ use tandem_domain::spec::Finetune;
 
 use super::RankContext;
 use super::checkpointing::CheckpointPolicy;
-use super::classifier::{self, Images, Pretrained, Recipe};
+use super::classifier::{self, Augmentation, Pretrained, Recipe};
 use crate::failure::Failure;
 use crate::report::Outcome;
 
@@ -16,7 +16,7 @@ pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Finetune) -> Result<Outcome
         steps: spec.steps,
         label_fraction: spec.label_fraction,
         validation: spec.validation,
-        images: Images::Shifted(spec.augment),
+        images: Augmentation::Shifted(spec.augment),
         tikhonov: spec.tikhonov,
         batch_norm: spec.batch_norm,
         precision: spec.precision,

@@ -13,7 +13,7 @@ use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Augment, Linear, LinearSolver};
 use tch::Tensor;
 
-use super::classifier::{self, Images, Pretrained, Recipe};
+use super::classifier::{self, Augmentation, Pretrained, Recipe};
 use super::{RankContext, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
@@ -39,7 +39,7 @@ fn sgd(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let recipe = Recipe {
         pretrained: Some(Pretrained { model, sha256 }),
         label_fraction: spec.label_fraction,
-        images: Images::Views(crop_and_flip),
+        images: Augmentation::Views(crop_and_flip),
         head_epochs: f64::INFINITY,
         alias: Some("linear_accuracy"),
         ..Recipe::plain(card.encoder, &spec.optimizer, spec.epochs, spec.batch_size)

@@ -67,7 +67,7 @@ impl<'a> RankContext<'a> {
 
     /// Reports what this rank does now; every rank does so.
     pub(crate) fn phase(&mut self, name: &str, first_step: u64) {
-        progress::waited();
+        progress::wait_done();
         self.report.event(Event::Phase { name: name.into(), first_step });
     }
 
@@ -152,9 +152,9 @@ impl<'a> RankContext<'a> {
         let spec = &self.task.spec;
         let data = data::load(&spec.dataset, &self.task.data_dir, spec.seed, self.device)?;
         let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);
-        progress::beat();
+        progress::work_done();
         let all = self.group.all_gather(&checksums.view([1, 2]).to_device(self.device))?;
-        progress::waited();
+        progress::wait_done();
         if bool::try_from(all.eq_tensor(&all.narrow(0, 0, 1)).all()).unwrap_or(false) {
             return Ok(data);
         }

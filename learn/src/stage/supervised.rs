@@ -4,7 +4,7 @@ use tandem_domain::spec::Supervised;
 
 use super::RankContext;
 use super::checkpointing::CheckpointPolicy;
-use super::classifier::{self, Images, Recipe};
+use super::classifier::{self, Augmentation, Recipe};
 use crate::failure::Failure;
 use crate::report::Outcome;
 
@@ -13,7 +13,7 @@ pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Supervised) -> Result<Outco
         steps: spec.steps,
         label_fraction: spec.label_fraction,
         validation: spec.validation,
-        images: Images::Shifted(spec.augment),
+        images: Augmentation::Shifted(spec.augment),
         tikhonov: spec.tikhonov,
         batch_norm: spec.batch_norm,
         precision: spec.precision,

@@ -12,8 +12,8 @@ use tch::{Device, Kind, Tensor};
 use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::{Exchange, nan_max};
-use crate::judge::{Bound, Row, Unit};
 use crate::peer::Peer;
+use crate::row::{Bound, Row, Unit};
 
 /// Images that the cases of each kind take in turn: natural (or drawn) ones, then artificial ones.
 const IMAGES: usize = 64;

@@ -18,8 +18,8 @@ use tch::{Device, Tensor};
 use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::{Exchange, largest_difference};
-use crate::judge::{Bound, Row, Unit};
 use crate::peer::Peer;
+use crate::row::{Bound, Row, Unit};
 
 /// Images whose outputs are compared.
 const IMAGES: i64 = 24;
@@ -27,7 +27,7 @@ const CLASSES: u32 = 10;
 const TOLERANCE: Bound = Bound::AtMost(1e-4);
 
 #[derive(Deserialize)]
-struct Reply {
+struct ExportReply {
     /// Names that only one side has.
     unmatched: Vec<String>,
     version: String,
@@ -54,7 +54,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
             let path = save(&exchange, &model, encoder, None, "encoder")?;
             let asked =
                 if env.breaks(Part::Export) { if arch == "resnet34" { "resnet18" } else { "resnet34" } } else { arch };
-            let reply: Reply =
+            let reply: ExportReply =
                 peer.ask(&json!({ "what": "torchvision", "folder": folder, "path": path, "arch": asked }))?;
             let note = reply.unmatched.first().map_or_else(String::new, |name| format!("the first is {name}"));
             let what = format!("{arch}: names that torchvision {}'s lacks or has besides", reply.version);

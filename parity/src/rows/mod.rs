@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::args::Part;
 use crate::environment::Environment;
-use crate::judge::Row;
+use crate::row::Row;
 
 pub(crate) fn compare(part: Part, env: &Environment) -> Result<Vec<Row>> {
     match part {

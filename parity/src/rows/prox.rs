@@ -10,8 +10,8 @@ use tch::{Device, Kind, Tensor};
 use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::Exchange;
-use crate::judge::{Bound, Row, Unit};
 use crate::peer::Peer;
+use crate::row::{Bound, Row, Unit};
 
 /// Points of each norm and dimension, each with each weight.
 const POINTS: i64 = 12;
@@ -19,7 +19,7 @@ const POINTS: i64 = 12;
 const WEIGHTS: [f64; 5] = [0.01, 0.1, 0.4, 1.0, 2.5];
 
 #[derive(Deserialize)]
-struct Reply {
+struct ProxReply {
     /// By how much brute force was lower than ours, at most; negative if it never was.
     better: f64,
     /// Largest distance of the two points.
@@ -47,7 +47,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
             let exchange = Exchange::new()?;
             let shown = if env.breaks(Part::Prox) { &mu * 1.5 } else { mu };
             exchange.write("prox", &[("s", &s), ("mu", &shown), ("w", &w)])?;
-            let reply: Reply = peer.ask(&json!({ "folder": exchange.folder(), "norm": name }))?;
+            let reply: ProxReply = peer.ask(&json!({ "folder": exchange.folder(), "norm": name }))?;
             let what = format!("prox of {name} in {dimensions} dimensions");
             let note = format!(
                 "mu |w| + 1/2 |w - s|^2 of ours less brute force's; {} results are 0, {} all of s, {} between",

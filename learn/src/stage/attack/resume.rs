@@ -46,7 +46,7 @@ pub(super) struct AttackedImages {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Card {
+struct CheckpointHeader {
     format: u32,
     /// Hash of the job's spec, the classifier and the test images: a checkpoint continues one attack and no other.
     key: String,
@@ -113,7 +113,7 @@ impl AttackedImages {
     }
 
     fn encode(&self, key: &str) -> Result<Vec<u8>, String> {
-        let card = Card { format: FORMAT, key: key.to_owned(), seconds: self.seconds };
+        let card = CheckpointHeader { format: FORMAT, key: key.to_owned(), seconds: self.seconds };
         let card = serde_json::to_string(&card).map_err(|error| error.to_string())?;
         let columns = [
             ("predictions", Dtype::I64, little_endian(&self.predictions, |value| value.to_le_bytes())),
@@ -134,7 +134,7 @@ impl AttackedImages {
     fn decode(bytes: &[u8], key: &str) -> Result<Self, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
         let card = header.metadata().as_ref().and_then(|all| all.get("tandem")).ok_or("its card is missing")?;
-        let card: Card = serde_json::from_str(card).map_err(|error| format!("its card: {error}"))?;
+        let card: CheckpointHeader = serde_json::from_str(card).map_err(|error| format!("its card: {error}"))?;
         if card.format != FORMAT {
             return Err(format!("its format is {}, this version reads {FORMAT}", card.format));
         }

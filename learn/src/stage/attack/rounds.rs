@@ -40,7 +40,7 @@ fn fallback(classifier: &Classifier, data: &Data) -> Option<Tensor> {
                 right[prediction as usize].get_or_insert(*image);
             }
         }
-        progress::beat();
+        progress::work_done();
         if right.iter().all(Option::is_some) {
             break;
         }
@@ -172,7 +172,7 @@ impl<'a> AttackRun<'a> {
             let (scope, step) = (self.scope.with_committed(rank.committed()), self.attacked.len() as u64);
             let write = |path: &Path| self.attacked.write(path, &self.key);
             let saved = checkpoint::save(&ATTACKED, &rank.task.job_dir, &scope, step, write)?;
-            progress::waited();
+            progress::wait_done();
             rank.checkpoint(step, saved);
         }
         Ok(())

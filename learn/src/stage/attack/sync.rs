@@ -97,7 +97,7 @@ pub(super) fn round<T>(
 fn barrier(rank: &RankContext<'_>, done: bool) -> Result<BarrierResult, Failure> {
     let flags = [i64::from(done), i64::from(rank.stop_requested())];
     let all = rank.group.all_gather(&Tensor::from_slice(&flags).view([1, 2]).to_device(rank.device))?;
-    progress::waited();
+    progress::wait_done();
     let all_done = all.select(1, 0).min().int64_value(&[]) == 1;
     let stop = all.select(1, 1).max().to_kind(Kind::Int64).int64_value(&[]) == 1;
     Ok(BarrierResult { all_done, stop })

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::penalty;
 use crate::progress;
 use crate::report::Outcome;
-pub(super) use recipe::{Images, Pretrained, Recipe};
+pub(super) use recipe::{Augmentation, Pretrained, Recipe};
 use trainer::Trainer;
 
 /// Trains from the newest good checkpoint, or else from the beginning, to the end or until a rank is asked to stop.

@@ -22,7 +22,7 @@ pub(in crate::stage) struct Recipe<'a> {
     pub label_fraction: f64,
     pub validation: f64,
     pub optimizer: &'a Optimizer,
-    pub images: Images,
+    pub images: Augmentation,
     pub tikhonov: Tikhonov,
     pub batch_norm: BatchNorm,
     pub precision: Precision,
@@ -43,7 +43,7 @@ pub(in crate::stage) struct Pretrained {
 }
 
 /// How training images are augmented.
-pub(in crate::stage) enum Images {
+pub(in crate::stage) enum Augmentation {
     Shifted(PadCrop),
     Views(Augment),
 }
@@ -62,7 +62,7 @@ impl<'a> Recipe<'a> {
             label_fraction: 1.0,
             validation: 0.0,
             optimizer,
-            images: Images::Shifted(PadCrop::default()),
+            images: Augmentation::Shifted(PadCrop::default()),
             tikhonov: Tikhonov::default(),
             batch_norm: BatchNorm::default(),
             precision: Precision::default(),
@@ -104,8 +104,8 @@ impl<'a> Recipe<'a> {
     /// One shard's images, f32 `[samples, 3, 32, 32]`.
     pub(super) fn images(&self, train: &data::Images, samples: &[i64], seed: u64, epoch: u32, threads: u32) -> Tensor {
         match &self.images {
-            Images::Shifted(recipe) => augment::shifted(train, samples, recipe, seed, epoch, threads),
-            Images::Views(recipe) => augment::views(train, samples, 0, recipe, seed, epoch, threads),
+            Augmentation::Shifted(recipe) => augment::shifted(train, samples, recipe, seed, epoch, threads),
+            Augmentation::Views(recipe) => augment::views(train, samples, 0, recipe, seed, epoch, threads),
         }
     }
 }

@@ -126,7 +126,7 @@ impl Trainer<'_> {
         }
         let step = shards::step(&self.model, rank.group, &self.shards, images, &objective, rank.stop_requested())?;
 
-        let lr = self.rates.at(update);
+        let lr = self.lr_schedule.at(update);
         self.position.step += 1;
         let penalised = self.recipe.tikhonov.lambda != 0.0;
         let divergence = DivergenceCheck {

@@ -7,8 +7,8 @@ use crate::data::{Data, balanced_subset, hold_out};
 use crate::encoder::Model;
 use crate::failure::Failure;
 use crate::flat::FlatTensors;
+use crate::lr_schedule::LrSchedule;
 use crate::optimizer::Optimizer;
-use crate::schedule::LearningRate;
 use crate::shards::Shards;
 use crate::stage::RankContext;
 use crate::stage::checkpointing::Checkpointer;
@@ -29,7 +29,7 @@ pub(super) struct Trainer<'a> {
     /// The best model so far; the first weights before the first validation. `None` if nothing is held out.
     pub(super) best: Option<ModelCopy>,
     pub(super) optimizer: Optimizer,
-    pub(super) rates: LearningRate,
+    pub(super) lr_schedule: LrSchedule,
     pub(super) checkpointer: Checkpointer,
     pub(super) steps_per_epoch: u64,
     pub(super) steps: u64,
@@ -109,7 +109,7 @@ impl<'a> Trainer<'a> {
             model,
             best,
             optimizer,
-            rates: LearningRate::new(recipe.optimizer, steps_per_epoch, steps),
+            lr_schedule: LrSchedule::new(recipe.optimizer, steps_per_epoch, steps),
             checkpointer,
             steps_per_epoch,
             steps,

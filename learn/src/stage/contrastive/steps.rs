@@ -131,7 +131,7 @@ impl Trainer<'_> {
         let step = shards::step(&self.net, rank.group, &self.shards, views, &objective, rank.stop_requested())?;
 
         let update = self.position.step;
-        let lr = self.rates.at(update);
+        let lr = self.lr_schedule.at(update);
         self.position.step += 1;
         self.divergence_check().check(&step, self.position.step, lr)?;
         self.optimizer.step(&self.net.model.parameters, step.gradient.shallow_clone(), lr, update);

@@ -7,11 +7,11 @@ use tandem_domain::spec::{Contrastive, Layerwise};
 use crate::data::Data;
 use crate::encoder::LayerwiseModel;
 use crate::failure::Failure;
+use crate::lr_schedule::LrSchedule;
 use crate::monitor::Monitor;
 use crate::objective::{LossTerm, Views};
 use crate::optimizer::Optimizer;
 use crate::penalty;
-use crate::schedule::LearningRate;
 use crate::shards::Shards;
 use crate::stage::RankContext;
 use crate::stage::checkpointing::Checkpointer;
@@ -45,7 +45,7 @@ pub(super) struct Trainer<'a> {
     pub(super) net: LayerwiseModel,
     pub(super) terms: Vec<LossTerm>,
     pub(super) optimizer: Optimizer,
-    pub(super) rates: LearningRate,
+    pub(super) lr_schedule: LrSchedule,
     pub(super) monitor: Monitor,
     pub(super) checkpointer: Checkpointer,
     pub(super) steps_per_epoch: u64,
@@ -86,7 +86,7 @@ impl<'a> Trainer<'a> {
             terms: terms(spec, &net),
             net,
             optimizer,
-            rates: LearningRate::new(&spec.optimizer, steps_per_epoch, steps),
+            lr_schedule: LrSchedule::new(&spec.optimizer, steps_per_epoch, steps),
             monitor: Monitor::new(&spec.monitor, data.train.len(), data.classes.len(), seed),
             checkpointer,
             steps_per_epoch,

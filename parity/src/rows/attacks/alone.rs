@@ -14,7 +14,7 @@ use super::subject::{Sample, Trained};
 use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::largest_difference;
-use crate::judge::{Bound, Row, Unit};
+use crate::row::{Bound, Row, Unit};
 
 const IMAGES: usize = 8;
 

@@ -15,8 +15,8 @@ use super::subject::{Sample, Trained};
 use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::Exchange;
-use crate::judge::{Bound, Row, Unit};
 use crate::peer::Peer;
+use crate::row::{Bound, Row, Unit};
 
 /// Radii at which an undefended network withstands on about half of its images, where a difference of attacks shows.
 const RADII: [(Norm, &str, f64); 2] = [(Norm::L2, "l2", 0.15), (Norm::Linf, "linf", 1.0 / 255.0)];

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Direction, PenaltyScaling};
 use tandem_learn::nt_xent::nt_xent;
-use tandem_learn::objective::{Difference, LossTerm, Objective, Views};
+use tandem_learn::objective::{FiniteDifference, LossTerm, Objective, Views};
 use tandem_learn::penalty::coefficient;
 use tandem_learn::shards::{Shards, Step, step};
 use tch::{Device, Kind, Tensor};
@@ -17,8 +17,8 @@ use tch::{Device, Kind, Tensor};
 use crate::args::Part;
 use crate::environment::{Environment, SEED};
 use crate::exchange::{Exchange, Tensors, largest_difference, nan_max, relative_difference};
-use crate::judge::{Bound, Row, Unit};
 use crate::peer::Peer;
+use crate::row::{Bound, Row, Unit};
 use gang::together;
 use smooth::{IMAGE, Smooth};
 
@@ -107,7 +107,13 @@ impl Inputs {
         }
     }
 
-    fn step(&self, equation: Equation, difference: Option<Difference>, gang: (u32, u32), global: bool) -> Result<Step> {
+    fn step(
+        &self,
+        equation: Equation,
+        finite_difference: Option<FiniteDifference>,
+        gang: (u32, u32),
+        global: bool,
+    ) -> Result<Step> {
         let ((shards, ranks), mut network) = (gang, equation.network());
         network.global = global;
         let rank = |_| {
@@ -121,7 +127,7 @@ impl Inputs {
                 let size = BATCH / i64::from(shards);
                 let part = |shard| views.narrow(1, i64::from(shard) * size, size).flatten(0, 1).copy();
                 let objective =
-                    Objective { terms: equation.terms(), difference, ..Objective::new(equation.views(), &loss) };
+                    Objective { terms: equation.terms(), finite_difference, ..Objective::new(equation.views(), &loss) };
                 let cut = Shards::new(shards, BATCH as u32, group)?;
                 Ok(step(&own, group, &cut, part, &objective, false)?)
             }
@@ -244,7 +250,7 @@ pub(crate) fn finite_difference(env: &Environment) -> Result<Vec<Row>> {
         // The gradient of the penalty alone.
         let exact = their.get("gradient")? - their.get("loss gradient")?;
         let found = [1e-2, 1e-3, 1e-4, 1e-5].map(|h| -> Result<(f64, f64)> {
-            let step = inputs.step(equation, Some(Difference { h, direction: Direction::L2 }), gang, false)?;
+            let step = inputs.step(equation, Some(FiniteDifference { h, direction: Direction::L2 }), gang, false)?;
             let gradient = step.gradient - their.get("loss gradient")?;
             Ok((relative_difference(&gradient, &exact)?, cosine(&gradient, &exact)))
         });

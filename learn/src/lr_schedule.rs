@@ -4,7 +4,7 @@ use tandem_domain::spec::{Optimizer, Schedule};
 
 /// Linear warm-up, then constant, half a cosine, or steps down at milestones; in steps of training.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LearningRate {
+pub struct LrSchedule {
     peak: f64,
     warmup_steps: u64,
     steps: u64,
@@ -14,7 +14,7 @@ pub struct LearningRate {
     factor: f64,
 }
 
-impl LearningRate {
+impl LrSchedule {
     /// A warm-up of fractional epochs is rounded to whole steps, and cut at the end of training.
     pub fn new(optimizer: &Optimizer, steps_per_epoch: u64, steps: u64) -> Self {
         let warmup = (optimizer.warmup_epochs * steps_per_epoch as f64).round() as u64;
@@ -52,8 +52,8 @@ impl LearningRate {
 mod tests {
     use super::*;
 
-    fn rate(warmup_epochs: f64, schedule: Schedule) -> LearningRate {
-        LearningRate::new(&Optimizer { lr: 2.0, warmup_epochs, schedule, ..Optimizer::default() }, 10, 100)
+    fn rate(warmup_epochs: f64, schedule: Schedule) -> LrSchedule {
+        LrSchedule::new(&Optimizer { lr: 2.0, warmup_epochs, schedule, ..Optimizer::default() }, 10, 100)
     }
 
     #[test]
@@ -78,7 +78,7 @@ mod tests {
     fn milestones_are_shares_of_the_training() {
         let written = Optimizer { milestones: vec![0.3, 0.6, 0.8], factor: 0.5, ..Optimizer::default() };
         let optimizer = Optimizer { lr: 2.0, warmup_epochs: 0.0, schedule: Schedule::Step, ..written };
-        let lr = LearningRate::new(&optimizer, 10, 100);
+        let lr = LrSchedule::new(&optimizer, 10, 100);
         assert_eq!([0, 29, 30, 59, 60, 79, 80, 99].map(|step| lr.at(step)), [2.0, 2.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25]);
     }
 
