@@ -46,10 +46,10 @@ pub(crate) struct Attempt {
     clock: ProgressClock,
     last_log_line: Option<String>,
     /// Of rank 0: where the other ranks find it, until training shows that all have met.
-    rendezvous: Option<v1::Rendezvous>,
+    unsent_rendezvous: Option<v1::Rendezvous>,
     rendezvous_sent: bool,
     /// Of other ranks: they were told where rank 0 listens.
-    rendezvous_known: bool,
+    rendezvous_forwarded: bool,
 }
 
 impl Deref for Attempt {
@@ -82,9 +82,9 @@ impl Attempt {
             child: Child::spawn(launch)?,
             clock: ProgressClock::new(now, limits),
             last_log_line: None,
-            rendezvous: None,
+            unsent_rendezvous: None,
             rendezvous_sent: false,
-            rendezvous_known: false,
+            rendezvous_forwarded: false,
         })
     }
 
@@ -166,7 +166,7 @@ impl Attempt {
                 RankOutput::Rendezvous { host, port } => {
                     self.clock.worked(now);
                     if let Some(RunningRank { attempt_id, fence, .. }) = self.report_log.unconfirmed() {
-                        self.rendezvous = Some(v1::Rendezvous { attempt_id, fence, host, port: port.into() });
+                        self.unsent_rendezvous = Some(v1::Rendezvous { attempt_id, fence, host, port: port.into() });
                     }
                 }
                 RankOutput::KeepAlive { slowest } => self.clock.keep_alive(now, slowest),
@@ -176,7 +176,7 @@ impl Attempt {
                     }
                     // Training has begun, so all ranks have met.
                     if matches!(event, Kind::Metric(_) | Kind::Checkpoint(_)) {
-                        self.rendezvous = None;
+                        self.unsent_rendezvous = None;
                     }
                     self.push(now, event);
                 }
@@ -195,7 +195,7 @@ impl Attempt {
                 };
                 let verdict = verdict(requested, exit, self.last_log_line.as_deref());
                 tracing::info!(attempt = self.id(), outcome = ?verdict.outcome, cause = verdict.cause, "rank ended");
-                self.rendezvous = None;
+                self.unsent_rendezvous = None;
                 self.report_log.end(verdict);
                 self.state = RankState::Ended;
             }
@@ -203,7 +203,7 @@ impl Attempt {
     }
 
     /// Passes on to the rank, once, where rank 0 listens.
-    pub(crate) fn set_rendezvous(&mut self, host: String, port: u32) {
+    pub(crate) fn forward_rendezvous(&mut self, host: String, port: u32) {
         let Ok(port) = u16::try_from(port) else {
             return tracing::warn!(
                 attempt = self.id(),
@@ -211,9 +211,9 @@ impl Attempt {
                 "the coordinator named an impossible port for the rendezvous"
             );
         };
-        if !self.is_rank_0() && !self.rendezvous_known {
+        if !self.is_rank_0() && !self.rendezvous_forwarded {
             self.send_command(&Command::Rendezvous { host, port });
-            self.rendezvous_known = true;
+            self.rendezvous_forwarded = true;
         }
     }
 
@@ -258,7 +258,7 @@ impl Attempt {
         if let RankState::Stopping { reason, grace, kill_at } = &self.state
             && now >= *kill_at
         {
-            // It was asked to make room, and it has: nobody is at fault.
+            // It was asked to stop and is stopped: preempted, not lost.
             let cause = format!(
                 "did not finish its step within {} s of SIGTERM ({reason}); goes on from the checkpoint before",
                 grace.as_secs()
@@ -278,14 +278,14 @@ impl Attempt {
 
     /// The next message for the coordinator, if one is due.
     pub(crate) fn message(&mut self, now: Instant) -> Option<WorkerMessage> {
-        if let Some(rendezvous) = self.rendezvous.clone().filter(|_| !self.rendezvous_sent && !self.is_stale()) {
+        if let Some(rendezvous) = self.unsent_rendezvous.clone().filter(|_| !self.rendezvous_sent && !self.is_stale()) {
             self.rendezvous_sent = true;
             return Some(WorkerMessage::Rendezvous(rendezvous));
         }
         self.report_log.message(now)
     }
 
-    /// The coordinator knows how it ended, or does not want to know: its spool is removed.
+    /// The rank has ended and the coordinator needs nothing more: removes its spool.
     pub(crate) fn forget(self) {
         self.report_log.forget();
     }

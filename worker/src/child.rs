@@ -1,8 +1,8 @@
 //! One rank's process: started, read, signalled, reaped.
 //!
 //! The process has a process group of its own, so that Ctrl-C in the worker's terminal reaches the worker only. It asks
-//! the kernel to be killed when its parent ends (`rank::process`). The kernel means the *thread* that started it, which is
-//! why the worker has only one.
+//! the kernel to be killed when its parent ends (`rank::process`). The kernel sends that signal when the *thread* that
+//! started the process ends, so the worker has one thread only.
 
 use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
@@ -16,10 +16,11 @@ use tokio::{
 
 use crate::{line_reader::LineReader, verdict::Exit};
 
-/// Longest line; the rest of a longer one is cut off. A full batch of such lines stays under gRPC's 4 MiB.
+/// Longest line; the rest of a longer one is cut off. `timing::REPORT_BATCH_EVENTS` lines of this length
+/// stay below gRPC's limit of 4 MiB.
 const LINE_BYTES: usize = 4096;
 
-/// The pipes of a dead rank end at once unless another process holds them: that one is not waited for any longer.
+/// Time to wait for a dead rank's pipes to close: another process may hold them open.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// What to start.

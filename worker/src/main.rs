@@ -9,7 +9,7 @@
 //! - [`assignment`]: an assignment becomes a task. [`attempt`]: one rank, whose process is a [`child`] read by a
 //!   [`line_reader`]; [`rank_output`] parses its lines, [`progress_clock`] notices if it hangs, and [`verdict`] says what
 //!   its [`exit_code`] means.
-//! - [`report_log`]: what the coordinator must still hear of a rank, in an [`outbox`] in memory and a [`spool`] on disk.
+//! - [`report_log`]: what is not yet reported of one rank, in an [`outbox`] in memory and a [`spool`] on disk.
 
 mod assignment;
 mod attempt;

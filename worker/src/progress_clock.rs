@@ -1,22 +1,22 @@
-//! The progress clock of one rank: how long ago it last did a piece of work. Pure.
+//! The progress clock of one rank: how long ago it last did a unit of work. Pure.
 //!
-//! A rank measures its own pieces of work and ends itself if one hangs (`rank::watchdog`). This clock is for a rank that
+//! A rank measures its own units of work and ends itself if one hangs (`rank::watchdog`). This clock is for a rank that
 //! cannot end itself, because a signal stopped it or it waits in the kernel. `domain::timing` derives the limits from the
-//! slowest piece.
+//! slowest unit of work.
 
 use std::time::{Duration, Instant};
 
 use tandem_domain::timing::{Progress, STOP_GRACE};
 
-/// A rank that is asked to stop gets the time of this many of its slowest pieces: a step, an evaluation, ...
-const STOP_PIECES: u32 = 4;
+/// A rank that is asked to stop gets the time of this many of its slowest units of work: a step, an evaluation, ...
+const STOP_UNITS: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct ProgressClock {
     limits: Progress,
     /// When the rank last did something.
     last_at: Instant,
-    /// Its slowest piece of work so far; `None` before the first.
+    /// Its slowest unit of work so far; `None` before the first.
     slowest: Option<Duration>,
 }
 
@@ -30,7 +30,7 @@ impl ProgressClock {
         self.last_at = now;
     }
 
-    /// The rank works; `slowest` is the time of its slowest piece so far, zero before the first.
+    /// The rank works; `slowest` is the time of its slowest unit of work so far, zero before the first.
     pub(crate) fn keep_alive(&mut self, now: Instant, slowest: Duration) {
         self.worked(now);
         self.slowest = self.slowest.max(Some(slowest).filter(|slowest| !slowest.is_zero()));
@@ -55,8 +55,8 @@ impl ProgressClock {
             return None;
         }
         let slowest = match self.slowest {
-            Some(slowest) => format!("its slowest pass so far took {:.1} s", slowest.as_secs_f64()),
-            None => "it had not done its first pass".to_owned(),
+            Some(slowest) => format!("its slowest unit of work so far took {:.1} s", slowest.as_secs_f64()),
+            None => "it had not done its first unit of work".to_owned(),
         };
         Some(format!(
             "the rank made no progress for {:.0} s ({slowest}) and did not end itself: stopped by a signal, or stuck in \
@@ -71,7 +71,7 @@ impl ProgressClock {
 
     /// Between SIGTERM and SIGKILL.
     pub(crate) fn stop_grace(&self) -> Duration {
-        STOP_GRACE.max(self.slowest.unwrap_or_default() * STOP_PIECES)
+        STOP_GRACE.max(self.slowest.unwrap_or_default() * STOP_UNITS)
     }
 }
 
@@ -96,8 +96,8 @@ mod tests {
         let cause = clock.stuck(start + 52 * SECOND).unwrap();
         assert_eq!(
             cause,
-            "the rank made no progress for 52 s (its slowest pass so far took 0.2 s) and did not end itself: stopped by \
-             a signal, or stuck in the kernel?"
+            "the rank made no progress for 52 s (its slowest unit of work so far took 0.2 s) and did not end itself: \
+             stopped by a signal, or stuck in the kernel?"
         );
         clock.worked(start + 52 * SECOND);
         assert_eq!(clock.stuck(start + 60 * SECOND), None);
@@ -109,12 +109,12 @@ mod tests {
         let (start, mut clock) = clock(DEFAULT);
         assert_eq!(clock.stuck_at(), start + DEFAULT.progress.scaled(None).self_end);
         let cause = clock.stuck(start + 3600 * SECOND).unwrap();
-        assert!(cause.contains("had not done its first pass"), "{cause}");
+        assert!(cause.contains("had not done its first unit of work"), "{cause}");
         // It still loads, and says so.
         clock.keep_alive(start, Duration::ZERO);
         assert_eq!((clock.slowest(), clock.stuck_at()), (None, start + DEFAULT.progress.scaled(None).self_end));
         clock.keep_alive(start, 60 * SECOND);
-        // A faster piece changes nothing: the next may be slow again.
+        // A faster unit of work changes nothing: the next may be slow again.
         clock.keep_alive(start, SECOND);
         assert_eq!(clock.stuck_at(), start + DEFAULT.progress.scaled(Some(60 * SECOND)).self_end);
         assert_eq!(clock.stop_grace(), 240 * SECOND);

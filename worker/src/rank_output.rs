@@ -13,7 +13,7 @@ use tandem_proto::v1::{
 pub(crate) enum RankOutput {
     /// Rank 0 waits for the others here.
     Rendezvous { host: String, port: u16 },
-    /// The rank works; `slowest` is the time of its slowest piece of work so far. Not reported.
+    /// The rank works; `slowest` is the time of its slowest unit of work so far. Not reported.
     KeepAlive { slowest: Duration },
     /// For the outbox.
     Event(Kind),

@@ -1,4 +1,4 @@
-//! What the coordinator must still hear of one rank of one attempt, kept in memory and on disk until it is confirmed.
+//! What is not yet reported of one rank of one attempt, kept in memory and on disk until it is confirmed.
 //!
 //! The log outlives the rank's process. Through its spool it also outlives the worker's: the next process of this worker
 //! recovers it and reports the rest.
@@ -86,7 +86,7 @@ impl ReportLog {
         self.verdict_only = true;
     }
 
-    /// Of a rank that has ended: nothing more needs to be sent, and nobody will ask.
+    /// The rank has ended and the coordinator needs nothing more: its spool can be removed.
     pub(crate) fn is_finished(&self) -> bool {
         self.stale || self.verdict_only && self.outbox.all_sent()
     }
@@ -149,7 +149,7 @@ impl ReportLog {
         if self.stale { None } else { self.outbox.due_at(now) }
     }
 
-    /// The coordinator knows everything, or does not want to: removes the spool.
+    /// Removes the spool, once the coordinator needs nothing more.
     pub(crate) fn forget(self) {
         self.spool.remove();
     }

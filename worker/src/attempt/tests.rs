@@ -101,7 +101,10 @@ async fn a_rank_that_cannot_end_itself_is_ended_and_a_frozen_worker_does_not_mis
     let (_, end) = sent(&mut attempt, late);
     let (outcome, cause) = end.unwrap();
     assert_eq!(outcome, RankOutcome::Lost);
-    assert!(cause.starts_with("the rank made no progress for 50 s (its slowest pass so far took 0.2 s)"), "{cause}");
+    assert!(
+        cause.starts_with("the rank made no progress for 50 s (its slowest unit of work so far took 0.2 s)"),
+        "{cause}"
+    );
 }
 
 #[tokio::test]

@@ -20,14 +20,14 @@ pub(super) fn process_group(
         return Ok(ProcessGroup::alone());
     }
     reporter.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
-    let patience = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).rendezvous();
+    let rendezvous_timeout = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).rendezvous();
     let store = if task.rank == 0 {
-        let store = RendezvousStore::listen(&task.host, patience).map_err(failure)?;
+        let store = RendezvousStore::listen(&task.host, rendezvous_timeout).map_err(failure)?;
         reporter.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
         store
     } else {
         let (host, port) = rank_0_address()?;
-        RendezvousStore::connect(&host, port, patience).map_err(failure)?
+        RendezvousStore::connect(&host, port, rendezvous_timeout).map_err(failure)?
     };
     // The fence separates attempts: a rank of an earlier one finds no peer under its keys.
     let prefix = format!("tandem/{}", task.fence);
@@ -53,7 +53,7 @@ fn cuda_index(device: &str) -> Option<u32> {
 
 /// The job cannot be at fault, since its data were not read yet: this machine is, or that of another rank.
 fn failure(error: Error) -> Failure {
-    let message = format!("the ranks could not meet: {error}");
+    let message = format!("the ranks could not form a process group: {error}");
     match error {
         Error::PeerLost(_) | Error::Timeout(_) => Failure::Peer(message),
         _ => Failure::Machine(message),

@@ -2,7 +2,7 @@
 //! the worker or the coordinator has to.
 //!
 //! Only time in which this thread itself ran counts: a process that a signal stopped for a minute has not hung for a
-//! minute. `domain::timing` derives the limits from this rank's slowest piece of work.
+//! minute. `domain::timing` derives the limits from this rank's slowest unit of work.
 
 use std::{
     io, thread,
@@ -113,7 +113,7 @@ impl Watchdog {
         }
         if self.count != self.reported_count && self.since_keep_alive >= KEEP_ALIVE_EVERY {
             (self.reported_count, self.since_keep_alive) = (self.count, Duration::ZERO);
-            // 0 means that no piece is done yet.
+            // 0 means that no unit of work is done yet.
             let slowest_ms =
                 reading.slowest.map_or(0, |slowest| u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX).max(1));
             return Action::Emit(Event::KeepAlive { slowest_ms });
@@ -123,8 +123,8 @@ impl Watchdog {
 
     fn stall(&self, reading: Reading) -> String {
         let slowest = match reading.slowest {
-            Some(slowest) => format!("its slowest pass so far took {:.1} s", slowest.as_secs_f64()),
-            None => "it had not done its first pass".to_owned(),
+            Some(slowest) => format!("its slowest unit of work so far took {:.1} s", slowest.as_secs_f64()),
+            None => "it had not done its first unit of work".to_owned(),
         };
         let likely = if self.single_rank { "a disk, or its device" } else { "another rank, or a disk" };
         format!("no progress for {:.0} s ({slowest}); most likely it waits for {likely}", self.idle.as_secs_f64())
@@ -165,13 +165,13 @@ mod tests {
         assert_eq!(waited, Duration::from_secs(30));
         assert_eq!(
             note(&action),
-            "no progress for 30 s (its slowest pass so far took 0.2 s); most likely it waits for another rank, or a disk; \
-             ends itself after 40 s"
+            "no progress for 30 s (its slowest unit of work so far took 0.2 s); most likely it waits for another \
+             rank, or a disk; ends itself after 40 s"
         );
         let (waited, action) = wait(&mut watchdog, reading);
         assert_eq!(waited, Duration::from_secs(10));
-        let reason = "no progress for 40 s (its slowest pass so far took 0.2 s); most likely it waits for another rank, or a \
-                      disk; ended itself";
+        let reason = "no progress for 40 s (its slowest unit of work so far took 0.2 s); most likely it waits for \
+                      another rank, or a disk; ended itself";
         assert_eq!(action, Action::Exit { reason: reason.to_owned(), code: exit_code::PEER_LOST });
     }
 
@@ -190,7 +190,11 @@ mod tests {
             let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
             let (waited, action) = wait(&mut watchdog, Reading { count: 0, slowest });
             assert_eq!(waited, timing::DEFAULT.progress.scaled(slowest).step_watchdog);
-            assert_eq!(note(&action).contains("it had not done its first pass"), slowest.is_none(), "{action:?}");
+            assert_eq!(
+                note(&action).contains("it had not done its first unit of work"),
+                slowest.is_none(),
+                "{action:?}"
+            );
         }
     }
 
@@ -218,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_too_short_to_be_measured_counts_as_one() {
+    fn a_unit_too_short_to_be_measured_counts_as_one() {
         let mut watchdog = Watchdog::new(timing::DEFAULT.progress, false);
         let reading = Reading { count: 1, slowest: Some(Duration::ZERO) };
         assert_eq!(watchdog.check(CHECK_EVERY, reading), Action::Emit(Event::KeepAlive { slowest_ms: 1 }));

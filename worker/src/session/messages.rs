@@ -77,7 +77,7 @@ impl Session {
             }
             coordinator_message::Message::Rendezvous(at) => {
                 if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.is(&at.attempt_id, at.fence)) {
-                    attempt.set_rendezvous(at.host, at.port);
+                    attempt.forward_rendezvous(at.host, at.port);
                 }
             }
             coordinator_message::Message::Assignment(assignment) => self.on_assignment(now, &assignment),
