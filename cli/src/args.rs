@@ -8,7 +8,7 @@ use crate::{
     output::Color,
 };
 
-/// Trains contrastive models on a shared GPU box.
+/// Trains contrastive models on a shared GPU cluster.
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, propagate_version = true, after_help = exit::HELP, max_term_width = 110)]
 pub(crate) struct Cli {

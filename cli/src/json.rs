@@ -28,7 +28,7 @@ pub(crate) struct Finished<'a> {
 
 /// `results`, and the file that was drawn.
 #[derive(Serialize)]
-pub(crate) struct Results<'a> {
+pub(crate) struct ResultsJson<'a> {
     pub(crate) jobs: &'a [Job],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plot: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Results<'a> {
 
 /// `status`, and which coordinator answered.
 #[derive(Serialize)]
-pub(crate) struct Status<'a> {
+pub(crate) struct StatusJson<'a> {
     pub(crate) server: &'a str,
     #[serde(flatten)]
     pub(crate) status: &'a StatusResponse,

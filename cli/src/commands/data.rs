@@ -21,11 +21,11 @@ Examples:
   tandem data get cifar100 --data /srv/data")]
 pub(crate) struct Data {
     #[command(subcommand)]
-    command: Command,
+    command: DataCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum DataCommand {
     Get(Get),
 }
 
@@ -54,7 +54,7 @@ struct Get {
 
 impl Data {
     pub(crate) async fn run(self, output: &Output) -> Result<Exit> {
-        let Command::Get(Get { dataset, data, dir, from }) = self.command;
+        let DataCommand::Get(Get { dataset, data, dir, from }) = self.command;
         let data = match data {
             Some(data) => std::path::absolute(data)?,
             None => Home::at(dir)?.data(),

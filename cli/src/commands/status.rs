@@ -19,7 +19,7 @@ impl Status {
         let answer = client.fleet().status(StatusRequest {}).await;
         let status = answer.map_err(|status| client.refusal("ask for the status", &status))?.into_inner();
         if output.is_json() {
-            output.document(&json::Status { server: client.server(), status: &status })?;
+            output.document(&json::StatusJson { server: client.server(), status: &status })?;
         } else {
             output.text(&status::page(&status, output.style(), time::now()))?;
         }

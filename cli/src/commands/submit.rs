@@ -45,7 +45,7 @@ pub(crate) struct Submit {
     /// Run again even what has a result already
     #[arg(long)]
     fresh: bool,
-    /// Instead of the file's: the higher goes first, and jobs of lower priority make room for it at a checkpoint
+    /// Priority, in place of the file's. Jobs of higher priority start first and may preempt others at a checkpoint.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
 }
@@ -83,7 +83,7 @@ fn read(file: &Path) -> Result<String> {
     };
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::error(Exit::BadExperiment, format!("{}: is no text file (byte {at} is not UTF-8)", file.display()))
+        Failure::error(Exit::BadExperiment, format!("{}: is not a text file (byte {at} is not UTF-8)", file.display()))
     })
 }
 

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_box_says_how_to_fill_it() {
+    fn an_empty_cluster_says_how_to_fill_it() {
         assert!(page(&StatusResponse::default(), Style::default(), DateTime::UNIX_EPOCH).contains("`tandem up`"));
     }
 }

@@ -97,7 +97,7 @@ impl Results {
         }
         if output.is_json() {
             let plot = self.plot.as_ref().map(|path| path.display().to_string());
-            output.document(&json::Results { jobs: &jobs, plot })?;
+            output.document(&json::ResultsJson { jobs: &jobs, plot })?;
         } else if jobs.is_empty() {
             output.note("no results yet");
         } else {
