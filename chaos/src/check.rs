@@ -56,7 +56,7 @@ pub(crate) fn violations(database: &Database, experiment: &str) -> Result<Vec<St
     let mut found = Vec::new();
     for rule in RULES {
         let rows: Vec<(String,)> = database.rows_for(rule, experiment)?;
-        found.extend(rows.into_iter().map(|(words,)| words));
+        found.extend(rows.into_iter().map(|(description,)| description));
     }
     Ok(found)
 }

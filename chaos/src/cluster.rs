@@ -30,7 +30,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A program that was started more often than this while the cluster starts cannot run.
 const MOST_STARTS: u32 = 5;
-/// Room for every checkpoint and artifact of a few runs: some 20 MB each.
+/// Room for every checkpoint and artifact of a few runs.
 const STORE_MEBIBYTES: u32 = 512;
 const STATE_MEBIBYTES: u32 = 96;
 

@@ -76,7 +76,7 @@ fn execute(args: &Args, small_disks: bool, faketime: Option<Faketime>, skipped: 
     let report = result?;
     println!("{}", table::table(&report.rows));
     report.promises.iter().for_each(|promise| println!("{}", report::describe(promise)));
-    report.wrong().iter().for_each(|words| println!("WRONG: {words}"));
+    report.wrong().iter().for_each(|description| println!("WRONG: {description}"));
     println!("{}", report.verdict(args.strict));
     if let Some(file) = &args.json {
         let text = serde_json::to_string_pretty(&report).context("cannot write JSON")?;

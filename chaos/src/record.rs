@@ -22,7 +22,8 @@ pub(crate) struct Difference {
     pub(crate) job: String,
     /// Of the point of a curve.
     pub(crate) step: Option<i64>,
-    pub(crate) words: String,
+    #[serde(rename = "words")]
+    pub(crate) description: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,8 +42,8 @@ pub(crate) enum DifferenceKind {
 /// How `run` differs from `quiet`.
 pub(crate) fn differences(quiet: &Record, run: &Record) -> Vec<Difference> {
     let mut found = Vec::new();
-    let mut add = |what, job: &str, step, words: String| {
-        found.push(Difference { what, job: job.to_owned(), step, words });
+    let mut add = |what, job: &str, step, description: String| {
+        found.push(Difference { what, job: job.to_owned(), step, description });
     };
     for (key, sha256) in &quiet.artifacts {
         let (job, kind, name) = key;

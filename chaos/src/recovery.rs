@@ -47,7 +47,7 @@ pub(crate) fn has_recovered(kind: FaultKind, before: &JobStatus, now: &JobStatus
     }
 }
 
-/// Time and words of the first event after the fault that shows that it was noticed.
+/// Time and description of the first event after the fault that shows that it was noticed.
 pub(crate) fn first_notice(events: &[(f64, String, String)]) -> Option<(f64, String)> {
     let is_notice = |kind: &str, message: &str| match kind {
         "rank ended" => !message.ends_with(": finished"),

@@ -70,11 +70,14 @@ impl Report {
 
     /// Everything that does not hold, in words.
     pub(crate) fn wrong(&self) -> Vec<String> {
-        let mut all: Vec<String> = self.quiet_wrong.iter().map(|words| format!("quiet run: {words}")).collect();
+        let mut all: Vec<String> =
+            self.quiet_wrong.iter().map(|description| format!("quiet run: {description}")).collect();
         for (number, run) in (1..).zip(&self.runs) {
-            all.extend(run.wrong.iter().map(|words| format!("run {number}: {words}")));
+            all.extend(run.wrong.iter().map(|description| format!("run {number}: {description}")));
             let shown = run.differences.iter().take(SHOWN);
-            all.extend(shown.map(|found| format!("run {number}: {:?}: {}: {}", found.what, found.job, found.words)));
+            all.extend(
+                shown.map(|found| format!("run {number}: {:?}: {}: {}", found.what, found.job, found.description)),
+            );
             if run.differences.len() > SHOWN {
                 all.push(format!("run {number}: {} differences in all (see --json)", run.differences.len()));
             }

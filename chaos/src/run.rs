@@ -152,9 +152,9 @@ fn watch(cluster: &Cluster, experiment: &str, before: &StateBefore, injection: &
     let kind = injection.kind;
     if injection.seconds_to_notice.is_none() && kind.notice() == Notice::Event {
         let Ok(events) = queries::events_since(&cluster.database, before.last_event) else { return Ok(None) };
-        if let Some((at, words)) = first_notice(&events) {
+        if let Some((at, description)) = first_notice(&events) {
             let seconds = (at - before.at).max(0.0);
-            log(&format!("  noticed after {seconds:.1} s ({words})"));
+            log(&format!("  noticed after {seconds:.1} s ({description})"));
             injection.seconds_to_notice = Some(seconds);
         }
     }

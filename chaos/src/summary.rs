@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn difference(what: DifferenceKind, job: &str, step: Option<i64>) -> Difference {
-        Difference { what, job: job.to_owned(), step, words: String::new() }
+        Difference { what, job: job.to_owned(), step, description: String::new() }
     }
 
     #[test]

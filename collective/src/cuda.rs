@@ -13,8 +13,8 @@ const PLUGIN: &str = "libtandem_nccl.so";
 
 /// Loads libtorch's CUDA half and the NCCL plugin where this machine has an NVIDIA driver; `Ok(false)` is no driver.
 ///
-/// Call it before anything else touches libtorch: it asks once whether there is CUDA and remembers the answer. Takes
-/// 0.1 to 0.4 s with a driver, no time without. Later calls repeat the first one's answer.
+/// Call it before anything else touches libtorch: it asks once whether there is CUDA and remembers the answer. Later
+/// calls repeat the first one's answer.
 pub fn load() -> Result<bool, Error> {
     LOADED.get_or_init(open).clone()
 }

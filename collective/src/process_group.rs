@@ -17,14 +17,14 @@ pub struct ProcessGroup {
     world_size: u32,
     /// `None` for a group of one without connections, which works on any device.
     device: Option<Device>,
-    link: Option<ffi::GroupHandle>,
+    handle: Option<ffi::GroupHandle>,
     failure: RefCell<Option<Error>>,
 }
 
 impl ProcessGroup {
     /// A group of one rank, without connections.
     pub fn alone() -> Self {
-        Self { rank: 0, world_size: 1, device: None, link: None, failure: RefCell::new(None) }
+        Self { rank: 0, world_size: 1, device: None, handle: None, failure: RefCell::new(None) }
     }
 
     /// Forms a group over TCP, for tensors on the CPU. Returns when all ranks are there, or fails after `timeout`. That
@@ -42,9 +42,9 @@ impl ProcessGroup {
         timeout: Duration,
     ) -> Result<Self, Error> {
         let member = member(prefix, rank, world_size)?;
-        let link =
+        let handle =
             if world_size > 1 { Some(ffi::GroupHandle::gloo(&store.handle, member, host, timeout)?) } else { None };
-        Ok(Self { device: Some(Device::Cpu), link, rank, world_size, failure: RefCell::new(None) })
+        Ok(Self { device: Some(Device::Cpu), handle, rank, world_size, failure: RefCell::new(None) })
     }
 
     /// Forms a group over NCCL, for tensors on one CUDA device. Untested on a GPU so far.
@@ -62,9 +62,9 @@ impl ProcessGroup {
         let member = member(prefix, rank, world_size)?;
         cuda::available()?;
         // A group of one goes through NCCL too, so that NCCL can be tested with a single GPU.
-        let link = Some(ffi::GroupHandle::nccl(&store.handle, member, device_index, timeout)?);
+        let handle = Some(ffi::GroupHandle::nccl(&store.handle, member, device_index, timeout)?);
         let device = Some(Device::Cuda(device_index as usize));
-        Ok(Self { device, link, rank, world_size, failure: RefCell::new(None) })
+        Ok(Self { device, handle, rank, world_size, failure: RefCell::new(None) })
     }
 
     pub fn rank(&self) -> u32 {
@@ -80,26 +80,26 @@ impl ProcessGroup {
     /// The order of addition is Gloo's or NCCL's and changes with the world size: see [`tree_sum`](crate::tree_sum).
     pub fn all_reduce_sum(&self, tensor: &Tensor) -> Result<(), Error> {
         let checked = check::writable("all_reduce_sum", tensor, self.device);
-        self.exchange(Channel::Main, checked, (), |link| link.all_reduce_sum(tensor))
+        self.exchange(Channel::Main, checked, (), |handle| handle.all_reduce_sum(tensor))
     }
 
     /// Replaces `tensor`, of equal shape on all ranks, by that of rank `root`.
     pub fn broadcast(&self, tensor: &Tensor, root: u32) -> Result<(), Error> {
         let checked = self.peer("broadcast", root).and_then(|()| check::writable("broadcast", tensor, self.device));
-        self.exchange(Channel::Main, checked, (), |link| link.broadcast(tensor, root))
+        self.exchange(Channel::Main, checked, (), |handle| handle.broadcast(tensor, root))
     }
 
     /// Returns when every rank has called it.
     pub fn barrier(&self) -> Result<(), Error> {
-        self.exchange(Channel::Main, Ok(()), (), |link| link.barrier())
+        self.exchange(Channel::Main, Ok(()), (), |handle| handle.barrier())
     }
 
     /// `[n, ...]` on each rank to `[world_size * n, ...]` on all, in rank order; without gradient.
     pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor, Error> {
         let rows = self.rows("all_gather", tensor).and_then(|()| Ok(tensor.f_detach()?.f_contiguous()?));
-        match (&self.link, rows) {
+        match (&self.handle, rows) {
             (None, rows) => copy(&rows?),
-            (Some(_), Ok(rows)) => self.run(|link| link.all_gather(&rows)),
+            (Some(_), Ok(rows)) => self.run(|handle| handle.all_gather(&rows)),
             (Some(_), Err(error)) => Err(self.refuse(Channel::Main, error)),
         }
     }
@@ -111,8 +111,8 @@ impl ProcessGroup {
     /// [`TchError`](tch::TchError) that converts into [`Error`].
     pub fn shard_sum(&self, rows: &Tensor) -> Result<Tensor, Error> {
         let checked = self.rows("shard_sum", rows);
-        match &self.link {
-            Some(_) => self.exchange(Channel::Autograd, checked, Tensor::new(), |link| link.shard_sum(rows)),
+        match &self.handle {
+            Some(_) => self.exchange(Channel::Autograd, checked, Tensor::new(), |handle| handle.shard_sum(rows)),
             None => {
                 checked?;
                 let dims: &[i64] = &[0];
@@ -125,7 +125,7 @@ impl ProcessGroup {
     pub fn abort(self) {
         // Gloo has no call under way here, since each one blocks until its end. An error would only say that the group
         // is broken.
-        let _ = self.link.as_ref().map(ffi::GroupHandle::abort);
+        let _ = self.handle.as_ref().map(ffi::GroupHandle::abort);
     }
 
     /// Makes a call that all ranks make. If this rank's arguments were refused, it tells the others so.
@@ -136,7 +136,7 @@ impl ProcessGroup {
         alone: T,
         call: impl FnOnce(&ffi::GroupHandle) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match (&self.link, checked) {
+        match (&self.handle, checked) {
             (None, checked) => checked.map(|()| alone),
             (Some(_), Ok(())) => self.run(call),
             (Some(_), Err(error)) => Err(self.refuse(channel, error)),
@@ -146,7 +146,7 @@ impl ProcessGroup {
     /// Tells the others that this rank does not make the call, and returns the error to report.
     fn refuse(&self, channel: Channel, error: Error) -> Error {
         // Telling them also fails where they made a call; this rank's own refusal is what it reports.
-        let answer = self.run(|link| link.refuse(channel));
+        let answer = self.run(|handle| handle.refuse(channel));
         answer.err().filter(Error::is_machine_fault).unwrap_or(error)
     }
 
@@ -155,8 +155,8 @@ impl ProcessGroup {
         if let Some(failure) = self.failure.borrow().as_ref() {
             return Err(failure.clone());
         }
-        let link = self.link.as_ref().ok_or_else(|| Error::Invalid("a group of one rank has no peers".into()))?;
-        call(link).inspect_err(|error| {
+        let handle = self.handle.as_ref().ok_or_else(|| Error::Invalid("a group of one rank has no peers".into()))?;
+        call(handle).inspect_err(|error| {
             if error.is_machine_fault() {
                 *self.failure.borrow_mut() = Some(error.clone());
             }
@@ -165,16 +165,16 @@ impl ProcessGroup {
 
     /// Compares the ranks' calls of [`tree_sum`](crate::tree_sum); `checked` is the check of this rank's own arguments.
     pub(crate) fn agree_tree_sum(&self, part: &Tensor, shards: u32, checked: Result<(), Error>) -> Result<(), Error> {
-        self.exchange(Channel::Main, checked, (), |link| link.agree_tree_sum(part, shards))
+        self.exchange(Channel::Main, checked, (), |handle| handle.agree_tree_sum(part, shards))
     }
 
     /// Sends to a rank that [`recv`](Self::recv)s; both must have agreed on shape and type before.
     pub(crate) fn send(&self, tensor: &Tensor, to: u32) -> Result<(), Error> {
-        self.run(|link| link.send(tensor, to))
+        self.run(|handle| handle.send(tensor, to))
     }
 
     pub(crate) fn recv(&self, tensor: &Tensor, from: u32) -> Result<(), Error> {
-        self.run(|link| link.recv(tensor, from))
+        self.run(|handle| handle.recv(tensor, from))
     }
 
     pub(crate) fn device(&self) -> Option<Device> {

@@ -24,16 +24,16 @@ const MOMENT_TOLERANCE: f64 = 0.01;
 
 /// The library that our augmentation is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
+pub(crate) enum AugmentPeer {
     Torchvision,
     Kornia,
 }
 
-pub(crate) fn measure(settings: &Settings, peer: Peer) -> Result<Vec<Row>> {
+pub(crate) fn measure(settings: &Settings, peer: AugmentPeer) -> Result<Vec<Row>> {
     // torchvision has one thread in each of its processes.
     let (script, threads, goal) = match peer {
-        Peer::Torchvision => ("augment", 1, 15.0),
-        Peer::Kornia => ("augment_kornia", THREADS, 8.0),
+        AugmentPeer::Torchvision => ("augment", 1, 15.0),
+        AugmentPeer::Kornia => ("augment_kornia", THREADS, 8.0),
     };
     let folder = tempfile::tempdir()?;
     let setup = AugmentSetup {
@@ -57,8 +57,8 @@ pub(crate) fn measure(settings: &Settings, peer: Peer) -> Result<Vec<Row>> {
             || Ok(theirs.block(THEIRS)? / THEIRS as f64),
         )?;
         let (name, against) = match peer {
-            Peer::Torchvision => ("augment/torchvision", format!("torchvision {} on PIL", their.version)),
-            Peer::Kornia => ("augment/kornia", format!("Kornia {} on the batch", their.version)),
+            AugmentPeer::Torchvision => ("augment/torchvision", format!("torchvision {} on PIL", their.version)),
+            AugmentPeer::Kornia => ("augment/kornia", format!("Kornia {} on the batch", their.version)),
         };
         Ok(vec![Row {
             name: name.into(),

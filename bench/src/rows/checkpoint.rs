@@ -42,7 +42,7 @@ impl Trial {
 }
 
 #[derive(serde::Deserialize)]
-struct Peer {
+struct SnapshotPeer {
     version: String,
     bytes: u64,
 }
@@ -53,7 +53,7 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
         let side = |name: &str, every| start(&folder.path().join(name), every);
         let (mut with, mut without) = (side("with", Some(EVERY))?, side("without", None)?);
         let mut theirs = Child::peer(&settings.python, "snapshot", THREADS)?;
-        let peer: Peer = theirs.ask(&json!({ "folder": folder.path(), "threads": THREADS }))?;
+        let peer: SnapshotPeer = theirs.ask(&json!({ "folder": folder.path(), "threads": THREADS }))?;
         let (mut runs_with, mut runs_without, mut saves) = (Vec::new(), Vec::new(), Vec::new());
         interleave(
             settings.pairs,
@@ -83,7 +83,7 @@ fn start(folder: &Path, every: Option<u32>) -> Result<Child> {
     Ok(child)
 }
 
-fn rows(trials: &[Trial], peer: &Peer) -> Result<Vec<Row>> {
+fn rows(trials: &[Trial], peer: &SnapshotPeer) -> Result<Vec<Row>> {
     let runs: Vec<Pair> = trials.iter().map(Trial::runs).collect();
     let stalls: Vec<Pair> =
         trials.iter().map(|trial| Pair { ours: trial.stall(), theirs: trial.torch_save_seconds }).collect();

@@ -19,7 +19,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use tandem_domain::spec::{Encoder, OptimizerName};
 
-use augment::Peer;
+use augment::AugmentPeer;
 use penalty::Comparison;
 
 use crate::row::Row;
@@ -64,7 +64,7 @@ pub(crate) enum Choice {
 pub(crate) enum Part {
     Step(Encoder),
     Training,
-    Augment(Peer),
+    Augment(AugmentPeer),
     Optimizer(OptimizerName),
     Penalty(Comparison),
     Attack,
@@ -85,8 +85,8 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Step, Part::Step(Encoder::ResNet18)),
         (Choice::Step, Part::Step(Encoder::ResNetTiny)),
         (Choice::Training, Part::Training),
-        (Choice::Augment, Part::Augment(Peer::Torchvision)),
-        (Choice::Augment, Part::Augment(Peer::Kornia)),
+        (Choice::Augment, Part::Augment(AugmentPeer::Torchvision)),
+        (Choice::Augment, Part::Augment(AugmentPeer::Kornia)),
         (Choice::Optimizer, Part::Optimizer(OptimizerName::Sgd)),
         (Choice::Optimizer, Part::Optimizer(OptimizerName::Lars)),
         (Choice::Penalty, Part::Penalty(Comparison::FiniteDifference)),
@@ -114,8 +114,8 @@ impl Part {
             Self::Step(Encoder::ResNetTiny) => "step of resnet-tiny, ours and PyTorch's",
             Self::Step(_) => "step of ResNet-18, ours and PyTorch's",
             Self::Training => "training of ResNet-18, ours and the usual script's",
-            Self::Augment(Peer::Torchvision) => "augmentation, ours and torchvision's",
-            Self::Augment(Peer::Kornia) => "augmentation, ours and Kornia's",
+            Self::Augment(AugmentPeer::Torchvision) => "augmentation, ours and torchvision's",
+            Self::Augment(AugmentPeer::Kornia) => "augmentation, ours and Kornia's",
             Self::Optimizer(_) => "an optimiser, ours and PyTorch's foreach",
             Self::Penalty(Comparison::PyTorch) => "exact penalty step, ours and PyTorch's",
             Self::Penalty(_) => "penalty step and plain step",
@@ -161,7 +161,7 @@ mod tests {
     fn a_part_named_twice_is_measured_once_and_in_order() {
         assert_eq!(
             parts(&[Choice::Idle, Choice::Augment, Choice::Idle]),
-            [Part::Augment(Peer::Torchvision), Part::Augment(Peer::Kornia), Part::Idle]
+            [Part::Augment(AugmentPeer::Torchvision), Part::Augment(AugmentPeer::Kornia), Part::Idle]
         );
         assert_eq!(parts(&[Choice::All, Choice::Idle]), parts(&[Choice::All]));
     }

@@ -31,7 +31,7 @@ const ASSIGNMENT_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     let runtime = Runtime::new()?;
-    let (long, short) = (Side::start(settings, &runtime, LONG)?, Side::start(settings, &runtime, SHORT)?);
+    let (long, short) = (QueueSide::start(settings, &runtime, LONG)?, QueueSide::start(settings, &runtime, SHORT)?);
     let passes = interleave(settings.pairs, || long.passes(), || short.passes())?;
     let placed = interleave(settings.pairs, || long.placed(), || short.placed())?;
     let row = |name: &str, what: &str, pairs: &[_], note| -> Result<Row> {
@@ -67,14 +67,14 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
 type Waited = oneshot::Sender<f64>;
 
 // Dropped in this order: workers leave before their coordinator does.
-struct Side<'r> {
+struct QueueSide<'r> {
     workers: Vec<mpsc::Sender<Waited>>,
     coordinator: Coordinator,
     runtime: &'r Runtime,
     queued: u32,
 }
 
-impl<'r> Side<'r> {
+impl<'r> QueueSide<'r> {
     /// Returns when all workers are busy and so many jobs are queued.
     fn start(settings: &Settings, runtime: &'r Runtime, queued: u32) -> Result<Self> {
         let coordinator = Coordinator::start(&settings.binaries()?)?;
