@@ -25,7 +25,7 @@ pub enum Expiry {
     /// The lease clock: the worker is silent.
     Silent { worker: Duration },
     /// The lease clock: the worker sends heartbeats but does not report the rank.
-    Disowned,
+    NotReported,
     /// The progress clock: the worker reports the rank, but the rank makes no progress.
     NoProgress { since: Duration, slowest: Option<Duration> },
 }
@@ -35,7 +35,7 @@ impl LeaseStatus {
     pub fn expiry(&self, now: DateTime<Utc>, timing: &Timing) -> Option<Expiry> {
         if self.expires_at <= now {
             let worker = since(self.worker_seen_at, now);
-            return Some(if worker >= timing.self_end { Expiry::Silent { worker } } else { Expiry::Disowned });
+            return Some(if worker >= timing.self_end { Expiry::Silent { worker } } else { Expiry::NotReported });
         }
         let idle = since(self.progress_at?, now);
         let over = idle >= timing.progress.scaled(self.slowest).takeover;
@@ -50,8 +50,8 @@ fn since(moment: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 impl std::fmt::Display for Expiry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Silent { worker } => write!(f, "its worker was not heard of for {:.1} s", worker.as_secs_f64()),
-            Self::Disowned => f.write_str("its worker is there but does not run it"),
+            Self::Silent { worker } => write!(f, "its worker sent no heartbeat for {:.1} s", worker.as_secs_f64()),
+            Self::NotReported => f.write_str("its worker is there but does not run it"),
             Self::NoProgress { since, slowest: None } => write!(
                 f,
                 "its worker is there, but the rank did nothing for {:.0} s since it started, and could not be ended",
@@ -59,7 +59,7 @@ impl std::fmt::Display for Expiry {
             ),
             Self::NoProgress { since, slowest: Some(slowest) } => write!(
                 f,
-                "its worker is there, but the rank made no progress for {:.0} s (its slowest pass so far took {:.1} s) \
+                "its worker is there, but the rank made no progress for {:.0} s (its slowest unit of work so far took {:.1} s) \
                  and could not be ended",
                 since.as_secs_f64(),
                 slowest.as_secs_f64()
@@ -82,9 +82,9 @@ mod tests {
         let status = LeaseStatus { expires_at: at(9), worker_seen_at: start, progress_at: Some(start), slowest: None };
         assert_eq!(status.expiry(at(8), &DEFAULT), None);
         let silent = status.expiry(at(9), &DEFAULT).unwrap();
-        assert_eq!(silent.to_string(), "its worker was not heard of for 9.0 s");
+        assert_eq!(silent.to_string(), "its worker sent no heartbeat for 9.0 s");
         let heard = LeaseStatus { worker_seen_at: at(8), ..status };
-        assert_eq!(heard.expiry(at(9), &DEFAULT), Some(Expiry::Disowned));
+        assert_eq!(heard.expiry(at(9), &DEFAULT), Some(Expiry::NotReported));
 
         let renewed =
             LeaseStatus { expires_at: at(1000), worker_seen_at: at(991), slowest: Some(Duration::ZERO), ..status };

@@ -51,7 +51,7 @@ pub(crate) async fn conclude(
             let about = About { worker: Some(lease.worker), ..About::attempt(job.id, attempt.id) };
             events::append(tx, about, "rank ended", &cause).await?;
             if end.outcome == RankOutcome::Lost {
-                blame(tx, lease.worker, &lease.worker_name).await?;
+                quarantine_if_due(tx, lease.worker, &lease.worker_name).await?;
             }
             lease.outcome = Some(end.outcome);
             causes.push((end.outcome, cause));
@@ -91,7 +91,8 @@ pub(crate) async fn end_attempt(
         return Ok(());
     }
     for lease in leases.iter().filter(|lease| lease.outcome.is_none() && !lease.is_dispatched) {
-        let (outcome, cause) = (RankOutcome::Cancelled, "the attempt ended before its worker was told");
+        let (outcome, cause) =
+            (RankOutcome::Cancelled, "the attempt ended before the assignment was sent to its worker");
         leases::release(tx, attempt.id, lease.fence, lease.rank, outcome, cause).await?;
     }
     let message = match cause {
@@ -124,7 +125,7 @@ fn stop_cost(attempt: &LockedAttempt, stop: &StopAsked) -> String {
 }
 
 /// Quarantines a worker that lost a rank by its own fault, if it lost too many.
-async fn blame(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()> {
+async fn quarantine_if_due(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()> {
     let losses = leases::losses(tx, worker).await?;
     let now = jobs::now(tx).await?;
     let Some(reason) = quarantine(now, &losses) else { return Ok(()) };

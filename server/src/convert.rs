@@ -8,7 +8,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::{
-    estimate::Duration,
+    estimate::TimeEstimate,
     query::{results::NamedCurve, show::Shown},
     store::{
         attempts::AttemptRow,
@@ -80,7 +80,7 @@ pub(crate) fn jobs(rows: Vec<JobRow>) -> Result<Vec<v1::Job>, Status> {
 
 pub(crate) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
     let jobs = submitted.jobs.into_iter().map(|job| {
-        let Duration { seconds, basis } = job.duration;
+        let TimeEstimate { seconds, basis } = job.time;
         v1::PlannedJob {
             job_id: job.id.map(|id| id.to_string()).unwrap_or_default(),
             reused: job.reused,

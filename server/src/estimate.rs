@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Duration {
+pub(crate) struct TimeEstimate {
     /// 0 if nothing is known.
     pub(crate) seconds: f64,
     pub(crate) basis: String,
@@ -27,9 +27,9 @@ const OVERHEAD: f64 = 4.0;
 const CPU_THREAD: f64 = 75.0;
 const CUDA_DEVICE: f64 = 5_000.0;
 
-pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<Duration> {
+pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<TimeEstimate> {
     if job.estimate.gflop <= 0.0 {
-        return Ok(Duration::default());
+        return Ok(TimeEstimate::default());
     }
     let fleet = workers::counts_by_kind(conn).await?;
     let (kind, count) = fleet.into_iter().max_by_key(|(_, count)| *count).unwrap_or(("cpu".to_owned(), u32::MAX));
@@ -56,7 +56,7 @@ pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<Durati
         let speed = Speed { value, kind: &kind };
         (value, format!("{speed} assumed: no job has run here yet"))
     });
-    Ok(Duration { seconds: OVERHEAD + job.estimate.gflop / (speed * lanes), basis })
+    Ok(TimeEstimate { seconds: OVERHEAD + job.estimate.gflop / (speed * lanes), basis })
 }
 
 /// The number of CPU threads or devices that compute at the same time.

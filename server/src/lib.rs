@@ -7,7 +7,9 @@
 //! waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`] and [`release`]
 //! are requests of people.
 //!
-//! Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes their messages, [`notifier`] wakes tasks.
+//! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
+//! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes,
+//! [`store_path`] checks paths of files, [`broken`] breaks a rule on purpose, for tests.
 
 mod broken;
 mod cancel;

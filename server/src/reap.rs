@@ -49,7 +49,7 @@ pub(crate) async fn workers(store: &Store, term: i64) -> Result<()> {
     }
     let lost = workers::mark_lost(&mut tx).await?;
     for worker in &lost {
-        let message = format!("{} was not heard of for {:.0} s", worker.name, worker.silent_seconds);
+        let message = format!("{} sent no heartbeat for {:.0} s", worker.name, worker.silent_seconds);
         events::append(&mut tx, About::worker(worker.id), "worker lost", &message).await?;
         tracing::warn!(worker = %worker.id, name = worker.name, "worker lost");
     }

@@ -111,7 +111,7 @@ impl Scheduler {
             (Some(number), Some(before)) if before.number == number => Some(LeadershipTerm { renewed: now, ..before }),
             (Some(number), _) => {
                 // Perhaps no coordinator could renew leases until now. The attempts that still run are adopted.
-                let adopted = leases::grace(&mut tx).await?;
+                let adopted = leases::renew_all(&mut tx).await?;
                 if let Some(seconds) = absence.filter(|_| adopted > 0) {
                     let message = format!(
                         "no coordinator could schedule for {seconds:.0} s (none ran, or Postgres was away); {} does now, \

@@ -30,7 +30,7 @@ pub(crate) async fn ask(
     if !leader::is_current(&mut tx, term).await? {
         return Ok(());
     }
-    let world = fingerprint(fleet, running);
+    let fleet_fingerprint = fingerprint(fleet, running);
     for stop in stops {
         let about = About::attempt(stop.job, stop.attempt);
         if !attempts::ask_stop(&mut tx, stop).await? {
@@ -45,7 +45,7 @@ pub(crate) async fn ask(
         let name = running.iter().find(|gang| gang.attempt == stop.attempt).map_or("", |gang| gang.name.as_str());
         tracing::info!(attempt = %stop.attempt, job = %stop.job, name, reason = stop.reason, "asked to stop");
         if let Some(job) = stop.room_for {
-            jobs::set_made_room(&mut tx, job, &world).await?;
+            jobs::set_made_room(&mut tx, job, &fleet_fingerprint).await?;
             let message =
                 format!("`{name}` stops at a checkpoint for it: {:.1} device-seconds are at stake", stop.at_stake);
             events::append(&mut tx, About::job(job), "makes room", &message).await?;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    estimate::{Duration, estimate},
+    estimate::{TimeEstimate, estimate},
     store::{
         Conn, Store, clean, dependencies,
         events::{self, About},
@@ -49,7 +49,7 @@ pub(crate) struct SubmittedJob {
     pub(crate) planned: PlannedJob,
     pub(crate) reused: bool,
     /// Estimated on a dry run only.
-    pub(crate) duration: Duration,
+    pub(crate) time: TimeEstimate,
 }
 
 /// Checks the file and stores it, unless it is a dry run.
@@ -101,8 +101,8 @@ async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     let mut jobs = Vec::new();
     for planned in plan.jobs {
         let reused = jobs::share(&mut conn, &planned.content_key).await?.is_some();
-        let duration = estimate(&mut conn, &planned).await?;
-        jobs.push(SubmittedJob { id: None, planned, reused, duration });
+        let time = estimate(&mut conn, &planned).await?;
+        jobs.push(SubmittedJob { id: None, planned, reused, time });
     }
     Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs })
 }
@@ -124,7 +124,7 @@ fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
     let jobs = plan.jobs.into_iter().map(|planned| {
         let link = by_name.get(planned.spec.name.as_str());
         let (id, reused) = (link.map(|link| link.job_id), link.is_some_and(|link| link.reused));
-        SubmittedJob { id, planned, reused, duration: Duration::default() }
+        SubmittedJob { id, planned, reused, time: TimeEstimate::default() }
     });
     Submitted { experiment: Some(experiment.id), name: plan.name, priority: plan.priority, jobs: jobs.collect() }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn unblock(tx: &mut Conn) -> Result<Vec<Uuid>> {
         let mut moved_now = false;
         for job in dependencies::decided(tx).await? {
             let (event, kind, reason) = match &job.lost_input {
-                Some(words) => (JobEvent::InputsLost, "cancelled", format!("it starts from {words}")),
+                Some(failure) => (JobEvent::InputsLost, "cancelled", format!("its input {failure}")),
                 None => (JobEvent::InputsReady, "queued", String::new()),
             };
             let state = jobs::transition(tx, job.id, JobState::Blocked, event, &reason, Duration::ZERO).await?;

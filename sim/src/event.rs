@@ -37,7 +37,7 @@ pub(crate) enum Event {
     Stalled { attempt: AttemptId, serial: u32 },
     // A rank has loaded its data, or has waited too long for the others.
     Loaded { attempt: AttemptId, rank: usize },
-    MeetingOver { attempt: AttemptId, rank: usize },
+    RendezvousTimeout { attempt: AttemptId, rank: usize },
     // A rank that could not be killed can be again.
     Unstuck { attempt: AttemptId, rank: usize },
     Quiet,

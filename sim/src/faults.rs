@@ -17,12 +17,12 @@ impl World {
             Fault::Next => {
                 self.ghost.changed();
                 self.inject_fault();
-                if self.dice.percent(25) {
+                if self.rng.percent(25) {
                     // Faults come in pairs.
                     self.inject_fault();
                 }
                 let lease = ms(self.plan.timing.lease);
-                let at = self.now + self.dice.between(lease / 8, lease);
+                let at = self.now + self.rng.between(lease / 8, lease);
                 self.agenda.at(at, Event::Fault(Fault::Next));
             }
             Fault::StartWorker(own) if !self.workers[own].lifetime.is_up => {
@@ -75,8 +75,8 @@ impl World {
     /// A length of time, from a fiftieth of a lease to three leases.
     pub(crate) fn pause(&mut self) -> Ms {
         let lease = ms(self.plan.timing.lease);
-        let longest = [lease / 8, lease, lease, 3 * lease][self.dice.below(4)];
-        self.dice.between(lease / 50, longest)
+        let longest = [lease / 8, lease, lease, 3 * lease][self.rng.below(4)];
+        self.rng.between(lease / 50, longest)
     }
 
     pub(crate) fn freeze_coordinator(&mut self, own: usize, pause: Ms) {
@@ -96,7 +96,7 @@ impl World {
             }
         });
         self.kill(Process::Worker(own));
-        if by_force && self.dice.percent(85) {
+        if by_force && self.rng.percent(85) {
             self.workers[own].recover(self.now);
         } else {
             self.workers[own].attempt = None;

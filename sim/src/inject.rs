@@ -12,22 +12,22 @@ type Injected = (&'static str, Option<Fault>);
 
 impl World {
     pub(crate) fn inject_fault(&mut self) {
-        let own = self.dice.below(self.workers.len());
-        let coordinator = self.dice.below(self.coordinators.len());
+        let own = self.rng.below(self.workers.len());
+        let coordinator = self.rng.below(self.coordinators.len());
         let mut pause = self.pause();
-        let kind = self.dice.below(self.plan.faults.len());
+        let kind = self.rng.below(self.plan.faults.len());
         let (name, repair) = match self.plan.faults[kind] {
             FaultKind::DatabaseDown => {
                 self.db.is_up = false;
-                if self.dice.percent(50) {
+                if self.rng.percent(50) {
                     // About as long as a leader lease.
                     let longest = ms(self.plan.timing.leader_lease);
-                    pause = self.dice.between(longest / 2, longest);
+                    pause = self.rng.between(longest / 2, longest);
                 }
                 ("database down", Some(Fault::DatabaseUp))
             }
-            FaultKind::RankFrozen if !self.dice.percent(50) => {
-                let file = self.dice.below(self.disk.len());
+            FaultKind::RankFrozen if !self.rng.percent(50) => {
+                let file = self.rng.below(self.disk.len());
                 if let Some((_, hash)) = self.disk.iter_mut().nth(file) {
                     *hash ^= 1;
                 }
@@ -73,7 +73,7 @@ impl World {
             }
             FaultKind::CoordinatorFrozenBeforeWrite => {
                 // Heartbeats come late, all at once, and are received but not stored.
-                let late = self.dice.between(0, ms(self.plan.timing.self_end));
+                let late = self.rng.between(0, ms(self.plan.timing.self_end));
                 for connection in self.coordinators[coordinator].sessions.keys() {
                     self.connections[*connection].stalled_until = now + late;
                 }
@@ -140,9 +140,9 @@ impl World {
                 });
                 ("rank hangs", None)
             }
-            FaultKind::RankUnkillable if self.dice.percent(40) => {
+            FaultKind::RankUnkillable if self.rng.percent(40) => {
                 self.with_rank(own, |world, attempt, rank| {
-                    let until = world.now + world.dice.between(1, 40) * pause;
+                    let until = world.now + world.rng.between(1, 40) * pause;
                     world.gangs.entry(attempt).and_modify(|gang| gang.ranks[rank].stuck_until = until);
                     world.agenda.at(until, Event::Unstuck { attempt, rank });
                     world.on_rank_changed(attempt);
@@ -150,7 +150,7 @@ impl World {
                 ("rank cannot be killed", None)
             }
             FaultKind::RankFrozen => ("rank frozen", self.freeze_rank(own)),
-            FaultKind::RankUnkillable if self.dice.percent(50) => ("rank frozen", self.freeze_rank(own)),
+            FaultKind::RankUnkillable if self.rng.percent(50) => ("rank frozen", self.freeze_rank(own)),
             _ => {
                 if self.workers[own].lifetime.is_up && !self.workers[own].lifetime.is_frozen {
                     self.leave_fleet(own);

@@ -3,12 +3,15 @@
 //!
 //! One seed is one run, event for event. The invariants ([`Violation`]) are checked after each event; versions of the
 //! system with one rule left out ([`Broken`]) show that the checks can fail.
+//!
+//! In reading order: [`plan`] draws a cluster, its jobs and its faults from a seed; [`world`] is all that there is, and
+//! [`event`] what can happen to it; [`database`], [`coordinator`], [`worker`] and [`gang`] (with [`rendezvous`], [`steps`] and
+//! [`stall`]) act; [`faults`] and [`inject`] harm them; [`invariants`] check; [`run`] is the loop.
 
 mod broken;
 mod coordinator;
 mod counts;
 mod database;
-mod dice;
 mod event;
 mod faults;
 mod gang;
@@ -16,6 +19,7 @@ mod inject;
 mod invariants;
 mod plan;
 mod rendezvous;
+mod rng;
 mod run;
 mod stall;
 mod steps;

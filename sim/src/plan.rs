@@ -7,7 +7,7 @@ use tandem_domain::{
     timing::{self, Timing},
 };
 
-use crate::dice::{Dice, mix};
+use crate::rng::{Rng, mix};
 
 /// A kind of fault: see `inject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,59 +101,59 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(dice: &mut Dice) -> Self {
-        let timing = if dice.percent(60) { timing::DEFAULT } else { timing::FAST };
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let timing = if rng.percent(60) { timing::DEFAULT } else { timing::FAST };
         // Everything else is measured in leases, so that both profiles see the same faults.
         let lease = ms(timing.lease);
-        let quiet_at = dice.between(8, 22) * lease;
-        let mixed = dice.percent(25);
-        let devices = (0..dice.between(2, 5))
+        let quiet_at = rng.between(8, 22) * lease;
+        let mixed = rng.percent(25);
+        let devices = (0..rng.between(2, 5))
             .map(|_| Device {
-                kind: if mixed && dice.percent(40) { "cuda" } else { "cpu" },
-                host: if dice.percent(70) { "ada" } else { "bob" },
+                kind: if mixed && rng.percent(40) { "cuda" } else { "cpu" },
+                host: if rng.percent(70) { "ada" } else { "bob" },
             })
             .collect();
         let mut jobs: Vec<JobPlan> = Vec::new();
-        for number in 0..dice.between(2, 6) as usize {
-            let job = job(dice, number, &jobs, lease, quiet_at);
+        for number in 0..rng.between(2, 6) as usize {
+            let job = job(rng, number, &jobs, lease, quiet_at);
             jobs.push(job);
         }
-        let across_hosts = dice.percent(80);
-        Self { timing, across_hosts, devices, jobs, faults: faults(dice), quiet_at }
+        let across_hosts = rng.percent(80);
+        Self { timing, across_hosts, devices, jobs, faults: faults(rng), quiet_at }
     }
 }
 
 /// All kinds, or a few: a bug that takes three faults of certain kinds in a row is rarely found among twenty kinds.
-fn faults(dice: &mut Dice) -> Vec<FaultKind> {
-    if dice.percent(50) {
+fn faults(rng: &mut Rng) -> Vec<FaultKind> {
+    if rng.percent(50) {
         return FaultKind::ALL.to_vec();
     }
-    (0..dice.between(2, 6)).map(|_| FaultKind::ALL[dice.below(FaultKind::ALL.len())]).collect()
+    (0..rng.between(2, 6)).map(|_| FaultKind::ALL[rng.below(FaultKind::ALL.len())]).collect()
 }
 
-fn job(dice: &mut Dice, number: usize, before: &[JobPlan], lease: Ms, quiet_at: Ms) -> JobPlan {
-    let shards = [1, 2, 2, 3, 4, 4][dice.below(6)];
-    let min = dice.between(1, u64::from(shards).min(3)) as u32;
-    let max = if dice.percent(60) { shards.max(min) } else { min };
-    let inputs = if number > 0 && dice.percent(20) { vec![dice.below(number)] } else { Vec::new() };
-    let steps = dice.between(4, 40) as u32;
+fn job(rng: &mut Rng, number: usize, before: &[JobPlan], lease: Ms, quiet_at: Ms) -> JobPlan {
+    let shards = [1, 2, 2, 3, 4, 4][rng.below(6)];
+    let min = rng.between(1, u64::from(shards).min(3)) as u32;
+    let max = if rng.percent(60) { shards.max(min) } else { min };
+    let inputs = if number > 0 && rng.percent(20) { vec![rng.below(number)] } else { Vec::new() };
+    let steps = rng.between(4, 40) as u32;
     let mut truth = vec![inputs.iter().fold(number as u64, |hash, &input: &usize| mix(hash, before[input].result()))];
     for step in 0..steps {
         truth.push(mix(truth[step as usize], u64::from(step)));
     }
-    let submit_at = if dice.percent(50) { dice.between(0, lease) } else { dice.between(0, quiet_at) };
+    let submit_at = if rng.percent(50) { rng.between(0, lease) } else { rng.between(0, quiet_at) };
     JobPlan {
-        priority: [0, 0, 0, 1, 2][dice.below(5)],
+        priority: [0, 0, 0, 1, 2][rng.below(5)],
         workers: Workers { min, max },
         shards,
         inputs,
         steps,
-        step_ms: dice.between(lease / 40, lease / 4),
-        load_ms: dice.between(lease / 10, lease / 2),
-        checkpoint_every: dice.between(2, 8) as u32,
-        fault_at: dice.percent(8).then(|| dice.between(1, u64::from(steps)) as u32),
+        step_ms: rng.between(lease / 40, lease / 4),
+        load_ms: rng.between(lease / 10, lease / 2),
+        checkpoint_every: rng.between(2, 8) as u32,
+        fault_at: rng.percent(8).then(|| rng.between(1, u64::from(steps)) as u32),
         submit_at,
-        cancel_at: dice.percent(10).then(|| submit_at + dice.between(0, quiet_at)),
+        cancel_at: rng.percent(10).then(|| submit_at + rng.between(0, quiet_at)),
         truth,
     }
 }

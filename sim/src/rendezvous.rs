@@ -42,11 +42,11 @@ impl World {
         }
         gang.ranks[rank] = Rank { worker, phase: RankPhase::Loading, ..Rank::default() };
         let load = self.plan.jobs[job].load_ms;
-        let at = now + self.dice.between(load / 2, load);
+        let at = now + self.rng.between(load / 2, load);
         self.agenda.at(at, Event::Loaded { attempt, rank });
         // Shorter than the progress clock, which would blame the rank that waits instead of the one that hangs.
-        let patience = timing::RENDEZVOUS.min(self.plan.timing.progress.scaled(None).step_watchdog);
-        self.agenda.at(at + ms(patience), Event::MeetingOver { attempt, rank });
+        let rendezvous_timeout = timing::RENDEZVOUS.min(self.plan.timing.progress.scaled(None).step_watchdog);
+        self.agenda.at(at + ms(rendezvous_timeout), Event::RendezvousTimeout { attempt, rank });
         self.print(attempt, rank, RankOutput::Event(RankEvent::Started));
     }
 
@@ -72,11 +72,11 @@ impl World {
         if rank == 0 {
             self.print(attempt, 0, RankOutput::Listening);
         }
-        self.try_to_meet(attempt);
+        self.try_rendezvous(attempt);
     }
 
     /// If all ranks are there, rank 0 loads the newest good checkpoint for all.
-    pub(crate) fn try_to_meet(&mut self, attempt: AttemptId) {
+    pub(crate) fn try_rendezvous(&mut self, attempt: AttemptId) {
         let now = self.now;
         let Some(gang) = self.gangs.get_mut(&attempt) else { return };
         let here = |(rank, own): (usize, &Rank)| {
@@ -117,7 +117,7 @@ impl World {
         let serial = gang.serial;
         if gang.ranks.iter().all(Rank::is_responsive) {
             let step_ms = self.plan.jobs[gang.job].step_ms;
-            let at = self.now + self.dice.between(step_ms / 2, step_ms).max(1);
+            let at = self.now + self.rng.between(step_ms / 2, step_ms).max(1);
             self.agenda.at(at, Event::Step { attempt, serial });
         } else {
             let limits = self.limits(attempt);

@@ -13,11 +13,11 @@ use crate::{
     coordinator::state::Coordinator,
     counts::Counts,
     database::Database,
-    dice::Dice,
     event::{Agenda, Event, Fault},
     gang::{Disk, Gangs},
     invariants::ghost::{Ghost, Violation},
     plan::{Ms, Plan},
+    rng::Rng,
     worker::state::Worker,
     world::World,
 };
@@ -49,8 +49,8 @@ pub fn run(seed: u64, broken: Option<Broken>, with_trace: bool) -> Outcome {
 }
 
 fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
-    let mut dice = Dice::new(seed);
-    let plan = Plan::new(&mut dice);
+    let mut rng = Rng::new(seed);
+    let plan = Plan::new(&mut rng);
     let device_order = vec!["cuda".to_owned(), "cpu".to_owned()];
     // The jobs here are short and must still be stopped for others.
     let least_run = Duration::from_millis(plan.timing.lease.as_millis() as u64 / 2);
@@ -59,7 +59,7 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
         now: 0,
         broken,
         policy,
-        dice,
+        rng,
         agenda: Agenda::default(),
         db: Database::new(&plan, broken),
         coordinators: (0..2).map(|_| Coordinator::default()).collect(),

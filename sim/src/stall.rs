@@ -29,7 +29,7 @@ impl World {
     }
 
     /// A rank has waited too long for the others.
-    pub(crate) fn on_meeting_over(&mut self, attempt: AttemptId, rank: usize) {
+    pub(crate) fn on_rendezvous_timeout(&mut self, attempt: AttemptId, rank: usize) {
         let Some(gang) = self.gangs.get(&attempt) else { return };
         let own = &gang.ranks[rank];
         if own.phase != RankPhase::Loaded {
@@ -38,7 +38,7 @@ impl World {
         if own.is_responsive() {
             self.exit_rank(attempt, rank, RankOutcome::PeerLost);
         } else {
-            self.agenda.at(self.now + 1000, Event::MeetingOver { attempt, rank });
+            self.agenda.at(self.now + 1000, Event::RendezvousTimeout { attempt, rank });
         }
     }
 
@@ -53,7 +53,7 @@ impl World {
         if let Some(rank) = gang.ranks.iter().position(leaves) {
             self.exit_rank(attempt, rank, RankOutcome::Preempted);
         }
-        self.try_to_meet(attempt);
+        self.try_rendezvous(attempt);
         self.schedule_step(attempt);
         let gang = &self.gangs[&attempt];
         for rank in gang.ranks.clone().iter().filter(|rank| rank.is_alive()) {

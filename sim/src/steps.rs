@@ -7,9 +7,9 @@ use tandem_domain::state::RankOutcome;
 
 use crate::{
     broken::Broken,
-    dice::mix,
     event::{AttemptId, RankEvent, RankOutput},
     gang::{Rank, RankPhase},
+    rng::mix,
     world::World,
 };
 

@@ -7,11 +7,11 @@ use crate::{
     coordinator::state::Coordinator,
     counts::Counts,
     database::Database,
-    dice::Dice,
     event::{Agenda, Event, Lifetime, Message, Process, ProcessEvent},
     gang::{Disk, Gangs},
     invariants::ghost::{Ghost, Violation},
     plan::{Ms, Plan},
+    rng::Rng,
     worker::state::Worker,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) broken: Option<Broken>,
     pub(crate) policy: Policy,
-    pub(crate) dice: Dice,
+    pub(crate) rng: Rng,
     pub(crate) agenda: Agenda,
     pub(crate) db: Database,
     pub(crate) coordinators: Vec<Coordinator>,
@@ -97,7 +97,7 @@ impl World {
             Event::Step { attempt, serial } => self.on_step(attempt, serial),
             Event::Stalled { attempt, serial } => self.on_stalled(attempt, serial),
             Event::Loaded { attempt, rank } => self.on_loaded(attempt, rank),
-            Event::MeetingOver { attempt, rank } => self.on_meeting_over(attempt, rank),
+            Event::RendezvousTimeout { attempt, rank } => self.on_rendezvous_timeout(attempt, rank),
             Event::Unstuck { attempt, rank } => self.on_unstuck(attempt, rank),
         }
         self.check();
@@ -110,8 +110,8 @@ impl World {
     /// NOTIFY wakes every coordinator. Sometimes it is lost, and polling must find the change.
     fn notify(&mut self) {
         for number in 0..self.coordinators.len() {
-            if !self.dice.percent(5) {
-                let at = self.now + self.dice.between(1, 20);
+            if !self.rng.percent(5) {
+                let at = self.now + self.rng.between(1, 20);
                 self.notify_coordinator(number, at);
             }
         }
@@ -168,7 +168,7 @@ impl World {
         }
         let (worker, coordinator, epochs) = (*worker, *coordinator, *epochs);
         for (process, epoch) in [(Process::Worker(worker), epochs.0), (Process::Coordinator(coordinator), epochs.1)] {
-            let at = self.now + self.dice.between(1, 50);
+            let at = self.now + self.rng.between(1, 50);
             self.agenda.at(at, Event::To { process, epoch, what: ProcessEvent::Lost { connection } });
         }
     }
@@ -182,7 +182,7 @@ impl World {
     }
 
     fn send(&mut self, number: usize, direction: usize, message: Message) {
-        let latency = if self.dice.percent(2) { self.dice.between(50, 400) } else { self.dice.between(1, 8) };
+        let latency = if self.rng.percent(2) { self.rng.between(50, 400) } else { self.rng.between(1, 8) };
         let connection = &mut self.connections[number];
         if !connection.is_open {
             return;

@@ -137,8 +137,11 @@ fn who_returns_after_its_lease_is_refused_and_the_coordinator_may_die() -> anyho
     });
     signal(&both, Signal::SIGCONT);
     let job = wait_two_checkpoints(&cluster, &frozen, 2);
-    assert!(job["attempts"][0]["cause"].as_str().is_some_and(|cause| cause.contains("not heard of")), "{job:#}");
-    assert!(event_messages(&job, "refused").iter().any(|message| message.contains("is back with its rank")), "{job:#}");
+    assert!(job["attempts"][0]["cause"].as_str().is_some_and(|cause| cause.contains("sent no heartbeat")), "{job:#}");
+    assert!(
+        event_messages(&job, "refused").iter().any(|message| message.contains("has reconnected with its rank")),
+        "{job:#}"
+    );
 
     // The coordinator is killed and `up` starts it again: the attempt goes on undisturbed.
     let coordinator = cluster.processes(&["tandem-server"])[0];

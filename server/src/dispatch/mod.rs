@@ -1,4 +1,4 @@
-//! Tells workers what to do: assignments, where ranks meet, when to stop.
+//! Sends workers their instructions: assignments, rendezvous addresses, stops.
 //!
 //! Every coordinator looks after the workers whose streams it holds, whichever coordinator placed the job. What a
 //! worker must be sent follows from its live leases in Postgres and from what was sent on its stream
@@ -28,7 +28,7 @@ use crate::{
         notify::{Topic, notify},
         retry,
         worker_leases::{self, WorkerLease},
-        workers::{self, Introduction},
+        workers::{self, Registration},
     },
 };
 use instructions::{Instruction, due, unleased};
@@ -47,7 +47,7 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     /// Registers a worker. The answer names the attempts that it runs a rank of without a lease.
-    pub(crate) async fn open(&self, worker: &Introduction, session: &Session) -> Result<v1::Registered> {
+    pub(crate) async fn open(&self, worker: &Registration, session: &Session) -> Result<v1::Registered> {
         let running = session.running();
         let mut tx = self.store.begin().await?;
         let arrived = workers::register(&mut tx, worker, session.id).await?;
@@ -59,7 +59,7 @@ impl Dispatcher {
             let message = format!("{} on {} ({} {})", worker.name, worker.host, worker.device_kind, worker.device_name);
             events::append(&mut tx, About::worker(worker.id), "worker joined", &message).await?;
             let message = format!(
-                "{}, which was given up, is back with its rank of this attempt, which is lost: nothing of it counts any more",
+                "{} was declared lost and has reconnected with its rank of this attempt, which is lost: its reports are refused",
                 worker.name
             );
             events::append_to_lost(&mut tx, &stale, worker.id, "refused", &message).await?;
@@ -124,7 +124,7 @@ impl Dispatcher {
                 _ = poll.tick() => {}
             }
             if let Err(error) = self.pass().await {
-                tracing::warn!(%error, "workers were not told what to do; trying again");
+                tracing::warn!(%error, "cannot send instructions to workers; trying again");
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     store::{
         Store, attempts,
-        leases::{self, Speaker},
+        leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
         retry, signed,
@@ -33,7 +33,7 @@ const BATCH_MAX: usize = 512;
 
 /// A report that waits to be stored, and the channel for the answer.
 struct QueuedReport {
-    who: Speaker,
+    holder: LeaseHolder,
     events: Arc<Vec<v1::RankEvent>>,
     /// Whether it was stored; if not, [`report`] finds out why.
     stored: oneshot::Sender<bool>,
@@ -70,16 +70,16 @@ impl Collector {
     }
 
     /// Stores the new events of a report, all or none.
-    pub(crate) async fn report(&self, who: Speaker, events: Vec<v1::RankEvent>) -> Result<Receipt> {
+    pub(crate) async fn report(&self, holder: LeaseHolder, events: Vec<v1::RankEvent>) -> Result<Receipt> {
         let events = Arc::new(events);
         if is_plain(&events) && !no_fence() {
-            let (stored, word) = oneshot::channel();
-            let sent = self.queue.send(QueuedReport { who, events: events.clone(), stored }).await;
-            if sent.is_ok() && word.await.unwrap_or(false) {
+            let (stored, stored_rx) = oneshot::channel();
+            let sent = self.queue.send(QueuedReport { holder, events: events.clone(), stored }).await;
+            if sent.is_ok() && stored_rx.await.unwrap_or(false) {
                 return Ok(Receipt::Stored);
             }
         }
-        report(&self.store, &self.root, who, &events).await
+        report(&self.store, &self.root, holder, &events).await
     }
 }
 
@@ -98,10 +98,10 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<b
     // A rank may report twice at once, on an old stream and a new one: the second report is stored by itself.
     let mut firsts = BTreeSet::new();
     let is_first: Vec<bool> =
-        waiting.iter().map(|report| firsts.insert((report.who.attempt, report.who.rank))).collect();
+        waiting.iter().map(|report| firsts.insert((report.holder.attempt, report.holder.rank))).collect();
     let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(report, _)| report);
     let last = |report: &QueuedReport| report.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
-    let reports: Vec<(Speaker, i64)> = first().map(|report| (report.who, last(report))).collect();
+    let reports: Vec<(LeaseHolder, i64)> = first().map(|report| (report.holder, last(report))).collect();
     let taken = leases::advance_training(&mut tx, &reports).await?;
     let attempts: Vec<Uuid> = taken.iter().map(|row| row.attempt).collect();
     if !attempts::all_train(&mut tx, &attempts).await? {
@@ -116,7 +116,7 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<b
     let mut latest = BTreeMap::new();
     let mut stored = Vec::new();
     for (report, is_first) in waiting.iter().zip(is_first) {
-        let Speaker { attempt, rank, fence, .. } = report.who;
+        let LeaseHolder { attempt, rank, fence, .. } = report.holder;
         let row = taken.get(&(attempt, rank)).filter(|_| is_first);
         stored.push(row.is_some());
         let Some(row) = row else { continue };

@@ -18,7 +18,7 @@ use crate::{
         clean,
         events::{self, About},
         files,
-        leases::{self, Speaker},
+        leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
         retry, signed,
@@ -35,38 +35,43 @@ pub(crate) enum Receipt {
 }
 
 /// Stores the new events of a report in one transaction, all or none.
-pub(crate) async fn report(store: &Store, root: &Path, who: Speaker, events: &[v1::RankEvent]) -> Result<Receipt> {
-    retry(|| report_once(store, root, who, events)).await
+pub(crate) async fn report(
+    store: &Store,
+    root: &Path,
+    holder: LeaseHolder,
+    events: &[v1::RankEvent],
+) -> Result<Receipt> {
+    retry(|| report_once(store, root, holder, events)).await
 }
 
-async fn report_once(store: &Store, root: &Path, who: Speaker, events: &[v1::RankEvent]) -> Result<Receipt> {
+async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[v1::RankEvent]) -> Result<Receipt> {
     let mut tx = store.begin().await?;
-    let Some(attempt) = attempts::lock(&mut tx, who.attempt).await? else { return Ok(Receipt::Stale) };
+    let Some(attempt) = attempts::lock(&mut tx, holder.attempt).await? else { return Ok(Receipt::Stale) };
     let last = events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
-    let before = leases::advance(&mut tx, who.attempt, who.fence, who.rank, who.worker, last).await?;
+    let before = leases::advance(&mut tx, holder.attempt, holder.fence, holder.rank, holder.worker, last).await?;
     let before = if no_fence() { Some(before.unwrap_or(0)) } else { before };
     let Some(before) = before else { return Ok(Receipt::Stale) };
-    let mut batch = batch::sort(events.iter().filter(|event| signed(event.sequence) > before), who.rank, root);
+    let mut batch = batch::sort(events.iter().filter(|event| signed(event.sequence) > before), holder.rank, root);
     if attempt.state.is_ended() && !no_fence() {
         // The rank is being stopped. Its log lines are kept, but its results no longer count.
         batch = Batch { lines: batch.lines, ..Batch::default() };
     }
-    store_batch(&mut tx, &attempt, who, &batch).await?;
+    store_batch(&mut tx, &attempt, holder, &batch).await?;
     notify(&mut tx, &[Topic::Watch]).await?;
     tx.commit().await?;
     // An acknowledgement would tell the rank that its checkpoints are committed, but they have no rows.
     Ok(if attempt.state.is_ended() && !no_fence() { Receipt::Stale } else { Receipt::Stored })
 }
 
-async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch: &Batch) -> Result<()> {
+async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, holder: LeaseHolder, batch: &Batch) -> Result<()> {
     let (job, fence) = (attempt.job, attempt.fence);
-    let about = About { worker: Some(who.worker), ..About::attempt(job, attempt.id) };
+    let about = About { worker: Some(holder.worker), ..About::attempt(job, attempt.id) };
     if !attempt.state.is_ended() {
         let event = if batch.trains() { AttemptEvent::TrainingBegan } else { AttemptEvent::RankStarted };
         attempts::transition(tx, attempt, event, "").await?;
     }
     for phase in &batch.phases {
-        let mut message = format!("rank {}: {}", who.rank, phase.name);
+        let mut message = format!("rank {}: {}", holder.rank, phase.name);
         if phase.name == TRAINING && phase.first_step > 0 {
             message.push_str(&format!(" from step {}", phase.first_step));
             attempts::set_first_step(tx, attempt, phase.first_step).await?;
@@ -74,12 +79,12 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
         events::append_at(tx, about, &phase.name, &message, Some(phase.at)).await?;
     }
     for note in &batch.notes {
-        tracing::info!(%job, attempt = %attempt.id, rank = who.rank, kind = note.kind, "{}", note.message);
+        tracing::info!(%job, attempt = %attempt.id, rank = holder.rank, kind = note.kind, "{}", note.message);
         events::append_at(tx, about, &note.kind, &note.message, Some(note.at)).await?;
     }
     // Rank 0 reports for all: they are at the same step.
     let phase = batch.phases.last().map(|phase| phase.name.as_str());
-    if who.rank == 0 && (phase.is_some() || batch.latest.is_some()) {
+    if holder.rank == 0 && (phase.is_some() || batch.latest.is_some()) {
         measures::put_progress(tx, job, fence, phase, batch.latest.as_ref()).await?;
     }
     let points: Vec<_> = batch.points.iter().map(|point| (job, fence, point.clone())).collect();
@@ -94,18 +99,23 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, who: Speaker, batch
         let artifact = files::Artifact { job_id: job, ..artifact.clone() };
         files::put_artifact(tx, fence, &artifact).await?;
     }
-    let lines: Vec<_> = batch.lines.iter().map(|line| (attempt.id, who.rank, line.clone())).collect();
+    let lines: Vec<_> = batch.lines.iter().map(|line| (attempt.id, holder.rank, line.clone())).collect();
     logs::insert(tx, &lines).await?;
     Ok(())
 }
 
 /// Stores the end of a rank as its worker reports it. A second report changes nothing.
-pub(crate) async fn rank_ended(store: &Store, who: Speaker, outcome: RankOutcome, cause: &str) -> Result<Receipt> {
+pub(crate) async fn rank_ended(
+    store: &Store,
+    holder: LeaseHolder,
+    outcome: RankOutcome,
+    cause: &str,
+) -> Result<Receipt> {
     let end = RankEnd { outcome, cause: clean(cause) };
     let ended = retry(|| async {
         let mut tx = store.begin().await?;
-        let ended = conclude(&mut tx, who.attempt, |lease| {
-            let is_theirs = lease.rank == who.rank && lease.worker == who.worker && lease.fence == who.fence;
+        let ended = conclude(&mut tx, holder.attempt, |lease| {
+            let is_theirs = lease.rank == holder.rank && lease.worker == holder.worker && lease.fence == holder.fence;
             is_theirs.then(|| end.clone())
         })
         .await?;
@@ -117,9 +127,9 @@ pub(crate) async fn rank_ended(store: &Store, who: Speaker, outcome: RankOutcome
 }
 
 /// Stores where the ranks of an attempt meet, from the worker of rank 0.
-pub(crate) async fn rendezvous(store: &Store, who: Speaker, host: &str, port: u16) -> Result<Receipt> {
+pub(crate) async fn rendezvous(store: &Store, holder: LeaseHolder, host: &str, port: u16) -> Result<Receipt> {
     let mut tx = store.begin().await?;
-    if !attempts::set_rendezvous(&mut tx, who.attempt, who.fence, who.worker, &clean(host), port).await? {
+    if !attempts::set_rendezvous(&mut tx, holder.attempt, holder.fence, holder.worker, &clean(host), port).await? {
         return Ok(Receipt::Stale);
     }
     notify(&mut tx, &[Topic::Dispatch]).await?;

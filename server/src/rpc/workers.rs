@@ -27,9 +27,9 @@ use crate::{
     report::{Receipt, rank_ended, rendezvous},
     store::{
         clean, integer,
-        leases::{ReportedRank, Speaker},
+        leases::{LeaseHolder, ReportedRank},
         signed,
-        workers::Introduction,
+        workers::Registration,
     },
 };
 
@@ -58,7 +58,7 @@ impl Workers for Api {
                 let _ = outbound.try_send(Err(status));
             }
             if let Err(error) = api.dispatcher.close(&session).await {
-                tracing::warn!(worker = session.name, %error, "end of a stream was not written down");
+                tracing::warn!(worker = session.name, %error, "cannot store that a stream ended");
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
@@ -69,7 +69,7 @@ impl Workers for Api {
 async fn register(
     inbound: &mut Streaming<v1::WorkerMessage>,
     outbound: mpsc::Sender<Result<v1::CoordinatorMessage, Status>>,
-) -> Result<(Introduction, Arc<Session>), Status> {
+) -> Result<(Registration, Arc<Session>), Status> {
     let first = timeout(timing().lease, inbound.message())
         .await
         .map_err(|_| Code::TimedOut.status("no `register` came on the stream"))??;
@@ -81,7 +81,7 @@ async fn register(
     if register.name.is_empty() || device.kind.is_empty() {
         return Err(Code::InvalidInput.status("`register` must give the worker's name and its device's kind"));
     }
-    let worker = Introduction {
+    let worker = Registration {
         id,
         name: clean(&register.name),
         host: clean(&register.host),
@@ -157,29 +157,29 @@ impl Api {
             FromWorker::Register(_) => return Err(Code::InvalidInput.status("`register` came twice on one stream")),
             FromWorker::Heartbeat(heartbeat) => receive_heartbeat(session, &heartbeat)?,
             FromWorker::Report(report) => {
-                let who = speaker(session.worker, &report.attempt_id, report.fence, report.rank)?;
+                let holder = lease_holder(session.worker, &report.attempt_id, report.fence, report.rank)?;
                 let sequence = report.events.iter().map(|event| event.sequence).max().unwrap_or(0);
-                match self.reports.report(who, report.events).await? {
+                match self.reports.report(holder, report.events).await? {
                     Receipt::Stored => {
                         let ack = v1::ReportAck { attempt_id: report.attempt_id, rank: report.rank, sequence };
                         session.send(ToWorker::ReportAck(ack));
                     }
-                    Receipt::Stale => stop(session, who),
+                    Receipt::Stale => stop(session, holder),
                 }
             }
             FromWorker::Rendezvous(listening) => {
-                let who = speaker(session.worker, &listening.attempt_id, listening.fence, 0)?;
+                let holder = lease_holder(session.worker, &listening.attempt_id, listening.fence, 0)?;
                 let port = u16::try_from(listening.port).ok().filter(|port| *port > 0);
                 let port = port.ok_or_else(|| Code::InvalidInput.status(format!("no port: {}", listening.port)))?;
-                if rendezvous(&self.store, who, &listening.host, port).await? == Receipt::Stale {
-                    stop(session, who);
+                if rendezvous(&self.store, holder, &listening.host, port).await? == Receipt::Stale {
+                    stop(session, holder);
                 }
             }
             FromWorker::RankEnded(end) => {
-                let who = speaker(session.worker, &end.attempt_id, end.fence, end.rank)?;
+                let holder = lease_holder(session.worker, &end.attempt_id, end.fence, end.rank)?;
                 let outcome = convert::rank_outcome("rank_ended.outcome", end.outcome)?;
                 // An end that was known already needs no answer: there is nothing left to stop.
-                rank_ended(&self.store, who, outcome, &end.cause).await?;
+                rank_ended(&self.store, holder, outcome, &end.cause).await?;
             }
             FromWorker::Drain(_) => self.dispatcher.drain(session).await?,
         }
@@ -188,7 +188,7 @@ impl Api {
 }
 
 fn superseded() -> Status {
-    Code::Unavailable.status("this worker was given up, is here on another stream, or its lease cannot be written")
+    Code::Unavailable.status("this stream ends: the worker was declared lost, or opened another stream, or the database cannot store its heartbeats; it registers again")
 }
 
 fn receive_heartbeat(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(), Status> {
@@ -197,19 +197,19 @@ fn receive_heartbeat(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(),
     Ok(())
 }
 
-/// Tells the worker to stop a rank that it has no lease for any more.
-fn stop(session: &Session, who: Speaker) {
-    tracing::info!(worker = session.name, attempt = %who.attempt, fence = who.fence, "stale worker told to stop");
+/// Sends the worker a stop for a rank that it holds no lease for.
+fn stop(session: &Session, holder: LeaseHolder) {
+    tracing::info!(worker = session.name, attempt = %holder.attempt, fence = holder.fence, "stop sent to a stale worker");
     session.send(ToWorker::Stop(v1::Stop {
-        attempt_id: who.attempt.to_string(),
-        fence: who.fence,
+        attempt_id: holder.attempt.to_string(),
+        fence: holder.fence,
         graceful: false,
-        reason: "the attempt is over or another's".to_owned(),
+        reason: "this worker holds no lease for this attempt".to_owned(),
     }));
 }
 
-fn speaker(worker: Uuid, attempt: &str, fence: i64, rank: u32) -> Result<Speaker, Status> {
-    Ok(Speaker { worker, attempt: convert::uuid("attempt_id", attempt)?, fence, rank })
+fn lease_holder(worker: Uuid, attempt: &str, fence: i64, rank: u32) -> Result<LeaseHolder, Status> {
+    Ok(LeaseHolder { worker, attempt: convert::uuid("attempt_id", attempt)?, fence, rank })
 }
 
 fn reported_ranks(worker: Uuid, running: &[v1::RunningRank]) -> Result<Vec<ReportedRank>, Status> {

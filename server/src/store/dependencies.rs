@@ -25,7 +25,7 @@ pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> DbRes
 pub(crate) struct Decided {
     pub(crate) id: Uuid,
     pub(crate) name: String,
-    /// The failed or cancelled input, in words; `None` if the job may run.
+    /// The failed or cancelled input and what became of it; `None` if the job may run.
     pub(crate) lost_input: Option<String>,
 }
 
@@ -33,16 +33,16 @@ pub(crate) struct Decided {
 pub(crate) async fn decided(conn: &mut Conn) -> DbResult<Vec<Decided>> {
     sqlx::query_as!(
         Decided,
-        r#"SELECT j.id, j.name, lost.words AS "lost_input?"
+        r#"SELECT j.id, j.name, lost.input AS "lost_input?"
            FROM jobs j
            LEFT JOIN LATERAL (
                SELECT format('`%s` %s', input.name,
-                             CASE input.state WHEN 'failed' THEN 'failed' ELSE 'was cancelled' END) AS words
+                             CASE input.state WHEN 'failed' THEN 'failed' ELSE 'was cancelled' END) AS input
                FROM job_dependencies d JOIN jobs input ON input.id = d.depends_on
                WHERE d.job_id = j.id AND input.state IN ('failed', 'cancelled')
                ORDER BY d.position LIMIT 1
            ) lost ON true
-           WHERE j.state = 'blocked' AND (lost.words IS NOT NULL OR NOT EXISTS (
+           WHERE j.state = 'blocked' AND (lost.input IS NOT NULL OR NOT EXISTS (
                SELECT FROM job_dependencies d JOIN jobs input ON input.id = d.depends_on
                WHERE d.job_id = j.id AND input.state <> 'succeeded'))
            ORDER BY j.id"#

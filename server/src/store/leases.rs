@@ -14,7 +14,7 @@ use super::{
 
 /// A worker that claims to act as one rank of one attempt, under this fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Speaker {
+pub(crate) struct LeaseHolder {
     pub(crate) worker: Uuid,
     pub(crate) attempt: Uuid,
     pub(crate) fence: i64,
@@ -153,14 +153,14 @@ pub(crate) struct Advanced {
 }
 
 /// [`advance`] for many reports at once, of attempts in training. Each (attempt, rank) may occur once.
-pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]) -> DbResult<Vec<Advanced>> {
+pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(LeaseHolder, i64)]) -> DbResult<Vec<Advanced>> {
     let rows = sqlx::query!(
         "WITH before AS (
-             SELECT l.attempt_id, l.rank, l.last_sequence, said.sequence, a.job_id
+             SELECT l.attempt_id, l.rank, l.last_sequence, report.sequence, a.job_id
              FROM UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[], $5::bigint[])
-                 AS said (attempt_id, fence, rank, worker_id, sequence)
-             JOIN leases l ON l.attempt_id = said.attempt_id AND l.rank = said.rank AND l.fence = said.fence
-                          AND l.worker_id = said.worker_id AND l.released_at IS NULL
+                 AS report (attempt_id, fence, rank, worker_id, sequence)
+             JOIN leases l ON l.attempt_id = report.attempt_id AND l.rank = report.rank AND l.fence = report.fence
+                          AND l.worker_id = report.worker_id AND l.released_at IS NULL
              JOIN attempts a ON a.id = l.attempt_id AND a.state = 'training'
              ORDER BY l.attempt_id, l.rank FOR NO KEY UPDATE OF l
          )
@@ -169,10 +169,10 @@ pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(Speaker, i64)]
              expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $6))
          FROM before WHERE leases.attempt_id = before.attempt_id AND leases.rank = before.rank
          RETURNING before.attempt_id, before.rank, before.job_id, before.last_sequence",
-        &column(reports, |(who, _)| who.attempt),
-        &column(reports, |(who, _)| who.fence),
-        &column(reports, |(who, _)| integer(who.rank)),
-        &column(reports, |(who, _)| who.worker),
+        &column(reports, |(holder, _)| holder.attempt),
+        &column(reports, |(holder, _)| holder.fence),
+        &column(reports, |(holder, _)| integer(holder.rank)),
+        &column(reports, |(holder, _)| holder.worker),
         &column(reports, |(_, sequence)| *sequence),
         timing().lease.as_secs_f64(),
     )
@@ -215,10 +215,10 @@ pub(crate) async fn renew(
     let (seen, ages): (Vec<Uuid>, Vec<f64>) = heartbeats.iter().copied().unzip();
     let rows = sqlx::query!(
         "WITH renewable AS (
-             SELECT l.attempt_id, l.rank, heard.age, held.idle, held.slowest
+             SELECT l.attempt_id, l.rank, heartbeat.age, held.idle, held.slowest
              FROM leases l
              JOIN attempts a ON a.id = l.attempt_id
-             JOIN UNNEST($5::uuid[], $6::float8[]) AS heard (worker_id, age) ON heard.worker_id = l.worker_id
+             JOIN UNNEST($5::uuid[], $6::float8[]) AS heartbeat (worker_id, age) ON heartbeat.worker_id = l.worker_id
              LEFT JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[], $9::float8[], $10::bigint[])
                      AS held (worker_id, attempt_id, fence, rank, idle, slowest)
                  ON held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
@@ -272,7 +272,7 @@ pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> DbResult
 }
 
 /// Renews every live lease and its progress, as no coordinator may have for a while; returns their number.
-pub(crate) async fn grace(conn: &mut Conn) -> DbResult<u64> {
+pub(crate) async fn renew_all(conn: &mut Conn) -> DbResult<u64> {
     sqlx::query!(
         "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
                             progress_at = CASE WHEN progress_at IS NOT NULL THEN clock_timestamp() END

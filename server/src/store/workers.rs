@@ -9,9 +9,9 @@ use super::{
     rows::{RowsChanged, Statement},
 };
 
-/// What a worker tells of itself when it registers.
+/// What a worker sends when it registers.
 #[derive(Clone, Debug)]
-pub(crate) struct Introduction {
+pub(crate) struct Registration {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) host: String,
@@ -26,7 +26,7 @@ pub(crate) struct Introduction {
 }
 
 /// Stores a worker and its session; returns whether it was new, lost or gone before.
-pub(crate) async fn register(conn: &mut Conn, worker: &Introduction, session: Uuid) -> DbResult<bool> {
+pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uuid) -> DbResult<bool> {
     let before = sqlx::query_scalar!(
         r#"SELECT state::text AS "state!" FROM workers WHERE id = $1 FOR NO KEY UPDATE"#,
         worker.id
@@ -74,15 +74,15 @@ pub(crate) struct Sighting {
 /// Stores heartbeats. Those of a session that is no longer its worker's are ignored: see [`valid_sessions`].
 pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> DbResult<()> {
     sqlx::query!(
-        "WITH heard AS (
+        "WITH heartbeat AS (
              SELECT w.id, signs.age, signs.facts FROM workers w
              JOIN UNNEST($1::uuid[], $2::uuid[], $3::float8[], $4::jsonb[])
                  AS signs (worker_id, session_id, age, facts)
                ON w.id = signs.worker_id AND w.session_id = signs.session_id
              ORDER BY w.id FOR NO KEY UPDATE OF w SKIP LOCKED
          )
-         UPDATE workers SET last_seen = clock_timestamp() - make_interval(secs => heard.age), facts = heard.facts
-         FROM heard WHERE workers.id = heard.id",
+         UPDATE workers SET last_seen = clock_timestamp() - make_interval(secs => heartbeat.age), facts = heartbeat.facts
+         FROM heartbeat WHERE workers.id = heartbeat.id",
         &column(sightings, |sighting| sighting.worker),
         &column(sightings, |sighting| sighting.session),
         &column(sightings, |sighting| sighting.age),

@@ -14,7 +14,7 @@ async fn a_running_job_is_cancelled_at_once_and_takes_its_dependants_along() {
     database.workers(2).await;
     let jobs = ids(&database.submit(&experiment(1)).await);
     database.schedule(&database.scheduler(), &mut None).await;
-    let who = database.speakers(jobs[0]);
+    let holders = database.lease_holders(jobs[0]);
     database.execute("UPDATE leases SET dispatched_at = now() WHERE rank = 0");
     let mut cancelled = cancel(&database.store, Target::Job(jobs[0])).await.unwrap();
     cancelled.sort();
@@ -25,7 +25,7 @@ async fn a_running_job_is_cancelled_at_once_and_takes_its_dependants_along() {
     assert_eq!(database.text("SELECT state::text FROM attempts"), "cancelled");
     // Rank 1's worker had no assignment yet and is free; rank 0 must end first.
     assert_eq!(database.values::<i32>("SELECT rank FROM leases WHERE released_at IS NULL"), [0]);
-    let ended = rank_ended(&database.store, who[0], RankOutcome::Cancelled, "").await.unwrap();
+    let ended = rank_ended(&database.store, holders[0], RankOutcome::Cancelled, "").await.unwrap();
     assert_eq!(ended, Receipt::Stored);
     assert_eq!(database.state(jobs[0]).await, "cancelled");
     assert!(cancel(&database.store, Target::Job(jobs[0])).await.unwrap().is_empty(), "twice is once");

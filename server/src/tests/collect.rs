@@ -28,35 +28,35 @@ async fn each_report_gets_its_own_answer_and_every_point_is_stored_once() {
     }
     database.schedule(&database.scheduler(), &mut None).await;
     let reports = Collector::start(database.store.clone(), std::path::Path::new("/srv/store"));
-    let who: Vec<Speaker> = jobs.iter().map(|&job| database.speakers(job)[0]).collect();
+    let holders: Vec<LeaseHolder> = jobs.iter().map(|&job| database.lease_holders(job)[0]).collect();
 
     let begin = vec![event(1, Event::Phase(PhaseEvent { name: "training".to_owned(), first_step: 0 }))];
-    let began = join_all(who.iter().map(|&who| reports.report(who, begin.clone()))).await;
+    let began = join_all(holders.iter().map(|&holder| reports.report(holder, begin.clone()))).await;
     assert!(began.into_iter().all(|receipt| receipt.unwrap() == Receipt::Stored));
 
     // One attempt has ended, one worker reports under an old fence, and every report is sent twice.
-    rank_ended(&database.store, who[3], RankOutcome::Lost, "a signal").await.unwrap();
-    let reports_twice = who.iter().enumerate().flat_map(|(i, &who)| {
-        let who = if i == 7 { Speaker { fence: who.fence - 1, ..who } } else { who };
-        [(who, points(2)), (who, points(2)), (who, points(6))]
+    rank_ended(&database.store, holders[3], RankOutcome::Lost, "a signal").await.unwrap();
+    let reports_twice = holders.iter().enumerate().flat_map(|(i, &holder)| {
+        let holder = if i == 7 { LeaseHolder { fence: holder.fence - 1, ..holder } } else { holder };
+        [(holder, points(2)), (holder, points(2)), (holder, points(6))]
     });
     // In order for each of them, as on a stream.
-    let mut streams: std::collections::BTreeMap<Uuid, Vec<(Speaker, Vec<v1::RankEvent>)>> = Default::default();
-    reports_twice.for_each(|(who, events)| streams.entry(who.worker).or_default().push((who, events)));
+    let mut streams: std::collections::BTreeMap<Uuid, Vec<(LeaseHolder, Vec<v1::RankEvent>)>> = Default::default();
+    reports_twice.for_each(|(holder, events)| streams.entry(holder.worker).or_default().push((holder, events)));
     let streams = streams.into_values().map(|reports_of_one| {
         let reports = reports.clone();
         async move {
             let mut receipts = Vec::new();
-            for (who, events) in reports_of_one {
-                receipts.push((who, reports.report(who, events).await.unwrap()));
+            for (holder, events) in reports_of_one {
+                receipts.push((holder, reports.report(holder, events).await.unwrap()));
             }
             receipts
         }
     });
-    let receipts: Vec<(Speaker, Receipt)> = join_all(streams).await.into_iter().flatten().collect();
-    for (speaker, receipt) in receipts {
-        let is_stale = [who[3].worker, who[7].worker].contains(&speaker.worker);
-        assert_eq!(receipt, if is_stale { Receipt::Stale } else { Receipt::Stored }, "{speaker:?}");
+    let receipts: Vec<(LeaseHolder, Receipt)> = join_all(streams).await.into_iter().flatten().collect();
+    for (lease_holder, receipt) in receipts {
+        let is_stale = [holders[3].worker, holders[7].worker].contains(&lease_holder.worker);
+        assert_eq!(receipt, if is_stale { Receipt::Stale } else { Receipt::Stored }, "{lease_holder:?}");
     }
     let counts = "SELECT count(*), count(DISTINCT job_id), sum(value) FROM metrics";
     let sum = f64::from(18 * (2 + 3 + 6 + 7));

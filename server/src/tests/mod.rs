@@ -1,9 +1,9 @@
 //! Tests against a real Postgres: one server for all of them, a database for each.
 
-mod blame;
 mod cancel;
 mod claim;
 mod collect;
+mod quarantine;
 mod reap;
 mod report;
 mod returned;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     notifier::Notifier,
     schedule::{LeadershipTerm, Scheduler},
-    store::{Store, leases::Speaker, overview, schema::open, workers, workers::Introduction},
+    store::{Store, leases::LeaseHolder, overview, schema::open, workers, workers::Registration},
     submit::{Submission, Submitted, submit},
 };
 
@@ -50,7 +50,7 @@ impl TestStore {
     async fn workers(&self, count: u32) -> Vec<Uuid> {
         let mut ids = Vec::new();
         for index in 0..count {
-            let worker = introduction(Uuid::new_v4(), index);
+            let worker = registration(Uuid::new_v4(), index);
             workers::register(&mut self.store.conn().await.unwrap(), &worker, Uuid::new_v4()).await.unwrap();
             ids.push(worker.id);
         }
@@ -89,22 +89,22 @@ impl TestStore {
     }
 
     /// The ranks of a job's live attempt, in their order.
-    fn speakers(&self, job: Uuid) -> Vec<Speaker> {
+    fn lease_holders(&self, job: Uuid) -> Vec<LeaseHolder> {
         let rows: Vec<(Uuid, Uuid, i64, i32)> = self.rows(&format!(
             "SELECT l.worker_id, l.attempt_id, l.fence, l.rank FROM leases l JOIN attempts a ON a.id = l.attempt_id
              WHERE a.job_id = '{job}' AND a.state IN ('assigned', 'starting', 'training') ORDER BY l.rank"
         ));
-        let speaker = |(worker, attempt, fence, rank): (_, _, _, i32)| {
+        let lease_holder = |(worker, attempt, fence, rank): (_, _, _, i32)| {
             let rank = rank.try_into().unwrap();
-            Speaker { worker, attempt, fence, rank }
+            LeaseHolder { worker, attempt, fence, rank }
         };
-        rows.into_iter().map(speaker).collect()
+        rows.into_iter().map(lease_holder).collect()
     }
 }
 
 /// CPU worker number `index`.
-fn introduction(id: Uuid, index: u32) -> Introduction {
-    Introduction {
+fn registration(id: Uuid, index: u32) -> Registration {
+    Registration {
         id,
         name: format!("cpu-{index}"),
         host: "box".to_owned(),

@@ -27,11 +27,11 @@ async fn a_lease_that_ran_out_ends_the_attempt_and_the_job_waits_again() {
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "queued");
-    assert!(reason.starts_with("rank 1 on cpu-1: its worker was not heard of for "), "{reason}");
+    assert!(reason.starts_with("rank 1 on cpu-1: its worker sent no heartbeat for "), "{reason}");
     assert!(reason.contains(" s; attempt lost"), "{reason}");
     assert_eq!(database.text("SELECT state::text FROM attempts"), "lost");
     assert_eq!(database.text(&queued_at), place, "it keeps its place");
-    // The other rank is alive and will be told to stop; its worker is not free yet.
+    // The other rank is alive and will be sent a stop; its worker is not free yet.
     assert_eq!(database.values::<i32>("SELECT rank FROM leases WHERE released_at IS NULL"), [0]);
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 0, "once");
 }
@@ -88,19 +88,19 @@ async fn a_new_leader_adopts_what_runs() {
 async fn a_lease_is_renewed_while_its_rank_is_vouched_for() {
     let database = TestStore::open().await;
     let (job, _) = running(&database).await;
-    let who = database.speakers(job);
-    let held: Vec<_> = who
+    let holders = database.lease_holders(job);
+    let held: Vec<_> = holders
         .iter()
-        .map(|who| leases::ReportedRank {
-            worker: who.worker,
-            attempt: who.attempt,
-            fence: who.fence,
-            rank: who.rank,
+        .map(|holder| leases::ReportedRank {
+            worker: holder.worker,
+            attempt: holder.attempt,
+            fence: holder.fence,
+            rank: holder.rank,
             idle: std::time::Duration::ZERO,
             slowest: None,
         })
         .collect();
-    let heard: Vec<_> = who.iter().map(|who| (who.worker, 0.5)).collect();
+    let heard: Vec<_> = holders.iter().map(|holder| (holder.worker, 0.5)).collect();
     let seconds_left = || {
         let query = "SELECT round(extract(epoch FROM expires_at - now()), 1)::float8 FROM leases ORDER BY rank";
         database.values::<f64>(query)
@@ -140,7 +140,7 @@ async fn silent_workers_are_lost_and_then_forgotten() {
     let states = database.values::<String>("SELECT name || ' ' || state::text FROM workers ORDER BY name");
     assert_eq!(states, ["cpu-0 ready", "cpu-1 lost"]);
     let events = database.values::<String>("SELECT kind || ': ' || message FROM events");
-    assert_eq!(events, ["worker lost: cpu-1 was not heard of for 10 s"]);
+    assert_eq!(events, ["worker lost: cpu-1 sent no heartbeat for 10 s"]);
     database.execute("UPDATE workers SET last_seen = now() - interval '2 hours' WHERE name = 'cpu-1'");
     reap::workers(&database.store, term).await.unwrap();
     assert_eq!(database.text("SELECT state::text FROM workers WHERE name = 'cpu-1'"), "gone");

@@ -8,8 +8,8 @@ use crate::report::{Receipt, rank_ended, rendezvous, report};
 
 const ROOT: &str = "/srv/store";
 
-async fn send(database: &TestStore, who: Speaker, events: &[v1::RankEvent]) -> Receipt {
-    report(&database.store, Path::new(ROOT), who, events).await.unwrap()
+async fn send(database: &TestStore, holder: LeaseHolder, events: &[v1::RankEvent]) -> Receipt {
+    report(&database.store, Path::new(ROOT), holder, events).await.unwrap()
 }
 
 fn events_of_a_rank() -> Vec<v1::RankEvent> {
@@ -39,23 +39,23 @@ fn everything(database: &TestStore) -> String {
         .join("\n")
 }
 
-async fn running(database: &TestStore, workers: u32, toml: &str) -> (Uuid, Vec<Speaker>) {
+async fn running(database: &TestStore, workers: u32, toml: &str) -> (Uuid, Vec<LeaseHolder>) {
     database.workers(workers).await;
     let job = ids(&database.submit(toml).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
-    (job, database.speakers(job))
+    (job, database.lease_holders(job))
 }
 
 #[tokio::test]
 async fn a_report_that_is_sent_again_changes_nothing() {
     let database = TestStore::open().await;
-    let (job, who) = running(&database, 1, &single(1)).await;
+    let (job, holders) = running(&database, 1, &single(1)).await;
     let events = events_of_a_rank();
-    assert_eq!(send(&database, who[0], &events[..4]).await, Receipt::Stored);
-    assert_eq!(send(&database, who[0], &events).await, Receipt::Stored);
+    assert_eq!(send(&database, holders[0], &events[..4]).await, Receipt::Stored);
+    assert_eq!(send(&database, holders[0], &events).await, Receipt::Stored);
     let once = everything(&database);
-    assert_eq!(send(&database, who[0], &events).await, Receipt::Stored);
-    assert_eq!(send(&database, who[0], &events[2..5]).await, Receipt::Stored);
+    assert_eq!(send(&database, holders[0], &events).await, Receipt::Stored);
+    assert_eq!(send(&database, holders[0], &events[2..5]).await, Receipt::Stored);
     assert_eq!(everything(&database), once);
 
     let points = database.rows::<(i64, f64)>("SELECT step, value FROM metrics ORDER BY step");
@@ -72,24 +72,24 @@ async fn a_report_that_is_sent_again_changes_nothing() {
 #[tokio::test]
 async fn a_stale_worker_changes_nothing() {
     let database = TestStore::open().await;
-    let (_, who) = running(&database, 2, &experiment(1)).await;
+    let (_, holders) = running(&database, 2, &experiment(1)).await;
     let before = everything(&database);
     let strangers = [
-        Speaker { fence: who[0].fence - 1, ..who[0] },
-        Speaker { fence: who[0].fence + 1, ..who[0] },
-        Speaker { worker: who[1].worker, ..who[0] },
-        Speaker { rank: 7, ..who[0] },
-        Speaker { attempt: Uuid::new_v4(), ..who[0] },
+        LeaseHolder { fence: holders[0].fence - 1, ..holders[0] },
+        LeaseHolder { fence: holders[0].fence + 1, ..holders[0] },
+        LeaseHolder { worker: holders[1].worker, ..holders[0] },
+        LeaseHolder { rank: 7, ..holders[0] },
+        LeaseHolder { attempt: Uuid::new_v4(), ..holders[0] },
     ];
     for stranger in strangers {
         assert_eq!(send(&database, stranger, &events_of_a_rank()).await, Receipt::Stale);
         let ended = rank_ended(&database.store, stranger, RankOutcome::Succeeded, "").await.unwrap();
         assert_eq!(ended, Receipt::Stale);
     }
-    let elsewhere = Speaker { worker: who[1].worker, ..who[1] };
+    let elsewhere = LeaseHolder { worker: holders[1].worker, ..holders[1] };
     assert_eq!(rendezvous(&database.store, elsewhere, "evil", 1).await.unwrap(), Receipt::Stale);
     assert_eq!(everything(&database), before);
-    assert_eq!(send(&database, who[0], &events_of_a_rank()).await, Receipt::Stored);
+    assert_eq!(send(&database, holders[0], &events_of_a_rank()).await, Receipt::Stored);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_later_attempt_that_repeats_a_step_changes_nothing() {
 
     database.execute("UPDATE leader SET expires_at = now()");
     database.schedule(&database.scheduler(), &mut None).await;
-    let second = database.speakers(job);
+    let second = database.lease_holders(job);
     assert!(second[0].fence > first[0].fence);
     let again = Event::Metric(MetricEvent { name: "loss".to_owned(), step: 10, value: 77.0 });
     assert_eq!(send(&database, second[0], &[event(1, again)]).await, Receipt::Stored);
@@ -123,13 +123,13 @@ async fn dependants_go_on_after_success() {
     let jobs = ids(&database.submit(&experiment(1)).await);
     let (scheduler, mut term) = (database.scheduler(), None);
     database.schedule(&scheduler, &mut term).await;
-    let who = database.speakers(jobs[0]);
-    rank_ended(&database.store, who[0], RankOutcome::Succeeded, "").await.unwrap();
+    let holders = database.lease_holders(jobs[0]);
+    rank_ended(&database.store, holders[0], RankOutcome::Succeeded, "").await.unwrap();
     assert_eq!(database.state(jobs[0]).await, "running", "one rank of two");
-    rank_ended(&database.store, who[1], RankOutcome::Succeeded, "").await.unwrap();
+    rank_ended(&database.store, holders[1], RankOutcome::Succeeded, "").await.unwrap();
     assert_eq!(database.job(jobs[0]).await, ("succeeded".to_owned(), String::new()));
     // Sent again after a reconnect: nothing more happens.
-    assert_eq!(rank_ended(&database.store, who[1], RankOutcome::Lost, "").await.unwrap(), Receipt::Stale);
+    assert_eq!(rank_ended(&database.store, holders[1], RankOutcome::Lost, "").await.unwrap(), Receipt::Stale);
     database.schedule(&scheduler, &mut term).await;
     assert_eq!(database.state(jobs[1]).await, "running");
     assert_eq!(database.state(jobs[2]).await, "running");
@@ -138,16 +138,16 @@ async fn dependants_go_on_after_success() {
 #[tokio::test]
 async fn dependants_of_a_failure_are_cancelled_with_a_reason() {
     let database = TestStore::open().await;
-    let (job, who) = running(&database, 2, &experiment(1)).await;
+    let (job, holders) = running(&database, 2, &experiment(1)).await;
     database.execute("UPDATE leases SET dispatched_at = now()");
-    rank_ended(&database.store, who[1], RankOutcome::JobFailed, "loss is not finite at step 120").await.unwrap();
+    rank_ended(&database.store, holders[1], RankOutcome::JobFailed, "loss is not finite at step 120").await.unwrap();
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "failed");
     assert!(reason.starts_with("rank 1 on cpu-1: loss is not finite at step 120"), "{reason}");
     database.execute("UPDATE leader SET expires_at = now()");
     database.schedule(&database.scheduler(), &mut None).await;
     let others = "SELECT DISTINCT state::text || ': ' || reason FROM jobs WHERE stage = 'linear'";
-    assert_eq!(database.text(others), "cancelled: it starts from `encoder` failed");
+    assert_eq!(database.text(others), "cancelled: its input `encoder` failed");
     // The other rank still runs: its worker is not free until the rank has ended or its lease has expired.
     assert_eq!(database.count("leases WHERE released_at IS NULL"), 1);
     // The same content may be tried again.
@@ -158,10 +158,10 @@ async fn dependants_of_a_failure_are_cancelled_with_a_reason() {
 #[tokio::test]
 async fn a_preempted_job_goes_back_without_counting() {
     let database = TestStore::open().await;
-    let (job, who) = running(&database, 2, &experiment(1)).await;
-    rank_ended(&database.store, who[0], RankOutcome::Preempted, "the worker leaves").await.unwrap();
+    let (job, holders) = running(&database, 2, &experiment(1)).await;
+    rank_ended(&database.store, holders[0], RankOutcome::Preempted, "the worker leaves").await.unwrap();
     assert_eq!(database.state(job).await, "running", "the other rank is about to stop at the same step");
-    rank_ended(&database.store, who[1], RankOutcome::Preempted, "").await.unwrap();
+    rank_ended(&database.store, holders[1], RankOutcome::Preempted, "").await.unwrap();
     assert_eq!(database.state(job).await, "queued");
     assert_eq!(database.text("SELECT state::text FROM attempts"), "preempted");
     assert!(database.value::<bool>("SELECT not_before IS NULL FROM jobs WHERE state = 'queued'"));

@@ -17,12 +17,12 @@ fn dispatcher(database: &TestStore) -> Dispatcher {
 }
 
 /// The worker of `who` connects, with the rank that it had.
-async fn connect(dispatcher: &Dispatcher, who: Speaker) -> v1::Registered {
-    let Speaker { worker, attempt, fence, rank } = who;
+async fn connect(dispatcher: &Dispatcher, holder: LeaseHolder) -> v1::Registered {
+    let LeaseHolder { worker, attempt, fence, rank } = holder;
     let held = ReportedRank { worker, attempt, fence, rank, idle: Duration::ZERO, slowest: None };
-    let (introduction, (outbound, _answers)) = (introduction(worker, rank), mpsc::channel(1));
-    let session = Session::new(worker, introduction.name.clone(), vec![held], outbound);
-    dispatcher.open(&introduction, &session).await.unwrap()
+    let (registration, (outbound, _answers)) = (registration(worker, rank), mpsc::channel(1));
+    let session = Session::new(worker, registration.name.clone(), vec![held], outbound);
+    dispatcher.open(&registration, &session).await.unwrap()
 }
 
 #[tokio::test]
@@ -31,12 +31,12 @@ async fn a_worker_that_was_given_up_is_refused_and_the_job_records_it() {
     database.workers(2).await;
     let job = ids(&database.submit(&experiment(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
-    let (dispatcher, who) = (dispatcher(&database), database.speakers(job));
+    let (dispatcher, holders) = (dispatcher(&database), database.lease_holders(job));
     let query = format!("SELECT message FROM events WHERE job_id = '{job}' AND kind = 'refused'");
     let refused = || database.values::<String>(&query);
 
     // Only its connection broke.
-    assert!(connect(&dispatcher, who[1]).await.stale_attempt_ids.is_empty());
+    assert!(connect(&dispatcher, holders[1]).await.stale_attempt_ids.is_empty());
     assert!(refused().is_empty());
 
     database.execute("UPDATE leases SET dispatched_at = now(), expires_at = now() - interval '1 s' WHERE rank = 1");
@@ -44,10 +44,10 @@ async fn a_worker_that_was_given_up_is_refused_and_the_job_records_it() {
     let term = database.value("SELECT term FROM leader");
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     reap::workers(&database.store, term).await.unwrap();
-    assert_eq!(connect(&dispatcher, who[1]).await.stale_attempt_ids, [who[1].attempt.to_string()]);
-    assert!(refused()[0].starts_with("cpu-1, which was given up, is back with its rank"), "{:?}", refused());
+    assert_eq!(connect(&dispatcher, holders[1]).await.stale_attempt_ids, [holders[1].attempt.to_string()]);
+    assert!(refused()[0].starts_with("cpu-1 was declared lost and has reconnected with its rank"), "{:?}", refused());
     // It is recorded once.
-    connect(&dispatcher, who[1]).await;
+    connect(&dispatcher, holders[1]).await;
     assert_eq!(refused().len(), 1);
 }
 
@@ -57,11 +57,11 @@ async fn the_return_of_a_rank_that_had_ended_is_not_recorded() {
     database.workers(1).await;
     let job = ids(&database.submit(&single(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
-    let who = database.speakers(job)[0];
-    rank_ended(&database.store, who, RankOutcome::Succeeded, "").await.unwrap();
+    let holder = database.lease_holders(job)[0];
+    rank_ended(&database.store, holder, RankOutcome::Succeeded, "").await.unwrap();
     database.execute("UPDATE workers SET last_seen = now() - interval '1 min'");
     reap::workers(&database.store, database.value("SELECT term FROM leader")).await.unwrap();
     assert_eq!(database.text("SELECT state::text FROM workers"), "lost");
-    assert_eq!(connect(&dispatcher(&database), who).await.stale_attempt_ids, [who.attempt.to_string()]);
+    assert_eq!(connect(&dispatcher(&database), holder).await.stale_attempt_ids, [holder.attempt.to_string()]);
     assert_eq!(database.count("events WHERE kind = 'refused'"), 0);
 }

@@ -60,8 +60,8 @@ async fn a_job_of_higher_priority_gets_room_and_the_cost_is_recorded() {
     assert!(events(&database, high, "makes room").contains("`low/low` stops at a checkpoint for it"));
 
     database.execute("INSERT INTO checkpoints SELECT job_id, 6, 'p', 's', 1, fence, now() FROM attempts LIMIT 1");
-    for who in database.speakers(low) {
-        rank_ended(&database.store, who, RankOutcome::Preempted, "stopped").await.unwrap();
+    for holder in database.lease_holders(low) {
+        rank_ended(&database.store, holder, RankOutcome::Preempted, "stopped").await.unwrap();
     }
     assert_eq!(database.state(low).await, "queued");
     let bill = events(&database, low, "cost of the stop");
@@ -104,9 +104,9 @@ async fn a_gang_goes_on_with_fewer_and_grows_again() {
     database.execute("UPDATE workers SET state = 'ready', last_seen = now() WHERE name = 'cpu-1'");
     database.schedule(&scheduler, &mut term).await;
     assert!(events(&database, elastic, "asked to stop").starts_with("grows from 1 to 2 workers"));
-    for who in database.speakers(elastic) {
-        assert_eq!(who.worker, workers[0]);
-        rank_ended(&database.store, who, RankOutcome::Preempted, "stopped").await.unwrap();
+    for holder in database.lease_holders(elastic) {
+        assert_eq!(holder.worker, workers[0]);
+        rank_ended(&database.store, holder, RankOutcome::Preempted, "stopped").await.unwrap();
     }
     database.schedule(&scheduler, &mut term).await;
     assert_eq!(database.value::<i32>("SELECT world_size FROM attempts WHERE number = 2"), 2);

@@ -114,7 +114,7 @@ async fn a_dry_run_judges_the_time_by_what_was_measured() {
     let database = TestStore::open().await;
     let dry_run = async |toml: String| {
         let shown = submit(&database.store, &Submission { dry_run: true, ..submission(&toml) }).await.unwrap();
-        shown.jobs.into_iter().map(|job| (job.planned.estimate.gflop, job.duration)).collect::<Vec<_>>()
+        shown.jobs.into_iter().map(|job| (job.planned.estimate.gflop, job.time)).collect::<Vec<_>>()
     };
     database.workers(2).await;
     let blank = dry_run(experiment(2)).await;
@@ -148,7 +148,7 @@ async fn another_device_or_an_attempt_from_a_checkpoint_is_no_precedent() {
     set_run(&database, &[encoder], 24);
     let basis = async || {
         let dry_run = Submission { dry_run: true, ..submission(&experiment(2)) };
-        submit(&database.store, &dry_run).await.unwrap().jobs[0].duration.basis.clone()
+        submit(&database.store, &dry_run).await.unwrap().jobs[0].time.basis.clone()
     };
     assert!(basis().await.contains("as `quickstart/encoder` ran"));
     database.execute("UPDATE attempts SET first_step = 5");

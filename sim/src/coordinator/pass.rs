@@ -158,7 +158,7 @@ impl World {
     fn set_next_timer(&mut self, own: usize) {
         let coordinator = &self.coordinators[own];
         if !coordinator.actions.is_empty() {
-            let at = self.now + self.dice.between(1, 10);
+            let at = self.now + self.rng.between(1, 10);
             return self.timer(at, Process::Coordinator(own), ProcessEvent::Execute);
         }
         let reap =

@@ -83,7 +83,7 @@ impl World {
         let wait = (ms(timing::RECONNECT_FIRST) << worker.failures.min(8)).min(longest);
         worker.failures += 1;
         self.cut(connection);
-        let at = self.now + self.dice.between(wait / 2, wait);
+        let at = self.now + self.rng.between(wait / 2, wait);
         self.timer(at, Process::Worker(own), ProcessEvent::Dial);
     }
 
@@ -159,7 +159,7 @@ impl World {
         }
         self.workers[own].is_leaving = false;
         // It closes its half of the stream once the coordinator has read it, or after a while.
-        let at = self.now + LEAVE_WAIT.min(self.dice.between(20, 200));
+        let at = self.now + LEAVE_WAIT.min(self.rng.between(20, 200));
         self.agenda.at(at, Event::Fault(Fault::Left(own)));
     }
 }

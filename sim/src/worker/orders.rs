@@ -30,7 +30,7 @@ impl World {
                 if let Some(gang) = self.gangs.get_mut(&attempt) {
                     gang.ranks[rank].has_address = true;
                 }
-                self.try_to_meet(attempt);
+                self.try_rendezvous(attempt);
             }
             Message::Assignment { attempt, rank, checkpoints } => {
                 self.on_assignment(own, connection, (attempt, rank), checkpoints);
@@ -55,7 +55,7 @@ impl World {
         self.registered(own, connection);
         if let Some(held) = &mut self.workers[own].attempt {
             if stale == Some(held.attempt) {
-                held.disowned = true;
+                held.is_stale = true;
                 self.kill_attempt(own, RankOutcome::Cancelled);
             }
             if let Some(held) = &mut self.workers[own].attempt {
@@ -63,7 +63,7 @@ impl World {
                 held.listens_sent = false;
             }
         }
-        if self.workers[own].attempt.as_ref().is_some_and(|held| held.has_ended() && held.disowned) {
+        if self.workers[own].attempt.as_ref().is_some_and(|held| held.has_ended() && held.is_stale) {
             self.workers[own].attempt = None;
         }
         if self.workers[own].is_leaving {

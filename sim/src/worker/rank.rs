@@ -11,7 +11,7 @@ use crate::{
 
 impl World {
     fn held_rank(&self, own: usize) -> Option<Running> {
-        let held = self.workers[own].attempt.as_ref().filter(|held| !held.disowned)?;
+        let held = self.workers[own].attempt.as_ref().filter(|held| !held.is_stale)?;
         let gang = &self.gangs[&held.attempt];
         let slowest = gang.slowest(self.plan.jobs[gang.job].step_ms);
         let idle = self.now - gang.progress_at;
@@ -50,7 +50,7 @@ impl World {
                 held.listens = false;
                 held.outbox.end(now, outcome);
                 held.phase = AttemptPhase::Ended;
-                if held.disowned {
+                if held.is_stale {
                     self.workers[own].attempt = None;
                 }
             }
@@ -111,7 +111,7 @@ impl World {
     pub(super) fn flush(&mut self, own: usize) {
         let now = self.now;
         let Some(connection) = self.workers[own].connection() else { return };
-        let Some(held) = self.workers[own].attempt.as_mut().filter(|held| !held.disowned) else { return };
+        let Some(held) = self.workers[own].attempt.as_mut().filter(|held| !held.is_stale) else { return };
         let (attempt, rank) = (held.attempt, held.rank);
         let mut out = Vec::new();
         if held.listens && !held.listens_sent {

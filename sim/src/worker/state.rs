@@ -63,7 +63,7 @@ pub(crate) struct Attempt {
     /// Rank 0 listens, and the other ranks may not know yet.
     pub(crate) listens: bool,
     pub(crate) listens_sent: bool,
-    pub(crate) disowned: bool,
+    pub(crate) is_stale: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +78,7 @@ pub(crate) enum AttemptPhase {
 impl Attempt {
     pub(crate) fn new(attempt: AttemptId, rank: usize) -> Self {
         let (phase, outbox) = (AttemptPhase::Running, Outbox::default());
-        Self { attempt, rank, phase, outbox, listens: false, listens_sent: false, disowned: false }
+        Self { attempt, rank, phase, outbox, listens: false, listens_sent: false, is_stale: false }
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -91,14 +91,14 @@ impl Attempt {
     }
 
     pub(crate) fn is_reported(&self) -> bool {
-        self.has_ended() && (self.disowned || self.outbox.is_reported())
+        self.has_ended() && (self.is_stale || self.outbox.is_reported())
     }
 }
 
 impl Worker {
     /// Restores what a killed worker finds in its spool: the events of its rank, which is gone.
     pub(crate) fn recover(&mut self, now: Ms) {
-        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.disowned) {
+        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.is_stale) {
             attempt.phase = AttemptPhase::Ended;
             attempt.listens = false;
             if attempt.outbox.end == End::Open {

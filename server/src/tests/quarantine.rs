@@ -15,8 +15,8 @@ async fn three_jobs_lost_on_a_worker_are_one_too_many_until_somebody_has_looked(
         let job = ids(&database.submit(&single(seed)).await)[0];
         jobs.push(job);
         database.schedule(&scheduler, &mut term).await;
-        let Some(&who) = database.speakers(job).first() else { break };
-        rank_ended(&database.store, who, RankOutcome::Lost, "the disk is full").await.unwrap();
+        let Some(&holder) = database.lease_holders(job).first() else { break };
+        rank_ended(&database.store, holder, RankOutcome::Lost, "the disk is full").await.unwrap();
         // Out of the way of the next.
         database
             .execute(&format!("UPDATE jobs SET not_before = now() + interval '1 h', priority = -9 WHERE id = '{job}'"));
@@ -41,10 +41,10 @@ async fn the_cause_is_that_of_the_rank_at_fault_however_late_it_is_heard_of() {
     let job = ids(&database.submit(&experiment(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
     database.execute("UPDATE leases SET dispatched_at = now()");
-    let who = database.speakers(job);
-    rank_ended(&database.store, who[0], RankOutcome::PeerLost, "connection closed by peer").await.unwrap();
+    let holders = database.lease_holders(job);
+    rank_ended(&database.store, holders[0], RankOutcome::PeerLost, "connection closed by peer").await.unwrap();
     assert_eq!(database.state(job).await, "queued", "nobody waits for the rank that is gone");
-    rank_ended(&database.store, who[1], RankOutcome::Lost, "ended by signal 9").await.unwrap();
+    rank_ended(&database.store, holders[1], RankOutcome::Lost, "ended by signal 9").await.unwrap();
     let cause = database.text("SELECT cause FROM attempts");
     assert_eq!(cause, "rank 1 on cpu-1: ended by signal 9");
 }
@@ -62,7 +62,7 @@ async fn a_rank_that_stands_still_is_given_up_by_the_other_clock() {
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 1);
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "queued");
-    assert!(reason.contains("made no progress for 70 s (its slowest pass so far took 0.2 s)"), "{reason}");
+    assert!(reason.contains("made no progress for 70 s (its slowest unit of work so far took 0.2 s)"), "{reason}");
 }
 
 #[tokio::test]
