@@ -13,8 +13,7 @@ namespace tandem {
 namespace {
 
 std::string to_text(const Call& call) {
-  static const char* const names[] = {
-      "", "all_reduce_sum", "broadcast", "all_gather", "barrier", "tree_sum"};
+  static const char* const names[] = {"", "all_reduce_sum", "broadcast", "all_gather", "barrier", "tree_sum"};
   const auto operation = static_cast<Operation>(call[0]);
   if (operation == Operation::Refused) {
     return "has refused its own arguments (its error says why)";

@@ -40,7 +40,8 @@ Vjp vjp(
     const at::Tensor& mean,
     const at::Tensor& inverse,
     double epsilon) {
-  const double count = static_cast<double>(x.numel() / x.size(1));
+  const int64_t rows = x.numel() / x.size(1);
+  const auto count = static_cast<double>(rows);
   auto [by_input, by_scale, by_shift] = at::native_batch_norm_backward(
       cotangent, x, scale, {}, {}, mean, inverse, /*train=*/true, epsilon, {true, true, true});
   return {std::move(by_input), by_scale / count, by_shift / count};
@@ -57,8 +58,8 @@ struct BatchNormJvp : public Function<BatchNormJvp> {
       const Variable& running_variance,
       double momentum,
       double epsilon) {
-    auto [y, mean, inverse] = at::native_batch_norm(
-        x, scale, shift, running_mean, running_variance, /*training=*/true, momentum, epsilon);
+    auto [y, mean, inverse] =
+        at::native_batch_norm(x, scale, shift, running_mean, running_variance, /*training=*/true, momentum, epsilon);
     auto tangent = vjp(t, x, scale, mean, inverse, epsilon);
     context->save_for_backward({x, t, scale, mean, inverse, tangent.projection, tangent.mean});
     context->saved_data["epsilon"] = epsilon;
@@ -70,7 +71,8 @@ struct BatchNormJvp : public Function<BatchNormJvp> {
     const auto &x = saved[0], &t = saved[1], &scale = saved[2], &mean = saved[3], &inverse = saved[4];
     const auto &t_projection = saved[5], &t_mean = saved[6];
     const double epsilon = context->saved_data["epsilon"].toDouble();
-    const double count = static_cast<double>(x.numel() / x.size(1));
+    const int64_t rows = x.numel() / x.size(1);
+    const auto count = static_cast<double>(rows);
 
     auto a = vjp(gradients[0], x, scale, mean, inverse, epsilon);
     auto b = vjp(gradients[1], x, scale, mean, inverse, epsilon);

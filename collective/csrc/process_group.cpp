@@ -161,9 +161,8 @@ int32_t tandem_group_abort(tandem::ProcessGroup* group, char** message) {
 
 // Compares a call that equals none of the others', so that they fail at once instead of at the timeout.
 int32_t tandem_refuse(tandem::ProcessGroup* group, bool autograd, char** message) {
-  return guard(message, [&] {
-    (autograd ? group->autograd : group->main)->agree(tandem::Operation::Refused, 0, nullptr);
-  });
+  return guard(
+      message, [&] { (autograd ? group->autograd : group->main)->agree(tandem::Operation::Refused, 0, nullptr); });
 }
 
 int32_t tandem_agree_tree_sum(tandem::ProcessGroup* group, const at::Tensor* tensor, int64_t shards, char** message) {

@@ -37,11 +37,7 @@ int32_t tandem_store_listen(
 }
 
 int32_t tandem_store_connect(
-    const char* host,
-    uint16_t port,
-    int64_t timeout_ms,
-    tandem::RendezvousStore** store,
-    char** message) {
+    const char* host, uint16_t port, int64_t timeout_ms, tandem::RendezvousStore** store, char** message) {
   return tandem::guard(message, [&] {
     c10d::TCPStoreOptions options;
     options.port = port;

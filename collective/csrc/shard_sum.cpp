@@ -25,8 +25,7 @@ struct ShardSum : public Function<ShardSum> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const auto channel =
-        c10::static_intrusive_pointer_cast<Channel>(context->saved_data[kChannel].toCapsule());
+    const auto channel = c10::static_intrusive_pointer_cast<Channel>(context->saved_data[kChannel].toCapsule());
     return {ShardSum::apply(gradients[0], channel), Variable()};
   }
 };
