@@ -5,7 +5,7 @@
 //! however small it is; workers of other kinds stay free for other jobs. A job that is too large for every kind blocks
 //! nobody: it waits with that reason until the fleet grows.
 //!
-//! [`place`] decides what starts, [`make_room`] stops gangs of lower priority for the first in line, and [`grow`] stops
+//! [`place`] decides what starts, [`make_room`](mod@make_room) stops gangs of lower priority for the first in line, and [`grow`](mod@grow) stops
 //! a gang so that it can start again with more workers.
 
 mod gang;
