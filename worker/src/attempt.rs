@@ -46,7 +46,7 @@ pub(crate) struct Attempt {
     clock: ProgressClock,
     last_log_line: Option<String>,
     /// Of rank 0: where the other ranks find it, until training shows that all have met.
-    unsent_rendezvous: Option<v1::Rendezvous>,
+    own_rendezvous: Option<v1::Rendezvous>,
     rendezvous_sent: bool,
     /// Of other ranks: they were told where rank 0 listens.
     rendezvous_forwarded: bool,
@@ -82,7 +82,7 @@ impl Attempt {
             child: Child::spawn(launch)?,
             clock: ProgressClock::new(now, limits),
             last_log_line: None,
-            unsent_rendezvous: None,
+            own_rendezvous: None,
             rendezvous_sent: false,
             rendezvous_forwarded: false,
         })
@@ -166,7 +166,7 @@ impl Attempt {
                 RankOutput::Rendezvous { host, port } => {
                     self.clock.worked(now);
                     if let Some(RunningRank { attempt_id, fence, .. }) = self.report_log.unconfirmed() {
-                        self.unsent_rendezvous = Some(v1::Rendezvous { attempt_id, fence, host, port: port.into() });
+                        self.own_rendezvous = Some(v1::Rendezvous { attempt_id, fence, host, port: port.into() });
                     }
                 }
                 RankOutput::KeepAlive { slowest } => self.clock.keep_alive(now, slowest),
@@ -176,7 +176,7 @@ impl Attempt {
                     }
                     // Training has begun, so all ranks have met.
                     if matches!(event, Kind::Metric(_) | Kind::Checkpoint(_)) {
-                        self.unsent_rendezvous = None;
+                        self.own_rendezvous = None;
                     }
                     self.push(now, event);
                 }
@@ -195,7 +195,7 @@ impl Attempt {
                 };
                 let verdict = verdict(requested, exit, self.last_log_line.as_deref());
                 tracing::info!(attempt = self.id(), outcome = ?verdict.outcome, cause = verdict.cause, "rank ended");
-                self.unsent_rendezvous = None;
+                self.own_rendezvous = None;
                 self.report_log.end(verdict);
                 self.state = RankState::Ended;
             }
@@ -278,7 +278,7 @@ impl Attempt {
 
     /// The next message for the coordinator, if one is due.
     pub(crate) fn message(&mut self, now: Instant) -> Option<WorkerMessage> {
-        if let Some(rendezvous) = self.unsent_rendezvous.clone().filter(|_| !self.rendezvous_sent && !self.is_stale()) {
+        if let Some(rendezvous) = self.own_rendezvous.clone().filter(|_| !self.rendezvous_sent && !self.is_stale()) {
             self.rendezvous_sent = true;
             return Some(WorkerMessage::Rendezvous(rendezvous));
         }

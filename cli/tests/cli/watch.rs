@@ -57,15 +57,15 @@ async fn relay(to: String) -> (String, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let cut = Arc::new(Notify::new());
-    let told = cut.clone();
+    let signal = cut.clone();
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
             let mut far = TcpStream::connect(&to).await.unwrap();
-            let told = told.clone();
+            let signal = signal.clone();
             tokio::spawn(async move {
                 tokio::select! {
                     _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                    () = told.notified() => near.set_zero_linger().unwrap(),
+                    () = signal.notified() => near.set_zero_linger().unwrap(),
                 }
             });
         }

@@ -28,7 +28,9 @@ async fn a_lease_that_ran_out_ends_the_attempt_and_the_job_waits_again() {
     let (state, reason) = database.job(job).await;
     assert_eq!(state, "queued");
     assert!(reason.starts_with("rank 1 on cpu-1: its worker sent no heartbeat for "), "{reason}");
-    assert!(reason.contains(" s; attempt lost"), "{reason}");
+    let silence: f64 = reason.split(' ').find_map(|word| word.parse().ok().filter(|seconds| *seconds >= 2.0)).unwrap();
+    // Nine seconds, and what this test itself took on a busy machine.
+    assert!((9.0..60.0).contains(&silence) && reason.contains(" s; attempt lost"), "{reason}");
     assert_eq!(database.text("SELECT state::text FROM attempts"), "lost");
     assert_eq!(database.text(&queued_at), place, "it keeps its place");
     // The other rank is alive and will be sent a stop; its worker is not free yet.
