@@ -56,7 +56,7 @@ states!(JobState, JobState, job_state, { Blocked, Queued, Running, Succeeded, Fa
 states!(AttemptState, AttemptState, attempt_state, {
     Assigned, Starting, Training, Succeeded, Failed, Lost, Preempted, Cancelled,
 });
-states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, PeerLost, Preempted, Cancelled });
+states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, Unknown, InputMissing, PeerLost, Preempted, Cancelled });
 
 /// Converts a time to the wire, without loss: Postgres and the domain have microseconds.
 pub fn timestamp(moment: DateTime<Utc>) -> Timestamp {

@@ -12,8 +12,12 @@ pub enum RankOutcome {
     Succeeded,
     /// Bad data, a loss that is not finite: trying again would end the same way.
     JobFailed,
-    /// A signal, a full disk: the machine is at fault.
+    /// A full disk, a device that is gone: the machine is at fault.
     Lost,
+    /// It ended without success, and nothing says by whose fault: a crash, a signal, an error of libtorch.
+    Unknown,
+    /// An input, or the store, could not be read. The job is not at fault.
+    InputMissing,
     /// Another rank of its gang ended, and this one could not go on.
     PeerLost,
     /// Stopped at a step with a checkpoint, as asked.
@@ -25,6 +29,8 @@ labels!(RankOutcome, "rank outcome", {
     Succeeded = "succeeded",
     JobFailed = "job_failed",
     Lost = "lost",
+    Unknown = "unknown",
+    InputMissing = "input_missing",
     PeerLost = "peer_lost",
     Preempted = "preempted",
     Cancelled = "cancelled",
@@ -67,7 +73,7 @@ pub fn attempt_verdict(outcomes: &[Option<RankOutcome>]) -> Option<AttemptState>
         Some(AttemptState::Cancelled)
     } else if any(RankOutcome::Preempted) {
         all_ended.then_some(AttemptState::Preempted)
-    } else if any(RankOutcome::Lost) || any(RankOutcome::PeerLost) {
+    } else if [RankOutcome::Lost, RankOutcome::Unknown, RankOutcome::InputMissing, RankOutcome::PeerLost].map(any).contains(&true) {
         Some(AttemptState::Lost)
     } else {
         all_ended.then_some(AttemptState::Succeeded)
