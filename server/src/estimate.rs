@@ -3,6 +3,8 @@
 //! The speed is that of the newest job of the same kind of work; without one, of the same stage; without one, of any
 //! job; without any, a constant. The estimate says in words where its speed comes from.
 
+use std::collections::HashMap;
+
 use tandem_domain::plan::PlannedJob;
 
 use crate::{
@@ -27,36 +29,65 @@ const OVERHEAD: f64 = 4.0;
 const CPU_THREAD: f64 = 75.0;
 const CUDA_DEVICE: f64 = 5_000.0;
 
-pub(crate) async fn estimate(conn: &mut Conn, job: &PlannedJob) -> Result<TimeEstimate> {
-    if job.estimate.gflop <= 0.0 {
-        return Ok(TimeEstimate::default());
-    }
-    let fleet = workers::counts_by_kind(conn).await?;
-    let (kind, count) = fleet.into_iter().max_by_key(|(_, count)| *count).unwrap_or(("cpu".to_owned(), u32::MAX));
-    let spec = &job.spec;
-    // The size of gang that the scheduler forms when all workers are idle.
-    let ranks = spec.workers.world_sizes(spec.shards).rfind(|size| *size <= count).unwrap_or(spec.workers.min);
-    let lanes = lanes(&kind, ranks, spec.threads);
+/// The speeds that jobs of one plan are estimated by: each kind of work is looked up once.
+pub(crate) struct Speeds {
+    /// The most frequent kind of device of the fleet.
+    kind: String,
+    count: u32,
+    found: HashMap<String, Option<Precedent>>,
+}
 
-    let mut found = None;
-    for similar in [Similar::Work(&job.work), Similar::Stage(spec.stage.name()), Similar::Any] {
-        found = found.or(precedent(conn, similar, &kind).await?);
+impl Speeds {
+    pub(crate) async fn of_fleet(conn: &mut Conn) -> Result<Self> {
+        let fleet = workers::counts_by_kind(conn).await?;
+        let (kind, count) =
+            fleet.into_iter().max_by_key(|(_, count)| *count).unwrap_or_else(|| ("cpu".to_owned(), u32::MAX));
+        Ok(Self { kind, count, found: HashMap::new() })
     }
-    let speed = found.map(|precedent| {
-        let speed = Speed::of(&precedent, &kind);
-        let basis = if precedent.work == job.work {
-            format!("{speed}, as `{}` ran", precedent.source)
-        } else {
-            format!("{speed}, as `{}` ran ({}): no job of this kind has yet", precedent.source, precedent.work)
+
+    pub(crate) async fn estimate(&mut self, conn: &mut Conn, job: &PlannedJob) -> Result<TimeEstimate> {
+        if job.estimate.gflop <= 0.0 {
+            return Ok(TimeEstimate::default());
+        }
+        let spec = &job.spec;
+        // The size of gang that the scheduler forms when all workers are idle.
+        let ranks = spec.workers.world_sizes(spec.shards).rfind(|size| *size <= self.count).unwrap_or(spec.workers.min);
+        let lanes = lanes(&self.kind, ranks, spec.threads);
+        let found = match self.found.get(&job.work) {
+            Some(found) => found.clone(),
+            None => {
+                let found = most_similar(conn, job, &self.kind).await?;
+                self.found.insert(job.work.clone(), found.clone());
+                found
+            }
         };
-        (speed.value, basis)
-    });
-    let (speed, basis) = speed.unwrap_or_else(|| {
-        let value = if kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE };
-        let speed = Speed { value, kind: &kind };
-        (value, format!("{speed} assumed: no job has run here yet"))
-    });
-    Ok(TimeEstimate { seconds: OVERHEAD + job.estimate.gflop / (speed * lanes), basis })
+        let (speed, basis) = match found {
+            Some(precedent) => {
+                let speed = Speed::of(&precedent, &self.kind);
+                let basis = if precedent.work == job.work {
+                    format!("{speed}, as `{}` ran", precedent.source)
+                } else {
+                    format!("{speed}, as `{}` ran ({}): no job of this kind has yet", precedent.source, precedent.work)
+                };
+                (speed.value, basis)
+            }
+            None => {
+                let value = if self.kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE };
+                let speed = Speed { value, kind: &self.kind };
+                (value, format!("{speed} assumed: no job has run here yet"))
+            }
+        };
+        Ok(TimeEstimate { seconds: OVERHEAD + job.estimate.gflop / (speed * lanes), basis })
+    }
+}
+
+async fn most_similar(conn: &mut Conn, job: &PlannedJob, kind: &str) -> Result<Option<Precedent>> {
+    for similar in [Similar::Work(&job.work), Similar::Stage(job.spec.stage.name()), Similar::Any] {
+        if let Some(found) = precedent(conn, similar, kind).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// The number of CPU threads or devices that compute at the same time.

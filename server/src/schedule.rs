@@ -26,7 +26,7 @@ use crate::{
         notify::{Topic, notify},
         retry,
     },
-    unblock::unblock,
+    unblock::{Sweep, unblock_page},
 };
 
 /// Schedules while it holds the leader row, and tries to get it otherwise.
@@ -46,6 +46,7 @@ pub(crate) struct LeadershipTerm {
     reaped: Instant,
     /// When the queue was last read; `None` before the first time.
     placed: Option<Instant>,
+    sweep: Sweep,
 }
 
 impl Scheduler {
@@ -97,7 +98,7 @@ impl Scheduler {
         }
         if notified || term.placed.is_none_or(|placed| now - placed >= timing::SCHEDULE_POLL) {
             term.placed = Some(now);
-            self.unblock().await?;
+            self.unblock(&mut term.sweep).await?;
             self.place(term.number).await?;
         }
         Ok(())
@@ -121,7 +122,14 @@ impl Scheduler {
                     events::append_to_live(&mut tx, "adopted", &message).await?;
                 }
                 tracing::info!(term = number, adopted, "this coordinator schedules");
-                Some(LeadershipTerm { number, since: now, renewed: now, reaped: now, placed: None })
+                Some(LeadershipTerm {
+                    number,
+                    since: now,
+                    renewed: now,
+                    reaped: now,
+                    placed: None,
+                    sweep: Sweep::default(),
+                })
             }
             (None, _) => None,
         };
@@ -132,13 +140,31 @@ impl Scheduler {
         Ok(term)
     }
 
-    async fn unblock(&self) -> Result<()> {
-        retry(|| async {
+    async fn unblock(&self, sweep: &mut Sweep) -> Result<()> {
+        let began = Instant::now();
+        let page = async || {
             let mut tx = self.store.begin().await?;
-            unblock(&mut tx).await?;
-            Ok(tx.commit().await?)
-        })
-        .await
+            let some = unblock_page(&mut tx).await?.is_some();
+            tx.commit().await?;
+            Ok(some)
+        };
+        while retry(page).await? {
+            if began.elapsed() >= timing().leader_renew {
+                // The rest is for the next pass, or the leadership would expire before the end.
+                self.notifier.schedule.notify_one();
+                return Ok(());
+            }
+        }
+        if sweep.is_due(began) {
+            *sweep = retry(async || {
+                let mut tx = self.store.begin().await?;
+                let swept = sweep.page(&mut tx, began).await?;
+                tx.commit().await?;
+                Ok(swept)
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn place(&self, term: i64) -> Result<()> {

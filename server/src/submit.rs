@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    estimate::{TimeEstimate, estimate},
+    estimate::{Speeds, TimeEstimate},
     store::{
         Conn, Store, clean, dependencies,
         events::{self, About},
@@ -98,10 +98,11 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
 async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     add_fleet_refusals(store, &mut plan).await?;
     let mut conn = store.conn().await?;
+    let mut speeds = Speeds::of_fleet(&mut conn).await?;
     let mut jobs = Vec::new();
     for planned in plan.jobs {
-        let reused = jobs::share(&mut conn, &planned.content_key).await?.is_some();
-        let time = estimate(&mut conn, &planned).await?;
+        let reused = jobs::is_there(&mut conn, &planned.content_key).await?;
+        let time = speeds.estimate(&mut conn, &planned).await?;
         jobs.push(SubmittedJob { id: None, planned, reused, time });
     }
     Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs })
@@ -191,6 +192,9 @@ async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<O
         if !link.reused {
             let inputs: Vec<Uuid> = job.spec.inputs.iter().filter_map(|name| ids.get(name.as_str()).copied()).collect();
             dependencies::insert(&mut tx, link.job_id, &inputs).await?;
+            if !inputs.is_empty() {
+                dependencies::set_due(&mut tx, link.job_id).await?;
+            }
         }
     }
     notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;

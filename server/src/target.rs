@@ -6,7 +6,8 @@ use crate::{
     error::{Error, Result},
     store::{
         Conn, experiments, jobs,
-        overview::{self, Filter, JobRow},
+        overview::{self, JobRow},
+        picks::{Filter, Scope},
         targets::{self, Target},
     },
 };
@@ -55,9 +56,17 @@ pub(crate) async fn jobs_of(conn: &mut Conn, target: Target) -> Result<Vec<Uuid>
     })
 }
 
+/// The jobs to list; without a target, all.
+pub(crate) fn scope(target: Option<&Target>) -> Scope<'_> {
+    match target {
+        None => Scope::All,
+        Some(Target::Job(id)) => Scope::Jobs(std::slice::from_ref(id)),
+        Some(Target::Experiment(id)) => Scope::Experiment(*id),
+    }
+}
+
 pub(crate) async fn rows_of(conn: &mut Conn, target: Target) -> Result<Vec<JobRow>> {
-    let filter = Filter { target: Some(target), limit: JOBS_MAX, ..Filter::default() };
-    Ok(overview::list(conn, &filter).await?)
+    Ok(overview::list(conn, &Filter { scope: scope(Some(&target)), limit: JOBS_MAX, ..Filter::default() }).await?)
 }
 
 /// These jobs, each as part of the experiment that submitted it.
@@ -65,7 +74,7 @@ pub(crate) async fn rows(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<JobRow>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(overview::list(conn, &Filter { jobs: ids, limit: JOBS_MAX, ..Filter::default() }).await?)
+    Ok(overview::list(conn, &Filter { scope: Scope::Jobs(ids), limit: JOBS_MAX, ..Filter::default() }).await?)
 }
 
 /// Whether none of these will change any more.

@@ -109,9 +109,10 @@ impl<'r> QueueSide<'r> {
             "WITH template AS (SELECT * FROM jobs ORDER BY created_at, id LIMIT 1),
              new AS (
                  INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max,
-                                   shards, work, gflop, queued_at)
+                                   shards, work, gflop, queued_at, submitted_at)
                  SELECT gen_random_uuid(), experiment_id, 'queued-' || gen_random_uuid(), stage, spec,
-                        gen_random_uuid(), 'queued', workers_min, workers_max, shards, work, gflop, clock_timestamp()
+                        gen_random_uuid(), 'queued', workers_min, workers_max, shards, work, gflop, clock_timestamp(),
+                        submitted_at
                  FROM template, generate_series(1, {queued} - (SELECT count(*) FROM jobs WHERE state = 'queued'))
                  RETURNING id, experiment_id, name)
              INSERT INTO experiment_jobs (experiment_id, name, job_id, position, reused)

@@ -6,9 +6,10 @@ use crate::{
     error::Result,
     store::{
         Conn,
-        overview::{self, Filter, JobRow},
+        overview::{self, JobRow},
+        picks::Filter,
     },
-    target::resolve,
+    target::{resolve, scope},
 };
 
 /// Rows if the client names no limit, and the most rows.
@@ -23,6 +24,6 @@ pub(crate) fn limited(limit: u32) -> u32 {
 pub(crate) async fn list(conn: &mut Conn, experiment: &str, states: &[JobState], limit: u32) -> Result<Vec<JobRow>> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
     let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment).await?) };
-    let filter = Filter { target, states: &states, limit: limited(limit), ..Filter::default() };
+    let filter = Filter { scope: scope(target.as_ref()), states: &states, limit: limited(limit), figures: None };
     Ok(overview::list(conn, &filter).await?)
 }

@@ -6,7 +6,8 @@ use crate::{
     store::{
         Conn,
         measures::{self, Curve},
-        overview::{self, Filter, JobRow, Order},
+        overview::{self, JobRow},
+        picks::{Figures, Filter},
     },
     target,
 };
@@ -28,16 +29,11 @@ pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec
         "" => None,
         text => Some(target::resolve(conn, text).await?),
     };
-    let order = match question.best {
-        "" => Order::Finished,
-        name => Order::Result { name, ascending: question.ascending },
-    };
+    let Question { stage, best, ascending, limit, .. } = question;
     let filter = Filter {
-        target,
-        finished_only: true,
-        stage: question.stage,
-        order,
-        limit: limited(question.limit),
+        scope: target::scope(target.as_ref()),
+        figures: Some(Figures { stage, best, ascending }),
+        limit: limited(limit),
         ..Filter::default()
     };
     Ok(overview::list(conn, &filter).await?)

@@ -20,6 +20,41 @@ pub(crate) async fn insert(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> DbRes
     .await
 }
 
+/// Has the next scheduling pass decide about a job that was stored just now: its inputs may have ended before.
+pub(crate) async fn set_due(conn: &mut Conn, job: Uuid) -> DbResult<()> {
+    sqlx::query!("INSERT INTO inputs_ended (job_id) VALUES ($1)", job).run_any(conn).await
+}
+
+/// The same for all that start from a job that has ended in this transaction. Its row is locked since, so a submit that
+/// shares it is seen here or sees the end.
+pub(super) async fn set_dependants_due(conn: &mut Conn, input: Uuid) -> DbResult<()> {
+    sqlx::query!("INSERT INTO inputs_ended (job_id) SELECT job_id FROM job_dependencies WHERE depends_on = $1", input)
+        .run_any(conn)
+        .await
+}
+
+/// Takes jobs that are to be decided about, `limit` rows at most; those that another transaction has taken are its own.
+pub(crate) async fn take_due(conn: &mut Conn, limit: i64) -> DbResult<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"WITH due AS (
+               DELETE FROM inputs_ended
+               WHERE ctid = ANY(ARRAY(SELECT ctid FROM inputs_ended LIMIT $1 FOR UPDATE SKIP LOCKED))
+               RETURNING job_id
+           )
+           SELECT DISTINCT job_id AS "job_id!" FROM due"#,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Blocked jobs in the order of their ids, from the one after `after`.
+pub(crate) async fn blocked_after(conn: &mut Conn, after: Uuid, limit: i64) -> DbResult<Vec<Uuid>> {
+    sqlx::query_scalar!("SELECT id FROM jobs WHERE state = 'blocked' AND id > $1 ORDER BY id LIMIT $2", after, limit)
+        .fetch_all(conn)
+        .await
+}
+
 /// A blocked job whose inputs have all succeeded, or one of whose inputs never will.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Decided {
@@ -29,8 +64,8 @@ pub(crate) struct Decided {
     pub(crate) lost_input: Option<String>,
 }
 
-/// All blocked jobs that need not wait any longer.
-pub(crate) async fn decided(conn: &mut Conn) -> DbResult<Vec<Decided>> {
+/// Those of these jobs that are blocked and need not wait any longer.
+pub(crate) async fn decided(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<Decided>> {
     sqlx::query_as!(
         Decided,
         r#"SELECT j.id, j.name, lost.input AS "lost_input?"
@@ -42,10 +77,11 @@ pub(crate) async fn decided(conn: &mut Conn) -> DbResult<Vec<Decided>> {
                WHERE d.job_id = j.id AND input.state IN ('failed', 'cancelled')
                ORDER BY d.position LIMIT 1
            ) lost ON true
-           WHERE j.state = 'blocked' AND (lost.input IS NOT NULL OR NOT EXISTS (
+           WHERE j.id = ANY($1) AND j.state = 'blocked' AND (lost.input IS NOT NULL OR NOT EXISTS (
                SELECT FROM job_dependencies d JOIN jobs input ON input.id = d.depends_on
                WHERE d.job_id = j.id AND input.state <> 'succeeded'))
-           ORDER BY j.id"#
+           ORDER BY j.id"#,
+        jobs
     )
     .fetch_all(conn)
     .await

@@ -12,7 +12,7 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, integer, parse,
+    Conn, DbResult, dependencies, integer, parse,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -37,9 +37,10 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
     sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
-                           work, gflop, priority, queued_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13,
-                 CASE WHEN $7::text = 'queued' THEN clock_timestamp() END)
+                           work, gflop, priority, queued_at, submitted_at)
+         SELECT $1, e.id, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13,
+                CASE WHEN $7::text = 'queued' THEN clock_timestamp() END, e.created_at
+         FROM experiments e WHERE e.id = $2
          ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'running', 'succeeded') DO NOTHING",
         job.id,
         job.experiment,
@@ -60,7 +61,19 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
     .map(RowsChanged::is_one)
 }
 
-/// The job with this content that has succeeded or still may. It cannot change until this transaction ends.
+/// Whether there is a job with this content that has succeeded or still may.
+pub(crate) async fn is_there(conn: &mut Conn, content_key: &str) -> DbResult<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM jobs WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded')
+           ) AS "is_there!""#,
+        content_key
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The same job, which cannot change until this transaction ends.
 pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT id FROM jobs
@@ -116,7 +129,11 @@ pub(crate) async fn transition(
              queued_at = CASE WHEN $3::text = 'queued' THEN COALESCE(queued_at, clock_timestamp()) ELSE queued_at END,
              not_before = CASE WHEN $5::float8 > 0 THEN clock_timestamp() + make_interval(secs => $5) END,
              started_at = CASE WHEN $3::text = 'running' THEN COALESCE(started_at, clock_timestamp()) ELSE started_at END,
-             finished_at = CASE WHEN $6 THEN clock_timestamp() END
+             finished_at = CASE WHEN $6 THEN clock_timestamp() END,
+             ran_on = CASE WHEN $3::text = 'succeeded' AND gflop > 0 THEN (
+                 SELECT w.device_kind FROM attempts a
+                 JOIN leases l ON l.attempt_id = a.id AND l.rank = 0 JOIN workers w ON w.id = l.worker_id
+                 WHERE a.job_id = $1 AND a.state = 'succeeded' AND a.first_step = 0 ORDER BY a.fence DESC LIMIT 1) END
          WHERE id = $1 AND state = $2::text::job_state",
         id,
         from.label(),
@@ -125,9 +142,16 @@ pub(crate) async fn transition(
         delay.as_secs_f64(),
         to.is_ended(),
     )
-    .run(conn)
+    .run(&mut *conn)
     .await?;
-    Ok(moved.is_one().then_some(to))
+    if !moved.is_one() {
+        return Ok(None);
+    }
+    if to.is_ended() {
+        // A statement of its own: only it sees who shared the job until the row could be changed.
+        dependencies::set_dependants_due(conn, id).await?;
+    }
+    Ok(Some(to))
 }
 
 /// The most jobs of the queue that a pass reads, so that a longer queue costs no more.

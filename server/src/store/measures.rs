@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, DbResult, column, rows::Statement};
+use super::{Conn, DbResult, column, rows::Statement, stages::stages};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
@@ -47,7 +47,8 @@ pub(crate) async fn put_result(
     at: DateTime<Utc>,
 ) -> DbResult<()> {
     sqlx::query!(
-        "INSERT INTO results (job_id, fence, name, value, at) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO results (job_id, fence, name, value, at, stage)
+         SELECT j.id, $2, $3, $4, $5, j.stage FROM jobs j WHERE j.id = $1
          ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value, fence = excluded.fence, at = excluded.at
          WHERE results.fence <= excluded.fence",
         job,
@@ -188,11 +189,23 @@ pub(crate) enum Similar<'a> {
 
 /// The newest similar job that devices of this kind finished in one attempt.
 pub(crate) async fn precedent(conn: &mut Conn, similar: Similar<'_>, device_kind: &str) -> DbResult<Option<Precedent>> {
-    let (work, stage) = match similar {
-        Similar::Work(work) => (Some(work), None),
-        Similar::Stage(stage) => (None, Some(stage)),
-        Similar::Any => (None, None),
+    let newest = match similar {
+        Similar::Work(work) => {
+            sqlx::query_scalar!(
+                "SELECT id FROM jobs WHERE work = $2 AND ran_on = $1 ORDER BY finished_at DESC LIMIT 1",
+                device_kind,
+                work
+            )
+            .fetch_optional(&mut *conn)
+            .await?
+        }
+        Similar::Stage(stage) => newest_of(conn, &[stage.to_owned()], device_kind).await?,
+        Similar::Any => {
+            let stages = stages(conn).await?;
+            newest_of(conn, &stages, device_kind).await?
+        }
     };
+    let Some(job) = newest else { return Ok(None) };
     sqlx::query_as!(
         Precedent,
         r#"SELECT e.name || '/' || j.name AS "source!", j.work, j.gflop,
@@ -201,14 +214,24 @@ pub(crate) async fn precedent(conn: &mut Conn, similar: Similar<'_>, device_kind
            FROM jobs j
            JOIN experiments e ON e.id = j.experiment_id
            JOIN attempts a ON a.job_id = j.id AND a.state = 'succeeded' AND a.first_step = 0
-           JOIN leases l ON l.attempt_id = a.id AND l.rank = 0
-           JOIN workers w ON w.id = l.worker_id
-           WHERE j.state = 'succeeded' AND j.gflop > 0 AND w.device_kind = $3
-             AND ($1::text IS NULL OR j.work = $1) AND ($2::text IS NULL OR j.stage = $2)
-           ORDER BY j.finished_at DESC LIMIT 1"#,
-        work,
-        stage,
+           WHERE j.id = $1 ORDER BY a.fence DESC LIMIT 1"#,
+        job,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The newest job of these stages that devices of this kind finished in one attempt.
+async fn newest_of(conn: &mut Conn, stages: &[String], device_kind: &str) -> DbResult<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT newest.id FROM UNNEST($2::text[]) AS wanted (stage)
+         CROSS JOIN LATERAL (
+             SELECT j.id, j.finished_at FROM jobs j
+             WHERE j.stage = wanted.stage AND j.ran_on = $1 ORDER BY j.finished_at DESC LIMIT 1
+         ) newest
+         ORDER BY newest.finished_at DESC LIMIT 1",
         device_kind,
+        stages,
     )
     .fetch_optional(conn)
     .await

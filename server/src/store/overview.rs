@@ -1,9 +1,13 @@
 //! Jobs as people see them: with experiment, progress, newest metrics and results.
 
 use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
 use uuid::Uuid;
 
-use super::{Conn, DbResult, targets::Target};
+use super::{
+    Conn, DbResult, column,
+    picks::{Filter, Pick, pick},
+};
 
 /// Everything that a list or a detail view shows of one job.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,69 +47,22 @@ pub(crate) struct JobRow {
     pub(crate) depends_on: Vec<Uuid>,
 }
 
-/// Which jobs to list, and as part of which experiment.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Filter<'a> {
-    /// Only this job, or this experiment's jobs, named and ordered as it does; else all jobs.
-    pub(crate) target: Option<Target>,
-    /// Only these; empty means all.
-    pub(crate) jobs: &'a [Uuid],
-    /// Only in these states; empty means all.
-    pub(crate) states: &'a [String],
-    /// Only jobs that ended and succeeded or have a result.
-    pub(crate) finished_only: bool,
-    /// Only of this stage; empty means all.
-    pub(crate) stage: &'a str,
-    pub(crate) order: Order<'a>,
-    pub(crate) limit: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Order<'a> {
-    /// Newest experiment first, then by the graph.
-    #[default]
-    Experiment,
-    /// Latest end first.
-    Finished,
-    /// By a result, jobs without it last.
-    Result { name: &'a str, ascending: bool },
-}
-
+/// The jobs that the filter picks, in its order.
 pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<JobRow>> {
-    let (experiment, job) = match filter.target {
-        Some(Target::Experiment(id)) => (Some(id), None),
-        Some(Target::Job(id)) => (None, Some(id)),
-        None => (None, None),
-    };
-    let jobs: Vec<Uuid> = filter.jobs.iter().copied().chain(job).collect();
-    let (best, ascending, by_end) = match filter.order {
-        Order::Experiment => (None, false, false),
-        Order::Finished => (None, false, true),
-        Order::Result { name, ascending } => (Some(name), ascending, true),
-    };
+    let mut tx = conn.begin().await?;
+    // A plan made once for every limit would be one for a tenth of the history.
+    sqlx::query_scalar!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)").fetch_one(&mut *tx).await?;
+    let picks = pick(&mut tx, filter).await?;
+    let rows = if picks.is_empty() { Vec::new() } else { details(&mut tx, &picks, filter.states).await? };
+    tx.commit().await?;
+    Ok(rows)
+}
+
+/// What is shown of these, in their order; not of those that have left `states` since they were picked.
+async fn details(conn: &mut Conn, picks: &[Pick], states: &[String]) -> DbResult<Vec<JobRow>> {
     sqlx::query_as!(
         JobRow,
-        r#"WITH picked AS MATERIALIZED (
-               SELECT link.experiment_id, link.name, j.id AS job_id, row_number() OVER (ORDER BY
-                   -- A figure that is no number is not the best one; Postgres holds NaN to be the largest.
-                   CASE WHEN NOT $7 THEN NULLIF(best.value, 'NaN') END DESC NULLS LAST,
-                   CASE WHEN $7 THEN NULLIF(best.value, 'NaN') END ASC NULLS LAST,
-                   CASE WHEN $8 THEN j.finished_at END DESC NULLS LAST,
-                   e.created_at DESC, e.id, link.position) AS place
-               FROM experiment_jobs link
-               JOIN experiments e ON e.id = link.experiment_id
-               JOIN jobs j ON j.id = link.job_id
-               LEFT JOIN results best ON best.job_id = j.id AND best.name = $6
-               WHERE (($1::uuid IS NULL AND link.experiment_id = j.experiment_id AND link.name = j.name)
-                      OR link.experiment_id = $1)
-                 AND (cardinality($2::uuid[]) = 0 OR j.id = ANY($2))
-                 AND (cardinality($3::text[]) = 0 OR j.state::text = ANY($3))
-                 AND (NOT $4 OR (j.finished_at IS NOT NULL AND (
-                     j.state = 'succeeded' OR EXISTS (SELECT FROM results r WHERE r.job_id = j.id))))
-                 AND ($5 = '' OR j.stage = $5)
-               ORDER BY place LIMIT $9
-           )
-           SELECT j.id, e.id AS experiment_id, e.name AS experiment_name, e.owner, picked.name, j.stage,
+        r#"SELECT j.id, e.id AS experiment_id, e.name AS experiment_name, e.owner, picked.name AS "name!", j.stage,
                   j.state::text AS "state!", j.reason, j.spec::text AS "spec_json!", j.content_key,
                   j.workers_min, j.workers_max, j.shards, j.priority, j.created_at, j.started_at, j.finished_at,
                   (SELECT count(*) FROM attempts a WHERE a.job_id = j.id)::integer AS "attempts!",
@@ -116,7 +73,8 @@ pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<J
                   final.names AS "result_names!", final.values AS "result_values!",
                   ARRAY(SELECT d.depends_on FROM job_dependencies d WHERE d.job_id = j.id ORDER BY d.position)
                       AS "depends_on!"
-           FROM picked
+           FROM UNNEST($1::uuid[], $2::text[], $3::uuid[]) WITH ORDINALITY
+               AS picked (experiment_id, name, job_id, place)
            JOIN experiments e ON e.id = picked.experiment_id
            JOIN jobs j ON j.id = picked.job_id
            LEFT JOIN progress p ON p.job_id = j.id
@@ -130,16 +88,12 @@ pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<J
                       COALESCE(array_agg(r.value ORDER BY r.name), '{}') AS values
                FROM results r WHERE r.job_id = j.id
            ) final
+           WHERE cardinality($4::text[]) = 0 OR j.state = ANY($4::text[]::job_state[])
            ORDER BY picked.place"#,
-        experiment,
-        &jobs,
-        filter.states,
-        filter.finished_only,
-        filter.stage,
-        best,
-        ascending,
-        by_end,
-        i64::from(filter.limit),
+        &column(picks, |pick| pick.experiment_id),
+        &column(picks, |pick| pick.name.as_str()) as &[&str],
+        &column(picks, |pick| pick.job_id),
+        states,
     )
     .fetch_all(conn)
     .await

@@ -4,12 +4,14 @@ mod cancel;
 mod claim;
 mod collect;
 mod quarantine;
+mod reads;
 mod reap;
 mod report;
 mod returned;
 mod schema;
 mod stop;
 mod submit;
+mod unblock;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -21,7 +23,15 @@ use uuid::Uuid;
 use crate::{
     notifier::Notifier,
     schedule::{LeadershipTerm, Scheduler},
-    store::{Store, leases::LeaseHolder, overview, schema::open, workers, workers::Registration},
+    store::{
+        Store,
+        leases::LeaseHolder,
+        overview,
+        picks::{Figures, Filter, Scope},
+        schema::open,
+        workers,
+        workers::Registration,
+    },
     submit::{Submission, Submitted, submit},
 };
 
@@ -79,7 +89,7 @@ impl TestStore {
 
     /// State and reason.
     async fn job(&self, id: Uuid) -> (String, String) {
-        let filter = overview::Filter { jobs: &[id], limit: 1, ..Default::default() };
+        let filter = Filter { scope: Scope::Jobs(&[id]), limit: 1, ..Default::default() };
         let row = overview::list(&mut self.store.conn().await.unwrap(), &filter).await.unwrap().remove(0);
         (row.state, row.reason)
     }

@@ -1,0 +1,220 @@
+//! What reads cost and in which order they answer, on a history of 20,000 jobs.
+
+use tandem_domain::state::JobState;
+
+use super::*;
+use crate::{
+    estimate::Speeds,
+    query::{
+        jobs::list,
+        results::{Question, query},
+        show::show,
+        status::status,
+    },
+    store::{Conn, fleet, picks::pick},
+    target::{jobs_of, resolve},
+    unblock::{Sweep, unblock},
+};
+use sqlx::Connection as _;
+
+const JOBS: i64 = 20_000;
+
+/// Fills the history in two steps, as one would take long on a busy machine.
+async fn filled() -> TestStore {
+    let database = TestStore::open().await;
+    let half = JOBS / 2;
+    for first in [0, half] {
+        database.execute(&format!("SET fill.first = '{first}'; SET fill.jobs = '{half}'; SET fill.total = '{JOBS}'"));
+        database.execute(include_str!("../../../bench/fill.sql"));
+    }
+    database
+}
+
+/// Blocks of tables and indexes that the call touches, once its statements are planned for good and all is cached.
+async fn blocks(conn: &mut Conn, mut call: impl AsyncFnMut(&mut Conn)) -> i64 {
+    const TOUCHED: &str = "SELECT sum(pg_stat_get_xact_blocks_fetched(oid))::bigint FROM pg_class
+                           WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace";
+    // Postgres looks for a plan without the values from the sixth time on.
+    for _ in 0..7 {
+        call(conn).await;
+    }
+    // Within a transaction, because the counters are handed on when one ends.
+    let mut tx = conn.begin().await.unwrap();
+    let before: i64 = sqlx::query_scalar(TOUCHED).fetch_one(&mut *tx).await.unwrap();
+    call(&mut *tx).await;
+    let after: i64 = sqlx::query_scalar(TOUCHED).fetch_one(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    after - before
+}
+
+#[tokio::test]
+async fn a_read_costs_what_it_shows() {
+    const SHOWN: u32 = 50;
+    // A job is shown with its experiment, progress, curves, results and inputs, and picked from the first of each stage.
+    let most = 200 + 100 * i64::from(SHOWN);
+    let database = filled().await;
+    let mut conn = database.store.conn().await.unwrap();
+    let conn = &mut *conn;
+    let mut costs: Vec<(&str, i64, i64)> = Vec::new();
+
+    for (what, states) in [
+        ("list", &[][..]),
+        ("list --state failed", &[JobState::Failed]),
+        ("list --state queued,running", &[JobState::Queued, JobState::Running]),
+    ] {
+        // Clients that ask for much must not spoil the plan for those that ask for little.
+        for _ in 0..7 {
+            list(conn, "", states, 2000).await.unwrap();
+        }
+        let cost = blocks(conn, async |conn| {
+            let shown = list(conn, "", states, SHOWN).await.unwrap();
+            assert_eq!(shown.len(), if states.len() == 2 { 0 } else { SHOWN as usize });
+        });
+        costs.push((what, cost.await, most));
+    }
+    let all = Question { target: "", stage: "", best: "", ascending: false, limit: SHOWN };
+    for (what, question) in [
+        ("results", all),
+        ("results --stage", Question { stage: "finetune", ..all }),
+        ("results --stage of a stage that never ran", Question { stage: "attack", ..all }),
+        ("results --best", Question { best: "linear_accuracy", ..all }),
+        ("results --best --ascending", Question { best: "loss", ascending: true, ..all }),
+        ("results --best --stage", Question { best: "loss", stage: "supervised", ..all }),
+        ("results --best of a result that nothing has", Question { best: "robust_accuracy", ..all }),
+    ] {
+        let cost = blocks(conn, async |conn| drop(query(conn, question).await.unwrap()));
+        costs.push((what, cost.await, most));
+    }
+    let newest = database.text("SELECT name FROM experiments ORDER BY created_at DESC LIMIT 1");
+    let job = database.value::<Uuid>("SELECT id FROM jobs ORDER BY submitted_at DESC, id LIMIT 1").to_string();
+    let cost = blocks(conn, async |conn| drop(show(conn, &job).await.unwrap()));
+    costs.push(("show JOB", cost.await, 300));
+    let cost = blocks(conn, async |conn| drop(show(conn, &newest).await.unwrap()));
+    costs.push(("show EXPERIMENT", cost.await, 200 + 60 * 11));
+    for (what, text) in
+        [("cancel EXPERIMENT", newest.clone()), ("cancel JOB", job[..20].to_owned()), ("a typo", "nothing".to_owned())]
+    {
+        let cost = blocks(conn, async |conn| {
+            if let Ok(target) = resolve(conn, &text).await {
+                jobs_of(conn, target).await.unwrap();
+            }
+        });
+        costs.push((what, cost.await, 60));
+    }
+
+    database.execute(
+        "CREATE TEMP TABLE left_long_ago AS SELECT w.* FROM workers w, generate_series(1, 200);
+         UPDATE left_long_ago SET id = gen_random_uuid();
+         INSERT INTO workers SELECT * FROM left_long_ago;
+         ANALYZE workers",
+    );
+    let cost = blocks(conn, async |conn| drop(status(conn).await.unwrap()));
+    costs.push(("status", cost.await, 60));
+    let cost = blocks(conn, async |conn| drop(fleet::snapshot(conn).await.unwrap()));
+    costs.push(("the fleet", cost.await, 60));
+    let cost = blocks(conn, async |conn| drop(workers::valid_sessions(conn, &[Uuid::new_v4()]).await.unwrap()));
+    costs.push(("sessions", cost.await, 60));
+
+    let plan = tandem_domain::plan::plan(&experiment(1), "test.toml", tandem_domain::LEARN_VERSION).unwrap();
+    let estimate = async |conn: &mut Conn| {
+        let mut speeds = Speeds::of_fleet(conn).await.unwrap();
+        for job in &plan.jobs {
+            speeds.estimate(conn, job).await.unwrap();
+        }
+    };
+    let cost = blocks(conn, &estimate).await;
+    costs.push(("submit --dry-run", cost, 100));
+    // All the history is of CPUs; nothing in it says how fast another device is.
+    database.workers(1).await;
+    database.execute("UPDATE workers SET device_kind = 'cuda' WHERE state = 'ready'");
+    let cost = blocks(conn, &estimate).await;
+    costs.push(("submit --dry-run on other devices", cost, 100));
+
+    database.execute(
+        "CREATE TEMP TABLE waiting AS SELECT * FROM jobs WHERE state = 'succeeded';
+         UPDATE waiting SET id = gen_random_uuid(), name = 'w' || id, content_key = id::text, state = 'blocked',
+             finished_at = NULL, started_at = NULL, ran_on = NULL;
+         INSERT INTO jobs SELECT * FROM waiting;
+         INSERT INTO job_dependencies SELECT id, (SELECT id FROM jobs WHERE state = 'failed' LIMIT 1), 0 FROM waiting;
+         ANALYZE jobs",
+    );
+    let cost = blocks(conn, async |conn| drop(unblock(conn).await.unwrap()));
+    costs.push(("a pass over blocked jobs", cost.await, 10));
+    let excess: Vec<_> = costs.iter().filter(|(_, cost, most)| cost > most).collect();
+    assert!(excess.is_empty(), "blocks touched, and the most: {excess:?} of {costs:?}");
+
+    // Nor does the slow look at all of them read more than its page; here it finds that they were missed.
+    let mut tx = database.store.begin().await.unwrap();
+    let now = std::time::Instant::now();
+    let sweep = Sweep::default().page(&mut tx, now).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(database.count("jobs WHERE reason LIKE 'its input%failed'"), 500);
+    assert!(!sweep.is_due(now) && sweep.is_due(now + std::time::Duration::from_secs(61)));
+}
+
+#[tokio::test]
+async fn lists_have_the_order_of_a_plain_sort() {
+    let database = TestStore::open().await;
+    database.execute("SET fill.jobs = '500'");
+    database.execute(include_str!("../../../bench/fill.sql"));
+    // Jobs that end at the same time, figures that are equal and a job that was never started.
+    database.execute(
+        "UPDATE jobs SET finished_at = date_trunc('month', finished_at);
+         UPDATE results SET value = round(value::numeric, 1) WHERE value < 'NaN';
+         UPDATE jobs SET started_at = NULL WHERE state = 'cancelled'",
+    );
+    let plain = |order: &str, conditions: &str| {
+        database.rows::<(Uuid, String)>(&format!(
+            "SELECT j.id, link.name FROM experiment_jobs link JOIN experiments e ON e.id = link.experiment_id
+             JOIN jobs j ON j.id = link.job_id LEFT JOIN results best ON best.job_id = j.id AND best.name = 'loss'
+             WHERE link.experiment_id = j.experiment_id AND link.name = j.name AND {conditions}
+             ORDER BY {order} e.created_at DESC, e.id, link.position LIMIT 400"
+        ))
+    };
+    let finished = "j.finished_at IS NOT NULL
+                    AND (j.state = 'succeeded' OR EXISTS (SELECT FROM results r WHERE r.job_id = j.id))";
+    let best = "NULLIF(best.value, 'NaN') DESC NULLS LAST, j.finished_at DESC,";
+    let lowest = "NULLIF(best.value, 'NaN') ASC NULLS LAST, j.finished_at DESC,";
+    let failed = ["failed".to_owned(), "cancelled".to_owned(), "failed".to_owned()];
+    let of = |stage, best, ascending| Some(Figures { stage, best, ascending });
+    let one_stage = format!("{finished} AND j.stage = 'finetune'");
+    for (states, figures, order, conditions) in [
+        (&[][..], None, "", "true"),
+        (&failed[..], None, "", "j.state IN ('failed', 'cancelled')"),
+        (&[][..], of("", "", false), "j.finished_at DESC,", finished),
+        (&[][..], of("finetune", "", false), "j.finished_at DESC,", one_stage.as_str()),
+        (&[][..], of("", "loss", false), best, finished),
+        (&[][..], of("", "loss", true), lowest, finished),
+        (&[][..], of("finetune", "loss", false), best, one_stage.as_str()),
+    ] {
+        let mut conn = database.store.conn().await.unwrap();
+        let filter = Filter { states, figures, limit: 400, ..Filter::default() };
+        let picked = pick(&mut conn, &filter).await.unwrap();
+        let picked: Vec<_> = picked.into_iter().map(|pick| (pick.job_id, pick.name)).collect();
+        assert!(!picked.is_empty() && picked == plain(order, conditions), "{filter:?}");
+        // The same of given jobs.
+        let ids: Vec<Uuid> = database.values("SELECT id FROM jobs");
+        let among = pick(&mut conn, &Filter { scope: Scope::Jobs(&ids), ..filter }).await.unwrap();
+        let among: Vec<_> = among.into_iter().map(|pick| (pick.job_id, pick.name)).collect();
+        assert!(among == picked, "among all jobs: {filter:?}");
+    }
+    // An experiment names a job that it shares in its own way.
+    let sharing: Uuid = database.value("SELECT experiment_id FROM experiment_jobs WHERE reused LIMIT 1");
+    let filter = Filter { scope: Scope::Experiment(sharing), limit: 400, ..Filter::default() };
+    let picked = pick(&mut database.store.conn().await.unwrap(), &filter).await.unwrap();
+    assert_eq!((picked.len(), picked[10].name.as_str()), (11, "shared"));
+}
+
+#[tokio::test]
+async fn what_a_job_ran_on_is_kept_with_it() {
+    use crate::report::rank_ended;
+    use tandem_domain::state::RankOutcome;
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    let job = ids(&database.submit(&experiment(1)).await)[0];
+    database.schedule(&database.scheduler(), &mut None).await;
+    for holder in database.lease_holders(job) {
+        rank_ended(&database.store, holder, RankOutcome::Succeeded, "").await.unwrap();
+    }
+    assert_eq!(database.text(&format!("SELECT ran_on FROM jobs WHERE id = '{job}' AND state = 'succeeded'")), "cpu");
+}
