@@ -31,6 +31,7 @@ use crate::{
     config::Args,
     dispatch::{Dispatcher, sessions::Sessions},
     notifier::Notifier,
+    query::watch::Watches,
     report::collect::Collector,
     rpc::Api,
     schedule::Scheduler,
@@ -140,9 +141,10 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         .map_err(|error| StartError::Store { folder: root.clone(), source: io::Error::other(error) })?;
     let api = Api {
         store: store.clone(),
-        notifier,
+        notifier: notifier.clone(),
         dispatcher: dispatcher.clone(),
         reports: Collector::start(store.clone(), &root),
+        watches: Watches::new(store.clone(), notifier, streams.clone()),
         objects: Arc::new(objects),
         started_at: Utc::now(),
         closing: closing.clone(),

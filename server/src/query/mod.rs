@@ -1,6 +1,7 @@
 //! Answers to people's questions: single reads, and streams that follow changes.
 
 pub(crate) mod fetch;
+mod follow;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod results;

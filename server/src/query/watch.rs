@@ -1,74 +1,133 @@
-//! Follows jobs until all have ended.
+//! Follows jobs until all have ended. All who watch the same jobs share one reader of them.
 
-use std::{sync::Arc, time::Duration};
-
-use tandem_domain::{state::JobState, timing};
-use tokio::{
-    sync::{mpsc, watch},
-    time::{sleep, timeout},
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio_util::sync::CancellationToken;
+
+use tandem_domain::state::JobState;
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::Status;
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     notifier::Notifier,
+    query::follow::{next_change, until_gone},
     store::{Store, overview::JobRow, targets::Target},
     target::rows_of,
 };
 
-/// Least time between two snapshots: a gang reports more often than a person can follow.
-const PAUSE: Duration = Duration::from_millis(100);
-
+#[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) jobs: Vec<JobRow>,
     pub(crate) done: bool,
 }
 
-/// Sends a snapshot now and after every change, until all jobs have ended, the client is gone, or `closing`.
-pub(crate) async fn watch(
+/// What was read last, or why nothing more is read; `None` before the first time.
+type Newest = Option<Result<Arc<Snapshot>, Status>>;
+
+/// One reader for each target that somebody watches.
+#[derive(Clone)]
+pub(crate) struct Watches {
     store: Store,
     notifier: Arc<Notifier>,
-    target: Target,
-    sender: mpsc::Sender<Result<Snapshot>>,
-    closing: CancellationToken,
-) {
-    let follow = follow(&store, &notifier, target, &sender);
-    let outcome = tokio::select! {
-        outcome = follow => outcome,
-        () = closing.cancelled() => Err(Error::ShuttingDown),
-        () = sender.closed() => Ok(()),
-    };
-    if let Err(error) = outcome {
-        // The client may be gone; then nobody waits for the error.
-        let _ = sender.send(Err(error)).await;
-    }
+    /// Where the readers run.
+    tasks: TaskTracker,
+    readers: Arc<Mutex<HashMap<Target, watch::Sender<Newest>>>>,
 }
 
-async fn follow(
-    store: &Store,
-    notifier: &Notifier,
-    target: Target,
-    sender: &mpsc::Sender<Result<Snapshot>>,
-) -> Result<()> {
-    // Subscribed before the first read, so that no change is missed.
-    let mut changes = notifier.subscribe();
-    let mut before: Option<Vec<JobRow>> = None;
-    loop {
-        let jobs = rows_of(&mut *store.conn().await?, target).await?;
-        let done = jobs.iter().all(|job| job.state.parse().is_ok_and(JobState::is_ended));
-        if before.as_ref() != Some(&jobs) || done {
-            before = Some(jobs.clone());
-            if sender.send(Ok(Snapshot { jobs, done })).await.is_err() || done {
-                return Ok(());
+impl Watches {
+    pub(crate) fn new(store: Store, notifier: Arc<Notifier>, tasks: TaskTracker) -> Self {
+        Self { store, notifier, tasks, readers: Arc::default() }
+    }
+
+    /// Sends a snapshot now and after every change, until all jobs have ended, the client is gone, or `closing`. A client
+    /// that takes them slowly misses some, never the last.
+    pub(crate) async fn watch(
+        self,
+        target: Target,
+        sender: mpsc::Sender<Result<Arc<Snapshot>, Status>>,
+        closing: CancellationToken,
+    ) {
+        let mut newest = self.join(target);
+        let work = async {
+            loop {
+                let seen = newest.borrow_and_update().clone();
+                if let Some(snapshot) = seen.transpose()? {
+                    let done = snapshot.done;
+                    if sender.send(Ok(snapshot)).await.is_err() || done {
+                        return Ok(());
+                    }
+                }
+                if newest.changed().await.is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        until_gone(&sender, &closing, work).await;
+    }
+
+    /// The reader of this target, which starts if there is none.
+    fn join(&self, target: Target) -> watch::Receiver<Newest> {
+        let mut readers = self.readers();
+        if let Some(reader) = readers.get(&target) {
+            return reader.subscribe();
+        }
+        let (reader, newest) = watch::channel(None);
+        readers.insert(target, reader.clone());
+        self.tasks.spawn(self.clone().read(target, reader));
+        newest
+    }
+
+    /// Reads at every change until all jobs have ended, a read fails, or nobody watches any more.
+    async fn read(self, target: Target, reader: watch::Sender<Newest>) {
+        // Subscribed before the first read, so that no change is missed.
+        let mut changes = self.notifier.subscribe();
+        loop {
+            let read = self.snapshot(target).await.map_err(Status::from);
+            let is_last = read.as_ref().map_or(true, |snapshot| snapshot.done);
+            reader.send_if_modified(|newest| {
+                let is_news = match (&*newest, &read) {
+                    (Some(Ok(before)), Ok(now)) => is_last || before.jobs != now.jobs,
+                    _ => true,
+                };
+                if is_news {
+                    *newest = Some(read.map(Arc::new));
+                }
+                is_news
+            });
+            if is_last {
+                self.readers().remove(&target);
+                return;
+            }
+            tokio::select! {
+                () = next_change(&mut changes) => {}
+                () = reader.closed() => {
+                    // Nobody can join while the readers are locked.
+                    let mut readers = self.readers();
+                    if reader.receiver_count() == 0 {
+                        readers.remove(&target);
+                        return;
+                    }
+                }
             }
         }
-        next_change(&mut changes).await;
     }
-}
 
-/// Returns after a change, at most once in [`PAUSE`], or when it is time to poll.
-pub(crate) async fn next_change(changes: &mut watch::Receiver<u64>) {
-    sleep(PAUSE).await;
-    // Whether the notifier was closed or the time is up: read again.
-    let _ = timeout(timing::SCHEDULE_POLL, changes.changed()).await;
+    async fn snapshot(&self, target: Target) -> Result<Snapshot> {
+        let jobs = rows_of(&mut *self.store.conn().await?, target).await?;
+        let done = jobs.iter().all(|job| job.state.parse().is_ok_and(JobState::is_ended));
+        Ok(Snapshot { jobs, done })
+    }
+
+    fn readers(&self) -> MutexGuard<'_, HashMap<Target, watch::Sender<Newest>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many targets are read.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.readers().len()
+    }
 }

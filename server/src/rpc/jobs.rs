@@ -1,5 +1,7 @@
 //! `tandem.v1.Jobs`.
 
+use std::sync::Arc;
+
 use tandem_domain::state::JobState;
 use tandem_proto::{convert::job_state, v1, v1::jobs_server::Jobs};
 use tokio::sync::mpsc;
@@ -10,7 +12,7 @@ use crate::{
     cancel::cancel,
     convert,
     error::Error,
-    query,
+    query::{self, watch::Snapshot},
     submit::{Submission, submit},
     target,
 };
@@ -52,12 +54,11 @@ impl Jobs for Api {
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let mut conn = self.store.conn().await.map_err(Error::from)?;
         let target = target::resolve(&mut conn, &request.into_inner().target).await?;
-        let (sender, receiver) = mpsc::channel(4);
-        let watch =
-            query::watch::watch(self.store.clone(), self.notifier.clone(), target, sender, self.closing.clone());
-        self.streams.spawn(watch);
-        Ok(Response::new(answers(receiver, |snapshot| {
-            Ok(v1::WatchResponse { jobs: convert::jobs(snapshot.jobs)?, done: snapshot.done })
+        // One that waits to be sent: a client that lags is to get the newest.
+        let (sender, receiver) = mpsc::channel(1);
+        self.streams.spawn(self.watches.clone().watch(target, sender, self.closing.clone()));
+        Ok(Response::new(answers(receiver, |snapshot: Arc<Snapshot>| {
+            Ok(v1::WatchResponse { jobs: convert::jobs(snapshot.jobs.clone())?, done: snapshot.done })
         })))
     }
 

@@ -21,7 +21,9 @@ use tonic::{
     service::{Routes, RoutesBuilder},
 };
 
-use crate::{dispatch::Dispatcher, error::Error, notifier::Notifier, report::collect::Collector, store::Store};
+use crate::{
+    dispatch::Dispatcher, notifier::Notifier, query::watch::Watches, report::collect::Collector, store::Store,
+};
 
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -29,6 +31,7 @@ pub(crate) struct Api {
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) reports: Collector,
+    pub(crate) watches: Watches,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) started_at: DateTime<Utc>,
     /// Streams end when it is cancelled ...
@@ -59,9 +62,9 @@ impl Api {
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Converts what a query sends into a stream of answers.
-fn answers<T: Send + 'static, A: 'static>(
-    receiver: mpsc::Receiver<Result<T, Error>>,
+fn answers<T: Send + 'static, E: Into<Status> + Send + 'static, A: 'static>(
+    receiver: mpsc::Receiver<Result<T, E>>,
     convert: impl Fn(T) -> Result<A, Status> + Send + 'static,
 ) -> Answers<A> {
-    Box::pin(ReceiverStream::new(receiver).map(move |item| convert(item?)))
+    Box::pin(ReceiverStream::new(receiver).map(move |item| convert(item.map_err(Into::<Status>::into)?)))
 }

@@ -52,7 +52,17 @@ pub(crate) struct RankLog {
     pub(crate) rank: u32,
 }
 
-/// The next lines after these positions, at most `per_rank` of each rank, in order of time.
+/// How many logs of ranks these jobs have.
+pub(crate) async fn count_ranks(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM attempts a JOIN leases l ON l.attempt_id = a.id WHERE a.job_id = ANY($1)"#,
+        jobs
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The next lines after these positions, at most `per_rank` of each rank, one rank after the other.
 pub(crate) async fn after(
     conn: &mut Conn,
     jobs: &[Uuid],
@@ -74,7 +84,7 @@ pub(crate) async fn after(
                ORDER BY logs.sequence LIMIT $5
            ) line
            WHERE a.job_id = ANY($1)
-           ORDER BY line.at, a.fence, l.rank, line.sequence"#,
+           ORDER BY a.fence, l.rank, line.sequence"#,
         jobs,
         &column(cursors, |(log, _)| log.attempt),
         &column(cursors, |(log, _)| integer(log.rank)),

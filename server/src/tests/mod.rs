@@ -12,6 +12,7 @@ mod schema;
 mod stop;
 mod submit;
 mod unblock;
+mod watch;
 
 use std::{ops::Deref, sync::Arc};
 
