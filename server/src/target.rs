@@ -7,7 +7,7 @@ use crate::{
     store::{
         Conn, experiments, jobs,
         overview::{self, JobRow},
-        picks::{Filter, Scope},
+        picks::{Filter, Pick, Scope, pick},
         targets::{self, Target},
     },
 };
@@ -63,6 +63,11 @@ pub(crate) fn scope(target: Option<&Target>) -> Scope<'_> {
         Some(Target::Job(id)) => Scope::Jobs(std::slice::from_ref(id)),
         Some(Target::Experiment(id)) => Scope::Experiment(*id),
     }
+}
+
+/// The same jobs as [`rows_of`], with no more than their names.
+pub(crate) async fn names_of(conn: &mut Conn, target: Target) -> Result<Vec<Pick>> {
+    Ok(pick(conn, &Filter { scope: scope(Some(&target)), limit: JOBS_MAX, ..Filter::default() }).await?)
 }
 
 pub(crate) async fn rows_of(conn: &mut Conn, target: Target) -> Result<Vec<JobRow>> {

@@ -1,5 +1,9 @@
 //! Results: finished jobs with their figures, and curves of metrics.
 
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
 use crate::{
     error::Result,
     query::jobs::limited,
@@ -47,12 +51,17 @@ pub(crate) struct NamedCurve {
 /// Curves in the order of the jobs; of all names if `names` is empty.
 pub(crate) async fn metrics(conn: &mut Conn, target: &str, names: &[String]) -> Result<Vec<NamedCurve>> {
     let target = target::resolve(conn, target).await?;
-    let rows = target::rows_of(conn, target).await?;
-    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let jobs = target::names_of(conn, target).await?;
+    let ids: Vec<_> = jobs.iter().map(|job| job.job_id).collect();
     let curves = measures::curves(conn, &ids, names).await?;
+    let mut names: HashMap<Uuid, String> = HashMap::new();
+    for job in jobs {
+        // An experiment may have two names for one job; the first one is shown.
+        names.entry(job.job_id).or_insert(job.name);
+    }
     let named = curves.into_iter().filter_map(|curve| {
-        let row = rows.iter().find(|row| row.id == curve.job)?;
-        Some(NamedCurve { job_name: row.name.clone(), curve })
+        let job_name = names.get(&curve.job)?.clone();
+        Some(NamedCurve { job_name, curve })
     });
     Ok(named.collect())
 }
