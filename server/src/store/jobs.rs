@@ -1,6 +1,6 @@
 //! Jobs: inserted by submits, moved by transitions. `overview` reads what people see of them.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{
@@ -189,6 +189,13 @@ pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> 
 
 pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> DbResult<String> {
     sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
+}
+
+/// What these jobs do now.
+pub(crate) async fn states(conn: &mut Conn, ids: &[Uuid]) -> DbResult<HashMap<Uuid, JobState>> {
+    let rows =
+        sqlx::query!(r#"SELECT id, state::text AS "state!" FROM jobs WHERE id = ANY($1)"#, ids).fetch_all(conn).await?;
+    rows.into_iter().map(|row| Ok((row.id, parse(&row.state)?))).collect()
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
