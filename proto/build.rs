@@ -19,8 +19,10 @@ const PRINTED: &[&str] = &[
     "PlannedJob",
     "Progress",
     "ReleaseResponse",
+    "SharedJob",
     "ShowResponse",
     "StatusResponse",
+    "Submission",
     "WatchResponse",
     "Worker",
 ];
@@ -55,6 +57,10 @@ const FIELDS: &[(&str, &[&str])] = &[
     (r#"serialize_with = "json::state::<AttemptState, _>""#, &["Attempt.state"]),
     (r#"serialize_with = "json::state::<JobState, _>""#, &["Job.state"]),
     (r#"serialize_with = "json::state::<WorkerState, _>""#, &["Worker.state"]),
+    (
+        r#"serialize_with = "json::state::<JobState, _>", skip_serializing_if = "json::is_unspecified""#,
+        &["PlannedJob.reused_state"],
+    ),
     (r#"serialize_with = "json::map""#, &["Job.results", "Progress.metrics"]),
     (
         r#"rename = "spec", serialize_with = "json::document", skip_serializing_if = "json::is_no_document""#,
@@ -76,6 +82,8 @@ const FIELDS: &[(&str, &[&str])] = &[
         &["Job.progress", "PlannedJob.estimate", "ShowResponse.experiment", "Worker.device", "Worker.facts"],
     ),
     (r#"skip_serializing_if = "json::is_zero""#, &["Event.attempt"]),
+    (r#"skip_serializing_if = "Vec::is_empty""#, &["CancelResponse.shared"]),
+    ("skip", &["LogLine.sequence"]),
     (r#"rename = "experiment""#, &["Job.experiment_name"]),
     (r#"rename = "id", skip_serializing_if = "String::is_empty""#, &["PlannedJob.job_id"]),
     (r#"rename = "job""#, &["LogLine.job_name"]),

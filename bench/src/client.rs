@@ -14,6 +14,6 @@ pub(crate) async fn submit(coordinator: &Coordinator, toml: String) -> Result<Su
 
 pub(crate) async fn cancel(coordinator: &Coordinator, job: &str) -> Result<()> {
     let mut jobs = JobsClient::connect(coordinator.address.clone()).await?;
-    jobs.cancel(CancelRequest { target: job.to_owned() }).await?;
+    jobs.cancel(CancelRequest { target: job.to_owned(), ..CancelRequest::default() }).await?;
     Ok(())
 }

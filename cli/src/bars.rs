@@ -8,9 +8,12 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tandem_proto::v1::{Job, JobState};
 
-use crate::render::{
-    progress::{self, Milestone},
-    state,
+use crate::{
+    printable,
+    render::{
+        progress::{self, Milestone},
+        state,
+    },
 };
 
 /// Follows a set of jobs on the screen.
@@ -43,7 +46,8 @@ impl ProgressDisplay {
                     let milestone = Milestone::of(job);
                     if seen.get(&job.id) != Some(&milestone) {
                         seen.insert(job.id.clone(), milestone);
-                        let _ = writeln!(std::io::stderr(), "{:width$}  {}", job.name, progress::line(job));
+                        let (name, line) = (printable::line(&job.name), progress::line(job));
+                        let _ = writeln!(std::io::stderr(), "{name:width$}  {}", printable::line(&line));
                     }
                 }
             }
@@ -73,7 +77,7 @@ impl ProgressDisplay {
 
 fn bar(name: &str, width: usize) -> ProgressBar {
     let bar = ProgressBar::new(1);
-    bar.set_prefix(format!("{name:width$}"));
+    bar.set_prefix(format!("{:width$}", printable::line(name)));
     bar
 }
 
@@ -92,9 +96,9 @@ fn draw(bar: &ProgressBar, job: &Job) {
         (JobState::Running, Some(progress)) if progress.steps > 0 => {
             bar.set_length(progress.steps);
             bar.set_position(progress.step);
-            bar.set_message(progress::describe(&job.stage, progress));
+            bar.set_message(printable::line(&progress::describe(&job.stage, progress)).into_owned());
         }
-        _ => bar.set_message(progress::line(job)),
+        _ => bar.set_message(printable::line(&progress::line(job)).into_owned()),
     }
     bar.tick();
 }

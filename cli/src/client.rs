@@ -1,14 +1,16 @@
-//! The connection to the coordinator, and its errors in words for people.
+//! The coordinators of one database: whichever answers is asked, and what it costs when none does.
 
-use std::{error::Error as _, time::Duration};
-
-use anyhow::{Error, Result};
-use tandem_proto::{
-    status::Code,
-    v1::{fleet_client::FleetClient, jobs_client::JobsClient, results_client::ResultsClient},
+use std::{
+    future::Future,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
 };
+
+use anyhow::Result;
+use tandem_proto::v1::{fleet_client::FleetClient, jobs_client::JobsClient, results_client::ResultsClient};
+use tokio::time::timeout;
 use tonic::{
-    Request, Status,
+    Request, Response, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
@@ -16,77 +18,126 @@ use tonic::{
 
 use crate::{
     config::Target,
-    exit::{Exit, Failure, classify},
+    exit::{Exit, Failure},
+    refusal::{Refusal, is_away},
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A peer that vanished silently is noticed after about twice this.
 const PING_EVERY: Duration = Duration::from_secs(10);
+/// The longest that a coordinator may take for an answer, or to begin a stream: more than the largest experiment needs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A list of a thousand jobs with their specs is a few MiB.
 const LARGEST_MESSAGE: usize = 64 << 20;
 
 type Service = InterceptedService<Channel, Authorization>;
 
-/// One connection, all services.
-#[derive(Clone)]
+/// Any of the coordinators serves: the one that answered last is asked first.
 pub(crate) struct Client {
-    server: String,
-    service: Service,
+    servers: Vec<(String, Services)>,
+    current: AtomicUsize,
 }
 
-impl Client {
-    /// To the first coordinator of the target that answers.
-    pub(crate) async fn connect(target: &Target) -> Result<Self> {
-        let mut away = Vec::new();
-        for server in target.server.split(',') {
-            match Self::connect_to(server, target).await {
-                Err(error) if classify(&error).0 == Exit::Unreachable => away.push(error),
-                outcome => return outcome,
-            }
-        }
-        // The error of the first one is the one that helps.
-        Err(away.into_iter().next().unwrap_or_else(|| unreachable(&target.server, "no address was given")))
-    }
+/// One coordinator; it is dialled when it is first asked.
+#[derive(Clone)]
+pub(crate) struct Services(Service);
 
-    async fn connect_to(server: &str, target: &Target) -> Result<Self> {
-        let wrong = |reason: String| Failure::error(Exit::Config, reason);
-        let endpoint = Endpoint::from_shared(server.to_owned())
-            .map_err(|error| wrong(format!("`{server}` is no coordinator address: {error}")))?
-            .connect_timeout(CONNECT_WITHIN)
-            .http2_keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_EVERY);
-        let header = target.token.as_ref().map(|token| format!("Bearer {token}").parse::<MetadataValue<Ascii>>());
-        let authorization = Authorization(
-            header.transpose().map_err(|_| wrong("the token holds characters that no token has".to_owned()))?,
-        );
-        let channel = endpoint.connect().await.map_err(|error| unreachable(server, &root_cause(&error)))?;
-        Ok(Self { server: server.to_owned(), service: InterceptedService::new(channel, authorization) })
-    }
-
-    pub(crate) fn server(&self) -> &str {
-        &self.server
-    }
-
+impl Services {
     pub(crate) fn jobs(&self) -> JobsClient<Service> {
-        JobsClient::new(self.service.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+        JobsClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
     pub(crate) fn results(&self) -> ResultsClient<Service> {
-        ResultsClient::new(self.service.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+        ResultsClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
     pub(crate) fn fleet(&self) -> FleetClient<Service> {
-        FleetClient::new(self.service.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+        FleetClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+}
+
+impl Client {
+    pub(crate) fn new(target: &Target) -> Result<Self> {
+        let servers = target.servers.iter().map(|server| Ok((server.clone(), services(server, target)?)));
+        Ok(Self { servers: servers.collect::<Result<_>>()?, current: AtomicUsize::new(0) })
     }
 
-    /// The error of a call. `tried` completes "cannot ...".
-    pub(crate) fn refusal(&self, tried: &str, status: &Status) -> Error {
-        if is_unavailable(status) {
-            let reason = status.source().map_or_else(|| status.message().to_owned(), root_cause);
-            return unreachable(&self.server, &reason);
-        }
-        Failure::error(exit_of(Code::of(status)), format!("cannot {tried}: {}", message(status)))
+    /// The coordinator that is asked now.
+    pub(crate) fn server(&self) -> &str {
+        &self.servers[self.index()].0
     }
+
+    pub(crate) fn server_count(&self) -> usize {
+        self.servers.len()
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.servers[self.index()].1
+    }
+
+    /// From here on the next coordinator of the list is asked.
+    pub(crate) fn turn(&self) {
+        self.current.store((self.index() + 1) % self.servers.len(), Relaxed);
+    }
+
+    fn index(&self) -> usize {
+        self.current.load(Relaxed)
+    }
+
+    /// The answer of the first coordinator that gives one. `tried` completes "cannot ...".
+    ///
+    /// A request may be sent more than once, so it must be one that changes nothing the second time.
+    pub(crate) async fn ask<T>(
+        &self,
+        tried: &str,
+        request: impl AsyncFn(&Services) -> Result<Response<T>, Status>,
+    ) -> Result<T> {
+        self.try_each(request).await.map_err(|refusal| refusal.error(tried))
+    }
+
+    /// As [`ask`](Self::ask), with the refusal as it came.
+    pub(crate) async fn try_each<T>(
+        &self,
+        request: impl AsyncFn(&Services) -> Result<Response<T>, Status>,
+    ) -> Result<T, Refusal> {
+        let mut refusal = Refusal::default();
+        // One coordinator alone is asked twice: it may have been restarted since the last call.
+        for _ in 0..self.servers.len().max(2) {
+            let status = match in_time(request(self.services())).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => status,
+            };
+            let next = is_away(&status);
+            refusal.add(self.server(), status);
+            if !next {
+                break;
+            }
+            self.turn();
+        }
+        Err(refusal)
+    }
+}
+
+/// The beginning of an answer, within its time.
+pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    within(ANSWER_WITHIN, answer).await
+}
+
+async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let late = || Status::deadline_exceeded(format!("no answer within {} s", limit.as_secs()));
+    timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn services(server: &str, target: &Target) -> Result<Services> {
+    let wrong = |reason: String| Failure::error(Exit::Config, reason);
+    let endpoint = Endpoint::from_shared(server.to_owned())
+        .map_err(|error| wrong(format!("`{server}` is no coordinator address: {error}")))?
+        .connect_timeout(CONNECT_WITHIN)
+        .http2_keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY);
+    let header = target.token.as_ref().map(|token| format!("Bearer {token}").parse::<MetadataValue<Ascii>>());
+    let header = header.transpose().map_err(|_| wrong("the token holds characters that no token has".to_owned()))?;
+    Ok(Services(InterceptedService::new(endpoint.connect_lazy(), Authorization(header))))
 }
 
 /// Adds the token to each call.
@@ -102,69 +153,51 @@ impl Interceptor for Authorization {
     }
 }
 
-/// The connection failed or the coordinator shuts down: the call may succeed in a moment. A status that was made on this
-/// side has a source; one that the coordinator sent has none.
-pub(crate) fn is_unavailable(status: &Status) -> bool {
-    Code::of(status) == Code::Unavailable || status.source().is_some()
-}
-
-fn unreachable(server: &str, reason: &str) -> Error {
-    Failure::error(
-        Exit::Unreachable,
-        format!(
-            "cannot reach the coordinator at {server}: {reason}. Is it running? `tandem up` starts one on this machine."
-        ),
-    )
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    // "Connection refused (os error 111)": the number helps nobody.
-    let text = cause.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
-}
-
-fn message(status: &Status) -> String {
-    if status.message().is_empty() {
-        format!("the coordinator answered {:?}", status.code())
-    } else {
-        status.message().to_owned()
-    }
-}
-
-fn exit_of(code: Code) -> Exit {
-    match code {
-        Code::InvalidInput | Code::WrongState | Code::AlreadyExists | Code::Unsupported => Exit::Usage,
-        Code::NotFound => Exit::NotFound,
-        Code::Unauthenticated | Code::Forbidden => Exit::NotAllowed,
-        Code::Unavailable => Exit::Unreachable,
-        Code::TimedOut | Code::Full | Code::Stale | Code::Cancelled => Exit::Temporary,
-        Code::DataLoss | Code::Internal => Exit::Internal,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tandem_proto::v1::StatusRequest;
+
     use super::*;
+    use crate::exit::classify;
+
+    fn target(servers: &[&str], token: Option<&str>) -> Target {
+        let servers = servers.iter().map(|server| (*server).to_owned()).collect();
+        Target { servers, token: token.map(str::to_owned) }
+    }
+
+    /// Bound and dropped: nobody listens there.
+    fn nobody() -> String {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        format!("http://127.0.0.1:{port}")
+    }
+
+    async fn refused(servers: &[&str]) -> (Exit, String) {
+        let client = Client::new(&target(servers, None)).unwrap();
+        let answer = client.ask("ask", async |on| on.fleet().status(StatusRequest {}).await).await;
+        let (exit, message) = classify(&answer.unwrap_err());
+        (exit, message.unwrap())
+    }
 
     #[tokio::test]
-    async fn an_absent_coordinator_is_explained() {
-        // Bound and dropped: nobody listens there.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let target = Target { server: format!("http://127.0.0.1:{port}"), token: None };
-        let error = Client::connect(&target).await.err().unwrap();
-        let (exit, message) = classify(&error);
+    async fn absent_coordinators_are_explained() {
+        let (a, b) = (nobody(), nobody());
+        let (exit, message) = refused(&[&a]).await;
         assert_eq!(exit, Exit::Unreachable);
-        let message = message.unwrap();
         assert!(message.contains("connection refused. Is it running? `tandem up`"), "{message}");
+        let (exit, message) = refused(&[&a, &b]).await;
+        assert_eq!(exit, Exit::Unreachable);
+        assert!(message.contains(&a) && message.contains(&b), "all that were tried: {message}");
     }
 
     #[tokio::test]
     async fn a_token_that_cannot_be_sent_is_refused_before_the_call() {
-        let target = Target { server: "http://127.0.0.1:1".to_owned(), token: Some("a\nb".to_owned()) };
-        assert_eq!(classify(&Client::connect(&target).await.err().unwrap()).0, Exit::Config);
+        let client = Client::new(&target(&["http://127.0.0.1:1"], Some("a\nb")));
+        assert_eq!(classify(&client.err().unwrap()).0, Exit::Config);
+    }
+
+    #[tokio::test]
+    async fn a_coordinator_that_never_answers_is_not_waited_for_without_a_limit() {
+        let answer = within(Duration::ZERO, std::future::pending::<Result<(), Status>>()).await;
+        assert_eq!(answer.unwrap_err().code(), tonic::Code::DeadlineExceeded);
     }
 }

@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use crate::{
     exit::{Exit, Failure},
-    home::Home,
+    home::{self, Home},
+    output::Output,
     up::{lock, state::UpState},
 };
 
@@ -26,35 +27,59 @@ pub(crate) struct ConfigFile {
     pub(crate) token: Option<String>,
 }
 
-/// The coordinator that a command talks to.
+/// The coordinators that a command talks to.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// One address, or several that serve one database and are tried from left to right: `http://a:1,http://b:1`.
-    pub(crate) server: String,
+    /// They serve one database, and are tried from left to right.
+    pub(crate) servers: Vec<String>,
     pub(crate) token: Option<String>,
 }
 
 impl Target {
-    /// `server` and `token` come from the command line or the environment and win over everything else.
-    pub(crate) fn resolve(server: Option<String>, token: Option<String>) -> Result<Self> {
+    /// `server` and `token` come from the command line or the environment and win over everything else. An empty one
+    /// counts as unset.
+    pub(crate) fn resolve(server: Option<String>, token: Option<String>, output: &Output) -> Result<Self> {
+        let set = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         let file = match path(|name| env::var_os(name).map(PathBuf::from)) {
             Some(path) => read(&path)?,
             None => ConfigFile::default(),
         };
-        let server = server
-            .or(file.server)
-            .or_else(|| running_here().map(|state| state.server))
-            .unwrap_or_else(|| DEFAULT_SERVER.to_owned());
-        let servers = server.split(',').map(|one| normalise(one.trim())).collect::<Result<Vec<_>>>()?;
-        Ok(Self { server: servers.join(","), token: token.or(file.token) })
+        let server = match set(server).or(set(file.server)) {
+            Some(server) => server,
+            None => running_here(home::from_environment(), output)?,
+        };
+        Ok(Self { servers: servers(&server)?, token: set(token).or(file.token) })
     }
 }
 
-/// The running `tandem up` of this user. A file left by a killed one does not count.
-fn running_here() -> Option<UpState> {
-    let home = Home::at(None).ok()?;
-    lock::holder(&home).ok()??;
-    UpState::read(&home).ok()?
+/// The coordinator of this user's running `tandem up`, or else the default one, which a note then names: somebody else's
+/// may answer there. A file left by a killed `up` does not count.
+///
+/// `chosen` is whether somebody chose the home: then what cannot be read in it is an error.
+fn running_here((home, chosen): (Option<Home>, bool), output: &Output) -> Result<String> {
+    let default = |why: &str| {
+        output.note(&format!("asking {DEFAULT_SERVER}, the default: {why}; --server or TANDEM_SERVER names another"));
+        Ok(DEFAULT_SERVER.to_owned())
+    };
+    let Some(home) = home else { return default("no home is set") };
+    let dir = home.root().display();
+    match running_in(&home) {
+        Ok(Some(server)) => Ok(server),
+        Ok(None) => default(&format!("nothing runs in {dir}")),
+        Err(error) if chosen => Err(Failure::error(
+            Exit::Config,
+            format!("cannot tell which coordinator runs in {dir}: {error:#}; name it with --server"),
+        )),
+        Err(error) => default(&format!("cannot tell which coordinator runs in {dir}: {error:#}")),
+    }
+}
+
+fn running_in(home: &Home) -> Result<Option<String>> {
+    if lock::holder(home)?.is_none() {
+        return Ok(None);
+    }
+    let state = UpState::read(home)?.context("`tandem up` is not ready yet")?;
+    Ok(Some(state.server))
 }
 
 fn path(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
@@ -72,12 +97,17 @@ fn read(path: &Path) -> Result<ConfigFile> {
             )
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(ConfigFile::default()),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Err(error) => Err(Failure::error(Exit::Config, format!("cannot read {}: {error}", path.display()))),
     }
 }
 
 fn parse(text: &str) -> Result<ConfigFile, toml::de::Error> {
     toml::from_str(text)
+}
+
+/// The addresses of a list: at least one.
+fn servers(list: &str) -> Result<Vec<String>> {
+    list.trim_end_matches(',').split(',').map(|one| normalise(one.trim())).collect()
 }
 
 /// `host:port` means `http://host:port`.
@@ -109,6 +139,31 @@ mod tests {
         assert!(normalise("https://box").unwrap_err().to_string().contains("ssh -L"));
         assert!(normalise("ftp://box").unwrap_err().to_string().contains("expected http://HOST:PORT"));
         assert!(normalise("http://").is_err());
+        assert_eq!(servers("a:1, b:2,").unwrap(), ["http://a:1", "http://b:2"]);
+        assert!(servers(",").is_err() && servers("a:1,,b:2").is_err());
+    }
+
+    #[test]
+    fn a_home_that_was_chosen_is_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = || Some(Home::at(Some(dir.path().to_owned())).unwrap());
+        let output = Output::new(false, crate::output::Color::Never);
+        assert_eq!(running_here((home(), true), &output).unwrap(), DEFAULT_SERVER, "nothing runs there");
+        let _lock = lock::Lock::take(&home().unwrap()).unwrap();
+        fs::write(home().unwrap().state(), "{").unwrap();
+        let error = running_here((home(), true), &output).unwrap_err();
+        assert!(error.to_string().contains("damaged") && error.to_string().contains("--server"), "{error}");
+        assert_eq!(running_here((home(), false), &output).unwrap(), DEFAULT_SERVER);
+    }
+
+    #[test]
+    fn a_config_file_that_cannot_be_read_is_a_wrong_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = dir.path().join("config.toml");
+        fs::write(&text, [0xff]).unwrap();
+        for path in [dir.path(), &text] {
+            assert_eq!(crate::exit::classify(&read(path).unwrap_err()).0, Exit::Config);
+        }
     }
 
     #[test]

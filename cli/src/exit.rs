@@ -8,7 +8,7 @@ use anyhow::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Ok = 0,
-    /// A job that was waited for failed or was cancelled.
+    /// A job that was waited for failed or was cancelled; a job that was to be cancelled goes on.
     JobFailed = 1,
     Usage = 2,
     BadExperiment = 65,
@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     /// The operating system refused something: a port in use.
     System = 71,
     CannotCreate = 73,
+    /// What the store holds is not what was stored.
+    Damaged = 74,
     Temporary = 75,
     NotAllowed = 77,
     Config = 78,
@@ -28,14 +30,15 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
     0  done
-    1  a job that was waited for failed or was cancelled
+    1  a job that was waited for failed or was cancelled, or one that was to be cancelled goes on
     2  wrong usage
    65  the experiment file is wrong
-   66  no such file, job, experiment or program
+   66  no such file, job, experiment, result or program
    69  the coordinator cannot be reached
    70  internal error
    71  the operating system refused: a port in use
    73  an output file cannot be made
+   74  a stored file is damaged or missing
    75  temporary failure: the same command may succeed later
    77  not allowed
    78  wrong configuration
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn help_lists_every_code() {
-        for exit in [1, 2, 65, 66, 69, 70, 71, 73, 75, 77, 78, 130] {
+        for exit in [1, 2, 65, 66, 69, 70, 71, 73, 74, 75, 77, 78, 130] {
             assert!(HELP.contains(&format!(" {exit}  ")), "{exit}");
         }
     }

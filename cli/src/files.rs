@@ -21,7 +21,13 @@ pub(crate) fn check_free(path: &Path, force: bool) -> Result<()> {
     Ok(())
 }
 
+/// Removes what killed runs of this program have left of a file. What cannot be removed harms nobody.
+pub(crate) fn remove_leftovers(path: &Path) {
+    let _ = tandem_durable::remove_leftovers(path);
+}
+
 pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<()> {
+    remove_leftovers(path);
     let mut new = NewFile::create(path)?;
     new.write(bytes)?;
     new.finish(force)
@@ -89,6 +95,18 @@ mod tests {
         new.write(b"half").unwrap();
         drop(new);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_neither_followed_nor_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("a"));
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert_eq!(classify(&write(&path, b"new", false).unwrap_err()).0, Exit::CannotCreate);
+        write(&path, b"new", true).unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert!(!path.is_symlink() && fs::read(&path).unwrap() == b"new");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Follows jobs until all have ended: the loop behind `watch` and `submit --wait`.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result};
 use tandem_proto::v1::{Job, JobState, WatchRequest, WatchResponse};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,13 +7,11 @@ use tonic::{Status, Streaming};
 
 use crate::{
     bars::ProgressDisplay,
-    client::{self, Client},
+    client::{Client, in_time},
     exit::Exit,
+    patience::Patience,
+    refusal::{is_away, is_refused},
 };
-
-/// How long to try to reconnect: jobs go on while the coordinator restarts.
-const UNAVAILABLE_AT_MOST: Duration = Duration::from_secs(60);
-const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -52,19 +48,22 @@ pub(crate) fn listen_to_interrupt() -> Result<Signal> {
 }
 
 /// Follows the jobs of `target` until all have ended, with progress on stderr; passes each snapshot to `each`.
+/// `patience` is that with the coordinators so far.
 pub(crate) async fn until_done(
     client: &Client,
     target: &str,
+    mut patience: Patience,
     interrupt: &mut Signal,
     mut each: impl FnMut(&WatchResponse) -> Result<()>,
 ) -> Result<Followed> {
     let mut display = ProgressDisplay::new();
     let mut jobs = Vec::new();
-    let mut unavailable_since: Option<Instant> = None;
+    let tried = format!("follow `{target}`");
+    let mut said_away = false;
     loop {
         let lost = tokio::select! {
-            answer = watch(client, target, |snapshot| {
-                if unavailable_since.take().is_some() {
+            answer = watch(client, target, &mut patience, |snapshot, is_back| {
+                if is_back && std::mem::take(&mut said_away) {
                     display.note("the coordinator is back");
                 }
                 display.update(&snapshot.jobs);
@@ -82,17 +81,14 @@ pub(crate) async fn until_done(
             let outcome = Outcome::of(&jobs);
             return Ok(Followed { jobs, outcome });
         };
-        let is_unavailable = client::is_unavailable(&status);
-        if is_unavailable && unavailable_since.is_none() {
+        // Where nobody listens, the next coordinator is tried without a word.
+        let was_there = patience.was_opened() || !is_refused(&status);
+        if was_there && is_away(&status) && !said_away {
+            said_away = true;
             display.note("the coordinator is away; trying again (jobs go on without it)");
         }
-        let since = *unavailable_since.get_or_insert_with(Instant::now);
-        if !is_unavailable || since.elapsed() > UNAVAILABLE_AT_MOST {
-            display.clear();
-            return Err(client.refusal(&format!("follow `{target}`"), &status));
-        }
         tokio::select! {
-            () = tokio::time::sleep(RECONNECT_EVERY) => {}
+            again = patience.wait(client, &tried, status) => again.inspect_err(|_| display.clear())?,
             _ = interrupt.recv() => {
                 display.clear();
                 return Ok(Followed { jobs, outcome: Outcome::Interrupted });
@@ -101,22 +97,25 @@ pub(crate) async fn until_done(
     }
 }
 
-/// One stream of snapshots. `Ok(None)`: all jobs have ended. `Ok(Some(_))`: the stream broke.
+/// One stream of snapshots; each is passed on with whether there was none for a while. `Ok(None)`: all jobs have ended.
+/// `Ok(Some(_))`: the stream broke.
 async fn watch(
     client: &Client,
     target: &str,
-    mut each: impl FnMut(WatchResponse) -> Result<()>,
+    patience: &mut Patience,
+    mut each: impl FnMut(WatchResponse, bool) -> Result<()>,
 ) -> Result<Option<Status>> {
     let request = WatchRequest { target: target.to_owned() };
-    let mut stream: Streaming<WatchResponse> = match client.jobs().watch(request).await {
+    let mut stream: Streaming<WatchResponse> = match in_time(client.services().jobs().watch(request)).await {
         Ok(response) => response.into_inner(),
         Err(status) => return Ok(Some(status)),
     };
+    patience.opened();
     loop {
         match stream.message().await {
             Ok(Some(snapshot)) => {
                 let done = snapshot.done;
-                each(snapshot)?;
+                each(snapshot, patience.received())?;
                 if done {
                     return Ok(None);
                 }

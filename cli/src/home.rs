@@ -6,9 +6,13 @@ use std::{
 };
 
 use anyhow::Result;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::unistd::geteuid;
 
 use crate::exit::{Exit, Failure};
+
+/// In the home: what runs there.
+pub(crate) const STATE_FILE: &str = "up.json";
 
 /// Paths below one home.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub(crate) struct Home {
 impl Home {
     /// `dir` if given, else the default of this user.
     pub(crate) fn at(dir: Option<PathBuf>) -> Result<Self> {
-        let root = match dir {
+        let root = match dir.filter(|dir| !dir.as_os_str().is_empty()) {
             Some(dir) => std::path::absolute(&dir)?,
             None => {
                 default_root(geteuid().is_root(), |name| env::var_os(name).map(PathBuf::from)).ok_or_else(|| {
@@ -55,7 +59,7 @@ impl Home {
     }
     /// What runs and where; present while `tandem up` is ready.
     pub(crate) fn state(&self) -> PathBuf {
-        self.root.join("up.json")
+        self.root.join(STATE_FILE)
     }
     /// Locked while `tandem up` runs; holds its process id.
     pub(crate) fn lock(&self) -> PathBuf {
@@ -65,6 +69,17 @@ impl Home {
     pub(crate) fn announcement(&self) -> PathBuf {
         self.root.join("server.json")
     }
+}
+
+/// The home of this user, if there is one, and whether `TANDEM_HOME` chose it.
+pub(crate) fn from_environment() -> (Option<Home>, bool) {
+    let chosen = env::var_os("TANDEM_HOME").is_some_and(|dir| !dir.is_empty());
+    (Home::at(None).ok(), chosen)
+}
+
+/// For options that a variable may set: an empty one counts as unset, and is not refused.
+pub(crate) fn path_or_nothing() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 fn default_root(root: bool, var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {

@@ -1,8 +1,10 @@
 //! `tandem`: submit experiments, watch them, ask about results, and run a whole cluster on one machine.
 //!
-//! Reading order: `args` (the command line), `commands` (one file each), `client` (the coordinator), `render` (text for
-//! people) and `json` (for scripts), `up` (the supervisor behind `tandem up`).
+//! Reading order: `args` (the command line), `commands` (one file each), `client` (the coordinators; `refusal` and
+//! `patience` when they do not answer), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
+//! `tandem up`).
 
+mod account;
 mod args;
 mod bars;
 mod client;
@@ -16,21 +18,33 @@ mod follow;
 mod home;
 mod json;
 mod output;
+mod patience;
+mod printable;
+mod refusal;
 mod render;
 mod time;
 mod up;
 
-use std::process::ExitCode;
+use std::{fs::File, io, process::ExitCode};
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
-/// One thread. It is enough for a client, and `up` must start its children from a thread that lives as long as the
-/// process: the kernel ends them with it.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+use exit::Exit;
+
+fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let output = output::Output::new(cli.global.json, cli.global.color);
-    match commands::run(cli, &output).await {
+    // One thread. It is enough for a client, and `up` must start its children from a thread that lives as long as the
+    // process: the kernel ends them with it.
+    let runtime = match enough_files().and_then(|()| Builder::new_current_thread().enable_all().build()) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.note(&format!("tandem: cannot start: {error}; `ulimit -n` says how many files it may open"));
+            return Exit::System.into();
+        }
+    };
+    let code = match runtime.block_on(commands::run(cli, &output)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             let (exit, message) = exit::classify(&error);
@@ -39,5 +53,14 @@ async fn main() -> ExitCode {
             }
             exit.into()
         }
-    }
+    };
+    // A database that is still being started is not waited for: it ends with this process.
+    runtime.shutdown_background();
+    code
+}
+
+/// The runtime opens some files for itself where it cannot return an error, and panics if it gets none.
+fn enough_files() -> io::Result<()> {
+    const OWN: usize = 6;
+    (0..OWN).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
 }

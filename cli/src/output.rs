@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{exit::PipeClosed, render::table::Style};
+use crate::{exit::PipeClosed, printable, render::table::Style};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -46,7 +46,7 @@ impl Output {
 
     /// Data for people, one or more lines.
     pub(crate) fn text(&self, text: &str) -> Result<()> {
-        self.bytes(text.trim_end_matches('\n').as_bytes())
+        self.bytes(printable::page(text.trim_end_matches('\n'), self.style.color).as_bytes())
     }
 
     /// One JSON document, or one line of a stream of them.
@@ -65,6 +65,6 @@ impl Output {
     /// A remark, to stderr.
     pub(crate) fn note(&self, text: &str) {
         // An error here has nowhere to go.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", printable::page(text, false));
     }
 }

@@ -3,10 +3,11 @@
 //! A file is written beside its place under a name of its own, forced to disk, renamed, and then the folder is forced
 //! to disk too, because a rename is lasting only when its folder is. A file that is dropped before that is removed.
 
-use std::fs::{File, Permissions};
+use std::fs::{DirEntry, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 
@@ -43,6 +44,8 @@ impl NewFile {
             .suffix(UNFINISHED)
             .permissions(Permissions::from_mode(bits))
             .tempfile_in(folder_of(path))?;
+        // Says that somebody is at it, for as long as this process lives. Where a file system has no locks, its age does.
+        let _ = file.as_file().try_lock();
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -62,7 +65,12 @@ impl NewFile {
     /// [`io::ErrorKind::AlreadyExists`] where something is there, even if it came a moment ago.
     pub fn keep_existing(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
-        self.file.persist_noclobber(&self.path)?;
+        match self.file.persist_noclobber(&self.path) {
+            Ok(_) => {}
+            // Neither a rename that replaces nothing, nor links: exFAT, some network file systems.
+            Err(refused) if has_no_links(&refused.error) => into_reserved_place(refused.file, &self.path)?,
+            Err(refused) => return Err(refused.error),
+        }
         sync_folder(folder_of(&self.path))
     }
 
@@ -94,6 +102,48 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
     let mut file = NewFile::create(path, mode)?;
     file.write_all(bytes)?;
     file.replace()
+}
+
+fn has_no_links(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+}
+
+/// Takes the name by an empty file that nobody else can have made, and then replaces that.
+fn into_reserved_place(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?;
+    if let Err(refused) = file.persist(path) {
+        let _ = std::fs::remove_file(path);
+        return Err(refused.error);
+    }
+    Ok(())
+}
+
+/// A file that is older than this, and that nobody holds, was left by a process that was killed.
+const LEFTOVER_AFTER: Duration = Duration::from_secs(60);
+
+/// Removes the unfinished files that killed processes left of `path`. Returns how many.
+///
+/// # Errors
+/// Where the folder cannot be read. A file that cannot be removed is passed over.
+pub fn remove_leftovers(path: &Path) -> io::Result<usize> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
+    let prefix = format!(".{name}.");
+    let mut removed = 0;
+    for entry in std::fs::read_dir(folder_of(path))? {
+        let entry = entry?;
+        let found = entry.file_name().to_string_lossy().into_owned();
+        if found.starts_with(&prefix) && found.ends_with(UNFINISHED) && is_left(&entry) {
+            removed += usize::from(std::fs::remove_file(entry.path()).is_ok());
+        }
+    }
+    Ok(removed)
+}
+
+fn is_left(entry: &DirEntry) -> bool {
+    // Without following links.
+    let Ok(meta) = entry.metadata() else { return false };
+    let old = meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFTOVER_AFTER));
+    meta.is_file() && old && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 /// Forces the names in a folder to disk.
@@ -154,6 +204,40 @@ mod tests {
         write(b"first").unwrap();
         assert_eq!(write(b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!((fs::read(&path).unwrap().as_slice(), names(folder.path()).len()), (&b"first"[..], 1));
+    }
+
+    #[test]
+    fn what_is_there_is_kept_without_links_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let place = |bytes: &[u8]| {
+            let mut new = NewFile::create(&path, Mode::Shared)?;
+            new.write_all(bytes)?;
+            into_reserved_place(new.file, &path)
+        };
+        place(b"first").unwrap();
+        assert_eq!(place(b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!((fs::read(&path).unwrap().as_slice(), names(folder.path()).len()), (&b"first"[..], 1));
+    }
+
+    #[test]
+    fn leftovers_are_removed_and_files_that_are_being_written_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let age = |name: &Path| {
+            let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+            File::options().append(true).open(name).unwrap().set_modified(hour_ago).unwrap();
+        };
+        for name in [".a.killed.new", ".b.other.new", "a", ".a.txt"] {
+            fs::write(folder.path().join(name), "").unwrap();
+            age(&folder.path().join(name));
+        }
+        let busy = NewFile::create(&path, Mode::Shared).unwrap();
+        age(busy.file.path());
+        fs::write(folder.path().join(".a.young.new"), "").unwrap();
+        assert_eq!(remove_leftovers(&path).unwrap(), 1);
+        assert!(!folder.path().join(".a.killed.new").exists() && busy.file.path().exists());
+        assert_eq!(names(folder.path()).len(), 5);
     }
 
     #[test]

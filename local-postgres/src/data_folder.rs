@@ -1,13 +1,12 @@
 //! The folder that holds a database server's data, its password, port and log: how it is read and made.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    fs,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
 use uuid::Uuid;
 
@@ -15,6 +14,9 @@ use crate::{binaries::Binaries, options::Options, os_user::OsUser};
 
 /// The role that owns everything in the database server.
 pub const ROLE: &str = "tandem";
+
+/// How the name of a data folder begins that initdb has not finished.
+const UNFINISHED: &str = "data.new.";
 
 #[derive(Debug)]
 pub(crate) struct DataFolder {
@@ -24,6 +26,7 @@ pub(crate) struct DataFolder {
 impl DataFolder {
     /// Makes the folder where it is missing.
     pub(crate) fn at(dir: &Path) -> Result<Self> {
+        check_path(dir)?;
         if let Some(parent) = dir.parent() {
             fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
         }
@@ -72,65 +75,87 @@ impl DataFolder {
         fs::write(&path, format!("{port}\n")).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Runs initdb if there are no data yet. Returns the role's password.
+    /// Makes the data if there are none yet. Returns the role's password.
+    ///
+    /// They appear whole or not at all: initdb writes beside, and what a killed one left is removed.
     pub(crate) fn prepare(&self, binaries: &Binaries, user: &OsUser, options: Options) -> Result<String> {
         user.give(&self.dir)?;
+        self.remove_leftovers()?;
         let path = self.dir.join("password");
         if self.version()?.is_some() {
-            let password = read_if_there(&path)?;
-            return password
-                .map(|text| text.trim().to_owned())
-                .with_context(|| format!("the data are there but their password file {} is not", path.display()));
+            let password = read_if_there(&path)?
+                .with_context(|| format!("the data are there but their password file {} is not", path.display()))?;
+            let password = password.trim();
+            ensure!(!password.is_empty(), "the password file {} is empty; bring it back from a copy", path.display());
+            return Ok(password.to_owned());
         }
         let password = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        write_secret(&path, &password)?;
+        tandem_durable::replace(&path, format!("{password}\n").as_bytes(), tandem_durable::Mode::Private)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         user.give(&path)?;
-        self.initdb(binaries, user, &path, options)?;
+        // A name of its own: an initdb that lost its parent may still be removing what it wrote.
+        let new = self.dir.join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()));
+        initdb(binaries, user, &new, &path, options)?;
+        let data = self.data();
+        // initdb has forced the new folder to disk, and only now gets it the name that says so.
+        fs::rename(&new, &data).with_context(|| format!("cannot rename {} to {}", new.display(), data.display()))?;
+        tandem_durable::sync_folder(&self.dir).with_context(|| format!("cannot write {}", self.dir.display()))?;
         Ok(password)
     }
 
-    fn initdb(&self, binaries: &Binaries, user: &OsUser, password: &Path, options: Options) -> Result<()> {
-        let mut command = user.command(&binaries.path("initdb"));
-        command
-            .arg("--pgdata")
-            .arg(self.data())
-            .arg("--pwfile")
-            .arg(password)
-            .arg(format!("--username={ROLE}"))
-            .args(["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-instructions"])
-            .current_dir(&self.dir);
-        if !options.durable {
-            command.arg("--no-sync");
-        }
-        let output = command.output().context("cannot run initdb through setpriv (package util-linux)")?;
-        if !output.status.success() {
-            // initdb removes what it wrote when it fails, so the next start can run it again.
-            bail!(
-                "initdb could not make a database in {} ({}): {}",
-                self.data().display(),
-                output.status,
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+    fn remove_leftovers(&self) -> Result<()> {
+        let failed = || format!("cannot read {}", self.dir.display());
+        for entry in fs::read_dir(&self.dir).with_context(failed)? {
+            let entry = entry.with_context(failed)?;
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                // One that is still being written stays for the next start: it is in nobody's way.
+                if let Err(error) = fs::remove_dir_all(entry.path()) {
+                    tracing::warn!(%error, path = %entry.path().display(), "a leftover of initdb stays");
+                }
+            }
         }
         Ok(())
     }
 }
 
-fn write_secret(path: &Path, secret: &str) -> Result<()> {
-    // A file left by an initdb that failed may have another owner or mode.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
-        }
-        _ => {}
+/// Refuses a folder whose path Postgres, or this crate, could not read back from `postmaster.pid`.
+///
+/// # Errors
+/// Names the path.
+pub fn check_path(dir: &Path) -> Result<()> {
+    let plain = dir.to_str().is_some_and(|text| !text.contains(char::is_control));
+    ensure!(
+        plain,
+        "cannot keep a database in {}: its path holds characters that are not UTF-8, or control characters; choose \
+         another folder",
+        dir.display().to_string().escape_debug()
+    );
+    Ok(())
+}
+
+fn initdb(binaries: &Binaries, user: &OsUser, data: &Path, password: &Path, options: Options) -> Result<()> {
+    let mut command = user.command(&binaries.path("initdb"));
+    command
+        .arg("--pgdata")
+        .arg(data)
+        .arg("--pwfile")
+        .arg(password)
+        .arg(format!("--username={ROLE}"))
+        .args(["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-instructions"])
+        .current_dir(data.parent().unwrap_or(data));
+    if !options.durable {
+        command.arg("--no-sync");
     }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| writeln!(file, "{secret}"))
-        .with_context(|| format!("cannot write {}", path.display()))
+    let output = command.output().context("cannot run initdb through setpriv (package util-linux)")?;
+    if !output.status.success() {
+        bail!(
+            "initdb could not make a database in {} ({}): {}",
+            data.display(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
 }
 
 /// `None` where there is no such file.

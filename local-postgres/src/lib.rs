@@ -3,7 +3,7 @@
 //! Everything lives in one folder, so a copy of the folder is a copy of the database:
 //!
 //! ```text
-//! dir/data/          made by initdb
+//! dir/data/          made by initdb, as data.new.*, and then renamed
 //! dir/password       of the role `tandem`, mode 0600
 //! dir/port           the TCP port on 127.0.0.1, kept over restarts while it is free
 //! dir/postgres.log
@@ -14,18 +14,22 @@
 //! dies, however that happens.
 
 mod binaries;
+mod bound;
 mod data_folder;
+mod lock_file;
 mod options;
 mod os_user;
 mod postmaster;
+mod predecessor;
 
 use std::{io::Write, path::Path, process::Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use binaries::Binaries;
+pub use bound::bound_command;
 use data_folder::DataFolder;
-pub use data_folder::ROLE;
+pub use data_folder::{ROLE, check_path};
 pub use options::Options;
 use os_user::OsUser;
 use postmaster::Postmaster;
@@ -66,6 +70,11 @@ impl LocalPostgres {
     /// Connection URL of one database. It holds the password: keep it out of logs.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{ROLE}:{}@127.0.0.1:{}/{database}", self.password, self.postmaster.port())
+    }
+
+    /// The same without the password.
+    pub fn url_without_password(&self, database: &str) -> String {
+        format!("postgres://{ROLE}@127.0.0.1:{}/{database}", self.postmaster.port())
     }
 
     pub fn port(&self) -> u16 {

@@ -1,9 +1,11 @@
 //! The operating system's user that Postgres runs as. Postgres refuses to run as root, so root runs it as another user.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
+use std::{ffi::OsString, fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::{Gid, Uid, User, geteuid};
+
+use crate::bound::bound_command;
 
 const PREFERRED: [&str; 2] = ["postgres", "nobody"];
 
@@ -44,15 +46,14 @@ impl OsUser {
 
     /// `program` as this user. It gets SIGINT when the thread that starts it dies.
     pub(crate) fn command(&self, program: &Path) -> Command {
-        // setpriv and not pre_exec: no unsafe code, and it sets the death signal after the change of user, which would
-        // clear it.
-        let mut command = Command::new("setpriv");
-        command.arg("--pdeathsig=INT");
-        if let Self::Other(user) = self {
-            command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid)).arg("--clear-groups");
-        }
-        command.arg("--").arg(program);
-        command
+        let user: Vec<OsString> = match self {
+            Self::Own => Vec::new(),
+            Self::Other(user) => {
+                let ids = [format!("--reuid={}", user.uid), format!("--regid={}", user.gid)];
+                ids.into_iter().chain(["--clear-groups".to_owned()]).map(OsString::from).collect()
+            }
+        };
+        bound_command("INT", &user, program.as_os_str())
     }
 
     /// Makes this user the owner of one file or folder.

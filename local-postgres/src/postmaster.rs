@@ -20,8 +20,10 @@ use nix::{
 use crate::{
     binaries::Binaries,
     data_folder::{DataFolder, read_if_there},
+    lock_file::LockFile,
     options::Options,
     os_user::OsUser,
+    predecessor,
 };
 
 /// Recovering a large database after a crash takes a while; so does the shutdown of a server that ran here before.
@@ -41,7 +43,7 @@ pub(crate) struct Postmaster {
 
 impl Postmaster {
     pub(crate) fn start(folder: &DataFolder, binaries: &Binaries, user: &OsUser, options: Options) -> Result<Self> {
-        wait_for_predecessor(folder)?;
+        predecessor::make_way(&folder.data())?;
         let mut preferred = folder.last_port()?;
         for _ in 0..PORT_ATTEMPTS {
             let port = free_port(preferred.take())?;
@@ -170,72 +172,10 @@ fn free_port(preferred: Option<u16>) -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// A server whose supervisor was killed may still be shutting down.
-fn wait_for_predecessor(folder: &DataFolder) -> Result<()> {
-    let path = folder.data().join("postmaster.pid");
-    let deadline = Instant::now() + FAST_SHUTDOWN_WITHIN;
-    while let Some(pid) =
-        read_if_there(&path)?.and_then(|text| LockFile::parse(&text).pid).filter(|pid| is_postgres(*pid))
-    {
-        if Instant::now() > deadline {
-            bail!("a Postgres server (process {pid}) still runs on {}; stop it first", folder.data().display());
-        }
-        thread::sleep(POLL_INTERVAL);
-    }
-    Ok(())
-}
-
-/// A lock file may outlive its process, and another process may have its number by now.
-fn is_postgres(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "postgres")
-}
-
 fn log_since(folder: &DataFolder, start: u64) -> Result<String> {
     let mut file = std::fs::File::open(folder.log())?;
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// `postmaster.pid`, read as pg_ctl reads it: process id in line 1, start time in line 3, status in line 8.
-#[derive(Debug, Default, PartialEq)]
-struct LockFile {
-    pid: Option<u32>,
-    started_at: Option<u64>,
-    ready: bool,
-}
-
-impl LockFile {
-    fn parse(text: &str) -> Self {
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        Self {
-            pid: lines.first().and_then(|line| line.parse().ok()),
-            started_at: lines.get(2).and_then(|line| line.parse().ok()),
-            ready: lines.get(7) == Some(&"ready"),
-        }
-    }
-
-    /// Process ids repeat, above all in containers, so a file from before the start does not count. Two seconds are
-    /// for the coarse clock, as in pg_ctl.
-    fn is_ready(&self, pid: u32, since: u64) -> bool {
-        self.ready && self.pid == Some(pid) && self.started_at.is_some_and(|at| at + 2 >= since)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const READY: &str = "4711\n/home/x/data\n1700000000\n5433\n\n127.0.0.1\n  123  456\nready   \n";
-
-    #[test]
-    fn only_the_lock_file_of_this_start_counts() {
-        let lock = LockFile::parse(READY);
-        assert!(lock.is_ready(4711, 1_700_000_001));
-        assert!(!lock.is_ready(4712, 1_700_000_001));
-        assert!(!lock.is_ready(4711, 1_700_000_600));
-        assert!(!LockFile::parse(&READY.replace("ready   ", "starting")).is_ready(4711, 1_700_000_000));
-        assert_eq!(LockFile::parse(""), LockFile::default());
-    }
 }

@@ -67,3 +67,25 @@ fn wrong_input_is_refused_with_its_reason() {
     let sql = postgres.psql("postgres", "SELECT nonsense;").unwrap_err().to_string();
     assert!(sql.contains("nonsense"), "{sql}");
 }
+
+#[test]
+fn a_path_that_postgres_could_not_read_back_is_refused_before_anything_is_made() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let dir = folder();
+    for name in [b"caf\xe9".to_vec(), b"two\nlines".to_vec()] {
+        let path = dir.path().join(std::ffi::OsString::from_vec(name));
+        let error = LocalPostgres::start_with(&path, QUICK).unwrap_err().to_string();
+        assert!(error.contains("not UTF-8, or control characters"), "{error}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn an_empty_password_file_is_named() {
+    let dir = folder();
+    let path = dir.path().join("postgres");
+    LocalPostgres::start_with(&path, QUICK).unwrap().stop().unwrap();
+    fs::write(path.join("password"), "\n").unwrap();
+    let error = LocalPostgres::start_with(&path, QUICK).unwrap_err().to_string();
+    assert!(error.contains("password is empty"), "{error}");
+}

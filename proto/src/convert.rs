@@ -92,7 +92,7 @@ pub fn spec(field: &'static str, json: &str) -> Result<JobSpec, WireError> {
     serde_json::from_str(json).map_err(|error| WireError::new(field, format!("no job of this version: {error}")))
 }
 
-/// `job_id` and `reused` are not set: only the coordinator knows them.
+/// `job_id`, `reused` and `reused_state` are not set: only the coordinator knows them.
 impl From<&PlannedJob> for v1::PlannedJob {
     fn from(job: &PlannedJob) -> Self {
         Self {
@@ -105,6 +105,7 @@ impl From<&PlannedJob> for v1::PlannedJob {
             shards: job.spec.shards,
             content_key: job.content_key.clone(),
             reused: false,
+            reused_state: 0,
             estimate: Some(job.estimate.into()),
             refusal: job.refusal.clone().unwrap_or_default(),
         }

@@ -10,6 +10,9 @@ pub mod convert;
 pub mod status;
 pub mod v1;
 
+/// The longest experiment file that a coordinator takes, for clients that would not send more.
+pub use tandem_domain::plan::FILE_BYTES_MAX;
+
 #[cfg(test)]
 mod tests {
     use prost::Message;

@@ -60,6 +60,10 @@ mod json {
         parsed(text).is_null()
     }
 
+    pub(super) fn is_unspecified(state: &i32) -> bool {
+        *state == 0
+    }
+
     pub(super) fn is_zero(number: &u32) -> bool {
         *number == 0
     }

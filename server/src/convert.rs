@@ -8,12 +8,13 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::{
+    cancel::Cancelled,
     estimate::TimeEstimate,
     query::{results::NamedCurve, show::Shown},
     store::{
         attempts::AttemptRow,
         events::EventRow,
-        experiments::Experiment,
+        experiments::{Experiment, Submission},
         files::{Artifact, Checkpoint},
         logs::LogRow,
         overview::JobRow,
@@ -83,7 +84,8 @@ pub(crate) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
         let TimeEstimate { seconds, basis } = job.time;
         v1::PlannedJob {
             job_id: job.id.map(|id| id.to_string()).unwrap_or_default(),
-            reused: job.reused,
+            reused: job.reused.is_some(),
+            reused_state: job.reused.map_or(0, |state| v1::JobState::from(state).into()),
             estimate: Some(v1::Estimate { seconds, basis, ..job.planned.estimate.into() }),
             ..(&job.planned).into()
         }
@@ -94,6 +96,20 @@ pub(crate) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
         jobs: jobs.collect(),
         priority: submitted.priority,
     }
+}
+
+pub(crate) fn submission(submission: Submission) -> v1::Submission {
+    v1::Submission { id: submission.id.to_string(), name: submission.name, owner: submission.owner }
+}
+
+pub(crate) fn cancelled(cancelled: Cancelled) -> Result<v1::CancelResponse, Status> {
+    let shared = cancelled.shared.into_iter().map(|job| v1::SharedJob {
+        job_id: job.id.to_string(),
+        name: job.name,
+        cancelled: job.cancelled,
+        wanted_by: job.wanted_by.into_iter().map(submission).collect(),
+    });
+    Ok(v1::CancelResponse { cancelled: jobs(cancelled.jobs)?, shared: shared.collect() })
 }
 
 fn attempt(row: AttemptRow) -> Result<v1::Attempt, Status> {
@@ -176,6 +192,7 @@ pub(crate) fn log_line(row: LogRow) -> v1::LogLine {
         rank: small(row.rank),
         line: row.line,
         job_name: row.job_name,
+        sequence: unsigned(row.sequence),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tandem_domain::{
     LEARN_VERSION,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
+    state::JobState,
 };
 use uuid::Uuid;
 
@@ -47,7 +48,8 @@ pub(crate) struct Submitted {
 pub(crate) struct SubmittedJob {
     pub(crate) id: Option<Uuid>,
     pub(crate) planned: PlannedJob,
-    pub(crate) reused: bool,
+    /// What the job that is used in place of a new one does now.
+    pub(crate) reused: Option<JobState>,
     /// Estimated on a dry run only.
     pub(crate) time: TimeEstimate,
 }
@@ -73,25 +75,32 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
         toml: submission.toml.clone(),
         file_name: clean(&submission.file_name),
         fresh: submission.fresh,
+        priority: plan.priority,
         idempotency_key: Some(clean(&submission.idempotency_key)).filter(|key| !key.is_empty()),
         created_at: chrono::DateTime::UNIX_EPOCH,
     };
-    if let Some(key) = &experiment.idempotency_key
-        && let Some(known) = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?
-    {
+    if let Some(known) = known(store, experiment.idempotency_key.as_deref()).await? {
         return answer_repeated(store, submission, plan, known).await;
     }
     check_runnable(store, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
     match retry(|| insert(store, &experiment, &stored)).await? {
-        Some(links) => Ok(answer(&experiment, stored, &links)),
+        Some(links) => answer(store, &experiment, stored, &links).await,
         // The same submit was sent twice at the same time, and the other one was first.
         None => {
-            let key = experiment.idempotency_key.as_deref().unwrap_or_default();
-            let known = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?;
-            let known = known.ok_or_else(|| Error::Conflict(format!("submit {key} was refused elsewhere")))?;
+            let key = experiment.idempotency_key.as_deref();
+            let refused = || Error::Conflict(format!("submit {} was refused elsewhere", key.unwrap_or_default()));
+            let known = known(store, key).await?.ok_or_else(refused)?;
             answer_repeated(store, submission, plan, known).await
         }
+    }
+}
+
+/// The experiment that was stored under this key. Its connection is given back before the next one is taken.
+async fn known(store: &Store, key: Option<&str>) -> Result<Option<Experiment>> {
+    match key {
+        Some(key) => Ok(experiments::by_idempotency_key(&mut *store.conn().await?, key).await?),
+        None => Ok(None),
     }
 }
 
@@ -101,7 +110,7 @@ async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
     let mut jobs = Vec::new();
     for planned in plan.jobs {
-        let reused = jobs::is_there(&mut conn, &planned.content_key).await?;
+        let reused = jobs::state_by_content(&mut conn, &planned.content_key).await?;
         let time = speeds.estimate(&mut conn, &planned).await?;
         jobs.push(SubmittedJob { id: None, planned, reused, time });
     }
@@ -117,17 +126,28 @@ async fn answer_repeated(store: &Store, submission: &Submission, plan: Plan, kno
         )));
     }
     let links = experiments::links(&mut *store.conn().await?, known.id).await?;
-    Ok(answer(&known, with_keys(plan, &known), &links))
+    answer(store, &known, with_keys(plan, &known), &links).await
 }
 
-fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
+async fn answer(store: &Store, experiment: &Experiment, plan: Plan, links: &[Link]) -> Result<Submitted> {
+    let reused: Vec<Uuid> = links.iter().filter(|link| link.reused).map(|link| link.job_id).collect();
+    let states = match reused.as_slice() {
+        [] => HashMap::new(),
+        reused => jobs::states(&mut *store.conn().await?, reused).await?,
+    };
     let by_name: HashMap<&str, &Link> = links.iter().map(|link| (link.name.as_str(), link)).collect();
     let jobs = plan.jobs.into_iter().map(|planned| {
         let link = by_name.get(planned.spec.name.as_str());
-        let (id, reused) = (link.map(|link| link.job_id), link.is_some_and(|link| link.reused));
+        let id = link.map(|link| link.job_id);
+        let reused = id.and_then(|id| states.get(&id).copied());
         SubmittedJob { id, planned, reused, time: TimeEstimate::default() }
     });
-    Submitted { experiment: Some(experiment.id), name: plan.name, priority: plan.priority, jobs: jobs.collect() }
+    Ok(Submitted {
+        experiment: Some(experiment.id),
+        name: plan.name,
+        priority: experiment.priority,
+        jobs: jobs.collect(),
+    })
 }
 
 /// The plan with the content keys that the experiment stores: those of a fresh experiment match no other job's.
@@ -172,7 +192,8 @@ fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
     })
 }
 
-fn owner(claimed: &str) -> String {
+/// The name of whoever asks, as far as it can be one.
+pub(crate) fn owner(claimed: &str) -> String {
     let owner: String = clean(claimed).trim().chars().take(100).collect();
     if owner.is_empty() { "unknown".to_owned() } else { owner }
 }

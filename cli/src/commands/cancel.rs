@@ -2,16 +2,26 @@
 
 use anyhow::Result;
 use clap::Args;
-use tandem_proto::v1::CancelRequest;
+use tandem_proto::v1::{CancelRequest, CancelResponse};
 
-use crate::{client::Client, exit::Exit, output::Output, render::job, time};
+use crate::{
+    account,
+    client::Client,
+    exit::Exit,
+    output::Output,
+    render::{job, shared},
+    time,
+};
 
 /// Cancel a job, or every job of an experiment that has not ended
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tandem cancel 0199a1b2
-  tandem cancel quickstart       the newest experiment of this name")]
+  tandem cancel quickstart         all that you submitted under this name and that has not ended
+  tandem cancel ann/quickstart     what ann did
+
+A job that another submission wants, too, goes on: the exit code is then 1, and a line says what ends it.")]
 pub(crate) struct Cancel {
     /// Job or experiment: an id, its first characters, or an experiment's name
     target: String,
@@ -19,17 +29,20 @@ pub(crate) struct Cancel {
 
 impl Cancel {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = CancelRequest { target: self.target.clone() };
-        let answer = client.jobs().cancel(request).await;
-        let answer = answer.map_err(|status| client.refusal(&format!("cancel `{}`", self.target), &status))?;
-        let answer = answer.into_inner();
+        let request = CancelRequest { target: self.target.clone(), owner: account::name() };
+        let tried = format!("cancel `{}`", self.target);
+        let answer: CancelResponse = client.ask(&tried, async |on| on.jobs().cancel(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
-        } else if answer.cancelled.is_empty() {
-            output.note("nothing to cancel: all jobs had ended");
-        } else {
+        } else if !answer.cancelled.is_empty() {
             output.text(&job::table(&answer.cancelled, output.style(), time::now()))?;
+        } else if answer.shared.is_empty() {
+            output.note("nothing to cancel: all jobs had ended");
         }
-        Ok(Exit::Ok)
+        for line in shared::lines(&answer.shared) {
+            output.note(&line);
+        }
+        let goes_on = answer.shared.iter().any(|job| !job.cancelled);
+        Ok(if goes_on { Exit::JobFailed } else { Exit::Ok })
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::{
     dataset::{Archive, archive},
     exit::Exit,
-    home::Home,
+    home::{Home, path_or_nothing},
     json,
     output::Output,
 };
@@ -42,10 +42,10 @@ struct Get {
     #[arg(value_parser = ["cifar10", "cifar100"])]
     dataset: String,
     /// Folder with data sets [default: data in the home of `tandem up`]
-    #[arg(long, env = "TANDEM_DATA", value_name = "DIR")]
+    #[arg(long, env = "TANDEM_DATA", value_name = "DIR", value_parser = path_or_nothing())]
     data: Option<PathBuf>,
     /// The folder that `tandem up` keeps everything in, if not the default
-    #[arg(long, env = "TANDEM_HOME", value_name = "DIR")]
+    #[arg(long, env = "TANDEM_HOME", value_name = "DIR", value_parser = path_or_nothing())]
     dir: Option<PathBuf>,
     /// Another place that has the archive
     #[arg(long, value_name = "URL")]
@@ -55,7 +55,7 @@ struct Get {
 impl Data {
     pub(crate) async fn run(self, output: &Output) -> Result<Exit> {
         let DataCommand::Get(Get { dataset, data, dir, from }) = self.command;
-        let data = match data {
+        let data = match data.filter(|data| !data.as_os_str().is_empty()) {
             Some(data) => std::path::absolute(data)?,
             None => Home::at(dir)?.data(),
         };

@@ -15,7 +15,7 @@ use nix::{
 
 use crate::{
     exit::{Exit, Failure},
-    home::Home,
+    home::{Home, path_or_nothing},
     output::Output,
     up::lock,
 };
@@ -32,7 +32,7 @@ Examples:
   tandem down --dir /tmp/trial")]
 pub(crate) struct Down {
     /// The folder that it was started in
-    #[arg(long, env = "TANDEM_HOME", value_name = "DIR")]
+    #[arg(long, env = "TANDEM_HOME", value_name = "DIR", value_parser = path_or_nothing())]
     dir: Option<PathBuf>,
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Args;
-use tandem_proto::v1::{Artifact, ShowRequest, ShowResponse};
+use tandem_proto::v1::{Artifact, QueryRequest, ShowRequest, ShowResponse};
 
 use crate::{
     client::Client,
@@ -13,7 +13,8 @@ use crate::{
     files::{self, NewFile},
     json,
     output::Output,
-    render::{table::Rows, units},
+    printable,
+    render::{older, table::Rows, units},
 };
 
 /// Fetch the files that a job or experiment made (weights as safetensors)
@@ -49,6 +50,7 @@ impl Fetch {
         let wanted = self.wanted(client).await?;
         for file in &wanted {
             files::check_free(&file.path, self.force)?;
+            files::remove_leftovers(&file.path);
         }
         let mut fetched = Vec::new();
         for file in wanted {
@@ -79,40 +81,46 @@ impl Fetch {
 
     /// The files and where they go: into the folder itself for one job, into one folder per job for an experiment.
     async fn wanted(&self, client: &Client) -> Result<Vec<Wanted>> {
-        let shown = self.show(client, &self.target).await?;
+        let request = ShowRequest { target: self.target.clone() };
+        let shown = client.ask(&self.tried(), async |on| on.jobs().show(request.clone()).await).await?;
         let single = shown.jobs.len() == 1;
         let mut wanted = Vec::new();
         for job in &shown.jobs {
-            // The coordinator names artifacts for a single job only.
-            let artifacts = self.show(client, &job.id).await?.artifacts;
-            for artifact in artifacts.into_iter().filter(|one| self.kind.as_ref().is_none_or(|kind| kind == &one.kind))
-            {
+            let of_job = |one: &&Artifact| single || one.job_id == job.id;
+            let of_kind = |one: &&Artifact| self.kind.as_ref().is_none_or(|kind| kind == &one.kind);
+            for artifact in shown.artifacts.iter().filter(of_job).filter(of_kind) {
                 let dir = if single { self.out.clone() } else { self.out.join(plain(&job.name)?) };
                 let path = dir.join(plain(&artifact.name)?);
-                wanted.push(Wanted { artifact, job: job.name.clone(), path });
+                wanted.push(Wanted { artifact: artifact.clone(), job: job.name.clone(), path });
             }
         }
-        if wanted.is_empty() {
-            let kind = self.kind.as_ref().map(|kind| format!(" of kind `{kind}`")).unwrap_or_default();
-            let reason =
-                if shown.jobs.iter().all(|job| job.finished_at.is_some()) { "" } else { "; some jobs have not ended" };
-            return Err(Failure::error(Exit::NotFound, format!("`{}` has no files{kind}{reason}", self.target)));
-        }
-        Ok(wanted)
+        if wanted.is_empty() { Err(self.nothing(client, &shown).await?) } else { Ok(wanted) }
     }
 
-    async fn show(&self, client: &Client, target: &str) -> Result<ShowResponse> {
-        let answer = client.jobs().show(ShowRequest { target: target.to_owned() }).await;
-        Ok(answer.map_err(|status| client.refusal(&format!("fetch `{}`", self.target), &status))?.into_inner())
+    fn tried(&self) -> String {
+        format!("fetch `{}`", self.target)
+    }
+
+    /// The error where there are no files: why, and where some are.
+    async fn nothing(&self, client: &Client, shown: &ShowResponse) -> Result<Error> {
+        let target = &self.target;
+        let kind = self.kind.as_ref().map(|kind| format!(" of kind `{kind}`")).unwrap_or_default();
+        let reason =
+            if shown.jobs.iter().all(|job| job.finished_at.is_some()) { "" } else { "; some jobs have not ended" };
+        let request = QueryRequest { target: target.clone(), limit: 1, ..QueryRequest::default() };
+        let older = client.ask(&self.tried(), async |on| on.results().query(request.clone()).await).await?.older;
+        let older = older.map(|older| older::hint("fetch", &older)).unwrap_or_default();
+        Ok(Failure::error(Exit::NotFound, format!("`{target}` has no files{kind}{reason}{older}")))
     }
 }
 
-/// A name from the coordinator must be one plain path component, so that it cannot leave the folder.
+/// A name from the coordinator must be one plain path component, so that it cannot leave the folder, and one that can be
+/// shown.
 fn plain(name: &str) -> Result<&Path> {
     let path = Path::new(name);
     let mut components = path.components();
     match (components.next(), components.next()) {
-        (Some(Component::Normal(_)), None) if !name.contains('\0') => Ok(path),
+        (Some(Component::Normal(_)), None) if printable::is(name) => Ok(path),
         _ => Err(Failure::error(
             Exit::Internal,
             format!("the coordinator named a file `{}`, which is refused", name.escape_debug()),
@@ -134,7 +142,7 @@ mod tests {
     fn names_cannot_leave_the_folder() {
         assert!(plain("encoder.safetensors").is_ok());
         assert!(plain("linear[label_fraction=0.1]").is_ok());
-        for name in ["../x", "/etc/passwd", "a/b", "", ".", ".."] {
+        for name in ["../x", "/etc/passwd", "a/b", "", ".", "..", "a\0b", "\u{1b}[31mred"] {
             assert!(plain(name).is_err(), "{name}");
         }
     }

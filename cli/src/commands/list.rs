@@ -52,8 +52,7 @@ impl List {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let states = self.state.into_iter().map(|state| JobState::from(state).into()).collect();
         let request = ListRequest { limit: self.limit, states, experiment: self.experiment };
-        let answer = client.jobs().list(request).await.map_err(|status| client.refusal("list jobs", &status))?;
-        let answer = answer.into_inner();
+        let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
         } else if answer.jobs.is_empty() {

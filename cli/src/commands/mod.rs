@@ -33,19 +33,19 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Down(down) => down.run(output).await,
         Command::Data(data) => data.run(output).await,
         Command::Completions(completions) => completions.run(Cli::command(), output),
-        Command::Submit(submit) => submit.run(&connect(global).await?, output).await,
-        Command::List(list) => list.run(&connect(global).await?, output).await,
-        Command::Show(show) => show.run(&connect(global).await?, output).await,
-        Command::Watch(watch) => watch.run(&connect(global).await?, output).await,
-        Command::Logs(logs) => logs.run(&connect(global).await?, output).await,
-        Command::Cancel(cancel) => cancel.run(&connect(global).await?, output).await,
-        Command::Results(results) => results.run(&connect(global).await?, output).await,
-        Command::Fetch(fetch) => fetch.run(&connect(global).await?, output).await,
-        Command::Release(release) => release.run(&connect(global).await?, output).await,
-        Command::Status(status) => status.run(&connect(global).await?, output).await,
+        Command::Submit(submit) => submit.run(&connect(global, output)?, output).await,
+        Command::List(list) => list.run(&connect(global, output)?, output).await,
+        Command::Show(show) => show.run(&connect(global, output)?, output).await,
+        Command::Watch(watch) => watch.run(&connect(global, output)?, output).await,
+        Command::Logs(logs) => logs.run(&connect(global, output)?, output).await,
+        Command::Cancel(cancel) => cancel.run(&connect(global, output)?, output).await,
+        Command::Results(results) => results.run(&connect(global, output)?, output).await,
+        Command::Fetch(fetch) => fetch.run(&connect(global, output)?, output).await,
+        Command::Release(release) => release.run(&connect(global, output)?, output).await,
+        Command::Status(status) => status.run(&connect(global, output)?, output).await,
     }
 }
 
-async fn connect(global: Global) -> Result<Client> {
-    Client::connect(&Target::resolve(global.server, global.token)?).await
+fn connect(global: Global, output: &Output) -> Result<Client> {
+    Client::new(&Target::resolve(global.server, global.token, output)?)
 }

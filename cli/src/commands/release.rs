@@ -20,9 +20,9 @@ pub(crate) struct Release {
 
 impl Release {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let answer = client.fleet().release(ReleaseRequest { worker: self.worker.clone() }).await;
-        let answer = answer.map_err(|status| client.refusal(&format!("release `{}`", self.worker), &status))?;
-        let answer = answer.into_inner();
+        let request = ReleaseRequest { worker: self.worker.clone() };
+        let tried = format!("release `{}`", self.worker);
+        let answer = client.ask(&tried, async |on| on.fleet().release(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
         } else if answer.was_quarantined {

@@ -20,8 +20,8 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let request = ShowRequest { target: self.target.clone() };
-        let answer = client.jobs().show(request).await;
-        let shown = answer.map_err(|status| client.refusal(&format!("show `{}`", self.target), &status))?.into_inner();
+        let tried = format!("show `{}`", self.target);
+        let shown = client.ask(&tried, async |on| on.jobs().show(request.clone()).await).await?;
         if output.is_json() {
             output.document(&shown)?;
         } else {

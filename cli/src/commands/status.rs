@@ -16,8 +16,7 @@ pub(crate) struct Status {}
 
 impl Status {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let answer = client.fleet().status(StatusRequest {}).await;
-        let status = answer.map_err(|status| client.refusal("ask for the status", &status))?.into_inner();
+        let status = client.ask("ask for the status", async |on| on.fleet().status(StatusRequest {}).await).await?;
         if output.is_json() {
             output.document(&json::StatusJson { server: client.server(), status: &status })?;
         } else {

@@ -6,20 +6,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use tandem_proto::{
+    FILE_BYTES_MAX,
     status::Code,
     v1::{SubmitRequest, SubmitResponse},
 };
 use uuid::Uuid;
 
 use crate::{
-    client::{self, Client},
+    account,
+    client::Client,
     exit::{Exit, Failure},
     follow::{self, Outcome},
     json,
     output::Output,
+    patience::Patience,
     render::{plan, results},
     time,
 };
@@ -57,7 +60,7 @@ impl Submit {
             file_name: self.file.display().to_string(),
             dry_run: self.dry_run,
             fresh: self.fresh,
-            owner: owner(),
+            owner: account::name(),
             idempotency_key: Uuid::new_v4().to_string(),
             priority: self.priority,
         };
@@ -70,36 +73,42 @@ impl Submit {
     }
 }
 
+/// The text of the file, of which no more is read than the coordinator takes.
 fn read(file: &Path) -> Result<String> {
-    let bytes = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).context("cannot read the experiment from stdin")?;
-        bytes
-    } else {
-        fs::read(file).map_err(|error| {
-            let exit = if error.kind() == ErrorKind::NotFound { Exit::NotFound } else { Exit::Internal };
-            Failure::error(exit, format!("cannot read the experiment file {}: {error}", file.display()))
-        })?
+    let name = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
+    let unread = |error: io::Error| {
+        let exit = match error.kind() {
+            ErrorKind::PermissionDenied => Exit::NotAllowed,
+            _ => Exit::NotFound,
+        };
+        Failure::error(exit, format!("cannot read the experiment file {name}: {error}"))
     };
+    let source: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(fs::File::open(file).map_err(unread)?)
+    };
+    let mut bytes = Vec::new();
+    source.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        let message = format!("{name}: an experiment file has at most {FILE_BYTES_MAX} bytes, and this one has more");
+        return Err(Failure::error(Exit::BadExperiment, message));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::error(Exit::BadExperiment, format!("{}: is not a text file (byte {at} is not UTF-8)", file.display()))
+        Failure::error(Exit::BadExperiment, format!("{name}: is not a text file (byte {at} is not UTF-8)"))
     })
 }
 
-/// Sends the request again if the answer was lost: the idempotency key makes both one submit.
+/// May be sent again if the answer was lost: the idempotency key makes both one submit.
 async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse> {
-    let mut jobs = client.jobs();
-    let mut answer = jobs.submit(request.clone()).await;
-    if answer.as_ref().is_err_and(client::is_unavailable) {
-        answer = jobs.submit(request.clone()).await;
-    }
-    answer.map(tonic::Response::into_inner).map_err(|status| match Code::of(&status) {
+    let answer = client.try_each(async |on| on.jobs().submit(request.clone()).await).await;
+    answer.map_err(|refusal| match refusal.code() {
         // The coordinator's message already names file, line, key and what was expected.
-        Code::InvalidInput | Code::WrongState | Code::Unsupported if !status.message().is_empty() => {
-            Failure::error(Exit::BadExperiment, status.message())
+        Some(Code::InvalidInput | Code::WrongState | Code::Unsupported) if !refusal.message().is_empty() => {
+            Failure::error(Exit::BadExperiment, refusal.message())
         }
-        _ => client.refusal(&format!("submit {}", request.file_name), &status),
+        _ => refusal.error(&format!("submit {}", request.file_name)),
     })
 }
 
@@ -135,7 +144,11 @@ fn report_submitted(response: &SubmitResponse, output: &Output) -> Result<Exit> 
 async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Result<Exit> {
     let mut interrupt = follow::listen_to_interrupt()?;
     output.note(&format!("submitted {} ({})", response.name, response.experiment_id));
-    let followed = follow::until_done(client, &response.experiment_id, &mut interrupt, |_| Ok(())).await?;
+    if let Some(reused) = plan::reused(&response.jobs) {
+        output.note(&reused);
+    }
+    let followed =
+        follow::until_done(client, &response.experiment_id, Patience::proven(), &mut interrupt, |_| Ok(())).await?;
     if followed.outcome == Outcome::Interrupted {
         output.note(&format!(
             "the jobs go on; follow them again with: tandem watch {0}, end them with: tandem cancel {0}",
@@ -150,9 +163,4 @@ async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Re
         output.text(&results::table(&followed.jobs, None, output.style(), time::now()))?;
     }
     Ok(followed.outcome.exit())
-}
-
-fn owner() -> String {
-    let account = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
-    account.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "unknown".to_owned())
 }

@@ -1,21 +1,22 @@
 //! `tandem up`: everything on this machine.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::{
     exit::{Exit, Failure},
-    home::Home,
+    home::{Home, path_or_nothing},
     output::Output,
     up::{
+        database::DATABASE,
         detach,
         lock::Lock,
         plan::{self, Devices},
         start::{self, StackOptions},
         state::UpState,
-        supervise::{DATABASE, StopSignals},
+        supervise::StopSignals,
     },
 };
 
@@ -31,7 +32,7 @@ Ctrl-C lets the workers write a checkpoint, then stops the coordinator and Postg
 The data stay: the next `tandem up` goes on with queued and interrupted jobs.")]
 pub(crate) struct Up {
     /// Keep everything in this folder [default: /var/lib/tandem as root, else ~/.local/share/tandem]
-    #[arg(long, env = "TANDEM_HOME", value_name = "DIR")]
+    #[arg(long, env = "TANDEM_HOME", value_name = "DIR", value_parser = path_or_nothing())]
     dir: Option<PathBuf>,
     /// How many workers [default: one per GPU, or two on the CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
@@ -41,12 +42,12 @@ pub(crate) struct Up {
     devices: Devices,
     /// Where the coordinator listens; port 0 takes a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7077")]
-    listen: String,
+    listen: SocketAddr,
     /// Allow --listen beyond this machine, though everybody who reaches it may then submit, read and cancel
     #[arg(long)]
     insecure: bool,
     /// Folder with data sets [default: data in the home]
-    #[arg(long, env = "TANDEM_DATA", value_name = "DIR")]
+    #[arg(long, env = "TANDEM_DATA", value_name = "DIR", value_parser = path_or_nothing())]
     data: Option<PathBuf>,
     /// Return when all is ready; `tandem down` ends it
     #[arg(long)]
@@ -60,7 +61,9 @@ impl Up {
         let home = Home::at(self.dir.clone())?;
         let workers = plan::workers(self.devices, self.workers, plan::count_gpus());
         let workers = workers.map_err(|reason| Failure::error(Exit::Usage, reason))?;
-        let data = self.data.clone().map_or_else(|| Ok(home.data()), std::path::absolute)?;
+        let data = self.data.clone().filter(|data| !data.as_os_str().is_empty());
+        let data = data.map_or_else(|| Ok(home.data()), std::path::absolute)?;
+        start::check_home(&home)?;
         start::make_folders(&home, &data)?;
         if self.detach && !self.in_background {
             // Checked here too, where the message reaches the person.
@@ -74,7 +77,7 @@ impl Up {
             detach::leave_session()?;
         }
         let _lock = Lock::take(&home)?;
-        let options = StackOptions { listen: self.listen, insecure: self.insecure, data, workers };
+        let options = StackOptions { listen: self.listen.to_string(), insecure: self.insecure, data, workers };
         run(&home, &options, self.in_background, output).await
     }
 }
@@ -93,6 +96,7 @@ async fn run(home: &Home, options: &StackOptions, in_background: bool, output: &
         pid: std::process::id(),
         server: stack.address.clone(),
         database_url: stack.postgres.url(DATABASE),
+        database: stack.postgres.url_without_password(DATABASE),
         home: home.root().to_owned(),
         data: options.data.clone(),
         logs: home.logs(),
@@ -112,5 +116,5 @@ async fn run(home: &Home, options: &StackOptions, in_background: bool, output: &
 }
 
 fn report(state: &UpState, output: &Output) -> Result<()> {
-    if output.is_json() { output.document(state) } else { output.text(&state.table()) }
+    if output.is_json() { output.document(&state.printed()) } else { output.text(&state.table()) }
 }

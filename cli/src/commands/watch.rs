@@ -8,6 +8,7 @@ use crate::{
     exit::Exit,
     follow::{self, Outcome},
     output::Output,
+    patience::Patience,
     render::results,
     time,
 };
@@ -28,7 +29,7 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let mut interrupt = follow::listen_to_interrupt()?;
-        let followed = follow::until_done(client, &self.target, &mut interrupt, |snapshot| {
+        let followed = follow::until_done(client, &self.target, Patience::default(), &mut interrupt, |snapshot| {
             if output.is_json() {
                 output.document(snapshot)?;
             }

@@ -60,7 +60,7 @@ pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>>
     for row in columns(csv, ["radius", convention.column()])? {
         let point: (f64, f64) = (row.number(0)?, row.number(1)?);
         // Where no image fell, the paper's convention is undefined: NaN.
-        if point.0.is_finite() && point.1.is_finite() {
+        if point.0.is_finite() && (0.0..=101.0).contains(&point.1) {
             points.push(point);
         }
     }

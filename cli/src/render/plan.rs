@@ -1,6 +1,6 @@
 //! What a submit would run, or now runs.
 
-use tandem_proto::v1::{Estimate, PlannedJob};
+use tandem_proto::v1::{Estimate, JobState, PlannedJob};
 
 use super::{
     job,
@@ -60,15 +60,59 @@ fn note(planned: &PlannedJob, estimate: &Estimate) -> Text {
     if !planned.refusal.is_empty() {
         Text::new(planned.refusal.as_str(), Tone::Bad)
     } else if planned.reused {
-        Text::new("has run before: its result is used", Tone::Faint)
+        Text::new(reuse(planned.reused_state()), Tone::Faint)
     } else {
         Text::new(estimate.basis.as_str(), Tone::Faint)
     }
 }
 
+/// What it means that a job is used in place of a new one.
+fn reuse(state: JobState) -> &'static str {
+    match state {
+        JobState::Succeeded => "has run before: its result is used",
+        JobState::Running => "runs already: this submission shares it",
+        JobState::Queued | JobState::Blocked => "waits already: this submission shares it",
+        JobState::Failed | JobState::Cancelled => "has ended meanwhile, without a result",
+        JobState::Unspecified => "is there already: this submission shares it",
+    }
+}
+
+/// How many jobs are not run anew; `None` if all are.
+pub(crate) fn reused(jobs: &[PlannedJob]) -> Option<String> {
+    let reused: Vec<&PlannedJob> = jobs.iter().filter(|job| job.reused).collect();
+    let done = reused.iter().filter(|job| job.reused_state() == JobState::Succeeded).count();
+    let said = match (done, reused.len() - done) {
+        (0, 0) => return None,
+        (done, 0) => format!("{done} have run before, and their results are used"),
+        (0, shared) => format!("{shared} were there already and are shared"),
+        (done, shared) => {
+            format!("{done} have run before, and their results are used; {shared} were there already and are shared")
+        }
+    };
+    Some(format!("of {} jobs {said}; --fresh runs all of them again", jobs.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_has_run_is_said_to_have_run() {
+        let job = |state: JobState| PlannedJob { reused: true, reused_state: state.into(), ..PlannedJob::default() };
+        for (state, said) in [
+            (JobState::Succeeded, "has run before: its result is used"),
+            (JobState::Queued, "waits already"),
+            (JobState::Blocked, "waits already"),
+            (JobState::Running, "runs already"),
+        ] {
+            let text = submitted(&[job(state)], Style::default());
+            assert!(text.contains(said), "{text}");
+            assert_eq!(text.contains("has run before"), state == JobState::Succeeded, "{text}");
+        }
+        assert_eq!(reused(&[PlannedJob::default()]), None);
+        let said = reused(&[job(JobState::Succeeded), job(JobState::Queued), PlannedJob::default()]).unwrap();
+        assert!(said.starts_with("of 3 jobs 1 have run before") && said.contains("1 were there already"), "{said}");
+    }
 
     #[test]
     fn cost_and_refusal_are_shown() {

@@ -112,17 +112,20 @@ fn axis_label(metric: &str, value: f64) -> String {
     if is_accuracy(metric) { format!("{:.0} %", 100.0 * value) } else { units::tick(value) }
 }
 
-fn has_points(series: &Series) -> bool {
+pub(crate) fn has_points(series: &Series) -> bool {
     !points(series).is_empty()
 }
 
-/// Finite points, averaged in groups of equal size if there are more than can be seen.
+/// Beyond this, a sum of points or the span of an axis might not be finite.
+const LARGEST: f64 = f64::MAX / 1e9;
+
+/// Points that an axis can show, averaged in groups of equal size if there are more than can be seen.
 fn points(series: &Series) -> Vec<(f64, f64)> {
     let all: Vec<(f64, f64)> = series
         .steps
         .iter()
         .zip(&series.values)
-        .filter(|(_, value)| value.is_finite())
+        .filter(|(_, value)| value.abs() <= LARGEST)
         .map(|(step, value)| (*step as f64, *value))
         .collect();
     let group = all.len().div_ceil(MOST_POINTS).max(1);
@@ -209,6 +212,16 @@ mod tests {
         assert_eq!(points.first(), Some(&(8.0, 8.0)));
         let mean = points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64;
         assert!((mean - 5000.0).abs() < 10.0, "{mean}");
+    }
+
+    #[test]
+    fn huge_values_do_not_keep_it_drawing_for_ever() {
+        let huge = |values: &[f64]| svg("x", &["loss".to_owned()], &[series("encoder", "loss", values)]).unwrap();
+        for values in [vec![1.7e308, -1.7e308, 1.0], vec![1e308, -1e308], vec![1.5e308; 1300], vec![1e305, -1e305, 0.0]]
+        {
+            assert!(huge(&values).ends_with("</svg>\n"));
+        }
+        assert!(!has_points(&series("encoder", "loss", &[f64::NAN, f64::INFINITY, f64::MAX])));
     }
 
     #[test]

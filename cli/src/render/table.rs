@@ -2,6 +2,8 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
+use crate::printable;
+
 /// How text may look on the present stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Style {
@@ -91,7 +93,7 @@ impl Text {
     }
 
     fn cell(self, style: Style) -> Cell {
-        let cell = Cell::new(self.text);
+        let cell = Cell::new(printable::line(&self.text));
         match self.tone {
             _ if !style.color => cell,
             Tone::Plain => cell,
@@ -115,7 +117,7 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
     pairs
         .iter()
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name:<width$}  {value}\n"))
+        .map(|(name, value)| format!("{name:<width$}  {}\n", printable::line(value)))
         .collect()
 }
 
@@ -147,6 +149,15 @@ mod tests {
         };
         assert!(text(true).contains("\u{1b}["), "{}", text(true));
         assert!(!text(false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_value_forges_no_line() {
+        let mut rows = Rows::new(Style { color: true, fit: false }, &["NAME"]);
+        rows.row([Text::new("a\nb\u{1b}[2J", Tone::Plain)]);
+        let text = rows.to_string() + &pairs(&[("owner", "a\nid  7\u{1b}[31m".into())]);
+        assert_eq!(text.lines().count(), 3, "{text:?}");
+        assert!(!text.contains("\u{1b}[2J") && !text.contains("\u{1b}[31m"), "{text:?}");
     }
 
     #[test]

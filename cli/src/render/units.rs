@@ -1,6 +1,6 @@
 //! Numbers, times and ids as people read them.
 
-use chrono::{DateTime, Local, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// `42 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
 pub(crate) fn duration(seconds: f64) -> String {
@@ -32,14 +32,14 @@ pub(crate) fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// In the reader's time zone, to the second.
+/// To the second. All times are in UTC, as those in the coordinator's reasons are, and say so.
 pub(crate) fn moment(at: DateTime<Utc>) -> String {
-    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// In the reader's time zone, to the millisecond: for events, whose distances matter.
+/// To the millisecond: for events, whose distances matter.
 pub(crate) fn precise_moment(at: DateTime<Utc>) -> String {
-    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+    at.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
 }
 
 /// `512 B`, `1.5 KiB`, `2.0 GiB`.
@@ -153,6 +153,12 @@ mod tests {
         assert_eq!(duration(3.0 * 86_400.0 + 4.0 * 3600.0), "3 d 4 h");
         assert_eq!(duration(f64::NAN), "-");
         assert_eq!(duration(-1.0), "-");
+    }
+
+    #[test]
+    fn times_say_their_zone() {
+        assert_eq!(moment(DateTime::UNIX_EPOCH), "1970-01-01 00:00:00 UTC");
+        assert_eq!(precise_moment(DateTime::UNIX_EPOCH), "1970-01-01 00:00:00.000 UTC");
     }
 
     #[test]

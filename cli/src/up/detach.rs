@@ -41,7 +41,9 @@ pub(crate) async fn detach(home: &Home, output: &Output) -> Result<UpState> {
         .context("cannot start the supervisor in the background")?;
     output.note(&format!("starting in the background; log: {}", program.log.display()));
     loop {
-        if let Some(state) = UpState::read(home)?.filter(|state| state.pid == child.id()) {
+        // A damaged one is left from before; the copy replaces it.
+        let state = UpState::read(home).ok().flatten();
+        if let Some(state) = state.filter(|state| state.pid == child.id()) {
             return Ok(state);
         }
         if let Some(status) = child.try_wait().context("cannot wait for the supervisor")? {

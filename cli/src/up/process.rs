@@ -14,6 +14,7 @@ use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
 };
+use tandem_local_postgres::bound_command;
 use tokio::process::{Child, Command};
 
 /// What to run; kept, so that it can be run again.
@@ -43,10 +44,7 @@ impl Program {
             .append(true)
             .open(&self.log)
             .with_context(|| format!("cannot write {}", self.log.display()))?;
-        // setpriv instead of pre_exec needs no unsafe code. It execs the program, so the process id is the program's.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig=TERM", "--"])
-            .arg(&self.path)
+        let child = Command::from(bound_command("TERM", &[], self.path.as_os_str()))
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())

@@ -10,13 +10,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use tandem_local_postgres::LocalPostgres;
 use tandem_proto::v1::StatusRequest;
 
 use super::{
+    database::{DATABASE, start_database},
     plan::WorkerPlan,
     process::{Process, Program},
-    supervise::{Child, DATABASE, Stack},
+    supervise::{Child, Stack},
 };
 use crate::{
     client::Client,
@@ -68,6 +68,12 @@ impl Binaries {
     }
 }
 
+/// Refuses a home that Postgres could not keep a database in, before anything is made there.
+pub(crate) fn check_home(home: &Home) -> Result<()> {
+    tandem_local_postgres::check_path(&home.postgres())
+        .map_err(|error| Failure::error(Exit::Config, format!("{error:#}")))
+}
+
 /// Makes the folders of a home. If we are root, Postgres runs as another account, which must be able to pass through.
 pub(crate) fn make_folders(home: &Home, data: &Path) -> Result<()> {
     let mode = if nix::unistd::geteuid().is_root() { 0o711 } else { 0o700 };
@@ -96,9 +102,9 @@ pub(crate) async fn start(home: &Home, options: &StackOptions, output: &Output) 
     let binaries = Binaries::find()?;
     output.note("starting postgres");
     // A failure here is one of the machine's set-up: no Postgres is installed, or it may not enter the folder.
-    let postgres = LocalPostgres::start(&home.postgres())
+    let postgres = start_database(home)
+        .await
         .map_err(|error| Failure::error(Exit::Config, format!("cannot start the database: {error:#}")))?;
-    postgres.create_database(DATABASE)?;
 
     output.note("starting the coordinator");
     let program = server_program(home, &binaries, options, &postgres.url(DATABASE));
@@ -115,7 +121,7 @@ pub(crate) async fn start(home: &Home, options: &StackOptions, output: &Output) 
         workers.push(Child::running(program, process));
     }
     wait_for_workers(&address, options.workers.len(), output).await?;
-    Ok(Stack { home: home.clone(), postgres, server, workers, address })
+    Ok(Stack { home: home.clone(), postgres, restart: None, server, workers, address })
 }
 
 fn server_program(home: &Home, binaries: &Binaries, options: &StackOptions, database_url: &str) -> Program {
@@ -196,11 +202,10 @@ async fn wait_for_workers(address: &str, count: usize, output: &Output) -> Resul
         return Ok(());
     }
     output.note("waiting for the workers");
-    let client = Client::connect(&Target { server: address.to_owned(), token: None }).await?;
+    let client = Client::new(&Target { servers: vec![address.to_owned()], token: None })?;
     let deadline = Instant::now() + WORKERS_READY_WITHIN;
     while Instant::now() < deadline {
-        let status = client.fleet().status(StatusRequest {}).await;
-        let status = status.map_err(|status| client.refusal("ask for the status", &status))?.into_inner();
+        let status = client.ask("ask for the status", async |on| on.fleet().status(StatusRequest {}).await).await?;
         let here = status.workers.iter().filter(|worker| is_here(worker)).count();
         if here >= count {
             return Ok(());

@@ -5,15 +5,22 @@ use std::{fs, io::ErrorKind, path::PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{home::Home, render::table::pairs};
+use crate::{
+    home::{Home, STATE_FILE},
+    render::table::pairs,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UpState {
     /// The supervisor.
     pub(crate) pid: u32,
     pub(crate) server: String,
-    /// Holds the database's password: the file is for its owner only.
+    /// Holds the database's password: the file is for its owner only, and nothing prints it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) database_url: String,
+    /// The same without the password.
+    #[serde(default)]
+    pub(crate) database: String,
     pub(crate) home: PathBuf,
     pub(crate) data: PathBuf,
     pub(crate) logs: PathBuf,
@@ -46,6 +53,15 @@ impl UpState {
         let _ = fs::remove_file(home.state());
     }
 
+    fn file(&self) -> PathBuf {
+        self.home.join(STATE_FILE)
+    }
+
+    /// As it may stand in anybody's log: without the password.
+    pub(crate) fn printed(&self) -> Self {
+        Self { database_url: String::new(), ..self.clone() }
+    }
+
     /// The table that `tandem up` prints when all is ready.
     pub(crate) fn table(&self) -> String {
         let workers = if self.workers.is_empty() { "none".to_owned() } else { self.workers.join(", ") };
@@ -54,7 +70,7 @@ impl UpState {
             ("workers", workers),
             ("data sets", self.data.display().to_string()),
             ("logs", self.logs.display().to_string()),
-            ("database", format!("psql {}", self.database_url)),
+            ("database", format!("{} (database_url in {} has the password)", self.database, self.file().display())),
             ("submit with", "tandem submit examples/quickstart.toml --wait".to_owned()),
         ])
     }
@@ -74,14 +90,17 @@ mod tests {
         let state = UpState {
             pid: 7,
             server: "http://127.0.0.1:7077".to_owned(),
-            database_url: "postgres://x".to_owned(),
+            database_url: "postgres://tandem:s3cret@127.0.0.1:1/tandem".to_owned(),
+            database: "postgres://tandem@127.0.0.1:1/tandem".to_owned(),
             home: home.root().to_owned(),
             data: home.data(),
             logs: home.logs(),
             workers: vec!["cpu-0".to_owned()],
         };
         state.write(&home).unwrap();
-        assert_eq!(UpState::read(&home).unwrap(), Some(state));
+        assert_eq!(UpState::read(&home).unwrap(), Some(state.clone()));
+        let printed = state.table() + &serde_json::to_string(&state.printed()).unwrap();
+        assert!(printed.contains("tandem@127.0.0.1:1") && !printed.contains("s3cret"), "{printed}");
         assert_eq!(fs::metadata(home.state()).unwrap().permissions().mode() & 0o777, 0o600);
         UpState::remove(&home);
         assert_eq!(UpState::read(&home).unwrap(), None);

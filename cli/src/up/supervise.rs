@@ -6,21 +6,21 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use futures::future::{FutureExt, select_all};
+use futures::future::{FutureExt, LocalBoxFuture, OptionFuture, select_all};
 use tandem_local_postgres::LocalPostgres;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    database::{DATABASE, start_database},
     process::{Process, Program},
     restart::Backoff,
 };
 use crate::{home::Home, output::Output};
 
-/// Name of the database in the private Postgres.
-pub(crate) const DATABASE: &str = "tandem";
 /// A worker lets its rank finish the step and write a checkpoint, for 30 s at most.
 const WORKERS_STOP_WITHIN: Duration = Duration::from_secs(40);
 const SERVER_STOP_WITHIN: Duration = Duration::from_secs(40);
+const RESTART_AWAITED: Duration = Duration::from_secs(40);
 const DATABASE_POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that `tandem up` runs. Fields are dropped in this order: the database ends last.
@@ -30,6 +30,8 @@ pub(crate) struct Stack {
     pub(crate) workers: Vec<Child>,
     pub(crate) server: Child,
     pub(crate) postgres: LocalPostgres,
+    /// Postgres, while it is started again.
+    pub(crate) restart: Option<LocalBoxFuture<'static, Result<LocalPostgres>>>,
 }
 
 /// A program and whether it runs.
@@ -109,15 +111,28 @@ impl Stack {
         let mut poll = tokio::time::interval(DATABASE_POLL_EVERY);
         let mut database_backoff = Backoff::default();
         let mut database_due = Instant::now();
+        let mut restart: Option<LocalBoxFuture<'static, Result<LocalPostgres>>> = None;
         loop {
             let (index, status) = tokio::select! {
-                () = stop.next() => return Ok(()),
+                () = stop.next() => {
+                    self.restart = restart;
+                    return Ok(());
+                }
                 next = self.next_change() => next,
+                restarted = OptionFuture::from(restart.as_mut()), if restart.is_some() => {
+                    restart = None;
+                    if let Some(restarted) = restarted {
+                        self.use_database(restarted, output);
+                    }
+                    continue;
+                }
                 _ = poll.tick() => {
-                    if !self.postgres.is_running() && Instant::now() >= database_due {
+                    if restart.is_none() && !self.postgres.is_running() && Instant::now() >= database_due {
                         let (backoff, delay) = database_backoff.after(Duration::ZERO);
                         (database_backoff, database_due) = (backoff, Instant::now() + delay);
-                        self.restart_database(output);
+                        output.note("postgres ended unexpectedly; starting it again");
+                        let home = self.home.clone();
+                        restart = Some(async move { start_database(&home).await }.boxed_local());
                     }
                     continue;
                 }
@@ -138,9 +153,8 @@ impl Stack {
         (index, status)
     }
 
-    fn restart_database(&mut self, output: &Output) {
-        output.note("postgres ended unexpectedly; starting it again");
-        match LocalPostgres::start(&self.home.postgres()) {
+    fn use_database(&mut self, restarted: Result<LocalPostgres>, output: &Output) {
+        match restarted {
             Ok(postgres) => {
                 let moved = postgres.port() != self.postgres.port();
                 self.postgres = postgres;
@@ -194,8 +208,30 @@ impl Stack {
             }
         }
         output.note("stopping postgres");
-        self.postgres.stop().context("cannot stop postgres")
+        let stopping = stop_database(self.postgres, self.restart.take());
+        tokio::select! {
+            stopped = stopping => stopped.context("cannot stop postgres"),
+            // It ends with this process.
+            () = second_signal.next() => Ok(()),
+        }
     }
+}
+
+/// Stops what runs, and what is being started once it is there; if that takes too long, it ends with this process.
+async fn stop_database(
+    postgres: LocalPostgres,
+    restart: Option<LocalBoxFuture<'static, Result<LocalPostgres>>>,
+) -> Result<()> {
+    let restarted = match restart {
+        Some(restart) => tokio::time::timeout(RESTART_AWAITED, restart).await.ok().and_then(Result::ok),
+        None => None,
+    };
+    let stop = move || {
+        postgres.stop()?;
+        restarted.map_or(Ok(()), LocalPostgres::stop)
+    };
+    // On a thread of its own: signals must be heard meanwhile.
+    tokio::task::spawn_blocking(stop).await.context("the thread that stops the database broke off")?
 }
 
 /// SIGINT, SIGTERM and SIGHUP all mean: stop.

@@ -35,7 +35,13 @@ pub(crate) struct Script {
     pub(crate) watched: usize,
     pub(crate) jobs: Vec<Job>,
     pub(crate) shown: ShowResponse,
+    pub(crate) showed: usize,
     pub(crate) chunks: Vec<Vec<u8>>,
+    /// Streams of log lines and of bytes break after what they have.
+    pub(crate) breaks: bool,
+    pub(crate) cancels: Vec<CancelRequest>,
+    pub(crate) shared: Vec<v1::SharedJob>,
+    pub(crate) older: Option<v1::Submission>,
     /// By target, and by an artifact's id: said instead of `shown` and `chunks`.
     pub(crate) shown_of: HashMap<String, ShowResponse>,
     pub(crate) bytes_of: HashMap<String, Vec<u8>>,
@@ -65,6 +71,12 @@ impl Coordinator {
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(server);
         (address, script)
+    }
+
+    /// A stream that breaks off where it would end.
+    fn broken_stream<T: Send + 'static>(items: Vec<T>) -> Response<AnswerStream<T>> {
+        let end = std::iter::once(Err(Status::unavailable("going down")));
+        Response::new(Box::pin(futures::stream::iter(items.into_iter().map(Ok).chain(end))))
     }
 
     fn stream<T: Send + 'static>(items: Vec<T>) -> Response<AnswerStream<T>> {
@@ -111,7 +123,8 @@ impl Jobs for Coordinator {
         if target == "nobody" {
             return Err(Status::not_found("no job or experiment `nobody`"));
         }
-        let script = self.script.lock().unwrap();
+        let mut script = self.script.lock().unwrap();
+        script.showed += 1;
         Ok(Response::new(script.shown_of.get(&target).unwrap_or(&script.shown).clone()))
     }
 
@@ -125,7 +138,13 @@ impl Jobs for Coordinator {
     }
 
     async fn logs(&self, _: Request<LogsRequest>) -> Answer<Self::LogsStream> {
-        let mut logs = self.script.lock().unwrap().logs.clone();
+        let (mut logs, breaks) = {
+            let script = self.script.lock().unwrap();
+            (script.logs.clone(), script.breaks)
+        };
+        if breaks {
+            return Ok(Self::broken_stream(logs));
+        }
         if logs.is_empty() {
             let (line, job_name) = ("hello".to_owned(), "encoder".to_owned());
             logs.push(LogLine { line, job_name, ..LogLine::default() });
@@ -133,8 +152,10 @@ impl Jobs for Coordinator {
         Ok(Self::stream(logs))
     }
 
-    async fn cancel(&self, _: Request<CancelRequest>) -> Answer<CancelResponse> {
-        Ok(Response::new(CancelResponse { cancelled: self.script.lock().unwrap().jobs.clone() }))
+    async fn cancel(&self, request: Request<CancelRequest>) -> Answer<CancelResponse> {
+        let mut script = self.script.lock().unwrap();
+        script.cancels.push(request.into_inner());
+        Ok(Response::new(CancelResponse { cancelled: script.jobs.clone(), shared: script.shared.clone() }))
     }
 }
 
@@ -143,7 +164,8 @@ impl Results for Coordinator {
     type FetchStream = AnswerStream<FetchResponse>;
 
     async fn query(&self, _: Request<QueryRequest>) -> Answer<QueryResponse> {
-        Ok(Response::new(QueryResponse { jobs: self.script.lock().unwrap().jobs.clone() }))
+        let script = self.script.lock().unwrap();
+        Ok(Response::new(QueryResponse { jobs: script.jobs.clone(), older: script.older.clone() }))
     }
 
     async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {
@@ -157,7 +179,8 @@ impl Results for Coordinator {
         let script = self.script.lock().unwrap();
         let own = script.bytes_of.get(&request.into_inner().artifact_id);
         let chunks = own.map_or_else(|| script.chunks.clone(), |bytes| vec![bytes.clone()]);
-        Ok(Self::stream(chunks.into_iter().map(|chunk| FetchResponse { chunk, ..FetchResponse::default() }).collect()))
+        let messages = chunks.into_iter().map(|chunk| FetchResponse { chunk, ..FetchResponse::default() }).collect();
+        Ok(if script.breaks { Self::broken_stream(messages) } else { Self::stream(messages) })
     }
 }
 

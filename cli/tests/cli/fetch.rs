@@ -1,7 +1,7 @@
 use std::fs;
 
 use sha2::{Digest, Sha256};
-use tandem_proto::v1::{Artifact, JobState, Series, ShowResponse};
+use tandem_proto::v1::{Artifact, Job, JobState, Series, ShowResponse, Submission};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -54,9 +54,42 @@ async fn a_damaged_file_never_appears() {
     let (server, _) = Coordinator::start(script(&[&BYTES[..4]], "encoder.safetensors")).await;
     let dir = tempfile::tempdir().unwrap();
     let fetch = run(&server, &["fetch", "x", "--out", dir.path().to_str().unwrap()]).await;
-    assert_eq!(fetch.code(), Some(75));
-    assert!(fetch.stderr().contains("got 4 of 11 bytes"), "{}", fetch.stderr());
+    assert_eq!(fetch.code(), Some(74));
+    assert!(
+        fetch.stderr().contains("got 4 of 11 bytes") && !fetch.stderr().contains("try again"),
+        "{}",
+        fetch.stderr()
+    );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_files_of_many_jobs_are_named_by_one_call() {
+    let mut script = script(&[BYTES], "encoder.safetensors");
+    let jobs = ["a", "b", "c"].map(|name| job(name, JobState::Succeeded));
+    let one = script.shown.artifacts.remove(0);
+    script.shown.artifacts = jobs.iter().map(|job| Artifact { job_id: job.id.clone(), ..one.clone() }).collect();
+    script.shown.jobs = jobs.to_vec();
+    let (server, script) = Coordinator::start(script).await;
+    let dir = tempfile::tempdir().unwrap();
+    let fetch = run(&server, &["fetch", "x", "--out", dir.path().to_str().unwrap()]).await;
+    assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
+    for name in ["a", "b", "c"] {
+        assert_eq!(fs::read(dir.path().join(name).join("encoder.safetensors")).unwrap(), BYTES);
+    }
+    assert_eq!(script.lock().unwrap().showed, 1);
+}
+
+#[tokio::test]
+async fn where_the_newest_submission_has_nothing_an_older_one_is_named() {
+    let older = Some(Submission { id: "ee98e44f-0000".to_owned(), name: "low".to_owned(), owner: "ann".to_owned() });
+    let shown = ShowResponse { jobs: vec![job("encoder", JobState::Cancelled)], ..ShowResponse::default() };
+    let (server, _) = Coordinator::start(Script { older, shown, ..Script::default() }).await;
+    for command in ["fetch", "results"] {
+        let answer = run(&server, &[command, "low"]).await;
+        assert_eq!(answer.code(), Some(66), "{}", answer.stderr());
+        assert!(answer.stderr().contains(&format!("tandem {command} ee98e44f")), "{}", answer.stderr());
+    }
 }
 
 #[tokio::test]
@@ -94,4 +127,22 @@ async fn curves_are_drawn_from_what_was_measured() {
     assert_eq!(nothing.code(), Some(66));
     assert!(nothing.stderr().contains("unknown"), "{}", nothing.stderr());
     assert_eq!(fs::read_to_string(&file).unwrap(), svg);
+}
+
+#[tokio::test]
+async fn a_curve_without_a_number_is_not_drawn() {
+    let encoder = Job { id: "j-1".to_owned(), ..job("encoder", JobState::Succeeded) };
+    let loss = Series {
+        job_id: "j-1".to_owned(),
+        name: "loss".to_owned(),
+        steps: vec![0, 10],
+        values: vec![f64::NAN, f64::INFINITY],
+        ..Series::default()
+    };
+    let (server, _) = Coordinator::start(Script { jobs: vec![encoder], series: vec![loss], ..Script::default() }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("loss.svg");
+    let results = run(&server, &["results", "x", "--plot", file.to_str().unwrap()]).await;
+    assert_eq!(results.code(), Some(66), "{}", results.stderr());
+    assert!(results.stderr().contains("nothing to draw") && !file.exists(), "{}", results.stderr());
 }

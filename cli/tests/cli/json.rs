@@ -8,8 +8,8 @@ use tandem_proto::{
     convert::Timestamp,
     v1::{
         Artifact, Attempt, AttemptState, Checkpoint, Device, DeviceFacts, Estimate, Event, Experiment, Job, JobState,
-        LogLine, PlannedJob, Progress, ReleaseResponse, Scalar, Series, ShowResponse, StatusResponse, SubmitResponse,
-        WatchResponse, Worker, WorkerState,
+        LogLine, PlannedJob, Progress, ReleaseResponse, Scalar, Series, SharedJob, ShowResponse, StatusResponse,
+        Submission, SubmitResponse, WatchResponse, Worker, WorkerState,
     },
 };
 
@@ -97,6 +97,7 @@ fn planned() -> Vec<PlannedJob> {
         reused: true,
         estimate: Some(estimate),
         refusal: "stage `attack` cannot run yet".to_owned(),
+        reused_state: JobState::Queued.into(),
     };
     let unknown = PlannedJob { estimate: Some(Estimate::default()), ..PlannedJob::default() };
     vec![full, unknown, PlannedJob::default()]
@@ -234,6 +235,9 @@ async fn jobs_are_printed_as_ever() {
     check("list-empty", Script::default(), &["list"], &[]).await;
     check("cancel", script(), &["cancel", "x"], &[]).await;
     check("cancel-empty", Script::default(), &["cancel", "x"], &[]).await;
+    let wanted_by = vec![Submission { id: "e-1".to_owned(), name: "can".to_owned(), owner: "ann".to_owned() }];
+    let shared = SharedJob { job_id: "j-1".to_owned(), name: "enc".to_owned(), cancelled: true, wanted_by };
+    check("cancel-shared", Script { shared: vec![shared], ..Script::default() }, &["cancel", "x"], &[]).await;
     check("results", script(), &["results"], &[]).await;
     check("results-empty", Script::default(), &["results"], &[]).await;
     let table = [("a", "0.1", 0.25), ("a", "1", 0.5), ("b", "0.1", 0.75)].map(|(seed, fraction, accuracy)| Job {
@@ -265,6 +269,7 @@ async fn a_job_with_all_its_parts_is_printed_as_ever() {
         rank: 2,
         line: "step 120\ttab".to_owned(),
         job_name: "encoder".to_owned(),
+        sequence: 7,
     };
     let logs = vec![line, LogLine::default()];
     check("logs", Script { logs, ..Script::default() }, &["logs", "x"], &[]).await;

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod best;
+mod cancel;
 mod coordinator;
 mod data;
+mod failover;
 mod fetch;
 mod json;
+mod limits;
 mod results;
 mod submit;
 mod up;

@@ -92,7 +92,7 @@ async fn a_damaged_curve_is_not_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("figure2.svg");
     let plot = run(&server, &["results", "figure2", "--plot", file.to_str().unwrap()]).await;
-    assert_eq!(plot.code(), Some(75), "{}", plot.stderr());
+    assert_eq!(plot.code(), Some(74), "{}", plot.stderr());
     assert!(plot.stderr().contains("curve.csv is damaged") && !file.exists(), "{}", plot.stderr());
 }
 
@@ -114,4 +114,14 @@ async fn layers_are_drawn_without_being_asked_for() {
     assert_eq!(plot.code(), Some(0), "{}", plot.stderr());
     let svg = fs::read_to_string(&file).unwrap();
     assert!(svg.contains("loss by layer") && svg.contains("layers, layer 4") && !svg.contains(">lr<"));
+}
+
+#[tokio::test]
+async fn the_best_by_a_result_that_nobody_has_is_an_error() {
+    let (server, _) =
+        Coordinator::start(Script { jobs: vec![finished("a", "linear", "{}", 0.5)], ..Script::default() }).await;
+    assert_eq!(run(&server, &["results", "--best", "test_accuracy"]).await.code(), Some(0));
+    let results = run(&server, &["results", "--best", "test_acuracy"]).await;
+    assert_eq!((results.code(), results.stdout()), (Some(66), ""));
+    assert!(results.stderr().contains("did you mean `test_accuracy`"), "{}", results.stderr());
 }

@@ -89,16 +89,22 @@ impl TestHome {
         Run(self.tandem(args).output().await.unwrap())
     }
 
-    /// A supervisor that is ready, and what it said about itself.
+    /// A supervisor that is ready, and what it said about itself. Its notes go to a file.
     async fn up(&self) -> (Child, serde_json::Value) {
+        let notes = fs::File::create(self.notes()).unwrap();
         let mut up = self
             .tandem(&["up", "--json", "--devices", "cpu"])
             .stdout(Stdio::piped())
+            .stderr(notes)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let line = BufReader::new(up.stdout.take().unwrap()).lines().next_line().await.unwrap();
         (up, serde_json::from_str(&line.expect("it says when it is ready")).unwrap())
+    }
+
+    fn notes(&self) -> PathBuf {
+        self.dir.path().join("notes")
     }
 
     fn trace(&self) -> Vec<String> {
@@ -149,8 +155,11 @@ async fn one_supervisor_per_home_which_repairs_and_stops_in_order() {
     let list = test_home.run(&["status", "--json"]).await;
     assert_eq!(list.json()["server"], test_home.address.as_str(), "other commands find it by themselves");
 
+    assert!(state.get("database_url").is_none(), "the password is printed: {state}");
+    let kept = fs::read_to_string(test_home.home().join("up.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
     let psql =
-        Command::new("psql").args([state["database_url"].as_str().unwrap(), "-c", "SELECT 1"]).output().await.unwrap();
+        Command::new("psql").args([kept["database_url"].as_str().unwrap(), "-c", "SELECT 1"]).output().await.unwrap();
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
 
     until("both workers run", || test_home.trace().len() == 3).await;
@@ -195,6 +204,32 @@ async fn a_killed_supervisor_leaves_nothing_behind_and_the_home_is_usable() {
     assert_eq!(again.code(), Some(0), "{}", again.stderr());
     assert_eq!(test_home.pids("server").len(), 2);
     assert_eq!(test_home.run(&["down"]).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_database_that_is_slow_to_start_again_keeps_nobody_from_stopping() {
+    let test_home = TestHome::new().await;
+    let (mut up, _) = test_home.up().await;
+    // What looks like a server of this home that will not end: a start waits for it.
+    let data = test_home.home().join("postgres/data");
+    let stand_in = test_home.dir.path().join("postgres");
+    fs::copy("/bin/sleep", &stand_in).unwrap();
+    let mut sleeping = Command::new(&stand_in).arg("600").current_dir(&data).kill_on_drop(true).spawn().unwrap();
+    let postgres = test_home.postgres().unwrap();
+    kill(postgres, Signal::SIGKILL).unwrap();
+    let notes = || fs::read_to_string(test_home.notes()).unwrap();
+    until("the supervisor starts it again", || notes().contains("starting it again")).await;
+    let heard = async {
+        let up_pid = Pid::from_raw(up.id().unwrap().cast_signed());
+        kill(up_pid, Signal::SIGINT).unwrap();
+        until("all others are stopped", || notes().contains("stopping postgres")).await;
+        kill(up_pid, Signal::SIGINT).unwrap();
+        up.wait().await.unwrap().code()
+    };
+    // The start gives up after 30 s: what is heard only then is heard too late.
+    let heard = tokio::time::timeout(Duration::from_secs(20), heard).await;
+    assert_eq!(heard.expect("Ctrl-C is heard meanwhile, and so is the second"), Some(0));
+    assert!(sleeping.try_wait().unwrap().is_none());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     convert,
     error::Error,
     query::{self, watch::Snapshot},
-    submit::{Submission, submit},
+    submit::{Submission, owner, submit},
     target,
 };
 
@@ -77,10 +77,8 @@ impl Jobs for Api {
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let target = target::resolve(&mut conn, &request.into_inner().target).await?;
-        let cancelled = cancel(&self.store, target).await?;
-        let rows = target::rows(&mut conn, &cancelled).await?;
-        Ok(Response::new(v1::CancelResponse { cancelled: convert::jobs(rows)? }))
+        let v1::CancelRequest { target, owner: claimed } = request.into_inner();
+        let cancelled = cancel(&self.store, &target, &owner(&claimed)).await?;
+        Ok(Response::new(convert::cancelled(cancelled)?))
     }
 }

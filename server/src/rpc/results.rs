@@ -13,6 +13,7 @@ use crate::{
         fetch,
         results::{self, Question},
     },
+    target,
 };
 
 #[async_trait]
@@ -28,7 +29,11 @@ impl Results for Api {
         };
         let mut conn = self.store.conn().await.map_err(Error::from)?;
         let rows = results::query(&mut conn, question).await?;
-        Ok(Response::new(v1::QueryResponse { jobs: convert::jobs(rows)? }))
+        let older = match request.target.as_str() {
+            text if rows.is_empty() && !text.is_empty() => target::older_with_results(&mut conn, text).await?,
+            _ => None,
+        };
+        Ok(Response::new(v1::QueryResponse { jobs: convert::jobs(rows)?, older: older.map(convert::submission) }))
     }
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {

@@ -16,6 +16,7 @@ pub(crate) struct Experiment {
     pub(crate) toml: String,
     pub(crate) file_name: String,
     pub(crate) fresh: bool,
+    pub(crate) priority: i32,
     /// `None` if the client sent none.
     pub(crate) idempotency_key: Option<String>,
     pub(crate) created_at: DateTime<Utc>,
@@ -24,14 +25,15 @@ pub(crate) struct Experiment {
 /// Stores an experiment; `false` if its idempotency key is known. The database sets `created_at`.
 pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> DbResult<bool> {
     sqlx::query!(
-        "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, idempotency_key)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING",
+        "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, priority, idempotency_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (idempotency_key) DO NOTHING",
         experiment.id,
         experiment.name,
         experiment.owner,
         experiment.toml,
         experiment.file_name,
         experiment.fresh,
+        experiment.priority,
         experiment.idempotency_key,
     )
     .run(conn)
@@ -42,7 +44,7 @@ pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> DbResult
 pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> DbResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
-        "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at
+        "SELECT id, name, owner, toml, file_name, fresh, priority, idempotency_key, created_at
          FROM experiments WHERE idempotency_key = $1",
         key
     )
@@ -53,11 +55,20 @@ pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> DbResult<O
 pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> DbResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
-        "SELECT id, name, owner, toml, file_name, fresh, idempotency_key, created_at FROM experiments WHERE id = $1",
+        "SELECT id, name, owner, toml, file_name, fresh, priority, idempotency_key, created_at
+         FROM experiments WHERE id = $1",
         id
     )
     .fetch_optional(conn)
     .await
+}
+
+/// An experiment, by what is needed to name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Submission {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) owner: String,
 }
 
 /// A job of an experiment, by its name in the file.
@@ -92,22 +103,52 @@ pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> DbResult<Vec<Lin
     .await
 }
 
-/// Withdraws an experiment from its jobs; returns those that no other experiment wants.
-pub(crate) async fn withdraw(conn: &mut Conn, experiment: Uuid) -> DbResult<Vec<Uuid>> {
+/// Withdraws experiments from their jobs; returns those that no other experiment wants.
+pub(crate) async fn withdraw(conn: &mut Conn, experiments: &[Uuid]) -> DbResult<Vec<Uuid>> {
     sqlx::query!(
         "UPDATE experiment_jobs SET withdrawn_at = clock_timestamp()
-         WHERE experiment_id = $1 AND withdrawn_at IS NULL",
-        experiment
+         WHERE experiment_id = ANY($1) AND withdrawn_at IS NULL",
+        experiments
     )
     .run_any(&mut *conn)
     .await?;
     sqlx::query_scalar!(
-        "SELECT mine.job_id FROM experiment_jobs mine WHERE mine.experiment_id = $1
+        "SELECT DISTINCT mine.job_id FROM experiment_jobs mine WHERE mine.experiment_id = ANY($1)
          AND NOT EXISTS (SELECT FROM experiment_jobs other
-                         WHERE other.job_id = mine.job_id AND other.withdrawn_at IS NULL)
-         ORDER BY mine.position",
-        experiment
+                         WHERE other.job_id = mine.job_id AND other.withdrawn_at IS NULL)",
+        experiments
     )
     .fetch_all(conn)
     .await
+}
+
+/// Gives jobs that go on the highest priority of the experiments that still want them. The jobs must be locked.
+pub(crate) async fn lower_priorities(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<()> {
+    sqlx::query!(
+        "UPDATE jobs SET priority = wanted.priority
+         FROM (SELECT link.job_id, max(e.priority) AS priority
+               FROM experiment_jobs link JOIN experiments e ON e.id = link.experiment_id
+               WHERE link.job_id = ANY($1) AND link.withdrawn_at IS NULL GROUP BY link.job_id) wanted
+         WHERE jobs.id = wanted.job_id AND jobs.finished_at IS NULL AND jobs.priority > wanted.priority",
+        jobs
+    )
+    .run_any(conn)
+    .await
+}
+
+/// The experiments that want these jobs, oldest first, with the job that each wants.
+pub(crate) async fn wanting(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<(Uuid, Submission)>> {
+    let rows = sqlx::query!(
+        "SELECT link.job_id, e.id, e.name, e.owner
+         FROM experiment_jobs link JOIN experiments e ON e.id = link.experiment_id
+         WHERE link.job_id = ANY($1) AND link.withdrawn_at IS NULL ORDER BY e.created_at, e.id",
+        jobs
+    )
+    .fetch_all(conn)
+    .await?;
+    let wanting = rows.into_iter().map(|row| {
+        let submission = Submission { id: row.id, name: row.name, owner: row.owner };
+        (row.job_id, submission)
+    });
+    Ok(wanting.collect())
 }

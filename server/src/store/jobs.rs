@@ -1,6 +1,6 @@
 //! Jobs: inserted by submits, moved by transitions. `overview` reads what people see of them.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{
@@ -61,19 +61,19 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
     .map(RowsChanged::is_one)
 }
 
-/// Whether there is a job with this content that has succeeded or still may.
-pub(crate) async fn is_there(conn: &mut Conn, content_key: &str) -> DbResult<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT FROM jobs WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded')
-           ) AS "is_there!""#,
+/// What the job with this content does that has succeeded or still may.
+pub(crate) async fn state_by_content(conn: &mut Conn, content_key: &str) -> DbResult<Option<JobState>> {
+    let state = sqlx::query_scalar!(
+        r#"SELECT state::text AS "state!" FROM jobs
+           WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded')"#,
         content_key
     )
-    .fetch_one(conn)
-    .await
+    .fetch_optional(conn)
+    .await?;
+    state.map(|state| parse(&state)).transpose()
 }
 
-/// The same job, which cannot change until this transaction ends.
+/// The job with this content, which cannot change until this transaction ends.
 pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT id FROM jobs
@@ -213,6 +213,13 @@ pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> 
 
 pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> DbResult<String> {
     sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
+}
+
+/// What these jobs do now.
+pub(crate) async fn states(conn: &mut Conn, ids: &[Uuid]) -> DbResult<HashMap<Uuid, JobState>> {
+    let rows =
+        sqlx::query!(r#"SELECT id, state::text AS "state!" FROM jobs WHERE id = ANY($1)"#, ids).fetch_all(conn).await?;
+    rows.into_iter().map(|row| Ok((row.id, parse(&row.state)?))).collect()
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

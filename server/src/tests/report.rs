@@ -152,7 +152,7 @@ async fn dependants_of_a_failure_are_cancelled_with_a_reason() {
     assert_eq!(database.count("leases WHERE released_at IS NULL"), 1);
     // The same content may be tried again.
     let again = database.submit(&experiment(1)).await;
-    assert!(again.jobs.iter().all(|job| !job.reused));
+    assert!(again.jobs.iter().all(|job| job.reused.is_none()));
 }
 
 #[tokio::test]

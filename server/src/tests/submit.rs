@@ -13,7 +13,7 @@ async fn ten_submits_of_one_content_are_one_job_each() {
     let experiments: HashSet<_> = all.iter().map(|submitted| submitted.experiment).collect();
     let jobs: HashSet<_> = all.iter().map(ids).collect();
     assert_eq!((experiments.len(), jobs.len()), (10, 1));
-    let reused = all.iter().flat_map(|submitted| &submitted.jobs).filter(|job| job.reused).count();
+    let reused = all.iter().flat_map(|submitted| &submitted.jobs).filter(|job| job.reused.is_some()).count();
     assert_eq!(reused, 9 * 3);
     assert_eq!(database.rows::<(i64, i64)>("SELECT count(*), count(DISTINCT content_key) FROM jobs"), [(3, 3)]);
     assert_eq!(database.count("job_dependencies"), 2);
@@ -55,7 +55,7 @@ async fn fresh_shares_nothing() {
     let first = database.submit(&experiment(1)).await;
     let again = Submission { fresh: true, ..submission(&experiment(1)) };
     let second = submit(&database.store, &again).await.unwrap();
-    assert!(second.jobs.iter().all(|job| !job.reused));
+    assert!(second.jobs.iter().all(|job| job.reused.is_none()));
     assert!(ids(&first).iter().all(|id| !ids(&second).contains(id)));
 }
 
@@ -90,8 +90,8 @@ async fn a_dry_run_says_what_would_be_reused_and_stores_nothing() {
     let dry_run = |seed| Submission { dry_run: true, ..submission(&experiment(seed)) };
     let known = submit(&database.store, &dry_run(1)).await.unwrap();
     let new = submit(&database.store, &dry_run(2)).await.unwrap();
-    assert!(known.jobs.iter().all(|job| job.reused && job.id.is_none()));
-    assert!(new.jobs.iter().all(|job| !job.reused));
+    assert!(known.jobs.iter().all(|job| job.reused.is_some() && job.id.is_none()));
+    assert!(new.jobs.iter().all(|job| job.reused.is_none()));
     assert_eq!(database.count("experiments"), 1);
 }
 

@@ -11,8 +11,8 @@ pub(super) const IMAGES: &str = "attack";
 
 /// The artifacts of one job.
 pub(super) async fn of_job(client: &Client, job: &str) -> Result<Vec<Artifact>> {
-    let answer = client.jobs().show(ShowRequest { target: job.to_owned() }).await;
-    Ok(answer.map_err(|status| client.refusal("ask for the curve", &status))?.into_inner().artifacts)
+    let request = ShowRequest { target: job.to_owned() };
+    Ok(client.ask("ask for the curve", async |on| on.jobs().show(request.clone()).await).await?.artifacts)
 }
 
 /// The text of the CSV file of a kind; `None` if the job made none.

@@ -72,8 +72,8 @@ fn radii(curve: &str) -> Result<Vec<f64>> {
 /// The classifier that `attack` starts from, by the id of the job that trained it.
 async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model: String) -> Result<Classifier> {
     let tried = format!("ask for the classifier that `{}/{}` attacked", attack.experiment_name, attack.name);
-    let answer = client.jobs().show(ShowRequest { target: id.to_owned() }).await;
-    let shown = answer.map_err(|status| client.refusal(&tried, &status))?.into_inner();
+    let request = ShowRequest { target: id.to_owned() };
+    let shown = client.ask(&tried, async |on| on.jobs().show(request.clone()).await).await?;
     // A job that two experiments share has a name in each: the listed one is the one that people see.
     let trained = jobs.iter().find(|job| job.id == id).or(shown.jobs.first());
     let weights = shown.artifacts.iter().find(|artifact| artifact.kind == CLASSIFIER);

@@ -97,10 +97,9 @@ async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], outp
     // Oldest first: an experiment's file begins with the jobs that others start from.
     for job in jobs.iter().rev() {
         let request = MetricsRequest { target: job.id.clone(), names: names.clone() };
-        let answer = client.results().metrics(request).await;
-        let answer = answer.map_err(|status| client.refusal("ask for the curves", &status))?;
-        let series = answer.into_inner().series;
-        if series.iter().all(|series| series.values.is_empty()) {
+        let answer = client.ask("ask for the curves", async |on| on.results().metrics(request.clone()).await).await?;
+        let series = answer.series;
+        if !series.iter().any(plot::has_points) {
             continue;
         }
         drawn += 1;
@@ -113,7 +112,7 @@ async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], outp
     }
     if curves.is_empty() {
         let metrics = metrics.join(", ");
-        let message = format!("nothing to draw: none of the listed jobs has values of {metrics}");
+        let message = format!("nothing to draw: none of the listed jobs has values of {metrics} that can be drawn");
         return Err(Failure::error(Exit::NotFound, message));
     }
     Ok(curves)

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod best;
+mod best_name;
 mod draw;
 
 use std::path::PathBuf;
@@ -14,10 +15,10 @@ use draw::Figure;
 
 use crate::{
     client::Client,
-    exit::Exit,
+    exit::{Exit, Failure},
     files, json,
     output::Output,
-    render::{curves::Convention, pivot, results},
+    render::{curves::Convention, older, pivot, results},
     time,
 };
 
@@ -86,8 +87,15 @@ impl Results {
             ascending: self.ascending,
             limit: self.limit.unwrap_or(if whole { WHOLE } else { LISTED }),
         };
-        let answer = client.results().query(request).await;
-        let jobs = answer.map_err(|status| client.refusal("ask for results", &status))?.into_inner().jobs;
+        let answer = client.ask("ask for results", async |on| on.results().query(request.clone()).await).await?;
+        let jobs = answer.jobs;
+        if !self.best.is_empty() {
+            best_name::check(&self.best, &jobs)?;
+        }
+        if let Some(older) = answer.older.filter(|_| jobs.is_empty()) {
+            let hint = older::hint("results", &older);
+            return Err(Failure::error(Exit::NotFound, format!("`{}` has no results yet{hint}", self.target)));
+        }
         if let Some(key) = &self.table {
             return table(&jobs, key, output);
         }

@@ -1,0 +1,166 @@
+//! Why a request was not answered, in words for people, with the exit code that scripts see.
+
+use std::{error::Error as _, io};
+
+use anyhow::Error;
+use tandem_proto::status::Code;
+use tonic::Status;
+
+use crate::exit::{Exit, Failure};
+
+/// Another coordinator may answer, or this one in a moment: the connection failed, nobody answered in time, or the
+/// coordinator or its database is away. A status that was made on this side has a source; one that was sent has none.
+pub(crate) fn is_away(status: &Status) -> bool {
+    was_not_reached(status) || matches!(Code::of(status), Code::Unavailable | Code::TimedOut)
+}
+
+/// Nobody listens at this address.
+pub(crate) fn is_refused(status: &Status) -> bool {
+    let refused = |cause: &io::Error| cause.kind() == io::ErrorKind::ConnectionRefused;
+    last_cause(status).downcast_ref::<io::Error>().is_some_and(refused)
+}
+
+fn was_not_reached(status: &Status) -> bool {
+    status.source().is_some()
+}
+
+/// What each coordinator that was asked came to, in the order of the tries.
+#[derive(Debug, Default)]
+pub(crate) struct Refusal {
+    tries: Vec<(String, Status)>,
+}
+
+impl Refusal {
+    pub(crate) fn add(&mut self, server: &str, status: Status) {
+        // The newest word of each; a list of a hundred tries would help nobody.
+        self.tries.retain(|(other, _)| other != server);
+        self.tries.push((server.to_owned(), status));
+    }
+
+    pub(crate) fn code(&self) -> Option<Code> {
+        self.answered().map(|(_, status)| Code::of(status))
+    }
+
+    /// What the coordinator said, if one was reached.
+    pub(crate) fn message(&self) -> &str {
+        self.answered().map_or("", |(_, status)| status.message())
+    }
+
+    fn answered(&self) -> Option<&(String, Status)> {
+        self.tries.iter().rev().find(|(_, status)| !was_not_reached(status))
+    }
+
+    /// `tried` completes "cannot ...".
+    pub(crate) fn error(&self, tried: &str) -> Error {
+        let Some((server, status)) = self.answered() else { return self.unreachable() };
+        let code = Code::of(status);
+        let message = match status.message() {
+            "" => format!("the coordinator answered {:?}", status.code()),
+            said => said.to_owned(),
+        };
+        let message = match code {
+            Code::Unavailable => {
+                format!("cannot {tried} now: the coordinator at {server} answered: {message}; try again in a moment")
+            }
+            Code::Full => format!("cannot {tried}: the coordinator at {server} has no room for it: {message}"),
+            Code::TimedOut => format!(
+                "cannot {tried}: the coordinator at {server} gave {message}; it may have been done or not: look \
+                 before you repeat it"
+            ),
+            Code::Internal => format!("cannot {tried}: {message} (a fault of the coordinator; its log says more)"),
+            _ => format!("cannot {tried}: {message}"),
+        };
+        Failure::error(exit_of(code), message)
+    }
+
+    fn unreachable(&self) -> Error {
+        let reasons: Vec<(&str, String)> =
+            self.tries.iter().map(|(server, status)| (server.as_str(), root_cause(status))).collect();
+        let message = match reasons.as_slice() {
+            [(server, reason)] => format!(
+                "cannot reach the coordinator at {server}: {reason}. Is it running? `tandem up` starts one on this \
+                 machine."
+            ),
+            reasons => {
+                let all: Vec<String> = reasons.iter().map(|(server, reason)| format!("{server}: {reason}")).collect();
+                format!("cannot reach any of these coordinators: {}. Is one of them running?", all.join("; "))
+            }
+        };
+        Failure::error(Exit::Unreachable, message)
+    }
+}
+
+fn last_cause(status: &Status) -> &(dyn std::error::Error + 'static) {
+    let mut cause: &(dyn std::error::Error + 'static) = status;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause
+}
+
+fn root_cause(status: &Status) -> String {
+    // "Connection refused (os error 111)": the number helps nobody.
+    let text = last_cause(status).to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+fn exit_of(code: Code) -> Exit {
+    match code {
+        Code::InvalidInput | Code::WrongState | Code::AlreadyExists | Code::Unsupported => Exit::Usage,
+        Code::NotFound => Exit::NotFound,
+        Code::Unauthenticated | Code::Forbidden => Exit::NotAllowed,
+        // It was reached: to start another would be no cure.
+        Code::Unavailable | Code::TimedOut | Code::Full | Code::Stale | Code::Cancelled => Exit::Temporary,
+        Code::DataLoss => Exit::Damaged,
+        Code::Internal => Exit::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::classify;
+
+    fn told(status: Status) -> (Exit, String) {
+        let mut refusal = Refusal::default();
+        refusal.add("http://a:1", status);
+        let (exit, message) = classify(&refusal.error("list jobs"));
+        (exit, message.unwrap())
+    }
+
+    #[test]
+    fn a_coordinator_that_was_reached_is_not_told_to_be_away() {
+        for words in ["the database is away: pool timed out", "could not extend file: No space left on device"] {
+            let (exit, message) = told(Status::unavailable(words));
+            assert_eq!(exit, Exit::Temporary);
+            assert!(message.contains(words) && message.contains("http://a:1"), "{message}");
+            assert!(!message.contains("tandem up") && !message.contains("reach"), "{message}");
+        }
+    }
+
+    #[test]
+    fn each_code_has_its_exit() {
+        let exits = [
+            (Code::InvalidInput, Exit::Usage),
+            (Code::NotFound, Exit::NotFound),
+            (Code::Full, Exit::Temporary),
+            (Code::TimedOut, Exit::Temporary),
+            (Code::Forbidden, Exit::NotAllowed),
+            (Code::DataLoss, Exit::Damaged),
+            (Code::Internal, Exit::Internal),
+        ];
+        for (code, exit) in exits {
+            let (found, message) = told(code.status("because of x"));
+            assert_eq!(found, exit, "{message}");
+            assert!(message.starts_with("cannot list jobs") && message.contains("because of x"), "{message}");
+        }
+    }
+
+    #[test]
+    fn who_answered_is_heard_before_who_did_not() {
+        let mut refusal = Refusal::default();
+        refusal.add("http://a:1", Status::not_found("no job `x`"));
+        refusal.add("http://b:1", Status::from_error(Box::new(std::io::Error::other("connection refused"))));
+        assert_eq!(classify(&refusal.error("show `x`")), (Exit::NotFound, Some("cannot show `x`: no job `x`".into())));
+    }
+}
