@@ -6,6 +6,7 @@ use tandem_domain::{
     LEARN_VERSION,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
 };
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
         retry, workers,
     },
 };
+
+/// The longest idempotency key: it is in an index.
+const KEY_BYTES_MAX: usize = 200;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Submission {
@@ -58,8 +62,8 @@ pub(crate) struct SubmittedJob {
 /// `Invalid` for a wrong file (the message has line and column), `Refused` for one that cannot run here, `Conflict` for
 /// an idempotency key that was used with another file.
 pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Submitted> {
-    let mut plan = plan(&submission.toml, &submission.file_name, LEARN_VERSION)
-        .map_err(|error| Error::Invalid(error.to_string()))?;
+    check_key(&submission.idempotency_key)?;
+    let mut plan = planned(submission).await?;
     if let Some(priority) = submission.priority {
         plan.priority = checked_priority(priority).map_err(Error::Invalid)?;
     }
@@ -77,9 +81,9 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
         created_at: chrono::DateTime::UNIX_EPOCH,
     };
     if let Some(key) = &experiment.idempotency_key
-        && let Some(known) = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?
+        && let Some((known, links)) = repeated(store, key).await?
     {
-        return answer_repeated(store, submission, plan, known).await;
+        return answer_repeated(submission, plan, &known, &links);
     }
     check_runnable(store, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
@@ -88,35 +92,65 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
         // The same submit was sent twice at the same time, and the other one was first.
         None => {
             let key = experiment.idempotency_key.as_deref().unwrap_or_default();
-            let known = experiments::by_idempotency_key(&mut *store.conn().await?, key).await?;
-            let known = known.ok_or_else(|| Error::Conflict(format!("submit {key} was refused elsewhere")))?;
-            answer_repeated(store, submission, plan, known).await
+            let known = repeated(store, key).await?;
+            let (known, links) = known.ok_or_else(|| Error::Conflict(format!("submit {key} was refused elsewhere")))?;
+            answer_repeated(submission, plan, &known, &links)
         }
     }
 }
 
+/// Files that are planned at a time. It is work for a processor, and a thread that does it answers nobody.
+static PLANNING: Semaphore = Semaphore::const_new(2);
+
+async fn planned(submission: &Submission) -> Result<Plan> {
+    let (toml, file_name) = (submission.toml.clone(), submission.file_name.clone());
+    let turn = PLANNING.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
+    let planned = spawn_blocking(move || {
+        // Its turn lasts until it has ended, although its client may have gone.
+        let _held = turn;
+        plan(&toml, &file_name, LEARN_VERSION)
+    });
+    let planned = planned.await.map_err(|error| Error::Bug(format!("cannot plan the experiment: {error}")))?;
+    planned.map_err(|error| Error::Invalid(error.to_string()))
+}
+
+fn check_key(key: &str) -> Result<()> {
+    if key.len() <= KEY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("the idempotency key has {} bytes; expected at most {KEY_BYTES_MAX}", key.len());
+    Err(Error::Invalid(message))
+}
+
 async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     add_fleet_refusals(store, &mut plan).await?;
-    let mut conn = store.conn().await?;
+    let mut conn = store.reader().await?;
     let mut jobs = Vec::new();
     for planned in plan.jobs {
-        let reused = jobs::share(&mut conn, &planned.content_key).await?.is_some();
+        let reused = jobs::is_known(&mut conn, &planned.content_key).await?;
         let time = estimate(&mut conn, &planned).await?;
         jobs.push(SubmittedJob { id: None, planned, reused, time });
     }
     Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs })
 }
 
+/// The experiment that was submitted with this key before.
+async fn repeated(store: &Store, key: &str) -> Result<Option<(Experiment, Vec<Link>)>> {
+    let mut conn = store.reader().await?;
+    let Some(known) = experiments::by_idempotency_key(&mut conn, key).await? else { return Ok(None) };
+    let links = experiments::links(&mut conn, known.id).await?;
+    Ok(Some((known, links)))
+}
+
 /// Answers a submit that was stored before.
-async fn answer_repeated(store: &Store, submission: &Submission, plan: Plan, known: Experiment) -> Result<Submitted> {
+fn answer_repeated(submission: &Submission, plan: Plan, known: &Experiment, links: &[Link]) -> Result<Submitted> {
     if known.toml != submission.toml {
         return Err(Error::Conflict(format!(
             "idempotency key {} was used for another file (experiment `{}`); a new submit needs a new key",
             submission.idempotency_key, known.name
         )));
     }
-    let links = experiments::links(&mut *store.conn().await?, known.id).await?;
-    Ok(answer(&known, with_keys(plan, &known), &links))
+    Ok(answer(known, with_keys(plan, known), links))
 }
 
 fn answer(experiment: &Experiment, plan: Plan, links: &[Link]) -> Submitted {
@@ -152,7 +186,7 @@ async fn check_runnable(store: &Store, plan: &mut Plan) -> Result<()> {
 
 /// Refuses jobs that are too large for the whole fleet, unless there is no worker yet to compare with.
 async fn add_fleet_refusals(store: &Store, plan: &mut Plan) -> Result<()> {
-    let fleet = workers::counts_by_kind(&mut *store.conn().await?).await?;
+    let fleet = workers::counts_by_kind(&mut *store.reader().await?).await?;
     for job in &mut plan.jobs {
         if job.refusal.is_none() {
             job.refusal = too_large(job, &fleet);
@@ -232,8 +266,7 @@ async fn insert_or_share(
         if jobs::insert(tx, &new).await? {
             return Ok((new.id, false));
         }
-        if let Some(id) = jobs::share(tx, &job.content_key).await? {
-            jobs::raise_priority(tx, id, priority).await?;
+        if let Some(id) = jobs::share(tx, &job.content_key, priority).await? {
             return Ok((id, true));
         }
     }

@@ -56,16 +56,16 @@ async fn follow(
     let mut changes = notifier.subscribe();
     let mut cursors: HashMap<RankLog, i64> = match request.tail {
         Some(lines) => {
-            logs::tail(&mut *store.conn().await?, &request.jobs, i64::from(lines)).await?.into_iter().collect()
+            logs::tail(&mut *store.reader().await?, &request.jobs, i64::from(lines)).await?.into_iter().collect()
         }
         None => HashMap::new(),
     };
     loop {
         // Read before the lines: the last line of a job that has ended by now is stored.
-        let ended = !request.follow || all_ended(&mut *store.conn().await?, &request.jobs).await?;
+        let ended = !request.follow || all_ended(&mut *store.reader().await?, &request.jobs).await?;
         loop {
             let known: Vec<(RankLog, i64)> = cursors.iter().map(|(log, sequence)| (*log, *sequence)).collect();
-            let rows = logs::after(&mut *store.conn().await?, &request.jobs, &known, PAGE).await?;
+            let rows = logs::after(&mut *store.reader().await?, &request.jobs, &known, PAGE).await?;
             if rows.is_empty() {
                 break;
             }

@@ -54,7 +54,7 @@ async fn follow(
     let mut changes = notifier.subscribe();
     let mut before: Option<Vec<JobRow>> = None;
     loop {
-        let jobs = rows_of(&mut *store.conn().await?, target).await?;
+        let jobs = rows_of(&mut *store.reader().await?, target).await?;
         let done = jobs.iter().all(|job| job.state.parse().is_ok_and(JobState::is_ended));
         if before.as_ref() != Some(&jobs) || done {
             before = Some(jobs.clone());
