@@ -18,7 +18,7 @@ use sqlx::{
 };
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 
-use super::{Conn, DbResult, rows::simple};
+type DbResult<T> = Result<T, sqlx::Error>;
 
 /// A connection that was dropped and answers within this time was idle.
 const IDLE_ANSWER: Duration = Duration::from_millis(200);
@@ -105,17 +105,17 @@ pub(crate) struct PooledConn {
 }
 
 impl Deref for PooledConn {
-    type Target = Conn;
+    type Target = PgConnection;
 
     #[expect(clippy::expect_used, reason = "it is only taken by `drop`")]
-    fn deref(&self) -> &Conn {
+    fn deref(&self) -> &PgConnection {
         self.conn.as_ref().expect("a connection that was not dropped")
     }
 }
 
 impl DerefMut for PooledConn {
     #[expect(clippy::expect_used, reason = "it is only taken by `drop`")]
-    fn deref_mut(&mut self) -> &mut Conn {
+    fn deref_mut(&mut self) -> &mut PgConnection {
         self.conn.as_mut().expect("a connection that was not dropped")
     }
 }
@@ -140,17 +140,22 @@ impl Tx {
 }
 
 impl Deref for Tx {
-    type Target = Conn;
+    type Target = PgConnection;
 
-    fn deref(&self) -> &Conn {
+    fn deref(&self) -> &PgConnection {
         &self.0
     }
 }
 
 impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut Conn {
+    fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.0
     }
+}
+
+/// `BEGIN`, `COMMIT` or `ROLLBACK`: they return no row, and change none themselves.
+async fn simple(conn: &mut PgConnection, statement: &'static str) -> DbResult<()> {
+    sqlx::raw_sql(statement).fetch_optional(conn).await.map(drop)
 }
 
 /// Returns a connection to its pool, idle and in no transaction, or closes it.
@@ -171,7 +176,7 @@ async fn put_back(mut conn: PoolConnection<Postgres>, backend: i32, in_transacti
 }
 
 /// Waits until the statement under way has ended, and ends the transaction; `false` if the connection is broken.
-async fn make_idle(conn: &mut Conn, in_transaction: bool) -> bool {
+async fn make_idle(conn: &mut PgConnection, in_transaction: bool) -> bool {
     let mut answer = conn.ping().await;
     if matches!(answer, Err(sqlx::Error::Database(_))) {
         // That was the end of the statement, by an error such as that it was cancelled.

@@ -3,7 +3,7 @@
 //! A guarded statement that changes no row means that the caller is stale. So nothing else in this folder calls sqlx's
 //! `execute` (a test reads the sources): a statement either returns [`RowsChanged`] or is run by `run_any`.
 
-use sqlx::{Executor, Postgres, postgres::PgArguments, query::Query};
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use super::{Conn, DbResult};
 
@@ -38,12 +38,6 @@ impl Statement for Query<'_, Postgres, PgArguments> {
         self.execute(conn).await?;
         Ok(())
     }
-}
-
-/// `BEGIN`, `COMMIT`, `ROLLBACK`: they change no row themselves.
-pub(super) async fn simple(conn: &mut Conn, statement: &'static str) -> DbResult<()> {
-    conn.execute(sqlx::raw_sql(statement)).await?;
-    Ok(())
 }
 
 #[cfg(test)]
