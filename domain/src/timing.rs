@@ -134,6 +134,24 @@ impl Timing {
         RENDEZVOUS.min(self.progress.scaled(None).step_watchdog)
     }
 
+    /// How long the coordinator waits for Postgres where ranks depend on it: to store heartbeats, to lead, to claim. Then
+    /// Postgres is away, whether it stalls or is dead: streams end, and workers know that nobody is there before they
+    /// would end their ranks.
+    pub fn statement_limit(self) -> Duration {
+        (self.self_end - self.lease_write - self.heartbeat) / 2
+    }
+
+    /// The same for a transaction of many statements, each within [`Timing::statement_limit`].
+    pub fn transaction_limit(self) -> Duration {
+        self.statement_limit() * 4
+    }
+
+    /// How long a transaction may store reports. It locks the leases of its ranks, and they cannot be renewed meanwhile:
+    /// when it is cut, heartbeats still renew them in time.
+    pub fn report_limit(self) -> Duration {
+        self.lease - self.lease_write * 2 - self.statement_limit()
+    }
+
     /// Longest wait of a worker before it dials again: there are several tries within one lease.
     pub fn reconnect_longest(self) -> Duration {
         RECONNECT_LONGEST.min(self.lease / 4)
@@ -162,6 +180,17 @@ pub const SCHEDULE_POLL: Duration = Duration::from_secs(1);
 pub const REPORT_BATCH: Duration = Duration::from_secs(1);
 /// ... or as soon as this many events wait.
 pub const REPORT_BATCH_EVENTS: usize = 500;
+
+/// How long a query for a person may take, and how long it may wait for a connection.
+pub const READ_LIMIT: Duration = Duration::from_secs(10);
+/// See [`READ_LIMIT`].
+pub const READ_WAIT: Duration = Duration::from_secs(3);
+
+/// How long a call of a person may take in all; watching, following and fetching go on after it.
+pub const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a connection to the coordinator may stay open before it says anything.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Upper limit of [`Timing::rendezvous`].
 pub const RENDEZVOUS: Duration = Duration::from_secs(60);
@@ -222,6 +251,26 @@ mod tests {
             }
             assert!(timing.progress.scaled(None).takeover < COLLECTIVE);
         }
+    }
+
+    #[test]
+    fn a_database_that_stalls_counts_as_away_before_anything_is_taken_for_dead() {
+        for timing in Timing::PROFILES {
+            let Timing { heartbeat, lease_write, self_end, lease, leader_lease, leader_renew, .. } = timing;
+            let (statement, report) = (timing.statement_limit(), timing.report_limit());
+            // A slow statement is no stall: there is more time for it than between two of them.
+            assert!(lease_write < statement && heartbeat < statement, "{timing:?}");
+            // The worker's last heartbeat was acknowledged, the next one waits for a write that only just succeeds, and
+            // the write after that stalls: the stream ends before the worker ends its rank.
+            assert!(lease_write + statement * 2 + heartbeat <= self_end, "{timing:?}");
+            // The leader may fail to renew once.
+            assert!(leader_renew + statement * 2 < leader_lease, "{timing:?}");
+            // A report that is cut leaves time for one renewal, since the one that it shut out.
+            assert!(lease_write + report + lease_write + statement <= lease, "{timing:?}");
+            assert!(report > lease_write && report < SHUTDOWN_GRACE, "{timing:?}");
+            assert!(timing.transaction_limit() > leader_renew, "{timing:?}");
+        }
+        assert!(READ_WAIT + READ_LIMIT < CALL_LIMIT && CALL_LIMIT <= SHUTDOWN_GRACE);
     }
 
     #[test]

@@ -23,14 +23,27 @@ pub(crate) enum Error {
     /// The database cannot be reached or starts: the same request may succeed later.
     #[error("the database is away: {0}")]
     DatabaseAway(#[source] sqlx::Error),
+    /// The database did not answer in time, or cancelled a query that took too long. What was asked may have been done.
+    #[error("the database took too long: {0}")]
+    DatabaseSlow(#[source] sqlx::Error),
     /// The database rolled the transaction back to end a conflict with another: it may be run again.
     #[error("the database was busy with conflicting changes: {0}")]
     DatabaseConflict(#[source] sqlx::Error),
     /// The database refused a query, or its answer cannot be read: trying again would not help.
     #[error("the database did not answer as it should: {0}")]
     DatabaseBug(#[source] sqlx::Error),
-    #[error("cannot read {what} from the store: {source}")]
-    Store { what: String, source: object_store::Error },
+    /// As many calls are under way as the coordinator takes on.
+    #[error("{0}")]
+    Full(String),
+    /// A file in the store is not what was stored, and asking again will not change that.
+    #[error("{0}")]
+    Damaged(String),
+    /// A file in the store cannot be read just now.
+    #[error("{0}")]
+    StoreAway(String),
+    /// A fault of the coordinator.
+    #[error("{0}")]
+    Bug(String),
 }
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -44,9 +57,17 @@ impl Error {
             Self::Conflict(_) => Code::AlreadyExists,
             Self::ShuttingDown => Code::Unavailable,
             Self::DatabaseAway(_) | Self::DatabaseConflict(_) => Code::Unavailable,
-            Self::DatabaseBug(_) => Code::Internal,
-            Self::Store { .. } => Code::DataLoss,
+            Self::DatabaseSlow(_) => Code::TimedOut,
+            Self::Full(_) => Code::Full,
+            Self::DatabaseBug(_) | Self::Bug(_) => Code::Internal,
+            Self::Damaged(_) => Code::DataLoss,
+            Self::StoreAway(_) => Code::Unavailable,
         }
+    }
+
+    /// Nobody answers: a database that stalls is away, as one that is dead.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::DatabaseAway(_) | Self::DatabaseSlow(_))
     }
 }
 

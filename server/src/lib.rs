@@ -9,7 +9,7 @@
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes,
-//! [`store_path`] checks paths of files, [`broken`] breaks a rule on purpose, for tests.
+//! [`store_path`] checks paths of files, [`incoming`] accepts connections, [`broken`] breaks a rule on purpose, for tests.
 
 mod broken;
 mod cancel;
@@ -19,6 +19,7 @@ mod convert;
 mod dispatch;
 mod error;
 mod estimate;
+mod incoming;
 mod notifier;
 mod query;
 mod reap;

@@ -14,6 +14,8 @@ fn main() -> ExitCode {
         LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
     }
+    // In the log's format, with the place.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}; this is a fault of tandem-server")));
     match tandem_server::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

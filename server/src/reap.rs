@@ -1,6 +1,7 @@
 //! Finds leases that expired and workers that are silent.
 
 use tandem_domain::{state::RankOutcome, timing::timing};
+use uuid::Uuid;
 
 use crate::{
     conclude::{RankEnd, conclude},
@@ -11,27 +12,38 @@ use crate::{
         leader,
         leases::{self, LockedLease},
         notify::{Topic, notify},
-        retry, workers,
+        retry, within, workers,
     },
 };
 
 /// Ends the ranks whose leases expired by the database's clock, or that make no progress; returns their number.
+///
+/// An attempt that cannot be read or ended holds up no other.
 pub(crate) async fn leases(store: &Store, term: i64) -> Result<usize> {
+    let expired = async { Ok(leases::expired(&mut *store.lane.conn().await?).await?) };
     let mut ended = 0;
-    let expired = leases::expired(&mut *store.conn().await?).await?;
-    for attempt in expired {
-        ended += retry(|| async move {
-            let mut tx = store.begin().await?;
-            // After a coordinator was frozen everything looks expired to it, but it is no longer the leader.
-            if !leader::is_current(&mut tx, term).await? {
-                return Ok(0);
-            }
-            let ended = conclude(&mut tx, attempt, expiry).await?;
-            tx.commit().await?;
-            Ok(ended)
-        })
-        .await?;
+    for attempt in within(timing().statement_limit(), expired).await? {
+        match within(timing().transaction_limit(), retry(|| end_expired(store, term, attempt))).await {
+            Ok(ranks) => ended += ranks,
+            Err(error) if error.is_absence() => return Err(error),
+            Err(error) => tracing::error!(%attempt, %error, "an attempt whose lease has expired cannot be ended"),
+        }
     }
+    Ok(ended)
+}
+
+async fn end_expired(store: &Store, term: i64, attempt: Uuid) -> Result<usize> {
+    let mut tx = store.lane.begin().await?;
+    // After a coordinator was frozen everything looks expired to it, but it is no longer the leader.
+    if !leader::is_current(&mut tx, term).await? {
+        return Ok(0);
+    }
+    // A lease that is locked is one that somebody speaks for, however long that takes: a report is being stored.
+    if !leases::lock_all_at_once(&mut tx, attempt).await? {
+        return Ok(0);
+    }
+    let ended = conclude(&mut tx, attempt, expiry).await?;
+    tx.commit().await?;
     Ok(ended)
 }
 
@@ -43,7 +55,11 @@ fn expiry(lease: &LockedLease) -> Option<RankEnd> {
 
 /// Marks workers as lost that were silent for longer than a lease, and forgets those lost long ago.
 pub(crate) async fn workers(store: &Store, term: i64) -> Result<()> {
-    let mut tx = store.begin().await?;
+    within(timing().transaction_limit(), mark_workers(store, term)).await
+}
+
+async fn mark_workers(store: &Store, term: i64) -> Result<()> {
+    let mut tx = store.lane.begin().await?;
     if !leader::is_current(&mut tx, term).await? {
         return Ok(());
     }

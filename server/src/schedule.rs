@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use tandem_domain::{
-    place::{Placement, Policy, grow, make_room, place},
+    place::{FleetWorker, Placement, Policy, QueuedJob, RunningGang, grow, make_room, place},
     state::{JobEvent, JobState},
     timing::{self, timing},
 };
@@ -24,10 +25,13 @@ use crate::{
         events::{self, About},
         fleet, jobs, leader, leases,
         notify::{Topic, notify},
-        retry,
+        retry, within,
     },
     unblock::{Sweep, unblock_page},
 };
+
+/// After this many passes in a row that the database answered, but not as it should, another coordinator may try.
+const FAILED_PASSES: u32 = 10;
 
 /// Schedules while it holds the leader row, and tries to get it otherwise.
 pub(crate) struct Scheduler {
@@ -53,59 +57,70 @@ impl Scheduler {
     /// Runs passes until `closing`, then resigns. Calls `healthy` after each pass with whether the database answered.
     pub(crate) async fn run(&self, closing: &CancellationToken, mut healthy: impl FnMut(bool)) {
         let mut term = None;
-        let (mut was_healthy, mut notified) = (true, true);
+        let (mut failed, mut notified) = (0, true);
         while !closing.is_cancelled() {
             let outcome = self.pass(&mut term, notified).await;
-            if let Err(error) = &outcome
-                && was_healthy
-            {
-                tracing::error!(%error, "scheduling stands still");
-            } else if outcome.is_ok() && !was_healthy {
-                tracing::info!("scheduling goes on");
+            match &outcome {
+                Ok(()) if failed > 0 => tracing::info!("scheduling goes on"),
+                Err(error) if failed == 0 => tracing::error!(%error, "scheduling stands still"),
+                _ => {}
             }
-            was_healthy = outcome.is_ok();
-            healthy(was_healthy);
-            if !was_healthy {
+            failed = if outcome.is_ok() { 0 } else { failed + 1 };
+            healthy(failed == 0);
+            match &outcome {
                 // Leases may not have been renewed meanwhile: the next pass starts as a new leader's does.
-                term = None;
+                Err(error) if error.is_absence() => term = None,
+                Err(_) if failed % FAILED_PASSES == 0 => {
+                    self.resign().await;
+                    term = None;
+                }
+                _ => {}
             }
             tokio::select! {
                 () = closing.cancelled() => break,
-                () = self.notifier.schedule.notified(), if was_healthy => notified = true,
-                () = tokio::time::sleep(if was_healthy { until_next_pass(term) } else { timing::SCHEDULE_POLL }) => notified = false,
+                () = self.notifier.schedule.notified(), if failed == 0 => notified = true,
+                () = tokio::time::sleep(if failed == 0 { until_next_pass(term) } else { timing::SCHEDULE_POLL }) => notified = false,
             }
         }
         if term.is_some() {
-            let resigned = async { leader::resign(&mut *self.store.conn().await?, self.id).await }.await;
-            tracing::info!(resigned = resigned.is_ok(), "scheduling ends");
+            let resigned = self.resign().await;
+            tracing::info!(resigned, "scheduling ends");
         }
     }
 
+    async fn resign(&self) -> bool {
+        let resign = async { Ok(leader::resign(&mut *self.store.lane.conn().await?, self.id).await?) };
+        within(timing().statement_limit(), resign).await.is_ok()
+    }
+
     /// Renews the leadership and reaps when it is time; places jobs when it is time or a notification came (`notified`).
+    ///
+    /// What fails for one reason does not hold up the rest; the first failure is returned.
     pub(crate) async fn pass(&self, term: &mut Option<LeadershipTerm>, notified: bool) -> Result<()> {
         let now = Instant::now();
         if term.is_none_or(|term| now - term.renewed >= timing().leader_renew) {
-            *term = self.lead(*term, now).await?;
+            *term = within(timing().statement_limit(), self.lead(*term, now)).await?;
         }
         let Some(term) = term else { return Ok(()) };
+        let mut outcome = Ok(());
         if now - term.reaped >= timing().reap_tick {
             term.reaped = now;
-            reap::leases(&self.store, term.number).await?;
+            first_failure(&mut outcome, reap::leases(&self.store, term.number).await.map(drop))?;
             // After an absence of the coordinator workers need time to dial again before they count as lost.
             if now - term.since > timing().lease {
-                reap::workers(&self.store, term.number).await?;
+                first_failure(&mut outcome, reap::workers(&self.store, term.number).await)?;
             }
         }
         if notified || term.placed.is_none_or(|placed| now - placed >= timing::SCHEDULE_POLL) {
             term.placed = Some(now);
-            self.unblock(&mut term.sweep).await?;
-            self.place(term.number).await?;
+            first_failure(&mut outcome, self.unblock(&mut term.sweep).await)?;
+            first_failure(&mut outcome, self.place(term.number).await)?;
         }
-        Ok(())
+        outcome
     }
 
     async fn lead(&self, before: Option<LeadershipTerm>, now: Instant) -> Result<Option<LeadershipTerm>> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.lane.begin().await?;
         let absence = leader::absence(&mut tx).await?;
         let number = leader::hold(&mut tx, self.id, &self.name).await?;
         let term = match (number, before) {
@@ -143,12 +158,12 @@ impl Scheduler {
     async fn unblock(&self, sweep: &mut Sweep) -> Result<()> {
         let began = Instant::now();
         let page = async || {
-            let mut tx = self.store.begin().await?;
+            let mut tx = self.store.lane.begin().await?;
             let some = unblock_page(&mut tx).await?.is_some();
             tx.commit().await?;
             Ok(some)
         };
-        while retry(page).await? {
+        while within(timing().transaction_limit(), retry(page)).await? {
             if began.elapsed() >= timing().leader_renew {
                 // The rest is for the next pass, or the leadership would expire before the end.
                 self.notifier.schedule.notify_one();
@@ -156,48 +171,87 @@ impl Scheduler {
             }
         }
         if sweep.is_due(began) {
-            *sweep = retry(async || {
-                let mut tx = self.store.begin().await?;
+            let swept = retry(async || {
+                let mut tx = self.store.lane.begin().await?;
                 let swept = sweep.page(&mut tx, began).await?;
                 tx.commit().await?;
                 Ok(swept)
-            })
-            .await?;
+            });
+            *sweep = within(timing().transaction_limit(), swept).await?;
         }
         Ok(())
     }
 
     async fn place(&self, term: i64) -> Result<()> {
-        let mut conn = self.store.conn().await?;
-        let queue = jobs::queue(&mut conn).await?;
-        let running = attempts::running(&mut conn).await?;
-        if queue.is_empty() && running.is_empty() {
-            return Ok(());
-        }
-        let now = jobs::now(&mut conn).await?;
-        let fleet = fleet::snapshot(&mut conn).await?;
+        let limit = timing().statement_limit();
+        let Some(Seen { now, queue, running, fleet }) = within(limit, self.look()).await? else { return Ok(()) };
         let decision = place(now, &queue, &fleet, &self.policy);
         let began = Instant::now();
+        let mut outcome = Ok(());
         for placement in &decision.placements {
             if began.elapsed() >= timing().leader_renew {
                 // A large fleet is claimed over several passes, or the leadership would expire before the end.
                 self.notifier.schedule.notify_one();
                 break;
             }
-            if !retry(|| claim(&self.store, term, placement)).await? {
+            match within(limit, retry(|| claim(&self.store, term, placement))).await {
+                Ok(true) => {}
                 // The state has changed since the decision: decide again at once.
-                self.notifier.schedule.notify_one();
+                Ok(false) => self.notifier.schedule.notify_one(),
+                Err(error) => {
+                    tracing::warn!(job = %placement.job, %error, "cannot give this job to workers");
+                    first_failure(&mut outcome, Err(error))?;
+                }
             }
         }
         let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
         stops.extend(grow(now, &queue, &decision, &running, &fleet, &self.policy));
-        retry(|| stop::ask(&self.store, term, &stops, &running, &fleet)).await?;
+        let stops = within(limit, retry(|| stop::ask(&self.store, term, &stops, &running, &fleet))).await;
+        first_failure(&mut outcome, stops)?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
-        if jobs::set_reasons(&mut conn, &waiting).await? {
-            notify(&mut conn, &[Topic::Watch]).await?;
+        first_failure(&mut outcome, within(limit, self.explain(&waiting)).await)?;
+        outcome
+    }
+
+    /// What a pass decides about, all as it is at one moment; `None` if there is nothing to decide.
+    async fn look(&self) -> Result<Option<Seen>> {
+        let mut tx = self.store.lane.snapshot().await?;
+        let queue = jobs::queue(&mut tx).await?;
+        let running = attempts::running(&mut tx).await?;
+        if queue.is_empty() && running.is_empty() {
+            return Ok(None);
+        }
+        let fleet = fleet::snapshot(&mut tx).await?;
+        Ok(Some(Seen { now: jobs::now(&mut tx).await?, queue, running, fleet }))
+    }
+
+    /// Stores why jobs wait.
+    async fn explain(&self, waiting: &[(Uuid, String)]) -> Result<()> {
+        let mut tx = self.store.lane.begin().await?;
+        if jobs::set_reasons(&mut tx, waiting).await? {
+            notify(&mut tx, &[Topic::Watch]).await?;
+            tx.commit().await?;
         }
         Ok(())
     }
+}
+
+/// The state that one pass sees.
+struct Seen {
+    now: DateTime<Utc>,
+    queue: Vec<QueuedJob>,
+    running: Vec<RunningGang>,
+    fleet: Vec<FleetWorker>,
+}
+
+/// Keeps the first failure. One that says that the database is away is returned at once: the rest would only wait.
+fn first_failure(outcome: &mut Result<()>, next: Result<()>) -> Result<()> {
+    match next {
+        Err(error) if error.is_absence() => return Err(error),
+        Err(error) if outcome.is_ok() => *outcome = Err(error),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// How long until the next pass: reaping and renewal are on time, however often notifications come in between.
@@ -211,8 +265,10 @@ fn until_next_pass(term: Option<LeadershipTerm>) -> Duration {
 
 /// Claims job and workers, and creates the attempt with the next fence and one lease per rank, in one transaction.
 /// `false` if any of that is not possible any more.
+///
+/// After an error it may have happened: the next pass reads the queue again, and the job is not in it then.
 pub(crate) async fn claim(store: &Store, term: i64, placement: &Placement) -> Result<bool> {
-    let mut tx = store.begin().await?;
+    let mut tx = store.lane.begin().await?;
     if !leader::is_current(&mut tx, term).await? {
         return Ok(false);
     }

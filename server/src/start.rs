@@ -5,10 +5,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::Utc;
-use object_store::local::LocalFileSystem;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_domain::{
     place::Policy,
@@ -17,23 +17,25 @@ use tandem_domain::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinSet,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     service::{Routes, RoutesBuilder},
-    transport::{Server, server::TcpIncoming},
+    transport::Server,
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use uuid::Uuid;
 
 use crate::{
     config::Args,
-    dispatch::{Dispatcher, sessions::Sessions},
+    dispatch::Dispatcher,
+    incoming::Incoming,
     notifier::Notifier,
     query::watch::Watches,
     report::collect::Collector,
-    rpc::Api,
+    rpc::{Admission, Api, Backlog},
     schedule::Scheduler,
     store::schema::{self, OpenError},
 };
@@ -63,6 +65,8 @@ pub enum StartError {
     Runtime(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("serving failed: {0}")]
     Serve(#[from] tonic::transport::Error),
+    #[error("{0}; without it this coordinator would only look healthy. Jobs go on; start it again")]
+    Background(String),
 }
 
 impl StartError {
@@ -70,7 +74,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Database(error) if error.is_unavailable() => 69,
-            Self::Runtime(_) | Self::Serve(_) => 70,
+            Self::Runtime(_) | Self::Serve(_) | Self::Background(_) => 70,
             Self::Listen { .. } => 71,
             Self::Store { .. } | Self::Announce { .. } => 73,
             Self::Exposed(_) | Self::Database(_) => 78,
@@ -78,30 +82,34 @@ impl StartError {
     }
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. A second one ends it at once.
 pub fn run(args: Args) -> Result<(), StartError> {
     raise_open_files();
     // Two threads are enough: a busy coordinator mostly waits for Postgres.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| StartError::Runtime(error.into()))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let closing = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| StartError::Runtime(error.into()))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| StartError::Runtime(error.into()))?;
-        let signalled = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+        let signalled_twice = async {
+            for says in ["shutting down; jobs go on", "ending at once"] {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                tracing::info!("signal: {says}");
+                closing.cancel();
             }
-            tracing::info!("signal: shutting down; jobs go on");
-            closing.cancel();
-            std::future::pending::<()>().await;
         };
         tokio::select! {
             outcome = serve(args, closing.clone()) => outcome,
-            () = signalled => Ok(()),
+            () = signalled_twice => Ok(()),
         }
-    })
+    });
+    // A thread that waits for a file system that hangs is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Raises the limit of open files as far as allowed, because each worker's stream is one.
@@ -127,9 +135,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let store = schema::open(&args.database_url).await?;
 
     let notifier = Arc::new(Notifier::new());
-    let (sessions, streams) = (Sessions::default(), TaskTracker::new());
-    let dispatcher =
-        Arc::new(Dispatcher { store: store.clone(), notifier: notifier.clone(), sessions, root: root.clone() });
+    let streams = TaskTracker::new();
+    let dispatcher = Arc::new(Dispatcher::new(store.clone(), notifier.clone(), root.clone()));
     let scheduler = Scheduler {
         store: store.clone(),
         notifier: notifier.clone(),
@@ -137,21 +144,22 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         name: args.display_name(),
         policy: Policy::default(),
     };
-    let objects = LocalFileSystem::new_with_prefix(&root)
-        .map_err(|error| StartError::Store { folder: root.clone(), source: io::Error::other(error) })?;
+    let (reports, storing) = Collector::new(store.clone(), &root);
     let api = Api {
         store: store.clone(),
         notifier: notifier.clone(),
         dispatcher: dispatcher.clone(),
-        reports: Collector::start(store.clone(), &root),
+        reports,
         watches: Watches::new(store.clone(), notifier, streams.clone()),
-        objects: Arc::new(objects),
+        admission: Admission::new(),
+        backlog: Backlog::new(),
         started_at: Utc::now(),
         closing: closing.clone(),
         streams: streams.clone(),
     };
     let (health, health_service) = tonic_health::server::health_reporter();
-    let background = start_background(dispatcher, scheduler, health, &closing);
+    let mut background = start_background(dispatcher, scheduler, health, &closing);
+    let storing = background.spawn(named("storing reports", storing));
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
     let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
@@ -159,17 +167,28 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         announce(file, address)?;
     }
     tracing::info!(%address, name = args.display_name(), timing = timing().name, "serving");
-    let served = serve_routes(routes, listener, &closing).await;
-    closing.cancel();
-    for tasks in [&streams, &background] {
-        tasks.close();
-        if timeout(timing::SHUTDOWN_GRACE, tasks.wait()).await.is_err() {
-            tracing::warn!(cut = tasks.len(), "some tasks did not end in time and are cut");
+    let served = tokio::select! {
+        served = serve_routes(routes, listener, &closing) => served,
+        ended = unexpected_end(&mut background, &closing) => {
+            tracing::error!("{ended}; the coordinator ends");
+            Err(StartError::Background(ended))
         }
-    }
-    store.close().await;
+    };
+    closing.cancel();
+    streams.close();
+    end_within("streams", timing::SHUTDOWN_GRACE, streams.wait()).await;
+    // Nobody reports any more.
+    storing.abort();
+    end_within("tasks", timing::SHUTDOWN_GRACE, async { while background.join_next().await.is_some() {} }).await;
+    end_within("connections to the database", timing::SHUTDOWN_GRACE, store.close()).await;
     tracing::info!("stopped");
     served
+}
+
+async fn end_within(what: &str, grace: Duration, end: impl Future<Output = ()>) {
+    if timeout(grace, end).await.is_err() {
+        tracing::warn!("some {what} did not end in time and are cut");
+    }
 }
 
 /// Starts what runs beside the requests: notifications, dispatch, heartbeats, the scheduler.
@@ -178,21 +197,42 @@ fn start_background(
     scheduler: Scheduler,
     health: HealthReporter,
     closing: &CancellationToken,
-) -> TaskTracker {
-    let background = TaskTracker::new();
+) -> JoinSet<&'static str> {
+    let mut background = JoinSet::new();
     background.spawn({
         let (notifier, store, closing) = (dispatcher.notifier.clone(), dispatcher.store.clone(), closing.clone());
-        async move { notifier.listen(&store, &closing).await }
+        named("listening to notifications", async move { notifier.listen(&store, &closing).await })
+    });
+    background.spawn({
+        let (dispatcher, closing) = (dispatcher.clone(), closing.clone());
+        named("instructing workers", async move { dispatcher.run(&closing).await })
     });
     background.spawn({
         let closing = closing.clone();
-        async move { tokio::join!(dispatcher.run(&closing), dispatcher.renew(&closing)) }
+        named("storing heartbeats", async move { dispatcher.renew(&closing).await })
     });
     background.spawn({
         let closing = closing.clone();
-        async move { schedule(&scheduler, &health, &closing).await }
+        named("scheduling", async move { schedule(&scheduler, &health, &closing).await })
     });
     background
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+/// Waits for the end of a task that should run on, by a panic or otherwise; says which. Never returns once `closing`.
+async fn unexpected_end(tasks: &mut JoinSet<&'static str>, closing: &CancellationToken) -> String {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(panic)) => return format!("a part of the coordinator has ended: {panic}"),
+            Some(Ok(name)) if !closing.is_cancelled() => return format!("{name} has ended"),
+            Some(Ok(_)) => {}
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Schedules, and reports to gRPC health checks whether the database answers.
@@ -217,10 +257,7 @@ async fn serve_routes(routes: Routes, listener: TcpListener, closing: &Cancellat
         .http2_keepalive_interval(Some(timing().lease))
         .http2_keepalive_timeout(Some(timing().lease))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            closing.clone().cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(Incoming::new(listener, timing::HANDSHAKE), closing.clone().cancelled_owned());
     tokio::select! {
         served = served => served.map_err(StartError::from),
         // A client that keeps its connection open must not keep the server running.
@@ -254,4 +291,32 @@ fn announce(file: &Path, address: SocketAddr) -> Result<(), StartError> {
     let text = format!("{}\n", serde_json::json!({ "address": format!("http://{address}") }));
     let written = tandem_durable::replace(file, text.as_bytes(), tandem_durable::Mode::Shared);
     written.map_err(|source| StartError::Announce { file: file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_ends_ends_the_coordinator_but_not_one_that_was_asked_to() {
+        let closing = CancellationToken::new();
+        let tasks = |task: fn()| {
+            let mut tasks = JoinSet::new();
+            tasks.spawn(named("storing heartbeats", async move { task() }));
+            tasks.spawn(named("scheduling", std::future::pending()));
+            tasks
+        };
+        let panicked = unexpected_end(&mut tasks(|| panic!("a bug")), &closing).await;
+        assert!(
+            panicked.starts_with("a part of the coordinator has ended: task ") && panicked.contains("a bug"),
+            "{panicked}"
+        );
+        assert_eq!(unexpected_end(&mut tasks(|| {}), &closing).await, "storing heartbeats has ended");
+        assert_eq!(StartError::Background(panicked).exit_code(), 70);
+
+        closing.cancel();
+        let mut asked = tasks(|| {});
+        let ended = timeout(Duration::from_millis(100), unexpected_end(&mut asked, &closing)).await;
+        assert!(ended.is_err(), "{ended:?}");
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn ask(
     if stops.is_empty() {
         return Ok(());
     }
-    let mut tx = store.begin().await?;
+    let mut tx = store.lane.begin().await?;
     if !leader::is_current(&mut tx, term).await? {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use tandem_domain::{
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
     state::JobState,
 };
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
         retry, workers,
     },
 };
+
+/// The longest idempotency key: it is in an index.
+const KEY_BYTES_MAX: usize = 200;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Submission {
@@ -60,8 +64,8 @@ pub(crate) struct SubmittedJob {
 /// `Invalid` for a wrong file (the message has line and column), `Refused` for one that cannot run here, `Conflict` for
 /// an idempotency key that was used with another file.
 pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Submitted> {
-    let mut plan = plan(&submission.toml, &submission.file_name, LEARN_VERSION)
-        .map_err(|error| Error::Invalid(error.to_string()))?;
+    check_key(&submission.idempotency_key)?;
+    let mut plan = planned(submission).await?;
     if let Some(priority) = submission.priority {
         plan.priority = checked_priority(priority).map_err(Error::Invalid)?;
     }
@@ -79,34 +83,54 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
         idempotency_key: Some(clean(&submission.idempotency_key)).filter(|key| !key.is_empty()),
         created_at: chrono::DateTime::UNIX_EPOCH,
     };
-    if let Some(known) = known(store, experiment.idempotency_key.as_deref()).await? {
-        return answer_repeated(store, submission, plan, known).await;
+    if let Some(key) = &experiment.idempotency_key
+        && let Some(known) = repeated(store, key).await?
+    {
+        return answer_repeated(submission, plan, &known);
     }
     check_runnable(store, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
     match retry(|| insert(store, &experiment, &stored)).await? {
-        Some(links) => answer(store, &experiment, stored, &links).await,
+        Some(links) => {
+            let states = states_of(&mut *store.reader().await?, &links).await?;
+            Ok(answer(stored, &Known { experiment, links, states }))
+        }
         // The same submit was sent twice at the same time, and the other one was first.
         None => {
-            let key = experiment.idempotency_key.as_deref();
-            let refused = || Error::Conflict(format!("submit {} was refused elsewhere", key.unwrap_or_default()));
-            let known = known(store, key).await?.ok_or_else(refused)?;
-            answer_repeated(store, submission, plan, known).await
+            let key = experiment.idempotency_key.as_deref().unwrap_or_default();
+            let known = repeated(store, key).await?;
+            let known = known.ok_or_else(|| Error::Conflict(format!("submit {key} was refused elsewhere")))?;
+            answer_repeated(submission, plan, &known)
         }
     }
 }
 
-/// The experiment that was stored under this key. Its connection is given back before the next one is taken.
-async fn known(store: &Store, key: Option<&str>) -> Result<Option<Experiment>> {
-    match key {
-        Some(key) => Ok(experiments::by_idempotency_key(&mut *store.conn().await?, key).await?),
-        None => Ok(None),
+/// Files that are planned at a time. It is work for a processor, and a thread that does it answers nobody.
+static PLANNING: Semaphore = Semaphore::const_new(2);
+
+async fn planned(submission: &Submission) -> Result<Plan> {
+    let (toml, file_name) = (submission.toml.clone(), submission.file_name.clone());
+    let turn = PLANNING.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
+    let planned = spawn_blocking(move || {
+        // Its turn lasts until it has ended, although its client may have gone.
+        let _held = turn;
+        plan(&toml, &file_name, LEARN_VERSION)
+    });
+    let planned = planned.await.map_err(|error| Error::Bug(format!("cannot plan the experiment: {error}")))?;
+    planned.map_err(|error| Error::Invalid(error.to_string()))
+}
+
+fn check_key(key: &str) -> Result<()> {
+    if key.len() <= KEY_BYTES_MAX {
+        return Ok(());
     }
+    let message = format!("the idempotency key has {} bytes; expected at most {KEY_BYTES_MAX}", key.len());
+    Err(Error::Invalid(message))
 }
 
 async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     add_fleet_refusals(store, &mut plan).await?;
-    let mut conn = store.conn().await?;
+    let mut conn = store.reader().await?;
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
     let mut jobs = Vec::new();
     for planned in plan.jobs {
@@ -117,37 +141,47 @@ async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
     Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs })
 }
 
-/// Answers a submit that was stored before.
-async fn answer_repeated(store: &Store, submission: &Submission, plan: Plan, known: Experiment) -> Result<Submitted> {
-    if known.toml != submission.toml {
-        return Err(Error::Conflict(format!(
-            "idempotency key {} was used for another file (experiment `{}`); a new submit needs a new key",
-            submission.idempotency_key, known.name
-        )));
-    }
-    let links = experiments::links(&mut *store.conn().await?, known.id).await?;
-    answer(store, &known, with_keys(plan, &known), &links).await
+/// An experiment that is stored, and what the jobs do that it shares.
+struct Known {
+    experiment: Experiment,
+    links: Vec<Link>,
+    states: HashMap<Uuid, JobState>,
 }
 
-async fn answer(store: &Store, experiment: &Experiment, plan: Plan, links: &[Link]) -> Result<Submitted> {
+/// The experiment that was submitted with this key before.
+async fn repeated(store: &Store, key: &str) -> Result<Option<Known>> {
+    let mut conn = store.reader().await?;
+    let Some(experiment) = experiments::by_idempotency_key(&mut conn, key).await? else { return Ok(None) };
+    let links = experiments::links(&mut conn, experiment.id).await?;
+    let states = states_of(&mut conn, &links).await?;
+    Ok(Some(Known { experiment, links, states }))
+}
+
+async fn states_of(conn: &mut Conn, links: &[Link]) -> Result<HashMap<Uuid, JobState>> {
     let reused: Vec<Uuid> = links.iter().filter(|link| link.reused).map(|link| link.job_id).collect();
-    let states = match reused.as_slice() {
-        [] => HashMap::new(),
-        reused => jobs::states(&mut *store.conn().await?, reused).await?,
-    };
-    let by_name: HashMap<&str, &Link> = links.iter().map(|link| (link.name.as_str(), link)).collect();
+    if reused.is_empty() { Ok(HashMap::new()) } else { Ok(jobs::states(conn, &reused).await?) }
+}
+
+/// Answers a submit that was stored before.
+fn answer_repeated(submission: &Submission, plan: Plan, known: &Known) -> Result<Submitted> {
+    if known.experiment.toml != submission.toml {
+        return Err(Error::Conflict(format!(
+            "idempotency key {} was used for another file (experiment `{}`); a new submit needs a new key",
+            submission.idempotency_key, known.experiment.name
+        )));
+    }
+    Ok(answer(with_keys(plan, &known.experiment), known))
+}
+
+fn answer(plan: Plan, known: &Known) -> Submitted {
+    let by_name: HashMap<&str, &Link> = known.links.iter().map(|link| (link.name.as_str(), link)).collect();
     let jobs = plan.jobs.into_iter().map(|planned| {
-        let link = by_name.get(planned.spec.name.as_str());
-        let id = link.map(|link| link.job_id);
-        let reused = id.and_then(|id| states.get(&id).copied());
+        let id = by_name.get(planned.spec.name.as_str()).map(|link| link.job_id);
+        let reused = id.and_then(|id| known.states.get(&id).copied());
         SubmittedJob { id, planned, reused, time: TimeEstimate::default() }
     });
-    Ok(Submitted {
-        experiment: Some(experiment.id),
-        name: plan.name,
-        priority: experiment.priority,
-        jobs: jobs.collect(),
-    })
+    let (experiment, priority) = (Some(known.experiment.id), known.experiment.priority);
+    Submitted { experiment, name: plan.name, priority, jobs: jobs.collect() }
 }
 
 /// The plan with the content keys that the experiment stores: those of a fresh experiment match no other job's.
@@ -173,7 +207,7 @@ async fn check_runnable(store: &Store, plan: &mut Plan) -> Result<()> {
 
 /// Refuses jobs that are too large for the whole fleet, unless there is no worker yet to compare with.
 async fn add_fleet_refusals(store: &Store, plan: &mut Plan) -> Result<()> {
-    let fleet = workers::counts_by_kind(&mut *store.conn().await?).await?;
+    let fleet = workers::counts_by_kind(&mut *store.reader().await?).await?;
     for job in &mut plan.jobs {
         if job.refusal.is_none() {
             job.refusal = too_large(job, &fleet);
@@ -257,8 +291,7 @@ async fn insert_or_share(
         if jobs::insert(tx, &new).await? {
             return Ok((new.id, false));
         }
-        if let Some(id) = jobs::share(tx, &job.content_key).await? {
-            jobs::raise_priority(tx, id, priority).await?;
+        if let Some(id) = jobs::share(tx, &job.content_key, priority).await? {
             return Ok((id, true));
         }
     }

@@ -95,6 +95,9 @@ pub(super) const BOUNDS: &[(&str, Bound)] = &[
     ("monitor.bank", Bound::Whole(1, 10_000_000)),
 ];
 
+/// The most values of a list: no sensible one comes near.
+pub(super) const LIST_MAX: usize = 1000;
+
 pub(super) fn of(key: &str) -> Option<Bound> {
     BOUNDS.iter().find(|(name, _)| *name == key).map(|(_, bound)| *bound)
 }

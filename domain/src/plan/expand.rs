@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::fault::{Fault, hint};
 use super::file::{File, JobTable, Variant};
 use super::read::join;
-use super::sweep::{self, Axis, MOST_JOBS, Suffix};
+use super::sweep::{self, Axis, BYTES_MAX, MOST_JOBS, NAME_BYTES_MAX, Suffix};
 use super::{graph, sweep::same};
 use crate::spec::{Encoder, JobSpec, Stage};
 
@@ -21,10 +21,13 @@ pub(super) struct Expanded {
 pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
     let mut jobs: Vec<Expanded> = Vec::new();
     let mut tables: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
+    let mut bytes = 0;
     for table in graph::order(&file.jobs)?.into_iter().map(|i| &file.jobs[i]) {
         let start = jobs.len();
         if table.from.is_empty() {
-            jobs.extend(table.variants.iter().map(|variant| join_input(file, table, variant, None, &[])));
+            for variant in &table.variants {
+                jobs.push(bounded(join_input(file, table, variant, None, &[]), table, &mut bytes)?);
+            }
         }
         for from in &table.from {
             let Some((input, range)) = tables.iter().find(|(name, _)| name == from.get_ref()) else { continue };
@@ -37,9 +40,9 @@ pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
             let which = (table.from.len() > 1).then(|| ("from".to_owned(), Json::from(*input)));
             for input in inputs {
                 let inherited: Suffix = which.iter().cloned().chain(input.suffix.iter().cloned()).collect();
-                made.extend(
-                    table.variants.iter().map(|variant| join_input(file, table, variant, Some(input), &inherited)),
-                );
+                for variant in &table.variants {
+                    made.push(bounded(join_input(file, table, variant, Some(input), &inherited), table, &mut bytes)?);
+                }
             }
             jobs.extend(made);
         }
@@ -49,6 +52,25 @@ pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
         tables.push((&table.name, start..jobs.len()));
     }
     Ok(jobs)
+}
+
+/// The job, unless its name or all jobs so far are too long. `bytes`: of the jobs so far.
+fn bounded(job: Expanded, table: &JobTable<'_>, bytes: &mut usize) -> Result<Expanded, Fault> {
+    let fault = |message| Err(Fault::new(table.span.clone(), join("jobs", &table.name), message));
+    let name = job.spec.name.len();
+    if name > NAME_BYTES_MAX {
+        return fault(format!(
+            "the values of a sweep make a name of {name} bytes; expected at most {NAME_BYTES_MAX}: write shorter lists, \
+             or one job for each"
+        ));
+    }
+    *bytes += name + job.parameters.to_string().len();
+    if *bytes > BYTES_MAX {
+        return fault(format!(
+            "the experiment expands to more than {BYTES_MAX} bytes of parameters; split it, or shorten its lists"
+        ));
+    }
+    Ok(job)
 }
 
 /// The variants of the job `input` that `where` selects.

@@ -177,6 +177,10 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let values = self.value.as_array().ok_or_else(|| self.expected("a list"))?;
+        if values.len() > bounds::LIST_MAX {
+            let (key, count, most) = (&self.key, values.len(), bounds::LIST_MAX);
+            return Err(self.fault(format!("`{key}` is a list of {count} values: expected at most {most}")));
+        }
         visitor.visit_seq(Elements { reader: &self, values: values.iter() })
     }
 

@@ -11,6 +11,10 @@ use super::read::{describe_table, integer, join};
 
 /// Jobs that one experiment may expand to.
 pub(super) const MOST_JOBS: usize = 1000;
+/// Bytes that the parameters of all these jobs may have together, so that one answer holds them all.
+pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of a job's name, which holds the values of its sweep.
+pub(super) const NAME_BYTES_MAX: usize = 1000;
 /// Keys of one sweep or one `where`.
 const MOST_AXES: usize = 32;
 

@@ -73,7 +73,10 @@ pub fn attempt_verdict(outcomes: &[Option<RankOutcome>]) -> Option<AttemptState>
         Some(AttemptState::Cancelled)
     } else if any(RankOutcome::Preempted) {
         all_ended.then_some(AttemptState::Preempted)
-    } else if [RankOutcome::Lost, RankOutcome::Unknown, RankOutcome::InputMissing, RankOutcome::PeerLost].map(any).contains(&true) {
+    } else if [RankOutcome::Lost, RankOutcome::Unknown, RankOutcome::InputMissing, RankOutcome::PeerLost]
+        .map(any)
+        .contains(&true)
+    {
         Some(AttemptState::Lost)
     } else {
         all_ended.then_some(AttemptState::Succeeded)

@@ -17,6 +17,7 @@ use crate::{
     error::Result,
     store::{
         leases::{self, ReportedRank},
+        within,
         workers::{self, Sighting},
     },
 };
@@ -30,7 +31,8 @@ impl Dispatcher {
                 () = closing.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            if let Err(error) = self.store_heartbeats().await {
+            // One that stalls is as one that fails: nothing is acknowledged, and workers must know soon.
+            if let Err(error) = within(timing().statement_limit(), self.store_heartbeats()).await {
                 // A coordinator that cannot renew leases must not look as if it could. Without a stream its workers
                 // dial another coordinator, or know that none can be reached.
                 let streams = self.sessions.all();
@@ -49,7 +51,7 @@ impl Dispatcher {
         }
         let pending: Vec<(&Session, PendingHeartbeat)> =
             sessions.iter().filter_map(|session| Some((&**session, session.take_pending()?))).collect();
-        let mut conn = self.store.conn().await?;
+        let mut conn = self.store.lane.conn().await?;
         let ids: Vec<Uuid> = sessions.iter().map(|session| session.id).collect();
         let valid = workers::valid_sessions(&mut conn, &ids).await?;
         for session in sessions.iter().filter(|session| !valid.contains(&session.id)) {

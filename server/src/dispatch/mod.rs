@@ -8,26 +8,29 @@ mod heartbeat;
 mod instructions;
 pub(crate) mod sessions;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tandem_domain::{state::RankOutcome, timing, timing::timing};
 use tandem_proto::v1::{self, coordinator_message::Message};
-use tokio::time::interval;
+use tokio::{
+    sync::Semaphore,
+    time::{interval, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     conclude::{RankEnd, conclude},
     convert,
-    error::Result,
+    error::{Error, Result},
     notifier::Notifier,
     store::{
         Store,
         events::{self, About},
         files, jobs, leases,
         notify::{Topic, notify},
-        retry,
-        worker_leases::{self, WorkerLease},
+        retry, within,
+        worker_leases::{self, WorkerLease, WorkerLeases},
         workers::{self, Registration},
     },
 };
@@ -43,18 +46,47 @@ pub(crate) struct Dispatcher {
     pub(crate) sessions: Sessions,
     /// Folder of checkpoints and artifacts.
     pub(crate) root: PathBuf,
+    /// Turns to store that a stream begins or ends.
+    registering: Semaphore,
 }
 
+/// Registrations that are stored at a time: half of the connections that keep ranks alive.
+const REGISTERING: usize = 2;
+/// How long a worker waits for its turn. It gives up by itself soon after.
+const REGISTER_WAIT: Duration = Duration::from_secs(3);
+
 impl Dispatcher {
+    pub(crate) fn new(store: Store, notifier: Arc<Notifier>, root: PathBuf) -> Self {
+        Self { store, notifier, sessions: Sessions::default(), root, registering: Semaphore::new(REGISTERING) }
+    }
+
     /// Registers a worker. The answer names the attempts that it runs a rank of without a lease.
     pub(crate) async fn open(&self, worker: &Registration, session: &Session) -> Result<v1::Registered> {
+        // Many workers may come at once; they must leave connections for the heartbeats of those that are there.
+        let _turn = timeout(REGISTER_WAIT, self.registering.acquire())
+            .await
+            .map_err(|_| Error::Full("many workers register at this moment; try again".to_owned()))?;
+        let stale = within(timing().statement_limit(), self.register(worker, session)).await?;
+        stale.iter().for_each(|&attempt| session.mark_sent(attempt, Instruction::Stop));
+        Ok(v1::Registered {
+            stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),
+            heartbeat_ms: millis(timing().heartbeat),
+            self_end_ms: millis(timing().self_end),
+            timing: timing().name.to_owned(),
+            store_url: format!("file://{}", self.root.display()),
+        })
+    }
+
+    /// Stores the registration; returns the attempts that the worker runs a rank of without a lease.
+    async fn register(&self, worker: &Registration, session: &Session) -> Result<Vec<Uuid>> {
         let running = session.running();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.lane.begin().await?;
         let arrived = workers::register(&mut tx, worker, session.id).await?;
         // The registration counts as a heartbeat: nobody could renew these leases while the worker redialled.
         leases::renew(&mut tx, &running, &[(worker.id, 0.0)]).await?;
-        let worker_leases = worker_leases::of_workers(&mut tx, &[worker.id]).await?;
-        let stale: Vec<Uuid> = unleased(&worker_leases, &running).map(|rank| rank.attempt).collect();
+        let WorkerLeases { leases, unreadable } = worker_leases::of_workers(&mut tx, &[worker.id]).await?;
+        let stale = unleased(&leases, &running).map(|rank| rank.attempt);
+        let stale: Vec<Uuid> = stale.filter(|attempt| !unreadable.contains(attempt)).collect();
         if arrived {
             let message = format!("{} on {} ({} {})", worker.name, worker.host, worker.device_kind, worker.device_name);
             events::append(&mut tx, About::worker(worker.id), "worker joined", &message).await?;
@@ -71,28 +103,27 @@ impl Dispatcher {
         // The rank had reported, and the worker does not run it: the worker was restarted without its rank. (A rank
         // that never reported is assigned again.)
         let is_running = |lease: &WorkerLease| running.iter().any(|rank| lease.is_for(rank));
-        for lost in worker_leases.iter().filter(|lease| lease.has_reported && !is_running(lease)) {
+        for lost in leases.iter().filter(|lease| lease.has_reported && !is_running(lease)) {
             let end = RankEnd { outcome: RankOutcome::Lost, cause: "its worker was restarted without it".to_owned() };
             retry(|| async {
-                let mut tx = self.store.begin().await?;
+                let mut tx = self.store.lane.begin().await?;
                 conclude(&mut tx, lost.attempt, |lease| (lease.rank == lost.rank).then(|| end.clone())).await?;
                 Ok(tx.commit().await?)
             })
             .await?;
         }
-        stale.iter().for_each(|&attempt| session.mark_sent(attempt, Instruction::Stop));
-        Ok(v1::Registered {
-            stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),
-            heartbeat_ms: millis(timing().heartbeat),
-            self_end_ms: millis(timing().self_end),
-            timing: timing().name.to_owned(),
-            store_url: format!("file://{}", self.root.display()),
-        })
+        Ok(stale)
     }
 
     pub(crate) async fn close(&self, session: &Session) -> Result<()> {
         self.sessions.remove(session.id);
-        let mut tx = self.store.begin().await?;
+        // As with registrations. It waits as long as it must: its stream has ended.
+        let _turn = self.registering.acquire().await;
+        within(timing().statement_limit(), self.store_end(session)).await
+    }
+
+    async fn store_end(&self, session: &Session) -> Result<()> {
+        let mut tx = self.store.lane.begin().await?;
         let gone = workers::end_session(&mut tx, session.worker, session.id).await?;
         if gone {
             let message = format!("{} left", session.name);
@@ -105,8 +136,12 @@ impl Dispatcher {
     }
 
     pub(crate) async fn drain(&self, session: &Session) -> Result<()> {
-        let mut tx = self.store.begin().await?;
-        if workers::drain(&mut tx, session.worker).await? {
+        within(timing().statement_limit(), self.store_drain(session)).await
+    }
+
+    async fn store_drain(&self, session: &Session) -> Result<()> {
+        let mut tx = self.store.lane.begin().await?;
+        if workers::drain(&mut tx, session.worker, session.id).await? {
             let message = format!("{} takes nothing new and leaves", session.name);
             events::append(&mut tx, About::worker(session.worker), "worker drains", &message).await?;
             notify(&mut tx, &[Topic::Schedule]).await?;
@@ -137,7 +172,8 @@ impl Dispatcher {
         }
         let ids: Vec<Uuid> = sessions.iter().map(|session| session.worker).collect();
         let running: Vec<_> = sessions.iter().map(|session| session.running()).collect();
-        let leases = worker_leases::of_workers(&mut *self.store.conn().await?, &ids).await?;
+        let read = async { Ok(worker_leases::of_workers(&mut *self.store.lane.conn().await?, &ids).await?) };
+        let WorkerLeases { leases, unreadable } = within(timing().statement_limit(), read).await?;
         let mut by_worker: HashMap<Uuid, Vec<&WorkerLease>> = HashMap::new();
         for lease in &leases {
             by_worker.entry(lease.worker).or_default().push(lease);
@@ -147,10 +183,19 @@ impl Dispatcher {
             for lease in &theirs {
                 let runs = running.iter().any(|rank| lease.is_for(rank));
                 for instruction in due(lease, runs, |instruction| session.was_sent(lease.attempt, instruction)) {
-                    self.instruct(session, lease, instruction).await?;
+                    let instruct = self.instruct(session, lease, instruction);
+                    match within(timing().statement_limit(), instruct).await {
+                        Err(error) if error.is_absence() => return Err(error),
+                        // It holds up no other worker.
+                        Err(error) => tracing::error!(attempt = %lease.attempt, ?instruction, %error, "cannot be sent"),
+                        Ok(()) => {}
+                    }
                 }
             }
             for rank in unleased(theirs.iter().copied(), running) {
+                if unreadable.contains(&rank.attempt) {
+                    continue;
+                }
                 let reason = "the attempt is over".to_owned();
                 let stop =
                     v1::Stop { attempt_id: rank.attempt.to_string(), fence: rank.fence, graceful: false, reason };
@@ -187,7 +232,7 @@ impl Dispatcher {
     /// Stores that the rank was dispatched, then makes the message: a rank that is not stored as dispatched was started
     /// by no worker. `None` if the lease was released meanwhile.
     async fn assignment(&self, session: &Session, lease: &WorkerLease) -> Result<Option<v1::Assignment>> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.lane.begin().await?;
         if !leases::mark_dispatched(&mut tx, lease.attempt, lease.rank, lease.worker).await? {
             return Ok(None);
         }
@@ -213,6 +258,6 @@ impl Dispatcher {
     }
 }
 
-fn millis(duration: std::time::Duration) -> u32 {
+fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -51,18 +51,18 @@ async fn follow(
     let mut changes = notifier.subscribe();
     let mut cursors: HashMap<RankLog, i64> = match request.tail {
         Some(lines) => {
-            logs::tail(&mut *store.conn().await?, &request.jobs, i64::from(lines)).await?.into_iter().collect()
+            logs::tail(&mut *store.reader().await?, &request.jobs, i64::from(lines)).await?.into_iter().collect()
         }
         None => HashMap::new(),
     };
     loop {
         // Read before the lines: the last line of a job that has ended by now is stored.
-        let ended = !request.follow || all_ended(&mut *store.conn().await?, &request.jobs).await?;
-        let ranks = logs::count_ranks(&mut *store.conn().await?, &request.jobs).await?;
+        let ended = !request.follow || all_ended(&mut *store.reader().await?, &request.jobs).await?;
+        let ranks = logs::count_ranks(&mut *store.reader().await?, &request.jobs).await?;
         let per_rank = (PAGE / ranks.max(1)).clamp(20, PAGE_OF_RANK);
         loop {
             let known: Vec<(RankLog, i64)> = cursors.iter().map(|(log, sequence)| (*log, *sequence)).collect();
-            let rows = logs::after(&mut *store.conn().await?, &request.jobs, &known, per_rank).await?;
+            let rows = logs::after(&mut *store.reader().await?, &request.jobs, &known, per_rank).await?;
             if rows.is_empty() {
                 break;
             }

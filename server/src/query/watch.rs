@@ -116,7 +116,7 @@ impl Watches {
     }
 
     async fn snapshot(&self, target: Target) -> Result<Snapshot> {
-        let jobs = rows_of(&mut *self.store.conn().await?, target).await?;
+        let jobs = rows_of(&mut *self.store.reader().await?, target).await?;
         let done = jobs.iter().all(|job| job.state.parse().is_ok_and(JobState::is_ended));
         Ok(Snapshot { jobs, done })
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tandem_proto::{
     convert,
     v1::{self, rank_event::Event},
@@ -24,7 +24,12 @@ use crate::{
 /// The phase in which a rank makes steps.
 pub(crate) const TRAINING: &str = "training";
 
-const TEXT_BYTES_MAX: usize = 8 * 1024;
+/// The longest text that is stored: a log line, a note, a cause.
+pub(crate) const TEXT_BYTES_MAX: usize = 8 * 1024;
+/// The longest name that is stored. Names are in indices, whose rows Postgres bounds.
+pub(crate) const NAME_BYTES_MAX: usize = 200;
+/// The longest path of a file.
+const PATH_BYTES_MAX: usize = 4096;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Phase {
@@ -72,10 +77,10 @@ impl Batch {
 pub(crate) fn sort<'e>(events: impl Iterator<Item = &'e v1::RankEvent>, rank: u32, root: &Path) -> Batch {
     let mut batch = Batch::default();
     for event in events {
-        let at = convert::moment("at", event.at).unwrap_or_else(|_| Utc::now());
+        let at = convert::moment("at", event.at).map_or_else(|_| Utc::now(), plausible);
         let Some(kind) = &event.event else { continue };
         if let Err(problem) = batch.add(kind, signed(event.sequence), at, root) {
-            let message = format!("rank {rank}: {problem}; left out");
+            let message = short(&format!("rank {rank}: {problem}; left out"), TEXT_BYTES_MAX);
             batch.notes.push(Note { kind: "refused".to_owned(), message, at });
         }
     }
@@ -99,8 +104,8 @@ impl Batch {
             }
             Event::Checkpoint(checkpoint) => self.checkpoints.push(Checkpoint {
                 step: signed(checkpoint.step),
-                path: path_in_store(&clean(&checkpoint.path), root)?,
-                sha256: short(&checkpoint.sha256),
+                path: stored_path(&checkpoint.path, root)?,
+                sha256: short(&checkpoint.sha256, NAME_BYTES_MAX),
                 bytes: signed(checkpoint.bytes),
                 at,
             }),
@@ -109,14 +114,18 @@ impl Batch {
                 job_id: Uuid::nil(),
                 kind: named("artifact", &artifact.kind)?,
                 name: named("artifact", &artifact.name)?,
-                uri: path_in_store(&clean(&artifact.uri), root)?,
-                sha256: short(&artifact.sha256),
+                uri: stored_path(&artifact.uri, root)?,
+                sha256: short(&artifact.sha256, NAME_BYTES_MAX),
                 bytes: signed(artifact.bytes),
                 at,
             }),
-            Event::Log(log) => self.lines.push(Line { sequence, at, line: short(&log.line) }),
+            Event::Log(log) => self.lines.push(Line { sequence, at, line: short(&log.line, TEXT_BYTES_MAX) }),
             Event::Note(note) => {
-                self.notes.push(Note { kind: named("note", &note.kind)?, message: short(&note.message), at });
+                self.notes.push(Note {
+                    kind: named("note", &note.kind)?,
+                    message: short(&note.message, TEXT_BYTES_MAX),
+                    at,
+                });
             }
         }
         Ok(())
@@ -137,16 +146,31 @@ fn latest_progress(progress: &v1::ProgressEvent) -> LatestProgress {
 }
 
 fn named(what: &str, name: &str) -> Result<String, String> {
-    if name.is_empty() { Err(format!("a {what} without a name")) } else { Ok(short(name)) }
+    if name.is_empty() { Err(format!("a {what} without a name")) } else { Ok(short(name, NAME_BYTES_MAX)) }
 }
 
-fn short(text: &str) -> String {
-    let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+fn stored_path(path: &str, root: &Path) -> Result<String, String> {
+    if path.len() > PATH_BYTES_MAX {
+        return Err(format!("a path of {} bytes; expected at most {PATH_BYTES_MAX}", path.len()));
+    }
+    path_in_store(&clean(path), root)
+}
+
+/// The time of an event, as a rank's clock has it: within what Postgres stores, and what a clock may say.
+fn plausible(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.clamp(DateTime::UNIX_EPOCH, Utc::now() + TimeDelta::days(366))
+}
+
+/// Text that Postgres stores, cut at `bytes`.
+pub(crate) fn short(text: &str, bytes: usize) -> String {
+    let end = text.floor_char_boundary(bytes);
     clean(&text[..end])
 }
 
 #[cfg(test)]
 mod tests {
+    use tandem_proto::v1::MetricEvent;
+
     use super::*;
 
     fn sorted(events: Vec<Event>) -> Batch {
@@ -190,6 +214,30 @@ mod tests {
             "{}",
             batch.notes[0].message
         );
+    }
+
+    #[test]
+    fn names_and_times_fit_into_an_index_and_a_timestamp() {
+        let name = "é".repeat(4000);
+        let metric = Event::Metric(MetricEvent { name: name.clone(), step: 1, value: 1.0 });
+        let result = Event::Result(v1::ResultEvent { name: name.clone(), value: 1.0 });
+        let (kind, uri) = (name.clone(), "jobs/7/a".to_owned());
+        let artifact = Event::Artifact(v1::ArtifactEvent { kind, name, uri, ..Default::default() });
+        let batch = sorted(vec![metric, result, artifact]);
+        let names = [&batch.points[0].name, &batch.results[0].name, &batch.artifacts[0].kind, &batch.artifacts[0].name];
+        assert!(names.iter().all(|name| name.len() == NAME_BYTES_MAX), "{names:?}");
+        let long = v1::CheckpointEvent { path: "x/".repeat(1 << 20), ..Default::default() };
+        let notes = sorted(vec![Event::Checkpoint(long)]).notes;
+        assert!(notes[0].message.contains("a path of 2097152 bytes"), "{}", notes[0].message);
+
+        let at = |seconds| {
+            let at = tandem_proto::convert::timestamp(DateTime::from_timestamp(seconds, 0).unwrap());
+            let line = Event::Log(v1::LogEvent { line: String::new() });
+            let events = [v1::RankEvent { sequence: 1, at: Some(at), event: Some(line) }];
+            sort(events.iter(), 0, Path::new("")).lines[0].at
+        };
+        assert_eq!(at(-300_000_000_000), DateTime::UNIX_EPOCH);
+        assert!(at(8_000_000_000_000) < Utc::now() + TimeDelta::days(400));
     }
 
     #[test]

@@ -6,37 +6,52 @@
 //! artifacts, results, notes) are stored each by itself ([`super::report`]).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::Path,
     sync::Arc,
 };
 
+use tandem_domain::timing::timing;
 use tandem_proto::v1::{self, rank_event::Event};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 use uuid::Uuid;
 
 use super::{Receipt, batch, report};
 use crate::{
     broken::no_fence,
-    error::Result,
+    error::{Error, Result},
     store::{
         Store, attempts,
         leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
-        retry, signed,
+        retry, signed, within,
     },
 };
 
-/// The most reports in one transaction.
+/// The most reports in one transaction ...
 const BATCH_MAX: usize = 512;
+/// ... and the most events of all of them, so that it is short whatever a fleet has to say after an absence.
+const BATCH_EVENTS_MAX: usize = 5000;
 
 /// A report that waits to be stored, and the channel for the answer.
 struct QueuedReport {
     holder: LeaseHolder,
     events: Arc<Vec<v1::RankEvent>>,
-    /// Whether it was stored; if not, [`report`] finds out why.
-    stored: oneshot::Sender<bool>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What became of a report that was to be stored together with others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Stored,
+    /// [`report`] finds out why.
+    NotStored,
+    /// The database took too long for all of them.
+    Slow,
 }
 
 /// Takes in reports. Each stream has a clone.
@@ -48,39 +63,58 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Starts the task that stores reports; it ends with the last clone.
-    pub(crate) fn start(store: Store, root: &Path) -> Self {
+    /// Takes in reports, and the task that stores them: it ends with the last clone.
+    pub(crate) fn new(store: Store, root: &Path) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, mut reports) = mpsc::channel(BATCH_MAX);
         let background = store.clone();
-        tokio::spawn(async move {
-            let mut together = Vec::new();
-            while reports.recv_many(&mut together, BATCH_MAX).await > 0 {
-                let stored = retry(|| store_together(&background, &together)).await;
+        let storing = async move {
+            let (mut waiting, mut together) = (VecDeque::new(), Vec::new());
+            while !waiting.is_empty() || reports.recv_many(&mut together, BATCH_MAX).await > 0 {
+                waiting.extend(together.drain(..));
+                let batch = next_batch(&mut waiting);
+                let stored = within(timing().report_limit(), retry(|| store_together(&background, &batch))).await;
                 if let Err(error) = &stored {
-                    tracing::debug!(%error, reports = together.len(), "not stored together; each by itself");
+                    tracing::debug!(%error, reports = batch.len(), "not stored together; each by itself");
                 }
-                let stored = stored.unwrap_or_else(|_| vec![false; together.len()]);
-                for (waiting, stored) in together.drain(..).zip(stored) {
+                let answers = stored.unwrap_or_else(|error| {
+                    let slow = matches!(error, Error::DatabaseSlow(_));
+                    vec![if slow { Answer::Slow } else { Answer::NotStored }; batch.len()]
+                });
+                for (report, answer) in batch.into_iter().zip(answers) {
                     // Its stream may have ended: the worker sends the report again on the next one.
-                    let _ = waiting.stored.send(stored);
+                    let _ = report.answer.send(answer);
                 }
             }
-        });
-        Self { store, root: root.into(), queue }
+        };
+        (Self { store, root: root.into(), queue }, storing)
     }
 
     /// Stores the new events of a report, all or none.
     pub(crate) async fn report(&self, holder: LeaseHolder, events: Vec<v1::RankEvent>) -> Result<Receipt> {
         let events = Arc::new(events);
         if is_plain(&events) && !no_fence() {
-            let (stored, stored_rx) = oneshot::channel();
-            let sent = self.queue.send(QueuedReport { holder, events: events.clone(), stored }).await;
-            if sent.is_ok() && stored_rx.await.unwrap_or(false) {
-                return Ok(Receipt::Stored);
+            let (answer, answered) = oneshot::channel();
+            let sent = self.queue.send(QueuedReport { holder, events: events.clone(), answer }).await;
+            match answered.await {
+                Ok(Answer::Stored) if sent.is_ok() => return Ok(Receipt::Stored),
+                // The next heartbeats renew the leases that were locked.
+                Ok(Answer::Slow) => sleep(timing().lease_write).await,
+                _ => {}
             }
         }
         report(&self.store, &self.root, holder, &events).await
     }
+}
+
+/// Takes as many of the waiting reports as one transaction may store: one at least.
+fn next_batch(waiting: &mut VecDeque<QueuedReport>) -> Vec<QueuedReport> {
+    let mut events = 0;
+    let fits = waiting.iter().take_while(|report| {
+        events += report.events.len();
+        events <= BATCH_EVENTS_MAX
+    });
+    let count = fits.count().max(1).min(waiting.len());
+    waiting.drain(..count).collect()
 }
 
 /// Whether a report holds only events that no decision depends on, and no invalid ones.
@@ -93,8 +127,8 @@ fn is_plain(events: &[v1::RankEvent]) -> bool {
 }
 
 /// Returns which of them were stored: those whose rank holds its lease, under its fence, in an attempt in training.
-async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<bool>> {
-    let mut tx = store.begin().await?;
+async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<Answer>> {
+    let mut tx = store.reports.begin().await?;
     // A rank may report twice at once, on an old stream and a new one: the second report is stored by itself.
     let mut firsts = BTreeSet::new();
     let is_first: Vec<bool> =
@@ -106,7 +140,7 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<b
     let attempts: Vec<Uuid> = taken.iter().map(|row| row.attempt).collect();
     if !attempts::all_train(&mut tx, &attempts).await? {
         // One of them has just ended. Its leases are locked now, so the next read is reliable.
-        return Ok(vec![false; waiting.len()]);
+        return Ok(vec![Answer::NotStored; waiting.len()]);
     }
     let taken: HashMap<(Uuid, u32), leases::Advanced> =
         taken.into_iter().map(|row| ((row.attempt, row.rank), row)).collect();
@@ -118,7 +152,7 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<b
     for (report, is_first) in waiting.iter().zip(is_first) {
         let LeaseHolder { attempt, rank, fence, .. } = report.holder;
         let row = taken.get(&(attempt, rank)).filter(|_| is_first);
-        stored.push(row.is_some());
+        stored.push(if row.is_some() { Answer::Stored } else { Answer::NotStored });
         let Some(row) = row else { continue };
         let new = report.events.iter().filter(|event| signed(event.sequence) > row.before);
         let batch = batch::sort(new, rank, Path::new(""));
@@ -132,6 +166,7 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<b
     measures::put_latest(&mut tx, &latest).await?;
     logs::insert(&mut tx, &lines).await?;
     notify(&mut tx, &[Topic::Watch]).await?;
+    leases::renew_reported(&mut tx, &taken.into_keys().collect::<Vec<_>>()).await?;
     tx.commit().await?;
     Ok(stored)
 }

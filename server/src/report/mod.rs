@@ -1,30 +1,33 @@
 //! Stores what workers report about their ranks, under the fence: a stale worker changes nothing and learns that.
 
-mod batch;
+pub(crate) mod batch;
 pub(crate) mod collect;
 
 use std::path::Path;
 
-use tandem_domain::state::{AttemptEvent, RankOutcome};
+use tandem_domain::{
+    state::{AttemptEvent, RankOutcome},
+    timing::timing,
+};
 use tandem_proto::v1;
+use tokio::time::sleep;
 
 use crate::{
     broken::no_fence,
     conclude::{RankEnd, conclude},
-    error::Result,
+    error::{Error, Result},
     store::{
         Conn, Store,
         attempts::{self, LockedAttempt},
-        clean,
         events::{self, About},
         files,
         leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
-        retry, signed,
+        retry, signed, within,
     },
 };
-use batch::{Batch, TRAINING};
+use batch::{Batch, NAME_BYTES_MAX, TEXT_BYTES_MAX, TRAINING};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receipt {
@@ -41,11 +44,31 @@ pub(crate) async fn report(
     holder: LeaseHolder,
     events: &[v1::RankEvent],
 ) -> Result<Receipt> {
-    retry(|| report_once(store, root, holder, events)).await
+    patiently(|| report_once(store, root, holder, events)).await
+}
+
+/// Runs a transaction that may lock leases. One that takes too long is cut, before the leases that it locks run out, and
+/// runs again: its worker could only send the same once more.
+async fn patiently<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    const TRIES: u32 = 10;
+    for _ in 1..TRIES {
+        match within(timing().report_limit(), retry(&mut transaction)).await {
+            Err(error @ Error::DatabaseSlow(_)) => {
+                tracing::warn!(%error, "a report cannot be stored yet");
+                // The next heartbeats renew the leases first.
+                sleep(timing().lease_write).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    within(timing().report_limit(), retry(&mut transaction)).await
 }
 
 async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[v1::RankEvent]) -> Result<Receipt> {
-    let mut tx = store.begin().await?;
+    let mut tx = store.reports.begin().await?;
     let Some(attempt) = attempts::lock(&mut tx, holder.attempt).await? else { return Ok(Receipt::Stale) };
     let last = events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
     let before = leases::advance(&mut tx, holder.attempt, holder.fence, holder.rank, holder.worker, last).await?;
@@ -58,6 +81,7 @@ async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[
     }
     store_batch(&mut tx, &attempt, holder, &batch).await?;
     notify(&mut tx, &[Topic::Watch]).await?;
+    leases::renew_reported(&mut tx, &[(holder.attempt, holder.rank)]).await?;
     tx.commit().await?;
     // An acknowledgement would tell the rank that its checkpoints are committed, but they have no rows.
     Ok(if attempt.state.is_ended() && !no_fence() { Receipt::Stale } else { Receipt::Stored })
@@ -111,9 +135,9 @@ pub(crate) async fn rank_ended(
     outcome: RankOutcome,
     cause: &str,
 ) -> Result<Receipt> {
-    let end = RankEnd { outcome, cause: clean(cause) };
-    let ended = retry(|| async {
-        let mut tx = store.begin().await?;
+    let end = RankEnd { outcome, cause: batch::short(cause, TEXT_BYTES_MAX) };
+    let ended = patiently(|| async {
+        let mut tx = store.reports.begin().await?;
         let ended = conclude(&mut tx, holder.attempt, |lease| {
             let is_theirs = lease.rank == holder.rank && lease.worker == holder.worker && lease.fence == holder.fence;
             is_theirs.then(|| end.clone())
@@ -128,8 +152,13 @@ pub(crate) async fn rank_ended(
 
 /// Stores where the ranks of an attempt meet, from the worker of rank 0.
 pub(crate) async fn rendezvous(store: &Store, holder: LeaseHolder, host: &str, port: u16) -> Result<Receipt> {
-    let mut tx = store.begin().await?;
-    if !attempts::set_rendezvous(&mut tx, holder.attempt, holder.fence, holder.worker, &clean(host), port).await? {
+    let host = batch::short(host, NAME_BYTES_MAX);
+    patiently(|| rendezvous_once(store, holder, &host, port)).await
+}
+
+async fn rendezvous_once(store: &Store, holder: LeaseHolder, host: &str, port: u16) -> Result<Receipt> {
+    let mut tx = store.reports.begin().await?;
+    if !attempts::set_rendezvous(&mut tx, holder.attempt, holder.fence, holder.worker, host, port).await? {
         return Ok(Receipt::Stale);
     }
     notify(&mut tx, &[Topic::Dispatch]).await?;

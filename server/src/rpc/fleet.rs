@@ -3,14 +3,17 @@
 use tandem_proto::{convert::timestamp, v1, v1::fleet_server::Fleet};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Api;
+use super::{Api, admission::check_texts};
 use crate::{convert, error::Error, query::status::status, release::release};
 
 #[async_trait]
 impl Fleet for Api {
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let status = status(&mut conn).await?;
+        let status = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(status(&mut conn).await?)
+        };
+        let status = self.admission.call(status).await?;
         Ok(Response::new(v1::StatusResponse {
             workers: status.workers.into_iter().map(convert::worker).collect(),
             queued: status.jobs.queued,
@@ -23,7 +26,10 @@ impl Fleet for Api {
     }
 
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
-        let (worker, was_quarantined) = release(&self.store, &request.into_inner().worker).await?;
+        let worker = request.into_inner().worker;
+        check_texts(&[("worker", &worker)])?;
+        let release = async { Ok(release(&self.store, &worker).await?) };
+        let (worker, was_quarantined) = self.admission.call(release).await?;
         Ok(Response::new(v1::ReleaseResponse { worker: Some(convert::worker(worker)), was_quarantined }))
     }
 }

@@ -7,7 +7,11 @@ use tandem_proto::{convert::job_state, v1, v1::jobs_server::Jobs};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Api, answers};
+use super::{
+    Answers, Api,
+    admission::{check_nul, check_texts},
+    answers,
+};
 use crate::{
     cancel::cancel,
     convert,
@@ -21,6 +25,12 @@ use crate::{
 impl Jobs for Api {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
         let request = request.into_inner();
+        check_nul("toml", &request.toml)?;
+        check_texts(&[
+            ("file_name", &request.file_name),
+            ("owner", &request.owner),
+            ("idempotency_key", &request.idempotency_key),
+        ])?;
         let submission = Submission {
             toml: request.toml,
             file_name: request.file_name,
@@ -30,34 +40,47 @@ impl Jobs for Api {
             idempotency_key: request.idempotency_key,
             priority: request.priority,
         };
-        let submitted = submit(&self.store, &submission).await?;
-        Ok(Response::new(convert::submitted(submitted)))
+        let submit = async { Ok(submit(&self.store, &submission).await?) };
+        Ok(Response::new(convert::submitted(self.admission.call(submit).await?)))
     }
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let v1::ListRequest { limit, states, experiment } = request.into_inner();
+        check_texts(&[("experiment", &experiment)])?;
         let states: Vec<JobState> =
             states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let jobs = query::jobs::list(&mut conn, &experiment, &states, limit).await?;
-        Ok(Response::new(v1::ListResponse { jobs: convert::jobs(jobs)? }))
+        let list = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(query::jobs::list(&mut conn, &experiment, &states, limit).await?)
+        };
+        Ok(Response::new(v1::ListResponse { jobs: convert::jobs(self.admission.call(list).await?)? }))
     }
 
     async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<v1::ShowResponse>, Status> {
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let shown = query::show::show(&mut conn, &request.into_inner().target).await?;
-        Ok(Response::new(convert::shown(shown)?))
+        let target = request.into_inner().target;
+        check_texts(&[("target", &target)])?;
+        let show = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(query::show::show(&mut conn, &target).await?)
+        };
+        Ok(Response::new(convert::shown(self.admission.call(show).await?)?))
     }
 
     type WatchStream = Answers<v1::WatchResponse>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let target = target::resolve(&mut conn, &request.into_inner().target).await?;
+        let place = self.admission.stream()?;
+        let target = request.into_inner().target;
+        check_texts(&[("target", &target)])?;
+        let resolve = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(target::resolve(&mut conn, &target).await?)
+        };
+        let target = self.admission.call(resolve).await?;
         // One that waits to be sent: a client that lags is to get the newest.
         let (sender, receiver) = mpsc::channel(1);
         self.streams.spawn(self.watches.clone().watch(target, sender, self.closing.clone()));
-        Ok(Response::new(answers(receiver, |snapshot: Arc<Snapshot>| {
+        Ok(Response::new(answers(receiver, place, |snapshot: Arc<Snapshot>| {
             Ok(v1::WatchResponse { jobs: convert::jobs(snapshot.jobs.clone())?, done: snapshot.done })
         })))
     }
@@ -65,20 +88,27 @@ impl Jobs for Api {
     type LogsStream = Answers<v1::LogLine>;
 
     async fn logs(&self, request: Request<v1::LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+        let place = self.admission.stream()?;
         let v1::LogsRequest { target, follow, tail } = request.into_inner();
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let target = target::resolve(&mut conn, &target).await?;
-        let jobs = target::jobs_of(&mut conn, target).await?;
+        check_texts(&[("target", &target)])?;
+        let resolve = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            let target = target::resolve(&mut conn, &target).await?;
+            Ok(target::jobs_of(&mut conn, target).await?)
+        };
+        let jobs = self.admission.call(resolve).await?;
         let (sender, receiver) = mpsc::channel(256);
         let request = query::logs::Request { jobs, follow, tail: (tail > 0).then_some(tail) };
         let logs = query::logs::logs(self.store.clone(), self.notifier.clone(), request, sender, self.closing.clone());
         self.streams.spawn(logs);
-        Ok(Response::new(answers(receiver, |row| Ok(convert::log_line(row)))))
+        Ok(Response::new(answers(receiver, place, |row| Ok(convert::log_line(row)))))
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
         let v1::CancelRequest { target, owner: claimed } = request.into_inner();
-        let cancelled = cancel(&self.store, &target, &owner(&claimed)).await?;
+        check_texts(&[("target", &target), ("owner", &claimed)])?;
+        let cancelled =
+            self.admission.call(async { Ok(cancel(&self.store, &target, &owner(&claimed)).await?) }).await?;
         Ok(Response::new(convert::cancelled(cancelled)?))
     }
 }

@@ -1,5 +1,7 @@
 //! The gRPC services: parse, call, convert. No decision is made here.
 
+mod admission;
+mod backlog;
 mod fleet;
 mod jobs;
 mod results;
@@ -8,12 +10,12 @@ mod workers;
 use std::{pin::Pin, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use object_store::ObjectStore;
+use tandem_domain::plan::FILE_BYTES_MAX;
 use tandem_proto::v1::{
     DESCRIPTOR_SET, fleet_server::FleetServer, jobs_server::JobsServer, results_server::ResultsServer,
     workers_server::WorkersServer,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
@@ -24,6 +26,15 @@ use tonic::{
 use crate::{
     dispatch::Dispatcher, notifier::Notifier, query::watch::Watches, report::collect::Collector, store::Store,
 };
+pub(crate) use admission::Admission;
+pub(crate) use backlog::Backlog;
+
+/// The largest request of a person: names and ids.
+const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// One with an experiment file, which is refused with a reason up to twice the size of a right one.
+const FILE_REQUEST_BYTES_MAX: usize = 2 * FILE_BYTES_MAX + REQUEST_BYTES_MAX;
+/// The largest message of a worker. Its batches are smaller: one that is larger would be sent again for ever.
+const WORKER_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -32,7 +43,8 @@ pub(crate) struct Api {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) reports: Collector,
     pub(crate) watches: Watches,
-    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) admission: Admission,
+    pub(crate) backlog: Backlog,
     pub(crate) started_at: DateTime<Utc>,
     /// Streams end when it is cancelled ...
     pub(crate) closing: CancellationToken,
@@ -49,10 +61,10 @@ impl Api {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         builder
-            .add_service(JobsServer::new(self.clone()))
-            .add_service(ResultsServer::new(self.clone()))
-            .add_service(FleetServer::new(self.clone()))
-            .add_service(WorkersServer::new(self))
+            .add_service(JobsServer::new(self.clone()).max_decoding_message_size(FILE_REQUEST_BYTES_MAX))
+            .add_service(ResultsServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         Ok(builder.routes())
@@ -61,10 +73,14 @@ impl Api {
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Converts what a query sends into a stream of answers.
+/// Converts what a query sends into a stream of answers, which takes up its place as long as it is open.
 fn answers<T: Send + 'static, E: Into<Status> + Send + 'static, A: 'static>(
     receiver: mpsc::Receiver<Result<T, E>>,
+    place: OwnedSemaphorePermit,
     convert: impl Fn(T) -> Result<A, Status> + Send + 'static,
 ) -> Answers<A> {
-    Box::pin(ReceiverStream::new(receiver).map(move |item| convert(item.map_err(Into::<Status>::into)?)))
+    Box::pin(ReceiverStream::new(receiver).map(move |item| {
+        let _held = &place;
+        convert(item.map_err(Into::<Status>::into)?)
+    }))
 }

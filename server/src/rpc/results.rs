@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Api, answers};
+use super::{Answers, Api, admission::check_texts, answers};
 use crate::{
     convert,
     error::Error,
@@ -27,34 +27,48 @@ impl Results for Api {
             ascending: request.ascending,
             limit: request.limit,
         };
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let rows = results::query(&mut conn, question).await?;
-        let older = match request.target.as_str() {
-            text if rows.is_empty() && !text.is_empty() => target::older_with_results(&mut conn, text).await?,
-            _ => None,
+        check_texts(&[("target", question.target), ("stage", question.stage), ("best", question.best)])?;
+        let query = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            let rows = results::query(&mut conn, question).await?;
+            let older = match request.target.as_str() {
+                text if rows.is_empty() && !text.is_empty() => target::older_with_results(&mut conn, text).await?,
+                _ => None,
+            };
+            Ok((rows, older))
         };
+        let (rows, older) = self.admission.call(query).await?;
         Ok(Response::new(v1::QueryResponse { jobs: convert::jobs(rows)?, older: older.map(convert::submission) }))
     }
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {
         let v1::MetricsRequest { target, names } = request.into_inner();
-        let mut conn = self.store.conn().await.map_err(Error::from)?;
-        let curves = results::metrics(&mut conn, &target, &names).await?;
+        check_texts(&[("target", &target)])?;
+        check_texts(&names.iter().map(|name| ("names", name.as_str())).collect::<Vec<_>>())?;
+        let metrics = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(results::metrics(&mut conn, &target, &names).await?)
+        };
+        let curves = self.admission.call(metrics).await?;
         Ok(Response::new(v1::MetricsResponse { series: curves.into_iter().map(convert::series).collect() }))
     }
 
     type FetchStream = Answers<v1::FetchResponse>;
 
     async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
-        let artifact = {
-            let mut conn = self.store.conn().await.map_err(Error::from)?;
-            fetch::find(&mut conn, &request.into_inner().artifact_id).await?
+        let place = self.admission.stream()?;
+        let id = request.into_inner().artifact_id;
+        check_texts(&[("artifact_id", &id)])?;
+        let find = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(fetch::find(&mut conn, &id).await?)
         };
-        let open = fetch::open(self.objects.clone(), &self.dispatcher.root, &artifact).await?;
+        let artifact = self.admission.call(find).await?;
+        let open = fetch::open(&self.dispatcher.root, &artifact).await?;
         let (sender, receiver) = mpsc::channel(4);
         self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
         let name = v1::FetchResponse { artifact: Some(convert::artifact(artifact)), chunk: Vec::new() };
-        let chunks = answers(receiver, |chunk: tokio_util::bytes::Bytes| {
+        let chunks = answers(receiver, place, |chunk: tokio_util::bytes::Bytes| {
             Ok(v1::FetchResponse { artifact: None, chunk: chunk.to_vec() })
         });
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(name)).chain(chunks))))

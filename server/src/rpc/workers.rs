@@ -1,12 +1,14 @@
 //! `tandem.v1.Workers`: one stream per worker, open as long as both run.
 //!
 //! Messages about ranks are handled in the order in which they come, so a rank's end never overtakes its last report.
+//! Heartbeats are not queued behind them. What is queued is bounded by its bytes ([`Backlog`]).
+//!
 //! While the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials
 //! again, and its rank goes on.
 
 use std::{sync::Arc, time::Duration};
 
-use tandem_domain::timing::timing;
+use tandem_domain::{timing, timing::timing};
 use tandem_proto::{
     convert,
     status::Code,
@@ -22,16 +24,27 @@ use uuid::Uuid;
 use super::{Answers, Api};
 use crate::{
     convert::facts_to_json,
-    dispatch::sessions::Session,
+    dispatch::{Dispatcher, sessions::Session},
     error::Error,
-    report::{Receipt, rank_ended, rendezvous},
+    report::{
+        Receipt,
+        batch::{NAME_BYTES_MAX, short},
+        rank_ended, rendezvous,
+    },
     store::{
-        clean, integer,
+        integer,
         leases::{LeaseHolder, ReportedRank},
         signed,
         workers::Registration,
     },
 };
+
+/// A worker has one rank at a time, and perhaps some that it is still ending.
+const RUNNING_MAX: usize = 64;
+/// Longer than any rank does nothing, or takes for a unit of work.
+const SPAN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Events of one report; a worker of this version sends [`timing::REPORT_BATCH_EVENTS`] at most.
+const REPORT_EVENTS_MAX: usize = 20 * timing::REPORT_BATCH_EVENTS;
 
 #[async_trait]
 impl Workers for Api {
@@ -51,6 +64,8 @@ impl Workers for Api {
 
         let api = self.clone();
         self.streams.spawn(async move {
+            // Even if it panics: a stream that nobody reads must not look open.
+            let _listed = Listed { dispatcher: api.dispatcher.clone(), session: session.id };
             let end = api.listen(&mut inbound, &session).await;
             if let Err(status) = end {
                 tracing::info!(worker = session.name, code = ?status.code(), "stream ends: {}", status.message());
@@ -62,6 +77,18 @@ impl Workers for Api {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+/// Takes a session off the list of open streams when it is dropped.
+struct Listed {
+    dispatcher: Arc<Dispatcher>,
+    session: Uuid,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.dispatcher.sessions.remove(self.session);
     }
 }
 
@@ -83,16 +110,16 @@ async fn register(
     }
     let worker = Registration {
         id,
-        name: clean(&register.name),
-        host: clean(&register.host),
-        version: clean(&register.version),
-        device_kind: clean(&device.kind),
+        name: short(&register.name, NAME_BYTES_MAX),
+        host: short(&register.host, NAME_BYTES_MAX),
+        version: short(&register.version, NAME_BYTES_MAX),
+        device_kind: short(&device.kind, NAME_BYTES_MAX),
         device_index: integer(device.index),
-        device_name: clean(&device.name),
-        device_uuid: clean(&device.uuid),
+        device_name: short(&device.name, NAME_BYTES_MAX),
+        device_uuid: short(&device.uuid, NAME_BYTES_MAX),
         memory_bytes: signed(device.memory_bytes),
         cores: integer(device.cores),
-        driver: clean(&device.driver),
+        driver: short(&device.driver, NAME_BYTES_MAX),
     };
     let running = reported_ranks(id, &register.running)?;
     let session = Arc::new(Session::new(id, worker.name.clone(), running, outbound));
@@ -104,19 +131,23 @@ impl Api {
     ///
     /// Heartbeats are not queued behind messages that take long to store: a slow database must not end a rank.
     async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Session) -> Result<(), Status> {
-        let (queue, mut queued) = mpsc::channel(64);
+        let (queue, mut queued) = mpsc::unbounded_channel();
+        let backlog = self.backlog.of_stream();
         let receive = async move {
             while let Some(message) = self.next(inbound, session).await? {
                 match message {
                     FromWorker::Heartbeat(heartbeat) => receive_heartbeat(session, &heartbeat)?,
-                    // Closed only when the other half of this function has failed, which gives the reason.
-                    message => drop(queue.send(message).await),
+                    message => {
+                        let room = backlog.take(message.encoded_len()).ok_or_else(backlog_full)?;
+                        // Closed only when the other half of this function has failed, which gives the reason.
+                        let _ = queue.send((message, room));
+                    }
                 }
             }
             Ok(())
         };
         let handle = async {
-            while let Some(message) = queued.recv().await {
+            while let Some((message, _room)) = queued.recv().await {
                 if session.superseded.is_cancelled() {
                     // The worker was restarted, and this message is of the process before.
                     return Err(superseded());
@@ -158,6 +189,11 @@ impl Api {
             FromWorker::Heartbeat(heartbeat) => receive_heartbeat(session, &heartbeat)?,
             FromWorker::Report(report) => {
                 let holder = lease_holder(session.worker, &report.attempt_id, report.fence, report.rank)?;
+                if report.events.len() > REPORT_EVENTS_MAX {
+                    let message =
+                        format!("a report of {} events; expected at most {REPORT_EVENTS_MAX}", report.events.len());
+                    return Err(Code::InvalidInput.status(message));
+                }
                 let sequence = report.events.iter().map(|event| event.sequence).max().unwrap_or(0);
                 match self.reports.report(holder, report.events).await? {
                     Receipt::Stored => {
@@ -191,6 +227,10 @@ fn superseded() -> Status {
     Code::Unavailable.status("this stream ends: the worker was declared lost, or opened another stream, or the database cannot store its heartbeats; it registers again")
 }
 
+fn backlog_full() -> Status {
+    Code::Full.status("reports come faster than the database stores them; they are kept by the worker and sent again")
+}
+
 fn receive_heartbeat(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(), Status> {
     let running = reported_ranks(session.worker, &heartbeat.running)?;
     session.receive(heartbeat.sequence, running, heartbeat.facts.as_ref().map(facts_to_json));
@@ -213,9 +253,15 @@ fn lease_holder(worker: Uuid, attempt: &str, fence: i64, rank: u32) -> Result<Le
 }
 
 fn reported_ranks(worker: Uuid, running: &[v1::RunningRank]) -> Result<Vec<ReportedRank>, Status> {
+    if running.len() > RUNNING_MAX {
+        let message = format!("`running` has {} ranks; expected at most {RUNNING_MAX} of one worker", running.len());
+        return Err(Code::InvalidInput.status(message));
+    }
+    // They become intervals in Postgres, in one statement for all workers.
+    let span = |ms| Duration::from_millis(ms).min(SPAN_MAX);
     let ranks = running.iter().map(|rank| {
         let attempt = convert::uuid("running.attempt_id", &rank.attempt_id)?;
-        let (idle, slowest) = (Duration::from_millis(rank.idle_ms), rank.slowest_ms.map(Duration::from_millis));
+        let (idle, slowest) = (span(rank.idle_ms), rank.slowest_ms.map(span));
         Ok(ReportedRank { worker, attempt, fence: rank.fence, rank: rank.rank, idle, slowest })
     });
     ranks.collect()

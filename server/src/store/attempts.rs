@@ -70,7 +70,7 @@ pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> DbResult<Option<LockedAtt
         r#"SELECT id, job_id, number, fence, state::text AS "state!", world_size, at_stake,
                   EXTRACT(epoch FROM clock_timestamp() - stop_asked_at)::float8 AS stop_seconds,
                   EXISTS (SELECT FROM checkpoints c WHERE c.job_id = attempts.job_id AND c.fence = attempts.fence
-                                                      AND c.at >= stop_asked_at) AS "is_saved!"
+                                                      AND c.stored_at >= stop_asked_at) AS "is_saved!"
            FROM attempts WHERE id = $1 FOR NO KEY UPDATE"#,
         id
     )
@@ -214,7 +214,7 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
                   ARRAY(SELECT l.worker_id FROM attempts lost JOIN leases l ON l.attempt_id = lost.id
                         WHERE lost.job_id = a.job_id AND l.outcome = 'lost'
                           AND l.released_at > clock_timestamp() - make_interval(secs => $1)) AS "avoid!",
-                  (SELECT max(c.at) FROM checkpoints c WHERE c.job_id = a.job_id AND c.fence = a.fence) AS saved_at,
+                  (SELECT max(c.stored_at) FROM checkpoints c WHERE c.job_id = a.job_id AND c.fence = a.fence) AS saved_at,
                   CASE WHEN p.fence = a.fence AND p.seconds_left > 0 THEN p.seconds_left END AS seconds_left
            FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN experiments e ON e.id = j.experiment_id
            LEFT JOIN progress p ON p.job_id = a.job_id

@@ -19,7 +19,7 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
     sqlx::query!(
         "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (job_id, step) DO UPDATE SET fence = excluded.fence, path = excluded.path,
-             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at
+             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at, stored_at = clock_timestamp()
          WHERE checkpoints.fence <= excluded.fence",
         job,
         fence,

@@ -73,20 +73,23 @@ pub(crate) async fn state_by_content(conn: &mut Conn, content_key: &str) -> DbRe
     state.map(|state| parse(&state)).transpose()
 }
 
-/// The job with this content, which cannot change until this transaction ends.
-pub(crate) async fn share(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
-    sqlx::query_scalar!(
-        "SELECT id FROM jobs
-         WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded') FOR SHARE",
+/// The job with this content that has succeeded or still may. It cannot change until this transaction ends. Its
+/// priority becomes `priority`, unless it is higher.
+///
+/// Submits of the same content wait for each other here: a lock that they shared they could not raise it under.
+pub(crate) async fn share(conn: &mut Conn, content_key: &str, priority: i32) -> DbResult<Option<Uuid>> {
+    let job = sqlx::query!(
+        "SELECT id, priority FROM jobs
+         WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded') FOR NO KEY UPDATE",
         content_key
     )
-    .fetch_optional(conn)
-    .await
-}
-
-/// Raises the priority of a job that another experiment wants more.
-pub(crate) async fn raise_priority(conn: &mut Conn, id: Uuid, priority: i32) -> DbResult<()> {
-    sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1 AND priority < $2", id, priority).run_any(conn).await
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(job) = job else { return Ok(None) };
+    if job.priority < priority {
+        sqlx::query!("UPDATE jobs SET priority = $2 WHERE id = $1", job.id, priority).run_any(conn).await?;
+    }
+    Ok(Some(job.id))
 }
 
 /// A row that is locked until the transaction ends.

@@ -88,6 +88,50 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> DbResult<Vec<LockedL
         .collect()
 }
 
+/// Locks an attempt with its job and its live leases, unless somebody else has locked any of them: then `false`. As it
+/// waits for nobody, its order does not matter.
+pub(crate) async fn lock_all_at_once(conn: &mut Conn, attempt: Uuid) -> DbResult<bool> {
+    let locked = sqlx::query_scalar!(
+        r#"SELECT 1 AS "locked!" FROM attempts a JOIN jobs j ON j.id = a.job_id
+           WHERE a.id = $1 FOR NO KEY UPDATE SKIP LOCKED"#,
+        attempt
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if locked.is_none() {
+        return Ok(false);
+    }
+    let locked = sqlx::query_scalar!(
+        "SELECT rank FROM leases WHERE attempt_id = $1 AND released_at IS NULL ORDER BY rank
+         FOR NO KEY UPDATE SKIP LOCKED",
+        attempt
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let live = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "live!" FROM leases WHERE attempt_id = $1 AND released_at IS NULL"#,
+        attempt
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(u64::try_from(live) == Ok(locked.len() as u64))
+}
+
+/// Renews the leases of ranks whose reports have just been stored: the last statement of a report's transaction, because
+/// they could not be renewed while it ran.
+pub(crate) async fn renew_reported(conn: &mut Conn, ranks: &[(Uuid, u32)]) -> DbResult<()> {
+    sqlx::query!(
+        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $3))
+         FROM UNNEST($1::uuid[], $2::integer[]) AS reported (attempt_id, rank)
+         WHERE leases.attempt_id = reported.attempt_id AND leases.rank = reported.rank AND released_at IS NULL",
+        &column(ranks, |(attempt, _)| *attempt),
+        &column(ranks, |(_, rank)| integer(*rank)),
+        timing().lease.as_secs_f64(),
+    )
+    .run_any(conn)
+    .await
+}
+
 /// Releases the lease of a rank that has ended; `false` if it was released before.
 pub(crate) async fn release(
     conn: &mut Conn,

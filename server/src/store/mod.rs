@@ -6,6 +6,10 @@
 //! * **Time is the database's** (`clock_timestamp()`): coordinators on several hosts agree on it.
 //! * **Locks are taken in one order**: job, attempt, leases by rank; workers by id. `FOR NO KEY UPDATE`, because a row
 //!   that refers to a locked row must not wait. Renewals skip locked rows: they are repeated in a second or two.
+//! * **Each kind of work has a pool of its own** ([`Store`]), and nobody who has a connection asks for another.
+//! * **Nothing waits without a limit**: `within` for what keeps ranks alive and for reports, Postgres's own
+//!   `statement_timeout` for people. A commit whose answer does not come may have happened, so every transaction may be
+//!   repeated.
 //! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here. The caller gets
 //!   `None` or `false` if the row was not in that state any more, and `rows` makes sure that the count is looked at.
 
@@ -23,6 +27,7 @@ pub(crate) mod measures;
 pub(crate) mod notify;
 pub(crate) mod overview;
 pub(crate) mod picks;
+mod pool;
 mod retry;
 mod rows;
 pub(crate) mod schema;
@@ -34,45 +39,66 @@ pub(crate) mod workers;
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool, Postgres, Transaction,
-    pool::PoolConnection,
+    PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tandem_domain::{timing, timing::timing};
 
-pub(crate) use retry::retry;
+use pool::Canceller;
+pub(crate) use pool::{Pool, PooledConn, Tx};
+pub(crate) use retry::{retry, within};
 
 /// A connection, in a transaction or not.
 pub(crate) type Conn = sqlx::PgConnection;
 pub(crate) type DbResult<T> = std::result::Result<T, sqlx::Error>;
 
+/// The database, by a pool for each kind of work: whatever readers or reports do, heartbeats are stored in time.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    pool: PgPool,
+    /// What keeps ranks alive: heartbeats, the leader, the scheduler, the reaper, instructions to workers.
+    pub(crate) lane: Pool,
+    /// What workers report.
+    pub(crate) reports: Pool,
+    /// People's questions and requests.
+    people: Pool,
+    /// The one connection that notifications come on.
+    notifications: PgPool,
 }
 
 impl Store {
-    /// A pool on a database whose schema is known to fit: see [`schema::open`].
-    fn connect_lazy(options: PgConnectOptions) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(10)
-            // Shorter than a worker waits for the answer to its registration.
-            .acquire_timeout(Duration::from_secs(3))
-            .idle_timeout(Duration::from_secs(60))
-            .connect_lazy_with(options);
-        Self { pool }
+    /// Pools on a database whose schema is known to fit: see [`schema::open`].
+    fn connect_lazy(options: &PgConnectOptions) -> Self {
+        let limited =
+            |limit: Duration| options.clone().options([("statement_timeout", format!("{}ms", limit.as_millis()))]);
+        let canceller = Canceller::new(options.clone());
+        let pool = |limit, size, wait| Pool::new(limited(limit), size, wait, &canceller);
+        let notifications = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        Self {
+            lane: pool(timing().statement_limit(), 4, timing().statement_limit()),
+            reports: pool(timing().report_limit(), 4, timing().report_limit()),
+            people: pool(timing::READ_LIMIT, 10, timing::READ_WAIT),
+            notifications: notifications.connect_lazy_with(options.clone()),
+        }
     }
 
-    pub(crate) async fn conn(&self) -> DbResult<PoolConnection<Postgres>> {
-        self.pool.acquire().await
+    /// A connection for a person's question.
+    pub(crate) async fn reader(&self) -> DbResult<PooledConn> {
+        self.people.conn().await
     }
 
-    /// A transaction that is rolled back unless it is committed.
-    pub(crate) async fn begin(&self) -> DbResult<Transaction<'static, Postgres>> {
-        self.pool.begin().await
+    /// A transaction for a person's request.
+    pub(crate) async fn begin(&self) -> DbResult<Tx> {
+        self.people.begin().await
+    }
+
+    /// Any connection.
+    #[cfg(test)]
+    pub(crate) async fn conn(&self) -> DbResult<PooledConn> {
+        self.people.conn().await
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        tokio::join!(self.lane.close(), self.reports.close(), self.people.close(), self.notifications.close());
     }
 }
 

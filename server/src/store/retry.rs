@@ -1,4 +1,8 @@
-//! Which failures of a query pass by themselves, decided in one place, and the retry of a transaction.
+//! Which failures of a query pass by themselves, decided in one place; the retry of a transaction, and its limit.
+
+use std::{io, time::Duration};
+
+use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 
@@ -14,8 +18,12 @@ impl From<sqlx::Error> for Error {
                 | sqlx::Error::WorkerCrashed,
                 _,
             ) => Self::DatabaseAway(error),
-            // Serialisation failure, deadlock.
-            (_, "40001" | "40P01") => Self::DatabaseConflict(error),
+            // Serialisation failure, deadlock, a lock that was not to be had in time.
+            (_, "40001" | "40P01" | "55P03") => Self::DatabaseConflict(error),
+            // Cancelled: `statement_timeout` has run out.
+            (_, "57014") => Self::DatabaseSlow(error),
+            // A transaction that was idle for too long, because this process was frozen.
+            (_, "25P03") => Self::DatabaseAway(error),
             // Class 08: connection; 53: resources; 57P: operator intervention (shutdown, crash, starting up).
             (_, code) if ["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => Self::DatabaseAway(error),
             _ => Self::DatabaseBug(error),
@@ -41,9 +49,17 @@ where
     }
 }
 
+/// Gives up after `limit`; what Postgres still does is cancelled then. The work may have been done nevertheless.
+pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let words = format!("no answer within {limit:?}");
+        Err(Error::DatabaseSlow(io::Error::new(io::ErrorKind::TimedOut, words).into()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{borrow::Cow, io};
+    use std::borrow::Cow;
 
     use sqlx::error::{DatabaseError, ErrorKind};
     use tandem_proto::status::Code;
@@ -97,13 +113,23 @@ mod tests {
         for error in away {
             assert!(matches!(error, Error::DatabaseAway(_)) && error.code() == Code::Unavailable, "{error}");
         }
-        for error in ["40001", "40P01"].map(error) {
+        for error in ["40001", "40P01", "55P03"].map(error) {
             assert!(matches!(error, Error::DatabaseConflict(_)) && error.code() == Code::Unavailable, "{error}");
         }
-        // A unique index, a wrong column, a statement that was cancelled, a row that cannot be read.
-        for error in [error("23505"), error("42703"), error("57014"), sqlx::Error::RowNotFound.into()] {
+        let slow = error("57014");
+        assert!(matches!(slow, Error::DatabaseSlow(_)) && slow.code() == Code::TimedOut, "{slow}");
+        // A unique index, a wrong column, a row that cannot be read.
+        for error in [error("23505"), error("42703"), sqlx::Error::RowNotFound.into()] {
             assert!(matches!(error, Error::DatabaseBug(_)) && error.code() == Code::Internal, "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_is_given_up() {
+        let limit = Duration::from_millis(20);
+        let late = within(limit, std::future::pending::<Result<()>>()).await.unwrap_err();
+        assert!(late.to_string().contains("no answer within 20ms") && late.is_absence(), "{late}");
+        assert!(within(limit, async { Ok(7) }).await.is_ok_and(|value| value == 7));
     }
 
     #[tokio::test]

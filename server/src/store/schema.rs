@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use sqlx::{
     Connection, PgConnection,
     migrate::{MigrateError, Migrator},
-    postgres::PgConnectOptions,
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::{Instant, sleep};
 
@@ -23,6 +23,8 @@ pub enum OpenError {
     Url { shown: String, problem: String },
     #[error("cannot reach the database {place}: {source}. Is Postgres running there, and is the URL right?")]
     Unreachable { place: String, source: sqlx::Error },
+    #[error("Postgres at {place} takes no connection: {source}")]
+    Refused { place: String, source: sqlx::Error },
     #[error("Postgres runs at {place} but the database is not there; `createdb {database}` makes it")]
     NoDatabase { place: String, database: String },
     #[error("the database {place} refuses this user: {source}")]
@@ -32,6 +34,21 @@ pub enum OpenError {
          run the newer tandem-server on it, or name another database"
     )]
     TooNew { place: String, found: i64, known: i64 },
+    #[error(
+        "the database {place} stores text as {encoding}, which has no signs for some of it; expected UTF8: \
+         `createdb --encoding=UTF8 --template=template0 NAME` makes one"
+    )]
+    Encoding { place: String, encoding: String },
+    #[error(
+        "cannot read the table _sqlx_migrations in {place}: {source}. If another program uses that database, name one \
+         of its own; if not, this user may not read what another user made"
+    )]
+    Foreign { place: String, source: sqlx::Error },
+    #[error(
+        "the database {place} has schema version {version} but lacks {missing}: somebody has removed that; restore it \
+         from a backup, or name another database"
+    )]
+    Incomplete { place: String, version: i64, missing: String },
     #[error("cannot bring the schema of {place} up to version {known}: {source}")]
     Migrate { place: String, known: i64, source: MigrateError },
 }
@@ -39,7 +56,7 @@ pub enum OpenError {
 impl OpenError {
     /// The database cannot be reached, as opposed to being the wrong one.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::NoDatabase { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Refused { .. } | Self::NoDatabase { .. })
     }
 }
 
@@ -65,14 +82,17 @@ pub(crate) async fn open(url: &str) -> Result<Store, OpenError> {
         options.get_database().unwrap_or_else(|| options.get_username())
     );
     let mut conn = connect(&options, &place).await?;
-    refuse_newer(&mut conn, &place).await?;
+    refuse_foreign(&mut conn, &place).await?;
+    // `run` takes an advisory lock: if several servers start at once, one migrates and the others wait.
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
+    let migrated = MIGRATIONS.run(&pool).await;
+    pool.close().await;
+    let known = known_version();
+    migrated.map_err(|source| OpenError::Migrate { place: place.clone(), known, source })?;
+    refuse_incomplete(&mut conn, &place).await?;
     // An error on closing does not matter.
     let _ = conn.close().await;
-    let store = Store::connect_lazy(options);
-    // `run` takes an advisory lock: if several servers start at once, one migrates and the others wait.
-    let migrated = MIGRATIONS.run(&store.pool).await;
-    migrated.map_err(|source| OpenError::Migrate { place, known: known_version(), source })?;
-    Ok(store)
+    Ok(Store::connect_lazy(&options))
 }
 
 async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, OpenError> {
@@ -91,18 +111,51 @@ async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection
                 return Err(OpenError::NoDatabase { place: place.to_owned(), database });
             }
             code if code.starts_with("28") => return Err(OpenError::NoAccess { place: place.to_owned(), source }),
+            code if !code.is_empty() => return Err(OpenError::Refused { place: place.to_owned(), source }),
             _ => return Err(OpenError::Unreachable { place: place.to_owned(), source }),
         }
     }
 }
 
-async fn refuse_newer(conn: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+/// Refuses a database that is another program's, a newer server's, or has no signs for some text.
+async fn refuse_foreign(conn: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    let unreachable = |source| OpenError::Unreachable { place: place.to_owned(), source };
+    let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(unreachable)?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding { place: place.to_owned(), encoding });
+    }
     let known = known_version();
     match applied_version(conn).await {
         Ok(Some(found)) if found > known => Err(OpenError::TooNew { place: place.to_owned(), found, known }),
         Ok(_) => Ok(()),
-        Err(source) => Err(OpenError::Unreachable { place: place.to_owned(), source }),
+        Err(source @ (sqlx::Error::Io(_) | sqlx::Error::Tls(_))) => Err(unreachable(source)),
+        Err(source) => Err(OpenError::Foreign { place: place.to_owned(), source }),
     }
+}
+
+/// Refuses a schema that lacks a table which its version says it has: calls would fail one by one.
+async fn refuse_incomplete(conn: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    let missing: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM UNNEST($1::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name")
+            .bind(tables())
+            .fetch_all(conn)
+            .await
+            .map_err(|source| OpenError::Unreachable { place: place.to_owned(), source })?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = format!("the table{} {}", if missing.len() == 1 { "" } else { "s" }, missing.join(", "));
+    Err(OpenError::Incomplete { place: place.to_owned(), version: known_version(), missing })
+}
+
+/// The tables that the migrations make.
+fn tables() -> Vec<String> {
+    let lines = MIGRATIONS.iter().flat_map(|migration| migration.sql.as_str().lines());
+    let names = lines.filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split(' ').next().map(str::to_owned));
+    names.collect()
 }
 
 /// The newest migration that was applied; `None` on a new database.
@@ -131,6 +184,14 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tables_of_the_migrations_are_found() {
+        let tables = tables();
+        assert!(
+            ["jobs", "leases", "workers", "checkpoints"].iter().all(|name| tables.iter().any(|table| table == name))
+        );
+    }
 
     #[test]
     fn messages_hold_no_password() {

@@ -1,5 +1,7 @@
 //! The live leases of workers, with what they must be sent about the attempt.
 
+use std::collections::HashSet;
+
 use tandem_domain::state::AttemptState;
 use uuid::Uuid;
 
@@ -27,7 +29,15 @@ pub(crate) struct WorkerLease {
     pub(crate) stop: Option<String>,
 }
 
-pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> DbResult<Vec<WorkerLease>> {
+/// The live leases of some workers.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerLeases {
+    pub(crate) leases: Vec<WorkerLease>,
+    /// Attempts whose leases are live, but whose state only a newer version knows. Their ranks go on.
+    pub(crate) unreadable: HashSet<Uuid>,
+}
+
+pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> DbResult<WorkerLeases> {
     let rows = sqlx::query!(
         r#"SELECT l.worker_id, l.attempt_id, a.job_id, a.number, l.fence, l.rank, a.world_size,
                   a.state::text AS "state!", a.cause, a.rendezvous_host, a.rendezvous_port,
@@ -43,23 +53,31 @@ pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> DbResult<Ve
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(WorkerLease {
-                worker: row.worker_id,
-                attempt: row.attempt_id,
-                job: row.job_id,
-                number: small(row.number),
-                fence: row.fence,
-                rank: small(row.rank),
-                world_size: small(row.world_size),
-                state: parse(&row.state)?,
-                cause: row.cause,
-                rendezvous: row.rendezvous_host.zip(row.rendezvous_port.map(small)),
-                has_reported: row.has_reported,
-                is_dispatched: row.is_dispatched,
-                stop: row.stop,
-            })
-        })
-        .collect()
+    let mut found = WorkerLeases::default();
+    for row in rows {
+        let state = match parse(&row.state) {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::error!(attempt = %row.attempt_id, %error, "cannot instruct the ranks of this attempt");
+                found.unreadable.insert(row.attempt_id);
+                continue;
+            }
+        };
+        found.leases.push(WorkerLease {
+            worker: row.worker_id,
+            attempt: row.attempt_id,
+            job: row.job_id,
+            number: small(row.number),
+            fence: row.fence,
+            rank: small(row.rank),
+            world_size: small(row.world_size),
+            state,
+            cause: row.cause,
+            rendezvous: row.rendezvous_host.zip(row.rendezvous_port.map(small)),
+            has_reported: row.has_reported,
+            is_dispatched: row.is_dispatched,
+            stop: row.stop,
+        });
+    }
+    Ok(found)
 }

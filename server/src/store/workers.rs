@@ -92,12 +92,16 @@ pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> DbResult<()
     .await
 }
 
-/// Marks a worker that takes nothing new; `false` if it was not ready.
-pub(crate) async fn drain(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
-    sqlx::query!("UPDATE workers SET state = 'draining' WHERE id = $1 AND state = 'ready'", worker)
-        .run(conn)
-        .await
-        .map(RowsChanged::is_one)
+/// Marks a worker that takes nothing new; `false` if it was not ready, or has opened another stream since.
+pub(crate) async fn drain(conn: &mut Conn, worker: Uuid, session: Uuid) -> DbResult<bool> {
+    sqlx::query!(
+        "UPDATE workers SET state = 'draining' WHERE id = $1 AND session_id = $2 AND state = 'ready'",
+        worker,
+        session,
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// Stores the end of a session. A draining worker without a lease is gone then; returns whether it is.

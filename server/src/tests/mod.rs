@@ -3,6 +3,7 @@
 mod cancel;
 mod claim;
 mod collect;
+mod lane;
 mod quarantine;
 mod reads;
 mod reap;

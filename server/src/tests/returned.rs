@@ -13,7 +13,7 @@ use crate::{
 
 fn dispatcher(database: &TestStore) -> Dispatcher {
     let (store, notifier) = (database.store.clone(), Arc::new(Notifier::new()));
-    Dispatcher { store, notifier, sessions: Default::default(), root: "/srv/store".into() }
+    Dispatcher::new(store, notifier, "/srv/store".into())
 }
 
 /// The worker of `who` connects, with the rank that it had.

@@ -25,6 +25,42 @@ async fn a_database_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_serve_is_refused_with_the_reason() {
+    let database = TestStore::open().await;
+    let refusal = async |url: String| open(&url).await.err().unwrap();
+
+    database.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    let latin = refusal(database.url_of("latin")).await;
+    assert!(
+        matches!(latin, OpenError::Encoding { .. }) && latin.to_string().contains("stores text as LATIN1"),
+        "{latin}"
+    );
+    database.execute("DROP DATABASE latin");
+
+    database.execute("CREATE DATABASE foreign_migrations");
+    let foreign_url = database.url_of("foreign_migrations");
+    let foreign = tandem_harness::Database::new(&foreign_url, std::time::Duration::from_secs(60)).unwrap();
+    foreign.execute("CREATE TABLE _sqlx_migrations (id text)").unwrap();
+    let refused = refusal(foreign_url).await;
+    assert!(matches!(refused, OpenError::Foreign { .. }) && !refused.is_unavailable(), "{refused}");
+    assert!(refused.to_string().contains("If another program uses that database"), "{refused}");
+
+    database.execute("DROP TABLE results CASCADE");
+    let incomplete = refusal(database.url()).await;
+    assert!(matches!(incomplete, OpenError::Incomplete { .. }), "{incomplete}");
+    assert!(incomplete.to_string().contains("but lacks the table results"), "{incomplete}");
+
+    let (name, role) = (database.text("SELECT current_database()::text"), format!("few_{}", Uuid::new_v4().simple()));
+    database.execute(&format!("CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'few' CONNECTION LIMIT 0"));
+    database.execute(&format!("ALTER ROLE {role} NOSUPERUSER"));
+    let url = database.url_of(&name);
+    let (_, host) = url.rsplit_once('@').unwrap();
+    let full = refusal(format!("postgres://{role}:few@{host}")).await;
+    assert!(full.is_unavailable() && full.to_string().contains("too many connections for role"), "{full}");
+    database.execute(&format!("DROP ROLE {role}"));
+}
+
+#[tokio::test]
 async fn a_person_can_read_the_schema() {
     let database = TestStore::open().await;
     let silent: Vec<String> = database.values(

@@ -19,7 +19,7 @@ fn set_training(database: &TestStore, id: Uuid) {
         "UPDATE attempts SET state = 'training', training_at = now() - interval '1 min'
          WHERE job_id = '{id}' AND state = 'assigned';
          UPDATE leases SET dispatched_at = now(), last_sequence = 1;
-         INSERT INTO checkpoints SELECT job_id, 5, 'p', 's', 1, fence, now() - interval '10 s' FROM attempts
+         INSERT INTO checkpoints SELECT job_id, 5, 'p', 's', 1, fence, now(), now() - interval '10 s' FROM attempts
          WHERE job_id = '{id}' AND state = 'training'"
     ));
 }

@@ -18,6 +18,15 @@ pub(crate) struct FakeWorker {
 
 impl FakeWorker {
     pub(crate) async fn register(server: &Server, name: &str, id: Uuid, running: Vec<v1::RunningRank>) -> Self {
+        Self::try_register(server, name, id, running).await.unwrap()
+    }
+
+    pub(crate) async fn try_register(
+        server: &Server,
+        name: &str,
+        id: Uuid,
+        running: Vec<v1::RunningRank>,
+    ) -> Result<Self, tonic::Status> {
         let (outbound, messages) = mpsc::channel(64);
         let register = v1::Register {
             worker_id: id.to_string(),
@@ -29,10 +38,10 @@ impl FakeWorker {
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await.unwrap();
         let mut client = WorkersClient::new(server.channel().await);
-        let mut inbound = client.session(ReceiverStream::new(messages)).await.unwrap().into_inner();
-        let first = timeout(LIMIT, inbound.message()).await.unwrap().unwrap().unwrap();
+        let mut inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
+        let first = timeout(LIMIT, inbound.message()).await.unwrap()?.unwrap();
         let Some(Theirs::Registered(registered)) = first.message else { panic!("not registered: {first:?}") };
-        Self { registered, outbound, inbound }
+        Ok(Self { registered, outbound, inbound })
     }
 
     pub(crate) async fn send(&self, message: Ours) {

@@ -6,6 +6,7 @@ mod fake_worker;
 mod process;
 mod server;
 mod service;
+mod slow;
 
 /// Longer than anything here takes.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);

@@ -73,3 +73,26 @@ fn it_announces_itself_and_stops_when_asked() {
     }
     assert_eq!(database.count("leader WHERE expires_at > now()"), 0, "another may lead at once");
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let database = TestDatabase::create();
+    let (url, folder) = (database.url(), database.folder.path());
+    let (announce, log) = (folder.join("announce.json"), folder.join("log"));
+    let program = Program::new("the server", Path::new(SERVER), &log)
+        .args(["--database-url", &url, "--listen=127.0.0.1:0", "--store"])
+        .arg(folder.join("store"))
+        .arg("--announce")
+        .arg(&announce);
+    let mut server = program.start().unwrap();
+    let address = until("the server listens", LIMIT, || announced_address(&announce));
+    // A client that says nothing is waited for.
+    let _silent = std::net::TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
+    let has_logged = |words: &str| fs::read_to_string(&log).unwrap().contains(words).then_some(());
+    server.terminate();
+    until("the first signal is noticed", LIMIT, || has_logged("shutting down"));
+    server.terminate();
+    until("the second signal is noticed", LIMIT, || has_logged("ending at once"));
+    assert_eq!(server.wait(LIMIT).unwrap().code(), Some(0));
+    assert!(!fs::read_to_string(&log).unwrap().contains("stopped"), "it ended in order");
+}

@@ -346,6 +346,26 @@ fn sweeps() {
 }
 
 #[test]
+fn long_lists_and_what_they_expand_to_are_bounded() {
+    let list = |count: usize| (1..=count).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+    let attack = |lines: &str| {
+        body(&format!("{ENCODER}[jobs.attack]\nstage = \"attack\"\nfrom = \"encoder\"\nattack = \"plb\"\n{lines}\n"))
+    };
+    let long = attack(&format!("radii = [{}]", list(8000)));
+    assert_eq!(long.message, "`radii` is a list of 8000 values: expected at most 1000");
+    assert_eq!((long.line, long.key.as_str()), (13, "jobs.attack.radii"));
+    let milestones = encoder(&format!("optimizer = {{ milestones = [{}] }}", "0.5, ".repeat(1001)));
+    assert_eq!(milestones, "`optimizer.milestones` is a list of 1001 values: expected at most 1000");
+
+    let radii = (1..=1000).map(|i| format!("0.12345{i:04}")).collect::<Vec<_>>().join(", ");
+    let large = attack(&format!("norm = \"l2\"\nradii = [{radii}]\nsweep.seed = [{}]", list(999)));
+    assert!(large.message.starts_with("the experiment expands to more than 8388608 bytes"), "{}", large.message);
+    assert_eq!(large.key, "jobs.attack");
+    let named = attack(&format!("norm = \"l2\"\nsweep.radii = [[{}]]", list(300)));
+    assert!(named.message.starts_with("the values of a sweep make a name of "), "{}", named.message);
+}
+
+#[test]
 fn sizes() {
     let list = |count: usize| (1..=count).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
     let too_many = "the experiment expands to more than 1000 jobs; split it or sweep less";

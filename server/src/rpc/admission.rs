@@ -1,0 +1,126 @@
+//! What a call of a person must pass: it is one of not too many, its texts can be asked for, and it ends in time.
+
+use std::{sync::Arc, time::Duration};
+
+use tandem_domain::timing::CALL_LIMIT;
+use tandem_proto::status::Code;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tonic::Status;
+
+use crate::error::Error;
+
+/// Calls under way. They share ten connections to the database: more would only wait.
+const CALLS: usize = 128;
+/// Open streams that watch, follow logs or fetch.
+const STREAMS: usize = 512;
+/// Longest text of a request other than an experiment file: a name, an id, a key.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// Calls and streams of people that are under way; workers' streams and health checks are not counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+impl Admission {
+    pub(crate) fn new() -> Self {
+        Self { calls: Arc::new(Semaphore::new(CALLS)), streams: Arc::new(Semaphore::new(STREAMS)) }
+    }
+
+    /// Runs a call, unless there are too many; then it is refused at once.
+    pub(super) async fn call<T>(&self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        let _place = self.calls.try_acquire().map_err(|_| {
+            Error::Full(format!("the coordinator answers {CALLS} calls already; ask again in a moment"))
+        })?;
+        in_time(CALL_LIMIT, work).await
+    }
+
+    /// A place for a stream, which is free again when it is dropped.
+    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Error> {
+        self.streams.clone().try_acquire_owned().map_err(|_| {
+            Error::Full(format!("{STREAMS} clients watch, follow or fetch already; ask again in a moment"))
+        })
+    }
+}
+
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let words = format!("no answer within {limit:?}; a change may have been made nevertheless");
+        Err(Code::TimedOut.status(words))
+    })
+}
+
+/// Checks texts of a request, each with the name of its field: Postgres stores no NUL, and compares no book.
+pub(super) fn check_texts(texts: &[(&str, &str)]) -> Result<(), Error> {
+    for (field, text) in texts {
+        if text.len() > TEXT_BYTES_MAX {
+            let message = format!("`{field}` has {} bytes; expected at most {TEXT_BYTES_MAX}", text.len());
+            return Err(Error::Invalid(message));
+        }
+        check_nul(field, text)?;
+    }
+    Ok(())
+}
+
+/// Refuses a NUL in a text of any length.
+pub(super) fn check_nul(field: &str, text: &str) -> Result<(), Error> {
+    match text.find('\0') {
+        Some(at) => Err(Error::Invalid(format!("`{field}` holds a NUL at byte {at}; expected text"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn more_calls_than_can_be_answered_are_refused_at_once() {
+        let admission = Admission::new();
+        let (release, released) = tokio::sync::watch::channel(false);
+        let call = || {
+            let (admission, mut released) = (admission.clone(), released.clone());
+            async move {
+                let wait =
+                    async { released.wait_for(|released| *released).await.map(drop).map_err(|_| Status::internal("")) };
+                admission.call(wait).await
+            }
+        };
+        let open: Vec<_> = (0..CALLS).map(|_| tokio::spawn(call())).collect();
+        while admission.calls.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = admission.call(async { Ok(()) }).await.unwrap_err();
+        assert_eq!(Code::of(&refused), Code::Full);
+        release.send(true).unwrap();
+        assert!(join_all(open).await.into_iter().all(|call| call.unwrap().is_ok()));
+        assert!(admission.call(async { Ok(()) }).await.is_ok());
+
+        let places: Vec<_> = (0..STREAMS).map(|_| admission.stream().unwrap()).collect();
+        assert!(matches!(admission.stream(), Err(Error::Full(_))));
+        drop(places);
+        assert!(admission.stream().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_in_time() {
+        let limit = Duration::from_millis(10);
+        let late = in_time(limit, std::future::pending::<Result<(), Status>>()).await.unwrap_err();
+        assert_eq!(Code::of(&late), Code::TimedOut);
+    }
+
+    #[test]
+    fn texts_that_postgres_cannot_compare_are_named() {
+        assert!(check_texts(&[("target", "encoder"), ("stage", "")]).is_ok());
+        let nul = check_texts(&[("target", "encoder"), ("stage", "a\0")]).unwrap_err();
+        assert_eq!(nul.to_string(), "`stage` holds a NUL at byte 1; expected text");
+        let long = check_texts(&[("worker", &"w".repeat(9000))]).unwrap_err();
+        assert!(long.to_string().starts_with("`worker` has 9000 bytes"), "{long}");
+    }
+}
