@@ -8,7 +8,7 @@ use std::{
 };
 
 use tandem_domain::{
-    place::{Placement, Policy, grow, make_room, place},
+    place::{Placement, Policy, grow, make_room, place, soon_free},
     state::{JobEvent, JobState},
     timing::{self, timing},
 };
@@ -18,13 +18,15 @@ use uuid::Uuid;
 use crate::{
     error::Result,
     notifier::Notifier,
-    reap, stop,
+    reap,
+    snapshot::{self, Snapshot},
+    stop,
     store::{
         Store, attempts,
         events::{self, About},
         fleet, jobs, leader, leases,
         notify::{Topic, notify},
-        retry,
+        queue, retry,
     },
     unblock::unblock,
 };
@@ -142,15 +144,14 @@ impl Scheduler {
     }
 
     async fn place(&self, term: i64) -> Result<()> {
-        let mut conn = self.store.conn().await?;
-        let queue = jobs::queue(&mut conn).await?;
-        let running = attempts::running(&mut conn).await?;
-        if queue.is_empty() && running.is_empty() {
+        let Snapshot { now, queue, running, fleet, too_large } =
+            snapshot::read(&mut *self.store.conn().await?, &self.policy).await?;
+        if queue.is_empty() && running.is_empty() && too_large.is_empty() {
             return Ok(());
         }
-        let now = jobs::now(&mut conn).await?;
-        let fleet = fleet::snapshot(&mut conn).await?;
-        let decision = place(now, &queue, &fleet, &self.policy);
+        let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
+        // Nobody passes who takes longer than the gangs that are about to stop.
+        let decision = place(now, &queue, &soon_free(now, &fleet, &running, &stops), &self.policy);
         let began = Instant::now();
         for placement in &decision.placements {
             if began.elapsed() >= timing().leader_renew {
@@ -159,15 +160,17 @@ impl Scheduler {
                 break;
             }
             if !retry(|| claim(&self.store, term, placement)).await? {
-                // The state has changed since the decision: decide again at once.
-                self.notifier.schedule.notify_one();
+                // The state has changed since the decision. Whoever changed it notifies; if what is read and what is
+                // claimed differ for good, a pass at once would spin.
+                tracing::debug!(job = %placement.job, workers = ?placement.workers, "cannot be claimed");
             }
         }
-        let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
         stops.extend(grow(now, &queue, &decision, &running, &fleet, &self.policy));
         retry(|| stop::ask(&self.store, term, &stops, &running, &fleet)).await?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
-        if jobs::set_reasons(&mut conn, &waiting).await? {
+        let mut conn = self.store.conn().await?;
+        let is_news = jobs::set_reasons(&mut conn, &waiting).await?;
+        if queue::set_reasons_of_sizes(&mut conn, &too_large).await? || is_news {
             notify(&mut conn, &[Topic::Watch]).await?;
         }
         Ok(())

@@ -12,6 +12,7 @@
 pub(crate) mod attempts;
 pub(crate) mod dependencies;
 pub(crate) mod events;
+pub(crate) mod evidence;
 pub(crate) mod experiments;
 pub(crate) mod files;
 pub(crate) mod fleet;
@@ -22,6 +23,7 @@ pub(crate) mod logs;
 pub(crate) mod measures;
 pub(crate) mod notify;
 pub(crate) mod overview;
+pub(crate) mod queue;
 mod retry;
 mod rows;
 pub(crate) mod schema;

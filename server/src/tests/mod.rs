@@ -1,9 +1,11 @@
 //! Tests against a real Postgres: one server for all of them, a database for each.
 
+mod blame;
 mod cancel;
 mod claim;
 mod collect;
 mod quarantine;
+mod queue;
 mod reap;
 mod report;
 mod returned;
