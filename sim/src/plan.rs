@@ -162,6 +162,10 @@ impl Plan {
 
 /// All kinds, or a few: a bug that takes three faults of certain kinds in a row is rarely found among twenty kinds.
 fn faults(rng: &mut Rng) -> Vec<FaultKind> {
+    if rng.percent(3) {
+        // What it costs is only seen where nothing else goes wrong.
+        return vec![FaultKind::DatabaseStalls];
+    }
     if rng.percent(50) {
         return FaultKind::ALL.to_vec();
     }
