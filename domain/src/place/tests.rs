@@ -146,7 +146,7 @@ fn queues() -> impl Strategy<Value = Vec<QueuedJob>> {
         type Drawn = (u32, u32, u32, Option<i64>, Option<u64>);
         let make = |((min, more, shards, wait, minutes), number): (Drawn, u128)| QueuedJob {
             not_before: wait.map(|seconds| now() + TimeDelta::seconds(seconds)),
-            estimates: minutes.map(|minutes| estimated(minutes)).unwrap_or_default(),
+            estimates: minutes.map(estimated).unwrap_or_default(),
             ..job(number, (min, min + more), shards)
         };
         jobs.into_iter().zip(1..).map(make).collect()

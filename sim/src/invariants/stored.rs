@@ -59,13 +59,13 @@ impl World {
         match to {
             // A job that was stopped to make room was expected in the queue; any other is a change.
             JobState::Queued
-                if !self
+                if self
                     .db
                     .attempts
                     .iter()
                     .rev()
                     .find(|row| row.job == job)
-                    .is_some_and(|row| row.stop_asked_at.is_some()) =>
+                    .is_none_or(|row| row.stop_asked_at.is_none()) =>
             {
                 ghost.changed();
             }
