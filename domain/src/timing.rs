@@ -215,6 +215,9 @@ pub const AWAY_GRACE: Duration = Duration::from_secs(24 * 3600);
 /// How long a job avoids a worker that it was lost on, if there are others.
 pub const AVOID: Duration = Duration::from_secs(60);
 
+/// How far back other jobs' success on a device is evidence that the device is well.
+pub const EVIDENCE: Duration = Duration::from_secs(24 * 3600);
+
 /// How long a worker that lost several jobs gets no more, unless somebody releases it.
 pub const QUARANTINE: Duration = Duration::from_secs(3600);
 

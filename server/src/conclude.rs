@@ -2,11 +2,10 @@
 //!
 //! A worker reports an end (`report`), or its lease has expired (`reap`). `domain::state` makes the decisions.
 
-use std::time::Duration;
-
 use tandem_domain::{
+    blame::{Evidence, Next, job_after},
     quarantine::quarantine,
-    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
+    state::{AttemptState, FAULTS, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict},
 };
 use uuid::Uuid;
 
@@ -16,6 +15,7 @@ use crate::{
         Conn,
         attempts::{self, LockedAttempt, StopAsked},
         events::{self, About},
+        evidence,
         jobs::{self, LockedJob},
         leases::{self, LockedLease},
         measures,
@@ -41,7 +41,7 @@ pub(crate) async fn conclude(
     let Some(job) = jobs::lock(tx, &[job]).await?.pop() else { return Ok(0) };
     let Some(attempt) = attempts::lock(tx, attempt).await? else { return Ok(0) };
     let mut leases = leases::lock(tx, attempt.id).await?;
-    let fault_was_known = leases.iter().any(|lease| lease.outcome == Some(RankOutcome::Lost));
+    let fault_was_known = leases.iter().any(|lease| lease.outcome.is_some_and(|outcome| FAULTS.contains(&outcome)));
 
     let mut causes = Vec::new();
     for lease in leases.iter_mut().filter(|lease| lease.outcome.is_none()) {
@@ -67,9 +67,15 @@ pub(crate) async fn conclude(
         let cause = deciding_cause(verdict, &causes);
         end_attempt(tx, &attempt, &leases, verdict, &cause).await?;
         move_job(tx, &job, &attempt, verdict, &cause).await?;
+        if verdict == AttemptState::Succeeded && attempt.number > 1 {
+            // It went well here: that is evidence about the workers where it did not.
+            for (worker, name) in evidence::suspects(tx, job.id).await? {
+                quarantine_if_due(tx, worker, &name).await?;
+            }
+        }
     } else if attempt.state == AttemptState::Lost
         && !fault_was_known
-        && let Some((_, cause)) = causes.iter().find(|(outcome, _)| *outcome == RankOutcome::Lost)
+        && let Some((_, cause)) = causes.iter().find(|(outcome, _)| FAULTS.contains(outcome))
     {
         // The peers of the rank at fault may have been reported first.
         attempts::set_cause(tx, &attempt, cause).await?;
@@ -100,6 +106,9 @@ pub(crate) async fn end_attempt(
         cause => format!("attempt {} {state}: {cause}", attempt.number),
     };
     events::append(tx, About::attempt(attempt.job, attempt.id), "attempt ended", &message).await?;
+    if attempt.stop.as_ref().is_some_and(|stop| !stop.is_saved) && !matches!(state, AttemptState::Succeeded) {
+        attempts::set_saved_nothing(tx, attempt).await?;
+    }
     if let Some(stop) = attempt.stop.as_ref().filter(|_| state == AttemptState::Preempted) {
         let about = About::attempt(attempt.job, attempt.id);
         events::append(tx, about, "cost of the stop", &stop_cost(attempt, stop)).await?;
@@ -124,9 +133,9 @@ fn stop_cost(attempt: &LockedAttempt, stop: &StopAsked) -> String {
     )
 }
 
-/// Quarantines a worker that lost a rank by its own fault, if it lost too many.
+/// Quarantines a worker if it lost too many jobs by its own fault.
 async fn quarantine_if_due(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()> {
-    let losses = leases::losses(tx, worker).await?;
+    let losses = evidence::losses(tx, worker).await?;
     let now = jobs::now(tx).await?;
     let Some(reason) = quarantine(now, &losses) else { return Ok(()) };
     if workers::quarantine(tx, worker, &reason).await? {
@@ -144,17 +153,17 @@ async fn move_job(
     verdict: AttemptState,
     cause: &str,
 ) -> Result<()> {
-    let policy = RetryPolicy::default();
-    let lost = attempts::lost_count(tx, job.id).await?;
-    let (state, why) = job_after(verdict, lost, &policy);
-    let (event, kind, delay) = match state {
-        JobState::Succeeded => (JobEvent::Succeeded, "succeeded", Duration::ZERO),
-        JobState::Failed => (JobEvent::Failed, "failed", Duration::ZERO),
-        JobState::Cancelled => (JobEvent::Cancelled, "cancelled", Duration::ZERO),
-        JobState::Queued | JobState::Blocked | JobState::Running => {
-            let delay = if verdict == AttemptState::Lost { policy.delay(lost) } else { None };
-            (JobEvent::Requeued, "requeued", delay.unwrap_or_default())
-        }
+    let known = match verdict {
+        AttemptState::Lost => evidence::of_job(tx, job.id).await?,
+        _ => Evidence::default(),
+    };
+    let now = jobs::now(tx).await?;
+    let Next { state, delay, reason: why } = job_after(now, verdict, &known, &RetryPolicy::default());
+    let (event, kind) = match state {
+        JobState::Succeeded => (JobEvent::Succeeded, "succeeded"),
+        JobState::Failed => (JobEvent::Failed, "failed"),
+        JobState::Cancelled => (JobEvent::Cancelled, "cancelled"),
+        JobState::Queued | JobState::Blocked | JobState::Running => (JobEvent::Requeued, "requeued"),
     };
     let reason = match (state, cause) {
         (JobState::Succeeded, _) => String::new(),
@@ -171,16 +180,16 @@ async fn move_job(
 
 /// The cause of the rank that decided the verdict.
 fn deciding_cause(verdict: AttemptState, causes: &[(RankOutcome, String)]) -> String {
-    let wanted = match verdict {
-        AttemptState::Failed => RankOutcome::JobFailed,
-        AttemptState::Preempted => RankOutcome::Preempted,
-        AttemptState::Cancelled => RankOutcome::Cancelled,
+    let wanted: &[RankOutcome] = match verdict {
+        AttemptState::Failed => &[RankOutcome::JobFailed],
+        AttemptState::Preempted => &[RankOutcome::Preempted],
+        AttemptState::Cancelled => &[RankOutcome::Cancelled],
         AttemptState::Succeeded => return String::new(),
-        _ => RankOutcome::Lost,
+        _ => &FAULTS,
     };
     // The causes of its peers only follow from that rank.
-    let first = causes.iter().find(|(outcome, _)| *outcome == wanted).or_else(|| causes.first());
-    first.map(|(_, cause)| cause.clone()).unwrap_or_default()
+    let of = |wanted: &RankOutcome| causes.iter().find(|(outcome, _)| outcome == wanted);
+    wanted.iter().find_map(of).or_else(|| causes.first()).map(|(_, cause)| cause.clone()).unwrap_or_default()
 }
 
 fn describe(lease: &LockedLease, end: &RankEnd) -> String {

@@ -3,7 +3,10 @@
 //! The speed is that of the newest job of the same kind of work; without one, of the same stage; without one, of any
 //! job; without any, a constant. The estimate says in words where its speed comes from.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use tandem_domain::plan::PlannedJob;
 
@@ -12,6 +15,7 @@ use crate::{
     store::{
         Conn,
         measures::{Precedent, Similar, precedent},
+        queue::QueueRow,
         workers,
     },
 };
@@ -88,6 +92,23 @@ async fn most_similar(conn: &mut Conn, job: &PlannedJob, kind: &str) -> Result<O
         }
     }
     Ok(None)
+}
+
+/// How much longer than estimated a job may take before it delays others that were promised its workers.
+const MARGIN: f64 = 1.25;
+
+/// How long a queued job takes on its smallest gang, with a margin, by what jobs of the same kind of work took; by kind
+/// of device. The precedents are those of its kind of work, each with its kind of device.
+pub(crate) fn of_queued(row: &QueueRow, precedents: &[(String, Precedent)]) -> BTreeMap<String, Duration> {
+    let Some(ranks) = row.job.workers.world_sizes(row.job.shards).next().filter(|_| row.gflop > 0.0) else {
+        return BTreeMap::new();
+    };
+    let of_work = precedents.iter().filter(|(_, precedent)| precedent.work == row.work);
+    let estimates = of_work.filter_map(|(kind, precedent)| {
+        let seconds = OVERHEAD + row.gflop / (Speed::of(precedent, kind).value * lanes(kind, ranks, row.threads));
+        Some((kind.clone(), Duration::try_from_secs_f64(MARGIN * seconds).ok()?))
+    });
+    estimates.collect()
 }
 
 /// The number of CPU threads or devices that compute at the same time.

@@ -1,8 +1,8 @@
 //! The coordinator. Postgres is the only truth: this process may be killed at any moment, and several may run on one
 //! database.
 //!
-//! In the order of a job's way: [`submit`] takes an experiment file, [`schedule`] gives its jobs to workers and lets
-//! [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
+//! In the order of a job's way: [`submit`] takes an experiment file, [`schedule`] gives its jobs to workers, by what
+//! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, [`unblock`] queues the jobs that
 //! waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`] and [`release`]
 //! are requests of people.
@@ -27,6 +27,7 @@ mod release;
 mod report;
 mod rpc;
 mod schedule;
+mod snapshot;
 mod start;
 mod stop;
 mod store;

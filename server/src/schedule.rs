@@ -7,9 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
 use tandem_domain::{
-    place::{FleetWorker, Placement, Policy, QueuedJob, RunningGang, grow, make_room, place},
+    place::{Placement, Policy, grow, make_room, place, soon_free},
     state::{JobEvent, JobState},
     timing::{self, timing},
 };
@@ -19,13 +18,15 @@ use uuid::Uuid;
 use crate::{
     error::Result,
     notifier::Notifier,
-    reap, stop,
+    reap,
+    snapshot::{self, Snapshot},
+    stop,
     store::{
         Store, attempts,
         events::{self, About},
         fleet, jobs, leader, leases,
         notify::{Topic, notify},
-        retry, within,
+        queue, retry, within,
     },
     unblock::{Sweep, unblock_page},
 };
@@ -184,8 +185,17 @@ impl Scheduler {
 
     async fn place(&self, term: i64) -> Result<()> {
         let limit = timing().statement_limit();
-        let Some(Seen { now, queue, running, fleet }) = within(limit, self.look()).await? else { return Ok(()) };
-        let decision = place(now, &queue, &fleet, &self.policy);
+        let seen = within(limit, async {
+            let mut tx = self.store.lane.snapshot().await?;
+            snapshot::read(&mut tx, &self.policy).await
+        });
+        let Snapshot { now, queue, running, fleet, too_large } = seen.await?;
+        if queue.is_empty() && running.is_empty() && too_large.is_empty() {
+            return Ok(());
+        }
+        let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
+        // Nobody passes who takes longer than the gangs that are about to stop.
+        let decision = place(now, &queue, &soon_free(now, &fleet, &running, &stops), &self.policy);
         let began = Instant::now();
         let mut outcome = Ok(());
         for placement in &decision.placements {
@@ -196,52 +206,35 @@ impl Scheduler {
             }
             match within(limit, retry(|| claim(&self.store, term, placement))).await {
                 Ok(true) => {}
-                // The state has changed since the decision: decide again at once.
-                Ok(false) => self.notifier.schedule.notify_one(),
+                // The state has changed since the decision. Whoever changed it notifies; if what is read and what is
+                // claimed differ for good, a pass at once would spin.
+                Ok(false) => {
+                    tracing::debug!(job = %placement.job, workers = ?placement.workers, "cannot be claimed");
+                }
                 Err(error) => {
                     tracing::warn!(job = %placement.job, %error, "cannot give this job to workers");
                     first_failure(&mut outcome, Err(error))?;
                 }
             }
         }
-        let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
         stops.extend(grow(now, &queue, &decision, &running, &fleet, &self.policy));
         let stops = within(limit, retry(|| stop::ask(&self.store, term, &stops, &running, &fleet))).await;
         first_failure(&mut outcome, stops)?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
-        first_failure(&mut outcome, within(limit, self.explain(&waiting)).await)?;
+        first_failure(&mut outcome, within(limit, self.explain(&waiting, &too_large)).await)?;
         outcome
     }
 
-    /// What a pass decides about, all as it is at one moment; `None` if there is nothing to decide.
-    async fn look(&self) -> Result<Option<Seen>> {
-        let mut tx = self.store.lane.snapshot().await?;
-        let queue = jobs::queue(&mut tx).await?;
-        let running = attempts::running(&mut tx).await?;
-        if queue.is_empty() && running.is_empty() {
-            return Ok(None);
-        }
-        let fleet = fleet::snapshot(&mut tx).await?;
-        Ok(Some(Seen { now: jobs::now(&mut tx).await?, queue, running, fleet }))
-    }
-
     /// Stores why jobs wait.
-    async fn explain(&self, waiting: &[(Uuid, String)]) -> Result<()> {
+    async fn explain(&self, waiting: &[(Uuid, String)], too_large: &[(u32, String)]) -> Result<()> {
         let mut tx = self.store.lane.begin().await?;
-        if jobs::set_reasons(&mut tx, waiting).await? {
+        let is_news = jobs::set_reasons(&mut tx, waiting).await?;
+        if queue::set_reasons_of_sizes(&mut tx, too_large).await? || is_news {
             notify(&mut tx, &[Topic::Watch]).await?;
             tx.commit().await?;
         }
         Ok(())
     }
-}
-
-/// The state that one pass sees.
-struct Seen {
-    now: DateTime<Utc>,
-    queue: Vec<QueuedJob>,
-    running: Vec<RunningGang>,
-    fleet: Vec<FleetWorker>,
 }
 
 /// Keeps the first failure. One that says that the database is away is returned at once: the rest would only wait.

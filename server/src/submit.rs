@@ -261,11 +261,11 @@ async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<O
 /// Stores the new jobs and finds those that exist already; returns the links in the order of the plan.
 async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Result<Vec<Link>> {
     // Submits of the same content wait for each other's rows: one order for all avoids deadlocks.
-    let mut in_order: Vec<&PlannedJob> = plan.jobs.iter().collect();
-    in_order.sort_by(|a, b| a.content_key.cmp(&b.content_key));
+    let mut in_order: Vec<(i32, &PlannedJob)> = (0..).zip(&plan.jobs).collect();
+    in_order.sort_by(|(_, a), (_, b)| a.content_key.cmp(&b.content_key));
     let mut links: HashMap<&str, Link> = HashMap::new();
-    for job in in_order {
-        let (job_id, reused) = insert_or_share(tx, experiment, plan.priority, job).await?;
+    for (position, job) in in_order {
+        let (job_id, reused) = insert_or_share(tx, experiment, plan.priority, position, job).await?;
         links.insert(&job.spec.name, Link { name: job.spec.name.clone(), job_id, reused });
     }
     Ok(plan.jobs.iter().filter_map(|job| links.remove(job.spec.name.as_str())).collect())
@@ -275,6 +275,7 @@ async fn insert_or_share(
     tx: &mut Conn,
     experiment: &Experiment,
     priority: i32,
+    position: i32,
     job: &PlannedJob,
 ) -> Result<(Uuid, bool)> {
     let new = NewJob {
@@ -283,6 +284,7 @@ async fn insert_or_share(
         spec: &job.spec,
         content_key: &job.content_key,
         priority,
+        position,
         work: &job.work,
         gflop: job.estimate.gflop,
     };

@@ -43,6 +43,24 @@ pub enum Broken {
     LateRegistration,
     /// A coordinator that cannot reach the database keeps its streams and acknowledges heartbeats.
     DeafStreams,
+    /// A crash of unknown cause is the job's fault at once.
+    UnknownIsTheJobs,
+    /// A missing input uses up retries, as a machine's fault does.
+    MissingInputCounts,
+    /// A worker is quarantined for jobs that are lost everywhere.
+    QuarantineBlindly,
+    /// Losses before a release count on.
+    ReleaseForgetsNothing,
+    /// Nobody starts behind a job that waits after a lost attempt.
+    BackoffHoldsLine,
+    /// A job passes the first in line however long it takes.
+    BackfillBlindly,
+    /// Two workers on one device count as two.
+    TwoPerDevice,
+    /// A pass reads the first jobs of the queue, whether or not the fleet can hold them.
+    OneWindow,
+    /// A database that answers nothing is waited for without a limit.
+    EndlessWait,
 }
 
 impl Broken {

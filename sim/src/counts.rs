@@ -15,6 +15,7 @@ pub struct Counts {
     pub stale: u64,
     pub terms: u64,
     pub takeovers: u64,
+    pub quarantines: u64,
     pub preemptions: u64,
     pub growths: u64,
     pub virtual_ms: u64,
@@ -33,6 +34,7 @@ impl Counts {
             (&mut self.stale, other.stale),
             (&mut self.terms, other.terms),
             (&mut self.takeovers, other.takeovers),
+            (&mut self.quarantines, other.quarantines),
             (&mut self.preemptions, other.preemptions),
             (&mut self.growths, other.growths),
             (&mut self.virtual_ms, other.virtual_ms),
@@ -62,6 +64,7 @@ impl fmt::Display for Counts {
         line("ranks ended by their worker's silence", self.self_ends)?;
         line("stale reports refused", self.stale)?;
         line("terms of leadership", self.terms)?;
+        line("workers quarantined", self.quarantines)?;
         line("gangs stopped for others", self.preemptions)?;
         line("gangs stopped to grow", self.growths)
     }

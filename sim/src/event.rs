@@ -69,19 +69,35 @@ pub(crate) enum ProcessEvent {
     Execute,
     Renew,
     Dispatch,
+    /// The database answers again, or what waits for it is given up.
+    Answered,
     // Of workers.
     Dial,
-    DialTimeout { connection: usize },
+    DialTimeout {
+        connection: usize,
+    },
     Beat,
     Flush,
-    KillDue { attempt: AttemptId },
+    KillDue {
+        attempt: AttemptId,
+    },
     // The worker checks whether its rank has made progress.
-    Watch { attempt: AttemptId },
+    Watch {
+        attempt: AttemptId,
+    },
     // A rank of the worker printed a line, or has exited.
-    RankOutput { attempt: AttemptId, output: RankOutput },
+    RankOutput {
+        attempt: AttemptId,
+        output: RankOutput,
+    },
     // Of both.
-    Receive { connection: usize, message: Message },
-    Lost { connection: usize },
+    Receive {
+        connection: usize,
+        message: Message,
+    },
+    Lost {
+        connection: usize,
+    },
 }
 
 /// A line on a rank's stdout, or its exit.

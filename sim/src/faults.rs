@@ -63,12 +63,10 @@ impl World {
     }
 
     fn release_quarantined(&mut self) {
-        for worker in &mut self.db.workers {
-            if worker.quarantined.take().is_some() {
-                worker.losses.clear();
-                self.db.notifies = true;
-                self.ghost.changed();
-            }
+        for worker in (0..self.db.workers.len()).filter(|&worker| self.db.is_quarantined(worker)).collect::<Vec<_>>() {
+            self.db.release_worker(worker);
+            self.ghost.blame.released(worker, self.now);
+            self.ghost.changed();
         }
     }
 
@@ -108,9 +106,10 @@ impl World {
         self.is_quiet = true;
         self.log(|| "quiet".to_owned());
         self.ghost.changed();
-        self.db.is_up = true;
+        (self.db.is_up, self.db.stall) = (true, None);
         for own in 0..self.coordinators.len() {
             self.coordinators[own].is_cut = false;
+            self.coordinators[own].pool_empty_until = 0;
             self.coordinators[own].freeze_after_decision = None;
             self.coordinators[own].freeze_before_write = None;
             self.on_fault(Fault::Thaw(Process::Coordinator(own)));

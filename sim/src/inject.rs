@@ -26,6 +26,12 @@ impl World {
                 }
                 ("database down", Some(Fault::DatabaseUp))
             }
+            FaultKind::DatabaseStalls => {
+                if self.db.stall.is_none_or(|(_, until)| until < self.now) {
+                    self.db.stall = Some((self.now, self.now + pause));
+                }
+                ("database stalls", None)
+            }
             FaultKind::RankFrozen if !self.rng.percent(50) => {
                 let file = self.rng.below(self.disk.len());
                 if let Some((_, hash)) = self.disk.iter_mut().nth(file) {
@@ -62,6 +68,10 @@ impl World {
             FaultKind::CoordinatorCut => {
                 self.coordinators[coordinator].is_cut = true;
                 ("coordinator cut from the database", Some(Fault::Reach(coordinator)))
+            }
+            FaultKind::PoolEmpty => {
+                self.coordinators[coordinator].pool_empty_until = now + pause;
+                ("coordinator without connections", None)
             }
             FaultKind::CoordinatorFrozen => {
                 self.freeze(Process::Coordinator(coordinator));

@@ -1,6 +1,9 @@
 //! The start of ranks, until they have met and the first step begins.
 
-use tandem_domain::timing::{self, Progress};
+use tandem_domain::{
+    state::RankOutcome,
+    timing::{self, Progress},
+};
 
 use crate::{
     broken::Broken,
@@ -69,6 +72,13 @@ impl World {
         }
         own.phase = RankPhase::Loaded;
         gang.progress_at = now;
+        let (worker, job) = (own.worker, gang.job);
+        if !self.is_quiet && self.plan.jobs[job].unread_on.contains(&worker) {
+            return self.exit_rank(attempt, rank, RankOutcome::InputMissing);
+        }
+        if !self.is_quiet && self.plan.devices[worker].is_sick {
+            return self.exit_rank(attempt, rank, RankOutcome::Unknown);
+        }
         if rank == 0 {
             self.print(attempt, 0, RankOutput::Listening);
         }

@@ -21,6 +21,10 @@ impl World {
         if plan.fault_at == Some(gang.step + 1) {
             return self.exit_gang(attempt, RankOutcome::JobFailed);
         }
+        if plan.crash_at == Some(gang.step + 1) {
+            let rank = attempt % gang.ranks.len();
+            return self.exit_rank(attempt, rank, RankOutcome::Unknown);
+        }
         gang.hash = mix(gang.hash, u64::from(gang.step));
         gang.step += 1;
         gang.progress_at = now;
@@ -83,7 +87,8 @@ impl World {
         let worker = own.worker;
         self.ghost.rank_ended(worker);
         self.print(attempt, rank, RankOutput::Exited(outcome));
-        if was_in && matches!(outcome, RankOutcome::Lost | RankOutcome::PeerLost | RankOutcome::Cancelled) {
+        use RankOutcome::{Cancelled, Lost, PeerLost, Unknown};
+        if was_in && matches!(outcome, Lost | Unknown | PeerLost | Cancelled) {
             self.lose_peers(attempt);
         }
     }

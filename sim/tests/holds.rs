@@ -10,13 +10,13 @@ fn ten_thousand_fault_sequences_hold() {
     assert_eq!(found, None, "`tandem-sim --seed SEED --trace` tells what happened");
     // The invariants prove little unless the runs see many faults.
     assert_eq!(counts.sequences, 10_000);
-    assert!(counts.faults.len() >= 18 && counts.faults.values().all(|count| *count > 3_000), "{counts}");
+    assert!(counts.faults.len() >= 20 && counts.faults.values().all(|count| *count > 3_000), "{counts}");
     assert!(counts.succeeded > counts.jobs / 2 && counts.losses > 10_000 && counts.takeovers > 1_000, "{counts}");
-    assert!(counts.preemptions > 500 && counts.growths > 500 && counts.self_ends > 5_000, "{counts}");
+    assert!(counts.preemptions > 500 && counts.growths > 150 && counts.self_ends > 5_000, "{counts}");
 }
 
 /// A rule that is left out, the invariant that notices, and the seeds among which one violates it.
-const CAUGHT: [(Broken, &str, Range<u64>); 20] = [
+const CAUGHT: [(Broken, &str, Range<u64>); 29] = [
     (Broken::NoFence, "completion_once", 0..300),
     (Broken::NoSelfEnd, "dead_before_takeover", 0..300),
     (Broken::ShortLease, "dead_before_takeover", 0..300),
@@ -24,18 +24,27 @@ const CAUGHT: [(Broken, &str, Range<u64>); 20] = [
     (Broken::NoTermCheck, "one_leader", 0..300),
     (Broken::NoSequence, "completion_once", 0..300),
     (Broken::Overtaking, "fifo", 0..300),
-    (Broken::ResumeUncommitted, "bits", 0..300),
+    (Broken::ResumeUncommitted, "completion_once", 0..300),
     (Broken::PruneCommitted, "committed_is_durable", 0..300),
     (Broken::PruneLater, "committed_is_durable", 0..1000),
     (Broken::NoVerify, "bits", 0..300),
     (Broken::LostRequeue, "every_job_ends", 0..300),
     (Broken::EndlessPreemption, "no_needless_stop", 0..300),
-    (Broken::GrowBlindly, "no_needless_stop", 0..300),
+    (Broken::GrowBlindly, "no_needless_stop", 0..1000),
     (Broken::DeafStreams, "counted_on_is_written", 0..300),
     (Broken::AckUnwritten, "counted_on_is_written", 0..300),
     (Broken::NoRenewalAtOpen, "counted_on_is_written", 0..300),
     (Broken::LateRegistration, "counted_on_is_written", 0..300),
     (Broken::NoGraceAfterOutage, "nothing_stops", 0..1000),
+    (Broken::UnknownIsTheJobs, "every_job_ends", 0..1000),
+    (Broken::MissingInputCounts, "every_job_ends", 0..3000),
+    (Broken::QuarantineBlindly, "blame_by_evidence", 0..3000),
+    (Broken::ReleaseForgetsNothing, "blame_by_evidence", 0..3000),
+    (Broken::BackoffHoldsLine, "fifo", 0..300),
+    (Broken::BackfillBlindly, "fifo", 0..300),
+    (Broken::TwoPerDevice, "every_job_ends", 0..3000),
+    (Broken::OneWindow, "every_job_ends", 0..1000),
+    (Broken::EndlessWait, "nothing_stops", 0..1000),
     // A report must come between its attempt's end and the instruction to stop.
     (Broken::AckOver, "committed_is_durable", 0..3000),
 ];

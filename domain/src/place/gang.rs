@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::model::{FleetWorker, Policy, QueuedJob, WorkerStatus};
@@ -11,18 +12,23 @@ use crate::spec::Workers;
 pub(super) struct Kinds<'f>(Vec<(&'f str, usize)>);
 
 impl<'f> Kinds<'f> {
-    pub(super) fn of(fleet: &'f [FleetWorker], policy: &Policy) -> Self {
+    pub(super) fn of(fleet: &[&'f FleetWorker], policy: &Policy) -> Self {
         let kinds: BTreeSet<&str> = fleet.iter().map(|worker| worker.device_kind.as_str()).collect();
         let mut kinds: Vec<(&str, usize)> = kinds
             .into_iter()
             .map(|kind| {
-                let usable: Vec<_> = of_kind(kind, fleet.iter().filter(|worker| is_usable(worker))).collect();
+                let usable: Vec<_> = of_kind(kind, fleet.iter().copied().filter(|worker| is_usable(worker))).collect();
                 (kind, room(&usable, policy))
             })
             .collect();
         let rank = |kind: &str| policy.device_order.iter().position(|wanted| wanted == kind).unwrap_or(usize::MAX);
         kinds.sort_by_key(|(kind, _)| (rank(kind), *kind));
         Self(kinds)
+    }
+
+    /// The largest gang of any kind.
+    pub(super) fn largest(&self) -> usize {
+        self.0.iter().map(|(_, room)| *room).max().unwrap_or(0)
     }
 
     /// The most preferred kind that is large enough for the job.
@@ -32,12 +38,43 @@ impl<'f> Kinds<'f> {
     }
 }
 
+/// One worker of each device, as two of them cannot work at the same time: the one that `holds` says, else a busy or
+/// idle one.
+pub(super) fn one_per_device(fleet: &[FleetWorker], holds: impl Fn(&FleetWorker) -> bool) -> Vec<&FleetWorker> {
+    let rank = |worker: &FleetWorker| match worker.status {
+        WorkerStatus::Busy { .. } => 0,
+        WorkerStatus::Idle => 1,
+        WorkerStatus::Draining | WorkerStatus::Quarantined | WorkerStatus::Lost => 2,
+    };
+    let mut devices: BTreeMap<&str, &FleetWorker> = BTreeMap::new();
+    let mut in_order: Vec<&FleetWorker> = fleet.iter().collect();
+    in_order.sort_by_key(|worker| (!holds(worker), rank(worker), &worker.name, worker.id));
+    for worker in in_order {
+        devices.entry(&worker.device).or_insert(worker);
+    }
+    devices.into_values().collect()
+}
+
+/// The workers that can read the job's input, as far as is known.
+pub(super) fn able<'f>(now: DateTime<Utc>, job: &QueuedJob, fleet: &[&'f FleetWorker]) -> Vec<&'f FleetWorker> {
+    let misses =
+        |worker: &FleetWorker| job.missing.iter().any(|missing| missing.worker == worker.id && missing.until > now);
+    fleet.iter().copied().filter(|worker| !misses(worker)).collect()
+}
+
 /// The workers of a gang, by rank: as many as divide the job's shards and are idle now.
 pub(super) fn choose(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], policy: &Policy) -> Option<Vec<Uuid>> {
     let idle: Vec<_> = of_kind(kind, idle.iter().copied()).collect();
-    let trusted = idle.iter().copied().filter(|worker| !job.avoid.contains(&worker.id)).collect();
-    // A smaller gang without avoided workers is better than a larger one with them.
-    [trusted, idle].into_iter().find_map(|idle| of_idle(job, idle, policy))
+    let is_avoided = |worker: &FleetWorker| job.avoid.contains(&worker.id);
+    let bad_hosts: BTreeSet<&str> = idle.iter().filter(|worker| is_avoided(worker)).map(|w| w.host.as_str()).collect();
+    let trusted: Vec<_> = idle.iter().copied().filter(|worker| !is_avoided(worker)).collect();
+    let other_hosts = trusted.iter().copied().filter(|worker| !bad_hosts.contains(worker.host.as_str())).collect();
+    let (other_host, other_worker) = (of_idle(job, other_hosts, policy), of_idle(job, trusted, policy));
+    // Another host is better evidence than another worker, but no reason for a smaller gang. A smaller gang without
+    // avoided workers is better than a larger one with them.
+    let size = |gang: &Option<Vec<Uuid>>| gang.as_ref().map_or(0, Vec::len);
+    let trusted = if size(&other_host) >= size(&other_worker) { other_host } else { other_worker };
+    trusted.or_else(|| of_idle(job, idle, policy))
 }
 
 fn of_idle(job: &QueuedJob, idle: Vec<&FleetWorker>, policy: &Policy) -> Option<Vec<Uuid>> {
@@ -79,7 +116,7 @@ pub(super) fn of_kind<'f>(
     workers.filter(move |worker| worker.device_kind == kind)
 }
 
-fn by_host<'f>(workers: &[&'f FleetWorker]) -> BTreeMap<&'f str, Vec<&'f FleetWorker>> {
+pub(super) fn by_host<'f>(workers: &[&'f FleetWorker]) -> BTreeMap<&'f str, Vec<&'f FleetWorker>> {
     let mut hosts: BTreeMap<&str, Vec<&FleetWorker>> = BTreeMap::new();
     for worker in workers {
         hosts.entry(&worker.host).or_default().push(worker);

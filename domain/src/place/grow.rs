@@ -2,7 +2,7 @@
 //!
 //! The way down needs no decision: a job whose worker died is placed again with what there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::{
     start::place,
 };
 
-/// An attempt that ends within this many times [`Policy::least_run`] is left alone: a restart would not pay.
+/// An attempt that ends within this many times [`RunningGang::least_run`] is left alone: a restart would not pay.
 const WORTH: f64 = 2.0;
 
 /// Gangs that are asked to stop at a checkpoint because idle workers would make them larger: one of each kind of device
@@ -28,14 +28,16 @@ pub fn grow(
     fleet: &[FleetWorker],
     policy: &Policy,
 ) -> Vec<Stop> {
+    let holds = |worker: &FleetWorker| running.iter().any(|gang| gang.workers.contains(&worker.id));
+    let devices = gang::one_per_device(fleet, holds);
     let placed = |worker: &FleetWorker| decision.placements.iter().any(|gang| gang.workers.contains(&worker.id));
     let idle: Vec<&FleetWorker> =
-        fleet.iter().filter(|worker| worker.status == WorkerStatus::Idle && !placed(worker)).collect();
+        devices.iter().copied().filter(|worker| worker.status == WorkerStatus::Idle && !placed(worker)).collect();
     if idle.is_empty() || running.is_empty() {
         return Vec::new();
     }
     let waiting: BTreeSet<Uuid> = decision.waiting.iter().map(|waiting| waiting.job).collect();
-    let of_fleet = gang::Kinds::of(fleet, policy);
+    let of_fleet = gang::Kinds::of(&devices, policy);
     let waited_for: BTreeSet<&str> =
         queue.iter().filter(|job| waiting.contains(&job.id)).filter_map(|job| of_fleet.for_job(job)).collect();
     let mut kinds: Vec<&str> = idle.iter().map(|worker| worker.device_kind.as_str()).collect();
@@ -44,7 +46,7 @@ pub fn grow(
     kinds
         .into_iter()
         .filter(|kind| !waited_for.contains(*kind))
-        .filter_map(|kind| largest_gain(now, kind, &idle, running, fleet, policy))
+        .filter_map(|kind| largest_gain(now, kind, &idle, running, &devices, policy))
         .filter(|stop| gains(now, stop, queue, decision, running, fleet, policy))
         .collect()
 }
@@ -66,16 +68,21 @@ fn gains(
         name: gang.name.clone(),
         priority: gang.priority,
         queued_at: gang.queued_at,
+        position: gang.position,
         workers: gang.wanted,
         shards: gang.shards,
         not_before: None,
         avoid: gang.avoid.clone(),
+        missing: gang.missing.clone(),
+        estimates: BTreeMap::new(),
         made_room_at: None,
     };
     let queue: Vec<QueuedJob> = queue.iter().filter(|job| !is_placed(job)).cloned().chain([stopped]).collect();
+    let held: BTreeSet<&str> =
+        fleet.iter().filter(|w| gang.workers.contains(&w.id)).map(|w| w.device.as_str()).collect();
     let mut fleet = fleet.to_vec();
     for worker in &mut fleet {
-        if gang.workers.contains(&worker.id) {
+        if held.contains(worker.device.as_str()) && gang::is_usable(worker) {
             worker.status = WorkerStatus::Idle;
         } else if decision.placements.iter().any(|placement| placement.workers.contains(&worker.id)) {
             worker.status = WorkerStatus::Busy { job_name: String::new(), until: None };
@@ -90,7 +97,7 @@ fn largest_gain(
     kind: &str,
     idle: &[&FleetWorker],
     running: &[RunningGang],
-    fleet: &[FleetWorker],
+    fleet: &[&FleetWorker],
     policy: &Policy,
 ) -> Option<Stop> {
     let of_kind = |gang: &RunningGang| {
@@ -102,12 +109,12 @@ fn largest_gain(
         return None;
     }
     let size = |gang: &RunningGang| {
-        let own = fleet.iter().filter(|worker| gang.workers.contains(&worker.id));
+        let own = fleet.iter().copied().filter(|worker| gang.workers.contains(&worker.id));
         let all: Vec<&FleetWorker> = gang::of_kind(kind, idle.iter().copied()).chain(own).collect();
         gang::largest(gang.wanted, gang.shards, gang::room(&all, policy)).filter(|&size| size > gang.workers.len())
     };
     let left = |gang: &RunningGang| gang.seconds_left.unwrap_or(f64::INFINITY);
-    let worth = |gang: &RunningGang| left(gang) >= WORTH * policy.least_run.as_secs_f64();
+    let worth = |gang: &RunningGang| left(gang) >= WORTH * gang.least_run(policy).as_secs_f64();
     let (gang, size) = here
         .into_iter()
         .filter(|gang| gang.may_stop(now, policy) && worth(gang))

@@ -1,14 +1,14 @@
 //! Preemption: which gangs stop for a job of higher priority.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
     gang,
     model::{FleetWorker, Policy, QueuedJob, RunningGang, Stop, WorkerStatus, in_line},
+    start::{Head, Pass},
 };
+use crate::timing;
 
 /// A hash of what decisions about stopping depend on. While it is the same, what was tried is not tried again.
 pub fn fingerprint(fleet: &[FleetWorker], running: &[RunningGang]) -> String {
@@ -31,36 +31,51 @@ pub fn make_room(
     fleet: &[FleetWorker],
     policy: &Policy,
 ) -> Vec<Stop> {
-    let kinds = gang::Kinds::of(fleet, policy);
-    let mut first_in_line: BTreeMap<&str, &QueuedJob> = BTreeMap::new();
-    for job in in_line(queue) {
-        if let Some(kind) = kinds.for_job(job) {
-            first_in_line.entry(kind).or_insert(job);
+    let holds = |worker: &FleetWorker| running.iter().any(|gang| gang.workers.contains(&worker.id));
+    let mut pass = Pass::new(now, gang::one_per_device(fleet, holds), fleet.len(), policy);
+    in_line(queue).into_iter().for_each(|job| pass.decide(job, false));
+    let world = fingerprint(fleet, running);
+    let heads = pass.heads.iter().filter(|(_, head)| head.job.made_room_at.as_ref() != Some(&world));
+    heads.flat_map(|(kind, head)| room_for(now, head, kind, running, &pass.idle, policy)).collect()
+}
+
+/// The fleet with the workers of gangs that stop, or are in `stops`, as free soon: nobody who takes longer than that may
+/// pass the job that they stop for.
+pub fn soon_free(
+    now: DateTime<Utc>,
+    fleet: &[FleetWorker],
+    running: &[RunningGang],
+    stops: &[Stop],
+) -> Vec<FleetWorker> {
+    let stops = |gang: &&RunningGang| gang.is_stopping || stops.iter().any(|stop| stop.attempt == gang.attempt);
+    let soon = now + TimeDelta::from_std(timing::STOP_GRACE).unwrap_or_default();
+    let mut fleet = fleet.to_vec();
+    for gang in running.iter().filter(stops) {
+        for worker in fleet.iter_mut().filter(|worker| gang.workers.contains(&worker.id)) {
+            if let WorkerStatus::Busy { until, .. } = &mut worker.status {
+                *until = Some(until.map_or(soon, |until| until.min(soon)));
+            }
         }
     }
-    let world = fingerprint(fleet, running);
-    let ready = |job: &QueuedJob| {
-        job.not_before.is_none_or(|moment| moment <= now) && job.made_room_at.as_ref() != Some(&world)
-    };
-    let heads = first_in_line.into_iter().filter(|(_, job)| ready(job));
-    heads.flat_map(|(kind, job)| room_for(now, job, kind, running, fleet, policy)).collect()
+    fleet
 }
 
 fn room_for(
     now: DateTime<Utc>,
-    job: &QueuedJob,
+    head: &Head<'_>,
     kind: &str,
     running: &[RunningGang],
-    fleet: &[FleetWorker],
+    idle: &[&FleetWorker],
     policy: &Policy,
 ) -> Vec<Stop> {
+    let (job, fleet) = (head.job, &head.able);
     let Some(need) = job.workers.world_sizes(job.shards).next() else { return Vec::new() };
     let members = |gangs: &[&RunningGang]| -> Vec<&FleetWorker> {
         let free = |worker: &&FleetWorker| {
-            worker.status == WorkerStatus::Idle
+            idle.iter().any(|free| free.id == worker.id)
                 || gang::is_usable(worker) && gangs.iter().any(|gang| gang.workers.contains(&worker.id))
         };
-        gang::of_kind(kind, fleet.iter()).filter(free).collect()
+        gang::of_kind(kind, fleet.iter().copied()).filter(free).collect()
     };
     let enough = |gangs: &[&RunningGang]| gang::room(&members(gangs), policy) >= need as usize;
 

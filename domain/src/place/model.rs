@@ -1,11 +1,11 @@
 //! What placement decides about, and what a decision says.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{spec::Workers, timing::timing};
+use crate::{blame::MissingInput, spec::Workers, timing::timing};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuedJob {
@@ -14,12 +14,18 @@ pub struct QueuedJob {
     /// The higher goes first.
     pub priority: i32,
     pub queued_at: DateTime<Utc>,
+    /// Its place in the file, among jobs that were queued at the same moment.
+    pub position: i32,
     pub workers: Workers,
     pub shards: u32,
-    /// The end of the wait after a lost attempt. The job keeps its place in the queue meanwhile.
+    /// The end of the wait after a lost attempt. The job keeps its place in the queue meanwhile, and no workers.
     pub not_before: Option<DateTime<Utc>>,
-    /// Workers that lately lost an attempt of it by their own fault: taken only if there are not enough others.
+    /// Workers that it was lost on: taken only if there are not enough others. See [`crate::blame::avoided`].
     pub avoid: Vec<Uuid>,
+    /// Workers that cannot read its input: not taken for a while.
+    pub missing: Vec<MissingInput>,
+    /// How long it takes on its smallest gang, by kind of device, where that is known.
+    pub estimates: BTreeMap<String, Duration>,
     /// The [`fingerprint`](super::fingerprint) of fleet and gangs when gangs were last stopped for it.
     pub made_room_at: Option<String>,
 }
@@ -31,6 +37,8 @@ pub struct FleetWorker {
     /// "cuda" or "cpu".
     pub device_kind: String,
     pub host: String,
+    /// What makes its device another than any other. Two workers may hold one device.
+    pub device: String,
     pub status: WorkerStatus,
 }
 
@@ -69,6 +77,11 @@ impl Default for Policy {
     }
 }
 
+/// A gang trains for as many of its slowest steps at least.
+const LEAST_STEPS: u32 = 10;
+/// Beyond that many stops that saved nothing the wait is not doubled any more.
+const WASTED_MAX: u32 = 6;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunningGang {
     pub attempt: Uuid,
@@ -77,7 +90,9 @@ pub struct RunningGang {
     pub priority: i32,
     /// Its place in the queue, and the workers that it avoids, once it stops and waits again.
     pub queued_at: DateTime<Utc>,
+    pub position: i32,
     pub avoid: Vec<Uuid>,
+    pub missing: Vec<MissingInput>,
     /// By rank.
     pub workers: Vec<Uuid>,
     /// The numbers of workers that the job asks for.
@@ -88,6 +103,10 @@ pub struct RunningGang {
     /// Its last checkpoint in this attempt.
     pub saved_at: Option<DateTime<Utc>>,
     pub seconds_left: Option<f64>,
+    /// The slowest piece of work of its ranks so far.
+    pub slowest: Option<Duration>,
+    /// How often its job was asked to stop and ended without a checkpoint.
+    pub wasted_stops: u32,
     /// It was asked to stop at a checkpoint, and has not yet.
     pub is_stopping: bool,
 }
@@ -100,10 +119,17 @@ impl RunningGang {
         seconds * self.workers.len() as f64
     }
 
+    /// How long it trains at least before it is stopped: longer if its steps are slow, and twice as long after each stop
+    /// that saved nothing.
+    pub fn least_run(&self, policy: &Policy) -> Duration {
+        let by_steps = self.slowest.unwrap_or_default() * LEAST_STEPS;
+        policy.least_run.max(by_steps) * 2u32.pow(self.wasted_stops.min(WASTED_MAX))
+    }
+
     /// It has trained for long enough to be stopped.
     pub(super) fn may_stop(&self, now: DateTime<Utc>, policy: &Policy) -> bool {
         let ran = self.training_since.and_then(|since| (now - since).to_std().ok());
-        !self.is_stopping && ran.is_some_and(|ran| ran >= policy.least_run)
+        !self.is_stopping && ran.is_some_and(|ran| ran >= self.least_run(policy))
     }
 }
 
@@ -143,6 +169,6 @@ pub struct Decision {
 /// The queue in the order in which jobs start.
 pub(super) fn in_line(queue: &[QueuedJob]) -> Vec<&QueuedJob> {
     let mut queue: Vec<_> = queue.iter().collect();
-    queue.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.queued_at, job.id));
+    queue.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.queued_at, job.position, job.id));
     queue
 }

@@ -2,19 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     gang,
     model::{FleetWorker, Policy, QueuedJob, WorkerStatus},
 };
+use crate::blame::told;
 
 /// Busy workers named in a reason; the rest are counted.
 const NAMED: usize = 3;
 
 /// No kind of device has enough workers, even if all were idle.
-pub(super) fn too_large(job: &QueuedJob, fleet: &[FleetWorker], policy: &Policy) -> String {
-    let Some(need) = job.workers.world_sizes(job.shards).next() else {
-        return format!("no number of workers in {} divides its {} shards", job.workers, job.shards);
-    };
+pub(super) fn too_large(job: &QueuedJob, fleet: &[&FleetWorker], spare: usize, policy: &Policy) -> String {
+    match job.workers.world_sizes(job.shards).next() {
+        Some(need) => needs(need, fleet, spare, policy),
+        None => format!("no number of workers in {} divides its {} shards", job.workers, job.shards),
+    }
+}
+
+/// A gang of `need` workers is more than there is. `spare` workers are left out: their devices are held by others.
+pub(super) fn needs(need: u32, fleet: &[&FleetWorker], spare: usize, policy: &Policy) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for worker in fleet.iter().filter(|worker| gang::is_usable(worker)) {
         *kinds.entry(&worker.device_kind).or_default() += 1;
@@ -31,6 +39,9 @@ pub(super) fn too_large(job: &QueuedJob, fleet: &[FleetWorker], policy: &Policy)
             has.push(format!("{number} {word}"));
         }
     }
+    if spare > 0 {
+        has.push(format!("{spare} more on a device that another worker holds"));
+    }
     let has = if has.is_empty() { "no worker".to_owned() } else { has.join(", ") };
     let together = match (need, policy.across_hosts) {
         (1, _) => "",
@@ -45,12 +56,12 @@ pub(super) fn busy(
     job: &QueuedJob,
     kind: &str,
     idle: &[&FleetWorker],
-    fleet: &[FleetWorker],
+    fleet: &[&FleetWorker],
     policy: &Policy,
 ) -> String {
     let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min) as usize;
     let idle = gang::of_kind(kind, idle.iter().copied()).count();
-    let mut busy: Vec<_> = gang::of_kind(kind, fleet.iter())
+    let mut busy: Vec<_> = gang::of_kind(kind, fleet.iter().copied())
         .filter_map(|worker| match &worker.status {
             WorkerStatus::Busy { job_name, until } => Some((until.is_none(), *until, &worker.name, job_name)),
             _ => None,
@@ -80,11 +91,18 @@ pub(super) fn behind(first: &QueuedJob, kind: &str) -> String {
     format!("waits behind `{}`, which is first in line for {kind} workers", first.name)
 }
 
-pub(super) fn backoff(job: &QueuedJob) -> String {
-    match job.not_before {
-        Some(moment) => format!("is tried again at {} UTC, after a lost attempt", moment.format("%H:%M:%S")),
-        None => "is tried again, after a lost attempt".to_owned(),
+pub(super) fn backoff(job: &QueuedJob, until: DateTime<Utc>) -> String {
+    let at = until.format("%H:%M:%S");
+    match job.missing.as_slice() {
+        [] => format!("is tried again at {at} UTC, after a lost attempt; others start meanwhile"),
+        missing => format!("{}; is tried again at {at} UTC, and others start meanwhile", told(missing)),
     }
+}
+
+/// There are enough workers, but too few of them can read its input.
+pub(super) fn missing(job: &QueuedJob) -> String {
+    let again = job.missing.iter().map(|worker| worker.until).min().unwrap_or_default();
+    format!("{}; no others are there, and it is tried again at {} UTC", told(&job.missing), again.format("%H:%M:%S"))
 }
 
 fn workers(count: usize, kind: &str) -> String {

@@ -3,42 +3,123 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{
     gang,
     model::{Decision, FleetWorker, Placement, Policy, QueuedJob, Waiting, WorkerStatus, in_line},
     reason,
+    reservation::{Reservation, reserve},
 };
 
 /// Decides for the whole queue at one moment.
 ///
-/// The order of `queue` and `fleet` does not matter: jobs go by priority, then `queued_at`; workers by host and name.
+/// The order of `queue` and `fleet` does not matter: jobs go by priority, then `queued_at`, then their place in the file;
+/// workers by host and name.
 pub fn place(now: DateTime<Utc>, queue: &[QueuedJob], fleet: &[FleetWorker], policy: &Policy) -> Decision {
-    let queue = in_line(queue);
-    let mut idle: Vec<_> = fleet.iter().filter(|worker| worker.status == WorkerStatus::Idle).collect();
-    let mut first_in_line: BTreeMap<&str, &QueuedJob> = BTreeMap::new();
+    let devices = gang::one_per_device(fleet, |_| false);
+    let mut pass = Pass::new(now, devices, fleet.len(), policy);
+    in_line(queue).into_iter().for_each(|job| pass.decide(job, true));
+    pass.decision
+}
 
-    let kinds = gang::Kinds::of(fleet, policy);
-    let mut decision = Decision::default();
-    for job in queue {
-        let kind = kinds.for_job(job);
-        let reason = match kind {
-            None => reason::too_large(job, fleet, policy),
-            Some(kind) if first_in_line.contains_key(kind) => reason::behind(first_in_line[kind], kind),
-            Some(_) if job.not_before.is_some_and(|moment| moment > now) => reason::backoff(job),
-            Some(kind) => match gang::choose(job, kind, &idle, policy) {
-                Some(workers) => {
-                    idle.retain(|worker| !workers.contains(&worker.id));
-                    decision.placements.push(Placement { job: job.id, workers });
-                    continue;
-                }
-                None => reason::busy(job, kind, &idle, fleet, policy),
-            },
-        };
-        if let Some(kind) = kind {
-            first_in_line.entry(kind).or_insert(job);
-        }
-        decision.waiting.push(Waiting { job: job.id, reason });
+/// The largest gang of one kind that the fleet could make if all were idle.
+pub fn largest_gang(fleet: &[FleetWorker], policy: &Policy) -> u32 {
+    let largest = gang::Kinds::of(&gang::one_per_device(fleet, |_| false), policy).largest();
+    u32::try_from(largest).unwrap_or(u32::MAX)
+}
+
+/// Why a job waits whose smallest gang is larger than [`largest_gang`].
+pub fn too_large(smallest_gang: u32, fleet: &[FleetWorker], policy: &Policy) -> String {
+    let devices = gang::one_per_device(fleet, |_| false);
+    reason::needs(smallest_gang, &devices, fleet.len() - devices.len(), policy)
+}
+
+/// The first that has to wait for workers of a kind.
+pub(super) struct Head<'f> {
+    pub(super) job: &'f QueuedJob,
+    /// Those that can read its input.
+    pub(super) able: Vec<&'f FleetWorker>,
+    reservation: Reservation,
+}
+
+/// One walk along the queue.
+pub(super) struct Pass<'f> {
+    now: DateTime<Utc>,
+    policy: &'f Policy,
+    devices: Vec<&'f FleetWorker>,
+    /// Workers that are not counted, because another one holds their device.
+    spare: usize,
+    kinds: gang::Kinds<'f>,
+    pub(super) idle: Vec<&'f FleetWorker>,
+    taken: BTreeMap<Uuid, Option<DateTime<Utc>>>,
+    pub(super) heads: BTreeMap<&'f str, Head<'f>>,
+    pub(super) decision: Decision,
+}
+
+impl<'f> Pass<'f> {
+    pub(super) fn new(now: DateTime<Utc>, devices: Vec<&'f FleetWorker>, workers: usize, policy: &'f Policy) -> Self {
+        let idle = devices.iter().copied().filter(|worker| worker.status == WorkerStatus::Idle).collect();
+        let (kinds, spare) = (gang::Kinds::of(&devices, policy), workers - devices.len());
+        let (taken, heads, decision) = (BTreeMap::new(), BTreeMap::new(), Decision::default());
+        Self { now, policy, devices, spare, kinds, idle, taken, heads, decision }
     }
-    decision
+
+    /// Decides about the next job in line. Without `may_pass`, none starts before another of its kind.
+    pub(super) fn decide(&mut self, job: &'f QueuedJob, may_pass: bool) {
+        let reason = match self.start(job, may_pass) {
+            Ok((kind, workers)) => {
+                let ends_at = self.ends_at(job, kind);
+                self.taken.extend(workers.iter().map(|worker| (*worker, ends_at)));
+                self.idle.retain(|worker| !workers.contains(&worker.id));
+                return self.decision.placements.push(Placement { job: job.id, workers });
+            }
+            Err(reason) => reason,
+        };
+        self.decision.waiting.push(Waiting { job: job.id, reason });
+    }
+
+    /// The kind and the workers that the job starts on, or why it waits.
+    fn start(&mut self, job: &'f QueuedJob, may_pass: bool) -> Result<(&'f str, Vec<Uuid>), String> {
+        if let Some(until) = job.not_before.filter(|moment| *moment > self.now) {
+            return Err(reason::backoff(job, until));
+        }
+        let able = gang::able(self.now, job, &self.devices);
+        let kind = match (self.kinds.for_job(job), able.len() == self.devices.len()) {
+            (None, _) => return Err(reason::too_large(job, &self.devices, self.spare, self.policy)),
+            (Some(kind), true) => kind,
+            (Some(_), false) => gang::Kinds::of(&able, self.policy).for_job(job).ok_or_else(|| reason::missing(job))?,
+        };
+        let idle = gang::able(self.now, job, &self.idle);
+        if let Some(head) = self.heads.get(kind) {
+            let free = if may_pass { self.beside(job, kind, &head.reservation, idle) } else { Vec::new() };
+            let workers = gang::choose(job, kind, &free, self.policy);
+            return workers.map(|workers| (kind, workers)).ok_or_else(|| reason::behind(head.job, kind));
+        }
+        if let Some(workers) = gang::choose(job, kind, &idle, self.policy) {
+            return Ok((kind, workers));
+        }
+        let of_kind: Vec<_> = gang::of_kind(kind, able.iter().copied()).collect();
+        let reservation = reserve(self.now, job, &of_kind, &self.taken, self.policy);
+        let reason = reason::busy(job, kind, &idle, &able, self.policy);
+        self.heads.insert(kind, Head { job, able, reservation });
+        Err(reason)
+    }
+
+    /// The idle workers that a job may have without delaying the first in line.
+    fn beside(
+        &self,
+        job: &QueuedJob,
+        kind: &str,
+        reserved: &Reservation,
+        idle: Vec<&'f FleetWorker>,
+    ) -> Vec<&'f FleetWorker> {
+        let is_short = self.ends_at(job, kind).zip(reserved.at).is_some_and(|(end, start)| end <= start);
+        idle.into_iter().filter(|worker| is_short || !reserved.workers.contains(&worker.id)).collect()
+    }
+
+    fn ends_at(&self, job: &QueuedJob, kind: &str) -> Option<DateTime<Utc>> {
+        let estimate = chrono::TimeDelta::from_std(*job.estimates.get(kind)?).ok()?;
+        self.now.checked_add_signed(estimate)
+    }
 }

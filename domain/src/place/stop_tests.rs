@@ -1,6 +1,6 @@
 //! Who stops, for whom, and when nobody does.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -22,10 +22,13 @@ fn job(number: u128, priority: i32, workers: u32) -> QueuedJob {
         name: format!("job{number}"),
         priority,
         queued_at: now() + TimeDelta::seconds(number as i64),
+        position: 0,
         workers: Workers { min: workers, max: workers },
         shards: workers,
         not_before: None,
         avoid: Vec::new(),
+        missing: Vec::new(),
+        estimates: BTreeMap::new(),
         made_room_at: None,
     }
 }
@@ -39,8 +42,8 @@ fn fleet(count: u128, gangs: &[RunningGang]) -> Vec<FleetWorker> {
             Some(gang) => WorkerStatus::Busy { job_name: gang.name.clone(), until: None },
             None => WorkerStatus::Idle,
         };
-        let (name, device_kind, host) = (format!("gpu-{number}"), "cuda".to_owned(), "box".to_owned());
-        FleetWorker { id, name, device_kind, host, status }
+        let (name, device) = (format!("gpu-{number}"), format!("GPU-{number}"));
+        FleetWorker { id, name, device_kind: "cuda".to_owned(), host: "box".to_owned(), device, status }
     };
     (1..=count).map(worker).collect()
 }
@@ -53,13 +56,17 @@ fn gang(number: u128, priority: i32, workers: &[u128], unsaved: i64) -> RunningG
         name: format!("gang{number}"),
         priority,
         queued_at: now() - TimeDelta::hours(1),
+        position: 0,
         avoid: Vec::new(),
+        missing: Vec::new(),
         workers: workers.iter().map(|&number| Uuid::from_u128(number)).collect(),
         wanted: Workers { min: 1, max: 4 },
         shards: 4,
         training_since: Some(now() - TimeDelta::seconds(60)),
         saved_at: Some(now() - TimeDelta::seconds(unsaved)),
         seconds_left: Some(1000.0),
+        slowest: None,
+        wasted_stops: 0,
         is_stopping: false,
     }
 }
@@ -148,4 +155,38 @@ fn a_worker_at_fault_is_avoided_while_there_are_others() {
     let placed = |job: QueuedJob| place(now(), &[job], &fleet(2, &[]), &policy()).placements.remove(0).workers;
     assert_eq!(placed(blamed(1)), [Uuid::from_u128(2)]);
     assert_eq!(placed(blamed(2)).len(), 2, "it is better than none");
+}
+
+#[test]
+fn a_gang_of_slow_steps_or_wasted_stops_is_left_alone_for_longer() {
+    let ran = |seconds, slowest, wasted_stops| {
+        let training_since = Some(now() - TimeDelta::seconds(seconds));
+        let slowest = Some(Duration::from_secs(slowest));
+        RunningGang { training_since, slowest, wasted_stops, ..gang(1, 0, &[1, 2], 5) }
+    };
+    assert_eq!(grown(&[], &[ran(31, 1, 0)], 4), [1]);
+    assert_eq!(grown(&[], &[ran(199, 20, 0)], 4), [] as [u128; 0], "ten steps of 20 s");
+    assert_eq!(grown(&[], &[ran(201, 20, 0)], 4), [1]);
+    assert_eq!(grown(&[], &[ran(59, 1, 1)], 4), [] as [u128; 0], "a stop saved nothing");
+    assert_eq!(grown(&[], &[ran(61, 1, 1)], 4), [1]);
+    assert_eq!(stopped(&[job(1, 5, 1)], &[ran(59, 1, 1)], 2), [] as [u128; 0], "nor to make room");
+    let policy = policy();
+    assert_eq!(ran(0, 0, 6).least_run(&policy), ran(0, 0, 60).least_run(&policy), "it has an end");
+}
+
+#[test]
+fn room_is_made_beside_what_starts_now_and_nobody_long_takes_it() {
+    // One idle worker is about to be given to the first job; the second is then first in line.
+    let running = [gang(1, 0, &[2], 5)];
+    let queue = [job(1, 9, 1), job(2, 5, 2)];
+    assert_eq!(stopped(&queue, &running, 3), [1], "the third worker alone is not enough");
+    let stops = make_room(now(), &queue, &running, &fleet(3, &running), &policy());
+    let soon = soon_free(now(), &fleet(3, &running), &running, &stops);
+    let until = now() + TimeDelta::seconds(20);
+    let freed =
+        soon.iter().any(|worker| matches!(worker.status, WorkerStatus::Busy { until: Some(at), .. } if at == until));
+    assert!(freed, "{soon:?}");
+    let short = QueuedJob { estimates: BTreeMap::from([("cuda".to_owned(), Duration::from_secs(60))]), ..job(3, 0, 1) };
+    let decision = place(now(), &[queue.to_vec(), vec![short]].concat(), &soon, &policy());
+    assert_eq!(decision.placements.iter().map(|placement| placement.job.as_u128()).collect::<Vec<_>>(), [1]);
 }

@@ -11,7 +11,7 @@ mod verdict;
 pub use attempt::{AttemptEvent, AttemptState};
 pub use job::{JobEvent, JobState};
 pub use labels::{InvalidTransition, UnknownLabel};
-pub use verdict::{RankOutcome, RetryPolicy, attempt_verdict, job_after};
+pub use verdict::{FAULTS, RankOutcome, RetryPolicy, attempt_verdict};
 
 #[cfg(test)]
 mod tests {

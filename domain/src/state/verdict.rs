@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{attempt::AttemptState, job::JobState, labels::labels};
+use super::{attempt::AttemptState, labels::labels};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RankOutcome {
     Succeeded,
-    /// Bad data, a loss that is not finite: trying again would end the same way.
+    /// A closed list of causes that only the spec can have, as a loss that is not finite: final.
     JobFailed,
     /// A full disk, a device that is gone: the machine is at fault.
     Lost,
@@ -36,9 +36,13 @@ labels!(RankOutcome, "rank outcome", {
     Cancelled = "cancelled",
 });
 
+/// Outcomes that say by themselves why an attempt was lost, the surest first; that of a peer only follows from them.
+pub const FAULTS: [RankOutcome; 3] = [RankOutcome::Lost, RankOutcome::InputMissing, RankOutcome::Unknown];
+
 /// How often and how soon a job is tried again after a lost attempt.
 ///
-/// Only lost attempts count: a job that fails by its own fault would fail again, and a preempted one is not at fault.
+/// Only lost attempts count: a job that fails by its own fault would fail again, and neither a preempted one nor one
+/// whose input is missing is at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Wait before the first, second, ... retry; as many retries as entries.
@@ -73,46 +77,10 @@ pub fn attempt_verdict(outcomes: &[Option<RankOutcome>]) -> Option<AttemptState>
         Some(AttemptState::Cancelled)
     } else if any(RankOutcome::Preempted) {
         all_ended.then_some(AttemptState::Preempted)
-    } else if [RankOutcome::Lost, RankOutcome::Unknown, RankOutcome::InputMissing, RankOutcome::PeerLost]
-        .map(any)
-        .contains(&true)
-    {
+    } else if FAULTS.into_iter().chain([RankOutcome::PeerLost]).any(any) {
         Some(AttemptState::Lost)
     } else {
         all_ended.then_some(AttemptState::Succeeded)
-    }
-}
-
-/// The state of a job after its attempt reached state `attempt`, and why.
-///
-/// `lost_attempts` counts the lost attempts of the job, this one included. For a requeued job the wait before the
-/// next attempt is [`RetryPolicy::delay`].
-pub fn job_after(attempt: AttemptState, lost_attempts: u32, policy: &RetryPolicy) -> (JobState, String) {
-    match attempt {
-        AttemptState::Assigned | AttemptState::Starting | AttemptState::Training => {
-            (JobState::Running, format!("its attempt is {attempt}"))
-        }
-        AttemptState::Succeeded => (JobState::Succeeded, "finished".to_owned()),
-        AttemptState::Failed => {
-            (JobState::Failed, "failed by its own fault: it would fail again and is not retried".to_owned())
-        }
-        AttemptState::Cancelled => (JobState::Cancelled, "cancelled".to_owned()),
-        AttemptState::Preempted => {
-            (JobState::Queued, "preempted at a checkpoint: goes on from there when workers are free".to_owned())
-        }
-        AttemptState::Lost => {
-            let retries = policy.backoff.len();
-            match policy.delay(lost_attempts) {
-                Some(delay) if delay.is_zero() => {
-                    (JobState::Queued, format!("attempt lost: retry {lost_attempts} of {retries}, at once"))
-                }
-                Some(delay) => (
-                    JobState::Queued,
-                    format!("attempt lost: retry {lost_attempts} of {retries}, after {} s", delay.as_secs()),
-                ),
-                None => (JobState::Failed, format!("given up after {lost_attempts} lost attempts ({retries} retries)")),
-            }
-        }
     }
 }
 
@@ -123,7 +91,7 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let cases: [(&[Option<RankOutcome>], Option<AttemptState>); 13] = [
+        let cases: [(&[Option<RankOutcome>], Option<AttemptState>); 15] = [
             (&[], None),
             (&[None, None], None),
             (&[Some(Succeeded), None], None),
@@ -131,6 +99,8 @@ mod tests {
             (&[Some(Lost), None], Some(AttemptState::Lost)),
             (&[Some(Succeeded), Some(Lost)], Some(AttemptState::Lost)),
             (&[Some(PeerLost), None], Some(AttemptState::Lost)),
+            (&[Some(Unknown), None], Some(AttemptState::Lost)),
+            (&[Some(InputMissing), None], Some(AttemptState::Lost)),
             // A peer that lost the failing rank may report first or last: the fault is the job's.
             (&[Some(Lost), Some(JobFailed)], Some(AttemptState::Failed)),
             (&[None, Some(JobFailed)], Some(AttemptState::Failed)),
@@ -142,26 +112,5 @@ mod tests {
         for (outcomes, expected) in cases {
             assert_eq!(attempt_verdict(outcomes), expected, "{outcomes:?}");
         }
-    }
-
-    #[test]
-    fn lost_attempts_are_retried_five_times_then_given_up() {
-        let policy = RetryPolicy::default();
-        for lost in 1..=5 {
-            assert_eq!(job_after(AttemptState::Lost, lost, &policy).0, JobState::Queued, "loss {lost}");
-        }
-        let (state, reason) = job_after(AttemptState::Lost, 6, &policy);
-        assert_eq!(state, JobState::Failed);
-        assert_eq!(reason, "given up after 6 lost attempts (5 retries)");
-        assert_eq!(policy.delay(1), Some(Duration::ZERO));
-        assert_eq!(policy.delay(3), Some(Duration::from_secs(5)));
-        assert_eq!(policy.delay(6), None);
-    }
-
-    #[test]
-    fn failures_are_never_retried_and_preemption_never_counts() {
-        let policy = RetryPolicy::default();
-        assert_eq!(job_after(AttemptState::Failed, 0, &policy).0, JobState::Failed);
-        assert_eq!(job_after(AttemptState::Preempted, 1000, &policy).0, JobState::Queued);
     }
 }

@@ -1,11 +1,12 @@
 //! Attempts: one execution of a job by a gang, and its fence.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use tandem_domain::{
     place::{RunningGang, Stop},
     spec::Workers,
     state::{AttemptEvent, AttemptState},
-    timing,
 };
 use uuid::Uuid;
 
@@ -130,6 +131,13 @@ pub(crate) async fn transition(
     Ok(moved.is_one().then_some(to))
 }
 
+/// Stores that an attempt was asked to stop at a checkpoint and ended without one.
+pub(crate) async fn set_saved_nothing(conn: &mut Conn, attempt: &LockedAttempt) -> DbResult<()> {
+    sqlx::query!("UPDATE attempts SET saved_nothing = true WHERE id = $1 AND fence = $2", attempt.id, attempt.fence)
+        .run_any(conn)
+        .await
+}
+
 /// Stores the step that training began at.
 pub(crate) async fn set_first_step(conn: &mut Conn, attempt: &LockedAttempt, step: i64) -> DbResult<()> {
     sqlx::query!("UPDATE attempts SET first_step = $3 WHERE id = $1 AND fence = $2", attempt.id, attempt.fence, step)
@@ -162,21 +170,6 @@ pub(crate) async fn set_rendezvous(
     .map(RowsChanged::is_one)
 }
 
-/// The number of attempts of a job that were lost since it last wrote a checkpoint. A checkpoint resets the count, so
-/// that a long job is not given up for losses that it has recovered from.
-pub(crate) async fn lost_count(conn: &mut Conn, job: Uuid) -> DbResult<u32> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*)::integer AS "count!" FROM attempts
-           WHERE job_id = $1 AND state = 'lost'
-             AND fence > COALESCE((SELECT max(c.fence) FROM checkpoints c WHERE c.job_id = $1), 0)"#,
-        job
-    )
-    .fetch_one(conn)
-    .await?;
-    // At least the one that was just lost.
-    Ok(small(count).max(1))
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptRow {
     pub(crate) id: Uuid,
@@ -206,20 +199,20 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<AttemptRo
     .await
 }
 
+/// The gangs at work, without what is known of their jobs' lost attempts.
 pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
-        r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards, a.training_at,
+        r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position, j.workers_min, j.workers_max, j.shards, a.training_at,
                   a.stop_asked_at IS NOT NULL AS "is_stopping!",
                   ARRAY(SELECT l.worker_id FROM leases l WHERE l.attempt_id = a.id ORDER BY l.rank) AS "workers!",
-                  ARRAY(SELECT l.worker_id FROM attempts lost JOIN leases l ON l.attempt_id = lost.id
-                        WHERE lost.job_id = a.job_id AND l.outcome = 'lost'
-                          AND l.released_at > clock_timestamp() - make_interval(secs => $1)) AS "avoid!",
+                  (SELECT max(l.slowest_ms) FROM leases l WHERE l.attempt_id = a.id) AS slowest_ms,
+                  (SELECT count(*) FROM attempts other
+                   WHERE other.job_id = a.job_id AND other.saved_nothing)::integer AS "wasted_stops!",
                   (SELECT max(c.stored_at) FROM checkpoints c WHERE c.job_id = a.job_id AND c.fence = a.fence) AS saved_at,
                   CASE WHEN p.fence = a.fence AND p.seconds_left > 0 THEN p.seconds_left END AS seconds_left
            FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN experiments e ON e.id = j.experiment_id
            LEFT JOIN progress p ON p.job_id = a.job_id
-           WHERE a.state IN ('assigned', 'starting', 'training') ORDER BY a.fence"#,
-        timing::AVOID.as_secs_f64(),
+           WHERE a.state IN ('assigned', 'starting', 'training') ORDER BY a.fence"#
     )
     .fetch_all(conn)
     .await?;
@@ -229,13 +222,17 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
         name: row.name,
         priority: row.priority,
         queued_at: row.queued_at,
-        avoid: row.avoid,
+        position: row.position,
+        avoid: Vec::new(),
+        missing: Vec::new(),
         workers: row.workers,
         wanted: Workers { min: small(row.workers_min), max: small(row.workers_max) },
         shards: small(row.shards),
         training_since: row.training_at,
         saved_at: row.saved_at,
         seconds_left: row.seconds_left,
+        slowest: row.slowest_ms.map(|ms| Duration::from_millis(super::unsigned(ms))),
+        wasted_stops: small(row.wasted_stops),
         is_stopping: row.is_stopping,
     });
     Ok(gangs.collect())

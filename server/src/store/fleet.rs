@@ -11,7 +11,9 @@ use super::{Conn, DbResult};
 /// Every worker that has not left.
 pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
     let rows = sqlx::query!(
-        r#"SELECT w.id, w.name, w.device_kind, w.host, w.state = 'draining' AS "is_draining!",
+        r#"SELECT w.id, w.name, w.device_kind, w.host,
+                  CASE WHEN w.device_uuid = '' THEN w.id::text ELSE w.device_uuid END AS "device!",
+                  w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
                       OR w.last_seen < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
                   COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", e.name || '/' || j.name AS "job_name?",
@@ -37,7 +39,8 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
             None if row.is_quarantined => WorkerStatus::Quarantined,
             None => WorkerStatus::Idle,
         };
-        FleetWorker { id: row.id, name: row.name, device_kind: row.device_kind, host: row.host, status }
+        let (id, name, device_kind, host, device) = (row.id, row.name, row.device_kind, row.host, row.device);
+        FleetWorker { id, name, device_kind, host, device, status }
     });
     Ok(fleet.collect())
 }

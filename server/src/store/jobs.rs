@@ -4,10 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{
-    place::QueuedJob,
-    spec::{JobSpec, Workers},
+    spec::JobSpec,
     state::{JobEvent, JobState},
-    timing,
 };
 use uuid::Uuid;
 
@@ -24,6 +22,8 @@ pub(crate) struct NewJob<'a> {
     pub(crate) spec: &'a JobSpec,
     pub(crate) content_key: &'a str,
     pub(crate) priority: i32,
+    /// In the order of the file.
+    pub(crate) position: i32,
     /// The kind of work: see `domain::plan`.
     pub(crate) work: &'a str,
     pub(crate) gflop: f64,
@@ -35,11 +35,13 @@ pub(crate) struct NewJob<'a> {
 pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> {
     let spec = serde_json::to_value(job.spec).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let state = if job.spec.inputs.is_empty() { JobState::Queued } else { JobState::Blocked };
+    let gang_min = job.spec.workers.world_sizes(job.spec.shards).next().unwrap_or(job.spec.workers.min);
+    // `now()` is the time of the transaction: jobs that are submitted together go by their position.
     sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
-                           work, gflop, priority, queued_at, submitted_at)
-         SELECT $1, e.id, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13,
-                CASE WHEN $7::text = 'queued' THEN clock_timestamp() END, e.created_at
+                           work, gflop, priority, position, gang_min, queued_at, submitted_at)
+         SELECT $1, e.id, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13, $14, $15,
+                CASE WHEN $7::text = 'queued' THEN now() END, e.created_at
          FROM experiments e WHERE e.id = $2
          ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'running', 'succeeded') DO NOTHING",
         job.id,
@@ -55,6 +57,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
         job.work,
         job.gflop,
         job.priority,
+        job.position,
+        integer(gang_min),
     )
     .run(conn)
     .await
@@ -128,8 +132,8 @@ pub(crate) async fn transition(
         "UPDATE jobs SET
              state = $3::text::job_state,
              reason = $4,
-             -- Its place in the queue is that of its first day.
-             queued_at = CASE WHEN $3::text = 'queued' THEN COALESCE(queued_at, clock_timestamp()) ELSE queued_at END,
+             -- Its place in the queue is that of its first day. Jobs that are queued together go by their position.
+             queued_at = CASE WHEN $3::text = 'queued' THEN COALESCE(queued_at, now()) ELSE queued_at END,
              not_before = CASE WHEN $5::float8 > 0 THEN clock_timestamp() + make_interval(secs => $5) END,
              started_at = CASE WHEN $3::text = 'running' THEN COALESCE(started_at, clock_timestamp()) ELSE started_at END,
              finished_at = CASE WHEN $6 THEN clock_timestamp() END,
@@ -155,37 +159,6 @@ pub(crate) async fn transition(
         dependencies::set_dependants_due(conn, id).await?;
     }
     Ok(Some(to))
-}
-
-/// The most jobs of the queue that a pass reads, so that a longer queue costs no more.
-const QUEUE_READ_MAX: i64 = 1000;
-
-pub(crate) async fn queue(conn: &mut Conn) -> DbResult<Vec<QueuedJob>> {
-    let rows = sqlx::query!(
-        r#"SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.workers_min, j.workers_max, j.shards,
-                  j.not_before, j.made_room_at,
-                  ARRAY(SELECT l.worker_id FROM attempts a JOIN leases l ON l.attempt_id = a.id
-                        WHERE a.job_id = j.id AND l.outcome = 'lost'
-                          AND l.released_at > clock_timestamp() - make_interval(secs => $1)) AS "avoid!"
-           FROM jobs j JOIN experiments e ON e.id = j.experiment_id
-           WHERE j.state = 'queued' ORDER BY j.priority DESC, j.queued_at, j.id LIMIT $2"#,
-        timing::AVOID.as_secs_f64(),
-        QUEUE_READ_MAX,
-    )
-    .fetch_all(conn)
-    .await?;
-    let queue = rows.into_iter().map(|row| QueuedJob {
-        id: row.id,
-        name: row.name,
-        priority: row.priority,
-        queued_at: row.queued_at,
-        workers: Workers { min: small(row.workers_min), max: small(row.workers_max) },
-        shards: small(row.shards),
-        not_before: row.not_before,
-        avoid: row.avoid,
-        made_room_at: Some(row.made_room_at).filter(|tried| !tried.is_empty()),
-    });
-    Ok(queue.collect())
 }
 
 /// Stores that gangs were stopped for it, with the fingerprint of the fleet.

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tandem_domain::{lease::LeaseStatus, quarantine::Loss, state::RankOutcome, timing, timing::timing};
+use tandem_domain::{lease::LeaseStatus, state::RankOutcome, timing, timing::timing};
 use uuid::Uuid;
 
 use super::{
@@ -353,20 +353,4 @@ pub(crate) async fn mark_dispatched(conn: &mut Conn, attempt: Uuid, rank: u32, w
     .run(conn)
     .await
     .map(RowsChanged::is_one)
-}
-
-/// Ranks lost on a worker by its own fault since one last succeeded there, newest first.
-pub(crate) async fn losses(conn: &mut Conn, worker: Uuid) -> DbResult<Vec<Loss>> {
-    sqlx::query_as!(
-        Loss,
-        r#"SELECT j.id AS job, j.name AS job_name, l.released_at AS "at!", l.cause
-           FROM leases l JOIN attempts a ON a.id = l.attempt_id JOIN jobs j ON j.id = a.job_id
-           WHERE l.worker_id = $1 AND l.outcome = 'lost' AND l.released_at > COALESCE(
-               (SELECT max(good.released_at) FROM leases good
-                WHERE good.worker_id = $1 AND good.outcome = 'succeeded'), '-infinity')
-           ORDER BY l.released_at DESC LIMIT 20"#,
-        worker
-    )
-    .fetch_all(conn)
-    .await
 }

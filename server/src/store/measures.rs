@@ -236,3 +236,37 @@ async fn newest_of(conn: &mut Conn, stages: &[String], device_kind: &str) -> DbR
     .fetch_optional(conn)
     .await
 }
+
+/// For each kind of work and of device, the newest job that was finished in one attempt: the kind of device with it.
+pub(crate) async fn precedents(
+    conn: &mut Conn,
+    works: &[String],
+    device_kinds: &[String],
+) -> DbResult<Vec<(String, Precedent)>> {
+    let rows = sqlx::query!(
+        r#"SELECT kind.name AS "kind!", newest.source AS "source!", newest.work AS "work!", newest.gflop AS "gflop!",
+                  newest.seconds AS "seconds!", newest.ranks AS "ranks!", newest.threads AS "threads!"
+           FROM UNNEST($1::text[]) AS wanted (work) CROSS JOIN UNNEST($2::text[]) AS kind (name)
+           CROSS JOIN LATERAL (
+               SELECT e.name || '/' || j.name AS source, j.work, j.gflop,
+                      extract(epoch FROM a.ended_at - a.assigned_at)::float8 AS seconds, a.world_size AS ranks,
+                      COALESCE((j.spec ->> 'threads')::integer, 1) AS threads
+               FROM jobs j
+               JOIN experiments e ON e.id = j.experiment_id
+               JOIN attempts a ON a.job_id = j.id AND a.state = 'succeeded' AND a.first_step = 0
+               JOIN leases l ON l.attempt_id = a.id AND l.rank = 0
+               JOIN workers w ON w.id = l.worker_id
+               WHERE j.state = 'succeeded' AND j.gflop > 0 AND j.work = wanted.work AND w.device_kind = kind.name
+               ORDER BY j.finished_at DESC LIMIT 1
+           ) AS newest"#,
+        works,
+        device_kinds,
+    )
+    .fetch_all(conn)
+    .await?;
+    let precedents = rows.into_iter().map(|row| {
+        let (source, work, gflop, seconds) = (row.source, row.work, row.gflop, row.seconds);
+        (row.kind, Precedent { source, work, gflop, seconds, ranks: row.ranks, threads: row.threads })
+    });
+    Ok(precedents.collect())
+}

@@ -16,6 +16,7 @@
 pub(crate) mod attempts;
 pub(crate) mod dependencies;
 pub(crate) mod events;
+pub(crate) mod evidence;
 pub(crate) mod experiments;
 pub(crate) mod files;
 pub(crate) mod fleet;
@@ -28,6 +29,7 @@ pub(crate) mod notify;
 pub(crate) mod overview;
 pub(crate) mod picks;
 mod pool;
+pub(crate) mod queue;
 mod retry;
 mod rows;
 pub(crate) mod schema;

@@ -172,16 +172,18 @@ pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> D
     .map(RowsChanged::is_one)
 }
 
-/// Ends the quarantine of a worker; `false` if it was not quarantined.
+/// Ends the quarantine of a worker and forgets its losses; `false` if it was not quarantined.
 pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
-    sqlx::query!(
-        "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
-         WHERE id = $1 AND quarantined_until > clock_timestamp()",
+    let was_quarantined = sqlx::query_scalar!(
+        r#"WITH before AS (SELECT id, quarantined_until FROM workers WHERE id = $1 FOR NO KEY UPDATE)
+           UPDATE workers SET quarantined_until = NULL, quarantine_reason = '', released_at = clock_timestamp()
+           FROM before WHERE workers.id = before.id
+           RETURNING COALESCE(before.quarantined_until > clock_timestamp(), false) AS "was_quarantined!""#,
         worker
     )
-    .run(conn)
-    .await
-    .map(RowsChanged::is_one)
+    .fetch_optional(conn)
+    .await?;
+    Ok(was_quarantined.unwrap_or(false))
 }
 
 /// The number of workers of each kind that have not left.

@@ -111,3 +111,32 @@ async fn a_gang_goes_on_with_fewer_and_grows_again() {
     database.schedule(&scheduler, &mut term).await;
     assert_eq!(database.value::<i32>("SELECT world_size FROM attempts WHERE number = 2"), 2);
 }
+
+#[tokio::test]
+async fn a_stop_that_saved_nothing_is_remembered() {
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    database.execute("UPDATE workers SET state = 'lost' WHERE name = 'cpu-1'");
+    let elastic = submit_one(&database, &job("elastic", "\"1..2\"", 0)).await;
+    let (scheduler, mut term) = (database.scheduler(), None);
+    database.schedule(&scheduler, &mut term).await;
+    set_training(&database, elastic);
+    database.execute("UPDATE workers SET state = 'ready', last_seen = now() WHERE name = 'cpu-1'");
+    database.execute("UPDATE attempts SET training_at = now() - interval '31 s'");
+    database.schedule(&scheduler, &mut term).await;
+    assert_eq!(events(&database, elastic, "asked to stop").lines().count(), 1);
+    let holder = database.lease_holders(elastic)[0];
+    rank_ended(&database.store, holder, RankOutcome::Lost, "did not stop in time and was killed").await.unwrap();
+
+    // It starts on the other worker alone, and would grow again after half a minute.
+    database.schedule(&scheduler, &mut term).await;
+    database.execute(
+        "UPDATE leases SET dispatched_at = now(), last_sequence = 1, released_at = released_at - interval '2 min';
+         UPDATE attempts SET state = 'training', training_at = now() - interval '59 s' WHERE state = 'assigned'",
+    );
+    database.schedule(&scheduler, &mut term).await;
+    assert_eq!(events(&database, elastic, "asked to stop").lines().count(), 1, "not before a minute");
+    database.execute("UPDATE attempts SET training_at = now() - interval '61 s'");
+    database.schedule(&scheduler, &mut term).await;
+    assert_eq!(events(&database, elastic, "asked to stop").lines().count(), 2);
+}

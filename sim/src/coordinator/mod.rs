@@ -10,23 +10,50 @@ mod streams;
 use state::Coordinator;
 
 use crate::{
-    event::{Lifetime, Process, ProcessEvent},
-    plan::Ms,
+    broken::Broken,
+    event::{Event, Lifetime, Message, Process, ProcessEvent},
+    plan::{Ms, ms},
     world::World,
 };
+
+/// A statement that takes longer than so many intervals between writes of heartbeats is given up.
+const STATEMENT_WRITES: Ms = 2;
 
 impl World {
     pub(crate) fn start_coordinator(&mut self, number: usize) {
         let coordinator = &mut self.coordinators[number];
         let lifetime = Lifetime { is_up: true, epoch: coordinator.lifetime.epoch, ..Lifetime::default() };
-        *coordinator = Coordinator { lifetime, is_cut: coordinator.is_cut, ..Coordinator::default() };
+        let (is_cut, pool_empty_until) = (coordinator.is_cut, coordinator.pool_empty_until);
+        *coordinator = Coordinator { lifetime, is_cut, pool_empty_until, ..Coordinator::default() };
         self.pass_at(number, self.now + 1);
         self.dispatch_at(number, self.now + 1);
         self.timer(self.now + 1, Process::Coordinator(number), ProcessEvent::Renew);
     }
 
     pub(crate) fn reaches_database(&self, number: usize) -> bool {
-        self.db.is_up && !self.coordinators[number].is_cut
+        let is_stalled = self.db.stall.is_some_and(|(_, until)| self.now < until);
+        self.db.is_up && !is_stalled && !self.coordinators[number].is_cut
+    }
+
+    /// When a statement that begins now comes back: at the end of the stall, or when it is given up.
+    fn answered_at(&self) -> Option<Ms> {
+        let (since, until) = self.db.stall.filter(|(_, until)| self.now < *until)?;
+        let limit = ms(self.plan.timing.lease_write) * STATEMENT_WRITES;
+        let given_up = if self.is_broken(Broken::EndlessWait) { until } else { until.min(since + limit) };
+        (self.now < given_up).then_some(given_up)
+    }
+
+    /// Whether it has to wait for a database that stalls, behind all that waits already.
+    fn waits_for_answer(&mut self, number: usize, what: &ProcessEvent) -> bool {
+        let process = Process::Coordinator(number);
+        match self.answered_at() {
+            Some(at) if self.coordinators[number].waiting.is_empty() => self.timer(at, process, ProcessEvent::Answered),
+            None if self.coordinators[number].waiting.is_empty() => return false,
+            _ => {}
+        }
+        let epoch = self.coordinators[number].lifetime.epoch;
+        self.coordinators[number].waiting.push(Event::To { process, epoch, what: what.clone() });
+        true
     }
 
     /// A notification: the next pass and dispatch are at `at`, unless they come sooner.
@@ -55,10 +82,19 @@ impl World {
     }
 
     pub(crate) fn on_coordinator(&mut self, number: usize, what: ProcessEvent) {
+        let is_heartbeat = matches!(what, ProcessEvent::Receive { message: Message::Heartbeat { .. }, .. });
+        let is_answer = matches!(what, ProcessEvent::Answered);
+        if !is_heartbeat && !is_answer && self.waits_for_answer(number, &what) {
+            return;
+        }
         match what {
             // Only the timer that was set last counts.
             ProcessEvent::Pass if self.coordinators[number].next_pass <= self.now => self.on_pass(number),
             ProcessEvent::Execute => self.on_execute(number),
+            ProcessEvent::Answered => {
+                let waiting = std::mem::take(&mut self.coordinators[number].waiting);
+                self.agenda.first(self.now, waiting);
+            }
             ProcessEvent::Renew => self.on_renew(number),
             ProcessEvent::Dispatch if self.coordinators[number].next_dispatch <= self.now => self.on_dispatch(number),
             ProcessEvent::Receive { connection, message } => self.on_worker_message(number, connection, message),

@@ -1,7 +1,9 @@
 //! A scheduler pass: lead, reap, unblock, decide; then one transaction after the other.
 
+use std::time::Duration;
+
 use tandem_domain::{
-    place::{Decision, FleetWorker, QueuedJob, RunningGang, Stop, fingerprint, grow, make_room, place},
+    place::{Decision, FleetWorker, QueuedJob, RunningGang, Stop, fingerprint, grow, make_room, place, soon_free},
     timing,
 };
 
@@ -79,14 +81,16 @@ impl World {
             return;
         }
         let (now, fleet) = (moment(self.now), self.db.fleet());
-        let decision = self.placed(&queue, &fleet);
-        self.ghost.check_decision(&queue, &fleet, &decision, self.policy.across_hosts, now);
+        let stops = self.room(&queue, &running, &fleet);
+        let soon = soon_free(now, &fleet, &running, &stops);
+        let decision = self.placed(&queue, &soon);
+        self.ghost.check_decision(&queue, &soon, &decision, self.policy.across_hosts, now);
         self.coordinators[own].decided_at = self.ghost.stops.changes();
         let world = fingerprint(&fleet, &running);
         let growth = grow(now, &queue, &decision, &running, &fleet, &self.policy);
-        let stops = self.room(&queue, &running, &fleet).into_iter().chain(growth);
+        let stops: Vec<Stop> = stops.into_iter().chain(growth).collect();
         let claims = decision.placements.into_iter().map(|placement| Action::Claim { term, placement });
-        let stops = stops.map(|stop| Action::Stop { term, stop, world: world.clone() });
+        let stops = (!stops.is_empty()).then_some(Action::Stop { term, stops, world });
         self.coordinators[own].actions = claims.chain(stops).collect();
         if let Some(pause) = self.coordinators[own].freeze_after_decision
             && !self.coordinators[own].actions.is_empty()
@@ -99,6 +103,15 @@ impl World {
     fn placed(&self, queue: &[QueuedJob], fleet: &[FleetWorker]) -> Decision {
         let now = moment(self.now);
         let mut decision = place(now, queue, fleet, &self.policy);
+        if self.is_broken(Broken::BackoffHoldsLine) && queue.iter().any(|job| job.not_before.is_some_and(|at| at > now))
+        {
+            decision.placements.clear();
+        }
+        if self.is_broken(Broken::BackfillBlindly) {
+            let no_time = |job: &QueuedJob| job.estimates.keys().map(|kind| (kind.clone(), Duration::ZERO)).collect();
+            let hasty: Vec<_> = queue.iter().map(|job| QueuedJob { estimates: no_time(job), ..job.clone() }).collect();
+            decision = place(now, &hasty, fleet, &self.policy);
+        }
         if self.is_broken(Broken::Overtaking) && decision.placements.is_empty() && decision.waiting.len() > 1 {
             let first = decision.waiting[0].job;
             let behind: Vec<_> = queue.iter().filter(|job| job.id != first).cloned().collect();
@@ -116,7 +129,7 @@ impl World {
             .iter()
             .map(|job| QueuedJob { priority: job.priority + 1, made_room_at: None, ..job.clone() })
             .collect();
-        let policy = tandem_domain::place::Policy { least_run: std::time::Duration::ZERO, ..self.policy.clone() };
+        let policy = tandem_domain::place::Policy { least_run: Duration::ZERO, ..self.policy.clone() };
         make_room(now, &queue, running, fleet, &policy)
     }
 
@@ -139,12 +152,13 @@ impl World {
                     self.log(|| format!("c{own} claims a{attempt} of job{} on {workers:?}", number(placement.job)));
                 }
                 None => {
+                    // Whoever has changed that notifies.
                     self.log(|| format!("c{own} cannot claim job{}", number(placement.job)));
-                    self.coordinators[own].is_notified = true;
                 }
             },
-            Action::Stop { term, stop, world } => {
-                if self.db.ask_stop(term, &stop, &world) {
+            Action::Stop { term, stops, world } => {
+                let is_asked = self.db.ask_stops(term, &stops, &world);
+                for stop in stops.iter().filter(|_| is_asked) {
                     *(if stop.room_for.is_some() { &mut self.counts.preemptions } else { &mut self.counts.growths }) +=
                         1;
                     self.log(|| format!("c{own} asks a{} to stop: {}", number(stop.attempt), stop.reason));

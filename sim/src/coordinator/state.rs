@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tandem_domain::place::{Placement, Stop};
 
 use crate::{
-    event::{AttemptId, Lifetime, Running},
+    event::{AttemptId, Event, Lifetime, Running},
     plan::Ms,
 };
 
@@ -13,11 +13,15 @@ use crate::{
 pub(crate) struct Coordinator {
     pub(crate) lifetime: Lifetime,
     pub(crate) is_cut: bool,
+    /// It has no connection for what its workers ask, until then.
+    pub(crate) pool_empty_until: Ms,
     /// Notifications do not reach it before this; it finds changes by polling.
     pub(crate) unnotified_until: Ms,
     /// By connection.
     pub(crate) sessions: BTreeMap<usize, Session>,
     pub(super) term: Option<LeadershipTerm>,
+    /// What it would do, in its order, once the database answers again.
+    pub(super) waiting: Vec<Event>,
     /// Decided by the pass and not carried out yet.
     pub(crate) actions: VecDeque<Action>,
     /// The number of outside changes when it decided, for the invariants.
@@ -44,7 +48,7 @@ pub(super) struct LeadershipTerm {
 
 pub(crate) enum Action {
     Claim { term: u64, placement: Placement },
-    Stop { term: u64, stop: Stop, world: String },
+    Stop { term: u64, stops: Vec<Stop>, world: String },
 }
 
 pub(crate) struct Session {

@@ -29,7 +29,7 @@ impl World {
             return;
         }
         let worker = session.worker;
-        if !self.reaches_database(own) {
+        if !self.reaches_database(own) || self.now < self.coordinators[own].pool_empty_until {
             // UNAVAILABLE: the worker keeps what was not acknowledged and dials again.
             return self.cut(connection);
         }
@@ -38,11 +38,14 @@ impl World {
                 let sequence = events.last().map_or(0, |(sequence, _)| *sequence);
                 if self.db.report(worker, attempt, rank, &events) {
                     self.record_progress(attempt, &events);
-                    if self.db.attempts[attempt].state.is_ended() && !self.is_broken(Broken::AckOver) {
-                        // Sent before the answer, which would otherwise read as if the checkpoint were committed.
-                        self.send_to_worker(connection, Message::Stop { attempt, graceful: false });
-                    }
-                    self.send_to_worker(connection, Message::ReportAck { attempt, sequence });
+                    let is_over = self.db.attempts[attempt].state.is_ended() && !self.is_broken(Broken::AckOver);
+                    // An acknowledgement would read as if the checkpoint were committed.
+                    let answer = if is_over {
+                        Message::Stop { attempt, graceful: false }
+                    } else {
+                        Message::ReportAck { attempt, sequence }
+                    };
+                    self.send_to_worker(connection, answer);
                 } else {
                     self.counts.stale += 1;
                     self.log(|| format!("stale: w{worker} reports on a{attempt}"));
@@ -84,6 +87,7 @@ impl World {
 
     fn open_session(&mut self, own: usize, connection: usize, running: Option<Running>) {
         let worker = self.connections[connection].worker;
+        // A registration renews the lease: it goes by the connections of heartbeats, which no pool of others' empties.
         if !self.reaches_database(own) {
             return self.cut(connection);
         }

@@ -1,11 +1,11 @@
 //! From the end of ranks to the end of an attempt, and from there to what becomes of the job: one transaction.
 
 use tandem_domain::{
-    quarantine::{Loss, quarantine},
-    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, job_after},
+    blame::{Evidence, Next, job_after},
+    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict},
 };
 
-use super::{AttemptRow, Database, LeaseRow, Write, job_id, moment};
+use super::{Database, LeaseRow, Write, ids::moment};
 use crate::{broken::Broken, event::AttemptId, plan::ms};
 
 impl Database {
@@ -21,9 +21,15 @@ impl Database {
             if lease.outcome.is_some() {
                 continue;
             }
-            let Some(outcome) = ended(rank, lease) else { continue };
+            let outcome = match ended(rank, lease) {
+                None => continue,
+                Some(RankOutcome::Unknown) if self.is_broken(Broken::UnknownIsTheJobs) => RankOutcome::JobFailed,
+                Some(outcome) => outcome,
+            };
             self.release(attempt, rank, outcome);
-            self.count_loss(attempt, rank, outcome);
+            if outcome == RankOutcome::Lost {
+                self.quarantine_if_due(self.attempts[attempt].leases[rank].worker);
+            }
             count += 1;
         }
         if count == 0 {
@@ -35,36 +41,22 @@ impl Database {
         {
             self.end_attempt(attempt, verdict);
             self.advance_job(attempt, verdict);
+            if verdict == AttemptState::Succeeded {
+                self.quarantine_suspects(self.attempts[attempt].job);
+            }
         }
         self.notifies = true;
         count
     }
 
     fn release(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
-        self.attempts[attempt].leases[rank].outcome = Some(outcome);
+        let lease = &mut self.attempts[attempt].leases[rank];
+        (lease.outcome, lease.released_at) = (Some(outcome), Some(self.now));
         if self.attempts[attempt].leases.iter().all(|lease| lease.outcome.is_some()) {
             self.leased.retain(|&other| other != attempt);
         }
         self.writes.push(Write::Released { attempt, rank });
         self.notifies = true;
-    }
-
-    /// Counts a loss against the worker at fault, or forgets them all after a success.
-    fn count_loss(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
-        let (worker, job) = (self.attempts[attempt].leases[rank].worker, self.attempts[attempt].job);
-        let at = moment(self.now);
-        let row = &mut self.workers[worker];
-        match outcome {
-            RankOutcome::Succeeded => row.losses.clear(),
-            RankOutcome::Lost => {
-                let name = self.jobs[job].name.clone();
-                row.losses.insert(0, Loss { job: job_id(job), job_name: name, at, cause: "lost".to_owned() });
-                if row.quarantined.is_none() {
-                    row.quarantined = quarantine(at, &row.losses);
-                }
-            }
-            _ => {}
-        }
     }
 
     pub(super) fn end_attempt(&mut self, attempt: AttemptId, state: AttemptState) {
@@ -77,27 +69,31 @@ impl Database {
                 self.release(attempt, rank, RankOutcome::Cancelled);
             }
         }
-        self.jobs[self.attempts[attempt].job].left = None;
+        let (job, row) = (self.attempts[attempt].job, &self.attempts[attempt]);
+        let saved =
+            |asked_at| self.jobs[job].checkpoints.values().any(|row| row.attempt == attempt && row.at >= asked_at);
+        let saved_nothing =
+            row.stop_asked_at.is_some_and(|asked_at| !saved(asked_at)) && state != AttemptState::Succeeded;
+        self.attempts[attempt].saved_nothing = saved_nothing;
+        self.jobs[job].left = None;
         self.writes.push(Write::AttemptEnded { attempt });
     }
 
     fn advance_job(&mut self, attempt: AttemptId, verdict: AttemptState) {
-        let policy = RetryPolicy::default();
         let job = self.attempts[attempt].job;
-        let is_lost = |other: &&AttemptRow| other.job == job && other.state == AttemptState::Lost;
-        let lost = self.attempts.iter().filter(is_lost).count() as u32;
-        let (state, why) = job_after(verdict, lost, &policy);
-        let (event, delay) = match state {
-            JobState::Succeeded => (JobEvent::Succeeded, 0),
-            JobState::Failed => (JobEvent::Failed, 0),
-            JobState::Cancelled => (JobEvent::Cancelled, 0),
-            _ if verdict == AttemptState::Lost => (JobEvent::Requeued, policy.delay(lost).map_or(0, ms)),
-            _ => (JobEvent::Requeued, 0),
+        let evidence = if verdict == AttemptState::Lost { self.evidence(job) } else { Evidence::default() };
+        let next = job_after(moment(self.now), verdict, &evidence, &RetryPolicy::default());
+        let Next { state, delay, reason: why } = next;
+        let event = match state {
+            JobState::Succeeded => JobEvent::Succeeded,
+            JobState::Failed => JobEvent::Failed,
+            JobState::Cancelled => JobEvent::Cancelled,
+            _ => JobEvent::Requeued,
         };
         self.jobs[job].reason = why;
         if verdict == AttemptState::Lost && self.is_broken(Broken::LostRequeue) {
             return;
         }
-        self.move_job(job, JobState::Running, event, delay);
+        self.move_job(job, JobState::Running, event, ms(delay));
     }
 }

@@ -2,7 +2,7 @@
 
 use tandem_domain::lease::LeaseStatus;
 
-use super::{Database, Leader, LeaseRow, WorkerState, Write, moment};
+use super::{Database, Leader, LeaseRow, WorkerState, Write, ids::moment};
 use crate::{
     broken::Broken,
     event::{AttemptId, Running},

@@ -4,6 +4,8 @@
 //! appends what it committed to [`Database::writes`], for the invariants.
 
 mod conclude;
+mod evidence;
+mod ids;
 mod leases;
 mod reads;
 mod transitions;
@@ -12,13 +14,12 @@ use std::collections::BTreeMap;
 
 use tandem_domain::{
     lease::Expiry,
-    quarantine::Loss,
     spec::Workers,
     state::{AttemptState, JobState, RankOutcome},
     timing::Timing,
 };
 
-pub(crate) use reads::{job_id, moment, number};
+pub(crate) use ids::{moment, number};
 
 use crate::{
     broken::Broken,
@@ -43,6 +44,9 @@ pub(crate) struct JobRow {
     pub(crate) result: Option<u64>,
     pub(crate) left: Option<Ms>,
     pub(crate) reason: String,
+    /// Its spec makes any rank crash.
+    pub(crate) crashes: bool,
+    pub(crate) estimate: Option<Ms>,
 }
 
 pub(crate) struct CheckpointRow {
@@ -58,7 +62,9 @@ pub(crate) struct AttemptRow {
     pub(crate) has_rendezvous: bool,
     pub(crate) assigned_at: Ms,
     pub(crate) training_at: Option<Ms>,
-    pub(crate) stop_asked: bool,
+    pub(crate) stop_asked_at: Option<Ms>,
+    /// It was asked to stop and ended without a checkpoint.
+    pub(crate) saved_nothing: bool,
 }
 
 pub(crate) struct LeaseRow {
@@ -67,6 +73,7 @@ pub(crate) struct LeaseRow {
     pub(crate) dispatched: bool,
     pub(crate) last_sequence: u64,
     pub(crate) outcome: Option<RankOutcome>,
+    pub(crate) released_at: Option<Ms>,
     pub(crate) progress_at: Option<Ms>,
     pub(crate) slowest: Option<Ms>,
 }
@@ -84,12 +91,18 @@ pub(crate) struct WorkerRow {
     pub(crate) name: String,
     pub(crate) kind: &'static str,
     pub(crate) host: &'static str,
+    pub(crate) device: String,
     pub(crate) state: WorkerState,
     pub(crate) session: Option<usize>,
     pub(crate) last_seen: Ms,
-    pub(crate) quarantined: Option<String>,
-    /// Newest first.
-    pub(crate) losses: Vec<Loss>,
+    pub(crate) quarantine: Option<Quarantine>,
+    /// When somebody last released it.
+    pub(crate) released_at: Option<Ms>,
+}
+
+pub(crate) struct Quarantine {
+    pub(crate) until: Ms,
+    pub(crate) reason: String,
 }
 
 #[derive(Clone, Copy)]
@@ -110,11 +123,17 @@ pub(crate) enum Write {
     // An event of a rank, under its fence; a metric only if its row was new.
     Stored { attempt: AttemptId, rank: usize, sequence: u64, event: RankEvent, new_row: bool },
     JobMoved { job: usize, to: JobState },
+    Quarantined { worker: usize },
 }
 
 pub(crate) struct Database {
     pub(crate) now: Ms,
     pub(crate) is_up: bool,
+    /// It answers nothing: since when and until when.
+    pub(crate) stall: Option<(Ms, Ms)>,
+    /// The most jobs of each size of gang that a pass reads.
+    pub(crate) window: usize,
+    pub(crate) across_hosts: bool,
     pub(crate) timing: Timing,
     pub(crate) broken: Option<Broken>,
     pub(crate) jobs: Vec<JobRow>,
@@ -144,20 +163,26 @@ impl Database {
             result: None,
             left: None,
             reason: String::new(),
+            crashes: job.crash_at.is_some(),
+            estimate: job.is_estimated.then(|| job.longest()),
         };
         let worker = |(number, device): (usize, &crate::plan::Device)| WorkerRow {
             name: format!("w{number}"),
             kind: device.kind,
             host: device.host,
+            device: format!("device{}", device.number),
             state: WorkerState::Gone,
             session: None,
             last_seen: 0,
-            quarantined: None,
-            losses: Vec::new(),
+            quarantine: None,
+            released_at: None,
         };
         Self {
             now: 0,
             is_up: true,
+            stall: None,
+            window: plan.window,
+            across_hosts: plan.across_hosts,
             timing: plan.timing,
             broken,
             jobs: plan.jobs.iter().enumerate().map(job).collect(),
@@ -187,6 +212,12 @@ impl Database {
                 .position(|lease| lease.worker == worker && lease.outcome.is_none())?;
             Some((attempt, rank))
         })
+    }
+
+    /// The live lease of a device, whichever of its workers holds it.
+    pub(crate) fn lease_of_device(&self, worker: usize) -> Option<(AttemptId, usize)> {
+        let device = &self.workers[worker].device;
+        (0..self.workers.len()).filter(|&other| self.workers[other].device == *device).find_map(|w| self.lease_of(w))
     }
 
     pub(crate) fn live_attempt(&self, job: usize) -> Option<AttemptId> {

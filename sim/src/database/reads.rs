@@ -1,42 +1,19 @@
 //! What coordinators read: the queue, the fleet, gangs at work, leases of workers.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
 use tandem_domain::{
-    place::{FleetWorker, QueuedJob, RunningGang, WorkerStatus},
+    blame::{avoided, missing_inputs},
+    place::{FleetWorker, Policy, QueuedJob, RunningGang, WorkerStatus, largest_gang},
     state::{AttemptState, JobState, RankOutcome},
 };
 use uuid::Uuid;
 
-use super::{AttemptRow, Database, LeaseRow, WorkerState};
-use crate::{
-    broken::Broken,
-    event::AttemptId,
-    plan::{Ms, ms},
+use super::{
+    AttemptRow, Database, LeaseRow, WorkerState,
+    ids::{attempt_id, job_id, moment, worker_id},
 };
-
-/// How long a job avoids a worker that was at fault for losing it.
-const AVOID: Ms = 60_000;
-
-pub(crate) fn moment(at: Ms) -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::milliseconds(at as i64)
-}
-
-/// The domain's id of a row number, and back below.
-pub(crate) fn job_id(number: usize) -> Uuid {
-    Uuid::from_u128(0x10_0000 + number as u128)
-}
-
-pub(crate) fn worker_id(number: usize) -> Uuid {
-    Uuid::from_u128(0x20_0000 + number as u128)
-}
-
-fn attempt_id(number: AttemptId) -> Uuid {
-    Uuid::from_u128(0x30_0000 + number as u128)
-}
-
-pub(crate) fn number(id: Uuid) -> usize {
-    (id.as_u128() & 0xf_ffff) as usize
-}
+use crate::{broken::Broken, event::AttemptId, plan::ms};
 
 /// A live lease from its worker's point of view.
 pub(crate) struct WorkerLease {
@@ -50,49 +27,71 @@ pub(crate) struct WorkerLease {
 }
 
 impl Database {
+    /// The jobs that a pass reads: of each size of gang that the fleet can hold, the first so many.
     pub(crate) fn queue(&self) -> Vec<QueuedJob> {
         let is_queued = |job: &usize| self.jobs[*job].state == Some(JobState::Queued);
-        (0..self.jobs.len()).filter(is_queued).map(|job| self.as_queued(job)).collect()
+        let mut queue: Vec<_> = (0..self.jobs.len()).filter(is_queued).map(|job| self.as_queued(job)).collect();
+        queue.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.queued_at, job.position));
+        if self.is_broken(Broken::OneWindow) {
+            queue.truncate(self.window);
+            return queue;
+        }
+        let policy = Policy { across_hosts: self.across_hosts, ..Policy::default() };
+        let largest = largest_gang(&self.fleet(), &policy);
+        let mut read: BTreeMap<u32, usize> = BTreeMap::new();
+        queue.retain(|job| {
+            let size = job.workers.world_sizes(job.shards).next().unwrap_or(u32::MAX);
+            let waits = job.not_before.is_some_and(|until| until > moment(self.now));
+            let count = read.entry(size).or_default();
+            *count += usize::from(!waits);
+            size <= largest && (waits || *count <= self.window)
+        });
+        queue
     }
 
     pub(crate) fn as_queued(&self, number: usize) -> QueuedJob {
         let job = &self.jobs[number];
+        let lost = self.lost_ranks(number);
+        let estimate = job.estimate.map(std::time::Duration::from_millis);
         QueuedJob {
             id: job_id(number),
             name: job.name.clone(),
             priority: job.priority,
             queued_at: moment(job.queued_at.unwrap_or_default()),
+            position: number as i32,
             workers: job.workers,
             shards: job.shards,
             not_before: job.not_before.map(moment),
-            avoid: self.avoided(number),
+            avoid: avoided(moment(self.now), &lost),
+            missing: missing_inputs(&lost),
+            estimates: estimate
+                .into_iter()
+                .flat_map(|time| ["cpu", "cuda"].map(|kind| (kind.to_owned(), time)))
+                .collect(),
             made_room_at: job.made_room_at.clone(),
         }
     }
 
-    /// Workers that lost the job by their own fault a short while ago.
+    /// Workers that the job is given to only if there are not enough others.
     pub(crate) fn avoided(&self, job: usize) -> Vec<Uuid> {
-        let recent = |at: DateTime<Utc>| moment(self.now) - at <= TimeDelta::milliseconds(AVOID as i64);
-        let at_fault = |(_, worker): &(usize, &super::WorkerRow)| {
-            worker.losses.iter().any(|loss| loss.job == job_id(job) && recent(loss.at))
-        };
-        self.workers.iter().enumerate().filter(at_fault).map(|(number, _)| worker_id(number)).collect()
+        avoided(moment(self.now), &self.lost_ranks(job))
     }
 
     pub(crate) fn fleet(&self) -> Vec<FleetWorker> {
+        let is_alone = self.is_broken(Broken::TwoPerDevice);
         let known = self.workers.iter().enumerate().filter(|(_, worker)| worker.state != WorkerState::Gone);
         known
             .map(|(number, worker)| {
                 let is_lost = worker.state == WorkerState::Lost
                     || worker.session.is_none()
                     || worker.last_seen + ms(self.timing.lease) < self.now;
-                let held = self.lease_of(number).filter(|&(attempt, _)| {
+                let held = self.lease_of_device(number).filter(|&(attempt, _)| {
                     !(self.is_broken(Broken::NoUniqueLease) && self.attempts[attempt].state.is_ended())
                 });
                 let status = match held {
                     _ if worker.state == WorkerState::Draining => WorkerStatus::Draining,
                     _ if is_lost => WorkerStatus::Lost,
-                    _ if worker.quarantined.is_some() => WorkerStatus::Quarantined,
+                    _ if self.is_quarantined(number) => WorkerStatus::Quarantined,
                     Some((attempt, _)) => {
                         let job = &self.jobs[self.attempts[attempt].job];
                         let until = job.left.map(|left| moment(self.now + left));
@@ -105,6 +104,7 @@ impl Database {
                     name: worker.name.clone(),
                     device_kind: worker.kind.to_owned(),
                     host: worker.host.to_owned(),
+                    device: if is_alone { worker.name.clone() } else { worker.device.clone() },
                     status,
                 }
             })
@@ -123,17 +123,30 @@ impl Database {
                 name: job.name.clone(),
                 priority: job.priority,
                 queued_at: moment(job.queued_at.unwrap_or_default()),
+                position: attempt.job as i32,
+                missing: missing_inputs(&self.lost_ranks(attempt.job)),
                 avoid: if self.is_broken(Broken::GrowBlindly) { Vec::new() } else { self.avoided(attempt.job) },
                 workers: attempt.leases.iter().map(|lease| worker_id(lease.worker)).collect(),
                 wanted: job.workers,
                 shards: job.shards,
                 training_since: attempt.training_at.map(moment),
                 saved_at: saved.map(moment),
+                slowest: attempt
+                    .leases
+                    .iter()
+                    .filter_map(|lease| lease.slowest)
+                    .max()
+                    .map(std::time::Duration::from_millis),
+                wasted_stops: self.wasted_stops(attempt.job),
                 seconds_left: job.left.map(|left| left as f64 / 1000.0),
                 is_stopping: is_stopping(attempt),
             }
         })
         .collect()
+    }
+
+    fn wasted_stops(&self, job: usize) -> u32 {
+        self.attempts.iter().filter(|row| row.job == job && row.saved_nothing).count() as u32
     }
 
     pub(crate) fn worker_leases(&self, worker: usize) -> Vec<WorkerLease> {
@@ -159,5 +172,5 @@ impl Database {
 }
 
 fn is_stopping(attempt: &AttemptRow) -> bool {
-    attempt.stop_asked || attempt.leases.iter().any(|lease| lease.outcome == Some(RankOutcome::Preempted))
+    attempt.stop_asked_at.is_some() || attempt.leases.iter().any(|lease| lease.outcome == Some(RankOutcome::Preempted))
 }

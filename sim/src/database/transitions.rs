@@ -5,7 +5,7 @@ use tandem_domain::{
     state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome},
 };
 
-use super::{AttemptRow, CheckpointRow, Database, LeaseRow, WorkerState, Write, number};
+use super::{AttemptRow, CheckpointRow, Database, LeaseRow, WorkerState, Write, ids::number};
 use crate::{
     broken::Broken,
     event::{AttemptId, RankEvent},
@@ -52,17 +52,21 @@ impl Database {
         self.notifies = true;
     }
 
+    pub(super) fn takes_work(&self, worker: usize) -> bool {
+        self.workers[worker].state == WorkerState::Ready && !self.is_quarantined(worker)
+    }
+
     pub(crate) fn claim(&mut self, term: u64, placement: &Placement) -> Option<AttemptId> {
         if !self.is_current(term) {
             return None;
         }
         let gang: Vec<usize> = placement.workers.iter().map(|&id| number(id)).collect();
         let free = |&worker: &usize| {
-            let row = &self.workers[worker];
-            let one_lease = self.lease_of(worker).is_none() || self.is_broken(Broken::NoUniqueLease);
-            row.state == WorkerState::Ready && row.quarantined.is_none() && one_lease
+            let one_lease = self.lease_of_device(worker).is_none() || self.is_broken(Broken::NoUniqueLease);
+            self.takes_work(worker) && one_lease
         };
-        if !gang.iter().all(free) {
+        let devices: std::collections::BTreeSet<&str> = gang.iter().map(|&w| self.workers[w].device.as_str()).collect();
+        if !gang.iter().all(free) || devices.len() < gang.len() {
             return None;
         }
         let job = number(placement.job);
@@ -74,6 +78,7 @@ impl Database {
             dispatched: false,
             last_sequence: 0,
             outcome: None,
+            released_at: None,
             progress_at: None,
             slowest: None,
         };
@@ -85,7 +90,8 @@ impl Database {
             has_rendezvous: false,
             assigned_at: self.now,
             training_at: None,
-            stop_asked: false,
+            stop_asked_at: None,
+            saved_nothing: false,
         });
         self.leased.push(attempt);
         self.jobs[job].left = None;
@@ -93,20 +99,28 @@ impl Database {
         Some(attempt)
     }
 
-    /// Asks a gang to stop at a checkpoint. `world` is the fingerprint that the decision was made by.
-    pub(crate) fn ask_stop(&mut self, term: u64, stop: &Stop, world: &str) -> bool {
-        let attempt = number(stop.attempt);
-        if !self.is_current(term) || self.attempts[attempt].state.is_ended() || self.attempts[attempt].stop_asked {
+    /// Asks gangs to stop at a checkpoint, all or none. `world` is the fingerprint that the decision was made by.
+    pub(crate) fn ask_stops(&mut self, term: u64, stops: &[Stop], world: &str) -> bool {
+        let may_stop = |stop: &Stop| {
+            let row = &self.attempts[number(stop.attempt)];
+            row.state == AttemptState::Training && row.stop_asked_at.is_none()
+        };
+        if !self.is_current(term) || !stops.iter().all(may_stop) {
             return false;
         }
-        self.attempts[attempt].stop_asked = true;
+        stops.iter().for_each(|stop| self.ask_stop(term, stop, world));
+        true
+    }
+
+    fn ask_stop(&mut self, term: u64, stop: &Stop, world: &str) {
+        let attempt = number(stop.attempt);
+        self.attempts[attempt].stop_asked_at = Some(self.now);
         let room_for = stop.room_for.map(number);
         if let Some(job) = room_for {
             self.jobs[job].made_room_at = Some(world.to_owned());
         }
         self.writes.push(Write::StopAsked { attempt, room_for, term });
         self.notifies = true;
-        true
     }
 
     /// Stores a report whole or not at all; `false` if the worker is stale.

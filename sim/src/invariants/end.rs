@@ -1,5 +1,7 @@
 //! What must hold at the end, long after the last fault.
 
+use std::collections::BTreeSet;
+
 use tandem_domain::state::JobState;
 
 use crate::world::World;
@@ -23,7 +25,9 @@ impl World {
                 let is_here = |device: &&crate::plan::Device| {
                     device.kind == kind && (self.plan.across_hosts || device.host == *host)
                 };
-                self.plan.devices.iter().filter(is_here).count()
+                let numbers: BTreeSet<usize> =
+                    self.plan.devices.iter().filter(is_here).map(|device| device.number).collect();
+                numbers.len()
             };
             ["ada", "bob"].iter().map(on).max().unwrap_or(0)
         };

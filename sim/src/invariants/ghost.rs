@@ -1,5 +1,6 @@
 //! A second, simpler account of what happened (ghost state, as in program verification), and its first violation.
 
+use super::blame::Blame;
 use crate::{
     event::AttemptId,
     plan::{JobPlan, Ms},
@@ -22,9 +23,10 @@ pub(crate) struct Ghost {
     pub(super) succeeded: Vec<bool>,
     pub(super) ended: Vec<bool>,
     pub(super) losses: Vec<u32>,
-    /// By worker: its live lease, and the rank that computes on its device.
+    /// By device: its live lease.
     pub(super) lease: Vec<Option<(AttemptId, usize)>>,
-    pub(super) on_device: Vec<Option<(AttemptId, usize)>>,
+    /// By worker: the rank that computes there. That of a frozen worker may still when another worker has the device.
+    pub(super) computes: Vec<Option<(AttemptId, usize)>>,
     /// By attempt.
     pub(super) is_over: Vec<bool>,
     /// By attempt and rank: the last event that was stored.
@@ -32,6 +34,7 @@ pub(crate) struct Ghost {
     /// The fleet at the last decision.
     pub(super) usable: Vec<uuid::Uuid>,
     pub(crate) stops: Stops,
+    pub(crate) blame: Blame,
     pub(super) found: Option<Violation>,
 }
 
@@ -46,7 +49,7 @@ impl Ghost {
             ended: vec![false; count],
             losses: vec![0; count],
             lease: vec![None; workers],
-            on_device: vec![None; workers],
+            computes: vec![None; workers],
             ..Self::default()
         }
     }
@@ -62,15 +65,15 @@ impl Ghost {
     }
 
     pub(crate) fn rank_starts(&mut self, now: Ms, worker: usize, attempt: AttemptId, rank: usize) {
-        if let Some((other, _)) = self.on_device[worker] {
+        if let Some((other, _)) = self.computes[worker] {
             let facts = format!("a{attempt} starts on w{worker} while a rank of a{other} computes there");
             self.violated("one_gang_per_device", now, facts);
         }
-        self.on_device[worker] = Some((attempt, rank));
+        self.computes[worker] = Some((attempt, rank));
     }
 
     pub(crate) fn rank_ended(&mut self, worker: usize) {
-        self.on_device[worker] = None;
+        self.computes[worker] = None;
     }
 
     /// A checkpoint's file was removed; `newest` is the newest step that the database has a row of.

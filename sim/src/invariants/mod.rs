@@ -2,18 +2,22 @@
 //!
 //! [`ghost::Ghost`] keeps that account from what transactions committed; it uses none of the guards that it checks.
 
+mod blame;
 mod decision;
 mod end;
 pub(crate) mod ghost;
 mod stops;
 mod stored;
 
-use tandem_domain::{lease::Expiry, state::AttemptState};
+use tandem_domain::{
+    lease::Expiry,
+    state::{AttemptState, RankOutcome},
+};
 
 use crate::{
     database::Write,
     event::AttemptId,
-    plan::{Ms, ms},
+    plan::{FaultKind, Ms, ms},
     world::World,
 };
 
@@ -69,8 +73,12 @@ impl World {
             }
             Write::Released { attempt, rank } => {
                 let worker = self.db.attempts[attempt].leases[rank].worker;
-                self.ghost.lease[worker] = None;
-                if !self.db.attempts[attempt].stop_asked {
+                self.ghost.lease[self.plan.devices[worker].number] = None;
+                let (job, outcome) = (self.db.attempts[attempt].job, self.db.attempts[attempt].leases[rank].outcome);
+                if let Some(outcome) = outcome {
+                    self.ghost.blame.rank_ended(worker, job, attempt, self.now, outcome);
+                }
+                if self.db.attempts[attempt].stop_asked_at.is_none() {
                     self.ghost.changed();
                 }
             }
@@ -79,10 +87,14 @@ impl World {
                 self.ghost.is_over[attempt] = true;
                 self.ghost.live[row.job] = None;
                 if row.state == AttemptState::Lost {
-                    self.ghost.losses[row.job] += 1;
+                    // A missing input uses up no retry.
+                    let is_missing = row.leases.iter().any(|lease| lease.outcome == Some(RankOutcome::InputMissing));
+                    self.ghost.losses[row.job] += u32::from(!is_missing);
                     self.counts.losses += 1;
+                } else if row.state == AttemptState::Succeeded {
+                    self.ghost.blame.went_well(attempt);
                 }
-                let (job, state, was_asked) = (row.job, row.state, row.stop_asked);
+                let (job, state, was_asked) = (row.job, row.state, row.stop_asked_at.is_some());
                 if !was_asked || state != AttemptState::Preempted {
                     self.ghost.changed();
                 }
@@ -92,6 +104,32 @@ impl World {
                 self.check_stored(attempt, rank, sequence, event, new_row);
             }
             Write::JobMoved { job, to } => self.check_job(job, to),
+            Write::Quarantined { worker } => self.check_quarantine(worker),
+        }
+    }
+
+    /// Three jobs speak against a worker that is quarantined.
+    fn check_quarantine(&mut self, worker: usize) {
+        let attempts = &self.db.attempts;
+        let is_here = |attempt: AttemptId, worker| attempts[attempt].leases.iter().any(|lease| lease.worker == worker);
+        let against = self.ghost.blame.jobs_against(worker, is_here, |attempt| attempts[attempt].job);
+        let reason = self.db.workers[worker].quarantine.as_ref().map_or("", |quarantine| quarantine.reason.as_str());
+        self.counts.quarantines += 1;
+        if against.len() < 3 {
+            let facts = format!("w{worker} is quarantined, and only the jobs {against:?} speak against it: {reason}");
+            self.ghost.violated("blame_by_evidence", self.now, facts);
+        }
+        self.log(|| format!("w{worker} is quarantined"));
+    }
+
+    /// A stalled database costs no rank: its coordinators give up waiting and end their streams before that.
+    pub(crate) fn check_self_end(&mut self, own: usize) {
+        let during = |(since, until): (Ms, Ms)| since <= self.now && self.now <= until;
+        let held = self.workers[own].attempt.as_ref().is_some_and(|held| !held.has_ended());
+        let only_that = self.plan.faults.iter().all(|kind| *kind == FaultKind::DatabaseStalls);
+        if held && only_that && self.db.stall.is_some_and(during) {
+            let facts = format!("w{own} ends its rank while the database stalls, and nothing had happened to it");
+            self.ghost.violated("nothing_stops", self.now, facts);
         }
     }
 
@@ -110,8 +148,9 @@ impl World {
             ghost.violated("one_live_attempt", now, format!("a{attempt} and a{other} of job{} are both live", row.job));
         }
         for (rank, lease) in row.leases.iter().enumerate() {
-            if let Some((other, _)) = ghost.lease[lease.worker].replace((attempt, rank)) {
-                let facts = format!("w{} holds live leases of a{other} and a{attempt}", lease.worker);
+            let device = self.plan.devices[lease.worker].number;
+            if let Some((other, _)) = ghost.lease[device].replace((attempt, rank)) {
+                let facts = format!("the device of w{} has live leases of a{other} and a{attempt}", lease.worker);
                 ghost.violated("one_gang_per_device", now, facts);
             }
         }

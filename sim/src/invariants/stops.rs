@@ -25,6 +25,11 @@ impl World {
             let facts = format!("a{attempt} (priority {has}) is stopped for job{job} (priority {wants})");
             self.ghost.violated("no_needless_stop", self.now, facts);
         }
+        // A job that waits for a moment may come first when that has come.
+        let moves = |row: &crate::database::JobRow| row.state == Some(JobState::Queued) && row.not_before.is_some();
+        if self.db.jobs.iter().any(moves) {
+            return;
+        }
         let until = self.now + ms(timing::STOP_GRACE) + LONGEST;
         self.ghost.stops.rooms.push(Room { job, victim: attempt, until, changes });
     }

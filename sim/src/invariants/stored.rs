@@ -39,7 +39,10 @@ impl World {
                 }
                 (step as usize, value)
             }
-            RankEvent::Checkpoint { step, hash } => (step as usize, hash),
+            RankEvent::Checkpoint { step, hash } => {
+                ghost.blame.went_well(attempt);
+                (step as usize, hash)
+            }
             RankEvent::Result { hash } => (truth.len() - 1, hash),
             RankEvent::Started | RankEvent::Training => return,
         };
@@ -56,7 +59,13 @@ impl World {
         match to {
             // A job that was stopped to make room was expected in the queue; any other is a change.
             JobState::Queued
-                if !self.db.attempts.iter().rev().find(|row| row.job == job).is_some_and(|row| row.stop_asked) =>
+                if self
+                    .db
+                    .attempts
+                    .iter()
+                    .rev()
+                    .find(|row| row.job == job)
+                    .is_none_or(|row| row.stop_asked_at.is_none()) =>
             {
                 ghost.changed();
             }
@@ -72,7 +81,7 @@ impl World {
                     ghost.violated("bits", now, facts);
                 }
             }
-            JobState::Failed if plan.fault_at.is_none() && ghost.losses[job] < 6 => {
+            JobState::Failed if plan.fault_at.is_none() && plan.crash_at.is_none() && ghost.losses[job] < 6 => {
                 let facts = format!("job{job} failed without a fault of its own after {} losses", ghost.losses[job]);
                 ghost.violated("every_job_ends", now, facts);
             }

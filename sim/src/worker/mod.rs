@@ -110,6 +110,7 @@ impl World {
         let silent_at = heartbeats.confirmed_at + ms(timing.self_end);
         if now >= silent_at && ends_itself {
             self.counts.self_ends += 1;
+            self.check_self_end(own);
             self.log(|| format!("w{own} hears nothing from its coordinator and ends its rank"));
             self.kill_attempt(own, RankOutcome::Lost);
             return self.link_down(own, connection);

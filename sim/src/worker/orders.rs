@@ -91,7 +91,8 @@ impl World {
             }
             Some(held) if !held.is_reported() => {
                 self.log(|| format!("w{own} refuses a{attempt}: busy"));
-                return self.send_to_coordinator(connection, refuse(RankOutcome::Lost));
+                // That it is busy is not its fault.
+                return self.send_to_coordinator(connection, refuse(RankOutcome::PeerLost));
             }
             held => *held = None,
         }

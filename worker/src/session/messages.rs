@@ -115,7 +115,8 @@ impl Session {
             }
             Some(held) if !held.all_sent() => {
                 let cause = format!("busy: attempt {} still runs on this worker", held.id());
-                return self.refuse(assignment, Verdict::lost(cause));
+                // Which is no fault of this worker.
+                return self.refuse(assignment, Verdict::new(RankOutcome::PeerLost, cause));
             }
             _ => self.attempt.take().into_iter().for_each(Attempt::forget),
         }

@@ -58,7 +58,7 @@ async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
     // While it is busy, it takes nothing else, and what it has goes on.
     assign(&session, endless("b", 2)).await;
     let refused = session.until(&mut Vec::new(), ended).await;
-    assert_eq!((refused.attempt_id.as_str(), refused.outcome()), ("b", RankOutcome::Lost));
+    assert_eq!((refused.attempt_id.as_str(), refused.outcome()), ("b", RankOutcome::PeerLost));
     assert!(refused.cause.contains("busy"), "{}", refused.cause);
 
     kill_process(pid(worker.rank().unwrap()), Signal::KILL).unwrap();

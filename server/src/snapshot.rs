@@ -1,0 +1,78 @@
+//! What one pass of the scheduler decides about: the fleet, the gangs at work, and the queue with what is known of each job.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use tandem_domain::{
+    blame::{LostRank, avoided, missing_inputs},
+    place::{FleetWorker, Policy, QueuedJob, RunningGang, WorkerStatus, largest_gang, too_large},
+};
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    estimate,
+    store::{Conn, attempts, evidence, fleet, jobs, measures, queue, queue::QueueRow},
+};
+
+pub(crate) struct Snapshot {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) queue: Vec<QueuedJob>,
+    pub(crate) running: Vec<RunningGang>,
+    pub(crate) fleet: Vec<FleetWorker>,
+    /// Sizes of gang that no kind of device can make, and what is to be said to jobs that need one.
+    pub(crate) too_large: Vec<(u32, String)>,
+}
+
+pub(crate) async fn read(conn: &mut Conn, policy: &Policy) -> Result<Snapshot> {
+    let fleet = fleet::snapshot(conn).await?;
+    let largest = largest_gang(&fleet, policy);
+    let mut rows = queue::read(conn, largest).await?;
+    let mut running = attempts::running(conn).await?;
+    let sizes = queue::sizes_above(conn, largest).await?;
+    let too_large = sizes.into_iter().map(|size| (size, too_large(size, &fleet, policy))).collect();
+    let now = jobs::now(conn).await?;
+    add_evidence(conn, now, &mut rows, &mut running).await?;
+    // Estimates only matter if somebody may pass somebody.
+    if rows.len() > 1 && fleet.iter().any(|worker| worker.status == WorkerStatus::Idle) {
+        add_estimates(conn, &mut rows, &fleet).await?;
+    }
+    let queue = rows.into_iter().map(|row| row.job).collect();
+    Ok(Snapshot { now, queue, running, fleet, too_large })
+}
+
+async fn add_evidence(
+    conn: &mut Conn,
+    now: DateTime<Utc>,
+    rows: &mut [QueueRow],
+    running: &mut [RunningGang],
+) -> Result<()> {
+    let started = rows.iter().filter(|row| row.has_started).map(|row| row.job.id);
+    let wanted: Vec<Uuid> = started.chain(running.iter().map(|gang| gang.job)).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let lost: HashMap<Uuid, Vec<LostRank>> = evidence::lost_ranks(conn, &wanted).await?;
+    for job in rows.iter_mut().map(|row| &mut row.job) {
+        if let Some(ranks) = lost.get(&job.id) {
+            (job.avoid, job.missing) = (avoided(now, ranks), missing_inputs(ranks));
+        }
+    }
+    for gang in running {
+        if let Some(ranks) = lost.get(&gang.job) {
+            (gang.avoid, gang.missing) = (avoided(now, ranks), missing_inputs(ranks));
+        }
+    }
+    Ok(())
+}
+
+async fn add_estimates(conn: &mut Conn, rows: &mut [QueueRow], fleet: &[FleetWorker]) -> Result<()> {
+    let works: BTreeSet<String> = rows.iter().map(|row| row.work.clone()).filter(|work| !work.is_empty()).collect();
+    let kinds: BTreeSet<String> = fleet.iter().map(|worker| worker.device_kind.clone()).collect();
+    let (works, kinds): (Vec<String>, Vec<String>) = (works.into_iter().collect(), kinds.into_iter().collect());
+    let precedents = measures::precedents(conn, &works, &kinds).await?;
+    for row in rows {
+        row.job.estimates = estimate::of_queued(row, &precedents);
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The queue, as far as a pass of the scheduler reads it.
+
+use std::collections::BTreeMap;
+
+use tandem_domain::{place::QueuedJob, spec::Workers};
+
+use super::{Conn, DbResult, integer, rows::Statement, small};
+
+/// The most jobs that a pass reads of each size of gang, so that a longer queue costs no more and hides no job of
+/// another size.
+const LINE_MAX: i64 = 300;
+/// The most jobs that wait after a lost attempt: they take no place in these lines.
+const BACKOFF_MAX: i64 = 200;
+/// The most reasons of jobs too large for the fleet that one pass writes.
+const REASONS_MAX: i64 = 2000;
+
+/// A queued job, without what is known of its lost attempts, and what its time is estimated by.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueRow {
+    pub(crate) job: QueuedJob,
+    /// It had an attempt before.
+    pub(crate) has_started: bool,
+    pub(crate) work: String,
+    pub(crate) gflop: f64,
+    pub(crate) threads: u32,
+}
+
+/// The jobs that a fleet could hold whose largest gang has `largest` workers.
+pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow>> {
+    let rows = sqlx::query!(
+        r#"WITH line AS (
+               SELECT ready.id FROM (SELECT DISTINCT gang_min FROM jobs WHERE state = 'queued' AND gang_min <= $1) AS size
+               CROSS JOIN LATERAL (
+                   SELECT id FROM jobs WHERE state = 'queued' AND gang_min = size.gang_min
+                       AND COALESCE(not_before <= clock_timestamp(), true)
+                   ORDER BY priority DESC, queued_at, position, id LIMIT $2) AS ready
+               UNION ALL
+               (SELECT id FROM jobs WHERE state = 'queued' AND gang_min <= $1 AND not_before > clock_timestamp()
+                ORDER BY not_before, id LIMIT $3)
+           )
+           SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position,
+                  j.workers_min, j.workers_max, j.shards, j.not_before, j.made_room_at,
+                  j.started_at IS NOT NULL AS "has_started!", j.work, j.gflop,
+                  COALESCE((j.spec ->> 'threads')::integer, 1) AS "threads!"
+           FROM line JOIN jobs j ON j.id = line.id JOIN experiments e ON e.id = j.experiment_id"#,
+        integer(largest),
+        LINE_MAX,
+        BACKOFF_MAX,
+    )
+    .fetch_all(conn)
+    .await?;
+    let queue = rows.into_iter().map(|row| QueueRow {
+        job: QueuedJob {
+            id: row.id,
+            name: row.name,
+            priority: row.priority,
+            queued_at: row.queued_at,
+            position: row.position,
+            workers: Workers { min: small(row.workers_min), max: small(row.workers_max) },
+            shards: small(row.shards),
+            not_before: row.not_before,
+            avoid: Vec::new(),
+            missing: Vec::new(),
+            estimates: BTreeMap::new(),
+            made_room_at: Some(row.made_room_at).filter(|tried| !tried.is_empty()),
+        },
+        has_started: row.has_started,
+        work: row.work,
+        gflop: row.gflop,
+        threads: small(row.threads),
+    });
+    Ok(queue.collect())
+}
+
+/// The sizes of gang that queued jobs need at least and that are larger than `largest`.
+pub(crate) async fn sizes_above(conn: &mut Conn, largest: u32) -> DbResult<Vec<u32>> {
+    let sizes = sqlx::query_scalar!(
+        "SELECT DISTINCT gang_min FROM jobs WHERE state = 'queued' AND gang_min > $1 ORDER BY gang_min",
+        integer(largest)
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(sizes.into_iter().map(small).collect())
+}
+
+/// Stores why jobs wait that need a gang of these sizes; returns whether any reason changed.
+pub(crate) async fn set_reasons_of_sizes(conn: &mut Conn, reasons: &[(u32, String)]) -> DbResult<bool> {
+    if reasons.is_empty() {
+        return Ok(false);
+    }
+    let (sizes, reasons): (Vec<i32>, Vec<String>) =
+        reasons.iter().map(|(size, reason)| (integer(*size), reason.clone())).unzip();
+    let changed = sqlx::query!(
+        "UPDATE jobs SET reason = news.reason FROM (
+             SELECT j.id, size.reason FROM UNNEST($1::integer[], $2::text[]) AS size (gang_min, reason)
+             JOIN jobs j ON j.gang_min = size.gang_min AND j.state = 'queued' AND j.reason <> size.reason
+             LIMIT $3
+         ) AS news
+         WHERE jobs.id = news.id AND jobs.state = 'queued'",
+        &sizes,
+        &reasons,
+        REASONS_MAX,
+    )
+    .run(conn)
+    .await?;
+    Ok(changed.count() > 0)
+}
