@@ -174,7 +174,8 @@ impl Session {
             tracing::warn!("second signal: ending at once");
             self.leaving = Leaving::Immediate;
             if let Some(attempt) = &mut self.attempt {
-                attempt.kill(Verdict::lost("the worker was ended at once by a second signal"));
+                // By a person.
+                attempt.kill(Verdict::blameless("the worker was ended at once by a second signal"));
             }
             return;
         }

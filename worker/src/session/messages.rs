@@ -115,10 +115,11 @@ impl Session {
             }
             Some(held) if !held.all_sent() => {
                 let cause = format!("busy: attempt {} still runs on this worker", held.id());
-                return self.refuse(assignment, Verdict::lost(cause));
+                return self.refuse(assignment, Verdict::blameless(cause));
             }
             _ => self.attempt.take().into_iter().for_each(Attempt::forget),
         }
+                // The coordinator took this worker for idle: neither the worker nor the job is at fault.
         if !matches!(self.leaving, Leaving::No) {
             return self.refuse(assignment, Verdict::new(RankOutcome::Preempted, "the worker leaves"));
         }
@@ -138,8 +139,8 @@ impl Session {
             host: self.meet_on.clone(),
             timing: self.timing.name,
         };
-        let task =
-            assignment::task(assignment, &context).map_err(|reason| Verdict::new(RankOutcome::JobFailed, reason))?;
+        // The coordinator has accepted the job: another version of this worker may read it.
+        let task = assignment::task(assignment, &context).map_err(Verdict::unknown)?;
         let launch = launch(&task, visible)?;
         let header = SpoolHeader { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
         let log = ReportLog::new(&self.state, header);
@@ -194,7 +195,7 @@ impl Session {
 /// The rank's process: this program again, which sees one device and uses as many threads as its spec says.
 fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
     let first_line = serde_json::to_string(task)
-        .map_err(|error| Verdict::lost(format!("cannot write the task as JSON: {error}")))?;
+        .map_err(|error| Verdict::unknown(format!("cannot write the task as JSON: {error}")))?;
     let threads = task.spec.threads.to_string();
     Ok(Launch {
         // Not the path that it was started by: an upgrade may have put another version there.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
+async fn a_job_whose_data_are_not_here_says_so_and_the_worker_takes_the_next() {
     let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
@@ -25,7 +25,7 @@ async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
         assign(&session, hopeless(attempt, fence)).await;
         let mut seen = Vec::new();
         let end = session.until(&mut seen, ended).await;
-        assert_eq!((end.attempt_id.as_str(), end.fence, end.outcome()), (attempt, fence, RankOutcome::JobFailed));
+        assert_eq!((end.attempt_id.as_str(), end.fence, end.outcome()), (attempt, fence, RankOutcome::InputMissing));
         assert!(end.cause.contains("nowhere"), "{}", end.cause);
         let mut log = seen.iter().filter_map(|event| match &event.event {
             Some(Kind::Log(log)) => Some(log.line.as_str()),
@@ -41,13 +41,14 @@ async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
 }
 
 #[tokio::test]
-async fn an_assignment_that_makes_no_sense_starts_no_process() {
+async fn an_assignment_that_this_version_cannot_read_is_not_the_jobs_fault() {
     let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
     assign(&session, Assignment { spec_json: "{}".to_owned(), ..endless("a", 1) }).await;
     let end = session.until(&mut Vec::new(), ended).await;
-    assert_eq!(end.outcome(), RankOutcome::JobFailed);
+    assert_eq!(end.outcome(), RankOutcome::Unknown);
+    assert!(end.cause.contains(&format!("version {}", env!("CARGO_PKG_VERSION"))), "{}", end.cause);
     assert_eq!(worker.rank(), None);
 }
 
@@ -58,12 +59,12 @@ async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
     // While it is busy, it takes nothing else, and what it has goes on.
     assign(&session, endless("b", 2)).await;
     let refused = session.until(&mut Vec::new(), ended).await;
-    assert_eq!((refused.attempt_id.as_str(), refused.outcome()), ("b", RankOutcome::Lost));
+    assert_eq!((refused.attempt_id.as_str(), refused.outcome()), ("b", RankOutcome::PeerLost));
     assert!(refused.cause.contains("busy"), "{}", refused.cause);
 
     kill_process(pid(worker.rank().unwrap()), Signal::KILL).unwrap();
     let end = session.until(&mut Vec::new(), ended).await;
-    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("a", RankOutcome::Lost));
+    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("a", RankOutcome::Unknown));
     assert!(end.cause.contains("signal 9 (SIGKILL)"), "{}", end.cause);
 }
 
@@ -143,8 +144,8 @@ async fn a_silent_coordinator_ends_the_rank() {
     while session.next().await.is_some() {}
     let mut session = coordinator.session().await;
     let end = session.until(&mut Vec::new(), ended).await;
-    assert_eq!(end.outcome(), RankOutcome::Lost);
-    assert!(end.cause.contains("acknowledged nothing"), "{}", end.cause);
+    assert_eq!(end.outcome(), RankOutcome::PeerLost, "a silence is not this machine's fault");
+    assert!(end.cause.contains("answered no heartbeat") && !end.cause.contains("reachable"), "{}", end.cause);
     assert_eq!(worker.rank(), None);
 }
 
@@ -159,7 +160,7 @@ async fn a_rank_dies_with_its_worker() {
 
 #[tokio::test]
 async fn a_rank_refuses_what_it_cannot_read_and_whom_it_does_not_belong_to() {
-    for (worker_pid, expected, word) in [(std::process::id(), 65, "task"), (1, 74, "pid 1")] {
+    for (worker_pid, expected, word) in [(std::process::id(), 70, "task"), (1, 74, "pid 1")] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
         command.args(["rank", "--worker-pid", &worker_pid.to_string()]).stdin(Stdio::null());
         let output = timeout(DEADLINE, command.output()).await.expect("it does not end").unwrap();
@@ -200,5 +201,5 @@ async fn two_workers_ranks_meet_through_the_coordinator() {
     let (first, second) = tokio::join!(zero.until(&mut of_zero, ended), one.until(&mut of_one, ended));
     let mut outcomes = [first.outcome(), second.outcome()];
     outcomes.sort_unstable();
-    assert_eq!(outcomes, [RankOutcome::Lost, RankOutcome::PeerLost], "{first:?} {second:?}");
+    assert_eq!(outcomes, [RankOutcome::PeerLost, RankOutcome::Unknown], "{first:?} {second:?}");
 }

@@ -149,7 +149,7 @@ pub(crate) async fn assign(session: &Session, assignment: Assignment) {
     session.send(coordinator_message::Message::Assignment(assignment)).await;
 }
 
-/// Waits until the job of attempt `b` has failed; nothing of another attempt may be reported before.
+/// Waits until the rank of attempt `b`, which finds no data, has ended; nothing of another attempt may be reported before.
 pub(crate) async fn only_b_is_reported(session: &mut Session) {
     let of_b = |message: &worker_message::Message| {
         if let worker_message::Message::Report(report) = message {
@@ -158,7 +158,7 @@ pub(crate) async fn only_b_is_reported(session: &mut Session) {
         ended(message)
     };
     let end = session.until(&mut Vec::new(), of_b).await;
-    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::JobFailed), "{}", end.cause);
+    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::InputMissing), "{}", end.cause);
 }
 
 pub(crate) fn ended(message: &worker_message::Message) -> Option<RankEnded> {
