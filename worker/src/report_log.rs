@@ -116,7 +116,25 @@ impl ReportLog {
         self.outbox.resend(now);
     }
 
-    /// Writes to disk what is new in memory. Call it before anything is sent.
+    /// The stream ended because the coordinator does not take something that was sent on it.
+    pub(crate) fn refused(&mut self, reason: &str) {
+        if let Some(given_up) = self.outbox.refused(reason) {
+            tracing::warn!(attempt = self.header.attempt_id, "{given_up}");
+        }
+    }
+
+    /// The coordinator has refused something, and it is not clear yet what.
+    pub(crate) fn is_cautious(&self) -> bool {
+        !self.stale && self.outbox.is_cautious()
+    }
+
+    /// Events were sent on the present stream that are not confirmed.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.stale && self.outbox.is_under_way()
+    }
+
+    /// Has what is new in memory written to disk. Call it before anything is sent: what is not on disk is not sent, unless
+    /// the disk is at fault.
     pub(crate) fn save(&mut self, now: Instant) {
         if self.stale {
             return;

@@ -55,7 +55,8 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let now = Instant::now();
     let session = Session {
         link,
-        meet_on,
+        meet_on: None,
+        given_meet_on: args.meet_on,
         data_dir: std::path::absolute(&args.data)?,
         recovered: recover_logs(now, &args),
         state: args.state,
@@ -84,7 +85,7 @@ fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
             events,
             "this worker was killed while a rank ran; reporting what the rank had done"
         );
-        ReportLog::recovered(now, path, contents)
+        ReportLog::recovered(now, path, contents, writer.clone())
     });
     report_logs.collect()
 }
@@ -148,9 +149,12 @@ impl Session {
 
     fn on_link(&mut self, now: Instant, event: LinkEvent) -> anyhow::Result<()> {
         match event {
-            LinkEvent::Up(registered, register_sent_at) => self.on_registered(now, register_sent_at, &registered)?,
+            LinkEvent::Up { registered, at, from } => self.on_registered(now, at, from, &registered)?,
             LinkEvent::Message(message) => self.on_message(now, message),
-            LinkEvent::Down(reason) => {
+            LinkEvent::Down { reason, refused } => {
+                if refused {
+                    self.report_logs_mut().for_each(|log| log.refused(&reason));
+                }
                 let server = self.link.server();
                 if self.last_failures.get(&server) != Some(&reason) {
                     let trains = self.attempt.as_ref().is_some_and(|attempt| !attempt.has_ended());

@@ -66,6 +66,9 @@ impl Session {
     }
 
     fn message(&mut self, now: Instant) -> Option<worker_message::Message> {
+        if !self.may_report() {
+            return None;
+        }
         let of_attempt = self.attempt.as_mut().and_then(|attempt| attempt.message(now));
         of_attempt.or_else(|| self.recovered.iter_mut().find_map(|log| log.message(now)))
     }
@@ -133,8 +136,8 @@ impl Session {
             runs.map(|_| now + LOOP_EVERY),
             report_until,
         ];
-        let of_logs =
-            self.report_logs().flat_map(|log| [log.save_at(), log.message_at(now).filter(|_| self.link.is_up())]);
+        let may_report = self.link.is_up() && self.may_report();
+        let of_logs = self.report_logs().flat_map(|log| [log.save_at(now), log.message_at(now).filter(|_| may_report)]);
         due.into_iter().chain(of_logs).flatten().min().unwrap_or(now + Duration::from_secs(3600))
     }
 

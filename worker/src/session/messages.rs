@@ -1,6 +1,9 @@
 //! Messages of the coordinator, and what the worker does about each.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::task::Task;
@@ -25,10 +28,12 @@ impl Session {
         &mut self,
         now: Instant,
         register_sent_at: Instant,
+        from: IpAddr,
         registered: &Registered,
     ) -> anyhow::Result<()> {
         tracing::info!(server = self.link.server(), "registered with the coordinator");
         self.last_failures.clear();
+        self.meet_on = Some(self.given_meet_on.unwrap_or(from));
         self.timing = Timing::named(&registered.timing).unwrap_or_else(|| {
             let (wanted, used) = (&registered.timing, timing::DEFAULT.name);
             tracing::warn!("the coordinator uses the timeouts `{wanted}`, unknown here; this worker uses `{used}`");
@@ -114,12 +119,12 @@ impl Session {
                 return;
             }
             Some(held) if !held.all_sent() => {
+                // The coordinator took this worker for idle: neither the worker nor the job is at fault.
                 let cause = format!("busy: attempt {} still runs on this worker", held.id());
                 return self.refuse(assignment, Verdict::blameless(cause));
             }
             _ => self.attempt.take().into_iter().for_each(Attempt::forget),
         }
-                // The coordinator took this worker for idle: neither the worker nor the job is at fault.
         if !matches!(self.leaving, Leaving::No) {
             return self.refuse(assignment, Verdict::new(RankOutcome::Preempted, "the worker leaves"));
         }
@@ -130,13 +135,15 @@ impl Session {
     }
 
     fn start(&self, now: Instant, assignment: &Assignment) -> Result<Attempt, Verdict> {
-        let store = self.store.clone().ok_or_else(|| Verdict::lost("assigned before the worker was registered"))?;
+        let unregistered = || Verdict::unknown("assigned before the worker was registered");
+        let store = self.store.clone().ok_or_else(unregistered)?;
+        let host = self.meet_on.ok_or_else(unregistered)?.to_string();
         let (device, visible) = self.device.for_rank();
         let context = WorkerContext {
             device: device.to_owned(),
             data_dir: self.data_dir.clone(),
             store: store.clone(),
-            host: self.meet_on.clone(),
+            host,
             timing: self.timing.name,
         };
         // The coordinator has accepted the job: another version of this worker may read it.

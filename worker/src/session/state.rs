@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -19,8 +20,9 @@ pub(super) const LAST_REPORTS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) struct Session {
     pub(super) link: Link,
-    /// Address on which this host's ranks meet others.
-    pub(super) meet_on: String,
+    /// Address on which this host's ranks meet others; known once registered, if it was not given.
+    pub(super) meet_on: Option<IpAddr>,
+    pub(super) given_meet_on: Option<IpAddr>,
     pub(super) data_dir: PathBuf,
     /// Folder of this worker alone.
     pub(super) state: PathBuf,
@@ -59,6 +61,11 @@ impl Session {
 
     pub(super) fn report_logs(&self) -> impl Iterator<Item = &ReportLog> {
         self.attempt.as_deref().into_iter().chain(&self.recovered)
+    }
+
+    /// After a refusal one batch of one log at a time is under way, so that it shows which one is refused.
+    pub(super) fn may_report(&self) -> bool {
+        !self.report_logs().any(ReportLog::is_cautious) || !self.report_logs().any(ReportLog::is_under_way)
     }
 
     pub(super) fn report_logs_mut(&mut self) -> impl Iterator<Item = &mut ReportLog> {

@@ -1,6 +1,6 @@
 //! The life of a rank: its end, a stop, a coordinator that goes or falls silent, a rendezvous.
 
-use std::{path::Path, process::Stdio};
+use std::{io::Write, path::Path, process::Stdio};
 
 use rustix::process::{Signal, kill_process};
 use tandem_proto::v1::{
@@ -53,7 +53,96 @@ async fn an_assignment_that_this_version_cannot_read_is_not_the_jobs_fault() {
 }
 
 #[tokio::test]
-async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
+async fn too_little_memory_on_a_machine_is_not_the_jobs_fault() {
+    let mut coordinator = Coordinator::start().await;
+    // Enough to load libtorch, not enough for the step.
+    let worker = Worker::start_with_little_memory(1_200_000, &coordinator.url());
+    let mut session = coordinator.session().await;
+    let mut assignment = endless("a", 3);
+    assignment.spec_json = assignment.spec_json.replace("\"batch_size\":32", "\"batch_size\":2048");
+    assign(&session, assignment).await;
+    let end = session.until(&mut Vec::new(), ended).await;
+    assert!(matches!(end.outcome(), RankOutcome::Lost | RankOutcome::Unknown), "{end:?}");
+    assert!(!end.cause.contains("frame #") && !end.cause.contains("exchange"), "{}", end.cause);
+    drop(worker);
+}
+
+#[tokio::test]
+async fn output_of_any_bytes_reaches_the_coordinator() {
+    let Training { coordinator: _coordinator, worker, mut session } = Training::start(&[]).await;
+    // As a library that prints into the rank's log.
+    let mut log =
+        std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/fd/2", worker.rank().unwrap())).unwrap();
+    let writes = std::thread::spawn(move || {
+        let line = [&[0xff; 4090][..], b"\n"].concat();
+        (0..1500).for_each(|_| log.write_all(&line).unwrap());
+        log.write_all(b"that was all\n").unwrap();
+    });
+    let last = |message: &worker_message::Message| {
+        let worker_message::Message::Report(report) = message else { return None };
+        let is_last = |event: &RankEvent| matches!(&event.event, Some(Kind::Log(log)) if log.line == "that was all");
+        report.events.iter().any(is_last).then_some(())
+    };
+    let mut seen = Vec::new();
+    // On the same stream: the test's coordinator takes 4 MiB, as the real one.
+    session.until(&mut seen, last).await;
+    writes.join().unwrap();
+    let lines =
+        seen.iter().filter(|event| matches!(&event.event, Some(Kind::Log(log)) if log.line.contains('\u{fffd}')));
+    assert_eq!(lines.count(), 1500);
+}
+
+#[tokio::test]
+async fn a_report_that_the_coordinator_refuses_is_not_sent_for_ever() {
+    let Training { mut coordinator, worker, session } = Training::start(&[]).await;
+    let mut log =
+        std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/fd/2", worker.rank().unwrap())).unwrap();
+    log.write_all(b"poison\n").unwrap();
+    let is_poison = |event: &RankEvent| matches!(&event.event, Some(Kind::Log(log)) if log.line == "poison");
+    let (mut open, mut refusals) = (session, 0);
+    let note = loop {
+        open.confirm = false;
+        let report = loop {
+            match open.next().await {
+                Some(worker_message::Message::Report(report)) => break report,
+                Some(_) => {}
+                None => panic!("the stream ended"),
+            }
+        };
+        if report.events.iter().any(is_poison) {
+            refusals += 1;
+            assert!(refusals < 30, "it is sent for ever");
+            open.refuse().await;
+            open = coordinator.session().await;
+            continue;
+        }
+        let note = report.events.iter().find_map(|event| match &event.event {
+            Some(Kind::Note(note)) if note.kind == "refused" => Some(note.message.clone()),
+            _ => None,
+        });
+        open.confirm(&report).await;
+        if let Some(note) = note {
+            break note;
+        }
+    };
+    assert!(note.contains("poison"), "{note}");
+    // The rank has gone on, and so do its reports.
+    open.confirm = true;
+    open.until(&mut Vec::new(), is_training).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_before_its_network_dials_again() {
+    let worker = Worker::start("http://no-such-host.invalid:7077");
+    let id = worker.folders.path().join("state/worker-id");
+    eventually(|| id.exists()).await;
+    // It lives on, and hears a signal.
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_killed_rank_ended_by_nobody_knows_whose_fault_and_the_cause_names_the_signal() {
     let Training { coordinator: _coordinator, worker, mut session } = Training::start(&[]).await;
 
     // While it is busy, it takes nothing else, and what it has goes on.
