@@ -31,17 +31,17 @@ use crate::{
     identity::Identity,
     link::{Link, LinkEvent},
     report_log::ReportLog,
-    spool,
+    spool::{self, Writer},
     verdict::Verdict,
 };
-use state::{LAST_REPORTS_WITHIN, Leaving, Session};
+use state::{LAST_REPORTS_WITHIN, LAST_WRITES_WITHIN, Leaving, Session};
 
 /// Holds the device until a signal says to leave.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let identity = Identity::open(&args.state)?;
     let device = Device::open(args.device, args.threads)?;
-    let (name, meet_on) = (args.name(), args.meet_on()?);
+    let (name, spool_writer) = (args.name(), Writer::start()?);
     let register = Register {
         worker_id: identity.id.to_string(),
         name: name.clone(),
@@ -58,8 +58,9 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         meet_on: None,
         given_meet_on: args.meet_on,
         data_dir: std::path::absolute(&args.data)?,
-        recovered: recover_logs(now, &args),
+        recovered: recover_logs(now, &args, &spool_writer),
         state: args.state,
+        spool_writer,
         device,
         store: None,
         timing: timing::DEFAULT,
@@ -74,7 +75,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// What an earlier process of this worker could not report.
-fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
+fn recover_logs(now: Instant, args: &RunArgs, writer: &Writer) -> Vec<ReportLog> {
     let (found, problems) = spool::recover(&args.state);
     problems.iter().for_each(|problem| tracing::warn!("{problem}"));
     let report_logs = found.into_iter().map(|(path, contents)| {
@@ -94,6 +95,8 @@ fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
 enum Wakeup {
     Link(LinkEvent),
     Child(ChildEvent),
+    /// Something was written to disk.
+    Spool,
     Signal,
     Time,
 }
@@ -110,6 +113,7 @@ impl Session {
             let wakeup = tokio::select! {
                 event = self.link.next() => Wakeup::Link(event),
                 event = next_child_event(&mut self.attempt) => Wakeup::Child(event),
+                () = self.spool_writer.progressed() => Wakeup::Spool,
                 _ = terminate.recv() => Wakeup::Signal,
                 _ = interrupt.recv() => Wakeup::Signal,
                 () = tokio::time::sleep_until(wake_at.into()) => Wakeup::Time,
@@ -123,9 +127,22 @@ impl Session {
                 Wakeup::Link(event) => self.on_link(now, event)?,
                 Wakeup::Child(event) => self.on_child_event(now, event),
                 Wakeup::Signal => self.on_signal(now),
-                Wakeup::Time => {}
+                Wakeup::Spool | Wakeup::Time => {}
             }
         }
+        let spool_writer = self.spool_writer.clone();
+        let ended = self.leave().await;
+        // A verdict that nobody has received must be on disk.
+        if !spool_writer.flush(LAST_WRITES_WITHIN) {
+            tracing::warn!(
+                "left before the state folder took the last writes: it has not answered for {LAST_WRITES_WITHIN:?}"
+            );
+        }
+        ended
+    }
+
+    /// Ends the stream.
+    async fn leave(self) -> anyhow::Result<()> {
         if matches!(self.leaving, Leaving::Immediate) {
             bail!("ended at once by a second signal");
         }

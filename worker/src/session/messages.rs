@@ -150,7 +150,7 @@ impl Session {
         let task = assignment::task(assignment, &context).map_err(Verdict::unknown)?;
         let launch = launch(&task, visible)?;
         let header = SpoolHeader { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
-        let log = ReportLog::new(&self.state, header);
+        let log = ReportLog::new(&self.state, header, self.spool_writer.clone());
         let attempt = Attempt::start(now, log, store, self.timing.progress, &launch)
             .map_err(|error| Verdict::lost(format!("cannot start the rank's process: {error}")))?;
         let Task { rank, world_size, fence, .. } = task;

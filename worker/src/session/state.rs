@@ -12,11 +12,14 @@ use tandem_proto::v1::Assignment;
 
 use crate::{
     attempt::Attempt, device::Device, disconnect_grace::DisconnectGrace, heartbeat_timer::HeartbeatTimer, link::Link,
-    report_log::ReportLog,
+    report_log::ReportLog, spool::Writer,
 };
 
 /// A leaving worker waits this long for the coordinator to read its last reports.
 pub(super) const LAST_REPORTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// And this long for its state folder to take the last writes.
+pub(super) const LAST_WRITES_WITHIN: Duration = Duration::from_secs(3);
 
 pub(crate) struct Session {
     pub(super) link: Link,
@@ -26,6 +29,7 @@ pub(crate) struct Session {
     pub(super) data_dir: PathBuf,
     /// Folder of this worker alone.
     pub(super) state: PathBuf,
+    pub(super) spool_writer: Writer,
     pub(super) device: Device,
     /// Root of checkpoints and artifacts; known once registered.
     pub(super) store: Option<PathBuf>,
@@ -59,13 +63,13 @@ impl Session {
         self.attempt.as_ref().is_none_or(Attempt::all_sent) && self.recovered.iter().all(ReportLog::all_sent)
     }
 
-    pub(super) fn report_logs(&self) -> impl Iterator<Item = &ReportLog> {
-        self.attempt.as_deref().into_iter().chain(&self.recovered)
-    }
-
     /// After a refusal one batch of one log at a time is under way, so that it shows which one is refused.
     pub(super) fn may_report(&self) -> bool {
         !self.report_logs().any(ReportLog::is_cautious) || !self.report_logs().any(ReportLog::is_under_way)
+    }
+
+    pub(super) fn report_logs(&self) -> impl Iterator<Item = &ReportLog> {
+        self.attempt.as_deref().into_iter().chain(&self.recovered)
     }
 
     pub(super) fn report_logs_mut(&mut self) -> impl Iterator<Item = &mut ReportLog> {
