@@ -93,7 +93,7 @@ std::vector<Call> Agreement::exchange(const Call& mine) {
   for (int rank = 0; rank < world_size_; ++rank) {
     const auto bytes = store_->get(key(rank));
     if (bytes.size() != sizeof(Call)) {
-      throw Failure(Kind::Torch, "rank " + std::to_string(rank) + " runs another version of this program");
+      throw Failure(Kind::Unequal, "rank " + std::to_string(rank) + " runs another version of this program");
     }
     std::memcpy(calls[rank].data(), bytes.data(), bytes.size());
   }
@@ -112,7 +112,7 @@ void Agreement::check(const Call& mine) {
       std::ostringstream text;
       text << "ranks disagree: rank " << rank << " " << to_text(calls[rank]) << " while rank " << rank_ << " "
            << to_text(mine) << "; all ranks must make equal calls, with equal shapes and layouts, in the same order";
-      throw Failure(Kind::Invalid, text.str());
+      throw Failure(Kind::Unequal, text.str());
     }
   }
   if (store_) {

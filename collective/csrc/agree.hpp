@@ -39,7 +39,7 @@ class Agreement {
   // that differ later are stopped by the group's timeout.
   static Agreement by_store(c10::intrusive_ptr<c10d::Store> store, int rank, int world_size);
 
-  // Throws Failure(Invalid) on every rank unless all ranks make an equal call.
+  // Throws Failure(Unequal) on every rank unless all ranks make an equal call.
   void check(const Call& mine);
 
  private:

@@ -125,7 +125,12 @@ int32_t tandem_group_gloo(
   });
 }
 
-// Takes ownership of two backends made by the NCCL plugin.
+// Drops a backend of the NCCL plugin that came into no group.
+void tandem_backend_free(c10d::Backend* backend) noexcept {
+  c10::intrusive_ptr<c10d::Backend>::reclaim(backend).reset();
+}
+
+// Takes ownership of two backends made by the NCCL plugin, whether it succeeds or not.
 int32_t tandem_group_nccl(
     const tandem::RendezvousStore* store,
     const char* prefix,
@@ -133,23 +138,24 @@ int32_t tandem_group_nccl(
     c10d::Backend* autograd,
     tandem::ProcessGroup** group,
     char** message) {
+  using Owned = c10::intrusive_ptr<c10d::Backend>;
+  // Both before anything can throw.
+  auto of_main = Owned::reclaim(main);
+  auto of_autograd = Owned::reclaim(autograd);
   return guard(message, [&] {
-    const auto channel = [&](c10d::Backend* owned, const char* name) {
-      auto backend = c10::intrusive_ptr<c10d::Backend>::reclaim(owned);
+    const auto channel = [&](Owned backend, const char* name) {
       auto scoped = c10::make_intrusive<c10d::PrefixStore>(std::string(prefix) + name, store->store);
       auto agreement = tandem::Agreement::by_store(scoped, backend->getRank(), backend->getSize());
       return c10::make_intrusive<tandem::Channel>(std::move(backend), std::move(agreement));
     };
-    *group = new tandem::ProcessGroup{channel(main, "/main"), channel(autograd, "/autograd")};
+    *group = new tandem::ProcessGroup{
+        channel(std::move(of_main), "/main"), channel(std::move(of_autograd), "/autograd")};
   });
 }
 
-void tandem_group_free(tandem::ProcessGroup* group) {
-  try {
-    delete group;
-  } catch (...) {
-    // The caller cannot act on it.
-  }
+// c10d's destructors are noexcept: one that throws ends the process, whatever stands around it here.
+void tandem_group_free(tandem::ProcessGroup* group) noexcept {
+  delete group;
 }
 
 int32_t tandem_group_abort(tandem::ProcessGroup* group, char** message) {

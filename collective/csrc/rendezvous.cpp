@@ -45,7 +45,8 @@ int32_t tandem_store_connect(
   });
 }
 
-void tandem_store_free(tandem::RendezvousStore* store) {
+// See tandem_group_free.
+void tandem_store_free(tandem::RendezvousStore* store) noexcept {
   delete store;
 }
 

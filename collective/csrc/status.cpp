@@ -1,6 +1,7 @@
 #include "status.hpp"
 
 #include <cstdlib>
+#include <new>
 
 #include <c10/util/Exception.h>
 #include <gloo/common/error.h>
@@ -17,9 +18,17 @@ const char* marker(Kind kind) {
       return "collective timeout: ";
     case Kind::Invalid:
       return "collective invalid: ";
-    default:
-      return "";
+    case Kind::HostMemory:
+      return "collective host memory: ";
+    case Kind::DeviceMemory:
+      return "collective device memory: ";
+    case Kind::Unequal:
+      return "collective unequal: ";
+    case Kind::Ok:
+    case Kind::Torch:
+      break;
   }
+  return "";
 }
 
 bool mentions_timeout(const std::string& text) {
@@ -60,8 +69,18 @@ Failure current_failure() noexcept {
     return network(error.what_without_backtrace());
   } catch (const c10::DistStoreError& error) {
     return network(error.what_without_backtrace());
+  } catch (const c10::OutOfMemoryError& error) {
+    return Failure(Kind::DeviceMemory, error.what_without_backtrace());
+  } catch (const c10::IndexError& error) {
+    return Failure(Kind::Invalid, error.what_without_backtrace());
+  } catch (const c10::ValueError& error) {
+    return Failure(Kind::Invalid, error.what_without_backtrace());
+  } catch (const c10::TypeError& error) {
+    return Failure(Kind::Invalid, error.what_without_backtrace());
   } catch (const c10::Error& error) {
     return Failure(Kind::Torch, error.what_without_backtrace());
+  } catch (const std::bad_alloc& error) {
+    return Failure(Kind::HostMemory, error.what());
   } catch (const std::exception& error) {
     return Failure(Kind::Torch, error.what());
   } catch (...) {

@@ -10,11 +10,21 @@
 
 namespace tandem {
 
-// Mirrored in src/ffi/status.rs.
-enum class Kind : int32_t { Ok = 0, PeerLost = 1, Timeout = 2, Invalid = 3, Torch = 4 };
+// Why a call failed, as far as the type of the exception tells. Torch: libtorch threw one of its general exceptions, whose
+// text src/torch_text.rs reads. Mirrored in src/ffi/status.rs.
+enum class Kind : int32_t {
+  Ok = 0,
+  PeerLost = 1,
+  Timeout = 2,
+  Invalid = 3,
+  Torch = 4,
+  HostMemory = 5,
+  DeviceMemory = 6,
+  Unequal = 7, // ranks made unequal calls
+};
 
 // An exception of known kind. what() starts with a marker of the kind, because an exception that passes through the
-// autograd engine reaches Rust as text only (Error::from(TchError) reads the marker).
+// autograd engine reaches Rust as text only (src/torch_text.rs reads the marker).
 class Failure : public std::runtime_error {
  public:
   Failure(Kind kind, const std::string& message);

@@ -5,7 +5,7 @@
 //! in `ffi`; no exception crosses, every failure is an [`Error`].
 //!
 //! Three habits of c10d are hidden from callers. Gloo ends the process when ranks disagree about a shape: here ranks
-//! compare each call before they make it, and a difference is [`Error::Invalid`] on all of them, after which the group
+//! compare each call before they make it, and a difference is [`Error::Unequal`] on all of them, after which the group
 //! still works. Gloo accepts a tensor with gaps and returns wrong elements: here layouts are checked. A group that has
 //! lost a peer answers differently from call to call: here it returns its first failure from then on.
 //!
@@ -21,10 +21,12 @@ mod error;
 mod ffi;
 mod process_group;
 mod rendezvous;
+mod torch_text;
 mod tree;
 
 pub use batch_norm::BatchNorm;
 pub use error::Error;
 pub use process_group::ProcessGroup;
 pub use rendezvous::RendezvousStore;
+pub use torch_text::{DeviceMemory, device_memory, tried_bytes};
 pub use tree::tree_sum;

@@ -147,7 +147,7 @@ impl ProcessGroup {
     fn refuse(&self, channel: Channel, error: Error) -> Error {
         // Telling them also fails where they made a call; this rank's own refusal is what it reports.
         let answer = self.run(|handle| handle.refuse(channel));
-        answer.err().filter(Error::is_machine_fault).unwrap_or(error)
+        answer.err().filter(Error::breaks_group).unwrap_or(error)
     }
 
     /// Makes a call, and remembers a failure after which the group is useless.
@@ -157,7 +157,7 @@ impl ProcessGroup {
         }
         let handle = self.handle.as_ref().ok_or_else(|| Error::Invalid("a group of one rank has no peers".into()))?;
         call(handle).inspect_err(|error| {
-            if error.is_machine_fault() {
+            if error.breaks_group() {
                 *self.failure.borrow_mut() = Some(error.clone());
             }
         })

@@ -45,6 +45,19 @@ fn invalid<T>(result: Result<T, Error>) -> String {
     }
 }
 
+fn unequal<T>(result: Result<T, Error>) -> String {
+    match result {
+        Err(Error::Unequal(text)) => text,
+        Err(other) => panic!("expected Unequal, got {other:?}"),
+        Ok(_) => panic!("expected Unequal, got Ok"),
+    }
+}
+
+/// What rank 0 gets that was called wrongly, and the others, which were not.
+fn refused<T>(zero: bool, result: Result<T, Error>) -> String {
+    if zero { invalid(result) } else { unequal(result) }
+}
+
 /// After a disagreement the group must still add up.
 fn still_works(group: &ProcessGroup) {
     let tensor = ones(&[2]);
@@ -56,18 +69,18 @@ fn still_works(group: &ProcessGroup) {
 fn unequal_calls_are_an_error_on_every_rank_and_the_group_goes_on() {
     run(2, TIMEOUT, |group| {
         let zero = group.rank() == 0;
-        let text = invalid(group.all_reduce_sum(&ones(&[if zero { 3 } else { 4 }])));
+        let text = unequal(group.all_reduce_sum(&ones(&[if zero { 3 } else { 4 }])));
         assert!(text.contains("Float [3]") && text.contains("Float [4]"), "{text}");
         still_works(&group);
 
         let kind = if zero { Kind::Float } else { Kind::Double };
-        invalid(group.broadcast(&ones(&[2]).to_kind(kind), 0));
-        invalid(group.broadcast(&ones(&[2]), group.rank()));
-        invalid(group.all_gather(&ones(&[1 + i64::from(group.rank()), 2])));
-        invalid(group.shard_sum(&ones(&[1 + i64::from(group.rank()), 2])));
-        let text = invalid(if zero { group.barrier() } else { group.all_reduce_sum(&ones(&[2])) });
+        unequal(group.broadcast(&ones(&[2]).to_kind(kind), 0));
+        unequal(group.broadcast(&ones(&[2]), group.rank()));
+        unequal(group.all_gather(&ones(&[1 + i64::from(group.rank()), 2])));
+        unequal(group.shard_sum(&ones(&[1 + i64::from(group.rank()), 2])));
+        let text = unequal(if zero { group.barrier() } else { group.all_reduce_sum(&ones(&[2])) });
         assert!(text.contains("barrier") && text.contains("all_reduce_sum"), "{text}");
-        invalid(tree_sum(&group, vec![ones(&[2 + i64::from(group.rank())])], 2));
+        unequal(tree_sum(&group, vec![ones(&[2 + i64::from(group.rank())])], 2));
         still_works(&group);
     });
 }
@@ -76,11 +89,11 @@ fn unequal_calls_are_an_error_on_every_rank_and_the_group_goes_on() {
 fn a_rank_that_refuses_its_arguments_does_not_leave_the_others_waiting() {
     run(2, TIMEOUT, |group| {
         let zero = group.rank() == 0;
-        let text = invalid(group.all_reduce_sum(&if zero { ones(&[4]).slice(0, 0, 4, 2) } else { ones(&[2]) }));
+        let text = refused(zero, group.all_reduce_sum(&if zero { ones(&[4]).slice(0, 0, 4, 2) } else { ones(&[2]) }));
         assert!(text.contains(if zero { "gaps" } else { "rank 0 has refused" }), "{text}");
-        let text = invalid(group.shard_sum(&if zero { ones(&[]) } else { ones(&[2]) }));
+        let text = refused(zero, group.shard_sum(&if zero { ones(&[]) } else { ones(&[2]) }));
         assert!(text.contains(if zero { "no rows" } else { "rank 0 has refused" }), "{text}");
-        let text = invalid(tree_sum(&group, if zero { vec![] } else { vec![ones(&[2])] }, 2));
+        let text = refused(zero, tree_sum(&group, if zero { vec![] } else { vec![ones(&[2])] }, 2));
         assert!(text.contains(if zero { "0 parts" } else { "rank 0 has refused" }), "{text}");
         still_works(&group);
     });
@@ -95,7 +108,7 @@ fn a_silent_peer_is_an_error_at_the_timeout_and_the_group_stays_lost() {
             let started = Instant::now();
             let error = group.all_reduce_sum(&ones(&[2])).unwrap_err();
             assert!(matches!(error, Error::Timeout(_)), "{error:?}");
-            assert!(error.is_machine_fault());
+            assert!(error.breaks_group());
             let elapsed = started.elapsed();
             assert_eq!(group.barrier(), Err(error));
             drop(group);

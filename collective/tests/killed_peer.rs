@@ -68,7 +68,7 @@ fn a_killed_peer_is_lost_at_once() {
         }
     };
     assert!(matches!(error, Error::PeerLost(_)), "{error:?}");
-    assert!(error.is_machine_fault());
+    assert!(error.breaks_group());
     assert_eq!(step(&group), Err(error), "and it stays lost");
     drop(group);
     drop(store);

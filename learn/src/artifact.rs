@@ -94,7 +94,7 @@ impl Card {
 
 /// Writes `folder/{kind}.safetensors`, durably, and returns the event to report.
 pub fn save(folder: &Path, kind: &str, parts: &[&FlatTensors], card: &Card) -> Result<Event, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::Job(format!("cannot encode the {kind}: {error}"));
+    let wrong = |error: &dyn std::fmt::Display| Failure::Unknown(format!("cannot encode the {kind}: {error}"));
     let card = serde_json::to_string(card).map_err(|error| wrong(&error))?;
     let parts: Vec<(&str, &FlatTensors)> = parts.iter().map(|flat| ("", *flat)).collect();
     let bytes = weights::encode(&parts, &card).map_err(|error| wrong(&error))?;
@@ -137,10 +137,14 @@ struct ArtifactFile<'a> {
 impl<'a> ArtifactFile<'a> {
     fn new(input: &'a InputFile, kind: &'static str) -> Result<Self, Failure> {
         let path = input.path.display();
-        let bytes = read(&input.path)?;
+        let bytes = read(&input.path).map_err(|error| {
+            Failure::InputMissing(format!(
+                "{error}; this job starts from the {kind} there: does this worker see the coordinator's store?"
+            ))
+        })?;
         let found = sha256(&bytes);
         if found != input.sha256 {
-            return Err(Failure::Machine(format!(
+            return Err(Failure::InputMissing(format!(
                 "the {kind} at {path} has sha256 {found}, not {} as when it was made: it was damaged or replaced; \
                  run its job again with --fresh",
                 input.sha256

@@ -5,7 +5,7 @@
 //! and [`penalty`] are what a step minimises; [`shards`] takes the step, all ranks together; [`optimizer`]
 //! and [`lr_schedule`] update the parameters; [`features`], [`monitor`] and [`linear`] judge an encoder, [`classifier`]
 //! and [`attack`] a finished network; [`weights`], [`files`], [`checkpoint`] and [`artifact`] store it; [`progress`] is
-//! what a watchdog reads; [`stage`] has one module per stage, which [`run`] calls; [`Failure`] (`failure`) is why a run
+//! what a watchdog reads; [`stage`] has one module per stage, which [`run`] calls; [`Failure`] (`failure`, with `memory`) is why a run
 //! did not end well. [`run`] is the entry point.
 //!
 //! Two rules hold throughout. The bits of a result depend on the spec (with its shards and threads) and on the kind of
@@ -28,6 +28,7 @@ pub mod files;
 pub mod flat;
 pub mod linear;
 pub mod lr_schedule;
+mod memory;
 pub mod monitor;
 pub mod network;
 pub mod nt_xent;
@@ -73,7 +74,7 @@ pub const OPENMP: (&str, &str) = ("OMP_WAIT_POLICY", "passive");
 pub fn run(task: &Task, group: &ProcessGroup, report: &mut dyn Report, stop: &AtomicBool) -> Result<Outcome, Failure> {
     let device = device(&task.device)?;
     if (task.rank, task.world_size) != (group.rank(), group.world_size()) {
-        return Err(Failure::Machine(format!(
+        return Err(Failure::Unknown(format!(
             "the task is for rank {} of {}, but this is rank {} of {} in its group",
             task.rank,
             task.world_size,

@@ -20,7 +20,8 @@ pub enum Purpose {
     Augment = 3,
     /// Which images keep their label; `sample` is the class.
     Subset = 4,
-    /// Which images the monitor uses, and which labelled images are held out.
+    /// Which images the monitor uses (`sample` 0), and which labelled images are held out (`sample` is the class). These
+    /// two share a key where the class is 0, but never in one job: one is of encoders, the other of classifiers.
     Holdout = 5,
     /// The synthetic images; `sample` is the image, `view` is 0 for training and 1 for test.
     Shapes = 6,

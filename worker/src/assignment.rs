@@ -40,7 +40,8 @@ pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<T
         .map_err(|error| format!("assignment: job id `{}` is no UUID: {error}", assignment.job_id))?;
     let spec: JobSpec = serde_json::from_str(&assignment.spec_json).map_err(|error| {
         format!(
-            "this worker (version {}) cannot read the job's spec: {error}; are coordinator and worker of one version?",
+            "this worker (version {}) cannot read the job's spec: {error}; it is older or newer than the coordinator: \
+             update the one that is behind",
             env!("CARGO_PKG_VERSION")
         )
     })?;

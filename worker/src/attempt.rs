@@ -244,6 +244,7 @@ impl Attempt {
     /// The worker did not run for `by`: that time counts neither as idle nor as grace.
     pub(crate) fn shift(&mut self, by: Duration) {
         self.clock.shift(by);
+        self.report_log.shift(by);
         if let RankState::Stopping { kill_at, .. } = &mut self.state {
             *kill_at += by;
         }

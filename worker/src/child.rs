@@ -16,8 +16,7 @@ use tokio::{
 
 use crate::{line_reader::LineReader, verdict::Exit};
 
-/// Longest line; the rest of a longer one is cut off. `timing::REPORT_BATCH_EVENTS` lines of this length
-/// stay below gRPC's limit of 4 MiB.
+/// Longest line, as text; the rest of a longer one is cut off.
 const LINE_BYTES: usize = 4096;
 
 /// Time to wait for a dead rank's pipes to close: another process may hold them open.

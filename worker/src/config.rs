@@ -1,10 +1,6 @@
 //! `tandem-worker run`: flags and environment, checked before anything starts.
 
-use std::{
-    net::{IpAddr, UdpSocket},
-    num::NonZero,
-    path::PathBuf,
-};
+use std::{net::IpAddr, num::NonZero, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -55,7 +51,7 @@ pub(crate) struct RunArgs {
     pub(crate) state: PathBuf,
     /// Address on which the ranks of a gang meet [default: the one that this host reaches the coordinator from].
     #[arg(long, env = "TANDEM_MEET_ON", value_name = "ADDRESS")]
-    meet_on: Option<IpAddr>,
+    pub(crate) meet_on: Option<IpAddr>,
     /// How long a rank goes on while no coordinator can be reached (90s, 30m, 24h); then it writes a checkpoint and stops.
     #[arg(long, env = "TANDEM_AWAY_GRACE", value_name = "TIME", default_value_t = timing::AWAY_GRACE.into())]
     pub(crate) away_grace: humantime::Duration,
@@ -81,25 +77,6 @@ impl RunArgs {
 
     pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), self.device.to_string().replace(':', "-")))
-    }
-
-    /// Address on which this host's ranks meet others.
-    pub(crate) fn meet_on(&self) -> anyhow::Result<String> {
-        if let Some(address) = self.meet_on {
-            return Ok(address.to_string());
-        }
-        let endpoint = endpoint(self.servers.first().map_or("", String::as_str))?;
-        let (host, port) = (endpoint.uri().host().unwrap_or_default(), endpoint.uri().port_u16().unwrap_or(80));
-        // Connecting a UDP socket sends nothing; it only finds the local address of the route.
-        let route = |local: &str| {
-            let socket = UdpSocket::bind((local, 0))?;
-            socket.connect((host.trim_matches(['[', ']']), port))?;
-            socket.local_addr()
-        };
-        let address = route("0.0.0.0").or_else(|_| route("::")).with_context(|| {
-            format!("cannot tell which address of this host the other ranks can reach (no route to {host}); say it with --meet-on")
-        })?;
-        Ok(address.ip().to_string())
     }
 }
 
@@ -135,12 +112,6 @@ mod tests {
     }
 
     #[test]
-    fn ranks_meet_on_the_address_that_reaches_the_coordinator() {
-        assert_eq!(args(&["--server", "http://127.0.0.1:7077"]).meet_on().unwrap(), "127.0.0.1");
-        assert_eq!(args(&["--meet-on", "10.1.2.3"]).meet_on().unwrap(), "10.1.2.3");
-    }
-
-    #[test]
     fn a_wrong_address_is_refused_before_anything_starts() {
         for wrong in ["localhost:7077", "/tmp/socket", "https://box:7077", "ftp://box", ""] {
             let error = args(&["--server", wrong]).endpoints().err().map(|error| format!("{error:#}")).unwrap();
@@ -149,11 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn several_addresses_are_checked_alike_and_ranks_meet_by_way_of_the_first() {
+    fn several_addresses_are_checked_alike() {
         let two = args(&["--server", "http://127.0.0.1:7077, http://box:7078"]);
         let addresses: Vec<_> = two.endpoints().unwrap().iter().map(|at| at.uri().to_string()).collect();
         assert_eq!(addresses, ["http://127.0.0.1:7077/", "http://box:7078/"]);
-        assert_eq!(two.meet_on().unwrap(), "127.0.0.1");
         let error = args(&["--server", "http://box:7077,box:7078"]).endpoints().unwrap_err().to_string();
         assert!(error.contains("`box:7078`"), "{error}");
         assert!(args(&["--server", "http://box:7077,"]).endpoints().is_err());

@@ -6,8 +6,10 @@ use tandem_learn::Failure;
 pub(crate) const FINISHED: i32 = 0;
 /// EX_DATAERR: the job itself is at fault; another try would end the same way.
 pub(crate) const JOB_FAILED: i32 = 65;
-/// EX_SOFTWARE: a panic.
-pub(crate) const INTERNAL: i32 = 70;
+/// EX_NOINPUT: an input, or the store, cannot be used from here.
+pub(crate) const INPUT_MISSING: i32 = 66;
+/// EX_SOFTWARE: a panic, or a failure of which nobody knows the cause.
+pub(crate) const UNKNOWN: i32 = 70;
 /// EX_IOERR: the machine is at fault, by a full disk or a missing device.
 pub(crate) const MACHINE_FAILED: i32 = 74;
 /// EX_TEMPFAIL: stopped as asked, with a checkpoint of the last finished step.
@@ -21,6 +23,8 @@ pub(crate) fn of(failure: &Failure) -> i32 {
         Failure::Job(_) => JOB_FAILED,
         Failure::Machine(_) => MACHINE_FAILED,
         Failure::Peer(_) => PEER_LOST,
+        Failure::Unknown(_) => UNKNOWN,
+        Failure::InputMissing(_) => INPUT_MISSING,
     }
 }
 
@@ -30,7 +34,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_failure_has_its_code() {
-        let failures = [Failure::Job, Failure::Machine, Failure::Peer].map(|failure| failure("why".to_owned()));
-        assert_eq!(failures.each_ref().map(of), [65, 74, 76]);
+        let kinds = [Failure::Job, Failure::InputMissing, Failure::Unknown, Failure::Machine, Failure::Peer];
+        assert_eq!(kinds.map(|kind| of(&kind("why".to_owned()))), [65, 66, 70, 74, 76]);
     }
 }

@@ -2,7 +2,9 @@
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
-/// Bytes that are not UTF-8 become `U+FFFD`; what is over the limit is cut off.
+use crate::text;
+
+/// Bytes that are not UTF-8 become `U+FFFD`, which takes three; what is over the limit *then* is cut off.
 pub(crate) struct LineReader<R> {
     reader: BufReader<R>,
     limit_bytes: usize,
@@ -21,7 +23,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             // An error on a pipe is treated as its end.
             let chunk = self.reader.fill_buf().await.unwrap_or_default();
             if chunk.is_empty() {
-                return (!line.is_empty()).then(|| decode(&line, cut));
+                return (!line.is_empty()).then(|| decode(&line, self.limit_bytes, cut));
             }
             let end = chunk.iter().position(|&byte| byte == b'\n');
             let part = &chunk[..end.unwrap_or(chunk.len())];
@@ -31,16 +33,18 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             let used = part.len() + usize::from(end.is_some());
             self.reader.consume(used);
             if end.is_some() {
-                return Some(decode(&line, cut));
+                return Some(decode(&line, self.limit_bytes, cut));
             }
         }
     }
 }
 
-fn decode(line: &[u8], cut: bool) -> String {
+fn decode(line: &[u8], limit_bytes: usize, cut: bool) -> String {
     let mut text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-    if cut {
-        text.push_str(" [cut off]");
+    if text.len() > limit_bytes {
+        text::cut(&mut text, limit_bytes);
+    } else if cut {
+        text.push_str(text::CUT);
     }
     text
 }
@@ -66,5 +70,7 @@ mod tests {
     #[tokio::test]
     async fn any_bytes_are_text() {
         assert_eq!(all(b"a\xffb\n").await, ["a\u{fffd}b"]);
+        // Eight bytes, which would be 24 as text.
+        assert_eq!(all(b"\xff\xff\xff\xff\xff\xff\xff\xff\n").await, ["\u{fffd}\u{fffd} [cut off]"]);
     }
 }

@@ -1,29 +1,26 @@
 //! The stream to the coordinator: connected, registered, and connected again for as long as the worker lives.
 
+mod dial;
+
 use std::{
     future::Future,
+    net::IpAddr,
     pin::Pin,
     time::{Duration, Instant},
 };
 
 use tandem_domain::timing;
-use tandem_proto::v1::{
-    CoordinatorMessage, Register, Registered, WorkerMessage, coordinator_message, worker_message,
-    workers_client::WorkersClient,
-};
-use tokio::{sync::mpsc, time::timeout};
-use tokio_stream::wrappers::ReceiverStream;
+use tandem_proto::v1::{CoordinatorMessage, Register, Registered, WorkerMessage, coordinator_message, worker_message};
+use tokio::time::timeout;
 use tonic::{
-    Request, Status, Streaming,
     metadata::{Ascii, MetadataValue},
     transport::Endpoint,
 };
 
-/// From the first packet to the answer to our registration.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+use dial::{CONNECT_WITHIN, Connected, Stream, describe, dial, is_refusal};
 
-/// Messages that wait to be sent. Reports have a smaller window of their own, so only a stuck stream fills this queue.
-const OUTBOUND_MESSAGES: usize = 256;
+/// A stream that ends sooner is no success: a coordinator that ends each of them must not be dialled without a pause.
+const STABLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Link {
     /// Tried in turn.
@@ -48,24 +45,21 @@ enum State {
 /// Yields a stream, or the reason why there is none.
 type Dial = dyn Future<Output = Result<Connected, String>>;
 
-struct Connected {
-    stream: Stream,
-    registered: Registered,
-    at: Instant,
-}
-
-struct Stream {
-    outbound: mpsc::Sender<WorkerMessage>,
-    inbound: Streaming<CoordinatorMessage>,
-}
-
 /// What happened on the link.
 pub(crate) enum LinkEvent {
-    /// A new stream: the answer to our registration, and when the registration was sent.
-    Up(Registered, Instant),
+    /// A new stream: the answer to our registration, when the registration was sent, and from which address.
+    Up {
+        registered: Registered,
+        at: Instant,
+        from: IpAddr,
+    },
     Message(coordinator_message::Message),
-    /// There is no stream, for this reason. The link tries again by itself.
-    Down(String),
+    /// There is no stream, for this reason. The link tries again by itself. `refused`: the coordinator does not take
+    /// something that was sent on it.
+    Down {
+        reason: String,
+        refused: bool,
+    },
 }
 
 impl Link {
@@ -107,19 +101,18 @@ impl Link {
                     self.state = State::Dialling(Box::pin(dial));
                 }
                 State::Dialling(dial) => match dial.await {
-                    Ok(Connected { stream, registered, at }) => {
-                        self.failures = 0;
+                    Ok(Connected { stream, registered, at, from }) => {
                         self.state = State::Up(Box::new(stream));
-                        return LinkEvent::Up(registered, at);
+                        return LinkEvent::Up { registered, at, from };
                     }
-                    Err(reason) => return self.down(reason),
+                    Err(reason) => return self.down(reason, false),
                 },
                 State::Up(stream) => match stream.inbound.message().await {
                     Ok(Some(CoordinatorMessage { message: Some(message) })) => return LinkEvent::Message(message),
                     // A message of a newer version: ignored.
                     Ok(Some(CoordinatorMessage { message: None })) => {}
-                    Ok(None) => return self.down("the coordinator closed the stream".to_owned()),
-                    Err(status) => return self.down(describe(&status)),
+                    Ok(None) => return self.down("the coordinator closed the stream".to_owned(), false),
+                    Err(status) => return self.down(describe(&status), is_refusal(&status)),
                 },
             }
         }
@@ -141,7 +134,7 @@ impl Link {
     /// did not within `limit`.
     pub(crate) async fn finish(self, limit: Duration) -> bool {
         let State::Up(stream) = self.state else { return false };
-        let Stream { outbound, mut inbound } = *stream;
+        let Stream { outbound, mut inbound, .. } = *stream;
         drop(outbound);
         let rest = async {
             loop {
@@ -157,46 +150,20 @@ impl Link {
 
     /// Gives the stream up; the next try comes after a backoff.
     pub(crate) fn disconnect(&mut self) {
+        if let State::Up(stream) = &self.state
+            && stream.since.elapsed() >= STABLE
+        {
+            self.failures = 0;
+        }
         // Random: it spreads the workers of a coordinator that has just gone.
         let fraction = (uuid::Uuid::new_v4().as_u128() >> 64) as u32;
         self.state = State::Waiting { until: Instant::now() + backoff(self.failures, self.longest_backoff, fraction) };
         self.failures = self.failures.saturating_add(1);
     }
 
-    fn down(&mut self, reason: String) -> LinkEvent {
+    fn down(&mut self, reason: String, refused: bool) -> LinkEvent {
         self.disconnect();
-        LinkEvent::Down(reason)
-    }
-}
-
-async fn dial(
-    endpoint: Endpoint,
-    token: Option<MetadataValue<Ascii>>,
-    register: Register,
-) -> Result<Connected, String> {
-    let register_worker = async {
-        let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
-        let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
-        let first = WorkerMessage { message: Some(worker_message::Message::Register(register)) };
-        outbound.try_send(first).map_err(|error| error.to_string())?;
-        let mut request = Request::new(ReceiverStream::new(messages));
-        if let Some(token) = token {
-            request.metadata_mut().insert("authorization", token);
-        }
-        let at = Instant::now();
-        let response = WorkersClient::new(channel).session(request).await.map_err(|status| describe(&status))?;
-        let mut inbound = response.into_inner();
-        match inbound.message().await.map_err(|status| describe(&status))?.and_then(|answer| answer.message) {
-            Some(coordinator_message::Message::Registered(registered)) => {
-                Ok(Connected { stream: Stream { outbound, inbound }, registered, at })
-            }
-            Some(_) => Err("the coordinator did not answer the registration; is it of another version?".to_owned()),
-            None => Err("the coordinator closed the stream".to_owned()),
-        }
-    };
-    match timeout(CONNECT_WITHIN, register_worker).await {
-        Ok(result) => result,
-        Err(_) => Err(format!("no answer within {CONNECT_WITHIN:?}")),
+        LinkEvent::Down { reason, refused }
     }
 }
 
@@ -204,22 +171,6 @@ async fn dial(
 fn backoff(failures: u32, longest_backoff: Duration, fraction: u32) -> Duration {
     let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(longest_backoff);
     full / 2 + full.mul_f64(f64::from(fraction) / f64::from(u32::MAX) / 2.0)
-}
-
-fn describe(status: &Status) -> String {
-    match std::error::Error::source(status) {
-        Some(source) => root_cause(source),
-        None => format!("{}: {}", status.code().description(), status.message()),
-    }
-}
-
-/// The innermost cause says what happened ("connection refused"); tonic's own text does not ("transport error").
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ Example: ten minutes at a time, until it says that everything is done
   tandem-worker local examples/table1.toml --data /srv/data --out table1 --device cuda:0 --minutes 9
 
 Exit codes: 0 everything is done; 75 time was over or a signal came, call it again; 74 this machine is at fault
-(a full disk), mend it and call again; 65 a job cannot succeed.
+(a full disk) or 66 a file is not there, mend it and call again; 65 a job cannot succeed; 70 the cause is not known.
 Results go to stdout, one `job figure value` a line; progress to stderr.")]
 pub(crate) struct LocalArgs {
     /// The experiment file.

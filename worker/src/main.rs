@@ -9,7 +9,8 @@
 //! - [`assignment`]: an assignment becomes a task. [`attempt`]: one rank, whose process is a [`child`] read by a
 //!   [`line_reader`]; [`rank_output`] parses its lines, [`progress_clock`] notices if it hangs, and [`verdict`] says what
 //!   its [`exit_code`] means.
-//! - [`report_log`]: what is not yet reported of one rank, in an [`outbox`] in memory and a [`spool`] on disk.
+//! - [`report_log`]: what is not yet reported of one rank, in an [`outbox`] in memory and a [`spool`] on disk. [`text`]:
+//!   bounded ones.
 
 mod assignment;
 mod attempt;
@@ -31,6 +32,7 @@ mod rank_output;
 mod report_log;
 mod session;
 mod spool;
+mod text;
 mod verdict;
 
 use std::{

@@ -48,7 +48,7 @@ pub(crate) fn main(args: RankArgs) -> ! {
             eprintln!("{}", failure.to_string().replace('\n', " "));
             exit_code::of(&failure)
         }
-        Err(_panic) => exit_code::INTERNAL,
+        Err(_panic) => exit_code::UNKNOWN,
     };
     // libtorch's destructors are skipped: they crash while a collective is under way or a thread of Gloo is alive.
     signal_hook::low_level::exit(code)
@@ -82,7 +82,7 @@ fn read_task() -> Result<Task, Failure> {
     let mut line = String::new();
     io::stdin().read_line(&mut line).map_err(machine)?;
     serde_json::from_str(&line)
-        .map_err(|error| Failure::Job(format!("the rank cannot read its task from its worker: {error}")))
+        .map_err(|error| Failure::Unknown(format!("the rank cannot read its task from its worker: {error}")))
 }
 
 fn machine(error: impl std::fmt::Display) -> Failure {

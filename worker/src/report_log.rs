@@ -5,7 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tandem_proto::v1::{
@@ -14,7 +14,7 @@ use tandem_proto::v1::{
 
 use crate::{
     outbox::Outbox,
-    spool::{Contents, Spool, SpoolHeader},
+    spool::{Contents, Spool, SpoolHeader, Writer},
     verdict::Verdict,
 };
 
@@ -29,9 +29,9 @@ pub(crate) struct ReportLog {
 }
 
 impl ReportLog {
-    pub(crate) fn new(state: &Path, header: SpoolHeader) -> Self {
+    pub(crate) fn new(state: &Path, header: SpoolHeader, writer: Writer) -> Self {
         Self {
-            spool: Spool::new(state, header.clone()),
+            spool: Spool::new(state, header.clone(), writer),
             header,
             outbox: Outbox::new(),
             stale: false,
@@ -40,8 +40,8 @@ impl ReportLog {
     }
 
     /// The log of a rank whose worker was killed.
-    pub(crate) fn recovered(now: Instant, path: PathBuf, contents: Contents) -> Self {
-        let spool = Spool::reopen(path, &contents);
+    pub(crate) fn recovered(now: Instant, path: PathBuf, contents: Contents, writer: Writer) -> Self {
+        let spool = Spool::reopen(path, contents.header.clone(), writer);
         let Contents { header, events, verdict, confirmed, .. } = contents;
         let verdict =
             verdict.unwrap_or_else(|| Verdict::lost("the worker was killed or restarted, and its rank with it"));
@@ -116,19 +116,42 @@ impl ReportLog {
         self.outbox.resend(now);
     }
 
-    /// Writes to disk what is new in memory. Call it before anything is sent.
+    /// The stream ended because the coordinator does not take something that was sent on it.
+    pub(crate) fn refused(&mut self, reason: &str) {
+        if let Some(given_up) = self.outbox.refused(reason) {
+            tracing::warn!(attempt = self.header.attempt_id, "{given_up}");
+        }
+    }
+
+    /// The coordinator has refused something, and it is not clear yet what.
+    pub(crate) fn is_cautious(&self) -> bool {
+        !self.stale && self.outbox.is_cautious()
+    }
+
+    /// Events were sent on the present stream that are not confirmed.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.stale && self.outbox.is_under_way()
+    }
+
+    /// Has what is new in memory written to disk. Call it before anything is sent: what is not on disk is not sent, unless
+    /// the disk is at fault.
     pub(crate) fn save(&mut self, now: Instant) {
         if self.stale {
             return;
         }
-        if let Some(message) = self.spool.save(now, &self.outbox) {
+        if let Some(message) = self.spool.save(now, &mut self.outbox) {
             self.push(now, Kind::Note(NoteEvent { kind: "spool".to_owned(), message }));
         }
     }
 
+    /// The worker did not run for `by`.
+    pub(crate) fn shift(&mut self, by: Duration) {
+        self.spool.shift(by);
+    }
+
     /// When [`Self::save`] has something to do even if nothing happens.
-    pub(crate) fn save_at(&self) -> Option<Instant> {
-        self.spool.retry_at().filter(|_| !self.stale)
+    pub(crate) fn save_at(&self, now: Instant) -> Option<Instant> {
+        self.spool.save_at(now).filter(|_| !self.stale)
     }
 
     /// The next message for the coordinator, if one is due.

@@ -31,17 +31,17 @@ use crate::{
     identity::Identity,
     link::{Link, LinkEvent},
     report_log::ReportLog,
-    spool,
+    spool::{self, Writer},
     verdict::Verdict,
 };
-use state::{LAST_REPORTS_WITHIN, Leaving, Session};
+use state::{LAST_REPORTS_WITHIN, LAST_WRITES_WITHIN, Leaving, Session};
 
 /// Holds the device until a signal says to leave.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let identity = Identity::open(&args.state)?;
     let device = Device::open(args.device, args.threads)?;
-    let (name, meet_on) = (args.name(), args.meet_on()?);
+    let (name, spool_writer) = (args.name(), Writer::start()?);
     let register = Register {
         worker_id: identity.id.to_string(),
         name: name.clone(),
@@ -55,10 +55,12 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let now = Instant::now();
     let session = Session {
         link,
-        meet_on,
+        meet_on: None,
+        given_meet_on: args.meet_on,
         data_dir: std::path::absolute(&args.data)?,
-        recovered: recover_logs(now, &args),
+        recovered: recover_logs(now, &args, &spool_writer),
         state: args.state,
+        spool_writer,
         device,
         store: None,
         timing: timing::DEFAULT,
@@ -73,7 +75,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// What an earlier process of this worker could not report.
-fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
+fn recover_logs(now: Instant, args: &RunArgs, writer: &Writer) -> Vec<ReportLog> {
     let (found, problems) = spool::recover(&args.state);
     problems.iter().for_each(|problem| tracing::warn!("{problem}"));
     let report_logs = found.into_iter().map(|(path, contents)| {
@@ -84,7 +86,7 @@ fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
             events,
             "this worker was killed while a rank ran; reporting what the rank had done"
         );
-        ReportLog::recovered(now, path, contents)
+        ReportLog::recovered(now, path, contents, writer.clone())
     });
     report_logs.collect()
 }
@@ -93,6 +95,8 @@ fn recover_logs(now: Instant, args: &RunArgs) -> Vec<ReportLog> {
 enum Wakeup {
     Link(LinkEvent),
     Child(ChildEvent),
+    /// Something was written to disk.
+    Spool,
     Signal,
     Time,
 }
@@ -109,6 +113,7 @@ impl Session {
             let wakeup = tokio::select! {
                 event = self.link.next() => Wakeup::Link(event),
                 event = next_child_event(&mut self.attempt) => Wakeup::Child(event),
+                () = self.spool_writer.progressed() => Wakeup::Spool,
                 _ = terminate.recv() => Wakeup::Signal,
                 _ = interrupt.recv() => Wakeup::Signal,
                 () = tokio::time::sleep_until(wake_at.into()) => Wakeup::Time,
@@ -122,9 +127,22 @@ impl Session {
                 Wakeup::Link(event) => self.on_link(now, event)?,
                 Wakeup::Child(event) => self.on_child_event(now, event),
                 Wakeup::Signal => self.on_signal(now),
-                Wakeup::Time => {}
+                Wakeup::Spool | Wakeup::Time => {}
             }
         }
+        let spool_writer = self.spool_writer.clone();
+        let ended = self.leave().await;
+        // A verdict that nobody has received must be on disk.
+        if !spool_writer.flush(LAST_WRITES_WITHIN) {
+            tracing::warn!(
+                "left before the state folder took the last writes: it has not answered for {LAST_WRITES_WITHIN:?}"
+            );
+        }
+        ended
+    }
+
+    /// Ends the stream.
+    async fn leave(self) -> anyhow::Result<()> {
         if matches!(self.leaving, Leaving::Immediate) {
             bail!("ended at once by a second signal");
         }
@@ -148,9 +166,12 @@ impl Session {
 
     fn on_link(&mut self, now: Instant, event: LinkEvent) -> anyhow::Result<()> {
         match event {
-            LinkEvent::Up(registered, register_sent_at) => self.on_registered(now, register_sent_at, &registered)?,
+            LinkEvent::Up { registered, at, from } => self.on_registered(now, at, from, &registered)?,
             LinkEvent::Message(message) => self.on_message(now, message),
-            LinkEvent::Down(reason) => {
+            LinkEvent::Down { reason, refused } => {
+                if refused {
+                    self.report_logs_mut().for_each(|log| log.refused(&reason));
+                }
                 let server = self.link.server();
                 if self.last_failures.get(&server) != Some(&reason) {
                     let trains = self.attempt.as_ref().is_some_and(|attempt| !attempt.has_ended());
@@ -174,7 +195,8 @@ impl Session {
             tracing::warn!("second signal: ending at once");
             self.leaving = Leaving::Immediate;
             if let Some(attempt) = &mut self.attempt {
-                attempt.kill(Verdict::lost("the worker was ended at once by a second signal"));
+                // By a person.
+                attempt.kill(Verdict::blameless("the worker was ended at once by a second signal"));
             }
             return;
         }

@@ -6,7 +6,10 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 use signal_hook::{consts::SIGKILL, consts::SIGTERM, low_level::signal_name};
 use tandem_proto::v1::RankOutcome;
 
-use crate::exit_code;
+use crate::{exit_code, text};
+
+/// Longest cause; the rest of a longer one is cut off.
+const CAUSE_BYTES: usize = 8 << 10;
 
 /// What the coordinator is told: who is to blame, and the cause in words.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,11 +20,33 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     pub(crate) fn new(outcome: RankOutcome, cause: impl Into<String>) -> Self {
-        Self { outcome, cause: cause.into() }
+        let mut cause = cause.into();
+        text::cut(&mut cause, CAUSE_BYTES);
+        Self { outcome, cause }
     }
 
+    /// In the words that every coordinator knows.
+    pub(crate) fn for_an_older_coordinator(&self) -> Self {
+        let outcome = match self.outcome {
+            RankOutcome::Unknown | RankOutcome::InputMissing => RankOutcome::Lost,
+            outcome => outcome,
+        };
+        Self { outcome, cause: self.cause.clone() }
+    }
+
+    /// The machine is at fault.
     pub(crate) fn lost(cause: impl Into<String>) -> Self {
         Self::new(RankOutcome::Lost, cause)
+    }
+
+    /// Nothing says whose fault it is.
+    pub(crate) fn unknown(cause: impl Into<String>) -> Self {
+        Self::new(RankOutcome::Unknown, cause)
+    }
+
+    /// The rank could not go on, or not begin, through nobody's fault here.
+    pub(crate) fn blameless(cause: impl Into<String>) -> Self {
+        Self::new(RankOutcome::PeerLost, cause)
     }
 }
 
@@ -84,17 +109,22 @@ pub(crate) fn verdict(requested: Requested<'_>, exit: Exit, last_line: Option<&s
             RankOutcome::PeerLost,
             last_line_or("another rank of the gang went away, and this one did not say how it noticed"),
         ),
-        (_, Exit::Code(exit_code::INTERNAL)) => {
-            Verdict::lost(format!("internal error: {}", last_line_or("the rank panicked and did not say why")))
+        (_, Exit::Code(exit_code::UNKNOWN)) => {
+            Verdict::unknown(last_line_or("the rank ended by an internal error and did not say why"))
         }
-        (_, Exit::Code(code)) => Verdict::lost(with_last_line(format!("ended with exit code {code}"))),
-        (_, Exit::Signal(SIGKILL)) => Verdict::lost(
+        (_, Exit::Code(exit_code::INPUT_MISSING)) => Verdict::new(
+            RankOutcome::InputMissing,
+            last_line_or("the rank could not read an input, and did not say which"),
+        ),
+        (_, Exit::Code(code)) => Verdict::unknown(with_last_line(format!("ended with exit code {code}"))),
+        // The kernel, or a person, on account of this job, of another program, or of the machine.
+        (_, Exit::Signal(SIGKILL)) => Verdict::unknown(
             "ended by signal 9 (SIGKILL), which this worker did not send: a kill -9, or the kernel's out-of-memory \
              killer (`dmesg` knows)",
         ),
         (_, Exit::Signal(signal)) => {
             let name = signal_name(signal).unwrap_or("unknown");
-            Verdict::lost(with_last_line(format!("ended by signal {signal} ({name})")))
+            Verdict::unknown(with_last_line(format!("ended by signal {signal} ({name})")))
         }
     }
 }
@@ -112,11 +142,13 @@ mod tests {
         for (code, expected) in [
             (exit_code::FINISHED, RankOutcome::Succeeded),
             (exit_code::JOB_FAILED, RankOutcome::JobFailed),
-            (exit_code::INTERNAL, RankOutcome::Lost),
+            (exit_code::INPUT_MISSING, RankOutcome::InputMissing),
+            (exit_code::UNKNOWN, RankOutcome::Unknown),
             (exit_code::MACHINE_FAILED, RankOutcome::Lost),
             (exit_code::PEER_LOST, RankOutcome::PeerLost),
             (exit_code::STOPPED, RankOutcome::Preempted),
-            (1, RankOutcome::Lost),
+            (1, RankOutcome::Unknown),
+            (-1, RankOutcome::Unknown),
         ] {
             assert_eq!(outcome(Requested::Nothing, Exit::Code(code)), expected, "exit code {code}");
         }
@@ -130,7 +162,7 @@ mod tests {
         let left = verdict(Requested::Nothing, Exit::Code(exit_code::PEER_LOST), Some("connection closed by rank 1"));
         assert_eq!(left, Verdict::new(RankOutcome::PeerLost, "connection closed by rank 1"));
         let crashed = verdict(Requested::Nothing, Exit::Signal(11), Some("CUDA error"));
-        assert_eq!(crashed, Verdict::lost("ended by signal 11 (SIGSEGV); last log line: CUDA error"));
+        assert_eq!(crashed, Verdict::unknown("ended by signal 11 (SIGSEGV); last log line: CUDA error"));
     }
 
     #[test]
@@ -138,7 +170,7 @@ mod tests {
         let cancelled = Verdict::new(RankOutcome::Cancelled, "cancelled by ada");
         assert_eq!(verdict(Requested::Kill(&cancelled), Exit::Signal(SIGKILL), Some("noise")), cancelled);
         let foreign = verdict(Requested::Nothing, Exit::Signal(SIGKILL), None);
-        assert_eq!(foreign.outcome, RankOutcome::Lost);
+        assert_eq!(foreign.outcome, RankOutcome::Unknown);
         assert!(foreign.cause.starts_with("ended by signal 9 (SIGKILL)"), "{}", foreign.cause);
     }
 
@@ -149,6 +181,6 @@ mod tests {
         assert_eq!(outcome(stop, Exit::Code(exit_code::STOPPED)), RankOutcome::Preempted);
         // SIGTERM before the rank installed its handler: nothing was computed, so nothing is lost.
         assert_eq!(outcome(stop, Exit::Signal(SIGTERM)), RankOutcome::Preempted);
-        assert_eq!(outcome(Requested::Nothing, Exit::Signal(SIGTERM)), RankOutcome::Lost);
+        assert_eq!(outcome(Requested::Nothing, Exit::Signal(SIGTERM)), RankOutcome::Unknown);
     }
 }

@@ -17,6 +17,22 @@ pub(crate) struct GroupHandle(NonNull<raw::ProcessGroup>);
 // order on all ranks: so this is Send, and not Sync.
 unsafe impl Send for GroupHandle {}
 
+/// Owns a `c10d::Backend` until it becomes part of a group.
+struct BackendHandle(*mut raw::Backend);
+
+impl BackendHandle {
+    fn give_away(self) -> *mut raw::Backend {
+        std::mem::ManuallyDrop::new(self).0
+    }
+}
+
+impl Drop for BackendHandle {
+    fn drop(&mut self) {
+        // SAFETY: made by the plugin, owned by self, and freed once.
+        unsafe { raw::tandem_backend_free(self.0) }
+    }
+}
+
 /// This rank's place in a group.
 #[derive(Clone, Copy)]
 pub(crate) struct Member<'a> {
@@ -65,12 +81,13 @@ impl GroupHandle {
                     make(store.as_ptr(), prefix.as_ptr(), rank, world_size, device, timeout, &mut backend, message)
                 }
             })?;
-            Ok::<_, Error>(backend)
+            Ok::<_, Error>(BackendHandle(backend))
         };
         let (main, autograd) = (backend("main")?, backend("autograd")?);
         let prefix = c_string("prefix", member.prefix)?;
         let mut group = ptr::null_mut();
         call(&operation, |message| {
+            let (main, autograd) = (main.give_away(), autograd.give_away());
             // SAFETY: both backends are owned pointers made above and given away here; the rest as in `gloo`.
             unsafe { raw::tandem_group_nccl(store.as_ptr(), prefix.as_ptr(), main, autograd, &mut group, message) }
         })?;

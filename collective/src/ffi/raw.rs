@@ -68,6 +68,7 @@ unsafe extern "C" {
         group: *mut GroupPtr,
         message: Message,
     ) -> i32;
+    pub(super) fn tandem_backend_free(backend: *mut Backend);
     pub(super) fn tandem_group_free(group: GroupPtr);
     pub(super) fn tandem_group_abort(group: GroupPtr, message: Message) -> i32;
 

@@ -5,7 +5,7 @@ use std::ptr;
 use std::time::Duration;
 
 use super::raw;
-use crate::Error;
+use crate::{Error, torch_text};
 
 /// Makes one call into `csrc/`; `function` gets the pointer for its message.
 pub(super) fn call(operation: &str, function: impl FnOnce(raw::Message) -> i32) -> Result<(), Error> {
@@ -20,7 +20,10 @@ pub(super) fn call(operation: &str, function: impl FnOnce(raw::Message) -> i32) 
         1 => Error::PeerLost(text),
         2 => Error::Timeout(text),
         3 => Error::Invalid(text),
-        _ => Error::Torch(text),
+        5 => Error::HostMemory(text),
+        6 => Error::DeviceMemory(text),
+        7 => Error::Unequal(text),
+        _ => torch_text::error(&text),
     })
 }
 

@@ -181,7 +181,7 @@ impl Checkpointer {
     fn report(&mut self, rank: &mut RankContext<'_>, result: Option<SaveResult>) -> Result<(), Failure> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let Some((saved, copy)) = result else {
-            return Err(Failure::Job(format!("writing the checkpoint of step {} broke off", pending.step)));
+            return Err(Failure::Unknown(format!("writing the checkpoint of step {} broke off", pending.step)));
         };
         self.spare = Some(copy);
         rank.checkpoint(pending.step, saved?);

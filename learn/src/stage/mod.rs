@@ -133,7 +133,7 @@ impl<'a> RankContext<'a> {
 
     pub(crate) fn spec_json(&self) -> Result<Vec<u8>, Failure> {
         let json = serde_json::to_vec(&self.task.spec);
-        json.map_err(|error| Failure::Job(format!("cannot encode the spec: {error}")))
+        json.map_err(|error| Failure::Unknown(format!("cannot encode the spec: {error}")))
     }
 
     /// The pretrained encoder that this job starts from, its card and its file's SHA-256.
@@ -158,7 +158,7 @@ impl<'a> RankContext<'a> {
         if bool::try_from(all.eq_tensor(&all.narrow(0, 0, 1)).all()).unwrap_or(false) {
             return Ok(data);
         }
-        Err(Failure::Machine(format!(
+        Err(Failure::Unknown(format!(
             "the workers hold different images for {} (training images here: {}, in {}): make their data folders equal",
             spec.dataset,
             data.train.checksum,

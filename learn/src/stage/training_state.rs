@@ -114,7 +114,7 @@ impl TrainingState<'_> {
         let bytes = file.bytes;
         let manifest = Manifest { format: FORMAT, spec_sha256: spec_sha256.into(), position, files: vec![file] };
         let manifest = serde_json::to_vec_pretty(&manifest)
-            .map_err(|error| Failure::Job(format!("cannot encode a checkpoint's manifest: {error}")))?;
+            .map_err(|error| Failure::Unknown(format!("cannot encode a checkpoint's manifest: {error}")))?;
         write_synced(&folder.join(MANIFEST), &manifest)?;
         sync_folder(folder)?;
         Ok(Written { sha256: sha256(&manifest), bytes: bytes + manifest.len() as u64 })
@@ -123,8 +123,8 @@ impl TrainingState<'_> {
     /// Tensor by tensor: there is no second copy of the state in memory. Refuses a state that no run can go on from; an
     /// update may overflow although its gradient is finite.
     fn write_tensors(&self, path: &Path, step: u64, written: impl Fn()) -> Result<ManifestFile, Failure> {
-        let encoding =
-            Encoding::new(&self.0, "").map_err(|error| Failure::Job(format!("cannot encode a checkpoint: {error}")))?;
+        let encoding = Encoding::new(&self.0, "")
+            .map_err(|error| Failure::Unknown(format!("cannot encode a checkpoint: {error}")))?;
         let mut file = Writing::create(path)?;
         file.push(encoding.header())?;
         for bytes in encoding.tensors() {

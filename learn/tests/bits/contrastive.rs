@@ -168,7 +168,7 @@ fn the_linear_stage_reads_a_frozen_encoder() {
 
     std::fs::write(&encoder.path, &before[..before.len() - 1]).unwrap();
     let (_, ended) = train(&task, 1, never);
-    assert!(matches!(&ended[0], Err(Failure::Machine(why)) if why.contains("damaged or replaced")), "{ended:?}");
+    assert!(matches!(&ended[0], Err(Failure::InputMissing(why)) if why.contains("damaged or replaced")), "{ended:?}");
 }
 
 /// Weights decay by half in each step until only the last layer's bias is left and all images have the same output.

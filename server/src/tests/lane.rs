@@ -194,7 +194,7 @@ async fn submits_of_the_same_content_at_a_higher_priority_wait_for_each_other() 
     let again = |priority| Submission { priority: Some(priority), ..submission(&experiment(1)) };
     let submissions: Vec<Submission> = (1..=8).map(again).collect();
     let submitted = join_all(submissions.iter().map(|submission| submit(&database.store, submission))).await;
-    assert!(submitted.into_iter().all(|submitted| submitted.unwrap().jobs.iter().all(|job| job.reused)));
+    assert!(submitted.into_iter().all(|submitted| submitted.unwrap().jobs.iter().all(|job| job.reused.is_some())));
     assert_eq!(database.value::<i32>(&format!("SELECT priority FROM jobs WHERE id = '{job}'")), 8);
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(database.value::<i64>(deadlocks), 0);

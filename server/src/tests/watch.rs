@@ -35,7 +35,8 @@ fn watches(database: &TestStore) -> Watches {
 async fn all_who_watch_an_experiment_share_one_reader() {
     let database = TestStore::open().await;
     let watches = watches(&database);
-    let target = Target::Experiment(database.submit(&experiment(1)).await.experiment.unwrap());
+    let experiment = database.submit(&experiment(1)).await.experiment.unwrap();
+    let target = Target::Experiment(experiment);
     let mut all: Vec<_> = (0..5).map(|_| watch(&watches, target)).collect();
     let mut first = Vec::new();
     for answers in &mut all {
@@ -56,7 +57,7 @@ async fn all_who_watch_an_experiment_share_one_reader() {
         seen += 1;
     }
     assert!(seen <= 3, "{seen} old snapshots were kept for it");
-    cancel(&database.store, target).await.unwrap();
+    cancel(&database.store, &experiment.to_string(), "ada").await.unwrap();
     while !next(&mut lagging).await.done {}
     assert!(tokio::time::timeout(LIMIT, lagging.recv()).await.unwrap().is_none(), "the stream ends");
     until_async("the reader ends", LIMIT, async || (watches.count() == 0).then_some(())).await;

@@ -5,7 +5,7 @@ use tandem_learn::report::Event;
 use tokio::time::timeout;
 
 use super::*;
-use crate::spool::SpoolHeader;
+use crate::spool::{SpoolHeader, Writer};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -20,7 +20,8 @@ fn attempt(state: &Path, rank: u32, events: &[Event], script: &str) -> Attempt {
         hidden_environment: &[],
         first_line: "task".to_owned(),
     };
-    let report_log = ReportLog::new(state, SpoolHeader { attempt_id: "a".to_owned(), fence: 3, rank });
+    let report_log =
+        ReportLog::new(state, SpoolHeader { attempt_id: "a".to_owned(), fence: 3, rank }, Writer::start().unwrap());
     Attempt::start(Instant::now(), report_log, "/srv/store".into(), DEFAULT.progress, &launch).unwrap()
 }
 

@@ -190,3 +190,106 @@ fn without_its_unsent_events_an_outbox_sends_the_verdict_though_nobody_confirms(
     assert_eq!(outbox.due_at(now), Some(now));
     assert_eq!(outbox.take_verdict(), Some(Verdict::lost("gone")));
 }
+
+#[test]
+fn a_batch_is_bounded_by_bytes_and_a_text_by_its_length() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    // As a rank prints that writes bytes of no meaning: each becomes three.
+    let line = "\u{fffd}".repeat(4096 / 3);
+    for _ in 0..timing::REPORT_BATCH_EVENTS {
+        outbox.push(now, wall(), log(&line));
+    }
+    let mut batches = 0;
+    while let Some(batch) = outbox.take_batch(now) {
+        let bytes: usize = batch.iter().map(sent_bytes).sum();
+        assert!(bytes <= BATCH_BYTES, "{bytes}");
+        batches += 1;
+    }
+    assert!(batches > 1 && outbox.sent == timing::REPORT_BATCH_EVENTS, "{batches}");
+
+    outbox.confirm(outbox.last_sequence());
+    outbox.push(now, wall(), log(&"x".repeat(8 << 20)));
+    let batch = outbox.take_batch(now + timing::REPORT_BATCH).unwrap();
+    assert!(sent_bytes(&batch[0]) < event::TEXT_BYTES + 100);
+    assert!(matches!(&batch[0].event, Some(Kind::Log(log)) if log.line.ends_with("[cut off]")));
+}
+
+/// Sends until nothing is left, to a coordinator that refuses each batch with one of these numbers. Returns what it has taken
+/// and how often it refused.
+fn with_a_coordinator_that_refuses(outbox: &mut Outbox, poison: &[u64]) -> (Vec<RankEvent>, usize) {
+    let now = Instant::now() + timing::REPORT_BATCH;
+    let (mut taken, mut refusals) = (Vec::new(), 0);
+    while let Some(batch) = outbox.take_batch(now) {
+        let is_bad =
+            |event: &RankEvent| poison.contains(&event.sequence) && !matches!(event.event, Some(Kind::Note(_)));
+        if batch.iter().any(is_bad) {
+            refusals += 1;
+            assert!(refusals < 100, "it is sent for ever");
+            outbox.refused("out of range");
+            outbox.resend(now);
+        } else {
+            outbox.confirm(batch.last().unwrap().sequence);
+            taken.extend(batch);
+        }
+    }
+    (taken, refusals)
+}
+
+#[test]
+fn an_event_that_is_refused_for_ever_is_left_out_and_said_and_all_others_arrive() {
+    let mut outbox = Outbox::new();
+    for step in 1..=2000 {
+        outbox.push(Instant::now(), wall(), metric(step));
+    }
+    let (taken, refusals) = with_a_coordinator_that_refuses(&mut outbox, &[37, 38, 300]);
+    let numbers: Vec<u64> = taken.iter().map(|event| event.sequence).collect();
+    assert_eq!(numbers, (1..=2000).collect::<Vec<_>>());
+    let notes: Vec<u64> = taken
+        .iter()
+        .filter(|event| matches!(&event.event, Some(Kind::Note(note)) if note.message.contains("`loss`")))
+        .map(|event| event.sequence)
+        .collect();
+    assert_eq!(notes, [37, 38, 300], "{refusals} refusals");
+    assert!(!outbox.is_cautious(), "all is as before");
+}
+
+#[test]
+fn a_job_whose_result_is_refused_has_not_succeeded() {
+    let mut outbox = Outbox::new();
+    outbox.push(Instant::now(), wall(), Kind::Artifact(tandem_proto::v1::ArtifactEvent::default()));
+    outbox.end(Verdict::new(RankOutcome::Succeeded, ""));
+    with_a_coordinator_that_refuses(&mut outbox, &[1]);
+    let verdict = outbox.take_verdict().unwrap();
+    assert_eq!(verdict.outcome, RankOutcome::Unknown);
+    assert!(verdict.cause.contains("artifact") && verdict.cause.contains("out of range"), "{}", verdict.cause);
+}
+
+#[test]
+fn a_verdict_that_is_refused_is_told_in_the_words_of_older_coordinators() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    outbox.end(Verdict::unknown("a crash"));
+    assert_eq!(outbox.take_verdict().map(|verdict| verdict.outcome), Some(RankOutcome::Unknown));
+    outbox.refused("invalid argument");
+    outbox.resend(now);
+    assert_eq!(outbox.take_verdict(), Some(Verdict::lost("a crash")));
+}
+
+#[test]
+fn nothing_is_sent_before_it_is_on_disk() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new();
+    outbox.push(now, wall(), checkpoint(1));
+    outbox.push(now, wall(), checkpoint(2));
+    outbox.end(Verdict::lost("gone"));
+    outbox.release(Released { sequence: 1, verdict: false });
+    assert_eq!(sequences(outbox.take_batch(now)), [1]);
+    assert_eq!((outbox.due_at(now), outbox.take_batch(now)), (None, None));
+    outbox.release(Released { sequence: 2, verdict: false });
+    assert_eq!(sequences(outbox.take_batch(now)), [2]);
+    assert_eq!((outbox.due_at(now), outbox.take_verdict()), (None, None));
+    outbox.release(Released::ALL);
+    assert_eq!(outbox.due_at(now), Some(now));
+    assert!(outbox.take_verdict().is_some());
+}

@@ -7,6 +7,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, getppid, nice, set_parent_process_death_signal};
+use tandem_collective::Error;
 
 /// Below the coordinator, the worker and a shell: these need little time, but at once.
 const NICE: i32 = 5;
@@ -43,7 +44,9 @@ fn peak_of(status: &str) -> Option<u64> {
 /// A panic writes one line, the last of the log: the worker reports it as the cause.
 pub(super) fn log_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message").replace('\n', " ");
+        let message = panic.payload_as_str().unwrap_or("no message");
+        // libtorch's errors bring dozens of C++ frames along.
+        let message = Error::from_panic(message).map_or_else(|| message.replace('\n', " "), |error| error.to_string());
         let location = panic.location().map_or_else(String::new, |location| format!(" at {location}"));
         let _ = writeln!(io::stderr(), "panicked{location}: {message}");
     }));

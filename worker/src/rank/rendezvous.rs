@@ -51,11 +51,12 @@ fn cuda_index(device: &str) -> Option<u32> {
     device.strip_prefix("cuda:").and_then(|index| index.parse().ok())
 }
 
-/// The job cannot be at fault, since its data were not read yet: this machine is, or that of another rank.
+/// The job cannot be at fault, since its data were not read yet.
 fn failure(error: Error) -> Failure {
     let message = format!("the ranks could not form a process group: {error}");
     match error {
         Error::PeerLost(_) | Error::Timeout(_) => Failure::Peer(message),
-        _ => Failure::Machine(message),
+        Error::Unavailable(_) | Error::Device(_) => Failure::Machine(message),
+        _ => Failure::Unknown(message),
     }
 }

@@ -102,7 +102,8 @@ impl Watchdog {
         }
         let limits = self.limits.scaled(reading.slowest);
         if self.idle >= limits.collective_abort {
-            let code = if self.single_rank { exit_code::MACHINE_FAILED } else { exit_code::PEER_LOST };
+            // A single rank may wait for its own disk or device, or for data that never come.
+            let code = if self.single_rank { exit_code::UNKNOWN } else { exit_code::PEER_LOST };
             return Action::Exit { reason: format!("{}; ended itself", self.stall(reading)), code };
         }
         if self.idle >= limits.step_watchdog && !self.stall_reported {
@@ -181,7 +182,7 @@ mod tests {
         let reading = Reading { count: 0, slowest: SLOW };
         assert!(note(&wait(&mut watchdog, reading).1).contains("waits for a disk, or its device"));
         let (_, action) = wait(&mut watchdog, reading);
-        assert!(matches!(action, Action::Exit { code: exit_code::MACHINE_FAILED, .. }), "{action:?}");
+        assert!(matches!(action, Action::Exit { code: exit_code::UNKNOWN, .. }), "{action:?}");
     }
 
     #[test]

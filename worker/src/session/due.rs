@@ -66,11 +66,14 @@ impl Session {
     }
 
     fn message(&mut self, now: Instant) -> Option<worker_message::Message> {
+        if !self.may_report() {
+            return None;
+        }
         let of_attempt = self.attempt.as_mut().and_then(|attempt| attempt.message(now));
         of_attempt.or_else(|| self.recovered.iter_mut().find_map(|log| log.message(now)))
     }
 
-    /// Ends the rank if the coordinator is connected but silent: it may have given the attempt to other workers.
+    /// Ends the rank if the stream is up but silent: the coordinator may have given the attempt to other workers.
     fn end_if_silent(&mut self, now: Instant, frozen: Option<Duration>) {
         let Some(silence) = self.heartbeats.as_ref().and_then(|heartbeats| heartbeats.silence(now)) else { return };
         self.heartbeats = None;
@@ -79,11 +82,15 @@ impl Session {
                 "the worker did not run for {frozen:.1?} (stopped by a signal, or the machine was too busy), so its \
                  lease may have run out; rank ended"
             ),
-            None => format!("the coordinator was reachable but acknowledged nothing for {silence:.1?}; rank ended"),
+            None => format!(
+                "the coordinator answered no heartbeat for {silence:.1?}, on a connection that nobody had closed (it hangs, \
+                 or the network between is cut), so that the lease may have run out; rank ended"
+            ),
         };
         tracing::warn!(server = self.link.server(), "{cause}");
         if let Some(attempt) = &mut self.attempt {
-            attempt.kill(Verdict::lost(cause));
+            // Silence is no fault of this machine.
+            attempt.kill(if frozen.is_some() { Verdict::lost(cause) } else { Verdict::blameless(cause) });
         }
         if self.link.is_up() {
             self.link.disconnect();
@@ -129,8 +136,8 @@ impl Session {
             runs.map(|_| now + LOOP_EVERY),
             report_until,
         ];
-        let of_logs =
-            self.report_logs().flat_map(|log| [log.save_at(), log.message_at(now).filter(|_| self.link.is_up())]);
+        let may_report = self.link.is_up() && self.may_report();
+        let of_logs = self.report_logs().flat_map(|log| [log.save_at(now), log.message_at(now).filter(|_| may_report)]);
         due.into_iter().chain(of_logs).flatten().min().unwrap_or(now + Duration::from_secs(3600))
     }
 

@@ -1,6 +1,9 @@
 //! Messages of the coordinator, and what the worker does about each.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::task::Task;
@@ -25,10 +28,12 @@ impl Session {
         &mut self,
         now: Instant,
         register_sent_at: Instant,
+        from: IpAddr,
         registered: &Registered,
     ) -> anyhow::Result<()> {
         tracing::info!(server = self.link.server(), "registered with the coordinator");
         self.last_failures.clear();
+        self.meet_on = Some(self.given_meet_on.unwrap_or(from));
         self.timing = Timing::named(&registered.timing).unwrap_or_else(|| {
             let (wanted, used) = (&registered.timing, timing::DEFAULT.name);
             tracing::warn!("the coordinator uses the timeouts `{wanted}`, unknown here; this worker uses `{used}`");
@@ -114,9 +119,9 @@ impl Session {
                 return;
             }
             Some(held) if !held.all_sent() => {
+                // The coordinator took this worker for idle: neither the worker nor the job is at fault.
                 let cause = format!("busy: attempt {} still runs on this worker", held.id());
-                // Which is no fault of this worker.
-                return self.refuse(assignment, Verdict::new(RankOutcome::PeerLost, cause));
+                return self.refuse(assignment, Verdict::blameless(cause));
             }
             _ => self.attempt.take().into_iter().for_each(Attempt::forget),
         }
@@ -130,20 +135,22 @@ impl Session {
     }
 
     fn start(&self, now: Instant, assignment: &Assignment) -> Result<Attempt, Verdict> {
-        let store = self.store.clone().ok_or_else(|| Verdict::lost("assigned before the worker was registered"))?;
+        let unregistered = || Verdict::unknown("assigned before the worker was registered");
+        let store = self.store.clone().ok_or_else(unregistered)?;
+        let host = self.meet_on.ok_or_else(unregistered)?.to_string();
         let (device, visible) = self.device.for_rank();
         let context = WorkerContext {
             device: device.to_owned(),
             data_dir: self.data_dir.clone(),
             store: store.clone(),
-            host: self.meet_on.clone(),
+            host,
             timing: self.timing.name,
         };
-        let task =
-            assignment::task(assignment, &context).map_err(|reason| Verdict::new(RankOutcome::JobFailed, reason))?;
+        // The coordinator has accepted the job: another version of this worker may read it.
+        let task = assignment::task(assignment, &context).map_err(Verdict::unknown)?;
         let launch = launch(&task, visible)?;
         let header = SpoolHeader { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
-        let log = ReportLog::new(&self.state, header);
+        let log = ReportLog::new(&self.state, header, self.spool_writer.clone());
         let attempt = Attempt::start(now, log, store, self.timing.progress, &launch)
             .map_err(|error| Verdict::lost(format!("cannot start the rank's process: {error}")))?;
         let Task { rank, world_size, fence, .. } = task;
@@ -195,7 +202,7 @@ impl Session {
 /// The rank's process: this program again, which sees one device and uses as many threads as its spec says.
 fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
     let first_line = serde_json::to_string(task)
-        .map_err(|error| Verdict::lost(format!("cannot write the task as JSON: {error}")))?;
+        .map_err(|error| Verdict::unknown(format!("cannot write the task as JSON: {error}")))?;
     let threads = task.spec.threads.to_string();
     Ok(Launch {
         // Not the path that it was started by: an upgrade may have put another version there.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -11,19 +12,24 @@ use tandem_proto::v1::Assignment;
 
 use crate::{
     attempt::Attempt, device::Device, disconnect_grace::DisconnectGrace, heartbeat_timer::HeartbeatTimer, link::Link,
-    report_log::ReportLog,
+    report_log::ReportLog, spool::Writer,
 };
 
 /// A leaving worker waits this long for the coordinator to read its last reports.
 pub(super) const LAST_REPORTS_WITHIN: Duration = Duration::from_secs(5);
 
+/// And this long for its state folder to take the last writes.
+pub(super) const LAST_WRITES_WITHIN: Duration = Duration::from_secs(3);
+
 pub(crate) struct Session {
     pub(super) link: Link,
-    /// Address on which this host's ranks meet others.
-    pub(super) meet_on: String,
+    /// Address on which this host's ranks meet others; known once registered, if it was not given.
+    pub(super) meet_on: Option<IpAddr>,
+    pub(super) given_meet_on: Option<IpAddr>,
     pub(super) data_dir: PathBuf,
     /// Folder of this worker alone.
     pub(super) state: PathBuf,
+    pub(super) spool_writer: Writer,
     pub(super) device: Device,
     /// Root of checkpoints and artifacts; known once registered.
     pub(super) store: Option<PathBuf>,
@@ -55,6 +61,11 @@ impl Session {
     /// No rank runs, and everything that is known was sent on the present stream.
     pub(super) fn all_sent(&self) -> bool {
         self.attempt.as_ref().is_none_or(Attempt::all_sent) && self.recovered.iter().all(ReportLog::all_sent)
+    }
+
+    /// After a refusal one batch of one log at a time is under way, so that it shows which one is refused.
+    pub(super) fn may_report(&self) -> bool {
+        !self.report_logs().any(ReportLog::is_cautious) || !self.report_logs().any(ReportLog::is_under_way)
     }
 
     pub(super) fn report_logs(&self) -> impl Iterator<Item = &ReportLog> {

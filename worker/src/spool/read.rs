@@ -26,8 +26,7 @@ pub(crate) struct Contents {
     pub(crate) verdict: Option<Verdict>,
     /// The coordinator has stored everything up to this number.
     pub(crate) confirmed: u64,
-    /// Bytes up to the end of the last whole record, and after it.
-    pub(super) good_bytes: u64,
+    /// Bytes after the end of the last whole record.
     pub(super) torn_bytes: u64,
 }
 
@@ -86,6 +85,5 @@ fn read(bytes: &[u8]) -> Result<Contents, String> {
         }
     }
     events.retain(|event| event.sequence > confirmed);
-    let torn_bytes = rest.len() as u64;
-    Ok(Contents { header, events, verdict, confirmed, good_bytes: bytes.len() as u64 - torn_bytes, torn_bytes })
+    Ok(Contents { header, events, verdict, confirmed, torn_bytes: rest.len() as u64 })
 }

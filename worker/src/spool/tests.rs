@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::{fs, time::SystemTime};
 
 use tandem_proto::v1::{CheckpointEvent, LogEvent, RankOutcome, rank_event::Event as Kind};
 
@@ -7,6 +7,7 @@ use crate::verdict::Verdict;
 
 struct Fixture {
     state: tempfile::TempDir,
+    writer: Writer,
     now: Instant,
     outbox: Outbox,
     spool: Spool,
@@ -19,16 +20,26 @@ fn header(attempt_id: &str) -> SpoolHeader {
 impl Fixture {
     fn new() -> Self {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::new(state.path(), header("a"));
-        Self { state, now: Instant::now(), outbox: Outbox::new(), spool }
+        let writer = Writer::start().unwrap();
+        let spool = Spool::new(state.path(), header("a"), writer.clone());
+        Self { state, writer, now: Instant::now(), outbox: Outbox::new(), spool }
     }
 
     fn log(&mut self, line: &str) {
         self.outbox.push(self.now, SystemTime::UNIX_EPOCH, Kind::Log(LogEvent { line: line.to_owned() }));
     }
 
+    /// Until all is on disk, or cannot be.
     fn save(&mut self) -> Option<String> {
-        self.spool.save(self.now, &self.outbox)
+        let mut message = None;
+        loop {
+            let (waited, new) = (self.spool.waiting.len(), self.spool.save(self.now, &mut self.outbox));
+            message = message.or(new);
+            assert!(self.writer.flush(Duration::from_secs(60)));
+            if waited == 0 && self.spool.waiting.is_empty() {
+                return message;
+            }
+        }
     }
 
     /// As the next process of this worker sees it.
@@ -69,8 +80,9 @@ fn the_next_process_finds_exactly_what_was_not_confirmed() {
     fixture.outbox.confirm(4);
     fixture.save();
     assert_eq!(sequences(&fixture.found()), Vec::<u64>::new());
-    let Fixture { state, spool, .. } = fixture;
+    let Fixture { state, writer, spool, .. } = fixture;
     spool.remove();
+    assert!(writer.flush(Duration::from_secs(60)));
     assert_eq!(recover(state.path()), (Vec::new(), Vec::new()));
 }
 
@@ -81,7 +93,7 @@ fn a_reopened_spool_goes_on_with_its_events_and_numbers() {
     fixture.log("two");
     fixture.save();
     let found = fixture.found();
-    fixture.spool = Spool::reopen(fixture.spool.path.clone(), &found);
+    fixture.spool = Spool::reopen(fixture.spool.path.clone(), found.header.clone(), fixture.writer.clone());
     fixture.outbox = Outbox::recovered(fixture.now, found.events, found.confirmed, Verdict::lost("killed"));
     fixture.outbox.confirm(1);
     fixture.save();
@@ -141,20 +153,71 @@ fn a_spool_that_cannot_be_written_is_reported_once_and_tried_again() {
     fixture.log("two");
     assert_eq!(fixture.save(), None);
     assert_eq!(recover(fixture.state.path()).0.len(), 0);
-    assert_eq!(fixture.spool.retry_at(), Some(fixture.now + RETRY));
+    assert_eq!(fixture.spool.save_at(fixture.now), Some(fixture.now + RETRY));
     fs::remove_file(folder(fixture.state.path())).unwrap();
     fixture.now += RETRY;
     assert_eq!(fixture.save(), None);
-    assert_eq!((sequences(&fixture.found()), fixture.spool.retry_at()), (vec![1, 2], None));
+    assert_eq!((sequences(&fixture.found()), fixture.spool.save_at(fixture.now)), (vec![1, 2], None));
+}
 
-    // The disk is full: what is there stays whole, and is written anew later.
-    fixture.spool.file = Some(File::options().append(true).open("/dev/full").unwrap());
-    fixture.log("three");
-    assert_eq!(fixture.save(), None, "it was reported before");
-    assert_eq!(sequences(&fixture.found()), [1, 2]);
-    fixture.now += RETRY;
-    fixture.save();
-    assert_eq!(sequences(&fixture.found()), [1, 2, 3]);
+/// A disk that does nothing until it is told to, and then remembers.
+struct Stalled {
+    goes_on: std::sync::mpsc::Receiver<()>,
+    written: Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+impl writer::Disk for Stalled {
+    fn append(&mut self, _: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        let _ = self.goes_on.recv();
+        self.written.lock().unwrap().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn replace(&mut self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        self.written.lock().unwrap().clear();
+        self.append(path, bytes)
+    }
+
+    fn remove(&mut self, _: &Path) {}
+}
+
+#[test]
+fn a_disk_that_stalls_holds_nobody_up_and_no_more_than_so_much_waits_for_it() {
+    let mut fixture = Fixture::new();
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    let written = Arc::default();
+    let writer = Writer::on(Stalled { goes_on, written: Arc::clone(&written) }).unwrap();
+    fixture.spool = Spool::new(fixture.state.path(), header("a"), writer.clone());
+    fixture.log("one");
+    assert_eq!(fixture.spool.save(fixture.now, &mut fixture.outbox), None);
+    assert_eq!(fixture.outbox.take_batch(fixture.now + STALL), None, "it is not on disk yet");
+    assert_eq!(fixture.spool.save_at(fixture.now), Some(fixture.now + STALL));
+
+    // A second later it goes without the disk, and people are told, once.
+    fixture.now += STALL;
+    let message = fixture.spool.save(fixture.now, &mut fixture.outbox).unwrap();
+    assert!(message.contains("has not answered"), "{message}");
+    assert_eq!(fixture.outbox.take_batch(fixture.now).map(|batch| batch.len()), Some(1));
+    let line = "x".repeat(4000);
+    for _ in 0..10_000 {
+        fixture.log(&line);
+        assert_eq!(fixture.spool.save(fixture.now, &mut fixture.outbox), None);
+    }
+    assert!(writer.queued_bytes() < 2 * WRITE_BYTES, "{}", writer.queued_bytes());
+
+    // The disk goes on, and gets all.
+    drop(go_on);
+    let all = |written: &std::sync::Mutex<Vec<u8>>| {
+        let bytes = written.lock().unwrap().clone();
+        let mut rest = bytes.strip_prefix(&record::MARK).unwrap_or_default();
+        std::iter::from_fn(|| record::take(&mut rest))
+            .filter(|record| matches!(record, record::Record::Event(_)))
+            .count()
+    };
+    while all(&written) < 10_001 {
+        assert!(writer.flush(Duration::from_secs(60)));
+        fixture.spool.save(fixture.now, &mut fixture.outbox);
+    }
 }
 
 #[test]
@@ -174,7 +237,7 @@ fn a_damaged_end_is_left_out_and_later_records_are_kept() {
     assert!(problems[0].contains(&format!("the last {torn} bytes")), "{problems:?}");
     let (path, contents) = found.remove(0);
     assert_eq!(sequences(&contents), [1]);
-    fixture.spool = Spool::reopen(path, &contents);
+    fixture.spool = Spool::reopen(path, contents.header.clone(), fixture.writer.clone());
     fixture.outbox = Outbox::recovered(fixture.now, contents.events, 0, Verdict::lost("killed"));
     fixture.save();
     assert_eq!(fixture.found().verdict, Some(Verdict::lost("killed")));
@@ -196,7 +259,7 @@ fn what_cannot_be_read_is_named_and_half_a_rewriting_goes() {
 
 #[test]
 fn no_attempt_has_a_file_elsewhere() {
-    let spool = Spool::new(Path::new("/state"), header("../../etc/passwd"));
+    let spool = Spool::new(Path::new("/state"), header("../../etc/passwd"), Writer::start().unwrap());
     assert_eq!(spool.path, Path::new("/state/spool/------etc-passwd-1.spool"));
 }
 

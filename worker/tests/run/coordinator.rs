@@ -108,6 +108,19 @@ impl Session {
         self.answers.send(Ok(message_of(message))).await.unwrap();
     }
 
+    /// Ends the stream, as a coordinator does that cannot take a message.
+    pub(crate) async fn refuse(self) {
+        let refusal = Status::out_of_range("decoded message length too large");
+        let _ = self.answers.send(Err(refusal)).await;
+    }
+
+    pub(crate) async fn confirm(&self, report: &v1::Report) {
+        let sequence = report.events.last().unwrap().sequence;
+        let ack = ReportAck { attempt_id: report.attempt_id.clone(), rank: report.rank, sequence };
+        // A worker that was killed reads nothing.
+        let _ = self.answers.send(Ok(message_of(coordinator_message::Message::ReportAck(ack)))).await;
+    }
+
     /// The next message that is no heartbeat; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<worker_message::Message> {
         timeout(DEADLINE, self.read()).await.expect("the worker sends nothing but heartbeats")
@@ -127,12 +140,7 @@ impl Session {
                     }
                     continue;
                 }
-                worker_message::Message::Report(v1::Report { attempt_id, rank, events, .. }) if self.confirm => {
-                    let sequence = events.last().unwrap().sequence;
-                    let ack = ReportAck { attempt_id: attempt_id.clone(), rank: *rank, sequence };
-                    // A worker that was killed reads nothing.
-                    let _ = self.answers.send(Ok(message_of(coordinator_message::Message::ReportAck(ack)))).await;
-                }
+                worker_message::Message::Report(report) if self.confirm => self.confirm(report).await,
                 _ => {}
             }
             return Some(message);

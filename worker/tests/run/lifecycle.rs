@@ -1,6 +1,6 @@
 //! The life of a rank: its end, a stop, a coordinator that goes or falls silent, a rendezvous.
 
-use std::{path::Path, process::Stdio};
+use std::{io::Write, path::Path, process::Stdio};
 
 use rustix::process::{Signal, kill_process};
 use tandem_proto::v1::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
+async fn a_job_whose_data_are_not_here_says_so_and_the_worker_takes_the_next() {
     let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
@@ -25,7 +25,7 @@ async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
         assign(&session, hopeless(attempt, fence)).await;
         let mut seen = Vec::new();
         let end = session.until(&mut seen, ended).await;
-        assert_eq!((end.attempt_id.as_str(), end.fence, end.outcome()), (attempt, fence, RankOutcome::JobFailed));
+        assert_eq!((end.attempt_id.as_str(), end.fence, end.outcome()), (attempt, fence, RankOutcome::InputMissing));
         assert!(end.cause.contains("nowhere"), "{}", end.cause);
         let mut log = seen.iter().filter_map(|event| match &event.event {
             Some(Kind::Log(log)) => Some(log.line.as_str()),
@@ -41,18 +41,108 @@ async fn a_job_without_data_is_the_jobs_fault_and_the_worker_takes_the_next() {
 }
 
 #[tokio::test]
-async fn an_assignment_that_makes_no_sense_starts_no_process() {
+async fn an_assignment_that_this_version_cannot_read_is_not_the_jobs_fault() {
     let mut coordinator = Coordinator::start().await;
     let worker = Worker::start(&coordinator.url());
     let mut session = coordinator.session().await;
     assign(&session, Assignment { spec_json: "{}".to_owned(), ..endless("a", 1) }).await;
     let end = session.until(&mut Vec::new(), ended).await;
-    assert_eq!(end.outcome(), RankOutcome::JobFailed);
+    assert_eq!(end.outcome(), RankOutcome::Unknown);
+    assert!(end.cause.contains(&format!("version {}", env!("CARGO_PKG_VERSION"))), "{}", end.cause);
     assert_eq!(worker.rank(), None);
 }
 
 #[tokio::test]
-async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
+async fn too_little_memory_on_a_machine_is_not_the_jobs_fault() {
+    let mut coordinator = Coordinator::start().await;
+    // Enough to load libtorch, not enough for the step.
+    let worker = Worker::start_with_little_memory(1_200_000, &coordinator.url());
+    let mut session = coordinator.session().await;
+    let mut assignment = endless("a", 3);
+    assignment.spec_json = assignment.spec_json.replace("\"batch_size\":32", "\"batch_size\":2048");
+    assign(&session, assignment).await;
+    let end = session.until(&mut Vec::new(), ended).await;
+    assert!(matches!(end.outcome(), RankOutcome::Lost | RankOutcome::Unknown), "{end:?}");
+    assert!(!end.cause.contains("frame #") && !end.cause.contains("exchange"), "{}", end.cause);
+    drop(worker);
+}
+
+#[tokio::test]
+async fn output_of_any_bytes_reaches_the_coordinator() {
+    let Training { coordinator: _coordinator, worker, mut session } = Training::start(&[]).await;
+    // As a library that prints into the rank's log.
+    let mut log =
+        std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/fd/2", worker.rank().unwrap())).unwrap();
+    let writes = std::thread::spawn(move || {
+        let line = [&[0xff; 4090][..], b"\n"].concat();
+        (0..1500).for_each(|_| log.write_all(&line).unwrap());
+        log.write_all(b"that was all\n").unwrap();
+    });
+    let last = |message: &worker_message::Message| {
+        let worker_message::Message::Report(report) = message else { return None };
+        let is_last = |event: &RankEvent| matches!(&event.event, Some(Kind::Log(log)) if log.line == "that was all");
+        report.events.iter().any(is_last).then_some(())
+    };
+    let mut seen = Vec::new();
+    // On the same stream: the test's coordinator takes 4 MiB, as the real one.
+    session.until(&mut seen, last).await;
+    writes.join().unwrap();
+    let lines =
+        seen.iter().filter(|event| matches!(&event.event, Some(Kind::Log(log)) if log.line.contains('\u{fffd}')));
+    assert_eq!(lines.count(), 1500);
+}
+
+#[tokio::test]
+async fn a_report_that_the_coordinator_refuses_is_not_sent_for_ever() {
+    let Training { mut coordinator, worker, session } = Training::start(&[]).await;
+    let mut log =
+        std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/fd/2", worker.rank().unwrap())).unwrap();
+    log.write_all(b"poison\n").unwrap();
+    let is_poison = |event: &RankEvent| matches!(&event.event, Some(Kind::Log(log)) if log.line == "poison");
+    let (mut open, mut refusals) = (session, 0);
+    let note = loop {
+        open.confirm = false;
+        let report = loop {
+            match open.next().await {
+                Some(worker_message::Message::Report(report)) => break report,
+                Some(_) => {}
+                None => panic!("the stream ended"),
+            }
+        };
+        if report.events.iter().any(is_poison) {
+            refusals += 1;
+            assert!(refusals < 30, "it is sent for ever");
+            open.refuse().await;
+            open = coordinator.session().await;
+            continue;
+        }
+        let note = report.events.iter().find_map(|event| match &event.event {
+            Some(Kind::Note(note)) if note.kind == "refused" => Some(note.message.clone()),
+            _ => None,
+        });
+        open.confirm(&report).await;
+        if let Some(note) = note {
+            break note;
+        }
+    };
+    assert!(note.contains("poison"), "{note}");
+    // The rank has gone on, and so do its reports.
+    open.confirm = true;
+    open.until(&mut Vec::new(), is_training).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_before_its_network_dials_again() {
+    let worker = Worker::start("http://no-such-host.invalid:7077");
+    let id = worker.folders.path().join("state/worker-id");
+    eventually(|| id.exists()).await;
+    // It lives on, and hears a signal.
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_killed_rank_ended_by_nobody_knows_whose_fault_and_the_cause_names_the_signal() {
     let Training { coordinator: _coordinator, worker, mut session } = Training::start(&[]).await;
 
     // While it is busy, it takes nothing else, and what it has goes on.
@@ -63,7 +153,7 @@ async fn a_killed_rank_is_lost_and_the_cause_names_the_signal() {
 
     kill_process(pid(worker.rank().unwrap()), Signal::KILL).unwrap();
     let end = session.until(&mut Vec::new(), ended).await;
-    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("a", RankOutcome::Lost));
+    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("a", RankOutcome::Unknown));
     assert!(end.cause.contains("signal 9 (SIGKILL)"), "{}", end.cause);
 }
 
@@ -143,8 +233,8 @@ async fn a_silent_coordinator_ends_the_rank() {
     while session.next().await.is_some() {}
     let mut session = coordinator.session().await;
     let end = session.until(&mut Vec::new(), ended).await;
-    assert_eq!(end.outcome(), RankOutcome::Lost);
-    assert!(end.cause.contains("acknowledged nothing"), "{}", end.cause);
+    assert_eq!(end.outcome(), RankOutcome::PeerLost, "a silence is not this machine's fault");
+    assert!(end.cause.contains("answered no heartbeat") && !end.cause.contains("reachable"), "{}", end.cause);
     assert_eq!(worker.rank(), None);
 }
 
@@ -159,7 +249,7 @@ async fn a_rank_dies_with_its_worker() {
 
 #[tokio::test]
 async fn a_rank_refuses_what_it_cannot_read_and_whom_it_does_not_belong_to() {
-    for (worker_pid, expected, word) in [(std::process::id(), 65, "task"), (1, 74, "pid 1")] {
+    for (worker_pid, expected, word) in [(std::process::id(), 70, "task"), (1, 74, "pid 1")] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
         command.args(["rank", "--worker-pid", &worker_pid.to_string()]).stdin(Stdio::null());
         let output = timeout(DEADLINE, command.output()).await.expect("it does not end").unwrap();
@@ -200,5 +290,5 @@ async fn two_workers_ranks_meet_through_the_coordinator() {
     let (first, second) = tokio::join!(zero.until(&mut of_zero, ended), one.until(&mut of_one, ended));
     let mut outcomes = [first.outcome(), second.outcome()];
     outcomes.sort_unstable();
-    assert_eq!(outcomes, [RankOutcome::Lost, RankOutcome::PeerLost], "{first:?} {second:?}");
+    assert_eq!(outcomes, [RankOutcome::PeerLost, RankOutcome::Unknown], "{first:?} {second:?}");
 }

@@ -61,7 +61,7 @@ async fn a_killed_worker_loses_no_event_and_reports_none_twice() {
     assert!(worker.spool("a").exists());
     assign(&session, hopeless("b", 4)).await;
     let end = session.until(&mut Vec::new(), ended).await;
-    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::JobFailed));
+    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::InputMissing));
     assert!(!worker.spool("a").exists());
 }
 

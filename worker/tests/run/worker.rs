@@ -49,8 +49,19 @@ impl Worker {
 
     /// In folders that may have been another process's.
     pub(crate) fn start_in(folders: TempDir, server: &str, more: &[&str]) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_tandem-worker")), folders, server, more)
+    }
+
+    /// As a machine on which a process gets no more than so many KiB of addresses.
+    pub(crate) fn start_with_little_memory(kibibytes: u64, server: &str) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("ulimit -v {kibibytes} && exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_tandem-worker"));
+        Self::start_by(command, tempfile::tempdir().unwrap(), server, &[])
+    }
+
+    fn start_by(mut command: Command, folders: TempDir, server: &str, more: &[&str]) -> Self {
         let at = |name: &str| -> PathBuf { folders.path().join(name) };
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
         command.args(["run", "--server", server, "--name", "left", "--device", "cpu"]).args(more);
         command.arg("--data").arg(at("data")).arg("--state").arg(at("state"));
         let process = command.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
@@ -149,7 +160,7 @@ pub(crate) async fn assign(session: &Session, assignment: Assignment) {
     session.send(coordinator_message::Message::Assignment(assignment)).await;
 }
 
-/// Waits until the job of attempt `b` has failed; nothing of another attempt may be reported before.
+/// Waits until the rank of attempt `b`, which finds no data, has ended; nothing of another attempt may be reported before.
 pub(crate) async fn only_b_is_reported(session: &mut Session) {
     let of_b = |message: &worker_message::Message| {
         if let worker_message::Message::Report(report) = message {
@@ -158,7 +169,7 @@ pub(crate) async fn only_b_is_reported(session: &mut Session) {
         ended(message)
     };
     let end = session.until(&mut Vec::new(), of_b).await;
-    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::JobFailed), "{}", end.cause);
+    assert_eq!((end.attempt_id.as_str(), end.outcome()), ("b", RankOutcome::InputMissing), "{}", end.cause);
 }
 
 pub(crate) fn ended(message: &worker_message::Message) -> Option<RankEnded> {

@@ -132,7 +132,8 @@ impl AttackRun<'_> {
             ("distances", Dtype::F32, vec![count], &distances),
         ];
         debug_assert_eq!(clean.len(), count * 3 * plane);
-        let wrong = |error: &dyn std::fmt::Display| Failure::Job(format!("cannot encode adversarial images: {error}"));
+        let wrong =
+            |error: &dyn std::fmt::Display| Failure::Unknown(format!("cannot encode adversarial images: {error}"));
         let views = parts.into_iter().map(|(name, dtype, shape, bytes)| {
             TensorView::new(dtype, shape, bytes).map(|view| (name, view)).map_err(|error| wrong(&error))
         });
@@ -156,7 +157,7 @@ impl AttackRun<'_> {
         let clean = pixels(&self.data.test, &chosen, Orientation::AsIs).to_device(Device::Cpu);
         let perturbed = self.attacked.perturbed(SIDE as i64).index_select(0, &Tensor::from_slice(&chosen));
         let png = picture::png(&clean, &perturbed);
-        png.map(Some).map_err(|error| Failure::Job(format!("cannot draw the picture of perturbed images: {error}")))
+        png.map(Some).map_err(|error| Failure::Unknown(format!("cannot draw the picture of perturbed images: {error}")))
     }
 }
 

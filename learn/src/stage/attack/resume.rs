@@ -96,7 +96,7 @@ impl AttackedImages {
     /// Writes the file at `path`.
     pub(super) fn write(&self, path: &Path, key: &str) -> Result<Written, Failure> {
         let bytes =
-            self.encode(key).map_err(|why| Failure::Job(format!("cannot encode the attacked images: {why}")))?;
+            self.encode(key).map_err(|why| Failure::Unknown(format!("cannot encode the attacked images: {why}")))?;
         write_synced(path, &bytes)?;
         Ok(Written { sha256: sha256(&bytes), bytes: bytes.len() as u64 })
     }

@@ -136,7 +136,7 @@ fn a_failed_save_names_its_path_and_what_was_saved_is_reported_whatever_happened
         checkpointer.save(rank, at(1), state)?;
         checkpointer.wait(rank)
     });
-    assert!(matches!(&ended, Err(Failure::Machine(why)) if why.contains("file/job")), "{ended:?}");
+    assert!(matches!(&ended, Err(Failure::InputMissing(why)) if why.contains("file/job")), "{ended:?}");
 }
 
 #[test]

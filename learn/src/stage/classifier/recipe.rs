@@ -76,7 +76,7 @@ impl<'a> Recipe<'a> {
     /// The network before its first step. The head's first weights are a function of the seed.
     pub(super) fn model(&self, classes: u32, seed: u64, device: Device) -> Result<Model, Failure> {
         let mut model = Model::classifier(self.encoder, self.head_layers, classes, seed, device)
-            .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", self.encoder)))?;
+            .ok_or_else(|| Failure::Unknown(format!("this version cannot build {:?}", self.encoder)))?;
         model.set_training(self.batch_norm, self.precision).map_err(Failure::Job)?;
         if let Some(pretrained) = &self.pretrained {
             model.copy_encoder(&pretrained.model);

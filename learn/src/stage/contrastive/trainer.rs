@@ -75,7 +75,7 @@ impl<'a> Trainer<'a> {
         let steps = steps_per_epoch * u64::from(spec.epochs);
         let heads = if spec.layerwise.is_some() { Layerwise::STAGES } else { 1 };
         let mut net = LayerwiseModel::new(spec.encoder, spec.head, heads, seed, rank.device)
-            .ok_or_else(|| Failure::Job(format!("this version cannot build {:?}", spec.encoder)))?;
+            .ok_or_else(|| Failure::Unknown(format!("this version cannot build {:?}", spec.encoder)))?;
         net.model.set_training(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
         let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
         let (checkpointer, position) = Checkpointer::resume(rank, &state(&net, &optimizer))?;
