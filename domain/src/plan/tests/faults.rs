@@ -349,7 +349,10 @@ fn sweeps() {
 fn long_lists_and_what_they_expand_to_are_bounded() {
     let list = |count: usize| (1..=count).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
     let attack = |lines: &str| {
-        body(&format!("{ENCODER}[jobs.attack]\nstage = \"attack\"\nfrom = \"encoder\"\nattack = \"plb\"\n{lines}\n"))
+        let linear = "[jobs.linear]\nstage = \"linear\"\nfrom = \"encoder\"";
+        body(&format!(
+            "{ENCODER}[jobs.attack]\nstage = \"attack\"\nfrom = \"linear\"\nattack = \"plb\"\n{lines}\n{linear}\n"
+        ))
     };
     let long = attack(&format!("radii = [{}]", list(8000)));
     assert_eq!(long.message, "`radii` is a list of 8000 values: expected at most 1000");
@@ -358,10 +361,10 @@ fn long_lists_and_what_they_expand_to_are_bounded() {
     assert_eq!(milestones, "`optimizer.milestones` is a list of 1001 values: expected at most 1000");
 
     let radii = (1..=1000).map(|i| format!("0.12345{i:04}")).collect::<Vec<_>>().join(", ");
-    let large = attack(&format!("norm = \"l2\"\nradii = [{radii}]\nsweep.seed = [{}]", list(999)));
+    let large = attack(&format!("norm = \"l2\"\nradii = [{radii}]\nsweep.seed = [{}]", list(998)));
     assert!(large.message.starts_with("the experiment expands to more than 8388608 bytes"), "{}", large.message);
     assert_eq!(large.key, "jobs.attack");
-    let named = attack(&format!("norm = \"l2\"\nsweep.radii = [[{}]]", list(300)));
+    let named = attack(&format!("norm = \"l2\"\nsweep.radii = [[{radii}]]"));
     assert!(named.message.starts_with("the values of a sweep make a name of "), "{}", named.message);
 }
 
