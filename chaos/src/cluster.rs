@@ -1,5 +1,5 @@
-//! The cluster that faults are done to: Postgres, two coordinators, two workers, and a proxy from each worker to each
-//! coordinator.
+//! The cluster that faults are done to: Postgres, two coordinators, two workers, a proxy from each worker to each
+//! coordinator, and one from each coordinator to Postgres.
 
 use std::{
     fs,
@@ -52,6 +52,8 @@ pub(crate) struct Cluster {
     pub(crate) supervisor: Supervisor,
     /// By worker, then coordinator.
     pub(crate) proxies: Vec<Vec<Proxy>>,
+    /// By coordinator.
+    pub(crate) database_proxies: Vec<Proxy>,
     pub(crate) database: Database,
     postgres: Option<LocalPostgres>,
     pub(crate) options: Options,
@@ -84,9 +86,12 @@ impl Cluster {
         let ports = free_ports(COORDINATORS.len())?;
         let to_all = |_| ports.iter().map(|port| Proxy::to(*port)).collect::<Result<Vec<_>>>();
         let proxies = WORKERS.iter().map(to_all).collect::<Result<Vec<_>>>()?;
+        let database_proxies =
+            COORDINATORS.iter().map(|_| Proxy::to(postgres.port())).collect::<Result<Vec<_>>>()?;
         let database = Database::new(&postgres.url(DATABASE), ANSWER_LIMIT)?;
         let supervisor = Supervisor::start()?;
-        let cluster = Self { supervisor, proxies, database, postgres: Some(postgres), options, ports };
+        let cluster =
+            Self { supervisor, proxies, database_proxies, database, postgres: Some(postgres), options, ports };
         // One after the other: the first makes the schema.
         for (index, name) in COORDINATORS.into_iter().enumerate() {
             cluster.supervisor.add(cluster.coordinator(index)?);
@@ -104,7 +109,10 @@ impl Cluster {
 
     fn coordinator(&self, index: usize) -> Result<Program> {
         let name = COORDINATORS[index];
-        let url = self.postgres.as_ref().map(|postgres| postgres.url(DATABASE)).unwrap_or_default();
+        let postgres = self.postgres.as_ref().context("Postgres does not run")?;
+        // By way of its proxy. Postgres keeps its port when it is started again.
+        let (own, proxy) = (format!(":{}/", postgres.port()), format!(":{}/", self.database_proxies[index].port()));
+        let url = postgres.url(DATABASE).replace(&own, &proxy);
         let (log, announce) = (self.log_of(name), self.announce_of(name));
         let program =
             self.options.binaries.coordinator(name, &log, &self.address(index), &url, &self.store(), &announce);
@@ -197,6 +205,21 @@ impl Cluster {
         self.postgres = Some(postgres);
         log("postgres runs again");
         Ok(())
+    }
+
+    /// The database's URL, not through a proxy.
+    ///
+    /// # Errors
+    /// While Postgres is stopped.
+    pub(crate) fn database_url(&self) -> Result<String> {
+        Ok(self.postgres.as_ref().context("Postgres does not run")?.url(DATABASE))
+    }
+
+    /// The postmaster first, so that it starts nothing new, then all that it has started.
+    pub(crate) fn postgres_processes(&self) -> Vec<ProcessHandle> {
+        let Some(postgres) = &self.postgres else { return Vec::new() };
+        let postmaster = postgres.pid().cast_signed();
+        std::iter::once(postmaster).chain(children(postmaster)).filter_map(ProcessHandle::of).collect()
     }
 
     /// The ranks that run, each with the index of its worker.

@@ -11,6 +11,9 @@ pub(crate) fn is_deterministic(name: &str) -> bool {
     !matches!(name, "images_per_second" | "peak_memory_bytes" | "seconds") && !name.ends_with("_seconds")
 }
 
+/// The experiment's name.
+pub(crate) const NAME: &str = "chaos";
+
 /// A smaller experiment has time for this many faults.
 const FEW: usize = 6;
 
@@ -24,7 +27,7 @@ pub(crate) fn toml(faults: usize, slow: bool) -> String {
     };
     let pgd_steps = if slow { 50 } else { 25 };
     format!(
-        r#"name = "chaos"
+        r#"name = "{NAME}"
 dataset = "shapes"
 seed = 7
 workers = 2

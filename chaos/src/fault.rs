@@ -37,6 +37,16 @@ pub(crate) enum FaultKind {
     KillBackend,
     /// Postgres ends at once and is away for longer than a lease.
     StopPostgres,
+    /// Postgres takes every commit, and answers none for longer than a lease.
+    HoldCommits,
+    /// SIGSTOP to all of Postgres.
+    FreezePostgres,
+    /// The connections of a coordinator to Postgres stay, but nothing comes through.
+    SilentDatabase,
+    /// Somebody locks what ranks report into, for longer than a lease.
+    LockReports,
+    /// Many people read results, lists and logs, and watch, all at once.
+    ManyReaders,
     /// Connections between workers and coordinators are cut, and new ones are refused.
     CutConnection,
     /// Connections stay, but nothing comes through.
@@ -80,6 +90,8 @@ impl FaultKind {
             Self::KillLeader | Self::StopLeader | Self::TermLeader => Notice::Leader,
             Self::StopRank | Self::KillFollower | Self::StopFollower | Self::TermFollower => Notice::Never,
             Self::EndBackend | Self::KillBackend | Self::StopPostgres => Notice::Never,
+            Self::HoldCommits | Self::FreezePostgres | Self::SilentDatabase => Notice::Never,
+            Self::LockReports | Self::ManyReaders => Notice::Never,
             Self::FullSpool | Self::StepClock => Notice::Never,
         }
     }
@@ -95,6 +107,14 @@ impl FaultKind {
                 | Self::StopWorker
                 | Self::FreezeWorker
                 | Self::TermWorker
+        )
+    }
+
+    /// Whether the attempt that it hits must go on: something is slow or busy, and no process is gone.
+    pub(crate) fn spares_the_attempt(self) -> bool {
+        matches!(
+            self,
+            Self::HoldCommits | Self::FreezePostgres | Self::SilentDatabase | Self::LockReports | Self::ManyReaders
         )
     }
 
@@ -120,5 +140,6 @@ mod tests {
     fn names_are_plain_and_what_ends_an_attempt_is_noticed() {
         assert_eq!(FaultKind::KillWorker.name(), "kill-worker");
         assert!(FaultKind::all().iter().all(|kind| !kind.ends_the_attempt() || kind.notice() == Notice::Event));
+        assert!(!FaultKind::all().iter().any(|kind| kind.ends_the_attempt() && kind.spares_the_attempt()));
     }
 }

@@ -17,6 +17,8 @@ use crate::{
     plan::PlannedFault,
     proxy::ProxyState,
     queries,
+    readers::Readers,
+    table_lock::TableLock,
 };
 
 /// An hour: further than any timeout.
@@ -32,6 +34,11 @@ pub(crate) enum Undo {
     StartPostgres,
     /// The proxies by worker and coordinator.
     Reconnect(Vec<(usize, usize)>),
+    AnswerCommits,
+    /// The coordinator whose wire to Postgres is silent.
+    ReconnectDatabase(usize),
+    Unlock(TableLock),
+    EndReaders(Readers),
     /// Until then, space that becomes free is filled too.
     FreeDisk(DiskFiller),
     /// The clock of the program of that name.
@@ -93,6 +100,29 @@ pub(crate) fn inject(cluster: &mut Cluster, fault: &PlannedFault) -> Result<Opti
         FaultKind::StopPostgres => {
             cluster.stop_postgres()?;
             lasting("Postgres".to_owned(), Undo::StartPostgres)
+        }
+        FaultKind::HoldCommits => {
+            queries::hold_commits(&cluster.database)?;
+            lasting("the commits of Postgres".to_owned(), Undo::AnswerCommits)
+        }
+        FaultKind::FreezePostgres => {
+            let processes = cluster.postgres_processes();
+            for process in &processes {
+                // A connection may have ended just now.
+                let _ = process.signal(Signal::SIGSTOP);
+            }
+            lasting("Postgres".to_owned(), Undo::Resume(processes))
+        }
+        FaultKind::SilentDatabase => {
+            let index = choice % COORDINATORS.len();
+            cluster.database_proxies[index].set(ProxyState::Silent);
+            lasting(format!("{} from Postgres", COORDINATORS[index]), Undo::ReconnectDatabase(index))
+        }
+        FaultKind::LockReports => {
+            lasting("the tables of reports".to_owned(), Undo::Unlock(TableLock::take(&cluster.database_url()?)?))
+        }
+        FaultKind::ManyReaders => {
+            lasting("the coordinators' answers".to_owned(), Undo::EndReaders(Readers::start(cluster)?))
         }
         FaultKind::CutConnection => Ok(Some(cut(cluster, choice, ProxyState::Cut, until))),
         FaultKind::SilentConnection => Ok(Some(cut(cluster, choice, ProxyState::Silent, until))),
@@ -196,6 +226,7 @@ impl Undo {
     pub(crate) fn keep_up(&mut self) -> Result<()> {
         match self {
             Self::FreeDisk(filler) => filler.fill(),
+            Self::EndReaders(readers) => readers.keep_up(),
             _ => Ok(()),
         }
     }
@@ -216,6 +247,10 @@ impl Undo {
                     .iter()
                     .for_each(|&(worker, coordinator)| cluster.proxies[worker][coordinator].set(ProxyState::Open));
             }
+            Self::AnswerCommits => queries::answer_commits(&cluster.database)?,
+            Self::ReconnectDatabase(index) => cluster.database_proxies[index].set(ProxyState::Open),
+            Self::Unlock(lock) => lock.release()?,
+            Self::EndReaders(readers) => drop(readers),
             Self::FreeDisk(mut filler) => filler.remove()?,
             Self::ResetClock(name) => clock::set(&cluster.clock_of(&name), 0)?,
         }

@@ -13,7 +13,9 @@ mod disk;
 mod inject;
 mod log;
 mod proxy;
+mod readers;
 mod supervisor;
+mod table_lock;
 // What the database shows of it.
 mod check;
 mod queries;

@@ -1,4 +1,5 @@
-//! A proxy between one worker and one coordinator. It can cut connections, or let nothing through.
+//! A proxy between one worker and one coordinator, or one coordinator and Postgres. It can cut connections, or let
+//! nothing through.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -49,6 +50,10 @@ impl Proxy {
             .spawn(move || listen(&listener, SocketAddr::from((Ipv4Addr::LOCALHOST, coordinator)), &shared))
             .context("cannot start a proxy's thread")?;
         Ok(Self { port, state })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {

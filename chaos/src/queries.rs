@@ -87,3 +87,20 @@ pub(crate) fn backends(database: &Database) -> Result<Vec<(i32,)>> {
 pub(crate) fn end_backend(database: &Database, pid: i32) -> Result<bool> {
     database.value(&format!("SELECT pg_terminate_backend({pid})"))
 }
+
+/// From now on no commit is answered, although it happens: each waits for a replica that does not exist.
+pub(crate) fn hold_commits(database: &Database) -> Result<()> {
+    database.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")?;
+    database.value::<bool>("SELECT pg_reload_conf()").map(drop)
+}
+
+/// Ends [`hold_commits`]: those that wait are answered.
+pub(crate) fn answer_commits(database: &Database) -> Result<()> {
+    database.execute("ALTER SYSTEM RESET synchronous_standby_names")?;
+    database.value::<bool>("SELECT pg_reload_conf()").map(drop)
+}
+
+/// Whether the attempt under this fence was lost.
+pub(crate) fn is_lost(database: &Database, fence: i64) -> Result<bool> {
+    database.value(&format!("SELECT count(*) > 0 FROM attempts WHERE fence = {fence} AND state = 'lost'"))
+}

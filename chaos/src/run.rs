@@ -85,6 +85,16 @@ pub(crate) fn run(cluster: &mut Cluster, faults: &[PlannedFault]) -> Result<RunR
                 RECOVERY_LIMIT.as_secs()
             ));
         }
+        if let Some(fence) = before.job.live_fence.filter(|_| fault.kind.spares_the_attempt())
+            && retry(|| queries::is_lost(&cluster.database, fence))?
+        {
+            result.wrong.push(format!(
+                "{} on {}: the attempt of `{}` was lost, although no process of it was gone",
+                fault.kind.name(),
+                injection.victim,
+                injection.job
+            ));
+        }
         result.injections.push(injection);
     }
     wait_for_end(cluster, &result.experiment)?;
