@@ -2,7 +2,7 @@
 
 use tandem_collective::Error as GroupError;
 
-use crate::data::DataError;
+use crate::data::{Blame, DataError};
 use crate::files::FileError;
 
 /// The message is for people: what was tried, with what, why it failed, what to do.
@@ -14,6 +14,9 @@ pub enum Failure {
     /// Another try, or another machine, may succeed: a full disk, a device that is gone. Retried.
     #[error("{0}")]
     Machine(String),
+    /// This worker has not what the job starts from, such as its data set. Another worker may have it.
+    #[error("{0}")]
+    InputMissing(String),
     /// The connection to another rank broke: that rank or its machine is at fault. Retried.
     #[error("{0}")]
     Peer(String),
@@ -33,7 +36,11 @@ impl From<GroupError> for Failure {
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         let message = error.to_string();
-        if error.is_machine() { Self::Machine(message) } else { Self::Job(message) }
+        match error.blame() {
+            Blame::Job => Self::Job(message),
+            Blame::Input => Self::InputMissing(message),
+            Blame::Machine => Self::Machine(message),
+        }
     }
 }
 
@@ -70,5 +77,17 @@ mod tests {
         assert!(matches!(of(GroupError::Timeout("60 s".into())), Failure::Peer(_)));
         assert!(matches!(of(GroupError::Unavailable("no address".into())), Failure::Machine(_)));
         assert!(matches!(of(GroupError::Torch("shapes".into())), Failure::Job(_)));
+    }
+
+    #[test]
+    fn data_that_is_bad_is_told_from_data_that_is_not_here_and_from_a_disk_that_fails() {
+        let read = |kind: std::io::ErrorKind| {
+            Failure::from(DataError::Read { path: "cats/train/a/1.png".into(), source: kind.into() })
+        };
+        let Failure::Job(why) = read(std::io::ErrorKind::NotFound) else { panic!("another's fault") };
+        assert!(why.contains("cats/train/a/1.png"), "{why}");
+        assert!(matches!(read(std::io::ErrorKind::TimedOut), Failure::Machine(_)));
+        let absent = DataError::NotHere { path: "cats".into(), how: "copy it there".into() };
+        assert!(matches!(Failure::from(absent), Failure::InputMissing(why) if why.contains("cats")));
     }
 }

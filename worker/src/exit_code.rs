@@ -6,6 +6,8 @@ use tandem_learn::Failure;
 pub(crate) const FINISHED: i32 = 0;
 /// EX_DATAERR: the job itself is at fault; another try would end the same way.
 pub(crate) const JOB_FAILED: i32 = 65;
+/// EX_NOINPUT: this worker has not what the job starts from.
+pub(crate) const INPUT_MISSING: i32 = 66;
 /// EX_SOFTWARE: a panic.
 pub(crate) const INTERNAL: i32 = 70;
 /// EX_IOERR: the machine is at fault, by a full disk or a missing device.
@@ -20,6 +22,7 @@ pub(crate) fn of(failure: &Failure) -> i32 {
     match failure {
         Failure::Job(_) => JOB_FAILED,
         Failure::Machine(_) => MACHINE_FAILED,
+        Failure::InputMissing(_) => INPUT_MISSING,
         Failure::Peer(_) => PEER_LOST,
     }
 }
@@ -30,7 +33,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_failure_has_its_code() {
-        let failures = [Failure::Job, Failure::Machine, Failure::Peer].map(|failure| failure("why".to_owned()));
-        assert_eq!(failures.each_ref().map(of), [65, 74, 76]);
+        let failures = [Failure::Job, Failure::Machine, Failure::InputMissing, Failure::Peer]
+            .map(|failure| failure("why".to_owned()));
+        assert_eq!(failures.each_ref().map(of), [65, 74, 66, 76]);
     }
 }
