@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 
 use tandem_collective::{Error as GroupError, device_memory, tried_bytes};
 
-use crate::data::DataError;
+use crate::data::{Blame, DataError};
 use crate::files::FileError;
 use crate::memory::{self, Holder, HostMemory};
 
@@ -21,15 +21,16 @@ pub enum Failure {
     /// This machine is at fault: a full disk, a device that is gone. Retried.
     #[error("{0}")]
     Machine(String),
+    /// What the job starts from (its data set, an input) or the store cannot be used from here; it may be elsewhere. The
+    /// job is not at fault. Retried.
+    #[error("{0}")]
+    InputMissing(String),
     /// The connection to another rank broke: that rank or its machine is at fault. Retried.
     #[error("{0}")]
     Peer(String),
     /// Nothing says by whose fault: a panic, an error of libtorch that nobody has met yet. Retried.
     #[error("{0}")]
     Unknown(String),
-    /// An input of the job, or the store, cannot be used from here. The job is not at fault. Retried.
-    #[error("{0}")]
-    InputMissing(String),
 }
 
 impl From<GroupError> for Failure {
@@ -76,12 +77,13 @@ fn out_of_memory(place: &str, message: &str, holder: Holder) -> Failure {
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         let message = error.to_string();
-        match error {
-            DataError::Torch(error) => GroupError::from(error).into(),
-            // Each worker has a data folder of its own.
-            DataError::Missing { .. } => Self::InputMissing(message),
-            error if error.is_machine() => Self::Machine(message),
-            _ => Self::Job(message),
+        if let DataError::Torch(error) = error {
+            return GroupError::from(error).into();
+        }
+        match error.blame() {
+            Blame::Job => Self::Job(message),
+            Blame::Input => Self::InputMissing(message),
+            Blame::Machine => Self::Machine(message),
         }
     }
 }
@@ -166,7 +168,17 @@ mod tests {
         assert!(matches!(file(ErrorKind::NotFound), Failure::InputMissing(_)));
         assert!(matches!(file(ErrorKind::ReadOnlyFilesystem), Failure::InputMissing(_)));
         assert!(matches!(file(ErrorKind::StorageFull), Failure::Machine(_)));
-        let missing = DataError::Missing { path: "/data/x".into(), how: "put it there".into() };
-        assert!(matches!(missing.into(), Failure::InputMissing(_)));
+    }
+
+    #[test]
+    fn data_that_is_bad_is_told_from_data_that_is_not_here_and_from_a_disk_that_fails() {
+        let read = |kind: std::io::ErrorKind| {
+            Failure::from(DataError::Read { path: "cats/train/a/1.png".into(), source: kind.into() })
+        };
+        let Failure::Job(why) = read(std::io::ErrorKind::NotFound) else { panic!("another's fault") };
+        assert!(why.contains("cats/train/a/1.png"), "{why}");
+        assert!(matches!(read(std::io::ErrorKind::TimedOut), Failure::Machine(_)));
+        let absent = DataError::NotHere { path: "cats".into(), how: "copy it there".into() };
+        assert!(matches!(Failure::from(absent), Failure::InputMissing(why) if why.contains("cats")));
     }
 }

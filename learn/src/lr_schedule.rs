@@ -28,6 +28,18 @@ impl LrSchedule {
         }
     }
 
+    /// What to say if the training ends before its warm-up has. The experiment file says so only where it knows the number
+    /// of steps.
+    pub fn note(&self) -> Option<String> {
+        (self.warmup_steps > 0 && self.warmup_steps == self.steps).then(|| {
+            format!(
+                "the warm-up fills all {} steps of the training: the learning rate only rises; lower \
+                 optimizer.warmup_epochs",
+                self.steps
+            )
+        })
+    }
+
     /// The rate of update number `step`, counted from 0. The warm-up's last update has the peak rate. The cosine
     /// reaches 0 only after the last update.
     pub fn at(&self, step: u64) -> f64 {
@@ -83,9 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_up_longer_than_the_training_is_cut() {
+    fn a_warm_up_longer_than_the_training_is_cut_and_noted() {
         let lr = rate(1000.0, Schedule::Cosine);
         assert_eq!(lr.at(99), 2.0);
         assert!(lr.at(100).is_finite());
+        assert!(lr.note().is_some_and(|note| note.contains("all 100 steps")));
+        assert_eq!([0.0, 9.9].map(|warmup| rate(warmup, Schedule::Cosine).note()), [None, None]);
     }
 }

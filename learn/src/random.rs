@@ -29,6 +29,8 @@ pub enum Purpose {
     AttackStart = 7,
     /// Dropped activations.
     Dropout = 8,
+    /// Which images are attacked, and checked for masked gradients; `sample` is the class. The order of classes has `view` 1.
+    Draw = 9,
 }
 
 /// The last bytes of every key; another layout of the key must have another mark.

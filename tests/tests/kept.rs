@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tandem_harness::{Binaries, Outcome, TestDatabase, announced_address, command, run, until, write_image_folder};
 
 const SERVES_WITHIN: Duration = Duration::from_secs(60);
@@ -28,8 +28,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Goes on with an experiment that the earlier version was stopped in.
-fn go_on(name: &str, jobs: &[&str]) -> Result<Outcome> {
+/// A folder with the images, and in `out` what the earlier version wrote.
+fn restored(name: &str, jobs: &[&str]) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     write_image_folder(folder.path())?;
     let out = folder.path().join("out");
@@ -39,26 +39,77 @@ fn go_on(name: &str, jobs: &[&str]) -> Result<Outcome> {
         let text = fs::read_to_string(&ledger)?;
         fs::write(ledger, text.replace("OUT", &out.display().to_string()))?;
     }
+    Ok(folder)
+}
+
+/// Goes on with an experiment that the earlier version was stopped in; `edit` is what its author has to write now.
+fn go_on(name: &str, jobs: &[&str], edit: impl Fn(String) -> String) -> Result<Outcome> {
+    let folder = restored(name, jobs)?;
+    let file = folder.path().join("file.toml");
+    fs::write(&file, edit(fs::read_to_string(kept(&format!("{name}.toml")))?))?;
     let mut local = command(&Binaries::beside_this_program()?.worker);
-    local.arg("local").arg(kept(&format!("{name}.toml"))).arg("--data").arg(folder.path()).arg("--out").arg(out);
+    local.arg("local").arg(file).arg("--data").arg(folder.path()).arg("--out").arg(folder.path().join("out"));
     Ok(run(&mut local, ""))
 }
 
 #[test]
-fn trainings_go_on_from_checkpoints_of_an_encoder_and_of_a_classifier() -> Result<()> {
-    let ended = go_on("training", &["encoder", "baseline"])?;
+fn a_training_goes_on_from_a_checkpoint_of_a_classifier() -> Result<()> {
+    let without_encoder = |text: String| {
+        let (head, rest) = text.split_once("[jobs.encoder]").expect("two jobs");
+        let (_, baseline) = rest.split_once("[jobs.baseline]").expect("two jobs");
+        format!("{head}[jobs.baseline]{baseline}")
+    };
+    let ended = go_on("training", &["baseline"], without_encoder)?;
     assert_eq!(ended.code, 0, "{ended:#?}");
-    for job in ["encoder", "baseline"] {
-        assert!(ended.stderr.contains(&format!("{job}: training (from step 8)")), "{ended:#?}");
-        assert!(ended.stdout.contains(&format!("{job}\tsteps\t16\n")), "{ended:#?}");
-    }
-    assert!(!ended.stderr.contains("skipped"), "{ended:#?}");
+    assert!(ended.stderr.contains("baseline: training (from step 8)"), "{ended:#?}");
+    assert!(ended.stdout.contains("baseline\tsteps\t16\n") && !ended.stderr.contains("skipped"), "{ended:#?}");
     Ok(())
+}
+
+/// The default warm-up of its file has changed since. A coordinator has the whole spec in its database, as the earlier version
+/// expanded it, and sends it to the rank.
+#[test]
+fn a_training_goes_on_from_a_checkpoint_of_an_encoder() -> Result<()> {
+    let folder = restored("training", &["encoder"])?;
+    let job_dir = folder.path().join("out/encoder");
+    let ledger: Value = serde_json::from_str(&fs::read_to_string(job_dir.join("ledger.json"))?)?;
+    let optimizer = json!({
+        "name": "lars", "lr": 1.0, "momentum": 0.9, "nesterov": false, "weight_decay": 1e-6, "trust": 1e-3,
+        "warmup_epochs": 10.0, "schedule": "cosine", "milestones": [0.3, 0.6, 0.8], "factor": 0.2,
+    });
+    let stage = json!({
+        "stage": "contrastive", "encoder": "resnet-tiny", "epochs": 2, "batch_size": 32, "checkpoint_steps": 4,
+        "head": {"hidden": 0, "output": 8}, "optimizer": optimizer,
+    });
+    let spec = json!({
+        "name": "encoder", "dataset": "folder:images", "seed": 7, "workers": {"min": 1, "max": 1}, "shards": 2,
+        "threads": 1, "inputs": [], "stage": stage,
+    });
+    let task = json!({
+        "job_id": "encoder", "attempt_id": "second", "fence": 2, "rank": 0, "world_size": 1, "spec": spec,
+        "device": "cpu", "data_dir": folder.path(), "job_dir": job_dir, "inputs": [],
+        "checkpoints": ledger["checkpoints"], "host": "127.0.0.1",
+    });
+    let mut rank = command(&Binaries::beside_this_program()?.worker);
+    rank.args(["rank", "--worker-pid", &std::process::id().to_string()]);
+    let ended = run(&mut rank, &format!("{task}\n"));
+    assert_eq!(ended.code, 0, "{ended:#?}");
+    let events: Vec<Value> = ended.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert!(events.contains(&json!({"event": "phase", "name": "training", "first_step": 8})), "{ended:#?}");
+    assert!(events.contains(&json!({"event": "result", "name": "steps", "value": 16.0})), "{ended:#?}");
+    assert!(!ended.stdout.contains("skipped"), "{ended:#?}");
+    Ok(())
+}
+
+/// `images` meant the first ones.
+fn first_images(text: &str) -> String {
+    let (head, tail) = text.split_once("images = ").expect("an attack on some images");
+    format!("{head}draw = \"first\"\nimages = {tail}")
 }
 
 #[test]
 fn an_attack_goes_on_with_the_next_image_of_the_same_classifier() -> Result<()> {
-    let ended = go_on("attacking", &["baseline", "attack"])?;
+    let ended = go_on("attacking", &["baseline", "attack"], |text| first_images(&text))?;
     assert_eq!(ended.code, 0, "{ended:#?}");
     assert!(ended.stderr.contains("attack: attacking (from step 4)"), "{ended:#?}");
     assert!(ended.stdout.contains("attack\tattacked\t64\n") && !ended.stderr.contains("skipped"), "{ended:#?}");
@@ -92,8 +143,19 @@ fn a_database_and_its_store_answer_as_before_and_finished_jobs_are_not_run_again
     let curve = "store/jobs/87737417-ae22-4e09-b72b-3af3efc9a092/artifacts/f5/curve.csv";
     assert_eq!(fs::read(out.join("attack/curve.csv"))?, fs::read(kept(curve))?);
 
-    let again: Value = serde_json::from_str(&tandem(&["submit", &kept("submitted.toml").display().to_string()]))?;
-    let jobs = again["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
-    assert_eq!(jobs.iter().map(|job| &job["reused"]).collect::<Vec<_>>(), [&Value::Bool(true); 4], "{again:#}");
+    let reused = |text: String| -> Result<Vec<(String, bool)>> {
+        let file = folder.join("again.toml");
+        fs::write(&file, text)?;
+        let again: Value = serde_json::from_str(&tandem(&["submit", &file.display().to_string()]))?;
+        let jobs = again["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(jobs.iter().map(|job| (word(&job["name"]), job["reused"] == true)).collect())
+    };
+    let text = fs::read_to_string(kept("submitted.toml"))?;
+    let of = |reused: &[(String, bool)], name: &str| reused.iter().any(|(job, reused)| job == name && *reused);
+    let first = reused(first_images(&text))?;
+    assert!(of(&first, "baseline") && of(&first, "attack"), "{first:?}");
+    // What the same words mean otherwise is another job: a default warm-up within four epochs, images of all classes.
+    assert!(!of(&first, "encoder") && !of(&reused(text)?, "attack"), "{first:?}");
     Ok(())
 }

@@ -22,9 +22,9 @@ pub(crate) fn of(failure: &Failure) -> i32 {
     match failure {
         Failure::Job(_) => JOB_FAILED,
         Failure::Machine(_) => MACHINE_FAILED,
-        Failure::Peer(_) => PEER_LOST,
-        Failure::Unknown(_) => UNKNOWN,
         Failure::InputMissing(_) => INPUT_MISSING,
+        Failure::Unknown(_) => UNKNOWN,
+        Failure::Peer(_) => PEER_LOST,
     }
 }
 

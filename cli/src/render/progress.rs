@@ -45,12 +45,15 @@ pub(crate) fn line(job: &Job) -> String {
             if description.is_empty() { state.to_owned() } else { format!("{state}: {description}") }
         }
         (JobState::Succeeded, _) => {
-            let figures: Vec<String> = job
+            let mut figures: Vec<String> = job
                 .results
                 .iter()
                 .filter(|scalar| FINAL.contains(&scalar.name.as_str()))
                 .map(|scalar| format!("{} {}", label(&scalar.name), units::figure(&scalar.name, scalar.value)))
                 .collect();
+            if let Some(failed) = job::value(&job.results, "gate_failed").filter(|failed| *failed > 0.0) {
+                figures.push(format!("{failed} of the attack's checks failed"));
+            }
             if figures.is_empty() { state.to_owned() } else { format!("{state}: {}", figures.join(", ")) }
         }
         _ if job.reason.is_empty() => state.to_owned(),
@@ -127,6 +130,18 @@ mod tests {
         assert_eq!(Milestone::of(&attack), Milestone::of(&further));
         further.progress.as_mut().unwrap().step = 600;
         assert_ne!(Milestone::of(&attack), Milestone::of(&further), "a line for each tenth");
+    }
+
+    #[test]
+    fn an_attack_whose_checks_failed_says_so_beside_its_figures() {
+        let scalar = |name: &str, value| tandem_proto::v1::Scalar { name: name.to_owned(), value };
+        let ended = |failed| Job {
+            state: JobState::Succeeded.into(),
+            results: vec![scalar("clean_error", 0.306), scalar("gate_failed", failed)],
+            ..Job::default()
+        };
+        assert_eq!(line(&ended(2.0)), "succeeded: clean error 30.6 %, 2 of the attack's checks failed");
+        assert_eq!(line(&ended(0.0)), "succeeded: clean error 30.6 %");
     }
 
     #[test]

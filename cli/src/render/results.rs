@@ -28,7 +28,7 @@ pub(crate) fn table(jobs: &[Job], extra: Option<&str>, style: Style, now: DateTi
     let upper: Vec<String> = columns.iter().map(|column| column.header.to_uppercase()).collect();
     let mut headers = vec!["ID", "EXPERIMENT", "JOB", "STATE"];
     headers.extend(upper.iter().map(String::as_str));
-    let with_notes = jobs.iter().any(|job| !job.reason.is_empty());
+    let with_notes = jobs.iter().any(|job| !note(job).is_empty());
     if with_notes {
         headers.push("NOTE");
     }
@@ -46,12 +46,22 @@ pub(crate) fn table(jobs: &[Job], extra: Option<&str>, style: Style, now: DateTi
             None => Text::new("-", Tone::Faint),
         }));
         if with_notes {
-            cells.push(Text::new(job.reason.as_str(), Tone::Faint));
+            cells.push(Text::new(note(job), Tone::Faint));
         }
         rows.row(cells);
     }
     (4..4 + columns.len()).for_each(|column| rows.right(column));
     rows.to_string()
+}
+
+/// The job's reason, or that its attack failed checks of masked gradients: its figures may be too good.
+fn note(job: &Job) -> String {
+    match job::value(&job.results, "gate_failed") {
+        Some(failed) if failed > 0.0 && job.reason.is_empty() => {
+            format!("{failed} of the attack's checks failed: see `tandem show`")
+        }
+        _ => job.reason.clone(),
+    }
 }
 
 struct Column<'a> {
@@ -117,6 +127,11 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(words(lines[0])[4..], ["CLEAN", "ERROR", "MEDIAN", "MEMORY"], "a column for what has a value");
         assert_eq!(words(lines[1])[4..], ["30.6", "%", "0.2271", "512.0", "MiB"]);
+        let checked = |failed: f64| {
+            let attack = finished("attack", &[("clean_error", 0.1), ("gate_failed", failed)]);
+            table(&[attack], None, Style::default(), DateTime::UNIX_EPOCH)
+        };
+        assert!(checked(2.0).contains("2 of the attack's checks failed") && !checked(0.0).contains("NOTE"));
         let with_extra = table(&jobs, Some("alignment"), Style::default(), DateTime::UNIX_EPOCH);
         assert!(with_extra.lines().next().is_some_and(|header| header.ends_with("ALIGNMENT")), "{with_extra}");
     }

@@ -56,6 +56,7 @@ pub(super) const BOUNDS: &[(&str, Bound)] = &[
     ("crop_area_min", Bound::Above(0.0, 1.0)),
     ("steps", Bound::Whole(1, 1_000_000_000)),
     ("images", Bound::Whole(0, 100_000_000)),
+    ("draw_seed", Bound::Whole(0, (1 << 53) - 1)),
     ("radii", Bound::Above(0.0, 1e6)),
     ("restarts", Bound::Whole(1, 1000)),
     ("pictures", Bound::Whole(0, 64)),
@@ -120,7 +121,8 @@ mod tests {
             json!({"stage": "supervised", "encoder": "resnet18", "steps": 1}),
             json!({"stage": "linear", "ridge": 1e-3}),
             json!({"stage": "finetune"}),
-            json!({"stage": "attack", "attack": "plb", "norm": "l2", "radii": [0.1], "steps": 5}),
+            json!({"stage": "attack", "attack": "plb", "norm": "l2", "radii": [0.1], "steps": 5, "images": 5,
+                   "draw_seed": 1}),
         ];
         full.map(|stage| serde_json::to_value(serde_json::from_value::<Stage>(stage).unwrap()).unwrap()).into()
     }

@@ -121,7 +121,7 @@ fn batch(batch_size: u32, shards: u32, batch_norm: BatchNorm, dataset: &Dataset)
     Some(("batch_size", message))
 }
 
-/// A default warm-up is cut to a short training, but a written one that is longer is a mistake.
+/// A default warm-up is made to fit (`defaults`), but a written one that is longer than the training is a mistake.
 fn warmup(stage: &Stage, written: &DeTable<'_>) -> Option<Conflict> {
     let key = "optimizer.warmup_epochs";
     let (epochs, optimizer) = match stage {

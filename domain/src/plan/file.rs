@@ -5,12 +5,12 @@ use std::ops::Range;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::conflict;
 use super::fault::{Fault, hint};
 use super::parallelism::{Parallelism, WrittenParallelism};
 use super::read::{Reader, check_keys, integer, join, optional};
 use super::sweep::{self, Axis, Suffix};
 use super::unused;
+use super::{conflict, defaults};
 use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised};
 
 const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
@@ -85,7 +85,7 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
         .map(|(key, table)| {
             let name = key.get_ref().as_ref();
             check_name(name).map_err(|message| Fault::new(key.span(), join("jobs", name), message))?;
-            read_job(name, table, &dataset, parallelism)
+            read_job(name, table, &dataset, seed, parallelism)
         })
         .collect::<Result<_, _>>()?;
     Ok(File { name: name_text, dataset, seed, priority, jobs })
@@ -95,6 +95,7 @@ fn read_job<'a>(
     name: &str,
     job: &'a Spanned<DeValue<'a>>,
     dataset: &Dataset,
+    seed: u64,
     experiment: WrittenParallelism,
 ) -> Result<JobTable<'a>, Fault> {
     let table = join("jobs", name);
@@ -106,11 +107,14 @@ fn read_job<'a>(
     let axes = sub_table(&table, values, "sweep")?.map(sweep::axes).unwrap_or_default();
 
     let read_variant = |(suffix, job): (Suffix, Spanned<DeValue<'_>>)| {
-        let stage = read_stage(stage, Reader::table(&table, &job, COMMON))?;
+        let mut stage = read_stage(stage, Reader::table(&table, &job, COMMON))?;
         let values = job.get_ref().as_table().ok_or_else(|| Fault::new(job.span(), &table, "not a table"))?;
         let parallelism = WrittenParallelism::read(&table, values)?.or(experiment, &stage);
         match conflict::find(&stage, parallelism, dataset, values) {
-            None => Ok(Variant { suffix, stage, seed: optional(&table, values, "seed")?, parallelism }),
+            None => {
+                defaults::fill(&mut stage, seed, values);
+                Ok(Variant { suffix, stage, seed: optional(&table, values, "seed")?, parallelism })
+            }
             Some((key, message)) => {
                 let span = conflict::locate(values, key).unwrap_or(job.span());
                 Err(Fault::new(span, join(&table, key), message))

@@ -1,7 +1,8 @@
 //! From an experiment file to the jobs that will run.
 //!
 //! ```text
-//! text -> file (tables, typed by `read` within `bounds`, swept by `sweep`, checked by `conflict` and `unused`)
+//! text -> file (tables, typed by `read` within `bounds`, swept by `sweep`, completed by
+//!         `defaults`, checked by `conflict` and `unused`)
 //!      -> graph (order) -> expand (jobs) -> content (key), estimate
 //! ```
 //!
@@ -11,6 +12,7 @@ mod architecture;
 mod bounds;
 mod conflict;
 mod content;
+mod defaults;
 mod estimate;
 mod expand;
 mod fault;

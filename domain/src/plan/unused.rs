@@ -71,6 +71,13 @@ fn attack(stage: &Attack) -> Vec<(&'static str, &'static str)> {
     use AttackMethod::{BestOf, Pgd, Plb};
     let (method, paper) = (stage.attack, stage.preset == Preset::Paper);
     let mut unused = Vec::new();
+    if stage.images == 0 {
+        let few = "an attack on some of the images (`images`), and this one is on all";
+        unused.extend([("draw", few), ("draw_seed", few)]);
+    } else if stage.draw.is_none() {
+        // "first", once the defaults are filled in.
+        unused.push(("draw_seed", "`draw = \"balanced\"`"));
+    }
     if method != Pgd {
         unused.push(("loss", "`attack = \"pgd\"`"));
     }

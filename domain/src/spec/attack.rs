@@ -48,6 +48,16 @@ pub enum Preset {
     Paper,
 }
 
+/// Which test images are attacked, where it is not all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Draw {
+    /// The first ones, as RobustBench takes those of CIFAR-10. An image folder's are sorted by class.
+    First,
+    /// As many of each class as there are, drawn at random.
+    Balanced,
+}
+
 /// The step lengths of ProxLogBarrier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -105,9 +115,16 @@ impl Default for Plb {
 pub struct Attack {
     pub attack: AttackMethod,
     pub norm: Norm,
-    /// Test images attacked, the first ones; 0 is all of them.
+    /// Test images attacked; 0 is all of them.
     #[serde(default)]
     pub images: u32,
+    /// Which ones, if not all. A file that says nothing means a balanced draw; a stored spec that says nothing, as those of
+    /// earlier versions, means the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw: Option<Draw>,
+    /// Of a balanced draw. A file that says nothing means the experiment's seed, so that all its attacks have the same images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw_seed: Option<u64>,
     /// Images in one pass; changes speed and memory, not the result.
     #[serde(default = "number::<250>")]
     pub batch_size: u32,

@@ -10,7 +10,7 @@ mod optimizer;
 mod penalty;
 mod stage;
 
-pub use attack::{Attack, AttackLoss, AttackMethod, Norm, Plb, PlbSteps, Preset};
+pub use attack::{Attack, AttackLoss, AttackMethod, Draw, Norm, Plb, PlbSteps, Preset};
 pub use job::{Dataset, JobSpec, SHAPES_TEST, SHAPES_TRAIN, Workers};
 pub use network::{BatchNorm, Encoder, Head, Precision, Recompute};
 pub use optimizer::{Optimizer, OptimizerName, Schedule};

@@ -1,17 +1,21 @@
 //! Checks that an attack failed because the net is robust, not because gradients are masked or the attack does not work
-//! (Carlini et al. 2019; AutoAttack's flags). They are cheap: PGD on a few rightly classified images.
+//! (Carlini et al. 2019; AutoAttack's flags). They run the attack that they vouch for, with little effort, on a few rightly
+//! classified images.
 
-use tandem_domain::spec::{AttackLoss, Norm};
+mod subject;
+
+use tandem_domain::spec::{Attack, AttackLoss, AttackMethod, Norm};
 use tch::{Kind, Tensor};
 
+use super::best_of::attack;
 use super::curve::within;
 use super::fixed_radius::{FixedRadius, ascend};
-use super::loss::cross_entropy;
-use super::norm::{length, rows};
+use super::norm::rows;
 use super::pgd::Pgd;
 use super::square::Square;
-use super::target::{self, value_and_grad};
+use super::target;
 use super::{Adversarials, Batch, Target};
+use subject::{Climbs, checked, share, zero_gradients};
 
 /// Images that are checked, at most.
 pub const MAX_IMAGES: i64 = 64;
@@ -28,33 +32,50 @@ const NOISE: f64 = 1e-4;
 const RESTARTS: u32 = 3;
 /// Square's queries an image.
 const QUERIES: u32 = 100;
+/// An image on the border of a ball may lie beyond it by rounding.
+const ROUNDING: f64 = 1.0 + 1e-5;
+/// Steps of the attack that is checked, and twice as many.
+const STEPS: [u32; 2] = [20, 40];
 
-/// What was measured. Shares are of the images that were checked.
+/// What was measured. Shares are of the images that were checked; `None` is what this attack has not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gates {
     /// Images that were checked.
     pub images: i64,
-    /// Share whose cross-entropy has a gradient of zeros.
-    pub zero_gradient: f64,
-    /// Share that is broken in a ball that holds the grey image. Should be 1.
-    pub large_radius: f64,
+    /// Share whose loss, the one that the attack climbs, has a gradient of zeros.
+    pub zero_gradient: Option<f64>,
+    /// Share of which the margin has a gradient of zeros, too.
+    pub zero_margin: f64,
+    /// Share that the attack breaks in a ball that holds the grey image. Should be 1.
+    pub large_radius: Option<f64>,
     /// Share that is broken with twice as many steps, minus that without. Should not be negative.
-    pub more_steps: f64,
+    pub more_steps: Option<f64>,
     /// Share that is broken with restarts, minus that without. Should not be negative.
-    pub more_restarts: f64,
-    /// Share that Square breaks, which uses no gradient, and PGD does not.
-    pub square_alone: f64,
+    pub more_restarts: Option<f64>,
+    /// Share that Square breaks, which uses no gradient, and the attack does not.
+    pub square_alone: Option<f64>,
     /// Largest difference between logits of the same image in repeated evaluations.
     pub noise: f64,
     /// Largest difference between an image's distance in the batch and its distance alone or in another order, in radii;
     /// infinite if it is broken in one of them only.
     pub batch_alone: f64,
+    climbs: Climbs,
 }
 
 impl Gates {
     /// Checks the first rightly classified images of `batch`; `None` if there are none. At `radius` some images should be
-    /// broken and some not. For l0 and l1 the checks are in l2: they are about the gradients, which are the same.
-    pub fn measure(target: &dyn Target, batch: &Batch<'_>, norm: Norm, radius: f64, seed: u64) -> Option<Self> {
+    /// broken and some not. `fallback` is as in [`attack`].
+    ///
+    /// Of "best-of", PGD on the margin is checked, which is one of its attacks, or PLB where PGD cannot search. Of Square,
+    /// which needs no gradient, only what would make any attack wrong.
+    pub fn measure(
+        target: &dyn Target,
+        batch: &Batch<'_>,
+        spec: &Attack,
+        radius: f64,
+        seed: u64,
+        fallback: Option<&Tensor>,
+    ) -> Option<Self> {
         let right = Adversarials::clean(target, batch).robust_at(0.0);
         let images = right.size()[0].min(MAX_IMAGES);
         if images == 0 {
@@ -63,28 +84,50 @@ impl Gates {
         let part = batch.select(&right.narrow(0, 0, images));
         let batch = part.batch();
         let pixels = rows(batch.images).size()[1] as f64;
-        let (norm, radius, large) = match norm {
-            Norm::Linf => (Norm::Linf, radius, 0.5),
-            Norm::L2 => (Norm::L2, radius, 0.5 * pixels.sqrt()),
-            // Radii of l0 and l1 are no radii of l2.
-            Norm::L0 | Norm::L1 => (Norm::L2, 0.25, 0.5 * pixels.sqrt()),
+        let large = match spec.norm {
+            Norm::Linf => 0.5,
+            Norm::L2 => 0.5 * pixels.sqrt(),
+            Norm::L1 => 0.5 * pixels,
+            Norm::L0 => pixels,
         };
-        let pgd = |steps, restarts| Pgd::reference(Some(steps), restarts, AttackLoss::Margin, seed);
-        let broken =
-            |attack: &dyn FixedRadius, radius| attack.all_runs(target, &batch, norm, radius).distance.isfinite();
-        let [few, many] = [20, 40].map(|steps| broken(&pgd(steps, 1), radius));
-        let restarted = broken(&pgd(20, RESTARTS), radius);
-        let square = broken(&Square { queries: QUERIES, seed, ..Square::default() }, radius);
-        let gradient = value_and_grad(target, batch.images, |logits| cross_entropy(logits, batch.labels)).gradient;
+        let broken = |[steps, restarts]: [u32; 2], radius: f64| {
+            let checked = Attack { steps: Some(steps), restarts, radii: vec![radius], ..checked(spec)? };
+            Some(attack(target, &batch, &checked, seed, fallback).found.distance.le(ROUNDING * radius))
+        };
+        let [few, many] = match spec.attack {
+            // Its number of steps is its own: these two would be the same.
+            AttackMethod::Plb => [None, None],
+            _ => STEPS.map(|steps| broken([steps, 1], radius)),
+        };
+        let restarted = few.as_ref().and_then(|_| broken([STEPS[0], RESTARTS], radius));
+        let gain = |more: &Option<Tensor>| Some(share(more.as_ref()?) - share(few.as_ref()?));
+
+        // Radii of l0 and l1 are no radii of l2; what is left to check is the net, which is the same.
+        let searched = matches!(spec.norm, Norm::L2 | Norm::Linf);
+        let (norm, radius) = if searched { (spec.norm, radius) } else { (Norm::L2, 0.25) };
+        let pgd = |steps| Pgd::reference(Some(steps), 1, AttackLoss::Margin, seed);
+        let broken_by = |attack: &dyn FixedRadius| attack.all_runs(target, &batch, norm, radius).distance.isfinite();
+        let square_alone = (spec.attack != AttackMethod::Square).then(|| {
+            let square = broken_by(&Square { queries: QUERIES, seed, ..Square::default() });
+            let by_gradient = match many.as_ref().filter(|_| searched) {
+                Some(many) => many.shallow_clone(),
+                None => broken_by(&pgd(STEPS[1])),
+            };
+            share(&square.logical_and(&by_gradient.logical_not()))
+        });
+        let climbs = Climbs::of(spec);
+        let (zero_gradient, zero_margin) = zero_gradients(target, &batch, climbs);
         Some(Self {
             images,
-            zero_gradient: share(&length(&gradient, Norm::Linf).eq(0.0)),
-            large_radius: share(&broken(&pgd(40, 1), large)),
-            more_steps: share(&many) - share(&few),
-            more_restarts: share(&restarted) - share(&few),
-            square_alone: share(&square.logical_and(&many.logical_not())),
+            zero_gradient: (climbs != Climbs::Nothing).then_some(zero_gradient),
+            zero_margin,
+            large_radius: broken([STEPS[1], 1], large).map(|broken| share(&broken)),
+            more_steps: gain(&many),
+            more_restarts: gain(&restarted),
+            square_alone,
             noise: noise(target, &batch),
-            batch_alone: batch_dependence(target, &pgd(10, 1), &batch, norm, radius),
+            batch_alone: batch_dependence(target, &pgd(10), &batch, norm, radius),
+            climbs,
         })
     }
 
@@ -92,35 +135,42 @@ impl Gates {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let of = self.images;
-        if self.zero_gradient > 0.0 {
+        if self.zero_gradient.is_some_and(|share| share > 0.0) {
+            let zero = 100.0 * self.zero_gradient.unwrap_or_default();
+            let way_out = match self.climbs {
+                _ if self.zero_margin > 0.0 => "nor can others by gradient: trust square only",
+                Climbs::CrossEntropy => "loss = \"margin\" of pgd, or apgd-t, plb or best-of, can",
+                Climbs::Margin | Climbs::Dlr | Climbs::Any | Climbs::Nothing => "another attack may",
+            };
             notes.push(format!(
-                "{:.1} % of {of} images have a gradient of zeros: attacks by gradient cannot start there, trust square only",
-                100.0 * self.zero_gradient
+                "{zero:.1} % of {of} images have a gradient of zeros in the {}, which this attack climbs: it cannot start \
+                 there; {way_out}",
+                self.climbs.name()
             ));
         }
-        if self.large_radius < 0.99 {
+        if let Some(broken) = self.large_radius.filter(|&broken| broken < 0.99) {
             notes.push(format!(
-                "only {:.1} % of {of} images are broken in a ball that holds plain grey: the gradients are masked",
-                100.0 * self.large_radius
+                "this attack breaks only {:.1} % of {of} images in a ball that holds plain grey: its gradients are masked",
+                100.0 * broken
             ));
         }
         // One image may go either way.
-        if self.more_steps * (of as f64) < -1.5 {
+        let fewer = |gain: Option<f64>| gain.filter(|gain| gain * (of as f64) < -1.5).map(|gain| -100.0 * gain);
+        if let Some(fewer) = fewer(self.more_steps) {
             notes.push(format!(
-                "twice as many steps break {:.1} % fewer of {of} images: the attack has not converged",
-                -100.0 * self.more_steps
+                "twice as many steps break {fewer:.1} % fewer of {of} images: the attack has not converged"
             ));
         }
-        if self.more_restarts * (of as f64) < -1.5 {
+        if let Some(fewer) = fewer(self.more_restarts) {
             notes.push(format!(
-                "{RESTARTS} restarts break {:.1} % fewer of {of} images than one: the attack is broken",
-                -100.0 * self.more_restarts
+                "{RESTARTS} restarts break {fewer:.1} % fewer of {of} images than one: the attack is broken"
             ));
         }
-        if self.square_alone * (of as f64) > 1.5 {
+        if let Some(alone) = self.square_alone.filter(|alone| alone * (of as f64) > 1.5) {
             notes.push(format!(
-                "square, which sees no gradient, breaks {:.1} % of {of} images that PGD does not: the gradients are masked",
-                100.0 * self.square_alone
+                "square, which sees no gradient, breaks {:.1} % of {of} images that the attack by gradient does not: the \
+                 gradients are masked",
+                100.0 * alone
             ));
         }
         if self.noise > NOISE {
@@ -186,10 +236,6 @@ fn batch_dependence(target: &dyn Target, pgd: &Pgd, batch: &Batch<'_>, norm: Nor
     // Two infinite distances are equal.
     let differences = differences.map(|(one, other)| if one == other { 0.0 } else { (one - other).abs() / radius });
     differences.fold(0.0, f64::max)
-}
-
-fn share(images: &Tensor) -> f64 {
-    images.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //!
 //! A record is a label byte (CIFAR-100: coarse, then fine) and 3072 bytes of planes, the layout that we use too.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path, path::PathBuf};
 
 use super::error::DataError;
+use super::file;
 use super::images::{IMAGE, RawData, RawImages};
 use crate::progress;
 
@@ -51,7 +52,7 @@ pub(super) fn read(archive: &Archive, dir: &Path) -> Result<RawData, DataError> 
             archive.file,
             dir.display()
         );
-        return Err(DataError::Missing { path: folder, how });
+        return Err(DataError::NotHere { path: folder, how });
     }
     let half = |files: &[&str], records: usize| -> Result<RawImages, DataError> {
         let mut images = RawImages::default();
@@ -66,26 +67,30 @@ pub(super) fn read(archive: &Archive, dir: &Path) -> Result<RawData, DataError> 
         train: half(archive.train, archive.records.0)?,
         test: half(archive.test, archive.records.1)?,
         classes: archive.classes.iter().map(|&name| name.to_owned()).collect(),
+        left_out: None,
     })
 }
 
+/// The files that [`read`] reads.
+pub(super) fn files(archive: &Archive, dir: &Path) -> Vec<PathBuf> {
+    let folder = dir.join(archive.folder);
+    archive.train.iter().chain(archive.test).map(|name| folder.join(name)).collect()
+}
+
 fn append(path: &Path, archive: &Archive, records: usize, images: &mut RawImages) -> Result<(), DataError> {
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => DataError::Missing {
-            path: path.to_owned(),
-            how: format!("unpack {} again, one of its files is gone", archive.file),
-        },
-        _ => DataError::Read { path: path.to_owned(), source },
-    };
-    let mut file = File::open(path).map_err(failed)?;
+    let (mut file, found) = file::open(path).map_err(|error| match error {
+        DataError::Read { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+            DataError::NotHere { path, how: format!("unpack {} again, one of its files is gone", archive.file) }
+        }
+        error => error,
+    })?;
     // The size is checked first, so that a wrong file of any length is refused before it is read.
     let expected = (records * (archive.label_bytes + IMAGE)) as u64;
-    let found = file.metadata().map_err(failed)?.len();
     if found != expected {
         return Err(DataError::Size { path: path.to_owned(), expected, found });
     }
     let mut bytes = Vec::with_capacity(expected as usize);
-    file.read_to_end(&mut bytes).map_err(failed)?;
+    file.read_to_end(&mut bytes).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
     if bytes.len() as u64 != expected {
         return Err(DataError::Size { path: path.to_owned(), expected, found: bytes.len() as u64 });
     }
@@ -178,6 +183,16 @@ mod tests {
         std::fs::create_dir(dir.path().join(TEN.folder)).unwrap();
         let error = read(TEN, dir.path()).err().unwrap().to_string();
         assert!(error.contains("data_batch_1.bin") && error.contains("unpack"), "{error}");
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join(TEN.folder);
+        std::fs::create_dir(&folder).unwrap();
+        nix::unistd::mkfifo(&folder.join("data_batch_1.bin"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = read(TEN, dir.path()).err().unwrap().to_string();
+        assert!(error.contains("data_batch_1.bin is a pipe"), "{error}");
     }
 
     #[test]

@@ -28,15 +28,10 @@ impl Images {
         if pixels.len() != labels.len() * IMAGE {
             return Err(DataError::Shape { images: labels.len(), bytes: pixels.len() });
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(labels.len() as u64).to_le_bytes());
-        for label in &labels {
-            hasher.update(&label.to_le_bytes());
-        }
-        hasher.update(pixels);
+        let checksum = checksum(pixels, &labels);
         let side = SIDE as i64;
         let tensor = Tensor::f_from_slice(pixels)?.f_reshape([labels.len() as i64, 3, side, side])?;
-        Ok(Self { pixels: tensor.f_to_device(device)?, labels, checksum: hasher.finalize().to_hex().to_string() })
+        Ok(Self { pixels: tensor.f_to_device(device)?, labels, checksum })
     }
 
     pub fn len(&self) -> usize {
@@ -48,11 +43,24 @@ impl Images {
     }
 }
 
+/// BLAKE3 in hex.
+pub(super) fn checksum(pixels: &[u8], labels: &[i64]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(labels.len() as u64).to_le_bytes());
+    for label in labels {
+        hasher.update(&label.to_le_bytes());
+    }
+    hasher.update(pixels);
+    hasher.finalize().to_hex().to_string()
+}
+
 /// What the readers return: bytes in host memory.
 pub(super) struct RawData {
     pub train: RawImages,
     pub test: RawImages,
     pub classes: Vec<String>,
+    /// A sentence for people on files that were not read.
+    pub left_out: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq)]

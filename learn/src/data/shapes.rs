@@ -57,7 +57,12 @@ const NOISE: f32 = 8.0;
 
 /// The data set of `seed`.
 pub(super) fn draw(seed: u64) -> RawData {
-    RawData { train: half(seed, 0, SHAPES_TRAIN), test: half(seed, 1, SHAPES_TEST), classes: class_names() }
+    RawData {
+        train: half(seed, 0, SHAPES_TRAIN),
+        test: half(seed, 1, SHAPES_TEST),
+        classes: class_names(),
+        left_out: None,
+    }
 }
 
 fn class_names() -> Vec<String> {

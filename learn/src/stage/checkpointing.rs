@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tch::{Device, Tensor};
 
 use super::RankContext;
-use super::training_state::{Best, Position, TRAINING, TrainingState};
+use super::training_state::{Best, Loaded, Origin, Position, TRAINING, TrainingState};
 use crate::checkpoint::{self, PruneScope, Saved};
 use crate::failure::Failure;
 use crate::flat::FlatTensors;
@@ -46,7 +46,7 @@ impl CheckpointPolicy {
 
 /// Saves the checkpoints of one run.
 pub(super) struct Checkpointer {
-    spec_sha256: String,
+    origin: Origin,
     scope: PruneScope,
     /// When the last save began.
     saved_at: Instant,
@@ -69,11 +69,19 @@ struct PendingSave {
 
 impl Checkpointer {
     /// Loads the newest good checkpoint into `state`; the position is the first one if there is none. Rank 0 reads it and
-    /// broadcasts it, so that ranks need no shared folder and all go on from the same step.
-    pub(super) fn resume(rank: &mut RankContext<'_>, state: &TrainingState<'_>) -> Result<(Self, Position), Failure> {
-        let spec_sha256 = rank.spec_sha256()?;
-        let loaded = rank.newest_checkpoint(&TRAINING, |candidate| state.load(candidate, &spec_sha256));
-        let mut position = loaded.unwrap_or_default();
+    /// broadcasts it, so that ranks need no shared folder and all go on from the same step. `images` is the checksum of the
+    /// training images; the checkpoint must be of the same ones.
+    pub(super) fn resume(
+        rank: &mut RankContext<'_>,
+        state: &TrainingState<'_>,
+        images: &str,
+    ) -> Result<(Self, Position), Failure> {
+        let origin = Origin { spec_sha256: rank.spec_sha256()?, images: images.to_owned() };
+        let loaded = rank.newest_checkpoint(&TRAINING, |candidate| state.load(candidate, &origin.spec_sha256));
+        let mut position = match loaded {
+            Some(loaded) => same_images(rank, loaded, images)?,
+            None => Position::default(),
+        };
         progress::work_done();
         // All ranks decide by these numbers; the others of a position are reported by rank 0 alone.
         let best = position.best.map_or([-1, -1], |best| [best.step as i64, best.hits as i64]);
@@ -87,7 +95,7 @@ impl Checkpointer {
             progress::wait_done();
         }
         let checkpointer = Self {
-            spec_sha256,
+            origin,
             scope: PruneScope::new(rank.task.fence, &rank.task.checkpoints, position.step),
             saved_at: Instant::now(),
             stall: Duration::try_from_secs_f64(position.stall_seconds).unwrap_or_default(),
@@ -122,7 +130,7 @@ impl Checkpointer {
         let copy = Snapshot::of(state, self.spare.take());
         self.stall += began.elapsed();
         let position = Position { stall_seconds: self.stall_seconds(), ..position };
-        let (scope, spec_sha256) = (self.scope.with_committed(rank.committed()), self.spec_sha256.clone());
+        let (scope, origin) = (self.scope.with_committed(rank.committed()), self.origin.clone());
         let (job_dir, step) = (rank.task.job_dir.clone(), position.step);
         let (sender, result) = channel();
         let written = Arc::new(AtomicU64::new(0));
@@ -132,7 +140,7 @@ impl Checkpointer {
                 counter.fetch_add(1, Relaxed);
             };
             let saved = checkpoint::save(&TRAINING, &job_dir, &scope, step, |folder| {
-                copy.state().write(folder, &spec_sha256, position, count)
+                copy.state().write(folder, &origin, position, count)
             });
             // Nobody receives it if the run has failed meanwhile.
             let _ = sender.send((saved, copy));
@@ -193,6 +201,24 @@ impl Checkpointer {
         let saved = self.wait(rank);
         let outcome = outcome?;
         saved.map(|()| outcome)
+    }
+}
+
+/// How far the run is, if it is of these images. Going on with others, or beginning anew with them in silence, would give a
+/// result that nobody asked for.
+fn same_images(rank: &RankContext<'_>, loaded: Loaded, images: &str) -> Result<Position, Failure> {
+    let short = |checksum: &str| checksum.get(..12).unwrap_or(checksum).to_owned();
+    match loaded.images.filter(|trained| trained != images) {
+        None => Ok(loaded.position),
+        Some(trained) => Err(Failure::InputMissing(format!(
+            "the checkpoint of step {} was trained on other images of {} than are in {} now (checksum {}.., here {}..): \
+             put the former images back, or begin anew by `tandem submit --fresh` (`tandem-worker local`: another --out)",
+            loaded.position.step,
+            rank.task.spec.dataset,
+            rank.task.data_dir.display(),
+            short(&trained),
+            short(images)
+        ))),
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct DivergenceCheck {
     pub(super) chance_loss: f64,
     /// Keys of the experiment file to change, the likeliest remedy first.
     pub(super) remedies: &'static str,
+    /// What may be at fault in the very first step, before any update.
+    pub(super) at_once: &'static str,
     /// The key that weighs the penalty, if there is one.
     pub(super) penalty: Option<&'static str>,
 }
@@ -31,10 +33,17 @@ impl DivergenceCheck {
         };
         let penalty =
             self.penalty.map(|key| format!("; or the penalty is too strong: lower {key}")).unwrap_or_default();
+        let why = match number {
+            // The weights are those that the training began with: its learning rate has done nothing yet.
+            1 => format!("no update was made yet, so it is not the learning rate: {}{penalty}", self.at_once),
+            _ => format!(
+                "most often the learning rate is too high; {}{penalty}. The checkpoints before it are kept",
+                self.remedies
+            ),
+        };
         Err(Failure::Job(format!(
-            "{what} at step {number} (loss {}, penalty {}, learning rate {lr:.3e}): most often the learning rate is too \
-             high; {}{penalty}. The checkpoints before it are kept",
-            step.loss, step.penalty, self.remedies
+            "{what} at step {number} (loss {}, penalty {}, learning rate {lr:.3e}): {why}",
+            step.loss, step.penalty
         )))
     }
 }
@@ -59,8 +68,12 @@ mod tests {
 
     #[test]
     fn a_step_that_diverges_is_refused_with_its_likely_cause() {
-        let divergence =
-            DivergenceCheck { chance_loss: 2.3, remedies: "lower optimizer.lr", penalty: Some("tikhonov.lambda") };
+        let divergence = DivergenceCheck {
+            chance_loss: 2.3,
+            remedies: "lower optimizer.lr",
+            at_once: "raise temperature",
+            penalty: Some("tikhonov.lambda"),
+        };
         let refused = |step: Step| match divergence.check(&step, 7, 0.1) {
             Err(Failure::Job(message)) => message,
             other => panic!("{other:?}"),
@@ -75,5 +88,13 @@ mod tests {
                 .starts_with("the loss has exploded, to a thousand times that of a guess, at step 7")
         );
         divergence.check(&step(50.0, 0.0, 1.0), 7, 0.1).unwrap();
+        let Err(Failure::Job(first)) = divergence.check(&step(f64::NAN, 0.0, 0.0), 1, 0.1) else { panic!("accepted") };
+        assert!(
+            first.ends_with(
+                "no update was made yet, so it is not the learning rate: raise temperature; or the penalty is too strong: \
+                 lower tikhonov.lambda"
+            ),
+            "{first}"
+        );
     }
 }

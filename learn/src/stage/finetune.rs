@@ -11,7 +11,7 @@ use crate::report::Outcome;
 pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Finetune) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let recipe = Recipe {
-        pretrained: Some(Pretrained { model, sha256 }),
+        pretrained: Some(Pretrained { model, sha256, images: card.data_checksum }),
         head_layers: spec.head_layers,
         steps: spec.steps,
         label_fraction: spec.label_fraction,

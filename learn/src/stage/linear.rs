@@ -37,7 +37,7 @@ fn sgd(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> {
     let (model, card, sha256) = rank.encoder()?;
     let crop_and_flip = Augment { crop_area_min: spec.crop_area_min, jitter: 0.0, gray: 0.0, ..Augment::default() };
     let recipe = Recipe {
-        pretrained: Some(Pretrained { model, sha256 }),
+        pretrained: Some(Pretrained { model, sha256, images: card.data_checksum }),
         label_fraction: spec.label_fraction,
         images: Augmentation::Views(crop_and_flip),
         head_epochs: f64::INFINITY,
@@ -52,6 +52,7 @@ fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> 
     let began = Instant::now();
     let (model, encoder_card, encoder_sha256) = rank.encoder()?;
     let data = rank.load_data()?;
+    rank.note_other_images("encoder", &encoder_card.data_checksum, &data);
     let subset = balanced_subset(&data.train.labels, data.classes.len(), spec.label_fraction, rank.task.spec.seed)?;
     if rank.stop_requested() && rank.group.world_size() == 1 {
         return Ok(Outcome::Stopped);

@@ -17,6 +17,7 @@ mod training_state;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tandem_collective::ProcessGroup;
+use tandem_domain::spec::Dataset;
 use tch::{Device, Kind, Tensor};
 
 use crate::artifact::{self, Card};
@@ -149,8 +150,10 @@ impl<'a> RankContext<'a> {
     /// Loads the task's images and fails if ranks hold different ones.
     pub(crate) fn load_data(&mut self) -> Result<Data, Failure> {
         self.phase("data", 0);
-        let spec = &self.task.spec;
-        let data = data::load(&spec.dataset, &self.task.data_dir, spec.seed, self.device)?;
+        let task = self.task;
+        let spec = &task.spec;
+        let data = data::load(&spec.dataset, &task.data_dir, spec.seed, self.device)?;
+        data.left_out.iter().for_each(|sentence| self.note("left_out", sentence.clone()));
         let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);
         progress::work_done();
         let all = self.group.all_gather(&checksums.view([1, 2]).to_device(self.device))?;
@@ -158,12 +161,24 @@ impl<'a> RankContext<'a> {
         if bool::try_from(all.eq_tensor(&all.narrow(0, 0, 1)).all()).unwrap_or(false) {
             return Ok(data);
         }
-        Err(Failure::Unknown(format!(
+        Err(Failure::InputMissing(format!(
             "the workers hold different images for {} (training images here: {}, in {}): make their data folders equal",
             spec.dataset,
             data.train.checksum,
             self.task.data_dir.display()
         )))
+    }
+
+    /// Notes if the `kind` that this job starts from was trained on other images, whose checksum is `trained`.
+    pub(crate) fn note_other_images(&mut self, kind: &str, trained: &str, data: &Data) {
+        let dataset = &self.task.spec.dataset;
+        // Each seed has shapes of its own.
+        if *dataset != Dataset::Shapes && trained != data.train.checksum {
+            let why = format!(
+                "the {kind} was trained on other images of {dataset} than are here now; submit with --fresh to train it again"
+            );
+            self.note("other_images", why);
+        }
     }
 }
 

@@ -57,11 +57,30 @@ pub(super) struct Best {
     pub(super) hits: u64,
 }
 
+/// What a training belongs to: its checkpoints continue this and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) spec_sha256: String,
+    /// Checksum of the training images.
+    pub(super) images: String,
+}
+
+/// What a checkpoint says beside its tensors.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Loaded {
+    pub(super) position: Position,
+    /// Checksum of the images that it was trained on, if it is known.
+    pub(super) images: Option<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     format: u32,
     /// Of the job's spec as JSON: a checkpoint continues one job and no other.
     spec_sha256: String,
+    /// Checksum of the training images. Earlier versions did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    images: Option<String>,
     position: Position,
     files: Vec<ManifestFile>,
 }
@@ -78,7 +97,7 @@ pub(super) struct TrainingState<'a>(pub(super) Vec<(&'static str, &'a FlatTensor
 
 impl TrainingState<'_> {
     /// Takes over the tensors of `candidate`, if it is whole and of this job; else they are unchanged.
-    pub(super) fn load(&self, candidate: &CheckpointRef, spec_sha256: &str) -> Result<Position, String> {
+    pub(super) fn load(&self, candidate: &CheckpointRef, spec_sha256: &str) -> Result<Loaded, String> {
         let verified = |name: &str, sha256: &str, bytes| {
             let folder = candidate.path.file_name().unwrap_or_default().to_string_lossy();
             read_verified(&candidate.path.join(name), &format!("{folder}/{name}"), sha256, bytes)
@@ -98,21 +117,22 @@ impl TrainingState<'_> {
         let file = file.ok_or(format!("its manifest has no {STATE}"))?;
         let bytes = verified(STATE, &file.sha256, Some(file.bytes))?;
         weights::decode(&bytes, &self.0).map_err(|error| format!("{STATE}: {error}"))?;
-        Ok(manifest.position)
+        Ok(Loaded { position: manifest.position, images: manifest.images })
     }
 
     /// Writes both files into the new `folder`. Calls `written` as bytes reach the disk.
     pub(super) fn write(
         &self,
         folder: &Path,
-        spec_sha256: &str,
+        origin: &Origin,
         position: Position,
         written: impl Fn(),
     ) -> Result<Written, Failure> {
         fs::create_dir_all(folder).at("create folder", folder)?;
         let file = self.write_tensors(&folder.join(STATE), position.step, written)?;
         let bytes = file.bytes;
-        let manifest = Manifest { format: FORMAT, spec_sha256: spec_sha256.into(), position, files: vec![file] };
+        let Origin { spec_sha256, images } = origin.clone();
+        let manifest = Manifest { format: FORMAT, spec_sha256, images: Some(images), position, files: vec![file] };
         let manifest = serde_json::to_vec_pretty(&manifest)
             .map_err(|error| Failure::Unknown(format!("cannot encode a checkpoint's manifest: {error}")))?;
         write_synced(&folder.join(MANIFEST), &manifest)?;

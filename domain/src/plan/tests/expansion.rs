@@ -2,7 +2,7 @@
 
 use super::{ENCODER, planned};
 use crate::plan::{Plan, PlannedJob};
-use crate::spec::{Stage, Workers};
+use crate::spec::{Draw, Stage, Workers};
 
 fn names(plan: &Plan) -> Vec<&str> {
     plan.jobs.iter().map(|job| job.spec.name.as_str()).collect()
@@ -158,4 +158,66 @@ fn content_keys_follow_inputs_but_not_names() {
     assert_eq!(plan("encoder", 20), plan("other", 20));
     let (a, b) = (plan("encoder", 20), plan("encoder", 21));
     assert!(a[0] != b[0] && a[1] != b[1], "a linear job on another encoder is another job");
+}
+
+fn warmup(epochs: u32, optimizer: &str) -> f64 {
+    let plan = planned(&format!(
+        "[jobs.encoder]\nstage = \"contrastive\"\nencoder = \"resnet18\"\nbatch_size = 64\nepochs = {epochs}\n{optimizer}"
+    ));
+    let Stage::Contrastive(stage) = &plan.jobs[0].spec.stage else { panic!("{plan:?}") };
+    stage.optimizer.warmup_epochs
+}
+
+#[test]
+fn a_default_warm_up_fits_the_training_and_a_written_one_is_kept() {
+    assert_eq!([1000, 100, 50, 5].map(|epochs| warmup(epochs, "")), [10.0, 10.0, 5.0, 0.5]);
+    assert_eq!(warmup(5, "optimizer = { lr = 0.3 }"), 0.5);
+    assert_eq!(warmup(5, "optimizer = { warmup_epochs = 5 }"), 5.0);
+    let plan = planned(&format!("{ENCODER}\n[jobs.encoder.sweep]\noptimizer.warmup_epochs = [1, 20]"));
+    let stored = plan.jobs.iter().map(|job| serde_json::to_value(&job.spec.stage).unwrap());
+    assert_eq!(stored.map(|stage| stage["optimizer"]["warmup_epochs"].clone()).collect::<Vec<_>>(), [1.0, 20.0]);
+}
+
+const ATTACK: &str = r#"
+[jobs.sup]
+stage = "supervised"
+encoder = "resnet18"
+[jobs.attack]
+stage = "attack"
+from = "sup"
+attack = "plb"
+norm = "l2"
+"#;
+
+/// The draw and its seed, and the content key, of an attack with these keys.
+fn drawn(head: &str, keys: &str) -> (Option<Draw>, Option<u64>, String) {
+    let plan = planned(&format!("{head}\n{ATTACK}\n{keys}"));
+    let job = plan.jobs.last().expect("an attack");
+    let Stage::Attack(stage) = &job.spec.stage else { panic!("{job:?}") };
+    (stage.draw, stage.draw_seed, job.content_key.clone())
+}
+
+#[test]
+fn all_attacks_of_an_experiment_draw_by_its_seed() {
+    let (draw, seed, _) = drawn("seed = 7", "images = 64");
+    assert_eq!((draw, seed), (Some(Draw::Balanced), Some(7)));
+    let (_, seed, _) = drawn("seed = 7", "images = 64\nseed = 3");
+    assert_eq!(seed, Some(7), "whatever the attack's own seed");
+    let (_, seed, _) = drawn("seed = 7", "images = 64\ndraw_seed = 3");
+    assert_eq!(seed, Some(3));
+}
+
+/// `tests/tests/kept.rs` shows it with a database of an earlier version.
+#[test]
+fn an_attack_on_all_images_or_on_the_first_ones_is_stored_as_before_and_any_other_is_another_job() {
+    for keys in ["", "images = 0", "images = 64\ndraw = \"first\""] {
+        let (draw, seed, _) = drawn("", keys);
+        assert_eq!((draw, seed), (None, None), "{keys}");
+    }
+    let plan = planned(&format!("{ATTACK}images = 64\ndraw = \"first\""));
+    let stored = serde_json::to_value(&plan.jobs[1].spec.stage).expect("JSON");
+    assert!(stored.get("draw").is_none() && stored.get("draw_seed").is_none(), "{stored}");
+    let key = |keys: &str| drawn("", keys).2;
+    assert_ne!(key("images = 64"), key("images = 64\ndraw = \"first\""));
+    assert_ne!(key("images = 64"), key("images = 64\ndraw_seed = 2"));
 }

@@ -216,6 +216,12 @@ fn attacks_and_their_norms() {
     }
     let message = attack("attack = \"pgd\"\nnorm = \"l2\"\nradii = [0.2, 0.1]");
     assert_eq!(message, "the radii must grow, each once");
+    for keys in ["draw = \"first\"", "draw_seed = 3", "images = 0\ndraw = \"balanced\""] {
+        let message = attack(&format!("attack = \"pgd\"\nnorm = \"l2\"\n{keys}"));
+        assert!(message.contains("is for an attack on some of the images (`images`)"), "{message}");
+    }
+    let message = attack("attack = \"pgd\"\nnorm = \"l2\"\nimages = 5\ndraw = \"first\"\ndraw_seed = 3");
+    assert!(message.starts_with("`draw_seed` is for `draw = \"balanced\"`"), "{message}");
     let message = attack("attack = \"pgd\"\nnorm = \"l2\"\ntikhonov = { lambda = 1 }");
     assert!(message.starts_with("unknown key `tikhonov` in [jobs.a]"), "{message}");
 }

@@ -1,16 +1,26 @@
 use super::super::toy::{Hidden, Sample, hidden};
 use super::*;
 
-fn measure(target: &dyn Target) -> Gates {
+fn spec(attack: &str, norm: &str, loss: &str) -> Attack {
+    let text = format!(r#"{{"attack": "{attack}", "norm": "{norm}", "loss": "{loss}"}}"#);
+    serde_json::from_str(&text).unwrap()
+}
+
+fn measured(target: &dyn Target, spec: &Attack) -> Gates {
     let sample = Sample::of(target, 16);
-    Gates::measure(target, &sample.batch(), Norm::L2, 0.04, 1).unwrap()
+    Gates::measure(target, &sample.batch(), spec, 0.04, 1, None).unwrap()
+}
+
+fn measure(target: &dyn Target) -> Gates {
+    measured(target, &spec("pgd", "l2", "margin"))
 }
 
 #[test]
 fn an_honest_net_passes() {
     let gates = measure(&hidden());
-    assert_eq!((gates.images, gates.zero_gradient, gates.large_radius), (16, 0.0, 1.0));
-    assert!(gates.more_restarts >= 0.0 && gates.noise == 0.0 && gates.square_alone < 0.1, "{gates:?}");
+    assert_eq!((gates.images, gates.zero_gradient, gates.large_radius), (16, Some(0.0), Some(1.0)));
+    assert!(gates.more_restarts.unwrap() >= 0.0 && gates.square_alone.unwrap() < 0.1, "{gates:?}");
+    assert_eq!(gates.noise, 0.0);
     assert!(gates.batch_alone < 1e-3 && gates.notes().is_empty(), "{gates:?} {:?}", gates.notes());
 }
 
@@ -29,11 +39,55 @@ impl Target for Masked {
 #[test]
 fn masked_gradients_are_noted() {
     let gates = measure(&Masked(hidden()));
-    assert_eq!(gates.zero_gradient, 1.0);
-    assert!(gates.large_radius < 0.99);
+    assert_eq!(gates.zero_gradient, Some(1.0));
+    assert!(gates.large_radius.unwrap() < 0.99);
     let notes = gates.notes();
-    assert!(notes[0].contains("gradient of zeros") && notes[1].contains("masked"), "{notes:?}");
+    assert!(notes[0].contains("gradient of zeros in the margin") && notes[1].contains("masked"), "{notes:?}");
+    assert!(notes[0].ends_with("nor can others by gradient: trust square only"), "{notes:?}");
     assert!(notes.iter().any(|note| note.starts_with("square")), "{notes:?}");
+}
+
+/// As sure as a net that was trained without end: its cross-entropy is 0 in f32.
+struct Sure(Hidden);
+
+impl Target for Sure {
+    fn logits(&self, images: &Tensor) -> Tensor {
+        self.0.logits(images) * 1e5
+    }
+    fn classes(&self) -> i64 {
+        self.0.classes()
+    }
+}
+
+#[test]
+fn each_attack_is_checked_by_itself_and_on_the_loss_that_it_climbs() {
+    let sure = Sure(hidden());
+    let gates = |attack: &str, norm: &str, loss: &str| measured(&sure, &spec(attack, norm, loss));
+    let blind = gates("pgd", "linf", "cross-entropy");
+    let sees = gates("pgd", "linf", "margin");
+    assert!(blind.zero_gradient > Some(0.9) && blind.large_radius < Some(0.99), "{blind:?}");
+    assert!(
+        blind.notes()[0].ends_with("loss = \"margin\" of pgd, or apgd-t, plb or best-of, can"),
+        "{:?}",
+        blind.notes()
+    );
+    assert_eq!((sees.zero_gradient, sees.large_radius, sees.notes()), (Some(0.0), Some(1.0), vec![]));
+    assert!(gates("apgd", "linf", "cross-entropy").notes()[0].contains("in the cross-entropy"));
+    for (attack, norm) in [("apgd-t", "linf"), ("fab", "l1"), ("plb", "l0"), ("best-of", "l2"), ("best-of", "l1")] {
+        let gates = gates(attack, norm, "cross-entropy");
+        assert_eq!((gates.zero_gradient, gates.large_radius), (Some(0.0), Some(1.0)), "{attack} {norm}: {gates:?}");
+        assert!(gates.notes().is_empty(), "{attack} {norm}: {:?}", gates.notes());
+    }
+}
+
+#[test]
+fn square_is_not_asked_for_gradients() {
+    let gates = measured(&Masked(hidden()), &spec("square", "linf", "cross-entropy"));
+    assert_eq!(
+        (gates.zero_gradient, gates.large_radius, gates.more_steps, gates.square_alone),
+        (None, None, None, None)
+    );
+    assert!(gates.notes().is_empty(), "{:?}", gates.notes());
 }
 
 /// Adds noise to its logits.

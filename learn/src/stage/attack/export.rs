@@ -63,43 +63,46 @@ impl AttackRun<'_> {
         rank.result("seconds", self.attacked.seconds);
     }
 
+    /// Reports what was checked, and how many checks failed: `gate_failed` marks a result wherever it is shown.
     fn gate_figures(&self, rank: &mut RankContext<'_>) {
+        let mut notes = Vec::new();
         if let Some(gates) = tch::no_grad(|| self.measure_gates(rank.task.spec.seed)) {
-            rank.result("gate_zero_gradient", gates.zero_gradient);
-            rank.result("gate_large_radius", gates.large_radius);
-            rank.result("gate_more_steps", gates.more_steps);
-            rank.result("gate_more_restarts", gates.more_restarts);
-            rank.result("gate_square_alone", gates.square_alone);
-            rank.result("gate_noise", gates.noise);
-            if gates.batch_alone.is_finite() {
-                rank.result("gate_batch_alone", gates.batch_alone);
+            let figures = [
+                ("gate_zero_gradient", gates.zero_gradient),
+                ("gate_large_radius", gates.large_radius),
+                ("gate_more_steps", gates.more_steps),
+                ("gate_more_restarts", gates.more_restarts),
+                ("gate_square_alone", gates.square_alone),
+                ("gate_noise", Some(gates.noise)),
+                ("gate_batch_alone", Some(gates.batch_alone).filter(|value| value.is_finite())),
+            ];
+            for (name, value) in figures {
+                value.into_iter().for_each(|value| rank.result(name, value));
             }
-            gates.notes().into_iter().for_each(|note| rank.note("gate", note));
+            notes.extend(gates.notes());
         }
-        let misplaced = self.attacked.misplaced(&self.data.test.labels);
+        let labels = self.chosen.iter().map(|&id| self.data.test.labels[id as usize]);
+        let misplaced = self.attacked.misplaced(labels);
         rank.result("gate_zero_distance", misplaced as f64);
         if misplaced > 0 {
-            rank.note(
-                "gate",
-                format!("{misplaced} images are clean errors and have a distance, or the other way round"),
-            );
+            notes.push(format!("{misplaced} images are clean errors and have a distance, or the other way round"));
         }
         if self.spec.attack == AttackMethod::BestOf {
             let gain = square_gain(&self.attacked.white_box, &self.attacked.distances, &self.spec.grid());
             rank.result("gate_square_gain", gain);
-            if let Some(note) = square_note(gain) {
-                rank.note("gate", note);
-            }
+            notes.extend(square_note(gain));
         }
+        rank.result("gate_failed", notes.len() as f64);
+        notes.into_iter().for_each(|note| rank.note("gate", note));
     }
 
     /// CSV with one line an image; the distance is empty if the attack failed.
     fn table(&self) -> String {
         let mut table = "image,label,clean_prediction,distance,attack\n".to_owned();
-        for (image, distance) in self.attacked.distances.iter().enumerate() {
+        for (place, (image, distance)) in self.chosen.iter().zip(&self.attacked.distances).enumerate() {
             let distance = if distance.is_finite() { distance.to_string() } else { String::new() };
-            let (label, prediction) = (self.data.test.labels[image], self.attacked.predictions[image]);
-            let finder = self.attacked.finder(image).name();
+            let (label, prediction) = (self.data.test.labels[*image as usize], self.attacked.predictions[place]);
+            let finder = self.attacked.finder(place).name();
             // Writing to a String cannot fail.
             let _ = writeln!(table, "{image},{label},{prediction},{distance},{finder}");
         }
@@ -116,14 +119,16 @@ impl AttackRun<'_> {
         table
     }
 
-    /// The first images, clean as bytes and perturbed as f32, with labels and distances, for others to check.
+    /// The images attacked first, clean as bytes and perturbed as f32, with labels and distances, for others to check.
     fn adversarial(&self, rank: &RankContext<'_>) -> Result<Vec<u8>, Failure> {
         let count = self.attacked.len().min(KEPT_IMAGES);
         let plane = SIDE * SIDE;
-        let clean = bytes_of(&self.data.test, count);
+        let kept = &self.chosen[..count];
+        let clean = bytes_of(&self.data.test, kept);
         let perturbed = little_endian(&self.attacked.perturbed, |value| value.to_le_bytes());
         let distances = little_endian(&self.attacked.distances[..count], |value| value.to_le_bytes());
-        let labels = little_endian(&self.data.test.labels[..count], |label| label.to_le_bytes());
+        let labels: Vec<i64> = kept.iter().map(|&id| self.data.test.labels[id as usize]).collect();
+        let labels = little_endian(&labels, |label| label.to_le_bytes());
         let images = vec![count, 3, SIDE, SIDE];
         let parts = [
             ("clean", Dtype::U8, images.clone(), &clean),
@@ -145,17 +150,18 @@ impl AttackRun<'_> {
 
     /// A picture of the first images that were broken; `None` if there are none, or none are wanted.
     fn picture(&self) -> Result<Option<Vec<u8>>, Failure> {
-        let moved = |image: &i64| {
-            let distance = self.attacked.distances[*image as usize];
+        let moved = |place: &i64| {
+            let distance = self.attacked.distances[*place as usize];
             distance > 0.0 && distance.is_finite()
         };
-        let shown = self.attacked.len().min(KEPT_IMAGES) as i64;
-        let chosen: Vec<i64> = (0..shown).filter(moved).take(self.spec.pictures as usize).collect();
-        if chosen.is_empty() {
+        let kept = self.attacked.len().min(KEPT_IMAGES) as i64;
+        let shown: Vec<i64> = (0..kept).filter(moved).take(self.spec.pictures as usize).collect();
+        if shown.is_empty() {
             return Ok(None);
         }
-        let clean = pixels(&self.data.test, &chosen, Orientation::AsIs).to_device(Device::Cpu);
-        let perturbed = self.attacked.perturbed(SIDE as i64).index_select(0, &Tensor::from_slice(&chosen));
+        let images: Vec<i64> = shown.iter().map(|&place| self.chosen[place as usize]).collect();
+        let clean = pixels(&self.data.test, &images, Orientation::AsIs).to_device(Device::Cpu);
+        let perturbed = self.attacked.perturbed(SIDE as i64).index_select(0, &Tensor::from_slice(&shown));
         let png = picture::png(&clean, &perturbed);
         png.map(Some).map_err(|error| Failure::Unknown(format!("cannot draw the picture of perturbed images: {error}")))
     }
@@ -174,8 +180,9 @@ fn format_radius(radius: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn bytes_of(images: &Images, count: usize) -> Vec<u8> {
-    let pixels = images.pixels.narrow(0, 0, count as i64).to_device(Device::Cpu).to_kind(Kind::Uint8);
+fn bytes_of(images: &Images, ids: &[i64]) -> Vec<u8> {
+    let ids = Tensor::from_slice(ids).to_device(images.pixels.device());
+    let pixels = images.pixels.index_select(0, &ids).to_device(Device::Cpu).to_kind(Kind::Uint8);
     Vec::try_from(pixels.contiguous().flatten(0, -1)).unwrap_or_default()
 }
 

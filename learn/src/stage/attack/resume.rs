@@ -28,7 +28,7 @@ const FORMAT: u32 = 1;
 /// Of this many images, the first ones, the adversarial ones are kept too, for pictures and for others to check.
 pub(super) const KEPT_IMAGES: usize = 1000;
 
-/// Results of the first images of the test set, in order.
+/// Results of the images attacked so far, in the order of the attack.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct AttackedImages {
     /// Predicted class of the clean image.
@@ -63,10 +63,10 @@ impl AttackedImages {
     }
 
     /// How many images have distance 0 although they are classified rightly, or another one although they are not. There
-    /// should be none. `labels` are those of the data set.
-    pub(super) fn misplaced(&self, labels: &[i64]) -> usize {
+    /// should be none. `labels` are those of the attacked images.
+    pub(super) fn misplaced(&self, labels: impl Iterator<Item = i64>) -> usize {
         let all = self.predictions.iter().zip(labels).zip(&self.distances);
-        all.filter(|((prediction, label), distance)| (prediction != label) != (**distance == 0.0)).count()
+        all.filter(|((prediction, label), distance)| (*prediction != label) != (**distance == 0.0)).count()
     }
 
     /// f32 `[K, 3, H, W]`, on the CPU.

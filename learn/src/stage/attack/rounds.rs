@@ -13,7 +13,7 @@ use crate::attack::gates::{Gates, MAX_IMAGES};
 use crate::attack::{Batch, Target, target};
 use crate::checkpoint::{self, PruneScope};
 use crate::classifier::Classifier;
-use crate::data::{Data, SIDE};
+use crate::data::{Data, SIDE, draw};
 use crate::failure::Failure;
 use crate::features::{Orientation, pixels};
 use crate::files::sha256;
@@ -55,8 +55,8 @@ pub(super) struct AttackRun<'a> {
     pub(super) spec: &'a Attack,
     pub(super) classifier: &'a Classifier,
     pub(super) data: &'a Data,
-    /// Test images to attack.
-    pub(super) images: usize,
+    /// Test images to attack, in this order.
+    pub(super) chosen: Vec<i64>,
     pub(super) fallback: Option<Tensor>,
     pub(super) key: String,
     pub(super) scope: PruneScope,
@@ -72,7 +72,7 @@ impl<'a> AttackRun<'a> {
         spec: &'a Attack,
         classifier: &'a Classifier,
         data: &'a Data,
-        images: usize,
+        chosen: Vec<i64>,
         classifier_sha256: &str,
     ) -> Result<Self, Failure> {
         let json = rank.spec_json()?;
@@ -83,7 +83,7 @@ impl<'a> AttackRun<'a> {
         let now = Instant::now();
         let (fallback, throughput) =
             (tch::no_grad(|| fallback(classifier, data)), Throughput::new(now, attacked.seconds));
-        Ok(Self { spec, classifier, data, images, fallback, key, scope, attacked, throughput, saved_at: now })
+        Ok(Self { spec, classifier, data, chosen, fallback, key, scope, attacked, throughput, saved_at: now })
     }
 
     pub(super) fn run_rounds(&mut self, rank: &mut RankContext<'_>) -> Result<Outcome, Failure> {
@@ -91,19 +91,19 @@ impl<'a> AttackRun<'a> {
         let done = Tensor::from_slice(&[self.attacked.len() as i64]).to_device(rank.device);
         rank.group.broadcast(&done, 0)?;
         let mut first = done.int64_value(&[0]) as usize;
-        while first < self.images {
+        while first < self.chosen.len() {
             let own = first + rank.group.rank() as usize * batch_size;
-            let samples: Vec<i64> = (own..self.images.min(own + batch_size)).map(|id| id as i64).collect();
+            let samples = self.chosen.iter().skip(own).take(batch_size).copied().collect::<Vec<_>>();
             let round = sync::round(rank, self.classifier, |target| self.batch(rank, target, &samples))?;
             let Round::Done { own, stop } = round else {
                 self.checkpoint(rank)?;
                 return Ok(Outcome::Stopped);
             };
-            let next = self.images.min(first + rank.group.world_size() as usize * batch_size);
+            let next = self.chosen.len().min(first + rank.group.world_size() as usize * batch_size);
             self.gather(rank, own, first, next)?;
             self.progress(rank, next, next - first);
             first = next;
-            if stop && first < self.images {
+            if stop && first < self.chosen.len() {
                 self.checkpoint(rank)?;
                 return Ok(Outcome::Stopped);
             }
@@ -136,7 +136,7 @@ impl<'a> AttackRun<'a> {
         (rows.constant_pad_nd([0, 0, 0, missing]), pixels)
     }
 
-    /// Rank 0 appends what all ranks found, which is about the test images `first..next`.
+    /// Rank 0 appends what all ranks found, which is about the chosen images `first..next`.
     fn gather(
         &mut self,
         rank: &RankContext<'_>,
@@ -156,13 +156,13 @@ impl<'a> AttackRun<'a> {
     }
 
     fn progress(&mut self, rank: &mut RankContext<'_>, done: usize, new: usize) {
-        let (now, left) = (Instant::now(), self.images - done);
+        let (now, left) = (Instant::now(), self.chosen.len() - done);
         let rate = self.throughput.advance(now, new as u64, true).unwrap_or_else(|| self.throughput.mean(now));
         // With clean errors. Only rank 0 holds distances, and only its metrics are reported.
         let broken = self.attacked.distances.iter().filter(|distance| distance.is_finite()).count();
         rank.metric("broken", done as u64, broken as f64 / done as f64);
         let seconds_left = if rate > 0.0 { left as f64 / rate } else { f64::NAN };
-        rank.progress((done as u64, self.images as u64), (0, 1), rate, seconds_left);
+        rank.progress((done as u64, self.chosen.len() as u64), (0, 1), rate, seconds_left);
     }
 
     fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
@@ -178,15 +178,17 @@ impl<'a> AttackRun<'a> {
         Ok(())
     }
 
-    /// Checks the first images for masked gradients.
+    /// Checks a few images of all classes for masked gradients.
     pub(super) fn measure_gates(&self, seed: u64) -> Option<Gates> {
+        let classes: Vec<i64> = self.chosen.iter().map(|&id| self.data.test.labels[id as usize]).collect();
         // Some of them are misclassified.
-        let samples: Vec<i64> = (0..self.images.min(4 * MAX_IMAGES as usize)).map(|id| id as i64).collect();
+        let drawn = draw(&classes, 4 * MAX_IMAGES as usize, self.spec.draw_seed.unwrap_or(seed));
+        let samples: Vec<i64> = drawn.into_iter().map(|place| self.chosen[place]).collect();
         let images = pixels(&self.data.test, &samples, Orientation::AsIs);
         let labels = labels(&self.data.test, &samples);
         let batch = Batch { images: &images, labels: &labels, ids: &samples };
         let grid = self.spec.grid();
         let middle = grid[(grid.len() - 1) / 4];
-        Gates::measure(self.classifier, &batch, self.spec.norm, middle, seed)
+        Gates::measure(self.classifier, &batch, self.spec, middle, seed, self.fallback.as_ref())
     }
 }

@@ -72,7 +72,7 @@ fn with_checkpointer(
     };
     let mut rank = RankContext::new(task, &group, Device::Cpu, &mut report, &stop);
     let state = TrainingState(vec![("parameters.", state)]);
-    let (mut checkpointer, position) = Checkpointer::resume(&mut rank, &state).unwrap();
+    let (mut checkpointer, position) = Checkpointer::resume(&mut rank, &state, "images").unwrap();
     let ended = run(&mut checkpointer, &mut rank, &state, position);
     (ended, saved, notes)
 }
@@ -152,4 +152,38 @@ fn a_file_that_cannot_be_removed_is_noted_once_and_fails_nothing() {
     });
     assert_eq!((ended, saved.len(), notes.len()), (Ok(()), 5, 1), "{notes:?}");
     assert!(notes[0].contains(stuck.to_str().unwrap()), "{notes:?}");
+}
+
+#[test]
+fn a_training_does_not_go_on_with_other_images_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = flat();
+    let mut task = task(folder.path(), 1);
+    task.checkpoints = with_checkpointer(&task, &state, |checkpointer, rank, state, _| {
+        checkpointer.save(rank, at(39), state)?;
+        checkpointer.wait(rank)
+    })
+    .1;
+    let resume = |task: &Task, images: &str| {
+        let (stop, group, mut report) = (AtomicBool::new(false), ProcessGroup::alone(), |_: Event| {});
+        let mut rank = RankContext::new(task, &group, Device::Cpu, &mut report, &stop);
+        let resumed = Checkpointer::resume(&mut rank, &TrainingState(vec![("parameters.", &state)]), images);
+        resumed.map(|(_, position)| position.step)
+    };
+    assert_eq!(resume(&task, "images"), Ok(39));
+    let why = match resume(&task, "others") {
+        Err(Failure::InputMissing(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    for words in ["step 39 was trained on other images of shapes", "images.., here others..", "--fresh"] {
+        assert!(why.contains(words), "{why}");
+    }
+
+    // An earlier version wrote no checksum.
+    let manifest = task.checkpoints[0].path.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap().replace("  \"images\": \"images\",\n", "");
+    assert!(!text.contains("images"));
+    fs::write(&manifest, &text).unwrap();
+    task.checkpoints[0].sha256 = crate::files::sha256(text.as_bytes());
+    assert_eq!(resume(&task, "others"), Ok(39));
 }

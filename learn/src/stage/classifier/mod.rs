@@ -24,7 +24,11 @@ use trainer::Trainer;
 /// Trains from the newest good checkpoint, or else from the beginning, to the end or until a rank is asked to stop.
 pub(super) fn run(rank: &mut RankContext<'_>, recipe: &Recipe<'_>) -> Result<Outcome, Failure> {
     let data = rank.load_data()?;
+    if let Some(encoder) = &recipe.pretrained {
+        rank.note_other_images("encoder", &encoder.images, &data);
+    }
     let mut trainer = Trainer::new(rank, recipe, &data)?;
+    trainer.lr_schedule.note().into_iter().for_each(|why| rank.note("warmup", why));
     let rescaled = penalty::rescale_note(&recipe.tikhonov, trainer.batch_size);
     rescaled.into_iter().for_each(|why| rank.note("rescaled", why));
     rank.phase("training", trainer.position.step);

@@ -40,6 +40,8 @@ pub(in crate::stage) struct Pretrained {
     pub model: Model,
     /// Of its file.
     pub sha256: String,
+    /// Checksum of the images that it was trained on.
+    pub images: String,
 }
 
 /// How training images are augmented.

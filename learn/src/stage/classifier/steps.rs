@@ -132,6 +132,10 @@ impl Trainer<'_> {
         let divergence = DivergenceCheck {
             chance_loss: (self.data.classes.len() as f64).ln(),
             remedies: "lower optimizer.lr or lengthen optimizer.warmup_epochs",
+            at_once: match self.recipe.pretrained {
+                Some(_) => "look at the loss of the job whose encoder it starts from",
+                None => "take precision = \"f32\", if it is another",
+            },
             penalty: penalised.then_some("tikhonov.lambda"),
         };
         divergence.check(&step, self.position.step, lr)?;

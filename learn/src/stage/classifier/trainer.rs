@@ -98,7 +98,8 @@ impl<'a> Trainer<'a> {
         let best = (!held_out.is_empty()).then(|| ModelCopy::of(&model));
         let optimizer =
             Optimizer::new(recipe.optimizer, &model.parameters).with_groups(recipe.groups(&model, head_steps, steps));
-        let (checkpointer, position) = Checkpointer::resume(rank, &state(&model, &optimizer, best.as_ref()))?;
+        let state = state(&model, &optimizer, best.as_ref());
+        let (checkpointer, position) = Checkpointer::resume(rank, &state, &data.train.checksum)?;
         Ok(Self {
             recipe,
             data,

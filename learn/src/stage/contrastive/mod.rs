@@ -21,6 +21,7 @@ pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Contrastive) -> Result<Outc
     let shards = Shards::new(rank.task.spec.shards, spec.batch_size, rank.group)?;
     let data = rank.load_data()?;
     let mut trainer = Trainer::new(rank, spec, shards, &data)?;
+    trainer.lr_schedule.note().into_iter().for_each(|why| rank.note("warmup", why));
     penalty::rescale_note(&spec.tikhonov, spec.batch_size).into_iter().for_each(|why| rank.note("rescaled", why));
     rank.phase("training", trainer.position.step);
     progress::measure();

@@ -161,6 +161,7 @@ impl Trainer<'_> {
         DivergenceCheck {
             chance_loss: others.ln(),
             remedies: "lower optimizer.lr, lengthen optimizer.warmup_epochs or raise temperature",
+            at_once: "raise temperature",
             penalty: self.penalised().then_some("tikhonov.lambda (or layerwise.beta)"),
         }
     }

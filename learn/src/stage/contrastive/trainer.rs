@@ -78,7 +78,7 @@ impl<'a> Trainer<'a> {
             .ok_or_else(|| Failure::Unknown(format!("this version cannot build {:?}", spec.encoder)))?;
         net.model.set_training(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
         let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
-        let (checkpointer, position) = Checkpointer::resume(rank, &state(&net, &optimizer))?;
+        let (checkpointer, position) = Checkpointer::resume(rank, &state(&net, &optimizer), &data.train.checksum)?;
         Ok(Self {
             spec,
             data,

@@ -52,7 +52,8 @@ fn position(step: u64) -> Position {
 /// By the attempt of `scope`; also why something could not be removed.
 fn save_by(folder: &Path, scope: &PruneScope, step: u64) -> (CheckpointRef, Vec<String>) {
     let vectors = Vectors::new(step as f64);
-    let write = |folder: &Path| vectors.state().write(folder, "spec", position(step), || {});
+    let origin = Origin { spec_sha256: "spec".into(), images: "images".into() };
+    let write = |folder: &Path| vectors.state().write(folder, &origin, position(step), || {});
     let saved = save(&TRAINING, folder, scope, step, write).unwrap();
     (CheckpointRef { step, path: saved.path, sha256: saved.sha256 }, saved.not_removed)
 }
@@ -63,7 +64,10 @@ fn save_at(folder: &Path, step: u64) -> CheckpointRef {
 }
 
 fn load(candidates: &[CheckpointRef], spec_sha256: &str, vectors: &Vectors) -> (Option<Position>, Vec<String>) {
-    newest(&TRAINING, candidates, |candidate| vectors.state().load(candidate, spec_sha256))
+    let load = |candidate: &CheckpointRef| vectors.state().load(candidate, spec_sha256);
+    let (found, skipped) = newest(&TRAINING, candidates, load);
+    assert!(found.iter().all(|found| found.images.as_deref() == Some("images")));
+    (found.map(|found| found.position), skipped)
 }
 
 fn names(folder: &Path) -> Vec<String> {
