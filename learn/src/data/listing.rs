@@ -47,13 +47,11 @@ pub(super) fn list(folder: &Path) -> Result<Listing, DataError> {
     match fs::metadata(folder) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(not_here(folder, "it is no folder")),
-        Err(error) => {
+        Err(source) => {
             // A disk that fails is told from a data set that nobody has put here.
-            let failed = DataError::Read { path: folder.to_owned(), source: error };
-            return Err(match failed.blame() {
-                Blame::Machine => failed,
-                _ => not_here(folder, &failed.to_string()),
-            });
+            let absent = not_here(folder, &source.to_string());
+            let failed = DataError::Read { path: folder.to_owned(), source };
+            return Err(if failed.blame() == Blame::Machine { failed } else { absent });
         }
     }
     let mut left_out = LeftOut::default();
