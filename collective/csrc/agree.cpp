@@ -51,10 +51,13 @@ Call describe(Operation operation, int64_t detail, const at::Tensor* tensor) {
   }
   call[2] = static_cast<int64_t>(tensor->scalar_type());
   call[3] = static_cast<int64_t>(sizes.size());
+  // Unsigned, because it may overflow.
+  uint64_t strides = 0;
   for (size_t dim = 0; dim < sizes.size(); ++dim) {
-    call[4] = call[4] * 1000003 + tensor->stride(static_cast<int64_t>(dim));
+    strides = strides * 1000003 + static_cast<uint64_t>(tensor->stride(static_cast<int64_t>(dim)));
     call[5 + dim] = sizes[dim];
   }
+  call[4] = static_cast<int64_t>(strides);
   return call;
 }
 
