@@ -58,7 +58,7 @@ pub enum DataError {
 pub enum Blame {
     /// What lies in the data set, or what the job asks of it: it would fail on every machine that has this data.
     Job,
-    /// This machine has no such data set, or a damaged copy of an official one. Another may have it.
+    /// This machine has no such data set. Another may have it.
     Input,
     /// The disk or the device failed, not the data.
     Machine,
@@ -67,7 +67,7 @@ pub enum Blame {
 impl DataError {
     pub fn blame(&self) -> Blame {
         match self {
-            Self::NotHere { .. } | Self::Size { .. } | Self::Label { .. } => Blame::Input,
+            Self::NotHere { .. } => Blame::Input,
             Self::Read { source, .. } if !lies_in_the_data(source) => Blame::Machine,
             Self::Torch(_) => Blame::Machine,
             _ => Blame::Job,
@@ -129,7 +129,8 @@ mod tests {
     fn a_data_set_that_is_not_here_is_nobodys_fault() {
         let absent = DataError::NotHere { path: "data/cats".into(), how: "copy it".into() };
         assert_eq!(absent.blame(), Blame::Input);
-        let official = DataError::Size { path: "data/x.bin".into(), expected: 2, found: 1 };
-        assert_eq!(official.blame(), Blame::Input);
+        // A damaged copy is there, and whoever waited for a better one would wait in silence.
+        let damaged = DataError::Size { path: "data/x.bin".into(), expected: 2, found: 1 };
+        assert_eq!(damaged.blame(), Blame::Job);
     }
 }
