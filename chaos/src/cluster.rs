@@ -86,8 +86,7 @@ impl Cluster {
         let ports = free_ports(COORDINATORS.len())?;
         let to_all = |_| ports.iter().map(|port| Proxy::to(*port)).collect::<Result<Vec<_>>>();
         let proxies = WORKERS.iter().map(to_all).collect::<Result<Vec<_>>>()?;
-        let database_proxies =
-            COORDINATORS.iter().map(|_| Proxy::to(postgres.port())).collect::<Result<Vec<_>>>()?;
+        let database_proxies = COORDINATORS.iter().map(|_| Proxy::to(postgres.port())).collect::<Result<Vec<_>>>()?;
         let database = Database::new(&postgres.url(DATABASE), ANSWER_LIMIT)?;
         let supervisor = Supervisor::start()?;
         let cluster =

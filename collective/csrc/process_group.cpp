@@ -148,8 +148,8 @@ int32_t tandem_group_nccl(
       auto agreement = tandem::Agreement::by_store(scoped, backend->getRank(), backend->getSize());
       return c10::make_intrusive<tandem::Channel>(std::move(backend), std::move(agreement));
     };
-    *group = new tandem::ProcessGroup{
-        channel(std::move(of_main), "/main"), channel(std::move(of_autograd), "/autograd")};
+    *group =
+        new tandem::ProcessGroup{channel(std::move(of_main), "/main"), channel(std::move(of_autograd), "/autograd")};
   });
 }
 
