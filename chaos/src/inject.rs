@@ -37,7 +37,7 @@ pub(crate) enum Undo {
     AnswerCommits,
     /// The coordinator whose wire to Postgres is silent.
     ReconnectDatabase(usize),
-    Unlock(TableLock),
+    Unlock(Box<TableLock>),
     EndReaders(Readers),
     /// Until then, space that becomes free is filled too.
     FreeDisk(DiskFiller),
@@ -119,7 +119,7 @@ pub(crate) fn inject(cluster: &mut Cluster, fault: &PlannedFault) -> Result<Opti
             lasting(format!("{} from Postgres", COORDINATORS[index]), Undo::ReconnectDatabase(index))
         }
         FaultKind::LockReports => {
-            lasting("the tables of reports".to_owned(), Undo::Unlock(TableLock::take(&cluster.database_url()?)?))
+            lasting("the tables of reports".to_owned(), Undo::Unlock(Box::new(TableLock::take(&cluster.database_url()?)?)))
         }
         FaultKind::ManyReaders => {
             lasting("the coordinators' answers".to_owned(), Undo::EndReaders(Readers::start(cluster)?))

@@ -57,7 +57,9 @@ pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, owner: &str) -> Resul
         if let Some((id, _)) = job.as_ref().filter(|(_, whose)| whose == owner) {
             return Ok(vec![Target::Job(*id)]);
         }
-        if let Found::Own(targets) = by_namesakes(&targets::namesakes(conn, second).await?, first) {
+        let mut named = targets::namesakes(conn, second).await?;
+        named.retain(|one| one.owner == first);
+        if let Found::Own(targets) = by_namesakes(&named, first) {
             return Ok(targets);
         }
         if let Some((id, whose)) = job {

@@ -252,8 +252,19 @@ pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> DbResult<bool> {
     .map(RowsChanged::is_one)
 }
 
-/// Replaces the cause that the peers of a lost rank gave, once the rank's own is known.
+/// Replaces the cause that the peers of a lost rank gave, once the rank's own is known; in the job's reason too.
 pub(crate) async fn set_cause(conn: &mut Conn, attempt: &LockedAttempt, cause: &str) -> DbResult<()> {
+    sqlx::query!(
+        "UPDATE jobs SET reason = $3 || substr(jobs.reason, length(a.cause) + 1)
+         FROM attempts a
+         WHERE a.id = $1 AND a.fence = $2 AND a.state = 'lost' AND a.cause <> '' AND jobs.id = a.job_id
+           AND starts_with(jobs.reason, a.cause)",
+        attempt.id,
+        attempt.fence,
+        cause,
+    )
+    .run_any(&mut *conn)
+    .await?;
     sqlx::query!(
         "UPDATE attempts SET cause = $3 WHERE id = $1 AND fence = $2 AND state = 'lost'",
         attempt.id,

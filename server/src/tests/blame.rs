@@ -113,3 +113,19 @@ async fn a_missing_input_uses_up_no_retry_and_is_given_up_only_after_a_while() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_reason_names_the_rank_at_fault_even_if_its_peers_were_reported_first() {
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    let job = ids(&database.submit(&experiment(1)).await)[0];
+    database.schedule(&database.scheduler(), &mut None).await;
+    database.execute("UPDATE leases SET dispatched_at = now()");
+    let holders = database.lease_holders(job);
+    rank_ended(&database.store, holders[1], RankOutcome::PeerLost, "connection closed by peer").await.unwrap();
+    assert!(database.job(job).await.1.contains("connection closed by peer; "));
+    rank_ended(&database.store, holders[0], RankOutcome::Unknown, "ended by signal 11").await.unwrap();
+    let (state, reason) = database.job(job).await;
+    assert_eq!(state, "queued");
+    assert!(reason.starts_with("rank 0 on cpu-0: ended by signal 11; ") && !reason.contains("closed"), "{reason}");
+}
