@@ -118,9 +118,10 @@ pub(crate) fn inject(cluster: &mut Cluster, fault: &PlannedFault) -> Result<Opti
             cluster.database_proxies[index].set(ProxyState::Silent);
             lasting(format!("{} from Postgres", COORDINATORS[index]), Undo::ReconnectDatabase(index))
         }
-        FaultKind::LockReports => {
-            lasting("the tables of reports".to_owned(), Undo::Unlock(Box::new(TableLock::take(&cluster.database_url()?)?)))
-        }
+        FaultKind::LockReports => lasting(
+            "the tables of reports".to_owned(),
+            Undo::Unlock(Box::new(TableLock::take(&cluster.database_url()?)?)),
+        ),
         FaultKind::ManyReaders => {
             lasting("the coordinators' answers".to_owned(), Undo::EndReaders(Readers::start(cluster)?))
         }
