@@ -1,7 +1,7 @@
 //! `tandem.v1.Workers`: one stream per worker, open as long as both run.
 //!
 //! Messages about ranks are handled in the order in which they come, so a rank's end never overtakes its last report.
-//! Heartbeats are not queued behind them. What is queued is bounded by its bytes ([`Backlog`]).
+//! Heartbeats are not queued behind them. What is queued is bounded by its bytes ([`Backlog`](super::Backlog)).
 //!
 //! While the database is away the stream ends with UNAVAILABLE: the worker keeps what was not acknowledged and dials
 //! again, and its rank goes on.
