@@ -36,7 +36,7 @@ pub fn missing_inputs<'r>(ranks: impl IntoIterator<Item = &'r LostRank>) -> Vec<
 }
 
 /// Which workers cannot read an input, and the newest of their reasons.
-pub(crate) fn told(missing: &[MissingInput]) -> String {
+pub(crate) fn unreadable(missing: &[MissingInput]) -> String {
     const NAMED: usize = 3;
     let mut names: Vec<&str> = missing.iter().take(NAMED).map(|worker| worker.worker_name.as_str()).collect();
     let more = format!("{} more", missing.len().saturating_sub(NAMED));

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     evidence::Evidence,
-    input::{missing_inputs, told},
+    input::{missing_inputs, unreadable},
     same::against_the_job,
 };
 use crate::state::{AttemptState, JobState, RankOutcome, RetryPolicy};
@@ -74,19 +74,19 @@ fn after_loss(now: DateTime<Utc>, evidence: &Evidence, policy: &RetryPolicy) -> 
 
 fn after_missing_input(now: DateTime<Utc>, evidence: &Evidence) -> Next {
     let missing = missing_inputs(evidence.counted());
-    let told = told(&missing);
+    let why = unreadable(&missing);
     let attempts = evidence.missing().map(|rank| rank.attempt).collect::<BTreeSet<_>>().len();
     let is_everywhere = evidence.workers_not_asked == 0;
     let waited = evidence.missing().map(|rank| now - rank.at).max().unwrap_or_default();
     if attempts >= INPUT_ATTEMPTS || (is_everywhere && waited >= INPUT_WAIT) {
         let minutes = waited.num_minutes();
-        return Next::new(JobState::Failed, format!("{told}; given up after {attempts} attempts in {minutes} min"));
+        return Next::new(JobState::Failed, format!("{why}; given up after {attempts} attempts in {minutes} min"));
     }
     if !is_everywhere {
-        return Next::new(JobState::Queued, format!("{told}; is tried on other workers, and uses up no retry"));
+        return Next::new(JobState::Queued, format!("{why}; is tried on other workers, and uses up no retry"));
     }
     let again = missing.iter().map(|worker| worker.until).min().unwrap_or(now);
     let delay = (again - now).to_std().unwrap_or_default();
-    let reason = format!("{told}; no other worker is there, and it is tried again after {} s", delay.as_secs());
+    let reason = format!("{why}; no other worker is there, and it is tried again after {} s", delay.as_secs());
     Next { delay, ..Next::new(JobState::Queued, reason) }
 }

@@ -12,6 +12,6 @@ mod same;
 mod tests;
 
 pub use evidence::{Evidence, LostRank, avoided};
-pub(crate) use input::told;
+pub(crate) use input::unreadable;
 pub use input::{MissingInput, missing_inputs};
 pub use job::{Next, job_after};

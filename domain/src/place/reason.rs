@@ -8,7 +8,7 @@ use super::{
     gang,
     model::{FleetWorker, Policy, QueuedJob, WorkerStatus},
 };
-use crate::blame::told;
+use crate::blame::unreadable;
 
 /// Busy workers named in a reason; the rest are counted.
 const NAMED: usize = 3;
@@ -95,14 +95,18 @@ pub(super) fn backoff(job: &QueuedJob, until: DateTime<Utc>) -> String {
     let at = until.format("%H:%M:%S");
     match job.missing.as_slice() {
         [] => format!("is tried again at {at} UTC, after a lost attempt; others start meanwhile"),
-        missing => format!("{}; is tried again at {at} UTC, and others start meanwhile", told(missing)),
+        missing => format!("{}; is tried again at {at} UTC, and others start meanwhile", unreadable(missing)),
     }
 }
 
 /// There are enough workers, but too few of them can read its input.
 pub(super) fn missing(job: &QueuedJob) -> String {
     let again = job.missing.iter().map(|worker| worker.until).min().unwrap_or_default();
-    format!("{}; no others are there, and it is tried again at {} UTC", told(&job.missing), again.format("%H:%M:%S"))
+    format!(
+        "{}; no others are there, and it is tried again at {} UTC",
+        unreadable(&job.missing),
+        again.format("%H:%M:%S")
+    )
 }
 
 fn workers(count: usize, kind: &str) -> String {
