@@ -114,6 +114,10 @@ impl Failure {
         };
         match GroupError::from_panic(&message) {
             Some(error) => error.into(),
+            // The words of the standard library, whose scoped threads panic where there is no room for another.
+            None if message.contains("failed to spawn thread") => Self::Machine(format!(
+                "this host gives no more threads ({message}): look at its free memory, `ulimit -u` and `ulimit -v`"
+            )),
             None => Self::Unknown(format!("internal error: {message}; please report it with this log")),
         }
     }
@@ -155,6 +159,9 @@ mod tests {
     fn a_panic_is_nobodys_fault_unless_libtorch_says_whose() {
         let of = |message: &str| Failure::from_panic(Box::new(message.to_owned()));
         assert!(matches!(of("index out of bounds"), Failure::Unknown(why) if why.contains("index out of bounds")));
+        let no_thread =
+            "failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"Resource temporarily unavailable\" }";
+        assert!(matches!(of(no_thread), Failure::Machine(why) if why.contains("ulimit -u")));
         let torch =
             |text: &str| of(&format!("called `Result::unwrap()` on an `Err` value: Torch(\"{text}\\nframe #0\")"));
         assert!(matches!(torch("CUDA error: uncorrectable ECC error encountered"), Failure::Machine(_)));
