@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::exit::classify;
 
-    fn told(status: Status) -> (Exit, String) {
+    fn explained(status: Status) -> (Exit, String) {
         let mut refusal = Refusal::default();
         refusal.add("http://a:1", status);
         let (exit, message) = classify(&refusal.error("list jobs"));
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_coordinator_that_was_reached_is_not_told_to_be_away() {
         for words in ["the database is away: pool timed out", "could not extend file: No space left on device"] {
-            let (exit, message) = told(Status::unavailable(words));
+            let (exit, message) = explained(Status::unavailable(words));
             assert_eq!(exit, Exit::Temporary);
             assert!(message.contains(words) && message.contains("http://a:1"), "{message}");
             assert!(!message.contains("tandem up") && !message.contains("reach"), "{message}");
@@ -150,7 +150,7 @@ mod tests {
             (Code::Internal, Exit::Internal),
         ];
         for (code, exit) in exits {
-            let (found, message) = told(code.status("because of x"));
+            let (found, message) = explained(code.status("because of x"));
             assert_eq!(found, exit, "{message}");
             assert!(message.starts_with("cannot list jobs") && message.contains("because of x"), "{message}");
         }
