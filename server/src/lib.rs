@@ -9,7 +9,7 @@
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes,
-//! [`store_path`] checks paths of files, [`incoming`] accepts connections, [`broken`] breaks a rule on purpose, for tests.
+//! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`incoming`] accepts connections, [`broken`] breaks a rule on purpose, for tests.
 
 mod broken;
 mod cancel;
@@ -31,6 +31,7 @@ mod snapshot;
 mod start;
 mod stop;
 mod store;
+mod store_folder;
 mod store_path;
 mod submit;
 mod target;

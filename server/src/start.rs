@@ -1,7 +1,7 @@
 //! Start and stop: checks what must be there before anything is served, and ends what runs in order.
 
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -38,6 +38,7 @@ use crate::{
     rpc::{Admission, Api, Backlog},
     schedule::Scheduler,
     store::schema::{self, OpenError},
+    store_folder::StoreFolder,
 };
 
 /// Why the server does not start, or stopped.
@@ -127,7 +128,8 @@ fn raise_open_files() {
 pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartError> {
     choose(args.timing);
     check_exposure(&args)?;
-    let root = prepare_store(&args.store)?;
+    let folder = StoreFolder::open(&args.store)
+        .map_err(|source| StartError::Store { folder: args.store.clone(), source })?;
     // Bound before the database is touched: a second server on the same port must not migrate anything.
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.map_err(|source| StartError::Listen { address: args.listen, source })?;
@@ -136,7 +138,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
 
     let notifier = Arc::new(Notifier::new());
     let streams = TaskTracker::new();
-    let dispatcher = Arc::new(Dispatcher::new(store.clone(), notifier.clone(), root.clone()));
+    let dispatcher = Arc::new(Dispatcher::new(store.clone(), notifier.clone(), folder.clone()));
     let scheduler = Scheduler {
         store: store.clone(),
         notifier: notifier.clone(),
@@ -144,7 +146,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         name: args.display_name(),
         policy: Policy::default(),
     };
-    let (reports, storing) = Collector::new(store.clone(), &root);
+    let (reports, storing) = Collector::new(store.clone(), &folder.root);
     let api = Api {
         store: store.clone(),
         notifier: notifier.clone(),
@@ -278,12 +280,6 @@ fn check_exposure(args: &Args) -> Result<(), StartError> {
          act as a worker"
     );
     Ok(())
-}
-
-/// Creates the folder and returns its full path, which is what workers get.
-fn prepare_store(folder: &Path) -> Result<PathBuf, StartError> {
-    let prepared = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
-    prepared.map_err(|source| StartError::Store { folder: folder.to_owned(), source })
 }
 
 /// Writes the file whole or not at all, because somebody polls for it.

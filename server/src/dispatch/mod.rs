@@ -8,7 +8,7 @@ mod heartbeat;
 mod instructions;
 pub(crate) mod sessions;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tandem_domain::{state::RankOutcome, timing, timing::timing};
 use tandem_proto::v1::{self, coordinator_message::Message};
@@ -33,6 +33,7 @@ use crate::{
         worker_leases::{self, WorkerLease, WorkerLeases},
         workers::{self, Registration},
     },
+    store_folder::StoreFolder,
 };
 use instructions::{Instruction, due, unleased};
 use sessions::{Session, Sessions};
@@ -44,8 +45,8 @@ pub(crate) struct Dispatcher {
     pub(crate) store: Store,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) sessions: Sessions,
-    /// Folder of checkpoints and artifacts.
-    pub(crate) root: PathBuf,
+    /// Of checkpoints and artifacts.
+    pub(crate) folder: StoreFolder,
     /// Turns to store that a stream begins or ends.
     registering: Semaphore,
 }
@@ -56,8 +57,8 @@ const REGISTERING: usize = 2;
 const REGISTER_WAIT: Duration = Duration::from_secs(3);
 
 impl Dispatcher {
-    pub(crate) fn new(store: Store, notifier: Arc<Notifier>, root: PathBuf) -> Self {
-        Self { store, notifier, sessions: Sessions::default(), root, registering: Semaphore::new(REGISTERING) }
+    pub(crate) fn new(store: Store, notifier: Arc<Notifier>, folder: StoreFolder) -> Self {
+        Self { store, notifier, sessions: Sessions::default(), folder, registering: Semaphore::new(REGISTERING) }
     }
 
     /// Registers a worker. The answer names the attempts that it runs a rank of without a lease.
@@ -73,7 +74,7 @@ impl Dispatcher {
             heartbeat_ms: millis(timing().heartbeat),
             self_end_ms: millis(timing().self_end),
             timing: timing().name.to_owned(),
-            store_url: format!("file://{}", self.root.display()),
+            store_url: format!("file://{}", self.folder.root.display()),
         })
     }
 

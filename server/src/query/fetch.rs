@@ -1,22 +1,10 @@
 //! The bytes of an artifact, read from the store's folder.
 //!
-//! What lies there may be no file, and a file system may hang. So every step has a time limit and a thread of its own,
-//! and there are few of these: a store that hangs takes no other call along.
+//! What lies there may be no file, and may change while it is read.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    path::Path,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
-use rustix::fs::OFlags;
-use tokio::{
-    sync::{Semaphore, mpsc},
-    time::timeout,
-};
+use tokio::sync::mpsc;
 use tokio_util::{bytes::Bytes, sync::CancellationToken};
 
 use crate::{
@@ -25,15 +13,12 @@ use crate::{
         Conn,
         files::{self, Artifact},
     },
+    store_folder::{self, StepError, open_to_read},
     store_path::path_in_store,
     target::is_prefix,
 };
 
 const CHUNK_BYTES: u64 = 512 * 1024;
-/// How long the store may take for one step.
-const STEP: Duration = Duration::from_secs(10);
-/// Steps at a time, those that hang included.
-static STEPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(16)));
 
 /// Finds the artifact whose id begins with `id`.
 pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Artifact> {
@@ -57,9 +42,7 @@ pub(crate) async fn open(root: &Path, artifact: &Artifact) -> Result<Open> {
     let name = path_in_store(&artifact.uri, root).map_err(|problem| Error::Damaged(format!("artifact: {problem}")))?;
     let path = root.join(&name);
     let (file, size, is_file) = step(&name, move || {
-        // A pipe in its place would wait for somebody who writes.
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+        let file = open_to_read(&path)?;
         let metadata = file.metadata()?;
         Ok((file, metadata.len(), metadata.is_file()))
     })
@@ -97,25 +80,18 @@ pub(crate) async fn send(open: Open, sender: mpsc::Sender<Result<Bytes>>, closin
 
 /// One step in the store's folder.
 async fn step<T: Send + 'static>(name: &str, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
-    let away = |why: &str| Error::StoreAway(format!("artifact `{name}` cannot be read from the store: {why}"));
-    let limited = timeout(STEP, async {
-        let place = STEPS.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let step = tokio::task::spawn_blocking(move || {
-            let _held = place;
-            work()
-        });
-        step.await.map_err(io::Error::other)?
-    });
-    match limited.await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => damaged(name, "it is missing"),
-            io::ErrorKind::UnexpectedEof => damaged(name, "it became shorter while it was read"),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => damaged(name, &error.to_string()),
-            _ => away(&error.to_string()),
-        }),
-        Err(_) => Err(away(&format!("its file system did not answer within {STEP:?}"))),
-    }
+    store_folder::step(work).await.map_err(|error| {
+        let kind = match &error {
+            StepError::Io(error) => Some(error.kind()),
+            StepError::Silent => None,
+        };
+        match kind {
+            Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => damaged(name, "it is missing"),
+            Some(io::ErrorKind::UnexpectedEof) => damaged(name, "it became shorter while it was read"),
+            Some(io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory) => damaged(name, &error.to_string()),
+            _ => Error::StoreAway(format!("artifact `{name}` cannot be read from the store: {error}")),
+        }
+    })
 }
 
 fn damaged(name: &str, why: &str) -> Error {

@@ -64,7 +64,7 @@ impl Results for Api {
             Ok(fetch::find(&mut conn, &id).await?)
         };
         let artifact = self.admission.call(find).await?;
-        let open = fetch::open(&self.dispatcher.root, &artifact).await?;
+        let open = fetch::open(&self.dispatcher.folder.root, &artifact).await?;
         let (sender, receiver) = mpsc::channel(4);
         self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
         let name = v1::FetchResponse { artifact: Some(convert::artifact(artifact)), chunk: Vec::new() };

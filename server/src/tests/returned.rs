@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
+    store_folder::StoreFolder,
     dispatch::{Dispatcher, sessions::Session},
     reap,
     report::rank_ended,
@@ -13,7 +14,7 @@ use crate::{
 
 fn dispatcher(database: &TestStore) -> Dispatcher {
     let (store, notifier) = (database.store.clone(), Arc::new(Notifier::new()));
-    Dispatcher::new(store, notifier, "/srv/store".into())
+    Dispatcher::new(store, notifier, StoreFolder { root: "/srv/store".into(), id: String::new() })
 }
 
 /// The worker of `who` connects, with the rank that it had.
