@@ -1,11 +1,13 @@
 //! The decisions of Tandem, as pure functions: no IO, time is an argument, and every decision returns its reason.
 //!
 //! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs,
-//! [`place`] gives jobs to workers, [`lease`] decides whether a rank's lease has expired, [`state`] moves jobs and
+//! [`fit`] says which workers a coordinator can
+//! have and [`place`] gives jobs to them, [`lease`] decides whether a rank's lease has expired, [`state`] moves jobs and
 //! attempts from state to state, [`blame`] decides what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, and [`timing`] holds every timeout.
 
 pub mod blame;
+pub mod fit;
 pub mod lease;
 pub mod place;
 pub mod plan;

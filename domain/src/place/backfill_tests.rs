@@ -31,6 +31,7 @@ fn job(number: u128, workers: u32, minutes: Option<u64>) -> QueuedJob {
         not_before: None,
         avoid: Vec::new(),
         missing: Vec::new(),
+        needs: Needs::default(),
         estimates: estimate.into_iter().collect(),
         made_room_at: None,
     }
@@ -38,7 +39,15 @@ fn job(number: u128, workers: u32, minutes: Option<u64>) -> QueuedJob {
 
 fn on_host(number: u128, host: &str, status: WorkerStatus) -> FleetWorker {
     let (id, name, device) = (Uuid::from_u128(number), format!("cpu-{number}"), format!("device{number}"));
-    FleetWorker { id, name, device_kind: "cpu".to_owned(), host: host.to_owned(), device, status }
+    FleetWorker {
+        id,
+        name,
+        device_kind: "cpu".to_owned(),
+        host: host.to_owned(),
+        device,
+        offers: Offers::default(),
+        status,
+    }
 }
 
 fn idle(number: u128) -> FleetWorker {

@@ -44,7 +44,7 @@ pub(super) fn one_per_device(fleet: &[FleetWorker], holds: impl Fn(&FleetWorker)
     let rank = |worker: &FleetWorker| match worker.status {
         WorkerStatus::Busy { .. } => 0,
         WorkerStatus::Idle => 1,
-        WorkerStatus::Draining | WorkerStatus::Quarantined | WorkerStatus::Lost => 2,
+        WorkerStatus::Draining | WorkerStatus::Quarantined | WorkerStatus::Unfit | WorkerStatus::Lost => 2,
     };
     let mut devices: BTreeMap<&str, &FleetWorker> = BTreeMap::new();
     let mut in_order: Vec<&FleetWorker> = fleet.iter().collect();
@@ -55,11 +55,11 @@ pub(super) fn one_per_device(fleet: &[FleetWorker], holds: impl Fn(&FleetWorker)
     devices.into_values().collect()
 }
 
-/// The workers that can read the job's input, as far as is known.
+/// The workers that can read the job's spec, images and input, as far as is known.
 pub(super) fn able<'f>(now: DateTime<Utc>, job: &QueuedJob, fleet: &[&'f FleetWorker]) -> Vec<&'f FleetWorker> {
     let misses =
         |worker: &FleetWorker| job.missing.iter().any(|missing| missing.worker == worker.id && missing.until > now);
-    fleet.iter().copied().filter(|worker| !misses(worker)).collect()
+    fleet.iter().copied().filter(|worker| job.needs.are_met_by(&worker.offers) && !misses(worker)).collect()
 }
 
 /// The workers of a gang, by rank: as many as divide the job's shards and are idle now.
@@ -99,7 +99,7 @@ pub(super) fn largest(wanted: Workers, shards: u32, room: usize) -> Option<usize
     wanted.world_sizes(shards).rev().map(|size| size as usize).find(|&size| size <= room)
 }
 
-/// Whether it is idle or will be when its job ends: lost, draining and quarantined workers are not waited for.
+/// Whether it is idle or will be when its job ends: lost, draining, unfit and quarantined workers are not waited for.
 pub(super) fn is_usable(worker: &FleetWorker) -> bool {
     matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. })
 }

@@ -74,6 +74,7 @@ fn gains(
         not_before: None,
         avoid: gang.avoid.clone(),
         missing: gang.missing.clone(),
+        needs: gang.needs.clone(),
         estimates: BTreeMap::new(),
         made_room_at: None,
     };

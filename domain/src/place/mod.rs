@@ -7,7 +7,7 @@
 //! Slurm has it). Workers of other kinds stay free for other jobs.
 //!
 //! Some jobs reserve nothing and block nobody: one that is too large for every kind, until the fleet grows; one that waits
-//! after a lost attempt; and one whose input no worker can read.
+//! after a lost attempt; and one whose input, images or spec no worker can read.
 //!
 //! [`place`] decides what starts, [`make_room`](mod@make_room) stops gangs of lower priority for the first in line, and [`grow`](mod@grow) stops
 //! a gang so that it can start again with more workers.
@@ -18,6 +18,7 @@ mod gang;
 mod grow;
 mod make_room;
 mod model;
+mod needs;
 mod reason;
 mod reservation;
 mod start;
@@ -29,4 +30,5 @@ mod tests;
 pub use grow::grow;
 pub use make_room::{fingerprint, make_room, soon_free};
 pub use model::{Decision, FleetWorker, Placement, Policy, QueuedJob, RunningGang, Stop, Waiting, WorkerStatus};
+pub use needs::{Images, Needs, Offers};
 pub use start::{largest_gang, place, too_large};

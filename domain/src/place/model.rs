@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::needs::{Needs, Offers};
 use crate::{blame::MissingInput, spec::Workers, timing::timing};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,7 @@ pub struct QueuedJob {
     pub avoid: Vec<Uuid>,
     /// Workers that cannot read its input: not taken for a while.
     pub missing: Vec<MissingInput>,
+    pub needs: Needs,
     /// How long it takes on its smallest gang, by kind of device, where that is known.
     pub estimates: BTreeMap<String, Duration>,
     /// The [`fingerprint`](super::fingerprint) of fleet and gangs when gangs were last stopped for it.
@@ -39,6 +41,7 @@ pub struct FleetWorker {
     pub host: String,
     /// What makes its device another than any other. Two workers may hold one device.
     pub device: String,
+    pub offers: Offers,
     pub status: WorkerStatus,
 }
 
@@ -52,6 +55,8 @@ pub enum WorkerStatus {
     },
     /// Several jobs were lost on it.
     Quarantined,
+    /// It does not see the store, or is of a version that does not fit the coordinator's.
+    Unfit,
     /// Finishes what it has and takes nothing new.
     Draining,
     Lost,
@@ -93,6 +98,7 @@ pub struct RunningGang {
     pub position: i32,
     pub avoid: Vec<Uuid>,
     pub missing: Vec<MissingInput>,
+    pub needs: Needs,
     /// By rank.
     pub workers: Vec<Uuid>,
     /// The numbers of workers that the job asks for.

@@ -33,6 +33,7 @@ pub(super) fn needs(need: u32, fleet: &[&FleetWorker], spare: usize, policy: &Po
         (WorkerStatus::Draining, "draining"),
         (WorkerStatus::Lost, "lost"),
         (WorkerStatus::Quarantined, "quarantined"),
+        (WorkerStatus::Unfit, "unfit (`tandem status` says why)"),
     ];
     for (number, word) in unusable.map(|(status, word)| (count(status), word)) {
         if number > 0 {
@@ -99,14 +100,17 @@ pub(super) fn backoff(job: &QueuedJob, until: DateTime<Utc>) -> String {
     }
 }
 
-/// There are enough workers, but too few of them can read its input.
-pub(super) fn missing(job: &QueuedJob) -> String {
-    let again = job.missing.iter().map(|worker| worker.until).min().unwrap_or_default();
-    format!(
-        "{}; no others are there, and it is tried again at {} UTC",
-        unreadable(&job.missing),
-        again.format("%H:%M:%S")
-    )
+/// There are enough workers, but too few of them can read its spec, images and input.
+pub(super) fn unable(now: DateTime<Utc>, job: &QueuedJob, fleet: &[&FleetWorker]) -> String {
+    let usable: Vec<_> = fleet.iter().copied().filter(|worker| gang::is_usable(worker)).collect();
+    let missing: Vec<_> = job.missing.iter().filter(|worker| worker.until > now).cloned().collect();
+    let again = missing.iter().map(|worker| worker.until).min();
+    let missing = again.map(|again| {
+        let again = again.format("%H:%M:%S");
+        format!("{}; no others are there, and it is tried again at {again} UTC", unreadable(&missing))
+    });
+    let reasons: Vec<String> = job.needs.unmet(&usable).into_iter().chain(missing).collect();
+    reasons.join("; ")
 }
 
 fn workers(count: usize, kind: &str) -> String {

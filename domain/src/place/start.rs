@@ -38,7 +38,7 @@ pub fn too_large(smallest_gang: u32, fleet: &[FleetWorker], policy: &Policy) -> 
 /// The first that has to wait for workers of a kind.
 pub(super) struct Head<'f> {
     pub(super) job: &'f QueuedJob,
-    /// Those that can read its input.
+    /// Those that can read its spec, images and input.
     pub(super) able: Vec<&'f FleetWorker>,
     reservation: Reservation,
 }
@@ -88,7 +88,9 @@ impl<'f> Pass<'f> {
         let kind = match (self.kinds.for_job(job), able.len() == self.devices.len()) {
             (None, _) => return Err(reason::too_large(job, &self.devices, self.spare, self.policy)),
             (Some(kind), true) => kind,
-            (Some(_), false) => gang::Kinds::of(&able, self.policy).for_job(job).ok_or_else(|| reason::missing(job))?,
+            (Some(_), false) => gang::Kinds::of(&able, self.policy)
+                .for_job(job)
+                .ok_or_else(|| reason::unable(self.now, job, &self.devices))?,
         };
         let idle = gang::able(self.now, job, &self.idle);
         if let Some(head) = self.heads.get(kind) {

@@ -28,6 +28,7 @@ fn job(number: u128, priority: i32, workers: u32) -> QueuedJob {
         not_before: None,
         avoid: Vec::new(),
         missing: Vec::new(),
+        needs: Needs::default(),
         estimates: BTreeMap::new(),
         made_room_at: None,
     }
@@ -43,7 +44,15 @@ fn fleet(count: u128, gangs: &[RunningGang]) -> Vec<FleetWorker> {
             None => WorkerStatus::Idle,
         };
         let (name, device) = (format!("gpu-{number}"), format!("GPU-{number}"));
-        FleetWorker { id, name, device_kind: "cuda".to_owned(), host: "box".to_owned(), device, status }
+        FleetWorker {
+            id,
+            name,
+            device_kind: "cuda".to_owned(),
+            host: "box".to_owned(),
+            device,
+            offers: Offers::default(),
+            status,
+        }
     };
     (1..=count).map(worker).collect()
 }
@@ -59,6 +68,7 @@ fn gang(number: u128, priority: i32, workers: &[u128], unsaved: i64) -> RunningG
         position: 0,
         avoid: Vec::new(),
         missing: Vec::new(),
+        needs: Needs::default(),
         workers: workers.iter().map(|&number| Uuid::from_u128(number)).collect(),
         wanted: Workers { min: 1, max: 4 },
         shards: 4,

@@ -25,6 +25,7 @@ fn job(number: u128, workers: (u32, u32), shards: u32) -> QueuedJob {
         not_before: None,
         avoid: Vec::new(),
         missing: Vec::new(),
+        needs: Needs::default(),
         estimates: BTreeMap::new(),
         made_room_at: None,
     }
@@ -38,6 +39,7 @@ fn worker(number: u128, kind: &str, host: &str, status: WorkerStatus) -> FleetWo
         device_kind: kind.to_owned(),
         host: host.to_owned(),
         device,
+        offers: Offers::default(),
         status,
     }
 }
@@ -214,4 +216,43 @@ proptest! {
         let placed = decision.placements.iter().any(|placement| placement.job == head.id);
         prop_assert_eq!(placed, idle >= need);
     }
+}
+
+fn cats(sha256: &str) -> Images {
+    Images { dataset: "folder:cats".to_owned(), sha256: sha256.to_owned() }
+}
+
+fn sees(number: u128, images: &[Images]) -> FleetWorker {
+    let images = std::sync::Arc::new(images.iter().cloned().collect());
+    FleetWorker { offers: Offers { spec_version: 1, images }, ..idle(number, "cpu") }
+}
+
+#[test]
+fn a_job_goes_only_where_its_images_are_seen_and_its_spec_can_be_read() {
+    let needs = Needs { spec_version: 1, images: Some(cats("abcdefabcdef")) };
+    let queue = [QueuedJob { needs: needs.clone(), ..job(1, (1, 1), 1) }, job(2, (1, 1), 1)];
+    let fleet = [sees(1, &[cats("0123456789")]), sees(2, &[cats("abcdefabcdef")])];
+    let placed = place(now(), &queue, &fleet, &Policy::default()).placements;
+    let on = |job: u128| placed.iter().find(|it| it.job == Uuid::from_u128(job)).map(|it| it.workers.clone());
+    assert_eq!(on(1), Some(vec![Uuid::from_u128(2)]));
+    assert_eq!(on(2), Some(vec![Uuid::from_u128(1)]));
+
+    // Nobody has them: it holds up nobody, and says what is not where.
+    let nowhere = place(now(), &queue, &fleet[..1], &Policy::default());
+    assert_eq!(nowhere.placements.len(), 1);
+    assert_eq!(
+        nowhere.waiting[0].reason,
+        "`folder:cats` with the images of the submit (checksum abcdefab) is not on cpu1"
+    );
+    // Those of the same name that are not the same images do not count, nor does an older program.
+    let newer = [QueuedJob { needs: Needs { spec_version: 2, images: None }, ..job(1, (1, 1), 1) }];
+    let reason = &place(now(), &newer, &fleet, &Policy::default()).waiting[0].reason;
+    assert_eq!(reason, "its spec (version 2) is too new for cpu1, cpu2: update that worker's program");
+}
+
+#[test]
+fn an_unfit_worker_gets_nothing_and_the_reason_says_so() {
+    let unfit = FleetWorker { status: WorkerStatus::Unfit, ..idle(1, "cpu") };
+    let reason = &place(now(), &[job(1, (1, 1), 1)], &[unfit], &Policy::default()).waiting[0].reason;
+    assert_eq!(reason, "needs 1 worker; the fleet has 1 unfit (`tandem status` says why)");
 }

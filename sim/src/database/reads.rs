@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_domain::{
     blame::{avoided, missing_inputs},
-    place::{FleetWorker, Policy, QueuedJob, RunningGang, WorkerStatus, largest_gang},
+    place::{FleetWorker, Needs, Offers, Policy, QueuedJob, RunningGang, WorkerStatus, largest_gang},
     state::{AttemptState, JobState, RankOutcome},
 };
 use uuid::Uuid;
@@ -64,6 +64,7 @@ impl Database {
             not_before: job.not_before.map(moment),
             avoid: avoided(moment(self.now), &lost),
             missing: missing_inputs(&lost),
+            needs: Needs::default(),
             estimates: estimate
                 .into_iter()
                 .flat_map(|time| ["cpu", "cuda"].map(|kind| (kind.to_owned(), time)))
@@ -105,6 +106,7 @@ impl Database {
                     device_kind: worker.kind.to_owned(),
                     host: worker.host.to_owned(),
                     device: if is_alone { worker.name.clone() } else { worker.device.clone() },
+                    offers: Offers::default(),
                     status,
                 }
             })
@@ -125,6 +127,7 @@ impl Database {
                 queued_at: moment(job.queued_at.unwrap_or_default()),
                 position: attempt.job as i32,
                 missing: missing_inputs(&self.lost_ranks(attempt.job)),
+                needs: Needs::default(),
                 avoid: if self.is_broken(Broken::GrowBlindly) { Vec::new() } else { self.avoided(attempt.job) },
                 workers: attempt.leases.iter().map(|lease| worker_id(lease.worker)).collect(),
                 wanted: job.workers,
