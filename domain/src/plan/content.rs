@@ -6,10 +6,11 @@ use crate::spec::JobSpec;
 
 /// A hash of everything that the result depends on: 64 hexadecimal digits.
 ///
-/// `inputs` are the content keys of its inputs, in order. The job's name is not part of it, nor is the number of
-/// workers, because results depend on shards, not on ranks.
-pub fn content_key(spec: &JobSpec, inputs: &[&str], learn_version: &str) -> String {
-    let content = json!({
+/// `inputs` are the content keys of its inputs, in order. `images` is the checksum of its data set where that is known:
+/// without it the key is what it was before checksums were part of keys. The job's name is not part of it, nor is the
+/// number of workers, because results depend on shards, not on ranks.
+pub fn content_key(spec: &JobSpec, images: Option<&str>, inputs: &[&str], learn_version: &str) -> String {
+    let mut content = json!({
         "dataset": spec.dataset,
         "seed": spec.seed,
         "shards": spec.shards,
@@ -18,6 +19,9 @@ pub fn content_key(spec: &JobSpec, inputs: &[&str], learn_version: &str) -> Stri
         "inputs": inputs,
         "learn_version": learn_version,
     });
+    if let Some(images) = images {
+        content["images"] = images.into();
+    }
     let mut text = String::new();
     write_canonical(&content, &mut text);
     blake3::hash(text.as_bytes()).to_hex().to_string()
@@ -72,7 +76,7 @@ mod tests {
     fn key(change: impl FnOnce(&mut JobSpec)) -> String {
         let mut spec = spec();
         change(&mut spec);
-        content_key(&spec, &["input"], "1")
+        content_key(&spec, None, &["input"], "1")
     }
 
     #[test]
@@ -95,8 +99,10 @@ mod tests {
                 let crate::spec::Stage::Contrastive(stage) = &mut spec.stage else { unreachable!() };
                 stage.temperature = 0.1;
             }),
-            content_key(&spec(), &["other"], "1"),
-            content_key(&spec(), &["input"], "2"),
+            content_key(&spec(), None, &["other"], "1"),
+            content_key(&spec(), Some("ab12"), &["input"], "1"),
+            content_key(&spec(), Some("cd34"), &["input"], "1"),
+            content_key(&spec(), None, &["input"], "2"),
             fresh_key(&key(|_| ()), "a"),
             fresh_key(&key(|_| ()), "b"),
         ];
@@ -104,6 +110,12 @@ mod tests {
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), count);
+    }
+
+    #[test]
+    fn keys_that_were_stored_before_images_were_part_of_them_stay() {
+        let key = content_key(&spec(), None, &["input"], "1");
+        assert_eq!(key, "6cc1ffa13ed8eddc407b23cb8ba86dc8d2741d058d51dd86456c0b54250765be");
     }
 
     #[test]

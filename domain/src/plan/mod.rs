@@ -53,11 +53,31 @@ pub struct PlannedJob {
     pub spec: JobSpec,
     /// Equal keys, equal results: see [`content_key`].
     pub content_key: String,
+    /// The checksum of its images, where that is known and part of the key; see [`Plan::set_images`].
+    pub images: Option<String>,
+    /// The key that a job of this content has that was stored without the checksum.
+    pub key_without_images: Option<String>,
     /// Why this version cannot run it; `None` if it can.
     pub refusal: Option<String>,
     pub estimate: Estimate,
     /// The kind of work in words, such as "supervised resnet18 exact": jobs of one kind run at one speed.
     pub work: String,
+}
+
+impl Plan {
+    /// Makes the checksums of the images part of the keys, as far as they are known by the names of data sets.
+    pub fn set_images(&mut self, known: &HashMap<String, String>, learn_version: &str) {
+        let mut keys: HashMap<&str, String> = HashMap::new();
+        for PlannedJob { spec, content_key, images, key_without_images, .. } in &mut self.jobs {
+            let inputs: Vec<&str> = spec.inputs.iter().filter_map(|name| keys.get(name.as_str())).map(String::as_str).collect();
+            *images = known.get(&spec.dataset.to_string()).cloned();
+            let key = content::content_key(spec, images.as_deref(), &inputs, learn_version);
+            if key != *content_key {
+                *key_without_images = Some(std::mem::replace(content_key, key.clone()));
+            }
+            keys.insert(&spec.name, key);
+        }
+    }
 }
 
 /// Reads, checks and expands an experiment file.
@@ -81,10 +101,10 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Fault> {
     let mut jobs = Vec::new();
     for job in expand::expand(&file)? {
         let inputs: Vec<&str> = job.spec.inputs.iter().filter_map(|name| keys.get(name)).map(String::as_str).collect();
-        let content_key = content_key(&job.spec, &inputs, learn_version);
+        let content_key = content_key(&job.spec, None, &inputs, learn_version);
         keys.insert(job.spec.name.clone(), content_key.clone());
         let (estimate, work) = (estimate::estimate(&job), estimate::work(&job));
-        jobs.push(PlannedJob { spec: job.spec, content_key, refusal: None, estimate, work });
+        jobs.push(PlannedJob { spec: job.spec, content_key, images: None, key_without_images: None, refusal: None, estimate, work });
     }
     Ok(Plan { name: file.name, priority: file.priority, jobs })
 }

@@ -160,6 +160,27 @@ fn content_keys_follow_inputs_but_not_names() {
     assert!(a[0] != b[0] && a[1] != b[1], "a linear job on another encoder is another job");
 }
 
+#[test]
+fn images_that_are_known_change_the_keys_of_all_jobs_on_them_and_leave_the_others() {
+    let text = format!("{ENCODER}[jobs.linear]\nstage = \"linear\"\nfrom = \"encoder\"");
+    let known = |sha: &str| [(planned(&text).jobs[0].spec.dataset.to_string(), sha.to_owned())].into();
+    let keys = |sha: &str| {
+        let mut plan = planned(&text);
+        plan.set_images(&known(sha), "1");
+        plan.jobs
+    };
+    let plain = planned(&text).jobs;
+    let (cats, dogs) = (keys("ab"), keys("cd"));
+    for ((cats, dogs), plain) in cats.iter().zip(&dogs).zip(&plain) {
+        assert_ne!(cats.content_key, dogs.content_key);
+        assert_eq!(cats.key_without_images.as_ref(), Some(&plain.content_key));
+        assert_eq!(cats.images.as_deref(), Some("ab"));
+    }
+    let mut unknown = planned(&text);
+    unknown.set_images(&std::collections::HashMap::new(), "1");
+    assert_eq!(unknown.jobs, plain);
+}
+
 fn warmup(epochs: u32, optimizer: &str) -> f64 {
     let plan = planned(&format!(
         "[jobs.encoder]\nstage = \"contrastive\"\nencoder = \"resnet18\"\nbatch_size = 64\nepochs = {epochs}\n{optimizer}"
