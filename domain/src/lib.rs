@@ -1,6 +1,7 @@
 //! The decisions of Tandem, as pure functions: no IO, time is an argument, and every decision returns its reason.
 //!
-//! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs,
+//! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs, [`images`] says on
+//! which images,
 //! [`fit`] says which workers a coordinator can
 //! have and [`place`] gives jobs to them, [`lease`] decides whether a rank's lease has expired, [`state`] moves jobs and
 //! attempts from state to state, [`blame`] decides what becomes of a job whose attempt was lost and [`quarantine`] which
@@ -8,6 +9,7 @@
 
 pub mod blame;
 pub mod fit;
+pub mod images;
 pub mod lease;
 pub mod place;
 pub mod plan;

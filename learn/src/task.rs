@@ -26,6 +26,9 @@ pub struct Task {
     pub inputs: Vec<InputFile>,
     /// Committed checkpoints, newest first.
     pub checkpoints: Vec<CheckpointRef>,
+    /// Checksum of the data set that the job was submitted with, as in [`Facts`](crate::data::Facts); empty if not known.
+    #[serde(default)]
+    pub images: String,
     /// Interface or address on which ranks reach each other ("127.0.0.1").
     pub host: String,
     /// Name of the profile of timeouts; see `tandem_domain::timing`.

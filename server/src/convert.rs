@@ -95,6 +95,7 @@ pub(crate) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
         name: submitted.name,
         jobs: jobs.collect(),
         priority: submitted.priority,
+        notes: submitted.notes,
     }
 }
 
@@ -208,6 +209,7 @@ pub(crate) fn series(named: NamedCurve) -> v1::Series {
 
 pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     let state = match (row.state.as_str(), row.job_id) {
+        ("ready", None) if !row.unfit.is_empty() => v1::WorkerState::Unfit,
         ("ready", None) if row.quarantined_until.is_some() => v1::WorkerState::Quarantined,
         ("ready", None) => v1::WorkerState::Idle,
         ("ready", Some(_)) => v1::WorkerState::Busy,
@@ -215,7 +217,17 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
         ("gone", _) => v1::WorkerState::Gone,
         _ => v1::WorkerState::Lost,
     };
+    let datasets = row.announced().datasets.into_iter().map(|seen| v1::Dataset {
+        name: seen.name,
+        sha256: seen.sha256,
+        classes: seen.classes,
+        train: seen.train,
+        test: seen.test,
+        problem: seen.problem,
+    });
     v1::Worker {
+        datasets: datasets.collect(),
+        unfit: row.unfit,
         id: row.id.to_string(),
         name: row.name,
         host: row.host,

@@ -8,7 +8,8 @@
 //! are requests of people.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
-//! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes,
+//! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
+//! which images it takes and [`fitness`] which workers can have it;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`incoming`] accepts connections, [`broken`] breaks a rule on purpose, for tests.
 
 mod broken;
@@ -19,6 +20,8 @@ mod convert;
 mod dispatch;
 mod error;
 mod estimate;
+mod fitness;
+mod images;
 mod incoming;
 mod notifier;
 mod query;

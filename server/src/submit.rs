@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     estimate::{Speeds, TimeEstimate},
+    images::add_images,
     store::{
         Conn, Store, clean, dependencies,
         events::{self, About},
@@ -46,6 +47,8 @@ pub(crate) struct Submitted {
     pub(crate) name: String,
     pub(crate) priority: i32,
     pub(crate) jobs: Vec<SubmittedJob>,
+    /// What a person should know.
+    pub(crate) notes: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -88,12 +91,12 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
     {
         return answer_repeated(submission, plan, &known);
     }
-    check_runnable(store, &mut plan).await?;
+    let notes = check_runnable(store, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
     match retry(|| insert(store, &experiment, &stored)).await? {
         Some(links) => {
             let states = states_of(&mut *store.reader().await?, &links).await?;
-            Ok(answer(stored, &Known { experiment, links, states }))
+            Ok(Submitted { notes, ..answer(stored, &Known { experiment, links, states }) })
         }
         // The same submit was sent twice at the same time, and the other one was first.
         None => {
@@ -129,16 +132,19 @@ fn check_key(key: &str) -> Result<()> {
 }
 
 async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
-    add_fleet_refusals(store, &mut plan).await?;
+    let notes = add_refusals(store, &mut plan).await?;
     let mut conn = store.reader().await?;
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
     let mut jobs = Vec::new();
     for planned in plan.jobs {
-        let reused = jobs::state_by_content(&mut conn, &planned.content_key).await?;
+        let mut reused = None;
+        for key in keys(&planned) {
+            reused = reused.or(jobs::state_by_content(&mut conn, key).await?);
+        }
         let time = speeds.estimate(&mut conn, &planned).await?;
         jobs.push(SubmittedJob { id: None, planned, reused, time });
     }
-    Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs })
+    Ok(Submitted { experiment: None, name: plan.name, priority: plan.priority, jobs, notes })
 }
 
 /// An experiment that is stored, and what the jobs do that it shares.
@@ -175,13 +181,17 @@ fn answer_repeated(submission: &Submission, plan: Plan, known: &Known) -> Result
 
 fn answer(plan: Plan, known: &Known) -> Submitted {
     let by_name: HashMap<&str, &Link> = known.links.iter().map(|link| (link.name.as_str(), link)).collect();
-    let jobs = plan.jobs.into_iter().map(|planned| {
-        let id = by_name.get(planned.spec.name.as_str()).map(|link| link.job_id);
+    let jobs = plan.jobs.into_iter().map(|mut planned| {
+        let link = by_name.get(planned.spec.name.as_str());
+        if let Some(link) = link {
+            planned.content_key.clone_from(&link.content_key);
+        }
+        let id = link.map(|link| link.job_id);
         let reused = id.and_then(|id| known.states.get(&id).copied());
         SubmittedJob { id, planned, reused, time: TimeEstimate::default() }
     });
     let (experiment, priority) = (Some(known.experiment.id), known.experiment.priority);
-    Submitted { experiment, name: plan.name, priority, jobs: jobs.collect() }
+    Submitted { experiment, name: plan.name, priority, jobs: jobs.collect(), notes: Vec::new() }
 }
 
 /// The plan with the content keys that the experiment stores: those of a fresh experiment match no other job's.
@@ -190,30 +200,38 @@ fn with_keys(mut plan: Plan, experiment: &Experiment) -> Plan {
         let salt = experiment.id.to_string();
         for job in &mut plan.jobs {
             job.content_key = fresh_key(&job.content_key, &salt);
+            job.key_without_images = None;
         }
     }
     plan
 }
 
-async fn check_runnable(store: &Store, plan: &mut Plan) -> Result<()> {
-    add_fleet_refusals(store, plan).await?;
+/// The keys under which a job of this content may be stored.
+fn keys(job: &PlannedJob) -> impl Iterator<Item = &str> {
+    [Some(&job.content_key), job.key_without_images.as_ref()].into_iter().flatten().map(String::as_str)
+}
+
+async fn check_runnable(store: &Store, plan: &mut Plan) -> Result<Vec<String>> {
+    let notes = add_refusals(store, plan).await?;
     let refusals: Vec<String> = plan
         .jobs
         .iter()
         .filter_map(|job| Some(format!("job `{}`: {}", job.spec.name, job.refusal.as_ref()?)))
         .collect();
-    if refusals.is_empty() { Ok(()) } else { Err(Error::Refused(refusals.join("\n"))) }
+    if refusals.is_empty() { Ok(notes) } else { Err(Error::Refused(refusals.join("\n"))) }
 }
 
-/// Refuses jobs that are too large for the whole fleet, unless there is no worker yet to compare with.
-async fn add_fleet_refusals(store: &Store, plan: &mut Plan) -> Result<()> {
+/// Refuses jobs on images that no worker has, and those that are too large for the whole fleet, unless there is no worker
+/// yet to compare with. Returns what a person should know.
+async fn add_refusals(store: &Store, plan: &mut Plan) -> Result<Vec<String>> {
+    let notes = add_images(store, plan).await?;
     let fleet = workers::counts_by_kind(&mut *store.reader().await?).await?;
     for job in &mut plan.jobs {
         if job.refusal.is_none() {
             job.refusal = too_large(job, &fleet);
         }
     }
-    Ok(())
+    Ok(notes)
 }
 
 fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
@@ -265,8 +283,8 @@ async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Res
     in_order.sort_by(|(_, a), (_, b)| a.content_key.cmp(&b.content_key));
     let mut links: HashMap<&str, Link> = HashMap::new();
     for (position, job) in in_order {
-        let (job_id, reused) = insert_or_share(tx, experiment, plan.priority, position, job).await?;
-        links.insert(&job.spec.name, Link { name: job.spec.name.clone(), job_id, reused });
+        let link = insert_or_share(tx, experiment, plan.priority, position, job).await?;
+        links.insert(&job.spec.name, link);
     }
     Ok(plan.jobs.iter().filter_map(|job| links.remove(job.spec.name.as_str())).collect())
 }
@@ -277,7 +295,9 @@ async fn insert_or_share(
     priority: i32,
     position: i32,
     job: &PlannedJob,
-) -> Result<(Uuid, bool)> {
+) -> Result<Link> {
+    let link =
+        |job_id, key: &str, reused| Link { name: job.spec.name.clone(), job_id, content_key: key.to_owned(), reused };
     let new = NewJob {
         id: Uuid::new_v4(),
         experiment: experiment.id,
@@ -287,14 +307,20 @@ async fn insert_or_share(
         position,
         work: &job.work,
         gflop: job.estimate.gflop,
+        images: job.images.as_deref(),
     };
+    if let Some(key) = &job.key_without_images
+        && let Some(id) = jobs::share(tx, key, priority).await?
+    {
+        return Ok(link(id, key, true));
+    }
     // The existing job may fail before it can be shared; then the insert succeeds.
     for _ in 0..3 {
         if jobs::insert(tx, &new).await? {
-            return Ok((new.id, false));
+            return Ok(link(new.id, &job.content_key, false));
         }
         if let Some(id) = jobs::share(tx, &job.content_key, priority).await? {
-            return Ok((id, true));
+            return Ok(link(id, &job.content_key, true));
         }
     }
     Err(Error::Conflict(format!("job `{}`: jobs of the same content come and go; try again", job.spec.name)))

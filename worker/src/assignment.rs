@@ -68,6 +68,7 @@ pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<T
         job_dir: context.store.join("jobs").join(job_id.to_string()),
         inputs: inputs.collect::<Result<_, String>>()?,
         checkpoints: checkpoints.collect::<Result<_, String>>()?,
+        images: assignment.images_sha256.clone(),
         host: context.host.clone(),
         timing: context.timing.to_owned(),
     })
@@ -135,6 +136,7 @@ mod tests {
                 path: "file:///srv/store/jobs/2/step-00000009".to_owned(),
                 ..Default::default()
             }],
+            images_sha256: String::new(),
         }
     }
 

@@ -132,6 +132,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
         data_dir: args.data.clone(),
         job_dir: ledger.folder().to_owned(),
         inputs,
+        images: String::new(),
         checkpoints: ledger.checkpoints(),
         host: "127.0.0.1".to_owned(),
         timing: String::new(),

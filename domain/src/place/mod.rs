@@ -30,5 +30,5 @@ mod tests;
 pub use grow::grow;
 pub use make_room::{fingerprint, make_room, soon_free};
 pub use model::{Decision, FleetWorker, Placement, Policy, QueuedJob, RunningGang, Stop, Waiting, WorkerStatus};
-pub use needs::{Images, Needs, Offers};
+pub use needs::{Needs, Offers};
 pub use start::{largest_gang, place, too_large};

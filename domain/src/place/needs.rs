@@ -3,14 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::model::FleetWorker;
-
-/// A data set by what is in it: equal names and checksums are equal images and labels.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Images {
-    /// "cifar10", "folder:cats".
-    pub dataset: String,
-    pub sha256: String,
-}
+use crate::images::Images;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Needs {

@@ -69,7 +69,8 @@ impl Plan {
     pub fn set_images(&mut self, known: &HashMap<String, String>, learn_version: &str) {
         let mut keys: HashMap<&str, String> = HashMap::new();
         for PlannedJob { spec, content_key, images, key_without_images, .. } in &mut self.jobs {
-            let inputs: Vec<&str> = spec.inputs.iter().filter_map(|name| keys.get(name.as_str())).map(String::as_str).collect();
+            let inputs: Vec<&str> =
+                spec.inputs.iter().filter_map(|name| keys.get(name.as_str())).map(String::as_str).collect();
             *images = known.get(&spec.dataset.to_string()).cloned();
             let key = content::content_key(spec, images.as_deref(), &inputs, learn_version);
             if key != *content_key {
@@ -104,7 +105,15 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Fault> {
         let content_key = content_key(&job.spec, None, &inputs, learn_version);
         keys.insert(job.spec.name.clone(), content_key.clone());
         let (estimate, work) = (estimate::estimate(&job), estimate::work(&job));
-        jobs.push(PlannedJob { spec: job.spec, content_key, images: None, key_without_images: None, refusal: None, estimate, work });
+        jobs.push(PlannedJob {
+            spec: job.spec,
+            content_key,
+            images: None,
+            key_without_images: None,
+            refusal: None,
+            estimate,
+            work,
+        });
     }
     Ok(Plan { name: file.name, priority: file.priority, jobs })
 }

@@ -11,7 +11,7 @@ use crate::progress;
 
 /// Names, sizes and layout of one archive.
 pub(super) struct Archive {
-    folder: &'static str,
+    pub(super) folder: &'static str,
     /// What to fetch when the folder is absent.
     file: &'static str,
     train: &'static [&'static str],

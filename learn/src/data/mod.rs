@@ -3,7 +3,8 @@
 //! Every data set has the same form: 32x32 RGB, one byte a value, channel planes first. CIFAR-10 is 184 MB that way, so
 //! it stays on the device for the whole job and a batch is one gather. `images` holds them, `cifar` and `folder` (by `file`,
 //! `listing` and `whole`) read files, `shapes` draws synthetic images, `raw` picks one of the three; `split` and `draw` choose
-//! which images a job sees, and in which order. `facts` is what a worker can say of a data set.
+//! which images a job sees, and in which order. `facts` is what a worker can say of a data set,
+//! and `survey` of all that it has.
 
 mod cifar;
 mod draw;
@@ -16,6 +17,7 @@ mod listing;
 mod raw;
 mod shapes;
 mod split;
+mod survey;
 mod whole;
 
 use std::path::Path;
@@ -29,6 +31,7 @@ pub use facts::{Facts, facts};
 pub use images::{IMAGE, Images, PLANE, SIDE};
 pub use shapes::{SHAPES_TEST, SHAPES_TRAIN};
 pub use split::{balanced_subset, epoch_order, hold_out};
+pub use survey::survey;
 
 /// A data set on its device.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Data {
     pub test: Images,
     /// Names of the classes, in the order of their labels.
     pub classes: Vec<String>,
+    /// As in [`Facts`].
+    pub sha256: String,
     /// A sentence for people on files that are no images by their names, if there are any.
     pub left_out: Option<String>,
 }
@@ -44,9 +49,12 @@ pub struct Data {
 /// Reads `dataset` below `dir` (the data folder), or draws it from `seed` if it is synthetic.
 pub fn load(dataset: &Dataset, dir: &Path, seed: u64, device: Device) -> Result<Data, DataError> {
     let raw = raw::read(dataset, dir, seed)?;
+    let train = Images::new(&raw.train.pixels, raw.train.labels, device)?;
+    let test = Images::new(&raw.test.pixels, raw.test.labels, device)?;
     Ok(Data {
-        train: Images::new(&raw.train.pixels, raw.train.labels, device)?,
-        test: Images::new(&raw.test.pixels, raw.test.labels, device)?,
+        sha256: facts::sha256(&raw.classes, [&train.checksum, &test.checksum]),
+        train,
+        test,
         classes: raw.classes,
         left_out: raw.left_out,
     })

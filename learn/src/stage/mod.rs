@@ -153,6 +153,16 @@ impl<'a> RankContext<'a> {
         let task = self.task;
         let spec = &task.spec;
         let data = data::load(&spec.dataset, &task.data_dir, spec.seed, self.device)?;
+        if !task.images.is_empty() && task.images != data.sha256 {
+            return Err(Failure::InputMissing(format!(
+                "{} in {} has other images than the job was submitted with (checksum {}, here {}): put those back, or submit \
+                 again",
+                spec.dataset,
+                task.data_dir.display(),
+                task.images,
+                data.sha256
+            )));
+        }
         data.left_out.iter().for_each(|sentence| self.note("left_out", sentence.clone()));
         let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);
         progress::work_done();

@@ -10,7 +10,7 @@ pub(crate) mod sessions;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tandem_domain::{state::RankOutcome, timing, timing::timing};
+use tandem_domain::{fit::PROTOCOL, images::Announced, state::RankOutcome, timing, timing::timing};
 use tandem_proto::v1::{self, coordinator_message::Message};
 use tokio::{
     sync::Semaphore,
@@ -75,6 +75,10 @@ impl Dispatcher {
             self_end_ms: millis(timing().self_end),
             timing: timing().name.to_owned(),
             store_url: format!("file://{}", self.folder.root.display()),
+            store_id: self.folder.id.clone(),
+            probe: session.id.to_string(),
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
 
@@ -149,6 +153,18 @@ impl Dispatcher {
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Stores which data sets a worker sees.
+    pub(crate) async fn announce(&self, session: &Session, seen: &Announced) -> Result<()> {
+        let store = async {
+            let mut tx = self.store.lane.begin().await?;
+            if workers::set_datasets(&mut tx, session.worker, session.id, seen).await? {
+                notify(&mut tx, &[Topic::Schedule]).await?;
+            }
+            Ok(tx.commit().await?)
+        };
+        within(timing().statement_limit(), store).await
     }
 
     pub(crate) async fn run(&self, closing: &CancellationToken) {
@@ -237,7 +253,7 @@ impl Dispatcher {
         if !leases::mark_dispatched(&mut tx, lease.attempt, lease.rank, lease.worker).await? {
             return Ok(None);
         }
-        let spec_json = jobs::spec_json(&mut tx, lease.job).await?;
+        let (spec_json, images_sha256) = jobs::spec_json(&mut tx, lease.job).await?;
         let inputs = files::inputs(&mut tx, lease.job).await?;
         let checkpoints = files::checkpoints(&mut tx, lease.job, CHECKPOINTS_OFFERED).await?;
         let again = if lease.is_dispatched { " again" } else { "" };
@@ -253,6 +269,7 @@ impl Dispatcher {
             rank: lease.rank,
             world_size: lease.world_size,
             spec_json,
+            images_sha256,
             inputs: inputs.into_iter().map(convert::artifact).collect(),
             checkpoints: checkpoints.into_iter().map(convert::checkpoint).collect(),
         }))

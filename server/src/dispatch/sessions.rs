@@ -7,7 +7,7 @@ use std::{
 };
 
 use tandem_proto::v1::{self, coordinator_message::Message};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
@@ -22,6 +22,10 @@ pub(crate) struct Session {
     pub(crate) id: Uuid,
     pub(crate) worker: Uuid,
     pub(crate) name: String,
+    /// Why no worker of its version gets jobs.
+    pub(crate) refused: Option<String>,
+    /// One check at a time of whether it sees the store.
+    pub(crate) checking: Arc<Semaphore>,
     /// Cancelled when the worker has opened another stream.
     pub(crate) superseded: CancellationToken,
     outbound: Outbound,
@@ -55,6 +59,8 @@ impl Session {
             id: Uuid::new_v4(),
             worker,
             name,
+            refused: None,
+            checking: Arc::new(Semaphore::new(1)),
             superseded: CancellationToken::new(),
             outbound,
             last_heartbeat: Mutex::new(last_heartbeat),

@@ -26,6 +26,7 @@ use crate::{
     convert::facts_to_json,
     dispatch::{Dispatcher, sessions::Session},
     error::Error,
+    fitness, images,
     report::{
         Receipt,
         batch::{NAME_BYTES_MAX, short},
@@ -59,6 +60,10 @@ impl Workers for Api {
         let (worker, session) = register(&mut inbound, outbound.clone()).await?;
         let registered = self.dispatcher.open(&worker, &session).await?;
         session.send(ToWorker::Registered(registered));
+        if let Some(unfit) = session.refused.clone() {
+            tracing::warn!(worker = session.name, "gets no jobs: {unfit}");
+            session.send(ToWorker::Fitness(v1::Fitness { unfit }));
+        }
         self.dispatcher.sessions.add(session.clone());
         self.notifier.dispatch.notify_one();
 
@@ -104,6 +109,7 @@ async fn register(
         return Err(Code::InvalidInput.status("the first message of a stream must be `register`"));
     };
     let id = convert::uuid("register.worker_id", &register.worker_id)?;
+    let refused = fitness::version_refused(&register);
     let device = register.device.unwrap_or_default();
     if register.name.is_empty() || device.kind.is_empty() {
         return Err(Code::InvalidInput.status("`register` must give the worker's name and its device's kind"));
@@ -120,17 +126,20 @@ async fn register(
         memory_bytes: signed(device.memory_bytes),
         cores: integer(device.cores),
         driver: short(&device.driver, NAME_BYTES_MAX),
+        spec_version: integer(register.spec_version),
+        unfit: refused.clone().unwrap_or_else(|| fitness::NOT_SHOWN.to_owned()),
     };
     let running = reported_ranks(id, &register.running)?;
-    let session = Arc::new(Session::new(id, worker.name.clone(), running, outbound));
-    Ok((worker, session))
+    let mut session = Session::new(id, worker.name.clone(), running, outbound);
+    session.refused = refused;
+    Ok((worker, Arc::new(session)))
 }
 
 impl Api {
     /// Handles messages until the worker closes its half (`Ok`) or the stream must end.
     ///
     /// Heartbeats are not queued behind messages that take long to store: a slow database must not end a rank.
-    async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Session) -> Result<(), Status> {
+    async fn listen(&self, inbound: &mut Streaming<v1::WorkerMessage>, session: &Arc<Session>) -> Result<(), Status> {
         let (queue, mut queued) = mpsc::unbounded_channel();
         let backlog = self.backlog.of_stream();
         let receive = async move {
@@ -183,7 +192,7 @@ impl Api {
         }
     }
 
-    async fn handle(&self, message: FromWorker, session: &Session) -> Result<(), Status> {
+    async fn handle(&self, message: FromWorker, session: &Arc<Session>) -> Result<(), Status> {
         match message {
             FromWorker::Register(_) => return Err(Code::InvalidInput.status("`register` came twice on one stream")),
             FromWorker::Heartbeat(heartbeat) => receive_heartbeat(session, &heartbeat)?,
@@ -218,6 +227,20 @@ impl Api {
                 rank_ended(&self.store, holder, outcome, &end.cause).await?;
             }
             FromWorker::Drain(_) => self.dispatcher.drain(session).await?,
+            FromWorker::StoreSeen(seen) => {
+                // In a task of its own: a store that hangs must not hold up reports. While one runs, others are dropped.
+                if let Ok(turn) = session.checking.clone().try_acquire_owned() {
+                    let check =
+                        fitness::check(self.store.clone(), self.dispatcher.folder.clone(), session.clone(), seen);
+                    self.streams.spawn(async move {
+                        check.await;
+                        drop(turn);
+                    });
+                }
+            }
+            FromWorker::Datasets(datasets) => {
+                self.dispatcher.announce(session, &images::announced(datasets)).await?;
+            }
         }
         Ok(())
     }

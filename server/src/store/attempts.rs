@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Conn, DbResult, integer, parse,
+    queue::needs,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -203,6 +204,7 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<AttemptRo
 pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position, j.workers_min, j.workers_max, j.shards, a.training_at,
+                  j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
                   a.stop_asked_at IS NOT NULL AS "is_stopping!",
                   ARRAY(SELECT l.worker_id FROM leases l WHERE l.attempt_id = a.id ORDER BY l.rank) AS "workers!",
                   (SELECT max(l.slowest_ms) FROM leases l WHERE l.attempt_id = a.id) AS slowest_ms,
@@ -225,6 +227,7 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
         position: row.position,
         avoid: Vec::new(),
         missing: Vec::new(),
+        needs: needs(row.spec_version, row.images, row.dataset),
         workers: row.workers,
         wanted: Workers { min: small(row.workers_min), max: small(row.workers_max) },
         shards: small(row.shards),

@@ -76,6 +76,7 @@ pub(crate) struct Submission {
 pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) job_id: Uuid,
+    pub(crate) content_key: String,
     pub(crate) reused: bool,
 }
 
@@ -96,7 +97,9 @@ pub(crate) async fn link(conn: &mut Conn, experiment: Uuid, position: i32, link:
 pub(crate) async fn links(conn: &mut Conn, experiment: Uuid) -> DbResult<Vec<Link>> {
     sqlx::query_as!(
         Link,
-        "SELECT name, job_id, reused FROM experiment_jobs WHERE experiment_id = $1 ORDER BY position",
+        "SELECT link.name, link.job_id, j.content_key, link.reused
+         FROM experiment_jobs link JOIN jobs j ON j.id = link.job_id
+         WHERE link.experiment_id = $1 ORDER BY link.position",
         experiment
     )
     .fetch_all(conn)

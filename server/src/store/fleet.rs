@@ -1,12 +1,14 @@
 //! The fleet as the scheduler sees it, and the lock of a gang's workers.
 
+use std::sync::Arc;
+
 use tandem_domain::{
-    place::{FleetWorker, WorkerStatus},
+    place::{FleetWorker, Offers, WorkerStatus},
     timing::timing,
 };
 use uuid::Uuid;
 
-use super::{Conn, DbResult};
+use super::{Conn, DbResult, small, workers::announced};
 
 /// Every worker that has not left.
 pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
@@ -16,6 +18,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
                   w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
                       OR w.last_seen < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
+                  w.unfit <> '' AS "is_unfit!", w.spec_version, w.datasets,
                   COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", e.name || '/' || j.name AS "job_name?",
                   CASE WHEN p.seconds_left > 0 THEN p.updated_at + make_interval(secs => p.seconds_left) END AS until
            FROM workers w
@@ -36,11 +39,14 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
             _ if row.is_draining => WorkerStatus::Draining,
             _ if row.is_lost => WorkerStatus::Lost,
             Some(job_name) => WorkerStatus::Busy { job_name, until: row.until },
+            None if row.is_unfit => WorkerStatus::Unfit,
             None if row.is_quarantined => WorkerStatus::Quarantined,
             None => WorkerStatus::Idle,
         };
         let (id, name, device_kind, host, device) = (row.id, row.name, row.device_kind, row.host, row.device);
-        FleetWorker { id, name, device_kind, host, device, status }
+        let images = Arc::new(announced(row.datasets).unwrap_or_default().images());
+        let offers = Offers { spec_version: small(row.spec_version), images };
+        FleetWorker { id, name, device_kind, host, device, offers, status }
     });
     Ok(fleet.collect())
 }
@@ -48,7 +54,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
 /// Locks the workers of a gang in the order of ids; returns names by rank, or `None` if one of them takes no work.
 pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> DbResult<Option<Vec<String>>> {
     let rows = sqlx::query!(
-        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready'
+        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready' AND unfit = ''
              AND COALESCE(quarantined_until <= clock_timestamp(), true)
          ORDER BY id FOR NO KEY UPDATE",
         gang

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{
-    spec::JobSpec,
+    spec::{JobSpec, SPEC_VERSION},
     state::{JobEvent, JobState},
 };
 use uuid::Uuid;
@@ -27,6 +27,8 @@ pub(crate) struct NewJob<'a> {
     /// The kind of work: see `domain::plan`.
     pub(crate) work: &'a str,
     pub(crate) gflop: f64,
+    /// Checksum of its images, where that is known.
+    pub(crate) images: Option<&'a str>,
 }
 
 /// Stores a job, queued if it has no inputs, else blocked; `false` if there is one of equal content.
@@ -39,8 +41,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
     // `now()` is the time of the transaction: jobs that are submitted together go by their position.
     sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
-                           work, gflop, priority, position, gang_min, queued_at, submitted_at)
-         SELECT $1, e.id, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13, $14, $15,
+                           work, gflop, priority, position, gang_min, spec_version, images, queued_at, submitted_at)
+         SELECT $1, e.id, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                 CASE WHEN $7::text = 'queued' THEN now() END, e.created_at
          FROM experiments e WHERE e.id = $2
          ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'running', 'succeeded') DO NOTHING",
@@ -59,6 +61,8 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
         job.priority,
         job.position,
         integer(gang_min),
+        integer(SPEC_VERSION),
+        job.images.unwrap_or_default(),
     )
     .run(conn)
     .await
@@ -187,8 +191,11 @@ pub(crate) async fn set_reasons(conn: &mut Conn, waiting: &[(Uuid, String)]) -> 
     Ok(changed.count() > 0)
 }
 
-pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> DbResult<String> {
-    sqlx::query_scalar!(r#"SELECT spec::text AS "spec!" FROM jobs WHERE id = $1"#, id).fetch_one(conn).await
+/// The spec as JSON, and the checksum of its images (empty where that is not known).
+pub(crate) async fn spec_json(conn: &mut Conn, id: Uuid) -> DbResult<(String, String)> {
+    let row =
+        sqlx::query!(r#"SELECT spec::text AS "spec!", images FROM jobs WHERE id = $1"#, id).fetch_one(conn).await?;
+    Ok((row.spec, row.images))
 }
 
 /// What these jobs do now.

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use tandem_domain::{place::QueuedJob, spec::Workers};
+use tandem_domain::{
+    images::Images,
+    place::{Needs, QueuedJob},
+    spec::Workers,
+};
 
 use super::{Conn, DbResult, integer, rows::Statement, small};
 
-/// The most jobs that a pass reads of each size of gang, so that a longer queue costs no more and hides no job of
-/// another size.
+/// The most jobs that a pass reads of each size of gang and set of images, so that a longer queue costs no more and hides
+/// no job of another kind.
 const LINE_MAX: i64 = 300;
 /// The most jobs that wait after a lost attempt: they take no place in these lines.
 const BACKOFF_MAX: i64 = 200;
@@ -29,9 +33,10 @@ pub(crate) struct QueueRow {
 pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow>> {
     let rows = sqlx::query!(
         r#"WITH line AS (
-               SELECT ready.id FROM (SELECT DISTINCT gang_min FROM jobs WHERE state = 'queued' AND gang_min <= $1) AS size
+               SELECT ready.id FROM (
+                   SELECT DISTINCT gang_min, images FROM jobs WHERE state = 'queued' AND gang_min <= $1) AS line
                CROSS JOIN LATERAL (
-                   SELECT id FROM jobs WHERE state = 'queued' AND gang_min = size.gang_min
+                   SELECT id FROM jobs WHERE state = 'queued' AND gang_min = line.gang_min AND images = line.images
                        AND COALESCE(not_before <= clock_timestamp(), true)
                    ORDER BY priority DESC, queued_at, position, id LIMIT $2) AS ready
                UNION ALL
@@ -40,6 +45,7 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
            )
            SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position,
                   j.workers_min, j.workers_max, j.shards, j.not_before, j.made_room_at,
+                  j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
                   j.started_at IS NOT NULL AS "has_started!", j.work, j.gflop,
                   COALESCE((j.spec ->> 'threads')::integer, 1) AS "threads!"
            FROM line JOIN jobs j ON j.id = line.id JOIN experiments e ON e.id = j.experiment_id"#,
@@ -61,6 +67,7 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
             not_before: row.not_before,
             avoid: Vec::new(),
             missing: Vec::new(),
+            needs: needs(row.spec_version, row.images, row.dataset),
             estimates: BTreeMap::new(),
             made_room_at: Some(row.made_room_at).filter(|tried| !tried.is_empty()),
         },
@@ -70,6 +77,12 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
         threads: small(row.threads),
     });
     Ok(queue.collect())
+}
+
+/// What a job needs of a worker, as it is stored.
+pub(super) fn needs(spec_version: i32, sha256: String, dataset: Option<String>) -> Needs {
+    let images = dataset.filter(|_| !sha256.is_empty()).map(|dataset| Images { dataset, sha256 });
+    Needs { spec_version: small(spec_version), images }
 }
 
 /// The sizes of gang that queued jobs need at least and that are larger than `largest`.

@@ -1,7 +1,7 @@
 //! Workers: their devices, sessions, states and quarantine.
 
 use chrono::{DateTime, Utc};
-use tandem_domain::{timing, timing::timing};
+use tandem_domain::{images::Announced, timing, timing::timing};
 use uuid::Uuid;
 
 use super::{
@@ -23,6 +23,9 @@ pub(crate) struct Registration {
     pub(crate) memory_bytes: i64,
     pub(crate) cores: i32,
     pub(crate) driver: String,
+    pub(crate) spec_version: i32,
+    /// Why it gets no jobs; empty if it does.
+    pub(crate) unfit: String,
 }
 
 /// Stores a worker and its session; returns whether it was new, lost or gone before.
@@ -35,14 +38,15 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uu
     .await?;
     sqlx::query!(
         "INSERT INTO workers (id, name, host, version, device_kind, device_index, device_name, device_uuid,
-                              memory_bytes, cores, driver, session_id, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'ready')
+                              memory_bytes, cores, driver, session_id, spec_version, unfit, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'ready')
          ON CONFLICT (id) DO UPDATE SET
              name = excluded.name, host = excluded.host, version = excluded.version,
              device_kind = excluded.device_kind, device_index = excluded.device_index,
              device_name = excluded.device_name, device_uuid = excluded.device_uuid,
              memory_bytes = excluded.memory_bytes, cores = excluded.cores, driver = excluded.driver,
-             session_id = excluded.session_id, state = 'ready', facts = NULL, last_seen = clock_timestamp()",
+             session_id = excluded.session_id, spec_version = excluded.spec_version, unfit = excluded.unfit,
+             datasets = NULL, state = 'ready', facts = NULL, last_seen = clock_timestamp()",
         worker.id,
         worker.name,
         worker.host,
@@ -55,6 +59,8 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uu
         worker.cores,
         worker.driver,
         session,
+        worker.spec_version,
+        worker.unfit,
     )
     .run_any(conn)
     .await?;
@@ -90,6 +96,48 @@ pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> DbResult<()
     )
     .run_any(conn)
     .await
+}
+
+/// Stores why a worker gets no jobs, or that it does; `false` if that is not new, or the session not its worker's.
+pub(crate) async fn set_unfit(conn: &mut Conn, worker: Uuid, session: Uuid, unfit: &str) -> DbResult<bool> {
+    sqlx::query!(
+        "UPDATE workers SET unfit = $3 WHERE id = $1 AND session_id = $2 AND unfit <> $3",
+        worker,
+        session,
+        unfit,
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
+}
+
+/// Stores what a worker says of its data sets; `false` if that is not new, or the session not its worker's.
+pub(crate) async fn set_datasets(conn: &mut Conn, worker: Uuid, session: Uuid, datasets: &Announced) -> DbResult<bool> {
+    let datasets = serde_json::to_value(datasets).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query!(
+        "UPDATE workers SET datasets = $3 WHERE id = $1 AND session_id = $2 AND datasets IS DISTINCT FROM $3",
+        worker,
+        session,
+        datasets,
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
+}
+
+/// Name and data sets of each worker that is there now.
+pub(crate) async fn announcements(conn: &mut Conn) -> DbResult<Vec<(String, Option<Announced>)>> {
+    let rows = sqlx::query!(
+        "SELECT name, datasets FROM workers WHERE state = 'ready' AND session_id IS NOT NULL ORDER BY name, id"
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, announced(row.datasets))).collect())
+}
+
+/// What is stored of a worker's data sets. What cannot be read was written by another version and counts as not said.
+pub(super) fn announced(stored: Option<serde_json::Value>) -> Option<Announced> {
+    stored.and_then(|stored| serde_json::from_value(stored).ok())
 }
 
 /// Marks a worker that takes nothing new; `false` if it was not ready, or has opened another stream since.
@@ -218,6 +266,14 @@ pub(crate) struct WorkerRow {
     /// Set while it is quarantined.
     pub(crate) quarantined_until: Option<DateTime<Utc>>,
     pub(crate) quarantine_reason: String,
+    pub(crate) unfit: String,
+    pub(crate) datasets: Option<serde_json::Value>,
+}
+
+impl WorkerRow {
+    pub(crate) fn announced(&self) -> Announced {
+        announced(self.datasets.clone()).unwrap_or_default()
+    }
 }
 
 /// All workers that have not left, by name.
@@ -228,7 +284,7 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
                   w.device_uuid, w.memory_bytes, w.cores, w.driver, w.facts, w.last_seen,
                   j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?",
                   CASE WHEN w.quarantined_until > clock_timestamp() THEN w.quarantined_until END AS quarantined_until,
-                  w.quarantine_reason
+                  w.quarantine_reason, w.unfit, w.datasets
            FROM workers w
            LEFT JOIN leases l ON l.worker_id = w.id AND l.released_at IS NULL
            LEFT JOIN attempts a ON a.id = l.attempt_id

@@ -19,7 +19,7 @@ mod watch;
 
 use std::{ops::Deref, sync::Arc};
 
-use tandem_domain::place::Policy;
+use tandem_domain::{place::Policy, spec::SPEC_VERSION};
 use tandem_harness::TestDatabase;
 use tandem_proto::{convert::timestamp, v1};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ use crate::{
     notifier::Notifier,
     schedule::{LeadershipTerm, Scheduler},
     store::{
-        Store,
+        Store, integer,
         leases::LeaseHolder,
         overview,
         picks::{Figures, Filter, Scope},
@@ -132,6 +132,8 @@ fn registration(id: Uuid, index: u32) -> Registration {
         memory_bytes: 1 << 30,
         cores: 1,
         driver: String::new(),
+        spec_version: integer(SPEC_VERSION),
+        unfit: String::new(),
     }
 }
 

@@ -37,6 +37,7 @@ fn task(job_dir: &Path, fence: i64) -> Task {
         data_dir: job_dir.into(),
         job_dir: job_dir.into(),
         inputs: vec![],
+        images: String::new(),
         checkpoints: vec![],
         host: "127.0.0.1".into(),
         timing: String::new(),

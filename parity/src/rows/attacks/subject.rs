@@ -69,6 +69,7 @@ fn train(env: &Environment, spec: &JobSpec, job_dir: &Path) -> Result<()> {
         data_dir: env.data_dir().to_owned(),
         job_dir: job_dir.to_owned(),
         inputs: Vec::new(),
+        images: String::new(),
         checkpoints: Vec::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),

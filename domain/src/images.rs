@@ -1,0 +1,167 @@
+//! The data sets that workers see, and which images a job is submitted with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Dataset;
+
+/// A data set by what is in it: equal names and checksums are equal images and labels.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Images {
+    /// "cifar10", "folder:cats".
+    pub dataset: String,
+    pub sha256: String,
+}
+
+/// What a worker says of its data folder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Announced {
+    /// False while some are still being read.
+    pub complete: bool,
+    pub datasets: Vec<SeenDataset>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SeenDataset {
+    pub name: String,
+    /// Of images, labels and the names of classes; empty if they were not read.
+    pub sha256: String,
+    pub classes: u64,
+    /// Images to train on, and to test on.
+    pub train: u64,
+    pub test: u64,
+    /// Why it cannot be used; empty if it can.
+    pub problem: String,
+}
+
+impl Announced {
+    /// Those whose checksum is known.
+    pub fn images(self) -> BTreeSet<Images> {
+        let known = self.datasets.into_iter().filter(|seen| seen.problem.is_empty() && !seen.sha256.is_empty());
+        known.map(|SeenDataset { name, sha256, .. }| Images { dataset: name, sha256 }).collect()
+    }
+}
+
+/// Which images a job takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    Known {
+        sha256: String,
+        /// What a person should know of it.
+        note: Option<String>,
+    },
+    /// No worker has read them, but some may have them: the job goes wherever it fits.
+    Unknown { note: Option<String> },
+    /// A worker is about to say whether it has them.
+    NotYet,
+    /// No worker can have it.
+    Refused(String),
+}
+
+/// Chooses for a job on `dataset`, from what the workers say that are there (by name; `None` if it has not said anything).
+///
+/// Where workers see different images under one name, those of the most workers are taken.
+pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Choice {
+    let name = dataset.to_string();
+    if *dataset == Dataset::Shapes || workers.is_empty() {
+        return Choice::Unknown { note: None };
+    }
+    let mut by_checksum: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let (mut problems, mut others, mut is_unread) = (Vec::new(), BTreeSet::new(), false);
+    for (worker, announced) in workers {
+        for seen in announced.iter().flat_map(|announced| &announced.datasets) {
+            match (seen.name == name, seen.problem.is_empty(), seen.sha256.is_empty()) {
+                (true, false, _) => problems.push(format!("{worker}: {}", seen.problem)),
+                (true, true, true) => is_unread = true,
+                (true, true, false) => by_checksum.entry(&seen.sha256).or_default().push(worker),
+                (false, ..) => _ = others.insert(seen.name.as_str()),
+            }
+        }
+    }
+    let most = by_checksum.iter().max_by_key(|(_, workers)| workers.len());
+    if let Some((sha256, on)) = most {
+        let note = (by_checksum.len() > 1).then(|| {
+            let count = on.len();
+            let short = &sha256[..sha256.len().min(8)];
+            format!(
+                "`{name}` is not the same on all workers: {} kinds; taken is that of {count} (checksum {short}: {}), and only \
+                 these get the jobs",
+                by_checksum.len(),
+                on.join(", ")
+            )
+        });
+        return Choice::Known { sha256: (*sha256).to_owned(), note };
+    }
+    if is_unread {
+        let note = format!("`{name}` is there, but no worker has read it: its checksum is not part of the job");
+        return Choice::Unknown { note: Some(note) };
+    }
+    if workers.iter().any(|(_, announced)| announced.as_ref().is_none_or(|announced| !announced.complete)) {
+        return Choice::NotYet;
+    }
+    let others = match others.len() {
+        0 => "they see no data set".to_owned(),
+        _ => format!("they see {}", others.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Choice::Refused(match problems.as_slice() {
+        [] => format!("no worker has the data set `{name}` in its data folder ({others})"),
+        problems => format!("no worker can read the data set `{name}`: {}", problems.join("; ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(name: &str, complete: bool, seen: &[(&str, &str, &str)]) -> (String, Option<Announced>) {
+        let datasets = seen.iter().map(|(name, sha256, problem)| SeenDataset {
+            name: (*name).to_owned(),
+            sha256: (*sha256).to_owned(),
+            problem: (*problem).to_owned(),
+            ..SeenDataset::default()
+        });
+        (name.to_owned(), Some(Announced { complete, datasets: datasets.collect() }))
+    }
+
+    fn cats() -> Dataset {
+        Dataset::Folder("cats".to_owned())
+    }
+
+    #[test]
+    fn the_images_of_the_most_workers_are_taken_and_it_is_said_that_others_differ() {
+        let fleet = [
+            worker("a", true, &[("folder:cats", "11", "")]),
+            worker("b", true, &[("folder:cats", "22", "")]),
+            worker("c", false, &[("folder:cats", "22", "")]),
+        ];
+        let Choice::Known { sha256, note: Some(note) } = choose(&cats(), &fleet) else { panic!() };
+        assert_eq!(sha256, "22");
+        assert!(note.contains("2 kinds; taken is that of 2 (checksum 22: b, c)"), "{note}");
+        assert_eq!(choose(&cats(), &fleet[1..]), Choice::Known { sha256: "22".to_owned(), note: None });
+    }
+
+    #[test]
+    fn what_nobody_has_is_refused_once_everybody_has_said_so() {
+        let mut fleet = vec![worker("a", true, &[("cifar10", "11", "")]), ("b".to_owned(), None)];
+        assert_eq!(choose(&cats(), &fleet), Choice::NotYet);
+        fleet[1] = worker("b", false, &[]);
+        assert_eq!(choose(&cats(), &fleet), Choice::NotYet);
+        fleet[1] = worker("b", true, &[]);
+        let why = "no worker has the data set `folder:cats` in its data folder (they see cifar10)";
+        assert_eq!(choose(&cats(), &fleet), Choice::Refused(why.to_owned()));
+        fleet[1] = worker("b", true, &[("folder:cats", "", "train/a/1.png is cut off")]);
+        let why = "no worker can read the data set `folder:cats`: b: train/a/1.png is cut off";
+        assert_eq!(choose(&cats(), &fleet), Choice::Refused(why.to_owned()));
+        fleet[0] = worker("a", true, &[("folder:cats", "11", "")]);
+        assert!(matches!(choose(&cats(), &fleet), Choice::Known { .. }), "one worker is enough");
+    }
+
+    #[test]
+    fn without_workers_or_with_synthetic_images_there_is_nothing_to_know() {
+        assert_eq!(choose(&cats(), &[]), Choice::Unknown { note: None });
+        assert_eq!(choose(&Dataset::Shapes, &[worker("a", true, &[])]), Choice::Unknown { note: None });
+        let unread = [worker("a", true, &[("folder:cats", "", "")])];
+        assert!(matches!(choose(&cats(), &unread), Choice::Unknown { note: Some(_) }));
+    }
+}
