@@ -28,6 +28,9 @@ impl FakeWorker {
             device: Some(device),
             version: env!("CARGO_PKG_VERSION").into(),
             running: Vec::new(),
+            protocol: tandem_domain::fit::PROTOCOL,
+            spec_version: tandem_domain::spec::SPEC_VERSION,
+            learn_version: tandem_domain::LEARN_VERSION.into(),
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await?;
         let mut client = WorkersClient::connect(address.to_owned())
@@ -35,9 +38,26 @@ impl FakeWorker {
             .with_context(|| format!("{name} connects to {address}"))?;
         let inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
         let mut this = Self { outbound, inbound };
-        match this.next().await? {
-            Theirs::Registered(_) => Ok(this),
+        let registered = match this.next().await? {
+            Theirs::Registered(registered) => registered,
             other => bail!("{name} was not registered: {other:?}"),
+        };
+        this.show_store(&registered).await.with_context(|| format!("{name} shows that it sees the store"))?;
+        Ok(this)
+    }
+
+    /// As a real worker does before it gets jobs.
+    async fn show_store(&mut self, registered: &v1::Registered) -> Result<()> {
+        let root = registered.store_url.trim_start_matches("file://");
+        let probe = format!("{root}/.tandem-probes/{}-1", registered.probe);
+        std::fs::write(&probe, &registered.store_id).with_context(|| format!("write {probe}"))?;
+        self.send(Ours::StoreSeen(v1::StoreSeen { error: String::new(), number: 1 })).await?;
+        loop {
+            match self.next().await? {
+                Theirs::Fitness(fitness) if fitness.unfit.is_empty() => return Ok(()),
+                Theirs::Fitness(fitness) => bail!("it gets no jobs: {}", fitness.unfit),
+                _ => {}
+            }
         }
     }
 

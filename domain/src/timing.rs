@@ -181,6 +181,20 @@ pub const REPORT_BATCH: Duration = Duration::from_secs(1);
 /// ... or as soon as this many events wait.
 pub const REPORT_BATCH_EVENTS: usize = 500;
 
+/// How often a worker shows that it sees the store ...
+pub const STORE_PROBE: Duration = Duration::from_secs(60);
+/// ... and while it does not.
+pub const STORE_PROBE_AGAIN: Duration = Duration::from_secs(5);
+/// How long the store may take to answer.
+pub const STORE_ANSWER: Duration = Duration::from_secs(10);
+
+/// How often a worker looks whether folders of its data folder have changed ...
+pub const DATA_LOOK: Duration = Duration::from_secs(5);
+/// ... and whether any file has.
+pub const DATA_SURVEY: Duration = Duration::from_secs(600);
+/// How long it may take to read the data folder.
+pub const DATA_SURVEY_LIMIT: Duration = Duration::from_secs(3600);
+
 /// How long a query for a person may take, and how long it may wait for a connection.
 pub const READ_LIMIT: Duration = Duration::from_secs(10);
 /// See [`READ_LIMIT`].

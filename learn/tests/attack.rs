@@ -57,6 +57,7 @@ fn task(folder: &Path, stage: &str, inputs: Vec<InputFile>) -> Task {
         data_dir: folder.join("data"),
         inputs,
         checkpoints: vec![],
+        images: String::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),
     }

@@ -159,8 +159,8 @@ impl Attempt {
         }
     }
 
-    /// Handles what [`Self::next`] returned.
-    pub(crate) fn handle(&mut self, now: Instant, event: ChildEvent) {
+    /// Handles what [`Self::next`] returned. Returns how the rank ended, if it has.
+    pub(crate) fn handle(&mut self, now: Instant, event: ChildEvent) -> Option<RankOutcome> {
         match event {
             ChildEvent::Stdout(line) => match parse(&line, &self.store) {
                 RankOutput::Rendezvous { host, port } => {
@@ -195,11 +195,14 @@ impl Attempt {
                 };
                 let verdict = verdict(requested, exit, self.last_log_line.as_deref());
                 tracing::info!(attempt = self.id(), outcome = ?verdict.outcome, cause = verdict.cause, "rank ended");
+                let outcome = verdict.outcome;
                 self.own_rendezvous = None;
                 self.report_log.end(verdict);
                 self.state = RankState::Ended;
+                return Some(outcome);
             }
         }
+        None
     }
 
     /// Passes on to the rank, once, where rank 0 listens.

@@ -6,6 +6,7 @@
 //! - [`config`] and [`identity`]: who this worker is. [`device`], with [`gpu`]: what it holds.
 //! - [`link`]: the stream to the coordinator. [`heartbeat_timer`]: when the lease may have run out. [`disconnect_grace`]:
 //!   how long a rank goes on without a coordinator. [`session`]: the loop that joins them.
+//! - [`store_probe`] and [`survey`]: that it sees the store, and which data sets; [`in_thread`]: what may hang.
 //! - [`assignment`]: an assignment becomes a task. [`attempt`]: one rank, whose process is a [`child`] read by a
 //!   [`line_reader`]; [`rank_output`] parses its lines, [`progress_clock`] notices if it hangs, and [`verdict`] says what
 //!   its [`exit_code`] means.
@@ -22,6 +23,7 @@ mod exit_code;
 mod gpu;
 mod heartbeat_timer;
 mod identity;
+mod in_thread;
 mod line_reader;
 mod link;
 mod local;
@@ -32,6 +34,8 @@ mod rank_output;
 mod report_log;
 mod session;
 mod spool;
+mod store_probe;
+mod survey;
 mod text;
 mod verdict;
 
@@ -58,6 +62,9 @@ enum Role {
     /// One rank of one attempt; started by `run`.
     #[command(hide = true)]
     Rank(rank::RankArgs),
+    /// Tells the data sets of a folder; started by `run`.
+    #[command(hide = true)]
+    Survey(survey::SurveyArgs),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +81,7 @@ fn main() -> ExitCode {
             rank::main(args)
         }
         Role::Local(args) => local::main(&args),
+        Role::Survey(args) => survey::main(&args),
         Role::Run(args) => {
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
             let colours = io::stderr().is_terminal();

@@ -29,6 +29,7 @@ use tandem_learn::{
 use crate::exit_code;
 use pipes::{EventPipe, Inbox, Reporter};
 
+pub(crate) use process::{die_with, take_stdout};
 pub(crate) use rendezvous::open_cuda;
 
 #[derive(Args, Clone, Copy, Debug)]

@@ -18,8 +18,8 @@ mod state;
 use std::{collections::HashMap, time::Instant};
 
 use anyhow::bail;
-use tandem_domain::timing;
-use tandem_proto::v1::{Drain, Register, coordinator_message, worker_message};
+use tandem_domain::{LEARN_VERSION, fit::PROTOCOL, spec::SPEC_VERSION, timing};
+use tandem_proto::v1::{Drain, RankOutcome, Register, StoreSeen, coordinator_message, worker_message};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -32,6 +32,8 @@ use crate::{
     link::{Link, LinkEvent},
     report_log::ReportLog,
     spool::{self, Writer},
+    store_probe::StoreProbe,
+    survey::Survey,
     verdict::Verdict,
 };
 use state::{LAST_REPORTS_WITHIN, LAST_WRITES_WITHIN, Leaving, Session};
@@ -49,20 +51,27 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         device: Some(device.description.clone()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: Vec::new(),
+        protocol: PROTOCOL,
+        spec_version: SPEC_VERSION,
+        learn_version: LEARN_VERSION.to_owned(),
     };
     let link = Link::new(args.endpoints()?, args.token()?, register);
     tracing::info!(worker = name, id = %identity.id, device = %args.device, server = link.server(), "worker starts");
     let now = Instant::now();
+    let data_dir = std::path::absolute(&args.data)?;
     let session = Session {
         link,
         meet_on: None,
         given_meet_on: args.meet_on,
-        data_dir: std::path::absolute(&args.data)?,
+        survey: Survey::start(data_dir.clone(), args.state.join("datasets")),
+        data_dir,
         recovered: recover_logs(now, &args, &spool_writer),
         state: args.state,
         spool_writer,
         device,
         store: None,
+        store_probe: None,
+        unfit: String::new(),
         timing: timing::DEFAULT,
         heartbeats: None,
         disconnect_grace: DisconnectGrace::new(now, *args.away_grace),
@@ -97,6 +106,10 @@ enum Wakeup {
     Child(ChildEvent),
     /// Something was written to disk.
     Spool,
+    /// What the store looked like.
+    Store(StoreSeen),
+    /// What is known of the data sets has changed.
+    Survey,
     Signal,
     Time,
 }
@@ -114,6 +127,8 @@ impl Session {
                 event = self.link.next() => Wakeup::Link(event),
                 event = next_child_event(&mut self.attempt) => Wakeup::Child(event),
                 () = self.spool_writer.progressed() => Wakeup::Spool,
+                seen = next_store_look(&mut self.store_probe) => Wakeup::Store(seen),
+                () = self.survey.changed() => Wakeup::Survey,
                 _ = terminate.recv() => Wakeup::Signal,
                 _ = interrupt.recv() => Wakeup::Signal,
                 () = tokio::time::sleep_until(wake_at.into()) => Wakeup::Time,
@@ -127,6 +142,8 @@ impl Session {
                 Wakeup::Link(event) => self.on_link(now, event)?,
                 Wakeup::Child(event) => self.on_child_event(now, event),
                 Wakeup::Signal => self.on_signal(now),
+                Wakeup::Store(seen) => _ = self.link.send(worker_message::Message::StoreSeen(seen)),
+                Wakeup::Survey => self.announce(),
                 Wakeup::Spool | Wakeup::Time => {}
             }
         }
@@ -169,6 +186,7 @@ impl Session {
             LinkEvent::Up { registered, at, from } => self.on_registered(now, at, from, &registered)?,
             LinkEvent::Message(message) => self.on_message(now, message),
             LinkEvent::Down { reason, refused } => {
+                self.store_probe = None;
                 if refused {
                     self.report_logs_mut().for_each(|log| log.refused(&reason));
                 }
@@ -185,8 +203,11 @@ impl Session {
     }
 
     fn on_child_event(&mut self, now: Instant, event: ChildEvent) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.handle(now, event);
+        if let Some(attempt) = &mut self.attempt
+            && attempt.handle(now, event) == Some(RankOutcome::InputMissing)
+        {
+            // Perhaps its data sets have changed since it told them.
+            self.survey.again();
         }
     }
 
@@ -206,6 +227,13 @@ impl Session {
         if let Some(attempt) = &mut self.attempt {
             attempt.stop(now, "the worker leaves");
         }
+    }
+}
+
+async fn next_store_look(probe: &mut Option<StoreProbe>) -> StoreSeen {
+    match probe {
+        Some(probe) => probe.next().await,
+        None => std::future::pending().await,
     }
 }
 

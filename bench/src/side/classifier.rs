@@ -74,6 +74,7 @@ pub(super) fn task(supervised: Value, threads: u32, folder: &Path) -> Result<Tas
         job_dir: folder.to_owned(),
         inputs: Vec::new(),
         checkpoints: Vec::new(),
+        images: String::new(),
         timing: tandem_domain::timing::DEFAULT.name.into(),
         host: "127.0.0.1".into(),
     })

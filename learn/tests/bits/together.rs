@@ -65,6 +65,7 @@ pub(crate) fn task(spec: &JobSpec, folder: &Path) -> Task {
         job_dir: folder.join("job"),
         inputs: vec![],
         checkpoints: vec![],
+        images: String::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),
     }

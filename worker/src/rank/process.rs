@@ -14,7 +14,7 @@ const NICE: i32 = 5;
 
 /// Asks the kernel for a SIGKILL when the worker ends, however it ends. An error if the worker has ended before this call:
 /// then the parent is another process already.
-pub(super) fn die_with(worker_pid: i32) -> io::Result<()> {
+pub(crate) fn die_with(worker_pid: i32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid().map(Pid::as_raw_nonzero).map(|pid| pid.get()) != Some(worker_pid) {
         return Err(io::Error::other(format!("the worker (pid {worker_pid}) is gone, or did not start this rank")));
@@ -25,7 +25,7 @@ pub(super) fn die_with(worker_pid: i32) -> io::Result<()> {
 }
 
 /// Keeps stdout for events. Whatever a library prints there goes to stderr instead, into the log.
-pub(super) fn take_stdout() -> io::Result<File> {
+pub(crate) fn take_stdout() -> io::Result<File> {
     let events = io::stdout().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdout(io::stderr())?;
     Ok(File::from(events))

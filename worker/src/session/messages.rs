@@ -20,6 +20,7 @@ use crate::{
     heartbeat_timer::HeartbeatTimer,
     report_log::ReportLog,
     spool::SpoolHeader,
+    store_probe::StoreProbe,
     verdict::Verdict,
 };
 
@@ -41,6 +42,7 @@ impl Session {
         });
         self.link.set_longest_backoff(self.timing.reconnect_longest());
         self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
+        self.show_fitness(registered);
         let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
         let interval = or(registered.heartbeat_ms, self.timing.heartbeat);
         let self_end = or(registered.self_end_ms, self.timing.self_end);
@@ -65,6 +67,38 @@ impl Session {
         Ok(())
     }
 
+    /// Starts to show the coordinator that this worker can have jobs: it sees the store, and which data sets.
+    fn show_fitness(&mut self, registered: &Registered) {
+        self.store_probe = None;
+        if registered.store_id.is_empty() {
+            let version = env!("CARGO_PKG_VERSION");
+            return tracing::warn!("the coordinator is older than this worker ({version}): update it");
+        }
+        self.store_probe = self.store.clone().map(|root| StoreProbe::start(root, registered));
+        self.announce();
+    }
+
+    /// Tells the coordinator the data sets that are known so far.
+    pub(super) fn announce(&mut self) {
+        if let Some(datasets) = self.survey.newest() {
+            self.link.send(worker_message::Message::Datasets(datasets));
+        }
+    }
+
+    fn on_fitness(&mut self, unfit: String) {
+        if let Some(probe) = &self.store_probe {
+            probe.set_fit(unfit.is_empty());
+        }
+        // Each answer is logged once, not at each look.
+        if unfit != self.unfit {
+            match unfit.as_str() {
+                "" => tracing::info!("this worker sees the store and gets jobs again"),
+                unfit => tracing::error!("this worker gets no jobs: {unfit}"),
+            }
+            self.unfit = unfit;
+        }
+    }
+
     pub(super) fn on_message(&mut self, now: Instant, message: coordinator_message::Message) {
         match message {
             coordinator_message::Message::HeartbeatAck(ack) => {
@@ -87,6 +121,7 @@ impl Session {
             }
             coordinator_message::Message::Assignment(assignment) => self.on_assignment(now, &assignment),
             coordinator_message::Message::Stop(stop) => self.on_stop(now, &stop),
+            coordinator_message::Message::Fitness(fitness) => self.on_fitness(fitness.unfit),
             coordinator_message::Message::Registered(_) => {
                 tracing::warn!("the coordinator answered the registration twice on one stream")
             }

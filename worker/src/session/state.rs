@@ -12,7 +12,7 @@ use tandem_proto::v1::Assignment;
 
 use crate::{
     attempt::Attempt, device::Device, disconnect_grace::DisconnectGrace, heartbeat_timer::HeartbeatTimer, link::Link,
-    report_log::ReportLog, spool::Writer,
+    report_log::ReportLog, spool::Writer, store_probe::StoreProbe, survey::Survey,
 };
 
 /// A leaving worker waits this long for the coordinator to read its last reports.
@@ -33,6 +33,11 @@ pub(crate) struct Session {
     pub(super) device: Device,
     /// Root of checkpoints and artifacts; known once registered.
     pub(super) store: Option<PathBuf>,
+    /// `None` while there is no stream, and of a coordinator that does not ask for it.
+    pub(super) store_probe: Option<StoreProbe>,
+    /// Why the coordinator gives this worker no jobs; empty if it does.
+    pub(super) unfit: String,
+    pub(super) survey: Survey,
     /// The coordinator's timeouts.
     pub(super) timing: Timing,
     /// `None` while there is no stream.

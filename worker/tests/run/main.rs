@@ -4,6 +4,7 @@
 
 mod coordinator;
 mod disconnect;
+mod fitness;
 mod lifecycle;
 mod spool;
 mod worker;

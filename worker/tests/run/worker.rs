@@ -94,7 +94,10 @@ impl Worker {
         let parent = self.process.id().unwrap();
         fs::read_dir("/proc").unwrap().find_map(|entry| {
             let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            (parent_of(pid) == Some(parent)).then_some(pid)
+            // Beside the process that reads the data folder.
+            let is_rank =
+                || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(6).any(|w| w == b"\0rank\0"));
+            (parent_of(pid) == Some(parent) && is_rank()).then_some(pid)
         })
     }
 }

@@ -1,0 +1,116 @@
+//! The data sets that this worker sees: read by a process of its own, so that its memory and its faults are not the worker's,
+//! at the start, when folders have changed, and now and then.
+
+mod folder;
+mod process;
+
+use std::{io, path::PathBuf, process::Stdio, sync::Arc, time::Instant};
+
+use tandem_domain::{
+    images::SeenDataset,
+    timing::{DATA_LOOK, DATA_SURVEY, DATA_SURVEY_LIMIT, STORE_ANSWER},
+};
+use tandem_proto::v1::{Dataset, Datasets};
+use tokio::{
+    process::Command,
+    sync::{Notify, watch},
+    task::spawn,
+    time::{sleep, timeout},
+};
+
+use crate::{config::SECRET_ENVIRONMENT, in_thread::InThread, line_reader::LineReader};
+pub(crate) use process::{SurveyArgs, main};
+
+/// Longest line of the process: a name, a checksum and a sentence.
+const LINE_BYTES: usize = 64 * 1024;
+
+/// What is known so far, kept up to date by a task.
+pub(crate) struct Survey {
+    seen: watch::Receiver<Option<Datasets>>,
+    again: Arc<Notify>,
+}
+
+impl Survey {
+    /// `kept` is the folder in which checksums are remembered. Call it on the thread that lives as long as the worker.
+    pub(crate) fn start(data: PathBuf, kept: PathBuf) -> Self {
+        let (sender, seen) = watch::channel(None);
+        let again = Arc::new(Notify::new());
+        spawn(watch_folder(data, kept, sender, again.clone()));
+        Self { seen, again }
+    }
+
+    /// Waits for news. Cancel-safe.
+    pub(crate) async fn changed(&mut self) {
+        if self.seen.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    pub(crate) fn newest(&self) -> Option<Datasets> {
+        self.seen.borrow().clone()
+    }
+
+    /// A rank found other images than were expected: they may have changed.
+    pub(crate) fn again(&self) {
+        self.again.notify_one();
+    }
+}
+
+async fn watch_folder(data: PathBuf, kept: PathBuf, seen: watch::Sender<Option<Datasets>>, again: Arc<Notify>) {
+    let mut thread = InThread::new();
+    let (mut known, mut read_at, mut is_wanted) = (None, None::<Instant>, true);
+    loop {
+        let folder = data.clone();
+        let looks = thread.run(STORE_ANSWER, move || folder::looks(&folder)).await.ok().flatten();
+        if is_wanted || looks != known || read_at.is_none_or(|at| at.elapsed() >= DATA_SURVEY) {
+            known = looks;
+            match timeout(DATA_SURVEY_LIMIT, read(&data, &kept, &seen)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!("cannot read the data sets in {}: {error}", data.display()),
+                Err(_) => {
+                    tracing::warn!("reading the data sets in {} took longer than {DATA_SURVEY_LIMIT:?}", data.display())
+                }
+            }
+            read_at = Some(Instant::now());
+        }
+        is_wanted = tokio::select! {
+            () = sleep(DATA_LOOK) => false,
+            () = again.notified() => true,
+        };
+    }
+}
+
+/// Reads all data sets. Until the first time has ended, each is told as it is found.
+async fn read(data: &PathBuf, kept: &PathBuf, seen: &watch::Sender<Option<Datasets>>) -> io::Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("tandem-worker").arg("survey").arg(format!("--worker-pid={}", std::process::id()));
+    command.arg("--data").arg(data).arg("--kept").arg(kept);
+    SECRET_ENVIRONMENT.iter().for_each(|name| _ = command.env_remove(name));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut process = command.process_group(0).kill_on_drop(true).spawn()?;
+    let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the new process has no pipe"))?;
+    let mut lines = LineReader::new(stdout, LINE_BYTES);
+    let is_first = seen.borrow().as_ref().is_none_or(|seen| !seen.complete);
+    let mut datasets = Vec::new();
+    while let Some(line) = lines.next().await {
+        let SeenDataset { name, sha256, classes, train, test, problem } = serde_json::from_str(&line)?;
+        datasets.push(Dataset { name, sha256, classes, train, test, problem });
+        if is_first {
+            publish(seen, Datasets { datasets: datasets.clone(), complete: false });
+        }
+    }
+    let status = process.wait().await?;
+    if !status.success() {
+        return Err(io::Error::other(format!("the process that reads them ended: {status}")));
+    }
+    publish(seen, Datasets { datasets, complete: true });
+    Ok(())
+}
+
+fn publish(seen: &watch::Sender<Option<Datasets>>, datasets: Datasets) {
+    seen.send_if_modified(|before| {
+        let is_news = before.as_ref() != Some(&datasets);
+        *before = Some(datasets);
+        is_news
+    });
+}
