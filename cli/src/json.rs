@@ -16,6 +16,8 @@ pub(crate) struct Submitted<'a> {
     pub(crate) experiment: &'a str,
     pub(crate) dry_run: bool,
     pub(crate) jobs: &'a [PlannedJob],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) notes: &'a [String],
 }
 
 /// `submit --wait`: the jobs as they ended.

@@ -189,7 +189,7 @@ pub const STORE_PROBE_AGAIN: Duration = Duration::from_secs(5);
 pub const STORE_ANSWER: Duration = Duration::from_secs(10);
 
 /// How often a worker looks whether folders of its data folder have changed ...
-pub const DATA_LOOK: Duration = Duration::from_secs(5);
+pub const DATA_LOOK: Duration = Duration::from_secs(2);
 /// ... and whether any file has.
 pub const DATA_SURVEY: Duration = Duration::from_secs(600);
 /// How long it may take to read the data folder.

@@ -99,6 +99,15 @@ impl Cluster {
         Ok(workers.iter().filter(|worker| worker["state"] == "idle").count())
     }
 
+    /// Waits until every worker has told its data sets.
+    pub fn wait_datasets(&self) {
+        until("every worker has told its data sets", MINUTE, || {
+            let status = self.json(&["status"]).ok()?;
+            let workers = status["workers"].as_array()?;
+            workers.iter().all(|worker| worker["datasets"].is_array()).then_some(())
+        });
+    }
+
     /// Writes a file into the cluster's folder.
     pub fn file(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.folder().join(name);

@@ -49,6 +49,14 @@ impl Program {
         self
     }
 
+    /// Started by another program, which gets its command line as last arguments and becomes it (`nice`, `unshare`).
+    #[must_use]
+    pub fn through(self, wrapper: &str, args: &[&str]) -> Self {
+        let own = std::iter::once(self.path.into_os_string()).chain(self.args);
+        let args = args.iter().map(OsString::from).chain(own).collect();
+        Self { path: wrapper.into(), args, ..self }
+    }
+
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

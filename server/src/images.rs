@@ -10,6 +10,7 @@ use tandem_domain::{
     images::{Announced, Choice, SeenDataset, choose},
     plan::Plan,
     spec::Dataset,
+    timing::DATA_LOOK,
 };
 use tandem_proto::v1;
 use tokio::time::sleep;
@@ -24,6 +25,8 @@ use crate::{
 const DATASETS_MAX: usize = 1000;
 /// How long a submit waits for workers that are about to say which data sets they see.
 const WAIT: Duration = Duration::from_secs(10);
+/// A data set that no worker has may have been put there a moment ago: they look every [`DATA_LOOK`].
+const SETTLE: Duration = Duration::from_secs(2 * DATA_LOOK.as_secs() + 1);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What a worker says, as it is stored.
@@ -73,7 +76,12 @@ async fn choices(store: &Store, wanted: &BTreeMap<String, Dataset>) -> Result<BT
         let seen = workers::announcements(&mut *store.reader().await?).await?;
         let choices: BTreeMap<String, Choice> =
             wanted.iter().map(|(name, dataset)| (name.clone(), choose(dataset, &seen))).collect();
-        if began.elapsed() >= WAIT || choices.values().all(|choice| *choice != Choice::NotYet) {
+        let is_settled = |choice: &Choice| match choice {
+            Choice::Known { .. } | Choice::Unknown { .. } => true,
+            Choice::Refused(_) => began.elapsed() >= SETTLE,
+            Choice::NotYet => began.elapsed() >= WAIT,
+        };
+        if choices.values().all(is_settled) {
             return Ok(choices);
         }
         sleep(LOOK_EVERY).await;

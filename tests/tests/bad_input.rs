@@ -59,20 +59,40 @@ fn a_wrong_experiment_file_is_refused_with_its_place_and_stores_nothing() -> any
 }
 
 #[test]
-fn bad_data_fails_the_job_with_the_file_named() -> anyhow::Result<()> {
+fn a_data_set_that_no_worker_can_read_is_refused_with_the_file_named_and_nothing_is_stored() -> anyhow::Result<()> {
     let cluster = Cluster::start(1)?;
+    let absent = submit(&cluster, &small_experiment("absent", 1, 2).replace("folder:images", "folder:cats"));
+    assert_refused(&absent, BAD_FILE, &["no worker has the data set `folder:cats`", "folder:images"]);
+    // Put there a moment before the submit.
     let data = cluster.folder().join("data/cifar-10-batches-bin");
     std::fs::create_dir_all(&data)?;
     for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
         std::fs::write(data.join(format!("{name}.bin")), vec![0; 3073 * 2 + 17])?;
     }
-    let experiment = cluster.submit(&small_experiment("torn", 1, 2).replace("folder:images", "cifar10"))?;
+    let torn = submit(&cluster, &small_experiment("torn", 1, 2).replace("folder:images", "cifar10"));
+    assert_refused(&torn, BAD_FILE, &["no worker can read the data set `cifar10`", "data_batch_1.bin"]);
+    assert_eq!(cluster.json(&["list"])?["jobs"].as_array().map(Vec::len), Some(0), "nothing may be stored");
+    let status = cluster.tandem(&["status"], "").stdout;
+    assert!(status.contains("folder:images") && status.contains("cifar10 cannot be used on cpu-0"), "{status}");
+    Ok(())
+}
+
+#[test]
+fn an_image_that_is_damaged_after_the_submit_fails_the_job_with_the_file_named() -> anyhow::Result<()> {
+    let cluster = Cluster::start(1)?;
+    cluster.wait_datasets();
+    let class = std::fs::read_dir(cluster.folder().join("data/images/train"))?.next().expect("a class")?.path();
+    let image = std::fs::read_dir(&class)?.next().expect("an image")?.path();
+    // In its place, so that no folder changes: the worker does not look into all files every time.
+    std::fs::write(&image, "no image")?;
+    let name = image.file_name().expect("a name").to_string_lossy().into_owned();
+    let experiment = cluster.submit(&small_experiment("torn", 1, 2))?;
     let failed = cluster.tandem(&["watch", &experiment], "");
     assert_eq!(failed.code, 1, "{failed:#?}");
     let job = cluster.job(&experiment, "encoder")?;
     assert_eq!(job["state"], "failed", "{job:#}");
     let reason = job["reason"].as_str().unwrap_or_default();
-    assert!(reason.contains("data_batch_1.bin"), "{reason}");
+    assert!(reason.contains(&name), "{reason}");
     assert_eq!(job["attempts"].as_array().map(Vec::len), Some(1), "bad data is not tried again: {job:#}");
     let linear = cluster.job(&experiment, "linear")?;
     assert_eq!(linear["state"], "cancelled", "{linear:#}");

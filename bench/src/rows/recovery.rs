@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tandem_domain::spec::Augment;
-use tandem_harness::{Coordinator, children};
+use tandem_harness::{Coordinator, children, command_line};
 
 use crate::client::{cancel, submit};
 use crate::interleave::{Pair, costs, interleave, median};
@@ -68,8 +68,10 @@ fn our_trial(coordinator: &Coordinator, trial: u32) -> Result<f64> {
     })?;
     let fence: i64 = database.value(&format!("SELECT max(fence) FROM attempts WHERE job_id = '{job}'"))?;
     let worker = workers.into_iter().collect::<Result<Vec<_>>>()?;
-    let rank = children(worker[trial as usize % 2].pid());
-    let [rank] = rank[..] else { bail!("a worker has {} children, not one rank", rank.len()) };
+    // Beside the process that reads the data folder.
+    let is_rank = |pid: &i32| command_line(*pid).contains(" rank ");
+    let ranks: Vec<i32> = children(worker[trial as usize % 2].pid()).into_iter().filter(is_rank).collect();
+    let [rank] = ranks[..] else { bail!("a worker has {} ranks, not one", ranks.len()) };
     let killed_at = now();
     kill(rank, Signal::KILL)?;
     // By the rank's own clock. A step that an earlier attempt did is stored once, with the earlier fence.

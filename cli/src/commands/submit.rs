@@ -65,6 +65,7 @@ impl Submit {
             priority: self.priority,
         };
         let response = send(client, request).await?;
+        response.notes.iter().for_each(|note| output.note(note));
         match (self.dry_run, self.wait) {
             (true, _) => report_plan(&response, output),
             (false, false) => report_submitted(&response, output),
@@ -113,8 +114,8 @@ async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse>
 }
 
 fn submitted(response: &SubmitResponse, dry_run: bool) -> json::Submitted<'_> {
-    let SubmitResponse { experiment_id, name, jobs, .. } = response;
-    json::Submitted { experiment_id, experiment: name, dry_run, jobs }
+    let SubmitResponse { experiment_id, name, jobs, notes, .. } = response;
+    json::Submitted { experiment_id, experiment: name, dry_run, jobs, notes }
 }
 
 fn report_plan(response: &SubmitResponse, output: &Output) -> Result<Exit> {

@@ -65,6 +65,7 @@ pub(crate) fn worker(state: WorkerState) -> &'static str {
         WorkerState::Lost => "lost",
         WorkerState::Gone => "gone",
         WorkerState::Quarantined => "quarantined",
+        WorkerState::Unfit => "unfit",
     }
 }
 
@@ -72,7 +73,7 @@ pub(crate) fn worker_cell(state: WorkerState) -> Text {
     let tone = match state {
         WorkerState::Idle => Tone::Good,
         WorkerState::Busy => Tone::Active,
-        WorkerState::Lost | WorkerState::Quarantined => Tone::Bad,
+        WorkerState::Lost | WorkerState::Quarantined | WorkerState::Unfit => Tone::Bad,
         WorkerState::Draining | WorkerState::Gone | WorkerState::Unspecified => Tone::Faint,
     };
     Text::new(worker(state), tone)

@@ -1,10 +1,10 @@
 //! The workers, and what they do.
 
 use chrono::{DateTime, Utc};
-use tandem_proto::v1::{Device, DeviceFacts, StatusResponse, Worker};
+use tandem_proto::v1::{Device, DeviceFacts, StatusResponse, Worker, WorkerState};
 
 use super::{
-    state,
+    datasets, state,
     table::{Rows, Style},
     units,
 };
@@ -17,7 +17,16 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
             "no workers are connected: `tandem up` starts some, or `tandem-worker run` on another host\n{summary}"
         );
     }
-    format!("{}\n{summary}{}", workers(&status.workers, style, now), quarantines(&status.workers))
+    let table = workers(&status.workers, style, now);
+    let data = datasets::table(&status.workers, style).map(|table| format!("\n{table}")).unwrap_or_default();
+    let (unfit, problems) = (unfit(&status.workers), datasets::problems(&status.workers));
+    format!("{table}{data}\n{summary}{}{unfit}{problems}", quarantines(&status.workers))
+}
+
+/// Why workers get no jobs until somebody mends something.
+fn unfit(workers: &[Worker]) -> String {
+    let unfit = workers.iter().filter(|worker| !worker.unfit.is_empty() && worker.state() == WorkerState::Unfit);
+    unfit.map(|worker| format!("\n{} gets no jobs: {}", worker.name, worker.unfit)).collect()
 }
 
 /// Why quarantined workers get no jobs, and what to do about it.
@@ -94,8 +103,6 @@ fn summary(status: &StatusResponse, now: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tandem_proto::v1::WorkerState;
-
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@ mod blame;
 mod cancel;
 mod claim;
 mod collect;
+mod fit;
 mod lane;
 mod quarantine;
 mod queue;

@@ -11,7 +11,7 @@ use std::{
 /// Names and times of the data folder's entries, and of the classes of image folders: data/, NAME/, train/, CLASS/.
 const DEPTH: u32 = 3;
 /// More are not looked at.
-const ENTRIES_MAX: usize = 20_000;
+const ENTRIES_MAX: usize = 5_000;
 
 /// A hash that changes when a folder got or lost an entry.
 pub(super) fn looks(data: &Path) -> u64 {
