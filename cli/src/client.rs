@@ -27,6 +27,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// The longest that a coordinator may take for an answer, or to begin a stream: more than the largest experiment needs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Who waits longer is told what for.
+const SAY_AFTER: Duration = Duration::from_secs(3);
 /// A list of a thousand jobs with their specs is a few MiB.
 const LARGEST_MESSAGE: usize = 64 << 20;
 
@@ -103,7 +105,7 @@ impl Client {
         let mut refusal = Refusal::default();
         // One coordinator alone is asked twice: it may have been restarted since the last call.
         for _ in 0..self.servers.len().max(2) {
-            let status = match in_time(request(self.services())).await {
+            let status = match self.patiently(request(self.services())).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => status,
             };
@@ -115,6 +117,19 @@ impl Client {
             self.turn();
         }
         Err(refusal)
+    }
+}
+
+impl Client {
+    /// An answer within its time. Says so once if it takes long.
+    async fn patiently<T>(&self, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        let mut answer = std::pin::pin!(in_time(answer));
+        if let Ok(answer) = timeout(SAY_AFTER, &mut answer).await {
+            return answer;
+        }
+        let limit = ANSWER_WITHIN.as_secs();
+        eprintln!("tandem: {} has not answered yet; waiting for up to {limit} s", self.server());
+        answer.await
     }
 }
 

@@ -51,7 +51,8 @@ impl Speeds {
 
     pub(crate) async fn estimate(&mut self, conn: &mut Conn, job: &PlannedJob) -> Result<TimeEstimate> {
         if job.estimate.gflop <= 0.0 {
-            return Ok(TimeEstimate::default());
+            let basis = format!("not estimated: the images of {} are counted by the job", job.spec.dataset);
+            return Ok(TimeEstimate { seconds: 0.0, basis });
         }
         let spec = &job.spec;
         // The size of gang that the scheduler forms when all workers are idle.
@@ -78,7 +79,7 @@ impl Speeds {
             None => {
                 let value = if self.kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE };
                 let speed = Speed { value, kind: &self.kind };
-                (value, format!("{speed} assumed: no job has run here yet"))
+                (value, format!("{speed} assumed: no job of known work has run here yet"))
             }
         };
         Ok(TimeEstimate { seconds: OVERHEAD + job.estimate.gflop / (speed * lanes), basis })

@@ -47,8 +47,12 @@ pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, owner: &str) -> Resul
     let text = checked(text)?;
     match by_namesakes(&targets::namesakes(conn, text).await?, owner) {
         Found::Own(targets) => return Ok(targets),
-        Found::Others(other) => {
-            return Err(not_yours(&format!("experiment `{text}`"), &other, &format!("{other}/{text}")));
+        Found::Others { owner: other, own_is_over } => {
+            let what = match own_is_over {
+                true => format!("your experiment `{text}` has ended or was cancelled; the one that goes on"),
+                false => format!("experiment `{text}`"),
+            };
+            return Err(not_yours(&what, &other, &format!("{other}/{text}")));
         }
         Found::None => {}
     }
@@ -75,8 +79,11 @@ fn not_yours(what: &str, owner: &str, instead: &str) -> Error {
 
 enum Found {
     Own(Vec<Target>),
-    /// Whose it is.
-    Others(String),
+    /// Whose it is, and whether the person who asks had one of that name, too.
+    Others {
+        owner: String,
+        own_is_over: bool,
+    },
     None,
 }
 
@@ -90,7 +97,9 @@ fn by_namesakes(namesakes: &[Namesake], owner: &str) -> Found {
     }
     let other = |live: bool| namesakes.iter().find(|one| one.owner != owner && (one.live || !live));
     match (other(true), namesakes.iter().find(own), other(false)) {
-        (Some(other), _, _) | (None, None, Some(other)) => Found::Others(other.owner.clone()),
+        (Some(other), ended, _) | (None, ended @ None, Some(other)) => {
+            Found::Others { owner: other.owner.clone(), own_is_over: ended.is_some() }
+        }
         (None, Some(ended), _) => Found::Own(vec![Target::Experiment(ended.id)]),
         (None, None, None) => Found::None,
     }

@@ -50,7 +50,12 @@ impl Logs {
                 }
             };
             tokio::select! {
-                again = again => if !again? { return Ok(Exit::Ok) },
+                again = again => if !again? {
+                    if printed.is_empty() {
+                        output.note(&format!("no rank of `{}` has written anything", self.target));
+                    }
+                    return Ok(Exit::Ok);
+                },
                 _ = &mut interrupt => return Ok(Exit::Interrupted),
             }
         }

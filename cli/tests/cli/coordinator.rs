@@ -106,7 +106,13 @@ impl Jobs for Coordinator {
         let success = || {
             let jobs =
                 vec![v1::PlannedJob { job_id: "7f".to_owned(), name: "encoder".to_owned(), ..Default::default() }];
-            Ok(SubmitResponse { experiment_id: "e-1".to_owned(), name: "quickstart".to_owned(), jobs, priority: 0 })
+            Ok(SubmitResponse {
+                experiment_id: "e-1".to_owned(),
+                name: "quickstart".to_owned(),
+                jobs,
+                priority: 0,
+                notes: Vec::new(),
+            })
         };
         script.submit_answers.pop_front().unwrap_or_else(success).map(Response::new)
     }

@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use tandem_proto::{
     convert::Timestamp,
     v1::{
-        Artifact, Attempt, AttemptState, Checkpoint, Device, DeviceFacts, Estimate, Event, Experiment, Job, JobState,
-        LogLine, PlannedJob, Progress, ReleaseResponse, Scalar, Series, SharedJob, ShowResponse, StatusResponse,
-        Submission, SubmitResponse, WatchResponse, Worker, WorkerState,
+        Artifact, Attempt, AttemptState, Checkpoint, Dataset, Device, DeviceFacts, Estimate, Event, Experiment, Job,
+        JobState, LogLine, PlannedJob, Progress, ReleaseResponse, Scalar, Series, SharedJob, ShowResponse,
+        StatusResponse, Submission, SubmitResponse, WatchResponse, Worker, WorkerState,
     },
 };
 
@@ -131,6 +131,18 @@ fn workers() -> Vec<Worker> {
         }),
         quarantine_reason: "3 different jobs were lost on it".to_owned(),
         quarantined_until: at(1_700_003_600, 0),
+        unfit: "it does not see the store".to_owned(),
+        datasets: vec![
+            Dataset {
+                name: "cifar10".to_owned(),
+                sha256: "ab12".to_owned(),
+                classes: 10,
+                train: 50_000,
+                test: 10_000,
+                problem: String::new(),
+            },
+            Dataset { name: "folder:cats".to_owned(), problem: "1.png is cut off".to_owned(), ..Dataset::default() },
+        ],
     };
     let states = [WorkerState::Idle, WorkerState::Busy, WorkerState::Draining, WorkerState::Lost, WorkerState::Gone];
     let others = states.map(|state| Worker { state: state.into(), ..Worker::default() });
@@ -283,7 +295,7 @@ async fn submits_are_printed_as_ever() {
     let file = file.to_str().unwrap();
     let answer = || {
         let (experiment_id, name) = ("e-1".to_owned(), "quickstart".to_owned());
-        Ok(SubmitResponse { experiment_id, name, jobs: planned(), priority: 7 })
+        Ok(SubmitResponse { experiment_id, name, jobs: planned(), priority: 7, notes: vec!["a note".to_owned()] })
     };
     let script = || Script { submit_answers: [answer()].into(), ..Script::default() };
     let empty = || Script { submit_answers: [Ok(SubmitResponse::default())].into(), ..Script::default() };

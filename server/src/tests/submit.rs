@@ -120,7 +120,7 @@ async fn a_dry_run_judges_the_time_by_what_was_measured() {
     database.workers(2).await;
     let blank = dry_run(experiment(2)).await;
     let (gflop, guess) = &blank[0];
-    assert_eq!(guess.basis, "75 GFLOP/s a thread assumed: no job has run here yet");
+    assert_eq!(guess.basis, "75 GFLOP/s a thread assumed: no job of known work has run here yet");
     assert!((guess.seconds - (4.0 + gflop / 150.0)).abs() < 1e-6, "two threads of 75: {guess:?} for {gflop}");
 
     // Two epochs on two workers took 24 s, 4 of them to start and to end.
@@ -153,7 +153,7 @@ async fn another_device_or_an_attempt_from_a_checkpoint_is_no_precedent() {
     };
     assert!(basis().await.contains("as `quickstart/encoder` ran"));
     database.execute("UPDATE attempts SET first_step = 5");
-    assert!(basis().await.contains("no job has run here yet"));
+    assert!(basis().await.contains("no job of known work has run here yet"));
     database.execute("UPDATE attempts SET first_step = 0; UPDATE workers SET device_kind = 'cuda'");
     assert!(basis().await.contains("5000 GFLOP/s a device assumed"), "it ran on another device");
     database.execute("UPDATE jobs SET ran_on = 'cuda' WHERE ran_on = 'cpu'");
