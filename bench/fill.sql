@@ -94,12 +94,14 @@ SELECT attempt_id, id, CASE WHEN retried THEN 2 ELSE 1 END, 2 * n + 1000001, 1, 
 ORDER BY 4;
 SELECT setval('fence', GREATEST((SELECT last_value FROM fence), 2 * pg_temp.beyond() + 1000002));
 
-INSERT INTO leases (attempt_id, rank, worker_id, fence, expires_at, dispatched_at, last_sequence, released_at, outcome, cause, device, progress_at, slowest_ms)
-SELECT attempt_id, 0, worker_id, 2 * n + 1000001, created_at + took, created_at + interval '5 seconds', 60, created_at + took + interval '5 seconds',
+INSERT INTO leases (attempt_id, rank, worker_id, fence, expires_at, dispatched_at, released_at, outcome, cause, device, progress_at, slowest_ms)
+SELECT attempt_id, 0, worker_id, 2 * n + 1000001, created_at + took, created_at + interval '5 seconds', created_at + took + interval '5 seconds',
        (CASE state WHEN 'failed' THEN 'job_failed' ELSE state::text END)::rank_outcome, '', worker_id::text, created_at + took, 800 FROM plan ORDER BY n;
-INSERT INTO leases (attempt_id, rank, worker_id, fence, expires_at, dispatched_at, last_sequence, released_at, outcome, cause, device, progress_at, slowest_ms)
-SELECT pg_temp.uid('lost', n), 0, worker_id, 2 * n + 1000000, created_at + interval '4 seconds', created_at + interval '2 seconds', 3, created_at + interval '5 seconds',
+INSERT INTO leases (attempt_id, rank, worker_id, fence, expires_at, dispatched_at, released_at, outcome, cause, device, progress_at, slowest_ms)
+SELECT pg_temp.uid('lost', n), 0, worker_id, 2 * n + 1000000, created_at + interval '4 seconds', created_at + interval '2 seconds', created_at + interval '5 seconds',
        'lost', 'worker was not heard of for 9 s', worker_id::text, created_at, 800 FROM plan WHERE retried ORDER BY n;
+INSERT INTO received (attempt_id, rank, last_sequence) SELECT attempt_id, 0, 60 FROM plan ORDER BY n;
+INSERT INTO received (attempt_id, rank, last_sequence) SELECT pg_temp.uid('lost', n), 0, 3 FROM plan WHERE retried ORDER BY n;
 INSERT INTO progress (job_id, fence, phase, step, steps, epoch, epochs, images_per_second, seconds_left, updated_at)
 SELECT id, 2 * n + 1000001, '', 1000, 1000, 100, 100, 0, 0, created_at + took FROM plan WHERE state <> 'cancelled' ORDER BY n;
 

@@ -1,6 +1,6 @@
 //! Finds leases that expired and workers that are silent.
 
-use tandem_domain::{state::RankOutcome, timing::timing};
+use tandem_domain::{state::RankOutcome, timing, timing::timing};
 use uuid::Uuid;
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     store::{
         Store,
         events::{self, About},
-        leader,
+        heartbeats, leader,
         leases::{self, LockedLease},
         notify::{Topic, notify},
         retry, within, workers,
@@ -70,6 +70,7 @@ async fn mark_workers(store: &Store, term: i64) -> Result<()> {
         tracing::warn!(worker = %worker.id, name = worker.name, "worker lost");
     }
     workers::forget_lost(&mut tx).await?;
+    heartbeats::forget(&mut tx, timing::LOST_WORKER_KEPT).await?;
     if !lost.is_empty() {
         notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
     }

@@ -8,7 +8,11 @@ mod heartbeat;
 mod instructions;
 pub(crate) mod sessions;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tandem_domain::{fit::PROTOCOL, images::Announced, state::RankOutcome, timing, timing::timing};
 use tandem_proto::v1::{self, coordinator_message::Message};
@@ -35,6 +39,7 @@ use crate::{
     },
     store_folder::StoreFolder,
 };
+use heartbeat::Stored;
 use instructions::{Instruction, due, unleased};
 use sessions::{Session, Sessions};
 
@@ -47,6 +52,10 @@ pub(crate) struct Dispatcher {
     pub(crate) sessions: Sessions,
     /// Of checkpoints and artifacts.
     pub(crate) folder: StoreFolder,
+    /// Names what this process writes of its workers.
+    id: Uuid,
+    /// By session.
+    stored: Mutex<HashMap<Uuid, Stored>>,
     /// Turns to store that a stream begins or ends.
     registering: Semaphore,
 }
@@ -58,7 +67,8 @@ const REGISTER_WAIT: Duration = Duration::from_secs(3);
 
 impl Dispatcher {
     pub(crate) fn new(store: Store, notifier: Arc<Notifier>, folder: StoreFolder) -> Self {
-        Self { store, notifier, sessions: Sessions::default(), folder, registering: Semaphore::new(REGISTERING) }
+        let (sessions, stored, registering) = (Sessions::default(), Mutex::default(), Semaphore::new(REGISTERING));
+        Self { store, notifier, sessions, folder, id: Uuid::new_v4(), stored, registering }
     }
 
     /// Registers a worker. The answer names the attempts that it runs a rank of without a lease.
@@ -88,7 +98,8 @@ impl Dispatcher {
         let mut tx = self.store.lane.begin().await?;
         let arrived = workers::register(&mut tx, worker, session.id).await?;
         // The registration counts as a heartbeat: nobody could renew these leases while the worker redialled.
-        leases::renew(&mut tx, &running, &[(worker.id, 0.0)]).await?;
+        let held = leases::lock_renewable(&mut tx, &running, &[worker.id]).await?;
+        leases::renew(&mut tx, &held.iter().map(|(attempt, rank, _)| (*attempt, *rank)).collect::<Vec<_>>()).await?;
         let WorkerLeases { leases, unreadable } = worker_leases::of_workers(&mut tx, &[worker.id]).await?;
         let stale = unleased(&leases, &running).map(|rank| rank.attempt);
         let stale: Vec<Uuid> = stale.filter(|attempt| !unreadable.contains(attempt)).collect();
@@ -129,7 +140,7 @@ impl Dispatcher {
 
     async fn store_end(&self, session: &Session) -> Result<()> {
         let mut tx = self.store.lane.begin().await?;
-        let gone = workers::end_session(&mut tx, session.worker, session.id).await?;
+        let gone = workers::end_session(&mut tx, session.worker, session.id, session.silent_for()).await?;
         if gone {
             let message = format!("{} left", session.name);
             events::append(&mut tx, About::worker(session.worker), "worker left", &message).await?;

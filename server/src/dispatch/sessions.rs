@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tandem_proto::v1::{self, coordinator_message::Message};
@@ -34,27 +34,25 @@ pub(crate) struct Session {
     sent: Mutex<HashSet<(Uuid, Instruction)>>,
 }
 
-/// The newest heartbeat; the registration counts as the first.
-#[derive(Default)]
-struct LastHeartbeat {
-    running: Vec<ReportedRank>,
-    facts: Option<serde_json::Value>,
-    sequence: u64,
-    /// `None` once it was taken to be stored.
-    received_at: Option<Instant>,
-}
-
-/// A heartbeat that is not stored yet.
-pub(super) struct PendingHeartbeat {
+/// A heartbeat; the registration counts as the first.
+#[derive(Clone, Debug)]
+pub(super) struct Heartbeat {
     pub(super) received_at: Instant,
     pub(super) sequence: u64,
     pub(super) running: Vec<ReportedRank>,
     pub(super) facts: Option<serde_json::Value>,
 }
 
+/// The newest heartbeat.
+struct LastHeartbeat {
+    heartbeat: Heartbeat,
+    is_stored: bool,
+}
+
 impl Session {
     pub(crate) fn new(worker: Uuid, name: String, running: Vec<ReportedRank>, outbound: Outbound) -> Self {
-        let last_heartbeat = LastHeartbeat { running, received_at: Some(Instant::now()), ..LastHeartbeat::default() };
+        let heartbeat = Heartbeat { received_at: Instant::now(), sequence: 0, running, facts: None };
+        let last_heartbeat = LastHeartbeat { heartbeat, is_stored: false };
         Self {
             id: Uuid::new_v4(),
             worker,
@@ -70,20 +68,30 @@ impl Session {
 
     /// The ranks that the worker reported with its last heartbeat.
     pub(crate) fn running(&self) -> Vec<ReportedRank> {
-        lock(&self.last_heartbeat).running.clone()
+        lock(&self.last_heartbeat).heartbeat.running.clone()
+    }
+
+    /// Since the last heartbeat.
+    pub(crate) fn silent_for(&self) -> Duration {
+        lock(&self.last_heartbeat).heartbeat.received_at.elapsed()
     }
 
     /// A heartbeat came. It is acknowledged once the leases that it renews are stored.
     pub(crate) fn receive(&self, sequence: u64, running: Vec<ReportedRank>, facts: Option<serde_json::Value>) {
-        *lock(&self.last_heartbeat) = LastHeartbeat { running, facts, sequence, received_at: Some(Instant::now()) };
+        let heartbeat = Heartbeat { received_at: Instant::now(), sequence, running, facts };
+        *lock(&self.last_heartbeat) = LastHeartbeat { heartbeat, is_stored: false };
     }
 
-    /// The last heartbeat, unless it was taken before.
-    pub(super) fn take_pending(&self) -> Option<PendingHeartbeat> {
+    pub(super) fn newest(&self) -> Heartbeat {
+        lock(&self.last_heartbeat).heartbeat.clone()
+    }
+
+    /// This heartbeat was stored; `false` if it was before, too.
+    pub(super) fn set_stored(&self, heartbeat: &Heartbeat) -> bool {
         let mut last = lock(&self.last_heartbeat);
-        let received_at = last.received_at.take()?;
-        let (running, facts) = (last.running.clone(), last.facts.clone());
-        Some(PendingHeartbeat { received_at, sequence: last.sequence, running, facts })
+        // A newer one may have come meanwhile, which is not stored yet.
+        let is_newest = last.heartbeat.received_at == heartbeat.received_at;
+        !is_newest || !std::mem::replace(&mut last.is_stored, true)
     }
 
     /// Sends a message; `false` if the worker has gone or reads too slowly, in which case it is dropped.

@@ -25,10 +25,10 @@ use crate::{
     error::{Error, Result},
     store::{
         Store, attempts,
-        leases::{self, LeaseHolder},
+        leases::LeaseHolder,
         logs, measures,
         notify::{Topic, notify},
-        retry, signed, within,
+        received, retry, signed, within,
     },
 };
 
@@ -136,13 +136,13 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<A
     let first = || waiting.iter().zip(&is_first).filter(|(_, first)| **first).map(|(report, _)| report);
     let last = |report: &QueuedReport| report.events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
     let reports: Vec<(LeaseHolder, i64)> = first().map(|report| (report.holder, last(report))).collect();
-    let taken = leases::advance_training(&mut tx, &reports).await?;
+    let taken = received::advance_training(&mut tx, &reports).await?;
     let attempts: Vec<Uuid> = taken.iter().map(|row| row.attempt).collect();
     if !attempts::all_train(&mut tx, &attempts).await? {
         // One of them has just ended. Its leases are locked now, so the next read is reliable.
         return Ok(vec![Answer::NotStored; waiting.len()]);
     }
-    let taken: HashMap<(Uuid, u32), leases::Advanced> =
+    let taken: HashMap<(Uuid, u32), received::Advanced> =
         taken.into_iter().map(|row| ((row.attempt, row.rank), row)).collect();
 
     let (mut points, mut lines) = (Vec::new(), Vec::new());
@@ -166,7 +166,6 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<A
     measures::put_latest(&mut tx, &latest).await?;
     logs::insert(&mut tx, &lines).await?;
     notify(&mut tx, &[Topic::Watch]).await?;
-    leases::renew_reported(&mut tx, &taken.into_keys().collect::<Vec<_>>()).await?;
     tx.commit().await?;
     Ok(stored)
 }

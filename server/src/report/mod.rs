@@ -21,10 +21,10 @@ use crate::{
         attempts::{self, LockedAttempt},
         events::{self, About},
         files,
-        leases::{self, LeaseHolder},
+        leases::LeaseHolder,
         logs, measures,
         notify::{Topic, notify},
-        retry, signed, within,
+        received, retry, signed, within,
     },
 };
 use batch::{Batch, NAME_BYTES_MAX, TEXT_BYTES_MAX, TRAINING};
@@ -71,7 +71,7 @@ async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[
     let mut tx = store.reports.begin().await?;
     let Some(attempt) = attempts::lock(&mut tx, holder.attempt).await? else { return Ok(Receipt::Stale) };
     let last = events.iter().map(|event| signed(event.sequence)).max().unwrap_or(0);
-    let before = leases::advance(&mut tx, holder.attempt, holder.fence, holder.rank, holder.worker, last).await?;
+    let before = received::advance(&mut tx, holder, last).await?;
     let before = if no_fence() { Some(before.unwrap_or(0)) } else { before };
     let Some(before) = before else { return Ok(Receipt::Stale) };
     let mut batch = batch::sort(events.iter().filter(|event| signed(event.sequence) > before), holder.rank, root);
@@ -81,7 +81,6 @@ async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[
     }
     store_batch(&mut tx, &attempt, holder, &batch).await?;
     notify(&mut tx, &[Topic::Watch]).await?;
-    leases::renew_reported(&mut tx, &[(holder.attempt, holder.rank)]).await?;
     tx.commit().await?;
     // An acknowledgement would tell the rank that its checkpoints are committed, but they have no rows.
     Ok(if attempt.state.is_ended() && !no_fence() { Receipt::Stale } else { Receipt::Stored })

@@ -207,13 +207,15 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
                   j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
                   a.stop_asked_at IS NOT NULL AS "is_stopping!",
                   ARRAY(SELECT l.worker_id FROM leases l WHERE l.attempt_id = a.id ORDER BY l.rank) AS "workers!",
-                  (SELECT max(l.slowest_ms) FROM leases l WHERE l.attempt_id = a.id) AS slowest_ms,
+                  GREATEST(heard.slowest_ms, (SELECT max(l.slowest_ms) FROM leases l WHERE l.attempt_id = a.id)) AS slowest_ms,
                   (SELECT count(*) FROM attempts other
                    WHERE other.job_id = a.job_id AND other.saved_nothing)::integer AS "wasted_stops!",
                   (SELECT max(c.stored_at) FROM checkpoints c WHERE c.job_id = a.job_id AND c.fence = a.fence) AS saved_at,
                   CASE WHEN p.fence = a.fence AND p.seconds_left > 0 THEN p.seconds_left END AS seconds_left
            FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN experiments e ON e.id = j.experiment_id
            LEFT JOIN progress p ON p.job_id = a.job_id
+           LEFT JOIN (SELECT attempt_id, max(slowest_ms) AS slowest_ms FROM leases_heard() GROUP BY attempt_id) heard
+             ON heard.attempt_id = a.id
            WHERE a.state IN ('assigned', 'starting', 'training') ORDER BY a.fence"#
     )
     .fetch_all(conn)

@@ -13,15 +13,16 @@ use super::{Conn, DbResult, small, workers::announced};
 /// Every worker that has not left.
 pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
     let rows = sqlx::query!(
-        r#"SELECT w.id, w.name, w.device_kind, w.host,
+        r#"SELECT w.id AS "id!", w.name AS "name!", w.device_kind AS "device_kind!", w.host AS "host!",
                   CASE WHEN w.device_uuid = '' THEN w.id::text ELSE w.device_uuid END AS "device!",
                   w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
-                      OR w.last_seen < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
-                  w.unfit <> '' AS "is_unfit!", w.spec_version, w.datasets,
+                      OR GREATEST(w.last_seen, heard.at) < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
+                  w.unfit <> '' AS "is_unfit!", w.spec_version AS "spec_version!", w.datasets AS "datasets?",
                   COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", e.name || '/' || j.name AS "job_name?",
                   CASE WHEN p.seconds_left > 0 THEN p.updated_at + make_interval(secs => p.seconds_left) END AS until
            FROM workers w
+           LEFT JOIN workers_heard() heard ON heard.worker_id = w.id
            -- Its own lease, or that of another worker on the same device.
            LEFT JOIN leases l ON l.released_at IS NULL
                AND l.device = CASE WHEN w.device_uuid = '' THEN w.id::text ELSE w.device_uuid END

@@ -1,6 +1,6 @@
 //! Leases: the right of a worker to act as one rank of one attempt, for a limited time.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{lease::LeaseStatus, state::RankOutcome, timing, timing::timing};
@@ -36,7 +36,13 @@ pub(crate) async fn insert(conn: &mut Conn, attempt: Uuid, fence: i64, workers: 
         workers,
         timing().lease.as_secs_f64(),
     )
-    .run(conn)
+    .run(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO received (attempt_id, rank) SELECT attempt_id, rank FROM leases WHERE attempt_id = $1",
+        attempt
+    )
+    .run_any(conn)
     .await?;
     Ok(inserted.count() == workers.len() as u64)
 }
@@ -57,13 +63,23 @@ pub(crate) struct LockedLease {
 
 /// All leases of an attempt, by rank.
 pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> DbResult<Vec<LockedLease>> {
+    sqlx::query!("SELECT rank FROM leases WHERE attempt_id = $1 ORDER BY rank FOR NO KEY UPDATE", attempt)
+        .fetch_all(&mut *conn)
+        .await?;
+    // Read once they are locked: a heartbeat that was being written until then has renewed them.
     let rows = sqlx::query!(
         r#"SELECT l.rank, l.worker_id, w.name, l.fence, l.outcome::text AS outcome,
                   l.dispatched_at IS NOT NULL AS "is_dispatched!",
-                  l.expires_at, w.last_seen, l.progress_at, l.slowest_ms, clock_timestamp() AS "now!"
+                  GREATEST(l.expires_at, lease.at + make_interval(secs => $2)) AS "expires_at!",
+                  GREATEST(w.last_seen, worker.at) AS "last_seen!",
+                  GREATEST(l.progress_at, lease.progress_at) AS progress_at,
+                  GREATEST(l.slowest_ms, lease.slowest_ms) AS slowest_ms, clock_timestamp() AS "now!"
            FROM leases l JOIN workers w ON w.id = l.worker_id
-           WHERE l.attempt_id = $1 ORDER BY l.rank FOR NO KEY UPDATE OF l"#,
-        attempt
+           LEFT JOIN leases_heard() lease ON lease.attempt_id = l.attempt_id AND lease.rank = l.rank
+           LEFT JOIN workers_heard() worker ON worker.worker_id = l.worker_id
+           WHERE l.attempt_id = $1 ORDER BY l.rank"#,
+        attempt,
+        timing().lease.as_secs_f64(),
     )
     .fetch_all(conn)
     .await?;
@@ -117,21 +133,6 @@ pub(crate) async fn lock_all_at_once(conn: &mut Conn, attempt: Uuid) -> DbResult
     Ok(u64::try_from(live) == Ok(locked.len() as u64))
 }
 
-/// Renews the leases of ranks whose reports have just been stored: the last statement of a report's transaction, because
-/// they could not be renewed while it ran.
-pub(crate) async fn renew_reported(conn: &mut Conn, ranks: &[(Uuid, u32)]) -> DbResult<()> {
-    sqlx::query!(
-        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $3))
-         FROM UNNEST($1::uuid[], $2::integer[]) AS reported (attempt_id, rank)
-         WHERE leases.attempt_id = reported.attempt_id AND leases.rank = reported.rank AND released_at IS NULL",
-        &column(ranks, |(attempt, _)| *attempt),
-        &column(ranks, |(_, rank)| integer(*rank)),
-        timing().lease.as_secs_f64(),
-    )
-    .run_any(conn)
-    .await
-}
-
 /// Releases the lease of a rank that has ended; `false` if it was released before.
 pub(crate) async fn release(
     conn: &mut Conn,
@@ -155,82 +156,6 @@ pub(crate) async fn release(
     .map(RowsChanged::is_one)
 }
 
-/// Advances the number of the last stored event to `sequence`; returns the number before, or `None` if the worker is
-/// stale. A report renews the lease, like a heartbeat.
-pub(crate) async fn advance(
-    conn: &mut Conn,
-    attempt: Uuid,
-    fence: i64,
-    rank: u32,
-    worker: Uuid,
-    sequence: i64,
-) -> DbResult<Option<i64>> {
-    sqlx::query_scalar!(
-        "WITH before AS (
-             SELECT attempt_id, rank, last_sequence FROM leases
-             WHERE attempt_id = $1 AND fence = $2 AND rank = $3 AND worker_id = $4 AND released_at IS NULL
-             FOR NO KEY UPDATE
-         )
-         UPDATE leases SET
-             last_sequence = GREATEST(before.last_sequence, $5),
-             expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $6))
-         FROM before WHERE leases.attempt_id = before.attempt_id AND leases.rank = before.rank
-         RETURNING before.last_sequence",
-        attempt,
-        fence,
-        integer(rank),
-        worker,
-        sequence,
-        timing().lease.as_secs_f64(),
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Advanced {
-    pub(crate) attempt: Uuid,
-    pub(crate) rank: u32,
-    pub(crate) job: Uuid,
-    /// Number of the last event that was stored before.
-    pub(crate) before: i64,
-}
-
-/// [`advance`] for many reports at once, of attempts in training. Each (attempt, rank) may occur once.
-pub(crate) async fn advance_training(conn: &mut Conn, reports: &[(LeaseHolder, i64)]) -> DbResult<Vec<Advanced>> {
-    let rows = sqlx::query!(
-        "WITH before AS (
-             SELECT l.attempt_id, l.rank, l.last_sequence, report.sequence, a.job_id
-             FROM UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[], $5::bigint[])
-                 AS report (attempt_id, fence, rank, worker_id, sequence)
-             JOIN leases l ON l.attempt_id = report.attempt_id AND l.rank = report.rank AND l.fence = report.fence
-                          AND l.worker_id = report.worker_id AND l.released_at IS NULL
-             JOIN attempts a ON a.id = l.attempt_id AND a.state = 'training'
-             ORDER BY l.attempt_id, l.rank FOR NO KEY UPDATE OF l
-         )
-         UPDATE leases SET
-             last_sequence = GREATEST(before.last_sequence, before.sequence),
-             expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $6))
-         FROM before WHERE leases.attempt_id = before.attempt_id AND leases.rank = before.rank
-         RETURNING before.attempt_id, before.rank, before.job_id, before.last_sequence",
-        &column(reports, |(holder, _)| holder.attempt),
-        &column(reports, |(holder, _)| holder.fence),
-        &column(reports, |(holder, _)| integer(holder.rank)),
-        &column(reports, |(holder, _)| holder.worker),
-        &column(reports, |(_, sequence)| *sequence),
-        timing().lease.as_secs_f64(),
-    )
-    .fetch_all(conn)
-    .await?;
-    let advanced = rows.into_iter().map(|row| Advanced {
-        attempt: row.attempt_id,
-        rank: small(row.rank),
-        job: row.job_id,
-        before: row.last_sequence,
-    });
-    Ok(advanced.collect())
-}
-
 /// A rank that a worker reports to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReportedRank {
@@ -248,59 +173,57 @@ fn millis(ms: i64) -> Duration {
     Duration::from_millis(super::unsigned(ms))
 }
 
-/// Renews the leases of ranks that their workers report to run, and of those that were assigned lately and have not
-/// reported. `heartbeats` are workers and the seconds since their last heartbeat: a lease counts from there. Returns
-/// the renewed (attempt, rank) pairs; a lease that is locked is skipped.
-pub(crate) async fn renew(
+/// Locks the leases of ranks that their workers report to run, and of those that were assigned lately and have not
+/// reported: these are renewed by the heartbeats of `workers`. Returns (attempt, rank, worker); a lease that is locked
+/// already is skipped.
+pub(crate) async fn lock_renewable(
     conn: &mut Conn,
     reported: &[ReportedRank],
-    heartbeats: &[(Uuid, f64)],
-) -> DbResult<HashSet<(Uuid, u32)>> {
-    let (seen, ages): (Vec<Uuid>, Vec<f64>) = heartbeats.iter().copied().unzip();
+    workers: &[Uuid],
+) -> DbResult<Vec<(Uuid, u32, Uuid)>> {
     let rows = sqlx::query!(
-        "WITH renewable AS (
-             SELECT l.attempt_id, l.rank, heartbeat.age, held.idle, held.slowest
-             FROM leases l
-             JOIN attempts a ON a.id = l.attempt_id
-             JOIN UNNEST($5::uuid[], $6::float8[]) AS heartbeat (worker_id, age) ON heartbeat.worker_id = l.worker_id
-             LEFT JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[], $9::float8[], $10::bigint[])
-                     AS held (worker_id, attempt_id, fence, rank, idle, slowest)
-                 ON held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
-                AND held.fence = l.fence AND held.rank = l.rank
-             WHERE l.released_at IS NULL AND (held.fence IS NOT NULL
-                 OR (l.last_sequence = 0 AND a.state IN ('assigned', 'starting', 'training')
-                     AND a.assigned_at > clock_timestamp() - make_interval(secs => $7)))
-             ORDER BY l.attempt_id, l.rank
-             FOR NO KEY UPDATE OF l SKIP LOCKED
-         )
-         UPDATE leases SET
-             expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $8 - renewable.age)),
-             progress_at = COALESCE(
-                 clock_timestamp() - make_interval(secs => renewable.age + renewable.idle), leases.progress_at),
-             slowest_ms = GREATEST(renewable.slowest, leases.slowest_ms)
-         FROM renewable WHERE leases.attempt_id = renewable.attempt_id AND leases.rank = renewable.rank
-         RETURNING leases.attempt_id, leases.rank",
+        "SELECT l.attempt_id, l.rank, l.worker_id
+         FROM leases l
+         JOIN attempts a ON a.id = l.attempt_id
+         JOIN received r ON r.attempt_id = l.attempt_id AND r.rank = l.rank
+         LEFT JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[]) AS held (worker_id, attempt_id, fence, rank)
+             ON held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
+            AND held.fence = l.fence AND held.rank = l.rank
+         WHERE l.worker_id = ANY($5) AND l.released_at IS NULL AND (held.fence IS NOT NULL
+             OR (r.last_sequence = 0 AND a.state IN ('assigned', 'starting', 'training')
+                 AND a.assigned_at > clock_timestamp() - make_interval(secs => $6)))
+         ORDER BY l.attempt_id, l.rank
+         FOR NO KEY UPDATE OF l SKIP LOCKED",
         &column(reported, |rank| rank.worker),
         &column(reported, |rank| rank.attempt),
         &column(reported, |rank| rank.fence),
         &column(reported, |rank| integer(rank.rank)),
-        &seen,
-        &ages,
+        workers,
         timing::RENDEZVOUS.as_secs_f64(),
-        timing().lease.as_secs_f64(),
-        &column(reported, |rank| rank.idle.as_secs_f64()),
-        &column(reported, |rank| rank.slowest.and_then(|slowest| i64::try_from(slowest.as_millis()).ok()))
-            as &[Option<i64>],
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
+    Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank), row.worker_id)).collect())
+}
+
+/// Renews these leases as of now, and the progress of their ranks: as a worker registers.
+pub(crate) async fn renew(conn: &mut Conn, leases: &[(Uuid, u32)]) -> DbResult<()> {
+    sqlx::query!(
+        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $3))
+         FROM UNNEST($1::uuid[], $2::integer[]) AS renewed (attempt_id, rank)
+         WHERE leases.attempt_id = renewed.attempt_id AND leases.rank = renewed.rank AND released_at IS NULL",
+        &column(leases, |(attempt, _)| *attempt),
+        &column(leases, |(_, rank)| integer(*rank)),
+        timing().lease.as_secs_f64(),
+    )
+    .run_any(conn)
+    .await
 }
 
 /// Those of these ranks whose leases are live, locked or not.
-pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> DbResult<Vec<(Uuid, u32)>> {
+pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> DbResult<Vec<(Uuid, u32, Uuid)>> {
     let rows = sqlx::query!(
-        "SELECT l.attempt_id, l.rank FROM leases l
+        "SELECT l.attempt_id, l.rank, l.worker_id FROM leases l
          JOIN UNNEST($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[]) AS held (attempt_id, fence, rank, worker_id)
            ON held.attempt_id = l.attempt_id AND held.fence = l.fence AND held.rank = l.rank
           AND held.worker_id = l.worker_id
@@ -312,15 +235,19 @@ pub(crate) async fn live(conn: &mut Conn, reported: &[ReportedRank]) -> DbResult
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank))).collect())
+    Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank), row.worker_id)).collect())
 }
 
 /// Renews every live lease and its progress, as no coordinator may have for a while; returns their number.
 pub(crate) async fn renew_all(conn: &mut Conn) -> DbResult<u64> {
     sqlx::query!(
-        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $1)),
-                            progress_at = CASE WHEN progress_at IS NOT NULL THEN clock_timestamp() END
-         WHERE released_at IS NULL",
+        "UPDATE leases SET
+             expires_at = GREATEST(leases.expires_at, clock_timestamp() + make_interval(secs => $1)),
+             progress_at = CASE WHEN COALESCE(leases.progress_at, heard.progress_at) IS NOT NULL THEN clock_timestamp() END,
+             slowest_ms = GREATEST(leases.slowest_ms, heard.slowest_ms)
+         FROM leases l LEFT JOIN leases_heard() heard ON heard.attempt_id = l.attempt_id AND heard.rank = l.rank
+         WHERE l.attempt_id = leases.attempt_id AND l.rank = leases.rank AND leases.released_at IS NULL
+             AND l.released_at IS NULL",
         timing().lease.as_secs_f64()
     )
     .run(conn)
@@ -331,11 +258,14 @@ pub(crate) async fn renew_all(conn: &mut Conn) -> DbResult<u64> {
 /// Attempts with a lease that may have expired; [`LeaseStatus::expiry`] decides once it is locked.
 pub(crate) async fn expired(conn: &mut Conn) -> DbResult<Vec<Uuid>> {
     sqlx::query_scalar!(
-        "SELECT DISTINCT attempt_id FROM leases
-         WHERE released_at IS NULL AND (
-             expires_at <= clock_timestamp() OR progress_at <= clock_timestamp() - make_interval(secs => $1))
-         ORDER BY attempt_id",
+        "SELECT DISTINCT l.attempt_id FROM leases l
+         LEFT JOIN leases_heard() heard ON heard.attempt_id = l.attempt_id AND heard.rank = l.rank
+         WHERE l.released_at IS NULL AND (
+             GREATEST(l.expires_at, heard.at + make_interval(secs => $2)) <= clock_timestamp()
+             OR GREATEST(l.progress_at, heard.progress_at) <= clock_timestamp() - make_interval(secs => $1))
+         ORDER BY l.attempt_id",
         timing().progress.takeover.as_secs_f64(),
+        timing().lease.as_secs_f64(),
     )
     .fetch_all(conn)
     .await

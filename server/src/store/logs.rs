@@ -112,8 +112,10 @@ pub(crate) async fn tail(conn: &mut Conn, jobs: &[Uuid], lines: i64) -> DbResult
            SELECT l.attempt_id, l.rank,
                   COALESCE((SELECT min(newest.sequence) - 1 FROM newest
                             WHERE newest.attempt_id = l.attempt_id AND newest.rank = l.rank),
-                           l.last_sequence) AS "sequence!"
-           FROM attempts a JOIN leases l ON l.attempt_id = a.id WHERE a.job_id = ANY($1)"#,
+                           r.last_sequence) AS "sequence!"
+           FROM attempts a JOIN leases l ON l.attempt_id = a.id
+           JOIN received r ON r.attempt_id = l.attempt_id AND r.rank = l.rank
+           WHERE a.job_id = ANY($1)"#,
         jobs,
         lines,
     )

@@ -1,11 +1,13 @@
 //! Workers: their devices, sessions, states and quarantine.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use tandem_domain::{images::Announced, timing, timing::timing};
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, column,
+    Conn, DbResult,
     rows::{RowsChanged, Statement},
 };
 
@@ -46,7 +48,7 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uu
              device_name = excluded.device_name, device_uuid = excluded.device_uuid,
              memory_bytes = excluded.memory_bytes, cores = excluded.cores, driver = excluded.driver,
              session_id = excluded.session_id, spec_version = excluded.spec_version, unfit = excluded.unfit,
-             datasets = NULL, state = 'ready', facts = NULL, last_seen = clock_timestamp()",
+             datasets = NULL, state = 'ready', last_seen = clock_timestamp()",
         worker.id,
         worker.name,
         worker.host,
@@ -65,37 +67,6 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uu
     .run_any(conn)
     .await?;
     Ok(before.is_none_or(|state| state == "lost" || state == "gone"))
-}
-
-/// A heartbeat that is to be stored.
-#[derive(Clone, Debug)]
-pub(crate) struct Sighting {
-    pub(crate) worker: Uuid,
-    pub(crate) session: Uuid,
-    /// Seconds since the heartbeat came.
-    pub(crate) age: f64,
-    pub(crate) facts: Option<serde_json::Value>,
-}
-
-/// Stores heartbeats. Those of a session that is no longer its worker's are ignored: see [`valid_sessions`].
-pub(crate) async fn seen(conn: &mut Conn, sightings: &[Sighting]) -> DbResult<()> {
-    sqlx::query!(
-        "WITH heartbeat AS (
-             SELECT w.id, signs.age, signs.facts FROM workers w
-             JOIN UNNEST($1::uuid[], $2::uuid[], $3::float8[], $4::jsonb[])
-                 AS signs (worker_id, session_id, age, facts)
-               ON w.id = signs.worker_id AND w.session_id = signs.session_id
-             ORDER BY w.id FOR NO KEY UPDATE OF w SKIP LOCKED
-         )
-         UPDATE workers SET last_seen = clock_timestamp() - make_interval(secs => heartbeat.age), facts = heartbeat.facts
-         FROM heartbeat WHERE workers.id = heartbeat.id",
-        &column(sightings, |sighting| sighting.worker),
-        &column(sightings, |sighting| sighting.session),
-        &column(sightings, |sighting| sighting.age),
-        &column(sightings, |sighting| sighting.facts.clone()) as &[Option<serde_json::Value>],
-    )
-    .run_any(conn)
-    .await
 }
 
 /// Stores why a worker gets no jobs, or that it does; `false` if that is not new, or the session not its worker's.
@@ -152,16 +123,19 @@ pub(crate) async fn drain(conn: &mut Conn, worker: Uuid, session: Uuid) -> DbRes
     .map(RowsChanged::is_one)
 }
 
-/// Stores the end of a session. A draining worker without a lease is gone then; returns whether it is.
-pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid) -> DbResult<bool> {
+/// Stores the end of a session, whose last heartbeat came `silent_for` ago. A draining worker without a lease is gone
+/// then; returns whether it is.
+pub(crate) async fn end_session(conn: &mut Conn, worker: Uuid, session: Uuid, silent_for: Duration) -> DbResult<bool> {
     let state = sqlx::query_scalar!(
         r#"UPDATE workers SET session_id = NULL,
+               last_seen = GREATEST(last_seen, clock_timestamp() - make_interval(secs => $3)),
                state = CASE WHEN state = 'draining' AND NOT EXISTS (
                            SELECT FROM leases l WHERE l.worker_id = workers.id AND l.released_at IS NULL)
                        THEN 'gone' ELSE state END
            WHERE id = $1 AND session_id = $2 RETURNING state::text AS "state!""#,
         worker,
         session,
+        silent_for.as_secs_f64(),
     )
     .fetch_optional(conn)
     .await?;
@@ -179,9 +153,15 @@ pub(crate) struct LostWorker {
 pub(crate) async fn mark_lost(conn: &mut Conn) -> DbResult<Vec<LostWorker>> {
     sqlx::query_as!(
         LostWorker,
-        r#"UPDATE workers SET state = 'lost', session_id = NULL
-           WHERE state IN ('ready', 'draining') AND last_seen < clock_timestamp() - make_interval(secs => $1)
-           RETURNING id, name, EXTRACT(epoch FROM clock_timestamp() - last_seen)::float8 AS "silent_seconds!""#,
+        r#"UPDATE workers SET state = 'lost', session_id = NULL, last_seen = silent.since
+           FROM (SELECT w.id, GREATEST(w.last_seen, heard.at) AS since
+                 FROM workers w LEFT JOIN workers_heard() heard ON heard.worker_id = w.id
+                 WHERE w.state IN ('ready', 'draining')) silent
+           WHERE silent.id = workers.id AND silent.since < clock_timestamp() - make_interval(secs => $1)
+             -- It may have registered since that was read.
+             AND workers.state IN ('ready', 'draining') AND workers.last_seen <= silent.since
+           RETURNING workers.id, workers.name,
+                     EXTRACT(epoch FROM clock_timestamp() - silent.since)::float8 AS "silent_seconds!""#,
         timing().lease.as_secs_f64(),
     )
     .fetch_all(conn)
@@ -280,12 +260,16 @@ impl WorkerRow {
 pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
     sqlx::query_as!(
         WorkerRow,
-        r#"SELECT w.id, w.name, w.host, w.state::text AS "state!", w.device_kind, w.device_index, w.device_name,
-                  w.device_uuid, w.memory_bytes, w.cores, w.driver, w.facts, w.last_seen,
+        r#"SELECT w.id AS "id!", w.name AS "name!", w.host AS "host!", w.state::text AS "state!",
+                  w.device_kind AS "device_kind!", w.device_index AS "device_index!", w.device_name AS "device_name!",
+                  w.device_uuid AS "device_uuid!", w.memory_bytes AS "memory_bytes!", w.cores AS "cores!",
+                  w.driver AS "driver!", heard.facts AS "facts?",
+                  GREATEST(w.last_seen, heard.at) AS "last_seen!",
                   j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?",
                   CASE WHEN w.quarantined_until > clock_timestamp() THEN w.quarantined_until END AS quarantined_until,
-                  w.quarantine_reason, w.unfit, w.datasets
+                  w.quarantine_reason AS "quarantine_reason!", w.unfit AS "unfit!", w.datasets AS "datasets?"
            FROM workers w
+           LEFT JOIN workers_heard() heard ON heard.worker_id = w.id
            LEFT JOIN leases l ON l.worker_id = w.id AND l.released_at IS NULL
            LEFT JOIN attempts a ON a.id = l.attempt_id
            LEFT JOIN jobs j ON j.id = a.job_id

@@ -1,18 +1,16 @@
 //! A database that is slow or stalls: what keeps ranks alive goes on, and nothing is done twice.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use futures::future::join_all;
 use tandem_domain::place::Placement;
 use tandem_harness::{until, until_async};
-use tandem_proto::v1::{MetricEvent, rank_event::Event};
 use tokio::time::timeout;
 
 use super::*;
 use crate::{
     error::Error,
     reap,
-    report::{Receipt, report},
     schedule::claim,
     store::{attempts, files, leader, retry, within, worker_leases},
 };
@@ -241,25 +239,4 @@ async fn whether_a_stop_was_answered_does_not_depend_on_the_clock_of_a_worker() 
     assert!(!is_saved(&mut conn).await, "written before the request, by a clock that is ahead");
     put(&mut conn, 2, -60).await;
     assert!(is_saved(&mut conn).await, "written after it, by a clock that is behind");
-}
-
-#[tokio::test]
-async fn a_report_renews_its_lease_when_it_is_stored() {
-    let database = TestStore::open().await;
-    database.workers(1).await;
-    let (_, holders) = running(&database, &single(1)).await;
-    database.execute("UPDATE leases SET expires_at = now() - interval '1 s'");
-    let metric = Event::Metric(MetricEvent { name: "loss".to_owned(), step: 1, value: 1.0 });
-    // The table of metrics answers only after a while.
-    let mut blocker = database.store.conn().await.unwrap();
-    sqlx::Executor::execute(&mut *blocker, sqlx::raw_sql("BEGIN; LOCK TABLE metrics")).await.unwrap();
-    let (store, holder, events) = (database.store.clone(), holders[0], [event(1, metric)]);
-    let reported = tokio::spawn(async move { report(&store, Path::new("/srv/store"), holder, &events).await });
-    let waits = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    until_async("the report waits", LIMIT, async || (database.count(waits) == 1).then_some(())).await;
-    let waited_until: String = database.value("SELECT clock_timestamp()::text");
-    sqlx::Executor::execute(&mut *blocker, sqlx::raw_sql("ROLLBACK")).await.unwrap();
-    assert_eq!(reported.await.unwrap().unwrap(), Receipt::Stored);
-    let renewed = format!("leases WHERE expires_at >= '{waited_until}'::timestamptz + interval '8.5 s'");
-    assert_eq!(database.count(&renewed), 1, "from the end of the report, not from its beginning");
 }

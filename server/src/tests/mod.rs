@@ -5,6 +5,7 @@ mod cancel;
 mod claim;
 mod collect;
 mod fit;
+mod heartbeats;
 mod lane;
 mod quarantine;
 mod queue;

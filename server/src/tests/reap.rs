@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    reap,
-    store::{leader, leases},
-};
+use crate::{reap, store::leader};
 
 async fn running(database: &TestStore) -> (Uuid, i64) {
     database.workers(2).await;
@@ -84,51 +81,6 @@ async fn a_new_leader_adopts_what_runs() {
     assert_eq!(database.state(job).await, "running");
     assert_eq!(database.count("leases WHERE expires_at > now()"), 2);
     assert_eq!(database.count("workers WHERE state = 'lost'"), 0);
-}
-
-#[tokio::test]
-async fn a_lease_is_renewed_while_its_rank_is_vouched_for() {
-    let database = TestStore::open().await;
-    let (job, _) = running(&database).await;
-    let holders = database.lease_holders(job);
-    let held: Vec<_> = holders
-        .iter()
-        .map(|holder| leases::ReportedRank {
-            worker: holder.worker,
-            attempt: holder.attempt,
-            fence: holder.fence,
-            rank: holder.rank,
-            idle: std::time::Duration::ZERO,
-            slowest: None,
-        })
-        .collect();
-    let heard: Vec<_> = holders.iter().map(|holder| (holder.worker, 0.5)).collect();
-    let seconds_left = || {
-        let query = "SELECT round(extract(epoch FROM expires_at - now()), 1)::float8 FROM leases ORDER BY rank";
-        database.values::<f64>(query)
-    };
-    database.execute("UPDATE leases SET expires_at = now(), last_sequence = 5");
-    let mut conn = database.store.conn().await.unwrap();
-    leases::renew(&mut conn, &held[..1], &heard).await.unwrap();
-    let left = seconds_left();
-    // It counts from the heartbeat, half a second ago.
-    assert!((7.5..=8.5).contains(&left[0]), "{left:?}");
-    assert!(left[1] <= 0.0, "a rank that nobody runs: {left:?}");
-
-    // Before its first report, a rank may still be starting.
-    database.execute("UPDATE leases SET last_sequence = 0");
-    leases::renew(&mut conn, &[], &heard).await.unwrap();
-    assert!(seconds_left().iter().all(|left| *left > 7.0));
-    // But not for ever.
-    database
-        .execute("UPDATE leases SET expires_at = now(); UPDATE attempts SET assigned_at = now() - interval '10 min'");
-    leases::renew(&mut conn, &[], &heard).await.unwrap();
-    assert!(seconds_left().iter().all(|left| *left <= 0.0));
-    // Nor under another fence.
-    let stale: Vec<_> =
-        held.iter().map(|held| leases::ReportedRank { fence: held.fence - 1, ..held.clone() }).collect();
-    leases::renew(&mut conn, &stale, &heard).await.unwrap();
-    assert!(seconds_left().iter().all(|left| *left <= 0.0));
 }
 
 #[tokio::test]
