@@ -47,7 +47,10 @@ struct Args {
     /// Pairs of blocks (ours, the other side's) in each comparison, and submits.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
-    /// Fake workers of `load`.
+    /// How long the backup of `backup` reads.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60))]
+    backup_minutes: u32,
+    /// Fake workers of `load` and `backup`.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
     workers: u32,
     /// A Python that has the peers [default: the one `bench/setup` installs].
@@ -121,6 +124,7 @@ fn measure(args: &Args) -> Result<Document> {
     let settings = Settings {
         pairs: args.pairs as usize,
         workers: args.workers,
+        backup_minutes: args.backup_minutes,
         python: args.python.clone().unwrap_or_else(|| source_folder().join(".venv/bin/python")),
         bin_dir: match &args.bin_dir {
             Some(folder) => folder.clone(),

@@ -48,6 +48,8 @@ pub(crate) struct Traffic {
     pub(crate) points_acknowledged: u64,
     /// When a report was sent, and how long until it was acknowledged.
     pub(crate) acknowledgements: Vec<(Instant, Duration)>,
+    /// When a heartbeat was sent, and how long until it was acknowledged.
+    pub(crate) heartbeats: Vec<(Instant, Duration)>,
     /// How often it was told to stop its rank.
     pub(crate) stops: u32,
 }
@@ -69,6 +71,7 @@ pub(crate) async fn run_reporter(
         sequence: 0,
         step: 0,
         pending: VecDeque::new(),
+        beats: VecDeque::new(),
         traffic: Traffic::default(),
     };
     let start = Instant::now() + DEFAULT.heartbeat.mul_f64(offset);
@@ -88,6 +91,7 @@ pub(crate) async fn run_reporter(
             message = reporter.worker.next() => reporter.receive(message?).await?,
             _ = heartbeats.tick() => {
                 beats += 1;
+                reporter.beats.push_back((beats, Instant::now()));
                 reporter.worker.heartbeat(beats, reporter.assignment.as_ref()).await?;
             }
             _ = reports.tick(), if phase_now == LoadPhase::Report => reporter.report_points().await?,
@@ -116,6 +120,8 @@ struct Reporter {
     step: u64,
     /// Reports not acknowledged: last sequence number, time of sending, number of points.
     pending: VecDeque<(u64, Instant, u64)>,
+    /// Heartbeats not acknowledged.
+    beats: VecDeque<(u64, Instant)>,
     traffic: Traffic,
 }
 
@@ -131,6 +137,12 @@ impl Reporter {
                 while let Some((_, sent, points)) = self.pending.pop_front_if(|(last, ..)| *last <= ack.sequence) {
                     self.traffic.points_acknowledged += points;
                     self.traffic.acknowledgements.push((sent, sent.elapsed()));
+                }
+            }
+            Theirs::HeartbeatAck(ack) => {
+                // An answer to a later one answers the earlier ones, too.
+                while let Some((_, sent)) = self.beats.pop_front_if(|(sequence, _)| *sequence <= ack.sequence) {
+                    self.traffic.heartbeats.push((sent, sent.elapsed()));
                 }
             }
             Theirs::Stop(_) => {

@@ -8,8 +8,10 @@ use tandem_harness::Binaries;
 pub(crate) struct Settings {
     /// Pairs of blocks in each comparison.
     pub(crate) pairs: usize,
-    /// Fake workers of the row `load`.
+    /// Fake workers of the rows `load` and `backup`.
     pub(crate) workers: u32,
+    /// How long the backup of the row `backup` reads.
+    pub(crate) backup_minutes: u32,
     /// A Python that has the peers.
     pub(crate) python: PathBuf,
     pub(crate) bin_dir: PathBuf,

@@ -37,6 +37,12 @@ impl Database {
         Ok(Self { options: options.application_name(APPLICATION_NAME), connection: Mutex::new(None), limit })
     }
 
+    /// Another connection to the same database, with the same limit.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { options: self.options.clone(), connection: Mutex::new(None), limit: self.limit }
+    }
+
     /// Runs one statement, or several with semicolons between.
     pub fn execute(&self, sql: &str) -> Result<()> {
         self.ask(sql, async |connection| sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop))

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
-use tandem_harness::Coordinator;
+use tandem_domain::timing::DEFAULT;
+use tandem_harness::{Coordinator, Database};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,7 +24,8 @@ use crate::stats::{Summary, quantile_of};
 use crate::wait::wait_until;
 
 const WINDOW: Duration = Duration::from_secs(10);
-const WINDOWS: usize = 6;
+const WINDOWS: u32 = 6;
+const WINDOWS_A_MINUTE: u32 = 6;
 /// The work of starting is over by then.
 const SETTLE: Duration = Duration::from_secs(5);
 /// For all jobs to be placed, and for the last acknowledgement.
@@ -35,6 +37,8 @@ struct LoadResult {
     cpu: Vec<CoordinatorCpu>,
     /// Milliseconds, of reports sent in the windows.
     acknowledgements: Vec<f64>,
+    /// Milliseconds, of heartbeats sent in the last minute.
+    heartbeats: Vec<f64>,
     points_sent: u64,
     points_acknowledged: u64,
     points_stored: u64,
@@ -44,7 +48,7 @@ struct LoadResult {
 pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     raise_open_files()?;
     let coordinator = Coordinator::start(&settings.binaries()?)?;
-    let result = run_fleet(&coordinator, settings.workers)?;
+    let result = run_fleet(&coordinator, settings.workers, WINDOWS, None)?;
     let share = |part: fn(&CoordinatorCpu) -> f64| -> Vec<f64> {
         result.cpu.iter().map(|cpu| 100.0 * part(cpu) / WINDOW.as_secs_f64()).collect()
     };
@@ -99,7 +103,54 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     ])
 }
 
-fn run_fleet(coordinator: &Coordinator, workers: u32) -> Result<LoadResult> {
+/// The same fleet while a transaction holds a snapshot of the database, as `pg_dump` does for as long as it reads.
+pub(crate) fn measure_backup(settings: &Settings) -> Result<Vec<Row>> {
+    raise_open_files()?;
+    let coordinator = Coordinator::start(&settings.binaries()?)?;
+    let (minutes, backup) = (settings.backup_minutes, coordinator.database.again());
+    let result = run_fleet(&coordinator, settings.workers, minutes * WINDOWS_A_MINUTE, Some(&backup))?;
+    let at = |share| quantile_of(&result.heartbeats, share).context("no heartbeat was acknowledged");
+    let (half, most, slowest) = (at(0.5)?, at(0.99)?, at(1.0)?);
+    let raw = json!({
+        "workers": settings.workers, "minutes": minutes, "leases_lost": result.leases_lost,
+        "heartbeat_ms": { "p50": half, "p99": most, "max": slowest },
+        "report_ms": { "p50": quantile_of(&result.acknowledgements, 0.5), "p99": quantile_of(&result.acknowledgements, 0.99) },
+        "points_sent": result.points_sent, "points_stored": result.points_stored,
+    });
+    let row = |name: &str, what: String, goal, unit, value: f64, note: String| -> Result<Row> {
+        let (name, value) = (name.into(), Summary::of(&[value]).context("nothing was measured")?);
+        Ok(Row { name, what, goal, unit, value, void: None, note, raw: raw.clone() })
+    };
+    let unseen = result.points_stored.abs_diff(result.points_sent);
+    Ok(vec![
+        row(
+            "backup/heartbeat",
+            format!(
+                "{} workers, a snapshot held for {minutes} min: a heartbeat's answer, 99th percentile of the last minute",
+                settings.workers
+            ),
+            // A worker ends its rank after this long without one.
+            Goal::Below(DEFAULT.self_end.as_secs_f64() * 1e3 / 2.0),
+            Unit::Milliseconds,
+            most,
+            format!("median {half:.0} ms, slowest {slowest:.0} ms; they are stored every {:?}", DEFAULT.lease_write),
+        )?,
+        row(
+            "backup/lost",
+            "leases lost, and points sent but not stored exactly once".into(),
+            Goal::AtMost(0.0),
+            Unit::Count,
+            (result.leases_lost + unseen) as f64,
+            format!(
+                "{} points sent, {} stored; {} leases lost",
+                result.points_sent, result.points_stored, result.leases_lost
+            ),
+        )?,
+    ])
+}
+
+/// Measures in windows of ten seconds, while `backup` holds a snapshot, if there is one.
+fn run_fleet(coordinator: &Coordinator, workers: u32, windows: u32, backup: Option<&Database>) -> Result<LoadResult> {
     let runtime = Runtime::new()?;
     let (phase, counts) = (watch::Sender::new(LoadPhase::Report), Arc::new(Counts::default()));
     let first_error = Arc::new(Mutex::new(None));
@@ -134,12 +185,19 @@ fn run_fleet(coordinator: &Coordinator, workers: u32) -> Result<LoadResult> {
     let placed_in = start.elapsed();
     std::thread::sleep(SETTLE);
 
+    if let Some(backup) = backup {
+        backup.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobs")?;
+    }
     let from = tokio::time::Instant::now();
     let mut cpu = Vec::new();
-    for _ in 0..WINDOWS {
+    for _ in 0..windows {
         let before = CoordinatorCpu::of(coordinator)?;
         std::thread::sleep(WINDOW);
         cpu.push(CoordinatorCpu::of(coordinator)?.since(before));
+    }
+    let last_minute = tokio::time::Instant::now() - WINDOW * WINDOWS_A_MINUTE;
+    if let Some(backup) = backup {
+        backup.execute("COMMIT")?;
     }
     phase.send_replace(LoadPhase::Quiet);
     wait("all reports are acknowledged", &counts.drained)?;
@@ -150,17 +208,29 @@ fn run_fleet(coordinator: &Coordinator, workers: u32) -> Result<LoadResult> {
     phase.send_replace(LoadPhase::Leave);
     let all = runtime.block_on(fleet.join_all());
 
+    let mut heartbeats = Vec::new();
     let (mut acknowledgements, mut points_sent, mut points_acknowledged, mut stops) = (Vec::new(), 0, 0, 0);
     for traffic in all {
         let traffic: Traffic = traffic.map_err(|_| anyhow!("a fake worker's stream broke at the end"))?;
         let timed = traffic.acknowledgements.iter().filter(|(sent, _)| *sent >= from);
         acknowledgements.extend(timed.map(|(_, took)| took.as_secs_f64() * 1e3));
+        let recent = traffic.heartbeats.iter().filter(|(sent, _)| *sent >= last_minute);
+        heartbeats.extend(recent.map(|(_, took)| took.as_secs_f64() * 1e3));
         points_sent += traffic.points_sent;
         points_acknowledged += traffic.points_acknowledged;
         stops += u64::from(traffic.stops);
     }
     let leases_lost = lost.max(stops);
-    Ok(LoadResult { placed_in, cpu, acknowledgements, points_sent, points_acknowledged, points_stored, leases_lost })
+    Ok(LoadResult {
+        placed_in,
+        cpu,
+        acknowledgements,
+        heartbeats,
+        points_sent,
+        points_acknowledged,
+        points_stored,
+        leases_lost,
+    })
 }
 
 /// So many jobs of one worker each, which differ by their seeds.

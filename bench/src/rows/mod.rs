@@ -51,6 +51,8 @@ pub(crate) enum Choice {
     Idle,
     /// A thousand fake workers that report.
     Load,
+    /// The same fleet while a backup reads, as `pg_dump` does.
+    Backup,
     /// A queue of 100,000 jobs against one of 1,000.
     Queue,
     /// From the kill of a rank to the next step, against torchrun.
@@ -74,6 +76,7 @@ pub(crate) enum Part {
     Submit,
     Idle,
     Load,
+    Backup,
     Queue,
     Recovery,
     Checkpoint,
@@ -100,6 +103,7 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Submit, Part::Submit),
         (Choice::Idle, Part::Idle),
         (Choice::Load, Part::Load),
+        (Choice::Backup, Part::Backup),
         (Choice::Queue, Part::Queue),
         (Choice::Recovery, Part::Recovery),
         (Choice::Checkpoint, Part::Checkpoint),
@@ -126,6 +130,7 @@ impl Part {
             Self::Submit => "submit to first step",
             Self::Idle => "idle coordinator",
             Self::Load => "coordinator of a thousand workers",
+            Self::Backup => "coordinator of a thousand workers during a backup",
             Self::Queue => "scheduling with a long and a short queue",
             Self::Recovery => "a killed rank, ours and torchrun's",
             Self::Checkpoint => "checkpoints, ours and torch.save's",
@@ -146,6 +151,7 @@ impl Part {
             Self::Submit => submit::measure(settings),
             Self::Idle => idle::measure(settings),
             Self::Load => load::measure(settings),
+            Self::Backup => load::measure_backup(settings),
             Self::Queue => queue::measure(settings),
             Self::Recovery => recovery::measure(settings),
             Self::Checkpoint => checkpoint::measure(settings),
