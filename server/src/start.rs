@@ -128,8 +128,8 @@ fn raise_open_files() {
 pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartError> {
     choose(args.timing);
     check_exposure(&args)?;
-    let folder = StoreFolder::open(&args.store)
-        .map_err(|source| StartError::Store { folder: args.store.clone(), source })?;
+    let folder =
+        StoreFolder::open(&args.store).map_err(|source| StartError::Store { folder: args.store.clone(), source })?;
     // Bound before the database is touched: a second server on the same port must not migrate anything.
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.map_err(|source| StartError::Listen { address: args.listen, source })?;

@@ -5,11 +5,11 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
-    store_folder::StoreFolder,
     dispatch::{Dispatcher, sessions::Session},
     reap,
     report::rank_ended,
     store::leases::ReportedRank,
+    store_folder::StoreFolder,
 };
 
 fn dispatcher(database: &TestStore) -> Dispatcher {
