@@ -28,5 +28,7 @@ mod tests;
 
 pub use grow::grow;
 pub use make_room::{fingerprint, make_room, soon_free};
-pub use model::{Decision, FleetWorker, Placement, Policy, QueuedJob, RunningGang, Stop, Waiting, WorkerStatus};
+pub use model::{
+    Decision, FleetWorker, Placement, Policy, QueuedJob, RunningGang, Stop, Waiting, WorkerStatus, in_line,
+};
 pub use start::{largest_gang, place, too_large};

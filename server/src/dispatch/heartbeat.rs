@@ -44,7 +44,7 @@ impl Dispatcher {
         }
     }
 
-    async fn store_heartbeats(&self) -> Result<()> {
+    pub(crate) async fn store_heartbeats(&self) -> Result<()> {
         let sessions = self.sessions.all();
         if sessions.is_empty() {
             return Ok(());

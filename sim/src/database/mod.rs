@@ -19,7 +19,7 @@ use tandem_domain::{
     timing::Timing,
 };
 
-pub(crate) use ids::{moment, number};
+pub(crate) use ids::{attempt_id, job_id, moment, number, worker_id};
 
 use crate::{
     broken::Broken,
