@@ -83,7 +83,8 @@ impl Dispatcher {
         workers::seen(&mut conn, &pending.iter().map(sighting).collect::<Vec<_>>()).await?;
         // Not earlier: a worker relies on its lease from the heartbeat that was acknowledged.
         for (session, heartbeat) in &pending {
-            if heartbeat.running.iter().all(|rank| leased.contains(&(rank.attempt, rank.rank))) {
+            let has_lease = |rank: &ReportedRank| leased.contains(&(rank.attempt, rank.rank));
+            if heartbeat.running.iter().all(|rank| has_lease(rank) || session.has_ended(rank)) {
                 session.send(Message::HeartbeatAck(v1::HeartbeatAck { sequence: heartbeat.sequence }));
             }
         }

@@ -13,7 +13,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::instructions::Instruction;
-use crate::store::leases::ReportedRank;
+use crate::store::leases::{LeaseHolder, ReportedRank};
 
 pub(crate) type Outbound = mpsc::Sender<Result<v1::CoordinatorMessage, Status>>;
 
@@ -34,6 +34,8 @@ pub(crate) struct Session {
 #[derive(Default)]
 struct LastHeartbeat {
     running: Vec<ReportedRank>,
+    /// Those of them that the worker has said to have ended.
+    ended: Vec<LeaseHolder>,
     facts: Option<serde_json::Value>,
     sequence: u64,
     /// `None` once it was taken to be stored.
@@ -69,7 +71,23 @@ impl Session {
 
     /// A heartbeat came. It is acknowledged once the leases that it renews are stored.
     pub(crate) fn receive(&self, sequence: u64, running: Vec<ReportedRank>, facts: Option<serde_json::Value>) {
-        *lock(&self.last_heartbeat) = LastHeartbeat { running, facts, sequence, received_at: Some(Instant::now()) };
+        let mut last = lock(&self.last_heartbeat);
+        let mut ended = std::mem::take(&mut last.ended);
+        ended.retain(|holder| running.iter().any(|rank| is_of(rank, holder)));
+        *last = LastHeartbeat { running, ended, facts, sequence, received_at: Some(Instant::now()) };
+    }
+
+    /// The worker says that a rank has ended. A heartbeat that lists it may have been sent before and is still
+    /// acknowledged, because the rank relies on no lease any more: the worker must not take its coordinator for deaf.
+    pub(crate) fn end(&self, holder: LeaseHolder) {
+        let mut last = lock(&self.last_heartbeat);
+        if last.running.iter().any(|rank| is_of(rank, &holder)) && !last.ended.contains(&holder) {
+            last.ended.push(holder);
+        }
+    }
+
+    pub(super) fn has_ended(&self, rank: &ReportedRank) -> bool {
+        lock(&self.last_heartbeat).ended.iter().any(|holder| is_of(rank, holder))
     }
 
     /// The last heartbeat, unless it was taken before.
@@ -100,6 +118,10 @@ impl Session {
     pub(super) fn was_sent(&self, attempt: Uuid, instruction: Instruction) -> bool {
         lock(&self.sent).contains(&(attempt, instruction))
     }
+}
+
+fn is_of(rank: &ReportedRank, holder: &LeaseHolder) -> bool {
+    *holder == LeaseHolder { worker: rank.worker, attempt: rank.attempt, fence: rank.fence, rank: rank.rank }
 }
 
 #[derive(Default)]

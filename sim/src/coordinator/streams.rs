@@ -48,6 +48,7 @@ impl World {
             }
             Message::RankEnded { attempt, rank, outcome } => {
                 self.log(|| format!("w{worker} says: rank {rank} of a{attempt} {outcome}"));
+                self.coordinators[own].sessions.entry(connection).and_modify(|session| session.ended = Some(attempt));
                 self.db.rank_ended(worker, attempt, rank, outcome);
             }
             Message::Listening { attempt } => {
@@ -84,7 +85,8 @@ impl World {
         }
         let stale = self.db.open(worker, connection, running);
         let (received_at, last_message) = (Some(self.now), self.now);
-        let mut session = Session { worker, running, received_at, sequence: 0, last_message, sent: Default::default() };
+        let (ended, sent) = (None, Default::default());
+        let mut session = Session { worker, running, ended, received_at, sequence: 0, last_message, sent };
         session.sent.extend(stale.map(|attempt| (attempt, Instruction::Stop)));
         let older: Vec<usize> =
             self.coordinators[own].sessions.iter().filter(|(_, s)| s.worker == worker).map(|(&id, _)| id).collect();
@@ -116,6 +118,8 @@ impl World {
             let Some(session) = self.coordinators[own].sessions.get_mut(&connection) else { continue };
             let (worker, running, received_at) = (session.worker, session.running, session.received_at.take());
             let sequence = session.sequence;
+            // A heartbeat may have crossed the end of the rank: that relies on no lease any more.
+            let has_ended = running.is_some_and(|held| session.ended == Some(held.attempt));
             let is_silent = self.now - session.last_message >= ms(self.plan.timing.lease);
             let is_deaf = !is_up && !self.is_broken(Broken::DeafStreams);
             let is_superseded = is_up && !self.db.is_session(worker, connection);
@@ -123,7 +127,7 @@ impl World {
                 self.close_session(own, connection);
             } else if let Some(received_at) = received_at.filter(|_| is_up) {
                 // The answer promises that the lease counts from this heartbeat or later.
-                if self.db.seen(worker, connection, self.now - received_at, running) {
+                if self.db.seen(worker, connection, self.now - received_at, running) || has_ended {
                     self.send_to_worker(connection, Message::HeartbeatAck { sequence });
                 }
             }
