@@ -5,39 +5,38 @@ CREATE TABLE heartbeats (
     coordinator   uuid PRIMARY KEY,
     at            timestamptz NOT NULL,
     workers       uuid[] NOT NULL,
-    ages          float8[] NOT NULL,
+    heard         timestamptz[] NOT NULL,
     facts         jsonb[] NOT NULL,
     attempts      uuid[] NOT NULL,
     ranks         integer[] NOT NULL,
-    lease_ages    float8[] NOT NULL,
-    idle          float8[] NOT NULL,
+    renewed       timestamptz[] NOT NULL,
+    progress      timestamptz[] NOT NULL,
     slowest_ms    bigint[] NOT NULL
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE heartbeats IS
     'What a coordinator last heard of the workers whose streams it holds, written every second or two, and of the ranks that hold '
     'a lease then. A lease expires by the newest of this and of leases.expires_at.';
-COMMENT ON COLUMN heartbeats.at IS 'When it was written, by the database''s clock.';
-COMMENT ON COLUMN heartbeats.ages IS 'Seconds before `at` that the heartbeat of each worker came; lease_ages: that of each rank''s worker.';
-COMMENT ON COLUMN heartbeats.idle IS 'Seconds since the rank last did a piece of work; null: its worker has not said.';
+COMMENT ON COLUMN heartbeats.at IS 'When it was written. All times are by the database''s clock.';
+COMMENT ON COLUMN heartbeats.heard IS 'When the newest heartbeat of each worker came; renewed: that which last renewed each lease.';
+COMMENT ON COLUMN heartbeats.progress IS 'When the rank last did a piece of work. Null: its worker has not said.';
 
 -- Functions and not views, so that the planner knows about how many rows come.
 CREATE FUNCTION workers_heard() RETURNS TABLE (worker_id uuid, at timestamptz, facts jsonb)
 LANGUAGE sql STABLE ROWS 1000 SET search_path FROM CURRENT AS $$
-    SELECT DISTINCT ON (beat.worker_id) beat.worker_id, h.at - make_interval(secs => beat.age), beat.facts
-    FROM heartbeats h CROSS JOIN LATERAL UNNEST(h.workers, h.ages, h.facts) AS beat (worker_id, age, facts)
-    ORDER BY beat.worker_id, h.at - make_interval(secs => beat.age) DESC
+    SELECT DISTINCT ON (beat.worker_id) beat.worker_id, beat.at, beat.facts
+    FROM heartbeats h CROSS JOIN LATERAL UNNEST(h.workers, h.heard, h.facts) AS beat (worker_id, at, facts)
+    ORDER BY beat.worker_id, beat.at DESC
 $$;
 COMMENT ON FUNCTION workers_heard IS 'The newest heartbeat of each worker, and what it said of its device.';
 
 CREATE FUNCTION leases_heard() RETURNS TABLE (
     attempt_id uuid, rank integer, at timestamptz, progress_at timestamptz, slowest_ms bigint)
 LANGUAGE sql STABLE ROWS 1000 SET search_path FROM CURRENT AS $$
-    SELECT DISTINCT ON (beat.attempt_id, beat.rank) beat.attempt_id, beat.rank, h.at - make_interval(secs => beat.age),
-           h.at - make_interval(secs => beat.age + beat.idle), beat.slowest_ms
+    SELECT DISTINCT ON (beat.attempt_id, beat.rank) beat.attempt_id, beat.rank, beat.at, beat.progress_at, beat.slowest_ms
     FROM heartbeats h
-    CROSS JOIN LATERAL UNNEST(h.attempts, h.ranks, h.lease_ages, h.idle, h.slowest_ms)
-        AS beat (attempt_id, rank, age, idle, slowest_ms)
-    ORDER BY beat.attempt_id, beat.rank, h.at - make_interval(secs => beat.age) DESC
+    CROSS JOIN LATERAL UNNEST(h.attempts, h.ranks, h.renewed, h.progress, h.slowest_ms)
+        AS beat (attempt_id, rank, at, progress_at, slowest_ms)
+    ORDER BY beat.attempt_id, beat.rank, beat.at DESC
 $$;
 COMMENT ON FUNCTION leases_heard IS 'The newest heartbeat that renewed each lease, and when its rank last did a piece of work.';
 

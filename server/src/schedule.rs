@@ -45,7 +45,7 @@ pub(crate) struct Scheduler {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeadershipTerm {
-    number: i64,
+    pub(crate) number: i64,
     since: Instant,
     renewed: Instant,
     reaped: Instant,
@@ -120,7 +120,8 @@ impl Scheduler {
         outcome
     }
 
-    async fn lead(&self, before: Option<LeadershipTerm>, now: Instant) -> Result<Option<LeadershipTerm>> {
+    /// Takes or renews the leadership; `None` while another coordinator has it.
+    pub(crate) async fn lead(&self, before: Option<LeadershipTerm>, now: Instant) -> Result<Option<LeadershipTerm>> {
         let mut tx = self.store.lane.begin().await?;
         let absence = leader::absence(&mut tx).await?;
         let number = leader::hold(&mut tx, self.id, &self.name).await?;
@@ -219,7 +220,7 @@ impl Scheduler {
         }
         stops.extend(grow(now, &queue, &decision, &running, &fleet, &self.policy));
         let stops = within(limit, retry(|| stop::ask(&self.store, term, &stops, &running, &fleet))).await;
-        first_failure(&mut outcome, stops)?;
+        first_failure(&mut outcome, stops.map(drop))?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
         first_failure(&mut outcome, within(limit, self.explain(&waiting, &too_large)).await)?;
         outcome

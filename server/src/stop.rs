@@ -15,27 +15,28 @@ use crate::{
     },
 };
 
-/// Stores the stops that one pass decided on, all or none. `running` and `fleet` are those of the decision.
+/// Stores the stops that one pass decided on, all or none, and returns which. `running` and `fleet` are those of the
+/// decision.
 pub(crate) async fn ask(
     store: &Store,
     term: i64,
     stops: &[Stop],
     running: &[RunningGang],
     fleet: &[tandem_domain::place::FleetWorker],
-) -> Result<()> {
+) -> Result<bool> {
     if stops.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let mut tx = store.lane.begin().await?;
     if !leader::is_current(&mut tx, term).await? {
-        return Ok(());
+        return Ok(false);
     }
     let fleet_fingerprint = fingerprint(fleet, running);
     for stop in stops {
         let about = About::attempt(stop.job, stop.attempt);
         if !attempts::ask_stop(&mut tx, stop).await? {
             // All or none: with fewer stops the first in line would still not start.
-            return Ok(());
+            return Ok(false);
         }
         let asked = format!(
             "{}: writes a checkpoint first; without one {:.1} device-seconds would be lost",
@@ -53,5 +54,5 @@ pub(crate) async fn ask(
     }
     notify(&mut tx, &[Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(true)
 }

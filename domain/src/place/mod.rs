@@ -29,6 +29,8 @@ mod tests;
 
 pub use grow::grow;
 pub use make_room::{fingerprint, make_room, soon_free};
-pub use model::{Decision, FleetWorker, Placement, Policy, QueuedJob, RunningGang, Stop, Waiting, WorkerStatus};
+pub use model::{
+    Decision, FleetWorker, Placement, Policy, QueuedJob, RunningGang, Stop, Waiting, WorkerStatus, in_line,
+};
 pub use needs::{Needs, Offers};
 pub use start::{largest_gang, place, too_large};

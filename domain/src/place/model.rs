@@ -113,7 +113,7 @@ pub struct RunningGang {
     pub slowest: Option<Duration>,
     /// How often its job was asked to stop and ended without a checkpoint.
     pub wasted_stops: u32,
-    /// It was asked to stop at a checkpoint, and has not yet.
+    /// It was asked to stop at a checkpoint, or one of its ranks did, and it has not yet.
     pub is_stopping: bool,
 }
 
@@ -173,7 +173,7 @@ pub struct Decision {
 }
 
 /// The queue in the order in which jobs start.
-pub(super) fn in_line(queue: &[QueuedJob]) -> Vec<&QueuedJob> {
+pub fn in_line(queue: &[QueuedJob]) -> Vec<&QueuedJob> {
     let mut queue: Vec<_> = queue.iter().collect();
     queue.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.queued_at, job.position, job.id));
     queue

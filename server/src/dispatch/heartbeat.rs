@@ -6,9 +6,10 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::PoisonError,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tandem_domain::timing::timing;
 use tandem_proto::v1::{self, coordinator_message::Message};
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,7 +24,9 @@ use crate::{
     error::Result,
     store::{
         heartbeats::{self, Heard, RenewedLease},
-        leases, within, workers,
+        jobs,
+        leases::{self, ReportedRank},
+        within, workers,
     },
 };
 
@@ -31,15 +34,36 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     received_at: Instant,
-    worker: Uuid,
-    facts: Option<serde_json::Value>,
-    leases: Vec<RenewedLease>,
+    heard: Heard,
 }
 
-/// How long the last heartbeat of a stream that has ended is written again: its worker dials anew meanwhile, and its lease
-/// runs from that heartbeat.
-fn kept() -> Duration {
-    timing().lease * 2
+/// How long a heartbeat is written again after the stream has ended, or the rank is not reported any more: its lease runs
+/// from there, and is over by then.
+fn is_kept(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now - at).to_std().unwrap_or_default() < timing().lease * 2
+}
+
+/// The leases that a heartbeat renews which came at `at`, with what it says of their ranks. A rank that was assigned lately
+/// may be none of those that it reports.
+pub(super) fn renewed(held: &[(Uuid, u32, Uuid)], running: &[ReportedRank], at: DateTime<Utc>) -> Vec<RenewedLease> {
+    let leases = held.iter().map(|&(attempt, rank, _)| {
+        let reported = running.iter().find(|held| held.attempt == attempt && held.rank == rank);
+        let progress_at = reported.and_then(|held| at.checked_sub_signed(TimeDelta::from_std(held.idle).ok()?));
+        RenewedLease { attempt, rank, at, progress_at, slowest: reported.and_then(|held| held.slowest) }
+    });
+    leases.collect()
+}
+
+/// The leases that are renewed now, and those that were before and may not have run out.
+fn merged(before: &[RenewedLease], mut renewed: Vec<RenewedLease>, now: DateTime<Utc>) -> Vec<RenewedLease> {
+    for old in before {
+        match renewed.iter_mut().find(|new| (new.attempt, new.rank) == (old.attempt, old.rank)) {
+            Some(new) => new.slowest = new.slowest.max(old.slowest),
+            None if is_kept(old.at, now) => renewed.push(*old),
+            None => {}
+        }
+    }
+    renewed
 }
 
 impl Dispatcher {
@@ -76,7 +100,7 @@ impl Dispatcher {
         sessions.iter().filter(|session| !is_valid(session)).for_each(|session| session.superseded.cancel());
         let heard: Vec<(&Session, Heartbeat)> =
             sessions.iter().filter(|session| is_valid(session)).map(|session| (&**session, session.newest())).collect();
-        let reported: Vec<leases::ReportedRank> =
+        let reported: Vec<ReportedRank> =
             heard.iter().flat_map(|(_, heartbeat)| heartbeat.running.iter().cloned()).collect();
         let from: Vec<Uuid> = heard.iter().map(|(session, _)| session.worker).collect();
         // Locked until this is stored: nobody takes over what is renewed here.
@@ -88,24 +112,15 @@ impl Dispatcher {
             // Their leases are locked by a report that is being stored, and nobody can take them over meanwhile.
             leased.extend(leases::live(&mut tx, &skipped).await?);
         }
-        let stored = self.remember(&heard, &leased);
-        let now = Instant::now();
-        let row: Vec<Heard> = stored
-            .values()
-            .map(|stored| Heard {
-                worker: stored.worker,
-                age: now - stored.received_at,
-                facts: stored.facts.clone(),
-                leases: stored.leases.clone(),
-            })
-            .collect();
-        heartbeats::put(&mut tx, self.id, &row).await?;
+        let now = jobs::now(&mut tx).await?;
+        heartbeats::put(&mut tx, self.id, &self.remember(now, &heard, &leased)).await?;
         tx.commit().await?;
         // Not earlier: a worker relies on its lease from the heartbeat that was acknowledged.
         let leased: HashSet<(Uuid, u32)> = leased.into_iter().map(|(attempt, rank, _)| (attempt, rank)).collect();
         for (session, heartbeat) in &heard {
-            let holds_all = heartbeat.running.iter().all(|rank| leased.contains(&(rank.attempt, rank.rank)));
-            if holds_all && session.set_stored(heartbeat) {
+            let has_lease = |rank: &ReportedRank| leased.contains(&(rank.attempt, rank.rank));
+            let is_right = heartbeat.running.iter().all(|rank| has_lease(rank) || session.has_ended(rank));
+            if is_right && session.set_stored(heartbeat) {
                 session.send(Message::HeartbeatAck(v1::HeartbeatAck { sequence: heartbeat.sequence }));
             }
         }
@@ -113,23 +128,30 @@ impl Dispatcher {
     }
 
     /// What is to be written: the newest heartbeats, and the last ones of streams that have ended.
-    fn remember(&self, heard: &[(&Session, Heartbeat)], leased: &[(Uuid, u32, Uuid)]) -> HashMap<Uuid, Stored> {
-        let mut by_worker: HashMap<Uuid, Vec<(Uuid, u32)>> = HashMap::new();
-        for (attempt, rank, worker) in leased {
-            by_worker.entry(*worker).or_default().push((*attempt, *rank));
+    fn remember(
+        &self,
+        now: DateTime<Utc>,
+        newest: &[(&Session, Heartbeat)],
+        leased: &[(Uuid, u32, Uuid)],
+    ) -> Vec<Heard> {
+        let mut by_worker: HashMap<Uuid, Vec<(Uuid, u32, Uuid)>> = HashMap::new();
+        for lease in leased {
+            by_worker.entry(lease.2).or_default().push(*lease);
         }
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-        for (session, heartbeat) in heard {
-            let leases = by_worker.get(&session.worker).into_iter().flatten().map(|&(attempt, rank)| {
-                let reported = heartbeat.running.iter().find(|held| held.attempt == attempt && held.rank == rank);
-                let (idle, slowest) = (reported.map(|held| held.idle), reported.and_then(|held| held.slowest));
-                RenewedLease { attempt, rank, idle, slowest }
-            });
-            let (worker, facts) = (session.worker, heartbeat.facts.clone());
-            let newest = Stored { received_at: heartbeat.received_at, worker, facts, leases: leases.collect() };
-            stored.insert(session.id, newest);
+        for (session, Heartbeat { received_at, running, facts, .. }) in newest {
+            let before = stored.remove(&session.id);
+            // One that was stored before keeps its time.
+            let known = before.as_ref().filter(|before| before.received_at == *received_at);
+            let age = TimeDelta::from_std(received_at.elapsed()).unwrap_or_default();
+            let at = known.map_or(now - age, |known| known.heard.at);
+            let held = by_worker.get(&session.worker).map(Vec::as_slice).unwrap_or_default();
+            let before = before.map(|before| before.heard.leases).unwrap_or_default();
+            let leases = merged(&before, renewed(held, running, at), now);
+            let heard = Heard { worker: session.worker, at, facts: facts.clone(), leases };
+            stored.insert(session.id, Stored { received_at: *received_at, heard });
         }
-        stored.retain(|_, stored| stored.received_at.elapsed() < kept());
-        stored.clone()
+        stored.retain(|_, stored| is_kept(stored.heard.at, now));
+        stored.values().map(|stored| stored.heard.clone()).collect()
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     },
     store_folder::StoreFolder,
 };
-use heartbeat::Stored;
+use heartbeat::{Stored, renewed};
 use instructions::{Instruction, due, unleased};
 use sessions::{Session, Sessions};
 
@@ -99,7 +99,8 @@ impl Dispatcher {
         let arrived = workers::register(&mut tx, worker, session.id).await?;
         // The registration counts as a heartbeat: nobody could renew these leases while the worker redialled.
         let held = leases::lock_renewable(&mut tx, &running, &[worker.id]).await?;
-        leases::renew(&mut tx, &held.iter().map(|(attempt, rank, _)| (*attempt, *rank)).collect::<Vec<_>>()).await?;
+        let now = jobs::now(&mut tx).await?;
+        leases::renew(&mut tx, &renewed(&held, &running, now)).await?;
         let WorkerLeases { leases, unreadable } = worker_leases::of_workers(&mut tx, &[worker.id]).await?;
         let stale = unleased(&leases, &running).map(|rank| rank.attempt);
         let stale: Vec<Uuid> = stale.filter(|attempt| !unreadable.contains(attempt)).collect();

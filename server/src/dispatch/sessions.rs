@@ -13,7 +13,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::instructions::Instruction;
-use crate::store::leases::ReportedRank;
+use crate::store::leases::{LeaseHolder, ReportedRank};
 
 pub(crate) type Outbound = mpsc::Sender<Result<v1::CoordinatorMessage, Status>>;
 
@@ -46,13 +46,15 @@ pub(super) struct Heartbeat {
 /// The newest heartbeat.
 struct LastHeartbeat {
     heartbeat: Heartbeat,
+    /// Ranks in it that the worker has said to have ended.
+    ended: Vec<LeaseHolder>,
     is_stored: bool,
 }
 
 impl Session {
     pub(crate) fn new(worker: Uuid, name: String, running: Vec<ReportedRank>, outbound: Outbound) -> Self {
         let heartbeat = Heartbeat { received_at: Instant::now(), sequence: 0, running, facts: None };
-        let last_heartbeat = LastHeartbeat { heartbeat, is_stored: false };
+        let last_heartbeat = LastHeartbeat { heartbeat, ended: Vec::new(), is_stored: false };
         Self {
             id: Uuid::new_v4(),
             worker,
@@ -79,7 +81,23 @@ impl Session {
     /// A heartbeat came. It is acknowledged once the leases that it renews are stored.
     pub(crate) fn receive(&self, sequence: u64, running: Vec<ReportedRank>, facts: Option<serde_json::Value>) {
         let heartbeat = Heartbeat { received_at: Instant::now(), sequence, running, facts };
-        *lock(&self.last_heartbeat) = LastHeartbeat { heartbeat, is_stored: false };
+        let mut last = lock(&self.last_heartbeat);
+        let mut ended = std::mem::take(&mut last.ended);
+        ended.retain(|holder| heartbeat.running.iter().any(|rank| is_of(rank, holder)));
+        *last = LastHeartbeat { heartbeat, ended, is_stored: false };
+    }
+
+    /// The worker says that a rank has ended. A heartbeat that lists it may have been sent before and is still
+    /// acknowledged, because the rank relies on no lease any more: the worker must not take its coordinator for deaf.
+    pub(crate) fn end(&self, holder: LeaseHolder) {
+        let mut last = lock(&self.last_heartbeat);
+        if last.heartbeat.running.iter().any(|rank| is_of(rank, &holder)) && !last.ended.contains(&holder) {
+            last.ended.push(holder);
+        }
+    }
+
+    pub(super) fn has_ended(&self, rank: &ReportedRank) -> bool {
+        lock(&self.last_heartbeat).ended.iter().any(|holder| is_of(rank, holder))
     }
 
     pub(super) fn newest(&self) -> Heartbeat {
@@ -114,6 +132,10 @@ impl Session {
     pub(super) fn was_sent(&self, attempt: Uuid, instruction: Instruction) -> bool {
         lock(&self.sent).contains(&(attempt, instruction))
     }
+}
+
+fn is_of(rank: &ReportedRank, holder: &LeaseHolder) -> bool {
+    *holder == LeaseHolder { worker: rank.worker, attempt: rank.attempt, fence: rank.fence, rank: rank.rank }
 }
 
 #[derive(Default)]

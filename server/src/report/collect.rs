@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     store::{
         Store, attempts,
-        leases::LeaseHolder,
+        leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
         received, retry, signed, within,
@@ -142,6 +142,9 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<A
         // One of them has just ended. Its leases are locked now, so the next read is reliable.
         return Ok(vec![Answer::NotStored; waiting.len()]);
     }
+    let first: Vec<(Uuid, u32)> =
+        taken.iter().filter(|row| row.before == 0).map(|row| (row.attempt, row.rank)).collect();
+    leases::renew_at_first_report(&mut tx, &first).await?;
     let taken: HashMap<(Uuid, u32), received::Advanced> =
         taken.into_iter().map(|row| ((row.attempt, row.rank), row)).collect();
 

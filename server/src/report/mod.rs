@@ -21,7 +21,7 @@ use crate::{
         attempts::{self, LockedAttempt},
         events::{self, About},
         files,
-        leases::LeaseHolder,
+        leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
         received, retry, signed, within,
@@ -74,6 +74,9 @@ async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[
     let before = received::advance(&mut tx, holder, last).await?;
     let before = if no_fence() { Some(before.unwrap_or(0)) } else { before };
     let Some(before) = before else { return Ok(Receipt::Stale) };
+    if before == 0 {
+        leases::renew_at_first_report(&mut tx, &[(holder.attempt, holder.rank)]).await?;
+    }
     let mut batch = batch::sort(events.iter().filter(|event| signed(event.sequence) > before), holder.rank, root);
     if attempt.state.is_ended() && !no_fence() {
         // The rank is being stopped. Its log lines are kept, but its results no longer count.

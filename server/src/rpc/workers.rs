@@ -223,6 +223,7 @@ impl Api {
             FromWorker::RankEnded(end) => {
                 let holder = lease_holder(session.worker, &end.attempt_id, end.fence, end.rank)?;
                 let outcome = convert::rank_outcome("rank_ended.outcome", end.outcome)?;
+                session.end(holder);
                 // An end that was known already needs no answer: there is nothing left to stop.
                 rank_ended(&self.store, holder, outcome, &end.cause).await?;
             }

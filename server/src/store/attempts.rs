@@ -205,7 +205,8 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position, j.workers_min, j.workers_max, j.shards, a.training_at,
                   j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
-                  a.stop_asked_at IS NOT NULL AS "is_stopping!",
+                  (a.stop_asked_at IS NOT NULL OR EXISTS (
+                      SELECT FROM leases l WHERE l.attempt_id = a.id AND l.outcome = 'preempted')) AS "is_stopping!",
                   ARRAY(SELECT l.worker_id FROM leases l WHERE l.attempt_id = a.id ORDER BY l.rank) AS "workers!",
                   GREATEST(heard.slowest_ms, (SELECT max(l.slowest_ms) FROM leases l WHERE l.attempt_id = a.id)) AS slowest_ms,
                   (SELECT count(*) FROM attempts other

@@ -39,9 +39,10 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
         let status = match row.job_name {
             _ if row.is_draining => WorkerStatus::Draining,
             _ if row.is_lost => WorkerStatus::Lost,
+            // Nobody waits for it, and nothing is stopped for it: it gets no job when this one ends.
+            _ if row.is_quarantined => WorkerStatus::Quarantined,
             Some(job_name) => WorkerStatus::Busy { job_name, until: row.until },
             None if row.is_unfit => WorkerStatus::Unfit,
-            None if row.is_quarantined => WorkerStatus::Quarantined,
             None => WorkerStatus::Idle,
         };
         let (id, name, device_kind, host, device) = (row.id, row.name, row.device_kind, row.host, row.device);

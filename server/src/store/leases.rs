@@ -7,7 +7,9 @@ use tandem_domain::{lease::LeaseStatus, state::RankOutcome, timing, timing::timi
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, column, integer, parse,
+    Conn, DbResult, column,
+    heartbeats::RenewedLease,
+    integer, parse,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -70,12 +72,15 @@ pub(crate) async fn lock(conn: &mut Conn, attempt: Uuid) -> DbResult<Vec<LockedL
     let rows = sqlx::query!(
         r#"SELECT l.rank, l.worker_id, w.name, l.fence, l.outcome::text AS outcome,
                   l.dispatched_at IS NOT NULL AS "is_dispatched!",
-                  GREATEST(l.expires_at, lease.at + make_interval(secs => $2)) AS "expires_at!",
+                  GREATEST(l.expires_at, heard.at + make_interval(secs => $2)) AS "expires_at!",
                   GREATEST(w.last_seen, worker.at) AS "last_seen!",
-                  GREATEST(l.progress_at, lease.progress_at) AS progress_at,
-                  GREATEST(l.slowest_ms, lease.slowest_ms) AS slowest_ms, clock_timestamp() AS "now!"
+                  -- Whichever was written last: the lease by itself is written a lease's time before it expires.
+                  CASE WHEN heard.at > l.expires_at - make_interval(secs => $2)
+                       THEN COALESCE(heard.progress_at, l.progress_at)
+                       ELSE COALESCE(l.progress_at, heard.progress_at) END AS progress_at,
+                  GREATEST(l.slowest_ms, heard.slowest_ms) AS slowest_ms, clock_timestamp() AS "now!"
            FROM leases l JOIN workers w ON w.id = l.worker_id
-           LEFT JOIN leases_heard() lease ON lease.attempt_id = l.attempt_id AND lease.rank = l.rank
+           LEFT JOIN leases_heard() heard ON heard.attempt_id = l.attempt_id AND heard.rank = l.rank
            LEFT JOIN workers_heard() worker ON worker.worker_id = l.worker_id
            WHERE l.attempt_id = $1 ORDER BY l.rank"#,
         attempt,
@@ -206,15 +211,34 @@ pub(crate) async fn lock_renewable(
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank), row.worker_id)).collect())
 }
 
-/// Renews these leases as of now, and the progress of their ranks: as a worker registers.
-pub(crate) async fn renew(conn: &mut Conn, leases: &[(Uuid, u32)]) -> DbResult<()> {
+/// Renews leases whose first report is being stored: a heartbeat that was sent before the rank started does not report it,
+/// and from now on renews it no more.
+pub(crate) async fn renew_at_first_report(conn: &mut Conn, ranks: &[(Uuid, u32)]) -> DbResult<()> {
+    let lease = |&(attempt, rank): &(Uuid, u32)| RenewedLease {
+        attempt,
+        rank,
+        at: DateTime::UNIX_EPOCH,
+        progress_at: None,
+        slowest: None,
+    };
+    if ranks.is_empty() { Ok(()) } else { renew(conn, &ranks.iter().map(lease).collect::<Vec<_>>()).await }
+}
+
+/// Renews these leases as of now, with the progress of their ranks: as a worker registers.
+pub(crate) async fn renew(conn: &mut Conn, leases: &[RenewedLease]) -> DbResult<()> {
     sqlx::query!(
-        "UPDATE leases SET expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $3))
-         FROM UNNEST($1::uuid[], $2::integer[]) AS renewed (attempt_id, rank)
+        "UPDATE leases SET
+             expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $3)),
+             progress_at = COALESCE(renewed.progress_at, leases.progress_at),
+             slowest_ms = GREATEST(renewed.slowest_ms, leases.slowest_ms)
+         FROM UNNEST($1::uuid[], $2::integer[], $4::timestamptz[], $5::bigint[])
+             AS renewed (attempt_id, rank, progress_at, slowest_ms)
          WHERE leases.attempt_id = renewed.attempt_id AND leases.rank = renewed.rank AND released_at IS NULL",
-        &column(leases, |(attempt, _)| *attempt),
-        &column(leases, |(_, rank)| integer(*rank)),
+        &column(leases, |lease| lease.attempt),
+        &column(leases, |lease| integer(lease.rank)),
         timing().lease.as_secs_f64(),
+        &column(leases, |lease| lease.progress_at) as &[Option<DateTime<Utc>>],
+        &column(leases, |lease| lease.slowest.map(super::millis)) as &[Option<i64>],
     )
     .run_any(conn)
     .await
@@ -262,7 +286,9 @@ pub(crate) async fn expired(conn: &mut Conn) -> DbResult<Vec<Uuid>> {
          LEFT JOIN leases_heard() heard ON heard.attempt_id = l.attempt_id AND heard.rank = l.rank
          WHERE l.released_at IS NULL AND (
              GREATEST(l.expires_at, heard.at + make_interval(secs => $2)) <= clock_timestamp()
-             OR GREATEST(l.progress_at, heard.progress_at) <= clock_timestamp() - make_interval(secs => $1))
+             OR CASE WHEN heard.at > l.expires_at - make_interval(secs => $2)
+                       THEN COALESCE(heard.progress_at, l.progress_at)
+                       ELSE COALESCE(l.progress_at, heard.progress_at) END <= clock_timestamp() - make_interval(secs => $1))
          ORDER BY l.attempt_id",
         timing().progress.takeover.as_secs_f64(),
         timing().lease.as_secs_f64(),

@@ -141,6 +141,11 @@ pub(crate) fn integer(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
+/// A span of time as it is stored.
+fn millis(span: Duration) -> i64 {
+    signed(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Replaces NUL, which Postgres stores in no text; all text of peers passes through here.
 pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")

@@ -108,17 +108,20 @@ async fn a_rank_that_was_assigned_lately_needs_no_report_yet() {
     let (_, holders) = training(&database).await;
     let dispatcher = dispatcher(&database);
     database.execute("UPDATE received SET last_sequence = 0");
-    let _stream = stream(&dispatcher, holders[0].worker, 0, Vec::new()).await;
+    let stream = stream(&dispatcher, holders[0].worker, 0, Vec::new()).await;
+    // How long ago it was renewed, in heartbeats.
     let renewed = async || {
+        stream.0.receive(1, Vec::new(), None);
         dispatcher.store_heartbeats().await.unwrap();
-        database.count("leases_heard()")
+        let is_now = "SELECT lease.at = worker.at FROM leases_heard() lease, workers_heard() worker";
+        database.value::<bool>(is_now)
     };
-    assert_eq!(renewed().await, 1);
+    assert!(renewed().await);
     database.execute("UPDATE received SET last_sequence = 5");
-    assert_eq!(renewed().await, 0, "it has reported, and its worker does not run it");
+    assert!(!renewed().await, "it has reported, and its worker does not run it");
     database.execute("UPDATE received SET last_sequence = 0");
     database.execute("UPDATE attempts SET assigned_at = now() - interval '10 min'");
-    assert_eq!(renewed().await, 0, "not for ever");
+    assert!(!renewed().await, "not for ever");
 }
 
 #[tokio::test]
@@ -136,7 +139,8 @@ async fn a_lease_runs_from_the_last_heartbeat_of_a_stream_that_has_ended() {
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 0, "it may dial again");
 
     // A coordinator that was killed leaves its row behind: leases run out by it.
-    database.execute("UPDATE heartbeats SET at = at - interval '9 s'");
+    let earlier = |what: &str, by: &str| format!("{what} = ARRAY(SELECT at - interval '{by}' FROM UNNEST({what}) at)");
+    database.execute(&format!("UPDATE heartbeats SET {}, {}", earlier("heard", "9 s"), earlier("renewed", "9 s")));
     assert_eq!(reap::leases(&database.store, term).await.unwrap(), 2);
     database.execute("UPDATE workers SET last_seen = now() - interval '1 min'");
     reap::workers(&database.store, term).await.unwrap();
@@ -189,4 +193,23 @@ async fn heartbeats_leave_no_dead_rows_of_leases_and_workers_while_a_backup_read
     }
     assert_eq!(sizes(), before);
     sqlx::Executor::execute(&mut *backup, sqlx::raw_sql("ROLLBACK")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_report_renews_the_lease_and_later_ones_leave_it_to_heartbeats() {
+    let database = TestStore::open().await;
+    let (_, holders) = training(&database).await;
+    database.execute("UPDATE received SET last_sequence = 0");
+    let mut sequence = 0;
+    let mut renews = async || {
+        database.execute("UPDATE leases SET expires_at = now()");
+        sequence += 1;
+        let metric = Event::Metric(MetricEvent { name: "loss".to_owned(), step: sequence, value: 1.0 });
+        let events = [event(sequence, metric)];
+        report(&database.store, Path::new("/srv/store"), holders[0], &events).await.unwrap();
+        database.count("leases WHERE expires_at > now() + interval '1 s'") == 1
+    };
+    // A heartbeat that was sent before the rank started does not report it.
+    assert!(renews().await);
+    assert!(!renews().await);
 }

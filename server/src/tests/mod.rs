@@ -4,6 +4,7 @@ mod blame;
 mod cancel;
 mod claim;
 mod collect;
+mod conformance;
 mod fit;
 mod heartbeats;
 mod lane;
@@ -58,7 +59,10 @@ impl Deref for TestStore {
 
 impl TestStore {
     async fn open() -> Self {
-        let database = TestDatabase::create();
+        Self::on(TestDatabase::create()).await
+    }
+
+    async fn on(database: TestDatabase) -> Self {
         Self { store: open(&database.url()).await.unwrap(), database }
     }
 

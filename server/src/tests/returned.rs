@@ -17,10 +17,14 @@ fn dispatcher(database: &TestStore) -> Dispatcher {
     Dispatcher::new(store, notifier, StoreFolder { root: "/srv/store".into(), id: String::new() })
 }
 
+fn reported(LeaseHolder { worker, attempt, fence, rank }: LeaseHolder) -> ReportedRank {
+    ReportedRank { worker, attempt, fence, rank, idle: Duration::ZERO, slowest: None }
+}
+
 /// The worker of `who` connects, with the rank that it had.
 async fn connect(dispatcher: &Dispatcher, holder: LeaseHolder) -> v1::Registered {
-    let LeaseHolder { worker, attempt, fence, rank } = holder;
-    let held = ReportedRank { worker, attempt, fence, rank, idle: Duration::ZERO, slowest: None };
+    let LeaseHolder { worker, rank, .. } = holder;
+    let held = reported(holder);
     let (registration, (outbound, _answers)) = (registration(worker, rank), mpsc::channel(1));
     let session = Session::new(worker, registration.name.clone(), vec![held], outbound);
     dispatcher.open(&registration, &session).await.unwrap()
@@ -65,4 +69,27 @@ async fn the_return_of_a_rank_that_had_ended_is_not_recorded() {
     assert_eq!(database.text("SELECT state::text FROM workers"), "lost");
     assert_eq!(connect(&dispatcher(&database), holder).await.stale_attempt_ids, [holder.attempt.to_string()]);
     assert_eq!(database.count("events WHERE kind = 'refused'"), 0);
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_crosses_the_end_of_its_rank_is_acknowledged() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let job = ids(&database.submit(&single(1)).await)[0];
+    database.schedule(&database.scheduler(), &mut None).await;
+    let (dispatcher, holder) = (dispatcher(&database), database.lease_holders(job)[0]);
+    let (outbound, mut answers) = mpsc::channel(8);
+    let session = Arc::new(Session::new(holder.worker, "cpu-0".to_owned(), vec![reported(holder)], outbound));
+    dispatcher.open(&registration(holder.worker, 0), &session).await.unwrap();
+    dispatcher.sessions.add(session.clone());
+
+    session.receive(1, vec![reported(holder)], None);
+    session.end(holder);
+    rank_ended(&database.store, holder, RankOutcome::Succeeded, "").await.unwrap();
+    dispatcher.store_heartbeats().await.unwrap();
+    assert!(answers.try_recv().is_ok(), "its worker would take the coordinator for deaf");
+    // Another rank that has no lease is promised nothing.
+    session.receive(2, vec![reported(LeaseHolder { fence: holder.fence - 1, ..holder })], None);
+    dispatcher.store_heartbeats().await.unwrap();
+    assert!(answers.try_recv().is_err());
 }

@@ -51,12 +51,11 @@ impl World {
     fn lead(&mut self, own: usize) {
         let before = self.coordinators[own].term;
         let holder = (own, self.coordinators[own].lifetime.epoch);
-        let number = self.db.hold(holder);
+        let number = self.db.lead(holder, before.map(|term| term.number));
         let now = self.now;
         self.coordinators[own].term = match (number, before) {
             (Some(number), Some(before)) if before.number == number => Some(LeadershipTerm { renewed: now, ..before }),
             (Some(number), _) => {
-                self.db.grace();
                 self.log(|| format!("c{own} leads, term {number}"));
                 self.counts.terms += 1;
                 Some(LeadershipTerm { number, since: now, renewed: now, reaped: now, placed: None })

@@ -54,6 +54,8 @@ pub(crate) enum Action {
 pub(crate) struct Session {
     pub(crate) worker: usize,
     pub(super) running: Option<Running>,
+    /// The attempt whose rank the worker said to have ended.
+    pub(super) ended: Option<AttemptId>,
     /// When the last heartbeat came, if it is not stored yet.
     pub(super) received_at: Option<Ms>,
     pub(super) sequence: u64,

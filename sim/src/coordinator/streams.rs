@@ -1,10 +1,11 @@
 //! Streams of workers: their messages are stored, and their instructions are sent.
 
-use tandem_domain::{state::RankOutcome, timing};
+use tandem_domain::timing;
 
 use super::state::{Instruction, Session};
 use crate::{
     broken::Broken,
+    database::Left,
     event::{AttemptId, Message, Process, ProcessEvent, Running},
     plan::ms,
     world::World,
@@ -38,14 +39,7 @@ impl World {
                 let sequence = events.last().map_or(0, |(sequence, _)| *sequence);
                 if self.db.report(worker, attempt, rank, &events) {
                     self.record_progress(attempt, &events);
-                    let is_over = self.db.attempts[attempt].state.is_ended() && !self.is_broken(Broken::AckOver);
-                    // An acknowledgement would read as if the checkpoint were committed.
-                    let answer = if is_over {
-                        Message::Stop { attempt, graceful: false }
-                    } else {
-                        Message::ReportAck { attempt, sequence }
-                    };
-                    self.send_to_worker(connection, answer);
+                    self.send_to_worker(connection, Message::ReportAck { attempt, sequence });
                 } else {
                     self.counts.stale += 1;
                     self.log(|| format!("stale: w{worker} reports on a{attempt}"));
@@ -54,19 +48,16 @@ impl World {
             }
             Message::RankEnded { attempt, rank, outcome } => {
                 self.log(|| format!("w{worker} says: rank {rank} of a{attempt} {outcome}"));
+                self.coordinators[own].sessions.entry(connection).and_modify(|session| session.ended = Some(attempt));
                 self.db.rank_ended(worker, attempt, rank, outcome);
             }
             Message::Listening { attempt } => {
-                let row = &mut self.db.attempts[attempt];
-                let is_its = row.leases[0].worker == worker && row.leases[0].outcome.is_none();
-                if is_its && !row.state.is_ended() {
-                    row.has_rendezvous = true;
-                    self.db.notifies = true;
-                } else {
+                let is_stored = self.db.set_rendezvous(worker, attempt);
+                if !is_stored {
                     self.send_to_worker(connection, Message::Stop { attempt, graceful: false });
                 }
             }
-            Message::Drain => self.db.drain(worker),
+            Message::Drain => self.db.drain(worker, connection),
             _ => {}
         }
     }
@@ -81,7 +72,8 @@ impl World {
             _ => None,
         });
         if let Some(step) = newest.filter(|_| !row.state.is_ended()) {
-            self.db.jobs[row.job].left = Some(u64::from(plan.steps - step) * plan.step_ms);
+            let left = Left { ms: u64::from(plan.steps - step) * plan.step_ms, at: self.now };
+            self.db.jobs[row.job].left = Some(left).filter(|left| left.ms > 0);
         }
     }
 
@@ -91,19 +83,10 @@ impl World {
         if !self.reaches_database(own) {
             return self.cut(connection);
         }
-        self.db.register(worker, connection, running);
-        let leases = self.db.worker_leases(worker);
-        let holds = |attempt: AttemptId, rank: usize| {
-            running.is_some_and(|running| (running.attempt, running.rank) == (attempt, rank))
-        };
-        // The rank had reported and its worker does not know it: the worker was restarted without its spool.
-        for lease in leases.iter().filter(|lease| lease.has_reported && !holds(lease.attempt, lease.rank)) {
-            self.db.conclude(lease.attempt, |rank, _| (rank == lease.rank).then_some(RankOutcome::Lost));
-        }
-        let is_duty = |held: &Running| leases.iter().any(|d| (d.attempt, d.rank) == (held.attempt, held.rank));
-        let stale = running.filter(|held| !is_duty(held)).map(|held| held.attempt);
+        let stale = self.db.open(worker, connection, running);
         let (received_at, last_message) = (Some(self.now), self.now);
-        let mut session = Session { worker, running, received_at, sequence: 0, last_message, sent: Default::default() };
+        let (ended, sent) = (None, Default::default());
+        let mut session = Session { worker, running, ended, received_at, sequence: 0, last_message, sent };
         session.sent.extend(stale.map(|attempt| (attempt, Instruction::Stop)));
         let older: Vec<usize> =
             self.coordinators[own].sessions.iter().filter(|(_, s)| s.worker == worker).map(|(&id, _)| id).collect();
@@ -135,15 +118,18 @@ impl World {
             let Some(session) = self.coordinators[own].sessions.get_mut(&connection) else { continue };
             let (worker, running, received_at) = (session.worker, session.running, session.received_at.take());
             let sequence = session.sequence;
+            // A heartbeat may have crossed the end of the rank: that relies on no lease any more.
+            let has_ended = running.is_some_and(|held| session.ended == Some(held.attempt));
             let is_silent = self.now - session.last_message >= ms(self.plan.timing.lease);
             let is_deaf = !is_up && !self.is_broken(Broken::DeafStreams);
             let is_superseded = is_up && !self.db.is_session(worker, connection);
             if is_silent || is_deaf || is_superseded {
                 self.close_session(own, connection);
             } else if let Some(received_at) = received_at.filter(|_| is_up) {
-                self.db.seen(worker, connection, self.now - received_at, running);
                 // The answer promises that the lease counts from this heartbeat or later.
-                self.send_to_worker(connection, Message::HeartbeatAck { sequence });
+                if self.db.seen(worker, connection, self.now - received_at, running) || has_ended {
+                    self.send_to_worker(connection, Message::HeartbeatAck { sequence });
+                }
             }
         }
     }
@@ -199,8 +185,7 @@ impl World {
                 continue;
             }
             if let Message::Assignment { rank, .. } = message {
-                // Stored before it is sent: a rank that is not stored as dispatched was never started.
-                self.db.attempts[attempt].leases[rank].dispatched = true;
+                self.db.mark_dispatched(attempt, rank);
             }
             self.send_to_worker(connection, message);
         }

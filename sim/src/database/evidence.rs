@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     broken::Broken,
+    cause::cause,
     event::AttemptId,
     plan::{Ms, ms},
 };
@@ -45,7 +46,7 @@ impl Database {
                         attempt: attempt_id(number),
                         at: moment(at),
                         outcome: if is_missing { Lost } else { outcome },
-                        cause: self.cause(job, lease.worker, outcome),
+                        cause: cause(self.jobs[job].crashes, lease.worker, outcome),
                         worker: worker_id(lease.worker),
                         worker_name: worker.name.clone(),
                         host: worker.host.to_owned(),
@@ -57,14 +58,6 @@ impl Database {
             }
         }
         ranks
-    }
-
-    fn cause(&self, job: usize, worker: usize, outcome: RankOutcome) -> String {
-        match outcome {
-            RankOutcome::Unknown if self.jobs[job].crashes => "the spec makes libtorch crash".to_owned(),
-            RankOutcome::Unknown => format!("a device error of w{worker}"),
-            outcome => outcome.label().to_owned(),
-        }
     }
 
     fn leases(&self) -> impl Iterator<Item = (AttemptId, usize, &LeaseRow)> {

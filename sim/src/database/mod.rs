@@ -19,7 +19,7 @@ use tandem_domain::{
     timing::Timing,
 };
 
-pub(crate) use ids::{moment, number};
+pub(crate) use ids::{attempt_id, job_id, moment, number, worker_id};
 
 use crate::{
     broken::Broken,
@@ -42,11 +42,18 @@ pub(crate) struct JobRow {
     /// By step.
     pub(crate) checkpoints: BTreeMap<u32, CheckpointRow>,
     pub(crate) result: Option<u64>,
-    pub(crate) left: Option<Ms>,
+    pub(crate) left: Option<Left>,
     pub(crate) reason: String,
     /// Its spec makes any rank crash.
     pub(crate) crashes: bool,
     pub(crate) estimate: Option<Ms>,
+}
+
+/// How long a job still takes, as its rank 0 last reported.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    pub(crate) ms: Ms,
+    pub(crate) at: Ms,
 }
 
 pub(crate) struct CheckpointRow {

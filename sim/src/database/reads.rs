@@ -95,7 +95,7 @@ impl Database {
                     _ if self.is_quarantined(number) => WorkerStatus::Quarantined,
                     Some((attempt, _)) => {
                         let job = &self.jobs[self.attempts[attempt].job];
-                        let until = job.left.map(|left| moment(self.now + left));
+                        let until = job.left.map(|left| moment(left.at + left.ms));
                         WorkerStatus::Busy { job_name: job.name.clone(), until }
                     }
                     None => WorkerStatus::Idle,
@@ -141,7 +141,7 @@ impl Database {
                     .max()
                     .map(std::time::Duration::from_millis),
                 wasted_stops: self.wasted_stops(attempt.job),
-                seconds_left: job.left.map(|left| left as f64 / 1000.0),
+                seconds_left: job.left.map(|left| left.ms as f64 / 1000.0),
                 is_stopping: is_stopping(attempt),
             }
         })

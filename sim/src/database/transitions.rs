@@ -116,7 +116,7 @@ impl Database {
         let attempt = number(stop.attempt);
         self.attempts[attempt].stop_asked_at = Some(self.now);
         let room_for = stop.room_for.map(number);
-        if let Some(job) = room_for {
+        if let Some(job) = room_for.filter(|&job| self.jobs[job].state == Some(JobState::Queued)) {
             self.jobs[job].made_room_at = Some(world.to_owned());
         }
         self.writes.push(Write::StopAsked { attempt, room_for, term });
@@ -141,11 +141,14 @@ impl Database {
         }
         let before = if no_sequence { 0 } else { lease.last_sequence };
         let last = events.last().map_or(0, |(sequence, _)| *sequence);
+        if lease.last_sequence == 0 {
+            // A heartbeat that was sent before the rank started renews it no more.
+            lease.expires_at = lease.expires_at.max(until);
+        }
         lease.last_sequence = lease.last_sequence.max(last);
-        lease.expires_at = lease.expires_at.max(until);
         if row.state.is_ended() && !no_fence {
-            // The server keeps only its log lines.
-            return true;
+            // The server keeps only its log lines. An acknowledgement would read as if a checkpoint were committed.
+            return self.is_broken(Broken::AckOver);
         }
         let job = row.job;
         for &(sequence, event) in events.iter().filter(|(sequence, _)| *sequence > before) {
@@ -169,15 +172,33 @@ impl Database {
         true
     }
 
-    pub(crate) fn rank_ended(&mut self, worker: usize, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
+    /// Stores the end of a rank; `false` if the worker is stale or said so before.
+    pub(crate) fn rank_ended(&mut self, worker: usize, attempt: AttemptId, rank: usize, outcome: RankOutcome) -> bool {
         let mut attempt = attempt;
         if self.is_broken(Broken::NoFence) {
             // Takes whichever attempt of the job is live.
             attempt = self.live_attempt(self.attempts[attempt].job).unwrap_or(attempt);
-            self.conclude(attempt, |other, _| (other == rank).then_some(outcome));
-            return;
+            return self.conclude(attempt, |other, _| (other == rank).then_some(outcome)) > 0;
         }
-        self.conclude(attempt, |other, lease| (other == rank && lease.worker == worker).then_some(outcome));
+        self.conclude(attempt, |other, lease| (other == rank && lease.worker == worker).then_some(outcome)) > 0
+    }
+
+    /// Stores that rank 0 listens; `false` if the worker is stale.
+    pub(crate) fn set_rendezvous(&mut self, worker: usize, attempt: AttemptId) -> bool {
+        let row = &mut self.attempts[attempt];
+        let is_its = row.leases[0].worker == worker && row.leases[0].outcome.is_none();
+        let is_stored = is_its && !row.state.is_ended();
+        row.has_rendezvous |= is_stored;
+        self.notifies |= is_stored;
+        is_stored
+    }
+
+    /// Stores that the assignment is about to be sent: a rank that is not stored as dispatched was never started.
+    pub(crate) fn mark_dispatched(&mut self, attempt: AttemptId, rank: usize) -> bool {
+        let lease = &mut self.attempts[attempt].leases[rank];
+        let is_live = lease.outcome.is_none();
+        lease.dispatched |= is_live;
+        is_live
     }
 
     pub(crate) fn cancel(&mut self, job: usize) {
