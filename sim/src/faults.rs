@@ -79,6 +79,8 @@ impl World {
 
     pub(crate) fn freeze_coordinator(&mut self, own: usize, pause: Ms) {
         self.log(|| format!("c{own} is frozen in what it does"));
+        let until = self.now + 2 * pause;
+        self.workers.iter_mut().for_each(|worker| worker.disturb(until));
         self.freeze(Process::Coordinator(own));
         self.agenda.at(self.now + pause, Event::Fault(Fault::Thaw(Process::Coordinator(own))));
     }

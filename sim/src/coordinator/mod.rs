@@ -16,9 +16,6 @@ use crate::{
     world::World,
 };
 
-/// A statement that takes longer than so many intervals between writes of heartbeats is given up.
-const STATEMENT_WRITES: Ms = 2;
-
 impl World {
     pub(crate) fn start_coordinator(&mut self, number: usize) {
         let coordinator = &mut self.coordinators[number];
@@ -38,7 +35,7 @@ impl World {
     /// When a statement that begins now comes back: at the end of the stall, or when it is given up.
     fn answered_at(&self) -> Option<Ms> {
         let (since, until) = self.db.stall.filter(|(_, until)| self.now < *until)?;
-        let limit = ms(self.plan.timing.lease_write) * STATEMENT_WRITES;
+        let limit = ms(self.plan.timing.statement_limit());
         let given_up = if self.is_broken(Broken::EndlessWait) { until } else { until.min(since + limit) };
         (self.now < given_up).then_some(given_up)
     }
