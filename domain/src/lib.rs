@@ -2,7 +2,7 @@
 //!
 //! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs,
 //! [`place`] gives jobs to workers, [`lease`] decides whether a rank's lease has expired, [`state`] moves jobs and
-//! attempts from state to state, [`blame`] decides what becomes of a job whose attempt was lost and [`quarantine`] which
+//! attempts from state to state, [`read_back`] decides whether a finished attempt's artifacts are whole, [`blame`] decides what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, and [`timing`] holds every timeout.
 
 pub mod blame;
@@ -10,6 +10,7 @@ pub mod lease;
 pub mod place;
 pub mod plan;
 pub mod quarantine;
+pub mod read_back;
 pub mod spec;
 pub mod state;
 pub mod timing;
