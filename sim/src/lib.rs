@@ -6,8 +6,9 @@
 //!
 //! In reading order: [`plan`] draws a cluster, its jobs and its faults from a seed; [`world`] is all that there is, and
 //! [`event`] what can happen to it; [`database`], [`coordinator`], [`worker`] and [`gang`] (with [`rendezvous`], [`steps`] and
-//! [`stall`]) act; [`faults`] and [`inject`] harm them; [`invariants`] check; [`run`](mod@run) is the loop.
+//! [`stall`]) act, and leave [`artifacts`]; [`faults`] and [`inject`] harm them; [`invariants`] check; [`run`](mod@run) is the loop.
 
+mod artifacts;
 mod broken;
 mod coordinator;
 mod counts;
