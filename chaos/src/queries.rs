@@ -30,7 +30,7 @@ SELECT EXTRACT(epoch FROM clock_timestamp())::float8 AS now, j.name, j.state::te
        (SELECT count(*) FROM attempts l
         WHERE l.job_id = j.id AND l.state = 'lost' AND l.fence > COALESCE(c.fence, 0)) AS losses
 FROM experiment_jobs e JOIN jobs j ON j.id = e.job_id
-LEFT JOIN attempts a ON a.job_id = j.id AND a.state IN ('assigned', 'starting', 'training')
+LEFT JOIN attempts a ON a.job_id = j.id AND a.ended_at IS NULL
 LEFT JOIN LATERAL (SELECT fence, step FROM checkpoints WHERE job_id = j.id
                    ORDER BY fence DESC, step DESC LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT fence, step FROM metrics WHERE job_id = j.id

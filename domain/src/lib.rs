@@ -1,10 +1,9 @@
 //! The decisions of Tandem, as pure functions: no IO, time is an argument, and every decision returns its reason.
 //!
-//! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs, [`images`] says on
-//! which images,
-//! [`fit`] says which workers a coordinator can
-//! have and [`place`] gives jobs to them, [`lease`] decides whether a rank's lease has expired, [`state`] moves jobs and
-//! attempts from state to state, [`blame`] decides what becomes of a job whose attempt was lost and [`quarantine`] which
+//! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs, [`images`]
+//! says on which images, [`fit`] which workers a coordinator can have, and [`place`] gives jobs to them; [`lease`] decides
+//! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
+//! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, and [`timing`] holds every timeout.
 
 pub mod blame;
@@ -14,6 +13,7 @@ pub mod lease;
 pub mod place;
 pub mod plan;
 pub mod quarantine;
+pub mod read_back;
 pub mod spec;
 pub mod state;
 pub mod timing;

@@ -218,6 +218,13 @@ pub const STOP_GRACE: Duration = Duration::from_secs(20);
 /// How long a closing server or worker waits for its tasks before it cuts them.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
+/// How soon an artifact is read back again that was not there or not whole ...
+pub const READ_BACK_AGAIN: Duration = Duration::from_secs(1);
+/// ... and how long it may stay so before that counts: a network file system may show a file after its writer has ended.
+pub const READ_BACK_LATE: Duration = Duration::from_secs(5);
+/// Longest wait before an artifact is read back again that this coordinator cannot read at all.
+pub const READ_BACK_LONGEST: Duration = Duration::from_secs(30);
+
 /// First and longest wait of a worker before it dials the coordinator again.
 pub const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 /// See [`RECONNECT_FIRST`].
@@ -309,6 +316,14 @@ mod tests {
             assert!(timing.rendezvous() < timing.progress.scaled(None).collective_abort, "{timing:?}");
         }
         assert!(STOP_GRACE < SHUTDOWN_GRACE);
+    }
+
+    #[test]
+    fn a_late_artifact_is_looked_for_several_times_before_its_worker_is_avoided() {
+        assert!(READ_BACK_AGAIN * 3 <= READ_BACK_LATE);
+        // An artifact that cannot be read is asked for less often than one that may be late, and still before a job that
+        // would make it anew could have its worker again.
+        assert!(READ_BACK_LATE < READ_BACK_LONGEST && READ_BACK_LONGEST < AVOID);
     }
 
     #[test]

@@ -54,7 +54,7 @@ macro_rules! states {
 
 states!(JobState, JobState, job_state, { Blocked, Queued, Running, Succeeded, Failed, Cancelled });
 states!(AttemptState, AttemptState, attempt_state, {
-    Assigned, Starting, Training, Succeeded, Failed, Lost, Preempted, Cancelled,
+    Assigned, Starting, Training, Verifying, Succeeded, Failed, Lost, Preempted, Cancelled,
 });
 states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, Unknown, InputMissing, PeerLost, Preempted, Cancelled });
 

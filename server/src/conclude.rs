@@ -1,11 +1,15 @@
 //! From the end of ranks to the end of their attempt, and from there to the next state of the job: one transaction.
 //!
-//! A worker reports an end (`report`), or its lease has expired (`reap`). `domain::state` makes the decisions.
+//! A worker reports an end (`report`), its lease has expired (`reap`), or the artifacts of an attempt whose ranks
+//! succeeded were read back (`verify`). `domain::state` makes the decisions.
 
 use tandem_domain::{
     blame::{Evidence, Next, job_after},
     quarantine::quarantine,
-    state::{AttemptState, FAULTS, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict},
+    state::{
+        AttemptEvent, AttemptState, FAULTS, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict,
+        state_after_ranks,
+    },
 };
 use uuid::Uuid;
 
@@ -20,7 +24,7 @@ use crate::{
         leases::{self, LockedLease},
         measures,
         notify::{Topic, notify},
-        workers,
+        verifying, workers,
     },
 };
 
@@ -64,14 +68,11 @@ pub(crate) async fn conclude(
     if !attempt.state.is_ended()
         && let Some(verdict) = attempt_verdict(&outcomes)
     {
-        let cause = deciding_cause(verdict, &causes);
-        end_attempt(tx, &attempt, &leases, verdict, &cause).await?;
-        move_job(tx, &job, &attempt, verdict, &cause).await?;
-        if verdict == AttemptState::Succeeded && attempt.number > 1 {
-            // It went well here: that is evidence about the workers where it did not.
-            for (worker, name) in evidence::suspects(tx, job.id).await? {
-                quarantine_if_due(tx, worker, &name).await?;
-            }
+        let left_artifacts =
+            verdict == AttemptState::Succeeded && verifying::left_artifacts(tx, job.id, attempt.fence).await?;
+        match state_after_ranks(verdict, left_artifacts) {
+            AttemptState::Verifying => begin_verifying(tx, &attempt).await?,
+            end => settle(tx, &job, &attempt, &leases, end, &deciding_cause(end, &causes)).await?,
         }
     } else if attempt.state == AttemptState::Lost
         && !fault_was_known
@@ -83,6 +84,39 @@ pub(crate) async fn conclude(
     // A worker is free, other ranks may have to stop, and clients watch.
     notify(tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
     Ok(causes.len())
+}
+
+/// The ranks have succeeded: what they made is read back before the job has.
+async fn begin_verifying(tx: &mut Conn, attempt: &LockedAttempt) -> Result<()> {
+    if attempts::transition(tx, attempt, AttemptEvent::RanksSucceeded, "").await?.is_none() {
+        return Ok(());
+    }
+    verifying::show_phase(tx, attempt.job, attempt.fence).await?;
+    let message = "all ranks have succeeded; what they made is read back before the job has";
+    events::append(tx, About::attempt(attempt.job, attempt.id), AttemptState::Verifying.label(), message).await?;
+    notify(tx, &[Topic::Verify]).await?;
+    tracing::info!(attempt = %attempt.id, job = %attempt.job, fence = attempt.fence, "ranks succeeded; verifying");
+    Ok(())
+}
+
+/// Ends an attempt and moves its job on.
+pub(crate) async fn settle(
+    tx: &mut Conn,
+    job: &LockedJob,
+    attempt: &LockedAttempt,
+    leases: &[LockedLease],
+    verdict: AttemptState,
+    cause: &str,
+) -> Result<()> {
+    end_attempt(tx, attempt, leases, verdict, cause).await?;
+    move_job(tx, job, attempt, verdict, cause).await?;
+    if verdict == AttemptState::Succeeded && attempt.number > 1 {
+        // It went well here: that is evidence about the workers where it did not.
+        for (worker, name) in evidence::suspects(tx, job.id).await? {
+            quarantine_if_due(tx, worker, &name).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends an attempt. Ranks that were not dispatched end with it; the others keep their leases until they have ended.
@@ -106,7 +140,9 @@ pub(crate) async fn end_attempt(
         cause => format!("attempt {} {state}: {cause}", attempt.number),
     };
     events::append(tx, About::attempt(attempt.job, attempt.id), "attempt ended", &message).await?;
-    if attempt.stop.as_ref().is_some_and(|stop| !stop.is_saved) && !matches!(state, AttemptState::Succeeded) {
+    // Ranks that succeeded had no stop to make.
+    let has_run = matches!(state, AttemptState::Succeeded) || attempt.state == AttemptState::Verifying;
+    if attempt.stop.as_ref().is_some_and(|stop| !stop.is_saved) && !has_run {
         attempts::set_saved_nothing(tx, attempt).await?;
     }
     if let Some(stop) = attempt.stop.as_ref().filter(|_| state == AttemptState::Preempted) {

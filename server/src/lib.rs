@@ -3,8 +3,8 @@
 //!
 //! In the order of a job's way: [`submit`] takes an experiment file, [`schedule`] gives its jobs to workers, by what
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
-//! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, [`unblock`] queues the jobs that
-//! waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`] and [`release`]
+//! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
+//! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`] and [`release`]
 //! are requests of people.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
@@ -39,6 +39,7 @@ mod store_path;
 mod submit;
 mod target;
 mod unblock;
+mod verify;
 
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,7 @@ use crate::{
     schedule::Scheduler,
     store::schema::{self, OpenError},
     store_folder::StoreFolder,
+    verify::Verifier,
 };
 
 /// Why the server does not start, or stopped.
@@ -146,6 +147,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         name: args.display_name(),
         policy: Policy::default(),
     };
+    let verifier = Verifier::new(store.clone(), folder.clone(), notifier.clone(), args.display_name());
     let (reports, storing) = Collector::new(store.clone(), &folder.root);
     let api = Api {
         store: store.clone(),
@@ -160,7 +162,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         streams: streams.clone(),
     };
     let (health, health_service) = tonic_health::server::health_reporter();
-    let mut background = start_background(dispatcher, scheduler, health, &closing);
+    let mut background = start_background(dispatcher, scheduler, verifier, health, &closing);
     let storing = background.spawn(named("storing reports", storing));
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
@@ -193,10 +195,11 @@ async fn end_within(what: &str, grace: Duration, end: impl Future<Output = ()>) 
     }
 }
 
-/// Starts what runs beside the requests: notifications, dispatch, heartbeats, the scheduler.
+/// Starts what runs beside the requests: notifications, dispatch, heartbeats, the scheduler, reading artifacts back.
 fn start_background(
     dispatcher: Arc<Dispatcher>,
     scheduler: Scheduler,
+    verifier: Verifier,
     health: HealthReporter,
     closing: &CancellationToken,
 ) -> JoinSet<&'static str> {
@@ -216,6 +219,10 @@ fn start_background(
     background.spawn({
         let closing = closing.clone();
         named("scheduling", async move { schedule(&scheduler, &health, &closing).await })
+    });
+    background.spawn({
+        let closing = closing.clone();
+        named("reading artifacts back", async move { verifier.run(&closing).await })
     });
     background
 }

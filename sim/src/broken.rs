@@ -61,6 +61,10 @@ pub enum Broken {
     OneWindow,
     /// A database that answers nothing is waited for without a limit.
     EndlessWait,
+    /// A job has succeeded when its ranks have: nobody reads back what it made.
+    NoReadBack,
+    /// What a coordinator does not see counts as damaged at once: a file that comes late, a store that is away.
+    HastyBlame,
 }
 
 impl Broken {

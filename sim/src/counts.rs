@@ -18,6 +18,8 @@ pub struct Counts {
     pub quarantines: u64,
     pub preemptions: u64,
     pub growths: u64,
+    /// Artifacts that were found damaged.
+    pub damaged: u64,
     pub virtual_ms: u64,
 }
 
@@ -37,6 +39,7 @@ impl Counts {
             (&mut self.quarantines, other.quarantines),
             (&mut self.preemptions, other.preemptions),
             (&mut self.growths, other.growths),
+            (&mut self.damaged, other.damaged),
             (&mut self.virtual_ms, other.virtual_ms),
         ];
         sums.into_iter().for_each(|(sum, more)| *sum += more);
@@ -66,6 +69,7 @@ impl fmt::Display for Counts {
         line("terms of leadership", self.terms)?;
         line("workers quarantined", self.quarantines)?;
         line("gangs stopped for others", self.preemptions)?;
-        line("gangs stopped to grow", self.growths)
+        line("gangs stopped to grow", self.growths)?;
+        line("artifacts found damaged", self.damaged)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use tandem_domain::state::RankOutcome;
+use tandem_domain::{read_back::Reading, state::RankOutcome};
 
 use crate::plan::Ms;
 
@@ -69,6 +69,13 @@ pub(crate) enum ProcessEvent {
     Execute,
     Renew,
     Dispatch,
+    /// Look for attempts to read back; one was read.
+    Verify,
+    ReadBack {
+        attempt: AttemptId,
+        began: Ms,
+        reading: Reading,
+    },
     /// The database answers again, or what waits for it is given up.
     Answered,
     // Of workers.
@@ -114,6 +121,7 @@ pub(crate) enum RankEvent {
     Training,
     Metric { step: u32, value: u64 },
     Checkpoint { step: u32, hash: u64 },
+    Artifact { hash: u64 },
     Result { hash: u64 },
 }
 

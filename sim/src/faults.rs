@@ -79,6 +79,8 @@ impl World {
 
     pub(crate) fn freeze_coordinator(&mut self, own: usize, pause: Ms) {
         self.log(|| format!("c{own} is frozen in what it does"));
+        let until = self.now + 2 * pause;
+        self.workers.iter_mut().for_each(|worker| worker.disturb(until));
         self.freeze(Process::Coordinator(own));
         self.agenda.at(self.now + pause, Event::Fault(Fault::Thaw(Process::Coordinator(own))));
     }
@@ -106,10 +108,12 @@ impl World {
         self.is_quiet = true;
         self.log(|| "quiet".to_owned());
         self.ghost.changed();
+        self.artifacts.spoilers.clear();
         (self.db.is_up, self.db.stall) = (true, None);
         for own in 0..self.coordinators.len() {
             self.coordinators[own].is_cut = false;
             self.coordinators[own].pool_empty_until = 0;
+            self.coordinators[own].store_away_until = 0;
             self.coordinators[own].freeze_after_decision = None;
             self.coordinators[own].freeze_before_write = None;
             self.on_fault(Fault::Thaw(Process::Coordinator(own)));

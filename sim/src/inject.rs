@@ -39,6 +39,7 @@ impl World {
                 }
                 ("checkpoint damaged", None)
             }
+            FaultKind::ArtifactDamaged => (self.spoil_artifact(own), None),
             kind => match self.inject_into_coordinator(kind, coordinator, pause) {
                 Some(injected) => injected,
                 None => {
@@ -52,6 +53,18 @@ impl World {
         if let Some(repair) = repair {
             self.agenda.at(self.now + pause, Event::Fault(repair));
         }
+    }
+
+    /// Damages an artifact that waits to be read back, or else the next that a worker writes.
+    fn spoil_artifact(&mut self, worker: usize) -> &'static str {
+        match self.db.verifying().first() {
+            Some(&attempt) if self.rng.percent(50) => {
+                self.artifacts.damage(attempt);
+                self.ghost.files.damaged(attempt);
+            }
+            _ => drop(self.artifacts.spoilers.insert(worker)),
+        }
+        "artifact damaged"
     }
 
     fn inject_into_coordinator(&mut self, kind: FaultKind, coordinator: usize, pause: Ms) -> Option<Injected> {
@@ -72,6 +85,10 @@ impl World {
             FaultKind::PoolEmpty => {
                 self.coordinators[coordinator].pool_empty_until = now + pause;
                 ("coordinator without connections", None)
+            }
+            FaultKind::StoreAway => {
+                self.coordinators[coordinator].store_away_until = now + 3 * pause;
+                ("store away from a coordinator", None)
             }
             FaultKind::CoordinatorFrozen => {
                 self.freeze(Process::Coordinator(coordinator));

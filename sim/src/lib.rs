@@ -6,9 +6,10 @@
 //!
 //! In reading order: [`plan`] draws a cluster, its jobs and its faults from a seed; [`world`] is all that there is, and
 //! [`event`] what can happen to it; [`database`], [`coordinator`], [`worker`] and [`gang`] (with [`rendezvous`], [`steps`] and
-//! [`stall`]) act, and [`cause`] is what ranks say; [`faults`] and [`inject`] harm them; [`invariants`] check; [`run`](mod@run)
-//! is the loop. [`conformance`] holds the modelled database to what the server's does.
+//! [`stall`]) act and leave [`artifacts`], and [`cause`] is what ranks say; [`faults`] and [`inject`] harm them;
+//! [`invariants`] check; [`run`](mod@run) is the loop. [`conformance`] holds the modelled database to what the server's does.
 
+mod artifacts;
 mod broken;
 mod cause;
 pub mod conformance;

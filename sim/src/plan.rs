@@ -37,19 +37,23 @@ pub(crate) enum FaultKind {
     DatabaseStalls,
     /// A coordinator gets no connection for what its workers and clients ask.
     PoolEmpty,
+    /// One that waits to be read back, or the next that a worker writes.
+    ArtifactDamaged,
+    /// A coordinator does not see the store for a while.
+    StoreAway,
 }
 
 impl FaultKind {
     /// All kinds, the likelier ones twice.
     #[rustfmt::skip]
-    const ALL: [Self; 24] = {
+    const ALL: [Self; 26] = {
         use FaultKind::*;
         [
             WorkerKilled, WorkerKilled, WorkerFrozen, WorkerAndRankFrozen, ConnectionCut, ConnectionCut,
             ConnectionStalled, ConnectionStalled, CoordinatorKilled, CoordinatorFrozen,
             CoordinatorFrozenAfterDecision, CoordinatorCut, DatabaseDown, RankKilled, RankHangs, RankUnkillable,
             RankFrozen, WorkerLeaves, CoordinatorFrozenBeforeWrite, WorkerCutOff, WorkerCutOff,
-            CoordinatorUnnotified, DatabaseStalls, PoolEmpty,
+            CoordinatorUnnotified, DatabaseStalls, PoolEmpty, ArtifactDamaged, StoreAway,
         ]
     };
 }
@@ -81,6 +85,7 @@ pub(crate) struct JobPlan {
     pub(crate) step_ms: Ms,
     pub(crate) load_ms: Ms,
     pub(crate) checkpoint_every: u32,
+    pub(crate) leaves_artifact: bool,
     /// The job is at fault and fails in this step.
     pub(crate) fault_at: Option<u32>,
     /// A rank crashes in this step on whatever worker, and cannot say by whose fault.
@@ -192,6 +197,7 @@ fn job(rng: &mut Rng, number: usize, before: &[JobPlan], lease: Ms, quiet_at: Ms
         step_ms: rng.between(lease / 40, lease / 4),
         load_ms: rng.between(lease / 10, lease / 2),
         checkpoint_every: rng.between(2, 8) as u32,
+        leaves_artifact: rng.percent(80),
         fault_at: rng.percent(8).then(|| rng.between(1, u64::from(steps)) as u32),
         crash_at: rng.percent(4).then(|| rng.between(1, u64::from(steps)) as u32),
         unread_on: unread_on(rng, workers),

@@ -9,6 +9,7 @@ use std::{
 use tandem_domain::place::Policy;
 
 use crate::{
+    artifacts::Artifacts,
     broken::Broken,
     coordinator::state::Coordinator,
     counts::Counts,
@@ -67,6 +68,7 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
         connections: Vec::new(),
         gangs: Gangs::new(),
         disk: Disk::new(),
+        artifacts: Artifacts::default(),
         ghost: Ghost::new(&plan.jobs, plan.devices.len()),
         trace: with_trace.then(String::new),
         counts: Counts::default(),

@@ -3,12 +3,13 @@
 //! All ranks in the collective finish a step at the same time. If one of them dies, the others notice their broken
 //! connections; if one hangs they all wait, until a timeout ends them.
 
-use tandem_domain::state::RankOutcome;
+use tandem_domain::{state::RankOutcome, timing};
 
 use crate::{
     broken::Broken,
     event::{AttemptId, RankEvent, RankOutput},
     gang::{Rank, RankPhase},
+    plan::ms,
     rng::mix,
     world::World,
 };
@@ -33,6 +34,7 @@ impl World {
         let stops = gang.ranks.iter().any(|rank| rank.asked_to_stop);
         self.print(attempt, 0, RankOutput::Event(RankEvent::Metric { step, value: hash }));
         if is_last {
+            self.write_artifact(attempt);
             self.print(attempt, 0, RankOutput::Event(RankEvent::Result { hash }));
             return self.exit_gang(attempt, RankOutcome::Succeeded);
         }
@@ -43,6 +45,23 @@ impl World {
             return self.exit_gang(attempt, RankOutcome::Preempted);
         }
         self.schedule_step(attempt);
+    }
+
+    /// Rank 0 writes what its job made, if that leaves anything.
+    fn write_artifact(&mut self, attempt: AttemptId) {
+        let gang = &self.gangs[&attempt];
+        let (hash, worker) = (gang.hash, gang.ranks[0].worker);
+        if !self.plan.jobs[gang.job].leaves_artifact {
+            return;
+        }
+        let latest = ms(timing::READ_BACK_LATE) - 1;
+        let shown_at = self.now + if self.rng.percent(10) { self.rng.between(0, latest) } else { 0 };
+        self.artifacts.write(attempt, shown_at);
+        if self.artifacts.spoilers.remove(&worker) {
+            self.artifacts.damage(attempt);
+            self.ghost.files.damaged(attempt);
+        }
+        self.print(attempt, 0, RankOutput::Event(RankEvent::Artifact { hash }));
     }
 
     /// Rank 0 writes a checkpoint and removes old ones.

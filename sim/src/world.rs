@@ -3,6 +3,7 @@
 use tandem_domain::place::Policy;
 
 use crate::{
+    artifacts::Artifacts,
     broken::Broken,
     coordinator::state::Coordinator,
     counts::Counts,
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) connections: Vec<Connection>,
     pub(crate) gangs: Gangs,
     pub(crate) disk: Disk,
+    pub(crate) artifacts: Artifacts,
     pub(crate) ghost: Ghost,
     /// A line for each thing that a person would want to read; `None` if nobody does.
     pub(crate) trace: Option<String>,

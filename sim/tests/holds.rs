@@ -16,7 +16,7 @@ fn ten_thousand_fault_sequences_hold() {
 }
 
 /// A rule that is left out, the invariant that notices, and the seeds among which one violates it.
-const CAUGHT: [(Broken, &str, Range<u64>); 29] = [
+const CAUGHT: [(Broken, &str, Range<u64>); 31] = [
     (Broken::NoFence, "completion_once", 0..300),
     (Broken::NoSelfEnd, "dead_before_takeover", 0..300),
     (Broken::ShortLease, "dead_before_takeover", 0..300),
@@ -44,6 +44,8 @@ const CAUGHT: [(Broken, &str, Range<u64>); 29] = [
     (Broken::BackfillBlindly, "fifo", 0..300),
     (Broken::TwoPerDevice, "every_job_ends", 0..3000),
     (Broken::OneWindow, "every_job_ends", 0..1000),
+    (Broken::NoReadBack, "succeeded_is_whole", 0..300),
+    (Broken::HastyBlame, "blame_by_evidence", 0..300),
     (Broken::EndlessWait, "nothing_stops", 0..1000),
     // A report must come between its attempt's end and the instruction to stop.
     (Broken::AckOver, "committed_is_durable", 0..3000),

@@ -119,6 +119,49 @@ fn a_damaged_checkpoint_is_skipped_and_said_and_the_job_goes_on_from_the_one_bef
 }
 
 #[test]
+fn a_job_whose_artifact_is_damaged_has_not_succeeded_and_makes_it_again_in_the_same_bits() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster = Cluster::start(2)?;
+    let undisturbed = cluster.submit(&small_experiment("undisturbed", 1, 4))?;
+    cluster.wait_succeeded(&undisturbed, MINUTES);
+
+    let damaged = cluster.submit(&small_experiment("damaged", 1, 4))?;
+    cluster.wait_checkpoint(&damaged);
+    // The coordinator does not take the folder for its store meanwhile.
+    let id = cluster.folder().join("store/.tandem-store");
+    fs::rename(&id, id.with_extension("away"))?;
+    let job = until("the coordinator says that it cannot read its store", MINUTES, || {
+        let job = cluster.job(&damaged, "encoder").ok()?;
+        job["reason"].as_str()?.contains("cannot read its store").then_some(job)
+    });
+    assert_eq!(
+        (job["state"].as_str(), job["progress"]["phase"].as_str()),
+        (Some("running"), Some("verifying")),
+        "{job:#}"
+    );
+    assert_eq!(job["attempts"][0]["state"], "verifying", "{job:#}");
+    let status = cluster.json(&["status"])?;
+    let is_busy = |worker: &Value| worker["state"] == "busy";
+    assert!(!status["workers"].as_array().context("no workers")?.iter().any(is_busy), "{status:#}");
+    let encoder = cluster.folder().join("store").join(job["artifacts"][0]["uri"].as_str().context("no artifact")?);
+    let mut bytes = fs::read(&encoder)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&encoder, bytes)?;
+    fs::rename(id.with_extension("away"), &id)?;
+
+    cluster.wait_succeeded(&damaged, MINUTES);
+    let job = cluster.job(&damaged, "encoder")?;
+    let said = event_messages(&job, "artifact damaged");
+    assert!(said.len() == 1 && said[0].contains("has the SHA-256 "), "{said:?}");
+    assert_eq!((attempts(&job), &job["attempts"][0]["state"]), (2, &Value::from("lost")), "{job:#}");
+    assert_ne!(job["attempts"][0]["workers"], job["attempts"][1]["workers"], "{job:#}");
+    assert!(job["attempts"][1]["first_step"].as_u64() > Some(0), "{job:#}");
+    assert_eq!(cluster.encoder_sha256(&damaged)?, cluster.encoder_sha256(&undisturbed)?);
+    Ok(())
+}
+
+#[test]
 fn who_returns_after_its_lease_is_refused_and_the_coordinator_may_die() -> anyhow::Result<()> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let cluster = Cluster::start_with(2, &[("TANDEM_TIMING", "fast")])?;

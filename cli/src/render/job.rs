@@ -1,7 +1,7 @@
 //! The table of jobs, and parts of it that other views share.
 
 use chrono::{DateTime, Utc};
-use tandem_proto::v1::{Job, JobState, Scalar};
+use tandem_proto::v1::{AttemptState, Job, JobState, Scalar};
 
 use super::{
     state,
@@ -36,7 +36,8 @@ pub(crate) fn progress(job: &Job) -> String {
     let Some(progress) = job.progress.as_ref().filter(|_| job.state() == JobState::Running) else {
         return String::new();
     };
-    if progress.steps == 0 {
+    // All steps are made: how many says nothing any more.
+    if progress.steps == 0 || progress.phase == state::attempt(AttemptState::Verifying) {
         return progress.phase.clone();
     }
     let percent = 100.0 * progress.step as f64 / progress.steps as f64;
@@ -97,6 +98,8 @@ pub(crate) mod tests {
     fn only_running_jobs_show_progress() {
         let mut job = running();
         assert_eq!(progress(&job), "epoch 3/10, 42 %");
+        job.progress.as_mut().unwrap().phase = "verifying".to_owned();
+        assert_eq!(progress(&job), "verifying");
         job.state = JobState::Queued.into();
         assert_eq!(progress(&job), "");
     }

@@ -41,8 +41,10 @@ pub(crate) fn line(job: &Job) -> String {
     let state = state::job(job.state());
     match (job.state(), &job.progress) {
         (JobState::Running, Some(progress)) => {
-            let description = describe(&job.stage, progress);
-            if description.is_empty() { state.to_owned() } else { format!("{state}: {description}") }
+            // Of a job that runs, there is a reason only if something holds up its verification.
+            let parts = [describe(&job.stage, progress), job.reason.clone()];
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            if parts.is_empty() { state.to_owned() } else { format!("{state}: {}", parts.join("; ")) }
         }
         (JobState::Succeeded, _) => {
             let mut figures: Vec<String> = job
@@ -111,6 +113,19 @@ mod tests {
             line(&running()),
             "running: training, epoch 3/10, loss 4.500, kNN 45.1 %, 1,235 images/s, 1 min 35 s left"
         );
+    }
+
+    #[test]
+    fn a_job_that_is_not_verified_yet_says_why() {
+        let mut job = running();
+        let progress = job.progress.as_mut().unwrap();
+        (progress.phase, progress.epoch, progress.metrics) = ("verifying".to_owned(), 10, Vec::new());
+        (progress.images_per_second, progress.seconds_left) = (0.0, 0.0);
+        assert_eq!(line(&job), "running: verifying, epoch 10/10");
+        let before = Milestone::of(&job);
+        job.reason = "coordinator a cannot read back yet what it made".to_owned();
+        assert_eq!(line(&job), "running: verifying, epoch 10/10; coordinator a cannot read back yet what it made");
+        assert_ne!(Milestone::of(&job), before);
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub(crate) fn attempt(state: AttemptState) -> &'static str {
         AttemptState::Assigned => "assigned",
         AttemptState::Starting => "starting",
         AttemptState::Training => "training",
+        AttemptState::Verifying => "verifying",
         AttemptState::Succeeded => "succeeded",
         AttemptState::Failed => "failed",
         AttemptState::Lost => "lost",
@@ -50,7 +51,9 @@ pub(crate) fn attempt_cell(state: AttemptState) -> Text {
     let tone = match state {
         AttemptState::Succeeded => Tone::Good,
         AttemptState::Failed | AttemptState::Lost => Tone::Bad,
-        AttemptState::Assigned | AttemptState::Starting | AttemptState::Training => Tone::Active,
+        AttemptState::Assigned | AttemptState::Starting | AttemptState::Training | AttemptState::Verifying => {
+            Tone::Active
+        }
         AttemptState::Preempted | AttemptState::Cancelled | AttemptState::Unspecified => Tone::Faint,
     };
     Text::new(attempt(state), tone)

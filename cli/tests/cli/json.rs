@@ -173,6 +173,7 @@ fn shown() -> ShowResponse {
         AttemptState::Assigned,
         AttemptState::Starting,
         AttemptState::Training,
+        AttemptState::Verifying,
         AttemptState::Succeeded,
         AttemptState::Failed,
         AttemptState::Lost,

@@ -1,4 +1,4 @@
-//! A job whose input cannot be read on some worker: which workers it is not given to, and until when.
+//! A job whose input cannot be read on some worker, or what it wrote there cannot: which workers it is not given to, and until when.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::state::RankOutcome;
 /// How long a worker is not asked again after it said so once, twice, and more often.
 const AGAIN: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
 
-/// A worker that could not read the input of a job: the job is not given to it before `until`.
+/// A worker that could not read the input of a job, or whose artifact could not be read back: the job is not given to it before `until`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MissingInput {
     pub worker: Uuid,
@@ -20,7 +20,7 @@ pub struct MissingInput {
     pub until: DateTime<Utc>,
 }
 
-/// The workers that said that they cannot read a job's input; by name.
+/// The workers on which a job's files cannot be read; by name.
 pub fn missing_inputs<'r>(ranks: impl IntoIterator<Item = &'r LostRank>) -> Vec<MissingInput> {
     let mut said: BTreeMap<(&str, Uuid), Vec<&LostRank>> = BTreeMap::new();
     for rank in ranks.into_iter().filter(|rank| rank.outcome == RankOutcome::InputMissing) {
@@ -35,7 +35,7 @@ pub fn missing_inputs<'r>(ranks: impl IntoIterator<Item = &'r LostRank>) -> Vec<
     missing.collect()
 }
 
-/// Which workers cannot read an input, and the newest of their reasons.
+/// On which workers its files cannot be read, and the newest of their reasons.
 pub(crate) fn unreadable(missing: &[MissingInput]) -> String {
     const NAMED: usize = 3;
     let mut names: Vec<&str> = missing.iter().take(NAMED).map(|worker| worker.worker_name.as_str()).collect();
@@ -44,5 +44,5 @@ pub(crate) fn unreadable(missing: &[MissingInput]) -> String {
         names.push(&more);
     }
     let newest = missing.iter().max_by_key(|worker| worker.until).map_or("", |worker| worker.cause.as_str());
-    format!("its input cannot be read on {}: {newest}", names.join(", "))
+    format!("its files cannot be read on {}: {newest}", names.join(", "))
 }

@@ -35,7 +35,7 @@ impl Next {
 /// [`AttemptState::Lost`].
 pub fn job_after(now: DateTime<Utc>, attempt: AttemptState, evidence: &Evidence, policy: &RetryPolicy) -> Next {
     match attempt {
-        AttemptState::Assigned | AttemptState::Starting | AttemptState::Training => {
+        AttemptState::Assigned | AttemptState::Starting | AttemptState::Training | AttemptState::Verifying => {
             Next::new(JobState::Running, format!("its attempt is {attempt}"))
         }
         AttemptState::Succeeded => Next::new(JobState::Succeeded, "finished"),

@@ -121,14 +121,14 @@ fn a_missing_input_uses_up_no_retry_and_waits_only_when_every_worker_says_so() {
     assert_eq!((next.state, next.delay), (JobState::Queued, Duration::ZERO));
     assert_eq!(
         next.reason,
-        "its input cannot be read on gpu-1: cannot read a.png; is tried on other workers, and uses up no retry"
+        "its files cannot be read on gpu-1: cannot read a.png; is tried on other workers, and uses up no retry"
     );
     let again = after(vec![missing(1, 1), rank(2, Lost, 3, "ada", "gone")], 1);
     assert_eq!(again.reason, "attempt lost: retry 1 of 5, at once", "the first attempt does not count");
 
     let everywhere = after(vec![missing(1, 1), missing(2, 2)], 0);
     assert_eq!((everywhere.state, everywhere.delay), (JobState::Queued, Duration::from_secs(60)));
-    assert!(everywhere.reason.starts_with("its input cannot be read on gpu-1, gpu-2: cannot read a.png"));
+    assert!(everywhere.reason.starts_with("its files cannot be read on gpu-1, gpu-2: cannot read a.png"));
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_job_whose_input_is_missing_avoids_the_worker_and_holds_none() {
     assert_eq!(decision.placements[0].job, Uuid::from_u128(2), "nobody waits behind it");
     assert_eq!(
         decision.waiting[0].reason,
-        "its input cannot be read on cpu-1, cpu-2: cannot read a.png; no others are there, and it is tried again at \
+        "its files cannot be read on cpu-1, cpu-2: cannot read a.png; no others are there, and it is tried again at \
          22:14:20 UTC"
     );
     assert_eq!(place(after(1), &[broken(&[1, 2])], &fleet, &Policy::default()).placements.len(), 1);

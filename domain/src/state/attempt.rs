@@ -13,6 +13,8 @@ pub enum AttemptState {
     Starting,
     /// A rank makes steps.
     Training,
+    /// Its ranks have succeeded and its workers are free; what it made is being read back.
+    Verifying,
     Succeeded,
     /// The job's own fault.
     Failed,
@@ -27,6 +29,7 @@ labels!(AttemptState, "attempt state", {
     Assigned = "assigned",
     Starting = "starting",
     Training = "training",
+    Verifying = "verifying",
     Succeeded = "succeeded",
     Failed = "failed",
     Lost = "lost",
@@ -40,6 +43,8 @@ pub enum AttemptEvent {
     RankStarted,
     /// A rank finished its first step.
     TrainingBegan,
+    /// All ranks succeeded, and they left artifacts.
+    RanksSucceeded,
     Succeeded,
     Failed,
     Lost,
@@ -50,6 +55,7 @@ pub enum AttemptEvent {
 labels!(AttemptEvent, "attempt event", {
     RankStarted = "started",
     TrainingBegan = "in training",
+    RanksSucceeded = "verified",
     Succeeded = "succeeded",
     Failed = "failed",
     Lost = "lost",
@@ -65,7 +71,7 @@ impl AttemptState {
             Self::Failed => AttemptEvent::Failed,
             Self::Preempted => AttemptEvent::Preempted,
             Self::Cancelled => AttemptEvent::Cancelled,
-            Self::Lost | Self::Assigned | Self::Starting | Self::Training => AttemptEvent::Lost,
+            Self::Lost | Self::Assigned | Self::Starting | Self::Training | Self::Verifying => AttemptEvent::Lost,
         }
     }
 
@@ -88,8 +94,9 @@ impl AttemptState {
         }
         Ok(match (self, event) {
             (Self::Assigned, AttemptEvent::RankStarted) => Self::Starting,
-            (live, AttemptEvent::RankStarted) => live,
+            (live, AttemptEvent::RankStarted) | (live @ Self::Verifying, AttemptEvent::TrainingBegan) => live,
             (_, AttemptEvent::TrainingBegan) => Self::Training,
+            (_, AttemptEvent::RanksSucceeded) => Self::Verifying,
             (_, AttemptEvent::Succeeded) => Self::Succeeded,
             (_, AttemptEvent::Failed) => Self::Failed,
             (_, AttemptEvent::Lost) => Self::Lost,
@@ -118,11 +125,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_back_is_not_over_and_nobody_trains_it_any_more() {
+        let life = [E::RankStarted, E::TrainingBegan, E::RanksSucceeded, E::TrainingBegan, E::RankStarted];
+        assert_eq!(life.into_iter().try_fold(S::Assigned, S::after), Ok(S::Verifying));
+        assert!(!S::Verifying.is_ended());
+        for (event, end) in [(E::Succeeded, S::Succeeded), (E::Lost, S::Lost), (E::Cancelled, S::Cancelled)] {
+            assert_eq!(S::Verifying.after(event), Ok(end));
+        }
+    }
+
+    #[test]
     fn a_stale_reporter_is_told_so() {
         for &end in S::ALL.iter().filter(|state| state.is_ended()) {
-            for event in
-                [E::RankStarted, E::TrainingBegan, E::Succeeded, E::Failed, E::Lost, E::Preempted, E::Cancelled]
-            {
+            for event in [
+                E::RankStarted,
+                E::TrainingBegan,
+                E::RanksSucceeded,
+                E::Succeeded,
+                E::Failed,
+                E::Lost,
+                E::Preempted,
+                E::Cancelled,
+            ] {
                 assert!(end.after(event).is_err(), "{end} can be left by {event:?}");
             }
         }

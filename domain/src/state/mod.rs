@@ -11,7 +11,7 @@ mod verdict;
 pub use attempt::{AttemptEvent, AttemptState};
 pub use job::{JobEvent, JobState};
 pub use labels::{InvalidTransition, UnknownLabel};
-pub use verdict::{FAULTS, RankOutcome, RetryPolicy, attempt_verdict};
+pub use verdict::{FAULTS, RankOutcome, RetryPolicy, attempt_verdict, state_after_ranks};
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,8 @@ pub enum RankOutcome {
     Lost,
     /// It ended without success, and nothing says by whose fault: a crash, a signal, an error of libtorch.
     Unknown,
-    /// An input, or the store, could not be read. The job is not at fault.
+    /// An input, or the store, could not be read; or what the rank wrote was not there, or not whole, when it was read back.
+    /// The job is not at fault.
     InputMissing,
     /// Another rank of its gang ended, and this one could not go on.
     PeerLost,
@@ -84,6 +85,15 @@ pub fn attempt_verdict(outcomes: &[Option<RankOutcome>]) -> Option<AttemptState>
     }
 }
 
+/// The state that a verdict leads to at first: an attempt whose ranks all succeeded has succeeded once the artifacts that
+/// it left, if any, are read back.
+pub const fn state_after_ranks(verdict: AttemptState, left_artifacts: bool) -> AttemptState {
+    match verdict {
+        AttemptState::Succeeded if left_artifacts => AttemptState::Verifying,
+        verdict => verdict,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::RankOutcome::*;
@@ -111,6 +121,15 @@ mod tests {
         ];
         for (outcomes, expected) in cases {
             assert_eq!(attempt_verdict(outcomes), expected, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_success_that_left_artifacts_is_read_back() {
+        assert_eq!(state_after_ranks(AttemptState::Succeeded, true), AttemptState::Verifying);
+        assert_eq!(state_after_ranks(AttemptState::Succeeded, false), AttemptState::Succeeded);
+        for verdict in [AttemptState::Failed, AttemptState::Lost, AttemptState::Preempted, AttemptState::Cancelled] {
+            assert_eq!(state_after_ranks(verdict, true), verdict);
         }
     }
 }

@@ -123,7 +123,7 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, holder: LeaseHolder
     }
     for artifact in &batch.artifacts {
         let artifact = files::Artifact { job_id: job, ..artifact.clone() };
-        files::put_artifact(tx, fence, &artifact).await?;
+        files::put_artifact(tx, fence, holder.rank, &artifact).await?;
     }
     let lines: Vec<_> = batch.lines.iter().map(|line| (attempt.id, holder.rank, line.clone())).collect();
     logs::insert(tx, &lines).await?;

@@ -89,12 +89,9 @@ pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> DbResult<Option<LockedAtt
 }
 
 pub(crate) async fn lock_live(conn: &mut Conn, job: Uuid) -> DbResult<Option<LockedAttempt>> {
-    let id = sqlx::query_scalar!(
-        "SELECT id FROM attempts WHERE job_id = $1 AND state IN ('assigned', 'starting', 'training')",
-        job
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
+    let id = sqlx::query_scalar!("SELECT id FROM attempts WHERE job_id = $1 AND ended_at IS NULL", job)
+        .fetch_optional(&mut *conn)
+        .await?;
     match id {
         Some(id) => lock(conn, id).await,
         None => Ok(None),
@@ -118,6 +115,7 @@ pub(crate) async fn transition(
              cause = $5,
              starting_at = COALESCE(starting_at, CASE WHEN $4::text = 'starting' THEN clock_timestamp() END),
              training_at = COALESCE(training_at, CASE WHEN $4::text = 'training' THEN clock_timestamp() END),
+             verifying_at = COALESCE(verifying_at, CASE WHEN $4::text = 'verifying' THEN clock_timestamp() END),
              ended_at = CASE WHEN $6 THEN clock_timestamp() END
          WHERE id = $1 AND fence = $2 AND state = $3::text::attempt_state",
         attempt.id,
@@ -200,7 +198,7 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<AttemptRo
     .await
 }
 
-/// The gangs at work, without what is known of their jobs' lost attempts.
+/// The gangs at work, without those whose ranks have succeeded and without what is known of their jobs' lost attempts.
 pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position, j.workers_min, j.workers_max, j.shards, a.training_at,
@@ -217,7 +215,7 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
            LEFT JOIN progress p ON p.job_id = a.job_id
            LEFT JOIN (SELECT attempt_id, max(slowest_ms) AS slowest_ms FROM leases_heard() GROUP BY attempt_id) heard
              ON heard.attempt_id = a.id
-           WHERE a.state IN ('assigned', 'starting', 'training') ORDER BY a.fence"#
+           WHERE a.ended_at IS NULL AND a.verifying_at IS NULL ORDER BY a.fence"#
     )
     .fetch_all(conn)
     .await?;

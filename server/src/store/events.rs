@@ -52,11 +52,11 @@ pub(crate) async fn append_at(
     .await
 }
 
-/// Appends the same event for every live attempt.
+/// Appends the same event for every live attempt that holds workers.
 pub(crate) async fn append_to_live(conn: &mut Conn, kind: &str, message: &str) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, kind, message)
-         SELECT job_id, id, $1, $2 FROM attempts WHERE state IN ('assigned', 'starting', 'training')",
+         SELECT job_id, id, $1, $2 FROM attempts WHERE ended_at IS NULL AND verifying_at IS NULL",
         kind,
         message,
     )

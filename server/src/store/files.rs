@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, DbResult, rows::Statement};
+use super::{Conn, DbResult, integer, rows::Statement};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
@@ -56,13 +56,13 @@ pub(crate) struct Artifact {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Stores an artifact. One of the same job, kind and name is replaced and keeps its id.
-pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifact) -> DbResult<()> {
+/// Stores an artifact that a rank wrote. One of the same job, kind and name is replaced and keeps its id.
+pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, rank: u32, artifact: &Artifact) -> DbResult<()> {
     sqlx::query!(
-        "INSERT INTO artifacts (id, job_id, fence, kind, name, uri, sha256, bytes, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO artifacts (id, job_id, fence, kind, name, uri, sha256, bytes, at, rank)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (job_id, kind, name) DO UPDATE SET fence = excluded.fence, uri = excluded.uri,
-             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at
+             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at, rank = excluded.rank
          WHERE artifacts.fence <= excluded.fence",
         artifact.id,
         artifact.job_id,
@@ -73,6 +73,7 @@ pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, artifact: &Artifac
         artifact.sha256,
         artifact.bytes,
         artifact.at,
+        integer(rank),
     )
     .run_any(conn)
     .await

@@ -209,7 +209,7 @@ pub(crate) async fn precedent(conn: &mut Conn, similar: Similar<'_>, device_kind
     sqlx::query_as!(
         Precedent,
         r#"SELECT e.name || '/' || j.name AS "source!", j.work, j.gflop,
-                  extract(epoch FROM a.ended_at - a.assigned_at)::float8 AS "seconds!", a.world_size AS ranks,
+                  extract(epoch FROM COALESCE(a.verifying_at, a.ended_at) - a.assigned_at)::float8 AS "seconds!", a.world_size AS ranks,
                   COALESCE((j.spec ->> 'threads')::integer, 1) AS "threads!"
            FROM jobs j
            JOIN experiments e ON e.id = j.experiment_id
@@ -249,7 +249,7 @@ pub(crate) async fn precedents(
            FROM UNNEST($1::text[]) AS wanted (work) CROSS JOIN UNNEST($2::text[]) AS kind (name)
            CROSS JOIN LATERAL (
                SELECT e.name || '/' || j.name AS source, j.work, j.gflop,
-                      extract(epoch FROM a.ended_at - a.assigned_at)::float8 AS seconds, a.world_size AS ranks,
+                      extract(epoch FROM COALESCE(a.verifying_at, a.ended_at) - a.assigned_at)::float8 AS seconds, a.world_size AS ranks,
                       COALESCE((j.spec ->> 'threads')::integer, 1) AS threads
                FROM jobs j
                JOIN experiments e ON e.id = j.experiment_id

@@ -37,6 +37,7 @@ mod rows;
 pub(crate) mod schema;
 mod stages;
 pub(crate) mod targets;
+pub(crate) mod verifying;
 pub(crate) mod worker_leases;
 pub(crate) mod workers;
 
@@ -61,7 +62,7 @@ pub(crate) type DbResult<T> = std::result::Result<T, sqlx::Error>;
 pub(crate) struct Store {
     /// What keeps ranks alive: heartbeats, the leader, the scheduler, the reaper, instructions to workers.
     pub(crate) lane: Pool,
-    /// What workers report.
+    /// What workers report, and what follows from reading back what they made.
     pub(crate) reports: Pool,
     /// People's questions and requests.
     people: Pool,

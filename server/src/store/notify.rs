@@ -18,16 +18,19 @@ pub(crate) enum Topic {
     Dispatch,
     /// Clients that watch jobs.
     Watch,
+    /// Whoever reads artifacts back: an attempt's ranks have succeeded.
+    Verify,
 }
 
 impl Topic {
-    pub(crate) const ALL: [Self; 3] = [Self::Schedule, Self::Dispatch, Self::Watch];
+    pub(crate) const ALL: [Self; 4] = [Self::Schedule, Self::Dispatch, Self::Watch, Self::Verify];
 
     const fn payload(self) -> &'static str {
         match self {
             Self::Schedule => "schedule",
             Self::Dispatch => "dispatch",
             Self::Watch => "watch",
+            Self::Verify => "verify",
         }
     }
 }

@@ -101,7 +101,7 @@ async fn a_missing_input_uses_up_no_retry_and_is_given_up_only_after_a_while() {
         database.schedule(&scheduler, &mut term).await;
         end(&database, job, RankOutcome::InputMissing, "cannot read a.png: No such file").await;
         let (state, reason) = database.job(job).await;
-        let said = "its input cannot be read on cpu-0: cannot read a.png: No such file";
+        let said = "its files cannot be read on cpu-0: cannot read a.png: No such file";
         assert!(reason.contains(said), "attempt {attempt}: {reason}");
         if attempt <= 3 {
             assert_eq!(state, "queued", "attempt {attempt}: {reason}");

@@ -18,6 +18,7 @@ mod schema;
 mod stop;
 mod submit;
 mod unblock;
+mod verify;
 mod watch;
 
 use std::{ops::Deref, sync::Arc};
@@ -114,7 +115,7 @@ impl TestStore {
     fn lease_holders(&self, job: Uuid) -> Vec<LeaseHolder> {
         let rows: Vec<(Uuid, Uuid, i64, i32)> = self.rows(&format!(
             "SELECT l.worker_id, l.attempt_id, l.fence, l.rank FROM leases l JOIN attempts a ON a.id = l.attempt_id
-             WHERE a.job_id = '{job}' AND a.state IN ('assigned', 'starting', 'training') ORDER BY l.rank"
+             WHERE a.job_id = '{job}' AND a.ended_at IS NULL ORDER BY l.rank"
         ));
         let lease_holder = |(worker, attempt, fence, rank): (_, _, _, i32)| {
             let rank = rank.try_into().unwrap();

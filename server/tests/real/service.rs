@@ -1,5 +1,6 @@
 //! The coordinator over its real port: a user on one side, fake workers on the other.
 
+use sha2::{Digest, Sha256};
 use tandem_harness::{TestDatabase, until_async};
 use tandem_proto::v1::{
     self, ArtifactEvent, CheckpointEvent, LogEvent, MetricEvent, PhaseEvent, RankOutcome, ResultEvent,
@@ -73,7 +74,7 @@ async fn from_submit_to_a_result() {
         kind: "encoder".to_owned(),
         name: "encoder.safetensors".to_owned(),
         uri,
-        sha256: "ab".repeat(32),
+        sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
         bytes: bytes.len() as u64,
     };
     let mut events = vec![phase(1, "started"), phase(2, "training")];
@@ -114,7 +115,17 @@ async fn from_submit_to_a_result() {
     // Everything can be asked for afterwards.
     let shown = jobs.show(v1::ShowRequest { target: "quickstart/encoder".to_owned() }).await.unwrap().into_inner();
     let kinds: Vec<_> = shown.events.iter().map(|event| event.kind.as_str()).collect();
-    for kind in ["submitted", "assigned", "dispatched", "started", "training", "rank ended", "succeeded"] {
+    for kind in [
+        "submitted",
+        "assigned",
+        "dispatched",
+        "started",
+        "training",
+        "rank ended",
+        "verifying",
+        "verified",
+        "succeeded",
+    ] {
         assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
     }
     assert_eq!(shown.attempts[0].workers, ["cpu-0", "cpu-1"]);

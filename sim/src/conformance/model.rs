@@ -70,6 +70,7 @@ fn job_plan(job: &NewJob) -> JobPlan {
         step_ms: 1000,
         load_ms: 1000,
         checkpoint_every: 1,
+        leaves_artifact: false,
         fault_at: None,
         crash_at: job.crashes.then_some(1),
         unread_on: Vec::new(),

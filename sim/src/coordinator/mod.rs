@@ -6,6 +6,7 @@
 mod pass;
 pub(crate) mod state;
 mod streams;
+mod verify;
 
 use state::Coordinator;
 
@@ -21,9 +22,11 @@ impl World {
         let coordinator = &mut self.coordinators[number];
         let lifetime = Lifetime { is_up: true, epoch: coordinator.lifetime.epoch, ..Lifetime::default() };
         let (is_cut, pool_empty_until) = (coordinator.is_cut, coordinator.pool_empty_until);
-        *coordinator = Coordinator { lifetime, is_cut, pool_empty_until, ..Coordinator::default() };
+        let store_away_until = coordinator.store_away_until;
+        *coordinator = Coordinator { lifetime, is_cut, pool_empty_until, store_away_until, ..Coordinator::default() };
         self.pass_at(number, self.now + 1);
         self.dispatch_at(number, self.now + 1);
+        self.verify_at(number, self.now + 1);
         self.timer(self.now + 1, Process::Coordinator(number), ProcessEvent::Renew);
     }
 
@@ -66,6 +69,9 @@ impl World {
         if at < self.coordinators[number].next_dispatch {
             self.dispatch_at(number, at);
         }
+        if at < self.coordinators[number].next_verify {
+            self.verify_at(number, at);
+        }
     }
 
     fn pass_at(&mut self, number: usize, at: Ms) {
@@ -81,7 +87,9 @@ impl World {
     pub(crate) fn on_coordinator(&mut self, number: usize, what: ProcessEvent) {
         let is_heartbeat = matches!(what, ProcessEvent::Receive { message: Message::Heartbeat { .. }, .. });
         let is_answer = matches!(what, ProcessEvent::Answered);
-        if !is_heartbeat && !is_answer && self.waits_for_answer(number, &what) {
+        // It has connections of its own: nothing else waits behind it.
+        let is_verifying = matches!(what, ProcessEvent::Verify | ProcessEvent::ReadBack { .. });
+        if !is_heartbeat && !is_answer && !is_verifying && self.waits_for_answer(number, &what) {
             return;
         }
         match what {
@@ -94,6 +102,8 @@ impl World {
             }
             ProcessEvent::Renew => self.on_renew(number),
             ProcessEvent::Dispatch if self.coordinators[number].next_dispatch <= self.now => self.on_dispatch(number),
+            ProcessEvent::Verify if self.coordinators[number].next_verify <= self.now => self.on_verify(number),
+            ProcessEvent::ReadBack { attempt, began, reading } => self.on_read_back(number, attempt, began, &reading),
             ProcessEvent::Receive { connection, message } => self.on_worker_message(number, connection, message),
             ProcessEvent::Lost { connection } => self.close_session(number, connection),
             _ => {}

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tandem_domain::place::{Placement, Stop};
+use tandem_domain::{
+    place::{Placement, Stop},
+    read_back::Tries,
+};
 
 use crate::{
     event::{AttemptId, Event, Lifetime, Running},
@@ -30,6 +33,11 @@ pub(crate) struct Coordinator {
     pub(super) is_notified: bool,
     pub(super) next_pass: Ms,
     pub(super) next_dispatch: Ms,
+    pub(super) next_verify: Ms,
+    /// It does not see the store, until then.
+    pub(crate) store_away_until: Ms,
+    /// Attempts that it tried to read back, and when it tries again; while one is read, never.
+    pub(super) read_back: BTreeMap<AttemptId, (Tries, Ms)>,
     /// Freeze it after its next decision, for this long.
     pub(crate) freeze_after_decision: Option<Ms>,
     /// Freeze it before it next stores heartbeats, for this long.

@@ -2,7 +2,9 @@
 
 use tandem_domain::{
     blame::{Evidence, Next, job_after},
-    state::{AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict},
+    state::{
+        AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict, state_after_ranks,
+    },
 };
 
 use super::{Database, LeaseRow, Write, ids::moment};
@@ -39,14 +41,43 @@ impl Database {
         if !self.attempts[attempt].state.is_ended()
             && let Some(verdict) = attempt_verdict(&outcomes)
         {
-            self.end_attempt(attempt, verdict);
-            self.advance_job(attempt, verdict);
-            if verdict == AttemptState::Succeeded {
-                self.quarantine_suspects(self.attempts[attempt].job);
+            let left_artifact = self.artifact_of(attempt).is_some() && !self.is_broken(Broken::NoReadBack);
+            match state_after_ranks(verdict, left_artifact) {
+                AttemptState::Verifying => self.begin_verifying(attempt),
+                end => self.settle(attempt, end),
             }
         }
         self.notifies = true;
         count
+    }
+
+    fn begin_verifying(&mut self, attempt: AttemptId) {
+        if self.move_attempt(attempt, AttemptEvent::RanksSucceeded) {
+            self.jobs[self.attempts[attempt].job].left = None;
+            self.writes.push(Write::Verifying { attempt });
+        }
+    }
+
+    fn settle(&mut self, attempt: AttemptId, verdict: AttemptState) {
+        self.end_attempt(attempt, verdict);
+        self.advance_job(attempt, verdict);
+        if verdict == AttemptState::Succeeded {
+            self.quarantine_suspects(self.attempts[attempt].job);
+        }
+    }
+
+    /// Ends an attempt that was read back, as lost if the artifact of a rank is damaged, unless somebody else was first.
+    pub(crate) fn settle_verified(&mut self, attempt: AttemptId, damaged: Option<usize>) {
+        if self.attempts[attempt].state != AttemptState::Verifying {
+            return;
+        }
+        if let Some(rank) = damaged {
+            let lease = &mut self.attempts[attempt].leases[rank];
+            (lease.outcome, lease.released_at) = (Some(RankOutcome::InputMissing), Some(self.now));
+            self.writes.push(Write::Blamed { attempt, rank });
+        }
+        self.settle(attempt, if damaged.is_some() { AttemptState::Lost } else { AttemptState::Succeeded });
+        self.notifies = true;
     }
 
     fn release(&mut self, attempt: AttemptId, rank: usize, outcome: RankOutcome) {
@@ -60,6 +91,7 @@ impl Database {
     }
 
     pub(super) fn end_attempt(&mut self, attempt: AttemptId, state: AttemptState) {
+        let has_run = state == AttemptState::Succeeded || self.attempts[attempt].state == AttemptState::Verifying;
         if !self.move_attempt(attempt, state.end_event()) {
             return;
         }
@@ -72,8 +104,7 @@ impl Database {
         let (job, row) = (self.attempts[attempt].job, &self.attempts[attempt]);
         let saved =
             |asked_at| self.jobs[job].checkpoints.values().any(|row| row.attempt == attempt && row.at >= asked_at);
-        let saved_nothing =
-            row.stop_asked_at.is_some_and(|asked_at| !saved(asked_at)) && state != AttemptState::Succeeded;
+        let saved_nothing = row.stop_asked_at.is_some_and(|asked_at| !saved(asked_at)) && !has_run;
         self.attempts[attempt].saved_nothing = saved_nothing;
         self.jobs[job].left = None;
         self.writes.push(Write::AttemptEnded { attempt });

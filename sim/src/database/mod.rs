@@ -43,6 +43,7 @@ pub(crate) struct JobRow {
     pub(crate) checkpoints: BTreeMap<u32, CheckpointRow>,
     pub(crate) result: Option<u64>,
     pub(crate) left: Option<Left>,
+    pub(crate) artifact: Option<ArtifactRow>,
     pub(crate) reason: String,
     /// Its spec makes any rank crash.
     pub(crate) crashes: bool,
@@ -60,6 +61,13 @@ pub(crate) struct CheckpointRow {
     pub(crate) hash: u64,
     pub(crate) attempt: AttemptId,
     pub(crate) at: Ms,
+}
+
+/// The artifact that a rank reported.
+#[derive(Clone, Copy)]
+pub(crate) struct ArtifactRow {
+    pub(crate) attempt: AttemptId,
+    pub(crate) rank: usize,
 }
 
 pub(crate) struct AttemptRow {
@@ -125,6 +133,9 @@ pub(crate) enum Write {
     // A rank's lease is over because it ran out.
     TakenOver { attempt: AttemptId, rank: usize, expiry: Expiry },
     Released { attempt: AttemptId, rank: usize },
+    // All ranks succeeded, and what they made is read back; a rank's artifact was found missing or damaged.
+    Verifying { attempt: AttemptId },
+    Blamed { attempt: AttemptId, rank: usize },
     AttemptEnded { attempt: AttemptId },
     StopAsked { attempt: AttemptId, room_for: Option<usize>, term: u64 },
     // An event of a rank, under its fence; a metric only if its row was new.
@@ -168,6 +179,7 @@ impl Database {
             metrics: vec![false; job.steps as usize + 1],
             checkpoints: BTreeMap::new(),
             result: None,
+            artifact: None,
             left: None,
             reason: String::new(),
             crashes: job.crash_at.is_some(),

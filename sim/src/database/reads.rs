@@ -10,7 +10,7 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    AttemptRow, Database, LeaseRow, WorkerState,
+    ArtifactRow, AttemptRow, Database, LeaseRow, WorkerState,
     ids::{attempt_id, job_id, moment, worker_id},
 };
 use crate::{broken::Broken, event::AttemptId, plan::ms};
@@ -167,6 +167,17 @@ impl Database {
             }));
         }
         leases
+    }
+
+    /// Attempts whose ranks have succeeded and whose artifacts are to be read back.
+    pub(crate) fn verifying(&self) -> Vec<AttemptId> {
+        let live = self.jobs.iter().filter_map(|job| job.artifact.map(|artifact| artifact.attempt));
+        live.filter(|&attempt| self.attempts[attempt].state == AttemptState::Verifying).collect()
+    }
+
+    /// What an attempt left.
+    pub(crate) fn artifact_of(&self, attempt: AttemptId) -> Option<ArtifactRow> {
+        self.jobs[self.attempts[attempt].job].artifact.filter(|artifact| artifact.attempt == attempt)
     }
 
     pub(crate) fn checkpoints(&self, job: usize) -> Vec<(u32, u64)> {

@@ -5,7 +5,7 @@ use tandem_domain::{
     state::{AttemptEvent, AttemptState, JobEvent, JobState, RankOutcome},
 };
 
-use super::{AttemptRow, CheckpointRow, Database, LeaseRow, WorkerState, Write, ids::number};
+use super::{ArtifactRow, AttemptRow, CheckpointRow, Database, LeaseRow, WorkerState, Write, ids::number};
 use crate::{
     broken::Broken,
     event::{AttemptId, RankEvent},
@@ -164,6 +164,7 @@ impl Database {
                 RankEvent::Checkpoint { step, hash } => {
                     job.checkpoints.insert(step, CheckpointRow { hash, attempt, at: now });
                 }
+                RankEvent::Artifact { .. } => job.artifact = Some(ArtifactRow { attempt, rank }),
                 RankEvent::Result { hash } => job.result = Some(hash),
                 RankEvent::Started | RankEvent::Training => {}
             }

@@ -36,6 +36,11 @@ impl Blame {
         self.ends.push(End { worker, job, attempt, at, outcome });
     }
 
+    /// What a rank that had succeeded wrote is damaged: its success speaks for nobody.
+    pub(super) fn take_back(&mut self, worker: usize, attempt: AttemptId) {
+        self.ends.retain(|end| (end.worker, end.attempt) != (worker, attempt));
+    }
+
     pub(super) fn went_well(&mut self, attempt: AttemptId) {
         self.good.insert(attempt);
     }

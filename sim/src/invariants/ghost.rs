@@ -1,6 +1,6 @@
 //! A second, simpler account of what happened (ghost state, as in program verification), and its first violation.
 
-use super::blame::Blame;
+use super::{blame::Blame, files::Files};
 use crate::{
     event::AttemptId,
     plan::{JobPlan, Ms},
@@ -35,6 +35,7 @@ pub(crate) struct Ghost {
     pub(super) usable: Vec<uuid::Uuid>,
     pub(crate) stops: Stops,
     pub(crate) blame: Blame,
+    pub(crate) files: Files,
     pub(super) found: Option<Violation>,
 }
 

@@ -5,6 +5,7 @@
 mod blame;
 mod decision;
 mod end;
+mod files;
 pub(crate) mod ghost;
 mod stops;
 mod stored;
@@ -82,6 +83,11 @@ impl World {
                     self.ghost.changed();
                 }
             }
+            Write::Verifying { attempt } => {
+                self.ghost.changed();
+                self.log(|| format!("a{attempt} is read back"));
+            }
+            Write::Blamed { attempt, rank } => self.check_blamed(attempt, rank),
             Write::AttemptEnded { attempt } => {
                 let row = &self.db.attempts[attempt];
                 self.ghost.is_over[attempt] = true;
@@ -106,6 +112,18 @@ impl World {
             Write::JobMoved { job, to } => self.check_job(job, to),
             Write::Quarantined { worker } => self.check_quarantine(worker),
         }
+    }
+
+    /// Only a worker whose artifact is damaged is blamed for it.
+    fn check_blamed(&mut self, attempt: AttemptId, rank: usize) {
+        let worker = self.db.attempts[attempt].leases[rank].worker;
+        self.ghost.blame.take_back(worker, attempt);
+        self.counts.damaged += 1;
+        if !self.ghost.files.is_damaged(attempt) {
+            let facts = format!("w{worker} is blamed for the artifact of a{attempt}, which is whole");
+            self.ghost.violated("blame_by_evidence", self.now, facts);
+        }
+        self.log(|| format!("the artifact of a{attempt} is damaged"));
     }
 
     /// Three jobs speak against a worker that is quarantined.

@@ -43,7 +43,7 @@ impl World {
                 ghost.blame.went_well(attempt);
                 (step as usize, hash)
             }
-            RankEvent::Result { hash } => (truth.len() - 1, hash),
+            RankEvent::Artifact { hash } | RankEvent::Result { hash } => (truth.len() - 1, hash),
             RankEvent::Started | RankEvent::Training => return,
         };
         if truth[step] != hash {
@@ -70,6 +70,11 @@ impl World {
                 ghost.changed();
             }
             JobState::Succeeded => {
+                let newest = self.db.attempts.iter().rposition(|row| row.job == job);
+                if let Some(attempt) = newest.filter(|&attempt| ghost.files.is_damaged_unread(attempt)) {
+                    let facts = format!("job{job} succeeded, and the artifact that a{attempt} left is damaged");
+                    ghost.violated("succeeded_is_whole", now, facts);
+                }
                 let missing: Vec<u32> = (1..=plan.steps).filter(|&step| !ghost.metrics[job][step as usize]).collect();
                 if std::mem::replace(&mut ghost.succeeded[job], true) {
                     ghost.violated("completion_once", now, format!("job{job} succeeded twice"));
