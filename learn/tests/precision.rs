@@ -29,6 +29,7 @@ fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
         job_dir: folder.path().join("job"),
         inputs: vec![],
         checkpoints: vec![],
+        images: String::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),
     };

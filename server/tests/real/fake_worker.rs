@@ -1,5 +1,8 @@
 //! A worker as the coordinator sees it: the test says what it sends.
 
+use std::{fs, path::Path};
+
+use tandem_domain::{LEARN_VERSION, fit::PROTOCOL, spec::SPEC_VERSION};
 use tandem_proto::v1::{
     self, coordinator_message::Message as Theirs, worker_message::Message as Ours, workers_client::WorkersClient,
 };
@@ -35,26 +38,40 @@ impl FakeWorker {
             device: Some(v1::Device { kind: "cpu".to_owned(), name: "a processor".to_owned(), ..Default::default() }),
             version: "test".to_owned(),
             running,
+            protocol: PROTOCOL,
+            spec_version: SPEC_VERSION,
+            learn_version: LEARN_VERSION.to_owned(),
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await.unwrap();
         let mut client = WorkersClient::new(server.channel().await);
         let mut inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
         let first = timeout(LIMIT, inbound.message()).await.unwrap()?.unwrap();
         let Some(Theirs::Registered(registered)) = first.message else { panic!("not registered: {first:?}") };
-        Ok(Self { registered, outbound, inbound })
+        let this = Self { registered, outbound, inbound };
+        this.show_store().await;
+        Ok(this)
+    }
+
+    /// As a real worker does before it gets jobs.
+    async fn show_store(&self) {
+        let v1::Registered { store_url, store_id, probe, .. } = &self.registered;
+        let probes = Path::new(store_url.trim_start_matches("file://")).join(".tandem-probes");
+        fs::write(probes.join(format!("{probe}-1")), store_id).unwrap();
+        self.send(Ours::StoreSeen(v1::StoreSeen { error: String::new(), number: 1 })).await;
     }
 
     pub(crate) async fn send(&self, message: Ours) {
         self.outbound.send(v1::WorkerMessage { message: Some(message) }).await.unwrap();
     }
 
-    /// The next message; `Err` is how the stream ended. Skips the acknowledgements that the coordinator sends to a worker
-    /// which has sent no heartbeat yet.
+    /// The next message; `Err` is how the stream ended. Skips that the worker is fit, and the acknowledgements that the
+    /// coordinator sends to a worker which has sent no heartbeat yet.
     pub(crate) async fn next(&mut self) -> Result<Option<Theirs>, tonic::Status> {
         loop {
             let next = timeout(LIMIT, self.inbound.message()).await.expect("the coordinator sends nothing")?;
             match next.and_then(|message| message.message) {
                 Some(Theirs::HeartbeatAck(v1::HeartbeatAck { sequence: 0 })) => {}
+                Some(Theirs::Fitness(v1::Fitness { unfit })) => assert_eq!(unfit, ""),
                 message => return Ok(message),
             }
         }
