@@ -64,6 +64,12 @@ pub(crate) async fn conclude(
     if causes.is_empty() {
         return Ok(0);
     }
+    if causes.iter().any(|(outcome, _)| *outcome == RankOutcome::Lost) {
+        // It is lost here, too: that is evidence for the workers where it was lost before.
+        for (worker, name) in evidence::suspects(tx, job.id).await? {
+            lift_if_unfounded(tx, worker, &name).await?;
+        }
+    }
     let outcomes: Vec<Option<RankOutcome>> = leases.iter().map(|lease| lease.outcome).collect();
     if !attempt.state.is_ended()
         && let Some(verdict) = attempt_verdict(&outcomes)
@@ -178,6 +184,18 @@ async fn quarantine_if_due(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()
         let message = format!("{name} gets no jobs for an hour, or until `tandem release {name}`: {reason}");
         events::append(tx, About::worker(worker), "worker quarantined", &message).await?;
         tracing::warn!(%worker, name, reason, "worker quarantined");
+    }
+    Ok(())
+}
+
+/// Ends the quarantine of a worker that would not be in one by what is known now.
+async fn lift_if_unfounded(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()> {
+    let Some(since) = workers::quarantined_since(tx, worker).await? else { return Ok(()) };
+    let losses = evidence::losses(tx, worker).await?;
+    if quarantine(since, &losses).is_none() && workers::lift_quarantine(tx, worker).await? {
+        let message = format!("{name} gets jobs again: what was lost on it is lost on other workers, too");
+        events::append(tx, About::worker(worker), "quarantine lifted", &message).await?;
+        tracing::info!(%worker, name, "quarantine lifted");
     }
     Ok(())
 }

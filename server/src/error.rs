@@ -26,6 +26,9 @@ pub(crate) enum Error {
     /// The database did not answer in time, or cancelled a query that took too long. What was asked may have been done.
     #[error("the database took too long: {0}")]
     DatabaseSlow(#[source] sqlx::Error),
+    /// The database answers, but what a pass of the scheduler reads takes it too long.
+    #[error("a pass of the scheduler takes the database too long: {0}")]
+    PassSlow(#[source] sqlx::Error),
     /// The database rolled the transaction back to end a conflict with another: it may be run again.
     #[error("the database was busy with conflicting changes: {0}")]
     DatabaseConflict(#[source] sqlx::Error),
@@ -57,7 +60,7 @@ impl Error {
             Self::Conflict(_) => Code::AlreadyExists,
             Self::ShuttingDown => Code::Unavailable,
             Self::DatabaseAway(_) | Self::DatabaseConflict(_) => Code::Unavailable,
-            Self::DatabaseSlow(_) => Code::TimedOut,
+            Self::DatabaseSlow(_) | Self::PassSlow(_) => Code::TimedOut,
             Self::Full(_) => Code::Full,
             Self::DatabaseBug(_) | Self::Bug(_) => Code::Internal,
             Self::Damaged(_) => Code::DataLoss,

@@ -35,7 +35,7 @@ pub(crate) async fn check(store: Store, folder: StoreFolder, session: Arc<Sessio
         Some(reason) => reason.clone(),
         None => unfit(&folder, &session, &seen).await,
     };
-    match within(timing().statement_limit(), retry(|| put(&store, &session, &unfit))).await {
+    match within(timing().report_limit(), retry(|| put(&store, &session, &unfit))).await {
         Ok(true) if unfit.is_empty() => tracing::info!(worker = session.name, "sees the store, and gets jobs"),
         Ok(true) => tracing::warn!(worker = session.name, "gets no jobs: {unfit}"),
         Ok(false) => {}
@@ -46,7 +46,8 @@ pub(crate) async fn check(store: Store, folder: StoreFolder, session: Arc<Sessio
 }
 
 async fn put(store: &Store, session: &Session, unfit: &str) -> Result<bool> {
-    let mut tx = store.lane.begin().await?;
+    // Not the lane: a fleet that registers at once must leave its connections to heartbeats.
+    let mut tx = store.reports.begin().await?;
     let is_news = workers::set_unfit(&mut tx, session.worker, session.id, unfit).await?;
     if is_news {
         if !unfit.is_empty() {

@@ -17,12 +17,14 @@ use tokio::time::sleep;
 
 use crate::{
     error::Result,
-    report::batch::{NAME_BYTES_MAX, TEXT_BYTES_MAX, short},
+    report::batch::{NAME_BYTES_MAX, short},
     store::{Store, workers},
 };
 
-/// More data sets in one folder than people have.
-const DATASETS_MAX: usize = 1000;
+/// More data sets in one folder than people have: each pass of the scheduler reads those of all workers.
+const DATASETS_MAX: usize = 100;
+/// Enough to name a file and what is wrong with it.
+const PROBLEM_BYTES_MAX: usize = 500;
 /// How long a submit waits for workers that are about to say which data sets they see.
 const WAIT: Duration = Duration::from_secs(10);
 /// A data set that no worker has may have been put there a moment ago: they look every [`DATA_LOOK`].
@@ -37,7 +39,7 @@ pub(crate) fn announced(datasets: v1::Datasets) -> Announced {
         classes: seen.classes,
         train: seen.train,
         test: seen.test,
-        problem: short(&seen.problem, TEXT_BYTES_MAX),
+        problem: short(&seen.problem, PROBLEM_BYTES_MAX),
     });
     Announced { complete: datasets.complete, datasets: seen.collect() }
 }

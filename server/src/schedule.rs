@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     notifier::Notifier,
     reap,
     snapshot::{self, Snapshot},
@@ -114,8 +114,8 @@ impl Scheduler {
         }
         if notified || term.placed.is_none_or(|placed| now - placed >= timing::SCHEDULE_POLL) {
             term.placed = Some(now);
-            first_failure(&mut outcome, self.unblock(&mut term.sweep).await)?;
-            first_failure(&mut outcome, self.place(term.number).await)?;
+            first_failure(&mut outcome, self.unblock(&mut term.sweep).await.map_err(slow_pass))?;
+            first_failure(&mut outcome, self.place(term.number).await.map_err(slow_pass))?;
         }
         outcome
     }
@@ -246,6 +246,15 @@ fn first_failure(outcome: &mut Result<()>, next: Result<()>) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+/// The leadership was renewed and leases were looked at, so the database is there: a queue that is read too slowly must not
+/// keep the leases of dead workers alive.
+fn slow_pass(error: Error) -> Error {
+    match error {
+        Error::DatabaseSlow(error) => Error::PassSlow(error),
+        other => other,
+    }
 }
 
 /// How long until the next pass: reaping and renewal are on time, however often notifications come in between.

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::model::FleetWorker;
 use crate::images::Images;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,11 +28,10 @@ impl Needs {
         self.spec_version <= offers.spec_version
     }
 
-    /// Why these workers cannot have the job; `None` if they can.
-    pub(super) fn unmet(&self, fleet: &[&FleetWorker]) -> Option<String> {
-        let (readers, others): (Vec<&FleetWorker>, Vec<_>) =
-            fleet.iter().partition(|worker| self.can_be_read_by(&worker.offers));
-        let blind: Vec<_> = readers.into_iter().filter(|worker| !self.are_met_by(&worker.offers)).collect();
+    /// Why these workers, by name, cannot have the job; `None` if they can.
+    pub(super) fn unmet(&self, fleet: &[(&str, &Offers)]) -> Option<String> {
+        let (readers, others): (Vec<_>, Vec<_>) = fleet.iter().partition(|(_, offers)| self.can_be_read_by(offers));
+        let blind: Vec<_> = readers.into_iter().filter(|(_, offers)| !self.are_met_by(offers)).collect();
         let images = self.images.as_ref().filter(|_| !blind.is_empty()).map(|Images { dataset, sha256 }| {
             let checksum = &sha256[..sha256.len().min(8)];
             format!("`{dataset}` with the images of the submit (checksum {checksum}) is not on {}", names(&blind))
@@ -47,9 +45,9 @@ impl Needs {
     }
 }
 
-fn names(workers: &[&FleetWorker]) -> String {
+fn names(workers: &[(&str, &Offers)]) -> String {
     const NAMED: usize = 3;
-    let mut names: Vec<&str> = workers.iter().map(|worker| worker.name.as_str()).collect();
+    let mut names: Vec<&str> = workers.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     let more = format!("{} more", names.len().saturating_sub(NAMED));
     if names.len() > NAMED {

@@ -102,7 +102,8 @@ pub(super) fn backoff(job: &QueuedJob, until: DateTime<Utc>) -> String {
 
 /// There are enough workers, but too few of them can read its spec, images and input.
 pub(super) fn unable(now: DateTime<Utc>, job: &QueuedJob, fleet: &[&FleetWorker]) -> String {
-    let usable: Vec<_> = fleet.iter().copied().filter(|worker| gang::is_usable(worker)).collect();
+    let usable = fleet.iter().filter(|worker| gang::is_usable(worker));
+    let usable: Vec<_> = usable.map(|worker| (worker.name.as_str(), &worker.offers)).collect();
     let missing: Vec<_> = job.missing.iter().filter(|worker| worker.until > now).cloned().collect();
     let again = missing.iter().map(|worker| worker.until).min();
     let missing = again.map(|again| {

@@ -80,23 +80,26 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
     if entries.len() > sweep::MOST_JOBS {
         return Err(sweep::too_many(entries[sweep::MOST_JOBS].0.span(), "jobs"));
     }
+    let mut made = 0;
     let jobs = entries
         .into_iter()
         .map(|(key, table)| {
             let name = key.get_ref().as_ref();
             check_name(name).map_err(|message| Fault::new(key.span(), join("jobs", name), message))?;
-            read_job(name, table, &dataset, seed, parallelism)
+            read_job(name, table, &dataset, seed, parallelism, &mut made)
         })
         .collect::<Result<_, _>>()?;
     Ok(File { name: name_text, dataset, seed, priority, jobs })
 }
 
+/// `made`: the variants so far, each of which becomes a job at least. Counted before they are read.
 fn read_job<'a>(
     name: &str,
     job: &'a Spanned<DeValue<'a>>,
     dataset: &Dataset,
     seed: u64,
     experiment: WrittenParallelism,
+    made: &mut usize,
 ) -> Result<JobTable<'a>, Fault> {
     let table = join("jobs", name);
     let Some(values) = job.get_ref().as_table() else {
@@ -105,6 +108,10 @@ fn read_job<'a>(
     let stage = read_stage_name(&table, job, values)?;
     let filters = sub_table(&table, values, "where")?.map(sweep::axes).unwrap_or_default();
     let axes = sub_table(&table, values, "sweep")?.map(sweep::axes).unwrap_or_default();
+    *made = axes.iter().fold(1, |count: usize, axis| count.saturating_mul(axis.values.len())).saturating_add(*made);
+    if *made > sweep::MOST_JOBS {
+        return Err(sweep::too_many(job.span(), &table));
+    }
 
     let read_variant = |(suffix, job): (Suffix, Spanned<DeValue<'_>>)| {
         let mut stage = read_stage(stage, Reader::table(&table, &job, COMMON))?;

@@ -65,7 +65,11 @@ impl TryFrom<String> for Dataset {
                 {
                     Ok(Self::Folder(name.to_owned()))
                 }
-                _ => Err(format!("unknown dataset `{other}`: expected cifar10, cifar100, shapes or folder:NAME")),
+                Some(name) => Err(format!(
+                    "`{name}` is no name of a data set's folder: expected letters a-z and A-Z, digits, `-`, `_` and `.`, and no \
+                     `.` in front; a link with such a name may lead to it"
+                )),
+                None => Err(format!("unknown dataset `{other}`: expected cifar10, cifar100, shapes or folder:NAME")),
             },
         }
     }

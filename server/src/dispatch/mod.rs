@@ -4,6 +4,7 @@
 //! worker must be sent follows from its live leases in Postgres and from what was sent on its stream
 //! ([`instructions`]), never from having seen an event.
 
+mod heard;
 mod heartbeat;
 mod instructions;
 pub(crate) mod sessions;
@@ -39,7 +40,7 @@ use crate::{
     },
     store_folder::StoreFolder,
 };
-use heartbeat::{Stored, renewed};
+use heard::{Stored, renewed};
 use instructions::{Instruction, due, unleased};
 use sessions::{Session, Sessions};
 
@@ -170,13 +171,13 @@ impl Dispatcher {
     /// Stores which data sets a worker sees.
     pub(crate) async fn announce(&self, session: &Session, seen: &Announced) -> Result<()> {
         let store = async {
-            let mut tx = self.store.lane.begin().await?;
+            let mut tx = self.store.reports.begin().await?;
             if workers::set_datasets(&mut tx, session.worker, session.id, seen).await? {
                 notify(&mut tx, &[Topic::Schedule]).await?;
             }
             Ok(tx.commit().await?)
         };
-        within(timing().statement_limit(), store).await
+        within(timing().report_limit(), store).await
     }
 
     pub(crate) async fn run(&self, closing: &CancellationToken) {

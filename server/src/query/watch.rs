@@ -34,7 +34,30 @@ pub(crate) struct Watches {
     notifier: Arc<Notifier>,
     /// Where the readers run.
     tasks: TaskTracker,
-    readers: Arc<Mutex<HashMap<Target, watch::Sender<Newest>>>>,
+    readers: Arc<Mutex<Readers>>,
+}
+
+type Readers = HashMap<Target, watch::Sender<Newest>>;
+
+fn lock(readers: &Mutex<Readers>) -> MutexGuard<'_, Readers> {
+    readers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes a reader off the list when it is dropped.
+struct Listed {
+    readers: Arc<Mutex<Readers>>,
+    target: Target,
+    reader: watch::Sender<Newest>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let mut readers = lock(&self.readers);
+        // Another may have begun in its place.
+        if readers.get(&self.target).is_some_and(|listed| listed.same_channel(&self.reader)) {
+            readers.remove(&self.target);
+        }
+    }
 }
 
 impl Watches {
@@ -84,6 +107,8 @@ impl Watches {
     async fn read(self, target: Target, reader: watch::Sender<Newest>) {
         // Subscribed before the first read, so that no change is missed.
         let mut changes = self.notifier.subscribe();
+        // Even if it panics: who watches a reader that is gone would wait for ever.
+        let _listed = Listed { readers: self.readers.clone(), target, reader: reader.clone() };
         loop {
             let read = self.snapshot(target).await.map_err(Status::from);
             let is_last = read.as_ref().map_or(true, |snapshot| snapshot.done);
@@ -98,7 +123,6 @@ impl Watches {
                 is_news
             });
             if is_last {
-                self.readers().remove(&target);
                 return;
             }
             tokio::select! {
@@ -108,7 +132,7 @@ impl Watches {
                     let mut readers = self.readers();
                     if reader.receiver_count() == 0 {
                         readers.remove(&target);
-                        return;
+                        break;
                     }
                 }
             }
@@ -121,8 +145,8 @@ impl Watches {
         Ok(Snapshot { jobs, done })
     }
 
-    fn readers(&self) -> MutexGuard<'_, HashMap<Target, watch::Sender<Newest>>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        lock(&self.readers)
     }
 
     /// How many targets are read.

@@ -252,7 +252,9 @@ fn superseded() -> Status {
 }
 
 fn backlog_full() -> Status {
-    Code::Full.status("reports come faster than the database stores them; they are kept by the worker and sent again")
+    // Not as a refusal: a worker would look for the report that is refused.
+    Code::Unavailable
+        .status("reports come faster than the database stores them; they are kept by the worker and sent again")
 }
 
 fn receive_heartbeat(session: &Session, heartbeat: &v1::Heartbeat) -> Result<(), Status> {

@@ -86,6 +86,9 @@ pub(crate) async fn append_to_lost(
     .await
 }
 
+/// The most events of a job that are shown: they must fit into one answer.
+const SHOWN_MAX: i64 = 2000;
+
 #[derive(Clone, Debug)]
 pub(crate) struct EventRow {
     pub(crate) at: DateTime<Utc>,
@@ -95,13 +98,16 @@ pub(crate) struct EventRow {
     pub(crate) worker: Option<String>,
 }
 
+/// The newest events of a job, in their order.
 pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<EventRow>> {
     sqlx::query_as!(
         EventRow,
         r#"SELECT e.at, e.kind, e.message, a.number AS "attempt?", w.name AS "worker?"
-           FROM events e LEFT JOIN attempts a ON a.id = e.attempt_id LEFT JOIN workers w ON w.id = e.worker_id
-           WHERE e.job_id = $1 ORDER BY e.at, e.id"#,
-        job
+           FROM (SELECT * FROM events WHERE job_id = $1 ORDER BY at DESC, id DESC LIMIT $2) e
+           LEFT JOIN attempts a ON a.id = e.attempt_id LEFT JOIN workers w ON w.id = e.worker_id
+           ORDER BY e.at, e.id"#,
+        job,
+        SHOWN_MAX,
     )
     .fetch_all(conn)
     .await

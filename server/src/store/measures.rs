@@ -247,6 +247,11 @@ pub(crate) async fn precedents(
         r#"SELECT kind.name AS "kind!", newest.source AS "source!", newest.work AS "work!", newest.gflop AS "gflop!",
                   newest.seconds AS "seconds!", newest.ranks AS "ranks!", newest.threads AS "threads!"
            FROM UNNEST($1::text[]) AS wanted (work) CROSS JOIN UNNEST($2::text[]) AS kind (name)
+           -- One look into an index for each, however long the history is.
+           CROSS JOIN LATERAL (
+               SELECT id FROM jobs WHERE jobs.work = wanted.work AND jobs.ran_on = kind.name
+               ORDER BY finished_at DESC LIMIT 1
+           ) AS latest
            CROSS JOIN LATERAL (
                SELECT e.name || '/' || j.name AS source, j.work, j.gflop,
                       extract(epoch FROM COALESCE(a.verifying_at, a.ended_at) - a.assigned_at)::float8 AS seconds, a.world_size AS ranks,
@@ -254,10 +259,7 @@ pub(crate) async fn precedents(
                FROM jobs j
                JOIN experiments e ON e.id = j.experiment_id
                JOIN attempts a ON a.job_id = j.id AND a.state = 'succeeded' AND a.first_step = 0
-               JOIN leases l ON l.attempt_id = a.id AND l.rank = 0
-               JOIN workers w ON w.id = l.worker_id
-               WHERE j.state = 'succeeded' AND j.gflop > 0 AND j.work = wanted.work AND w.device_kind = kind.name
-               ORDER BY j.finished_at DESC LIMIT 1
+               WHERE j.id = latest.id ORDER BY a.fence DESC LIMIT 1
            ) AS newest"#,
         works,
         device_kinds,

@@ -200,6 +200,31 @@ pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> D
     .map(RowsChanged::is_one)
 }
 
+/// When the quarantine began that a worker is in.
+pub(crate) async fn quarantined_since(conn: &mut Conn, worker: Uuid) -> DbResult<Option<DateTime<Utc>>> {
+    let since = sqlx::query_scalar!(
+        "SELECT quarantined_until - make_interval(secs => $2) FROM workers
+         WHERE id = $1 AND quarantined_until > clock_timestamp()",
+        worker,
+        timing::QUARANTINE.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(since.flatten())
+}
+
+/// Ends the quarantine of a worker, whose losses still count; `false` if it is in none.
+pub(crate) async fn lift_quarantine(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
+    sqlx::query!(
+        "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
+         WHERE id = $1 AND quarantined_until > clock_timestamp()",
+        worker
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
+}
+
 /// Ends the quarantine of a worker and forgets its losses; `false` if it was not quarantined.
 pub(crate) async fn release(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
     let was_quarantined = sqlx::query_scalar!(

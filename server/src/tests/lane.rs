@@ -240,3 +240,24 @@ async fn whether_a_stop_was_answered_does_not_depend_on_the_clock_of_a_worker() 
     put(&mut conn, 2, -60).await;
     assert!(is_saved(&mut conn).await, "written after it, by a clock that is behind");
 }
+
+#[tokio::test]
+async fn a_queue_that_is_read_too_slowly_keeps_no_dead_worker_alive() {
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    let (job, _) = running(&database, &experiment(1)).await;
+    let (scheduler, mut term) = (database.scheduler(), None);
+    scheduler.pass(&mut term, true).await.unwrap();
+    // The queue is read with the names of experiments; leases are not.
+    let mut blocker = database.store.conn().await.unwrap();
+    sqlx::Executor::execute(&mut *blocker, sqlx::raw_sql("BEGIN; LOCK TABLE experiments")).await.unwrap();
+    database.execute("UPDATE leases SET dispatched_at = now(), expires_at = now() - interval '1 s'");
+    let ended = async || {
+        let slow = scheduler.pass(&mut term, true).await.unwrap_err();
+        assert!(matches!(slow, Error::PassSlow(_)) && !slow.is_absence(), "{slow}");
+        (database.count("leases WHERE outcome = 'lost'") == 2).then_some(())
+    };
+    until_async("the ranks are given up", LIMIT, ended).await;
+    sqlx::Executor::execute(&mut *blocker, sqlx::raw_sql("ROLLBACK")).await.unwrap();
+    assert_eq!(database.state(job).await, "queued");
+}

@@ -11,7 +11,7 @@ use crate::{
         show::show,
         status::status,
     },
-    store::{Conn, fleet, picks::pick},
+    store::{Conn, attempts, fleet, leases, measures, picks::pick},
     target::{jobs_of, resolve},
     unblock::{Sweep, unblock},
 };
@@ -142,6 +142,18 @@ async fn a_read_costs_what_it_shows() {
     database.execute("UPDATE workers SET device_kind = 'cuda' WHERE state = 'ready'");
     let cost = blocks(conn, &estimate).await;
     costs.push(("submit --dry-run on other devices", cost, 100));
+
+    // What each pass of the scheduler reads.
+    let works = database.values::<String>("SELECT DISTINCT work FROM jobs WHERE ran_on IS NOT NULL");
+    let kinds = ["cpu", "cuda"].map(str::to_owned);
+    let cost = blocks(conn, async |conn| {
+        assert_eq!(measures::precedents(conn, &works, &kinds).await.unwrap().len(), works.len());
+    });
+    costs.push(("precedents", cost.await, 20 * i64::try_from(works.len()).unwrap()));
+    let cost = blocks(conn, async |conn| drop(attempts::running(conn).await.unwrap()));
+    costs.push(("gangs at work", cost.await, 60));
+    let cost = blocks(conn, async |conn| drop(leases::expired(conn).await.unwrap()));
+    costs.push(("expired leases", cost.await, 60));
 
     database.execute(
         "CREATE TEMP TABLE waiting AS SELECT * FROM jobs WHERE state = 'succeeded' LIMIT 20000;

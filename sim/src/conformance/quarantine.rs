@@ -14,7 +14,7 @@ use super::{
 const JOBS: [&[usize]; 5] = [&[0], &[1], &[2], &[3], &[4]];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    vec![three_jobs(), busy(), lost_everywhere(), released(), went_well()]
+    vec![three_jobs(), busy(), lost_everywhere(), lost_elsewhere_later(), released(), went_well()]
 }
 
 fn scenario(name: &'static str, steps: Vec<(Operation, Answer)>) -> Scenario {
@@ -100,6 +100,18 @@ fn lost_everywhere() -> Scenario {
         steps.push(fleet(Idle));
     }
     scenario("jobs that are lost everywhere quarantine nobody", steps)
+}
+
+fn lost_elsewhere_later() -> Scenario {
+    let mut steps = Vec::new();
+    for job in 0..3 {
+        steps.extend(first_ends(job, job, RankOutcome::Lost));
+    }
+    steps.push(fleet(Quarantined));
+    steps.extend(then_ends(0, 3, RankOutcome::Lost));
+    // Two are left that speak against it.
+    steps.push(fleet(Idle));
+    scenario("a quarantine ends when what was lost is lost elsewhere too", steps)
 }
 
 fn released() -> Scenario {

@@ -17,7 +17,7 @@ impl Database {
         attempt: AttemptId,
         mut ended: impl FnMut(usize, &LeaseRow) -> Option<RankOutcome>,
     ) -> usize {
-        let mut count = 0;
+        let (mut count, mut is_lost) = (0, false);
         for rank in 0..self.attempts[attempt].leases.len() {
             let lease = &self.attempts[attempt].leases[rank];
             if lease.outcome.is_some() {
@@ -32,10 +32,14 @@ impl Database {
             if outcome == RankOutcome::Lost {
                 self.quarantine_if_due(self.attempts[attempt].leases[rank].worker);
             }
+            is_lost |= outcome == RankOutcome::Lost;
             count += 1;
         }
         if count == 0 {
             return 0;
+        }
+        if is_lost {
+            self.lift_unfounded_quarantines(self.attempts[attempt].job);
         }
         let outcomes: Vec<_> = self.attempts[attempt].leases.iter().map(|lease| lease.outcome).collect();
         if !self.attempts[attempt].state.is_ended()

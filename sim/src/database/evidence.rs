@@ -160,6 +160,26 @@ impl Database {
         suspects.into_iter().for_each(|worker| self.quarantine_if_due(worker));
     }
 
+    /// A job was lost once more: workers where it was lost before are not in quarantine for it any longer.
+    pub(super) fn lift_unfounded_quarantines(&mut self, job: usize) {
+        for worker in 0..self.workers.len() {
+            let lost_it = |(_, of, lease): (AttemptId, usize, &LeaseRow)| {
+                of == job
+                    && lease.worker == worker
+                    && matches!(lease.outcome, Some(RankOutcome::Lost | RankOutcome::Unknown))
+            };
+            if !self.is_quarantined(worker) || !self.leases().any(lost_it) {
+                continue;
+            }
+            let until = self.workers[worker].quarantine.as_ref().map_or(0, |quarantine| quarantine.until);
+            let since = until.saturating_sub(ms(timing::QUARANTINE));
+            if quarantine(moment(since), &self.losses(worker)).is_none() {
+                self.workers[worker].quarantine = None;
+                self.notifies = true;
+            }
+        }
+    }
+
     /// `tandem release`: ends the quarantine and forgets the losses; `false` if the worker was not quarantined.
     pub(crate) fn release_worker(&mut self, worker: usize) -> bool {
         let was_quarantined = self.is_quarantined(worker);
