@@ -136,7 +136,7 @@ fn command(folder: &DataFolder, binaries: &Binaries, user: &OsUser, options: Opt
     set(&format!("port={port}"));
     set("unix_socket_directories=");
     set("max_connections=100");
-    set("shared_buffers=32MB");
+    set("shared_buffers=128MB");
     set("timezone=UTC");
     set("log_timezone=UTC");
     if !options.durable {

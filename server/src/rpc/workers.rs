@@ -46,6 +46,8 @@ const RUNNING_MAX: usize = 64;
 const SPAN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Events of one report; a worker of this version sends [`timing::REPORT_BATCH_EVENTS`] at most.
 const REPORT_EVENTS_MAX: usize = 20 * timing::REPORT_BATCH_EVENTS;
+/// More events than any rank has: after one of a greater number all that follow would count as stored.
+const SEQUENCE_MAX: u64 = 1 << 48;
 
 #[async_trait]
 impl Workers for Api {
@@ -204,6 +206,10 @@ impl Api {
                     return Err(Code::InvalidInput.status(message));
                 }
                 let sequence = report.events.iter().map(|event| event.sequence).max().unwrap_or(0);
+                if sequence > SEQUENCE_MAX {
+                    let message = format!("an event of the number {sequence}; expected at most {SEQUENCE_MAX}");
+                    return Err(Code::InvalidInput.status(message));
+                }
                 match self.reports.report(holder, report.events).await? {
                     Receipt::Stored => {
                         let ack = v1::ReportAck { attempt_id: report.attempt_id, rank: report.rank, sequence };
