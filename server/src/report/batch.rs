@@ -109,17 +109,21 @@ impl Batch {
                 bytes: signed(checkpoint.bytes),
                 at,
             }),
-            Event::Artifact(artifact) => self.artifacts.push(Artifact {
-                id: Uuid::new_v4(),
-                job_id: Uuid::nil(),
-                kind: named("artifact", &artifact.kind)?,
-                name: named("artifact", &artifact.name)?,
-                // A wrong one is kept: what is read back under it fails, where one that is left out would not be missed.
-                uri: stored_path(&artifact.uri, root).unwrap_or_else(|_| short(&artifact.uri, PATH_BYTES_MAX)),
-                sha256: short(&artifact.sha256, NAME_BYTES_MAX),
-                bytes: signed(artifact.bytes),
-                at,
-            }),
+            Event::Artifact(artifact) => {
+                let path = stored_path(&artifact.uri, root);
+                self.artifacts.push(Artifact {
+                    id: Uuid::new_v4(),
+                    job_id: Uuid::nil(),
+                    kind: named("artifact", &artifact.kind)?,
+                    name: named("artifact", &artifact.name)?,
+                    // A wrong one is kept: reading it back fails, where one that is left out would not be missed.
+                    uri: path.clone().unwrap_or_else(|_| short(&artifact.uri, PATH_BYTES_MAX)),
+                    sha256: short(&artifact.sha256, NAME_BYTES_MAX),
+                    bytes: signed(artifact.bytes),
+                    at,
+                });
+                path?;
+            }
             Event::Log(log) => self.lines.push(Line { sequence, at, line: short(&log.line, TEXT_BYTES_MAX) }),
             Event::Note(note) => {
                 self.notes.push(Note {
@@ -201,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_outside_the_store_is_noted_and_left_out() {
+    fn a_file_outside_the_store_is_noted_and_kept_to_fail_when_it_is_read_back() {
         let artifact = |uri: &str| {
             let (kind, name, uri) = ("encoder".to_owned(), "e.safetensors".to_owned(), uri.to_owned());
             Event::Artifact(v1::ArtifactEvent { kind, name, uri, ..Default::default() })
         };
         let batch = sorted(vec![artifact("/etc/passwd"), artifact("/srv/store/jobs/7/e.safetensors")]);
-        assert_eq!(batch.artifacts.len(), 1);
-        assert_eq!(batch.artifacts[0].uri, "jobs/7/e.safetensors");
+        let uris: Vec<&str> = batch.artifacts.iter().map(|artifact| artifact.uri.as_str()).collect();
+        assert_eq!(uris, ["/etc/passwd", "jobs/7/e.safetensors"]);
         assert_eq!(batch.notes[0].kind, "refused");
         assert!(
             batch.notes[0].message.contains("rank 1: `/etc/passwd` is not in the store"),
