@@ -57,7 +57,7 @@ fn a_worker_that_does_not_see_the_store_is_told_so_and_gets_nothing() -> Result<
     fs::write(&file, small_experiment("here", 1, 1))?;
     let submitted = tandem(&coordinator, &["submit", &file.to_string_lossy()])?;
     assert_eq!(submitted.code, 0, "{submitted:#?}");
-    let waits = || Some(tandem(&coordinator, &["list"]).ok()?.stdout.contains("1 unfit").then_some(())?);
+    let waits = || tandem(&coordinator, &["list"]).ok()?.stdout.contains("1 unfit").then_some(());
     until("the job waits and says why", MINUTE, waits);
     // A worker that sees it takes the job.
     let _seeing = coordinator.start_worker("seeing", &data)?;
