@@ -28,7 +28,7 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 /// The longest that a coordinator may take for an answer, or to begin a stream: more than the largest experiment needs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Who waits longer is told what for.
-const SAY_AFTER: Duration = Duration::from_secs(3);
+const SAY_AFTER: Duration = Duration::from_secs(7);
 /// A list of a thousand jobs with their specs is a few MiB.
 const LARGEST_MESSAGE: usize = 64 << 20;
 
@@ -128,7 +128,7 @@ impl Client {
             return answer;
         }
         let limit = ANSWER_WITHIN.as_secs();
-        eprintln!("tandem: {} has not answered yet; waiting for up to {limit} s", self.server());
+        eprintln!("tandem: still waiting for an answer of {} (up to {limit} s)", self.server());
         answer.await
     }
 }

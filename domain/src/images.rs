@@ -68,11 +68,12 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
         return Choice::Unknown { note: None };
     }
     let mut by_checksum: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let (mut problems, mut others, mut is_unread) = (Vec::new(), BTreeSet::new(), false);
+    let mut problems: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let (mut others, mut is_unread) = (BTreeSet::new(), false);
     for (worker, announced) in workers {
         for seen in announced.iter().flat_map(|announced| &announced.datasets) {
             match (seen.name == name, seen.problem.is_empty(), seen.sha256.is_empty()) {
-                (true, false, _) => problems.push(format!("{worker}: {}", seen.problem)),
+                (true, false, _) => problems.entry(&seen.problem).or_default().push(worker),
                 (true, true, true) => is_unread = true,
                 (true, true, false) => by_checksum.entry(&seen.sha256).or_default().push(worker),
                 (false, ..) => _ = others.insert(seen.name.as_str()),
@@ -104,6 +105,8 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
         0 => "they see no data set".to_owned(),
         _ => format!("they see {}", others.into_iter().collect::<Vec<_>>().join(", ")),
     };
+    let problems: Vec<String> =
+        problems.into_iter().map(|(problem, workers)| format!("{}: {problem}", workers.join(", "))).collect();
     Choice::Refused(match problems.as_slice() {
         [] => format!("no worker has the data set `{name}` in its data folder ({others})"),
         problems => format!("no worker can read the data set `{name}`: {}", problems.join("; ")),

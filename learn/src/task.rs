@@ -29,6 +29,9 @@ pub struct Task {
     /// Checksum of the data set that the job was submitted with, as in [`Facts`](crate::data::Facts); empty if not known.
     #[serde(default)]
     pub images: String,
+    /// What the file `.tandem-store` in the store holds; empty where there is no coordinator.
+    #[serde(default)]
+    pub store_id: String,
     /// Interface or address on which ranks reach each other ("127.0.0.1").
     pub host: String,
     /// Name of the profile of timeouts; see `tandem_domain::timing`.

@@ -58,6 +58,7 @@ fn task(folder: &Path, stage: &str, inputs: Vec<InputFile>) -> Task {
         inputs,
         checkpoints: vec![],
         images: String::new(),
+        store_id: String::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),
     }

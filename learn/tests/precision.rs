@@ -30,6 +30,7 @@ fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
         inputs: vec![],
         checkpoints: vec![],
         images: String::new(),
+        store_id: String::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),
     };

@@ -50,8 +50,8 @@ pub(crate) async fn cancel(store: &Store, target: &str, owner: &str) -> Result<C
     retry(|| cancel_once(store, target, owner)).await
 }
 
-/// One connection from beginning to end: a request that waited for a second one while holding a first could wait for
-/// others that do the same.
+/// One connection at a time: a request that waited for a second one while holding a first could wait for others that do
+/// the same.
 async fn cancel_once(store: &Store, target: &str, owner: &str) -> Result<Cancelled> {
     let mut tx = store.begin().await?;
     let targets = to_cancel(&mut tx, target, owner).await?;
@@ -75,9 +75,10 @@ async fn cancel_once(store: &Store, target: &str, owner: &str) -> Result<Cancell
     let mut cancelled = ids_of(&ending);
     cancelled.extend(unblock(&mut tx).await?);
     let shared = shared(&mut tx, &live, &ending).await?;
-    let jobs = target::rows(&mut tx, &cancelled).await?;
     notify(&mut tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
     tx.commit().await?;
+    // A list has a transaction of its own.
+    let jobs = target::rows(&mut *store.reader().await?, &cancelled).await?;
     Ok(Cancelled { jobs, shared })
 }
 

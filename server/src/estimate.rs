@@ -51,7 +51,7 @@ impl Speeds {
 
     pub(crate) async fn estimate(&mut self, conn: &mut Conn, job: &PlannedJob) -> Result<TimeEstimate> {
         if job.estimate.gflop <= 0.0 {
-            let basis = format!("not estimated: the images of {} are counted by the job", job.spec.dataset);
+            let basis = format!("not estimated: the plan does not know how many images {} has", job.spec.dataset);
             return Ok(TimeEstimate { seconds: 0.0, basis });
         }
         let spec = &job.spec;

@@ -73,7 +73,7 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
         plan.priority = checked_priority(priority).map_err(Error::Invalid)?;
     }
     if submission.dry_run {
-        return dry_run(store, plan).await;
+        return dry_run(store, plan, submission.fresh).await;
     }
     let experiment = Experiment {
         id: Uuid::new_v4(),
@@ -131,14 +131,14 @@ fn check_key(key: &str) -> Result<()> {
     Err(Error::Invalid(message))
 }
 
-async fn dry_run(store: &Store, mut plan: Plan) -> Result<Submitted> {
+async fn dry_run(store: &Store, mut plan: Plan, fresh: bool) -> Result<Submitted> {
     let notes = add_refusals(store, &mut plan).await?;
     let mut conn = store.reader().await?;
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
     let mut jobs = Vec::new();
     for planned in plan.jobs {
         let mut reused = None;
-        for key in keys(&planned) {
+        for key in keys(&planned).filter(|_| !fresh) {
             reused = reused.or(jobs::state_by_content(&mut conn, key).await?);
         }
         let time = speeds.estimate(&mut conn, &planned).await?;
@@ -213,12 +213,26 @@ fn keys(job: &PlannedJob) -> impl Iterator<Item = &str> {
 
 async fn check_runnable(store: &Store, plan: &mut Plan) -> Result<Vec<String>> {
     let notes = add_refusals(store, plan).await?;
-    let refusals: Vec<String> = plan
-        .jobs
-        .iter()
-        .filter_map(|job| Some(format!("job `{}`: {}", job.spec.name, job.refusal.as_ref()?)))
-        .collect();
-    if refusals.is_empty() { Ok(notes) } else { Err(Error::Refused(refusals.join("\n"))) }
+    match refusals(plan).as_slice() {
+        [] => Ok(notes),
+        refusals => Err(Error::Refused(refusals.join("\n"))),
+    }
+}
+
+/// Each reason once, with the first of its jobs.
+fn refusals(plan: &Plan) -> Vec<String> {
+    let mut reasons: Vec<(&str, &str, usize)> = Vec::new();
+    for (name, reason) in plan.jobs.iter().filter_map(|job| Some((&job.spec.name, job.refusal.as_deref()?))) {
+        match reasons.iter_mut().find(|(known, ..)| *known == reason) {
+            Some((_, _, others)) => *others += 1,
+            None => reasons.push((reason, name, 0)),
+        }
+    }
+    let line = |(reason, first, others): &(&str, &str, usize)| match others {
+        0 => format!("job `{first}`: {reason}"),
+        others => format!("job `{first}` and {others} more: {reason}"),
+    };
+    reasons.iter().map(line).collect()
 }
 
 /// Refuses jobs on images that no worker has, and those that are too large for the whole fleet, unless there is no worker

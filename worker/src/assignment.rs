@@ -15,6 +15,8 @@ pub(crate) struct WorkerContext {
     pub(crate) data_dir: PathBuf,
     /// Root of checkpoints and artifacts.
     pub(crate) store: PathBuf,
+    /// What it is known by; empty if the coordinator has not said.
+    pub(crate) store_id: String,
     /// Address on which ranks meet.
     pub(crate) host: String,
     /// Name of the profile of timeouts.
@@ -69,6 +71,7 @@ pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<T
         inputs: inputs.collect::<Result<_, String>>()?,
         checkpoints: checkpoints.collect::<Result<_, String>>()?,
         images: assignment.images_sha256.clone(),
+        store_id: context.store_id.clone(),
         host: context.host.clone(),
         timing: context.timing.to_owned(),
     })
@@ -99,6 +102,7 @@ mod tests {
             device: "cpu".to_owned(),
             data_dir: "/data".into(),
             store: "/srv/store".into(),
+            store_id: "7".to_owned(),
             host,
             timing: "fast",
         }

@@ -133,6 +133,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
         job_dir: ledger.folder().to_owned(),
         inputs,
         images: String::new(),
+        store_id: String::new(),
         checkpoints: ledger.checkpoints(),
         host: "127.0.0.1".to_owned(),
         timing: String::new(),

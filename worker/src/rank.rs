@@ -26,7 +26,7 @@ use tandem_learn::{
     task::Task,
 };
 
-use crate::exit_code;
+use crate::{exit_code, store_probe};
 use pipes::{EventPipe, Inbox, Reporter};
 
 pub(crate) use process::{die_with, take_stdout};
@@ -59,6 +59,7 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
     process::die_with(args.worker_pid).map_err(machine)?;
     let pipe = EventPipe::new(process::take_stdout().map_err(machine)?);
     let task = read_task()?;
+    check_store(&task)?;
     let inbox = Inbox::open().map_err(machine)?;
     watchdog::start(&task, pipe.clone()).map_err(machine)?;
     let mut reporter = Reporter::new(pipe, &inbox);
@@ -77,6 +78,16 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
     // Dropping a group whose peers are gone can block for a long time; the process ends at once instead.
     std::mem::forget(group);
     result
+}
+
+/// A store that is not there any more must not be made anew in its place.
+fn check_store(task: &Task) -> Result<(), Failure> {
+    match task.job_dir.ancestors().nth(2) {
+        Some(root) if !task.store_id.is_empty() => {
+            store_probe::check(root, &task.store_id).map_err(Failure::InputMissing)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_task() -> Result<Task, Failure> {

@@ -70,6 +70,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         spool_writer,
         device,
         store: None,
+        store_id: String::new(),
         store_probe: None,
         unfit: String::new(),
         timing: timing::DEFAULT,
@@ -206,8 +207,9 @@ impl Session {
         if let Some(attempt) = &mut self.attempt
             && attempt.handle(now, event) == Some(RankOutcome::InputMissing)
         {
-            // Perhaps its data sets have changed since it told them.
+            // Perhaps its data sets have changed since it told them, or the store is not there any more.
             self.survey.again();
+            self.store_probe.iter().for_each(|probe| probe.set_fit(false));
         }
     }
 

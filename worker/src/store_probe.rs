@@ -85,6 +85,18 @@ async fn probe(
 }
 
 fn look(root: &Path, id: &str, file: &str) -> Result<(), String> {
+    check(root, id)?;
+    let probe = root.join(".tandem-probes").join(file);
+    fs::write(&probe, id).map_err(|error| {
+        format!(
+            "cannot write {}: {error}; checkpoints and artifacts are written by this worker's user",
+            probe.display()
+        )
+    })
+}
+
+/// Whether the folder is the coordinator's store.
+pub(crate) fn check(root: &Path, id: &str) -> Result<(), String> {
     let id_file = root.join(".tandem-store");
     let found = fs::read_to_string(&id_file).map_err(|error| {
         format!(
@@ -93,20 +105,14 @@ fn look(root: &Path, id: &str, file: &str) -> Result<(), String> {
             id_file.display()
         )
     })?;
-    if found.trim() != id {
-        return Err(format!(
-            "{} is another folder here than the coordinator's ({} differs); mount the coordinator's under this path",
-            root.display(),
-            id_file.display()
-        ));
+    if found.trim() == id {
+        return Ok(());
     }
-    let probe = root.join(".tandem-probes").join(file);
-    fs::write(&probe, id).map_err(|error| {
-        format!(
-            "cannot write {}: {error}; checkpoints and artifacts are written by this worker's user",
-            probe.display()
-        )
-    })
+    Err(format!(
+        "{} is another folder here than the coordinator's ({} differs); mount the coordinator's under this path",
+        root.display(),
+        id_file.display()
+    ))
 }
 
 #[cfg(test)]

@@ -90,7 +90,10 @@ async fn read(data: &PathBuf, kept: &PathBuf, seen: &watch::Sender<Option<Datase
     let mut process = command.process_group(0).kill_on_drop(true).spawn()?;
     let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the new process has no pipe"))?;
     let mut lines = LineReader::new(stdout, LINE_BYTES);
-    let is_first = seen.borrow().as_ref().is_none_or(|seen| !seen.complete);
+    // While it is read again, what was known holds, and a data set that is not known may be about to be.
+    let known = seen.borrow().clone();
+    let is_first = known.is_none();
+    publish(seen, Datasets { complete: false, ..known.unwrap_or_default() });
     let mut datasets = Vec::new();
     while let Some(line) = lines.next().await {
         let SeenDataset { name, sha256, classes, train, test, problem } = serde_json::from_str(&line)?;

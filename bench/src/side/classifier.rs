@@ -75,6 +75,7 @@ pub(super) fn task(supervised: Value, threads: u32, folder: &Path) -> Result<Tas
         inputs: Vec::new(),
         checkpoints: Vec::new(),
         images: String::new(),
+        store_id: String::new(),
         timing: tandem_domain::timing::DEFAULT.name.into(),
         host: "127.0.0.1".into(),
     })

@@ -24,11 +24,22 @@ pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
             progress(job).into(),
             job.owner.as_str().into(),
             utc(&job.created_at).map(|at| units::age(at, now)).unwrap_or_default().into(),
-            Text::new(job.reason.as_str(), Tone::Faint),
+            Text::new(note(job), Tone::Faint),
         ]);
     }
     rows.keep_whole([0, 4]);
     rows.to_string()
+}
+
+/// The job's reason, or that its attack failed checks of masked gradients: its figures may be too good.
+pub(crate) fn note(job: &Job) -> String {
+    match value(&job.results, "gate_failed") {
+        Some(failed) if failed > 0.0 && job.reason.is_empty() => {
+            let (experiment, name) = (&job.experiment_name, &job.name);
+            format!("{failed} of the attack's checks failed: see `tandem show {experiment}/{name}`")
+        }
+        _ => job.reason.clone(),
+    }
 }
 
 /// `epoch 3/10, 42 %`; empty unless it runs.

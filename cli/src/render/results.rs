@@ -28,7 +28,7 @@ pub(crate) fn table(jobs: &[Job], extra: Option<&str>, style: Style, now: DateTi
     let upper: Vec<String> = columns.iter().map(|column| column.header.to_uppercase()).collect();
     let mut headers = vec!["ID", "EXPERIMENT", "JOB", "STATE"];
     headers.extend(upper.iter().map(String::as_str));
-    let with_notes = jobs.iter().any(|job| !note(job).is_empty());
+    let with_notes = jobs.iter().any(|job| !job::note(job).is_empty());
     if with_notes {
         headers.push("NOTE");
     }
@@ -46,22 +46,12 @@ pub(crate) fn table(jobs: &[Job], extra: Option<&str>, style: Style, now: DateTi
             None => Text::new("-", Tone::Faint),
         }));
         if with_notes {
-            cells.push(Text::new(note(job), Tone::Faint));
+            cells.push(Text::new(job::note(job), Tone::Faint));
         }
         rows.row(cells);
     }
     (4..4 + columns.len()).for_each(|column| rows.right(column));
     rows.to_string()
-}
-
-/// The job's reason, or that its attack failed checks of masked gradients: its figures may be too good.
-fn note(job: &Job) -> String {
-    match job::value(&job.results, "gate_failed") {
-        Some(failed) if failed > 0.0 && job.reason.is_empty() => {
-            format!("{failed} of the attack's checks failed: see `tandem show`")
-        }
-        _ => job.reason.clone(),
-    }
 }
 
 struct Column<'a> {

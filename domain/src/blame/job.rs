@@ -68,7 +68,9 @@ fn after_loss(now: DateTime<Utc>, evidence: &Evidence, policy: &RetryPolicy) -> 
         return Next::new(JobState::Failed, format!("given up after {lost} lost attempts ({retries} retries){doubt}"));
     };
     let wait = if delay.is_zero() { "at once".to_owned() } else { format!("after {} s", delay.as_secs()) };
-    let elsewhere = if said(RankOutcome::Unknown) { ", on another worker if there is one" } else { "" };
+    // As far as it has come since, the worker is not avoided.
+    let is_avoided = newest.iter().any(|rank| rank.outcome == RankOutcome::Unknown && !rank.is_recovered);
+    let elsewhere = if is_avoided { ", on another worker if there is one" } else { "" };
     Next { delay, ..Next::new(JobState::Queued, format!("attempt lost: retry {lost} of {retries}, {wait}{elsewhere}")) }
 }
 

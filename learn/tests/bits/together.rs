@@ -66,6 +66,7 @@ pub(crate) fn task(spec: &JobSpec, folder: &Path) -> Task {
         inputs: vec![],
         checkpoints: vec![],
         images: String::new(),
+        store_id: String::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),
     }

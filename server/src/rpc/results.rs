@@ -64,7 +64,15 @@ impl Results for Api {
             Ok(fetch::find(&mut conn, &id).await?)
         };
         let artifact = self.admission.call(find).await?;
-        let open = fetch::open(&self.dispatcher.folder.root, &artifact).await?;
+        let open = match fetch::open(&self.dispatcher.folder.root, &artifact).await {
+            Ok(open) => open,
+            // A store that is away says nothing about the file.
+            Err(damaged @ Error::Damaged(_)) => {
+                let seen = self.dispatcher.folder.is_seen().await;
+                return Err(seen.map_or_else(Error::StoreAway, |()| damaged).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let (sender, receiver) = mpsc::channel(4);
         self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
         let name = v1::FetchResponse { artifact: Some(convert::artifact(artifact)), chunk: Vec::new() };

@@ -42,6 +42,7 @@ impl Session {
         });
         self.link.set_longest_backoff(self.timing.reconnect_longest());
         self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
+        self.store_id.clone_from(&registered.store_id);
         self.show_fitness(registered);
         let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
         let interval = or(registered.heartbeat_ms, self.timing.heartbeat);
@@ -178,6 +179,7 @@ impl Session {
             device: device.to_owned(),
             data_dir: self.data_dir.clone(),
             store: store.clone(),
+            store_id: self.store_id.clone(),
             host,
             timing: self.timing.name,
         };

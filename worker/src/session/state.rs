@@ -33,6 +33,7 @@ pub(crate) struct Session {
     pub(super) device: Device,
     /// Root of checkpoints and artifacts; known once registered.
     pub(super) store: Option<PathBuf>,
+    pub(super) store_id: String,
     /// `None` while there is no stream, and of a coordinator that does not ask for it.
     pub(super) store_probe: Option<StoreProbe>,
     /// Why the coordinator gives this worker no jobs; empty if it does.

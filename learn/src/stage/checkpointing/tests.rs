@@ -38,6 +38,7 @@ fn task(job_dir: &Path, fence: i64) -> Task {
         job_dir: job_dir.into(),
         inputs: vec![],
         images: String::new(),
+        store_id: String::new(),
         checkpoints: vec![],
         host: "127.0.0.1".into(),
         timing: String::new(),

@@ -70,6 +70,7 @@ fn train(env: &Environment, spec: &JobSpec, job_dir: &Path) -> Result<()> {
         job_dir: job_dir.to_owned(),
         inputs: Vec::new(),
         images: String::new(),
+        store_id: String::new(),
         checkpoints: Vec::new(),
         host: "127.0.0.1".into(),
         timing: String::new(),
