@@ -51,6 +51,9 @@ COMMENT ON TABLE received IS
     'Number of the last report stored of each rank: a report is stored once, however often it is sent. Beside leases, because it '
     'changes with every report.';
 INSERT INTO received SELECT attempt_id, rank, last_sequence FROM leases;
+ALTER TABLE leases ADD COLUMN has_reported boolean NOT NULL DEFAULT false;
+UPDATE leases SET has_reported = true WHERE last_sequence > 0;
+COMMENT ON COLUMN leases.has_reported IS 'A report of the rank is stored. Here, because heartbeats must not look at `received`.';
 
 COMMENT ON COLUMN leases.expires_at IS
     'By the clock of the database. Written when the lease begins, when its worker registers and when a new leader takes over; in '

@@ -20,7 +20,8 @@ pub(crate) fn is_refused(status: &Status) -> bool {
     last_cause(status).downcast_ref::<io::Error>().is_some_and(refused)
 }
 
-fn was_not_reached(status: &Status) -> bool {
+/// The connection failed, so that no coordinator has answered.
+pub(crate) fn was_not_reached(status: &Status) -> bool {
     status.source().is_some()
 }
 

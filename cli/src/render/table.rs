@@ -12,6 +12,9 @@ pub(crate) struct Style {
     pub(crate) fit: bool,
 }
 
+/// Tables are made for terminals of so many columns.
+const NARROW: u16 = 80;
+
 /// The meaning of a cell, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -32,7 +35,9 @@ impl Rows {
     pub(crate) fn new(style: Style, headers: &[&str]) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        if style.fit {
+        // In a terminal too narrow for columns, lines that run over are easier to read than columns of three letters.
+        let is_wide = table.width().is_none_or(|width| width >= NARROW);
+        if style.fit && is_wide {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         } else {
             table.force_no_tty();

@@ -144,7 +144,7 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<A
     }
     let first: Vec<(Uuid, u32)> =
         taken.iter().filter(|row| row.before == 0).map(|row| (row.attempt, row.rank)).collect();
-    leases::renew_at_first_report(&mut tx, &first).await?;
+    leases::set_reported(&mut tx, &first).await?;
     let taken: HashMap<(Uuid, u32), received::Advanced> =
         taken.into_iter().map(|row| ((row.attempt, row.rank), row)).collect();
 

@@ -75,7 +75,7 @@ async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[
     let before = if no_fence() { Some(before.unwrap_or(0)) } else { before };
     let Some(before) = before else { return Ok(Receipt::Stale) };
     if before == 0 {
-        leases::renew_at_first_report(&mut tx, &[(holder.attempt, holder.rank)]).await?;
+        leases::set_reported(&mut tx, &[(holder.attempt, holder.rank)]).await?;
     }
     let mut batch = batch::sort(events.iter().filter(|event| signed(event.sequence) > before), holder.rank, root);
     if attempt.state.is_ended() && !no_fence() {

@@ -190,12 +190,11 @@ pub(crate) async fn lock_renewable(
         "SELECT l.attempt_id, l.rank, l.worker_id
          FROM leases l
          JOIN attempts a ON a.id = l.attempt_id
-         JOIN received r ON r.attempt_id = l.attempt_id AND r.rank = l.rank
          LEFT JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[]) AS held (worker_id, attempt_id, fence, rank)
              ON held.worker_id = l.worker_id AND held.attempt_id = l.attempt_id
             AND held.fence = l.fence AND held.rank = l.rank
          WHERE l.worker_id = ANY($5) AND l.released_at IS NULL AND (held.fence IS NOT NULL
-             OR (r.last_sequence = 0 AND a.state IN ('assigned', 'starting', 'training')
+             OR (NOT l.has_reported AND a.state IN ('assigned', 'starting', 'training')
                  AND a.assigned_at > clock_timestamp() - make_interval(secs => $6)))
          ORDER BY l.attempt_id, l.rank
          FOR NO KEY UPDATE OF l SKIP LOCKED",
@@ -211,17 +210,23 @@ pub(crate) async fn lock_renewable(
     Ok(rows.into_iter().map(|row| (row.attempt_id, small(row.rank), row.worker_id)).collect())
 }
 
-/// Renews leases whose first report is being stored: a heartbeat that was sent before the rank started does not report it,
-/// and from now on renews it no more.
-pub(crate) async fn renew_at_first_report(conn: &mut Conn, ranks: &[(Uuid, u32)]) -> DbResult<()> {
-    let lease = |&(attempt, rank): &(Uuid, u32)| RenewedLease {
-        attempt,
-        rank,
-        at: DateTime::UNIX_EPOCH,
-        progress_at: None,
-        slowest: None,
-    };
-    if ranks.is_empty() { Ok(()) } else { renew(conn, &ranks.iter().map(lease).collect::<Vec<_>>()).await }
+/// Stores that these ranks have reported, and renews their leases: a heartbeat that was sent before a rank started does not
+/// report it, and from now on renews it no more.
+pub(crate) async fn set_reported(conn: &mut Conn, ranks: &[(Uuid, u32)]) -> DbResult<()> {
+    if ranks.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE leases SET has_reported = true,
+             expires_at = GREATEST(expires_at, clock_timestamp() + make_interval(secs => $3))
+         FROM UNNEST($1::uuid[], $2::integer[]) AS reported (attempt_id, rank)
+         WHERE leases.attempt_id = reported.attempt_id AND leases.rank = reported.rank AND released_at IS NULL",
+        &column(ranks, |(attempt, _)| *attempt),
+        &column(ranks, |(_, rank)| integer(*rank)),
+        timing().lease.as_secs_f64(),
+    )
+    .run_any(conn)
+    .await
 }
 
 /// Renews these leases as of now, with the progress of their ranks: as a worker registers.

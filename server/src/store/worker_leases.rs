@@ -41,13 +41,12 @@ pub(crate) async fn of_workers(conn: &mut Conn, workers: &[Uuid]) -> DbResult<Wo
     let rows = sqlx::query!(
         r#"SELECT l.worker_id, l.attempt_id, a.job_id, a.number, l.fence, l.rank, a.world_size,
                   a.state::text AS "state!", a.cause, a.rendezvous_host, a.rendezvous_port,
-                  COALESCE(r.last_sequence, 0) > 0 AS "has_reported!", l.dispatched_at IS NOT NULL AS "is_dispatched!",
+                  l.has_reported, l.dispatched_at IS NOT NULL AS "is_dispatched!",
                   CASE WHEN a.stop_asked_at IS NOT NULL THEN a.stop_reason
                        WHEN EXISTS (SELECT FROM leases other
                                     WHERE other.attempt_id = a.id AND other.outcome = 'preempted')
                        THEN 'another rank stops at a checkpoint' END AS stop
            FROM leases l JOIN attempts a ON a.id = l.attempt_id
-           LEFT JOIN received r ON r.attempt_id = l.attempt_id AND r.rank = l.rank
            WHERE l.worker_id = ANY($1) AND l.released_at IS NULL
            ORDER BY a.fence, l.rank"#,
         workers

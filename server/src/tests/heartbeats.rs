@@ -65,7 +65,7 @@ async fn training(database: &TestStore) -> (Uuid, Vec<LeaseHolder>) {
     database.workers(2).await;
     let job = ids(&database.submit(&experiment(1)).await)[0];
     database.schedule(&database.scheduler(), &mut None).await;
-    database.execute("UPDATE leader SET expires_at = now(); UPDATE received SET last_sequence = 5");
+    database.execute("UPDATE leader SET expires_at = now(); UPDATE leases SET has_reported = true");
     database.execute("UPDATE leases SET dispatched_at = now()");
     (job, database.lease_holders(job))
 }
@@ -107,7 +107,7 @@ async fn a_rank_that_was_assigned_lately_needs_no_report_yet() {
     let database = TestStore::open().await;
     let (_, holders) = training(&database).await;
     let dispatcher = dispatcher(&database);
-    database.execute("UPDATE received SET last_sequence = 0");
+    database.execute("UPDATE leases SET has_reported = false; UPDATE received SET last_sequence = 0");
     let stream = stream(&dispatcher, holders[0].worker, 0, Vec::new()).await;
     // How long ago it was renewed, in heartbeats.
     let renewed = async || {
@@ -117,9 +117,9 @@ async fn a_rank_that_was_assigned_lately_needs_no_report_yet() {
         database.value::<bool>(is_now)
     };
     assert!(renewed().await);
-    database.execute("UPDATE received SET last_sequence = 5");
+    database.execute("UPDATE leases SET has_reported = true");
     assert!(!renewed().await, "it has reported, and its worker does not run it");
-    database.execute("UPDATE received SET last_sequence = 0");
+    database.execute("UPDATE leases SET has_reported = false; UPDATE received SET last_sequence = 0");
     database.execute("UPDATE attempts SET assigned_at = now() - interval '10 min'");
     assert!(!renewed().await, "not for ever");
 }
@@ -199,7 +199,7 @@ async fn heartbeats_leave_no_dead_rows_of_leases_and_workers_while_a_backup_read
 async fn the_first_report_renews_the_lease_and_later_ones_leave_it_to_heartbeats() {
     let database = TestStore::open().await;
     let (_, holders) = training(&database).await;
-    database.execute("UPDATE received SET last_sequence = 0");
+    database.execute("UPDATE leases SET has_reported = false; UPDATE received SET last_sequence = 0");
     let mut sequence = 0;
     let mut renews = async || {
         database.execute("UPDATE leases SET expires_at = now()");

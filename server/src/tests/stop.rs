@@ -18,7 +18,7 @@ fn set_training(database: &TestStore, id: Uuid) {
     database.execute(&format!(
         "UPDATE attempts SET state = 'training', training_at = now() - interval '1 min'
          WHERE job_id = '{id}' AND state = 'assigned';
-         UPDATE leases SET dispatched_at = now(); UPDATE received SET last_sequence = 1;
+         UPDATE leases SET dispatched_at = now(); UPDATE leases SET has_reported = true;
          INSERT INTO checkpoints SELECT job_id, 5, 'p', 's', 1, fence, now(), now() - interval '10 s' FROM attempts
          WHERE job_id = '{id}' AND state = 'training'"
     ));
@@ -132,7 +132,7 @@ async fn a_stop_that_saved_nothing_is_remembered() {
     database.schedule(&scheduler, &mut term).await;
     database.execute(
         "UPDATE leases SET dispatched_at = now(), released_at = released_at - interval '2 min';
-         UPDATE received SET last_sequence = 1;
+         UPDATE leases SET has_reported = true;
          UPDATE attempts SET state = 'training', training_at = now() - interval '59 s' WHERE state = 'assigned'",
     );
     database.schedule(&scheduler, &mut term).await;
