@@ -19,7 +19,7 @@ use tonic::{
 use crate::{
     config::Target,
     exit::{Exit, Failure},
-    refusal::{Refusal, is_away, was_not_reached},
+    refusal::{Refusal, is_away},
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -103,13 +103,13 @@ impl Client {
         request: impl AsyncFn(&Services) -> Result<Response<T>, Status>,
     ) -> Result<T, Refusal> {
         let mut refusal = Refusal::default();
-        // One coordinator alone is asked twice if it was not reached: it may have been restarted since the last call.
+        // One coordinator alone is asked twice: it may have been restarted since the last call.
         for _ in 0..self.servers.len().max(2) {
             let status = match self.patiently(request(self.services())).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => status,
             };
-            let next = is_away(&status) && (self.servers.len() > 1 || was_not_reached(&status));
+            let next = is_away(&status);
             refusal.add(self.server(), status);
             if !next {
                 break;

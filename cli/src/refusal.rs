@@ -20,8 +20,7 @@ pub(crate) fn is_refused(status: &Status) -> bool {
     last_cause(status).downcast_ref::<io::Error>().is_some_and(refused)
 }
 
-/// The connection failed, so that no coordinator has answered.
-pub(crate) fn was_not_reached(status: &Status) -> bool {
+fn was_not_reached(status: &Status) -> bool {
     status.source().is_some()
 }
 
