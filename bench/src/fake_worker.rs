@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
+use tandem_domain::fit::STORE_PROBES;
 use tandem_proto::convert::timestamp;
 use tandem_proto::v1::{
     self, coordinator_message::Message as Theirs, worker_message::Message as Ours, workers_client::WorkersClient,
@@ -49,7 +50,7 @@ impl FakeWorker {
     /// As a real worker does before it gets jobs.
     async fn show_store(&mut self, registered: &v1::Registered) -> Result<()> {
         let root = registered.store_url.trim_start_matches("file://");
-        let probe = format!("{root}/.tandem-probes/{}-1", registered.probe);
+        let probe = format!("{root}/{STORE_PROBES}/{}-1", registered.probe);
         std::fs::write(&probe, &registered.store_id).with_context(|| format!("write {probe}"))?;
         self.send(Ours::StoreSeen(v1::StoreSeen { error: String::new(), number: 1 })).await?;
         loop {

@@ -1,8 +1,13 @@
-//! Whether a worker of one version can work for a coordinator of another.
+//! What makes a worker fit for jobs: a version that fits, and the same store.
 
 /// Version of the messages between workers and coordinators: raised when one that does not know the new ones cannot do
 /// its part. A worker that gives none is older than this number.
 pub const PROTOCOL: u32 = 1;
+
+/// In the store's folder, the file with the folder's id.
+pub const STORE_ID_FILE: &str = ".tandem-store";
+/// There, the folder where workers show that they can write.
+pub const STORE_PROBES: &str = ".tandem-probes";
 
 /// What must agree between a worker and its coordinator, and the version of the program, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 pub use prost_types::Timestamp;
+use tandem_domain::images::SeenDataset;
 use tandem_domain::plan::{Estimate, PlannedJob};
 use tandem_domain::spec::JobSpec;
 use tandem_domain::state::{AttemptState, JobState, RankOutcome};
@@ -57,6 +58,18 @@ states!(AttemptState, AttemptState, attempt_state, {
     Assigned, Starting, Training, Verifying, Succeeded, Failed, Lost, Preempted, Cancelled,
 });
 states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, Unknown, InputMissing, PeerLost, Preempted, Cancelled });
+
+impl From<SeenDataset> for v1::Dataset {
+    fn from(SeenDataset { name, sha256, classes, train, test, problem }: SeenDataset) -> Self {
+        Self { name, sha256, classes, train, test, problem }
+    }
+}
+
+impl From<v1::Dataset> for SeenDataset {
+    fn from(v1::Dataset { name, sha256, classes, train, test, problem }: v1::Dataset) -> Self {
+        Self { name, sha256, classes, train, test, problem }
+    }
+}
 
 /// Converts a time to the wire, without loss: Postgres and the domain have microseconds.
 pub fn timestamp(moment: DateTime<Utc>) -> Timestamp {

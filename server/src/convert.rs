@@ -217,14 +217,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
         ("gone", _) => v1::WorkerState::Gone,
         _ => v1::WorkerState::Lost,
     };
-    let datasets = row.announced().datasets.into_iter().map(|seen| v1::Dataset {
-        name: seen.name,
-        sha256: seen.sha256,
-        classes: seen.classes,
-        train: seen.train,
-        test: seen.test,
-        problem: seen.problem,
-    });
+    let datasets = row.announced().datasets.into_iter().map(v1::Dataset::from);
     v1::Worker {
         datasets: datasets.collect(),
         unfit: row.unfit,

@@ -5,7 +5,10 @@
 
 use std::{fs, sync::Arc};
 
-use tandem_domain::{fit::Versions, timing::timing};
+use tandem_domain::{
+    fit::{STORE_PROBES, Versions},
+    timing::timing,
+};
 use tandem_proto::v1::{self, coordinator_message::Message};
 
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
         notify::{Topic, notify},
         retry, within, workers,
     },
-    store_folder::{PROBES, StoreFolder, read_small, step},
+    store_folder::{StoreFolder, read_small, step},
 };
 
 /// Of a worker that has just registered.
@@ -64,7 +67,7 @@ async fn unfit(folder: &StoreFolder, session: &Session, seen: &v1::StoreSeen) ->
     if !seen.error.is_empty() {
         return format!("it does not see the store: {}", crate::report::batch::short(&seen.error, 1000));
     }
-    let probe = folder.root.join(PROBES).join(format!("{}-{}", session.id, seen.number));
+    let probe = folder.root.join(STORE_PROBES).join(format!("{}-{}", session.id, seen.number));
     let read = step(move || {
         let text = read_small(&probe)?;
         // What stays is removed at the next start.
@@ -104,10 +107,10 @@ mod tests {
         let elsewhere = unfit(&folder, &session, &seen("", 1)).await;
         assert!(elsewhere.contains("both must see one folder under that path"), "{elsewhere}");
 
-        let probe = folder.root.join(PROBES).join(format!("{}-2", session.id));
+        let probe = folder.root.join(STORE_PROBES).join(format!("{}-2", session.id));
         fs::write(&probe, "another id").unwrap();
         assert!(unfit(&folder, &session, &seen("", 2)).await.contains("is not what the coordinator reads"));
-        let probe = folder.root.join(PROBES).join(format!("{}-3", session.id));
+        let probe = folder.root.join(STORE_PROBES).join(format!("{}-3", session.id));
         fs::write(&probe, &folder.id).unwrap();
         assert_eq!(unfit(&folder, &session, &seen("", 3)).await, "");
         assert!(!probe.exists());

@@ -36,10 +36,8 @@ pub(crate) fn announced(datasets: v1::Datasets) -> Announced {
     let seen = datasets.datasets.into_iter().take(DATASETS_MAX).map(|seen| SeenDataset {
         name: short(&seen.name, NAME_BYTES_MAX),
         sha256: short(&seen.sha256, NAME_BYTES_MAX),
-        classes: seen.classes,
-        train: seen.train,
-        test: seen.test,
         problem: short(&seen.problem, PROBLEM_BYTES_MAX),
+        ..seen.into()
     });
     Announced { complete: datasets.complete, datasets: seen.collect() }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use rustix::fs::OFlags;
+use tandem_domain::fit::{STORE_ID_FILE, STORE_PROBES};
 use tandem_durable::{Mode, NewFile};
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
@@ -25,10 +26,8 @@ const STEP: Duration = Duration::from_secs(10);
 /// Steps at a time, those that hang included.
 static STEPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(16)));
 
-/// The file with the folder's id.
-pub(crate) const ID_FILE: &str = ".tandem-store";
-/// The folder where workers show that they can write.
-pub(crate) const PROBES: &str = ".tandem-probes";
+/// A probe is read as soon as it is written; an older one is of a worker that is gone.
+const PROBE_KEPT: Duration = Duration::from_secs(3600);
 /// Longer than an id, or a probe.
 const SMALL: u64 = 1024;
 
@@ -49,16 +48,19 @@ pub(crate) struct StoreFolder {
 }
 
 impl StoreFolder {
-    /// Creates the folder and its id, unless they are there.
+    /// Creates the folder and its id, unless they are there, and removes probes that nobody read.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let root = folder.canonicalize()?;
-        fs::create_dir_all(root.join(PROBES))?;
+        fs::create_dir_all(root.join(STORE_PROBES))?;
+        if let Err(error) = remove_old_probes(&root.join(STORE_PROBES)) {
+            tracing::warn!(%error, "cannot remove old files from {STORE_PROBES} in the store");
+        }
         let id = match id_in(&root) {
             Ok(id) => id,
             // Coordinators that start at one moment agree on the id of the first.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut file = NewFile::create(&root.join(ID_FILE), Mode::Shared)?;
+                let mut file = NewFile::create(&root.join(STORE_ID_FILE), Mode::Shared)?;
                 io::Write::write_all(&mut file, Uuid::new_v4().to_string().as_bytes())?;
                 match file.keep_existing() {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -76,18 +78,29 @@ impl StoreFolder {
         let away = |why: &str| format!("this coordinator cannot read its store {}: {why}", self.root.display());
         match step(move || id_in(&root)).await {
             Ok(id) if id == self.id => Ok(()),
-            Ok(_) => Err(away(&format!("another folder is there now ({ID_FILE} has changed)"))),
+            Ok(_) => Err(away(&format!("another folder is there now ({STORE_ID_FILE} has changed)"))),
             Err(error) => Err(away(&error.to_string())),
         }
     }
 }
 
+/// What workers left that ended between writing a probe and saying so.
+fn remove_old_probes(probes: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(probes)? {
+        let entry = entry?;
+        if entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > PROBE_KEPT) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn id_in(root: &Path) -> io::Result<String> {
-    let id = read_small(&root.join(ID_FILE))?;
+    let id = read_small(&root.join(STORE_ID_FILE))?;
     match Uuid::parse_str(id.trim()) {
         Ok(id) => Ok(id.to_string()),
         Err(_) => {
-            let why = format!("{ID_FILE} holds no id; remove that file, and the next start makes another");
+            let why = format!("{STORE_ID_FILE} holds no id; remove that file, and the next start makes another");
             Err(io::Error::new(io::ErrorKind::InvalidData, why))
         }
     }
@@ -144,11 +157,24 @@ mod tests {
     }
 
     #[test]
+    fn old_probes_go_and_new_ones_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let probes = StoreFolder::open(dir.path()).unwrap().root.join(STORE_PROBES);
+        for name in ["old", "new"] {
+            fs::write(probes.join(name), "").unwrap();
+        }
+        let old = File::options().write(true).open(probes.join("old")).unwrap();
+        old.set_modified(std::time::SystemTime::now() - PROBE_KEPT - STEP).unwrap();
+        StoreFolder::open(dir.path()).unwrap();
+        assert!(!probes.join("old").exists() && probes.join("new").exists());
+    }
+
+    #[test]
     fn a_damaged_id_is_said_and_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(ID_FILE), "").unwrap();
+        fs::write(dir.path().join(STORE_ID_FILE), "").unwrap();
         let error = StoreFolder::open(dir.path()).unwrap_err().to_string();
         assert!(error.contains("holds no id; remove that file"), "{error}");
-        assert_eq!(fs::read_to_string(dir.path().join(ID_FILE)).unwrap(), "");
+        assert_eq!(fs::read_to_string(dir.path().join(STORE_ID_FILE)).unwrap(), "");
     }
 }

@@ -7,7 +7,10 @@ use std::{
     time::Instant,
 };
 
-use tandem_domain::timing::{STORE_ANSWER, STORE_PROBE, STORE_PROBE_AGAIN};
+use tandem_domain::{
+    fit::{STORE_ID_FILE, STORE_PROBES},
+    timing::{STORE_ANSWER, STORE_PROBE, STORE_PROBE_AGAIN},
+};
 use tandem_proto::v1::{Registered, StoreSeen};
 use tokio::{
     sync::{mpsc, watch},
@@ -86,7 +89,7 @@ async fn probe(
 
 fn look(root: &Path, id: &str, file: &str) -> Result<(), String> {
     check(root, id)?;
-    let probe = root.join(".tandem-probes").join(file);
+    let probe = root.join(STORE_PROBES).join(file);
     fs::write(&probe, id).map_err(|error| {
         format!(
             "cannot write {}: {error}; checkpoints and artifacts are written by this worker's user",
@@ -97,7 +100,7 @@ fn look(root: &Path, id: &str, file: &str) -> Result<(), String> {
 
 /// Whether the folder is the coordinator's store.
 pub(crate) fn check(root: &Path, id: &str) -> Result<(), String> {
-    let id_file = root.join(".tandem-store");
+    let id_file = root.join(STORE_ID_FILE);
     let found = fs::read_to_string(&id_file).map_err(|error| {
         format!(
             "cannot read {}: {error}; mount the coordinator's store under this path, or start the coordinator with a \
@@ -128,13 +131,13 @@ mod tests {
         let missing = seen().await;
         assert!(missing.contains("No such file") && missing.contains("mount the coordinator's store"), "{missing}");
 
-        fs::create_dir_all(root.join(".tandem-probes")).unwrap();
-        fs::write(root.join(".tandem-store"), "8\n").unwrap();
+        fs::create_dir_all(root.join(STORE_PROBES)).unwrap();
+        fs::write(root.join(STORE_ID_FILE), "8\n").unwrap();
         assert!(seen().await.contains("is another folder here"));
-        fs::write(root.join(".tandem-store"), "7\n").unwrap();
+        fs::write(root.join(STORE_ID_FILE), "7\n").unwrap();
         assert_eq!(seen().await, "");
-        assert_eq!(fs::read_to_string(root.join(".tandem-probes/p-1")).unwrap(), "7");
-        fs::remove_dir_all(root.join(".tandem-probes")).unwrap();
+        assert_eq!(fs::read_to_string(root.join(STORE_PROBES).join("p-1")).unwrap(), "7");
+        fs::remove_dir_all(root.join(STORE_PROBES)).unwrap();
         assert!(seen().await.contains("cannot write"));
     }
 }

@@ -96,8 +96,7 @@ async fn read(data: &PathBuf, kept: &PathBuf, seen: &watch::Sender<Option<Datase
     publish(seen, Datasets { complete: false, ..known.unwrap_or_default() });
     let mut datasets = Vec::new();
     while let Some(line) = lines.next().await {
-        let SeenDataset { name, sha256, classes, train, test, problem } = serde_json::from_str(&line)?;
-        datasets.push(Dataset { name, sha256, classes, train, test, problem });
+        datasets.push(Dataset::from(serde_json::from_str::<SeenDataset>(&line)?));
         if is_first {
             publish(seen, Datasets { datasets: datasets.clone(), complete: false });
         }

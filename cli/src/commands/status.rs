@@ -6,7 +6,7 @@ use tandem_proto::v1::StatusRequest;
 
 use crate::{client::Client, exit::Exit, json, output::Output, render::status, time};
 
-/// Show the workers, what they do, and how many jobs wait
+/// Show the workers, what they do, which data sets they see, and how many jobs wait
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

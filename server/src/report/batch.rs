@@ -80,7 +80,7 @@ pub(crate) fn sort<'e>(events: impl Iterator<Item = &'e v1::RankEvent>, rank: u3
         let at = convert::moment("at", event.at).map_or_else(|_| Utc::now(), plausible);
         let Some(kind) = &event.event else { continue };
         if let Err(problem) = batch.add(kind, signed(event.sequence), at, root) {
-            let message = short(&format!("rank {rank}: {problem}; left out"), TEXT_BYTES_MAX);
+            let message = short(&format!("rank {rank}: {problem}; refused"), TEXT_BYTES_MAX);
             batch.notes.push(Note { kind: "refused".to_owned(), message, at });
         }
     }

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use tandem_domain::{LEARN_VERSION, fit::PROTOCOL, spec::SPEC_VERSION};
+use tandem_domain::{
+    LEARN_VERSION,
+    fit::{PROTOCOL, STORE_PROBES},
+    spec::SPEC_VERSION,
+};
 use tandem_proto::v1::{
     self, coordinator_message::Message as Theirs, worker_message::Message as Ours, workers_client::WorkersClient,
 };
@@ -30,6 +34,18 @@ impl FakeWorker {
         id: Uuid,
         running: Vec<v1::RunningRank>,
     ) -> Result<Self, tonic::Status> {
+        let this = Self::connect(server, name, id, running).await?;
+        this.show_store().await;
+        Ok(this)
+    }
+
+    /// Registers, and does not show that it sees the store.
+    pub(crate) async fn connect(
+        server: &Server,
+        name: &str,
+        id: Uuid,
+        running: Vec<v1::RunningRank>,
+    ) -> Result<Self, tonic::Status> {
         let (outbound, messages) = mpsc::channel(64);
         let register = v1::Register {
             worker_id: id.to_string(),
@@ -47,17 +63,29 @@ impl FakeWorker {
         let mut inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
         let first = timeout(LIMIT, inbound.message()).await.unwrap()?.unwrap();
         let Some(Theirs::Registered(registered)) = first.message else { panic!("not registered: {first:?}") };
-        let this = Self { registered, outbound, inbound };
-        this.show_store().await;
-        Ok(this)
+        Ok(Self { registered, outbound, inbound })
     }
 
     /// As a real worker does before it gets jobs.
-    async fn show_store(&self) {
+    pub(crate) async fn show_store(&self) {
         let v1::Registered { store_url, store_id, probe, .. } = &self.registered;
-        let probes = Path::new(store_url.trim_start_matches("file://")).join(".tandem-probes");
+        let probes = Path::new(store_url.trim_start_matches("file://")).join(STORE_PROBES);
         fs::write(probes.join(format!("{probe}-1")), store_id).unwrap();
+        self.says_it_sees_the_store().await;
+    }
+
+    pub(crate) async fn says_it_sees_the_store(&self) {
         self.send(Ours::StoreSeen(v1::StoreSeen { error: String::new(), number: 1 })).await;
+    }
+
+    /// Why it gets no jobs, when it is told so next.
+    pub(crate) async fn unfit(&mut self) -> String {
+        loop {
+            let next = timeout(LIMIT, self.inbound.message()).await.expect("the coordinator sends nothing").unwrap();
+            if let Some(Theirs::Fitness(v1::Fitness { unfit })) = next.and_then(|message| message.message) {
+                return unfit;
+            }
+        }
     }
 
     pub(crate) async fn send(&self, message: Ours) {
