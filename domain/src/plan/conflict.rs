@@ -42,6 +42,7 @@ pub(super) fn find(
         Stage::Linear(_) | Stage::Attack(_) => None,
     };
     batch(batch_size, shards, batch_norm, dataset)
+        .or_else(|| rounded_difference(stage))
         .or_else(|| budget(written))
         .or_else(|| warmup(stage, written))
         .or_else(own)
@@ -71,6 +72,15 @@ fn held_out(share: f64, fraction: f64, dataset: &Dataset) -> Option<Conflict> {
     })
 }
 
+/// A step of `h` is lost where pixels are rounded to bf16.
+fn rounded_difference(stage: &Stage) -> Option<Conflict> {
+    stage.differences_in_bf16().then(|| {
+        let message = "`precision = \"bf16\"` rounds the images, and with them the step of a finite difference: its penalty would be \
+                       noise. Write `tikhonov.method = \"exact\"`, which is right in bf16, or `precision = \"f32\"`";
+        ("tikhonov.method", message.to_owned())
+    })
+}
+
 fn budget(written: &DeTable<'_>) -> Option<Conflict> {
     let both = written.contains_key("steps") && written.contains_key("epochs");
     both.then(|| ("steps", "`steps` and `epochs` are two budgets; keep one of them".to_owned()))
@@ -86,14 +96,17 @@ fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
         return Some(("radii", message));
     }
     let able: &[Norm] = match attack {
-        AttackMethod::Plb | AttackMethod::BestOf => return None,
+        AttackMethod::Plb | AttackMethod::Fmn | AttackMethod::BestOf => return None,
         AttackMethod::Fab => &[Norm::L1, Norm::L2, Norm::Linf],
+        AttackMethod::Ddn => &[Norm::L2],
         AttackMethod::Pgd | AttackMethod::Apgd | AttackMethod::ApgdT | AttackMethod::Square => &[Norm::L2, Norm::Linf],
     };
     (!able.contains(norm)).then(|| {
         (
             "norm",
-            "pgd, apgd, apgd-t and square know l2 and linf; fab knows l1 as well, plb and best-of all four".to_owned(),
+            "pgd, apgd, apgd-t and square know l2 and linf, ddn l2 alone; fab knows l1 as well, plb, fmn and best-of all \
+             four"
+                .to_owned(),
         )
     })
 }

@@ -14,6 +14,10 @@ pub enum AttackMethod {
     Square,
     /// Targeted FAB (Croce & Hein 2020, minimally distorted).
     Fab,
+    /// Fast minimum norm (Pintor et al. 2021).
+    Fmn,
+    /// Decoupled direction and norm (Rony et al. 2019).
+    Ddn,
     /// All attacks of the norm; the smallest distance of each image counts.
     BestOf,
 }

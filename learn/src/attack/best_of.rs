@@ -7,7 +7,7 @@ use super::apgd::{Apgd, ApgdLoss};
 use super::fixed_radius::{FixedRadius, ascend, descend};
 use super::pgd::Pgd;
 use super::square::Square;
-use super::{Adversarials, Batch, Target, fab, plb};
+use super::{Adversarials, Batch, Target, ddn, fab, fmn, plb};
 
 /// Square's queries for each step of the other attacks, if the spec sets their number: 5000 to 100, as in AutoAttack.
 const QUERIES: u32 = 50;
@@ -25,11 +25,24 @@ pub enum Finder {
     Plb = 5,
     Fab = 6,
     Square = 7,
+    Fmn = 8,
+    Ddn = 9,
 }
 
 impl Finder {
-    const ALL: [Self; 8] =
-        [Self::None, Self::Pgd, Self::PgdMargin, Self::Apgd, Self::ApgdT, Self::Plb, Self::Fab, Self::Square];
+    /// By their numbers.
+    const ALL: [Self; 10] = [
+        Self::None,
+        Self::Pgd,
+        Self::PgdMargin,
+        Self::Apgd,
+        Self::ApgdT,
+        Self::Plb,
+        Self::Fab,
+        Self::Square,
+        Self::Fmn,
+        Self::Ddn,
+    ];
 
     pub fn from_code(code: u8) -> Self {
         Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::None)
@@ -45,13 +58,16 @@ impl Finder {
             Self::Plb => "plb",
             Self::Fab => "fab",
             Self::Square => "square",
+            Self::Fmn => "fmn",
+            Self::Ddn => "ddn",
         }
     }
 
     /// Whether it can search in this norm.
     fn supports(self, norm: Norm) -> bool {
         match self {
-            Self::Plb => true,
+            Self::Plb | Self::Fmn => true,
+            Self::Ddn => norm == Norm::L2,
             Self::Fab => norm != Norm::L0,
             _ => matches!(norm, Norm::L2 | Norm::Linf),
         }
@@ -115,8 +131,11 @@ fn attacks_for(method: AttackMethod, loss: AttackLoss, norm: Norm) -> Vec<Finder
         AttackMethod::Plb => vec![Finder::Plb],
         AttackMethod::Fab => vec![Finder::Fab],
         AttackMethod::Square => vec![Finder::Square],
+        AttackMethod::Fmn => vec![Finder::Fmn],
+        AttackMethod::Ddn => vec![Finder::Ddn],
         AttackMethod::BestOf => {
-            vec![Finder::Plb, Finder::Fab, Finder::Pgd, Finder::PgdMargin, Finder::Apgd, Finder::ApgdT, Finder::Square]
+            use Finder::{Apgd, ApgdT, Ddn, Fab, Fmn, Pgd, PgdMargin, Plb, Square};
+            vec![Plb, Fmn, Ddn, Fab, Pgd, PgdMargin, Apgd, ApgdT, Square]
         }
     };
     all.into_iter().filter(|finder| finder.supports(norm)).collect()
@@ -150,6 +169,16 @@ impl SingleAttack<'_> {
                 let found = plb::run(target, batch, spec.norm, &self.plb(restart), self.fallback);
                 known.take(&all_rows(batch), &found);
             }),
+            Finder::Fmn => {
+                let settings = fmn::Settings { seed, restarts, ..fmn::Settings::default() };
+                let settings = fmn::Settings { steps: steps.unwrap_or(settings.steps), ..settings };
+                known.take(&all_rows(batch), &fmn::run(target, batch, spec.norm, &settings));
+            }
+            Finder::Ddn => {
+                let settings = ddn::Settings { seed, restarts, ..ddn::Settings::default() };
+                let settings = ddn::Settings { steps: steps.unwrap_or(settings.steps), ..settings };
+                known.take(&all_rows(batch), &ddn::run(target, batch, &settings));
+            }
             Finder::Fab => {
                 let settings =
                     fab::Settings { iterations: steps.unwrap_or(100), restarts, seed, ..fab::Settings::default() };

@@ -31,7 +31,8 @@ pub fn within(distance: f32, radius: f64) -> bool {
     distance <= radius as f32
 }
 
-/// Median of the strictly positive, finite distances; `None` if there are none.
+/// Median of the strictly positive, finite distances, as the paper counts: the weaker an attack, the nearer it seems. `None`
+/// if there are none.
 pub fn median_paper(distances: &[f32]) -> Option<f64> {
     median(positive(distances))
 }

@@ -5,16 +5,19 @@
 //! to the rounding of another batch size. The distance of an attack that failed is infinite; no image is left out.
 //!
 //! [`Target`] is what is attacked, [`Batch`] the images, `active` those of them that are still under attack. [`pgd`],
-//! [`apgd`] and [`square`] search at a [`fixed_radius`]; [`plb`] and [`fab`] search for the smallest distance;
+//! [`apgd`] and [`square`] search at a [`fixed_radius`]; [`plb`], [`fmn`], [`ddn`] and [`fab`] search for the smallest distance;
 //! [`best_of`] picks what the experiment file names. [`curve`] and [`picture`] are made of the result; [`gates`] doubt it.
 
 mod active;
 pub mod apgd;
+mod ball;
 mod batch;
 pub mod best_of;
 pub mod curve;
+pub mod ddn;
 pub mod fab;
 pub mod fixed_radius;
+pub mod fmn;
 pub mod gates;
 pub mod loss;
 mod noise;
@@ -29,6 +32,8 @@ pub mod target;
 pub use batch::{Adversarials, Batch, OwnedBatch};
 pub use target::Target;
 
+#[cfg(test)]
+mod nearest_tests;
 #[cfg(test)]
 mod test_targets;
 #[cfg(test)]

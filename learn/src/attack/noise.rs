@@ -16,8 +16,14 @@ pub(super) enum NoiseKey {
     Length,
     /// ProxLogBarrier's start, for each scale that is tried.
     Plb(u32),
+    /// Where ProxLogBarrier's Newton steps begin after a restart.
+    PlbNewton,
     /// FAB's start, for each target class.
     Fab(u32),
+    /// FMN's start.
+    Fmn,
+    /// DDN's start.
+    Ddn,
     /// All draws of Square for an image, in their order.
     Square,
 }
@@ -29,7 +35,10 @@ impl NoiseKey {
             Self::Length => 1,
             Self::Plb(attempt) => 0x1000_0000 + attempt,
             Self::Fab(target) => 0x2000_0000 + target,
+            Self::PlbNewton => 2,
             Self::Square => 0x3000_0000,
+            Self::Fmn => 0x4000_0000,
+            Self::Ddn => 0x5000_0000,
         }
     }
 }
@@ -42,6 +51,15 @@ pub(super) fn stream(seed: u64, restart: u32, id: i64, key: NoiseKey) -> Stream 
 /// Standard normal f32 `[ids.len(), shape...]`, each row drawn by its id.
 pub(super) fn normal(seed: u64, restart: u32, ids: &[i64], key: NoiseKey, shape: &[i64], device: Device) -> Tensor {
     fill(ids, shape, device, |id| stream(seed, restart, id, key), Stream::normal)
+}
+
+/// Where random starts lie if no distance is known yet: AutoAttack's radius for each norm, and for l0 the length in l1.
+pub(super) fn far(norm: Norm) -> f64 {
+    match norm {
+        Norm::Linf => 0.3,
+        Norm::L2 => 1.0,
+        Norm::L0 | Norm::L1 => 5.0,
+    }
 }
 
 /// A perturbation of each image, of length at most `radius`. In l2 direction and length are uniform, as in torchattacks (a

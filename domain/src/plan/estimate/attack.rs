@@ -40,19 +40,13 @@ pub(super) fn attack(spec: &JobSpec, stage: &Attack, encoder: Cost) -> Estimate 
 
 /// The attacks of `best-of`.
 fn best_of(norm: Norm) -> &'static [AttackMethod] {
+    use AttackMethod::{Apgd, ApgdT, Ddn, Fab, Fmn, Pgd, Plb, Square};
     match norm {
-        Norm::L2 | Norm::Linf => &[
-            AttackMethod::Plb,
-            AttackMethod::Fab,
-            // Once on the cross-entropy, once on the margin.
-            AttackMethod::Pgd,
-            AttackMethod::Pgd,
-            AttackMethod::Apgd,
-            AttackMethod::ApgdT,
-            AttackMethod::Square,
-        ],
-        Norm::L1 => &[AttackMethod::Plb, AttackMethod::Fab],
-        Norm::L0 => &[AttackMethod::Plb],
+        // PGD once on the cross-entropy, once on the margin.
+        Norm::L2 => &[Plb, Fmn, Ddn, Fab, Pgd, Pgd, Apgd, ApgdT, Square],
+        Norm::Linf => &[Plb, Fmn, Fab, Pgd, Pgd, Apgd, ApgdT, Square],
+        Norm::L1 => &[Plb, Fmn, Fab],
+        Norm::L0 => &[Plb, Fmn],
     }
 }
 
@@ -113,6 +107,11 @@ fn effort(method: AttackMethod, stage: &Attack) -> Effort {
             let steps = iterations(100) * TARGETS * restarts;
             // A gradient for each side of the boundary, and checks of the new point.
             Effort { steps, passes: (GRADIENT + 2.0 * CHECK) * steps as f64, fraction: 0.8 }
+        }
+        // All steps, of all images that were classified correctly.
+        AttackMethod::Fmn | AttackMethod::Ddn => {
+            let steps = iterations(if method == AttackMethod::Fmn { 200 } else { 100 }) * restarts;
+            Effort { steps, passes: GRADIENT * steps as f64, fraction: RIGHT }
         }
         AttackMethod::BestOf => Effort { steps: 0, passes: 0.0, fraction: 0.0 },
     }

@@ -116,20 +116,11 @@ fn approach_class(
     }
 }
 
-/// Radius of the random starts if no distance is known yet: AutoAttack's for each norm.
-fn max_start_distance(norm: Norm) -> f64 {
-    match norm {
-        Norm::Linf => 0.3,
-        Norm::L2 => 1.0,
-        Norm::L0 | Norm::L1 => 5.0,
-    }
-}
-
-/// A random direction, half as far as the best known distance or [`max_start_distance`].
+/// A random direction, half as far as the best known distance or [`noise::far`].
 fn random_start(batch: &Batch<'_>, norm: Norm, settings: &Settings, restart: u32, rank: u32, known: &Tensor) -> Tensor {
     let shape = &batch.images.size()[1..];
     let noise = noise::normal(settings.seed, restart, batch.ids, NoiseKey::Fab(rank), shape, batch.images.device());
-    let length = known.clamp_max(max_start_distance(norm)) * 0.5 / norm::length(&noise, norm).clamp_min(1e-12);
+    let length = known.clamp_max(noise::far(norm)) * 0.5 / norm::length(&noise, norm).clamp_min(1e-12);
     norm::clip(&(batch.images + noise * norm::per_image(&length)))
 }
 

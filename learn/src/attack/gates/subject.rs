@@ -23,8 +23,11 @@ pub(super) enum Climbs {
 impl Climbs {
     pub(super) fn of(spec: &Attack) -> Self {
         match (spec.attack, spec.loss) {
-            (AttackMethod::Pgd, AttackLoss::CrossEntropy) | (AttackMethod::Apgd, _) => Self::CrossEntropy,
-            (AttackMethod::Pgd, AttackLoss::Margin) | (AttackMethod::Plb | AttackMethod::Fab, _) => Self::Margin,
+            (AttackMethod::Pgd, AttackLoss::CrossEntropy) | (AttackMethod::Apgd | AttackMethod::Ddn, _) => {
+                Self::CrossEntropy
+            }
+            (AttackMethod::Pgd, AttackLoss::Margin)
+            | (AttackMethod::Plb | AttackMethod::Fab | AttackMethod::Fmn, _) => Self::Margin,
             (AttackMethod::ApgdT, _) => Self::Dlr,
             (AttackMethod::BestOf, _) => Self::Any,
             (AttackMethod::Square, _) => Self::Nothing,

@@ -8,26 +8,32 @@
 //! There are two rules for the length of a step ([`Steps`]). `Published` is the published algorithm with the constants of
 //! [`Plb`](tandem_domain::spec::Plb). Its weight mu = 1 is longer than most perturbations and maps the iterate to x itself;
 //! the step is then 5 % of the way to x, and the barrier acts only close to the boundary. `Relative` measures both forces by
-//! the iterate's own distance and needs far fewer gradients.
+//! the iterate's own distance and needs far fewer gradients in l2 and l∞. In l1 and l0, where a gradient moves elements by the
+//! thousand, it begins where a short FMN ends, and goes on with steps of few elements ([`sparse`]).
 
 mod settings;
+mod sparse;
 mod start;
 mod step;
 
 use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
-use super::{Adversarials, Batch, Target, norm, target};
+use super::{Adversarials, Batch, Target, loss, norm, target};
 pub use settings::{Settings, Steps};
 
 /// `Relative`: rounds of one step each.
 const RELATIVE_ROUNDS: u32 = 20;
 /// `Relative`: the first and the last share that the norm takes off, with a geometric sequence between them.
 const SHARE: (f64, f64) = (0.7, 0.02);
-/// The same in l0, where no bisection follows and few of thousands of elements should be left.
-const SHARE_L0: (f64, f64) = (0.7, 0.2);
 /// `Relative`: what a backtracking step keeps of the failed point.
 const RELATIVE_GAMMA: f64 = 0.3;
+/// In l0 and l1: rounds, and the first share that the norm takes off. A step that stays misclassified makes the next one
+/// longer, another one makes it shorter.
+const SPARSE_ROUNDS: u32 = 10;
+const FIRST_SHARE: (f64, f64) = (0.3, 0.1);
+const GROWTH: (f64, f64) = (1.3, 0.4);
+const LARGEST_SHARE: f64 = 0.7;
 /// Backtracking steps, after which the iterate stays where it was. At gamma = 0.05 the fifth is below the rounding of a
 /// pixel.
 const BACKTRACKS: u32 = 5;
@@ -50,10 +56,16 @@ pub fn run(
     fallback: Option<&Tensor>,
 ) -> Adversarials {
     let mut found = Adversarials::clean(net, batch);
-    let start = start::find(net, batch, &found.distance.isinf().nonzero().flatten(0, -1), norm, settings, fallback);
+    if is_sparse(norm, settings) {
+        found = start::by_fmn(net, batch, norm, settings);
+    }
+    // What FMN did not find begins as in other norms.
+    let left = found.distance.isinf().nonzero().flatten(0, -1);
+    let start = start::find(net, batch, &left, norm, settings, fallback).with(&found);
     let mut state = PlbState::new(batch, &start, norm);
     let (rounds, inner) = match settings.steps {
         Steps::Published | Steps::Paper => (settings.constants.outer, settings.constants.inner),
+        Steps::Relative if is_sparse(norm, settings) => (SPARSE_ROUNDS, 1),
         Steps::Relative => (RELATIVE_ROUNDS, 1),
     };
     for round in 0..rounds {
@@ -73,6 +85,11 @@ pub fn run(
         polish(net, batch, &mut found, norm);
     }
     found
+}
+
+/// Whether steps are [`sparse`].
+fn is_sparse(norm: Norm, settings: &Settings) -> bool {
+    settings.steps == Steps::Relative && matches!(norm, Norm::L0 | Norm::L1)
 }
 
 /// Moves the results to the boundary on the segment to x, except in l0, which does not change along it, and checks all of
@@ -104,6 +121,8 @@ struct PlbState {
     /// The nearest z so far, and how near.
     best: Tensor,
     distance: Tensor,
+    /// f32 `[K]`: the share that the next step takes off, in l1 and l0.
+    share: Tensor,
     /// `distance` when progress was last checked.
     checked_distance: Tensor,
 }
@@ -120,12 +139,16 @@ impl PlbState {
             current: start.images.copy(),
             best: start.images.copy(),
             checked_distance: distance.full_like(f64::INFINITY),
+            share: distance.full_like(if norm == Norm::L0 { FIRST_SHARE.0 } else { FIRST_SHARE.1 }),
             distance,
         }
     }
 
     /// One step of every row: both forces, then backtracking where the boundary was crossed.
     fn advance(&mut self, net: &dyn Target, norm: Norm, settings: &Settings, round: u32) {
+        if is_sparse(norm, settings) {
+            return self.advance_sparse(net, norm);
+        }
         let evaluated = target::value_and_grad(net, &self.current, |logits| log_margin(logits, &self.labels));
         let constants = &settings.constants;
         let (candidate, gamma) = match settings.steps {
@@ -135,12 +158,35 @@ impl PlbState {
             ),
             Steps::Relative => {
                 let done = f64::from(round) / f64::from(RELATIVE_ROUNDS - 1);
-                let (first, last) = if norm == Norm::L0 { SHARE_L0 } else { SHARE };
-                let share = first * (last / first).powf(done);
+                let share = SHARE.0 * (SHARE.1 / SHARE.0).powf(done);
                 (step::relative(norm, &self.clean, &self.current, &evaluated.gradient, share), RELATIVE_GAMMA)
             }
         };
         self.current = self.backtrack(net, candidate, gamma);
+        let distance = norm::length(&(&self.current - &self.clean), norm);
+        let nearer = distance.le_tensor(&self.distance);
+        self.best = self.current.where_self(&norm::per_image(&nearer), &self.best);
+        self.distance = distance.where_self(&nearer, &self.distance);
+    }
+
+    /// One step of every row in l1 or l0. The share grows after a step that stays misclassified and falls after one that does
+    /// not, which is taken back.
+    fn advance_sparse(&mut self, net: &dyn Target, norm: Norm) {
+        let evaluated = target::value_and_grad(net, &self.current, |logits| loss::margin(logits, &self.labels));
+        let model = sparse::Linearised {
+            clean: &self.clean,
+            current: &self.current,
+            margin: &evaluated.loss,
+            gradient: &evaluated.gradient,
+        };
+        let candidate = model.step(norm, &self.share);
+        let mut stays = target::misclassified(&target::logits(net, &candidate), &self.labels);
+        if norm == Norm::L0 {
+            let fewer = norm::length(&(&candidate - &self.clean), norm).le_tensor(&self.distance);
+            stays = stays.logical_and(&fewer);
+        }
+        self.share = (&self.share * GROWTH.0).clamp_max(LARGEST_SHARE).where_self(&stays, &(&self.share * GROWTH.1));
+        self.current = candidate.where_self(&norm::per_image(&stays), &self.current);
         let distance = norm::length(&(&self.current - &self.clean), norm);
         let nearer = distance.le_tensor(&self.distance);
         self.best = self.current.where_self(&norm::per_image(&nearer), &self.best);
@@ -178,6 +224,7 @@ impl PlbState {
             &mut self.current,
             &mut self.best,
             &mut self.distance,
+            &mut self.share,
             &mut self.checked_distance,
         ] {
             *tensor = tensor.index_select(0, &stay);

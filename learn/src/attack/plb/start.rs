@@ -4,7 +4,7 @@ use tandem_domain::spec::Norm;
 use tch::Tensor;
 
 use super::super::noise::{self, NoiseKey};
-use super::super::{Batch, Target, norm, target};
+use super::super::{Adversarials, Batch, Target, fmn, norm, target};
 use super::settings::{Settings, Steps};
 
 /// The K images for which a start was found.
@@ -15,6 +15,25 @@ pub(super) struct StartPoints {
     pub(super) images: Tensor,
 }
 
+impl StartPoints {
+    /// These, and all that `found` has moved; the two have no image in common.
+    pub(super) fn with(self, found: &Adversarials) -> Self {
+        let moved = found.distance.isfinite().logical_and(&found.distance.gt(0.0)).nonzero().flatten(0, -1);
+        Self {
+            images: Tensor::cat(&[&self.images, &found.images.index_select(0, &moved)], 0),
+            positions: Tensor::cat(&[self.positions, moved], 0),
+        }
+    }
+}
+
+/// In l1 and l0: where a short FMN ends.
+pub(super) fn by_fmn(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Adversarials {
+    let fmn = fmn::Settings { steps: FMN_STEPS, seed: settings.seed, ..fmn::Settings::default() };
+    fmn::run_one(net, batch, norm, &fmn, settings.restart)
+}
+
+/// Of FMN, before the steps in l1 and l0.
+const FMN_STEPS: u32 = 40;
 /// Growth of the noise from one try to the next, and the number of tries: from the published first noise to a hundred times
 /// a pixel's range. The published growth is 1.01, which takes ten times as many tries; the longer distance that 1.1 starts
 /// at is what the first steps take off.
@@ -39,7 +58,7 @@ pub(super) fn find(
 ) -> StartPoints {
     let mut search = StartSearch { net, batch, images: batch.images.copy(), left: correct.shallow_clone() };
     if settings.steps == Steps::Relative {
-        search.newton(norm);
+        search.newton(norm, settings);
     }
     search.noise(settings);
     if let Some(fallback) = fallback {
@@ -82,6 +101,21 @@ impl StartSearch<'_> {
         self.left = self.left.index_select(0, &wrong.logical_not().nonzero().flatten(0, -1));
     }
 
+    /// Noise for the images that are left, half as long as [`noise::far`].
+    fn far_noise(&self, settings: &Settings, norm: Norm) -> Tensor {
+        let noise = self.normal(settings, NoiseKey::PlbNewton);
+        let length = norm::length(&noise, if norm == Norm::L0 { Norm::L1 } else { norm }).clamp_min(1e-12);
+        noise * norm::per_image(&(length.reciprocal() * (noise::far(norm) * 0.5)))
+    }
+
+    /// Standard normal noise for the images that are left.
+    fn normal(&self, settings: &Settings, key: NoiseKey) -> Tensor {
+        let positions: Vec<i64> = Vec::try_from(&self.left.to_device(tch::Device::Cpu)).unwrap_or_default();
+        let ids: Vec<i64> = positions.iter().map(|&place| self.batch.ids[place as usize]).collect();
+        let images = self.batch.images;
+        noise::normal(settings.seed, settings.restart, &ids, key, &images.size()[1..], images.device())
+    }
+
     /// Tries x + scale·noise, with new noise at each scale.
     fn noise(&mut self, settings: &Settings) {
         let (growth, tries) = if settings.steps == Steps::Paper { GROWTH_PAPER } else { GROWTH };
@@ -90,10 +124,7 @@ impl StartSearch<'_> {
                 return;
             }
             let clean = self.batch.images.index_select(0, &self.left);
-            let positions: Vec<i64> = Vec::try_from(&self.left.to_device(tch::Device::Cpu)).unwrap_or_default();
-            let ids: Vec<i64> = positions.iter().map(|&place| self.batch.ids[place as usize]).collect();
-            let draw = NoiseKey::Plb(attempt);
-            let noise = noise::normal(settings.seed, settings.restart, &ids, draw, &clean.size()[1..], clean.device());
+            let noise = self.normal(settings, NoiseKey::Plb(attempt));
             let scale = settings.noise * growth.powi(attempt as i32);
             self.try_images(&norm::clip(&(clean + noise * scale)));
         }
@@ -102,8 +133,13 @@ impl StartSearch<'_> {
     /// Newton steps on the difference of the right and the best wrong logit: to where the linear model puts the boundary, and
     /// each time a little further (as DeepFool, Moosavi-Dezfooli et al. 2016, but towards one class at a time). The direction
     /// is the gradient, in l∞ its sign.
-    fn newton(&mut self, norm: Norm) {
+    ///
+    /// They draw nothing, so that a restart begins them at a random point.
+    fn newton(&mut self, norm: Norm, settings: &Settings) {
         let mut images = self.batch.images.index_select(0, &self.left);
+        if settings.restart > 0 {
+            images = norm::clip(&(&images + self.far_noise(settings, norm)));
+        }
         for step in 0..=NEWTON {
             if self.left.size()[0] == 0 {
                 return;

@@ -1,4 +1,5 @@
-//! One step of both forces: along the barrier's gradient, then the norm's proximal operator, then [0, 1].
+//! One step of both forces: along the barrier's gradient, then the norm's proximal operator, then [0, 1]. Relative steps in l1
+//! and l0 are `sparse`'s.
 
 use tandem_domain::spec::{self, Norm};
 use tch::{Kind, Tensor};
@@ -46,11 +47,10 @@ pub(super) fn relative(norm: Norm, clean: &Tensor, current: &Tensor, gradient: &
     // m/‖∇m‖ = 1/‖∇log m‖.
     let margin = norm::length(gradient, Norm::L2).clamp_min(1e-30).reciprocal();
     let strength = length.square() * (STRENGTH * share * share);
-    let count = norm::length(&perturbation, Norm::L0).unsqueeze(1);
     let stepped = |power: &Tensor| {
         let push = &length * power.exp2();
         let moved = &perturbation + &direction * norm::per_image(&push);
-        let images = norm::clip(&(clean + shrink(norm, &moved, share, &count)));
+        let images = norm::clip(&(clean + shrink(norm, &moved, share)));
         (images, push)
     };
     let scale = std::f64::consts::LOG2_10;
@@ -67,22 +67,11 @@ pub(super) fn relative(norm: Norm, clean: &Tensor, current: &Tensor, gradient: &
     stepped(&high).0
 }
 
-/// The norm's proximal operator with the weight that takes off `share`: in l2 and l∞ of the length, in l1 of the largest
-/// element's magnitude, in l0 of the number of elements, `count`.
-fn shrink(norm: Norm, moved: &Tensor, share: f64, count: &Tensor) -> Tensor {
-    let rows = norm::rows(moved);
-    let weight = |length: Norm| norm::length(moved, length).unsqueeze(1) * share;
+/// The norm's proximal operator with the weight that takes `share` off the length; in l2 and l∞ alone.
+fn shrink(norm: Norm, moved: &Tensor, share: f64) -> Tensor {
     match norm {
-        Norm::L0 => {
-            // The threshold is halfway between the smallest magnitude that stays and the largest that goes.
-            let (sorted, _) = rows.abs().sort(1, true);
-            let kept = (count * (1.0 - share)).floor().clamp(1.0, (rows.size()[1] - 1) as f64).to_kind(Kind::Int64);
-            let edge = sorted.gather(1, &(&kept - 1), false) + sorted.gather(1, &kept, false);
-            prox(norm, &rows, &(edge.square() * 0.125)).view_as(moved)
-        }
-        Norm::L1 => prox(norm, &rows, &weight(Norm::Linf)).view_as(moved),
         // prox with mu = share·‖moved‖.
-        Norm::L2 => moved * (1.0 - share),
+        Norm::L0 | Norm::L1 | Norm::L2 => moved * (1.0 - share),
         // The proximal operator clamps to some height; for which mu does not matter.
         Norm::Linf => {
             let ceiling = norm::per_image(&(norm::length(moved, Norm::Linf) * (1.0 - share)));
