@@ -82,6 +82,14 @@ pub fn run(task: &Task, group: &ProcessGroup, report: &mut dyn Report, stop: &At
             group.world_size()
         )));
     }
+    // Refused when it is submitted, but an earlier version may have stored it.
+    if task.spec.stage.differences_in_bf16() {
+        return Err(Failure::Job(
+            "precision = \"bf16\" rounds the images, and with them the step of the penalty's finite difference, which would be \
+             noise: submit it again with tikhonov.method = \"exact\" or precision = \"f32\""
+                .to_owned(),
+        ));
+    }
     // By default libtorch takes TF32 for convolutions; f32 must mean f32, in attacks and penalties too.
     cuda::set_tf32(task.spec.stage.precision() == Precision::Tf32)?;
     tch::set_num_threads(i32::try_from(task.spec.threads).unwrap_or(1).max(1));

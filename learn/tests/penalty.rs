@@ -4,11 +4,13 @@
 
 mod smooth;
 
-use smooth::{SHARDS, Smooth, alone, error, flat, ranks, whole};
+use smooth::{SHARDS, Smooth, alone, error, flat, images, ranks, whole};
+use tandem_collective::ProcessGroup;
 use tandem_domain::spec::{Direction, PenaltyMethod, PenaltyScaling, Recompute, Tikhonov};
 use tandem_learn::nt_xent::nt_xent;
 use tandem_learn::objective::{LossTerm, Objective, Views};
 use tandem_learn::penalty::tikhonov;
+use tandem_learn::shards::{Shards, penalty_cosine};
 use tch::{Device, Kind, Tensor};
 
 /// Against autograd, relative to the largest element.
@@ -42,7 +44,7 @@ fn loss(views: Views) -> &'static dyn Fn(&Tensor) -> Tensor {
 }
 
 fn spec(method: PenaltyMethod, scaling: Option<PenaltyScaling>) -> Tikhonov {
-    Tikhonov { lambda: LAMBDA, method, scaling, ..Tikhonov::default() }
+    Tikhonov { lambda: LAMBDA, method, scaling, h: 1e-2, ..Tikhonov::default() }
 }
 
 fn objective(views: Views, spec: &Tikhonov) -> Objective<'static> {
@@ -310,5 +312,31 @@ fn running_statistics_move_once_whatever_the_penalty_computes() {
             let objective = Objective { recompute, ..objective(Views::Two, &spec(method, None)) };
             assert!(alone(&network, ROWS, &objective).statistics.equal(&plain), "{method:?} {recompute:?}");
         }
+    }
+}
+
+fn penalty_cosine_of(network: &Smooth, objective: &Objective<'_>) -> Option<f64> {
+    let shards = Shards { count: SHARDS, rank: 0, world_size: 1 };
+    penalty_cosine(network, &ProcessGroup::alone(), &shards, |shard| images(shard, ROWS), objective).unwrap()
+}
+
+/// By the step itself: the gradient without the penalty is taken off both.
+#[test]
+fn the_cosine_of_both_methods_is_that_of_their_gradients() {
+    let cosine = |a: &Tensor, b: &Tensor| (a.dot(b) / (a.norm() * b.norm())).double_value(&[]);
+    for views in [Views::One, Views::Two] {
+        let network = Smooth::new(true, false);
+        let plain = alone(&network, ROWS, &Objective::new(views, loss(views))).gradient;
+        let own = |spec: &Tikhonov| alone(&network, ROWS, &objective(views, spec)).gradient - &plain;
+        let exact = spec(PenaltyMethod::Exact, None);
+        // A step that is long for this network, so that the two differ.
+        let difference = Tikhonov { h: 2.0, ..spec(PenaltyMethod::FiniteDifference, None) };
+        let expected = cosine(&own(&difference), &own(&exact));
+        let found = penalty_cosine_of(&network, &objective(views, &difference)).unwrap();
+        assert!((found - expected).abs() < 1e-9 && found < 0.999, "{views:?}: {found}, expected {expected}");
+        let short = objective(views, &Tikhonov { h: 1e-4, ..difference });
+        assert!(penalty_cosine_of(&network, &short).unwrap() > 0.999_99, "{views:?}");
+        assert_eq!(penalty_cosine_of(&network, &objective(views, &exact)), None);
+        assert_eq!(penalty_cosine_of(&network, &objective(views, &Tikhonov { lambda: 0.0, ..difference })), None);
     }
 }

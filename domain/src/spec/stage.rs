@@ -6,7 +6,7 @@ use super::{
     attack::Attack,
     network::{BatchNorm, Encoder, Head, Precision, Recompute},
     optimizer::{Optimizer, over_finetune, over_linear, over_supervised},
-    penalty::{Layerwise, Tikhonov},
+    penalty::{Layerwise, PenaltyMethod, Tikhonov},
 };
 
 /// The kind of a job, with its parameters.
@@ -40,6 +40,21 @@ impl Stage {
             Self::Finetune(stage) => stage.precision,
             Self::Linear(_) | Self::Attack(_) => Precision::F32,
         }
+    }
+
+    /// Whether a penalty would be differentiated by a finite difference of passes in bf16, which is noise.
+    pub fn differences_in_bf16(&self) -> bool {
+        let (tikhonov, betas) = match self {
+            Self::Contrastive(stage) => {
+                let layerwise = stage.layerwise.as_ref().map(|layerwise| layerwise.betas(&stage.tikhonov));
+                (&stage.tikhonov, layerwise.unwrap_or_default())
+            }
+            Self::Supervised(stage) => (&stage.tikhonov, Vec::new()),
+            Self::Finetune(stage) => (&stage.tikhonov, Vec::new()),
+            Self::Linear(_) | Self::Attack(_) => return false,
+        };
+        let penalised = tikhonov.lambda != 0.0 || betas.iter().any(|beta| *beta != 0.0);
+        penalised && tikhonov.method == PenaltyMethod::FiniteDifference && self.precision() == Precision::Bf16
     }
 }
 

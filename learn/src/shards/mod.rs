@@ -8,8 +8,9 @@
 //!
 //! In reading order: `partition` cuts the batch, `step` is the whole step, `context` what its parts know, `forward` its
 //! forward and backward pass, `rows` the two orders of outputs; `exact` and `finite` differentiate the
-//! penalties of eqs. (2), (3) and (5); `shard_gradient` is what is summed in the end.
+//! penalties of eqs. (2), (3) and (5), and `agreement` compares the two; `shard_gradient` is what is summed in the end.
 
+mod agreement;
 mod context;
 mod exact;
 mod finite;
@@ -19,6 +20,7 @@ mod rows;
 mod shard_gradient;
 mod step;
 
+pub use agreement::penalty_cosine;
 pub use partition::Shards;
 pub use step::{Step, step};
 

@@ -25,11 +25,15 @@ const SHRINKING_MAPS: u64 = 4;
 
 /// Numbers that penalties keep beside the graph of the loss; `saved`: those of the network up to each head.
 pub(super) fn penalties(method: PenaltyMethod, saved: &[u64]) -> u64 {
+    let tangents: u64 = saved.iter().sum();
     match (method, saved) {
         // A tangent for each feature map.
-        (PenaltyMethod::Exact, saved) => saved.iter().sum(),
-        // One head after another; the graph of the loss is freed before the last one's second pass.
-        (PenaltyMethod::FiniteDifference, [earlier @ .., _]) => earlier.iter().copied().max().unwrap_or(0),
+        (PenaltyMethod::Exact, _) => tangents,
+        // One head after another; the graph of the loss is freed before the last one's second pass. Now and then it is compared
+        // with the exact penalty, for which graphs are dropped and made again.
+        (PenaltyMethod::FiniteDifference, [earlier @ .., _]) => {
+            earlier.iter().copied().max().unwrap_or(0).max(tangents / 2)
+        }
         (PenaltyMethod::FiniteDifference, []) => 0,
     }
 }

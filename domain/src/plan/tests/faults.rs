@@ -11,7 +11,7 @@ fn fault(text: &str) -> SpecError {
 }
 
 /// The fault of a file with this body after a valid head of two lines.
-fn body(body: &str) -> SpecError {
+pub(super) fn body(body: &str) -> SpecError {
     fault(&format!("name = \"test\"\ndataset = \"cifar10\"\n{body}"))
 }
 
@@ -201,43 +201,6 @@ fn values_that_do_not_go_together() {
         ),
     ] {
         assert_eq!(message, expected);
-    }
-}
-
-#[test]
-fn attacks_and_their_norms() {
-    let attack = |lines: &str| {
-        let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
-        body(&format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\n{lines}")).message
-    };
-    for (method, norm) in [("pgd", "l1"), ("apgd", "l1"), ("apgd-t", "l0"), ("square", "l1"), ("fab", "l0")] {
-        let message = attack(&format!("attack = \"{method}\"\nnorm = \"{norm}\""));
-        assert!(message.starts_with("pgd, apgd, apgd-t and square know l2 and linf; "), "{message}");
-    }
-    let message = attack("attack = \"pgd\"\nnorm = \"l2\"\nradii = [0.2, 0.1]");
-    assert_eq!(message, "the radii must grow, each once");
-    for keys in ["draw = \"first\"", "draw_seed = 3", "images = 0\ndraw = \"balanced\""] {
-        let message = attack(&format!("attack = \"pgd\"\nnorm = \"l2\"\n{keys}"));
-        assert!(message.contains("is for an attack on some of the images (`images`)"), "{message}");
-    }
-    let message = attack("attack = \"pgd\"\nnorm = \"l2\"\nimages = 5\ndraw = \"first\"\ndraw_seed = 3");
-    assert!(message.starts_with("`draw_seed` is for `draw = \"balanced\"`"), "{message}");
-    let message = attack("attack = \"pgd\"\nnorm = \"l2\"\ntikhonov = { lambda = 1 }");
-    assert!(message.starts_with("unknown key `tikhonov` in [jobs.a]"), "{message}");
-}
-
-#[test]
-fn radii_that_no_image_has() {
-    let attack = |lines: &str| {
-        let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
-        let text = format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\nattack = \"plb\"\n{lines}");
-        plan(&format!("name = \"x\"\ndataset = \"cifar10\"\n{text}"), "x.toml", "1").err().map(|error| error.message)
-    };
-    for (norm, wrong, right) in [("linf", 1.1, 1.0), ("l2", 56.0, 55.0), ("l1", 3073.0, 3072.0), ("l0", 4000.0, 9.0)] {
-        let lines = |radius: f64| format!("norm = \"{norm}\"\nradii = [0.1, {radius}]");
-        let message = attack(&lines(wrong)).expect("it is too large");
-        assert!(message.starts_with(&format!("{wrong} is too large")), "{message}");
-        assert_eq!(attack(&lines(right)), None);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whole files in, jobs or messages out.
 
+mod attacks;
 mod expansion;
 mod faults;
 

@@ -80,12 +80,15 @@ impl Trainer<'_> {
 
     /// Whether to validate, at the end of an epoch.
     fn validation_due(&self) -> bool {
+        self.validation_due_at(self.position.step)
+    }
+
+    fn validation_due_at(&self, step: u64) -> bool {
         let every = match self.recipe.steps {
             None => 1,
             Some(_) => self.steps.div_ceil(MAX_VALIDATIONS).div_ceil(self.steps_per_epoch),
         };
-        let epoch = self.position.step / self.steps_per_epoch;
-        self.position.step == self.steps || epoch.is_multiple_of(every)
+        step == self.steps || (step / self.steps_per_epoch).is_multiple_of(every)
     }
 
     /// Evaluates the held-out images and remembers the best model. Of equal ones that is the last, which was trained longer.
@@ -125,6 +128,10 @@ impl Trainer<'_> {
             objective.terms.iter_mut().for_each(|term| term.reach = Some(self.model.head_slots().collect()));
         }
         let step = shards::step(&self.model, rank.group, &self.shards, images, &objective, rank.stop_requested())?;
+        let cosine = match self.cosine_due() {
+            true => shards::penalty_cosine(&self.model, rank.group, &self.shards, images, &objective)?,
+            false => None,
+        };
 
         let lr = self.lr_schedule.at(update);
         self.position.step += 1;
@@ -154,7 +161,18 @@ impl Trainer<'_> {
             rank.metric("penalty", self.position.step, step.penalty);
             rank.metric("penalty_share", self.position.step, step.penalty / (step.loss + step.penalty));
         }
+        if let Some(cosine) = cosine {
+            rank.metric("penalty_cosine", self.position.step, cosine);
+        }
         Ok(step)
+    }
+
+    /// Whether this step, which is not counted yet, is compared with the exact penalty: the first, and the last before each
+    /// validation.
+    fn cosine_due(&self) -> bool {
+        let done = self.position.step + 1;
+        let epoch_ends = done == self.steps || done.is_multiple_of(self.steps_per_epoch);
+        done == 1 || (epoch_ends && self.validation_due_at(done))
     }
 }
 

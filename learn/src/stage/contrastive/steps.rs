@@ -129,6 +129,10 @@ impl Trainer<'_> {
         let objective = Objective { terms, recompute: self.spec.recompute, ..Objective::new(Views::Two, &loss) };
         let objective = objective.differentiated(&self.spec.tikhonov);
         let step = shards::step(&self.net, rank.group, &self.shards, views, &objective, rank.stop_requested())?;
+        let cosine = match self.cosine_due() {
+            true => shards::penalty_cosine(&self.net, rank.group, &self.shards, views, &objective)?,
+            false => None,
+        };
 
         let update = self.position.step;
         let lr = self.lr_schedule.at(update);
@@ -148,7 +152,15 @@ impl Trainer<'_> {
             rank.metric("penalty", self.position.step, step.penalty);
             rank.metric("penalty_share", self.position.step, step.penalty / (step.loss + step.penalty));
         }
+        if let Some(cosine) = cosine {
+            rank.metric("penalty_cosine", self.position.step, cosine);
+        }
         Ok(step)
+    }
+
+    /// Whether this step, which is not counted yet, is compared with the exact penalty: the first, and the last of each epoch.
+    fn cosine_due(&self) -> bool {
+        self.position.step == 0 || (self.position.step + 1).is_multiple_of(self.steps_per_epoch)
     }
 
     fn penalised(&self) -> bool {
