@@ -102,7 +102,7 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
 /// Accuracies, errors, and success rates of attacks: fractions of 1.
 fn is_share(name: &str) -> bool {
     let ends = ["accuracy", "error", "broken"].iter().any(|end| name.ends_with(end));
-    ends || name.contains("accuracy_layer") || name.starts_with("misclassified_at")
+    ends || ["accuracy_layer", "misclassified_at", "robust_accuracy_at"].iter().any(|part| name.contains(part))
 }
 
 /// A number beside an axis: no more digits than it needs.
@@ -199,6 +199,7 @@ mod tests {
         assert_eq!(figure("knn_accuracy_layer2", 0.25), "25.0 %");
         assert_eq!(figure("clean_error", 0.306), "30.6 %");
         assert_eq!(figure("misclassified_at_0.25", 0.5), "50.0 %");
+        assert_eq!(figure("robust_accuracy_at_0.25", 0.5), "50.0 %");
         assert_eq!(figure("peak_memory_bytes", 1536.0), "1.5 KiB");
         assert_eq!(figure("loss", 4.123_456), "4.123");
         assert_eq!(figure("loss", 0.012_345_6), "0.01235");

@@ -37,7 +37,7 @@ pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)
     .await
 }
 
-/// Stores a final result. That of a later attempt replaces that of an earlier one.
+/// Stores a final result, under the name that it has now. That of a later attempt replaces that of an earlier one.
 pub(crate) async fn put_result(
     conn: &mut Conn,
     job: Uuid,
@@ -48,7 +48,9 @@ pub(crate) async fn put_result(
 ) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO results (job_id, fence, name, value, at, stage)
-         SELECT j.id, $2, $3, $4, $5, j.stage FROM jobs j WHERE j.id = $1
+         SELECT j.id, $2, COALESCE(renamed.now, $3), $4, $5, j.stage
+         FROM jobs j LEFT JOIN renamed_results renamed ON renamed.name = $3 AND $2 <= renamed.through_fence
+         WHERE j.id = $1
          ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value, fence = excluded.fence, at = excluded.at
          WHERE results.fence <= excluded.fence",
         job,

@@ -47,7 +47,7 @@ impl AttackRun<'_> {
         let points = curve(distances, &grid);
         rank.result("clean_error", points[0].all);
         for (name, median) in
-            [("median_distance", median_paper(distances)), ("median_distance_all", median_all(distances))]
+            [("median_distance", median_all(distances)), ("median_distance_paper", median_paper(distances))]
         {
             // An infinite median is left out, since JSON has no infinity.
             if let Some(median) = median {
@@ -56,7 +56,9 @@ impl AttackRun<'_> {
         }
         for index in readout_indices(grid.len()) {
             // The first point is radius 0.
-            rank.result(&format!("misclassified_at_{}", format_radius(grid[index])), points[index + 1].all);
+            let (radius, misclassified) = (format_radius(grid[index]), points[index + 1].all);
+            rank.result(&format!("misclassified_at_{radius}"), misclassified);
+            rank.result(&format!("robust_accuracy_at_{radius}"), 1.0 - misclassified);
         }
         rank.result("attacked", distances.len() as f64);
         rank.result("failed", distances.iter().filter(|distance| distance.is_infinite()).count() as f64);
