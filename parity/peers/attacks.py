@@ -43,7 +43,12 @@ def foolbox_attack(request):
     if name == "ddn":
         return foolbox.attacks.DDNAttack(steps=steps), None
     if name == "fmn":
-        kind = {"l2": foolbox.attacks.L2FMNAttack, "linf": foolbox.attacks.LInfFMNAttack}[norm]
+        kind = {
+            "l0": foolbox.attacks.L0FMNAttack,
+            "l1": foolbox.attacks.L1FMNAttack,
+            "l2": foolbox.attacks.L2FMNAttack,
+            "linf": foolbox.attacks.LInfFMNAttack,
+        }[norm]
         return kind(steps=steps), None
     raise KeyError(name)
 
@@ -84,7 +89,12 @@ def attack(request):
     with torch.no_grad():
         wrong = torch.cat([MODEL(images).argmax(1) != labels for images, labels in zip(made.split(BATCH), LABELS.split(BATCH))])
     moved = (made - IMAGES).flatten(1)
-    distance = moved.abs().amax(1) if request["norm"] == "linf" else moved.norm(dim=1)
+    distance = {
+        "l0": lambda: (moved != 0).sum(1).float(),
+        "l1": lambda: moved.abs().sum(1),
+        "l2": lambda: moved.norm(dim=1),
+        "linf": lambda: moved.abs().amax(1),
+    }[request["norm"]]()
     write(request, "found", {"wrong": wrong.to(torch.uint8), "distance": distance})
     return {"version": version}
 

@@ -1,12 +1,13 @@
 //! Attacks on a classifier that `learn` has trained: PGD against torchattacks, ProxLogBarrier against a loop like that of
-//! its reference implementation.
+//! its reference implementation, FMN against Foolbox.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use tandem_domain::spec::Norm;
 use tandem_learn::task::InputFile;
 
 use crate::child::Child;
-use crate::interleave::{interleave, median, speeds};
+use crate::interleave::{Pair, interleave, median, speeds};
 use crate::machine;
 use crate::row::{Goal, Row, Unit};
 use crate::settings::Settings;
@@ -29,6 +30,10 @@ const PAIRS: usize = 3;
 /// Few, because the reference is slow.
 const PLB_IMAGES: u32 = 25;
 const PLB_PAIRS: usize = 2;
+const FMN_IMAGES: u32 = 100;
+const FMN_STEPS: u32 = 100;
+/// By how much the median of FMN's distances may be larger than Foolbox's; in l0 by an element as well.
+const FMN_FARTHER: f64 = 1.02;
 
 pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
@@ -43,10 +48,11 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
             steps: STEPS,
             step: STEP,
             relative: false,
+            norm: Norm::Linf,
             radius: None,
             folder: folder.path().to_owned(),
         };
-        Ok(vec![
+        let mut rows = vec![
             pgd(settings, &setup, "attack/pgd-half", (0.4, 0.6), 1.5)?,
             pgd(
                 settings,
@@ -65,12 +71,16 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
             // With the same steps on both sides, ours must only be no slower.
             plb(
                 settings,
-                &AttackSetup { images: PLB_IMAGES, ..setup },
+                &AttackSetup { images: PLB_IMAGES, ..setup.clone() },
                 "attack/plb-published",
                 "with the published steps",
                 1.0,
             )?,
-        ])
+        ];
+        for norm in [Norm::L0, Norm::L1, Norm::L2, Norm::Linf] {
+            rows.push(fmn(settings, &AttackSetup { images: FMN_IMAGES, steps: FMN_STEPS, norm, ..setup.clone() })?);
+        }
+        Ok(rows)
     })
 }
 
@@ -128,23 +138,7 @@ fn pgd(settings: &Settings, setup: &AttackSetup, name: &str, robust_range: (f64,
 }
 
 fn plb(settings: &Settings, setup: &AttackSetup, name: &str, which: &str, goal: f64) -> Result<Row> {
-    let mut ours = Child::ours("plb", THREADS)?;
-    let _: Value = ours.ask(setup)?;
-    let mut theirs = Child::peer(&settings.python, "plb", THREADS)?;
-    let _: Value = theirs.ask(setup)?;
-    let (mut near, mut far) = (0.0, 0.0);
-    let distances_of = |child: &mut Child, distance: &mut f64| {
-        let (seconds, distances) = child.unit::<Vec<Option<f64>>>()?;
-        // JSON has no infinity: null is an image that withstood.
-        let distances: Vec<f64> = distances.into_iter().map(|distance| distance.unwrap_or(f64::INFINITY)).collect();
-        *distance = Summary::of(&distances).context("no image was attacked")?.median;
-        Ok(seconds)
-    };
-    let pairs = interleave(
-        settings.pairs.min(PLB_PAIRS),
-        || distances_of(&mut ours, &mut near),
-        || distances_of(&mut theirs, &mut far),
-    )?;
+    let Distances { pairs, near, far } = distances(settings, setup, "plb")?;
     Ok(Row {
         name: name.into(),
         what: format!(
@@ -162,4 +156,53 @@ fn plb(settings: &Settings, setup: &AttackSetup, name: &str, which: &str, goal: 
         ),
         raw: json!({ "pairs": pairs, "median_distance": { "ours": near, "theirs": far } }),
     })
+}
+
+fn fmn(settings: &Settings, setup: &AttackSetup) -> Result<Row> {
+    let Distances { pairs, near, far } = distances(settings, setup, "fmn")?;
+    let norm = format!("{:?}", setup.norm).to_lowercase();
+    let allowed = FMN_FARTHER * far + if setup.norm == Norm::L0 { 1.0 } else { 0.0 };
+    Ok(Row {
+        name: format!("attack/fmn-{norm}"),
+        what: format!("FMN of {FMN_STEPS} steps in {norm} on {FMN_IMAGES} images, against Foolbox"),
+        goal: Goal::AtLeast(2.0),
+        unit: Unit::Times,
+        value: speeds(&pairs)?,
+        void: (far.is_nan() || near.is_nan() || near > allowed)
+            .then(|| format!("our median distance is {near:.4}, theirs {far:.4}: not as near")),
+        note: format!(
+            "{:.2} against {:.2} s; median distance {near:.4} against {far:.4}; resnet-tiny, {THREADS} threads",
+            median(&pairs, |pair| pair.ours),
+            median(&pairs, |pair| pair.theirs),
+        ),
+        raw: json!({ "pairs": pairs, "median_distance": { "ours": near, "theirs": far } }),
+    })
+}
+
+/// Two searches for the smallest distances, and the median of what each found.
+struct Distances {
+    pairs: Vec<Pair>,
+    near: f64,
+    far: f64,
+}
+
+fn distances(settings: &Settings, setup: &AttackSetup, side: &str) -> Result<Distances> {
+    let mut ours = Child::ours(side, THREADS)?;
+    let _: Value = ours.ask(setup)?;
+    let mut theirs = Child::peer(&settings.python, side, THREADS)?;
+    let _: Value = theirs.ask(setup)?;
+    let (mut near, mut far) = (0.0, 0.0);
+    let distances_of = |child: &mut Child, distance: &mut f64| {
+        let (seconds, distances) = child.unit::<Vec<Option<f64>>>()?;
+        // JSON has no infinity: null is an image that withstood.
+        let distances: Vec<f64> = distances.into_iter().map(|distance| distance.unwrap_or(f64::INFINITY)).collect();
+        *distance = Summary::of(&distances).context("no image was attacked")?.median;
+        Ok(seconds)
+    };
+    let pairs = interleave(
+        settings.pairs.min(PLB_PAIRS),
+        || distances_of(&mut ours, &mut near),
+        || distances_of(&mut theirs, &mut far),
+    )?;
+    Ok(Distances { pairs, near, far })
 }

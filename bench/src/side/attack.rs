@@ -10,7 +10,7 @@ use tandem_learn::artifact::load_classifier;
 use tandem_learn::attack::fixed_radius::FixedRadius;
 use tandem_learn::attack::pgd::Pgd;
 use tandem_learn::attack::plb::{self, Settings, Steps};
-use tandem_learn::attack::{Batch, Target};
+use tandem_learn::attack::{Batch, Target, fmn};
 use tandem_learn::classifier::Classifier;
 use tandem_learn::task::InputFile;
 use tch::{Device, Kind, Tensor};
@@ -32,6 +32,8 @@ pub(crate) struct AttackSetup {
     pub(crate) step: f64,
     /// For ProxLogBarrier: steps that are shares of the distance, as in best-of, or the published ones.
     pub(crate) relative: bool,
+    /// For FMN; PGD has linf and ProxLogBarrier l2.
+    pub(crate) norm: Norm,
     /// In linf. If none is given, our side searches one at which half of the images fall.
     pub(crate) radius: Option<f64>,
     pub(crate) folder: PathBuf,
@@ -138,16 +140,24 @@ pub(crate) fn prepare_plb(setup: AttackSetup) -> Result<(Value, Work)> {
     let attacked = Attacked::load(&setup)?;
     let steps = if setup.relative { Steps::Relative } else { Steps::Published };
     let settings = Settings { constants: spec::Plb::default(), steps, noise: 0.01, seed: SEED, restart: 0 };
-    let find = move || -> Result<Value> {
-        let distances = attacked.batches(|target, batch| plb::run(target, batch, Norm::L2, &settings, None).distance);
-        Ok(json!(Vec::<f32>::try_from(distances)?))
-    };
+    Ok(distances(move || attacked.batches(|target, batch| plb::run(target, batch, Norm::L2, &settings, None).distance)))
+}
+
+/// FMN in `setup.norm`. A unit of work finds each image's distance.
+pub(crate) fn prepare_fmn(setup: AttackSetup) -> Result<(Value, Work)> {
+    let attacked = Attacked::load(&setup)?;
+    let settings = fmn::Settings { steps: setup.steps, seed: SEED, ..fmn::Settings::default() };
+    Ok(distances(move || attacked.batches(|target, batch| fmn::run(target, batch, setup.norm, &settings).distance)))
+}
+
+/// The reply and the work of a search for distances.
+fn distances(find: impl Fn() -> Tensor + 'static) -> (Value, Work) {
     let work = move |count| {
         let mut found = Value::Null;
         for _ in 0..count {
-            found = find()?;
+            found = json!(Vec::<f32>::try_from(find())?);
         }
         Ok(found)
     };
-    Ok((json!({ "version": env!("CARGO_PKG_VERSION") }), Box::new(work)))
+    (json!({ "version": env!("CARGO_PKG_VERSION") }), Box::new(work))
 }

@@ -42,6 +42,7 @@ pub(crate) enum Side {
     Classifier,
     Pgd,
     Plb,
+    Fmn,
     Ranks,
     Checkpoint,
 }
@@ -56,6 +57,7 @@ pub(crate) fn serve(side: Side) -> Result<()> {
         Side::Classifier => run(classifier::prepare),
         Side::Pgd => run(attack::prepare_pgd),
         Side::Plb => run(attack::prepare_plb),
+        Side::Fmn => run(attack::prepare_fmn),
         Side::Ranks => run(ranks::prepare),
         Side::Checkpoint => run(checkpoint::prepare),
     }
