@@ -66,8 +66,8 @@ pub enum Draw {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlbSteps {
-    /// Fractions of the iterate's own distance, after a few Newton steps: smaller distances with fewer gradients. Only
-    /// `early_stop` of the constants is used.
+    /// In l2 and linf fractions of the iterate's own distance, after a few Newton steps: smaller distances with fewer gradients
+    /// than the published ones. In l1 and l0 steps of few elements, after a short FMN. Only `early_stop` of the constants is used.
     #[default]
     Relative,
     /// The published algorithm with the constants beside it.

@@ -69,6 +69,27 @@ async fn a_report_that_is_sent_again_changes_nothing() {
     assert_eq!(kinds, ["submitted", "assigned", "started", "training", "exporting"]);
 }
 
+/// An attempt from before the renaming reports by the older names, whenever; a later one by those of now.
+#[tokio::test]
+async fn a_result_is_stored_under_the_name_that_its_attempt_means() {
+    let database = TestStore::open().await;
+    let results = || database.rows::<(String, f64)>("SELECT name, value FROM results ORDER BY name");
+    let named =
+        |sequence, name: &str, value| event(sequence, Event::Result(ResultEvent { name: name.to_owned(), value }));
+    let (_, holders) = running(&database, 1, &single(1)).await;
+    database.execute("UPDATE renamed_results SET through_fence = (SELECT MAX(fence) FROM attempts)");
+    let older = [named(1, "median_distance", 0.2), named(2, "median_distance_all", 0.5), named(3, "loss", 1.0)];
+    send(&database, holders[0], &older).await;
+    let paper = |value| ("median_distance_paper".to_owned(), value);
+    let (loss, all) = (("loss".to_owned(), 1.0), |value| ("median_distance".to_owned(), value));
+    assert_eq!(results(), [loss.clone(), all(0.5), paper(0.2)]);
+
+    database.execute("UPDATE renamed_results SET through_fence = 0");
+    let newer = [named(4, "median_distance", 0.6), named(5, "median_distance_paper", 0.3)];
+    send(&database, holders[0], &newer).await;
+    assert_eq!(results(), [loss, all(0.6), paper(0.3)]);
+}
+
 #[tokio::test]
 async fn a_stale_worker_changes_nothing() {
     let database = TestStore::open().await;

@@ -5,7 +5,7 @@ use super::{
     memory,
 };
 use crate::plan::architecture::Cost;
-use crate::spec::{Attack, AttackMethod, JobSpec, Norm, Preset};
+use crate::spec::{Attack, AttackMethod, JobSpec, Norm, PlbSteps, Preset};
 
 /// Time of a pass relative to one in training, as BatchNorms are fused into convolutions (measured with resnet-tiny).
 const FUSED: f64 = 0.79;
@@ -81,6 +81,14 @@ fn remaining(norm: Norm, grid: &[f64]) -> f64 {
 /// Targets of the targeted attacks: the most likely wrong classes.
 const TARGETS: u64 = 9;
 
+/// Gradients of ProxLogBarrier in l1 and l0, those of the FMN that it begins with included.
+const SPARSE_STEPS: u64 = 50;
+
+fn is_sparse(stage: &Attack) -> bool {
+    let relative = stage.plb.steps == PlbSteps::Relative && stage.preset == Preset::Reference;
+    relative && matches!(stage.norm, Norm::L0 | Norm::L1)
+}
+
 fn effort(method: AttackMethod, stage: &Attack) -> Effort {
     let grid = stage.grid();
     let radii = grid.len() as u64;
@@ -89,6 +97,10 @@ fn effort(method: AttackMethod, stage: &Attack) -> Effort {
     let climb =
         |steps: u64, each: f64| Effort { steps, passes: each * steps as f64, fraction: remaining(stage.norm, &grid) };
     match method {
+        AttackMethod::Plb if is_sparse(stage) => {
+            let steps = SPARSE_STEPS * restarts;
+            Effort { steps, passes: (GRADIENT + 0.5 * CHECK) * steps as f64, fraction: RIGHT }
+        }
         AttackMethod::Plb => {
             let steps = u64::from(stage.plb.outer) * u64::from(stage.plb.inner) * restarts;
             // A gradient and a check of the new point, with a second check every other time after backtracking. With

@@ -3,10 +3,10 @@
 //! Both forces go by the linear model of the margin at the iterate, m(w) = m + g·(w − z). The norm takes off a share; what
 //! that costs in margin is bought back where it is cheapest in this norm, as far as pixels have room.
 
+use tandem_domain::spec::Norm;
 use tch::{Kind, Tensor};
 
 use super::super::{ball, fab, norm};
-use tandem_domain::spec::Norm;
 
 /// How much margin is bought back beyond what the norm took, as a share of it: the model is not the net.
 const BEYOND: f64 = 0.15;
@@ -60,7 +60,7 @@ impl Linearised<'_> {
         let stays = ball::top(&least, &(&count - &drop)).logical_and(&moved);
         let kept = self.current.where_self(&stays, self.clean);
         let pushed = end.where_self(&stays, self.clean);
-        // Only where it helps: a move against the gradient's direction would otherwise be undone.
+        // To its end only where the model gains by it.
         let kept = pushed.where_self(&stays.logical_and(&reach.gt_tensor(&(self.gradient * &perturbation))), &kept);
         let margin = self.margin + dot(self.gradient, &(&kept - self.current));
         let cost = dot(self.gradient, &(self.current - self.current.where_self(&stays, self.clean)));
