@@ -29,7 +29,7 @@ fn waves(like: &Tensor, phase: f64) -> Tensor {
 
 /// First weights, but every BatchNorm scales and shifts.
 fn net(encoder: Encoder, heads: usize) -> LayerwiseModel {
-    let head = spec::Head { hidden: 0, output: 6 };
+    let head = spec::Head { output: 6, ..spec::Head::default() };
     let mut net = LayerwiseModel::new(encoder, head, heads, 5, Device::Cpu).unwrap();
     net.model.parameters = double(&net.model.parameters).with_gradients();
     net.model.statistics = double(&net.model.statistics);

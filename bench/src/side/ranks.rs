@@ -78,7 +78,7 @@ impl Rank {
             tikhonov: Tikhonov::default(),
             recompute: Recompute::default(),
         };
-        let head = Head { hidden: 128, output: 64 };
+        let head = Head { hidden: 128, output: 64, ..Head::default() };
         let trainer = Trainer::new(Encoder::ResNetTiny, head, recipe, [setup.shards, setup.batch], group)?;
         Ok(Self {
             trainer,

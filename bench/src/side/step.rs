@@ -44,7 +44,7 @@ impl StepSetup {
     pub(crate) fn new(encoder: Encoder, batch: u32, threads: u32, steps: u32, folder: &Path) -> Self {
         Self {
             encoder,
-            head: Head { hidden: 128, output: 64 },
+            head: Head { hidden: 128, output: 64, ..Head::default() },
             batch,
             shards: 1,
             threads,

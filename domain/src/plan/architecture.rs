@@ -3,7 +3,7 @@
 //! ResNet (He et al. 2015) on 32x32 images with a 3x3 stem of stride 1 and no max-pool, as `learn` builds it. The
 //! figures agree with published ones (see the test).
 
-use crate::spec::{Encoder, Head};
+use crate::spec::{Encoder, Head, HeadNorm};
 
 /// Side of the images: all data sets are resized to it.
 const SIDE: u64 = 32;
@@ -48,7 +48,7 @@ impl Cost {
         self.stages[stage] = StageEnd { macs: self.macs, saved: self.saved, channels: self.features };
     }
 
-    /// Adds linear, BatchNorm, ReLU, linear.
+    /// Adds linear, BatchNorm, ReLU for each hidden layer, then linear and, if it says so, BatchNorm.
     pub(super) fn with_head(mut self, head: Head) -> Self {
         self.add_head(head, self.features);
         self.features = head.output.into();
@@ -65,11 +65,13 @@ impl Cost {
 
     fn add_head(&mut self, head: Head, features: u64) {
         let hidden = if head.hidden == 0 { features } else { u64::from(head.hidden) };
-        let output = u64::from(head.output);
-        let weights = features * hidden + hidden * output;
-        self.parameters += weights + 2 * hidden + output;
+        let (output, layers) = (u64::from(head.output), u64::from(head.layers) - 1);
+        let weights = features * hidden + (layers - 1) * hidden * hidden + hidden * output;
+        // A bias, or BatchNorm's two vectors.
+        let last = if head.norm == HeadNorm::All { 2 * output } else { output };
+        self.parameters += weights + 2 * layers * hidden + last;
         self.macs += weights;
-        self.saved += 2 * hidden + output;
+        self.saved += 2 * layers * hidden + last;
     }
 
     /// Adds the fully connected layers of a classifier; two have a hidden layer of the encoder's width and ReLU.
@@ -215,11 +217,17 @@ mod tests {
     #[test]
     fn heads_on_each_stage_and_classifiers() {
         let tiny = cost(Encoder::ResNetTiny).unwrap();
-        let head = Head { hidden: 0, output: 10 };
+        let head = Head { output: 10, ..Head::default() };
         let weights = |width: u64| width * width + 2 * width + width * 10 + 10;
         let added = tiny.with_layer_heads(head).parameters - tiny.parameters;
         assert_eq!(added, [16, 32, 64, 128].map(weights).iter().sum::<u64>());
         assert_eq!(tiny.with_head(head).parameters - tiny.parameters, weights(128));
+        // Linear, BatchNorm, linear, BatchNorm, linear without bias, BatchNorm.
+        let deep = tiny.with_head(Head { hidden: 40, output: 10, layers: 3, norm: HeadNorm::All });
+        let products = 128 * 40 + 40 * 40 + 40 * 10;
+        assert_eq!(deep.parameters - tiny.parameters, products + 2 * 40 + 2 * 40 + 2 * 10);
+        assert_eq!(deep.macs - tiny.macs, products);
+        assert_eq!(deep.saved - tiny.saved, 2 * (40 + 40 + 10));
         assert_eq!(tiny.with_classifier(1, 10).parameters - tiny.parameters, 129 * 10);
         assert_eq!(tiny.with_classifier(2, 10).parameters - tiny.parameters, 129 * 128 + 129 * 10);
     }

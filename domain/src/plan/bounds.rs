@@ -69,6 +69,7 @@ pub(super) const BOUNDS: &[(&str, Bound)] = &[
     ("plb.gamma", Bound::Above(0.0, 0.999)),
     ("head.hidden", Bound::Whole(0, 65_536)),
     ("head.output", Bound::Whole(1, 65_536)),
+    ("head.layers", Bound::Whole(2, 3)),
     ("optimizer.lr", Bound::Above(0.0, 1e6)),
     ("optimizer.momentum", Bound::Closed(0.0, 0.99999)),
     ("optimizer.weight_decay", Bound::Closed(0.0, 1e3)),
@@ -116,7 +117,7 @@ mod tests {
     fn stages() -> Vec<Value> {
         let full = [
             json!({"stage": "contrastive", "encoder": "resnet18", "epochs": 1, "batch_size": 2,
-                   "checkpoint_minutes": 5.0,
+                   "checkpoint_minutes": 5.0, "head": {"layers": 3},
                    "layerwise": {"alpha": [1.0], "beta": [1.0], "ratio": 2.0, "beta_ratio": 2.0}}),
             json!({"stage": "supervised", "encoder": "resnet18", "steps": 1}),
             json!({"stage": "linear", "ridge": 1e-3}),

@@ -24,12 +24,40 @@ pub enum Encoder {
 pub struct Head {
     pub hidden: u32,
     pub output: u32,
+    /// Linear layers: 2, or 3 as in SimCLR v2 (Chen et al. 2020b).
+    #[serde(skip_serializing_if = "is_two")]
+    pub layers: u32,
+    #[serde(skip_serializing_if = "HeadNorm::is_default")]
+    pub norm: HeadNorm,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Self { hidden: 0, output: 128 }
+        Self { hidden: 0, output: 128, layers: 2, norm: HeadNorm::default() }
     }
+}
+
+/// Where a projection head has BatchNorm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadNorm {
+    /// After each layer but the last, which has a bias.
+    #[default]
+    Hidden,
+    /// After the last one too, which then has no bias, as in SimCLR's code. (There the last BatchNorm scales only; here it
+    /// shifts as well.)
+    All,
+}
+
+impl HeadNorm {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whether a newer key has its default: it is left out then, so the content of earlier jobs is unchanged.
+fn is_two(layers: &u32) -> bool {
+    *layers == 2
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

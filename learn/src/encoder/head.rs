@@ -1,7 +1,7 @@
 //! What stands on the encoder: the projection head g of pretraining, or a classifier's fully connected layers.
 
 use serde::{Deserialize, Serialize};
-use tandem_domain::spec;
+use tandem_domain::spec::{self, HeadNorm};
 
 use super::activation::Activation;
 use super::layer::NormLayer;
@@ -52,32 +52,68 @@ impl Head {
     }
 }
 
-/// Linear, BatchNorm, ReLU, linear; the first layer has no bias, since BatchNorm would remove it. Tensors are named as
-/// in `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU, Linear)`, after a prefix such as `head`.
-#[derive(Clone, Copy, Debug)]
+/// Linear, BatchNorm, ReLU, once or twice, then linear, with BatchNorm if the spec says so. A layer before BatchNorm has no
+/// bias, since BatchNorm would remove it. Tensors are named as in `nn.Sequential(Linear(bias=False), BatchNorm1d, ReLU,
+/// Linear)`, after a prefix such as `head`.
+#[derive(Clone, Debug)]
 pub struct Projection {
-    hidden: usize,
-    norm: NormLayer,
+    first: NormedLinear,
+    second: Option<NormedLinear>,
+    last: Last,
+}
+
+/// A linear layer without bias, and the BatchNorm after it.
+#[derive(Clone, Copy, Debug)]
+struct NormedLinear {
     weight: usize,
-    bias: usize,
+    norm: NormLayer,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    Plain { weight: usize, bias: usize },
+    Normed(NormedLinear),
+}
+
+impl NormedLinear {
+    /// Layer number `place` of an `nn.Sequential`.
+    fn describe(name: &str, place: u32, [inputs, outputs]: [i64; 2], plan: &mut Blueprint) -> Self {
+        let weight = plan.parameters.add(format!("{name}.{place}.weight"), &[outputs, inputs], Role::Linear);
+        Self { weight, norm: plan.norm(&format!("{name}.{}", place + 1), outputs) }
+    }
+
+    fn forward<S: Activation>(&self, x: &S) -> S {
+        x.linear(self.weight, None).norm(&self.norm)
+    }
 }
 
 impl Projection {
     pub(super) fn describe(name: &str, head: spec::Head, features: i64, plan: &mut Blueprint) -> Self {
         let hidden = if head.hidden == 0 { features } else { i64::from(head.hidden) };
         let output = i64::from(head.output);
-        Self {
-            hidden: plan.parameters.add(format!("{name}.0.weight"), &[hidden, features], Role::Linear),
-            norm: plan.norm(&format!("{name}.1"), hidden),
-            weight: plan.parameters.add(format!("{name}.3.weight"), &[output, hidden], Role::Linear),
-            bias: plan.parameters.add(format!("{name}.3.bias"), &[output], Role::Bias { inputs: hidden }),
-        }
+        let first = NormedLinear::describe(name, 0, [features, hidden], plan);
+        let second = (head.layers > 2).then(|| NormedLinear::describe(name, 3, [hidden, hidden], plan));
+        let place = if second.is_some() { 6 } else { 3 };
+        let last = match head.norm {
+            HeadNorm::All => Last::Normed(NormedLinear::describe(name, place, [hidden, output], plan)),
+            HeadNorm::Hidden => Last::Plain {
+                weight: plan.parameters.add(format!("{name}.{place}.weight"), &[output, hidden], Role::Linear),
+                bias: plan.parameters.add(format!("{name}.{place}.bias"), &[output], Role::Bias { inputs: hidden }),
+            },
+        };
+        Self { first, second, last }
     }
 
     /// `[B, features]` to `[B, output]`.
     pub(super) fn forward<S: Activation>(&self, features: &S) -> S {
-        let hidden = features.linear(self.hidden, None).norm(&self.norm).relu();
-        hidden.linear(self.weight, Some(self.bias))
+        let mut hidden = self.first.forward(features).relu();
+        if let Some(second) = &self.second {
+            hidden = second.forward(&hidden).relu();
+        }
+        match &self.last {
+            Last::Plain { weight, bias } => hidden.linear(*weight, Some(*bias)),
+            Last::Normed(layer) => layer.forward(&hidden),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::sync_batch_norm::SyncBatchNorm;
 #[derive(Debug)]
 pub struct LayerwiseModel {
     pub model: Model,
-    /// Each on the pooled output of its stage: MLP c - c - D with BatchNorm, named `heads.1.` and so on.
+    /// Each on the pooled output of its stage: MLP c - c - D with BatchNorm (more as the head has), named `heads.1.` and so on.
     early_heads: Vec<Projection>,
 }
 
@@ -31,7 +31,7 @@ impl LayerwiseModel {
         let (model, early_heads) = Model::build_with(encoder, Some(head.into()), device, |resnet, plan| {
             let early = resnet.stages().iter().take(heads.saturating_sub(1)).zip(1..);
             let early = early.map(|(stage, number)| {
-                let head = spec::Head { hidden: 0, output: head.output };
+                let head = spec::Head { hidden: 0, ..head };
                 Projection::describe(&format!("heads.{number}"), head, stage.channels, plan)
             });
             early.collect()

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use tandem_domain::spec::{self, BatchNorm, Precision};
+use tandem_domain::spec::{self, BatchNorm, HeadNorm, Precision};
 use tch::{Device, Kind, Tensor};
 
 use super::*;
@@ -98,6 +98,51 @@ fn names_are_torchvisions() {
     ];
     assert!(expected.iter().all(|name| names.contains(name)), "{names:#?}");
     assert!(!names.contains(&"layer1.1.downsample.0.weight"));
+}
+
+/// SimCLR's heads, recomputed with torch's own operators from the names that they would have in `nn.Sequential`.
+#[test]
+fn a_projection_head_is_what_its_names_say() {
+    let linear =
+        |place: u32, bias: bool| [Some(format!("head.{place}.weight")), bias.then(|| format!("head.{place}.bias"))];
+    let norm =
+        |place: u32| ["weight", "bias", "running_mean", "running_var"].map(|name| format!("head.{place}.{name}"));
+    for (layers, norms) in [(2, HeadNorm::Hidden), (2, HeadNorm::All), (3, HeadNorm::Hidden), (3, HeadNorm::All)] {
+        let head = spec::Head { hidden: 12, output: 5, layers, norm: norms };
+        let net = Model::new(spec::Encoder::ResNetTiny, Some(head), 1, Device::Cpu).unwrap();
+        tch::manual_seed(3);
+        for (slot, view) in net.parameters.named().chain(net.statistics.named()) {
+            if slot.name.starts_with("head.") && view.dim() == 1 {
+                let _ = tch::no_grad(|| view.shallow_clone().uniform_(0.3, 1.5));
+            }
+        }
+        let find = |name: &str| {
+            let named = net.parameters.named().chain(net.statistics.named());
+            named.into_iter().find(|(slot, _)| slot.name == name).map(|(_, view)| view.detach())
+        };
+        let images = Tensor::rand([4, 3, 32, 32], (Kind::Float, Device::Cpu));
+        let (mut x, mut expected) = (net.features(&images), Vec::new());
+        for layer in 0..layers {
+            let (place, last) = (3 * layer, layer + 1 == layers);
+            let normed = !last || norms == HeadNorm::All;
+            expected.extend(linear(place, !normed).into_iter().flatten());
+            x = x.linear(&find(&format!("head.{place}.weight")).unwrap(), find(&format!("head.{place}.bias")));
+            if normed {
+                expected.extend(norm(place + 1));
+                let [weight, bias, mean, variance] = norm(place + 1).map(|name| find(&name).unwrap());
+                x = (x - mean) / (variance + 1e-5).sqrt() * weight + bias;
+            }
+            if !last {
+                x = x.relu();
+            }
+        }
+        assert!(net.evaluate(&images).allclose(&x, 1e-5, 1e-5, false), "{head:?}");
+        let named = net.parameters.named().chain(net.statistics.named()).map(|(slot, _)| slot.name.clone());
+        let mut names: Vec<String> = named.filter(|name| name.starts_with("head.")).collect();
+        names.sort();
+        expected.sort();
+        assert_eq!(names, expected, "{head:?}");
+    }
 }
 
 /// One layer is torchvision's `fc`, two are those of `nn.Sequential(Linear, ReLU, Linear)` in its place.

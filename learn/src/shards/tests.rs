@@ -18,7 +18,7 @@ fn a_rank_runs_a_contiguous_block_and_shards_cut_the_batch() {
 }
 
 fn tiny() -> Model {
-    let head = spec::Head { hidden: 0, output: 8 };
+    let head = spec::Head { output: 8, ..spec::Head::default() };
     Model::new(spec::Encoder::ResNetTiny, Some(head), 3, Device::Cpu).expect("resnet-tiny can be built")
 }
 
@@ -72,7 +72,7 @@ fn a_stop_flag_reaches_every_rank() {
 /// moves too; and without isolation all do.
 #[test]
 fn isolation_keeps_a_loss_from_the_stages_below() {
-    let head = spec::Head { hidden: 0, output: 8 };
+    let head = spec::Head { output: 8, ..spec::Head::default() };
     let net = LayerwiseModel::new(spec::Encoder::ResNetTiny, head, 4, 3, Device::Cpu).unwrap();
     let loss = |z: &Tensor| nt_xent(z, 0.5, false);
     for (isolate, lowest) in [(Isolate::Detach, 4), (Isolate::Overlap, 3), (Isolate::None, 1)] {

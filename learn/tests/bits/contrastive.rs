@@ -18,7 +18,7 @@ pub(crate) fn contrastive(seed: u64) -> JobSpec {
         batch_size: 40,
         temperature: 0.5,
         self_term: false,
-        head: Head { hidden: 0, output: 16 },
+        head: Head { output: 16, ..Head::default() },
         optimizer: Optimizer { name: OptimizerName::Sgd, lr: 0.05, warmup_epochs: 0.5, ..Optimizer::default() },
         augment: Default::default(),
         precision: Default::default(),

@@ -80,7 +80,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
     }
     // As pretraining saves it, with its projection heads.
     for (heads, which) in [(1, "with its projection head"), (4, "with a head on each stage")] {
-        let (encoder, head) = (Encoder::ResNetTiny, spec::Head { hidden: 32, output: 16 });
+        let (encoder, head) = (Encoder::ResNetTiny, spec::Head { hidden: 32, output: 16, ..spec::Head::default() });
         let layers =
             LayerwiseModel::new(encoder, head, heads, SEED, Device::Cpu).context("resnet-tiny can be built")?;
         let model = perturbed(layers.model, &images);

@@ -61,7 +61,7 @@ fn keys() {
         (body("[jobs]").message, "the experiment has no job; write at least one table [jobs.NAME]"),
         (
             encoder("head = { depth = 2 }"),
-            "unknown key `depth` in [jobs.encoder.head]; expected one of `hidden`, `output`",
+            "unknown key `depth` in [jobs.encoder.head]; expected one of `hidden`, `output`, `layers`, `norm`",
         ),
     ] {
         assert_eq!(message, expected);
