@@ -36,8 +36,6 @@ pub fn outputs(model: &Model, images: &Images, samples: &[i64], group: &ProcessG
 }
 
 /// As [`features`], for any function of images `[B, 3, H, W]` in [0, 1] to `[B, F]` that maps each image by itself.
-///
-/// Ranks take blocks in turn. The last round is padded with repeats, which are dropped. Fails where a rank is lost.
 pub fn features_by(
     encode: impl Fn(&Tensor) -> Tensor,
     images: &Images,
@@ -45,12 +43,19 @@ pub fn features_by(
     orientation: Orientation,
     group: &ProcessGroup,
 ) -> Result<Tensor, Failure> {
+    gathered(|samples| encode(&pixels(images, samples, orientation)), samples, group)
+}
+
+/// What `compute` makes of blocks of `samples`, a row `[F]` of each by itself: `[samples, F]` in their order, on every rank.
+///
+/// Ranks take blocks in turn. The last round is padded with repeats, which are dropped. Fails where a rank is lost.
+pub fn gathered(compute: impl Fn(&[i64]) -> Tensor, samples: &[i64], group: &ProcessGroup) -> Result<Tensor, Failure> {
     let (rank, world_size) = (group.rank() as usize, group.world_size() as usize);
     let blocks: Vec<&[i64]> = samples.chunks(BLOCK).collect();
     let mut rounds = Vec::new();
     for round in blocks.chunks(world_size) {
         let own = round.get(rank).or(round.first()).copied().unwrap_or_default();
-        let own = encode(&pixels(images, own, orientation));
+        let own = compute(own);
         progress::work_done();
         // All ranks must gather equal shapes; only the last block of all may be short.
         let missing = round.first().map_or(0, |first| first.len()) as i64 - own.size()[0];

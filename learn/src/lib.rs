@@ -1,7 +1,7 @@
 //! The learning side of Tandem: what one rank computes, from a task to weights.
 //!
 //! In reading order: [`task`] says what to do, [`report`] what was done; [`random`], [`data`] and [`augment`] make the
-//! images; [`flat`], [`network`], [`sync_batch_norm`] and [`encoder`] are the networks; [`objective`], [`nt_xent`]
+//! images; [`flat`], [`network`], [`sync_batch_norm`], [`encoder`] and [`views_apart`] are the networks; [`objective`], [`nt_xent`]
 //! and [`penalty`] are what a step minimises; [`shards`] takes the step, all ranks together; [`optimizer`]
 //! and [`lr_schedule`] update the parameters; [`features`], [`monitor`] and [`linear`] judge an encoder, [`classifier`]
 //! and [`attack`] a finished network; [`weights`], [`files`], [`checkpoint`] and [`artifact`] store it; [`progress`] is
@@ -42,6 +42,7 @@ pub mod shards;
 mod stage;
 pub mod sync_batch_norm;
 pub mod task;
+pub mod views_apart;
 pub mod weights;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

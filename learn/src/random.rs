@@ -21,7 +21,8 @@ pub enum Purpose {
     /// Which images keep their label; `sample` is the class.
     Subset = 4,
     /// Which images the monitor uses (`sample` 0), and which labelled images are held out (`sample` is the class). These
-    /// two share a key where the class is 0, but never in one job: one is of encoders, the other of classifiers.
+    /// two share a key where the class is 0, but never in one job: one is of encoders, the other of classifiers. The images
+    /// that pretraining holds out have `view` 1.
     Holdout = 5,
     /// The synthetic images; `sample` is the image, `view` is 0 for training and 1 for test.
     Shapes = 6,

@@ -11,6 +11,7 @@
 use std::collections::HashSet;
 
 use safetensors::SafeTensors;
+use tandem_domain::spec::GrayWeights;
 use tandem_learn::{
     augment::{Crop, Jitter, View, batched, one_by_one},
     data::Images,
@@ -61,7 +62,12 @@ fn view(row: &[f32]) -> View {
         4 => Some(Jitter::Hue(row[column + 1])),
         _ => None,
     });
-    View { crop: Crop { top, left, height, width }, flip: row[5] != 0.0, jitter, gray: row[6] != 0.0 }
+    View {
+        crop: Crop { top, left, height, width },
+        flip: row[5] != 0.0,
+        jitter,
+        gray: (row[6] != 0.0).then_some(GrayWeights::Luma),
+    }
 }
 
 /// Largest and mean difference of each case from `expected`.

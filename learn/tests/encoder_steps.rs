@@ -13,6 +13,7 @@ use tandem_learn::network::{Network, Shard};
 use tandem_learn::nt_xent::nt_xent;
 use tandem_learn::objective::{LossTerm, Objective, Views};
 use tandem_learn::shards::{Shards, Step, step};
+use tandem_learn::views_apart::ViewsApart;
 use tch::{Device, Kind, Tensor};
 
 const IMAGES: i64 = 8;
@@ -149,6 +150,64 @@ fn the_jvp_is_right_layer_by_layer() {
         let (net, without_jvp) = (net(Encoder::ResNetTiny, 4), WithoutJvp(net(Encoder::ResNetTiny, 4)));
         let expected = taken(&without_jvp, &alone, 2, &layered(&net));
         compare(&taken(&net, &alone, 2, &layered(&net)), &expected, &format!("{isolate:?} {recompute:?}"));
+    }
+}
+
+/// Against `model(x_i)`, then `model(x_j)`, of each shard, and autograd through all of it.
+#[test]
+fn views_apart_are_two_passes_one_after_the_other() {
+    let alone = ProcessGroup::alone();
+    for method in [None, Some(PenaltyMethod::Exact)] {
+        let net = net(Encoder::ResNetTiny, 1);
+        let inputs = [0, 1].map(|shard| views(shard, 2).set_requires_grad(true));
+        let statistics =
+            [(); 2].map(|()| FlatTensors::over(net.statistics().layout().clone(), net.statistics().vector().copy()));
+        let pass = |view: i64| {
+            let rows = inputs.iter().zip(&statistics).map(|(images, statistics)| {
+                let each = images.size()[0] / 2;
+                let (images, parameters) = (images.narrow(0, view * each, each), net.parameters());
+                net.forward(&Shard { images: &images, parameters, statistics }, 1).remove(0)
+            });
+            Tensor::cat(&rows.collect::<Vec<_>>(), 0)
+        };
+        let loss = contrastive(&Tensor::cat(&[pass(0), pass(1)], 0));
+        let penalty = method.map_or(loss.zeros_like(), |_| {
+            let gradients = Tensor::run_backward(&[&loss], &inputs, true, true);
+            // lambda/2 of the mean of the two views.
+            gradients.iter().map(|g| g.square().sum(None::<Kind>)).sum::<Tensor>() * (5.0 / 2.0 * 0.5)
+        });
+        let by_weights = Tensor::run_backward(&[&loss + &penalty], net.parameters().views(), false, false);
+        let gradient = net.parameters().vector().zeros_like();
+        for (slot, by_weight) in net.parameters().layout().slots().iter().zip(by_weights) {
+            slot.view(&gradient).copy_(&by_weight);
+        }
+        let expected = Step {
+            loss: loss.double_value(&[]),
+            losses: vec![],
+            penalty: penalty.double_value(&[]),
+            outputs: vec![],
+            gradient,
+            statistics: (statistics[0].vector() + statistics[1].vector()) / 2.0,
+            stop: false,
+        };
+        for recompute in [Recompute::None, Recompute::Shards] {
+            let objective = || Objective { recompute, ..objective(method) };
+            let apart = ViewsApart(&net);
+            compare(&taken(&apart, &alone, 2, &objective()), &expected, &format!("{method:?} {recompute:?}"));
+            let together = taken(&net, &alone, 2, &objective());
+            assert!(error(&together.gradient, &expected.gradient) > 1e-3, "together they are something else");
+            assert!(error(&together.statistics, &expected.statistics) > 1e-3, "and the statistics move once");
+        }
+    }
+}
+
+/// BatchNorm over the first views of all shards, then over the second ones.
+#[test]
+fn views_apart_by_the_statistics_of_all_shards_are_those_of_one_shard() {
+    let alone = ProcessGroup::alone();
+    for method in [None, Some(PenaltyMethod::Exact)] {
+        let expected = taken(&ViewsApart(&net(Encoder::ResNetTiny, 1)), &alone, 1, &objective(method));
+        compare(&taken(&ViewsApart(&global(1)), &alone, 4, &objective(method)), &expected, &format!("{method:?}"));
     }
 }
 

@@ -117,7 +117,7 @@ mod tests {
     fn stages() -> Vec<Value> {
         let full = [
             json!({"stage": "contrastive", "encoder": "resnet18", "epochs": 1, "batch_size": 2,
-                   "checkpoint_minutes": 5.0, "head": {"layers": 3},
+                   "checkpoint_minutes": 5.0, "head": {"layers": 3}, "validation": 0.1,
                    "layerwise": {"alpha": [1.0], "beta": [1.0], "ratio": 2.0, "beta_ratio": 2.0}}),
             json!({"stage": "supervised", "encoder": "resnet18", "steps": 1}),
             json!({"stage": "linear", "ridge": 1e-3}),

@@ -34,7 +34,7 @@ pub(super) fn find(
         Stage::Attack(stage) => return attack(stage),
     };
     let own = || match stage {
-        Stage::Contrastive(stage) => contrastive(stage),
+        Stage::Contrastive(stage) => contrastive(stage).or_else(|| held_out_views(stage, dataset)),
         Stage::Supervised(stage) => fraction(stage.label_fraction, dataset)
             .or_else(|| held_out(stage.validation, stage.label_fraction, dataset)),
         Stage::Finetune(stage) => fraction(stage.label_fraction, dataset)
@@ -79,6 +79,27 @@ fn rounded_difference(stage: &Stage) -> Option<Conflict> {
                        noise. Write `tikhonov.method = \"exact\"`, which is right in bf16, or `precision = \"f32\"`";
         ("tikhonov.method", message.to_owned())
     })
+}
+
+/// Enough images for a batch must be left to train on, and two for a loss.
+fn held_out_views(stage: &Contrastive, dataset: &Dataset) -> Option<Conflict> {
+    let (images, batch_size) = (dataset.train_images()?, u64::from(stage.batch_size));
+    let held_out = (stage.validation * images as f64).round() as u64;
+    let message = if held_out + batch_size > images {
+        format!(
+            "a share of {} holds out {held_out} of the {images} images of {dataset}, and fewer than a batch of {batch_size} \
+             are left to train on",
+            stage.validation
+        )
+    } else if stage.validation > 0.0 && held_out < 2 {
+        format!(
+            "a share of {} holds out {held_out} of the {images} images of {dataset}; hold out 2 at least",
+            stage.validation
+        )
+    } else {
+        return None;
+    };
+    Some(("validation", message))
 }
 
 fn budget(written: &DeTable<'_>) -> Option<Conflict> {

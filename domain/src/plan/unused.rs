@@ -34,6 +34,9 @@ fn keys(stage: &Stage) -> Vec<(&'static str, &'static str)> {
 
 fn contrastive(stage: &Contrastive) -> Vec<(&'static str, &'static str)> {
     let mut unused = penalty(&stage.tikhonov, stage.tikhonov.scaling != Some(PenaltyScaling::PerSample));
+    if stage.augment.gray == 0.0 {
+        unused.push(("augment.gray_weights", "images that lose their colours (`augment.gray` above 0)"));
+    }
     if let Some(Layerwise { beta, .. }) = &stage.layerwise {
         unused.push(("tikhonov.scaling", "jobs without `layerwise`, whose penalties are those of eq. (5)"));
         if !beta.is_empty() {

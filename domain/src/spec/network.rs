@@ -70,6 +70,24 @@ pub enum BatchNorm {
     Global,
 }
 
+/// How the two views of a batch go through the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ViewPasses {
+    /// In one pass, so that BatchNorm normalises both together, as in SimCLR.
+    #[default]
+    Together,
+    /// In two passes, one after the other: BatchNorm normalises each view by its own statistics, and the running statistics
+    /// move twice a step, as in the code behind the paper.
+    Apart,
+}
+
+impl ViewPasses {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Number format of convolutions. Weights, loss, BatchNorm's statistics and the penalty's norm are always in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

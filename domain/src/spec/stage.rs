@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attack::Attack,
-    network::{BatchNorm, Encoder, Head, Precision, Recompute},
+    network::{BatchNorm, Encoder, Head, Precision, Recompute, ViewPasses},
     optimizer::{Optimizer, over_finetune, over_linear, over_supervised},
     penalty::{Layerwise, PenaltyMethod, Tikhonov},
 };
@@ -79,6 +79,8 @@ pub struct Contrastive {
     pub augment: Augment,
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    #[serde(default, skip_serializing_if = "ViewPasses::is_default")]
+    pub views: ViewPasses,
     #[serde(default)]
     pub precision: Precision,
     #[serde(default)]
@@ -89,6 +91,10 @@ pub struct Contrastive {
     pub layerwise: Option<Layerwise>,
     #[serde(default)]
     pub monitor: Monitor,
+    /// Fraction of the training images that is held out: the encoder whose contrastive loss on them is the lowest, at the end
+    /// of an epoch, is kept. 0 holds nothing out and keeps the last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub validation: f64,
     /// End the job when the embeddings collapse; otherwise a note is reported, and it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop_on_collapse: bool,
@@ -114,7 +120,28 @@ pub struct Augment {
     pub saturation: f64,
     /// Largest shift of hue; 0.5 is half the circle.
     pub hue: f64,
+    /// Probability that the colours are replaced by gray.
     pub gray: f64,
+    /// How much of each channel that gray has.
+    #[serde(skip_serializing_if = "GrayWeights::is_default")]
+    pub gray_weights: GrayWeights,
+}
+
+/// The channels' shares in the gray that replaces the colours of an image. Contrast and saturation always go by luma.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrayWeights {
+    /// 0.2989, 0.587, 0.114, as in torchvision.
+    #[default]
+    Luma,
+    /// A third each, as in the code behind the paper's Table 2.
+    Mean,
+}
+
+impl GrayWeights {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for Augment {
@@ -128,6 +155,7 @@ impl Default for Augment {
             saturation: 0.4,
             hue: 0.1,
             gray: 0.2,
+            gray_weights: GrayWeights::default(),
         }
     }
 }
@@ -301,6 +329,30 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn newer_keys_are_written_down_only_where_they_say_something() {
+        let stored = |own: Value| {
+            let mut written = json!({"stage": "contrastive", "encoder": "resnet18", "epochs": 1, "batch_size": 2});
+            written.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            serde_json::to_value(serde_json::from_value::<Stage>(written).unwrap()).unwrap()
+        };
+        // The content of a job that was stored before there were these keys is what it was.
+        let plain = stored(json!({}));
+        assert_eq!(plain["head"], json!({"hidden": 0, "output": 128}));
+        assert_eq!(
+            (plain.get("views"), plain.get("validation"), plain["augment"].get("gray_weights")),
+            (None, None, None)
+        );
+        let defaults = json!({"views": "together", "validation": 0.0, "augment": {"gray_weights": "luma"},
+                              "head": {"layers": 2, "norm": "hidden"}});
+        assert_eq!(stored(defaults), plain);
+        let other = stored(json!({"views": "apart", "validation": 0.05, "augment": {"gray_weights": "mean"},
+                                  "head": {"layers": 3, "norm": "all"}}));
+        assert_eq!((&other["views"], &other["augment"]["gray_weights"]), (&json!("apart"), &json!("mean")));
+        assert_eq!((&other["head"]["layers"], &other["head"]["norm"]), (&json!(3), &json!("all")));
+        assert_eq!(other["validation"], 0.05);
+    }
 
     #[test]
     fn minutes_between_checkpoints_are_written_down_only_where_somebody_wrote_them() {

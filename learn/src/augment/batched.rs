@@ -9,7 +9,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    colour::GRAY,
+    colour::{GRAY, shares},
     view::{Jitter, View},
 };
 use crate::data::SIDE;
@@ -26,13 +26,13 @@ pub(super) fn render(images: &Tensor, views: &[View]) -> Tensor {
         out = hue(out, &numbers, place);
     }
     let grayed = numbers.column(Column::Gray).unsqueeze(2).unsqueeze(3);
-    &out * (1.0 - &grayed) + gray(&out) * grayed
+    &out * (1.0 - &grayed) + gray(&out, &numbers.triple(Column::GrayShares as i64)) * grayed
 }
 
 const PLACES: usize = 4;
 const COLUMNS: usize = Column::Linear as usize + 3 * PLACES;
 
-/// The columns of a sample's row; `Linear` is the first of three for each place.
+/// The columns of a sample's row; `GrayShares` is the first of three, and `Linear` the first of three for each place.
 #[derive(Clone, Copy)]
 enum Column {
     Top,
@@ -42,7 +42,8 @@ enum Column {
     Flip,
     Gray,
     Turn,
-    Linear,
+    GrayShares,
+    Linear = Self::GrayShares as isize + 3,
 }
 
 /// All drawn numbers of a batch, moved to its device in two transfers.
@@ -62,12 +63,13 @@ impl Numbers {
         for (sample, view) in (0i64..).zip(views) {
             let crop = view.crop;
             rows.extend([crop.top, crop.height, crop.left, crop.width].map(|pixels| pixels as f32));
-            rows.extend([view.flip, view.gray].map(f32::from));
+            rows.extend([view.flip, view.gray.is_some()].map(f32::from));
             let turn = view.jitter.iter().find_map(|jitter| match jitter {
                 Some(Jitter::Hue(turn)) => Some(*turn),
                 _ => None,
             });
             rows.push(turn.unwrap_or(0.0));
+            rows.extend(shares(view.gray.unwrap_or_default()));
             for (jitter, hues) in view.jitter.iter().zip(&mut hues) {
                 rows.extend(match jitter {
                     Some(Jitter::Brightness(factor)) => [*factor, 0.0, 0.0],
@@ -95,7 +97,11 @@ impl Numbers {
 
     /// Factors of the image, of its mean gray and of its gray at `place`, each `[N, 1, 1, 1]`.
     fn linear(&self, place: usize) -> [Tensor; 3] {
-        let first = Column::Linear as i64 + 3 * place as i64;
+        self.triple(Column::Linear as i64 + 3 * place as i64)
+    }
+
+    /// Three columns from `first` on, each `[N, 1, 1, 1]`.
+    fn triple(&self, first: i64) -> [Tensor; 3] {
         [0, 1, 2].map(|term| self.rows.narrow(1, first + term, 1).unsqueeze(2).unsqueeze(3))
     }
 
@@ -121,7 +127,7 @@ fn interpolation(start: &Tensor, length: &Tensor, flip: Option<&Tensor>) -> Tens
 /// Brightness, contrast and saturation at `place`, one formula: a image + b mean(gray) + c gray, then the clamp.
 fn linear(images: &Tensor, numbers: &Numbers, place: usize) -> Tensor {
     let [image, mean, own] = numbers.linear(place);
-    let gray = gray(images);
+    let gray = luma(images);
     let mean_gray = gray.mean_dim([1, 2, 3].as_slice(), true, Kind::Float);
     (images * image + mean_gray * mean + gray * own).clamp(0.0, 1.0)
 }
@@ -156,8 +162,14 @@ fn turn_hue(images: &Tensor, turns: &Tensor) -> Tensor {
     Tensor::cat(&[red, green, blue], 1)
 }
 
-/// `[N, 1, 32, 32]`.
-fn gray(images: &Tensor) -> Tensor {
+/// The gray that contrast and saturation go by, `[N, 1, 32, 32]`.
+fn luma(images: &Tensor) -> Tensor {
     let [red, green, blue] = [0, 1, 2].map(|channel| images.narrow(1, channel, 1) * f64::from(GRAY[channel as usize]));
+    red + green + blue
+}
+
+/// The gray in which each channel of a sample has its share, `[N, 1, 32, 32]`.
+fn gray(images: &Tensor, shares: &[Tensor; 3]) -> Tensor {
+    let [red, green, blue] = [0, 1, 2].map(|channel| images.narrow(1, channel, 1) * &shares[channel as usize]);
     red + green + blue
 }

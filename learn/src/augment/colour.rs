@@ -3,11 +3,21 @@
 //! The loops run over arrays of fixed length without branches, so that the compiler vectorises them. Sums are taken in
 //! fixed lanes, so that any vector width gives the same bits.
 
+use tandem_domain::spec::GrayWeights;
+
 use super::view::Jitter;
 use crate::data::PLANE;
 
 /// torchvision's weights for a float image (their sum is 0.9999).
 pub(super) const GRAY: [f32; 3] = [0.2989, 0.587, 0.114];
+
+/// The share of red, green and blue in the gray that replaces an image's colours.
+pub(super) fn shares(weights: GrayWeights) -> [f32; 3] {
+    match weights {
+        GrayWeights::Luma => GRAY,
+        GrayWeights::Mean => [1.0 / 3.0; 3],
+    }
+}
 
 /// One image as floats in [0, 1].
 pub(super) struct Planes(pub(super) [[f32; PLANE]; 3]);
@@ -38,17 +48,17 @@ impl Planes {
     fn saturate(&mut self, factor: f32) {
         let [red, green, blue] = &mut self.0;
         for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
-            let rest = (1.0 - factor) * gray(*r, *g, *b);
+            let rest = (1.0 - factor) * gray(GRAY, *r, *g, *b);
             *r = unit(factor * *r + rest);
             *g = unit(factor * *g + rest);
             *b = unit(factor * *b + rest);
         }
     }
 
-    pub(super) fn desaturate(&mut self) {
+    pub(super) fn desaturate(&mut self, shares: [f32; 3]) {
         let [red, green, blue] = &mut self.0;
         for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
-            let gray = gray(*r, *g, *b);
+            let gray = gray(shares, *r, *g, *b);
             (*r, *g, *b) = (gray, gray, gray);
         }
     }
@@ -59,7 +69,7 @@ impl Planes {
         let mut sums = [0.0f32; LANES];
         for at in (0..PLANE).step_by(LANES) {
             for (lane, sum) in sums.iter_mut().enumerate() {
-                *sum += gray(red[at + lane], green[at + lane], blue[at + lane]);
+                *sum += gray(GRAY, red[at + lane], green[at + lane], blue[at + lane]);
             }
         }
         sums.iter().sum::<f32>() / PLANE as f32
@@ -88,8 +98,8 @@ impl Planes {
 }
 
 #[inline(always)]
-fn gray(r: f32, g: f32, b: f32) -> f32 {
-    GRAY[0] * r + GRAY[1] * g + GRAY[2] * b
+fn gray(shares: [f32; 3], r: f32, g: f32, b: f32) -> f32 {
+    shares[0] * r + shares[1] * g + shares[2] * b
 }
 
 // `f32::max` and `f32::min` handle NaN, which costs three more instructions; pixels are never NaN.

@@ -2,7 +2,7 @@
 
 use super::{
     bilinear::Axis,
-    colour::Planes,
+    colour::{Planes, shares},
     shift::{Shift, overlap},
     view::{Crop, View},
 };
@@ -48,8 +48,8 @@ impl Render for View {
         for jitter in self.jitter.into_iter().flatten() {
             planes.jitter(jitter);
         }
-        if self.gray {
-            planes.desaturate();
+        if let Some(weights) = self.gray {
+            planes.desaturate(shares(weights));
         }
     }
 }

@@ -109,6 +109,8 @@ fn gather(images: &Images, samples: &[i64]) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use tandem_domain::spec::GrayWeights;
+
     use super::*;
     use crate::random::{Purpose, Stream};
 
@@ -127,9 +129,36 @@ mod tests {
         let images = noise_images(300);
         let samples: Vec<i64> = (0..300).rev().collect();
         let recipe = Augment { hue: 0.5, brightness: 0.8, contrast: 0.8, saturation: 0.8, ..Augment::default() };
-        let drawn: Vec<View> = samples.iter().map(|&s| View::draw(&recipe, 1, 0, s as u64, 0)).collect();
-        let difference = (one_by_one(&images, &samples, &drawn, 2) - batched(&images, &samples, &drawn)).abs().max();
-        assert!(difference.double_value(&[]) < 1e-5, "{difference:?}");
+        for gray_weights in [GrayWeights::Luma, GrayWeights::Mean] {
+            let recipe = Augment { gray_weights, gray: 0.5, ..recipe };
+            let drawn: Vec<View> = samples.iter().map(|&s| View::draw(&recipe, 1, 0, s as u64, 0)).collect();
+            let difference = one_by_one(&images, &samples, &drawn, 2) - batched(&images, &samples, &drawn);
+            let largest = difference.abs().max().double_value(&[]);
+            assert!(largest < 1e-5, "{gray_weights:?}: {largest}");
+        }
+    }
+
+    /// By torch's own mean and its own products; 1e-6 is a few roundings in f32. Contrast and saturation stay luma's.
+    #[test]
+    fn gray_is_luma_or_the_plain_mean_of_the_channels() {
+        let images = noise_images(12);
+        let samples: Vec<i64> = (0..12).collect();
+        let colours = plain(&images, &samples);
+        let luma = Tensor::from_slice(&[0.2989f32, 0.587, 0.114]).view([1, 3, 1, 1]);
+        let luma = (&colours * luma).sum_dim_intlist([1i64].as_slice(), true, None::<Kind>);
+        let mean = colours.mean_dim([1i64].as_slice(), true, None::<Kind>);
+        assert!((&luma - &mean).abs().max().double_value(&[]) > 0.1);
+        for (weights, expected) in [(GrayWeights::Luma, luma), (GrayWeights::Mean, mean)] {
+            let drawn = vec![View { gray: Some(weights), ..View::default() }; 12];
+            for made in [one_by_one(&images, &samples, &drawn, 1), batched(&images, &samples, &drawn)] {
+                assert!((made - &expected).abs().max().double_value(&[]) < 1e-6, "{weights:?}");
+            }
+        }
+        let saturated = |gray_weights| {
+            let recipe = Augment { gray: 0.0, jitter: 1.0, gray_weights, ..Augment::default() };
+            views(&images, &samples, 0, &recipe, 1, 1, 1)
+        };
+        assert_eq!(saturated(GrayWeights::Luma), saturated(GrayWeights::Mean));
     }
 
     #[test]

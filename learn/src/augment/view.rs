@@ -1,6 +1,6 @@
 //! What is done to one sample to make one view of it, distributed as in torchvision 0.22.
 
-use tandem_domain::spec::Augment;
+use tandem_domain::spec::{Augment, GrayWeights};
 
 use crate::{
     data::SIDE,
@@ -15,8 +15,8 @@ pub struct View {
     pub flip: bool,
     /// Colour operations, first to last; `None` does nothing.
     pub jitter: [Option<Jitter>; 4],
-    /// Replace the colours by gray, last of all.
-    pub gray: bool,
+    /// Replace the colours by gray of these weights, last of all.
+    pub gray: Option<GrayWeights>,
 }
 
 /// The part of the image that is enlarged to 32x32, in pixels.
@@ -52,7 +52,7 @@ impl View {
     pub fn draw(recipe: &Augment, seed: u64, epoch: u32, sample: u64, view: u32) -> Self {
         let mut stream = Stream::new(seed, Purpose::Augment, epoch, sample, view);
         let flip = stream.chance(recipe.flip);
-        let gray = stream.chance(recipe.gray);
+        let gray = stream.chance(recipe.gray).then_some(recipe.gray_weights);
         let jittered = stream.chance(recipe.jitter);
         let jitter = draw_jitter(&mut stream, recipe);
         let crop = Crop::draw(&mut stream, recipe.crop_area_min);
@@ -128,9 +128,14 @@ mod tests {
         let views = draws(&recipe);
         let count = |test: fn(&View) -> bool| views.iter().filter(|view| test(view)).count();
         assert_share(count(|view| view.flip), views.len(), 0.3, "flip");
-        assert_share(count(|view| view.gray), views.len(), 0.2, "gray");
+        assert_share(count(|view| view.gray.is_some()), views.len(), 0.2, "gray");
         assert_share(count(|view| view.jitter[0].is_some()), views.len(), 0.8, "jitter");
-        assert_share(count(|view| view.flip && view.gray), views.len(), 0.06, "flip and gray are independent");
+        assert_share(
+            count(|view| view.flip && view.gray.is_some()),
+            views.len(),
+            0.06,
+            "flip and gray are independent",
+        );
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use error::{Blame, DataError};
 pub use facts::{Facts, facts};
 pub use images::{IMAGE, Images, PLANE, SIDE};
 pub use shapes::{SHAPES_TEST, SHAPES_TRAIN};
-pub use split::{balanced_subset, epoch_order, hold_out};
+pub use split::{balanced_subset, epoch_order, hold_out, hold_out_images};
 pub use survey::survey;
 
 /// A data set on its device.

@@ -64,6 +64,18 @@ pub fn hold_out(
     Ok((kept, held))
 }
 
+/// Divides the images 0..n of a set without labels into (trained on, held out). The first are ascending. The held out ones, a
+/// `share` of all, rounded, stay in the order in which they are drawn: that of a folder would put those of a class together.
+pub fn hold_out_images(n: usize, share: f64, seed: u64) -> (Vec<i64>, Vec<i64>) {
+    if share == 0.0 {
+        return ((0..n as i64).collect(), Vec::new());
+    }
+    let mut held = Stream::new(seed, Purpose::Holdout, 0, 0, 1).permutation(n);
+    let mut kept = held.split_off((share * n as f64).round() as usize);
+    kept.sort_unstable();
+    (kept, held)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -127,6 +139,18 @@ mod tests {
             hold_out(&subset, &labels(), 10, 0.1, 2).unwrap()
         );
         assert_eq!(hold_out(&subset, &labels(), 10, 0.0, 1).unwrap(), (subset, vec![]));
+    }
+
+    #[test]
+    fn images_are_held_out_without_their_labels() {
+        let (kept, held) = hold_out_images(1000, 0.05, 3);
+        assert_eq!((kept.len(), held.len()), (950, 50));
+        assert!(kept.is_sorted() && !held.is_sorted());
+        let mut all = [kept, held].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..1000).collect::<Vec<_>>());
+        assert_ne!(hold_out_images(1000, 0.05, 3), hold_out_images(1000, 0.05, 4));
+        assert_eq!(hold_out_images(7, 0.0, 3), ((0..7).collect(), vec![]));
     }
 
     #[test]

@@ -82,6 +82,17 @@ impl LayerwiseModel {
         tch::no_grad(|| self.model.resnet.forward_stages(&images, k + 1)).swap_remove(k).value
     }
 
+    /// `[B, 3, H, W]` to the rows of all heads side by side, `[B, heads · D]`, by the running statistics, without a graph.
+    pub fn evaluate(&self, images: &Tensor) -> Tensor {
+        tch::no_grad(|| {
+            if self.early_heads.is_empty() {
+                return self.model.evaluate(images);
+            }
+            let rows = self.outputs(&Plain::new(images, &self.model.evaluation_context()), self.heads());
+            Tensor::cat(&rows.into_iter().map(|row| row.value).collect::<Vec<_>>(), 1)
+        })
+    }
+
     /// Outputs of the first `heads` heads.
     fn outputs<S: Activation>(&self, images: &S, heads: usize) -> Vec<S> {
         let stages = self.model.resnet.forward_stages(images, heads);

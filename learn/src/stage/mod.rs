@@ -1,6 +1,6 @@
 //! What a rank does with its task: one module for each stage, and what they share.
 //!
-//! `checkpointing`, `training_state`, `throughput` and `divergence` serve the stages that train; `classifier` is the training
+//! `checkpointing`, `training_state`, `model_copy`, `throughput` and `divergence` serve the stages that train; `classifier` is the training
 //! that `supervised`, `finetune` and `linear` have in common.
 
 pub(crate) mod attack;
@@ -10,6 +10,7 @@ pub(crate) mod contrastive;
 mod divergence;
 pub(crate) mod finetune;
 pub(crate) mod linear;
+mod model_copy;
 pub(crate) mod supervised;
 mod throughput;
 mod training_state;

@@ -42,6 +42,9 @@ pub(super) struct Position {
     pub(super) hits: u64,
     #[serde(default)]
     pub(super) best: Option<Best>,
+    /// Of pretraining that holds images out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lowest: Option<Lowest>,
     /// Training time over all attempts.
     pub(super) seconds: f64,
     /// Of it, the time in which training stood still for a checkpoint.
@@ -55,6 +58,14 @@ pub(super) struct Best {
     /// Updates done at that time.
     pub(super) step: u64,
     pub(super) hits: u64,
+}
+
+/// The end of an epoch at which the loss on the held-out images was lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Lowest {
+    /// Updates done at that time.
+    pub(super) step: u64,
+    pub(super) loss: f64,
 }
 
 /// What a training belongs to: its checkpoints continue this and nothing else.

@@ -26,6 +26,8 @@ pub(crate) fn contrastive(seed: u64) -> JobSpec {
         batch_norm: Default::default(),
         tikhonov: Default::default(),
         layerwise: None,
+        views: Default::default(),
+        validation: 0.0,
         monitor: Monitor { every_epochs: 1, neighbours: 5, bank: 60 },
         stop_on_collapse: false,
         checkpoint_steps: 1,

@@ -3,4 +3,5 @@
 
 mod classifier;
 mod contrastive;
+mod paper_code;
 mod together;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::json;
-use tandem_domain::spec::Augment;
+use tandem_domain::spec::{Augment, GrayWeights};
 use tandem_learn::augment::{Crop, Jitter, View, batched, one_by_one};
 use tandem_learn::data::{IMAGE, Images};
 use tandem_learn::random::{Purpose, Stream};
@@ -148,7 +148,7 @@ fn view(kind: usize, case: usize) -> View {
         3 => only(|jitter| matches!(jitter, Jitter::Contrast(_))),
         4 => only(|jitter| matches!(jitter, Jitter::Saturation(_))),
         5 => only(|jitter| matches!(jitter, Jitter::Hue(_))),
-        6 => View { gray: true, ..View::default() },
+        6 => View { gray: Some(GrayWeights::Luma), ..View::default() },
         _ => drawn,
     }
 }
@@ -171,7 +171,7 @@ fn numbers(image: i64, view: &View) -> Vec<f32> {
     let crop = view.crop;
     let mut row = vec![image as f32];
     row.extend([crop.top, crop.left, crop.height, crop.width].map(|pixels| pixels as f32));
-    row.extend([view.flip, view.gray].map(f32::from));
+    row.extend([view.flip, view.gray.is_some()].map(f32::from));
     for jitter in view.jitter {
         row.extend(match jitter {
             None => [0.0, 0.0],
@@ -214,6 +214,7 @@ fn distributions(env: &Environment, peer: &mut Peer) -> Result<Vec<Row>> {
             saturation: 0.43,
             hue: 0.11,
             gray: 0.23,
+            ..recipe
         }
     } else {
         recipe

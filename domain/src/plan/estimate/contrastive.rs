@@ -13,14 +13,17 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
         None => encoder.with_head(stage.head),
     };
     let (epochs, batch_size) = (u64::from(stage.epochs), u64::from(stage.batch_size));
-    let train = spec.dataset.train_images().unwrap_or(0);
+    let images = spec.dataset.train_images().unwrap_or(0);
+    let held_out = (stage.validation * images as f64).round() as u64;
+    let train = images - held_out;
     // The last, smaller batch of an epoch is dropped.
     let steps_per_epoch = train / batch_size;
     let images_per_epoch = steps_per_epoch * batch_size;
-    let images = images_per_epoch * epochs;
-    let bank = u64::from(stage.monitor.bank).min(train * 4 / 5);
+    let trained = images_per_epoch * epochs;
+    let bank = u64::from(stage.monitor.bank).min(images * 4 / 5);
     let evaluations = epochs.checked_div(stage.monitor.every_epochs.into()).unwrap_or(0);
-    let evaluated = evaluations * (bank + bank.div_ceil(4));
+    // The held-out images are evaluated in two views, after each epoch.
+    let evaluated = evaluations * (bank + bank.div_ceil(4)) + epochs * 2 * held_out;
 
     // Shards whose graphs are kept at the same time; with global BatchNorm they share one graph.
     let own_shards = u64::from(spec.shards) / world_size(spec);
@@ -31,14 +34,14 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
         saved: saved(stage, network, shard_views * graphs),
         shard_views: shard_views as f64,
         optimizer: stage.optimizer.name,
-        evaluates: evaluations > 0,
+        evaluates: evaluations > 0 || held_out > 0,
     };
     Estimate {
         steps: steps_per_epoch * epochs,
         images_per_epoch,
-        images,
+        images: trained,
         parameters: network.parameters,
-        gflop: gflop(macs_per_view(stage, network) * 2.0 * images as f64 + (encoder.macs * evaluated) as f64),
+        gflop: gflop(macs_per_view(stage, network) * 2.0 * trained as f64 + (encoder.macs * evaluated) as f64),
         memory_bytes: memory::training(spec, network, &step),
     }
 }

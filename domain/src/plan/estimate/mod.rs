@@ -11,7 +11,7 @@ mod memory;
 mod tests;
 
 use super::{architecture, expand::Expanded};
-use crate::spec::{BatchNorm, Precision, Stage};
+use crate::spec::{BatchNorm, Precision, Stage, ViewPasses};
 pub use count::Estimate;
 
 pub(super) fn estimate(job: &Expanded) -> Estimate {
@@ -34,6 +34,7 @@ pub(super) fn work(job: &Expanded) -> String {
     let (tikhonov, batch_norm, precision) = match &job.spec.stage {
         Stage::Contrastive(stage) => {
             parts.extend(stage.layerwise.is_some().then(|| "layerwise".to_owned()));
+            parts.extend((stage.views != ViewPasses::default()).then(|| name_of(&stage.views)));
             (stage.tikhonov, stage.batch_norm, stage.precision)
         }
         Stage::Supervised(stage) => (stage.tikhonov, stage.batch_norm, stage.precision),

@@ -30,6 +30,22 @@ fn contrastive_work_is_that_of_published_figures() {
 }
 
 #[test]
+fn what_is_held_out_is_not_trained_on_but_looked_at() {
+    let look = "monitor = { every_epochs = 0 }\n";
+    let (all, kept) = (encoder(look), encoder(&format!("{look}validation = 0.05")));
+    // 47,500 images: 742 batches of 64. The others are evaluated in two views, after each of 20 epochs.
+    assert_eq!((kept.images_per_epoch, kept.steps), (742 * 64, 20 * 742));
+    near(kept.gflop, all.gflop * (742.0 * 64.0) / 49_984.0 + 1.11 * 2.0 * 2500.0 * 20.0, 0.001);
+}
+
+#[test]
+fn a_deeper_head_costs_its_layers() {
+    let weights = |own: &str| encoder(&format!("head = {{ hidden = 100, output = 10{own} }}")).parameters;
+    assert_eq!(weights(", layers = 3") - weights(""), 100 * 100 + 2 * 100);
+    assert_eq!(weights(", norm = \"all\"") - weights(""), 10, "scale and shift in place of a bias");
+}
+
+#[test]
 fn penalties_cost_what_their_passes_cost() {
     let ratio = |own: &str| {
         let look = "monitor = { every_epochs = 0 }\n";
@@ -196,6 +212,7 @@ fn work_names_what_makes_a_step_dear() {
     assert_eq!(work(&format!("{ENCODER}tikhonov = {{ lambda = 1 }}")), "contrastive resnet18 exact");
     let other = format!("{ENCODER}batch_norm = \"global\"\nprecision = \"bf16\"");
     assert_eq!(work(&other), "contrastive resnet18 global bf16");
+    assert_eq!(work(&format!("{ENCODER}views = \"apart\"")), "contrastive resnet18 apart");
     let layers =
         "layerwise = { ratio = 10, beta_ratio = 2 }\ntikhonov = { lambda = 1, method = \"finite-difference\" }";
     assert_eq!(work(&format!("{ENCODER}{layers}")), "contrastive resnet18 layerwise finite-difference");

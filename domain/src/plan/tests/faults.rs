@@ -107,6 +107,9 @@ fn types_and_ranges() {
         (encoder("temperature = nan"), "`temperature` = nan: expected a number above 0, at most 100"),
         (encoder("self_term = 1"), "`self_term` = 1: expected true or false"),
         (encoder("optimizer = \"lars\""), "`optimizer` = \"lars\": expected a table"),
+        (encoder("head = { layers = 4 }"), "`head.layers` = 4: expected a whole number from 2 to 3"),
+        (encoder("validation = 0.6"), "`validation` = 0.6: expected a number from 0 to 0.5"),
+        (encoder("views = \"appart\""), "unknown `views` \"appart\"; did you mean `apart`?"),
         (encoder("optimizer = { lr = 0 }"), "`optimizer.lr` = 0: expected a number above 0, at most 1000000"),
         (encoder("augment = { flip = 1.1 }"), "`augment.flip` = 1.1: expected a number from 0 to 1"),
         (encoder("layerwise = { alpha = 1 }"), "`layerwise.alpha` = 1: expected a list"),
@@ -204,6 +207,18 @@ fn values_that_do_not_go_together() {
     }
 }
 
+#[test]
+fn a_share_of_the_images_that_leaves_no_batch() {
+    assert_eq!(
+        body(&format!("{}batch_size = 45000\nvalidation = 0.2", ENCODER.replace("batch_size = 64\n", ""))).message,
+        "a share of 0.2 holds out 10000 of the 50000 images of cifar10, and fewer than a batch of 45000 are left to train on"
+    );
+    assert_eq!(
+        encoder("validation = 0.00002"),
+        "a share of 0.00002 holds out 1 of the 50000 images of cifar10; hold out 2 at least"
+    );
+}
+
 /// And one that a swept variant reads is right.
 #[test]
 fn keys_that_nothing_would_read() {
@@ -239,6 +254,7 @@ fn keys_that_nothing_would_read() {
             "tikhonov.scaling",
         ),
         ("tikhonov = { lambda = 1 }\nlayerwise = { ratio = 2, beta = [1, 2, 3, 4] }", "tikhonov.lambda"),
+        ("augment = { gray = 0.0, gray_weights = \"mean\" }", "augment.gray_weights"),
     ] {
         let message = encoder(lines);
         assert!(message.starts_with(&format!("`{key}` is for ")), "{message}");

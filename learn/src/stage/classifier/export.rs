@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use super::steps::{hits, is_significantly_better};
-use super::trainer::{ModelCopy, Trainer};
+use super::trainer::Trainer;
 use crate::artifact::{self, Card};
 use crate::encoder::HeadShape;
 use crate::failure::Failure;
 use crate::stage::RankContext;
+use crate::stage::model_copy::ModelCopy;
 
 impl Trainer<'_> {
     /// Chooses and writes the classifier, and reports the results. Test images are evaluated only here.

@@ -6,12 +6,12 @@ use super::recipe::Recipe;
 use crate::data::{Data, balanced_subset, hold_out};
 use crate::encoder::Model;
 use crate::failure::Failure;
-use crate::flat::FlatTensors;
 use crate::lr_schedule::LrSchedule;
 use crate::optimizer::Optimizer;
 use crate::shards::Shards;
 use crate::stage::RankContext;
 use crate::stage::checkpointing::Checkpointer;
+use crate::stage::model_copy::ModelCopy;
 use crate::stage::throughput::Throughput;
 use crate::stage::training_state::{Position, TrainingState};
 
@@ -39,34 +39,11 @@ pub(super) struct Trainer<'a> {
     pub(super) throughput: Throughput,
 }
 
-/// A copy of a model's parameters and statistics.
-pub(super) struct ModelCopy {
-    parameters: FlatTensors,
-    statistics: FlatTensors,
-}
-
-impl ModelCopy {
-    pub(super) fn of(model: &Model) -> Self {
-        let copy = |flat: &FlatTensors| FlatTensors::over(flat.layout().clone(), flat.vector().copy());
-        Self { parameters: copy(&model.parameters), statistics: copy(&model.statistics) }
-    }
-
-    pub(super) fn restore(&self, model: &mut Model) {
-        model.parameters.assign(self.parameters.vector());
-        model.statistics.assign(self.statistics.vector());
-    }
-
-    pub(super) fn update(&mut self, model: &Model) {
-        self.parameters.assign(model.parameters.vector());
-        self.statistics.assign(model.statistics.vector());
-    }
-}
-
 /// The tensors that a checkpoint holds.
 pub(super) fn state<'a>(model: &'a Model, optimizer: &'a Optimizer, best: Option<&'a ModelCopy>) -> TrainingState<'a> {
     let network = [("parameters.", &model.parameters), ("statistics.", &model.statistics)];
-    let of = |best: &'a ModelCopy| [("best.parameters.", &best.parameters), ("best.statistics.", &best.statistics)];
-    TrainingState(network.into_iter().chain(optimizer.state()).chain(best.into_iter().flat_map(of)).collect())
+    let best = best.into_iter().flat_map(ModelCopy::state);
+    TrainingState(network.into_iter().chain(optimizer.state()).chain(best).collect())
 }
 
 impl<'a> Trainer<'a> {

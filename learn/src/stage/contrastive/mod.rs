@@ -1,10 +1,12 @@
 //! Contrastive pretraining (the paper's stage 1): from images to an encoder.
 //!
-//! `trainer` holds the state of the run and begins it, `steps` is the training loop, `export` writes the encoder.
+//! `trainer` holds the state of the run and begins it, `steps` is the training loop, `validation` the loss on held-out images,
+//! `export` writes the encoder.
 
 mod export;
 mod steps;
 mod trainer;
+mod validation;
 
 use tandem_domain::spec::Contrastive;
 

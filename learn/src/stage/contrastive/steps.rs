@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use tandem_domain::spec::ViewPasses;
 use tch::Tensor;
 
 use super::trainer::Trainer;
 use crate::augment;
 use crate::data::epoch_order;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::nt_xent::{Geometry, nt_xent};
 use crate::objective::{Objective, Views};
 use crate::report::Outcome;
@@ -15,6 +17,7 @@ use crate::shards::{self, Step};
 use crate::stage::RankContext;
 use crate::stage::checkpointing::CheckpointPolicy;
 use crate::stage::divergence::DivergenceCheck;
+use crate::views_apart::ViewsApart;
 
 /// Below this share of the spread of random directions the representation has collapsed.
 const COLLAPSED: f64 = 0.1;
@@ -26,7 +29,8 @@ impl Trainer<'_> {
         while self.position.step < self.steps {
             let epoch = (self.position.step / self.steps_per_epoch) as u32;
             let (epoch_began, epoch_first) = (Instant::now(), self.position.step);
-            let order = epoch_order(self.data.train.len(), rank.task.spec.seed, epoch);
+            let order = epoch_order(self.train.len(), rank.task.spec.seed, epoch);
+            let order: Vec<i64> = order.into_iter().map(|place| self.train[place as usize]).collect();
             let done = (self.position.step % self.steps_per_epoch) as usize;
             for batch in order.chunks_exact(self.spec.batch_size as usize).skip(done) {
                 let step = self.step(rank, epoch, batch)?;
@@ -97,6 +101,7 @@ impl Trainer<'_> {
             rank.note("collapse", collapse);
         }
 
+        self.validate(rank)?;
         let every = self.spec.monitor.every_epochs;
         if every > 0 && ((epoch + 1).is_multiple_of(every) || step == self.steps) {
             let encode = |images: &Tensor| self.net.model.features(images);
@@ -128,9 +133,14 @@ impl Trainer<'_> {
         let terms = self.terms.clone();
         let objective = Objective { terms, recompute: self.spec.recompute, ..Objective::new(Views::Two, &loss) };
         let objective = objective.differentiated(&self.spec.tikhonov);
-        let step = shards::step(&self.net, rank.group, &self.shards, views, &objective, rank.stop_requested())?;
+        let apart = ViewsApart(&self.net);
+        let network: &dyn Network = match self.spec.views {
+            ViewPasses::Together => &self.net,
+            ViewPasses::Apart => &apart,
+        };
+        let step = shards::step(network, rank.group, &self.shards, views, &objective, rank.stop_requested())?;
         let cosine = match self.cosine_due() {
-            true => shards::penalty_cosine(&self.net, rank.group, &self.shards, views, &objective)?,
+            true => shards::penalty_cosine(network, rank.group, &self.shards, views, &objective)?,
             false => None,
         };
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tandem_domain::spec::{Contrastive, Layerwise};
 
-use crate::data::Data;
+use crate::data::{Data, hold_out_images};
 use crate::encoder::LayerwiseModel;
 use crate::failure::Failure;
 use crate::lr_schedule::LrSchedule;
@@ -15,6 +15,7 @@ use crate::penalty;
 use crate::shards::Shards;
 use crate::stage::RankContext;
 use crate::stage::checkpointing::Checkpointer;
+use crate::stage::model_copy::ModelCopy;
 use crate::stage::throughput::Throughput;
 use crate::stage::training_state::{Position, TrainingState};
 
@@ -32,9 +33,14 @@ fn terms(spec: &Contrastive, net: &LayerwiseModel) -> Vec<LossTerm> {
 }
 
 /// The tensors that a checkpoint holds.
-pub(super) fn state<'a>(net: &'a LayerwiseModel, optimizer: &'a Optimizer) -> TrainingState<'a> {
+pub(super) fn state<'a>(
+    net: &'a LayerwiseModel,
+    optimizer: &'a Optimizer,
+    best: Option<&'a ModelCopy>,
+) -> TrainingState<'a> {
     let network = [("parameters.", &net.model.parameters), ("statistics.", &net.model.statistics)];
-    TrainingState(network.into_iter().chain(optimizer.state()).collect())
+    let best = best.into_iter().flat_map(ModelCopy::state);
+    TrainingState(network.into_iter().chain(optimizer.state()).chain(best).collect())
 }
 
 /// The state of a run between two steps.
@@ -42,6 +48,12 @@ pub(super) struct Trainer<'a> {
     pub(super) spec: &'a Contrastive,
     pub(super) data: &'a Data,
     pub(super) shards: Shards,
+    /// Images to train on, ascending, and those that are held out.
+    pub(super) train: Vec<i64>,
+    pub(super) held_out: Vec<i64>,
+    /// The weights of the lowest loss on these so far; the first weights before the first epoch's end. `None` if nothing is
+    /// held out.
+    pub(super) best: Option<ModelCopy>,
     pub(super) net: LayerwiseModel,
     pub(super) terms: Vec<LossTerm>,
     pub(super) optimizer: Optimizer,
@@ -63,11 +75,22 @@ impl<'a> Trainer<'a> {
         data: &'a Data,
     ) -> Result<Self, Failure> {
         let seed = rank.task.spec.seed;
-        let steps_per_epoch = data.train.len() as u64 / u64::from(spec.batch_size);
+        let (train, held_out) = hold_out_images(data.train.len(), spec.validation, seed);
+        let steps_per_epoch = train.len() as u64 / u64::from(spec.batch_size);
         if steps_per_epoch == 0 {
             return Err(Failure::Job(format!(
-                "batch_size {} is larger than {}'s {} training images",
+                "batch_size {} is larger than {}'s {} training images, less {} that are held out",
                 spec.batch_size,
+                rank.task.spec.dataset,
+                data.train.len(),
+                held_out.len()
+            )));
+        }
+        if spec.validation > 0.0 && held_out.len() < 2 {
+            return Err(Failure::Job(format!(
+                "validation {} holds out {} of {}'s {} training images, and a contrastive loss needs 2: raise it, or write 0",
+                spec.validation,
+                held_out.len(),
                 rank.task.spec.dataset,
                 data.train.len()
             )));
@@ -78,11 +101,16 @@ impl<'a> Trainer<'a> {
             .ok_or_else(|| Failure::Unknown(format!("this version cannot build {:?}", spec.encoder)))?;
         net.model.set_training(spec.batch_norm, spec.precision).map_err(Failure::Job)?;
         let optimizer = Optimizer::new(&spec.optimizer, &net.model.parameters);
-        let (checkpointer, position) = Checkpointer::resume(rank, &state(&net, &optimizer), &data.train.checksum)?;
+        let best = (!held_out.is_empty()).then(|| ModelCopy::of(&net.model));
+        let state = state(&net, &optimizer, best.as_ref());
+        let (checkpointer, position) = Checkpointer::resume(rank, &state, &data.train.checksum)?;
         Ok(Self {
             spec,
             data,
             shards,
+            train,
+            held_out,
+            best,
             terms: terms(spec, &net),
             net,
             optimizer,
@@ -100,6 +128,6 @@ impl<'a> Trainer<'a> {
     /// Rank 0 begins to save a checkpoint.
     pub(super) fn checkpoint(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
         self.position.seconds = self.throughput.seconds(Instant::now());
-        self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer))
+        self.checkpointer.save(rank, self.position, &state(&self.net, &self.optimizer, self.best.as_ref()))
     }
 }
