@@ -68,6 +68,7 @@ pub(super) fn read(archive: &Archive, dir: &Path) -> Result<RawData, DataError> 
         test: half(archive.test, archive.records.1)?,
         classes: archive.classes.iter().map(|&name| name.to_owned()).collect(),
         left_out: None,
+        squeezed: None,
     })
 }
 

@@ -61,6 +61,8 @@ pub(super) struct RawData {
     pub classes: Vec<String>,
     /// A sentence for people on files that were not read.
     pub left_out: Option<String>,
+    /// A sentence for people on images that lost their aspect.
+    pub squeezed: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq)]

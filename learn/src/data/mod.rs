@@ -44,6 +44,8 @@ pub struct Data {
     pub sha256: String,
     /// A sentence for people on files that are no images by their names, if there are any.
     pub left_out: Option<String>,
+    /// A sentence for people on images of another aspect than 1:1, if there are any.
+    pub squeezed: Option<String>,
 }
 
 /// Reads `dataset` below `dir` (the data folder), or draws it from `seed` if it is synthetic.
@@ -57,5 +59,6 @@ pub fn load(dataset: &Dataset, dir: &Path, seed: u64, device: Device) -> Result<
         test,
         classes: raw.classes,
         left_out: raw.left_out,
+        squeezed: raw.squeezed,
     })
 }

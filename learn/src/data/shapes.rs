@@ -62,6 +62,7 @@ pub(super) fn draw(seed: u64) -> RawData {
         test: half(seed, 1, SHAPES_TEST),
         classes: class_names(),
         left_out: None,
+        squeezed: None,
     }
 }
 

@@ -165,6 +165,7 @@ impl<'a> RankContext<'a> {
             )));
         }
         data.left_out.iter().for_each(|sentence| self.note("left_out", sentence.clone()));
+        data.squeezed.iter().for_each(|sentence| self.note("squeezed", sentence.clone()));
         let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);
         progress::work_done();
         let all = self.group.all_gather(&checksums.view([1, 2]).to_device(self.device))?;

@@ -35,6 +35,20 @@ fn classes_and_files_come_in_the_order_of_their_names() {
 }
 
 #[test]
+fn images_that_are_squeezed_are_counted_and_the_first_is_named() {
+    let dir = small();
+    assert_eq!(read(dir.path()).unwrap().squeezed, None, "one of 64x64 keeps its shape");
+    let wide = |name: &str, width: u32| RgbImage::new(width, 20).save(dir.path().join(name)).unwrap();
+    wide("test/ant/wide.png", 40);
+    let note = read(dir.path()).unwrap().squeezed.unwrap();
+    assert!(note.starts_with("1 image is not square") && note.contains("test/ant/wide.png of 40x20"), "{note}");
+    wide("train/cat/c.png", 30);
+    wide("train/cat/d.png", 32);
+    let note = read(dir.path()).unwrap().squeezed.unwrap();
+    assert!(note.starts_with("3 images are not square") && note.contains("train/cat/c.png of 30x20"), "{note}");
+}
+
+#[test]
 fn a_damaged_image_is_named() {
     let dir = small();
     std::fs::write(dir.path().join("test/cat/b.png"), b"\x89PNG\r\n\x1a\nrubbish").unwrap();
@@ -123,7 +137,7 @@ fn decoded(bytes: &[u8], name: &str) -> Result<Vec<u8>, DataError> {
     let path = dir.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     let mut planes = vec![0; IMAGE];
-    decode(&path, &mut planes).map(|()| planes)
+    decode(&path, &mut planes).map(|_| planes)
 }
 
 fn planes() -> Vec<u8> {
