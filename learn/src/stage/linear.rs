@@ -101,6 +101,7 @@ fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> 
     rank.result("train_accuracy", train_accuracy);
     rank.result("loss", minimum.value);
     rank.result("labels", subset.len() as f64);
+    rank.result("held_out", 0.0);
     rank.result("ridge", ridge);
     rank.result("iterations", f64::from(minimum.iterations));
     rank.result("seconds", began.elapsed().as_secs_f64());

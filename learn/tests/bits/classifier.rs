@@ -98,7 +98,7 @@ fn a_classifier_is_the_same_bits_on_one_two_and_four_ranks() {
             let task = task(&spec, folder.path());
             let (events, ended) = train(&task, world_size, never);
             assert!(finished(&ended), "{ended:?}");
-            assert_eq!(result(&events, "labels"), 120.0);
+            assert_eq!((result(&events, "labels"), result(&events, "held_out")), (90.0, 30.0));
             let accuracy = result(&events, "test_accuracy");
             assert!(accuracy > 0.6, "three classes by chance are 0.33: {accuracy}");
             assert_eq!(accuracy_of(&artifact(&events, "classifier"), &task), accuracy, "what is exported is evaluated");
@@ -235,7 +235,8 @@ fn every_stage_has_the_same_labelled_images() {
         let (events, ended) = train(&on_top_of(&encoder, spec, folder.path()), 1, never);
         assert!(finished(&ended), "{ended:?}");
         let labelled = load_classifier(&artifact(&events, "classifier"), Device::Cpu).unwrap().1.labelled;
-        assert_eq!(result(&events, "labels"), labelled.as_ref().map_or(120, Vec::len) as f64, "{}", spec.name);
+        let seen = result(&events, "labels") + result(&events, "held_out");
+        assert_eq!(seen, labelled.as_ref().map_or(120, Vec::len) as f64, "{}", spec.name);
         labelled
     };
     let supervised = supervised(3, r#"{"steps": 1, "label_fraction": 0.2}"#);
@@ -259,7 +260,8 @@ fn a_budget_in_steps_is_kept_to_the_step() {
     let spec = supervised(6, r#"{"steps": 101, "label_fraction": 0.25, "validation": 0.2, "checkpoint_steps": 0}"#);
     let (events, ended) = train(&task(&spec, folder.path()), 1, never);
     assert!(finished(&ended), "{ended:?}");
-    assert_eq!((losses(&events).len(), result(&events, "steps"), result(&events, "labels")), (101, 101.0, 30.0));
+    assert_eq!((losses(&events).len(), result(&events, "steps")), (101, 101.0));
+    assert_eq!((result(&events, "labels"), result(&events, "held_out")), (24.0, 6.0));
     let validations = metrics(&events, "validation_accuracy");
     assert_eq!(validations.len(), 34, "every third epoch, and the last one");
     assert_eq!(validations.last().unwrap().0, 101);

@@ -47,7 +47,9 @@ impl Trainer<'_> {
         rank.result("best_epoch", best_step.div_ceil(self.steps_per_epoch) as f64);
         rank.result("kept_epoch", step.div_ceil(self.steps_per_epoch) as f64);
         self.position.epoch_loss.into_iter().for_each(|loss| rank.result("loss", loss));
-        rank.result("labels", (self.train.len() + self.held_out.len()) as f64);
+        // Trained on, and held out to choose by: a table of columns with other numbers compares unlike things.
+        rank.result("labels", self.train.len() as f64);
+        rank.result("held_out", self.held_out.len() as f64);
         rank.result("steps", self.steps as f64);
         rank.result("images_per_second", self.throughput.mean(trained));
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
