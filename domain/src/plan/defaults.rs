@@ -4,10 +4,13 @@
 use toml::de::DeTable;
 
 use super::conflict::locate;
-use crate::spec::{Attack, Draw, Stage};
+use crate::spec::{Attack, Draw, LinearSolver, Stage};
 
 /// The share of a training that a default warm-up takes at most; a longer one would leave too little of the schedule.
 const WARMUP_SHARE: f64 = 0.1;
+
+/// Enough for L-BFGS to converge with all but the weakest ridges. A stored spec that says nothing means 100, as ever.
+const LBFGS_ITERATIONS: u32 = 500;
 
 /// Fills in what `written`, the job's table, leaves open. `seed` is the experiment's.
 pub(super) fn fill(stage: &mut Stage, seed: u64, written: &DeTable<'_>) {
@@ -17,6 +20,9 @@ pub(super) fn fill(stage: &mut Stage, seed: u64, written: &DeTable<'_>) {
             stage.optimizer.warmup_epochs = stage.optimizer.warmup_epochs.min(most);
         }
         Stage::Attack(stage) => draw(stage, seed),
+        Stage::Linear(stage) if stage.solver == LinearSolver::Lbfgs && locate(written, "epochs").is_none() => {
+            stage.epochs = LBFGS_ITERATIONS;
+        }
         Stage::Contrastive(_) | Stage::Supervised(_) | Stage::Linear(_) | Stage::Finetune(_) => {}
     }
 }

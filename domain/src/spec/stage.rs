@@ -242,7 +242,7 @@ pub enum LinearSolver {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
-    /// Passes over the labelled subset; for L-BFGS the most iterations.
+    /// Passes over the labelled subset; for L-BFGS the most iterations, 500 where a file says nothing.
     #[serde(default = "number::<100>")]
     pub epochs: u32,
     #[serde(default = "one")]

@@ -43,6 +43,23 @@ pub struct Minimum {
     pub x: Tensor,
     pub value: f64,
     pub iterations: u32,
+    /// The largest element of the gradient there.
+    pub gradient: f64,
+    /// It ended by a tolerance, or where rounding leaves nothing to gain; not by its iterations, or because it was told to.
+    pub converged: bool,
+}
+
+impl Minimum {
+    /// For people, of a search that its iterations ended.
+    pub fn note(&self) -> Option<String> {
+        (!self.converged).then(|| {
+            format!(
+                "L-BFGS made {} iterations and has not converged: the loss is {:.6}, the largest element of its gradient {:.1e}; \
+                 raise `epochs`, or write a stronger `ridge`",
+                self.iterations, self.value, self.gradient
+            )
+        })
+    }
 }
 
 /// A point, its value, its gradient.
@@ -71,12 +88,19 @@ impl Lbfgs {
     ) -> Minimum {
         let mut here = Iterate::at(function, start);
         let mut pairs: VecDeque<Pair> = VecDeque::new();
-        let mut iterations = 0;
-        while iterations < self.iterations && largest(&here.gradient) > self.gradient_tolerance {
+        let (mut iterations, mut converged) = (0, false);
+        while iterations < self.iterations {
+            if largest(&here.gradient) <= self.gradient_tolerance {
+                converged = true;
+                break;
+            }
             let direction = -inverse_hessian_times(&here.gradient, &pairs);
             // Without curvature the first step has a length of at most 1.
             let first = if pairs.is_empty() { 1.0 / dot(&direction, &direction).sqrt().max(1.0) } else { 1.0 };
-            let Some(next) = line_search(function, &here, &direction, first) else { break };
+            let Some(next) = line_search(function, &here, &direction, first) else {
+                converged = true;
+                break;
+            };
             iterations += 1;
             let pair = Pair::between(&here, &next);
             if pair.curvature > 0.0 {
@@ -87,11 +111,17 @@ impl Lbfgs {
             }
             let gain = here.value - next.value;
             here = next;
-            if !go_on(iterations, here.value) || gain < self.value_tolerance * here.value.abs() {
+            if !go_on(iterations, here.value) {
+                break;
+            }
+            if gain < self.value_tolerance * here.value.abs() {
+                converged = true;
                 break;
             }
         }
-        Minimum { x: here.x, value: here.value, iterations }
+        let gradient = largest(&here.gradient);
+        let converged = converged || gradient <= self.gradient_tolerance;
+        Minimum { x: here.x, value: here.value, iterations, gradient, converged }
     }
 }
 
@@ -179,12 +209,20 @@ mod tests {
         });
         assert!((minimum.x.double_value(&[0]) - 1.0).abs() < 1e-5, "{minimum:?}");
         assert!(minimum.iterations < 60 && values.is_sorted_by(|a, b| a >= b));
+        assert!(minimum.converged && minimum.note().is_none(), "{minimum:?}");
+
+        // Half the way.
+        let short = Lbfgs { iterations: minimum.iterations / 2, ..exact };
+        let ended = short.minimise(&rosenbrock, Tensor::from_slice(&[-1.2, 1.0]), |_, _| true);
+        assert!(!ended.converged && ended.gradient > 1e-6, "{ended:?}");
+        let note = ended.note().unwrap();
+        assert!(note.contains(&format!("{} iterations and has not converged", short.iterations)), "{note}");
     }
 
     #[test]
     fn a_false_ends_the_search() {
         let bowl = |x: &Tensor| (dot(x, x), x * 2.0);
         let minimum = Lbfgs::default().minimise(&bowl, Tensor::from_slice(&[30.0, 40.0]), |_, _| false);
-        assert_eq!(minimum.iterations, 1);
+        assert_eq!((minimum.iterations, minimum.converged), (1, false));
     }
 }

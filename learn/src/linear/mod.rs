@@ -7,4 +7,4 @@ mod ridge;
 
 pub use lbfgs::{Differentiable, Lbfgs, Minimum};
 pub use logistic::{Layer, Logistic, Standardised, accuracy};
-pub use ridge::choose;
+pub use ridge::{Choice, choose};

@@ -68,10 +68,11 @@ fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> 
             rank.phase("choosing ridge", 0);
             let own: Vec<i64> = subset.iter().map(|&id| data.train.labels[id as usize]).collect();
             let search = Lbfgs { iterations: spec.epochs, ..Lbfgs::default() };
-            let Some(ridge) = choose(&features.train, &own, classes, search, || !rank.stop_requested()) else {
+            let Some(choice) = choose(&features.train, &own, classes, search, || !rank.stop_requested()) else {
                 return Ok(Outcome::Stopped);
             };
-            ridge
+            choice.note().into_iter().for_each(|why| rank.note("ridge", why));
+            choice.ridge
         }
     };
 
@@ -82,6 +83,7 @@ fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> 
     if !minimum.value.is_finite() {
         return Err(Failure::Job("the classifier's loss is not finite: the encoder's features are damaged".into()));
     }
+    minimum.note().into_iter().for_each(|why| rank.note("not_converged", why));
 
     rank.phase("evaluating", u64::from(minimum.iterations));
     let layer = problem.layer(&minimum.x, &standardised);

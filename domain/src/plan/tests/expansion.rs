@@ -72,6 +72,20 @@ fn the_page_of_the_design() {
     assert!(plan.jobs.iter().all(|job| job.refusal.is_none()), "every stage can run");
 }
 
+/// A stored spec always has the key, and one without it means 100.
+#[test]
+fn l_bfgs_may_make_500_iterations_where_a_file_says_nothing() {
+    let epochs = |own: &str| {
+        let plan = planned(&format!("{ENCODER}[jobs.a]\nstage = \"linear\"\nfrom = \"encoder\"\n{own}"));
+        let Stage::Linear(stage) = &job(&plan, "a").spec.stage else { panic!("no linear stage") };
+        stage.epochs
+    };
+    assert_eq!((epochs(""), epochs("epochs = 100"), epochs("solver = \"sgd\"")), (500, 100, 100));
+    let stored: Stage = serde_json::from_str(r#"{"stage": "linear"}"#).unwrap();
+    let Stage::Linear(stored) = stored else { panic!("no linear stage") };
+    assert_eq!(stored.epochs, 100);
+}
+
 #[test]
 fn jobs_stand_after_their_inputs_whatever_the_order_of_the_file() {
     let plan = planned(&format!("[jobs.a]\nstage = \"linear\"\nfrom = \"encoder\"\n{ENCODER}"));
