@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use tandem_domain::plan::{Plan, plan};
+use tandem_domain::spec::{OptimizerName, Stage};
 
 /// By name without `.toml`.
 fn examples() -> BTreeMap<String, Plan> {
@@ -48,21 +49,110 @@ fn the_papers_experiments_have_a_variant_for_cpus_that_ends_within_an_hour() {
 #[test]
 fn tables_hold_what_the_papers_hold() {
     let examples = examples();
-    let names = |example: &str, stage: &str| -> Vec<String> {
+    // The swept keys of a stage's jobs, sorted.
+    let swept = |example: &str, stage: &str| -> Vec<Vec<String>> {
         let jobs = examples[example].jobs.iter().filter(|job| job.spec.stage.name() == stage);
-        jobs.map(|job| job.spec.name.split_once('[').map_or("", |(_, suffix)| suffix).to_owned()).collect()
+        let mut found: Vec<Vec<String>> = jobs
+            .map(|job| {
+                let suffix = job.spec.name.split_once('[').map_or("", |(_, suffix)| suffix.trim_end_matches(']'));
+                let mut keys: Vec<String> = suffix.split(',').map(str::to_owned).collect();
+                keys.sort();
+                keys
+            })
+            .collect();
+        found.sort();
+        found
     };
-    for example in ["table1", "table1-cpu"] {
+    let rows = |key: &str, values: [&str; 3], seeds: &[u64]| -> Vec<Vec<String>> {
+        let row = |value: &str| format!("{key}={value}");
+        let mut expected: Vec<Vec<String>> = match seeds {
+            [] => values.map(|value| vec![row(value)]).into(),
+            _ => seeds
+                .iter()
+                .flat_map(|seed| {
+                    values.map(|value| {
+                        let mut keys = vec![row(value), format!("seed={seed}")];
+                        keys.sort();
+                        keys
+                    })
+                })
+                .collect(),
+        };
+        expected.sort();
+        expected
+    };
+    for (example, seeds) in [("table1", [1, 2, 3].as_slice()), ("table1-long", &[]), ("table1-cpu", &[])] {
         for stage in ["linear", "finetune", "supervised"] {
-            let fractions = ["label_fraction=1.0]", "label_fraction=0.1]", "label_fraction=0.01]"];
-            assert_eq!(names(example, stage), fractions, "{example} {stage}");
+            let expected = rows("label_fraction", ["1.0", "0.1", "0.01"], seeds);
+            assert_eq!(swept(example, stage), expected, "{example} {stage}");
         }
     }
-    for example in ["table2", "table2-cpu"] {
+    for (example, seeds) in [("table2", [1, 2, 3].as_slice()), ("table2-cpu", &[])] {
         for stage in ["linear", "supervised"] {
-            let lambdas = ["tikhonov.lambda=0.1]", "tikhonov.lambda=1.0]", "tikhonov.lambda=10.0]"];
-            assert_eq!(names(example, stage), lambdas, "{example} {stage}");
+            assert_eq!(
+                swept(example, stage),
+                rows("tikhonov.lambda", ["0.1", "1.0", "10.0"], seeds),
+                "{example} {stage}"
+            );
         }
     }
-    assert_eq!(names("figure2-cpu", "attack").len(), 8, "two attacks on two lambdas of two kinds of model");
+    assert_eq!(swept("figure2-cpu", "attack").len(), 8, "two attacks on two lambdas of two kinds of model");
+}
+
+/// A column that holds some of its labels out is compared with one that trains on all.
+#[test]
+fn the_columns_of_a_table_train_on_the_same_labels() {
+    let examples = examples();
+    for example in ["table1", "table1-long", "table1-cpu", "table2", "figure2", "paper-code", "paper-code-cpu"] {
+        for job in &examples[example].jobs {
+            let held_out = match &job.spec.stage {
+                Stage::Supervised(stage) => stage.validation,
+                Stage::Finetune(stage) => stage.validation,
+                // All of pretraining's labels are unknown to it.
+                Stage::Contrastive(_) | Stage::Linear(_) | Stage::Attack(_) => 0.0,
+            };
+            assert_eq!(held_out, 0.0, "{example}: {}", job.spec.name);
+        }
+    }
+}
+
+/// The sweep of the temperature and the long run take what is equal from the table.
+#[test]
+fn what_two_files_have_in_common_is_trained_once() {
+    let examples = examples();
+    let keys = |example: &str, stage: &str| -> Vec<String> {
+        let jobs = examples[example].jobs.iter().filter(|job| job.spec.stage.name() == stage);
+        jobs.map(|job| job.content_key.clone()).collect()
+    };
+    let shared = |a: &str, b: &str, stage: &str| {
+        let other = keys(b, stage);
+        keys(a, stage).into_iter().filter(|key| other.contains(key)).count()
+    };
+    assert_eq!(shared("table1-temperature", "table1", "contrastive"), 1, "temperature 0.2, seed 1");
+    assert_eq!(shared("table1-long", "table1", "supervised"), 3);
+}
+
+/// SimCLR's rates are for 256 images; these are what a job uses.
+#[test]
+fn lars_has_at_least_simclrs_rate() {
+    for (file, plan) in examples() {
+        for job in &plan.jobs {
+            let Stage::Contrastive(stage) = &job.spec.stage else { continue };
+            if stage.optimizer.name == OptimizerName::Lars {
+                let rate = f64::from(stage.batch_size) / 256.0;
+                assert!(stage.optimizer.lr >= rate && stage.optimizer.lr <= 1.5 * rate, "{file}: {}", job.spec.name);
+            }
+        }
+    }
+}
+
+/// Four GPUs at 20 TFLOP/s each, a third of what they have in f32, need no more than some days for any file.
+#[test]
+fn the_work_of_full_size_files_is_believable() {
+    for (file, plan) in examples() {
+        let hours = plan.jobs.iter().map(|job| job.estimate.gflop).sum::<f64>() / 80_000.0 / 3600.0;
+        println!("{file}: {} jobs, {hours:.2} h", plan.jobs.len());
+        assert!(hours < 100.0, "{file}: {hours:.1} h");
+        assert!(plan.jobs.len() <= 40, "{file}: {} jobs", plan.jobs.len());
+    }
 }
