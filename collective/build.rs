@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("{} is missing: run `make setup` to install libtorch", header.display()).into());
     }
     shim(&libtorch);
+    kernels();
     plugin(&libtorch)
 }
 
@@ -41,10 +42,39 @@ fn shim(libtorch: &Path) {
         .flag("-isystem")
         .flag("csrc/gloo_stub")
         .files(
-            ["status", "rendezvous", "agree", "process_group", "shard_sum", "batch_norm_jvp", "tf32"]
-                .map(|name| format!("csrc/{name}.cpp")),
+            [
+                "status",
+                "rendezvous",
+                "agree",
+                "process_group",
+                "shard_sum",
+                "batch_norm",
+                "batch_norm_relu",
+                "batch_norm_relu_jvp",
+                "batch_norm_jvp",
+                "tf32",
+            ]
+            .map(|name| format!("csrc/{name}.cpp")),
         )
         .compile("tandem_collective");
+}
+
+/// The same loops for each set of instructions that libtorch has its own kernels for, optimised in every build. After the
+/// shim, which needs them.
+fn kernels() {
+    let x86: &[(&str, &[&str])] = &[
+        ("kernels_avx2", &["-mavx2", "-mfma"]),
+        ("kernels_avx512", &["-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma"]),
+    ];
+    let sets = if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") { x86 } else { &[] };
+    for (name, flags) in [("kernels_default", [].as_slice())].iter().chain(sets) {
+        let mut build = cc::Build::new();
+        build.cpp(true).pic(true).std("c++17").opt_level(3).define("TANDEM_KERNELS", *name);
+        for flag in *flags {
+            build.flag(flag);
+        }
+        build.file("csrc/kernels/kernels.cpp").compile(&format!("tandem_{name}"));
+    }
 }
 
 fn plugin(libtorch: &Path) -> Result<(), Box<dyn Error>> {

@@ -9,7 +9,8 @@
 //! still works. Gloo accepts a tensor with gaps and returns wrong elements: here layouts are checked. A group that has
 //! lost a peer answers differently from call to call: here it returns its first failure from then on.
 //!
-//! [`ProcessGroup::shard_sum`] and [`BatchNorm::jvp`] are autograd functions that tch cannot express.
+//! [`ProcessGroup::shard_sum`], [`BatchNorm::normalise`] and [`BatchNorm::jvp`] are autograd functions that tch cannot
+//! express.
 //!
 //! A peer that is stopped rather than dead can only be bounded in time: it shows as [`Error::Timeout`] after the
 //! group's timeout. A worker that learns of it earlier, from the coordinator, ends the process instead of waiting.
@@ -21,6 +22,7 @@ mod error;
 mod ffi;
 mod process_group;
 mod rendezvous;
+mod then;
 mod torch_text;
 mod tree;
 
@@ -28,5 +30,6 @@ pub use batch_norm::BatchNorm;
 pub use error::Error;
 pub use process_group::ProcessGroup;
 pub use rendezvous::RendezvousStore;
+pub use then::Then;
 pub use torch_text::{DeviceMemory, device_memory, tried_bytes};
 pub use tree::tree_sum;

@@ -8,6 +8,72 @@ use super::process_group::{owned, pointer};
 use super::raw;
 use super::status::call;
 use crate::Error;
+use crate::then::Then;
+
+/// `tensors` are scale, shift, running mean and running variance.
+pub(crate) fn batch_norm_relu(
+    x: &Tensor,
+    then: Then<&Tensor>,
+    tensors: [&Tensor; 4],
+    momentum: f64,
+    epsilon: f64,
+) -> Result<Tensor, Error> {
+    let [scale, shift, mean, variance] = tensors.map(pointer);
+    let residual = then.residual().map_or(ptr::null(), pointer);
+    let mut y = ptr::null_mut();
+    // SAFETY: all tensors are alive, or null where that is allowed; `y` and `message` can be written to.
+    call("BatchNorm with ReLU", |message| unsafe {
+        raw::tandem_batch_norm_relu(
+            pointer(x),
+            residual,
+            scale,
+            shift,
+            mean,
+            variance,
+            momentum,
+            epsilon,
+            then.code(),
+            &mut y,
+            message,
+        )
+    })?;
+    Ok(owned(y))
+}
+
+/// `tensors` are scale, shift, running mean and running variance; a residual comes with its tangent.
+pub(crate) fn batch_norm_relu_jvp(
+    x: &Tensor,
+    t: &Tensor,
+    then: Then<(&Tensor, &Tensor)>,
+    tensors: [&Tensor; 4],
+    momentum: f64,
+    epsilon: f64,
+) -> Result<(Tensor, Tensor), Error> {
+    let [scale, shift, mean, variance] = tensors.map(pointer);
+    let (residual, residual_tangent) =
+        then.residual().map_or((ptr::null(), ptr::null()), |(value, tangent)| (pointer(value), pointer(tangent)));
+    let (mut y, mut y_tangent) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: all tensors are alive, or null where that is allowed; `y`, `y_tangent` and `message` can be written to.
+    call("BatchNorm with ReLU and its derivative", |message| unsafe {
+        raw::tandem_batch_norm_relu_jvp(
+            pointer(x),
+            pointer(t),
+            residual,
+            residual_tangent,
+            scale,
+            shift,
+            mean,
+            variance,
+            momentum,
+            epsilon,
+            then.code(),
+            &mut y,
+            &mut y_tangent,
+            message,
+        )
+    })?;
+    Ok((owned(y), owned(y_tangent)))
+}
 
 /// `tensors` are scale, shift, running mean and running variance.
 pub(crate) fn batch_norm_jvp(

@@ -80,6 +80,35 @@ unsafe extern "C" {
     pub(super) fn tandem_all_gather(group: GroupPtr, tensor: TensorPtr, out: *mut *mut c_void, message: Message)
     -> i32;
     pub(super) fn tandem_shard_sum(group: GroupPtr, rows: TensorPtr, out: *mut *mut c_void, message: Message) -> i32;
+    pub(super) fn tandem_batch_norm_relu(
+        x: TensorPtr,
+        residual: TensorPtr,
+        scale: TensorPtr,
+        shift: TensorPtr,
+        running_mean: TensorPtr,
+        running_variance: TensorPtr,
+        momentum: f64,
+        epsilon: f64,
+        then: i64,
+        y: *mut *mut c_void,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_batch_norm_relu_jvp(
+        x: TensorPtr,
+        t: TensorPtr,
+        residual: TensorPtr,
+        residual_tangent: TensorPtr,
+        scale: TensorPtr,
+        shift: TensorPtr,
+        running_mean: TensorPtr,
+        running_variance: TensorPtr,
+        momentum: f64,
+        epsilon: f64,
+        then: i64,
+        y: *mut *mut c_void,
+        y_tangent: *mut *mut c_void,
+        message: Message,
+    ) -> i32;
     pub(super) fn tandem_batch_norm_jvp(
         x: TensorPtr,
         t: TensorPtr,
