@@ -2,7 +2,7 @@
 //! layer does to it. It is one shard's tensor ([`Plain`]), a tensor with a tangent (`Dual`), or the tensors of all
 //! shards of a rank (`Synced`).
 
-use tandem_collective::BatchNorm;
+use tandem_collective::{BatchNorm, Then};
 use tandem_domain::spec::Precision;
 use tch::{Kind, Tensor};
 
@@ -26,15 +26,24 @@ pub(super) struct ForwardContext<'a> {
 /// The layers of a network. A method that takes `self` may overwrite its tensor.
 pub(super) trait Activation: Sized {
     fn convolution(&self, layer: &ConvLayer) -> Self;
-    fn norm(self, layer: &NormLayer) -> Self;
-    /// A convolution and the BatchNorm after it.
-    fn conv_norm(&self, convolution: &ConvLayer, norm: &NormLayer) -> Self {
-        self.convolution(convolution).norm(norm)
+    /// BatchNorm and what follows it: together they are one pass over memory where that is possible.
+    fn norm(self, layer: &NormLayer, then: Then<&Self>) -> Self;
+    /// A convolution, the BatchNorm after it and what follows that.
+    fn conv_norm(&self, convolution: &ConvLayer, norm: &NormLayer, then: Then<&Self>) -> Self {
+        self.convolution(convolution).norm(norm, then)
     }
     fn relu(self) -> Self;
+    fn add(self, other: &Self) -> Self;
+    /// What follows BatchNorm, by itself.
+    fn then(self, then: Then<&Self>) -> Self {
+        match then {
+            Then::Nothing => self,
+            Then::Relu => self.relu(),
+            Then::AddRelu(residual) => self.add(residual).relu(),
+        }
+    }
     /// The mean of each 2x2 pixels.
     fn avg_pool(self) -> Self;
-    fn add(self, other: &Self) -> Self;
     /// `[B, C, H, W]` to `[B, C]`, the mean over H and W; bf16 becomes f32.
     fn global_avg_pool(&self) -> Self;
     fn linear(&self, weight: usize, bias: Option<usize>) -> Self;
@@ -62,26 +71,23 @@ impl Activation for Plain<'_> {
         self.with(self.context.convolution(&self.value, layer))
     }
 
-    fn norm(self, layer: &NormLayer) -> Self {
+    fn norm(self, layer: &NormLayer, then: Then<&Self>) -> Self {
         let norm = self.context.norm(layer);
-        let value = self.value.batch_norm(
-            Some(norm.scale),
-            Some(norm.shift),
-            Some(norm.running_mean),
-            Some(norm.running_variance),
-            self.context.training,
-            MOMENTUM,
-            EPSILON,
-            true,
-        );
-        self.with(value)
+        if self.context.training {
+            let value = norm.normalise(&self.value, then.map(|residual| &residual.value));
+            // It panics as tch does. The shapes fit, so that the cause is a lack of memory.
+            return self.with(value.unwrap_or_else(|error| panic!("{error}")));
+        }
+        let tensors = [norm.scale, norm.shift, norm.running_mean, norm.running_variance];
+        let [scale, shift, mean, variance] = tensors.map(Some);
+        self.with(self.value.batch_norm(scale, shift, mean, variance, false, MOMENTUM, EPSILON, true)).then(then)
     }
 
-    fn conv_norm(&self, convolution: &ConvLayer, norm: &NormLayer) -> Self {
-        let Some(fused) = self.context.fused else { return self.convolution(convolution).norm(norm) };
+    fn conv_norm(&self, convolution: &ConvLayer, norm: &NormLayer, then: Then<&Self>) -> Self {
+        let Some(fused) = self.context.fused else { return self.convolution(convolution).norm(norm, then) };
         let (weight, bias) = fused.get(convolution);
         let (stride, padding) = ([convolution.stride; 2], [convolution.padding; 2]);
-        self.with(self.value.conv2d(weight, Some(bias), stride, padding, [1, 1], 1))
+        self.with(self.value.conv2d(weight, Some(bias), stride, padding, [1, 1], 1)).then(then)
     }
 
     fn relu(mut self) -> Self {

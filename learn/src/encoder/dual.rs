@@ -1,5 +1,6 @@
 //! Forward-mode differentiation: a value and its tangent.
 
+use tandem_collective::Then;
 use tch::Tensor;
 
 use super::activation::{Activation, ForwardContext, avg_pool, global_avg_pool};
@@ -32,19 +33,19 @@ impl Activation for Dual<'_> {
         self.map(|x| self.context.convolution(x, layer))
     }
 
-    fn norm(self, layer: &NormLayer) -> Self {
-        let norm = self.context.norm(layer);
-        let (value, tangent) = match self.context.training {
+    fn norm(self, layer: &NormLayer, then: Then<&Self>) -> Self {
+        let (norm, context) = (self.context.norm(layer), self.context);
+        if context.training {
+            let both = norm.jvp(&self.value, &self.tangent, then.map(|residual| (&residual.value, &residual.tangent)));
             // It panics as tch does. The shapes fit, so that the cause is a lack of memory.
-            true => norm.jvp(&self.value, &self.tangent).unwrap_or_else(|error| panic!("{error}")),
-            false => {
-                let factor = norm.scale * (norm.running_variance + norm.epsilon).rsqrt();
-                let each = |values: &Tensor| by_channel(values, self.value.dim());
-                let centred = &self.value - each(norm.running_mean);
-                (centred * each(&factor) + each(norm.shift), &self.tangent * each(&factor))
-            }
-        };
-        Self { value, tangent, context: self.context }
+            let (value, tangent) = both.unwrap_or_else(|error| panic!("{error}"));
+            return Self { value, tangent, context };
+        }
+        let factor = norm.scale * (norm.running_variance + norm.epsilon).rsqrt();
+        let each = |values: &Tensor| by_channel(values, self.value.dim());
+        let centred = &self.value - each(norm.running_mean);
+        let (value, tangent) = (centred * each(&factor) + each(norm.shift), &self.tangent * each(&factor));
+        Self { value, tangent, context }.then(then)
     }
 
     fn relu(self) -> Self {

@@ -1,6 +1,7 @@
 //! What stands on the encoder: the projection head g of pretraining, or a classifier's fully connected layers.
 
 use serde::{Deserialize, Serialize};
+use tandem_collective::Then;
 use tandem_domain::spec::{self, HeadNorm};
 
 use super::activation::Activation;
@@ -82,8 +83,8 @@ impl NormedLinear {
         Self { weight, norm: plan.norm(&format!("{name}.{}", place + 1), outputs) }
     }
 
-    fn forward<S: Activation>(&self, x: &S) -> S {
-        x.linear(self.weight, None).norm(&self.norm)
+    fn forward<S: Activation>(&self, x: &S, then: Then<&S>) -> S {
+        x.linear(self.weight, None).norm(&self.norm, then)
     }
 }
 
@@ -106,13 +107,13 @@ impl Projection {
 
     /// `[B, features]` to `[B, output]`.
     pub(super) fn forward<S: Activation>(&self, features: &S) -> S {
-        let mut hidden = self.first.forward(features).relu();
+        let mut hidden = self.first.forward(features, Then::Relu);
         if let Some(second) = &self.second {
-            hidden = second.forward(&hidden).relu();
+            hidden = second.forward(&hidden, Then::Relu);
         }
         match &self.last {
             Last::Plain { weight, bias } => hidden.linear(*weight, Some(*bias)),
-            Last::Normed(layer) => layer.forward(&hidden),
+            Last::Normed(layer) => layer.forward(&hidden, Then::Nothing),
         }
     }
 }

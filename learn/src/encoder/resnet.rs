@@ -7,6 +7,7 @@
 //! Only structure is here: layers hold indexes into the `FlatTensors` that they run with. Tensors have torchvision's
 //! names, so that exported weights load there; those of a transition are `layer2.0.transition.0` and `.1`.
 
+use tandem_collective::Then;
 use tandem_domain::spec::Encoder;
 
 use super::activation::Activation;
@@ -173,7 +174,7 @@ impl ResNet {
 
     /// `[B, 3, H, W]` to `[B, features]`.
     pub(super) fn forward<S: Activation>(&self, images: &S) -> S {
-        let mut x = self.stem.forward(images).relu();
+        let mut x = self.stem.forward(images, Then::Relu);
         for block in &self.blocks {
             x = block.forward(x);
         }
@@ -182,7 +183,7 @@ impl ResNet {
 
     /// `[B, 3, H, W]` to the pooled output of each of the first `count` stages, `[B, channels]`.
     pub(super) fn forward_stages<S: Activation>(&self, images: &S, count: usize) -> Vec<S> {
-        let mut x = self.stem.forward(images).relu();
+        let mut x = self.stem.forward(images, Then::Relu);
         let (mut done, mut pooled) = (0, Vec::new());
         for stage in self.stages.iter().take(count) {
             for block in &self.blocks[done..stage.blocks] {
@@ -196,8 +197,8 @@ impl ResNet {
 }
 
 impl ConvNorm {
-    fn forward<S: Activation>(&self, x: &S) -> S {
-        x.conv_norm(&self.convolution, &self.norm)
+    fn forward<S: Activation>(&self, x: &S, then: Then<&S>) -> S {
+        x.conv_norm(&self.convolution, &self.norm, then)
     }
 }
 
@@ -207,19 +208,13 @@ impl Block {
     }
 
     fn forward<S: Activation>(&self, x: S) -> S {
-        let [first, rest @ ..] = self.body.as_slice() else { return x };
+        let [body @ .., last] = self.body.as_slice() else { return x };
         let x = match &self.transition {
-            Some(unit) => unit.forward(&x).relu().avg_pool(),
+            Some(unit) => unit.forward(&x, Then::Relu).avg_pool(),
             None => x,
         };
-        let mut y = first.forward(&x);
-        for unit in rest {
-            y = unit.forward(&y.relu());
-        }
-        let side = match &self.downsample {
-            Some(unit) => unit.forward(&x),
-            None => x,
-        };
-        y.add(&side).relu()
+        let y = body.iter().fold(None, |y: Option<S>, unit| Some(unit.forward(y.as_ref().unwrap_or(&x), Then::Relu)));
+        let side = self.downsample.as_ref().map(|unit| unit.forward(&x, Then::Nothing));
+        last.forward(y.as_ref().unwrap_or(&x), Then::AddRelu(side.as_ref().unwrap_or(&x)))
     }
 }

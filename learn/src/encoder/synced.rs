@@ -1,6 +1,6 @@
 //! All shards of a rank at once, with BatchNorm by the statistics of the whole batch.
 
-use tandem_collective::BatchNorm;
+use tandem_collective::{BatchNorm, Then};
 use tch::{Kind, Tensor};
 
 use super::activation::{Activation, ForwardContext, Plain};
@@ -32,7 +32,7 @@ impl Activation for Synced<'_> {
         self.each(|shard| shard.convolution(layer))
     }
 
-    fn norm(self, layer: &NormLayer) -> Self {
+    fn norm(self, layer: &NormLayer, then: Then<&Self>) -> Self {
         let contexts: Vec<ForwardContext<'_>> = self.shards.iter().map(|shard| shard.context).collect();
         let norms: Vec<BatchNorm<'_>> = contexts.iter().map(|context| context.norm(layer)).collect();
         // Statistics are never computed in bf16.
@@ -40,7 +40,7 @@ impl Activation for Synced<'_> {
         let values: Vec<Tensor> = self.shards.iter().map(|shard| widened(&shard.value)).collect();
         let normalised = self.sync.normalise(&values, &norms);
         let shards = normalised.into_iter().zip(contexts).map(|(value, context)| Plain { value, context });
-        Self { shards: shards.collect(), sync: self.sync }
+        Self { shards: shards.collect(), sync: self.sync }.then(then)
     }
 
     fn relu(self) -> Self {
