@@ -1,4 +1,5 @@
 //! BatchNorm along a direction against its formula, in float64.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use tandem_collective::{BatchNorm, Then};
 use tch::{Device, Kind, Tensor};
