@@ -47,7 +47,8 @@ impl Ledger {
         }
         if ledger.saved.content_key != job.content_key {
             bail!(
-                "{} holds a job of this name with other parameters; choose another --out, or remove that folder",
+                "{} holds a job of this name with other parameters, or of a version whose mathematics give other bits; choose \
+                 another --out, or remove that folder",
                 ledger.folder.display()
             );
         }
