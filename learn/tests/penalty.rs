@@ -44,7 +44,7 @@ fn loss(views: Views) -> &'static dyn Fn(&Tensor) -> Tensor {
 }
 
 fn spec(method: PenaltyMethod, scaling: Option<PenaltyScaling>) -> Tikhonov {
-    Tikhonov { lambda: LAMBDA, method, scaling, h: 1e-2, ..Tikhonov::default() }
+    Tikhonov { lambda: LAMBDA, method, scaling, ..Tikhonov::default() }
 }
 
 fn objective(views: Views, spec: &Tikhonov) -> Objective<'static> {

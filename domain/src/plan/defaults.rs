@@ -4,7 +4,7 @@
 use toml::de::DeTable;
 
 use super::conflict::locate;
-use crate::spec::{Attack, Draw, LinearSolver, Stage};
+use crate::spec::{Attack, Draw, LinearSolver, PenaltyMethod, Stage};
 
 /// The share of a training that a default warm-up takes at most; a longer one would leave too little of the schedule.
 const WARMUP_SHARE: f64 = 0.1;
@@ -12,8 +12,23 @@ const WARMUP_SHARE: f64 = 0.1;
 /// Enough for L-BFGS to converge with all but the weakest ridges. A stored spec that says nothing means 100, as ever.
 const LBFGS_ITERATIONS: u32 = 500;
 
+/// Step of a finite difference, about as long as the perturbations of the paper's Figure 2. On nets with ReLU a shorter one is
+/// farther from the exact penalty. A stored spec that says nothing means 0.01, as ever.
+const DIFFERENCE_STEP: f64 = 0.1;
+
 /// Fills in what `written`, the job's table, leaves open. `seed` is the experiment's.
 pub(super) fn fill(stage: &mut Stage, seed: u64, written: &DeTable<'_>) {
+    let tikhonov = match stage {
+        Stage::Contrastive(stage) => Some(&mut stage.tikhonov),
+        Stage::Supervised(stage) => Some(&mut stage.tikhonov),
+        Stage::Finetune(stage) => Some(&mut stage.tikhonov),
+        Stage::Linear(_) | Stage::Attack(_) => None,
+    };
+    if let Some(tikhonov) = tikhonov.filter(|tikhonov| tikhonov.method == PenaltyMethod::FiniteDifference)
+        && locate(written, "tikhonov.h").is_none()
+    {
+        tikhonov.h = DIFFERENCE_STEP;
+    }
     match stage {
         Stage::Contrastive(stage) if locate(written, "optimizer.warmup_epochs").is_none() => {
             let most = WARMUP_SHARE * f64::from(stage.epochs);

@@ -42,7 +42,8 @@ pub struct Tikhonov {
     /// `None`: eq. (3) for contrastive jobs, eq. (2) for classifiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling: Option<PenaltyScaling>,
-    /// Step of the finite difference, in pixel units of [0, 1]. On nets with ReLU a smaller one is not a better one.
+    /// Step of the finite difference, in pixel units of [0, 1]; 0.1 where a file says nothing. On nets with ReLU a smaller one is
+    /// not a better one.
     pub h: f64,
     pub direction: Direction,
     /// Multiply lambda by N/128. Eq. (3) falls as 1/N, so a lambda for the paper's batch of 128 means the same at N.
@@ -55,7 +56,7 @@ impl Default for Tikhonov {
             lambda: 0.0,
             method: PenaltyMethod::Exact,
             scaling: None,
-            h: 0.1,
+            h: 1e-2,
             direction: Direction::L2,
             rescale: false,
         }

@@ -1,7 +1,8 @@
 //! Attacks and penalties: what fits together, and what a wrong file is told.
 
-use super::faults::body;
+use super::{faults::body, planned};
 use crate::plan::plan;
+use crate::spec::Stage;
 
 #[test]
 fn attacks_and_their_norms() {
@@ -90,4 +91,22 @@ fn a_finite_difference_in_bf16_is_refused_where_it_is_used() {
         kinds[0]
     );
     assert!(job(&layers).is_some_and(|message| message.contains("finite difference")));
+}
+
+/// A swept method too, each variant by itself; what is written stays.
+#[test]
+fn a_difference_that_says_nothing_has_a_step_of_a_tenth() {
+    let steps = |lines: &str| -> Vec<f64> {
+        let body = format!("[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n{lines}");
+        let jobs = planned(&body).jobs;
+        let steps = jobs.iter().filter_map(|job| match &job.spec.stage {
+            Stage::Supervised(stage) => Some(stage.tikhonov.h),
+            _ => None,
+        });
+        steps.collect()
+    };
+    assert_eq!(steps("tikhonov = { lambda = 1, method = \"finite-difference\" }"), [0.1]);
+    assert_eq!(steps("tikhonov = { lambda = 1, method = \"finite-difference\", h = 0.01 }"), [0.01]);
+    let swept = "tikhonov = { lambda = 1 }\n[jobs.s.sweep]\ntikhonov.method = [\"exact\", \"finite-difference\"]";
+    assert_eq!(steps(swept), [0.01, 0.1], "exact: as it was stored before, and unused");
 }
