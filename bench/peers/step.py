@@ -14,7 +14,10 @@ class Trainer:
         self.model = SimCLR(setup["encoder"], setup["head"]).to(memory_format=layout)
         self.model.load(weights)
         self.batches = [batch.contiguous(memory_format=layout) for batch in batches]
-        self.temperature = setup["recipe"]["temperature"]
+        temperature = setup["recipe"]["temperature"]
+        self.loss = lambda images: nt_xent(self.model(images), temperature)
+        if setup["compiled"]:
+            self.loss = torch.compile(self.loss)
         self.penalty_weight = setup["recipe"]["tikhonov"]["lambda"] / 4
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.SGD(
@@ -31,12 +34,12 @@ class Trainer:
         self.steps += 1
         self.optimizer.zero_grad(set_to_none=True)
         if self.penalty_weight == 0:
-            loss, penalty = nt_xent(self.model(images), self.temperature), torch.zeros([])
+            loss, penalty = self.loss(images), torch.zeros([])
             loss.backward()
         else:
             # Eq. (3): lambda/2 times the squared gradient by the images, summed over images, mean of the two views.
             images = images.detach().requires_grad_(True)
-            loss = nt_xent(self.model(images), self.temperature)
+            loss = self.loss(images)
             gradient = torch.autograd.grad(loss, images, create_graph=True)[0]
             penalty = self.penalty_weight * gradient.square().sum()
             (loss + penalty).backward(inputs=self.parameters)

@@ -56,6 +56,9 @@ struct Args {
     /// A Python that has the peers [default: the one `bench/setup` installs].
     #[arg(long)]
     python: Option<PathBuf>,
+    /// A Python whose PyTorch compiles the step [default: the one `bench/setup` installs].
+    #[arg(long)]
+    compiled_python: Option<PathBuf>,
     /// Folder of `tandem`, `tandem-server` and `tandem-worker` [default: that of this program].
     #[arg(long, env = "TANDEM_BIN_DIR")]
     bin_dir: Option<PathBuf>,
@@ -126,6 +129,10 @@ fn measure(args: &Args) -> Result<Document> {
         workers: args.workers,
         backup_minutes: args.backup_minutes,
         python: args.python.clone().unwrap_or_else(|| source_folder().join(".venv/bin/python")),
+        compiled_python: match &args.compiled_python {
+            Some(python) => python.clone(),
+            None => source_folder().join(".venv-compiled/bin/python"),
+        },
         bin_dir: match &args.bin_dir {
             Some(folder) => folder.clone(),
             None => std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned(),

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) backup_minutes: u32,
     /// A Python that has the peers.
     pub(crate) python: PathBuf,
+    /// A Python with the PyTorch that compiles.
+    pub(crate) compiled_python: PathBuf,
     pub(crate) bin_dir: PathBuf,
 }
 

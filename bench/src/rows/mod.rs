@@ -21,6 +21,7 @@ use tandem_domain::spec::{Encoder, OptimizerName};
 
 use augment::AugmentPeer;
 use penalty::Comparison;
+use step::Mode;
 
 use crate::row::Row;
 use crate::settings::Settings;
@@ -29,7 +30,7 @@ use crate::settings::Settings;
 pub(crate) enum Choice {
     /// Everything below.
     All,
-    /// SimCLR's step against Python PyTorch's, both with two threads.
+    /// SimCLR's step against Python PyTorch's, as written and compiled, all with two threads.
     Step,
     /// Training, augmentation included, against the usual script with a DataLoader.
     Training,
@@ -64,7 +65,7 @@ pub(crate) enum Choice {
 /// Rows that are set up, measured and torn down together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    Step(Encoder),
+    Step(Encoder, Mode),
     Training,
     Augment(AugmentPeer),
     Optimizer(OptimizerName),
@@ -85,8 +86,10 @@ pub(crate) enum Part {
 /// Each chosen part once, in the order of the table.
 pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
     let all = [
-        (Choice::Step, Part::Step(Encoder::ResNet18)),
-        (Choice::Step, Part::Step(Encoder::ResNetTiny)),
+        (Choice::Step, Part::Step(Encoder::ResNet18, Mode::Eager)),
+        (Choice::Step, Part::Step(Encoder::ResNet18, Mode::Compiled)),
+        (Choice::Step, Part::Step(Encoder::ResNetTiny, Mode::Eager)),
+        (Choice::Step, Part::Step(Encoder::ResNetTiny, Mode::Compiled)),
         (Choice::Training, Part::Training),
         (Choice::Augment, Part::Augment(AugmentPeer::Torchvision)),
         (Choice::Augment, Part::Augment(AugmentPeer::Kornia)),
@@ -115,8 +118,10 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
 impl Part {
     pub(crate) fn what(self) -> &'static str {
         match self {
-            Self::Step(Encoder::ResNetTiny) => "step of resnet-tiny, ours and PyTorch's",
-            Self::Step(_) => "step of ResNet-18, ours and PyTorch's",
+            Self::Step(Encoder::ResNetTiny, Mode::Eager) => "step of resnet-tiny, ours and PyTorch's",
+            Self::Step(Encoder::ResNetTiny, Mode::Compiled) => "step of resnet-tiny, ours and compiled PyTorch's",
+            Self::Step(_, Mode::Eager) => "step of ResNet-18, ours and PyTorch's",
+            Self::Step(_, Mode::Compiled) => "step of ResNet-18, ours and compiled PyTorch's",
             Self::Training => "training of ResNet-18, ours and the usual script's",
             Self::Augment(AugmentPeer::Torchvision) => "augmentation, ours and torchvision's",
             Self::Augment(AugmentPeer::Kornia) => "augmentation, ours and Kornia's",
@@ -139,7 +144,7 @@ impl Part {
 
     pub(crate) fn measure(self, settings: &Settings) -> Result<Vec<Row>> {
         match self {
-            Self::Step(encoder) => step::measure(settings, encoder),
+            Self::Step(encoder, mode) => step::measure(settings, encoder, mode),
             Self::Training => training::measure(settings),
             Self::Augment(peer) => augment::measure(settings, peer),
             Self::Optimizer(rule) => optimizer::measure(settings, rule),

@@ -76,7 +76,7 @@ pub(crate) fn measure(settings: &Settings, comparison: Comparison) -> Result<Vec
                 Row {
                     name: "penalty/pytorch".into(),
                     what: format!("Exact penalty step {step}, against PyTorch {}'s double backward", their.version),
-                    goal: Goal::AtLeast(1.0),
+                    goal: Goal::AtLeast(1.05),
                     unit: Unit::Times,
                     value: speeds(&pairs)?,
                     void: (!(losses <= PARITY && penalties <= PENALTY_PARITY)).then(|| {

@@ -34,6 +34,8 @@ pub(crate) struct StepSetup {
     pub(crate) augment: Augment,
     /// Memory format of the peer. If none is given, it takes the faster one.
     pub(crate) layout: Option<String>,
+    /// The peer compiles its forward and backward pass.
+    pub(crate) compiled: bool,
     pub(crate) folder: PathBuf,
 }
 
@@ -59,6 +61,7 @@ impl StepSetup {
             },
             augment: Augment::default(),
             layout: None,
+            compiled: false,
             folder: folder.to_owned(),
         }
     }
