@@ -16,7 +16,7 @@ constexpr int64_t kPartRows = 64;
 constexpr int64_t kBlock = 8; // rows that kernels read side by side
 
 // Bytes of an output from which on it is streamed.
-constexpr int64_t kStream = 8 << 20;
+constexpr int64_t kStream = 8 * int64_t{1024} * 1024;
 
 const KernelSet& kernel_set() {
   static const KernelSet& chosen = []() -> const KernelSet& {

@@ -33,7 +33,10 @@ struct Cut {
 
   int64_t channels, elements, width, part;
 
-  double rows() const { return static_cast<double>(elements / channels); }
+  double rows() const {
+    const int64_t whole = elements / channels;
+    return static_cast<double>(whole);
+  }
   int64_t parts() const { return (elements + part - 1) / part; }
 };
 

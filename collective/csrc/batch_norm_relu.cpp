@@ -176,7 +176,7 @@ extern "C" int32_t tandem_batch_norm_relu(
         tandem::BatchNormRelu::apply(
             own(*x),
             // Autograd takes no undefined tensor.
-        residual == nullptr ? at::empty({0}, x->options()) : own(*residual),
+            residual == nullptr ? at::empty({0}, x->options()) : own(*residual),
             *scale,
             *shift,
             *running_mean,

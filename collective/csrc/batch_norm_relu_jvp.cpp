@@ -239,8 +239,9 @@ extern "C" int32_t tandem_batch_norm_relu_jvp(
     char** message) {
   return tandem::guard(message, [&] {
     // Autograd takes no undefined tensor.
+    const auto none = at::empty({0}, x->options());
     const auto own = [&](const at::Tensor* tensor) {
-      return tensor == nullptr ? at::empty({0}, x->options()) : tandem::channels_last(*tensor);
+      return tensor == nullptr ? none : tandem::channels_last(*tensor);
     };
     auto both = tandem::BatchNormReluJvp::apply(
         own(x),

@@ -63,7 +63,7 @@ inline __attribute__((always_inline)) void fetch(const T* from, int64_t place, i
   constexpr int64_t kLine = 64 / sizeof(T);
   const int64_t ahead = kAhead > kRows * width ? kAhead : kRows * width;
   if constexpr (kRows > 1) {
-    for (int64_t k = 0; k < kRows * kLanes; k += kLine) {
+    for (int64_t k = 0; k < int64_t{kRows} * kLanes; k += kLine) {
       __builtin_prefetch(from + place + ahead + kRows * column + k);
     }
   }
@@ -261,6 +261,6 @@ constexpr Kernels<T> table() {
 
 } // namespace
 
-const KernelSet TANDEM_KERNELS = {table<float>(), table<double>()};
+constexpr KernelSet TANDEM_KERNELS = {table<float>(), table<double>()};
 
 } // namespace tandem
