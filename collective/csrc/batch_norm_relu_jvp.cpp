@@ -191,9 +191,8 @@ struct BatchNormReluJvp : Function<BatchNormReluJvp> {
   static variable_list backward(AutogradContext* context, variable_list by_output) {
     TORCH_CHECK(
         !at::GradMode::is_enabled(),
-        "BatchNorm with a tangent has first derivatives only: differentiate its result with create_graph = false, or "
-        "take "
-        "BatchNorm without a tangent, which can be differentiated twice");
+        "BatchNorm with a tangent has first derivatives only: differentiate its result with create_graph = false, "
+        "or take BatchNorm without a tangent, which can be differentiated twice");
     const auto saved = context->get_saved_variables();
     const Then then{context->saved_data[kThen].toInt()};
     const Inputs in{saved[0], saved[1], {}, {}, saved[3], saved[4], then};

@@ -60,6 +60,23 @@ impl Adversarials {
         Self { images: batch.images.copy(), distance: distance.masked_fill(&wrong, 0.0) }
     }
 
+    /// What `attack` finds of the images that are classified rightly, which are all that it is given. Others stay at 0.
+    pub(super) fn of_right(target: &dyn Target, batch: &Batch<'_>, attack: impl FnOnce(&Batch<'_>) -> Self) -> Self {
+        let mut found = Self::clean(target, batch);
+        let right = found.distance.isinf().nonzero().flatten(0, -1);
+        if right.size()[0] > 0 {
+            found.take(&right, &attack(&batch.select(&right).batch()));
+        }
+        found
+    }
+
+    /// Moves what was found to the boundary on the segments to the clean images, with a forward pass for each halving.
+    pub(super) fn bisect(&mut self, net: &dyn Target, batch: &Batch<'_>, norm: Norm, halvings: u32) {
+        let images = target::bisect(net, batch.images, &self.images, batch.labels, halvings);
+        let wrong = target::misclassified(&target::logits(net, &images), batch.labels);
+        self.improve(batch.images, &images, &wrong, norm);
+    }
+
     /// Takes over each of `images` that is misclassified (`wrong`) and nearer to `clean` than the known one.
     pub fn improve(&mut self, clean: &Tensor, images: &Tensor, wrong: &Tensor, norm: Norm) {
         let distance = norm::length(&(images - clean), norm);

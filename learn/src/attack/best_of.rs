@@ -244,7 +244,7 @@ mod tests {
         let by: Vec<Finder> = Vec::<u8>::try_from(&best.finders).unwrap().into_iter().map(Finder::from_code).collect();
         let grid = spec("pgd", "l2").grid();
         let step = |distance: f32| grid.iter().position(|&radius| f64::from(distance) <= radius);
-        for method in ["pgd", "apgd", "apgd-t", "plb", "fab", "square"] {
+        for method in ["pgd", "apgd", "apgd-t", "plb", "fmn", "ddn", "fab", "square"] {
             let single = run(method);
             let worse = distances(&best).iter().zip(distances(&single)).position(|(best, single)| {
                 step(single).is_some_and(|single| step(*best).is_none_or(|best| best > single))
@@ -262,6 +262,10 @@ mod tests {
     fn norms_that_an_attack_cannot_search_are_known() {
         assert!(supports(AttackMethod::Pgd, Norm::Linf) && !supports(AttackMethod::Apgd, Norm::L1));
         assert!(supports(AttackMethod::BestOf, Norm::L0) && supports(AttackMethod::Plb, Norm::L0));
+        assert!(supports(AttackMethod::Fmn, Norm::L0) && !supports(AttackMethod::Ddn, Norm::Linf));
+        for finder in Finder::ALL {
+            assert_eq!(Finder::from_code(finder as u8), finder);
+        }
         assert_eq!(Finder::from_code(Finder::Square as u8).name(), "square");
     }
 }

@@ -8,7 +8,7 @@ use tandem_domain::spec::Norm;
 
 use super::ball::longest;
 use super::noise::{self, NoiseKey};
-use super::{Adversarials, Batch, OwnedBatch, Target, loss, norm, target};
+use super::{Adversarials, Batch, Target, loss, norm, target};
 
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
@@ -35,22 +35,20 @@ const HALVINGS: u32 = 8;
 
 /// Nearest misclassified images in l2.
 pub fn run(net: &dyn Target, batch: &Batch<'_>, settings: &Settings) -> Adversarials {
-    let mut found = Adversarials::clean(net, batch);
-    let right = found.distance.isinf().nonzero().flatten(0, -1);
-    if right.size()[0] > 0 {
-        let part = batch.select(&right);
+    Adversarials::of_right(net, batch, |right| {
+        let mut found = Adversarials::clean(net, right);
         for restart in 0..settings.restarts.max(1) {
-            found.take(&right, &attack(net, &part, settings, restart));
+            let one = attack(net, right, settings, restart);
+            found.improve(right.images, &one.images, &one.distance.isfinite(), Norm::L2);
         }
-    }
-    found
+        found
+    })
 }
 
 /// Attacks images that are all classified rightly.
-fn attack(net: &dyn Target, part: &OwnedBatch, settings: &Settings, restart: u32) -> Adversarials {
-    let batch = part.batch();
+fn attack(net: &dyn Target, batch: &Batch<'_>, settings: &Settings, restart: u32) -> Adversarials {
     let (clean, labels) = (batch.images, batch.labels);
-    let mut found = Adversarials::clean(net, &batch);
+    let mut found = Adversarials::clean(net, batch);
     let farthest = longest(clean, Norm::L2);
     let mut radius = farthest.full_like(settings.radius);
     let mut current = match restart {
@@ -75,8 +73,6 @@ fn attack(net: &dyn Target, part: &OwnedBatch, settings: &Settings, restart: u32
     }
     let wrong = target::misclassified(&target::logits(net, &current), labels);
     found.improve(clean, &current, &wrong, Norm::L2);
-    let nearest = target::bisect(net, clean, &found.images, labels, HALVINGS);
-    let wrong = target::misclassified(&target::logits(net, &nearest), labels);
-    found.improve(clean, &nearest, &wrong, Norm::L2);
+    found.bisect(net, batch, Norm::L2, HALVINGS);
     found
 }

@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 
 use super::ball::{longest, project};
 use super::noise::{self, NoiseKey};
-use super::{Adversarials, Batch, OwnedBatch, Target, loss, norm, target};
+use super::{Adversarials, Batch, Target, loss, norm, target};
 
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
@@ -57,24 +57,22 @@ pub(super) fn run_one(
 }
 
 fn runs(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, restarts: Range<u32>) -> Adversarials {
-    let mut found = Adversarials::clean(net, batch);
-    let right = found.distance.isinf().nonzero().flatten(0, -1);
-    if right.size()[0] > 0 {
-        let part = batch.select(&right);
+    Adversarials::of_right(net, batch, |right| {
+        let mut found = Adversarials::clean(net, right);
         for restart in restarts {
-            found.take(&right, &attack(net, &part, norm, settings, restart));
+            let one = attack(net, right, norm, settings, restart);
+            found.improve(right.images, &one.images, &one.distance.isfinite(), norm);
         }
-    }
-    found
+        found
+    })
 }
 
 /// Attacks images that are all classified rightly.
-fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings, restart: u32) -> Adversarials {
-    let batch = part.batch();
+fn attack(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, restart: u32) -> Adversarials {
     let (clean, labels) = (batch.images, batch.labels);
-    let mut found = Adversarials::clean(net, &batch);
+    let mut found = Adversarials::clean(net, batch);
     let farthest = longest(clean, norm);
-    let mut current = start(&batch, settings, restart);
+    let mut current = start(batch, settings, restart);
     let mut radius = match norm {
         Norm::L0 if restart > 0 => (&farthest * RESTART_SHARE).ceil(),
         Norm::L0 => farthest.ones_like(),
@@ -98,9 +96,7 @@ fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings, 
     let wrong = target::misclassified(&target::logits(net, &current), labels);
     found.improve(clean, &current, &wrong, norm);
     if norm != Norm::L0 {
-        let nearest = target::bisect(net, clean, &found.images, labels, HALVINGS);
-        let wrong = target::misclassified(&target::logits(net, &nearest), labels);
-        found.improve(clean, &nearest, &wrong, norm);
+        found.bisect(net, batch, norm, HALVINGS);
     }
     found
 }

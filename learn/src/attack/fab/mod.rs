@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 pub use hyperplane::shortest;
 
 use super::noise::{self, NoiseKey};
-use super::{Adversarials, Batch, OwnedBatch, Target, norm, target};
+use super::{Adversarials, Batch, Target, norm, target};
 
 /// The published constants are the default.
 #[derive(Clone, Copy, Debug)]
@@ -44,21 +44,15 @@ const HALVINGS: u32 = 10;
 
 /// Nearest misclassified images in l1, l2 or linf. FAB has no form for l0, in which it breaks nothing.
 pub fn run(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Adversarials {
-    let mut found = Adversarials::clean(net, batch);
-    let right = found.distance.isinf().nonzero().flatten(0, -1);
-    if norm == Norm::L0 || right.size()[0] == 0 {
-        return found;
+    if norm == Norm::L0 {
+        return Adversarials::clean(net, batch);
     }
-    let part = batch.select(&right);
-    let nearest = attack(net, &part, norm, settings);
-    found.take(&right, &nearest);
-    found
+    Adversarials::of_right(net, batch, |right| attack(net, right, norm, settings))
 }
 
 /// Attacks images that are all classified rightly.
-fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings) -> Adversarials {
-    let batch = part.batch();
-    let mut found = Adversarials::clean(net, &batch);
+fn attack(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings) -> Adversarials {
+    let mut found = Adversarials::clean(net, batch);
     let labels = batch.labels.unsqueeze(1);
     let others = target::logits(net, batch.images).scatter_value(1, &labels, f64::NEG_INFINITY);
     let (_, order) = others.sort(1, true);
@@ -67,14 +61,12 @@ fn attack(net: &dyn Target, part: &OwnedBatch, norm: Norm, settings: &Settings) 
             let class = order.narrow(1, rank, 1);
             let start = match restart {
                 0 => batch.images.shallow_clone(),
-                _ => random_start(&batch, norm, settings, restart, rank as u32, &found.distance),
+                _ => random_start(batch, norm, settings, restart, rank as u32, &found.distance),
             };
-            approach_class(net, &batch, &class, norm, settings, start, &mut found);
+            approach_class(net, batch, &class, norm, settings, start, &mut found);
         }
     }
-    let images = target::bisect(net, batch.images, &found.images, batch.labels, HALVINGS);
-    let wrong = target::misclassified(&target::logits(net, &images), batch.labels);
-    found.improve(batch.images, &images, &wrong, norm);
+    found.bisect(net, batch, norm, HALVINGS);
     found
 }
 

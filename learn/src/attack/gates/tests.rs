@@ -73,7 +73,15 @@ fn each_attack_is_checked_by_itself_and_on_the_loss_that_it_climbs() {
     );
     assert_eq!((sees.zero_gradient, sees.large_radius, sees.notes()), (Some(0.0), Some(1.0), vec![]));
     assert!(gates("apgd", "linf", "cross-entropy").notes()[0].contains("in the cross-entropy"));
-    for (attack, norm) in [("apgd-t", "linf"), ("fab", "l1"), ("plb", "l0"), ("best-of", "l2"), ("best-of", "l1")] {
+    for (attack, norm) in [
+        ("apgd-t", "linf"),
+        ("fab", "l1"),
+        ("plb", "l0"),
+        ("fmn", "l0"),
+        ("fmn", "linf"),
+        ("best-of", "l2"),
+        ("best-of", "l1"),
+    ] {
         let gates = gates(attack, norm, "cross-entropy");
         assert_eq!((gates.zero_gradient, gates.large_radius), (Some(0.0), Some(1.0)), "{attack} {norm}: {gates:?}");
         assert!(gates.notes().is_empty(), "{attack} {norm}: {:?}", gates.notes());

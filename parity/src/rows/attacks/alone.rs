@@ -6,7 +6,7 @@ use tandem_learn::attack::apgd::{Apgd, ApgdLoss};
 use tandem_learn::attack::fixed_radius::FixedRadius;
 use tandem_learn::attack::pgd::Pgd;
 use tandem_learn::attack::square::Square;
-use tandem_learn::attack::{Adversarials, Batch, Target, fab, plb};
+use tandem_learn::attack::{Adversarials, Batch, Target, ddn, fab, fmn, plb};
 use tandem_learn::classifier::Classifier;
 use tch::{Device, Kind, Tensor};
 
@@ -63,6 +63,8 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
         let apgd = |loss| Apgd { steps: 6, restarts: 1, loss, seed: SEED };
         let square = Square { queries: 30, seed: SEED, ..Square::default() };
         let fab = fab::Settings { iterations: 5, targets: 3, seed: SEED, ..fab::Settings::default() };
+        let fmn = fmn::Settings { steps: 12, seed: SEED, ..fmn::Settings::default() };
+        let ddn = ddn::Settings { steps: 12, seed: SEED, ..ddn::Settings::default() };
         let plb = |steps| plb::Settings {
             constants: Plb { outer: 4, inner: 4, ..Plb::default() },
             steps,
@@ -72,7 +74,7 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
         };
         let at = |attack: &dyn FixedRadius, batch: &Batch<'_>| attack.all_runs(net, batch, norm, radius);
         type Case<'a> = (&'a str, Box<dyn Fn(&Batch<'_>) -> Adversarials + 'a>);
-        let runs: [Case<'_>; 7] = [
+        let mut runs: Vec<Case<'_>> = vec![
             ("pgd", Box::new(|batch| at(&pgd, batch))),
             ("apgd", Box::new(|batch| at(&apgd(ApgdLoss::CrossEntropy), batch))),
             ("apgd-t", Box::new(|batch| at(&apgd(ApgdLoss::TargetedDlr), batch))),
@@ -80,7 +82,11 @@ pub(crate) fn compare(env: &Environment) -> Result<Vec<Row>> {
             ("fab", Box::new(|batch| fab::run(net, batch, norm, &fab))),
             ("plb", Box::new(|batch| plb::run(net, batch, norm, &plb(plb::Steps::Relative), None))),
             ("plb as published", Box::new(|batch| plb::run(net, batch, norm, &plb(plb::Steps::Published), None))),
+            ("fmn", Box::new(|batch| fmn::run(net, batch, norm, &fmn))),
         ];
+        if norm == Norm::L2 {
+            runs.push(("ddn", Box::new(|batch| ddn::run(net, batch, &ddn))));
+        }
         for (attack, ours) in &runs {
             let together = on(&sample, &(0..IMAGES as i64).collect::<Vec<_>>(), ours);
             let order: Vec<i64> = (0..IMAGES as i64).map(|i| (3 * i + 2) % IMAGES as i64).collect();
