@@ -52,6 +52,7 @@ fn shim(libtorch: &Path) {
                 "batch_norm_relu",
                 "batch_norm_relu_jvp",
                 "batch_norm_jvp",
+                "convolution",
                 "tf32",
             ]
             .map(|name| format!("csrc/{name}.cpp")),

@@ -9,14 +9,15 @@
 //! still works. Gloo accepts a tensor with gaps and returns wrong elements: here layouts are checked. A group that has
 //! lost a peer answers differently from call to call: here it returns its first failure from then on.
 //!
-//! [`ProcessGroup::shard_sum`], [`BatchNorm::normalise`] and [`BatchNorm::jvp`] are autograd functions that tch cannot
-//! express.
+//! [`ProcessGroup::shard_sum`], [`BatchNorm::normalise`], [`BatchNorm::jvp`] and [`convolution`] are autograd functions that
+//! tch cannot express.
 //!
 //! A peer that is stopped rather than dead can only be bounded in time: it shows as [`Error::Timeout`] after the
 //! group's timeout. A worker that learns of it earlier, from the coordinator, ends the process instead of waiting.
 
 mod batch_norm;
 mod check;
+mod convolution;
 pub mod cuda;
 mod error;
 mod ffi;
@@ -27,6 +28,7 @@ mod torch_text;
 mod tree;
 
 pub use batch_norm::BatchNorm;
+pub use convolution::convolution;
 pub use error::Error;
 pub use process_group::ProcessGroup;
 pub use rendezvous::RendezvousStore;

@@ -10,6 +10,15 @@ use super::status::call;
 use crate::Error;
 use crate::then::Then;
 
+pub(crate) fn convolution(x: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Result<Tensor, Error> {
+    let mut y = ptr::null_mut();
+    // SAFETY: both tensors are alive; libtorch checks shapes and kinds and throws; `y` and `message` can be written to.
+    call("convolution", |message| unsafe {
+        raw::tandem_convolution(pointer(x), pointer(weight), stride, padding, &mut y, message)
+    })?;
+    Ok(owned(y))
+}
+
 /// `tensors` are scale, shift, running mean and running variance.
 pub(crate) fn batch_norm_relu(
     x: &Tensor,

@@ -80,6 +80,14 @@ unsafe extern "C" {
     pub(super) fn tandem_all_gather(group: GroupPtr, tensor: TensorPtr, out: *mut *mut c_void, message: Message)
     -> i32;
     pub(super) fn tandem_shard_sum(group: GroupPtr, rows: TensorPtr, out: *mut *mut c_void, message: Message) -> i32;
+    pub(super) fn tandem_convolution(
+        x: TensorPtr,
+        weight: TensorPtr,
+        stride: i64,
+        padding: i64,
+        y: *mut *mut c_void,
+        message: Message,
+    ) -> i32;
     pub(super) fn tandem_batch_norm_relu(
         x: TensorPtr,
         residual: TensorPtr,

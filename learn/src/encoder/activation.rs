@@ -2,7 +2,7 @@
 //! layer does to it. It is one shard's tensor ([`Plain`]), a tensor with a tangent (`Dual`), or the tensors of all
 //! shards of a rank (`Synced`).
 
-use tandem_collective::{BatchNorm, Then};
+use tandem_collective::{BatchNorm, Then, convolution};
 use tandem_domain::spec::Precision;
 use tch::{Kind, Tensor};
 
@@ -129,7 +129,9 @@ impl<'a> ForwardContext<'a> {
     pub(super) fn convolution(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let weight = self.parameters.get(layer.weight);
         let apply = |x: &Tensor, weight: &Tensor| {
-            x.conv2d(weight, None::<Tensor>, [layer.stride; 2], [layer.padding; 2], [1, 1], 1)
+            let y = convolution(x, weight, layer.stride, layer.padding);
+            // It panics as tch does. The shapes fit, so that the cause is a lack of memory.
+            y.unwrap_or_else(|error| panic!("{error}"))
         };
         match self.precision {
             Precision::F32 | Precision::Tf32 => apply(x, weight),
