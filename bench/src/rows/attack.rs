@@ -31,11 +31,20 @@ const PAIRS: usize = 3;
 const PLB_IMAGES: u32 = 25;
 const PLB_PAIRS: usize = 2;
 const FMN_IMAGES: u32 = 100;
-const FMN_STEPS: u32 = 100;
+/// Ours is as near in half as many.
+const FMN_STEPS: [u32; 2] = [50, 100];
 /// By how much the median of FMN's distances may be larger than Foolbox's; in l0 by an element as well.
 const FMN_FARTHER: f64 = 1.02;
 
-pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
+/// Which attack, each with a peer of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Pgd,
+    Plb,
+    Fmn,
+}
+
+pub(crate) fn measure(settings: &Settings, kind: Kind) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let setup = ClassifierSetup { steps: TRAINING, images: IMAGES, threads: THREADS, folder: folder.path().to_owned() };
     machine::on_cores(THREADS, || {
@@ -52,35 +61,39 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
             radius: None,
             folder: folder.path().to_owned(),
         };
-        let mut rows = vec![
-            pgd(settings, &setup, "attack/pgd-half", (0.4, 0.6), 1.5)?,
-            pgd(
-                settings,
-                &AttackSetup { radius: Some(BROKEN), ..setup.clone() },
-                "attack/pgd-broken",
-                (0.0, 0.05),
-                3.0,
-            )?,
-            plb(
-                settings,
-                &AttackSetup { images: PLB_IMAGES, relative: true, ..setup.clone() },
-                "attack/plb",
-                "as `attack = \"plb\"` runs it,",
-                10.0,
-            )?,
-            // With the same steps on both sides, ours must only be no slower.
-            plb(
-                settings,
-                &AttackSetup { images: PLB_IMAGES, ..setup.clone() },
-                "attack/plb-published",
-                "with the published steps",
-                1.0,
-            )?,
-        ];
-        for norm in [Norm::L0, Norm::L1, Norm::L2, Norm::Linf] {
-            rows.push(fmn(settings, &AttackSetup { images: FMN_IMAGES, steps: FMN_STEPS, norm, ..setup.clone() })?);
+        match kind {
+            Kind::Pgd => Ok(vec![
+                pgd(settings, &setup, "attack/pgd-half", (0.4, 0.6), 1.5)?,
+                pgd(
+                    settings,
+                    &AttackSetup { radius: Some(BROKEN), ..setup.clone() },
+                    "attack/pgd-broken",
+                    (0.0, 0.05),
+                    3.0,
+                )?,
+            ]),
+            Kind::Plb => Ok(vec![
+                plb(
+                    settings,
+                    &AttackSetup { images: PLB_IMAGES, relative: true, ..setup.clone() },
+                    "attack/plb",
+                    "as `attack = \"plb\"` runs it,",
+                    10.0,
+                )?,
+                // With the same steps on both sides, ours must only be no slower.
+                plb(
+                    settings,
+                    &AttackSetup { images: PLB_IMAGES, ..setup.clone() },
+                    "attack/plb-published",
+                    "with the published steps",
+                    1.0,
+                )?,
+            ]),
+            Kind::Fmn => [Norm::L0, Norm::L1, Norm::L2, Norm::Linf]
+                .into_iter()
+                .map(|norm| fmn(settings, &AttackSetup { images: FMN_IMAGES, norm, ..setup.clone() }))
+                .collect(),
         }
-        Ok(rows)
     })
 }
 
@@ -138,7 +151,7 @@ fn pgd(settings: &Settings, setup: &AttackSetup, name: &str, robust_range: (f64,
 }
 
 fn plb(settings: &Settings, setup: &AttackSetup, name: &str, which: &str, goal: f64) -> Result<Row> {
-    let Distances { pairs, near, far } = distances(settings, setup, "plb")?;
+    let Distances { pairs, near, far } = distances(settings, "plb", [setup, setup])?;
     Ok(Row {
         name: name.into(),
         what: format!(
@@ -159,12 +172,14 @@ fn plb(settings: &Settings, setup: &AttackSetup, name: &str, which: &str, goal: 
 }
 
 fn fmn(settings: &Settings, setup: &AttackSetup) -> Result<Row> {
-    let Distances { pairs, near, far } = distances(settings, setup, "fmn")?;
+    let [ours, theirs] = FMN_STEPS;
+    let of = |steps| AttackSetup { steps, ..setup.clone() };
+    let Distances { pairs, near, far } = distances(settings, "fmn", [&of(ours), &of(theirs)])?;
     let norm = format!("{:?}", setup.norm).to_lowercase();
     let allowed = FMN_FARTHER * far + if setup.norm == Norm::L0 { 1.0 } else { 0.0 };
     Ok(Row {
         name: format!("attack/fmn-{norm}"),
-        what: format!("FMN of {FMN_STEPS} steps in {norm} on {FMN_IMAGES} images, against Foolbox"),
+        what: format!("FMN of {ours} steps in {norm} on {FMN_IMAGES} images, against Foolbox's of {theirs}"),
         goal: Goal::AtLeast(2.0),
         unit: Unit::Times,
         value: speeds(&pairs)?,
@@ -186,11 +201,12 @@ struct Distances {
     far: f64,
 }
 
-fn distances(settings: &Settings, setup: &AttackSetup, side: &str) -> Result<Distances> {
+/// By our side of a row and the peer's, each with a setup of its own.
+fn distances(settings: &Settings, side: &str, [our, their]: [&AttackSetup; 2]) -> Result<Distances> {
     let mut ours = Child::ours(side, THREADS)?;
-    let _: Value = ours.ask(setup)?;
+    let _: Value = ours.ask(our)?;
     let mut theirs = Child::peer(&settings.python, side, THREADS)?;
-    let _: Value = theirs.ask(setup)?;
+    let _: Value = theirs.ask(their)?;
     let (mut near, mut far) = (0.0, 0.0);
     let distances_of = |child: &mut Child, distance: &mut f64| {
         let (seconds, distances) = child.unit::<Vec<Option<f64>>>()?;

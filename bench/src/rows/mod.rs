@@ -19,6 +19,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use tandem_domain::spec::{Encoder, OptimizerName};
 
+use attack::Kind;
 use augment::AugmentPeer;
 use penalty::Comparison;
 use step::Mode;
@@ -40,8 +41,14 @@ pub(crate) enum Choice {
     Optimizer,
     /// The input-gradient penalty against the plain step, and against PyTorch's double backward.
     Penalty,
-    /// PGD against torchattacks, ProxLogBarrier against its reference implementation's loop.
+    /// The three that follow.
     Attack,
+    /// PGD against torchattacks.
+    Pgd,
+    /// ProxLogBarrier against its reference implementation's loop.
+    Plb,
+    /// FMN against Foolbox.
+    Fmn,
     /// Peak memory of training against Python PyTorch's, and of recomputing graphs against keeping them.
     Memory,
     /// Two ranks of one thread against one rank of two threads.
@@ -70,7 +77,7 @@ pub(crate) enum Part {
     Augment(AugmentPeer),
     Optimizer(OptimizerName),
     Penalty(Comparison),
-    Attack,
+    Attack(Kind),
     Memory(Encoder),
     Recompute,
     Ranks,
@@ -98,7 +105,9 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Penalty, Part::Penalty(Comparison::FiniteDifference)),
         (Choice::Penalty, Part::Penalty(Comparison::Exact)),
         (Choice::Penalty, Part::Penalty(Comparison::PyTorch)),
-        (Choice::Attack, Part::Attack),
+        (Choice::Pgd, Part::Attack(Kind::Pgd)),
+        (Choice::Plb, Part::Attack(Kind::Plb)),
+        (Choice::Fmn, Part::Attack(Kind::Fmn)),
         (Choice::Memory, Part::Memory(Encoder::ResNet18)),
         (Choice::Memory, Part::Memory(Encoder::ResNet50)),
         (Choice::Memory, Part::Recompute),
@@ -111,7 +120,9 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Recovery, Part::Recovery),
         (Choice::Checkpoint, Part::Checkpoint),
     ];
-    let chosen = |choice| choices.contains(&choice) || choices.contains(&Choice::All);
+    let attacks = [Choice::Pgd, Choice::Plb, Choice::Fmn];
+    let named = |choice: Choice| choices.contains(&choice);
+    let chosen = |choice| named(choice) || named(Choice::All) || (named(Choice::Attack) && attacks.contains(&choice));
     all.into_iter().filter(|&(choice, _)| chosen(choice)).map(|(_, part)| part).collect()
 }
 
@@ -128,7 +139,9 @@ impl Part {
             Self::Optimizer(_) => "an optimiser, ours and PyTorch's foreach",
             Self::Penalty(Comparison::PyTorch) => "exact penalty step, ours and PyTorch's",
             Self::Penalty(_) => "penalty step and plain step",
-            Self::Attack => "attacks, ours and others'",
+            Self::Attack(Kind::Pgd) => "PGD, ours and torchattacks'",
+            Self::Attack(Kind::Plb) => "ProxLogBarrier, ours and its reference implementation's",
+            Self::Attack(Kind::Fmn) => "FMN, ours and Foolbox's",
             Self::Memory(_) => "peak memory of training, ours and PyTorch's",
             Self::Recompute => "peak memory of training, graphs recomputed and kept",
             Self::Ranks => "two ranks of one thread and one rank of two",
@@ -149,7 +162,7 @@ impl Part {
             Self::Augment(peer) => augment::measure(settings, peer),
             Self::Optimizer(rule) => optimizer::measure(settings, rule),
             Self::Penalty(comparison) => penalty::measure(settings, comparison),
-            Self::Attack => attack::measure(settings),
+            Self::Attack(kind) => attack::measure(settings, kind),
             Self::Memory(encoder) => memory::measure(settings, encoder),
             Self::Recompute => memory::recomputed(),
             Self::Ranks => ranks::measure(settings),
@@ -175,5 +188,6 @@ mod tests {
             [Part::Augment(AugmentPeer::Torchvision), Part::Augment(AugmentPeer::Kornia), Part::Idle]
         );
         assert_eq!(parts(&[Choice::All, Choice::Idle]), parts(&[Choice::All]));
+        assert_eq!(parts(&[Choice::Attack]), parts(&[Choice::Fmn, Choice::Plb, Choice::Pgd]));
     }
 }

@@ -32,10 +32,11 @@ pub(super) fn largest(perturbation: &Tensor, count: &Tensor) -> Tensor {
 /// Which are the `count` f32 `[B]` largest elements of each row, bool.
 pub(super) fn top(values: &Tensor, count: &Tensor) -> Tensor {
     let rows = rows(values);
-    let (_, order) = rows.sort(1, true);
-    let place = Tensor::arange(rows.size()[1], (Kind::Float, rows.device())).unsqueeze(0);
+    let most = (count.max().double_value(&[]) as i64).clamp(0, rows.size()[1]);
+    let (_, order) = rows.topk(most, 1, true, true);
+    let place = Tensor::arange(most, (Kind::Float, rows.device())).unsqueeze(0);
     let first = place.lt_tensor(&count.unsqueeze(1));
-    first.zeros_like().scatter(1, &order, &first).view_as(values)
+    rows.zeros_like().to_kind(Kind::Bool).scatter(1, &order, &first).view_as(values)
 }
 
 /// The longest perturbation of each image inside [0, 1], f32 `[B]`.

@@ -3,7 +3,7 @@
 //!
 //! Each step climbs the margin and returns to a ball around the clean image. The ball shrinks while the iterate is
 //! misclassified and grows while it is not, less and less, so that the iterate circles the boundary where it is nearest. Until
-//! an image was misclassified once, its ball reaches to where the linear model puts the boundary.
+//! an image was misclassified once, its ball reaches to where the linear model puts the boundary, and grows with each step.
 
 use std::ops::Range;
 
@@ -14,11 +14,11 @@ use super::ball::{longest, project};
 use super::noise::{self, NoiseKey};
 use super::{Adversarials, Batch, Target, loss, norm, target};
 
-/// The published constants are the default.
+/// The published constants are the default, but for the length of a step in l1.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub steps: u32,
-    /// Length of the first step in l2; the last is a hundredth of it.
+    /// Length of the first step in l2, in l1 [`L1_STEP`] times as long; the last is a hundredth of it.
     pub step: f64,
     /// By what share the ball first changes; at last by [`LAST_GAMMA`].
     pub gamma: f64,
@@ -35,6 +35,8 @@ impl Default for Settings {
 
 /// In l0, the share of the elements that a restart begins with: a random point has moved them all.
 const RESTART_SHARE: f64 = 0.01;
+/// The projection on a ball of l1 takes most of a step back: with the published length it takes four times as many.
+const L1_STEP: f64 = 3.0;
 const LAST_STEP: f64 = 0.01;
 const LAST_GAMMA: f64 = 0.001;
 /// Halvings of the final segment.
@@ -72,6 +74,7 @@ fn attack(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, 
     let (clean, labels) = (batch.images, batch.labels);
     let mut found = Adversarials::clean(net, batch);
     let farthest = longest(clean, norm);
+    let longest = settings.step * if norm == Norm::L1 { L1_STEP } else { 1.0 };
     let mut current = start(batch, settings, restart);
     let mut radius = match norm {
         Norm::L0 if restart > 0 => (&farthest * RESTART_SHARE).ceil(),
@@ -80,7 +83,7 @@ fn attack(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, 
     };
     for step in 0..settings.steps {
         let left = (1.0 + (std::f64::consts::PI * f64::from(step) / f64::from(settings.steps)).cos()) / 2.0;
-        let length = settings.step * (LAST_STEP + (1.0 - LAST_STEP) * left);
+        let length = longest * (LAST_STEP + (1.0 - LAST_STEP) * left);
         let gamma = LAST_GAMMA + (settings.gamma - LAST_GAMMA) * left;
 
         let evaluated = target::value_and_grad(net, &current, |logits| loss::margin(logits, labels));
@@ -122,6 +125,9 @@ fn grown(
     let dual = match norm {
         Norm::L0 => {
             let grown = (radius * (1.0 + gamma)).floor().maximum(&(radius + 1.0));
+            if found.distance.isfinite().all().int64_value(&[]) != 0 {
+                return grown;
+            }
             let to_boundary = norm::length(&(current - clean), norm) + elements_to_boundary(evaluated, current);
             return grown.where_self(&found.distance.isfinite(), &grown.maximum(&to_boundary));
         }
@@ -131,7 +137,10 @@ fn grown(
     };
     let slope = norm::length(&evaluated.gradient, dual).clamp_min(f64::from(f32::MIN_POSITIVE));
     let to_boundary = norm::length(&(current - clean), norm) + evaluated.loss.abs() / slope;
-    (radius * (1.0 + gamma)).where_self(&found.distance.isfinite(), &to_boundary)
+    let grown = radius * (1.0 + gamma);
+    // Larger each time, or iterates that turn with the gradient could stay inside for ever.
+    let first = grown.where_self(&radius.isfinite(), &to_boundary).maximum(&to_boundary);
+    grown.where_self(&found.distance.isfinite(), &first)
 }
 
 /// How many elements the linear model has to move to their ends to reach the boundary, f32 `[B]`; the published attack has no

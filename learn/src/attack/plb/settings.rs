@@ -5,10 +5,9 @@ use tandem_domain::spec;
 /// The rule for the length of a step, and what belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steps {
-    /// dt, mu and alpha of [`spec::Plb`]; begins at noise.
+    /// dt, mu and alpha of [`spec::Plb`]; begins at noise that grows by one per cent.
     Published,
-    /// As the paper ran it: like `Published`, but the noise grows by one per cent, every image takes all steps, and there is
-    /// no bisection at the end.
+    /// As the paper ran it: like `Published`, but every image takes all steps, and there is no bisection at the end.
     Paper,
     /// Shares of the iterate's distance; begins with a few Newton steps towards the boundary. See `step::relative`.
     Relative,

@@ -35,10 +35,10 @@ pub(super) fn by_fmn(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: 
 /// Of FMN, before the steps in l1 and l0.
 const FMN_STEPS: u32 = 40;
 /// Growth of the noise from one try to the next, and the number of tries: from the published first noise to a hundred times
-/// a pixel's range. The published growth is 1.01, which takes ten times as many tries; the longer distance that 1.1 starts
-/// at is what the first steps take off.
+/// a pixel's range. For relative steps ten times fewer tries are enough, since they take off a longer distance at once; the
+/// published ones end a third farther away where they begin so.
 const GROWTH: (f64, u32) = (1.1, 97);
-const GROWTH_PAPER: (f64, u32) = (1.01, 927);
+const GROWTH_PUBLISHED: (f64, u32) = (1.01, 927);
 /// Newton steps towards the boundary; each is longer than the linear model asks for, by a power of this factor.
 const NEWTON: u32 = 10;
 const OVERSHOOT: f64 = 1.2;
@@ -118,7 +118,7 @@ impl StartSearch<'_> {
 
     /// Tries x + scale·noise, with new noise at each scale.
     fn noise(&mut self, settings: &Settings) {
-        let (growth, tries) = if settings.steps == Steps::Paper { GROWTH_PAPER } else { GROWTH };
+        let (growth, tries) = if settings.steps == Steps::Relative { GROWTH } else { GROWTH_PUBLISHED };
         for attempt in 0..tries {
             if self.left.size()[0] == 0 {
                 return;
