@@ -1,7 +1,7 @@
 # Coordinator, worker and command line in one image. Built from a clean clone: docker compose build
 # Awaits a test with an engine (README, "Docker").
 FROM rust:1.95-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends protobuf-compiler libprotobuf-dev python3-pip && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # CUDA=1 takes the libraries that a GPU host needs (5 GB); the default image is for CPUs.
 ARG CUDA=0

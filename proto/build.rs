@@ -1,6 +1,10 @@
 //! Generates the wire types, how they look as JSON, and the descriptor set that the reflection service serves.
+//!
+//! The `.proto` files are compiled by a crate and not by protoc, which a machine for the command line alone need not have.
 
-use std::{env, path::PathBuf};
+use std::{env, fs, path::PathBuf};
+
+use prost::Message;
 
 /// Messages that `tandem --json` prints. Its fields stand in the order of their declaration in the `.proto` file.
 const PRINTED: &[&str] = &[
@@ -98,7 +102,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
     let files = ["jobs", "results", "fleet", "workers"].map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
-    let mut builder = tonic_prost_build::configure().file_descriptor_set_path(descriptor);
+    let files = protox::Compiler::new(["."])?
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(files)?
+        .file_descriptor_set();
+    fs::write(descriptor, files.encode_to_vec())?;
+    let mut builder = tonic_prost_build::configure();
     for message in PRINTED {
         builder = builder.message_attribute(path(message), "#[derive(serde::Serialize)]");
     }
@@ -112,5 +122,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             builder = builder.field_attribute(path(field), format!("#[serde({attribute})]"));
         }
     }
-    Ok(builder.compile_protos(&files, &[".".to_owned()])?)
+    println!("cargo::rerun-if-changed=tandem");
+    Ok(builder.compile_fds(files)?)
 }
