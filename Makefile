@@ -12,7 +12,7 @@ test: setup      ## every test, with a real Postgres and real processes
 	cargo build --workspace --bins
 	cargo test --workspace
 
-setup:           ## install what this machine lacks (protoc, Postgres, libtorch)
+setup:           ## install what this machine lacks (Postgres, libtorch)
 	scripts/setup
 
 build: setup     ## the binaries, optimised, in target/release

@@ -65,10 +65,6 @@ at::Tensor tensor_of(const ByChannel& values, const at::Tensor& like) {
   return at::tensor(values, at::kDouble).to(like.scalar_type());
 }
 
-at::Tensor channels_last(const at::Tensor& x) {
-  return x.contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
-}
-
 Cut::Cut(const at::Tensor& x) : channels(x.size(1)), elements(x.numel()), width(std::lcm(x.size(1), kColumns)) {
   const int64_t rows = std::max(kPart / width, kPartRows);
   part = (rows + kBlock - 1) / kBlock * kBlock * width;

@@ -23,9 +23,6 @@ using ByChannel = std::vector<double>;
 ByChannel by_channel(const at::Tensor& values);
 at::Tensor tensor_of(const ByChannel& values, const at::Tensor& like);
 
-// `x` [N, C] or [N, C, H, W] with the channels of an element side by side, which is how the kernels need it.
-at::Tensor channels_last(const at::Tensor& x);
-
 // A tensor as rows of `width` elements (kernels/kernels.hpp), cut into parts of whole rows. Parts depend on the tensor's size and
 // on nothing else: their sums are added in order, so that the bits are the same on any number of threads.
 struct Cut {

@@ -15,17 +15,12 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include "autograd.hpp"
 #include "status.hpp"
 
 namespace tandem {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::Function;
-using torch::autograd::Variable;
-using torch::autograd::variable_list;
 
 // BatchNorm's vector-Jacobian product with a cotangent c: by x it is s (c - E c - h E(h c)); `projection` is E(h c), `mean`
 // is E c.

@@ -8,18 +8,13 @@
 // Forward: one pass for the sums, one for y. Backward: the same. Autograd's own functions make five and five, or more. Only x is
 // kept for the backward pass, and y if there is a residual; the convolution behind keeps that anyway.
 #include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include "autograd.hpp"
 #include "batch_norm.hpp"
 #include "status.hpp"
 
 namespace tandem {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::Function;
-using torch::autograd::Variable;
-using torch::autograd::variable_list;
 
 struct Inputs {
   at::Tensor x, residual, scale, shift;

@@ -9,18 +9,13 @@
 //
 // One pass for the sums and one for the results, forward and backward.
 #include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include "autograd.hpp"
 #include "batch_norm.hpp"
 #include "status.hpp"
 
 namespace tandem {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::Function;
-using torch::autograd::Variable;
-using torch::autograd::variable_list;
 
 struct Inputs {
   at::Tensor x, t, residual, residual_tangent, scale, shift;

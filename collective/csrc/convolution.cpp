@@ -8,18 +8,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/csrc/autograd/custom_function.h>
 
-#include "batch_norm.hpp"
+#include "autograd.hpp"
 #include "status.hpp"
 
 namespace tandem {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::Function;
-using torch::autograd::Variable;
-using torch::autograd::variable_list;
 
 // Pixels of an output map up to which the matrix product is the faster one, and bytes of patches at a time.
 constexpr int64_t kSmallMap = 64;

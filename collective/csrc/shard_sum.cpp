@@ -2,18 +2,13 @@
 // sum_s l_s(y) by each x_s is sum_s dl_s/dy, so that the operation is its own adjoint: it is its own backward pass, and
 // derivatives of every order exist (the input-gradient penalty needs the second). Rows are gathered first and then added
 // in the order of shards, so that the bits do not depend on the number of ranks.
-#include <torch/csrc/autograd/custom_function.h>
 
+#include "autograd.hpp"
 #include "process_group.hpp"
 #include "status.hpp"
 
 namespace tandem {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::Function;
-using torch::autograd::Variable;
-using torch::autograd::variable_list;
 
 const char* const kChannel = "channel";
 

@@ -10,8 +10,10 @@ use crate::{Error, ffi};
 /// patches under the kernel; everything else is libtorch's. There are derivatives of first and second order. Fails where
 /// shapes do not fit.
 pub fn convolution(x: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Result<Tensor, Error> {
-    let own = x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::Double);
-    if own && weight.requires_grad() && x.dim() == 4 && x.numel() > 0 {
+    let can =
+        x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::Double) && x.dim() == 4 && x.numel() > 0;
+    // Without a gradient by the weight there is nothing of ours in it.
+    if can && weight.requires_grad() {
         return ffi::convolution(x, weight, stride, padding);
     }
     Ok(x.f_conv2d(weight, None::<Tensor>, [stride; 2], [padding; 2], [1; 2], 1)?)

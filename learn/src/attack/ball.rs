@@ -29,14 +29,19 @@ pub(super) fn largest(perturbation: &Tensor, count: &Tensor) -> Tensor {
     perturbation * top(&perturbation.abs(), count)
 }
 
-/// Which are the `count` f32 `[B]` largest elements of each row, bool.
+/// Which are the `count` f32 `[B]` largest elements of each row, bool. Of equal ones those that come first, whatever the other
+/// rows of the batch are.
 pub(super) fn top(values: &Tensor, count: &Tensor) -> Tensor {
     let rows = rows(values);
-    let most = (count.max().double_value(&[]) as i64).clamp(0, rows.size()[1]);
-    let (_, order) = rows.topk(most, 1, true, true);
-    let place = Tensor::arange(most, (Kind::Float, rows.device())).unsqueeze(0);
-    let first = place.lt_tensor(&count.unsqueeze(1));
-    rows.zeros_like().to_kind(Kind::Bool).scatter(1, &order, &first).view_as(values)
+    let count = count.unsqueeze(1);
+    let most = (count.max().double_value(&[]) as i64).clamp(1, rows.size()[1]);
+    let (largest, _) = rows.topk(most, 1, true, true);
+    let least = largest.gather(1, &(&count - 1.0).clamp(0.0, (most - 1) as f64).to_kind(Kind::Int64), false);
+    let above = rows.gt_tensor(&least);
+    let left = &count - above.sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
+    let equal = rows.eq_tensor(&least);
+    let first = equal.cumsum(1, Kind::Float).le_tensor(&left).logical_and(&equal);
+    above.logical_or(&first).view_as(values)
 }
 
 /// The longest perturbation of each image inside [0, 1], f32 `[B]`.
@@ -80,5 +85,22 @@ mod tests {
         let near =
             largest(&Tensor::ones([2, 3, 2, 2], (Kind::Float, tch::Device::Cpu)), &Tensor::from_slice(&[5f32, 0.0]));
         assert_eq!(values(&length(&near, Norm::L0)), [5.0, 0.0]);
+    }
+
+    /// In a batch whose other row keeps hundreds of elements, libtorch finds the largest by another algorithm.
+    #[test]
+    fn equal_elements_are_the_same_ones_alone_and_in_any_batch() {
+        let ties = (random(3, &[1, 3, 16, 16], 0.0, 4.0)).floor();
+        let alone = top(&ties, &Tensor::from_slice(&[7f32]));
+        let order = Vec::<i64>::try_from(alone.flatten(0, -1).nonzero().flatten(0, -1)).unwrap();
+        let threes = Vec::<i64>::try_from(ties.flatten(0, -1).eq(3.0).nonzero().flatten(0, -1)).unwrap();
+        assert_eq!(order, threes[..7], "those that come first");
+        for other in [1f32, 100.0, 700.0] {
+            let both = top(
+                &Tensor::cat(&[&ties, &random(4, &[1, 3, 16, 16], 0.0, 1.0)], 0),
+                &Tensor::from_slice(&[7f32, other]),
+            );
+            assert!(both.narrow(0, 0, 1).equal(&alone), "beside a row of {other}");
+        }
     }
 }

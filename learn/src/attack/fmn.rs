@@ -74,8 +74,8 @@ fn attack(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, 
     let (clean, labels) = (batch.images, batch.labels);
     let mut found = Adversarials::clean(net, batch);
     let farthest = longest(clean, norm);
-    let longest = settings.step * if norm == Norm::L1 { L1_STEP } else { 1.0 };
-    let mut current = start(batch, settings, restart);
+    let first = settings.step * if norm == Norm::L1 { L1_STEP } else { 1.0 };
+    let mut current = start(batch, settings, restart, first);
     let mut radius = match norm {
         Norm::L0 if restart > 0 => (&farthest * RESTART_SHARE).ceil(),
         Norm::L0 => farthest.ones_like(),
@@ -83,7 +83,7 @@ fn attack(net: &dyn Target, batch: &Batch<'_>, norm: Norm, settings: &Settings, 
     };
     for step in 0..settings.steps {
         let left = (1.0 + (std::f64::consts::PI * f64::from(step) / f64::from(settings.steps)).cos()) / 2.0;
-        let length = longest * (LAST_STEP + (1.0 - LAST_STEP) * left);
+        let length = first * (LAST_STEP + (1.0 - LAST_STEP) * left);
         let gamma = LAST_GAMMA + (settings.gamma - LAST_GAMMA) * left;
 
         let evaluated = target::value_and_grad(net, &current, |logits| loss::margin(logits, labels));
@@ -153,12 +153,38 @@ fn elements_to_boundary(evaluated: &target::ValueAndGrad, current: &Tensor) -> T
     short.sum_dim_intlist([1i64].as_slice(), false, Kind::Float) + 1.0
 }
 
-/// The clean images, or random points as far from them as the first step is long.
-fn start(batch: &Batch<'_>, settings: &Settings, restart: u32) -> Tensor {
+/// The clean images, or random points as far from them as the `first` step is long.
+fn start(batch: &Batch<'_>, settings: &Settings, restart: u32, first: f64) -> Tensor {
     if restart == 0 {
         return batch.images.shallow_clone();
     }
     let shape = &batch.images.size()[1..];
     let noise = noise::normal(settings.seed, restart, batch.ids, NoiseKey::Fmn, shape, batch.images.device());
-    norm::clip(&(batch.images + norm::unit(&noise) * settings.step))
+    norm::clip(&(batch.images + norm::unit(&noise) * first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::test_targets::{Linear, Sample, values};
+
+    /// Where the linear model says that the boundary is nearer than the ball reaches, and nothing was found there.
+    #[test]
+    fn a_ball_in_which_nothing_was_found_grows() {
+        let net = Linear::new(5);
+        let sample = Sample::of(&net, 4, 8);
+        let batch = sample.batch();
+        let found = Adversarials::clean(&net, &batch);
+        let evaluated = target::value_and_grad(&net, batch.images, |logits| loss::margin(logits, batch.labels));
+        for norm in [Norm::L1, Norm::L2, Norm::Linf] {
+            let grown = |radius: &Tensor| grown(&evaluated, batch.images, batch.images, norm, radius, &found, 0.05);
+            let unknown = found.distance.full_like(f64::INFINITY);
+            let to_boundary = grown(&unknown);
+            assert!(to_boundary.isfinite().all().int64_value(&[]) != 0, "{norm:?}");
+            let next = grown(&(&to_boundary * 2.0));
+            for (next, first) in values(&next).iter().zip(values(&to_boundary)) {
+                assert!((next / first - 2.1).abs() < 1e-4, "{norm:?}: from {} to {next}", 2.0 * first);
+            }
+        }
+    }
 }

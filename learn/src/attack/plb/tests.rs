@@ -47,6 +47,18 @@ fn in_l0_few_elements_are_moved() {
     }
 }
 
+/// Both rules that are published begin at the same points; coarser noise ends a third farther away.
+#[test]
+fn the_published_steps_begin_where_the_papers_do() {
+    let net = Linear::new(5);
+    let sample = Sample::of(&net, 6, 8);
+    let all = Tensor::arange(6, (Kind::Int64, tch::Device::Cpu));
+    let begin = |steps| start::find(&net, &sample.batch(), &all, Norm::L2, &settings(steps), None);
+    let (published, papers) = (begin(Steps::Published), begin(Steps::Paper));
+    assert_eq!(published.positions.size(), [6]);
+    assert!(published.positions.equal(&papers.positions) && published.images.equal(&papers.images));
+}
+
 /// The published steps reach the boundary too, but more slowly. Noise has to find a start for all images.
 #[test]
 fn the_published_steps_reach_the_boundary() {
