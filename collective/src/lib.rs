@@ -9,7 +9,7 @@
 //! still works. Gloo accepts a tensor with gaps and returns wrong elements: here layouts are checked. A group that has
 //! lost a peer answers differently from call to call: here it returns its first failure from then on.
 //!
-//! [`ProcessGroup::shard_sum`], [`BatchNorm::normalise`], [`BatchNorm::jvp`] and [`convolution`] are autograd functions that
+//! [`ProcessGroup::shard_sum`], [`BatchNorm::normalise`], [`BatchNorm::jvp`] and [`convolution()`] are autograd functions that
 //! tch cannot express.
 //!
 //! A peer that is stopped rather than dead can only be bounded in time: it shows as [`Error::Timeout`] after the
