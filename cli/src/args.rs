@@ -3,7 +3,10 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{cancel, completions, data, down, fetch, list, logs, release, results, show, status, submit, up, watch},
+    commands::{
+        cancel, completions, data, down, fetch, init, list, logs, release, results, schema, show, status, submit, up,
+        watch,
+    },
     exit,
     output::Color,
 };
@@ -45,6 +48,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Up(up::Up),
     Down(down::Down),
+    Init(init::Init),
     Submit(submit::Submit),
     List(list::List),
     Show(show::Show),
@@ -56,6 +60,7 @@ pub(crate) enum Command {
     Data(data::Data),
     Status(status::Status),
     Release(release::Release),
+    Schema(schema::Schema),
     Completions(completions::Completions),
 }
 

@@ -59,6 +59,12 @@ pub(crate) struct FetchedFile {
     pub(crate) sha256: String,
 }
 
+/// `init`.
+#[derive(Serialize)]
+pub(crate) struct Written {
+    pub(crate) file: String,
+}
+
 /// `data get`.
 #[derive(Serialize)]
 pub(crate) struct Dataset {

@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod dataset;
 mod download;
+mod edit;
 mod exit;
 mod files;
 mod follow;

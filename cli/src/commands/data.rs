@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::{
-    dataset::{Archive, archive},
+    dataset::{Archive, Source, archive},
     exit::Exit,
     home::{Home, path_or_nothing},
     json,
@@ -35,6 +35,7 @@ enum DataCommand {
 Examples:
   tandem data get cifar10                    into the folder that `tandem up` takes data sets from
   tandem data get cifar100 --data /srv/data
+  tandem data get cifar10 --from cifar-10-binary.tar.gz     on a machine without internet
 
 It needs curl and tar. What was interrupted goes on with the same command.")]
 struct Get {
@@ -47,8 +48,8 @@ struct Get {
     /// The folder that `tandem up` keeps everything in, if not the default
     #[arg(long, env = "TANDEM_HOME", value_name = "DIR", value_parser = path_or_nothing())]
     dir: Option<PathBuf>,
-    /// Another place that has the archive
-    #[arg(long, value_name = "URL")]
+    /// Another place that has the archive, or a file that is it
+    #[arg(long, value_name = "URL|FILE")]
     from: Option<String>,
 }
 
@@ -60,12 +61,17 @@ impl Data {
             None => Home::at(dir)?.data(),
         };
         let mut archive: Archive = archive(&dataset)?;
-        if let Some(url) = from {
-            archive.url = url;
+        let mut file = None;
+        match from.map(Source::from) {
+            Some(Source::Url(url)) => archive.url = url,
+            Some(Source::File(path)) => file = Some(path),
+            None => {}
         }
         let present = archive.is_in(&data);
-        if !present {
-            archive.get(&data, output).await?;
+        match file {
+            _ if present => {}
+            Some(file) => archive.take(&file, &data).await?,
+            None => archive.get(&data, output).await?,
         }
         let folder = data.join(archive.folder).display().to_string();
         if output.is_json() {

@@ -5,10 +5,12 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod down;
 pub(crate) mod fetch;
+pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod release;
 pub(crate) mod results;
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
@@ -33,6 +35,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Down(down) => down.run(output).await,
         Command::Data(data) => data.run(output).await,
         Command::Completions(completions) => completions.run(Cli::command(), output),
+        Command::Init(init) => init.run(output),
+        Command::Schema(schema) => schema.run(output),
         Command::Submit(submit) => submit.run(&connect(global, output)?, output).await,
         Command::List(list) => list.run(&connect(global, output)?, output).await,
         Command::Show(show) => show.run(&connect(global, output)?, output).await,

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     account,
     client::Client,
+    edit::{self, Assignment},
     exit::{Exit, Failure},
     follow::{self, Outcome},
     json,
@@ -34,7 +35,9 @@ Examples:
   tandem submit examples/quickstart.toml --wait
   tandem submit table1.toml --dry-run         what it would run, and at what cost
   tandem submit urgent.toml --priority 10     before the others
-  sed 's/seed = 1/seed = 2/' a.toml | tandem submit -")]
+  tandem submit table1.toml --set seed=2 --set optimizer.lr=0.1 --name table1-slow
+  tandem submit table2.toml --set encoder.sweep.tikhonov.lambda='[1, 10]'
+  ssh box cat a.toml | tandem submit -")]
 pub(crate) struct Submit {
     /// The experiment, TOML; `-` reads stdin
     #[arg(value_name = "FILE")]
@@ -51,13 +54,22 @@ pub(crate) struct Submit {
     /// Priority, in place of the file's. Jobs of higher priority start first and may preempt others at a checkpoint.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
+    /// Change a key for this submit: KEY, or JOB.KEY where several jobs have it. Once for each key.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Assignment>,
+    /// Name of the experiment, in place of the file's
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
 }
 
 impl Submit {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
+        let toml = edit::apply(&read(&self.file)?, self.name.as_deref(), &self.set)?;
+        // Places in the file are those of the changed text.
+        let changed = if self.set.is_empty() { "" } else { " with --set" };
         let request = SubmitRequest {
-            toml: read(&self.file)?,
-            file_name: self.file.display().to_string(),
+            toml,
+            file_name: format!("{}{changed}", self.file.display()),
             dry_run: self.dry_run,
             fresh: self.fresh,
             owner: account::name(),

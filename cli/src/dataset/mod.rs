@@ -64,6 +64,23 @@ pub(crate) fn archive(dataset: &str) -> Result<Archive> {
     Ok(Archive { url: format!("https://www.cs.toronto.edu/~kriz/{file}"), file, md5: md5.to_owned(), folder, files })
 }
 
+/// Where somebody else has the archive.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Url(String),
+    File(PathBuf),
+}
+
+impl From<String> for Source {
+    fn from(text: String) -> Self {
+        match (text.strip_prefix("file://"), text.contains("://")) {
+            (Some(path), _) => Self::File(path.into()),
+            (None, true) => Self::Url(text),
+            (None, false) => Self::File(text.into()),
+        }
+    }
+}
+
 impl Archive {
     /// All of its files are there.
     pub(crate) fn is_in(&self, data: &Path) -> bool {
@@ -72,15 +89,7 @@ impl Archive {
 
     /// Leaves the unpacked folder in `data`, or only a part of the archive, with which the next call goes on.
     pub(crate) async fn get(&self, data: &Path, output: &Output) -> Result<()> {
-        let target = data.join(self.folder);
-        if target.symlink_metadata().is_ok() {
-            let message = format!(
-                "{} is there, but not all of its files are: remove it, or choose another folder with --data",
-                target.display()
-            );
-            return Err(Failure::error(Exit::CannotCreate, message));
-        }
-        make_dir(data)?;
+        let target = self.free_target(data)?;
         let part = data.join(format!(".{}.part", self.file));
         let resumed = part.is_file();
         let mut found = if resumed { sum(&part)? } else { String::new() };
@@ -105,6 +114,40 @@ impl Archive {
         }
         self.unpack(&part, data, &target).await?;
         remove(&part)
+    }
+
+    /// As [`Self::get`], from a file that stays as it is.
+    pub(crate) async fn take(&self, file: &Path, data: &Path) -> Result<()> {
+        if !file.is_file() {
+            let message = format!("no file {}: expected {}, or a URL of it", file.display(), self.file);
+            return Err(Failure::error(Exit::NotFound, message));
+        }
+        let target = self.free_target(data)?;
+        let found = sum(file)?;
+        if found != self.md5 {
+            let message = format!(
+                "{} is not what its authors published as {}: its MD5 is {found}, expected {}; nothing was unpacked",
+                file.display(),
+                self.file,
+                self.md5
+            );
+            return Err(Failure::error(Exit::Damaged, message));
+        }
+        self.unpack(file, data, &target).await
+    }
+
+    /// Where the data set goes, if nothing is there.
+    fn free_target(&self, data: &Path) -> Result<PathBuf> {
+        let target = data.join(self.folder);
+        if target.symlink_metadata().is_ok() {
+            let message = format!(
+                "{} is there, but not all of its files are: remove it, or choose another folder with --data",
+                target.display()
+            );
+            return Err(Failure::error(Exit::CannotCreate, message));
+        }
+        make_dir(data)?;
+        Ok(target)
     }
 
     /// Unpacks into a temporary folder first, so that the data set appears as a whole.

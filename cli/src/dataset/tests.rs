@@ -182,3 +182,34 @@ async fn an_archive_without_its_files_is_not_put_in_place() {
     let message = get(&wanted(&server, &body), &data).await.unwrap_err().to_string();
     assert!(message.contains("not all of its files are"), "{message}");
 }
+
+#[test]
+fn a_place_is_a_url_or_a_file() {
+    for (text, expected) in [
+        ("https://mirror/a.tar.gz", Source::Url("https://mirror/a.tar.gz".into())),
+        ("file:///srv/a.tar.gz", Source::File("/srv/a.tar.gz".into())),
+        ("a.tar.gz", Source::File("a.tar.gz".into())),
+    ] {
+        assert_eq!(Source::from(text.to_owned()), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_is_here_already_is_checked_and_unpacked() {
+    let (made, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let body = packed(made.path(), &["train.bin", "test.bin"]);
+    let file = made.path().join("archive.tar.gz");
+    let archive = Archive { md5: hex::encode(Md5::digest(&body)), ..archive("cifar100").unwrap() };
+    archive.take(&file, data.path()).await.unwrap();
+    assert!(archive.is_in(data.path()));
+    assert_eq!(names(data.path()), ["cifar-100-binary"]);
+    assert_eq!(fs::read(&file).unwrap(), body, "the archive stays as it is");
+
+    let other = tempfile::tempdir().unwrap();
+    let wrong = Archive { md5: "0".repeat(32), ..archive.clone() };
+    let (exit, message) = classify(&wrong.take(&file, other.path()).await.unwrap_err());
+    assert_eq!(exit, Exit::Damaged);
+    assert!(message.unwrap().contains("is not what its authors published"));
+    let (exit, _) = classify(&archive.take(&made.path().join("nothing"), other.path()).await.unwrap_err());
+    assert_eq!((exit, names(other.path())), (Exit::NotFound, Vec::new()));
+}

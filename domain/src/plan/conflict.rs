@@ -10,42 +10,43 @@ use crate::spec::{Attack, AttackMethod, BatchNorm, Contrastive, Dataset, Layerwi
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
 
-/// The first conflict of one job; `written` is its table.
-pub(super) fn find(
-    stage: &Stage,
-    parallelism: Parallelism,
-    dataset: &Dataset,
-    written: &DeTable<'_>,
-) -> Option<Conflict> {
+/// The conflicts of one job; `written` is its table.
+pub(super) fn find(stage: &Stage, parallelism: Parallelism, dataset: &Dataset, written: &DeTable<'_>) -> Vec<Conflict> {
     let Parallelism { workers, shards, .. } = parallelism;
-    if workers.world_sizes(shards).next().is_none() {
+    let gang = workers.world_sizes(shards).next().is_none().then(|| {
         let message = format!(
             "{workers} workers cannot share {shards} shards equally: the number of workers must divide that of shards"
         );
-        return Some(("workers", message));
-    }
+        ("workers", message)
+    });
+    let own = match stage {
+        Stage::Contrastive(stage) => {
+            vec![neighbours(stage), layerwise_of(stage), held_out_views(stage, dataset)]
+        }
+        Stage::Supervised(stage) => vec![labels(stage.validation, stage.label_fraction, dataset)],
+        Stage::Finetune(stage) => vec![labels(stage.validation, stage.label_fraction, dataset)],
+        Stage::Linear(stage) => vec![fraction(stage.label_fraction, dataset)],
+        Stage::Attack(stage) => vec![radii(stage), able(stage)],
+    };
     let (batch_size, batch_norm) = match stage {
         Stage::Contrastive(stage) => (stage.batch_size, stage.batch_norm),
         Stage::Supervised(stage) => (stage.batch_size, stage.batch_norm),
         Stage::Finetune(stage) => (stage.batch_size, stage.batch_norm),
-        Stage::Linear(stage) => {
-            return fraction(stage.label_fraction, dataset);
-        }
-        Stage::Attack(stage) => return attack(stage),
+        Stage::Linear(_) | Stage::Attack(_) => return [gang].into_iter().chain(own).flatten().collect(),
     };
-    let own = || match stage {
-        Stage::Contrastive(stage) => contrastive(stage).or_else(|| held_out_views(stage, dataset)),
-        Stage::Supervised(stage) => fraction(stage.label_fraction, dataset)
-            .or_else(|| held_out(stage.validation, stage.label_fraction, dataset)),
-        Stage::Finetune(stage) => fraction(stage.label_fraction, dataset)
-            .or_else(|| held_out(stage.validation, stage.label_fraction, dataset)),
-        Stage::Linear(_) | Stage::Attack(_) => None,
-    };
-    batch(batch_size, shards, batch_norm, dataset)
-        .or_else(|| rounded_difference(stage))
-        .or_else(|| budget(written))
-        .or_else(|| warmup(stage, written))
-        .or_else(own)
+    let training = [
+        gang,
+        batch(batch_size, shards, batch_norm, dataset),
+        rounded_difference(stage),
+        budget(written),
+        warmup(stage, written),
+    ];
+    training.into_iter().chain(own).flatten().collect()
+}
+
+/// Some of the labels, and a part of those held out.
+fn labels(validation: f64, share: f64, dataset: &Dataset) -> Option<Conflict> {
+    fraction(share, dataset).or_else(|| held_out(validation, share, dataset))
 }
 
 /// The label fraction must leave an image of each class. (The known data sets have equally many images of each.)
@@ -85,7 +86,7 @@ fn rounded_difference(stage: &Stage) -> Option<Conflict> {
 fn held_out_views(stage: &Contrastive, dataset: &Dataset) -> Option<Conflict> {
     let (images, batch_size) = (dataset.train_images()?, u64::from(stage.batch_size));
     let held_out = (stage.validation * images as f64).round() as u64;
-    let message = if held_out + batch_size > images {
+    let message = if stage.validation > 0.0 && held_out + batch_size > images {
         format!(
             "a share of {} holds out {held_out} of the {images} images of {dataset}, and fewer than a batch of {batch_size} \
              are left to train on",
@@ -107,15 +108,16 @@ fn budget(written: &DeTable<'_>) -> Option<Conflict> {
     both.then(|| ("steps", "`steps` and `epochs` are two budgets; keep one of them".to_owned()))
 }
 
-fn attack(Attack { attack, norm, radii, .. }: &Attack) -> Option<Conflict> {
+fn radii(Attack { norm, radii, .. }: &Attack) -> Option<Conflict> {
     if !radii.is_sorted_by(|a, b| a < b) {
         return Some(("radii", "the radii must grow, each once".to_owned()));
     }
     let farthest = farthest(*norm);
-    if let Some(radius) = radii.iter().find(|radius| **radius > farthest) {
-        let message = format!("{radius} is too large: no two images of 32x32 lie farther apart than {farthest:.1}");
-        return Some(("radii", message));
-    }
+    let radius = radii.iter().find(|radius| **radius > farthest)?;
+    Some(("radii", format!("{radius} is too large: no two images of 32x32 lie farther apart than {farthest:.1}")))
+}
+
+fn able(Attack { attack, norm, .. }: &Attack) -> Option<Conflict> {
     let able: &[Norm] = match attack {
         AttackMethod::Plb | AttackMethod::Fmn | AttackMethod::BestOf => return None,
         AttackMethod::Fab => &[Norm::L1, Norm::L2, Norm::Linf],
@@ -169,14 +171,13 @@ fn warmup(stage: &Stage, written: &DeTable<'_>) -> Option<Conflict> {
     })
 }
 
-fn contrastive(stage: &Contrastive) -> Option<Conflict> {
-    if stage.monitor.neighbours > stage.monitor.bank {
-        let (neighbours, bank) = (stage.monitor.neighbours, stage.monitor.bank);
-        return Some((
-            "monitor.neighbours",
-            format!("{neighbours} neighbours are more than the bank of {bank} images"),
-        ));
-    }
+fn neighbours(stage: &Contrastive) -> Option<Conflict> {
+    let (neighbours, bank) = (stage.monitor.neighbours, stage.monitor.bank);
+    (neighbours > bank)
+        .then(|| ("monitor.neighbours", format!("{neighbours} neighbours are more than the bank of {bank} images")))
+}
+
+fn layerwise_of(stage: &Contrastive) -> Option<Conflict> {
     stage.layerwise.as_ref().and_then(|written| layerwise(written, &stage.tikhonov))
 }
 

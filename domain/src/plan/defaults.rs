@@ -10,11 +10,11 @@ use crate::spec::{Attack, Draw, LinearSolver, PenaltyMethod, Stage};
 const WARMUP_SHARE: f64 = 0.1;
 
 /// Enough for L-BFGS to converge with all but the weakest ridges. A stored spec that says nothing means 100, as ever.
-const LBFGS_ITERATIONS: u32 = 500;
+pub(super) const LBFGS_ITERATIONS: u32 = 500;
 
 /// Step of a finite difference, about as long as the perturbations of the paper's Figure 2. On nets with ReLU a shorter one is
 /// farther from the exact penalty. A stored spec that says nothing means 0.01, as ever.
-const DIFFERENCE_STEP: f64 = 0.1;
+pub(super) const DIFFERENCE_STEP: f64 = 0.1;
 
 /// Fills in what `written`, the job's table, leaves open. `seed` is the experiment's.
 pub(super) fn fill(stage: &mut Stage, seed: u64, written: &DeTable<'_>) {

@@ -2,11 +2,11 @@
 
 use serde_json::Value as Json;
 
-use super::fault::{Fault, hint};
+use super::fault::{Fault, Faults, hint};
 use super::file::{File, JobTable, Variant};
 use super::read::join;
+use super::sweep::same;
 use super::sweep::{self, Axis, BYTES_MAX, MOST_JOBS, NAME_BYTES_MAX, Suffix};
-use super::{graph, sweep::same};
 use crate::spec::{Encoder, JobSpec, Stage};
 
 /// A job, with what the jobs that start from it need to know.
@@ -18,11 +18,13 @@ pub(super) struct Expanded {
     parameters: Json,
 }
 
-pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
+/// The jobs of a file whose graph has this order.
+pub(super) fn expand(file: &File<'_>, order: Vec<usize>) -> Result<Vec<Expanded>, Faults> {
+    let mut faults = Faults::default();
     let mut jobs: Vec<Expanded> = Vec::new();
     let mut tables: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
     let mut bytes = 0;
-    for table in graph::order(&file.jobs)?.into_iter().map(|i| &file.jobs[i]) {
+    for table in order.into_iter().map(|i| &file.jobs[i]) {
         let start = jobs.len();
         if table.from.is_empty() {
             for variant in &table.variants {
@@ -31,10 +33,17 @@ pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
         }
         for from in &table.from {
             let Some((input, range)) = tables.iter().find(|(name, _)| name == from.get_ref()) else { continue };
-            let inputs = selected(table, input, &jobs[range.clone()])?;
+            let inputs = match selected(table, input, &jobs[range.clone()]) {
+                Ok(inputs) => inputs,
+                Err(fault) => {
+                    faults.push(fault);
+                    // For what selects among the variants of this one.
+                    jobs[range.clone()].iter().collect()
+                }
+            };
             let mut made = Vec::new();
             if inputs.len() * table.variants.len() + jobs.len() > MOST_JOBS {
-                return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)));
+                return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)).into());
             }
             // Several jobs in `from` are alternatives, so the name says which one.
             let which = (table.from.len() > 1).then(|| ("from".to_owned(), Json::from(*input)));
@@ -47,11 +56,11 @@ pub(super) fn expand(file: &File<'_>) -> Result<Vec<Expanded>, Fault> {
             jobs.extend(made);
         }
         if jobs.len() > MOST_JOBS {
-            return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)));
+            return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)).into());
         }
         tables.push((&table.name, start..jobs.len()));
     }
-    Ok(jobs)
+    faults.or(jobs)
 }
 
 /// The job, unless its name or all jobs so far are too long. `bytes`: of the jobs so far.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A wrong experiment file. `Display` is the whole message, position first.
+/// A mistake in an experiment file. `Display` is the whole message, position first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {message}")]
 pub struct SpecError {
@@ -16,8 +16,85 @@ pub struct SpecError {
     pub message: String,
 }
 
+/// The faults of a file, in the order of their places: one line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecErrors {
+    /// One at least.
+    pub faults: Vec<SpecError>,
+    /// Whether reading ended before the whole file was looked at.
+    pub more: bool,
+}
+
+impl std::fmt::Display for SpecErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let [only] = self.faults.as_slice() {
+            return write!(f, "{only}");
+        }
+        if let Some(first) = self.faults.first() {
+            write!(f, "{} mistakes in {}", self.faults.len(), first.file)?;
+        }
+        for fault in &self.faults {
+            write!(f, "\n{fault}")?;
+        }
+        if self.more {
+            write!(f, "\nThere may be more: what comes after {FAULTS_MAX} mistakes was not looked at")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SpecErrors {}
+
+/// Mistakes that a person wants to read at once.
+const FAULTS_MAX: usize = 20;
+
+/// The faults found so far, each once: the variants of a sweep share theirs.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn push(&mut self, fault: Fault) {
+        if !self.is_full() && !self.0.contains(&fault) {
+            self.0.push(fault);
+        }
+    }
+
+    /// The value of a success; a fault is noted.
+    pub(super) fn keep<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.push(fault)).ok()
+    }
+
+    /// How many there are: whether something added one.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether to look any further.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() > FAULTS_MAX
+    }
+
+    /// `value`, unless there are faults.
+    pub(super) fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    pub(super) fn into_errors(mut self, file: &str, text: &str) -> SpecErrors {
+        let more = self.is_full();
+        self.0.truncate(FAULTS_MAX);
+        self.0.sort_by_key(|fault| fault.span.as_ref().map_or(0, |span| span.start));
+        SpecErrors { faults: self.0.into_iter().map(|fault| fault.into_error(file, text)).collect(), more }
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
+    }
+}
+
 /// A fault while the file is read, by byte range.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// `None` until a caller adds it, because serde's derived code does not know it.
     pub span: Option<Range<usize>>,
@@ -38,7 +115,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn into_error(self, file: &str, text: &str) -> SpecError {
+    fn into_error(self, file: &str, text: &str) -> SpecError {
         let start = self.span.map_or(0, |span| span.start).min(text.len());
         let before = text.get(..start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -83,19 +160,28 @@ impl From<toml::de::Error> for Fault {
 /// `; did you mean ..?` for the nearest of `known`, else the whole list.
 pub(super) fn hint<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.collect();
-    let word = word.to_lowercase();
-    // At most a third of the letters may be wrong: "tempreature" is near, "lr" for "at" is not.
-    let limit = word.chars().count().div_ceil(3);
     let nearest = known
         .iter()
-        .map(|candidate| (strsim::osa_distance(&word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min();
+        .filter(|candidate| is_near(word, candidate))
+        .min_by_key(|candidate| (strsim::osa_distance(&word.to_lowercase(), candidate), **candidate));
     match nearest {
-        Some((_, candidate)) => format!("; did you mean `{candidate}`?"),
+        Some(candidate) => format!("; did you mean `{candidate}`?"),
         None if known.is_empty() => String::new(),
         None => format!("; expected {}", alternatives(&known)),
     }
+}
+
+/// Whether a word is `candidate` with a mistake in it.
+pub(super) fn is_near(word: &str, candidate: &str) -> bool {
+    let word = word.to_lowercase();
+    // At most a third of the letters may be wrong: "tempreature" is near, "lr" for "at" is not.
+    strsim::osa_distance(&word, candidate) <= word.chars().count().div_ceil(3)
+}
+
+/// [`hint`] of a value, whose alternatives are few: all of them beside the nearest.
+pub(super) fn hint_of_value(word: &str, known: &[&str]) -> String {
+    let hint = hint(word, known.iter().copied());
+    if hint.ends_with('?') { format!("{hint} Expected {}", alternatives(known)) } else { hint }
 }
 
 fn alternatives(words: &[&str]) -> String {

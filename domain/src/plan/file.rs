@@ -3,23 +3,20 @@
 use std::ops::Range;
 
 use serde_spanned::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
-use super::fault::{Fault, hint};
+use super::fault::{Fault, Faults, hint};
 use super::parallelism::{Parallelism, WrittenParallelism};
-use super::read::{Reader, check_keys, integer, join, optional};
+use super::read::{Reader, integer, join, optional, unknown_keys};
 use super::sweep::{self, Axis, Suffix};
-use super::unused;
-use super::{conflict, defaults};
-use crate::spec::{Attack, Contrastive, Dataset, Finetune, Linear, Stage, Supervised};
+use super::{conflict, defaults, stage, unused};
+use crate::spec::{Dataset, Stage};
 
-const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
-/// Keys of a job of any stage, in addition to its stage's.
-const COMMON: &[&str] = &["stage", "from", "where", "sweep", "seed", "workers", "shards", "threads"];
-const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
-const NAME_LENGTH: usize = 64;
+pub(super) const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
+pub(super) const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
+pub(super) const NAME_LENGTH: usize = 64;
 /// Largest priority, up and down.
-const PRIORITY_MAX: i32 = 100;
+pub(super) const PRIORITY_MAX: i32 = 100;
 
 pub(super) struct File<'a> {
     pub name: String,
@@ -28,6 +25,8 @@ pub(super) struct File<'a> {
     pub priority: i32,
     /// In the order of the file.
     pub jobs: Vec<JobTable<'a>>,
+    /// Whether all jobs of the file are among them.
+    pub complete: bool,
 }
 
 pub(super) struct JobTable<'a> {
@@ -52,25 +51,52 @@ pub(super) struct Variant {
     pub parallelism: Parallelism,
 }
 
-pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault> {
+/// What can be read of the file; only without faults it is what the file says.
+pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>, faults: &mut Faults) -> File<'a> {
     let top = root.get_ref();
-    check_keys("", top, TOP)?;
-    let name = required(root, "name")?;
-    let name_text: String = name.clone().read()?;
-    check_name(&name_text).map_err(|message| name.fault(message))?;
-    let dataset = required(root, "dataset")?.read()?;
-    let seed = optional("", top, "seed")?.unwrap_or(1);
-    let priority = match Reader::key("", top, "priority") {
-        Some(reader) => {
-            let number = integer(reader.value()).and_then(|number| i32::try_from(number).ok());
-            let number = number.ok_or_else(|| reader.expected("a whole number"))?;
-            checked_priority(number).map_err(|message| reader.fault(message))?
+    unknown_keys("", top, TOP).for_each(|fault| faults.push(fault));
+    let name = faults.keep(required(root, "name").and_then(read_name)).unwrap_or_default();
+    // Of a folder nothing is known that a job could contradict.
+    let dataset = required(root, "dataset").and_then(Reader::read);
+    let dataset = faults.keep(dataset).unwrap_or_else(|| Dataset::Folder(String::new()));
+    let seed = faults.keep(optional("", top, "seed")).flatten().unwrap_or(1);
+    let priority = faults.keep(Reader::key("", top, "priority").map(read_priority).transpose()).flatten();
+    let parallelism = WrittenParallelism::read("", top, faults);
+    let shared = Shared { dataset, seed, parallelism };
+    let tables = faults.keep(required(root, "jobs").and_then(read_tables)).unwrap_or_default();
+    let (mut made, mut jobs, mut complete) = (0, Vec::new(), !tables.is_empty());
+    for (key, table) in tables {
+        if faults.is_full() {
+            break;
         }
-        None => 0,
-    };
-    let parallelism = WrittenParallelism::read("", top)?;
+        let name = key.get_ref().as_ref();
+        let checked = check_name(name).map_err(|message| Fault::new(key.span(), join("jobs", name), message));
+        faults.keep(checked);
+        let job = read_job(name, table, &shared, &mut made, faults);
+        let job = faults.keep(job);
+        complete &= job.is_some();
+        jobs.extend(job);
+    }
+    let Shared { dataset, seed, .. } = shared;
+    File { name, dataset, seed, priority: priority.unwrap_or(0), jobs, complete }
+}
 
-    let jobs = required(root, "jobs")?;
+fn read_name(reader: Reader<'_>) -> Result<String, Fault> {
+    let name: String = reader.clone().read()?;
+    check_name(&name).map_err(|message| reader.fault(message))?;
+    Ok(name)
+}
+
+fn read_priority(reader: Reader<'_>) -> Result<i32, Fault> {
+    let number = integer(reader.value()).and_then(|number| i32::try_from(number).ok());
+    let number = number.ok_or_else(|| reader.expected("a whole number"))?;
+    checked_priority(number).map_err(|message| reader.fault(message))
+}
+
+type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
+
+/// The tables of the jobs, in the order of the file.
+fn read_tables<'a>(jobs: Reader<'a>) -> Result<Vec<Entry<'a>>, Fault> {
     let tables = jobs.value().as_table().ok_or_else(|| jobs.expected("tables [jobs.NAME]"))?;
     let mut entries: Vec<_> = tables.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -80,70 +106,99 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>) -> Result<File<'a>, Fault
     if entries.len() > sweep::MOST_JOBS {
         return Err(sweep::too_many(entries[sweep::MOST_JOBS].0.span(), "jobs"));
     }
-    let mut made = 0;
-    let jobs = entries
-        .into_iter()
-        .map(|(key, table)| {
-            let name = key.get_ref().as_ref();
-            check_name(name).map_err(|message| Fault::new(key.span(), join("jobs", name), message))?;
-            read_job(name, table, &dataset, seed, parallelism, &mut made)
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(File { name: name_text, dataset, seed, priority, jobs })
+    Ok(entries)
 }
 
+/// What stands at the top of the file and is of consequence for each job.
+struct Shared {
+    dataset: Dataset,
+    seed: u64,
+    /// `None` if it cannot be read.
+    parallelism: Option<WrittenParallelism>,
+}
+
+/// A job's table; an error if not even its place in the graph is known.
+///
 /// `made`: the variants so far, each of which becomes a job at least. Counted before they are read.
 fn read_job<'a>(
     name: &str,
     job: &'a Spanned<DeValue<'a>>,
-    dataset: &Dataset,
-    seed: u64,
-    experiment: WrittenParallelism,
+    shared: &Shared,
     made: &mut usize,
+    faults: &mut Faults,
 ) -> Result<JobTable<'a>, Fault> {
     let table = join("jobs", name);
     let Some(values) = job.get_ref().as_table() else {
         return Err(Fault::new(job.span(), &table, format!("`{table}` must be a table: [{table}]")));
     };
     let stage = read_stage_name(&table, job, values)?;
-    let filters = sub_table(&table, values, "where")?.map(sweep::axes).unwrap_or_default();
-    let axes = sub_table(&table, values, "sweep")?.map(sweep::axes).unwrap_or_default();
+    let from = read_from(&table, values)?;
+    let filters = faults.keep(sub_table(&table, values, "where")).flatten().map(sweep::axes).unwrap_or_default();
+    let axes = faults.keep(sub_table(&table, values, "sweep")).flatten().map(sweep::axes).unwrap_or_default();
     *made = axes.iter().fold(1, |count: usize, axis| count.saturating_mul(axis.values.len())).saturating_add(*made);
     if *made > sweep::MOST_JOBS {
         return Err(sweep::too_many(job.span(), &table));
     }
+    let (axes, unread) = sweep::checked(&table, axes, faults);
+    let reading = Reading { table: &table, stage, unread: &unread, shared };
+    let variants = reading.variants(job, &axes, faults);
+    let written = |key: &str| conflict::locate(values, key).is_some();
+    for (key, message) in unused::find(variants.iter().map(|variant| &variant.stage), written) {
+        let span = conflict::locate(values, key).unwrap_or(job.span());
+        faults.push(Fault::new(span, join(&table, key), message));
+    }
+    Ok(JobTable { name: name.to_owned(), span: job.span(), stage, from, filters, variants })
+}
 
-    let read_variant = |(suffix, job): (Suffix, Spanned<DeValue<'_>>)| {
-        let mut stage = read_stage(stage, Reader::table(&table, &job, COMMON))?;
-        let values = job.get_ref().as_table().ok_or_else(|| Fault::new(job.span(), &table, "not a table"))?;
-        let parallelism = WrittenParallelism::read(&table, values)?.or(experiment, &stage);
-        match conflict::find(&stage, parallelism, dataset, values) {
-            None => {
-                defaults::fill(&mut stage, seed, values);
-                Ok(Variant { suffix, stage, seed: optional(&table, values, "seed")?, parallelism })
-            }
-            Some((key, message)) => {
-                let span = conflict::locate(values, key).unwrap_or(job.span());
-                Err(Fault::new(span, join(&table, key), message))
+/// A job's table while its variants are read.
+struct Reading<'r> {
+    table: &'r str,
+    stage: &'r str,
+    /// Keys of its sweep that are wrong: missing in the variants, and no second fault there.
+    unread: &'r [String],
+    shared: &'r Shared,
+}
+
+impl Reading<'_> {
+    /// The variants that have no fault.
+    fn variants(&self, job: &Spanned<DeValue<'_>>, axes: &[Axis<'_>], faults: &mut Faults) -> Vec<Variant> {
+        // `from`, `where` and `sweep` are read once, not copied into every variant.
+        let mut parameters = job.clone();
+        if let DeValue::Table(values) = parameters.get_mut() {
+            for key in ["from", "where", "sweep"] {
+                values.remove(key);
             }
         }
-    };
-    // `from`, `where` and `sweep` are read once, not copied into every variant.
-    let mut parameters = values.clone();
-    for key in ["from", "where", "sweep"] {
-        parameters.remove(key);
+        let mut read = Vec::new();
+        for variant in faults.keep(sweep::variants(self.table, &parameters, axes)).into_iter().flatten() {
+            if faults.is_full() {
+                break;
+            }
+            if let Some((suffix, job)) = faults.keep(variant) {
+                read.extend(self.variant(suffix, &job, faults));
+            }
+        }
+        read
     }
-    let parameters = Spanned::new(job.span(), DeValue::Table(parameters));
-    let variants = sweep::variants(&table, &parameters, &axes)?
-        .map(|variant| variant.and_then(read_variant))
-        .collect::<Result<Vec<Variant>, _>>()?;
-    let written = |key: &str| conflict::locate(values, key).is_some();
-    if let Some((key, message)) = unused::find(variants.iter().map(|variant| &variant.stage), written) {
-        let span = conflict::locate(values, key).unwrap_or(job.span());
-        return Err(Fault::new(span, join(&table, key), message));
+
+    fn variant(&self, suffix: Suffix, job: &Spanned<DeValue<'_>>, faults: &mut Faults) -> Option<Variant> {
+        let Self { table, unread, shared, .. } = *self;
+        let values = job.get_ref().as_table()?;
+        let seed = faults.keep(optional(table, values, "seed"));
+        let own = WrittenParallelism::read(table, values, faults);
+        let stage = stage::read(self.stage, table, job, unread, faults);
+        let (seed, own, mut stage) = (seed?, own?, stage?);
+        if !unread.is_empty() {
+            return None;
+        }
+        let parallelism = own.or(shared.parallelism?, &stage);
+        for (key, message) in conflict::find(&stage, parallelism, &shared.dataset, values) {
+            let span = conflict::locate(values, key).unwrap_or(job.span());
+            faults.push(Fault::new(span, join(table, key), message));
+        }
+        defaults::fill(&mut stage, shared.seed, values);
+        Some(Variant { suffix, stage, seed, parallelism })
     }
-    let from = read_from(&table, values)?;
-    Ok(JobTable { name: name.to_owned(), span: job.span(), stage, from, filters, variants })
 }
 
 fn read_stage_name(table: &str, job: &Spanned<DeValue<'_>>, values: &DeTable<'_>) -> Result<&'static str, Fault> {
@@ -164,16 +219,6 @@ fn read_stage_name(table: &str, job: &Spanned<DeValue<'_>>, values: &DeTable<'_>
     let word: String = reader.clone().read()?;
     STAGES.iter().find(|stage| **stage == word).copied().ok_or_else(|| {
         reader.fault(format!("unknown stage {word:?} in [{table}]{}", hint(&word, STAGES.iter().copied())))
-    })
-}
-
-fn read_stage(stage: &str, job: Reader<'_>) -> Result<Stage, Fault> {
-    Ok(match stage {
-        "contrastive" => Stage::Contrastive(job.read::<Contrastive>()?),
-        "supervised" => Stage::Supervised(job.read::<Supervised>()?),
-        "linear" => Stage::Linear(job.read::<Linear>()?),
-        "finetune" => Stage::Finetune(job.read::<Finetune>()?),
-        _ => Stage::Attack(job.read::<Attack>()?),
     })
 }
 
@@ -216,7 +261,8 @@ fn check_name(name: &str) -> Result<(), String> {
         return Ok(());
     }
     let shown: String = name.chars().take(NAME_LENGTH).collect();
-    Err(format!("{shown:?} is no valid name: expected 1 to {NAME_LENGTH} of a-z, 0-9, `-` and `_`"))
+    let length = if shown.len() < name.len() { format!(".. ({} bytes)", name.len()) } else { String::new() };
+    Err(format!("{shown:?}{length} is no valid name: expected 1 to {NAME_LENGTH} of a-z, 0-9, `-` and `_`"))
 }
 
 fn required<'a>(root: &'a Spanned<DeTable<'a>>, key: &str) -> Result<Reader<'a>, Fault> {

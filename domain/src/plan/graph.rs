@@ -2,14 +2,18 @@
 
 use std::collections::HashSet;
 
-use super::fault::{Fault, hint};
+use super::fault::{Fault, Faults, hint};
 use super::file::JobTable;
 use super::read::join;
 
-/// Indexes into `jobs` in topological order, else in the order of the file.
-pub(super) fn order(jobs: &[JobTable<'_>]) -> Result<Vec<usize>, Fault> {
+/// Indexes into `jobs` in topological order, else in the order of the file. Of no use with a fault.
+pub(super) fn order(jobs: &[JobTable<'_>], faults: &mut Faults) -> Vec<usize> {
+    let before = faults.len();
     for job in jobs {
-        check_inputs(job, jobs)?;
+        faults.keep(check_inputs(job, jobs));
+    }
+    if faults.len() > before {
+        return Vec::new();
     }
     let mut order = Vec::with_capacity(jobs.len());
     let mut placed = HashSet::new();
@@ -17,11 +21,14 @@ pub(super) fn order(jobs: &[JobTable<'_>]) -> Result<Vec<usize>, Fault> {
         let ready = |job: &JobTable<'_>| job.from.iter().all(|from| placed.contains(from.get_ref().as_str()));
         match jobs.iter().position(|job| !placed.contains(job.name.as_str()) && ready(job)) {
             Some(next) => order.push(next),
-            None => return Err(cycle(jobs, &order)),
+            None => {
+                faults.push(cycle(jobs, &order));
+                break;
+            }
         }
         placed.extend(order.last().map(|&i| jobs[i].name.as_str()));
     }
-    Ok(order)
+    order
 }
 
 fn is(job: &JobTable<'_>, name: &str) -> bool {

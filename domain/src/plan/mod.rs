@@ -1,12 +1,12 @@
 //! From an experiment file to the jobs that will run.
 //!
 //! ```text
-//! text -> file (tables, typed by `read` within `bounds`, swept by `sweep`, completed by
+//! text -> file (tables by `syntax`, typed by `stage` and `read` within `bounds`, swept by `sweep`, completed by
 //!         `defaults`, checked by `conflict` and `unused`)
 //!      -> graph (order) -> expand (jobs) -> content (key), estimate
 //! ```
 //!
-//! Pure: the coordinator calls it at submit and for `--dry-run`. A wrong file is refused with its first fault.
+//! Pure: the coordinator calls it at submit and for `--dry-run`. A wrong file is refused with all its faults.
 
 mod architecture;
 mod bounds;
@@ -20,22 +20,26 @@ mod file;
 mod graph;
 mod parallelism;
 mod read;
+mod schema;
+mod stage;
 mod sweep;
+mod syntax;
+mod template;
 #[cfg(test)]
 mod tests;
 mod unused;
 
 use std::collections::HashMap;
 
-use toml::de::DeTable;
-
 pub use content::{content_key, fresh_key};
 pub use estimate::Estimate;
-pub use fault::SpecError;
+pub use fault::{SpecError, SpecErrors};
 pub use file::checked_priority;
+pub use schema::{schema, stage_schema};
+pub use template::template;
 
 use crate::spec::JobSpec;
-use fault::Fault;
+use fault::{Fault, Faults};
 
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 
@@ -86,21 +90,25 @@ impl Plan {
 /// `file_name` is for messages only; `learn_version` is [`crate::LEARN_VERSION`], except in tests.
 ///
 /// # Errors
-/// The first fault of the file, with its place and what was expected.
-pub fn plan(toml: &str, file_name: &str, learn_version: &str) -> Result<Plan, SpecError> {
-    read(toml, learn_version).map_err(|fault| fault.into_error(file_name, toml))
+/// The faults of the file, each with its place and what was expected.
+pub fn plan(toml: &str, file_name: &str, learn_version: &str) -> Result<Plan, SpecErrors> {
+    read(toml, learn_version).map_err(|faults| faults.into_errors(file_name, toml))
 }
 
-fn read(toml: &str, learn_version: &str) -> Result<Plan, Fault> {
+fn read(toml: &str, learn_version: &str) -> Result<Plan, Faults> {
     if toml.len() > FILE_BYTES_MAX {
         let message = format!("the file has {} bytes; expected at most {FILE_BYTES_MAX}", toml.len());
-        return Err(Fault::new(0..0, "", message));
+        return Err(Fault::new(0..0, "", message).into());
     }
-    let root = DeTable::parse(toml)?;
-    let file = file::read(&root)?;
+    let root = syntax::parse(toml)?;
+    let mut faults = Faults::default();
+    let file = file::read(&root, &mut faults);
+    // A job that cannot be read is no input that anybody forgot.
+    let order = if file.complete { graph::order(&file.jobs, &mut faults) } else { Vec::new() };
+    faults.or(())?;
     let mut keys: HashMap<String, String> = HashMap::new();
     let mut jobs = Vec::new();
-    for job in expand::expand(&file)? {
+    for job in expand::expand(&file, order)? {
         let inputs: Vec<&str> = job.spec.inputs.iter().filter_map(|name| keys.get(name)).map(String::as_str).collect();
         let content_key = content_key(&job.spec, None, &inputs, learn_version);
         keys.insert(job.spec.name.clone(), content_key.clone());

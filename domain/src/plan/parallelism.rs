@@ -2,7 +2,7 @@
 
 use toml::de::DeTable;
 
-use super::fault::Fault;
+use super::fault::{Fault, Faults};
 use super::read::{Reader, integer, optional};
 use crate::spec::{Stage, Workers};
 
@@ -23,9 +23,13 @@ pub(super) struct WrittenParallelism {
 }
 
 impl WrittenParallelism {
-    pub(super) fn read(table: &str, values: &DeTable<'_>) -> Result<Self, Fault> {
-        let workers = Reader::key(table, values, "workers").map(read_workers).transpose()?;
-        Ok(Self { workers, shards: optional(table, values, "shards")?, threads: optional(table, values, "threads")? })
+    /// `None` if one of them cannot be read.
+    pub(super) fn read(table: &str, values: &DeTable<'_>, faults: &mut Faults) -> Option<Self> {
+        let workers = Reader::key(table, values, "workers").map(read_workers).transpose();
+        let workers = faults.keep(workers);
+        let shards = faults.keep(optional(table, values, "shards"));
+        let threads = faults.keep(optional(table, values, "threads"));
+        Some(Self { workers: workers?, shards: shards?, threads: threads? })
     }
 
     /// The job's own values, else the experiment's, else the defaults. A linear job takes workers and shards from its

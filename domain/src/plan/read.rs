@@ -11,7 +11,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounds::{self, Bound};
-use super::fault::{Fault, hint};
+use super::fault::{Fault, hint, hint_of_value};
 
 /// A value of the file, with its position.
 #[derive(Clone)]
@@ -55,6 +55,21 @@ impl<'a> Reader<'a> {
         self.fault(format!("`{}` = {}: expected {expected}", self.key, show(self.value)))
     }
 
+    /// As [`Self::expected`] a single value; several of them are a sweep, which is said to whoever wrote a list.
+    fn expected_one(&self, expected: impl std::fmt::Display) -> Fault {
+        let (key, table) = (&self.key, self.table);
+        let sweep = match (self.value, table) {
+            (DeValue::Array(_), "") if key == "seed" => {
+                "; for a job of each, write `seed = [..]` in [jobs.NAME.sweep]".into()
+            }
+            (DeValue::Array(_), table) if !table.is_empty() => {
+                format!("; for a job of each, write `{key} = [..]` in [{table}.sweep] and not here")
+            }
+            _ => String::new(),
+        };
+        self.expected(format!("{expected}{sweep}"))
+    }
+
     fn full_key(&self) -> String {
         join(self.table, &self.key)
     }
@@ -67,9 +82,9 @@ impl<'a> Reader<'a> {
     fn number(&self, whole: bool) -> Result<f64, Fault> {
         let bound = bounds::of(&self.key);
         let expected = |bound: Option<Bound>| match bound {
-            Some(bound) => self.expected(bound),
-            None if whole => self.expected("a whole number"),
-            None => self.expected("a number"),
+            Some(bound) => self.expected_one(bound),
+            None if whole => self.expected_one("a whole number"),
+            None => self.expected_one("a number"),
         };
         let number = match self.value {
             DeValue::Integer(_) => integer(self.value).map(|value| value as f64),
@@ -80,18 +95,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Refuses the first key of `values` that is not in `known`.
-pub(super) fn check_keys(table: &str, values: &DeTable<'_>, known: &[&str]) -> Result<(), Fault> {
+/// A fault for each key of `values` that is not in `known`.
+pub(super) fn unknown_keys(table: &str, values: &DeTable<'_>, known: &[&str]) -> impl Iterator<Item = Fault> {
     let unknown = values.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
-    match unknown.min_by_key(|key| key.span().start) {
-        None => Ok(()),
-        Some(key) => {
-            let name = key.get_ref();
-            let hint = hint(name, known.iter().copied());
-            let message = format!("unknown key `{name}` {}{hint}", describe_table(table));
-            Err(Fault::new(key.span(), join(table, name), message))
-        }
-    }
+    unknown.map(move |key| {
+        let name = key.get_ref();
+        let hint = hint(name, known.iter().copied());
+        let message = format!("unknown key `{name}` {}{hint}", describe_table(table));
+        Fault::new(key.span(), join(table, name), message)
+    })
 }
 
 /// The value of a key that may be missing.
@@ -159,11 +171,11 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_bool(self.value.as_bool().ok_or_else(|| self.expected("true or false"))?)
+        visitor.visit_bool(self.value.as_bool().ok_or_else(|| self.expected_one("true or false"))?)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_str(self.value.as_str().ok_or_else(|| self.expected("a string"))?)
+        visitor.visit_str(self.value.as_str().ok_or_else(|| self.expected_one("a string"))?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -190,9 +202,9 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let word = self.value.as_str().ok_or_else(|| self.expected(format!("one of {}", variants.join(", "))))?;
+        let word = self.value.as_str().ok_or_else(|| self.expected_one(format!("one of {}", variants.join(", "))))?;
         if !variants.contains(&word) {
-            let hint = hint(word, variants.iter().copied());
+            let hint = hint_of_value(word, variants);
             return Err(self.fault(format!("unknown `{}` {}{hint}", self.key, show(self.value))));
         }
         visitor.visit_enum(word.into_deserializer())
@@ -206,7 +218,9 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, Fault> {
         let values = self.value.as_table().ok_or_else(|| self.expected("a table"))?;
         let table = self.full_key();
-        check_keys(&table, values, &[fields, self.others].concat())?;
+        if let Some(fault) = unknown_keys(&table, values, &[fields, self.others].concat()).next() {
+            return Err(fault);
+        }
         let entries = values.iter().filter(|(key, _)| fields.contains(&key.get_ref().as_ref())).collect::<Vec<_>>();
         visitor.visit_map(Entries { reader: &self, entries: entries.into_iter(), value: None }).map_err(|fault| {
             // Only the fault of a missing key has no span yet.

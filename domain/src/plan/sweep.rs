@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use serde_spanned::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::fault::Fault;
+use super::fault::{Fault, Faults};
 use super::read::{describe_table, integer, join};
 
 /// Jobs that one experiment may expand to.
@@ -17,6 +17,9 @@ pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(super) const NAME_BYTES_MAX: usize = 1000;
 /// Keys of one sweep or one `where`.
 const MOST_AXES: usize = 32;
+
+/// Keys of a job that cannot be swept.
+pub(super) const UNSWEPT: &[&str] = &["stage", "from", "where", "workers"];
 
 /// What distinguishes a variant: dotted keys and values, in the order of the file.
 pub(super) type Suffix = Vec<(String, Json)>;
@@ -52,6 +55,13 @@ pub(super) fn axes<'a>(table: &'a DeTable<'a>) -> Vec<Axis<'a>> {
     found
 }
 
+/// The axes of a sweep that are right, and the keys of the others.
+pub(super) fn checked<'a>(table: &str, axes: Vec<Axis<'a>>, faults: &mut Faults) -> (Vec<Axis<'a>>, Vec<String>) {
+    let (right, wrong): (Vec<_>, Vec<_>) =
+        axes.into_iter().partition(|axis| faults.keep(check_axis(table, axis)).is_some());
+    (right, wrong.into_iter().map(|axis| axis.key).collect())
+}
+
 /// The variants of the job table `job` (at `[table]`) under its sweep: the suffix of each, and its table with the swept
 /// keys filled in. The last axis varies fastest, as in nested loops.
 pub(super) fn variants<'a>(
@@ -66,9 +76,6 @@ pub(super) fn variants<'a>(
     if axes.len() > MOST_AXES {
         let message = format!("[{table}.sweep] sweeps {} keys at once; expected at most {MOST_AXES}", axes.len());
         return Err(Fault::new(job.span(), join(table, "sweep"), message));
-    }
-    for axis in axes {
-        check_axis(table, axis)?;
     }
     // Lazily, one table at a time: a hostile file costs no more than up to its first fault.
     Ok((0..count).map(move |number| {
@@ -94,7 +101,7 @@ fn check_axis(table: &str, axis: &Axis<'_>) -> Result<(), Fault> {
     if !axis.is_list || axis.values.is_empty() {
         return fault(&axis.span, format!("`{}` in a sweep needs a list of at least one value", axis.key));
     }
-    if ["stage", "from", "where", "workers"].contains(&axis.key.as_str()) {
+    if UNSWEPT.contains(&axis.key.as_str()) {
         let why = if axis.key == "workers" { "results do not depend on it" } else { "write one job for each" };
         return fault(&axis.span, format!("`{}` cannot be swept: {why}", axis.key));
     }

@@ -6,19 +6,16 @@ use crate::spec::{
     Preset, Stage, Tikhonov,
 };
 
-/// The first `written` key that no variant of a job reads; in a sweep one variant that reads it is enough.
-pub(super) fn find<'a>(
-    variants: impl IntoIterator<Item = &'a Stage>,
-    written: impl Fn(&str) -> bool,
-) -> Option<Conflict> {
+/// The `written` keys that no variant of a job reads; in a sweep one variant that reads it is enough.
+pub(super) fn find<'a>(variants: impl IntoIterator<Item = &'a Stage>, written: impl Fn(&str) -> bool) -> Vec<Conflict> {
     let mut variants = variants.into_iter();
-    let mut common = keys(variants.next()?);
+    let mut common = variants.next().map(keys).unwrap_or_default();
     for variant in variants {
         let own = keys(variant);
         common.retain(|(key, _)| own.iter().any(|(other, _)| other == key));
     }
-    let (key, use_of_it) = common.into_iter().find(|(key, _)| written(key))?;
-    Some((key, format!("`{key}` is for {use_of_it}; remove it, or write that")))
+    let common = common.into_iter().filter(|(key, _)| written(key));
+    common.map(|(key, use_of_it)| (key, format!("`{key}` is for {use_of_it}; remove it, or write that"))).collect()
 }
 
 /// Keys that this stage does not read, and what does read them.

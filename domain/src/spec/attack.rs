@@ -1,16 +1,20 @@
 //! Adversarial examples: which attack, its effort, and the radii of the curve.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttackMethod {
+    /// ProxLogBarrier (Pooladian et al. 2020).
     Plb,
+    /// Projected gradient descent (Madry et al. 2018), at each radius.
     Pgd,
     /// Auto-PGD on the cross-entropy (Croce & Hein 2020).
     Apgd,
     /// Auto-PGD on the targeted DLR loss.
     ApgdT,
+    /// Random squares, without gradients (Andriushchenko et al. 2020).
     Square,
     /// Targeted FAB (Croce & Hein 2020, minimally distorted).
     Fab,
@@ -22,26 +26,31 @@ pub enum AttackMethod {
     BestOf,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
+    /// Number of elements that differ: three of each pixel.
     L0,
+    /// Sum of the differences.
     L1,
+    /// Euclidean.
     L2,
+    /// Largest difference.
     Linf,
 }
 
 /// The loss that the fixed-radius attacks maximise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttackLoss {
+    /// Of the right class.
     #[default]
     CrossEntropy,
     /// Largest wrong logit minus the right one (Carlini & Wagner 2017).
     Margin,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// The published algorithm; ProxLogBarrier with the steps that `plb.steps` names.
@@ -53,7 +62,7 @@ pub enum Preset {
 }
 
 /// Which test images are attacked, where it is not all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Draw {
     /// The first ones, as RobustBench takes those of CIFAR-10. An image folder's are sorted by class.
@@ -63,7 +72,7 @@ pub enum Draw {
 }
 
 /// The step lengths of ProxLogBarrier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PlbSteps {
     /// In l2 and linf fractions of the iterate's own distance, after a few Newton steps: smaller distances with fewer gradients
@@ -76,9 +85,10 @@ pub enum PlbSteps {
 
 /// ProxLogBarrier (Pooladian et al. 2020); the constants are its reference code's. `preset = "paper"` always runs the
 /// published steps.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plb {
+    /// How long its steps are.
     pub steps: PlbSteps,
     /// Barrier weights tried.
     pub outer: u32,
@@ -88,8 +98,9 @@ pub struct Plb {
     pub dt: f64,
     /// Weight of the proximal operator (mu).
     pub mu: f64,
-    /// First barrier weight, and its factor from one to the next.
+    /// First barrier weight.
     pub alpha: f64,
+    /// Factor from one barrier weight to the next.
     pub beta: f64,
     /// The fraction of the failed point that a backtracking step keeps.
     pub gamma: f64,
@@ -114,10 +125,12 @@ impl Default for Plb {
 }
 
 /// Adversarial examples against the classifier of a linear, supervised or fine-tuned job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attack {
+    /// Which attack.
     pub attack: AttackMethod,
+    /// The norm in which it looks for near adversarial images.
     pub norm: Norm,
     /// Test images attacked; 0 is all of them.
     #[serde(default)]
@@ -135,15 +148,19 @@ pub struct Attack {
     /// Radii of the curve, ascending; the fixed-radius attacks search at each. Empty: the norm's own grid.
     #[serde(default)]
     pub radii: Vec<f64>,
+    /// The published algorithm, or what the paper's code ran.
     #[serde(default)]
     pub preset: Preset,
     /// Iterations (Square: queries); `None` is the method's own number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
+    /// Attempts from different random points; the nearest success of each image counts.
     #[serde(default = "number::<1>")]
     pub restarts: u32,
+    /// The loss that PGD maximises.
     #[serde(default)]
     pub loss: AttackLoss,
+    /// Constants of ProxLogBarrier.
     #[serde(default)]
     pub plb: Plb,
     /// Images in the exported picture: clean, perturbed, difference.

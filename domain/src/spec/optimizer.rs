@@ -1,33 +1,41 @@
 //! The optimizer. Each stage has its own defaults; keys in a file replace them one by one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerName {
+    /// With momentum.
     Sgd,
+    /// SGD with a rate for each layer (You et al. 2017), for large batches.
     Lars,
     Adam,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
     Constant,
+    /// Falls to 0 along half a cosine.
     Cosine,
     /// Multiplied by `factor` at each of `milestones`.
     Step,
 }
 
 /// `lr` is the peak value itself; it is not rescaled by the batch size.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Optimizer {
+    /// Which optimizer.
     pub name: OptimizerName,
+    /// Peak learning rate, not rescaled by the batch size.
     pub lr: f64,
     /// Adam's beta1; its beta2 is 0.999.
     pub momentum: f64,
+    /// Nesterov's momentum, of sgd.
     pub nesterov: bool,
+    /// Added to the gradient, as a multiple of the weights.
     pub weight_decay: f64,
     /// LARS trust coefficient (eta); ignored by the others.
     pub trust: f64,
@@ -37,6 +45,7 @@ pub struct Optimizer {
     pub schedule: Schedule,
     /// Fractions of the whole training after which `schedule = "step"` lowers the rate.
     pub milestones: Vec<f64>,
+    /// By which `schedule = "step"` lowers the rate.
     pub factor: f64,
 }
 

@@ -1,15 +1,18 @@
 //! The paper's regularisers (eqs. 2, 3) and its layer-by-layer losses (eqs. 4, 5).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PenaltyMethod {
+    /// By differentiating the gradient.
     Exact,
+    /// By a second pass at a distance of `h` (Finlay & Oberman 2019).
     FiniteDifference,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PenaltyScaling {
     /// Eq. (2): the mean over images of each one's own squared gradient norm.
@@ -21,7 +24,7 @@ pub enum PenaltyScaling {
 }
 
 /// Direction of the finite difference, named by the norm of the gradient that it measures (Finlay & Oberman 2019).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// g / ‖g‖₂.
@@ -34,17 +37,20 @@ pub enum Direction {
 }
 
 /// Input-gradient penalty (eqs. 2 and 3); lambda 0 is off.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tikhonov {
+    /// Weight of the penalty; 0 is off.
     pub lambda: f64,
+    /// How it is differentiated.
     pub method: PenaltyMethod,
-    /// `None`: eq. (3) for contrastive jobs, eq. (2) for classifiers.
+    /// Which penalty. Left out: eq. (3) for contrastive jobs, eq. (2) for classifiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling: Option<PenaltyScaling>,
     /// Step of the finite difference, in pixel units of [0, 1]; 0.1 where a file says nothing. On nets with ReLU a smaller one is
     /// not a better one.
     pub h: f64,
+    /// Direction of the finite difference.
     pub direction: Direction,
     /// Multiply lambda by N/128. Eq. (3) falls as 1/N, so a lambda for the paper's batch of 128 means the same at N.
     pub rescale: bool,
@@ -63,17 +69,20 @@ impl Default for Tikhonov {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolate {
+    /// Each loss reaches all stages below it.
     #[default]
     None,
+    /// Each stage learns from its own loss alone.
     Detach,
+    /// Each stage learns from its own loss and from that of the stage above it.
     Overlap,
 }
 
 /// Layer-by-layer losses (eqs. 4, 5): `alpha` weighs the losses of the encoder's four stages, `beta` their penalties.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Layerwise {
     /// One weight for each stage; empty with `ratio`.
@@ -88,6 +97,7 @@ pub struct Layerwise {
     /// Factor from each weight to the next; the last is half of `tikhonov.lambda`, as in eq. (3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta_ratio: Option<f64>,
+    /// How far down each loss reaches.
     #[serde(default)]
     pub isolate: Isolate,
     /// Accept weights that do not grow with depth (an ablation).

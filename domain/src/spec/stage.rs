@@ -1,5 +1,6 @@
 //! What each stage needs. Defaults are SimCLR's (Chen et al. 2020, appendix B.9) unless a comment says otherwise.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 };
 
 /// The kind of a job, with its parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "stage", rename_all = "lowercase")]
 pub enum Stage {
     Contrastive(Contrastive),
@@ -59,64 +60,85 @@ impl Stage {
 }
 
 /// Contrastive pretraining (paper, eq. 1).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contrastive {
+    /// The network that is trained.
     pub encoder: Encoder,
+    /// Passes over the training images.
     pub epochs: u32,
     /// Images per step, with two views of each.
     pub batch_size: u32,
+    /// By which similarities are divided before the softmax (tau of eq. 1).
     #[serde(default = "half")]
     pub temperature: f64,
     /// Keep k = i in the denominator of eq. (1), as printed; SimCLR leaves it out.
     #[serde(default)]
     pub self_term: bool,
+    /// Projection head on the encoder, thrown away after training.
     #[serde(default)]
     pub head: Head,
+    /// How the weights move.
     #[serde(default)]
     pub optimizer: Optimizer,
+    /// Random changes that make two views of an image.
     #[serde(default)]
     pub augment: Augment,
+    /// Over which images BatchNorm normalises.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// How the two views go through the network.
     #[serde(default, skip_serializing_if = "ViewPasses::is_default")]
+    #[schemars(extend("default" = "together"))]
     pub views: ViewPasses,
+    /// Number format of convolutions.
     #[serde(default)]
     pub precision: Precision,
+    /// Which activations are computed twice to save memory.
     #[serde(default)]
     pub recompute: Recompute,
+    /// Input-gradient penalty (eq. 3); off by default.
     #[serde(default)]
     pub tikhonov: Tikhonov,
+    /// Losses on each stage of the encoder (eqs. 4, 5); left out: on the last one alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layerwise: Option<Layerwise>,
+    /// kNN accuracy while it trains.
     #[serde(default)]
     pub monitor: Monitor,
     /// Fraction of the training images that is held out: the encoder whose contrastive loss on them is the lowest, at the end
     /// of an epoch, is kept. 0 holds nothing out and keeps the last.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(extend("default" = 0.0))]
     pub validation: f64,
     /// End the job when the embeddings collapse; otherwise a note is reported, and it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
     pub stop_on_collapse: bool,
     /// Steps between checkpoints. Without this and minutes: at the end of each epoch, and every ten minutes.
     #[serde(default)]
     pub checkpoint_steps: u32,
     /// Minutes between checkpoints; 0 is off. With steps as well, whichever is due first.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(extend("default" = 0.0))]
     pub checkpoint_minutes: f64,
 }
 
 /// Random crop and resize, flip, colour jitter, grayscale: the set T of the paper.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
     /// Smallest fraction of the image's area that a crop keeps; the largest is 1.
     pub crop_area_min: f64,
+    /// Probability of a mirror image.
     pub flip: f64,
     /// Probability that the colours are jittered at all.
     pub jitter: f64,
+    /// Largest change of brightness, as a fraction.
     pub brightness: f64,
+    /// Largest change of contrast, as a fraction.
     pub contrast: f64,
+    /// Largest change of saturation, as a fraction.
     pub saturation: f64,
     /// Largest shift of hue; 0.5 is half the circle.
     pub hue: f64,
@@ -124,11 +146,12 @@ pub struct Augment {
     pub gray: f64,
     /// How much of each channel that gray has.
     #[serde(skip_serializing_if = "GrayWeights::is_default")]
+    #[schemars(extend("default" = "luma"))]
     pub gray_weights: GrayWeights,
 }
 
 /// The channels' shares in the gray that replaces the colours of an image. Contrast and saturation always go by luma.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GrayWeights {
     /// 0.2989, 0.587, 0.114, as in torchvision.
@@ -162,11 +185,12 @@ impl Default for Augment {
 
 /// kNN accuracy on training images, without the test set: some random images are the bank, others are classified.
 /// Pretraining sees all of them, without labels.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Monitor {
     /// Epochs between measurements; 0 is never.
     pub every_epochs: u32,
+    /// Neighbours that vote.
     pub neighbours: u32,
     /// Images in the bank; a quarter as many are classified.
     pub bank: u32,
@@ -179,10 +203,12 @@ impl Default for Monitor {
 }
 
 /// Augmentation of a classifier's training images: a shift by up to `pad` pixels over black, and a flip.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PadCrop {
+    /// Largest shift in pixels.
     pub pad: u32,
+    /// Probability of a mirror image.
     pub flip: f64,
 }
 
@@ -193,9 +219,10 @@ impl Default for PadCrop {
 }
 
 /// A classifier from scratch on a fraction of the labels (the paper's baseline).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Supervised {
+    /// The network that is trained.
     pub encoder: Encoder,
     /// Passes over the labelled images that are not held out.
     #[serde(default = "number::<200>")]
@@ -203,32 +230,42 @@ pub struct Supervised {
     /// A budget in steps in place of epochs, so that few labels get as many updates as all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
+    /// Images per step.
     #[serde(default = "number::<128>")]
     pub batch_size: u32,
+    /// Share of the labels that it sees, equal in each class; the other images are left out.
     #[serde(default = "one")]
     pub label_fraction: f64,
+    /// How the weights move.
     #[serde(default = "Optimizer::supervised", deserialize_with = "over_supervised")]
     pub optimizer: Optimizer,
+    /// Random changes of the training images.
     #[serde(default)]
     pub augment: PadCrop,
+    /// Input-gradient penalty (eq. 2); off by default.
     #[serde(default)]
     pub tikhonov: Tikhonov,
+    /// Over which images BatchNorm normalises.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// Number format of convolutions.
     #[serde(default)]
     pub precision: Precision,
     /// Fraction of the labelled images that is held out to choose between the best epoch and the last. The last is kept
     /// unless the held-out images show a difference; 0 always keeps the last.
     #[serde(default = "tenth")]
     pub validation: f64,
-    /// As for a contrastive job. With a budget in `steps`, at most 50 ends of epochs count.
+    /// Steps between checkpoints. Without this and minutes: at the end of each epoch, and every ten minutes; with a budget in
+    /// `steps`, at most 50 ends of epochs count.
     #[serde(default)]
     pub checkpoint_steps: u32,
+    /// Minutes between checkpoints; 0 is off. With steps as well, whichever is due first.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(extend("default" = 0.0))]
     pub checkpoint_minutes: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LinearSolver {
     /// L-BFGS on features that are computed once and standardised by the labelled subset.
@@ -239,41 +276,47 @@ pub enum LinearSolver {
 }
 
 /// Logistic regression on the frozen encoder (the paper's stage 2).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Passes over the labelled subset; for L-BFGS the most iterations, 500 where a file says nothing.
     #[serde(default = "number::<100>")]
     pub epochs: u32,
+    /// Share of the labels that it sees, equal in each class; the other images are left out.
     #[serde(default = "one")]
     pub label_fraction: f64,
+    /// How the regression is solved.
     #[serde(default)]
     pub solver: LinearSolver,
-    /// Coefficient of half the squared weights, added to the mean cross-entropy. `None`: chosen on held-out parts of
+    /// Coefficient of half the squared weights, added to the mean cross-entropy. Left out: chosen on held-out parts of
     /// the labelled subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge: Option<f64>,
-    /// Only for `sgd`, like the next two.
+    /// Images per step; only for `solver = "sgd"`.
     #[serde(default = "number::<512>")]
     pub batch_size: u32,
+    /// How the weights move; only for `solver = "sgd"`.
     #[serde(default = "Optimizer::linear", deserialize_with = "over_linear")]
     pub optimizer: Optimizer,
-    /// Smallest share of the image's area that a crop keeps.
+    /// Smallest share of the image's area that a crop keeps; only for `solver = "sgd"`.
     #[serde(default = "eight_hundredths")]
     pub crop_area_min: f64,
 }
 
 /// The whole network on a fraction of the labels, from a pretrained encoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finetune {
+    /// Passes over the labelled images that are not held out.
     #[serde(default = "number::<100>")]
     pub epochs: u32,
-    /// As for a supervised job, like all keys without a comment here.
+    /// A budget in steps in place of epochs, so that few labels get as many updates as all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
+    /// Images per step.
     #[serde(default = "number::<128>")]
     pub batch_size: u32,
+    /// Share of the labels that it sees, equal in each class; the other images are left out.
     #[serde(default = "one")]
     pub label_fraction: f64,
     /// Fully connected layers of the classifier: 1 or 2 (the paper's has 2, with ReLU).
@@ -285,21 +328,30 @@ pub struct Finetune {
     /// The head learns at the full rate, each stage of the encoder at this fraction of the rate of the one above it.
     #[serde(default = "one")]
     pub rate_decay: f64,
+    /// How the weights move.
     #[serde(default = "Optimizer::finetune", deserialize_with = "over_finetune")]
     pub optimizer: Optimizer,
+    /// Random changes of the training images.
     #[serde(default)]
     pub augment: PadCrop,
+    /// Input-gradient penalty (eq. 2); off by default.
     #[serde(default)]
     pub tikhonov: Tikhonov,
+    /// Over which images BatchNorm normalises.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// Number format of convolutions.
     #[serde(default)]
     pub precision: Precision,
+    /// Fraction of the labelled images that is held out to choose between the best epoch and the last; 0 keeps the last.
     #[serde(default = "tenth")]
     pub validation: f64,
+    /// Steps between checkpoints, as of a supervised job.
     #[serde(default)]
     pub checkpoint_steps: u32,
+    /// Minutes between checkpoints; 0 is off. With steps as well, whichever is due first.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(extend("default" = 0.0))]
     pub checkpoint_minutes: f64,
 }
 

@@ -33,7 +33,9 @@ fn radii_that_no_image_has() {
     let attack = |lines: &str| {
         let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
         let text = format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\nattack = \"plb\"\n{lines}");
-        plan(&format!("name = \"x\"\ndataset = \"cifar10\"\n{text}"), "x.toml", "1").err().map(|error| error.message)
+        plan(&format!("name = \"x\"\ndataset = \"cifar10\"\n{text}"), "x.toml", "1")
+            .err()
+            .map(|errors| errors.faults[0].message.clone())
     };
     for (norm, wrong, right) in [("linf", 1.1, 1.0), ("l2", 56.0, 55.0), ("l1", 3073.0, 3072.0), ("l0", 4000.0, 9.0)] {
         let lines = |radius: f64| format!("norm = \"{norm}\"\nradii = [0.1, {radius}]");

@@ -3,14 +3,22 @@
 use super::ENCODER;
 use crate::plan::{FILE_BYTES_MAX, SpecError, plan};
 
-fn fault(text: &str) -> SpecError {
+fn faults(text: &str) -> Vec<SpecError> {
     match plan(text, "wrong.toml", "1") {
-        Err(error) => error,
+        Err(errors) => errors.faults,
         Ok(plan) => panic!("accepted as {} jobs:\n{text}", plan.jobs.len()),
     }
 }
 
-/// The fault of a file with this body after a valid head of two lines.
+/// The only fault of a file.
+fn fault(text: &str) -> SpecError {
+    let mut faults = faults(text);
+    let last = faults.pop();
+    assert!(faults.is_empty(), "more than one fault: {faults:?} {last:?}");
+    last.unwrap()
+}
+
+/// The only fault of a file with this body after a valid head of two lines.
 pub(super) fn body(body: &str) -> SpecError {
     fault(&format!("name = \"test\"\ndataset = \"cifar10\"\n{body}"))
 }
@@ -28,7 +36,8 @@ fn linear(lines: &str) -> String {
 
 #[test]
 fn the_place_is_the_key_or_the_value() {
-    let text = "name = \"test\"\ndataset = \"cifar10\"\n[jobs.encoder]\nstage = \"contrastive\"\n  epoch = 3\n";
+    let text = "name = \"test\"\ndataset = \"cifar10\"\n[jobs.encoder]\nstage = \"contrastive\"\n  epoch = 3\n\
+                encoder = \"resnet18\"\nbatch_size = 4\n";
     let error = fault(text);
     assert_eq!(error.to_string(), "wrong.toml:5:3: unknown key `epoch` in [jobs.encoder]; did you mean `epochs`?");
     assert_eq!((error.line, error.column, error.key.as_str()), (5, 3, "jobs.encoder.epoch"));
@@ -47,7 +56,10 @@ fn keys() {
     for (message, expected) in [
         (encoder("form = \"x\""), "unknown key `form` in [jobs.encoder]; did you mean `from`?"),
         (encoder("temprature = 1"), "unknown key `temprature` in [jobs.encoder]; did you mean `temperature`?"),
-        (body("worker = 3").message, "unknown key `worker` at the top of the file; did you mean `workers`?"),
+        (
+            body(&format!("worker = 3\n{ENCODER}")).message,
+            "unknown key `worker` at the top of the file; did you mean `workers`?",
+        ),
         (body("[jobs.x]\nstge = \"linear\"").message, "unknown key `stge` in [jobs.x]; did you mean `stage`?"),
         (
             body("[jobs.x]\nepochs = 1").message,
@@ -72,25 +84,30 @@ fn keys() {
 fn words() {
     for (message, expected) in [
         (body("[jobs.x]\nstage = \"lineal\"").message, "unknown stage \"lineal\" in [jobs.x]; did you mean `linear`?"),
-        (encoder("encoder = \"resnet19\""), "unknown `encoder` \"resnet19\"; did you mean `resnet18`?"),
+        (
+            encoder("encoder = \"resnet19\""),
+            "unknown `encoder` \"resnet19\"; did you mean `resnet18`? Expected one of \
+          `resnet18`, `resnet34`, `resnet50`, `resnet-tiny`, `resnet-paper`",
+        ),
         (
             encoder("optimizer = { name = \"rmsprop\" }"),
             "unknown `optimizer.name` \"rmsprop\"; expected one of `sgd`, `lars`, `adam`",
         ),
         (
-            fault("name = \"x\"\ndataset = \"cifr\"\n[jobs.x]").message,
+            fault(&format!("name = \"x\"\ndataset = \"cifr\"\n{ENCODER}")).message,
             "unknown dataset `cifr`: expected cifar10, cifar100, shapes or folder:NAME",
         ),
         (
-            fault("name = \"A b\"\ndataset = \"cifar10\"\n").message,
+            fault(&format!("name = \"A b\"\ndataset = \"cifar10\"\n{ENCODER}")).message,
             "\"A b\" is no valid name: expected 1 to 64 of a-z, 0-9, `-` and `_`",
         ),
     ] {
         assert_eq!(message, expected);
     }
-    fault("name = \"x\"\ndataset = \"folder:../secret\"\n[jobs.x]");
-    body("[jobs.\"a b\"]\nstage = \"linear\"");
-    fault(&format!("name = \"{}\"\ndataset = \"cifar10\"\n", "x".repeat(65)));
+    fault(&format!("name = \"x\"\ndataset = \"folder:../secret\"\n{ENCODER}"));
+    body(&format!("{ENCODER}[jobs.\"a b\"]\nstage = \"linear\"\nfrom = \"encoder\""));
+    let long = fault(&format!("name = \"{}\"\ndataset = \"cifar10\"\n{ENCODER}", "x".repeat(65))).message;
+    assert!(long.contains("x\".. (65 bytes) is no valid name"), "{long}");
 }
 
 #[test]
@@ -109,7 +126,10 @@ fn types_and_ranges() {
         (encoder("optimizer = \"lars\""), "`optimizer` = \"lars\": expected a table"),
         (encoder("head = { layers = 4 }"), "`head.layers` = 4: expected a whole number from 2 to 3"),
         (encoder("validation = 0.6"), "`validation` = 0.6: expected a number from 0 to 0.5"),
-        (encoder("views = \"appart\""), "unknown `views` \"appart\"; did you mean `apart`?"),
+        (
+            encoder("views = \"appart\""),
+            "unknown `views` \"appart\"; did you mean `apart`? Expected one of `together`, `apart`",
+        ),
         (encoder("optimizer = { lr = 0 }"), "`optimizer.lr` = 0: expected a number above 0, at most 1000000"),
         (encoder("augment = { flip = 1.1 }"), "`augment.flip` = 1.1: expected a number from 0 to 1"),
         (encoder("layerwise = { alpha = 1 }"), "`layerwise.alpha` = 1: expected a list"),
@@ -119,11 +139,16 @@ fn types_and_ranges() {
             "`encoder` = 18: expected one of resnet18, resnet34, resnet50, resnet-tiny, resnet-paper",
         ),
         (
-            body("seed = 9007199254740992").message,
+            body(&format!("seed = 9007199254740992\n{ENCODER}")).message,
             "`seed` = 9007199254740992: expected a whole number from 0 to 9007199254740991",
         ),
-        (body("name = 1").message, "not valid TOML: duplicate key"),
-        (fault("name = 1\n").message, "`name` = 1: expected a string"),
+        (body("name = 1").message, "`name` stands twice; keep one of them, or give the second another name"),
+        (fault(&format!("name = 1\ndataset = \"cifar10\"\n{ENCODER}")).message, "`name` = 1: expected a string"),
+        (
+            fault(&format!("name = \"a\"\ndataset = \"cifar10\"\nseed = [1, 2]\n{ENCODER}")).message,
+            "`seed` = a list: expected a whole number from 0 to 9007199254740991; for a job of each, write `seed = [..]` in \
+             [jobs.NAME.sweep]",
+        ),
         (body("jobs = 3").message, "`jobs` = 3: expected tables [jobs.NAME]"),
         (body("[jobs]\nx = 3").message, "`jobs.x` must be a table: [jobs.x]"),
         (
@@ -225,7 +250,9 @@ fn keys_that_nothing_would_read() {
     let attack = |lines: &str| {
         let input = "[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n";
         let text = format!("{input}[jobs.a]\nstage = \"attack\"\nfrom = \"s\"\nnorm = \"l2\"\n{lines}");
-        plan(&format!("name = \"x\"\ndataset = \"cifar10\"\n{text}"), "x.toml", "1").err().map(|error| error.message)
+        plan(&format!("name = \"x\"\ndataset = \"cifar10\"\n{text}"), "x.toml", "1")
+            .err()
+            .map(|errors| errors.faults[0].message.clone())
     };
     for (lines, key) in [
         ("attack = \"plb\"\nsteps = 20", "steps"),
@@ -339,9 +366,9 @@ fn long_lists_and_what_they_expand_to_are_bounded() {
             "{ENCODER}[jobs.attack]\nstage = \"attack\"\nfrom = \"linear\"\nattack = \"plb\"\n{lines}\n{linear}\n"
         ))
     };
-    let long = attack(&format!("radii = [{}]", list(8000)));
+    let long = attack(&format!("norm = \"l2\"\nradii = [{}]", list(8000)));
     assert_eq!(long.message, "`radii` is a list of 8000 values: expected at most 1000");
-    assert_eq!((long.line, long.key.as_str()), (13, "jobs.attack.radii"));
+    assert_eq!((long.line, long.key.as_str()), (14, "jobs.attack.radii"));
     let milestones = encoder(&format!("optimizer = {{ milestones = [{}] }}", "0.5, ".repeat(1001)));
     assert_eq!(milestones, "`optimizer.milestones` is a list of 1001 values: expected at most 1000");
 
@@ -376,7 +403,7 @@ fn not_toml_at_all() {
     assert_eq!((error.line, error.column), (2, 11), "{error}");
     assert!(error.message.starts_with("not valid TOML: "), "{error}");
     for text in ["", "\u{feff}", "[", "= 1", "a.b.c = [[[", "name = \"\u{0}\"", "[jobs.x]\n[jobs.x]"] {
-        fault(text);
+        assert!(!faults(text).is_empty());
     }
 }
 
@@ -392,8 +419,145 @@ proptest::proptest! {
         let end = (start + cut).min(text.len());
         let edited = [&text[..start], &insert, &text[end..]].concat();
         if let Err(error) = plan(&edited, "edited.toml", "1") {
-            proptest::prop_assert!(error.line >= 1 && error.line <= edited.matches('\n').count() + 1);
-            proptest::prop_assert!(!error.message.is_empty());
+            let lines = edited.matches('\n').count() + 1;
+            proptest::prop_assert!(!error.faults.is_empty());
+            for fault in error.faults {
+                proptest::prop_assert!((1..=lines).contains(&fault.line) && !fault.message.is_empty());
+            }
         }
+    }
+}
+
+/// The messages of a file, with their lines.
+fn told(text: &str) -> Vec<String> {
+    faults(text).iter().map(|fault| format!("{}: {}", fault.line, fault.message)).collect()
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = r#"
+dataset = "cifar11"
+sede = 2
+priority = 1000
+[jobs.encoder]
+stage = "contrastive"
+encoder = "resnet19"
+epochs = [1, 2]
+temprature = 0.5
+optimizer = { lr = "fast", momentun = 0.9 }
+workers = "4..2"
+[jobs.linear]
+stage = "linear"
+from = "encodr"
+label_fraction = 2
+[jobs.attack]
+stage = "attack"
+from = "linear"
+restarts = 0
+[jobs.attack.sweep]
+steps = 5
+pictures = [1, 100]
+"#;
+    assert_eq!(
+        told(text),
+        [
+            "1: missing key `name` at the top of the file; expected a name for the experiment",
+            "2: unknown dataset `cifar11`: expected cifar10, cifar100, shapes or folder:NAME",
+            "3: unknown key `sede` at the top of the file; did you mean `seed`?",
+            "4: `priority` = 1000: expected a whole number from -100 to 100",
+            "5: missing key `batch_size` in [jobs.encoder]; expected a whole number from 2 to 65536",
+            "7: unknown `encoder` \"resnet19\"; did you mean `resnet18`? Expected one of `resnet18`, `resnet34`, `resnet50`, \
+             `resnet-tiny`, `resnet-paper`",
+            "8: `epochs` = a list: expected a whole number from 1 to 100000; for a job of each, write `epochs = [..]` in \
+             [jobs.encoder.sweep] and not here",
+            "9: unknown key `temprature` in [jobs.encoder]; did you mean `temperature`?",
+            "10: `optimizer.lr` = \"fast\": expected a number above 0, at most 1000000",
+            "10: unknown key `momentun` in [jobs.encoder.optimizer]; did you mean `momentum`?",
+            "11: `workers` = \"4..2\": expected a whole number from 1 to 64, or a range of them such as \"1..4\"",
+            "14: no job is named `encodr`; did you mean `encoder`?",
+            "15: `label_fraction` = 2: expected a number above 0, at most 1",
+            "16: missing key `attack` in [jobs.attack]; expected one of plb, pgd, apgd, apgd-t, square, fab, fmn, ddn, best-of",
+            "16: missing key `norm` in [jobs.attack]; expected one of l0, l1, l2, linf",
+            "19: `restarts` = 0: expected a whole number from 1 to 1000",
+            "21: `steps` in a sweep needs a list of at least one value",
+            "22: `pictures` = 100: expected a whole number from 0 to 64",
+        ]
+        .as_slice()
+    );
+}
+
+#[test]
+fn a_mistake_is_told_once_and_not_what_follows_from_it() {
+    // All variants of a sweep share this one, and nobody knows whether the batch fits the data set.
+    let shared =
+        body(&format!("{}[jobs.encoder.sweep]\nepochs = [1, 2, 3]\n", ENCODER.replace("epochs = 20\n", "hed = 1\n")));
+    assert_eq!(shared.message, "unknown key `hed` in [jobs.encoder]; did you mean `head`?");
+    // A swept key that is wrong is not missing as well, and its job is an input that others may have.
+    let swept = body(&format!(
+        "{}[jobs.encoder.sweep]\nepochs = []\n[jobs.linear]\nstage = \"linear\"\nfrom = \"encoder\"\n",
+        ENCODER.replace("epochs = 20\n", "")
+    ));
+    assert_eq!(swept.message, "`epochs` in a sweep needs a list of at least one value");
+    // Nor is a job whose stage cannot be read.
+    let unread = body("[jobs.x]\nstage = \"contrastiv\"\n[jobs.linear]\nstage = \"linear\"\nfrom = \"x\"\n");
+    assert!(unread.message.starts_with("unknown stage \"contrastiv\""), "{}", unread.message);
+}
+
+#[test]
+fn mistakes_of_several_kinds_in_one_job() {
+    let text = format!(
+        "name = \"test\"\ndataset = \"cifar10\"\nshards = 3\nworkers = 2\n{}validation = 0.5\n\
+         optimizer = {{ warmup_epochs = 50 }}\nmonitor = {{ neighbours = 50, bank = 10 }}\ntikhonov = {{ h = 0.1 }}\n",
+        ENCODER.replace("batch_size = 64", "batch_size = 40000")
+    );
+    let told = told(&text);
+    for part in
+        ["workers cannot share", "equal shards", "a warm-up of 50", "50 neighbours", "holds out", "`tikhonov.h` is for"]
+    {
+        assert!(told.iter().any(|fault| fault.contains(part)), "{part}: {told:#?}");
+    }
+    assert_eq!(told.len(), 6, "{told:#?}");
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_all_its_places() {
+    let text = "name = \"a\"\ndataset = cifar10\nseed = 1\nseed = 2\n[jobs.x]\nstage = \"linear\n[jobs.x]\n";
+    let told = told(text);
+    assert!(told.iter().any(|fault| fault.starts_with("2: not valid TOML")), "{told:#?}");
+    assert!(
+        told.iter().any(|fault| fault == "4: `seed` stands twice; keep one of them, or give the second another name"),
+        "{told:#?}"
+    );
+    assert!(told.iter().any(|fault| fault.starts_with("6: not valid TOML")), "{told:#?}");
+}
+
+#[test]
+fn a_file_of_mistakes_is_not_read_to_its_end() {
+    let many: String = (0..300).map(|i| format!("[jobs.x{i}]\nstage = \"nonsense\"\n")).collect();
+    let errors = plan(&format!("name = \"a\"\ndataset = \"shapes\"\n{many}"), "wrong.toml", "1").unwrap_err();
+    assert_eq!(errors.faults.len(), 20);
+    assert!(
+        errors.to_string().ends_with("There may be more: what comes after 20 mistakes was not looked at"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn what_a_stage_requires_is_told_with_what_it_may_be() {
+    for (stage, missing) in [
+        ("contrastive", vec!["encoder", "epochs", "batch_size"]),
+        ("supervised", vec!["encoder"]),
+        ("attack", vec!["attack", "norm"]),
+        ("linear", vec![]),
+        ("finetune", vec![]),
+    ] {
+        let told = told(&format!("name = \"a\"\ndataset = \"shapes\"\n[jobs.x]\nstage = \"{stage}\"\n"));
+        for key in &missing {
+            let begins = format!("3: missing key `{key}` in [jobs.x]; expected ");
+            assert!(told.iter().any(|fault| fault.starts_with(&begins)), "{key}: {told:#?}");
+        }
+        // What it starts from is looked at as well.
+        let from = usize::from(!matches!(stage, "contrastive" | "supervised"));
+        assert_eq!(told.len(), missing.len() + from, "{told:#?}");
     }
 }

@@ -1,0 +1,293 @@
+//! The experiment file as a JSON Schema, for editors: from the spec types, their documentation, and `bounds`.
+//!
+//! What takes several keys to judge (`conflict`, `unused`, `graph`) no schema says; the coordinator does.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::bounds::{self, Bound, LIST_MAX};
+use super::defaults::{DIFFERENCE_STEP, LBFGS_ITERATIONS};
+use super::file::{NAME_LENGTH, PRIORITY_MAX};
+use super::read::join;
+use super::sweep::UNSWEPT;
+use crate::spec::{Attack, Contrastive, Finetune, Linear, Supervised};
+
+/// JSON Schema (draft 7) of an experiment file.
+pub fn schema() -> Value {
+    let stages: Vec<Value> = STAGES.iter().map(job).collect();
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Tandem experiment",
+        "description": "Jobs that start from each other's results, on one data set.",
+        "type": "object",
+        "required": ["name", "dataset", "jobs"],
+        "additionalProperties": false,
+        "properties": {
+            "name": described(name(), "What the experiment is called."),
+            "dataset": {
+                "description": "The images: cifar10, cifar100, shapes (synthetic), or folder:NAME, a folder below the workers' \
+                                data folder with train/CLASS/ and test/CLASS/.",
+                "anyOf": [
+                    {"enum": ["cifar10", "cifar100", "shapes"]},
+                    {"type": "string", "pattern": "^folder:[A-Za-z0-9_-][A-Za-z0-9_.-]*$"},
+                ],
+            },
+            "seed": described(bounded("seed"), "Of all that is random in its jobs; 1 where the file says nothing."),
+            "priority": {
+                "description": "Jobs of higher priority start first, and others may make room for them.",
+                "type": "integer", "minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX, "default": 0,
+            },
+            "workers": workers("Ranks that share each job"),
+            "shards": described(bounded("shards"), SHARDS),
+            "threads": described(bounded("threads"), THREADS),
+            "jobs": {
+                "description": "The jobs, a table [jobs.NAME] each.",
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": name(),
+                "additionalProperties": {"type": "object", "required": ["stage"], "oneOf": stages},
+            },
+        },
+    })
+}
+
+const SHARDS: &str =
+    "Logical parts of a batch, on which results depend; where the file says nothing, as many as workers.";
+const THREADS: &str = "CPU threads of one shard. Results are equal bit for bit only with equal threads.";
+
+struct StageSchema {
+    name: &'static str,
+    about: &'static str,
+    /// Whether it starts from another job.
+    from: Option<&'static str>,
+    parameters: fn() -> Value,
+}
+
+const STAGES: &[StageSchema] = &[
+    StageSchema {
+        name: "contrastive",
+        about: "Contrastive pretraining of an encoder (eq. 1).",
+        from: None,
+        parameters: parameters::<Contrastive>,
+    },
+    StageSchema {
+        name: "supervised",
+        about: "A classifier from scratch.",
+        from: None,
+        parameters: parameters::<Supervised>,
+    },
+    StageSchema {
+        name: "linear",
+        about: "Logistic regression on a frozen encoder.",
+        from: Some("contrastive"),
+        parameters: parameters::<Linear>,
+    },
+    StageSchema {
+        name: "finetune",
+        about: "The whole network, from a pretrained encoder.",
+        from: Some("contrastive"),
+        parameters: parameters::<Finetune>,
+    },
+    StageSchema {
+        name: "attack",
+        about: "Adversarial examples against a classifier.",
+        from: Some("linear, supervised or finetune"),
+        parameters: parameters::<Attack>,
+    },
+];
+
+/// Parameters of a stage with their documentation, bounds and defaults; `None` if there is no such stage.
+pub fn stage_schema(stage: &str) -> Option<Value> {
+    STAGES.iter().find(|known| known.name == stage).map(|stage| (stage.parameters)())
+}
+
+fn job(stage: &StageSchema) -> Value {
+    let mut schema = (stage.parameters)();
+    let swept = sweep(&schema);
+    let properties = object(&mut schema["properties"]);
+    properties.insert("stage".into(), json!({"const": stage.name, "description": stage.about}));
+    if let Some(from) = stage.from {
+        let about = format!("The {from} job that it starts from; a list is several, each an alternative.");
+        properties.insert("from".into(), described(one_or_many(name()), &about));
+        let about = "Selects among the variants of the jobs in `from`: keys with a value, or a list of values.";
+        properties.insert("where".into(), json!({"description": about, "type": "object"}));
+    }
+    properties.insert("sweep".into(), swept);
+    properties.insert("seed".into(), described(bounded("seed"), "In place of that of its input, or the experiment's."));
+    properties.insert("workers".into(), workers("Ranks that share it"));
+    properties.insert("shards".into(), described(bounded("shards"), SHARDS));
+    properties.insert("threads".into(), described(bounded("threads"), THREADS));
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let also = ["stage"].into_iter().chain(stage.from.map(|_| "from")).map(Value::from);
+    schema["required"] = also.chain(required).collect();
+    schema["title"] = stage.name.into();
+    schema
+}
+
+fn parameters<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    finish(&mut schema, "");
+    object(&mut schema).remove("$schema");
+    // Where a file says nothing, these are not what a stored spec that says nothing means.
+    if let Some(h) = schema.pointer_mut("/properties/tikhonov/properties/h/default") {
+        *h = DIFFERENCE_STEP.into();
+    }
+    if schema.pointer("/properties/solver").is_some() {
+        schema["properties"]["epochs"]["default"] = LBFGS_ITERATIONS.into();
+    }
+    schema
+}
+
+/// Makes what serde knows what a person writes: bounds as the reader has them, no null, defaults beside their keys.
+fn finish(schema: &mut Value, key: &str) {
+    not_null(schema);
+    words(schema);
+    let table = object(schema);
+    for unsaid in ["title", "format", "minimum", "maximum"] {
+        table.remove(unsaid);
+    }
+    if let Some(text) = table.get("description").and_then(Value::as_str) {
+        // Documentation is wrapped for its reader in the source.
+        let text = text.replace("\n\n", "\u{0}").replace('\n', " ").replace('\u{0}', "\n").replace(" - `", "\n- `");
+        table.insert("description".into(), text.into());
+    }
+    if table.contains_key("properties") {
+        table.insert("additionalProperties".into(), false.into());
+        let defaults = table.remove("default").unwrap_or_default();
+        for (name, inner) in object(&mut table["properties"]) {
+            if let Some(default) = defaults.get(name) {
+                inner["default"] = default.clone();
+            }
+            finish(inner, &join(key, name));
+        }
+    } else if let Some(items) = table.get_mut("items") {
+        finish(items, key);
+        table.insert("maxItems".into(), LIST_MAX.into());
+    } else if let Some(Value::Object(bound)) = bounds::of(key).map(limits) {
+        table.extend(bound);
+    }
+    if table.get("default").is_some_and(Value::is_null) {
+        table.remove("default");
+    }
+}
+
+/// A key that may be left out is no null in TOML.
+fn not_null(schema: &mut Value) {
+    if let Some(types) = schema.get("type").and_then(Value::as_array)
+        && let Some(written) = types.iter().find(|name| *name != "null")
+    {
+        schema["type"] = written.clone();
+    }
+    let Some(choices) = schema.get("anyOf").and_then(Value::as_array) else { return };
+    if let Some(Value::Object(written)) = choices.iter().find(|choice| choice["type"] != "null").cloned() {
+        object(schema).remove("anyOf");
+        // The key's own words come before those of its type.
+        for (name, value) in written {
+            object(schema).entry(name).or_insert(value);
+        }
+    }
+}
+
+/// The words that a key may say as one list, with what each means in the description.
+fn words(schema: &mut Value) {
+    let Some(choices) = schema.get("oneOf").and_then(Value::as_array).cloned() else { return };
+    let mut names = Vec::new();
+    let mut about = schema["description"].as_str().unwrap_or_default().to_owned();
+    for choice in &choices {
+        let own = choice.get("const").cloned().into_iter();
+        let listed = choice.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
+        for name in own.chain(listed) {
+            if let (Some(name), Some(text)) = (name.as_str(), choice["description"].as_str()) {
+                about.push_str(&format!("\n- `{name}`: {}", text.replace('\n', " ")));
+            }
+            names.push(name);
+        }
+    }
+    let table = object(schema);
+    table.remove("oneOf");
+    table.insert("enum".into(), names.into());
+    table.insert("description".into(), about.trim().into());
+}
+
+/// The keys of a stage with a list of values each, as tables or with dots.
+fn sweep(parameters: &Value) -> Value {
+    let (nested, dotted) = axes(parameters, "");
+    let seed = json!({"type": "array", "minItems": 1, "items": bounded("seed")});
+    let mut properties: Map<String, Value> = nested.into_iter().chain(dotted).collect();
+    properties.insert("seed".into(), seed);
+    for key in ["shards", "threads"] {
+        properties.insert(key.into(), json!({"type": "array", "minItems": 1, "items": bounded(key)}));
+    }
+    properties.retain(|key, _| !UNSWEPT.contains(&key.as_str()));
+    let about = "A job for each combination of these values: `seed = [1, 2, 3]`, `optimizer.lr = [0.1, 0.2]`.";
+    json!({"description": about, "type": "object", "additionalProperties": false, "properties": properties})
+}
+
+type Properties = Map<String, Value>;
+
+/// As tables, and with dots.
+fn axes(schema: &Value, prefix: &str) -> (Properties, Properties) {
+    let (mut nested, mut dotted) = (Map::new(), Map::new());
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let key = join(prefix, name);
+        let axis = if inner.get("properties").is_some() {
+            let (own, deeper) = axes(inner, &key);
+            dotted.extend(deeper);
+            json!({"type": "object", "additionalProperties": false, "properties": own})
+        } else {
+            let mut value = inner.clone();
+            let about = object(&mut value).remove("description").unwrap_or_default();
+            object(&mut value).remove("default");
+            let axis = json!({"description": about, "type": "array", "minItems": 1, "items": value});
+            if !prefix.is_empty() {
+                dotted.insert(key, axis.clone());
+            }
+            axis
+        };
+        nested.insert(name.clone(), axis);
+    }
+    (nested, dotted)
+}
+
+fn bounded(key: &str) -> Value {
+    bounds::of(key).map(limits).unwrap_or_default()
+}
+
+fn limits(bound: Bound) -> Value {
+    match bound {
+        Bound::Whole(low, high) => json!({"type": "integer", "minimum": low, "maximum": high}),
+        Bound::Closed(low, high) => json!({"type": "number", "minimum": low, "maximum": high}),
+        Bound::Above(low, high) => json!({"type": "number", "exclusiveMinimum": low, "maximum": high}),
+    }
+}
+
+fn workers(about: &str) -> Value {
+    let about = format!("{about}: a number, or a range such as \"1..4\" to take what is free.");
+    let range = json!({"type": "string", "pattern": "^ *[0-9]+ *\\.\\. *[0-9]+ *$"});
+    json!({"description": about, "anyOf": [bounded("workers"), range]})
+}
+
+fn name() -> Value {
+    json!({"type": "string", "pattern": format!("^[a-z0-9_-]{{1,{NAME_LENGTH}}}$")})
+}
+
+fn one_or_many(one: Value) -> Value {
+    json!({"anyOf": [one.clone(), {"type": "array", "minItems": 1, "uniqueItems": true, "items": one}]})
+}
+
+fn described(mut schema: Value, about: &str) -> Value {
+    schema["description"] = about.into();
+    schema
+}
+
+/// `value` as an object, which it is made if it is none.
+fn object(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = json!({});
+    }
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("it was made an object"),
+    }
+}
