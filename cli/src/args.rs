@@ -39,7 +39,7 @@ pub(crate) struct Global {
     /// One JSON document on stdout (JSON lines where it streams)
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
-    /// Colours in tables; auto is: in a terminal, unless NO_COLOR is set
+    /// Colours in tables; auto is: in a terminal, unless NO_COLOR is set or TERM is dumb
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
     pub(crate) color: Color,
 }

@@ -1,14 +1,12 @@
 //! Progress on stderr: live bars in a terminal, one line per change elsewhere.
 
-use std::{
-    collections::HashMap,
-    io::{IsTerminal, Write},
-};
+use std::{collections::HashMap, io::Write};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tandem_proto::v1::{Job, JobState};
 
 use crate::{
+    output::can_draw,
     printable,
     render::{
         progress::{self, Milestone},
@@ -24,7 +22,7 @@ pub(crate) enum ProgressDisplay {
 
 impl ProgressDisplay {
     pub(crate) fn new() -> Self {
-        if std::io::stderr().is_terminal() {
+        if can_draw() {
             Self::Bars { all: MultiProgress::new(), bars: HashMap::new() }
         } else {
             Self::Lines { seen: HashMap::new() }

@@ -4,7 +4,7 @@
 //! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
 
 use serde::Serialize;
-use tandem_proto::v1::{Job, PlannedJob, StatusResponse};
+use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse};
 
 use crate::render::pivot::{Pivot, mean_and_spread};
 
@@ -65,9 +65,23 @@ pub(crate) struct Written {
     pub(crate) file: String,
 }
 
+/// `data list`: a data set for each kind of images, and for each reason why it cannot be used.
+#[derive(Serialize)]
+pub(crate) struct Datasets<'a> {
+    pub(crate) datasets: Vec<SeenDataset<'a>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct SeenDataset<'a> {
+    #[serde(flatten)]
+    pub(crate) dataset: &'a Dataset,
+    /// Names of the workers that see it so.
+    pub(crate) on: Vec<&'a str>,
+}
+
 /// `data get`.
 #[derive(Serialize)]
-pub(crate) struct Dataset {
+pub(crate) struct GotDataset {
     pub(crate) dataset: String,
     pub(crate) folder: String,
     /// It was there before.

@@ -17,6 +17,16 @@ pub(crate) enum Color {
     Never,
 }
 
+/// A terminal that says of itself that it knows no escapes.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Whether stderr can be drawn on: lines that change in place.
+pub(crate) fn can_draw() -> bool {
+    io::stderr().is_terminal() && !is_dumb()
+}
+
 /// How a command shows what it found.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
@@ -29,7 +39,7 @@ impl Output {
         let terminal = io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = match color {
-            Color::Auto => terminal && !no_color,
+            Color::Auto => terminal && !no_color && !is_dumb(),
             Color::Always => true,
             Color::Never => false,
         };

@@ -21,7 +21,13 @@ pub(crate) fn is_refused(status: &Status) -> bool {
 }
 
 fn was_not_reached(status: &Status) -> bool {
-    status.source().is_some()
+    status.source().is_some() || http_code(status).is_some()
+}
+
+/// The HTTP status of an answer that is none of gRPC: of a proxy, or of another program on the port.
+fn http_code(status: &Status) -> Option<&str> {
+    // How tonic writes it: it keeps the code nowhere else.
+    status.message().strip_prefix("grpc-status header missing, mapped from HTTP status code ")
 }
 
 /// What each coordinator that was asked came to, in the order of the tries.
@@ -99,6 +105,11 @@ fn last_cause(status: &Status) -> &(dyn std::error::Error + 'static) {
 }
 
 fn root_cause(status: &Status) -> String {
+    if let Some(code) = http_code(status) {
+        return format!(
+            "what answers there is no coordinator of Tandem (HTTP {code}): a proxy on the way, or another program"
+        );
+    }
     // "Connection refused (os error 111)": the number helps nobody.
     let text = last_cause(status).to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
@@ -154,6 +165,18 @@ mod tests {
             assert_eq!(found, exit, "{message}");
             assert!(message.starts_with("cannot list jobs") && message.contains("because of x"), "{message}");
         }
+    }
+
+    #[test]
+    fn an_answer_of_http_is_none_of_a_coordinator() {
+        let status = Status::unimplemented("grpc-status header missing, mapped from HTTP status code 404");
+        let (exit, message) = explained(status);
+        assert_eq!(exit, Exit::Unreachable);
+        assert!(
+            message.starts_with("cannot reach the coordinator at http://a:1: what answers there is no coordinator"),
+            "{message}"
+        );
+        assert!(message.contains("HTTP 404"), "{message}");
     }
 
     #[test]

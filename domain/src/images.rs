@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Dataset;
+use crate::spec::{Dataset, ImageCounts};
 
 /// A data set by what is in it: equal names and checksums are equal images and labels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,13 @@ pub struct SeenDataset {
     pub problem: String,
 }
 
+impl SeenDataset {
+    fn counts(&self) -> Option<ImageCounts> {
+        let Self { train, test, classes, .. } = *self;
+        (train > 0 && classes > 0).then_some(ImageCounts { train, test, classes })
+    }
+}
+
 impl Announced {
     /// Those whose checksum is known.
     pub fn images(self) -> BTreeSet<Images> {
@@ -43,11 +50,19 @@ impl Announced {
     }
 }
 
+/// Images that some worker has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownImages {
+    pub sha256: String,
+    /// `None` if the worker is of a version that does not say.
+    pub counts: Option<ImageCounts>,
+}
+
 /// Which images a job takes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Choice {
     Known {
-        sha256: String,
+        images: KnownImages,
         /// What a person should know of it.
         note: Option<String>,
     },
@@ -67,6 +82,7 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
     if *dataset == Dataset::Shapes || workers.is_empty() {
         return Choice::Unknown { note: None };
     }
+    let mut counts: BTreeMap<&str, ImageCounts> = BTreeMap::new();
     let mut by_checksum: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut problems: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let (mut others, mut is_unread) = (BTreeSet::new(), false);
@@ -75,7 +91,10 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
             match (seen.name == name, seen.problem.is_empty(), seen.sha256.is_empty()) {
                 (true, false, _) => problems.entry(&seen.problem).or_default().push(worker),
                 (true, true, true) => is_unread = true,
-                (true, true, false) => by_checksum.entry(&seen.sha256).or_default().push(worker),
+                (true, true, false) => {
+                    by_checksum.entry(&seen.sha256).or_default().push(worker);
+                    counts.extend(seen.counts().map(|counts| (seen.sha256.as_str(), counts)));
+                }
                 (false, ..) => _ = others.insert(seen.name.as_str()),
             }
         }
@@ -92,7 +111,8 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
                 on.join(", ")
             )
         });
-        return Choice::Known { sha256: (*sha256).to_owned(), note };
+        let images = KnownImages { sha256: (*sha256).to_owned(), counts: counts.get(sha256).copied() };
+        return Choice::Known { images, note };
     }
     if is_unread {
         let note = format!("`{name}` is there, but no worker has read it: its checksum is not part of the job");
@@ -138,10 +158,21 @@ mod tests {
             worker("b", true, &[("folder:cats", "22", "")]),
             worker("c", false, &[("folder:cats", "22", "")]),
         ];
-        let Choice::Known { sha256, note: Some(note) } = choose(&cats(), &fleet) else { panic!() };
-        assert_eq!(sha256, "22");
+        let Choice::Known { images, note: Some(note) } = choose(&cats(), &fleet) else { panic!() };
+        assert_eq!(images.sha256, "22");
         assert!(note.contains("2 kinds; taken is that of 2 (checksum 22: b, c)"), "{note}");
-        assert_eq!(choose(&cats(), &fleet[1..]), Choice::Known { sha256: "22".to_owned(), note: None });
+        let mut fleet = fleet;
+        fleet[1].1.as_mut().unwrap().datasets[0] = SeenDataset {
+            name: "folder:cats".into(),
+            sha256: "22".into(),
+            classes: 2,
+            train: 64,
+            test: 8,
+            ..SeenDataset::default()
+        };
+        let counts = Some(ImageCounts { train: 64, test: 8, classes: 2 });
+        let images = KnownImages { sha256: "22".to_owned(), counts };
+        assert_eq!(choose(&cats(), &fleet[1..]), Choice::Known { images, note: None }, "and how many there are");
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub(crate) async fn add_images(store: &Store, plan: &mut Plan) -> Result<Vec<Str
     let (mut known, mut notes) = (HashMap::new(), Vec::new());
     for (name, choice) in choices {
         match choice {
-            Choice::Known { sha256, note } => {
-                known.insert(name, sha256);
+            Choice::Known { images, note } => {
+                known.insert(name, images);
                 notes.extend(note);
             }
             Choice::Unknown { note } => notes.extend(note),

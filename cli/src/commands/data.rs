@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use tandem_proto::v1::StatusRequest;
 
 use crate::{
+    args::Global,
+    client::Client,
+    commands::connect,
     dataset::{Archive, Source, archive},
     exit::Exit,
     home::{Home, path_or_nothing},
     json,
     output::Output,
+    render::datasets,
 };
 
 /// Get the data sets that jobs train on
@@ -18,7 +23,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   tandem data get cifar10
-  tandem data get cifar100 --data /srv/data")]
+  tandem data get cifar100 --data /srv/data
+  tandem data list")]
 pub(crate) struct Data {
     #[command(subcommand)]
     command: DataCommand,
@@ -26,8 +32,17 @@ pub(crate) struct Data {
 
 #[derive(Debug, Subcommand)]
 enum DataCommand {
+    List(List),
     Get(Get),
 }
+
+/// List the data sets that the workers see, with the number of images and classes
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem data list
+  tandem data list --json | jq -r '.datasets[].name'")]
+struct List {}
 
 /// Download CIFAR-10 or CIFAR-100 as published, check it, and unpack it into the data folder
 #[derive(Debug, Args)]
@@ -54,8 +69,37 @@ struct Get {
 }
 
 impl Data {
-    pub(crate) async fn run(self, output: &Output) -> Result<Exit> {
-        let DataCommand::Get(Get { dataset, data, dir, from }) = self.command;
+    pub(crate) async fn run(self, global: Global, output: &Output) -> Result<Exit> {
+        match self.command {
+            DataCommand::Get(get) => get.run(output).await,
+            DataCommand::List(List {}) => list(&connect(global, output)?, output).await,
+        }
+    }
+}
+
+async fn list(client: &Client, output: &Output) -> Result<Exit> {
+    let status = client.ask("ask for the data sets", async |on| on.fleet().status(StatusRequest {}).await).await?;
+    if output.is_json() {
+        let datasets = datasets::seen(&status.workers);
+        output.document(&json::Datasets { datasets })?;
+        return Ok(Exit::Ok);
+    }
+    let problems = datasets::problems(&status.workers);
+    match datasets::table(&status.workers, output.style()) {
+        Some(table) => output.text(&format!("{table}{problems}"))?,
+        None if problems.is_empty() => {
+            output.note(
+                "no worker sees a data set (shapes is made on the spot); bring one with: tandem data get cifar10",
+            );
+        }
+        None => output.text(problems.trim_start())?,
+    }
+    Ok(Exit::Ok)
+}
+
+impl Get {
+    async fn run(self, output: &Output) -> Result<Exit> {
+        let Self { dataset, data, dir, from } = self;
         let data = match data.filter(|data| !data.as_os_str().is_empty()) {
             Some(data) => std::path::absolute(data)?,
             None => Home::at(dir)?.data(),
@@ -75,7 +119,7 @@ impl Data {
         }
         let folder = data.join(archive.folder).display().to_string();
         if output.is_json() {
-            output.document(&json::Dataset { dataset, folder, present })?;
+            output.document(&json::GotDataset { dataset, folder, present })?;
         } else if present {
             output.text(&format!("{dataset} is in {folder} already"))?;
         } else {

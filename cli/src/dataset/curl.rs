@@ -1,7 +1,7 @@
 //! Downloads one file by curl, going on where an earlier download ended.
 
 use std::{
-    io::{self, IsTerminal},
+    io,
     path::Path,
     process::{Output as Ended, Stdio},
 };
@@ -12,7 +12,7 @@ use tokio::process::Command;
 use crate::{
     exit::{Exit, Failure},
     files::remove,
-    output::Output,
+    output::{Output, can_draw},
 };
 
 /// curl's exit codes that are handled.
@@ -44,7 +44,7 @@ async fn curl(url: &str, part: &Path) -> Result<Ended> {
     curl.args(["--proto", "=http,https", "--continue-at", "-", "--output"]).arg(part);
     curl.args(["--write-out", "%{http_code}"]);
     // A bar in a terminal; elsewhere only errors are shown.
-    let terminal = io::stderr().is_terminal();
+    let terminal = can_draw();
     curl.arg(if terminal { "--progress-bar" } else { "--silent" }).arg("--").arg(url);
     curl.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     curl.stderr(if terminal { Stdio::inherit() } else { Stdio::piped() });

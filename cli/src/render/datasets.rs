@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tandem_proto::v1::{Dataset, Worker};
 
 use super::table::{Rows, Style};
+use crate::json::SeenDataset;
 
 /// Workers that are named; the rest are counted.
 const NAMED: usize = 3;
@@ -28,6 +29,16 @@ pub(crate) fn table(workers: &[Worker], style: Style) -> Option<String> {
         rows.row(vec![name.into(), train.into(), test.into(), classes.into(), checksum.into(), on.into()]);
     }
     Some(rows.to_string())
+}
+
+/// The data sets, each with the workers that see it so.
+pub(crate) fn seen(workers: &[Worker]) -> Vec<SeenDataset<'_>> {
+    let mut seen: BTreeMap<(&str, &str, &str), SeenDataset<'_>> = BTreeMap::new();
+    for (worker, dataset) in each(workers) {
+        let key = (dataset.name.as_str(), dataset.sha256.as_str(), dataset.problem.as_str());
+        seen.entry(key).or_insert(SeenDataset { dataset, on: Vec::new() }).on.push(&worker.name);
+    }
+    seen.into_values().collect()
 }
 
 /// A line for each data set that cannot be used.

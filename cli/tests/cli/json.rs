@@ -302,6 +302,7 @@ async fn submits_are_printed_as_ever() {
     let empty = || Script { submit_answers: [Ok(SubmitResponse::default())].into(), ..Script::default() };
     check("submit", script(), &["submit", file], &[]).await;
     check("submit-empty", empty(), &["submit", file], &[]).await;
+    check("init", Script::default(), &["init", "attack", file, "--force"], &[(file, "FILE")]).await;
     check("submit-dry-run", script(), &["submit", file, "--dry-run"], &[]).await;
     check("submit-dry-run-empty", empty(), &["submit", file, "--dry-run"], &[]).await;
     for (name, jobs) in [("submit-wait", jobs()), ("submit-wait-empty", Vec::new())] {
@@ -321,7 +322,10 @@ async fn the_fleet_is_printed_as_ever() {
         server_started_at: at(1_700_000_000, 0),
         leader: "box:7077".to_owned(),
     };
-    check("status", Script { status, ..Script::default() }, &["status"], &[]).await;
+    let script = || Script { status: status.clone(), ..Script::default() };
+    check("status", script(), &["status"], &[]).await;
+    check("data-list", script(), &["data", "list"], &[]).await;
+    check("data-list-empty", Script::default(), &["data", "list"], &[]).await;
     check("status-empty", Script::default(), &["status"], &[]).await;
     let release = Some(ReleaseResponse { worker: workers().into_iter().next(), was_quarantined: true });
     check("release", Script { release, ..Script::default() }, &["release", "gpu-0"], &[]).await;

@@ -126,3 +126,44 @@ async fn a_reader_that_leaves_is_no_error() {
     assert_eq!(ended.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }
+
+#[tokio::test]
+async fn a_file_is_changed_for_one_submit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.toml");
+    let text = "name = \"a\"\nseed = 1 # ours\n[jobs.x]\nstage = \"supervised\"\n[jobs.x.sweep]\nepochs = [1, 2]\n";
+    std::fs::write(&path, text).unwrap();
+    let file = path.to_str().unwrap();
+    let (server, script) = Coordinator::start(Script::default()).await;
+    let submit = run(&server, &["submit", file, "--set", "seed=2", "--set", "epochs=3", "--name", "b"]).await;
+    assert_eq!(submit.code(), Some(0), "{}", submit.stderr());
+    let sent = script.lock().unwrap().submits.remove(0);
+    assert_eq!(sent.toml, "name = \"b\"\nseed = 2 # ours\n[jobs.x]\nstage = \"supervised\"\nepochs = 3\n");
+    assert_eq!(sent.file_name, format!("{file} with --set"));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "the file stays");
+
+    let unknown = run(&server, &["submit", file, "--set", "jobs.y.epochs=3"]).await;
+    assert_eq!(unknown.code(), Some(2));
+    assert!(unknown.stderr().contains("no job is called `y`; the file has x"), "{}", unknown.stderr());
+    assert_eq!(run(&server, &["submit", file, "--set", "epochs"]).await.code(), Some(2));
+    assert!(script.lock().unwrap().submits.is_empty());
+}
+
+#[tokio::test]
+async fn a_file_to_start_from_is_written_once_and_submitted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.toml");
+    let file = path.to_str().unwrap();
+    let (server, script) = Coordinator::start(Script::default()).await;
+    let init = run(&server, &["init", "finetune", file]).await;
+    assert_eq!(init.code(), Some(0), "{}", init.stderr());
+    assert_eq!(run(&server, &["init", "finetune", file]).await.code(), Some(73), "it is there already");
+    assert_eq!(run(&server, &["init", "finetune", file, "--force"]).await.code(), Some(0));
+    assert_eq!(run(&server, &["submit", file]).await.code(), Some(0));
+    let sent = script.lock().unwrap().submits.remove(0).toml;
+    assert_eq!(sent, std::fs::read_to_string(&path).unwrap());
+    assert_eq!(run(&server, &["init", "finetune", "-"]).await.stdout(), sent);
+    assert_eq!(run(&server, &["init", "fine-tune"]).await.code(), Some(2));
+    let schema = run(&server, &["schema"]).await;
+    assert_eq!(schema.json()["title"], "Tandem experiment");
+}

@@ -5,7 +5,9 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::parallelism::Parallelism;
-use crate::spec::{Attack, AttackMethod, BatchNorm, Contrastive, Dataset, Layerwise, Norm, Stage, Tikhonov};
+use crate::spec::{
+    Attack, AttackMethod, BatchNorm, Contrastive, Dataset, ImageCounts, Layerwise, Norm, Stage, Tikhonov,
+};
 
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
@@ -51,7 +53,8 @@ fn labels(validation: f64, share: f64, dataset: &Dataset) -> Option<Conflict> {
 
 /// The label fraction must leave an image of each class. (The known data sets have equally many images of each.)
 fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
-    let each = dataset.train_images()? / dataset.classes()?;
+    let images = dataset.counts()?;
+    let each = images.train / images.classes;
     ((fraction * each as f64).round() < 1.0).then(|| {
         let least = 0.5 / each as f64;
         let message = format!(
@@ -63,7 +66,8 @@ fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
 
 /// At least one image of each class is held out, and one must be left to train on.
 fn held_out(share: f64, fraction: f64, dataset: &Dataset) -> Option<Conflict> {
-    let labelled = (fraction * (dataset.train_images()? / dataset.classes()?) as f64).round();
+    let images = dataset.counts()?;
+    let labelled = (fraction * (images.train / images.classes) as f64).round();
     (share > 0.0 && (share * labelled).round().max(1.0) >= labelled).then(|| {
         let message = format!(
             "a label fraction of {fraction} leaves {labelled} image of each class, and none to train on beside those that \
@@ -84,7 +88,7 @@ fn rounded_difference(stage: &Stage) -> Option<Conflict> {
 
 /// Enough images for a batch must be left to train on, and two for a loss.
 fn held_out_views(stage: &Contrastive, dataset: &Dataset) -> Option<Conflict> {
-    let (images, batch_size) = (dataset.train_images()?, u64::from(stage.batch_size));
+    let (images, batch_size) = (dataset.counts()?.train, u64::from(stage.batch_size));
     let held_out = (stage.validation * images as f64).round() as u64;
     let message = if stage.validation > 0.0 && held_out + batch_size > images {
         format!(
@@ -149,12 +153,22 @@ fn batch(batch_size: u32, shards: u32, batch_norm: BatchNorm, dataset: &Dataset)
         format!("a batch of {batch_size} images cannot be split into {shards} equal shards")
     } else if batch_size < 2 || (batch_norm == BatchNorm::Shard && batch_size / shards < 2) {
         format!("{shards} shards of a batch of {batch_size} hold one image each; BatchNorm needs at least 2")
-    } else if dataset.train_images().is_some_and(|images| u64::from(batch_size) > images) {
-        format!("a batch of {batch_size} is larger than the training set of {dataset}")
     } else {
-        return None;
+        return dataset.counts().and_then(|images| large_batch(batch_size, dataset, images.train));
     };
     Some(("batch_size", message))
+}
+
+fn large_batch(batch_size: u32, dataset: &Dataset, images: u64) -> Option<Conflict> {
+    let message =
+        || format!("a batch of {batch_size} is larger than the training set of {dataset}, which has {images} images");
+    (u64::from(batch_size) > images).then(|| ("batch_size", message()))
+}
+
+/// What is wrong with a job on a data set of this size that only whoever has read it knows.
+pub(super) fn with_images(stage: &Stage, dataset: &Dataset, images: ImageCounts) -> Option<String> {
+    let Stage::Contrastive(stage) = stage else { return None };
+    large_batch(stage.batch_size, dataset, images.train).map(|(key, message)| format!("`{key}`: {message}"))
 }
 
 /// A default warm-up is made to fit (`defaults`), but a written one that is longer than the training is a mistake.

@@ -38,7 +38,10 @@ pub use file::checked_priority;
 pub use schema::{schema, stage_schema};
 pub use template::template;
 
-use crate::spec::JobSpec;
+use crate::{
+    images::KnownImages,
+    spec::{Encoder, JobSpec},
+};
 use fault::{Fault, Faults};
 
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -64,18 +67,27 @@ pub struct PlannedJob {
     /// Why this version cannot run it; `None` if it can.
     pub refusal: Option<String>,
     pub estimate: Estimate,
+    encoder: Option<Encoder>,
     /// The kind of work in words, such as "supervised resnet18 exact": jobs of one kind run at one speed.
     pub work: String,
 }
 
 impl Plan {
-    /// Makes the checksums of the images part of the keys, as far as they are known by the names of data sets.
-    pub fn set_images(&mut self, known: &HashMap<String, String>, learn_version: &str) {
+    /// Makes the checksums of the images part of the keys, and their number part of the estimates, as far as they are known by
+    /// the names of data sets.
+    pub fn set_images(&mut self, known: &HashMap<String, KnownImages>, learn_version: &str) {
         let mut keys: HashMap<&str, String> = HashMap::new();
-        for PlannedJob { spec, content_key, images, key_without_images, .. } in &mut self.jobs {
+        for PlannedJob { spec, content_key, images, key_without_images, refusal, estimate, encoder, .. } in
+            &mut self.jobs
+        {
             let inputs: Vec<&str> =
                 spec.inputs.iter().filter_map(|name| keys.get(name.as_str())).map(String::as_str).collect();
-            *images = known.get(&spec.dataset.to_string()).cloned();
+            let known = known.get(&spec.dataset.to_string());
+            *images = known.map(|known| known.sha256.clone());
+            if let Some(counts) = known.and_then(|known| known.counts).filter(|_| spec.dataset.counts().is_none()) {
+                *estimate = estimate::estimate(spec, *encoder, Some(counts));
+                *refusal = refusal.take().or_else(|| conflict::with_images(&spec.stage, &spec.dataset, counts));
+            }
             let key = content::content_key(spec, images.as_deref(), &inputs, learn_version);
             if key != *content_key {
                 *key_without_images = Some(std::mem::replace(content_key, key.clone()));
@@ -112,7 +124,8 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Faults> {
         let inputs: Vec<&str> = job.spec.inputs.iter().filter_map(|name| keys.get(name)).map(String::as_str).collect();
         let content_key = content_key(&job.spec, None, &inputs, learn_version);
         keys.insert(job.spec.name.clone(), content_key.clone());
-        let (estimate, work) = (estimate::estimate(&job), estimate::work(&job));
+        let work = estimate::work(&job);
+        let estimate = estimate::estimate(&job.spec, job.encoder, job.spec.dataset.counts());
         jobs.push(PlannedJob {
             spec: job.spec,
             content_key,
@@ -120,6 +133,7 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Faults> {
             key_without_images: None,
             refusal: None,
             estimate,
+            encoder: job.encoder,
             work,
         });
     }

@@ -20,32 +20,24 @@ pub enum Dataset {
     Folder(String),
 }
 
+/// How many images a data set has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageCounts {
+    pub train: u64,
+    pub test: u64,
+    pub classes: u64,
+}
+
 impl Dataset {
-    /// Number of training images; `None` for a folder, which is not read yet.
-    pub fn train_images(&self) -> Option<u64> {
-        match self {
-            Self::Cifar10 | Self::Cifar100 => Some(50_000),
-            Self::Shapes => Some(SHAPES_TRAIN.into()),
-            Self::Folder(_) => None,
-        }
-    }
-
-    /// Number of classes; `None` for a folder, which is not read yet.
-    pub fn classes(&self) -> Option<u64> {
-        match self {
-            Self::Cifar10 | Self::Shapes => Some(10),
-            Self::Cifar100 => Some(100),
-            Self::Folder(_) => None,
-        }
-    }
-
-    /// Number of test images; `None` for a folder, which is not read yet.
-    pub fn test_images(&self) -> Option<u64> {
-        match self {
-            Self::Cifar10 | Self::Cifar100 => Some(10_000),
-            Self::Shapes => Some(SHAPES_TEST.into()),
-            Self::Folder(_) => None,
-        }
+    /// `None` for a folder: whoever has read it knows.
+    pub fn counts(&self) -> Option<ImageCounts> {
+        let (train, test, classes) = match self {
+            Self::Cifar10 => (50_000, 10_000, 10),
+            Self::Cifar100 => (50_000, 10_000, 100),
+            Self::Shapes => (SHAPES_TRAIN.into(), SHAPES_TEST.into(), 10),
+            Self::Folder(_) => return None,
+        };
+        Some(ImageCounts { train, test, classes })
     }
 }
 

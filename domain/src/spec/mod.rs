@@ -15,7 +15,7 @@ mod stage;
 pub const SPEC_VERSION: u32 = 2;
 
 pub use attack::{Attack, AttackLoss, AttackMethod, Draw, Norm, Plb, PlbSteps, Preset};
-pub use job::{Dataset, JobSpec, SHAPES_TEST, SHAPES_TRAIN, Workers};
+pub use job::{Dataset, ImageCounts, JobSpec, SHAPES_TEST, SHAPES_TRAIN, Workers};
 pub use network::{BatchNorm, Encoder, Head, HeadNorm, Precision, Recompute, ViewPasses};
 pub use optimizer::{Optimizer, OptimizerName, Schedule};
 pub use penalty::{Direction, Isolate, Layerwise, PenaltyMethod, PenaltyScaling, Tikhonov};

@@ -1,11 +1,11 @@
 //! Adversarial examples: the passes of each image.
 
 use super::{
-    count::{Estimate, gflop, test_images},
+    count::{Estimate, Job, gflop},
     memory,
 };
 use crate::plan::architecture::Cost;
-use crate::spec::{Attack, AttackMethod, JobSpec, Norm, PlbSteps, Preset};
+use crate::spec::{Attack, AttackMethod, Norm, PlbSteps, Preset};
 
 /// Time of a pass relative to one in training, as BatchNorms are fused into convolutions (measured with resnet-tiny).
 const FUSED: f64 = 0.79;
@@ -16,11 +16,11 @@ const CHECK: f64 = 1.0;
 /// Images times passes of the gates, about, whatever is attacked (`learn/src/attack/gates.rs`).
 const GATES: f64 = 20_000.0;
 
-pub(super) fn attack(spec: &JobSpec, stage: &Attack, encoder: Cost) -> Estimate {
-    let network = encoder.with_classifier(1, spec.dataset.classes().unwrap_or(0));
+pub(super) fn attack(job: Job<'_>, stage: &Attack, encoder: Cost) -> Estimate {
+    let network = encoder.with_classifier(1, job.images.classes);
     let images = match stage.images {
-        0 => test_images(spec),
-        images => test_images(spec).min(images.into()),
+        0 => job.images.test,
+        images => job.images.test.min(images.into()),
     };
     let methods: &[AttackMethod] = match stage.attack {
         AttackMethod::BestOf => best_of(stage.norm),
@@ -34,7 +34,7 @@ pub(super) fn attack(spec: &JobSpec, stage: &Attack, encoder: Cost) -> Estimate 
         images,
         parameters: network.parameters,
         gflop: gflop(FUSED * network.macs as f64 * ((passes + CHECK) * images as f64 + GATES)),
-        memory_bytes: memory::attack(spec, network, u64::from(stage.batch_size).min(images.max(1))),
+        memory_bytes: memory::attack(job, network, u64::from(stage.batch_size).min(images.max(1))),
     }
 }
 

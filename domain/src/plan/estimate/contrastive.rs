@@ -1,19 +1,19 @@
 //! Pretraining: forward and backward passes of two views of each image, with the paper's penalties and layer losses.
 
 use super::{
-    count::{Estimate, PLAIN, gflop, penalty, world_size},
+    count::{Estimate, Job, PLAIN, gflop, penalty, world_size},
     memory,
 };
 use crate::plan::architecture::Cost;
-use crate::spec::{BatchNorm, Contrastive, JobSpec, Recompute};
+use crate::spec::{BatchNorm, Contrastive, Recompute};
 
-pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) -> Estimate {
+pub(super) fn contrastive(job: Job<'_>, stage: &Contrastive, encoder: Cost) -> Estimate {
     let network = match stage.layerwise {
         Some(_) => encoder.with_layer_heads(stage.head),
         None => encoder.with_head(stage.head),
     };
     let (epochs, batch_size) = (u64::from(stage.epochs), u64::from(stage.batch_size));
-    let images = spec.dataset.train_images().unwrap_or(0);
+    let images = job.images.train;
     let held_out = (stage.validation * images as f64).round() as u64;
     let train = images - held_out;
     // The last, smaller batch of an epoch is dropped.
@@ -26,10 +26,10 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
     let evaluated = evaluations * (bank + bank.div_ceil(4)) + epochs * 2 * held_out;
 
     // Shards whose graphs are kept at the same time; with global BatchNorm they share one graph.
-    let own_shards = u64::from(spec.shards) / world_size(spec);
+    let own_shards = u64::from(job.spec.shards) / world_size(job);
     let alone = stage.recompute == Recompute::Shards && stage.batch_norm == BatchNorm::Shard;
     let graphs = if alone { 1 } else { own_shards };
-    let shard_views = 2 * batch_size / u64::from(spec.shards);
+    let shard_views = 2 * batch_size / u64::from(job.spec.shards);
     let step = memory::Step {
         saved: saved(stage, network, shard_views * graphs),
         shard_views: shard_views as f64,
@@ -42,7 +42,7 @@ pub(super) fn contrastive(spec: &JobSpec, stage: &Contrastive, encoder: Cost) ->
         images: trained,
         parameters: network.parameters,
         gflop: gflop(macs_per_view(stage, network) * 2.0 * trained as f64 + (encoder.macs * evaluated) as f64),
-        memory_bytes: memory::training(spec, network, &step),
+        memory_bytes: memory::training(job, network, &step),
     }
 }
 

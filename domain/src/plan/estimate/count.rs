@@ -1,8 +1,8 @@
 //! The result of an estimate, and what all stages count by.
 
-use crate::spec::{JobSpec, PenaltyMethod};
+use crate::spec::{ImageCounts, JobSpec, PenaltyMethod};
 
-/// What a job will cost; all 0 for image folders, whose size is not known before they are read.
+/// What a job will cost; all 0 if nobody has read its image folder yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
     /// Optimiser steps of the whole job; for an attack the most gradients (Square: queries) of an image.
@@ -20,6 +20,13 @@ pub struct Estimate {
     pub memory_bytes: u64,
 }
 
+/// A job, and the size of its data set.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'j> {
+    pub spec: &'j JobSpec,
+    pub images: ImageCounts,
+}
+
 /// Cost of a plain training step, in forward passes: a backward pass costs two.
 pub(super) const PLAIN: f64 = 3.0;
 
@@ -33,16 +40,12 @@ pub(super) fn penalty(method: PenaltyMethod) -> f64 {
     }
 }
 
-pub(super) fn world_size(spec: &JobSpec) -> u64 {
-    spec.workers.world_sizes(spec.shards).next_back().map_or(1, u64::from)
+pub(super) fn world_size(job: Job<'_>) -> u64 {
+    job.spec.workers.world_sizes(job.spec.shards).next_back().map_or(1, u64::from)
 }
 
-pub(super) fn labelled(spec: &JobSpec, fraction: f64) -> u64 {
-    (spec.dataset.train_images().unwrap_or(0) as f64 * fraction).round() as u64
-}
-
-pub(super) fn test_images(spec: &JobSpec) -> u64 {
-    spec.dataset.test_images().unwrap_or(0)
+pub(super) fn labelled(job: Job<'_>, fraction: f64) -> u64 {
+    (job.images.train as f64 * fraction).round() as u64
 }
 
 pub(super) fn gflop(macs: f64) -> f64 {

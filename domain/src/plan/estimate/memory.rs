@@ -1,9 +1,9 @@
 //! The largest resident set of a rank's process on a CPU. Calibrated against `peak_memory_bytes`, which every job
 //! reports: see the table in the tests.
 
-use super::count::test_images;
+use super::count::Job;
 use crate::plan::architecture::Cost;
-use crate::spec::{JobSpec, OptimizerName, PenaltyMethod, Precision};
+use crate::spec::{OptimizerName, PenaltyMethod, Precision};
 
 /// Bytes of one 32x32 RGB image on the device.
 const IMAGE: u64 = 3 * 32 * 32;
@@ -55,30 +55,30 @@ pub(super) struct Step {
     pub evaluates: bool,
 }
 
-pub(super) fn training(spec: &JobSpec, network: Cost, step: &Step) -> u64 {
+pub(super) fn training(job: Job<'_>, network: Cost, step: &Step) -> u64 {
     let moments = if step.optimizer == OptimizerName::Adam { 2 } else { 1 };
     // Weights, the gradient as tensors and as one vector, moments. Gradients of more shards reuse the graphs' memory.
     let weights = 4 * network.parameters * (3 + moments);
     let graph = 4.0 * step.saved + step.shard_views * (4 * BACKWARD_MAPS * network.largest) as f64;
     let evaluation = if step.evaluates { evaluation(network, graph) } else { 0.0 };
-    at_least_reading(spec, weights + (graph + evaluation) as u64)
+    at_least_reading(job, weights + (graph + evaluation) as u64)
 }
 
 /// A job without backward passes, with `kept` bytes in addition to the weights.
-pub(super) fn frozen(spec: &JobSpec, network: Cost, kept: u64) -> u64 {
-    at_least_reading(spec, 4 * network.parameters + evaluation(network, 0.0) as u64 + kept)
+pub(super) fn frozen(job: Job<'_>, network: Cost, kept: u64) -> u64 {
+    at_least_reading(job, 4 * network.parameters + evaluation(network, 0.0) as u64 + kept)
 }
 
 /// An attack: gradients by the pixels, in batches of `batch_size`. The classifier's BatchNorms are fused into its
 /// convolutions, so only the outputs of these are saved. Batches shrink as images are misclassified, and the freed
 /// blocks of large batches do not fit small ones.
-pub(super) fn attack(spec: &JobSpec, network: Cost, batch_size: u64) -> u64 {
+pub(super) fn attack(job: Job<'_>, network: Cost, batch_size: u64) -> u64 {
     let graph = batch_size * 4 * (network.saved / 2 + (BACKWARD_MAPS + SHRINKING_MAPS) * network.largest);
-    at_least_reading(spec, 4 * network.parameters + graph)
+    at_least_reading(job, 4 * network.parameters + graph)
 }
 
-fn at_least_reading(spec: &JobSpec, working: u64) -> u64 {
-    let data = IMAGE * (spec.dataset.train_images().unwrap_or(0) + test_images(spec));
+fn at_least_reading(job: Job<'_>, working: u64) -> u64 {
+    let data = IMAGE * (job.images.train + job.images.test);
     PROCESS + (data + working).max((READING * data as f64) as u64)
 }
 

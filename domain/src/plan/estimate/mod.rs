@@ -11,19 +11,20 @@ mod memory;
 mod tests;
 
 use super::{architecture, expand::Expanded};
-use crate::spec::{BatchNorm, Precision, Stage, ViewPasses};
+use crate::spec::{BatchNorm, Encoder, ImageCounts, JobSpec, Precision, Stage, ViewPasses};
 pub use count::Estimate;
 
-pub(super) fn estimate(job: &Expanded) -> Estimate {
-    let spec = &job.spec;
-    let encoder = job.encoder.and_then(architecture::cost);
-    let Some(encoder) = encoder.filter(|_| spec.dataset.train_images().is_some()) else { return Estimate::default() };
+/// `encoder`: the one that it trains, or that its input has trained. All 0 without it, or without the size of the data set.
+pub(super) fn estimate(spec: &JobSpec, encoder: Option<Encoder>, images: Option<ImageCounts>) -> Estimate {
+    let encoder = encoder.and_then(architecture::cost);
+    let (Some(encoder), Some(images)) = (encoder, images) else { return Estimate::default() };
+    let job = count::Job { spec, images };
     match &spec.stage {
-        Stage::Contrastive(stage) => contrastive::contrastive(spec, stage, encoder),
-        Stage::Supervised(stage) => classify::supervised(spec, stage, encoder),
-        Stage::Finetune(stage) => classify::finetune(spec, stage, encoder),
-        Stage::Linear(stage) => classify::linear(spec, stage, encoder),
-        Stage::Attack(stage) => attack::attack(spec, stage, encoder),
+        Stage::Contrastive(stage) => contrastive::contrastive(job, stage, encoder),
+        Stage::Supervised(stage) => classify::supervised(job, stage, encoder),
+        Stage::Finetune(stage) => classify::finetune(job, stage, encoder),
+        Stage::Linear(stage) => classify::linear(job, stage, encoder),
+        Stage::Attack(stage) => attack::attack(job, stage, encoder),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a right file becomes.
 
 use super::{ENCODER, planned};
+use crate::images::KnownImages;
 use crate::plan::{Plan, PlannedJob};
-use crate::spec::{Draw, Stage, Workers};
+use crate::spec::{Draw, ImageCounts, Stage, Workers};
 
 fn names(plan: &Plan) -> Vec<&str> {
     plan.jobs.iter().map(|job| job.spec.name.as_str()).collect()
@@ -177,7 +178,10 @@ fn content_keys_follow_inputs_but_not_names() {
 #[test]
 fn images_that_are_known_change_the_keys_of_all_jobs_on_them_and_leave_the_others() {
     let text = format!("{ENCODER}[jobs.linear]\nstage = \"linear\"\nfrom = \"encoder\"");
-    let known = |sha: &str| [(planned(&text).jobs[0].spec.dataset.to_string(), sha.to_owned())].into();
+    let known = |sha: &str| {
+        let images = KnownImages { sha256: sha.to_owned(), counts: None };
+        [(planned(&text).jobs[0].spec.dataset.to_string(), images)].into()
+    };
     let keys = |sha: &str| {
         let mut plan = planned(&text);
         plan.set_images(&known(sha), "1");
@@ -193,6 +197,33 @@ fn images_that_are_known_change_the_keys_of_all_jobs_on_them_and_leave_the_other
     let mut unknown = planned(&text);
     unknown.set_images(&std::collections::HashMap::new(), "1");
     assert_eq!(unknown.jobs, plain);
+}
+
+#[test]
+fn a_folder_that_a_worker_has_read_is_estimated_as_a_set_of_that_size() {
+    let text = |dataset: &str| {
+        format!(
+            "name = \"x\"\ndataset = \"{dataset}\"\n{ENCODER}[jobs.linear]\nstage = \"linear\"\nfrom = \"encoder\"\n\
+             [jobs.attack]\nstage = \"attack\"\nfrom = \"linear\"\nattack = \"pgd\"\nnorm = \"l2\"\n"
+        )
+    };
+    let of_size = |train: u64| {
+        let mut plan = crate::plan::plan(&text("folder:mine"), "x.toml", "1").unwrap();
+        let counts = Some(ImageCounts { train, test: 10_000, classes: 10 });
+        plan.set_images(&[("folder:mine".to_owned(), KnownImages { sha256: "ab".into(), counts })].into(), "1");
+        plan.jobs
+    };
+    let cifar = crate::plan::plan(&text("cifar10"), "x.toml", "1").unwrap().jobs;
+    for (folder, cifar) in of_size(50_000).iter().zip(&cifar) {
+        assert_eq!((folder.estimate, &folder.refusal), (cifar.estimate, &None));
+    }
+    let few = of_size(63);
+    let refusal = few[0].refusal.as_deref().unwrap_or_default();
+    assert_eq!(
+        refusal,
+        "`batch_size`: a batch of 64 is larger than the training set of folder:mine, which has 63 images"
+    );
+    assert!(few[1].refusal.is_none() && few[2].estimate.images == 10_000);
 }
 
 fn warmup(epochs: u32, optimizer: &str) -> f64 {

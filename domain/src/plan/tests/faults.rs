@@ -184,7 +184,7 @@ fn values_that_do_not_go_together() {
             encoder("workers = 3\nshards = 4"),
             "3 workers cannot share 4 shards equally: the number of workers must divide that of shards",
         ),
-        (encoder("batch_size = 65536"), "a batch of 65536 is larger than the training set of cifar10"),
+        (encoder("batch_size = 65536"), "a batch of 65536 is larger than the training set of cifar10, which has 50000 images"),
         (encoder("optimizer = { warmup_epochs = 21 }"), "a warm-up of 21 epochs is longer than the training of 20"),
         (encoder("monitor = { bank = 10 }"), "20 neighbours are more than the bank of 10 images"),
         (
