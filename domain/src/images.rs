@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Dataset, ImageCounts};
+use crate::{
+    spec::{Dataset, ImageCounts},
+    words::is_near,
+};
 
 /// A data set by what is in it: equal names and checksums are equal images and labels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,9 +124,11 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
     if workers.iter().any(|(_, announced)| announced.as_ref().is_none_or(|announced| !announced.complete)) {
         return Choice::NotYet;
     }
+    let near = others.iter().copied().find(|other| is_near(bare(&name), bare(other)));
+    let near = near.map(|other| format!("; did you mean `{other}`?")).unwrap_or_default();
     let others = match others.len() {
         0 => "they see no data set".to_owned(),
-        _ => format!("they see {}", others.into_iter().collect::<Vec<_>>().join(", ")),
+        _ => format!("they see {}{near}", others.into_iter().collect::<Vec<_>>().join(", ")),
     };
     let problems: Vec<String> =
         problems.into_iter().map(|(problem, workers)| format!("{}: {problem}", workers.join(", "))).collect();
@@ -131,6 +136,11 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
         [] => format!("no worker has the data set `{name}` in its data folder ({others})"),
         problems => format!("no worker can read the data set `{name}`: {}", problems.join("; ")),
     })
+}
+
+/// Without what all folders have.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("folder:").unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -184,6 +194,12 @@ mod tests {
         fleet[1] = worker("b", true, &[]);
         let why = "no worker has the data set `folder:cats` in its data folder (they see cifar10)";
         assert_eq!(choose(&cats(), &fleet), Choice::Refused(why.to_owned()));
+        let seen = |name| vec![worker("a", true, &[("folder:dogs", "22", ""), (name, "11", "")])];
+        let why = "no worker has the data set `folder:cats` in its data folder (they see folder:cat, folder:dogs; did you mean \
+                   `folder:cat`?)";
+        assert_eq!(choose(&cats(), &seen("folder:cat")), Choice::Refused(why.to_owned()));
+        let Choice::Refused(why) = choose(&cats(), &seen("folder:trees")) else { panic!() };
+        assert!(!why.contains("did you mean"), "{why}");
         fleet[1] = worker("b", true, &[("folder:cats", "", "train/a/1.png is cut off")]);
         let why = "no worker can read the data set `folder:cats`: b: train/a/1.png is cut off";
         assert_eq!(choose(&cats(), &fleet), Choice::Refused(why.to_owned()));

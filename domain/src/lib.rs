@@ -17,6 +17,7 @@ pub mod read_back;
 pub mod spec;
 pub mod state;
 pub mod timing;
+mod words;
 
 /// Version of what training computes; part of every content key.
 ///

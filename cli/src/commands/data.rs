@@ -7,9 +7,7 @@ use clap::{Args, Subcommand};
 use tandem_proto::v1::StatusRequest;
 
 use crate::{
-    args::Global,
     client::Client,
-    commands::connect,
     dataset::{Archive, Source, archive},
     exit::Exit,
     home::{Home, path_or_nothing},
@@ -69,10 +67,11 @@ struct Get {
 }
 
 impl Data {
-    pub(crate) async fn run(self, global: Global, output: &Output) -> Result<Exit> {
+    /// What is brought into a folder of this machine needs no coordinator.
+    pub(crate) async fn run(self, connect: impl FnOnce() -> Result<Client>, output: &Output) -> Result<Exit> {
         match self.command {
             DataCommand::Get(get) => get.run(output).await,
-            DataCommand::List(List {}) => list(&connect(global, output)?, output).await,
+            DataCommand::List(List {}) => list(&connect()?, output).await,
         }
     }
 }

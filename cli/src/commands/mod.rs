@@ -33,7 +33,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
-        Command::Data(data) => data.run(global, output).await,
+        Command::Data(data) => data.run(|| connect(global, output), output).await,
         Command::Completions(completions) => completions.run(Cli::command(), output),
         Command::Init(init) => init.run(output),
         Command::Schema(schema) => schema.run(output),
@@ -50,6 +50,6 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     }
 }
 
-pub(crate) fn connect(global: Global, output: &Output) -> Result<Client> {
+fn connect(global: Global, output: &Output) -> Result<Client> {
     Client::new(&Target::resolve(global.server, global.token, output)?)
 }

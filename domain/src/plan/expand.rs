@@ -2,12 +2,13 @@
 
 use serde_json::Value as Json;
 
-use super::fault::{Fault, Faults, hint};
+use super::fault::{Fault, Faults};
 use super::file::{File, JobTable, Variant};
 use super::read::join;
 use super::sweep::same;
 use super::sweep::{self, Axis, BYTES_MAX, MOST_JOBS, NAME_BYTES_MAX, Suffix};
 use crate::spec::{Encoder, JobSpec, Stage};
+use crate::words::hint;
 
 /// A job, with what the jobs that start from it need to know.
 pub(super) struct Expanded {

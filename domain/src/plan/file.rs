@@ -5,12 +5,13 @@ use std::ops::Range;
 use serde_spanned::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::fault::{Fault, Faults, hint};
+use super::fault::{Fault, Faults};
 use super::parallelism::{Parallelism, WrittenParallelism};
 use super::read::{Reader, integer, join, optional, unknown_keys};
 use super::sweep::{self, Axis, Suffix};
 use super::{conflict, defaults, stage, unused};
 use crate::spec::{Dataset, Stage};
+use crate::words::hint;
 
 pub(super) const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
 pub(super) const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];

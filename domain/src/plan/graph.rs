@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::fault::{Fault, Faults, hint};
+use super::fault::{Fault, Faults};
 use super::file::JobTable;
 use super::read::join;
+use crate::words::hint;
 
 /// Indexes into `jobs` in topological order, else in the order of the file. Of no use with a fault.
 pub(super) fn order(jobs: &[JobTable<'_>], faults: &mut Faults) -> Vec<usize> {

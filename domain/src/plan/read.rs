@@ -11,7 +11,8 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounds::{self, Bound};
-use super::fault::{Fault, hint, hint_of_value};
+use super::fault::Fault;
+use crate::words::{hint, hint_of_value};
 
 /// A value of the file, with its position.
 #[derive(Clone)]

@@ -4,9 +4,10 @@ use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use serde_spanned::Spanned;
 use toml::de::{DeString, DeValue};
 
-use super::fault::{Fault, Faults, is_near};
+use super::fault::{Fault, Faults};
 use super::read::{Reader, describe_table, join};
 use crate::spec::{Attack, AttackMethod, Contrastive, Encoder, Finetune, Linear, Norm, Stage, Supervised};
+use crate::words::is_near;
 
 /// Keys of a job of any stage, in addition to its stage's.
 pub(super) const COMMON: &[&str] = &["stage", "from", "where", "sweep", "seed", "workers", "shards", "threads"];
