@@ -9,8 +9,8 @@ use tch::{Kind, Tensor};
 use super::lbfgs::Lbfgs;
 use super::logistic::{Logistic, Standardised};
 
-/// Strongest first, since each solution is a good start for the next.
-const RIDGES: [f64; 10] = [10.0, 3.0, 1.0, 3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4];
+/// Strongest first, since each solution is a good start for the next. The weakest is as good as none.
+const RIDGES: [f64; 11] = [10.0, 3.0, 1.0, 3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4, 1e-5];
 /// Enough to compare ridges by; only the chosen one is solved for to the end.
 const ITERATIONS: u32 = 100;
 /// Folds that the subset is cut into; each is held out once.
@@ -162,7 +162,7 @@ mod tests {
         let note = |ridge| Choice { ridge, accuracy: 0.5 }.note();
         assert!(
             note(10.0).unwrap().contains("10 is the strongest")
-                && note(1e-4).unwrap().contains("0.0001 is the weakest")
+                && note(1e-5).unwrap().contains("0.00001 is the weakest")
         );
         assert_eq!(note(1.0), None);
     }

@@ -95,7 +95,7 @@ impl Training {
 }
 
 /// Ridges and held-out parts if no ridge is written, and the labels from which one part is enough (see `learn`).
-const RIDGES: u64 = 10;
+const RIDGES: u64 = 11;
 const FOLDS: u64 = 5;
 const ONE_FOLD_FROM: u64 = 10_000;
 /// Iterations that L-BFGS typically makes, with the evaluations of its line search: fewer with a strong ridge, more with a
