@@ -110,6 +110,11 @@ fn root_cause(status: &Status) -> String {
             "what answers there is no coordinator of Tandem (HTTP {code}): a proxy on the way, or another program"
         );
     }
+    let cause = last_cause(status).to_string();
+    if ["frame with invalid size", "broken pipe"].iter().any(|words| cause.contains(words)) {
+        return "what answers there is no coordinator of Tandem (it speaks no HTTP/2): another program, or a proxy"
+            .to_owned();
+    }
     // "Connection refused (os error 111)": the number helps nobody.
     let text = last_cause(status).to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()

@@ -98,7 +98,8 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
                     by_checksum.entry(&seen.sha256).or_default().push(worker);
                     counts.extend(seen.counts().map(|counts| (seen.sha256.as_str(), counts)));
                 }
-                (false, ..) => _ = others.insert(seen.name.as_str()),
+                (false, true, _) => _ = others.insert(seen.name.as_str()),
+                (false, false, _) => {}
             }
         }
     }

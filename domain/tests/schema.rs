@@ -3,9 +3,10 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use tandem_domain::{plan, spec::Stage};
-
-const STAGES: [&str; 5] = ["contrastive", "supervised", "linear", "finetune", "attack"];
+use tandem_domain::{
+    plan::{self, STAGES},
+    spec::Stage,
+};
 
 /// By an independent validator.
 fn faults(toml: &str) -> Vec<String> {
@@ -110,7 +111,7 @@ fn keys(schema: &Value, prefix: &str, found: &mut Vec<(String, Value)>) {
 
 #[test]
 fn every_key_is_explained_and_has_the_default_that_the_schema_says() {
-    for stage in STAGES {
+    for &stage in STAGES {
         let minimal = match stage {
             "contrastive" => json!({"encoder": "resnet18", "epochs": 3, "batch_size": 4}),
             "supervised" => json!({"encoder": "resnet18"}),
@@ -167,7 +168,7 @@ fn every_key_is_explained_and_has_the_default_that_the_schema_says() {
 
 #[test]
 fn files_to_start_from_can_be_submitted_and_name_every_key() {
-    for stage in STAGES {
+    for &stage in STAGES {
         let text = plan::template(stage).unwrap();
         let planned = plan::plan(&text, "init.toml", "1").unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(planned.jobs.last().unwrap().spec.stage.name(), stage);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use tandem_domain::plan;
 
 use crate::{exit::Exit, files, json, output::Output};
@@ -17,7 +17,7 @@ Examples:
   tandem init linear -                 prints it")]
 pub(crate) struct Init {
     /// The stage whose keys it has
-    #[arg(value_parser = ["contrastive", "supervised", "linear", "finetune", "attack"])]
+    #[arg(value_parser = PossibleValuesParser::new(plan::STAGES.iter().copied()))]
     stage: String,
     /// Where to write it; `-` is stdout [default: STAGE.toml]
     #[arg(value_name = "FILE")]

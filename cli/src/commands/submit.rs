@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Args;
 use tandem_proto::{
     FILE_BYTES_MAX,
@@ -64,9 +64,10 @@ pub(crate) struct Submit {
 
 impl Submit {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let toml = edit::apply(&read(&self.file)?, self.name.as_deref(), &self.set)?;
+        let (toml, changes) = edit::apply(&read(&self.file)?, self.name.as_deref(), &self.set)?;
         // Places in the file are those of the changed text.
-        let changed = if self.set.is_empty() { "" } else { " with --set" };
+        let changed = if changes.is_empty() { "" } else { ", as changed" };
+        changes.iter().for_each(|change| output.note(change));
         let request = SubmitRequest {
             toml,
             file_name: format!("{}{changed}", self.file.display()),
@@ -107,10 +108,19 @@ fn read(file: &Path) -> Result<String> {
         let message = format!("{name}: an experiment file has at most {FILE_BYTES_MAX} bytes, and this one has more");
         return Err(Failure::error(Exit::BadExperiment, message));
     }
-    String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::error(Exit::BadExperiment, format!("{name}: is not a text file (byte {at} is not UTF-8)"))
-    })
+        not_text(&name, error.as_bytes(), at, "not UTF-8")
+    })?;
+    match text.find('\0') {
+        Some(at) => Err(not_text(&name, text.as_bytes(), at, "NUL")),
+        None => Ok(text),
+    }
+}
+
+fn not_text(name: &str, bytes: &[u8], at: usize, what: &str) -> Error {
+    let line = 1 + bytes.iter().take(at).filter(|byte| **byte == b'\n').count();
+    Failure::error(Exit::BadExperiment, format!("{name}:{line}: is not a text file (byte {at} is {what})"))
 }
 
 /// May be sent again if the answer was lost: the idempotency key makes both one submit.

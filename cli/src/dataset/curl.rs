@@ -61,7 +61,7 @@ fn refusal(url: &str, part: &Path, ended: &Ended) -> Error {
     }
     let message = format!(
         "cannot download {url}: {why}; the same command goes on with what is there. Without a network, bring the archive \
-         from a machine that has one, and unpack it in the data folder"
+         from a machine that has one, and name it with --from FILE"
     );
     Failure::error(Exit::Temporary, message)
 }

@@ -119,7 +119,8 @@ impl Archive {
     /// As [`Self::get`], from a file that stays as it is.
     pub(crate) async fn take(&self, file: &Path, data: &Path) -> Result<()> {
         if !file.is_file() {
-            let message = format!("no file {}: expected {}, or a URL of it", file.display(), self.file);
+            let what = if file.exists() { "is no file" } else { "is not there" };
+            let message = format!("{} {what}: expected {}, or a URL of it", file.display(), self.file);
             return Err(Failure::error(Exit::NotFound, message));
         }
         let target = self.free_target(data)?;

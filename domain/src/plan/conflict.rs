@@ -1,10 +1,9 @@
 //! Values that are valid each by itself but not together.
 
-use std::ops::Range;
-
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::parallelism::Parallelism;
+use super::read::locate;
 use crate::spec::{
     Attack, AttackMethod, BatchNorm, Contrastive, Dataset, ImageCounts, Layerwise, Norm, Stage, Tikhonov,
 };
@@ -12,8 +11,14 @@ use crate::spec::{
 /// A key at fault, relative to the job's table, and what is wrong with it.
 pub(super) type Conflict = (&'static str, String);
 
-/// The conflicts of one job; `written` is its table.
-pub(super) fn find(stage: &Stage, parallelism: Parallelism, dataset: &Dataset, written: &DeTable<'_>) -> Vec<Conflict> {
+/// The conflicts of one job; `written` is its table. What follows from a key that is `unsure` is none.
+pub(super) fn find(
+    stage: &Stage,
+    parallelism: Parallelism,
+    dataset: &Dataset,
+    written: &DeTable<'_>,
+    unsure: &[String],
+) -> Vec<Conflict> {
     let Parallelism { workers, shards, .. } = parallelism;
     let gang = workers.world_sizes(shards).next().is_none().then(|| {
         let message = format!(
@@ -21,42 +26,67 @@ pub(super) fn find(stage: &Stage, parallelism: Parallelism, dataset: &Dataset, w
         );
         ("workers", message)
     });
+    let training = |batch_size, batch_norm| {
+        vec![
+            (&["batch_size", "shards", "workers", "batch_norm"][..], split(batch_size, shards, batch_norm)),
+            (&["precision", "tikhonov", "layerwise"][..], rounded_difference(stage)),
+            (&[][..], budget(written)),
+            (&["epochs", "steps", "optimizer.warmup_epochs"][..], warmup(stage, written)),
+        ]
+    };
     let own = match stage {
+        Stage::Contrastive(stage) => [
+            training(stage.batch_size, stage.batch_norm),
+            vec![(&["monitor"][..], neighbours(stage)), (&["layerwise", "tikhonov"][..], layerwise_of(stage))],
+        ]
+        .concat(),
+        Stage::Supervised(stage) => training(stage.batch_size, stage.batch_norm),
+        Stage::Finetune(stage) => training(stage.batch_size, stage.batch_norm),
+        Stage::Linear(_) => Vec::new(),
+        Stage::Attack(stage) => vec![(&["radii", "norm"][..], radii(stage)), (&["attack", "norm"][..], able(stage))],
+    };
+    let size = dataset.counts().map(|images| of_size(stage, dataset, images)).unwrap_or_default();
+    let is_unsure = |key: &&str| unsure.iter().any(|unsure| unsure == key || unsure.starts_with(&format!("{key}.")));
+    let all = [(&["workers", "shards"][..], gang)].into_iter().chain(own).chain(size);
+    all.filter(|(keys, _)| !keys.iter().any(&is_unsure)).filter_map(|(_, conflict)| conflict).collect()
+}
+
+/// The keys that a check looks at, and what it found.
+type Checked = (&'static [&'static str], Option<Conflict>);
+
+/// What only the size of the data set shows.
+fn of_size(stage: &Stage, dataset: &Dataset, images: ImageCounts) -> Vec<Checked> {
+    let large = |batch_size| (&["batch_size"][..], large_batch(batch_size, dataset, images));
+    let labelled =
+        |share, validation| (&["label_fraction", "validation"][..], labels(validation, share, dataset, images));
+    match stage {
         Stage::Contrastive(stage) => {
-            vec![neighbours(stage), layerwise_of(stage), held_out_views(stage, dataset)]
+            vec![large(stage.batch_size), (&["validation", "batch_size"][..], held_out_views(stage, dataset, images))]
         }
-        Stage::Supervised(stage) => vec![labels(stage.validation, stage.label_fraction, dataset)],
-        Stage::Finetune(stage) => vec![labels(stage.validation, stage.label_fraction, dataset)],
-        Stage::Linear(stage) => vec![fraction(stage.label_fraction, dataset)],
-        Stage::Attack(stage) => vec![radii(stage), able(stage)],
-    };
-    let (batch_size, batch_norm) = match stage {
-        Stage::Contrastive(stage) => (stage.batch_size, stage.batch_norm),
-        Stage::Supervised(stage) => (stage.batch_size, stage.batch_norm),
-        Stage::Finetune(stage) => (stage.batch_size, stage.batch_norm),
-        Stage::Linear(_) | Stage::Attack(_) => return [gang].into_iter().chain(own).flatten().collect(),
-    };
-    let training = [
-        gang,
-        batch(batch_size, shards, batch_norm, dataset),
-        rounded_difference(stage),
-        budget(written),
-        warmup(stage, written),
-    ];
-    training.into_iter().chain(own).flatten().collect()
+        Stage::Supervised(stage) => vec![large(stage.batch_size), labelled(stage.label_fraction, stage.validation)],
+        Stage::Finetune(stage) => vec![large(stage.batch_size), labelled(stage.label_fraction, stage.validation)],
+        Stage::Linear(stage) => vec![labelled(stage.label_fraction, 0.0)],
+        Stage::Attack(_) => Vec::new(),
+    }
+}
+
+/// What is wrong with a job on a data set of this size, which only whoever has read it knows.
+pub(super) fn with_images(stage: &Stage, dataset: &Dataset, images: ImageCounts) -> Option<String> {
+    let found = of_size(stage, dataset, images).into_iter().find_map(|(_, conflict)| conflict);
+    found.map(|(key, message)| format!("`{key}`: {message}"))
 }
 
 /// Some of the labels, and a part of those held out.
-fn labels(validation: f64, share: f64, dataset: &Dataset) -> Option<Conflict> {
-    fraction(share, dataset).or_else(|| held_out(validation, share, dataset))
+fn labels(validation: f64, share: f64, dataset: &Dataset, images: ImageCounts) -> Option<Conflict> {
+    // A class has as many as that on average: one of those with fewer has none either.
+    let each = images.train as f64 / images.classes as f64;
+    fraction(share, dataset, each).or_else(|| held_out(validation, share, each))
 }
 
-/// The label fraction must leave an image of each class. (The known data sets have equally many images of each.)
-fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
-    let images = dataset.counts()?;
-    let each = images.train / images.classes;
-    ((fraction * each as f64).round() < 1.0).then(|| {
-        let least = 0.5 / each as f64;
+/// The label fraction must leave an image of each class.
+fn fraction(fraction: f64, dataset: &Dataset, each: f64) -> Option<Conflict> {
+    ((fraction * each).round() < 1.0).then(|| {
+        let least = 0.5 / each;
         let message = format!(
             "a label fraction of {fraction} leaves no image of a class: {dataset} has {each} of each; use at least {least}"
         );
@@ -65,9 +95,8 @@ fn fraction(fraction: f64, dataset: &Dataset) -> Option<Conflict> {
 }
 
 /// At least one image of each class is held out, and one must be left to train on.
-fn held_out(share: f64, fraction: f64, dataset: &Dataset) -> Option<Conflict> {
-    let images = dataset.counts()?;
-    let labelled = (fraction * (images.train / images.classes) as f64).round();
+fn held_out(share: f64, fraction: f64, each: f64) -> Option<Conflict> {
+    let labelled = (fraction * each).round();
     (share > 0.0 && (share * labelled).round().max(1.0) >= labelled).then(|| {
         let message = format!(
             "a label fraction of {fraction} leaves {labelled} image of each class, and none to train on beside those that \
@@ -87,8 +116,8 @@ fn rounded_difference(stage: &Stage) -> Option<Conflict> {
 }
 
 /// Enough images for a batch must be left to train on, and two for a loss.
-fn held_out_views(stage: &Contrastive, dataset: &Dataset) -> Option<Conflict> {
-    let (images, batch_size) = (dataset.counts()?.train, u64::from(stage.batch_size));
+fn held_out_views(stage: &Contrastive, dataset: &Dataset, images: ImageCounts) -> Option<Conflict> {
+    let (images, batch_size) = (images.train, u64::from(stage.batch_size));
     let held_out = (stage.validation * images as f64).round() as u64;
     let message = if stage.validation > 0.0 && held_out + batch_size > images {
         format!(
@@ -129,13 +158,20 @@ fn able(Attack { attack, norm, .. }: &Attack) -> Option<Conflict> {
         AttackMethod::Pgd | AttackMethod::Apgd | AttackMethod::ApgdT | AttackMethod::Square => &[Norm::L2, Norm::Linf],
     };
     (!able.contains(norm)).then(|| {
-        (
-            "norm",
-            "pgd, apgd, apgd-t and square know l2 and linf, ddn l2 alone; fab knows l1 as well, plb, fmn and best-of all \
-             four"
-                .to_owned(),
-        )
+        let words: Vec<String> = able.iter().map(word).collect();
+        let message = format!(
+            "`attack = {}` knows {}, not {}; plb, fmn and best-of know all four norms",
+            word(attack),
+            words.join(", "),
+            word(norm)
+        );
+        ("norm", message)
     })
+}
+
+/// As it stands in the file.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The distance from a black image of 3 x 32 x 32 to a white one.
@@ -148,27 +184,23 @@ fn farthest(norm: Norm) -> f64 {
     }
 }
 
-fn batch(batch_size: u32, shards: u32, batch_norm: BatchNorm, dataset: &Dataset) -> Option<Conflict> {
+fn split(batch_size: u32, shards: u32, batch_norm: BatchNorm) -> Option<Conflict> {
     let message = if !batch_size.is_multiple_of(shards) {
         format!("a batch of {batch_size} images cannot be split into {shards} equal shards")
     } else if batch_size < 2 || (batch_norm == BatchNorm::Shard && batch_size / shards < 2) {
         format!("{shards} shards of a batch of {batch_size} hold one image each; BatchNorm needs at least 2")
     } else {
-        return dataset.counts().and_then(|images| large_batch(batch_size, dataset, images.train));
+        return None;
     };
     Some(("batch_size", message))
 }
 
-fn large_batch(batch_size: u32, dataset: &Dataset, images: u64) -> Option<Conflict> {
-    let message =
-        || format!("a batch of {batch_size} is larger than the training set of {dataset}, which has {images} images");
-    (u64::from(batch_size) > images).then(|| ("batch_size", message()))
-}
-
-/// What is wrong with a job on a data set of this size that only whoever has read it knows.
-pub(super) fn with_images(stage: &Stage, dataset: &Dataset, images: ImageCounts) -> Option<String> {
-    let Stage::Contrastive(stage) = stage else { return None };
-    large_batch(stage.batch_size, dataset, images.train).map(|(key, message)| format!("`{key}`: {message}"))
+fn large_batch(batch_size: u32, dataset: &Dataset, ImageCounts { train, .. }: ImageCounts) -> Option<Conflict> {
+    (u64::from(batch_size) > train).then(|| {
+        let message =
+            format!("a batch of {batch_size} is larger than the training set of {dataset}, which has {train} images");
+        ("batch_size", message)
+    })
 }
 
 /// A default warm-up is made to fit (`defaults`), but a written one that is longer than the training is a mistake.
@@ -226,15 +258,4 @@ fn layerwise(written: &Layerwise, tikhonov: &Tikhonov) -> Option<Conflict> {
         }
     }
     None
-}
-
-/// The byte range of the value of a dotted key, if it is written.
-pub(super) fn locate(table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
-    let (name, rest) = key.split_once('.').map_or((key, None), |(name, rest)| (name, Some(rest)));
-    let value = table.get(name)?;
-    match (rest, value.get_ref()) {
-        (None, _) => Some(value.span()),
-        (Some(rest), DeValue::Table(inner)) => locate(inner, rest),
-        (Some(_), _) => None,
-    }
 }

@@ -3,7 +3,7 @@
 
 use toml::de::DeTable;
 
-use super::conflict::locate;
+use super::read::locate;
 use crate::spec::{Attack, Draw, LinearSolver, PenaltyMethod, Stage};
 
 /// The share of a training that a default warm-up takes at most; a longer one would leave too little of the schedule.

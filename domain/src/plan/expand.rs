@@ -3,10 +3,11 @@
 use serde_json::Value as Json;
 
 use super::fault::{Fault, Faults};
-use super::file::{File, JobTable, Variant};
+use super::file::{File, JobTable};
 use super::read::join;
 use super::sweep::same;
 use super::sweep::{self, Axis, BYTES_MAX, MOST_JOBS, NAME_BYTES_MAX, Suffix};
+use super::variant::Variant;
 use crate::spec::{Encoder, JobSpec, Stage};
 use crate::words::hint;
 
@@ -20,8 +21,13 @@ pub(super) struct Expanded {
 }
 
 /// The jobs of a file whose graph has this order.
-pub(super) fn expand(file: &File<'_>, order: Vec<usize>) -> Result<Vec<Expanded>, Faults> {
-    let mut faults = Faults::default();
+pub(super) fn expand(file: &File<'_>, order: Vec<usize>, faults: &mut Faults) -> Vec<Expanded> {
+    let jobs = all(file, order, faults);
+    faults.keep(jobs).unwrap_or_default()
+}
+
+/// The first fault of size ends it; those of `where` are noted.
+fn all(file: &File<'_>, order: Vec<usize>, faults: &mut Faults) -> Result<Vec<Expanded>, Fault> {
     let mut jobs: Vec<Expanded> = Vec::new();
     let mut tables: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
     let mut bytes = 0;
@@ -34,6 +40,10 @@ pub(super) fn expand(file: &File<'_>, order: Vec<usize>) -> Result<Vec<Expanded>
         }
         for from in &table.from {
             let Some((input, range)) = tables.iter().find(|(name, _)| name == from.get_ref()) else { continue };
+            if range.is_empty() {
+                // It has faults of its own.
+                continue;
+            }
             let inputs = match selected(table, input, &jobs[range.clone()]) {
                 Ok(inputs) => inputs,
                 Err(fault) => {
@@ -44,7 +54,7 @@ pub(super) fn expand(file: &File<'_>, order: Vec<usize>) -> Result<Vec<Expanded>
             };
             let mut made = Vec::new();
             if inputs.len() * table.variants.len() + jobs.len() > MOST_JOBS {
-                return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)).into());
+                return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)));
             }
             // Several jobs in `from` are alternatives, so the name says which one.
             let which = (table.from.len() > 1).then(|| ("from".to_owned(), Json::from(*input)));
@@ -57,11 +67,11 @@ pub(super) fn expand(file: &File<'_>, order: Vec<usize>) -> Result<Vec<Expanded>
             jobs.extend(made);
         }
         if jobs.len() > MOST_JOBS {
-            return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)).into());
+            return Err(sweep::too_many(table.span.clone(), &join("jobs", &table.name)));
         }
         tables.push((&table.name, start..jobs.len()));
     }
-    faults.or(jobs)
+    Ok(jobs)
 }
 
 /// The job, unless its name or all jobs so far are too long. `bytes`: of the jobs so far.

@@ -19,10 +19,10 @@ pub struct SpecError {
 /// The faults of a file, in the order of their places: one line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecErrors {
-    /// One at least.
+    /// One at least, 20 at most.
     pub faults: Vec<SpecError>,
-    /// Whether reading ended before the whole file was looked at.
-    pub more: bool,
+    /// How many were found. Reading ends after 200.
+    pub found: usize,
 }
 
 impl std::fmt::Display for SpecErrors {
@@ -30,14 +30,14 @@ impl std::fmt::Display for SpecErrors {
         if let [only] = self.faults.as_slice() {
             return write!(f, "{only}");
         }
-        if let Some(first) = self.faults.first() {
-            write!(f, "{} mistakes in {}", self.faults.len(), first.file)?;
+        let file = self.faults.first().map_or("", |fault| &fault.file);
+        match self.found {
+            all if all == self.faults.len() => write!(f, "{all} mistakes in {file}")?,
+            FOUND_MAX => write!(f, "the first {} of {FOUND_MAX} or more mistakes in {file}", self.faults.len())?,
+            all => write!(f, "the first {} of {all} mistakes in {file}", self.faults.len())?,
         }
         for fault in &self.faults {
             write!(f, "\n{fault}")?;
-        }
-        if self.more {
-            write!(f, "\nThere may be more: what comes after {FAULTS_MAX} mistakes was not looked at")?;
         }
         Ok(())
     }
@@ -46,7 +46,9 @@ impl std::fmt::Display for SpecErrors {
 impl std::error::Error for SpecErrors {}
 
 /// Mistakes that a person wants to read at once.
-const FAULTS_MAX: usize = 20;
+const SHOWN_MAX: usize = 20;
+/// Mistakes after which a file is not looked at any further.
+pub(super) const FOUND_MAX: usize = 200;
 
 /// The faults found so far, each once: the variants of a sweep share theirs.
 #[derive(Debug, Default)]
@@ -64,14 +66,9 @@ impl Faults {
         result.map_err(|fault| self.push(fault)).ok()
     }
 
-    /// How many there are: whether something added one.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Whether to look any further.
     pub(super) fn is_full(&self) -> bool {
-        self.0.len() > FAULTS_MAX
+        self.0.len() >= FOUND_MAX
     }
 
     /// `value`, unless there are faults.
@@ -80,10 +77,10 @@ impl Faults {
     }
 
     pub(super) fn into_errors(mut self, file: &str, text: &str) -> SpecErrors {
-        let more = self.is_full();
-        self.0.truncate(FAULTS_MAX);
-        self.0.sort_by_key(|fault| fault.span.as_ref().map_or(0, |span| span.start));
-        SpecErrors { faults: self.0.into_iter().map(|fault| fault.into_error(file, text)).collect(), more }
+        let found = self.0.len();
+        self.0.sort_by_key(Fault::start);
+        self.0.truncate(SHOWN_MAX);
+        SpecErrors { faults: self.0.into_iter().map(|fault| fault.into_error(file, text)).collect(), found }
     }
 }
 
@@ -107,6 +104,11 @@ impl Fault {
         Self { span: Some(span), key: key.into(), message: message.into() }
     }
 
+    /// Where it begins in the text.
+    pub(super) fn start(&self) -> usize {
+        self.span.as_ref().map_or(0, |span| span.start)
+    }
+
     /// Adds the span and key unless more precise ones are known.
     pub(super) fn or_at(self, span: &Range<usize>, key: &str) -> Self {
         match self.span {
@@ -116,7 +118,7 @@ impl Fault {
     }
 
     fn into_error(self, file: &str, text: &str) -> SpecError {
-        let start = self.span.map_or(0, |span| span.start).min(text.len());
+        let start = self.start().min(text.len());
         let before = text.get(..start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         SpecError {

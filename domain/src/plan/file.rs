@@ -5,16 +5,19 @@ use std::ops::Range;
 use serde_spanned::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::bounds;
 use super::fault::{Fault, Faults};
-use super::parallelism::{Parallelism, WrittenParallelism};
-use super::read::{Reader, integer, join, optional, unknown_keys};
-use super::sweep::{self, Axis, Suffix};
-use super::{conflict, defaults, stage, unused};
-use crate::spec::{Dataset, Stage};
-use crate::words::hint;
+use super::parallelism::WrittenParallelism;
+use super::read::{Reader, integer, join, locate, optional, unknown_keys};
+use super::sweep::{self, Axis};
+use super::unused;
+use super::variant::{Reading, Shared, Variant};
+use crate::spec::Dataset;
+use crate::words::{hint, is_near};
 
 pub(super) const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
-pub(super) const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
+/// The words after `stage =`.
+pub const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
 pub(super) const NAME_LENGTH: usize = 64;
 /// Largest priority, up and down.
 pub(super) const PRIORITY_MAX: i32 = 100;
@@ -37,25 +40,23 @@ pub(super) struct JobTable<'a> {
     pub stage: &'static str,
     /// Names of the jobs that it starts from, which are alternatives.
     pub from: Vec<Spanned<String>>,
+    /// It has a key that is nearly `from`: that one is told, not that `from` is missing.
+    pub is_from_misspelt: bool,
     /// `where`: the selected variants of those.
     pub filters: Vec<Axis<'a>>,
     /// Its own sweep, expanded; a single entry without one.
     pub variants: Vec<Variant>,
 }
 
-/// One point of a job's own sweep.
-pub(super) struct Variant {
-    pub suffix: Suffix,
-    pub stage: Stage,
-    /// `None`: the seed of its input, or the experiment's.
-    pub seed: Option<u64>,
-    pub parallelism: Parallelism,
-}
-
 /// What can be read of the file; only without faults it is what the file says.
 pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>, faults: &mut Faults) -> File<'a> {
     let top = root.get_ref();
-    unknown_keys("", top, TOP).for_each(|fault| faults.push(fault));
+    for mut fault in unknown_keys("", top, TOP) {
+        if is_of_a_job(&fault.key) {
+            fault.message = format!("`{}` is a key of a job: it belongs in [jobs.NAME]", fault.key);
+        }
+        faults.push(fault);
+    }
     let name = faults.keep(required(root, "name").and_then(read_name)).unwrap_or_default();
     // Of a folder nothing is known that a job could contradict.
     let dataset = required(root, "dataset").and_then(Reader::read);
@@ -82,6 +83,13 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>, faults: &mut Faults) -> F
     File { name, dataset, seed, priority: priority.unwrap_or(0), jobs, complete }
 }
 
+/// Whether a key at the top of the file was meant for a job.
+fn is_of_a_job(key: &str) -> bool {
+    let is_first = |(name, _): &(&str, _)| name.split('.').next() == Some(key);
+    ["encoder", "attack", "norm", "stage", "from", "where", "sweep"].contains(&key)
+        || bounds::BOUNDS.iter().any(is_first)
+}
+
 fn read_name(reader: Reader<'_>) -> Result<String, Fault> {
     let name: String = reader.clone().read()?;
     check_name(&name).map_err(|message| reader.fault(message))?;
@@ -90,7 +98,8 @@ fn read_name(reader: Reader<'_>) -> Result<String, Fault> {
 
 fn read_priority(reader: Reader<'_>) -> Result<i32, Fault> {
     let number = integer(reader.value()).and_then(|number| i32::try_from(number).ok());
-    let number = number.ok_or_else(|| reader.expected("a whole number"))?;
+    let number =
+        number.ok_or_else(|| reader.expected(format!("a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")))?;
     checked_priority(number).map_err(|message| reader.fault(message))
 }
 
@@ -110,14 +119,6 @@ fn read_tables<'a>(jobs: Reader<'a>) -> Result<Vec<Entry<'a>>, Fault> {
     Ok(entries)
 }
 
-/// What stands at the top of the file and is of consequence for each job.
-struct Shared {
-    dataset: Dataset,
-    seed: u64,
-    /// `None` if it cannot be read.
-    parallelism: Option<WrittenParallelism>,
-}
-
 /// A job's table; an error if not even its place in the graph is known.
 ///
 /// `made`: the variants so far, each of which becomes a job at least. Counted before they are read.
@@ -132,7 +133,16 @@ fn read_job<'a>(
     let Some(values) = job.get_ref().as_table() else {
         return Err(Fault::new(job.span(), &table, format!("`{table}` must be a table: [{table}]")));
     };
-    let stage = read_stage_name(&table, job, values)?;
+    let stage = match read_stage_name(&table, job, values) {
+        Ok(stage) => stage,
+        Err(fault) => {
+            // A stage that is only misspelt has keys that can be looked at.
+            let written = values.get("stage").and_then(|word| word.get_ref().as_str()).unwrap_or_default();
+            let Some(near) = STAGES.iter().find(|stage| is_near(written, stage)) else { return Err(fault) };
+            faults.push(fault);
+            near
+        }
+    };
     let from = read_from(&table, values)?;
     let filters = faults.keep(sub_table(&table, values, "where")).flatten().map(sweep::axes).unwrap_or_default();
     let axes = faults.keep(sub_table(&table, values, "sweep")).flatten().map(sweep::axes).unwrap_or_default();
@@ -142,64 +152,16 @@ fn read_job<'a>(
     }
     let (axes, unread) = sweep::checked(&table, axes, faults);
     let reading = Reading { table: &table, stage, unread: &unread, shared };
-    let variants = reading.variants(job, &axes, faults);
-    let written = |key: &str| conflict::locate(values, key).is_some();
-    for (key, message) in unused::find(variants.iter().map(|variant| &variant.stage), written) {
-        let span = conflict::locate(values, key).unwrap_or(job.span());
+    let looked = reading.variants(job, &axes, faults);
+    let unsure: Vec<String> = looked.iter().flat_map(|looked| looked.unsure.iter().cloned()).collect();
+    let written = |key: &str| locate(values, key).is_some();
+    for (key, message) in unused::find(looked.iter().map(|looked| &looked.stage), written, &unsure) {
+        let span = locate(values, key).unwrap_or(job.span());
         faults.push(Fault::new(span, join(&table, key), message));
     }
-    Ok(JobTable { name: name.to_owned(), span: job.span(), stage, from, filters, variants })
-}
-
-/// A job's table while its variants are read.
-struct Reading<'r> {
-    table: &'r str,
-    stage: &'r str,
-    /// Keys of its sweep that are wrong: missing in the variants, and no second fault there.
-    unread: &'r [String],
-    shared: &'r Shared,
-}
-
-impl Reading<'_> {
-    /// The variants that have no fault.
-    fn variants(&self, job: &Spanned<DeValue<'_>>, axes: &[Axis<'_>], faults: &mut Faults) -> Vec<Variant> {
-        // `from`, `where` and `sweep` are read once, not copied into every variant.
-        let mut parameters = job.clone();
-        if let DeValue::Table(values) = parameters.get_mut() {
-            for key in ["from", "where", "sweep"] {
-                values.remove(key);
-            }
-        }
-        let mut read = Vec::new();
-        for variant in faults.keep(sweep::variants(self.table, &parameters, axes)).into_iter().flatten() {
-            if faults.is_full() {
-                break;
-            }
-            if let Some((suffix, job)) = faults.keep(variant) {
-                read.extend(self.variant(suffix, &job, faults));
-            }
-        }
-        read
-    }
-
-    fn variant(&self, suffix: Suffix, job: &Spanned<DeValue<'_>>, faults: &mut Faults) -> Option<Variant> {
-        let Self { table, unread, shared, .. } = *self;
-        let values = job.get_ref().as_table()?;
-        let seed = faults.keep(optional(table, values, "seed"));
-        let own = WrittenParallelism::read(table, values, faults);
-        let stage = stage::read(self.stage, table, job, unread, faults);
-        let (seed, own, mut stage) = (seed?, own?, stage?);
-        if !unread.is_empty() {
-            return None;
-        }
-        let parallelism = own.or(shared.parallelism?, &stage);
-        for (key, message) in conflict::find(&stage, parallelism, &shared.dataset, values) {
-            let span = conflict::locate(values, key).unwrap_or(job.span());
-            faults.push(Fault::new(span, join(table, key), message));
-        }
-        defaults::fill(&mut stage, shared.seed, values);
-        Some(Variant { suffix, stage, seed, parallelism })
-    }
+    let variants = looked.into_iter().filter_map(|looked| looked.variant).collect();
+    let is_from_misspelt = values.keys().any(|key| strsim::osa_distance(key.get_ref(), "from") == 1);
+    Ok(JobTable { name: name.to_owned(), span: job.span(), stage, from, is_from_misspelt, filters, variants })
 }
 
 fn read_stage_name(table: &str, job: &Spanned<DeValue<'_>>, values: &DeTable<'_>) -> Result<&'static str, Fault> {

@@ -28,13 +28,14 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod unused;
+mod variant;
 
 use std::collections::HashMap;
 
 pub use content::{content_key, fresh_key};
 pub use estimate::Estimate;
 pub use fault::{SpecError, SpecErrors};
-pub use file::checked_priority;
+pub use file::{STAGES, checked_priority};
 pub use schema::{schema, stage_schema};
 pub use template::template;
 
@@ -115,12 +116,12 @@ fn read(toml: &str, learn_version: &str) -> Result<Plan, Faults> {
     let root = syntax::parse(toml)?;
     let mut faults = Faults::default();
     let file = file::read(&root, &mut faults);
-    // A job that cannot be read is no input that anybody forgot.
-    let order = if file.complete { graph::order(&file.jobs, &mut faults) } else { Vec::new() };
-    faults.or(())?;
+    let order = graph::order(&file, &mut faults);
+    let expanded = expand::expand(&file, order, &mut faults);
+    let expanded = faults.or(expanded)?;
     let mut keys: HashMap<String, String> = HashMap::new();
     let mut jobs = Vec::new();
-    for job in expand::expand(&file, order)? {
+    for job in expanded {
         let inputs: Vec<&str> = job.spec.inputs.iter().filter_map(|name| keys.get(name)).map(String::as_str).collect();
         let content_key = content_key(&job.spec, None, &inputs, learn_version);
         keys.insert(job.spec.name.clone(), content_key.clone());

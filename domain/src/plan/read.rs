@@ -24,12 +24,12 @@ pub(super) struct Reader<'a> {
     /// Relative to `table`, and what `bounds` knows: `optimizer.lr`. Empty for the table itself.
     key: String,
     /// Keys of the table itself that are read elsewhere.
-    others: &'a [&'static str],
+    others: &'a [&'a str],
 }
 
 impl<'a> Reader<'a> {
     /// A whole table; `others` are known keys in it that are not read here.
-    pub(super) fn table(table: &'a str, value: &'a Spanned<DeValue<'a>>, others: &'a [&'static str]) -> Self {
+    pub(super) fn table(table: &'a str, value: &'a Spanned<DeValue<'a>>, others: &'a [&'a str]) -> Self {
         Self { value: value.get_ref(), span: value.span(), table, key: String::new(), others }
     }
 
@@ -143,6 +143,17 @@ pub(super) fn show(value: &DeValue<'_>) -> String {
     }
 }
 
+/// The byte range of the value of a dotted key, if it is written.
+pub(super) fn locate(table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
+    let (name, rest) = key.split_once('.').map_or((key, None), |(name, rest)| (name, Some(rest)));
+    let value = table.get(name)?;
+    match (rest, value.get_ref()) {
+        (None, _) => Some(value.span()),
+        (Some(rest), DeValue::Table(inner)) => locate(inner, rest),
+        (Some(_), _) => None,
+    }
+}
+
 macro_rules! whole {
     ($($method:ident => $visit:ident as $type:ty,)+) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -219,7 +230,9 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, Fault> {
         let values = self.value.as_table().ok_or_else(|| self.expected("a table"))?;
         let table = self.full_key();
-        if let Some(fault) = unknown_keys(&table, values, &[fields, self.others].concat()).next() {
+        let known: Vec<&str> = fields.iter().chain(self.others).copied().collect();
+        let unknown = unknown_keys(&table, values, &known).min_by_key(|fault| fault.start());
+        if let Some(fault) = unknown {
             return Err(fault);
         }
         let entries = values.iter().filter(|(key, _)| fields.contains(&key.get_ref().as_ref())).collect::<Vec<_>>();

@@ -17,19 +17,26 @@ const STAND_INS: &[(&str, &str)] = &[("epochs", "1"), ("batch_size", "2")];
 
 /// Reads the job at `[table]`. After a mistake its key is taken out, or filled in where it is missing, and the rest is read
 /// again, until everything that is wrong has been told. `unread`: keys that are missing because they were wrong elsewhere.
+///
+/// Returns the keys that are not what the file says, beside the stage.
 pub(super) fn read(
     stage: &str,
     table: &str,
     job: &Spanned<DeValue<'_>>,
     unread: &[String],
     faults: &mut Faults,
-) -> Option<Stage> {
-    let before = faults.len();
+) -> Option<(Stage, Vec<String>)> {
+    // What starts from nothing is not told about inputs.
+    let common: Vec<&str> = match stage {
+        "contrastive" | "supervised" => COMMON.iter().copied().filter(|key| !["from", "where"].contains(key)).collect(),
+        _ => COMMON.to_vec(),
+    };
+    let common = common.as_slice();
     let mut job = job.clone();
     let mut removed: Vec<String> = unread.to_vec();
     while !faults.is_full() {
-        let fault = match typed(stage, Reader::table(table, &job, COMMON)) {
-            Ok(stage) => return (faults.len() == before).then_some(stage),
+        let fault = match typed(stage, Reader::table(table, &job, common)) {
+            Ok(stage) => return Some((stage, removed)),
             Err(fault) => fault,
         };
         let key = fault.key.strip_prefix(table).unwrap_or(&fault.key).trim_start_matches('.').to_owned();
@@ -45,6 +52,7 @@ pub(super) fn read(
         if !fill_in(&mut job, &key) {
             break;
         }
+        removed.push(key);
     }
     None
 }
@@ -60,7 +68,7 @@ fn typed(stage: &str, job: Reader<'_>) -> Result<Stage, Fault> {
 }
 
 /// Removes a dotted key; whether it was there. A quoted key may hold the dots itself.
-fn take_out(value: &mut Spanned<DeValue<'_>>, key: &str) -> bool {
+pub(super) fn take_out(value: &mut Spanned<DeValue<'_>>, key: &str) -> bool {
     let DeValue::Table(values) = value.get_mut() else { return false };
     if values.remove(key).is_some() {
         return true;

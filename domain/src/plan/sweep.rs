@@ -7,7 +7,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::fault::{Fault, Faults};
-use super::read::{describe_table, integer, join};
+use super::read::{describe_table, integer, join, locate};
 
 /// Jobs that one experiment may expand to.
 pub(super) const MOST_JOBS: usize = 1000;
@@ -60,6 +60,18 @@ pub(super) fn checked<'a>(table: &str, axes: Vec<Axis<'a>>, faults: &mut Faults)
     let (right, wrong): (Vec<_>, Vec<_>) =
         axes.into_iter().partition(|axis| faults.keep(check_axis(table, axis)).is_some());
     (right, wrong.into_iter().map(|axis| axis.key).collect())
+}
+
+/// Swept keys that have a value beside their sweep, each with its fault.
+pub(super) fn clashes<'x>(table: &str, job: &Spanned<DeValue<'_>>, axes: &'x [Axis<'_>]) -> Vec<(&'x str, Fault)> {
+    let has_value =
+        |axis: &&Axis<'_>| job.get_ref().as_table().is_some_and(|values| locate(values, &axis.key).is_some());
+    axes.iter().filter(has_value).map(|axis| (axis.key.as_str(), clash(table, axis))).collect()
+}
+
+fn clash(table: &str, axis: &Axis<'_>) -> Fault {
+    let message = format!("`{}` stands both {} and in its sweep; keep one of them", axis.key, describe_table(table));
+    Fault::new(axis.span.clone(), join(&join(table, "sweep"), &axis.key), message)
 }
 
 /// The variants of the job table `job` (at `[table]`) under its sweep: the suffix of each, and its table with the swept
@@ -138,11 +150,7 @@ fn set<'a>(
         return fault(format!("`{}` cannot be swept: `{parents}` is no table {}", axis.key, describe_table(table)));
     };
     if values.contains_key(name) {
-        return fault(format!(
-            "`{}` stands both {} and in its sweep; keep one of them",
-            axis.key,
-            describe_table(table)
-        ));
+        return Err(clash(table, axis));
     }
     values.insert(named(name), value.clone());
     Ok(())

@@ -9,24 +9,44 @@ use super::fault::{Fault, Faults};
 pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Faults> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut faults = Faults::default();
-    let mut line = None;
+    let (mut line, mut table) = (None, None);
     for error in errors {
+        let start = error.span().map_or(0, |span| span.start).min(text.len());
+        let before = text.get(..start).unwrap_or(text);
         // What the parser makes of the rest of a line that it could not read is a guess.
-        let at = error.span().map(|span| text.get(..span.start).unwrap_or(text).matches('\n').count());
-        if at.is_none() || at != line {
+        let at = before.matches('\n').count();
+        // A table that stands twice has its keys twice.
+        let of = before.rfind("\n[");
+        let is_duplicate = error.message() == DUPLICATE;
+        if line != Some(at) && !(is_duplicate && table == Some(of)) {
             faults.push(fault(text, &error));
         }
-        line = at;
+        line = Some(at);
+        if is_duplicate && before.rsplit('\n').next().is_some_and(|line| line.trim_start().starts_with('[')) {
+            table = Some(of);
+        }
     }
     faults.or(root)
 }
 
+const DUPLICATE: &str = "duplicate key";
+
 fn fault(text: &str, error: &Error) -> Fault {
     let span = error.span().unwrap_or(0..0);
     let written = text.get(span.clone()).unwrap_or_default();
-    let message = match error.message() {
-        "duplicate key" => format!("`{written}` stands twice; keep one of them, or give the second another name"),
-        message => format!("not valid TOML: {}", message.replace('\n', ", ")),
+    let message = match (error.message(), bare_word(text, span.start)) {
+        (DUPLICATE, _) => format!("`{written}` stands twice; keep one of them, or give the second another name"),
+        (_, Some(word)) => format!("not valid TOML: a word stands in quotes: \"{word}\""),
+        (message, None) => format!("not valid TOML: {}", message.replace('\n', ", ")),
     };
     Fault::new(span, "", message)
+}
+
+/// The value at `at`, if it is one word without quotes.
+fn bare_word(text: &str, at: usize) -> Option<&str> {
+    let line_start = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(line_start..)?.lines().next()?;
+    let value = line.split_once('=')?.1.split('#').next()?.trim();
+    let is_word = |c: char| c.is_alphanumeric() || "-_.:/".contains(c);
+    (value.starts_with(char::is_alphabetic) && value.chars().all(is_word)).then_some(value)
 }

@@ -14,18 +14,23 @@ pub fn template(stage: &str) -> Option<String> {
     let mut text = format!(
         "# {}\n\
          #   tandem submit {stage}.toml --dry-run     what it would run, and at what cost\n\
-         # What stands behind a # is what holds anyway: take the # away to change it. Editors complete and\n\
-         # check this file after `tandem schema > tandem.schema.json`, with this as its first line:\n\
+         # What stands behind a # is what holds anyway: take the # away to change it. A key that is of use\n\
+         # only beside another one says so when it stands alone. Editors complete and check this file after\n\
+         # `tandem schema > tandem.schema.json`, with this as its first line:\n\
          #   #:schema tandem.schema.json\n\
          name = \"{stage}\"\n\
          # cifar10, cifar100, shapes (synthetic), or folder:NAME, a folder below the workers' data folder.\n\
          dataset = \"cifar10\"\n\
-         # Of all that is random.\n\
+         # Seed of all that is random.\n\
          # seed = 1\n\
          # Jobs of higher priority start first, -100 to 100.\n\
          # priority = 0\n\
          # Ranks that share each job: a number, or a range such as \"1..4\" to take what is free.\n\
-         # workers = 1\n\n",
+         # workers = 1\n\
+         # Logical parts of a batch, on which results depend; as many as workers where nothing is said.\n\
+         # shards = 1\n\
+         # CPU threads of one shard.\n\
+         # threads = 1\n\n",
         schema["description"].as_str().unwrap_or_default().replace('\n', " ")
     );
     let from = match stage {
@@ -42,7 +47,10 @@ pub fn template(stage: &str) -> Option<String> {
     text.push_str(&format!("[jobs.{stage}]\nstage = \"{stage}\"\n"));
     if let Some(from) = from {
         text.push_str(&format!("from = \"{from}\"\n"));
+        text.push_str("# Only some of its variants: keys with a value, or a list of values.\n");
+        text.push_str(&format!("# where = {{ seed = 1 }}{LEFT_OUT}\n"));
     }
+    text.push_str("# seed, workers, shards and threads may stand here too, for this job alone.\n");
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let is_required = |key: &str| required.iter().any(|name| name == key);
     let mut tables = String::new();

@@ -6,8 +6,19 @@ use crate::spec::{
     Preset, Stage, Tikhonov,
 };
 
-/// The `written` keys that no variant of a job reads; in a sweep one variant that reads it is enough.
-pub(super) fn find<'a>(variants: impl IntoIterator<Item = &'a Stage>, written: impl Fn(&str) -> bool) -> Vec<Conflict> {
+/// Keys on which it depends which others are read.
+const DECISIVE: &[&str] = &["tikhonov", "layerwise", "augment", "solver", "images", "draw", "attack", "preset", "plb"];
+
+/// The `written` keys that no variant of a job reads; in a sweep one variant that reads it is enough. Nothing is said where a
+/// decisive key is `unsure`.
+pub(super) fn find<'a>(
+    variants: impl IntoIterator<Item = &'a Stage>,
+    written: impl Fn(&str) -> bool,
+    unsure: &[String],
+) -> Vec<Conflict> {
+    if unsure.iter().any(|key| DECISIVE.contains(&key.split('.').next().unwrap_or_default())) {
+        return Vec::new();
+    }
     let mut variants = variants.into_iter();
     let mut common = variants.next().map(keys).unwrap_or_default();
     for variant in variants {

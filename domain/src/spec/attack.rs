@@ -90,9 +90,9 @@ pub enum PlbSteps {
 pub struct Plb {
     /// How long its steps are.
     pub steps: PlbSteps,
-    /// Barrier weights tried.
+    /// Barrier weights tried, of the published steps.
     pub outer: u32,
-    /// Proximal steps at each.
+    /// Proximal steps at each barrier weight.
     pub inner: u32,
     /// Step of the barrier's gradient.
     pub dt: f64,
@@ -135,11 +135,11 @@ pub struct Attack {
     /// Test images attacked; 0 is all of them.
     #[serde(default)]
     pub images: u32,
-    /// Which ones, if not all. A file that says nothing means a balanced draw; a stored spec that says nothing, as those of
-    /// earlier versions, means the first ones.
+    /// Which ones, if `images` is not all of them; a balanced draw where the file says nothing.
+    // A stored spec that says nothing, as those of earlier versions, means the first ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draw: Option<Draw>,
-    /// Of a balanced draw. A file that says nothing means the experiment's seed, so that all its attacks have the same images.
+    /// Seed of a balanced draw; where the file says nothing the experiment's, so that all its attacks have the same images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draw_seed: Option<u64>,
     /// Images in one pass; changes speed and memory, not the result.
@@ -151,7 +151,7 @@ pub struct Attack {
     /// The published algorithm, or what the paper's code ran.
     #[serde(default)]
     pub preset: Preset,
-    /// Iterations (Square: queries); `None` is the method's own number.
+    /// Iterations (Square: queries); left out: the method's own number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
     /// Attempts from different random points; the nearest success of each image counts.
@@ -160,7 +160,7 @@ pub struct Attack {
     /// The loss that PGD maximises.
     #[serde(default)]
     pub loss: AttackLoss,
-    /// Constants of ProxLogBarrier.
+    /// Constants of `attack = "plb"`.
     #[serde(default)]
     pub plb: Plb,
     /// Images in the exported picture: clean, perturbed, difference.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
+use crate::words::is_near;
 
 /// Images of the synthetic set to train on, and to test on.
 pub const SHAPES_TRAIN: u32 = 10_000;
@@ -61,7 +62,12 @@ impl TryFrom<String> for Dataset {
                     "`{name}` is no name of a data set's folder: expected letters a-z and A-Z, digits, `-`, `_` and `.`, and no \
                      `.` in front; a link with such a name may lead to it"
                 )),
-                None => Err(format!("unknown dataset `{other}`: expected cifar10, cifar100, shapes or folder:NAME")),
+                None => {
+                    let near = ["cifar10", "cifar100", "shapes"].into_iter().find(|known| is_near(other, known));
+                    let near = near
+                        .map_or_else(|| ": expected".to_owned(), |known| format!("; did you mean `{known}`? Expected"));
+                    Err(format!("unknown dataset `{other}`{near} cifar10, cifar100, shapes or folder:NAME"))
+                }
             },
         }
     }

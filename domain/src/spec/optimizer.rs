@@ -10,6 +10,7 @@ pub enum OptimizerName {
     Sgd,
     /// SGD with a rate for each layer (You et al. 2017), for large batches.
     Lars,
+    /// Adam (Kingma & Ba 2015); weight decay is added to the gradient.
     Adam,
 }
 
@@ -31,7 +32,7 @@ pub struct Optimizer {
     pub name: OptimizerName,
     /// Peak learning rate, not rescaled by the batch size.
     pub lr: f64,
-    /// Adam's beta1; its beta2 is 0.999.
+    /// Momentum of sgd and lars, Adam's beta1; its beta2 is 0.999.
     pub momentum: f64,
     /// Nesterov's momentum, of sgd.
     pub nesterov: bool,

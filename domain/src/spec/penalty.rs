@@ -47,10 +47,10 @@ pub struct Tikhonov {
     /// Which penalty. Left out: eq. (3) for contrastive jobs, eq. (2) for classifiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling: Option<PenaltyScaling>,
-    /// Step of the finite difference, in pixel units of [0, 1]; 0.1 where a file says nothing. On nets with ReLU a smaller one is
+    /// Step of `method = "finite-difference"`, in pixel units of [0, 1]; 0.1 where a file says nothing. On nets with ReLU a smaller one is
     /// not a better one.
     pub h: f64,
-    /// Direction of the finite difference.
+    /// Direction of `method = "finite-difference"`.
     pub direction: Direction,
     /// Multiply lambda by N/128. Eq. (3) falls as 1/N, so a lambda for the paper's batch of 128 means the same at N.
     pub rescale: bool,
