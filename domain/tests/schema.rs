@@ -187,9 +187,12 @@ fn files_to_start_from_can_be_submitted_and_name_every_key() {
         let mut found = Vec::new();
         keys(&plan::stage_schema(stage).unwrap(), "", &mut found);
         let written: Value = toml::from_str(&full).unwrap();
-        for (key, _) in found {
+        for (key, schema) in found {
             let pointer = format!("/jobs/{stage}/{}", key.replace('.', "/"));
-            assert!(written.pointer(&pointer).is_some(), "{stage}: `{key}` is not in the file:\n{full}");
+            let value = written.pointer(&pointer);
+            assert!(value.is_some(), "{stage}: `{key}` is not in the file:\n{full}");
+            // What stands behind a # is what holds anyway.
+            assert!(schema.get("default").is_none_or(|default| Some(default) == value), "{stage}: `{key}` = {value:?}");
         }
     }
     assert_eq!(plan::template("lineal"), None);

@@ -87,9 +87,10 @@ fn table(text: &mut String, parent: &str, key: &str, schema: &Value) {
 /// `key` in its table; `full` within the job.
 fn entry(text: &mut String, key: &str, full: &str, schema: &Value, is_required: bool) {
     comment(text, schema["description"].as_str().unwrap_or_default());
-    let value = match (EXAMPLES.iter().find(|(name, _)| *name == full), schema.get("default")) {
-        (Some((_, value)), _) => (*value).to_owned(),
-        (None, Some(default)) => default.to_string(),
+    let example = EXAMPLES.iter().find(|(name, _)| *name == full);
+    let value = match (schema.get("default"), example) {
+        (Some(default), _) => default.to_string(),
+        (None, Some((_, value))) => (*value).to_owned(),
         (None, None) => schema["enum"][0].to_string(),
     };
     let unsaid = schema.get("default").is_none() && !is_required;
