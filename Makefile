@@ -1,8 +1,8 @@
 # Thin: every line can be run by hand.
-.PHONY: help demo test setup build lint rehearse bench parity chaos fmt
+.PHONY: help demo test setup build dist-client lint rehearse bench parity chaos fmt
 
 help:            ## this list
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: setup      ## from nothing to a trained encoder, its accuracy and its curve
 	cargo build --workspace --bins
@@ -23,6 +23,9 @@ lint: setup      ## what a machine can say about all sources without running the
 
 rehearse: setup  ## the heavy checks, before a change is called done: [PARTS="sanitize chaos"]
 	scripts/rehearse $(PARTS)
+
+dist-client:     ## the command line alone, one file for any Linux with glibc 2.28 or newer, in target/dist
+	scripts/dist-client
 
 bench: setup     ## side by side with PyTorch and torchvision, as ratios
 	bench/setup

@@ -57,14 +57,18 @@ type Checked = (&'static [&'static str], Option<Conflict>);
 /// What only the size of the data set shows.
 fn of_size(stage: &Stage, dataset: &Dataset, images: ImageCounts) -> Vec<Checked> {
     let large = |batch_size| (&["batch_size"][..], large_batch(batch_size, dataset, images));
+    // A classifier takes what there is if a batch is larger, and so are the batches of small folders where nothing is written.
+    let classifier = |batch_size| large(if dataset.counts().is_some() { batch_size } else { 0 });
     let labelled =
         |share, validation| (&["label_fraction", "validation"][..], labels(validation, share, dataset, images));
     match stage {
         Stage::Contrastive(stage) => {
             vec![large(stage.batch_size), (&["validation", "batch_size"][..], held_out_views(stage, dataset, images))]
         }
-        Stage::Supervised(stage) => vec![large(stage.batch_size), labelled(stage.label_fraction, stage.validation)],
-        Stage::Finetune(stage) => vec![large(stage.batch_size), labelled(stage.label_fraction, stage.validation)],
+        Stage::Supervised(stage) => {
+            vec![classifier(stage.batch_size), labelled(stage.label_fraction, stage.validation)]
+        }
+        Stage::Finetune(stage) => vec![classifier(stage.batch_size), labelled(stage.label_fraction, stage.validation)],
         Stage::Linear(stage) => vec![labelled(stage.label_fraction, 0.0)],
         Stage::Attack(_) => Vec::new(),
     }

@@ -224,6 +224,20 @@ fn a_folder_that_a_worker_has_read_is_estimated_as_a_set_of_that_size() {
         "`batch_size`: a batch of 64 is larger than the training set of folder:mine, which has 63 images"
     );
     assert!(few[1].refusal.is_none() && few[2].estimate.images == 10_000);
+
+    // A classifier on fewer images than a batch takes them all; one that has no label of some class is refused.
+    let classifier = |own: &str| {
+        let text = format!(
+            "name = \"x\"\ndataset = \"folder:mine\"\n[jobs.s]\nstage = \"supervised\"\nencoder = \"resnet18\"\n{own}"
+        );
+        let mut plan = crate::plan::plan(&text, "x.toml", "1").unwrap();
+        let counts = Some(ImageCounts { train: 72, test: 9, classes: 3 });
+        plan.set_images(&[("folder:mine".to_owned(), KnownImages { sha256: "ab".into(), counts })].into(), "1");
+        plan.jobs.pop().unwrap().refusal
+    };
+    assert_eq!(classifier("batch_size = 500"), None);
+    let refusal = classifier("label_fraction = 0.001").unwrap_or_default();
+    assert!(refusal.starts_with("`label_fraction`: a label fraction of 0.001 leaves no image of a class"), "{refusal}");
 }
 
 fn warmup(epochs: u32, optimizer: &str) -> f64 {
