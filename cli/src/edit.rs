@@ -3,14 +3,12 @@
 use std::str::FromStr;
 
 use anyhow::{Error, Result};
-use tandem_domain::plan::stage_schema;
+use tandem_domain::plan::{TOP, stage_schema};
 use toml_edit::{DocumentMut, InlineTable, Item, Key, TableLike, Value};
 
 use crate::exit::{Exit, Failure};
 
-/// Keys at the top of the file.
-const TOP: [&str; 7] = ["name", "dataset", "seed", "priority", "workers", "shards", "threads"];
-/// Those of them that a job may have for itself, with which a change at the top would be without effect.
+/// Keys at the top of the file that a job may have for itself, with which a change at the top would be without effect.
 const OWN: [&str; 4] = ["seed", "workers", "shards", "threads"];
 
 /// One `KEY=VALUE`.
@@ -97,7 +95,7 @@ fn place(file: &DocumentMut, path: &[String]) -> Result<Place, String> {
     if path.len() > 1 && named(first) {
         return Ok(Place::Job(first.to_owned(), 1));
     }
-    if path.len() == 1 && TOP.contains(&first) {
+    if path.len() == 1 && first != "jobs" && TOP.contains(&first) {
         let own = jobs.iter().find(|job| OWN.contains(&first) && writes(file, job, path));
         return match own {
             Some(job) => Err(format!("job `{job}` has a {first} of its own; write --set {job}.{first}=..")),

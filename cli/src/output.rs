@@ -1,6 +1,10 @@
 //! What goes where: data to stdout, everything else to stderr. A closed stdout is no panic.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, ErrorKind, IsTerminal, Write},
+};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -17,14 +21,30 @@ pub(crate) enum Color {
     Never,
 }
 
+impl Color {
+    /// `is_fit`: whether what reads stdout knows colours, and wants them.
+    fn holds(self, is_fit: bool) -> bool {
+        match self {
+            Self::Auto => is_fit,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// Whether colours are known to what reads stdout, and wanted; the last two are the variables NO_COLOR and TERM.
+fn is_fit(is_terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty) && !is_dumb(term)
+}
+
 /// A terminal that says of itself that it knows no escapes.
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+fn is_dumb(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| term == "dumb")
 }
 
 /// Whether stderr can be drawn on: lines that change in place.
 pub(crate) fn can_draw() -> bool {
-    io::stderr().is_terminal() && !is_dumb()
+    io::stderr().is_terminal() && !is_dumb(env::var_os("TERM").as_deref())
 }
 
 /// How a command shows what it found.
@@ -37,12 +57,8 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(json: bool, color: Color) -> Self {
         let terminal = io::stdout().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = match color {
-            Color::Auto => terminal && !no_color && !is_dumb(),
-            Color::Always => true,
-            Color::Never => false,
-        };
+        let [no_color, term] = ["NO_COLOR", "TERM"].map(env::var_os);
+        let color = color.holds(is_fit(terminal, no_color.as_deref(), term.as_deref()));
         Self { json, style: Style { color, fit: terminal } }
     }
 
@@ -76,5 +92,21 @@ impl Output {
     pub(crate) fn note(&self, text: &str) {
         // An error here has nowhere to go.
         let _ = writeln!(io::stderr().lock(), "{}", printable::page(text, false));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_who_knows_them_unless_somebody_insists() {
+        let color = |choice: Color, terminal, no_color: bool, term: Option<&str>| {
+            choice.holds(is_fit(terminal, no_color.then_some(OsStr::new("1")), term.map(OsStr::new)))
+        };
+        assert!(color(Color::Auto, true, false, Some("xterm")) && color(Color::Auto, true, false, None));
+        assert!(!color(Color::Auto, true, false, Some("dumb")));
+        assert!(!color(Color::Auto, true, true, Some("xterm")) && !color(Color::Auto, false, false, Some("xterm")));
+        assert!(color(Color::Always, false, true, Some("dumb")) && !color(Color::Never, true, false, Some("xterm")));
     }
 }

@@ -112,12 +112,12 @@ fn root_cause(status: &Status) -> String {
     }
     let cause = last_cause(status).to_string();
     if ["frame with invalid size", "broken pipe"].iter().any(|words| cause.contains(words)) {
-        return "what answers there is no coordinator of Tandem (it speaks no HTTP/2): another program, or a proxy"
+        return "what answers there does not speak as a coordinator does: another program, a proxy, or one that has just \
+                ended"
             .to_owned();
     }
     // "Connection refused (os error 111)": the number helps nobody.
-    let text = last_cause(status).to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+    cause.split(" (os error").next().unwrap_or(&cause).to_lowercase()
 }
 
 fn exit_of(code: Code) -> Exit {

@@ -16,7 +16,7 @@ use crate::{
     render::datasets,
 };
 
-/// Get the data sets that jobs train on
+/// Get the data sets that jobs train on, and list those that the workers see
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -66,7 +66,7 @@ impl Submit {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let (toml, changes) = edit::apply(&read(&self.file)?, self.name.as_deref(), &self.set)?;
         // Places in the file are those of the changed text.
-        let changed = if changes.is_empty() { "" } else { ", as changed" };
+        let changed = if changes.is_empty() { "" } else { " (as changed)" };
         changes.iter().for_each(|change| output.note(change));
         let request = SubmitRequest {
             toml,

@@ -99,3 +99,20 @@ async fn a_file_comes_whole_from_two_coordinators() {
     assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
     assert_eq!(fs::read(dir.path().join("encoder.safetensors")).unwrap(), BYTES);
 }
+
+#[tokio::test]
+async fn what_answers_and_is_no_coordinator_is_told_so() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 64];
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await;
+            let page = b"HTTP/1.0 400 Bad request syntax\r\nContent-Type: text/html\r\n\r\n<html>no</html>";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, page).await;
+        }
+    });
+    let status = run(&server, &["status"]).await;
+    assert_eq!(status.code(), Some(69), "{}", status.stderr());
+    assert!(status.stderr().contains("does not speak as a coordinator does"), "{}", status.stderr());
+}

@@ -139,7 +139,7 @@ async fn a_file_is_changed_for_one_submit() {
     assert_eq!(submit.code(), Some(0), "{}", submit.stderr());
     let sent = script.lock().unwrap().submits.remove(0);
     assert_eq!(sent.toml, "name = \"b\"\nseed = 2 # ours\n[jobs.x]\nstage = \"supervised\"\nepochs = 3\n");
-    assert_eq!(sent.file_name, format!("{file}, as changed"));
+    assert_eq!(sent.file_name, format!("{file} (as changed)"));
     assert!(submit.stderr().contains("x.epochs = 3 (was swept: [1, 2])"), "{}", submit.stderr());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "the file stays");
 

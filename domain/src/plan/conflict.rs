@@ -57,8 +57,10 @@ type Checked = (&'static [&'static str], Option<Conflict>);
 /// What only the size of the data set shows.
 fn of_size(stage: &Stage, dataset: &Dataset, images: ImageCounts) -> Vec<Checked> {
     let large = |batch_size| (&["batch_size"][..], large_batch(batch_size, dataset, images));
-    // A classifier takes what there is if a batch is larger, and so are the batches of small folders where nothing is written.
-    let classifier = |batch_size| large(if dataset.counts().is_some() { batch_size } else { 0 });
+    // A classifier takes what there is where a batch is larger, as the default is than a small folder.
+    let is_folder = dataset.counts().is_none();
+    let classifier =
+        |batch_size| (&["batch_size"][..], large_batch(batch_size, dataset, images).filter(|_| !is_folder));
     let labelled =
         |share, validation| (&["label_fraction", "validation"][..], labels(validation, share, dataset, images));
     match stage {
@@ -82,7 +84,7 @@ pub(super) fn with_images(stage: &Stage, dataset: &Dataset, images: ImageCounts)
 
 /// Some of the labels, and a part of those held out.
 fn labels(validation: f64, share: f64, dataset: &Dataset, images: ImageCounts) -> Option<Conflict> {
-    // A class has as many as that on average: one of those with fewer has none either.
+    // A folder's classes have as many as that on average: where that is too few, it is for those that have fewer.
     let each = images.train as f64 / images.classes as f64;
     fraction(share, dataset, each).or_else(|| held_out(validation, share, each))
 }
@@ -90,9 +92,11 @@ fn labels(validation: f64, share: f64, dataset: &Dataset, images: ImageCounts) -
 /// The label fraction must leave an image of each class.
 fn fraction(fraction: f64, dataset: &Dataset, each: f64) -> Option<Conflict> {
     ((fraction * each).round() < 1.0).then(|| {
-        let least = 0.5 / each;
+        // Rounded up, so that it is enough.
+        let least = (1e6 * 0.5 / each).ceil() / 1e6;
         let message = format!(
-            "a label fraction of {fraction} leaves no image of a class: {dataset} has {each} of each; use at least {least}"
+            "a label fraction of {fraction} leaves no image of a class: {dataset} has {each:.0} of each{}; use at least {least}",
+            if dataset.counts().is_none() { " on average" } else { "" }
         );
         ("label_fraction", message)
     })

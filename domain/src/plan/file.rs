@@ -9,13 +9,15 @@ use super::bounds;
 use super::fault::{Fault, Faults};
 use super::parallelism::WrittenParallelism;
 use super::read::{Reader, integer, join, locate, optional, unknown_keys};
+use super::stage::COMMON;
 use super::sweep::{self, Axis};
 use super::unused;
 use super::variant::{Reading, Shared, Variant};
 use crate::spec::Dataset;
 use crate::words::{hint, is_near};
 
-pub(super) const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
+/// Keys at the top of the file.
+pub const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
 /// The words after `stage =`.
 pub const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
 pub(super) const NAME_LENGTH: usize = 64;
@@ -86,8 +88,7 @@ pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>, faults: &mut Faults) -> F
 /// Whether a key at the top of the file was meant for a job.
 fn is_of_a_job(key: &str) -> bool {
     let is_first = |(name, _): &(&str, _)| name.split('.').next() == Some(key);
-    ["encoder", "attack", "norm", "stage", "from", "where", "sweep"].contains(&key)
-        || bounds::BOUNDS.iter().any(is_first)
+    ["encoder", "attack", "norm"].contains(&key) || COMMON.contains(&key) || bounds::BOUNDS.iter().any(is_first)
 }
 
 fn read_name(reader: Reader<'_>) -> Result<String, Fault> {

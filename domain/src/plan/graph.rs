@@ -7,6 +7,7 @@ use serde_spanned::Spanned;
 use super::fault::{Fault, Faults};
 use super::file::{File, JobTable};
 use super::read::join;
+use super::stage;
 use crate::words::hint;
 
 /// Indexes into the jobs in topological order, else in the order of the file; without those that start from what is wrong.
@@ -47,19 +48,10 @@ fn is(job: &JobTable<'_>, name: &str) -> bool {
     job.name == name
 }
 
-/// The stages that a stage can start from.
-fn accepted(stage: &str) -> &'static [&'static str] {
-    match stage {
-        "linear" | "finetune" => &["contrastive"],
-        "attack" => &["linear", "supervised", "finetune"],
-        _ => &[],
-    }
-}
-
 fn check_inputs(job: &JobTable<'_>, file: &File<'_>) -> Result<(), Fault> {
     let jobs = &file.jobs;
     let key = join(&join("jobs", &job.name), "from");
-    let accepted = accepted(job.stage);
+    let accepted = stage::inputs(job.stage);
     let wanted = accepted.join(", ");
     if let (Some(from), true) = (job.from.first(), accepted.is_empty()) {
         let message = format!("{} job starts from nothing: remove `from`", article(job.stage));
@@ -75,7 +67,7 @@ fn check_inputs(job: &JobTable<'_>, file: &File<'_>) -> Result<(), Fault> {
         );
         return Err(Fault::new(job.span.clone(), key, message));
     }
-    if let (Some(filter), true) = (job.filters.first(), job.from.is_empty()) {
+    if let (Some(filter), true) = (job.filters.first(), job.from.is_empty() && !job.is_from_misspelt) {
         let message = "`where` selects among the jobs named in `from`, and there is none";
         return Err(Fault::new(filter.span.clone(), join(&join("jobs", &job.name), "where"), message));
     }

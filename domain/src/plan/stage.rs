@@ -12,6 +12,15 @@ use crate::words::is_near;
 /// Keys of a job of any stage, in addition to its stage's.
 pub(super) const COMMON: &[&str] = &["stage", "from", "where", "sweep", "seed", "workers", "shards", "threads"];
 
+/// The stages that a stage can start from.
+pub(super) fn inputs(stage: &str) -> &'static [&'static str] {
+    match stage {
+        "linear" | "finetune" => &["contrastive"],
+        "attack" => &["linear", "supervised", "finetune"],
+        _ => &[],
+    }
+}
+
 /// What stands for a required number that is missing, while the rest is read.
 const STAND_INS: &[(&str, &str)] = &[("epochs", "1"), ("batch_size", "2")];
 
@@ -27,15 +36,12 @@ pub(super) fn read(
     faults: &mut Faults,
 ) -> Option<(Stage, Vec<String>)> {
     // What starts from nothing is not told about inputs.
-    let common: Vec<&str> = match stage {
-        "contrastive" | "supervised" => COMMON.iter().copied().filter(|key| !["from", "where"].contains(key)).collect(),
-        _ => COMMON.to_vec(),
-    };
-    let common = common.as_slice();
+    let is_common = |key: &&str| !inputs(stage).is_empty() || !["from", "where"].contains(key);
+    let common: Vec<&str> = COMMON.iter().copied().filter(is_common).collect();
     let mut job = job.clone();
     let mut removed: Vec<String> = unread.to_vec();
     while !faults.is_full() {
-        let fault = match typed(stage, Reader::table(table, &job, common)) {
+        let fault = match typed(stage, Reader::table(table, &job, &common)) {
             Ok(stage) => return Some((stage, removed)),
             Err(fault) => fault,
         };

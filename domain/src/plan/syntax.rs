@@ -42,11 +42,11 @@ fn fault(text: &str, error: &Error) -> Fault {
     Fault::new(span, "", message)
 }
 
-/// The value at `at`, if it is one word without quotes.
+/// The value that begins at `at`, if it is one word without quotes.
 fn bare_word(text: &str, at: usize) -> Option<&str> {
-    let line_start = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text.get(line_start..)?.lines().next()?;
-    let value = line.split_once('=')?.1.split('#').next()?.trim();
+    let before = text.get(..at)?.lines().next_back()?;
+    let value = text.get(at..)?.lines().next()?.split('#').next()?.trim();
     let is_word = |c: char| c.is_alphanumeric() || "-_.:/".contains(c);
-    (value.starts_with(char::is_alphabetic) && value.chars().all(is_word)).then_some(value)
+    let is_value = before.trim_end().ends_with('=') && value.starts_with(char::is_alphabetic);
+    (is_value && value.chars().all(is_word)).then_some(value)
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::defaults::{DIFFERENCE_STEP, LBFGS_ITERATIONS};
 use super::file::{NAME_LENGTH, PRIORITY_MAX};
 use super::read::join;
+use super::stage;
 use super::sweep::UNSWEPT;
 use crate::spec::{Attack, Contrastive, Finetune, Linear, Supervised};
 use written::{bounded, object};
@@ -60,8 +61,6 @@ const THREADS: &str = "CPU threads of one shard. Results are equal bit for bit o
 struct StageSchema {
     name: &'static str,
     about: &'static str,
-    /// Whether it starts from another job.
-    from: Option<&'static str>,
     parameters: fn() -> Value,
 }
 
@@ -69,31 +68,18 @@ const STAGES: &[StageSchema] = &[
     StageSchema {
         name: "contrastive",
         about: "Contrastive pretraining of an encoder (eq. 1).",
-        from: None,
         parameters: parameters::<Contrastive>,
     },
-    StageSchema {
-        name: "supervised",
-        about: "A classifier from scratch.",
-        from: None,
-        parameters: parameters::<Supervised>,
-    },
-    StageSchema {
-        name: "linear",
-        about: "Logistic regression on a frozen encoder.",
-        from: Some("contrastive"),
-        parameters: parameters::<Linear>,
-    },
+    StageSchema { name: "supervised", about: "A classifier from scratch.", parameters: parameters::<Supervised> },
+    StageSchema { name: "linear", about: "Logistic regression on a frozen encoder.", parameters: parameters::<Linear> },
     StageSchema {
         name: "finetune",
         about: "The whole network, from a pretrained encoder.",
-        from: Some("contrastive"),
         parameters: parameters::<Finetune>,
     },
     StageSchema {
         name: "attack",
         about: "Adversarial examples against a classifier.",
-        from: Some("linear, supervised or finetune"),
         parameters: parameters::<Attack>,
     },
 ];
@@ -108,8 +94,10 @@ fn job(stage: &StageSchema) -> Value {
     let swept = sweep(&schema);
     let properties = object(&mut schema["properties"]);
     properties.insert("stage".into(), json!({"const": stage.name, "description": stage.about}));
-    if let Some(from) = stage.from {
-        let about = format!("The {from} job that it starts from; a list is several, each an alternative.");
+    let inputs = stage::inputs(stage.name);
+    if !inputs.is_empty() {
+        let about =
+            format!("The {} job that it starts from; a list is several, each an alternative.", inputs.join(" or "));
         properties.insert("from".into(), described(one_or_many(name()), &about));
         let about = "Selects among the variants of the jobs in `from`: keys with a value, or a list of values.";
         properties.insert("where".into(), json!({"description": about, "type": "object"}));
@@ -120,7 +108,7 @@ fn job(stage: &StageSchema) -> Value {
     properties.insert("shards".into(), described(bounded("shards"), SHARDS));
     properties.insert("threads".into(), described(bounded("threads"), THREADS));
     let required = schema["required"].as_array().cloned().unwrap_or_default();
-    let also = ["stage"].into_iter().chain(stage.from.map(|_| "from")).map(Value::from);
+    let also = ["stage"].into_iter().chain((!inputs.is_empty()).then_some("from")).map(Value::from);
     schema["required"] = also.chain(required).collect();
     schema["title"] = stage.name.into();
     schema

@@ -3,6 +3,7 @@
 mod attacks;
 mod expansion;
 mod faults;
+mod several;
 
 use super::{Plan, plan};
 
