@@ -215,5 +215,7 @@ fn a_table_that_stands_twice_is_one_mistake_and_a_word_without_quotes_is_told_so
         ]
     );
     // A word is no mistake where the key is.
-    assert!(!body(&format!("{ENCODER}self term = true\n")).message.contains("quotes"));
+    for line in ["self term = true", "hello"] {
+        assert!(!body(&format!("{ENCODER}{line}\n")).message.contains("quotes"), "{line}");
+    }
 }
