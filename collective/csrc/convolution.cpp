@@ -17,7 +17,7 @@ namespace {
 
 // Pixels of an output map up to which the matrix product is the faster one, and bytes of patches at a time.
 constexpr int64_t kSmallMap = 64;
-constexpr int64_t kPatchBytes = 16 * 1024 * 1024;
+constexpr int64_t kPatchBytes = int64_t{16} * 1024 * 1024;
 
 // x [N, C, H, W] under a kernel; both are channels-last in memory.
 struct Geometry {
