@@ -6,6 +6,13 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message;
 
+#[path = "../domain/src/access/role.rs"]
+#[expect(dead_code, unreachable_pub, reason = "read for the table alone")]
+mod role;
+#[path = "../domain/src/access/rules.rs"]
+#[expect(dead_code, unreachable_pub, reason = "read for the names of the methods alone")]
+mod rules;
+
 /// Messages that `tandem --json` prints. Its fields stand in the order of their declaration in the `.proto` file.
 const PRINTED: &[&str] = &[
     "Artifact",
@@ -19,16 +26,22 @@ const PRINTED: &[&str] = &[
     "Event",
     "Experiment",
     "Job",
+    "ListPeopleResponse",
     "ListResponse",
+    "ListTokensResponse",
     "LogLine",
+    "Person",
     "PlannedJob",
     "Progress",
     "ReleaseResponse",
+    "SetPersonResponse",
     "SharedJob",
     "ShowResponse",
     "StatusResponse",
     "Submission",
+    "Token",
     "WatchResponse",
+    "WhoAmIResponse",
     "Worker",
 ];
 
@@ -51,13 +64,22 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Event.at",
             "Experiment.created_at",
             "LogLine.at",
+            "Person.made_at",
             "StatusResponse.server_started_at",
+            "Token.made_at",
             "Worker.last_seen",
         ],
     ),
     (
         r#"serialize_with = "json::time", skip_serializing_if = "json::is_no_time""#,
-        &["Job.created_at", "Job.finished_at", "Job.started_at", "Worker.quarantined_until"],
+        &[
+            "Job.created_at",
+            "Job.finished_at",
+            "Job.started_at",
+            "Token.expires_at",
+            "Token.last_used",
+            "Worker.quarantined_until",
+        ],
     ),
     (r#"serialize_with = "json::state::<AttemptState, _>""#, &["Attempt.state"]),
     (r#"serialize_with = "json::state::<JobState, _>""#, &["Job.state"]),
@@ -78,7 +100,11 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Dataset.problem",
             "Event.worker",
             "Job.reason",
+            "Person.login",
             "PlannedJob.refusal",
+            "Token.person",
+            "Token.worker",
+            "WhoAmIResponse.token_id",
             "Worker.job_id",
             "Worker.quarantine_reason",
             "Worker.unfit",
@@ -98,15 +124,36 @@ const FIELDS: &[(&str, &[&str])] = &[
     (r#"rename = "jobs""#, &["CancelResponse.cancelled"]),
 ];
 
+/// Every method has a line in the table of who may call it, and every line of ours a method.
+fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
+    let services = files.file.iter().flat_map(|file| file.service.iter().map(move |service| (file.package(), service)));
+    let methods: Vec<String> = services
+        .flat_map(|(package, service)| {
+            let path = format!("/{package}.{}", service.name());
+            service.method.iter().map(move |method| format!("{path}/{}", method.name()))
+        })
+        .collect();
+    let table = "domain/src/access/rules.rs";
+    if let Some(method) = methods.iter().find(|method| rules::rule_of(method).is_none()) {
+        return Err(format!("{method} has no line in {table}: say there who may call it"));
+    }
+    let ours = rules::RULES.iter().filter(|rule| rule.method.starts_with("/tandem."));
+    match ours.map(|rule| rule.method).find(|method| !methods.iter().any(|known| known == method)) {
+        Some(gone) => Err(format!("{table} has a line for {gone}, and there is no such method")),
+        None => Ok(()),
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
-    let files = ["jobs", "results", "fleet", "workers"].map(|name| format!("tandem/v1/{name}.proto"));
+    let files = ["jobs", "results", "fleet", "workers", "people"].map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
     let files = protox::Compiler::new(["."])?
         .include_imports(true)
         .include_source_info(true)
         .open_files(files)?
         .file_descriptor_set();
+    check_rules(&files)?;
     fs::write(descriptor, files.encode_to_vec())?;
     let mut builder = tonic_prost_build::configure();
     for message in PRINTED {
@@ -123,5 +170,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!("cargo::rerun-if-changed=tandem");
+    println!("cargo::rerun-if-changed=../domain/src/access");
     Ok(builder.compile_fds(files)?)
 }

@@ -4,8 +4,9 @@
 //! says on which images, [`fit`] which workers a coordinator can have, and [`place`] gives jobs to them; [`lease`] decides
 //! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
-//! workers get no more jobs, and [`timing`] holds every timeout.
+//! workers get no more jobs, and [`timing`] holds every timeout. [`access`] says who may do what.
 
+pub mod access;
 pub mod blame;
 pub mod fit;
 pub mod images;

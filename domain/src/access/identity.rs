@@ -1,0 +1,120 @@
+//! Who calls, as far as it is known.
+
+use super::{
+    role::PersonRole,
+    token::{Malformed, TokenId},
+};
+
+/// Who calls. Each kind holds what is known of it and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Over TCP without a token.
+    Nobody,
+    Person(Person),
+    Worker(TokenId),
+    Scrape(TokenId),
+}
+
+/// A person, or an account of the box that is linked to none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Person {
+    /// What it submits is of this owner.
+    pub name: String,
+    pub role: PersonRole,
+    /// `None` by the socket, where the kernel says who calls.
+    pub token: Option<TokenId>,
+}
+
+impl Person {
+    pub fn is_admin(&self) -> bool {
+        self.role == PersonRole::Admin
+    }
+
+    /// Whether it may change what `owner` has submitted.
+    pub fn may_change(&self, owner: &str) -> bool {
+        self.is_admin() || (self.role >= PersonRole::Submitter && self.name == owner)
+    }
+}
+
+impl Identity {
+    /// For messages, events and logs.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Nobody => "nobody".to_owned(),
+            Self::Person(person) => person.name.clone(),
+            Self::Worker(token) => format!("the worker of token {token}"),
+            Self::Scrape(token) => format!("token {token}"),
+        }
+    }
+
+    /// The token that it came with.
+    pub fn token(&self) -> Option<&TokenId> {
+        match self {
+            Self::Nobody => None,
+            Self::Person(person) => person.token.as_ref(),
+            Self::Worker(token) | Self::Scrape(token) => Some(token),
+        }
+    }
+}
+
+/// Why a call is refused before it begins. Whoever is not known learns nothing about what is stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    #[error(
+        "this call needs a token: `tandem join URL FINGERPRINT` keeps yours, --token-file or TANDEM_TOKEN gives it for one \
+         call; an admin makes one by `tandem token new`"
+    )]
+    NoToken,
+    #[error("what was sent as a token is none: {0}")]
+    Malformed(Malformed),
+    /// Unknown or with another secret: which of the two is nobody's business.
+    #[error("this token is not known here: it is another house's, or was never made")]
+    Unknown,
+    #[error("the token {0} has expired; an admin, or `tandem token new` while another is good, makes a new one")]
+    Expired(TokenId),
+    #[error("the token {0} was revoked; an admin can make a new one")]
+    Revoked(TokenId),
+    #[error("{0} was disabled by an admin")]
+    Disabled(String),
+    #[error("the account {0} of this box may do nothing here; an admin can link it: tandem user add NAME --login {0}")]
+    UnknownLogin(String),
+    #[error("{what} needs the role {needed}; {who} has the role {has}")]
+    RoleTooLow { what: String, who: String, has: &'static str, needed: &'static str },
+    #[error("{what} is for workers alone, with a token of the role worker")]
+    WorkersOnly { what: String },
+    #[error("a rank asks for nothing of a coordinator; only its worker does")]
+    Rank,
+    #[error("there is no method {0} here; this coordinator may be of another version")]
+    UnknownMethod(String),
+    #[error("too many wrong tokens from {0}; wait a moment. The right one is taken at once")]
+    TooMany(String),
+}
+
+impl Denial {
+    /// Whether who calls is not known, as opposed to known and not allowed.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::NoToken
+                | Self::Malformed(_)
+                | Self::Unknown
+                | Self::Expired(_)
+                | Self::Revoked(_)
+                | Self::Disabled(_)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_changes_ones_own_and_an_admin_everything() {
+        let person = |name: &str, role| Person { name: name.to_owned(), role, token: None };
+        assert!(person("ann", PersonRole::Submitter).may_change("ann"));
+        assert!(!person("ann", PersonRole::Submitter).may_change("login:ann"));
+        assert!(!person("ann", PersonRole::Reader).may_change("ann"), "a reader who was a submitter once");
+        assert!(person("root", PersonRole::Admin).may_change("ann"));
+    }
+}

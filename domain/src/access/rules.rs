@@ -1,0 +1,75 @@
+//! The one table of rules: for every method, who may call it and on whose things.
+//!
+//! `proto/build.rs` reads this file too, and refuses a method of ours that has no line, or a line that has no method. So it
+//! names nothing but the roles.
+
+use super::role::PersonRole;
+
+/// Who may call a method at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Least {
+    /// Everybody who reaches the port.
+    Anybody,
+    Person(PersonRole),
+    /// A worker, by its token.
+    Worker,
+}
+
+/// On whose things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// Of the house as a whole, or of everybody.
+    Any,
+    /// Of the caller; of others by an admin only. The method itself looks at whose they are.
+    Own,
+    /// Of the worker that its token is bound to.
+    OwnWorker,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// As in the path of a request.
+    pub method: &'static str,
+    pub least: Least,
+    pub object: Object,
+}
+
+const READER: Least = Least::Person(PersonRole::Reader);
+const SUBMITTER: Least = Least::Person(PersonRole::Submitter);
+const ADMIN: Least = Least::Person(PersonRole::Admin);
+
+const fn rule(method: &'static str, least: Least, object: Object) -> Rule {
+    Rule { method, least, object }
+}
+
+pub const RULES: &[Rule] = &[
+    rule("/tandem.v1.Jobs/Submit", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Jobs/List", READER, Object::Any),
+    rule("/tandem.v1.Jobs/Show", READER, Object::Any),
+    rule("/tandem.v1.Jobs/Watch", READER, Object::Any),
+    rule("/tandem.v1.Jobs/Logs", READER, Object::Any),
+    rule("/tandem.v1.Jobs/Cancel", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Results/Query", READER, Object::Any),
+    rule("/tandem.v1.Results/Metrics", READER, Object::Any),
+    rule("/tandem.v1.Results/Fetch", READER, Object::Any),
+    rule("/tandem.v1.Fleet/Status", READER, Object::Any),
+    rule("/tandem.v1.Fleet/Release", ADMIN, Object::Any),
+    rule("/tandem.v1.Workers/Session", Least::Worker, Object::OwnWorker),
+    rule("/tandem.v1.People/WhoAmI", READER, Object::Own),
+    rule("/tandem.v1.People/ListPeople", ADMIN, Object::Any),
+    rule("/tandem.v1.People/SetPerson", ADMIN, Object::Any),
+    rule("/tandem.v1.People/NewToken", READER, Object::Own),
+    rule("/tandem.v1.People/ListTokens", READER, Object::Own),
+    rule("/tandem.v1.People/RevokeToken", READER, Object::Own),
+    // Not ours, but on the same port.
+    rule("/grpc.health.v1.Health/Check", Least::Anybody, Object::Any),
+    rule("/grpc.health.v1.Health/List", Least::Anybody, Object::Any),
+    rule("/grpc.health.v1.Health/Watch", Least::Anybody, Object::Any),
+    rule("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READER, Object::Any),
+    rule("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READER, Object::Any),
+];
+
+/// The rule of a method; `None` if there is no such method.
+pub fn rule_of(method: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.method == method)
+}
