@@ -59,3 +59,5 @@ CREATE TRIGGER tokens_changed AFTER INSERT OR DELETE OR TRUNCATE
 -- Until now an owner was the name of an account, as the client said. Such are `login:NAME` from here on.
 UPDATE experiments SET owner = 'login:' || owner;
 COMMENT ON COLUMN experiments.owner IS 'Who submitted it: a person, or `login:ACCOUNT` where no person is linked to that.';
+-- Names resolve among one's own first.
+CREATE INDEX experiments_by_owner ON experiments (owner, name, created_at DESC);

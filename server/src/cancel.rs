@@ -2,14 +2,18 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use tandem_domain::state::{AttemptState, JobEvent};
+use tandem_domain::{
+    access::identity::Person,
+    place::Stop,
+    state::{AttemptState, JobEvent},
+};
 use uuid::Uuid;
 
 use crate::{
     conclude,
     error::Result,
     store::{
-        Conn, Store, attempts,
+        Conn, Store, attempts, dependencies,
         events::{self, About},
         experiments::{self, Submission},
         jobs::{self, LockedJob},
@@ -19,8 +23,9 @@ use crate::{
         retry,
         targets::Target,
     },
-    target::{self, jobs_of, to_cancel},
+    target::{self, jobs_of},
     unblock::unblock,
+    wish::{Wish, to_cancel},
 };
 
 /// What became of a request to cancel.
@@ -40,34 +45,80 @@ pub(crate) struct SharedJob {
     pub(crate) wanted_by: Vec<Submission>,
 }
 
-/// Cancels the jobs of `target` that have not ended, as `owner` asks for.
+/// Takes back what `who` wants of the jobs of `target` that have not ended, and cancels those that nobody wants any more.
 ///
-/// Dependants are cancelled too; of an experiment, only the jobs that no other experiment wants.
+/// Dependants go the same way.
 ///
 /// # Errors
 /// As [`to_cancel`].
-pub(crate) async fn cancel(store: &Store, target: &str, owner: &str) -> Result<Cancelled> {
-    retry(|| cancel_once(store, target, owner)).await
+pub(crate) async fn cancel(store: &Store, target: &str, who: &Person) -> Result<Cancelled> {
+    retry(|| cancel_once(store, target, who)).await
+}
+
+/// Takes back all that `owner` wants, because `by` has disabled it. What runs stops at a checkpoint. Returns how many jobs
+/// end, as nobody else wants them.
+pub(crate) async fn cancel_all_of(store: &Store, owner: &str, by: &str) -> Result<usize> {
+    retry(|| async {
+        let mut tx = store.begin().await?;
+        let experiments = experiments::live_of(&mut tx, owner).await?;
+        let mut ids = Vec::new();
+        for experiment in &experiments {
+            ids.extend(jobs_of(&mut tx, Target::Experiment(*experiment)).await?);
+        }
+        let locked = jobs::lock(&mut tx, &ids).await?;
+        let unwanted = experiments::withdraw(&mut tx, &experiments).await?;
+        let live = locked.iter().filter(|job| !job.state.is_ended());
+        let (ending, going_on): (Vec<&LockedJob>, Vec<&LockedJob>) = live.partition(|job| unwanted.contains(&job.id));
+        let reason = format!("{owner} was disabled by {by}");
+        for job in &ending {
+            if !stops_at_checkpoint(&mut tx, job, &reason).await? {
+                cancel_job(&mut tx, job, &reason).await?;
+            }
+        }
+        experiments::lower_priorities(&mut tx, &ids_of(&going_on)).await?;
+        let followed = unblock(&mut tx).await?.len();
+        notify(&mut tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
+        tx.commit().await?;
+        Ok(ending.len() + followed)
+    })
+    .await
+}
+
+/// Asks a job that trains to stop at a checkpoint; it is cancelled when it has: nobody wants it then.
+async fn stops_at_checkpoint(tx: &mut Conn, job: &LockedJob, reason: &str) -> Result<bool> {
+    let Some(attempt) = attempts::lock_live(tx, job.id).await? else { return Ok(false) };
+    let stop = Stop { attempt: attempt.id, job: job.id, room_for: None, at_stake: 0.0, reason: reason.to_owned() };
+    if attempt.stop.is_none() && !attempts::ask_stop(tx, &stop).await? {
+        return Ok(false);
+    }
+    events::append(tx, About::attempt(job.id, attempt.id), "asked to stop", reason).await?;
+    Ok(true)
 }
 
 /// One connection at a time: a request that waited for a second one while holding a first could wait for others that do
 /// the same.
-async fn cancel_once(store: &Store, target: &str, owner: &str) -> Result<Cancelled> {
+async fn cancel_once(store: &Store, target: &str, who: &Person) -> Result<Cancelled> {
     let mut tx = store.begin().await?;
-    let targets = to_cancel(&mut tx, target, owner).await?;
+    let wishes = to_cancel(&mut tx, target, who).await?;
     let mut ids: Vec<Uuid> = Vec::new();
-    for target in &targets {
-        ids.extend(jobs_of(&mut tx, *target).await?);
+    for wish in &wishes {
+        match *wish {
+            Wish::Experiment(id) => ids.extend(jobs_of(&mut tx, Target::Experiment(id)).await?),
+            Wish::OwnOf(id) => ids.extend(dependencies::all_from(&mut tx, id).await?),
+            Wish::Job(id) => ids.push(id),
+        }
     }
     // Locked before the links are read: a submit that shares one of these jobs is either seen or waits.
     let locked = jobs::lock(&mut tx, &ids).await?;
     let live: Vec<&LockedJob> = locked.iter().filter(|job| !job.state.is_ended()).collect();
-    let experiments: Vec<Uuid> = targets.iter().filter_map(Target::experiment).collect();
+    let experiments: Vec<Uuid> = wishes.iter().filter_map(Wish::experiment).collect();
     if !experiments.is_empty() {
         ids = experiments::withdraw(&mut tx, &experiments).await?;
+    } else if matches!(wishes.as_slice(), [Wish::OwnOf(_)]) {
+        ids = experiments::withdraw_own(&mut tx, &who.name, &ids).await?;
     }
     let (ending, going_on): (Vec<&LockedJob>, Vec<&LockedJob>) = live.iter().partition(|job| ids.contains(&job.id));
-    let reason = format!("cancelled by {owner}");
+    let reason = format!("cancelled by {}", who.name);
     for job in &ending {
         cancel_job(&mut tx, job, &reason).await?;
     }

@@ -19,7 +19,7 @@ use crate::{
         Conn,
         attempts::{self, LockedAttempt, StopAsked},
         events::{self, About},
-        evidence,
+        evidence, experiments,
         jobs::{self, LockedJob},
         leases::{self, LockedLease},
         measures,
@@ -213,6 +213,13 @@ async fn move_job(
     };
     let now = jobs::now(tx).await?;
     let Next { state, delay, reason: why } = job_after(now, verdict, &known, &RetryPolicy::default());
+    // Who wanted it was disabled, and it was asked to stop at a checkpoint.
+    let (state, why) = match state {
+        JobState::Queued if !experiments::is_wanted(tx, job.id).await? => {
+            (JobState::Cancelled, "nobody wants it any more".to_owned())
+        }
+        _ => (state, why),
+    };
     let (event, kind) = match state {
         JobState::Succeeded => (JobEvent::Succeeded, "succeeded"),
         JobState::Failed => (JobEvent::Failed, "failed"),

@@ -11,6 +11,9 @@ pub(crate) enum Error {
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
+    /// Who asks may not.
+    #[error("{0}")]
+    Forbidden(String),
     /// The request is valid, but not in the present state.
     #[error("{0}")]
     Refused(String),
@@ -56,6 +59,7 @@ impl Error {
         match self {
             Self::Invalid(_) => Code::InvalidInput,
             Self::NotFound(_) => Code::NotFound,
+            Self::Forbidden(_) => Code::Forbidden,
             Self::Refused(_) => Code::WrongState,
             Self::Conflict(_) => Code::AlreadyExists,
             Self::ShuttingDown => Code::Unavailable,

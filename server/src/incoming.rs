@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
+use crate::listen::peer::Peer;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     time::{Sleep, sleep},
 };
 use tokio_stream::Stream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 /// An error of `accept` (no files left, mostly) does not pass at once.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -81,10 +82,10 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        Peer::Tcp { address: self.stream.peer_addr().unwrap() }
     }
 }
 

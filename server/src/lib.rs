@@ -4,14 +4,15 @@
 //! In the order of a job's way: [`submit`] takes an experiment file, [`schedule`] gives its jobs to workers, by what
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
-//! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`] and [`release`]
-//! are requests of people.
+//! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`], of what is one's own by [`wish`], [`release`]
+//! and [`people`] are requests of people.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it;
-//! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`incoming`] accepts connections, [`broken`] breaks a rule on purpose, for tests.
+//! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who calls, [`broken`] breaks a rule on purpose, for tests.
 
+mod access;
 mod broken;
 mod cancel;
 mod conclude;
@@ -23,7 +24,9 @@ mod estimate;
 mod fitness;
 mod images;
 mod incoming;
+mod listen;
 mod notifier;
+mod people;
 mod query;
 mod reap;
 mod release;
@@ -40,6 +43,7 @@ mod submit;
 mod target;
 mod unblock;
 mod verify;
+mod wish;
 
 #[cfg(test)]
 mod tests;

@@ -16,13 +16,20 @@ pub(crate) struct Notifier {
     pub(crate) schedule: Notify,
     pub(crate) dispatch: Notify,
     pub(crate) verify: Notify,
+    pub(crate) access: Notify,
     /// Counts changes to jobs.
     changes: watch::Sender<u64>,
 }
 
 impl Notifier {
     pub(crate) fn new() -> Self {
-        Self { schedule: Notify::new(), dispatch: Notify::new(), verify: Notify::new(), changes: watch::Sender::new(0) }
+        Self {
+            schedule: Notify::new(),
+            dispatch: Notify::new(),
+            verify: Notify::new(),
+            access: Notify::new(),
+            changes: watch::Sender::new(0),
+        }
     }
 
     /// Sees every change to a job from now on: subscribe before reading.
@@ -35,6 +42,7 @@ impl Notifier {
             Topic::Schedule => self.schedule.notify_one(),
             Topic::Dispatch => self.dispatch.notify_one(),
             Topic::Verify => self.verify.notify_one(),
+            Topic::Access => self.access.notify_one(),
             Topic::Watch => self.changes.send_modify(|changes| *changes += 1),
         }
     }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use axum::middleware::from_fn_with_state;
 use chrono::Utc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_domain::{
@@ -29,6 +30,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use uuid::Uuid;
 
 use crate::{
+    access::{Gate, guard},
     config::Args,
     dispatch::Dispatcher,
     incoming::Incoming,
@@ -55,6 +57,8 @@ pub enum StartError {
     Store { folder: PathBuf, source: io::Error },
     #[error(transparent)]
     Database(#[from] OpenError),
+    #[error("cannot read people and tokens out of the database: {0}")]
+    People(String),
     #[error(
         "cannot listen on {address}: {source}. Does another tandem-server run there? --listen {ip}:0 takes any free \
          port",
@@ -76,6 +80,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Database(error) if error.is_unavailable() => 69,
+            Self::People(_) => 69,
             Self::Runtime(_) | Self::Serve(_) | Self::Background(_) => 70,
             Self::Listen { .. } => 71,
             Self::Store { .. } | Self::Announce { .. } => 73,
@@ -136,6 +141,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let listener = listener.map_err(|source| StartError::Listen { address: args.listen, source })?;
     let address = listener.local_addr().map_err(|source| StartError::Listen { address: args.listen, source })?;
     let store = schema::open(&args.database_url).await?;
+    let gate = Gate::open(store.clone(), None).await.map_err(|error| StartError::People(error.to_string()))?;
 
     let notifier = Arc::new(Notifier::new());
     let streams = TaskTracker::new();
@@ -154,9 +160,10 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         notifier: notifier.clone(),
         dispatcher: dispatcher.clone(),
         reports,
-        watches: Watches::new(store.clone(), notifier, streams.clone()),
+        watches: Watches::new(store.clone(), notifier.clone(), streams.clone()),
         admission: Admission::new(),
         backlog: Backlog::new(),
+        gate: gate.clone(),
         started_at: Utc::now(),
         closing: closing.clone(),
         streams: streams.clone(),
@@ -164,9 +171,14 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let (health, health_service) = tonic_health::server::health_reporter();
     let mut background = start_background(dispatcher, scheduler, verifier, health, &closing);
     let storing = background.spawn(named("storing reports", storing));
+    background.spawn({
+        let (gate, closing) = (gate.clone(), closing.clone());
+        named("knowing people and tokens", async move { gate.run(&notifier, &closing).await })
+    });
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
     let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
+    let routes = Routes::from(routes.into_axum_router().layer(from_fn_with_state(gate, guard)));
     if let Some(file) = &args.announce {
         announce(file, address)?;
     }

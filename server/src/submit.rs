@@ -33,6 +33,7 @@ pub(crate) struct Submission {
     pub(crate) file_name: String,
     pub(crate) dry_run: bool,
     pub(crate) fresh: bool,
+    /// Who the token or the socket says that it is.
     pub(crate) owner: String,
     /// Empty if the client does not retry.
     pub(crate) idempotency_key: String,
@@ -78,7 +79,7 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
     let experiment = Experiment {
         id: Uuid::new_v4(),
         name: plan.name.clone(),
-        owner: owner(&submission.owner),
+        owner: submission.owner.clone(),
         toml: submission.toml.clone(),
         file_name: clean(&submission.file_name),
         fresh: submission.fresh,
@@ -170,6 +171,12 @@ async fn states_of(conn: &mut Conn, links: &[Link]) -> Result<HashMap<Uuid, JobS
 
 /// Answers a submit that was stored before.
 fn answer_repeated(submission: &Submission, plan: Plan, known: &Known) -> Result<Submitted> {
+    if known.experiment.owner != submission.owner {
+        let key = &submission.idempotency_key;
+        return Err(Error::Conflict(format!(
+            "idempotency key {key} was used by somebody else; a new submit needs a new key"
+        )));
+    }
     if known.experiment.toml != submission.toml {
         return Err(Error::Conflict(format!(
             "idempotency key {} was used for another file (experiment `{}`); a new submit needs a new key",
@@ -256,12 +263,6 @@ fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
         let has = has.join(", ");
         format!("asks for {need} workers of one kind, but the fleet has {has}; lower `workers` or start more workers")
     })
-}
-
-/// The name of whoever asks, as far as it can be one.
-pub(crate) fn owner(claimed: &str) -> String {
-    let owner: String = clean(claimed).trim().chars().take(100).collect();
-    if owner.is_empty() { "unknown".to_owned() } else { owner }
 }
 
 /// Stores everything in one transaction; `None` if the idempotency key is known.

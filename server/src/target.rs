@@ -1,6 +1,7 @@
 //! Finds a job or experiment by its id, the first characters of one, an experiment's name, `EXPERIMENT/JOB` or
 //! `OWNER/EXPERIMENT`.
 
+use tandem_domain::access::name::of_login;
 use uuid::Uuid;
 
 use crate::{
@@ -11,101 +12,51 @@ use crate::{
         jobs,
         overview::{self, JobRow},
         picks::{Filter, Pick, Scope, pick},
-        targets::{self, Namesake, Target},
+        targets::{self, Target},
     },
 };
 
 const JOBS_MAX: u32 = 1000;
 
-/// Finds the one job or experiment that `text` names.
+/// Finds the one job or experiment that `text` names; what `own` has submitted goes before what others have.
 ///
 /// An experiment's exact name goes before the beginning of an id: "feed" may be both.
 ///
 /// # Errors
 /// `NotFound` if nothing has that name or id, `Invalid` if it is ambiguous, empty, or no text.
-pub(crate) async fn resolve(conn: &mut Conn, text: &str) -> Result<Target> {
+pub(crate) async fn resolve(conn: &mut Conn, text: &str, own: &str) -> Result<Target> {
     let text = checked(text)?;
-    if let Some(target) = targets::by_name(conn, text).await? {
+    if let Some(target) = by_name(conn, text, own).await? {
         return Ok(target);
     }
     if let Some((first, second)) = text.split_once('/') {
-        if let Some(target) = targets::by_names(conn, first, second).await? {
-            return Ok(target);
+        for owner in [Some(own), None] {
+            if let Some(target) = targets::by_names(conn, owner, first, second).await? {
+                return Ok(target);
+            }
         }
-        if let Some(target) = targets::by_owner(conn, first, second).await? {
-            return Ok(target);
+        for owner in [first.to_owned(), of_login(first)] {
+            if let Some(target) = targets::by_owner(conn, &owner, second).await? {
+                return Ok(target);
+            }
+            if let Some((experiment, job)) = second.split_once('/')
+                && let Some(target) = targets::by_names(conn, Some(&owner), experiment, job).await?
+            {
+                return Ok(target);
+            }
         }
     }
     by_id(conn, text).await
 }
 
-/// Finds what `owner` asks to cancel. A name stands for all that the owner submitted under it and that has not ended.
-///
-/// # Errors
-/// As [`resolve`]; `Refused` if the name is somebody else's.
-pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, owner: &str) -> Result<Vec<Target>> {
-    let text = checked(text)?;
-    match by_namesakes(&targets::namesakes(conn, text).await?, owner) {
-        Found::Own(targets) => return Ok(targets),
-        Found::Others { owner: other, own_is_over } => {
-            let what = match own_is_over {
-                true => format!("your experiment `{text}` has ended or was cancelled; the one that goes on"),
-                false => format!("experiment `{text}`"),
-            };
-            return Err(not_yours(&what, &other, &format!("{other}/{text}")));
-        }
-        Found::None => {}
-    }
-    if let Some((first, second)) = text.split_once('/') {
-        let job = targets::job_of(conn, owner, first, second).await?;
-        if let Some((id, _)) = job.as_ref().filter(|(_, whose)| whose == owner) {
-            return Ok(vec![Target::Job(*id)]);
-        }
-        let mut named = targets::namesakes(conn, second).await?;
-        named.retain(|one| one.owner == first);
-        if let Found::Own(targets) = by_namesakes(&named, first) {
-            return Ok(targets);
-        }
-        if let Some((id, whose)) = job {
-            return Err(not_yours(&format!("job `{text}`"), &whose, &id.to_string()));
-        }
-    }
-    Ok(vec![by_id(conn, text).await?])
+async fn by_name(conn: &mut Conn, text: &str, own: &str) -> Result<Option<Target>> {
+    Ok(match targets::by_owner(conn, own, text).await? {
+        Some(target) => Some(target),
+        None => targets::by_name(conn, text).await?,
+    })
 }
 
-fn not_yours(what: &str, owner: &str, instead: &str) -> Error {
-    Error::Refused(format!("{what} is {owner}'s, not yours; if you mean it: tandem cancel {instead}"))
-}
-
-enum Found {
-    Own(Vec<Target>),
-    /// Whose it is, and whether the person who asks had one of that name, too.
-    Others {
-        owner: String,
-        own_is_over: bool,
-    },
-    None,
-}
-
-/// Which experiments of a name are meant: the owner's live ones; if somebody else has a live one, none of the ended ones.
-fn by_namesakes(namesakes: &[Namesake], owner: &str) -> Found {
-    let own = |one: &&Namesake| one.owner == owner;
-    let live: Vec<Target> =
-        namesakes.iter().filter(own).filter(|one| one.live).map(|one| Target::Experiment(one.id)).collect();
-    if !live.is_empty() {
-        return Found::Own(live);
-    }
-    let other = |live: bool| namesakes.iter().find(|one| one.owner != owner && (one.live || !live));
-    match (other(true), namesakes.iter().find(own), other(false)) {
-        (Some(other), ended, _) | (None, ended @ None, Some(other)) => {
-            Found::Others { owner: other.owner.clone(), own_is_over: ended.is_some() }
-        }
-        (None, Some(ended), _) => Found::Own(vec![Target::Experiment(ended.id)]),
-        (None, None, None) => Found::None,
-    }
-}
-
-fn checked(text: &str) -> Result<&str> {
+pub(crate) fn checked(text: &str) -> Result<&str> {
     let text = text.trim();
     if text.is_empty() || text.contains('\0') {
         return Err(Error::Invalid("name a job or an experiment: an id, the beginning of one, or a name".to_owned()));
@@ -113,7 +64,7 @@ fn checked(text: &str) -> Result<&str> {
     Ok(text)
 }
 
-async fn by_id(conn: &mut Conn, text: &str) -> Result<Target> {
+pub(crate) async fn by_id(conn: &mut Conn, text: &str) -> Result<Target> {
     let prefix = text.to_ascii_lowercase();
     let found = if is_prefix(&prefix) { targets::by_prefix(conn, &prefix).await? } else { Vec::new() };
     match found.as_slice() {
@@ -126,8 +77,8 @@ async fn by_id(conn: &mut Conn, text: &str) -> Result<Target> {
 }
 
 /// If `text` names an experiment: an older one of its name that has results.
-pub(crate) async fn older_with_results(conn: &mut Conn, text: &str) -> Result<Option<Submission>> {
-    match targets::by_name(conn, checked(text)?).await? {
+pub(crate) async fn older_with_results(conn: &mut Conn, text: &str, own: &str) -> Result<Option<Submission>> {
+    match by_name(conn, checked(text)?, own).await? {
         Some(Target::Experiment(id)) => Ok(targets::older_with_results(conn, id).await?),
         _ => Ok(None),
     }

@@ -84,8 +84,6 @@ pub enum Denial {
     WorkersOnly { what: String },
     #[error("a rank asks for nothing of a coordinator; only its worker does")]
     Rank,
-    #[error("there is no method {0} here; this coordinator may be of another version")]
-    UnknownMethod(String),
     #[error("too many wrong tokens from {0}; wait a moment. The right one is taken at once")]
     TooMany(String),
 }

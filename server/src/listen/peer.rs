@@ -10,3 +10,12 @@ pub(crate) enum Peer {
     /// The kernel's word: which account, and which process.
     Socket { uid: u32, pid: Option<i32> },
 }
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { address } => address.fmt(f),
+            Self::Socket { uid, .. } => write!(f, "the socket, account {uid}"),
+        }
+    }
+}

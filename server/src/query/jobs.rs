@@ -21,9 +21,15 @@ pub(crate) fn limited(limit: u32) -> u32 {
 }
 
 /// Jobs of the newest experiments first; an empty `experiment` means all.
-pub(crate) async fn list(conn: &mut Conn, experiment: &str, states: &[JobState], limit: u32) -> Result<Vec<JobRow>> {
+pub(crate) async fn list(
+    conn: &mut Conn,
+    own: &str,
+    experiment: &str,
+    states: &[JobState],
+    limit: u32,
+) -> Result<Vec<JobRow>> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
-    let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment).await?) };
+    let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment, own).await?) };
     let filter = Filter { scope: scope(target.as_ref()), states: &states, limit: limited(limit), figures: None };
     Ok(overview::list(conn, &filter).await?)
 }

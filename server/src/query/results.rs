@@ -19,6 +19,8 @@ use crate::{
 /// A query for finished jobs; empty strings select everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
+    /// Whose experiments a name stands for first.
+    pub(crate) own: &'a str,
     pub(crate) target: &'a str,
     pub(crate) stage: &'a str,
     /// Name of the result to sort by.
@@ -31,7 +33,7 @@ pub(crate) struct Question<'a> {
 pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec<JobRow>> {
     let target = match question.target {
         "" => None,
-        text => Some(target::resolve(conn, text).await?),
+        text => Some(target::resolve(conn, text, question.own).await?),
     };
     let Question { stage, best, ascending, limit, .. } = question;
     let filter = Filter {
@@ -49,8 +51,8 @@ pub(crate) struct NamedCurve {
 }
 
 /// Curves in the order of the jobs; of all names if `names` is empty.
-pub(crate) async fn metrics(conn: &mut Conn, target: &str, names: &[String]) -> Result<Vec<NamedCurve>> {
-    let target = target::resolve(conn, target).await?;
+pub(crate) async fn metrics(conn: &mut Conn, target: &str, own: &str, names: &[String]) -> Result<Vec<NamedCurve>> {
+    let target = target::resolve(conn, target, own).await?;
     let jobs = target::names_of(conn, target).await?;
     let ids: Vec<_> = jobs.iter().map(|job| job.job_id).collect();
     let curves = measures::curves(conn, &ids, names).await?;

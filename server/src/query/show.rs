@@ -32,9 +32,9 @@ pub(crate) struct Detail {
     pub(crate) checkpoints: Vec<Checkpoint>,
 }
 
-pub(crate) async fn show(conn: &mut Conn, target: &str) -> Result<Shown> {
+pub(crate) async fn show(conn: &mut Conn, target: &str, own: &str) -> Result<Shown> {
     let gone = || Error::NotFound(format!("`{target}` is not there any more"));
-    let found = resolve(conn, target).await?;
+    let found = resolve(conn, target, own).await?;
     let jobs = rows_of(conn, found).await?;
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
     let (experiment, detail) = match found {

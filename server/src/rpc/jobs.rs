@@ -10,33 +10,30 @@ use tonic::{Request, Response, Status, async_trait};
 use super::{
     Answers, Api,
     admission::{check_nul, check_texts},
-    answers,
+    answers, caller,
 };
 use crate::{
     cancel::cancel,
     convert,
     error::Error,
     query::{self, watch::Snapshot},
-    submit::{Submission, owner, submit},
+    submit::{Submission, submit},
     target,
 };
 
 #[async_trait]
 impl Jobs for Api {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
+        let owner = caller(&request)?.name;
         let request = request.into_inner();
         check_nul("toml", &request.toml)?;
-        check_texts(&[
-            ("file_name", &request.file_name),
-            ("owner", &request.owner),
-            ("idempotency_key", &request.idempotency_key),
-        ])?;
+        check_texts(&[("file_name", &request.file_name), ("idempotency_key", &request.idempotency_key)])?;
         let submission = Submission {
             toml: request.toml,
             file_name: request.file_name,
             dry_run: request.dry_run,
             fresh: request.fresh,
-            owner: request.owner,
+            owner,
             idempotency_key: request.idempotency_key,
             priority: request.priority,
         };
@@ -45,23 +42,25 @@ impl Jobs for Api {
     }
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+        let own = caller(&request)?.name;
         let v1::ListRequest { limit, states, experiment } = request.into_inner();
         check_texts(&[("experiment", &experiment)])?;
         let states: Vec<JobState> =
             states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(query::jobs::list(&mut conn, &experiment, &states, limit).await?)
+            Ok(query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?)
         };
         Ok(Response::new(v1::ListResponse { jobs: convert::jobs(self.admission.call(list).await?)? }))
     }
 
     async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<v1::ShowResponse>, Status> {
+        let own = caller(&request)?.name;
         let target = request.into_inner().target;
         check_texts(&[("target", &target)])?;
         let show = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(query::show::show(&mut conn, &target).await?)
+            Ok(query::show::show(&mut conn, &target, &own).await?)
         };
         Ok(Response::new(convert::shown(self.admission.call(show).await?)?))
     }
@@ -70,11 +69,12 @@ impl Jobs for Api {
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let place = self.admission.stream()?;
+        let own = caller(&request)?.name;
         let target = request.into_inner().target;
         check_texts(&[("target", &target)])?;
         let resolve = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(target::resolve(&mut conn, &target).await?)
+            Ok(target::resolve(&mut conn, &target, &own).await?)
         };
         let target = self.admission.call(resolve).await?;
         // One that waits to be sent: a client that lags is to get the newest.
@@ -89,11 +89,12 @@ impl Jobs for Api {
 
     async fn logs(&self, request: Request<v1::LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
         let place = self.admission.stream()?;
+        let own = caller(&request)?.name;
         let v1::LogsRequest { target, follow, tail } = request.into_inner();
         check_texts(&[("target", &target)])?;
         let resolve = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            let target = target::resolve(&mut conn, &target).await?;
+            let target = target::resolve(&mut conn, &target, &own).await?;
             Ok(target::jobs_of(&mut conn, target).await?)
         };
         let jobs = self.admission.call(resolve).await?;
@@ -105,10 +106,10 @@ impl Jobs for Api {
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
-        let v1::CancelRequest { target, owner: claimed } = request.into_inner();
-        check_texts(&[("target", &target), ("owner", &claimed)])?;
-        let cancelled =
-            self.admission.call(async { Ok(cancel(&self.store, &target, &owner(&claimed)).await?) }).await?;
+        let who = caller(&request)?;
+        let target = request.into_inner().target;
+        check_texts(&[("target", &target)])?;
+        let cancelled = self.admission.call(async { Ok(cancel(&self.store, &target, &who).await?) }).await?;
         Ok(Response::new(convert::cancelled(cancelled)?))
     }
 }

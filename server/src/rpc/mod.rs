@@ -4,27 +4,39 @@ mod admission;
 mod backlog;
 mod fleet;
 mod jobs;
+mod people;
 mod results;
 mod workers;
 
 use std::{pin::Pin, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use tandem_domain::plan::FILE_BYTES_MAX;
-use tandem_proto::v1::{
-    DESCRIPTOR_SET, fleet_server::FleetServer, jobs_server::JobsServer, results_server::ResultsServer,
-    workers_server::WorkersServer,
+use tandem_domain::{
+    access::{Identity, identity::Person},
+    plan::FILE_BYTES_MAX,
+};
+use tandem_proto::{
+    status::Code,
+    v1::{
+        DESCRIPTOR_SET, fleet_server::FleetServer, jobs_server::JobsServer, people_server::PeopleServer,
+        results_server::ResultsServer, workers_server::WorkersServer,
+    },
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
-    Status,
+    Request, Status,
     service::{Routes, RoutesBuilder},
 };
 
 use crate::{
-    dispatch::Dispatcher, notifier::Notifier, query::watch::Watches, report::collect::Collector, store::Store,
+    access::{Gate, identity},
+    dispatch::Dispatcher,
+    notifier::Notifier,
+    query::watch::Watches,
+    report::collect::Collector,
+    store::Store,
 };
 pub(crate) use admission::Admission;
 pub(crate) use backlog::Backlog;
@@ -45,6 +57,7 @@ pub(crate) struct Api {
     pub(crate) watches: Watches,
     pub(crate) admission: Admission,
     pub(crate) backlog: Backlog,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) started_at: DateTime<Utc>,
     /// Streams end when it is cancelled ...
     pub(crate) closing: CancellationToken,
@@ -64,10 +77,19 @@ impl Api {
             .add_service(JobsServer::new(self.clone()).max_decoding_message_size(FILE_REQUEST_BYTES_MAX))
             .add_service(ResultsServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         Ok(builder.routes())
+    }
+}
+
+/// The person who calls: the table of rules lets nobody else come this far.
+fn caller<T>(request: &Request<T>) -> Result<Person, Status> {
+    match identity(request)? {
+        Identity::Person(person) => Ok(person),
+        other => Err(Code::Forbidden.status(format!("this is for people, and {} is none", other.shown()))),
     }
 }
 

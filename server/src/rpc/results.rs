@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Api, admission::check_texts, answers};
+use super::{Answers, Api, admission::check_texts, answers, caller};
 use crate::{
     convert,
     error::Error,
@@ -19,8 +19,10 @@ use crate::{
 #[async_trait]
 impl Results for Api {
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<v1::QueryResponse>, Status> {
+        let own = caller(&request)?.name;
         let request = request.into_inner();
         let question = Question {
+            own: &own,
             target: &request.target,
             stage: &request.stage,
             best: &request.best,
@@ -32,7 +34,9 @@ impl Results for Api {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
             let rows = results::query(&mut conn, question).await?;
             let older = match request.target.as_str() {
-                text if rows.is_empty() && !text.is_empty() => target::older_with_results(&mut conn, text).await?,
+                text if rows.is_empty() && !text.is_empty() => {
+                    target::older_with_results(&mut conn, text, &own).await?
+                }
                 _ => None,
             };
             Ok((rows, older))
@@ -42,12 +46,13 @@ impl Results for Api {
     }
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {
+        let own = caller(&request)?.name;
         let v1::MetricsRequest { target, names } = request.into_inner();
         check_texts(&[("target", &target)])?;
         check_texts(&names.iter().map(|name| ("names", name.as_str())).collect::<Vec<_>>())?;
         let metrics = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(results::metrics(&mut conn, &target, &names).await?)
+            Ok(results::metrics(&mut conn, &target, &own, &names).await?)
         };
         let curves = self.admission.call(metrics).await?;
         Ok(Response::new(v1::MetricsResponse { series: curves.into_iter().map(convert::series).collect() }))

@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tandem_domain::{timing, timing::timing};
+use tandem_domain::{access::Identity, timing, timing::timing};
 use tandem_proto::{
     convert,
     status::Code,
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::{Answers, Api};
 use crate::{
+    access::identity,
     convert::facts_to_json,
     dispatch::{Dispatcher, sessions::Session},
     error::Error,
@@ -35,7 +36,7 @@ use crate::{
     store::{
         integer,
         leases::{LeaseHolder, ReportedRank},
-        signed,
+        signed, tokens, within,
         workers::Registration,
     },
 };
@@ -57,9 +58,11 @@ impl Workers for Api {
         &self,
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        let identity = identity(&request)?;
         let mut inbound = request.into_inner();
         let (outbound, answers) = mpsc::channel(64);
         let (worker, session) = register(&mut inbound, outbound.clone()).await?;
+        self.bind(&identity, &worker).await?;
         let registered = self.dispatcher.open(&worker, &session).await?;
         session.send(ToWorker::Registered(registered));
         if let Some(unfit) = session.refused.clone() {
@@ -138,6 +141,24 @@ async fn register(
 }
 
 impl Api {
+    /// A worker speaks for itself alone: its token is that of the worker which used it first.
+    async fn bind(&self, identity: &Identity, worker: &Registration) -> Result<(), Status> {
+        let Identity::Worker(token) = identity else {
+            return Err(Code::Forbidden.status("only a worker, with a token of that role, opens a session"));
+        };
+        let bind = async { Ok(tokens::bind(&mut *self.store.lane.conn().await?, token, worker.id).await?) };
+        let bound = within(timing().statement_limit(), bind).await?;
+        if bound == Some(worker.id) {
+            return Ok(());
+        }
+        tracing::warn!(worker = worker.name, %token, "refused: the token is another worker's");
+        Err(Code::Forbidden.status(format!(
+            "the token {token} is another worker's: each has one of its own. If this one's state folder was lost or copied, \
+             make a new token: tandem token new {} --role worker",
+            worker.name
+        )))
+    }
+
     /// Handles messages until the worker closes its half (`Ok`) or the stream must end.
     ///
     /// Heartbeats are not queued behind messages that take long to store: a slow database must not end a rank.

@@ -33,6 +33,20 @@ pub(super) async fn set_dependants_due(conn: &mut Conn, input: Uuid) -> DbResult
         .await
 }
 
+/// A job and all that start from it, straight or around a corner.
+pub(crate) async fn all_from(conn: &mut Conn, job: Uuid) -> DbResult<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"WITH RECURSIVE following (id) AS (
+               SELECT $1::uuid
+               UNION SELECT d.job_id FROM job_dependencies d JOIN following ON d.depends_on = following.id
+           )
+           SELECT id AS "id!" FROM following"#,
+        job
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Takes jobs that are to be decided about, `limit` rows at most; those that another transaction has taken are its own.
 pub(crate) async fn take_due(conn: &mut Conn, limit: i64) -> DbResult<Vec<Uuid>> {
     sqlx::query_scalar!(

@@ -125,6 +125,60 @@ pub(crate) async fn withdraw(conn: &mut Conn, experiments: &[Uuid]) -> DbResult<
     .await
 }
 
+/// Withdraws what the experiments of `owner` want of these jobs; returns those that no other experiment wants.
+pub(crate) async fn withdraw_own(conn: &mut Conn, owner: &str, jobs: &[Uuid]) -> DbResult<Vec<Uuid>> {
+    sqlx::query!(
+        "UPDATE experiment_jobs SET withdrawn_at = clock_timestamp() FROM experiments e
+         WHERE e.id = experiment_id AND e.owner = $1 AND job_id = ANY($2) AND withdrawn_at IS NULL",
+        owner,
+        jobs
+    )
+    .run_any(&mut *conn)
+    .await?;
+    sqlx::query_scalar!(
+        r#"SELECT wanted.id AS "id!" FROM UNNEST($1::uuid[]) AS wanted (id)
+           WHERE NOT EXISTS (SELECT FROM experiment_jobs other
+                             WHERE other.job_id = wanted.id AND other.withdrawn_at IS NULL)"#,
+        jobs
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The experiments of an owner that want a job which has not ended.
+pub(crate) async fn live_of(conn: &mut Conn, owner: &str) -> DbResult<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT DISTINCT e.id FROM experiments e
+         JOIN experiment_jobs link ON link.experiment_id = e.id JOIN jobs j ON j.id = link.job_id
+         WHERE e.owner = $1 AND link.withdrawn_at IS NULL AND j.finished_at IS NULL",
+        owner
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether an experiment of `owner` wants the job, or did.
+pub(crate) async fn has_wanted(conn: &mut Conn, owner: &str, job: Uuid) -> DbResult<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM experiment_jobs link JOIN experiments e ON e.id = link.experiment_id
+                          WHERE link.job_id = $2 AND e.owner = $1) AS "has_wanted!""#,
+        owner,
+        job
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Whether an experiment wants the job.
+pub(crate) async fn is_wanted(conn: &mut Conn, job: Uuid) -> DbResult<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM experiment_jobs WHERE job_id = $1 AND withdrawn_at IS NULL) AS "is_wanted!""#,
+        job
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Gives jobs that go on the highest priority of the experiments that still want them. The jobs must be locked.
 pub(crate) async fn lower_priorities(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<()> {
     sqlx::query!(

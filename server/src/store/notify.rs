@@ -20,10 +20,12 @@ pub(crate) enum Topic {
     Watch,
     /// Whoever reads artifacts back: an attempt's ranks have succeeded.
     Verify,
+    /// Whoever knows people and tokens; sent by triggers.
+    Access,
 }
 
 impl Topic {
-    pub(crate) const ALL: [Self; 4] = [Self::Schedule, Self::Dispatch, Self::Watch, Self::Verify];
+    pub(crate) const ALL: [Self; 5] = [Self::Schedule, Self::Dispatch, Self::Watch, Self::Verify, Self::Access];
 
     const fn payload(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl Topic {
             Self::Dispatch => "dispatch",
             Self::Watch => "watch",
             Self::Verify => "verify",
+            Self::Access => "access",
         }
     }
 }

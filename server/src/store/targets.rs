@@ -25,16 +25,36 @@ pub(crate) async fn by_name(conn: &mut Conn, name: &str) -> DbResult<Option<Targ
     Ok(id.map(Target::Experiment))
 }
 
-/// The job of that name in the newest experiment of a name.
-pub(crate) async fn by_names(conn: &mut Conn, experiment: &str, job: &str) -> DbResult<Option<Target>> {
-    let id = sqlx::query_scalar!(
-        "SELECT link.job_id FROM experiments e JOIN experiment_jobs link ON link.experiment_id = e.id
-         WHERE e.name = $1 AND link.name = $2 ORDER BY e.created_at DESC LIMIT 1",
-        experiment,
-        job,
-    )
-    .fetch_optional(conn)
-    .await?;
+/// The job of that name in the newest experiment of a name: of one owner, or of all.
+pub(crate) async fn by_names(
+    conn: &mut Conn,
+    owner: Option<&str>,
+    experiment: &str,
+    job: &str,
+) -> DbResult<Option<Target>> {
+    let id = match owner {
+        Some(owner) => {
+            sqlx::query_scalar!(
+                "SELECT link.job_id FROM experiments e JOIN experiment_jobs link ON link.experiment_id = e.id
+                 WHERE e.owner = $3 AND e.name = $1 AND link.name = $2 ORDER BY e.created_at DESC LIMIT 1",
+                experiment,
+                job,
+                owner,
+            )
+            .fetch_optional(conn)
+            .await?
+        }
+        None => {
+            sqlx::query_scalar!(
+                "SELECT link.job_id FROM experiments e JOIN experiment_jobs link ON link.experiment_id = e.id
+                 WHERE e.name = $1 AND link.name = $2 ORDER BY e.created_at DESC LIMIT 1",
+                experiment,
+                job,
+            )
+            .fetch_optional(conn)
+            .await?
+        }
+    };
     Ok(id.map(Target::Job))
 }
 
@@ -122,13 +142,4 @@ pub(crate) async fn older_with_results(conn: &mut Conn, experiment: Uuid) -> DbR
 pub(crate) enum Target {
     Job(Uuid),
     Experiment(Uuid),
-}
-
-impl Target {
-    pub(crate) fn experiment(&self) -> Option<Uuid> {
-        match self {
-            Self::Job(_) => None,
-            Self::Experiment(id) => Some(*id),
-        }
-    }
 }

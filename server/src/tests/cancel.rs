@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     cancel::{Cancelled, cancel},
     error::Error,
+    people::{Change, set_person},
     report::{Receipt, rank_ended},
     store::targets::Target,
     submit::Submission,
@@ -10,7 +11,7 @@ use crate::{
 use tandem_domain::state::RankOutcome;
 
 async fn asks(database: &TestStore, owner: &str, target: &str) -> Result<Cancelled, Error> {
-    cancel(&database.store, target, owner).await
+    cancel(&database.store, target, &person(owner)).await
 }
 
 /// How many jobs ended; nothing of the request may go on.
@@ -80,15 +81,61 @@ async fn a_job_that_another_experiment_wants_goes_on_and_the_answer_says_which()
 }
 
 #[tokio::test]
-async fn a_job_that_is_named_itself_ends_for_all_that_want_it() {
+async fn a_shared_job_ends_when_nobody_wants_it_or_an_admin_says_so() {
     let database = TestStore::open().await;
+    submit_as(&database, "ada", &experiment(1), None).await;
+    let jobs = ids(&submit_as(&database, "bob", &experiment(1), None).await);
+    let encoder = jobs[0].to_string();
+    // Ada takes back her wish, also for what starts from it; by name or by id it is the same job.
+    for target in ["quickstart/encoder", &encoder] {
+        let cancelled = asks(&database, "ada", target).await;
+        let Ok(cancelled) = cancelled else { panic!("{target}: {cancelled:?}") };
+        assert!(cancelled.jobs.is_empty());
+        let shared = &cancelled.shared[0];
+        assert!(!shared.cancelled && shared.wanted_by.len() == 1 && shared.wanted_by[0].owner == "bob", "{shared:?}");
+    }
+    let wanted = "SELECT count(*) FROM experiment_jobs WHERE withdrawn_at IS NULL";
+    assert_eq!(database.values::<i64>(wanted), [3]);
+    let Err(Error::Forbidden(message)) = asks(&database, "eve", &encoder).await else {
+        panic!("eve wants nothing of it")
+    };
+    assert!(message.contains("is bob's, not yours"), "{message}");
+    assert_eq!(ended(&database, "bob", "quickstart/encoder").await, 3);
+
     submit_as(&database, "ada", &single(1), None).await;
-    submit_as(&database, "bob", &single(1), None).await;
-    let cancelled = asks(&database, "ada", "single/encoder").await.unwrap();
-    assert_eq!(cancelled.jobs.len(), 1);
-    assert!(cancelled.shared[0].cancelled);
+    let shared = ids(&submit_as(&database, "bob", &single(1), None).await)[0];
+    let cancelled = asks(&database, "root", &shared.to_string()).await.unwrap();
     let owners: Vec<_> = cancelled.shared[0].wanted_by.iter().map(|one| one.owner.as_str()).collect();
-    assert_eq!(owners, ["ada", "bob"]);
+    assert_eq!((cancelled.jobs.len(), owners), (1, vec!["ada", "bob"]));
+}
+
+#[tokio::test]
+async fn who_is_disabled_wants_nothing_any_more_and_what_runs_stops_at_a_checkpoint() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let running = ids(&submit_as(&database, "ada", &single(1), None).await)[0];
+    database.schedule(&database.scheduler(), &mut None).await;
+    database.execute("UPDATE attempts SET state = 'training', training_at = now()");
+    let queued = ids(&submit_as(&database, "ada", &single(2), None).await)[0];
+    let shared = ids(&submit_as(&database, "ada", &single(3), None).await)[0];
+    submit_as(&database, "bob", &single(3), None).await;
+    let change =
+        Change { name: "ada".to_owned(), create: true, role: Some("submitter".to_owned()), ..Change::default() };
+    set_person(&database.store, &person("root"), &change).await.unwrap();
+    let change = Change { name: "ada".to_owned(), disabled: Some(true), ..Change::default() };
+    let (row, cancelled) = set_person(&database.store, &person("root"), &change).await.unwrap();
+    assert!(row.disabled && cancelled == 2, "{row:?}, {cancelled}");
+    assert_eq!(database.state(queued).await, "cancelled");
+    assert_eq!(database.state(shared).await, "queued");
+    assert_eq!(database.state(running).await, "running");
+    assert_eq!(database.text("SELECT stop_reason FROM attempts"), "ada was disabled by root");
+    let holder = database.lease_holders(running)[0];
+    let end = rank_ended(&database.store, holder, RankOutcome::Preempted, "").await.unwrap();
+    assert_eq!(end, Receipt::Stored);
+    assert_eq!(
+        database.job(running).await,
+        ("cancelled".to_owned(), "rank 0 on cpu-0: preempted; nobody wants it any more".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -100,15 +147,25 @@ async fn another_accounts_experiment_is_not_cancelled_by_its_name_alone() {
     assert_eq!(ended(&database, "ada", "quickstart").await, 3);
     assert_eq!(database.state(ids(&bobs)[0]).await, "queued");
     let job = ids(&bobs)[0].to_string();
+    let experiment = bobs.experiment.unwrap().to_string();
+    for (owner, target) in [
+        ("ada", "quickstart"),
+        ("eve", "quickstart"),
+        ("eve", "quickstart/encoder"),
+        ("eve", "bob/quickstart"),
+        ("eve", &job),
+        ("eve", &experiment),
+    ] {
+        let Err(Error::Forbidden(message)) = asks(&database, owner, target).await else { panic!("{owner}, {target}") };
+        assert!(message.contains("is bob's, not yours"), "{message}");
+    }
     let by_owner = "bob/quickstart".to_owned();
-    for (owner, target, instead) in
-        [("ada", "quickstart", &by_owner), ("eve", "quickstart", &by_owner), ("eve", "quickstart/encoder", &job)]
-    {
-        let Err(Error::Refused(message)) = asks(&database, owner, target).await else { panic!("{owner}, {target}") };
+    for (target, instead) in [("quickstart", &by_owner), ("quickstart/encoder", &job)] {
+        let Err(Error::Refused(message)) = asks(&database, "root", target).await else { panic!("{target}") };
         assert!(message.contains("is bob's, not yours") && message.contains(instead.as_str()), "{message}");
     }
     assert_eq!(database.state(ids(&bobs)[0]).await, "queued");
-    assert_eq!(ended(&database, "eve", "bob/quickstart").await, 3);
+    assert_eq!(ended(&database, "root", "bob/quickstart").await, 3);
 }
 
 #[tokio::test]
@@ -142,10 +199,35 @@ async fn an_older_experiment_of_the_name_that_has_results_is_found() {
     let database = TestStore::open().await;
     let first = database.submit(&single(1)).await;
     database.submit(&single(2)).await;
-    let older = async || older_with_results(&mut database.store.conn().await.unwrap(), "single").await.unwrap();
+    let older = async || older_with_results(&mut database.store.conn().await.unwrap(), "single", "ada").await.unwrap();
     assert_eq!(older().await, None);
     database.execute("UPDATE jobs SET state = 'succeeded', finished_at = now() WHERE spec->>'seed' = '1'");
     assert_eq!(older().await.map(|older| older.id), first.experiment);
+}
+
+#[tokio::test]
+async fn a_name_stands_for_ones_own_first() {
+    let database = TestStore::open().await;
+    let (adas, bobs) = (
+        submit_as(&database, "login:ada", &single(1), None).await,
+        submit_as(&database, "bob", &single(2), None).await,
+    );
+    let mut conn = database.store.conn().await.unwrap();
+    let (ada, bob) = (Target::Experiment(adas.experiment.unwrap()), Target::Experiment(bobs.experiment.unwrap()));
+    let (adas_job, bobs_job) = (Target::Job(ids(&adas)[0]), Target::Job(ids(&bobs)[0]));
+    for (own, text, found) in [
+        ("login:ada", "single", ada),
+        ("bob", "single", bob),
+        ("eve", "single", bob),
+        ("bob", "ada/single", ada),
+        ("bob", "login:ada/single", ada),
+        ("login:ada", "bob/single", bob),
+        ("login:ada", "single/encoder", adas_job),
+        ("eve", "single/encoder", bobs_job),
+        ("eve", "ada/single/encoder", adas_job),
+    ] {
+        assert_eq!(resolve(&mut conn, text, own).await.unwrap(), found, "{own} says {text}");
+    }
 }
 
 #[tokio::test]
@@ -156,17 +238,17 @@ async fn targets_are_ids_prefixes_and_names() {
     let job = ids(&new)[0];
     let mut conn = database.store.conn().await.unwrap();
     let newest = Target::Experiment(new.experiment.unwrap());
-    assert_eq!(resolve(&mut conn, "quickstart").await.unwrap(), newest);
-    assert_eq!(resolve(&mut conn, "quickstart/encoder").await.unwrap(), Target::Job(job));
-    assert_eq!(resolve(&mut conn, "ada/quickstart").await.unwrap(), newest);
-    assert_eq!(resolve(&mut conn, &job.to_string().to_uppercase()).await.unwrap(), Target::Job(job));
-    assert_eq!(resolve(&mut conn, &job.to_string()[..20]).await.unwrap(), Target::Job(job));
+    assert_eq!(resolve(&mut conn, "quickstart", "ada").await.unwrap(), newest);
+    assert_eq!(resolve(&mut conn, "quickstart/encoder", "ada").await.unwrap(), Target::Job(job));
+    assert_eq!(resolve(&mut conn, "ada/quickstart", "ada").await.unwrap(), newest);
+    assert_eq!(resolve(&mut conn, &job.to_string().to_uppercase(), "ada").await.unwrap(), Target::Job(job));
+    assert_eq!(resolve(&mut conn, &job.to_string()[..20], "ada").await.unwrap(), Target::Job(job));
     let old = Target::Experiment(old.experiment.unwrap());
     let Target::Experiment(id) = old else { unreachable!() };
-    assert_eq!(resolve(&mut conn, &id.to_string()).await.unwrap(), old);
-    assert!(matches!(resolve(&mut conn, "nothing").await, Err(Error::NotFound(_))));
-    assert!(matches!(resolve(&mut conn, "%").await, Err(Error::NotFound(_))));
+    assert_eq!(resolve(&mut conn, &id.to_string(), "ada").await.unwrap(), old);
+    assert!(matches!(resolve(&mut conn, "nothing", "ada").await, Err(Error::NotFound(_))));
+    assert!(matches!(resolve(&mut conn, "%", "ada").await, Err(Error::NotFound(_))));
     for wrong in [" ", "a\0b"] {
-        assert!(matches!(resolve(&mut conn, wrong).await, Err(Error::Invalid(_))), "{wrong:?}");
+        assert!(matches!(resolve(&mut conn, wrong, "ada").await, Err(Error::Invalid(_))), "{wrong:?}");
     }
 }

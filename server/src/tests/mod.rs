@@ -1,5 +1,6 @@
 //! Tests against a real Postgres: one server for all of them, a database for each.
 
+mod access;
 mod blame;
 mod cancel;
 mod claim;
@@ -23,7 +24,11 @@ mod watch;
 
 use std::{ops::Deref, sync::Arc};
 
-use tandem_domain::{place::Policy, spec::SPEC_VERSION};
+use tandem_domain::{
+    access::{PersonRole, identity::Person},
+    place::Policy,
+    spec::SPEC_VERSION,
+};
 use tandem_harness::TestDatabase;
 use tandem_proto::{convert::timestamp, v1};
 use uuid::Uuid;
@@ -147,6 +152,12 @@ fn registration(id: Uuid, index: u32) -> Registration {
 fn submission(toml: &str) -> Submission {
     let (toml, file_name) = (toml.to_owned(), "test.toml".to_owned());
     Submission { toml, file_name, owner: "ada".to_owned(), ..Submission::default() }
+}
+
+/// A submitter; `root` is an admin.
+fn person(name: &str) -> Person {
+    let role = if name == "root" { PersonRole::Admin } else { PersonRole::Submitter };
+    Person { name: name.to_owned(), role, token: None }
 }
 
 /// One encoder on two workers and two linear jobs that start from it.

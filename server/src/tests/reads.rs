@@ -77,15 +77,15 @@ async fn a_read_costs_what_it_shows() {
     ] {
         // Clients that ask for much must not spoil the plan for those that ask for little.
         for _ in 0..7 {
-            list(conn, "", states, 2000).await.unwrap();
+            list(conn, "ada", "", states, 2000).await.unwrap();
         }
         let cost = blocks(conn, async |conn| {
-            let shown = list(conn, "", states, SHOWN).await.unwrap();
+            let shown = list(conn, "ada", "", states, SHOWN).await.unwrap();
             assert_eq!(shown.len(), if states.len() == 2 { 0 } else { SHOWN as usize });
         });
         costs.push((what, cost.await, most));
     }
-    let all = Question { target: "", stage: "", best: "", ascending: false, limit: SHOWN };
+    let all = Question { own: "ada", target: "", stage: "", best: "", ascending: false, limit: SHOWN };
     for (what, question) in [
         ("results", all),
         ("results --stage", Question { stage: "finetune", ..all }),
@@ -100,15 +100,15 @@ async fn a_read_costs_what_it_shows() {
     }
     let newest = database.text("SELECT name FROM experiments ORDER BY created_at DESC LIMIT 1");
     let job = database.value::<Uuid>("SELECT id FROM jobs ORDER BY submitted_at DESC, id LIMIT 1").to_string();
-    let cost = blocks(conn, async |conn| drop(show(conn, &job).await.unwrap()));
+    let cost = blocks(conn, async |conn| drop(show(conn, &job, "ada").await.unwrap()));
     costs.push(("show JOB", cost.await, 300));
-    let cost = blocks(conn, async |conn| drop(show(conn, &newest).await.unwrap()));
+    let cost = blocks(conn, async |conn| drop(show(conn, &newest, "ada").await.unwrap()));
     costs.push(("show EXPERIMENT", cost.await, 200 + 60 * 11));
     for (what, text) in
         [("cancel EXPERIMENT", newest.clone()), ("cancel JOB", job[..20].to_owned()), ("a typo", "nothing".to_owned())]
     {
         let cost = blocks(conn, async |conn| {
-            if let Ok(target) = resolve(conn, &text).await {
+            if let Ok(target) = resolve(conn, &text, "ada").await {
                 jobs_of(conn, target).await.unwrap();
             }
         });

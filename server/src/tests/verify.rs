@@ -259,7 +259,7 @@ async fn a_cancel_works_at_once_and_what_is_read_afterwards_changes_nothing() {
             fs::remove_file(cluster.artifact()).unwrap();
             coordinator.round(Duration::ZERO).await.unwrap();
         }
-        let cancelled = cancel(&database.store, &job.to_string(), "ada").await.unwrap();
+        let cancelled = cancel(&database.store, &job.to_string(), &person("ada")).await.unwrap();
         assert_eq!(cancelled.jobs.len(), 1);
         patiently(&mut coordinator).await;
         patiently(&mut cluster.coordinator("b")).await;

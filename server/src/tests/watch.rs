@@ -57,7 +57,7 @@ async fn all_who_watch_an_experiment_share_one_reader() {
         seen += 1;
     }
     assert!(seen <= 3, "{seen} old snapshots were kept for it");
-    cancel(&database.store, &experiment.to_string(), "ada").await.unwrap();
+    cancel(&database.store, &experiment.to_string(), &person("ada")).await.unwrap();
     while !next(&mut lagging).await.done {}
     assert!(tokio::time::timeout(LIMIT, lagging.recv()).await.unwrap().is_none(), "the stream ends");
     until_async("the reader ends", LIMIT, async || (watches.count() == 0).then_some(())).await;

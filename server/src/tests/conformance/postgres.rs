@@ -127,7 +127,7 @@ impl Changes for Postgres<'_> {
 
     fn cancel(&mut self, job: usize) {
         let target = self.jobs[job].to_string();
-        self.runtime.block_on(cancel(&self.store.store, &target, "ada")).unwrap();
+        self.runtime.block_on(cancel(&self.store.store, &target, &super::super::person("root"))).unwrap();
     }
 
     fn release(&mut self, worker: usize) -> bool {

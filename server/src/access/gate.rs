@@ -1,0 +1,227 @@
+//! Who calls, by what is known; and the end of requests whose caller may not go on.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use tandem_domain::{
+    access::{
+        Denial, Identity, PersonRole,
+        identity::Person,
+        name::of_login,
+        permit::permit,
+        rules::Rule,
+        token::{Token, TokenId},
+    },
+    timing,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    account::Accounts,
+    known::Known,
+    open::{Caller, Held, OpenRequests},
+    rank::is_of_worker,
+    throttle::{Source, Throttle},
+};
+use crate::{
+    error::Result,
+    listen::peer::Peer,
+    notifier::Notifier,
+    store::{Store, tokens, within},
+};
+
+/// What is known is looked at again this often, if no notification came: the longest that a revoked token is good.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// `last_used` of tokens is stored this often.
+const USED_EVERY: Duration = Duration::from_secs(60);
+/// A token that was made by another coordinator a moment ago is looked for, but not for every wrong guess.
+const MISS_EVERY: Duration = Duration::from_millis(250);
+
+pub(crate) struct Gate {
+    store: Store,
+    /// The account that started the house.
+    house: u32,
+    /// What an account of the box may do that no person is linked to.
+    login_role: Option<PersonRole>,
+    known: RwLock<Arc<Known>>,
+    accounts: Accounts,
+    open: Arc<OpenRequests>,
+    throttle: Throttle,
+    used: Mutex<HashSet<TokenId>>,
+    missed: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Gate {
+    /// # Errors
+    /// When what is stored of people and tokens cannot be read.
+    pub(crate) async fn open(store: Store, login_role: Option<PersonRole>) -> Result<Arc<Self>> {
+        let known = Known::read(&mut *store.lane.conn().await?).await?;
+        Ok(Arc::new(Self {
+            store,
+            house: nix::unistd::geteuid().as_raw(),
+            login_role,
+            known: RwLock::new(Arc::new(known)),
+            accounts: Accounts::default(),
+            open: Arc::default(),
+            throttle: Throttle::default(),
+            used: Mutex::default(),
+            missed: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Who calls, and what its standing depends on.
+    pub(crate) async fn identify(&self, peer: Peer, header: Option<&[u8]>) -> Result<(Identity, Caller), Denial> {
+        match (header, peer) {
+            (Some(header), _) => {
+                let identity = self.by_token(header, peer).await?;
+                Ok((identity.clone(), Caller::Token(identity)))
+            }
+            (None, Peer::Socket { uid, pid }) => {
+                if pid.is_some_and(is_of_worker) {
+                    return Err(Denial::Rank);
+                }
+                Ok((Identity::Person(self.by_account(uid).await?), Caller::Account(uid)))
+            }
+            (None, Peer::Tcp { .. }) => Ok((Identity::Nobody, Caller::Nobody)),
+        }
+    }
+
+    async fn by_token(&self, header: &[u8], peer: Peer) -> Result<Identity, Denial> {
+        let text = std::str::from_utf8(header).unwrap_or_default();
+        let text = text.strip_prefix("Bearer ").unwrap_or(text);
+        let token = Token::parse(text).map_err(|malformed| self.wrong(Denial::Malformed(malformed), peer, None))?;
+        let id = token.id();
+        if !self.known().has(&id) {
+            self.look_for(&id).await;
+        }
+        let identity = self.known().judge(&token, Instant::now());
+        let identity = identity.map_err(|denial| self.wrong(denial, peer, Some(&id)))?;
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        Ok(identity)
+    }
+
+    /// Counts a wrong try, and says no more than that when there were too many.
+    fn wrong(&self, denial: Denial, peer: Peer, id: Option<&TokenId>) -> Denial {
+        let now = Instant::now();
+        let by_address = match peer {
+            Peer::Tcp { address } => self.throttle.is_too_many(Source::Address(address.ip()), now),
+            Peer::Socket { .. } => false,
+        };
+        let by_id = id.is_some_and(|id| self.throttle.is_too_many(Source::Token(id.clone()), now));
+        match (by_address, by_id, id, peer) {
+            (true, _, _, Peer::Tcp { address }) => Denial::TooMany(address.ip().to_string()),
+            (_, true, Some(id), _) => Denial::TooMany(format!("those who name {id}")),
+            _ => denial,
+        }
+    }
+
+    async fn by_account(&self, uid: u32) -> Result<Person, Denial> {
+        let account = self.accounts.name(uid).await;
+        let linked = self.known().person_of(&account).transpose()?;
+        // Root can read every file of the house anyway.
+        if uid == self.house || uid == 0 {
+            let name = linked.map_or_else(|| of_login(&account), |person| person.name);
+            return Ok(Person { name, role: PersonRole::Admin, token: None });
+        }
+        match (linked, self.login_role) {
+            (Some(person), _) => Ok(person),
+            (None, Some(role)) => Ok(Person { name: of_login(&account), role, token: None }),
+            (None, None) => Err(Denial::UnknownLogin(account)),
+        }
+    }
+
+    /// Lists a request that may be made until what is returned is dropped.
+    pub(super) fn enter(&self, caller: Caller, rule: &'static Rule) -> Arc<Held> {
+        self.open.enter(caller, rule)
+    }
+
+    fn known(&self) -> Arc<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads what is stored, if it has changed, and ends requests whose caller may not go on.
+    ///
+    /// # Errors
+    /// When it cannot be read: then what was known goes on to hold.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        let read = async {
+            let mut conn = self.store.lane.conn().await?;
+            let changed = tokens::version(&mut conn).await? != self.known().version;
+            Ok(if changed { Some(Known::read(&mut conn).await?) } else { None })
+        };
+        let changed = within(timing::timing().statement_limit(), read).await?;
+        if let Some(known) = changed {
+            *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        }
+        Ok(())
+    }
+
+    /// Ends requests whose caller may not go on: revoked, expired, disabled, or of a lower role.
+    pub(crate) async fn sweep(&self) {
+        for (caller, rule, ending) in self.open.all() {
+            let standing = match &caller {
+                Caller::Nobody => continue,
+                Caller::Token(identity) => match identity.token() {
+                    Some(id) => self.known().standing(id, Instant::now()),
+                    None => continue,
+                },
+                Caller::Account(uid) => self.by_account(*uid).await.map(Identity::Person),
+            };
+            if let Err(reason) = standing.and_then(|identity| permit(rule, &identity)) {
+                tracing::info!(method = rule.method, "ended: {reason}");
+                ending.end(reason);
+            }
+        }
+    }
+
+    async fn look_for(&self, id: &TokenId) {
+        let mut last = self.missed.lock().await;
+        if self.known().has(id) || last.is_some_and(|at| at.elapsed() < MISS_EVERY) {
+            return;
+        }
+        if let Err(error) = self.refresh().await {
+            tracing::debug!(%error, "cannot look for a token");
+        }
+        *last = Some(Instant::now());
+    }
+
+    /// Keeps what is known up to date until `closing`.
+    pub(crate) async fn run(&self, notifier: &Notifier, closing: &CancellationToken) {
+        let mut stored_at = Instant::now();
+        let mut is_failing = false;
+        loop {
+            tokio::select! {
+                () = notifier.access.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = closing.cancelled() => return,
+            }
+            let refreshed = self.refresh().await;
+            if let Err(error) = &refreshed
+                && !is_failing
+            {
+                tracing::warn!(%error, "cannot read people and tokens; what was known holds meanwhile");
+            }
+            is_failing = refreshed.is_err();
+            self.sweep().await;
+            if stored_at.elapsed() >= USED_EVERY {
+                stored_at = Instant::now();
+                self.store_used().await;
+            }
+        }
+    }
+
+    async fn store_used(&self) {
+        let used: Vec<TokenId> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
+        if used.is_empty() {
+            return;
+        }
+        let store = async { Ok(tokens::used(&mut *self.store.lane.conn().await?, &used).await?) };
+        // It is for people who look; the next use is stored again.
+        if let Err(error) = within(timing::timing().statement_limit(), store).await {
+            tracing::debug!(%error, "cannot store which tokens were used");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The layer in front of gRPC and pages: nothing behind it is reached by whoever may not.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tandem_domain::access::{Denial, Identity, permit::permit, rules::rule_of};
+use tandem_proto::status::Code;
+use tonic::Status;
+
+use super::{
+    gate::Gate,
+    revocable::{Revocable, Side},
+};
+use crate::listen::peer::Peer;
+
+pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let is_grpc = is_grpc(&request);
+    // What is not there is told to everybody: which methods there are is no secret.
+    let Some(rule) = rule_of(request.uri().path()) else { return next.run(request).await };
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        return refuse(is_grpc, &Denial::NoToken);
+    };
+    let header = request.headers().get(header::AUTHORIZATION);
+    let identified = gate.identify(peer, header.map(|value| value.as_bytes())).await;
+    let permitted = identified.and_then(|(identity, caller)| permit(rule, &identity).map(|()| (identity, caller)));
+    let (identity, caller) = match permitted {
+        Ok(permitted) => permitted,
+        Err(denial) => {
+            // Those that are too many are not logged one by one.
+            if !matches!(denial, Denial::TooMany(_)) {
+                tracing::info!(method = rule.method, from = %peer, "refused: {denial}");
+            }
+            return refuse(is_grpc, &denial);
+        }
+    };
+    let held = gate.enter(caller, rule);
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(identity);
+    // Nothing behind this needs the token.
+    parts.headers.remove(header::AUTHORIZATION);
+    let request = Request::from_parts(parts, Body::new(Revocable::new(body, Side::Request, &held)));
+    let answer = next.run(request).await;
+    let side = if is_grpc { Side::Answer } else { Side::Page };
+    answer.map(|body| Body::new(Revocable::new(body, side, &held)))
+}
+
+fn is_grpc(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+pub(super) fn status(denial: &Denial) -> Status {
+    let code = match denial {
+        Denial::TooMany(_) => Code::Full,
+        denial if denial.is_unknown() => Code::Unauthenticated,
+        _ => Code::Forbidden,
+    };
+    code.status(denial.to_string())
+}
+
+fn refuse(is_grpc: bool, denial: &Denial) -> Response {
+    if is_grpc {
+        return status(denial).into_http();
+    }
+    let code = match denial {
+        Denial::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        denial if denial.is_unknown() => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::FORBIDDEN,
+    };
+    (code, format!("{denial}\n")).into_response()
+}
+
+/// Who makes a request, as the layer found out.
+///
+/// # Errors
+/// When it did not pass the layer: a fault of the coordinator, which must not let anybody in.
+pub(crate) fn identity<T>(request: &tonic::Request<T>) -> Result<Identity, Status> {
+    let identity = request.extensions().get::<Identity>().cloned();
+    identity.ok_or_else(|| Code::Internal.status("nobody has looked who makes this call"))
+}

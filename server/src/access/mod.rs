@@ -1,0 +1,17 @@
+//! Who calls, and whether they may: in front of every request, of gRPC and of pages.
+//!
+//! [`known`] is what is kept in memory of people and tokens, [`account`] the names of accounts of the box and [`rank`] whether
+//! a process is a rank's. [`open`] lists the requests under way, [`gate`] decides who calls and ends what may not go on,
+//! [`throttle`] bounds wrong tries, [`revocable`] ends a request from outside, and [`guard`] is the layer that joins them.
+
+mod account;
+mod gate;
+mod guard;
+mod known;
+mod open;
+mod rank;
+mod revocable;
+mod throttle;
+
+pub(crate) use gate::Gate;
+pub(crate) use guard::{guard, identity};

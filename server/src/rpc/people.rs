@@ -1,0 +1,120 @@
+//! `tandem.v1.People`.
+
+use std::time::Duration;
+
+use tandem_proto::{convert::timestamp, v1, v1::people_server::People};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Api, admission::check_texts, caller};
+use crate::{
+    error::Error,
+    people::{self, Change, Wanted},
+    store::{people as rows, people::PersonRow, tokens::TokenRow},
+};
+
+#[async_trait]
+impl People for Api {
+    async fn who_am_i(&self, request: Request<v1::WhoAmIRequest>) -> Result<Response<v1::WhoAmIResponse>, Status> {
+        let person = caller(&request)?;
+        let token_id = person.token.map(|id| id.to_string()).unwrap_or_default();
+        Ok(Response::new(v1::WhoAmIResponse { name: person.name, role: person.role.to_string(), token_id }))
+    }
+
+    async fn list_people(&self, _: Request<v1::ListPeopleRequest>) -> Result<Response<v1::ListPeopleResponse>, Status> {
+        let list = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(rows::list(&mut conn, None).await.map_err(Error::from)?)
+        };
+        let people = self.admission.call(list).await?.into_iter().map(person).collect();
+        Ok(Response::new(v1::ListPeopleResponse { people }))
+    }
+
+    async fn set_person(
+        &self,
+        request: Request<v1::SetPersonRequest>,
+    ) -> Result<Response<v1::SetPersonResponse>, Status> {
+        let by = caller(&request)?;
+        let v1::SetPersonRequest { name, create, role, login, disabled } = request.into_inner();
+        check_texts(&[
+            ("name", &name),
+            ("role", role.as_deref().unwrap_or_default()),
+            ("login", login.as_deref().unwrap_or_default()),
+        ])?;
+        let change = Change { name, create, role, login, disabled };
+        let set = async { Ok(people::set_person(&self.store, &by, &change).await?) };
+        let (row, cancelled) = self.admission.call(set).await?;
+        self.access_changed().await;
+        let cancelled = u32::try_from(cancelled).unwrap_or(u32::MAX);
+        Ok(Response::new(v1::SetPersonResponse { person: Some(person(row)), cancelled }))
+    }
+
+    async fn new_token(&self, request: Request<v1::NewTokenRequest>) -> Result<Response<v1::NewTokenResponse>, Status> {
+        let by = caller(&request)?;
+        let v1::NewTokenRequest { name, role, person, expires_in_seconds } = request.into_inner();
+        check_texts(&[("name", &name), ("role", &role), ("person", &person)])?;
+        let wanted = Wanted { name, role, person, expires_in: expires_in_seconds.map(Duration::from_secs) };
+        let make = async { Ok(people::new_token(&self.store, &by, &wanted).await?) };
+        let (secret, row) = self.admission.call(make).await?;
+        self.access_changed().await;
+        Ok(Response::new(v1::NewTokenResponse { token: Some(token(row)), secret: secret.reveal().to_owned() }))
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<v1::ListTokensRequest>,
+    ) -> Result<Response<v1::ListTokensResponse>, Status> {
+        let by = caller(&request)?;
+        let all = request.into_inner().all;
+        let list = async { Ok(people::list_tokens(&self.store, &by, all).await?) };
+        let tokens = self.admission.call(list).await?.into_iter().map(token).collect();
+        Ok(Response::new(v1::ListTokensResponse { tokens }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        let by = caller(&request)?;
+        let id = request.into_inner().id;
+        check_texts(&[("id", &id)])?;
+        let revoke = async { Ok(people::revoke_token(&self.store, &by, &id).await?) };
+        let row = self.admission.call(revoke).await?;
+        self.access_changed().await;
+        Ok(Response::new(v1::RevokeTokenResponse { token: Some(token(row)) }))
+    }
+}
+
+impl Api {
+    /// Before the answer: whoever reads it finds that it holds.
+    async fn access_changed(&self) {
+        if let Err(error) = self.gate.refresh().await {
+            tracing::warn!(%error, "what was changed of people and tokens holds in a moment");
+        }
+        self.gate.sweep().await;
+    }
+}
+
+fn person(row: PersonRow) -> v1::Person {
+    v1::Person {
+        name: row.name,
+        role: row.role,
+        login: row.login.unwrap_or_default(),
+        disabled: row.disabled,
+        made_at: Some(timestamp(row.made_at)),
+        tokens: u32::try_from(row.tokens).unwrap_or(u32::MAX),
+    }
+}
+
+fn token(row: TokenRow) -> v1::Token {
+    v1::Token {
+        id: row.id,
+        name: row.name,
+        role: row.role,
+        person: row.person.unwrap_or_default(),
+        state: row.state,
+        made_at: Some(timestamp(row.made_at)),
+        expires_at: row.expires_at.map(timestamp),
+        last_used: row.last_used_at.map(timestamp),
+        worker: row.worker.unwrap_or_default(),
+    }
+}

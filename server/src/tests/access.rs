@@ -1,0 +1,178 @@
+use std::{net::SocketAddr, time::Duration};
+
+use tandem_domain::access::{Denial, Identity, PersonRole, TokenRole, token::Token};
+
+use super::*;
+use crate::{
+    access::Gate,
+    error::Error,
+    listen::peer::Peer,
+    people::{Change, Wanted, list_tokens, new_token, revoke_token, set_person},
+    store::tokens,
+};
+
+fn far() -> Peer {
+    Peer::Tcp { address: SocketAddr::from(([10, 0, 0, 1], 4000)) }
+}
+
+fn wanted(role: &str, person: &str) -> Wanted {
+    Wanted { name: "laptop".to_owned(), role: role.to_owned(), person: person.to_owned(), expires_in: None }
+}
+
+async fn add(database: &TestStore, name: &str, role: &str) {
+    let change = Change { name: name.to_owned(), create: true, role: Some(role.to_owned()), ..Change::default() };
+    set_person(&database.store, &person("root"), &change).await.unwrap();
+}
+
+async fn made(database: &TestStore, role: &str, person_name: &str) -> Token {
+    new_token(&database.store, &person("root"), &wanted(role, person_name)).await.unwrap().0
+}
+
+async fn identify(gate: &Gate, token: &Token) -> Result<Identity, Denial> {
+    gate.identify(far(), Some(format!("Bearer {}", token.reveal()).as_bytes())).await.map(|(identity, _)| identity)
+}
+
+#[tokio::test]
+async fn a_token_is_good_from_when_it_is_made_until_it_is_revoked_on_every_coordinator() {
+    let database = TestStore::open().await;
+    let gates = [(); 2].map(|()| Gate::open(database.store.clone(), None));
+    let [here, there] = futures::future::join_all(gates).await.try_into().ok().unwrap();
+    let (here, there) = (here.unwrap(), there.unwrap());
+    add(&database, "ann", "submitter").await;
+    let token = made(&database, "", "ann").await;
+    for gate in [&here, &there] {
+        // Nobody told them: it is looked for.
+        let Ok(Identity::Person(ann)) = identify(gate, &token).await else { panic!("not taken") };
+        assert_eq!((ann.name.as_str(), ann.role), ("ann", PersonRole::Submitter));
+    }
+    revoke_token(&database.store, &person("ann"), token.id().as_str()).await.unwrap();
+    for gate in [&here, &there] {
+        gate.refresh().await.unwrap();
+        assert_eq!(identify(gate, &token).await, Err(Denial::Revoked(token.id())));
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_bad_once_it_has_expired_or_its_person_was_disabled() {
+    let database = TestStore::open().await;
+    let gate = Gate::open(database.store.clone(), None).await.unwrap();
+    add(&database, "ann", "admin").await;
+    let short = Wanted { expires_in: Some(Duration::from_secs(3600)), ..wanted("reader", "ann") };
+    let (short, _) = new_token(&database.store, &person("root"), &short).await.unwrap();
+    let long = made(&database, "", "ann").await;
+    let Ok(Identity::Person(ann)) = identify(&gate, &short).await else { panic!("not taken") };
+    assert_eq!(ann.role, PersonRole::Reader, "no more than the token allows");
+    // By the database's clock, whatever this machine thinks that it is.
+    database
+        .execute("UPDATE tokens SET expires_at = clock_timestamp() - interval '1 second' WHERE expires_at IS NOT NULL");
+    gate.refresh().await.unwrap();
+    assert_eq!(identify(&gate, &short).await, Err(Denial::Expired(short.id())));
+    assert!(identify(&gate, &long).await.is_ok());
+    let disable = Change { name: "ann".to_owned(), disabled: Some(true), ..Change::default() };
+    set_person(&database.store, &person("root"), &disable).await.unwrap();
+    gate.refresh().await.unwrap();
+    assert_eq!(identify(&gate, &long).await, Err(Denial::Disabled("ann".to_owned())));
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_bounded_and_never_hold_up_the_right_one() {
+    let database = TestStore::open().await;
+    let gate = Gate::open(database.store.clone(), None).await.unwrap();
+    add(&database, "ann", "submitter").await;
+    let good = made(&database, "", "ann").await;
+    let mut random = [9; tandem_domain::access::token::RANDOM_BYTES];
+    let mut last = Ok(Identity::Nobody);
+    for number in 0..100 {
+        random[0] = number;
+        last = identify(&gate, &Token::new(TokenRole::Worker, &random)).await;
+        assert!(last.is_err());
+        assert!(identify(&gate, &good).await.is_ok(), "after {number} wrong ones");
+    }
+    assert_eq!(last, Err(Denial::TooMany("10.0.0.1".to_owned())));
+    assert_eq!(gate.identify(far(), None).await.map(|(who, _)| who), Ok(Identity::Nobody));
+}
+
+#[tokio::test]
+async fn a_damaged_row_opens_nothing_and_harms_no_other() {
+    let database = TestStore::open().await;
+    add(&database, "ann", "submitter").await;
+    let (one, two) = (made(&database, "", "ann").await, made(&database, "worker", "").await);
+    database.execute(&format!("UPDATE tokens SET hash = decode(repeat('00', 32), 'hex') WHERE id = '{}'", one.id()));
+    database.execute("ALTER TABLE tokens DROP CONSTRAINT tokens_of_a_person_or_of_none");
+    let gate = Gate::open(database.store.clone(), None).await.unwrap();
+    assert_eq!(identify(&gate, &one).await, Err(Denial::Unknown));
+    assert_eq!(identify(&gate, &two).await, Ok(Identity::Worker(two.id())));
+    // A person's token without its person.
+    database.execute("UPDATE tokens SET person = NULL");
+    gate.refresh().await.unwrap();
+    assert_eq!(identify(&gate, &one).await, Err(Denial::Unknown));
+    database.execute("ALTER TABLE access_version RENAME TO gone");
+    assert!(gate.refresh().await.is_err());
+    assert_eq!(identify(&gate, &two).await, Ok(Identity::Worker(two.id())), "what was known goes on to hold");
+}
+
+#[tokio::test]
+async fn nobody_makes_a_token_that_allows_more_than_he_may() {
+    let database = TestStore::open().await;
+    add(&database, "ann", "submitter").await;
+    add(&database, "bob", "reader").await;
+    let ann = person("ann");
+    let make = async |by: &Person, role: &str, who: &str| {
+        new_token(&database.store, by, &wanted(role, who)).await.map(|(_, row)| row.role)
+    };
+    assert_eq!(make(&ann, "", "").await.unwrap(), "submitter");
+    assert_eq!(make(&ann, "reader", "ann").await.unwrap(), "reader");
+    for (role, who) in [("admin", ""), ("worker", ""), ("scrape", ""), ("", "bob")] {
+        assert!(matches!(make(&ann, role, who).await, Err(Error::Forbidden(_))), "{role} {who}");
+    }
+    assert!(matches!(make(&person("root"), "submitter", "bob").await, Err(Error::Forbidden(_))));
+    assert!(matches!(make(&person("root"), "worker", "bob").await, Err(Error::Invalid(_))));
+    assert!(matches!(make(&person("root"), "king", "bob").await, Err(Error::Invalid(_))));
+    // A token that only reads makes none that submits.
+    let by_reading_token = Person { role: PersonRole::Reader, ..person("ann") };
+    assert!(matches!(make(&by_reading_token, "submitter", "").await, Err(Error::Forbidden(_))));
+    assert_eq!(make(&by_reading_token, "", "").await.unwrap(), "reader");
+
+    let of_ann = list_tokens(&database.store, &ann, false).await.unwrap();
+    assert_eq!(of_ann.len(), 3);
+    assert!(matches!(list_tokens(&database.store, &ann, true).await, Err(Error::Forbidden(_))));
+    let bobs = made(&database, "", "bob").await;
+    let others = revoke_token(&database.store, &ann, bobs.id().as_str()).await;
+    assert!(matches!(others, Err(Error::NotFound(_))), "that there is one is nobody else's business");
+    assert_eq!(revoke_token(&database.store, &ann, &of_ann[0].id).await.unwrap().state, "revoked");
+}
+
+#[tokio::test]
+async fn an_account_that_is_linked_brings_what_it_submitted_along() {
+    let database = TestStore::open().await;
+    let submission = Submission { owner: "login:ann".to_owned(), ..submission(&single(1)) };
+    submit(&database.store, &submission).await.unwrap();
+    for name in ["ann", "bob"] {
+        add(&database, name, "submitter").await;
+    }
+    let link =
+        |name: &str, login: &str| Change { name: name.to_owned(), login: Some(login.to_owned()), ..Change::default() };
+    let root = person("root");
+    let (row, _) = set_person(&database.store, &root, &link("ann", "ann")).await.unwrap();
+    assert_eq!(row.login.as_deref(), Some("ann"));
+    assert_eq!(database.text("SELECT owner FROM experiments"), "ann");
+    let taken = set_person(&database.store, &root, &link("bob", "ann")).await;
+    assert!(matches!(taken, Err(Error::Conflict(_))));
+    let (row, _) = set_person(&database.store, &root, &link("ann", "")).await.unwrap();
+    assert_eq!(row.login, None);
+    let unknown = set_person(&database.store, &root, &link("eve", "eve")).await;
+    assert!(matches!(unknown, Err(Error::NotFound(_))));
+    let again = Change { name: "ann".to_owned(), create: true, role: Some("reader".to_owned()), ..Change::default() };
+    assert!(matches!(set_person(&database.store, &root, &again).await, Err(Error::Conflict(_))));
+}
+
+#[tokio::test]
+async fn a_workers_token_is_that_of_the_worker_that_used_it_first() {
+    let database = TestStore::open().await;
+    let token = made(&database, "worker", "").await;
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    for worker in [first, second, first] {
+        let bound = tokens::bind(&mut database.store.conn().await.unwrap(), &token.id(), worker).await.unwrap();
+        assert_eq!(bound, Some(first));
+    }
+}
