@@ -25,6 +25,7 @@ CREATE TABLE tokens (
     expires_at   timestamptz,
     last_used_at timestamptz,
     revoked_at   timestamptz,
+    once         boolean NOT NULL DEFAULT false,
     worker_id    uuid,
     CONSTRAINT tokens_of_a_person_or_of_none CHECK ((person IS NULL) = (role IN ('worker', 'scrape'))),
     CONSTRAINT tokens_of_a_worker CHECK (worker_id IS NULL OR role = 'worker')
@@ -33,6 +34,7 @@ COMMENT ON TABLE tokens IS 'What is known of a token: never the token itself.';
 COMMENT ON COLUMN tokens.role IS 'What it allows at most; a person''s never more than the person''s own role.';
 COMMENT ON COLUMN tokens.hash IS 'SHA-256 of the whole token, which has 256 random bits.';
 COMMENT ON COLUMN tokens.last_used_at IS 'To the minute.';
+COMMENT ON COLUMN tokens.once IS 'Good for nothing but to make one other token, which revokes it.';
 COMMENT ON COLUMN tokens.worker_id IS 'The worker that used it first: from then on it is that worker''s.';
 CREATE INDEX tokens_by_person ON tokens (person);
 

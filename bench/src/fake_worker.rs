@@ -9,7 +9,7 @@ use tandem_proto::v1::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::{Request, Streaming};
 use uuid::Uuid;
 
 pub(crate) struct FakeWorker {
@@ -18,8 +18,8 @@ pub(crate) struct FakeWorker {
 }
 
 impl FakeWorker {
-    /// Registers a new worker, over a connection of its own.
-    pub(crate) async fn register(address: &str, name: &str) -> Result<Self> {
+    /// Registers a new worker, over a connection of its own, with a token of its own.
+    pub(crate) async fn register(address: &str, token: &str, name: &str) -> Result<Self> {
         let (outbound, messages) = mpsc::channel(64);
         let device = v1::Device { kind: "cpu".into(), name: "a processor".into(), cores: 1, ..Default::default() };
         let register = v1::Register {
@@ -37,7 +37,9 @@ impl FakeWorker {
         let mut client = WorkersClient::connect(address.to_owned())
             .await
             .with_context(|| format!("{name} connects to {address}"))?;
-        let inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
+        let mut request = Request::new(ReceiverStream::new(messages));
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
+        let inbound = client.session(request).await?.into_inner();
         let mut this = Self { outbound, inbound };
         let registered = match this.next().await? {
             Theirs::Registered(registered) => registered,

@@ -57,12 +57,13 @@ pub(crate) struct Traffic {
 /// Runs a reporter until the phase `Leave`. `offset`, from 0 to 1, spreads the workers' messages over the second.
 pub(crate) async fn run_reporter(
     address: String,
+    token: String,
     name: String,
     offset: f64,
     mut phases: watch::Receiver<LoadPhase>,
     counts: Arc<Counts>,
 ) -> Result<Traffic> {
-    let worker = register(&address, &name).await?;
+    let worker = register(&address, &token, &name).await?;
     counts.registered.fetch_add(1, Ordering::Relaxed);
     let mut reporter = Reporter {
         worker,
@@ -101,10 +102,10 @@ pub(crate) async fn run_reporter(
 }
 
 /// Tries again, as a worker does, if the coordinator refuses one of a thousand connections at once.
-async fn register(address: &str, name: &str) -> Result<FakeWorker> {
+async fn register(address: &str, token: &str, name: &str) -> Result<FakeWorker> {
     let mut tries = 0;
     loop {
-        match FakeWorker::register(address, name).await {
+        match FakeWorker::register(address, token, name).await {
             Err(_) if tries < TRIES => tries += 1,
             registered => return registered,
         }

@@ -16,7 +16,7 @@ use nix::{
 };
 use tandem_domain::timing::Timing;
 use tandem_harness::{
-    Binaries, Database, ProcessHandle, Program, announced_address, children, command_line, try_until,
+    Binaries, Database, ProcessHandle, Program, announced_address, children, command_line, socket_beside, try_until,
 };
 use tandem_local_postgres::LocalPostgres;
 
@@ -126,7 +126,13 @@ impl Cluster {
     fn worker(&self, index: usize) -> Result<Program> {
         let (name, data) = (WORKERS[index], self.options.folder.join("data"));
         let servers = self.proxies[index].iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-        let program = self.options.binaries.worker(name, &self.log_of(name), &servers, &data, &self.state_of(index));
+        let (binaries, token) =
+            (&self.options.binaries, self.options.folder.join("workers").join(format!("{name}.token")));
+        if !token.exists() {
+            let socket = socket_beside(&self.announce_of(COORDINATORS[0]));
+            binaries.make_worker_token(&socket, name, &token)?;
+        }
+        let program = binaries.worker(name, &self.log_of(name), &servers, &token, &data, &self.state_of(index));
         self.with_clock(name, program.args(["--meet-on", "127.0.0.1"]))
     }
 
@@ -163,9 +169,9 @@ impl Cluster {
         format!("127.0.0.1:{}", self.ports[coordinator])
     }
 
-    /// The first coordinator, not through a proxy.
+    /// The first coordinator, by its socket.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address(0))
+        format!("unix:{}", socket_beside(&self.announce_of(COORDINATORS[0])).display())
     }
 
     fn wait(&self, what: &str, condition: impl Fn(&Self) -> bool) -> Result<()> {

@@ -5,7 +5,16 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::program::Program;
+use crate::{
+    outcome::run,
+    program::{Program, command},
+};
+
+/// The socket of a coordinator that announces itself in this file.
+#[must_use]
+pub fn socket_beside(announce: &Path) -> PathBuf {
+    announce.with_extension("sock")
+}
 
 /// The programs of this workspace.
 #[derive(Clone, Debug)]
@@ -35,7 +44,8 @@ impl Binaries {
         Ok(Self { tandem: find("tandem")?, server: find("tandem-server")?, worker: find("tandem-worker")? })
     }
 
-    /// A coordinator that listens on `listen` (`HOST:PORT`) and writes its address to `announce`.
+    /// A coordinator that listens on `listen` (`HOST:PORT`) and writes its address to `announce`. Whoever runs the test is its
+    /// admin by the socket beside that file: see [`socket_beside`].
     #[must_use]
     pub fn coordinator(
         &self,
@@ -51,17 +61,34 @@ impl Binaries {
             .arg(store)
             .arg("--announce")
             .arg(announce)
+            .arg("--socket")
+            .arg(socket_beside(announce))
             // Not an argument: everybody on the machine may read those, and the URL holds the password.
             .env("DATABASE_URL", database_url)
     }
 
-    /// A CPU worker. `servers` are coordinators' addresses, with commas between.
+    /// A CPU worker. `servers` are coordinators' addresses, with commas between; `token` is a file.
     #[must_use]
-    pub fn worker(&self, name: &str, log: &Path, servers: &str, data: &Path, state: &Path) -> Program {
+    pub fn worker(&self, name: &str, log: &Path, servers: &str, token: &Path, data: &Path, state: &Path) -> Program {
         Program::new(name, &self.worker, log)
-            .args(["run", "--server", servers, "--name", name, "--device", "cpu", "--data"])
+            .args(["run", "--server", servers, "--name", name, "--device", "cpu", "--token-file"])
+            .arg(token)
+            .arg("--data")
             .arg(data)
             .arg("--state")
             .arg(state)
+    }
+
+    /// Has a token for a worker made, by the socket of its coordinator, and written to `file`.
+    ///
+    /// # Errors
+    /// When the coordinator refuses, with what it says.
+    pub fn make_worker_token(&self, socket: &Path, name: &str, file: &Path) -> Result<()> {
+        let server = format!("unix:{}", socket.display());
+        let mut tandem = command(&self.tandem);
+        tandem.args(["--server", &server, "token", "new", name, "--role", "worker", "--out"]).arg(file);
+        let made = run(&mut tandem, "");
+        ensure!(made.code == 0, "`tandem token new` ended with {}: {}", made.code, made.stderr);
+        Ok(())
     }
 }

@@ -1,10 +1,20 @@
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Result, ensure};
 use tandem_local_postgres::LocalPostgres;
 use tempfile::TempDir;
 
-use crate::{binaries::Binaries, database::Database, folder::open_folder, process::Process, wait::try_until};
+use crate::{
+    binaries::{Binaries, socket_beside},
+    database::Database,
+    folder::open_folder,
+    process::Process,
+    wait::try_until,
+};
 
 const DATABASE: &str = "tandem";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -27,8 +37,10 @@ pub struct Coordinator {
     process: Process,
     pub database: Database,
     postgres: LocalPostgres,
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, for whoever has a token.
     pub address: String,
+    /// Where this account is the admin.
+    pub socket: PathBuf,
     binaries: Binaries,
     folder: TempDir,
 }
@@ -50,7 +62,14 @@ impl Coordinator {
             Ok(announced_address(&announce))
         })?;
         let database = Database::new(&url, ANSWER_LIMIT)?;
-        Ok(Self { process, database, postgres, address, binaries: binaries.clone(), folder })
+        let socket = socket_beside(&announce);
+        Ok(Self { process, database, postgres, address, socket, binaries: binaries.clone(), folder })
+    }
+
+    /// For `tandem --server`, by the socket.
+    #[must_use]
+    pub fn server(&self) -> String {
+        format!("unix:{}", self.socket.display())
     }
 
     #[must_use]
@@ -68,10 +87,20 @@ impl Coordinator {
         self.postgres.pid().cast_signed()
     }
 
+    /// The file with the token of a worker of that name, which is made when it is first asked for.
+    pub fn worker_token(&self, name: &str) -> Result<PathBuf> {
+        let file = self.folder().join(name).with_extension("token");
+        if !file.exists() {
+            self.binaries.make_worker_token(&self.socket, name, &file)?;
+        }
+        Ok(file)
+    }
+
     /// Starts a CPU worker with one thread, which logs warnings only. Its ranks are its children.
     pub fn start_worker(&self, name: &str, data: &Path) -> Result<Process> {
         let log = self.folder().join(name).with_extension("log");
-        let program = self.binaries.worker(name, &log, &self.address, data, &self.folder().join(name));
+        let token = self.worker_token(name)?;
+        let program = self.binaries.worker(name, &log, &self.address, &token, data, &self.folder().join(name));
         program.args(["--threads", "1"]).env("RUST_LOG", "warn").start()
     }
 }

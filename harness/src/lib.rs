@@ -19,7 +19,7 @@ mod program;
 mod test_database;
 mod wait;
 
-pub use binaries::Binaries;
+pub use binaries::{Binaries, socket_beside};
 pub use cluster::{Cluster, small_experiment};
 pub use coordinator::{Coordinator, announced_address};
 pub use database::{APPLICATION_NAME, Database};

@@ -13,6 +13,7 @@
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who calls, [`broken`] breaks a rule on purpose, for tests.
 
 mod access;
+mod admin_line;
 mod broken;
 mod cancel;
 mod conclude;

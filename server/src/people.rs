@@ -195,9 +195,16 @@ async fn insert(
         name: &wanted.name,
         made_by: &by.name,
         expires_in: wanted.expires_in,
+        once: false,
     };
     if !tokens::insert(&mut tx, &new).await? {
         return Err(Error::Conflict("the new token's id is taken, by chance; ask again".to_owned()));
+    }
+    if let (true, Some(used)) = (by.once, &by.token) {
+        // In the same transaction: of two that exchange it at once, one finds that it is revoked.
+        if !tokens::use_up(&mut tx, used).await? {
+            return Err(Error::Forbidden(format!("the token {used} was exchanged before; a new one is needed")));
+        }
     }
     let row = tokens::list(&mut tx, None, Some(&token.id())).await?.pop();
     tx.commit().await?;

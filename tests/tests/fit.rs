@@ -11,7 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn tandem(coordinator: &Coordinator, args: &[&str]) -> Result<Outcome> {
     let tandem = Binaries::beside_this_program()?.tandem;
-    Ok(run(command(&tandem).args(["--server", &coordinator.address]).args(args), ""))
+    Ok(run(command(&tandem).args(["--server", &coordinator.server()]).args(args), ""))
 }
 
 fn wait_status(coordinator: &Coordinator, words: &[&str]) {
@@ -37,7 +37,8 @@ fn a_worker_that_does_not_see_the_store_is_told_so_and_gets_nothing() -> Result<
     let (data, store) = (folder.join("data"), folder.join("store"));
     write_image_folder(&data)?;
     let log = folder.join("blind.log");
-    let blind = binaries.worker("blind", &log, &coordinator.address, &data, &folder.join("blind"));
+    let token = coordinator.worker_token("blind")?;
+    let blind = binaries.worker("blind", &log, &coordinator.address, &token, &data, &folder.join("blind"));
     let _blind = elsewhere(&store.to_string_lossy(), blind).start()?;
     wait_status(&coordinator, &["unfit", "blind gets no jobs: it does not see the store", ".tandem-store"]);
     until("the worker is told so", MINUTE, || {

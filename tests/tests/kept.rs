@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use tandem_harness::{Binaries, Outcome, TestDatabase, announced_address, command, run, until, write_image_folder};
+use tandem_harness::{
+    Binaries, Outcome, TestDatabase, announced_address, command, run, socket_beside, until, write_image_folder,
+};
 
 const SERVES_WITHIN: Duration = Duration::from_secs(60);
 
@@ -165,7 +167,8 @@ fn a_database_and_its_store_answer_as_before_and_jobs_of_other_mathematics_run_a
     let log = folder.join("server.log");
     let server = binaries.coordinator("server", &log, "127.0.0.1:0", &database.url(), &folder.join("store"), &announce);
     let _server = server.start()?;
-    let address = until("the coordinator serves", SERVES_WITHIN, || announced_address(&announce));
+    until("the coordinator serves", SERVES_WITHIN, || announced_address(&announce));
+    let address = format!("unix:{}", socket_beside(&announce).display());
     let tandem = |args: &[&str]| {
         let ended = run(command(&binaries.tandem).args(["--server", &address, "--json"]).args(args), "");
         assert_eq!(ended.code, 0, "{args:?}: {ended:#?}");

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::client::submit;
+use crate::client::{submit, worker_tokens};
 use crate::cpu::CoordinatorCpu;
 use crate::reporter::{Counts, LoadPhase, POINTS, Traffic, run_reporter};
 use crate::row::{Goal, Row, Unit};
@@ -155,10 +155,12 @@ fn run_fleet(coordinator: &Coordinator, workers: u32, windows: u32, backup: Opti
     let (phase, counts) = (watch::Sender::new(LoadPhase::Report), Arc::new(Counts::default()));
     let first_error = Arc::new(Mutex::new(None));
     let mut fleet = JoinSet::new();
-    for i in 0..workers {
+    let names: Vec<String> = (0..workers).map(|i| format!("fake-{i:04}")).collect();
+    let tokens = runtime.block_on(worker_tokens(coordinator, &names))?;
+    for (i, (name, token)) in (0..workers).zip(names.into_iter().zip(tokens)) {
         let (offset, first_error) = (f64::from(i) / f64::from(workers), first_error.clone());
-        let (address, name) = (coordinator.address.clone(), format!("fake-{i:04}"));
-        let reporter = run_reporter(address, name, offset, phase.subscribe(), counts.clone());
+        let address = coordinator.address.clone();
+        let reporter = run_reporter(address, token, name, offset, phase.subscribe(), counts.clone());
         let reporter = async move {
             reporter.await.map_err(|error| {
                 if let Ok(mut first) = first_error.lock() {

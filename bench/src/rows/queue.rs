@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
 
 use super::load::experiment;
-use crate::client::submit;
+use crate::client::{submit, worker_tokens};
 use crate::cpu::CoordinatorCpu;
 use crate::fake_worker::{FakeWorker, numbered, phase};
 use crate::interleave::{costs, interleave, median};
@@ -81,7 +81,7 @@ impl<'r> QueueSide<'r> {
         runtime.block_on(submit(&coordinator, experiment(1)?))?;
         let mut this = Self { workers: Vec::new(), coordinator, runtime, queued };
         this.fill()?;
-        this.workers = (0..WORKERS).map(|i| this.start_worker(i)).collect();
+        this.workers = (0..WORKERS).map(|i| this.start_worker(i)).collect::<Result<_>>()?;
         (0..WORKERS).try_for_each(|i| this.next(i).map(drop))?;
         this.fill()?;
         // The work that the inserts left to Postgres is done before anything is measured.
@@ -91,15 +91,16 @@ impl<'r> QueueSide<'r> {
         Ok(this)
     }
 
-    fn start_worker(&self, i: usize) -> mpsc::Sender<Waited> {
+    fn start_worker(&self, i: usize) -> Result<mpsc::Sender<Waited>> {
         let (ends, received) = mpsc::channel(1);
         let (address, name) = (self.coordinator.address.clone(), format!("fake-{i}"));
+        let token = self.runtime.block_on(worker_tokens(&self.coordinator, std::slice::from_ref(&name)))?.remove(0);
         self.runtime.spawn(async move {
-            if let Err(error) = work(&address, &name, received).await {
+            if let Err(error) = work(&address, &token, &name, received).await {
                 eprintln!("{name}: {error:#}");
             }
         });
-        ends
+        Ok(ends)
     }
 
     /// Adds jobs like the first one until `queued` of them are queued.
@@ -148,8 +149,8 @@ impl<'r> QueueSide<'r> {
 }
 
 /// Runs each job that it is assigned until it is told to end it. Returns when the sender is dropped.
-async fn work(address: &str, name: &str, mut ends: mpsc::Receiver<Waited>) -> Result<()> {
-    let mut worker = FakeWorker::register(address, name).await?;
+async fn work(address: &str, token: &str, name: &str, mut ends: mpsc::Receiver<Waited>) -> Result<()> {
+    let mut worker = FakeWorker::register(address, token, name).await?;
     let mut heartbeats = interval(DEFAULT.heartbeat);
     let (mut assignment, mut idle, mut beats) = (None, None::<(Instant, Waited)>, 0);
     loop {

@@ -23,6 +23,8 @@ pub struct Person {
     pub role: PersonRole,
     /// `None` by the socket, where the kernel says who calls.
     pub token: Option<TokenId>,
+    /// Its token is good for nothing but to make one other.
+    pub once: bool,
 }
 
 impl Person {
@@ -82,6 +84,10 @@ pub enum Denial {
     RoleTooLow { what: String, who: String, has: &'static str, needed: &'static str },
     #[error("{what} is for workers alone, with a token of the role worker")]
     WorkersOnly { what: String },
+    #[error(
+        "the token {0} is good for one thing: to be exchanged for another; `tandem join URL FINGERPRINT --token-file FILE` does that"
+    )]
+    Once(TokenId),
     #[error("a rank asks for nothing of a coordinator; only its worker does")]
     Rank,
     #[error("too many wrong tokens from {0}; wait a moment. The right one is taken at once")]
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn one_changes_ones_own_and_an_admin_everything() {
-        let person = |name: &str, role| Person { name: name.to_owned(), role, token: None };
+        let person = |name: &str, role| Person { name: name.to_owned(), role, token: None, once: false };
         assert!(person("ann", PersonRole::Submitter).may_change("ann"));
         assert!(!person("ann", PersonRole::Submitter).may_change("login:ann"));
         assert!(!person("ann", PersonRole::Reader).may_change("ann"), "a reader who was a submitter once");

@@ -22,17 +22,17 @@ pub struct StoredToken {
 /// What a token stands for.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    Person { name: String, role: PersonRole, at_most: PersonRole, is_disabled: bool },
+    Person { name: String, role: PersonRole, at_most: PersonRole, is_disabled: bool, once: bool },
     Worker,
     Scrape,
 }
 
 impl Kind {
     /// What a token of this role stands for; a person's is of `owner`: name, role, and whether it is disabled.
-    pub fn of(role: TokenRole, owner: Option<(String, PersonRole, bool)>) -> Option<Self> {
+    pub fn of(role: TokenRole, owner: Option<(String, PersonRole, bool)>, once: bool) -> Option<Self> {
         match (role, owner) {
             (TokenRole::Person(at_most), Some((name, role, is_disabled))) => {
-                Some(Self::Person { name, role, at_most, is_disabled })
+                Some(Self::Person { name, role, at_most, is_disabled, once })
             }
             (TokenRole::Worker, None) => Some(Self::Worker),
             (TokenRole::Scrape, None) => Some(Self::Scrape),
@@ -64,9 +64,9 @@ pub fn standing(stored: &StoredToken) -> Result<Identity, Denial> {
     }
     match &stored.kind {
         Kind::Person { name, is_disabled: true, .. } => Err(Denial::Disabled(name.clone())),
-        Kind::Person { name, role, at_most, is_disabled: false } => {
+        Kind::Person { name, role, at_most, is_disabled: false, once } => {
             let role = (*role).min(*at_most);
-            Ok(Identity::Person(Person { name: name.clone(), role, token: Some(id()) }))
+            Ok(Identity::Person(Person { name: name.clone(), role, token: Some(id()), once: *once }))
         }
         Kind::Worker => Ok(Identity::Worker(id())),
         Kind::Scrape => Ok(Identity::Scrape(id())),
@@ -79,7 +79,7 @@ mod tests {
 
     fn person(role: PersonRole, at_most: PersonRole) -> (Token, StoredToken) {
         let token = Token::new(TokenRole::Person(at_most), &[3; RANDOM_BYTES]);
-        let kind = Kind::Person { name: "ann".to_owned(), role, at_most, is_disabled: false };
+        let kind = Kind::Person { name: "ann".to_owned(), role, at_most, is_disabled: false, once: false };
         let stored = StoredToken { id: token.id(), hash: token.hash(), kind, is_revoked: false, is_expired: false };
         (token, stored)
     }

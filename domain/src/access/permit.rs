@@ -1,7 +1,7 @@
 //! Whether an identity may call a method.
 
 use super::{
-    identity::{Denial, Identity},
+    identity::{Denial, Identity, Person},
     rules::{Least, Rule},
 };
 
@@ -14,6 +14,9 @@ pub fn permit(rule: &Rule, identity: &Identity) -> Result<(), Denial> {
     };
     match (rule.least, identity) {
         (Least::Anybody, _) => Ok(()),
+        (_, Identity::Person(Person { once: true, token: Some(token), .. })) if !rule.takes_once => {
+            Err(Denial::Once(token.clone()))
+        }
         (_, Identity::Nobody) => Err(Denial::NoToken),
         (Least::Worker, Identity::Worker(_)) => Ok(()),
         (Least::Worker, _) => Err(Denial::WorkersOnly { what: what() }),
@@ -30,7 +33,6 @@ pub fn permit(rule: &Rule, identity: &Identity) -> Result<(), Denial> {
 mod tests {
     use super::{
         super::{
-            identity::Person,
             role::PersonRole,
             rules::{RULES, rule_of},
             token::TokenId,
@@ -39,7 +41,7 @@ mod tests {
     };
 
     fn person(role: PersonRole) -> Identity {
-        Identity::Person(Person { name: "ann".to_owned(), role, token: None })
+        Identity::Person(Person { name: "ann".to_owned(), role, token: None, once: false })
     }
 
     #[test]
@@ -67,6 +69,15 @@ mod tests {
         assert!(may("/tandem.v1.Jobs/Show", &reader) && !may("/tandem.v1.Jobs/Submit", &reader));
         assert!(may("/tandem.v1.Jobs/Cancel", &submitter) && !may("/tandem.v1.People/SetPerson", &submitter));
         assert!(!may("/tandem.v1.Workers/Session", &person(PersonRole::Admin)), "nobody speaks for a worker");
+    }
+
+    #[test]
+    fn a_token_that_is_good_once_makes_another_and_no_more() {
+        let token = TokenId::parse("abcdefgh").ok();
+        let once = Identity::Person(Person { name: "ann".to_owned(), role: PersonRole::Admin, token, once: true });
+        let taken = RULES.iter().filter(|rule| rule.least != Least::Anybody && permit(rule, &once).is_ok());
+        let methods: Vec<_> = taken.map(|rule| rule.method).collect();
+        assert_eq!(methods, ["/tandem.v1.People/WhoAmI", "/tandem.v1.People/NewToken"]);
     }
 
     #[test]

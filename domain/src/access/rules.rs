@@ -32,6 +32,8 @@ pub struct Rule {
     pub method: &'static str,
     pub least: Least,
     pub object: Object,
+    /// By a token that is good once, too.
+    pub takes_once: bool,
 }
 
 const READER: Least = Least::Person(PersonRole::Reader);
@@ -39,7 +41,12 @@ const SUBMITTER: Least = Least::Person(PersonRole::Submitter);
 const ADMIN: Least = Least::Person(PersonRole::Admin);
 
 const fn rule(method: &'static str, least: Least, object: Object) -> Rule {
-    Rule { method, least, object }
+    Rule { method, least, object, takes_once: false }
+}
+
+/// One of those that exchange a token which is good once.
+const fn exchange(method: &'static str) -> Rule {
+    Rule { takes_once: true, ..rule(method, READER, Object::Own) }
 }
 
 pub const RULES: &[Rule] = &[
@@ -55,10 +62,10 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Fleet/Status", READER, Object::Any),
     rule("/tandem.v1.Fleet/Release", ADMIN, Object::Any),
     rule("/tandem.v1.Workers/Session", Least::Worker, Object::OwnWorker),
-    rule("/tandem.v1.People/WhoAmI", READER, Object::Own),
+    exchange("/tandem.v1.People/WhoAmI"),
     rule("/tandem.v1.People/ListPeople", ADMIN, Object::Any),
     rule("/tandem.v1.People/SetPerson", ADMIN, Object::Any),
-    rule("/tandem.v1.People/NewToken", READER, Object::Own),
+    exchange("/tandem.v1.People/NewToken"),
     rule("/tandem.v1.People/ListTokens", READER, Object::Own),
     rule("/tandem.v1.People/RevokeToken", READER, Object::Own),
     // Not ours, but on the same port.

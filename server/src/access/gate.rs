@@ -124,11 +124,11 @@ impl Gate {
         // Root can read every file of the house anyway.
         if uid == self.house || uid == 0 {
             let name = linked.map_or_else(|| of_login(&account), |person| person.name);
-            return Ok(Person { name, role: PersonRole::Admin, token: None });
+            return Ok(Person { name, role: PersonRole::Admin, token: None, once: false });
         }
         match (linked, self.login_role) {
             (Some(person), _) => Ok(person),
-            (None, Some(role)) => Ok(Person { name: of_login(&account), role, token: None }),
+            (None, Some(role)) => Ok(Person { name: of_login(&account), role, token: None, once: false }),
             (None, None) => Err(Denial::UnknownLogin(account)),
         }
     }

@@ -72,9 +72,10 @@ fn token(row: KnownRow, now: Instant) -> Option<(TokenId, (StoredToken, Option<I
             (Some(name), Some(role)) => Some((name, role.parse::<PersonRole>().ok()?, row.is_disabled)),
             _ => None,
         };
+        let kind = Kind::of(role, owner, row.once)?;
         let hash = row.hash.try_into().ok()?;
         let is_expired = row.seconds_left.is_some_and(|left| left <= 0.0);
-        Some(StoredToken { id, hash, kind: Kind::of(role, owner)?, is_revoked: row.is_revoked, is_expired })
+        Some(StoredToken { id, hash, kind, is_revoked: row.is_revoked, is_expired })
     })();
     let Some(stored) = stored else {
         tracing::error!(token = row.id, "a row of `tokens` is damaged, or of a newer version: that token is not taken");
@@ -88,5 +89,5 @@ fn token(row: KnownRow, now: Instant) -> Option<(TokenId, (StoredToken, Option<I
 
 fn login(row: LoginRow) -> Option<(String, (Person, bool))> {
     let role = row.role.parse().ok()?;
-    Some((row.login, (Person { name: row.name, role, token: None }, row.is_disabled)))
+    Some((row.login, (Person { name: row.name, role, token: None, once: false }, row.is_disabled)))
 }

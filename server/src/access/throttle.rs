@@ -10,8 +10,8 @@ use std::{
 use tandem_domain::access::token::TokenId;
 
 /// Wrong tries in a row that are answered, and how fast they are forgiven.
-const BURST: u32 = 20;
-const FORGIVEN_EVERY: Duration = Duration::from_secs(3);
+const BURST: u32 = 200;
+const FORGIVEN_EVERY: Duration = Duration::from_millis(200);
 /// Of each kind. When there are more, those that are forgiven are forgotten, and else all.
 const KEPT_MAX: usize = 4096;
 
@@ -46,7 +46,7 @@ impl Throttle {
 
 /// What is left of `count` wrong tries, and since when.
 fn forgive(count: u32, since: Instant, now: Instant) -> (u32, Instant) {
-    let passed = now.saturating_duration_since(since).as_secs() / FORGIVEN_EVERY.as_secs();
+    let passed = now.saturating_duration_since(since).as_millis() / FORGIVEN_EVERY.as_millis();
     let forgiven = u32::try_from(passed).unwrap_or(u32::MAX);
     match count.checked_sub(forgiven) {
         Some(left) if left > 0 => (left, since + FORGIVEN_EVERY * forgiven),
@@ -70,7 +70,7 @@ mod tests {
         let later = start + FORGIVEN_EVERY;
         assert!(!throttle.is_too_many(from(1), later));
         assert!(throttle.is_too_many(from(1), later));
-        assert!(!throttle.is_too_many(from(1), start + FORGIVEN_EVERY * 100));
+        assert!(!throttle.is_too_many(from(1), start + FORGIVEN_EVERY * BURST));
     }
 
     #[test]

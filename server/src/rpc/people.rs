@@ -17,7 +17,12 @@ impl People for Api {
     async fn who_am_i(&self, request: Request<v1::WhoAmIRequest>) -> Result<Response<v1::WhoAmIResponse>, Status> {
         let person = caller(&request)?;
         let token_id = person.token.map(|id| id.to_string()).unwrap_or_default();
-        Ok(Response::new(v1::WhoAmIResponse { name: person.name, role: person.role.to_string(), token_id }))
+        Ok(Response::new(v1::WhoAmIResponse {
+            name: person.name,
+            role: person.role.to_string(),
+            token_id,
+            once: person.once,
+        }))
     }
 
     async fn list_people(&self, _: Request<v1::ListPeopleRequest>) -> Result<Response<v1::ListPeopleResponse>, Status> {

@@ -23,6 +23,7 @@ pub(crate) struct KnownRow {
     pub(crate) person: Option<String>,
     pub(crate) person_role: Option<String>,
     pub(crate) is_disabled: bool,
+    pub(crate) once: bool,
 }
 
 /// An account of the box that is linked to a person.
@@ -45,7 +46,7 @@ pub(crate) async fn known(conn: &mut Conn) -> DbResult<Vec<KnownRow>> {
         KnownRow,
         r#"SELECT t.id, t.role::text AS "role!", t.hash, t.revoked_at IS NOT NULL AS "is_revoked!",
                   EXTRACT(EPOCH FROM t.expires_at - clock_timestamp())::float8 AS seconds_left,
-                  t.person, p.role::text AS person_role, (p.disabled_at IS NOT NULL) AS "is_disabled!"
+                  t.once, t.person, p.role::text AS person_role, (p.disabled_at IS NOT NULL) AS "is_disabled!"
            FROM tokens t LEFT JOIN people p ON p.name = t.person
            WHERE LEAST(t.revoked_at, t.expires_at) IS NULL
               OR LEAST(t.revoked_at, t.expires_at) > clock_timestamp() - interval '30 days'"#
@@ -72,14 +73,16 @@ pub(crate) struct NewToken<'a> {
     pub(crate) name: &'a str,
     pub(crate) made_by: &'a str,
     pub(crate) expires_in: Option<Duration>,
+    /// Good for nothing but to make another.
+    pub(crate) once: bool,
 }
 
 /// `false` if its id is taken.
 pub(crate) async fn insert(conn: &mut Conn, new: &NewToken<'_>) -> DbResult<bool> {
     let id = new.token.id();
     sqlx::query!(
-        "INSERT INTO tokens (id, role, person, name, hash, made_by, expires_at)
-         VALUES ($1, $2::text::token_role, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7::float8))
+        "INSERT INTO tokens (id, role, person, name, hash, made_by, expires_at, once)
+         VALUES ($1, $2::text::token_role, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7::float8), $8)
          ON CONFLICT (id) DO NOTHING",
         id.as_str(),
         new.role,
@@ -88,6 +91,7 @@ pub(crate) async fn insert(conn: &mut Conn, new: &NewToken<'_>) -> DbResult<bool
         &new.token.hash()[..],
         new.made_by,
         new.expires_in.map(|span| span.as_secs_f64()),
+        new.once,
     )
     .run(conn)
     .await
@@ -144,6 +148,17 @@ pub(crate) async fn revoke(conn: &mut Conn, id: &TokenId) -> DbResult<bool> {
         .run(conn)
         .await
         .map(RowsChanged::is_one)
+}
+
+/// Revokes a token that is good once; `false` if that has happened before.
+pub(crate) async fn use_up(conn: &mut Conn, id: &TokenId) -> DbResult<bool> {
+    sqlx::query!(
+        "UPDATE tokens SET revoked_at = clock_timestamp() WHERE id = $1 AND once AND revoked_at IS NULL",
+        id.as_str()
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
 }
 
 /// These were used in the last minute.

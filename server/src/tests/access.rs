@@ -5,6 +5,7 @@ use tandem_domain::access::{Denial, Identity, PersonRole, TokenRole, token::Toke
 use super::*;
 use crate::{
     access::Gate,
+    admin_line::admin_line,
     error::Error,
     listen::peer::Peer,
     people::{Change, Wanted, list_tokens, new_token, revoke_token, set_person},
@@ -82,8 +83,8 @@ async fn wrong_tokens_are_bounded_and_never_hold_up_the_right_one() {
     let good = made(&database, "", "ann").await;
     let mut random = [9; tandem_domain::access::token::RANDOM_BYTES];
     let mut last = Ok(Identity::Nobody);
-    for number in 0..100 {
-        random[0] = number;
+    for number in 0..300u16 {
+        random[..2].copy_from_slice(&number.to_be_bytes());
         last = identify(&gate, &Token::new(TokenRole::Worker, &random)).await;
         assert!(last.is_err());
         assert!(identify(&gate, &good).await.is_ok(), "after {number} wrong ones");
@@ -164,6 +165,31 @@ async fn an_account_that_is_linked_brings_what_it_submitted_along() {
     assert!(matches!(unknown, Err(Error::NotFound(_))));
     let again = Change { name: "ann".to_owned(), create: true, role: Some("reader".to_owned()), ..Change::default() };
     assert!(matches!(set_person(&database.store, &root, &again).await, Err(Error::Conflict(_))));
+}
+
+#[tokio::test]
+async fn an_admins_line_is_exchanged_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let database = TestStore::open().await;
+    let out = database.folder.path().join("line");
+    admin_line(&database.store, &out).await.unwrap();
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
+    let line = Token::parse(text.trim()).unwrap();
+    let gate = Gate::open(database.store.clone(), None).await.unwrap();
+    let Ok(Identity::Person(admin)) = identify(&gate, &line).await else { panic!("not taken") };
+    assert!(admin.once && admin.is_admin() && admin.name == "admin");
+    let (own, row) = new_token(&database.store, &admin, &wanted("", "")).await.unwrap();
+    assert_eq!((row.role.as_str(), row.person.as_deref()), ("admin", Some("admin")));
+    let again = new_token(&database.store, &admin, &wanted("", "")).await;
+    assert!(matches!(again, Err(Error::Forbidden(_))), "{again:?}");
+    gate.refresh().await.unwrap();
+    assert_eq!(identify(&gate, &line).await, Err(Denial::Revoked(line.id())));
+    assert!(matches!(identify(&gate, &own).await, Ok(Identity::Person(Person { once: false, .. }))));
+    // What stands there is replaced: the old line is of no use to anybody.
+    admin_line(&database.store, &out).await.unwrap();
+    database.execute("UPDATE people SET role = 'reader'");
+    assert!(matches!(admin_line(&database.store, &out).await, Err(Error::Refused(_))));
 }
 
 #[tokio::test]

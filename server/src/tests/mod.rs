@@ -157,7 +157,7 @@ fn submission(toml: &str) -> Submission {
 /// A submitter; `root` is an admin.
 fn person(name: &str) -> Person {
     let role = if name == "root" { PersonRole::Admin } else { PersonRole::Submitter };
-    Person { name: name.to_owned(), role, token: None }
+    Person { name: name.to_owned(), role, token: None, once: false }
 }
 
 /// One encoder on two workers and two linear jobs that start from it.

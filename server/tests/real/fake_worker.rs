@@ -46,6 +46,18 @@ impl FakeWorker {
         id: Uuid,
         running: Vec<v1::RunningRank>,
     ) -> Result<Self, tonic::Status> {
+        // A new one each time: it is the worker's that uses it first.
+        let token = server.token("worker", "").await.secret;
+        Self::connect_with(server, &token, name, id, running).await
+    }
+
+    pub(crate) async fn connect_with(
+        server: &Server,
+        token: &str,
+        name: &str,
+        id: Uuid,
+        running: Vec<v1::RunningRank>,
+    ) -> Result<Self, tonic::Status> {
         let (outbound, messages) = mpsc::channel(64);
         let register = v1::Register {
             worker_id: id.to_string(),
@@ -59,11 +71,24 @@ impl FakeWorker {
             learn_version: LEARN_VERSION.to_owned(),
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await.unwrap();
-        let mut client = WorkersClient::new(server.channel().await);
-        let mut inbound = client.session(ReceiverStream::new(messages)).await?.into_inner();
+        let mut client = WorkersClient::new(server.far().await);
+        let mut request = tonic::Request::new(ReceiverStream::new(messages));
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let mut inbound = client.session(request).await?.into_inner();
         let first = timeout(LIMIT, inbound.message()).await.unwrap()?.unwrap();
         let Some(Theirs::Registered(registered)) = first.message else { panic!("not registered: {first:?}") };
         Ok(Self { registered, outbound, inbound })
+    }
+
+    /// Why the stream ends.
+    pub(crate) async fn end(&mut self) -> tonic::Status {
+        loop {
+            match self.inbound.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return tonic::Status::ok("the stream was closed"),
+                Err(status) => return status,
+            }
+        }
     }
 
     /// As a real worker does before it gets jobs.

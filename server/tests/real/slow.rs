@@ -155,7 +155,7 @@ async fn many_cancels_and_repeated_submits_at_once_are_all_answered() {
     }
     let cancels = names.iter().map(|name| {
         let (mut jobs, target) = (jobs.clone(), name.clone());
-        async move { jobs.cancel(v1::CancelRequest { target, owner: "ada".into() }).await }
+        async move { jobs.cancel(v1::CancelRequest { target }).await }
     });
     assert!(join_all(cancels).await.into_iter().all(|answer| answer.unwrap().into_inner().cancelled.len() == 1));
 
@@ -193,7 +193,7 @@ async fn odd_numbers_and_texts_harm_nobody_else() {
         jobs.show(v1::ShowRequest { target: nul() }).await.err(),
         jobs.watch(v1::WatchRequest { target: nul() }).await.err(),
         jobs.logs(v1::LogsRequest { target: nul(), ..Default::default() }).await.err(),
-        jobs.cancel(v1::CancelRequest { target: nul(), owner: "ada".into() }).await.err(),
+        jobs.cancel(v1::CancelRequest { target: nul() }).await.err(),
         jobs.list(v1::ListRequest { experiment: nul(), ..Default::default() }).await.err(),
         jobs.submit(v1::SubmitRequest { idempotency_key: nul(), ..submit(&single("n")) }).await.err(),
         server.results().await.metrics(v1::MetricsRequest { target: nul(), ..Default::default() }).await.err(),

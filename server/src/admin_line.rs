@@ -1,0 +1,58 @@
+//! `tandem-server admin-line`: the way in where there is no socket at hand, as on a host that has only the database.
+
+use std::{path::Path, time::Duration};
+
+use tandem_domain::access::{
+    PersonRole, TokenRole,
+    token::{RANDOM_BYTES, Token},
+};
+
+use crate::{
+    error::{Error, Result},
+    store::{
+        Store, people,
+        tokens::{self, NewToken},
+    },
+};
+
+/// Whom such a token is of.
+const NAME: &str = "admin";
+const GOOD_FOR: Duration = Duration::from_secs(3600);
+
+/// Writes a token of an admin to `out`, which only this account can read: good for an hour, and to be exchanged once.
+///
+/// # Errors
+/// When the file cannot be written, or the person `admin` was disabled or is no admin.
+pub(crate) async fn admin_line(store: &Store, out: &Path) -> Result<()> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|error| Error::Bug(format!("no random numbers: {error}")))?;
+    let role = TokenRole::Person(PersonRole::Admin);
+    let token = Token::new(role, &random);
+    let mut tx = store.begin().await?;
+    people::insert(&mut tx, NAME, PersonRole::Admin.word()).await?;
+    let person = people::list(&mut tx, Some(NAME)).await?.pop();
+    if !person.is_some_and(|person| person.role == PersonRole::Admin.word() && !person.disabled) {
+        return Err(Error::Refused(format!(
+            "the person `{NAME}` was disabled, or is no admin any more; another admin can change that: tandem user enable {NAME}"
+        )));
+    }
+    let made_by = "tandem-server admin-line";
+    let new = NewToken {
+        token: &token,
+        role: role.word(),
+        person: Some(NAME),
+        name: "admin-line",
+        made_by,
+        expires_in: Some(GOOD_FOR),
+        once: true,
+    };
+    if !tokens::insert(&mut tx, &new).await? {
+        return Err(Error::Conflict("the new token's id is taken, by chance; run this again".to_owned()));
+    }
+    // The file first: a token that nobody has is worse than a file that opens nothing.
+    let text = format!("{}\n", token.reveal());
+    tandem_durable::replace(out, text.as_bytes(), tandem_durable::Mode::Private)
+        .map_err(|error| Error::Refused(format!("cannot write {}: {error}", out.display())))?;
+    tx.commit().await?;
+    Ok(())
+}
