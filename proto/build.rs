@@ -17,6 +17,8 @@ mod rules;
 const PRINTED: &[&str] = &[
     "Artifact",
     "Attempt",
+    "AuditEntry",
+    "AuditResponse",
     "CancelResponse",
     "Checkpoint",
     "Dataset",
@@ -60,6 +62,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Attempt.assigned_at",
             "Attempt.ended_at",
             "Attempt.training_at",
+            "AuditEntry.at",
             "Checkpoint.at",
             "Event.at",
             "Experiment.created_at",

@@ -10,7 +10,9 @@ use tandem_domain::access::{
 use crate::{
     error::{Error, Result},
     store::{
-        Store, people,
+        Store,
+        audit::{self, Entry},
+        people,
         tokens::{self, NewToken},
     },
 };
@@ -49,6 +51,16 @@ pub(crate) async fn admin_line(store: &Store, out: &Path) -> Result<()> {
     if !tokens::insert(&mut tx, &new).await? {
         return Err(Error::Conflict("the new token's id is taken, by chance; run this again".to_owned()));
     }
+    let entry = Entry {
+        who: made_by.to_owned(),
+        origin: "the database".to_owned(),
+        what: "admin-line".to_owned(),
+        object: token.id().to_string(),
+        whose: NAME.to_owned(),
+        outcome: "done".to_owned(),
+        ..Entry::default()
+    };
+    audit::append(&mut tx, &[entry]).await?;
     // The file first: a token that nobody has is worse than a file that opens nothing.
     let text = format!("{}\n", token.reveal());
     tandem_durable::replace(out, text.as_bytes(), tandem_durable::Mode::Private)

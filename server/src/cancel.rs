@@ -13,7 +13,9 @@ use crate::{
     conclude,
     error::Result,
     store::{
-        Conn, Store, attempts, dependencies,
+        Conn, Store, attempts,
+        audit::{self, Entry},
+        dependencies,
         events::{self, About},
         experiments::{self, Submission},
         jobs::{self, LockedJob},
@@ -118,6 +120,15 @@ async fn cancel_once(store: &Store, target: &str, who: &Person) -> Result<Cancel
         ids = experiments::withdraw_own(&mut tx, &who.name, &ids).await?;
     }
     let (ending, going_on): (Vec<&LockedJob>, Vec<&LockedJob>) = live.iter().partition(|job| ids.contains(&job.id));
+    for wish in &wishes {
+        let (job, whose) = match wish {
+            Wish::Experiment(id) => (None, experiments::get(&mut tx, *id).await?.map(|one| one.owner)),
+            Wish::OwnOf(id) => (Some(*id), Some(who.name.clone())),
+            Wish::Job(id) => (Some(*id), None),
+        };
+        let entry = Entry::done(who, "Jobs/Cancel", target, &whose.unwrap_or_default());
+        audit::append(&mut tx, &[Entry { job, ..entry }]).await?;
+    }
     let reason = format!("cancelled by {}", who.name);
     for job in &ending {
         cancel_job(&mut tx, job, &reason).await?;

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     store::{
         Conn, Store,
+        audit::{self, Entry},
         people::{self, PersonRow},
         retry,
         tokens::{self, NewToken, TokenRow},
@@ -35,6 +36,16 @@ pub(crate) struct Change {
     /// Empty: no account.
     pub(crate) login: Option<String>,
     pub(crate) disabled: Option<bool>,
+}
+
+impl Change {
+    fn in_words(&self) -> String {
+        let mut words = vec![if self.create { "made" } else { "changed" }.to_owned()];
+        words.extend(self.role.as_ref().map(|role| format!("role {role}")));
+        words.extend(self.login.as_ref().map(|login| format!("account {login:?}")));
+        words.extend(self.disabled.map(|disabled| if disabled { "disabled" } else { "enabled" }.to_owned()));
+        words.join(", ")
+    }
 }
 
 /// Makes or changes a person; with how many jobs were cancelled, because nobody else wants them.
@@ -70,6 +81,8 @@ pub(crate) async fn set_person(store: &Store, by: &Person, change: &Change) -> R
             return Err(nobody(who));
         }
         let row = people::list(&mut tx, Some(who)).await?.pop().ok_or_else(|| nobody(who))?;
+        let said = Entry::done(by, "People/SetPerson", change.in_words(), who);
+        audit::append(&mut tx, &[said]).await?;
         tx.commit().await?;
         Ok(row)
     })
@@ -207,6 +220,8 @@ async fn insert(
         }
     }
     let row = tokens::list(&mut tx, None, Some(&token.id())).await?.pop();
+    let object = format!("{} {}, role {role}", token.id(), wanted.name);
+    audit::append(&mut tx, &[Entry::done(by, "People/NewToken", object, person.unwrap_or_default())]).await?;
     tx.commit().await?;
     let row = row.ok_or_else(|| Error::Bug("a token that was just stored is not there".to_owned()))?;
     tracing::info!(by = by.name, token = row.id, role = row.role, person, name = row.name, "a token was made");
@@ -232,12 +247,19 @@ pub(crate) async fn revoke_token(store: &Store, by: &Person, id: &str) -> Result
     let id = TokenId::parse(id.trim()).map_err(Error::Invalid)?;
     let mut tx = store.begin().await?;
     let found = tokens::list(&mut tx, None, Some(&id)).await?.pop();
-    let may = found.is_some_and(|token| by.is_admin() || token.person.as_deref() == Some(by.name.as_str()));
-    if !may || !tokens::revoke(&mut tx, &id).await? {
-        return Err(Error::NotFound(format!("you have no token {id}; `tandem token list` shows yours")));
+    let whose =
+        found.and_then(|token| Some(token.person.unwrap_or_default()).filter(|of| by.is_admin() || *of == by.name));
+    let Some(whose) = whose else { return Err(no_token(&id)) };
+    if !tokens::revoke(&mut tx, &id).await? {
+        return Err(no_token(&id));
     }
     let row = tokens::list(&mut tx, None, Some(&id)).await?.pop();
+    audit::append(&mut tx, &[Entry::done(by, "People/RevokeToken", id.as_str(), &whose)]).await?;
     tx.commit().await?;
     tracing::info!(by = by.name, token = %id, "a token was revoked");
     row.ok_or_else(|| Error::Bug("a token that was just revoked is not there".to_owned()))
+}
+
+fn no_token(id: &TokenId) -> Error {
+    Error::NotFound(format!("you have no token {id}; `tandem token list` shows yours"))
 }

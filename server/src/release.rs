@@ -1,11 +1,13 @@
 //! Ends the quarantine of a worker at a person's request.
 
+use tandem_domain::access::identity::Person;
 use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
     store::{
         Store,
+        audit::{self, Entry},
         events::{self, About},
         notify::{Topic, notify},
         workers::{self, WorkerRow},
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// Releases a worker, by name or id; returns it as it is now, and whether it was quarantined.
-pub(crate) async fn release(store: &Store, worker: &str) -> Result<(WorkerRow, bool)> {
+pub(crate) async fn release(store: &Store, by: &Person, worker: &str) -> Result<(WorkerRow, bool)> {
     let mut tx = store.begin().await?;
     let known = workers::list(&mut tx).await?;
     let is_named = |row: &&WorkerRow| row.name == worker || worker.parse::<Uuid>().is_ok_and(|id| row.id == id);
@@ -32,8 +34,15 @@ pub(crate) async fn release(store: &Store, worker: &str) -> Result<(WorkerRow, b
         }
     };
     let was_quarantined = workers::release(&mut tx, id).await?;
+    audit::append(&mut tx, &[Entry::done(by, "Fleet/Release", worker, "")]).await?;
     if was_quarantined {
-        events::append(&mut tx, About::worker(id), "worker released", "may have jobs again, by request").await?;
+        events::append(
+            &mut tx,
+            About::worker(id),
+            "worker released",
+            &format!("may have jobs again, by request of {}", by.name),
+        )
+        .await?;
         notify(&mut tx, &[Topic::Schedule]).await?;
     }
     let row = workers::list(&mut tx).await?.into_iter().find(|row| row.id == id);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tandem_domain::{
     LEARN_VERSION,
+    access::identity::Person,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
     state::JobState,
 };
@@ -15,7 +16,9 @@ use crate::{
     estimate::{Speeds, TimeEstimate},
     images::add_images,
     store::{
-        Conn, Store, clean, dependencies,
+        Conn, Store,
+        audit::{self, Entry},
+        clean, dependencies,
         events::{self, About},
         experiments::{self, Experiment, Link},
         jobs::{self, NewJob},
@@ -27,14 +30,14 @@ use crate::{
 /// The longest idempotency key: it is in an index.
 const KEY_BYTES_MAX: usize = 200;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Submission {
     pub(crate) toml: String,
     pub(crate) file_name: String,
     pub(crate) dry_run: bool,
     pub(crate) fresh: bool,
-    /// Who the token or the socket says that it is.
-    pub(crate) owner: String,
+    /// As the token or the socket says.
+    pub(crate) by: Person,
     /// Empty if the client does not retry.
     pub(crate) idempotency_key: String,
     /// In place of the file's priority.
@@ -79,7 +82,7 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
     let experiment = Experiment {
         id: Uuid::new_v4(),
         name: plan.name.clone(),
-        owner: submission.owner.clone(),
+        owner: submission.by.name.clone(),
         toml: submission.toml.clone(),
         file_name: clean(&submission.file_name),
         fresh: submission.fresh,
@@ -94,7 +97,7 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
     }
     let notes = check_runnable(store, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
-    match retry(|| insert(store, &experiment, &stored)).await? {
+    match retry(|| insert(store, &submission.by, &experiment, &stored)).await? {
         Some(links) => {
             let states = states_of(&mut *store.reader().await?, &links).await?;
             Ok(Submitted { notes, ..answer(stored, &Known { experiment, links, states }) })
@@ -171,7 +174,7 @@ async fn states_of(conn: &mut Conn, links: &[Link]) -> Result<HashMap<Uuid, JobS
 
 /// Answers a submit that was stored before.
 fn answer_repeated(submission: &Submission, plan: Plan, known: &Known) -> Result<Submitted> {
-    if known.experiment.owner != submission.owner {
+    if known.experiment.owner != submission.by.name {
         let key = &submission.idempotency_key;
         return Err(Error::Conflict(format!(
             "idempotency key {key} was used by somebody else; a new submit needs a new key"
@@ -266,7 +269,7 @@ fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
 }
 
 /// Stores everything in one transaction; `None` if the idempotency key is known.
-async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<Option<Vec<Link>>> {
+async fn insert(store: &Store, by: &Person, experiment: &Experiment, plan: &Plan) -> Result<Option<Vec<Link>>> {
     let mut tx = store.begin().await?;
     if !experiments::insert(&mut tx, experiment).await? {
         return Ok(None);
@@ -285,6 +288,8 @@ async fn insert(store: &Store, experiment: &Experiment, plan: &Plan) -> Result<O
             }
         }
     }
+    let object = format!("{} {}", experiment.name, experiment.id);
+    audit::append(&mut tx, &[Entry::done(by, "Jobs/Submit", object, &experiment.owner)]).await?;
     notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
     tx.commit().await?;
     tracing::info!(experiment = %experiment.id, name = experiment.name, owner = experiment.owner, jobs = links.len(), "submitted");

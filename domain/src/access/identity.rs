@@ -25,6 +25,8 @@ pub struct Person {
     pub token: Option<TokenId>,
     /// Its token is good for nothing but to make one other.
     pub once: bool,
+    /// Where the call comes from, for the audit: an address, or the socket.
+    pub origin: String,
 }
 
 impl Person {
@@ -115,7 +117,8 @@ mod tests {
 
     #[test]
     fn one_changes_ones_own_and_an_admin_everything() {
-        let person = |name: &str, role| Person { name: name.to_owned(), role, token: None, once: false };
+        let person =
+            |name: &str, role| Person { name: name.to_owned(), role, token: None, once: false, origin: String::new() };
         assert!(person("ann", PersonRole::Submitter).may_change("ann"));
         assert!(!person("ann", PersonRole::Submitter).may_change("login:ann"));
         assert!(!person("ann", PersonRole::Reader).may_change("ann"), "a reader who was a submitter once");

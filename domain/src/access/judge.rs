@@ -66,7 +66,13 @@ pub fn standing(stored: &StoredToken) -> Result<Identity, Denial> {
         Kind::Person { name, is_disabled: true, .. } => Err(Denial::Disabled(name.clone())),
         Kind::Person { name, role, at_most, is_disabled: false, once } => {
             let role = (*role).min(*at_most);
-            Ok(Identity::Person(Person { name: name.clone(), role, token: Some(id()), once: *once }))
+            Ok(Identity::Person(Person {
+                name: name.clone(),
+                role,
+                token: Some(id()),
+                once: *once,
+                origin: String::new(),
+            }))
         }
         Kind::Worker => Ok(Identity::Worker(id())),
         Kind::Scrape => Ok(Identity::Scrape(id())),

@@ -68,6 +68,7 @@ pub const RULES: &[Rule] = &[
     exchange("/tandem.v1.People/NewToken"),
     rule("/tandem.v1.People/ListTokens", READER, Object::Own),
     rule("/tandem.v1.People/RevokeToken", READER, Object::Own),
+    rule("/tandem.v1.People/Audit", ADMIN, Object::Any),
     // Not ours, but on the same port.
     rule("/grpc.health.v1.Health/Check", Least::Anybody, Object::Any),
     rule("/grpc.health.v1.Health/List", Least::Anybody, Object::Any),

@@ -24,13 +24,18 @@ use super::{
     known::Known,
     open::{Caller, Held, OpenRequests},
     rank::is_of_worker,
+    refusals::Refusals,
     throttle::{Source, Throttle},
 };
 use crate::{
     error::Result,
     listen::peer::Peer,
     notifier::Notifier,
-    store::{Store, tokens, within},
+    store::{
+        Store,
+        audit::{self, Entry},
+        tokens, within,
+    },
 };
 
 /// What is known is looked at again this often, if no notification came: the longest that a revoked token is good.
@@ -51,6 +56,7 @@ pub(crate) struct Gate {
     open: Arc<OpenRequests>,
     throttle: Throttle,
     used: Mutex<HashSet<TokenId>>,
+    refusals: Refusals,
     missed: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -68,12 +74,21 @@ impl Gate {
             open: Arc::default(),
             throttle: Throttle::default(),
             used: Mutex::default(),
+            refusals: Refusals::default(),
             missed: tokio::sync::Mutex::default(),
         }))
     }
 
     /// Who calls, and what its standing depends on.
     pub(crate) async fn identify(&self, peer: Peer, header: Option<&[u8]>) -> Result<(Identity, Caller), Denial> {
+        let (mut identity, caller) = self.recognise(peer, header).await?;
+        if let Identity::Person(person) = &mut identity {
+            person.origin = peer.to_string();
+        }
+        Ok((identity, caller))
+    }
+
+    async fn recognise(&self, peer: Peer, header: Option<&[u8]>) -> Result<(Identity, Caller), Denial> {
         match (header, peer) {
             (Some(header), _) => {
                 let identity = self.by_token(header, peer).await?;
@@ -124,11 +139,13 @@ impl Gate {
         // Root can read every file of the house anyway.
         if uid == self.house || uid == 0 {
             let name = linked.map_or_else(|| of_login(&account), |person| person.name);
-            return Ok(Person { name, role: PersonRole::Admin, token: None, once: false });
+            return Ok(Person { name, role: PersonRole::Admin, token: None, once: false, origin: String::new() });
         }
         match (linked, self.login_role) {
             (Some(person), _) => Ok(person),
-            (None, Some(role)) => Ok(Person { name: of_login(&account), role, token: None, once: false }),
+            (None, Some(role)) => {
+                Ok(Person { name: of_login(&account), role, token: None, once: false, origin: String::new() })
+            }
             (None, None) => Err(Denial::UnknownLogin(account)),
         }
     }
@@ -206,10 +223,27 @@ impl Gate {
             }
             is_failing = refreshed.is_err();
             self.sweep().await;
+            self.store_refusals().await;
             if stored_at.elapsed() >= USED_EVERY {
                 stored_at = Instant::now();
                 self.store_used().await;
             }
+        }
+    }
+
+    /// Has a refusal stored, soon.
+    pub(crate) fn refused(&self, entry: Entry) {
+        self.refusals.add(entry);
+    }
+
+    async fn store_refusals(&self) {
+        let entries = self.refusals.take().await;
+        if entries.is_empty() {
+            return;
+        }
+        let store = async { Ok(audit::append(&mut *self.store.lane.conn().await?, &entries).await?) };
+        if let Err(error) = within(timing::timing().statement_limit(), store).await {
+            tracing::warn!(%error, refusals = entries.len(), "cannot store refusals in the audit; they stand in this log");
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     gate::Gate,
     revocable::{Revocable, Side},
 };
-use crate::listen::peer::Peer;
+use crate::{listen::peer::Peer, store::audit::Entry};
 
 pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let is_grpc = is_grpc(&request);
@@ -28,13 +28,23 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
     };
     let header = request.headers().get(header::AUTHORIZATION);
     let identified = gate.identify(peer, header.map(|value| value.as_bytes())).await;
-    let permitted = identified.and_then(|(identity, caller)| permit(rule, &identity).map(|()| (identity, caller)));
+    let (who, permitted) = match identified {
+        Ok((identity, caller)) => (identity.shown(), permit(rule, &identity).map(|()| (identity, caller))),
+        Err(denial) => (Identity::Nobody.shown(), Err(denial)),
+    };
     let (identity, caller) = match permitted {
         Ok(permitted) => permitted,
         Err(denial) => {
-            // Those that are too many are not logged one by one.
+            // Those that are too many are told so, and not noted one by one.
             if !matches!(denial, Denial::TooMany(_)) {
-                tracing::info!(method = rule.method, from = %peer, "refused: {denial}");
+                tracing::info!(method = rule.method, from = %peer, who, "refused: {denial}");
+                gate.refused(Entry {
+                    who,
+                    origin: peer.to_string(),
+                    what: rule.method.trim_start_matches("/tandem.v1.").to_owned(),
+                    outcome: format!("refused: {denial}"),
+                    ..Entry::default()
+                });
             }
             return refuse(is_grpc, &denial);
         }

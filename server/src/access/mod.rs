@@ -2,7 +2,7 @@
 //!
 //! [`known`] is what is kept in memory of people and tokens, [`account`] the names of accounts of the box and [`rank`] whether
 //! a process is a rank's. [`open`] lists the requests under way, [`gate`] decides who calls and ends what may not go on,
-//! [`throttle`] bounds wrong tries, [`revocable`] ends a request from outside, and [`guard`] is the layer that joins them.
+//! [`throttle`] bounds wrong tries, [`refusals`] brings them into the audit, [`revocable`] ends a request from outside, and [`guard`] is the layer that joins them.
 
 mod account;
 mod gate;
@@ -10,6 +10,7 @@ mod guard;
 mod known;
 mod open;
 mod rank;
+mod refusals;
 mod revocable;
 mod throttle;
 

@@ -3,7 +3,7 @@
 use tandem_proto::{convert::timestamp, v1, v1::fleet_server::Fleet};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Api, admission::check_texts};
+use super::{Api, admission::check_texts, caller};
 use crate::{convert, error::Error, query::status::status, release::release};
 
 #[async_trait]
@@ -26,9 +26,10 @@ impl Fleet for Api {
     }
 
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
+        let by = caller(&request)?;
         let worker = request.into_inner().worker;
         check_texts(&[("worker", &worker)])?;
-        let release = async { Ok(release(&self.store, &worker).await?) };
+        let release = async { Ok(release(&self.store, &by, &worker).await?) };
         let (worker, was_quarantined) = self.admission.call(release).await?;
         Ok(Response::new(v1::ReleaseResponse { worker: Some(convert::worker(worker)), was_quarantined }))
     }

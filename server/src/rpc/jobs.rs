@@ -24,7 +24,7 @@ use crate::{
 #[async_trait]
 impl Jobs for Api {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
-        let owner = caller(&request)?.name;
+        let by = caller(&request)?;
         let request = request.into_inner();
         check_nul("toml", &request.toml)?;
         check_texts(&[("file_name", &request.file_name), ("idempotency_key", &request.idempotency_key)])?;
@@ -33,7 +33,7 @@ impl Jobs for Api {
             file_name: request.file_name,
             dry_run: request.dry_run,
             fresh: request.fresh,
-            owner,
+            by,
             idempotency_key: request.idempotency_key,
             priority: request.priority,
         };
@@ -109,7 +109,11 @@ impl Jobs for Api {
         let who = caller(&request)?;
         let target = request.into_inner().target;
         check_texts(&[("target", &target)])?;
-        let cancelled = self.admission.call(async { Ok(cancel(&self.store, &target, &who).await?) }).await?;
+        let cancel = async {
+            let cancelled = cancel(&self.store, &target, &who).await;
+            Ok(self.noted(&who, "Jobs/Cancel", &target, cancelled)?)
+        };
+        let cancelled = self.admission.call(cancel).await?;
         Ok(Response::new(convert::cancelled(cancelled)?))
     }
 }

@@ -33,10 +33,11 @@ use tonic::{
 use crate::{
     access::{Gate, identity},
     dispatch::Dispatcher,
+    error::Error,
     notifier::Notifier,
     query::watch::Watches,
     report::collect::Collector,
-    store::Store,
+    store::{Store, audit::Entry},
 };
 pub(crate) use admission::Admission;
 pub(crate) use backlog::Backlog;
@@ -90,6 +91,17 @@ fn caller<T>(request: &Request<T>) -> Result<Person, Status> {
     match identity(request)? {
         Identity::Person(person) => Ok(person),
         other => Err(Code::Forbidden.status(format!("this is for people, and {} is none", other.shown()))),
+    }
+}
+
+impl Api {
+    /// Has a refusal noted that a method itself decided on.
+    fn noted<T>(&self, by: &Person, what: &str, object: &str, outcome: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Forbidden(reason)) = &outcome {
+            tracing::info!(by = by.name, from = by.origin, what, object, "refused: {reason}");
+            self.gate.refused(Entry { outcome: format!("refused: {reason}"), ..Entry::done(by, what, object, "") });
+        }
+        outcome
     }
 }
 

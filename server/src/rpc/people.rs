@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use tandem_proto::{convert::timestamp, v1, v1::people_server::People};
+use tandem_proto::{
+    convert::{optional_moment, timestamp, uuid},
+    v1,
+    v1::people_server::People,
+};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Api, admission::check_texts, caller};
 use crate::{
     error::Error,
     people::{self, Change, Wanted},
-    store::{people as rows, people::PersonRow, tokens::TokenRow},
+    query::jobs::limited,
+    store::{audit, people as rows, people::PersonRow, tokens::TokenRow},
 };
 
 #[async_trait]
@@ -46,7 +51,10 @@ impl People for Api {
             ("login", login.as_deref().unwrap_or_default()),
         ])?;
         let change = Change { name, create, role, login, disabled };
-        let set = async { Ok(people::set_person(&self.store, &by, &change).await?) };
+        let set = async {
+            let set = people::set_person(&self.store, &by, &change).await;
+            Ok(self.noted(&by, "People/SetPerson", &change.name, set)?)
+        };
         let (row, cancelled) = self.admission.call(set).await?;
         self.access_changed().await;
         let cancelled = u32::try_from(cancelled).unwrap_or(u32::MAX);
@@ -58,7 +66,10 @@ impl People for Api {
         let v1::NewTokenRequest { name, role, person, expires_in_seconds } = request.into_inner();
         check_texts(&[("name", &name), ("role", &role), ("person", &person)])?;
         let wanted = Wanted { name, role, person, expires_in: expires_in_seconds.map(Duration::from_secs) };
-        let make = async { Ok(people::new_token(&self.store, &by, &wanted).await?) };
+        let make = async {
+            let made = people::new_token(&self.store, &by, &wanted).await;
+            Ok(self.noted(&by, "People/NewToken", &wanted.name, made)?)
+        };
         let (secret, row) = self.admission.call(make).await?;
         self.access_changed().await;
         Ok(Response::new(v1::NewTokenResponse { token: Some(token(row)), secret: secret.reveal().to_owned() }))
@@ -70,9 +81,29 @@ impl People for Api {
     ) -> Result<Response<v1::ListTokensResponse>, Status> {
         let by = caller(&request)?;
         let all = request.into_inner().all;
-        let list = async { Ok(people::list_tokens(&self.store, &by, all).await?) };
+        let list = async {
+            let listed = people::list_tokens(&self.store, &by, all).await;
+            Ok(self.noted(&by, "People/ListTokens", "all", listed)?)
+        };
         let tokens = self.admission.call(list).await?.into_iter().map(token).collect();
         Ok(Response::new(v1::ListTokensResponse { tokens }))
+    }
+
+    async fn audit(&self, request: Request<v1::AuditRequest>) -> Result<Response<v1::AuditResponse>, Status> {
+        let v1::AuditRequest { user, since, job, limit } = request.into_inner();
+        check_texts(&[("user", &user), ("job", &job)])?;
+        let question = audit::Question {
+            who: Some(user).filter(|user| !user.is_empty()),
+            since: optional_moment("since", since)?,
+            job: if job.is_empty() { None } else { Some(uuid("job", &job)?) },
+            limit: limited(limit),
+        };
+        let list = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(audit::list(&mut conn, &question).await.map_err(Error::from)?)
+        };
+        let entries = self.admission.call(list).await?.into_iter().map(entry).collect();
+        Ok(Response::new(v1::AuditResponse { entries }))
     }
 
     async fn revoke_token(
@@ -96,6 +127,19 @@ impl Api {
             tracing::warn!(%error, "what was changed of people and tokens holds in a moment");
         }
         self.gate.sweep().await;
+    }
+}
+
+fn entry(row: audit::Row) -> v1::AuditEntry {
+    v1::AuditEntry {
+        at: Some(timestamp(row.at)),
+        who: row.who,
+        via: row.via,
+        origin: row.origin,
+        what: row.what,
+        object: row.object,
+        whose: row.whose,
+        outcome: row.outcome,
     }
 }
 

@@ -14,6 +14,7 @@
 //!   `None` or `false` if the row was not in that state any more, and `rows` makes sure that the count is looked at.
 
 pub(crate) mod attempts;
+pub(crate) mod audit;
 pub(crate) mod dependencies;
 pub(crate) mod events;
 pub(crate) mod evidence;
@@ -35,6 +36,7 @@ pub(crate) mod queue;
 pub(crate) mod received;
 mod retry;
 mod rows;
+pub(crate) mod runtime_role;
 pub(crate) mod schema;
 mod stages;
 pub(crate) mod targets;
@@ -74,9 +76,16 @@ pub(crate) struct Store {
 
 impl Store {
     /// Pools on a database whose schema is known to fit: see [`schema::open`].
-    fn connect_lazy(options: &PgConnectOptions) -> Self {
-        let limited =
-            |limit: Duration| options.clone().options([("statement_timeout", format!("{}ms", limit.as_millis()))]);
+    ///
+    /// `role`: what its connections work as, in place of who connects.
+    fn connect_lazy(options: &PgConnectOptions, role: Option<&str>) -> Self {
+        let limited = |limit: Duration| {
+            let options = options.clone().options([("statement_timeout", format!("{}ms", limit.as_millis()))]);
+            match role {
+                Some(role) => options.options([("role", role)]),
+                None => options,
+            }
+        };
         let canceller = Canceller::new(options.clone());
         let pool = |limit, size, wait| Pool::new(limited(limit), size, wait, &canceller);
         let notifications = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);

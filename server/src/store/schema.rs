@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{DbResult, Store};
+use super::{DbResult, Store, runtime_role};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -49,6 +49,8 @@ pub enum OpenError {
          from a backup, or name another database"
     )]
     Incomplete { place: String, version: i64, missing: String },
+    #[error("cannot give the coordinator's role its rights in {place}: {source}")]
+    Roles { place: String, source: sqlx::Error },
     #[error("cannot bring the schema of {place} up to version {known}: {source}")]
     Migrate { place: String, known: i64, source: MigrateError },
 }
@@ -90,9 +92,11 @@ pub(crate) async fn open(url: &str) -> Result<Store, OpenError> {
     let known = known_version();
     migrated.map_err(|source| OpenError::Migrate { place: place.clone(), known, source })?;
     refuse_incomplete(&mut conn, &place).await?;
+    let becomes = runtime_role::prepare(&mut conn, chrono::Utc::now()).await;
+    let becomes = becomes.map_err(|source| OpenError::Roles { place: place.clone(), source })?;
     // An error on closing does not matter.
     let _ = conn.close().await;
-    Ok(Store::connect_lazy(&options))
+    Ok(Store::connect_lazy(&options, becomes.then_some(runtime_role::ROLE)))
 }
 
 async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, OpenError> {

@@ -6,10 +6,11 @@ use super::*;
 use crate::{
     access::Gate,
     admin_line::admin_line,
+    cancel::cancel,
     error::Error,
     listen::peer::Peer,
     people::{Change, Wanted, list_tokens, new_token, revoke_token, set_person},
-    store::tokens,
+    store::{audit, tokens},
 };
 
 fn far() -> Peer {
@@ -146,7 +147,7 @@ async fn nobody_makes_a_token_that_allows_more_than_he_may() {
 #[tokio::test]
 async fn an_account_that_is_linked_brings_what_it_submitted_along() {
     let database = TestStore::open().await;
-    let submission = Submission { owner: "login:ann".to_owned(), ..submission(&single(1)) };
+    let submission = Submission { by: person("login:ann"), ..submission(&single(1)) };
     submit(&database.store, &submission).await.unwrap();
     for name in ["ann", "bob"] {
         add(&database, name, "submitter").await;
@@ -201,4 +202,51 @@ async fn a_workers_token_is_that_of_the_worker_that_used_it_first() {
         let bound = tokens::bind(&mut database.store.conn().await.unwrap(), &token.id(), worker).await.unwrap();
         assert_eq!(bound, Some(first));
     }
+}
+
+#[tokio::test]
+async fn every_change_stands_in_the_audit_which_is_only_added_to() {
+    let database = TestStore::open().await;
+    add(&database, "ann", "submitter").await;
+    let token = made(&database, "", "ann").await;
+    let submitted = submit(&database.store, &Submission { by: person("ann"), ..submission(&single(1)) }).await.unwrap();
+    cancel(&database.store, &ids(&submitted)[0].to_string(), &person("ann")).await.unwrap();
+    revoke_token(&database.store, &person("root"), token.id().as_str()).await.unwrap();
+    let rows: Vec<(String, String, String, String)> =
+        database.rows("SELECT who, what, whose, outcome FROM audit ORDER BY at");
+    let expected = [
+        ("root", "People/SetPerson", "ann"),
+        ("root", "People/NewToken", "ann"),
+        ("ann", "Jobs/Submit", "ann"),
+        ("ann", "Jobs/Cancel", "ann"),
+        ("root", "People/RevokeToken", "ann"),
+    ];
+    let expected = expected.map(|(who, what, whose)| (who.into(), what.into(), whose.into(), "done".into()));
+    assert_eq!(rows, expected);
+    let job = ids(&submitted)[0];
+    let question = audit::Question { job: Some(job), limit: 10, ..Default::default() };
+    let of_job = audit::list(&mut database.store.conn().await.unwrap(), &question).await.unwrap();
+    assert_eq!(of_job.len(), 1);
+
+    let mut conn = database.store.conn().await.unwrap();
+    let role: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(role, "tandem_runtime");
+    for statement in [
+        "UPDATE audit SET who = 'x'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "DROP TABLE audit",
+        "DELETE FROM audit_default",
+        "DELETE FROM _sqlx_migrations",
+        "CREATE TABLE mine (x int)",
+        "ALTER TABLE jobs ADD COLUMN mine int",
+    ] {
+        let refused = sqlx::raw_sql(statement).fetch_optional(&mut *conn).await.map(drop).unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+    }
+    // Not even its owner, but by dropping a month.
+    let owner =
+        sqlx::raw_sql("SET ROLE NONE; DELETE FROM audit").fetch_optional(&mut *conn).await.map(drop).unwrap_err();
+    assert!(owner.to_string().contains("only added to"), "{owner}");
 }

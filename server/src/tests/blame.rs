@@ -86,7 +86,7 @@ async fn losses_before_a_release_do_not_count() {
         database.count("workers WHERE quarantined_until IS NOT NULL")
     };
     assert_eq!((lose(1, &mut term).await, lose(2, &mut term).await, lose(3, &mut term).await), (0, 0, 1));
-    assert!(release(&database.store, "cpu-0").await.unwrap().1);
+    assert!(release(&database.store, &person("root"), "cpu-0").await.unwrap().1);
     assert_eq!(lose(4, &mut term).await, 0, "the first since somebody has looked");
 }
 

@@ -22,7 +22,7 @@ async fn ended(database: &TestStore, owner: &str, target: &str) -> usize {
 }
 
 async fn submit_as(database: &TestStore, owner: &str, toml: &str, priority: Option<i32>) -> Submitted {
-    let submission = Submission { owner: owner.to_owned(), priority, ..submission(toml) };
+    let submission = Submission { by: person(owner), priority, ..submission(toml) };
     submit(&database.store, &submission).await.unwrap()
 }
 

@@ -151,13 +151,14 @@ fn registration(id: Uuid, index: u32) -> Registration {
 
 fn submission(toml: &str) -> Submission {
     let (toml, file_name) = (toml.to_owned(), "test.toml".to_owned());
-    Submission { toml, file_name, owner: "ada".to_owned(), ..Submission::default() }
+    let (dry_run, fresh, idempotency_key, priority) = (false, false, String::new(), None);
+    Submission { toml, file_name, dry_run, fresh, by: person("ada"), idempotency_key, priority }
 }
 
 /// A submitter; `root` is an admin.
 fn person(name: &str) -> Person {
     let role = if name == "root" { PersonRole::Admin } else { PersonRole::Submitter };
-    Person { name: name.to_owned(), role, token: None, once: false }
+    Person { name: name.to_owned(), role, token: None, once: false, origin: "test".to_owned() }
 }
 
 /// One encoder on two workers and two linear jobs that start from it.

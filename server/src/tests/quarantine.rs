@@ -26,12 +26,12 @@ async fn three_jobs_lost_on_a_worker_are_one_too_many_until_somebody_has_looked(
     let event = database.text("SELECT message FROM events WHERE kind = 'worker quarantined'");
     assert!(event.contains("3 different jobs") && event.contains("the disk is full"), "{event}");
 
-    let (worker, was_quarantined) = release(&database.store, "cpu-0").await.unwrap();
+    let (worker, was_quarantined) = release(&database.store, &person("root"), "cpu-0").await.unwrap();
     assert!(was_quarantined && worker.quarantined_until.is_none());
     database.schedule(&scheduler, &mut term).await;
     assert_eq!(database.state(jobs[3]).await, "running");
-    assert!(!release(&database.store, "cpu-0").await.unwrap().1);
-    assert!(release(&database.store, "cpu-7").await.unwrap_err().to_string().contains("cpu-0"));
+    assert!(!release(&database.store, &person("root"), "cpu-0").await.unwrap().1);
+    assert!(release(&database.store, &person("root"), "cpu-7").await.unwrap_err().to_string().contains("cpu-0"));
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ const CLOCK: &str = "
     CREATE FUNCTION stopped.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
         AS 'SELECT at FROM stopped.clock';
     CREATE FUNCTION stopped.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT at FROM stopped.clock';
+    GRANT USAGE ON SCHEMA stopped TO PUBLIC;
+    GRANT SELECT ON stopped.clock TO PUBLIC;
     DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, stopped, pg_catalog', current_database()); END $$";
 
 /// Connections that are made from now on have this clock.

@@ -131,7 +131,10 @@ impl Changes for Postgres<'_> {
     }
 
     fn release(&mut self, worker: usize) -> bool {
-        self.runtime.block_on(release(&self.store.store, &self.workers[worker].name)).unwrap().1
+        self.runtime
+            .block_on(release(&self.store.store, &super::super::person("root"), &self.workers[worker].name))
+            .unwrap()
+            .1
     }
 
     fn open(&mut self, worker: usize, runs: Option<Running>) -> bool {
