@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, iter};
 
-use tokio_rustls::rustls::{self, CertificateError};
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 
 use crate::{address::Address, socket::Stranger};
 
@@ -43,7 +43,10 @@ fn of_tls(address: &Address, error: &rustls::Error) -> String {
         NotValidYetContext, UnknownIssuer,
     };
     match error {
-        rustls::Error::InvalidMessage(_) => speaks_plain_http(address),
+        // The alert is what our own coordinator says on a port without TLS.
+        rustls::Error::InvalidMessage(_) | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            speaks_plain_http(address)
+        }
         rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => format!(
             "the certificate at {address} is not of the house that you joined; nothing was sent. Where its admin has made a \
              new one, join again: tandem join {address} FINGERPRINT"
@@ -100,6 +103,7 @@ mod tests {
             plain,
             "what listens at https://box:7077 speaks plain http, not TLS: use http://127.0.0.1:7077 on the box itself"
         );
+        assert_eq!(explained(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)), plain);
         assert!(explained(CertificateError::UnknownIssuer.into()).contains("tandem join https://box:7077"));
         assert!(explained(CertificateError::Expired.into()).contains("clock"));
         assert!(explained(rustls::Error::General("x".to_owned())).contains("handshake with https://box:7077 failed"));

@@ -23,9 +23,9 @@ use clap::CommandFactory;
 use crate::{
     args::{Cli, Command, Global},
     client::Client,
-    config::Target,
     exit::Exit,
     output::Output,
+    target::{Named, Target},
 };
 
 pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
@@ -33,23 +33,24 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
-        Command::Data(data) => data.run(|| connect(global, output), output).await,
+        Command::Data(data) => data.run(async || connect(global, output).await, output).await,
         Command::Completions(completions) => completions.run(Cli::command(), output),
         Command::Init(init) => init.run(output),
         Command::Schema(schema) => schema.run(output),
-        Command::Submit(submit) => submit.run(&connect(global, output)?, output).await,
-        Command::List(list) => list.run(&connect(global, output)?, output).await,
-        Command::Show(show) => show.run(&connect(global, output)?, output).await,
-        Command::Watch(watch) => watch.run(&connect(global, output)?, output).await,
-        Command::Logs(logs) => logs.run(&connect(global, output)?, output).await,
-        Command::Cancel(cancel) => cancel.run(&connect(global, output)?, output).await,
-        Command::Results(results) => results.run(&connect(global, output)?, output).await,
-        Command::Fetch(fetch) => fetch.run(&connect(global, output)?, output).await,
-        Command::Release(release) => release.run(&connect(global, output)?, output).await,
-        Command::Status(status) => status.run(&connect(global, output)?, output).await,
+        Command::Submit(submit) => submit.run(&connect(global, output).await?, output).await,
+        Command::List(list) => list.run(&connect(global, output).await?, output).await,
+        Command::Show(show) => show.run(&connect(global, output).await?, output).await,
+        Command::Watch(watch) => watch.run(&connect(global, output).await?, output).await,
+        Command::Logs(logs) => logs.run(&connect(global, output).await?, output).await,
+        Command::Cancel(cancel) => cancel.run(&connect(global, output).await?, output).await,
+        Command::Results(results) => results.run(&connect(global, output).await?, output).await,
+        Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
+        Command::Release(release) => release.run(&connect(global, output).await?, output).await,
+        Command::Status(status) => status.run(&connect(global, output).await?, output).await,
     }
 }
 
-fn connect(global: Global, output: &Output) -> Result<Client> {
-    Client::new(&Target::resolve(global.server, global.token, output)?)
+async fn connect(global: Global, output: &Output) -> Result<Client> {
+    let Global { server, context, token_file, .. } = global;
+    Client::new(Target::resolve(Named { server, context, token_file }, output).await?)
 }
