@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        cancel, completions, data, down, fetch, init, list, logs, release, results, schema, show, status, submit, up,
-        watch,
+        cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
+        status, submit, token, up, user, watch, whoami,
     },
     exit,
     home::path_or_nothing,
@@ -66,6 +66,12 @@ pub(crate) enum Command {
     Data(data::Data),
     Status(status::Status),
     Release(release::Release),
+    Join(join::Join),
+    Context(context::Context),
+    #[command(name = "whoami")]
+    WhoAmI(whoami::WhoAmI),
+    User(user::User),
+    Token(token::Token),
     Schema(schema::Schema),
     Completions(completions::Completions),
 }

@@ -18,6 +18,7 @@ mod dataset;
 mod download;
 mod edit;
 mod exit;
+mod expiry;
 mod files;
 mod follow;
 mod home;
@@ -26,11 +27,13 @@ mod known_houses;
 mod output;
 mod patience;
 mod printable;
+mod prompt;
 mod refusal;
 mod render;
 mod target;
 mod time;
 mod up;
+mod way_for_workers;
 
 use std::{fs::File, io, process::ExitCode};
 

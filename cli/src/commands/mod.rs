@@ -2,10 +2,12 @@
 
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod context;
 pub(crate) mod data;
 pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod init;
+pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod release;
@@ -14,8 +16,11 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod user;
 pub(crate) mod watch;
+pub(crate) mod whoami;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -46,6 +51,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
         Command::Release(release) => release.run(&connect(global, output).await?, output).await,
+        Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
+        Command::Context(context) => context.run(output),
+        Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
+        Command::User(user) => user.run(&connect(global, output).await?, output).await,
+        Command::Token(token) => token.run(&connect(global, output).await?, output).await,
         Command::Status(status) => status.run(&connect(global, output).await?, output).await,
     }
 }

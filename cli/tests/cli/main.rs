@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod best;
 mod cancel;
 mod coordinator;
 mod data;
 mod failover;
 mod fetch;
+mod house;
+mod join;
 mod json;
 mod limits;
 mod people;
