@@ -1,13 +1,16 @@
 //! The command line: global options and subcommands.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        cancel, completions, data, down, fetch, init, list, logs, release, results, schema, show, status, submit, up,
-        watch,
+        cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
+        status, submit, token, up, user, watch, whoami,
     },
     exit,
+    home::path_or_nothing,
     output::Color,
 };
 
@@ -23,19 +26,22 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The coordinator, or several, as a,b: the first that answers [default: the config file's, else the running `tandem up`, else http://127.0.0.1:7077]
+    /// The coordinator, or several, as a,b: the first that answers [default: the running `tandem up`, else the current context, else this machine's]
     #[arg(long, global = true, env = "TANDEM_SERVER", value_name = "URL", help_heading = "Global options")]
     pub(crate) server: Option<String>,
-    /// Your token; `token` in ~/.config/tandem/config.toml keeps it off the command line
+    /// The coordinators and the token that `tandem join` kept under this name
+    #[arg(long, global = true, env = "TANDEM_CONTEXT", value_name = "NAME", help_heading = "Global options")]
+    pub(crate) context: Option<String>,
+    /// A file with your token, of mode 600, instead of the context's; for CI, TANDEM_TOKEN may hold the token itself
     #[arg(
         long,
         global = true,
-        env = "TANDEM_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN",
+        env = "TANDEM_TOKEN_FILE",
+        value_name = "FILE",
+        value_parser = path_or_nothing(),
         help_heading = "Global options"
     )]
-    pub(crate) token: Option<String>,
+    pub(crate) token_file: Option<PathBuf>,
     /// One JSON document on stdout (JSON lines where it streams)
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
@@ -60,6 +66,12 @@ pub(crate) enum Command {
     Data(data::Data),
     Status(status::Status),
     Release(release::Release),
+    Join(join::Join),
+    Context(context::Context),
+    #[command(name = "whoami")]
+    WhoAmI(whoami::WhoAmI),
+    User(user::User),
+    Token(token::Token),
     Schema(schema::Schema),
     Completions(completions::Completions),
 }
@@ -76,12 +88,22 @@ mod tests {
     }
 
     #[test]
+    fn a_token_stands_in_no_argument() {
+        let error = Cli::try_parse_from(["tandem", "list", "--token", "tdm_x"]).unwrap_err().to_string();
+        assert!(error.contains("unexpected argument '--token'"), "{error}");
+    }
+
+    #[test]
     fn every_command_explains_itself_with_an_example() {
-        for command in Cli::command().get_subcommands() {
-            let name = command.get_name();
-            assert!(command.get_about().is_some(), "{name} has no description");
-            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(after.contains(&format!("tandem {name}")), "{name} has no example");
+        fn check(command: &clap::Command, before: &str) {
+            for command in command.get_subcommands() {
+                let name = format!("{before} {}", command.get_name());
+                assert!(command.get_about().is_some(), "{name} has no description");
+                let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(after.contains(&name), "{name} has no example");
+                check(command, &name);
+            }
         }
+        check(&Cli::command(), "tandem");
     }
 }

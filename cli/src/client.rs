@@ -7,19 +7,24 @@ use std::{
 };
 
 use anyhow::Result;
-use tandem_proto::v1::{fleet_client::FleetClient, jobs_client::JobsClient, results_client::ResultsClient};
+use tandem_connect::{Address, Dialer, Tuning, dialer::bearer};
+use tandem_proto::v1::{
+    fleet_client::FleetClient, jobs_client::JobsClient, people_client::PeopleClient, results_client::ResultsClient,
+};
 use tokio::time::timeout;
 use tonic::{
     Request, Response, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 
 use crate::{
-    config::Target,
+    core_files,
     exit::{Exit, Failure},
+    known_houses,
     refusal::{Refusal, is_away},
+    target::Target,
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -38,6 +43,7 @@ type Service = InterceptedService<Channel, Authorization>;
 pub(crate) struct Client {
     servers: Vec<(String, Services)>,
     current: AtomicUsize,
+    target: Target,
 }
 
 /// One coordinator; it is dialled when it is first asked.
@@ -56,12 +62,23 @@ impl Services {
     pub(crate) fn fleet(&self) -> FleetClient<Service> {
         FleetClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
+
+    pub(crate) fn people(&self) -> PeopleClient<Service> {
+        PeopleClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
 }
 
 impl Client {
-    pub(crate) fn new(target: &Target) -> Result<Self> {
-        let servers = target.servers.iter().map(|server| Ok((server.clone(), services(server, target)?)));
-        Ok(Self { servers: servers.collect::<Result<_>>()?, current: AtomicUsize::new(0) })
+    pub(crate) fn new(target: Target) -> Result<Self> {
+        if target.token.is_some() {
+            core_files::forbid();
+        }
+        let servers = target.servers.iter().map(|server| Ok((server.to_string(), services(server, &target)?)));
+        Ok(Self { servers: servers.collect::<Result<_>>()?, current: AtomicUsize::new(0), target })
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The coordinator that is asked now.
@@ -143,16 +160,13 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, Statu
     timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
-fn services(server: &str, target: &Target) -> Result<Services> {
+fn services(server: &Address, target: &Target) -> Result<Services> {
     let wrong = |reason: String| Failure::error(Exit::Config, reason);
-    let endpoint = Endpoint::from_shared(server.to_owned())
-        .map_err(|error| wrong(format!("`{server}` is no coordinator address: {error}")))?
-        .connect_timeout(CONNECT_WITHIN)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_EVERY);
-    let header = target.token.as_ref().map(|token| format!("Bearer {token}").parse::<MetadataValue<Ascii>>());
-    let header = header.transpose().map_err(|_| wrong("the token holds characters that no token has".to_owned()))?;
-    Ok(Services(InterceptedService::new(endpoint.connect_lazy(), Authorization(header))))
+    let tuning = Tuning { connect_within: CONNECT_WITHIN, ping_every: Some(PING_EVERY) };
+    let may_serve = known_houses::judge(target.token.is_some());
+    let dialer = Dialer::new(server, target.house.as_ref(), tuning, may_serve).map_err(wrong)?;
+    let header = target.token.as_ref().map(|token| bearer(server, token)).transpose().map_err(wrong)?;
+    Ok(Services(InterceptedService::new(dialer.lazily(), Authorization(header))))
 }
 
 /// Adds the token to each call.
@@ -170,14 +184,17 @@ impl Interceptor for Authorization {
 
 #[cfg(test)]
 mod tests {
+    use tandem_domain::access::{
+        PersonRole, TokenRole,
+        token::{RANDOM_BYTES, Token},
+    };
     use tandem_proto::v1::StatusRequest;
 
     use super::*;
     use crate::exit::classify;
 
-    fn target(servers: &[&str], token: Option<&str>) -> Target {
-        let servers = servers.iter().map(|server| (*server).to_owned()).collect();
-        Target { servers, token: token.map(str::to_owned) }
+    fn target(servers: &[&str], token: Option<Token>) -> Target {
+        Target { servers: servers.iter().map(|server| server.parse().unwrap()).collect(), house: None, token }
     }
 
     /// Bound and dropped: nobody listens there.
@@ -187,7 +204,7 @@ mod tests {
     }
 
     async fn refused(servers: &[&str]) -> (Exit, String) {
-        let client = Client::new(&target(servers, None)).unwrap();
+        let client = Client::new(target(servers, None)).unwrap();
         let answer = client.ask("ask", async |on| on.fleet().status(StatusRequest {}).await).await;
         let (exit, message) = classify(&answer.unwrap_err());
         (exit, message.unwrap())
@@ -205,9 +222,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_cannot_be_sent_is_refused_before_the_call() {
-        let client = Client::new(&target(&["http://127.0.0.1:1"], Some("a\nb")));
-        assert_eq!(classify(&client.err().unwrap()).0, Exit::Config);
+    async fn what_must_not_be_called_is_refused_before_the_call() {
+        let token = Token::new(TokenRole::Person(PersonRole::Reader), &[3; RANDOM_BYTES]);
+        for (server, expected) in [("http://box:1", "plain http"), ("https://box:1", "tandem join https://box:1")] {
+            let (exit, said) = classify(&Client::new(target(&[server], Some(token.clone()))).err().unwrap());
+            let said = said.unwrap();
+            assert!(exit == Exit::Config && said.contains(expected) && !said.contains(token.reveal()), "{said}");
+        }
     }
 
     #[tokio::test]

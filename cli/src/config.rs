@@ -1,4 +1,4 @@
-//! Which coordinator to talk to, and with which token: option, environment, config file, running `tandem up`, default.
+//! `~/.config/tandem`: the folder of a person's own settings, and the config file in it.
 
 use std::{
     env, fs,
@@ -6,169 +6,119 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Error, Result};
 use serde::Deserialize;
+use tandem_connect::{join_file::without_text, secret};
+use tandem_domain::access::token::Token;
 
-use crate::{
-    exit::{Exit, Failure},
-    home::{self, Home},
-    output::Output,
-    up::{lock, state::UpState},
-};
+use crate::exit::{Exit, Failure};
 
-/// Where a coordinator listens by default.
-pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7077";
-
-/// `~/.config/tandem/config.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `config.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConfigFile {
     pub(crate) server: Option<String>,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Token>,
 }
 
-/// The coordinators that a command talks to.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// They serve one database, and are tried from left to right.
-    pub(crate) servers: Vec<String>,
-    pub(crate) token: Option<String>,
+/// As it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    server: Option<String>,
+    token: Option<String>,
 }
 
-impl Target {
-    /// `server` and `token` come from the command line or the environment and win over everything else. An empty one
-    /// counts as unset.
-    pub(crate) fn resolve(server: Option<String>, token: Option<String>, output: &Output) -> Result<Self> {
-        let set = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-        let file = match path(|name| env::var_os(name).map(PathBuf::from)) {
-            Some(path) => read(&path)?,
-            None => ConfigFile::default(),
-        };
-        let server = match set(server).or(set(file.server)) {
-            Some(server) => server,
-            None => running_here(home::from_environment(), output)?,
-        };
-        Ok(Self { servers: servers(&server)?, token: set(token).or(file.token) })
-    }
+/// The folder; `None` where neither HOME nor XDG_CONFIG_HOME is set.
+pub(crate) fn dir() -> Option<PathBuf> {
+    dir_of(|name| env::var_os(name).map(PathBuf::from))
 }
 
-/// The coordinator of this user's running `tandem up`, or else the default one, which a note then names: somebody else's
-/// may answer there. A file left by a killed `up` does not count.
-///
-/// `chosen` is whether somebody chose the home: then what cannot be read in it is an error.
-fn running_here((home, chosen): (Option<Home>, bool), output: &Output) -> Result<String> {
-    let default = |why: &str| {
-        output.note(&format!("asking {DEFAULT_SERVER}, the default: {why}; --server or TANDEM_SERVER names another"));
-        Ok(DEFAULT_SERVER.to_owned())
-    };
-    let Some(home) = home else { return default("no home is set") };
-    let dir = home.root().display();
-    match running_in(&home) {
-        Ok(Some(server)) => Ok(server),
-        Ok(None) => default(&format!("nothing runs in {dir}")),
-        Err(error) if chosen => Err(Failure::error(
-            Exit::Config,
-            format!("cannot tell which coordinator runs in {dir}: {error:#}; name it with --server"),
-        )),
-        Err(error) => default(&format!("cannot tell which coordinator runs in {dir}: {error:#}")),
-    }
+/// For what has to be kept there.
+pub(crate) fn needed_dir() -> Result<PathBuf> {
+    dir().ok_or_else(no_dir)
 }
 
-fn running_in(home: &Home) -> Result<Option<String>> {
-    if lock::holder(home)?.is_none() {
-        return Ok(None);
-    }
-    let state = UpState::read(home)?.context("`tandem up` is not ready yet")?;
-    Ok(Some(state.server))
+pub(crate) fn no_dir() -> Error {
+    Failure::error(Exit::Config, "found no folder for settings: neither HOME nor XDG_CONFIG_HOME is set")
 }
 
-fn path(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+fn dir_of(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let set = |name| var(name).filter(|path| !path.as_os_str().is_empty());
     let dir = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
-    Some(dir.join("tandem/config.toml"))
+    Some(dir.join("tandem"))
 }
 
-fn read(path: &Path) -> Result<ConfigFile> {
-    match fs::read_to_string(path) {
-        Ok(text) => parse(&text).map_err(|error| {
-            Failure::error(
-                Exit::Config,
-                format!("cannot use {}: {error}\nIt may set `server` and `token`.", path.display()),
-            )
-        }),
+/// What the config file sets: nothing where there is none.
+pub(crate) fn read(dir: &Path) -> Result<ConfigFile> {
+    let path = dir.join("config.toml");
+    match fs::read_to_string(&path) {
+        Ok(text) => parse(&text, || secret::read(&path).map(drop)).map_err(|why| wrong(&path, &why)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(ConfigFile::default()),
         Err(error) => Err(Failure::error(Exit::Config, format!("cannot read {}: {error}", path.display()))),
     }
 }
 
-fn parse(text: &str) -> Result<ConfigFile, toml::de::Error> {
-    toml::from_str(text)
+fn wrong(path: &Path, why: &str) -> Error {
+    Failure::error(Exit::Config, format!("cannot use {}: {why}\nIt may set `server` and `token`.", path.display()))
 }
 
-/// The addresses of a list: at least one.
-fn servers(list: &str) -> Result<Vec<String>> {
-    list.trim_end_matches(',').split(',').map(|one| normalise(one.trim())).collect()
-}
-
-/// `host:port` means `http://host:port`.
-fn normalise(server: &str) -> Result<String> {
-    let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-    match url.split_once("://") {
-        Some(("http", rest)) if !rest.trim_end_matches('/').is_empty() => Ok(url.trim_end_matches('/').to_owned()),
-        Some(("https", _)) => Err(Failure::error(
-            Exit::Config,
-            format!(
-                "cannot reach {server}: this version speaks plain http only; use an SSH tunnel (`ssh -L 7077:127.0.0.1:7077 host`)"
-            ),
-        )),
-        _ => Err(Failure::error(
-            Exit::Config,
-            format!("`{server}` is no coordinator address: expected http://HOST:PORT"),
-        )),
-    }
+/// `is_private` is asked where the text holds a token.
+fn parse(text: &str, is_private: impl FnOnce() -> Result<(), String>) -> Result<ConfigFile, String> {
+    let Text { server, token } = toml::from_str(text).map_err(|error| without_text(text, &error))?;
+    let token = match token.filter(|token| !token.trim().is_empty()) {
+        Some(token) => {
+            is_private()?;
+            Some(secret::parse_token(&token).map_err(|why| format!("`token` is none: {why}"))?)
+        }
+        None => None,
+    };
+    Ok(ConfigFile { server: server.filter(|server| !server.trim().is_empty()), token })
 }
 
 #[cfg(test)]
 mod tests {
+    use tandem_domain::access::{PersonRole, TokenRole, token::RANDOM_BYTES};
+
     use super::*;
-
-    #[test]
-    fn an_address_needs_no_scheme() {
-        assert_eq!(normalise("box:7077").unwrap(), "http://box:7077");
-        assert_eq!(normalise("http://box:7077/").unwrap(), "http://box:7077");
-        assert!(normalise("https://box").unwrap_err().to_string().contains("ssh -L"));
-        assert!(normalise("ftp://box").unwrap_err().to_string().contains("expected http://HOST:PORT"));
-        assert!(normalise("http://").is_err());
-        assert_eq!(servers("a:1, b:2,").unwrap(), ["http://a:1", "http://b:2"]);
-        assert!(servers(",").is_err() && servers("a:1,,b:2").is_err());
-    }
-
-    #[test]
-    fn a_home_that_was_chosen_is_not_passed_over() {
-        let dir = tempfile::tempdir().unwrap();
-        let home = || Some(Home::at(Some(dir.path().to_owned())).unwrap());
-        let output = Output::new(false, crate::output::Color::Never);
-        assert_eq!(running_here((home(), true), &output).unwrap(), DEFAULT_SERVER, "nothing runs there");
-        let _lock = lock::Lock::take(&home().unwrap()).unwrap();
-        fs::write(home().unwrap().state(), "{").unwrap();
-        let error = running_here((home(), true), &output).unwrap_err();
-        assert!(error.to_string().contains("damaged") && error.to_string().contains("--server"), "{error}");
-        assert_eq!(running_here((home(), false), &output).unwrap(), DEFAULT_SERVER);
-    }
 
     #[test]
     fn a_config_file_that_cannot_be_read_is_a_wrong_configuration() {
         let dir = tempfile::tempdir().unwrap();
-        let text = dir.path().join("config.toml");
-        fs::write(&text, [0xff]).unwrap();
-        for path in [dir.path(), &text] {
-            assert_eq!(crate::exit::classify(&read(path).unwrap_err()).0, Exit::Config);
+        assert_eq!(read(dir.path()).unwrap(), ConfigFile::default());
+        fs::write(dir.path().join("config.toml"), [0xff]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("config.toml")).unwrap();
+        for dir in [dir.path(), folder.path()] {
+            assert_eq!(crate::exit::classify(&read(dir).unwrap_err()).0, Exit::Config);
         }
     }
 
     #[test]
     fn unknown_keys_of_the_config_file_are_named() {
+        let parse = |text| parse(text, || Ok(()));
         assert_eq!(parse("server = \"a:1\"").unwrap().server.as_deref(), Some("a:1"));
-        assert!(parse("sever = \"a:1\"").unwrap_err().to_string().contains("sever"));
+        assert!(parse("sever = \"a:1\"").unwrap_err().contains("sever"));
+    }
+
+    #[test]
+    fn a_token_is_kept_where_nobody_else_reads_it_and_never_shown() {
+        let token = Token::new(TokenRole::Person(PersonRole::Reader), &[3; RANDOM_BYTES]);
+        let text = format!("token = \"{}\"", token.reveal());
+        assert_eq!(parse(&text, || Ok(())).unwrap().token, Some(token.clone()));
+        assert_eq!(parse(&text, || Err("chmod 600".to_owned())).unwrap_err(), "chmod 600");
+        for damaged in [text.replace("token =", "tokn ="), text.replace('"', ""), text.replace("tdm_", "tdm")] {
+            let error = parse(&damaged, || Ok(())).unwrap_err();
+            assert!(!error.contains(&token.reveal()[20..40]), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_the_first_that_is_set() {
+        let of = |vars: &[(&str, &str)]| {
+            dir_of(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| PathBuf::from(value)))
+        };
+        assert_eq!(of(&[("HOME", "/home/ann")]), Some("/home/ann/.config/tandem".into()));
+        assert_eq!(of(&[("HOME", "/home/ann"), ("XDG_CONFIG_HOME", "/c")]), Some("/c/tandem".into()));
+        assert_eq!(of(&[("HOME", "")]), None);
     }
 }

@@ -11,9 +11,6 @@ use nix::unistd::geteuid;
 
 use crate::exit::{Exit, Failure};
 
-/// In the home: what runs there.
-pub(crate) const STATE_FILE: &str = "up.json";
-
 /// Paths below one home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Home {
@@ -50,6 +47,20 @@ impl Home {
     pub(crate) fn worker(&self, name: &str) -> PathBuf {
         self.root.join("workers").join(name)
     }
+    /// What a worker joins with: the coordinator's address, and a token.
+    pub(crate) fn worker_join(&self, name: &str) -> PathBuf {
+        self.root.join("workers").join(format!("{name}.join"))
+    }
+    /// The coordinator's certificates.
+    pub(crate) fn tls(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.root.join("tandem.sock")
+    }
+    pub(crate) fn database_password(&self) -> PathBuf {
+        self.root.join("database-password")
+    }
     /// Data sets, unless they are kept elsewhere.
     pub(crate) fn data(&self) -> PathBuf {
         self.root.join("data")
@@ -59,7 +70,7 @@ impl Home {
     }
     /// What runs and where; present while `tandem up` is ready.
     pub(crate) fn state(&self) -> PathBuf {
-        self.root.join(STATE_FILE)
+        self.root.join("up.json")
     }
     /// Locked while `tandem up` runs; holds its process id.
     pub(crate) fn lock(&self) -> PathBuf {

@@ -4,9 +4,12 @@
 //! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
 
 use serde::Serialize;
-use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse};
+use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse, Token};
 
-use crate::render::pivot::{Pivot, mean_and_spread};
+use crate::render::{
+    people::ContextRow,
+    pivot::{Pivot, mean_and_spread},
+};
 
 /// `submit`: what was stored, or with `--dry-run` what would be.
 #[derive(Serialize)]
@@ -86,6 +89,39 @@ pub(crate) struct GotDataset {
     pub(crate) folder: String,
     /// It was there before.
     pub(crate) present: bool,
+}
+
+/// `join`: where, and as whom.
+#[derive(Serialize)]
+pub(crate) struct Joined<'a> {
+    pub(crate) context: &'a str,
+    pub(crate) servers: Vec<String>,
+    pub(crate) name: &'a str,
+    pub(crate) role: &'a str,
+}
+
+/// `context list`.
+#[derive(Serialize)]
+pub(crate) struct Contexts<'a> {
+    pub(crate) contexts: &'a [ContextRow],
+}
+
+/// `token new`: the token itself, or the file that it is in.
+#[derive(Serialize)]
+pub(crate) struct NewToken<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<&'a Token>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<String>,
+}
+
+/// `token revoke`.
+#[derive(Serialize)]
+pub(crate) struct Revoked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<&'a Token>,
 }
 
 /// `results --table`: the table as data; each cell names the jobs that it stands for.

@@ -1,30 +1,39 @@
 //! `tandem`: submit experiments, watch them, ask about results, and run a whole cluster on one machine.
 //!
-//! Reading order: `args` (the command line), `commands` (one file each), `client` (the coordinators; `refusal` and
-//! `patience` when they do not answer), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
+//! Reading order: `args` (the command line), `commands` (one file each), `target` (which coordinators, by `choice`; `config`,
+//! `contexts` and `known_houses` are what is kept of them), `client` (asks them; `refusal` and `patience` when they do not
+//! answer), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
 //! `tandem up`).
 
 mod account;
 mod args;
 mod bars;
+mod choice;
 mod client;
 mod commands;
 mod config;
+mod contexts;
+mod core_files;
 mod dataset;
 mod download;
 mod edit;
 mod exit;
+mod expiry;
 mod files;
 mod follow;
 mod home;
 mod json;
+mod known_houses;
 mod output;
 mod patience;
 mod printable;
+mod prompt;
 mod refusal;
 mod render;
+mod target;
 mod time;
 mod up;
+mod way_for_workers;
 
 use std::{fs::File, io, process::ExitCode};
 

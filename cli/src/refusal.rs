@@ -3,6 +3,7 @@
 use std::{error::Error as _, io};
 
 use anyhow::Error;
+use tandem_connect::{Address, words};
 use tandem_proto::status::Code;
 use tonic::Status;
 
@@ -80,20 +81,41 @@ impl Refusal {
     }
 
     fn unreachable(&self) -> Error {
-        let reasons: Vec<(&str, String)> =
-            self.tries.iter().map(|(server, status)| (server.as_str(), root_cause(status))).collect();
+        let reasons: Vec<(&str, Reason)> =
+            self.tries.iter().map(|(server, status)| (server.as_str(), reason(server, status))).collect();
         let message = match reasons.as_slice() {
-            [(server, reason)] => format!(
-                "cannot reach the coordinator at {server}: {reason}. Is it running? `tandem up` starts one on this \
-                 machine."
+            [(_, Reason::Explained(words))] => format!("cannot ask the coordinator: {words}"),
+            [(server, Reason::Bare(cause))] => format!(
+                "cannot reach the coordinator at {server}: {cause}. Is it running? `tandem up` starts one on this machine."
             ),
             reasons => {
-                let all: Vec<String> = reasons.iter().map(|(server, reason)| format!("{server}: {reason}")).collect();
+                let of = |(server, reason): &(&str, Reason)| match reason {
+                    Reason::Explained(words) => words.clone(),
+                    Reason::Bare(cause) => format!("{server}: {cause}"),
+                };
+                let all: Vec<String> = reasons.iter().map(of).collect();
                 format!("cannot reach any of these coordinators: {}. Is one of them running?", all.join("; "))
             }
         };
         Failure::error(Exit::Unreachable, message)
     }
+}
+
+/// Why one coordinator was not reached.
+enum Reason {
+    /// Somebody is there; the words say who and what to do.
+    Explained(String),
+    Bare(String),
+}
+
+fn reason(server: &str, status: &Status) -> Reason {
+    if let Some(code) = http_code(status) {
+        return Reason::Explained(format!(
+            "what answers at {server} is no coordinator of Tandem (HTTP {code}): a proxy on the way, or another program"
+        ));
+    }
+    let explained = server.parse::<Address>().ok().and_then(|address| words::explain(&address, status));
+    explained.map_or_else(|| Reason::Bare(root_cause(status)), Reason::Explained)
 }
 
 fn last_cause(status: &Status) -> &(dyn std::error::Error + 'static) {
@@ -105,17 +127,7 @@ fn last_cause(status: &Status) -> &(dyn std::error::Error + 'static) {
 }
 
 fn root_cause(status: &Status) -> String {
-    if let Some(code) = http_code(status) {
-        return format!(
-            "what answers there is no coordinator of Tandem (HTTP {code}): a proxy on the way, or another program"
-        );
-    }
     let cause = last_cause(status).to_string();
-    if ["frame with invalid size", "broken pipe"].iter().any(|words| cause.contains(words)) {
-        return "what answers there does not speak as a coordinator does: another program, a proxy, or one that has just \
-                ended"
-            .to_owned();
-    }
     // "Connection refused (os error 111)": the number helps nobody.
     cause.split(" (os error").next().unwrap_or(&cause).to_lowercase()
 }
@@ -178,7 +190,7 @@ mod tests {
         let (exit, message) = explained(status);
         assert_eq!(exit, Exit::Unreachable);
         assert!(
-            message.starts_with("cannot reach the coordinator at http://a:1: what answers there is no coordinator"),
+            message.starts_with("cannot ask the coordinator: what answers at http://a:1 is no coordinator of Tandem"),
             "{message}"
         );
         assert!(message.contains("HTTP 404"), "{message}");

@@ -9,25 +9,26 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tandem_connect::JoinFile;
 use tandem_domain::timing;
 use tandem_proto::v1::{CoordinatorMessage, Register, Registered, WorkerMessage, coordinator_message, worker_message};
 use tokio::time::timeout;
-use tonic::{
-    metadata::{Ascii, MetadataValue},
-    transport::Endpoint,
-};
 
-use dial::{CONNECT_WITHIN, Connected, Stream, describe, dial, is_refusal};
+use crate::access::{Access, way};
+use dial::{CONNECT_WITHIN, Connected, Failed, Stream, dial, is_refusal};
 
 /// A stream that ends sooner is no success: a coordinator that ends each of them must not be dialled without a pause.
 const STABLE: Duration = Duration::from_secs(5);
 
+/// After so many failures in a row the wait does not grow any more.
+const FAILURES_MAX: u32 = 16;
+
 pub(crate) struct Link {
-    /// Tried in turn.
-    endpoints: Vec<Endpoint>,
-    /// Endpoint of the present try or stream.
+    access: Access,
+    /// What was read of it last. Its servers are tried in turn.
+    read: JoinFile,
+    /// Place of the server of the present try or stream; it may be beyond the end of a list that became shorter.
     current: usize,
-    token: Option<MetadataValue<Ascii>>,
     /// First message of every stream; the session keeps it up to date.
     pub(crate) register: Register,
     failures: u32,
@@ -43,7 +44,7 @@ enum State {
 }
 
 /// Yields a stream, or the reason why there is none.
-type Dial = dyn Future<Output = Result<Connected, String>>;
+type Dial = dyn Future<Output = Result<Connected, Failed>>;
 
 /// What happened on the link.
 pub(crate) enum LinkEvent {
@@ -63,14 +64,15 @@ pub(crate) enum LinkEvent {
 }
 
 impl Link {
-    /// At least one endpoint.
-    pub(crate) fn new(endpoints: Vec<Endpoint>, token: Option<MetadataValue<Ascii>>, register: Register) -> Self {
-        // No HTTP/2 keepalive: it would end the stream to a coordinator that hangs. That would look like a lost
-        // connection, and the rank would go on without a lease. Heartbeats tell the two apart.
-        let tuned = |endpoint: Endpoint| endpoint.connect_timeout(CONNECT_WITHIN).tcp_nodelay(true);
-        let endpoints = endpoints.into_iter().map(tuned).collect();
+    /// # Errors
+    /// Where what it needs cannot be read, or none of the coordinators can be dialled as it is: before anything starts, a
+    /// person can still mend that.
+    pub(crate) fn new(access: Access, register: Register) -> Result<Self, String> {
+        let read = access.read()?;
+        (0..read.servers.len()).try_for_each(|place| way(&read, place, CONNECT_WITHIN).map(drop))?;
         let state = State::Waiting { until: Instant::now() };
-        Self { endpoints, current: 0, token, register, failures: 0, longest_backoff: timing::RECONNECT_LONGEST, state }
+        let longest_backoff = timing::RECONNECT_LONGEST;
+        Ok(Self { access, read, current: 0, register, failures: 0, longest_backoff, state })
     }
 
     /// Set from the coordinator's timeouts, so that several tries fit into one lease.
@@ -80,7 +82,7 @@ impl Link {
 
     /// The coordinator of the present stream, or of the newest try to get one.
     pub(crate) fn server(&self) -> String {
-        self.endpoints[self.current].uri().to_string()
+        self.read.servers[self.current % self.read.servers.len()].to_string()
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -93,29 +95,40 @@ impl Link {
             match &mut self.state {
                 State::Waiting { until } => {
                     tokio::time::sleep_until((*until).into()).await;
-                    if self.failures > 0 {
-                        self.current = (self.current + 1) % self.endpoints.len();
+                    if let Err(reason) = self.dial() {
+                        return self.down(Failed { reason, denied: true }, false);
                     }
-                    let endpoint = self.endpoints[self.current].clone();
-                    let dial = dial(endpoint, self.token.clone(), self.register.clone());
-                    self.state = State::Dialling(Box::pin(dial));
                 }
                 State::Dialling(dial) => match dial.await {
                     Ok(Connected { stream, registered, at, from }) => {
                         self.state = State::Up(Box::new(stream));
                         return LinkEvent::Up { registered, at, from };
                     }
-                    Err(reason) => return self.down(reason, false),
+                    Err(failed) => return self.down(failed, false),
                 },
                 State::Up(stream) => match stream.inbound.message().await {
                     Ok(Some(CoordinatorMessage { message: Some(message) })) => return LinkEvent::Message(message),
                     // A message of a newer version: ignored.
                     Ok(Some(CoordinatorMessage { message: None })) => {}
-                    Ok(None) => return self.down("the coordinator closed the stream".to_owned(), false),
-                    Err(status) => return self.down(describe(&status), is_refusal(&status)),
+                    Ok(None) => return self.down(Failed::of("the coordinator closed the stream"), false),
+                    Err(status) => {
+                        let failed = Failed::by(&self.read.servers[self.current % self.read.servers.len()], &status);
+                        return self.down(failed, is_refusal(&status));
+                    }
                 },
             }
         }
+    }
+
+    /// Begins the next try, with what the files say now: a token is changed without a restart.
+    fn dial(&mut self) -> Result<(), String> {
+        self.read = self.access.read()?;
+        if self.failures > 0 {
+            self.current = (self.current + 1) % self.read.servers.len();
+        }
+        let way = way(&self.read, self.current, CONNECT_WITHIN)?;
+        self.state = State::Dialling(Box::pin(dial(way, self.register.clone())));
+        Ok(())
     }
 
     /// Queues a message. `false`: there is no stream, or it was stuck and is given up.
@@ -161,7 +174,12 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
     }
 
-    fn down(&mut self, reason: String, refused: bool) -> LinkEvent {
+    fn down(&mut self, failed: Failed, refused: bool) -> LinkEvent {
+        let Failed { reason, denied } = failed;
+        if denied {
+            // Only a person can mend it: no reason to hurry.
+            self.failures = FAILURES_MAX;
+        }
         self.disconnect();
         LinkEvent::Down { reason, refused }
     }
@@ -169,7 +187,7 @@ impl Link {
 
 /// How long to wait after this many failures in a row: doubled each time, bounded, and spread by `fraction` of 2³².
 fn backoff(failures: u32, longest_backoff: Duration, fraction: u32) -> Duration {
-    let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(16)).min(longest_backoff);
+    let full = timing::RECONNECT_FIRST.saturating_mul(1 << failures.min(FAILURES_MAX)).min(longest_backoff);
     full / 2 + full.mul_f64(f64::from(fraction) / f64::from(u32::MAX) / 2.0)
 }
 

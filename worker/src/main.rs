@@ -3,7 +3,7 @@
 //! experiment file in one process, without a coordinator.
 //!
 //! `run`, in reading order:
-//! - [`config`] and [`identity`]: who this worker is. [`device`], with [`gpu`]: what it holds.
+//! - [`config`] and [`identity`]: who this worker is. [`access`]: where its coordinators are, and its token. [`device`], with [`gpu`]: what it holds.
 //! - [`link`]: the stream to the coordinator. [`heartbeat_timer`]: when the lease may have run out. [`disconnect_grace`]:
 //!   how long a rank goes on without a coordinator. [`session`]: the loop that joins them.
 //! - [`store_probe`] and [`survey`]: that it sees the store, and which data sets; [`in_thread`]: what may hang.
@@ -13,6 +13,7 @@
 //! - [`report_log`]: what is not yet reported of one rank, in an [`outbox`] in memory and a [`spool`] on disk. [`text`]:
 //!   bounded ones.
 
+mod access;
 mod assignment;
 mod attempt;
 mod child;

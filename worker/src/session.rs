@@ -23,6 +23,7 @@ use tandem_proto::v1::{Drain, RankOutcome, Register, StoreSeen, coordinator_mess
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
+    access,
     attempt::Attempt,
     child::ChildEvent,
     config::{self, RunArgs},
@@ -40,6 +41,7 @@ use state::{LAST_REPORTS_WITHIN, LAST_WRITES_WITHIN, Leaving, Session};
 
 /// Holds the device until a signal says to leave.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    access::forbid_core_files();
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let identity = Identity::open(&args.state)?;
     let device = Device::open(args.device, args.threads)?;
@@ -55,7 +57,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         spec_version: SPEC_VERSION,
         learn_version: LEARN_VERSION.to_owned(),
     };
-    let link = Link::new(args.endpoints()?, args.token()?, register);
+    let link = Link::new(args.access.clone(), register).map_err(anyhow::Error::msg)?;
     tracing::info!(worker = name, id = %identity.id, device = %args.device, server = link.server(), "worker starts");
     let now = Instant::now();
     let data_dir = std::path::absolute(&args.data)?;

@@ -18,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{config::SECRET_ENVIRONMENT, in_thread::InThread, line_reader::LineReader};
+use crate::{access::SECRET_ENVIRONMENT, in_thread::InThread, line_reader::LineReader};
 pub(crate) use process::{SurveyArgs, main};
 
 /// Longest line of the process: a name, a checksum and a sentence.

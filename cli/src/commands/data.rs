@@ -68,10 +68,10 @@ struct Get {
 
 impl Data {
     /// What is brought into a folder of this machine needs no coordinator.
-    pub(crate) async fn run(self, connect: impl FnOnce() -> Result<Client>, output: &Output) -> Result<Exit> {
+    pub(crate) async fn run(self, connect: impl AsyncFnOnce() -> Result<Client>, output: &Output) -> Result<Exit> {
         match self.command {
             DataCommand::Get(get) => get.run(output).await,
-            DataCommand::List(List {}) => list(&connect()?, output).await,
+            DataCommand::List(List {}) => list(&connect().await?, output).await,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod context;
 pub(crate) mod data;
 pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod init;
+pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod release;
@@ -14,8 +16,11 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod user;
 pub(crate) mod watch;
+pub(crate) mod whoami;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -23,9 +28,9 @@ use clap::CommandFactory;
 use crate::{
     args::{Cli, Command, Global},
     client::Client,
-    config::Target,
     exit::Exit,
     output::Output,
+    target::{Named, Target},
 };
 
 pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
@@ -33,23 +38,29 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
-        Command::Data(data) => data.run(|| connect(global, output), output).await,
+        Command::Data(data) => data.run(async || connect(global, output).await, output).await,
         Command::Completions(completions) => completions.run(Cli::command(), output),
         Command::Init(init) => init.run(output),
         Command::Schema(schema) => schema.run(output),
-        Command::Submit(submit) => submit.run(&connect(global, output)?, output).await,
-        Command::List(list) => list.run(&connect(global, output)?, output).await,
-        Command::Show(show) => show.run(&connect(global, output)?, output).await,
-        Command::Watch(watch) => watch.run(&connect(global, output)?, output).await,
-        Command::Logs(logs) => logs.run(&connect(global, output)?, output).await,
-        Command::Cancel(cancel) => cancel.run(&connect(global, output)?, output).await,
-        Command::Results(results) => results.run(&connect(global, output)?, output).await,
-        Command::Fetch(fetch) => fetch.run(&connect(global, output)?, output).await,
-        Command::Release(release) => release.run(&connect(global, output)?, output).await,
-        Command::Status(status) => status.run(&connect(global, output)?, output).await,
+        Command::Submit(submit) => submit.run(&connect(global, output).await?, output).await,
+        Command::List(list) => list.run(&connect(global, output).await?, output).await,
+        Command::Show(show) => show.run(&connect(global, output).await?, output).await,
+        Command::Watch(watch) => watch.run(&connect(global, output).await?, output).await,
+        Command::Logs(logs) => logs.run(&connect(global, output).await?, output).await,
+        Command::Cancel(cancel) => cancel.run(&connect(global, output).await?, output).await,
+        Command::Results(results) => results.run(&connect(global, output).await?, output).await,
+        Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
+        Command::Release(release) => release.run(&connect(global, output).await?, output).await,
+        Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
+        Command::Context(context) => context.run(output),
+        Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
+        Command::User(user) => user.run(&connect(global, output).await?, output).await,
+        Command::Token(token) => token.run(&connect(global, output).await?, output).await,
+        Command::Status(status) => status.run(&connect(global, output).await?, output).await,
     }
 }
 
-fn connect(global: Global, output: &Output) -> Result<Client> {
-    Client::new(&Target::resolve(global.server, global.token, output)?)
+async fn connect(global: Global, output: &Output) -> Result<Client> {
+    let Global { server, context, token_file, .. } = global;
+    Client::new(Target::resolve(Named { server, context, token_file }, output).await?)
 }

@@ -14,7 +14,8 @@ use crate::{
         detach,
         lock::Lock,
         plan::{self, Devices},
-        start::{self, StackOptions},
+        programs::{LoginRole, StackOptions},
+        socket_place, start,
         state::UpState,
         supervise::StopSignals,
     },
@@ -27,6 +28,7 @@ Examples:
   tandem up                              stays until Ctrl-C
   tandem up --detach                     stays in the background until `tandem down`
   tandem up --listen 127.0.0.1:0 --dir /tmp/trial --workers 4
+  tandem up --listen 0.0.0.0:7077        for other machines, too: it prints the line that joins them
 
 Ctrl-C lets the workers write a checkpoint, then stops the coordinator and Postgres.
 The data stay: the next `tandem up` goes on with queued and interrupted jobs.")]
@@ -40,12 +42,15 @@ pub(crate) struct Up {
     /// What the workers compute on; auto is: on GPUs if there are any
     #[arg(long, value_enum, default_value = "auto")]
     devices: Devices,
-    /// Where the coordinator listens; port 0 takes a free one
+    /// Where the coordinator listens; port 0 takes a free one. Beyond this machine it speaks TLS, and asks for tokens
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7077")]
     listen: SocketAddr,
-    /// Allow --listen beyond this machine, though everybody who reaches it may then submit, read and cancel
-    #[arg(long)]
-    insecure: bool,
+    /// The socket for this machine's accounts [default: /run/tandem/tandem.sock as root, else /tmp/tandem.sock; with --dir, in it]
+    #[arg(long, value_name = "PATH", value_parser = path_or_nothing())]
+    socket: Option<PathBuf>,
+    /// What accounts of this machine may do that are linked to no person. You are its admin
+    #[arg(long, value_enum, default_value = "submitter", value_name = "ROLE")]
+    login_role: LoginRole,
     /// Folder with data sets [default: data in the home]
     #[arg(long, env = "TANDEM_DATA", value_name = "DIR", value_parser = path_or_nothing())]
     data: Option<PathBuf>,
@@ -64,6 +69,11 @@ impl Up {
         let data = self.data.clone().filter(|data| !data.as_os_str().is_empty());
         let data = data.map_or_else(|| Ok(home.data()), std::path::absolute)?;
         start::check_home(&home)?;
+        let home_was_chosen = self.dir.as_ref().is_some_and(|dir| !dir.as_os_str().is_empty());
+        let given = self.socket.clone().filter(|path| !path.as_os_str().is_empty());
+        let given = given.map(std::path::absolute).transpose()?;
+        let chosen = socket_place::choose(given, &home, home_was_chosen).await;
+        let (socket, note) = chosen.map_err(|why| Failure::error(Exit::Config, why))?;
         start::make_folders(&home, &data)?;
         if self.detach && !self.in_background {
             // Checked here too, where the message reaches the person.
@@ -77,7 +87,8 @@ impl Up {
             detach::leave_session()?;
         }
         let _lock = Lock::take(&home)?;
-        let options = StackOptions { listen: self.listen.to_string(), insecure: self.insecure, data, workers };
+        note.iter().for_each(|note| output.note(note));
+        let options = StackOptions { listen: self.listen, socket, login_role: self.login_role, data, workers };
         run(&home, &options, self.in_background, output).await
     }
 }
@@ -95,8 +106,11 @@ async fn run(home: &Home, options: &StackOptions, in_background: bool, output: &
     let state = UpState {
         pid: std::process::id(),
         server: stack.address.clone(),
-        database_url: stack.postgres.url(DATABASE),
+        socket: Some(stack.socket.clone()),
+        fingerprint: stack.fingerprint.clone(),
+        database_url: stack.postgres.url_without_password(DATABASE),
         database: stack.postgres.url_without_password(DATABASE),
+        database_password_file: Some(home.database_password()),
         home: home.root().to_owned(),
         data: options.data.clone(),
         logs: home.logs(),
@@ -116,5 +130,5 @@ async fn run(home: &Home, options: &StackOptions, in_background: bool, output: &
 }
 
 fn report(state: &UpState, output: &Output) -> Result<()> {
-    if output.is_json() { output.document(&state.printed()) } else { output.text(&state.table()) }
+    if output.is_json() { output.document(state) } else { output.text(&state.table()) }
 }

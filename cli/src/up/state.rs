@@ -1,26 +1,32 @@
 //! `up.json`: what runs in a home, for other commands and for people.
 
-use std::{fs, io::ErrorKind, path::PathBuf};
+use std::{fs, io::ErrorKind, net::IpAddr, path::PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use tandem_connect::Address;
 
-use crate::{
-    home::{Home, STATE_FILE},
-    render::table::pairs,
-};
+use crate::{home::Home, render::table::pairs};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UpState {
     /// The supervisor.
     pub(crate) pid: u32,
     pub(crate) server: String,
-    /// Holds the database's password: the file is for its owner only, and nothing prints it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// Where this machine's own accounts reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Of the coordinator's certificate, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<String>,
+    /// Without the password. That of an earlier version had it: nothing prints what was read.
+    #[serde(default)]
     pub(crate) database_url: String,
-    /// The same without the password.
+    /// The same, by the name that scripts know it by.
     #[serde(default)]
     pub(crate) database: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) database_password_file: Option<PathBuf>,
     pub(crate) home: PathBuf,
     pub(crate) data: PathBuf,
     pub(crate) logs: PathBuf,
@@ -53,24 +59,39 @@ impl UpState {
         let _ = fs::remove_file(home.state());
     }
 
-    fn file(&self) -> PathBuf {
-        self.home.join(STATE_FILE)
+    /// The address for commands of this machine.
+    pub(crate) fn reached_at(&self) -> String {
+        match &self.socket {
+            Some(socket) => Address::Unix(socket.clone()).to_string(),
+            None => self.server.clone(),
+        }
     }
 
-    /// As it may stand in anybody's log: without the password.
-    pub(crate) fn printed(&self) -> Self {
-        Self { database_url: String::new(), ..self.clone() }
+    /// What joins it from another machine.
+    pub(crate) fn join_line(&self) -> Option<String> {
+        let fingerprint = self.fingerprint.as_ref()?;
+        let Ok(Address::Https(mut at)) = self.server.parse() else { return None };
+        if at.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+            // It listens everywhere: a name is all that others can use.
+            let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+            at.host = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "HOST".to_owned());
+        }
+        Some(format!("tandem join {} {fingerprint}", Address::Https(at)))
     }
 
     /// The table that `tandem up` prints when all is ready.
     pub(crate) fn table(&self) -> String {
         let workers = if self.workers.is_empty() { "none".to_owned() } else { self.workers.join(", ") };
+        let password = self.database_password_file.as_ref();
+        let password = password.map(|file| format!(" (its password is in {})", file.display())).unwrap_or_default();
         pairs(&[
             ("coordinator", self.server.clone()),
+            ("socket", self.socket.as_ref().map(|socket| socket.display().to_string()).unwrap_or_default()),
+            ("join from afar", self.join_line().unwrap_or_default()),
             ("workers", workers),
             ("data sets", self.data.display().to_string()),
             ("logs", self.logs.display().to_string()),
-            ("database", format!("{} (database_url in {} has the password)", self.database, self.file().display())),
+            ("database", format!("{}{password}", self.database)),
             ("submit with", "tandem submit examples/quickstart.toml --wait".to_owned()),
         ])
     }
@@ -89,9 +110,12 @@ mod tests {
         assert_eq!(UpState::read(&home).unwrap(), None);
         let state = UpState {
             pid: 7,
-            server: "http://127.0.0.1:7077".to_owned(),
-            database_url: "postgres://tandem:s3cret@127.0.0.1:1/tandem".to_owned(),
+            server: "https://0.0.0.0:7077".to_owned(),
+            socket: Some(home.socket()),
+            fingerprint: Some("ab12".to_owned()),
+            database_url: "postgres://tandem@127.0.0.1:1/tandem".to_owned(),
             database: "postgres://tandem@127.0.0.1:1/tandem".to_owned(),
+            database_password_file: Some(home.database_password()),
             home: home.root().to_owned(),
             data: home.data(),
             logs: home.logs(),
@@ -99,10 +123,21 @@ mod tests {
         };
         state.write(&home).unwrap();
         assert_eq!(UpState::read(&home).unwrap(), Some(state.clone()));
-        let printed = state.table() + &serde_json::to_string(&state.printed()).unwrap();
-        assert!(printed.contains("tandem@127.0.0.1:1") && !printed.contains("s3cret"), "{printed}");
+        let printed = state.table();
+        assert!(printed.contains("tandem@127.0.0.1:1") && printed.contains("database-password"), "{printed}");
+        assert!(printed.contains(":7077 ab12") && !printed.contains("join https://0.0.0.0"), "{printed}");
+        assert_eq!(state.reached_at(), format!("unix:{}", home.socket().display()));
         assert_eq!(fs::metadata(home.state()).unwrap().permissions().mode() & 0o777, 0o600);
         UpState::remove(&home);
         assert_eq!(UpState::read(&home).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_read() {
+        let text = r#"{"pid": 7, "server": "http://127.0.0.1:7077", "database_url": "postgres://t:s3cret@h/d", "home": "/h",
+            "data": "/d", "logs": "/l", "workers": []}"#;
+        let state: UpState = serde_json::from_str(text).unwrap();
+        assert_eq!(state.reached_at(), "http://127.0.0.1:7077");
+        assert!(state.join_line().is_none() && !state.table().contains("s3cret"));
     }
 }

@@ -1,6 +1,7 @@
 //! Keeps the stack running: starts again what ended by itself, and stops everything in reverse order when asked.
 
 use std::{
+    path::PathBuf,
     process::ExitStatus,
     time::{Duration, Instant},
 };
@@ -27,6 +28,8 @@ const DATABASE_POLL_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Stack {
     pub(crate) home: Home,
     pub(crate) address: String,
+    pub(crate) socket: PathBuf,
+    pub(crate) fingerprint: Option<String>,
     pub(crate) workers: Vec<Child>,
     pub(crate) server: Child,
     pub(crate) postgres: LocalPostgres,
@@ -161,7 +164,7 @@ impl Stack {
                 output.note("postgres runs again");
                 if moved {
                     // Its old port was taken. The coordinator is restarted with the new one.
-                    let url = self.postgres.url(DATABASE);
+                    let url = self.postgres.url_without_password(DATABASE);
                     self.server.program.env = vec![("DATABASE_URL", url.into())];
                     if let Some(process) = self.server.process() {
                         process.terminate();

@@ -2,8 +2,9 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    path::Path,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use futures::Stream;
@@ -13,13 +14,17 @@ use tandem_proto::v1::{
     ShowResponse, StatusRequest, StatusResponse, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse,
     fleet_server::{Fleet, FleetServer},
     jobs_server::{Jobs, JobsServer},
+    people_server::PeopleServer,
     results_server::{Results, ResultsServer},
 };
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, transport::Server};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::{
+    Request, Response, Status,
+    transport::{Server, server::Router},
+};
 
-type Answer<T> = Result<Response<T>, Status>;
+pub(crate) type Answer<T> = Result<Response<T>, Status>;
 type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What it says and what it heard.
@@ -50,6 +55,11 @@ pub(crate) struct Script {
     pub(crate) logs: Vec<LogLine>,
     pub(crate) status: StatusResponse,
     pub(crate) release: Option<v1::ReleaseResponse>,
+    pub(crate) people: Vec<v1::Person>,
+    pub(crate) set_people: Vec<v1::SetPersonRequest>,
+    pub(crate) tokens: Vec<v1::Token>,
+    pub(crate) new_tokens: Vec<v1::NewTokenRequest>,
+    pub(crate) unknown_token: bool,
 }
 
 #[derive(Clone, Default)]
@@ -60,17 +70,38 @@ pub(crate) struct Coordinator {
 impl Coordinator {
     /// Its address, and its script to look into.
     pub(crate) async fn start(script: Script) -> (String, Arc<Mutex<Script>>) {
-        let coordinator = Self { script: Arc::new(Mutex::new(script)) };
+        let coordinator = Self::with(script);
         let script = coordinator.script.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let server = Server::builder()
-            .add_service(JobsServer::new(coordinator.clone()))
-            .add_service(ResultsServer::new(coordinator.clone()))
-            .add_service(FleetServer::new(coordinator))
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        tokio::spawn(server);
+        tokio::spawn(coordinator.router().serve_with_incoming(TcpListenerStream::new(listener)));
         (address, script)
+    }
+
+    pub(crate) fn with(script: Script) -> Self {
+        Self { script: Arc::new(Mutex::new(script)) }
+    }
+
+    /// The same on a socket.
+    pub(crate) fn serve_socket(&self, path: &Path) {
+        let listener = UnixListener::bind(path).unwrap();
+        tokio::spawn(self.router().serve_with_incoming(UnixListenerStream::new(listener)));
+    }
+
+    fn router(&self) -> Router {
+        self.router_on(Server::builder())
+    }
+
+    pub(crate) fn router_on(&self, mut server: Server) -> Router {
+        server
+            .add_service(JobsServer::new(self.clone()))
+            .add_service(ResultsServer::new(self.clone()))
+            .add_service(FleetServer::new(self.clone()))
+            .add_service(PeopleServer::new(self.clone()))
+    }
+
+    pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
     }
 
     /// A stream that breaks off where it would end.

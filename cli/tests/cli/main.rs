@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod best;
 mod cancel;
 mod coordinator;
 mod data;
 mod failover;
 mod fetch;
+mod house;
+mod join;
 mod json;
 mod limits;
+mod people;
 mod results;
 mod submit;
 mod up;
@@ -22,7 +26,9 @@ use tokio::process::Command;
 /// A run of the binary that sees nothing of this machine's own set-up.
 fn tandem(server: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.args(args).env("TANDEM_SERVER", server).env("XDG_CONFIG_HOME", "/nonexistent").env_remove("TANDEM_TOKEN");
+    command.args(args).env("TANDEM_SERVER", server).env("XDG_CONFIG_HOME", "/nonexistent");
+    command.env("TANDEM_SOCKET", "/nonexistent");
+    ["TANDEM_TOKEN", "TANDEM_TOKEN_FILE", "TANDEM_CONTEXT"].iter().for_each(|name| _ = command.env_remove(name));
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }

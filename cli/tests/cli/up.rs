@@ -37,7 +37,8 @@ const SERVER: &str = r#"#!/bin/sh
 name=server
 while [ $# -gt 0 ]; do
   case $1 in
-    --announce) echo "{\"address\": \"$ADDRESS\"}" > "$2" ;;
+    --announce) echo "{\"address\": \"$ADDRESS\", \"socket\": \"$SOCKET\"}" > "$2" ;;
+    *postgres://*:*@*) echo "a password in my arguments: $2" >&2; exit 70 ;;
     --listen) if [ "$2" = 127.0.0.1:1 ]; then echo "cannot listen on $2: port in use" >&2; exit 69; fi ;;
   esac
   shift
@@ -47,16 +48,20 @@ const WORKER: &str = "#!/bin/sh\nwhile [ \"$1\" != --name ]; do shift; done\nnam
 
 struct TestHome {
     dir: tempfile::TempDir,
-    address: String,
+    coordinator: Coordinator,
 }
+
+/// Announced, and never asked: `up` and the commands of its owner use the socket.
+const ADDRESS: &str = "http://127.0.0.1:9";
 
 impl TestHome {
     async fn new() -> Self {
         let idle = |name: &str| Worker { name: name.to_owned(), state: WorkerState::Idle.into(), ..Worker::default() };
         let workers = vec![idle("cpu-0"), idle("cpu-1")];
         let script = Script { status: StatusResponse { workers, ..StatusResponse::default() }, ..Script::default() };
-        let (address, _) = Coordinator::start(script).await;
+        let coordinator = Coordinator::with(script);
         let dir = tempfile::tempdir().unwrap();
+        coordinator.serve_socket(&dir.path().join("socket"));
         // As root, Postgres runs as another account that must get to its cluster.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for (name, script) in [("tandem-server", SERVER), ("tandem-worker", WORKER)] {
@@ -64,7 +69,7 @@ impl TestHome {
             fs::write(&path, format!("{script}{STAND_IN}")).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        Self { dir, address }
+        Self { dir, coordinator }
     }
 
     fn home(&self) -> PathBuf {
@@ -78,11 +83,20 @@ impl TestHome {
             .env("TANDEM_HOME", self.home())
             .env("TANDEM_BIN_DIR", self.dir.path())
             .env("TRACE", self.dir.path().join("trace"))
-            .env("ADDRESS", &self.address)
+            .env("ADDRESS", ADDRESS)
+            .env("SOCKET", self.socket())
+            .env("TANDEM_SOCKET", "/nonexistent")
+            .env_remove("TANDEM_TOKEN")
+            .env_remove("TANDEM_TOKEN_FILE")
+            .env_remove("TANDEM_CONTEXT")
             .env("XDG_CONFIG_HOME", "/nonexistent")
             .env_remove("TANDEM_SERVER")
             .stdin(Stdio::null());
         command
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("socket")
     }
 
     async fn run(&self, args: &[&str]) -> Run {
@@ -145,7 +159,7 @@ fn is_gone(pid: Pid) -> bool {
 async fn one_supervisor_per_home_which_repairs_and_stops_in_order() {
     let test_home = TestHome::new().await;
     let (mut up, state) = test_home.up().await;
-    assert_eq!(state["server"], test_home.address.as_str());
+    assert_eq!((&state["server"], &state["socket"]), (&ADDRESS.into(), &test_home.socket().to_str().into()));
     assert_eq!(state["workers"], serde_json::json!(["cpu-0", "cpu-1"]));
 
     let second = test_home.run(&["up"]).await;
@@ -153,13 +167,18 @@ async fn one_supervisor_per_home_which_repairs_and_stops_in_order() {
     assert!(second.stderr().contains(&format!("process {}", up.id().unwrap())), "{}", second.stderr());
 
     let list = test_home.run(&["status", "--json"]).await;
-    assert_eq!(list.json()["server"], test_home.address.as_str(), "other commands find it by themselves");
+    let socket = format!("unix:{}", test_home.socket().display());
+    assert_eq!(list.json()["server"], socket, "other commands find it by themselves");
 
-    assert!(state.get("database_url").is_none(), "the password is printed: {state}");
     let kept = fs::read_to_string(test_home.home().join("up.json")).unwrap();
     let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
-    let psql =
-        Command::new("psql").args([kept["database_url"].as_str().unwrap(), "-c", "SELECT 1"]).output().await.unwrap();
+    let file = Path::new(kept["database_password_file"].as_str().unwrap());
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    let password = fs::read_to_string(file).unwrap();
+    assert!(!kept.to_string().contains(password.trim()) && !state.to_string().contains(password.trim()));
+    let mut psql = Command::new("psql");
+    psql.args([kept["database_url"].as_str().unwrap(), "-c", "SELECT 1"]).env("PGPASSWORD", password.trim());
+    let psql = psql.output().await.unwrap();
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
 
     until("both workers run", || test_home.trace().len() == 3).await;
@@ -200,9 +219,17 @@ async fn a_killed_supervisor_leaves_nothing_behind_and_the_home_is_usable() {
     }
     assert_eq!(test_home.run(&["down"]).await.code(), Some(0), "nothing to stop");
 
+    let join = |name: &str| fs::read_to_string(test_home.home().join(format!("workers/{name}.join"))).unwrap();
+    let joined = [join("cpu-0"), join("cpu-1")];
+    assert!(joined[0].contains(ADDRESS) && joined[0].contains("tdm_") && joined[0] != joined[1], "{joined:?}");
+    // One is good, and the other was revoked meanwhile.
+    test_home.coordinator.script().tokens[1].state = "revoked".to_owned();
     let again = test_home.run(&["up", "--devices", "cpu", "--detach", "--json"]).await;
     assert_eq!(again.code(), Some(0), "{}", again.stderr());
     assert_eq!(test_home.pids("server").len(), 2);
+    assert!(join("cpu-0") == joined[0] && join("cpu-1") != joined[1], "a good token is used again");
+    let made: Vec<_> = test_home.coordinator.script().new_tokens.iter().map(|asked| asked.name.clone()).collect();
+    assert_eq!(made, ["cpu-0", "cpu-1", "cpu-1"]);
     assert_eq!(test_home.run(&["down"]).await.code(), Some(0));
 }
 

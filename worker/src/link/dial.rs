@@ -5,17 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tandem_connect::{Address, address::HostPort, words};
 use tandem_proto::v1::{
     CoordinatorMessage, Register, Registered, WorkerMessage, coordinator_message, worker_message,
     workers_client::WorkersClient,
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Code, Request, Status, Streaming,
-    metadata::{Ascii, MetadataValue},
-    transport::{Endpoint, Uri},
-};
+use tonic::{Code, Request, Status, Streaming};
+
+use crate::access::Way;
 
 /// From the first packet to the answer to our registration.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -38,51 +37,81 @@ pub(super) struct Stream {
     pub(super) since: Instant,
 }
 
+/// Why there is no stream.
+pub(super) struct Failed {
+    pub(super) reason: String,
+    /// Only a person can mend it: the coordinator does not know this worker, or a file cannot be used.
+    pub(super) denied: bool,
+}
+
+impl Failed {
+    pub(super) fn of(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), denied: false }
+    }
+
+    /// What the coordinator there answered, or why it could not.
+    pub(super) fn by(address: &Address, status: &Status) -> Self {
+        let reason = match std::error::Error::source(status) {
+            Some(source) => cause(address, source),
+            None => format!("{}: {}", status.code().description(), status.message()),
+        };
+        match status.code() {
+            Code::Unauthenticated | Code::PermissionDenied => Self {
+                reason: format!(
+                    "{reason} (a new token goes into the same file; this worker reads it again for each try)"
+                ),
+                denied: true,
+            },
+            _ => Self { reason, denied: false },
+        }
+    }
+}
+
 /// Yields a stream, or the reason why there is none.
-pub(super) async fn dial(
-    endpoint: Endpoint,
-    token: Option<MetadataValue<Ascii>>,
-    register: Register,
-) -> Result<Connected, String> {
+pub(super) async fn dial(way: Way, register: Register) -> Result<Connected, Failed> {
+    let Way { address, dialer, token } = way;
+    let answered = |status: Status| Failed::by(&address, &status);
     let register_worker = async {
-        let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
-        let from = address_towards(endpoint.uri()).await?;
+        let channel = dialer.connect().await.map_err(|error| Failed::of(cause(&address, &error)))?;
+        let from = match address.host_port() {
+            Some(at) => address_towards(at).await.map_err(Failed::of)?,
+            None => return Err(Failed::of(format!("{address} has no host that ranks could meet on"))),
+        };
         let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let first = WorkerMessage { message: Some(worker_message::Message::Register(register)) };
-        outbound.try_send(first).map_err(|error| error.to_string())?;
+        outbound.try_send(first).map_err(|error| Failed::of(error.to_string()))?;
         let mut request = Request::new(ReceiverStream::new(messages));
         if let Some(token) = token {
             request.metadata_mut().insert("authorization", token);
         }
         let at = Instant::now();
-        let response = WorkersClient::new(channel).session(request).await.map_err(|status| describe(&status))?;
+        let response = WorkersClient::new(channel).session(request).await.map_err(answered)?;
         let mut inbound = response.into_inner();
-        match inbound.message().await.map_err(|status| describe(&status))?.and_then(|answer| answer.message) {
+        match inbound.message().await.map_err(answered)?.and_then(|answer| answer.message) {
             Some(coordinator_message::Message::Registered(registered)) => {
                 let stream = Stream { outbound, inbound, since: Instant::now() };
                 Ok(Connected { stream, registered, at, from })
             }
-            Some(_) => Err("the coordinator did not answer the registration; is it of another version?".to_owned()),
-            None => Err("the coordinator closed the stream".to_owned()),
+            Some(_) => Err(Failed::of("the coordinator did not answer the registration; is it of another version?")),
+            None => Err(Failed::of("the coordinator closed the stream")),
         }
     };
     match timeout(CONNECT_WITHIN, register_worker).await {
         Ok(result) => result,
-        Err(_) => Err(format!("no answer within {CONNECT_WITHIN:?}")),
+        Err(_) => Err(Failed::of(format!("no answer within {CONNECT_WITHIN:?}"))),
     }
 }
 
 /// The address of this host on the way to the coordinator: other ranks of a gang reach it there, too.
-async fn address_towards(coordinator: &Uri) -> Result<IpAddr, String> {
-    let (host, port) = (coordinator.host().unwrap_or_default(), coordinator.port_u16().unwrap_or(80));
+async fn address_towards(coordinator: &HostPort) -> Result<IpAddr, String> {
+    let HostPort { host, port } = coordinator;
     let unknown = |error: std::io::Error| {
         format!(
             "cannot tell which address of this host the other ranks can reach (no route to {host}: {error}); say it with \
              --meet-on"
         )
     };
-    let mut found: Vec<SocketAddr> =
-        tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await.map_err(unknown)?.collect();
+    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(unknown)?.collect();
     found.sort_by_key(SocketAddr::is_ipv6);
     let mut last = std::io::Error::other("it has no address");
     for address in found {
@@ -106,11 +135,9 @@ pub(super) fn is_refusal(status: &Status) -> bool {
     matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument)
 }
 
-pub(super) fn describe(status: &Status) -> String {
-    match std::error::Error::source(status) {
-        Some(source) => root_cause(source),
-        None => format!("{}: {}", status.code().description(), status.message()),
-    }
+/// In words where it needs them, else the innermost cause.
+fn cause(address: &Address, error: &(dyn std::error::Error + 'static)) -> String {
+    words::explain(address, error).unwrap_or_else(|| root_cause(error))
 }
 
 /// The innermost cause says what happened ("connection refused"); tonic's own text does not ("transport error").
@@ -128,11 +155,21 @@ mod tests {
 
     #[tokio::test]
     async fn ranks_meet_on_the_address_that_reaches_the_coordinator() {
-        for server in ["http://127.0.0.1:7077", "http://localhost:7077"] {
-            let from = address_towards(&server.parse().unwrap()).await.unwrap();
-            assert!(from.is_loopback(), "{server}: {from}");
+        let at = |host: &str| HostPort { host: host.to_owned(), port: 7077 };
+        for host in ["127.0.0.1", "localhost"] {
+            let from = address_towards(&at(host)).await.unwrap();
+            assert!(from.is_loopback(), "{host}: {from}");
         }
-        let error = address_towards(&"http://no-such-host.invalid:7077".parse().unwrap()).await.unwrap_err();
+        let error = address_towards(&at("no-such-host.invalid")).await.unwrap_err();
         assert!(error.contains("no-such-host.invalid") && error.contains("--meet-on"), "{error}");
+    }
+
+    #[test]
+    fn what_only_a_person_can_mend_is_told_from_what_time_does() {
+        let address = "http://127.0.0.1:7077".parse().unwrap();
+        let denied = Failed::by(&address, &Status::unauthenticated("the token abcdefgh was revoked"));
+        assert!(denied.denied && denied.reason.contains("was revoked") && denied.reason.contains("same file"));
+        assert!(Failed::by(&address, &Status::permission_denied("x")).denied);
+        assert!(!Failed::by(&address, &Status::unavailable("x")).denied);
     }
 }

@@ -13,10 +13,10 @@ use tandem_proto::v1::{
 
 use super::state::{Leaving, Session};
 use crate::{
+    access,
     assignment::{self, WorkerContext},
     attempt::Attempt,
     child::Launch,
-    config,
     heartbeat_timer::HeartbeatTimer,
     report_log::ReportLog,
     spool::SpoolHeader,
@@ -253,7 +253,7 @@ fn launch(task: &Task, visible_devices: String) -> Result<Launch, Verdict> {
             (tandem_learn::OPENMP.0, tandem_learn::OPENMP.1.to_owned()),
             (tandem_learn::ALLOCATOR.0, tandem_learn::ALLOCATOR.1.to_owned()),
         ],
-        hidden_environment: config::SECRET_ENVIRONMENT,
+        hidden_environment: access::SECRET_ENVIRONMENT,
         first_line,
     })
 }

@@ -1,0 +1,205 @@
+//! `tandem join`: whom to trust at an address, and a token for there, kept under a name.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Error, Result};
+use clap::Args;
+use tandem_connect::{
+    Address, Fingerprint, House, JoinFile,
+    look::look,
+    pin::{pin, root_of},
+    secret,
+};
+use tandem_domain::access::token::Token;
+use tandem_proto::v1::WhoAmIRequest;
+
+use crate::{
+    client::Client,
+    config,
+    contexts::{self, Contexts},
+    core_files,
+    exit::{Exit, Failure},
+    json,
+    output::Output,
+    prompt,
+    target::servers,
+};
+
+/// Join coordinators: compare their certificate, give your token, keep both
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem join https://box:7077 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+  tandem join https://box:7077,https://spare:7077 FINGERPRINT --name lab
+  pass show tandem | tandem join https://box:7077 FINGERPRINT
+  tandem join https://box:7077 FINGERPRINT --token-file gpu-0.token --out gpu-0.join     for a worker
+
+The coordinator logs the line with its fingerprint when it starts; its admin makes the token, by `tandem token new`. The
+token is typed, or read from stdin or --token-file, and sent only to who has shown the certificate of that fingerprint.")]
+pub(crate) struct Join {
+    /// The coordinator, or several of one database, as a,b
+    url: String,
+    /// SHA-256 of the certificate to trust. Without it, at a terminal, you are shown the one that is there
+    fingerprint: Option<Fingerprint>,
+    /// What to call it [default: the host's name]
+    #[arg(long, value_name = "NAME", conflicts_with = "out")]
+    name: Option<String>,
+    /// Write a join file for a worker, and keep nothing else
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Join {
+    pub(crate) async fn run(self, token_file: Option<&Path>, output: &Output) -> Result<Exit> {
+        core_files::forbid();
+        let servers = servers(&self.url)?;
+        // What can be refused is, before a person goes to get a token.
+        let place = match self.out {
+            Some(file) => Place::File(file),
+            None => Place::context(self.name, &servers)?,
+        };
+        let house = house(&servers, self.fingerprint).await?;
+        let token = token(token_file).await?;
+        let joined = JoinFile { servers, house, token: Some(token) };
+        match place {
+            Place::File(file) => write(&joined, &file, output),
+            Place::Context { contexts, name } => keep(joined, &contexts, name, output).await,
+        }
+    }
+}
+
+/// Where it is kept.
+enum Place {
+    File(PathBuf),
+    Context { contexts: Contexts, name: String },
+}
+
+impl Place {
+    fn context(name: Option<String>, servers: &[Address]) -> Result<Self> {
+        let contexts = Contexts::in_dir(&config::needed_dir()?);
+        let is_given = name.is_some();
+        let host = || servers.first().and_then(Address::host_port).map(|at| at.host.clone());
+        let name = name.or_else(host).unwrap_or_default();
+        contexts::check(&name).map_err(|why| {
+            if is_given { why } else { Failure::error(Exit::Usage, format!("{why}; --name says what to call it")) }
+        })?;
+        // The same house may be joined anew, with another token or certificate; another house must not take its place.
+        if contexts.has(&name) {
+            let before = contexts.read(&name)?.servers;
+            if !before.iter().any(|server| servers.contains(server)) {
+                let before: Vec<String> = before.iter().map(ToString::to_string).collect();
+                return Err(Failure::error(
+                    Exit::CannotCreate,
+                    format!(
+                        "the context {name} is there already, for {}: choose another name with --name, or remove it with \
+                         tandem context remove {name}",
+                        before.join(", ")
+                    ),
+                ));
+            }
+        }
+        Ok(Self::Context { contexts, name })
+    }
+}
+
+/// Whom to trust there: nobody but this machine itself without TLS.
+async fn house(servers: &[Address], fingerprint: Option<Fingerprint>) -> Result<Option<House>> {
+    let mut house: Option<House> = None;
+    let mut fingerprint = fingerprint;
+    for server in servers {
+        let at = match server {
+            Address::Https(at) => at,
+            Address::Http(at) if at.is_loopback() && fingerprint.is_none() => continue,
+            Address::Http(at) if at.is_loopback() => {
+                return Err(usage(format!("{server} has no certificate, and so no fingerprint: leave it out")));
+            }
+            Address::Http(_) => return Err(usage(server.check_may_carry_token().err().unwrap_or_default())),
+            Address::Unix(_) => {
+                return Err(usage(format!("{server} needs no joining: the kernel says there who you are")));
+            }
+        };
+        let chain = look(server).await.map_err(|why| Failure::error(Exit::Unreachable, why))?;
+        let fingerprint = match fingerprint {
+            Some(fingerprint) => fingerprint,
+            None => *fingerprint.insert(on_first_use(server, root_of(&chain)).await?),
+        };
+        let found = pin(at, &chain, fingerprint).map_err(|untrusted| not_allowed(untrusted.to_string()))?;
+        match &house {
+            Some(first) if *first != found => {
+                return Err(not_allowed(format!(
+                    "{server} is known by another name than the first ({} and {}): join each by itself",
+                    found.server_name(),
+                    first.server_name()
+                )));
+            }
+            _ => house = Some(found),
+        }
+    }
+    if house.is_some() && servers.iter().any(|server| !matches!(server, Address::Https(_))) {
+        return Err(usage("some of these addresses have TLS and some do not: join them apart".to_owned()));
+    }
+    Ok(house)
+}
+
+/// Trust on first use, by a person alone.
+async fn on_first_use(server: &Address, shown: Option<Fingerprint>) -> Result<Fingerprint> {
+    let Some(shown) = shown else { return Err(not_allowed(format!("{server} presents no certificate"))) };
+    if !prompt::is_terminal() {
+        return Err(usage(format!(
+            "no fingerprint was given, and there is no terminal to ask at: tandem join {server} FINGERPRINT; the coordinator \
+             logs it when it starts"
+        )));
+    }
+    eprintln!("{server} shows the fingerprint\n  {shown}\nThe coordinator logs its own when it starts.");
+    if prompt::confirms("Is it the same?").await? {
+        return Ok(shown);
+    }
+    Err(not_allowed("not joined; nothing was sent".to_owned()))
+}
+
+async fn token(file: Option<&Path>) -> Result<Token> {
+    match file.filter(|file| !file.as_os_str().is_empty()) {
+        Some(file) => secret::read_token(file).map_err(|why| Failure::error(Exit::Config, why)),
+        None => prompt::token().await,
+    }
+}
+
+/// Asks nothing: a worker's token may not ask who it is.
+fn write(joined: &JoinFile, file: &Path, output: &Output) -> Result<Exit> {
+    joined
+        .write(file)
+        .map_err(|error| Failure::error(Exit::CannotCreate, format!("cannot write {}: {error}", file.display())))?;
+    if output.is_json() {
+        output.document(&json::Written { file: file.display().to_string() })?;
+    } else {
+        output.note(&format!("wrote {0}; start the worker with: tandem-worker run --join-file {0}", file.display()));
+    }
+    Ok(Exit::Ok)
+}
+
+async fn keep(joined: JoinFile, contexts: &Contexts, name: String, output: &Output) -> Result<Exit> {
+    let client = Client::new(joined.clone().into())?;
+    let answer = client.ask("join", async |on| on.people().who_am_i(WhoAmIRequest {}).await).await?;
+    contexts.write(&name, &joined)?;
+    contexts.make_current(&name)?;
+    if output.is_json() {
+        let servers = joined.servers.iter().map(ToString::to_string).collect();
+        output.document(&json::Joined { context: &name, servers, name: &answer.name, role: &answer.role })?;
+    } else {
+        output.note(&format!(
+            "joined as {} ({}); the context {name} is the current one now: commands ask {}",
+            answer.name,
+            answer.role,
+            client.server()
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+fn usage(why: String) -> Error {
+    Failure::error(Exit::Usage, why)
+}
+
+fn not_allowed(why: String) -> Error {
+    Failure::error(Exit::NotAllowed, why)
+}

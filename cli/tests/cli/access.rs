@@ -1,0 +1,124 @@
+//! Sockets, tokens and the commands of admins, against a scripted coordinator.
+
+use std::fs;
+
+use tandem_proto::v1::{JobState, Person, Token};
+
+use crate::{
+    coordinator::{Coordinator, Script, job},
+    house::{Home, House, mode_of},
+    people::secret,
+    run,
+};
+
+#[tokio::test]
+async fn a_socket_of_this_machine_is_found_and_the_kernel_says_who_calls() {
+    let home = Home::new();
+    let coordinator = Coordinator::with(Script { jobs: vec![job("a", JobState::Queued)], ..Script::default() });
+    let socket = home.dir.path().join("t.sock");
+    coordinator.serve_socket(&socket);
+    let named = home.run(&["--server", &format!("unix:{}", socket.display()), "list"]).await;
+    assert_eq!(named.code(), Some(0), "{}", named.stderr());
+    let who = home.command(&["whoami", "--json"]).env("TANDEM_SOCKET", &socket).output().await.unwrap();
+    let who: serde_json::Value = serde_json::from_slice(&who.stdout).unwrap();
+    assert_eq!(who, serde_json::json!({ "name": "login:ann", "role": "submitter" }));
+    assert_eq!(coordinator.script().authorizations, [None, None]);
+}
+
+#[tokio::test]
+async fn a_token_of_a_file_or_a_variable_is_sent_and_stands_in_no_argument() {
+    let (home, (server, script)) = (Home::new(), Coordinator::start(Script::default()).await);
+    let (good, open) = (home.file("good", &secret(1), 0o600), home.file("open", &secret(1), 0o644));
+    assert_eq!(run(&server, &["list", "--token-file", &good]).await.code(), Some(0));
+    let refused = run(&server, &["list", "--token-file", &open]).await;
+    assert_eq!(refused.code(), Some(78));
+    assert!(refused.stderr().contains(&format!("chmod 600 {open}")), "{}", refused.stderr());
+    let argument = run(&server, &["list", "--token", &secret(1)]).await;
+    assert_eq!(argument.code(), Some(2));
+    assert_eq!(script.lock().unwrap().authorizations, [Some(format!("Bearer {}", secret(1)))]);
+    let afar = run("http://192.0.2.1:7077", &["list", "--token-file", &good]).await;
+    assert!(afar.code() == Some(78) && afar.stderr().contains("ssh -L"), "{}", afar.stderr());
+}
+
+#[tokio::test]
+async fn a_config_file_with_a_token_is_for_its_owner_alone() {
+    let (home, (server, script)) = (Home::new(), Coordinator::start(Script::default()).await);
+    fs::create_dir(home.dir.path().join("tandem")).unwrap();
+    let text = format!("server = \"{server}\"\ntoken = \"{}\"\n", secret(3));
+    home.file("tandem/config.toml", &text, 0o644);
+    assert_eq!(home.run(&["list"]).await.code(), Some(78));
+    home.file("tandem/config.toml", &text, 0o600);
+    assert_eq!(home.run(&["list"]).await.code(), Some(0));
+    assert_eq!(script.lock().unwrap().authorizations, [Some(format!("Bearer {}", secret(3)))]);
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_otherwise_is_told_so() {
+    let (coordinator, home) = (Coordinator::default(), Home::new());
+    let house = House::serve(&coordinator).await;
+    let plain = run(&house.address.replace("https", "http"), &["status"]).await;
+    assert_eq!(plain.code(), Some(69));
+    assert!(plain.stderr().contains("speaks TLS (then use https://127.0.0.1"), "{}", plain.stderr());
+    let joined = home.told(&["join", &house.address, &house.fingerprint, "--name", "lab"], &secret(1)).await;
+    assert_eq!(joined.code(), Some(0), "{}", joined.stderr());
+    let (address, _) = Coordinator::start(Script::default()).await;
+    let tls = address.replace("http", "https");
+    let wrong = home.run(&["--context", "lab", "--server", &tls, "status"]).await;
+    assert_eq!(wrong.code(), Some(69));
+    assert!(wrong.stderr().contains(&format!("use {address} on the box itself")), "{}", wrong.stderr());
+    let other = House::serve(&coordinator).await;
+    let stranger = home.run(&["--context", "lab", "--server", &other.address, "status"]).await;
+    assert!(stranger.stderr().contains("not of the house that you joined"), "{}", stranger.stderr());
+}
+
+#[tokio::test]
+async fn people_are_added_changed_and_listed() {
+    let (server, script) = Coordinator::start(Script::default()).await;
+    let add = run(&server, &["user", "add", "ann", "--role", "submitter", "--login", "ann"]).await;
+    assert_eq!(add.code(), Some(0), "{}", add.stderr());
+    assert!(add.stdout().contains("submitter") && add.stderr().contains("token new laptop --user ann"));
+    for args in [&["role", "ann", "admin"][..], &["link", "ann", "smith"], &["unlink", "ann"], &["enable", "ann"]] {
+        assert_eq!(run(&server, &[&["user"], args].concat()).await.code(), Some(0), "{args:?}");
+    }
+    let disable = run(&server, &["user", "disable", "ann"]).await;
+    assert!(disable.stderr().contains("cancelled 2 of its jobs"), "{}", disable.stderr());
+    let asked: Vec<_> = script.lock().unwrap().set_people.drain(..).collect();
+    assert!(asked[0].create && asked[1..].iter().all(|asked| !asked.create && asked.name == "ann"));
+    assert_eq!((asked[1].role.as_deref(), asked[2].login.as_deref()), (Some("admin"), Some("smith")));
+    assert_eq!((asked[3].login.as_deref(), asked[4].disabled, asked[5].disabled), (Some(""), Some(false), Some(true)));
+    let wrong = run(&server, &["user", "add", "Ann", "--role", "reader"]).await;
+    assert!(wrong.code() == Some(2) && wrong.stderr().contains("no name for a person"), "{}", wrong.stderr());
+
+    assert!(run(&server, &["user", "list"]).await.stderr().contains("nobody yet"));
+    script.lock().unwrap().people =
+        vec![Person { name: "ann".to_owned(), role: "admin".to_owned(), ..Person::default() }];
+    assert!(run(&server, &["user", "list"]).await.stdout().contains("ann     admin"));
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_or_written_for_its_owner_alone() {
+    let (home, (server, script)) = (Home::new(), Coordinator::start(Script::default()).await);
+    let new = run(&server, &["token", "new", "ci", "--role", "submitter", "--expires", "90d"]).await;
+    assert_eq!((new.code(), new.stdout()), (Some(0), format!("{}\n", secret(0)).as_str()), "{}", new.stderr());
+    let out = home.dir.path().join("t");
+    let out = out.to_str().unwrap();
+    let written = run(&server, &["token", "new", "laptop", "--user", "ann", "--out", out, "--json"]).await;
+    assert_eq!((&written.json()["file"], written.json().get("secret")), (&out.into(), None));
+    assert_eq!((fs::read_to_string(out).unwrap(), mode_of(out.as_ref())), (format!("{}\n", secret(1)), 0o600));
+    let join = run(&server, &["token", "new", "gpu-0", "--role", "worker", "--join", "--out", out]).await;
+    assert_eq!(join.code(), Some(0), "{}", join.stderr());
+    let text = fs::read_to_string(out).unwrap();
+    assert!(text.contains(&server) && text.contains(&secret(2)) && !join.stdout().contains("tdm_"), "{text}");
+    let asked: Vec<_> = script.lock().unwrap().new_tokens.drain(..).collect();
+    assert_eq!((asked[0].expires_in_seconds, asked[1].person.as_str()), (Some(90 * 86_400), "ann"));
+    assert_eq!((asked[2].role.as_str(), asked[2].expires_in_seconds), ("worker", None));
+
+    let id = script.lock().unwrap().tokens[0].id.clone();
+    let list = run(&server, &["token", "list", "--all"]).await;
+    assert!(list.stdout().contains(&id) && !list.stdout().contains("tdm_"), "{}", list.stdout());
+    assert_eq!(run(&server, &["token", "revoke", &id]).await.code(), Some(0));
+    let revoked = |token: &Token| token.id == id && token.state == "revoked";
+    assert!(script.lock().unwrap().tokens.iter().any(revoked));
+    assert_eq!(run(&server, &["token", "revoke", "short"]).await.code(), Some(2));
+    assert_eq!(run(&server, &["token", "new", "x", "--join"]).await.code(), Some(2), "--join needs --out");
+}
