@@ -10,10 +10,11 @@
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it;
-//! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`incoming`] accepts connections, [`broken`] breaks a rule on purpose, for tests.
+//! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`private_file`] reads secrets and [`commands`] does what needs no database, [`broken`] breaks a rule on purpose, for tests.
 
 mod broken;
 mod cancel;
+mod commands;
 mod conclude;
 mod config;
 mod convert;
@@ -22,8 +23,9 @@ mod error;
 mod estimate;
 mod fitness;
 mod images;
-mod incoming;
+mod listen;
 mod notifier;
+mod private_file;
 mod query;
 mod reap;
 mod release;
@@ -44,6 +46,8 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use commands::{Command, CommandError, Invocation};
 pub use config::{Args, LogFormat};
+pub use listen::ListenError;
 pub use start::{StartError, run, serve};
 pub use store::schema::OpenError;
