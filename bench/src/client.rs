@@ -9,7 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
 async fn channel(coordinator: &Coordinator) -> Result<Channel> {
-    let endpoint = Endpoint::from_shared(coordinator.server())?;
+    let endpoint = Endpoint::try_from(format!("unix://{}", coordinator.socket.display()))?;
     endpoint.connect().await.context("the coordinator's socket does not answer")
 }
 

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
-use tandem_domain::timing::{DEFAULT, Timing};
+use tandem_domain::{
+    access::PersonRole,
+    timing::{DEFAULT, Timing},
+};
 
 /// The coordinator: keeps experiments in Postgres, gives their jobs to workers, answers questions.
 #[derive(Clone, Debug, Parser)]
@@ -12,8 +15,9 @@ use tandem_domain::timing::{DEFAULT, Timing};
     version,
     after_help = "\
 Exit codes: 0 stopped as asked; 2 wrong flags; 69 database not reachable; 70 failed while running;
-71 cannot listen; 73 cannot use the store folder or write the announce file; 78 not allowed or not
-fitting (schema version, address beyond loopback, access to the database).
+71 cannot listen; 73 cannot use the store folder or write a file; 75 others are at the certificates;
+78 not allowed or not fitting (schema version, address beyond loopback without TLS, access to the
+database, a certificate that has ended, a key that others can read).
 
 Example: tandem-server --database-url postgres://tandem@localhost/tandem --store /srv/tandem/store"
 )]
@@ -21,6 +25,10 @@ pub struct Args {
     /// Postgres: postgres://USER:PASSWORD@HOST:PORT/DATABASE. Its schema is created or brought up to date.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
+
+    /// File with the database's password, in place of one in --database-url; nobody else may read it.
+    #[arg(long, env = "TANDEM_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
 
     /// Address for clients and workers; port 0 is any free one (see --announce).
     #[arg(long, env = "TANDEM_LISTEN", default_value = "127.0.0.1:7077", value_name = "IP:PORT")]
@@ -30,14 +38,30 @@ pub struct Args {
     #[arg(long, env = "TANDEM_STORE", value_name = "FOLDER")]
     pub store: PathBuf,
 
-    /// Write {"address": "http://..."} here when ready to serve.
+    /// Write {"address": "http://..."} here when ready to serve; with "socket" and "fingerprint" where these are.
     #[arg(long, value_name = "FILE")]
     pub announce: Option<PathBuf>,
 
-    /// Listen beyond loopback although there are neither tokens nor TLS yet: whoever reaches the port may do
-    /// everything.
-    #[arg(long)]
-    pub insecure: bool,
+    /// Speak TLS, with certificates from this folder of this coordinator alone; what is not there is made. Needed beyond
+    /// loopback, or --tls-cert.
+    #[arg(long, env = "TANDEM_TLS_DIR", value_name = "FOLDER", conflicts_with_all = ["tls_cert", "tls_key"])]
+    pub tls_dir: Option<PathBuf>,
+
+    /// Speak TLS, with this certificate (PEM, with its chain). A new one in its place is taken without a restart.
+    #[arg(long, env = "TANDEM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert.
+    #[arg(long, env = "TANDEM_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Listen on a Unix socket as well, where the kernel says which account of this box calls.
+    #[arg(long, env = "TANDEM_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+
+    /// What an account of this box may do over the socket that is linked to no person: reader, submitter, admin or none.
+    #[arg(long, env = "TANDEM_LOGIN_ROLE", default_value = "none", value_name = "ROLE", value_parser = login_role)]
+    pub login_role: std::option::Option<PersonRole>,
 
     /// Name of this coordinator where several run; without it, its host and process id.
     #[arg(long, env = "TANDEM_SERVER_NAME")]
@@ -63,6 +87,13 @@ fn profile(name: &str) -> Result<Timing, String> {
     Timing::named(name).ok_or_else(|| format!("no profile of that name; expected one of {}", names()))
 }
 
+fn login_role(word: &str) -> Result<Option<PersonRole>, String> {
+    if word == "none" {
+        return Ok(None);
+    }
+    word.parse().map(Some).map_err(|error: String| format!("{error} or none"))
+}
+
 impl Args {
     pub(crate) fn display_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
@@ -84,9 +115,26 @@ mod tests {
         Args::command().debug_assert();
     }
 
+    fn parse(more: &[&str]) -> Result<Args, String> {
+        let needed = ["tandem-server", "--database-url", "postgres://x", "--store", "/s"];
+        Args::try_parse_from(needed.iter().chain(more)).map_err(|error| error.to_string())
+    }
+
     #[test]
-    fn loopback_is_the_default() {
-        let args = Args::parse_from(["tandem-server", "--database-url", "postgres://x", "--store", "/s"]);
-        assert!(args.listen.ip().is_loopback() && !args.insecure);
+    fn loopback_without_tls_is_the_default_and_an_account_may_do_nothing() {
+        let args = parse(&[]).unwrap();
+        assert!(args.listen.ip().is_loopback() && args.tls_dir.is_none() && args.tls_cert.is_none());
+        assert_eq!(args.login_role, None);
+    }
+
+    #[test]
+    fn options_that_belong_together_come_together_and_others_exclude_each_other() {
+        assert!(parse(&["--tls-cert=c", "--tls-key=k"]).is_ok());
+        for alone in ["--tls-cert=c", "--tls-key=k"] {
+            assert!(parse(&[alone]).unwrap_err().contains("--tls-"), "{alone}");
+        }
+        assert!(parse(&["--tls-dir=d", "--tls-cert=c", "--tls-key=k"]).unwrap_err().contains("cannot be used with"));
+        assert_eq!(parse(&["--login-role=submitter"]).unwrap().login_role, Some(PersonRole::Submitter));
+        assert!(parse(&["--login-role=root"]).unwrap_err().contains("reader, submitter, admin or none"));
     }
 }

@@ -10,12 +10,15 @@
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it;
-//! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who calls, [`broken`] breaks a rule on purpose, for tests.
+//! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
+//! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator, [`broken`] breaks a rule on purpose, for tests.
 
 mod access;
 mod admin_line;
+mod audit_drop;
 mod broken;
 mod cancel;
+mod commands;
 mod conclude;
 mod config;
 mod convert;
@@ -24,10 +27,10 @@ mod error;
 mod estimate;
 mod fitness;
 mod images;
-mod incoming;
 mod listen;
 mod notifier;
 mod people;
+mod private_file;
 mod query;
 mod reap;
 mod release;
@@ -49,6 +52,8 @@ mod wish;
 #[cfg(test)]
 mod tests;
 
+pub use commands::{Command, CommandError, Invocation};
 pub use config::{Args, LogFormat};
+pub use listen::ListenError;
 pub use start::{StartError, run, serve};
 pub use store::schema::OpenError;

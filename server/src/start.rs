@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,16 +15,12 @@ use tandem_domain::{
     timing::{self, choose, timing},
 };
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     task::JoinSet,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{
-    service::{Routes, RoutesBuilder},
-    transport::Server,
-};
+use tonic::service::RoutesBuilder;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use uuid::Uuid;
 
@@ -33,8 +28,9 @@ use crate::{
     access::{Gate, guard},
     config::Args,
     dispatch::Dispatcher,
-    incoming::Incoming,
+    listen::{self, ListenError, Listening, check_exposure, router},
     notifier::Notifier,
+    private_file::{self, PrivateFileError},
     query::watch::Watches,
     report::collect::Collector,
     rpc::{Admission, Api, Backlog},
@@ -47,24 +43,16 @@ use crate::{
 /// Why the server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(
-        "refused to listen on {0}: that is beyond loopback, and there are neither tokens nor TLS yet; listen on \
-         127.0.0.1 and use an SSH tunnel, or pass --insecure to let everybody who reaches the port submit, cancel, \
-         read results and act as a worker"
-    )]
-    Exposed(SocketAddr),
     #[error("cannot use the store folder {folder}: {source}", folder = .folder.display())]
     Store { folder: PathBuf, source: io::Error },
     #[error(transparent)]
     Database(#[from] OpenError),
     #[error("cannot read people and tokens out of the database: {0}")]
     People(String),
-    #[error(
-        "cannot listen on {address}: {source}. Does another tandem-server run there? --listen {ip}:0 takes any free \
-         port",
-        ip = .address.ip()
-    )]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("cannot use --database-password-file: {0}")]
+    Password(#[from] PrivateFileError),
     #[error("cannot announce the address in {file}: {source}", file = .file.display())]
     Announce { file: PathBuf, source: io::Error },
     #[error("cannot start: {0}")]
@@ -82,9 +70,9 @@ impl StartError {
             Self::Database(error) if error.is_unavailable() => 69,
             Self::People(_) => 69,
             Self::Runtime(_) | Self::Serve(_) | Self::Background(_) => 70,
-            Self::Listen { .. } => 71,
+            Self::Listen(error) => error.exit_code(),
             Self::Store { .. } | Self::Announce { .. } => 73,
-            Self::Exposed(_) | Self::Database(_) => 78,
+            Self::Database(_) | Self::Password(_) => 78,
         }
     }
 }
@@ -136,12 +124,12 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     check_exposure(&args)?;
     let folder =
         StoreFolder::open(&args.store).map_err(|source| StartError::Store { folder: args.store.clone(), source })?;
-    // Bound before the database is touched: a second server on the same port must not migrate anything.
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.map_err(|source| StartError::Listen { address: args.listen, source })?;
-    let address = listener.local_addr().map_err(|source| StartError::Listen { address: args.listen, source })?;
-    let store = schema::open(&args.database_url).await?;
-    let gate = Gate::open(store.clone(), None).await.map_err(|error| StartError::People(error.to_string()))?;
+    // Open before the database is touched: a second server on the same port must not migrate anything.
+    let listening = Listening::open(&args).await?;
+    let password = args.database_password_file.as_deref().map(private_file::password).transpose()?;
+    let store = schema::open(&args.database_url, password.as_deref()).await?;
+    let gate = Gate::open(store.clone(), args.login_role).await;
+    let gate = gate.map_err(|error| StartError::People(error.to_string()))?;
 
     let notifier = Arc::new(Notifier::new());
     let streams = TaskTracker::new();
@@ -175,22 +163,27 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         let (gate, closing) = (gate.clone(), closing.clone());
         named("knowing people and tokens", async move { gate.run(&notifier, &closing).await })
     });
+    background.spawn(named("looking after the certificate", listening.watch_certificate(closing.clone())));
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
     let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
-    let routes = Routes::from(routes.into_axum_router().layer(from_fn_with_state(gate, guard)));
+    let router = router(routes).layer(from_fn_with_state(gate, guard));
     if let Some(file) = &args.announce {
-        announce(file, address)?;
+        announce(file, &listening.announcement())?;
     }
+    listening.say_how_to_join();
+    let address = listening.address;
+    let (incoming, socket_file) = listening.into_incoming();
     tracing::info!(%address, name = args.display_name(), timing = timing().name, "serving");
     let served = tokio::select! {
-        served = serve_routes(routes, listener, &closing) => served,
+        served = listen::serve(router, incoming, &closing) => served.map_err(StartError::from),
         ended = unexpected_end(&mut background, &closing) => {
             tracing::error!("{ended}; the coordinator ends");
             Err(StartError::Background(ended))
         }
     };
     closing.cancel();
+    drop(socket_file);
     streams.close();
     end_within("streams", timing::SHUTDOWN_GRACE, streams.wait()).await;
     // Nobody reports any more.
@@ -272,38 +265,9 @@ async fn schedule(scheduler: &Scheduler, health: &HealthReporter, closing: &Canc
     tokio::select! { () = report => {}, () = schedule => {} }
 }
 
-/// Serves requests until `closing`, and those under way for a while longer.
-async fn serve_routes(routes: Routes, listener: TcpListener, closing: &CancellationToken) -> Result<(), StartError> {
-    let served = Server::builder()
-        .http2_keepalive_interval(Some(timing().lease))
-        .http2_keepalive_timeout(Some(timing().lease))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(Incoming::new(listener, timing::HANDSHAKE), closing.clone().cancelled_owned());
-    tokio::select! {
-        served = served => served.map_err(StartError::from),
-        // A client that keeps its connection open must not keep the server running.
-        () = async { closing.cancelled().await; tokio::time::sleep(timing::SHUTDOWN_GRACE).await } => Ok(()),
-    }
-}
-
-fn check_exposure(args: &Args) -> Result<(), StartError> {
-    if args.listen.ip().is_loopback() {
-        return Ok(());
-    }
-    if !args.insecure {
-        return Err(StartError::Exposed(args.listen));
-    }
-    tracing::warn!(
-        address = %args.listen,
-        "INSECURE: no tokens and no TLS: everybody who reaches this address can submit, cancel, read all results and \
-         act as a worker"
-    );
-    Ok(())
-}
-
 /// Writes the file whole or not at all, because somebody polls for it.
-fn announce(file: &Path, address: SocketAddr) -> Result<(), StartError> {
-    let text = format!("{}\n", serde_json::json!({ "address": format!("http://{address}") }));
+fn announce(file: &Path, announcement: &serde_json::Value) -> Result<(), StartError> {
+    let text = format!("{announcement}\n");
     let written = tandem_durable::replace(file, text.as_bytes(), tandem_durable::Mode::Shared);
     written.map_err(|source| StartError::Announce { file: file.to_owned(), source })
 }

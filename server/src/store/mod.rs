@@ -70,8 +70,8 @@ pub(crate) struct Store {
     pub(crate) reports: Pool,
     /// People's questions and requests.
     people: Pool,
-    /// The one connection that notifications come on.
-    notifications: PgPool,
+    /// The one connection that notifications come on. It works as who connects: the owner of the tables.
+    owner: PgPool,
 }
 
 impl Store {
@@ -88,12 +88,12 @@ impl Store {
         };
         let canceller = Canceller::new(options.clone());
         let pool = |limit, size, wait| Pool::new(limited(limit), size, wait, &canceller);
-        let notifications = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let owner = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         Self {
             lane: pool(timing().statement_limit(), 4, timing().statement_limit()),
             reports: pool(timing().report_limit(), 4, timing().report_limit()),
             people: pool(timing::READ_LIMIT, 10, timing::READ_WAIT),
-            notifications: notifications.connect_lazy_with(options.clone()),
+            owner: owner.connect_lazy_with(options.clone()),
         }
     }
 
@@ -107,6 +107,11 @@ impl Store {
         self.people.begin().await
     }
 
+    /// A connection that works as the owner of the tables.
+    pub(crate) async fn owner(&self) -> DbResult<sqlx::pool::PoolConnection<sqlx::Postgres>> {
+        self.owner.acquire().await
+    }
+
     /// Any connection.
     #[cfg(test)]
     pub(crate) async fn conn(&self) -> DbResult<PooledConn> {
@@ -114,7 +119,7 @@ impl Store {
     }
 
     pub(crate) async fn close(&self) {
-        tokio::join!(self.lane.close(), self.reports.close(), self.people.close(), self.notifications.close());
+        tokio::join!(self.lane.close(), self.reports.close(), self.people.close(), self.owner.close());
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Listener(PgListener);
 
 impl Listener {
     pub(crate) async fn open(store: &Store) -> DbResult<Self> {
-        let mut listener = PgListener::connect_with(&store.notifications).await?;
+        let mut listener = PgListener::connect_with(&store.owner).await?;
         listener.listen(CHANNEL).await?;
         Ok(Self(listener))
     }

@@ -66,17 +66,20 @@ pub(crate) fn known_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-/// Connects, checks the version and migrates.
-pub(crate) async fn open(url: &str) -> Result<Store, OpenError> {
+/// Connects, checks the version and migrates. A `password` goes before the one in the URL.
+pub(crate) async fn open(url: &str, password: Option<&str>) -> Result<Store, OpenError> {
     let wrong = |problem: String| OpenError::Url { shown: without_password(url), problem };
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(wrong("it does not begin with postgres://".to_owned()));
     }
-    let options = PgConnectOptions::from_str(url)
+    let mut options = PgConnectOptions::from_str(url)
         .map_err(|error| wrong(error.to_string()))?
         .application_name("tandem-server")
         // Transactions are short. One whose process hangs must not block the others.
         .options([("idle_in_transaction_session_timeout", "30s")]);
+    if let Some(password) = password {
+        options = options.password(password);
+    }
     let place = format!(
         "{}:{}/{}",
         options.get_host(),
@@ -208,9 +211,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_wrong_url_and_an_absent_server_are_told_apart() {
-        assert!(matches!(open("mysql://x").await, Err(OpenError::Url { .. })));
+        assert!(matches!(open("mysql://x", None).await, Err(OpenError::Url { .. })));
         // Port 1 (tcpmux) is closed on every machine that runs tests.
-        let error = open("postgres://ada:secret@127.0.0.1:1/tandem").await.unwrap_err();
+        let error = open("postgres://ada:secret@127.0.0.1:1/tandem", Some("secret")).await.unwrap_err();
         assert!(error.is_unavailable());
         let message = error.to_string();
         assert!(message.contains("127.0.0.1:1/tandem") && !message.contains("secret"), "{message}");

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     access::Gate,
     admin_line::admin_line,
+    audit_drop::audit_drop,
     cancel::cancel,
     error::Error,
     listen::peer::Peer,
@@ -245,6 +246,11 @@ async fn every_change_stands_in_the_audit_which_is_only_added_to() {
         let code = refused.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
         assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
     }
+    database.execute("CREATE TABLE audit_2020_01 PARTITION OF audit FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')");
+    let (old, future) = ("2026-01-01".parse().unwrap(), "2999-01-01".parse().unwrap());
+    assert_eq!(audit_drop(&database.store, old).await.unwrap(), 1);
+    assert!(matches!(audit_drop(&database.store, future).await, Err(Error::Invalid(_))));
+    assert_eq!(database.count("audit WHERE what = 'audit-drop'"), 1, "the drop itself is a row");
     // Not even its owner, but by dropping a month.
     let owner =
         sqlx::raw_sql("SET ROLE NONE; DELETE FROM audit").fetch_optional(&mut *conn).await.map(drop).unwrap_err();

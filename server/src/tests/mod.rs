@@ -69,7 +69,7 @@ impl TestStore {
     }
 
     async fn on(database: TestDatabase) -> Self {
-        Self { store: open(&database.url()).await.unwrap(), database }
+        Self { store: open(&database.url(), None).await.unwrap(), database }
     }
 
     /// Registers idle CPU workers.

@@ -8,7 +8,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'from the future', true, '\\x00', 0)",
     );
-    let error = open(&database.url()).await.unwrap_err();
+    let error = open(&database.url(), None).await.unwrap_err();
     assert!(matches!(error, OpenError::TooNew { found: 9999, .. }));
     let message = error.to_string();
     let known = format!("has schema version 9999, this server knows up to {}", known_version());
@@ -19,7 +19,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_database_that_is_not_there_is_named() {
     let database = TestStore::open().await;
-    let error = open(&database.url_of("nowhere")).await.unwrap_err();
+    let error = open(&database.url_of("nowhere"), None).await.unwrap_err();
     assert!(matches!(error, OpenError::NoDatabase { .. }));
     assert!(error.to_string().contains("`createdb nowhere`"), "{error}");
 }
@@ -27,7 +27,7 @@ async fn a_database_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_database_that_cannot_serve_is_refused_with_the_reason() {
     let database = TestStore::open().await;
-    let refusal = async |url: String| open(&url).await.err().unwrap();
+    let refusal = async |url: String| open(&url, None).await.err().unwrap();
 
     database.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
     let latin = refusal(database.url_of("latin")).await;

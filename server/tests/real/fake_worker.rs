@@ -80,17 +80,6 @@ impl FakeWorker {
         Ok(Self { registered, outbound, inbound })
     }
 
-    /// Why the stream ends.
-    pub(crate) async fn end(&mut self) -> tonic::Status {
-        loop {
-            match self.inbound.message().await {
-                Ok(Some(_)) => {}
-                Ok(None) => return tonic::Status::ok("the stream was closed"),
-                Err(status) => return status,
-            }
-        }
-    }
-
     /// As a real worker does before it gets jobs.
     pub(crate) async fn show_store(&self) {
         let v1::Registered { store_url, store_id, probe, .. } = &self.registered;

@@ -9,6 +9,7 @@ mod process;
 mod server;
 mod service;
 mod slow;
+mod tls;
 
 /// Longer than anything here takes.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);

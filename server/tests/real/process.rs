@@ -38,7 +38,7 @@ fn what_cannot_work_is_refused_with_a_reason() {
     let absent = "postgres://tandem:secret@127.0.0.1:1/tandem";
     refused(server(absent, &store, &["--listen=127.0.0.1:0"]), 69, &["127.0.0.1:1/tandem", "Is Postgres running"]);
     refused(server("mysql://x/y", &store, &["--listen=127.0.0.1:0"]), 78, &["mysql://x/y", "postgres://USER"]);
-    refused(server(absent, &store, &["--listen=0.0.0.0:0"]), 78, &["0.0.0.0:0", "--insecure"]);
+    refused(server(absent, &store, &["--listen=0.0.0.0:0"]), 78, &["0.0.0.0:0", "--tls-dir", "--tls-cert"]);
     refused(server(absent, &store, &["--listen=nonsense"]), 2, &["--help"]);
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();

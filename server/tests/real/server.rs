@@ -15,7 +15,7 @@ use tandem_proto::v1::{
 use tandem_server::{Args, StartError, serve};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::LIMIT;
 
@@ -36,7 +36,7 @@ impl Server {
 
     pub(crate) async fn start_with(database: &TestDatabase, more: &[&str]) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let folder = database.folder.path();
+        let (folder, url) = (database.folder.path(), database.url());
         let (store, announce) = (folder.join("store"), folder.join("announce.json"));
         let socket = folder.join(format!("{}.sock", STARTED.fetch_add(1, Relaxed)));
         // Of a server before.
@@ -44,7 +44,7 @@ impl Server {
         let args = [
             "tandem-server".as_ref(),
             "--database-url".as_ref(),
-            database.url().as_ref(),
+            url.as_ref(),
             "--listen=127.0.0.1:0".as_ref(),
             "--store".as_ref(),
             store.as_os_str(),
@@ -77,7 +77,7 @@ impl Server {
 
     /// By the socket, as the admin.
     pub(crate) async fn channel(&self) -> Channel {
-        Channel::from_shared(format!("unix:{}", self.socket.display())).unwrap().connect().await.unwrap()
+        Endpoint::try_from(format!("unix://{}", self.socket.display())).unwrap().connect().await.unwrap()
     }
 
     /// Over TCP, as nobody.
