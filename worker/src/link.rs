@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tandem_connect::JoinFile;
+use tandem_connect::{Address, JoinFile};
 use tandem_domain::timing;
 use tandem_proto::v1::{CoordinatorMessage, Register, Registered, WorkerMessage, coordinator_message, worker_message};
 use tokio::time::timeout;
@@ -27,7 +27,7 @@ pub(crate) struct Link {
     access: Access,
     /// What was read of it last. Its servers are tried in turn.
     read: JoinFile,
-    /// Place of the server of the present try or stream; it may be beyond the end of a list that became shorter.
+    /// Counts on with each try; the place in the list is what is left of it.
     current: usize,
     /// First message of every stream; the session keeps it up to date.
     pub(crate) register: Register,
@@ -43,8 +43,8 @@ enum State {
     Up(Box<Stream>),
 }
 
-/// Yields a stream, or the reason why there is none.
-type Dial = dyn Future<Output = Result<Connected, Failed>>;
+/// Yields what was read for it, and a stream or the reason why there is none.
+type Dial = dyn Future<Output = (Option<JoinFile>, Result<Connected, Failed>)>;
 
 /// What happened on the link.
 pub(crate) enum LinkEvent {
@@ -82,7 +82,11 @@ impl Link {
 
     /// The coordinator of the present stream, or of the newest try to get one.
     pub(crate) fn server(&self) -> String {
-        self.read.servers[self.current % self.read.servers.len()].to_string()
+        self.address().to_string()
+    }
+
+    fn address(&self) -> &Address {
+        &self.read.servers[self.current % self.read.servers.len()]
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -95,40 +99,37 @@ impl Link {
             match &mut self.state {
                 State::Waiting { until } => {
                     tokio::time::sleep_until((*until).into()).await;
-                    if let Err(reason) = self.dial() {
-                        return self.down(Failed { reason, denied: true }, false);
+                    if self.failures > 0 {
+                        self.current = self.current.wrapping_add(1);
+                    }
+                    let dial = read_and_dial(self.access.clone(), self.current, self.register.clone());
+                    self.state = State::Dialling(Box::pin(dial));
+                }
+                State::Dialling(dial) => {
+                    let (read, dialled) = dial.await;
+                    if let Some(read) = read {
+                        self.read = read;
+                    }
+                    match dialled {
+                        Ok(Connected { stream, registered, at, from }) => {
+                            self.state = State::Up(Box::new(stream));
+                            return LinkEvent::Up { registered, at, from };
+                        }
+                        Err(failed) => return self.down(failed, false),
                     }
                 }
-                State::Dialling(dial) => match dial.await {
-                    Ok(Connected { stream, registered, at, from }) => {
-                        self.state = State::Up(Box::new(stream));
-                        return LinkEvent::Up { registered, at, from };
-                    }
-                    Err(failed) => return self.down(failed, false),
-                },
                 State::Up(stream) => match stream.inbound.message().await {
                     Ok(Some(CoordinatorMessage { message: Some(message) })) => return LinkEvent::Message(message),
                     // A message of a newer version: ignored.
                     Ok(Some(CoordinatorMessage { message: None })) => {}
                     Ok(None) => return self.down(Failed::of("the coordinator closed the stream"), false),
                     Err(status) => {
-                        let failed = Failed::by(&self.read.servers[self.current % self.read.servers.len()], &status);
+                        let failed = Failed::by(self.address(), &status);
                         return self.down(failed, is_refusal(&status));
                     }
                 },
             }
         }
-    }
-
-    /// Begins the next try, with what the files say now: a token is changed without a restart.
-    fn dial(&mut self) -> Result<(), String> {
-        self.read = self.access.read()?;
-        if self.failures > 0 {
-            self.current = (self.current + 1) % self.read.servers.len();
-        }
-        let way = way(&self.read, self.current, CONNECT_WITHIN)?;
-        self.state = State::Dialling(Box::pin(dial(way, self.register.clone())));
-        Ok(())
     }
 
     /// Queues a message. `false`: there is no stream, or it was stuck and is given up.
@@ -183,6 +184,30 @@ impl Link {
         self.disconnect();
         LinkEvent::Down { reason, refused }
     }
+}
+
+/// One try, with what the files say now: a token is changed without a restart.
+async fn read_and_dial(
+    access: Access,
+    place: usize,
+    register: Register,
+) -> (Option<JoinFile>, Result<Connected, Failed>) {
+    // On a thread of its own: a file may lie on a disk that does not answer.
+    let reading = tokio::task::spawn_blocking(move || access.read());
+    let read = match timeout(CONNECT_WITHIN, reading).await {
+        Ok(Ok(Ok(read))) => read,
+        // Only a person can mend it.
+        Ok(Ok(Err(reason))) => return (None, Err(Failed { reason, denied: true })),
+        Ok(Err(_)) => return (None, Err(Failed::of("the thread that reads the token broke off"))),
+        Err(_) => {
+            return (None, Err(Failed::of(format!("the file with the token was not read within {CONNECT_WITHIN:?}"))));
+        }
+    };
+    let dialled = match way(&read, place, CONNECT_WITHIN) {
+        Ok(way) => dial(way, register).await,
+        Err(reason) => Err(Failed { reason, denied: true }),
+    };
+    (Some(read), dialled)
 }
 
 /// How long to wait after this many failures in a row: doubled each time, bounded, and spread by `fraction` of 2³².

@@ -17,6 +17,17 @@ use nix::{
 use tandem_local_postgres::bound_command;
 use tokio::process::{Child, Command};
 
+/// What a person's own commands go by. A child is told all that it needs, and must not be led elsewhere, or see a token.
+const PERSONAL: [&str; 7] = [
+    "TANDEM_SERVER",
+    "TANDEM_CONTEXT",
+    "TANDEM_TOKEN",
+    "TANDEM_TOKEN_FILE",
+    "TANDEM_JOIN_FILE",
+    "TANDEM_SOCKET",
+    "TANDEM_HOME",
+];
+
 /// What to run; kept, so that it can be run again.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -44,7 +55,9 @@ impl Program {
             .append(true)
             .open(&self.log)
             .with_context(|| format!("cannot write {}", self.log.display()))?;
-        let child = Command::from(bound_command("TERM", &[], self.path.as_os_str()))
+        let mut command = Command::from(bound_command("TERM", &[], self.path.as_os_str()));
+        PERSONAL.iter().for_each(|name| _ = command.env_remove(name));
+        let child = command
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
