@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
+        audit, cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
         status, submit, token, up, user, watch, whoami,
     },
     exit,
@@ -72,6 +72,7 @@ pub(crate) enum Command {
     WhoAmI(whoami::WhoAmI),
     User(user::User),
     Token(token::Token),
+    Audit(audit::Audit),
     Schema(schema::Schema),
     Completions(completions::Completions),
 }

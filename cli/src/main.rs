@@ -5,7 +5,6 @@
 //! answer), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
 //! `tandem up`).
 
-mod account;
 mod args;
 mod bars;
 mod choice;

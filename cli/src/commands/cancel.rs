@@ -5,7 +5,6 @@ use clap::Args;
 use tandem_proto::v1::{CancelRequest, CancelResponse};
 
 use crate::{
-    account,
     client::Client,
     exit::Exit,
     output::Output,
@@ -19,9 +18,10 @@ use crate::{
 Examples:
   tandem cancel 0199a1b2
   tandem cancel quickstart         all that you submitted under this name and that has not ended
-  tandem cancel ann/quickstart     what ann did
+  tandem cancel ann/quickstart     what ann did (admins)
 
-A job that another submission wants, too, goes on: the exit code is then 1, and a line says what ends it.")]
+You take back what you want of these jobs. A job that another submission wants, too, goes on: the exit code is then 1, and a
+line says what ends it.")]
 pub(crate) struct Cancel {
     /// Job or experiment: an id, its first characters, or an experiment's name
     target: String,
@@ -29,7 +29,7 @@ pub(crate) struct Cancel {
 
 impl Cancel {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = CancelRequest { target: self.target.clone(), owner: account::name() };
+        let request = CancelRequest { target: self.target.clone() };
         let tried = format!("cancel `{}`", self.target);
         let answer: CancelResponse = client.ask(&tried, async |on| on.jobs().cancel(request.clone()).await).await?;
         if output.is_json() {

@@ -11,10 +11,10 @@ use tandem_connect::{
     secret,
 };
 use tandem_domain::access::token::Token;
-use tandem_proto::v1::WhoAmIRequest;
+use tandem_proto::v1::{NewTokenRequest, WhoAmIRequest};
 
 use crate::{
-    client::Client,
+    client::{Client, in_time},
     config,
     contexts::{self, Contexts},
     core_files,
@@ -22,6 +22,7 @@ use crate::{
     json,
     output::Output,
     prompt,
+    refusal::Refusal,
     target::servers,
 };
 
@@ -177,9 +178,12 @@ fn write(joined: &JoinFile, file: &Path, output: &Output) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn keep(joined: JoinFile, contexts: &Contexts, name: String, output: &Output) -> Result<Exit> {
+async fn keep(mut joined: JoinFile, contexts: &Contexts, name: String, output: &Output) -> Result<Exit> {
     let client = Client::new(joined.clone().into())?;
     let answer = client.ask("join", async |on| on.people().who_am_i(WhoAmIRequest {}).await).await?;
+    if answer.once {
+        joined.token = Some(exchanged(&client, &name).await?);
+    }
     contexts.write(&name, &joined)?;
     contexts.make_current(&name)?;
     if output.is_json() {
@@ -194,6 +198,21 @@ async fn keep(joined: JoinFile, contexts: &Contexts, name: String, output: &Outp
         ));
     }
     Ok(Exit::Ok)
+}
+
+/// Another token in place of one that is good once.
+async fn exchanged(client: &Client, context: &str) -> Result<Token> {
+    let request = NewTokenRequest { name: context.to_owned(), ..NewTokenRequest::default() };
+    // Asked once: the second time it would find its token used up.
+    let answer = in_time(client.services().people().new_token(request)).await;
+    let answer = answer.map_err(|status| {
+        let mut refusal = Refusal::default();
+        refusal.add(client.server(), status);
+        refusal.error("exchange the token")
+    })?;
+    let secret = answer.into_inner().secret;
+    Token::parse(&secret)
+        .map_err(|wrong| Failure::error(Exit::Internal, format!("the coordinator made no token: {wrong}")))
 }
 
 fn usage(why: String) -> Error {

@@ -1,5 +1,6 @@
 //! One file per command: its options, its call, its answer.
 
+pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod context;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Release(release) => release.run(&connect(global, output).await?, output).await,
         Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
         Command::Context(context) => context.run(output),
+        Command::Audit(audit) => audit.run(&connect(global, output).await?, output).await,
         Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
         Command::User(user) => user.run(&connect(global, output).await?, output).await,
         Command::Token(token) => token.run(&connect(global, output).await?, output).await,

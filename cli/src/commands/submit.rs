@@ -16,7 +16,6 @@ use tandem_proto::{
 use uuid::Uuid;
 
 use crate::{
-    account,
     client::Client,
     edit::{self, Assignment},
     exit::{Exit, Failure},
@@ -73,7 +72,6 @@ impl Submit {
             file_name: format!("{}{changed}", self.file.display()),
             dry_run: self.dry_run,
             fresh: self.fresh,
-            owner: account::name(),
             idempotency_key: Uuid::new_v4().to_string(),
             priority: self.priority,
         };

@@ -171,6 +171,7 @@ mod tests {
         let who = |token: &str| WhoAmIResponse {
             name: "ann".to_owned(),
             role: "admin".to_owned(),
+            once: false,
             token_id: token.to_owned(),
         };
         assert!(who_am_i(&who("abcdefgh"), "https://box:1").contains("token abcdefgh"));

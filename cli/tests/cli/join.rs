@@ -29,6 +29,17 @@ fn coordinator() -> Coordinator {
 }
 
 #[tokio::test]
+async fn a_token_that_is_good_once_is_exchanged_and_another_one_kept() {
+    let (coordinator, home) = (Coordinator::with(Script { once_token: true, ..Script::default() }), Home::new());
+    let house = House::serve(&coordinator).await;
+    let joined = home.told(&["join", &house.address, &house.fingerprint], &format!("{}\n", secret(9))).await;
+    assert_eq!(joined.code(), Some(0), "{}", joined.stderr());
+    let kept = fs::read_to_string(home.context("127.0.0.1")).unwrap();
+    assert!(kept.contains(&secret(0)) && !kept.contains(&secret(9)), "the first that the coordinator makes");
+    assert!(!joined.stderr().contains("tdm_"), "{}", joined.stderr());
+}
+
+#[tokio::test]
 async fn what_was_joined_is_kept_and_asked_by_the_next_command() {
     let (coordinator, home) = (coordinator(), Home::new());
     let house = House::serve(&coordinator).await;

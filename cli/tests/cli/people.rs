@@ -5,9 +5,9 @@ use tandem_domain::access::{
     token::{self, RANDOM_BYTES},
 };
 use tandem_proto::v1::{
-    ListPeopleRequest, ListPeopleResponse, ListTokensRequest, ListTokensResponse, NewTokenRequest, NewTokenResponse,
-    Person, RevokeTokenRequest, RevokeTokenResponse, SetPersonRequest, SetPersonResponse, Token, WhoAmIRequest,
-    WhoAmIResponse, people_server::People,
+    AuditRequest, AuditResponse, ListPeopleRequest, ListPeopleResponse, ListTokensRequest, ListTokensResponse,
+    NewTokenRequest, NewTokenResponse, Person, RevokeTokenRequest, RevokeTokenResponse, SetPersonRequest,
+    SetPersonResponse, Token, WhoAmIRequest, WhoAmIResponse, people_server::People,
 };
 use tonic::{Request, Response, Status};
 
@@ -28,13 +28,22 @@ impl People for Coordinator {
             Some(_) if script.unknown_token => Err(Status::unauthenticated("this token is not known here")),
             Some(header) => {
                 let id = header.trim_start_matches("Bearer ")[5..13].to_owned();
-                Ok(Response::new(WhoAmIResponse { name: "ann".to_owned(), role: "submitter".to_owned(), token_id: id }))
+                Ok(Response::new(WhoAmIResponse {
+                    name: "ann".to_owned(),
+                    role: "submitter".to_owned(),
+                    token_id: id,
+                    once: script.once_token,
+                }))
             }
             None => {
                 let (name, role) = ("login:ann".to_owned(), "submitter".to_owned());
-                Ok(Response::new(WhoAmIResponse { name, role, token_id: String::new() }))
+                Ok(Response::new(WhoAmIResponse { name, role, token_id: String::new(), once: false }))
             }
         }
+    }
+
+    async fn audit(&self, _: Request<AuditRequest>) -> Answer<AuditResponse> {
+        Ok(Response::new(AuditResponse { entries: self.script().audit.clone() }))
     }
 
     async fn list_people(&self, _: Request<ListPeopleRequest>) -> Answer<ListPeopleResponse> {

@@ -34,7 +34,18 @@ impl FakeWorker {
         id: Uuid,
         running: Vec<v1::RunningRank>,
     ) -> Result<Self, tonic::Status> {
-        let this = Self::connect(server, name, id, running).await?;
+        let token = server.token("worker", "").await.secret;
+        Self::register_with(server, &token, name, id, running).await
+    }
+
+    pub(crate) async fn register_with(
+        server: &Server,
+        token: &str,
+        name: &str,
+        id: Uuid,
+        running: Vec<v1::RunningRank>,
+    ) -> Result<Self, tonic::Status> {
+        let this = Self::connect_with(server, token, name, id, running).await?;
         this.show_store().await;
         Ok(this)
     }

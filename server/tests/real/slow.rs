@@ -104,7 +104,9 @@ async fn a_database_that_stalls_counts_as_away_and_costs_no_attempt() {
     };
     let server = Server::start(&database).await;
     let id = Uuid::new_v4();
-    let mut worker = FakeWorker::register(&server, "cpu-0", id, Vec::new()).await;
+    // Made before: while nothing can be stored, no token can.
+    let token = server.token("worker", "").await.secret;
+    let mut worker = FakeWorker::register_with(&server, &token, "cpu-0", id, Vec::new()).await.unwrap();
     server.jobs().await.submit(submit(&single("a"))).await.unwrap();
     let to = worker.assignment().await;
     worker.report(&to, vec![training()]).await;
@@ -120,7 +122,7 @@ async fn a_database_that_stalls_counts_as_away_and_costs_no_attempt() {
     assert!(ended - start < 6.5, "{}", ended - start);
     // It dials again in vain, for longer than its lease.
     while now(&database) < start + LONG {
-        let registered = FakeWorker::try_register(&server, "cpu-0", id, vec![running_rank(&to)]).await;
+        let registered = FakeWorker::register_with(&server, &token, "cpu-0", id, vec![running_rank(&to)]).await;
         let refused = registered.err().expect("a registration was stored although nothing can be");
         assert!([Code::DeadlineExceeded, Code::Unavailable].contains(&refused.code()), "{refused:?}");
     }
@@ -128,7 +130,7 @@ async fn a_database_that_stalls_counts_as_away_and_costs_no_attempt() {
     reload("");
 
     let mut worker = until_async("the worker is registered", LIMIT, async || {
-        FakeWorker::try_register(&server, "cpu-0", id, vec![running_rank(&to)]).await.ok()
+        FakeWorker::register_with(&server, &token, "cpu-0", id, vec![running_rank(&to)]).await.ok()
     })
     .await;
     assert!(worker.registered.stale_attempt_ids.is_empty());
