@@ -23,5 +23,5 @@ COPY --from=build /src/.libtorch/nvidia /opt/tandem/.libtorch/nvidia
 COPY --from=build /src/target/release/tandem /src/target/release/tandem-server /src/target/release/tandem-worker /opt/tandem/target/release/
 COPY --from=build /src/target/release/libtandem_nccl.s[o] /opt/tandem/target/release/
 ENV PATH=/opt/tandem/target/release:$PATH
-RUN useradd --system --create-home tandem && install -d -o tandem /store /data /state
+RUN useradd --system --create-home tandem && install -d -o tandem /store /data /state /join /run/tandem && install -d -m 700 -o tandem /tls
 USER tandem

@@ -74,7 +74,13 @@ mod tests {
     #[test]
     fn a_token_that_is_good_once_makes_another_and_no_more() {
         let token = TokenId::parse("abcdefgh").ok();
-        let once = Identity::Person(Person { name: "ann".to_owned(), role: PersonRole::Admin, token, once: true });
+        let once = Identity::Person(Person {
+            name: "ann".to_owned(),
+            role: PersonRole::Admin,
+            token,
+            once: true,
+            origin: String::new(),
+        });
         let taken = RULES.iter().filter(|rule| rule.least != Least::Anybody && permit(rule, &once).is_ok());
         let methods: Vec<_> = taken.map(|rule| rule.method).collect();
         assert_eq!(methods, ["/tandem.v1.People/WhoAmI", "/tandem.v1.People/NewToken"]);
