@@ -117,6 +117,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         r#"skip_serializing_if = "Option::is_none""#,
         &["Job.progress", "PlannedJob.estimate", "ShowResponse.experiment", "Worker.device", "Worker.facts"],
     ),
+    (r#"skip_serializing_if = "std::ops::Not::not""#, &["WhoAmIResponse.once"]),
     (r#"skip_serializing_if = "json::is_zero""#, &["Event.attempt"]),
     (r#"skip_serializing_if = "Vec::is_empty""#, &["CancelResponse.shared", "Worker.datasets"]),
     ("skip", &["LogLine.sequence"]),
@@ -130,18 +131,23 @@ const FIELDS: &[(&str, &[&str])] = &[
 /// Every method has a line in the table of who may call it, and every line of ours a method.
 fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
     let services = files.file.iter().flat_map(|file| file.service.iter().map(move |service| (file.package(), service)));
-    let methods: Vec<String> = services
+    let methods: Vec<(String, bool)> = services
         .flat_map(|(package, service)| {
             let path = format!("/{package}.{}", service.name());
-            service.method.iter().map(move |method| format!("{path}/{}", method.name()))
+            service.method.iter().map(move |method| (format!("{path}/{}", method.name()), method.server_streaming()))
         })
         .collect();
     let table = "domain/src/access/rules.rs";
-    if let Some(method) = methods.iter().find(|method| rules::rule_of(method).is_none()) {
-        return Err(format!("{method} has no line in {table}: say there who may call it"));
+    for (method, streams) in &methods {
+        let Some(rule) = rules::rule_of(method) else {
+            return Err(format!("{method} has no line in {table}: say there who may call it"));
+        };
+        if rule.streams != *streams {
+            return Err(format!("{table} has a line for {method} that is wrong about its being a stream"));
+        }
     }
     let ours = rules::RULES.iter().filter(|rule| rule.method.starts_with("/tandem."));
-    match ours.map(|rule| rule.method).find(|method| !methods.iter().any(|known| known == method)) {
+    match ours.map(|rule| rule.method).find(|method| !methods.iter().any(|(known, _)| known == method)) {
         Some(gone) => Err(format!("{table} has a line for {gone}, and there is no such method")),
         None => Ok(()),
     }

@@ -189,9 +189,11 @@ async fn a_terminal_is_asked_does_not_show_the_token_and_is_given_back() {
         }
         let code = tokio::time::timeout(Duration::from_secs(30), join.wait()).await.unwrap().unwrap();
         let rest = tokio::task::spawn_blocking(move || {
-            shown(&mut terminal, if interrupted { "interrupted" } else { "joined as ann" })
+            let rest = shown(&mut terminal, if interrupted { "interrupted" } else { "joined as ann" });
+            // Open until it was looked at: nobody can ask a terminal that has gone.
+            (rest, terminal)
         });
-        let rest = tokio::time::timeout(Duration::from_secs(30), rest).await.unwrap().unwrap();
+        let (rest, _terminal) = tokio::time::timeout(Duration::from_secs(30), rest).await.unwrap().unwrap();
         assert!(!rest.contains("tdm_"), "{rest}");
         assert!(echoes(), "it is given back");
         assert_eq!(ended(code).code(), Some(if interrupted { 130 } else { 0 }));

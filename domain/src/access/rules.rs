@@ -34,6 +34,9 @@ pub struct Rule {
     pub object: Object,
     /// By a token that is good once, too.
     pub takes_once: bool,
+    /// It may stay open for long, and ends when its caller may not go on. Other calls end soon, and are answered: what one of
+    /// them did, such as revoking the token that it came with, is done.
+    pub streams: bool,
 }
 
 const READER: Least = Least::Person(PersonRole::Reader);
@@ -41,7 +44,11 @@ const SUBMITTER: Least = Least::Person(PersonRole::Submitter);
 const ADMIN: Least = Least::Person(PersonRole::Admin);
 
 const fn rule(method: &'static str, least: Least, object: Object) -> Rule {
-    Rule { method, least, object, takes_once: false }
+    Rule { method, least, object, takes_once: false, streams: false }
+}
+
+const fn stream(method: &'static str, least: Least, object: Object) -> Rule {
+    Rule { streams: true, ..rule(method, least, object) }
 }
 
 /// One of those that exchange a token which is good once.
@@ -53,15 +60,15 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Jobs/Submit", SUBMITTER, Object::Own),
     rule("/tandem.v1.Jobs/List", READER, Object::Any),
     rule("/tandem.v1.Jobs/Show", READER, Object::Any),
-    rule("/tandem.v1.Jobs/Watch", READER, Object::Any),
-    rule("/tandem.v1.Jobs/Logs", READER, Object::Any),
+    stream("/tandem.v1.Jobs/Watch", READER, Object::Any),
+    stream("/tandem.v1.Jobs/Logs", READER, Object::Any),
     rule("/tandem.v1.Jobs/Cancel", SUBMITTER, Object::Own),
     rule("/tandem.v1.Results/Query", READER, Object::Any),
     rule("/tandem.v1.Results/Metrics", READER, Object::Any),
-    rule("/tandem.v1.Results/Fetch", READER, Object::Any),
+    stream("/tandem.v1.Results/Fetch", READER, Object::Any),
     rule("/tandem.v1.Fleet/Status", READER, Object::Any),
     rule("/tandem.v1.Fleet/Release", ADMIN, Object::Any),
-    rule("/tandem.v1.Workers/Session", Least::Worker, Object::OwnWorker),
+    stream("/tandem.v1.Workers/Session", Least::Worker, Object::OwnWorker),
     exchange("/tandem.v1.People/WhoAmI"),
     rule("/tandem.v1.People/ListPeople", ADMIN, Object::Any),
     rule("/tandem.v1.People/SetPerson", ADMIN, Object::Any),
@@ -72,9 +79,9 @@ pub const RULES: &[Rule] = &[
     // Not ours, but on the same port.
     rule("/grpc.health.v1.Health/Check", Least::Anybody, Object::Any),
     rule("/grpc.health.v1.Health/List", Least::Anybody, Object::Any),
-    rule("/grpc.health.v1.Health/Watch", Least::Anybody, Object::Any),
-    rule("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READER, Object::Any),
-    rule("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READER, Object::Any),
+    stream("/grpc.health.v1.Health/Watch", Least::Anybody, Object::Any),
+    stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", READER, Object::Any),
+    stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", READER, Object::Any),
 ];
 
 /// The rule of a method; `None` if there is no such method.

@@ -181,8 +181,6 @@ impl Gate {
         for (caller, rule, ending) in self.open.all() {
             let standing = match &caller {
                 Caller::Nobody => continue,
-                // Its exchange revokes it, and must be answered; a second one finds that in its transaction.
-                Caller::Token(Identity::Person(person)) if person.once => continue,
                 Caller::Token(identity) => match identity.token() {
                     Some(id) => self.known().standing(id, Instant::now()),
                     None => continue,

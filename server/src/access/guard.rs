@@ -49,11 +49,14 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
             return refuse(is_grpc, &denial);
         }
     };
-    let held = gate.enter(caller, rule);
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(identity);
     // Nothing behind this needs the token.
     parts.headers.remove(header::AUTHORIZATION);
+    if !rule.streams {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
+    let held = gate.enter(caller, rule);
     let request = Request::from_parts(parts, Body::new(Revocable::new(body, Side::Request, &held)));
     let answer = next.run(request).await;
     let side = if is_grpc { Side::Answer } else { Side::Page };

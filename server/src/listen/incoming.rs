@@ -109,7 +109,7 @@ impl Incoming {
             .take(client)
             .inspect_err(|full| {
                 if let Some(untold) = BURST.note() {
-                    tracing::warn!(?peer, untold, "closed a connection at once: {full}");
+                    tracing::warn!(%peer, untold, "closed a connection at once: {full}");
                 }
             })
             .ok()

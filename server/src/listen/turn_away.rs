@@ -36,7 +36,7 @@ pub(super) async fn tls_from_plain_port(stream: TcpStream, peer: Peer) {
     static BURST: Burst = Burst::new();
     if let Some(untold) = BURST.note() {
         tracing::warn!(
-            ?peer,
+            %peer,
             untold,
             "a client speaks TLS to this port, which speaks none: it needs http:// in place of https://, or this \
              coordinator --tls-dir"
@@ -50,7 +50,7 @@ pub(super) async fn plain_from_tls_port(stream: TcpStream, peer: Peer, first: Ve
     static BURST: Burst = Burst::new();
     if let Some(untold) = BURST.note() {
         tracing::warn!(
-            ?peer,
+            %peer,
             untold,
             ?speaks,
             "a client speaks no TLS to this port, which speaks nothing else; it was told"

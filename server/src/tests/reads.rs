@@ -27,7 +27,7 @@ async fn filled() -> TestStore {
     let indexes = database.rows::<(String, String)>(
         "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid)
          FROM pg_index JOIN pg_class tables ON tables.oid = indrelid
-         WHERE tables.relnamespace = 'public'::regnamespace
+         WHERE tables.relnamespace = 'public'::regnamespace AND tables.relkind = 'r' AND NOT tables.relispartition
            AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
     );
     assert!(indexes.len() > 20, "{indexes:?}");
