@@ -4,6 +4,7 @@
 //! - [`Binaries`] are the programs of this workspace, [`announced_address`] is where a coordinator listens.
 //! - [`Coordinator`] is one coordinator on a Postgres of its own; [`Cluster`] is all that `tandem up` runs.
 //! - [`TestDatabase`] is an empty database for one test; [`Database`] queries any.
+//! - [`keep_without_token`] makes the settings of one who has joined nothing and knows the certificate.
 //! - [`until`] and its kin wait for a condition. Nothing here waits by a fixed sleep.
 
 mod binaries;
@@ -16,6 +17,7 @@ mod outcome;
 mod process;
 mod process_handle;
 mod program;
+mod settings;
 mod test_database;
 mod wait;
 
@@ -28,5 +30,6 @@ pub use outcome::{Outcome, run};
 pub use process::Process;
 pub use process_handle::{ProcessHandle, children, command_line, descendants};
 pub use program::{Program, command};
+pub use settings::keep_without_token;
 pub use test_database::TestDatabase;
 pub use wait::{try_until, until, until_async};

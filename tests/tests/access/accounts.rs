@@ -58,7 +58,7 @@ impl Account {
 }
 
 #[test]
-#[ignore = "needs root, to be two other accounts: make rehearse PARTS=ignored"]
+#[ignore = "needs root, to be two other accounts: make rehearse"]
 fn two_accounts_of_the_box_see_both_and_cancel_only_their_own() -> Result<()> {
     let cluster = Cluster::start(1)?;
     cluster.wait_datasets();

@@ -1,15 +1,13 @@
 //! Who reaches the port and was not let in.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tandem_harness::{small_experiment, until};
+use tandem_harness::{keep_without_token, small_experiment, until};
 
 use crate::{
     CONFIG, MINUTE, NOT_ALLOWED, USAGE, assert_done, assert_refused,
@@ -99,7 +97,7 @@ fn every_command_is_refused(house: &House, experiment: &Path) -> Result<()> {
 }
 
 /// Its file and its id.
-fn revoked_token(house: &House, name: &str) -> Result<(std::path::PathBuf, String)> {
+fn revoked_token(house: &House, name: &str) -> Result<(PathBuf, String)> {
     let file = house.new_token(name, &["--user", "ann"])?;
     let token = fs::read_to_string(&file)?;
     let id = token.get(5..13).context("a token that is too short")?;
@@ -113,11 +111,5 @@ fn trust_certificate(house: &House, who: &str, any_token: &Path) -> Result<()> {
     let (address, fingerprint) = (house.address()?, house.fingerprint()?);
     let join = ["join", &address, &fingerprint, "--token-file", text(any_token)?, "--out", text(&file)?];
     assert_done(&house.elsewhere(who, &join, ""));
-    let joined = fs::read_to_string(&file)?;
-    let public: Vec<&str> = joined.lines().filter(|line| !line.starts_with("token")).collect();
-    let contexts = house.of_people(who).join("tandem/contexts");
-    DirBuilder::new().recursive(true).mode(0o700).create(&contexts)?;
-    let mut context = OpenOptions::new().create_new(true).write(true).mode(0o600).open(contexts.join("box.toml"))?;
-    context.write_all(public.join("\n").as_bytes())?;
-    Ok(())
+    keep_without_token(&file, &house.of_people(who), "box")
 }

@@ -3,15 +3,11 @@
 mod network;
 mod site;
 
-use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-};
+use std::fs;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tandem_harness::{small_experiment, until};
+use tandem_harness::{keep_without_token, small_experiment, until};
 
 use crate::site::{MINUTE, Site, text};
 
@@ -36,7 +32,7 @@ fn encoder(site: &Site, experiment: &str) -> Result<Value> {
 }
 
 #[test]
-#[ignore = "needs root, network namespaces and iproute2: make rehearse PARTS=ignored"]
+#[ignore = "needs root, for hosts as network namespaces, and iproute2: make rehearse"]
 fn a_laptop_and_a_worker_join_from_afar_and_a_cut_cable_costs_one_attempt() -> Result<()> {
     let site = Site::open()?;
     site.join_laptop()?;
@@ -77,7 +73,7 @@ fn a_laptop_and_a_worker_join_from_afar_and_a_cut_cable_costs_one_attempt() -> R
 }
 
 #[test]
-#[ignore = "needs root, network namespaces and iproute2: make rehearse PARTS=ignored"]
+#[ignore = "needs root, for hosts as network namespaces, and iproute2: make rehearse"]
 fn a_stranger_on_the_network_gets_nothing() -> Result<()> {
     let site = Site::open()?;
     let (server, token) = (site.announced("server")?, site.path("any.token"));
@@ -97,12 +93,7 @@ fn a_stranger_on_the_network_gets_nothing() -> Result<()> {
     let join = site.path("any.join");
     let line = ["join", &server, &site.announced("fingerprint")?, "--token-file", text(&token)?, "--out", text(&join)?];
     site.done("stranger", &line, "")?;
-    let joined = fs::read_to_string(&join)?;
-    let public: Vec<&str> = joined.lines().filter(|line| !line.starts_with("token")).collect();
-    let contexts = site.path("stranger/tandem/contexts");
-    DirBuilder::new().recursive(true).mode(0o700).create(&contexts)?;
-    let mut context = OpenOptions::new().create_new(true).write(true).mode(0o600).open(contexts.join("box.toml"))?;
-    context.write_all(public.join("\n").as_bytes())?;
+    keep_without_token(&join, &site.path("stranger"), "box")?;
     for command in ["list", "status", "results", "audit", "whoami"] {
         let refused = site.tandem("stranger", &["--context", "box", command], "");
         assert!(refused.code == NOT_ALLOWED && refused.stdout.is_empty(), "{refused:#?}");
