@@ -8,7 +8,7 @@ use tandem_proto::v1::{
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
-async fn channel(coordinator: &Coordinator) -> Result<Channel> {
+pub(crate) async fn channel(coordinator: &Coordinator) -> Result<Channel> {
     let endpoint = Endpoint::try_from(format!("unix://{}", coordinator.socket.display()))?;
     endpoint.connect().await.context("the coordinator's socket does not answer")
 }

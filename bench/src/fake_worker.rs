@@ -12,6 +12,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming};
 use uuid::Uuid;
 
+use crate::way::Way;
+
 pub(crate) struct FakeWorker {
     outbound: mpsc::Sender<v1::WorkerMessage>,
     inbound: Streaming<v1::CoordinatorMessage>,
@@ -19,7 +21,7 @@ pub(crate) struct FakeWorker {
 
 impl FakeWorker {
     /// Registers a new worker, over a connection of its own, with a token of its own.
-    pub(crate) async fn register(address: &str, token: &str, name: &str) -> Result<Self> {
+    pub(crate) async fn register(way: &Way, token: &str, name: &str) -> Result<Self> {
         let (outbound, messages) = mpsc::channel(64);
         let device = v1::Device { kind: "cpu".into(), name: "a processor".into(), cores: 1, ..Default::default() };
         let register = v1::Register {
@@ -34,9 +36,7 @@ impl FakeWorker {
             learn_version: tandem_domain::LEARN_VERSION.into(),
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await?;
-        let mut client = WorkersClient::connect(address.to_owned())
-            .await
-            .with_context(|| format!("{name} connects to {address}"))?;
+        let mut client = WorkersClient::new(way.connect().await.with_context(|| format!("{name} connects"))?);
         let mut request = Request::new(ReceiverStream::new(messages));
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
         let inbound = client.session(request).await?.into_inner();

@@ -15,6 +15,7 @@ mod client;
 mod fake_worker;
 mod reporter;
 mod wait;
+mod way;
 // The machine.
 mod cpu;
 mod machine;

@@ -56,14 +56,14 @@ pub(crate) struct Traffic {
 
 /// Runs a reporter until the phase `Leave`. `offset`, from 0 to 1, spreads the workers' messages over the second.
 pub(crate) async fn run_reporter(
-    address: String,
+    way: Way,
     token: String,
     name: String,
     offset: f64,
     mut phases: watch::Receiver<LoadPhase>,
     counts: Arc<Counts>,
 ) -> Result<Traffic> {
-    let worker = register(&address, &token, &name).await?;
+    let worker = register(&way, &token, &name).await?;
     counts.registered.fetch_add(1, Ordering::Relaxed);
     let mut reporter = Reporter {
         worker,
@@ -102,10 +102,10 @@ pub(crate) async fn run_reporter(
 }
 
 /// Tries again, as a worker does, if the coordinator refuses one of a thousand connections at once.
-async fn register(address: &str, token: &str, name: &str) -> Result<FakeWorker> {
+async fn register(way: &Way, token: &str, name: &str) -> Result<FakeWorker> {
     let mut tries = 0;
     loop {
-        match FakeWorker::register(address, token, name).await {
+        match FakeWorker::register(way, token, name).await {
             Err(_) if tries < TRIES => tries += 1,
             registered => return registered,
         }

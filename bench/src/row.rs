@@ -11,6 +11,7 @@ pub(crate) enum Unit {
     Times,
     Seconds,
     Milliseconds,
+    Microseconds,
     /// Of one core.
     Percent,
     /// Millions of bytes.
@@ -25,6 +26,7 @@ impl Unit {
             Self::Times => format!("{value:.1}x"),
             Self::Seconds => format!("{value:.2} s"),
             Self::Milliseconds => format!("{value:.0} ms"),
+            Self::Microseconds => format!("{value:.1} us"),
             Self::Percent => format!("{value:.2} %"),
             Self::Megabytes => format!("{value:.1} MB"),
             Self::Count => format!("{value:.0}"),

@@ -25,9 +25,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The address (`http://HOST:PORT`) that a coordinator wrote to its announce file; `None` while it has not.
 #[must_use]
 pub fn announced_address(announce: &Path) -> Option<String> {
+    announced(announce, "address")
+}
+
+fn announced(announce: &Path, what: &str) -> Option<String> {
     // The coordinator writes the file whole or not at all.
     let announced: serde_json::Value = serde_json::from_slice(&fs::read(announce).ok()?).ok()?;
-    Some(announced["address"].as_str()?.to_owned())
+    Some(announced[what].as_str()?.to_owned())
 }
 
 /// One coordinator on a Postgres and in a folder of its own, and no workers but those that the caller starts or plays.
@@ -39,6 +43,8 @@ pub struct Coordinator {
     postgres: LocalPostgres,
     /// `http://127.0.0.1:PORT`, for whoever has a token.
     pub address: String,
+    /// Of the certificate to pin, if the port speaks TLS.
+    pub fingerprint: Option<String>,
     /// Where this account is the admin.
     pub socket: PathBuf,
     binaries: Binaries,
@@ -48,14 +54,24 @@ pub struct Coordinator {
 impl Coordinator {
     /// Returns when the coordinator serves. It logs warnings only. Fails, with its log, if it does not start.
     pub fn start(binaries: &Binaries) -> Result<Self> {
+        Self::start_in(open_folder()?, binaries, &[])
+    }
+
+    /// As [`start`](Self::start), and the port speaks TLS.
+    pub fn start_tls(binaries: &Binaries) -> Result<Self> {
         let folder = open_folder()?;
+        let tls = folder.path().join("tls").display().to_string();
+        Self::start_in(folder, binaries, &["--tls-dir", &tls])
+    }
+
+    fn start_in(folder: TempDir, binaries: &Binaries, more: &[&str]) -> Result<Self> {
         let path = |name: &str| folder.path().join(name);
         let postgres = LocalPostgres::start(&path("postgres"))?;
         postgres.create_database(DATABASE)?;
         let url = postgres.url(DATABASE);
         let (log, announce) = (path("server.log"), path("announce.json"));
         let program = binaries.coordinator("coordinator", &log, "127.0.0.1:0", &url, &path("store"), &announce);
-        let mut process = program.env("RUST_LOG", "warn").start()?;
+        let mut process = program.args(more).env("RUST_LOG", "warn").start()?;
         let address = try_until("the coordinator serves", LIMIT, POLL_INTERVAL, || {
             let log = || fs::read_to_string(&log).unwrap_or_default();
             ensure!(process.try_wait()?.is_none(), "tandem-server ended before it served: {}", log());
@@ -63,7 +79,8 @@ impl Coordinator {
         })?;
         let database = Database::new(&url, ANSWER_LIMIT)?;
         let socket = socket_beside(&announce);
-        Ok(Self { process, database, postgres, address, socket, binaries: binaries.clone(), folder })
+        let fingerprint = announced(&announce, "fingerprint");
+        Ok(Self { process, fingerprint, database, postgres, address, socket, binaries: binaries.clone(), folder })
     }
 
     /// For `tandem --server`, by the socket.

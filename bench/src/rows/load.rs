@@ -22,6 +22,7 @@ use crate::row::{Goal, Row, Unit};
 use crate::settings::Settings;
 use crate::stats::{Summary, quantile_of};
 use crate::wait::wait_until;
+use crate::way::Way;
 
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOWS: u32 = 6;
@@ -47,7 +48,7 @@ struct LoadResult {
 
 pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
     raise_open_files()?;
-    let coordinator = Coordinator::start(&settings.binaries()?)?;
+    let coordinator = Coordinator::start_tls(&settings.binaries()?)?;
     let result = run_fleet(&coordinator, settings.workers, WINDOWS, None)?;
     let share = |part: fn(&CoordinatorCpu) -> f64| -> Vec<f64> {
         result.cpu.iter().map(|cpu| 100.0 * part(cpu) / WINDOW.as_secs_f64()).collect()
@@ -157,10 +158,10 @@ fn run_fleet(coordinator: &Coordinator, workers: u32, windows: u32, backup: Opti
     let mut fleet = JoinSet::new();
     let names: Vec<String> = (0..workers).map(|i| format!("fake-{i:04}")).collect();
     let tokens = runtime.block_on(worker_tokens(coordinator, &names))?;
+    let way = runtime.block_on(Way::to(coordinator))?;
     for (i, (name, token)) in (0..workers).zip(names.into_iter().zip(tokens)) {
         let (offset, first_error) = (f64::from(i) / f64::from(workers), first_error.clone());
-        let address = coordinator.address.clone();
-        let reporter = run_reporter(address, token, name, offset, phase.subscribe(), counts.clone());
+        let reporter = run_reporter(way.clone(), token, name, offset, phase.subscribe(), counts.clone());
         let reporter = async move {
             reporter.await.map_err(|error| {
                 if let Ok(mut first) = first_error.lock() {

@@ -1,5 +1,6 @@
 //! What is measured: one file for each group of rows of the table.
 
+mod access;
 mod attack;
 mod augment;
 mod checkpoint;
@@ -57,7 +58,9 @@ pub(crate) enum Choice {
     Submit,
     /// What a coordinator with nothing to do costs.
     Idle,
-    /// A thousand fake workers that report.
+    /// What a token and TLS cost a call, and `tandem status` from afar.
+    Access,
+    /// A thousand fake workers that report, over TLS.
     Load,
     /// The same fleet while a backup reads, as `pg_dump` does.
     Backup,
@@ -83,6 +86,7 @@ pub(crate) enum Part {
     Ranks,
     Submit,
     Idle,
+    Access,
     Load,
     Backup,
     Queue,
@@ -114,6 +118,7 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Ranks, Part::Ranks),
         (Choice::Submit, Part::Submit),
         (Choice::Idle, Part::Idle),
+        (Choice::Access, Part::Access),
         (Choice::Load, Part::Load),
         (Choice::Backup, Part::Backup),
         (Choice::Queue, Part::Queue),
@@ -147,6 +152,7 @@ impl Part {
             Self::Ranks => "two ranks of one thread and one rank of two",
             Self::Submit => "submit to first step",
             Self::Idle => "idle coordinator",
+            Self::Access => "being known, and asking from afar",
             Self::Load => "coordinator of a thousand workers",
             Self::Backup => "coordinator of a thousand workers during a backup",
             Self::Queue => "scheduling with a long and a short queue",
@@ -168,6 +174,7 @@ impl Part {
             Self::Ranks => ranks::measure(settings),
             Self::Submit => submit::measure(settings),
             Self::Idle => idle::measure(settings),
+            Self::Access => access::measure(settings),
             Self::Load => load::measure(settings),
             Self::Backup => load::measure_backup(settings),
             Self::Queue => queue::measure(settings),

@@ -18,6 +18,7 @@ use crate::fake_worker::{FakeWorker, numbered, phase};
 use crate::interleave::{costs, interleave, median};
 use crate::row::{Goal, Row, Unit};
 use crate::settings::Settings;
+use crate::way::Way;
 
 const LONG: u32 = 100_000;
 const SHORT: u32 = 1000;
@@ -93,10 +94,11 @@ impl<'r> QueueSide<'r> {
 
     fn start_worker(&self, i: usize) -> Result<mpsc::Sender<Waited>> {
         let (ends, received) = mpsc::channel(1);
-        let (address, name) = (self.coordinator.address.clone(), format!("fake-{i}"));
+        let name = format!("fake-{i}");
+        let way = self.runtime.block_on(Way::to(&self.coordinator))?;
         let token = self.runtime.block_on(worker_tokens(&self.coordinator, std::slice::from_ref(&name)))?.remove(0);
         self.runtime.spawn(async move {
-            if let Err(error) = work(&address, &token, &name, received).await {
+            if let Err(error) = work(&way, &token, &name, received).await {
                 eprintln!("{name}: {error:#}");
             }
         });
@@ -149,8 +151,8 @@ impl<'r> QueueSide<'r> {
 }
 
 /// Runs each job that it is assigned until it is told to end it. Returns when the sender is dropped.
-async fn work(address: &str, token: &str, name: &str, mut ends: mpsc::Receiver<Waited>) -> Result<()> {
-    let mut worker = FakeWorker::register(address, token, name).await?;
+async fn work(way: &Way, token: &str, name: &str, mut ends: mpsc::Receiver<Waited>) -> Result<()> {
+    let mut worker = FakeWorker::register(way, token, name).await?;
     let mut heartbeats = interval(DEFAULT.heartbeat);
     let (mut assignment, mut idle, mut beats) = (None, None::<(Instant, Waited)>, 0);
     loop {

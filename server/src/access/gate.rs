@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     account::Accounts,
     known::Known,
-    open::{Caller, Held, OpenRequests},
+    open::{Caller, Held, OpenRequests, Request},
     rank::is_of_worker,
     refusals::Refusals,
     throttle::{Source, Throttle},
@@ -178,7 +178,7 @@ impl Gate {
 
     /// Ends requests whose caller may not go on: revoked, expired, disabled, or of a lower role.
     pub(crate) async fn sweep(&self) {
-        for (caller, rule, ending) in self.open.all() {
+        for Request { caller, rule, ending } in self.open.all() {
             let standing = match &caller {
                 Caller::Nobody => continue,
                 Caller::Token(identity) => match identity.token() {

@@ -21,10 +21,17 @@ pub(crate) enum Caller {
     Account(u32),
 }
 
+#[derive(Clone)]
+pub(super) struct Request {
+    pub(super) caller: Caller,
+    pub(super) rule: &'static Rule,
+    pub(super) ending: Arc<Ending>,
+}
+
 #[derive(Default)]
 pub(super) struct OpenRequests {
     next: AtomicU64,
-    requests: Mutex<HashMap<u64, (Caller, &'static Rule, Arc<Ending>)>>,
+    requests: Mutex<HashMap<u64, Request>>,
 }
 
 /// How a request is ended from outside.
@@ -50,15 +57,15 @@ impl OpenRequests {
     /// Lists a request until what is returned is dropped.
     pub(super) fn enter(self: &Arc<Self>, caller: Caller, rule: &'static Rule) -> Arc<Held> {
         let (number, ending) = (self.next.fetch_add(1, Relaxed), Arc::new(Ending::default()));
-        self.lock().insert(number, (caller, rule, ending.clone()));
+        self.lock().insert(number, Request { caller, rule, ending: ending.clone() });
         Arc::new(Held { number, ending, requests: self.clone() })
     }
 
-    pub(super) fn all(&self) -> Vec<(Caller, &'static Rule, Arc<Ending>)> {
+    pub(super) fn all(&self) -> Vec<Request> {
         self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, (Caller, &'static Rule, Arc<Ending>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Request>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
