@@ -1,6 +1,10 @@
 //! Hosts as network namespaces on one bridge, which lies in a namespace of its own: the machine's network is not touched.
 
-use std::{path::Path, process};
+use std::{
+    path::Path,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use anyhow::{Result, ensure};
 use tandem_harness::{Program, command, run};
@@ -12,22 +16,29 @@ const SWITCH: &str = "switch";
 /// Removed when dropped, also when a test panics.
 #[derive(Debug)]
 pub(crate) struct Network {
+    /// Of this test alone: others of this process, and of others, run meanwhile.
+    name: String,
     hosts: Vec<&'static str>,
+    made: Vec<String>,
 }
 
 impl Network {
     /// Fails when this account may not make namespaces, or there is no `ip`.
     pub(crate) fn of(hosts: &[&'static str]) -> Result<Self> {
-        let network = Self { hosts: hosts.to_vec() };
-        for name in network.names() {
-            ip(&["netns", "add", &namespace(name)])?;
-            network.set_link(name, "lo", "up")?;
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tandem-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut network = Self { name, hosts: hosts.to_vec(), made: Vec::new() };
+        for host in [&[SWITCH], hosts].concat() {
+            let namespace = network.namespace(host);
+            ip(&["netns", "add", &namespace])?;
+            network.made.push(namespace);
+            network.set_link(host, "lo", "up")?;
         }
-        let switch = namespace(SWITCH);
+        let switch = network.namespace(SWITCH);
         ip(&["-n", &switch, "link", "add", "bridge", "type", "bridge"])?;
         network.set_link(SWITCH, "bridge", "up")?;
         for host in hosts {
-            let (there, address) = (namespace(host), format!("{}/24", network.address(host)));
+            let (there, address) = (network.namespace(host), format!("{}/24", network.address(host)));
             ip(&["link", "add", host, "netns", &switch, "type", "veth", "peer", "name", "eth0", "netns", &there])?;
             ip(&["-n", &switch, "link", "set", host, "master", "bridge"])?;
             ip(&["-n", &there, "address", "add", &address, "dev", "eth0"])?;
@@ -44,13 +55,13 @@ impl Network {
 
     /// The program as this host has it.
     pub(crate) fn on(&self, host: &str, program: Program) -> Program {
-        program.through("ip", &["netns", "exec", &namespace(host)])
+        program.through("ip", &["netns", "exec", &self.namespace(host)])
     }
 
     /// A command as this host has it.
     pub(crate) fn command_on(&self, host: &str, program: &Path) -> process::Command {
         let mut ip = command(Path::new("ip"));
-        ip.args(["netns", "exec", &namespace(host)]).arg(program);
+        ip.args(["netns", "exec", &self.namespace(host)]).arg(program);
         ip
     }
 
@@ -64,27 +75,22 @@ impl Network {
     }
 
     fn set_link(&self, on: &str, link: &str, state: &str) -> Result<()> {
-        ip(&["-n", &namespace(on), "link", "set", link, state])
+        ip(&["-n", &self.namespace(on), "link", "set", link, state])
     }
 
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(SWITCH).chain(self.hosts.iter().copied())
+    fn namespace(&self, host: &str) -> String {
+        format!("{}-{host}", self.name)
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for name in self.names() {
-            if let Err(error) = ip(&["netns", "delete", &namespace(name)]) {
+        for namespace in &self.made {
+            if let Err(error) = ip(&["netns", "delete", namespace]) {
                 eprintln!("warning: {error:#}");
             }
         }
     }
-}
-
-/// Of this process alone: others may run the same test.
-fn namespace(name: &str) -> String {
-    format!("tandem-{}-{name}", process::id())
 }
 
 fn ip(args: &[&str]) -> Result<()> {
