@@ -33,6 +33,6 @@ pub(crate) async fn submit(coordinator: &Coordinator, toml: String) -> Result<Su
 
 pub(crate) async fn cancel(coordinator: &Coordinator, job: &str) -> Result<()> {
     let mut jobs = JobsClient::new(channel(coordinator).await?);
-    jobs.cancel(CancelRequest { target: job.to_owned(), ..CancelRequest::default() }).await?;
+    jobs.cancel(CancelRequest { target: job.to_owned() }).await?;
     Ok(())
 }

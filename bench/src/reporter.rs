@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
 use crate::fake_worker::{FakeWorker, numbered, phase};
+use crate::way::Way;
 
 /// Each report has five steps, with a point of each of these curves, as in pretraining.
 const CURVES: [&str; 2] = ["loss", "lr"];

@@ -3,7 +3,7 @@
 //! [`peer`] is who is at the other end. [`places`] counts connections and [`burst`] keeps the log short; [`head`] knows how
 //! clients begin and [`turn_away`] has words for those that speak the wrong thing. [`connection`] is one as it is served,
 //! [`greet`] makes one of TLS, whose certificates [`tls`] has; [`socket`] is the file. [`incoming`] is all of them as one
-//! stream, [`open`] makes that as the options say and [`serve`] serves it. [`fallback`] answers what no service does.
+//! stream, [`open`] makes that as the options say and [`serve()`] serves it. [`fallback`] answers what no service does.
 
 mod burst;
 mod connection;
