@@ -53,12 +53,13 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
     parts.extensions.insert(identity);
     // Nothing behind this needs the token.
     parts.headers.remove(header::AUTHORIZATION);
-    if !rule.streams {
-        return next.run(Request::from_parts(parts, body)).await;
-    }
     let held = gate.enter(caller, rule);
     let request = Request::from_parts(parts, Body::new(Revocable::new(body, Side::Request, &held)));
     let answer = next.run(request).await;
+    // What was asked in whole while its caller might is answered; what is still being asked ends with its caller's standing.
+    if !rule.streams {
+        return answer;
+    }
     let side = if is_grpc { Side::Answer } else { Side::Page };
     answer.map(|body| Body::new(Revocable::new(body, side, &held)))
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admins_line;
+mod held_back;
 mod house;
 mod places;
 mod revoked;
