@@ -1,8 +1,8 @@
 //! Who calls, and whether they may: in front of every request, of gRPC and of pages.
 //!
 //! [`known`] is what is kept in memory of people and tokens, [`account`] the names of accounts of the box and [`rank`] whether
-//! a process is a rank's. [`open`] lists the streams under way, [`gate`] decides who calls and ends what may not go on,
-//! [`throttle`] bounds wrong tries, [`refusals`] brings them into the audit, [`revocable`] ends a stream from outside, and [`guard()`] is the layer that joins them.
+//! a process is a rank's. [`open`] lists the requests under way, [`gate`] decides who calls and ends what may not go on,
+//! [`throttle`] bounds wrong tries, [`refusals`] brings them into the audit, [`revocable`] ends one from outside, and [`guard()`] is the layer that joins them.
 
 mod account;
 mod gate;

@@ -1,4 +1,4 @@
-//! The streams under way, each with who opened it: what is revoked ends them.
+//! The requests under way, each with who makes it: what is revoked ends them.
 
 use std::{
     collections::HashMap,
