@@ -26,6 +26,7 @@ CREATE TABLE tokens (
     last_used_at timestamptz,
     revoked_at   timestamptz,
     once         boolean NOT NULL DEFAULT false,
+    parent       text REFERENCES tokens,
     worker_id    uuid,
     CONSTRAINT tokens_of_a_person_or_of_none CHECK ((person IS NULL) = (role IN ('worker', 'scrape'))),
     CONSTRAINT tokens_of_a_worker CHECK (worker_id IS NULL OR role = 'worker')
@@ -35,8 +36,11 @@ COMMENT ON COLUMN tokens.role IS 'What it allows at most; a person''s never more
 COMMENT ON COLUMN tokens.hash IS 'SHA-256 of the whole token, which has 256 random bits.';
 COMMENT ON COLUMN tokens.last_used_at IS 'To the minute.';
 COMMENT ON COLUMN tokens.once IS 'Good for nothing but to make one other token, which revokes it.';
+COMMENT ON COLUMN tokens.parent IS 'The token of the same person that it was made with: it ends when that ends, and is revoked with it.';
 COMMENT ON COLUMN tokens.worker_id IS 'The worker that used it first: from then on it is that worker''s.';
 CREATE INDEX tokens_by_person ON tokens (person);
+CREATE INDEX tokens_by_parent ON tokens (parent) WHERE parent IS NOT NULL;
+CREATE INDEX tokens_by_worker ON tokens (worker_id) WHERE worker_id IS NOT NULL;
 
 -- Every coordinator keeps what it knows of tokens in memory and reads it again when this number has changed.
 CREATE TABLE access_version (

@@ -57,6 +57,7 @@ pub(crate) async fn set_person(store: &Store, by: &Person, change: &Change) -> R
     let role = change.role.as_deref().map(person_role).transpose()?;
     let who = &change.name;
     let login = change.login.as_deref().map(str::trim);
+    name::check_login(login.unwrap_or_default()).map_err(Error::Invalid)?;
     let row = retry(|| async {
         let mut tx = store.begin().await?;
         if change.create {
@@ -209,6 +210,8 @@ async fn insert(
         made_by: &by.name,
         expires_in: wanted.expires_in,
         once: false,
+        // Not where it takes the other's place, and not where it is somebody else's.
+        parent: by.token.as_ref().filter(|_| !by.once && person == Some(by.name.as_str())),
     };
     if !tokens::insert(&mut tx, &new).await? {
         return Err(Error::Conflict("the new token's id is taken, by chance; ask again".to_owned()));
@@ -250,7 +253,7 @@ pub(crate) async fn revoke_token(store: &Store, by: &Person, id: &str) -> Result
     let whose =
         found.and_then(|token| Some(token.person.unwrap_or_default()).filter(|of| by.is_admin() || *of == by.name));
     let Some(whose) = whose else { return Err(no_token(&id)) };
-    if !tokens::revoke(&mut tx, &id).await? {
+    if tokens::revoke(&mut tx, &id).await? == 0 {
         return Err(no_token(&id));
     }
     let row = tokens::list(&mut tx, None, Some(&id)).await?.pop();

@@ -56,6 +56,11 @@ pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, who: &Person) -> Resu
         }
         let named = targets::namesakes(conn, second).await?;
         for owner in [first.to_owned(), of_login(first)] {
+            if let Some((experiment, job)) = second.split_once('/')
+                && let Some(Target::Job(id)) = targets::by_names(conn, Some(&owner), experiment, job).await?
+            {
+                return job_wish(conn, text, id, who).await;
+            }
             let named: Vec<Namesake> = named.iter().filter(|one| one.owner == owner).cloned().collect();
             if let Found::Own(wishes) = by_namesakes(&named, &owner) {
                 return if who.may_change(&owner) {
@@ -76,19 +81,22 @@ pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, who: &Person) -> Resu
             }
             _ => Ok(vec![Wish::Experiment(id)]),
         },
-        Target::Job(id) => {
-            let wanted_by = experiments::wanting(conn, &[id]).await?;
-            let is_own = wanted_by.iter().any(|(_, one)| one.owner == who.name);
-            if who.is_admin() {
-                // The second time, its own wish being taken back, it is for all.
-                return Ok(vec![if is_own && wanted_by.len() > 1 { Wish::OwnOf(id) } else { Wish::Job(id) }]);
-            }
-            match wanted_by.first() {
-                _ if is_own || experiments::has_wanted(conn, &who.name, id).await? => Ok(vec![Wish::OwnOf(id)]),
-                Some((_, first)) => Err(forbidden(&format!("job `{text}`"), &first.owner)),
-                None => Err(forbidden(&format!("job `{text}`"), "somebody else")),
-            }
-        }
+        Target::Job(id) => job_wish(conn, text, id, who).await,
+    }
+}
+
+/// What somebody asks who names a job, and not as part of an experiment of its own.
+async fn job_wish(conn: &mut Conn, text: &str, id: Uuid, who: &Person) -> Result<Vec<Wish>> {
+    let wanted_by = experiments::wanting(conn, &[id]).await?;
+    let is_own = wanted_by.iter().any(|(_, one)| one.owner == who.name);
+    if who.is_admin() {
+        // The second time, its own wish being taken back, it is for all.
+        return Ok(vec![if is_own && wanted_by.len() > 1 { Wish::OwnOf(id) } else { Wish::Job(id) }]);
+    }
+    match wanted_by.first() {
+        _ if is_own || experiments::has_wanted(conn, &who.name, id).await? => Ok(vec![Wish::OwnOf(id)]),
+        Some((_, first)) => Err(forbidden(&format!("job `{text}`"), &first.owner)),
+        None => Err(forbidden(&format!("job `{text}`"), "somebody else")),
     }
 }
 

@@ -69,6 +69,8 @@ pub enum Denial {
          call; an admin makes one by `tandem token new`"
     )]
     NoToken,
+    #[error("two tokens were sent; expected one")]
+    TwoTokens,
     #[error("what was sent as a token is none: {0}")]
     Malformed(Malformed),
     /// Unknown or with another secret: which of the two is nobody's business.
@@ -80,7 +82,9 @@ pub enum Denial {
     Revoked(TokenId),
     #[error("{0} was disabled by an admin")]
     Disabled(String),
-    #[error("the account {0} of this box may do nothing here; an admin can link it: tandem user add NAME --login {0}")]
+    #[error(
+        "the account {0} of this box may do nothing here; an admin can link it: tandem user add NAME --role ROLE --login {0}"
+    )]
     UnknownLogin(String),
     #[error("{what} needs the role {needed}; {who} has the role {has}")]
     RoleTooLow { what: String, who: String, has: &'static str, needed: &'static str },
@@ -102,6 +106,7 @@ impl Denial {
         matches!(
             self,
             Self::NoToken
+                | Self::TwoTokens
                 | Self::Malformed(_)
                 | Self::Unknown
                 | Self::Expired(_)

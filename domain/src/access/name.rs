@@ -11,6 +11,10 @@ const LOGIN: &str = "login:";
 pub fn check(what: &str, name: &str) -> Result<(), String> {
     let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
     let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    // The audit says so of whoever is not known.
+    if name == "nobody" {
+        return Err("`nobody` is what the audit calls whoever is not known; choose another name".to_owned());
+    }
     let is_right = name.len() <= LONGEST && name.bytes().all(inside) && name.bytes().next().is_some_and(first);
     if is_right {
         return Ok(());
@@ -19,6 +23,20 @@ pub fn check(what: &str, name: &str) -> Result<(), String> {
         "{name:?} is no name for {what}; expected up to {LONGEST} of a to z, 0 to 9, `.`, `_` and `-`, the first a letter \
          or digit"
     ))
+}
+
+/// Checks the name of an account of the box, which need not be there yet.
+///
+/// # Errors
+/// Says what is expected.
+pub fn check_login(login: &str) -> Result<(), String> {
+    let is_right =
+        login.len() <= 64 && login.bytes().all(|byte| byte.is_ascii_graphic() && !b":/\"\\'".contains(&byte));
+    if is_right {
+        Ok(())
+    } else {
+        Err(format!("{login:?} is no name of an account; expected up to 64 letters and digits"))
+    }
 }
 
 /// How an account of the box is called where no person is linked to it.
@@ -40,5 +58,10 @@ mod tests {
             assert!(error.contains("no name for a person") && !error.contains('\n'), "{error}");
         }
         assert!(check("a person", &of_login("ann")).is_err(), "nobody can take an account's place");
+        assert!(check("a person", "nobody").unwrap_err().contains("audit"));
+        assert!(check_login("ann").is_ok() && check_login("").is_ok() && check_login("DOM-ann.b$").is_ok());
+        for wrong in ["a b", "a\u{1b}[1m", "a:b", "a/b", "ä", &"a".repeat(65)] {
+            assert!(check_login(wrong).is_err(), "{wrong}");
+        }
     }
 }

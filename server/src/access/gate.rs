@@ -54,7 +54,10 @@ pub(crate) struct Gate {
     known: RwLock<Arc<Known>>,
     accounts: Accounts,
     open: Arc<OpenRequests>,
-    throttle: Throttle,
+    /// Wrong tokens that are looked at.
+    tries: Throttle,
+    /// Refusals that are logged and stand in the audit.
+    notes: Throttle,
     used: Mutex<HashSet<TokenId>>,
     refusals: Refusals,
     missed: tokio::sync::Mutex<Option<Instant>>,
@@ -72,7 +75,8 @@ impl Gate {
             known: RwLock::new(Arc::new(known)),
             accounts: Accounts::default(),
             open: Arc::default(),
-            throttle: Throttle::default(),
+            tries: Throttle::new(200, Duration::from_millis(200)),
+            notes: Throttle::new(50, Duration::from_secs(10)),
             used: Mutex::default(),
             refusals: Refusals::default(),
             missed: tokio::sync::Mutex::default(),
@@ -106,7 +110,11 @@ impl Gate {
 
     async fn by_token(&self, header: &[u8], peer: Peer) -> Result<Identity, Denial> {
         let text = std::str::from_utf8(header).unwrap_or_default();
-        let text = text.strip_prefix("Bearer ").unwrap_or(text);
+        // The scheme is of either case (RFC 9110).
+        let text = match text.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
+            _ => text,
+        };
         let token = Token::parse(text).map_err(|malformed| self.wrong(Denial::Malformed(malformed), peer, None))?;
         let id = token.id();
         if !self.known().has(&id) {
@@ -122,10 +130,10 @@ impl Gate {
     fn wrong(&self, denial: Denial, peer: Peer, id: Option<&TokenId>) -> Denial {
         let now = Instant::now();
         let by_address = match peer {
-            Peer::Tcp { address } => self.throttle.is_too_many(Source::Address(address.ip()), now),
+            Peer::Tcp { address } => self.tries.is_too_many(Source::Address(address.ip()), now),
             Peer::Socket { .. } => false,
         };
-        let by_id = id.is_some_and(|id| self.throttle.is_too_many(Source::Token(id.clone()), now));
+        let by_id = id.is_some_and(|id| self.tries.is_too_many(Source::Token(id.clone()), now));
         match (by_address, by_id, id, peer) {
             (true, _, _, Peer::Tcp { address }) => Denial::TooMany(address.ip().to_string()),
             (_, true, Some(id), _) => Denial::TooMany(format!("those who name {id}")),
@@ -135,13 +143,13 @@ impl Gate {
 
     async fn by_account(&self, uid: u32) -> Result<Person, Denial> {
         let account = self.accounts.name(uid).await;
-        let linked = self.known().person_of(&account).transpose()?;
-        // Root can read every file of the house anyway.
+        let linked = self.known().person_of(&account);
+        // Whatever person that account is linked to: otherwise nobody could undo a mistake. Root can read every file of the house.
         if uid == self.house || uid == 0 {
-            let name = linked.map_or_else(|| of_login(&account), |person| person.name);
+            let name = linked.and_then(Result::ok).map_or_else(|| of_login(&account), |person| person.name);
             return Ok(Person { name, role: PersonRole::Admin, token: None, once: false, origin: String::new() });
         }
-        match (linked, self.login_role) {
+        match (linked.transpose()?, self.login_role) {
             (Some(person), _) => Ok(person),
             (None, Some(role)) => {
                 Ok(Person { name: of_login(&account), role, token: None, once: false, origin: String::new() })
@@ -166,7 +174,8 @@ impl Gate {
     pub(crate) async fn refresh(&self) -> Result<()> {
         let read = async {
             let mut conn = self.store.lane.conn().await?;
-            let changed = tokens::version(&mut conn).await? != self.known().version;
+            let version = tokens::version(&mut conn).await?;
+            let changed = version.is_none() || version != self.known().version;
             Ok(if changed { Some(Known::read(&mut conn).await?) } else { None })
         };
         let changed = within(timing::timing().statement_limit(), read).await?;
@@ -236,7 +245,29 @@ impl Gate {
         self.refusals.add(entry);
     }
 
-    async fn store_refusals(&self) {
+    /// Logs a refusal and has it stored, unless that client has had too many of them: then it is counted.
+    pub(crate) fn note(&self, peer: Peer, who: &str, method: &str, denial: &Denial) {
+        let source = match peer {
+            Peer::Tcp { address } => Source::Address(address.ip()),
+            Peer::Socket { uid, .. } => Source::Account(uid),
+        };
+        if self.notes.is_too_many(source, Instant::now()) {
+            self.refusals.leave_out();
+            return;
+        }
+        let (owner, via) = match denial {
+            Denial::Revoked(id) | Denial::Expired(id) | Denial::Once(id) => (self.known().owner(id), id.to_string()),
+            Denial::Disabled(name) => (Some(name.clone()), String::new()),
+            _ => (None, String::new()),
+        };
+        let who = owner.unwrap_or_else(|| who.to_owned());
+        tracing::info!(method, from = %peer, who, "refused: {denial}");
+        let what = method.trim_start_matches("/tandem.v1.").to_owned();
+        let outcome = format!("refused: {denial}");
+        self.refused(Entry { who, via, origin: peer.to_string(), what, outcome, ..Entry::default() });
+    }
+
+    pub(crate) async fn store_refusals(&self) {
         let entries = self.refusals.take().await;
         if entries.is_empty() {
             return;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,17 +17,20 @@ use super::{
     gate::Gate,
     revocable::{Revocable, Side},
 };
-use crate::{listen::peer::Peer, store::audit::Entry};
+use crate::listen::peer::Peer;
 
 pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let is_grpc = is_grpc(&request);
+    let (is_grpc, is_head) = (is_grpc(&request), request.method() == Method::HEAD);
     // What is not there is told to everybody: which methods there are is no secret.
     let Some(rule) = rule_of(request.uri().path()) else { return next.run(request).await };
     let Some(peer) = request.extensions().get::<Peer>().copied() else {
-        return refuse(is_grpc, &Denial::NoToken);
+        return refuse(is_grpc, is_head, &Denial::NoToken);
     };
-    let header = request.headers().get(header::AUTHORIZATION);
-    let identified = gate.identify(peer, header.map(|value| value.as_bytes())).await;
+    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+    let identified = match (headers.next(), headers.next()) {
+        (_, Some(_)) => Err(Denial::TwoTokens),
+        (header, None) => gate.identify(peer, header.map(|value| value.as_bytes())).await,
+    };
     let (who, permitted) = match identified {
         Ok((identity, caller)) => (identity.shown(), permit(rule, &identity).map(|()| (identity, caller))),
         Err(denial) => (Identity::Nobody.shown(), Err(denial)),
@@ -35,18 +38,8 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
     let (identity, caller) = match permitted {
         Ok(permitted) => permitted,
         Err(denial) => {
-            // Those that are too many are told so, and not noted one by one.
-            if !matches!(denial, Denial::TooMany(_)) {
-                tracing::info!(method = rule.method, from = %peer, who, "refused: {denial}");
-                gate.refused(Entry {
-                    who,
-                    origin: peer.to_string(),
-                    what: rule.method.trim_start_matches("/tandem.v1.").to_owned(),
-                    outcome: format!("refused: {denial}"),
-                    ..Entry::default()
-                });
-            }
-            return refuse(is_grpc, &denial);
+            gate.note(peer, &who, rule.method, &denial);
+            return refuse(is_grpc, is_head, &denial);
         }
     };
     let (mut parts, body) = request.into_parts();
@@ -78,7 +71,7 @@ pub(super) fn status(denial: &Denial) -> Status {
     code.status(denial.to_string())
 }
 
-fn refuse(is_grpc: bool, denial: &Denial) -> Response {
+fn refuse(is_grpc: bool, is_head: bool, denial: &Denial) -> Response {
     if is_grpc {
         return status(denial).into_http();
     }
@@ -87,7 +80,7 @@ fn refuse(is_grpc: bool, denial: &Denial) -> Response {
         denial if denial.is_unknown() => StatusCode::UNAUTHORIZED,
         _ => StatusCode::FORBIDDEN,
     };
-    (code, format!("{denial}\n")).into_response()
+    if is_head { code.into_response() } else { (code, format!("{denial}\n")).into_response() }
 }
 
 /// Who makes a request, as the layer found out.

@@ -20,7 +20,7 @@ use crate::store::{
 /// As it was read; it is read again when `version` has changed.
 #[derive(Default)]
 pub(super) struct Known {
-    pub(super) version: i64,
+    pub(super) version: Option<i64>,
     tokens: HashMap<TokenId, (StoredToken, Option<Instant>)>,
     logins: HashMap<String, (Person, bool)>,
 }
@@ -39,6 +39,14 @@ impl Known {
     /// Who presents a token.
     pub(super) fn judge(&self, token: &Token, now: Instant) -> Result<Identity, Denial> {
         judge(token, self.stored(&token.id(), now).as_ref())
+    }
+
+    /// Whose a token is, good or not.
+    pub(super) fn owner(&self, id: &TokenId) -> Option<String> {
+        match &self.tokens.get(id)?.0.kind {
+            Kind::Person { name, .. } => Some(name.clone()),
+            Kind::Worker | Kind::Scrape => None,
+        }
     }
 
     pub(super) fn has(&self, id: &TokenId) -> bool {

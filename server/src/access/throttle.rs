@@ -9,34 +9,41 @@ use std::{
 
 use tandem_domain::access::token::TokenId;
 
-/// Wrong tries in a row that are answered, and how fast they are forgiven.
-const BURST: u32 = 200;
-const FORGIVEN_EVERY: Duration = Duration::from_millis(200);
 /// Of each kind. When there are more, those that are forgiven are forgotten, and else all.
 const KEPT_MAX: usize = 4096;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     Address(IpAddr),
+    Account(u32),
     Token(TokenId),
 }
 
-#[derive(Default)]
-pub(super) struct Throttle(Mutex<HashMap<Source, (u32, Instant)>>);
+pub(super) struct Throttle {
+    /// So many in a row, ...
+    burst: u32,
+    /// ... and one more each time this has passed.
+    every: Duration,
+    tries: Mutex<HashMap<Source, (u32, Instant)>>,
+}
 
 impl Throttle {
+    pub(super) fn new(burst: u32, every: Duration) -> Self {
+        Self { burst, every, tries: Mutex::default() }
+    }
+
     /// Counts a wrong try; whether it was one too many.
     pub(super) fn is_too_many(&self, source: Source, now: Instant) -> bool {
-        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         if tries.len() >= KEPT_MAX {
-            tries.retain(|_, (count, since)| forgive(*count, *since, now).0 > 0);
+            tries.retain(|_, (count, since)| forgive(*count, *since, now, self.every).0 > 0);
             if tries.len() >= KEPT_MAX {
                 tries.clear();
             }
         }
         let (count, since) = tries.entry(source).or_insert((0, now));
-        (*count, *since) = forgive(*count, *since, now);
-        if *count >= BURST {
+        (*count, *since) = forgive(*count, *since, now, self.every);
+        if *count >= self.burst {
             return true;
         }
         *count += 1;
@@ -45,11 +52,11 @@ impl Throttle {
 }
 
 /// What is left of `count` wrong tries, and since when.
-fn forgive(count: u32, since: Instant, now: Instant) -> (u32, Instant) {
-    let passed = now.saturating_duration_since(since).as_millis() / FORGIVEN_EVERY.as_millis();
+fn forgive(count: u32, since: Instant, now: Instant, every: Duration) -> (u32, Instant) {
+    let passed = now.saturating_duration_since(since).as_millis() / every.as_millis().max(1);
     let forgiven = u32::try_from(passed).unwrap_or(u32::MAX);
     match count.checked_sub(forgiven) {
-        Some(left) if left > 0 => (left, since + FORGIVEN_EVERY * forgiven),
+        Some(left) if left > 0 => (left, since + every * forgiven),
         _ => (0, now),
     }
 }
@@ -60,25 +67,27 @@ mod tests {
 
     #[test]
     fn a_burst_is_answered_and_then_one_now_and_then() {
-        let (throttle, start) = (Throttle::default(), Instant::now());
+        const BURST: u32 = 20;
+        const EVERY: Duration = Duration::from_secs(3);
+        let (throttle, start) = (Throttle::new(BURST, EVERY), Instant::now());
         let from = |last: u8| Source::Address(IpAddr::from([10, 0, 0, last]));
         for _ in 0..BURST {
             assert!(!throttle.is_too_many(from(1), start));
         }
         assert!(throttle.is_too_many(from(1), start));
         assert!(!throttle.is_too_many(from(2), start), "others are not held up");
-        let later = start + FORGIVEN_EVERY;
+        let later = start + EVERY;
         assert!(!throttle.is_too_many(from(1), later));
         assert!(throttle.is_too_many(from(1), later));
-        assert!(!throttle.is_too_many(from(1), start + FORGIVEN_EVERY * BURST));
+        assert!(!throttle.is_too_many(from(1), start + EVERY * BURST));
     }
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let (throttle, now) = (Throttle::default(), Instant::now());
+        let (throttle, now) = (Throttle::new(20, Duration::from_secs(3)), Instant::now());
         for number in 0..u32::try_from(3 * KEPT_MAX).unwrap() {
             throttle.is_too_many(Source::Address(IpAddr::from(number.to_be_bytes())), now);
         }
-        assert!(throttle.0.lock().unwrap().len() <= KEPT_MAX);
+        assert!(throttle.tries.lock().unwrap().len() <= KEPT_MAX);
     }
 }

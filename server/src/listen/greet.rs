@@ -1,10 +1,9 @@
 //! A new connection to the port that speaks TLS: the handshake, or words for a client that speaks something else.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     net::TcpStream,
-    sync::Semaphore,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
@@ -21,8 +20,6 @@ use super::{
 /// What a connection is greeted with.
 pub(super) struct Greeting {
     pub(super) acceptor: TlsAcceptor,
-    /// Taken only once the client has begun: one that says nothing keeps no other from its handshake.
-    pub(super) handshakes: Arc<Semaphore>,
     pub(super) peer: Peer,
     pub(super) place: Place,
     /// For the handshake, and for the first request after it.
@@ -44,11 +41,8 @@ impl Greeting {
             turn_away::plain_from_tls_port(stream, self.peer, first, speaks).await;
             return None;
         }
-        let handshake = async {
-            let _permit = self.handshakes.acquire().await;
-            self.acceptor.accept(stream).await
-        };
-        let failure = match timeout_at(deadline, handshake).await {
+        // As many at a time as there are places: one that stalls holds up no other.
+        let failure = match timeout_at(deadline, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let begin = Instant::now() + self.patience;
                 return Some(Connection::new(Io::Tls(Box::new(stream)), self.peer, self.place, begin));
@@ -58,7 +52,7 @@ impl Greeting {
         };
         static BURST: Burst = Burst::new();
         if let Some(untold) = BURST.note() {
-            tracing::info!(peer = ?self.peer, untold, failure, "a TLS handshake failed; a client that has not joined ends it like that");
+            tracing::info!(peer = %self.peer, untold, failure, "a TLS handshake failed; a client that has not joined ends it like that");
         }
         None
     }

@@ -4,7 +4,6 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,7 +11,6 @@ use std::{
 use tandem_domain::timing;
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::Semaphore,
     task::JoinSet,
     time::{Instant, Sleep, sleep},
 };
@@ -29,9 +27,6 @@ use super::{
 
 /// An error of `accept` (no files left, mostly) does not pass at once.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Handshakes that may be computed at a time. Who holds one back holds it for [`timing::HANDSHAKE`], and one address cannot
-/// have all of them.
-const HANDSHAKES: usize = 512;
 
 pub(crate) struct Incoming {
     port: Accepting<TcpListener>,
@@ -40,7 +35,6 @@ pub(crate) struct Incoming {
     places: Places,
     /// No more of them than places.
     greeted: JoinSet<Option<Connection>>,
-    handshakes: Arc<Semaphore>,
     /// How long a client may take to begin, and how long its TLS may take before.
     patience: Duration,
 }
@@ -69,7 +63,6 @@ impl Incoming {
             socket: socket.map(|socket| Accepting::new(socket, "the socket")),
             places: Places::new(limits),
             greeted: JoinSet::new(),
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
             patience,
         }
     }
@@ -84,13 +77,7 @@ impl Incoming {
         let Some(acceptor) = &self.tls else {
             return Some(Connection::new(Io::Plain(stream), peer, place, Instant::now() + self.patience));
         };
-        let greeting = greet::Greeting {
-            acceptor: acceptor.clone(),
-            handshakes: self.handshakes.clone(),
-            peer,
-            place,
-            patience: self.patience,
-        };
+        let greeting = greet::Greeting { acceptor: acceptor.clone(), peer, place, patience: self.patience };
         self.greeted.spawn(greeting.greet(stream));
         None
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tandem_proto::{
-    convert::{optional_moment, timestamp, uuid},
+    convert::{optional_moment, timestamp},
     v1,
     v1::people_server::People,
 };
@@ -14,7 +14,8 @@ use crate::{
     error::Error,
     people::{self, Change, Wanted},
     query::jobs::limited,
-    store::{audit, people as rows, people::PersonRow, tokens::TokenRow},
+    store::{audit, people as rows, people::PersonRow, targets::Target, tokens::TokenRow},
+    target::resolve,
 };
 
 #[async_trait]
@@ -90,16 +91,27 @@ impl People for Api {
     }
 
     async fn audit(&self, request: Request<v1::AuditRequest>) -> Result<Response<v1::AuditResponse>, Status> {
+        let own = caller(&request)?.name;
         let v1::AuditRequest { user, since, job, limit } = request.into_inner();
         check_texts(&[("user", &user), ("job", &job)])?;
         let question = audit::Question {
             who: Some(user).filter(|user| !user.is_empty()),
             since: optional_moment("since", since)?,
-            job: if job.is_empty() { None } else { Some(uuid("job", &job)?) },
+            job: None,
             limit: limited(limit),
         };
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
+            let job = match job.as_str() {
+                "" => None,
+                text => match resolve(&mut conn, text, &own).await? {
+                    Target::Job(id) => Some(id),
+                    Target::Experiment(_) => {
+                        return Err(Error::Invalid(format!("`{text}` is an experiment; name a job")).into());
+                    }
+                },
+            };
+            let question = audit::Question { job, ..question };
             Ok(audit::list(&mut conn, &question).await.map_err(Error::from)?)
         };
         let entries = self.admission.call(list).await?.into_iter().map(entry).collect();

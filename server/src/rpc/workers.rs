@@ -151,12 +151,18 @@ impl Api {
         if bound == Some(worker.id) {
             return Ok(());
         }
-        tracing::warn!(worker = worker.name, %token, "refused: the token is another worker's");
-        Err(Code::Forbidden.status(format!(
-            "the token {token} is another worker's: each has one of its own. If this one's state folder was lost or copied, \
-             make a new token: tandem token new {} --role worker",
-            worker.name
-        )))
+        let why = match bound {
+            Some(_) => format!(
+                "the token {token} is another worker's: each has one of its own. If this one's state folder was lost or copied, \
+                 make a new token: tandem token new NAME --role worker"
+            ),
+            None => format!(
+                "this worker has another good token, and {token} is not it: revoke that one before this one is used; tandem token \
+                 list --all shows both"
+            ),
+        };
+        tracing::warn!(worker = ?worker.name, "refused: {why}");
+        Err(Code::Forbidden.status(why))
     }
 
     /// Handles messages until the worker closes its half (`Ok`) or the stream must end.

@@ -35,9 +35,9 @@ pub(crate) struct LoginRow {
     pub(crate) is_disabled: bool,
 }
 
-/// Grows with every change of people or tokens.
-pub(crate) async fn version(conn: &mut Conn) -> DbResult<i64> {
-    sqlx::query_scalar!("SELECT version FROM access_version").fetch_one(conn).await
+/// Grows with every change of people or tokens. `None` if somebody has removed it: then nobody can know.
+pub(crate) async fn version(conn: &mut Conn) -> DbResult<Option<i64>> {
+    sqlx::query_scalar!("SELECT max(version) FROM access_version").fetch_one(conn).await
 }
 
 /// All that are good, and those that were until a month ago: they are told why they are not any more.
@@ -75,14 +75,18 @@ pub(crate) struct NewToken<'a> {
     pub(crate) expires_in: Option<Duration>,
     /// Good for nothing but to make another.
     pub(crate) once: bool,
+    /// The token of the same person that it was made with: it ends when that ends.
+    pub(crate) parent: Option<&'a TokenId>,
 }
 
 /// `false` if its id is taken.
 pub(crate) async fn insert(conn: &mut Conn, new: &NewToken<'_>) -> DbResult<bool> {
     let id = new.token.id();
     sqlx::query!(
-        "INSERT INTO tokens (id, role, person, name, hash, made_by, expires_at, once)
-         VALUES ($1, $2::text::token_role, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7::float8), $8)
+        "INSERT INTO tokens (id, role, person, name, hash, made_by, expires_at, once, parent)
+         VALUES ($1, $2::text::token_role, $3, $4, $5, $6,
+                 LEAST(clock_timestamp() + make_interval(secs => $7::float8), (SELECT expires_at FROM tokens WHERE id = $9)),
+                 $8, $9)
          ON CONFLICT (id) DO NOTHING",
         id.as_str(),
         new.role,
@@ -92,6 +96,7 @@ pub(crate) async fn insert(conn: &mut Conn, new: &NewToken<'_>) -> DbResult<bool
         new.made_by,
         new.expires_in.map(|span| span.as_secs_f64()),
         new.once,
+        new.parent.map(TokenId::as_str),
     )
     .run(conn)
     .await
@@ -142,12 +147,19 @@ pub(crate) async fn list(conn: &mut Conn, person: Option<&str>, id: Option<&Toke
     .await
 }
 
-/// `false` if there is none of that id. When it was revoked first is kept.
-pub(crate) async fn revoke(conn: &mut Conn, id: &TokenId) -> DbResult<bool> {
-    sqlx::query!("UPDATE tokens SET revoked_at = COALESCE(revoked_at, clock_timestamp()) WHERE id = $1", id.as_str())
-        .run(conn)
-        .await
-        .map(RowsChanged::is_one)
+/// Revokes a token, and those of the same person that were made with it; how many. When one was revoked first is kept.
+pub(crate) async fn revoke(conn: &mut Conn, id: &TokenId) -> DbResult<u64> {
+    sqlx::query!(
+        "WITH RECURSIVE ending (id) AS (
+             SELECT $1::text
+             UNION SELECT made.id FROM tokens made JOIN ending ON made.parent = ending.id
+         )
+         UPDATE tokens SET revoked_at = COALESCE(revoked_at, clock_timestamp()) WHERE id IN (SELECT id FROM ending)",
+        id.as_str()
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::count)
 }
 
 /// Revokes a token that is good once; `false` if that has happened before.
@@ -167,10 +179,12 @@ pub(crate) async fn used(conn: &mut Conn, ids: &[TokenId]) -> DbResult<()> {
     sqlx::query!("UPDATE tokens SET last_used_at = clock_timestamp() WHERE id = ANY($1)", &ids).run_any(conn).await
 }
 
-/// Binds a worker's token to the worker that uses it first; the worker that it is bound to then.
+/// Binds a worker's token to the worker that uses it first, unless that has another good one; the worker that it is bound to then.
 pub(crate) async fn bind(conn: &mut Conn, id: &TokenId, worker: Uuid) -> DbResult<Option<Uuid>> {
     sqlx::query!(
-        "UPDATE tokens SET worker_id = $2 WHERE id = $1 AND role = 'worker' AND worker_id IS NULL",
+        "UPDATE tokens SET worker_id = $2 WHERE id = $1 AND role = 'worker' AND worker_id IS NULL
+           AND NOT EXISTS (SELECT FROM tokens other WHERE other.worker_id = $2 AND other.revoked_at IS NULL
+                           AND (other.expires_at IS NULL OR other.expires_at > clock_timestamp()))",
         id.as_str(),
         worker
     )

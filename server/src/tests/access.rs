@@ -109,6 +109,11 @@ async fn a_damaged_row_opens_nothing_and_harms_no_other() {
     database.execute("UPDATE tokens SET person = NULL");
     gate.refresh().await.unwrap();
     assert_eq!(identify(&gate, &one).await, Err(Denial::Unknown));
+    database.execute("DELETE FROM access_version; UPDATE tokens SET revoked_at = now()");
+    gate.refresh().await.unwrap();
+    assert_eq!(identify(&gate, &two).await, Err(Denial::Revoked(two.id())), "without a version all is read");
+    database.execute("UPDATE tokens SET revoked_at = NULL");
+    gate.refresh().await.unwrap();
     database.execute("ALTER TABLE access_version RENAME TO gone");
     assert!(gate.refresh().await.is_err());
     assert_eq!(identify(&gate, &two).await, Ok(Identity::Worker(two.id())), "what was known goes on to hold");
@@ -190,8 +195,10 @@ async fn an_admins_line_is_exchanged_once() {
     assert!(matches!(identify(&gate, &own).await, Ok(Identity::Person(Person { once: false, .. }))));
     // What stands there is replaced: the old line is of no use to anybody.
     admin_line(&database.store, &out).await.unwrap();
-    database.execute("UPDATE people SET role = 'reader'");
-    assert!(matches!(admin_line(&database.store, &out).await, Err(Error::Refused(_))));
+    // Whoever owns the database gets in, whatever was done to that person.
+    database.execute("UPDATE people SET role = 'reader', disabled_at = now()");
+    admin_line(&database.store, &out).await.unwrap();
+    assert_eq!(database.text("SELECT role::text FROM people WHERE disabled_at IS NULL"), "admin");
 }
 
 #[tokio::test]
@@ -255,4 +262,51 @@ async fn every_change_stands_in_the_audit_which_is_only_added_to() {
     let owner =
         sqlx::raw_sql("SET ROLE NONE; DELETE FROM audit").fetch_optional(&mut *conn).await.map(drop).unwrap_err();
     assert!(owner.to_string().contains("only added to"), "{owner}");
+}
+
+#[tokio::test]
+async fn what_a_token_made_for_its_own_person_ends_with_it() {
+    let database = TestStore::open().await;
+    add(&database, "ann", "submitter").await;
+    let short = Wanted { expires_in: Some(Duration::from_secs(3600)), ..wanted("", "ann") };
+    let (first, _) = new_token(&database.store, &person("root"), &short).await.unwrap();
+    let by_first = Person { token: Some(first.id()), ..person("ann") };
+    let (second, row) = new_token(&database.store, &by_first, &wanted("", "")).await.unwrap();
+    assert!(row.expires_at.is_some(), "no longer than the one that it was made with");
+    let by_second = Person { token: Some(second.id()), ..person("ann") };
+    let (third, _) = new_token(&database.store, &by_second, &wanted("", "")).await.unwrap();
+    let other = made(&database, "", "ann").await;
+    revoke_token(&database.store, &person("root"), first.id().as_str()).await.unwrap();
+    let gate = Gate::open(database.store.clone(), None).await.unwrap();
+    for token in [&first, &second, &third] {
+        assert_eq!(identify(&gate, token).await, Err(Denial::Revoked(token.id())));
+    }
+    assert!(identify(&gate, &other).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_account_of_the_house_stays_its_admin_whoever_it_is_linked_to() {
+    let database = TestStore::open().await;
+    add(&database, "zed", "reader").await;
+    let own = nix::unistd::geteuid();
+    let account = nix::unistd::User::from_uid(own).unwrap().map_or_else(|| own.to_string(), |user| user.name);
+    let change = Change { name: "zed".to_owned(), login: Some(account), disabled: Some(true), ..Change::default() };
+    set_person(&database.store, &person("root"), &change).await.unwrap();
+    let gate = Gate::open(database.store.clone(), None).await.unwrap();
+    let socket = Peer::Socket { uid: own.as_raw(), pid: None };
+    let Ok((Identity::Person(house), _)) = gate.identify(socket, None).await else { panic!("the house is shut out") };
+    assert!(house.is_admin());
+}
+
+#[tokio::test]
+async fn refusals_are_noted_and_a_flood_of_them_is_counted() {
+    let database = TestStore::open().await;
+    let gate = Gate::open(database.store.clone(), None).await.unwrap();
+    for _ in 0..1000 {
+        gate.note(far(), "nobody", "/tandem.v1.Fleet/Status", &Denial::NoToken);
+    }
+    gate.store_refusals().await;
+    let noted: i64 = database.value("SELECT count(*) FROM audit WHERE outcome LIKE 'refused: %'");
+    assert!((1..100).contains(&noted), "{noted}");
+    assert_eq!(database.count("audit WHERE outcome LIKE '%more refusals%'"), 1);
 }

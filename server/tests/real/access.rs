@@ -216,9 +216,17 @@ async fn a_worker_speaks_for_itself_alone_and_only_as_long_as_its_token_is_good(
     let refused = refused.err().expect("it is the other's");
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert!(refused.message().contains("is another worker's"), "{refused}");
+    // Nor does a token that nobody has used take the place of a worker that has one.
+    let unused = server.token("worker", "").await;
+    let refused = FakeWorker::connect_with(&server, &unused.secret, "left", id, Vec::new()).await.err();
+    let refused = refused.expect("the worker has a token");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(refused.message().contains("has another good token"), "{refused}");
     let revoke = v1::RevokeTokenRequest { id: token.token.unwrap().id };
     server.people().await.revoke_token(revoke).await.unwrap();
     let ended = timeout(LIMIT, worker.end()).await.expect("it does not end");
     assert_eq!(ended.code(), Code::Unauthenticated, "{ended}");
+    // From then on another one does: so it is rotated.
+    FakeWorker::connect_with(&server, &unused.secret, "left", id, Vec::new()).await.unwrap();
     server.stop().await;
 }

@@ -1,6 +1,6 @@
 //! A worker as the coordinator sees it: the test says what it sends.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::Mutex};
 
 use tandem_domain::{
     LEARN_VERSION,
@@ -16,6 +16,21 @@ use tonic::Streaming;
 use uuid::Uuid;
 
 use crate::{LIMIT, server::Server};
+
+/// By worker: its token is the one that it used first.
+static TOKENS: Mutex<BTreeMap<Uuid, String>> = Mutex::new(BTreeMap::new());
+
+async fn token_of(server: &Server, worker: Uuid) -> String {
+    let known = TOKENS.lock().unwrap().get(&worker).cloned();
+    match known {
+        Some(token) => token,
+        None => {
+            let token = server.token("worker", "").await.secret;
+            TOKENS.lock().unwrap().insert(worker, token.clone());
+            token
+        }
+    }
+}
 
 pub(crate) struct FakeWorker {
     pub(crate) registered: v1::Registered,
@@ -34,7 +49,7 @@ impl FakeWorker {
         id: Uuid,
         running: Vec<v1::RunningRank>,
     ) -> Result<Self, tonic::Status> {
-        let token = server.token("worker", "").await.secret;
+        let token = token_of(server, id).await;
         Self::register_with(server, &token, name, id, running).await
     }
 
@@ -57,8 +72,7 @@ impl FakeWorker {
         id: Uuid,
         running: Vec<v1::RunningRank>,
     ) -> Result<Self, tonic::Status> {
-        // A new one each time: it is the worker's that uses it first.
-        let token = server.token("worker", "").await.secret;
+        let token = token_of(server, id).await;
         Self::connect_with(server, &token, name, id, running).await
     }
 
