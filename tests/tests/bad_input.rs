@@ -108,7 +108,7 @@ fn a_server_or_database_that_is_not_there_is_named() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let nobody = "postgres://nobody@127.0.0.1:9/tandem";
     assert_refused(&serve(nobody, "127.0.0.1:0", folder.path())?, UNREACHABLE, &["127.0.0.1:9"]);
-    assert_refused(&serve(nobody, "0.0.0.0:0", folder.path())?, 78, &["--insecure"]);
+    assert_refused(&serve(nobody, "0.0.0.0:0", folder.path())?, 78, &["0.0.0.0:0", "--tls-dir"]);
     Ok(())
 }
 

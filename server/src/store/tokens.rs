@@ -181,6 +181,10 @@ pub(crate) async fn used(conn: &mut Conn, ids: &[TokenId]) -> DbResult<()> {
 
 /// Binds a worker's token to the worker that uses it first, unless that has another good one; the worker that it is bound to then.
 pub(crate) async fn bind(conn: &mut Conn, id: &TokenId, worker: Uuid) -> DbResult<Option<Uuid>> {
+    // Looked at first: a statement that may change something has every coordinator read all of it anew.
+    if let Some(bound) = bound(conn, id).await? {
+        return Ok(Some(bound));
+    }
     sqlx::query!(
         "UPDATE tokens SET worker_id = $2 WHERE id = $1 AND role = 'worker' AND worker_id IS NULL
            AND NOT EXISTS (SELECT FROM tokens other WHERE other.worker_id = $2 AND other.revoked_at IS NULL
@@ -190,6 +194,10 @@ pub(crate) async fn bind(conn: &mut Conn, id: &TokenId, worker: Uuid) -> DbResul
     )
     .run_any(&mut *conn)
     .await?;
+    bound(conn, id).await
+}
+
+async fn bound(conn: &mut Conn, id: &TokenId) -> DbResult<Option<Uuid>> {
     let bound = sqlx::query_scalar!("SELECT worker_id FROM tokens WHERE id = $1", id.as_str());
     Ok(bound.fetch_optional(conn).await?.flatten())
 }
