@@ -22,7 +22,8 @@ use tonic::{
 use crate::{
     core_files,
     exit::{Exit, Failure},
-    known_houses,
+    heard::Heard,
+    known_houses::Doorkeeper,
     refusal::{Refusal, is_away},
     target::Target,
 };
@@ -37,7 +38,7 @@ const SAY_AFTER: Duration = Duration::from_secs(7);
 /// A list of a thousand jobs with their specs is a few MiB.
 const LARGEST_MESSAGE: usize = 64 << 20;
 
-type Service = InterceptedService<Channel, Authorization>;
+type Service = InterceptedService<Heard<Channel>, Authorization>;
 
 /// Any of the coordinators serves: the one that answered last is asked first.
 pub(crate) struct Client {
@@ -163,10 +164,11 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, Statu
 fn services(server: &Address, target: &Target) -> Result<Services> {
     let wrong = |reason: String| Failure::error(Exit::Config, reason);
     let tuning = Tuning { connect_within: CONNECT_WITHIN, ping_every: Some(PING_EVERY) };
-    let may_serve = known_houses::judge(target.token.is_some());
-    let dialer = Dialer::new(server, target.house.as_ref(), tuning, may_serve).map_err(wrong)?;
+    let keeper = Doorkeeper::new(target.token.is_some());
+    let dialer = Dialer::new(server, target.house.as_ref(), tuning, keeper.judge()).map_err(wrong)?;
     let header = target.token.as_ref().map(|token| bearer(server, token)).transpose().map_err(wrong)?;
-    Ok(Services(InterceptedService::new(dialer.lazily(), Authorization(header))))
+    let channel = Heard::new(dialer.lazily(), server.socket().map(|_| keeper));
+    Ok(Services(InterceptedService::new(channel, Authorization(header))))
 }
 
 /// Adds the token to each call.

@@ -53,7 +53,10 @@ pub(crate) fn read(dir: &Path) -> Result<ConfigFile> {
     let path = dir.join("config.toml");
     match fs::read_to_string(&path) {
         Ok(text) => parse(&text, || secret::read(&path).map(drop)).map_err(|why| wrong(&path, &why)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(ConfigFile::default()),
+        // No folder either, or something else in its place.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(ConfigFile::default())
+        }
         Err(error) => Err(Failure::error(Exit::Config, format!("cannot read {}: {error}", path.display()))),
     }
 }

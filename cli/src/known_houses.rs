@@ -1,14 +1,14 @@
-//! Who may serve a socket: root, oneself, or whoever did when it was first used. A path below /tmp is anybody's to take.
+//! Who may serve a socket: whoever did when it was first used, root, or oneself. A path below /tmp is anybody's to take.
+//!
+//! Root and oneself are remembered like others: where their coordinator has ended, the next to take the path must not pass
+//! for them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use nix::unistd::{Uid, User, geteuid};
@@ -23,57 +23,132 @@ const FILE: &str = "known-houses.toml";
 type Known = BTreeMap<String, u32>;
 
 /// What to make of who serves.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    Trusted,
+    /// As it was before.
+    Known,
     /// Nobody was known to serve there.
     New,
+    /// Another than before, whom one has to trust anyway: root, or oneself.
+    Back {
+        before: u32,
+    },
     Changed {
         before: u32,
     },
 }
 
-fn standing(uid: u32, own: u32, before: Option<u32>) -> Standing {
+fn standing(uid: u32, is_trusted: bool, before: Option<u32>) -> Standing {
     match before {
-        _ if uid == 0 || uid == own => Standing::Trusted,
-        Some(before) if before == uid => Standing::Trusted,
+        Some(before) if before == uid => Standing::Known,
+        Some(before) if is_trusted => Standing::Back { before },
         Some(before) => Standing::Changed { before },
         None => Standing::New,
     }
 }
 
-/// Judges who serves a socket. `carries_token`: whether who serves would get a token, which a stranger must not.
-pub(crate) fn judge(carries_token: bool) -> MayServe {
-    let said = AtomicBool::new(false);
-    Arc::new(move |path: &Path, uid| {
-        let file = config::dir().map(|dir| dir.join(FILE));
-        // A file that is damaged is repaired by a person: it may be what keeps a stranger out.
-        let mut known = file.as_deref().map(read).transpose()?.unwrap_or_default();
-        let key = path.display().to_string();
-        match standing(uid, geteuid().as_raw(), known.get(&key).copied()) {
-            Standing::Trusted => Ok(()),
-            Standing::Changed { before } => Err(changed(path, before, uid, file.as_deref())),
-            Standing::New if carries_token => Err(format!(
-                "the coordinator at {key} is run by {}, whom you have not met; your token was not sent there. Call it once \
-                 without a token (its kernel says who you are), if that account may run it",
-                account(uid)
-            )),
-            Standing::New => {
-                known.insert(key, uid);
-                let kept =
-                    file.ok_or_else(|| io::Error::other("no folder for settings")).and_then(|file| keep(&file, &known));
-                let rest = kept.map_or_else(|error| format!("; it cannot be remembered: {error}"), |()| String::new());
-                if !said.swap(true, Relaxed) {
-                    eprintln!("the coordinator at {} is run by {}{rest}", path.display(), account(uid));
-                }
-                Ok(())
-            }
-        }
-    })
+/// Judges who serves one socket, and remembers who it was once a coordinator has answered there.
+pub(crate) struct Doorkeeper {
+    file: Option<PathBuf>,
+    own: u32,
+    /// Whether who serves would get a token, which a stranger must not.
+    carries_token: bool,
+    /// Who was let pass, and is not remembered yet.
+    met: Mutex<Option<Met>>,
 }
 
-fn changed(path: &Path, before: u32, now: u32, file: Option<&Path>) -> String {
-    let (path, before, now) = (path.display(), account(before), account(now));
+#[derive(Clone, Debug)]
+struct Met {
+    keys: BTreeSet<String>,
+    uid: u32,
+    /// For the person, where it is no matter of course.
+    remark: Option<String>,
+}
+
+impl Doorkeeper {
+    pub(crate) fn new(carries_token: bool) -> Arc<Self> {
+        let file = config::dir().map(|dir| dir.join(FILE));
+        Arc::new(Self { file, own: geteuid().as_raw(), carries_token, met: Mutex::new(None) })
+    }
+
+    /// To be asked at each connection.
+    pub(crate) fn judge(self: &Arc<Self>) -> MayServe {
+        let keeper = self.clone();
+        Arc::new(move |path: &Path, uid| keeper.let_pass(path, uid))
+    }
+
+    fn let_pass(&self, path: &Path, uid: u32) -> Result<(), String> {
+        // A file that is damaged is repaired by a person: it may be what keeps a stranger out.
+        let known = self.file.as_deref().map(read).transpose()?.unwrap_or_default();
+        let keys = keys(path);
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_trusted = uid == 0 || uid == self.own;
+        // Who was met a moment ago, and has not answered yet, counts too.
+        let before = |key: &String| {
+            let unanswered = met.as_ref().filter(|met| met.keys.contains(key)).map(|met| met.uid);
+            known.get(key).copied().or(unanswered)
+        };
+        let judged: Vec<(&String, Standing)> =
+            keys.iter().map(|key| (key, standing(uid, is_trusted, before(key)))).collect();
+        for (key, standing) in &judged {
+            if let Standing::Changed { before } = standing {
+                return Err(changed(key, *before, uid, self.file.as_deref()));
+            }
+        }
+        if judged.iter().all(|(_, standing)| *standing == Standing::Known) {
+            return Ok(());
+        }
+        let is_met = judged.iter().any(|(_, standing)| *standing == Standing::Known);
+        if !is_trusted && !is_met && self.carries_token {
+            return Err(format!(
+                "the coordinator at {} is run by {}, whom you have not met; your token was not sent there. Call it once \
+                 without a token (its kernel says who you are), if that account may run it",
+                path.display(),
+                account(uid)
+            ));
+        }
+        let back = judged.iter().find_map(|(key, standing)| match standing {
+            Standing::Back { before } => Some(format!(
+                "the coordinator at {key} was run by {}, and is now run by {}",
+                account(*before),
+                account(uid)
+            )),
+            _ => None,
+        });
+        let new = || format!("the coordinator at {} is run by {}", path.display(), account(uid));
+        let remark = back.or_else(|| (!is_trusted && !is_met).then(new));
+        *met = Some(Met { keys, uid, remark });
+        Ok(())
+    }
+
+    /// Something that speaks as a coordinator has answered. Returns what to tell the person, once.
+    pub(crate) fn answered(&self) -> Option<String> {
+        let Met { keys, uid, remark } = self.met.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let kept = match &self.file {
+            Some(file) => remember(file, keys, uid),
+            None => Err("no folder for settings".to_owned()),
+        };
+        let rest = kept.map_or_else(|error| format!("; it cannot be remembered: {error}"), |()| String::new());
+        remark.map(|remark| remark + &rest)
+    }
+}
+
+/// The names of one place: as it was named, where its folder really is, and where it really is. All have to agree: a path
+/// with `..` is no other place, and a link that somebody put in the way makes no new one.
+fn keys(path: &Path) -> BTreeSet<String> {
+    let named = std::path::absolute(path).ok();
+    let real_folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    let in_folder = real_folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
+    let real = path.canonicalize().ok();
+    let all = named.into_iter().chain(in_folder).chain(real);
+    let has_no_dots = |path: &PathBuf| !path.components().any(|part| part == std::path::Component::ParentDir);
+    let keys: BTreeSet<String> = all.filter(has_no_dots).map(|path| path.display().to_string()).collect();
+    // It went away a moment ago: known by what it was called.
+    if keys.is_empty() { BTreeSet::from([path.display().to_string()]) } else { keys }
+}
+
+fn changed(path: &str, before: u32, now: u32, file: Option<&Path>) -> String {
+    let (before, now) = (account(before), account(now));
     let file = file.map(|file| file.display().to_string()).unwrap_or_default();
     format!(
         "the coordinator at {path} was run by {before}, and is now run by {now}: nothing was sent. If that is right, remove \
@@ -98,6 +173,13 @@ fn read(file: &Path) -> Result<Known, String> {
     }
 }
 
+/// Reads it again: another command may have met somebody meanwhile.
+fn remember(file: &Path, keys: BTreeSet<String>, uid: u32) -> Result<(), String> {
+    let mut known = read(file)?;
+    known.extend(keys.into_iter().map(|key| (key, uid)));
+    keep(file, &known).map_err(|error| error.to_string())
+}
+
 fn keep(file: &Path, known: &Known) -> io::Result<()> {
     let folder = file.parent().map(PathBuf::from).unwrap_or_default();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -106,35 +188,4 @@ fn keep(file: &Path, known: &Known) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn root_oneself_and_who_it_was_before_may_serve() {
-        assert_eq!(standing(0, 1000, Some(7)), Standing::Trusted);
-        assert_eq!(standing(1000, 1000, None), Standing::Trusted);
-        assert_eq!(standing(7, 1000, Some(7)), Standing::Trusted);
-        assert_eq!(standing(7, 1000, None), Standing::New);
-        assert_eq!(standing(8, 1000, Some(7)), Standing::Changed { before: 7 });
-    }
-
-    #[test]
-    fn who_was_met_is_read_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("tandem").join(FILE);
-        assert_eq!(read(&file), Ok(Known::new()));
-        let known = Known::from([("/tmp/tandem.sock".to_owned(), 1001)]);
-        keep(&file, &known).unwrap();
-        assert_eq!(read(&file), Ok(known));
-        fs::write(&file, "x").unwrap();
-        assert!(read(&file).unwrap_err().contains("repair or remove it"));
-    }
-
-    #[test]
-    fn a_change_names_both_and_the_cure() {
-        let said = changed(Path::new("/tmp/t.sock"), 4_000_001, 4_000_002, Some(Path::new("/c/known-houses.toml")));
-        for part in ["uid 4000001", "uid 4000002", "nothing was sent", "/c/known-houses.toml", "--server"] {
-            assert!(said.contains(part), "{said}");
-        }
-    }
-}
+mod tests;

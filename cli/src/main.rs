@@ -20,6 +20,7 @@ mod exit;
 mod expiry;
 mod files;
 mod follow;
+mod heard;
 mod home;
 mod json;
 mod known_houses;

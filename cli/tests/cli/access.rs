@@ -26,6 +26,28 @@ async fn a_socket_of_this_machine_is_found_and_the_kernel_says_who_calls() {
 }
 
 #[tokio::test]
+async fn who_served_a_socket_is_remembered_once_a_coordinator_has_answered() {
+    let (home, coordinator) = (Home::new(), Coordinator::default());
+    let known = || fs::read_to_string(home.dir.path().join("tandem/known-houses.toml")).unwrap_or_default();
+    let path = home.dir.path().canonicalize().unwrap();
+    let (other, socket) = (path.join("other.sock"), path.join("t.sock"));
+    let listener = tokio::net::UnixListener::bind(&other).unwrap();
+    // Another program: it hangs up.
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let failed = home.run(&["--server", &format!("unix:{}", other.display()), "list"]).await;
+    assert_eq!((failed.code(), known()), (Some(69), String::new()), "{}", failed.stderr());
+    coordinator.serve_socket(&socket);
+    let list = ["--server", &format!("unix:{}", socket.display()), "list"];
+    let own = nix::unistd::geteuid();
+    for _ in 0..2 {
+        assert_eq!(home.run(&list).await.code(), Some(0));
+        assert_eq!(known(), format!("\"{}\" = {own}\n", socket.display()));
+        // Who was there before, and now it is oneself.
+        home.file("tandem/known-houses.toml", &format!("\"{}\" = 4000001\n", socket.display()), 0o600);
+    }
+}
+
+#[tokio::test]
 async fn a_token_of_a_file_or_a_variable_is_sent_and_stands_in_no_argument() {
     let (home, (server, script)) = (Home::new(), Coordinator::start(Script::default()).await);
     let (good, open) = (home.file("good", &secret(1), 0o600), home.file("open", &secret(1), 0o644));

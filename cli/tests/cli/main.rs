@@ -23,10 +23,13 @@ use std::process::{Output, Stdio};
 
 use tokio::process::Command;
 
+/// No folder of settings, and none that root could make.
+const NO_FOLDER: &str = "/dev/null";
+
 /// A run of the binary that sees nothing of this machine's own set-up.
 fn tandem(server: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.args(args).env("TANDEM_SERVER", server).env("XDG_CONFIG_HOME", "/nonexistent");
+    command.args(args).env("TANDEM_SERVER", server).env("XDG_CONFIG_HOME", NO_FOLDER);
     command.env("TANDEM_SOCKET", "/nonexistent");
     ["TANDEM_TOKEN", "TANDEM_TOKEN_FILE", "TANDEM_CONTEXT"].iter().for_each(|name| _ = command.env_remove(name));
     command.stdin(Stdio::null()).kill_on_drop(true);

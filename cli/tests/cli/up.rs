@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    Run,
+    NO_FOLDER, Run,
     coordinator::{Coordinator, Script},
 };
 
@@ -89,7 +89,7 @@ impl TestHome {
             .env_remove("TANDEM_TOKEN")
             .env_remove("TANDEM_TOKEN_FILE")
             .env_remove("TANDEM_CONTEXT")
-            .env("XDG_CONFIG_HOME", "/nonexistent")
+            .env("XDG_CONFIG_HOME", NO_FOLDER)
             .env_remove("TANDEM_SERVER")
             .stdin(Stdio::null());
         command
