@@ -4,7 +4,7 @@ use std::{fs, io::ErrorKind, net::IpAddr, path::PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use tandem_connect::Address;
+use tandem_connect::{Address, address::HostPort};
 
 use crate::{home::Home, render::table::pairs};
 
@@ -70,13 +70,8 @@ impl UpState {
     /// What joins it from another machine.
     pub(crate) fn join_line(&self) -> Option<String> {
         let fingerprint = self.fingerprint.as_ref()?;
-        let Ok(Address::Https(mut at)) = self.server.parse() else { return None };
-        if at.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
-            // It listens everywhere: a name is all that others can use.
-            let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-            at.host = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "HOST".to_owned());
-        }
-        Some(format!("tandem join {} {fingerprint}", Address::Https(at)))
+        let Ok(address @ Address::Https(_)) = self.server.parse() else { return None };
+        Some(format!("tandem join {} {fingerprint}", from_afar(address)))
     }
 
     /// The table that `tandem up` prints when all is ready.
@@ -94,6 +89,18 @@ impl UpState {
             ("database", format!("{}{password}", self.database)),
             ("submit with", "tandem submit examples/quickstart.toml --wait".to_owned()),
         ])
+    }
+}
+
+/// As other machines reach it: where it listens everywhere, a name is all that they can use.
+pub(crate) fn from_afar(address: Address) -> Address {
+    match address {
+        Address::Https(at) if at.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) => {
+            let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+            let host = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "HOST".to_owned());
+            Address::Https(HostPort { host, ..at })
+        }
+        other => other,
     }
 }
 
