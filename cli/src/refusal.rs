@@ -7,7 +7,10 @@ use tandem_connect::{Address, words};
 use tandem_proto::status::Code;
 use tonic::Status;
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    printable::line,
+};
 
 /// Another coordinator may answer, or this one in a moment: the connection failed, nobody answered in time, or the
 /// coordinator or its database is away. A status that was made on this side has a source; one that was sent has none.
@@ -63,7 +66,9 @@ impl Refusal {
         let code = Code::of(status);
         let message = match status.message() {
             "" => format!("the coordinator answered {:?}", status.code()),
-            said => said.to_owned(),
+            // A refused experiment has a line for each job; other refusals are one, which a name in it must not break.
+            said if code == Code::InvalidInput => said.to_owned(),
+            said => line(said).into_owned(),
         };
         let message = match code {
             Code::Unavailable => {
@@ -182,6 +187,13 @@ mod tests {
             assert_eq!(found, exit, "{message}");
             assert!(message.starts_with("cannot list jobs") && message.contains("because of x"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_name_in_a_refusal_forges_no_line() {
+        let (_, message) = explained(Code::NotFound.status("no worker gpu-2; there are: a\nall is well, b"));
+        assert!(!message.contains('\n'), "{message:?}");
+        assert_eq!(explained(Code::InvalidInput.status("one\ntwo")).1, "cannot list jobs: one\ntwo");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::{
     json,
     output::Output,
     patience::Patience,
+    printable::line,
     render::{plan, results},
     time,
 };
@@ -76,7 +77,7 @@ impl Submit {
             priority: self.priority,
         };
         let response = send(client, request).await?;
-        response.notes.iter().for_each(|note| output.note(note));
+        response.notes.iter().for_each(|note| output.note(&line(note)));
         match (self.dry_run, self.wait) {
             (true, _) => report_plan(&response, output),
             (false, false) => report_submitted(&response, output),
@@ -158,13 +159,17 @@ fn report_submitted(response: &SubmitResponse, output: &Output) -> Result<Exit> 
         return Ok(Exit::Ok);
     }
     output.text(&plan::submitted(&response.jobs, output.style()))?;
-    output.note(&format!("submitted {}; follow it with: tandem watch {}", response.name, response.experiment_id));
+    output.note(&format!(
+        "submitted {}; follow it with: tandem watch {}",
+        line(&response.name),
+        line(&response.experiment_id)
+    ));
     Ok(Exit::Ok)
 }
 
 async fn wait(client: &Client, response: &SubmitResponse, output: &Output) -> Result<Exit> {
     let mut interrupt = follow::listen_to_interrupt()?;
-    output.note(&format!("submitted {} ({})", response.name, response.experiment_id));
+    output.note(&format!("submitted {} ({})", line(&response.name), line(&response.experiment_id)));
     if let Some(reused) = plan::reused(&response.jobs) {
         output.note(&reused);
     }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use tandem_domain::access::{PersonRole, name};
 use tandem_proto::v1::{ListPeopleRequest, SetPersonRequest};
 
-use crate::{client::Client, exit::Exit, output::Output, render::people, time};
+use crate::{client::Client, exit::Exit, output::Output, printable::line, render::people, time};
 
 /// Add people, change what they may do, and list them (for admins)
 #[derive(Debug, Args)]
@@ -139,7 +139,7 @@ async fn set(request: SetPersonRequest, client: &Client, output: &Output) -> Res
     if let Some(person) = &answer.person {
         output.text(&people::people(std::slice::from_ref(person), output.style(), time::now()))?;
         if request.create {
-            output.note(&format!("a token for {0}: tandem token new laptop --user {0}", person.name));
+            output.note(&format!("a token for {0}: tandem token new laptop --user {0}", line(&person.name)));
         }
     }
     if answer.cancelled > 0 {

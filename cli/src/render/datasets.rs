@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_proto::v1::{Dataset, Worker};
 
 use super::table::{Rows, Style};
-use crate::json::SeenDataset;
+use crate::{json::SeenDataset, printable};
 
 /// Workers that are named; the rest are counted.
 const NAMED: usize = 3;
@@ -47,8 +47,14 @@ pub(crate) fn problems(workers: &[Worker]) -> String {
     for (worker, dataset) in each(workers).filter(|(_, dataset)| !dataset.problem.is_empty()) {
         problems.entry((&dataset.name, &dataset.problem)).or_default().push(&worker.name);
     }
-    let line =
-        |((name, why), on): ((&str, &str), Vec<&str>)| format!("\n{name} cannot be used on {}: {why}", named(&on));
+    let line = |((name, why), on): ((&str, &str), Vec<&str>)| {
+        format!(
+            "\n{} cannot be used on {}: {}",
+            printable::line(name),
+            printable::line(&named(&on)),
+            printable::line(why)
+        )
+    };
     problems.into_iter().map(line).collect()
 }
 
@@ -90,5 +96,6 @@ mod tests {
         assert_eq!((rows[1][4], rows[1][5], rows[2][4], rows[2][5]), ("22", "a", "33", "b"));
         assert_eq!(problems(&workers), "\nfolder:dogs cannot be used on b: 1.png is cut off");
         assert_eq!(table(&[worker("a", &[])], Style::default()), None);
+        assert_eq!(problems(&[worker("a\nb", &[("c", "", "d\ne")])]).matches('\n').count(), 1, "nobody forges a line");
     }
 }

@@ -8,7 +8,7 @@ use super::{
     table::{Rows, Style},
     units,
 };
-use crate::time::utc;
+use crate::{printable::line, time::utc};
 
 pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) -> String {
     let summary = summary(status, now);
@@ -26,7 +26,7 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
 /// Why workers get no jobs until somebody mends something.
 fn unfit(workers: &[Worker]) -> String {
     let unfit = workers.iter().filter(|worker| !worker.unfit.is_empty() && worker.state() == WorkerState::Unfit);
-    unfit.map(|worker| format!("\n{} gets no jobs: {}", worker.name, worker.unfit)).collect()
+    unfit.map(|worker| format!("\n{} gets no jobs: {}", line(&worker.name), line(&worker.unfit))).collect()
 }
 
 /// Why quarantined workers get no jobs, and what to do about it.
@@ -35,8 +35,8 @@ fn quarantines(workers: &[Worker]) -> String {
         let until = utc(&worker.quarantined_until).map(units::moment).unwrap_or_default();
         format!(
             "\n{name} gets no jobs until {until}: {reason}; once that is mended: tandem release {name}",
-            name = worker.name,
-            reason = worker.quarantine_reason
+            name = line(&worker.name),
+            reason = line(&worker.quarantine_reason)
         )
     });
     why.collect()
@@ -93,7 +93,10 @@ fn facts(facts: Option<&DeviceFacts>, memory: u64) -> [String; 5] {
 fn summary(status: &StatusResponse, now: DateTime<Utc>) -> String {
     let mut summary = format!(
         "{} running, {} queued, {} blocked; coordinator {}",
-        status.running, status.queued, status.blocked, status.server_version
+        status.running,
+        status.queued,
+        status.blocked,
+        line(&status.server_version)
     );
     if let Some(at) = utc(&status.server_started_at) {
         summary.push_str(&format!(", up for {}", units::age(at, now)));
@@ -161,6 +164,22 @@ mod tests {
         let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
         assert!(text.contains("quarantined") && text.contains("3 different jobs"), "{text}");
         assert!(text.ends_with("tandem release gpu-2"), "{text}");
+    }
+
+    #[test]
+    fn a_worker_forges_no_line() {
+        let forged = "gpu-2\nall is well\u{1b}[2J".to_owned();
+        let worker = |state: WorkerState| Worker {
+            name: forged.clone(),
+            state: state.into(),
+            unfit: forged.clone(),
+            quarantine_reason: forged.clone(),
+            ..Worker::default()
+        };
+        let workers = vec![worker(WorkerState::Unfit), worker(WorkerState::Quarantined)];
+        let status = StatusResponse { workers, server_version: forged.clone(), ..StatusResponse::default() };
+        let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
+        assert!(!text.contains("\nall is well") && !text.contains('\u{1b}'), "{text:?}");
     }
 
     #[test]
