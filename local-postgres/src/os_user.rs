@@ -9,6 +9,9 @@ use crate::bound::bound_command;
 
 const PREFERRED: [&str; 2] = ["postgres", "nobody"];
 
+/// Of who starts it. Postgres may run as another account, whose processes anybody of that account can look into.
+const SECRETS: [&str; 4] = ["TANDEM_TOKEN", "TANDEM_TOKEN_FILE", "TANDEM_JOIN_FILE", "DATABASE_URL"];
+
 #[derive(Debug)]
 pub(crate) enum OsUser {
     /// The user of this process.
@@ -53,7 +56,9 @@ impl OsUser {
                 ids.into_iter().chain(["--clear-groups".to_owned()]).map(OsString::from).collect()
             }
         };
-        bound_command("INT", &user, program.as_os_str())
+        let mut command = bound_command("INT", &user, program.as_os_str());
+        SECRETS.iter().for_each(|name| _ = command.env_remove(name));
+        command
     }
 
     /// Makes this user the owner of one file or folder.
@@ -102,6 +107,14 @@ fn name_of(uid: Uid) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_not_told_a_token() {
+        let command = OsUser::Own.command(Path::new("/bin/true"));
+        for name in ["TANDEM_TOKEN", "TANDEM_TOKEN_FILE", "TANDEM_JOIN_FILE"] {
+            assert!(command.get_envs().any(|(key, value)| key == name && value.is_none()), "{name}");
+        }
+    }
 
     #[test]
     fn search_permission_is_the_first_class_that_fits() {
