@@ -1,12 +1,13 @@
 //! Files that hold a secret: for their owner alone, and never repeated in a message.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
+use nix::{fcntl::OFlag, unistd::geteuid};
 use tandem_domain::access::token::Token;
 
 /// More than any such file has.
@@ -19,19 +20,37 @@ const OTHERS: u32 = 0o077;
 /// # Errors
 /// Says why not, and what to do.
 pub fn read(path: &Path) -> Result<String, String> {
-    let unread = |error: io::Error| format!("cannot read {}: {error}", path.display());
-    let file = File::open(path).map_err(unread)?;
-    // Of the file that is open: the path may be another's a moment later.
-    let mode = file.metadata().map_err(unread)?.permissions().mode();
-    if mode & OTHERS != 0 {
-        return Err(format!(
-            "other accounts of this machine have access to {0}, which is to hold a secret: chmod 600 {0}",
-            path.display()
-        ));
-    }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text).map_err(unread)?;
+    let (text, opened) = open(path)?;
+    check_private(path, &opened)?;
     Ok(text)
+}
+
+/// What a regular file holds, and what the file was that it was read from: the path may be another's a moment later.
+fn open(path: &Path) -> Result<(String, Metadata), String> {
+    let unread = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    // Not to wait for who writes into a pipe of that name.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(unread)?;
+    let opened = file.metadata().map_err(unread)?;
+    if !opened.is_file() {
+        return Err(format!("{} is no regular file: a secret is read from nothing else", path.display()));
+    }
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text).map_err(unread)?;
+    let text = String::from_utf8(text).map_err(|_| format!("{} is no text file", path.display()))?;
+    Ok((text, opened))
+}
+
+fn check_private(path: &Path, opened: &Metadata) -> Result<(), String> {
+    if opened.permissions().mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    let others = format!("other accounts of this machine have access to {path}, which is to hold a secret");
+    // Nobody but its owner can change that.
+    if opened.uid() == geteuid().as_raw() {
+        return Err(format!("{others}: chmod 600 {path}"));
+    }
+    Err(format!("{others}, and it is another's: keep a copy of your own, of mode 600"))
 }
 
 /// The token that is all of a file.
@@ -39,7 +58,11 @@ pub fn read(path: &Path) -> Result<String, String> {
 /// # Errors
 /// As [`read`], and where it is none.
 pub fn read_token(path: &Path) -> Result<Token, String> {
-    parse_token(&read(path)?).map_err(|why| format!("{} holds no token: {why}", path.display()))
+    let (text, opened) = open(path)?;
+    // First: the mode of a file that is meant for something else is not to be changed.
+    let token = parse_token(&text).map_err(|why| format!("{} holds no token: {why}", path.display()))?;
+    check_private(path, &opened)?;
+    Ok(token)
 }
 
 /// A token, and blanks around it.
@@ -75,6 +98,21 @@ mod tests {
             }
         }
         assert!(read(&dir.path().join("none")).unwrap_err().contains("cannot read"));
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_not_to_be_changed_for_it() {
+        for (other, expected) in
+            [("/etc/passwd", "holds no token"), ("/dev/null", "no regular file"), ("/", "no regular")]
+        {
+            let error = read_token(Path::new(other)).unwrap_err();
+            assert!(error.contains(expected) && !error.contains("chmod"), "{error}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        // It has no writer, and would be waited for.
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert!(read_token(&pipe).unwrap_err().contains("no regular file"));
     }
 
     #[test]
