@@ -16,8 +16,9 @@ use crate::{
     client::Client,
     core_files,
     exit::{Exit, Failure},
-    expiry, json,
+    expiry, files, json,
     output::Output,
+    printable::line,
     render::people,
     time, way_for_workers,
 };
@@ -69,6 +70,9 @@ struct New {
     /// With --out: a join file, which says where the coordinators are, too
     #[arg(long, requires = "out")]
     join: bool,
+    /// With --out: replace a file that is there
+    #[arg(long, requires = "out")]
+    force: bool,
 }
 
 /// List your tokens: what they are for, and whether they are good; never the tokens themselves
@@ -85,7 +89,8 @@ struct List {
 #[command(after_help = "Example:\n  tandem token revoke q_R7s-0A")]
 struct Revoke {
     /// As `tandem token list` shows it
-    #[arg(value_parser = |text: &str| TokenId::parse(text).map(|id| id.to_string()))]
+    // An id is random text of an alphabet with `-`, so it may begin as an option does.
+    #[arg(allow_hyphen_values = true, value_parser = |text: &str| TokenId::parse(text).map(|id| id.to_string()))]
     id: String,
 }
 
@@ -103,6 +108,9 @@ impl New {
     async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         core_files::forbid();
         // First: a token that cannot be written down is lost.
+        if let Some(file) = &self.out {
+            files::check_free(file, self.force)?;
+        }
         let way = if self.join { Some(way_for_workers::find(client.target()).await?) } else { None };
         let request = NewTokenRequest {
             name: self.name,
@@ -144,13 +152,13 @@ fn report(answer: &NewTokenResponse, file: Option<&Path>, output: &Output) -> Re
             let file = file.map(|file| file.display().to_string());
             output.document(&json::NewToken { token: answer.token.as_ref(), secret, file })?;
         }
-        Some(file) => output.note(&format!("wrote the token {id} to {}", file.display())),
+        Some(file) => output.note(&format!("wrote the token {} to {}", line(id), file.display())),
         None => {
             if io::stdout().is_terminal() {
                 output
                     .note("this is the only time that it is shown; whoever has it is you, until: tandem token revoke");
             }
-            output.text(&answer.secret)?;
+            output.text(&line(&answer.secret))?;
         }
     }
     Ok(Exit::Ok)

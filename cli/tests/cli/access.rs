@@ -127,7 +127,11 @@ async fn a_token_is_shown_once_or_written_for_its_owner_alone() {
     let written = run(&server, &["token", "new", "laptop", "--user", "ann", "--out", out, "--json"]).await;
     assert_eq!((&written.json()["file"], written.json().get("secret")), (&out.into(), None));
     assert_eq!((fs::read_to_string(out).unwrap(), mode_of(out.as_ref())), (format!("{}\n", secret(1)), 0o600));
-    let join = run(&server, &["token", "new", "gpu-0", "--role", "worker", "--join", "--out", out]).await;
+    let join = ["token", "new", "gpu-0", "--role", "worker", "--join", "--out", out];
+    let refused = run(&server, &join).await;
+    assert!(refused.code() == Some(73) && refused.stderr().contains("--force replaces it"), "{}", refused.stderr());
+    assert_eq!(fs::read_to_string(out).unwrap(), format!("{}\n", secret(1)), "nor was a token made");
+    let join = run(&server, &[&join[..], &["--force"]].concat()).await;
     assert_eq!(join.code(), Some(0), "{}", join.stderr());
     let text = fs::read_to_string(out).unwrap();
     assert!(text.contains(&server) && text.contains(&secret(2)) && !join.stdout().contains("tdm_"), "{text}");
@@ -142,5 +146,8 @@ async fn a_token_is_shown_once_or_written_for_its_owner_alone() {
     let revoked = |token: &Token| token.id == id && token.state == "revoked";
     assert!(script.lock().unwrap().tokens.iter().any(revoked));
     assert_eq!(run(&server, &["token", "revoke", "short"]).await.code(), Some(2));
+    // An id may begin as an option does.
+    let unknown = run(&server, &["token", "revoke", "-UUIv-Hw"]).await;
+    assert!(unknown.code() == Some(66) && unknown.stderr().contains("no token -UUIv-Hw"), "{}", unknown.stderr());
     assert_eq!(run(&server, &["token", "new", "x", "--join"]).await.code(), Some(2), "--join needs --out");
 }
