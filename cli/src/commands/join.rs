@@ -10,7 +10,7 @@ use tandem_connect::{
     pin::{pin, root_of},
     secret,
 };
-use tandem_domain::access::token::Token;
+use tandem_domain::access::{TokenRole, token::Token};
 use tandem_proto::v1::{NewTokenRequest, WhoAmIRequest};
 
 use crate::{
@@ -19,8 +19,9 @@ use crate::{
     contexts::{self, Contexts},
     core_files,
     exit::{Exit, Failure},
-    json,
+    files, json,
     output::Output,
+    printable::line,
     prompt,
     refusal::Refusal,
     target::servers,
@@ -48,6 +49,9 @@ pub(crate) struct Join {
     /// Write a join file for a worker, and keep nothing else
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// With --out: replace a file that is there
+    #[arg(long, requires = "out")]
+    force: bool,
 }
 
 impl Join {
@@ -56,11 +60,17 @@ impl Join {
         let servers = servers(&self.url)?;
         // What can be refused is, before a person goes to get a token.
         let place = match self.out {
-            Some(file) => Place::File(file),
+            Some(file) => {
+                files::check_free(&file, self.force)?;
+                Place::File(file)
+            }
             None => Place::context(self.name, &servers)?,
         };
         let house = house(&servers, self.fingerprint).await?;
         let token = token(token_file).await?;
+        if let Place::Context { .. } = place {
+            check_is_persons(&token, &self.url)?;
+        }
         let joined = JoinFile { servers, house, token: Some(token) };
         match place {
             Place::File(file) => write(&joined, &file, output),
@@ -105,6 +115,14 @@ impl Place {
 
 /// Whom to trust there: nobody but this machine itself without TLS.
 async fn house(servers: &[Address], fingerprint: Option<Fingerprint>) -> Result<Option<House>> {
+    let is_tls = |server: &Address| matches!(server, Address::Https(_));
+    if servers.iter().any(is_tls) && !servers.iter().all(is_tls) {
+        return Err(usage(
+            "some of these addresses are https:// and some are not: join them apart (one without a scheme is plain http on this \
+             machine, and https beyond it)"
+                .to_owned(),
+        ));
+    }
     let mut house: Option<House> = None;
     let mut fingerprint = fingerprint;
     for server in servers {
@@ -112,11 +130,17 @@ async fn house(servers: &[Address], fingerprint: Option<Fingerprint>) -> Result<
             Address::Https(at) => at,
             Address::Http(at) if at.is_loopback() && fingerprint.is_none() => continue,
             Address::Http(at) if at.is_loopback() => {
-                return Err(usage(format!("{server} has no certificate, and so no fingerprint: leave it out")));
+                return Err(usage(format!(
+                    "{server} is plain http, where no certificate shows whose port it is, and a fingerprint was given: where \
+                     the coordinator there speaks TLS, name it as https://{at}; else leave the fingerprint out"
+                )));
             }
             Address::Http(_) => return Err(usage(server.check_may_carry_token().err().unwrap_or_default())),
             Address::Unix(_) => {
-                return Err(usage(format!("{server} needs no joining: the kernel says there who you are")));
+                return Err(usage(format!(
+                    "a socket needs no join: the kernel says there who you are, without a token. Use it at once: tandem --server \
+                     {server} whoami"
+                )));
             }
         };
         let chain = look(server).await.map_err(|why| Failure::error(Exit::Unreachable, why))?;
@@ -135,9 +159,6 @@ async fn house(servers: &[Address], fingerprint: Option<Fingerprint>) -> Result<
             }
             _ => house = Some(found),
         }
-    }
-    if house.is_some() && servers.iter().any(|server| !matches!(server, Address::Https(_))) {
-        return Err(usage("some of these addresses have TLS and some do not: join them apart".to_owned()));
     }
     Ok(house)
 }
@@ -162,6 +183,22 @@ async fn token(file: Option<&Path>) -> Result<Token> {
     match file.filter(|file| !file.as_os_str().is_empty()) {
         Some(file) => secret::read_token(file).map_err(|why| Failure::error(Exit::Config, why)),
         None => prompt::token().await,
+    }
+}
+
+/// Said here already: the coordinator would only say that such a token may not ask who it is.
+fn check_is_persons(token: &Token, url: &str) -> Result<()> {
+    match token.reveal().chars().nth("tdm_".len()) {
+        Some(letter) if letter == TokenRole::Worker.letter() => Err(usage(format!(
+            "this is a worker's token, and a context is for people; nothing was sent. For the worker: tandem join {url} \
+             FINGERPRINT --token-file FILE --out FILE makes a join file of it"
+        ))),
+        Some(letter) if letter == TokenRole::Scrape.letter() => Err(usage(
+            "this token only reads metrics, and a context is for people; nothing was sent. It goes into the settings of what \
+             scrapes /metrics"
+                .to_owned(),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -192,8 +229,8 @@ async fn keep(mut joined: JoinFile, contexts: &Contexts, name: String, output: &
     } else {
         output.note(&format!(
             "joined as {} ({}); the context {name} is the current one now: commands ask {}",
-            answer.name,
-            answer.role,
+            line(&answer.name),
+            line(&answer.role),
             client.server()
         ));
     }

@@ -16,6 +16,10 @@ use nix::{
     },
     unistd::Pid,
 };
+use tandem_domain::access::{
+    TokenRole,
+    token::{RANDOM_BYTES, Token},
+};
 use tandem_proto::v1::JobState;
 
 use crate::{
@@ -131,6 +135,9 @@ async fn a_worker_is_given_a_file_and_nobody_is_asked() {
         text.contains(&house.fingerprint) && text.contains(&secret(1)) && text.contains("BEGIN CERTIFICATE"),
         "{text}"
     );
+    let again = home.run(&args).await;
+    assert!(again.code() == Some(73) && again.stderr().contains("--force"), "{}", again.stderr());
+    assert_eq!(home.run(&[&args[..], &["--force"]].concat()).await.code(), Some(0));
     assert!(coordinator.script().authorizations.is_empty() && home.run(&["context", "list"]).await.stdout().is_empty());
 }
 
@@ -148,6 +155,33 @@ async fn this_machine_needs_no_certificate() {
     assert!(afar.code() == Some(2) && afar.stderr().contains("plain http"), "{}", afar.stderr());
     let tls = home.told(&["join", &address.replace("http", "https"), &"ab".repeat(32)], &secret(1)).await;
     assert_eq!(tls.code(), Some(69));
+}
+
+#[tokio::test]
+async fn what_cannot_be_joined_is_told_what_to_do_before_anything_is_sent() {
+    let (coordinator, home) = (coordinator(), Home::new());
+    let house = House::serve(&coordinator).await;
+    let bare = house.address.trim_start_matches("https://");
+    let mixed = format!("{},127.0.0.1:9", house.address);
+    let named = ["--name", "lab"];
+    for (address, expected) in [
+        (format!("http://{bare}"), format!("name it as {}", house.address)),
+        (bare.to_owned(), format!("name it as {}", house.address)),
+        (mixed, "join them apart".to_owned()),
+        ("unix:/run/tandem/tandem.sock".to_owned(), "a socket needs no join".to_owned()),
+    ] {
+        let args = [&["join", &address, &house.fingerprint][..], &named].concat();
+        let refused = home.told(&args, &secret(1)).await;
+        assert!(refused.code() == Some(2) && refused.stderr().contains(&expected), "{address}: {}", refused.stderr());
+    }
+    for (role, expected) in [(TokenRole::Worker, "--out FILE makes a join file of it"), (TokenRole::Scrape, "metrics")]
+    {
+        let token = Token::new(role, &[1; RANDOM_BYTES]);
+        let refused = home.told(&["join", &house.address, &house.fingerprint], token.reveal()).await;
+        assert!(refused.code() == Some(2) && refused.stderr().contains(expected), "{}", refused.stderr());
+        assert!(!refused.stderr().contains(&token.reveal()[20..40]), "{}", refused.stderr());
+    }
+    assert!(coordinator.script().authorizations.is_empty());
 }
 
 /// All that a terminal shows up to `words`.
