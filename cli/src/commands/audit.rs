@@ -12,10 +12,11 @@ use crate::{client::Client, exit::Exit, expiry, output::Output, render::audit, t
 #[command(after_help = "\
 Examples:
   tandem audit
-  tandem audit --user ann --since 7d          what ann did, and what was done to ann's
-  tandem audit --since 2026-11-01 --json | jq '.entries[] | select(.outcome != \"done\")'
+  tandem audit --user ann --since 7d    what ann did, or what was done to ann's
+  tandem audit --since 2026-11-01 --json | jq -r '.entries[].outcome'
 
-Newest first. Nobody can change it; tandem-server audit-drop ends old months, as the owner of the database.")]
+Newest first. Nobody can change it; tandem-server audit-drop ends old months, as
+the owner of the database.")]
 pub(crate) struct Audit {
     /// Only what this person did, or what was done to something of this person
     #[arg(long, value_name = "PERSON")]
@@ -74,7 +75,7 @@ impl Audit {
         } else if answer.entries.is_empty() {
             output.note("nothing of that kind stands in the audit");
         } else {
-            output.text(&audit::table(&answer.entries, output.style()))?;
+            output.text(&audit::table(&answer.entries, output.style(), output.style().width()))?;
         }
         Ok(Exit::Ok)
     }

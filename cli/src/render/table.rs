@@ -12,6 +12,13 @@ pub(crate) struct Style {
     pub(crate) fit: bool,
 }
 
+impl Style {
+    /// Columns of the terminal, if there is one to fit to.
+    pub(crate) fn width(self) -> Option<usize> {
+        self.fit.then(|| Table::new().width()).flatten().map(usize::from)
+    }
+}
+
 /// Tables are made for terminals of so many columns.
 const NARROW: u16 = 80;
 
