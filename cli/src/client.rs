@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
-use tandem_connect::{Address, Dialer, Tuning, dialer::bearer};
+use anyhow::{Error, Result};
+use tandem_connect::{Address, Dialer, Tuning, dialer::bearer, look::look, pin::root_of};
 use tandem_proto::v1::{
     fleet_client::FleetClient, jobs_client::JobsClient, people_client::PeopleClient, results_client::ResultsClient,
 };
@@ -112,7 +112,28 @@ impl Client {
         tried: &str,
         request: impl AsyncFn(&Services) -> Result<Response<T>, Status>,
     ) -> Result<T> {
-        self.try_each(request).await.map_err(|refusal| refusal.error(tried))
+        match self.try_each(request).await {
+            Ok(answer) => Ok(answer),
+            Err(refusal) => Err(self.error(&refusal, tried).await),
+        }
+    }
+
+    /// Looks at what is presented where another certificate was expected: the person has to compare them.
+    async fn error(&self, refusal: &Refusal, tried: &str) -> Error {
+        let other = refusal.of_other_house().and_then(|server| server.parse::<Address>().ok());
+        let (Some(address), Some(house)) = (other, &self.target.house) else { return refusal.error(tried) };
+        let Some(shown) = look(&address).await.ok().and_then(|chain| root_of(&chain)) else {
+            return refusal.error(tried);
+        };
+        Failure::error(
+            Exit::NotAllowed,
+            format!(
+                "cannot {tried}: the certificate at {address} is not of the house that you joined: expected the fingerprint\n  \
+                 {}\nbut it shows\n  {shown}\nNothing was sent. Ask its admin which one is right: where there is a new one, join \
+                 again with tandem join {address} FINGERPRINT; else something else answers here",
+                house.fingerprint()
+            ),
+        )
     }
 
     /// As [`ask`](Self::ask), with the refusal as it came.

@@ -60,6 +60,12 @@ impl Refusal {
         self.tries.iter().rev().find(|(_, status)| !was_not_reached(status))
     }
 
+    /// A coordinator that has another certificate than was pinned, where none answered.
+    pub(crate) fn of_other_house(&self) -> Option<&str> {
+        let is = |(_, status): &&(String, Status)| words::is_of_other_house(status);
+        self.tries.iter().find(is).filter(|_| self.answered().is_none()).map(|(server, _)| server.as_str())
+    }
+
     /// `tried` completes "cannot ...".
     pub(crate) fn error(&self, tried: &str) -> Error {
         let Some((server, status)) = self.answered() else { return self.unreachable() };

@@ -26,6 +26,13 @@ pub fn explain(address: &Address, error: &(dyn Error + 'static)) -> Option<Strin
     })
 }
 
+/// Whether somebody answered whose certificate is not of the house that was joined.
+pub fn is_of_other_house(error: &(dyn Error + 'static)) -> bool {
+    use CertificateError::{BadSignature, UnknownIssuer};
+    let is = |tls: &rustls::Error| matches!(tls, rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature));
+    causes(error).any(|cause| cause.downcast_ref::<rustls::Error>().is_some_and(is))
+}
+
 /// An error and what it was caused by. One of the operating system keeps its cause apart.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
@@ -105,6 +112,8 @@ mod tests {
         );
         assert_eq!(explained(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)), plain);
         assert!(explained(CertificateError::UnknownIssuer.into()).contains("tandem join https://box:7077"));
+        let is_other = |error: CertificateError| is_of_other_house(&io::Error::other(rustls::Error::from(error)));
+        assert!(is_other(CertificateError::UnknownIssuer) && !is_other(CertificateError::Expired));
         assert!(explained(CertificateError::Expired.into()).contains("clock"));
         assert!(explained(rustls::Error::General("x".to_owned())).contains("handshake with https://box:7077 failed"));
     }
