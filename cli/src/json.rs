@@ -4,7 +4,7 @@
 //! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
 
 use serde::Serialize;
-use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse, Token};
+use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse, Token, WhoAmIResponse};
 
 use crate::render::{
     people::ContextRow,
@@ -45,6 +45,14 @@ pub(crate) struct StatusJson<'a> {
     pub(crate) server: &'a str,
     #[serde(flatten)]
     pub(crate) status: &'a StatusResponse,
+}
+
+/// `whoami`, and which coordinator answered.
+#[derive(Serialize)]
+pub(crate) struct WhoAmIJson<'a> {
+    pub(crate) server: &'a str,
+    #[serde(flatten)]
+    pub(crate) who: &'a WhoAmIResponse,
 }
 
 /// `fetch`.

@@ -31,13 +31,16 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem join https://box:7077 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+  tandem join https://box:7077 FINGERPRINT
   tandem join https://box:7077,https://spare:7077 FINGERPRINT --name lab
   pass show tandem | tandem join https://box:7077 FINGERPRINT
-  tandem join https://box:7077 FINGERPRINT --token-file gpu-0.token --out gpu-0.join     for a worker
+For a worker:
+  tandem join https://box:7077 FINGERPRINT --token-file gpu.token --out gpu.join
 
-The coordinator logs the line with its fingerprint when it starts; its admin makes the token, by `tandem token new`. The
-token is typed, or read from stdin or --token-file, and sent only to who has shown the certificate of that fingerprint.")]
+The coordinator logs the line with its fingerprint when it starts; its admin
+makes the token, by `tandem token new`. The token is typed, or read from stdin
+or --token-file, and sent only to who has shown the certificate of that
+fingerprint.")]
 pub(crate) struct Join {
     /// The coordinator, or several of one database, as a,b
     url: String,
@@ -57,7 +60,15 @@ pub(crate) struct Join {
 impl Join {
     pub(crate) async fn run(self, token_file: Option<&Path>, output: &Output) -> Result<Exit> {
         core_files::forbid();
-        let servers = servers(&self.url)?;
+        // The same one twice would be asked twice.
+        let mut seen = Vec::new();
+        let mut servers = servers(&self.url)?;
+        servers.retain(|server| {
+            !seen.contains(server) && {
+                seen.push(server.clone());
+                true
+            }
+        });
         // What can be refused is, before a person goes to get a token.
         let place = match self.out {
             Some(file) => {
@@ -221,6 +232,7 @@ async fn keep(mut joined: JoinFile, contexts: &Contexts, name: String, output: &
     if answer.once {
         joined.token = Some(exchanged(&client, &name).await?);
     }
+    let before = if contexts.has(&name) { replaced(&contexts.read(&name)?, &joined, &answer.name).await } else { None };
     contexts.write(&name, &joined)?;
     contexts.make_current(&name)?;
     if output.is_json() {
@@ -233,8 +245,23 @@ async fn keep(mut joined: JoinFile, contexts: &Contexts, name: String, output: &
             line(&answer.role),
             client.server()
         ));
+        before.iter().for_each(|note| output.note(note));
     }
     Ok(Exit::Ok)
+}
+
+/// Says so where the context was somebody else's. A token that is no more good says nothing of its person.
+async fn replaced(before: &JoinFile, joined: &JoinFile, now: &str) -> Option<String> {
+    let token = before.token.as_ref()?;
+    // It is sent to nobody but who had it before.
+    if before.house != joined.house || Some(token) == joined.token.as_ref() {
+        return None;
+    }
+    let servers = joined.servers.iter().filter(|server| before.servers.contains(server)).cloned().collect();
+    let client = Client::new(JoinFile { servers, ..before.clone() }.into()).ok()?;
+    let was = client.try_each(async |on| on.people().who_am_i(WhoAmIRequest {}).await).await.ok()?;
+    let (was, now) = (line(&was.name), line(now));
+    (was != now).then(|| format!("this replaces {was}'s token by {now}'s; {was}'s stays good until it is revoked"))
 }
 
 /// Another token in place of one that is good once.

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use tandem_connect::{JoinFile, secret};
 use tandem_domain::access::{TokenRole, name, token::TokenId};
 use tandem_durable::Mode;
-use tandem_proto::v1::{ListTokensRequest, NewTokenRequest, NewTokenResponse, RevokeTokenRequest};
+use tandem_proto::v1::{ListTokensRequest, NewTokenRequest, NewTokenResponse, RevokeTokenRequest, WhoAmIRequest};
 
 use crate::{
     client::Client,
@@ -27,12 +27,14 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem token new laptop                                       your own, for another machine
-  tandem token new laptop --user ann                            for ann (admins)
+  tandem token new laptop                 your own, for another machine
+  tandem token new laptop --user ann      for ann (admins)
   tandem token new ci --role submitter --expires 90d --out ci.token
-  tandem token new gpu-0 --role worker --join --out gpu-0.join  all that a worker needs (admins)
   tandem token list
-  tandem token revoke q_R7s-0A")]
+  tandem token revoke q_R7s-0A
+
+All that a worker needs (admins):
+  tandem token new gpu-0 --role worker --join --out gpu-0.join")]
 pub(crate) struct Token {
     #[command(subcommand)]
     command: TokenCommand,
@@ -93,6 +95,12 @@ struct Revoke {
     #[arg(allow_hyphen_values = true, value_parser = |text: &str| TokenId::parse(text).map(|id| id.to_string()))]
     id: String,
 }
+
+/// How the name of an account begins that is linked to no person.
+const ACCOUNT: &str = "login:";
+const NONE: &str = "no tokens; make one with: tandem token new NAME";
+const NONE_FOR_ACCOUNTS: &str = "no tokens: you are known by your account of this machine, which has none; an admin makes a \
+    person of it with: tandem user add NAME --role ROLE --login ACCOUNT";
 
 impl Token {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
@@ -170,7 +178,8 @@ async fn list(all: bool, client: &Client, output: &Output) -> Result<Exit> {
     if output.is_json() {
         output.document(&answer)?;
     } else if answer.tokens.is_empty() {
-        output.note("no tokens; make one with: tandem token new NAME");
+        let who = client.ask("tell who you are", async |on| on.people().who_am_i(WhoAmIRequest {}).await).await?;
+        output.note(if who.name.starts_with(ACCOUNT) { NONE_FOR_ACCOUNTS } else { NONE });
     } else {
         output.text(&people::tokens(&answer.tokens, output.style(), time::now()))?;
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::WhoAmIRequest;
 
-use crate::{client::Client, exit::Exit, output::Output, render::people};
+use crate::{client::Client, exit::Exit, json, output::Output, render::people};
 
 /// Show who the coordinator takes you for, and what you may do
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ impl WhoAmI {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let answer = client.ask("tell who you are", async |on| on.people().who_am_i(WhoAmIRequest {}).await).await?;
         if output.is_json() {
-            output.document(&answer)?;
+            output.document(&json::WhoAmIJson { server: client.server(), who: &answer })?;
         } else {
             output.text(&people::who_am_i(&answer, client.server()))?;
         }

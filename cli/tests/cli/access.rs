@@ -21,7 +21,8 @@ async fn a_socket_of_this_machine_is_found_and_the_kernel_says_who_calls() {
     assert_eq!(named.code(), Some(0), "{}", named.stderr());
     let who = home.command(&["whoami", "--json"]).env("TANDEM_SOCKET", &socket).output().await.unwrap();
     let who: serde_json::Value = serde_json::from_slice(&who.stdout).unwrap();
-    assert_eq!(who, serde_json::json!({ "name": "login:ann", "role": "submitter" }));
+    let server = format!("unix:{}", socket.display());
+    assert_eq!(who, serde_json::json!({ "server": server, "name": "login:ann", "role": "submitter" }));
     assert_eq!(coordinator.script().authorizations, [None, None]);
 }
 
@@ -90,7 +91,10 @@ async fn a_port_that_speaks_otherwise_is_told_so() {
     assert!(wrong.stderr().contains(&format!("use {address} on the box itself")), "{}", wrong.stderr());
     let other = House::serve(&coordinator).await;
     let stranger = home.run(&["--context", "lab", "--server", &other.address, "status"]).await;
-    assert!(stranger.stderr().contains("not of the house that you joined"), "{}", stranger.stderr());
+    assert_eq!(stranger.code(), Some(77));
+    for part in ["not of the house that you joined", &house.fingerprint, &other.fingerprint, "tandem join"] {
+        assert!(stranger.stderr().contains(part), "{}", stranger.stderr());
+    }
 }
 
 #[tokio::test]
@@ -122,6 +126,12 @@ async fn a_token_is_shown_once_or_written_for_its_owner_alone() {
     let (home, (server, script)) = (Home::new(), Coordinator::start(Script::default()).await);
     let new = run(&server, &["token", "new", "ci", "--role", "submitter", "--expires", "90d"]).await;
     assert_eq!((new.code(), new.stdout()), (Some(0), format!("{}\n", secret(0)).as_str()), "{}", new.stderr());
+    script.lock().unwrap().tokens.clear();
+    let none = run(&server, &["token", "list"]).await;
+    assert!(none.stderr().contains("user add NAME --role ROLE --login"), "an account's: {}", none.stderr());
+    let good = home.file("good", &secret(1), 0o600);
+    let none = run(&server, &["token", "list", "--token-file", &good]).await;
+    assert!(none.stderr().contains("tandem token new NAME"), "{}", none.stderr());
     let out = home.dir.path().join("t");
     let out = out.to_str().unwrap();
     let written = run(&server, &["token", "new", "laptop", "--user", "ann", "--out", out, "--json"]).await;

@@ -60,6 +60,8 @@ pub(crate) struct Script {
     pub(crate) tokens: Vec<v1::Token>,
     pub(crate) new_tokens: Vec<v1::NewTokenRequest>,
     pub(crate) unknown_token: bool,
+    /// Who sends this header, if not ann.
+    pub(crate) names: HashMap<String, String>,
     /// Tokens are good for nothing but to be exchanged.
     pub(crate) once_token: bool,
     pub(crate) audit: Vec<v1::AuditEntry>,

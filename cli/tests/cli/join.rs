@@ -184,6 +184,23 @@ async fn what_cannot_be_joined_is_told_what_to_do_before_anything_is_sent() {
     assert!(coordinator.script().authorizations.is_empty());
 }
 
+#[tokio::test]
+async fn who_takes_anothers_place_in_a_context_is_told_so() {
+    let (coordinator, home) = (coordinator(), Home::new());
+    let house = House::serve(&coordinator).await;
+    let twice = format!("{0},{0}", house.address);
+    let args = ["join", &twice, &house.fingerprint];
+    let first = home.told(&args, &secret(1)).await;
+    assert!(first.code() == Some(0) && !first.stderr().contains("replaces"), "{}", first.stderr());
+    let kept = fs::read_to_string(home.context("127.0.0.1")).unwrap();
+    assert_eq!(kept.matches(&house.address).count(), 1, "the same server twice is one");
+    coordinator.script().names.insert(format!("Bearer {}", secret(2)), "bob".to_owned());
+    let second = home.told(&args, &secret(2)).await;
+    assert!(second.stderr().contains("replaces ann's token by bob's"), "{}", second.stderr());
+    let same = home.told(&args, &secret(2)).await;
+    assert!(same.code() == Some(0) && !same.stderr().contains("replaces"), "{}", same.stderr());
+}
+
 /// All that a terminal shows up to `words`.
 fn shown(terminal: &mut File, words: &str) -> String {
     let mut shown = Vec::new();

@@ -28,8 +28,9 @@ impl People for Coordinator {
             Some(_) if script.unknown_token => Err(Status::unauthenticated("this token is not known here")),
             Some(header) => {
                 let id = header.trim_start_matches("Bearer ")[5..13].to_owned();
+                let name = script.names.get(&header).cloned();
                 Ok(Response::new(WhoAmIResponse {
-                    name: "ann".to_owned(),
+                    name: name.unwrap_or_else(|| "ann".to_owned()),
                     role: "submitter".to_owned(),
                     token_id: id,
                     once: script.once_token,
