@@ -102,6 +102,11 @@ mod tests {
                 assert!(command.get_about().is_some(), "{name} has no description");
                 let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
                 assert!(after.contains(&name), "{name} has no example");
+                // Longer lines would be wrapped again, at no place of ours.
+                assert!(after.lines().all(|line| line.chars().count() <= 80), "{name} has long lines:\n{after}");
+                for argument in command.get_positionals() {
+                    assert!(argument.get_help().is_some(), "{name} does not explain {}", argument.get_id());
+                }
                 check(command, &name);
             }
         }

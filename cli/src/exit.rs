@@ -30,7 +30,8 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
     0  done
-    1  a job that was waited for failed or was cancelled, or one that was to be cancelled goes on
+    1  a job that was waited for failed or was cancelled, or one that was to be
+       cancelled goes on
     2  wrong usage
    65  the experiment file is wrong
    66  no such file, job, experiment, result or program

@@ -17,11 +17,11 @@ use crate::{
 #[command(after_help = "\
 Examples:
   tandem cancel 0199a1b2
-  tandem cancel quickstart         all that you submitted under this name and that has not ended
+  tandem cancel quickstart         what you submitted under this name
   tandem cancel ann/quickstart     what ann did (admins)
 
-You take back what you want of these jobs. A job that another submission wants, too, goes on: the exit code is then 1, and a
-line says what ends it.")]
+You take back what you want of these jobs. A job that another submission wants,
+too, goes on: the exit code is then 1, and a line says what ends it.")]
 pub(crate) struct Cancel {
     /// Job or experiment: an id, its first characters, or an experiment's name
     target: String,

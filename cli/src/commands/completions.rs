@@ -14,6 +14,7 @@ Examples:
   tandem completions fish > ~/.config/fish/completions/tandem.fish")]
 pub(crate) struct Completions {
     #[arg(value_enum)]
+    /// The shell that it is for
     shell: Shell,
 }
 

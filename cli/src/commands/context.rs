@@ -41,6 +41,7 @@ struct List {}
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem context use lab")]
 struct Use {
+    /// As `tandem context list` shows it
     name: String,
 }
 
@@ -48,6 +49,7 @@ struct Use {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem context remove lab")]
 struct Remove {
+    /// As `tandem context list` shows it
     name: String,
 }
 

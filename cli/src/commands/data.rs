@@ -46,9 +46,9 @@ struct List {}
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem data get cifar10                    into the folder that `tandem up` takes data sets from
+  tandem data get cifar10                       into the folder of `tandem up`
   tandem data get cifar100 --data /srv/data
-  tandem data get cifar10 --from cifar-10-binary.tar.gz     on a machine without internet
+  tandem data get cifar10 --from cifar.tar.gz   on a machine without internet
 
 It needs curl and tar. What was interrupted goes on with the same command.")]
 struct Get {

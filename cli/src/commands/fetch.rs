@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem fetch quickstart --out weights      weights/encoder/..., weights/linear/...
+  tandem fetch quickstart --out weights   weights/encoder/ and so on
   tandem fetch 0199a1b2 --kind encoder
 
 Each file is checked against its SHA-256 and appears only when it is complete.")]

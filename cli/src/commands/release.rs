@@ -9,7 +9,8 @@ use crate::{client::Client, exit::Exit, output::Output};
 /// Let a quarantined worker have jobs again
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A worker on which three different jobs were lost, one after the other, gets no more for an hour; `tandem status` says why.
+A worker on which three different jobs were lost, one after the other, gets no
+more for an hour; `tandem status` says why.
 
 Example:
   tandem release gpu-2")]

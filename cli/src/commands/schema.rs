@@ -12,8 +12,8 @@ use crate::{exit::Exit, output::Output};
 Examples:
   tandem schema > tandem.schema.json
 
-An editor that knows TOML (VS Code with Even Better TOML, Helix, Neovim with taplo) completes and checks files whose
-first line is
+An editor that knows TOML (VS Code with Even Better TOML, Helix, Neovim with
+taplo) completes and checks files whose first line is
   #:schema tandem.schema.json")]
 pub(crate) struct Schema {}
 

@@ -33,9 +33,9 @@ use crate::{
 #[command(after_help = "\
 Examples:
   tandem submit examples/quickstart.toml --wait
-  tandem submit table1.toml --dry-run         what it would run, and at what cost
+  tandem submit table1.toml --dry-run         what it would run, at what cost
   tandem submit urgent.toml --priority 10     before the others
-  tandem submit table1.toml --set seed=2 --set optimizer.lr=0.1 --name table1-slow
+  tandem submit table1.toml --set seed=2 --set optimizer.lr=0.1 --name slow
   tandem submit table2.toml --set encoder.sweep.tikhonov.lambda='[1, 10]'
   ssh box cat a.toml | tandem submit -")]
 pub(crate) struct Submit {

@@ -25,13 +25,14 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem up                              stays until Ctrl-C
-  tandem up --detach                     stays in the background until `tandem down`
+  tandem up                         stays until Ctrl-C
+  tandem up --detach                stays in the background until `tandem down`
   tandem up --listen 127.0.0.1:0 --dir /tmp/trial --workers 4
-  tandem up --listen 0.0.0.0:7077        for other machines, too: it prints the line that joins them
+  tandem up --listen 0.0.0.0:7077   for other machines, too: it says how to join
 
-Ctrl-C lets the workers write a checkpoint, then stops the coordinator and Postgres.
-The data stay: the next `tandem up` goes on with queued and interrupted jobs.")]
+Ctrl-C lets the workers write a checkpoint, then stops the coordinator and
+Postgres. The data stay: the next `tandem up` goes on with queued and
+interrupted jobs.")]
 pub(crate) struct Up {
     /// Keep everything in this folder [default: /var/lib/tandem as root, else ~/.local/share/tandem]
     #[arg(long, env = "TANDEM_HOME", value_name = "DIR", value_parser = path_or_nothing())]

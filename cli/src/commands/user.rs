@@ -11,12 +11,13 @@ use crate::{client::Client, exit::Exit, output::Output, printable::line, render:
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem user add ann --role submitter --login ann     the account `ann` of the coordinator's machine is ann
+  tandem user add ann --role submitter --login ann
   tandem user role ann admin
-  tandem user disable ann                              ends her streams, and her jobs at a checkpoint
+  tandem user disable ann      ends her streams, and her jobs at a checkpoint
   tandem user list
 
-reader: reads and fetches everything. submitter: submits, and cancels its own. admin: everything.")]
+reader: reads and fetches everything. submitter: submits, and cancels its own.
+admin: everything.")]
 pub(crate) struct User {
     #[command(subcommand)]
     command: UserCommand,
@@ -37,6 +38,7 @@ enum UserCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem user add ann --role submitter --login ann")]
 struct Add {
+    /// Name of the person
     #[arg(value_parser = person)]
     name: String,
     /// reader, submitter or admin
@@ -56,6 +58,7 @@ struct List {}
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem user role ann admin")]
 struct Role {
+    /// Name of the person
     #[arg(value_parser = person)]
     name: String,
     /// reader, submitter or admin
@@ -66,8 +69,10 @@ struct Role {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem user link ann ann.smith")]
 struct Link {
+    /// Name of the person
     #[arg(value_parser = person)]
     name: String,
+    /// The account, by its name there
     account: String,
 }
 
@@ -75,6 +80,7 @@ struct Link {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem user unlink ann")]
 struct Named {
+    /// Name of the person
     #[arg(value_parser = person)]
     name: String,
 }
@@ -83,6 +89,7 @@ struct Named {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem user disable ann")]
 struct Disable {
+    /// Name of the person
     #[arg(value_parser = person)]
     name: String,
 }
@@ -91,6 +98,7 @@ struct Disable {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tandem user enable ann")]
 struct Enable {
+    /// Name of the person
     #[arg(value_parser = person)]
     name: String,
 }

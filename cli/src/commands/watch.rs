@@ -20,7 +20,8 @@ Examples:
   tandem watch quickstart          the newest experiment of this name
   tandem watch 0199a1b2 --json     JSON lines, one per change
 
-Ctrl-C leaves the jobs running. The exit code is 1 if one of them failed or was cancelled.")]
+Ctrl-C leaves the jobs running. The exit code is 1 if one of them failed or was
+cancelled.")]
 pub(crate) struct Watch {
     /// Job or experiment: an id, its first characters, or an experiment's name
     target: String,

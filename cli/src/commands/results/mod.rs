@@ -33,12 +33,12 @@ const WHOLE: u32 = 1000;
 Examples:
   tandem results
   tandem results --best test_accuracy --limit 5
-  tandem results table1 --table                    test accuracy by share of the labels and kind of model
+  tandem results table1 --table                 test accuracy by labels, model
   tandem results table2 --table tikhonov.lambda
-  tandem results figure2 --plot figure2.svg        % misclassified against the radius of the attack
+  tandem results figure2 --plot figure2.svg     % misclassified by radius
   tandem results figure2 --plot best.svg --convention best
-                                                   by any of the attacks on a classifier
-  tandem results quickstart --plot loss.svg        loss and accuracy by step
+                                                by any of the attacks
+  tandem results quickstart --plot loss.svg     loss and accuracy by step
   tandem results quickstart --plot knn.svg --metric knn_accuracy")]
 pub(crate) struct Results {
     /// Job or experiment: an id, its first characters, or an experiment's name; all if left out
