@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::{Context, Result};
 use tandem_connect::{Address, House, JoinFile, look::look, pin::pin, secret};
 use tandem_domain::access::{TokenRole, token::Token};
-use tandem_proto::v1::{self, ListTokensRequest, NewTokenRequest};
+use tandem_proto::v1::{self, ListTokensRequest, NewTokenRequest, RevokeTokenRequest};
 
 use super::{announced::Announcement, plan::WorkerPlan};
 use crate::{
@@ -41,7 +41,12 @@ pub(crate) async fn write(home: &Home, client: &Client, way: &JoinFile, workers:
         let path = home.worker_join(&worker.name);
         let token = match kept(&path).filter(|token| good.contains(token.id().as_str())) {
             Some(token) => token,
-            None => new(client, &worker.name).await?,
+            None => {
+                for id in of_worker(&listed.tokens, &worker.name) {
+                    revoke(client, id).await?;
+                }
+                new(client, &worker.name).await?
+            }
         };
         // Written even so: the coordinator's address may be another.
         let joined = JoinFile { token: Some(token), ..way.clone() };
@@ -53,6 +58,20 @@ pub(crate) async fn write(home: &Home, client: &Client, way: &JoinFile, workers:
 fn good_workers(tokens: &[v1::Token]) -> BTreeSet<&str> {
     let is_good = |token: &&v1::Token| token.state == "good" && token.role == TokenRole::Worker.word();
     tokens.iter().filter(is_good).map(|token| token.id.as_str()).collect()
+}
+
+/// Good tokens that were made for the worker of that name here, whose file is lost: a worker has one good token at a time.
+fn of_worker<'t>(tokens: &'t [v1::Token], name: &str) -> Vec<&'t str> {
+    let good = good_workers(tokens);
+    let is_meant = |token: &&v1::Token| token.name == name && token.worker == name && good.contains(token.id.as_str());
+    tokens.iter().filter(is_meant).map(|token| token.id.as_str()).collect()
+}
+
+async fn revoke(client: &Client, id: &str) -> Result<()> {
+    let request = RevokeTokenRequest { id: id.to_owned() };
+    let tried = format!("revoke the token {id}, whose file is lost");
+    client.ask(&tried, async |on| on.people().revoke_token(request.clone()).await).await?;
+    Ok(())
 }
 
 /// A file that cannot be used is replaced, like one that is not there.
@@ -87,6 +106,23 @@ mod tests {
             listed("person", "admin", "good"),
         ];
         assert_eq!(good_workers(&tokens), BTreeSet::from(["good"]));
+    }
+
+    #[test]
+    fn the_token_of_a_lost_file_makes_room_for_another_and_nobody_elses_does() {
+        let named = |id: &str, name: &str, worker: &str, state: &str| v1::Token {
+            name: name.to_owned(),
+            worker: worker.to_owned(),
+            ..listed(id, "worker", state)
+        };
+        let tokens = [
+            named("lost", "cpu-0", "cpu-0", "good"),
+            named("old", "cpu-0", "cpu-0", "revoked"),
+            named("other", "cpu-1", "cpu-1", "good"),
+            named("afar", "box", "cpu-0", "good"),
+            named("unused", "cpu-0", "", "good"),
+        ];
+        assert_eq!(of_worker(&tokens, "cpu-0"), ["lost"]);
     }
 
     #[tokio::test]
