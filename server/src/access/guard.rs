@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{Method, StatusCode, header},
+    http::{Method, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use tandem_domain::access::{Denial, Identity, permit::permit, rules::rule_of};
 use tandem_proto::status::Code;
 use tonic::Status;
 
 use super::{
+    answer::refuse,
     gate::Gate,
     revocable::{Revocable, Side},
 };
@@ -60,27 +61,6 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
 fn is_grpc(request: &Request) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
-pub(super) fn status(denial: &Denial) -> Status {
-    let code = match denial {
-        Denial::TooMany(_) => Code::Full,
-        denial if denial.is_unknown() => Code::Unauthenticated,
-        _ => Code::Forbidden,
-    };
-    code.status(denial.to_string())
-}
-
-fn refuse(is_grpc: bool, is_head: bool, denial: &Denial) -> Response {
-    if is_grpc {
-        return status(denial).into_http();
-    }
-    let code = match denial {
-        Denial::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-        denial if denial.is_unknown() => StatusCode::UNAUTHORIZED,
-        _ => StatusCode::FORBIDDEN,
-    };
-    if is_head { code.into_response() } else { (code, format!("{denial}\n")).into_response() }
 }
 
 /// Who makes a request, as the layer found out.

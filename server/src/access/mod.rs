@@ -2,9 +2,10 @@
 //!
 //! [`known`] is what is kept in memory of people and tokens, [`account`] the names of accounts of the box and [`rank`] whether
 //! a process is a rank's. [`open`] lists the requests under way, [`gate`] decides who calls and ends what may not go on,
-//! [`throttle`] bounds wrong tries, [`refusals`] brings them into the audit, [`revocable`] ends one from outside, and [`guard()`] is the layer that joins them.
+//! [`throttle`] bounds wrong tries, [`answer`] says what is refused, [`refusals`] brings them into the audit, [`revocable`] ends one from outside, and [`guard()`] is the layer that joins them.
 
 mod account;
+mod answer;
 mod gate;
 mod guard;
 mod known;

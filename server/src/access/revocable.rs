@@ -11,7 +11,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
-    guard::status,
+    answer::status,
     open::{Ending, Held},
 };
 

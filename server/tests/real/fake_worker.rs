@@ -7,6 +7,7 @@ use tandem_domain::{
     fit::{PROTOCOL, STORE_PROBES},
     spec::SPEC_VERSION,
 };
+use tandem_harness::until_async;
 use tandem_proto::v1::{
     self, coordinator_message::Message as Theirs, worker_message::Message as Ours, workers_client::WorkersClient,
 };
@@ -40,7 +41,12 @@ pub(crate) struct FakeWorker {
 
 impl FakeWorker {
     pub(crate) async fn register(server: &Server, name: &str, id: Uuid, running: Vec<v1::RunningRank>) -> Self {
-        Self::try_register(server, name, id, running).await.unwrap()
+        // A test beside this one stalls commits of its own database, and Postgres has notifications of all wait for those.
+        let tried = async || match Self::try_register(server, name, id, running.clone()).await {
+            Err(status) if status.code() == tonic::Code::DeadlineExceeded => None,
+            registered => Some(registered.unwrap()),
+        };
+        until_async("the worker is registered", LIMIT, tried).await
     }
 
     pub(crate) async fn try_register(

@@ -8,6 +8,8 @@ use std::{
 };
 
 use tandem_harness::{Program, TestDatabase, announced_address, until};
+use tonic::transport::Endpoint;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::LIMIT;
 
@@ -86,8 +88,13 @@ fn a_second_signal_ends_it_at_once() {
         .arg(&announce);
     let mut server = program.start().unwrap();
     let address = until("the server listens", LIMIT, || announced_address(&announce));
-    // A client that says nothing is waited for.
-    let _silent = std::net::TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
+    // A client with an open stream is waited for.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _watching = runtime.block_on(async {
+        let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+        let mut health = HealthClient::new(channel);
+        health.watch(HealthCheckRequest::default()).await.unwrap().into_inner()
+    });
     let has_logged = |words: &str| fs::read_to_string(&log).unwrap().contains(words).then_some(());
     server.terminate();
     until("the first signal is noticed", LIMIT, || has_logged("shutting down"));
