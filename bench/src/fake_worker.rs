@@ -21,11 +21,11 @@ pub(crate) struct FakeWorker {
 
 impl FakeWorker {
     /// Registers a new worker, over a connection of its own, with a token of its own.
-    pub(crate) async fn register(way: &Way, token: &str, name: &str) -> Result<Self> {
+    pub(crate) async fn register(way: &Way, token: &str, id: Uuid, name: &str) -> Result<Self> {
         let (outbound, messages) = mpsc::channel(64);
         let device = v1::Device { kind: "cpu".into(), name: "a processor".into(), cores: 1, ..Default::default() };
         let register = v1::Register {
-            worker_id: Uuid::new_v4().to_string(),
+            worker_id: id.to_string(),
             name: name.to_owned(),
             host: "bench".into(),
             device: Some(device),

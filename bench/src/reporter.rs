@@ -12,6 +12,7 @@ use tandem_proto::v1::rank_event::Event;
 use tandem_proto::v1::{Assignment, MetricEvent, ProgressEvent, coordinator_message::Message as Theirs};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
+use uuid::Uuid;
 
 use crate::fake_worker::{FakeWorker, numbered, phase};
 use crate::way::Way;
@@ -104,9 +105,11 @@ pub(crate) async fn run_reporter(
 
 /// Tries again, as a worker does, if the coordinator refuses one of a thousand connections at once.
 async fn register(way: &Way, token: &str, name: &str) -> Result<FakeWorker> {
+    // The same each time: its token is bound to it.
+    let id = Uuid::new_v4();
     let mut tries = 0;
     loop {
-        match FakeWorker::register(way, token, name).await {
+        match FakeWorker::register(way, token, id, name).await {
             Err(_) if tries < TRIES => tries += 1,
             registered => return registered,
         }

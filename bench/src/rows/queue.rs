@@ -152,7 +152,7 @@ impl<'r> QueueSide<'r> {
 
 /// Runs each job that it is assigned until it is told to end it. Returns when the sender is dropped.
 async fn work(way: &Way, token: &str, name: &str, mut ends: mpsc::Receiver<Waited>) -> Result<()> {
-    let mut worker = FakeWorker::register(way, token, name).await?;
+    let mut worker = FakeWorker::register(way, token, uuid::Uuid::new_v4(), name).await?;
     let mut heartbeats = interval(DEFAULT.heartbeat);
     let (mut assignment, mut idle, mut beats) = (None, None::<(Instant, Waited)>, 0);
     loop {
