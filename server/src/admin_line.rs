@@ -2,13 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use tandem_domain::access::{
-    PersonRole, TokenRole,
-    token::{RANDOM_BYTES, Token},
-};
+use tandem_domain::access::{PersonRole, TokenRole};
 
 use crate::{
     error::{Error, Result},
+    people::fresh,
     store::{
         Store,
         audit::{self, Entry},
@@ -27,10 +25,8 @@ const GOOD_FOR: Duration = Duration::from_secs(3600);
 /// # Errors
 /// When the file cannot be written.
 pub(crate) async fn admin_line(store: &Store, out: &Path) -> Result<()> {
-    let mut random = [0; RANDOM_BYTES];
-    getrandom::fill(&mut random).map_err(|error| Error::Bug(format!("no random numbers: {error}")))?;
     let role = TokenRole::Person(PersonRole::Admin);
-    let token = Token::new(role, &random);
+    let token = fresh(role)?;
     let mut tx = store.begin().await?;
     people::insert(&mut tx, NAME, PersonRole::Admin.word()).await?;
     // Whoever owns the database can change that anyway, and may have nobody else who can.

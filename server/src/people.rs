@@ -184,6 +184,13 @@ pub(crate) async fn new_token(store: &Store, by: &Person, wanted: &Wanted) -> Re
     insert(store, by, wanted, role, Some(who)).await
 }
 
+/// A token that nobody has had before.
+pub(crate) fn fresh(role: TokenRole) -> Result<Token> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|error| Error::Bug(format!("no random numbers: {error}")))?;
+    Ok(Token::new(role, &random))
+}
+
 async fn insert(
     store: &Store,
     by: &Person,
@@ -199,9 +206,7 @@ async fn insert(
              kept: revoke some"
         )));
     }
-    let mut random = [0; RANDOM_BYTES];
-    getrandom::fill(&mut random).map_err(|error| Error::Bug(format!("no random numbers: {error}")))?;
-    let token = Token::new(role, &random);
+    let token = fresh(role)?;
     let new = NewToken {
         token: &token,
         role: role.word(),

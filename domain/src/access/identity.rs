@@ -30,6 +30,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// As the kernel says at the socket, or a row of people: with no token.
+    pub fn without_token(name: String, role: PersonRole) -> Self {
+        Self { name, role, token: None, once: false, origin: String::new() }
+    }
+
     pub fn is_admin(&self) -> bool {
         self.role == PersonRole::Admin
     }
@@ -122,8 +127,7 @@ mod tests {
 
     #[test]
     fn one_changes_ones_own_and_an_admin_everything() {
-        let person =
-            |name: &str, role| Person { name: name.to_owned(), role, token: None, once: false, origin: String::new() };
+        let person = |name: &str, role| Person::without_token(name.to_owned(), role);
         assert!(person("ann", PersonRole::Submitter).may_change("ann"));
         assert!(!person("ann", PersonRole::Submitter).may_change("login:ann"));
         assert!(!person("ann", PersonRole::Reader).may_change("ann"), "a reader who was a submitter once");

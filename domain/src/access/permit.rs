@@ -41,7 +41,7 @@ mod tests {
     };
 
     fn person(role: PersonRole) -> Identity {
-        Identity::Person(Person { name: "ann".to_owned(), role, token: None, once: false, origin: String::new() })
+        Identity::Person(Person::without_token("ann".to_owned(), role))
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub struct Rule {
     pub object: Object,
     /// By a token that is good once, too.
     pub takes_once: bool,
-    /// It may stay open for long, and ends when its caller may not go on. Other calls end soon, and are answered: what one of
-    /// them did, such as revoking the token that it came with, is done.
+    /// It may stay open for long, and ends when its caller may not go on. Of other calls what is still being asked ends then;
+    /// what was asked in whole is answered, such as to revoke the token that it came with.
     pub streams: bool,
 }
 

@@ -147,13 +147,11 @@ impl Gate {
         // Whatever person that account is linked to: otherwise nobody could undo a mistake. Root can read every file of the house.
         if uid == self.house || uid == 0 {
             let name = linked.and_then(Result::ok).map_or_else(|| of_login(&account), |person| person.name);
-            return Ok(Person { name, role: PersonRole::Admin, token: None, once: false, origin: String::new() });
+            return Ok(Person::without_token(name, PersonRole::Admin));
         }
         match (linked.transpose()?, self.login_role) {
             (Some(person), _) => Ok(person),
-            (None, Some(role)) => {
-                Ok(Person { name: of_login(&account), role, token: None, once: false, origin: String::new() })
-            }
+            (None, Some(role)) => Ok(Person::without_token(of_login(&account), role)),
             (None, None) => Err(Denial::UnknownLogin(account)),
         }
     }

@@ -97,8 +97,5 @@ fn token(row: KnownRow, now: Instant) -> Option<(TokenId, (StoredToken, Option<I
 
 fn login(row: LoginRow) -> Option<(String, (Person, bool))> {
     let role = row.role.parse().ok()?;
-    Some((
-        row.login,
-        (Person { name: row.name, role, token: None, once: false, origin: String::new() }, row.is_disabled),
-    ))
+    Some((row.login, (Person::without_token(row.name, role), row.is_disabled)))
 }
