@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tandem_domain::spec::JobSpec;
 
+use crate::data::Folders;
+
 /// Everything that a rank needs. It holds no way to reach the coordinator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -20,6 +22,9 @@ pub struct Task {
     pub device: String,
     /// Folder that holds `cifar-10-batches-bin/`, image folders, ...
     pub data_dir: PathBuf,
+    /// Folder of the store with the data sets that people put there; `None` where there is no coordinator.
+    #[serde(default)]
+    pub stored_data: Option<PathBuf>,
     /// Folder of this job, for checkpoints (`step-00000120-f17/`) and artifacts (`artifacts/f17/`).
     pub job_dir: PathBuf,
     /// Files that the jobs before this one made, such as the encoder.
@@ -40,6 +45,11 @@ pub struct Task {
 }
 
 impl Task {
+    /// Where this machine has data sets.
+    pub fn folders(&self) -> Folders<'_> {
+        Folders { data: &self.data_dir, stored: self.stored_data.as_deref() }
+    }
+
     /// Where this attempt writes its artifacts.
     pub fn artifacts_dir(&self) -> PathBuf {
         self.job_dir.join("artifacts").join(format!("f{}", self.fence))

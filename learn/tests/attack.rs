@@ -55,6 +55,7 @@ fn task(folder: &Path, stage: &str, inputs: Vec<InputFile>) -> Task {
         spec,
         device: "cpu".into(),
         data_dir: folder.join("data"),
+        stored_data: None,
         inputs,
         checkpoints: vec![],
         images: String::new(),

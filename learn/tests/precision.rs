@@ -26,6 +26,7 @@ fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
         spec: serde_json::from_value(spec).unwrap(),
         device: "cpu".into(),
         data_dir: folder.path().join("data"),
+        stored_data: None,
         job_dir: folder.path().join("job"),
         inputs: vec![],
         checkpoints: vec![],

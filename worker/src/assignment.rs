@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use tandem_domain::spec::JobSpec;
+use tandem_images::packed;
 use tandem_learn::task::{CheckpointRef, InputFile, Task};
 use tandem_proto::v1::Assignment;
 use uuid::Uuid;
@@ -67,6 +68,7 @@ pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<T
         spec,
         device: context.device.clone(),
         data_dir: context.data_dir.clone(),
+        stored_data: Some(context.store.join(packed::FOLDER)),
         job_dir: context.store.join("jobs").join(job_id.to_string()),
         inputs: inputs.collect::<Result<_, String>>()?,
         checkpoints: checkpoints.collect::<Result<_, String>>()?,

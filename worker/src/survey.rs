@@ -1,15 +1,22 @@
-//! The data sets that this worker sees: read by a process of its own, so that its memory and its faults are not the worker's,
+//! The data sets that this worker sees, in its data folder and in the store: read by a process of its own, so that its memory and its faults are not the worker's,
 //! at the start, when folders have changed, and now and then.
 
 mod folder;
 mod process;
 
-use std::{io, path::PathBuf, process::Stdio, sync::Arc, time::Instant};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Instant,
+};
 
 use tandem_domain::{
     images::SeenDataset,
     timing::{DATA_LOOK, DATA_SURVEY, DATA_SURVEY_LIMIT, STORE_ANSWER},
 };
+use tandem_images::packed;
 use tandem_proto::v1::{Dataset, Datasets};
 use tokio::{
     process::Command,
@@ -27,16 +34,40 @@ const LINE_BYTES: usize = 64 * 1024;
 /// What is known so far, kept up to date by a task.
 pub(crate) struct Survey {
     seen: watch::Receiver<Option<Datasets>>,
+    stored: watch::Sender<Option<PathBuf>>,
     again: Arc<Notify>,
+}
+
+/// Where data sets are.
+struct Folders {
+    data: PathBuf,
+    /// In the store, once that is known.
+    stored: watch::Receiver<Option<PathBuf>>,
+    /// In which checksums are remembered.
+    kept: PathBuf,
 }
 
 impl Survey {
     /// `kept` is the folder in which checksums are remembered. Call it on the thread that lives as long as the worker.
     pub(crate) fn start(data: PathBuf, kept: PathBuf) -> Self {
         let (sender, seen) = watch::channel(None);
+        let (stored, stored_seen) = watch::channel(None);
         let again = Arc::new(Notify::new());
-        spawn(watch_folder(data, kept, sender, again.clone()));
-        Self { seen, again }
+        spawn(watch_folders(Folders { data, stored: stored_seen, kept }, sender, again.clone()));
+        Self { seen, stored, again }
+    }
+
+    /// The coordinator has said where its store is.
+    pub(crate) fn set_store(&self, store: &Path) {
+        let folder = Some(store.join(packed::FOLDER));
+        let is_news = self.stored.send_if_modified(|known| {
+            let is_news = *known != folder;
+            *known = folder;
+            is_news
+        });
+        if is_news {
+            self.again();
+        }
     }
 
     /// Waits for news. Cancel-safe.
@@ -56,15 +87,17 @@ impl Survey {
     }
 }
 
-async fn watch_folder(data: PathBuf, kept: PathBuf, seen: watch::Sender<Option<Datasets>>, again: Arc<Notify>) {
+async fn watch_folders(folders: Folders, seen: watch::Sender<Option<Datasets>>, again: Arc<Notify>) {
+    let data = &folders.data;
     let mut thread = InThread::new();
     let (mut known, mut read_at, mut is_wanted) = (None, None::<Instant>, true);
     loop {
-        let folder = data.clone();
-        let looks = thread.run(STORE_ANSWER, move || folder::looks(&folder)).await.ok().flatten();
+        let (folder, stored) = (data.clone(), folders.stored.borrow().clone());
+        let looks = move || (folder::looks(&folder), stored.as_deref().map(folder::looks));
+        let looks = thread.run(STORE_ANSWER, looks).await.ok().flatten();
         if is_wanted || looks != known || read_at.is_none_or(|at| at.elapsed() >= DATA_SURVEY) {
             known = looks;
-            match timeout(DATA_SURVEY_LIMIT, read(&data, &kept, &seen)).await {
+            match timeout(DATA_SURVEY_LIMIT, read(&folders, &seen)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!("cannot read the data sets in {}: {error}", data.display()),
                 Err(_) => {
@@ -81,10 +114,11 @@ async fn watch_folder(data: PathBuf, kept: PathBuf, seen: watch::Sender<Option<D
 }
 
 /// Reads all data sets. Until the first time has ended, each is told as it is found.
-async fn read(data: &PathBuf, kept: &PathBuf, seen: &watch::Sender<Option<Datasets>>) -> io::Result<()> {
+async fn read(folders: &Folders, seen: &watch::Sender<Option<Datasets>>) -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("tandem-worker").arg("survey").arg(format!("--worker-pid={}", std::process::id()));
-    command.arg("--data").arg(data).arg("--kept").arg(kept);
+    command.arg("--data").arg(&folders.data).arg("--kept").arg(&folders.kept);
+    folders.stored.borrow().iter().for_each(|stored| _ = command.arg("--stored").arg(stored));
     SECRET_ENVIRONMENT.iter().for_each(|name| _ = command.env_remove(name));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut process = command.process_group(0).kill_on_drop(true).spawn()?;

@@ -4,9 +4,9 @@
 
 use std::{io::Read, path::Path, path::PathBuf};
 
+use tandem_images::{Error, IMAGE, RawData, RawImages, open};
+
 use super::error::DataError;
-use super::file;
-use super::images::{IMAGE, RawData, RawImages};
 use crate::progress;
 
 /// Names, sizes and layout of one archive.
@@ -79,11 +79,11 @@ pub(super) fn files(archive: &Archive, dir: &Path) -> Vec<PathBuf> {
 }
 
 fn append(path: &Path, archive: &Archive, records: usize, images: &mut RawImages) -> Result<(), DataError> {
-    let (mut file, found) = file::open(path).map_err(|error| match error {
-        DataError::Read { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+    let (mut file, found) = open(path).map_err(|error| match error {
+        Error::Read { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
             DataError::NotHere { path, how: format!("unpack {} again, one of its files is gone", archive.file) }
         }
-        error => error,
+        error => error.into(),
     })?;
     // The size is checked first, so that a wrong file of any length is refused before it is read.
     let expected = (records * (archive.label_bytes + IMAGE)) as u64;

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tandem_domain::spec::Dataset;
+use tandem_images::{checksum, sha256};
 
 use super::error::DataError;
-use super::images::checksum;
-use super::{cifar, listing, raw};
+use super::folders::{Folders, Place};
+use super::{cifar, raw};
 use crate::files::publish;
 
 /// Equal facts are equal data, whatever the files.
@@ -35,17 +36,21 @@ struct Kept {
     facts: Facts,
 }
 
-/// The facts on `dataset` below `dir`, the data folder. `kept` is the folder in which to remember them. Those of `shapes`, which
-/// every machine draws by itself, are of the seed 0.
-pub fn facts(dir: &Path, dataset: &Dataset, kept: &Path) -> Result<Facts, DataError> {
+/// The facts on `dataset` in `folders`. `kept` is the folder in which to remember them. Those of `shapes`, which every machine
+/// draws by itself, are of the seed 0.
+pub fn facts<'a>(folders: impl Into<Folders<'a>>, dataset: &Dataset, kept: &Path) -> Result<Facts, DataError> {
+    let folders = folders.into();
     let files = match dataset {
-        Dataset::Cifar10 => cifar::files(cifar::TEN, dir),
-        Dataset::Cifar100 => cifar::files(cifar::HUNDRED, dir),
+        Dataset::Cifar10 => cifar::files(cifar::TEN, folders.data),
+        Dataset::Cifar100 => cifar::files(cifar::HUNDRED, folders.data),
         Dataset::Shapes => Vec::new(),
-        Dataset::Folder(name) => {
-            let listing = listing::list(&dir.join(name))?;
-            [listing.train.files, listing.test.files].concat()
-        }
+        Dataset::Folder(name) => match folders.place(name)? {
+            Place::Packed(stored) => vec![stored.path],
+            place @ Place::Folder(_) => {
+                let listing = place.list()?;
+                [listing.train.files, listing.test.files].concat()
+            }
+        },
     };
     let looks = looks(&files);
     let name = format!("{}.json", dataset.to_string().replace(':', "-"));
@@ -53,7 +58,7 @@ pub fn facts(dir: &Path, dataset: &Dataset, kept: &Path) -> Result<Facts, DataEr
     if let Some(known) = known.filter(|known| looks.as_ref() == Some(&known.files)) {
         return Ok(known.facts);
     }
-    let facts = measure(dataset, dir)?;
+    let facts = measure(dataset, folders)?;
     if let Some(files) = looks {
         let bytes = serde_json::to_vec(&Kept { files, facts: facts.clone() }).unwrap_or_default();
         // The facts are right without it; the next call takes as long as this one.
@@ -77,19 +82,11 @@ fn looks(files: &[PathBuf]) -> Option<String> {
     Some(hex::encode(hasher.finalize()))
 }
 
-/// Of a whole data set, from the names of its classes and the checksums of its halves.
-pub(super) fn sha256(classes: &[String], halves: [&str; 2]) -> String {
-    let mut hasher = Sha256::new();
-    for class in classes {
-        hasher.update((class.len() as u64).to_le_bytes());
-        hasher.update(class);
+fn measure(dataset: &Dataset, folders: Folders<'_>) -> Result<Facts, DataError> {
+    if let Dataset::Folder(name) = dataset {
+        folders.place(name)?.verify()?;
     }
-    halves.iter().for_each(|half| hasher.update(half));
-    hex::encode(hasher.finalize())
-}
-
-fn measure(dataset: &Dataset, dir: &Path) -> Result<Facts, DataError> {
-    let data = raw::read(dataset, dir, 0)?;
+    let data = raw::read(dataset, folders, 0)?;
     let [train, test] = [&data.train, &data.test].map(|half| checksum(&half.pixels, &half.labels));
     Ok(Facts {
         sha256: sha256(&data.classes, [&train, &test]),
@@ -102,6 +99,7 @@ fn measure(dataset: &Dataset, dir: &Path) -> Result<Facts, DataError> {
 #[cfg(test)]
 mod tests {
     use image::{Rgb, RgbImage};
+    use tandem_images::{Error, list, packed};
 
     use super::*;
 
@@ -113,7 +111,9 @@ mod tests {
     }
 
     fn of(root: &Path) -> Result<Facts, DataError> {
-        facts(&root.join("data"), &Dataset::Folder("cats".into()), &root.join("kept"))
+        let (data, stored) = (root.join("data"), root.join("stored"));
+        let folders = Folders { data: &data, stored: Some(&stored) };
+        facts(folders, &Dataset::Folder("cats".into()), &root.join("kept"))
     }
 
     #[test]
@@ -146,8 +146,35 @@ mod tests {
     }
 
     #[test]
+    fn a_data_set_of_the_store_goes_before_a_folder_and_has_the_facts_of_the_folder_that_it_was_made_of() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, shade) in [("train/a/1.png", 1), ("train/a/2.png", 2), ("test/a/1.png", 3)] {
+            draw(root.path(), name, shade);
+        }
+        let of_folder = of(root.path()).unwrap();
+        let stored = root.path().join("stored");
+        fs::create_dir(&stored).unwrap();
+        let quiet = &|| ();
+        let listing = list(&root.path().join("data/cats"), quiet).unwrap();
+        let packing = packed::Packing::of(&listing).unwrap();
+        let bytes: Vec<u8> = packing.parts(0).flat_map(|part| part.unwrap().bytes).collect();
+        let path = stored.join(packed::file_name("cats", &packing.sha256(quiet).unwrap()));
+        fs::write(&path, &bytes).unwrap();
+        draw(root.path(), "train/a/2.png", 9);
+        assert_eq!(of(root.path()).unwrap(), of_folder);
+
+        let mut damaged = bytes;
+        damaged[600] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        let error = of(root.path()).unwrap_err().to_string();
+        assert!(error.contains("cats is damaged: its SHA-256 is"), "{error}");
+        fs::remove_file(path).unwrap();
+        assert_ne!(of(root.path()).unwrap(), of_folder);
+    }
+
+    #[test]
     fn what_is_not_here_has_no_facts() {
         let root = tempfile::tempdir().unwrap();
-        assert!(matches!(of(root.path()), Err(DataError::NotHere { .. })));
+        assert!(matches!(of(root.path()), Err(DataError::Folder(Error::NotHere { .. }))));
     }
 }

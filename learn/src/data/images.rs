@@ -1,15 +1,9 @@
-//! The images of a data set: as the readers return them, and on a device.
+//! The images of a data set on a device.
 
+use tandem_images::{IMAGE, SIDE, checksum};
 use tch::{Device, Tensor};
 
 use super::error::DataError;
-
-/// Rows and columns of every image.
-pub const SIDE: usize = 32;
-/// Pixels of one channel plane.
-pub const PLANE: usize = SIDE * SIDE;
-/// Bytes of one image: the red, green and blue plane, each row by row.
-pub const IMAGE: usize = 3 * PLANE;
 
 /// Labelled images on one device.
 #[derive(Debug)]
@@ -41,40 +35,6 @@ impl Images {
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
-}
-
-/// BLAKE3 in hex.
-pub(super) fn checksum(pixels: &[u8], labels: &[i64]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(labels.len() as u64).to_le_bytes());
-    for label in labels {
-        hasher.update(&label.to_le_bytes());
-    }
-    hasher.update(pixels);
-    hasher.finalize().to_hex().to_string()
-}
-
-/// What the readers return: bytes in host memory.
-pub(super) struct RawData {
-    pub train: RawImages,
-    pub test: RawImages,
-    pub classes: Vec<String>,
-    /// A sentence for people on files that were not read.
-    pub left_out: Option<String>,
-    /// A sentence for people on images that lost their aspect.
-    pub squeezed: Option<String>,
-}
-
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct RawImages {
-    /// Planar, [`IMAGE`] bytes each.
-    pub pixels: Vec<u8>,
-    pub labels: Vec<i64>,
-}
-
-/// How many threads this process may use.
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

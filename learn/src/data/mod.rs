@@ -1,8 +1,8 @@
 //! The images that a job trains on, resident on its device as bytes.
 //!
 //! Every data set has the same form: 32x32 RGB, one byte a value, channel planes first. CIFAR-10 is 184 MB that way, so
-//! it stays on the device for the whole job and a batch is one gather. `images` holds them, `cifar` and `folder` (by `file`,
-//! `listing` and `whole`) read files, `shapes` draws synthetic images, `raw` picks one of the three; `split` and `draw` choose
+//! it stays on the device for the whole job and a batch is one gather. `images` holds them; `cifar` and `folders` (by the crate
+//! `tandem-images`) read files, `shapes` draws synthetic images, `raw` picks one of the three; `split` and `draw` choose
 //! which images a job sees, and in which order. `facts` is what a worker can say of a data set,
 //! and `survey` of all that it has.
 
@@ -10,28 +10,26 @@ mod cifar;
 mod draw;
 mod error;
 mod facts;
-mod file;
-mod folder;
+mod folders;
 mod images;
-mod listing;
 mod raw;
 mod shapes;
 mod split;
 mod survey;
-mod whole;
-
-use std::path::Path;
 
 use tandem_domain::spec::Dataset;
+use tandem_images::sha256;
 use tch::Device;
 
 pub use draw::draw;
-pub use error::{Blame, DataError};
+pub use error::DataError;
 pub use facts::{Facts, facts};
-pub use images::{IMAGE, Images, PLANE, SIDE};
+pub use folders::Folders;
+pub use images::Images;
 pub use shapes::{SHAPES_TEST, SHAPES_TRAIN};
 pub use split::{balanced_subset, epoch_order, hold_out, hold_out_images};
 pub use survey::survey;
+pub use tandem_images::{Blame, IMAGE, PLANE, SIDE};
 
 /// A data set on its device.
 #[derive(Debug)]
@@ -48,13 +46,18 @@ pub struct Data {
     pub squeezed: Option<String>,
 }
 
-/// Reads `dataset` below `dir` (the data folder), or draws it from `seed` if it is synthetic.
-pub fn load(dataset: &Dataset, dir: &Path, seed: u64, device: Device) -> Result<Data, DataError> {
-    let raw = raw::read(dataset, dir, seed)?;
+/// Reads `dataset` from `folders`, or draws it from `seed` if it is synthetic.
+pub fn load<'a>(
+    dataset: &Dataset,
+    folders: impl Into<Folders<'a>>,
+    seed: u64,
+    device: Device,
+) -> Result<Data, DataError> {
+    let raw = raw::read(dataset, folders.into(), seed)?;
     let train = Images::new(&raw.train.pixels, raw.train.labels, device)?;
     let test = Images::new(&raw.test.pixels, raw.test.labels, device)?;
     Ok(Data {
-        sha256: facts::sha256(&raw.classes, [&train.checksum, &test.checksum]),
+        sha256: sha256(&raw.classes, [&train.checksum, &test.checksum]),
         train,
         test,
         classes: raw.classes,

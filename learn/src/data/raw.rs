@@ -1,19 +1,19 @@
 //! Picks the reader of a data set.
 
-use std::path::Path;
-
 use tandem_domain::spec::Dataset;
+use tandem_images::{RawData, decode};
 
 use super::error::DataError;
-use super::images::RawData;
-use super::{cifar, folder, shapes};
+use super::folders::Folders;
+use super::{cifar, shapes};
+use crate::progress;
 
-/// Reads `dataset` below `dir`, or draws it from `seed` if it is synthetic.
-pub(super) fn read(dataset: &Dataset, dir: &Path, seed: u64) -> Result<RawData, DataError> {
+/// Reads `dataset`, or draws it from `seed` if it is synthetic.
+pub(super) fn read(dataset: &Dataset, folders: Folders<'_>, seed: u64) -> Result<RawData, DataError> {
     match dataset {
-        Dataset::Cifar10 => cifar::read(cifar::TEN, dir),
-        Dataset::Cifar100 => cifar::read(cifar::HUNDRED, dir),
+        Dataset::Cifar10 => cifar::read(cifar::TEN, folders.data),
+        Dataset::Cifar100 => cifar::read(cifar::HUNDRED, folders.data),
         Dataset::Shapes => Ok(shapes::draw(seed)),
-        Dataset::Folder(name) => folder::read(&dir.join(name)),
+        Dataset::Folder(name) => Ok(decode(folders.place(name)?.list()?, &progress::work_done)?),
     }
 }

@@ -6,12 +6,13 @@
 //! pixels are never blended at edges, so that a colour histogram does not depend on the class. The three tones differ
 //! in lightness, so that a grayscale view still shows the shape.
 
+use std::thread::available_parallelism;
+
 use tandem_domain::spec;
+use tandem_images::{IMAGE, PLANE, RawData, RawImages, SIDE};
 
 use crate::progress;
 use crate::random::{Purpose, Stream};
-
-use super::images::{IMAGE, PLANE, RawData, RawImages, SIDE, cores};
 
 /// Training images of `shapes`.
 pub const SHAPES_TRAIN: usize = spec::SHAPES_TRAIN as usize;
@@ -74,7 +75,7 @@ fn class_names() -> Vec<String> {
 /// `part` is 0 for training and 1 for test. Classes take turns, so both halves are balanced.
 fn half(seed: u64, part: u32, count: usize) -> RawImages {
     let mut pixels = vec![0; count * IMAGE];
-    let share = count.div_ceil(cores());
+    let share = count.div_ceil(available_parallelism().map_or(1, usize::from));
     std::thread::scope(|scope| {
         for (thread, pixels) in pixels.chunks_mut(share * IMAGE).enumerate() {
             scope.spawn(move || {

@@ -1,21 +1,25 @@
 //! All data sets in a data folder, and what they are.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tandem_domain::images::SeenDataset;
 use tandem_domain::spec::Dataset;
+use tandem_images::packed;
 
-use super::{cifar, facts, listing};
+use super::folders::Folders;
+use super::{cifar, facts};
 
 /// A larger image folder is not read before a job asks for it: that takes long, and 3 KB of memory an image.
 const IMAGES_MAX: usize = 200_000;
 
-/// Tells `seen` of each data set below `dir`, in the order of names. `kept` is the folder in which checksums are remembered.
-pub fn survey(dir: &Path, kept: &Path, mut seen: impl FnMut(SeenDataset)) {
-    for dataset in datasets(dir) {
+/// Tells `seen` of each data set in `folders`, in the order of names. `kept` is the folder in which checksums are remembered.
+pub fn survey<'a>(folders: impl Into<Folders<'a>>, kept: &Path, mut seen: impl FnMut(SeenDataset)) {
+    let folders = folders.into();
+    for dataset in datasets(folders) {
         let mut found = SeenDataset { name: dataset.to_string(), ..SeenDataset::default() };
-        match look(dir, &dataset, kept) {
+        match look(folders, &dataset, kept) {
             Ok(facts) => found = SeenDataset { name: found.name, ..facts },
             Err(problem) => found.problem = problem,
         }
@@ -23,9 +27,9 @@ pub fn survey(dir: &Path, kept: &Path, mut seen: impl FnMut(SeenDataset)) {
     }
 }
 
-fn look(dir: &Path, dataset: &Dataset, kept: &Path) -> Result<SeenDataset, String> {
+fn look(folders: Folders<'_>, dataset: &Dataset, kept: &Path) -> Result<SeenDataset, String> {
     if let Dataset::Folder(name) = dataset {
-        let listing = listing::list(&dir.join(name)).map_err(|error| error.to_string())?;
+        let listing = folders.place(name).and_then(|place| place.list()).map_err(|error| error.to_string())?;
         let (train, test) = (listing.train.files.len(), listing.test.files.len());
         if train + test > IMAGES_MAX {
             let (classes, train, test) = (listing.classes.len() as u64, train as u64, test as u64);
@@ -33,21 +37,28 @@ fn look(dir: &Path, dataset: &Dataset, kept: &Path) -> Result<SeenDataset, Strin
         }
     }
     let facts::Facts { sha256, classes, train, test } =
-        facts::facts(dir, dataset, kept).map_err(|error| error.to_string())?;
+        facts::facts(folders, dataset, kept).map_err(|error| error.to_string())?;
     Ok(SeenDataset { sha256, classes, train, test, ..SeenDataset::default() })
 }
 
-/// What lies below `dir` and looks like a data set by its names.
-fn datasets(dir: &Path) -> Vec<Dataset> {
+/// What looks like a data set by its names.
+fn datasets(folders: Folders<'_>) -> Vec<Dataset> {
+    let dir = folders.data;
     let official = [(Dataset::Cifar10, cifar::TEN), (Dataset::Cifar100, cifar::HUNDRED)];
     let official = official.into_iter().filter(|(_, archive)| dir.join(archive.folder).is_dir());
     let mut names: Vec<PathBuf> = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     names.sort();
-    let folders = names.into_iter().filter(|path| path.join("train").is_dir()).filter_map(|path| {
+    let image_folders = names.into_iter().filter(|path| path.join("train").is_dir()).filter_map(|path| {
         // A name that no experiment file can have is no data set.
         Dataset::try_from(format!("folder:{}", path.file_name()?.to_str()?)).ok()
     });
-    official.map(|(dataset, _)| dataset).chain(folders).collect()
+    let stored = folders.stored.map(packed::all).and_then(Result::ok).unwrap_or_default();
+    let stored: BTreeSet<String> = stored.into_iter().map(|stored| stored.name).collect();
+    let is_stored = |dataset: &Dataset| matches!(dataset, Dataset::Folder(name) if stored.contains(name));
+    let mut named: Vec<Dataset> = image_folders.filter(|dataset| !is_stored(dataset)).collect();
+    named.extend(stored.iter().filter_map(|name| Dataset::try_from(format!("folder:{name}")).ok()));
+    named.sort_by_key(Dataset::to_string);
+    official.map(|(dataset, _)| dataset).chain(named).collect()
 }
 
 #[cfg(test)]

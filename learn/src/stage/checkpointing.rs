@@ -215,7 +215,7 @@ fn same_images(rank: &RankContext<'_>, loaded: Loaded, images: &str) -> Result<P
              put the former images back, or begin anew by `tandem submit --fresh` (`tandem-worker local`: another --out)",
             loaded.position.step,
             rank.task.spec.dataset,
-            rank.task.data_dir.display(),
+            rank.task.folders().shown(&rank.task.spec.dataset),
             short(&trained),
             short(images)
         ))),

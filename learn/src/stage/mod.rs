@@ -153,13 +153,13 @@ impl<'a> RankContext<'a> {
         self.phase("data", 0);
         let task = self.task;
         let spec = &task.spec;
-        let data = data::load(&spec.dataset, &task.data_dir, spec.seed, self.device)?;
+        let data = data::load(&spec.dataset, task.folders(), spec.seed, self.device)?;
         if !task.images.is_empty() && task.images != data.sha256 {
             return Err(Failure::InputMissing(format!(
                 "{} in {} has other images than the job was submitted with (checksum {}, here {}): put those back, or submit \
                  again",
                 spec.dataset,
-                task.data_dir.display(),
+                task.folders().shown(&spec.dataset),
                 task.images,
                 data.sha256
             )));
@@ -177,7 +177,7 @@ impl<'a> RankContext<'a> {
             "the workers hold different images for {} (training images here: {}, in {}): make their data folders equal",
             spec.dataset,
             data.train.checksum,
-            self.task.data_dir.display()
+            self.task.folders().shown(&spec.dataset)
         )))
     }
 

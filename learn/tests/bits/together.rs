@@ -62,6 +62,7 @@ pub(crate) fn task(spec: &JobSpec, folder: &Path) -> Task {
         spec: spec.clone(),
         device: "cpu".into(),
         data_dir: folder.join("data"),
+        stored_data: None,
         job_dir: folder.join("job"),
         inputs: vec![],
         checkpoints: vec![],

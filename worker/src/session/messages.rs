@@ -41,7 +41,9 @@ impl Session {
             timing::DEFAULT
         });
         self.link.set_longest_backoff(self.timing.reconnect_longest());
-        self.store = Some(assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?);
+        let store = assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?;
+        self.survey.set_store(&store);
+        self.store = Some(store);
         self.store_id.clone_from(&registered.store_id);
         self.show_fitness(registered);
         let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };

@@ -3,6 +3,7 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use tandem_learn::data::{Folders, survey};
 
 use crate::rank::{die_with, take_stdout};
 
@@ -13,6 +14,9 @@ pub(crate) struct SurveyArgs {
     worker_pid: i32,
     #[arg(long)]
     data: PathBuf,
+    /// Folder with the data sets of the store, once that is known.
+    #[arg(long)]
+    stored: Option<PathBuf>,
     /// Folder in which checksums are remembered.
     #[arg(long)]
     kept: PathBuf,
@@ -27,7 +31,8 @@ pub(crate) fn main(args: &SurveyArgs) -> ExitCode {
         }
     };
     let mut failed = None;
-    tandem_learn::data::survey(&args.data, &args.kept, |seen| {
+    let folders = Folders { data: &args.data, stored: args.stored.as_deref() };
+    survey(folders, &args.kept, |seen| {
         let told = serde_json::to_string(&seen).map_err(Into::into).and_then(|line| writeln!(stdout, "{line}"));
         failed = failed.take().or(told.err());
     });

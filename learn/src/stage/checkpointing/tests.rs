@@ -35,6 +35,7 @@ fn task(job_dir: &Path, fence: i64) -> Task {
         spec: serde_json::from_str(spec).unwrap(),
         device: "cpu".into(),
         data_dir: job_dir.into(),
+        stored_data: None,
         job_dir: job_dir.into(),
         inputs: vec![],
         images: String::new(),

@@ -4,8 +4,12 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
 use nix::unistd::{Uid, geteuid, mkfifo, setfsuid};
 
-use super::super::error::Blame;
 use super::*;
+use crate::{Blame, list};
+
+fn read(folder: &Path) -> Result<RawData, Error> {
+    super::decode(list(folder, &|| ())?, &|| ())
+}
 
 fn save(root: &Path, name: &str, side: u32, colour: [u8; 3]) {
     let path = root.join(name);
@@ -53,7 +57,7 @@ fn a_damaged_image_is_named() {
     let dir = small();
     std::fs::write(dir.path().join("test/cat/b.png"), b"\x89PNG\r\n\x1a\nrubbish").unwrap();
     let error = read(dir.path()).err().unwrap();
-    assert!(matches!(&error, DataError::Decode { path, .. } if path.ends_with("test/cat/b.png")), "{error}");
+    assert!(matches!(&error, Error::Decode { path, .. } if path.ends_with("test/cat/b.png")), "{error}");
 }
 
 #[test]
@@ -132,12 +136,13 @@ fn encoded(format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn decoded(bytes: &[u8], name: &str) -> Result<Vec<u8>, DataError> {
+fn decoded(bytes: &[u8], name: &str) -> Result<Vec<u8>, Error> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     let mut planes = vec![0; IMAGE];
-    decode(&path, &mut planes).map(|_| planes)
+    let bytes = crate::file::read(&path)?;
+    planes_of(&path, bytes, &mut planes).map(|_| planes)
 }
 
 fn planes() -> Vec<u8> {

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::error::DataError;
+use crate::Error;
 
 /// The largest image file that is read: far above any photograph, and no thread fills the memory with one.
 const MOST_BYTES: u64 = 256 << 20;
 
 /// Opens a regular file and says how long it is. A pipe or a device is refused and never waited for.
-pub(super) fn open(path: &Path) -> Result<(File, u64), DataError> {
-    let failed = |source| DataError::Read { path: path.to_owned(), source };
+pub fn open(path: &Path) -> Result<(File, u64), Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
     // Before it is opened: opening some devices does something.
     regular(path, std::fs::metadata(path).map_err(failed)?.file_type())?;
     let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(failed)?;
@@ -24,19 +24,24 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), DataError> {
 }
 
 /// Reads a whole image file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let (file, bytes) = open(path)?;
-    let large = |bytes| DataError::Large { path: path.to_owned(), bytes, most: MOST_BYTES };
-    if bytes > MOST_BYTES {
-        return Err(large(bytes));
-    }
-    let mut content = Vec::with_capacity(bytes as usize);
+    let mut content = Vec::with_capacity(image_bytes(path, bytes)?);
     let read = file.take(MOST_BYTES + 1).read_to_end(&mut content);
-    read.map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-    if content.len() as u64 > MOST_BYTES { Err(large(content.len() as u64)) } else { Ok(content) }
+    read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    image_bytes(path, content.len() as u64)?;
+    Ok(content)
 }
 
-fn regular(path: &Path, kind: FileType) -> Result<(), DataError> {
+/// The length of an image file, if one is read that has it.
+pub(crate) fn image_bytes(path: &Path, bytes: u64) -> Result<usize, Error> {
+    if bytes > MOST_BYTES {
+        return Err(Error::Large { path: path.to_owned(), bytes, most: MOST_BYTES });
+    }
+    Ok(bytes as usize)
+}
+
+fn regular(path: &Path, kind: FileType) -> Result<(), Error> {
     if kind.is_file() {
         return Ok(());
     }
@@ -46,5 +51,5 @@ fn regular(path: &Path, kind: FileType) -> Result<(), DataError> {
         () if kind.is_socket() => "a socket",
         () => "a device",
     };
-    Err(DataError::NotAFile { path: path.to_owned(), what })
+    Err(Error::NotAFile { path: path.to_owned(), what })
 }

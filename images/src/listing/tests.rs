@@ -3,6 +3,11 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
+/// Lists without telling anybody of it.
+fn list(folder: &Path) -> Result<Listing, Error> {
+    super::list(folder, &|| ())
+}
+
 fn touch(root: &Path, name: impl AsRef<OsStr>) {
     let path = root.join(name.as_ref());
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -71,7 +76,7 @@ fn links_to_folders_are_followed_but_not_in_circles() {
     assert_eq!(train(root.path()), ["cat/1.png", "cat/more/2.png"]);
     symlink(root.path().join("train/cat"), root.path().join("train/cat/self")).unwrap();
     let error = list(root.path()).unwrap_err();
-    assert!(matches!(&error, DataError::Circle { path } if path.ends_with("train/cat/self")), "{error}");
+    assert!(matches!(&error, Error::Circle { path } if path.ends_with("train/cat/self")), "{error}");
     assert_eq!(error.blame(), Blame::Job);
 }
 
@@ -96,14 +101,14 @@ fn a_class_folder_is_opened_by_its_name_on_disk_and_compared_by_it() {
     // Another name that looks the same once it is shown.
     touch(root.path(), OsStr::from_bytes(&latin("train", 0xe8)));
     let error = list(root.path()).unwrap_err();
-    assert!(matches!(error, DataError::Classes { .. }), "{error}");
+    assert!(matches!(error, Error::Classes { .. }), "{error}");
 }
 
 #[test]
 fn an_empty_class_is_named() {
     let root = folder(&["train/cat/1.png", "train/ant/1.gif", "test/cat/1.png", "test/ant/1.png"]);
     let error = list(root.path()).unwrap_err();
-    assert!(matches!(&error, DataError::EmptyClass { path, .. } if path.ends_with("train/ant")), "{error}");
+    assert!(matches!(&error, Error::EmptyClass { path, .. } if path.ends_with("train/ant")), "{error}");
 }
 
 #[test]

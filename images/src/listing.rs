@@ -1,4 +1,4 @@
-//! The files of an image folder, before any of them is read.
+//! The images of a folder, before any of them is read.
 //!
 //! As torchvision's `ImageFolder` lists them: the classes are the folders under `train/` and `test/`; all folders below a
 //! class count, in the order of their paths' bytes, and the files of each in the order of their names. An image therefore
@@ -7,33 +7,71 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::error::{Blame, DataError};
-use crate::progress;
+use crate::{Error, Worked, error::Blame, file};
 
 /// Extensions of the files that are read, in any case: those of torchvision.
-const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"];
+pub const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"];
 /// Of what is left out, so many extensions are named.
 const NAMED: usize = 8;
 
-/// What is in a data set's folder.
+/// What is in a data set.
 #[derive(Debug)]
-pub(super) struct Listing {
+pub struct Listing {
+    /// Where people find it, and what paths of images are said relative to.
+    pub(crate) root: PathBuf,
     /// Names of the class folders as they are on disk, in the order of their labels.
-    pub(super) classes: Vec<OsString>,
-    pub(super) train: Half,
-    pub(super) test: Half,
+    pub classes: Vec<OsString>,
+    pub train: Half,
+    pub test: Half,
     /// A sentence for people on the files that are no images by their names; `None` if there are none.
-    pub(super) left_out: Option<String>,
+    pub left_out: Option<String>,
 }
 
-/// Image files and their classes.
+/// Images and their classes.
 #[derive(Debug, Default)]
-pub(super) struct Half {
-    pub(super) files: Vec<PathBuf>,
-    pub(super) labels: Vec<i64>,
+pub struct Half {
+    /// Of a packed data set, the names are those in it.
+    pub files: Vec<PathBuf>,
+    pub labels: Vec<i64>,
+    pub(crate) place: Place,
+}
+
+/// Where the bytes of a half's images are.
+#[derive(Debug, Default)]
+pub(crate) enum Place {
+    #[default]
+    Files,
+    /// In one file, each at its offset with its length.
+    Packed { file: Arc<fs::File>, spans: Vec<(u64, u64)> },
+}
+
+impl Half {
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// All bytes of an image, as it is on disk.
+    pub fn read(&self, index: usize) -> Result<Vec<u8>, Error> {
+        let path = &self.files[index];
+        match &self.place {
+            Place::Files => file::read(path),
+            Place::Packed { file, spans } => {
+                let (offset, length) = spans[index];
+                let mut bytes = vec![0; file::image_bytes(path, length)?];
+                let read = file.read_exact_at(&mut bytes, offset);
+                read.map_err(|source| Error::Read { path: path.clone(), source })?;
+                Ok(bytes)
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -43,14 +81,15 @@ struct LeftOut {
     first: Option<PathBuf>,
 }
 
-pub(super) fn list(folder: &Path) -> Result<Listing, DataError> {
+/// Lists an image folder.
+pub fn list(folder: &Path, worked: Worked<'_>) -> Result<Listing, Error> {
     match fs::metadata(folder) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(not_here(folder, "it is no folder")),
         Err(source) => {
             // A disk that fails is told from a data set that nobody has put here.
             let absent = not_here(folder, &source.to_string());
-            let failed = DataError::Read { path: folder.to_owned(), source };
+            let failed = Error::Read { path: folder.to_owned(), source };
             return Err(if failed.blame() == Blame::Machine { failed } else { absent });
         }
     }
@@ -62,7 +101,7 @@ pub(super) fn list(folder: &Path) -> Result<Listing, DataError> {
             Err(error) if error.blame() == Blame::Machine => return Err(error),
             _ => {
                 let how = "an image folder needs train/CLASS/*.png and test/CLASS/*.png (or .jpg, ..)".to_owned();
-                return Err(DataError::Missing { path: half.clone(), how });
+                return Err(Error::Missing { path: half.clone(), how });
             }
         }
     }
@@ -70,26 +109,27 @@ pub(super) fn list(folder: &Path) -> Result<Listing, DataError> {
     let (classes, others) = (class_names(train, &mut left_out)?, class_names(test, &mut left_out)?);
     for (names, others, half) in [(&classes, &others, train), (&others, &classes, test)] {
         if let Some(class) = names.iter().find(|name| !others.contains(name)) {
-            return Err(DataError::Classes { class: class.to_string_lossy().into_owned(), path: half.clone() });
+            return Err(Error::Classes { class: class.to_string_lossy().into_owned(), path: half.clone() });
         }
     }
     if classes.is_empty() {
         return Err(empty(train));
     }
-    let (train, test) = (Half::list(train, &classes, &mut left_out)?, Half::list(test, &classes, &mut left_out)?);
-    Ok(Listing { left_out: left_out.sentence(folder), classes, train, test })
+    let train = Half::list(train, &classes, &mut left_out, worked)?;
+    let test = Half::list(test, &classes, &mut left_out, worked)?;
+    Ok(Listing { root: folder.to_owned(), left_out: left_out.sentence(folder), classes, train, test })
 }
 
-fn not_here(folder: &Path, why: &str) -> DataError {
+fn not_here(folder: &Path, why: &str) -> Error {
     let how = format!("{why}; copy the image folder there, or start the worker with the right --data");
-    DataError::NotHere { path: folder.to_owned(), how }
+    Error::NotHere { path: folder.to_owned(), how }
 }
 
-fn empty(path: &Path) -> DataError {
-    DataError::EmptyClass { path: path.to_owned(), expected: format!(".{}", EXTENSIONS.join(", .")) }
+pub(crate) fn empty(path: &Path) -> Error {
+    Error::EmptyClass { path: path.to_owned(), expected: format!(".{}", EXTENSIONS.join(", .")) }
 }
 
-fn class_names(half: &Path, left_out: &mut LeftOut) -> Result<Vec<OsString>, DataError> {
+fn class_names(half: &Path, left_out: &mut LeftOut) -> Result<Vec<OsString>, Error> {
     let mut names = Vec::new();
     for path in entries(half)? {
         match metadata(&path)?.is_dir() {
@@ -101,12 +141,12 @@ fn class_names(half: &Path, left_out: &mut LeftOut) -> Result<Vec<OsString>, Dat
 }
 
 impl Half {
-    fn list(half: &Path, classes: &[OsString], left_out: &mut LeftOut) -> Result<Self, DataError> {
+    fn list(half: &Path, classes: &[OsString], left_out: &mut LeftOut, worked: Worked<'_>) -> Result<Self, Error> {
         let mut all = Self::default();
         for (label, class) in (0..).zip(classes) {
             let path = half.join(class);
             let mut folders = Vec::new();
-            walk(&path, &mut Vec::new(), &mut folders, left_out)?;
+            walk(&path, &mut Vec::new(), &mut folders, left_out, worked)?;
             folders.sort_by(|(a, _), (b, _)| bytes(a).cmp(bytes(b)));
             let before = all.files.len();
             all.files.extend(folders.into_iter().flat_map(|(_, files)| files));
@@ -125,32 +165,33 @@ fn walk(
     above: &mut Vec<(u64, u64)>,
     found: &mut Vec<(PathBuf, Vec<PathBuf>)>,
     left_out: &mut LeftOut,
-) -> Result<(), DataError> {
+    worked: Worked<'_>,
+) -> Result<(), Error> {
     let this = metadata(folder)?;
     let this = (this.dev(), this.ino());
     if above.contains(&this) {
-        return Err(DataError::Circle { path: folder.to_owned() });
+        return Err(Error::Circle { path: folder.to_owned() });
     }
     above.push(this);
     let mut images = Vec::new();
     for path in entries(folder)? {
-        let kind = fs::symlink_metadata(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
+        let kind = fs::symlink_metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         match (is_image(&path), kind.is_dir() || kind.is_symlink() && fs::metadata(&path).is_ok_and(|to| to.is_dir())) {
             // A folder of such a name is refused by its name when it is read as a file.
             (true, _) => images.push(path),
-            (false, true) => walk(&path, above, found, left_out)?,
+            (false, true) => walk(&path, above, found, left_out, worked)?,
             (false, false) => left_out.add(path),
         }
     }
     found.push((folder.to_owned(), images));
     above.pop();
-    progress::work_done();
+    worked();
     Ok(())
 }
 
 /// What is in `folder`, sorted by name, without what is hidden.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let failed = |source| DataError::Read { path: folder.to_owned(), source };
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -162,15 +203,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(paths)
 }
 
-fn metadata(path: &Path) -> Result<Metadata, DataError> {
-    fs::metadata(path).map_err(|source| DataError::Read { path: path.to_owned(), source })
+fn metadata(path: &Path) -> Result<Metadata, Error> {
+    fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
 
-fn bytes(path: &Path) -> &[u8] {
+pub(crate) fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-fn is_image(path: &Path) -> bool {
+pub(crate) fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(OsStr::to_ascii_lowercase);
     extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
 }

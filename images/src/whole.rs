@@ -1,7 +1,7 @@
 //! Whether the bytes of an image are all there, for formats whose decoders fill in what is missing.
 
 /// Why an image is not whole; `None` if it is, or if its decoder says so itself.
-pub(super) fn cut_off(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn cut_off(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(&[0xff, 0xd8]) {
         return (!jpeg_ends(bytes)).then_some("a JPEG without its end-of-image marker");
     }
