@@ -40,6 +40,7 @@ const PRINTED: &[&str] = &[
     "SharedJob",
     "ShowResponse",
     "StatusResponse",
+    "StoredDataset",
     "Submission",
     "Token",
     "WatchResponse",
@@ -69,6 +70,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "LogLine.at",
             "Person.made_at",
             "StatusResponse.server_started_at",
+            "StoredDataset.at",
             "Token.made_at",
             "Worker.last_seen",
         ],
@@ -155,7 +157,7 @@ fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
-    let files = ["jobs", "results", "fleet", "workers", "people"].map(|name| format!("tandem/v1/{name}.proto"));
+    let files = ["jobs", "results", "data", "fleet", "workers", "people"].map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
     let files = protox::Compiler::new(["."])?
         .include_imports(true)

@@ -134,7 +134,13 @@ pub fn choose(dataset: &Dataset, workers: &[(String, Option<Announced>)]) -> Cho
     let problems: Vec<String> =
         problems.into_iter().map(|(problem, workers)| format!("{}: {problem}", workers.join(", "))).collect();
     Choice::Refused(match problems.as_slice() {
-        [] => format!("no worker has the data set `{name}` in its data folder ({others})"),
+        [] => {
+            let how = match dataset {
+                Dataset::Folder(name) => format!("; bring yours by `tandem data put {name} FOLDER`"),
+                _ => String::new(),
+            };
+            format!("no worker has the data set `{name}` in its data folder ({others}){how}")
+        }
         problems => format!("no worker can read the data set `{name}`: {}", problems.join("; ")),
     })
 }
@@ -193,11 +199,12 @@ mod tests {
         fleet[1] = worker("b", false, &[]);
         assert_eq!(choose(&cats(), &fleet), Choice::NotYet);
         fleet[1] = worker("b", true, &[]);
-        let why = "no worker has the data set `folder:cats` in its data folder (they see cifar10)";
+        let why = "no worker has the data set `folder:cats` in its data folder (they see cifar10); bring yours by `tandem \
+                   data put cats FOLDER`";
         assert_eq!(choose(&cats(), &fleet), Choice::Refused(why.to_owned()));
         let seen = |name| vec![worker("a", true, &[("folder:dogs", "22", ""), (name, "11", "")])];
         let why = "no worker has the data set `folder:cats` in its data folder (they see folder:cat, folder:dogs; did you mean \
-                   `folder:cat`?)";
+                   `folder:cat`?); bring yours by `tandem data put cats FOLDER`";
         assert_eq!(choose(&cats(), &seen("folder:cat")), Choice::Refused(why.to_owned()));
         let Choice::Refused(why) = choose(&cats(), &seen("folder:trees")) else { panic!() };
         assert!(!why.contains("did you mean"), "{why}");

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Parser, ValueEnum};
 use tandem_domain::{
     access::PersonRole,
+    datasets::parse_size,
     timing::{DEFAULT, Timing},
 };
 
@@ -37,6 +38,10 @@ pub struct Args {
     /// Folder for checkpoints and artifacts; workers must see it under the same path.
     #[arg(long, env = "TANDEM_STORE", value_name = "FOLDER")]
     pub store: PathBuf,
+
+    /// How much of data sets each person may keep in the store (`tandem data put`): 500MB, 20GB, 1TiB.
+    #[arg(long, env = "TANDEM_DATA_LIMIT", default_value = "20GB", value_name = "SIZE", value_parser = parse_size)]
+    pub data_limit: u64,
 
     /// Write {"address": "http://..."} here when ready to serve; with "socket" and "fingerprint" where these are.
     #[arg(long, value_name = "FILE")]

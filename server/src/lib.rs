@@ -5,7 +5,7 @@
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
 //! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`], of what is one's own by [`wish`], [`release`]
-//! and [`people`] are requests of people.
+//! [`datasets`] and [`people`] are requests of people.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
@@ -22,6 +22,7 @@ mod commands;
 mod conclude;
 mod config;
 mod convert;
+mod datasets;
 mod dispatch;
 mod error;
 mod estimate;

@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::{
     access::{Gate, guard},
     config::Args,
+    datasets::shelf,
     dispatch::Dispatcher,
     listen::{self, ListenError, Listening, check_exposure, router},
     notifier::Notifier,
@@ -152,6 +153,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         admission: Admission::new(),
         backlog: Backlog::new(),
         gate: gate.clone(),
+        data_limit: args.data_limit,
         started_at: Utc::now(),
         closing: closing.clone(),
         streams: streams.clone(),
@@ -163,6 +165,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         let (gate, closing) = (gate.clone(), closing.clone());
         named("knowing people and tokens", async move { gate.run(&notifier, &closing).await })
     });
+    let sweeping = shelf::sweep(store.clone(), folder, closing.clone());
+    background.spawn(named("sweeping unfinished data sets", sweeping));
     background.spawn(named("looking after the certificate", listening.watch_certificate(closing.clone())));
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);

@@ -36,8 +36,8 @@ const SMALL: u64 = 1024;
 pub(crate) enum StepError {
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("its file system did not answer within {STEP:?}")]
-    Silent,
+    #[error("its file system did not answer within {0:?}")]
+    Silent(Duration),
 }
 
 #[derive(Clone, Debug)]
@@ -123,7 +123,15 @@ pub(crate) fn read_small(path: &Path) -> io::Result<String> {
 pub(crate) async fn step<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StepError> {
-    let limited = timeout(STEP, async {
+    step_within(STEP, work).await
+}
+
+/// One that may take longer.
+pub(crate) async fn step_within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StepError> {
+    let limited = timeout(limit, async {
         let place = STEPS.clone().acquire_owned().await.map_err(io::Error::other)?;
         let step = tokio::task::spawn_blocking(move || {
             let _held = place;
@@ -133,7 +141,7 @@ pub(crate) async fn step<T: Send + 'static>(
     });
     match limited.await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(StepError::Silent),
+        Err(_) => Err(StepError::Silent(limit)),
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Dataset {
     Cifar100,
     /// Synthetic images, generated from the seed: ten classes that differ in shape and texture.
     Shapes,
-    /// `folder:NAME`: one sub-folder per class under `train/` and `test/` in the data folder.
+    /// `folder:NAME`: one sub-folder per class under `train/` and `test/`, in the data folder or put into the store.
     Folder(String),
 }
 
@@ -30,6 +30,9 @@ pub struct ImageCounts {
 }
 
 impl Dataset {
+    /// Names of those that are no folder.
+    pub const OFFICIAL: [&str; 3] = ["cifar10", "cifar100", "shapes"];
+
     /// `None` for a folder: whoever has read it knows.
     pub fn counts(&self) -> Option<ImageCounts> {
         let (train, test, classes) = match self {
@@ -63,7 +66,7 @@ impl TryFrom<String> for Dataset {
                      `.` in front; a link with such a name may lead to it"
                 )),
                 None => {
-                    let near = ["cifar10", "cifar100", "shapes"].into_iter().find(|known| is_near(other, known));
+                    let near = Self::OFFICIAL.into_iter().find(|known| is_near(other, known));
                     let near = near
                         .map_or_else(|| ": expected".to_owned(), |known| format!("; did you mean `{known}`? Expected"));
                     Err(format!("unknown dataset `{other}`{near} cifar10, cifar100, shapes or folder:NAME"))

@@ -25,7 +25,7 @@ fn folder() -> tempfile::TempDir {
 
 fn packed(root: &Path, from: u64) -> Vec<u8> {
     let listing = list_folder(root, QUIET).unwrap();
-    Packing::of(&listing).unwrap().parts(from).flat_map(|part| part.unwrap().bytes).collect()
+    Packing::of(listing).unwrap().parts(from).flat_map(|part| part.unwrap().bytes).collect()
 }
 
 fn write(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -59,7 +59,7 @@ fn equal_folders_are_equal_bytes_from_every_byte_on() {
     let whole = packed(one.path(), 0);
     assert!(whole == packed(other.path(), 0), "whatever else is in the folder, and whatever the times");
     let listing = list_folder(one.path(), QUIET).unwrap();
-    let packing = Packing::of(&listing).unwrap();
+    let packing = Packing::of(listing).unwrap();
     assert_eq!(packing.bytes(), whole.len() as u64);
     for from in [1, 511, 512, 700, whole.len() - 1025, whole.len() - 1024, whole.len() - 7, whole.len()] {
         assert!(packed(one.path(), from as u64) == whole[from..], "from {from}");
@@ -72,7 +72,7 @@ fn equal_folders_are_equal_bytes_from_every_byte_on() {
 fn a_file_that_changes_meanwhile_is_named() {
     let root = folder();
     let listing = list_folder(root.path(), QUIET).unwrap();
-    let packing = Packing::of(&listing).unwrap();
+    let packing = Packing::of(listing).unwrap();
     fs::write(root.path().join("train/cat/a.png"), "other").unwrap();
     let error = packing.sha256(QUIET).unwrap_err();
     assert!(matches!(&error, Error::Changed { path } if path.ends_with("train/cat/a.png")), "{error}");

@@ -1,8 +1,7 @@
 //! Packs a listing, from any byte on: what was sent before is not read again.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -17,14 +16,15 @@ const BLOCK: u64 = 512;
 
 /// How a data set is packed.
 #[derive(Debug)]
-pub struct Packing<'a> {
-    images: Vec<Image<'a>>,
+pub struct Packing {
+    listing: Listing,
+    images: Vec<Image>,
     bytes: u64,
 }
 
 #[derive(Debug)]
-struct Image<'a> {
-    half: &'a Half,
+struct Image {
+    is_test: bool,
     index: usize,
     /// In the tar.
     name: PathBuf,
@@ -43,22 +43,22 @@ pub struct Part {
     pub so_far: u64,
 }
 
-impl<'a> Packing<'a> {
+impl Packing {
     /// Looks at the size of each file.
-    pub fn of(listing: &'a Listing) -> Result<Self, Error> {
+    pub fn of(listing: Listing) -> Result<Self, Error> {
         let (mut images, mut bytes) = (Vec::new(), 0);
-        for half in [&listing.train, &listing.test] {
+        for (is_test, half) in [(false, &listing.train), (true, &listing.test)] {
             for (index, path) in half.files.iter().enumerate() {
                 let failed = |source| Error::Read { path: path.clone(), source };
                 let length = fs::metadata(path).map_err(failed)?.len();
                 let name = path.strip_prefix(&listing.root).unwrap_or(path).to_owned();
                 let header = entry(&name, length, &[]).map_err(failed)?.len() as u64;
                 let to = bytes + header + length.next_multiple_of(BLOCK);
-                images.push(Image { half, index, name, length, from: bytes, to });
+                images.push(Image { is_test, index, name, length, from: bytes, to });
                 bytes = to;
             }
         }
-        Ok(Self { images, bytes: bytes + END as u64 })
+        Ok(Self { listing, images, bytes: bytes + END as u64 })
     }
 
     /// How long the packed data set is.
@@ -81,7 +81,7 @@ impl<'a> Packing<'a> {
         let end_from = self.bytes - END as u64;
         let first = self.images.partition_point(|image| image.to <= from);
         let images = self.images[first..].iter().map(move |image| {
-            let mut bytes = image.packed()?;
+            let mut bytes = self.packed(image)?;
             bytes.drain(..usize::try_from(from.saturating_sub(image.from)).unwrap_or(usize::MAX).min(bytes.len()));
             Ok(Part { bytes, so_far: image.to })
         });
@@ -89,16 +89,15 @@ impl<'a> Packing<'a> {
         let end = (left > 0).then(|| Ok(Part { bytes: vec![0; left as usize], so_far: self.bytes }));
         images.chain(end)
     }
-}
 
-impl Image<'_> {
-    fn packed(&self) -> Result<Vec<u8>, Error> {
-        let path = &self.half.files[self.index];
-        let bytes = self.half.read(self.index)?;
-        if bytes.len() as u64 != self.length {
+    fn packed(&self, image: &Image) -> Result<Vec<u8>, Error> {
+        let half: &Half = if image.is_test { &self.listing.test } else { &self.listing.train };
+        let path = &half.files[image.index];
+        let bytes = half.read(image.index)?;
+        if bytes.len() as u64 != image.length {
             return Err(Error::Changed { path: path.clone() });
         }
-        entry(&self.name, self.length, &bytes).map_err(|source| Error::Read { path: path.clone(), source })
+        entry(&image.name, image.length, &bytes).map_err(|source| Error::Read { path: path.clone(), source })
     }
 }
 
@@ -113,6 +112,5 @@ fn entry(name: &Path, length: u64, bytes: &[u8]) -> io::Result<Vec<u8>> {
     header.set_size(length);
     let mut tar = Builder::new(Vec::with_capacity(bytes.len() + 2 * BLOCK as usize));
     tar.append_data(&mut header, name, bytes)?;
-    tar.get_mut().flush()?;
     Ok(std::mem::take(tar.get_mut()))
 }

@@ -156,7 +156,7 @@ mod tests {
         fs::create_dir(&stored).unwrap();
         let quiet = &|| ();
         let listing = list(&root.path().join("data/cats"), quiet).unwrap();
-        let packing = packed::Packing::of(&listing).unwrap();
+        let packing = packed::Packing::of(listing).unwrap();
         let bytes: Vec<u8> = packing.parts(0).flat_map(|part| part.unwrap().bytes).collect();
         let path = stored.join(packed::file_name("cats", &packing.sha256(quiet).unwrap()));
         fs::write(&path, &bytes).unwrap();

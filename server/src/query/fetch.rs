@@ -83,7 +83,7 @@ async fn step<T: Send + 'static>(name: &str, work: impl FnOnce() -> io::Result<T
     store_folder::step(work).await.map_err(|error| {
         let kind = match &error {
             StepError::Io(error) => Some(error.kind()),
-            StepError::Silent => None,
+            StepError::Silent(_) => None,
         };
         match kind {
             Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => damaged(name, "it is missing"),

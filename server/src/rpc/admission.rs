@@ -16,6 +16,8 @@ use crate::error::Error;
 const CALLS: usize = 128;
 /// Open streams that watch, follow logs or fetch.
 const STREAMS: usize = 512;
+/// Data sets that arrive at a time: each writes to the disk of the store.
+const ARRIVALS: usize = 8;
 /// Longest text of a request other than an experiment file: a name, an id, a key.
 const TEXT_BYTES_MAX: usize = 1024;
 
@@ -24,11 +26,13 @@ const TEXT_BYTES_MAX: usize = 1024;
 pub(crate) struct Admission {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    arrivals: Arc<Semaphore>,
 }
 
 impl Admission {
     pub(crate) fn new() -> Self {
-        Self { calls: Arc::new(Semaphore::new(CALLS)), streams: Arc::new(Semaphore::new(STREAMS)) }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { calls: places(CALLS), streams: places(STREAMS), arrivals: places(ARRIVALS) }
     }
 
     /// Runs a call, unless there are too many; then it is refused at once.
@@ -43,6 +47,13 @@ impl Admission {
     pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Error> {
         self.streams.clone().try_acquire_owned().map_err(|_| {
             Error::Full(format!("{STREAMS} clients watch, follow or fetch already; ask again in a moment"))
+        })
+    }
+
+    /// A place for a data set that arrives.
+    pub(super) fn arrival(&self) -> Result<OwnedSemaphorePermit, Error> {
+        self.arrivals.clone().try_acquire_owned().map_err(|_| {
+            Error::Full(format!("{ARRIVALS} data sets arrive already; put yours when one of them is there"))
         })
     }
 }

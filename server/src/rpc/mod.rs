@@ -2,6 +2,7 @@
 
 mod admission;
 mod backlog;
+mod data;
 mod fleet;
 mod jobs;
 mod people;
@@ -18,8 +19,8 @@ use tandem_domain::{
 use tandem_proto::{
     status::Code,
     v1::{
-        DESCRIPTOR_SET, fleet_server::FleetServer, jobs_server::JobsServer, people_server::PeopleServer,
-        results_server::ResultsServer, workers_server::WorkersServer,
+        DESCRIPTOR_SET, data_server::DataServer, fleet_server::FleetServer, jobs_server::JobsServer,
+        people_server::PeopleServer, results_server::ResultsServer, workers_server::WorkersServer,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -46,6 +47,8 @@ pub(crate) use backlog::Backlog;
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// One with an experiment file, which is refused with a reason up to twice the size of a right one.
 const FILE_REQUEST_BYTES_MAX: usize = 2 * FILE_BYTES_MAX + REQUEST_BYTES_MAX;
+/// The largest message of one that puts a data set: a piece of a MiB.
+const PIECE_BYTES_MAX: usize = 1024 * 1024 + REQUEST_BYTES_MAX;
 /// The largest message of a worker. Its batches are smaller: one that is larger would be sent again for ever.
 const WORKER_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -59,6 +62,8 @@ pub(crate) struct Api {
     pub(crate) admission: Admission,
     pub(crate) backlog: Backlog,
     pub(crate) gate: Arc<Gate>,
+    /// Bytes of data sets that each person may keep.
+    pub(crate) data_limit: u64,
     pub(crate) started_at: DateTime<Utc>,
     /// Streams end when it is cancelled ...
     pub(crate) closing: CancellationToken,
@@ -77,6 +82,7 @@ impl Api {
         builder
             .add_service(JobsServer::new(self.clone()).max_decoding_message_size(FILE_REQUEST_BYTES_MAX))
             .add_service(ResultsServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(DataServer::new(self.clone()).max_decoding_message_size(PIECE_BYTES_MAX))
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))

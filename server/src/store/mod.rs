@@ -15,6 +15,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod audit;
+pub(crate) mod datasets;
 pub(crate) mod dependencies;
 pub(crate) mod events;
 pub(crate) mod evidence;

@@ -62,9 +62,10 @@ pub(crate) async fn set_login(conn: &mut Conn, name: &str, login: Option<&str>) 
     sqlx::query!("UPDATE people SET login = $2 WHERE name = $1", name, login).run(conn).await.map(RowsChanged::is_one)
 }
 
-/// What the account submitted before it was linked becomes the person's.
+/// What the account submitted or put before it was linked becomes the person's.
 pub(crate) async fn take_over(conn: &mut Conn, before: &str, now: &str) -> DbResult<()> {
-    sqlx::query!("UPDATE experiments SET owner = $2 WHERE owner = $1", before, now).run_any(conn).await
+    sqlx::query!("UPDATE experiments SET owner = $2 WHERE owner = $1", before, now).run_any(&mut *conn).await?;
+    sqlx::query!("UPDATE datasets SET owner = $2 WHERE owner = $1", before, now).run_any(conn).await
 }
 
 /// `false` if there is nobody of that name. When it was disabled first is kept.

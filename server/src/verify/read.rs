@@ -104,7 +104,7 @@ impl From<StepError> for Fault {
     fn from(error: StepError) -> Self {
         let kind = match &error {
             StepError::Io(error) => Some(error.kind()),
-            StepError::Silent => None,
+            StepError::Silent(_) => None,
         };
         match kind {
             Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

@@ -28,8 +28,8 @@ pub fn schema() -> Value {
         "properties": {
             "name": described(name(), "What the experiment is called."),
             "dataset": {
-                "description": "The images: cifar10, cifar100, shapes (synthetic), or folder:NAME, a folder below the workers' \
-                                data folder with train/CLASS/ and test/CLASS/.",
+                "description": "The images: cifar10, cifar100, shapes (synthetic), or folder:NAME, which somebody put by `tandem data put` \
+                                or which lies in the workers' data folders, with train/CLASS/ and test/CLASS/.",
                 "anyOf": [
                     {"enum": ["cifar10", "cifar100", "shapes"]},
                     {"type": "string", "pattern": "^folder:[A-Za-z0-9_-][A-Za-z0-9_.-]*$"},

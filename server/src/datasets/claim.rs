@@ -1,0 +1,83 @@
+//! Takes a name for a data set that is about to arrive.
+
+use tandem_domain::{
+    access::identity::Person,
+    datasets::{Claim, Known, Refusal, Room, Wanted, claim},
+};
+
+use super::away;
+use crate::{
+    error::{Error, Result},
+    store::{
+        Store,
+        datasets::{self, DatasetRow},
+        retry, signed, unsigned,
+    },
+    store_folder::{StoreFolder, step},
+};
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(why) => Self::Invalid(why),
+            Refusal::Taken(why) => Self::Conflict(why),
+            Refusal::Full(why) => Self::Full(why),
+        }
+    }
+}
+
+/// What a wish came to.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// It is there already.
+    There(DatasetRow),
+    Arrives,
+}
+
+/// Takes the name, if it may be had and there is room. `limit`: bytes that a person may keep.
+pub(crate) async fn take(
+    store: &Store,
+    folder: &StoreFolder,
+    by: &Person,
+    wanted: &Wanted,
+    limit: u64,
+) -> Result<Claimed> {
+    wanted.check()?;
+    let root = folder.root.clone();
+    let space = step(move || Ok(rustix::fs::statvfs(&root)?)).await;
+    let space = space.map_err(|error| away(folder, "look for free space", &error))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let Wanted { name, sha256, bytes } = wanted;
+    retry(|| async {
+        let mut tx = store.begin().await?;
+        datasets::lock(&mut tx).await?;
+        let known = datasets::list(&mut tx, Some(name)).await?.pop();
+        let used = unsigned(datasets::used(&mut tx, &by.name, name).await?);
+        let arrived = known.as_ref().filter(|known| known.sha256 == *sha256).map_or(0, |known| unsigned(known.arrived));
+        // What has arrived is on the disk already.
+        let room = Room { used, limit, free: free.saturating_add(arrived) };
+        let made = claim(wanted, &by.name, known.as_ref().map(facts).as_ref(), room)?;
+        let claimed = match (made, known) {
+            (Claim::There, Some(row)) => Claimed::There(row),
+            (Claim::Begin | Claim::BeginAnew, _) => {
+                if !datasets::begin(&mut tx, name, &by.name, sha256, signed(*bytes)).await? {
+                    return Err(Error::Conflict(format!("somebody else has just put `folder:{name}`")));
+                }
+                Claimed::Arrives
+            }
+            (Claim::GoOn | Claim::There, _) => Claimed::Arrives,
+        };
+        tx.commit().await?;
+        Ok(claimed)
+    })
+    .await
+}
+
+fn facts(row: &DatasetRow) -> Known {
+    Known {
+        owner: row.owner.clone(),
+        sha256: row.sha256.clone(),
+        bytes: unsigned(row.bytes),
+        is_stored: row.stored_at.is_some(),
+    }
+}
