@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Error, Result};
 use tandem_connect::{Address, Dialer, Tuning, dialer::bearer, look::look, pin::root_of};
 use tandem_proto::v1::{
-    fleet_client::FleetClient, jobs_client::JobsClient, people_client::PeopleClient, results_client::ResultsClient,
+    data_client::DataClient, fleet_client::FleetClient, jobs_client::JobsClient, people_client::PeopleClient,
+    results_client::ResultsClient,
 };
 use tokio::time::timeout;
 use tonic::{
@@ -58,6 +59,10 @@ impl Services {
 
     pub(crate) fn results(&self) -> ResultsClient<Service> {
         ResultsClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(crate) fn data(&self) -> DataClient<Service> {
+        DataClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
     pub(crate) fn fleet(&self) -> FleetClient<Service> {

@@ -4,7 +4,7 @@
 //! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
 
 use serde::Serialize;
-use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse, Token, WhoAmIResponse};
+use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse, StoredDataset, Token, WhoAmIResponse};
 
 use crate::render::{
     people::ContextRow,
@@ -80,6 +80,8 @@ pub(crate) struct Written {
 #[derive(Serialize)]
 pub(crate) struct Datasets<'a> {
     pub(crate) datasets: Vec<SeenDataset<'a>>,
+    /// Those that people have put into the store, those included that arrive.
+    pub(crate) stored: &'a [StoredDataset],
 }
 
 #[derive(Serialize)]
@@ -88,6 +90,25 @@ pub(crate) struct SeenDataset<'a> {
     pub(crate) dataset: &'a Dataset,
     /// Names of the workers that see it so.
     pub(crate) on: Vec<&'a str>,
+}
+
+/// `data put`.
+#[derive(Serialize)]
+pub(crate) struct PutDataset<'a> {
+    #[serde(flatten)]
+    pub(crate) stored: &'a StoredDataset,
+    /// Checksum of the images, as the workers tell it.
+    pub(crate) images: &'a str,
+    /// It was there before.
+    pub(crate) present: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) notes: &'a [String],
+}
+
+/// `data remove`.
+#[derive(Serialize)]
+pub(crate) struct RemovedDataset<'a> {
+    pub(crate) removed: &'a StoredDataset,
 }
 
 /// `data get`.

@@ -20,8 +20,10 @@ mod exit;
 mod expiry;
 mod files;
 mod follow;
+mod gauge;
 mod heard;
 mod home;
+mod image_folder;
 mod json;
 mod known_houses;
 mod output;
@@ -33,6 +35,7 @@ mod render;
 mod target;
 mod time;
 mod up;
+mod upload;
 mod way_for_workers;
 
 use std::{fs::File, io, process::ExitCode};

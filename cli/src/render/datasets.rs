@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tandem_proto::v1::{Dataset, Worker};
+use tandem_proto::v1::{Dataset, StoredDataset, Worker};
 
-use super::table::{Rows, Style};
+use super::{
+    table::{Rows, Style},
+    units,
+};
 use crate::{json::SeenDataset, printable};
 
 /// Workers that are named; the rest are counted.
@@ -28,6 +31,22 @@ pub(crate) fn table(workers: &[Worker], style: Style) -> Option<String> {
         let [train, test, classes] = counts;
         rows.row(vec![name.into(), train.into(), test.into(), classes.into(), checksum.into(), on.into()]);
     }
+    Some(rows.to_string())
+}
+
+/// Those that people have put into the store; `None` if there are none.
+pub(crate) fn stored(datasets: &[StoredDataset], style: Style) -> Option<String> {
+    if datasets.is_empty() {
+        return None;
+    }
+    let mut rows = Rows::new(style, &["IN THE STORE", "OF", "SIZE", ""]);
+    for dataset in datasets {
+        let StoredDataset { name, owner, bytes, arrived, stored, .. } = dataset;
+        let share = 100 * arrived / (*bytes).max(1);
+        let state = if *stored { String::new() } else { format!("{share} % has arrived") };
+        rows.row([format!("folder:{name}").into(), owner.into(), units::bytes(*bytes).into(), state.into()]);
+    }
+    rows.right(2);
     Some(rows.to_string())
 }
 

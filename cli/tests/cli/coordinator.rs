@@ -12,15 +12,18 @@ use tandem_proto::v1::{
     self, CancelRequest, CancelResponse, FetchRequest, FetchResponse, Job, JobState, ListRequest, ListResponse,
     LogLine, LogsRequest, MetricsRequest, MetricsResponse, QueryRequest, QueryResponse, Series, ShowRequest,
     ShowResponse, StatusRequest, StatusResponse, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse,
+    data_server::{Data, DataServer},
     fleet_server::{Fleet, FleetServer},
     jobs_server::{Jobs, JobsServer},
     people_server::PeopleServer,
+    put_request::Message,
+    put_response,
     results_server::{Results, ResultsServer},
 };
 use tokio::net::{TcpListener, UnixListener};
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream};
 use tonic::{
-    Request, Response, Status,
+    Request, Response, Status, Streaming,
     transport::{Server, server::Router},
 };
 
@@ -65,6 +68,7 @@ pub(crate) struct Script {
     /// Tokens are good for nothing but to be exchanged.
     pub(crate) once_token: bool,
     pub(crate) audit: Vec<v1::AuditEntry>,
+    pub(crate) stored: Vec<v1::StoredDataset>,
 }
 
 #[derive(Clone, Default)]
@@ -101,6 +105,7 @@ impl Coordinator {
         server
             .add_service(JobsServer::new(self.clone()))
             .add_service(ResultsServer::new(self.clone()))
+            .add_service(DataServer::new(self.clone()))
             .add_service(FleetServer::new(self.clone()))
             .add_service(PeopleServer::new(self.clone()))
     }
@@ -128,6 +133,45 @@ pub(crate) fn job(name: &str, state: JobState) -> Job {
         name: name.to_owned(),
         state: state.into(),
         ..Job::default()
+    }
+}
+
+#[tonic::async_trait]
+impl Data for Coordinator {
+    type PutStream = AnswerStream<v1::PutResponse>;
+
+    async fn list(&self, _: Request<v1::ListDataRequest>) -> Answer<v1::ListDataResponse> {
+        let datasets = self.script().stored.clone();
+        Ok(Response::new(v1::ListDataResponse { datasets, ..Default::default() }))
+    }
+
+    /// Takes the first of the stored ones for what arrives.
+    async fn put(&self, request: Request<Streaming<v1::PutRequest>>) -> Answer<Self::PutStream> {
+        let mut pieces = request.into_inner();
+        let Some(Message::Begin(begin)) = pieces.message().await?.and_then(|first| first.message) else {
+            return Err(Status::invalid_argument("expected `begin`"));
+        };
+        let dataset = self.script().stored.first().cloned();
+        let (sender, receiver) = tokio::sync::mpsc::channel(4);
+        tokio::spawn(async move {
+            let said = |message| Ok(v1::PutResponse { message: Some(message) });
+            let _ = sender.send(said(put_response::Message::SendFrom(0))).await;
+            let mut arrived = 0;
+            while arrived < begin.bytes {
+                let Ok(Some(v1::PutRequest { message: Some(Message::Chunk(chunk)) })) = pieces.message().await else {
+                    return;
+                };
+                arrived += chunk.len() as u64;
+            }
+            let done = v1::PutDone { dataset, present: false };
+            let _ = sender.send(said(put_response::Message::Done(done))).await;
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn remove(&self, _: Request<v1::RemoveDataRequest>) -> Answer<v1::RemoveDataResponse> {
+        let dataset = self.script().stored.first().cloned();
+        Ok(Response::new(v1::RemoveDataResponse { dataset }))
     }
 }
 

@@ -7,14 +7,15 @@ use sha2::{Digest, Sha256};
 use tandem_proto::{
     convert::Timestamp,
     v1::{
-        Artifact, Attempt, AttemptState, Checkpoint, Dataset, Device, DeviceFacts, Estimate, Event, Experiment, Job,
-        JobState, LogLine, PlannedJob, Progress, ReleaseResponse, Scalar, Series, SharedJob, ShowResponse,
+        self, Artifact, Attempt, AttemptState, Checkpoint, Dataset, Device, DeviceFacts, Estimate, Event, Experiment,
+        Job, JobState, LogLine, PlannedJob, Progress, ReleaseResponse, Scalar, Series, SharedJob, ShowResponse,
         StatusResponse, Submission, SubmitResponse, WatchResponse, Worker, WorkerState,
     },
 };
 
 use crate::{
     coordinator::{Coordinator, Script},
+    data::image_folder,
     run,
 };
 
@@ -325,6 +326,25 @@ async fn the_fleet_is_printed_as_ever() {
     let script = || Script { status: status.clone(), ..Script::default() };
     check("status", script(), &["status"], &[]).await;
     check("data-list", script(), &["data", "list"], &[]).await;
+    let stored = v1::StoredDataset {
+        name: "cats".to_owned(),
+        owner: "ann".to_owned(),
+        sha256: "cd34".to_owned(),
+        bytes: 3 << 20,
+        arrived: 3 << 20,
+        stored: true,
+        at: at(1_700_000_000, 0),
+        classes: 2,
+        train: 64,
+        test: 8,
+    };
+    let arrives = v1::StoredDataset { name: "dogs".to_owned(), bytes: 9, arrived: 3, ..Default::default() };
+    let with_stored = || Script { stored: vec![stored.clone(), arrives.clone()], ..Script::default() };
+    check("data-list-stored", with_stored(), &["data", "list"], &[]).await;
+    check("data-remove", with_stored(), &["data", "remove", "folder:cats"], &[]).await;
+    let images = tempfile::tempdir().unwrap();
+    image_folder(images.path());
+    check("data-put", with_stored(), &["data", "put", "cats", images.path().to_str().unwrap()], &[]).await;
     check("data-list-empty", Script::default(), &["data", "list"], &[]).await;
     check("status-empty", Script::default(), &["status"], &[]).await;
     let release = Some(ReleaseResponse { worker: workers().into_iter().next(), was_quarantined: true });

@@ -1,46 +1,17 @@
-//! `tandem data`: data sets for the workers of this machine.
+//! `tandem data get`: data sets for the workers of this machine.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
-use tandem_proto::v1::StatusRequest;
+use clap::Args;
 
 use crate::{
-    client::Client,
     dataset::{Archive, Source, archive},
     exit::Exit,
     home::{Home, path_or_nothing},
     json,
     output::Output,
-    render::datasets,
 };
-
-/// Get the data sets that jobs train on, and list those that the workers see
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  tandem data get cifar10
-  tandem data get cifar100 --data /srv/data
-  tandem data list")]
-pub(crate) struct Data {
-    #[command(subcommand)]
-    command: DataCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum DataCommand {
-    List(List),
-    Get(Get),
-}
-
-/// List the data sets that the workers see, with the number of images and classes
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  tandem data list
-  tandem data list --json | jq -r '.datasets[].name'")]
-struct List {}
 
 /// Download CIFAR-10 or CIFAR-100 as published, check it, and unpack it into the data folder
 #[derive(Debug, Args)]
@@ -51,7 +22,7 @@ Examples:
   tandem data get cifar10 --from cifar.tar.gz   on a machine without internet
 
 It needs curl and tar. What was interrupted goes on with the same command.")]
-struct Get {
+pub(super) struct Get {
     /// Which one
     #[arg(value_parser = ["cifar10", "cifar100"])]
     dataset: String,
@@ -66,38 +37,8 @@ struct Get {
     from: Option<String>,
 }
 
-impl Data {
-    /// What is brought into a folder of this machine needs no coordinator.
-    pub(crate) async fn run(self, connect: impl AsyncFnOnce() -> Result<Client>, output: &Output) -> Result<Exit> {
-        match self.command {
-            DataCommand::Get(get) => get.run(output).await,
-            DataCommand::List(List {}) => list(&connect().await?, output).await,
-        }
-    }
-}
-
-async fn list(client: &Client, output: &Output) -> Result<Exit> {
-    let status = client.ask("ask for the data sets", async |on| on.fleet().status(StatusRequest {}).await).await?;
-    if output.is_json() {
-        let datasets = datasets::seen(&status.workers);
-        output.document(&json::Datasets { datasets })?;
-        return Ok(Exit::Ok);
-    }
-    let problems = datasets::problems(&status.workers);
-    match datasets::table(&status.workers, output.style()) {
-        Some(table) => output.text(&format!("{table}{problems}"))?,
-        None if problems.is_empty() => {
-            output.note(
-                "no worker sees a data set (shapes is made on the spot); bring one with: tandem data get cifar10",
-            );
-        }
-        None => output.text(problems.trim_start())?,
-    }
-    Ok(Exit::Ok)
-}
-
 impl Get {
-    async fn run(self, output: &Output) -> Result<Exit> {
+    pub(super) async fn run(self, output: &Output) -> Result<Exit> {
         let Self { dataset, data, dir, from } = self;
         let data = match data.filter(|data| !data.as_os_str().is_empty()) {
             Some(data) => std::path::absolute(data)?,
