@@ -123,8 +123,9 @@ impl Client {
         }
     }
 
-    /// Looks at what is presented where another certificate was expected: the person has to compare them.
-    async fn error(&self, refusal: &Refusal, tried: &str) -> Error {
+    /// What to say where `refusal` is the end. Looks at what is presented where another certificate was expected: the person has
+    /// to compare them. `tried` completes "cannot ...".
+    pub(crate) async fn error(&self, refusal: &Refusal, tried: &str) -> Error {
         let other = refusal.of_other_house().and_then(|server| server.parse::<Address>().ok());
         let (Some(address), Some(house)) = (other, &self.target.house) else { return refusal.error(tried) };
         let Some(shown) = look(&address).await.ok().and_then(|chain| root_of(&chain)) else {

@@ -64,7 +64,7 @@ impl Patience {
             None => self.tries >= client.server_count().max(2),
         };
         if !is_away || enough {
-            return Err(self.refusal.error(tried));
+            return Err(client.error(&self.refusal, tried).await);
         }
         client.turn();
         if self.tries.is_multiple_of(client.server_count()) {

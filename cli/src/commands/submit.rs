@@ -125,12 +125,16 @@ fn not_text(name: &str, bytes: &[u8], at: usize, what: &str) -> Error {
 /// May be sent again if the answer was lost: the idempotency key makes both one submit.
 async fn send(client: &Client, request: SubmitRequest) -> Result<SubmitResponse> {
     let answer = client.try_each(async |on| on.jobs().submit(request.clone()).await).await;
-    answer.map_err(|refusal| match refusal.code() {
+    let refusal = match answer {
+        Ok(answer) => return Ok(answer),
+        Err(refusal) => refusal,
+    };
+    Err(match refusal.code() {
         // The coordinator's message already names file, line, key and what was expected.
         Some(Code::InvalidInput | Code::WrongState | Code::Unsupported) if !refusal.message().is_empty() => {
             Failure::error(Exit::BadExperiment, refusal.message())
         }
-        _ => refusal.error(&format!("submit {}", request.file_name)),
+        _ => client.error(&refusal, &format!("submit {}", request.file_name)).await,
     })
 }
 

@@ -90,10 +90,23 @@ async fn a_port_that_speaks_otherwise_is_told_so() {
     assert_eq!(wrong.code(), Some(69));
     assert!(wrong.stderr().contains(&format!("use {address} on the box itself")), "{}", wrong.stderr());
     let other = House::serve(&coordinator).await;
-    let stranger = home.run(&["--context", "lab", "--server", &other.address, "status"]).await;
-    assert_eq!(stranger.code(), Some(77));
-    for part in ["not of the house that you joined", &house.fingerprint, &other.fingerprint, "tandem join"] {
-        assert!(stranger.stderr().contains(part), "{}", stranger.stderr());
+    let images = tempfile::tempdir().unwrap();
+    crate::data::image_folder(images.path());
+    let file = images.path().join("x.toml");
+    std::fs::write(&file, "name = \"x\"").unwrap();
+    for command in [
+        &["status"][..],
+        &["watch", "x"],
+        &["logs", "x", "--follow"],
+        &["submit", file.to_str().unwrap()],
+        &["data", "put", "cats", images.path().to_str().unwrap()],
+        &["cancel", "x"],
+    ] {
+        let stranger = home.run(&[&["--context", "lab", "--server", &other.address], command].concat()).await;
+        assert_eq!(stranger.code(), Some(77), "{command:?}: {}", stranger.stderr());
+        for part in ["not of the house that you joined", &house.fingerprint, &other.fingerprint, "tandem join"] {
+            assert!(stranger.stderr().contains(part), "{command:?}: {}", stranger.stderr());
+        }
     }
 }
 

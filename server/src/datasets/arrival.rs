@@ -78,7 +78,11 @@ async fn arrive(
     }
     let mut part = Part::open(&house.folder, &wanted.name, &wanted.sha256, wanted.bytes).await?;
     let _ = told.send(Ok(Told::SendFrom(part.length))).await;
-    take_pieces(house, wanted, pieces, &mut part, told).await?;
+    let taken = take_pieces(house, wanted, pieces, &mut part, told).await;
+    if taken.is_err() && !note(house, wanted, &part).await? {
+        return Err(gone(wanted));
+    }
+    taken?;
     let found = part.sha256(|checked| _ = told.try_send(Ok(Told::Checked(checked)))).await?;
     if found != wanted.sha256 {
         let why = format!("what arrived has the SHA-256 {found}, expected {}; put it again", wanted.sha256);
@@ -132,13 +136,18 @@ async fn take_pieces(
         }
         if noted.is_none_or(|at| at.elapsed() >= NOTE_EVERY) {
             noted = Some(Instant::now());
-            let mut conn = house.store.reader().await?;
-            if !datasets::touch(&mut conn, &wanted.name, &wanted.sha256, signed(part.length)).await? {
+            if !note(house, wanted, part).await? {
                 return Err(gone(wanted));
             }
         }
     }
     Ok(())
+}
+
+/// Notes how much has arrived. `false` if it is not to arrive any more.
+async fn note(house: &House, wanted: &Wanted, part: &Part) -> Result<bool> {
+    let mut conn = house.store.reader().await?;
+    Ok(datasets::touch(&mut conn, &wanted.name, &wanted.sha256, signed(part.length)).await?)
 }
 
 async fn finish(house: &House, by: &Person, wanted: &Wanted, counts: [i64; 3]) -> Result<DatasetRow> {

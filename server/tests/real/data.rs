@@ -154,7 +154,7 @@ async fn what_was_put_is_there_for_all_and_goes_when_its_owner_says_so() {
     assert_eq!((done.present, stored.owner.as_str(), stored.stored), (false, "ann", true));
     assert_eq!((stored.classes, stored.train, stored.test, stored.arrived), (2, 3, 2, cats.len() as u64));
     let name = format!("cats.{}.tar", sha256(&cats));
-    assert_eq!(files(&database, "datasets"), [name.clone()]);
+    assert_eq!(files(&database, "datasets"), std::slice::from_ref(&name));
     assert!(fs::read(database.folder.path().join("store/datasets").join(&name)).unwrap() == cats);
     assert_eq!(files(&database, ".uploads"), [""; 0]);
 
@@ -174,7 +174,7 @@ async fn what_was_put_is_there_for_all_and_goes_when_its_owner_says_so() {
     let mut jobs = server.jobs().await;
     let submitted = jobs.submit(submit(toml)).await.unwrap().into_inner();
     refused(ann.remove("cats").await, Code::WrongState, "needed by 1 job that have not ended");
-    jobs.cancel(v1::CancelRequest { target: submitted.experiment_id, ..Default::default() }).await.unwrap();
+    jobs.cancel(v1::CancelRequest { target: submitted.experiment_id }).await.unwrap();
     assert_eq!(ann.remove("cats").await.unwrap().name, "cats");
     assert_eq!(files(&database, "datasets"), [format!("dogs.{}.tar", sha256(&dogs))]);
     let audit = database.rows::<(String, String, String)>(

@@ -28,7 +28,7 @@ Examples:
 Every image is read before anything is sent. What was interrupted goes on with the same command.
 The images stay as they are; jobs see them in 32x32.")]
 pub(super) struct Put {
-    /// What experiment files call it: letters, digits, - _ .
+    /// What experiment files call it: letters, digits, `.`, `-` and `_`
     #[arg(value_parser = name)]
     name: String,
     /// The folder, or an archive that holds it
