@@ -11,7 +11,7 @@ use crate::{
         show::show,
         status::status,
     },
-    store::{Conn, attempts, fleet, leases, measures, picks::pick},
+    store::{Conn, attempts, audit, fleet, leases, measures, picks::pick},
     target::{jobs_of, resolve},
     unblock::{Sweep, unblock},
 };
@@ -127,6 +127,19 @@ async fn a_read_costs_what_it_shows() {
     costs.push(("the fleet", cost.await, 60));
     let cost = blocks(conn, async |conn| drop(workers::valid_sessions(conn, &[Uuid::new_v4()]).await.unwrap()));
     costs.push(("sessions", cost.await, 60));
+
+    database.execute(
+        "INSERT INTO audit (who, via, origin, what, object, whose, outcome)
+         SELECT 'user' || i % 100, 'socket', 'x', 'Jobs/Cancel', 'x', CASE WHEN i % 3 = 0 THEN 'user' || i % 70 ELSE '' END, 'done'
+         FROM generate_series(1, 60000) i;
+         ANALYZE audit",
+    );
+    for who in [Some("user7"), Some("nobody"), None] {
+        let question = audit::Question { who: who.map(str::to_owned), limit: SHOWN, ..audit::Question::default() };
+        let cost = blocks(conn, async |conn| drop(audit::list(conn, &question).await.unwrap()));
+        // Each month that may hold something is looked into.
+        costs.push(("audit", cost.await, 600));
+    }
 
     let plan = tandem_domain::plan::plan(&experiment(1), "test.toml", tandem_domain::LEARN_VERSION).unwrap();
     let estimate = async |conn: &mut Conn| {
