@@ -16,6 +16,7 @@ pub(crate) mod plan;
 pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod results;
+pub(crate) mod screen;
 pub(crate) mod shared;
 pub(crate) mod show;
 pub(crate) mod state;

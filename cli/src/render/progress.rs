@@ -89,6 +89,16 @@ pub(crate) fn describe(stage: &str, progress: &Progress) -> String {
     parts.join(", ")
 }
 
+/// What matters most, where there is little room: how far, how well, how long still.
+pub(crate) fn brief(stage: &str, progress: &Progress) -> String {
+    let phase = if progress.phase == "training" { String::new() } else { progress.phase.clone() };
+    let loss = progress.metrics.iter().find(|scalar| scalar.name == "loss").cloned();
+    describe(
+        stage,
+        &Progress { phase, metrics: loss.into_iter().collect(), images_per_second: 0.0, ..progress.clone() },
+    )
+}
+
 /// A metric's name in a sentence.
 pub(crate) fn label(name: &str) -> &str {
     match name {
