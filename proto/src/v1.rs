@@ -64,7 +64,7 @@ mod json {
         *state == 0
     }
 
-    pub(super) fn is_zero(number: &u32) -> bool {
-        *number == 0
+    pub(super) fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+        *number == N::default()
     }
 }

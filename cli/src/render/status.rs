@@ -1,6 +1,6 @@
 //! The workers, and what they do.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tandem_proto::v1::{Device, DeviceFacts, StatusResponse, Worker, WorkerState};
 
 use super::{
@@ -9,6 +9,8 @@ use super::{
     units,
 };
 use crate::{printable::line, time::utc};
+
+const SILENT: TimeDelta = TimeDelta::seconds(15);
 
 pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) -> String {
     let summary = summary(status, now);
@@ -20,7 +22,8 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
     let table = workers(&status.workers, style, now);
     let data = datasets::table(&status.workers, style).map(|table| format!("\n{table}")).unwrap_or_default();
     let (unfit, problems) = (unfit(&status.workers), datasets::problems(&status.workers));
-    format!("{table}{data}\n{summary}{}{unfit}{problems}", quarantines(&status.workers))
+    let silent = silent(&status.workers, now);
+    format!("{table}{data}\n{summary}{}{unfit}{problems}{silent}", quarantines(&status.workers))
 }
 
 /// Why workers get no jobs until somebody mends something.
@@ -44,7 +47,12 @@ fn quarantines(workers: &[Worker]) -> String {
 
 fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
     let measured = workers.iter().any(|worker| worker.facts.is_some());
-    let mut headers = vec!["WORKER", "HOST", "DEVICE", "STATE", "JOB", "SEEN"];
+    // Columns that would say the same in each row, or nothing, are room for those that people look for.
+    let has_hosts = workers.iter().any(|worker| worker.host != workers[0].host);
+    let mut headers = vec!["WORKER", "DEVICE", "STATE", "OF", "JOB", "FOR", "LEFT"];
+    if has_hosts {
+        headers.insert(1, "HOST");
+    }
     if measured {
         headers.extend(["LOAD", "MEMORY", "TEMP", "POWER", "OTHERS"]);
     }
@@ -52,12 +60,16 @@ fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
     for worker in workers {
         let mut cells = vec![
             worker.name.as_str().into(),
-            worker.host.as_str().into(),
             worker.device.as_ref().map(device).unwrap_or_default().into(),
             state::worker_cell(worker.state()),
+            worker.owner.as_str().into(),
             job(worker).into(),
-            utc(&worker.last_seen).map(|at| units::age(at, now)).unwrap_or_default().into(),
+            utc(&worker.busy_since).map(|at| units::age(at, now)).unwrap_or_default().into(),
+            left(worker).into(),
         ];
+        if has_hosts {
+            cells.insert(1, worker.host.as_str().into());
+        }
         if measured {
             let total = worker.device.as_ref().map_or(0, |device| device.memory_bytes);
             cells.extend(facts(worker.facts.as_ref(), total).map(Into::into));
@@ -67,8 +79,27 @@ fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
     rows.to_string()
 }
 
+/// `quickstart/encoder`, and the rank where there are several.
 fn job(worker: &Worker) -> String {
-    if worker.job_name.is_empty() { String::new() } else { format!("{} (rank {})", worker.job_name, worker.rank) }
+    if worker.job_name.is_empty() {
+        return String::new();
+    }
+    let experiment = if worker.experiment.is_empty() { String::new() } else { format!("{}/", worker.experiment) };
+    let rank = if worker.rank > 0 { format!(" (rank {})", worker.rank) } else { String::new() };
+    format!("{experiment}{}{rank}", worker.job_name)
+}
+
+fn left(worker: &Worker) -> String {
+    if worker.seconds_left > 0.0 { units::duration(worker.seconds_left) } else { String::new() }
+}
+
+/// Workers that have not been heard of for a while; those that are connected are, every second or two.
+fn silent(workers: &[Worker], now: DateTime<Utc>) -> String {
+    let silent = workers.iter().filter_map(|worker| {
+        let seen = utc(&worker.last_seen)?;
+        (now - seen > SILENT).then(|| format!("\n{} was heard of {} ago", line(&worker.name), units::age(seen, now)))
+    });
+    silent.collect()
 }
 
 fn device(device: &Device) -> String {
@@ -123,6 +154,9 @@ mod tests {
             device: Some(gpu),
             job_name: "encoder".to_owned(),
             rank: 1,
+            experiment: "quick".to_owned(),
+            owner: "ann".to_owned(),
+            seconds_left: 95.0,
             facts: Some(DeviceFacts {
                 utilization_percent: 97,
                 memory_used_bytes: 9 << 30,
@@ -142,7 +176,9 @@ mod tests {
         for part in [
             "cuda:1 GeForce GTX 1080 Ti",
             "busy",
-            "encoder (rank 1)",
+            "ann",
+            "quick/encoder (rank 1)",
+            "1 min 35 s",
             "97 %",
             "9.0 GiB of 11.0 GiB",
             "71 °C",
@@ -150,6 +186,23 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn who_was_not_heard_of_for_long_is_named_and_hosts_only_where_there_are_several() {
+        let seen = |name: &str, host: &str, seconds| Worker {
+            name: name.to_owned(),
+            host: host.to_owned(),
+            state: WorkerState::Idle.into(),
+            last_seen: Some(tandem_proto::convert::Timestamp { seconds, nanos: 0 }),
+            ..Worker::default()
+        };
+        let now = DateTime::from_timestamp(1000, 0).unwrap();
+        let page = |workers| page(&StatusResponse { workers, ..StatusResponse::default() }, Style::default(), now);
+        let one = page(vec![seen("a", "box", 999), seen("b", "box", 900)]);
+        assert!(one.contains("\nb was heard of 1 min ago") && !one.contains("a was heard"), "{one}");
+        assert!(!one.contains("HOST") && !one.contains("box"), "{one}");
+        assert!(page(vec![seen("a", "box", 999), seen("b", "other", 999)]).contains("HOST"));
     }
 
     #[test]

@@ -123,6 +123,10 @@ fn workers() -> Vec<Worker> {
         job_id: "0199a1b2".to_owned(),
         job_name: "encoder".to_owned(),
         rank: 1,
+        experiment: "quick \"start\"".to_owned(),
+        owner: "ann".to_owned(),
+        busy_since: at(1_700_000_001, 0),
+        seconds_left: 95.5,
         facts: Some(DeviceFacts {
             utilization_percent: 97,
             memory_used_bytes: 9 << 30,

@@ -268,6 +268,11 @@ pub(crate) struct WorkerRow {
     pub(crate) job_id: Option<Uuid>,
     pub(crate) job_name: Option<String>,
     pub(crate) rank: Option<i32>,
+    /// Of its job.
+    pub(crate) experiment: Option<String>,
+    pub(crate) owner: Option<String>,
+    pub(crate) busy_since: Option<DateTime<Utc>>,
+    pub(crate) seconds_left: Option<f64>,
     /// Set while it is quarantined.
     pub(crate) quarantined_until: Option<DateTime<Utc>>,
     pub(crate) quarantine_reason: String,
@@ -290,7 +295,8 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
                   w.device_uuid AS "device_uuid!", w.memory_bytes AS "memory_bytes!", w.cores AS "cores!",
                   w.driver AS "driver!", heard.facts AS "facts?",
                   GREATEST(w.last_seen, heard.at) AS "last_seen!",
-                  j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?",
+                  j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?", e.name AS "experiment?",
+                  e.owner AS "owner?", a.assigned_at AS "busy_since?", p.seconds_left AS "seconds_left?",
                   CASE WHEN w.quarantined_until > clock_timestamp() THEN w.quarantined_until END AS quarantined_until,
                   w.quarantine_reason AS "quarantine_reason!", w.unfit AS "unfit!", w.datasets AS "datasets?"
            FROM workers w
@@ -298,6 +304,8 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
            LEFT JOIN leases l ON l.worker_id = w.id AND l.released_at IS NULL
            LEFT JOIN attempts a ON a.id = l.attempt_id
            LEFT JOIN jobs j ON j.id = a.job_id
+           LEFT JOIN experiments e ON e.id = j.experiment_id
+           LEFT JOIN progress p ON p.job_id = j.id
            WHERE w.state <> 'gone' ORDER BY w.name, w.id"#
     )
     .fetch_all(conn)
