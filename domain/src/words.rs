@@ -1,8 +1,14 @@
 //! Words that somebody has misspelt.
 
-/// `; did you mean ..?` for the nearest of `known`, else the whole list.
+/// Words that one is compared with, and that a person reads through.
+const KNOWN_MAX: usize = 100;
+
+/// `; did you mean ..?` for the nearest of `known`, else the whole list; nothing where they are too many for either.
 pub(crate) fn hint<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
-    let known: Vec<&str> = known.collect();
+    let known: Vec<&str> = known.take(KNOWN_MAX + 1).collect();
+    if known.len() > KNOWN_MAX {
+        return String::new();
+    }
     let nearest = known
         .iter()
         .filter(|candidate| is_near(word, candidate))
@@ -18,7 +24,9 @@ pub(crate) fn hint<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Stri
 pub(crate) fn is_near(word: &str, candidate: &str) -> bool {
     let word = word.to_lowercase();
     // At most a third of the letters may be wrong: "tempreature" is near, "lr" for "at" is not.
-    strsim::osa_distance(&word, candidate) <= word.chars().count().div_ceil(3)
+    let (length, wrong_max) = (word.chars().count(), word.chars().count().div_ceil(3));
+    // Looked at first: the distance takes as long as both are long together.
+    length.abs_diff(candidate.chars().count()) <= wrong_max && strsim::osa_distance(&word, candidate) <= wrong_max
 }
 
 /// [`hint`] of a value, whose alternatives are few: all of them beside the nearest.

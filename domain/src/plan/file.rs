@@ -8,7 +8,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::bounds;
 use super::fault::{Fault, Faults};
 use super::parallelism::WrittenParallelism;
-use super::read::{Reader, integer, join, locate, optional, unknown_keys};
+use super::read::{Reader, integer, join, locate, optional, unknown_key, unknown_keys};
 use super::stage::COMMON;
 use super::sweep::{self, Axis};
 use super::unused;
@@ -53,7 +53,11 @@ pub(super) struct JobTable<'a> {
 /// What can be read of the file; only without faults it is what the file says.
 pub(super) fn read<'a>(root: &'a Spanned<DeTable<'a>>, faults: &mut Faults) -> File<'a> {
     let top = root.get_ref();
-    for mut fault in unknown_keys("", top, TOP) {
+    for key in unknown_keys(top, TOP) {
+        if faults.is_full() {
+            break;
+        }
+        let mut fault = unknown_key("", key, TOP);
         if is_of_a_job(&fault.key) {
             fault.message = format!("`{}` is a key of a job: it belongs in [jobs.NAME]", fault.key);
         }

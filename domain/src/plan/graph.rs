@@ -14,7 +14,7 @@ use crate::words::hint;
 pub(super) fn order(file: &File<'_>, faults: &mut Faults) -> Vec<usize> {
     let jobs = &file.jobs;
     let mut left: Vec<usize> =
-        (0..jobs.len()).filter(|&i| faults.keep(check_inputs(&jobs[i], file)).is_some()).collect();
+        (0..jobs.len()).filter(|&i| !faults.is_full() && faults.keep(check_inputs(&jobs[i], file)).is_some()).collect();
     let named = |i: usize, name: &str| is(&jobs[i], name);
     // What starts from a job that is left out is left out as well.
     loop {

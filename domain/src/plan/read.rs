@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 use serde_spanned::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::bounds::{self, Bound};
 use super::fault::Fault;
@@ -96,15 +96,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A fault for each key of `values` that is not in `known`.
-pub(super) fn unknown_keys(table: &str, values: &DeTable<'_>, known: &[&str]) -> impl Iterator<Item = Fault> {
-    let unknown = values.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
-    unknown.map(move |key| {
-        let name = key.get_ref();
-        let hint = hint(name, known.iter().copied());
-        let message = format!("unknown key `{name}` {}{hint}", describe_table(table));
-        Fault::new(key.span(), join(table, name), message)
-    })
+type Key<'a> = Spanned<DeString<'a>>;
+
+/// The keys of `values` that are not in `known`.
+pub(super) fn unknown_keys<'v>(values: &'v DeTable<'v>, known: &[&str]) -> impl Iterator<Item = &'v Key<'v>> {
+    values.keys().filter(|key| !known.contains(&key.get_ref().as_ref()))
+}
+
+pub(super) fn unknown_key(table: &str, key: &Key<'_>, known: &[&str]) -> Fault {
+    let name = key.get_ref();
+    let hint = hint(name, known.iter().copied());
+    let message = format!("unknown key `{name}` {}{hint}", describe_table(table));
+    Fault::new(key.span(), join(table, name), message)
 }
 
 /// The value of a key that may be missing.
@@ -231,9 +234,9 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         let values = self.value.as_table().ok_or_else(|| self.expected("a table"))?;
         let table = self.full_key();
         let known: Vec<&str> = fields.iter().chain(self.others).copied().collect();
-        let unknown = unknown_keys(&table, values, &known).min_by_key(|fault| fault.start());
-        if let Some(fault) = unknown {
-            return Err(fault);
+        // A hint is sought for one of them only: there may be thousands.
+        if let Some(key) = unknown_keys(values, &known).min_by_key(|key| key.span().start) {
+            return Err(unknown_key(&table, key, &known));
         }
         let entries = values.iter().filter(|(key, _)| fields.contains(&key.get_ref().as_ref())).collect::<Vec<_>>();
         visitor.visit_map(Entries { reader: &self, entries: entries.into_iter(), value: None }).map_err(|fault| {
@@ -276,7 +279,7 @@ struct Entries<'r, 'a, I> {
 
 impl<'de, 'a, I> de::MapAccess<'de> for Entries<'_, 'a, I>
 where
-    I: Iterator<Item = (&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>)>,
+    I: Iterator<Item = (&'a Key<'a>, &'a Spanned<DeValue<'a>>)>,
 {
     type Error = Fault;
 

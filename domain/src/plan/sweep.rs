@@ -74,13 +74,8 @@ fn clash(table: &str, axis: &Axis<'_>) -> Fault {
     Fault::new(axis.span.clone(), join(&join(table, "sweep"), &axis.key), message)
 }
 
-/// The variants of the job table `job` (at `[table]`) under its sweep: the suffix of each, and its table with the swept
-/// keys filled in. The last axis varies fastest, as in nested loops.
-pub(super) fn variants<'a>(
-    table: &str,
-    job: &Spanned<DeValue<'a>>,
-    axes: &[Axis<'a>],
-) -> Result<impl Iterator<Item = Result<(Suffix, Spanned<DeValue<'a>>), Fault>>, Fault> {
+/// How many variants the job table `job` (at `[table]`) has under its sweep.
+pub(super) fn count(table: &str, job: &Spanned<DeValue<'_>>, axes: &[Axis<'_>]) -> Result<usize, Fault> {
     let count = axes.iter().try_fold(1, |product: usize, axis| product.checked_mul(axis.values.len().max(1)));
     let Some(count) = count.filter(|count| *count <= MOST_JOBS) else {
         return Err(too_many(job.span(), table));
@@ -89,18 +84,25 @@ pub(super) fn variants<'a>(
         let message = format!("[{table}.sweep] sweeps {} keys at once; expected at most {MOST_AXES}", axes.len());
         return Err(Fault::new(job.span(), join(table, "sweep"), message));
     }
-    // Lazily, one table at a time: a hostile file costs no more than up to its first fault.
-    Ok((0..count).map(move |number| {
-        let (mut suffix, mut job) = (Suffix::new(), job.clone());
-        let mut combinations = count;
-        for axis in axes {
-            combinations /= axis.values.len();
-            let value = axis.values[number / combinations % axis.values.len()];
-            suffix.push((axis.key.clone(), json(value.get_ref())));
-            set(table, &mut job, axis, value)?;
-        }
-        Ok((suffix, job))
-    }))
+    Ok(count)
+}
+
+/// One of these: its suffix, and its table with the swept keys filled in. The last axis varies fastest, as in nested loops.
+pub(super) fn variant<'a>(
+    table: &str,
+    job: &Spanned<DeValue<'a>>,
+    axes: &[Axis<'a>],
+    number: usize,
+) -> Result<(Suffix, Spanned<DeValue<'a>>), Fault> {
+    let (mut suffix, mut job) = (Suffix::new(), job.clone());
+    let mut combinations: usize = axes.iter().map(|axis| axis.values.len()).product();
+    for axis in axes {
+        combinations /= axis.values.len();
+        let value = axis.values[number / combinations % axis.values.len()];
+        suffix.push((axis.key.clone(), json(value.get_ref())));
+        set(table, &mut job, axis, value)?;
+    }
+    Ok((suffix, job))
 }
 
 pub(super) fn too_many(span: Range<usize>, key: &str) -> Fault {

@@ -10,13 +10,18 @@ pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Faults> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut faults = Faults::default();
     let (mut line, mut table) = (None, None);
+    let mut cursor = Cursor { text, ..Cursor::default() };
     for error in errors {
+        if faults.is_full() {
+            break;
+        }
         let start = error.span().map_or(0, |span| span.start).min(text.len());
         let before = text.get(..start).unwrap_or(text);
+        cursor.go_to(before.len());
         // What the parser makes of the rest of a line that it could not read is a guess.
-        let at = before.matches('\n').count();
+        let at = cursor.line;
         // A table that stands twice has its keys twice.
-        let of = before.rfind("\n[");
+        let of = cursor.table;
         let is_duplicate = error.message() == DUPLICATE;
         if line != Some(at) && !(is_duplicate && table == Some(of)) {
             faults.push(fault(text, &error));
@@ -27,6 +32,35 @@ pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Faults> {
         }
     }
     faults.or(root)
+}
+
+/// Where in the text we are. It is read once and not from its start for each error, of which there may be one for each byte.
+#[derive(Default)]
+struct Cursor<'t> {
+    text: &'t str,
+    at: usize,
+    /// Line feeds before it.
+    line: usize,
+    /// The last line feed before a `[` before it.
+    table: Option<usize>,
+}
+
+impl Cursor<'_> {
+    fn go_to(&mut self, to: usize) {
+        if to < self.at {
+            *self = Self { text: self.text, ..Self::default() };
+        }
+        let bytes = self.text.as_bytes();
+        for at in self.at..to {
+            if bytes[at] == b'\n' {
+                self.line += 1;
+            }
+            if bytes[at] == b'[' && at > 0 && bytes[at - 1] == b'\n' {
+                self.table = Some(at - 1);
+            }
+        }
+        self.at = to;
+    }
 }
 
 const DUPLICATE: &str = "duplicate key";

@@ -63,12 +63,23 @@ impl Reading<'_> {
             stage::take_out(&mut parameters, key);
         }
         let (mut looked, mut is_plain_seen) = (Vec::new(), false);
-        for variant in faults.keep(sweep::variants(self.table, &parameters, axes)).into_iter().flatten() {
+        // Keys that are wrong in all variants, and told with the first.
+        let mut wrong: Vec<String> = Vec::new();
+        let count = faults.keep(sweep::count(self.table, &parameters, axes)).unwrap_or(0);
+        // One table at a time: a hostile file costs no more than up to its first faults.
+        for number in 0..count {
             if faults.is_full() {
                 break;
             }
-            match faults.keep(variant) {
-                Some((suffix, job)) => looked.extend(self.look(suffix, &job, &[], faults)),
+            match faults.keep(sweep::variant(self.table, &parameters, axes, number)) {
+                Some((suffix, job)) => {
+                    let found = self.look(suffix, &job, &wrong, faults);
+                    if let (0, Some(found)) = (number, &found) {
+                        let is_of_all = |key: &&String| !swept.contains(*key) && stage::take_out(&mut parameters, key);
+                        wrong = found.unsure.iter().filter(is_of_all).cloned().collect();
+                    }
+                    looked.extend(found);
+                }
                 None if !is_plain_seen => {
                     is_plain_seen = true;
                     self.look(Suffix::new(), &parameters, &swept, faults);

@@ -4,6 +4,7 @@ mod attacks;
 mod expansion;
 mod faults;
 mod several;
+mod size;
 
 use super::{Plan, plan};
 
