@@ -2,15 +2,15 @@
 
 use std::{
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use tonic::transport::Uri;
-
 /// The longest path of a Unix socket, by the kernel.
-pub const SOCKET_PATH_MAX: usize = 107;
+pub const SOCKET_PATH_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+/// The longest name of a host, by DNS.
+const NAME_MAX: usize = 253;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -65,14 +65,22 @@ impl HostPort {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
+    /// Stricter than the HTTP client, which takes more than one host may be read out of.
     fn parse(text: &str) -> Option<Self> {
-        let uri: Uri = format!("http://{text}").parse().ok()?;
-        let authority = uri.authority()?;
-        let is_bare = !authority.as_str().contains('@') && matches!(uri.path(), "" | "/") && uri.query().is_none();
-        let host = authority.host().trim_matches(['[', ']']);
-        let port = authority.port_u16().filter(|port| *port != 0)?;
-        (is_bare && !host.is_empty()).then(|| Self { host: host.to_ascii_lowercase(), port })
+        let (host, port) = text.strip_suffix('/').unwrap_or(text).rsplit_once(':')?;
+        let port = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())??;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').filter(|ip| ip.parse::<Ipv6Addr>().is_ok())?,
+            None => Some(host).filter(|name| is_name(name))?,
+        };
+        (port != 0).then(|| Self { host: host.to_ascii_lowercase(), port })
     }
+}
+
+/// Of a host, or an IPv4 address.
+fn is_name(text: &str) -> bool {
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !text.is_empty() && text.len() <= NAME_MAX && text.bytes().all(is_of_names)
 }
 
 impl FromStr for Address {
@@ -82,9 +90,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Some(path) = text.strip_prefix("unix:") {
-            // `unix:///path` means the same.
-            let path = if let Some(rest) = path.strip_prefix("//") { rest } else { path };
-            return socket(Path::new(path));
+            return socket(path);
         }
         let expected = || {
             format!("`{text}` is no coordinator address: expected https://HOST:PORT, http://HOST:PORT or unix:/PATH")
@@ -101,18 +107,21 @@ impl FromStr for Address {
     }
 }
 
-fn socket(path: &Path) -> Result<Address, String> {
-    if !path.is_absolute() {
-        return Err(format!("`unix:{}` is no coordinator address: expected unix:/PATH", path.display()));
+fn socket(text: &str) -> Result<Address, String> {
+    // `unix:///path` means the same as `unix:/path`.
+    let path = text.strip_prefix("//").unwrap_or(text);
+    if !path.starts_with('/') || path.contains(char::is_control) {
+        return Err(format!("`unix:{text}` is no coordinator address: expected unix:/PATH"));
     }
-    let length = path.as_os_str().len();
-    if length > SOCKET_PATH_MAX {
+    // One slash in front: it is printed so that it is read as the same.
+    let path = format!("/{}", path.trim_start_matches('/'));
+    if path.len() > SOCKET_PATH_MAX {
         return Err(format!(
-            "the path of a socket has at most {SOCKET_PATH_MAX} bytes, and {} has {length}: use a shorter one",
-            path.display()
+            "the path of a socket has at most {SOCKET_PATH_MAX} bytes, and {path} has {}: use a shorter one",
+            path.len()
         ));
     }
-    Ok(Address::Unix(path.to_owned()))
+    Ok(Address::Unix(path.into()))
 }
 
 impl fmt::Display for HostPort {
@@ -165,14 +174,29 @@ mod tests {
             "http://a@box:1",
             "http://box:1/x",
             "http://box:1?x",
+            "http://box:+1",
             "unix:relative",
+            "unix:/a\nb",
             "a b:1",
+            // The HTTP client would take these, and ask another host than the one that was judged.
+            "~[k:4]k:4",
+            "[::1]box:1",
+            "[box]:1",
+            "::1:1",
         ] {
             let error = wrong.parse::<Address>().unwrap_err();
             assert!(error.contains("is no coordinator address: expected") && error.contains(wrong), "{error}");
         }
         let long = format!("unix:/{}", "x".repeat(SOCKET_PATH_MAX));
-        assert!(long.parse::<Address>().unwrap_err().contains("at most 107 bytes"));
+        assert!(long.parse::<Address>().unwrap_err().contains(&format!("at most {SOCKET_PATH_MAX} bytes")));
+    }
+
+    #[test]
+    fn what_is_printed_is_read_as_the_same() {
+        for text in ["BOX:07077", "https://[2001:DB8::1]:7077/", "unix:////run/t.sock", "unix:/run//t.sock"] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string().parse(), Ok(address), "{text}");
+        }
     }
 
     #[test]
