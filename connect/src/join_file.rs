@@ -45,8 +45,16 @@ impl JoinFile {
     /// # Errors
     /// Where the folder takes no file.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let text = toml::to_string_pretty(&self.text()).map_err(io::Error::other)?;
+        let text = self.to_toml().map_err(io::Error::other)?;
         tandem_durable::replace(path, text.as_bytes(), Mode::Private)
+    }
+
+    /// The text that [`parse`](Self::parse) reads, with the token in it.
+    ///
+    /// # Errors
+    /// Never for what was parsed.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(&self.text())
     }
 
     fn text(&self) -> Text {
@@ -60,7 +68,13 @@ impl JoinFile {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// # Errors
+    /// What cannot be used, and where; never the token.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Self::read_text(text).map_err(|why| secret::masked(&why))
+    }
+
+    fn read_text(text: &str) -> Result<Self, String> {
         let Text { servers, fingerprint, server_name, ca, token } =
             toml::from_str(text).map_err(|error| without_text(text, &error))?;
         let servers: Vec<Address> = servers.iter().map(|one| one.parse()).collect::<Result<_, _>>()?;
@@ -82,8 +96,8 @@ impl JoinFile {
 pub fn without_text(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| format!("line {}: ", 1 + before.matches('\n').count())).unwrap_or_default();
-    // Only the first line of it: what follows may quote.
-    format!("{line}{}", error.message().lines().next().unwrap_or_default())
+    // Only the first line of it: what follows may quote. It may itself, where it names a key or a value.
+    format!("{line}{}", secret::masked(error.message().lines().next().unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -127,6 +141,11 @@ mod tests {
             (format!("servers = [\"a:1\"]\ntoken = {secret}"), "line 2"),
             (format!("servers = [\"a:1\"]\ntoken = \"{cut}\""), "it was cut"),
             ("servers = [\"a:1\"]\nca = \"\"".to_owned(), "go together"),
+            // In the wrong place.
+            (format!("{secret} = 1"), "line 1: unknown field"),
+            (format!("servers = \"{secret}\""), "invalid type"),
+            (format!("servers = [\"ftp://{secret}:1\"]"), "is no coordinator address"),
+            (format!("servers = [\"a:1\"]\n[token]\n{} = 1", &secret[8..]), "invalid type"),
         ] {
             let error = JoinFile::parse(&text).unwrap_err();
             assert!(error.contains(expected) && !error.contains(&secret[10..30]), "{error}");

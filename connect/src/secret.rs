@@ -12,6 +12,8 @@ use tandem_domain::access::token::Token;
 
 /// More than any such file has.
 const LONGEST: u64 = 64 << 10;
+/// Longer than any word of a message, and than most names of hosts between their points.
+const PART_MAX: usize = 20;
 /// Bits of a mode that let others in.
 const OTHERS: u32 = 0o077;
 
@@ -76,6 +78,22 @@ pub fn parse_token(text: &str) -> Result<Token, String> {
     }
 }
 
+/// A message about a text that holds a secret, less every part of it that is as long as one: what reads such a text quotes it,
+/// and the secret may stand anywhere in it. A fingerprint is none.
+pub fn masked(message: &str) -> String {
+    let is_of_secrets = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    let is_secret = |part: &str| part.len() >= PART_MAX && !part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (mut masked, mut rest) = (String::with_capacity(message.len()), message);
+    while let Some(start) = rest.find(is_of_secrets) {
+        let (before, from) = rest.split_at(start);
+        let (part, after) = from.split_at(from.find(|char| !is_of_secrets(char)).unwrap_or(from.len()));
+        masked.push_str(before);
+        masked.push_str(if is_secret(part) { ".." } else { part });
+        rest = after;
+    }
+    masked + rest
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -113,6 +131,21 @@ mod tests {
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
         assert!(read_token(&pipe).unwrap_err().contains("no regular file"));
+    }
+
+    #[test]
+    fn what_is_as_long_as_a_secret_is_left_out_of_a_message() {
+        let text = token().reveal().to_owned();
+        for (said, told) in [
+            (format!("unknown field `{text}`, expected `token`"), "unknown field `..`, expected `token`"),
+            (format!("{}: {}", &text[..30], &text[20..]), "..: .."),
+            ("`ftp://box.example:1` is no address".to_owned(), "`ftp://box.example:1` is no address"),
+            ("größe".to_owned(), "größe"),
+        ] {
+            assert_eq!(masked(&said), told);
+        }
+        let fingerprint = "0123456789abcdef".repeat(4);
+        assert_eq!(masked(&fingerprint), fingerprint);
     }
 
     #[test]
