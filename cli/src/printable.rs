@@ -10,9 +10,10 @@ pub(crate) fn is(text: &str) -> bool {
     !text.chars().any(steers)
 }
 
-/// Control characters, and those that change the direction of what follows.
+/// Control characters, and those that change the direction of what follows (Unicode's Bidi_Control).
 fn steers(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A value that is one line, or a part of one: line feeds are replaced, too.
@@ -65,6 +66,9 @@ mod tests {
             line("a\u{1b}]0;title\u{7}b\r\nc\td\u{202e}e"),
             "a\u{fffd}]0;title\u{fffd}b\u{fffd}\u{fffd}c d\u{fffd}e"
         );
+        for turns in ["\u{61c}", "\u{200f}", "\u{2067}"] {
+            assert_eq!(line(turns), "\u{fffd}", "{turns:?}");
+        }
         assert_eq!(page("one\ntwo\u{9b}2J\n", true), "one\ntwo\u{fffd}2J\n");
         for attack in ["\u{1b}[2J", "\u{1b}]0;x\u{7}", "\u{1b}[?25l", "\u{1b}", "\u{1b}[", "\u{1b}[1;", "\u{1b}c"] {
             let page = page(attack, true);
