@@ -1,11 +1,12 @@
 //! Tells a client in its own words that the port speaks something else, and closes.
+//!
+//! Whatever carries the bytes: `fuzz/` has no sockets.
 
 use std::io::{self, Cursor};
 
 use tandem_domain::timing;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, join},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, join, split},
     time::timeout,
 };
 use tonic::{
@@ -32,7 +33,7 @@ const READ_ON: u64 = 256 * 1024;
 const CALLS: usize = 16;
 
 /// A client that speaks TLS where there is none.
-pub(super) async fn tls_from_plain_port(stream: TcpStream, peer: Peer) {
+pub(super) async fn tls_from_plain_port(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
     static BURST: Burst = Burst::new();
     if let Some(untold) = BURST.note() {
         tracing::warn!(
@@ -46,7 +47,12 @@ pub(super) async fn tls_from_plain_port(stream: TcpStream, peer: Peer) {
 }
 
 /// A client that does not speak TLS where there is nothing else; `first` was read of it.
-pub(super) async fn plain_from_tls_port(stream: TcpStream, peer: Peer, first: Vec<u8>, speaks: Speaks) {
+pub(super) async fn plain_from_tls_port(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
+    first: Vec<u8>,
+    speaks: Speaks,
+) {
     static BURST: Burst = Burst::new();
     if let Some(untold) = BURST.note() {
         tracing::warn!(
@@ -70,7 +76,7 @@ pub(super) async fn plain_from_tls_port(stream: TcpStream, peer: Peer, first: Ve
 
 /// Says it and waits for the client to close: bytes that nobody has read would make the kernel cut the connection, and the
 /// client would not see what was said.
-async fn say(mut stream: TcpStream, words: &[u8]) {
+async fn say(mut stream: impl AsyncRead + AsyncWrite + Unpin, words: &[u8]) {
     let said = async {
         stream.write_all(words).await?;
         stream.shutdown().await?;
@@ -80,8 +86,8 @@ async fn say(mut stream: TcpStream, words: &[u8]) {
 }
 
 /// Answers the first calls. A connection that is closed before it has a call tells the caller nothing.
-async fn say_to_calls(stream: TcpStream, first: Vec<u8>) -> Result<(), h2::Error> {
-    let (read, write) = stream.into_split();
+async fn say_to_calls(stream: impl AsyncRead + AsyncWrite + Unpin, first: Vec<u8>) -> Result<(), h2::Error> {
+    let (read, write) = split(stream);
     let stream = join(Cursor::new(first).chain(read), write);
     let mut connection = h2::server::Builder::new()
         .max_concurrent_streams(1)
@@ -112,7 +118,7 @@ async fn say_to_calls(stream: TcpStream, first: Vec<u8>) -> Result<(), h2::Error
 ///
 /// # Errors
 /// Where it goes away before.
-pub(super) async fn listen_on(stream: &mut TcpStream) -> io::Result<(Vec<u8>, Speaks)> {
+pub(super) async fn listen_on(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Speaks)> {
     let mut first = Vec::with_capacity(64);
     loop {
         if stream.read_buf(&mut first).await? == 0 {
