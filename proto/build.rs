@@ -104,6 +104,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         &[
             "Estimate.basis",
             "Dataset.problem",
+            "Dataset.stored",
             "Event.worker",
             "Job.reason",
             "Person.login",

@@ -8,12 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{output::can_draw, render::units};
 
 /// Where there is no terminal, a line is written so often.
-const SAY_EVERY: Duration = Duration::from_secs(10);
+const SAY_EVERY: Duration = Duration::from_secs(5);
+/// A narrower terminal has no room for a bar.
+const WIDE: u16 = 80;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +62,9 @@ impl Gauge {
 
     fn show(&self, done: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_position(done);
+            // First the words: what is drawn in between would belong to two moments.
             bar.set_message(format!("{} of {}", self.unit.shown(done), self.unit.shown(self.total)));
+            bar.set_position(done);
             return;
         }
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +86,10 @@ impl Drop for Gauge {
 
 fn bar(label: &str, unit: Unit, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total.max(1));
-    if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24.cyan/dim} {percent:>3} %  {wide_msg}") {
+    let is_wide = Term::stderr().size_checked().is_none_or(|(_, columns)| columns == 0 || columns >= WIDE);
+    let template =
+        if is_wide { "{prefix}  {bar:24.cyan/dim} {percent:>3} %  {wide_msg}" } else { "{percent:>3} %  {prefix}" };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━━─"));
     }
     bar.set_prefix(label.to_owned());

@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    fs::File,
+    fs::{File, Permissions},
     io::Read,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Output as Ended,
+    process::{Output as Ended, Stdio},
 };
 
 use anyhow::{Context, Error, Result};
@@ -27,7 +28,9 @@ const ZIP: &[u8] = b"PK\x03\x04";
 /// A folder with `train/` and `test/`. What was unpacked for it goes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ImageFolder {
-    pub(crate) root: PathBuf,
+    root: PathBuf,
+    /// Where people look for it: an archive, in place of a folder that is gone soon.
+    given: PathBuf,
     _unpacked: Option<TempDir>,
 }
 
@@ -37,7 +40,7 @@ impl ImageFolder {
         let kind = fs::metadata(given)
             .map_err(|error| Failure::error(Exit::NotFound, format!("cannot read {}: {error}", given.display())))?;
         if kind.is_dir() {
-            return Ok(Self { root: given.to_owned(), _unpacked: None });
+            return Ok(Self { root: given.to_owned(), given: given.to_owned(), _unpacked: None });
         }
         if !kind.is_file() {
             let message = format!("{} is neither a folder nor an archive", given.display());
@@ -45,7 +48,16 @@ impl ImageFolder {
         }
         let unpacked = tempfile::Builder::new().prefix("tandem-data-").tempdir();
         let unpacked = unpacked.map_err(|error| cannot("make a folder in", &std::env::temp_dir(), &error))?;
-        unpack(given, unpacked.path()).await?;
+        let ended = unpack(given, unpacked.path()).await;
+        // Folders that nobody may change could neither be read nor be removed.
+        let outside = tame(unpacked.path(), unpacked.path());
+        ended?;
+        if let Some(link) = outside {
+            let link = link.strip_prefix(unpacked.path()).unwrap_or(&link);
+            let message =
+                format!("{}: {} is a link that leads out of it; nothing was sent", given.display(), link.display());
+            return Err(Failure::error(Exit::BadExperiment, message));
+        }
         let root = root_in(unpacked.path()).ok_or_else(|| {
             let message = format!(
                 "{} holds no image folder: expected train/CLASS/*.png and test/CLASS/*.png (or .jpg, ..), in a folder of \
@@ -54,17 +66,18 @@ impl ImageFolder {
             );
             Failure::error(Exit::BadExperiment, message)
         })?;
-        Ok(Self { root, _unpacked: Some(unpacked) })
+        Ok(Self { root, given: given.to_owned(), _unpacked: Some(unpacked) })
     }
 
     /// Reads every image. All that is wrong is said at once.
     pub(crate) async fn check(&self, name: &str) -> Result<(Listing, Checked)> {
-        let (root, label) = (self.root.clone(), format!("checking {name}"));
+        let (root, given, label) = (self.root.clone(), self.given.clone(), format!("checking {name}"));
         let read = move || {
-            let listing = list(&root, &|| ()).map_err(|error| wrong(&root, &[error]))?;
+            let wrong = |problems: &[tandem_images::Error]| wrong(&root, &given, problems);
+            let listing = list(&root, &|| ()).map_err(|error| wrong(&[error]))?;
             let gauge = Gauge::new(&label, Unit::Images, (listing.train.len() + listing.test.len()) as u64);
             let checked = check(&listing, NAMED, &|| gauge.add(1));
-            if checked.problems.is_empty() { Ok((listing, checked)) } else { Err(wrong(&root, &checked.problems)) }
+            if checked.problems.is_empty() { Ok((listing, checked)) } else { Err(wrong(&checked.problems)) }
         };
         spawn_blocking(read).await.context("the images could not be checked")?
     }
@@ -84,9 +97,10 @@ pub(crate) async fn pack(listing: Listing, name: &str) -> Result<(Packing, Strin
     spawn_blocking(pack).await.context("the images could not be packed")?
 }
 
-fn wrong(root: &Path, problems: &[tandem_images::Error]) -> Error {
-    let mut lines = vec![format!("{} cannot be put; nothing was sent:", root.display())];
-    lines.extend(problems.iter().map(|problem| format!("  {problem}")));
+fn wrong(root: &Path, given: &Path, problems: &[tandem_images::Error]) -> Error {
+    let (root, given) = (root.display().to_string(), given.display().to_string());
+    let mut lines = vec![format!("{given} cannot be put; nothing was sent:")];
+    lines.extend(problems.iter().map(|problem| format!("  {}", problem.to_string().replace(&root, &given))));
     if problems.len() == NAMED {
         lines.push("  and there may be more".to_owned());
     }
@@ -96,8 +110,9 @@ fn wrong(root: &Path, problems: &[tandem_images::Error]) -> Error {
 /// By the system's tar, which knows its compressions, or by unzip.
 async fn unpack(archive: &Path, into: &Path) -> Result<()> {
     let mut first = [0; ZIP.len()];
-    let begun = File::open(archive).and_then(|mut file| file.read_exact(&mut first));
-    let is_zip = begun.is_ok() && first == ZIP;
+    let mut file = File::open(archive)
+        .map_err(|error| Failure::error(Exit::NotFound, format!("cannot read {}: {error}", archive.display())))?;
+    let is_zip = file.read_exact(&mut first).is_ok() && first == ZIP;
     let program = if is_zip { "unzip" } else { "tar" };
     let mut command = Command::new(program);
     if is_zip {
@@ -105,7 +120,7 @@ async fn unpack(archive: &Path, into: &Path) -> Result<()> {
     } else {
         command.arg("-xf").arg(archive).arg("-C").arg(into);
     }
-    let ended = command.kill_on_drop(true).output().await.map_err(|error| {
+    let ended = command.kill_on_drop(true).stdin(Stdio::null()).output().await.map_err(|error| {
         let message = format!("cannot run {program}: {error}; install it, or unpack the archive and name the folder");
         Failure::error(Exit::NotFound, message)
     })?;
@@ -114,13 +129,35 @@ async fn unpack(archive: &Path, into: &Path) -> Result<()> {
 
 fn not_unpacked(archive: &Path, into: &Path, ended: &Ended) -> Error {
     let said = String::from_utf8_lossy(&ended.stderr);
-    let said = said.trim().lines().next().unwrap_or("it did not say why");
-    let message = format!(
-        "cannot unpack {} in {}: {said}; TMPDIR names another place, and a folder is taken as well as an archive",
-        archive.display(),
-        into.display()
-    );
-    Failure::error(Exit::CannotCreate, message)
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let archive = archive.display();
+    if let Some(full) = lines().find(|line| line.contains("No space left") || line.contains("disk full")) {
+        let message = format!("cannot unpack {archive} in {}: {full}; TMPDIR names another place", into.display());
+        return Failure::error(Exit::CannotCreate, message);
+    }
+    // What tar does in silence, and unzip's name of the archive, are no reasons.
+    let reason = |line: &&str| !line.starts_with('[') && !line.contains("Removing leading");
+    let why = lines().find(reason).unwrap_or("it did not say why");
+    let message =
+        format!("{archive} cannot be unpacked; it is damaged, or no archive of a kind that is known here: {why}");
+    Failure::error(Exit::BadExperiment, message)
+}
+
+/// Makes all folders below `folder` such that they can be read and removed; the first link that leads out of `root`.
+fn tame(folder: &Path, root: &Path) -> Option<PathBuf> {
+    let mut outside = None;
+    // What fails here fails again, and with words, when it is read.
+    let _ = fs::set_permissions(folder, Permissions::from_mode(0o700));
+    let root_there = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let Ok(kind) = path.symlink_metadata() else { continue };
+        if kind.is_dir() {
+            outside = outside.or(tame(&path, root));
+        } else if kind.is_symlink() && path.canonicalize().is_ok_and(|to| !to.starts_with(&root_there)) {
+            outside = outside.or(Some(path));
+        }
+    }
+    outside
 }
 
 /// The folder itself, or the only one in it: archives often hold one of their own name.

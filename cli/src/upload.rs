@@ -57,7 +57,7 @@ async fn send(
     patience.opened();
     let unread = Unread::default();
     let mut sender = Some(sender);
-    let mut gauge = Gauge::new(&format!("sending {}", begin.name), Unit::Bytes, begin.bytes);
+    let mut gauge = Some(Gauge::new(&format!("sending {}", begin.name), Unit::Bytes, begin.bytes));
     let mut checks = false;
     loop {
         let answer = match timeout(ANSWER_WITHIN, answers.message()).await {
@@ -73,19 +73,22 @@ async fn send(
         patience.received();
         match answer.message {
             Some(put_response::Message::SendFrom(from)) => {
-                gauge.set(from);
+                gauge.iter().for_each(|gauge| gauge.set(from));
                 if let Some(sender) = sender.take() {
                     let (packing, unread) = (packing.clone(), unread.clone());
                     spawn_blocking(move || send_parts(&packing, from, &sender, &unread));
                 }
             }
-            Some(put_response::Message::Arrived(bytes)) => gauge.set(bytes),
+            Some(put_response::Message::Arrived(bytes)) => gauge.iter().for_each(|gauge| gauge.set(bytes)),
             Some(put_response::Message::Checked(bytes)) => {
                 if !checks {
                     checks = true;
-                    gauge = Gauge::new(&format!("{} arrived, is checked", begin.name), Unit::Bytes, begin.bytes);
+                    // One goes before the other comes, or a line of it stays.
+                    drop(gauge.take());
+                    gauge =
+                        Some(Gauge::new(&format!("checking what arrived of {}", begin.name), Unit::Bytes, begin.bytes));
                 }
-                gauge.set(bytes);
+                gauge.iter().for_each(|gauge| gauge.set(bytes));
             }
             Some(put_response::Message::Done(done)) => return Ok(Ok(done)),
             None => {}

@@ -6,6 +6,8 @@ use crate::spec::Dataset;
 const NAME_BYTES_MAX: usize = 100;
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
+/// Data sets of one person, those that arrive included: each has a row, a file, and a line in what everybody lists.
+const COUNT_MAX: u64 = 100;
 /// What is left free in the store: checkpoints are written there, and a job must not end because of somebody's images.
 const LEFT_FREE: u64 = 2 << 30;
 
@@ -35,6 +37,8 @@ pub struct Known {
 pub struct Room {
     /// Of this person's other data sets, those that arrive included.
     pub used: u64,
+    /// How many these are.
+    pub count: u64,
     /// Of each person.
     pub limit: u64,
     /// On the disk of the store.
@@ -90,7 +94,22 @@ pub fn check_name(name: &str) -> Result<(), String> {
     if name.len() > NAME_BYTES_MAX {
         return Err(format!("the name has {} characters; expected at most {NAME_BYTES_MAX}", name.len()));
     }
-    Dataset::try_from(format!("folder:{name}")).map(drop)
+    if name.starts_with('-') || Dataset::try_from(format!("folder:{name}")).is_err() {
+        return Err(format!(
+            "`{name}` is no name of a data set: expected letters a-z and A-Z, digits, `-`, `_` and `.`, and no `.` or `-` in front"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether `who` may take the name of an image folder that `workers` have in their own data folders, which nobody would see any
+/// more.
+pub fn check_shadow(name: &str, is_admin: bool, workers: &[String]) -> Result<(), Refusal> {
+    let Some(first) = workers.first().filter(|_| !is_admin) else { return Ok(()) };
+    let others = if workers.len() > 1 { format!(" and {} more", workers.len() - 1) } else { String::new() };
+    Err(Refusal::Taken(format!(
+        "{first}{others} has an image folder `{name}` of its own, which yours would hide from everybody; choose another name          (an admin may put it)"
+    )))
 }
 
 /// What becomes of `who`'s wish to put `wanted`, where `known` has that name.
@@ -111,6 +130,12 @@ pub fn claim(wanted: &Wanted, who: &str, known: Option<&Known>, room: Room) -> R
         Some(known) if known.sha256 == wanted.sha256 => Claim::GoOn,
         Some(_) => Claim::BeginAnew,
     };
+    if room.count >= COUNT_MAX {
+        return Err(Refusal::Full(format!(
+            "you have {} other data sets here, of {COUNT_MAX} that each person may keep; remove one: tandem data remove NAME",
+            room.count
+        )));
+    }
     if room.used.saturating_add(wanted.bytes) > room.limit {
         return Err(Refusal::Full(format!(
             "`folder:{name}` has {}, and your other data sets {}, of {} that each person may keep here; remove one (tandem data \
@@ -179,7 +204,7 @@ mod tests {
         Known { owner: owner.into(), sha256: sha256.repeat(DIGITS), bytes: 100, is_stored }
     }
 
-    const ROOM: Room = Room { used: 0, limit: 1000, free: u64::MAX };
+    const ROOM: Room = Room { used: 0, count: 0, limit: 1000, free: u64::MAX };
 
     #[test]
     fn a_name_belongs_to_who_came_first_and_its_images_stay() {
@@ -211,7 +236,17 @@ mod tests {
         assert_eq!(claim(&wanted("a", 900), "ann", None, Room { used: 100, ..ROOM }), Ok(Claim::Begin));
         let why = full(100, Room { free: LEFT_FREE + 99, ..ROOM });
         assert!(why.contains("2.0 GiB free"), "{why}");
+        assert!(full(1, Room { count: COUNT_MAX, ..ROOM }).contains("100 other data sets"));
         assert!(full(u64::MAX, ROOM).contains("of 1000 B"), "no sum overflows");
+    }
+
+    #[test]
+    fn what_workers_have_of_their_own_is_hidden_by_admins_alone() {
+        let workers = ["gpu-0".to_owned(), "gpu-1".to_owned()];
+        assert_eq!(check_shadow("cats", false, &[]), Ok(()));
+        assert_eq!(check_shadow("cats", true, &workers), Ok(()));
+        let why = check_shadow("cats", false, &workers).unwrap_err().to_string();
+        assert!(why.contains("gpu-0 and 1 more has an image folder `cats`"), "{why}");
     }
 
     #[test]

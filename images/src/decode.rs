@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use image::{ImageFormat, ImageReader, imageops::FilterType};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, imageops::FilterType};
 
 use crate::{
     Error, Worked,
@@ -20,6 +20,9 @@ use crate::{
 
 /// Images of one thread that are decoded before any is passed on: 0.8 MB of pixels.
 const PART: usize = 256;
+
+/// More than any camera's, and less than keeps a machine busy for long: a file of a few KB may claim any size.
+const PIXELS_MAX: u64 = 1 << 26;
 
 /// Reads all images.
 ///
@@ -135,8 +138,14 @@ fn planes_of(path: &Path, bytes: Vec<u8>, planes: &mut [u8]) -> Result<[u32; 2],
         reader.set_format(format);
     }
     let reader = reader.with_guessed_format().map_err(|error| undecodable(error.into()))?;
-    let mut image = reader.decode().map_err(undecodable)?.into_rgb8();
-    let (width, height) = image.dimensions();
+    let mut decoder = reader.into_decoder().map_err(undecodable)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 || pixels > PIXELS_MAX {
+        return Err(Error::Pixels { path: path.to_owned(), width, height, most: PIXELS_MAX });
+    }
+    decoder.set_limits(Limits::default()).map_err(undecodable)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable)?.into_rgb8();
     if (width, height) != (SIDE as u32, SIDE as u32) {
         image = image::imageops::resize(&image, SIDE as u32, SIDE as u32, FilterType::Triangle);
     }

@@ -20,10 +20,14 @@ pub enum Error {
     Large { path: PathBuf, bytes: u64, most: u64 },
     #[error("folder {} leads back to a folder that it lies in; remove that link", path.display())]
     Circle { path: PathBuf },
-    #[error("cannot decode {}: {source}; replace or remove this file", path.display())]
+    #[error("cannot decode {}: {}; replace or remove this file", path.display(), source.to_string().replace('\n', "; "))]
     Decode { path: PathBuf, source: image::ImageError },
+    #[error("{} is {width} pixels wide and {height} high; expected at least one and at most {most}: replace or remove this file", path.display())]
+    Pixels { path: PathBuf, width: u32, height: u32, most: u64 },
     #[error("{} is cut off: {why}; replace or remove this file", path.display())]
     CutOff { path: PathBuf, why: &'static str },
+    #[error("{} holds no class folders; an image folder needs train/CLASS/*.png and test/CLASS/*.png (or .jpg, ..)", path.display())]
+    NoClasses { path: PathBuf },
     #[error("class folder {} holds no image ({}); add images or remove the class", path.display(), expected)]
     EmptyClass { path: PathBuf, expected: String },
     #[error("train and test must have the same class folders: `{class}` is only in {}", path.display())]
@@ -84,7 +88,7 @@ pub fn lies_in_the_data(error: &io::Error) -> bool {
 pub fn what_to_do(error: &io::Error) -> &'static str {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ELOOP) => "; a link must lead to a file: replace or remove it",
-        Some(Errno::EACCES | Errno::EPERM) => "; give the worker's user the right to read it",
+        Some(Errno::EACCES | Errno::EPERM) => "; give whoever reads it (of a worker's folder, its user) the right to",
         _ if lies_in_the_data(error) => "; replace or remove it",
         _ => "",
     }

@@ -100,7 +100,10 @@ pub fn list(folder: &Path, worked: Worked<'_>) -> Result<Listing, Error> {
             Ok(found) if found.is_dir() => {}
             Err(error) if error.blame() == Blame::Machine => return Err(error),
             _ => {
-                let how = "an image folder needs train/CLASS/*.png and test/CLASS/*.png (or .jpg, ..)".to_owned();
+                let how = format!(
+                    "an image folder needs train/CLASS/*.png and test/CLASS/*.png (or .jpg, ..){}",
+                    what_is_there(folder)
+                );
                 return Err(Error::Missing { path: half.clone(), how });
             }
         }
@@ -113,15 +116,32 @@ pub fn list(folder: &Path, worked: Worked<'_>) -> Result<Listing, Error> {
         }
     }
     if classes.is_empty() {
-        return Err(empty(train));
+        return Err(Error::NoClasses { path: train.clone() });
     }
     let train = Half::list(train, &classes, &mut left_out, worked)?;
     let test = Half::list(test, &classes, &mut left_out, worked)?;
     Ok(Listing { root: folder.to_owned(), left_out: left_out.sentence(folder), classes, train, test })
 }
 
+/// What lies where `train` or `test` is missing: it may have another name.
+fn what_is_there(folder: &Path) -> String {
+    let names: Vec<String> = entries(folder)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|path| path.file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let more = if names.len() > NAMED { ", .." } else { "" };
+    match names.len() {
+        0 => "; there is nothing in it".to_owned(),
+        _ => format!("; there is {}{more}", names[..names.len().min(NAMED)].join(", ")),
+    }
+}
+
 fn not_here(folder: &Path, why: &str) -> Error {
-    let how = format!("{why}; copy the image folder there, or start the worker with the right --data");
+    let how = format!(
+        "{why}; copy the image folder there, start the worker with the right --data, or put it by `tandem data put`"
+    );
     Error::NotHere { path: folder.to_owned(), how }
 }
 

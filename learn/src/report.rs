@@ -57,6 +57,10 @@ pub enum Event {
         kind: String,
         message: String,
     },
+    /// A line for the job's log.
+    Log {
+        line: String,
+    },
     /// Work was done since the last one; the worker does not pass it on. `slowest_ms` is the time of the slowest piece of
     /// work so far, 0 while the rank still loads.
     KeepAlive {

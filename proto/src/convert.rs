@@ -60,14 +60,14 @@ states!(AttemptState, AttemptState, attempt_state, {
 states!(RankOutcome, RankOutcome, rank_outcome, { Succeeded, JobFailed, Lost, Unknown, InputMissing, PeerLost, Preempted, Cancelled });
 
 impl From<SeenDataset> for v1::Dataset {
-    fn from(SeenDataset { name, sha256, classes, train, test, problem }: SeenDataset) -> Self {
-        Self { name, sha256, classes, train, test, problem }
+    fn from(SeenDataset { name, sha256, classes, train, test, problem, stored }: SeenDataset) -> Self {
+        Self { name, sha256, classes, train, test, problem, stored }
     }
 }
 
 impl From<v1::Dataset> for SeenDataset {
-    fn from(v1::Dataset { name, sha256, classes, train, test, problem }: v1::Dataset) -> Self {
-        Self { name, sha256, classes, train, test, problem }
+    fn from(v1::Dataset { name, sha256, classes, train, test, problem, stored }: v1::Dataset) -> Self {
+        Self { name, sha256, classes, train, test, problem, stored }
     }
 }
 

@@ -18,11 +18,11 @@ fn json(coordinator: &Coordinator, args: &[&str]) -> Result<Value> {
     serde_json::from_str(&outcome.stdout).with_context(|| format!("{args:?}: {outcome:#?}"))
 }
 
-/// Trains on `folder:images`; the SHA-256 of the encoder.
+/// Trains on `folder:images`, if that has not been done; the SHA-256 of the encoder.
 fn train(coordinator: &Coordinator) -> Result<String> {
     let file = coordinator.folder().join("experiment.toml");
     fs::write(&file, small_experiment("own", 1, 1))?;
-    let submitted = json(coordinator, &["submit", "--fresh", "--wait", &file.to_string_lossy()])?;
+    let submitted = json(coordinator, &["submit", "--wait", &file.to_string_lossy()])?;
     let states: Vec<&Value> =
         submitted["jobs"].as_array().context("no jobs")?.iter().map(|job| &job["state"]).collect();
     assert_eq!(states, ["succeeded", "succeeded"], "{submitted}");
@@ -57,6 +57,22 @@ fn images_that_somebody_put_train_as_those_of_a_folder() -> Result<()> {
         is.then_some(())
     });
     let of_store = train(&coordinator)?;
+    assert_eq!(train(&coordinator)?, of_store, "once is enough");
+
+    // Others under the same name: whoever submits in the next moment has these, before any worker has looked.
+    assert_eq!(tandem(&coordinator, &["data", "remove", "images"])?.code, 0);
+    let changed = folder.join("changed");
+    write_image_folder(&changed)?;
+    let changed = changed.join("images");
+    let class = fs::read_dir(changed.join("train"))?.next().context("no class")??.path();
+    fs::remove_file(class.join("000.png"))?;
+    json(&coordinator, &["data", "put", "images", &changed.to_string_lossy()])?;
+    assert_ne!(train(&coordinator)?, of_store);
+    assert_eq!(tandem(&coordinator, &["data", "remove", "images"])?.code, 0);
+    let file = folder.join("experiment.toml");
+    let gone = tandem(&coordinator, &["submit", &file.to_string_lossy()])?;
+    assert!(gone.code == 65 && gone.stderr.contains("no worker has the data set"), "{gone:#?}");
+    json(&coordinator, &["data", "put", "images", &images])?;
 
     let removed = tandem(&coordinator, &["data", "remove", "images"])?;
     assert!(removed.code == 0 && removed.stdout.starts_with("removed folder:images of "), "{removed:#?}");

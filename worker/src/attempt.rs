@@ -1,5 +1,7 @@
 //! One rank of one attempt, from its start until the coordinator knows how it ended.
 
+mod narrator;
+
 use std::{
     ops::{Deref, DerefMut},
     path::PathBuf,
@@ -19,6 +21,7 @@ use crate::{
     report_log::ReportLog,
     verdict::{Requested, Verdict, verdict},
 };
+use narrator::Narrator;
 
 /// State of the rank's process.
 ///
@@ -44,6 +47,7 @@ pub(crate) struct Attempt {
     state: RankState,
     child: Child,
     clock: ProgressClock,
+    narrator: Narrator,
     last_log_line: Option<String>,
     /// Of rank 0: where the other ranks find it, until training shows that all have met.
     own_rendezvous: Option<v1::Rendezvous>,
@@ -81,6 +85,7 @@ impl Attempt {
             state: RankState::Running,
             child: Child::spawn(launch)?,
             clock: ProgressClock::new(now, limits),
+            narrator: Narrator::default(),
             last_log_line: None,
             own_rendezvous: None,
             rendezvous_sent: false,
@@ -178,7 +183,10 @@ impl Attempt {
                     if matches!(event, Kind::Metric(_) | Kind::Checkpoint(_)) {
                         self.own_rendezvous = None;
                     }
+                    // These are not the rank's own words, which may say why it ended.
+                    let lines = self.narrator.lines(&event);
                     self.push(now, event);
+                    lines.into_iter().for_each(|line| self.push(now, Kind::Log(LogEvent { line })));
                 }
             },
             ChildEvent::Stderr(line) => {

@@ -169,6 +169,7 @@ fn print_event(job: &str, event: &Event, last_print: &mut Instant) {
         }
         Event::Result { name, value } => eprintln!("{job}: {name} = {value}"),
         Event::Note { message, .. } => eprintln!("{job}: {message}"),
+        Event::Log { line } => eprintln!("{job}: {line}"),
         _ => {}
     }
 }

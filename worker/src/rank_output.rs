@@ -39,6 +39,7 @@ pub(crate) fn parse(line: &str, store: &Path) -> RankOutput {
             Kind::Artifact(ArtifactEvent { kind, name, uri: relative(&path, store), sha256, bytes })
         }
         Ok(Event::Result { name, value }) => Kind::Result(ResultEvent { name, value }),
+        Ok(Event::Log { line }) => Kind::Log(LogEvent { line }),
         Ok(Event::Note { kind, message }) => Kind::Note(NoteEvent { kind, message }),
         Err(_) => Kind::Log(LogEvent { line: line.to_owned() }),
     };

@@ -99,6 +99,7 @@ mod tests {
             train: 50_000,
             test: 10_000,
             classes: 10,
+            stored: String::new(),
         });
         Worker { name: name.to_owned(), datasets: datasets.collect(), ..Worker::default() }
     }

@@ -145,6 +145,7 @@ fn workers() -> Vec<Worker> {
                 train: 50_000,
                 test: 10_000,
                 problem: String::new(),
+                stored: "ef56".to_owned(),
             },
             Dataset { name: "folder:cats".to_owned(), problem: "1.png is cut off".to_owned(), ..Dataset::default() },
         ],

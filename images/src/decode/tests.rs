@@ -197,3 +197,15 @@ fn an_image_that_is_cut_off_is_refused_by_name_or_had_lost_nothing() {
         }
     }
 }
+
+#[test]
+fn an_image_of_no_size_or_too_great_a_size_is_refused_before_it_is_decoded() {
+    let ppm = |size: &str| [b"P6 ".as_slice(), size.as_bytes(), b" 255\n", &[0; 3]].concat();
+    for size in ["0 0", "0 7", "9000 9000"] {
+        let error = decoded(&ppm(size), "x.ppm").unwrap_err();
+        assert!(matches!(error, Error::Pixels { .. } | Error::Decode { .. }), "{size}: {error}");
+        assert!(error.to_string().contains("x.ppm"), "{error}");
+    }
+    let error = decoded(&ppm("9000 9000"), "x.ppm").unwrap_err().to_string();
+    assert!(error.contains("9000 pixels wide and 9000 high"), "{error}");
+}

@@ -31,7 +31,8 @@ pub fn list(path: &Path, name: &str, worked: Worked<'_>) -> Result<Listing, Erro
     let refused = |why: String| Error::Packed { path: PathBuf::from(name), why };
     let failed = |source: io::Error| match source.raw_os_error() {
         Some(_) => Error::Read { path: path.to_owned(), source },
-        None => refused(source.to_string()),
+        // It may quote what is there, which is anything.
+        None => refused(source.to_string().replace(|char: char| char.is_control(), "?")),
     };
     let mut found = Found::default();
     let mut archive = Archive::new(&file);

@@ -40,7 +40,45 @@ struct Kept {
 /// draws by itself, are of the seed 0.
 pub fn facts<'a>(folders: impl Into<Folders<'a>>, dataset: &Dataset, kept: &Path) -> Result<Facts, DataError> {
     let folders = folders.into();
-    let files = match dataset {
+    // Before it is read: what changes meanwhile is read again.
+    let looks = looks(&files(folders, dataset)?);
+    if let Some(facts) = read_kept(dataset, kept, looks.as_deref()).filter(|facts| !facts.sha256.is_empty()) {
+        return Ok(facts);
+    }
+    let facts = measure(dataset, folders)?;
+    write_kept(dataset, kept, looks, &facts);
+    Ok(facts)
+}
+
+/// The facts as they are remembered, without reading any image. Without a checksum: reading them took too long.
+pub(super) fn known(folders: Folders<'_>, dataset: &Dataset, kept: &Path) -> Option<Facts> {
+    read_kept(dataset, kept, looks(&files(folders, dataset).ok()?).as_deref())
+}
+
+pub(super) fn remember(folders: Folders<'_>, dataset: &Dataset, kept: &Path, facts: &Facts) {
+    let looks = files(folders, dataset).ok().and_then(|files| looks(&files));
+    write_kept(dataset, kept, looks, facts);
+}
+
+/// Forgets what is remembered of data sets that are gone.
+pub(super) fn forget_others(kept: &Path, datasets: &[Dataset]) {
+    let names: Vec<String> = datasets.iter().map(kept_name).collect();
+    for entry in fs::read_dir(kept).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_of_a_folder = name.as_bytes().starts_with(b"folder-") && name.as_bytes().ends_with(b".json");
+        if is_of_a_folder && !names.iter().any(|kept| name == kept.as_str()) {
+            // It is read again should it come back.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn kept_name(dataset: &Dataset) -> String {
+    format!("{}.json", dataset.to_string().replace(':', "-"))
+}
+
+fn files(folders: Folders<'_>, dataset: &Dataset) -> Result<Vec<PathBuf>, DataError> {
+    Ok(match dataset {
         Dataset::Cifar10 => cifar::files(cifar::TEN, folders.data),
         Dataset::Cifar100 => cifar::files(cifar::HUNDRED, folders.data),
         Dataset::Shapes => Vec::new(),
@@ -51,20 +89,21 @@ pub fn facts<'a>(folders: impl Into<Folders<'a>>, dataset: &Dataset, kept: &Path
                 [listing.train.files, listing.test.files].concat()
             }
         },
-    };
-    let looks = looks(&files);
-    let name = format!("{}.json", dataset.to_string().replace(':', "-"));
-    let known = fs::read(kept.join(&name)).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-    if let Some(known) = known.filter(|known| looks.as_ref() == Some(&known.files)) {
-        return Ok(known.facts);
-    }
-    let facts = measure(dataset, folders)?;
+    })
+}
+
+fn read_kept(dataset: &Dataset, kept: &Path, looks: Option<&str>) -> Option<Facts> {
+    let bytes = fs::read(kept.join(kept_name(dataset))).ok()?;
+    let known: Kept = serde_json::from_slice(&bytes).ok()?;
+    (looks == Some(known.files.as_str())).then_some(known.facts)
+}
+
+fn write_kept(dataset: &Dataset, kept: &Path, looks: Option<String>, facts: &Facts) {
     if let Some(files) = looks {
         let bytes = serde_json::to_vec(&Kept { files, facts: facts.clone() }).unwrap_or_default();
         // The facts are right without it; the next call takes as long as this one.
-        let _ = publish(kept, &name, &bytes);
+        let _ = publish(kept, &kept_name(dataset), &bytes);
     }
-    Ok(facts)
 }
 
 /// A hash of paths, sizes and times; `None` if one cannot be told, which reading will explain.

@@ -1,5 +1,6 @@
 //! Where this machine has data sets: in its data folder, and in the store, where people put their own.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use tandem_domain::spec::Dataset;
@@ -56,6 +57,15 @@ impl Folders<'_> {
 }
 
 impl Place {
+    /// How much there is to read, to compare with others, and of the store's the SHA-256 of its file.
+    pub(super) fn cost(&self) -> (u64, String) {
+        match self {
+            // Its files are not counted for this: the machine's own data sets come first.
+            Self::Folder(_) => (0, String::new()),
+            Self::Packed(stored) => (fs::metadata(&stored.path).map_or(0, |file| file.len()), stored.sha256.clone()),
+        }
+    }
+
     pub(super) fn list(&self) -> Result<Listing, DataError> {
         Ok(match self {
             Self::Folder(folder) => list(folder, &progress::work_done)?,

@@ -3,42 +3,85 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use tandem_domain::images::SeenDataset;
 use tandem_domain::spec::Dataset;
 use tandem_images::packed;
 
+use super::cifar;
+use super::facts::{self, Facts};
 use super::folders::Folders;
-use super::{cifar, facts};
 
 /// A larger image folder is not read before a job asks for it: that takes long, and 3 KB of memory an image.
 const IMAGES_MAX: usize = 200_000;
+/// Nor is one whose images take longer than this: it would hold up the others.
+const READ_WITHIN: Duration = Duration::from_secs(300);
 
-/// Tells `seen` of each data set in `folders`, in the order of names. `kept` is the folder in which checksums are remembered.
+/// Tells `seen` of each data set in `folders`, those that are soon read first. `kept` is the folder in which checksums are
+/// remembered.
 pub fn survey<'a>(folders: impl Into<Folders<'a>>, kept: &Path, mut seen: impl FnMut(SeenDataset)) {
     let folders = folders.into();
-    for dataset in datasets(folders) {
-        let mut found = SeenDataset { name: dataset.to_string(), ..SeenDataset::default() };
-        match look(folders, &dataset, kept) {
-            Ok(facts) => found = SeenDataset { name: found.name, ..facts },
-            Err(problem) => found.problem = problem,
-        }
-        seen(found);
+    let datasets = datasets(folders);
+    facts::forget_others(kept, &datasets);
+    let mut places: Vec<(u64, Dataset, String)> = Vec::new();
+    for dataset in datasets {
+        let (cost, stored) = match &dataset {
+            Dataset::Folder(name) => folders.place(name).map_or((0, String::new()), |place| place.cost()),
+            _ => (0, String::new()),
+        };
+        places.push((cost, dataset, stored));
+    }
+    places.sort_by(|(cost, dataset, _), (other_cost, other, _)| {
+        (cost, dataset.to_string()).cmp(&(other_cost, other.to_string()))
+    });
+    for (_, dataset, stored) in places {
+        let name = dataset.to_string();
+        let found = match look(folders, &dataset, kept) {
+            Ok(facts) => facts,
+            Err(problem) => SeenDataset { problem, ..SeenDataset::default() },
+        };
+        seen(SeenDataset { name, stored, ..found });
     }
 }
 
 fn look(folders: Folders<'_>, dataset: &Dataset, kept: &Path) -> Result<SeenDataset, String> {
+    if let Some(facts) = facts::known(folders, dataset, kept) {
+        return Ok(of(facts));
+    }
+    let mut unread = SeenDataset::default();
     if let Dataset::Folder(name) = dataset {
         let listing = folders.place(name).and_then(|place| place.list()).map_err(|error| error.to_string())?;
-        let (train, test) = (listing.train.files.len(), listing.test.files.len());
+        let (train, test) = (listing.train.len(), listing.test.len());
+        let (classes, train_count, test_count) = (listing.classes.len() as u64, train as u64, test as u64);
+        unread = SeenDataset { classes, train: train_count, test: test_count, ..unread };
         if train + test > IMAGES_MAX {
-            let (classes, train, test) = (listing.classes.len() as u64, train as u64, test as u64);
-            return Ok(SeenDataset { classes, train, test, ..SeenDataset::default() });
+            return Ok(unread);
         }
     }
-    let facts::Facts { sha256, classes, train, test } =
-        facts::facts(folders, dataset, kept).map_err(|error| error.to_string())?;
-    Ok(SeenDataset { sha256, classes, train, test, ..SeenDataset::default() })
+    // A thread that takes too long goes on until this process ends, which is when the others have been read.
+    let (sender, receiver) = channel();
+    let (data, stored) = (folders.data.to_owned(), folders.stored.map(Path::to_owned));
+    let (of_thread, of_kept) = (dataset.clone(), kept.to_owned());
+    thread::spawn(move || {
+        let folders = Folders { data: &data, stored: stored.as_deref() };
+        let _ = sender.send(facts::facts(folders, &of_thread, &of_kept));
+    });
+    match receiver.recv_timeout(READ_WITHIN) {
+        Ok(Ok(facts)) => Ok(of(facts)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => {
+            let SeenDataset { classes, train, test, .. } = unread;
+            facts::remember(folders, dataset, kept, &Facts { sha256: String::new(), classes, train, test });
+            Ok(unread)
+        }
+    }
+}
+
+fn of(Facts { sha256, classes, train, test }: Facts) -> SeenDataset {
+    SeenDataset { sha256, classes, train, test, ..SeenDataset::default() }
 }
 
 /// What looks like a data set by its names.

@@ -18,7 +18,7 @@ mod training_state;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tandem_collective::ProcessGroup;
-use tandem_domain::spec::Dataset;
+use tandem_domain::spec::{Dataset, JobSpec};
 use tch::{Device, Kind, Tensor};
 
 use crate::artifact::{self, Card};
@@ -30,6 +30,9 @@ use crate::files::sha256;
 use crate::progress;
 use crate::report::{Event, Report};
 use crate::task::{CheckpointRef, Task};
+
+/// Classes that a log names; of a hundred nobody reads more.
+const CLASSES_NAMED: usize = 10;
 
 /// What a stage runs with: the task, the other ranks, the device, and how to report and to notice a stop.
 pub(crate) struct RankContext<'a> {
@@ -164,6 +167,7 @@ impl<'a> RankContext<'a> {
                 data.sha256
             )));
         }
+        self.emit(Event::Log { line: described(spec, task, &data) });
         data.left_out.iter().for_each(|sentence| self.note("left_out", sentence.clone()));
         data.squeezed.iter().for_each(|sentence| self.note("squeezed", sentence.clone()));
         let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);
@@ -192,6 +196,25 @@ impl<'a> RankContext<'a> {
             self.note("other_images", why);
         }
     }
+}
+
+/// `cifar10 in /data: 50000 images to train on and 10000 to test on, in 10 classes (airplane, automobile, ..), checksum 1f2e3d4c`.
+fn described(spec: &JobSpec, task: &Task, data: &Data) -> String {
+    let Data { train, test, classes, sha256, .. } = data;
+    let mut named: Vec<&str> = classes.iter().map(String::as_str).take(CLASSES_NAMED).collect();
+    if classes.len() > CLASSES_NAMED {
+        named.push("..");
+    }
+    format!(
+        "{} in {}: {} images to train on and {} to test on, in {} classes ({}), checksum {}",
+        spec.dataset,
+        task.folders().shown(&spec.dataset),
+        train.len(),
+        test.len(),
+        classes.len(),
+        named.join(", "),
+        sha256.get(..8).unwrap_or(sha256)
+    )
 }
 
 /// The first 63 bits of a checksum in hex, for ranks to compare.

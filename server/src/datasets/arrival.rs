@@ -25,6 +25,8 @@ use crate::{
 
 /// The longest wait for the next piece.
 const PIECE_WITHIN: Duration = Duration::from_secs(60);
+/// The least of such a span: whoever sends less holds a place that others wait for.
+const LEAST_BYTES: u64 = 64 * 1024;
 /// How often it is said, and noted, how much has arrived.
 const SAY_EVERY: Duration = Duration::from_millis(500);
 const NOTE_EVERY: Duration = Duration::from_secs(30);
@@ -77,6 +79,11 @@ async fn arrive(
         return Ok(Told::Done { row, present: true });
     }
     let mut part = Part::open(&house.folder, &wanted.name, &wanted.sha256, wanted.bytes).await?;
+    // Another call may have ended in between, and let go of it.
+    if let Some(row) = stored(house, wanted).await? {
+        part.let_go().await?;
+        return Ok(Told::Done { row, present: true });
+    }
     let _ = told.send(Ok(Told::SendFrom(part.length))).await;
     let taken = take_pieces(house, wanted, pieces, &mut part, told).await;
     if taken.is_err() && !note(house, wanted, &part).await? {
@@ -94,9 +101,15 @@ async fn arrive(
     };
     let counts = [listing.classes.len(), listing.train.len(), listing.test.len()];
     part.publish().await?;
-    let row = finish(house, by, wanted, counts.map(|count| signed(count as u64))).await?;
+    let done = finish(house, by, wanted, counts.map(|count| signed(count as u64))).await?;
     tracing::info!(by = by.name, name = wanted.name, bytes = wanted.bytes, "a data set was put");
-    Ok(Told::Done { row, present: false })
+    Ok(done)
+}
+
+/// Its row, if it is stored.
+async fn stored(house: &House, wanted: &Wanted) -> Result<Option<DatasetRow>> {
+    let known = datasets::list(&mut *house.store.reader().await?, Some(&wanted.name)).await?.pop();
+    Ok(known.filter(|known| known.sha256 == wanted.sha256 && known.stored_at.is_some()))
 }
 
 async fn take_pieces(
@@ -107,7 +120,16 @@ async fn take_pieces(
     told: &Teller,
 ) -> Result<()> {
     let (mut said, mut noted) = (Instant::now(), None::<Instant>);
+    let (mut span_began, mut span_from) = (Instant::now(), part.length);
     while part.length < wanted.bytes {
+        if span_began.elapsed() >= PIECE_WITHIN {
+            let (count, span) = (part.length - span_from, PIECE_WITHIN.as_secs());
+            if count < LEAST_BYTES {
+                let why = format!("{count} bytes arrived within {span} s; the same call goes on with what is there");
+                return Err(Error::Full(why));
+            }
+            (span_began, span_from) = (Instant::now(), part.length);
+        }
         let piece = tokio::select! {
             piece = timeout(PIECE_WITHIN, pieces.next()) => piece,
             () = house.closing.cancelled() => return Err(Error::ShuttingDown),
@@ -125,6 +147,9 @@ async fn take_pieces(
                 return Err(Error::StoreAway(why));
             }
         };
+        if piece.is_empty() {
+            return Err(Error::Invalid("a piece without bytes arrived; nothing was to be said by that".to_owned()));
+        }
         if piece.len() as u64 > wanted.bytes - part.length {
             let why = format!("more bytes arrived than the {} that were said", wanted.bytes);
             return Err(Error::Invalid(why));
@@ -150,7 +175,7 @@ async fn note(house: &House, wanted: &Wanted, part: &Part) -> Result<bool> {
     Ok(datasets::touch(&mut conn, &wanted.name, &wanted.sha256, signed(part.length)).await?)
 }
 
-async fn finish(house: &House, by: &Person, wanted: &Wanted, counts: [i64; 3]) -> Result<DatasetRow> {
+async fn finish(house: &House, by: &Person, wanted: &Wanted, counts: [i64; 3]) -> Result<Told> {
     let Wanted { name, sha256, .. } = wanted;
     let row = retry(|| async {
         let mut tx = house.store.begin().await?;
@@ -164,8 +189,11 @@ async fn finish(house: &House, by: &Person, wanted: &Wanted, counts: [i64; 3]) -
     })
     .await?;
     match row {
-        Some(row) => Ok(row),
+        Some(row) => Ok(Told::Done { row, present: false }),
         None => {
+            if let Some(row) = stored(house, wanted).await? {
+                return Ok(Told::Done { row, present: true });
+            }
             part::remove(&house.folder, &Files::of(&house.folder.root, name, sha256)).await?;
             Err(gone(wanted))
         }

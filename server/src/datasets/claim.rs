@@ -2,7 +2,8 @@
 
 use tandem_domain::{
     access::identity::Person,
-    datasets::{Claim, Known, Refusal, Room, Wanted, claim},
+    datasets::{Claim, Known, Refusal, Room, Wanted, check_shadow, claim},
+    images::Announced,
 };
 
 use super::away;
@@ -11,7 +12,7 @@ use crate::{
     store::{
         Store,
         datasets::{self, DatasetRow},
-        retry, signed, unsigned,
+        retry, signed, unsigned, workers,
     },
     store_folder::{StoreFolder, step},
 };
@@ -52,10 +53,15 @@ pub(crate) async fn take(
         let mut tx = store.begin().await?;
         datasets::lock(&mut tx).await?;
         let known = datasets::list(&mut tx, Some(name)).await?.pop();
-        let used = unsigned(datasets::used(&mut tx, &by.name, name).await?);
+        let (used, count) = datasets::used(&mut tx, &by.name, name).await?;
+        if known.is_none() {
+            let seen = workers::announcements(&mut tx).await?;
+            check_shadow(name, by.is_admin(), &own_folders(name, &seen))?;
+        }
         let arrived = known.as_ref().filter(|known| known.sha256 == *sha256).map_or(0, |known| unsigned(known.arrived));
         // What has arrived is on the disk already.
-        let room = Room { used, limit, free: free.saturating_add(arrived) };
+        let free = free.saturating_add(arrived);
+        let room = Room { used: unsigned(used), count: unsigned(count), limit, free };
         let made = claim(wanted, &by.name, known.as_ref().map(facts).as_ref(), room)?;
         let claimed = match (made, known) {
             (Claim::There, Some(row)) => Claimed::There(row),
@@ -71,6 +77,14 @@ pub(crate) async fn take(
         Ok(claimed)
     })
     .await
+}
+
+/// Workers that have an image folder of that name in their own data folders.
+fn own_folders(name: &str, seen: &[(String, Option<Announced>)]) -> Vec<String> {
+    let dataset = format!("folder:{name}");
+    let has_it =
+        |announced: &&Announced| announced.datasets.iter().any(|seen| seen.name == dataset && seen.stored.is_empty());
+    seen.iter().filter(|(_, seen)| seen.as_ref().filter(has_it).is_some()).map(|(worker, _)| worker.clone()).collect()
 }
 
 fn facts(row: &DatasetRow) -> Known {

@@ -4,6 +4,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -29,8 +30,20 @@ pub(super) struct Part {
     folder: StoreFolder,
     files: Files,
     file: Arc<File>,
+    /// Held as long as this process is at it.
+    _lock: File,
+    /// It is in its place, by a coordinator that was killed before it could say so.
+    is_published: bool,
     /// So many bytes have arrived.
     pub(super) length: u64,
+}
+
+/// What is there of a data set.
+struct Found {
+    file: File,
+    lock: File,
+    is_published: bool,
+    length: u64,
 }
 
 impl Part {
@@ -43,7 +56,9 @@ impl Part {
         let opened = files.clone();
         let opening = step(move || open(&opened, bytes)).await;
         match opening.map_err(|error| away(folder, "begin to keep the data set", &error))? {
-            Some((file, length)) => Ok(Self { folder: folder.clone(), files, file: Arc::new(file), length }),
+            Some(Found { file, lock, is_published, length }) => {
+                Ok(Self { folder: folder.clone(), files, file: Arc::new(file), _lock: lock, is_published, length })
+            }
             None => Err(Error::StoreAway(format!("another call is putting `folder:{name}`; wait for its end"))),
         }
     }
@@ -79,13 +94,17 @@ impl Part {
 
     /// What is in it, or why it is no data set.
     pub(super) async fn list(&self, name: &str) -> Result<Result<Listing, tandem_images::Error>> {
-        let (part, name) = (self.files.part.clone(), name.to_owned());
+        let path = if self.is_published { &self.files.stored } else { &self.files.part };
+        let (part, name) = (path.clone(), name.to_owned());
         let listed = step_within(LIST_WITHIN, move || Ok(packed::list(&part, &name, &|| ()))).await;
         listed.map_err(|error| away(&self.folder, "list the data set", &error))
     }
 
     /// Puts it where the workers see it, and may read it.
     pub(super) async fn publish(&self) -> Result<()> {
+        if self.is_published {
+            return self.let_go().await;
+        }
         let (files, file) = (self.files.clone(), self.file.clone());
         let published = step(move || {
             file.set_permissions(Permissions::from_mode(0o644))?;
@@ -97,6 +116,13 @@ impl Part {
         published.await.map_err(|error| away(&self.folder, "keep the data set", &error))
     }
 
+    /// Of one that is in its place: what locked it goes.
+    pub(super) async fn let_go(&self) -> Result<()> {
+        let part = self.files.part.clone();
+        let removed = step(move || remove_one(&part)).await;
+        removed.map_err(|error| away(&self.folder, "let go of the data set", &error))
+    }
+
     /// Nothing of it stays.
     pub(super) async fn drop_all(&self) -> Result<()> {
         remove(&self.folder, &self.files).await
@@ -106,37 +132,40 @@ impl Part {
 /// Removes what there is of a data set, arrived or not.
 pub(super) async fn remove(folder: &StoreFolder, files: &Files) -> Result<()> {
     let files = files.clone();
-    let removed = step(move || {
-        for file in [&files.stored, &files.part] {
-            match fs::remove_file(file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    });
+    let removed = step(move || remove_one(&files.stored).and_then(|()| remove_one(&files.part)));
     removed.await.map_err(|error| away(folder, "remove the data set", &error))
 }
 
+fn remove_one(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// `None` while another process, or another call of this one, has it.
-fn open(files: &Files, bytes: u64) -> io::Result<Option<(File, u64)>> {
+fn open(files: &Files, bytes: u64) -> io::Result<Option<Found>> {
     let uploads = files.part.parent().ok_or(io::ErrorKind::InvalidInput)?;
     DirBuilder::new().recursive(true).mode(0o700).create(uploads)?;
-    // A coordinator that was killed in between has left it in its place, and no row says so.
-    match fs::rename(&files.stored, &files.part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&files.part)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
+    let lock = file.try_clone()?;
+    match File::open(&files.stored) {
+        Ok(stored) => {
+            let length = stored.metadata()?.len();
+            return Ok(Some(Found { file: stored, lock, is_published: true, length }));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
     let mut length = file.metadata()?.len();
     if length > bytes {
         file.set_len(0)?;
         length = 0;
     }
-    Ok(Some((file, length)))
+    Ok(Some(Found { file, lock, is_published: false, length }))
 }

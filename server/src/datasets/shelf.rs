@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// How often it is looked for what has been left unfinished, ...
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
-/// ... for so long, as in `datasets::forgotten`.
+const SWEEP_EVERY: Duration = Duration::from_secs(300);
+/// ... for so long at most, as in `datasets::forgotten`.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Removes a data set, or what has arrived of one.
@@ -42,10 +42,10 @@ pub(crate) async fn remove(store: &Store, folder: &StoreFolder, by: &Person, nam
     }
     let (count, first) = datasets::needed_by(&mut *store.reader().await?, &format!("folder:{name}")).await?;
     if let Some(first) = first {
-        let jobs = if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") };
-        let first = first.get(..13).unwrap_or(&first);
+        let jobs = if count == 1 { "1 job that has".to_owned() } else { format!("{count} jobs that have") };
+        let first = first.get(..8).unwrap_or(&first);
         return Err(Error::Refused(format!(
-            "`folder:{name}` is needed by {jobs} that have not ended, the first {first}; cancel them or wait for them"
+            "`folder:{name}` is needed by {jobs} not ended, the first {first}; wait for that, or cancel"
         )));
     }
     // The row goes last: a coordinator that is killed in between leaves no file that nobody owns.
@@ -87,7 +87,7 @@ async fn sweep_once(store: &Store, folder: &StoreFolder) -> Result<()> {
     for (name, sha256) in datasets::forgotten(&mut *store.reader().await?).await? {
         part::remove(folder, &Files::of(&folder.root, &name, &sha256)).await?;
         if datasets::remove(&mut *store.reader().await?, &name, &sha256).await? {
-            tracing::info!(name, "a data set that was left unfinished for a day is forgotten");
+            tracing::info!(name, "a data set that was left unfinished is forgotten");
         }
     }
     let uploads = folder.root.join(UPLOADS);

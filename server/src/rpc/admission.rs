@@ -1,6 +1,10 @@
 //! What a call of a person must pass: it is one of not too many, its texts can be asked for, and it ends in time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tandem_domain::timing::CALL_LIMIT;
 use tandem_proto::status::Code;
@@ -17,7 +21,9 @@ const CALLS: usize = 128;
 /// Open streams that watch, follow logs or fetch.
 const STREAMS: usize = 512;
 /// Data sets that arrive at a time: each writes to the disk of the store.
-const ARRIVALS: usize = 8;
+const ARRIVALS: usize = 16;
+/// Of these, of one person.
+const ARRIVALS_OF_ONE: usize = 2;
 /// Longest text of a request other than an experiment file: a name, an id, a key.
 const TEXT_BYTES_MAX: usize = 1024;
 
@@ -27,12 +33,33 @@ pub(crate) struct Admission {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     arrivals: Arc<Semaphore>,
+    /// How many of each person, while there are any.
+    arrivals_of: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// A place for a data set that arrives, until it is dropped.
+pub(super) struct Arrival {
+    _place: OwnedSemaphorePermit,
+    who: String,
+    all: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.who) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.who);
+            }
+        }
+    }
 }
 
 impl Admission {
     pub(crate) fn new() -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
-        Self { calls: places(CALLS), streams: places(STREAMS), arrivals: places(ARRIVALS) }
+        Self { calls: places(CALLS), streams: places(STREAMS), arrivals: places(ARRIVALS), arrivals_of: Arc::default() }
     }
 
     /// Runs a call, unless there are too many; then it is refused at once.
@@ -50,11 +77,22 @@ impl Admission {
         })
     }
 
-    /// A place for a data set that arrives.
-    pub(super) fn arrival(&self) -> Result<OwnedSemaphorePermit, Error> {
-        self.arrivals.clone().try_acquire_owned().map_err(|_| {
-            Error::Full(format!("{ARRIVALS} data sets arrive already; put yours when one of them is there"))
-        })
+    /// A place for a data set of `who` that arrives.
+    pub(super) fn arrival(&self, who: &str) -> Result<Arrival, Error> {
+        let mut all = self.arrivals_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.get(who).copied().unwrap_or(0);
+        if own >= ARRIVALS_OF_ONE {
+            return Err(Error::Full(format!(
+                "{own} data sets of yours arrive already; put this one when they are there"
+            )));
+        }
+        let place = self.arrivals.clone().try_acquire_owned().map_err(|_| {
+            let who: Vec<&str> = all.keys().map(String::as_str).collect();
+            let who = who.join(", ");
+            Error::Full(format!("{ARRIVALS} data sets arrive already, of {who}; put yours when one of them is there"))
+        })?;
+        all.insert(who.to_owned(), own + 1);
+        Ok(Arrival { _place: place, who: who.to_owned(), all: self.arrivals_of.clone() })
     }
 }
 
@@ -117,6 +155,20 @@ mod tests {
         assert!(matches!(admission.stream(), Err(Error::Full(_))));
         drop(places);
         assert!(admission.stream().is_ok());
+    }
+
+    #[test]
+    fn one_person_takes_few_of_the_places_for_data_sets() {
+        let admission = Admission::new();
+        let held: Vec<_> = (0..ARRIVALS_OF_ONE).map(|_| admission.arrival("ann").unwrap()).collect();
+        let refused = admission.arrival("ann").err().unwrap().to_string();
+        assert!(refused.contains("2 data sets of yours"), "{refused}");
+        let others: Vec<_> = (2..ARRIVALS).map(|i| admission.arrival(&format!("user{}", i / 2)).unwrap()).collect();
+        assert!(admission.arrival("bob").err().unwrap().to_string().contains("of "));
+        drop(held);
+        assert!(admission.arrival("ann").is_ok());
+        drop(others);
+        assert!(admission.arrivals_of.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

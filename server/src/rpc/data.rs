@@ -37,7 +37,7 @@ impl Data for Api {
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
             let all = rows::list(&mut conn, None).await.map_err(Error::from)?;
-            let used = rows::used(&mut conn, &own, "").await.map_err(Error::from)?;
+            let (used, _) = rows::used(&mut conn, &own, "").await.map_err(Error::from)?;
             Ok((all, unsigned(used)))
         };
         let (all, used_bytes) = self.admission.call(list).await?;
@@ -49,7 +49,7 @@ impl Data for Api {
 
     async fn put(&self, request: Request<Streaming<v1::PutRequest>>) -> Result<Response<Self::PutStream>, Status> {
         let by = caller(&request)?;
-        let (place, arrives) = (self.admission.stream()?, self.admission.arrival()?);
+        let (place, arrives) = (self.admission.stream()?, self.admission.arrival(&by.name)?);
         let mut pieces = request.into_inner();
         let first = timeout(BEGIN_WITHIN, pieces.message()).await;
         let first = first.map_err(|_| Error::Invalid(format!("nothing arrived within {BEGIN_WITHIN:?}")))??;

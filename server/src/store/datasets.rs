@@ -40,15 +40,17 @@ pub(crate) async fn list(conn: &mut Conn, name: Option<&str>) -> DbResult<Vec<Da
     .await
 }
 
-/// Bytes of a person's data sets, without the one of that name.
-pub(crate) async fn used(conn: &mut Conn, owner: &str, without: &str) -> DbResult<i64> {
-    sqlx::query_scalar!(
-        r#"SELECT COALESCE(sum(bytes), 0)::bigint AS "bytes!" FROM datasets WHERE owner = $1 AND name <> $2"#,
+/// Bytes of a person's data sets and how many there are, without the one of that name.
+pub(crate) async fn used(conn: &mut Conn, owner: &str, without: &str) -> DbResult<(i64, i64)> {
+    let row = sqlx::query!(
+        r#"SELECT LEAST(COALESCE(sum(bytes), 0), 9223372036854775807)::bigint AS "bytes!", count(*) AS "count!"
+           FROM datasets WHERE owner = $1 AND name <> $2"#,
         owner,
         without
     )
     .fetch_one(conn)
-    .await
+    .await?;
+    Ok((row.bytes, row.count))
 }
 
 /// One that begins to arrive, in place of another of that owner that was begun and not stored.
@@ -107,11 +109,13 @@ pub(crate) async fn remove(conn: &mut Conn, name: &str, sha256: &str) -> DbResul
         .map(RowsChanged::is_one)
 }
 
-/// What is unfinished and had no bytes for a day: name and checksum.
+/// What is unfinished and had no bytes for a day, or none at all for ten minutes: name and checksum.
 pub(crate) async fn forgotten(conn: &mut Conn) -> DbResult<Vec<(String, String)>> {
     let rows = sqlx::query!(
         "SELECT name, sha256 FROM datasets
-         WHERE stored_at IS NULL AND touched_at < clock_timestamp() - interval '1 day' ORDER BY name LIMIT 100"
+         WHERE stored_at IS NULL
+           AND touched_at < clock_timestamp() - CASE WHEN arrived = 0 THEN interval '10 minutes' ELSE interval '1 day' END
+         ORDER BY name LIMIT 1000"
     )
     .fetch_all(conn)
     .await?;

@@ -12,9 +12,11 @@ use tandem_proto::{
 };
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Request, Status, Streaming, transport::Channel};
+use uuid::Uuid;
 
 use crate::{
     LIMIT,
+    fake_worker::FakeWorker,
     server::{Server, submit},
 };
 
@@ -91,6 +93,17 @@ impl Putter {
 
     fn client(&self) -> DataClient<Channel> {
         DataClient::new(self.channel.clone())
+    }
+
+    /// By the socket, without a token.
+    async fn open_as_admin(&self, begin: v1::PutBegin) -> Result<(Open, put_response::Message), Status> {
+        let (requests, receiver) = mpsc::channel(64);
+        requests.send(PutRequest { message: Some(Message::Begin(begin)) }).await.unwrap();
+        let stream = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+        let answers = self.client().put(stream).await?.into_inner();
+        let mut open = Open { requests, answers };
+        let first = open.next().await?;
+        Ok((open, first))
     }
 
     /// Begins; with how many bytes are there, or what else was answered.
@@ -173,7 +186,7 @@ async fn what_was_put_is_there_for_all_and_goes_when_its_owner_says_so() {
                 epochs = 2\nbatch_size = 2\nworkers = 1\n";
     let mut jobs = server.jobs().await;
     let submitted = jobs.submit(submit(toml)).await.unwrap().into_inner();
-    refused(ann.remove("cats").await, Code::WrongState, "needed by 1 job that have not ended");
+    refused(ann.remove("cats").await, Code::WrongState, "needed by 1 job that has not ended");
     jobs.cancel(v1::CancelRequest { target: submitted.experiment_id }).await.unwrap();
     assert_eq!(ann.remove("cats").await.unwrap().name, "cats");
     assert_eq!(files(&database, "datasets"), [format!("dogs.{}.tar", sha256(&dogs))]);
@@ -287,6 +300,9 @@ async fn what_cannot_be_used_leaves_nothing() {
     let chunk = PutRequest { message: Some(Message::Chunk(vec![1])) };
     let first = ann.client().put(ann.with(stream::iter([chunk]))).await.map(drop);
     refused(first, Code::InvalidInput, "expected `begin`");
+    let (open, _) = ann.open(begin("cats", &cats)).await.unwrap();
+    open.send(&[]).await;
+    refused(open.end().await, Code::InvalidInput, "a piece without bytes");
     let piece = PutRequest { message: Some(Message::Chunk(vec![0; 2 << 20])) };
     let (open, _) = ann.open(begin("cats", &cats)).await.unwrap();
     open.requests.send(piece).await.unwrap();
@@ -298,6 +314,49 @@ async fn what_cannot_be_used_leaves_nothing() {
     let second = ann.put("dogs", &packed(&[7; 3000])).await;
     refused(second, Code::Full, "your other data sets");
     assert!(Path::new(&database.folder.path().join("store/datasets")).is_dir());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn two_who_put_the_same_at_once_both_have_it() {
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    let ann = Putter::new(&server, "ann").await;
+    for round in 0..5 {
+        let (name, cats) = (format!("cats{round}"), packed(&[round; 3000]));
+        let (one, other) = tokio::join!(ann.put(&name, &cats), ann.put(&name, &cats));
+        for outcome in [one, other] {
+            // One of them may have met the other in the middle: the client tries again.
+            if let Err(status) = outcome {
+                assert_eq!(Code::of(&status), Code::Unavailable, "{status:?}");
+            }
+        }
+        tandem_harness::until_async("it is there", LIMIT, async || {
+            ann.put(&name, &cats).await.ok().filter(|done| done.present)
+        })
+        .await;
+        assert_eq!(files(&database, "datasets").len(), usize::from(round) + 1);
+    }
+    assert_eq!(files(&database, ".uploads"), [""; 0]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_but_an_admin_hides_what_workers_have_of_their_own() {
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    let ann = Putter::new(&server, "ann").await;
+    let worker = FakeWorker::register(&server, "gpu-0", Uuid::new_v4(), Vec::new()).await;
+    let own = serde_json::json!({ "complete": true, "datasets": [{
+        "name": "folder:house", "sha256": "11", "classes": 2, "train": 3, "test": 2, "problem": "" }] });
+    database.execute(&format!("UPDATE workers SET datasets = '{own}'"));
+    let house = packed(b"house");
+    refused(ann.put("house", &house).await, Code::AlreadyExists, "gpu-0 has an image folder `house` of its own");
+    ann.put("other", &house).await.unwrap();
+    let admin = Putter { channel: server.channel().await, ..ann };
+    let (open, first) = admin.open_as_admin(begin("house", &house)).await.unwrap();
+    assert_eq!(first, put_response::Message::SendFrom(0));
+    drop((open, worker));
     server.stop().await;
 }
 

@@ -57,12 +57,13 @@ async fn rank_0_hears_which_checkpoint_is_committed_and_others_do_not() {
         let now = Instant::now();
         let script = "read task; echo ready; read line; echo ${line:-nothing}";
         let mut attempt = attempt(state.path(), rank, &[checkpoint(10), checkpoint(20)], script);
-        // Two checkpoints, one line of the log.
+        // Two checkpoints, one line of the log of the rank's own.
         for _ in 0..3 {
             let output = timeout(DEADLINE, attempt.next()).await.expect("the rank says nothing");
             attempt.handle(now, output);
         }
-        attempt.confirm(2);
+        // Each checkpoint has a line of the log behind it.
+        attempt.confirm(4);
         if rank == 1 {
             attempt.child.write_line(String::new());
         }

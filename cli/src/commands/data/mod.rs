@@ -63,8 +63,10 @@ async fn list(client: &Client, output: &Output) -> Result<Exit> {
     }
     let problems = datasets::problems(&status.workers);
     let seen = datasets::table(&status.workers, output.style()).unwrap_or_default();
-    let put = datasets::stored(&stored.datasets, output.style()).map(|table| format!("\n{table}")).unwrap_or_default();
-    match format!("{seen}{problems}{put}").trim_start() {
+    let put =
+        datasets::stored(&stored.datasets, output.style()).map(|table| format!("\n\n{table}")).unwrap_or_default();
+    let seen = seen.trim_end();
+    match format!("{seen}{problems}{put}").trim() {
         "" => output.note(
             "no worker sees a data set (shapes is made on the spot); bring one with: tandem data put NAME FOLDER, or on the \
              machine of the workers: tandem data get cifar10",

@@ -25,7 +25,8 @@ Examples:
   tandem data put cats cats.tar.gz             or an archive of one: tar, tar.gz, tar.xz, Zip
   tandem submit file.toml --set dataset=folder:cats
 
-Every image is read before anything is sent. What was interrupted goes on with the same command.
+Every image is read before anything is sent.
+What was interrupted goes on with the same command.
 The images stay as they are; jobs see them in 32x32.")]
 pub(super) struct Put {
     /// What experiment files call it: letters, digits, `.`, `-` and `_`
@@ -51,7 +52,7 @@ impl Put {
         tokio::select! {
             outcome = work => outcome,
             _ = tokio::signal::ctrl_c() => {
-                output.note("interrupted; the same command goes on with what has arrived");
+                output.note("interrupted; the same command goes on where this one ended");
                 Ok(Exit::Interrupted)
             }
         }
@@ -95,10 +96,11 @@ impl Put {
         let is = if present { "is in the store already" } else { "is in the store" };
         let whose = if present { format!(", put by {}", stored.owner) } else { String::new() };
         output.text(&format!(
-            "folder:{name} {is}{whose}: {} images to train on and {} to test on, in {} classes; {}, checksum {}",
+            "folder:{name} {is}{whose}: {} images to train on and {} to test on, in {} {}; {}, checksum {}",
             units::count(stored.train),
             units::count(stored.test),
             units::count(stored.classes),
+            if stored.classes == 1 { "class" } else { "classes" },
             units::bytes(stored.bytes),
             &checked.facts.sha256[..8],
         ))?;
