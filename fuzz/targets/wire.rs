@@ -39,6 +39,8 @@ const KINDS: &[Kind] = kinds! {
     SetPersonRequest:, SetPersonResponse: printed, NewTokenRequest:, NewTokenResponse:,
     ListTokensRequest:, ListTokensResponse: printed, RevokeTokenRequest:, RevokeTokenResponse:,
     AuditRequest: audit, AuditResponse: printed,
+    ListDataRequest:, ListDataResponse: data, PutRequest:, PutResponse:,
+    RemoveDataRequest:, RemoveDataResponse: removed,
     WorkerMessage: from_worker, CoordinatorMessage: to_worker,
 };
 
@@ -85,6 +87,14 @@ fn audit(request: &v1::AuditRequest) {
 fn status(response: &v1::StatusResponse) {
     printed(response);
     response.workers.iter().flat_map(|worker| &worker.datasets).for_each(dataset);
+}
+
+fn data(response: &v1::ListDataResponse) {
+    response.datasets.iter().for_each(printed);
+}
+
+fn removed(response: &v1::RemoveDataResponse) {
+    response.dataset.iter().for_each(printed);
 }
 
 fn shown(response: &v1::ShowResponse) {
