@@ -21,8 +21,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem data put cats ~/images/cats           a folder with train/CLASS/ and test/CLASS/
-  tandem data put cats cats.tar.gz             or an archive of one: tar, tar.gz, tar.xz, Zip
+  tandem data put cats images/cats    a folder with train/CLASS/ and test/CLASS/
+  tandem data put cats cats.tar.gz    or an archive of one: tar, tar.gz, Zip
   tandem submit file.toml --set dataset=folder:cats
 
 Every image is read before anything is sent.
