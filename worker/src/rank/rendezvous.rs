@@ -21,7 +21,7 @@ pub(super) fn process_group(
     }
     reporter.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
     let rendezvous_timeout = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).rendezvous();
-    let on = ListenOn { host: &task.host, ports: None };
+    let on = ListenOn { host: &task.host, ports: task.meet_ports };
     let store = if task.rank == 0 {
         let store = RendezvousStore::listen(on, rendezvous_timeout).map_err(failure)?;
         reporter.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
