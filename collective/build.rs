@@ -46,6 +46,7 @@ fn shim(libtorch: &Path) {
                 "status",
                 "rendezvous",
                 "agree",
+                "gloo_device",
                 "process_group",
                 "shard_sum",
                 "batch_norm",

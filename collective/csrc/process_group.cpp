@@ -7,6 +7,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
+#include "gloo_device.hpp"
 #include "status.hpp"
 
 namespace tandem {
@@ -25,10 +26,10 @@ c10::intrusive_ptr<Channel> gloo(
     const std::string& prefix,
     int rank,
     int world_size,
-    const std::shared_ptr<::gloo::transport::Device>& device,
+    const GlooDevice& device,
     std::chrono::milliseconds timeout) {
   auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-  options->devices.push_back(device);
+  options->devices.push_back(device.get());
   // One thread is enough: calls are made one after another.
   options->threads = 1;
   auto scoped = c10::make_intrusive<c10d::PrefixStore>(prefix, store.store);
@@ -104,24 +105,22 @@ using tandem::guard;
 
 extern "C" {
 
-// `host` is the address on which this rank listens for its peers.
+// Both channels share `device`, and so the one port on which this rank listens for its peers.
 int32_t tandem_group_gloo(
     const tandem::RendezvousStore* store,
     const char* prefix,
     int32_t rank,
     int32_t world_size,
-    const char* host,
+    const tandem::GlooDevice* device,
     int64_t timeout_ms,
     tandem::ProcessGroup** group,
     char** message) {
   return guard(message, [&] {
-    // The default device would look up the machine's own name, which may lead to any interface.
-    const auto device = c10d::ProcessGroupGloo::createDeviceForHostname(host);
     const std::string name(prefix);
     const auto timeout = std::chrono::milliseconds(timeout_ms);
     *group = new tandem::ProcessGroup{
-        tandem::gloo(*store, name + "/main", rank, world_size, device, timeout),
-        tandem::gloo(*store, name + "/autograd", rank, world_size, device, timeout)};
+        tandem::gloo(*store, name + "/main", rank, world_size, *device, timeout),
+        tandem::gloo(*store, name + "/autograd", rank, world_size, *device, timeout)};
   });
 }
 

@@ -1,4 +1,4 @@
-//! Ranks that train together: where they meet ([`RendezvousStore`]), what they do together ([`ProcessGroup`]), and a
+//! Ranks that train together: where they meet ([`RendezvousStore`], [`ListenOn`]), what they do together ([`ProcessGroup`]), and a
 //! sum whose bits do not depend on how many they are ([`tree_sum`]).
 //!
 //! It stands on libtorch's c10d (TCPStore, Gloo on CPUs, NCCL on GPUs). The C++ side is in `csrc/`, the calls into it
@@ -21,6 +21,9 @@ mod convolution;
 pub mod cuda;
 mod error;
 mod ffi;
+mod holders;
+mod listen;
+mod ports;
 mod process_group;
 mod rendezvous;
 mod then;
@@ -30,6 +33,8 @@ mod tree;
 pub use batch_norm::BatchNorm;
 pub use convolution::convolution;
 pub use error::Error;
+pub use listen::ListenOn;
+pub use ports::PortRange;
 pub use process_group::ProcessGroup;
 pub use rendezvous::RendezvousStore;
 pub use then::Then;

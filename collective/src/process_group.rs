@@ -6,7 +6,7 @@ use std::time::Duration;
 use tch::{Device, Tensor};
 
 use crate::ffi::{self, Channel, Member};
-use crate::{Error, RendezvousStore, check, cuda};
+use crate::{Error, ListenOn, RendezvousStore, check, cuda, listen};
 
 /// The ranks of one attempt, seen from one of them.
 ///
@@ -30,20 +30,23 @@ impl ProcessGroup {
     /// Forms a group over TCP, for tensors on the CPU. Returns when all ranks are there, or fails after `timeout`. That
     /// also bounds each later call, and must exceed the longest time that one rank keeps the others waiting.
     ///
-    /// `prefix` separates this group's keys from those of others on the same store: never use one twice. `host` is the
-    /// address, or name, on which *this* rank listens. Its peers must reach it; 127.0.0.1 keeps to the loopback
-    /// interface.
-    pub fn gloo(
+    /// `prefix` separates this group's keys from those of others on the same store: never use one twice. `on` is where
+    /// *this* rank listens, on one port. Its peers must reach it; 127.0.0.1 keeps to the loopback interface.
+    pub fn gloo<'a>(
         store: &RendezvousStore,
         prefix: &str,
         rank: u32,
         world_size: u32,
-        host: &str,
+        on: impl Into<ListenOn<'a>>,
         timeout: Duration,
     ) -> Result<Self, Error> {
         let member = member(prefix, rank, world_size)?;
-        let handle =
-            if world_size > 1 { Some(ffi::GroupHandle::gloo(&store.handle, member, host, timeout)?) } else { None };
+        let handle = if world_size > 1 {
+            let device = gloo_device(on.into())?;
+            Some(ffi::GroupHandle::gloo(&store.handle, member, &device, timeout)?)
+        } else {
+            None
+        };
         Ok(Self { device: Some(Device::Cpu), handle, rank, world_size, failure: RefCell::new(None) })
     }
 
@@ -197,6 +200,19 @@ impl ProcessGroup {
         }
         Err(Error::Invalid(format!("{operation}: there is no rank {rank} in a group of {}", self.world_size)))
     }
+}
+
+fn gloo_device(on: ListenOn<'_>) -> Result<ffi::GlooDevice, Error> {
+    let mut device = ffi::GlooDevice::listen(on.host)?;
+    if let Some(ports) = on.ports {
+        listen::first_free(on.host, ports, |listener| {
+            let port = listener.local_addr().map_err(|error| listen::unavailable(on.host, 0, &error))?.port();
+            // Gloo binds by itself: this showed that it can, or told in better words why not.
+            drop(listener);
+            Ok(device.move_to(port)?.then_some(()))
+        })?;
+    }
+    Ok(device)
 }
 
 fn member(prefix: &str, rank: u32, world_size: u32) -> Result<Member<'_>, Error> {

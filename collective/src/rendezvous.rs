@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::IntoRawFd;
 use std::time::{Duration, Instant};
 
-use crate::{Error, ffi};
+use crate::{Error, ListenOn, ffi, listen};
 
 /// A key-value store that one rank serves and all ranks use while they form a group (c10d's TCPStore).
 ///
@@ -16,16 +16,16 @@ pub struct RendezvousStore {
 }
 
 impl RendezvousStore {
-    /// Serves a store on a free port of `host`. It listens on no other address, because there is no password.
+    /// Serves a store on a free port. It listens on no other address, because there is no password.
     ///
     /// `timeout` bounds every later wait for a key.
-    pub fn listen(host: &str, timeout: Duration) -> Result<Self, Error> {
-        let unavailable = |error: io::Error| {
-            Error::Unavailable(format!(
-                "cannot listen on `{host}` for the other ranks: {error}; it must be an address of this machine"
-            ))
+    pub fn listen<'a>(on: impl Into<ListenOn<'a>>, timeout: Duration) -> Result<Self, Error> {
+        let ListenOn { host, ports } = on.into();
+        let unavailable = |error: io::Error| listen::unavailable(host, 0, &error);
+        let listener = match ports {
+            None => TcpListener::bind((host, 0)).map_err(unavailable)?,
+            Some(ports) => listen::first_free(host, ports, |listener| Ok(Some(listener)))?,
         };
-        let listener = TcpListener::bind((host, 0)).map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
         let handle =
             ffi::StoreHandle::listen(&address.ip().to_string(), listener.into_raw_fd(), address.port(), timeout)?;

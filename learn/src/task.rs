@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tandem_collective::PortRange;
 use tandem_domain::spec::JobSpec;
 
 use crate::data::Folders;
@@ -39,6 +40,9 @@ pub struct Task {
     pub store_id: String,
     /// Interface or address on which ranks reach each other ("127.0.0.1").
     pub host: String,
+    /// Ports that it may listen on for them; any if `None`.
+    #[serde(default)]
+    pub meet_ports: Option<PortRange>,
     /// Name of the profile of timeouts; see `tandem_domain::timing`.
     #[serde(default)]
     pub timing: String,

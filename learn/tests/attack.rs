@@ -61,6 +61,7 @@ fn task(folder: &Path, stage: &str, inputs: Vec<InputFile>) -> Task {
         images: String::new(),
         store_id: String::new(),
         host: "127.0.0.1".into(),
+        meet_ports: None,
         timing: String::new(),
     }
 }

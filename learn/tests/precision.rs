@@ -33,6 +33,7 @@ fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
         images: String::new(),
         store_id: String::new(),
         host: "127.0.0.1".into(),
+        meet_ports: None,
         timing: String::new(),
     };
     run(&task, &ProcessGroup::alone(), &mut |_: Event| {}, &AtomicBool::new(false)).unwrap_err();

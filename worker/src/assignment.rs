@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use tandem_collective::PortRange;
 use tandem_domain::spec::JobSpec;
 use tandem_images::packed;
 use tandem_learn::task::{CheckpointRef, InputFile, Task};
@@ -20,6 +21,8 @@ pub(crate) struct WorkerContext {
     pub(crate) store_id: String,
     /// Address on which ranks meet.
     pub(crate) host: String,
+    /// Ports on which they listen for each other; any if `None`.
+    pub(crate) meet_ports: Option<PortRange>,
     /// Name of the profile of timeouts.
     pub(crate) timing: &'static str,
 }
@@ -75,6 +78,7 @@ pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<T
         images: assignment.images_sha256.clone(),
         store_id: context.store_id.clone(),
         host: context.host.clone(),
+        meet_ports: context.meet_ports,
         timing: context.timing.to_owned(),
     })
 }
@@ -106,6 +110,7 @@ mod tests {
             store: "/srv/store".into(),
             store_id: "7".to_owned(),
             host,
+            meet_ports: Some("29500-29531".parse().unwrap()),
             timing: "fast",
         }
     }
@@ -154,6 +159,7 @@ mod tests {
         assert_eq!(task.checkpoints[0].path, Path::new("/srv/store/jobs/2/step-00000009"));
         assert_eq!((task.rank, task.world_size, task.fence), (1, 2, 12));
         assert_eq!(task.timing, "fast");
+        assert_eq!(task.meet_ports, context().meet_ports);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, num::NonZero, path::PathBuf};
 
 use clap::Args;
+use tandem_collective::PortRange;
 use tandem_domain::timing;
 
 use crate::{access::Access, device::DeviceName};
@@ -39,6 +40,10 @@ pub(crate) struct RunArgs {
     /// Address on which the ranks of a gang meet [default: the one that this host reaches the coordinator from].
     #[arg(long, env = "TANDEM_MEET_ON", value_name = "ADDRESS")]
     pub(crate) meet_on: Option<IpAddr>,
+    /// Ports on which ranks listen for each other, to open in a firewall: 29500-29531 [default: any free ones]. The workers
+    /// of a host may share them, and need two each. NCCL takes others: SECURITY.md.
+    #[arg(long, env = "TANDEM_MEET_PORTS", value_name = "FIRST-LAST")]
+    pub(crate) meet_ports: Option<PortRange>,
     /// How long a rank goes on while no coordinator can be reached (90s, 30m, 24h); then it writes a checkpoint and stops.
     #[arg(long, env = "TANDEM_AWAY_GRACE", value_name = "TIME", default_value_t = timing::AWAY_GRACE.into())]
     pub(crate) away_grace: humantime::Duration,
@@ -77,6 +82,15 @@ mod tests {
         assert_eq!(*args(&["--away-grace", "90s"]).away_grace, std::time::Duration::from_secs(90));
         let wrong = Command::try_parse_from(["run", "--data", "/data", "--state", "/state", "--away-grace", "long"]);
         assert!(wrong.err().is_some_and(|error| error.to_string().contains("--away-grace")));
+    }
+
+    #[test]
+    fn ports_are_given_as_a_range() {
+        assert_eq!(args(&[]).meet_ports, None);
+        assert_eq!(args(&["--meet-ports", "29500-29531"]).meet_ports.map(PortRange::count), Some(32));
+        let wrong = ["run", "--data", "/data", "--state", "/state", "--meet-ports", "29531-29500"];
+        let error = Command::try_parse_from(wrong).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("--meet-ports") && error.contains("write 29500-29531"), "{error}");
     }
 
     #[test]

@@ -137,6 +137,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
         store_id: String::new(),
         checkpoints: ledger.checkpoints(),
         host: "127.0.0.1".to_owned(),
+        meet_ports: None,
         timing: String::new(),
     };
     let mut last_print = Instant::now();

@@ -4,6 +4,7 @@
 //!
 //! `run`, in reading order:
 //! - [`config`] and [`identity`]: who this worker is. [`access`]: where its coordinators are, and its token. [`device`], with [`gpu`]: what it holds.
+//!   [`meet_ports`]: where its ranks listen.
 //! - [`link`]: the stream to the coordinator. [`heartbeat_timer`]: when the lease may have run out. [`disconnect_grace`]:
 //!   how long a rank goes on without a coordinator. [`session`]: the loop that joins them.
 //! - [`store_probe`] and [`survey`]: that it sees the store, and which data sets; [`in_thread`]: what may hang.
@@ -28,6 +29,7 @@ mod in_thread;
 mod line_reader;
 mod link;
 mod local;
+mod meet_ports;
 mod outbox;
 mod progress_clock;
 mod rank;

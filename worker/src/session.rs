@@ -31,6 +31,7 @@ use crate::{
     disconnect_grace::DisconnectGrace,
     identity::Identity,
     link::{Link, LinkEvent},
+    meet_ports,
     report_log::ReportLog,
     spool::{self, Writer},
     store_probe::StoreProbe,
@@ -57,6 +58,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         spec_version: SPEC_VERSION,
         learn_version: LEARN_VERSION.to_owned(),
     };
+    meet_ports::remark(args.meet_ports, args.device);
     let link = Link::new(args.access.clone(), register).map_err(anyhow::Error::msg)?;
     tracing::info!(worker = name, id = %identity.id, device = %args.device, server = link.server(), "worker starts");
     let now = Instant::now();
@@ -65,6 +67,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         link,
         meet_on: None,
         given_meet_on: args.meet_on,
+        meet_ports: args.meet_ports,
         survey: Survey::start(data_dir.clone(), args.state.join("datasets")),
         data_dir,
         recovered: recover_logs(now, &args, &spool_writer),

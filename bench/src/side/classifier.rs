@@ -79,5 +79,6 @@ pub(super) fn task(supervised: Value, threads: u32, folder: &Path) -> Result<Tas
         store_id: String::new(),
         timing: tandem_domain::timing::DEFAULT.name.into(),
         host: "127.0.0.1".into(),
+        meet_ports: None,
     })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tch::Tensor;
 
+use super::gloo_device::GlooDevice;
 use super::library::nccl_backend;
 use super::raw;
 use super::rendezvous::StoreHandle;
@@ -42,21 +43,26 @@ pub(crate) struct Member<'a> {
 }
 
 impl GroupHandle {
-    pub(crate) fn gloo(store: &StoreHandle, member: Member<'_>, host: &str, timeout: Duration) -> Result<Self, Error> {
-        let (prefix, address) = (c_string("prefix", member.prefix)?, c_string("host", host)?);
+    pub(crate) fn gloo(
+        store: &StoreHandle,
+        member: Member<'_>,
+        device: &GlooDevice,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let prefix = c_string("prefix", member.prefix)?;
         let (rank, world_size) = (c_int("rank", member.rank)?, c_int("world size", member.world_size)?);
         let timeout = milliseconds(timeout)?;
         let mut group = ptr::null_mut();
-        call(&format!("forming a group of {world_size} ranks on {host}"), |message| {
-            // SAFETY: the strings and the store live through the call (the group takes its own reference to the c10d
-            // store); `group` and `message` are places to write to.
+        call(&format!("forming a group of {world_size} ranks"), |message| {
+            // SAFETY: the string, the store and the device live through the call (the group takes references of its own
+            // to what is in them); `group` and `message` are places to write to.
             unsafe {
                 raw::tandem_group_gloo(
                     store.as_ptr(),
                     prefix.as_ptr(),
                     rank,
                     world_size,
-                    address.as_ptr(),
+                    device.as_ptr(),
                     timeout,
                     &mut group,
                     message,

@@ -14,6 +14,12 @@ pub(super) struct ProcessGroup {
     _opaque: [u8; 0],
 }
 
+/// `tandem::GlooDevice`.
+#[repr(C)]
+pub(super) struct GlooDevice {
+    _opaque: [u8; 0],
+}
+
 /// `c10d::Backend`, owned.
 #[repr(C)]
 pub(super) struct Backend {
@@ -24,6 +30,7 @@ pub(super) struct Backend {
 pub(super) type TensorPtr = *const c_void;
 pub(super) type GroupPtr = *mut ProcessGroup;
 pub(super) type StorePtr = *mut RendezvousStore;
+pub(super) type GlooDevicePtr = *mut GlooDevice;
 /// Receives a message to be freed by [`tandem_free`] where the status is not 0.
 pub(super) type Message = *mut *mut c_char;
 
@@ -50,12 +57,21 @@ unsafe extern "C" {
     ) -> i32;
     pub(super) fn tandem_store_free(store: StorePtr);
 
+    pub(super) fn tandem_gloo_device(host: *const c_char, device: *mut GlooDevicePtr, message: Message) -> i32;
+    pub(super) fn tandem_gloo_device_move_to(
+        device: GlooDevicePtr,
+        port: u16,
+        moved: *mut bool,
+        message: Message,
+    ) -> i32;
+    pub(super) fn tandem_gloo_device_free(device: GlooDevicePtr);
+
     pub(super) fn tandem_group_gloo(
         store: *const RendezvousStore,
         prefix: *const c_char,
         rank: i32,
         world_size: i32,
-        host: *const c_char,
+        device: *const GlooDevice,
         timeout_ms: i64,
         group: *mut GroupPtr,
         message: Message,

@@ -69,6 +69,7 @@ pub(crate) fn task(spec: &JobSpec, folder: &Path) -> Task {
         images: String::new(),
         store_id: String::new(),
         host: "127.0.0.1".into(),
+        meet_ports: None,
         timing: String::new(),
     }
 }

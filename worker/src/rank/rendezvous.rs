@@ -1,6 +1,6 @@
 //! Forms the process group of an attempt: rank 0 listens and reports where, the others are told.
 
-use tandem_collective::{Error, ProcessGroup, RendezvousStore, cuda};
+use tandem_collective::{Error, ListenOn, ProcessGroup, RendezvousStore, cuda};
 use tandem_domain::timing::{self, Timing};
 use tandem_learn::{
     Failure,
@@ -21,8 +21,9 @@ pub(super) fn process_group(
     }
     reporter.event(Event::Phase { name: "rendezvous".to_owned(), first_step: 0 });
     let rendezvous_timeout = Timing::named(&task.timing).unwrap_or(timing::DEFAULT).rendezvous();
+    let on = ListenOn { host: &task.host, ports: task.meet_ports };
     let store = if task.rank == 0 {
-        let store = RendezvousStore::listen(&task.host, rendezvous_timeout).map_err(failure)?;
+        let store = RendezvousStore::listen(on, rendezvous_timeout).map_err(failure)?;
         reporter.event(Event::Rendezvous { host: task.host.clone(), port: store.port() });
         store
     } else {
@@ -34,7 +35,7 @@ pub(super) fn process_group(
     let (rank, world_size) = (task.rank, task.world_size);
     let group = match cuda_index {
         Some(index) => ProcessGroup::nccl(&store, &prefix, rank, world_size, index, timing::COLLECTIVE),
-        None => ProcessGroup::gloo(&store, &prefix, rank, world_size, &task.host, timing::COLLECTIVE),
+        None => ProcessGroup::gloo(&store, &prefix, rank, world_size, on, timing::COLLECTIVE),
     };
     group.map_err(failure)
 }

@@ -183,6 +183,7 @@ impl Session {
             store: store.clone(),
             store_id: self.store_id.clone(),
             host,
+            meet_ports: self.meet_ports,
             timing: self.timing.name,
         };
         // The coordinator has accepted the job: another version of this worker may read it.

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tandem_collective::PortRange;
 use tandem_domain::timing::Timing;
 use tandem_proto::v1::Assignment;
 
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     /// Address on which this host's ranks meet others; known once registered, if it was not given.
     pub(super) meet_on: Option<IpAddr>,
     pub(super) given_meet_on: Option<IpAddr>,
+    /// Ports on which ranks listen for each other; any if `None`.
+    pub(super) meet_ports: Option<PortRange>,
     pub(super) data_dir: PathBuf,
     /// Folder of this worker alone.
     pub(super) state: PathBuf,

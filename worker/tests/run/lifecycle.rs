@@ -4,14 +4,13 @@ use std::{io::Write, path::Path, process::Stdio};
 
 use rustix::process::{Signal, kill_process};
 use tandem_proto::v1::{
-    Assignment, RankEvent, RankOutcome, Rendezvous, Stop, coordinator_message, rank_event::Event as Kind,
-    worker_message,
+    Assignment, RankEvent, RankOutcome, Stop, coordinator_message, rank_event::Event as Kind, worker_message,
 };
 use tokio::{process::Command, time::timeout};
 
 use crate::{
     coordinator::{Coordinator, DEADLINE},
-    worker::{Training, Worker, assign, ended, endless, eventually, hopeless, is_training, parent_of, pid},
+    worker::{Gang, Training, Worker, assign, ended, endless, eventually, hopeless, is_training, parent_of, pid},
 };
 
 #[tokio::test]
@@ -261,32 +260,11 @@ async fn a_rank_refuses_what_it_cannot_read_and_whom_it_does_not_belong_to() {
 
 #[tokio::test]
 async fn two_workers_ranks_meet_through_the_coordinator() {
-    let mut coordinator = Coordinator::start().await;
-    let (left, right) = (Worker::start(&coordinator.url()), Worker::start(&coordinator.url()));
-    let (mut zero, mut one) = (coordinator.session().await, coordinator.session().await);
-    let base = endless("a", 5);
-    let spec_json = base.spec_json.replace("\"shards\":1", "\"shards\":2");
-    for (session, rank) in [(&zero, 0), (&one, 1)] {
-        assign(session, Assignment { rank, world_size: 2, spec_json: spec_json.clone(), ..base.clone() }).await;
-    }
-    let (mut of_zero, mut of_one) = (Vec::new(), Vec::new());
-    let meeting = |message: &worker_message::Message| match message {
-        worker_message::Message::Rendezvous(at) => Some(at.clone()),
-        _ => None,
-    };
-    // Both streams must be read all the time: their heartbeats want answers.
-    let at: Rendezvous = tokio::select! {
-        at = zero.until(&mut of_zero, meeting) => at,
-        end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
-    };
-    assert_eq!((at.attempt_id.as_str(), at.fence), ("a", 5));
-    one.send(coordinator_message::Message::Rendezvous(at)).await;
-    tokio::select! {
-        () = zero.until(&mut of_zero, is_training) => {}
-        end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
-    }
+    let Gang { coordinator: _coordinator, workers: [left, right], sessions: [mut zero, mut one] } =
+        Gang::start(&[]).await;
     // One dies; the other cannot go on and says that it was the other.
     kill_process(pid(left.rank().or(right.rank()).unwrap()), Signal::KILL).unwrap();
+    let (mut of_zero, mut of_one) = (Vec::new(), Vec::new());
     let (first, second) = tokio::join!(zero.until(&mut of_zero, ended), one.until(&mut of_one, ended));
     let mut outcomes = [first.outcome(), second.outcome()];
     outcomes.sort_unstable();

@@ -6,5 +6,6 @@ mod coordinator;
 mod disconnect;
 mod fitness;
 mod lifecycle;
+mod ports;
 mod spool;
 mod worker;

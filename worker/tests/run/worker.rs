@@ -36,6 +36,42 @@ impl Training {
     }
 }
 
+/// Two workers whose ranks train together, and their coordinator.
+pub(crate) struct Gang {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) workers: [Worker; 2],
+    /// Of rank 0 and rank 1, whichever workers have them.
+    pub(crate) sessions: [Session; 2],
+}
+
+impl Gang {
+    /// Attempt `a` with fence 5. `more` are further arguments of the workers.
+    pub(crate) async fn start(more: &[&str]) -> Self {
+        let mut coordinator = Coordinator::start().await;
+        let workers = [(); 2].map(|()| Worker::start_in(tempfile::tempdir().unwrap(), &coordinator.url(), more));
+        let (mut zero, mut one) = (coordinator.session().await, coordinator.session().await);
+        assign(&zero, of_two("a", 5, 0)).await;
+        assign(&one, of_two("a", 5, 1)).await;
+        let (mut of_zero, mut of_one) = (Vec::new(), Vec::new());
+        let meeting = |message: &worker_message::Message| match message {
+            worker_message::Message::Rendezvous(at) => Some(at.clone()),
+            _ => None,
+        };
+        // Both streams must be read all the time: their heartbeats want answers.
+        let at = tokio::select! {
+            at = zero.until(&mut of_zero, meeting) => at,
+            end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
+        };
+        assert_eq!((at.attempt_id.as_str(), at.fence), ("a", 5));
+        one.send(coordinator_message::Message::Rendezvous(at)).await;
+        tokio::select! {
+            () = zero.until(&mut of_zero, is_training) => {}
+            end = one.until(&mut of_one, ended) => panic!("rank 1 ended: {end:?}"),
+        }
+        Self { coordinator, workers, sessions: [zero, one] }
+    }
+}
+
 /// A worker process in folders of its own.
 pub(crate) struct Worker {
     pub(crate) process: Child,
@@ -147,6 +183,13 @@ pub(crate) fn hopeless(attempt_id: &str, fence: i64) -> Assignment {
     let mut assignment = endless(attempt_id, fence);
     assignment.spec_json = assignment.spec_json.replace("\"shapes\"", "\"folder:nowhere\"");
     assignment
+}
+
+/// As `endless`, for one rank of two.
+pub(crate) fn of_two(attempt_id: &str, fence: i64, rank: u32) -> Assignment {
+    let alone = endless(attempt_id, fence);
+    let spec_json = alone.spec_json.replace("\"shards\":1", "\"shards\":2");
+    Assignment { rank, world_size: 2, spec_json, ..alone }
 }
 
 pub(crate) async fn eventually(condition: impl Fn() -> bool) {

@@ -42,6 +42,7 @@ fn task(job_dir: &Path, fence: i64) -> Task {
         store_id: String::new(),
         checkpoints: vec![],
         host: "127.0.0.1".into(),
+        meet_ports: None,
         timing: String::new(),
     }
 }

@@ -74,6 +74,7 @@ fn train(env: &Environment, spec: &JobSpec, job_dir: &Path) -> Result<()> {
         store_id: String::new(),
         checkpoints: Vec::new(),
         host: "127.0.0.1".into(),
+        meet_ports: None,
         timing: String::new(),
     };
     let mut report = |event: Event| {

@@ -1,5 +1,5 @@
 // Gloo's headers are not in the wheel. These declare the few types that ProcessGroupGloo.hpp mentions; libtorch_cpu
-// defines them. Our code must not construct any of them, nor call their virtual functions.
+// defines them. Our code must not construct any of them but tcp::Listener, nor call their virtual functions.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,11 @@
 #pragma once
 
 namespace gloo::transport {
-class Device;
+
+// Without members. Its other functions do not matter here: nobody calls them.
+class Device {
+ public:
+  virtual ~Device() = 0;
+};
+
 } // namespace gloo::transport
