@@ -7,7 +7,9 @@ const NAME_BYTES_MAX: usize = 100;
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
 /// Data sets of one person, those that arrive included: each has a row, a file, and a line in what everybody lists.
-const COUNT_MAX: u64 = 100;
+const COUNT_MAX: u64 = 50;
+/// And of all: workers tell of each, and each pass of the scheduler reads that.
+const ALL_MAX: u64 = 300;
 /// What is left free in the store: checkpoints are written there, and a job must not end because of somebody's images.
 const LEFT_FREE: u64 = 2 << 30;
 
@@ -39,6 +41,8 @@ pub struct Room {
     pub used: u64,
     /// How many these are.
     pub count: u64,
+    /// How many data sets of other names there are of all people.
+    pub all: u64,
     /// Of each person.
     pub limit: u64,
     /// On the disk of the store.
@@ -136,6 +140,12 @@ pub fn claim(wanted: &Wanted, who: &str, known: Option<&Known>, room: Room) -> R
             room.count
         )));
     }
+    if room.all >= ALL_MAX {
+        return Err(Refusal::Full(format!(
+            "there are {} data sets in the store, of {ALL_MAX} at most; an admin has to remove some (tandem data list)",
+            room.all
+        )));
+    }
     if room.used.saturating_add(wanted.bytes) > room.limit {
         return Err(Refusal::Full(format!(
             "`folder:{name}` has {}, and your other data sets {}, of {} that each person may keep here; remove one (tandem data \
@@ -204,7 +214,7 @@ mod tests {
         Known { owner: owner.into(), sha256: sha256.repeat(DIGITS), bytes: 100, is_stored }
     }
 
-    const ROOM: Room = Room { used: 0, count: 0, limit: 1000, free: u64::MAX };
+    const ROOM: Room = Room { used: 0, count: 0, all: 0, limit: 1000, free: u64::MAX };
 
     #[test]
     fn a_name_belongs_to_who_came_first_and_its_images_stay() {
@@ -236,7 +246,8 @@ mod tests {
         assert_eq!(claim(&wanted("a", 900), "ann", None, Room { used: 100, ..ROOM }), Ok(Claim::Begin));
         let why = full(100, Room { free: LEFT_FREE + 99, ..ROOM });
         assert!(why.contains("2.0 GiB free"), "{why}");
-        assert!(full(1, Room { count: COUNT_MAX, ..ROOM }).contains("100 other data sets"));
+        assert!(full(1, Room { count: COUNT_MAX, ..ROOM }).contains("50 other data sets"));
+        assert!(full(1, Room { all: ALL_MAX, ..ROOM }).contains("300 data sets in the store"));
         assert!(full(u64::MAX, ROOM).contains("of 1000 B"), "no sum overflows");
     }
 

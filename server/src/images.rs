@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// More data sets in one folder than people have: each pass of the scheduler reads those of all workers.
-const DATASETS_MAX: usize = 100;
+const DATASETS_MAX: usize = 500;
 /// Enough to name a file and what is wrong with it.
 const PROBLEM_BYTES_MAX: usize = 500;
 /// How long a submit waits for workers that are about to say which data sets they see.

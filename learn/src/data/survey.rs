@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tandem_domain::images::SeenDataset;
 use tandem_domain::spec::Dataset;
+use tandem_domain::timing::DATA_SURVEY_LIMIT;
 use tandem_images::packed;
 
 use super::cifar;
@@ -16,9 +17,11 @@ use super::facts::{self, Facts};
 use super::folders::Folders;
 
 /// A larger image folder is not read before a job asks for it: that takes long, and 3 KB of memory an image.
-const IMAGES_MAX: usize = 200_000;
-/// Nor is one whose images take longer than this: it would hold up the others.
-const READ_WITHIN: Duration = Duration::from_secs(300);
+const IMAGES_MAX: u64 = 200_000;
+/// Nor is one of the store whose images take longer than this: anybody may have put it, and it holds up those that are larger.
+const STORED_WITHIN: Duration = Duration::from_secs(20 * 60);
+/// Those of the machine's own have all the time that there is.
+const OWN_WITHIN: Duration = DATA_SURVEY_LIMIT;
 
 /// Tells `seen` of each data set in `folders`, those that are soon read first. `kept` is the folder in which checksums are
 /// remembered.
@@ -26,37 +29,42 @@ pub fn survey<'a>(folders: impl Into<Folders<'a>>, kept: &Path, mut seen: impl F
     let folders = folders.into();
     let datasets = datasets(folders);
     facts::forget_others(kept, &datasets);
-    let mut places: Vec<(u64, Dataset, String)> = Vec::new();
+    let mut places: Vec<(u64, String, Dataset, String)> = Vec::new();
     for dataset in datasets {
-        let (cost, stored) = match &dataset {
-            Dataset::Folder(name) => folders.place(name).map_or((0, String::new()), |place| place.cost()),
-            _ => (0, String::new()),
-        };
-        places.push((cost, dataset, stored));
+        let (cost, stored) = cost(folders, &dataset);
+        places.push((cost, dataset.to_string(), dataset, stored));
     }
-    places.sort_by(|(cost, dataset, _), (other_cost, other, _)| {
-        (cost, dataset.to_string()).cmp(&(other_cost, other.to_string()))
-    });
-    for (_, dataset, stored) in places {
-        let name = dataset.to_string();
-        let found = match look(folders, &dataset, kept) {
+    places.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    for (_, name, dataset, stored) in places {
+        let within = if stored.is_empty() { OWN_WITHIN } else { STORED_WITHIN };
+        let found = match look(folders, &dataset, kept, within) {
             Ok(facts) => facts,
             Err(problem) => SeenDataset { problem, ..SeenDataset::default() },
         };
-        seen(SeenDataset { name, stored, ..found });
+        // Another one has taken its place meanwhile: nobody knows of which this is true.
+        if cost(folders, &dataset).1 == stored {
+            seen(SeenDataset { name, stored, ..found });
+        }
     }
 }
 
-fn look(folders: Folders<'_>, dataset: &Dataset, kept: &Path) -> Result<SeenDataset, String> {
+/// How much there is to read, to compare with others, and of the store's the SHA-256 of its file.
+fn cost(folders: Folders<'_>, dataset: &Dataset) -> (u64, String) {
+    match dataset {
+        Dataset::Folder(name) => folders.place(name).map_or((0, String::new()), |place| place.cost()),
+        _ => (0, String::new()),
+    }
+}
+
+fn look(folders: Folders<'_>, dataset: &Dataset, kept: &Path, within: Duration) -> Result<SeenDataset, String> {
     if let Some(facts) = facts::known(folders, dataset, kept) {
         return Ok(of(facts));
     }
     let mut unread = SeenDataset::default();
     if let Dataset::Folder(name) = dataset {
         let listing = folders.place(name).and_then(|place| place.list()).map_err(|error| error.to_string())?;
-        let (train, test) = (listing.train.len(), listing.test.len());
-        let (classes, train_count, test_count) = (listing.classes.len() as u64, train as u64, test as u64);
-        unread = SeenDataset { classes, train: train_count, test: test_count, ..unread };
+        let [classes, train, test] = [listing.classes.len(), listing.train.len(), listing.test.len()].map(|n| n as u64);
+        unread = SeenDataset { classes, train, test, ..unread };
         if train + test > IMAGES_MAX {
             return Ok(unread);
         }
@@ -69,7 +77,7 @@ fn look(folders: Folders<'_>, dataset: &Dataset, kept: &Path) -> Result<SeenData
         let folders = Folders { data: &data, stored: stored.as_deref() };
         let _ = sender.send(facts::facts(folders, &of_thread, &of_kept));
     });
-    match receiver.recv_timeout(READ_WITHIN) {
+    match receiver.recv_timeout(within) {
         Ok(Ok(facts)) => Ok(of(facts)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => {
@@ -107,6 +115,7 @@ fn datasets(folders: Folders<'_>) -> Vec<Dataset> {
 #[cfg(test)]
 mod tests {
     use image::{Rgb, RgbImage};
+    use tandem_images::list;
 
     use super::*;
 
@@ -129,6 +138,21 @@ mod tests {
         assert_eq!((cats.name.as_str(), cats.classes, cats.train, cats.test), ("folder:cats", 1, 1, 1));
         assert!(cats.sha256.len() == 64 && cats.problem.is_empty());
         assert!(dogs.sha256.is_empty() && dogs.problem.contains("dogs/train/a/1.png"), "{dogs:?}");
+
+        // One of that name in the store goes before it, and says of which file it was read.
+        let stored = root.path().join("stored");
+        fs::create_dir(&stored).unwrap();
+        let packing = packed::Packing::of(list(&dir.join("cats"), &|| ()).unwrap()).unwrap();
+        let bytes: Vec<u8> = packing.parts(0).flat_map(|part| part.unwrap().bytes).collect();
+        let sha256 = packing.sha256(&|| ()).unwrap();
+        fs::write(stored.join(packed::file_name("cats", &sha256)), bytes).unwrap();
+        fs::write(root.path().join("kept/folder-gone.json"), "{}").unwrap();
+        let mut all = Vec::new();
+        survey(Folders { data: &dir, stored: Some(&stored) }, &root.path().join("kept"), |seen| all.push(seen));
+        let of_store = all.iter().find(|seen| seen.name == "folder:cats").unwrap();
+        assert_eq!((&of_store.stored, &of_store.sha256, all.len()), (&sha256, &cats.sha256, 2));
+        assert!(all.iter().all(|seen| seen.name == "folder:cats" || seen.stored.is_empty()));
+        assert!(!root.path().join("kept/folder-gone.json").exists(), "nothing is remembered of what is gone");
 
         let mut none = Vec::new();
         survey(&root.path().join("absent"), &root.path().join("kept"), |seen| none.push(seen));

@@ -126,7 +126,7 @@ async fn take_pieces(
             let (count, span) = (part.length - span_from, PIECE_WITHIN.as_secs());
             if count < LEAST_BYTES {
                 let why = format!("{count} bytes arrived within {span} s; the same call goes on with what is there");
-                return Err(Error::Full(why));
+                return Err(Error::StoreAway(why));
             }
             (span_began, span_from) = (Instant::now(), part.length);
         }
@@ -208,7 +208,7 @@ async fn forget(house: &House, wanted: &Wanted, part: &Part, why: String) -> Err
         Ok::<_, Error>(datasets::remove(&mut conn, &wanted.name, &wanted.sha256).await?)
     };
     if let Err(error) = forgotten.await {
-        tracing::warn!(%error, name = wanted.name, "a data set that cannot be used is forgotten a day later");
+        tracing::warn!(%error, name = wanted.name, "a data set that cannot be used is forgotten later");
     }
     Error::Invalid(why)
 }

@@ -53,7 +53,7 @@ pub(crate) async fn take(
         let mut tx = store.begin().await?;
         datasets::lock(&mut tx).await?;
         let known = datasets::list(&mut tx, Some(name)).await?.pop();
-        let (used, count) = datasets::used(&mut tx, &by.name, name).await?;
+        let [used, count, all] = datasets::used(&mut tx, &by.name, name).await?.map(unsigned);
         if known.is_none() {
             let seen = workers::announcements(&mut tx).await?;
             check_shadow(name, by.is_admin(), &own_folders(name, &seen))?;
@@ -61,7 +61,7 @@ pub(crate) async fn take(
         let arrived = known.as_ref().filter(|known| known.sha256 == *sha256).map_or(0, |known| unsigned(known.arrived));
         // What has arrived is on the disk already.
         let free = free.saturating_add(arrived);
-        let room = Room { used: unsigned(used), count: unsigned(count), limit, free };
+        let room = Room { used, count, all, limit, free };
         let made = claim(wanted, &by.name, known.as_ref().map(facts).as_ref(), room)?;
         let claimed = match (made, known) {
             (Claim::There, Some(row)) => Claimed::There(row),

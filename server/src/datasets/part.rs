@@ -155,10 +155,11 @@ fn open(files: &Files, bytes: u64) -> io::Result<Option<Found>> {
     }
     let lock = file.try_clone()?;
     match File::open(&files.stored) {
-        Ok(stored) => {
-            let length = stored.metadata()?.len();
-            return Ok(Some(Found { file: stored, lock, is_published: true, length }));
+        Ok(stored) if stored.metadata()?.len() == bytes => {
+            return Ok(Some(Found { file: stored, lock, is_published: true, length: bytes }));
         }
+        // Not what was put there.
+        Ok(_) => remove_one(&files.stored)?,
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Err(_) => {}
     }

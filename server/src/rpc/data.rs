@@ -37,7 +37,7 @@ impl Data for Api {
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
             let all = rows::list(&mut conn, None).await.map_err(Error::from)?;
-            let (used, _) = rows::used(&mut conn, &own, "").await.map_err(Error::from)?;
+            let [used, ..] = rows::used(&mut conn, &own, "").await.map_err(Error::from)?;
             Ok((all, unsigned(used)))
         };
         let (all, used_bytes) = self.admission.call(list).await?;

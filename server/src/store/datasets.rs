@@ -40,17 +40,18 @@ pub(crate) async fn list(conn: &mut Conn, name: Option<&str>) -> DbResult<Vec<Da
     .await
 }
 
-/// Bytes of a person's data sets and how many there are, without the one of that name.
-pub(crate) async fn used(conn: &mut Conn, owner: &str, without: &str) -> DbResult<(i64, i64)> {
+/// Without the one of that name: bytes of a person's data sets, how many these are, and how many there are of all people.
+pub(crate) async fn used(conn: &mut Conn, owner: &str, without: &str) -> DbResult<[i64; 3]> {
     let row = sqlx::query!(
-        r#"SELECT LEAST(COALESCE(sum(bytes), 0), 9223372036854775807)::bigint AS "bytes!", count(*) AS "count!"
-           FROM datasets WHERE owner = $1 AND name <> $2"#,
+        r#"SELECT LEAST(COALESCE(sum(bytes) FILTER (WHERE owner = $1), 0), 9223372036854775807)::bigint AS "bytes!",
+                  count(*) FILTER (WHERE owner = $1) AS "own!", count(*) AS "all!"
+           FROM datasets WHERE name <> $2"#,
         owner,
         without
     )
     .fetch_one(conn)
     .await?;
-    Ok((row.bytes, row.count))
+    Ok([row.bytes, row.own, row.all])
 }
 
 /// One that begins to arrive, in place of another of that owner that was begun and not stored.
