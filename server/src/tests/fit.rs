@@ -87,7 +87,8 @@ async fn a_data_set_that_nobody_has_is_refused_and_nothing_is_stored() {
     let Error::Refused(why) = refused else { panic!("{refused:?}") };
     assert_eq!(
         why,
-        "job `encoder`: no worker has the data set `folder:cats` in its data folder (they see no data set)"
+        "job `encoder`: no worker has the data set `folder:cats` (they see no data set); bring yours by `tandem data put cats \
+         FOLDER`"
     );
     assert_eq!(database.rows::<(i64,)>("SELECT count(*) FROM experiments"), [(0,)]);
     let dry = Submission { dry_run: true, ..submission(&on_cats(1)) };
