@@ -205,10 +205,13 @@ fn described(spec: &JobSpec, task: &Task, data: &Data) -> String {
     if classes.len() > CLASSES_NAMED {
         named.push("..");
     }
+    let place = match &spec.dataset {
+        Dataset::Shapes => "made here".to_owned(),
+        dataset => format!("in {}", task.folders().shown(dataset)),
+    };
     format!(
-        "{} in {}: {} images to train on and {} to test on, in {} classes ({}), checksum {}",
+        "{} {place}: {} images to train on and {} to test on, in {} classes ({}), checksum {}",
         spec.dataset,
-        task.folders().shown(&spec.dataset),
         train.len(),
         test.len(),
         classes.len(),
