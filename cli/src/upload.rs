@@ -30,20 +30,22 @@ type Unread = Arc<Mutex<Option<String>>>;
 pub(crate) async fn put(client: &Client, packing: Arc<Packing>, begin: &PutBegin) -> Result<PutDone> {
     let tried = format!("put `{}`", begin.name);
     let mut patience = Patience::default();
+    let mut reached = None;
     loop {
-        match send(client, &packing, begin, &mut patience).await? {
+        match send(client, &packing, begin, &mut patience, &mut reached).await? {
             Ok(done) => return Ok(done),
             Err(status) => patience.wait(client, &tried, status).await?,
         }
     }
 }
 
-/// One stream. The inner error: it broke, or was refused.
+/// One stream. The inner error: it broke, or was refused. `reached`: so many bytes have been said to be there, over all streams.
 async fn send(
     client: &Client,
     packing: &Arc<Packing>,
     begin: &PutBegin,
     patience: &mut Patience,
+    reached: &mut Option<u64>,
 ) -> Result<Result<PutDone, Status>> {
     let (sender, receiver) = mpsc::channel::<PutRequest>(4);
     let first = PutRequest { message: Some(Message::Begin(begin.clone())) };
@@ -70,7 +72,15 @@ async fn send(
             }
             Err(_) => return Ok(Err(Status::new(Code::Unavailable, format!("no answer within {ANSWER_WITHIN:?}")))),
         };
-        patience.received();
+        // Only what is new is a reason for more patience: a store that takes nothing says so each time.
+        let arrived = match &answer.message {
+            Some(put_response::Message::SendFrom(bytes) | put_response::Message::Arrived(bytes)) => Some(*bytes),
+            _ => None,
+        };
+        if arrived > *reached {
+            *reached = arrived;
+            patience.received();
+        }
         match answer.message {
             Some(put_response::Message::SendFrom(from)) => {
                 gauge.iter().for_each(|gauge| gauge.set(from));
@@ -106,7 +116,7 @@ fn send_parts(packing: &Packing, from: u64, sender: &mpsc::Sender<PutRequest>, u
                 return;
             }
         };
-        for chunk in part.bytes.chunks(CHUNK_BYTES) {
+        for chunk in part.chunks(CHUNK_BYTES) {
             let message = PutRequest { message: Some(Message::Chunk(chunk.to_vec())) };
             if sender.blocking_send(message).is_err() {
                 return;

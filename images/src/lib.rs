@@ -15,7 +15,7 @@ mod whole;
 pub use decode::{Checked, check, decode};
 pub use error::{Blame, Error, lies_in_the_data, what_to_do};
 pub use file::open;
-pub use listing::{EXTENSIONS, Half, Listing, list};
+pub use listing::{Half, Listing, list};
 pub use raw::{Facts, IMAGE, PLANE, RawData, RawImages, SIDE, checksum, sha256};
 
 /// Told after each piece of work, so that whoever waits knows that it goes on.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::{Error, Worked, error::Blame, file};
 
 /// Extensions of the files that are read, in any case: those of torchvision.
-pub const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"];
+const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"];
 /// Of what is left out, so many extensions are named.
 const NAMED: usize = 8;
 

@@ -1,5 +1,6 @@
 //! Images as bytes in host memory, and their checksums.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Rows and columns of every image.
@@ -22,6 +23,18 @@ pub struct RawData {
     pub squeezed: Option<String>,
 }
 
+impl RawData {
+    pub fn facts(&self) -> Facts {
+        let [train, test] = [&self.train, &self.test].map(|half| checksum(&half.pixels, &half.labels));
+        Facts {
+            sha256: sha256(&self.classes, [&train, &test]),
+            classes: self.classes.len() as u64,
+            train: self.train.labels.len() as u64,
+            test: self.test.labels.len() as u64,
+        }
+    }
+}
+
 #[derive(Debug, Default, PartialEq)]
 pub struct RawImages {
     /// Planar, [`IMAGE`] bytes each.
@@ -31,7 +44,7 @@ pub struct RawImages {
 }
 
 /// What can be said of a data set without training on it. Equal checksums are equal data, whatever the files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Of the names of the classes, and of labels and pixels of both halves.
     pub sha256: String,

@@ -103,3 +103,34 @@ async fn what_is_wrong_with_images_is_said_at_once_and_nothing_is_sent() {
     let named = run(NOBODY, &["data", "put", "../pets", dir.path().to_str().unwrap()]).await;
     assert!(named.code() == Some(2) && named.stderr().contains("no name of a data set"), "{}", named.stderr());
 }
+
+#[tokio::test]
+async fn an_archive_leads_nowhere_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, temporary) = (dir.path().join("pets"), dir.path().join("tmp"));
+    fs::create_dir(&temporary).unwrap();
+    image_folder(&root);
+    fs::write(dir.path().join("secret.ppm"), [b"P6 2 2 255\n".as_slice(), &[7; 12]].concat()).unwrap();
+    let stored = v1::StoredDataset { name: "pets".into(), owner: "ann".into(), stored: true, ..Default::default() };
+    let (address, _) = Coordinator::start(Script { stored: vec![stored], ..Script::default() }).await;
+    let put = async |file: &str| {
+        let mut tandem = crate::tandem(&address, &["data", "put", "pets", dir.path().join(file).to_str().unwrap()]);
+        Run(tandem.env("TMPDIR", &temporary).output().await.unwrap())
+    };
+    std::os::unix::fs::symlink("1.ppm", root.join("train/ant/same.ppm")).unwrap();
+    fs::set_permissions(root.join("test/ant"), std::os::unix::fs::PermissionsExt::from_mode(0o500)).unwrap();
+    assert!(archive("tar", dir.path(), &["-cf", "inside.tar", "pets"]));
+    let inside = put("inside.tar").await;
+    assert_eq!(inside.code(), Some(0), "{}", inside.stderr());
+
+    let absolute = dir.path().join("secret.ppm");
+    for to in ["/etc/passwd", absolute.to_str().unwrap()] {
+        let _ = fs::remove_file(root.join("train/ant/out.ppm"));
+        std::os::unix::fs::symlink(to, root.join("train/ant/out.ppm")).unwrap();
+        assert!(archive("tar", dir.path(), &["-cf", "outside.tar", "pets"]));
+        let outside = put("outside.tar").await;
+        let words = "pets/train/ant/out.ppm is a link that leads out of it; nothing was sent";
+        assert!(outside.code() == Some(65) && outside.stderr().contains(words), "{}", outside.stderr());
+    }
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "nothing stays of what was unpacked");
+}

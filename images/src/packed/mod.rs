@@ -9,7 +9,7 @@ mod write;
 
 pub use index::{list, sha256};
 pub use name::{FOLDER, Stored, all, file_name, find};
-pub use write::{Packing, Part};
+pub use write::Packing;
 
 /// `train/` or `test/`, a class, a file: the parts that the name of each image has at least.
 const HALVES: [&str; 2] = ["train", "test"];

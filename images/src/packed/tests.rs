@@ -25,7 +25,7 @@ fn folder() -> tempfile::TempDir {
 
 fn packed(root: &Path, from: u64) -> Vec<u8> {
     let listing = list_folder(root, QUIET).unwrap();
-    Packing::of(listing).unwrap().parts(from).flat_map(|part| part.unwrap().bytes).collect()
+    Packing::of(listing).unwrap().parts(from).flat_map(Result::unwrap).collect()
 }
 
 fn write(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {

@@ -35,14 +35,6 @@ struct Image {
     to: u64,
 }
 
-/// The next bytes of a packed data set.
-#[derive(Debug)]
-pub struct Part {
-    pub bytes: Vec<u8>,
-    /// Of the packed data set, these included.
-    pub so_far: u64,
-}
-
 impl Packing {
     /// Looks at the size of each file.
     pub fn of(listing: Listing) -> Result<Self, Error> {
@@ -70,23 +62,23 @@ impl Packing {
     pub fn sha256(&self, worked: Worked<'_>) -> Result<String, Error> {
         let mut hasher = Sha256::new();
         for part in self.parts(0) {
-            hasher.update(part?.bytes);
+            hasher.update(part?);
             worked();
         }
         Ok(hex::encode(hasher.finalize()))
     }
 
     /// The packed data set from byte `from` on, an image at a time.
-    pub fn parts(&self, from: u64) -> impl Iterator<Item = Result<Part, Error>> {
+    pub fn parts(&self, from: u64) -> impl Iterator<Item = Result<Vec<u8>, Error>> {
         let end_from = self.bytes - END as u64;
         let first = self.images.partition_point(|image| image.to <= from);
         let images = self.images[first..].iter().map(move |image| {
             let mut bytes = self.packed(image)?;
             bytes.drain(..usize::try_from(from.saturating_sub(image.from)).unwrap_or(usize::MAX).min(bytes.len()));
-            Ok(Part { bytes, so_far: image.to })
+            Ok(bytes)
         });
         let left = self.bytes.saturating_sub(from.max(end_from));
-        let end = (left > 0).then(|| Ok(Part { bytes: vec![0; left as usize], so_far: self.bytes }));
+        let end = (left > 0).then(|| Ok(vec![0; left as usize]));
         images.chain(end)
     }
 

@@ -11,23 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tandem_domain::spec::Dataset;
-use tandem_images::{checksum, sha256};
+use tandem_images::Facts;
 
 use super::error::DataError;
 use super::folders::{Folders, Place};
 use super::{cifar, raw};
 use crate::files::publish;
-
-/// Equal facts are equal data, whatever the files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// Of the names of the classes, and of labels and pixels of both halves.
-    pub sha256: String,
-    /// How many there are.
-    pub classes: u64,
-    pub train: u64,
-    pub test: u64,
-}
 
 /// What is kept: the facts, and what the files looked like.
 #[derive(Serialize, Deserialize)]
@@ -125,14 +114,7 @@ fn measure(dataset: &Dataset, folders: Folders<'_>) -> Result<Facts, DataError> 
     if let Dataset::Folder(name) = dataset {
         folders.place(name)?.verify()?;
     }
-    let data = raw::read(dataset, folders, 0)?;
-    let [train, test] = [&data.train, &data.test].map(|half| checksum(&half.pixels, &half.labels));
-    Ok(Facts {
-        sha256: sha256(&data.classes, [&train, &test]),
-        classes: data.classes.len() as u64,
-        train: data.train.labels.len() as u64,
-        test: data.test.labels.len() as u64,
-    })
+    Ok(raw::read(dataset, folders, 0)?.facts())
 }
 
 #[cfg(test)]
@@ -196,7 +178,7 @@ mod tests {
         let quiet = &|| ();
         let listing = list(&root.path().join("data/cats"), quiet).unwrap();
         let packing = packed::Packing::of(listing).unwrap();
-        let bytes: Vec<u8> = packing.parts(0).flat_map(|part| part.unwrap().bytes).collect();
+        let bytes: Vec<u8> = packing.parts(0).flat_map(Result::unwrap).collect();
         let path = stored.join(packed::file_name("cats", &packing.sha256(quiet).unwrap()));
         fs::write(&path, &bytes).unwrap();
         draw(root.path(), "train/a/2.png", 9);

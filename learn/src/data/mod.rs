@@ -23,13 +23,13 @@ use tch::Device;
 
 pub use draw::draw;
 pub use error::DataError;
-pub use facts::{Facts, facts};
+pub use facts::facts;
 pub use folders::Folders;
 pub use images::Images;
 pub use shapes::{SHAPES_TEST, SHAPES_TRAIN};
 pub use split::{balanced_subset, epoch_order, hold_out, hold_out_images};
 pub use survey::survey;
-pub use tandem_images::{Blame, IMAGE, PLANE, SIDE};
+pub use tandem_images::{Blame, Facts, IMAGE, PLANE, SIDE};
 
 /// A data set on its device.
 #[derive(Debug)]

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use tandem_domain::images::SeenDataset;
 use tandem_domain::spec::Dataset;
 use tandem_domain::timing::DATA_SURVEY_LIMIT;
-use tandem_images::packed;
+use tandem_images::{Facts, packed};
 
 use super::cifar;
-use super::facts::{self, Facts};
+use super::facts;
 use super::folders::Folders;
 
 /// A larger image folder is not read before a job asks for it: that takes long, and 3 KB of memory an image.
@@ -27,8 +27,14 @@ const OWN_WITHIN: Duration = DATA_SURVEY_LIMIT;
 /// remembered.
 pub fn survey<'a>(folders: impl Into<Folders<'a>>, kept: &Path, mut seen: impl FnMut(SeenDataset)) {
     let folders = folders.into();
-    let datasets = datasets(folders);
-    facts::forget_others(kept, &datasets);
+    let stored = folders.stored.map_or(Ok(Vec::new()), packed::all);
+    let names = |stored: &[packed::Stored]| stored.iter().map(|stored| stored.name.clone()).collect();
+    let datasets = datasets(folders, &stored.as_deref().map(names).unwrap_or_default());
+    match stored {
+        Ok(_) => facts::forget_others(kept, &datasets),
+        // What it holds may be there again in a moment.
+        Err(error) => eprintln!("cannot list the data sets of the store: {error}"),
+    }
     let mut places: Vec<(u64, String, Dataset, String)> = Vec::new();
     for dataset in datasets {
         let (cost, stored) = cost(folders, &dataset);
@@ -80,7 +86,10 @@ fn look(folders: Folders<'_>, dataset: &Dataset, kept: &Path, within: Duration) 
     match receiver.recv_timeout(within) {
         Ok(Ok(facts)) => Ok(of(facts)),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => {
+        Err(RecvTimeoutError::Disconnected) => {
+            Err("reading it ended by a fault of the reader; see this worker's log".to_owned())
+        }
+        Err(RecvTimeoutError::Timeout) => {
             let SeenDataset { classes, train, test, .. } = unread;
             facts::remember(folders, dataset, kept, &Facts { sha256: String::new(), classes, train, test });
             Ok(unread)
@@ -92,8 +101,8 @@ fn of(Facts { sha256, classes, train, test }: Facts) -> SeenDataset {
     SeenDataset { sha256, classes, train, test, ..SeenDataset::default() }
 }
 
-/// What looks like a data set by its names.
-fn datasets(folders: Folders<'_>) -> Vec<Dataset> {
+/// What looks like a data set by its names; `stored`: those of the store.
+fn datasets(folders: Folders<'_>, stored: &BTreeSet<String>) -> Vec<Dataset> {
     let dir = folders.data;
     let official = [(Dataset::Cifar10, cifar::TEN), (Dataset::Cifar100, cifar::HUNDRED)];
     let official = official.into_iter().filter(|(_, archive)| dir.join(archive.folder).is_dir());
@@ -103,8 +112,6 @@ fn datasets(folders: Folders<'_>) -> Vec<Dataset> {
         // A name that no experiment file can have is no data set.
         Dataset::try_from(format!("folder:{}", path.file_name()?.to_str()?)).ok()
     });
-    let stored = folders.stored.map(packed::all).and_then(Result::ok).unwrap_or_default();
-    let stored: BTreeSet<String> = stored.into_iter().map(|stored| stored.name).collect();
     let is_stored = |dataset: &Dataset| matches!(dataset, Dataset::Folder(name) if stored.contains(name));
     let mut named: Vec<Dataset> = image_folders.filter(|dataset| !is_stored(dataset)).collect();
     named.extend(stored.iter().filter_map(|name| Dataset::try_from(format!("folder:{name}")).ok()));
@@ -143,7 +150,7 @@ mod tests {
         let stored = root.path().join("stored");
         fs::create_dir(&stored).unwrap();
         let packing = packed::Packing::of(list(&dir.join("cats"), &|| ()).unwrap()).unwrap();
-        let bytes: Vec<u8> = packing.parts(0).flat_map(|part| part.unwrap().bytes).collect();
+        let bytes: Vec<u8> = packing.parts(0).flat_map(Result::unwrap).collect();
         let sha256 = packing.sha256(&|| ()).unwrap();
         fs::write(stored.join(packed::file_name("cats", &sha256)), bytes).unwrap();
         fs::write(root.path().join("kept/folder-gone.json"), "{}").unwrap();
