@@ -1,7 +1,8 @@
 //! The decisions of Tandem, as pure functions: no IO, time is an argument, and every decision returns its reason.
 //!
 //! In the order of a job's way: [`spec`] has the types of the experiment file, [`plan`] turns a file into jobs, [`images`]
-//! says on which images ([`datasets`] has those that people put), [`fit`] which workers a coordinator can have, and [`place`] gives jobs to them; [`lease`] decides
+//! says on which images ([`datasets`] has those that people put), [`fit`] which workers a coordinator can have, and [`place`] gives jobs to them
+//! (under [`policy`], which says who may have how much); [`lease`] decides
 //! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, and [`timing`] holds every timeout. [`access`] says who may do what.
@@ -14,6 +15,7 @@ pub mod images;
 pub mod lease;
 pub mod place;
 pub mod plan;
+pub mod policy;
 pub mod quarantine;
 pub mod read_back;
 pub mod spec;

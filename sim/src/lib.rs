@@ -8,6 +8,7 @@
 //! [`event`] what can happen to it; [`database`], [`coordinator`], [`worker`] and [`gang`] (with [`rendezvous`], [`steps`] and
 //! [`stall`]) act and leave [`artifacts`], and [`cause`] is what ranks say; [`faults`] and [`inject`] harm them;
 //! [`invariants`] check; [`run`](mod@run) is the loop. [`conformance`] holds the modelled database to what the server's does.
+//! [`week`] is another, smaller simulator, without faults: how fairly people share a box.
 
 mod artifacts;
 mod broken;
@@ -27,6 +28,7 @@ mod rng;
 mod run;
 mod stall;
 mod steps;
+pub mod week;
 mod worker;
 mod world;
 

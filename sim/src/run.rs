@@ -55,7 +55,7 @@ fn begin(seed: u64, broken: Option<Broken>, with_trace: bool) -> World {
     let device_order = vec!["cuda".to_owned(), "cpu".to_owned()];
     // The jobs here are short and must still be stopped for others.
     let least_run = Duration::from_millis(plan.timing.lease.as_millis() as u64 / 2);
-    let policy = Policy { device_order, across_hosts: plan.across_hosts, least_run };
+    let policy = Policy { device_order, across_hosts: plan.across_hosts, least_run, ..Policy::default() };
     let mut world = World {
         now: 0,
         broken,

@@ -23,6 +23,8 @@ fn job(number: u128, workers: u32, minutes: Option<u64>) -> QueuedJob {
     QueuedJob {
         id: Uuid::from_u128(number),
         name: format!("job{number}"),
+        owner: "ann".to_owned(),
+        turn: 0,
         priority: 0,
         queued_at: now() + TimeDelta::seconds(number as i64),
         position: 0,

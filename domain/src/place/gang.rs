@@ -44,7 +44,12 @@ pub(super) fn one_per_device(fleet: &[FleetWorker], holds: impl Fn(&FleetWorker)
     let rank = |worker: &FleetWorker| match worker.status {
         WorkerStatus::Busy { .. } => 0,
         WorkerStatus::Idle => 1,
-        WorkerStatus::Draining | WorkerStatus::Quarantined | WorkerStatus::Unfit | WorkerStatus::Lost => 2,
+        WorkerStatus::Draining
+        | WorkerStatus::Drained
+        | WorkerStatus::Held { .. }
+        | WorkerStatus::Quarantined
+        | WorkerStatus::Unfit
+        | WorkerStatus::Lost => 2,
     };
     let mut devices: BTreeMap<&str, &FleetWorker> = BTreeMap::new();
     let mut in_order: Vec<&FleetWorker> = fleet.iter().collect();
@@ -62,23 +67,29 @@ pub(super) fn able<'f>(now: DateTime<Utc>, job: &QueuedJob, fleet: &[&'f FleetWo
     fleet.iter().copied().filter(|worker| job.needs.are_met_by(&worker.offers) && !misses(worker)).collect()
 }
 
-/// The workers of a gang, by rank: as many as divide the job's shards and are idle now.
-pub(super) fn choose(job: &QueuedJob, kind: &str, idle: &[&FleetWorker], policy: &Policy) -> Option<Vec<Uuid>> {
+/// The workers of a gang, by rank: as many as divide the job's shards and are idle now, `most` at most.
+pub(super) fn choose(
+    job: &QueuedJob,
+    kind: &str,
+    idle: &[&FleetWorker],
+    most: u32,
+    policy: &Policy,
+) -> Option<Vec<Uuid>> {
     let idle: Vec<_> = of_kind(kind, idle.iter().copied()).collect();
     let is_avoided = |worker: &FleetWorker| job.avoid.contains(&worker.id);
     let bad_hosts: BTreeSet<&str> = idle.iter().filter(|worker| is_avoided(worker)).map(|w| w.host.as_str()).collect();
     let trusted: Vec<_> = idle.iter().copied().filter(|worker| !is_avoided(worker)).collect();
     let other_hosts = trusted.iter().copied().filter(|worker| !bad_hosts.contains(worker.host.as_str())).collect();
-    let (other_host, other_worker) = (of_idle(job, other_hosts, policy), of_idle(job, trusted, policy));
+    let (other_host, other_worker) = (of_idle(job, other_hosts, most, policy), of_idle(job, trusted, most, policy));
     // Another host is better evidence than another worker, but no reason for a smaller gang. A smaller gang without
     // avoided workers is better than a larger one with them.
     let size = |gang: &Option<Vec<Uuid>>| gang.as_ref().map_or(0, Vec::len);
     let trusted = if size(&other_host) >= size(&other_worker) { other_host } else { other_worker };
-    trusted.or_else(|| of_idle(job, idle, policy))
+    trusted.or_else(|| of_idle(job, idle, most, policy))
 }
 
-fn of_idle(job: &QueuedJob, idle: Vec<&FleetWorker>, policy: &Policy) -> Option<Vec<Uuid>> {
-    let size = largest(job.workers, job.shards, room(&idle, policy))?;
+fn of_idle(job: &QueuedJob, idle: Vec<&FleetWorker>, most: u32, policy: &Policy) -> Option<Vec<Uuid>> {
+    let size = largest(job.workers, job.shards, room(&idle, policy).min(most as usize))?;
     let hosts = by_host(&idle);
     // The smallest host with room for the gang, to leave larger ones to larger gangs; else as few hosts as possible.
     let one_host = hosts.values().filter(|workers| workers.len() >= size).min_by_key(|workers| workers.len());
@@ -99,7 +110,7 @@ pub(super) fn largest(wanted: Workers, shards: u32, room: usize) -> Option<usize
     wanted.world_sizes(shards).rev().map(|size| size as usize).find(|&size| size <= room)
 }
 
-/// Whether it is idle or will be when its job ends: lost, draining, unfit and quarantined workers are not waited for.
+/// Whether it is idle or will be when its job ends: those that are lost, draining, held, unfit or quarantined are not waited for.
 pub(super) fn is_usable(worker: &FleetWorker) -> bool {
     matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. })
 }

@@ -66,6 +66,8 @@ fn gains(
     let stopped = QueuedJob {
         id: gang.job,
         name: gang.name.clone(),
+        owner: gang.owner.clone(),
+        turn: 0,
         priority: gang.priority,
         queued_at: gang.queued_at,
         position: gang.position,
@@ -89,7 +91,8 @@ fn gains(
             worker.status = WorkerStatus::Busy { job_name: String::new(), until: None };
         }
     }
-    let then = place(now, &queue, &fleet, policy).placements;
+    let policy = Policy { quotas: policy.quotas.without(&gang.owner, gang.workers.len()), ..policy.clone() };
+    let then = place(now, &queue, &fleet, &policy).placements;
     then.iter().any(|placement| placement.job == gang.job && placement.workers.len() > gang.workers.len())
 }
 

@@ -21,8 +21,9 @@ pub fn fingerprint(fleet: &[FleetWorker], running: &[RunningGang]) -> String {
 
 /// Gangs that are asked to stop at a checkpoint so that the first in line of each kind of device can start.
 ///
-/// Only the first in line gets room, because no job behind it may take the freed workers. Only gangs of lower priority
-/// stop, those with the least at stake first, and only if that frees enough workers. What was tried is not tried again
+/// Only the first in line gets room, because no job behind it may take the freed workers. Gangs that passed it and were to
+/// have ended by now stop, and those of lower priority, those with the least at stake first, and only if that frees enough
+/// workers. What was tried is not tried again
 /// until the fleet or its gangs have changed.
 pub fn make_room(
     now: DateTime<Utc>,
@@ -89,11 +90,14 @@ fn room_for(
     };
     let mut victims: Vec<&RunningGang> = running
         .iter()
-        .filter(|gang| gang.priority < job.priority && gang.may_stop(now, policy))
+        .filter(|gang| gang.priority < job.priority || gang.overstays(job.id, now))
+        .filter(|gang| gang.may_stop(now, policy))
         .filter(of_this_kind)
         .collect();
     victims.sort_by(|a, b| {
-        a.priority.cmp(&b.priority).then(a.at_stake(now).total_cmp(&b.at_stake(now))).then(a.attempt.cmp(&b.attempt))
+        let stays = |gang: &RunningGang| !gang.overstays(job.id, now);
+        let order = stays(a).cmp(&stays(b)).then(a.priority.cmp(&b.priority));
+        order.then(a.at_stake(now).total_cmp(&b.at_stake(now))).then(a.attempt.cmp(&b.attempt))
     });
     let already = stopping.len();
     for victim in victims {
@@ -117,7 +121,10 @@ fn room_for(
         job: gang.job,
         room_for: Some(job.id),
         at_stake: gang.at_stake(now),
-        reason: format!("makes room for `{}` (priority {} over {})", job.name, job.priority, gang.priority),
+        reason: match gang.overstays(job.id, now) {
+            true => format!("makes room for `{}`, which it passed: it was to have ended by now", job.name),
+            false => format!("makes room for `{}` (priority {} over {})", job.name, job.priority, gang.priority),
+        },
     };
     stopping[already..].iter().map(stop).collect()
 }

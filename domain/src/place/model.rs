@@ -2,18 +2,25 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::needs::{Needs, Offers};
+use super::{
+    needs::{Needs, Offers},
+    quotas::Quotas,
+};
 use crate::{blame::MissingInput, spec::Workers, timing::timing};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuedJob {
     pub id: Uuid,
     pub name: String,
+    /// Whose devices it takes.
+    pub owner: String,
     /// The higher goes first.
     pub priority: i32,
+    /// Among jobs of its priority: see [`take_turns`](super::take_turns). The same for all where the first come goes first.
+    pub turn: u32,
     pub queued_at: DateTime<Utc>,
     /// Its place in the file, among jobs that were queued at the same moment.
     pub position: i32,
@@ -57,8 +64,14 @@ pub enum WorkerStatus {
     Quarantined,
     /// It does not see the store, or is of a version that does not fit the coordinator's.
     Unfit,
-    /// Finishes what it has and takes nothing new.
+    /// Finishes what it has and takes nothing new, as its process leaves.
     Draining,
+    /// Finishes what it has and takes nothing new, until somebody undrains it.
+    Drained,
+    /// Somebody has it for itself.
+    Held {
+        until: DateTime<Utc>,
+    },
     Lost,
 }
 
@@ -70,6 +83,10 @@ pub struct Policy {
     pub across_hosts: bool,
     /// A gang trains for this long at least before it is stopped for others, or to grow.
     pub least_run: Duration,
+    /// A job that passes others is expected to take so many times its estimate.
+    pub margin: f64,
+    /// What each person may still take.
+    pub quotas: Quotas,
 }
 
 impl Default for Policy {
@@ -78,6 +95,8 @@ impl Default for Policy {
             device_order: vec!["cuda".to_owned(), "cpu".to_owned()],
             across_hosts: true,
             least_run: timing().least_run,
+            margin: 1.0,
+            quotas: Quotas::default(),
         }
     }
 }
@@ -92,6 +111,7 @@ pub struct RunningGang {
     pub attempt: Uuid,
     pub job: Uuid,
     pub name: String,
+    pub owner: String,
     pub priority: i32,
     /// Its place in the queue, and the workers that it avoids, once it stops and waits again.
     pub queued_at: DateTime<Utc>,
@@ -115,6 +135,18 @@ pub struct RunningGang {
     pub wasted_stops: u32,
     /// It was asked to stop at a checkpoint, or one of its ranks did, and it has not yet.
     pub is_stopping: bool,
+    /// Whom it passed when it started.
+    pub passed: Option<Passed>,
+    /// How long it may still train; negative once that is over.
+    pub time_left: Option<TimeDelta>,
+}
+
+/// A promise of who starts before the first in line: to have ended when that one can.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Passed {
+    /// Who was first in line then.
+    pub job: Uuid,
+    pub until: DateTime<Utc>,
 }
 
 impl RunningGang {
@@ -130,6 +162,11 @@ impl RunningGang {
     pub fn least_run(&self, policy: &Policy) -> Duration {
         let by_steps = self.slowest.unwrap_or_default() * LEAST_STEPS;
         policy.least_run.max(by_steps) * 2u32.pow(self.wasted_stops.min(WASTED_MAX))
+    }
+
+    /// It started before `job`, as it was to end before that could, and has not.
+    pub(super) fn overstays(&self, job: Uuid, now: DateTime<Utc>) -> bool {
+        self.passed.is_some_and(|passed| passed.job == job && passed.until < now)
     }
 
     /// It has trained for long enough to be stopped.
@@ -157,6 +194,8 @@ pub struct Placement {
     pub job: Uuid,
     /// By rank. Workers of one host are neighbours.
     pub workers: Vec<Uuid>,
+    /// It takes workers that are reserved for somebody before it.
+    pub passed: Option<Passed>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -175,6 +214,6 @@ pub struct Decision {
 /// The queue in the order in which jobs start.
 pub fn in_line(queue: &[QueuedJob]) -> Vec<&QueuedJob> {
     let mut queue: Vec<_> = queue.iter().collect();
-    queue.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.queued_at, job.position, job.id));
+    queue.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.turn, job.queued_at, job.position, job.id));
     queue
 }

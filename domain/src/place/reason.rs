@@ -27,19 +27,12 @@ pub(super) fn needs(need: u32, fleet: &[&FleetWorker], spare: usize, policy: &Po
     for worker in fleet.iter().filter(|worker| gang::is_usable(worker)) {
         *kinds.entry(&worker.device_kind).or_default() += 1;
     }
-    let count = |wanted: WorkerStatus| fleet.iter().filter(|worker| worker.status == wanted).count();
     let mut has: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let unusable = [
-        (WorkerStatus::Draining, "draining"),
-        (WorkerStatus::Lost, "lost"),
-        (WorkerStatus::Quarantined, "quarantined"),
-        (WorkerStatus::Unfit, "unfit (`tandem status` says why)"),
-    ];
-    for (number, word) in unusable.map(|(status, word)| (count(status), word)) {
-        if number > 0 {
-            has.push(format!("{number} {word}"));
-        }
+    let mut unusable: BTreeMap<&str, u32> = BTreeMap::new();
+    for word in fleet.iter().filter_map(|worker| unusable_as(&worker.status)) {
+        *unusable.entry(word).or_default() += 1;
     }
+    has.extend(unusable.into_iter().map(|(word, number)| format!("{number} {word}")));
     if spare > 0 {
         has.push(format!("{spare} more on a device that another worker holds"));
     }
@@ -50,6 +43,19 @@ pub(super) fn needs(need: u32, fleet: &[&FleetWorker], spare: usize, policy: &Po
         (_, false) => " of one kind on one host",
     };
     format!("needs {}{together}; the fleet has {has}", workers(need as usize, ""))
+}
+
+/// Why nobody waits for a worker.
+fn unusable_as(status: &WorkerStatus) -> Option<&'static str> {
+    match status {
+        WorkerStatus::Idle | WorkerStatus::Busy { .. } => None,
+        WorkerStatus::Draining => Some("draining"),
+        WorkerStatus::Drained => Some("drained (`tandem undrain`)"),
+        WorkerStatus::Held { .. } => Some("held (`tandem status` says by whom)"),
+        WorkerStatus::Lost => Some("lost"),
+        WorkerStatus::Quarantined => Some("quarantined"),
+        WorkerStatus::Unfit => Some("unfit (`tandem status` says why)"),
+    }
 }
 
 /// Its kind has enough workers, but too few are idle.

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     gang,
-    model::{Decision, FleetWorker, Placement, Policy, QueuedJob, Waiting, WorkerStatus, in_line},
+    model::{Decision, FleetWorker, Passed, Placement, Policy, QueuedJob, Waiting, WorkerStatus, in_line},
+    quotas::Quotas,
     reason,
     reservation::{Reservation, reserve},
 };
@@ -53,6 +54,7 @@ pub(super) struct Pass<'f> {
     kinds: gang::Kinds<'f>,
     pub(super) idle: Vec<&'f FleetWorker>,
     taken: BTreeMap<Uuid, Option<DateTime<Utc>>>,
+    quotas: Quotas,
     pub(super) heads: BTreeMap<&'f str, Head<'f>>,
     pub(super) decision: Decision,
 }
@@ -62,25 +64,27 @@ impl<'f> Pass<'f> {
         let idle = devices.iter().copied().filter(|worker| worker.status == WorkerStatus::Idle).collect();
         let (kinds, spare) = (gang::Kinds::of(&devices, policy), workers - devices.len());
         let (taken, heads, decision) = (BTreeMap::new(), BTreeMap::new(), Decision::default());
-        Self { now, policy, devices, spare, kinds, idle, taken, heads, decision }
+        let quotas = policy.quotas.clone();
+        Self { now, policy, devices, spare, kinds, idle, taken, quotas, heads, decision }
     }
 
     /// Decides about the next job in line. Without `may_pass`, none starts before another of its kind.
     pub(super) fn decide(&mut self, job: &'f QueuedJob, may_pass: bool) {
         let reason = match self.start(job, may_pass) {
-            Ok((kind, workers)) => {
+            Ok((kind, workers, passed)) => {
                 let ends_at = self.ends_at(job, kind);
+                self.quotas.take(&job.owner, workers.len());
                 self.taken.extend(workers.iter().map(|worker| (*worker, ends_at)));
                 self.idle.retain(|worker| !workers.contains(&worker.id));
-                return self.decision.placements.push(Placement { job: job.id, workers });
+                return self.decision.placements.push(Placement { job: job.id, workers, passed });
             }
             Err(reason) => reason,
         };
         self.decision.waiting.push(Waiting { job: job.id, reason });
     }
 
-    /// The kind and the workers that the job starts on, or why it waits.
-    fn start(&mut self, job: &'f QueuedJob, may_pass: bool) -> Result<(&'f str, Vec<Uuid>), String> {
+    /// The kind and the workers that the job starts on, and whom it passes, or why it waits.
+    fn start(&mut self, job: &'f QueuedJob, may_pass: bool) -> Result<(&'f str, Vec<Uuid>, Option<Passed>), String> {
         if let Some(until) = job.not_before.filter(|moment| *moment > self.now) {
             return Err(reason::backoff(job, until));
         }
@@ -92,14 +96,22 @@ impl<'f> Pass<'f> {
                 .for_job(job)
                 .ok_or_else(|| reason::unable(self.now, job, &self.devices))?,
         };
+        let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min);
+        if let Some(reason) = self.quotas.refuses(&job.owner, need) {
+            return Err(reason);
+        }
+        let most = self.quotas.most(&job.owner);
         let idle = gang::able(self.now, job, &self.idle);
         if let Some(head) = self.heads.get(kind) {
             let free = if may_pass { self.beside(job, kind, &head.reservation, idle) } else { Vec::new() };
-            let workers = gang::choose(job, kind, &free, self.policy);
-            return workers.map(|workers| (kind, workers)).ok_or_else(|| reason::behind(head.job, kind));
+            let workers = gang::choose(job, kind, &free, most, self.policy);
+            let workers = workers.ok_or_else(|| reason::behind(head.job, kind))?;
+            let takes = workers.iter().any(|worker| head.reservation.workers.contains(worker));
+            let passed = head.reservation.at.filter(|_| takes).map(|until| Passed { job: head.job.id, until });
+            return Ok((kind, workers, passed));
         }
-        if let Some(workers) = gang::choose(job, kind, &idle, self.policy) {
-            return Ok((kind, workers));
+        if let Some(workers) = gang::choose(job, kind, &idle, most, self.policy) {
+            return Ok((kind, workers, None));
         }
         let of_kind: Vec<_> = gang::of_kind(kind, able.iter().copied()).collect();
         let reservation = reserve(self.now, job, &of_kind, &self.taken, self.policy);
@@ -121,7 +133,7 @@ impl<'f> Pass<'f> {
     }
 
     fn ends_at(&self, job: &QueuedJob, kind: &str) -> Option<DateTime<Utc>> {
-        let estimate = chrono::TimeDelta::from_std(*job.estimates.get(kind)?).ok()?;
-        self.now.checked_add_signed(estimate)
+        let estimate = job.estimates.get(kind)?.mul_f64(self.policy.margin);
+        self.now.checked_add_signed(chrono::TimeDelta::from_std(estimate).ok()?)
     }
 }

@@ -20,6 +20,8 @@ fn job(number: u128, priority: i32, workers: u32) -> QueuedJob {
     QueuedJob {
         id: Uuid::from_u128(number),
         name: format!("job{number}"),
+        owner: "ann".to_owned(),
+        turn: 0,
         priority,
         queued_at: now() + TimeDelta::seconds(number as i64),
         position: 0,
@@ -63,6 +65,9 @@ fn gang(number: u128, priority: i32, workers: &[u128], unsaved: i64) -> RunningG
         attempt: Uuid::from_u128(1000 + number),
         job: Uuid::from_u128(100 + number),
         name: format!("gang{number}"),
+        owner: "ann".to_owned(),
+        passed: None,
+        time_left: None,
         priority,
         queued_at: now() - TimeDelta::hours(1),
         position: 0,

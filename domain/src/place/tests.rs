@@ -17,6 +17,8 @@ fn job(number: u128, workers: (u32, u32), shards: u32) -> QueuedJob {
     QueuedJob {
         id: Uuid::from_u128(number),
         name: format!("job{number}"),
+        owner: "ann".to_owned(),
+        turn: 0,
         priority: 0,
         queued_at: now() + TimeDelta::seconds(number as i64),
         position: 0,
@@ -165,7 +167,7 @@ proptest! {
         let jobs: HashMap<_, _> = queue.iter().map(|job| (job.id, job)).collect();
         let workers: HashMap<_, _> = fleet.iter().map(|worker| (worker.id, worker)).collect();
         let mut taken = HashSet::new();
-        for Placement { job, workers: gang } in &decision.placements {
+        for Placement { job, workers: gang, .. } in &decision.placements {
             let job = jobs[job];
             let size = gang.len() as u32;
             prop_assert!((job.workers.min..=job.workers.max).contains(&size));

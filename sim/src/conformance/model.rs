@@ -153,7 +153,7 @@ impl Changes for Model {
 
     fn claim(&mut self, by: usize, job: usize, workers: &[usize]) -> bool {
         let workers = workers.iter().map(|&worker| worker_id(worker)).collect();
-        self.db.claim(self.term(by), &Placement { job: job_id(job), workers }).is_some()
+        self.db.claim(self.term(by), &Placement { job: job_id(job), workers, passed: None }).is_some()
     }
 
     fn dispatch(&mut self, attempt: usize, rank: usize) -> bool {

@@ -153,7 +153,7 @@ fn fleet(store: &mut impl Store) -> Answer {
             Some(WorkerStatus::Quarantined) => Status::Quarantined,
             Some(WorkerStatus::Unfit) => Status::Unfit,
             Some(WorkerStatus::Draining) => Status::Draining,
-            Some(WorkerStatus::Lost) => Status::Lost,
+            Some(WorkerStatus::Lost | WorkerStatus::Drained | WorkerStatus::Held { .. }) => Status::Lost,
         }
     };
     Answer::Fleet(store.worker_ids().into_iter().map(status).collect())

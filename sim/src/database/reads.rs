@@ -56,6 +56,8 @@ impl Database {
         QueuedJob {
             id: job_id(number),
             name: job.name.clone(),
+            owner: String::new(),
+            turn: 0,
             priority: job.priority,
             queued_at: moment(job.queued_at.unwrap_or_default()),
             position: number as i32,
@@ -123,6 +125,9 @@ impl Database {
                 attempt: attempt_id(number),
                 job: job_id(attempt.job),
                 name: job.name.clone(),
+                owner: String::new(),
+                passed: None,
+                time_left: None,
                 priority: job.priority,
                 queued_at: moment(job.queued_at.unwrap_or_default()),
                 position: attempt.job as i32,

@@ -1,0 +1,120 @@
+//! What each person may have at a time, and what is said to who has that.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::span;
+
+/// Of one person. What is not set has no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Devices on which its jobs run at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_devices: Option<u32>,
+    /// Jobs that wait, for others or for workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_jobs: Option<u32>,
+    /// Hours of devices in the last seven days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_hours_a_week: Option<f64>,
+    /// The longest that a job may train; also for those that say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "span")]
+    pub max_time: Option<Duration>,
+    /// The longest that it may hold a device for itself, at once.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "span")]
+    pub hold: Option<Duration>,
+    /// Devices that it may hold at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_devices: Option<u32>,
+}
+
+impl Limits {
+    /// These, and those of `all` where they say nothing.
+    pub fn over(self, all: &Self) -> Self {
+        Self {
+            running_devices: self.running_devices.or(all.running_devices),
+            queued_jobs: self.queued_jobs.or(all.queued_jobs),
+            device_hours_a_week: self.device_hours_a_week.or(all.device_hours_a_week),
+            max_time: self.max_time.or(all.max_time),
+            hold: self.hold.or(all.hold),
+            held_devices: self.held_devices.or(all.held_devices),
+        }
+    }
+
+    /// # Errors
+    /// Names the key that is wrong, behind `at`.
+    pub(super) fn check(&self, at: &str) -> Result<(), String> {
+        if let Some(hours) = self.device_hours_a_week.filter(|hours| !(hours.is_finite() && *hours >= 0.0)) {
+            return Err(format!("`{at}.device_hours_a_week` = {hours}: expected 0 or more"));
+        }
+        if self.running_devices == Some(0) {
+            return Err(format!(
+                "`{at}.running_devices` = 0 would run nothing of theirs; to keep somebody out: tandem user disable NAME"
+            ));
+        }
+        if self.max_time.is_some_and(|time| time < LEAST_TIME) {
+            return Err(format!("`{at}.max_time`: expected {} or more", span::show(LEAST_TIME)));
+        }
+        Ok(())
+    }
+
+    /// Whether `count` more jobs may wait where `waiting` do.
+    ///
+    /// # Errors
+    /// Says what the limit is.
+    pub fn may_queue(&self, who: &str, waiting: u64, count: u64) -> Result<(), String> {
+        match self.queued_jobs {
+            Some(most) if waiting + count > u64::from(most) => Err(format!(
+                "{who} has {waiting} waiting jobs, and this brings {count} more, of {most} that the policy allows \
+                 (queued_jobs; tandem policy show); submit fewer, or wait until some have started"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// How long a job may train: what it asks, or what the policy gives.
+    ///
+    /// # Errors
+    /// If it asks for more.
+    pub fn time_of(&self, asked: Option<Duration>) -> Result<Option<Duration>, String> {
+        match (asked, self.max_time) {
+            (Some(asked), _) if asked < LEAST_TIME => {
+                Err(format!("a maximum time of {}: expected {} or more", span::show(asked), span::show(LEAST_TIME)))
+            }
+            (Some(asked), Some(most)) if asked > most => Err(format!(
+                "a maximum time of {} is more than the {} that the policy allows (max_time; tandem policy show)",
+                span::show(asked),
+                span::show(most)
+            )),
+            (Some(asked), _) => Ok(Some(asked)),
+            (None, most) => Ok(most),
+        }
+    }
+
+    /// Whether a device may be held for `span` where `held` others are.
+    ///
+    /// # Errors
+    /// Says what the limit is.
+    pub fn may_hold(&self, who: &str, span: Duration, held: u64) -> Result<(), String> {
+        if let Some(most) = self.hold.filter(|most| span > *most) {
+            return Err(format!(
+                "{} is longer than the {} for which the policy lets {who} hold a device (hold; tandem policy show)",
+                span::show(span),
+                span::show(most)
+            ));
+        }
+        match self.held_devices {
+            Some(most) if held >= u64::from(most) => Err(format!(
+                "{who} holds {held} device{} already, of {most} that the policy allows (held_devices; tandem policy show); \
+                 give one back first: tandem unhold WORKER",
+                if held == 1 { "" } else { "s" }
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A job that trains for less has hardly begun.
+const LEAST_TIME: Duration = Duration::from_secs(60);

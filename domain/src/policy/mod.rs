@@ -1,0 +1,12 @@
+//! How a house is shared: one policy, set by an admin and kept with all its versions.
+//!
+//! [`HousePolicy`] is what a policy file says, checked. [`limits`] says what a person may have of it.
+
+mod house;
+pub mod limits;
+pub mod span;
+#[cfg(test)]
+mod tests;
+
+pub use house::{BYTES_MAX, FairShare, ForeignUse, HousePolicy, Order, PriorityBounds};
+pub use limits::Limits;
