@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
-        status, submit, token, up, user, watch, whoami,
+        audit, cancel, completions, context, data, down, fetch, hold, init, join, list, logs, pause, policy, release,
+        results, schema, show, status, submit, token, up, user, watch, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -60,12 +60,22 @@ pub(crate) enum Command {
     Show(show::Show),
     Watch(watch::Watch),
     Logs(logs::Logs),
+    Why(why::Why),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
+    Requeue(pause::Requeue),
+    Priority(pause::Priority),
     Cancel(cancel::Cancel),
     Results(results::Results),
     Fetch(fetch::Fetch),
     Data(data::Data),
     Status(status::Status),
+    Hold(hold::Hold),
+    Unhold(hold::Unhold),
+    Drain(hold::Drain),
+    Undrain(hold::Undrain),
     Release(release::Release),
+    Policy(policy::Policy),
     Join(join::Join),
     Context(context::Context),
     #[command(name = "whoami")]

@@ -53,7 +53,7 @@ macro_rules! states {
     };
 }
 
-states!(JobState, JobState, job_state, { Blocked, Queued, Running, Succeeded, Failed, Cancelled });
+states!(JobState, JobState, job_state, { Blocked, Queued, Paused, Running, Succeeded, Failed, Cancelled });
 states!(AttemptState, AttemptState, attempt_state, {
     Assigned, Starting, Training, Verifying, Succeeded, Failed, Lost, Preempted, Cancelled,
 });

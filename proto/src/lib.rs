@@ -29,7 +29,7 @@ mod tests {
             .flat_map(|file| file.service.iter().map(|service| service.name()))
             .collect();
         services.sort_unstable();
-        assert_eq!(services, ["Data", "Fleet", "Jobs", "People", "Results", "Workers"]);
+        assert_eq!(services, ["Data", "Fleet", "Jobs", "People", "Policies", "Results", "Workers"]);
         let names: Vec<_> = set.file.iter().map(|file| file.name()).collect();
         for import in set.file.iter().flat_map(|file| &file.dependency) {
             assert!(names.contains(&import.as_str()), "{import} is not in the set");

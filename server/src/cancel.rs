@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     conclude,
     error::Result,
+    sharing::pause,
     store::{
         Conn, Store, attempts,
         audit::{self, Entry},
@@ -24,10 +25,11 @@ use crate::{
         overview::JobRow,
         retry,
         targets::Target,
+        wishes,
     },
     target::{self, jobs_of},
     unblock::unblock,
-    wish::{Wish, to_cancel},
+    wish::{Wish, to_change},
 };
 
 /// What became of a request to cancel.
@@ -52,7 +54,7 @@ pub(crate) struct SharedJob {
 /// Dependants go the same way.
 ///
 /// # Errors
-/// As [`to_cancel`].
+/// As [`to_change`].
 pub(crate) async fn cancel(store: &Store, target: &str, who: &Person) -> Result<Cancelled> {
     retry(|| cancel_once(store, target, who)).await
 }
@@ -77,7 +79,8 @@ pub(crate) async fn cancel_all_of(store: &Store, owner: &str, by: &str) -> Resul
                 cancel_job(&mut tx, job, &reason).await?;
             }
         }
-        experiments::lower_priorities(&mut tx, &ids_of(&going_on)).await?;
+        wishes::settle(&mut tx, &ids_of(&going_on)).await?;
+        pause::settle(&mut tx, &ids_of(&going_on)).await?;
         let followed = unblock(&mut tx).await?.len();
         notify(&mut tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
         tx.commit().await?;
@@ -101,7 +104,7 @@ async fn stops_at_checkpoint(tx: &mut Conn, job: &LockedJob, reason: &str) -> Re
 /// the same.
 async fn cancel_once(store: &Store, target: &str, who: &Person) -> Result<Cancelled> {
     let mut tx = store.begin().await?;
-    let wishes = to_cancel(&mut tx, target, who).await?;
+    let wishes = to_change(&mut tx, target, who, "cancel").await?;
     let mut ids: Vec<Uuid> = Vec::new();
     for wish in &wishes {
         match *wish {
@@ -133,7 +136,8 @@ async fn cancel_once(store: &Store, target: &str, who: &Person) -> Result<Cancel
     for job in &ending {
         cancel_job(&mut tx, job, &reason).await?;
     }
-    experiments::lower_priorities(&mut tx, &ids_of(&going_on)).await?;
+    wishes::settle(&mut tx, &ids_of(&going_on)).await?;
+    pause::settle(&mut tx, &ids_of(&going_on)).await?;
     let mut cancelled = ids_of(&ending);
     cancelled.extend(unblock(&mut tx).await?);
     let shared = shared(&mut tx, &live, &ending).await?;

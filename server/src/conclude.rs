@@ -5,6 +5,7 @@
 
 use tandem_domain::{
     blame::{Evidence, Next, job_after},
+    place::OVER_TIME,
     quarantine::quarantine,
     state::{
         AttemptEvent, AttemptState, FAULTS, JobEvent, JobState, RankOutcome, RetryPolicy, attempt_verdict,
@@ -24,7 +25,7 @@ use crate::{
         leases::{self, LockedLease},
         measures,
         notify::{Topic, notify},
-        verifying, workers,
+        verifying, wishes, workers,
     },
 };
 
@@ -218,12 +219,25 @@ async fn move_job(
         JobState::Queued if !experiments::is_wanted(tx, job.id).await? => {
             (JobState::Cancelled, "nobody wants it any more".to_owned())
         }
+        JobState::Queued
+            if attempt
+                .stop
+                .as_ref()
+                .is_some_and(|stop| verdict == AttemptState::Preempted && stop.reason == OVER_TIME) =>
+        {
+            (JobState::Failed, format!("{OVER_TIME}; `tandem requeue --max-time` goes on from its checkpoint"))
+        }
+        JobState::Queued => match wishes::paused_by_all(tx, &[job.id]).await?.pop() {
+            Some((_, by)) => (JobState::Paused, format!("paused by {by}; `tandem resume` goes on from its checkpoint")),
+            None => (state, why),
+        },
         _ => (state, why),
     };
     let (event, kind) = match state {
         JobState::Succeeded => (JobEvent::Succeeded, "succeeded"),
         JobState::Failed => (JobEvent::Failed, "failed"),
         JobState::Cancelled => (JobEvent::Cancelled, "cancelled"),
+        JobState::Paused => (JobEvent::Paused, "paused"),
         JobState::Queued | JobState::Blocked | JobState::Running => (JobEvent::Requeued, "requeued"),
     };
     let reason = match (state, cause) {

@@ -1,8 +1,11 @@
 //! From what is stored to the messages of the wire.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
-use tandem_domain::state::{AttemptState, JobState};
+use tandem_domain::{
+    place::Start,
+    state::{AttemptState, JobState},
+};
 use tandem_proto::{convert::timestamp, status::Code, v1};
 use tonic::Status;
 use uuid::Uuid;
@@ -11,6 +14,7 @@ use crate::{
     cancel::Cancelled,
     estimate::TimeEstimate,
     query::{results::NamedCurve, show::Shown},
+    sharing::{chosen::Changed, outlook::Line, why::Why},
     store::{
         attempts::AttemptRow,
         events::EventRow,
@@ -113,6 +117,65 @@ pub(crate) fn cancelled(cancelled: Cancelled) -> Result<v1::CancelResponse, Stat
     Ok(v1::CancelResponse { cancelled: jobs(cancelled.jobs)?, shared: shared.collect() })
 }
 
+pub(crate) fn changed(changed: Changed) -> Result<v1::ChangedResponse, Status> {
+    Ok(v1::ChangedResponse { changed: jobs(changed.jobs)?, notes: changed.notes })
+}
+
+pub(crate) fn whys(whys: Vec<Why>, line: &Line) -> Result<v1::WhyResponse, Status> {
+    let in_line = u32::try_from(line.jobs.len()).unwrap_or(u32::MAX);
+    let one = |why: Why| {
+        let before = why.before.into_iter().map(|before| v1::Before {
+            job_id: before.job.to_string(),
+            name: before.name,
+            owner: before.owner,
+            why: before.why,
+        });
+        Ok(v1::Why {
+            job: Some(job(why.job)?),
+            place: why.place,
+            line: in_line,
+            reason: why.reason,
+            start: why.start.map(start),
+            before: before.collect(),
+        })
+    };
+    Ok(v1::WhyResponse {
+        jobs: whys.into_iter().map(one).collect::<Result<_, Status>>()?,
+        shares: shares(line),
+        policy_version: unsigned(line.version),
+        at: Some(timestamp(line.at)),
+        wrong_by: line.wrong_by.0,
+        shown_by: small(i32::try_from(line.wrong_by.1).unwrap_or(i32::MAX)),
+    })
+}
+
+pub(crate) fn start(start: Start) -> v1::Start {
+    v1::Start { at: Some(timestamp(start.at)), early: Some(timestamp(start.early)), late: Some(timestamp(start.late)) }
+}
+
+/// Of all that have something in line, or are running, who has used least first.
+fn shares(line: &Line) -> Vec<v1::Share> {
+    let waiting = line.jobs.iter().map(|job| &job.owner);
+    let running = line.shares.used.iter().filter(|(_, used)| used.devices > 0).map(|(who, _)| who);
+    let people: BTreeSet<&String> = waiting.chain(running).collect();
+    let mut shares: Vec<v1::Share> = people
+        .into_iter()
+        .map(|who| {
+            let used = line.shares.used.get(who).copied().unwrap_or_default();
+            v1::Share {
+                person: who.clone(),
+                device_hours: line.shares.counted.get(who).copied().unwrap_or(0.0) / 3600.0,
+                weight: line.house.fair_share.weight(who),
+                running_devices: used.devices,
+                in_line: u32::try_from(line.jobs.iter().filter(|job| job.owner == *who).count()).unwrap_or(u32::MAX),
+                device_hours_this_week: used.this_week / 3600.0,
+            }
+        })
+        .collect();
+    shares.sort_by(|a, b| (a.device_hours / a.weight).total_cmp(&(b.device_hours / b.weight)));
+    shares
+}
+
 fn attempt(row: AttemptRow) -> Result<v1::Attempt, Status> {
     Ok(v1::Attempt {
         id: row.id.to_string(),
@@ -211,6 +274,8 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     let state = match (row.state.as_str(), row.job_id) {
         ("ready", None) if !row.unfit.is_empty() => v1::WorkerState::Unfit,
         ("ready", None) if row.quarantined_until.is_some() => v1::WorkerState::Quarantined,
+        ("ready", None) if row.drained_at.is_some() => v1::WorkerState::Drained,
+        ("ready", None) if row.held_until.is_some() => v1::WorkerState::Held,
         ("ready", None) => v1::WorkerState::Idle,
         ("ready", Some(_)) => v1::WorkerState::Busy,
         ("draining", _) => v1::WorkerState::Draining,
@@ -245,6 +310,12 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
         facts: row.facts.map(|facts| facts_from_json(&facts)),
         quarantine_reason: row.quarantined_until.map(|_| row.quarantine_reason).unwrap_or_default(),
         quarantined_until: row.quarantined_until.map(timestamp),
+        hold: row.held_until.map(|until| v1::Withheld {
+            by: row.held_by,
+            reason: row.hold_reason,
+            until: Some(timestamp(until)),
+        }),
+        drain: row.drained_at.map(|_| v1::Withheld { by: row.drained_by, reason: row.drain_reason, until: None }),
     }
 }
 

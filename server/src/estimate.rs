@@ -95,21 +95,29 @@ async fn most_similar(conn: &mut Conn, job: &PlannedJob, kind: &str) -> Result<O
     Ok(None)
 }
 
-/// How much longer than estimated a job may take before it delays others that were promised its workers.
-const MARGIN: f64 = 1.25;
-
-/// How long a queued job takes on its smallest gang, with a margin, by what jobs of the same kind of work took; by kind
-/// of device. The precedents are those of its kind of work, each with its kind of device.
+/// How long a queued job still takes on its smallest gang, by what jobs of the same kind of work took; by kind of device. The
+/// precedents are those of its kind of work, each with its kind of device.
 pub(crate) fn of_queued(row: &QueueRow, precedents: &[(String, Precedent)]) -> BTreeMap<String, Duration> {
     let Some(ranks) = row.job.workers.world_sizes(row.job.shards).next().filter(|_| row.gflop > 0.0) else {
         return BTreeMap::new();
     };
     let of_work = precedents.iter().filter(|(_, precedent)| precedent.work == row.work);
     let estimates = of_work.filter_map(|(kind, precedent)| {
-        let seconds = OVERHEAD + row.gflop / (Speed::of(precedent, kind).value * lanes(kind, ranks, row.threads));
-        Some((kind.clone(), Duration::try_from_secs_f64(MARGIN * seconds).ok()?))
+        let work = row.gflop * row.left;
+        let seconds = OVERHEAD + work / (Speed::of(precedent, kind).value * lanes(kind, ranks, row.threads));
+        Some((kind.clone(), Duration::try_from_secs_f64(seconds).ok()?))
     });
     estimates.collect()
+}
+
+/// 10^9 operations a second of a device of this house, about: as the newest job of any kind ran.
+pub(crate) async fn usual_speed(conn: &mut Conn) -> Result<f64> {
+    let kind = Speeds::of_fleet(conn).await?.kind;
+    let found = precedent(conn, Similar::Any, &kind).await?;
+    let assumed = if kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE };
+    Ok(found.map_or(assumed, |precedent| {
+        Speed::of(&precedent, &kind).value * lanes(&kind, 1, super::store::small(precedent.threads))
+    }))
 }
 
 /// The number of CPU threads or devices that compute at the same time.

@@ -38,6 +38,7 @@ mod release;
 mod report;
 mod rpc;
 mod schedule;
+mod sharing;
 mod snapshot;
 mod start;
 mod stop;

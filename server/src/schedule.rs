@@ -8,7 +8,7 @@ use std::{
 };
 
 use tandem_domain::{
-    place::{Placement, Policy, grow, make_room, place, soon_free},
+    place::{FleetWorker, Placement, Policy, QueuedJob, grow, make_room, over_time, place, soon_free},
     state::{JobEvent, JobState},
     timing::{self, timing},
 };
@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     notifier::Notifier,
     reap,
+    sharing::policy,
     snapshot::{self, Snapshot},
     stop,
     store::{
@@ -188,15 +189,17 @@ impl Scheduler {
         let limit = timing().statement_limit();
         let seen = within(limit, async {
             let mut tx = self.store.lane.snapshot().await?;
-            snapshot::read(&mut tx, &self.policy).await
+            let (_, house) = policy::current(&mut tx).await?;
+            snapshot::read(&mut tx, &self.policy, &house, false).await
         });
-        let Snapshot { now, queue, running, fleet, too_large } = seen.await?;
+        let Snapshot { now, queue, running, fleet, policy, too_large, .. } = seen.await?;
         if queue.is_empty() && running.is_empty() && too_large.is_empty() {
             return Ok(());
         }
-        let mut stops = make_room(now, &queue, &running, &fleet, &self.policy);
+        let mut stops = over_time(now, &running);
+        stops.extend(make_room(now, &queue, &running, &fleet, &policy));
         // Nobody passes who takes longer than the gangs that are about to stop.
-        let decision = place(now, &queue, &soon_free(now, &fleet, &running, &stops), &self.policy);
+        let decision = place(now, &queue, &soon_free(now, &fleet, &running, &stops), &policy);
         let began = Instant::now();
         let mut outcome = Ok(());
         for placement in &decision.placements {
@@ -205,7 +208,8 @@ impl Scheduler {
                 self.notifier.schedule.notify_one();
                 break;
             }
-            match within(limit, retry(|| claim(&self.store, term, placement))).await {
+            let estimated = expected_time(placement, &queue, &fleet);
+            match within(limit, retry(|| claim(&self.store, term, placement, estimated))).await {
                 Ok(true) => {}
                 // The state has changed since the decision. Whoever changed it notifies; if what is read and what is
                 // claimed differ for good, a pass at once would spin.
@@ -218,7 +222,7 @@ impl Scheduler {
                 }
             }
         }
-        stops.extend(grow(now, &queue, &decision, &running, &fleet, &self.policy));
+        stops.extend(grow(now, &queue, &decision, &running, &fleet, &policy));
         let stops = within(limit, retry(|| stop::ask(&self.store, term, &stops, &running, &fleet))).await;
         first_failure(&mut outcome, stops.map(drop))?;
         let waiting: Vec<_> = decision.waiting.into_iter().map(|waiting| (waiting.job, waiting.reason)).collect();
@@ -266,11 +270,25 @@ fn until_next_pass(term: Option<LeadershipTerm>) -> Duration {
     timing::SCHEDULE_POLL.min(due.unwrap_or(renew))
 }
 
+/// How long a job takes on the gang that it is given, as far as is known.
+fn expected_time(placement: &Placement, queue: &[QueuedJob], fleet: &[FleetWorker]) -> Option<Duration> {
+    let job = queue.iter().find(|job| job.id == placement.job)?;
+    let first = placement.workers.first()?;
+    let kind = &fleet.iter().find(|worker| worker.id == *first)?.device_kind;
+    let least = job.workers.world_sizes(job.shards).next()?;
+    Some(job.estimates.get(kind)?.mul_f64(f64::from(least) / placement.workers.len() as f64))
+}
+
 /// Claims job and workers, and creates the attempt with the next fence and one lease per rank, in one transaction.
 /// `false` if any of that is not possible any more.
 ///
 /// After an error it may have happened: the next pass reads the queue again, and the job is not in it then.
-pub(crate) async fn claim(store: &Store, term: i64, placement: &Placement) -> Result<bool> {
+pub(crate) async fn claim(
+    store: &Store,
+    term: i64,
+    placement: &Placement,
+    estimated: Option<Duration>,
+) -> Result<bool> {
     let mut tx = store.lane.begin().await?;
     if !leader::is_current(&mut tx, term).await? {
         return Ok(false);
@@ -282,7 +300,8 @@ pub(crate) async fn claim(store: &Store, term: i64, placement: &Placement) -> Re
         return Ok(false);
     }
     let world_size = u32::try_from(placement.workers.len()).unwrap_or(u32::MAX);
-    let attempt = attempts::insert(&mut tx, Uuid::new_v4(), job.id, term, world_size).await?;
+    let attempt =
+        attempts::insert(&mut tx, Uuid::new_v4(), job.id, term, world_size, placement.passed, estimated).await?;
     if !leases::insert(&mut tx, attempt.id, attempt.fence, &placement.workers).await? {
         return Ok(false);
     }

@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 use tandem_domain::{
     blame::{LostRank, avoided, missing_inputs},
     place::{FleetWorker, Policy, QueuedJob, RunningGang, WorkerStatus, largest_gang, too_large},
+    policy::HousePolicy,
 };
 use uuid::Uuid;
 
 use crate::{
     error::Result,
     estimate,
+    sharing::shares::Shares,
     store::{Conn, attempts, evidence, fleet, jobs, measures, queue, queue::QueueRow},
 };
 
@@ -20,11 +22,15 @@ pub(crate) struct Snapshot {
     pub(crate) queue: Vec<QueuedJob>,
     pub(crate) running: Vec<RunningGang>,
     pub(crate) fleet: Vec<FleetWorker>,
+    /// The policy of placement, with what each person may still take.
+    pub(crate) policy: Policy,
+    pub(crate) shares: Shares,
     /// Sizes of gang that no kind of device can make, and what is to be said to jobs that need one.
     pub(crate) too_large: Vec<(u32, String)>,
 }
 
-pub(crate) async fn read(conn: &mut Conn, policy: &Policy) -> Result<Snapshot> {
+/// `looks_ahead` if somebody wants to know when who waits will start, which takes estimates of all.
+pub(crate) async fn read(conn: &mut Conn, policy: &Policy, house: &HousePolicy, looks_ahead: bool) -> Result<Snapshot> {
     let fleet = fleet::snapshot(conn).await?;
     let largest = largest_gang(&fleet, policy);
     let mut rows = queue::read(conn, largest).await?;
@@ -33,12 +39,23 @@ pub(crate) async fn read(conn: &mut Conn, policy: &Policy) -> Result<Snapshot> {
     let too_large = sizes.into_iter().map(|size| (size, too_large(size, &fleet, policy))).collect();
     let now = jobs::now(conn).await?;
     add_evidence(conn, now, &mut rows, &mut running).await?;
-    // Estimates only matter if somebody may pass somebody.
-    if rows.len() > 1 && fleet.iter().any(|worker| worker.status == WorkerStatus::Idle) {
+    if looks_ahead || wants_estimates(&rows, &fleet) {
         add_estimates(conn, &mut rows, &fleet).await?;
     }
-    let queue = rows.into_iter().map(|row| row.job).collect();
-    Ok(Snapshot { now, queue, running, fleet, too_large })
+    let mut queue: Vec<QueuedJob> = rows.into_iter().map(|row| row.job).collect();
+    let shares = match queue.is_empty() {
+        true => Shares::default(),
+        false => Shares::read(conn, house, &running).await?,
+    };
+    shares.take_turns(house, &mut queue);
+    let policy = shares.policy(house, policy, &queue);
+    Ok(Snapshot { now, queue, running, fleet, policy, shares, too_large })
+}
+
+/// Whether somebody starts, of whom it is to be known how long it takes, or people take turns.
+fn wants_estimates(rows: &[QueueRow], fleet: &[FleetWorker]) -> bool {
+    let several = rows.iter().any(|row| row.job.owner != rows[0].job.owner);
+    !rows.is_empty() && (several || fleet.iter().any(|worker| worker.status == WorkerStatus::Idle))
 }
 
 async fn add_evidence(

@@ -1,11 +1,14 @@
 //! Takes an experiment file: it is checked and stored as a whole, or refused and nothing is stored.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use tandem_domain::{
     LEARN_VERSION,
     access::identity::Person,
+    datasets,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
+    policy::Limits,
+    spec::{Recompute, Stage},
     state::JobState,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -15,6 +18,7 @@ use crate::{
     error::{Error, Result},
     estimate::{Speeds, TimeEstimate},
     images::add_images,
+    sharing::{pause, policy, requeue},
     store::{
         Conn, Store,
         audit::{self, Entry},
@@ -23,7 +27,7 @@ use crate::{
         experiments::{self, Experiment, Link},
         jobs::{self, NewJob},
         notify::{Topic, notify},
-        retry, workers,
+        retry, usage, workers,
     },
 };
 
@@ -42,6 +46,8 @@ pub(crate) struct Submission {
     pub(crate) idempotency_key: String,
     /// In place of the file's priority.
     pub(crate) priority: Option<i32>,
+    /// The longest that a job of it may train.
+    pub(crate) max_time: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +83,7 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
         plan.priority = checked_priority(priority).map_err(Error::Invalid)?;
     }
     if submission.dry_run {
-        return dry_run(store, plan, submission.fresh).await;
+        return dry_run(store, submission, plan).await;
     }
     let experiment = Experiment {
         id: Uuid::new_v4(),
@@ -95,9 +101,9 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
     {
         return answer_repeated(submission, plan, &known);
     }
-    let notes = check_runnable(store, &mut plan).await?;
+    let notes = check_runnable(store, submission, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
-    match retry(|| insert(store, &submission.by, &experiment, &stored)).await? {
+    match retry(|| insert(store, submission, &experiment, &stored)).await? {
         Some(links) => {
             let states = states_of(&mut *store.reader().await?, &links).await?;
             Ok(Submitted { notes, ..answer(stored, &Known { experiment, links, states }) })
@@ -135,8 +141,9 @@ fn check_key(key: &str) -> Result<()> {
     Err(Error::Invalid(message))
 }
 
-async fn dry_run(store: &Store, mut plan: Plan, fresh: bool) -> Result<Submitted> {
-    let notes = add_refusals(store, &mut plan).await?;
+async fn dry_run(store: &Store, submission: &Submission, mut plan: Plan) -> Result<Submitted> {
+    let notes = add_refusals(store, submission, &mut plan).await?;
+    let fresh = submission.fresh;
     let mut conn = store.reader().await?;
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
     let mut jobs = Vec::new();
@@ -221,8 +228,8 @@ fn keys(job: &PlannedJob) -> impl Iterator<Item = &str> {
     [Some(&job.content_key), job.key_without_images.as_ref()].into_iter().flatten().map(String::as_str)
 }
 
-async fn check_runnable(store: &Store, plan: &mut Plan) -> Result<Vec<String>> {
-    let notes = add_refusals(store, plan).await?;
+async fn check_runnable(store: &Store, submission: &Submission, plan: &mut Plan) -> Result<Vec<String>> {
+    let notes = add_refusals(store, submission, plan).await?;
     match refusals(plan).as_slice() {
         [] => Ok(notes),
         refusals => Err(Error::Refused(refusals.join("\n"))),
@@ -247,16 +254,55 @@ fn refusals(plan: &Plan) -> Vec<String> {
 
 /// Refuses jobs on images that no worker has, and those that are too large for the whole fleet, unless there is no worker
 /// yet to compare with. Returns what a person should know.
-async fn add_refusals(store: &Store, plan: &mut Plan) -> Result<Vec<String>> {
+async fn add_refusals(store: &Store, submission: &Submission, plan: &mut Plan) -> Result<Vec<String>> {
     let notes = add_images(store, plan).await?;
-    let fleet = workers::counts_by_kind(&mut *store.reader().await?).await?;
+    let mut conn = store.reader().await?;
+    let fleet = workers::counts_by_kind(&mut conn).await?;
+    let (_, house) = policy::current(&mut conn).await?;
+    let memory = workers::largest_memory(&mut conn).await?;
+    let who = &submission.by;
+    house.may_give(who.role, plan.priority).map_err(Error::Forbidden)?;
+    let limits = house.limits_of(&who.name);
+    limits.time_of(submission.max_time).map_err(Error::Forbidden)?;
     for job in &mut plan.jobs {
         if job.refusal.is_none() {
-            job.refusal = too_large(job, &fleet);
+            job.refusal =
+                too_large(job, &fleet).or_else(|| over_limit(job, &limits)).or_else(|| over_memory(job, &memory));
         }
     }
     Ok(notes)
 }
+
+/// Why a job can never start for who submits it.
+fn over_limit(job: &PlannedJob, limits: &Limits) -> Option<String> {
+    let most = limits.running_devices?;
+    let need = job.spec.workers.world_sizes(job.spec.shards).next().unwrap_or(job.spec.workers.min);
+    (need > most).then(|| {
+        format!("asks for {need} workers, and the policy lets you run on {most} devices at a time (tandem policy show)")
+    })
+}
+
+/// Why no device of the fleet can hold a job, and what would make it smaller. `memory` is that of the largest device of each kind.
+fn over_memory(job: &PlannedJob, memory: &[(String, u64)]) -> Option<String> {
+    let need = job.estimate.memory_bytes;
+    let (kind, largest) = memory.iter().max_by_key(|(_, bytes)| *bytes)?;
+    let margin = if kind == "cpu" { MEMORY_MARGIN } else { DEVICE_MEMORY_MARGIN };
+    if need == 0 || *largest == 0 || need as f64 <= margin * *largest as f64 {
+        return None;
+    }
+    let saves = matches!(&job.spec.stage, Stage::Contrastive(stage) if stage.recompute == Recompute::None);
+    let remedy = match saves {
+        true => "`recompute = \"shards\"` takes a fraction of it, and more `shards` less each",
+        false => "a smaller batch, or more `shards`, takes less",
+    };
+    let (need, largest) = (datasets::size(need), datasets::size(*largest));
+    Some(format!("needs about {need} of memory, and the largest {kind} device of the fleet has {largest}; {remedy}"))
+}
+
+/// What is estimated may be more than what is used: a little on CPUs, where it is measured, ...
+const MEMORY_MARGIN: f64 = 1.1;
+/// ... and a part of it is on the host, not on the device.
+const DEVICE_MEMORY_MARGIN: f64 = 1.5;
 
 fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
     let largest = fleet.iter().map(|(_, count)| *count).max()?;
@@ -269,25 +315,41 @@ fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
 }
 
 /// Stores everything in one transaction; `None` if the idempotency key is known.
-async fn insert(store: &Store, by: &Person, experiment: &Experiment, plan: &Plan) -> Result<Option<Vec<Link>>> {
+async fn insert(
+    store: &Store,
+    submission: &Submission,
+    experiment: &Experiment,
+    plan: &Plan,
+) -> Result<Option<Vec<Link>>> {
+    let by = &submission.by;
     let mut tx = store.begin().await?;
+    let (_, house) = policy::current(&mut tx).await?;
+    let limits = house.limits_of(&by.name);
+    let max_time = limits.time_of(submission.max_time).map_err(Error::Forbidden)?;
     if !experiments::insert(&mut tx, experiment).await? {
         return Ok(None);
     }
-    let links = insert_jobs(&mut tx, experiment, plan).await?;
+    let (links, taken_up) = insert_jobs(&mut tx, experiment, plan, max_time).await?;
     let ids: HashMap<&str, Uuid> = links.iter().map(|link| (link.name.as_str(), link.job_id)).collect();
     for (position, (link, job)) in (0..).zip(links.iter().zip(&plan.jobs)) {
         experiments::link(&mut tx, experiment.id, position, link).await?;
         let (kind, message) = submitted_event(experiment, job, link.reused);
         events::append(&mut tx, About::job(link.job_id), kind, &message).await?;
-        if !link.reused {
+        if !link.reused || taken_up.contains(&link.job_id) {
             let inputs: Vec<Uuid> = job.spec.inputs.iter().filter_map(|name| ids.get(name.as_str()).copied()).collect();
-            dependencies::insert(&mut tx, link.job_id, &inputs).await?;
+            dependencies::replace(&mut tx, link.job_id, &inputs).await?;
             if !inputs.is_empty() {
                 dependencies::set_due(&mut tx, link.job_id).await?;
             }
         }
     }
+    let shared: Vec<Uuid> = links.iter().filter(|link| link.reused).map(|link| link.job_id).collect();
+    let brought = (links.len() - shared.len()) as u64;
+    limits
+        .may_queue(&by.name, usage::waiting(&mut tx, &by.name).await?.saturating_sub(brought), brought)
+        .map_err(Error::Refused)?;
+    // What others have paused is wanted now.
+    pause::settle(&mut tx, &shared).await?;
     let object = format!("{} {}", experiment.name, experiment.id);
     audit::append(&mut tx, &[Entry::done(by, "Jobs/Submit", object, &experiment.owner)]).await?;
     notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
@@ -296,39 +358,48 @@ async fn insert(store: &Store, by: &Person, experiment: &Experiment, plan: &Plan
     Ok(Some(links))
 }
 
-/// Stores the new jobs and finds those that exist already; returns the links in the order of the plan.
-async fn insert_jobs(tx: &mut Conn, experiment: &Experiment, plan: &Plan) -> Result<Vec<Link>> {
+/// Stores the new jobs and finds those that exist already; returns the links in the order of the plan, and those that were
+/// cancelled before and are taken up again.
+async fn insert_jobs(
+    tx: &mut Conn,
+    experiment: &Experiment,
+    plan: &Plan,
+    max_time: Option<Duration>,
+) -> Result<(Vec<Link>, Vec<Uuid>)> {
     // Submits of the same content wait for each other's rows: one order for all avoids deadlocks.
     let mut in_order: Vec<(i32, &PlannedJob)> = (0..).zip(&plan.jobs).collect();
     in_order.sort_by(|(_, a), (_, b)| a.content_key.cmp(&b.content_key));
     let mut links: HashMap<&str, Link> = HashMap::new();
+    let mut taken_up = Vec::new();
     for (position, job) in in_order {
-        let link = insert_or_share(tx, experiment, plan.priority, position, job).await?;
+        let new = NewJob {
+            id: Uuid::new_v4(),
+            experiment: experiment.id,
+            spec: &job.spec,
+            content_key: &job.content_key,
+            priority: plan.priority,
+            position,
+            work: &job.work,
+            gflop: job.estimate.gflop,
+            images: job.images.as_deref(),
+            max_seconds: max_time.map(|time| time.as_secs_f64()),
+        };
+        let link = insert_or_share(tx, experiment, &new, job, &mut taken_up).await?;
         links.insert(&job.spec.name, link);
     }
-    Ok(plan.jobs.iter().filter_map(|job| links.remove(job.spec.name.as_str())).collect())
+    Ok((plan.jobs.iter().filter_map(|job| links.remove(job.spec.name.as_str())).collect(), taken_up))
 }
 
 async fn insert_or_share(
     tx: &mut Conn,
     experiment: &Experiment,
-    priority: i32,
-    position: i32,
+    new: &NewJob<'_>,
     job: &PlannedJob,
+    taken_up: &mut Vec<Uuid>,
 ) -> Result<Link> {
     let link =
         |job_id, key: &str, reused| Link { name: job.spec.name.clone(), job_id, content_key: key.to_owned(), reused };
-    let new = NewJob {
-        id: Uuid::new_v4(),
-        experiment: experiment.id,
-        spec: &job.spec,
-        content_key: &job.content_key,
-        priority,
-        position,
-        work: &job.work,
-        gflop: job.estimate.gflop,
-        images: job.images.as_deref(),
-    };
+    let priority = new.priority;
     if let Some(key) = &job.key_without_images
         && let Some(id) = jobs::share(tx, key, priority).await?
     {
@@ -336,11 +407,16 @@ async fn insert_or_share(
     }
     // The existing job may fail before it can be shared; then the insert succeeds.
     for _ in 0..3 {
-        if jobs::insert(tx, &new).await? {
-            return Ok(link(new.id, &job.content_key, false));
-        }
         if let Some(id) = jobs::share(tx, &job.content_key, priority).await? {
             return Ok(link(id, &job.content_key, true));
+        }
+        if let Some(id) = requeue::take_up(tx, &job.content_key, &experiment.owner).await? {
+            jobs::adopt(tx, id, new).await?;
+            taken_up.push(id);
+            return Ok(link(id, &job.content_key, true));
+        }
+        if jobs::insert(tx, new).await? {
+            return Ok(link(new.id, &job.content_key, false));
         }
     }
     Err(Error::Conflict(format!("job `{}`: jobs of the same content come and go; try again", job.spec.name)))

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
+    sharing::pause,
     store::{
         Conn, dependencies,
         events::{self, About},
@@ -64,7 +65,7 @@ impl Sweep {
 
 /// Moves those of these jobs whose inputs have decided, and returns the cancelled ones.
 async fn decide(tx: &mut Conn, jobs: &[Uuid]) -> Result<Vec<Uuid>> {
-    let mut cancelled = Vec::new();
+    let (mut cancelled, mut queued) = (Vec::new(), Vec::new());
     let mut moved = false;
     for job in dependencies::decided(tx, jobs).await? {
         let (event, kind, reason) = match &job.lost_input {
@@ -79,8 +80,11 @@ async fn decide(tx: &mut Conn, jobs: &[Uuid]) -> Result<Vec<Uuid>> {
         tracing::info!(job = %job.id, name = job.name, %state, reason, "unblocked");
         if state == JobState::Cancelled {
             cancelled.push(job.id);
+        } else {
+            queued.push(job.id);
         }
     }
+    pause::settle(tx, &queued).await?;
     if moved {
         notify(tx, &[Topic::Schedule, Topic::Watch]).await?;
     }

@@ -1,4 +1,4 @@
-//! What somebody asks to cancel, and whether that is somebody's own.
+//! What somebody asks to change (to cancel, to pause ..), and whether that is somebody's own.
 
 use tandem_domain::access::{identity::Person, name::of_login};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::{
     target::{by_id, checked},
 };
 
-/// What somebody asks to cancel.
+/// What somebody asks to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// That of a whole experiment.
@@ -32,11 +32,12 @@ impl Wish {
     }
 }
 
-/// Finds what `who` asks to cancel. A name stands for all that it submitted under it and that has not ended.
+/// Finds what `who` asks to change, by the word of the command (`cancel`). A name stands for all that it submitted under it and
+/// that has not ended; if all have, for the newest.
 ///
 /// # Errors
 /// As [`resolve`](crate::target::resolve); `Refused` if the name is somebody else's and may have been meant, `Forbidden` if it is and may not be.
-pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, who: &Person) -> Result<Vec<Wish>> {
+pub(crate) async fn to_change(conn: &mut Conn, text: &str, who: &Person, verb: &str) -> Result<Vec<Wish>> {
     let text = checked(text)?;
     match by_namesakes(&targets::namesakes(conn, text).await?, &who.name) {
         Found::Own(wishes) => return Ok(wishes),
@@ -45,7 +46,7 @@ pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, who: &Person) -> Resu
                 true => format!("your experiment `{text}` has ended or was cancelled; the one that goes on"),
                 false => format!("experiment `{text}`"),
             };
-            return Err(not_yours(who, &what, &other, &format!("{other}/{text}")));
+            return Err(not_yours(who, verb, &what, &other, &format!("{other}/{text}")));
         }
         Found::None => {}
     }
@@ -59,34 +60,34 @@ pub(crate) async fn to_cancel(conn: &mut Conn, text: &str, who: &Person) -> Resu
             if let Some((experiment, job)) = second.split_once('/')
                 && let Some(Target::Job(id)) = targets::by_names(conn, Some(&owner), experiment, job).await?
             {
-                return job_wish(conn, text, id, who).await;
+                return job_wish(conn, text, id, who, verb).await;
             }
             let named: Vec<Namesake> = named.iter().filter(|one| one.owner == owner).cloned().collect();
             if let Found::Own(wishes) = by_namesakes(&named, &owner) {
                 return if who.may_change(&owner) {
                     Ok(wishes)
                 } else {
-                    Err(forbidden(&format!("experiment `{second}`"), &owner))
+                    Err(forbidden(verb, &format!("experiment `{second}`"), &owner))
                 };
             }
         }
         if let Some((id, whose)) = job {
-            return Err(not_yours(who, &format!("job `{text}`"), &whose, &id.to_string()));
+            return Err(not_yours(who, verb, &format!("job `{text}`"), &whose, &id.to_string()));
         }
     }
     match by_id(conn, text).await? {
         Target::Experiment(id) => match experiments::get(conn, id).await? {
             Some(experiment) if !who.may_change(&experiment.owner) => {
-                Err(forbidden(&format!("experiment `{}`", experiment.name), &experiment.owner))
+                Err(forbidden(verb, &format!("experiment `{}`", experiment.name), &experiment.owner))
             }
             _ => Ok(vec![Wish::Experiment(id)]),
         },
-        Target::Job(id) => job_wish(conn, text, id, who).await,
+        Target::Job(id) => job_wish(conn, text, id, who, verb).await,
     }
 }
 
 /// What somebody asks who names a job, and not as part of an experiment of its own.
-async fn job_wish(conn: &mut Conn, text: &str, id: Uuid, who: &Person) -> Result<Vec<Wish>> {
+async fn job_wish(conn: &mut Conn, text: &str, id: Uuid, who: &Person, verb: &str) -> Result<Vec<Wish>> {
     let wanted_by = experiments::wanting(conn, &[id]).await?;
     let is_own = wanted_by.iter().any(|(_, one)| one.owner == who.name);
     if who.is_admin() {
@@ -95,20 +96,20 @@ async fn job_wish(conn: &mut Conn, text: &str, id: Uuid, who: &Person) -> Result
     }
     match wanted_by.first() {
         _ if is_own || experiments::has_wanted(conn, &who.name, id).await? => Ok(vec![Wish::OwnOf(id)]),
-        Some((_, first)) => Err(forbidden(&format!("job `{text}`"), &first.owner)),
-        None => Err(forbidden(&format!("job `{text}`"), "somebody else")),
+        Some((_, first)) => Err(forbidden(verb, &format!("job `{text}`"), &first.owner)),
+        None => Err(forbidden(verb, &format!("job `{text}`"), "somebody else")),
     }
 }
 
-fn not_yours(who: &Person, what: &str, owner: &str, instead: &str) -> Error {
+fn not_yours(who: &Person, verb: &str, what: &str, owner: &str, instead: &str) -> Error {
     if who.is_admin() {
-        return Error::Refused(format!("{what} is {owner}'s, not yours; if you mean it: tandem cancel {instead}"));
+        return Error::Refused(format!("{what} is {owner}'s, not yours; if you mean it: tandem {verb} {instead}"));
     }
-    forbidden(what, owner)
+    forbidden(verb, what, owner)
 }
 
-fn forbidden(what: &str, owner: &str) -> Error {
-    Error::Forbidden(format!("{what} is {owner}'s, not yours; {owner} or an admin may cancel it"))
+fn forbidden(verb: &str, what: &str, owner: &str) -> Error {
+    Error::Forbidden(format!("{what} is {owner}'s, not yours; {owner} or an admin may {verb} it"))
 }
 
 enum Found {

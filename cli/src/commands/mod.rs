@@ -7,10 +7,13 @@ pub(crate) mod context;
 pub(crate) mod data;
 pub(crate) mod down;
 pub(crate) mod fetch;
+pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod pause;
+pub(crate) mod policy;
 pub(crate) mod release;
 pub(crate) mod results;
 pub(crate) mod schema;
@@ -22,6 +25,7 @@ pub(crate) mod up;
 pub(crate) mod user;
 pub(crate) mod watch;
 pub(crate) mod whoami;
+pub(crate) mod why;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -52,6 +56,16 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
         Command::Release(release) => release.run(&connect(global, output).await?, output).await,
+        Command::Why(why) => why.run(&connect(global, output).await?, output).await,
+        Command::Pause(pause) => pause.run(&connect(global, output).await?, output).await,
+        Command::Resume(resume) => resume.run(&connect(global, output).await?, output).await,
+        Command::Requeue(requeue) => requeue.run(&connect(global, output).await?, output).await,
+        Command::Priority(priority) => priority.run(&connect(global, output).await?, output).await,
+        Command::Hold(hold) => hold.run(&connect(global, output).await?, output).await,
+        Command::Unhold(unhold) => unhold.run(&connect(global, output).await?, output).await,
+        Command::Drain(drain) => drain.run(&connect(global, output).await?, output).await,
+        Command::Undrain(undrain) => undrain.run(&connect(global, output).await?, output).await,
+        Command::Policy(policy) => policy.run(&connect(global, output).await?, output).await,
         Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
         Command::Context(context) => context.run(output),
         Command::Audit(audit) => audit.run(&connect(global, output).await?, output).await,

@@ -4,10 +4,12 @@ use std::{
     fs,
     io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Error, Result};
 use clap::Args;
+use tandem_domain::policy::span;
 use tandem_proto::{
     FILE_BYTES_MAX,
     status::Code,
@@ -54,6 +56,9 @@ pub(crate) struct Submit {
     /// Priority, in place of the file's. Jobs of higher priority start first and may preempt others at a checkpoint.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
+    /// The longest that each of its jobs may train: 90m, 12h, 2d. It stops at a checkpoint then.
+    #[arg(long, value_name = "TIME", value_parser = span::parse)]
+    max_time: Option<Duration>,
     /// Change a key for this submit: KEY, or JOB.KEY where several jobs have it. Once for each key.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Assignment>,
@@ -75,6 +80,7 @@ impl Submit {
             fresh: self.fresh,
             idempotency_key: Uuid::new_v4().to_string(),
             priority: self.priority,
+            max_seconds: self.max_time.map(|time| time.as_secs()),
         };
         let response = send(client, request).await?;
         response.notes.iter().for_each(|note| output.note(&line(note)));
@@ -87,7 +93,7 @@ impl Submit {
 }
 
 /// The text of the file, of which no more is read than the coordinator takes.
-fn read(file: &Path) -> Result<String> {
+pub(crate) fn read(file: &Path) -> Result<String> {
     let name = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
     let unread = |error: io::Error| {
         let exit = match error.kind() {

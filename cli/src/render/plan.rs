@@ -71,7 +71,7 @@ fn reuse(state: JobState) -> &'static str {
     match state {
         JobState::Succeeded => "has run before: its result is used",
         JobState::Running => "runs already: this submission shares it",
-        JobState::Queued | JobState::Blocked => "waits already: this submission shares it",
+        JobState::Queued | JobState::Blocked | JobState::Paused => "waits already: this submission shares it",
         JobState::Failed | JobState::Cancelled => "has ended meanwhile, without a result",
         JobState::Unspecified => "is there already: this submission shares it",
     }

@@ -9,6 +9,7 @@ pub(crate) fn job(state: JobState) -> &'static str {
         JobState::Unspecified => "unknown",
         JobState::Blocked => "blocked",
         JobState::Queued => "queued",
+        JobState::Paused => "paused",
         JobState::Running => "running",
         JobState::Succeeded => "succeeded",
         JobState::Failed => "failed",
@@ -21,7 +22,7 @@ pub(crate) fn job_cell(state: JobState) -> Text {
         JobState::Succeeded => Tone::Good,
         JobState::Failed => Tone::Bad,
         JobState::Running => Tone::Active,
-        JobState::Cancelled | JobState::Blocked => Tone::Faint,
+        JobState::Cancelled | JobState::Blocked | JobState::Paused => Tone::Faint,
         JobState::Queued | JobState::Unspecified => Tone::Plain,
     };
     Text::new(job(state), tone)
@@ -69,6 +70,8 @@ pub(crate) fn worker(state: WorkerState) -> &'static str {
         WorkerState::Gone => "gone",
         WorkerState::Quarantined => "quarantined",
         WorkerState::Unfit => "unfit",
+        WorkerState::Held => "held",
+        WorkerState::Drained => "drained",
     }
 }
 
@@ -77,7 +80,11 @@ pub(crate) fn worker_cell(state: WorkerState) -> Text {
         WorkerState::Idle => Tone::Good,
         WorkerState::Busy => Tone::Active,
         WorkerState::Lost | WorkerState::Quarantined | WorkerState::Unfit => Tone::Bad,
-        WorkerState::Draining | WorkerState::Gone | WorkerState::Unspecified => Tone::Faint,
+        WorkerState::Draining
+        | WorkerState::Drained
+        | WorkerState::Held
+        | WorkerState::Gone
+        | WorkerState::Unspecified => Tone::Faint,
     };
     Text::new(worker(state), tone)
 }

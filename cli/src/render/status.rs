@@ -23,7 +23,11 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
     let data = datasets::table(&status.workers, style).map(|table| format!("\n{table}")).unwrap_or_default();
     let (unfit, problems) = (unfit(&status.workers), datasets::problems(&status.workers));
     let silent = silent(&status.workers, now);
-    format!("{table}{data}\n{summary}{}{unfit}{problems}{silent}", quarantines(&status.workers))
+    format!(
+        "{table}{data}\n{summary}{}{}{unfit}{problems}{silent}",
+        quarantines(&status.workers),
+        withheld(&status.workers, now)
+    )
 }
 
 /// Why workers get no jobs until somebody mends something.
@@ -43,6 +47,29 @@ fn quarantines(workers: &[Worker]) -> String {
         )
     });
     why.collect()
+}
+
+/// Who has taken devices for itself, or wants them to get nothing new, and until when.
+fn withheld(workers: &[Worker], now: DateTime<Utc>) -> String {
+    let because = |reason: &str| if reason.is_empty() { String::new() } else { format!(": {}", line(reason)) };
+    let mut text = String::new();
+    for worker in workers {
+        let name = line(&worker.name);
+        if let Some(hold) = &worker.hold {
+            let until = utc(&hold.until).map_or_else(String::new, |until| {
+                format!(" until {} ({} more)", units::moment(until), units::duration((until - now).as_seconds_f64()))
+            });
+            text.push_str(&format!("\n{name} is held by {}{until}{}", line(&hold.by), because(&hold.reason)));
+        }
+        if let Some(drain) = &worker.drain {
+            text.push_str(&format!(
+                "\n{name} is drained by {}{}; again: tandem undrain {name}",
+                line(&drain.by),
+                because(&drain.reason)
+            ));
+        }
+    }
+    text
 }
 
 fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
@@ -123,10 +150,11 @@ fn facts(facts: Option<&DeviceFacts>, memory: u64) -> [String; 5] {
 
 fn summary(status: &StatusResponse, now: DateTime<Utc>) -> String {
     let mut summary = format!(
-        "{} running, {} queued, {} blocked; coordinator {}",
+        "{} running, {} queued, {} blocked{}; coordinator {}",
         status.running,
         status.queued,
         status.blocked,
+        if status.paused > 0 { format!(", {} paused", status.paused) } else { String::new() },
         line(&status.server_version)
     );
     if let Some(at) = utc(&status.server_started_at) {

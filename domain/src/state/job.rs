@@ -12,10 +12,12 @@ pub enum JobState {
     Blocked,
     /// Waits for workers.
     Queued,
+    /// Waits for whoever paused it.
+    Paused,
     /// An attempt holds workers.
     Running,
     Succeeded,
-    /// By its own fault, or after too many lost attempts: not tried again.
+    /// By its own fault, after too many lost attempts, or as its time was over: not tried again unless somebody asks for it.
     Failed,
     /// Ended by a person, or because an input failed.
     Cancelled,
@@ -24,6 +26,7 @@ pub enum JobState {
 labels!(JobState, "job state", {
     Blocked = "blocked",
     Queued = "queued",
+    Paused = "paused",
     Running = "running",
     Succeeded = "succeeded",
     Failed = "failed",
@@ -40,6 +43,12 @@ pub enum JobEvent {
     Placed,
     /// Its attempt was lost or preempted; it may be tried again.
     Requeued,
+    /// All that want it have paused it; its attempt, if it had one, has stopped.
+    Paused,
+    /// Somebody wants it now.
+    Resumed,
+    /// Somebody asks again for what had failed or was cancelled. Its inputs are looked at anew.
+    Revived,
     Succeeded,
     Failed,
     Cancelled,
@@ -50,13 +59,16 @@ labels!(JobEvent, "job event", {
     InputsLost = "cancelled for a lost input",
     Placed = "placed",
     Requeued = "requeued",
+    Paused = "paused",
+    Resumed = "resumed",
+    Revived = "asked for again",
     Succeeded = "succeeded",
     Failed = "failed",
     Cancelled = "cancelled",
 });
 
 impl JobState {
-    /// Whether the state is final.
+    /// Whether nothing happens to it any more, unless somebody asks for it again.
     pub const fn is_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -71,9 +83,12 @@ impl JobState {
             (Self::Blocked, JobEvent::InputsLost) => Ok(Self::Cancelled),
             (Self::Queued, JobEvent::Placed) => Ok(Self::Running),
             (Self::Running, JobEvent::Requeued) => Ok(Self::Queued),
+            (Self::Queued | Self::Running, JobEvent::Paused) => Ok(Self::Paused),
+            (Self::Paused, JobEvent::Resumed) => Ok(Self::Queued),
+            (Self::Failed | Self::Cancelled, JobEvent::Revived) => Ok(Self::Blocked),
             (Self::Running, JobEvent::Succeeded) => Ok(Self::Succeeded),
             (Self::Running, JobEvent::Failed) => Ok(Self::Failed),
-            (Self::Blocked | Self::Queued | Self::Running, JobEvent::Cancelled) => Ok(Self::Cancelled),
+            (Self::Blocked | Self::Queued | Self::Paused | Self::Running, JobEvent::Cancelled) => Ok(Self::Cancelled),
             _ => Err(InvalidTransition { subject: "the job", state: self.label(), event: event.label() }),
         }
     }
@@ -85,13 +100,33 @@ mod tests {
     use JobEvent as E;
     use JobState as S;
 
-    const EVENTS: [JobEvent; 7] =
-        [E::InputsReady, E::InputsLost, E::Placed, E::Requeued, E::Succeeded, E::Failed, E::Cancelled];
+    const EVENTS: [JobEvent; 9] = [
+        E::InputsReady,
+        E::InputsLost,
+        E::Placed,
+        E::Requeued,
+        E::Paused,
+        E::Resumed,
+        E::Succeeded,
+        E::Failed,
+        E::Cancelled,
+    ];
 
     #[test]
     fn a_life_with_one_loss() {
         let life = [E::InputsReady, E::Placed, E::Requeued, E::Placed, E::Succeeded];
         assert_eq!(life.into_iter().try_fold(S::Blocked, S::after), Ok(S::Succeeded));
+    }
+
+    #[test]
+    fn what_was_paused_while_it_ran_goes_on_and_what_was_cancelled_can_be_asked_for_again() {
+        let life =
+            [E::InputsReady, E::Placed, E::Paused, E::Resumed, E::Placed, E::Cancelled, E::Revived, E::InputsReady];
+        assert_eq!(life.into_iter().try_fold(S::Blocked, S::after), Ok(S::Queued));
+        assert_eq!(S::Failed.after(E::Revived), Ok(S::Blocked));
+        for state in [S::Succeeded, S::Queued, S::Running, S::Paused, S::Blocked] {
+            assert!(state.after(E::Revived).is_err(), "{state}");
+        }
     }
 
     #[test]

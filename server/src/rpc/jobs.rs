@@ -1,6 +1,6 @@
 //! `tandem.v1.Jobs`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tandem_domain::state::JobState;
 use tandem_proto::{convert::job_state, v1, v1::jobs_server::Jobs};
@@ -17,6 +17,7 @@ use crate::{
     convert,
     error::Error,
     query::{self, watch::Snapshot},
+    sharing::{pause, priority::set_priority, requeue::requeue, why::why},
     submit::{Submission, submit},
     target,
 };
@@ -36,6 +37,7 @@ impl Jobs for Api {
             by,
             idempotency_key: request.idempotency_key,
             priority: request.priority,
+            max_time: request.max_seconds.map(Duration::from_secs),
         };
         let submit = async { Ok(submit(&self.store, &submission).await?) };
         Ok(Response::new(convert::submitted(self.admission.call(submit).await?)))
@@ -115,5 +117,58 @@ impl Jobs for Api {
         };
         let cancelled = self.admission.call(cancel).await?;
         Ok(Response::new(convert::cancelled(cancelled)?))
+    }
+
+    async fn pause(&self, request: Request<v1::PauseRequest>) -> Result<Response<v1::ChangedResponse>, Status> {
+        let who = caller(&request)?;
+        let target = request.into_inner().target;
+        check_texts(&[("target", &target)])?;
+        let pause =
+            async { Ok(self.noted(&who, "Jobs/Pause", &target, pause::pause(&self.store, &target, &who).await)?) };
+        Ok(Response::new(convert::changed(self.admission.call(pause).await?)?))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Result<Response<v1::ChangedResponse>, Status> {
+        let who = caller(&request)?;
+        let target = request.into_inner().target;
+        check_texts(&[("target", &target)])?;
+        let resume =
+            async { Ok(self.noted(&who, "Jobs/Resume", &target, pause::resume(&self.store, &target, &who).await)?) };
+        Ok(Response::new(convert::changed(self.admission.call(resume).await?)?))
+    }
+
+    async fn requeue(&self, request: Request<v1::RequeueRequest>) -> Result<Response<v1::ChangedResponse>, Status> {
+        let who = caller(&request)?;
+        let v1::RequeueRequest { target, max_seconds } = request.into_inner();
+        check_texts(&[("target", &target)])?;
+        let max_time = max_seconds.map(Duration::from_secs);
+        let requeue = async {
+            let changed = requeue(&self.store, &target, max_time, &who).await;
+            Ok(self.noted(&who, "Jobs/Requeue", &target, changed)?)
+        };
+        Ok(Response::new(convert::changed(self.admission.call(requeue).await?)?))
+    }
+
+    async fn set_priority(
+        &self,
+        request: Request<v1::SetPriorityRequest>,
+    ) -> Result<Response<v1::ChangedResponse>, Status> {
+        let who = caller(&request)?;
+        let v1::SetPriorityRequest { target, priority } = request.into_inner();
+        check_texts(&[("target", &target)])?;
+        let set = async {
+            let changed = set_priority(&self.store, &target, priority, &who).await;
+            Ok(self.noted(&who, "Jobs/SetPriority", &target, changed)?)
+        };
+        Ok(Response::new(convert::changed(self.admission.call(set).await?)?))
+    }
+
+    async fn why(&self, request: Request<v1::WhyRequest>) -> Result<Response<v1::WhyResponse>, Status> {
+        let own = caller(&request)?.name;
+        let target = request.into_inner().target;
+        check_texts(&[("target", &target)])?;
+        let why = async { Ok(why(&self.store, &self.outlooks, &target, &own).await?) };
+        let (whys, line) = self.admission.call(why).await?;
+        Ok(Response::new(convert::whys(whys, &line)?))
     }
 }

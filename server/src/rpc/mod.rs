@@ -6,6 +6,7 @@ mod data;
 mod fleet;
 mod jobs;
 mod people;
+mod policies;
 mod results;
 mod workers;
 
@@ -20,7 +21,8 @@ use tandem_proto::{
     status::Code,
     v1::{
         DESCRIPTOR_SET, data_server::DataServer, fleet_server::FleetServer, jobs_server::JobsServer,
-        people_server::PeopleServer, results_server::ResultsServer, workers_server::WorkersServer,
+        people_server::PeopleServer, policies_server::PoliciesServer, results_server::ResultsServer,
+        workers_server::WorkersServer,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -38,6 +40,7 @@ use crate::{
     notifier::Notifier,
     query::watch::Watches,
     report::collect::Collector,
+    sharing::outlook::Outlooks,
     store::{Store, audit::Entry},
 };
 pub(crate) use admission::Admission;
@@ -59,6 +62,7 @@ pub(crate) struct Api {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) reports: Collector,
     pub(crate) watches: Watches,
+    pub(crate) outlooks: Outlooks,
     pub(crate) admission: Admission,
     pub(crate) backlog: Backlog,
     pub(crate) gate: Arc<Gate>,
@@ -85,6 +89,7 @@ impl Api {
             .add_service(DataServer::new(self.clone()).max_decoding_message_size(PIECE_BYTES_MAX))
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(PoliciesServer::new(self.clone()).max_decoding_message_size(2 * REQUEST_BYTES_MAX))
             .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);

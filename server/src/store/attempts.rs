@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tandem_domain::{
-    place::{RunningGang, Stop},
+    place::{Passed, RunningGang, Stop},
     spec::Workers,
     state::{AttemptEvent, AttemptState},
 };
@@ -14,7 +14,7 @@ use super::{
     Conn, DbResult, integer, parse,
     queue::needs,
     rows::{RowsChanged, Statement},
-    small,
+    small, usage,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -24,15 +24,27 @@ pub(crate) struct NewAttempt {
     pub(crate) fence: i64,
 }
 
-pub(crate) async fn insert(conn: &mut Conn, id: Uuid, job: Uuid, term: i64, world_size: u32) -> DbResult<NewAttempt> {
+pub(crate) async fn insert(
+    conn: &mut Conn,
+    id: Uuid,
+    job: Uuid,
+    term: i64,
+    world_size: u32,
+    passed: Option<Passed>,
+    estimated: Option<Duration>,
+) -> DbResult<NewAttempt> {
     let row = sqlx::query!(
-        "INSERT INTO attempts (id, job_id, number, leader_term, world_size)
-         SELECT $1, $2, COALESCE(max(number), 0) + 1, $3, $4 FROM attempts WHERE job_id = $2
+        "INSERT INTO attempts (id, job_id, number, leader_term, world_size, passed_job, passed_until,
+                               estimated_seconds)
+         SELECT $1, $2, COALESCE(max(number), 0) + 1, $3, $4, $5, $6, $7 FROM attempts WHERE job_id = $2
          RETURNING number, fence",
         id,
         job,
         term,
         integer(world_size),
+        passed.map(|passed| passed.job),
+        passed.map(|passed| passed.until),
+        estimated.map(|time| time.as_secs_f64()),
     )
     .fetch_one(conn)
     .await?;
@@ -60,6 +72,7 @@ pub(crate) struct StopAsked {
     pub(crate) at_stake: f64,
     /// A checkpoint was committed since.
     pub(crate) is_saved: bool,
+    pub(crate) reason: String,
 }
 
 /// The job of an attempt. Not locked, because the job must be locked before the attempt.
@@ -69,7 +82,7 @@ pub(crate) async fn job_of(conn: &mut Conn, id: Uuid) -> DbResult<Option<Uuid>> 
 
 pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> DbResult<Option<LockedAttempt>> {
     let row = sqlx::query!(
-        r#"SELECT id, job_id, number, fence, state::text AS "state!", world_size, at_stake,
+        r#"SELECT id, job_id, number, fence, state::text AS "state!", world_size, at_stake, stop_reason,
                   EXTRACT(epoch FROM clock_timestamp() - stop_asked_at)::float8 AS stop_seconds,
                   EXISTS (SELECT FROM checkpoints c WHERE c.job_id = attempts.job_id AND c.fence = attempts.fence
                                                       AND c.stored_at >= stop_asked_at) AS "is_saved!"
@@ -80,8 +93,12 @@ pub(crate) async fn lock(conn: &mut Conn, id: Uuid) -> DbResult<Option<LockedAtt
     .await?;
     row.map(|row| {
         let (number, state) = (small(row.number), parse(&row.state)?);
-        let stop =
-            row.stop_seconds.map(|seconds| StopAsked { seconds, at_stake: row.at_stake, is_saved: row.is_saved });
+        let stop = row.stop_seconds.map(|seconds| StopAsked {
+            seconds,
+            at_stake: row.at_stake,
+            is_saved: row.is_saved,
+            reason: row.stop_reason,
+        });
         let world_size = small(row.world_size);
         Ok(LockedAttempt { id: row.id, job: row.job_id, number, fence: row.fence, state, world_size, stop })
     })
@@ -125,8 +142,11 @@ pub(crate) async fn transition(
         cause,
         to.is_ended(),
     )
-    .run(conn)
+    .run(&mut *conn)
     .await?;
+    if moved.is_one() && to.is_ended() {
+        usage::charge(conn, attempt.id).await?;
+    }
     Ok(moved.is_one().then_some(to))
 }
 
@@ -201,7 +221,13 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<AttemptRo
 /// The gangs at work, without those whose ranks have succeeded and without what is known of their jobs' lost attempts.
 pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
-        r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position, j.workers_min, j.workers_max, j.shards, a.training_at,
+        r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.owner, j.priority,
+                  j.queued_at AS "queued_at!", j.position, a.passed_job, a.passed_until,
+                  j.max_seconds - (SELECT COALESCE(sum(EXTRACT(epoch FROM COALESCE(other.ended_at, clock_timestamp())
+                                                                     - other.training_at)), 0)::float8
+                                   FROM attempts other WHERE other.job_id = a.job_id AND other.training_at IS NOT NULL)
+                      AS time_left,
+                  j.workers_min, j.workers_max, j.shards, a.training_at,
                   j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
                   (a.stop_asked_at IS NOT NULL OR EXISTS (
                       SELECT FROM leases l WHERE l.attempt_id = a.id AND l.outcome = 'preempted')) AS "is_stopping!",
@@ -210,7 +236,10 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
                   (SELECT count(*) FROM attempts other
                    WHERE other.job_id = a.job_id AND other.saved_nothing)::integer AS "wasted_stops!",
                   (SELECT max(c.stored_at) FROM checkpoints c WHERE c.job_id = a.job_id AND c.fence = a.fence) AS saved_at,
-                  CASE WHEN p.fence = a.fence AND p.seconds_left > 0 THEN p.seconds_left END AS seconds_left
+                  CASE WHEN p.fence = a.fence AND p.seconds_left > 0 THEN p.seconds_left
+                       WHEN a.estimated_seconds > EXTRACT(epoch FROM clock_timestamp() - a.assigned_at)
+                       THEN a.estimated_seconds - EXTRACT(epoch FROM clock_timestamp() - a.assigned_at)::float8
+                  END AS seconds_left
            FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN experiments e ON e.id = j.experiment_id
            LEFT JOIN progress p ON p.job_id = a.job_id
            LEFT JOIN (SELECT attempt_id, max(slowest_ms) AS slowest_ms FROM leases_heard() GROUP BY attempt_id) heard
@@ -223,6 +252,9 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
         attempt: row.id,
         job: row.job_id,
         name: row.name,
+        owner: row.owner,
+        passed: row.passed_job.zip(row.passed_until).map(|(job, until)| Passed { job, until }),
+        time_left: row.time_left.map(|seconds| TimeDelta::milliseconds((seconds * 1000.0) as i64)),
         priority: row.priority,
         queued_at: row.queued_at,
         position: row.position,
@@ -254,6 +286,15 @@ pub(crate) async fn ask_stop(conn: &mut Conn, stop: &Stop) -> DbResult<bool> {
     .run(conn)
     .await
     .map(RowsChanged::is_one)
+}
+
+pub(crate) async fn is_asked_to_stop(conn: &mut Conn, attempt: Uuid) -> DbResult<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT stop_asked_at IS NOT NULL AND ended_at IS NULL AS "asked!" FROM attempts WHERE id = $1"#,
+        attempt
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Replaces the cause that the peers of a lost rank gave, once the rank's own is known; in the job's reason too.

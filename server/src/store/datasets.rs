@@ -127,7 +127,7 @@ pub(crate) async fn forgotten(conn: &mut Conn) -> DbResult<Vec<(String, String)>
 pub(crate) async fn needed_by(conn: &mut Conn, dataset: &str) -> DbResult<(i64, Option<String>)> {
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!", min(id::text) AS first FROM jobs
-           WHERE state IN ('blocked', 'queued', 'running') AND spec ->> 'dataset' = $1"#,
+           WHERE state IN ('blocked', 'queued', 'paused', 'running') AND spec ->> 'dataset' = $1"#,
         dataset
     )
     .fetch_one(conn)

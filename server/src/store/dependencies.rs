@@ -100,3 +100,22 @@ pub(crate) async fn decided(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<Deci
     .fetch_all(conn)
     .await
 }
+
+/// Replaces the inputs of a job by others of equal content.
+pub(crate) async fn replace(conn: &mut Conn, job: Uuid, inputs: &[Uuid]) -> DbResult<()> {
+    sqlx::query!("DELETE FROM job_dependencies WHERE job_id = $1", job).run_any(&mut *conn).await?;
+    insert(conn, job, inputs).await
+}
+
+/// What blocked jobs wait for: the job, the name of an input and its state.
+pub(crate) async fn waited_for(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<(Uuid, String, String)>> {
+    let rows = sqlx::query!(
+        r#"SELECT d.job_id, input.name, input.state::text AS "state!"
+           FROM job_dependencies d JOIN jobs input ON input.id = d.depends_on
+           WHERE d.job_id = ANY($1) AND input.state <> 'succeeded' ORDER BY d.job_id, d.position"#,
+        jobs
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.job_id, row.name, row.state)).collect())
+}

@@ -31,6 +31,7 @@ pub(crate) async fn lost_ranks(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<HashM
                           AS "is_recovered!"
                FROM attempts a JOIN leases l ON l.attempt_id = a.id JOIN workers w ON w.id = l.worker_id
                WHERE a.job_id = wanted.job_id AND a.state = 'lost'
+                 AND a.fence > (SELECT j.forgiven_fence FROM jobs j WHERE j.id = wanted.job_id)
                  AND l.outcome IN ('lost', 'unknown', 'input_missing', 'peer_lost')
                  AND (l.released_at > clock_timestamp() - make_interval(secs => $2)
                       OR a.fence > COALESCE((SELECT max(c.fence) FROM checkpoints c WHERE c.job_id = a.job_id), 0))

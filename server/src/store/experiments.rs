@@ -179,20 +179,6 @@ pub(crate) async fn is_wanted(conn: &mut Conn, job: Uuid) -> DbResult<bool> {
     .await
 }
 
-/// Gives jobs that go on the highest priority of the experiments that still want them. The jobs must be locked.
-pub(crate) async fn lower_priorities(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<()> {
-    sqlx::query!(
-        "UPDATE jobs SET priority = wanted.priority
-         FROM (SELECT link.job_id, max(e.priority) AS priority
-               FROM experiment_jobs link JOIN experiments e ON e.id = link.experiment_id
-               WHERE link.job_id = ANY($1) AND link.withdrawn_at IS NULL GROUP BY link.job_id) wanted
-         WHERE jobs.id = wanted.job_id AND jobs.finished_at IS NULL AND jobs.priority > wanted.priority",
-        jobs
-    )
-    .run_any(conn)
-    .await
-}
-
 /// The experiments that want these jobs, oldest first, with the job that each wants.
 pub(crate) async fn wanting(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<(Uuid, Submission)>> {
     let rows = sqlx::query!(

@@ -44,6 +44,11 @@ pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> DbRes
     .await
 }
 
+/// The step of the newest checkpoint.
+pub(crate) async fn newest_step(conn: &mut Conn, job: Uuid) -> DbResult<Option<i64>> {
+    sqlx::query_scalar!("SELECT max(step) FROM checkpoints WHERE job_id = $1", job).fetch_one(conn).await
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Artifact {
     pub(crate) id: Uuid,

@@ -29,6 +29,8 @@ pub(crate) struct NewJob<'a> {
     pub(crate) gflop: f64,
     /// Checksum of its images, where that is known.
     pub(crate) images: Option<&'a str>,
+    /// The longest that it may train.
+    pub(crate) max_seconds: Option<f64>,
 }
 
 /// Stores a job, queued if it has no inputs, else blocked; `false` if there is one of equal content.
@@ -41,11 +43,12 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
     // `now()` is the time of the transaction: jobs that are submitted together go by their position.
     sqlx::query!(
         "INSERT INTO jobs (id, experiment_id, name, stage, spec, content_key, state, workers_min, workers_max, shards,
-                           work, gflop, priority, position, gang_min, spec_version, images, queued_at, submitted_at)
-         SELECT $1, e.id, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                           work, gflop, priority, position, gang_min, spec_version, images, max_seconds, owner, queued_at,
+                           submitted_at)
+         SELECT $1, e.id, $3, $4, $5, $6, $7::text::job_state, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, e.owner,
                 CASE WHEN $7::text = 'queued' THEN now() END, e.created_at
          FROM experiments e WHERE e.id = $2
-         ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'running', 'succeeded') DO NOTHING",
+         ON CONFLICT (content_key) WHERE state IN ('blocked', 'queued', 'paused', 'running', 'succeeded') DO NOTHING",
         job.id,
         job.experiment,
         job.spec.name,
@@ -63,6 +66,7 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
         integer(gang_min),
         integer(SPEC_VERSION),
         job.images.unwrap_or_default(),
+        job.max_seconds,
     )
     .run(conn)
     .await
@@ -73,7 +77,7 @@ pub(crate) async fn insert(conn: &mut Conn, job: &NewJob<'_>) -> DbResult<bool> 
 pub(crate) async fn state_by_content(conn: &mut Conn, content_key: &str) -> DbResult<Option<JobState>> {
     let state = sqlx::query_scalar!(
         r#"SELECT state::text AS "state!" FROM jobs
-           WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded')"#,
+           WHERE content_key = $1 AND state IN ('blocked', 'queued', 'paused', 'running', 'succeeded')"#,
         content_key
     )
     .fetch_optional(conn)
@@ -88,7 +92,7 @@ pub(crate) async fn state_by_content(conn: &mut Conn, content_key: &str) -> DbRe
 pub(crate) async fn share(conn: &mut Conn, content_key: &str, priority: i32) -> DbResult<Option<Uuid>> {
     let job = sqlx::query!(
         "SELECT id, priority FROM jobs
-         WHERE content_key = $1 AND state IN ('blocked', 'queued', 'running', 'succeeded') FOR NO KEY UPDATE",
+         WHERE content_key = $1 AND state IN ('blocked', 'queued', 'paused', 'running', 'succeeded') FOR NO KEY UPDATE",
         content_key
     )
     .fetch_optional(&mut *conn)
@@ -209,6 +213,7 @@ pub(crate) async fn states(conn: &mut Conn, ids: &[Uuid]) -> DbResult<HashMap<Uu
 pub(crate) struct Counts {
     pub(crate) blocked: u32,
     pub(crate) queued: u32,
+    pub(crate) paused: u32,
     pub(crate) running: u32,
 }
 
@@ -217,11 +222,17 @@ pub(crate) async fn counts(conn: &mut Conn) -> DbResult<Counts> {
     let row = sqlx::query!(
         r#"SELECT (SELECT count(*) FROM jobs WHERE state = 'blocked')::integer AS "blocked!",
                   (SELECT count(*) FROM jobs WHERE state = 'queued')::integer AS "queued!",
+                  (SELECT count(*) FROM jobs WHERE state = 'paused')::integer AS "paused!",
                   (SELECT count(*) FROM jobs WHERE state = 'running')::integer AS "running!""#
     )
     .fetch_one(conn)
     .await?;
-    Ok(Counts { blocked: small(row.blocked), queued: small(row.queued), running: small(row.running) })
+    Ok(Counts {
+        blocked: small(row.blocked),
+        queued: small(row.queued),
+        paused: small(row.paused),
+        running: small(row.running),
+    })
 }
 
 /// How many of these have not ended.
@@ -233,4 +244,62 @@ pub(crate) async fn live_among(conn: &mut Conn, ids: &[Uuid]) -> DbResult<u32> {
     .fetch_one(conn)
     .await?;
     Ok(small(live))
+}
+
+/// Whether an ended job may be taken up again: no other of its content may still succeed or has.
+pub(crate) async fn may_revive(conn: &mut Conn, id: Uuid) -> DbResult<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (
+               SELECT FROM jobs other JOIN jobs own ON own.content_key = other.content_key
+               WHERE own.id = $1 AND other.state IN ('blocked', 'queued', 'paused', 'running', 'succeeded')) AS "may!""#,
+        id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// What it has lost so far does not count against it any more, and its place in the line is that of now.
+pub(crate) async fn forgive(conn: &mut Conn, id: Uuid) -> DbResult<()> {
+    sqlx::query!(
+        "UPDATE jobs SET queued_at = NULL, not_before = NULL, made_room_at = '',
+             forgiven_fence = COALESCE((SELECT max(fence) FROM attempts WHERE job_id = $1), 0)
+         WHERE id = $1",
+        id
+    )
+    .run_any(conn)
+    .await
+}
+
+/// The newest job of this content that was cancelled, or whose time was over, and has a checkpoint.
+pub(crate) async fn left_with_checkpoint(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT j.id FROM jobs j
+         WHERE j.content_key = $1 AND (j.state = 'cancelled' OR j.state = 'failed' AND j.max_seconds IS NOT NULL)
+           AND EXISTS (SELECT FROM checkpoints c WHERE c.job_id = j.id)
+         ORDER BY j.finished_at DESC LIMIT 1",
+        content_key
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Makes a job that was taken up part of the experiment that asked for it.
+pub(crate) async fn adopt(conn: &mut Conn, id: Uuid, new: &NewJob<'_>) -> DbResult<()> {
+    sqlx::query!(
+        "UPDATE jobs SET experiment_id = e.id, owner = e.owner, name = $3, priority = $4, position = $5, max_seconds = $6,
+             submitted_at = e.created_at
+         FROM experiments e WHERE e.id = $2 AND jobs.id = $1",
+        id,
+        new.experiment,
+        new.spec.name,
+        new.priority,
+        new.position,
+        new.max_seconds,
+    )
+    .run_any(conn)
+    .await
+}
+
+pub(crate) async fn set_max_time(conn: &mut Conn, ids: &[Uuid], seconds: f64) -> DbResult<()> {
+    sqlx::query!("UPDATE jobs SET max_seconds = $2 WHERE id = ANY($1)", ids, seconds).run_any(conn).await
 }

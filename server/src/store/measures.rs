@@ -274,3 +274,19 @@ pub(crate) async fn precedents(
     });
     Ok(precedents.collect())
 }
+
+/// The standard deviation of ln(time taken / time estimated) of the attempts that went from beginning to end lately, and their
+/// number.
+pub(crate) async fn wrong_by(conn: &mut Conn) -> DbResult<(f64, i64)> {
+    let row = sqlx::query!(
+        r#"SELECT COALESCE(sqrt(avg(power(ln(took / estimated), 2))), 0)::float8 AS "wrong_by!", count(*) AS "count!"
+           FROM (SELECT EXTRACT(epoch FROM COALESCE(verifying_at, ended_at) - assigned_at)::float8 AS took,
+                        estimated_seconds AS estimated
+                 FROM attempts WHERE state = 'succeeded' AND estimated_seconds > 0
+                 ORDER BY ended_at DESC LIMIT 100) AS lately
+           WHERE took > 0"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.wrong_by, row.count))
+}

@@ -32,6 +32,7 @@ pub(crate) mod notify;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod picks;
+pub(crate) mod policies;
 mod pool;
 pub(crate) mod queue;
 pub(crate) mod received;
@@ -42,7 +43,10 @@ pub(crate) mod schema;
 mod stages;
 pub(crate) mod targets;
 pub(crate) mod tokens;
+pub(crate) mod usage;
 pub(crate) mod verifying;
+pub(crate) mod wishes;
+pub(crate) mod withhold;
 pub(crate) mod worker_leases;
 pub(crate) mod workers;
 

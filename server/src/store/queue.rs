@@ -10,7 +10,7 @@ use tandem_domain::{
 
 use super::{Conn, DbResult, integer, rows::Statement, small};
 
-/// The most jobs that a pass reads of each size of gang and set of images, so that a longer queue costs no more and hides
+/// The most jobs that a pass reads of each person, size of gang and set of images, so that a longer queue costs no more and hides
 /// no job of another kind.
 const LINE_MAX: i64 = 300;
 /// The most jobs that wait after a lost attempt: they take no place in these lines.
@@ -26,6 +26,8 @@ pub(crate) struct QueueRow {
     pub(crate) has_started: bool,
     pub(crate) work: String,
     pub(crate) gflop: f64,
+    /// What is left of it, from 1 to 0, as it was last heard.
+    pub(crate) left: f64,
     pub(crate) threads: u32,
 }
 
@@ -34,21 +36,24 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
     let rows = sqlx::query!(
         r#"WITH line AS (
                SELECT ready.id FROM (
-                   SELECT DISTINCT gang_min, images FROM jobs WHERE state = 'queued' AND gang_min <= $1) AS line
+                   SELECT DISTINCT gang_min, images, owner FROM jobs WHERE state = 'queued' AND gang_min <= $1) AS line
                CROSS JOIN LATERAL (
-                   SELECT id FROM jobs WHERE state = 'queued' AND gang_min = line.gang_min AND images = line.images
+                   SELECT id FROM jobs WHERE state = 'queued' AND gang_min = line.gang_min AND images = line.images AND owner = line.owner
                        AND COALESCE(not_before <= clock_timestamp(), true)
                    ORDER BY priority DESC, queued_at, position, id LIMIT $2) AS ready
                UNION ALL
                (SELECT id FROM jobs WHERE state = 'queued' AND gang_min <= $1 AND not_before > clock_timestamp()
                 ORDER BY not_before, id LIMIT $3)
            )
-           SELECT j.id, e.name || '/' || j.name AS "name!", j.priority, j.queued_at AS "queued_at!", j.position,
+           SELECT j.id, e.name || '/' || j.name AS "name!", j.owner, j.priority, j.queued_at AS "queued_at!", j.position,
                   j.workers_min, j.workers_max, j.shards, j.not_before, j.made_room_at,
                   j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
                   j.started_at IS NOT NULL AS "has_started!", j.work, j.gflop,
-                  COALESCE((j.spec ->> 'threads')::integer, 1) AS "threads!"
-           FROM line JOIN jobs j ON j.id = line.id JOIN experiments e ON e.id = j.experiment_id"#,
+                  COALESCE((j.spec ->> 'threads')::integer, 1) AS "threads!",
+                  CASE WHEN j.started_at IS NOT NULL AND p.steps > 0
+                       THEN 1 - LEAST(p.step, p.steps)::float8 / p.steps ELSE 1 END AS "left!"
+           FROM line JOIN jobs j ON j.id = line.id JOIN experiments e ON e.id = j.experiment_id
+           LEFT JOIN progress p ON p.job_id = j.id"#,
         integer(largest),
         LINE_MAX,
         BACKOFF_MAX,
@@ -59,7 +64,9 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
         job: QueuedJob {
             id: row.id,
             name: row.name,
+            owner: row.owner,
             priority: row.priority,
+            turn: 0,
             queued_at: row.queued_at,
             position: row.position,
             workers: Workers { min: small(row.workers_min), max: small(row.workers_max) },
@@ -74,6 +81,7 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
         has_started: row.has_started,
         work: row.work,
         gflop: row.gflop,
+        left: row.left,
         threads: small(row.threads),
     });
     Ok(queue.collect())

@@ -250,6 +250,17 @@ pub(crate) async fn counts_by_kind(conn: &mut Conn) -> DbResult<Vec<(String, u32
     Ok(rows.into_iter().map(|row| (row.device_kind, super::small(row.count))).collect())
 }
 
+/// Of each kind the memory of the largest device, for those of which it is known.
+pub(crate) async fn largest_memory(conn: &mut Conn) -> DbResult<Vec<(String, u64)>> {
+    let rows = sqlx::query!(
+        r#"SELECT device_kind, max(memory_bytes) AS "bytes!" FROM workers WHERE state <> 'gone' AND memory_bytes > 0
+           GROUP BY device_kind ORDER BY device_kind"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.device_kind, super::unsigned(row.bytes))).collect())
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerRow {
     pub(crate) id: Uuid,
@@ -278,6 +289,13 @@ pub(crate) struct WorkerRow {
     pub(crate) quarantine_reason: String,
     pub(crate) unfit: String,
     pub(crate) datasets: Option<serde_json::Value>,
+    /// Set while somebody has it for itself.
+    pub(crate) held_until: Option<DateTime<Utc>>,
+    pub(crate) held_by: String,
+    pub(crate) hold_reason: String,
+    pub(crate) drained_at: Option<DateTime<Utc>>,
+    pub(crate) drained_by: String,
+    pub(crate) drain_reason: String,
 }
 
 impl WorkerRow {
@@ -298,7 +316,10 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
                   j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?", e.name AS "experiment?",
                   e.owner AS "owner?", a.assigned_at AS "busy_since?", p.seconds_left AS "seconds_left?",
                   CASE WHEN w.quarantined_until > clock_timestamp() THEN w.quarantined_until END AS quarantined_until,
-                  w.quarantine_reason AS "quarantine_reason!", w.unfit AS "unfit!", w.datasets AS "datasets?"
+                  w.quarantine_reason AS "quarantine_reason!", w.unfit AS "unfit!", w.datasets AS "datasets?",
+                  CASE WHEN w.held_until > clock_timestamp() THEN w.held_until END AS held_until,
+                  w.held_by AS "held_by!", w.hold_reason AS "hold_reason!", w.drained_at AS "drained_at?",
+                  w.drained_by AS "drained_by!", w.drain_reason AS "drain_reason!"
            FROM workers w
            LEFT JOIN workers_heard() heard ON heard.worker_id = w.id
            LEFT JOIN leases l ON l.worker_id = w.id AND l.released_at IS NULL

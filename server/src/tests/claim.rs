@@ -23,12 +23,13 @@ async fn a_job_and_a_worker_are_claimed_once_however_many_try() {
     // Every job on every worker, all at once, and gangs of both in either order.
     let mut placements: Vec<_> = jobs
         .iter()
-        .flat_map(|&job| workers.iter().map(move |&worker| Placement { job, workers: vec![worker] }))
+        .flat_map(|&job| workers.iter().map(move |&worker| Placement { job, workers: vec![worker], passed: None }))
         .collect();
     let backwards = vec![workers[1], workers[0]];
-    placements.extend(jobs.iter().map(|&job| Placement { job, workers: workers.clone() }));
-    placements.extend(jobs.iter().map(|&job| Placement { job, workers: backwards.clone() }));
-    let claims = placements.iter().map(|placement| crate::store::retry(|| claim(&database.store, term, placement)));
+    placements.extend(jobs.iter().map(|&job| Placement { job, workers: workers.clone(), passed: None }));
+    placements.extend(jobs.iter().map(|&job| Placement { job, workers: backwards.clone(), passed: None }));
+    let claims =
+        placements.iter().map(|placement| crate::store::retry(|| claim(&database.store, term, placement, None)));
     let claimed = join_all(claims).await.into_iter().filter(|outcome| *outcome.as_ref().unwrap()).count();
 
     assert!((1..=2).contains(&claimed));
@@ -50,11 +51,11 @@ async fn a_leader_of_yesterday_claims_nothing() {
     let workers = database.workers(1).await;
     let job = ids(&database.submit(&single(1)).await)[0];
     database.execute("UPDATE leader SET expires_at = now() - interval '1 s'");
-    let placement = Placement { job, workers };
-    assert!(!claim(&database.store, term, &placement).await.unwrap());
+    let placement = Placement { job, workers, passed: None };
+    assert!(!claim(&database.store, term, &placement, None).await.unwrap());
     assert_eq!(lead(&database).await, term + 1);
-    assert!(!claim(&database.store, term, &placement).await.unwrap());
-    assert!(claim(&database.store, term + 1, &placement).await.unwrap());
+    assert!(!claim(&database.store, term, &placement, None).await.unwrap());
+    assert!(claim(&database.store, term + 1, &placement, None).await.unwrap());
 }
 
 #[tokio::test]

@@ -88,8 +88,8 @@ async fn a_claim_whose_commit_was_not_answered_is_found_again_and_not_made_twice
         leader::hold(&mut conn, Uuid::new_v4(), "test").await.unwrap().unwrap()
     };
     stall(&database);
-    let placement = Placement { job, workers: workers.clone() };
-    let try_claim = || within(Duration::from_secs(1), retry(|| claim(&database.store, term, &placement)));
+    let placement = Placement { job, workers: workers.clone(), passed: None };
+    let try_claim = || within(Duration::from_secs(1), retry(|| claim(&database.store, term, &placement, None)));
     let unanswered = try_claim().await.unwrap_err();
     assert!(matches!(unanswered, Error::DatabaseSlow(_)) && unanswered.is_absence(), "{unanswered}");
     until_async("the same is refused", LIMIT, async || match try_claim().await {

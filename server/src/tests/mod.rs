@@ -16,6 +16,7 @@ mod reap;
 mod report;
 mod returned;
 mod schema;
+mod sharing;
 mod stop;
 mod submit;
 mod unblock;
@@ -152,7 +153,7 @@ fn registration(id: Uuid, index: u32) -> Registration {
 fn submission(toml: &str) -> Submission {
     let (toml, file_name) = (toml.to_owned(), "test.toml".to_owned());
     let (dry_run, fresh, idempotency_key, priority) = (false, false, String::new(), None);
-    Submission { toml, file_name, dry_run, fresh, by: person("ada"), idempotency_key, priority }
+    Submission { toml, file_name, dry_run, fresh, by: person("ada"), idempotency_key, priority, max_time: None }
 }
 
 /// A submitter; `root` is an admin.

@@ -85,7 +85,7 @@ async fn two_workers_on_one_device_are_one_and_nobody_spins() {
         "needs 2 workers of one kind; the fleet has 1 cuda, 1 more on a device that another worker holds"
     );
     let number = database.value("SELECT term FROM leader");
-    assert!(!claim(&database.store, number, &Placement { job: pair, workers }).await.unwrap());
+    assert!(!claim(&database.store, number, &Placement { job: pair, workers, passed: None }, None).await.unwrap());
     assert_eq!(scheduler.notifier.schedule.notified().now_or_never(), None, "no pass follows at once");
 }
 

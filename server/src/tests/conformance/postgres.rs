@@ -7,6 +7,7 @@ use std::{
 
 use tandem_domain::{
     place::{Placement, Stop},
+    policy::HousePolicy,
     state::RankOutcome,
 };
 use tandem_sim::conformance::{
@@ -106,7 +107,7 @@ impl<'d> Postgres<'d> {
     pub(super) fn snapshot(&self) -> Snapshot {
         self.runtime.block_on(async {
             let mut tx = self.store.store.lane.snapshot().await.unwrap();
-            snapshot::read(&mut tx, &Policy::default()).await.unwrap()
+            snapshot::read(&mut tx, &Policy::default(), &HousePolicy::default(), false).await.unwrap()
         })
     }
 }
@@ -187,9 +188,9 @@ impl Changes for Postgres<'_> {
 
     fn claim(&mut self, by: usize, job: usize, workers: &[usize]) -> bool {
         let workers = workers.iter().map(|&worker| self.workers[worker].id).collect();
-        let placement = Placement { job: self.jobs[job], workers };
+        let placement = Placement { job: self.jobs[job], workers, passed: None };
         let term = self.coordinators[by].number;
-        let is_claimed = self.runtime.block_on(claim(&self.store.store, term, &placement)).unwrap();
+        let is_claimed = self.runtime.block_on(claim(&self.store.store, term, &placement, None)).unwrap();
         self.attempts = self.store.rows("SELECT id, fence FROM attempts ORDER BY fence");
         is_claimed
     }

@@ -1,0 +1,111 @@
+//! Asks again for what has failed or was cancelled, and sends back to the line what runs.
+
+use std::time::Duration;
+
+use tandem_domain::{
+    access::identity::Person,
+    state::{JobEvent, JobState},
+};
+use uuid::Uuid;
+
+use super::{
+    chosen::{Changed, choose},
+    pause, policy,
+    stopping::{Stopping, stop},
+};
+use crate::{
+    error::{Error, Result},
+    store::{
+        Conn, Store, audit, dependencies,
+        events::{self, About},
+        files,
+        jobs::{self, LockedJob},
+        notify::{Topic, notify},
+        retry, wishes,
+    },
+    target,
+    unblock::unblock,
+};
+
+/// What has failed or was cancelled is tried again from its newest checkpoint, and what starts from it; what runs stops at a
+/// checkpoint and waits at its old place.
+///
+/// # Errors
+/// As [`choose`]; `Forbidden` for a longer time than the policy allows, `Refused` if there is nothing to ask for again.
+pub(crate) async fn requeue(store: &Store, target: &str, max_time: Option<Duration>, who: &Person) -> Result<Changed> {
+    retry(|| once(store, target, max_time, who)).await
+}
+
+async fn once(store: &Store, target: &str, max_time: Option<Duration>, who: &Person) -> Result<Changed> {
+    let mut tx = store.begin().await?;
+    let (_, house) = policy::current(&mut tx).await?;
+    let limits = house.limits_of(&who.name);
+    if max_time.is_some() {
+        limits.time_of(max_time).map_err(Error::Forbidden)?;
+    }
+    let chosen = choose(&mut tx, target, who, "requeue", "Jobs/Requeue", true).await?;
+    let again = |job: &&LockedJob| matches!(job.state, JobState::Failed | JobState::Cancelled);
+    let ended: Vec<&LockedJob> = chosen.jobs.iter().filter(again).collect();
+    let running: Vec<&LockedJob> = chosen.jobs.iter().filter(|job| job.state == JobState::Running).collect();
+    if ended.is_empty() && running.is_empty() {
+        let what = "nothing of it has failed, was cancelled or runs";
+        return Err(Error::Refused(format!("nothing to ask for again: of `{target}` {what}")));
+    }
+    let waiting = crate::store::usage::waiting(&mut tx, &who.name).await?;
+    limits.may_queue(&who.name, waiting, ended.len() as u64).map_err(Error::Refused)?;
+    wishes::set_wanted_again(&mut tx, &chosen.wanted_of(&ended)).await?;
+    let (mut changed, mut notes) = (Vec::new(), Vec::new());
+    for job in &ended {
+        match revive(&mut tx, job, &who.name).await? {
+            true => changed.push(job.id),
+            false => notes
+                .push(format!("`{}`: another job of the same content has not ended or has a result", chosen.name(job))),
+        }
+    }
+    wishes::settle(&mut tx, &changed).await?;
+    for job in &running {
+        if stop(&mut tx, job, &format!("{} asked for it to wait again", who.name)).await? == Stopping::Ended {
+            jobs::transition(&mut tx, job.id, JobState::Running, JobEvent::Requeued, "", Duration::ZERO).await?;
+        }
+        changed.push(job.id);
+    }
+    if let Some(time) = max_time {
+        jobs::set_max_time(&mut tx, &changed, time.as_secs_f64()).await?;
+    }
+    unblock(&mut tx).await?;
+    pause::settle(&mut tx, &changed).await?;
+    audit::append(&mut tx, &chosen.audit).await?;
+    notify(&mut tx, &[Topic::Schedule, Topic::Dispatch, Topic::Watch]).await?;
+    tx.commit().await?;
+    if changed.is_empty() {
+        return Err(Error::Refused(notes.join("; ")));
+    }
+    let jobs = target::rows(&mut *store.reader().await?, &changed).await?;
+    Ok(Changed { jobs, notes })
+}
+
+/// Takes up an ended job again; `false` if there is another of its content.
+pub(crate) async fn revive(tx: &mut Conn, job: &LockedJob, who: &str) -> Result<bool> {
+    if !jobs::may_revive(tx, job.id).await? {
+        return Ok(false);
+    }
+    let from = files::newest_step(tx, job.id).await?;
+    let from = from.map_or("from its beginning: it has no checkpoint".to_owned(), |step| {
+        format!("from its checkpoint at step {step}")
+    });
+    if jobs::transition(tx, job.id, job.state, JobEvent::Revived, "", Duration::ZERO).await?.is_none() {
+        return Ok(false);
+    }
+    jobs::forgive(tx, job.id).await?;
+    dependencies::set_due(tx, job.id).await?;
+    events::append(tx, About::job(job.id), "asked for again", &format!("by {who}; goes on {from}")).await?;
+    Ok(true)
+}
+
+/// Takes up the newest job of this content that was cancelled or ran out of time and has a checkpoint, with other inputs of equal
+/// content, for an experiment that has been submitted just now.
+pub(crate) async fn take_up(tx: &mut Conn, content_key: &str, who: &str) -> Result<Option<Uuid>> {
+    let Some(id) = jobs::left_with_checkpoint(tx, content_key).await? else { return Ok(None) };
+    let Some(job) = jobs::lock(tx, &[id]).await?.pop() else { return Ok(None) };
+    Ok(revive(tx, &job, who).await?.then_some(id))
+}
