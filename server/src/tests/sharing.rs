@@ -379,6 +379,8 @@ async fn why_says_the_place_who_is_before_and_when_it_starts() {
          SELECT job_id, fence, 'training', 1, 2, 1, 2, 1, 600 FROM attempts WHERE job_id = '{running}'"
     ));
     let ann = submit_as(&database, "ann", &jobs("a", 2, 0)).await;
+    submit_as(&database, "bob", &jobs("b", 1, 100)).await;
+    // It needs two devices, and one of them is held: it is in no line.
     let bob = submit_as(&database, "bob", &experiment(1)).await;
     database.schedule(&scheduler, &mut term).await;
     let outlooks = Outlooks::new(database.store.clone(), Policy::default());
