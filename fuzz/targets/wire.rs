@@ -41,6 +41,11 @@ const KINDS: &[Kind] = kinds! {
     AuditRequest: audit, AuditResponse: printed,
     ListDataRequest:, ListDataResponse: data, PutRequest:, PutResponse:,
     RemoveDataRequest:, RemoveDataResponse: removed,
+    PauseRequest:, ResumeRequest:, RequeueRequest:, SetPriorityRequest:, ChangedResponse: printed,
+    WhyRequest:, WhyResponse: printed, HoldRequest:, HoldResponse: printed, UnholdRequest:, UnholdResponse: printed,
+    DrainRequest:, DrainResponse: printed, UndrainRequest:, UndrainResponse: printed,
+    GetPolicyRequest:, GetPolicyResponse: printed, SetPolicyRequest:, SetPolicyResponse: printed,
+    PolicyHistoryRequest:, PolicyHistoryResponse: printed,
     WorkerMessage: from_worker, CoordinatorMessage: to_worker,
 };
 

@@ -13,8 +13,8 @@ Examples:
   tandem why quickstart/encoder
   tandem why quickstart          its jobs that have not ended
 
-Of ten expected starts one is sooner than the earlier of the two times in
-brackets, and one later than the later one.")]
+Of ten jobs one starts sooner than the first of the two times in brackets, and
+one later than the second.")]
 pub(crate) struct Why {
     /// Job or experiment: an id, its first characters, or an experiment's name
     target: String,

@@ -45,22 +45,16 @@ fn one(why: &Why, now: DateTime<Utc>) -> String {
     text
 }
 
-/// `in about 25 min, at 14:05 (13:50 to 14:40)`.
+/// `in about 25 min (20 to 40 min), at 2026-11-30 14:05:10 UTC`.
 pub(crate) fn expected(start: &Start, now: DateTime<Utc>) -> String {
     let (Some(at), Some(early), Some(late)) = (utc(&start.at), utc(&start.early), utc(&start.late)) else {
         return "at a time that is not known".to_owned();
     };
-    let seconds = (at - now).as_seconds_f64();
-    if seconds < 60.0 {
-        return "within a minute".to_owned();
+    let from_now = |moment: DateTime<Utc>| units::duration((moment - now).as_seconds_f64().max(0.0));
+    if (at - now).as_seconds_f64() < 60.0 {
+        return format!("within a minute (or in {})", from_now(late));
     }
-    format!(
-        "in about {}, at {} ({} to {})",
-        units::duration(seconds),
-        units::moment(at),
-        units::moment(early),
-        units::moment(late)
-    )
+    format!("in about {} ({} to {}), at {}", from_now(at), from_now(early), from_now(late), units::moment(at))
 }
 
 fn shares(answer: &WhyResponse, style: Style) -> String {

@@ -16,6 +16,7 @@ use tandem_proto::v1::{
     fleet_server::{Fleet, FleetServer},
     jobs_server::{Jobs, JobsServer},
     people_server::PeopleServer,
+    policies_server::{Policies, PoliciesServer},
     put_request::Message,
     put_response,
     results_server::{Results, ResultsServer},
@@ -48,6 +49,13 @@ pub(crate) struct Script {
     /// Streams of log lines and of bytes break after what they have.
     pub(crate) breaks: bool,
     pub(crate) cancels: Vec<CancelRequest>,
+    /// Requests to change something, as they print themselves, and what is said of all of them.
+    pub(crate) asked: Vec<String>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) why: v1::WhyResponse,
+    pub(crate) policies: Vec<v1::Policy>,
+    /// On a worker that is held or drained.
+    pub(crate) running: String,
     pub(crate) shared: Vec<v1::SharedJob>,
     pub(crate) older: Option<v1::Submission>,
     /// By target, and by an artifact's id: said instead of `shown` and `chunks`.
@@ -108,10 +116,17 @@ impl Coordinator {
             .add_service(DataServer::new(self.clone()))
             .add_service(FleetServer::new(self.clone()))
             .add_service(PeopleServer::new(self.clone()))
+            .add_service(PoliciesServer::new(self.clone()))
     }
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap()
+    }
+
+    fn changed(&self, request: impl std::fmt::Debug) -> Answer<v1::ChangedResponse> {
+        let mut script = self.script();
+        script.asked.push(format!("{request:?}"));
+        Ok(Response::new(v1::ChangedResponse { changed: script.jobs.clone(), notes: script.notes.clone() }))
     }
 
     /// A stream that breaks off where it would end.
@@ -243,6 +258,26 @@ impl Jobs for Coordinator {
         script.cancels.push(request.into_inner());
         Ok(Response::new(CancelResponse { cancelled: script.jobs.clone(), shared: script.shared.clone() }))
     }
+
+    async fn pause(&self, request: Request<v1::PauseRequest>) -> Answer<v1::ChangedResponse> {
+        self.changed(request.into_inner())
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Answer<v1::ChangedResponse> {
+        self.changed(request.into_inner())
+    }
+
+    async fn requeue(&self, request: Request<v1::RequeueRequest>) -> Answer<v1::ChangedResponse> {
+        self.changed(request.into_inner())
+    }
+
+    async fn set_priority(&self, request: Request<v1::SetPriorityRequest>) -> Answer<v1::ChangedResponse> {
+        self.changed(request.into_inner())
+    }
+
+    async fn why(&self, _: Request<v1::WhyRequest>) -> Answer<v1::WhyResponse> {
+        Ok(Response::new(self.script().why.clone()))
+    }
 }
 
 #[tonic::async_trait]
@@ -286,5 +321,52 @@ impl Fleet for Coordinator {
         }
         let worker = Some(v1::Worker { name, ..Default::default() });
         Ok(Response::new(v1::ReleaseResponse { worker, was_quarantined: true }))
+    }
+
+    async fn hold(&self, request: Request<v1::HoldRequest>) -> Answer<v1::HoldResponse> {
+        let request = request.into_inner();
+        let mut script = self.script();
+        script.asked.push(format!("{request:?}"));
+        let until = Some(tandem_proto::convert::timestamp(chrono::DateTime::UNIX_EPOCH));
+        let hold = Some(v1::Withheld { by: "ann".to_owned(), reason: request.reason, until });
+        let worker = Some(v1::Worker { name: request.worker, hold, ..Default::default() });
+        Ok(Response::new(v1::HoldResponse { worker, running: script.running.clone(), stopping: request.now }))
+    }
+
+    async fn unhold(&self, request: Request<v1::UnholdRequest>) -> Answer<v1::UnholdResponse> {
+        let drain = Some(v1::Withheld { by: "root".to_owned(), ..Default::default() });
+        let worker = Some(v1::Worker { name: request.into_inner().worker, drain, ..Default::default() });
+        Ok(Response::new(v1::UnholdResponse { worker, was_held: true }))
+    }
+
+    async fn drain(&self, request: Request<v1::DrainRequest>) -> Answer<v1::DrainResponse> {
+        let request = request.into_inner();
+        let running = self.script().running.clone();
+        Ok(Response::new(v1::DrainResponse { worker: None, running, stopping: request.now }))
+    }
+
+    async fn undrain(&self, _: Request<v1::UndrainRequest>) -> Answer<v1::UndrainResponse> {
+        Ok(Response::new(v1::UndrainResponse { worker: None, was_drained: false }))
+    }
+}
+
+#[tonic::async_trait]
+impl Policies for Coordinator {
+    async fn get(&self, _: Request<v1::GetPolicyRequest>) -> Answer<v1::GetPolicyResponse> {
+        let policy = Some(self.script().policies.first().cloned().unwrap_or_default());
+        Ok(Response::new(v1::GetPolicyResponse { policy, effective: "[fair_share]\n".to_owned() }))
+    }
+
+    async fn set(&self, request: Request<v1::SetPolicyRequest>) -> Answer<v1::SetPolicyResponse> {
+        let request = request.into_inner();
+        if request.toml.contains("wrong") {
+            return Err(Status::invalid_argument("the policy is wrong: line 1"));
+        }
+        let policy = (!request.dry_run).then(|| v1::Policy { version: 4, ..Default::default() });
+        Ok(Response::new(v1::SetPolicyResponse { policy, effective: String::new() }))
+    }
+
+    async fn history(&self, _: Request<v1::PolicyHistoryRequest>) -> Answer<v1::PolicyHistoryResponse> {
+        Ok(Response::new(v1::PolicyHistoryResponse { policies: self.script().policies.clone() }))
     }
 }

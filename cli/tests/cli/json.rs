@@ -106,6 +106,12 @@ fn planned() -> Vec<PlannedJob> {
 
 fn workers() -> Vec<Worker> {
     let full = Worker {
+        hold: Some(v1::Withheld {
+            by: "ann".to_owned(),
+            reason: "a notebook".to_owned(),
+            until: Some(Timestamp { seconds: 60, nanos: 0 }),
+        }),
+        drain: None,
         id: "w-1".to_owned(),
         name: "gpu-0".to_owned(),
         host: "box".to_owned(),
@@ -320,6 +326,7 @@ async fn submits_are_printed_as_ever() {
 #[tokio::test]
 async fn the_fleet_is_printed_as_ever() {
     let status = StatusResponse {
+        paused: 0,
         workers: workers(),
         queued: 2,
         blocked: 3,

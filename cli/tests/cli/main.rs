@@ -15,6 +15,7 @@ mod json;
 mod limits;
 mod people;
 mod results;
+mod sharing;
 mod submit;
 mod up;
 mod watch;
