@@ -30,18 +30,23 @@ const PRINTED: &[&str] = &[
     "Job",
     "ListPeopleResponse",
     "ListResponse",
+    "ListNotifyResponse",
     "ListTokensResponse",
     "LogLine",
+    "NotifyTarget",
     "Person",
     "PlannedJob",
     "Progress",
     "ReleaseResponse",
+    "RemoveNotifyResponse",
+    "SetNotifyResponse",
     "SetPersonResponse",
     "SharedJob",
     "ShowResponse",
     "StatusResponse",
     "StoredDataset",
     "Submission",
+    "TestNotifyResponse",
     "Token",
     "WatchResponse",
     "WhoAmIResponse",
@@ -68,6 +73,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Event.at",
             "Experiment.created_at",
             "LogLine.at",
+            "NotifyTarget.made_at",
             "Person.made_at",
             "StatusResponse.server_started_at",
             "StoredDataset.at",
@@ -81,6 +87,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Job.created_at",
             "Job.finished_at",
             "Job.started_at",
+            "NotifyTarget.last_sent",
             "Token.expires_at",
             "Token.last_used",
             "Worker.busy_since",
@@ -107,8 +114,11 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Dataset.stored",
             "Event.worker",
             "Job.reason",
+            "NotifyTarget.last_error",
             "Person.login",
             "PlannedJob.refusal",
+            "SetNotifyResponse.secret",
+            "TestNotifyResponse.error",
             "Token.person",
             "Token.worker",
             "WhoAmIResponse.token_id",
@@ -161,7 +171,8 @@ fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
-    let files = ["jobs", "results", "data", "fleet", "workers", "people"].map(|name| format!("tandem/v1/{name}.proto"));
+    let files = ["jobs", "results", "data", "fleet", "workers", "people", "notify"]
+        .map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
     let files = protox::Compiler::new(["."])?
         .include_imports(true)

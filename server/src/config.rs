@@ -9,6 +9,8 @@ use tandem_domain::{
     timing::{DEFAULT, Timing},
 };
 
+use crate::telling::options::TellingArgs;
+
 /// The coordinator: keeps experiments in Postgres, gives their jobs to workers, answers questions.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -78,6 +80,9 @@ pub struct Args {
 
     #[arg(long, env = "TANDEM_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+
+    #[command(flatten)]
+    pub telling: TellingArgs,
 }
 
 /// Format of the log on stderr; RUST_LOG selects what is logged.
@@ -140,6 +145,11 @@ mod tests {
         }
         assert!(parse(&["--tls-dir=d", "--tls-cert=c", "--tls-key=k"]).unwrap_err().contains("cannot be used with"));
         assert_eq!(parse(&["--login-role=submitter"]).unwrap().login_role, Some(PersonRole::Submitter));
+        assert!(parse(&["--mail=smtp://x"]).unwrap_err().contains("--mail-from"));
+        assert!(
+            parse(&["--allow-webhooks-to=10.0.0.0/8,ntfy.lab"])
+                .is_ok_and(|args| args.telling.allow_webhooks_to.len() == 2)
+        );
         assert!(parse(&["--login-role=root"]).unwrap_err().contains("reader, submitter, admin or none"));
     }
 }

@@ -5,7 +5,7 @@
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
 //! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`], of what is one's own by [`wish`], [`release`]
-//! [`datasets`] and [`people`] are requests of people.
+//! [`datasets`] and [`people`] are requests of people, and [`telling`] tells them what has happened.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
@@ -46,6 +46,7 @@ mod store_folder;
 mod store_path;
 mod submit;
 mod target;
+mod telling;
 mod unblock;
 mod verify;
 mod wish;
@@ -58,3 +59,4 @@ pub use config::{Args, LogFormat};
 pub use listen::ListenError;
 pub use start::{StartError, run, serve};
 pub use store::schema::OpenError;
+pub use telling::{courier::TellingError, options::TellingArgs};

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use url::{Host, Url};
 
-const URL_BYTES_MAX: usize = 2000;
+const URL_BYTES_MAX: usize = 1000;
 const MAIL_BYTES_MAX: usize = 254;
 
 /// What is asked of a webhook's address, read as browsers read it: `http://0x7f.1/` is `http://127.0.0.1/`.
@@ -29,7 +29,7 @@ impl Webhook {
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("{text:?} is no address for a webhook: {why}"));
         if text.len() > URL_BYTES_MAX {
-            return Err(format!("an address of {} bytes is no address for a webhook; 2000 at most", text.len()));
+            return Err(format!("an address of {} bytes is no address for a webhook; 1000 at most", text.len()));
         }
         if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
             return wrong("it holds spaces or control characters");
@@ -187,7 +187,11 @@ pub fn check_mail(text: &str) -> Result<(), String> {
     let is_right = text.len() <= MAIL_BYTES_MAX
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>()[]\\,;:\"".contains(&byte))
         && text.split_once('@').is_some_and(|(user, host)| {
-            !user.is_empty() && !user.starts_with('-') && !host.contains('@') && !host.is_empty() && !host.starts_with(['.', '-'])
+            !user.is_empty()
+                && !user.starts_with('-')
+                && !host.contains('@')
+                && !host.is_empty()
+                && !host.starts_with(['.', '-'])
         });
     if is_right {
         Ok(())

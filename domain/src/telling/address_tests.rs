@@ -13,7 +13,8 @@ fn written(url: &str, rules: &Rules) -> Result<(), String> {
 
 #[test]
 fn a_lab_and_the_world_are_told() {
-    for right in ["https://93.184.216.34/x", "http://10.1.2.3:8080/", "http://192.168.7.7/", "https://[2606:4700::1]/"] {
+    for right in ["https://93.184.216.34/x", "http://10.1.2.3:8080/", "http://192.168.7.7/", "https://[2606:4700::1]/"]
+    {
         assert_eq!(written(right, &Rules::default()), Ok(()), "{right}");
     }
     let only_public = Rules { only_public: true, ..Rules::default() };

@@ -70,7 +70,9 @@ pub struct Job {
 pub fn harmless(text: &str, longest: usize) -> String {
     let shown = |char: char| match char {
         '\t' => ' ',
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
         char if char.is_control() => '\u{fffd}',
         char => char,
     };
@@ -94,15 +96,13 @@ pub fn reason(text: &str) -> String {
 /// One line of an experiment that has ended.
 pub fn ended(experiment: &Experiment) -> String {
     let of = |count: i64, word: &str| (count > 0).then(|| format!("{count} {word}"));
-    let counts = [
-        of(experiment.succeeded, "succeeded"),
-        of(experiment.failed, "failed"),
-        of(experiment.cancelled, "cancelled"),
-    ];
+    let counts =
+        [of(experiment.succeeded, "succeeded"), of(experiment.failed, "failed"), of(experiment.cancelled, "cancelled")];
     let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let best = experiment.best.as_ref().map(|best| {
-        format!("; best {} {} of {}", best.name, figure(&best.name, best.value), name(&best.job))
-    });
+    let best = experiment
+        .best
+        .as_ref()
+        .map(|best| format!("; best {} {} of {}", best.name, figure(&best.name, best.value), name(&best.job)));
     let has_ended = if experiment.failed + experiment.cancelled == 0 { "has finished" } else { "has ended" };
     format!("{} {has_ended}: {counts}{}", name(&experiment.name), best.unwrap_or_default())
 }
@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn names_of_others_steer_neither_header_nor_terminal() {
         let hostile = "a\r\nBcc: all@x\u{1b}[2J\u{202e}gnp\u{200b}\u{2028}<script>\0";
-        let experiment = Experiment { name: hostile.to_owned(), id: hostile.to_owned(), failed: 1, ..Experiment::default() };
+        let experiment =
+            Experiment { name: hostile.to_owned(), id: hostile.to_owned(), failed: 1, ..Experiment::default() };
         let failures = vec![Job { id: String::new(), name: hostile.to_owned(), reason: hostile.to_owned() }];
         let text = ended(&experiment);
         let message = Message {

@@ -5,6 +5,7 @@ mod backlog;
 mod data;
 mod fleet;
 mod jobs;
+mod notify;
 mod people;
 mod results;
 mod workers;
@@ -20,7 +21,8 @@ use tandem_proto::{
     status::Code,
     v1::{
         DESCRIPTOR_SET, data_server::DataServer, fleet_server::FleetServer, jobs_server::JobsServer,
-        people_server::PeopleServer, results_server::ResultsServer, workers_server::WorkersServer,
+        notify_server::NotifyServer, people_server::PeopleServer, results_server::ResultsServer,
+        workers_server::WorkersServer,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -39,6 +41,7 @@ use crate::{
     query::watch::Watches,
     report::collect::Collector,
     store::{Store, audit::Entry},
+    telling::courier::Courier,
 };
 pub(crate) use admission::Admission;
 pub(crate) use backlog::Backlog;
@@ -62,6 +65,7 @@ pub(crate) struct Api {
     pub(crate) admission: Admission,
     pub(crate) backlog: Backlog,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) courier: Arc<Courier>,
     /// Bytes of data sets that each person may keep.
     pub(crate) data_limit: u64,
     pub(crate) started_at: DateTime<Utc>,
@@ -85,6 +89,7 @@ impl Api {
             .add_service(DataServer::new(self.clone()).max_decoding_message_size(PIECE_BYTES_MAX))
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(NotifyServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);

@@ -15,7 +15,6 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct TargetRow {
     pub(crate) id: String,
-    pub(crate) person: String,
     pub(crate) kind: String,
     pub(crate) address: String,
     finished: bool,
@@ -54,7 +53,7 @@ pub(crate) async fn lock(conn: &mut Conn) -> DbResult<()> {
 pub(crate) async fn list(conn: &mut Conn, person: &str) -> DbResult<Vec<TargetRow>> {
     sqlx::query_as!(
         TargetRow,
-        r#"SELECT t.id, t.person, t.kind, t.address, t.finished, t.failed, t.job_failed, t.waits_seconds, t.device_lost,
+        r#"SELECT t.id, t.kind, t.address, t.finished, t.failed, t.job_failed, t.waits_seconds, t.device_lost,
                   t.of_all, t.made_at,
                   (SELECT count(*) FROM tells WHERE target_id = t.id AND state = 'pending') AS "pending!",
                   COALESCE((SELECT last_error FROM tells WHERE target_id = t.id AND tries > 0

@@ -110,13 +110,10 @@ pub(crate) async fn settle(conn: &mut Conn, claimed: &Claimed, now: DateTime<Utc
 
 /// How far a message has come: its state, and what failed last.
 pub(crate) async fn state(conn: &mut Conn, event: &str, target: &str) -> DbResult<Option<(String, i32, String)>> {
-    let row = sqlx::query!(
-        "SELECT state, tries, last_error FROM tells WHERE event = $1 AND target_id = $2",
-        event,
-        target
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row =
+        sqlx::query!("SELECT state, tries, last_error FROM tells WHERE event = $1 AND target_id = $2", event, target)
+            .fetch_optional(conn)
+            .await?;
     Ok(row.map(|row| (row.state, row.tries, row.last_error)))
 }
 

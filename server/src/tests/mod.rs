@@ -18,6 +18,7 @@ mod returned;
 mod schema;
 mod stop;
 mod submit;
+mod telling;
 mod unblock;
 mod verify;
 mod watch;
