@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
-        status, submit, token, up, user, watch, whoami,
+        audit, cancel, completions, context, data, down, fetch, init, join, list, logs, notify, release, results,
+        schema, show, status, submit, token, up, user, watch, whoami,
     },
     exit,
     home::path_or_nothing,
@@ -66,6 +66,7 @@ pub(crate) enum Command {
     Data(data::Data),
     Status(status::Status),
     Release(release::Release),
+    Notify(notify::Notify),
     Join(join::Join),
     Context(context::Context),
     #[command(name = "whoami")]

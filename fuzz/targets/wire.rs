@@ -41,6 +41,8 @@ const KINDS: &[Kind] = kinds! {
     AuditRequest: audit, AuditResponse: printed,
     ListDataRequest:, ListDataResponse: data, PutRequest:, PutResponse:,
     RemoveDataRequest:, RemoveDataResponse: removed,
+    ListNotifyRequest:, ListNotifyResponse: printed, SetNotifyRequest:, SetNotifyResponse: printed,
+    RemoveNotifyRequest:, RemoveNotifyResponse: printed, TestNotifyRequest:, TestNotifyResponse: printed,
     WorkerMessage: from_worker, CoordinatorMessage: to_worker,
 };
 

@@ -9,7 +9,7 @@ use tandem_domain::{
     timing::{DEFAULT, Timing},
 };
 
-use crate::telling::options::TellingArgs;
+use crate::{spans, telling::options::TellingArgs};
 
 /// The coordinator: keeps experiments in Postgres, gives their jobs to workers, answers questions.
 #[derive(Clone, Debug, Parser)]
@@ -81,6 +81,10 @@ pub struct Args {
     #[arg(long, env = "TANDEM_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
+    /// Send spans of requests and transactions to a collector, by OTLP over gRPC.
+    #[arg(long, env = "TANDEM_OTLP", value_name = "http://HOST:PORT", value_parser = spans::endpoint)]
+    pub otlp: Option<String>,
+
     #[command(flatten)]
     pub telling: TellingArgs,
 }
@@ -105,7 +109,8 @@ fn login_role(word: &str) -> Result<Option<PersonRole>, String> {
 }
 
 impl Args {
-    pub(crate) fn display_name(&self) -> String {
+    /// Of this coordinator, among several.
+    pub fn display_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             let host = if host.trim().is_empty() { "server" } else { host.trim() };

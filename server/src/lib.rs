@@ -8,7 +8,7 @@
 //! [`datasets`] and [`people`] are requests of people, and [`telling`] tells them what has happened.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
-//! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
+//! their messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what goes on and [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
 //! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator, [`broken`] breaks a rule on purpose, for tests.
@@ -29,6 +29,8 @@ mod estimate;
 mod fitness;
 mod images;
 mod listen;
+mod meters;
+mod metrics;
 mod notifier;
 mod people;
 mod private_file;
@@ -39,6 +41,7 @@ mod report;
 mod rpc;
 mod schedule;
 mod snapshot;
+mod spans;
 mod start;
 mod stop;
 mod store;
@@ -57,6 +60,7 @@ mod tests;
 pub use commands::{Command, CommandError, Invocation};
 pub use config::{Args, LogFormat};
 pub use listen::ListenError;
+pub use spans::Spans;
 pub use start::{StartError, run, serve};
 pub use store::schema::OpenError;
 pub use telling::{courier::TellingError, options::TellingArgs};

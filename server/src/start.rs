@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use axum::middleware::from_fn_with_state;
+use axum::{middleware::from_fn_with_state, routing::get};
 use chrono::Utc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_domain::{
@@ -30,6 +30,7 @@ use crate::{
     datasets::shelf,
     dispatch::Dispatcher,
     listen::{self, ListenError, Listening, check_exposure, router},
+    metrics::{open::Sight, page::Metrics},
     notifier::Notifier,
     private_file::{self, PrivateFileError},
     query::watch::Watches,
@@ -166,6 +167,14 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         closing: closing.clone(),
         streams: streams.clone(),
     };
+    let sight = Sight {
+        store: store.clone(),
+        dispatcher: dispatcher.clone(),
+        gate: gate.clone(),
+        reports: api.reports.clone(),
+        backlog: api.backlog.clone(),
+    };
+    let metrics = Metrics::new(store.clone(), scheduler.id, sight);
     let teller = Teller { store: store.clone(), courier, holder: scheduler.id };
     let (health, health_service) = tonic_health::server::health_reporter();
     let mut background = start_background(dispatcher, scheduler, verifier, health, &closing);
@@ -181,7 +190,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
     let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
-    let router = router(routes).layer(from_fn_with_state(gate, guard));
+    let router =
+        router(routes).route("/metrics", get(move || metrics.clone().page())).layer(from_fn_with_state(gate, guard));
     if let Some(file) = &args.announce {
         announce(file, &listening.announcement())?;
     }

@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod notify;
 pub(crate) mod release;
 pub(crate) mod results;
 pub(crate) mod schema;
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Release(release) => release.run(&connect(global, output).await?, output).await,
         Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
         Command::Context(context) => context.run(output),
+        Command::Notify(notify) => notify.run(&connect(global, output).await?, output).await,
         Command::Audit(audit) => audit.run(&connect(global, output).await?, output).await,
         Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
         Command::User(user) => user.run(&connect(global, output).await?, output).await,

@@ -9,6 +9,7 @@ pub(crate) mod drawing;
 pub(crate) mod job;
 pub(crate) mod job_specs;
 pub(crate) mod legend;
+pub(crate) mod notify;
 pub(crate) mod older;
 pub(crate) mod people;
 pub(crate) mod pivot;

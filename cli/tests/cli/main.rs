@@ -13,6 +13,7 @@ mod house;
 mod join;
 mod json;
 mod limits;
+mod notify;
 mod people;
 mod results;
 mod submit;

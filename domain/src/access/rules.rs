@@ -13,6 +13,8 @@ pub enum Least {
     Person(PersonRole),
     /// A worker, by its token.
     Worker,
+    /// A program that reads metrics, by its token, and every person.
+    Scrape,
 }
 
 /// On whose things.
@@ -83,6 +85,8 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Notify/Set", SUBMITTER, Object::Own),
     rule("/tandem.v1.Notify/Remove", READER, Object::Own),
     rule("/tandem.v1.Notify/Test", SUBMITTER, Object::Own),
+    // A page.
+    rule("/metrics", Least::Scrape, Object::Any),
     // Not ours, but on the same port.
     rule("/grpc.health.v1.Health/Check", Least::Anybody, Object::Any),
     rule("/grpc.health.v1.Health/List", Least::Anybody, Object::Any),

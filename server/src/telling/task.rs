@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{courier::Courier, gather};
 use crate::{
     error::Result,
+    meters,
     store::{
         Store, jobs, leader,
         tells::{self, Claimed},
@@ -114,6 +115,11 @@ impl Teller {
         let next = retry::after(claimed.tries.unsigned_abs(), now, tried);
         // Never the address of a webhook: it may be a secret itself.
         let (tries, target) = (claimed.tries, claimed.target.as_str());
+        meters::tell(match &next {
+            Next::Sent => "sent",
+            Next::Again { .. } => "failed",
+            Next::GivenUp { .. } => "given up",
+        });
         match &next {
             Next::Sent => tracing::info!(target_id = target, tries, "told"),
             Next::Again { at, why } => tracing::info!(target_id = target, tries, %at, why, "not told yet"),

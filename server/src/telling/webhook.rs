@@ -1,5 +1,7 @@
 //! One request to a webhook: what it says, how it is signed, and what the answer means.
 
+use std::pin::pin;
+
 use hmac::{Hmac, Mac};
 use http_body_util::Full;
 use hyper::{
@@ -57,13 +59,13 @@ async fn post(
     builder.max_buf_size(HEAD_BYTES_MAX).max_headers(64);
     let (mut sender, connection) = builder.handshake(TokioIo::new(line)).await.map_err(broke)?;
     // The connection ends with this function, however it ends; what of the body was sent is not read.
-    tokio::select! {
-        answer = sender.send_request(request) => Ok(answer.map_err(broke)?.status()),
-        ended = connection => {
-            ended.map_err(broke)?;
-            Err(format!("{} closed the connection without an answer", hook.authority()))
-        }
-    }
+    let mut answer = pin!(sender.send_request(request));
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        // Who closes after the answer has given one.
+        _ = connection => answer.await,
+    };
+    Ok(answer.map_err(broke)?.status())
 }
 
 fn meaning(status: StatusCode) -> Tried {

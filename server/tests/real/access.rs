@@ -127,6 +127,7 @@ async fn every_method_answers_those_who_may_call_it_and_nobody_else() {
                 (Least::Anybody, _) => true,
                 (Least::Person(least), TokenRole::Person(role)) => *role >= least,
                 (Least::Worker, role) => *role == TokenRole::Worker,
+                (Least::Scrape, role) => *role != TokenRole::Worker,
                 (Least::Person(_), _) => false,
             };
             let (code, said) = call(&far, method, Some(&token.secret)).await;

@@ -50,7 +50,7 @@ async fn end(database: &TestStore, job: Uuid, event: JobEvent, reason: &str) {
     let from = if event == JobEvent::Cancelled {
         JobState::Queued
     } else {
-        jobs::transition(&mut tx, job, JobState::Queued, JobEvent::Assigned, "", zero).await.unwrap();
+        jobs::transition(&mut tx, job, JobState::Queued, JobEvent::Placed, "", zero).await.unwrap();
         JobState::Running
     };
     jobs::transition(&mut tx, job, from, event, reason, zero).await.unwrap().unwrap();
@@ -59,7 +59,7 @@ async fn end(database: &TestStore, job: Uuid, event: JobEvent, reason: &str) {
 
 /// All that is in the outbox: event, target, text.
 fn outbox(database: &TestStore) -> Vec<(String, String, String)> {
-    database.rows("SELECT message ->> 'event', target_id, message ->> 'text' FROM tells ORDER BY made_at, id")
+    database.rows("SELECT COALESCE(message ->> 'event', ''), target_id, COALESCE(message ->> 'text', '') FROM tells ORDER BY made_at, id")
 }
 
 /// One try of what is due at `now`: by the teller's courier, on a clock of the test's. Returns how many were tried.

@@ -153,7 +153,7 @@ async fn what_leads_inside_is_not_connected_to_whatever_was_allowed_when_it_was_
     tries(&teller, term, now).await;
     // By a name that is looked up at each try.
     database.execute(&format!(
-        "UPDATE notify_targets SET address = 'http://localhost:{}/'; UPDATE tells SET next_try = now()",
+        "UPDATE notify_targets SET address = 'http://localhost:{}/'; UPDATE tells SET next_try = now() - interval '1 h'",
         receiver.port
     ));
     tries(&teller, term, now).await;

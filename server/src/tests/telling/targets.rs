@@ -67,7 +67,7 @@ async fn what_cannot_be_told_is_refused_when_it_is_asked_for() {
     let ada = person("ada");
     for (kind, address, on, why) in [
         ("webhook", "http://169.254.169.254/latest", "finished", "metadata"),
-        ("webhook", "http://localhost:9/", "finished", "this machine itself"),
+        ("webhook", "http://127.0.0.2:9/", "finished", "this machine itself"),
         ("webhook", "http://127.0.0.1:7077/", "finished", "this coordinator itself"),
         ("webhook", "http://127.0.0.1:9/\r\nX-Evil: 1", "finished", "control characters"),
         ("webhook", "ftp://x/", "finished", "https://"),

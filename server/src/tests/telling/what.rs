@@ -153,7 +153,7 @@ async fn an_experiment_that_waits_is_told_of_when_its_owner_said_and_once() {
     database.execute("DELETE FROM tells");
     let mut tx = database.store.begin().await.unwrap();
     let zero = std::time::Duration::ZERO;
-    jobs::transition(&mut tx, jobs[0], JobState::Queued, JobEvent::Assigned, "", zero).await.unwrap();
+    jobs::transition(&mut tx, jobs[0], JobState::Queued, JobEvent::Placed, "", zero).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(at(600).await, []);
 }
