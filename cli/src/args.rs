@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, down, fetch, init, join, list, logs, notify, release, results,
-        schema, show, status, submit, token, up, user, watch, whoami,
+        audit, cancel, completions, context, data, doctor, down, fetch, init, join, list, logs, notify, release,
+        results, schema, show, status, submit, token, up, user, watch, whoami,
     },
     exit,
     home::path_or_nothing,
@@ -54,6 +54,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Up(up::Up),
     Down(down::Down),
+    Doctor(doctor::Doctor),
     Init(init::Init),
     Submit(submit::Submit),
     List(list::List),

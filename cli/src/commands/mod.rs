@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod data;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod init;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
+        Command::Doctor(doctor) => doctor.run(connect(global, output), output).await,
         Command::Data(data) => data.run(async || connect(global, output).await, output).await,
         Command::Completions(completions) => completions.run(Cli::command(), output),
         Command::Init(init) => init.run(output),

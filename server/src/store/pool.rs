@@ -85,8 +85,7 @@ impl Pool {
     }
 
     async fn begin_with(&self, begin: &'static str, of: &'static str) -> DbResult<Tx> {
-        let span =
-            tracing::debug_span!(target: SPANS, "transaction", otel.name = of, pool = self.name, committed = false);
+        let span = tracing::debug_span!(target: SPANS, "transaction", otel.name = of, pool = self.name, committed = tracing::field::Empty);
         let mut conn = self.conn().await?;
         let running = Running { pool: self.name, of, began: Instant::now(), span };
         // Before the statement: it may begin and its answer not come.
