@@ -90,7 +90,8 @@ struct Remove {
 /// Have a message sent that says it is a test, and see how that goes
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 it was sent; 75 it was not, and is tried again; 78 it never will be.
+Exit codes: 0 it was sent; 75 it was not, and is tried again; 78 it never will
+be.
 
 Example:
   tandem notify test 3f2a9c01")]

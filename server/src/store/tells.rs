@@ -65,11 +65,14 @@ pub(crate) async fn claim(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> Db
     sqlx::query_as!(
         Claimed,
         r#"WITH due AS (
-               SELECT DISTINCT ON (target_id) id FROM tells p WHERE state = 'pending' AND next_try <= $1
+               SELECT DISTINCT ON (target_id) p.id FROM tells p JOIN notify_targets of ON of.id = p.target_id
+               WHERE p.state = 'pending' AND p.next_try <= $1
+               -- Who was disabled is told nothing more.
+               AND NOT EXISTS (SELECT FROM people WHERE name = of.person AND disabled_at IS NOT NULL)
                -- One at a time: who does not answer is not asked by several.
                AND NOT EXISTS (SELECT FROM tells other WHERE other.target_id = p.target_id AND other.state = 'pending'
                                AND other.tries > 0 AND other.next_try > $1)
-               ORDER BY target_id, tries, made_at, id
+               ORDER BY p.target_id, p.tries, p.made_at, p.id
            ), claimed AS (
                UPDATE tells SET tries = tries + 1, next_try = $2
                WHERE id IN (SELECT id FROM due LIMIT $3) AND state = 'pending' AND next_try <= $1

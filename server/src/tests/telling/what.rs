@@ -120,6 +120,13 @@ async fn one_is_told_of_ones_own_an_admin_of_all_and_who_is_disabled_of_nothing(
     end(&database, job, JobEvent::Succeeded, "").await;
     let told = gathered(&database).await;
     assert_eq!((told.len(), &told[2].1), (3, &own), "{told:?}");
+    // What waits for who was disabled is not sent, either.
+    let disable = Change { create: false, role: None, disabled: Some(true), ..change("root") };
+    set_person(&database.store, &person("boss"), &disable).await.unwrap();
+    let (teller, term) = leading(&database, Courier::new(&options(), 7077).unwrap()).await;
+    let now = clock(&database).await;
+    let claimed = teller.claim(term, now, 16).await.unwrap();
+    assert!(claimed.len() == 1 && claimed[0].target == own, "{claimed:?}");
 }
 
 #[tokio::test]
