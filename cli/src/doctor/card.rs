@@ -6,6 +6,8 @@ use super::check::Check;
 
 /// Hotter than this, cards slow themselves down soon.
 const HOT: u32 = 88;
+/// No card is this hot and says so.
+const HOTTEST: u32 = 150;
 /// Of a card's memory: what others may hold before a job of ours will miss it.
 const USED_BY_OTHERS: f64 = 0.2;
 
@@ -16,7 +18,9 @@ pub(super) struct Cards {
     /// The newest CUDA that it serves, as 12.4.
     pub(super) cuda: String,
     pub(super) cards: Vec<Card>,
-    /// Pairs that cannot reach each other's memory.
+    /// Pairs of which the driver says whether they reach each other's memory, ...
+    pub(super) known_pairs: usize,
+    /// ... and those that do not.
     pub(super) apart: Vec<(u32, u32)>,
 }
 
@@ -42,6 +46,8 @@ pub(super) enum NoDriver {
     /// It is, and is of another version than the driver in the kernel.
     OtherVersion,
     NotLoaded(String),
+    /// It was named for this run alone, so somebody expects it to be there.
+    Named(String),
     Other(String),
 }
 
@@ -67,8 +73,15 @@ pub(super) fn judge(cards: Result<Cards, NoDriver>, on_the_bus: usize, nodes: us
                 "install it (Debian: nvidia-driver), or load it: `modprobe nvidia`; `dmesg` says why that fails";
             return vec![Check::bad(
                 DRIVER,
-                format!("{on_the_bus} NVIDIA cards on the bus, and no driver: {why}"),
+                format!("{} of NVIDIA on the bus, and no driver: {why}", counted(on_the_bus, "card")),
                 advice,
+            )];
+        }
+        Err(NoDriver::Named(why)) => {
+            return vec![Check::bad(
+                DRIVER,
+                format!("the library of TANDEM_NVML does not serve: {why}"),
+                "unset TANDEM_NVML for the driver's own",
             )];
         }
         Err(NoDriver::OtherVersion) => {
@@ -86,22 +99,40 @@ pub(super) fn judge(cards: Result<Cards, NoDriver>, on_the_bus: usize, nodes: us
     };
     let count = cards.cards.len();
     let mut checks = vec![if count < on_the_bus {
-        let found = format!("{}, CUDA {}: sees {count} of {on_the_bus} cards", cards.driver, cards.cuda);
+        let found = format!("{}, CUDA {}: sees {count} of {}", cards.driver, cards.cuda, counted(on_the_bus, "card"));
         Check::warn(
             DRIVER,
             found,
             "`nvidia-smi -L` lists those it sees; `dmesg | grep -i nvrm` says what is with the others",
         )
     } else {
-        Check::ok(DRIVER, format!("{}, CUDA {}, {count} cards", cards.driver, cards.cuda))
+        Check::ok(DRIVER, format!("{}, CUDA {}, {}", cards.driver, cards.cuda, counted(count, "card")))
     }];
     checks.extend(cards.cards.iter().map(of_card));
     checks.extend(of_peers(&cards));
     checks
 }
 
+fn counted(count: usize, what: &str) -> String {
+    match (count, what.ends_with('s')) {
+        (1, _) => format!("1 {what}"),
+        (_, true) => format!("{count} {what}es"),
+        (_, false) => format!("{count} {what}s"),
+    }
+}
+
 fn of_card(card: &Card) -> Check {
     let what = format!("card {}", card.index);
+    let is_odd =
+        card.memory.is_some_and(|(used, total)| used > total) || card.temperature.is_some_and(|heat| heat > HOTTEST);
+    if is_odd && card.problem.is_none() {
+        let found = format!("{}: the driver says of it what cannot be", card.name);
+        return Check::warn(
+            what,
+            found,
+            "`nvidia-smi` shows whether that goes on; a newer driver, or a reboot, may end it",
+        );
+    }
     if let Some(problem) = &card.problem {
         let advice = "it may have fallen off the bus: `dmesg | grep -i xid` has the driver's reason; a reboot brings it back, \
                       unless it is broken, badly seated or too hot";
@@ -120,14 +151,14 @@ fn of_card(card: &Card) -> Check {
     let is_used = card.memory.is_some_and(|(used, total)| used as f64 > total as f64 * USED_BY_OTHERS);
     if is_used && card.processes > 0 {
         let advice = "fine if Tandem trains there (`tandem status`); `nvidia-smi` names the processes of others";
-        return Check::warn(what, format!("{found}, by {} processes", card.processes), advice);
+        return Check::warn(what, format!("{found}, by {}", counted(card.processes, "process")), advice);
     }
     Check::ok(what, found)
 }
 
 fn of_peers(cards: &Cards) -> Option<Check> {
     const PEERS: &str = "peer access";
-    if cards.cards.len() < 2 {
+    if cards.known_pairs == 0 {
         return None;
     }
     let Some((first, second)) = cards.apart.first() else {
@@ -158,7 +189,8 @@ mod tests {
     }
 
     fn box_of(cards: Vec<Card>) -> Cards {
-        Cards { driver: "550.54".to_owned(), cuda: "12.4".to_owned(), cards, apart: Vec::new() }
+        let known_pairs = cards.len() * cards.len().saturating_sub(1) / 2;
+        Cards { driver: "550.54".to_owned(), cuda: "12.4".to_owned(), cards, known_pairs, apart: Vec::new() }
     }
 
     fn grades(checks: &[Check]) -> Vec<Grade> {
@@ -186,6 +218,8 @@ mod tests {
         assert_eq!(of(Card { temperature: Some(93), ..card(0) }).grade, Grade::Warn);
         let used = of(Card { memory: Some((9 << 30, 11 << 30)), processes: 2, ..card(0) });
         assert!(used.grade == Grade::Warn && used.advice.contains("nvidia-smi"), "{used:?}");
+        let lying = of(Card { memory: Some((u64::MAX, 11 << 30)), temperature: Some(u32::MAX), ..card(0) });
+        assert!(lying.grade == Grade::Warn && lying.found.ends_with("what cannot be"), "{lying:?}");
         let lost = of(Card { problem: Some("GPU is lost".to_owned()), ..card(0) });
         assert!(lost.grade == Grade::Bad && lost.advice.contains("xid"), "{lost:?}");
         assert_eq!(
@@ -201,10 +235,11 @@ mod tests {
         let library = || NoDriver::NoLibrary("libnvidia-ml.so.1: no such file".to_owned());
         assert_eq!(no(library(), 0, 0).grade, Grade::Ok);
         assert!(no(library(), 0, 1).advice.contains("--gpus all"));
-        assert!(no(library(), 2, 0).found.contains("2 NVIDIA cards on the bus"));
+        assert!(no(library(), 2, 0).found.contains("2 cards of NVIDIA on the bus"));
+        assert_eq!(no(NoDriver::Named("odd".to_owned()), 0, 0).grade, Grade::Bad);
         assert!(no(NoDriver::OtherVersion, 1, 1).advice.contains("reboot"));
         assert!(no(NoDriver::Other("odd".to_owned()), 1, 1).advice.contains("dmesg"));
         let some = judge(Ok(box_of(vec![card(0)])), 2, 2);
-        assert!(some[0].grade == Grade::Warn && some[0].found.contains("1 of 2"), "{some:?}");
+        assert!(some[0].grade == Grade::Warn && some[0].found.contains("1 of 2 cards"), "{some:?}");
     }
 }

@@ -34,6 +34,7 @@ fn ask() -> Result<Cards, NoDriver> {
         None => Nvml::init(),
     };
     let nvml = nvml.map_err(|error| match error {
+        error if library.is_some() => NoDriver::Named(error.to_string()),
         NvmlError::LibloadingError(error) => NoDriver::NoLibrary(error.to_string()),
         NvmlError::LibRmVersionMismatch => NoDriver::OtherVersion,
         NvmlError::DriverNotLoaded => NoDriver::NotLoaded("it is installed, and not loaded".to_owned()),
@@ -43,11 +44,13 @@ fn ask() -> Result<Cards, NoDriver> {
     let cuda = nvml.sys_cuda_driver_version().map(|cuda| format!("{}.{}", cuda / 1000, cuda % 1000 / 10));
     let devices: Vec<(u32, Result<Device<'_>, NvmlError>)> =
         (0..count.min(CARDS_MAX)).map(|index| (index, nvml.device_by_index(index))).collect();
+    let pairs = pairs(&devices);
     Ok(Cards {
         driver: nvml.sys_driver_version().unwrap_or_else(|error| format!("of no known version ({error})")),
         cuda: cuda.unwrap_or_else(|_| "?".to_owned()),
         cards: devices.iter().map(|(index, device)| card(*index, device.as_ref())).collect(),
-        apart: apart(&devices),
+        known_pairs: pairs.len(),
+        apart: pairs.into_iter().filter(|(_, reach)| !reach).map(|(pair, _)| pair).collect(),
     })
 }
 
@@ -92,15 +95,16 @@ fn in_words(reasons: ThrottleReasons) -> Vec<String> {
     found.map(|(_, words)| words.to_owned()).collect()
 }
 
-fn apart(devices: &[(u32, Result<Device<'_>, NvmlError>)]) -> Vec<(u32, u32)> {
+/// Pairs of cards, with whether one reaches the memory of the other; of those that the driver says it of.
+fn pairs(devices: &[(u32, Result<Device<'_>, NvmlError>)]) -> Vec<((u32, u32), bool)> {
     let known: Vec<_> = devices.iter().filter_map(|(index, device)| Some((*index, device.as_ref().ok()?))).collect();
     let known = &known[..known.len().min(PAIRS_AMONG)];
     let pairs = known.iter().enumerate().flat_map(|(at, one)| known[at + 1..].iter().map(move |other| (one, other)));
-    let apart = pairs.filter(|((_, one), (_, other))| {
-        // What does not say is not said to be apart.
-        one.p2p_status(other, P2pCapabilitiesIndex::Read).is_ok_and(|status| !matches!(status, P2pStatus::Ok))
+    let reach = pairs.filter_map(|((first, one), (second, other))| {
+        let status = one.p2p_status(other, P2pCapabilitiesIndex::Read).ok()?;
+        Some(((*first, *second), matches!(status, P2pStatus::Ok)))
     });
-    apart.map(|((one, _), (other, _))| (*one, *other)).collect()
+    reach.collect()
 }
 
 /// NVIDIA's graphics cards on the PCI bus, whether there is a driver or not.

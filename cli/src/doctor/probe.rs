@@ -64,8 +64,11 @@ fn run(worker: &PathBuf) -> Result<Probe, String> {
     match serde_json::from_str(&said) {
         Ok(probe) if ended.success() => Ok(probe),
         _ => {
-            let last = complained.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
-            Err(format!("{ended}: {last}"))
+            // What follows an error is advice of a parser of arguments.
+            let mut lines = complained.lines().filter(|line| !line.trim().is_empty());
+            let error = lines.clone().find(|line| line.starts_with("error"));
+            let words = error.or_else(|| lines.next_back()).unwrap_or("it says nothing");
+            Err(format!("{ended}: {words}"))
         }
     }
 }
@@ -171,7 +174,9 @@ mod tests {
         assert!(lacks.grade == Grade::Bad && lacks.advice.contains("make setup"), "{lacks:?}");
         let killed = with("kill -9 $$");
         assert!(killed.found.contains("signal: 9"), "{killed:?}");
-        let older = with("echo \"error: unrecognized subcommand 'probe'\" >&2; exit 2");
+        let older = with(
+            "echo \"error: unrecognized subcommand 'probe'\" >&2; echo 'For more information, try --help.' >&2; exit 2",
+        );
         assert!(older.grade == Grade::Warn && older.advice.contains("anew"), "{older:?}");
         assert_eq!(with(r#"echo '{"version": "2.7.1", "cuda": "no driver", "cards": []}'"#).grade, Grade::Ok);
         assert_eq!(look(None)[0].grade, Grade::Warn);
