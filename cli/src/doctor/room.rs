@@ -39,11 +39,11 @@ pub(crate) fn look(folder: &Folder) -> Vec<Check> {
     let path = folder.path.display();
     let left = match statvfs(there) {
         Ok(disk) => {
-            let block = u64::from(disk.fragment_size());
-            let files = u64::from(disk.files_available());
+            let block = wide(disk.fragment_size());
+            let files = wide(disk.files_available());
             // Some file systems count no files.
             Left {
-                bytes: u64::from(disk.blocks_available()).saturating_mul(block),
+                bytes: wide(disk.blocks_available()).saturating_mul(block),
                 files: (disk.files() > 0).then_some(files),
             }
         }
@@ -70,6 +70,11 @@ pub(crate) fn look(folder: &Folder) -> Vec<Check> {
         checks.push(Check::warn(folder.what, format!("{path} holds no {STORE_ID_FILE}: {error}"), advice));
     }
     checks
+}
+
+/// Counts of a disk, which are shorter on some systems.
+fn wide(count: impl Into<u64>) -> u64 {
+    count.into()
 }
 
 fn judge(what: &str, path: &str, left: Left) -> Check {
