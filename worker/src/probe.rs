@@ -97,6 +97,6 @@ mod tests {
         assert_eq!(probe.cpu, None);
         assert!(probe.version.starts_with(|first: char| first.is_ascii_digit()), "{}", probe.version);
         // On a machine without a card, too.
-        assert_eq!(probe.cards.len() > 0, probe.cuda.is_none());
+        assert_eq!(!probe.cards.is_empty(), probe.cuda.is_none());
     }
 }
