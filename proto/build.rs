@@ -35,14 +35,18 @@ const PRINTED: &[&str] = &[
     "Job",
     "ListPeopleResponse",
     "ListResponse",
+    "ListNotifyResponse",
     "ListTokensResponse",
     "LogLine",
+    "NotifyTarget",
     "Person",
     "PlannedJob",
     "Policy",
     "PolicyHistoryResponse",
     "Progress",
     "ReleaseResponse",
+    "RemoveNotifyResponse",
+    "SetNotifyResponse",
     "SetPersonResponse",
     "SetPolicyResponse",
     "Share",
@@ -52,6 +56,7 @@ const PRINTED: &[&str] = &[
     "StatusResponse",
     "StoredDataset",
     "Submission",
+    "TestNotifyResponse",
     "Token",
     "UndrainResponse",
     "UnholdResponse",
@@ -83,6 +88,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Event.at",
             "Experiment.created_at",
             "LogLine.at",
+            "NotifyTarget.made_at",
             "Person.made_at",
             "Start.at",
             "Start.early",
@@ -101,6 +107,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Job.finished_at",
             "Job.started_at",
             "Policy.set_at",
+            "NotifyTarget.last_sent",
             "Token.expires_at",
             "Token.last_used",
             "Worker.busy_since",
@@ -133,6 +140,9 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Person.login",
             "PlannedJob.refusal",
             "Policy.set_by",
+            "NotifyTarget.last_error",
+            "SetNotifyResponse.secret",
+            "TestNotifyResponse.error",
             "Token.person",
             "Token.worker",
             "WhoAmIResponse.token_id",
@@ -198,7 +208,7 @@ fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
-    let files = ["jobs", "results", "data", "fleet", "workers", "people", "policy"]
+    let files = ["jobs", "results", "data", "fleet", "workers", "people", "policy", "notify"]
         .map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
     let files = protox::Compiler::new(["."])?

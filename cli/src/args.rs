@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, down, fetch, hold, init, join, list, logs, pause, policy, release,
-        results, schema, show, status, submit, token, up, user, watch, whoami, why,
+        audit, cancel, completions, context, data, doctor, down, fetch, hold, init, join, list, logs, notify, pause,
+        policy, release, results, schema, show, status, submit, token, up, user, watch, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -54,6 +54,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Up(up::Up),
     Down(down::Down),
+    Doctor(doctor::Doctor),
     Init(init::Init),
     Submit(submit::Submit),
     List(list::List),
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Undrain(hold::Undrain),
     Release(release::Release),
     Policy(policy::Policy),
+    Notify(notify::Notify),
     Join(join::Join),
     Context(context::Context),
     #[command(name = "whoami")]

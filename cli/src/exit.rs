@@ -8,7 +8,8 @@ use anyhow::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Ok = 0,
-    /// A job that was waited for failed or was cancelled; a job that was to be cancelled goes on.
+    /// A job that was waited for failed or was cancelled; a job that was to be cancelled goes on; of `doctor`, something is to be
+    /// looked at.
     JobFailed = 1,
     Usage = 2,
     BadExperiment = 65,

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `args` (the command line), `commands` (one file each), `target` (which coordinators, by `choice`; `config`,
 //! `contexts` and `known_houses` are what is kept of them), `client` (asks them; `refusal` and `patience` when they do not
-//! answer), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
+//! answer), `doctor` (looks at this machine), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
 //! `tandem up`).
 
 mod args;
@@ -14,6 +14,7 @@ mod config;
 mod contexts;
 mod core_files;
 mod dataset;
+mod doctor;
 mod download;
 mod edit;
 mod exit;

@@ -19,6 +19,15 @@ pub fn load() -> Result<bool, Error> {
     LOADED.get_or_init(open).clone()
 }
 
+/// Whether ranks on CUDA devices can form a group.
+///
+/// # Errors
+/// What is lacking, or that [`load`] found no driver.
+pub fn nccl() -> Result<(), Error> {
+    available()?;
+    ffi::open_plugin(&beside_binary(PLUGIN)).map_err(Error::Unavailable)
+}
+
 /// Whether this process's CUDA devices round the operands of f32 convolutions and matrix products to TF32, which those
 /// since Ampere can. libtorch's own default is to do so in convolutions only.
 pub fn set_tf32(allowed: bool) -> Result<(), Error> {

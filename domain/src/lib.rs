@@ -5,7 +5,8 @@
 //! (under [`policy`], which says who may have how much); [`lease`] decides
 //! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
-//! workers get no more jobs, and [`timing`] holds every timeout. [`access`] says who may do what.
+//! workers get no more jobs, and [`timing`] holds every timeout. [`access`] says who may do what, [`telling`] what people are
+//! told and where to.
 
 pub mod access;
 pub mod blame;
@@ -20,6 +21,7 @@ pub mod quarantine;
 pub mod read_back;
 pub mod spec;
 pub mod state;
+pub mod telling;
 pub mod timing;
 mod words;
 

@@ -46,6 +46,8 @@ const KINDS: &[Kind] = kinds! {
     DrainRequest:, DrainResponse: printed, UndrainRequest:, UndrainResponse: printed,
     GetPolicyRequest:, GetPolicyResponse: printed, SetPolicyRequest:, SetPolicyResponse: printed,
     PolicyHistoryRequest:, PolicyHistoryResponse: printed,
+    ListNotifyRequest:, ListNotifyResponse: printed, SetNotifyRequest:, SetNotifyResponse: printed,
+    RemoveNotifyRequest:, RemoveNotifyResponse: printed, TestNotifyRequest:, TestNotifyResponse: printed,
     WorkerMessage: from_worker, CoordinatorMessage: to_worker,
 };
 

@@ -40,6 +40,12 @@ impl Binaries {
         }
     }
 
+    /// Version and folder.
+    pub(crate) fn in_words(&self) -> String {
+        let version = major_version(&self.dir).unwrap_or_else(|| "an unknown version".to_owned());
+        format!("{version} in {}", self.dir.display())
+    }
+
     /// A tool of this installation, or else the one in PATH: clients such as psql may come in another package.
     pub(crate) fn command(&self, tool: &str) -> Command {
         Command::new(self.path(tool))

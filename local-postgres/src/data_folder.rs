@@ -53,7 +53,7 @@ impl DataFolder {
 
     /// Major version of the Postgres that made the data; `None` before initdb has finished.
     pub(crate) fn version(&self) -> Result<Option<String>> {
-        Ok(read_if_there(&self.data().join("PG_VERSION"))?.map(|text| text.trim().to_owned()))
+        version_in(&self.dir)
     }
 
     /// The owner of the data; `None` before initdb.
@@ -159,6 +159,11 @@ fn initdb(binaries: &Binaries, user: &OsUser, data: &Path, password: &Path, opti
 }
 
 /// `None` where there is no such file.
+/// Of the data in a folder that may not be there.
+pub(crate) fn version_in(dir: &Path) -> Result<Option<String>> {
+    Ok(read_if_there(&dir.join("data/PG_VERSION"))?.map(|text| text.trim().to_owned()))
+}
+
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

@@ -34,6 +34,15 @@ pub use options::Options;
 use os_user::OsUser;
 use postmaster::Postmaster;
 
+/// The version and the folder of the installed Postgres that can read the data in `dir`; of any, where there are none yet.
+///
+/// # Errors
+/// When none is installed, or none of the data's version.
+pub fn installed(dir: &Path) -> Result<String> {
+    let version = data_folder::version_in(dir)?;
+    Binaries::find(version.as_deref()).map(|found| found.in_words())
+}
+
 /// A running server; stopped when dropped.
 #[derive(Debug)]
 pub struct LocalPostgres {

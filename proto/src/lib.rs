@@ -2,7 +2,7 @@
 //!
 //! [`v1`] is generated from `tandem/v1/*.proto`: `jobs` (submit and follow), `results` (query and fetch), `fleet`
 //! (workers and state), `workers` (the stream between a worker and its coordinator), `people` (who may
-//! use it, and their tokens). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
+//! use it, and their tokens), `notify` (who is told of what). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
 //! new number in the `.proto` file, then add it to [`convert`] if the domain knows it. A number is never used again. The
 //! order of fields is that in which `tandem --json` prints them; `build.rs` says how.
 
@@ -29,7 +29,10 @@ mod tests {
             .flat_map(|file| file.service.iter().map(|service| service.name()))
             .collect();
         services.sort_unstable();
-        assert_eq!(services, ["Data", "Fleet", "Jobs", "People", "Policies", "Results", "Workers"]);
+        assert_eq!(
+            services,
+            ["Data", "Devices", "Fleet", "Jobs", "Notify", "People", "Policies", "Results", "Workers"]
+        );
         let names: Vec<_> = set.file.iter().map(|file| file.name()).collect();
         for import in set.file.iter().flat_map(|file| &file.dependency) {
             assert!(names.contains(&import.as_str()), "{import} is not in the set");

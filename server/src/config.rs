@@ -9,6 +9,8 @@ use tandem_domain::{
     timing::{DEFAULT, Timing},
 };
 
+use crate::{spans, telling::options::TellingArgs};
+
 /// The coordinator: keeps experiments in Postgres, gives their jobs to workers, answers questions.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -78,6 +80,13 @@ pub struct Args {
 
     #[arg(long, env = "TANDEM_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+
+    /// Send spans of requests and transactions to a collector, by OTLP over gRPC.
+    #[arg(long, env = "TANDEM_OTLP", value_name = "http://HOST:PORT", value_parser = spans::endpoint)]
+    pub otlp: Option<String>,
+
+    #[command(flatten)]
+    pub telling: TellingArgs,
 }
 
 /// Format of the log on stderr; RUST_LOG selects what is logged.
@@ -100,7 +109,8 @@ fn login_role(word: &str) -> Result<Option<PersonRole>, String> {
 }
 
 impl Args {
-    pub(crate) fn display_name(&self) -> String {
+    /// Of this coordinator, among several.
+    pub fn display_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             let host = if host.trim().is_empty() { "server" } else { host.trim() };
@@ -140,6 +150,11 @@ mod tests {
         }
         assert!(parse(&["--tls-dir=d", "--tls-cert=c", "--tls-key=k"]).unwrap_err().contains("cannot be used with"));
         assert_eq!(parse(&["--login-role=submitter"]).unwrap().login_role, Some(PersonRole::Submitter));
+        assert!(parse(&["--mail=smtp://x"]).unwrap_err().contains("--mail-from"));
+        assert!(
+            parse(&["--allow-webhooks-to=10.0.0.0/8,ntfy.lab"])
+                .is_ok_and(|args| args.telling.allow_webhooks_to.len() == 2)
+        );
         assert!(parse(&["--login-role=root"]).unwrap_err().contains("reader, submitter, admin or none"));
     }
 }

@@ -5,10 +5,10 @@
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
 //! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`], of what is one's own by [`wish`], [`release`]
-//! [`datasets`] and [`people`] are requests of people.
+//! [`datasets`] and [`people`] are requests of people, and [`telling`] tells them what has happened.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
-//! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
+//! their messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what goes on and [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
 //! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator, [`broken`] breaks a rule on purpose, for tests.
@@ -29,6 +29,8 @@ mod estimate;
 mod fitness;
 mod images;
 mod listen;
+mod meters;
+mod metrics;
 mod notifier;
 mod people;
 mod private_file;
@@ -40,6 +42,7 @@ mod rpc;
 mod schedule;
 mod sharing;
 mod snapshot;
+mod spans;
 mod start;
 mod stop;
 mod store;
@@ -47,6 +50,7 @@ mod store_folder;
 mod store_path;
 mod submit;
 mod target;
+mod telling;
 mod unblock;
 mod verify;
 mod wish;
@@ -57,5 +61,7 @@ mod tests;
 pub use commands::{Command, CommandError, Invocation};
 pub use config::{Args, LogFormat};
 pub use listen::ListenError;
+pub use spans::Spans;
 pub use start::{StartError, run, serve};
 pub use store::schema::OpenError;
+pub use telling::{courier::TellingError, options::TellingArgs};

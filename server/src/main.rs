@@ -2,8 +2,11 @@
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use tandem_server::{Args, Command, Invocation, LogFormat};
-use tracing_subscriber::EnvFilter;
+use tandem_server::{Args, Command, Invocation, LogFormat, Spans};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// As in sysexits.h.
+const CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     match Invocation::parse() {
@@ -13,15 +16,26 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: Args) -> ExitCode {
-    start_log(args.log_format);
-    match tandem_server::run(args) {
+    let spans = match args.otlp.as_deref().map(|endpoint| Spans::start(endpoint, &args.display_name())).transpose() {
+        Ok(spans) => spans,
+        Err(why) => {
+            eprintln!("tandem-server: {why}");
+            return ExitCode::from(CONFIG);
+        }
+    };
+    start_log(args.log_format, spans.as_ref());
+    let code = match tandem_server::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refused(&error, error.exit_code()),
+    };
+    if let Some(spans) = spans {
+        spans.stop();
     }
+    code
 }
 
 fn run(command: Command) -> ExitCode {
-    start_log(LogFormat::Text);
+    start_log(LogFormat::Text, None);
     match command.run() {
         Ok(words) => {
             println!("{words}");
@@ -31,13 +45,14 @@ fn run(command: Command) -> ExitCode {
     }
 }
 
-fn start_log(format: LogFormat) {
+fn start_log(format: LogFormat, spans: Option<&Spans>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let log = fmt::layer().with_writer(std::io::stderr);
+    let log = match format {
+        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => log.json().boxed(),
+    };
+    tracing_subscriber::registry().with(log.with_filter(filter)).with(spans.map(Spans::layer)).init();
     // In the log's format, with the place.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}; this is a fault of tandem-server")));
 }

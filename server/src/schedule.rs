@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
+    meters,
     notifier::Notifier,
     reap,
     sharing::policy,
@@ -61,7 +62,11 @@ impl Scheduler {
         let mut term = None;
         let (mut failed, mut notified) = (0, true);
         while !closing.is_cancelled() {
+            let began = Instant::now();
             let outcome = self.pass(&mut term, notified).await;
+            if term.is_some() {
+                meters::pass(began.elapsed(), outcome.is_ok());
+            }
             match &outcome {
                 Ok(()) if failed > 0 => tracing::info!("scheduling goes on"),
                 Err(error) if failed == 0 => tracing::error!(%error, "scheduling stands still"),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use axum::middleware::from_fn_with_state;
+use axum::{middleware::from_fn_with_state, routing::get};
 use chrono::Utc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_domain::{
@@ -30,6 +30,7 @@ use crate::{
     datasets::shelf,
     dispatch::Dispatcher,
     listen::{self, ListenError, Listening, check_exposure, router},
+    metrics::{open::Sight, page::Metrics},
     notifier::Notifier,
     private_file::{self, PrivateFileError},
     query::watch::Watches,
@@ -39,6 +40,10 @@ use crate::{
     sharing::outlook::Outlooks,
     store::schema::{self, OpenError},
     store_folder::StoreFolder,
+    telling::{
+        courier::{Courier, TellingError},
+        task::Teller,
+    },
     verify::Verifier,
 };
 
@@ -55,6 +60,8 @@ pub enum StartError {
     Listen(#[from] ListenError),
     #[error("cannot use --database-password-file: {0}")]
     Password(#[from] PrivateFileError),
+    #[error(transparent)]
+    Telling(#[from] TellingError),
     #[error("cannot announce the address in {file}: {source}", file = .file.display())]
     Announce { file: PathBuf, source: io::Error },
     #[error("cannot start: {0}")]
@@ -74,7 +81,7 @@ impl StartError {
             Self::Runtime(_) | Self::Serve(_) | Self::Background(_) => 70,
             Self::Listen(error) => error.exit_code(),
             Self::Store { .. } | Self::Announce { .. } => 73,
-            Self::Database(_) | Self::Password(_) => 78,
+            Self::Database(_) | Self::Password(_) | Self::Telling(_) => 78,
         }
     }
 }
@@ -128,6 +135,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         StoreFolder::open(&args.store).map_err(|source| StartError::Store { folder: args.store.clone(), source })?;
     // Open before the database is touched: a second server on the same port must not migrate anything.
     let listening = Listening::open(&args).await?;
+    let courier = Arc::new(Courier::new(&args.telling, listening.address.port())?);
     let password = args.database_password_file.as_deref().map(private_file::password).transpose()?;
     let store = schema::open(&args.database_url, password.as_deref()).await?;
     let gate = Gate::open(store.clone(), args.login_role).await;
@@ -155,13 +163,24 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         admission: Admission::new(),
         backlog: Backlog::new(),
         gate: gate.clone(),
+        courier: courier.clone(),
         data_limit: args.data_limit,
         started_at: Utc::now(),
         closing: closing.clone(),
         streams: streams.clone(),
     };
+    let sight = Sight {
+        store: store.clone(),
+        dispatcher: dispatcher.clone(),
+        gate: gate.clone(),
+        reports: api.reports.clone(),
+        backlog: api.backlog.clone(),
+    };
+    let metrics = Metrics::new(store.clone(), scheduler.id, sight);
+    let teller = Teller { store: store.clone(), courier, holder: scheduler.id };
     let (health, health_service) = tonic_health::server::health_reporter();
     let mut background = start_background(dispatcher, scheduler, verifier, health, &closing);
+    background.spawn(named("telling people", teller.run(closing.clone())));
     let storing = background.spawn(named("storing reports", storing));
     background.spawn({
         let (gate, closing) = (gate.clone(), closing.clone());
@@ -173,7 +192,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
     let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
-    let router = router(routes).layer(from_fn_with_state(gate, guard));
+    let router =
+        router(routes).route("/metrics", get(move || metrics.clone().page())).layer(from_fn_with_state(gate, guard));
     if let Some(file) = &args.announce {
         announce(file, &listening.announcement())?;
     }

@@ -1,6 +1,6 @@
 //! The worker: `run` holds a device and talks to the coordinator; `rank` trains, as a child process of `run`, so that
 //! a crash in CUDA or libtorch never takes the worker down and all memory is freed between jobs; `local` runs an
-//! experiment file in one process, without a coordinator.
+//! experiment file in one process, without a coordinator. [`probe`] tries libtorch.
 //!
 //! `run`, in reading order:
 //! - [`config`] and [`identity`]: who this worker is. [`access`]: where its coordinators are, and its token. [`device`], with [`gpu`]: what it holds.
@@ -31,6 +31,7 @@ mod link;
 mod local;
 mod meet_ports;
 mod outbox;
+mod probe;
 mod progress_clock;
 mod rank;
 mod rank_output;
@@ -68,6 +69,9 @@ enum Role {
     /// Tells the data sets of a folder; started by `run`.
     #[command(hide = true)]
     Survey(survey::SurveyArgs),
+    /// Tells what libtorch can do here; started by `tandem doctor`.
+    #[command(hide = true)]
+    Probe,
 }
 
 fn main() -> ExitCode {
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         }
         Role::Local(args) => local::main(&args),
         Role::Survey(args) => survey::main(&args),
+        Role::Probe => probe::main(),
         Role::Run(args) => {
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
             let colours = io::stderr().is_terminal();

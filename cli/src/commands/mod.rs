@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod data;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod hold;
@@ -14,6 +15,7 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod pause;
 pub(crate) mod policy;
+pub(crate) mod notify;
 pub(crate) mod release;
 pub(crate) mod results;
 pub(crate) mod schema;
@@ -43,6 +45,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
+        Command::Doctor(doctor) => doctor.run(connect(global, output), output).await,
         Command::Data(data) => data.run(async || connect(global, output).await, output).await,
         Command::Completions(completions) => completions.run(Cli::command(), output),
         Command::Init(init) => init.run(output),
@@ -68,6 +71,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Policy(policy) => policy.run(&connect(global, output).await?, output).await,
         Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
         Command::Context(context) => context.run(output),
+        Command::Notify(notify) => notify.run(&connect(global, output).await?, output).await,
         Command::Audit(audit) => audit.run(&connect(global, output).await?, output).await,
         Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
         Command::User(user) => user.run(&connect(global, output).await?, output).await,

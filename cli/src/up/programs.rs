@@ -52,6 +52,11 @@ pub(crate) struct Binaries {
     worker: PathBuf,
 }
 
+/// The worker's program, if it is where [`Binaries::find`] looks.
+pub(crate) fn worker_beside() -> Option<PathBuf> {
+    Binaries::find().ok().map(|binaries| binaries.worker)
+}
+
 impl Binaries {
     pub(crate) fn find() -> Result<Self> {
         let dir = match env::var_os("TANDEM_BIN_DIR").filter(|dir| !dir.is_empty()) {

@@ -15,6 +15,7 @@ use tandem_proto::v1::{
     data_server::{Data, DataServer},
     fleet_server::{Fleet, FleetServer},
     jobs_server::{Jobs, JobsServer},
+    notify_server::NotifyServer,
     people_server::PeopleServer,
     policies_server::{Policies, PoliciesServer},
     put_request::Message,
@@ -77,6 +78,8 @@ pub(crate) struct Script {
     pub(crate) once_token: bool,
     pub(crate) audit: Vec<v1::AuditEntry>,
     pub(crate) stored: Vec<v1::StoredDataset>,
+    pub(crate) targets: Vec<v1::NotifyTarget>,
+    pub(crate) tested: v1::TestNotifyResponse,
 }
 
 #[derive(Clone, Default)]
@@ -117,6 +120,7 @@ impl Coordinator {
             .add_service(FleetServer::new(self.clone()))
             .add_service(PeopleServer::new(self.clone()))
             .add_service(PoliciesServer::new(self.clone()))
+            .add_service(NotifyServer::new(self.clone()))
     }
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {

@@ -19,6 +19,8 @@ pub fn permit(rule: &Rule, identity: &Identity) -> Result<(), Denial> {
         }
         (_, Identity::Nobody) => Err(Denial::NoToken),
         (Least::Worker, Identity::Worker(_)) => Ok(()),
+        (Least::Scrape, Identity::Scrape(_) | Identity::Person(_)) => Ok(()),
+        (Least::Scrape, Identity::Worker(_)) => too_low(identity.shown(), "worker", "scrape"),
         (Least::Worker, _) => Err(Denial::WorkersOnly { what: what() }),
         (Least::Person(needed), Identity::Person(person)) if person.role >= needed => Ok(()),
         (Least::Person(needed), Identity::Person(person)) => {
@@ -61,7 +63,8 @@ mod tests {
             assert!(allowed.is_sorted(), "{}: {allowed:?}", rule.method);
             let anybody = rule.least == Least::Anybody;
             assert_eq!(permit(rule, &Identity::Nobody).is_ok(), anybody, "{}", rule.method);
-            assert_eq!(permit(rule, &scrape).is_ok(), anybody, "{}", rule.method);
+            let metrics = rule.least == Least::Scrape;
+            assert_eq!(permit(rule, &scrape).is_ok(), anybody || metrics, "{}", rule.method);
             let session = rule.method == "/tandem.v1.Workers/Session";
             assert_eq!(permit(rule, &worker).is_ok(), anybody || session, "{}", rule.method);
         }

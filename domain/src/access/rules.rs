@@ -13,6 +13,8 @@ pub enum Least {
     Person(PersonRole),
     /// A worker, by its token.
     Worker,
+    /// A program that reads metrics, by its token, and every person.
+    Scrape,
 }
 
 /// On whose things.
@@ -91,6 +93,12 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.People/ListTokens", READER, Object::Own),
     rule("/tandem.v1.People/RevokeToken", READER, Object::Own),
     rule("/tandem.v1.People/Audit", ADMIN, Object::Any),
+    rule("/tandem.v1.Notify/List", READER, Object::Own),
+    rule("/tandem.v1.Notify/Set", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Notify/Remove", READER, Object::Own),
+    rule("/tandem.v1.Notify/Test", SUBMITTER, Object::Own),
+    // A page.
+    rule("/metrics", Least::Scrape, Object::Any),
     // Not ours, but on the same port.
     rule("/grpc.health.v1.Health/Check", Least::Anybody, Object::Any),
     rule("/grpc.health.v1.Health/List", Least::Anybody, Object::Any),

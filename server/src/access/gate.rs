@@ -30,6 +30,7 @@ use super::{
 use crate::{
     error::Result,
     listen::peer::Peer,
+    meters,
     notifier::Notifier,
     store::{
         Store,
@@ -161,6 +162,13 @@ impl Gate {
         self.open.enter(caller, rule)
     }
 
+    /// How many streams and how many other calls are under way.
+    pub(crate) fn open_requests(&self) -> (usize, usize) {
+        let all = self.open.all();
+        let streams = all.iter().filter(|request| request.rule.streams).count();
+        (streams, all.len() - streams)
+    }
+
     fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -245,6 +253,13 @@ impl Gate {
 
     /// Logs a refusal and has it stored, unless that client has had too many of them: then it is counted.
     pub(crate) fn note(&self, peer: Peer, who: &str, method: &str, denial: &Denial) {
+        meters::refusal(if matches!(denial, Denial::TooMany(_)) {
+            "too many"
+        } else if denial.is_unknown() {
+            "unknown"
+        } else {
+            "forbidden"
+        });
         let source = match peer {
             Peer::Tcp { address } => Source::Address(address.ip()),
             Peer::Socket { uid, .. } => Source::Account(uid),

@@ -1,6 +1,6 @@
 //! The layer in front of gRPC and pages: nothing behind it is reached by whoever may not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
@@ -12,13 +12,15 @@ use axum::{
 use tandem_domain::access::{Denial, Identity, permit::permit, rules::rule_of};
 use tandem_proto::status::Code;
 use tonic::Status;
+use tracing::Instrument;
 
 use super::{
     answer::refuse,
     gate::Gate,
+    outcome,
     revocable::{Revocable, Side},
 };
-use crate::listen::peer::Peer;
+use crate::{listen::peer::Peer, meters, store::SPANS};
 
 pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let (is_grpc, is_head) = (is_grpc(&request), request.method() == Method::HEAD);
@@ -49,7 +51,15 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
     parts.headers.remove(header::AUTHORIZATION);
     let held = gate.enter(caller, rule);
     let request = Request::from_parts(parts, Body::new(Revocable::new(body, Side::Request, &held)));
-    let answer = next.run(request).await;
+    let method = rule.method.trim_start_matches("/tandem.v1.");
+    let span = tracing::debug_span!(
+        target: SPANS, "request", otel.name = method, otel.kind = "server", who, outcome = tracing::field::Empty
+    );
+    let began = Instant::now();
+    let answer = next.run(request).instrument(span.clone()).await;
+    let outcome = outcome::of(&answer, is_grpc);
+    span.record("outcome", outcome);
+    meters::request(method, outcome, (!rule.streams).then(|| began.elapsed()));
     // What was asked in whole while its caller might is answered; what is still being asked ends with its caller's standing.
     if !rule.streams {
         return answer;

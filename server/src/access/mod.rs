@@ -10,6 +10,7 @@ mod gate;
 mod guard;
 mod known;
 mod open;
+mod outcome;
 mod rank;
 mod refusals;
 mod revocable;

@@ -89,6 +89,11 @@ impl Collector {
         (Self { store, root: root.into(), queue }, storing)
     }
 
+    /// How many wait to be stored.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Stores the new events of a report, all or none.
     pub(crate) async fn report(&self, holder: LeaseHolder, events: Vec<v1::RankEvent>) -> Result<Receipt> {
         let events = Arc::new(events);

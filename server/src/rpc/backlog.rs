@@ -27,6 +27,11 @@ impl Backlog {
         Self(Arc::new(Semaphore::new(ALL_BYTES)))
     }
 
+    /// Bytes that are taken up.
+    pub(crate) fn taken(&self) -> usize {
+        ALL_BYTES.saturating_sub(self.0.available_permits())
+    }
+
     pub(super) fn of_stream(&self) -> StreamBacklog {
         StreamBacklog { stream: Arc::new(Semaphore::new(STREAM_BYTES)), all: self.0.clone() }
     }

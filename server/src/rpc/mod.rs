@@ -5,6 +5,7 @@ mod backlog;
 mod data;
 mod fleet;
 mod jobs;
+mod notify;
 mod people;
 mod policies;
 mod results;
@@ -21,7 +22,8 @@ use tandem_proto::{
     status::Code,
     v1::{
         DESCRIPTOR_SET, data_server::DataServer, fleet_server::FleetServer, jobs_server::JobsServer,
-        people_server::PeopleServer, policies_server::PoliciesServer, results_server::ResultsServer,
+        notify_server::NotifyServer, people_server::PeopleServer, policies_server::PoliciesServer,
+        results_server::ResultsServer,
         workers_server::WorkersServer,
     },
 };
@@ -42,6 +44,7 @@ use crate::{
     report::collect::Collector,
     sharing::outlook::Outlooks,
     store::{Store, audit::Entry},
+    telling::courier::Courier,
 };
 pub(crate) use admission::Admission;
 pub(crate) use backlog::Backlog;
@@ -66,6 +69,7 @@ pub(crate) struct Api {
     pub(crate) admission: Admission,
     pub(crate) backlog: Backlog,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) courier: Arc<Courier>,
     /// Bytes of data sets that each person may keep.
     pub(crate) data_limit: u64,
     pub(crate) started_at: DateTime<Utc>,
@@ -90,6 +94,7 @@ impl Api {
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PoliciesServer::new(self.clone()).max_decoding_message_size(2 * REQUEST_BYTES_MAX))
+            .add_service(NotifyServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);

@@ -1,9 +1,10 @@
 //! Events: what happened, in words. They are only appended.
 
 use chrono::{DateTime, Utc};
+use tandem_domain::telling::is_of_device;
 use uuid::Uuid;
 
-use super::{Conn, DbResult, rows::Statement};
+use super::{Conn, DbResult, happenings, rows::Statement};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About {
@@ -38,6 +39,9 @@ pub(crate) async fn append_at(
     message: &str,
     at: Option<DateTime<Utc>>,
 ) -> DbResult<()> {
+    if let Some(worker) = about.worker.filter(|_| is_of_device(kind)) {
+        happenings::worker_lost(&mut *conn, worker, message).await?;
+    }
     sqlx::query!(
         "INSERT INTO events (job_id, attempt_id, worker_id, kind, message, at)
          VALUES ($1, $2, $3, $4, $5, COALESCE($6, clock_timestamp()))",

@@ -10,7 +10,7 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, dependencies, integer, parse,
+    Conn, DbResult, dependencies, happenings, integer, parse,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -164,7 +164,8 @@ pub(crate) async fn transition(
     }
     if to.is_ended() {
         // A statement of its own: only it sees who shared the job until the row could be changed.
-        dependencies::set_dependants_due(conn, id).await?;
+        dependencies::set_dependants_due(&mut *conn, id).await?;
+        happenings::job_ended(conn, id).await?;
     }
     Ok(Some(to))
 }

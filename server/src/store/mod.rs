@@ -17,11 +17,14 @@ pub(crate) mod attempts;
 pub(crate) mod audit;
 pub(crate) mod datasets;
 pub(crate) mod dependencies;
+pub(crate) mod endings;
 pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod experiments;
 pub(crate) mod files;
 pub(crate) mod fleet;
+pub(crate) mod gauges;
+pub(crate) mod happenings;
 pub(crate) mod heartbeats;
 pub(crate) mod jobs;
 pub(crate) mod leader;
@@ -29,6 +32,7 @@ pub(crate) mod leases;
 pub(crate) mod logs;
 pub(crate) mod measures;
 pub(crate) mod notify;
+pub(crate) mod notify_targets;
 pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod picks;
@@ -42,6 +46,7 @@ pub(crate) mod runtime_role;
 pub(crate) mod schema;
 mod stages;
 pub(crate) mod targets;
+pub(crate) mod tells;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod verifying;
@@ -59,7 +64,7 @@ use sqlx::{
 use tandem_domain::{timing, timing::timing};
 
 use pool::Canceller;
-pub(crate) use pool::{Pool, PooledConn, Tx};
+pub(crate) use pool::{Pool, PooledConn, SPANS, Tx};
 pub(crate) use retry::{retry, within};
 
 /// A connection, in a transaction or not.
@@ -92,12 +97,12 @@ impl Store {
             }
         };
         let canceller = Canceller::new(options.clone());
-        let pool = |limit, size, wait| Pool::new(limited(limit), size, wait, &canceller);
+        let pool = |name, limit, size, wait| Pool::new(name, limited(limit), size, wait, &canceller);
         let owner = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         Self {
-            lane: pool(timing().statement_limit(), 4, timing().statement_limit()),
-            reports: pool(timing().report_limit(), 4, timing().report_limit()),
-            people: pool(timing::READ_LIMIT, 10, timing::READ_WAIT),
+            lane: pool("lane", timing().statement_limit(), 4, timing().statement_limit()),
+            reports: pool("reports", timing().report_limit(), 4, timing().report_limit()),
+            people: pool("people", timing::READ_LIMIT, 10, timing::READ_WAIT),
             owner: owner.connect_lazy_with(options.clone()),
         }
     }
@@ -108,8 +113,14 @@ impl Store {
     }
 
     /// A transaction for a person's request.
-    pub(crate) async fn begin(&self) -> DbResult<Tx> {
-        self.people.begin().await
+    #[track_caller]
+    pub(crate) fn begin(&self) -> impl Future<Output = DbResult<Tx>> + Send {
+        self.people.begin()
+    }
+
+    /// Name of each pool, and its idle and taken connections.
+    pub(crate) fn connections(&self) -> Vec<(&'static str, usize, usize)> {
+        [&self.lane, &self.reports, &self.people].map(Pool::connections).to_vec()
     }
 
     /// A connection that works as the owner of the tables.

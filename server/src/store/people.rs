@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Conn, DbResult,
+    Conn, DbResult, notify_targets,
     rows::{RowsChanged, Statement},
 };
 
@@ -65,7 +65,8 @@ pub(crate) async fn set_login(conn: &mut Conn, name: &str, login: Option<&str>) 
 /// What the account submitted or put before it was linked becomes the person's.
 pub(crate) async fn take_over(conn: &mut Conn, before: &str, now: &str) -> DbResult<()> {
     sqlx::query!("UPDATE experiments SET owner = $2 WHERE owner = $1", before, now).run_any(&mut *conn).await?;
-    sqlx::query!("UPDATE datasets SET owner = $2 WHERE owner = $1", before, now).run_any(conn).await
+    sqlx::query!("UPDATE datasets SET owner = $2 WHERE owner = $1", before, now).run_any(&mut *conn).await?;
+    notify_targets::take_over(conn, before, now).await
 }
 
 /// `false` if there is nobody of that name. When it was disabled first is kept.

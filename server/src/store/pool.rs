@@ -7,8 +7,9 @@
 
 use std::{
     ops::{Deref, DerefMut},
+    panic::Location,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
@@ -17,6 +18,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
+use tracing::Span;
+
+use crate::meters;
 
 type DbResult<T> = Result<T, sqlx::Error>;
 
@@ -32,6 +36,7 @@ const REASON: Duration = Duration::from_secs(1);
 /// Connections for one kind of work. What the others do takes none of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
+    name: &'static str,
     inner: PgPool,
     options: PgConnectOptions,
     canceller: Arc<Canceller>,
@@ -39,18 +44,27 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// `size` connections at most, each opened when it is needed. A caller waits for one as long as `wait`.
-    pub(super) fn new(options: PgConnectOptions, size: u32, wait: Duration, canceller: &Arc<Canceller>) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        options: PgConnectOptions,
+        size: u32,
+        wait: Duration,
+        canceller: &Arc<Canceller>,
+    ) -> Self {
         let inner = PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(wait)
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options.clone());
-        Self { inner, options, canceller: canceller.clone() }
+        Self { name, inner, options, canceller: canceller.clone() }
     }
 
     /// A connection. Nobody who has one asks for another.
     pub(crate) async fn conn(&self) -> DbResult<PooledConn> {
-        let mut conn = match self.inner.acquire().await {
+        let began = Instant::now();
+        let acquired = self.inner.acquire().await;
+        meters::pool_wait(self.name, began.elapsed());
+        let mut conn = match acquired {
             Err(sqlx::Error::PoolTimedOut) => return Err(self.reason().await),
             acquired => acquired?,
         };
@@ -59,21 +73,25 @@ impl Pool {
     }
 
     /// A transaction that is rolled back unless it is committed.
-    pub(crate) async fn begin(&self) -> DbResult<Tx> {
-        self.begin_with("BEGIN").await
+    #[track_caller]
+    pub(crate) fn begin(&self) -> impl Future<Output = DbResult<Tx>> + Send {
+        self.begin_with("BEGIN", name_of(Location::caller()))
     }
 
     /// A transaction that only reads, and sees everything as it was at one moment.
-    pub(crate) async fn snapshot(&self) -> DbResult<Tx> {
-        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    #[track_caller]
+    pub(crate) fn snapshot(&self) -> impl Future<Output = DbResult<Tx>> + Send {
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", name_of(Location::caller()))
     }
 
-    async fn begin_with(&self, begin: &'static str) -> DbResult<Tx> {
+    async fn begin_with(&self, begin: &'static str, of: &'static str) -> DbResult<Tx> {
+        let span = tracing::debug_span!(target: SPANS, "transaction", otel.name = of, pool = self.name, committed = tracing::field::Empty);
         let mut conn = self.conn().await?;
+        let running = Running { pool: self.name, of, began: Instant::now(), span };
         // Before the statement: it may begin and its answer not come.
         conn.in_transaction = true;
         simple(&mut conn, begin).await?;
-        Ok(Tx(conn))
+        Ok(Tx { conn, running })
     }
 
     /// Why there was no connection in time: Postgres's own words ("too many connections") if it refuses new ones.
@@ -87,6 +105,12 @@ impl Pool {
             }
             _ => sqlx::Error::PoolTimedOut,
         }
+    }
+
+    /// Name, idle and taken connections.
+    pub(super) fn connections(&self) -> (&'static str, usize, usize) {
+        let (idle, all) = (self.inner.num_idle(), usize::try_from(self.inner.size()).unwrap_or(usize::MAX));
+        (self.name, idle, all.saturating_sub(idle))
     }
 
     pub(super) async fn close(&self) {
@@ -128,13 +152,41 @@ impl Drop for PooledConn {
 }
 
 /// A transaction. It is rolled back unless it is committed.
-pub(crate) struct Tx(PooledConn);
+pub(crate) struct Tx {
+    conn: PooledConn,
+    running: Running,
+}
+
+/// Spans that only who traces wants.
+pub(crate) const SPANS: &str = "tandem::span";
+
+/// A transaction that goes on, until it is dropped.
+struct Running {
+    pool: &'static str,
+    of: &'static str,
+    began: Instant,
+    span: Span,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        meters::transaction(self.pool, self.of, self.began.elapsed());
+    }
+}
+
+/// A transaction goes by the file that begins it: `reap`, `telling/gather`.
+fn name_of(caller: &'static Location<'static>) -> &'static str {
+    let file = caller.file();
+    let inside = file.rsplit_once("src/").map_or(file, |(_, inside)| inside);
+    inside.strip_suffix(".rs").unwrap_or(inside)
+}
 
 impl Tx {
     /// After an error it may have been committed or not: a commit whose answer does not come may have happened.
     pub(crate) async fn commit(mut self) -> DbResult<()> {
-        simple(&mut self.0, "COMMIT").await?;
-        self.0.in_transaction = false;
+        simple(&mut self.conn, "COMMIT").await?;
+        self.conn.in_transaction = false;
+        self.running.span.record("committed", true);
         Ok(())
     }
 }
@@ -143,13 +195,13 @@ impl Deref for Tx {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.0
+        &self.conn
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.0
+        &mut self.conn
     }
 }
 

@@ -19,6 +19,7 @@ mod schema;
 mod sharing;
 mod stop;
 mod submit;
+mod telling;
 mod unblock;
 mod verify;
 mod watch;

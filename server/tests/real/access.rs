@@ -117,7 +117,11 @@ async fn every_method_answers_those_who_may_call_it_and_nobody_else() {
     for method in &methods {
         let rule = rule_of(method).unwrap();
         for (kind, token, words) in &bad {
-            let (code, said) = call(&far, method, token.as_deref()).await;
+            // So many wrong ones that some are not even looked at.
+            let (code, said) = tandem_harness::until_async("it is looked at", LIMIT, async || {
+                Some(call(&far, method, token.as_deref()).await).filter(|(code, _)| *code != Code::ResourceExhausted)
+            })
+            .await;
             assert_eq!(code, Code::Unauthenticated, "{method}, {kind}: {said}");
             assert!(said.contains(words), "{method}, {kind}: {said}");
             assert!(!token.as_ref().is_some_and(|token| token.len() > 20 && said.contains(token.as_str())), "{said}");
@@ -127,6 +131,7 @@ async fn every_method_answers_those_who_may_call_it_and_nobody_else() {
                 (Least::Anybody, _) => true,
                 (Least::Person(least), TokenRole::Person(role)) => *role >= least,
                 (Least::Worker, role) => *role == TokenRole::Worker,
+                (Least::Scrape, role) => *role != TokenRole::Worker,
                 (Least::Person(_), _) => false,
             };
             let (code, said) = call(&far, method, Some(&token.secret)).await;

@@ -6,10 +6,12 @@ mod access;
 mod data;
 mod fake_worker;
 mod fit;
+mod metrics;
 mod process;
 mod server;
 mod service;
 mod slow;
+mod spans;
 mod tls;
 
 /// Longer than anything here takes.
