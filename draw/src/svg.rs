@@ -97,7 +97,11 @@ impl Root<'_> {
             let whole = |name: &'static str| (name, "100%".to_owned());
             all.push_str(&element("rect", &[whole("width"), whole("height"), ("fill", hex(WHITE))], ""));
         }
-        all.push_str(inside);
+        if self.look == Look::Page {
+            all.push_str(&in_page_colours(inside));
+        } else {
+            all.push_str(inside);
+        }
         element("svg", &attributes, &all)
     }
 
@@ -105,8 +109,7 @@ impl Root<'_> {
     pub(crate) fn adopt(&self, drawn: &str) -> String {
         let inside = drawn.split_once('>').map_or(drawn, |(_, inside)| inside).trim();
         let inside = inside.strip_suffix("</svg>").unwrap_or(inside).trim();
-        let inside = if self.look == Look::Page { in_page_colours(inside) } else { inside.to_owned() };
-        self.around(&(inside + "\n"))
+        self.around(&format!("{inside}\n"))
     }
 }
 

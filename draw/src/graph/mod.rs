@@ -146,7 +146,7 @@ mod tests {
         assert!(svg.contains("class=\"node running\"") && svg.contains("41 %, 3 min left"), "{svg}");
         assert!(svg.contains("linear: blocked, starts from encoder") && svg.contains("role=\"img\""), "{svg}");
         assert_eq!((svg.matches("class=\"edge\"").count(), svg.matches("class=\"done\"").count()), (2, 1));
-        assert!(!svg.contains("style="), "{svg}");
+        assert!(!svg.contains("style=") && !svg.contains("#3C3C3C") && svg.contains("currentColor"), "{svg}");
     }
 
     #[test]
