@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         audit, cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
-        status, submit, token, up, user, watch, whoami,
+        status, submit, token, top, up, user, watch, whoami,
     },
     exit,
     home::path_or_nothing,
@@ -65,6 +65,7 @@ pub(crate) enum Command {
     Fetch(fetch::Fetch),
     Data(data::Data),
     Status(status::Status),
+    Top(top::Top),
     Release(release::Release),
     Join(join::Join),
     Context(context::Context),

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `args` (the command line), `commands` (one file each), `target` (which coordinators, by `choice`; `config`,
 //! `contexts` and `known_houses` are what is kept of them), `client` (asks them; `refusal` and `patience` when they do not
-//! answer), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
+//! answer), `render` (text for people), `top` (a screen that follows) and `json` (for scripts), `up` (the supervisor behind
 //! `tandem up`).
 
 mod args;
@@ -34,6 +34,7 @@ mod refusal;
 mod render;
 mod target;
 mod time;
+mod top;
 mod up;
 mod upload;
 mod way_for_workers;

@@ -28,7 +28,8 @@ pub fn tick(value: f64) -> String {
 }
 
 /// On an axis that is so long: neighbours differ.
-pub(crate) fn tick_within(value: f64, span: f64) -> String {
+#[must_use]
+pub fn tick_within(value: f64, span: f64) -> String {
     if !(span > 0.0 && span.is_finite()) {
         return tick(value);
     }
@@ -39,6 +40,23 @@ pub(crate) fn tick_within(value: f64, span: f64) -> String {
         _ if decimals > 5.0 || value.abs() >= 1e7 => scientific(value, span),
         _ => trimmed(&format!("{value:.0$}", decimals as usize)),
     }
+}
+
+/// Smallest and largest value with a margin; never empty, so that a single point can be drawn. A share stays one.
+#[must_use]
+pub fn range(values: impl Iterator<Item = f64>, is_share: bool) -> (f64, f64) {
+    let (min, max) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)));
+    let width = max - min;
+    let margin = match () {
+        () if width > 0.0 => 0.05 * width,
+        () if is_share => 0.05,
+        () => (0.05 * min.abs()).max(if min == 0.0 { 0.5 } else { f64::MIN_POSITIVE }),
+    };
+    let (low, high) = (min - margin, max + margin);
+    // Values beyond are no shares, whatever their name says: they are shown as they are.
+    let holds = is_share && min >= 0.0 && max <= 1.0;
+    if holds { (low.max(0.0), high.min(1.0)) } else { (low, high) }
 }
 
 /// `2.5e-5`.

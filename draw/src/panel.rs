@@ -50,7 +50,7 @@ impl Panel {
 
 pub(crate) fn draw(area: &Area<'_>, title: &str, panel: &Panel) -> Drawn {
     let values = panel.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
-    let (low, high) = range(values, panel.is_share());
+    let (low, high) = numbers::range(values, panel.is_share());
     let mut builder = ChartBuilder::on(area);
     builder.margin(16).margin_right(28).x_label_area_size(44).y_label_area_size(72);
     if !title.is_empty() {
@@ -114,20 +114,4 @@ fn ends(panel: &Panel, line: &Line) -> Option<String> {
 fn percent(value: f64, span: f64) -> String {
     let decimals = if span < 0.06 { 1 } else { 0 };
     format!("{:.decimals$} %", 100.0 * value)
-}
-
-/// Smallest and largest value with a margin; never empty, so that a single point can be drawn. A share stays one.
-pub(crate) fn range(values: impl Iterator<Item = f64>, is_share: bool) -> (f64, f64) {
-    let (min, max) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)));
-    let width = max - min;
-    let margin = match () {
-        () if width > 0.0 => 0.05 * width,
-        () if is_share => 0.05,
-        () => (0.05 * min.abs()).max(if min == 0.0 { 0.5 } else { f64::MIN_POSITIVE }),
-    };
-    let (low, high) = (min - margin, max + margin);
-    // Values beyond are no shares, whatever their name says: they are shown as they are.
-    let holds = is_share && min >= 0.0 && max <= 1.0;
-    if holds { (low.max(0.0), high.min(1.0)) } else { (low, high) }
 }

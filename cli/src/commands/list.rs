@@ -51,7 +51,7 @@ impl From<State> for JobState {
 impl List {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let states = self.state.into_iter().map(|state| JobState::from(state).into()).collect();
-        let request = ListRequest { limit: self.limit, states, experiment: self.experiment };
+        let request = ListRequest { limit: self.limit, states, experiment: self.experiment, ..ListRequest::default() };
         let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;

@@ -18,6 +18,7 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod token;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod user;
 pub(crate) mod watch;
@@ -58,6 +59,10 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
         Command::User(user) => user.run(&connect(global, output).await?, output).await,
         Command::Token(token) => token.run(&connect(global, output).await?, output).await,
+        Command::Top(top) => {
+            top.check(output)?;
+            top.run(&connect(global, output).await?, output).await
+        }
         Command::Status(status) => status.run(&connect(global, output).await?, output).await,
     }
 }

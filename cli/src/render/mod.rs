@@ -5,6 +5,7 @@ pub(crate) mod best;
 pub(crate) mod csv;
 pub(crate) mod curves;
 pub(crate) mod datasets;
+pub(crate) mod fit;
 pub(crate) mod job;
 pub(crate) mod job_specs;
 pub(crate) mod older;

@@ -80,7 +80,7 @@ fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
 }
 
 /// `quickstart/encoder`, and the rank where there are several.
-fn job(worker: &Worker) -> String {
+pub(crate) fn job(worker: &Worker) -> String {
     if worker.job_name.is_empty() {
         return String::new();
     }
@@ -89,7 +89,7 @@ fn job(worker: &Worker) -> String {
     format!("{experiment}{}{rank}", worker.job_name)
 }
 
-fn left(worker: &Worker) -> String {
+pub(crate) fn left(worker: &Worker) -> String {
     if worker.seconds_left > 0.0 { units::duration(worker.seconds_left) } else { String::new() }
 }
 
@@ -102,7 +102,7 @@ fn silent(workers: &[Worker], now: DateTime<Utc>) -> String {
     silent.collect()
 }
 
-fn device(device: &Device) -> String {
+pub(crate) fn device(device: &Device) -> String {
     match device.kind.as_str() {
         "cuda" => format!("cuda:{} {}", device.index, device.name),
         kind if device.name.is_empty() => kind.to_owned(),

@@ -104,6 +104,14 @@ impl Text {
         Self { text: text.into(), tone }
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn tone(&self) -> Tone {
+        self.tone
+    }
+
     fn cell(self, style: Style) -> Cell {
         let cell = Cell::new(printable::line(&self.text));
         match self.tone {

@@ -14,8 +14,10 @@ mod join;
 mod json;
 mod limits;
 mod people;
+mod pty;
 mod results;
 mod submit;
+mod top;
 mod up;
 mod watch;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::panel::range;
+use crate::numbers::range;
 
 fn series(name: &str, metric: &str, values: &[f64]) -> Series {
     let points = values.iter().enumerate().map(|(step, value)| (step as f64, *value)).collect();

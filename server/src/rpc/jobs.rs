@@ -43,12 +43,15 @@ impl Jobs for Api {
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::ListRequest { limit, states, experiment } = request.into_inner();
+        let v1::ListRequest { limit, states, experiment, in_line } = request.into_inner();
         check_texts(&[("experiment", &experiment)])?;
         let states: Vec<JobState> =
             states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
+            if in_line && experiment.is_empty() {
+                return Ok(query::jobs::line(&mut conn, limit).await?);
+            }
             Ok(query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?)
         };
         Ok(Response::new(v1::ListResponse { jobs: convert::jobs(self.admission.call(list).await?)? }))

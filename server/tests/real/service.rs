@@ -134,7 +134,7 @@ async fn from_submit_to_a_result() {
     assert_eq!((progress.metrics[0].name.as_str(), progress.metrics[0].value), ("loss", 5.0 / 22.0));
 
     let mut results = server.results().await;
-    let curve = results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new() }).await.unwrap();
+    let curve = results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new(), points: 0 }).await.unwrap();
     let series = curve.into_inner().series;
     assert_eq!((series.len(), series[0].steps.len(), series[0].steps[0]), (1, 20, 1));
     let best = v1::QueryRequest { best: "linear_accuracy".to_owned(), ..Default::default() };

@@ -27,6 +27,8 @@ const MOST_CURVES: usize = 14;
 /// Metrics of training jobs that are drawn by default.
 const METRICS: [&str; 3] = ["loss", "knn_accuracy", "validation_accuracy"];
 
+/// Points of a curve: more than a panel has pixels.
+const MOST_POINTS: u32 = 2000;
 /// Jobs that are listed for their curves.
 const MOST_JOBS: u32 = 1000;
 
@@ -132,7 +134,7 @@ async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], outp
             left_out += 1;
             continue;
         }
-        let request = MetricsRequest { target: job.id.clone(), names: names.clone() };
+        let request = MetricsRequest { target: job.id.clone(), names: names.clone(), points: MOST_POINTS };
         let answer = client.ask("ask for the curves", async |on| on.results().metrics(request.clone()).await).await?;
         let series = answer.series.into_iter().map(|series| Series {
             name: label(job, jobs),
