@@ -10,6 +10,7 @@ mod bars;
 mod choice;
 mod client;
 mod commands;
+mod complete;
 mod config;
 mod contexts;
 mod core_files;
@@ -26,6 +27,7 @@ mod home;
 mod image_folder;
 mod json;
 mod known_houses;
+mod newest;
 mod output;
 mod patience;
 mod printable;
@@ -41,12 +43,15 @@ mod way_for_workers;
 
 use std::{fs::File, io, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 use tokio::runtime::Builder;
 
 use exit::Exit;
 
 fn main() -> ExitCode {
+    // A shell that asks what may be typed is answered, and that is all.
+    CompleteEnv::with_factory(args::Cli::command).var(complete::VARIABLE).complete();
     let cli = args::Cli::parse();
     let output = output::Output::new(cli.global.json, cli.global.color);
     // One thread. It is enough for a client, and `up` must start its children from a thread that lives as long as the

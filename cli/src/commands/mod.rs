@@ -24,9 +24,6 @@ pub(crate) mod user;
 pub(crate) mod watch;
 pub(crate) mod whoami;
 
-use anyhow::Result;
-use clap::CommandFactory;
-
 use crate::{
     args::{Cli, Command, Global},
     client::Client,
@@ -34,6 +31,7 @@ use crate::{
     output::Output,
     target::{Named, Target},
 };
+use anyhow::Result;
 
 pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     let Cli { global, command } = cli;
@@ -41,7 +39,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
         Command::Data(data) => data.run(async || connect(global, output).await, output).await,
-        Command::Completions(completions) => completions.run(Cli::command(), output),
+        Command::Completions(completions) => completions.run(output),
         Command::Init(init) => init.run(output),
         Command::Schema(schema) => schema.run(output),
         Command::Submit(submit) => submit.run(&connect(global, output).await?, output).await,

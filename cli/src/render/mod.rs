@@ -5,6 +5,7 @@ pub(crate) mod best;
 pub(crate) mod csv;
 pub(crate) mod curves;
 pub(crate) mod datasets;
+pub(crate) mod experiments;
 pub(crate) mod fit;
 pub(crate) mod job;
 pub(crate) mod job_specs;
@@ -17,7 +18,11 @@ pub(crate) mod results;
 pub(crate) mod screen;
 pub(crate) mod shared;
 pub(crate) mod show;
+pub(crate) mod sparks;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod units;
+
+#[cfg(test)]
+mod tests;

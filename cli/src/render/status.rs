@@ -76,6 +76,9 @@ fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
         }
         rows.row(cells);
     }
+    let ranks =
+        [("POWER", 9), ("OTHERS", 8), ("TEMP", 7), ("HOST", 6), ("DEVICE", 5), ("FOR", 4), ("MEMORY", 3), ("LOAD", 2)];
+    rows.less_needed(&ranks);
     rows.to_string()
 }
 

@@ -68,11 +68,22 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
     }
     match name {
         "seconds" => duration(value),
+        _ if is_count(name) && value.fract() == 0.0 && value.abs() < 1e15 => whole(value),
         "images" => count(value.max(0.0).round() as u64),
         _ if tandem_draw::numbers::is_share(name) => format!("{:.1} %", 100.0 * value),
         _ if name.ends_with("_bytes") => bytes(value.max(0.0).round() as u64),
         _ => significant(value),
     }
+}
+
+/// What is counted: steps, labels, the number of an epoch.
+fn is_count(name: &str) -> bool {
+    ["steps", "labels", "images", "epoch", "epochs", "gate_failed"].iter().any(|end| name.ends_with(end))
+}
+
+fn whole(value: f64) -> String {
+    let sign = if value < 0.0 { "-" } else { "" };
+    format!("{sign}{}", count(value.abs() as u64))
 }
 
 fn significant(value: f64) -> String {

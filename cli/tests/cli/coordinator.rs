@@ -69,6 +69,8 @@ pub(crate) struct Script {
     pub(crate) once_token: bool,
     pub(crate) audit: Vec<v1::AuditEntry>,
     pub(crate) stored: Vec<v1::StoredDataset>,
+    pub(crate) experiments: Vec<v1::ExperimentSummary>,
+    pub(crate) experiments_asked: Vec<v1::ExperimentsRequest>,
     /// Lists and the status are refused, as by a coordinator that shuts down.
     pub(crate) away: bool,
 }
@@ -206,6 +208,12 @@ impl Jobs for Coordinator {
         let states = request.into_inner().states;
         let is_asked = |job: &&Job| states.is_empty() || states.contains(&job.state);
         Ok(Response::new(ListResponse { jobs: script.jobs.iter().filter(is_asked).cloned().collect() }))
+    }
+
+    async fn experiments(&self, request: Request<v1::ExperimentsRequest>) -> Answer<v1::ExperimentsResponse> {
+        let mut script = self.script.lock().unwrap();
+        script.experiments_asked.push(request.into_inner());
+        Ok(Response::new(v1::ExperimentsResponse { experiments: script.experiments.clone() }))
     }
 
     async fn show(&self, request: Request<ShowRequest>) -> Answer<ShowResponse> {

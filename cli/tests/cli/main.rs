@@ -7,6 +7,7 @@ mod best;
 mod cancel;
 mod coordinator;
 mod data;
+mod experiments;
 mod failover;
 mod fetch;
 mod house;

@@ -45,8 +45,18 @@ impl Pty {
         Self::of_kind("dumb", command, size)
     }
 
-    fn of_kind(term: &str, mut command: Command, (columns, rows): (u16, u16)) -> Self {
+    /// One that does not say how large it is, as some containers and notebooks have them.
+    pub(crate) fn without_size(command: Command) -> Self {
+        let size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+        Self::of_size("xterm-256color", command, size, (200, 50))
+    }
+
+    fn of_kind(term: &str, command: Command, (columns, rows): (u16, u16)) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        Self::of_size(term, command, size, (columns, rows))
+    }
+
+    fn of_size(term: &str, mut command: Command, size: Winsize, (columns, rows): (u16, u16)) -> Self {
         let pty = openpty(Some(&size), None).unwrap();
         let side = || Stdio::from(pty.slave.try_clone().unwrap());
         command.env("TERM", term).env_remove("NO_COLOR");

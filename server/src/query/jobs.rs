@@ -30,8 +30,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<JobRow>> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
     let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment, own).await?) };
-    let filter =
-        Filter { scope: scope(target.as_ref()), states: &states, limit: limited(limit), ..Filter::default() };
+    let filter = Filter { scope: scope(target.as_ref()), states: &states, limit: limited(limit), ..Filter::default() };
     Ok(overview::list(conn, &filter).await?)
 }
 

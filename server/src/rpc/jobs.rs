@@ -57,6 +57,21 @@ impl Jobs for Api {
         Ok(Response::new(v1::ListResponse { jobs: convert::jobs(self.admission.call(list).await?)? }))
     }
 
+    async fn experiments(
+        &self,
+        request: Request<v1::ExperimentsRequest>,
+    ) -> Result<Response<v1::ExperimentsResponse>, Status> {
+        let own = caller(&request)?.name;
+        let v1::ExperimentsRequest { limit, owner, mine } = request.into_inner();
+        check_texts(&[("owner", &owner)])?;
+        let list = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(query::experiments::list(&mut conn, if mine { &own } else { &owner }, limit).await?)
+        };
+        let experiments = self.admission.call(list).await?.into_iter().map(convert::summary).collect();
+        Ok(Response::new(v1::ExperimentsResponse { experiments }))
+    }
+
     async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<v1::ShowResponse>, Status> {
         let own = caller(&request)?.name;
         let target = request.into_inner().target;

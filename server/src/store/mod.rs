@@ -40,6 +40,7 @@ mod rows;
 pub(crate) mod runtime_role;
 pub(crate) mod schema;
 mod stages;
+pub(crate) mod summaries;
 pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod verifying;

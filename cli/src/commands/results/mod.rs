@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{Job, QueryRequest};
 
 use draw::Figure;
 
 use crate::{
     client::Client,
+    complete,
     exit::{Exit, Failure},
     files, json,
     output::Output,
@@ -42,7 +44,7 @@ Examples:
   tandem results quickstart --plot knn.svg --metric knn_accuracy")]
 pub(crate) struct Results {
     /// Job or experiment: an id, its first characters, or an experiment's name; all if left out
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = ArgValueCompleter::new(complete::targets))]
     target: String,
     /// Sort by this result, largest first
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
