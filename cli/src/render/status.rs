@@ -32,6 +32,18 @@ fn unfit(workers: &[Worker]) -> String {
     unfit.map(|worker| format!("\n{} gets no jobs: {}", line(&worker.name), line(&worker.unfit))).collect()
 }
 
+/// Why a worker gets no jobs now, in a few words; empty if it does.
+pub(crate) fn trouble(worker: &Worker) -> String {
+    match worker.state() {
+        WorkerState::Unfit => worker.unfit.clone(),
+        _ if worker.quarantine_reason.is_empty() => String::new(),
+        _ => match utc(&worker.quarantined_until) {
+            Some(until) => format!("until {}: {}", until.format("%H:%M UTC"), worker.quarantine_reason),
+            None => worker.quarantine_reason.clone(),
+        },
+    }
+}
+
 /// Why quarantined workers get no jobs, and what to do about it.
 fn quarantines(workers: &[Worker]) -> String {
     let why = workers.iter().filter(|worker| !worker.quarantine_reason.is_empty()).map(|worker| {

@@ -15,18 +15,19 @@ use crate::{
 /// Letters of a bar.
 const BAR: usize = 12;
 
-const DEVICES: [Column; 11] = [
+const DEVICES: [Column; 12] = [
     column("DEVICE", 8, 0),
-    column("HOST", 6, 9),
-    column("KIND", 12, 8),
+    column("HOST", 6, 10),
+    column("KIND", 12, 9),
     column("STATE", 0, 0),
-    number("LOAD", 4),
-    number("MEMORY", 6),
-    number("TEMP", 5),
-    number("POWER", 7),
+    number("LOAD", 5),
+    number("MEMORY", 7),
+    number("TEMP", 6),
+    number("POWER", 8),
     column("OF", 6, 2),
     column("JOB", 14, 1),
     number("LEFT", 3),
+    column("WHY NOT", 16, 4),
 ];
 const RUNNING: [Column; 9] = [
     column("RUNNING", 18, 0),
@@ -90,6 +91,7 @@ fn device(state: &State, worker: &Worker) -> Vec<(String, Tone)> {
         cell(&worker.owner, Tone::Plain),
         cell(status::job(worker), Tone::Plain),
         cell(status::left(worker), Tone::Plain),
+        cell(status::trouble(worker), Tone::Bad),
     ]
 }
 

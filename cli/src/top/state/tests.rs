@@ -93,6 +93,9 @@ pub(crate) fn busy_house() -> State {
         waiting(4, "encoder[lr=0.2]", 0, "waits behind `sweep/encoder[lr=0.1]`"),
         waiting(5, "encoder[lr=0.3]", 0, "waits behind `sweep/encoder[lr=0.1]`"),
     ];
+    let mut ill = worker(3, WorkerState::Quarantined, None);
+    ill.quarantine_reason = "3 different jobs were lost on it".to_owned();
+    ill.quarantined_until = ago(-1200);
     let status = StatusResponse {
         server_version: "0.1.0".to_owned(),
         running: 2,
@@ -102,7 +105,7 @@ pub(crate) fn busy_house() -> State {
             worker(0, WorkerState::Busy, Some(&running[0])),
             worker(1, WorkerState::Busy, Some(&running[1])),
             worker(2, WorkerState::Idle, None),
-            worker(3, WorkerState::Quarantined, None),
+            ill,
         ],
         ..StatusResponse::default()
     };
