@@ -16,6 +16,7 @@ mod page;
 
 mod source;
 mod terminal;
+mod typed;
 
 mod run;
 

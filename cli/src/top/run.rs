@@ -10,8 +10,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, stream::FuturesUnordered};
-use nix::sys::signal::{Signal as Number, raise};
-use ratatui::crossterm::event::{self, Event};
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal as Number, raise},
+    unistd::read,
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
@@ -24,15 +27,18 @@ use super::{
     page, source,
     state::{Detail, News, Said, State},
     terminal::Screen,
+    typed::Typed,
 };
 use crate::{client::Client, exit::Exit, time};
 
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// What is open is asked for again at each so many of these.
+const DETAIL_EVERY: u32 = 2;
 
 /// What an answer is to.
 enum Heard {
     News(Result<News, String>),
-    Detail(String, Result<Detail, String>),
+    Detail(String, Box<Result<Detail, String>>),
     Done(Result<String, String>),
 }
 
@@ -45,6 +51,8 @@ struct Top<'a> {
     /// Each is asked for again when it has come.
     asks_news: bool,
     asks_detail: bool,
+    ticks: u32,
+    typed: Typed,
 }
 
 /// Until the person leaves, or a signal ends it. `first` is what was asked before the screen was taken.
@@ -56,13 +64,21 @@ pub(crate) async fn run(client: &Client, first: News, look: Look) -> Result<Exit
     let mut refresh = interval(REFRESH_EVERY);
     refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let state = State::new(client.server(), first, source::CAN_PRIORITISE);
-    let mut top = Top { client, state, asked: FuturesUnordered::new(), asks_news: false, asks_detail: false };
+    let mut top = Top {
+        client,
+        state,
+        asked: FuturesUnordered::new(),
+        asks_news: false,
+        asks_detail: false,
+        ticks: 0,
+        typed: Typed::default(),
+    };
     let mut screen = Screen::enter()?;
     loop {
         let now = time::now();
         screen.draw(|buffer| page::draw(&top.state, look, now, buffer))?;
         let end = tokio::select! {
-            end = top.next(&keys, &mut refresh, &mut screen) => end?,
+            end = top.next(&keys, &mut refresh) => end?,
             end = signals.next() => Some(end),
         };
         match end {
@@ -89,31 +105,36 @@ fn suspend(screen: Screen) -> Result<Screen> {
 
 impl Top<'_> {
     /// One thing that happens.
-    async fn next(
-        &mut self,
-        keys: &AsyncFd<BorrowedFd<'_>>,
-        refresh: &mut Interval,
-        screen: &mut Screen,
-    ) -> Result<Option<End>> {
+    async fn next(&mut self, keys: &AsyncFd<BorrowedFd<'_>>, refresh: &mut Interval) -> Result<Option<End>> {
         tokio::select! {
             ready = keys.readable() => {
                 let mut ready = ready.context("cannot wait for keys")?;
-                // Whatever is there is read at once, so that no thread of its own has to read the terminal.
-                while event::poll(Duration::ZERO).context("cannot read keys")? {
-                    match event::read().context("cannot read keys")? {
-                        Event::Key(key) => if let Some(end) = press(&mut self.state, key).and_then(|act| self.act(act)) {
-                            return Ok(Some(end));
-                        },
-                        Event::Resize(..) => screen.renew()?,
-                        _ => {}
+                let mut bytes = [0; 256];
+                let count = match read(io::stdin(), &mut bytes) {
+                    Err(Errno::EINTR) => return Ok(None),
+                    count => count.context("cannot read keys")?,
+                };
+                if count == 0 {
+                    // The terminal has gone.
+                    return Ok(Some(End::Left(Exit::Interrupted)));
+                }
+                if count < bytes.len() {
+                    ready.clear_ready();
+                }
+                for key in self.typed.keys(&bytes[..count]) {
+                    if let Some(end) = press(&mut self.state, key).and_then(|act| self.act(act)) {
+                        return Ok(Some(end));
                     }
                 }
-                ready.clear_ready();
             }
             Some(heard) = self.asked.next() => self.hear(heard),
             _ = refresh.tick() => {
                 self.ask_news();
-                self.ask_detail();
+                self.ticks = self.ticks.wrapping_add(1);
+                // A long story is much to send.
+                if self.ticks.is_multiple_of(DETAIL_EVERY) {
+                    self.ask_detail();
+                }
             }
         }
         Ok(None)
@@ -154,7 +175,7 @@ impl Top<'_> {
         self.asks_detail = true;
         self.asked.push(Box::pin(async move {
             let detail = source::detail(client, &id, metric.as_deref()).await;
-            Heard::Detail(id, detail)
+            Heard::Detail(id, Box::new(detail))
         }));
     }
 
@@ -166,9 +187,10 @@ impl Top<'_> {
             }
             Heard::Detail(id, detail) => {
                 self.asks_detail = false;
-                self.state.heard_of(&id, detail);
-                // Another was opened, or another curve was chosen meanwhile.
-                if self.state.opened.as_ref().is_some_and(|opened| !opened.is_known()) {
+                let is_answer = detail.is_ok();
+                self.state.heard_of(&id, *detail);
+                // Another was opened, or another curve was chosen meanwhile. Where there was no answer, the next second asks again.
+                if is_answer && self.state.opened.as_ref().is_some_and(|opened| !opened.is_known()) {
                     self.ask_detail();
                 }
             }

@@ -223,6 +223,9 @@ impl Jobs for Coordinator {
         }
         let mut script = self.script.lock().unwrap();
         script.showed += 1;
+        if script.away {
+            return Err(Status::unavailable("the coordinator is shutting down"));
+        }
         Ok(Response::new(script.shown_of.get(&target).unwrap_or(&script.shown).clone()))
     }
 

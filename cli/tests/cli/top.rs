@@ -96,11 +96,24 @@ async fn a_job_is_cancelled_after_a_question() {
 #[tokio::test]
 async fn it_stays_while_the_coordinator_is_away() {
     let (mut top, script) = top().await;
-    script.lock().unwrap().away = true;
-    let shown = top.until_shown("the coordinator is away").await;
+    top.press("\r");
+    top.until_shown("attempt 1 to cpu-0").await;
+    let showed = {
+        let mut script = script.lock().unwrap();
+        script.away = true;
+        script.showed
+    };
+    let shown = top.until_shown("the coordinator is away for 2 s").await;
     assert!(shown.contains("quickstart/encoder"), "what was known stays: {shown}");
-    script.lock().unwrap().away = false;
+    let asked = {
+        let mut script = script.lock().unwrap();
+        script.away = false;
+        script.showed - showed
+    };
+    assert!(asked <= 8, "who is away is asked once a second, and was {asked} times");
     top.until_shown("1 running, 1 queued").await;
+    top.press("q");
+    top.until_shown("WAITING").await;
     top.press("q");
     assert_eq!(top.ended().await.code(), Some(0));
 }
