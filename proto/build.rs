@@ -126,7 +126,14 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     (
         r#"skip_serializing_if = "Option::is_none""#,
-        &["ExperimentSummary.best", "Job.progress", "PlannedJob.estimate", "ShowResponse.experiment", "Worker.device", "Worker.facts"],
+        &[
+            "ExperimentSummary.best",
+            "Job.progress",
+            "PlannedJob.estimate",
+            "ShowResponse.experiment",
+            "Worker.device",
+            "Worker.facts",
+        ],
     ),
     (r#"skip_serializing_if = "std::ops::Not::not""#, &["WhoAmIResponse.once"]),
     (r#"skip_serializing_if = "json::is_zero""#, &["Event.attempt", "Worker.seconds_left"]),
