@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         audit, cancel, completions, context, data, doctor, down, fetch, hold, init, join, list, logs, notify, pause,
-        policy, release, results, schema, show, status, submit, token, up, user, watch, whoami, why,
+        policy, release, results, schema, show, status, submit, token, top, up, user, watch, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Unhold(hold::Unhold),
     Drain(hold::Drain),
     Undrain(hold::Undrain),
+    Top(top::Top),
     Release(release::Release),
     Policy(policy::Policy),
     Notify(notify::Notify),

@@ -12,6 +12,7 @@ use crate::{
     render::{
         progress::{self, Milestone},
         screen::screen,
+        sparks::Seen,
         state,
     },
 };
@@ -20,6 +21,8 @@ use crate::{
 const USUAL: Size = Size { lines: 24, columns: 80 };
 /// A narrower one has no room for bars beside the words.
 const WIDE: usize = 110;
+/// Letters of a loss's course beside a bar.
+const SPARK: usize = 16;
 
 /// Follows a set of jobs on the screen.
 pub(crate) enum ProgressDisplay {
@@ -32,6 +35,7 @@ pub(crate) struct Bars {
     all: MultiProgress,
     rows: Vec<ProgressBar>,
     summary: Option<ProgressBar>,
+    seen: Seen,
     size: fn() -> Size,
 }
 
@@ -99,7 +103,13 @@ fn size() -> Size {
 
 impl Bars {
     fn on(target: ProgressDrawTarget, size: fn() -> Size) -> Self {
-        Self { all: MultiProgress::with_draw_target(target), rows: Vec::new(), summary: None, size }
+        Self {
+            all: MultiProgress::with_draw_target(target),
+            rows: Vec::new(),
+            summary: None,
+            seen: Seen::default(),
+            size,
+        }
     }
 
     fn update(&mut self, jobs: &[Job]) {
@@ -113,10 +123,12 @@ impl Bars {
             // A bar draws itself as soon as it is told something, wherever it is: first it is given its place.
             self.rows.push(self.all.insert(self.rows.len(), ProgressBar::hidden()));
         }
+        self.seen.note(&shown.rows);
         let longest = shown.rows.iter().map(|job| printable::line(&job.name).chars().count()).max().unwrap_or(0);
         let width = longest.min(columns / 3);
         for (row, job) in self.rows.iter().zip(&shown.rows) {
-            draw(row, job, width, columns >= WIDE);
+            let spark = if columns >= WIDE { self.seen.spark(job, SPARK) } else { String::new() };
+            draw(row, job, width, columns >= WIDE, &spark);
         }
         match &self.summary {
             _ if shown.summary.is_empty() => {}
@@ -132,7 +144,7 @@ impl Bars {
     }
 }
 
-fn draw(row: &ProgressBar, job: &Job, width: usize, is_wide: bool) {
+fn draw(row: &ProgressBar, job: &Job, width: usize, is_wide: bool, spark: &str) {
     let progress = job.progress.as_ref().filter(|progress| job.state() == JobState::Running && progress.steps > 0);
     let template = match (progress, job.state()) {
         (Some(_), _) if is_wide => "{prefix}  {bar:24.cyan/dim} {percent:>3} %  {wide_msg}",
@@ -148,7 +160,8 @@ fn draw(row: &ProgressBar, job: &Job, width: usize, is_wide: bool) {
             row.set_position(progress.step);
             let words =
                 if is_wide { progress::describe(&job.stage, progress) } else { progress::brief(&job.stage, progress) };
-            row.set_message(printable::line(&words).into_owned());
+            let gap = if spark.is_empty() { "" } else { "  " };
+            row.set_message(format!("{spark}{gap}{}", printable::line(&words)));
         }
         None => row.set_message(printable::line(&progress::line(job)).into_owned()),
     }
@@ -216,6 +229,10 @@ mod tests {
         let mut few = jobs(3, JobState::Queued);
         few[1] = Job { id: "1".to_owned(), name: "x".repeat(90), ..running() };
         bars.update(&few);
+        let progress = few[1].progress.as_mut().unwrap();
+        (progress.step, progress.metrics[0].value) = (50, 4.0);
+        bars.update(&few);
+        assert!(term.contents().contains("█▁  training"), "{}", term.contents());
         let contents = term.contents();
         let lines: Vec<&str> = contents.lines().collect();
         assert_eq!(lines.len(), 4, "{lines:#?}");

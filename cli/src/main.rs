@@ -2,14 +2,15 @@
 //!
 //! Reading order: `args` (the command line), `commands` (one file each), `target` (which coordinators, by `choice`; `config`,
 //! `contexts` and `known_houses` are what is kept of them), `client` (asks them; `refusal` and `patience` when they do not
-//! answer), `doctor` (looks at this machine), `render` (text for people) and `json` (for scripts), `up` (the supervisor behind
-//! `tandem up`).
+//! answer), `doctor` (looks at this machine), `render` (text for people), `top` (a screen that follows) and `json` (for
+//! scripts), `up` (the supervisor behind `tandem up`).
 
 mod args;
 mod bars;
 mod choice;
 mod client;
 mod commands;
+mod complete;
 mod config;
 mod contexts;
 mod core_files;
@@ -27,6 +28,7 @@ mod home;
 mod image_folder;
 mod json;
 mod known_houses;
+mod newest;
 mod output;
 mod patience;
 mod printable;
@@ -35,18 +37,22 @@ mod refusal;
 mod render;
 mod target;
 mod time;
+mod top;
 mod up;
 mod upload;
 mod way_for_workers;
 
 use std::{fs::File, io, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 use tokio::runtime::Builder;
 
 use exit::Exit;
 
 fn main() -> ExitCode {
+    // A shell that asks what may be typed is answered, and that is all.
+    CompleteEnv::with_factory(args::Cli::command).var(complete::VARIABLE).complete();
     let cli = args::Cli::parse();
     let output = output::Output::new(cli.global.json, cli.global.color);
     // One thread. It is enough for a client, and `up` must start its children from a thread that lives as long as the

@@ -52,6 +52,7 @@ pub(crate) fn can_draw() -> bool {
 pub(crate) struct Output {
     json: bool,
     style: Style,
+    is_silent: bool,
 }
 
 impl Output {
@@ -59,7 +60,13 @@ impl Output {
         let terminal = io::stdout().is_terminal();
         let [no_color, term] = ["NO_COLOR", "TERM"].map(env::var_os);
         let color = color.holds(is_fit(terminal, no_color.as_deref(), term.as_deref()));
-        Self { json, style: Style { color, fit: terminal } }
+        let style = if terminal { Style::of_terminal(color) } else { Style { color, width: None } };
+        Self { json, style, is_silent: false }
+    }
+
+    /// Without a word on stderr, for when nobody reads it.
+    pub(crate) fn silent() -> Self {
+        Self { json: false, style: Style::default(), is_silent: true }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -90,6 +97,9 @@ impl Output {
 
     /// A remark, to stderr.
     pub(crate) fn note(&self, text: &str) {
+        if self.is_silent {
+            return;
+        }
         // An error here has nowhere to go.
         let _ = writeln!(io::stderr().lock(), "{}", printable::page(text, false));
     }

@@ -15,6 +15,8 @@ from safetensors import safe_open
 
 from load import load
 
+if len(sys.argv) != 3:
+    sys.exit("usage: python check_verdicts.py classifier.safetensors adversarial.safetensors")
 model, _ = load(sys.argv[1])
 with safe_open(sys.argv[2], framework="pt") as file:
     attack = json.loads(file.metadata()["tandem"])["spec"]["stage"]

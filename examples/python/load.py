@@ -83,6 +83,8 @@ def load(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python load.py classifier.safetensors (or encoder.safetensors)")
     model, card = load(sys.argv[1])
     output = model(torch.rand(1, 3, 32, 32))
     print(card["encoder"], "on", card["dataset"], "gives", list(output.shape), card["classes"])

@@ -31,6 +31,7 @@ macro_rules! kinds {
 
 const KINDS: &[Kind] = kinds! {
     SubmitRequest:, SubmitResponse:, ListRequest: list, ListResponse: printed,
+    ExperimentsRequest:, ExperimentsResponse: printed,
     ShowRequest:, ShowResponse: shown, WatchRequest:, WatchResponse: printed,
     LogsRequest:, LogLine: printed, CancelRequest:, CancelResponse: printed,
     QueryRequest:, QueryResponse:, MetricsRequest:, MetricsResponse:, FetchRequest:, FetchResponse:,

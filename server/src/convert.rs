@@ -22,7 +22,9 @@ use crate::{
         files::{Artifact, Checkpoint},
         logs::LogRow,
         overview::JobRow,
-        small, unsigned,
+        small,
+        summaries::SummaryRow,
+        unsigned,
         workers::WorkerRow,
     },
     submit::Submitted,
@@ -105,6 +107,24 @@ pub(crate) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
 
 pub(crate) fn submission(submission: Submission) -> v1::Submission {
     v1::Submission { id: submission.id.to_string(), name: submission.name, owner: submission.owner }
+}
+
+pub(crate) fn summary(row: SummaryRow) -> v1::ExperimentSummary {
+    let number = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
+    v1::ExperimentSummary {
+        id: row.id.to_string(),
+        name: row.name,
+        owner: row.owner,
+        created_at: Some(timestamp(row.created_at)),
+        blocked: number(row.blocked),
+        queued: number(row.queued),
+        running: number(row.running),
+        succeeded: number(row.succeeded),
+        failed: number(row.failed),
+        cancelled: number(row.cancelled),
+        best: row.best_name.zip(row.best).map(|(name, value)| v1::Scalar { name, value }),
+        best_job: row.best_job.unwrap_or_default(),
+    }
 }
 
 pub(crate) fn cancelled(cancelled: Cancelled) -> Result<v1::CancelResponse, Status> {

@@ -75,7 +75,7 @@ impl Audit {
         } else if answer.entries.is_empty() {
             output.note("nothing of that kind stands in the audit");
         } else {
-            output.text(&audit::table(&answer.entries, output.style(), output.style().width()))?;
+            output.text(&audit::table(&answer.entries, output.style(), output.style().width))?;
         }
         Ok(Exit::Ok)
     }

@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{CancelRequest, CancelResponse};
 
 use crate::{
     client::Client,
+    complete,
     exit::Exit,
     output::Output,
     render::{job, shared},
@@ -24,6 +26,7 @@ You take back what you want of these jobs. A job that another submission wants,
 too, goes on: the exit code is then 1, and a line says what ends it.")]
 pub(crate) struct Cancel {
     /// Job or experiment: an id, its first characters, or an experiment's name
+    #[arg(add = ArgValueCompleter::new(complete::targets))]
     target: String,
 }
 

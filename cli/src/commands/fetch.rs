@@ -1,14 +1,18 @@
 //! `tandem fetch`: the files that jobs made, verified.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+};
 
 use anyhow::{Error, Result};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{Artifact, QueryRequest, ShowRequest, ShowResponse};
 
 use crate::{
     client::Client,
-    download,
+    complete, download,
     exit::{Exit, Failure},
     files::{self, NewFile},
     json,
@@ -27,11 +31,12 @@ Examples:
 Each file is checked against its SHA-256 and appears only when it is complete.")]
 pub(crate) struct Fetch {
     /// Job or experiment: an id, its first characters, or an experiment's name
+    #[arg(add = ArgValueCompleter::new(complete::targets))]
     target: String,
     /// The folder to put them in
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Only this kind: encoder, classifier, curve
+    /// Only this kind: encoder, classifier, curve, attack, adversarial, picture
     #[arg(long)]
     kind: Option<String>,
     /// Replace files that are there
@@ -104,7 +109,15 @@ impl Fetch {
     /// The error where there are no files: why, and where some are.
     async fn nothing(&self, client: &Client, shown: &ShowResponse) -> Result<Error> {
         let target = &self.target;
-        let kind = self.kind.as_ref().map(|kind| format!(" of kind `{kind}`")).unwrap_or_default();
+        let kinds: BTreeSet<&str> = shown.artifacts.iter().map(|artifact| artifact.kind.as_str()).collect();
+        let kind = match &self.kind {
+            Some(kind) if kinds.is_empty() => format!(" of kind `{kind}`"),
+            Some(kind) => {
+                let kinds: Vec<&str> = kinds.into_iter().collect();
+                format!(" of kind `{kind}`; there are {}", printable::line(&kinds.join(", ")))
+            }
+            None => String::new(),
+        };
         let reason =
             if shown.jobs.iter().all(|job| job.finished_at.is_some()) { "" } else { "; some jobs have not ended" };
         let request = QueryRequest { target: target.clone(), limit: 1, ..QueryRequest::default() };

@@ -2,15 +2,24 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use tandem_proto::v1::{JobState, ListRequest};
+use clap_complete::engine::ArgValueCompleter;
+use tandem_proto::v1::{ExperimentsRequest, JobState, ListRequest};
 
-use crate::{client::Client, exit::Exit, output::Output, render::job, time};
+use crate::{
+    client::Client,
+    complete,
+    exit::Exit,
+    output::Output,
+    render::{experiments, job, state as words},
+    time,
+};
 
-/// List jobs, newest experiments first
+/// List jobs or experiments, the newest first
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tandem list
+  tandem list --experiments --mine
   tandem list --state queued,running
   tandem list --experiment quickstart --json | jq '.jobs[].name'")]
 pub(crate) struct List {
@@ -18,9 +27,24 @@ pub(crate) struct List {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STATE")]
     state: Vec<State>,
     /// Only this experiment: its id, the first characters, or its name
-    #[arg(long, value_name = "EXPERIMENT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "EXPERIMENT",
+        default_value = "",
+        hide_default_value = true,
+        add = ArgValueCompleter::new(complete::targets)
+    )]
     experiment: String,
-    /// At most this many jobs
+    /// Experiments in place of jobs: how far each is, and its best figure
+    #[arg(long, conflicts_with_all = ["state", "experiment"])]
+    experiments: bool,
+    /// Only your own experiments
+    #[arg(long, requires = "experiments", conflicts_with = "owner")]
+    mine: bool,
+    /// Only experiments of this person
+    #[arg(long, requires = "experiments", value_name = "NAME", default_value = "", hide_default_value = true)]
+    owner: String,
+    /// At most this many
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
@@ -50,15 +74,43 @@ impl From<State> for JobState {
 
 impl List {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let states = self.state.into_iter().map(|state| JobState::from(state).into()).collect();
-        let request = ListRequest { limit: self.limit, states, experiment: self.experiment };
+        if self.experiments {
+            return self.experiments(client, output).await;
+        }
+        let wanted: Vec<JobState> = self.state.iter().map(|state| JobState::from(*state)).collect();
+        let states: Vec<&str> = wanted.iter().map(|state| words::job(*state)).collect();
+        let request = ListRequest {
+            limit: self.limit,
+            states: wanted.iter().map(|state| (*state).into()).collect(),
+            experiment: self.experiment.clone(),
+            ..ListRequest::default()
+        };
         let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
         } else if answer.jobs.is_empty() {
-            output.note("no jobs; submit some with: tandem submit FILE");
+            let none = match (states.is_empty(), self.experiment.is_empty()) {
+                (true, true) => "no jobs; submit some with: tandem submit FILE".to_owned(),
+                (true, false) => format!("no jobs in `{}`", self.experiment),
+                (false, _) => format!("no jobs that are {}; without --state others are listed", states.join(" or ")),
+            };
+            output.note(&none);
         } else {
             output.text(&job::table(&answer.jobs, output.style(), time::now()))?;
+        }
+        Ok(Exit::Ok)
+    }
+
+    async fn experiments(self, client: &Client, output: &Output) -> Result<Exit> {
+        let request = ExperimentsRequest { limit: self.limit, owner: self.owner, mine: self.mine };
+        let tried = "list experiments";
+        let answer = client.ask(tried, async |on| on.jobs().experiments(request.clone()).await).await?;
+        if output.is_json() {
+            output.document(&answer)?;
+        } else if answer.experiments.is_empty() {
+            output.note("no experiments; submit one with: tandem submit FILE");
+        } else {
+            output.text(&experiments::table(&answer.experiments, output.style(), time::now()))?;
         }
         Ok(Exit::Ok)
     }

@@ -1,16 +1,20 @@
 //! `tandem logs`: what the ranks wrote.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{LogLine, LogsRequest};
-use tonic::Status;
+use tokio::time::timeout;
+use tonic::{Status, Streaming};
 
 use crate::{
     client::{Client, in_time},
+    complete,
     exit::Exit,
+    newest::or_newest,
     output::Output,
     patience::Patience,
     printable,
@@ -18,15 +22,20 @@ use crate::{
     time::utc,
 };
 
+/// Who follows what says nothing may believe that it hangs.
+const SAY_AFTER: Duration = Duration::from_secs(5);
+
 /// Print what the ranks of a job or experiment wrote
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  tandem logs -f                   of what you submitted last
   tandem logs quickstart --tail 50
   tandem logs 0199a1b2 -f")]
 pub(crate) struct Logs {
-    /// Job or experiment: an id, its first characters, or an experiment's name
-    target: String,
+    /// Job or experiment: an id, its first characters, or an experiment's name [default: your newest experiment]
+    #[arg(add = ArgValueCompleter::new(complete::targets))]
+    target: Option<String>,
     /// Go on printing until the jobs have ended
     #[arg(short, long)]
     follow: bool,
@@ -37,14 +46,15 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let tried = format!("print the logs of `{}`", self.target);
+        let target = or_newest(self.target.clone(), client, output).await?;
+        let tried = format!("print the logs of `{target}`");
         let interrupt = tokio::signal::ctrl_c();
         tokio::pin!(interrupt);
         let mut patience = Patience::default();
         let mut printed = Printed::default();
         loop {
             let again = async {
-                match self.print(client, &mut patience, &mut printed, output).await? {
+                match self.print(client, &target, &mut patience, &mut printed, output).await? {
                     Some(status) => patience.wait(client, &tried, status).await.map(|()| true),
                     None => Ok(false),
                 }
@@ -52,7 +62,7 @@ impl Logs {
             tokio::select! {
                 again = again => if !again? {
                     if printed.is_empty() {
-                        output.note(&format!("no rank of `{}` has written anything", self.target));
+                        output.note(&format!("no rank of `{target}` has written anything"));
                     }
                     return Ok(Exit::Ok);
                 },
@@ -65,6 +75,7 @@ impl Logs {
     async fn print(
         &self,
         client: &Client,
+        target: &str,
         patience: &mut Patience,
         printed: &mut Printed,
         output: &Output,
@@ -72,14 +83,14 @@ impl Logs {
         // A stream that goes on after another needs all lines, since only this side knows which it has.
         let tail = if printed.is_empty() { self.tail } else { 0 };
         printed.hides_older = self.tail > 0 && !printed.is_empty();
-        let request = LogsRequest { target: self.target.clone(), follow: self.follow, tail };
+        let request = LogsRequest { target: target.to_owned(), follow: self.follow, tail };
         let mut lines = match in_time(client.services().jobs().logs(request)).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => return Ok(Some(status)),
         };
         patience.opened();
         loop {
-            let line = match lines.message().await {
+            let line = match self.next(&mut lines, target, printed, output).await {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(None),
                 Err(status) => return Ok(Some(status)),
@@ -97,11 +108,33 @@ impl Logs {
     }
 }
 
+impl Logs {
+    /// Who follows a job that has not written yet is told so once, and what else tells of it.
+    async fn next(
+        &self,
+        lines: &mut Streaming<LogLine>,
+        target: &str,
+        printed: &mut Printed,
+        output: &Output,
+    ) -> Result<Option<LogLine>, Status> {
+        let mut next = pin!(lines.message());
+        if self.follow && printed.is_empty() && !printed.said_quiet {
+            match timeout(SAY_AFTER, next.as_mut()).await {
+                Ok(line) => return line,
+                Err(_) => output.note(&format!("no lines so far; what it does: tandem watch {target}")),
+            }
+            printed.said_quiet = true;
+        }
+        next.await
+    }
+}
+
 /// How far the log of each rank is printed.
 #[derive(Debug, Default)]
 struct Printed {
     last: HashMap<(String, u32, u32), u64>,
     first_at: Option<DateTime<Utc>>,
+    said_quiet: bool,
     /// A reader of the last lines wants none from before the first of them, of any rank.
     hides_older: bool,
 }

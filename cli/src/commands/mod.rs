@@ -23,14 +23,12 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod token;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod user;
 pub(crate) mod watch;
 pub(crate) mod whoami;
 pub(crate) mod why;
-
-use anyhow::Result;
-use clap::CommandFactory;
 
 use crate::{
     args::{Cli, Command, Global},
@@ -39,6 +37,7 @@ use crate::{
     output::Output,
     target::{Named, Target},
 };
+use anyhow::Result;
 
 pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     let Cli { global, command } = cli;
@@ -47,7 +46,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Down(down) => down.run(output).await,
         Command::Doctor(doctor) => doctor.run(connect(global, output), output).await,
         Command::Data(data) => data.run(async || connect(global, output).await, output).await,
-        Command::Completions(completions) => completions.run(Cli::command(), output),
+        Command::Completions(completions) => completions.run(output),
         Command::Init(init) => init.run(output),
         Command::Schema(schema) => schema.run(output),
         Command::Submit(submit) => submit.run(&connect(global, output).await?, output).await,
@@ -76,6 +75,10 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
         Command::User(user) => user.run(&connect(global, output).await?, output).await,
         Command::Token(token) => token.run(&connect(global, output).await?, output).await,
+        Command::Top(top) => {
+            top.check(output)?;
+            top.run(&connect(global, output).await?, output).await
+        }
         Command::Status(status) => status.run(&connect(global, output).await?, output).await,
     }
 }

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::ReleaseRequest;
 
-use crate::{client::Client, exit::Exit, output::Output};
+use crate::{client::Client, complete, exit::Exit, output::Output};
 
 /// Let a quarantined worker have jobs again
 #[derive(Debug, Args)]
@@ -16,6 +17,7 @@ Example:
   tandem release gpu-2")]
 pub(crate) struct Release {
     /// Name or id of the worker
+    #[arg(add = ArgValueCompleter::new(complete::workers))]
     worker: String,
 }
 

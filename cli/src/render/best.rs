@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use tandem_draw::radius::Curve;
 
-use super::{csv::Image, curves::Curve, units::count};
+use super::{csv::Image, units::count};
 use crate::exit::{Exit, Failure};
 
 /// What one attack found, and the classifier that it attacked.

@@ -1,17 +1,9 @@
-//! The paper's Figure 2: the share of misclassified images against the distance by which they may be moved, one line per
-//! attacked model.
+//! Which images the curves of attacks count, and how a curve is read from the table that an attack leaves.
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use plotters::{prelude::*, style::FontStyle};
 
-use super::{
-    csv::columns,
-    drawing::{Area, Axes, COLOURS, Chart, Drawn, WIDTH, font, page},
-    units,
-};
-
-const PANEL_HEIGHT: u32 = 460;
+use super::csv::columns;
 
 /// Which images count, and which attacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,27 +23,13 @@ impl Convention {
         }
     }
 
-    fn axis(self) -> &'static str {
+    pub(crate) fn axis(self) -> &'static str {
         match self {
             Self::All => "misclassified, % of all images",
             Self::Paper => "misclassified, % of the images that fell",
             Self::Best => "misclassified by any of the attacks, % of all images",
         }
     }
-}
-
-/// One attacked model.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Curve {
-    /// The attack: curves of one attack share a panel.
-    pub(crate) panel: String,
-    /// l2, linf, ...
-    pub(crate) norm: String,
-    pub(crate) label: String,
-    /// Supervised, contrastive, ...: drawn in one kind of line.
-    pub(crate) model: String,
-    /// (radius, percent), in order.
-    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// The points of one convention from a `curve.csv`: a header with `radius` and the conventions, then numbers.
@@ -68,85 +46,6 @@ pub(crate) fn read(csv: &str, convention: Convention) -> Result<Vec<(f64, f64)>>
         bail!("it has no points of the convention `{}`", convention.column());
     }
     Ok(points)
-}
-
-/// One panel for each attack, in the order of the curves.
-pub(crate) fn svg(title: &str, convention: Convention, curves: &[Curve]) -> Result<String> {
-    let mut panels: Vec<&str> = Vec::new();
-    for curve in curves {
-        if !panels.contains(&curve.panel.as_str()) {
-            panels.push(&curve.panel);
-        }
-    }
-    let rows = panels.len().max(1);
-    page((WIDTH, PANEL_HEIGHT * rows as u32), rows, |row, area| {
-        let Some(name) = panels.get(row) else { return Ok(()) };
-        let lines: Vec<&Curve> = curves.iter().filter(|curve| curve.panel == *name).collect();
-        panel(area, &format!("{title}: {name}"), convention, &lines)
-    })
-}
-
-fn panel(area: &Area<'_>, title: &str, convention: Convention, curves: &[&Curve]) -> Drawn {
-    let last = curves.iter().flat_map(|curve| &curve.points).map(|(radius, _)| *radius).fold(0.0, f64::max);
-    let last = if last > 0.0 { last } else { 1.0 };
-    let mut builder = ChartBuilder::on(area);
-    builder.margin(16).margin_right(28).x_label_area_size(48).y_label_area_size(72);
-    builder.caption(title, font(20.0, FontStyle::Bold));
-    let mut chart = builder.build_cartesian_2d(0.0..last, 0.0..102.0)?;
-    let norm = curves.first().map_or("", |curve| curve.norm.as_str());
-    let axes = Axes {
-        x_title: format!("{norm} distance that the images may be moved by, pixels in [0, 1]"),
-        y_title: convention.axis().to_owned(),
-        x_labels: 11,
-        x_label: &|x| units::tick(*x),
-        y_label: &|y| format!("{y:.0} %"),
-    };
-    axes.draw(&mut chart)?;
-    draw_curves(&mut chart, curves)?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .label_font(font(14.0, FontStyle::Normal))
-        .background_style(WHITE.mix(0.85))
-        .border_style(RGBColor(200, 200, 200))
-        .legend_area_size(34)
-        .margin(8)
-        .draw()
-}
-
-/// Solid lines for the first kind of model, dashed for the second, dotted for others; within a kind by colour.
-fn draw_curves<'a: 'b, 'b>(chart: &mut Chart<'a, 'b>, curves: &[&Curve]) -> Drawn {
-    let mut models: Vec<(&str, usize)> = Vec::new();
-    for curve in curves {
-        let kind = models.iter().position(|(model, _)| *model == curve.model).unwrap_or_else(|| {
-            models.push((&curve.model, 0));
-            models.len() - 1
-        });
-        let colour = COLOURS[models[kind].1 % COLOURS.len()];
-        models[kind].1 += 1;
-        let style = colour.stroke_width(2);
-        let (dash, gap) = match kind {
-            0 => (1, 0),
-            1 => (8, 5),
-            _ => (2, 4),
-        };
-        let points = curve.points.iter().copied();
-        let drawn = if gap == 0 {
-            chart.draw_series(LineSeries::new(points, style))?
-        } else {
-            chart.draw_series(DashedLineSeries::new(points, dash, gap, style))?
-        };
-        drawn.label(curve.label.clone()).legend(move |(x, y)| {
-            let line = |from: i32, to: i32| PathElement::new([(x + from, y), (x + to, y)], style);
-            // The dashes of a legend's short line.
-            match gap {
-                0 => EmptyElement::at((0, 0)) + line(0, 26) + line(0, 0),
-                _ if dash > 4 => EmptyElement::at((0, 0)) + line(0, 10) + line(16, 26),
-                _ => EmptyElement::at((0, 0)) + line(2, 6) + line(18, 22),
-            }
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -167,37 +66,5 @@ mod tests {
         assert_eq!(message("radius,paper\n0,0\n"), "its header `radius,paper` has no column `all`");
         assert_eq!(message("radius,all\n0,1\nx,2\n"), "line 3: `x` is no number");
         assert_eq!(message("radius,all\n"), "it has no points of the convention `all`");
-    }
-
-    /// Points of the paper's own raw data (all images, PLB), so that the picture can be looked at:
-    /// `TANDEM_PICTURE=figure2.svg cargo test -p tandem-cli curves`.
-    #[test]
-    fn figure_2() {
-        let radii = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0];
-        let percents = [
-            ("supervised", "0", [6.1, 20.7, 39.6, 60.0, 76.2, 87.0, 93.4, 98.7, 99.7, 100.0, 100.0]),
-            ("supervised", "1", [6.7, 17.1, 31.1, 47.5, 62.9, 76.3, 86.3, 96.3, 99.3, 100.0, 100.0]),
-            ("supervised", "10", [10.3, 17.5, 25.9, 35.9, 46.0, 57.0, 67.1, 83.2, 92.4, 99.2, 99.9]),
-            ("contrastive", "0", [30.6, 40.7, 49.4, 57.0, 64.8, 71.9, 78.4, 88.2, 94.7, 99.5, 99.9]),
-            ("contrastive", "1", [53.1, 57.3, 62.2, 66.8, 70.5, 74.3, 78.3, 85.0, 90.1, 96.4, 98.3]),
-            ("contrastive", "10", [59.7, 62.6, 65.4, 67.9, 69.8, 71.4, 73.6, 76.3, 79.2, 85.6, 89.9]),
-        ];
-        let curves = percents.map(|(model, lambda, percents)| Curve {
-            panel: "PLB".to_owned(),
-            norm: "l2".to_owned(),
-            label: format!("{model}, λ = {lambda}"),
-            model: model.to_owned(),
-            points: radii.into_iter().zip(percents).collect(),
-        });
-        let again = curves.clone().map(|curve| Curve { panel: "PGD".to_owned(), ..curve });
-        let svg = svg("figure2", Convention::All, &[curves, again].concat()).unwrap();
-        assert!(svg.contains(&format!("height=\"{}\"", 2 * PANEL_HEIGHT)), "two panels");
-        for part in ["figure2: PLB", "figure2: PGD", "l2 distance", "% of all images", "contrastive, λ = 10", "100 %"]
-        {
-            assert!(svg.contains(part), "{part}");
-        }
-        if let Some(path) = std::env::var_os("TANDEM_PICTURE") {
-            std::fs::write(path, svg).unwrap();
-        }
     }
 }

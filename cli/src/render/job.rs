@@ -27,7 +27,7 @@ pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
             Text::new(note(job), Tone::Faint),
         ]);
     }
-    rows.keep_whole([0, 4]);
+    rows.less_needed(&[("STAGE", 6), ("AGE", 5), ("OWNER", 4), ("PROGRESS", 3), ("EXPERIMENT", 2)]);
     rows.to_string()
 }
 

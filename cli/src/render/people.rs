@@ -37,7 +37,6 @@ pub(crate) fn contexts(contexts: &[ContextRow], style: Style) -> String {
         let token = context.token.as_deref().unwrap_or("-");
         rows.row([mark.into(), context.name.as_str().into(), token.into(), servers]);
     }
-    rows.keep_whole(0..3);
     rows.to_string()
 }
 
@@ -56,7 +55,6 @@ pub(crate) fn people(people: &[Person], style: Style, now: DateTime<Utc>) -> Str
         ]);
     }
     rows.right(3);
-    rows.keep_whole([0, 1, 3, 4, 5]);
     rows.to_string()
 }
 
@@ -84,7 +82,6 @@ pub(crate) fn tokens(tokens: &[Token], style: Style, now: DateTime<Utc>) -> Stri
             utc(&token.last_used).map_or_else(|| "never".to_owned(), |at| units::age(at, now)).into(),
         ]);
     }
-    rows.keep_whole([0, 2, 4, 5, 6]);
     rows.to_string()
 }
 

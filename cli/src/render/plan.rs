@@ -30,6 +30,7 @@ pub(crate) fn dry_run(jobs: &[PlannedJob], style: Style) -> String {
         ]);
     }
     (3..=8).for_each(|column| rows.right(column));
+    rows.less_needed(&[("PARAMETERS", 6), ("SHARDS", 5), ("FROM", 4), ("STAGE", 3), ("WORKERS", 2), ("STEPS", 1)]);
     rows.to_string()
 }
 
@@ -49,6 +50,7 @@ pub(crate) fn submitted(jobs: &[PlannedJob], style: Style) -> String {
     }
     rows.right(3);
     rows.right(4);
+    rows.less_needed(&[("SHARDS", 3), ("WORKERS", 2), ("STAGE", 1)]);
     rows.to_string()
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn table(jobs: &[Job], extra: Option<&str>, style: Style, now: DateTi
         rows.row(cells);
     }
     (4..4 + columns.len()).for_each(|column| rows.right(column));
+    rows.less_needed(&[("MEMORY", 5), ("IMAGES", 4), ("TIME", 3), ("STATE", 2), ("EXPERIMENT", 1)]);
     rows.to_string()
 }
 

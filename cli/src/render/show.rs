@@ -10,11 +10,22 @@ use super::{
 };
 use crate::time::utc;
 
-pub(crate) fn page(shown: &ShowResponse, style: Style, now: DateTime<Utc>) -> String {
+/// What a page says beside what was shown.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// Names of what the job starts from.
+    pub(crate) inputs: Vec<String>,
+    /// Lines; empty if there are none.
+    pub(crate) curves: String,
+}
+
+pub(crate) fn page(shown: &ShowResponse, beside: &Beside, style: Style, now: DateTime<Utc>) -> String {
     let mut page = String::new();
     // The coordinator sends attempts and events for a single job only, but a job may have none of either yet.
     match (shown.jobs.as_slice(), &shown.experiment) {
-        ([job], experiment) if is_single_job(shown) => page.push_str(&of_job(job, experiment.as_ref(), now)),
+        ([job], experiment) if is_single_job(shown) => {
+            page.push_str(&of_job(job, experiment.as_ref(), &beside.inputs, now))
+        }
         (jobs, experiment) => {
             if let Some(experiment) = experiment {
                 page.push_str(&of_experiment(experiment));
@@ -23,6 +34,7 @@ pub(crate) fn page(shown: &ShowResponse, style: Style, now: DateTime<Utc>) -> St
             page.push_str(&job::table(jobs, style, now));
         }
     }
+    section(&mut page, "Curves", !beside.curves.is_empty(), || beside.curves.clone());
     section(&mut page, "Attempts", !shown.attempts.is_empty(), || attempts(&shown.attempts, style, now));
     section(&mut page, "Checkpoints", !shown.checkpoints.is_empty(), || checkpoints(&shown.checkpoints, style));
     section(&mut page, "Artifacts", !shown.artifacts.is_empty(), || artifacts(&shown.artifacts, style));
@@ -40,7 +52,7 @@ fn section(page: &mut String, title: &str, there: bool, body: impl FnOnce() -> S
     }
 }
 
-fn of_job(job: &Job, experiment: Option<&Experiment>, now: DateTime<Utc>) -> String {
+fn of_job(job: &Job, experiment: Option<&Experiment>, inputs: &[String], now: DateTime<Utc>) -> String {
     let moment = |at: &_| utc(at).map(units::moment).unwrap_or_default();
     let name = experiment.map_or(job.experiment_name.as_str(), |experiment| experiment.name.as_str());
     let state = state::job(job.state());
@@ -62,7 +74,7 @@ fn of_job(job: &Job, experiment: Option<&Experiment>, now: DateTime<Utc>) -> Str
         ("started", moment(&job.started_at)),
         ("finished", moment(&job.finished_at)),
         ("took", job::seconds(job, now).map(units::duration).unwrap_or_default()),
-        ("starts from", job.depends_on.join(", ")),
+        ("starts from", inputs.join(", ")),
         ("results", results.collect::<Vec<_>>().join(", ")),
         ("content key", job.content_key.clone()),
     ])
@@ -97,6 +109,7 @@ fn attempts(attempts: &[Attempt], style: Style, now: DateTime<Utc>) -> String {
             Text::new(attempt.cause.as_str(), Tone::Faint),
         ]);
     }
+    rows.less_needed(&[("FENCE", 4), ("FROM STEP", 3), ("TOOK", 2), ("ASSIGNED", 1)]);
     rows.to_string()
 }
 
@@ -140,7 +153,7 @@ fn events(events: &[Event], style: Style) -> String {
             event.message.as_str().into(),
         ]);
     }
-    rows.keep_whole([0]);
+    rows.less_needed(&[("ATTEMPT", 2), ("WORKER", 1)]);
     rows.to_string()
 }
 
@@ -167,7 +180,7 @@ mod tests {
             }],
             ..ShowResponse::default()
         };
-        let text = page(&shown, Style::default(), DateTime::UNIX_EPOCH);
+        let text = page(&shown, &Beside::default(), Style::default(), DateTime::UNIX_EPOCH);
         assert!(text.starts_with("job          encoder\n"), "{text}");
         for part in
             ["state        running\n", "\nAttempts\n", "cpu-0, cpu-1", "SIGKILL", "\nEvents\n", "attempt 1 assigned"]
@@ -181,7 +194,7 @@ mod tests {
     fn an_experiment_lists_its_jobs() {
         let experiment = Experiment { name: "quickstart".to_owned(), ..Experiment::default() };
         let shown = ShowResponse { experiment: Some(experiment), jobs: vec![running()], ..ShowResponse::default() };
-        let text = page(&shown, Style::default(), DateTime::UNIX_EPOCH);
+        let text = page(&shown, &Beside::default(), Style::default(), DateTime::UNIX_EPOCH);
         assert!(text.starts_with("experiment  quickstart\n"), "{text}");
         assert!(text.contains("epoch 3/10, 42 %"), "{text}");
     }

@@ -36,6 +36,18 @@ fn unfit(workers: &[Worker]) -> String {
     unfit.map(|worker| format!("\n{} gets no jobs: {}", line(&worker.name), line(&worker.unfit))).collect()
 }
 
+/// Why a worker gets no jobs now, in a few words; empty if it does.
+pub(crate) fn trouble(worker: &Worker) -> String {
+    match worker.state() {
+        WorkerState::Unfit => worker.unfit.clone(),
+        _ if worker.quarantine_reason.is_empty() => String::new(),
+        _ => match utc(&worker.quarantined_until) {
+            Some(until) => format!("until {}: {}", until.format("%H:%M UTC"), worker.quarantine_reason),
+            None => worker.quarantine_reason.clone(),
+        },
+    }
+}
+
 /// Why quarantined workers get no jobs, and what to do about it.
 fn quarantines(workers: &[Worker]) -> String {
     let why = workers.iter().filter(|worker| !worker.quarantine_reason.is_empty()).map(|worker| {
@@ -103,11 +115,14 @@ fn workers(workers: &[Worker], style: Style, now: DateTime<Utc>) -> String {
         }
         rows.row(cells);
     }
+    let ranks =
+        [("POWER", 9), ("OTHERS", 8), ("TEMP", 7), ("HOST", 6), ("DEVICE", 5), ("FOR", 4), ("MEMORY", 3), ("LOAD", 2)];
+    rows.less_needed(&ranks);
     rows.to_string()
 }
 
 /// `quickstart/encoder`, and the rank where there are several.
-fn job(worker: &Worker) -> String {
+pub(crate) fn job(worker: &Worker) -> String {
     if worker.job_name.is_empty() {
         return String::new();
     }
@@ -116,7 +131,7 @@ fn job(worker: &Worker) -> String {
     format!("{experiment}{}{rank}", worker.job_name)
 }
 
-fn left(worker: &Worker) -> String {
+pub(crate) fn left(worker: &Worker) -> String {
     if worker.seconds_left > 0.0 { units::duration(worker.seconds_left) } else { String::new() }
 }
 
@@ -129,7 +144,7 @@ fn silent(workers: &[Worker], now: DateTime<Utc>) -> String {
     silent.collect()
 }
 
-fn device(device: &Device) -> String {
+pub(crate) fn device(device: &Device) -> String {
     match device.kind.as_str() {
         "cuda" => format!("cuda:{} {}", device.index, device.name),
         kind if device.name.is_empty() => kind.to_owned(),

@@ -44,18 +44,7 @@ pub(crate) fn precise_moment(at: DateTime<Utc>) -> String {
 
 pub(crate) use tandem_domain::datasets::size as bytes;
 
-/// `50,000`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(crate) use tandem_draw::numbers::count;
 
 /// `850`, `1.2 k`, `11.5 M`, `3.4 G`.
 pub(crate) fn magnitude(number: f64) -> String {
@@ -79,24 +68,22 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
     }
     match name {
         "seconds" => duration(value),
+        _ if is_count(name) && value.fract() == 0.0 && value.abs() < 1e15 => whole(value),
         "images" => count(value.max(0.0).round() as u64),
-        _ if is_share(name) => format!("{:.1} %", 100.0 * value),
+        _ if tandem_draw::numbers::is_share(name) => format!("{:.1} %", 100.0 * value),
         _ if name.ends_with("_bytes") => bytes(value.max(0.0).round() as u64),
         _ => significant(value),
     }
 }
 
-/// Accuracies, errors, and success rates of attacks: fractions of 1.
-fn is_share(name: &str) -> bool {
-    let ends = ["accuracy", "error", "broken"].iter().any(|end| name.ends_with(end));
-    ends || ["accuracy_layer", "misclassified_at", "robust_accuracy_at"].iter().any(|part| name.contains(part))
+/// What is counted: steps, labels, the number of an epoch.
+fn is_count(name: &str) -> bool {
+    ["steps", "labels", "images", "epoch", "epochs", "gate_failed"].iter().any(|end| name.ends_with(end))
 }
 
-/// A number beside an axis: no more digits than it needs.
-pub(crate) fn tick(value: f64) -> String {
-    let text = format!("{value:.3}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+fn whole(value: f64) -> String {
+    let sign = if value < 0.0 { "-" } else { "" };
+    format!("{sign}{}", count(value.abs() as u64))
 }
 
 fn significant(value: f64) -> String {
@@ -171,13 +158,6 @@ mod tests {
         assert_eq!(magnitude(850.0), "850");
         assert_eq!(magnitude(999.7), "1.0 k");
         assert_eq!(magnitude(11.5e6), "11.5 M");
-    }
-
-    #[test]
-    fn ticks_are_short() {
-        assert_eq!(tick(4.5), "4.5");
-        assert_eq!(tick(10.0), "10");
-        assert_eq!(tick(-1e-9), "0");
     }
 
     #[test]

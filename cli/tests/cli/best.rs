@@ -70,7 +70,7 @@ async fn attacks_on_one_classifier_become_one_curve() {
     ] {
         assert!(svg.contains(part), "{part}");
     }
-    assert_eq!(svg.matches("best of plb").count(), 1, "one curve, not one for each attack");
+    assert_eq!(svg.matches("best of plb, pgd\n").count(), 1, "one curve, not one for each attack");
 }
 
 #[tokio::test]

@@ -80,6 +80,10 @@ pub(crate) struct Script {
     pub(crate) stored: Vec<v1::StoredDataset>,
     pub(crate) targets: Vec<v1::NotifyTarget>,
     pub(crate) tested: v1::TestNotifyResponse,
+    pub(crate) experiments: Vec<v1::ExperimentSummary>,
+    pub(crate) experiments_asked: Vec<v1::ExperimentsRequest>,
+    /// Lists and the status are refused, as by a coordinator that shuts down.
+    pub(crate) away: bool,
 }
 
 #[derive(Clone, Default)]
@@ -220,7 +224,15 @@ impl Jobs for Coordinator {
         let token = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
         let mut script = self.script.lock().unwrap();
         script.authorizations.push(token);
-        Ok(Response::new(ListResponse { jobs: script.jobs.clone() }))
+        let states = request.into_inner().states;
+        let is_asked = |job: &&Job| states.is_empty() || states.contains(&job.state);
+        Ok(Response::new(ListResponse { jobs: script.jobs.iter().filter(is_asked).cloned().collect() }))
+    }
+
+    async fn experiments(&self, request: Request<v1::ExperimentsRequest>) -> Answer<v1::ExperimentsResponse> {
+        let mut script = self.script.lock().unwrap();
+        script.experiments_asked.push(request.into_inner());
+        Ok(Response::new(v1::ExperimentsResponse { experiments: script.experiments.clone() }))
     }
 
     async fn show(&self, request: Request<ShowRequest>) -> Answer<ShowResponse> {
@@ -230,6 +242,9 @@ impl Jobs for Coordinator {
         }
         let mut script = self.script.lock().unwrap();
         script.showed += 1;
+        if script.away {
+            return Err(Status::unavailable("the coordinator is shutting down"));
+        }
         Ok(Response::new(script.shown_of.get(&target).unwrap_or(&script.shown).clone()))
     }
 
@@ -294,7 +309,7 @@ impl Results for Coordinator {
     }
 
     async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {
-        let MetricsRequest { target, names } = request.into_inner();
+        let MetricsRequest { target, names, .. } = request.into_inner();
         let wanted = |one: &&Series| one.job_id == target && (names.is_empty() || names.contains(&one.name));
         let series = self.script.lock().unwrap().series.iter().filter(wanted).cloned().collect();
         Ok(Response::new(MetricsResponse { series }))
@@ -312,7 +327,11 @@ impl Results for Coordinator {
 #[tonic::async_trait]
 impl Fleet for Coordinator {
     async fn status(&self, _: Request<StatusRequest>) -> Answer<StatusResponse> {
-        Ok(Response::new(self.script.lock().unwrap().status.clone()))
+        let script = self.script.lock().unwrap();
+        if script.away {
+            return Err(Status::unavailable("the coordinator is shutting down"));
+        }
+        Ok(Response::new(script.status.clone()))
     }
 
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answer<v1::ReleaseResponse> {

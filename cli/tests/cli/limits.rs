@@ -8,6 +8,7 @@ use tonic::Status;
 use crate::{
     Run,
     coordinator::{Coordinator, Script, job},
+    pty::Pty,
     run, tandem,
 };
 
@@ -71,6 +72,25 @@ async fn escape_sequences_of_others_do_not_reach_the_terminal() {
     }
     let json = run(&server, &["list", "--json"]).await;
     assert_eq!(json.json()["jobs"][0]["owner"], "a\u{7}nn", "JSON keeps what was said");
+}
+
+#[tokio::test]
+async fn a_terminal_of_any_width_breaks_no_name() {
+    let mut waiting = job("encoder[optimizer.lr=0.1,seed=7]", JobState::Queued);
+    (waiting.owner, waiting.stage) = ("ann".to_owned(), "contrastive".to_owned());
+    waiting.reason = "waits for 2 cuda workers: gpu-0 and gpu-1 are busy until about 14:20 UTC".to_owned();
+    let (server, _) = Coordinator::start(Script { jobs: vec![waiting], ..Script::default() }).await;
+    for columns in [60, 80, 200] {
+        let mut list = Pty::spawn(tandem(&server, &["list"]), (columns, 24));
+        assert_eq!(list.ended().await.code(), Some(0));
+        let shown = list.until_shown("14:20 UTC").await;
+        assert!(shown.contains("encoder[optimizer.lr=0.1,seed=7]  ") && shown.contains("queued"), "{shown}");
+        assert_eq!(shown.contains("STAGE"), columns > 80, "{shown}");
+    }
+    let mut list = Pty::without_size(tandem(&server, &["list"]));
+    assert_eq!(list.ended().await.code(), Some(0));
+    let shown = list.until_shown("14:20 UTC").await;
+    assert_eq!(shown.trim_end().lines().count(), 2, "one record is one line: {shown}");
 }
 
 #[tokio::test]

@@ -125,3 +125,35 @@ async fn the_best_by_a_result_that_nobody_has_is_an_error() {
     assert_eq!((results.code(), results.stdout()), (Some(66), ""));
     assert!(results.stderr().contains("did you mean `test_accuracy`"), "{}", results.stderr());
 }
+
+#[tokio::test]
+async fn a_picture_has_the_name_of_what_it_is() {
+    let (server, _) = Coordinator::start(Script::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("loss.PNG");
+    let plot = run(&server, &["results", "x", "--plot", file.to_str().unwrap()]).await;
+    assert_eq!(plot.code(), Some(2), "{}", plot.stderr());
+    assert!(plot.stderr().contains("drawn as SVG, not as .png") && !file.exists(), "{}", plot.stderr());
+}
+
+#[tokio::test]
+async fn what_runs_or_has_failed_is_drawn_in_the_order_of_the_file() {
+    let of = |name: &str, state| Job { stage: "contrastive".to_owned(), id: name.to_owned(), ..job(name, state) };
+    let jobs = vec![of("first", JobState::Running), of("second", JobState::Failed)];
+    let series = |job: &str| Series {
+        job_id: job.to_owned(),
+        name: "loss".to_owned(),
+        steps: vec![0, 10],
+        values: vec![5.5, 5.0],
+        ..Series::default()
+    };
+    let series = vec![series("first"), series("second")];
+    let (server, _) = Coordinator::start(Script { jobs, series, ..Script::default() }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("live.svg");
+    let plot = run(&server, &["results", "live", "--plot", file.to_str().unwrap()]).await;
+    assert_eq!(plot.code(), Some(0), "{}", plot.stderr());
+    let svg = fs::read_to_string(&file).unwrap();
+    let place = |name: &str| svg.find(&format!("{name}\n</text>")).unwrap_or_else(|| panic!("{name}: {svg}"));
+    assert!(place("first") < place("second"));
+}

@@ -61,6 +61,7 @@ const fn exchange(method: &'static str) -> Rule {
 pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Jobs/Submit", SUBMITTER, Object::Own),
     rule("/tandem.v1.Jobs/List", READER, Object::Any),
+    rule("/tandem.v1.Jobs/Experiments", READER, Object::Any),
     rule("/tandem.v1.Jobs/Show", READER, Object::Any),
     stream("/tandem.v1.Jobs/Watch", READER, Object::Any),
     stream("/tandem.v1.Jobs/Logs", READER, Object::Any),

@@ -14,6 +14,7 @@ use tandem_domain::spec::{Augment, Linear, LinearSolver};
 use tch::Tensor;
 
 use super::classifier::{self, Augmentation, Pretrained, Recipe};
+use super::epoch_line::{self, Figure};
 use super::{RankContext, labels};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
@@ -143,7 +144,12 @@ fn solve(rank: &mut RankContext<'_>, spec: &Linear, problem: &Logistic<'_>, imag
         let seconds_each = began.elapsed().as_secs_f64() / f64::from(iteration);
         let steps = (u64::from(iteration), u64::from(spec.epochs));
         let seconds_left = seconds_each * f64::from(spec.epochs - iteration);
-        rank.progress(steps, (iteration, spec.epochs), images as f64 / seconds_each, seconds_left);
+        let images_per_second = images as f64 / seconds_each;
+        rank.progress(steps, (iteration, spec.epochs), images_per_second, seconds_left);
+        if epoch_line::is_told(iteration, spec.epochs) {
+            let part = format!("iteration {iteration}, at most {}", spec.epochs);
+            rank.log(epoch_line::line(&part, &[("loss", Figure::Number(loss))], images_per_second));
+        }
         stopped = rank.stop_requested();
         !stopped
     });

@@ -1,6 +1,6 @@
 //! What a rank does with its task: one module for each stage, and what they share.
 //!
-//! `checkpointing`, `training_state`, `model_copy`, `throughput` and `divergence` serve the stages that train; `classifier` is the training
+//! `checkpointing`, `training_state`, `model_copy`, `throughput`, `divergence` and `epoch_line` serve the stages that train; `classifier` is the training
 //! that `supervised`, `finetune` and `linear` have in common.
 
 pub(crate) mod attack;
@@ -8,6 +8,7 @@ mod checkpointing;
 mod classifier;
 pub(crate) mod contrastive;
 mod divergence;
+mod epoch_line;
 pub(crate) mod finetune;
 pub(crate) mod linear;
 mod model_copy;
@@ -95,6 +96,11 @@ impl<'a> RankContext<'a> {
         self.emit(Event::Progress { step, steps, epoch, epochs, images_per_second, seconds_left });
     }
 
+    /// A line for the log, once.
+    pub(crate) fn log(&mut self, line: String) {
+        self.emit(Event::Log { line });
+    }
+
     pub(crate) fn metric(&mut self, name: &str, step: u64, value: f64) {
         self.emit(Event::Metric { name: name.into(), step, value });
     }
@@ -167,7 +173,7 @@ impl<'a> RankContext<'a> {
                 data.sha256
             )));
         }
-        self.emit(Event::Log { line: described(spec, task, &data) });
+        self.log(described(spec, task, &data));
         data.left_out.iter().for_each(|sentence| self.note("left_out", sentence.clone()));
         data.squeezed.iter().for_each(|sentence| self.note("squeezed", sentence.clone()));
         let checksums = Tensor::from_slice(&[checksum_bits(&data.train.checksum), checksum_bits(&data.test.checksum)]);

@@ -54,6 +54,15 @@ fn weights_are_the_same_bits_on_one_two_and_four_ranks() {
 
     let folder = place();
     let (events, _) = train(&task(&contrastive(2), folder.path()), 1, never);
+    let lines: Vec<&str> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Log { line } => line.strip_prefix("epoch "),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lines.len(), 2, "a line for each epoch: {lines:?}");
+    assert!(lines[1].starts_with("2/2, step 6: loss ") && lines[1].contains(", kNN "), "{lines:?}");
     assert_ne!(artifact(&events, "encoder").sha256, runs[0].0, "another seed, other bits");
 }
 

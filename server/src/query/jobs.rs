@@ -30,6 +30,13 @@ pub(crate) async fn list(
 ) -> Result<Vec<JobRow>> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
     let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment, own).await?) };
-    let filter = Filter { scope: scope(target.as_ref()), states: &states, limit: limited(limit), figures: None };
+    let filter = Filter { scope: scope(target.as_ref()), states: &states, limit: limited(limit), ..Filter::default() };
+    Ok(overview::list(conn, &filter).await?)
+}
+
+/// Queued jobs, the first in line first.
+pub(crate) async fn line(conn: &mut Conn, limit: u32) -> Result<Vec<JobRow>> {
+    let queued = [JobState::Queued.label().to_owned()];
+    let filter = Filter { states: &queued, in_line: true, limit: limited(limit), ..Filter::default() };
     Ok(overview::list(conn, &filter).await?)
 }

@@ -45,15 +45,33 @@ impl Jobs for Api {
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::ListRequest { limit, states, experiment } = request.into_inner();
+        let v1::ListRequest { limit, states, experiment, in_line } = request.into_inner();
         check_texts(&[("experiment", &experiment)])?;
         let states: Vec<JobState> =
             states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
+            if in_line && experiment.is_empty() {
+                return Ok(query::jobs::line(&mut conn, limit).await?);
+            }
             Ok(query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?)
         };
         Ok(Response::new(v1::ListResponse { jobs: convert::jobs(self.admission.call(list).await?)? }))
+    }
+
+    async fn experiments(
+        &self,
+        request: Request<v1::ExperimentsRequest>,
+    ) -> Result<Response<v1::ExperimentsResponse>, Status> {
+        let own = caller(&request)?.name;
+        let v1::ExperimentsRequest { limit, owner, mine } = request.into_inner();
+        check_texts(&[("owner", &owner)])?;
+        let list = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(query::experiments::list(&mut conn, if mine { &own } else { &owner }, limit).await?)
+        };
+        let experiments = self.admission.call(list).await?.into_iter().map(convert::summary).collect();
+        Ok(Response::new(v1::ExperimentsResponse { experiments }))
     }
 
     async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<v1::ShowResponse>, Status> {

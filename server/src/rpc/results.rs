@@ -47,12 +47,12 @@ impl Results for Api {
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::MetricsRequest { target, names } = request.into_inner();
+        let v1::MetricsRequest { target, names, points } = request.into_inner();
         check_texts(&[("target", &target)])?;
         check_texts(&names.iter().map(|name| ("names", name.as_str())).collect::<Vec<_>>())?;
         let metrics = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(results::metrics(&mut conn, &target, &own, &names).await?)
+            Ok(results::metrics(&mut conn, &target, &own, &names, points).await?)
         };
         let curves = self.admission.call(metrics).await?;
         Ok(Response::new(v1::MetricsResponse { series: curves.into_iter().map(convert::series).collect() }))

@@ -45,6 +45,7 @@ mod rows;
 pub(crate) mod runtime_role;
 pub(crate) mod schema;
 mod stages;
+pub(crate) mod summaries;
 pub(crate) mod targets;
 pub(crate) mod tells;
 pub(crate) mod tokens;

@@ -14,6 +14,8 @@ pub(crate) struct Filter<'a> {
     /// Only ended jobs that succeeded or have a result, and how they are sorted; else newest experiment first, then by
     /// the graph.
     pub(crate) figures: Option<Figures<'a>>,
+    /// Of the whole history: what is queued, as it stands in line.
+    pub(crate) in_line: bool,
     pub(crate) limit: u32,
 }
 
@@ -51,6 +53,7 @@ pub(crate) async fn pick(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<P
     match (filter.scope, filter.figures) {
         (Scope::Experiment(experiment), _) => among(conn, Some(experiment), &[], filter, limit).await,
         (Scope::Jobs(jobs), _) => among(conn, None, jobs, filter, limit).await,
+        (Scope::All, None) if filter.in_line => line(conn, limit).await,
         (Scope::All, None) if filter.states.is_empty() => newest(conn, limit).await,
         (Scope::All, None) => in_states(conn, filter.states, limit).await,
         (Scope::All, Some(figures)) => {
@@ -62,6 +65,18 @@ pub(crate) async fn pick(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<P
             }
         }
     }
+}
+
+/// As the scheduler sorts them.
+async fn line(conn: &mut Conn, limit: i64) -> DbResult<Vec<Pick>> {
+    sqlx::query_as!(
+        Pick,
+        "SELECT experiment_id, name, id AS job_id FROM jobs
+         WHERE state = 'queued' ORDER BY priority DESC, queued_at, position, id LIMIT $1",
+        limit
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// Newest experiment first, then by the graph.

@@ -36,6 +36,20 @@ async fn the_jobs_of_a_sweep_start_in_the_order_of_the_file() {
 }
 
 #[tokio::test]
+async fn the_line_is_listed_as_the_scheduler_sees_it() {
+    let database = TestStore::open().await;
+    let first = ids(&database.submit(&sweep("first", 1, "3, 1, 2")).await);
+    let urgent = ids(&database.submit(&sweep("urgent", 1, "7")).await);
+    database.execute(
+        "UPDATE jobs SET priority = 5 WHERE experiment_id = (SELECT id FROM experiments WHERE name = 'urgent')",
+    );
+    let mut conn = database.store.conn().await.unwrap();
+    let line = crate::query::jobs::line(&mut conn, 3).await.unwrap();
+    assert_eq!(line.iter().map(|job| job.id).collect::<Vec<_>>(), [urgent[0], first[0], first[1]]);
+    assert_eq!(line[0].experiment_name, "urgent");
+}
+
+#[tokio::test]
 async fn jobs_that_are_unblocked_together_start_in_the_order_of_the_file() {
     let database = TestStore::open().await;
     database.workers(2).await;

@@ -6,7 +6,8 @@ use super::*;
 use crate::{
     estimate::Speeds,
     query::{
-        jobs::list,
+        experiments,
+        jobs::{line, list},
         results::{Question, query},
         show::show,
         status::status,
@@ -85,6 +86,13 @@ async fn a_read_costs_what_it_shows() {
         });
         costs.push((what, cost.await, most));
     }
+    let cost = blocks(conn, async |conn| {
+        let shown = experiments::list(conn, "", SHOWN).await.unwrap();
+        assert_eq!(shown.len(), SHOWN as usize);
+        assert!(shown.iter().all(|one| one.succeeded + one.failed + one.cancelled > 0 && one.best.is_some()));
+    });
+    costs.push(("list --experiments", cost.await, most));
+    assert_eq!(line(conn, SHOWN).await.unwrap().len(), 0, "nothing is queued");
     let all = Question { own: "ada", target: "", stage: "", best: "", ascending: false, limit: SHOWN };
     for (what, question) in [
         ("results", all),

@@ -133,8 +133,18 @@ async fn from_submit_to_a_result() {
     let progress = shown.jobs[0].progress.clone().unwrap();
     assert_eq!((progress.metrics[0].name.as_str(), progress.metrics[0].value), ("loss", 5.0 / 22.0));
 
+    let mine = v1::ExperimentsRequest { mine: true, limit: 5, ..Default::default() };
+    let mine = jobs.experiments(mine).await.unwrap().into_inner().experiments;
+    assert_eq!((mine.len(), mine[0].name.as_str(), mine[0].succeeded, mine[0].running), (1, "quickstart", 2, 0));
+    let others = v1::ExperimentsRequest { owner: "nobody-else".to_owned(), ..Default::default() };
+    assert!(jobs.experiments(others).await.unwrap().into_inner().experiments.is_empty());
+
     let mut results = server.results().await;
-    let curve = results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new() }).await.unwrap();
+    let thin = v1::MetricsRequest { target: target.clone(), names: Vec::new(), points: 4 };
+    let thin = results.metrics(thin).await.unwrap().into_inner().series;
+    assert_eq!((thin[0].steps.len(), thin[0].steps[3], thin[0].values[3]), (4, 20, 5.0 / 22.0));
+    let curve =
+        results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new(), points: 0 }).await.unwrap();
     let series = curve.into_inner().series;
     assert_eq!((series.len(), series[0].steps.len(), series[0].steps[0]), (1, 20, 1));
     let best = v1::QueryRequest { best: "linear_accuracy".to_owned(), ..Default::default() };

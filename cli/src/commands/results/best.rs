@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
+use tandem_draw::radius::Curve;
 use tandem_proto::v1::{Job, ShowRequest};
 
 use super::artifacts;
@@ -13,7 +14,7 @@ use crate::{
     render::{
         best::{self, AttackResult, Classifier},
         csv,
-        curves::{self, Convention, Curve},
+        curves::{self, Convention},
         job_specs::{JobSpecs, display_name},
         units::{id_length, short_id},
     },

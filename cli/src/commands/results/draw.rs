@@ -1,9 +1,14 @@
 //! Draws curves into an SVG file: of attacks by radius, of training by step.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context, Result};
-use tandem_proto::v1::{Job, MetricsRequest, Series};
+use tandem_draw::{
+    Look,
+    plot::{self, Series},
+    radius::{self, Curve},
+};
+use tandem_proto::v1::{Job, ListRequest, MetricsRequest};
 
 use super::{artifacts, best};
 use crate::{
@@ -12,48 +17,76 @@ use crate::{
     files,
     output::Output,
     render::{
-        curves::{self, Convention, Curve},
+        curves::{self, Convention},
         job_specs::{JobSpecs, describe},
-        plot,
     },
 };
 
-/// More curves than this cannot be told apart.
+/// More curves than this in a panel cannot be told apart.
 const MOST_CURVES: usize = 14;
 /// Metrics of training jobs that are drawn by default.
 const METRICS: [&str; 3] = ["loss", "knn_accuracy", "validation_accuracy"];
+
+/// Points of a curve: more than a panel has pixels.
+const MOST_POINTS: u32 = 2000;
+/// Jobs that are listed for their curves.
+const MOST_JOBS: u32 = 1000;
 
 /// What to draw.
 pub(super) struct Figure<'a> {
     pub(super) path: &'a Path,
     /// Replace the file if it is there.
     pub(super) force: bool,
+    /// Of which jobs; empty for all.
+    pub(super) target: &'a str,
+    /// Only of this stage, if it is not empty.
+    pub(super) stage: &'a str,
     /// Metrics of training jobs. If empty: the curves of attacks, or else the default metrics.
     pub(super) metrics: &'a [String],
     pub(super) convention: Convention,
 }
 
 impl Figure<'_> {
-    pub(super) async fn write(&self, client: &Client, jobs: &[Job], output: &Output) -> Result<()> {
-        // The list has the newest first; a figure has the order in which things were submitted.
-        let attacks: Vec<&Job> = jobs.iter().rev().filter(|job| job.stage == "attack").collect();
+    /// `finished` are the listed jobs with results, the newest first.
+    pub(super) async fn write(&self, client: &Client, finished: &[Job], output: &Output) -> Result<()> {
+        // A figure has the order in which things were submitted.
+        let attacks: Vec<&Job> = finished.iter().rev().filter(|job| job.stage == "attack").collect();
         let svg = if self.metrics.is_empty() && !attacks.is_empty() {
             let curves = match self.convention {
-                Convention::Best => best::curves(client, jobs, &attacks, output).await?,
-                Convention::All | Convention::Paper => own_curves(client, jobs, &attacks, self.convention).await?,
+                Convention::Best => best::curves(client, finished, &attacks, output).await?,
+                Convention::All | Convention::Paper => own_curves(client, finished, &attacks, self.convention).await?,
             };
-            let curves = in_groups(curves)?;
-            curves::svg(&title(jobs), self.convention, &curves)?
+            radius::svg(&title(finished), self.convention.axis(), &in_groups(curves)?, Look::Paper)?
         } else {
             let metrics = match self.metrics {
                 [] => METRICS.map(str::to_owned).to_vec(),
                 metrics => metrics.to_vec(),
             };
-            plot::svg(&title(jobs), &metrics, &training_curves(client, jobs, &metrics, output).await?)?
+            let jobs = self.training_jobs(client, finished).await?;
+            let series = training_curves(client, &jobs, &metrics, output).await?;
+            let title = title(&jobs);
+            let figure = plot::Figure {
+                title: &title,
+                metrics: &metrics,
+                series: &series,
+                look: Look::Paper,
+                size: plot::Figure::SIZE,
+            };
+            figure.svg()?
         };
         files::write(self.path, svg.as_bytes(), self.force)?;
         output.note(&format!("curves are in {}", self.path.display()));
         Ok(())
+    }
+
+    /// Of an experiment all jobs, in the order of its file: what runs or has failed has curves, too.
+    async fn training_jobs(&self, client: &Client, finished: &[Job]) -> Result<Vec<Job>> {
+        if self.target.is_empty() {
+            return Ok(finished.iter().rev().cloned().collect());
+        }
+        let request = ListRequest { limit: MOST_JOBS, experiment: self.target.to_owned(), ..ListRequest::default() };
+        let answer = client.ask("list the jobs to draw", async |on| on.jobs().list(request.clone()).await).await?;
+        Ok(answer.jobs.into_iter().filter(|job| self.stage.is_empty() || job.stage == self.stage).collect())
     }
 }
 
@@ -93,22 +126,31 @@ fn in_groups(mut curves: Vec<Curve>) -> Result<Vec<Curve>> {
 async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], output: &Output) -> Result<Vec<Series>> {
     let names: Vec<String> = metrics.iter().flat_map(|metric| plot::with_layers(metric)).collect();
     let mut curves: Vec<Series> = Vec::new();
-    let mut drawn = 0;
-    // Oldest first: an experiment's file begins with the jobs that others start from.
-    for job in jobs.iter().rev() {
-        let request = MetricsRequest { target: job.id.clone(), names: names.clone() };
-        let answer = client.ask("ask for the curves", async |on| on.results().metrics(request.clone()).await).await?;
-        let series = answer.series;
-        if !series.iter().any(plot::has_points) {
+    let mut drawn: HashMap<&str, usize> = HashMap::new();
+    let mut left_out = 0;
+    for job in jobs {
+        let drawn = drawn.entry(&job.stage).or_default();
+        if *drawn == MOST_CURVES {
+            left_out += 1;
             continue;
         }
-        drawn += 1;
-        if drawn > MOST_CURVES {
-            output
-                .note(&format!("only the first {MOST_CURVES} jobs are drawn; name a job or lower --limit for others"));
-            break;
-        }
-        curves.extend(series.into_iter().map(|series| Series { job_name: label(job, jobs), ..series }));
+        let request = MetricsRequest { target: job.id.clone(), names: names.clone(), points: MOST_POINTS };
+        let answer = client.ask("ask for the curves", async |on| on.results().metrics(request.clone()).await).await?;
+        let series = answer.series.into_iter().map(|series| Series {
+            name: label(job, jobs),
+            metric: series.name,
+            // Losses of two stages are no numbers to compare.
+            group: job.stage.clone(),
+            points: series.steps.into_iter().map(|step| step as f64).zip(series.values).collect(),
+        });
+        let series: Vec<Series> = series.filter(Series::has_points).collect();
+        *drawn += usize::from(!series.is_empty());
+        curves.extend(series);
+    }
+    if left_out > 0 {
+        output.note(&format!(
+            "only the first {MOST_CURVES} jobs of a stage are drawn, not {left_out} others; name a job to draw it alone"
+        ));
     }
     if curves.is_empty() {
         let metrics = metrics.join(", ");

@@ -5,16 +5,18 @@ mod best;
 mod best_name;
 mod draw;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{Job, QueryRequest};
 
 use draw::Figure;
 
 use crate::{
     client::Client,
+    complete,
     exit::{Exit, Failure},
     files, json,
     output::Output,
@@ -42,7 +44,7 @@ Examples:
   tandem results quickstart --plot knn.svg --metric knn_accuracy")]
 pub(crate) struct Results {
     /// Job or experiment: an id, its first characters, or an experiment's name; all if left out
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = ArgValueCompleter::new(complete::targets))]
     target: String,
     /// Sort by this result, largest first
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
@@ -77,6 +79,7 @@ pub(crate) struct Results {
 impl Results {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         if let Some(path) = &self.plot {
+            check_is_svg(path)?;
             files::check_free(path, self.force)?;
         }
         let whole = self.table.is_some() || self.plot.is_some();
@@ -92,7 +95,8 @@ impl Results {
         if !self.best.is_empty() {
             best_name::check(&self.best, &jobs)?;
         }
-        if let Some(older) = answer.older.filter(|_| jobs.is_empty()) {
+        // What runs or has failed has no results, but curves.
+        if let Some(older) = answer.older.filter(|_| jobs.is_empty() && self.plot.is_none()) {
             let hint = older::hint("results", &older);
             return Err(Failure::error(Exit::NotFound, format!("`{}` has no results yet{hint}", self.target)));
         }
@@ -100,7 +104,14 @@ impl Results {
             return table(&jobs, key, output);
         }
         if let Some(path) = &self.plot {
-            let figure = Figure { path, force: self.force, metrics: &self.metric, convention: self.convention };
+            let figure = Figure {
+                path,
+                force: self.force,
+                target: &self.target,
+                stage: &self.stage,
+                metrics: &self.metric,
+                convention: self.convention,
+            };
             figure.write(client, &jobs, output).await?;
         }
         if output.is_json() {
@@ -113,6 +124,23 @@ impl Results {
             output.text(&results::table(&jobs, extra, output.style(), time::now()))?;
         }
         Ok(Exit::Ok)
+    }
+}
+
+/// A picture under another name would open nowhere.
+fn check_is_svg(path: &Path) -> Result<()> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        Some("svg") | None => Ok(()),
+        Some(other) => {
+            let converted = path.with_extension("svg").display().to_string();
+            let message = format!(
+                "cannot draw into {}: curves are drawn as SVG, not as .{other}; write {converted} and convert it, \
+                 such as with rsvg-convert or inkscape",
+                path.display()
+            );
+            Err(Failure::error(Exit::Usage, message))
+        }
     }
 }
 

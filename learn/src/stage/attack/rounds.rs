@@ -19,6 +19,7 @@ use crate::features::{Orientation, pixels};
 use crate::files::sha256;
 use crate::progress;
 use crate::report::Outcome;
+use crate::stage::epoch_line::{self, Figure};
 use crate::stage::throughput::Throughput;
 use crate::stage::{RankContext, labels};
 
@@ -160,7 +161,14 @@ impl<'a> AttackRun<'a> {
         let rate = self.throughput.advance(now, new as u64, true).unwrap_or_else(|| self.throughput.mean(now));
         // With clean errors. Only rank 0 holds distances, and only its metrics are reported.
         let broken = self.attacked.distances.iter().filter(|distance| distance.is_finite()).count();
-        rank.metric("broken", done as u64, broken as f64 / done as f64);
+        let broken = broken as f64 / done as f64;
+        rank.metric("broken", done as u64, broken);
+        let all = self.chosen.len();
+        // A line for each tenth of the way.
+        if 10 * done / all > 10 * (done - new) / all {
+            let part = format!("{done} of {all} images");
+            rank.log(epoch_line::line(&part, &[("broken", Figure::Share(broken))], rate));
+        }
         let seconds_left = if rate > 0.0 { left as f64 / rate } else { f64::NAN };
         rank.progress((done as u64, self.chosen.len() as u64), (0, 1), rate, seconds_left);
     }

@@ -14,6 +14,7 @@ use crate::objective::{Objective, Views};
 use crate::report::Outcome;
 use crate::shards::{self, Step};
 use crate::stage::divergence::DivergenceCheck;
+use crate::stage::epoch_line::{self, Figure};
 use crate::stage::training_state::Best;
 use crate::stage::{RankContext, labels};
 
@@ -75,7 +76,19 @@ impl Trainer<'_> {
         rank.metric("epoch_loss", step, loss);
         rank.metric("train_batch_accuracy", step, right);
         rank.metric("images_per_second", step, images_per_second);
-        if self.validation_due() { self.validate(rank) } else { Ok(()) }
+        let mut figures = vec![("loss", Figure::Number(loss)), ("train", Figure::Share(right))];
+        if self.validation_due()
+            && let Some(accuracy) = self.validate(rank)?
+        {
+            figures.push(("validation", Figure::Share(accuracy)));
+        }
+        let (epoch, epochs) =
+            (step.div_ceil(self.steps_per_epoch) as u32, self.steps.div_ceil(self.steps_per_epoch) as u32);
+        if epoch_line::is_told(epoch, epochs) {
+            let part = format!("epoch {epoch}/{epochs}, step {step}");
+            rank.log(epoch_line::line(&part, &figures, images_per_second));
+        }
+        Ok(())
     }
 
     /// Whether to validate, at the end of an epoch.
@@ -91,17 +104,19 @@ impl Trainer<'_> {
         step == self.steps || (step / self.steps_per_epoch).is_multiple_of(every)
     }
 
-    /// Evaluates the held-out images and remembers the best model. Of equal ones that is the last, which was trained longer.
-    fn validate(&mut self, rank: &mut RankContext<'_>) -> Result<(), Failure> {
-        let Some(best) = &mut self.best else { return Ok(()) };
+    /// Evaluates the held-out images, if there are any, and remembers the best model. Of equal ones that is the last, which was
+    /// trained longer.
+    fn validate(&mut self, rank: &mut RankContext<'_>) -> Result<Option<f64>, Failure> {
+        let Some(best) = &mut self.best else { return Ok(None) };
         let hits = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;
         let step = self.position.step;
-        rank.metric("validation_accuracy", step, hits as f64 / self.held_out.len() as f64);
+        let accuracy = hits as f64 / self.held_out.len() as f64;
+        rank.metric("validation_accuracy", step, accuracy);
         if self.position.best.is_none_or(|best| hits >= best.hits) {
             self.position.best = Some(Best { step, hits });
             best.update(&self.model);
         }
-        Ok(())
+        Ok(Some(accuracy))
     }
 
     /// The end of an epoch counts only if the epoch is validated: of few labels, epochs are short.

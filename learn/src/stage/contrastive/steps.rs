@@ -17,6 +17,7 @@ use crate::shards::{self, Step};
 use crate::stage::RankContext;
 use crate::stage::checkpointing::CheckpointPolicy;
 use crate::stage::divergence::DivergenceCheck;
+use crate::stage::epoch_line::{self, Figure};
 use crate::views_apart::ViewsApart;
 
 /// Below this share of the spread of random directions the representation has collapsed.
@@ -101,6 +102,7 @@ impl Trainer<'_> {
             rank.note("collapse", collapse);
         }
 
+        let mut figures = vec![("loss", Figure::Number(loss))];
         self.validate(rank)?;
         let every = self.spec.monitor.every_epochs;
         if every > 0 && ((epoch + 1).is_multiple_of(every) || step == self.steps) {
@@ -108,11 +110,17 @@ impl Trainer<'_> {
             let accuracy = self.monitor.knn_accuracy(encode, &self.data.train, rank.group)?;
             self.position.knn_accuracy = Some(accuracy);
             rank.metric("knn_accuracy", step, accuracy);
+            figures.push(("kNN", Figure::Share(accuracy)));
             for (number, _) in numbered(&geometries) {
                 let encode = |images: &Tensor| self.net.features(images, number - 1);
                 let accuracy = self.monitor.knn_accuracy(encode, &self.data.train, rank.group)?;
                 rank.metric(&format!("knn_accuracy_layer{number}"), step, accuracy);
             }
+        }
+        let (epoch, epochs) = (epoch + 1, self.spec.epochs);
+        if epoch_line::is_told(epoch, epochs) {
+            let part = format!("epoch {epoch}/{epochs}, step {step}");
+            rank.log(epoch_line::line(&part, &figures, images_per_second));
         }
         Ok(())
     }
