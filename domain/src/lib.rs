@@ -4,11 +4,13 @@
 //! says on which images ([`datasets`] has those that people put), [`fit`] which workers a coordinator can have, and [`place`] gives jobs to them; [`lease`] decides
 //! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
-//! workers get no more jobs, and [`timing`] holds every timeout. [`access`] says who may do what.
+//! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`] says who may do
+//! what.
 
 pub mod access;
 pub mod blame;
 pub mod datasets;
+pub mod device;
 pub mod fit;
 pub mod images;
 pub mod lease;
