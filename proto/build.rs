@@ -24,6 +24,11 @@ const PRINTED: &[&str] = &[
     "Dataset",
     "Device",
     "DeviceFacts",
+    "DeviceFigures",
+    "DevicePoint",
+    "DeviceProcess",
+    "DeviceReport",
+    "DevicesResponse",
     "Estimate",
     "Event",
     "Experiment",
@@ -43,6 +48,8 @@ const PRINTED: &[&str] = &[
     "StoredDataset",
     "Submission",
     "Token",
+    "Usage",
+    "UsageResponse",
     "WatchResponse",
     "WhoAmIResponse",
     "Worker",
@@ -65,6 +72,11 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Attempt.training_at",
             "AuditEntry.at",
             "Checkpoint.at",
+            "DevicePoint.at",
+            "DeviceProcess.since",
+            "DeviceReport.at",
+            "DeviceReport.from",
+            "DeviceReport.until",
             "Event.at",
             "Experiment.created_at",
             "LogLine.at",
@@ -89,7 +101,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     (r#"serialize_with = "json::state::<AttemptState, _>""#, &["Attempt.state"]),
     (r#"serialize_with = "json::state::<JobState, _>""#, &["Job.state"]),
-    (r#"serialize_with = "json::state::<WorkerState, _>""#, &["Worker.state"]),
+    (r#"serialize_with = "json::state::<WorkerState, _>""#, &["DeviceReport.state", "Worker.state"]),
     (
         r#"serialize_with = "json::state::<JobState, _>", skip_serializing_if = "json::is_unspecified""#,
         &["PlannedJob.reused_state"],
@@ -105,6 +117,11 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Estimate.basis",
             "Dataset.problem",
             "Dataset.stored",
+            "DeviceReport.late",
+            "DeviceReport.quarantine_reason",
+            "DeviceReport.withheld",
+            "DevicesResponse.job_id",
+            "DevicesResponse.job_name",
             "Event.worker",
             "Job.reason",
             "Person.login",
@@ -117,6 +134,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Worker.owner",
             "Worker.quarantine_reason",
             "Worker.unfit",
+            "Worker.withheld",
         ],
     ),
     (
@@ -124,7 +142,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         &["Job.progress", "PlannedJob.estimate", "ShowResponse.experiment", "Worker.device", "Worker.facts"],
     ),
     (r#"skip_serializing_if = "std::ops::Not::not""#, &["WhoAmIResponse.once"]),
-    (r#"skip_serializing_if = "json::is_zero""#, &["Event.attempt", "Worker.seconds_left"]),
+    (r#"skip_serializing_if = "json::is_zero""#, &["DeviceReport.attempt", "Event.attempt", "Worker.seconds_left"]),
     (r#"skip_serializing_if = "Vec::is_empty""#, &["CancelResponse.shared", "Worker.datasets"]),
     ("skip", &["LogLine.sequence"]),
     (r#"rename = "experiment""#, &["Job.experiment_name"]),
@@ -161,7 +179,8 @@ fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
-    let files = ["jobs", "results", "data", "fleet", "workers", "people"].map(|name| format!("tandem/v1/{name}.proto"));
+    let files = ["jobs", "results", "data", "fleet", "devices", "workers", "people"]
+        .map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
     let files = protox::Compiler::new(["."])?
         .include_imports(true)

@@ -8,6 +8,7 @@
 
 pub mod binary;
 pub mod convert;
+mod device;
 pub mod status;
 pub mod v1;
 
@@ -29,7 +30,7 @@ mod tests {
             .flat_map(|file| file.service.iter().map(|service| service.name()))
             .collect();
         services.sort_unstable();
-        assert_eq!(services, ["Data", "Fleet", "Jobs", "People", "Results", "Workers"]);
+        assert_eq!(services, ["Data", "Devices", "Fleet", "Jobs", "People", "Results", "Workers"]);
         let names: Vec<_> = set.file.iter().map(|file| file.name()).collect();
         for import in set.file.iter().flat_map(|file| &file.dependency) {
             assert!(names.contains(&import.as_str()), "{import} is not in the set");

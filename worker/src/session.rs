@@ -18,8 +18,10 @@ mod state;
 use std::{collections::HashMap, time::Instant};
 
 use anyhow::bail;
-use tandem_domain::{LEARN_VERSION, fit::PROTOCOL, spec::SPEC_VERSION, timing};
-use tandem_proto::v1::{Drain, RankOutcome, Register, StoreSeen, coordinator_message, worker_message};
+use tandem_domain::{LEARN_VERSION, device::Process, fit::PROTOCOL, spec::SPEC_VERSION, timing};
+use tandem_proto::v1::{
+    Drain, NoteEvent, RankOutcome, Register, StoreSeen, coordinator_message, rank_event, worker_message,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -33,6 +35,7 @@ use crate::{
     link::{Link, LinkEvent},
     meet_ports,
     report_log::ReportLog,
+    sampling::Sampling,
     spool::{self, Writer},
     store_probe::StoreProbe,
     survey::Survey,
@@ -45,7 +48,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     access::forbid_core_files();
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let identity = Identity::open(&args.state)?;
-    let device = Device::open(args.device, args.threads)?;
+    let device = Device::open(args.device, args.threads, args.nvml.as_deref())?;
     let (name, spool_writer) = (args.name(), Writer::start()?);
     let register = Register {
         worker_id: identity.id.to_string(),
@@ -63,7 +66,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     tracing::info!(worker = name, id = %identity.id, device = %args.device, server = link.server(), "worker starts");
     let now = Instant::now();
     let data_dir = std::path::absolute(&args.data)?;
+    let mut sampling = Sampling::start(device.card.clone(), args.state.clone(), *args.sample_every);
+    // A card that is in use must not be given out before that is known.
+    sampling.first(timing::SAMPLE_FIRST).await;
     let session = Session {
+        name,
         link,
         meet_on: None,
         given_meet_on: args.meet_on,
@@ -74,6 +81,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         state: args.state,
         spool_writer,
         device,
+        sampling,
         store: None,
         store_id: String::new(),
         store_probe: None,
@@ -116,6 +124,8 @@ enum Wakeup {
     Store(StoreSeen),
     /// What is known of the data sets has changed.
     Survey,
+    /// The device was looked at.
+    Sample,
     Signal,
     Time,
 }
@@ -135,6 +145,7 @@ impl Session {
                 () = self.spool_writer.progressed() => Wakeup::Spool,
                 seen = next_store_look(&mut self.store_probe) => Wakeup::Store(seen),
                 () = self.survey.changed() => Wakeup::Survey,
+                () = self.sampling.changed() => Wakeup::Sample,
                 _ = terminate.recv() => Wakeup::Signal,
                 _ = interrupt.recv() => Wakeup::Signal,
                 () = tokio::time::sleep_until(wake_at.into()) => Wakeup::Time,
@@ -150,6 +161,7 @@ impl Session {
                 Wakeup::Signal => self.on_signal(now),
                 Wakeup::Store(seen) => _ = self.link.send(worker_message::Message::StoreSeen(seen)),
                 Wakeup::Survey => self.announce(),
+                Wakeup::Sample => self.on_sample(now),
                 Wakeup::Spool | Wakeup::Time => {}
             }
         }
@@ -218,6 +230,17 @@ impl Session {
         }
     }
 
+    /// The device was looked at: the coordinator is told, and the job of processes that have appeared beside its rank.
+    fn on_sample(&mut self, now: Instant) {
+        let appeared = self.sampling.appeared();
+        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.has_ended()) {
+            for process in &appeared {
+                attempt.push(now, guest(process, &self.name));
+            }
+        }
+        self.tell_samples(now);
+    }
+
     fn on_signal(&mut self, now: Instant) {
         if !matches!(self.leaving, Leaving::No) {
             tracing::warn!("second signal: ending at once");
@@ -235,6 +258,13 @@ impl Session {
             attempt.stop(now, "the worker leaves");
         }
     }
+}
+
+/// What a job is told of a process that has appeared beside its rank.
+fn guest(process: &Process, worker: &str) -> rank_event::Event {
+    let since = process.since.map(|since| format!(", since {} UTC", since.format("%H:%M:%S"))).unwrap_or_default();
+    let message = format!("{worker} is used by others beside this job: {process}{since}");
+    rank_event::Event::Note(NoteEvent { kind: "foreign process".to_owned(), message })
 }
 
 async fn next_store_look(probe: &mut Option<StoreProbe>) -> StoreSeen {

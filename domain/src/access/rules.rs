@@ -71,6 +71,8 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Data/Remove", SUBMITTER, Object::Own),
     rule("/tandem.v1.Fleet/Status", READER, Object::Any),
     rule("/tandem.v1.Fleet/Release", ADMIN, Object::Any),
+    rule("/tandem.v1.Devices/Show", READER, Object::Any),
+    rule("/tandem.v1.Devices/Usage", READER, Object::Any),
     stream("/tandem.v1.Workers/Session", Least::Worker, Object::OwnWorker),
     exchange("/tandem.v1.People/WhoAmI"),
     rule("/tandem.v1.People/ListPeople", ADMIN, Object::Any),
