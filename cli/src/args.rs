@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
-        status, submit, token, up, user, watch, whoami,
+        audit, cancel, completions, context, data, devices, down, fetch, init, join, list, logs, release, results, schema, show,
+        status, submit, token, up, usage, user, watch, whoami,
     },
     exit,
     home::path_or_nothing,
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Fetch(fetch::Fetch),
     Data(data::Data),
     Status(status::Status),
+    Devices(devices::Devices),
+    Usage(usage::Usage),
     Release(release::Release),
     Join(join::Join),
     Context(context::Context),

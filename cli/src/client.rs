@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Error, Result};
 use tandem_connect::{Address, Dialer, Tuning, dialer::bearer, look::look, pin::root_of};
 use tandem_proto::v1::{
-    data_client::DataClient, fleet_client::FleetClient, jobs_client::JobsClient, people_client::PeopleClient,
+    data_client::DataClient, devices_client::DevicesClient, fleet_client::FleetClient, jobs_client::JobsClient, people_client::PeopleClient,
     results_client::ResultsClient,
 };
 use tokio::time::timeout;
@@ -67,6 +67,10 @@ impl Services {
 
     pub(crate) fn fleet(&self) -> FleetClient<Service> {
         FleetClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(crate) fn devices(&self) -> DevicesClient<Service> {
+        DevicesClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
     pub(crate) fn people(&self) -> PeopleClient<Service> {

@@ -32,6 +32,7 @@ mod printable;
 mod prompt;
 mod refusal;
 mod render;
+mod since;
 mod target;
 mod time;
 mod up;

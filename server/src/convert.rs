@@ -211,6 +211,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     let state = match (row.state.as_str(), row.job_id) {
         ("ready", None) if !row.unfit.is_empty() => v1::WorkerState::Unfit,
         ("ready", None) if row.quarantined_until.is_some() => v1::WorkerState::Quarantined,
+        ("ready", None) if !row.withheld.is_empty() => v1::WorkerState::InUse,
         ("ready", None) => v1::WorkerState::Idle,
         ("ready", Some(_)) => v1::WorkerState::Busy,
         ("draining", _) => v1::WorkerState::Draining,
@@ -221,6 +222,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     v1::Worker {
         datasets: datasets.collect(),
         unfit: row.unfit,
+        withheld: row.withheld,
         id: row.id.to_string(),
         name: row.name,
         host: row.host,

@@ -35,6 +35,7 @@ use crate::{
     query::watch::Watches,
     report::collect::Collector,
     rpc::{Admission, Api, Backlog},
+    samples::Samples,
     schedule::Scheduler,
     store::schema::{self, OpenError},
     store_folder::StoreFolder,
@@ -144,11 +145,13 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     };
     let verifier = Verifier::new(store.clone(), folder.clone(), notifier.clone(), args.display_name());
     let (reports, storing) = Collector::new(store.clone(), &folder.root);
+    let samples = Arc::new(Samples::new(store.clone()));
     let api = Api {
         store: store.clone(),
         notifier: notifier.clone(),
         dispatcher: dispatcher.clone(),
         reports,
+        samples: samples.clone(),
         watches: Watches::new(store.clone(), notifier.clone(), streams.clone()),
         admission: Admission::new(),
         backlog: Backlog::new(),
@@ -159,11 +162,20 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         streams: streams.clone(),
     };
     let (health, health_service) = tonic_health::server::health_reporter();
+    let id = scheduler.id;
     let mut background = start_background(dispatcher, scheduler, verifier, health, &closing);
     let storing = background.spawn(named("storing reports", storing));
     background.spawn({
         let (gate, closing) = (gate.clone(), closing.clone());
         named("knowing people and tokens", async move { gate.run(&notifier, &closing).await })
+    });
+    background.spawn({
+        let (samples, closing) = (samples.clone(), closing.clone());
+        named("storing looks at devices", async move { samples.run(&closing).await })
+    });
+    background.spawn({
+        let closing = closing.clone();
+        named("thinning looks at devices", async move { samples.thin(id, &closing).await })
     });
     let sweeping = shelf::sweep(store.clone(), folder, closing.clone());
     background.spawn(named("sweeping unfinished data sets", sweeping));

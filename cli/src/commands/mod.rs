@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod data;
+pub(crate) mod devices;
 pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod init;
@@ -19,6 +20,7 @@ pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod usage;
 pub(crate) mod user;
 pub(crate) mod watch;
 pub(crate) mod whoami;
@@ -52,6 +54,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
         Command::Release(release) => release.run(&connect(global, output).await?, output).await,
+        Command::Devices(devices) => devices.run(&connect(global, output).await?, output).await,
+        Command::Usage(usage) => usage.run(&connect(global, output).await?, output).await,
         Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
         Command::Context(context) => context.run(output),
         Command::Audit(audit) => audit.run(&connect(global, output).await?, output).await,

@@ -69,6 +69,7 @@ pub(crate) fn worker(state: WorkerState) -> &'static str {
         WorkerState::Gone => "gone",
         WorkerState::Quarantined => "quarantined",
         WorkerState::Unfit => "unfit",
+        WorkerState::InUse => "in use",
     }
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn worker_cell(state: WorkerState) -> Text {
     let tone = match state {
         WorkerState::Idle => Tone::Good,
         WorkerState::Busy => Tone::Active,
-        WorkerState::Lost | WorkerState::Quarantined | WorkerState::Unfit => Tone::Bad,
+        WorkerState::Lost | WorkerState::Quarantined | WorkerState::Unfit | WorkerState::InUse => Tone::Bad,
         WorkerState::Draining | WorkerState::Gone | WorkerState::Unspecified => Tone::Faint,
     };
     Text::new(worker(state), tone)

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::datasets::size;
 
@@ -11,7 +12,7 @@ pub const PROCESSES_MAX: usize = 32;
 /// The longest name of a process or of an account that is told, in bytes.
 pub const TEXT_MAX: usize = 64;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Process {
     pub pid: u32,
     /// The account's name; empty where it is not known.

@@ -1,5 +1,7 @@
 //! The figures of one look at a device. What is `None` is not known: the device does not say, or says what cannot be.
 
+use serde::{Deserialize, Serialize};
+
 use super::throttle;
 
 /// More than any device has: see [`Reading::checked`].
@@ -13,7 +15,8 @@ const PCIE_BYTES_PER_SECOND_MAX: u64 = 1 << 40;
 const LOAD_MAX: f64 = 100_000.0;
 const DISK_MAX: u64 = 1 << 60;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Reading {
     pub utilization_percent: Option<u32>,
     /// Of a CPU slot: of its machine.

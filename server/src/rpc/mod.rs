@@ -3,6 +3,7 @@
 mod admission;
 mod backlog;
 mod data;
+mod devices;
 mod fleet;
 mod jobs;
 mod people;
@@ -19,8 +20,9 @@ use tandem_domain::{
 use tandem_proto::{
     status::Code,
     v1::{
-        DESCRIPTOR_SET, data_server::DataServer, fleet_server::FleetServer, jobs_server::JobsServer,
-        people_server::PeopleServer, results_server::ResultsServer, workers_server::WorkersServer,
+        DESCRIPTOR_SET, data_server::DataServer, devices_server::DevicesServer, fleet_server::FleetServer,
+        jobs_server::JobsServer, people_server::PeopleServer, results_server::ResultsServer,
+        workers_server::WorkersServer,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -38,6 +40,7 @@ use crate::{
     notifier::Notifier,
     query::watch::Watches,
     report::collect::Collector,
+    samples::Samples,
     store::{Store, audit::Entry},
 };
 pub(crate) use admission::Admission;
@@ -58,6 +61,7 @@ pub(crate) struct Api {
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) reports: Collector,
+    pub(crate) samples: Arc<Samples>,
     pub(crate) watches: Watches,
     pub(crate) admission: Admission,
     pub(crate) backlog: Backlog,
@@ -84,6 +88,7 @@ impl Api {
             .add_service(ResultsServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(DataServer::new(self.clone()).max_decoding_message_size(PIECE_BYTES_MAX))
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(DevicesServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))
             .add_service(reflection().build_v1()?)

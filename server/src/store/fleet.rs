@@ -18,7 +18,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
                   w.state = 'draining' AS "is_draining!",
                   w.state = 'lost' OR w.session_id IS NULL
                       OR GREATEST(w.last_seen, heard.at) < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
-                  w.unfit <> '' AS "is_unfit!", w.spec_version AS "spec_version!", w.datasets AS "datasets?",
+                  w.unfit <> '' AS "is_unfit!", w.withheld AS "withheld!", w.spec_version AS "spec_version!", w.datasets AS "datasets?",
                   COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", e.name || '/' || j.name AS "job_name?",
                   CASE WHEN p.seconds_left > 0 THEN p.updated_at + make_interval(secs => p.seconds_left) END AS until
            FROM workers w
@@ -43,6 +43,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
             _ if row.is_quarantined => WorkerStatus::Quarantined,
             Some(job_name) => WorkerStatus::Busy { job_name, until: row.until },
             None if row.is_unfit => WorkerStatus::Unfit,
+            None if !row.withheld.is_empty() => WorkerStatus::Withheld { why: row.withheld },
             None => WorkerStatus::Idle,
         };
         let (id, name, device_kind, host, device) = (row.id, row.name, row.device_kind, row.host, row.device);
@@ -56,7 +57,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
 /// Locks the workers of a gang in the order of ids; returns names by rank, or `None` if one of them takes no work.
 pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> DbResult<Option<Vec<String>>> {
     let rows = sqlx::query!(
-        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready' AND unfit = ''
+        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready' AND unfit = '' AND withheld = ''
              AND COALESCE(quarantined_until <= clock_timestamp(), true)
          ORDER BY id FOR NO KEY UPDATE",
         gang
