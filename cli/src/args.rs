@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, devices, down, fetch, init, join, list, logs, release, results, schema, show,
-        status, submit, token, up, usage, user, watch, whoami,
+        audit, cancel, completions, context, data, devices, down, fetch, init, join, list, logs, release, results,
+        schema, show, status, submit, token, up, usage, user, watch, whoami,
     },
     exit,
     home::path_or_nothing,

@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Error, Result};
 use tandem_connect::{Address, Dialer, Tuning, dialer::bearer, look::look, pin::root_of};
 use tandem_proto::v1::{
-    data_client::DataClient, devices_client::DevicesClient, fleet_client::FleetClient, jobs_client::JobsClient, people_client::PeopleClient,
-    results_client::ResultsClient,
+    data_client::DataClient, devices_client::DevicesClient, fleet_client::FleetClient, jobs_client::JobsClient,
+    people_client::PeopleClient, results_client::ResultsClient,
 };
 use tokio::time::timeout;
 use tonic::{

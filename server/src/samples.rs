@@ -24,7 +24,7 @@ use crate::{
     error::Result,
     report::batch::short,
     store::{
-        Store,
+        Store, clean,
         events::{self, About},
         leader,
         notify::{Topic, notify},
@@ -84,7 +84,7 @@ impl Samples {
             .collect();
         let facts = Facts {
             reading: looks.last().map(|(.., reading)| *reading).unwrap_or_default(),
-            processes: samples.processes.into_iter().take(PROCESSES_MAX).map(Process::from).collect(),
+            processes: samples.processes.into_iter().take(PROCESSES_MAX).map(storable).collect(),
             late: short(&samples.late, REASON_MAX),
         };
         // One without looks repeats what is known, for a new stream.
@@ -198,6 +198,12 @@ impl Samples {
         }
         Ok(())
     }
+}
+
+/// Bounded, and without what Postgres stores in no text.
+fn storable(process: v1::DeviceProcess) -> Process {
+    let process = Process::from(process);
+    Process { user: clean(&process.user), name: clean(&process.name), ..process }
 }
 
 impl Pending {

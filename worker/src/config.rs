@@ -58,7 +58,7 @@ pub(crate) struct RunArgs {
 fn sample_every(text: &str) -> Result<humantime::Duration, String> {
     let every: humantime::Duration = text.parse().map_err(|error: humantime::DurationError| error.to_string())?;
     let bounds = Duration::from_millis(200)..=Duration::from_secs(60);
-    if bounds.contains(&every) { Ok(every) } else { Err("expected 200ms to 1m".to_owned()) }
+    if bounds.contains(&*every) { Ok(every) } else { Err("expected 200ms to 1m".to_owned()) }
 }
 
 impl RunArgs {

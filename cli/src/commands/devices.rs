@@ -13,7 +13,7 @@ Examples:
   tandem devices
   tandem devices gpu-0               one in full, with the processes on it
   tandem devices --job quick/encoder the devices of a job while it had them
-  tandem devices --json | jq '.devices[] | select(.now.temperature_celsius > 80)'
+  tandem devices --json | jq '.devices[] | select(.now.power_watts > 200)'
 
 All looks of the last hour are kept, and a figure for each minute of a month.")]
 pub(crate) struct Devices {
@@ -27,8 +27,7 @@ pub(crate) struct Devices {
 impl Devices {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let by_name = self.worker.is_some();
-        let request =
-            DevicesRequest { worker: self.worker.unwrap_or_default(), job: self.job.unwrap_or_default() };
+        let request = DevicesRequest { worker: self.worker.unwrap_or_default(), job: self.job.unwrap_or_default() };
         let answer = client.ask("show the devices", async |on| on.devices().show(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;

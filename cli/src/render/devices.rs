@@ -125,7 +125,8 @@ fn of_job(name: &str, devices: &[DeviceReport], now: DateTime<Utc>) -> String {
 
 /// A line for each figure that is known: what it is, its newest or greatest value, and its curve.
 fn curves(device: &DeviceReport, figures: &DeviceFigures) -> String {
-    let total = device.device.as_ref().map_or(0, |known| known.memory_bytes).max(figures.memory_total_bytes.unwrap_or(0));
+    let total =
+        device.device.as_ref().map_or(0, |known| known.memory_bytes).max(figures.memory_total_bytes.unwrap_or(0));
     let top_power = device.points.iter().filter_map(|point| point.power_watts).fold(1.0, f64::max);
     let top_clock = figures.sm_clock_max_mhz.map_or(0.0, f64::from);
     let top_clock = device.points.iter().filter_map(|point| point.sm_clock_mhz).fold(top_clock, f64::max);
@@ -134,18 +135,12 @@ fn curves(device: &DeviceReport, figures: &DeviceFigures) -> String {
         ("load", load(figures), 100.0, |point| point.utilization_percent),
         ("memory", memory(figures), total as f64, |point| point.memory_used_bytes.map(|bytes| bytes as f64)),
         ("temp", temperature_words(figures), 100.0, |point| point.temperature_celsius.map(f64::from)),
-        (
-            "power",
-            figures.power_watts.map(|watts| format!("{watts} W")).unwrap_or_default(),
-            top_power,
-            |point| point.power_watts,
-        ),
-        (
-            "clock",
-            figures.sm_clock_mhz.map(|clock| format!("{clock} MHz")).unwrap_or_default(),
-            top_clock,
-            |point| point.sm_clock_mhz,
-        ),
+        ("power", figures.power_watts.map(|watts| format!("{watts} W")).unwrap_or_default(), top_power, |point| {
+            point.power_watts
+        }),
+        ("clock", figures.sm_clock_mhz.map(|clock| format!("{clock} MHz")).unwrap_or_default(), top_clock, |point| {
+            point.sm_clock_mhz
+        }),
     ];
     let mut text = String::new();
     for (name, value, top, of) in rows {
@@ -222,7 +217,8 @@ fn clocks(figures: &DeviceFigures) -> String {
 }
 
 fn pcie(figures: &DeviceFigures) -> String {
-    let link = figures.pcie_generation.zip(figures.pcie_width).map(|(generation, width)| format!("gen {generation} x{width}"));
+    let link =
+        figures.pcie_generation.zip(figures.pcie_width).map(|(generation, width)| format!("gen {generation} x{width}"));
     let rate = |words: &str, rate: Option<u64>| rate.map(|rate| format!("{words} {}/s", units::bytes(rate)));
     let rates = [rate("in", figures.pcie_received_per_second), rate("out", figures.pcie_sent_per_second)];
     link.into_iter().chain(rates.into_iter().flatten()).collect::<Vec<_>>().join(", ")

@@ -71,7 +71,13 @@ fn a_table_of_devices_fits_eighty_columns() {
         throttled: vec!["too hot".to_owned()],
         ..card("workstation-1")
     };
-    let silent = DeviceReport { now: None, at: None, points: Vec::new(), late: "its driver has not answered".to_owned(), ..card("gpu-2") };
+    let silent = DeviceReport {
+        now: None,
+        at: None,
+        points: Vec::new(),
+        late: "its driver has not answered".to_owned(),
+        ..card("gpu-2")
+    };
     let text = shown(vec![card("gpu-0"), in_use, silent], false);
     assert!(text.lines().take(4).all(|line| line.chars().count() <= 80), "{text}");
     assert!(text.contains("gpu-0          busy    98 %  ▁▁▁▁▁▁██████  9.0/11.0 GiB  79 °C  240 W"), "{text}");
@@ -119,7 +125,10 @@ fn a_job_shows_the_devices_that_it_had() {
     let before = DeviceReport { attempt: 1, points: Vec::new(), ..of_job.clone() };
     let answer = |devices| DevicesResponse { devices, job_id: "x".to_owned(), job_name: "encoder".to_owned() };
     let text = page(&answer(vec![before, of_job]), false, Style::default(), now());
-    assert!(text.starts_with("attempt 1, rank 1 on gpu-0, from 11-14 21:13 UTC for 1 h 00 min\n  nothing is known"), "{text}");
+    assert!(
+        text.starts_with("attempt 1, rank 1 on gpu-0, from 11-14 21:13 UTC for 1 h 00 min\n  nothing is known"),
+        "{text}"
+    );
     assert!(text.contains("\nattempt 2, rank 1") && text.contains("  memory  9.0 GiB"), "{text}");
     assert!(page(&answer(Vec::new()), false, Style::default(), now()).contains("no device yet"));
 }

@@ -48,12 +48,7 @@ fn withheld(why: &str) -> v1::Samples {
 }
 
 fn ailing(reason: &str, age_ms: u64, lasts: bool) -> v1::Samples {
-    v1::Samples {
-        ailment: reason.to_owned(),
-        ailment_age_ms: age_ms,
-        ailment_lasts: lasts,
-        ..Default::default()
-    }
+    v1::Samples { ailment: reason.to_owned(), ailment_age_ms: age_ms, ailment_lasts: lasts, ..Default::default() }
 }
 
 #[tokio::test]
@@ -62,8 +57,13 @@ async fn looks_are_stored_together_and_what_cannot_be_is_not_known() {
     let session = stream(&database, 0).await;
     let samples = Samples::new(database.store.clone());
     let lies = v1::DeviceFigures { temperature_celsius: Some(u32::MAX), utilization_percent: Some(250), ..hot() };
-    let process = v1::DeviceProcess { pid: 4711, user: "ann\0".to_owned(), name: "x".repeat(5000), ..Default::default() };
-    let message = v1::Samples { looks: vec![look(5000, hot()), look(0, lies)], processes: vec![process; 100], ..Default::default() };
+    let process =
+        v1::DeviceProcess { pid: 4711, user: "ann\0".to_owned(), name: "x".repeat(5000), ..Default::default() };
+    let message = v1::Samples {
+        looks: vec![look(5000, hot()), look(0, lies)],
+        processes: vec![process; 100],
+        ..Default::default()
+    };
     samples.receive(&session, message).await.unwrap();
     assert_eq!(database.count("samples"), 0, "not each by itself");
     samples.store_pending().await.unwrap();
@@ -126,7 +126,8 @@ async fn a_card_that_fails_is_quarantined_with_its_reason_and_a_release_holds_un
     let database = TestStore::open().await;
     let session = stream(&database, 0).await;
     let samples = Samples::new(database.store.clone());
-    let quarantine = || database.values::<String>("SELECT quarantine_reason FROM workers WHERE quarantined_until > now()");
+    let quarantine =
+        || database.values::<String>("SELECT quarantine_reason FROM workers WHERE quarantined_until > now()");
     let reason = "the card failed: it has fallen off the bus (Xid 79)";
     samples.receive(&session, ailing(reason, 3000, false)).await.unwrap();
     assert_eq!(quarantine(), [reason]);
@@ -211,7 +212,7 @@ async fn no_look_is_dropped_before_it_counts_for_its_minute() {
     let worker = database.workers(1).await[0];
     database.execute("UPDATE samples_thinned SET through = now() - interval '2 h'");
     for minute in 0..100 {
-        insert(&database, worker, 60.0 * f64::from(minute) + 90.0, "10", 0);
+        insert(&database, worker, 60.0 * f64::from(minute) + 130.0, "10", 0);
     }
     let first = thin(&mut database.store.conn().await.unwrap()).await.unwrap();
     assert!(first.is_behind && first.made <= 11, "{first:?}");
@@ -269,7 +270,8 @@ async fn who_used_how_much_is_cut_at_midnight() {
     let since = Utc::now() - chrono::TimeDelta::days(30);
     let mut conn = database.store.conn().await.unwrap();
     let rows = usage::since(&mut conn, since).await.unwrap();
-    let shown: Vec<_> = rows.iter().map(|row| (row.owner.as_str(), row.kind.as_str(), row.device_seconds, row.jobs)).collect();
+    let shown: Vec<_> =
+        rows.iter().map(|row| (row.owner.as_str(), row.kind.as_str(), row.device_seconds, row.jobs)).collect();
     // Two devices: an hour of yesterday, and two of the day before.
     assert_eq!(shown, [("ada", "cpu", 7200.0, 1), ("ada", "cpu", 14_400.0, 1)]);
     assert!(rows[0].day > rows[1].day, "{rows:?}");

@@ -73,7 +73,7 @@ fn reading(device: &Device<'_>, calls: &mut Calls) -> Reading {
         sm_clock_max_mhz: calls.ask(|| device.max_clock_info(Clock::SM)),
         memory_clock_mhz: calls.ask(|| device.clock_info(Clock::Memory)),
         memory_clock_max_mhz: calls.ask(|| device.max_clock_info(Clock::Memory)),
-        throttle: calls.ask(|| device.current_throttle_reasons_raw()),
+        throttle: calls.ask(|| device.current_throttle_reasons()).map(|reasons| reasons.bits()),
         pcie_received_per_second: received,
         pcie_sent_per_second: sent,
         pcie_generation: calls.ask(|| device.current_pcie_link_gen()),

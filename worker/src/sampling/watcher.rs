@@ -8,7 +8,7 @@ use std::{
 
 use tandem_domain::{
     device::{Bounds, Process, Reading, Seen, Verdict, Watch},
-    timing::SAMPLE_LATE,
+    timing::{SAMPLE, SAMPLE_LATE},
 };
 use tokio::{
     sync::watch,
@@ -81,6 +81,8 @@ impl Watcher {
         sender: watch::Sender<Newest>,
     ) {
         let (mut looking, mut asking) = (InThread::new(), InThread::new());
+        // In proportion to how often it is looked.
+        let limit = SAMPLE_LATE.mul_f64(every.div_duration_f64(SAMPLE));
         let mut ticks = None;
         let mut clock = interval(every);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,7 +93,7 @@ impl Watcher {
                 let look = source.look(&mut before);
                 (look, before, Instant::now())
             };
-            let found = looking.run(SAMPLE_LATE, work).await;
+            let found = looking.run(limit, work).await;
             let Circumstances { rank_runs, store } = circumstances.borrow().clone();
             let newest = match found {
                 Ok(Some((look, after, at))) => {
@@ -104,7 +106,7 @@ impl Watcher {
                     self.decide(at, Look { reading, ..look }, rank_runs)
                 }
                 Ok(None) => {
-                    let words = format!("its driver has not answered for {} s", SAMPLE_LATE.as_secs());
+                    let words = format!("its driver has not answered for {limit:?}");
                     late(&sender.borrow(), words)
                 }
                 Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),

@@ -207,7 +207,15 @@ impl Workers for Service {
             return Err(Status::invalid_argument("a worker registers first"));
         };
         let (answers, stream) = mpsc::channel(64);
-        let session = Session { register, answers, messages, acknowledge: true, confirm: true, skip_fitness: true, skip_samples: true };
+        let session = Session {
+            register,
+            answers,
+            messages,
+            acknowledge: true,
+            confirm: true,
+            skip_fitness: true,
+            skip_samples: true,
+        };
         let registered = self.registered.lock().unwrap().clone();
         session.send(coordinator_message::Message::Registered(registered)).await;
         self.opened.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;

@@ -92,7 +92,8 @@ async fn a_free_card_is_told_before_the_worker_shows_that_it_is_fit() {
     assert_eq!((figures.pcie_generation, figures.pcie_width), (Some(1), Some(16)));
     assert!(figures.state_free_bytes.is_some_and(|free| free > 0));
     on.session.skip_fitness = true;
-    on.samples(|samples| samples.looks.iter().any(|look| look.figures.unwrap_or_default().store_free_bytes.is_some())).await;
+    on.samples(|samples| samples.looks.iter().any(|look| look.figures.unwrap_or_default().store_free_bytes.is_some()))
+        .await;
 }
 
 #[tokio::test]
@@ -217,7 +218,9 @@ async fn a_driver_that_is_slow_holds_up_nothing_and_is_said_to_be_late() {
     let late = on.samples(|samples| !samples.late.is_empty()).await;
     assert!(late.late.contains("has not answered") && late.looks.is_empty(), "{late:?}");
     // Heartbeats go on: the coordinator would be taken for deaf after 1.5 s without one.
-    tokio::time::timeout(Duration::from_secs(4), async { while on.samples(|_| true).await.late.is_empty() {} }).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(4), async { while on.samples(|_| true).await.late.is_empty() {} })
+        .await
+        .unwrap();
     assert!(on.coordinator.is_alone().await, "the stream is the same one");
     on.becomes(&FakeBox::of(1));
     on.samples(|samples| samples.late.is_empty() && !samples.looks.is_empty()).await;
