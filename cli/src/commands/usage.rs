@@ -12,7 +12,7 @@ use crate::{client::Client, exit::Exit, output::Output, render::usage, since::Si
 Examples:
   tandem usage
   tandem usage --since 7d
-  tandem usage --json | jq -r '.usage[] | [.day, .person, .device_seconds] | @csv'
+  tandem usage --json | jq '[.usage[].device_seconds] | add'
 
 Counted is the time that jobs held devices, from their assignment on. A job that
 several people want counts for the one who submitted it first.")]
