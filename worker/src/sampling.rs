@@ -61,6 +61,11 @@ impl Sampling {
         self.told.appeared(&self.newest.borrow())
     }
 
+    /// Xid errors since this was asked last.
+    pub(crate) fn xids(&mut self) -> Vec<u64> {
+        self.told.xids()
+    }
+
     /// What the coordinator is to be told now; `None` before the first look. What it says of looks is said once.
     pub(crate) fn message(&mut self, now: Instant) -> Option<v1::Samples> {
         self.told.message(now, &self.newest.borrow())

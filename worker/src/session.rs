@@ -1,6 +1,6 @@
 //! The worker's one loop: the stream to the coordinator, one rank, the clock and the signals meet here.
 //!
-//! Each turn first takes in what happened (`messages` for what the coordinator sent), then does all that is due (`due`).
+//! Each turn first takes in what happened (`messages` for what the coordinator sent, `looks` for what the device is like), then does all that is due (`due`).
 //! There is one thread and no lock: `state` is all that the worker knows.
 //!
 //! What the coordinator may rely on:
@@ -12,16 +12,15 @@
 //! - A leaving worker closes its half of the stream, and waits for the coordinator to read all of it and close the other.
 
 mod due;
+mod looks;
 mod messages;
 mod state;
 
 use std::{collections::HashMap, time::Instant};
 
 use anyhow::bail;
-use tandem_domain::{LEARN_VERSION, device::Process, fit::PROTOCOL, spec::SPEC_VERSION, timing};
-use tandem_proto::v1::{
-    Drain, NoteEvent, RankOutcome, Register, StoreSeen, coordinator_message, rank_event, worker_message,
-};
+use tandem_domain::{LEARN_VERSION, fit::PROTOCOL, spec::SPEC_VERSION, timing};
+use tandem_proto::v1::{Drain, RankOutcome, Register, StoreSeen, coordinator_message, worker_message};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -91,6 +90,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         disconnect_grace: DisconnectGrace::new(now, *args.away_grace),
         attempt: None,
         next_assignment: None,
+        noted: (String::new(), 0),
         leaving: Leaving::No,
         last_failures: HashMap::new(),
     };
@@ -230,17 +230,6 @@ impl Session {
         }
     }
 
-    /// The device was looked at: the coordinator is told, and the job of processes that have appeared beside its rank.
-    fn on_sample(&mut self, now: Instant) {
-        let appeared = self.sampling.appeared();
-        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.has_ended()) {
-            for process in &appeared {
-                attempt.push(now, guest(process, &self.name));
-            }
-        }
-        self.tell_samples(now);
-    }
-
     fn on_signal(&mut self, now: Instant) {
         if !matches!(self.leaving, Leaving::No) {
             tracing::warn!("second signal: ending at once");
@@ -258,13 +247,6 @@ impl Session {
             attempt.stop(now, "the worker leaves");
         }
     }
-}
-
-/// What a job is told of a process that has appeared beside its rank.
-fn guest(process: &Process, worker: &str) -> rank_event::Event {
-    let since = process.since.map(|since| format!(", since {} UTC", since.format("%H:%M:%S"))).unwrap_or_default();
-    let message = format!("{worker} is used by others beside this job: {process}{since}");
-    rank_event::Event::Note(NoteEvent { kind: "foreign process".to_owned(), message })
 }
 
 async fn next_store_look(probe: &mut Option<StoreProbe>) -> StoreSeen {

@@ -89,7 +89,8 @@ async fn with_figures(conn: &mut Conn, held: Vec<Held>) -> Result<Vec<DeviceNow>
         held.iter().map(|(worker, _, from, until)| Span { worker: worker.id, from: *from, until: *until }).collect();
     let points = if spans.len() > FEW { POINTS_OF_MANY } else { POINTS };
     let points = samples::points(conn, &spans, points).await?;
-    let newest = samples::facts(conn).await?;
+    let ids: Vec<Uuid> = held.iter().map(|(worker, ..)| worker.id).collect();
+    let newest = samples::facts(conn, &ids).await?;
     let device = |((worker, held, from, until), points): (Held, Vec<Point>)| {
         let newest = newest.iter().find(|(id, ..)| *id == worker.id).map(|(_, at, facts)| (*at, facts.clone()));
         DeviceNow { worker, newest, held, from, until, points }

@@ -85,11 +85,13 @@ pub(crate) async fn put_facts(conn: &mut Conn, facts: &[(Uuid, Duration, Facts)]
     .await
 }
 
-/// What is known of each device that was looked at in the last hour.
-pub(crate) async fn facts(conn: &mut Conn) -> DbResult<Vec<(Uuid, DateTime<Utc>, Facts)>> {
+/// What is known of those of these workers' devices that were looked at in the last hour.
+pub(crate) async fn facts(conn: &mut Conn, workers: &[Uuid]) -> DbResult<Vec<(Uuid, DateTime<Utc>, Facts)>> {
     let rows = sqlx::query!(
-        "SELECT worker_id, at, facts FROM device_facts WHERE at > clock_timestamp() - make_interval(secs => $1)",
-        SAMPLES_KEPT.as_secs_f64()
+        "SELECT worker_id, at, facts FROM device_facts
+         WHERE worker_id = ANY($1) AND at > clock_timestamp() - make_interval(secs => $2)",
+        workers,
+        SAMPLES_KEPT.as_secs_f64(),
     )
     .fetch_all(conn)
     .await?;
@@ -129,6 +131,11 @@ pub(crate) async fn points(conn: &mut Conn, spans: &[Span], points: u32) -> DbRe
            FROM UNNEST($1::integer[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS span (number, worker_id, begins, ends)
            CROSS JOIN LATERAL (
                SELECT GREATEST(EXTRACT(epoch FROM span.ends - span.begins)::float8 / $5, 1) AS seconds) width
+           -- Where points are minutes, those are enough; and there are none yet of what is not thinned.
+           CROSS JOIN LATERAL (
+               SELECT CASE WHEN width.seconds >= 60 THEN through
+                           ELSE LEAST(through, clock_timestamp() - make_interval(secs => $6)) END AS at
+               FROM samples_thinned) border
            CROSS JOIN LATERAL (
                SELECT LEAST(floor(EXTRACT(epoch FROM look.at - span.begins)::float8 / width.seconds), $5 - 1) AS place,
                       avg(look.utilization)::float8 AS utilization, max(look.memory_used) AS memory_used,
@@ -137,12 +144,11 @@ pub(crate) async fn points(conn: &mut Conn, spans: &[Span], points: u32) -> DbRe
                       bool_or(look.throttled) AS throttled
                FROM (SELECT at, utilization::real, memory_used, temperature, power_watts::real, sm_clock::real, load,
                             COALESCE(throttle & 200, 0) <> 0 AS throttled
-                     FROM samples WHERE worker_id = span.worker_id AND at >= span.begins AND at < span.ends
-                         AND at >= clock_timestamp() - make_interval(secs => $6)
+                     FROM samples WHERE worker_id = span.worker_id AND at >= GREATEST(span.begins, border.at) AND at < span.ends
                      UNION ALL
                      SELECT minute, utilization, memory_used, temperature, power_watts, sm_clock, load, throttled
-                     FROM samples_by_minute WHERE worker_id = span.worker_id AND minute >= span.begins AND minute < span.ends
-                         AND minute < clock_timestamp() - make_interval(secs => $6)) look
+                     FROM samples_by_minute WHERE worker_id = span.worker_id AND minute >= span.begins
+                         AND minute < LEAST(span.ends, border.at)) look
                GROUP BY 1) part
            ORDER BY span.number, part.place"#,
         &numbers,
@@ -234,9 +240,15 @@ pub(crate) async fn thin(conn: &mut Conn) -> DbResult<Thinned> {
         MINUTES_KEPT.as_secs_f64(),
         STEP_ROWS,
     )
-    .run(conn)
+    .run(&mut *conn)
     .await
     .map(RowsChanged::count)?;
+    sqlx::query!(
+        "DELETE FROM device_facts WHERE at < clock_timestamp() - make_interval(secs => $1)",
+        MINUTES_KEPT.as_secs_f64()
+    )
+    .run_any(&mut *conn)
+    .await?;
     let is_full = [looks, minutes].iter().any(|dropped| i64::try_from(*dropped) == Ok(STEP_ROWS));
     Ok(Thinned { made, is_behind: span.is_behind || is_full, dropped: looks + minutes })
 }

@@ -231,6 +231,7 @@ async fn figures_of_a_span_come_from_looks_and_from_minutes() {
     let ids = database.workers(2).await;
     let worker = ids[0];
     let now: DateTime<Utc> = database.value("SELECT now()");
+    database.execute("UPDATE samples_thinned SET through = now() - interval '61 min'");
     insert(&database, worker, 3000.0, "40", 0);
     insert(&database, worker, 2990.0, "60", 8);
     insert(&database, worker, 100.0, "NULL", 0);
@@ -252,7 +253,15 @@ async fn figures_of_a_span_come_from_looks_and_from_minutes() {
     assert!(of[0][0].at >= ago(3600) && of[0][0].at <= ago(2990), "{:?}", of[0]);
     assert!(of[1].is_empty());
     assert_eq!(shown(&of[2])[0], (Some(80.0), false));
-    assert_eq!(of[2].len(), 3, "minutes of the last hour count as looks alone: {:?}", of[2]);
+    assert_eq!(of[2].len(), 3, "minutes that are not all there yet count as looks alone: {:?}", of[2]);
+
+    // Once they are all there, points that are minutes long are made of minutes.
+    database.execute("UPDATE samples_thinned SET through = now() - interval '10 min'");
+    let mut conn = database.store.conn().await.unwrap();
+    let coarse = points(&mut conn, &spans[..1], 12).await.unwrap().remove(0);
+    assert_eq!(shown(&coarse), [(Some(99.0), false), (None, false)]);
+    let fine = points(&mut conn, &spans[..1], 120).await.unwrap().remove(0);
+    assert_eq!(shown(&fine), [(Some(50.0), true), (None, false)]);
 }
 
 #[tokio::test]

@@ -15,16 +15,21 @@ use super::watcher::Newest;
 const KEPT: usize = 12;
 /// Processes that are remembered; beyond that all are forgotten, and may be told again.
 const KNOWN_MAX: usize = 4_096;
+/// Xid errors that wait to be told.
+const XIDS_MAX: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Told {
     /// Looks that were not sent, the oldest first.
     unsent: VecDeque<(Instant, Reading)>,
     known: BTreeSet<(u32, Option<DateTime<Utc>>)>,
+    /// Xid errors that were not told.
+    xids: Vec<u64>,
 }
 
 impl Told {
     pub(super) fn take(&mut self, newest: &Newest) {
+        self.xids.extend(newest.xids.iter().take(XIDS_MAX.saturating_sub(self.xids.len())));
         let Some(at) = newest.at.filter(|_| newest.late.is_empty()) else { return };
         if self.unsent.len() >= KEPT {
             self.unsent.pop_front();
@@ -37,6 +42,10 @@ impl Told {
             self.known.clear();
         }
         appeared(&mut self.known, &newest.processes).into_iter().cloned().collect()
+    }
+
+    pub(super) fn xids(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.xids)
     }
 
     pub(super) fn message(&mut self, now: Instant, newest: &Newest) -> Option<v1::Samples> {

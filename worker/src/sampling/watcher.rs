@@ -40,6 +40,8 @@ pub(super) struct Newest {
     pub(super) verdict: Verdict,
     /// When [`tandem_domain::device::Ailment::since`] was.
     pub(super) ailing_since: Option<Instant>,
+    /// Xid errors since the look before.
+    pub(super) xids: Vec<u64>,
     /// Why there was no look; empty if there was one.
     pub(super) late: String,
 }
@@ -134,13 +136,13 @@ impl Watcher {
         let verdict = if is_card { self.watch.look(now, &seen, &self.bounds) } else { Verdict::default() };
         let ailing_since = verdict.ailment.as_ref().map(|ailment| self.began + ailment.since);
         let late = problem.map(|problem| format!("NVML answers nothing: {problem}")).unwrap_or_default();
-        Newest { at: Some(at), is_card, reading, processes, verdict, ailing_since, late }
+        Newest { at: Some(at), is_card, reading, processes, verdict, ailing_since, xids, late }
     }
 }
 
 /// Nothing new is known. What was known of its use still holds: a device in use does not become free by silence.
 fn late(before: &Newest, late: String) -> Newest {
-    Newest { reading: Reading::default(), processes: Vec::new(), late, ..before.clone() }
+    Newest { reading: Reading::default(), processes: Vec::new(), xids: Vec::new(), late, ..before.clone() }
 }
 
 impl Source {

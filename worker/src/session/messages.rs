@@ -84,15 +84,6 @@ impl Session {
         self.announce();
     }
 
-    /// Tells the coordinator what the device is like, once that is known.
-    pub(super) fn tell_samples(&mut self, now: Instant) {
-        if self.link.is_up()
-            && let Some(samples) = self.sampling.message(now)
-        {
-            self.link.send(worker_message::Message::Samples(samples));
-        }
-    }
-
     /// Tells the coordinator the data sets that are known so far.
     pub(super) fn announce(&mut self) {
         if let Some(datasets) = self.survey.newest() {

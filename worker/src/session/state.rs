@@ -55,6 +55,8 @@ pub(crate) struct Session {
     pub(super) next_assignment: Option<Assignment>,
     /// Logs of an earlier process of this worker: the coordinator may not know how their ranks ended.
     pub(super) recovered: Vec<ReportLog>,
+    /// The attempt that was told of guests and errors of its device, and of how many.
+    pub(super) noted: (String, usize),
     pub(super) leaving: Leaving,
     /// By coordinator, why there was no stream: each reason is logged once, not at each try.
     pub(super) last_failures: HashMap<String, String>,

@@ -148,6 +148,14 @@ async fn a_guest_beside_a_rank_is_an_event_of_its_job_once() {
     for _ in 0..5 {
         notes(&mut on.session, &mut seen, &|message| matches!(message, Message::Samples(_))).await;
     }
+    // So is an error that may be the rank's own fault, and no reason to think ill of the card.
+    on.becomes(&with(Card { xids: vec![31], ..guest.on_card() }));
+    let is_xid = |event: &v1::RankEvent| match &event.event {
+        Some(Kind::Note(note)) => note.kind == "xid" && note.message == "the driver tells of Xid 31 on left",
+        _ => false,
+    };
+    let told = |message: &Message| matches!(message, Message::Report(report) if report.events.iter().any(is_xid));
+    notes(&mut on.session, &mut seen, &told).await;
     kill_process(rank, Signal::KILL).unwrap();
     notes(&mut on.session, &mut seen, &|message| matches!(message, Message::RankEnded(_))).await;
     let guests = guests(&seen);
