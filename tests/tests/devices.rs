@@ -7,9 +7,12 @@ use tandem_fake_nvml::{
     BOX_FILE,
     boxes::{Card, FakeBox, Process as OnCard},
 };
-use tandem_harness::{Binaries, Coordinator, Outcome, Process, Program, command, run, small_experiment, until};
+use tandem_harness::{Binaries, Coordinator, Outcome, Process, Program, command, run, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+const EXPERIMENT: &str = "name = \"here\"\ndataset = \"shapes\"\n[jobs.encoder]\nstage = \"contrastive\"\n\
+                          encoder = \"resnet-tiny\"\nepochs = 1\nbatch_size = 64\n";
 
 /// A coordinator whose workers hold cards of a box that can be changed.
 struct House {
@@ -75,7 +78,7 @@ fn a_card_in_foreign_use_is_waited_for_and_given_out_once_it_is_free() -> Result
     house.says(&["status"], &["in use", &by]);
 
     let file = house.coordinator.folder().join("experiment.toml");
-    fs::write(&file, small_experiment("here", 1, 1))?;
+    fs::write(&file, EXPERIMENT)?;
     let submitted = house.tandem(&["submit", &file.to_string_lossy()]);
     assert_eq!(submitted.code, 0, "{submitted:#?}");
     house.says(&["list"], &["waits for 1 cuda worker: gpu-0 is in use by", &by]);

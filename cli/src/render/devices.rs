@@ -1,7 +1,7 @@
 //! Devices: all of them as a table, one in full, and those of a job while it held them.
 
 use chrono::{DateTime, Utc};
-use tandem_proto::v1::{DeviceFigures, DevicePoint, DeviceReport, DevicesResponse, WorkerState};
+use tandem_proto::v1::{DeviceFigures, DevicePoint, DeviceReport, DevicesResponse};
 
 use super::{
     spark, state,

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use tandem_proto::{
     convert::timestamp,
-    v1::{Device, DeviceProcess},
+    v1::{Device, DeviceProcess, WorkerState},
 };
 
 use super::*;
