@@ -138,14 +138,13 @@ fn a_card_that_the_hardware_slows_for_long_is_ailing() {
 #[test]
 fn a_card_that_failed_is_told_with_its_moment_and_a_programs_fault_is_not() {
     let (mut device, reading) = (Device::free(), idle());
-    let with = |xids: &'static [u64]| xids;
-    assert_eq!(device.look(&Seen { xids: with(&[13, 31]), ..seen(&reading, &[]) }).ailment, None);
-    let ailment = device.look(&Seen { xids: with(&[13, 79, 13]), ..seen(&reading, &[]) }).ailment.unwrap();
+    assert_eq!(device.look(&Seen { xids: &[13, 31], ..seen(&reading, &[]) }).ailment, None);
+    let ailment = device.look(&Seen { xids: &[13, 79, 13], ..seen(&reading, &[]) }).ailment.unwrap();
     assert_eq!(ailment.reason, "the card failed: it has fallen off the bus (Xid 79)");
     let at = device.now;
     // It is the same one for as long as nothing new comes: whoever released the worker has seen it.
     assert_eq!(device.look(&seen(&reading, &[])).ailment, Some(Ailment { since: at, ..ailment }));
-    let again = device.look(&Seen { xids: with(&[48]), ..seen(&reading, &[]) }).ailment.unwrap();
+    let again = device.look(&Seen { xids: &[48], ..seen(&reading, &[]) }).ailment.unwrap();
     assert!(again.since > at && again.reason.contains("Xid 48"), "{again:?}");
 }
 

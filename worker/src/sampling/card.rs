@@ -37,7 +37,7 @@ impl Calls {
             Err(NvmlError::GpuLost | NvmlError::ResetRequired) => self.is_lost = true,
             // Of a card that does not say this, or a driver that knows no such question.
             Err(NvmlError::NotSupported | NvmlError::FunctionNotFound | NvmlError::FailedToLoadSymbol(_)) => {}
-            Err(error) => drop(self.problem.get_or_insert_with(|| error.to_string())),
+            Err(error) => _ = self.problem.get_or_insert_with(|| error.to_string()),
         }
         None
     }
