@@ -68,7 +68,8 @@ async fn looks_are_stored_together_and_what_cannot_be_is_not_known() {
     assert_eq!(database.count("samples"), 0, "not each by itself");
     samples.store_pending().await.unwrap();
     samples.store_pending().await.unwrap();
-    let rows: Vec<(Option<i16>, Option<i16>, Option<i64>, Option<i16>)> =
+    type Row = (Option<i16>, Option<i16>, Option<i64>, Option<i16>);
+    let rows: Vec<Row> =
         database.rows("SELECT utilization, temperature, memory_used, throttle FROM samples ORDER BY at");
     assert_eq!(rows, [(Some(97), Some(91), Some(9 << 30), Some(0x48)), (None, None, Some(9 << 30), Some(0x48))]);
     let apart: f64 = database.value("SELECT EXTRACT(epoch FROM max(at) - min(at))::float8 FROM samples");
@@ -196,7 +197,8 @@ async fn looks_become_minutes_and_both_are_dropped_by_age() {
     ));
     let done = thin_all(&database).await;
     assert_eq!((done.made, done.dropped), (2, 4));
-    let rows: Vec<(i16, Option<f32>, Option<i64>, Option<i16>, bool)> = database
+    type Row = (i16, Option<f32>, Option<i64>, Option<i16>, bool);
+    let rows: Vec<Row> = database
         .rows("SELECT looks, utilization, memory_used, temperature, throttled FROM samples_by_minute ORDER BY minute");
     assert_eq!(rows, [(3, Some(20.0), Some(40), Some(40), true), (1, Some(50.0), Some(1000), Some(70), false)]);
     assert_eq!(database.count("samples"), 2, "those of the last hour");
