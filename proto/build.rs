@@ -26,6 +26,11 @@ const PRINTED: &[&str] = &[
     "Dataset",
     "Device",
     "DeviceFacts",
+    "DeviceFigures",
+    "DevicePoint",
+    "DeviceProcess",
+    "DeviceReport",
+    "DevicesResponse",
     "Estimate",
     "Event",
     "DrainResponse",
@@ -63,6 +68,8 @@ const PRINTED: &[&str] = &[
     "Token",
     "UndrainResponse",
     "UnholdResponse",
+    "Usage",
+    "UsageResponse",
     "WatchResponse",
     "WhoAmIResponse",
     "Why",
@@ -88,6 +95,9 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Attempt.training_at",
             "AuditEntry.at",
             "Checkpoint.at",
+            "DevicePoint.at",
+            "DeviceReport.from",
+            "DeviceReport.until",
             "Event.at",
             "Experiment.created_at",
             "ExperimentSummary.created_at",
@@ -107,6 +117,8 @@ const FIELDS: &[(&str, &[&str])] = &[
     (
         r#"serialize_with = "json::time", skip_serializing_if = "json::is_no_time""#,
         &[
+            "DeviceProcess.since",
+            "DeviceReport.at",
             "Job.created_at",
             "Job.finished_at",
             "Job.started_at",
@@ -121,7 +133,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     (r#"serialize_with = "json::state::<AttemptState, _>""#, &["Attempt.state"]),
     (r#"serialize_with = "json::state::<JobState, _>""#, &["Job.state"]),
-    (r#"serialize_with = "json::state::<WorkerState, _>""#, &["Worker.state"]),
+    (r#"serialize_with = "json::state::<WorkerState, _>""#, &["DeviceReport.state", "Worker.state"]),
     (
         r#"serialize_with = "json::state::<JobState, _>", skip_serializing_if = "json::is_unspecified""#,
         &["PlannedJob.reused_state"],
@@ -137,6 +149,13 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Estimate.basis",
             "Dataset.problem",
             "Dataset.stored",
+            "DeviceProcess.name",
+            "DeviceProcess.user",
+            "DeviceReport.late",
+            "DeviceReport.quarantine_reason",
+            "DeviceReport.withheld",
+            "DevicesResponse.job_id",
+            "DevicesResponse.job_name",
             "Event.worker",
             "ExperimentSummary.best_job",
             "Job.reason",
@@ -157,12 +176,39 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Worker.quarantine_reason",
             "Worker.unfit",
             "Withheld.reason",
+            "Worker.withheld",
         ],
     ),
     (
         r#"skip_serializing_if = "Option::is_none""#,
         &[
             "ExperimentSummary.best",
+            "DeviceFigures.load",
+            "DeviceFigures.memory_clock_max_mhz",
+            "DeviceFigures.memory_clock_mhz",
+            "DeviceFigures.memory_total_bytes",
+            "DeviceFigures.memory_used_bytes",
+            "DeviceFigures.pcie_generation",
+            "DeviceFigures.pcie_received_per_second",
+            "DeviceFigures.pcie_sent_per_second",
+            "DeviceFigures.pcie_width",
+            "DeviceFigures.power_watts",
+            "DeviceFigures.sm_clock_max_mhz",
+            "DeviceFigures.sm_clock_mhz",
+            "DeviceFigures.state_free_bytes",
+            "DeviceFigures.store_free_bytes",
+            "DeviceFigures.temperature_celsius",
+            "DeviceFigures.throttle",
+            "DeviceFigures.utilization_percent",
+            "DevicePoint.load",
+            "DevicePoint.memory_used_bytes",
+            "DevicePoint.power_watts",
+            "DevicePoint.sm_clock_mhz",
+            "DevicePoint.temperature_celsius",
+            "DevicePoint.utilization_percent",
+            "DeviceProcess.memory_bytes",
+            "DeviceReport.device",
+            "DeviceReport.now",
             "Job.progress",
             "PlannedJob.estimate",
             "ShowResponse.experiment",
@@ -174,7 +220,10 @@ const FIELDS: &[(&str, &[&str])] = &[
         ],
     ),
     (r#"skip_serializing_if = "std::ops::Not::not""#, &["WhoAmIResponse.once"]),
-    (r#"skip_serializing_if = "json::is_zero""#, &["Event.attempt", "StatusResponse.paused", "Worker.seconds_left", "Why.place"]),
+    (
+        r#"skip_serializing_if = "json::is_zero""#,
+        &["DeviceReport.attempt", "Event.attempt", "StatusResponse.paused", "Worker.seconds_left", "Why.place"],
+    ),
     (
         r#"skip_serializing_if = "Vec::is_empty""#,
         &["CancelResponse.shared", "ChangedResponse.notes", "Worker.datasets"],
@@ -214,7 +263,7 @@ fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
-    let files = ["jobs", "results", "data", "fleet", "workers", "people", "policy", "notify"]
+    let files = ["jobs", "results", "data", "fleet", "devices", "workers", "people", "policy", "notify"]
         .map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
     let files = protox::Compiler::new(["."])?

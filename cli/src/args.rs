@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, doctor, down, fetch, hold, init, join, list, logs, notify, pause,
-        policy, release, results, schema, show, status, submit, token, top, up, user, watch, whoami, why,
+        audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs, notify,
+        pause, policy, release, results, schema, show, status, submit, token, top, up, usage, user, watch, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Drain(hold::Drain),
     Undrain(hold::Undrain),
     Top(top::Top),
+    Devices(devices::Devices),
+    Usage(usage::Usage),
     Release(release::Release),
     Policy(policy::Policy),
     Notify(notify::Notify),

@@ -9,8 +9,9 @@ use std::{
 use anyhow::{Error, Result};
 use tandem_connect::{Address, Dialer, Tuning, dialer::bearer, look::look, pin::root_of};
 use tandem_proto::v1::{
-    data_client::DataClient, fleet_client::FleetClient, jobs_client::JobsClient, notify_client::NotifyClient,
-    people_client::PeopleClient, policies_client::PoliciesClient, results_client::ResultsClient,
+    data_client::DataClient, devices_client::DevicesClient, fleet_client::FleetClient, jobs_client::JobsClient,
+    notify_client::NotifyClient, people_client::PeopleClient, policies_client::PoliciesClient,
+    results_client::ResultsClient,
 };
 use tokio::time::timeout;
 use tonic::{
@@ -75,6 +76,10 @@ impl Services {
 
     pub(crate) fn notify(&self) -> NotifyClient<Service> {
         NotifyClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(crate) fn devices(&self) -> DevicesClient<Service> {
+        DevicesClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
     pub(crate) fn people(&self) -> PeopleClient<Service> {

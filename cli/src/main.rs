@@ -35,6 +35,7 @@ mod printable;
 mod prompt;
 mod refusal;
 mod render;
+mod since;
 mod target;
 mod time;
 mod top;

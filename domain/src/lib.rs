@@ -5,12 +5,13 @@
 //! (under [`policy`], which says who may have how much); [`lease`] decides
 //! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
-//! workers get no more jobs, and [`timing`] holds every timeout. [`access`] says who may do what, [`telling`] what people are
-//! told and where to.
+//! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
+//! says who may do what, [`telling`] what people are told and where to.
 
 pub mod access;
 pub mod blame;
 pub mod datasets;
+pub mod device;
 pub mod fit;
 pub mod images;
 pub mod lease;

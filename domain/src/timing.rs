@@ -195,6 +195,22 @@ pub const DATA_SURVEY: Duration = Duration::from_secs(600);
 /// How long it may take to read the data folder.
 pub const DATA_SURVEY_LIMIT: Duration = Duration::from_secs(3600);
 
+/// How often a worker looks at its device, if `--sample-every` is not given. What follows from several looks is in multiples of it:
+/// see [`crate::device::Bounds`].
+pub const SAMPLE: Duration = Duration::from_secs(5);
+/// How long one look may take before it is said to be late; a driver that hangs is waited for, and holds up nothing.
+pub const SAMPLE_LATE: Duration = Duration::from_secs(15);
+/// How long the start of a worker waits for the first look: a device that is taken must not be given out before it is known.
+pub const SAMPLE_FIRST: Duration = Duration::from_secs(5);
+/// How long all looks are kept, ...
+pub const SAMPLES_KEPT: Duration = Duration::from_secs(3600);
+/// ... how long one figure for each minute, ...
+pub const MINUTES_KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
+/// ... how often that is seen to, ...
+pub const THIN: Duration = Duration::from_secs(30);
+/// ... and how late a look may come and still count for its minute.
+pub const SAMPLE_ARRIVES: Duration = Duration::from_secs(60);
+
 /// How long a query for a person may take, and how long it may wait for a connection.
 pub const READ_LIMIT: Duration = Duration::from_secs(10);
 /// See [`READ_LIMIT`].
@@ -324,6 +340,15 @@ mod tests {
         // An artifact that cannot be read is asked for less often than one that may be late, and still before a job that
         // would make it anew could have its worker again.
         assert!(READ_BACK_LATE < READ_BACK_LONGEST && READ_BACK_LONGEST < AVOID);
+    }
+
+    #[test]
+    fn looks_at_a_device_are_thinned_after_they_have_come_and_before_they_are_dropped() {
+        let bounds = crate::device::Bounds::of(SAMPLE);
+        assert!(SAMPLE < bounds.taken_after && bounds.taken_after < bounds.free_after);
+        assert!(bounds.free_after < bounds.throttled_after && bounds.throttled_after < QUARANTINE);
+        assert!(SAMPLE < SAMPLE_LATE && SAMPLE_FIRST < SAMPLE_LATE && SAMPLE_LATE < SAMPLE_ARRIVES);
+        assert!(SAMPLE_ARRIVES + THIN * 4 < SAMPLES_KEPT && SAMPLES_KEPT < MINUTES_KEPT);
     }
 
     #[test]

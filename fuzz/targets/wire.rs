@@ -9,7 +9,10 @@ use std::{collections::BTreeSet, fmt::Debug, sync::LazyLock};
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use tandem_domain::images::SeenDataset;
+use tandem_domain::{
+    device::{Process, Reading, TEXT_MAX},
+    images::SeenDataset,
+};
 use tandem_proto::{
     convert::{self, Timestamp},
     v1::{self, coordinator_message::Message as ToWorker, worker_message::Message as FromWorker},
@@ -35,6 +38,7 @@ const KINDS: &[Kind] = kinds! {
     ShowRequest:, ShowResponse: shown, WatchRequest:, WatchResponse: printed,
     LogsRequest:, LogLine: printed, CancelRequest:, CancelResponse: printed,
     QueryRequest:, QueryResponse:, MetricsRequest:, MetricsResponse:, FetchRequest:, FetchResponse:,
+    DevicesRequest:, DevicesResponse: printed, UsageRequest: usage, UsageResponse: printed,
     StatusRequest:, StatusResponse: status, ReleaseRequest:, ReleaseResponse: printed,
     WhoAmIRequest:, WhoAmIResponse: printed, ListPeopleRequest:, ListPeopleResponse: printed,
     SetPersonRequest:, SetPersonResponse: printed, NewTokenRequest:, NewTokenResponse:,
@@ -92,6 +96,10 @@ fn audit(request: &v1::AuditRequest) {
     moment(request.since);
 }
 
+fn usage(request: &v1::UsageRequest) {
+    moment(request.since);
+}
+
 fn status(response: &v1::StatusResponse) {
     printed(response);
     response.workers.iter().flat_map(|worker| &worker.datasets).for_each(dataset);
@@ -123,6 +131,16 @@ fn from_worker(message: &v1::WorkerMessage) {
         Some(FromWorker::RankEnded(end)) => drop(convert::rank_outcome("outcome", end.outcome)),
         Some(FromWorker::Report(report)) => report.events.iter().for_each(|event| moment(event.at)),
         Some(FromWorker::Datasets(seen)) => seen.datasets.iter().for_each(dataset),
+        Some(FromWorker::Samples(samples)) => {
+            // What was bounded once stays as it is.
+            for look in samples.looks.iter().filter_map(|look| look.figures) {
+                let reading = Reading::from(look);
+                assert_eq!(reading.checked(), reading);
+            }
+            for process in samples.processes.iter().cloned().map(Process::from) {
+                assert!(process.name.len() <= TEXT_MAX && process.user.len() <= TEXT_MAX);
+            }
+        }
         _ => {}
     }
 }

@@ -296,6 +296,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
         ("ready", None) if row.quarantined_until.is_some() => v1::WorkerState::Quarantined,
         ("ready", None) if row.drained_at.is_some() => v1::WorkerState::Drained,
         ("ready", None) if row.held_until.is_some() => v1::WorkerState::Held,
+        ("ready", None) if !row.withheld.is_empty() => v1::WorkerState::InUse,
         ("ready", None) => v1::WorkerState::Idle,
         ("ready", Some(_)) => v1::WorkerState::Busy,
         ("draining", _) => v1::WorkerState::Draining,
@@ -306,6 +307,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     v1::Worker {
         datasets: datasets.collect(),
         unfit: row.unfit,
+        withheld: row.withheld,
         id: row.id.to_string(),
         name: row.name,
         host: row.host,

@@ -36,6 +36,7 @@ use crate::{
     query::watch::Watches,
     report::collect::Collector,
     rpc::{Admission, Api, Backlog},
+    samples::Samples,
     schedule::Scheduler,
     sharing::outlook::Outlooks,
     store::schema::{self, OpenError},
@@ -153,11 +154,13 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     };
     let verifier = Verifier::new(store.clone(), folder.clone(), notifier.clone(), args.display_name());
     let (reports, storing) = Collector::new(store.clone(), &folder.root);
+    let samples = Arc::new(Samples::new(store.clone()));
     let api = Api {
         store: store.clone(),
         notifier: notifier.clone(),
         dispatcher: dispatcher.clone(),
         reports,
+        samples: samples.clone(),
         watches: Watches::new(store.clone(), notifier.clone(), streams.clone()),
         outlooks: Outlooks::new(store.clone(), scheduler.policy.clone()),
         admission: Admission::new(),
@@ -179,12 +182,21 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let metrics = Metrics::new(store.clone(), scheduler.id, sight);
     let teller = Teller { store: store.clone(), courier, holder: scheduler.id };
     let (health, health_service) = tonic_health::server::health_reporter();
+    let id = scheduler.id;
     let mut background = start_background(dispatcher, scheduler, verifier, health, &closing);
     background.spawn(named("telling people", teller.run(closing.clone())));
     let storing = background.spawn(named("storing reports", storing));
     background.spawn({
         let (gate, closing) = (gate.clone(), closing.clone());
         named("knowing people and tokens", async move { gate.run(&notifier, &closing).await })
+    });
+    background.spawn({
+        let (samples, closing) = (samples.clone(), closing.clone());
+        named("storing looks at devices", async move { samples.run(&closing).await })
+    });
+    background.spawn({
+        let closing = closing.clone();
+        named("thinning looks at devices", async move { samples.thin(id, &closing).await })
     });
     let sweeping = shelf::sweep(store.clone(), folder, closing.clone());
     background.spawn(named("sweeping unfinished data sets", sweeping));

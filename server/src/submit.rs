@@ -27,7 +27,7 @@ use crate::{
         experiments::{self, Experiment, Link},
         jobs::{self, NewJob},
         notify::{Topic, notify},
-        retry, usage, workers,
+        retry, used, workers,
     },
 };
 
@@ -346,7 +346,7 @@ async fn insert(
     let shared: Vec<Uuid> = links.iter().filter(|link| link.reused).map(|link| link.job_id).collect();
     let brought = (links.len() - shared.len()) as u64;
     limits
-        .may_queue(&by.name, usage::waiting(&mut tx, &by.name).await?.saturating_sub(brought), brought)
+        .may_queue(&by.name, used::waiting(&mut tx, &by.name).await?.saturating_sub(brought), brought)
         .map_err(Error::Refused)?;
     // What others have paused is wanted now.
     pause::settle(&mut tx, &shared).await?;

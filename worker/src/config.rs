@@ -1,6 +1,6 @@
 //! `tandem-worker run`: flags and environment, checked before anything starts.
 
-use std::{net::IpAddr, num::NonZero, path::PathBuf};
+use std::{net::IpAddr, num::NonZero, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tandem_collective::PortRange;
@@ -47,6 +47,18 @@ pub(crate) struct RunArgs {
     /// How long a rank goes on while no coordinator can be reached (90s, 30m, 24h); then it writes a checkpoint and stops.
     #[arg(long, env = "TANDEM_AWAY_GRACE", value_name = "TIME", default_value_t = timing::AWAY_GRACE.into())]
     pub(crate) away_grace: humantime::Duration,
+    /// How often the device is looked at, from 200ms to 1m: its memory, load, temperature, and who else uses it.
+    #[arg(long, env = "TANDEM_SAMPLE_EVERY", value_name = "TIME", default_value_t = timing::SAMPLE.into(), value_parser = sample_every)]
+    pub(crate) sample_every: humantime::Duration,
+    /// A library to ask in place of the driver's NVML; tests play other machines by it.
+    #[arg(long, env = "TANDEM_NVML", value_name = "FILE")]
+    pub(crate) nvml: Option<PathBuf>,
+}
+
+fn sample_every(text: &str) -> Result<humantime::Duration, String> {
+    let every: humantime::Duration = text.parse().map_err(|error: humantime::DurationError| error.to_string())?;
+    let bounds = Duration::from_millis(200)..=Duration::from_secs(60);
+    if bounds.contains(&*every) { Ok(every) } else { Err("expected 200ms to 1m".to_owned()) }
 }
 
 impl RunArgs {
@@ -82,6 +94,17 @@ mod tests {
         assert_eq!(*args(&["--away-grace", "90s"]).away_grace, std::time::Duration::from_secs(90));
         let wrong = Command::try_parse_from(["run", "--data", "/data", "--state", "/state", "--away-grace", "long"]);
         assert!(wrong.err().is_some_and(|error| error.to_string().contains("--away-grace")));
+    }
+
+    #[test]
+    fn a_device_is_not_looked_at_all_the_time() {
+        assert_eq!(*args(&[]).sample_every, timing::SAMPLE);
+        assert_eq!(*args(&["--sample-every", "200ms"]).sample_every, Duration::from_millis(200));
+        for wrong in ["1ms", "2m", "often"] {
+            let all = ["run", "--data", "/data", "--state", "/state", "--sample-every", wrong];
+            let error = Command::try_parse_from(all).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains("--sample-every"), "{wrong}: {error}");
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! What the worker holds: one CUDA device (facts from NVML) or one CPU slot (facts from /proc).
+//! What the worker holds: one CUDA device or one CPU slot. How it is now says `sampling`.
 
-use std::{fmt, fs, num::NonZero, str::FromStr, thread};
+use std::{fmt, fs, num::NonZero, path::Path, str::FromStr, thread};
 
 use anyhow::Context;
 use tandem_proto::v1;
 
-use crate::gpu::Gpu;
+use crate::nvml::Card;
 
 /// As written on the command line: `cpu` or `cuda:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,14 @@ impl fmt::Display for DeviceName {
 /// The device that was found.
 pub(crate) struct Device {
     pub(crate) description: v1::Device,
-    gpu: Option<Gpu>,
+    /// None of a CPU slot.
+    pub(crate) card: Option<Card>,
 }
 
 impl Device {
-    /// Finds the device. `threads` is how many cores a CPU slot reports, all if `None`.
-    pub(crate) fn open(name: DeviceName, threads: Option<NonZero<u32>>) -> anyhow::Result<Self> {
+    /// Finds the device. `threads` is how many cores a CPU slot reports, all if `None`; `nvml` what is loaded in place of the
+    /// driver's library.
+    pub(crate) fn open(name: DeviceName, threads: Option<NonZero<u32>>, nvml: Option<&Path>) -> anyhow::Result<Self> {
         let cores = match threads {
             Some(threads) => threads.get(),
             None => thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
@@ -58,24 +60,19 @@ impl Device {
                     cores,
                     ..Default::default()
                 };
-                Ok(Self { description, gpu: None })
+                Ok(Self { description, card: None })
             }
             DeviceName::Cuda(index) => {
-                let gpu =
-                    Gpu::open(index).with_context(|| format!("cannot use {name}; `--device cpu` needs no GPU"))?;
-                Ok(Self { description: v1::Device { cores, ..gpu.description() }, gpu: Some(gpu) })
+                let (card, description) = Card::open(index, nvml)
+                    .with_context(|| format!("cannot use {name}; `--device cpu` needs no GPU"))?;
+                Ok(Self { description: v1::Device { cores, ..description }, card: Some(card) })
             }
         }
     }
 
-    /// The newest facts; `None` on a CPU slot. `rank_pid` is not counted among the foreign processes.
-    pub(crate) fn facts(&self, rank_pid: Option<u32>) -> Option<v1::DeviceFacts> {
-        self.gpu.as_ref().map(|gpu| gpu.facts(rank_pid))
-    }
-
     /// For the rank: the name of its device, and the value of `CUDA_VISIBLE_DEVICES` that hides all others.
     pub(crate) fn for_rank(&self) -> (&'static str, String) {
-        match self.gpu {
+        match self.card {
             // By UUID: CUDA may count devices in another order than NVML.
             Some(_) => ("cuda:0", self.description.uuid.clone()),
             None => ("cpu", String::new()),
@@ -118,10 +115,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_slot_says_what_it_is_and_has_no_changing_facts() {
-        let slot = Device::open(DeviceName::Cpu, NonZero::new(2)).unwrap();
+    fn a_cpu_slot_says_what_it_is() {
+        let slot = Device::open(DeviceName::Cpu, NonZero::new(2), None).unwrap();
         assert_eq!((slot.description.kind.as_str(), slot.description.cores), ("cpu", 2));
-        assert_eq!(slot.facts(None), None);
         assert_eq!(slot.for_rank(), ("cpu", String::new()));
     }
 }

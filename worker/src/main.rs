@@ -3,11 +3,12 @@
 //! experiment file in one process, without a coordinator. [`probe`] tries libtorch.
 //!
 //! `run`, in reading order:
-//! - [`config`] and [`identity`]: who this worker is. [`access`]: where its coordinators are, and its token. [`device`], with [`gpu`]: what it holds.
+//! - [`config`] and [`identity`]: who this worker is. [`access`]: where its coordinators are, and its token. [`device`], with [`nvml`]: what it holds.
 //!   [`meet_ports`]: where its ranks listen.
 //! - [`link`]: the stream to the coordinator. [`heartbeat_timer`]: when the lease may have run out. [`disconnect_grace`]:
 //!   how long a rank goes on without a coordinator. [`session`]: the loop that joins them.
-//! - [`store_probe`] and [`survey`]: that it sees the store, and which data sets; [`in_thread`]: what may hang.
+//! - [`store_probe`] and [`survey`]: that it sees the store, and which data sets; [`sampling`]: what its device is like;
+//!   [`in_thread`]: what may hang.
 //! - [`assignment`]: an assignment becomes a task. [`attempt`]: one rank, whose process is a [`child`] read by a
 //!   [`line_reader`]; [`rank_output`] parses its lines, [`progress_clock`] notices if it hangs, and [`verdict`] says what
 //!   its [`exit_code`] means.
@@ -22,7 +23,6 @@ mod config;
 mod device;
 mod disconnect_grace;
 mod exit_code;
-mod gpu;
 mod heartbeat_timer;
 mod identity;
 mod in_thread;
@@ -30,12 +30,14 @@ mod line_reader;
 mod link;
 mod local;
 mod meet_ports;
+mod nvml;
 mod outbox;
 mod probe;
 mod progress_clock;
 mod rank;
 mod rank_output;
 mod report_log;
+mod sampling;
 mod session;
 mod spool;
 mod store_probe;

@@ -1,6 +1,6 @@
 //! The worker's one loop: the stream to the coordinator, one rank, the clock and the signals meet here.
 //!
-//! Each turn first takes in what happened (`messages` for what the coordinator sent), then does all that is due (`due`).
+//! Each turn first takes in what happened (`messages` for what the coordinator sent, `looks` for what the device is like), then does all that is due (`due`).
 //! There is one thread and no lock: `state` is all that the worker knows.
 //!
 //! What the coordinator may rely on:
@@ -12,6 +12,7 @@
 //! - A leaving worker closes its half of the stream, and waits for the coordinator to read all of it and close the other.
 
 mod due;
+mod looks;
 mod messages;
 mod state;
 
@@ -33,6 +34,7 @@ use crate::{
     link::{Link, LinkEvent},
     meet_ports,
     report_log::ReportLog,
+    sampling::Sampling,
     spool::{self, Writer},
     store_probe::StoreProbe,
     survey::Survey,
@@ -45,7 +47,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     access::forbid_core_files();
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let identity = Identity::open(&args.state)?;
-    let device = Device::open(args.device, args.threads)?;
+    let device = Device::open(args.device, args.threads, args.nvml.as_deref())?;
     let (name, spool_writer) = (args.name(), Writer::start()?);
     let register = Register {
         worker_id: identity.id.to_string(),
@@ -63,7 +65,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     tracing::info!(worker = name, id = %identity.id, device = %args.device, server = link.server(), "worker starts");
     let now = Instant::now();
     let data_dir = std::path::absolute(&args.data)?;
+    let mut sampling = Sampling::start(device.card.clone(), args.state.clone(), *args.sample_every);
+    // A card that is in use must not be given out before that is known.
+    sampling.first(timing::SAMPLE_FIRST).await;
     let session = Session {
+        name,
         link,
         meet_on: None,
         given_meet_on: args.meet_on,
@@ -74,6 +80,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         state: args.state,
         spool_writer,
         device,
+        sampling,
         store: None,
         store_id: String::new(),
         store_probe: None,
@@ -83,6 +90,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         disconnect_grace: DisconnectGrace::new(now, *args.away_grace),
         attempt: None,
         next_assignment: None,
+        noted: (String::new(), 0),
         leaving: Leaving::No,
         last_failures: HashMap::new(),
     };
@@ -116,6 +124,8 @@ enum Wakeup {
     Store(StoreSeen),
     /// What is known of the data sets has changed.
     Survey,
+    /// The device was looked at.
+    Sample,
     Signal,
     Time,
 }
@@ -135,6 +145,7 @@ impl Session {
                 () = self.spool_writer.progressed() => Wakeup::Spool,
                 seen = next_store_look(&mut self.store_probe) => Wakeup::Store(seen),
                 () = self.survey.changed() => Wakeup::Survey,
+                () = self.sampling.changed() => Wakeup::Sample,
                 _ = terminate.recv() => Wakeup::Signal,
                 _ = interrupt.recv() => Wakeup::Signal,
                 () = tokio::time::sleep_until(wake_at.into()) => Wakeup::Time,
@@ -150,6 +161,7 @@ impl Session {
                 Wakeup::Signal => self.on_signal(now),
                 Wakeup::Store(seen) => _ = self.link.send(worker_message::Message::StoreSeen(seen)),
                 Wakeup::Survey => self.announce(),
+                Wakeup::Sample => self.on_sample(now),
                 Wakeup::Spool | Wakeup::Time => {}
             }
         }

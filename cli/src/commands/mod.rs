@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod data;
 pub(crate) mod doctor;
+pub(crate) mod devices;
 pub(crate) mod down;
 pub(crate) mod fetch;
 pub(crate) mod hold;
@@ -25,6 +26,7 @@ pub(crate) mod submit;
 pub(crate) mod token;
 pub(crate) mod top;
 pub(crate) mod up;
+pub(crate) mod usage;
 pub(crate) mod user;
 pub(crate) mod watch;
 pub(crate) mod whoami;
@@ -68,6 +70,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Drain(drain) => drain.run(&connect(global, output).await?, output).await,
         Command::Undrain(undrain) => undrain.run(&connect(global, output).await?, output).await,
         Command::Policy(policy) => policy.run(&connect(global, output).await?, output).await,
+        Command::Devices(devices) => devices.run(&connect(global, output).await?, output).await,
+        Command::Usage(usage) => usage.run(&connect(global, output).await?, output).await,
         Command::Join(join) => join.run(global.token_file.as_deref(), output).await,
         Command::Context(context) => context.run(output),
         Command::Notify(notify) => notify.run(&connect(global, output).await?, output).await,

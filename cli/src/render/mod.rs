@@ -8,6 +8,8 @@ pub(crate) mod datasets;
 pub(crate) mod doctor;
 pub(crate) mod experiments;
 pub(crate) mod fit;
+pub(crate) mod devices;
+pub(crate) mod drawing;
 pub(crate) mod job;
 pub(crate) mod job_specs;
 pub(crate) mod notify;
@@ -22,6 +24,7 @@ pub(crate) mod screen;
 pub(crate) mod shared;
 pub(crate) mod show;
 pub(crate) mod sparks;
+pub(crate) mod spark;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod table;
@@ -30,3 +33,4 @@ pub(crate) mod why;
 
 #[cfg(test)]
 mod tests;
+pub(crate) mod usage;

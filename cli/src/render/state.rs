@@ -72,6 +72,7 @@ pub(crate) fn worker(state: WorkerState) -> &'static str {
         WorkerState::Unfit => "unfit",
         WorkerState::Held => "held",
         WorkerState::Drained => "drained",
+        WorkerState::InUse => "in use",
     }
 }
 
@@ -79,7 +80,7 @@ pub(crate) fn worker_cell(state: WorkerState) -> Text {
     let tone = match state {
         WorkerState::Idle => Tone::Good,
         WorkerState::Busy => Tone::Active,
-        WorkerState::Lost | WorkerState::Quarantined | WorkerState::Unfit => Tone::Bad,
+        WorkerState::Lost | WorkerState::Quarantined | WorkerState::Unfit | WorkerState::InUse => Tone::Bad,
         WorkerState::Draining
         | WorkerState::Drained
         | WorkerState::Held

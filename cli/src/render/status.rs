@@ -32,8 +32,14 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
 
 /// Why workers get no jobs until somebody mends something.
 fn unfit(workers: &[Worker]) -> String {
-    let unfit = workers.iter().filter(|worker| !worker.unfit.is_empty() && worker.state() == WorkerState::Unfit);
-    unfit.map(|worker| format!("\n{} gets no jobs: {}", line(&worker.name), line(&worker.unfit))).collect()
+    let why = |worker: &Worker| match worker.state() {
+        WorkerState::Unfit => worker.unfit.clone(),
+        // Beside the job that it has: it gets none after it.
+        WorkerState::InUse | WorkerState::Busy => worker.withheld.clone(),
+        _ => String::new(),
+    };
+    let unfit = workers.iter().map(|worker| (worker, why(worker))).filter(|(_, why)| !why.is_empty());
+    unfit.map(|(worker, why)| format!("\n{} gets no jobs: {}", line(&worker.name), line(&why))).collect()
 }
 
 /// Why a worker gets no jobs now, in a few words; empty if it does.
@@ -263,16 +269,31 @@ mod tests {
     }
 
     #[test]
+    fn a_device_in_use_says_by_whom() {
+        let worker = Worker {
+            name: "gpu-1".to_owned(),
+            state: WorkerState::InUse.into(),
+            withheld: "in use by ann: python (pid 4711, 3.2 GiB)".to_owned(),
+            ..Worker::default()
+        };
+        let status = StatusResponse { workers: vec![worker], ..StatusResponse::default() };
+        let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
+        assert!(text.contains("gpu-1           in use"), "{text}");
+        assert!(text.ends_with("gpu-1 gets no jobs: in use by ann: python (pid 4711, 3.2 GiB)"), "{text}");
+    }
+
+    #[test]
     fn a_worker_forges_no_line() {
         let forged = "gpu-2\nall is well\u{1b}[2J".to_owned();
         let worker = |state: WorkerState| Worker {
             name: forged.clone(),
             state: state.into(),
             unfit: forged.clone(),
+            withheld: forged.clone(),
             quarantine_reason: forged.clone(),
             ..Worker::default()
         };
-        let workers = vec![worker(WorkerState::Unfit), worker(WorkerState::Quarantined)];
+        let workers = vec![worker(WorkerState::Unfit), worker(WorkerState::InUse), worker(WorkerState::Quarantined)];
         let status = StatusResponse { workers, server_version: forged.clone(), ..StatusResponse::default() };
         let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
         assert!(!text.contains("\nall is well") && !text.contains('\u{1b}'), "{text:?}");

@@ -13,6 +13,7 @@ use tandem_proto::v1::{
     LogLine, LogsRequest, MetricsRequest, MetricsResponse, QueryRequest, QueryResponse, Series, ShowRequest,
     ShowResponse, StatusRequest, StatusResponse, SubmitRequest, SubmitResponse, WatchRequest, WatchResponse,
     data_server::{Data, DataServer},
+    devices_server::{Devices, DevicesServer},
     fleet_server::{Fleet, FleetServer},
     jobs_server::{Jobs, JobsServer},
     notify_server::NotifyServer,
@@ -67,6 +68,8 @@ pub(crate) struct Script {
     pub(crate) logs: Vec<LogLine>,
     pub(crate) status: StatusResponse,
     pub(crate) release: Option<v1::ReleaseResponse>,
+    pub(crate) devices: v1::DevicesResponse,
+    pub(crate) usage: Vec<v1::Usage>,
     pub(crate) people: Vec<v1::Person>,
     pub(crate) set_people: Vec<v1::SetPersonRequest>,
     pub(crate) tokens: Vec<v1::Token>,
@@ -122,6 +125,7 @@ impl Coordinator {
             .add_service(ResultsServer::new(self.clone()))
             .add_service(DataServer::new(self.clone()))
             .add_service(FleetServer::new(self.clone()))
+            .add_service(DevicesServer::new(self.clone()))
             .add_service(PeopleServer::new(self.clone()))
             .add_service(PoliciesServer::new(self.clone()))
             .add_service(NotifyServer::new(self.clone()))
@@ -321,6 +325,17 @@ impl Results for Coordinator {
         let chunks = own.map_or_else(|| script.chunks.clone(), |bytes| vec![bytes.clone()]);
         let messages = chunks.into_iter().map(|chunk| FetchResponse { chunk, ..FetchResponse::default() }).collect();
         Ok(if script.breaks { Self::broken_stream(messages) } else { Self::stream(messages) })
+    }
+}
+
+#[tonic::async_trait]
+impl Devices for Coordinator {
+    async fn show(&self, _: Request<v1::DevicesRequest>) -> Answer<v1::DevicesResponse> {
+        Ok(Response::new(self.script.lock().unwrap().devices.clone()))
+    }
+
+    async fn usage(&self, _: Request<v1::UsageRequest>) -> Answer<v1::UsageResponse> {
+        Ok(Response::new(v1::UsageResponse { usage: self.script.lock().unwrap().usage.clone() }))
     }
 }
 

@@ -143,6 +143,7 @@ fn workers() -> Vec<Worker> {
         quarantine_reason: "3 different jobs were lost on it".to_owned(),
         quarantined_until: at(1_700_003_600, 0),
         unfit: "it does not see the store".to_owned(),
+        withheld: "in use by ann".to_owned(),
         datasets: vec![
             Dataset {
                 name: "cifar10".to_owned(),
@@ -363,6 +364,82 @@ async fn the_fleet_is_printed_as_ever() {
     check("release", Script { release, ..Script::default() }, &["release", "gpu-0"], &[]).await;
     let release = Some(ReleaseResponse::default());
     check("release-empty", Script { release, ..Script::default() }, &["release", "gpu-0"], &[]).await;
+}
+
+fn device_report() -> v1::DeviceReport {
+    let worker = workers().remove(0);
+    v1::DeviceReport {
+        worker_id: worker.id,
+        worker: worker.name,
+        host: worker.host,
+        state: WorkerState::InUse.into(),
+        device: worker.device,
+        withheld: "in use by ann: python (pid 4711, 3.2 GiB)".to_owned(),
+        quarantine_reason: "it is throttled".to_owned(),
+        late: "its driver does not answer".to_owned(),
+        at: at(1_700_000_000, 0),
+        now: Some(v1::DeviceFigures {
+            utilization_percent: Some(98),
+            memory_used_bytes: Some(9 << 30),
+            memory_total_bytes: Some(11 << 30),
+            temperature_celsius: Some(79),
+            power_watts: Some(240),
+            sm_clock_mhz: Some(1759),
+            sm_clock_max_mhz: Some(1911),
+            memory_clock_mhz: Some(5005),
+            memory_clock_max_mhz: Some(5505),
+            throttle: Some(0x44),
+            pcie_received_per_second: Some(1),
+            pcie_sent_per_second: Some(2),
+            pcie_generation: Some(3),
+            pcie_width: Some(16),
+            load: Some(1.5),
+            state_free_bytes: Some(3),
+            store_free_bytes: Some(4),
+        }),
+        throttled: vec!["too hot".to_owned()],
+        processes: vec![v1::DeviceProcess {
+            pid: 4711,
+            user: "ann".to_owned(),
+            name: "python".to_owned(),
+            memory_bytes: Some(3 << 30),
+            since: at(1_700_000_000, 0),
+            ours: true,
+        }],
+        attempt: 2,
+        rank: 1,
+        from: at(1_699_996_400, 0),
+        until: at(1_700_000_000, 0),
+        points: vec![
+            v1::DevicePoint {
+                at: at(1_699_996_400, 0),
+                utilization_percent: Some(97.5),
+                memory_used_bytes: Some(9 << 30),
+                temperature_celsius: Some(79),
+                power_watts: Some(239.5),
+                sm_clock_mhz: Some(1700.5),
+                load: Some(0.5),
+                throttled: true,
+            },
+            v1::DevicePoint { at: at(1_699_996_430, 0), ..v1::DevicePoint::default() },
+        ],
+    }
+}
+
+#[tokio::test]
+async fn devices_are_printed_as_ever() {
+    let empty = v1::DeviceReport { processes: vec![v1::DeviceProcess::default()], ..v1::DeviceReport::default() };
+    let devices = v1::DevicesResponse {
+        devices: vec![device_report(), empty],
+        job_id: "0199a1b2-c3d4-7aaa-8000-000000000001".to_owned(),
+        job_name: "encoder".to_owned(),
+    };
+    check("devices", Script { devices, ..Script::default() }, &["devices", "--job", "encoder"], &[]).await;
+    check("devices-empty", Script::default(), &["devices"], &[]).await;
+    let (day, person, kind) = ("2026-11-30".to_owned(), "ann".to_owned(), "cuda".to_owned());
+    let usage = vec![v1::Usage { day, person, kind, device_seconds: 3600.5, jobs: 2 }];
+    check("usage", Script { usage, ..Script::default() }, &["usage", "--since", "7d"], &[]).await;
+    check("usage-empty", Script::default(), &["usage"], &[]).await;
 }
 
 #[tokio::test]

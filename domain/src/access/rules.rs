@@ -86,6 +86,8 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Policies/Get", READER, Object::Any),
     rule("/tandem.v1.Policies/Set", ADMIN, Object::Any),
     rule("/tandem.v1.Policies/History", READER, Object::Any),
+    rule("/tandem.v1.Devices/Show", READER, Object::Any),
+    rule("/tandem.v1.Devices/Usage", READER, Object::Any),
     stream("/tandem.v1.Workers/Session", Least::Worker, Object::OwnWorker),
     exchange("/tandem.v1.People/WhoAmI"),
     rule("/tandem.v1.People/ListPeople", ADMIN, Object::Any),

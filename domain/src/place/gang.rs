@@ -44,12 +44,13 @@ pub(super) fn one_per_device(fleet: &[FleetWorker], holds: impl Fn(&FleetWorker)
     let rank = |worker: &FleetWorker| match worker.status {
         WorkerStatus::Busy { .. } => 0,
         WorkerStatus::Idle => 1,
+        WorkerStatus::Withheld { .. } => 2,
         WorkerStatus::Draining
         | WorkerStatus::Drained
         | WorkerStatus::Held { .. }
         | WorkerStatus::Quarantined
         | WorkerStatus::Unfit
-        | WorkerStatus::Lost => 2,
+        | WorkerStatus::Lost => 3,
     };
     let mut devices: BTreeMap<&str, &FleetWorker> = BTreeMap::new();
     let mut in_order: Vec<&FleetWorker> = fleet.iter().collect();
@@ -110,9 +111,10 @@ pub(super) fn largest(wanted: Workers, shards: u32, room: usize) -> Option<usize
     wanted.world_sizes(shards).rev().map(|size| size as usize).find(|&size| size <= room)
 }
 
-/// Whether it is idle or will be when its job ends: those that are lost, draining, held, unfit or quarantined are not waited for.
+/// Whether it is idle or will be when its job, or somebody else's use of it, ends: those that are lost, draining, held, unfit or
+/// quarantined are not waited for.
 pub(super) fn is_usable(worker: &FleetWorker) -> bool {
-    matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. })
+    matches!(worker.status, WorkerStatus::Idle | WorkerStatus::Busy { .. } | WorkerStatus::Withheld { .. })
 }
 
 /// The largest gang that these workers of one kind can make.

@@ -85,7 +85,8 @@ fn gains(
         fleet.iter().filter(|w| gang.workers.contains(&w.id)).map(|w| w.device.as_str()).collect();
     let mut fleet = fleet.to_vec();
     for worker in &mut fleet {
-        if held.contains(worker.device.as_str()) && gang::is_usable(worker) {
+        let is_withheld = matches!(worker.status, WorkerStatus::Withheld { .. });
+        if held.contains(worker.device.as_str()) && gang::is_usable(worker) && !is_withheld {
             worker.status = WorkerStatus::Idle;
         } else if decision.placements.iter().any(|placement| placement.workers.contains(&worker.id)) {
             worker.status = WorkerStatus::Busy { job_name: String::new(), until: None };

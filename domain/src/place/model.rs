@@ -64,6 +64,11 @@ pub enum WorkerStatus {
     Quarantined,
     /// It does not see the store, or is of a version that does not fit the coordinator's.
     Unfit,
+    /// Its device is used by others: it is waited for, and nobody knows how long.
+    Withheld {
+        /// `in use by ann: python (pid 4711, 3.2 GiB)`.
+        why: String,
+    },
     /// Finishes what it has and takes nothing new, as its process leaves.
     Draining,
     /// Finishes what it has and takes nothing new, until somebody undrains it.

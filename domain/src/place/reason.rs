@@ -86,11 +86,29 @@ pub(super) fn busy(
     if busy.len() > NAMED {
         parts.push(format!("{} more busy", busy.len() - NAMED));
     }
+    parts.extend(withheld(kind, fleet));
     if parts.is_empty() {
         parts.push("all were just given to jobs before it".to_owned());
     }
     let together = if policy.across_hosts || need == 1 { "" } else { " on one host" };
     format!("waits for {}{together}: {}", workers(need, kind), parts.join(", "))
+}
+
+/// Workers whose devices others use, by name.
+fn withheld(kind: &str, fleet: &[&FleetWorker]) -> Vec<String> {
+    let mut known: Vec<_> = gang::of_kind(kind, fleet.iter().copied())
+        .filter_map(|worker| match &worker.status {
+            WorkerStatus::Withheld { why } => Some(format!("{} is {why}", worker.name)),
+            _ => None,
+        })
+        .collect();
+    known.sort();
+    let more = known.len().saturating_sub(NAMED);
+    known.truncate(NAMED);
+    if more > 0 {
+        known.push(format!("{more} more in use by others"));
+    }
+    known
 }
 
 /// Another job is first in line for this kind.

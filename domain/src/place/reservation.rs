@@ -32,6 +32,7 @@ pub(super) fn reserve(
     let free_at = |worker: &FleetWorker| match (taken.get(&worker.id), &worker.status) {
         (Some(until), _) => *until,
         (None, WorkerStatus::Busy { until, .. }) => until.map(|until| until.max(now)),
+        (None, WorkerStatus::Withheld { .. }) => None,
         (None, _) => Some(now),
     };
     let usable: Vec<&FleetWorker> = workers.iter().copied().filter(|worker| gang::is_usable(worker)).collect();

@@ -127,11 +127,39 @@ fn a_gang_stays_on_one_host_where_it_can() {
     assert_eq!(gang(4, false), None);
 }
 
+fn withheld(number: u128, kind: &str) -> FleetWorker {
+    let why = "in use by ann: python (pid 4711, 3.2 GiB)".to_owned();
+    worker(number, kind, "box", WorkerStatus::Withheld { why })
+}
+
+#[test]
+fn a_device_in_use_is_waited_for_and_given_to_nobody() {
+    let fleet = [withheld(1, "cuda"), idle(2, "cpu")];
+    let decision = decide(&[job(1, (1, 1), 1)], &fleet);
+    assert!(decision.placements.is_empty(), "a job for a GPU does not fall to a CPU because of a guest");
+    let reason = "waits for 1 cuda worker: cuda1 is in use by ann: python (pid 4711, 3.2 GiB)";
+    assert_eq!(reasons(&decision), [reason]);
+    // Nobody knows when it will be free: who comes later and needs it waits, and who needs another kind does not.
+    let fleet = [withheld(1, "cuda"), busy(2, "cuda", Some(20)), idle(3, "cuda")];
+    let queue = [job(1, (3, 3), 3), QueuedJob { estimates: estimated(1), ..job(2, (1, 1), 1) }];
+    let decision = decide(&queue, &fleet);
+    let reasons = reasons(&decision);
+    assert!(
+        reasons[0].ends_with(
+            "1 idle, cuda2 busy with `other` until about 22:33 UTC, cuda1 is in use by ann: python (pid 4711, 3.2 GiB)"
+        ),
+        "{reasons:?}"
+    );
+    assert!(decision.placements.is_empty() && reasons[1].contains("waits behind"), "{reasons:?}");
+    assert_eq!(decide(&[job(1, (1, 1), 1)], &fleet).placements[0].workers, [Uuid::from_u128(3)]);
+}
+
 fn status() -> impl Strategy<Value = WorkerStatus> {
     prop_oneof![
         4 => Just(WorkerStatus::Idle),
         1 => Just(WorkerStatus::Busy { job_name: "other".to_owned(), until: None }),
         2 => (0i64..60).prop_map(|minutes| busy(1, "cpu", Some(minutes)).status),
+        1 => Just(withheld(1, "cpu").status),
         1 => Just(WorkerStatus::Draining),
         1 => Just(WorkerStatus::Lost),
     ]

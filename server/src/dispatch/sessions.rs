@@ -30,8 +30,19 @@ pub(crate) struct Session {
     pub(crate) superseded: CancellationToken,
     outbound: Outbound,
     last_heartbeat: Mutex<LastHeartbeat>,
+    /// What is stored of its device.
+    condition: Mutex<Condition>,
     /// What was sent on this stream, by attempt.
     sent: Mutex<HashSet<(Uuid, Instruction)>>,
+}
+
+/// What was stored last of the device of a stream's worker.
+#[derive(Debug, Default)]
+pub(crate) struct Condition {
+    /// Empty after the registration, as in the database.
+    pub(crate) withheld: String,
+    /// Why it ails, and when that was stored.
+    pub(crate) ailment: Option<(String, Instant)>,
 }
 
 /// A heartbeat; the registration counts as the first.
@@ -64,6 +75,7 @@ impl Session {
             superseded: CancellationToken::new(),
             outbound,
             last_heartbeat: Mutex::new(last_heartbeat),
+            condition: Mutex::default(),
             sent: Mutex::default(),
         }
     }
@@ -110,6 +122,10 @@ impl Session {
         // A newer one may have come meanwhile, which is not stored yet.
         let is_newest = last.heartbeat.received_at == heartbeat.received_at;
         !is_newest || !std::mem::replace(&mut last.is_stored, true)
+    }
+
+    pub(crate) fn condition(&self) -> MutexGuard<'_, Condition> {
+        lock(&self.condition)
     }
 
     /// Sends a message; `false` if the worker has gone or reads too slowly, in which case it is dropped.

@@ -3,6 +3,7 @@
 mod admission;
 mod backlog;
 mod data;
+mod devices;
 mod fleet;
 mod jobs;
 mod notify;
@@ -21,9 +22,9 @@ use tandem_domain::{
 use tandem_proto::{
     status::Code,
     v1::{
-        DESCRIPTOR_SET, data_server::DataServer, fleet_server::FleetServer, jobs_server::JobsServer,
-        notify_server::NotifyServer, people_server::PeopleServer, policies_server::PoliciesServer,
-        results_server::ResultsServer,
+        DESCRIPTOR_SET, data_server::DataServer, devices_server::DevicesServer, fleet_server::FleetServer,
+        jobs_server::JobsServer, notify_server::NotifyServer, people_server::PeopleServer,
+        policies_server::PoliciesServer, results_server::ResultsServer,
         workers_server::WorkersServer,
     },
 };
@@ -43,6 +44,7 @@ use crate::{
     query::watch::Watches,
     report::collect::Collector,
     sharing::outlook::Outlooks,
+    samples::Samples,
     store::{Store, audit::Entry},
     telling::courier::Courier,
 };
@@ -64,6 +66,7 @@ pub(crate) struct Api {
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) reports: Collector,
+    pub(crate) samples: Arc<Samples>,
     pub(crate) watches: Watches,
     pub(crate) outlooks: Outlooks,
     pub(crate) admission: Admission,
@@ -92,6 +95,7 @@ impl Api {
             .add_service(ResultsServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(DataServer::new(self.clone()).max_decoding_message_size(PIECE_BYTES_MAX))
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(DevicesServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PoliciesServer::new(self.clone()).max_decoding_message_size(2 * REQUEST_BYTES_MAX))
             .add_service(NotifyServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))

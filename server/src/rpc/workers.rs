@@ -272,6 +272,7 @@ impl Api {
                     });
                 }
             }
+            FromWorker::Samples(samples) => self.samples.receive(session, samples).await?,
             FromWorker::Datasets(datasets) => {
                 self.dispatcher.announce(session, &images::announced(datasets)).await?;
             }

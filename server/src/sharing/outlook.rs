@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     estimate,
     snapshot::{self, Snapshot},
-    store::{Conn, Store, measures, usage},
+    store::{Conn, Store, measures, used},
 };
 
 /// An outlook is good for so long: it costs more than what else a request does.
@@ -102,7 +102,7 @@ impl Outlooks {
 async fn habits(conn: &mut Conn, now: DateTime<Utc>) -> Result<BTreeMap<String, Habit>> {
     let mut submits: BTreeMap<String, Vec<(DateTime<Utc>, f64)>> = BTreeMap::new();
     let speed = estimate::usual_speed(conn).await?;
-    for (who, at, gflop) in usage::submits(conn).await? {
+    for (who, at, gflop) in used::submits(conn).await? {
         submits.entry(who).or_default().push((at, gflop / speed));
     }
     Ok(submits.into_iter().filter_map(|(who, submits)| Some((who, Habit::of(now, &submits)?))).collect())

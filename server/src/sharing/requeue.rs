@@ -51,7 +51,7 @@ async fn once(store: &Store, target: &str, max_time: Option<Duration>, who: &Per
         let what = "nothing of it has failed, was cancelled or runs";
         return Err(Error::Refused(format!("nothing to ask for again: of `{target}` {what}")));
     }
-    let waiting = crate::store::usage::waiting(&mut tx, &who.name).await?;
+    let waiting = crate::store::used::waiting(&mut tx, &who.name).await?;
     limits.may_queue(&who.name, waiting, ended.len() as u64).map_err(Error::Refused)?;
     wishes::set_wanted_again(&mut tx, &chosen.wanted_of(&ended)).await?;
     let (mut changed, mut notes) = (Vec::new(), Vec::new());

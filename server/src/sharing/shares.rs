@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     store::{
         Conn,
-        usage::{self, Used},
+        used::{self, Used},
     },
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Shares {
 
 impl Shares {
     pub(crate) async fn read(conn: &mut Conn, house: &HousePolicy, running: &[RunningGang]) -> Result<Self> {
-        let used = usage::used(conn, house.fair_share.half_life().as_secs_f64()).await?;
+        let used = used::used(conn, house.fair_share.half_life().as_secs_f64()).await?;
         let mut counted: BTreeMap<String, f64> = used.iter().map(|(who, used)| (who.clone(), used.decayed)).collect();
         for gang in running {
             let left = gang.seconds_left.unwrap_or(0.0) * gang.workers.len() as f64;

@@ -14,7 +14,7 @@ use super::{
     Conn, DbResult, integer, parse,
     queue::needs,
     rows::{RowsChanged, Statement},
-    small, usage,
+    small, used,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,7 @@ pub(crate) async fn transition(
     .run(&mut *conn)
     .await?;
     if moved.is_one() && to.is_ended() {
-        usage::charge(conn, attempt.id).await?;
+        used::charge(conn, attempt.id).await?;
     }
     Ok(moved.is_one().then_some(to))
 }

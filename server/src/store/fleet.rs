@@ -19,7 +19,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
                   CASE WHEN w.held_until > clock_timestamp() THEN w.held_until END AS held_until,
                   w.state = 'lost' OR w.session_id IS NULL
                       OR GREATEST(w.last_seen, heard.at) < clock_timestamp() - make_interval(secs => $1) AS "is_lost!",
-                  w.unfit <> '' AS "is_unfit!", w.spec_version AS "spec_version!", w.datasets AS "datasets?",
+                  w.unfit <> '' AS "is_unfit!", w.withheld AS "withheld!", w.spec_version AS "spec_version!", w.datasets AS "datasets?",
                   COALESCE(w.quarantined_until > clock_timestamp(), false) AS "is_quarantined!", e.name || '/' || j.name AS "job_name?",
                   CASE WHEN p.seconds_left > 0 THEN p.updated_at + make_interval(secs => p.seconds_left)
                        -- Nothing was measured yet.
@@ -48,6 +48,7 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
             (Some(until), _) => WorkerStatus::Held { until },
             (None, Some(job_name)) => WorkerStatus::Busy { job_name, until: row.until },
             (None, None) if row.is_unfit => WorkerStatus::Unfit,
+            (None, None) if !row.withheld.is_empty() => WorkerStatus::Withheld { why: row.withheld },
             (None, None) => WorkerStatus::Idle,
         };
         let (id, name, device_kind, host, device) = (row.id, row.name, row.device_kind, row.host, row.device);
@@ -61,7 +62,8 @@ pub(crate) async fn snapshot(conn: &mut Conn) -> DbResult<Vec<FleetWorker>> {
 /// Locks the workers of a gang in the order of ids; returns names by rank, or `None` if one of them takes no work.
 pub(crate) async fn lock_gang(conn: &mut Conn, gang: &[Uuid]) -> DbResult<Option<Vec<String>>> {
     let rows = sqlx::query!(
-        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready' AND unfit = '' AND drained_at IS NULL
+        "SELECT id, name FROM workers WHERE id = ANY($1) AND state = 'ready' AND unfit = '' AND withheld = ''
+             AND drained_at IS NULL
              AND COALESCE(quarantined_until <= clock_timestamp(), true)
              AND COALESCE(held_until <= clock_timestamp(), true)
          ORDER BY id FOR NO KEY UPDATE",

@@ -51,6 +51,13 @@ pub(crate) async fn term_of(conn: &mut Conn, holder: Uuid) -> DbResult<Option<i6
         .await
 }
 
+/// Whether this coordinator leads.
+pub(crate) async fn is_held_by(conn: &mut Conn, holder: Uuid) -> DbResult<bool> {
+    let held =
+        sqlx::query_scalar!("SELECT term FROM leader WHERE holder = $1 AND expires_at > clock_timestamp()", holder);
+    Ok(held.fetch_optional(conn).await?.is_some())
+}
+
 /// Name of the leader; `None` while there is none.
 pub(crate) async fn name(conn: &mut Conn) -> DbResult<Option<String>> {
     sqlx::query_scalar!("SELECT name FROM leader WHERE expires_at > clock_timestamp()").fetch_optional(conn).await

@@ -1,93 +1,79 @@
-//! Who has used how much of the devices, and how people submit.
-
-use std::collections::BTreeMap;
+//! Who had how much of the devices: from leases, which are the right to them.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, DbResult, rows::Statement, small, unsigned};
+use super::{Conn, DbResult, small};
 
-/// Counts the devices of an attempt that has just ended, for the job's owner, by the hours that it took.
-pub(super) async fn charge(conn: &mut Conn, attempt: Uuid) -> DbResult<()> {
-    sqlx::query!(
-        "INSERT INTO device_use (owner, hour, device_kind, seconds)
-         SELECT j.owner, hour, w.device_kind,
-                sum(GREATEST(0, EXTRACT(epoch FROM LEAST(span.stop, hour + interval '1 hour') - GREATEST(span.start, hour))))
-         FROM attempts a JOIN jobs j ON j.id = a.job_id
-         JOIN leases l ON l.attempt_id = a.id JOIN workers w ON w.id = l.worker_id
-         CROSS JOIN LATERAL (SELECT a.assigned_at AS start, COALESCE(a.verifying_at, a.ended_at) AS stop) span
-         CROSS JOIN LATERAL generate_series(date_trunc('hour', span.start), span.stop, interval '1 hour') AS hour
-         WHERE a.id = $1 GROUP BY j.owner, hour, w.device_kind ORDER BY j.owner, hour, w.device_kind
-         ON CONFLICT (owner, hour, device_kind) DO UPDATE SET seconds = device_use.seconds + excluded.seconds",
-        attempt
-    )
-    .run_any(conn)
-    .await
+/// More than a year of a large house.
+const ROWS_MAX: i64 = 20_000;
+
+/// What a person's jobs had of one kind of device on a day.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct UsageRow {
+    /// In UTC: 2026-11-30.
+    pub(crate) day: String,
+    pub(crate) owner: String,
+    pub(crate) kind: String,
+    pub(crate) device_seconds: f64,
+    pub(crate) jobs: u32,
 }
 
-/// What each person has had of the devices, running attempts included.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Used {
-    /// Seconds, each by its age: after a half-life it counts half.
-    pub(crate) decayed: f64,
-    /// Seconds of the last seven days.
-    pub(crate) this_week: f64,
-    /// Devices that it runs on now.
-    pub(crate) devices: u32,
-}
-
-/// What is older than so many half-lives, a thousandth, does not count.
-const HALF_LIVES: f64 = 10.0;
-
-pub(crate) async fn used(conn: &mut Conn, half_life: f64) -> DbResult<BTreeMap<String, Used>> {
+/// By day, the newest first, then by person and kind. A job that several want counts for who submitted it first.
+pub(crate) async fn since(conn: &mut Conn, since: DateTime<Utc>) -> DbResult<Vec<UsageRow>> {
     let rows = sqlx::query!(
-        r#"SELECT owner AS "owner!",
-                  COALESCE(sum(seconds * power(0.5, EXTRACT(epoch FROM clock_timestamp() - hour)::float8 / $1)), 0) AS "decayed!",
-                  COALESCE(sum(seconds) FILTER (WHERE hour > clock_timestamp() - interval '7 days'), 0) AS "this_week!",
-                  0 AS "devices!"
-           FROM device_use
-           WHERE hour > clock_timestamp() - GREATEST(make_interval(secs => $1 * $2), interval '7 days') GROUP BY owner
-           UNION ALL
-           SELECT j.owner, seconds, seconds, devices
-           FROM (SELECT a.job_id, count(*)::integer AS devices,
-                        sum(EXTRACT(epoch FROM clock_timestamp() - a.assigned_at))::float8 AS seconds
+        r#"SELECT to_char(part.day, 'YYYY-MM-DD') AS "day!", held.owner AS "owner!", held.kind AS "kind!",
+                  sum(EXTRACT(epoch FROM LEAST(held.ends, part.day + interval '1 day') - GREATEST(held.begins, part.day)))::float8
+                      AS "device_seconds!",
+                  count(DISTINCT held.job_id)::integer AS "jobs!"
+           FROM (SELECT e.owner, w.device_kind AS kind, a.job_id,
+                        GREATEST(a.assigned_at, $1) AT TIME ZONE 'UTC' AS begins,
+                        COALESCE(l.released_at, clock_timestamp()) AT TIME ZONE 'UTC' AS ends
+                 FROM leases l JOIN attempts a ON a.id = l.attempt_id JOIN jobs j ON j.id = a.job_id
+                 JOIN experiments e ON e.id = j.experiment_id JOIN workers w ON w.id = l.worker_id
+                 WHERE l.released_at IS NULL OR l.released_at > $1) held
+           CROSS JOIN LATERAL generate_series(date_trunc('day', held.begins), held.ends, interval '1 day') AS part (day)
+           WHERE held.ends > held.begins
+           GROUP BY part.day, held.owner, held.kind
+           ORDER BY part.day DESC, held.owner, held.kind LIMIT $2"#,
+        since,
+        ROWS_MAX,
+    )
+    .fetch_all(conn)
+    .await?;
+    let usage = rows.into_iter().map(|row| UsageRow {
+        day: row.day,
+        owner: row.owner,
+        kind: row.kind,
+        device_seconds: row.device_seconds,
+        jobs: small(row.jobs),
+    });
+    Ok(usage.collect())
+}
+
+/// A rank of an attempt, and from when to when it held its worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeldRow {
+    pub(crate) attempt: i32,
+    pub(crate) rank: i32,
+    pub(crate) worker: Uuid,
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) until: DateTime<Utc>,
+}
+
+/// The newest of these of a job, in their order.
+pub(crate) async fn held_by(conn: &mut Conn, job: Uuid, most: i64) -> DbResult<Vec<HeldRow>> {
+    sqlx::query_as!(
+        HeldRow,
+        r#"SELECT attempt AS "attempt!", rank AS "rank!", worker AS "worker!", "from" AS "from!", until AS "until!"
+           FROM (SELECT a.number AS attempt, l.rank, l.worker_id AS worker, a.assigned_at AS "from",
+                        COALESCE(l.released_at, clock_timestamp()) AS until
                  FROM attempts a JOIN leases l ON l.attempt_id = a.id
-                 WHERE a.ended_at IS NULL AND a.verifying_at IS NULL GROUP BY a.job_id) running
-           JOIN jobs j ON j.id = running.job_id"#,
-        half_life,
-        HALF_LIVES,
+                 WHERE a.job_id = $1 ORDER BY a.number DESC, l.rank LIMIT $2) newest
+           ORDER BY attempt, rank"#,
+        job,
+        most,
     )
     .fetch_all(conn)
-    .await?;
-    let mut used: BTreeMap<String, Used> = BTreeMap::new();
-    for row in rows {
-        let one = used.entry(row.owner).or_default();
-        one.decayed += row.decayed;
-        one.this_week += row.this_week;
-        one.devices += small(row.devices);
-    }
-    Ok(used)
-}
-
-/// Jobs of `owner` that wait, for others, for workers or for a person.
-pub(crate) async fn waiting(conn: &mut Conn, owner: &str) -> DbResult<u64> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM jobs WHERE owner = $1 AND state IN ('blocked', 'queued', 'paused')"#,
-        owner
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(unsigned(count))
-}
-
-/// The work that each person has submitted in the last two weeks, by the submits' hours, in 10^9 operations on the least gang.
-pub(crate) async fn submits(conn: &mut Conn) -> DbResult<Vec<(String, DateTime<Utc>, f64)>> {
-    let rows = sqlx::query!(
-        r#"SELECT owner, date_trunc('hour', submitted_at) AS "hour!", sum(gflop) AS "gflop!"
-           FROM jobs WHERE submitted_at > clock_timestamp() - interval '14 days'
-           GROUP BY owner, date_trunc('hour', submitted_at) ORDER BY owner, date_trunc('hour', submitted_at)"#
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.owner, row.hour, row.gflop)).collect())
+    .await
 }

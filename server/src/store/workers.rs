@@ -48,7 +48,7 @@ pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uu
              device_name = excluded.device_name, device_uuid = excluded.device_uuid,
              memory_bytes = excluded.memory_bytes, cores = excluded.cores, driver = excluded.driver,
              session_id = excluded.session_id, spec_version = excluded.spec_version, unfit = excluded.unfit,
-             datasets = NULL, state = 'ready', last_seen = clock_timestamp()",
+             datasets = NULL, withheld = '', state = 'ready', last_seen = clock_timestamp()",
         worker.id,
         worker.name,
         worker.host,
@@ -76,6 +76,20 @@ pub(crate) async fn set_unfit(conn: &mut Conn, worker: Uuid, session: Uuid, unfi
         worker,
         session,
         unfit,
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
+}
+
+/// Stores why nobody is given a worker's device, or that it may be given out; `false` if that is not new, or the session not its
+/// worker's.
+pub(crate) async fn set_withheld(conn: &mut Conn, worker: Uuid, session: Uuid, withheld: &str) -> DbResult<bool> {
+    sqlx::query!(
+        "UPDATE workers SET withheld = $3 WHERE id = $1 AND session_id = $2 AND withheld <> $3",
+        worker,
+        session,
+        super::clean(withheld),
     )
     .run(conn)
     .await
@@ -189,11 +203,39 @@ pub(crate) async fn valid_sessions(conn: &mut Conn, sessions: &[Uuid]) -> DbResu
 /// Quarantines a worker for a while; `false` if it is quarantined already.
 pub(crate) async fn quarantine(conn: &mut Conn, worker: Uuid, reason: &str) -> DbResult<bool> {
     sqlx::query!(
-        "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3
+        "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $2), quarantine_reason = $3,
+                            quarantined_by = 'losses'
          WHERE id = $1 AND (quarantined_until IS NULL OR quarantined_until <= clock_timestamp())",
         worker,
         timing::QUARANTINE.as_secs_f64(),
         reason,
+    )
+    .run(conn)
+    .await
+    .map(RowsChanged::is_one)
+}
+
+/// Quarantines a worker because of its device, which was seen to ail so long ago; `false` if it is quarantined already, or the
+/// session not its worker's. Whoever released it since has seen that, unless it `lasts`.
+pub(crate) async fn quarantine_device(
+    conn: &mut Conn,
+    worker: Uuid,
+    session: Uuid,
+    reason: &str,
+    age: Duration,
+    lasts: bool,
+) -> DbResult<bool> {
+    sqlx::query!(
+        "UPDATE workers SET quarantined_until = clock_timestamp() + make_interval(secs => $3), quarantine_reason = $4,
+                            quarantined_by = 'device'
+         WHERE id = $1 AND session_id = $2 AND (quarantined_until IS NULL OR quarantined_until <= clock_timestamp())
+             AND ($6 OR released_at IS NULL OR released_at < clock_timestamp() - make_interval(secs => $5))",
+        worker,
+        session,
+        timing::QUARANTINE.as_secs_f64(),
+        super::clean(reason),
+        age.min(timing::MINUTES_KEPT).as_secs_f64(),
+        lasts,
     )
     .run(conn)
     .await
@@ -213,11 +255,11 @@ pub(crate) async fn quarantined_since(conn: &mut Conn, worker: Uuid) -> DbResult
     Ok(since.flatten())
 }
 
-/// Ends the quarantine of a worker, whose losses still count; `false` if it is in none.
+/// Ends the quarantine that a worker is in because of losses, which still count; `false` if it is in none.
 pub(crate) async fn lift_quarantine(conn: &mut Conn, worker: Uuid) -> DbResult<bool> {
     sqlx::query!(
         "UPDATE workers SET quarantined_until = NULL, quarantine_reason = ''
-         WHERE id = $1 AND quarantined_until > clock_timestamp()",
+         WHERE id = $1 AND quarantined_until > clock_timestamp() AND quarantined_by = 'losses'",
         worker
     )
     .run(conn)
@@ -288,6 +330,7 @@ pub(crate) struct WorkerRow {
     pub(crate) quarantined_until: Option<DateTime<Utc>>,
     pub(crate) quarantine_reason: String,
     pub(crate) unfit: String,
+    pub(crate) withheld: String,
     pub(crate) datasets: Option<serde_json::Value>,
     /// Set while somebody has it for itself.
     pub(crate) held_until: Option<DateTime<Utc>>,
@@ -306,6 +349,11 @@ impl WorkerRow {
 
 /// All workers that have not left, by name.
 pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
+    with(conn, &[]).await
+}
+
+/// The same and these, which may have left.
+pub(crate) async fn with(conn: &mut Conn, these: &[Uuid]) -> DbResult<Vec<WorkerRow>> {
     sqlx::query_as!(
         WorkerRow,
         r#"SELECT w.id AS "id!", w.name AS "name!", w.host AS "host!", w.state::text AS "state!",
@@ -316,7 +364,8 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
                   j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?", e.name AS "experiment?",
                   e.owner AS "owner?", a.assigned_at AS "busy_since?", p.seconds_left AS "seconds_left?",
                   CASE WHEN w.quarantined_until > clock_timestamp() THEN w.quarantined_until END AS quarantined_until,
-                  w.quarantine_reason AS "quarantine_reason!", w.unfit AS "unfit!", w.datasets AS "datasets?",
+                  w.quarantine_reason AS "quarantine_reason!", w.unfit AS "unfit!", w.withheld AS "withheld!",
+                  w.datasets AS "datasets?",
                   CASE WHEN w.held_until > clock_timestamp() THEN w.held_until END AS held_until,
                   w.held_by AS "held_by!", w.hold_reason AS "hold_reason!", w.drained_at AS "drained_at?",
                   w.drained_by AS "drained_by!", w.drain_reason AS "drain_reason!"
@@ -327,7 +376,8 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
            LEFT JOIN jobs j ON j.id = a.job_id
            LEFT JOIN experiments e ON e.id = j.experiment_id
            LEFT JOIN progress p ON p.job_id = j.id
-           WHERE w.state <> 'gone' ORDER BY w.name, w.id"#
+           WHERE w.state <> 'gone' OR w.id = ANY($1) ORDER BY w.name, w.id"#,
+        these
     )
     .fetch_all(conn)
     .await

@@ -15,6 +15,7 @@ mod reads;
 mod reap;
 mod report;
 mod returned;
+mod samples;
 mod schema;
 mod sharing;
 mod stop;

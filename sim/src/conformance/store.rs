@@ -151,7 +151,7 @@ fn fleet(store: &mut impl Store) -> Answer {
             Some(WorkerStatus::Idle) => Status::Idle,
             Some(WorkerStatus::Busy { .. }) => Status::Busy,
             Some(WorkerStatus::Quarantined) => Status::Quarantined,
-            Some(WorkerStatus::Unfit) => Status::Unfit,
+            Some(WorkerStatus::Unfit | WorkerStatus::Withheld { .. }) => Status::Unfit,
             Some(WorkerStatus::Draining) => Status::Draining,
             Some(WorkerStatus::Lost | WorkerStatus::Drained | WorkerStatus::Held { .. }) => Status::Lost,
         }

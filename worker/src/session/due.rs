@@ -42,6 +42,7 @@ impl Session {
         for over in self.recovered.extract_if(.., |log| log.is_finished()) {
             over.forget();
         }
+        self.sampling.set_rank_runs(self.attempt.as_ref().is_some_and(|attempt| !attempt.has_ended()));
         self.end_if_silent(now, None);
         self.check_disconnect(now);
         if let Some(attempt) = &mut self.attempt {
@@ -112,7 +113,7 @@ impl Session {
     /// Sends the heartbeat that is due.
     fn send_heartbeat(&mut self, now: Instant) {
         let Some(sequence) = self.heartbeats.as_mut().and_then(|heartbeats| heartbeats.tick(now)) else { return };
-        let facts = self.device.facts(self.attempt.as_ref().map(Attempt::pid));
+        let facts = self.sampling.facts();
         self.link.send(worker_message::Message::Heartbeat(Heartbeat { sequence, facts, running: self.running(now) }));
     }
 

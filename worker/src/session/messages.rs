@@ -43,8 +43,11 @@ impl Session {
         self.link.set_longest_backoff(self.timing.reconnect_longest());
         let store = assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?;
         self.survey.set_store(&store);
+        self.sampling.set_store(&store);
         self.store = Some(store);
         self.store_id.clone_from(&registered.store_id);
+        // Before it shows that it is fit: then it may be given jobs.
+        self.tell_samples(now);
         self.show_fitness(registered);
         let or = |ms: u32, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms.into()) };
         let interval = or(registered.heartbeat_ms, self.timing.heartbeat);

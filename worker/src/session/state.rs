@@ -13,7 +13,7 @@ use tandem_proto::v1::Assignment;
 
 use crate::{
     attempt::Attempt, device::Device, disconnect_grace::DisconnectGrace, heartbeat_timer::HeartbeatTimer, link::Link,
-    report_log::ReportLog, spool::Writer, store_probe::StoreProbe, survey::Survey,
+    report_log::ReportLog, sampling::Sampling, spool::Writer, store_probe::StoreProbe, survey::Survey,
 };
 
 /// A leaving worker waits this long for the coordinator to read its last reports.
@@ -23,6 +23,8 @@ pub(super) const LAST_REPORTS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) const LAST_WRITES_WITHIN: Duration = Duration::from_secs(3);
 
 pub(crate) struct Session {
+    /// Of this worker, as people see it.
+    pub(super) name: String,
     pub(super) link: Link,
     /// Address on which this host's ranks meet others; known once registered, if it was not given.
     pub(super) meet_on: Option<IpAddr>,
@@ -34,6 +36,7 @@ pub(crate) struct Session {
     pub(super) state: PathBuf,
     pub(super) spool_writer: Writer,
     pub(super) device: Device,
+    pub(super) sampling: Sampling,
     /// Root of checkpoints and artifacts; known once registered.
     pub(super) store: Option<PathBuf>,
     pub(super) store_id: String,
@@ -52,6 +55,8 @@ pub(crate) struct Session {
     pub(super) next_assignment: Option<Assignment>,
     /// Logs of an earlier process of this worker: the coordinator may not know how their ranks ended.
     pub(super) recovered: Vec<ReportLog>,
+    /// The attempt that was told of guests and errors of its device, and of how many.
+    pub(super) noted: (String, usize),
     pub(super) leaving: Leaving,
     /// By coordinator, why there was no stream: each reason is logged once, not at each try.
     pub(super) last_failures: HashMap<String, String>,

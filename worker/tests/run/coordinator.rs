@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) confirm: bool,
     /// Passes over what the worker says of the store and of its data sets.
     pub(crate) skip_fitness: bool,
+    /// Passes over what it says of its device.
+    pub(crate) skip_samples: bool,
 }
 
 impl Coordinator {
@@ -88,6 +90,11 @@ impl Coordinator {
     /// The next stream that a worker opens.
     pub(crate) async fn session(&mut self) -> Session {
         timeout(DEADLINE, self.sessions.recv()).await.expect("no worker came").expect("the server runs")
+    }
+
+    /// No other stream was opened.
+    pub(crate) async fn is_alone(&mut self) -> bool {
+        self.sessions.try_recv().is_err()
     }
 
     /// Like a kill -9: streams break, the port is closed.
@@ -149,6 +156,7 @@ impl Session {
                     continue;
                 }
                 worker_message::Message::Report(report) if self.confirm => self.confirm(report).await,
+                worker_message::Message::Samples(_) if self.skip_samples => continue,
                 worker_message::Message::StoreSeen(_) | worker_message::Message::Datasets(_) if self.skip_fitness => {
                     continue;
                 }
@@ -199,7 +207,15 @@ impl Workers for Service {
             return Err(Status::invalid_argument("a worker registers first"));
         };
         let (answers, stream) = mpsc::channel(64);
-        let session = Session { register, answers, messages, acknowledge: true, confirm: true, skip_fitness: true };
+        let session = Session {
+            register,
+            answers,
+            messages,
+            acknowledge: true,
+            confirm: true,
+            skip_fitness: true,
+            skip_samples: true,
+        };
         let registered = self.registered.lock().unwrap().clone();
         session.send(coordinator_message::Message::Registered(registered)).await;
         self.opened.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
 
 mod coordinator;
+mod devices;
 mod disconnect;
 mod fitness;
 mod lifecycle;

@@ -1,6 +1,11 @@
 //! A worker process, and what the tests ask of it.
 
-use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tandem_domain::spec::JobSpec;
@@ -85,7 +90,18 @@ impl Worker {
 
     /// In folders that may have been another process's.
     pub(crate) fn start_in(folders: TempDir, server: &str, more: &[&str]) -> Self {
-        Self::start_by(Command::new(env!("CARGO_BIN_EXE_tandem-worker")), folders, server, more)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
+        command.arg("run");
+        Self::start_by(command, folders, server, "cpu", more)
+    }
+
+    /// On the first card of the box in this file, at which it looks five times a second.
+    pub(crate) fn start_on_a_card(server: &str, known: &Path) -> Self {
+        // Cargo puts it beside the tests.
+        let library = std::env::current_exe().unwrap().with_file_name("libtandem_fake_nvml.so");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-worker"));
+        command.env(tandem_fake_nvml::BOX_FILE, known).arg("run").arg("--nvml").arg(library);
+        Self::start_by(command, tempfile::tempdir().unwrap(), server, "cuda:0", &["--sample-every", "200ms"])
     }
 
     /// As a machine on which a process gets no more than so many KiB of addresses.
@@ -93,12 +109,13 @@ impl Worker {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &format!("ulimit -v {kibibytes} && exec \"$0\" \"$@\"")]);
         command.arg(env!("CARGO_BIN_EXE_tandem-worker"));
-        Self::start_by(command, tempfile::tempdir().unwrap(), server, &[])
+        command.arg("run");
+        Self::start_by(command, tempfile::tempdir().unwrap(), server, "cpu", &[])
     }
 
-    fn start_by(mut command: Command, folders: TempDir, server: &str, more: &[&str]) -> Self {
+    fn start_by(mut command: Command, folders: TempDir, server: &str, device: &str, more: &[&str]) -> Self {
         let at = |name: &str| -> PathBuf { folders.path().join(name) };
-        command.args(["run", "--server", server, "--name", "left", "--device", "cpu"]).args(more);
+        command.args(["--server", server, "--name", "left", "--device", device]).args(more);
         command.arg("--data").arg(at("data")).arg("--state").arg(at("state"));
         let process = command.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         Self { process, folders }

@@ -1,0 +1,38 @@
+//! `tandem usage`: who used how much of the devices.
+
+use anyhow::Result;
+use clap::Args;
+use tandem_proto::{convert::timestamp, v1::UsageRequest};
+
+use crate::{client::Client, exit::Exit, output::Output, render::usage, since::Since, time};
+
+/// Show who used how much of the devices, by day and kind
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem usage
+  tandem usage --since 7d
+  tandem usage --json | jq '[.usage[].device_seconds] | add'
+
+Counted is the time that jobs held devices, from their assignment on. A job that
+several people want counts for the one who submitted it first.")]
+pub(crate) struct Usage {
+    /// Since then: 12h, 7d, or a date (UTC); 400 days back at most
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    since: Since,
+}
+
+impl Usage {
+    pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
+        let request = UsageRequest { since: Some(timestamp(self.since.moment(time::now()))) };
+        let answer = client.ask("show the usage", async |on| on.devices().usage(request).await).await?;
+        if output.is_json() {
+            output.document(&answer)?;
+        } else if answer.usage.is_empty() {
+            output.note("no job has had a device since then");
+        } else {
+            output.text(&usage::page(&answer.usage, output.style()))?;
+        }
+        Ok(Exit::Ok)
+    }
+}

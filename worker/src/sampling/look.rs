@@ -1,0 +1,15 @@
+//! What one look found.
+
+use tandem_domain::device::{Process, Reading};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Look {
+    pub(super) reading: Reading,
+    pub(super) processes: Vec<Process>,
+    /// Errors of memory that could not be corrected, so far.
+    pub(super) memory_errors: Option<u64>,
+    /// The driver says that the card is not there any more.
+    pub(super) is_lost: bool,
+    /// Why nothing at all could be read.
+    pub(super) problem: Option<String>,
+}

@@ -1,0 +1,155 @@
+//! The task that looks at the device, again and again.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tandem_domain::{
+    device::{Bounds, Process, Reading, Seen, Verdict, Watch},
+    timing::{SAMPLE, SAMPLE_LATE},
+};
+use tokio::{
+    sync::watch,
+    task::spawn,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{card, look::Look, machine, owner::Owners, xid::Xids};
+use crate::{in_thread::InThread, nvml::Card};
+
+/// How long a file system may take to say how full it is.
+const DISK_ANSWERS: Duration = Duration::from_secs(1);
+
+/// What else there is to know of the worker.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Circumstances {
+    pub(super) rank_runs: bool,
+    pub(super) store: Option<PathBuf>,
+}
+
+/// What is known of the device.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Newest {
+    /// When the newest look ended; `None` before the first.
+    pub(super) at: Option<Instant>,
+    pub(super) is_card: bool,
+    pub(super) reading: Reading,
+    pub(super) processes: Vec<Process>,
+    pub(super) verdict: Verdict,
+    /// When [`tandem_domain::device::Ailment::since`] was.
+    pub(super) ailing_since: Option<Instant>,
+    /// Xid errors since the look before.
+    pub(super) xids: Vec<u64>,
+    /// Why there was no look; empty if there was one.
+    pub(super) late: String,
+}
+
+/// Who is looked at.
+enum Source {
+    Card(Card, Owners),
+    Machine,
+}
+
+struct Watcher {
+    source: Arc<Source>,
+    xids: Xids,
+    watch: Watch,
+    bounds: Bounds,
+    /// The clock of the watch begins here.
+    began: Instant,
+}
+
+pub(super) fn start(
+    card: Option<Card>,
+    state: PathBuf,
+    every: Duration,
+    circumstances: watch::Receiver<Circumstances>,
+    sender: watch::Sender<Newest>,
+) {
+    let xids = card.as_ref().map(Xids::listen).unwrap_or_default();
+    let source = Arc::new(card.map_or(Source::Machine, |card| Source::Card(card, Owners::default())));
+    let watcher = Watcher { source, xids, watch: Watch::default(), bounds: Bounds::of(every), began: Instant::now() };
+    spawn(watcher.run(state, every, circumstances, sender));
+}
+
+impl Watcher {
+    async fn run(
+        mut self,
+        state: PathBuf,
+        every: Duration,
+        circumstances: watch::Receiver<Circumstances>,
+        sender: watch::Sender<Newest>,
+    ) {
+        let (mut looking, mut asking) = (InThread::new(), InThread::new());
+        // In proportion to how often it is looked.
+        let limit = SAMPLE_LATE.mul_f64(every.div_duration_f64(SAMPLE));
+        let mut ticks = None;
+        let mut clock = interval(every);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            let (source, mut before) = (self.source.clone(), ticks);
+            let work = move || {
+                let look = source.look(&mut before);
+                (look, before, Instant::now())
+            };
+            let found = looking.run(limit, work).await;
+            let Circumstances { rank_runs, store } = circumstances.borrow().clone();
+            let newest = match found {
+                Ok(Some((look, after, at))) => {
+                    ticks = after;
+                    let state = state.clone();
+                    let ask = move || (machine::free(&state), store.as_deref().and_then(machine::free));
+                    let (state_free, store_free) =
+                        asking.run(DISK_ANSWERS, ask).await.ok().flatten().unwrap_or_default();
+                    let reading = Reading { state_free, store_free, ..look.reading };
+                    self.decide(at, Look { reading, ..look }, rank_runs)
+                }
+                Ok(None) => {
+                    let words = format!("its driver has not answered for {limit:?}");
+                    late(&sender.borrow(), words)
+                }
+                Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),
+            };
+            if newest.late != sender.borrow().late {
+                match newest.late.as_str() {
+                    "" => tracing::info!("the device answers again"),
+                    words => tracing::warn!("the device's state is not known: {words}; the worker goes on"),
+                }
+            }
+            // Nobody listens: the worker ends.
+            if sender.send(newest).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn decide(&mut self, at: Instant, look: Look, rank_runs: bool) -> Newest {
+        let is_card = matches!(*self.source, Source::Card(..));
+        let Look { reading, processes, memory_errors, is_lost, problem } = look;
+        let xids = self.xids.take();
+        let now = at.saturating_duration_since(self.began);
+        let seen = Seen { reading: &reading, processes: &processes, rank_runs, xids: &xids, memory_errors, is_lost };
+        // A machine is everybody's; what is in use of it is no reason.
+        let verdict = if is_card { self.watch.look(now, &seen, &self.bounds) } else { Verdict::default() };
+        let ailing_since = verdict.ailment.as_ref().map(|ailment| self.began + ailment.since);
+        let late = problem.map(|problem| format!("NVML answers nothing: {problem}")).unwrap_or_default();
+        Newest { at: Some(at), is_card, reading, processes, verdict, ailing_since, xids, late }
+    }
+}
+
+/// Nothing new is known. What was known of its use still holds: a device in use does not become free by silence.
+fn late(before: &Newest, late: String) -> Newest {
+    Newest { reading: Reading::default(), processes: Vec::new(), xids: Vec::new(), late, ..before.clone() }
+}
+
+impl Source {
+    fn look(&self, ticks: &mut Option<machine::Ticks>) -> Look {
+        match self {
+            Self::Card(card, owners) => card::look(card, owners),
+            Self::Machine => machine::look(ticks),
+        }
+    }
+}
