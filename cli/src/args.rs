@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         audit, cancel, completions, context, data, down, fetch, init, join, list, logs, release, results, schema, show,
-        status, submit, token, up, user, watch, whoami,
+        status, submit, token, up, user, watch, web, whoami,
     },
     exit,
     home::path_or_nothing,
@@ -70,6 +70,7 @@ pub(crate) enum Command {
     Context(context::Context),
     #[command(name = "whoami")]
     WhoAmI(whoami::WhoAmI),
+    Web(web::Web),
     User(user::User),
     Token(token::Token),
     Audit(audit::Audit),

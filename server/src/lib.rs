@@ -5,9 +5,9 @@
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
 //! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`], of what is one's own by [`wish`], [`release`]
-//! [`datasets`] and [`people`] are requests of people.
+//! [`datasets`], [`people`] and [`web`] (browsers) are requests of people.
 //!
-//! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] makes
+//! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`page`] shows a browser the same, [`convert`] makes
 //! their messages, [`error`] their status; [`notifier`] wakes tasks. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
@@ -30,6 +30,7 @@ mod fitness;
 mod images;
 mod listen;
 mod notifier;
+mod page;
 mod people;
 mod private_file;
 mod query;
@@ -48,6 +49,7 @@ mod submit;
 mod target;
 mod unblock;
 mod verify;
+mod web;
 mod wish;
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod user;
 pub(crate) mod watch;
+pub(crate) mod web;
 pub(crate) mod whoami;
 
 use anyhow::Result;
@@ -56,6 +57,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Context(context) => context.run(output),
         Command::Audit(audit) => audit.run(&connect(global, output).await?, output).await,
         Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
+        Command::Web(web) => web.run(&connect(global, output).await?, output).await,
         Command::User(user) => user.run(&connect(global, output).await?, output).await,
         Command::Token(token) => token.run(&connect(global, output).await?, output).await,
         Command::Status(status) => status.run(&connect(global, output).await?, output).await,

@@ -69,6 +69,8 @@ pub(crate) struct Script {
     pub(crate) once_token: bool,
     pub(crate) audit: Vec<v1::AuditEntry>,
     pub(crate) stored: Vec<v1::StoredDataset>,
+    /// How often it was asked whether the code of a browser was used.
+    pub(crate) web_code_asked: usize,
 }
 
 #[derive(Clone, Default)]

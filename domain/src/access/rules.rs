@@ -79,6 +79,8 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.People/ListTokens", READER, Object::Own),
     rule("/tandem.v1.People/RevokeToken", READER, Object::Own),
     rule("/tandem.v1.People/Audit", ADMIN, Object::Any),
+    rule("/tandem.v1.People/WebCode", READER, Object::Own),
+    rule("/tandem.v1.People/WebCodeState", READER, Object::Own),
     // Not ours, but on the same port.
     rule("/grpc.health.v1.Health/Check", Least::Anybody, Object::Any),
     rule("/grpc.health.v1.Health/List", Least::Anybody, Object::Any),

@@ -13,6 +13,7 @@ use tandem_domain::{
         name::of_login,
         permit::permit,
         rules::Rule,
+        session::{Secret, SecretHash},
         token::{Token, TokenId},
     },
     timing,
@@ -21,10 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     account::Accounts,
+    cookie::Sent,
     known::Known,
     open::{Caller, Held, OpenRequests, Request},
     rank::is_of_worker,
     refusals::Refusals,
+    this_box,
     throttle::{Source, Throttle},
 };
 use crate::{
@@ -34,6 +37,7 @@ use crate::{
     store::{
         Store,
         audit::{self, Entry},
+        sessions::Holder,
         tokens, within,
     },
 };
@@ -141,6 +145,62 @@ impl Gate {
         }
     }
 
+    /// Who has the session of a browser.
+    pub(crate) async fn identify_browser(&self, peer: Peer, cookie: &Secret) -> Result<(Identity, Caller), Denial> {
+        let hash = cookie.hash();
+        if self.known().session(&hash, Instant::now()).is_err() {
+            // It may have begun on another coordinator a moment ago.
+            self.look_again(|known| known.session(&hash, Instant::now()).is_ok()).await;
+        }
+        let mut identity = self.by_session(&hash).await?;
+        if let Identity::Person(person) = &mut identity {
+            person.origin = format!("{peer}, by the page");
+        }
+        Ok((identity, Caller::Session(hash)))
+    }
+
+    async fn by_session(&self, hash: &SecretHash) -> Result<Identity, Denial> {
+        let known = self.known();
+        let holder = known.session(hash, Instant::now())?;
+        self.of_holder(&holder).await
+    }
+
+    /// What a session or a code of this caller stands for; `None` for who is no person.
+    pub(crate) fn holder(&self, identity: &Identity, peer: Peer) -> Option<Holder> {
+        match (identity, peer) {
+            (Identity::Person(Person { token: Some(id), .. }), _) => Some(Holder::Token(id.clone())),
+            (Identity::Person(_), Peer::Socket { uid, .. }) => {
+                Some(Holder::Account { uid, host: this_box::start().to_owned() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Who a holder is now.
+    pub(crate) async fn of_holder(&self, holder: &Holder) -> Result<Identity, Denial> {
+        match holder {
+            Holder::Token(id) => self.known().standing(id, Instant::now()),
+            Holder::Account { uid, host } if host == this_box::start() => {
+                Ok(Identity::Person(self.by_account(*uid).await?))
+            }
+            // Elsewhere that number is somebody else.
+            Holder::Account { .. } => Err(Denial::SessionOver),
+        }
+    }
+
+    /// Whether what a browser sent is a session that has not ended.
+    pub(crate) async fn knows_browser(&self, sent: &Sent) -> bool {
+        match sent {
+            Sent::Session(secret) => self.by_session(&secret.hash()).await.is_ok(),
+            Sent::Nothing | Sent::Malformed => false,
+        }
+    }
+
+    /// Counts a wrong code of a browser; how it is refused.
+    pub(crate) fn wrong_code(&self, peer: Peer) -> Denial {
+        self.wrong(Denial::SessionOver, peer, None)
+    }
+
     async fn by_account(&self, uid: u32) -> Result<Person, Denial> {
         let account = self.accounts.name(uid).await;
         let linked = self.known().person_of(&account);
@@ -193,6 +253,7 @@ impl Gate {
                     None => continue,
                 },
                 Caller::Account(uid) => self.by_account(*uid).await.map(Identity::Person),
+                Caller::Session(hash) => self.by_session(hash).await,
             };
             if let Err(reason) = standing.and_then(|identity| permit(rule, &identity)) {
                 tracing::info!(method = rule.method, "ended: {reason}");
@@ -202,8 +263,12 @@ impl Gate {
     }
 
     async fn look_for(&self, id: &TokenId) {
+        self.look_again(|known| known.has(id)).await;
+    }
+
+    async fn look_again(&self, is_there: impl Fn(&Known) -> bool) {
         let mut last = self.missed.lock().await;
-        if self.known().has(id) || last.is_some_and(|at| at.elapsed() < MISS_EVERY) {
+        if is_there(&self.known()) || last.is_some_and(|at| at.elapsed() < MISS_EVERY) {
             return;
         }
         if let Err(error) = self.refresh().await {
