@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod access;
+mod browser;
 mod data;
 mod fake_worker;
 mod fit;
+mod page;
 mod process;
 mod server;
 mod service;

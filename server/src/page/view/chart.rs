@@ -52,10 +52,11 @@ pub(super) fn charts(curves: &[Curve]) -> Result<(Vec<Chart>, Vec<Last>)> {
 
 fn draw(curve: &Curve) -> Result<String> {
     let points = curve.steps.iter().map(|step| *step as f64).zip(curve.values.iter().copied()).collect();
-    let series = Series { name: curve.name.clone(), metric: curve.name.clone(), group: String::new(), points };
+    let name = Text::line(&curve.name).to_string();
+    let series = Series { name: name.clone(), metric: name.clone(), group: String::new(), points };
     let figure = Figure {
-        title: &curve.name,
-        metrics: std::slice::from_ref(&curve.name),
+        title: &name,
+        metrics: std::slice::from_ref(&name),
         series: std::slice::from_ref(&series),
         look: Look::Page,
         size: SIZE,

@@ -130,7 +130,7 @@ fn share(job: &JobRow) -> Option<f64> {
 fn graph_of(name: &str, jobs: &[JobRow]) -> String {
     let places: HashMap<Uuid, usize> = jobs.iter().enumerate().map(|(place, job)| (job.id, place)).collect();
     let node = |job: &JobRow| Node {
-        label: job.name.clone(),
+        label: Text::line(&job.name).to_string(),
         group: job.name.split('[').next().unwrap_or_default().to_owned(),
         state: match job.state.as_str() {
             "queued" => graph::State::Queued,
