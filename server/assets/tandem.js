@@ -65,7 +65,7 @@
     timer = setTimeout(open, wait);
     wait = Math.min(2 * wait, 30000);
     const page = await fetch(location.href, { redirect: "manual" }).catch(() => null);
-    if (page && page.type === "opaqueredirect") location.reload();
+    if (page && (page.type === "opaqueredirect" || page.status === 401)) location.reload();
   };
 
   const open = () => {

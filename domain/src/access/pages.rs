@@ -8,8 +8,7 @@ use super::{
 };
 
 /// What a page's buttons do: the last part of `/actions/NAME`, and the method whose rule holds.
-pub const ACTIONS: &[(&str, &str)] =
-    &[("cancel", "/tandem.v1.Jobs/Cancel"), ("release", "/tandem.v1.Fleet/Release")];
+pub const ACTIONS: &[(&str, &str)] = &[("cancel", "/tandem.v1.Jobs/Cancel"), ("release", "/tandem.v1.Fleet/Release")];
 
 const fn open(name: &'static str) -> Rule {
     Rule { method: name, least: Least::Anybody, object: Object::Any, takes_once: false, streams: false }
@@ -59,10 +58,12 @@ mod tests {
 
     #[test]
     fn what_is_no_page_has_no_rule_and_only_the_way_in_is_open() {
-        for path in ["", "/nothing", "/jobs", "/login/x", "/actions", "/actions/erase", "//", "/queue/1", "/people/ann"] {
+        for path in ["", "/nothing", "/jobs", "/login/x", "/actions", "/actions/erase", "//", "/queue/1", "/people/ann"]
+        {
             assert!(rule_of_page(path).is_none(), "{path}");
         }
-        for path in ["/", "/queue", "/experiments", "/experiments/7", "/jobs/7", "/results", "/people", "/live", "/files/7"]
+        for path in
+            ["/", "/queue", "/experiments", "/experiments/7", "/jobs/7", "/results", "/people", "/live", "/files/7"]
         {
             assert_eq!(rule_of_page(path).unwrap().least, Least::Person(PersonRole::Reader), "{path}");
         }

@@ -10,6 +10,7 @@ use axum::{
     response::IntoResponse,
 };
 use form_urlencoded::parse;
+use std::sync::Arc;
 use tandem_domain::access::Identity;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},
@@ -17,7 +18,6 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use std::sync::Arc;
 
 use super::{
     answer::{Answer, person},

@@ -58,7 +58,9 @@ mod tests {
             Form::parse(format!("a=b&next={next}").as_bytes()).path("next")
         };
         assert_eq!(form("/jobs/7?a=b"), "/jobs/7?a=b");
-        for other in ["//evil.example", "/\\evil.example", "https://evil.example", "", "jobs", "/a\r\nset-cookie: b", "/ä"] {
+        for other in
+            ["//evil.example", "/\\evil.example", "https://evil.example", "", "jobs", "/a\r\nset-cookie: b", "/ä"]
+        {
             assert_eq!(form(other), "/", "{other:?}");
         }
     }

@@ -65,7 +65,16 @@ pub(super) fn problem(code: StatusCode, words: &str) -> crate::error::Result<Res
         words: Text,
     }
     let content = html(&Words { words: Text::lines(words.trim_end()) })?;
-    let title = Text::line(code.canonical_reason().unwrap_or("It did not work"));
+    let title = Text::line(match code.as_u16() {
+        401 => "Log in first",
+        403 => "Not allowed",
+        404 => "Not here",
+        405 => "Not so",
+        409 => "Not now",
+        429 => "Too many at once",
+        500.. => "No answer",
+        _ => "It did not work",
+    });
     let content = Content { title: &title, heading: &title, path: "", live: "", html: &content };
     Ok((code, Html(framed(None, None, &content)?)).into_response())
 }

@@ -83,7 +83,8 @@ impl Lives {
             match self.read(&key).await {
                 Ok(now) => {
                     if now != blocks {
-                        sender.send_modify(|newest| *newest = Some(Arc::new(version(newest.as_deref(), &blocks, &now))));
+                        sender
+                            .send_modify(|newest| *newest = Some(Arc::new(version(newest.as_deref(), &blocks, &now))));
                         blocks = now;
                     }
                 }

@@ -30,7 +30,11 @@ pub(crate) fn origin(headers: &HeaderMap, uri: &Uri, is_tls: bool) -> Origin {
                 Some(("http", authority)) if !is_tls => Some(authority),
                 _ => None,
             };
-            if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) { Origin::Own } else { Origin::Other }
+            if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
+                Origin::Own
+            } else {
+                Origin::Other
+            }
         }
         (_, None) => Origin::Other,
     }
@@ -55,7 +59,9 @@ mod tests {
         assert_eq!(of(&["https://box:7077"], "box:7077", true), Origin::Own);
         assert_eq!(of(&["http://box:7077"], "box:7077", true), Origin::Other);
         assert_eq!(of(&["http://127.0.0.1:7077"], "127.0.0.1:7077", false), Origin::Own);
-        for other in ["https://box", "https://box:7078", "https://box:7077.evil.example", "https://evil.example", "box:7077", ""] {
+        for other in
+            ["https://box", "https://box:7078", "https://box:7077.evil.example", "https://evil.example", "box:7077", ""]
+        {
             assert_eq!(of(&[other], "box:7077", true), Origin::Other, "{other}");
         }
         assert_eq!(of(&["null"], "box:7077", true), Origin::Null);

@@ -13,7 +13,9 @@ pub(crate) const QUEUE_ROWS: i64 = 100;
 pub(crate) enum Place {
     Box,
     /// The part of the line that is shown, from 0.
-    Queue { part: i64 },
+    Queue {
+        part: i64,
+    },
     Experiments(Chosen),
     Experiment(Uuid),
     Job(Uuid),
@@ -45,7 +47,6 @@ impl Place {
         }
         self
     }
-
 
     /// The page at `path`, asked with `query`; `None` if there is none.
     pub(crate) fn of(path: &str, query: &str) -> Option<Self> {
@@ -98,7 +99,8 @@ mod tests {
         assert_eq!(Place::of("/experiments/1/2", ""), None);
         let id = Uuid::nil();
         assert_eq!(Place::of(&format!("/jobs/{id}"), "a=b"), Some(Place::Job(id)));
-        let chosen = Chosen { owner: "ann b".to_owned(), name: "<x>".to_owned(), state: "live".to_owned(), before: None };
+        let chosen =
+            Chosen { owner: "ann b".to_owned(), name: "<x>".to_owned(), state: "live".to_owned(), before: None };
         assert_eq!(Place::of("/experiments", "owner=ann+b&name=%3Cx%3E&state=live"), Some(Place::Experiments(chosen)));
         let mine = Chosen { owner: "ann".to_owned(), ..Chosen::default() };
         assert_eq!(Place::of("/experiments", "owner=@me").unwrap().asked_by("ann"), Place::Experiments(mine));

@@ -35,8 +35,7 @@ pub(super) async fn show(
     let drawn = house.admission.call(work).await?;
     let html: String = drawn.blocks.iter().map(super::block::Block::html).collect();
     let live = live(uri.path(), query, &digest(&drawn.blocks));
-    let content =
-        Content { title: &drawn.title, heading: &drawn.heading, path: uri.path(), live: &live, html: &html };
+    let content = Content { title: &drawn.title, heading: &drawn.heading, path: uri.path(), live: &live, html: &html };
     frame::page(&house, &headers, Some(who), &content)
 }
 

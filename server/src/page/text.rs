@@ -46,7 +46,10 @@ mod tests {
     #[test]
     fn nothing_turns_what_follows_around_or_steers() {
         assert_eq!(Text::line("größe \u{1f600}").as_str(), "größe \u{1f600}");
-        assert_eq!(Text::line("a\u{202e}b\u{2067}\u{1b}[2J\r\n\tc\0").as_str(), "a\u{fffd}b\u{fffd}\u{fffd}[2J\u{fffd}  c\u{fffd}");
+        assert_eq!(
+            Text::line("a\u{202e}b\u{2067}\u{1b}[2J\r\n\tc\0").as_str(),
+            "a\u{fffd}b\u{fffd}\u{fffd}[2J\u{fffd}  c\u{fffd}"
+        );
         assert_eq!(Text::lines("a\n\tb\u{85}").as_str(), "a\n\tb\u{fffd}");
     }
 }

@@ -80,7 +80,10 @@ mod tests {
 
     #[test]
     fn times_are_read_at_a_glance() {
-        assert_eq!([3.0, 185.0, 7800.0, 273_600.0, -1.0].map(duration), ["3 s", "3 min 05 s", "2 h 10 min", "3 d 4 h", "–"]);
+        assert_eq!(
+            [3.0, 185.0, 7800.0, 273_600.0, -1.0].map(duration),
+            ["3 s", "3 min 05 s", "2 h 10 min", "3 d 4 h", "–"]
+        );
         assert_eq!([3.0, 21.0, 61.0, 3599.0].map(coarse), ["3 s", "25 s", "2 min", "60 min"]);
         let at = |seconds| age(DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds));
         assert_eq!([-5, 9, 34, 120, 7300, 200_000].map(at), ["now", "now", "30 s", "2 min", "2 h", "2 d"]);

@@ -8,6 +8,7 @@ mod data;
 mod fake_worker;
 mod fit;
 mod page;
+mod page_speed;
 mod process;
 mod server;
 mod service;

@@ -25,7 +25,10 @@ fn experiment(name: &str, seed: u32) -> String {
 }
 
 fn toml_text(text: &str) -> String {
-    let escaped: String = text.chars().map(|char| if char.is_control() { format!("\\u{:04x}", char as u32) } else { char.to_string() }).collect();
+    let escaped: String = text
+        .chars()
+        .map(|char| if char.is_control() { format!("\\u{:04x}", char as u32) } else { char.to_string() })
+        .collect();
     format!("\"{escaped}\"")
 }
 
@@ -65,7 +68,7 @@ fn dressed(seen: &Seen) {
     let policy = seen.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{seen:?}");
     assert!(!policy.contains("unsafe"), "{policy}");
-    assert_eq!((seen.header("x-content-type-options"), seen.header("referrer-policy")), ("nosniff", "no-referrer"));
+    assert_eq!((seen.header("x-content-type-options"), seen.header("referrer-policy")), ("nosniff", "same-origin"));
 }
 
 #[tokio::test]
@@ -231,7 +234,9 @@ async fn a_form_is_taken_from_our_own_pages_and_may_what_its_person_may() {
     let (job, path) = (&submitted.jobs[0].job_id, format!("/jobs/{}", submitted.jobs[0].job_id));
     let mut anns = logged_in(&server, &ann).await;
     let fields = [("target", job.as_str()), ("back", path.as_str())];
-    for headers in [&[][..], &[("origin", "http://evil.example")], &[("origin", "null")], &[("origin", "http://127.0.0.1:1")]] {
+    for headers in
+        [&[][..], &[("origin", "http://evil.example")], &[("origin", "null")], &[("origin", "http://127.0.0.1:1")]]
+    {
         let seen = anns.post_from(headers, "/actions/cancel", &fields).await;
         assert_eq!(seen.code, 403, "{seen:?}");
         assert!(seen.body.contains("not sent by a page of this coordinator"), "{}", seen.body);
@@ -272,7 +277,9 @@ async fn texts_of_others_are_texts_on_every_page() {
     let mut worker = FakeWorker::register(&server, HOSTILE, Uuid::new_v4(), Vec::new()).await;
     let submitted = submit_as(&server, &token, &experiment("quick", 1)).await;
     // No name is refused in the database.
-    for (table, column) in [("experiments", "name"), ("experiments", "file_name"), ("jobs", "name"), ("experiment_jobs", "name")] {
+    for (table, column) in
+        [("experiments", "name"), ("experiments", "file_name"), ("jobs", "name"), ("experiment_jobs", "name")]
+    {
         database.execute(&format!("UPDATE {table} SET {column} = {column} || $${HOSTILE}$$"));
     }
     let assignment = worker.assignment().await;
@@ -335,7 +342,11 @@ async fn a_running_job_grows_a_curve_on_its_page_without_being_loaded_again() {
     live.text.clear();
     worker.report(&assignment, vec![event(4, point(5))]).await;
     assert!(live.until(|text| text.contains("<b>2.000</b>")).await);
-    assert!(live.text.contains("event: piece") && !live.text.contains("id=\"spec\""), "only what changed: {}", live.text);
+    assert!(
+        live.text.contains("event: piece") && !live.text.contains("id=\"spec\""),
+        "only what changed: {}",
+        live.text
+    );
     let seen = browser.post("/actions/cancel", &[("target", &submitted.jobs[0].job_id), ("back", &path)]).await;
     assert_eq!(seen.code, 303, "{seen:?}");
     assert!(live.until(|text| text.contains("cancelled by ann")).await);
@@ -350,7 +361,14 @@ async fn what_is_not_there_says_so_in_its_form() {
     let server = Server::start(&database).await;
     let token = add(&server, "ann", "reader").await.secret;
     let mut browser = logged_in(&server, &token).await;
-    for path in ["/nothing", "/jobs/7", "/jobs/00000000-0000-0000-0000-000000000000", "/experiments/7", "/files/zz", "/assets/old.css"] {
+    for path in [
+        "/nothing",
+        "/jobs/7",
+        "/jobs/00000000-0000-0000-0000-000000000000",
+        "/experiments/7",
+        "/files/zz",
+        "/assets/old.css",
+    ] {
         let seen = browser.get(path).await;
         assert_eq!(seen.code, 404, "{path}: {seen:?}");
         dressed(&seen);
@@ -358,7 +376,9 @@ async fn what_is_not_there_says_so_in_its_form() {
         assert!(plain.code == 404 && plain.header("content-type").starts_with("text/plain"), "{path}: {plain:?}");
         assert!(plain.body.contains("no ") || plain.body.contains("nothing"), "{path}: {plain:?}");
     }
-    for (method, path) in [("POST", "/"), ("DELETE", "/jobs/7"), ("GET", "/actions/cancel"), ("GET", "/logout"), ("PUT", "/login")] {
+    for (method, path) in
+        [("POST", "/"), ("DELETE", "/jobs/7"), ("GET", "/actions/cancel"), ("GET", "/logout"), ("PUT", "/login")]
+    {
         let seen = browser.ask(method, path, &[], "").await;
         let is_told = seen.body.contains(&format!("{method} is not for {path}"));
         assert!(seen.code == 405 && is_told || seen.code == 403, "{method} {path}: {seen:?}");
@@ -377,7 +397,12 @@ async fn an_empty_house_is_five_requests_and_sixty_kilobytes_and_its_files_are_k
     let token = add(&server, "ann", "reader").await.secret;
     let mut browser = logged_in(&server, &token).await;
     let seen = browser.get("/").await;
-    let assets: Vec<String> = seen.body.split("/assets/").skip(1).map(|rest| format!("/assets/{}", rest.split('"').next().unwrap())).collect();
+    let assets: Vec<String> = seen
+        .body
+        .split("/assets/")
+        .skip(1)
+        .map(|rest| format!("/assets/{}", rest.split('"').next().unwrap()))
+        .collect();
     // With the page itself, and the stream of changes.
     assert_eq!(assets.len(), 3, "{assets:?}");
     let gzip = [("accept", "text/html"), ("accept-encoding", "gzip")];

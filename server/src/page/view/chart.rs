@@ -17,7 +17,7 @@ pub(super) const POINTS: i64 = 300;
 const DRAWN: usize = 8;
 /// These first, if they are there: what people look at.
 const FIRST: [&str; 5] = ["loss", "knn_accuracy", "validation_accuracy", "train_accuracy", "broken"];
-const SIZE: (u32, u32) = (560, 260);
+const SIZE: (u32, u32) = (460, 260);
 
 pub(super) struct Chart {
     pub(super) id: String,
@@ -79,7 +79,11 @@ mod tests {
         assert_eq!((charts.len(), rest.len()), (8, 2));
         assert_eq!((charts[0].name.as_str(), charts[0].last.as_str()), ("loss", "1.000"));
         for chart in &charts {
-            assert!(chart.svg.contains("<svg") && !chart.svg.contains("style=") && !chart.svg.contains("<b>"), "{}", chart.svg);
+            assert!(
+                chart.svg.contains("<svg") && !chart.svg.contains("style=") && !chart.svg.contains("<b>"),
+                "{}",
+                chart.svg
+            );
         }
     }
 }

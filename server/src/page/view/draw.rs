@@ -49,12 +49,7 @@ pub(super) fn absent(what: &str) -> Error {
 
 /// # Errors
 /// As [`rights`].
-pub(crate) async fn draw(
-    conn: &mut Conn,
-    place: &Place,
-    rights: Rights,
-    now: DateTime<Utc>,
-) -> Result<Drawn> {
+pub(crate) async fn draw(conn: &mut Conn, place: &Place, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
     match place {
         Place::Box => devices::draw(conn, rights, now).await,
         Place::Queue { part } => queue::draw(conn, *part, now).await,

@@ -22,8 +22,7 @@ use crate::{
     error::Result,
     query::show::show_found,
     store::{
-        Conn,
-        jobs,
+        Conn, jobs,
         logs::{self, RankLog},
         overview::JobRow,
         page::curves,

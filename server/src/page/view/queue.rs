@@ -64,8 +64,7 @@ pub(super) async fn draw(conn: &mut Conn, part: i64, now: DateTime<Utc>) -> Resu
         let waiting = in_words(row, place, expected, now);
         parts.push(Part { id: waiting.id.to_string(), html: html(&waiting)? });
     }
-    let queue =
-        Queue { queued: counts.queued, blocked: counts.blocked, first: skip + 1, last, part, has_more };
+    let queue = Queue { queued: counts.queued, blocked: counts.blocked, first: skip + 1, last, part, has_more };
     let title = Text::line("Queue");
     Ok(Drawn { title: title.clone(), heading: title, blocks: vec![Block::around(&queue, parts)?] })
 }

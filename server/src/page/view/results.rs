@@ -69,12 +69,8 @@ pub(super) async fn draw(conn: &mut Conn, sorted: &Sorted, now: DateTime<Utc>) -
         Ok(Part { id: one.id.to_string(), html: html(&one)? })
     };
     let parts = rows.iter().map(part).collect::<Result<Vec<_>>>()?;
-    let form = Form {
-        target: Text::line(target),
-        stage: Text::line(stage),
-        best: Text::line(best),
-        ascending: *ascending,
-    };
+    let form =
+        Form { target: Text::line(target), stage: Text::line(stage), best: Text::line(best), ascending: *ascending };
     let title = Text::line("Results");
     Ok(Drawn {
         title: title.clone(),
