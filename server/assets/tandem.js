@@ -88,5 +88,7 @@
   for (const log of document.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);
+  // What the form does may end this session.
+  addEventListener("submit", close);
   addEventListener("pageshow", open);
 })();

@@ -1,8 +1,7 @@
 //! Who calls, by what is known; and the end of requests whose caller may not go on.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -22,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     account::Accounts,
-    cookie::Sent,
     known::Known,
     open::{Caller, Held, OpenRequests, Request},
     rank::is_of_worker,
     refusals::Refusals,
     this_box,
-    throttle::{Source, Throttle},
+    throttle::{Source, Throttle, wrong},
+    used::Used,
 };
 use crate::{
     error::Result,
@@ -62,7 +61,7 @@ pub(crate) struct Gate {
     tries: Throttle,
     /// Refusals that are logged and stand in the audit.
     notes: Throttle,
-    used: Mutex<HashSet<TokenId>>,
+    used: Used,
     refusals: Refusals,
     missed: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -81,7 +80,7 @@ impl Gate {
             open: Arc::default(),
             tries: Throttle::new(200, Duration::from_millis(200)),
             notes: Throttle::new(50, Duration::from_secs(10)),
-            used: Mutex::default(),
+            used: Used::default(),
             refusals: Refusals::default(),
             missed: tokio::sync::Mutex::default(),
         }))
@@ -126,23 +125,12 @@ impl Gate {
         }
         let identity = self.known().judge(&token, Instant::now());
         let identity = identity.map_err(|denial| self.wrong(denial, peer, Some(&id)))?;
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        self.used.add(id);
         Ok(identity)
     }
 
-    /// Counts a wrong try, and says no more than that when there were too many.
     fn wrong(&self, denial: Denial, peer: Peer, id: Option<&TokenId>) -> Denial {
-        let now = Instant::now();
-        let by_address = match peer {
-            Peer::Tcp { address } => self.tries.is_too_many(Source::Address(address.ip()), now),
-            Peer::Socket { .. } => false,
-        };
-        let by_id = id.is_some_and(|id| self.tries.is_too_many(Source::Token(id.clone()), now));
-        match (by_address, by_id, id, peer) {
-            (true, _, _, Peer::Tcp { address }) => Denial::TooMany(address.ip().to_string()),
-            (_, true, Some(id), _) => Denial::TooMany(format!("those who name {id}")),
-            _ => denial,
-        }
+        wrong(&self.tries, denial, peer, id)
     }
 
     /// Who has the session of a browser.
@@ -165,17 +153,6 @@ impl Gate {
         self.of_holder(&holder).await
     }
 
-    /// What a session or a code of this caller stands for; `None` for who is no person.
-    pub(crate) fn holder(&self, identity: &Identity, peer: Peer) -> Option<Holder> {
-        match (identity, peer) {
-            (Identity::Person(Person { token: Some(id), .. }), _) => Some(Holder::Token(id.clone())),
-            (Identity::Person(_), Peer::Socket { uid, .. }) => {
-                Some(Holder::Account { uid, host: this_box::start().to_owned() })
-            }
-            _ => None,
-        }
-    }
-
     /// Who a holder is now.
     pub(crate) async fn of_holder(&self, holder: &Holder) -> Result<Identity, Denial> {
         match holder {
@@ -185,14 +162,6 @@ impl Gate {
             }
             // Elsewhere that number is somebody else.
             Holder::Account { .. } => Err(Denial::SessionOver),
-        }
-    }
-
-    /// Whether what a browser sent is a session that has not ended.
-    pub(crate) async fn knows_browser(&self, sent: &Sent) -> bool {
-        match sent {
-            Sent::Session(secret) => self.by_session(&secret.hash()).await.is_ok(),
-            Sent::Nothing | Sent::Malformed => false,
         }
     }
 
@@ -298,7 +267,7 @@ impl Gate {
             self.store_refusals().await;
             if stored_at.elapsed() >= USED_EVERY {
                 stored_at = Instant::now();
-                self.store_used().await;
+                self.used.store(&self.store).await;
             }
         }
     }
@@ -338,18 +307,6 @@ impl Gate {
         let store = async { Ok(audit::append(&mut *self.store.lane.conn().await?, &entries).await?) };
         if let Err(error) = within(timing::timing().statement_limit(), store).await {
             tracing::warn!(%error, refusals = entries.len(), "cannot store refusals in the audit; they stand in this log");
-        }
-    }
-
-    async fn store_used(&self) {
-        let used: Vec<TokenId> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
-        if used.is_empty() {
-            return;
-        }
-        let store = async { Ok(tokens::used(&mut *self.store.lane.conn().await?, &used).await?) };
-        // It is for people who look; the next use is stored again.
-        if let Err(error) = within(timing::timing().statement_limit(), store).await {
-            tracing::debug!(%error, "cannot store which tokens were used");
         }
     }
 }

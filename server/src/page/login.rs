@@ -36,16 +36,23 @@ struct LoginForm {
 const INSIDE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tandem</title>\
     <meta http-equiv=\"refresh\" content=\"0; url=/\"></head><body><p>You are logged in. <a href=\"/\">Go on</a></p></body></html>";
 
-pub(super) async fn show(State(house): State<House>, headers: HeaderMap, uri: Uri) -> Answer {
+pub(super) async fn show(
+    State(house): State<House>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Answer {
     let next = parse(uri.query().unwrap_or_default().as_bytes()).find(|(key, _)| key == "next");
     let next = next.map(|(_, value)| value.into_owned()).unwrap_or_default();
-    let mut answer = form(&house, &headers, own_path(&next).unwrap_or("/"), None)?;
-    if house.cookies.session(&headers) != Sent::Nothing {
-        let is_good = house.gate.knows_browser(&house.cookies.session(&headers)).await;
-        if is_good {
-            return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, own_path(&next).unwrap_or("/").to_owned())])
-                .into_response());
-        }
+    let next = own_path(&next).unwrap_or("/");
+    let sent = house.cookies.session(&headers);
+    if let Sent::Session(secret) = &sent
+        && house.gate.identify_browser(peer, secret).await.is_ok()
+    {
+        return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, next.to_owned())]).into_response());
+    }
+    let mut answer = form(&house, &headers, next, None)?;
+    if sent != Sent::Nothing {
         answer.headers_mut().append(header::SET_COOKIE, house.cookies.clear());
     }
     Ok(answer)

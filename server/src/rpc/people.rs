@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{Api, admission::check_texts, caller};
 use crate::{
+    access::holder,
     error::Error,
     listen::peer::Peer,
     people::{self, Change, Wanted},
@@ -123,7 +124,7 @@ impl People for Api {
 
     async fn web_code(&self, request: Request<v1::WebCodeRequest>) -> Result<Response<v1::WebCodeResponse>, Status> {
         let peer = request.extensions().get::<Peer>().copied();
-        let holder = peer.and_then(|peer| self.gate.holder(&Identity::Person(caller(&request).ok()?), peer));
+        let holder = peer.and_then(|peer| holder(&Identity::Person(caller(&request).ok()?), peer));
         let by = caller(&request)?;
         let holder = holder.ok_or_else(|| Error::Bug("it is not known what the caller is known by".to_owned()))?;
         let make = async { Ok(web::new_code(&self.store, &by, &holder).await?) };

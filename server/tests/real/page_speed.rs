@@ -32,12 +32,14 @@ async fn busy(server: &Server, database: &TestDatabase) -> Vec<(FakeWorker, v1::
         let mut worker = FakeWorker::register(server, &format!("gpu-{number}"), Uuid::new_v4(), Vec::new()).await;
         let assignment = worker.assignment().await;
         workers.push((worker, assignment));
+        // Those that came first are not to be taken for lost.
+        beat(&mut workers, u64::from(number) + 1).await;
     }
     database.execute(&format!(
-        "INSERT INTO jobs SELECT (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid(), 'name', 'job-' || n,
+        "INSERT INTO jobs SELECT (jsonb_populate_record(NULL::jobs, j || jsonb_build_object('id', gen_random_uuid(), 'name', 'job-' || n,
              'content_key', 'key-' || n, 'state', 'queued', 'queued_at', now(), 'started_at', NULL, 'position', n,
              'reason', 'waits for 1 worker of its kind, the first of which is expected to be free at about 17:40 UTC'))).*
-         FROM (SELECT * FROM jobs LIMIT 1) j, generate_series(1, {QUEUED}) n;
+         FROM (SELECT to_jsonb(jobs) AS j FROM jobs LIMIT 1) one, generate_series(1, {QUEUED}) n;
          INSERT INTO experiment_jobs (experiment_id, name, job_id, position, reused)
          SELECT experiment_id, name, id, position, false FROM jobs WHERE name LIKE 'job-%';
          UPDATE workers SET device_kind = 'cuda', device_name = 'NVIDIA GeForce GTX 1080 Ti', memory_bytes = 11811160064;
@@ -48,6 +50,9 @@ async fn busy(server: &Server, database: &TestDatabase) -> Vec<(FakeWorker, v1::
 
 async fn beat(workers: &mut [(FakeWorker, v1::Assignment)], number: u64) {
     for (index, (worker, assignment)) in workers.iter_mut().enumerate() {
+        if !worker.is_open() {
+            panic!("gpu-{index}, beat {number}: {:?}", worker.end().await);
+        }
         let load = u32::try_from((index as u64 * 7 + number) % 100).unwrap();
         let facts = v1::DeviceFacts {
             utilization_percent: load,
@@ -66,6 +71,7 @@ fn percentile(times: &mut [Duration], share: f64) -> Duration {
     times[((times.len() - 1) as f64 * share) as usize]
 }
 
+/// The workers go on meanwhile: nobody is to take them for lost.
 async fn timed(browser: &mut Browser, path: &str, count: usize) -> (Duration, Duration, usize) {
     let (mut times, mut bytes) = (Vec::new(), 0);
     for _ in 0..count {
@@ -103,10 +109,11 @@ async fn a_box_with_64_devices_and_10_000_queued_jobs_is_drawn_in_time_and_200_l
         server.token("", "ann").await.secret
     };
     let mut workers = busy(&server, &database).await;
-    beat(&mut workers, 1).await;
+    beat(&mut workers, 100).await;
     let mut browser = Browser::at(&server.address);
     assert_eq!(browser.post("/login", &[("token", &token)]).await.code, 303);
     until_async("heartbeats are stored", LIMIT, async || {
+        beat(&mut workers, 101).await;
         browser.get("/").await.body.contains("9.0 GiB of 11.0 GiB").then_some(())
     })
     .await;
@@ -138,7 +145,7 @@ async fn a_box_with_64_devices_and_10_000_queued_jobs_is_drawn_in_time_and_200_l
         }
         (used() - before) / began.elapsed().as_secs_f64()
     };
-    let without = minute(&mut workers, 2).await;
+    let without = minute(&mut workers, 200).await;
     let mut reading = Vec::new();
     let seen = browser.get("/").await;
     for _ in 0..VIEWERS {
@@ -148,7 +155,7 @@ async fn a_box_with_64_devices_and_10_000_queued_jobs_is_drawn_in_time_and_200_l
             live.text.len()
         }));
     }
-    let with = minute(&mut workers, 20).await;
+    let with = minute(&mut workers, 300).await;
     println!(
         "{VIEWERS} live pages: {:.3} of a core ({with:.3} with, {without:.3} without them), readers included",
         with - without
@@ -156,8 +163,8 @@ async fn a_box_with_64_devices_and_10_000_queued_jobs_is_drawn_in_time_and_200_l
     assert!(cfg!(debug_assertions) || with - without < 0.25, "{with} {without}");
 
     database.execute(
-        "INSERT INTO workers SELECT (jsonb_populate_record(w, jsonb_build_object('id', gen_random_uuid(), 'name', 'more-' || n,
-             'session_id', NULL, 'state', 'lost'))).* FROM (SELECT * FROM workers LIMIT 1) w, generate_series(1, 1000) n",
+        "INSERT INTO workers SELECT (jsonb_populate_record(NULL::workers, w || jsonb_build_object('id', gen_random_uuid(), 'name', 'more-' || n,
+             'session_id', NULL, 'state', 'lost'))).* FROM (SELECT to_jsonb(workers) AS w FROM workers LIMIT 1) one, generate_series(1, 1000) n",
     );
     timed(&mut browser, "/", 20).await;
     let all = browser.get("/").await;
