@@ -72,7 +72,10 @@ impl Web {
         let file = WayIn(folder.join(format!("tandem-web-{}.html", safe(&code.id))));
         let written = tandem_durable::replace(&file.0, page(&address, &code.code).as_bytes(), Mode::Private);
         written.map_err(|error| {
-            Failure::error(Exit::CannotCreate, format!("cannot write {}: {error}; --dir names another folder", file.0.display()))
+            Failure::error(
+                Exit::CannotCreate,
+                format!("cannot write {}: {error}; --dir names another folder", file.0.display()),
+            )
         })?;
         if let (true, Some(house)) = (address.starts_with("https://"), &client.target().house) {
             output.note(&format!(
@@ -162,7 +165,8 @@ fn page(address: &str, code: &str) -> String {
 
 /// Whether something was started that may show it. Only the path of the file stands in its arguments.
 fn open(file: &Path) -> bool {
-    let has_screen = cfg!(target_os = "macos") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| env::var_os(name).is_some());
+    let has_screen =
+        cfg!(target_os = "macos") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| env::var_os(name).is_some());
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(program);
     command.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

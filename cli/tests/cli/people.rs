@@ -7,7 +7,8 @@ use tandem_domain::access::{
 use tandem_proto::v1::{
     AuditRequest, AuditResponse, ListPeopleRequest, ListPeopleResponse, ListTokensRequest, ListTokensResponse,
     NewTokenRequest, NewTokenResponse, Person, RevokeTokenRequest, RevokeTokenResponse, SetPersonRequest,
-    SetPersonResponse, Token, WebCodeRequest, WebCodeResponse, WebCodeStateRequest, WebCodeStateResponse, WhoAmIRequest, WhoAmIResponse, people_server::People,
+    SetPersonResponse, Token, WebCodeRequest, WebCodeResponse, WebCodeStateRequest, WebCodeStateResponse,
+    WhoAmIRequest, WhoAmIResponse, people_server::People,
 };
 use tonic::{Request, Response, Status};
 

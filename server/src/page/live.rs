@@ -24,8 +24,8 @@ use crate::{error::Result, notifier::Notifier, store::Store};
 
 /// Least time between two drawings of a page.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Without a change that is told, it is looked again after so long: heartbeats tell nobody.
-const POLL: Duration = Duration::from_secs(4);
+/// Without a change that is told, it is looked again after so much more: heartbeats tell nobody.
+const POLL: Duration = Duration::from_secs(1);
 /// All pages that are drawn together take one part in so many of the time of one processor.
 const SHARE: u32 = 8;
 
