@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use fantoccini::Locator;
-use serde_json::Value;
 use tandem_harness::until_async;
 use uuid::Uuid;
 
@@ -161,7 +160,7 @@ async fn busy() -> (House, Vec<Played>, Vec<FakeWorker>, Vec<(&'static str, Stri
 #[tokio::test]
 #[ignore = "needs chromium, chromium-driver and axe-core: make rehearse PARTS=browser"]
 async fn everybody_can_use_every_page_in_light_and_dark_on_a_telephone_and_on_a_desk() {
-    let (house, _played, _idle, pages) = busy().await;
+    let (house, played, _idle, pages) = busy().await;
     let browser = Chromium::start().await;
     let mut wrong = Vec::new();
     // The way in, before there is a session.
@@ -171,6 +170,7 @@ async fn everybody_can_use_every_page_in_light_and_dark_on_a_telephone_and_on_a_
     }
     log_in(&browser, &house, &house.admin).await;
     for (name, path) in &pages {
+        house.beats(&played).await;
         browser.client.goto(&format!("{}{path}", house.server.address)).await.unwrap();
         for scheme in ["light", "dark"] {
             look(&browser, name, scheme, &mut wrong).await;
@@ -189,7 +189,7 @@ async fn look(browser: &Chromium, name: &str, scheme: &str, wrong: &mut Vec<Stri
     for width in [1280, 390] {
         browser.width(width).await;
         until_async("the page has its width", LIMIT, async || {
-            (browser.run("return innerWidth").await == Value::from(width)).then_some(())
+            (browser.run("return innerWidth").await == width).then_some(())
         })
         .await;
         let wide = browser.run("return document.documentElement.scrollWidth").await.as_u64().unwrap();

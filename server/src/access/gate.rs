@@ -212,18 +212,29 @@ impl Gate {
         Ok(())
     }
 
+    /// Who a caller is now.
+    ///
+    /// # Errors
+    /// Why it may not go on.
+    pub(crate) async fn standing(&self, caller: &Caller) -> Result<Identity, Denial> {
+        match caller {
+            Caller::Nobody => Ok(Identity::Nobody),
+            Caller::Token(identity) => match identity.token() {
+                Some(id) => self.known().standing(id, Instant::now()),
+                None => Ok(identity.clone()),
+            },
+            Caller::Account(uid) => self.by_account(*uid).await.map(Identity::Person),
+            Caller::Session(hash) => self.by_session(hash).await,
+        }
+    }
+
     /// Ends requests whose caller may not go on: revoked, expired, disabled, or of a lower role.
     pub(crate) async fn sweep(&self) {
         for Request { caller, rule, ending } in self.open.all() {
-            let standing = match &caller {
-                Caller::Nobody => continue,
-                Caller::Token(identity) => match identity.token() {
-                    Some(id) => self.known().standing(id, Instant::now()),
-                    None => continue,
-                },
-                Caller::Account(uid) => self.by_account(*uid).await.map(Identity::Person),
-                Caller::Session(hash) => self.by_session(hash).await,
-            };
+            if matches!(caller, Caller::Nobody) {
+                continue;
+            }
+            let standing = self.standing(&caller).await;
             if let Err(reason) = standing.and_then(|identity| permit(rule, &identity)) {
                 tracing::info!(method = rule.method, "ended: {reason}");
                 ending.end(reason);

@@ -64,6 +64,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     };
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(identity);
+    parts.extensions.insert(caller.clone());
     // Nothing behind this needs the token.
     parts.headers.remove(header::AUTHORIZATION);
     let held = gate.enter(caller, rule);

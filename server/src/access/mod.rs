@@ -22,4 +22,5 @@ mod used;
 
 pub(crate) use gate::Gate;
 pub(crate) use guard::{Guard, guard, identity};
+pub(crate) use open::Caller;
 pub(crate) use this_box::holder;

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use crate::error::Error;
 
-/// Why there is no page, in words. A browser is shown a page of it: see [`dress`](super::dress).
+/// Why there is no page, in words. A browser is shown a page of it.
 #[derive(Debug)]
 pub(super) struct Problem {
     code: StatusCode,

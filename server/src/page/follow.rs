@@ -1,6 +1,6 @@
 //! `/live`: the changes of one page, as server-sent events, until whoever looks is gone or may not look any more.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -10,8 +10,7 @@ use axum::{
     response::IntoResponse,
 };
 use form_urlencoded::parse;
-use std::sync::Arc;
-use tandem_domain::access::Identity;
+use tandem_domain::access::{Identity, PersonRole};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},
     time::{sleep, timeout},
@@ -27,15 +26,19 @@ use super::{
     show::absent,
     view::rights,
 };
+use crate::access::{Caller, Gate};
 
 /// So often something is sent: what lies between would cut what is silent.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// So often it is looked at whether the role is still the same.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A browser that does not read for so long is gone.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn follow(
     State(house): State<House>,
     Extension(who): Extension<Identity>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Answer {
@@ -56,10 +59,28 @@ pub(super) async fn follow(
     let versions = house.lives.join((place, rights));
     // One that waits to be sent: who lags gets the newest.
     let (sender, receiver) = mpsc::channel(1);
-    house.streams.spawn(send(versions, seen, sender, house.closing.clone(), held));
+    let role = who.role;
+    let (gate, closing) = (house.gate.clone(), house.closing.clone());
+    house.streams.spawn(async move {
+        tokio::select! {
+            () = send(versions, seen, sender, closing, held) => {}
+            () = until_other(&gate, &caller, role) => {}
+        }
+    });
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     let more = [("x-accel-buffering", "no")];
     Ok((headers, more, Body::from_stream(ReceiverStream::new(receiver))).into_response())
+}
+
+/// Returns when the caller has another role than when it began to look: it is to ask again, and sees what is for that one.
+async fn until_other(gate: &Gate, caller: &Caller, role: PersonRole) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        match gate.standing(caller).await {
+            Ok(Identity::Person(person)) if person.role == role => {}
+            _ => return,
+        }
+    }
 }
 
 async fn send(

@@ -1,13 +1,19 @@
 //! What a form says: few fields, each of one line.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, StatusCode, header},
 };
 
+use tokio::time::timeout;
+
 use super::answer::Problem;
 
 const BYTES_MAX: usize = 16 * 1024;
+/// Who sends a form slower than this is no person.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Form(Vec<(String, String)>);
@@ -20,7 +26,8 @@ impl Form {
         if !kind.starts_with(b"application/x-www-form-urlencoded") {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected a form"));
         }
-        let bytes = to_bytes(body, BYTES_MAX).await;
+        let bytes = timeout(PATIENCE, to_bytes(body, BYTES_MAX)).await;
+        let bytes = bytes.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the form did not arrive in time"))?;
         let bytes = bytes.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the form was cut, or is too long"))?;
         Ok(Self::parse(&bytes))
     }

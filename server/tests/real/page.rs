@@ -161,6 +161,18 @@ async fn a_session_ends_with_its_token_within_a_second_and_a_stale_cookie_is_tak
     let enable = v1::SetPersonRequest { name: "ann".into(), disabled: Some(false), ..Default::default() };
     server.people().await.set_person(enable).await.unwrap();
 
+    // Who has another role sees another page.
+    let root = add(&server, "root", "admin").await.secret;
+    let mut admins = logged_in(&server, &root).await;
+    let seen = admins.get("/people").await;
+    assert!(seen.body.contains("Good tokens"), "{}", seen.body);
+    let mut live = admins.live(&seen).await;
+    assert!(live.until(|text| text.contains("retry:")).await);
+    let lower = v1::SetPersonRequest { name: "root".into(), role: Some("reader".into()), ..Default::default() };
+    server.people().await.set_person(lower).await.unwrap();
+    assert!(live.ends_within(Duration::from_secs(1)).await);
+    assert!(!admins.get("/people").await.body.contains("Good tokens"));
+
     // A coordinator that stops tells it as well.
     let seen = browser.get("/").await;
     page(&seen);

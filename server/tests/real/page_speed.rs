@@ -37,7 +37,7 @@ async fn busy(server: &Server, database: &TestDatabase) -> Fleet {
     let beating = workers.clone();
     tokio::spawn(async move {
         for number in 1.. {
-            beat(&mut *beating.lock().await, number).await;
+            beat(&mut beating.lock().await, number).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });

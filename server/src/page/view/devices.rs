@@ -11,7 +11,7 @@ use super::{
         units,
     },
     device_history::last_hour,
-    draw::{Drawn, Rights},
+    drawn::{Drawn, Rights},
     state::{self, State},
 };
 use crate::{
@@ -148,11 +148,13 @@ fn state_of(worker: &WorkerRow) -> (State, &str) {
     }
 }
 
+/// Without the maker's name, which stands in all of them.
 fn kind(worker: &WorkerRow) -> String {
+    let name = worker.device_name.trim_start_matches("NVIDIA ");
     match worker.device_kind.as_str() {
-        "cuda" => format!("cuda:{} {}", worker.device_index, worker.device_name),
-        kind if worker.device_name.is_empty() => kind.to_owned(),
-        _ => worker.device_name.clone(),
+        "cuda" => format!("cuda:{} {name}", worker.device_index),
+        kind if name.is_empty() => kind.to_owned(),
+        _ => name.to_owned(),
     }
 }
 

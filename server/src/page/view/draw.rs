@@ -4,28 +4,15 @@ use chrono::{DateTime, Utc};
 use tandem_domain::access::{PersonRole, identity::Person};
 
 use super::{
-    super::{block::Block, place::Place, text::Text},
-    devices, experiment, experiments, job, people, queue, results,
+    super::place::Place,
+    devices,
+    drawn::{Drawn, Rights, absent},
+    experiment, experiments, job, people, queue, results,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     store::{Conn, experiments as rows},
 };
-
-/// A page but for its frame.
-pub(crate) struct Drawn {
-    pub(crate) title: Text,
-    pub(crate) heading: Text,
-    pub(crate) blocks: Vec<Block>,
-}
-
-/// What decides which buttons a page has: all who have the same see the same page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rights {
-    pub(crate) admin: bool,
-    /// Of the job or the experiment that the page is about.
-    pub(crate) change: bool,
-}
 
 /// # Errors
 /// `NotFound` for a job or an experiment that is not there.
@@ -41,10 +28,6 @@ pub(crate) async fn rights(conn: &mut Conn, place: &Place, who: &Person) -> Resu
         _ => false,
     };
     Ok(Rights { admin: who.is_admin(), change })
-}
-
-pub(super) fn absent(what: &str) -> Error {
-    Error::NotFound(format!("there is no such {what} here"))
 }
 
 /// # Errors

@@ -16,7 +16,7 @@ use super::{
         text::Text,
         units,
     },
-    draw::{Drawn, Rights, absent},
+    drawn::{Drawn, Rights, absent},
     results::figures,
     state::{self, State},
 };

@@ -11,7 +11,7 @@ use super::{
         text::Text,
         units,
     },
-    draw::Drawn,
+    drawn::Drawn,
     state::{self, State},
 };
 use crate::{

@@ -12,7 +12,7 @@ use super::{
     },
     attempts::{self, Attempt, Event, File, Saved},
     chart::{Chart, Last, POINTS, charts},
-    draw::{Drawn, Rights, absent},
+    drawn::{Drawn, Rights, absent},
     expected::starts,
     queue::workers,
     results::figures,

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     super::{block::Block, text::Text, units},
-    draw::{Drawn, Rights},
+    drawn::{Drawn, Rights},
 };
 use crate::{
     error::Result,

@@ -11,7 +11,7 @@ use super::{
         text::Text,
         units,
     },
-    draw::Drawn,
+    drawn::Drawn,
     expected::starts,
 };
 use crate::{
