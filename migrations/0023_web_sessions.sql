@@ -32,3 +32,5 @@ COMMENT ON TABLE web_codes IS 'Codes of `tandem web`: good once, for a minute.';
 
 -- The page shows the line as it is, whatever the size of the gangs in it.
 CREATE INDEX jobs_in_line ON jobs (priority DESC, queued_at, position, id) WHERE state = 'queued';
+-- And somebody's experiments by age, of any name.
+CREATE INDEX experiments_by_owner_and_age ON experiments (owner, created_at DESC);

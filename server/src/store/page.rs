@@ -67,6 +67,8 @@ pub(crate) struct Chosen {
 
 /// With a state, so many of the newest are looked at.
 pub(crate) const LOOKED_AT: i64 = 2000;
+/// For a part of a name, so many of the newest are searched.
+pub(crate) const SEARCHED: i64 = 20_000;
 
 /// Newest first.
 pub(crate) async fn experiments(conn: &mut Conn, chosen: &Chosen, limit: i64) -> DbResult<Vec<ExperimentRow>> {
@@ -76,10 +78,17 @@ pub(crate) async fn experiments(conn: &mut Conn, chosen: &Chosen, limit: i64) ->
         r#"SELECT e.id AS "id!", e.name AS "name!", e.owner AS "owner!", e.created_at AS "created_at!",
                   counted.jobs AS "jobs!", counted.waiting AS "waiting!", counted.running AS "running!",
                   counted.succeeded AS "succeeded!", counted.failed AS "failed!", counted.cancelled AS "cancelled!"
-           FROM (SELECT id, name, owner, created_at FROM experiments
-                 WHERE ($1 = '' OR owner = $1) AND ($2 = '' OR position(lower($2) IN lower(name)) > 0)
-                   AND ($3::timestamptz IS NULL OR created_at < $3)
-                 ORDER BY created_at DESC, id LIMIT $4) e
+           FROM (SELECT recent.* FROM (
+                     -- Of these two one is read, each by an index of its own.
+                     (SELECT id, name, owner, created_at FROM experiments
+                      WHERE $1 = '' AND created_at < COALESCE($3, 'infinity'::timestamptz)
+                      ORDER BY created_at DESC LIMIT $7)
+                     UNION ALL
+                     (SELECT id, name, owner, created_at FROM experiments
+                      WHERE $1 <> '' AND owner = $1 AND created_at < COALESCE($3, 'infinity'::timestamptz)
+                      ORDER BY created_at DESC LIMIT $7)) recent
+                 WHERE $2 = '' OR position(lower($2) IN lower(recent.name)) > 0
+                 LIMIT $4) e
            CROSS JOIN LATERAL (
                SELECT count(*) AS jobs,
                       count(*) FILTER (WHERE j.state IN ('blocked', 'queued')) AS waiting,
@@ -98,6 +107,7 @@ pub(crate) async fn experiments(conn: &mut Conn, chosen: &Chosen, limit: i64) ->
         window,
         chosen.state,
         limit,
+        SEARCHED,
     )
     .fetch_all(conn)
     .await

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn what_a_card_says_of_itself_is_bounded() {
-        let facts = facts_of(&serde_json::json!({ "utilization_percent": 900, "memory_used_bytes": 1 << 40 }), 1 << 30);
+        let facts =
+            facts_of(&serde_json::json!({ "utilization_percent": 900, "memory_used_bytes": 1_u64 << 40 }), 1 << 30);
         assert_eq!((facts.load, facts.memory_percent, facts.temperature), (100, 100, 0));
     }
 }

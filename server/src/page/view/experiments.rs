@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     store::{
         Conn,
-        page::{Chosen, ExperimentRow, LOOKED_AT, experiments},
+        page::{Chosen, ExperimentRow, LOOKED_AT, SEARCHED, experiments},
     },
 };
 
@@ -64,7 +64,11 @@ pub(super) async fn draw(conn: &mut Conn, chosen: &Chosen, now: DateTime<Utc>) -
         is_empty: rows.is_empty(),
         is_chosen: *chosen != Chosen::default(),
         older,
-        looked_at: (!chosen.state.is_empty()).then_some(LOOKED_AT),
+        looked_at: match (chosen.state.as_str(), chosen.name.as_str()) {
+            ("", "") => None,
+            ("", _) => Some(SEARCHED),
+            _ => Some(LOOKED_AT),
+        },
     };
     let part = |row: ExperimentRow| {
         let one = One {
