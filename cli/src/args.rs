@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs, notify,
-        pause, policy, release, results, schema, show, status, submit, token, top, up, usage, user, watch, whoami, why,
+        pause, policy, release, results, schema, show, status, submit, token, top, up, usage, user, watch, web, whoami,
+        why,
     },
     exit,
     home::path_or_nothing,
@@ -85,6 +86,7 @@ pub(crate) enum Command {
     Context(context::Context),
     #[command(name = "whoami")]
     WhoAmI(whoami::WhoAmI),
+    Web(web::Web),
     User(user::User),
     Token(token::Token),
     Audit(audit::Audit),

@@ -44,6 +44,7 @@ const KINDS: &[Kind] = kinds! {
     SetPersonRequest:, SetPersonResponse: printed, NewTokenRequest:, NewTokenResponse:,
     ListTokensRequest:, ListTokensResponse: printed, RevokeTokenRequest:, RevokeTokenResponse:,
     AuditRequest: audit, AuditResponse: printed,
+    WebCodeRequest:, WebCodeResponse:, WebCodeStateRequest:, WebCodeStateResponse:,
     ListDataRequest:, ListDataResponse: data, PutRequest:, PutResponse:,
     RemoveDataRequest:, RemoveDataResponse: removed,
     PauseRequest:, ResumeRequest:, RequeueRequest:, SetPriorityRequest:, ChangedResponse: printed,

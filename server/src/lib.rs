@@ -4,12 +4,13 @@
 //! In the order of a job's way: [`submit`] takes an experiment file, [`schedule`] gives its jobs to workers, by what
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report and [`samples`] what their devices are like,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
-//! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about; [`cancel`], of what is one's own by [`wish`], [`release`],
-//! [`sharing`], [`datasets`] and [`people`] are requests of people, and [`telling`] tells them what has happened.
+//! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about;
+//! [`cancel`], of what is one's own by [`wish`], [`release`], [`sharing`], [`datasets`], [`people`] and [`web`] (browsers) are
+//! requests of people, and [`telling`] tells them what has happened.
 //!
-//! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`convert`] and
-//! [`convert_device`] make their messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what goes on and
-//! [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
+//! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`page`] shows a browser the
+//! same, [`convert`] and [`convert_device`] make messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what
+//! goes on and [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
 //! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator, [`broken`] breaks a rule on purpose, for tests.
@@ -34,6 +35,7 @@ mod listen;
 mod meters;
 mod metrics;
 mod notifier;
+mod page;
 mod people;
 mod private_file;
 mod query;
@@ -56,6 +58,7 @@ mod target;
 mod telling;
 mod unblock;
 mod verify;
+mod web;
 mod wish;
 
 #[cfg(test)]

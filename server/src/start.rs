@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{middleware::from_fn_with_state, routing::get};
+use axum::{
+    middleware::{from_fn, from_fn_with_state},
+    routing::get,
+};
 use chrono::Utc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_domain::{
@@ -25,13 +28,14 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use uuid::Uuid;
 
 use crate::{
-    access::{Gate, guard},
+    access::{Gate, Guard, cookie::Cookies, guard},
     config::Args,
     datasets::shelf,
     dispatch::Dispatcher,
     listen::{self, ListenError, Listening, check_exposure, router},
     metrics::{open::Sight, page::Metrics},
     notifier::Notifier,
+    page,
     private_file::{self, PrivateFileError},
     query::watch::Watches,
     report::collect::Collector,
@@ -155,6 +159,20 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let verifier = Verifier::new(store.clone(), folder.clone(), notifier.clone(), args.display_name());
     let (reports, storing) = Collector::new(store.clone(), &folder.root);
     let samples = Arc::new(Samples::new(store.clone()));
+    let outlooks = Outlooks::new(store.clone(), scheduler.policy.clone());
+    let admission = Admission::new();
+    let cookies = Cookies { secure: listening.speaks_tls() };
+    let house = page::House {
+        store: store.clone(),
+        gate: gate.clone(),
+        cookies,
+        admission: admission.clone(),
+        outlooks: outlooks.clone(),
+        folder: folder.clone(),
+        lives: page::Lives::new(store.clone(), notifier.clone(), streams.clone(), closing.clone()),
+        closing: closing.clone(),
+        streams: streams.clone(),
+    };
     let api = Api {
         store: store.clone(),
         notifier: notifier.clone(),
@@ -162,12 +180,13 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         reports,
         samples: samples.clone(),
         watches: Watches::new(store.clone(), notifier.clone(), streams.clone()),
-        outlooks: Outlooks::new(store.clone(), scheduler.policy.clone()),
-        admission: Admission::new(),
+        outlooks,
+        admission,
         backlog: Backlog::new(),
         gate: gate.clone(),
         courier: courier.clone(),
         data_limit: args.data_limit,
+        page_address: listening.page_address(),
         started_at: Utc::now(),
         closing: closing.clone(),
         streams: streams.clone(),
@@ -204,8 +223,11 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
     let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
-    let router =
-        router(routes).route("/metrics", get(move || metrics.clone().page())).layer(from_fn_with_state(gate, guard));
+    let router = router(routes)
+        .route("/metrics", get(move || metrics.clone().page()))
+        .merge(page::router(house))
+        .layer(from_fn_with_state(Guard { gate, cookies }, guard));
+    let router = router.layer(from_fn(page::dress));
     if let Some(file) = &args.announce {
         announce(file, &listening.announcement())?;
     }

@@ -29,6 +29,7 @@ pub(crate) mod up;
 pub(crate) mod usage;
 pub(crate) mod user;
 pub(crate) mod watch;
+pub(crate) mod web;
 pub(crate) mod whoami;
 pub(crate) mod why;
 
@@ -77,6 +78,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Notify(notify) => notify.run(&connect(global, output).await?, output).await,
         Command::Audit(audit) => audit.run(&connect(global, output).await?, output).await,
         Command::WhoAmI(whoami) => whoami.run(&connect(global, output).await?, output).await,
+        Command::Web(web) => web.run(&connect(global, output).await?, output).await,
         Command::User(user) => user.run(&connect(global, output).await?, output).await,
         Command::Token(token) => token.run(&connect(global, output).await?, output).await,
         Command::Top(top) => {

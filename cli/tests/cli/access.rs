@@ -174,3 +174,46 @@ async fn a_token_is_shown_once_or_written_for_its_owner_alone() {
     assert!(unknown.code() == Some(66) && unknown.stderr().contains("no token -UUIv-Hw"), "{}", unknown.stderr());
     assert_eq!(run(&server, &["token", "new", "x", "--join"]).await.code(), Some(2), "--join needs --out");
 }
+
+#[tokio::test]
+async fn a_browser_is_logged_in_by_a_file_that_nobody_else_reads_and_that_is_gone_afterwards() {
+    let (home, (server, script)) = (Home::new(), Coordinator::start(Script::default()).await);
+    let folder = home.dir.path().join("runtime");
+    fs::create_dir(&folder).unwrap();
+    // What opens it keeps a copy, with its mode and its arguments.
+    let opener = home.file(
+        "bin-xdg-open",
+        "#!/bin/sh\nstat -c '%a' \"$1\" > \"$KEEP/mode\"; cat \"$1\" > \"$KEEP/page\"; echo \"$@\" > \"$KEEP/arguments\"\n",
+        0o700,
+    );
+    let bin = home.dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::rename(opener, bin.join("xdg-open")).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let mut command = home.command(&["--server", &server, "web"]);
+    command.env("XDG_RUNTIME_DIR", &folder).env("DISPLAY", ":0").env("PATH", path).env("KEEP", home.dir.path());
+    let done = command.output().await.unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(said.contains(&format!("a browser is logged in at {server}")), "{said}");
+    let kept = |name: &str| fs::read_to_string(home.dir.path().join(name)).unwrap();
+    assert_eq!(kept("mode").trim(), "600");
+    assert!(kept("page").contains(&format!("action=\"{server}/login\"")) && kept("page").contains("value=\"c0de\""));
+    assert!(!kept("arguments").contains("c0de") && !said.contains("c0de"), "{said}");
+    assert_eq!(fs::read_dir(folder.join("tandem")).unwrap().count(), 0, "the file is gone");
+    assert_eq!(mode_of(&folder.join("tandem")), 0o700);
+    assert_eq!(script.lock().unwrap().web_code_asked, 2);
+}
+
+#[tokio::test]
+async fn without_a_screen_the_file_is_named() {
+    let (home, (server, _)) = (Home::new(), Coordinator::start(Script::default()).await);
+    let dir = home.dir.path().display().to_string();
+    let done = home.run(&["--server", &server, "web", "--dir", &dir, "--json"]).await;
+    assert_eq!(done.code(), Some(0), "{}", done.stderr());
+    assert!(
+        done.stderr().contains("open in a browser on this machine: ") && done.stderr().contains("tandem-web-0f.html")
+    );
+    let told: serde_json::Value = serde_json::from_str(&done.stdout()).unwrap();
+    assert_eq!((&told["used"], told["address"].as_str()), (&serde_json::json!(true), Some(server.as_str())));
+}

@@ -87,6 +87,8 @@ pub(crate) struct Script {
     pub(crate) experiments_asked: Vec<v1::ExperimentsRequest>,
     /// Lists and the status are refused, as by a coordinator that shuts down.
     pub(crate) away: bool,
+    /// How often it was asked whether the code of a browser was used.
+    pub(crate) web_code_asked: usize,
 }
 
 #[derive(Clone, Default)]

@@ -7,7 +7,8 @@ use tandem_domain::access::{
 use tandem_proto::v1::{
     AuditRequest, AuditResponse, ListPeopleRequest, ListPeopleResponse, ListTokensRequest, ListTokensResponse,
     NewTokenRequest, NewTokenResponse, Person, RevokeTokenRequest, RevokeTokenResponse, SetPersonRequest,
-    SetPersonResponse, Token, WhoAmIRequest, WhoAmIResponse, people_server::People,
+    SetPersonResponse, Token, WebCodeRequest, WebCodeResponse, WebCodeStateRequest, WebCodeStateResponse,
+    WhoAmIRequest, WhoAmIResponse, people_server::People,
 };
 use tonic::{Request, Response, Status};
 
@@ -45,6 +46,19 @@ impl People for Coordinator {
 
     async fn audit(&self, _: Request<AuditRequest>) -> Answer<AuditResponse> {
         Ok(Response::new(AuditResponse { entries: self.script().audit.clone() }))
+    }
+
+    async fn web_code(&self, _: Request<WebCodeRequest>) -> Answer<WebCodeResponse> {
+        let (code, id) = ("c0de".to_owned(), "0f".to_owned());
+        let address = "http://127.0.0.1:7077".to_owned();
+        Ok(Response::new(WebCodeResponse { code, id, expires_in_seconds: 60, address }))
+    }
+
+    async fn web_code_state(&self, _: Request<WebCodeStateRequest>) -> Answer<WebCodeStateResponse> {
+        let asked = &mut self.script().web_code_asked;
+        *asked += 1;
+        // Not at once.
+        Ok(Response::new(WebCodeStateResponse { used: *asked > 1 }))
     }
 
     async fn list_people(&self, _: Request<ListPeopleRequest>) -> Answer<ListPeopleResponse> {

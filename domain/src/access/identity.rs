@@ -99,6 +99,8 @@ pub enum Denial {
         "the token {0} is good for one thing: to be exchanged for another; `tandem join URL FINGERPRINT --token-file FILE` does that"
     )]
     Once(TokenId),
+    #[error("this session has ended; log in again")]
+    SessionOver,
     #[error("a rank asks for nothing of a coordinator; only its worker does")]
     Rank,
     #[error("too many wrong tokens from {0}; wait a moment. The right one is taken at once")]
@@ -117,6 +119,7 @@ impl Denial {
                 | Self::Expired(_)
                 | Self::Revoked(_)
                 | Self::Disabled(_)
+                | Self::SessionOver
         )
     }
 }

@@ -102,6 +102,8 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Notify/Test", SUBMITTER, Object::Own),
     // A page.
     rule("/metrics", Least::Scrape, Object::Any),
+    rule("/tandem.v1.People/WebCode", READER, Object::Own),
+    rule("/tandem.v1.People/WebCodeState", READER, Object::Own),
     // Not ours, but on the same port.
     rule("/grpc.health.v1.Health/Check", Least::Anybody, Object::Any),
     rule("/grpc.health.v1.Health/List", Least::Anybody, Object::Any),

@@ -1,8 +1,7 @@
 //! Who calls, by what is known; and the end of requests whose caller may not go on.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -13,6 +12,7 @@ use tandem_domain::{
         name::of_login,
         permit::permit,
         rules::Rule,
+        session::{Secret, SecretHash},
         token::{Token, TokenId},
     },
     timing,
@@ -25,7 +25,9 @@ use super::{
     open::{Caller, Held, OpenRequests, Request},
     rank::is_of_worker,
     refusals::Refusals,
-    throttle::{Source, Throttle},
+    this_box,
+    throttle::{Source, Throttle, wrong},
+    used::Used,
 };
 use crate::{
     error::Result,
@@ -35,6 +37,7 @@ use crate::{
     store::{
         Store,
         audit::{self, Entry},
+        sessions::Holder,
         tokens, within,
     },
 };
@@ -59,7 +62,7 @@ pub(crate) struct Gate {
     tries: Throttle,
     /// Refusals that are logged and stand in the audit.
     notes: Throttle,
-    used: Mutex<HashSet<TokenId>>,
+    used: Used,
     refusals: Refusals,
     missed: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -78,7 +81,7 @@ impl Gate {
             open: Arc::default(),
             tries: Throttle::new(200, Duration::from_millis(200)),
             notes: Throttle::new(50, Duration::from_secs(10)),
-            used: Mutex::default(),
+            used: Used::default(),
             refusals: Refusals::default(),
             missed: tokio::sync::Mutex::default(),
         }))
@@ -123,23 +126,49 @@ impl Gate {
         }
         let identity = self.known().judge(&token, Instant::now());
         let identity = identity.map_err(|denial| self.wrong(denial, peer, Some(&id)))?;
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        self.used.add(id);
         Ok(identity)
     }
 
-    /// Counts a wrong try, and says no more than that when there were too many.
     fn wrong(&self, denial: Denial, peer: Peer, id: Option<&TokenId>) -> Denial {
-        let now = Instant::now();
-        let by_address = match peer {
-            Peer::Tcp { address } => self.tries.is_too_many(Source::Address(address.ip()), now),
-            Peer::Socket { .. } => false,
-        };
-        let by_id = id.is_some_and(|id| self.tries.is_too_many(Source::Token(id.clone()), now));
-        match (by_address, by_id, id, peer) {
-            (true, _, _, Peer::Tcp { address }) => Denial::TooMany(address.ip().to_string()),
-            (_, true, Some(id), _) => Denial::TooMany(format!("those who name {id}")),
-            _ => denial,
+        wrong(&self.tries, denial, peer, id)
+    }
+
+    /// Who has the session of a browser.
+    pub(crate) async fn identify_browser(&self, peer: Peer, cookie: &Secret) -> Result<(Identity, Caller), Denial> {
+        let hash = cookie.hash();
+        if self.known().session(&hash, Instant::now()).is_err() {
+            // It may have begun on another coordinator a moment ago.
+            self.look_again(|known| known.session(&hash, Instant::now()).is_ok()).await;
         }
+        let mut identity = self.by_session(&hash).await?;
+        if let Identity::Person(person) = &mut identity {
+            person.origin = format!("{peer}, by the page");
+        }
+        Ok((identity, Caller::Session(hash)))
+    }
+
+    async fn by_session(&self, hash: &SecretHash) -> Result<Identity, Denial> {
+        let known = self.known();
+        let holder = known.session(hash, Instant::now())?;
+        self.of_holder(&holder).await
+    }
+
+    /// Who a holder is now.
+    pub(crate) async fn of_holder(&self, holder: &Holder) -> Result<Identity, Denial> {
+        match holder {
+            Holder::Token(id) => self.known().standing(id, Instant::now()),
+            Holder::Account { uid, host } if host == this_box::start() => {
+                Ok(Identity::Person(self.by_account(*uid).await?))
+            }
+            // Elsewhere that number is somebody else.
+            Holder::Account { .. } => Err(Denial::SessionOver),
+        }
+    }
+
+    /// Counts a wrong code of a browser; how it is refused.
+    pub(crate) fn wrong_code(&self, peer: Peer) -> Denial {
+        self.wrong(Denial::SessionOver, peer, None)
     }
 
     async fn by_account(&self, uid: u32) -> Result<Person, Denial> {
@@ -191,17 +220,29 @@ impl Gate {
         Ok(())
     }
 
+    /// Who a caller is now.
+    ///
+    /// # Errors
+    /// Why it may not go on.
+    pub(crate) async fn standing(&self, caller: &Caller) -> Result<Identity, Denial> {
+        match caller {
+            Caller::Nobody => Ok(Identity::Nobody),
+            Caller::Token(identity) => match identity.token() {
+                Some(id) => self.known().standing(id, Instant::now()),
+                None => Ok(identity.clone()),
+            },
+            Caller::Account(uid) => self.by_account(*uid).await.map(Identity::Person),
+            Caller::Session(hash) => self.by_session(hash).await,
+        }
+    }
+
     /// Ends requests whose caller may not go on: revoked, expired, disabled, or of a lower role.
     pub(crate) async fn sweep(&self) {
         for Request { caller, rule, ending } in self.open.all() {
-            let standing = match &caller {
-                Caller::Nobody => continue,
-                Caller::Token(identity) => match identity.token() {
-                    Some(id) => self.known().standing(id, Instant::now()),
-                    None => continue,
-                },
-                Caller::Account(uid) => self.by_account(*uid).await.map(Identity::Person),
-            };
+            if matches!(caller, Caller::Nobody) {
+                continue;
+            }
+            let standing = self.standing(&caller).await;
             if let Err(reason) = standing.and_then(|identity| permit(rule, &identity)) {
                 tracing::info!(method = rule.method, "ended: {reason}");
                 ending.end(reason);
@@ -210,8 +251,12 @@ impl Gate {
     }
 
     async fn look_for(&self, id: &TokenId) {
+        self.look_again(|known| known.has(id)).await;
+    }
+
+    async fn look_again(&self, is_there: impl Fn(&Known) -> bool) {
         let mut last = self.missed.lock().await;
-        if self.known().has(id) || last.is_some_and(|at| at.elapsed() < MISS_EVERY) {
+        if is_there(&self.known()) || last.is_some_and(|at| at.elapsed() < MISS_EVERY) {
             return;
         }
         if let Err(error) = self.refresh().await {
@@ -241,7 +286,7 @@ impl Gate {
             self.store_refusals().await;
             if stored_at.elapsed() >= USED_EVERY {
                 stored_at = Instant::now();
-                self.store_used().await;
+                self.used.store(&self.store).await;
             }
         }
     }
@@ -288,18 +333,6 @@ impl Gate {
         let store = async { Ok(audit::append(&mut *self.store.lane.conn().await?, &entries).await?) };
         if let Err(error) = within(timing::timing().statement_limit(), store).await {
             tracing::warn!(%error, refusals = entries.len(), "cannot store refusals in the audit; they stand in this log");
-        }
-    }
-
-    async fn store_used(&self) {
-        let used: Vec<TokenId> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
-        if used.is_empty() {
-            return;
-        }
-        let store = async { Ok(tokens::used(&mut *self.store.lane.conn().await?, &used).await?) };
-        // It is for people who look; the next use is stored again.
-        if let Err(error) = within(timing::timing().statement_limit(), store).await {
-            tracing::debug!(%error, "cannot store which tokens were used");
         }
     }
 }

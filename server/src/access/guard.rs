@@ -5,34 +5,56 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{Method, header},
+    http::{HeaderValue, Method, header},
     middleware::Next,
     response::Response,
 };
-use tandem_domain::access::{Denial, Identity, permit::permit, rules::rule_of};
+use tandem_domain::access::{
+    Denial, Identity,
+    pages::rule_of_page,
+    permit::permit,
+    rules::{Least, Rule, rule_of},
+};
 use tandem_proto::status::Code;
 use tonic::Status;
 use tracing::Instrument;
 
 use super::{
     answer::refuse,
+    cookie::{Cookies, Sent},
+    entrance::Asked,
     gate::Gate,
+    open::Caller,
     outcome,
     revocable::{Revocable, Side},
 };
 use crate::{listen::peer::Peer, meters, store::SPANS};
 
-pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) cookies: Cookies,
+}
+
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let Guard { gate, cookies } = guard;
     let (is_grpc, is_head) = (is_grpc(&request), request.method() == Method::HEAD);
+    let path = request.uri().path();
     // What is not there is told to everybody: which methods there are is no secret.
-    let Some(rule) = rule_of(request.uri().path()) else { return next.run(request).await };
+    let (rule, is_page) = match (rule_of(path), rule_of_page(path)) {
+        (Some(rule), _) => (rule, false),
+        (None, Some(rule)) => (rule, !is_grpc),
+        (None, None) => return next.run(request).await,
+    };
     let Some(peer) = request.extensions().get::<Peer>().copied() else {
         return refuse(is_grpc, is_head, &Denial::NoToken);
     };
-    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
-    let identified = match (headers.next(), headers.next()) {
-        (_, Some(_)) => Err(Denial::TwoTokens),
-        (header, None) => gate.identify(peer, header.map(|value| value.as_bytes())).await,
+    let asked = is_page.then(|| Asked::new(request.method(), request.uri(), request.headers(), cookies));
+    let authorizations: Vec<_> = request.headers().get_all(header::AUTHORIZATION).iter().cloned().collect();
+    let identified = match identify(&gate, peer, &authorizations, asked.as_ref()).await {
+        // A stale cookie keeps nobody from the way in.
+        Err(_) if is_page && rule.least == Least::Anybody => Ok((Identity::Nobody, Caller::Nobody)),
+        identified => identified,
     };
     let (who, permitted) = match identified {
         Ok((identity, caller)) => (identity.shown(), permit(rule, &identity).map(|()| (identity, caller))),
@@ -40,13 +62,11 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
     };
     let (identity, caller) = match permitted {
         Ok(permitted) => permitted,
-        Err(denial) => {
-            gate.note(peer, &who, rule.method, &denial);
-            return refuse(is_grpc, is_head, &denial);
-        }
+        Err(denial) => return refused(&gate, cookies, &denial, Refused { peer, who, rule, is_grpc, is_head, asked }),
     };
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(identity);
+    parts.extensions.insert(caller.clone());
     // Nothing behind this needs the token.
     parts.headers.remove(header::AUTHORIZATION);
     let held = gate.enter(caller, rule);
@@ -66,6 +86,44 @@ pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
     }
     let side = if is_grpc { Side::Answer } else { Side::Page };
     answer.map(|body| Body::new(Revocable::new(body, side, &held)))
+}
+
+/// By its token; the cookie of a browser counts for pages alone.
+async fn identify(
+    gate: &Gate,
+    peer: Peer,
+    authorizations: &[HeaderValue],
+    asked: Option<&Asked>,
+) -> Result<(Identity, Caller), Denial> {
+    match (authorizations, asked.map(|asked| &asked.sent)) {
+        ([_, _, ..], _) => Err(Denial::TwoTokens),
+        ([], Some(Sent::Session(secret))) => gate.identify_browser(peer, secret).await,
+        ([], Some(Sent::Malformed)) => Err(Denial::SessionOver),
+        ([], _) => gate.identify(peer, None).await,
+        ([one], _) => gate.identify(peer, Some(one.as_bytes())).await,
+    }
+}
+
+struct Refused {
+    peer: Peer,
+    who: String,
+    rule: &'static Rule,
+    is_grpc: bool,
+    is_head: bool,
+    asked: Option<Asked>,
+}
+
+fn refused(gate: &Gate, cookies: Cookies, denial: &Denial, refused: Refused) -> Response {
+    let Refused { peer, who, rule, is_grpc, is_head, asked } = refused;
+    // A browser that is not logged in yet has done nothing wrong.
+    let is_new = asked.is_some() && matches!(denial, Denial::NoToken | Denial::SessionOver);
+    if !is_new {
+        gate.note(peer, &who, rule.method, denial);
+    }
+    match asked {
+        Some(asked) => asked.refuse(denial, cookies),
+        None => refuse(is_grpc, is_head, denial),
+    }
 }
 
 fn is_grpc(request: &Request) -> bool {

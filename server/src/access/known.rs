@@ -9,11 +9,13 @@ use tandem_domain::access::{
     Denial, Identity, PersonRole, TokenRole,
     identity::Person,
     judge::{Kind, StoredToken, judge, standing},
+    session::SecretHash,
     token::{Token, TokenId},
 };
 
 use crate::store::{
     Conn, DbResult,
+    sessions::{self, Holder, SessionRow},
     tokens::{self, KnownRow, LoginRow},
 };
 
@@ -23,6 +25,7 @@ pub(super) struct Known {
     pub(super) version: Option<i64>,
     tokens: HashMap<TokenId, (StoredToken, Option<Instant>)>,
     logins: HashMap<String, (Person, bool)>,
+    sessions: HashMap<SecretHash, (Holder, Instant)>,
 }
 
 impl Known {
@@ -30,10 +33,18 @@ impl Known {
     pub(super) async fn read(conn: &mut Conn) -> DbResult<Self> {
         let version = tokens::version(conn).await?;
         let (tokens, logins) = (tokens::known(conn).await?, tokens::logins(conn).await?);
+        let sessions = sessions::known(conn).await?;
         let now = Instant::now();
         let tokens = tokens.into_iter().filter_map(|row| token(row, now)).collect();
         let logins = logins.into_iter().filter_map(login).collect();
-        Ok(Self { version, tokens, logins })
+        let sessions = sessions.into_iter().filter_map(|row| session(row, now)).collect();
+        Ok(Self { version, tokens, logins, sessions })
+    }
+
+    /// Whom a session stands for, if it has not ended.
+    pub(super) fn session(&self, hash: &SecretHash, now: Instant) -> Result<Holder, Denial> {
+        let session = self.sessions.get(hash).filter(|(_, until)| *until > now);
+        session.map(|(holder, _)| holder.clone()).ok_or(Denial::SessionOver)
     }
 
     /// Who presents a token.
@@ -98,4 +109,9 @@ fn token(row: KnownRow, now: Instant) -> Option<(TokenId, (StoredToken, Option<I
 fn login(row: LoginRow) -> Option<(String, (Person, bool))> {
     let role = row.role.parse().ok()?;
     Some((row.login, (Person::without_token(row.name, role), row.is_disabled)))
+}
+
+fn session(row: SessionRow, now: Instant) -> Option<(SecretHash, (Holder, Instant))> {
+    let left = Duration::try_from_secs_f64(row.seconds_left.max(0.0)).ok()?;
+    Some((row.hash, (row.holder, now.checked_add(left)?)))
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tandem_domain::access::{Denial, Identity, rules::Rule};
+use tandem_domain::access::{Denial, Identity, rules::Rule, session::SecretHash};
 use tokio_util::sync::CancellationToken;
 
 /// Whose standing a request depends on.
@@ -19,6 +19,8 @@ pub(crate) enum Caller {
     Token(Identity),
     /// By the socket: the account of the box.
     Account(u32),
+    /// By the cookie of a browser.
+    Session(SecretHash),
 }
 
 #[derive(Clone)]

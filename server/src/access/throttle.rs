@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tandem_domain::access::token::TokenId;
+use tandem_domain::access::{Denial, token::TokenId};
+
+use crate::listen::peer::Peer;
 
 /// Of each kind. When there are more, those that are forgiven are forgotten, and else all.
 const KEPT_MAX: usize = 4096;
@@ -48,6 +50,21 @@ impl Throttle {
         }
         *count += 1;
         false
+    }
+}
+
+/// Counts a wrong try, and says no more than that when there were too many.
+pub(super) fn wrong(tries: &Throttle, denial: Denial, peer: Peer, id: Option<&TokenId>) -> Denial {
+    let now = Instant::now();
+    let by_address = match peer {
+        Peer::Tcp { address } => tries.is_too_many(Source::Address(address.ip()), now),
+        Peer::Socket { .. } => false,
+    };
+    let by_id = id.is_some_and(|id| tries.is_too_many(Source::Token(id.clone()), now));
+    match (by_address, by_id, id, peer) {
+        (true, _, _, Peer::Tcp { address }) => Denial::TooMany(address.ip().to_string()),
+        (_, true, Some(id), _) => Denial::TooMany(format!("those who name {id}")),
+        _ => denial,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Opens the port and the socket as the options say.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, UnixListener};
@@ -93,6 +96,20 @@ impl Listening {
             announced["fingerprint"] = tls.fingerprint.clone().into();
         }
         announced
+    }
+
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Where a browser on this box finds the page.
+    pub(crate) fn page_address(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => format!("{scheme}://127.0.0.1:{}", self.address.port()),
+            IpAddr::V6(ip) if ip.is_unspecified() => format!("{scheme}://[::1]:{}", self.address.port()),
+            _ => format!("{scheme}://{}", self.address),
+        }
     }
 
     /// Says how others come here. The fingerprint is no secret: it is what they compare.

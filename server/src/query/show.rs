@@ -33,8 +33,13 @@ pub(crate) struct Detail {
 }
 
 pub(crate) async fn show(conn: &mut Conn, target: &str, own: &str) -> Result<Shown> {
-    let gone = || Error::NotFound(format!("`{target}` is not there any more"));
     let found = resolve(conn, target, own).await?;
+    show_found(conn, found, target).await
+}
+
+/// The same of what is known by its id; `called` is for messages.
+pub(crate) async fn show_found(conn: &mut Conn, found: Target, called: &str) -> Result<Shown> {
+    let gone = || Error::NotFound(format!("`{called}` is not there any more"));
     let jobs = rows_of(conn, found).await?;
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
     let (experiment, detail) = match found {

@@ -63,7 +63,7 @@ impl Admission {
     }
 
     /// Runs a call, unless there are too many; then it is refused at once.
-    pub(super) async fn call<T>(&self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    pub(crate) async fn call<T>(&self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         let _place = self.calls.try_acquire().map_err(|_| {
             Error::Full(format!("the coordinator answers {CALLS} calls already; ask again in a moment"))
         })?;
@@ -71,7 +71,7 @@ impl Admission {
     }
 
     /// A place for a stream, which is free again when it is dropped.
-    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Error> {
+    pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Error> {
         self.streams.clone().try_acquire_owned().map_err(|_| {
             Error::Full(format!("{STREAMS} clients watch, follow or fetch already; ask again in a moment"))
         })

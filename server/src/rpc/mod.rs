@@ -75,6 +75,8 @@ pub(crate) struct Api {
     pub(crate) courier: Arc<Courier>,
     /// Bytes of data sets that each person may keep.
     pub(crate) data_limit: u64,
+    /// Where a browser on this box finds the page.
+    pub(crate) page_address: String,
     pub(crate) started_at: DateTime<Utc>,
     /// Streams end when it is cancelled ...
     pub(crate) closing: CancellationToken,

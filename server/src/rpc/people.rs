@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tandem_domain::access::Identity;
 use tandem_proto::{
     convert::{optional_moment, timestamp},
     v1,
@@ -11,11 +12,14 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{Api, admission::check_texts, caller};
 use crate::{
+    access::holder,
     error::Error,
+    listen::peer::Peer,
     people::{self, Change, Wanted},
     query::jobs::limited,
-    store::{audit, people as rows, people::PersonRow, targets::Target, tokens::TokenRow},
+    store::{audit, people as rows, people::PersonRow, sessions, targets::Target, tokens::TokenRow},
     target::resolve,
+    web,
 };
 
 #[async_trait]
@@ -116,6 +120,35 @@ impl People for Api {
         };
         let entries = self.admission.call(list).await?.into_iter().map(entry).collect();
         Ok(Response::new(v1::AuditResponse { entries }))
+    }
+
+    async fn web_code(&self, request: Request<v1::WebCodeRequest>) -> Result<Response<v1::WebCodeResponse>, Status> {
+        let peer = request.extensions().get::<Peer>().copied();
+        let holder = peer.and_then(|peer| holder(&Identity::Person(caller(&request).ok()?), peer));
+        let by = caller(&request)?;
+        let holder = holder.ok_or_else(|| Error::Bug("it is not known what the caller is known by".to_owned()))?;
+        let make = async { Ok(web::new_code(&self.store, &by, &holder).await?) };
+        let (secret, id) = self.admission.call(make).await?;
+        Ok(Response::new(v1::WebCodeResponse {
+            code: secret.reveal().to_owned(),
+            id: id.to_string(),
+            expires_in_seconds: u32::try_from(web::CODE_LASTS.as_secs()).unwrap_or(u32::MAX),
+            address: self.page_address.clone(),
+        }))
+    }
+
+    async fn web_code_state(
+        &self,
+        request: Request<v1::WebCodeStateRequest>,
+    ) -> Result<Response<v1::WebCodeStateResponse>, Status> {
+        caller(&request)?;
+        // Random, and told to who made it: whoever knows one may ask.
+        let id = request.into_inner().id.parse().map_err(|_| Error::Invalid("expected the id of a code".to_owned()))?;
+        let look = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(sessions::is_used(&mut conn, id).await.map_err(Error::from)?)
+        };
+        Ok(Response::new(v1::WebCodeStateResponse { used: self.admission.call(look).await? }))
     }
 
     async fn revoke_token(

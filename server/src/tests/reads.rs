@@ -12,7 +12,7 @@ use crate::{
         show::show,
         status::status,
     },
-    store::{Conn, attempts, audit, fleet, leases, measures, picks::pick},
+    store::{Conn, attempts, audit, fleet, leases, measures, page, picks::pick},
     target::{jobs_of, resolve},
     unblock::{Sweep, unblock},
 };
@@ -123,6 +123,26 @@ async fn a_read_costs_what_it_shows() {
         costs.push((what, cost.await, 60));
     }
 
+    let all = page::Chosen::default();
+    let of =
+        |owner: &str, state: &str| page::Chosen { owner: owner.to_owned(), state: state.to_owned(), ..all.clone() };
+    for (what, chosen, most) in [
+        ("the page of experiments", all.clone(), 100 * i64::from(SHOWN)),
+        // So many are searched at most, where those of one person may be all.
+        ("the page of nobody's experiments", of("nobody", ""), page::SEARCHED / 20),
+        // So many are looked at, whatever the history holds.
+        ("the page of live experiments", of("", "live"), 100 * page::LOOKED_AT),
+    ] {
+        let cost =
+            blocks(conn, async |conn| drop(page::experiments(conn, &chosen, i64::from(SHOWN)).await.unwrap())).await;
+        costs.push((what, cost, most));
+    }
+    let cost = blocks(conn, async |conn| drop(page::loads(conn).await.unwrap()));
+    costs.push(("the page of people", cost.await, 100));
+    let one = job.parse().unwrap();
+    let cost = blocks(conn, async |conn| drop(page::curves(conn, one, 300).await.unwrap()));
+    costs.push(("the curves of a page", cost.await, 20_000));
+
     database.execute(
         "CREATE TEMP TABLE left_long_ago AS SELECT w.* FROM workers w, generate_series(1, 200);
          UPDATE left_long_ago SET id = gen_random_uuid();
@@ -186,6 +206,18 @@ async fn a_read_costs_what_it_shows() {
     );
     let cost = blocks(conn, async |conn| drop(unblock(conn).await.unwrap()));
     costs.push(("a pass over blocked jobs", cost.await, 10));
+
+    database.execute(
+        "CREATE TEMP TABLE in_line AS SELECT * FROM jobs WHERE state = 'succeeded' LIMIT 10000;
+         UPDATE in_line SET id = gen_random_uuid(), name = 'q' || id, content_key = 'q' || id, state = 'queued',
+             queued_at = now(), finished_at = NULL, started_at = NULL, ran_on = NULL;
+         INSERT INTO jobs SELECT * FROM in_line;
+         ANALYZE jobs",
+    );
+    let cost = blocks(conn, async |conn| {
+        assert_eq!(page::waiting(conn, 0, 100).await.unwrap().len(), 100);
+    });
+    costs.push(("the page of the queue", cost.await, 1500));
     let excess: Vec<_> = costs.iter().filter(|(_, cost, most)| cost > most).collect();
     assert!(excess.is_empty(), "blocks touched, and the most: {excess:?} of {costs:?}");
 

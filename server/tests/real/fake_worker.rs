@@ -150,6 +150,11 @@ impl FakeWorker {
         }
     }
 
+    /// Whether the coordinator still listens to it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.outbound.is_closed()
+    }
+
     pub(crate) async fn assignment(&mut self) -> v1::Assignment {
         match self.next().await.unwrap() {
             Some(Theirs::Assignment(assignment)) => assignment,

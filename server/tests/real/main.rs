@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod access;
+mod browser;
 mod data;
 mod fake_worker;
 mod fit;
 mod metrics;
+mod page;
+mod page_speed;
 mod process;
 mod server;
 mod service;

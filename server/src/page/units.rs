@@ -1,0 +1,98 @@
+//! Times, sizes and figures as people read them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+pub(super) use tandem_domain::datasets::size as bytes;
+
+/// `42 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
+pub(super) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "–".to_owned();
+    }
+    let whole = seconds.round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+    match () {
+        () if minutes == 0 => format!("{whole} s"),
+        () if hours == 0 => format!("{minutes} min {:02} s", whole % 60),
+        () if days == 0 => format!("{hours} h {:02} min", minutes % 60),
+        () => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// To the minute where it is longer: a page that is drawn anew every two seconds is not to flicker.
+pub(super) fn coarse(seconds: f64) -> String {
+    if seconds.is_finite() && (60.0..3600.0).contains(&seconds) {
+        return format!("{:.0} min", (seconds / 60.0).ceil());
+    }
+    if seconds.is_finite() && (5.0..60.0).contains(&seconds) {
+        return format!("{:.0} s", (seconds / 5.0).ceil() * 5.0);
+    }
+    duration(seconds)
+}
+
+/// How long ago: `now`, `3 min`, `2 h`, `5 d`.
+pub(super) fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    match (now - at).max(TimeDelta::zero()).num_seconds() {
+        0..10 => "now".to_owned(),
+        seconds @ 10..60 => format!("{} s", seconds / 10 * 10),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// All times are in UTC, as those in reasons and events are.
+pub(super) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+pub(super) fn exact(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A figure in the form that its name implies: shares in percent, times, bytes, counts, else four significant digits.
+pub(super) fn figure(name: &str, value: f64) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    match name {
+        "seconds" => duration(value),
+        "images" => format!("{value:.0}"),
+        _ if tandem_draw::numbers::is_share(name) => format!("{:.1} %", 100.0 * value),
+        _ if name.ends_with("_bytes") => bytes(value.max(0.0) as u64),
+        _ => significant(value),
+    }
+}
+
+fn significant(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.3e}"),
+        size => {
+            let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+            format!("{value:.decimals$}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_at_a_glance() {
+        assert_eq!(
+            [3.0, 185.0, 7800.0, 273_600.0, -1.0].map(duration),
+            ["3 s", "3 min 05 s", "2 h 10 min", "3 d 4 h", "–"]
+        );
+        assert_eq!([3.0, 21.0, 61.0, 3599.0].map(coarse), ["3 s", "25 s", "2 min", "60 min"]);
+        let at = |seconds| age(DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds));
+        assert_eq!([-5, 9, 34, 120, 7300, 200_000].map(at), ["now", "now", "30 s", "2 min", "2 h", "2 d"]);
+    }
+
+    #[test]
+    fn figures_go_by_their_names() {
+        assert_eq!(figure("knn_accuracy", 0.5), "50.0 %");
+        assert_eq!((figure("loss", 1.23456), figure("loss", 0.0)), ("1.235".into(), "0".into()));
+        assert_eq!((figure("lr", 3e-5), figure("loss", f64::NAN)), ("3.000e-5".into(), "NaN".into()));
+    }
+}

@@ -1,0 +1,198 @@
+//! The box: each device, who has it, what for and until when.
+
+use askama::Template;
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{
+    super::{
+        block::{Block, Part, html},
+        text::Text,
+        units,
+    },
+    device_history::last_hour,
+    drawn::{Drawn, Rights},
+    state::{self, State},
+};
+use crate::{
+    error::Result,
+    query::status::{Status, status},
+    store::{Conn, unsigned, workers::WorkerRow},
+};
+
+#[derive(Template)]
+#[template(path = "box_summary.html")]
+struct Summary<'a> {
+    devices: usize,
+    free: usize,
+    busy: usize,
+    other: usize,
+    status: &'a Status,
+    leader: Text,
+}
+
+#[derive(Template)]
+#[template(path = "box_devices.html")]
+struct Devices {
+    has_hosts: bool,
+    measured: bool,
+    is_empty: bool,
+}
+
+#[derive(Template)]
+#[template(path = "box_device.html")]
+struct Device {
+    id: Uuid,
+    name: Text,
+    host: Text,
+    has_hosts: bool,
+    measured: bool,
+    kind: Text,
+    state: State,
+    owner: Text,
+    job: Option<(Uuid, Text)>,
+    since: String,
+    left: String,
+    until: String,
+    facts: Option<Facts>,
+    history: String,
+    /// Why it gets no jobs.
+    trouble: Text,
+    releasable: bool,
+}
+
+struct Facts {
+    load: u64,
+    memory: String,
+    memory_percent: u64,
+    temperature: u64,
+    power: u64,
+    foreign: u64,
+}
+
+pub(super) async fn draw(conn: &mut Conn, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
+    let status = status(conn).await?;
+    let workers: Vec<Uuid> = status.workers.iter().map(|worker| worker.id).collect();
+    let hours = last_hour(conn, &workers).await?;
+    let has_hosts = status.workers.iter().any(|worker| worker.host != status.workers[0].host);
+    let measured = status.workers.iter().any(|worker| worker.facts.is_some());
+    let mut rows = Vec::with_capacity(status.workers.len());
+    for worker in &status.workers {
+        let history = hours.get(&worker.id).map(Vec::as_slice).unwrap_or_default();
+        rows.push(row(worker, (has_hosts, measured), history, rights, now));
+    }
+    let count = |word: &str| rows.iter().filter(|row| row.state.word == word).count();
+    let (free, busy) = (count("free"), count("busy"));
+    let leader = Text::line(&status.leader);
+    let summary = Summary { devices: rows.len(), free, busy, other: rows.len() - free - busy, status: &status, leader };
+    let part = |row: &Device| Ok(Part { id: row.id.to_string(), html: html(row)? });
+    let parts = rows.iter().map(part).collect::<Result<Vec<_>>>()?;
+    let table = Devices { has_hosts, measured, is_empty: parts.is_empty() };
+    Ok(Drawn {
+        title: Text::line("Box"),
+        heading: Text::line("Box"),
+        blocks: vec![Block::whole(&summary)?, Block::around(&table, parts)?],
+    })
+}
+
+fn row(
+    worker: &WorkerRow,
+    (has_hosts, measured): (bool, bool),
+    history: &[f64],
+    rights: Rights,
+    now: DateTime<Utc>,
+) -> Device {
+    let (state, trouble) = state_of(worker);
+    let busy = worker.job_id.is_some();
+    let left = worker.seconds_left.filter(|left| busy && *left > 0.0 && *left < 1e7);
+    Device {
+        id: worker.id,
+        name: Text::line(&worker.name),
+        host: Text::line(&worker.host),
+        has_hosts,
+        measured,
+        kind: Text::line(&kind(worker)),
+        owner: Text::line(worker.owner.as_deref().unwrap_or_default()),
+        job: worker.job_id.map(|id| (id, job(worker))),
+        since: worker.busy_since.filter(|_| busy).map(|at| units::age(at, now)).unwrap_or_default(),
+        left: left.map(units::coarse).unwrap_or_default(),
+        until: left.map(|left| until(now, left)).unwrap_or_default(),
+        facts: worker.facts.as_ref().map(|facts| facts_of(facts, unsigned(worker.memory_bytes))),
+        history: if history.is_empty() {
+            String::new()
+        } else {
+            tandem_draw::spark::svg(history, (96, 20), &format!("load of {} in the last hour", worker.name))
+        },
+        releasable: rights.admin && state.word == "quarantined",
+        trouble: Text::line(trouble),
+        state,
+    }
+}
+
+/// To five minutes: an estimate that looked exact would be believed.
+fn until(now: DateTime<Utc>, left: f64) -> String {
+    let end = now + TimeDelta::seconds(left as i64);
+    let rounded = end + TimeDelta::seconds(300 - end.timestamp().rem_euclid(300));
+    let form = if end - now > TimeDelta::hours(20) { "%b %-d, %H:%M UTC" } else { "%H:%M UTC" };
+    rounded.format(form).to_string()
+}
+
+fn state_of(worker: &WorkerRow) -> (State, &str) {
+    match (worker.state.as_str(), worker.job_id) {
+        ("ready", None) if !worker.unfit.is_empty() => (state::unfit(), &worker.unfit),
+        ("ready", None) if worker.quarantined_until.is_some() => (state::quarantined(), &worker.quarantine_reason),
+        ("ready", None) => (state::free(), ""),
+        ("ready", Some(_)) => (state::busy(), ""),
+        ("draining", _) => (state::draining(), ""),
+        _ => (state::lost(), "it was not heard of for a while"),
+    }
+}
+
+/// Without the maker's name, which stands in all of them.
+fn kind(worker: &WorkerRow) -> String {
+    let name = worker.device_name.trim_start_matches("NVIDIA ");
+    match worker.device_kind.as_str() {
+        "cuda" => format!("cuda:{} {name}", worker.device_index),
+        kind if name.is_empty() => kind.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+/// `quickstart/encoder`, and the rank where there are several.
+fn job(worker: &WorkerRow) -> Text {
+    let rank = worker.rank.filter(|rank| *rank > 0).map(|rank| format!(" · rank {rank}")).unwrap_or_default();
+    let (experiment, job) = (worker.experiment.as_deref().unwrap_or("?"), worker.job_name.as_deref().unwrap_or("?"));
+    Text::line(&format!("{experiment}/{job}{rank}"))
+}
+
+fn facts_of(facts: &serde_json::Value, total: u64) -> Facts {
+    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let used = number("memory_used_bytes");
+    Facts {
+        load: number("utilization_percent").min(100),
+        memory: format!("{} of {}", units::bytes(used), units::bytes(total)),
+        memory_percent: if total > 0 { (used.min(total) as f64 / total as f64 * 100.0).round() as u64 } else { 0 },
+        temperature: number("temperature_celsius"),
+        power: number("power_watts"),
+        foreign: number("foreign_processes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_to_five_minutes_and_with_its_day_where_that_is_another() {
+        let now = "2026-11-30T17:01:00Z".parse().unwrap();
+        assert_eq!(until(now, 600.0), "17:15 UTC");
+        assert_eq!(until(now, 30.0 * 3600.0), "Dec 1, 23:05 UTC");
+    }
+
+    #[test]
+    fn what_a_card_says_of_itself_is_bounded() {
+        let facts =
+            facts_of(&serde_json::json!({ "utilization_percent": 900, "memory_used_bytes": 1_u64 << 40 }), 1 << 30);
+        assert_eq!((facts.load, facts.memory_percent, facts.temperature), (100, 100, 0));
+    }
+}

@@ -1,0 +1,45 @@
+//! Chooses what draws a page, and for whom.
+
+use chrono::{DateTime, Utc};
+use tandem_domain::access::{PersonRole, identity::Person};
+
+use super::{
+    super::place::Place,
+    devices,
+    drawn::{Drawn, Rights, absent},
+    experiment, experiments, job, people, queue, results,
+};
+use crate::{
+    error::Result,
+    store::{Conn, experiments as rows},
+};
+
+/// # Errors
+/// `NotFound` for a job or an experiment that is not there.
+pub(crate) async fn rights(conn: &mut Conn, place: &Place, who: &Person) -> Result<Rights> {
+    let change = match place {
+        Place::Experiment(id) => {
+            let experiment = rows::get(conn, *id).await?.ok_or_else(|| absent("experiment"))?;
+            who.may_change(&experiment.owner)
+        }
+        Place::Job(id) => {
+            who.is_admin() || (who.role >= PersonRole::Submitter && rows::has_wanted(conn, &who.name, *id).await?)
+        }
+        _ => false,
+    };
+    Ok(Rights { admin: who.is_admin(), change })
+}
+
+/// # Errors
+/// As [`rights`].
+pub(crate) async fn draw(conn: &mut Conn, place: &Place, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
+    match place {
+        Place::Box => devices::draw(conn, rights, now).await,
+        Place::Queue { part } => queue::draw(conn, *part, now).await,
+        Place::Experiments(chosen) => experiments::draw(conn, chosen, now).await,
+        Place::Experiment(id) => experiment::draw(conn, *id, rights, now).await,
+        Place::Job(id) => job::draw(conn, *id, rights, now).await,
+        Place::Results(sorted) => results::draw(conn, sorted, now).await,
+        Place::People => people::draw(conn, rights, now).await,
+    }
+}
