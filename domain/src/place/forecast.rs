@@ -156,7 +156,7 @@ fn comes_free(now: DateTime<Utc>, worker: &FleetWorker) -> Option<f64> {
     match &worker.status {
         WorkerStatus::Idle => Some(0.0),
         WorkerStatus::Busy { until: Some(until), .. } | WorkerStatus::Held { until } => Some(seconds(*until - now)),
-        WorkerStatus::Busy { until: None, .. } => Some(UNKNOWN.as_secs_f64()),
+        WorkerStatus::Busy { until: None, .. } | WorkerStatus::Withheld { .. } => Some(UNKNOWN.as_secs_f64()),
         WorkerStatus::Draining
         | WorkerStatus::Drained
         | WorkerStatus::Quarantined

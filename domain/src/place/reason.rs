@@ -48,7 +48,7 @@ pub(super) fn needs(need: u32, fleet: &[&FleetWorker], spare: usize, policy: &Po
 /// Why nobody waits for a worker.
 fn unusable_as(status: &WorkerStatus) -> Option<&'static str> {
     match status {
-        WorkerStatus::Idle | WorkerStatus::Busy { .. } => None,
+        WorkerStatus::Idle | WorkerStatus::Busy { .. } | WorkerStatus::Withheld { .. } => None,
         WorkerStatus::Draining => Some("draining"),
         WorkerStatus::Drained => Some("drained (`tandem undrain`)"),
         WorkerStatus::Held { .. } => Some("held (`tandem status` says by whom)"),

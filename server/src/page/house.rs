@@ -8,6 +8,7 @@ use super::live::Lives;
 use crate::{
     access::{Gate, cookie::Cookies},
     rpc::Admission,
+    sharing::outlook::Outlooks,
     store::Store,
     store_folder::StoreFolder,
 };
