@@ -169,7 +169,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         admission: admission.clone(),
         outlooks: outlooks.clone(),
         folder: folder.clone(),
-        lives: page::Lives::new(store.clone(), notifier.clone(), streams.clone(), closing.clone()),
+        lives: page::Lives::new(store.clone(), outlooks.clone(), notifier.clone(), streams.clone(), closing.clone()),
         closing: closing.clone(),
         streams: streams.clone(),
     };

@@ -8,7 +8,18 @@ use super::{
 };
 
 /// What a page's buttons do: the last part of `/actions/NAME`, and the method whose rule holds.
-pub const ACTIONS: &[(&str, &str)] = &[("cancel", "/tandem.v1.Jobs/Cancel"), ("release", "/tandem.v1.Fleet/Release")];
+pub const ACTIONS: &[(&str, &str)] = &[
+    ("cancel", "/tandem.v1.Jobs/Cancel"),
+    ("pause", "/tandem.v1.Jobs/Pause"),
+    ("resume", "/tandem.v1.Jobs/Resume"),
+    ("requeue", "/tandem.v1.Jobs/Requeue"),
+    ("priority", "/tandem.v1.Jobs/SetPriority"),
+    ("hold", "/tandem.v1.Fleet/Hold"),
+    ("unhold", "/tandem.v1.Fleet/Unhold"),
+    ("drain", "/tandem.v1.Fleet/Drain"),
+    ("undrain", "/tandem.v1.Fleet/Undrain"),
+    ("release", "/tandem.v1.Fleet/Release"),
+];
 
 const fn open(name: &'static str) -> Rule {
     Rule { method: name, least: Least::Anybody, object: Object::Any, takes_once: false, streams: false }

@@ -8,7 +8,10 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::IntoResponse,
 };
-use tandem_domain::access::{Identity, identity::Person};
+use tandem_domain::{
+    access::{Identity, identity::Person},
+    policy::span,
+};
 
 use super::{
     answer::{Answer, Problem, person},
@@ -20,6 +23,13 @@ use crate::{
     cancel::{Cancelled, cancel},
     error::{Error, Result},
     release::release,
+    sharing::{
+        chosen::Changed,
+        pause,
+        priority::set_priority,
+        requeue::requeue,
+        withhold::{self, Withheld},
+    },
     store::audit::Entry,
     web::Refusal,
 };
@@ -28,15 +38,42 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Cancel,
+    Pause,
+    Resume,
+    Requeue,
+    Priority,
+    Hold,
+    Unhold,
+    Drain,
+    Undrain,
     Release,
 }
 
 impl Action {
-    const ALL: [Self; 2] = [Self::Cancel, Self::Release];
+    const ALL: [Self; 10] = [
+        Self::Cancel,
+        Self::Pause,
+        Self::Resume,
+        Self::Requeue,
+        Self::Priority,
+        Self::Hold,
+        Self::Unhold,
+        Self::Drain,
+        Self::Undrain,
+        Self::Release,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Cancel => "cancel",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Requeue => "requeue",
+            Self::Priority => "priority",
+            Self::Hold => "hold",
+            Self::Unhold => "unhold",
+            Self::Drain => "drain",
+            Self::Undrain => "undrain",
             Self::Release => "release",
         }
     }
@@ -45,6 +82,14 @@ impl Action {
     fn method(self) -> &'static str {
         match self {
             Self::Cancel => "Jobs/Cancel",
+            Self::Pause => "Jobs/Pause",
+            Self::Resume => "Jobs/Resume",
+            Self::Requeue => "Jobs/Requeue",
+            Self::Priority => "Jobs/SetPriority",
+            Self::Hold => "Fleet/Hold",
+            Self::Unhold => "Fleet/Unhold",
+            Self::Drain => "Fleet/Drain",
+            Self::Undrain => "Fleet/Undrain",
             Self::Release => "Fleet/Release",
         }
     }
@@ -54,6 +99,39 @@ impl Action {
         let target = form.get("target");
         match self {
             Self::Cancel => Ok(cancelled(&cancel(&house.store, target, who).await?)),
+            Self::Pause => Ok(changed("Paused", "None was paused.", &pause::pause(&house.store, target, who).await?)),
+            Self::Resume => Ok(changed("Resumed", "None was resumed.", &pause::resume(&house.store, target, who).await?)),
+            Self::Requeue => {
+                Ok(changed("Asked again for", "Nothing was asked for again.", &requeue(&house.store, target, None, who).await?))
+            }
+            Self::Priority => {
+                let expected = || Error::Invalid("expected a whole number as the priority".to_owned());
+                let priority = form.get("priority").parse().map_err(|_| expected())?;
+                Ok(changed("Changed the priority of", "Nothing was changed.", &set_priority(&house.store, target, priority, who).await?))
+            }
+            Self::Hold => {
+                let time = span::parse(form.get("time")).map_err(Error::Invalid)?;
+                let held = withhold::hold(&house.store, who, target, time, form.get("reason"), form.get("now") == "now").await?;
+                Ok(taken(&held, &format!("{} is yours for {}.", held.worker.name, span::show(time))))
+            }
+            Self::Unhold => {
+                let (worker, was_held) = withhold::unhold(&house.store, who, target).await?;
+                Ok(match was_held {
+                    true => format!("{} was given back.", worker.name),
+                    false => format!("{} was not held.", worker.name),
+                })
+            }
+            Self::Drain => {
+                let drained = withhold::drain(&house.store, who, target, form.get("reason"), form.get("now") == "now").await?;
+                Ok(taken(&drained, &format!("{} gets nothing new.", drained.worker.name)))
+            }
+            Self::Undrain => {
+                let (worker, was_drained) = withhold::undrain(&house.store, who, target).await?;
+                Ok(match was_drained {
+                    true => format!("{} gets jobs again.", worker.name),
+                    false => format!("{} was not drained.", worker.name),
+                })
+            }
             Self::Release => {
                 let (worker, was_quarantined) = release(&house.store, who, target).await?;
                 Ok(match was_quarantined {
@@ -62,6 +140,28 @@ impl Action {
                 })
             }
         }
+    }
+}
+
+/// What was changed, and what goes on.
+fn changed(done: &str, none: &str, changed: &Changed) -> String {
+    let mut words = match changed.jobs.as_slice() {
+        [] => none.to_owned(),
+        [one] => format!("{done} {}/{}.", one.experiment_name, one.name),
+        several => format!("{done} {} jobs.", several.len()),
+    };
+    for note in changed.notes.iter().take(3) {
+        words.push_str(&format!(" {note}."));
+    }
+    words
+}
+
+/// What is still on a device that was asked for.
+fn taken(withheld: &Withheld, words: &str) -> String {
+    match (withheld.running.as_str(), withheld.stopping) {
+        ("", _) => words.to_owned(),
+        (job, true) => format!("{words} {job} stops there at a checkpoint."),
+        (job, false) => format!("{words} {job} runs there to its end first."),
     }
 }
 

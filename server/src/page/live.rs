@@ -20,7 +20,7 @@ use super::{
     place::Place,
     view::{Rights, draw},
 };
-use crate::{error::Result, notifier::Notifier, store::Store};
+use crate::{error::Result, notifier::Notifier, sharing::outlook::Outlooks, store::Store};
 
 /// Least time between two drawings of a page.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -50,6 +50,7 @@ type Newest = Option<Arc<Version>>;
 #[derive(Clone)]
 pub(crate) struct Lives {
     store: Store,
+    outlooks: Outlooks,
     notifier: Arc<Notifier>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -57,8 +58,14 @@ pub(crate) struct Lives {
 }
 
 impl Lives {
-    pub(crate) fn new(store: Store, notifier: Arc<Notifier>, tasks: TaskTracker, closing: CancellationToken) -> Self {
-        Self { store, notifier, tasks, closing, drawing: Arc::default() }
+    pub(crate) fn new(
+        store: Store,
+        outlooks: Outlooks,
+        notifier: Arc<Notifier>,
+        tasks: TaskTracker,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { store, outlooks, notifier, tasks, closing, drawing: Arc::default() }
     }
 
     /// The versions of a page, from now on.
@@ -111,8 +118,9 @@ impl Lives {
     }
 
     async fn read(&self, (place, rights): &Key) -> Result<Vec<Block>> {
+        let ahead = if place.looks_ahead() { Some(self.outlooks.now().await?) } else { None };
         let mut conn = self.store.reader().await?;
-        Ok(draw(&mut conn, place, *rights, Utc::now()).await?.blocks)
+        Ok(draw(&mut conn, place, *rights, ahead.as_deref(), Utc::now()).await?.blocks)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Sender<Newest>>> {

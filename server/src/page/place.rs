@@ -38,6 +38,11 @@ pub(crate) struct Sorted {
 const ME: &str = "@me";
 
 impl Place {
+    /// Whether it shows when those that wait will start, which takes more than a look at what is stored.
+    pub(super) fn looks_ahead(&self) -> bool {
+        matches!(self, Self::Queue { .. } | Self::Job(_))
+    }
+
     /// The same, as `who` means it.
     pub(crate) fn asked_by(mut self, who: &str) -> Self {
         match &mut self {

@@ -28,9 +28,10 @@ pub(super) async fn show(
     let query = uri.query().unwrap_or_default();
     let place = Place::of(uri.path(), query).ok_or_else(|| absent(uri.path()))?.asked_by(&who.name);
     let work = async {
+        let ahead = if place.looks_ahead() { Some(house.outlooks.now().await?) } else { None };
         let mut conn = house.store.reader().await.map_err(crate::error::Error::from)?;
         let rights = rights(&mut conn, &place, who).await?;
-        Ok(draw(&mut conn, &place, rights, Utc::now()).await?)
+        Ok(draw(&mut conn, &place, rights, ahead.as_deref(), Utc::now()).await?)
     };
     let drawn = house.admission.call(work).await?;
     let html: String = drawn.blocks.iter().map(super::block::Block::html).collect();

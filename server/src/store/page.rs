@@ -39,6 +39,22 @@ pub(crate) async fn waiting(conn: &mut Conn, skip: i64, limit: i64) -> DbResult<
     .await
 }
 
+/// Those of these jobs that wait, in the order that is given.
+pub(crate) async fn waiting_of(conn: &mut Conn, ids: &[Uuid]) -> DbResult<Vec<WaitingRow>> {
+    sqlx::query_as!(
+        WaitingRow,
+        r#"SELECT j.id AS "id!", e.id AS "experiment_id!", e.name AS "experiment!", e.owner AS "owner!", j.name AS "name!",
+                  j.stage AS "stage!", j.reason AS "reason!", j.priority AS "priority!", j.workers_min AS "workers_min!",
+                  j.workers_max AS "workers_max!", j.queued_at AS "queued_at!"
+           FROM UNNEST($1::uuid[]) WITH ORDINALITY AS line (id, place)
+           JOIN jobs j ON j.id = line.id AND j.state = 'queued' JOIN experiments e ON e.id = j.experiment_id
+           ORDER BY line.place"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// An experiment with the number of its jobs in each state.
 #[derive(Clone, Debug)]
 pub(crate) struct ExperimentRow {

@@ -59,6 +59,11 @@ struct Device {
     /// Why it gets no jobs.
     trouble: Text,
     releasable: bool,
+    /// May be taken by whoever looks, or given back.
+    holdable: bool,
+    held: bool,
+    drainable: bool,
+    drained: bool,
 }
 
 struct Facts {
@@ -72,8 +77,8 @@ struct Facts {
 
 pub(super) async fn draw(conn: &mut Conn, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
     let status = status(conn).await?;
-    let workers: Vec<Uuid> = status.workers.iter().map(|worker| worker.id).collect();
-    let hours = last_hour(conn, &workers).await?;
+    let workers: Vec<(Uuid, i32)> = status.workers.iter().map(|worker| (worker.id, worker.cores)).collect();
+    let hours = last_hour(conn, &workers, now).await?;
     let has_hosts = status.workers.iter().any(|worker| worker.host != status.workers[0].host);
     let measured = status.workers.iter().any(|worker| worker.facts.is_some());
     let mut rows = Vec::with_capacity(status.workers.len());
@@ -124,7 +129,11 @@ fn row(
             tandem_draw::spark::svg(history, (96, 20), &format!("load of {} in the last hour", worker.name))
         },
         releasable: rights.admin && state.word == "quarantined",
-        trouble: Text::line(trouble),
+        holdable: rights.submit && worker.held_until.is_none(),
+        held: rights.submit && worker.held_until.is_some(),
+        drainable: rights.admin && worker.drained_at.is_none(),
+        drained: rights.admin && worker.drained_at.is_some(),
+        trouble: Text::line(&trouble),
         state,
     }
 }
@@ -137,15 +146,26 @@ fn until(now: DateTime<Utc>, left: f64) -> String {
     rounded.format(form).to_string()
 }
 
-fn state_of(worker: &WorkerRow) -> (State, &str) {
+fn state_of(worker: &WorkerRow) -> (State, String) {
     match (worker.state.as_str(), worker.job_id) {
-        ("ready", None) if !worker.unfit.is_empty() => (state::unfit(), &worker.unfit),
-        ("ready", None) if worker.quarantined_until.is_some() => (state::quarantined(), &worker.quarantine_reason),
-        ("ready", None) => (state::free(), ""),
-        ("ready", Some(_)) => (state::busy(), ""),
-        ("draining", _) => (state::draining(), ""),
-        _ => (state::lost(), "it was not heard of for a while"),
+        ("ready", None) if !worker.unfit.is_empty() => (state::unfit(), worker.unfit.clone()),
+        ("ready", None) if worker.quarantined_until.is_some() => (state::quarantined(), worker.quarantine_reason.clone()),
+        ("ready", None) if worker.drained_at.is_some() => (state::drained(), withheld(&worker.drained_by, &worker.drain_reason)),
+        ("ready", None) if worker.held_until.is_some() => (state::held(), withheld(&worker.held_by, &worker.hold_reason)),
+        ("ready", None) if !worker.withheld.is_empty() => (state::in_use(), worker.withheld.clone()),
+        ("ready", None) => (state::free(), String::new()),
+        // What has been asked for begins when this job ends.
+        ("ready", Some(_)) if worker.drained_at.is_some() => (state::busy(), format!("then drained: {}", withheld(&worker.drained_by, &worker.drain_reason))),
+        ("ready", Some(_)) if worker.held_until.is_some() => (state::busy(), format!("then held: {}", withheld(&worker.held_by, &worker.hold_reason))),
+        ("ready", Some(_)) => (state::busy(), String::new()),
+        ("draining", _) => (state::draining(), String::new()),
+        _ => (state::lost(), "it was not heard of for a while".to_owned()),
     }
+}
+
+/// By whom, and what for.
+fn withheld(by: &str, reason: &str) -> String {
+    if reason.is_empty() { format!("by {by}") } else { format!("by {by}: {reason}") }
 }
 
 /// Without the maker's name, which stands in all of them.

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    sharing::outlook::Line,
     store::{Conn, experiments as rows},
 };
 
@@ -27,18 +28,26 @@ pub(crate) async fn rights(conn: &mut Conn, place: &Place, who: &Person) -> Resu
         }
         _ => false,
     };
-    Ok(Rights { admin: who.is_admin(), change })
+    Ok(Rights { admin: who.is_admin(), submit: who.role >= PersonRole::Submitter, change })
 }
 
+/// `ahead` is what is expected of those that wait, for pages that show it ([`Place::looks_ahead`]).
+///
 /// # Errors
 /// As [`rights`].
-pub(crate) async fn draw(conn: &mut Conn, place: &Place, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
+pub(crate) async fn draw(
+    conn: &mut Conn,
+    place: &Place,
+    rights: Rights,
+    ahead: Option<&Line>,
+    now: DateTime<Utc>,
+) -> Result<Drawn> {
     match place {
         Place::Box => devices::draw(conn, rights, now).await,
-        Place::Queue { part } => queue::draw(conn, *part, now).await,
+        Place::Queue { part } => queue::draw(conn, *part, ahead, now).await,
         Place::Experiments(chosen) => experiments::draw(conn, chosen, now).await,
         Place::Experiment(id) => experiment::draw(conn, *id, rights, now).await,
-        Place::Job(id) => job::draw(conn, *id, rights, now).await,
+        Place::Job(id) => job::draw(conn, *id, rights, ahead, now).await,
         Place::Results(sorted) => results::draw(conn, sorted, now).await,
         Place::People => people::draw(conn, rights, now).await,
     }

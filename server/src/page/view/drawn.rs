@@ -14,6 +14,8 @@ pub(crate) struct Drawn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rights {
     pub(crate) admin: bool,
+    /// May submit, and take a device for itself.
+    pub(crate) submit: bool,
     /// Of the job or the experiment that the page is about.
     pub(crate) change: bool,
 }

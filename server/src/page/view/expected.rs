@@ -1,12 +1,44 @@
 //! When a job that waits is expected to begin.
 
-use std::collections::HashMap;
-
+use chrono::{DateTime, TimeDelta, Utc};
+use tandem_domain::place::Start;
 use uuid::Uuid;
 
-use crate::{error::Result, store::Conn};
+use crate::sharing::outlook::Line;
 
-/// In words, by job: `about 17:40 UTC`. A job that is not in it has no expected start.
-pub(super) async fn starts(_conn: &mut Conn, _jobs: &[Uuid]) -> Result<HashMap<Uuid, String>> {
-    Ok(HashMap::new())
+/// In words: `about 17:40 UTC`, and how long until then; nothing for a job of which nobody can say.
+pub(super) fn start(ahead: Option<&Line>, job: Uuid, now: DateTime<Utc>) -> Option<String> {
+    Some(words(ahead?.expected.get(&job)?.start?, now))
+}
+
+/// To five minutes, as what looks exact would be believed.
+fn words(Start { at, late, .. }: Start, now: DateTime<Utc>) -> String {
+    let rounded = |moment: DateTime<Utc>| {
+        let moment = moment + TimeDelta::seconds(299 - (moment.timestamp() + 299).rem_euclid(300));
+        let form = if moment - now > TimeDelta::hours(20) { "%b %-d, %H:%M UTC" } else { "%H:%M UTC" };
+        moment.format(form).to_string()
+    };
+    if at - now < TimeDelta::minutes(1) {
+        return "within a minute".to_owned();
+    }
+    let (at, late) = (rounded(at), rounded(late));
+    if at == late { format!("about {at}") } else { format!("about {at}, perhaps {late}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_told_to_five_minutes() {
+        let now: DateTime<Utc> = "2026-11-30T17:01:00Z".parse().unwrap();
+        let start = |minutes, late| {
+            let after = |minutes| now + TimeDelta::minutes(minutes);
+            words(Start { at: after(minutes), early: now, late: after(late) }, now)
+        };
+        assert_eq!(start(0, 30), "within a minute");
+        assert_eq!(start(12, 12), "about 17:15 UTC");
+        assert_eq!(start(12, 45), "about 17:15 UTC, perhaps 17:50 UTC");
+        assert_eq!(start(60 * 24, 60 * 24), "about Dec 1, 17:05 UTC");
+    }
 }

@@ -79,7 +79,7 @@ pub(super) async fn draw(conn: &mut Conn, id: Uuid, rights: Rights, _now: DateTi
     let shown = show_found(conn, Target::Experiment(id), "this experiment").await?;
     let jobs = &shown.jobs;
     let count = |label: &str| i64::try_from(jobs.iter().filter(|job| job.state == label).count()).unwrap_or(0);
-    let (waiting, running) = (count("queued") + count("blocked"), count("running"));
+    let (waiting, running) = (count("queued") + count("blocked") + count("paused"), count("running"));
     let head = Head {
         id,
         owner: Text::line(&shown.experiment.owner),

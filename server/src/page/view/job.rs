@@ -13,13 +13,14 @@ use super::{
     attempts::{self, Attempt, Event, File, Saved},
     chart::{Chart, Last, POINTS, charts},
     drawn::{Drawn, Rights, absent},
-    expected::starts,
+    expected::start,
     queue::workers,
     results::figures,
     state::{self, State},
 };
 use crate::{
     error::Result,
+    sharing::outlook::Line,
     query::show::show_found,
     store::{
         Conn, jobs,
@@ -54,6 +55,10 @@ struct Head {
     took: String,
     figures: Vec<(Text, String)>,
     may_change: bool,
+    may_pause: bool,
+    may_resume: bool,
+    /// It failed or was cancelled.
+    may_requeue: bool,
 }
 
 struct Progress {
@@ -107,7 +112,7 @@ struct Spec {
     content_key: Text,
 }
 
-pub(super) async fn draw(conn: &mut Conn, id: Uuid, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
+pub(super) async fn draw(conn: &mut Conn, id: Uuid, rights: Rights, ahead: Option<&Line>, now: DateTime<Utc>) -> Result<Drawn> {
     let known = jobs::states(conn, &[id]).await?;
     if known.is_empty() {
         return Err(absent("job"));
@@ -116,7 +121,7 @@ pub(super) async fn draw(conn: &mut Conn, id: Uuid, rights: Rights, now: DateTim
     let (Some(row), Some(detail)) = (shown.jobs.first(), &shown.detail) else { return Err(absent("job")) };
     let curves = curves(conn, id, POINTS).await?;
     let (charts, rest) = charts(&curves)?;
-    let expected = if row.state == "queued" { starts(conn, &[id]).await?.remove(&id) } else { None };
+    let expected = if row.state == "queued" { start(ahead, id, now) } else { None };
     let log = log(conn, id).await?;
     let head = head(row, rights, expected, now);
     let table = Curves { rest, is_empty: charts.is_empty(), is_over: head.is_over };
@@ -170,6 +175,9 @@ fn head(row: &JobRow, rights: Rights, expected: Option<String>, now: DateTime<Ut
         took: took.map(if is_over { units::duration } else { units::coarse }).unwrap_or_default(),
         figures: figures(row, ""),
         may_change: rights.change && !is_over,
+        may_pause: rights.change && matches!(row.state.as_str(), "blocked" | "queued" | "running"),
+        may_resume: rights.change && row.state == "paused",
+        may_requeue: rights.change && matches!(row.state.as_str(), "failed" | "cancelled"),
     }
 }
 

@@ -12,13 +12,14 @@ use super::{
         units,
     },
     drawn::Drawn,
-    expected::starts,
+    expected::start,
 };
 use crate::{
     error::Result,
+    sharing::outlook::Line,
     store::{
         Conn, jobs,
-        page::{WaitingRow, waiting},
+        page::{WaitingRow, waiting, waiting_of},
     },
 };
 
@@ -50,23 +51,37 @@ struct Waiting {
     expected: String,
 }
 
-pub(super) async fn draw(conn: &mut Conn, part: i64, now: DateTime<Utc>) -> Result<Drawn> {
+pub(super) async fn draw(
+    conn: &mut Conn,
+    part: i64,
+    ahead: Option<&Line>,
+    now: DateTime<Utc>,
+) -> Result<Drawn> {
     let counts = jobs::counts(conn).await?;
     let skip = part * QUEUE_ROWS;
-    let rows = waiting(conn, skip, QUEUE_ROWS).await?;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let mut starts = starts(conn, &ids).await?;
+    let rows = match next_in_line(ahead, skip) {
+        Some(ids) => waiting_of(conn, &ids).await?,
+        None => waiting(conn, skip, QUEUE_ROWS).await?,
+    };
     let last = skip + i64::try_from(rows.len()).unwrap_or(0);
     let has_more = last < i64::from(counts.queued);
     let mut parts = Vec::with_capacity(rows.len());
     for (place, row) in (skip + 1..).zip(rows) {
-        let expected = starts.remove(&row.id).unwrap_or_else(|| "–".to_owned());
+        let expected = start(ahead, row.id, now).unwrap_or_else(|| "–".to_owned());
         let waiting = in_words(row, place, expected, now);
         parts.push(Part { id: waiting.id.to_string(), html: html(&waiting)? });
     }
     let queue = Queue { queued: counts.queued, blocked: counts.blocked, first: skip + 1, last, part, has_more };
     let title = Text::line("Queue");
     Ok(Drawn { title: title.clone(), heading: title, blocks: vec![Block::around(&queue, parts)?] })
+}
+
+/// Those of this part in the order of their turns, as far as the line was looked at.
+fn next_in_line(ahead: Option<&Line>, skip: i64) -> Option<Vec<Uuid>> {
+    let line = &ahead?.jobs;
+    let rows = usize::try_from(QUEUE_ROWS).ok()?;
+    let part = line.get(usize::try_from(skip).ok()?..)?;
+    (!part.is_empty()).then(|| part.iter().take(rows).map(|job| job.id).collect())
 }
 
 fn in_words(row: WaitingRow, place: i64, expected: String, now: DateTime<Utc>) -> Waiting {

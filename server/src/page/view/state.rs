@@ -38,6 +38,15 @@ pub(super) fn unfit() -> State {
 pub(super) fn quarantined() -> State {
     state("quarantined", "bad", "▲")
 }
+pub(super) fn held() -> State {
+    state("held", "waits", "◆")
+}
+pub(super) fn drained() -> State {
+    state("drained", "waits", "◑")
+}
+pub(super) fn in_use() -> State {
+    state("in use", "bad", "◇")
+}
 pub(super) fn draining() -> State {
     state("draining", "waits", "◐")
 }
