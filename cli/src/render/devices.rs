@@ -48,7 +48,6 @@ fn table(devices: &[DeviceReport], style: Style) -> String {
         rows.row(cells);
     }
     // A curve that is broken over lines is none.
-    rows.keep_whole(1..headers.len());
     rows.to_string()
 }
 

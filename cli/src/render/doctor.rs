@@ -17,7 +17,6 @@ pub(crate) fn checks(checks: &[Check], style: Style) -> String {
             rows.row(["".into(), "".into(), Text::new(format!("-> {}", check.advice), Tone::Faint)]);
         }
     }
-    rows.keep_whole([0, 1]);
     rows.to_string()
 }
 

@@ -28,7 +28,6 @@ pub(crate) fn targets(targets: &[NotifyTarget], style: Style, now: DateTime<Utc>
         ]);
     }
     rows.right(5);
-    rows.keep_whole([0, 1, 4, 5]);
     rows.to_string()
 }
 

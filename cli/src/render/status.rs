@@ -46,11 +46,25 @@ fn unfit(workers: &[Worker]) -> String {
 pub(crate) fn trouble(worker: &Worker) -> String {
     match worker.state() {
         WorkerState::Unfit => worker.unfit.clone(),
-        _ if worker.quarantine_reason.is_empty() => String::new(),
+        _ if worker.quarantine_reason.is_empty() => not_given_out(worker),
         _ => match utc(&worker.quarantined_until) {
             Some(until) => format!("until {}: {}", until.format("%H:%M UTC"), worker.quarantine_reason),
             None => worker.quarantine_reason.clone(),
         },
+    }
+}
+
+/// By whose wish, or use, a worker gets nothing new.
+fn not_given_out(worker: &Worker) -> String {
+    let because = |reason: &str| if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    match (&worker.drain, &worker.hold) {
+        (Some(drain), _) => format!("drained by {}{}", drain.by, because(&drain.reason)),
+        (None, Some(hold)) => {
+            let until =
+                utc(&hold.until).map(|until| format!(" until {}", until.format("%H:%M UTC"))).unwrap_or_default();
+            format!("held by {}{until}{}", hold.by, because(&hold.reason))
+        }
+        (None, None) => worker.withheld.clone(),
     }
 }
 

@@ -30,11 +30,7 @@ pub(crate) fn draw(state: &State, area: Rect, look: Look, buffer: &mut Buffer) {
 
 fn hints(own: &[(&str, &str)], state: &State) -> String {
     let mut all = own.to_vec();
-    all.push(("c", "cancel"));
-    if state.can_prioritise {
-        all.push(("p", "priority"));
-    }
-    all.push(("?", "keys"));
+    all.extend([("c", "cancel"), ("p", "priority"), ("?", "keys")]);
     if state.opened.is_none() {
         all.push(("q", "quit"));
     }
@@ -46,7 +42,7 @@ pub(crate) fn help(state: &State, area: Rect, look: Look, buffer: &mut Buffer) {
     if state.mode != Mode::Help {
         return;
     }
-    let mut keys = vec![
+    let keys = [
         ("↑ ↓, k j", "another row; in a job, its events"),
         ("Tab, ← →", "another table; in a job, another curve"),
         ("Home End, g G", "the first row, the last"),
@@ -54,11 +50,10 @@ pub(crate) fn help(state: &State, area: Rect, look: Look, buffer: &mut Buffer) {
         ("Esc", "back; all rows again"),
         ("/", "only rows with these words: names, owners, reasons"),
         ("c", "cancel the chosen job, after a question"),
+        ("p", "another priority for the chosen job"),
+        ("q, Ctrl-C", "quit; jobs go on"),
+        ("Ctrl-Z", "back to the shell; fg comes back"),
     ];
-    if state.can_prioritise {
-        keys.push(("p", "another priority for the chosen job"));
-    }
-    keys.extend([("q, Ctrl-C", "quit; jobs go on"), ("Ctrl-Z", "back to the shell; fg comes back")]);
     for y in area.top()..area.bottom() {
         buffer.set_string(area.x, y, " ".repeat(area.width.into()), ratatui::style::Style::reset());
     }

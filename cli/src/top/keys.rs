@@ -106,7 +106,7 @@ fn anywhere(state: &mut State, key: KeyCode) -> Option<Act> {
             Some(job) => state.mode = Mode::Cancel(job),
             None => return said(state, "no job is chosen"),
         },
-        KeyCode::Char('p') if state.can_prioritise => match state.subject() {
+        KeyCode::Char('p') => match state.subject() {
             Some(job) => state.mode = Mode::Priority(job, String::new()),
             None => return said(state, "no job is chosen"),
         },
@@ -221,7 +221,6 @@ mod tests {
     fn a_priority_is_a_number_and_only_asked_for_where_it_can_be_set() {
         let mut state = busy_house();
         assert_eq!((typed(&mut state, "p"), &state.mode), (None, &Mode::Look));
-        state.can_prioritise = true;
         typed(&mut state, "p-1x2");
         let act = press(&mut state, key(KeyCode::Enter));
         assert!(matches!(act, Some(Act::SetPriority(job, -12)) if job.name == "quickstart/encoder"));

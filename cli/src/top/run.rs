@@ -63,7 +63,7 @@ pub(crate) async fn run(client: &Client, first: News, look: Look) -> Result<Exit
     let keys = AsyncFd::with_interest(stdin.as_fd(), Interest::READABLE).context("cannot wait for keys")?;
     let mut refresh = interval(REFRESH_EVERY);
     refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let state = State::new(client.server(), first, source::CAN_PRIORITISE);
+    let state = State::new(client.server(), first);
     let mut top = Top {
         client,
         state,

@@ -2,7 +2,9 @@
 
 use std::{future::Future, time::Duration};
 
-use tandem_proto::v1::{CancelRequest, JobState, ListRequest, MetricsRequest, ShowRequest, StatusRequest};
+use tandem_proto::v1::{
+    CancelRequest, JobState, ListRequest, MetricsRequest, SetPriorityRequest, ShowRequest, StatusRequest,
+};
 use tokio::time::timeout;
 use tonic::{Response, Status};
 
@@ -20,9 +22,6 @@ const MOST_RUNNING: u32 = 1000;
 const MOST_WAITING: u32 = 200;
 /// Points of a curve: more than a terminal has columns.
 const MOST_POINTS: u32 = 600;
-
-/// Whether the coordinator takes another priority for a queued job: see `set_priority`.
-pub(crate) const CAN_PRIORITISE: bool = false;
 
 pub(crate) async fn news(client: &Client) -> Result<News, String> {
     let on = client.services();
@@ -71,8 +70,15 @@ pub(crate) async fn cancel(client: &Client, job: &Named) -> Result<String, Strin
 }
 
 /// As [`cancel`].
-pub(crate) async fn set_priority(_client: &Client, job: &Named, priority: i32) -> Result<String, String> {
-    Err(format!("this coordinator takes no new priority ({priority}) for {}", job.name))
+pub(crate) async fn set_priority(client: &Client, job: &Named, priority: i32) -> Result<String, String> {
+    let mut jobs = client.services().jobs();
+    let request = SetPriorityRequest { target: job.id.clone(), priority };
+    let answer: Response<_> = asked(client, jobs.set_priority(request)).await?;
+    let answer = answer.into_inner();
+    Ok(match answer.notes.first() {
+        Some(note) => note.clone(),
+        None => format!("{} has priority {priority}", job.name),
+    })
 }
 
 /// An answer in time, or why there is none. The next call goes to the next coordinator if this one is away.

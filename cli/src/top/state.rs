@@ -129,13 +129,11 @@ pub(crate) struct State {
     pub(crate) mode: Mode,
     pub(crate) opened: Option<Opened>,
     pub(crate) said: Option<Said>,
-    /// Whether the coordinator takes a new priority for what is queued.
-    pub(crate) can_prioritise: bool,
 }
 
 impl State {
-    pub(crate) fn new(server: &str, news: News, can_prioritise: bool) -> Self {
-        Self { server: server.to_owned(), news, can_prioritise, ..Self::default() }
+    pub(crate) fn new(server: &str, news: News) -> Self {
+        Self { server: server.to_owned(), news, ..Self::default() }
     }
 
     pub(crate) fn devices(&self) -> Vec<&Worker> {

@@ -214,6 +214,6 @@ async fn without_a_screen_the_file_is_named() {
     assert!(
         done.stderr().contains("open in a browser on this machine: ") && done.stderr().contains("tandem-web-0f.html")
     );
-    let told: serde_json::Value = serde_json::from_str(&done.stdout()).unwrap();
+    let told: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
     assert_eq!((&told["used"], told["address"].as_str()), (&serde_json::json!(true), Some(server.as_str())));
 }

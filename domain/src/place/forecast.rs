@@ -86,17 +86,15 @@ pub fn forecast(outlook: &Outlook<'_>) -> BTreeMap<Uuid, Expected> {
     let draws: Vec<Vec<Option<f64>>> = (0..DRAWS)
         .map(|draw| play(&wanted, outlook.running, &devices, &Errors { draw, wrong_by: outlook.wrong_by }))
         .collect();
-    let mut place = 0;
-    let mut expected = BTreeMap::new();
-    for (at, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| !is_to_come(wanted.job)) {
-        place += 1;
+    let here = wanted.iter().enumerate().filter(|(_, wanted)| !is_to_come(wanted.job));
+    let expected = (1..).zip(here).map(|(place, (at, wanted))| {
         let mut starts: Vec<f64> = draws.iter().filter_map(|starts| starts[at]).collect();
         starts.sort_by(f64::total_cmp);
         let of = |tenths: usize| after(now, starts[(starts.len() - 1) * tenths / 10]);
         let start = (!starts.is_empty()).then(|| Start { at: of(5), early: of(1), late: of(9) });
-        expected.insert(wanted.job.id, Expected { place, start });
-    }
-    expected
+        (wanted.job.id, Expected { place, start })
+    });
+    expected.collect()
 }
 
 /// Jobs that nobody has submitted yet: of each person what it will have asked for by the time that those who wait now have had

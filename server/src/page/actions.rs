@@ -100,18 +100,28 @@ impl Action {
         match self {
             Self::Cancel => Ok(cancelled(&cancel(&house.store, target, who).await?)),
             Self::Pause => Ok(changed("Paused", "None was paused.", &pause::pause(&house.store, target, who).await?)),
-            Self::Resume => Ok(changed("Resumed", "None was resumed.", &pause::resume(&house.store, target, who).await?)),
-            Self::Requeue => {
-                Ok(changed("Asked again for", "Nothing was asked for again.", &requeue(&house.store, target, None, who).await?))
+            Self::Resume => {
+                Ok(changed("Resumed", "None was resumed.", &pause::resume(&house.store, target, who).await?))
             }
+            Self::Requeue => Ok(changed(
+                "Asked again for",
+                "Nothing was asked for again.",
+                &requeue(&house.store, target, None, who).await?,
+            )),
             Self::Priority => {
                 let expected = || Error::Invalid("expected a whole number as the priority".to_owned());
                 let priority = form.get("priority").parse().map_err(|_| expected())?;
-                Ok(changed("Changed the priority of", "Nothing was changed.", &set_priority(&house.store, target, priority, who).await?))
+                Ok(changed(
+                    "Changed the priority of",
+                    "Nothing was changed.",
+                    &set_priority(&house.store, target, priority, who).await?,
+                ))
             }
             Self::Hold => {
                 let time = span::parse(form.get("time")).map_err(Error::Invalid)?;
-                let held = withhold::hold(&house.store, who, target, time, form.get("reason"), form.get("now") == "now").await?;
+                let held =
+                    withhold::hold(&house.store, who, target, time, form.get("reason"), form.get("now") == "now")
+                        .await?;
                 Ok(taken(&held, &format!("{} is yours for {}.", held.worker.name, span::show(time))))
             }
             Self::Unhold => {
@@ -122,7 +132,8 @@ impl Action {
                 })
             }
             Self::Drain => {
-                let drained = withhold::drain(&house.store, who, target, form.get("reason"), form.get("now") == "now").await?;
+                let drained =
+                    withhold::drain(&house.store, who, target, form.get("reason"), form.get("now") == "now").await?;
                 Ok(taken(&drained, &format!("{} gets nothing new.", drained.worker.name)))
             }
             Self::Undrain => {

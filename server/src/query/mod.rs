@@ -1,7 +1,7 @@
 //! Answers to people's questions: single reads, and streams that follow changes.
 
-pub(crate) mod experiments;
 pub(crate) mod devices;
+pub(crate) mod experiments;
 pub(crate) mod fetch;
 mod follow;
 pub(crate) mod jobs;

@@ -24,8 +24,7 @@ use tandem_proto::{
     v1::{
         DESCRIPTOR_SET, data_server::DataServer, devices_server::DevicesServer, fleet_server::FleetServer,
         jobs_server::JobsServer, notify_server::NotifyServer, people_server::PeopleServer,
-        policies_server::PoliciesServer, results_server::ResultsServer,
-        workers_server::WorkersServer,
+        policies_server::PoliciesServer, results_server::ResultsServer, workers_server::WorkersServer,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -43,8 +42,8 @@ use crate::{
     notifier::Notifier,
     query::watch::Watches,
     report::collect::Collector,
-    sharing::outlook::Outlooks,
     samples::Samples,
+    sharing::outlook::Outlooks,
     store::{Store, audit::Entry},
     telling::courier::Courier,
 };

@@ -42,12 +42,15 @@ pub(crate) struct Line {
     pub(crate) wrong_by: (f64, i64),
 }
 
+/// An outlook, and when it was made.
+type Looked = (Instant, Arc<Line>);
+
 /// Keeps the newest outlook of a coordinator.
 #[derive(Clone)]
 pub(crate) struct Outlooks {
     store: Store,
     policy: Policy,
-    newest: Arc<Mutex<Option<(Instant, Arc<Line>)>>>,
+    newest: Arc<Mutex<Option<Looked>>>,
 }
 
 impl Outlooks {

@@ -90,7 +90,8 @@ async fn settle_locked(tx: &mut Conn, jobs: &[&LockedJob]) -> Result<()> {
         match (job.state, paused.get(&job.id)) {
             (JobState::Queued, Some(by)) => set_paused(tx, job, by).await?,
             (JobState::Running, Some(by)) => {
-                if stop(tx, job, &format!("paused by {by}")).await? == Stopping::Ended {
+                let stopping = stop(tx, job, &format!("paused by {by}")).await?;
+                if stopping == Stopping::Ended {
                     set_paused(tx, job, by).await?;
                 }
             }

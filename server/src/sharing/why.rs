@@ -93,9 +93,7 @@ fn before(first: &QueuedJob, job: &QueuedJob, line: &Line) -> Before {
     let hours = |who: &str| line.shares.counted.get(who).copied().unwrap_or(0.0) / 3600.0;
     let why = if first.priority != job.priority {
         format!("priority {} over {}", first.priority, job.priority)
-    } else if first.owner == job.owner {
-        "came first".to_owned()
-    } else if first.turn == job.turn {
+    } else if first.owner == job.owner || first.turn == job.turn {
         "came first".to_owned()
     } else {
         format!(

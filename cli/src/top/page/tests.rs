@@ -85,7 +85,7 @@ fn other_screens() {
     state.mode = Mode::Cancel(state.chosen_job().unwrap());
     state.away = Some(Away { since: now() - TimeDelta::seconds(12), why: "connection refused".to_owned() });
     golden("away-80x24", &text(&state, 80, 24));
-    golden("empty-80x24", &text(&State::new("https://box.example:7077", Default::default(), false), 80, 24));
+    golden("empty-80x24", &text(&State::new("https://box.example:7077", Default::default()), 80, 24));
 }
 
 #[test]

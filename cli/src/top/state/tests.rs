@@ -109,7 +109,7 @@ pub(crate) fn busy_house() -> State {
         ],
         ..StatusResponse::default()
     };
-    State::new("https://box.example:7077", News { status, running, waiting }, false)
+    State::new("https://box.example:7077", News { status, running, waiting })
 }
 
 #[test]

@@ -149,14 +149,24 @@ fn until(now: DateTime<Utc>, left: f64) -> String {
 fn state_of(worker: &WorkerRow) -> (State, String) {
     match (worker.state.as_str(), worker.job_id) {
         ("ready", None) if !worker.unfit.is_empty() => (state::unfit(), worker.unfit.clone()),
-        ("ready", None) if worker.quarantined_until.is_some() => (state::quarantined(), worker.quarantine_reason.clone()),
-        ("ready", None) if worker.drained_at.is_some() => (state::drained(), withheld(&worker.drained_by, &worker.drain_reason)),
-        ("ready", None) if worker.held_until.is_some() => (state::held(), withheld(&worker.held_by, &worker.hold_reason)),
+        ("ready", None) if worker.quarantined_until.is_some() => {
+            (state::quarantined(), worker.quarantine_reason.clone())
+        }
+        ("ready", None) if worker.drained_at.is_some() => {
+            (state::drained(), withheld(&worker.drained_by, &worker.drain_reason))
+        }
+        ("ready", None) if worker.held_until.is_some() => {
+            (state::held(), withheld(&worker.held_by, &worker.hold_reason))
+        }
         ("ready", None) if !worker.withheld.is_empty() => (state::in_use(), worker.withheld.clone()),
         ("ready", None) => (state::free(), String::new()),
         // What has been asked for begins when this job ends.
-        ("ready", Some(_)) if worker.drained_at.is_some() => (state::busy(), format!("then drained: {}", withheld(&worker.drained_by, &worker.drain_reason))),
-        ("ready", Some(_)) if worker.held_until.is_some() => (state::busy(), format!("then held: {}", withheld(&worker.held_by, &worker.hold_reason))),
+        ("ready", Some(_)) if worker.drained_at.is_some() => {
+            (state::busy(), format!("then drained: {}", withheld(&worker.drained_by, &worker.drain_reason)))
+        }
+        ("ready", Some(_)) if worker.held_until.is_some() => {
+            (state::busy(), format!("then held: {}", withheld(&worker.held_by, &worker.hold_reason)))
+        }
         ("ready", Some(_)) => (state::busy(), String::new()),
         ("draining", _) => (state::draining(), String::new()),
         _ => (state::lost(), "it was not heard of for a while".to_owned()),

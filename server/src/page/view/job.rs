@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     error::Result,
-    sharing::outlook::Line,
     query::show::show_found,
+    sharing::outlook::Line,
     store::{
         Conn, jobs,
         logs::{self, RankLog},
@@ -112,7 +112,13 @@ struct Spec {
     content_key: Text,
 }
 
-pub(super) async fn draw(conn: &mut Conn, id: Uuid, rights: Rights, ahead: Option<&Line>, now: DateTime<Utc>) -> Result<Drawn> {
+pub(super) async fn draw(
+    conn: &mut Conn,
+    id: Uuid,
+    rights: Rights,
+    ahead: Option<&Line>,
+    now: DateTime<Utc>,
+) -> Result<Drawn> {
     let known = jobs::states(conn, &[id]).await?;
     if known.is_empty() {
         return Err(absent("job"));

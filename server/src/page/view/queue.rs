@@ -51,12 +51,7 @@ struct Waiting {
     expected: String,
 }
 
-pub(super) async fn draw(
-    conn: &mut Conn,
-    part: i64,
-    ahead: Option<&Line>,
-    now: DateTime<Utc>,
-) -> Result<Drawn> {
+pub(super) async fn draw(conn: &mut Conn, part: i64, ahead: Option<&Line>, now: DateTime<Utc>) -> Result<Drawn> {
     let counts = jobs::counts(conn).await?;
     let skip = part * QUEUE_ROWS;
     let rows = match next_in_line(ahead, skip) {
