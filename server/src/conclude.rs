@@ -242,6 +242,8 @@ async fn move_job(
     };
     let reason = match (state, cause) {
         (JobState::Succeeded, _) => String::new(),
+        // Who paused it is all that there is to say.
+        (JobState::Paused, _) => why.clone(),
         (_, "") => why.clone(),
         (_, cause) => format!("{cause}; {why}"),
     };

@@ -1,7 +1,7 @@
 //! The coordinator. Postgres is the only truth: this process may be killed at any moment, and several may run on one
 //! database.
 //!
-//! In the order of a job's way: [`submit`] takes an experiment file, [`schedule`] gives its jobs to workers, by what
+//! In the order of a job's way: [`submit`] takes an experiment file, unless [`refuse`] says why not, [`schedule`] gives its jobs to workers, by what
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report and [`samples`] what their devices are like,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
 //! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about;
@@ -40,6 +40,7 @@ mod people;
 mod private_file;
 mod query;
 mod reap;
+mod refuse;
 mod release;
 mod report;
 mod rpc;

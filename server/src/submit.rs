@@ -5,10 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tandem_domain::{
     LEARN_VERSION,
     access::identity::Person,
-    datasets,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
-    policy::Limits,
-    spec::{Recompute, Stage},
     state::JobState,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -17,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     estimate::{Speeds, TimeEstimate},
-    images::add_images,
+    refuse::{add_refusals, refusals},
     sharing::{pause, policy, requeue},
     store::{
         Conn, Store,
@@ -27,7 +24,7 @@ use crate::{
         experiments::{self, Experiment, Link},
         jobs::{self, NewJob},
         notify::{Topic, notify},
-        retry, used, workers,
+        retry, used,
     },
 };
 
@@ -142,7 +139,7 @@ fn check_key(key: &str) -> Result<()> {
 }
 
 async fn dry_run(store: &Store, submission: &Submission, mut plan: Plan) -> Result<Submitted> {
-    let notes = add_refusals(store, submission, &mut plan).await?;
+    let notes = add_refusals(store, &submission.by, submission.max_time, &mut plan).await?;
     let fresh = submission.fresh;
     let mut conn = store.reader().await?;
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
@@ -229,89 +226,11 @@ fn keys(job: &PlannedJob) -> impl Iterator<Item = &str> {
 }
 
 async fn check_runnable(store: &Store, submission: &Submission, plan: &mut Plan) -> Result<Vec<String>> {
-    let notes = add_refusals(store, submission, plan).await?;
+    let notes = add_refusals(store, &submission.by, submission.max_time, plan).await?;
     match refusals(plan).as_slice() {
         [] => Ok(notes),
         refusals => Err(Error::Refused(refusals.join("\n"))),
     }
-}
-
-/// Each reason once, with the first of its jobs.
-fn refusals(plan: &Plan) -> Vec<String> {
-    let mut reasons: Vec<(&str, &str, usize)> = Vec::new();
-    for (name, reason) in plan.jobs.iter().filter_map(|job| Some((&job.spec.name, job.refusal.as_deref()?))) {
-        match reasons.iter_mut().find(|(known, ..)| *known == reason) {
-            Some((_, _, others)) => *others += 1,
-            None => reasons.push((reason, name, 0)),
-        }
-    }
-    let line = |(reason, first, others): &(&str, &str, usize)| match others {
-        0 => format!("job `{first}`: {reason}"),
-        others => format!("job `{first}` and {others} more: {reason}"),
-    };
-    reasons.iter().map(line).collect()
-}
-
-/// Refuses jobs on images that no worker has, and those that are too large for the whole fleet, unless there is no worker
-/// yet to compare with. Returns what a person should know.
-async fn add_refusals(store: &Store, submission: &Submission, plan: &mut Plan) -> Result<Vec<String>> {
-    let notes = add_images(store, plan).await?;
-    let mut conn = store.reader().await?;
-    let fleet = workers::counts_by_kind(&mut conn).await?;
-    let (_, house) = policy::current(&mut conn).await?;
-    let memory = workers::largest_memory(&mut conn).await?;
-    let who = &submission.by;
-    house.may_give(who.role, plan.priority).map_err(Error::Forbidden)?;
-    let limits = house.limits_of(&who.name);
-    limits.time_of(submission.max_time).map_err(Error::Forbidden)?;
-    for job in &mut plan.jobs {
-        if job.refusal.is_none() {
-            job.refusal =
-                too_large(job, &fleet).or_else(|| over_limit(job, &limits)).or_else(|| over_memory(job, &memory));
-        }
-    }
-    Ok(notes)
-}
-
-/// Why a job can never start for who submits it.
-fn over_limit(job: &PlannedJob, limits: &Limits) -> Option<String> {
-    let most = limits.running_devices?;
-    let need = job.spec.workers.world_sizes(job.spec.shards).next().unwrap_or(job.spec.workers.min);
-    (need > most).then(|| {
-        format!("asks for {need} workers, and the policy lets you run on {most} devices at a time (tandem policy show)")
-    })
-}
-
-/// Why no device of the fleet can hold a job, and what would make it smaller. `memory` is that of the largest device of each kind.
-fn over_memory(job: &PlannedJob, memory: &[(String, u64)]) -> Option<String> {
-    let need = job.estimate.memory_bytes;
-    let (kind, largest) = memory.iter().max_by_key(|(_, bytes)| *bytes)?;
-    let margin = if kind == "cpu" { MEMORY_MARGIN } else { DEVICE_MEMORY_MARGIN };
-    if need == 0 || *largest == 0 || need as f64 <= margin * *largest as f64 {
-        return None;
-    }
-    let saves = matches!(&job.spec.stage, Stage::Contrastive(stage) if stage.recompute == Recompute::None);
-    let remedy = match saves {
-        true => "`recompute = \"shards\"` takes a fraction of it, and more `shards` less each",
-        false => "a smaller batch, or more `shards`, takes less",
-    };
-    let (need, largest) = (datasets::size(need), datasets::size(*largest));
-    Some(format!("needs about {need} of memory, and the largest {kind} device of the fleet has {largest}; {remedy}"))
-}
-
-/// What is estimated may be more than what is used: a little on CPUs, where it is measured, ...
-const MEMORY_MARGIN: f64 = 1.1;
-/// ... and a part of it is on the host, not on the device.
-const DEVICE_MEMORY_MARGIN: f64 = 1.5;
-
-fn too_large(job: &PlannedJob, fleet: &[(String, u32)]) -> Option<String> {
-    let largest = fleet.iter().map(|(_, count)| *count).max()?;
-    let need = job.spec.workers.world_sizes(job.spec.shards).next().unwrap_or(job.spec.workers.min);
-    let has: Vec<String> = fleet.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    (need > largest).then(|| {
-        let has = has.join(", ");
-        format!("asks for {need} workers of one kind, but the fleet has {has}; lower `workers` or start more workers")
-    })
 }
 
 /// Stores everything in one transaction; `None` if the idempotency key is known.

@@ -1,5 +1,7 @@
 //! Boxes that a fake NVML plays, from the card to what a person is told and who is given work: a real worker, a real coordinator.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::Result;

@@ -18,7 +18,7 @@ use std::{
 };
 
 use tandem_domain::device::Process;
-use tandem_proto::v1;
+use tandem_proto::v1::{self, ForeignUse};
 use tokio::{sync::watch, time::timeout};
 
 use crate::nvml::Card;
@@ -88,5 +88,10 @@ impl Sampling {
             known.store = Some(store.to_owned());
             is_news
         });
+    }
+
+    /// The coordinator has said when a device counts as used by others.
+    pub(crate) fn set_foreign_use(&self, foreign: ForeignUse) {
+        self.circumstances.send_if_modified(|known| known.foreign.replace(foreign) != Some(foreign));
     }
 }

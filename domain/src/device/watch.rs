@@ -33,6 +33,12 @@ impl Bounds {
         }
     }
 
+    /// With what the policy of the house says of others' use.
+    pub fn with(self, memory: u64, utilization: u32, after: Duration) -> Self {
+        let (taken_after, free_after) = (self.taken_after.max(after), self.free_after.max(after));
+        Self { memory, utilization, taken_after, free_after, ..self }
+    }
+
     /// A device that was taken is free again below these.
     fn lower(self) -> Self {
         Self { memory: self.memory / 2, utilization: self.utilization / 2, ..self }

@@ -88,14 +88,14 @@ pub struct ForeignUse {
     pub memory_mb: u64,
     /// Of the device while nothing of ours runs there, in per cent.
     pub utilization: u32,
-    /// For so long.
+    /// For so long; not set: for two looks of the worker, ten seconds.
     #[serde(with = "span", skip_serializing_if = "Option::is_none")]
     pub after: Option<Duration>,
 }
 
 impl Default for ForeignUse {
     fn default() -> Self {
-        Self { memory_mb: 256, utilization: 20, after: Some(Duration::from_secs(20)) }
+        Self { memory_mb: 512, utilization: 20, after: None }
     }
 }
 

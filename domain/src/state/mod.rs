@@ -30,7 +30,7 @@ mod tests {
         let error = "runing".parse::<JobState>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "unknown job state `runing`: expected one of blocked, queued, running, succeeded, failed, cancelled"
+            "unknown job state `runing`: expected one of blocked, queued, paused, running, succeeded, failed, cancelled"
         );
     }
 }

@@ -15,7 +15,14 @@ use std::{
     time::Duration,
 };
 
-use tandem_domain::{fit::PROTOCOL, images::Announced, state::RankOutcome, timing, timing::timing};
+use tandem_domain::{
+    fit::PROTOCOL,
+    images::Announced,
+    policy::{ForeignUse, HousePolicy},
+    state::RankOutcome,
+    timing,
+    timing::timing,
+};
 use tandem_proto::v1::{self, coordinator_message::Message};
 use tokio::{
     sync::Semaphore,
@@ -29,6 +36,7 @@ use crate::{
     convert,
     error::{Error, Result},
     notifier::Notifier,
+    sharing::policy,
     store::{
         Store,
         events::{self, About},
@@ -78,7 +86,7 @@ impl Dispatcher {
         let _turn = timeout(REGISTER_WAIT, self.registering.acquire())
             .await
             .map_err(|_| Error::Full("many workers register at this moment; try again".to_owned()))?;
-        let stale = within(timing().statement_limit(), self.register(worker, session)).await?;
+        let (stale, foreign_use) = within(timing().statement_limit(), self.register(worker, session)).await?;
         stale.iter().for_each(|&attempt| session.mark_sent(attempt, Instruction::Stop));
         Ok(v1::Registered {
             stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),
@@ -90,11 +98,13 @@ impl Dispatcher {
             probe: session.id.to_string(),
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            foreign_use: Some(foreign_use),
         })
     }
 
-    /// Stores the registration; returns the attempts that the worker runs a rank of without a lease.
-    async fn register(&self, worker: &Registration, session: &Session) -> Result<Vec<Uuid>> {
+    /// Stores the registration; returns the attempts that the worker runs a rank of without a lease, and when its device counts as
+    /// used by others.
+    async fn register(&self, worker: &Registration, session: &Session) -> Result<(Vec<Uuid>, v1::ForeignUse)> {
         let running = session.running();
         let mut tx = self.store.lane.begin().await?;
         let arrived = workers::register(&mut tx, worker, session.id).await?;
@@ -114,6 +124,7 @@ impl Dispatcher {
             );
             events::append_to_lost(&mut tx, &stale, worker.id, "refused", &message).await?;
         }
+        let (_, house) = policy::current(&mut tx).await?;
         notify(&mut tx, &[Topic::Schedule, Topic::Dispatch]).await?;
         tx.commit().await?;
         tracing::info!(worker = %worker.id, name = worker.name, device = worker.device_kind, running = running.len(), "worker registered");
@@ -130,7 +141,7 @@ impl Dispatcher {
             })
             .await?;
         }
-        Ok(stale)
+        Ok((stale, foreign_use(&house)))
     }
 
     pub(crate) async fn close(&self, session: &Session) -> Result<()> {
@@ -291,4 +302,10 @@ impl Dispatcher {
 
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn foreign_use(house: &HousePolicy) -> v1::ForeignUse {
+    let ForeignUse { memory_mb, utilization, after } = house.foreign_use;
+    let seconds = after.map_or(0, |after| u32::try_from(after.as_secs()).unwrap_or(u32::MAX));
+    v1::ForeignUse { memory_bytes: memory_mb.saturating_mul(1_000_000), utilization, seconds }
 }

@@ -9,6 +9,7 @@ mod fake_worker;
 mod fit;
 mod metrics;
 mod page;
+mod page_actions;
 mod page_speed;
 mod process;
 mod server;

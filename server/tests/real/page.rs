@@ -16,7 +16,7 @@ use crate::{
 const HOSTILE: &str = "<script>alert(1)</script>\u{202e}gnp.exe\u{1b}[2J";
 const PAGES: [&str; 5] = ["/", "/queue", "/experiments", "/results", "/people"];
 
-fn experiment(name: &str, seed: u32) -> String {
+pub(crate) fn experiment(name: &str, seed: u32) -> String {
     let name = toml_text(name);
     format!(
         "name = {name}\ndataset = \"shapes\"\nseed = {seed}\n[jobs.encoder]\nstage = \"contrastive\"\nencoder = \
@@ -32,21 +32,21 @@ fn toml_text(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-async fn add(server: &Server, name: &str, role: &str) -> v1::NewTokenResponse {
+pub(crate) async fn add(server: &Server, name: &str, role: &str) -> v1::NewTokenResponse {
     let request =
         v1::SetPersonRequest { name: name.into(), create: true, role: Some(role.into()), ..Default::default() };
     server.people().await.set_person(request).await.unwrap();
     server.token("", name).await
 }
 
-async fn logged_in(server: &Server, token: &str) -> Browser {
+pub(crate) async fn logged_in(server: &Server, token: &str) -> Browser {
     let mut browser = Browser::at(&server.address);
     let seen = browser.post("/login", &[("token", token)]).await;
     assert_eq!((seen.code, seen.header("location")), (303, "/"), "{seen:?}");
     browser
 }
 
-async fn submit_as(server: &Server, token: &str, toml: &str) -> v1::SubmitResponse {
+pub(crate) async fn submit_as(server: &Server, token: &str, toml: &str) -> v1::SubmitResponse {
     let mut jobs = v1::jobs_client::JobsClient::new(server.far().await);
     let mut request = tonic::Request::new(submit(toml));
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());

@@ -10,6 +10,7 @@ use tandem_domain::{
     device::{Bounds, Process, Reading, Seen, Verdict, Watch},
     timing::{SAMPLE, SAMPLE_LATE},
 };
+use tandem_proto::v1::ForeignUse;
 use tokio::{
     sync::watch,
     task::spawn,
@@ -27,6 +28,8 @@ const DISK_ANSWERS: Duration = Duration::from_secs(1);
 pub(super) struct Circumstances {
     pub(super) rank_runs: bool,
     pub(super) store: Option<PathBuf>,
+    /// What the house says of others' use of a device.
+    pub(super) foreign: Option<ForeignUse>,
 }
 
 /// What is known of the device.
@@ -96,7 +99,11 @@ impl Watcher {
                 (look, before, Instant::now())
             };
             let found = looking.run(limit, work).await;
-            let Circumstances { rank_runs, store } = circumstances.borrow().clone();
+            let Circumstances { rank_runs, store, foreign } = circumstances.borrow().clone();
+            if let Some(ForeignUse { memory_bytes, utilization, seconds }) = foreign {
+                let after = Duration::from_secs(seconds.into());
+                self.bounds = Bounds::of(every).with(memory_bytes, utilization, after);
+            }
             let newest = match found {
                 Ok(Some((look, after, at))) => {
                     ticks = after;

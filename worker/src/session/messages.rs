@@ -44,6 +44,9 @@ impl Session {
         let store = assignment::store_folder(&registered.store_url).map_err(anyhow::Error::msg)?;
         self.survey.set_store(&store);
         self.sampling.set_store(&store);
+        if let Some(foreign) = registered.foreign_use {
+            self.sampling.set_foreign_use(foreign);
+        }
         self.store = Some(store);
         self.store_id.clone_from(&registered.store_id);
         // Before it shows that it is fit: then it may be given jobs.

@@ -62,6 +62,7 @@ impl Coordinator {
         std::fs::create_dir_all(store.path().join(".tandem-probes")).unwrap();
         std::fs::write(store.path().join(".tandem-store"), "id-of-the-store\n").unwrap();
         let registered = Registered {
+            foreign_use: None,
             stale_attempt_ids: Vec::new(),
             heartbeat_ms: 50,
             self_end_ms: 1500,
