@@ -79,7 +79,7 @@ async fn a_policy_is_checked_kept_with_its_versions_and_the_old_one_stays_if_it_
     let stale = Setting { instead_of: Some(0), ..SET };
     assert!(said(set("", stale).await).contains("version 1 of the policy is in force, not 0"));
     set("", Setting { instead_of: Some(1), ..SET }).await.unwrap();
-    let audited: Vec<String> = database.values("SELECT who || ' ' || what || ' ' || object FROM audit ORDER BY id");
+    let audited: Vec<String> = database.values("SELECT who || ' ' || what || ' ' || object FROM audit ORDER BY at");
     assert_eq!(audited, ["root Policies/Set version 1", "root Policies/Set version 2"]);
 }
 
