@@ -1,7 +1,7 @@
 //! What is wrong with this machine, for Tandem, and what to do about it.
 //!
 //! A look takes facts ([`card`], [`probe`], [`postgres`], [`house`], [`room`], [`port`]) and judges them by pure functions: a
-//! [`check::Check`] says what was looked at, what was found and what to do. [`bounded`] ends each look in time: a driver that hangs is one
+//! [`check::Check`] says what was looked at, what was found and what to do. [mod@bounded] ends each look in time: a driver that hangs is one
 //! of the things that are looked for.
 
 mod bounded;
