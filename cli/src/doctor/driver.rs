@@ -107,9 +107,19 @@ fn pairs(devices: &[(u32, Result<Device<'_>, NvmlError>)]) -> Vec<((u32, u32), b
     reach.collect()
 }
 
+#[cfg(target_os = "linux")]
+const BUS: &str = "/sys/bus/pci/devices";
+
 /// NVIDIA's graphics cards on the PCI bus, whether there is a driver or not.
+#[cfg(not(target_os = "linux"))]
 fn on_the_bus() -> usize {
-    let Ok(devices) = fs::read_dir("/sys/bus/pci/devices") else { return 0 };
+    0
+}
+
+/// NVIDIA's graphics cards on the PCI bus, whether there is a driver or not.
+#[cfg(target_os = "linux")]
+fn on_the_bus() -> usize {
+    let Ok(devices) = fs::read_dir(BUS) else { return 0 };
     let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
     let cards = devices.flatten().filter(|device| {
         // Class 03: display controllers, with or without a plug.
