@@ -244,6 +244,7 @@ async fn move_job(
         (JobState::Succeeded, _) => String::new(),
         // Who paused it is all that there is to say.
         (JobState::Paused, _) => why.clone(),
+        (JobState::Failed, _) if why.starts_with(OVER_TIME) => why.clone(),
         (_, "") => why.clone(),
         (_, cause) => format!("{cause}; {why}"),
     };

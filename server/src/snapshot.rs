@@ -32,7 +32,8 @@ pub(crate) struct Snapshot {
 /// `looks_ahead` if somebody wants to know when who waits will start, which takes estimates of all.
 pub(crate) async fn read(conn: &mut Conn, policy: &Policy, house: &HousePolicy, looks_ahead: bool) -> Result<Snapshot> {
     let fleet = fleet::snapshot(conn).await?;
-    let largest = largest_gang(&fleet, policy);
+    // Who looks ahead sees beyond the end of a hold.
+    let largest = if looks_ahead { largest_gang(&after_holds(&fleet), policy) } else { largest_gang(&fleet, policy) };
     let mut rows = queue::read(conn, largest).await?;
     let mut running = attempts::running(conn).await?;
     let sizes = queue::sizes_above(conn, largest).await?;
@@ -50,6 +51,16 @@ pub(crate) async fn read(conn: &mut Conn, policy: &Policy, house: &HousePolicy, 
     shares.take_turns(house, &mut queue);
     let policy = shares.policy(house, policy, &queue);
     Ok(Snapshot { now, queue, running, fleet, policy, shares, too_large })
+}
+
+fn after_holds(fleet: &[FleetWorker]) -> Vec<FleetWorker> {
+    let mut fleet = fleet.to_vec();
+    for worker in &mut fleet {
+        if matches!(worker.status, WorkerStatus::Held { .. }) {
+            worker.status = WorkerStatus::Idle;
+        }
+    }
+    fleet
 }
 
 /// Whether somebody starts, of whom it is to be known how long it takes, or people take turns.

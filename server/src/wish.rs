@@ -109,6 +109,7 @@ fn not_yours(who: &Person, verb: &str, what: &str, owner: &str, instead: &str) -
 }
 
 fn forbidden(verb: &str, what: &str, owner: &str) -> Error {
+    let verb = if verb == "priority" { "reprioritise" } else { verb };
     Error::Forbidden(format!("{what} is {owner}'s, not yours; {owner} or an admin may {verb} it"))
 }
 

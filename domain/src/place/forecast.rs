@@ -181,7 +181,10 @@ impl<'q> Wanted<'q> {
             false => gang::Kinds::of(&able, devices.policy).for_job(job).map(str::to_owned),
         };
         let able: BTreeSet<Uuid> = able.into_iter().map(|worker| worker.id).collect();
-        let can = |worker: &FleetWorker| kind.as_ref() == Some(&worker.device_kind) && able.contains(&worker.id);
+        let is_barred = devices.policy.quotas.bars(&job.owner);
+        let can = |worker: &FleetWorker| {
+            !is_barred && kind.as_ref() == Some(&worker.device_kind) && able.contains(&worker.id)
+        };
         let places = (0..devices.workers.len()).filter(|&at| can(devices.workers[at])).collect();
         let takes = kind.and_then(|kind| job.estimates.get(&kind).copied()).unwrap_or(UNKNOWN);
         let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min);

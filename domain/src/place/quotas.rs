@@ -32,7 +32,7 @@ impl Quotas {
             let Limits { running_devices, device_hours_a_week, .. } = policy.limits_of(who);
             let barred = device_hours_a_week.filter(|most| used.hours_this_week >= *most).map(|most| {
                 format!(
-                    "{who} has used {:.1} device-hours in the last seven days, of {most:.1} that the policy allows; it \
+                    "{who} has used {:.2} device-hours in the last seven days, of {most:.2} that the policy allows; it \
                      starts when enough of them are older",
                     used.hours_this_week
                 )
@@ -65,6 +65,11 @@ impl Quotas {
     pub(super) fn most(&self, who: &str) -> u32 {
         let devices = self.0.get(who).and_then(|quota| quota.devices);
         devices.map_or(u32::MAX, |(most, running)| most.saturating_sub(running))
+    }
+
+    /// Whether nothing of `who` starts, whatever is free.
+    pub(super) fn bars(&self, who: &str) -> bool {
+        self.0.get(who).is_some_and(|quota| quota.barred.is_some())
     }
 
     /// The most devices that `who` may run on at a time.

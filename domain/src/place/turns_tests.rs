@@ -110,7 +110,7 @@ fn who_has_all_that_the_policy_allows_waits_and_holds_up_nobody() {
     let policy = limited("[limits]\ndevice_hours_a_week = 10", InUse { devices: 0, hours_this_week: 10.5 });
     let (placed, reasons) = decided(&queue[..3], &idle(4), &policy);
     assert_eq!(placed, [3]);
-    assert!(reasons[0].contains("a has used 10.5 device-hours in the last seven days, of 10.0"), "{reasons:?}");
+    assert!(reasons[0].contains("a has used 10.50 device-hours in the last seven days, of 10.00"), "{reasons:?}");
 }
 
 #[test]

@@ -113,6 +113,11 @@ impl HousePolicy {
         Ok(policy)
     }
 
+    /// With what holds where it says nothing.
+    pub fn effective(&self) -> Self {
+        Self { limits: self.limits.over(&Limits::EVERYWHERE), ..self.clone() }
+    }
+
     /// As a file that [`Self::parse`] reads.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_default()
@@ -155,7 +160,7 @@ impl HousePolicy {
 
     /// What `who` may have.
     pub fn limits_of(&self, who: &str) -> Limits {
-        self.people.get(who).copied().unwrap_or_default().over(&self.limits)
+        self.people.get(who).copied().unwrap_or_default().over(&self.limits).over(&Limits::EVERYWHERE)
     }
 
     /// Whether somebody of that role may give that priority.

@@ -31,6 +31,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Where a policy says nothing: nobody holds a device for days, or all of them.
+    pub const EVERYWHERE: Self = Self {
+        running_devices: None,
+        queued_jobs: None,
+        device_hours_a_week: None,
+        max_time: None,
+        hold: Some(Duration::from_secs(12 * 3600)),
+        held_devices: Some(1),
+    };
+
     /// These, and those of `all` where they say nothing.
     pub fn over(self, all: &Self) -> Self {
         Self {

@@ -98,6 +98,8 @@ pub struct Rules {
     pub allowed: Vec<Allowed>,
     /// Addresses of private networks are refused, too.
     pub only_public: bool,
+    /// The addresses of this machine's interfaces.
+    pub own: Vec<IpAddr>,
 }
 
 /// Whether a connection to `ip` may be made, as `host` stands for it.
@@ -119,7 +121,8 @@ pub fn judge(host: &Host<String>, ip: IpAddr, is_own: bool, rules: &Rules) -> Re
     if is_allowed {
         return Ok(());
     }
-    match inside(ip).or_else(|| private(ip).filter(|_| rules.only_public)) {
+    let here = rules.own.iter().any(|own| plain(*own) == ip).then_some("this machine itself");
+    match inside(ip).or(here).or_else(|| private(ip).filter(|_| rules.only_public)) {
         Some(what) => Err(format!(
             "{ip} is {what}, where no webhook goes unless the coordinator is started with --allow-webhooks-to {ip}"
         )),

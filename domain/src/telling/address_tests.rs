@@ -66,6 +66,7 @@ fn whoever_starts_it_may_allow_some_of_it_but_never_its_own_port() {
     let rules = |texts: &[&str]| Rules {
         allowed: texts.iter().map(|text| Allowed::parse(text).unwrap()).collect(),
         only_public: true,
+        ..Rules::default()
     };
     let (loopback, local) = (IpAddr::from([127, 0, 0, 1]), Host::Domain("ntfy.lab".to_owned()));
     for allowed in [&["127.0.0.0/8"][..], &["127.0.0.1"], &["ntfy.lab"], &["NTFY.lab"], &["::1", "127.0.0.1"]] {
@@ -136,4 +137,16 @@ fn mail_goes_to_an_address_and_nothing_else() {
     ] {
         assert!(check_mail(wrong).unwrap_err().contains("NAME@HOST"), "{wrong}");
     }
+}
+
+#[test]
+fn another_address_of_this_machine_is_this_machine() {
+    let own: IpAddr = "192.0.2.2".parse().unwrap();
+    let rules = Rules { own: vec![own], ..Rules::default() };
+    let host = Host::Ipv4("192.0.2.2".parse().unwrap());
+    assert!(judge(&host, own, false, &rules).unwrap_err().contains("this machine itself"));
+    assert!(judge(&host, "192.0.2.3".parse().unwrap(), false, &rules).is_ok());
+    assert!(judge(&host, "::ffff:192.0.2.2".parse().unwrap(), false, &rules).is_err());
+    let allowed = vec![Allowed::parse("192.0.2.2").unwrap()];
+    assert!(judge(&host, own, false, &Rules { allowed, ..rules }).is_ok());
 }

@@ -34,7 +34,7 @@ impl Policies for Api {
         let row = self.admission.call(get).await?;
         let house = row.as_ref().and_then(|row| HousePolicy::parse(&row.toml).ok()).unwrap_or_default();
         let policy = Some(row.map(wire).unwrap_or_default());
-        Ok(Response::new(v1::GetPolicyResponse { policy, effective: house.to_toml() }))
+        Ok(Response::new(v1::GetPolicyResponse { policy, effective: house.effective().to_toml() }))
     }
 
     async fn set(&self, request: Request<v1::SetPolicyRequest>) -> Result<Response<v1::SetPolicyResponse>, Status> {
@@ -44,7 +44,7 @@ impl Policies for Api {
         let instead_of = instead_of.map(|version| i64::try_from(version).unwrap_or(i64::MAX));
         let set = async { Ok(policy::set(&self.store, &by, &toml, Setting { dry_run, instead_of }).await?) };
         let (row, house) = self.admission.call(set).await?;
-        Ok(Response::new(v1::SetPolicyResponse { policy: row.map(wire), effective: house.to_toml() }))
+        Ok(Response::new(v1::SetPolicyResponse { policy: row.map(wire), effective: house.effective().to_toml() }))
     }
 
     async fn history(

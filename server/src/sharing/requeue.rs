@@ -18,7 +18,7 @@ use crate::{
     store::{
         Conn, Store, audit, dependencies,
         events::{self, About},
-        files,
+        experiments, files,
         jobs::{self, LockedJob},
         notify::{Topic, notify},
         retry, wishes,
@@ -63,7 +63,15 @@ async fn once(store: &Store, target: &str, max_time: Option<Duration>, who: &Per
         }
     }
     wishes::settle(&mut tx, &changed).await?;
+    let ids: Vec<Uuid> = running.iter().map(|job| job.id).collect();
+    // What others want, too, is not sent back for one of them; an admin may.
+    let wanting = if who.is_admin() { Vec::new() } else { experiments::wanting(&mut tx, &ids).await? };
+    let others: Vec<Uuid> = wanting.into_iter().filter(|(_, one)| one.owner != who.name).map(|(job, _)| job).collect();
     for job in &running {
+        if others.contains(&job.id) {
+            notes.push(format!("`{}` goes on: somebody else wants it, too", chosen.name(job)));
+            continue;
+        }
         if stop(&mut tx, job, &format!("{} asked for it to wait again", who.name)).await? == Stopping::Ended {
             jobs::transition(&mut tx, job.id, JobState::Running, JobEvent::Requeued, "", Duration::ZERO).await?;
         }

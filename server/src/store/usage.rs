@@ -19,18 +19,18 @@ pub(crate) struct UsageRow {
     pub(crate) jobs: u32,
 }
 
-/// By day, the newest first, then by person and kind. A job that several want counts for who submitted it first.
+/// By day, the newest first, then by person and kind. A job that several want counts for who asked for it first and still wants it.
 pub(crate) async fn since(conn: &mut Conn, since: DateTime<Utc>) -> DbResult<Vec<UsageRow>> {
     let rows = sqlx::query!(
         r#"SELECT to_char(part.day, 'YYYY-MM-DD') AS "day!", held.owner AS "owner!", held.kind AS "kind!",
                   sum(EXTRACT(epoch FROM LEAST(held.ends, part.day + interval '1 day') - GREATEST(held.begins, part.day)))::float8
                       AS "device_seconds!",
                   count(DISTINCT held.job_id)::integer AS "jobs!"
-           FROM (SELECT e.owner, w.device_kind AS kind, a.job_id,
+           FROM (SELECT j.owner, w.device_kind AS kind, a.job_id,
                         GREATEST(a.assigned_at, $1) AT TIME ZONE 'UTC' AS begins,
                         COALESCE(l.released_at, clock_timestamp()) AT TIME ZONE 'UTC' AS ends
                  FROM leases l JOIN attempts a ON a.id = l.attempt_id JOIN jobs j ON j.id = a.job_id
-                 JOIN experiments e ON e.id = j.experiment_id JOIN workers w ON w.id = l.worker_id
+                 JOIN workers w ON w.id = l.worker_id
                  WHERE l.released_at IS NULL OR l.released_at > $1) held
            CROSS JOIN LATERAL generate_series(date_trunc('day', held.begins), held.ends, interval '1 day') AS part (day)
            WHERE held.ends > held.begins

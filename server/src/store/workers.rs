@@ -362,7 +362,7 @@ pub(crate) async fn with(conn: &mut Conn, these: &[Uuid]) -> DbResult<Vec<Worker
                   w.driver AS "driver!", heard.facts AS "facts?",
                   GREATEST(w.last_seen, heard.at) AS "last_seen!",
                   j.id AS "job_id?", j.name AS "job_name?", l.rank AS "rank?", e.name AS "experiment?",
-                  e.owner AS "owner?", a.assigned_at AS "busy_since?", p.seconds_left AS "seconds_left?",
+                  j.owner AS "owner?", a.assigned_at AS "busy_since?", p.seconds_left AS "seconds_left?",
                   CASE WHEN w.quarantined_until > clock_timestamp() THEN w.quarantined_until END AS quarantined_until,
                   w.quarantine_reason AS "quarantine_reason!", w.unfit AS "unfit!", w.withheld AS "withheld!",
                   w.datasets AS "datasets?",

@@ -59,8 +59,10 @@ impl Dialler {
             return Err(format!("{} has no address", hook.host));
         }
         for address in &found {
-            let is_own = address.port() == self.own_port && is_of_this_machine(address.ip());
-            judge(&hook.host, address.ip(), is_own, &self.rules)
+            // Whatever its interfaces are called: another address of this machine leads to what listens on loopback, too.
+            let is_here = is_of_this_machine(address.ip());
+            let rules = Rules { own: is_here.then(|| address.ip()).into_iter().collect(), ..self.rules.clone() };
+            judge(&hook.host, address.ip(), is_here && address.port() == self.own_port, &rules)
                 .map_err(|why| format!("refused to send to {}: {why}", hook.host))?;
         }
         Ok(found)
@@ -134,7 +136,7 @@ mod tests {
 
     fn dialler(allowed: &[&str], own_port: u16) -> Dialler {
         let allowed = allowed.iter().map(|text| Allowed::parse(text).unwrap()).collect();
-        Dialler::new(Rules { allowed, only_public: false }, own_port)
+        Dialler::new(Rules { allowed, ..Rules::default() }, own_port)
     }
 
     async fn looked_up(dialler: &Dialler, url: &str) -> Result<Vec<SocketAddr>, String> {

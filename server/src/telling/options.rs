@@ -38,6 +38,6 @@ pub struct TellingArgs {
 
 impl TellingArgs {
     pub(super) fn rules(&self) -> Rules {
-        Rules { allowed: self.allow_webhooks_to.clone(), only_public: self.webhooks_only_public }
+        Rules { allowed: self.allow_webhooks_to.clone(), only_public: self.webhooks_only_public, own: Vec::new() }
     }
 }

@@ -338,6 +338,7 @@ async fn a_job_whose_time_is_over_stops_at_a_checkpoint_and_may_be_given_more() 
     stopped(&database, job).await;
     let (state, reason) = database.job(job).await;
     assert!(state == "failed" && reason.contains("tandem requeue --max-time"), "{state}: {reason}");
+    assert_eq!(reason.matches(OVER_TIME).count(), 1, "{reason}");
     requeue(store, &job.to_string(), Some(2 * HOUR), &ada).await.unwrap();
     database.schedule(&scheduler, &mut term).await;
     set_training(&database, job);
@@ -380,16 +381,16 @@ async fn why_says_the_place_who_is_before_and_when_it_starts() {
     ));
     let ann = submit_as(&database, "ann", &jobs("a", 2, 0)).await;
     submit_as(&database, "bob", &jobs("b", 1, 100)).await;
-    // It needs two devices, and one of them is held: it is in no line.
+    // It needs two devices, and one of them is held: it waits for the end of that.
     let bob = submit_as(&database, "bob", &experiment(1)).await;
     database.schedule(&scheduler, &mut term).await;
     let outlooks = Outlooks::new(database.store.clone(), Policy::default());
     let (whys, line) = why(&database.store, &outlooks, &ann[1].to_string(), "ann").await.unwrap();
-    assert_eq!((whys[0].place, line.jobs.len()), (3, 3));
-    assert_eq!(whys[0].before.len(), 2);
-    let (bobs, anns) = (&whys[0].before[0], &whys[0].before[1]);
+    assert_eq!((whys[0].place, line.jobs.len(), whys[0].before.len()), (4, 4, 3));
+    let bobs = &whys[0].before[0];
     assert!(bobs.owner == "bob" && bobs.why.contains("its turn is before: bob has 0.0"), "{bobs:?}");
-    assert!(anns.owner == "ann" && anns.why == "came first", "{anns:?}");
+    let anns = whys[0].before.iter().find(|before| before.owner == "ann").unwrap();
+    assert_eq!(anns.why, "came first");
     let start = whys[0].start.unwrap();
     assert!(start.at >= line.at + chrono::TimeDelta::minutes(9) && start.early <= start.at && start.at <= start.late);
     let (whys, _) = why(&database.store, &outlooks, "quickstart", "bob").await.unwrap();
@@ -398,4 +399,35 @@ async fn why_says_the_place_who_is_before_and_when_it_starts() {
     assert_eq!(linear.reason, "starts from `encoder`, which is queued");
     let (whys, _) = why(&database.store, &outlooks, &running.to_string(), "ann").await.unwrap();
     assert_eq!(whys[0].reason, "runs; about 10 min left");
+}
+
+#[tokio::test]
+async fn nobody_sends_back_what_runs_for_somebody_else_too() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let (store, bob) = (&database.store, person("bob"));
+    let job = submit_as(&database, "ann", &single(1)).await[0];
+    submit_as(&database, "bob", &single(1)).await;
+    let (scheduler, mut term) = (database.scheduler(), None);
+    database.schedule(&scheduler, &mut term).await;
+    set_training(&database, job);
+    assert!(said(requeue(store, "single", None, &bob).await).contains("somebody else wants it, too"));
+    assert_eq!(database.count("attempts WHERE stop_asked_at IS NOT NULL"), 0);
+    crate::cancel::cancel(store, "single", &person("ann")).await.unwrap();
+    let owner: String = database.value(&format!("SELECT owner FROM jobs WHERE id = '{job}'"));
+    assert_eq!(owner, "bob", "who still wants it pays for it");
+    requeue(store, "single", None, &bob).await.unwrap();
+    assert_eq!(database.count("attempts WHERE stop_asked_at IS NOT NULL"), 1);
+}
+
+#[tokio::test]
+async fn a_house_without_a_policy_lets_nobody_hold_every_device_for_years() {
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    let (store, bob) = (&database.store, person("bob"));
+    assert!(said(hold(store, &bob, "cpu-0", 3650 * 24 * HOUR, "", false).await).contains("longer than the 12h"));
+    hold(store, &bob, "cpu-0", HOUR, "", false).await.unwrap();
+    assert!(said(hold(store, &bob, "cpu-1", HOUR, "", false).await).contains("of 1 that the policy allows"));
+    let root = person("root");
+    hold(store, &root, "cpu-1", 48 * HOUR, "", false).await.unwrap();
 }
