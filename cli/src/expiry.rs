@@ -1,20 +1,18 @@
 //! How long a token is good, as people write it: `90d`.
 
-const UNITS: [(&str, u64); 4] = [("m", 60), ("h", 3600), ("d", 86_400), ("w", 7 * 86_400)];
-/// A hundred years, in seconds: beyond it, one means for good.
-const LONGEST: u64 = 100 * 365 * 86_400;
+use tandem_domain::policy::span;
 
 /// Seconds of `30m`, `12h`, `90d` or `4w`.
 ///
 /// # Errors
 /// Says what is expected.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
-    let expected =
-        || "expected a number and m, h, d or w, as in 90d; leave it out for one that is good until revoked".to_owned();
-    let (number, seconds) =
-        UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds))).ok_or_else(expected)?;
-    let number: u64 = number.parse().ok().filter(|number| *number > 0).ok_or_else(expected)?;
-    number.checked_mul(seconds).filter(|seconds| *seconds <= LONGEST).ok_or_else(expected)
+    let expected = || {
+        "expected a number and m, h, d or w, as in 90d, ten years at most; leave it out for one that is good until revoked"
+            .to_owned()
+    };
+    let seconds = span::parse(text).map_err(|_| expected())?.as_secs();
+    if seconds > 0 { Ok(seconds) } else { Err(expected()) }
 }
 
 #[cfg(test)]

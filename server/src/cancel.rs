@@ -4,7 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use tandem_domain::{
     access::identity::Person,
-    place::Stop,
     state::{AttemptState, JobEvent},
 };
 use uuid::Uuid;
@@ -12,7 +11,10 @@ use uuid::Uuid;
 use crate::{
     conclude,
     error::Result,
-    sharing::pause,
+    sharing::{
+        pause,
+        stopping::{Stopping, stop},
+    },
     store::{
         Conn, Store, attempts,
         audit::{self, Entry},
@@ -75,7 +77,8 @@ pub(crate) async fn cancel_all_of(store: &Store, owner: &str, by: &str) -> Resul
         let (ending, going_on): (Vec<&LockedJob>, Vec<&LockedJob>) = live.partition(|job| unwanted.contains(&job.id));
         let reason = format!("{owner} was disabled by {by}");
         for job in &ending {
-            if !stops_at_checkpoint(&mut tx, job, &reason).await? {
+            // What trains is cancelled when it has stopped: nobody wants it then.
+            if stop(&mut tx, job, &reason).await? != Stopping::Asked {
                 cancel_job(&mut tx, job, &reason).await?;
             }
         }
@@ -87,17 +90,6 @@ pub(crate) async fn cancel_all_of(store: &Store, owner: &str, by: &str) -> Resul
         Ok(ending.len() + followed)
     })
     .await
-}
-
-/// Asks a job that trains to stop at a checkpoint; it is cancelled when it has: nobody wants it then.
-async fn stops_at_checkpoint(tx: &mut Conn, job: &LockedJob, reason: &str) -> Result<bool> {
-    let Some(attempt) = attempts::lock_live(tx, job.id).await? else { return Ok(false) };
-    let stop = Stop { attempt: attempt.id, job: job.id, room_for: None, at_stake: 0.0, reason: reason.to_owned() };
-    if attempt.stop.is_none() && !attempts::ask_stop(tx, &stop).await? {
-        return Ok(false);
-    }
-    events::append(tx, About::attempt(job.id, attempt.id), "asked to stop", reason).await?;
-    Ok(true)
 }
 
 /// One connection at a time: a request that waited for a second one while holding a first could wait for others that do

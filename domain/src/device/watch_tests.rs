@@ -168,3 +168,12 @@ fn a_lost_card_is_given_to_nobody_until_it_is_back() {
     assert_eq!(device.look(&lost).ailment, Some(ailment));
     assert_eq!(device.look(&seen(&idle(), &[])), Verdict::default());
 }
+
+#[test]
+fn a_policy_moves_the_bounds_and_no_look_is_enough_by_itself() {
+    let own = Bounds::of(EVERY);
+    let moved = own.with(GIB, 5, Duration::from_secs(60));
+    assert_eq!((moved.memory, moved.utilization, moved.taken_after), (GIB, 5, Duration::from_secs(60)));
+    assert!(moved.free_after >= moved.taken_after);
+    assert_eq!(own.with(GIB, 5, Duration::ZERO).taken_after, own.taken_after);
+}

@@ -150,8 +150,7 @@ async fn a_read_costs_what_it_shows() {
          ANALYZE workers",
     );
     let cost = blocks(conn, async |conn| drop(status(conn).await.unwrap()));
-    // The rows of workers are wide, and those that have left are looked at, too.
-    costs.push(("status", cost.await, 150));
+    costs.push(("status", cost.await, 60));
     let cost = blocks(conn, async |conn| drop(fleet::snapshot(conn).await.unwrap()));
     costs.push(("the fleet", cost.await, 60));
     let cost = blocks(conn, async |conn| drop(workers::valid_sessions(conn, &[Uuid::new_v4()]).await.unwrap()));

@@ -93,3 +93,19 @@ async fn a_heartbeat_that_crosses_the_end_of_its_rank_is_acknowledged() {
     dispatcher.store_heartbeats().await.unwrap();
     assert!(answers.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn a_worker_is_told_when_its_device_counts_as_used_by_others() {
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    let job = ids(&database.submit(&experiment(1)).await)[0];
+    database.schedule(&database.scheduler(), &mut None).await;
+    let (dispatcher, holder) = (dispatcher(&database), database.lease_holders(job)[1]);
+    let told = async || connect(&dispatcher, holder).await.foreign_use.unwrap();
+    let default = v1::ForeignUse { memory_bytes: 512_000_000, utilization: 20, seconds: 0 };
+    assert_eq!(told().await, default);
+    database.execute(
+        "INSERT INTO policies (toml, who) VALUES (E'[foreign_use]\\nmemory_mb = 100\\nutilization = 5\\nafter = \"1m\"', 'root')",
+    );
+    assert_eq!(told().await, v1::ForeignUse { memory_bytes: 100_000_000, utilization: 5, seconds: 60 });
+}

@@ -431,3 +431,34 @@ async fn a_house_without_a_policy_lets_nobody_hold_every_device_for_years() {
     let root = person("root");
     hold(store, &root, "cpu-1", 48 * HOUR, "", false).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_fits_into_no_device_is_refused_with_what_would_make_it_smaller() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let large = single(1).replace("batch_size = 64", "batch_size = 8192").replace("resnet-tiny", "resnet18");
+    let refused = said(submit(&database.store, &submission(&large)).await);
+    assert!(refused.contains("of memory, and the largest cpu device of the fleet has 1.0 GiB"), "{refused}");
+    assert!(refused.contains("`recompute = \"shards\"`"), "{refused}");
+    assert_eq!(database.count("experiments"), 0);
+    // Where nobody knows how much there is, nothing is refused for it.
+    database.execute("UPDATE workers SET memory_bytes = 0");
+    submit(&database.store, &submission(&large)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_estimates_were_wrong_by_is_known_of_attempts_that_went_from_beginning_to_end() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let job = submit_as(&database, "ann", &single(1)).await[0];
+    let (scheduler, mut term) = (database.scheduler(), None);
+    database.schedule(&scheduler, &mut term).await;
+    let wrong_by = async || crate::store::measures::wrong_by(&mut database.store.conn().await.unwrap()).await.unwrap();
+    assert_eq!(wrong_by().await, (0.0, 0));
+    database.execute(&format!(
+        "UPDATE attempts SET state = 'succeeded', assigned_at = now() - interval '100 s', ended_at = now(), estimated_seconds = 200
+         WHERE job_id = '{job}'"
+    ));
+    let (spread, count) = wrong_by().await;
+    assert!(count == 1 && (spread - 2f64.ln()).abs() < 1e-6, "{spread} of {count}");
+}
