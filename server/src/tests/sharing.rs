@@ -51,8 +51,10 @@ async fn stopped(database: &TestStore, job: Uuid) {
         "INSERT INTO checkpoints SELECT job_id, 5, 'p', 's', 1, fence, now(), now() FROM attempts
          WHERE job_id = '{job}' AND ended_at IS NULL ON CONFLICT DO NOTHING"
     ));
+    let asked = format!("SELECT stop_reason FROM attempts WHERE job_id = '{job}' AND ended_at IS NULL");
+    let cause = format!("stopped with a checkpoint: {}", database.value::<String>(&asked));
     for holder in database.lease_holders(job) {
-        rank_ended(&database.store, holder, RankOutcome::Preempted, "stopped at a checkpoint").await.unwrap();
+        rank_ended(&database.store, holder, RankOutcome::Preempted, &cause).await.unwrap();
     }
 }
 
