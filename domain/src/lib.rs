@@ -6,12 +6,15 @@
 //! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
-//! says who may do what, [`telling`] what people are told and where to.
+//! says who may do what, [`telling`] what people are told and where to. [`facts`] is what is kept of a job to be asked for, and
+//! [`ask`] reads the questions.
 
 pub mod access;
+pub mod ask;
 pub mod blame;
 pub mod datasets;
 pub mod device;
+pub mod facts;
 pub mod fit;
 pub mod images;
 pub mod lease;

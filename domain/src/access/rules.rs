@@ -72,6 +72,7 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Jobs/SetPriority", SUBMITTER, Object::Own),
     rule("/tandem.v1.Jobs/Why", READER, Object::Any),
     rule("/tandem.v1.Results/Query", READER, Object::Any),
+    rule("/tandem.v1.Results/Ask", READER, Object::Any),
     rule("/tandem.v1.Results/Metrics", READER, Object::Any),
     stream("/tandem.v1.Results/Fetch", READER, Object::Any),
     rule("/tandem.v1.Data/List", READER, Object::Any),
