@@ -117,11 +117,49 @@ FROM plan, (VALUES ('loss', NULL), ('seconds', NULL), ('knn_accuracy', 'contrast
 WHERE (r.for_stage IS NULL OR r.for_stage = stage) AND (state = 'succeeded' OR (state = 'failed' AND pg_temp.rnd(n, 13) < 0.1))
 ORDER BY n;
 
+-- As domain::facts makes them of such jobs.
+INSERT INTO job_facts (job_id, experiment_id, experiment, job, owner, stage, dataset, encoder, optimizer, device, figure, figure_of, seed,
+                       label_fraction, epochs, batch_size, temperature, lr, weight_decay, lambda, value, device_seconds, created_at,
+                       started_at, finished_at, ended)
+SELECT p.id, p.experiment_id, e.name, p.name, e.owner, p.stage, 'cifar10', p.encoder, own.optimizer, 'cpu',
+       CASE p.stage WHEN 'contrastive' THEN 'knn_accuracy' ELSE 'accuracy' END,
+       CASE p.stage WHEN 'contrastive' THEN 'knn_accuracy' ELSE 'test_accuracy' END, 1 + p.k % 2,
+       CASE WHEN p.stage <> 'contrastive' THEN COALESCE(p.fraction, 1) END, 100, 512,
+       CASE WHEN p.k <> 8 THEN own.temperature END, own.lr, 1e-6, own.lambda,
+       (SELECT r.value FROM results r WHERE r.job_id = p.id AND r.value < 'NaN'
+            AND r.name = CASE p.stage WHEN 'contrastive' THEN 'knn_accuracy' ELSE 'test_accuracy' END),
+       extract(epoch FROM p.took), p.created_at, p.created_at + interval '5 seconds', p.created_at + p.took + interval '5 seconds', p.state::text
+FROM plan p JOIN experiments e ON e.id = p.experiment_id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN p.k < 2 THEN 'lars' ELSE 'sgd' END AS optimizer,
+           (ARRAY[0.1, 0.2, 0.3, 0.5, 1.0])[(pg_temp.rnd(p.e, 21) * 5)::int % 5 + 1]::float8 AS temperature,
+           (ARRAY[0.03, 0.1, 0.3, 1.0, 3.0, 4.8])[(pg_temp.rnd(p.n, 22) * 6)::int % 6 + 1]::float8 AS lr,
+           (ARRAY[0, 0, 0.1, 1.0, 10.0])[(pg_temp.rnd(p.e, 23) * 5)::int % 5 + 1]::float8 AS lambda) own
+ORDER BY p.n;
+INSERT INTO job_params (job_id, params)
+SELECT p.id, jsonb_build_object('epochs', 100, 'batch_size', 512, 'optimizer.name', own.optimizer, 'optimizer.lr', own.lr, 'optimizer.momentum', 0.9,
+           'optimizer.weight_decay', 1e-6, 'optimizer.nesterov', p.k = 8, 'optimizer.schedule', 'cosine', 'optimizer.warmup_epochs', p.e % 11,
+           'shards', 2, 'threads', 1, 'precision', 'f32', 'batch_norm', 'shard', 'checkpoint_steps', 500)
+       || CASE WHEN p.k < 2 THEN jsonb_build_object('encoder', p.encoder, 'temperature', own.temperature, 'head.output', 128,
+                   'tikhonov.lambda', own.lambda, 'augment.hue', 0.1, 'augment.jitter', 0.8, 'augment.crop_area_min', 0.08)
+               WHEN p.k <> 8 THEN jsonb_build_object('label_fraction', COALESCE(p.fraction, 1), 'contrastive.encoder', p.encoder,
+                   'contrastive.temperature', own.temperature, 'contrastive.epochs', 100, 'contrastive.batch_size', 512,
+                   'contrastive.optimizer.lr', own.lr, 'contrastive.optimizer.name', 'lars', 'contrastive.head.output', 128,
+                   'contrastive.tikhonov.lambda', own.lambda, 'contrastive.augment.hue', 0.1, 'contrastive.augment.jitter', 0.8)
+               ELSE jsonb_build_object('encoder', p.encoder, 'label_fraction', 1, 'tikhonov.lambda', own.lambda) END
+FROM plan p JOIN job_facts f ON f.job_id = p.id
+CROSS JOIN LATERAL (SELECT f.optimizer, f.lr, f.temperature, f.lambda) own
+ORDER BY p.n;
+
 INSERT INTO metrics (job_id, name, step, value, fence, at)
 SELECT id, m.name, s * 100, CASE m.name WHEN 'loss' THEN 5.0 / s + pg_temp.rnd(n * 31 + s, 14) * 0.1 ELSE s * 0.05 + pg_temp.rnd(n, 15) * 0.1 END,
        2 * n + 1000001, created_at + took * s / pg_temp.setting('points', '0')::int
 FROM plan, generate_series(1, pg_temp.setting('points', '0')::int) s, (VALUES ('loss'), ('knn_accuracy')) m (name)
 WHERE state <> 'cancelled' ORDER BY n, s, m.name;
+
+INSERT INTO curves (job_id, name, points, first_step, last_step, last, smallest, largest)
+SELECT m.job_id, m.name, count(*), min(m.step), max(m.step), (array_agg(m.value ORDER BY m.step DESC))[1], min(m.value), max(m.value)
+FROM plan p JOIN metrics m ON m.job_id = p.id GROUP BY m.job_id, m.name;
 
 INSERT INTO events (at, job_id, attempt_id, worker_id, kind, message)
 SELECT created_at + t.after * took, id, CASE WHEN t.kind <> 'submitted' THEN attempt_id END,

@@ -4,11 +4,14 @@
 //! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
 
 use serde::Serialize;
-use tandem_proto::v1::{Dataset, Job, PlannedJob, StatusResponse, StoredDataset, Token, WhoAmIResponse};
+use tandem_proto::v1::{AskCell, AskResponse, Dataset, Job, PlannedJob, StatusResponse, StoredDataset, Token, WhoAmIResponse};
 
-use crate::render::{
-    people::ContextRow,
-    pivot::{Pivot, mean_and_spread},
+use crate::{
+    render::{
+        people::ContextRow,
+        pivot::{Pivot, mean_and_spread},
+    },
+    time,
 };
 
 /// `submit`: what was stored, or with `--dry-run` what would be.
@@ -37,6 +40,72 @@ pub(crate) struct ResultsJson<'a> {
     pub(crate) jobs: &'a [Job],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plot: Option<String>,
+}
+
+/// `results --where`: values by the names of their columns, in their order; absent ones are null.
+#[derive(Serialize)]
+pub(crate) struct Asked<'a> {
+    columns: Vec<AskedColumn<'a>>,
+    rows: Vec<AskedRow<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    next_cursor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    more_than_total: bool,
+    not_indexed: u64,
+}
+
+#[derive(Serialize)]
+struct AskedColumn<'a> {
+    name: &'a str,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    unit: &'a str,
+}
+
+#[derive(Serialize)]
+struct AskedRow<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    job_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    experiment_id: &'a str,
+    values: serde_json::Map<String, serde_json::Value>,
+}
+
+impl<'a> From<&'a AskResponse> for Asked<'a> {
+    fn from(answer: &'a AskResponse) -> Self {
+        let columns = answer.columns.iter().map(|column| AskedColumn {
+            name: &column.name,
+            kind: &column.kind,
+            unit: &column.unit,
+        });
+        let rows = answer.rows.iter().map(|row| {
+            let cells = answer.columns.iter().zip(&row.cells);
+            let values = cells.map(|(column, cell)| (column.name.clone(), asked_value(cell))).collect();
+            AskedRow { job_id: &row.job_id, experiment_id: &row.experiment_id, values }
+        });
+        Self {
+            columns: columns.collect(),
+            rows: rows.collect(),
+            next_cursor: &answer.next_cursor,
+            total: answer.total,
+            more_than_total: answer.more_than_total,
+            not_indexed: answer.not_indexed,
+        }
+    }
+}
+
+fn asked_value(cell: &AskCell) -> serde_json::Value {
+    use tandem_proto::v1::ask_cell::Value;
+    match &cell.value {
+        None => serde_json::Value::Null,
+        Some(Value::Text(text)) => text.as_str().into(),
+        Some(Value::Whole(whole)) => (*whole).into(),
+        Some(Value::Number(number)) => (*number).into(),
+        Some(Value::Flag(flag)) => (*flag).into(),
+        Some(Value::Time(at)) => time::utc(&Some(*at)).map_or(serde_json::Value::Null, |at| at.to_rfc3339().into()),
+    }
 }
 
 /// `status`, and which coordinator answered.

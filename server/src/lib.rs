@@ -9,9 +9,9 @@
 //! requests of people, and [`telling`] tells them what has happened.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`page`] shows a browser the
-//! same, [`convert`] and [`convert_device`] make messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what
+//! same, [`convert`], [`convert_asked`] and [`convert_device`] make messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what
 //! goes on and [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
-//! which images it takes and [`fitness`] which workers can have it;
+//! which images it takes and [`fitness`] which workers can have it; [`facts`] fills in what older jobs can be asked by;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
 //! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator, [`broken`] breaks a rule on purpose, for tests.
 
@@ -24,11 +24,13 @@ mod commands;
 mod conclude;
 mod config;
 mod convert;
+mod convert_asked;
 mod convert_device;
 mod datasets;
 mod dispatch;
 mod error;
 mod estimate;
+mod facts;
 mod fitness;
 mod images;
 mod listen;

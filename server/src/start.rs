@@ -32,6 +32,7 @@ use crate::{
     config::Args,
     datasets::shelf,
     dispatch::Dispatcher,
+    facts,
     listen::{self, ListenError, Listening, check_exposure, router},
     metrics::{open::Sight, page::Metrics},
     notifier::Notifier,
@@ -216,6 +217,14 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     background.spawn({
         let closing = closing.clone();
         named("thinning looks at devices", async move { samples.thin(id, &closing).await })
+    });
+    background.spawn({
+        let (store, closing) = (store.clone(), closing.clone());
+        // Its end is that nothing is missing any more.
+        named("filling in facts", async move {
+            facts::fill(store, id, closing.clone()).await;
+            closing.cancelled().await;
+        })
     });
     let sweeping = shelf::sweep(store.clone(), folder, closing.clone());
     background.spawn(named("sweeping unfinished data sets", sweeping));

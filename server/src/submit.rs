@@ -5,7 +5,9 @@ use std::{collections::HashMap, time::Duration};
 use tandem_domain::{
     LEARN_VERSION,
     access::identity::Person,
+    facts::Facts,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
+    spec::JobSpec,
     state::JobState,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -22,6 +24,7 @@ use crate::{
         clean, dependencies,
         events::{self, About},
         experiments::{self, Experiment, Link},
+        facts,
         jobs::{self, NewJob},
         notify::{Topic, notify},
         retry, used,
@@ -250,6 +253,7 @@ async fn insert(
     }
     let (links, taken_up) = insert_jobs(&mut tx, experiment, plan, max_time).await?;
     let ids: HashMap<&str, Uuid> = links.iter().map(|link| (link.name.as_str(), link.job_id)).collect();
+    facts::put(&mut tx, &facts_of(plan, &links)).await?;
     for (position, (link, job)) in (0..).zip(links.iter().zip(&plan.jobs)) {
         experiments::link(&mut tx, experiment.id, position, link).await?;
         let (kind, message) = submitted_event(experiment, job, link.reused);
@@ -339,6 +343,23 @@ async fn insert_or_share(
         }
     }
     Err(Error::Conflict(format!("job `{}`: jobs of the same content come and go; try again", job.spec.name)))
+}
+
+/// The facts of the jobs that it brings.
+fn facts_of(plan: &Plan, links: &[Link]) -> Vec<(Uuid, Facts)> {
+    let specs: HashMap<&str, &JobSpec> = plan.jobs.iter().map(|job| (job.spec.name.as_str(), &job.spec)).collect();
+    let brought = links.iter().zip(&plan.jobs).filter(|(link, _)| !link.reused);
+    let facts = brought.map(|(link, job)| {
+        let (mut chain, mut seen) = (Vec::new(), 0);
+        chain.extend(job.spec.inputs.iter().filter_map(|name| specs.get(name.as_str()).copied()));
+        // A job has one input, and stages start from each other three deep at most.
+        while let Some(input) = chain.get(seen).copied().filter(|_| seen < 8) {
+            chain.extend(input.inputs.iter().filter_map(|name| specs.get(name.as_str()).copied()));
+            seen += 1;
+        }
+        (link.job_id, tandem_domain::facts::facts(&job.spec, &chain))
+    });
+    facts.collect()
 }
 
 fn submitted_event(experiment: &Experiment, job: &PlannedJob, reused: bool) -> (&'static str, String) {

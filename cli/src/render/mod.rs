@@ -1,5 +1,6 @@
 //! From wire messages to text: pure, so that what people see is tested without a terminal.
 
+pub(crate) mod asked;
 pub(crate) mod audit;
 pub(crate) mod best;
 pub(crate) mod csv;

@@ -63,6 +63,9 @@ pub(crate) struct Script {
     /// By target, and by an artifact's id: said instead of `shown` and `chunks`.
     pub(crate) shown_of: HashMap<String, ShowResponse>,
     pub(crate) bytes_of: HashMap<String, Vec<u8>>,
+    /// What was asked in SQL's words, and what is answered.
+    pub(crate) questions: Vec<v1::AskRequest>,
+    pub(crate) answer: v1::AskResponse,
     pub(crate) series: Vec<Series>,
     /// One line if there are none.
     pub(crate) logs: Vec<LogLine>,
@@ -312,6 +315,12 @@ impl Results for Coordinator {
     async fn query(&self, _: Request<QueryRequest>) -> Answer<QueryResponse> {
         let script = self.script.lock().unwrap();
         Ok(Response::new(QueryResponse { jobs: script.jobs.clone(), older: script.older.clone() }))
+    }
+
+    async fn ask(&self, request: Request<v1::AskRequest>) -> Answer<v1::AskResponse> {
+        let mut script = self.script();
+        script.questions.push(request.into_inner());
+        Ok(Response::new(script.answer.clone()))
     }
 
     async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {

@@ -1,5 +1,6 @@
 //! Answers to people's questions: single reads, and streams that follow changes.
 
+pub(crate) mod asked;
 pub(crate) mod devices;
 pub(crate) mod experiments;
 pub(crate) mod fetch;

@@ -5,12 +5,16 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Api, admission::check_texts, answers, caller};
+use super::{
+    Answers, Api,
+    admission::{check_nul, check_texts},
+    answers, caller,
+};
 use crate::{
-    convert,
+    convert, convert_asked,
     error::Error,
     query::{
-        fetch,
+        asked, fetch,
         results::{self, Question},
     },
     target,
@@ -43,6 +47,24 @@ impl Results for Api {
         };
         let (rows, older) = self.admission.call(query).await?;
         Ok(Response::new(v1::QueryResponse { jobs: convert::jobs(rows)?, older: older.map(convert::submission) }))
+    }
+
+    async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
+        let own = caller(&request)?.name;
+        let question = convert_asked::question(request.into_inner(), &own);
+        // The condition is longer, and has a bound of its own.
+        check_nul("where", &question.condition)?;
+        let asked::Question { target, owner, since, order, .. } = &question;
+        check_texts(&[("target", target), ("owner", owner), ("since", since), ("order", order)])?;
+        check_texts(&[("cursor", &question.cursor)])?;
+        check_texts(&question.by.iter().map(|key| ("by", key.as_str())).collect::<Vec<_>>())?;
+        check_texts(&question.columns.iter().map(|column| ("columns", column.as_str())).collect::<Vec<_>>())?;
+        let ask = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(asked::ask(&mut conn, &own, &question).await?)
+        };
+        let answer = self.admission.call(ask).await?;
+        Ok(Response::new(convert_asked::answer(answer)))
     }
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {

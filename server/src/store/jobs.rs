@@ -10,7 +10,7 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, dependencies, happenings, integer, parse,
+    Conn, DbResult, dependencies, facts, happenings, integer, parse,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -162,7 +162,11 @@ pub(crate) async fn transition(
     if !moved.is_one() {
         return Ok(None);
     }
+    if to.is_ended() || from.is_ended() || to == JobState::Running {
+        facts::follow(&mut *conn, &[id]).await?;
+    }
     if to.is_ended() {
+        facts::fill_curves(&mut *conn, &[id]).await?;
         // A statement of its own: only it sees who shared the job until the row could be changed.
         dependencies::set_dependants_due(&mut *conn, id).await?;
         happenings::job_ended(conn, id).await?;
@@ -297,8 +301,9 @@ pub(crate) async fn adopt(conn: &mut Conn, id: Uuid, new: &NewJob<'_>) -> DbResu
         new.position,
         new.max_seconds,
     )
-    .run_any(conn)
-    .await
+    .run_any(&mut *conn)
+    .await?;
+    facts::adopt(conn, id).await
 }
 
 pub(crate) async fn set_max_time(conn: &mut Conn, ids: &[Uuid], seconds: f64) -> DbResult<()> {

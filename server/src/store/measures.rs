@@ -15,17 +15,40 @@ pub(crate) struct Point {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Stores points with their jobs and fences. A step that is stored already stays: it was computed from the same state.
+/// Stores points with their jobs and fences, and what they make of their curves. A step that is stored already stays: it was
+/// computed from the same state.
 pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> DbResult<()> {
     if points.is_empty() {
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO metrics (job_id, fence, name, step, value, at)
-         SELECT job_id, fence, name, step, value, at
-         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::float8[], $6::timestamptz[])
-             AS points (job_id, fence, name, step, value, at)
-         ON CONFLICT (job_id, name, step) DO NOTHING",
+        "WITH new AS (
+             INSERT INTO metrics (job_id, fence, name, step, value, at)
+             SELECT job_id, fence, name, step, value, at
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::float8[], $6::timestamptz[])
+                 AS points (job_id, fence, name, step, value, at)
+             ON CONFLICT (job_id, name, step) DO NOTHING
+             RETURNING job_id, name, step, value
+         ),
+         -- Of a curve that has no row, what was stored before curves had rows.
+         before AS (
+             SELECT m.job_id, m.name, m.step, m.value FROM (SELECT DISTINCT job_id, name FROM new) touched
+             JOIN metrics m ON m.job_id = touched.job_id AND m.name = touched.name
+             WHERE NOT EXISTS (SELECT FROM curves c WHERE c.job_id = touched.job_id AND c.name = touched.name)
+         )
+         INSERT INTO curves (job_id, name, points, first_step, last_step, last, smallest, largest)
+         SELECT job_id, name, count(*), min(step), max(step), (array_agg(value ORDER BY step DESC))[1],
+                min(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity'),
+                max(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity')
+         FROM (SELECT * FROM new UNION ALL SELECT * FROM before) points
+         GROUP BY job_id, name ORDER BY job_id, name
+         ON CONFLICT (job_id, name) DO UPDATE SET
+             points = curves.points + excluded.points,
+             first_step = LEAST(curves.first_step, excluded.first_step),
+             last_step = GREATEST(curves.last_step, excluded.last_step),
+             last = CASE WHEN excluded.last_step >= curves.last_step THEN excluded.last ELSE curves.last END,
+             smallest = LEAST(curves.smallest, excluded.smallest),
+             largest = GREATEST(curves.largest, excluded.largest)",
         &column(points, |(job, _, _)| *job),
         &column(points, |(_, fence, _)| *fence),
         &column(points, |(_, _, point)| point.name.as_str()) as &[&str],

@@ -13,6 +13,8 @@
 //! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here. The caller gets
 //!   `None` or `false` if the row was not in that state any more, and `rows` makes sure that the count is looked at.
 
+pub(crate) mod asked;
+mod asked_sql;
 pub(crate) mod attempts;
 pub(crate) mod audit;
 pub(crate) mod datasets;
@@ -21,6 +23,7 @@ pub(crate) mod endings;
 pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod experiments;
+pub(crate) mod facts;
 pub(crate) mod files;
 pub(crate) mod fleet;
 pub(crate) mod gauges;

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     estimate::Speeds,
     query::{
-        experiments,
+        asked, experiments,
         jobs::{line, list},
         results::{Question, query},
         show::show,
@@ -105,6 +105,38 @@ async fn a_read_costs_what_it_shows() {
     ] {
         let cost = blocks(conn, async |conn| drop(query(conn, question).await.unwrap()));
         costs.push((what, cost.await, most));
+    }
+    // A page of whatever is asked, its total, and the names that there are.
+    for (condition, order) in [
+        ("", ""),
+        ("", "accuracy"),
+        ("", "loss"),
+        ("stage = 'linear' and label_fraction = 0.01", "accuracy"),
+        ("encoder = 'resnet50' and label_fraction = 0.01 and age < '400d'", "accuracy"),
+        ("encoder = 'resnet-paper'", "accuracy"),
+        ("owner = 'person-3'", "accuracy"),
+        ("owner = 'person-3' and age < '30d'", ""),
+        ("owner = 'nobody'", ""),
+        ("experiment = 'table1-5'", "accuracy"),
+        ("experiment like 'table1-7%'", "accuracy"),
+        ("lr = 0.3 and temperature = 0.1", "accuracy"),
+        ("lambda > 100", "accuracy"),
+        ("seed = 77", "accuracy"),
+        ("weight_decay = 5 or norm = 'linf' or optimizer = 'adam'", "accuracy"),
+        ("state = 'failed'", ""),
+        ("state = 'running'", "accuracy"),
+        ("finished > '7d'", "accuracy"),
+        ("accuracy between 0.5 and 0.50001", ""),
+        ("device_seconds > '50m' and stage = 'supervised'", "device_seconds"),
+        ("loss < 0.2001", "accuracy"),
+        ("loss > 0.3", "accuracy"),
+        ("optimizer.warmup_epochs = 33", "accuracy"),
+        ("contrastive.optimizer.lr = 0.3", "accuracy"),
+    ] {
+        let question = asked::Question { condition: condition.to_owned(), order: order.to_owned(), limit: SHOWN, ..Default::default() };
+        let cost = blocks(conn, async |conn| drop(asked::ask(conn, "ada", &question).await.unwrap())).await;
+        costs.push(("a question", cost, 20_000));
+        eprintln!("{cost} blocks for `{condition}` by `{order}`");
     }
     let newest = database.text("SELECT name FROM experiments ORDER BY created_at DESC LIMIT 1");
     let job = database.value::<Uuid>("SELECT id FROM jobs ORDER BY submitted_at DESC, id LIMIT 1").to_string();

@@ -1,6 +1,7 @@
 //! `tandem results`: what was measured, as a table and as curves.
 
 mod artifacts;
+mod ask;
 mod best;
 mod best_name;
 mod draw;
@@ -12,6 +13,7 @@ use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{Job, QueryRequest};
 
+use ask::{Asked, Rest};
 use draw::Figure;
 
 use crate::{
@@ -35,6 +37,9 @@ const WHOLE: u32 = 1000;
 Examples:
   tandem results
   tandem results --best test_accuracy --limit 5
+  tandem results --where "stage = 'linear' and label_fraction = 0.01" \
+    --by encoder --best accuracy --since 2026-06-01
+  tandem results --where "best(knn_accuracy) > 0.8 and state = 'running'" --mine
   tandem results table1 --table                 test accuracy by labels, model
   tandem results table2 --table tikhonov.lambda
   tandem results figure2 --plot figure2.svg     % misclassified by radius
@@ -74,6 +79,8 @@ pub(crate) struct Results {
     /// Replace the file if it is there
     #[arg(long, requires = "plot")]
     force: bool,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 impl Results {
@@ -81,6 +88,11 @@ impl Results {
         if let Some(path) = &self.plot {
             check_is_svg(path)?;
             files::check_free(path, self.force)?;
+        }
+        if self.asked.is_meant() {
+            let (stage, best, ascending) = (self.stage.as_str(), self.best.as_str(), self.ascending);
+            let rest = Rest { target: &self.target, stage, best, ascending, limit: self.limit.unwrap_or(LISTED) };
+            return self.asked.clone().run(client, output, &rest).await;
         }
         let whole = self.table.is_some() || self.plot.is_some();
         let request = QueryRequest {

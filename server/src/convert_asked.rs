@@ -1,0 +1,72 @@
+//! Questions and answers about jobs, from and to the messages of the wire.
+
+use tandem_proto::{
+    convert::timestamp,
+    v1::{self, ask_cell},
+};
+
+use crate::{
+    query::asked::{Answer, AnswerRow, Heading, Holds, Question},
+    store::{asked::Cell, unsigned},
+};
+
+/// `own`: who asks.
+pub(crate) fn question(request: v1::AskRequest, own: &str) -> Question {
+    let ascending = match request.direction() {
+        v1::AskDirection::Unspecified => None,
+        v1::AskDirection::Ascending => Some(true),
+        v1::AskDirection::Descending => Some(false),
+    };
+    Question {
+        condition: request.r#where,
+        target: request.target,
+        owner: if request.mine { own.to_owned() } else { request.owner },
+        since: request.since,
+        order: request.order,
+        ascending,
+        by: request.by,
+        columns: request.columns,
+        limit: request.limit,
+        cursor: request.cursor,
+    }
+}
+
+pub(crate) fn answer(answer: Answer) -> v1::AskResponse {
+    v1::AskResponse {
+        columns: answer.headings.into_iter().map(column).collect(),
+        rows: answer.rows.into_iter().map(row).collect(),
+        next_cursor: answer.next.unwrap_or_default(),
+        total: answer.total.map(|total| unsigned(total.count)),
+        more_than_total: answer.total.is_some_and(|total| !total.is_exact),
+        not_indexed: unsigned(answer.not_indexed),
+    }
+}
+
+fn column(heading: Heading) -> v1::AskColumn {
+    let kind = match heading.kind {
+        Holds::Text => "text",
+        Holds::Whole => "int",
+        Holds::Number => "float",
+        Holds::Time => "time",
+        Holds::Any => "any",
+    };
+    v1::AskColumn { name: heading.name, kind: kind.to_owned(), unit: heading.unit.to_owned() }
+}
+
+fn row(row: AnswerRow) -> v1::AskRow {
+    let (job, experiment) =
+        row.job.map(|(job, experiment)| (job.to_string(), experiment.to_string())).unwrap_or_default();
+    v1::AskRow { job_id: job, experiment_id: experiment, cells: row.cells.into_iter().map(cell).collect() }
+}
+
+fn cell(cell: Cell) -> v1::AskCell {
+    let value = match cell {
+        Cell::Missing => None,
+        Cell::Text(text) => Some(ask_cell::Value::Text(text)),
+        Cell::Whole(whole) => Some(ask_cell::Value::Whole(whole)),
+        Cell::Number(number) => Some(ask_cell::Value::Number(number)),
+        Cell::Flag(flag) => Some(ask_cell::Value::Flag(flag)),
+        Cell::Time(at) => Some(ask_cell::Value::Time(timestamp(at))),
+    };
+    v1::AskCell { value }
+}

@@ -1,0 +1,350 @@
+//! Questions about jobs, in SQL's own words for conditions.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sqlx::Connection as _;
+use tandem_domain::ask::{self, Column, Condition, Known, Name, Op, Value};
+
+use crate::{
+    error::{Error, Result},
+    store::{
+        Conn,
+        asked::{self, AskedRow, Cell, GroupRow, Order, Place, Search},
+        facts, jobs,
+        targets::Target,
+    },
+    target,
+};
+
+/// Rows if the asker names no number, and the most of one answer.
+const LIMIT_DEFAULT: u32 = 50;
+const LIMIT_MAX: u32 = 10_000;
+/// Jobs are counted so far.
+const COUNTED_MAX: i64 = 10_000;
+/// A total that takes longer is not worth it.
+const COUNT_LIMIT: Duration = Duration::from_millis(100);
+const COLUMNS_MAX: usize = 60;
+const KEYS_MAX: usize = 6;
+/// Names that are looked through for what there is.
+const NAMES_MAX: i64 = 500;
+/// Groups behind the first ones.
+const SKIPPED_MAX: i64 = 100_000;
+
+/// What is asked; empty is left open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Question {
+    /// The condition.
+    pub(crate) condition: String,
+    /// A job or experiment.
+    pub(crate) target: String,
+    pub(crate) owner: String,
+    /// A time as people write it.
+    pub(crate) since: String,
+    /// The name to sort by; the newest first if it is empty.
+    pub(crate) order: String,
+    /// Smallest first or largest first; else the best.
+    pub(crate) ascending: Option<bool>,
+    pub(crate) by: Vec<String>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) limit: u32,
+    pub(crate) cursor: String,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Heading {
+    pub(crate) name: String,
+    pub(crate) kind: Holds,
+    /// `s` or empty.
+    pub(crate) unit: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Text,
+    Whole,
+    Number,
+    Time,
+    /// What the parameter is in each job.
+    Any,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) headings: Vec<Heading>,
+    pub(crate) rows: Vec<AnswerRow>,
+    pub(crate) next: Option<String>,
+    /// `None` where it took too long, or on a later page.
+    pub(crate) total: Option<Total>,
+    /// Jobs that cannot be found yet: they are older than the table that is asked.
+    pub(crate) not_indexed: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Total {
+    pub(crate) count: i64,
+    /// Else there are more.
+    pub(crate) is_exact: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AnswerRow {
+    /// The job and its experiment; of a group none.
+    pub(crate) job: Option<(uuid::Uuid, uuid::Uuid)>,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// What a page begins behind.
+#[derive(Debug, Serialize, Deserialize)]
+enum Behind {
+    Job(Place),
+    Groups(i64),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Cursor {
+    /// Of the question that it belongs to.
+    of: u32,
+    behind: Behind,
+}
+
+/// Answers a question of `own`.
+///
+/// # Errors
+/// `Invalid` with the place of a mistake, `NotFound` for an unknown target.
+pub(crate) async fn ask(conn: &mut Conn, own: &str, question: &Question) -> Result<Answer> {
+    let now = jobs::now(conn).await?;
+    let (results, curves) = asked::names(conn, NAMES_MAX).await?;
+    let known = Known { results: &results, curves: &curves };
+    let search = search(conn, own, question, known, now).await?;
+    let order = order(question, known)?;
+    let limit = if question.limit == 0 { LIMIT_DEFAULT } else { question.limit.min(LIMIT_MAX) };
+    let behind = behind(question)?;
+    let filled = facts::filled(conn).await?;
+    let not_indexed = facts::missing(conn, filled, COUNTED_MAX).await?;
+    let mut tx = conn.begin().await?;
+    asked::prepare(&mut tx).await?;
+    let mut answer = if question.by.is_empty() {
+        let columns = columns(question, known, &order)?;
+        let after = match behind {
+            Some(Behind::Groups(_)) => return Err(other_question()),
+            Some(Behind::Job(place)) if !asked::fits(&order, &place) => return Err(other_question()),
+            Some(Behind::Job(place)) => Some(place),
+            None => None,
+        };
+        jobs_of(&mut tx, question, &search, &order, &columns, after.as_ref(), limit).await?
+    } else {
+        let skip = match behind {
+            Some(Behind::Job(_)) => return Err(other_question()),
+            Some(Behind::Groups(skip)) => skip.clamp(0, SKIPPED_MAX),
+            None => 0,
+        };
+        groups_of(&mut tx, question, &search, known, skip, limit).await?
+    };
+    tx.commit().await?;
+    if question.by.is_empty() && question.cursor.is_empty() {
+        answer.total = match answer.next {
+            None => Some(Total { count: i64::try_from(answer.rows.len()).unwrap_or(0), is_exact: true }),
+            Some(_) => asked::count_within(conn, &search, &order, COUNTED_MAX + 1, COUNT_LIMIT)
+                .await?
+                .map(|count| Total { count: count.min(COUNTED_MAX), is_exact: count <= COUNTED_MAX }),
+        };
+    }
+    Ok(Answer { not_indexed, ..answer })
+}
+
+async fn search(
+    conn: &mut Conn,
+    own: &str,
+    question: &Question,
+    known: Known<'_>,
+    now: DateTime<Utc>,
+) -> Result<Search> {
+    let mut search = Search::default();
+    if !question.condition.trim().is_empty() {
+        let read = ask::condition(&question.condition, known, now);
+        search.conditions.push(read.map_err(|fault| Error::Invalid(format!("where: {fault}")))?);
+    }
+    let compared = |column, op, value| Condition::Compare { name: Name::Column(column), op, value };
+    if !question.owner.is_empty() {
+        search.conditions.push(compared(Column::Owner, Op::Equal, Value::Text(question.owner.clone())));
+    }
+    if !question.since.trim().is_empty() {
+        let since = ask::moment(&question.since, now).map_err(|why| Error::Invalid(format!("since: {why}")))?;
+        search.conditions.push(compared(Column::Created, Op::AtLeast, Value::Time(since)));
+    }
+    if !question.target.trim().is_empty() {
+        match target::resolve(conn, &question.target, own).await? {
+            Target::Job(job) => search.job = Some(job),
+            Target::Experiment(experiment) => search.experiment = Some(experiment),
+        }
+    }
+    Ok(search)
+}
+
+fn named(field: &str, text: &str, known: Known<'_>) -> Result<Name> {
+    ask::name(text, known).map_err(|fault| Error::Invalid(format!("{field}: {fault}")))
+}
+
+fn order(question: &Question, known: Known<'_>) -> Result<Order> {
+    if question.order.trim().is_empty() {
+        return Ok(Order { name: Name::Column(Column::Created), ascending: question.ascending.unwrap_or(false) });
+    }
+    let name = named("order", question.order.trim(), known)?;
+    let ascending = question.ascending.unwrap_or_else(|| name.is_smaller_better());
+    Ok(match name {
+        // The older, the earlier.
+        Name::Column(Column::Age) => Order { name: Name::Column(Column::Created), ascending: !ascending },
+        name => Order { name, ascending },
+    })
+}
+
+fn columns(question: &Question, known: Known<'_>, order: &Order) -> Result<Vec<Name>> {
+    if question.columns.len() > COLUMNS_MAX {
+        let count = question.columns.len();
+        return Err(Error::Invalid(format!("columns: {count} of them; expected at most {COLUMNS_MAX}")));
+    }
+    if !question.columns.is_empty() {
+        return question.columns.iter().map(|column| named("columns", column.trim(), known)).collect();
+    }
+    let shown = [
+        Column::Experiment,
+        Column::Job,
+        Column::Owner,
+        Column::Stage,
+        Column::State,
+        Column::Encoder,
+        Column::LabelFraction,
+        Column::Seed,
+        Column::Figure,
+        Column::Value,
+        Column::Created,
+        Column::Finished,
+    ];
+    let mut columns: Vec<Name> = shown.into_iter().map(Name::Column).collect();
+    // What it is sorted by is shown, too.
+    let shown_as_value = matches!(order.name, Name::Column(Column::Accuracy | Column::Knn | Column::Robust));
+    if !columns.contains(&order.name) && !shown_as_value {
+        columns.push(order.name.clone());
+    }
+    Ok(columns)
+}
+
+async fn jobs_of(
+    conn: &mut Conn,
+    question: &Question,
+    search: &Search,
+    order: &Order,
+    columns: &[Name],
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<Answer> {
+    let mut picked = asked::pick(conn, search, order, after, i64::from(limit) + 1).await?;
+    let more = picked.len() > limit as usize;
+    picked.truncate(limit as usize);
+    let rows = if picked.is_empty() { Vec::new() } else { asked::details(conn, &picked, columns).await? };
+    let next = picked.pop().filter(|_| more).map(|last| written(question, Behind::Job(last)));
+    let row = |row: AskedRow| AnswerRow { job: Some((row.job, row.experiment)), cells: row.cells };
+    Ok(Answer {
+        headings: columns.iter().map(heading).collect(),
+        rows: rows.into_iter().map(row).collect(),
+        next,
+        total: None,
+        not_indexed: 0,
+    })
+}
+
+async fn groups_of(
+    conn: &mut Conn,
+    question: &Question,
+    search: &Search,
+    known: Known<'_>,
+    skip: i64,
+    limit: u32,
+) -> Result<Answer> {
+    if question.by.len() > KEYS_MAX {
+        return Err(Error::Invalid(format!("by: {} keys; expected at most {KEYS_MAX}", question.by.len())));
+    }
+    if !question.columns.is_empty() {
+        return Err(Error::Invalid("columns: of groups the columns are their keys and figures".to_owned()));
+    }
+    let mut keys = question.by.iter().map(|key| named("by", key.trim(), known)).collect::<Result<Vec<_>>>()?;
+    let figure = if question.order.trim().is_empty() {
+        // Main figures of different kinds are no mean of anything.
+        if !keys.contains(&Name::Column(Column::Figure)) {
+            keys.insert(0, Name::Column(Column::Figure));
+        }
+        Order { name: Name::Column(Column::Value), ascending: question.ascending.unwrap_or(false) }
+    } else {
+        let figure = named("order", question.order.trim(), known)?;
+        if matches!(figure.kind(), ask::Kind::Text | ask::Kind::Time) {
+            return Err(Error::Invalid(format!("order: `{figure}` has no mean; name a figure, such as accuracy")));
+        }
+        let ascending = question.ascending.unwrap_or_else(|| figure.is_smaller_better());
+        Order { name: figure, ascending }
+    };
+    let mut rows = asked::groups(conn, search, &keys, &figure, skip, i64::from(limit) + 1).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = more.then(|| written(question, Behind::Groups(skip + i64::from(limit))));
+    let mut headings: Vec<Heading> = keys.iter().map(heading).collect();
+    let of = heading(&figure.name);
+    for (word, kind) in [("best", Holds::Number), ("mean", Holds::Number), ("spread", Holds::Number)] {
+        headings.push(Heading { name: format!("{word} {}", of.name), kind, unit: of.unit });
+    }
+    for word in ["measured", "seeds", "jobs"] {
+        headings.push(Heading { name: word.to_owned(), kind: Holds::Whole, unit: "" });
+    }
+    let row = |row: GroupRow| {
+        let number = |value: Option<f64>| value.map_or(Cell::Missing, Cell::Number);
+        let figures = [number(row.best), number(row.mean), number(row.spread)];
+        let counts = [row.measured, row.seeds, row.count].map(Cell::Whole);
+        AnswerRow { job: None, cells: row.keys.into_iter().chain(figures).chain(counts).collect() }
+    };
+    Ok(Answer { headings, rows: rows.into_iter().map(row).collect(), next, total: None, not_indexed: 0 })
+}
+
+fn heading(name: &Name) -> Heading {
+    let whole = matches!(name, Name::Column(column) if column.is_whole());
+    let kind = match name.kind() {
+        _ if whole => Holds::Whole,
+        ask::Kind::Text => Holds::Text,
+        ask::Kind::Number | ask::Kind::Span => Holds::Number,
+        ask::Kind::Time => Holds::Time,
+        ask::Kind::Any => Holds::Any,
+    };
+    let is_seconds =
+        name.kind() == ask::Kind::Span || matches!(name, Name::Result(result) if result.ends_with("seconds"));
+    Heading { name: name.to_string(), kind, unit: if is_seconds { "s" } else { "" } }
+}
+
+/// A number for a question: a cursor goes on with the same one alone.
+fn number_of(question: &Question) -> u32 {
+    let Question { condition, target, owner, since, order, ascending, by, .. } = question;
+    let text = format!("{condition}\0{target}\0{owner}\0{since}\0{order}\0{ascending:?}\0{by:?}");
+    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(text.as_bytes()));
+    u32::from_be_bytes([a, b, c, d])
+}
+
+fn written(question: &Question, behind: Behind) -> String {
+    let cursor = Cursor { of: number_of(question), behind };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+}
+
+fn behind(question: &Question) -> Result<Option<Behind>> {
+    if question.cursor.is_empty() {
+        return Ok(None);
+    }
+    let broken = || Error::Invalid("the cursor is not as it was given; ask again without it".to_owned());
+    let bytes = URL_SAFE_NO_PAD.decode(&question.cursor).map_err(|_| broken())?;
+    let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| broken())?;
+    if cursor.of == number_of(question) { Ok(Some(cursor.behind)) } else { Err(other_question()) }
+}
+
+fn other_question() -> Error {
+    Error::Invalid("the cursor belongs to another question; ask the same one again, or leave it out".to_owned())
+}
