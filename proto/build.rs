@@ -273,7 +273,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .file_descriptor_set();
     check_rules(&files)?;
     fs::write(descriptor, files.encode_to_vec())?;
-    let mut builder = tonic_prost_build::configure();
+    // What was read from a disk is not copied on its way.
+    let mut builder = tonic_prost_build::configure().bytes(path("FetchResponse.chunk"));
     for message in PRINTED {
         builder = builder.message_attribute(path(message), "#[derive(serde::Serialize)]");
     }

@@ -57,8 +57,17 @@ pub(crate) struct WhoAmIJson<'a> {
 
 /// `fetch`.
 #[derive(Serialize)]
-pub(crate) struct Fetched {
+pub(crate) struct Fetched<'a> {
     pub(crate) files: Vec<FetchedFile>,
+    /// Jobs that have made no file yet, or never will.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) missing: Vec<Missing<'a>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Missing<'a> {
+    pub(crate) job: &'a str,
+    pub(crate) state: &'a str,
 }
 
 #[derive(Serialize)]
@@ -68,6 +77,9 @@ pub(crate) struct FetchedFile {
     pub(crate) kind: String,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
+    /// Not fetched: the very file was there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_there: bool,
 }
 
 /// `init`.

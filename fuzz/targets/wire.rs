@@ -37,7 +37,7 @@ const KINDS: &[Kind] = kinds! {
     ExperimentsRequest:, ExperimentsResponse: printed,
     ShowRequest:, ShowResponse: shown, WatchRequest:, WatchResponse: printed,
     LogsRequest:, LogLine: printed, CancelRequest:, CancelResponse: printed,
-    QueryRequest:, QueryResponse:, MetricsRequest:, MetricsResponse:, FetchRequest:, FetchResponse:,
+    QueryRequest:, QueryResponse:, MetricsRequest:, MetricsResponse:, FetchRequest:, FetchResponse:, CheckpointFile:,
     DevicesRequest:, DevicesResponse: printed, UsageRequest: usage, UsageResponse: printed,
     StatusRequest:, StatusResponse: status, ReleaseRequest:, ReleaseResponse: printed,
     WhoAmIRequest:, WhoAmIResponse: printed, ListPeopleRequest:, ListPeopleResponse: printed,

@@ -63,6 +63,8 @@ pub(crate) struct Script {
     /// By target, and by an artifact's id: said instead of `shown` and `chunks`.
     pub(crate) shown_of: HashMap<String, ShowResponse>,
     pub(crate) bytes_of: HashMap<String, Vec<u8>>,
+    /// What was fetched: the artifact's id, or step and file of a checkpoint; and from which byte on.
+    pub(crate) fetches: Vec<(String, u64)>,
     pub(crate) series: Vec<Series>,
     /// One line if there are none.
     pub(crate) logs: Vec<LogLine>,
@@ -322,10 +324,19 @@ impl Results for Coordinator {
     }
 
     async fn fetch(&self, request: Request<FetchRequest>) -> Answer<Self::FetchStream> {
-        let script = self.script.lock().unwrap();
-        let own = script.bytes_of.get(&request.into_inner().artifact_id);
+        let mut script = self.script.lock().unwrap();
+        let FetchRequest { artifact_id, offset, checkpoint } = request.into_inner();
+        let asked = checkpoint.map_or(artifact_id, |wanted| format!("{}/{}", wanted.step, wanted.file));
+        script.fetches.push((asked.clone(), offset));
+        let own = script.bytes_of.get(&asked);
         let chunks = own.map_or_else(|| script.chunks.clone(), |bytes| vec![bytes.clone()]);
-        let messages = chunks.into_iter().map(|chunk| FetchResponse { chunk, ..FetchResponse::default() }).collect();
+        let mut skipped = offset as usize;
+        let chunks = chunks.into_iter().map(|chunk| {
+            let here = skipped.min(chunk.len());
+            skipped -= here;
+            chunk[here..].to_vec().into()
+        });
+        let messages = chunks.map(|chunk| FetchResponse { chunk, offset, ..FetchResponse::default() }).collect();
         Ok(if script.breaks { Self::broken_stream(messages) } else { Self::stream(messages) })
     }
 }

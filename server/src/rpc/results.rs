@@ -10,7 +10,7 @@ use crate::{
     convert,
     error::Error,
     query::{
-        fetch,
+        fetch::{self, Open},
         results::{self, Question},
     },
     target,
@@ -62,28 +62,64 @@ impl Results for Api {
 
     async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
         let place = self.admission.stream()?;
-        let id = request.into_inner().artifact_id;
-        check_texts(&[("artifact_id", &id)])?;
+        let v1::FetchRequest { artifact_id, offset, checkpoint } = request.into_inner();
+        let (first, open) = match checkpoint {
+            Some(file) if artifact_id.is_empty() => self.open_checkpoint(file).await?,
+            Some(_) => return Err(Error::Invalid("`artifact_id` and `checkpoint`: expected one of them".into()).into()),
+            None => self.open_artifact(&artifact_id).await?,
+        };
+        if offset > open.size {
+            let (name, size) = (open.file_name(), open.size);
+            return Err(Error::Invalid(format!("`offset` is {offset}, but {name} has {size} bytes")).into());
+        }
+        let (sender, receiver) = mpsc::channel(4);
+        self.streams.spawn(fetch::send(open, offset, sender, self.closing.clone()));
+        let first = v1::FetchResponse { artifact: Some(first), offset, ..v1::FetchResponse::default() };
+        let chunks = answers(receiver, place, |chunk| Ok(v1::FetchResponse { chunk, ..v1::FetchResponse::default() }));
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(first)).chain(chunks))))
+    }
+}
+
+impl Api {
+    async fn open_artifact(&self, id: &str) -> Result<(v1::Artifact, Open), Status> {
+        check_texts(&[("artifact_id", id)])?;
         let find = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(fetch::find(&mut conn, &id).await?)
+            Ok(fetch::find(&mut conn, id).await?)
         };
         let artifact = self.admission.call(find).await?;
-        let open = match fetch::open(&self.dispatcher.folder.root, &artifact).await {
-            Ok(open) => open,
-            // A store that is away says nothing about the file.
+        let open = self.seen(fetch::open(&self.dispatcher.folder.root, &artifact).await).await?;
+        Ok((convert::artifact(artifact), open))
+    }
+
+    async fn open_checkpoint(&self, wanted: v1::CheckpointFile) -> Result<(v1::Artifact, Open), Status> {
+        let v1::CheckpointFile { job_id, step, file } = wanted;
+        check_texts(&[("job_id", &job_id), ("file", &file)])?;
+        let find = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(fetch::find_checkpoint(&mut conn, &job_id, step).await?)
+        };
+        let checkpoint = self.admission.call(find).await?;
+        let open = self.seen(fetch::open_checkpoint(&self.dispatcher.folder.root, &checkpoint, &file).await).await?;
+        let first = v1::Artifact {
+            job_id,
+            kind: "checkpoint".to_owned(),
+            name: open.file_name().to_owned(),
+            bytes: open.size,
+            sha256: if file.is_empty() { checkpoint.sha256 } else { String::new() },
+            ..v1::Artifact::default()
+        };
+        Ok((first, open))
+    }
+
+    /// A store that is away says nothing about the file.
+    async fn seen(&self, opened: Result<Open, Error>) -> Result<Open, Error> {
+        match opened {
             Err(damaged @ Error::Damaged(_)) => {
                 let seen = self.dispatcher.folder.is_seen().await;
-                return Err(seen.map_or_else(Error::StoreAway, |()| damaged).into());
+                Err(seen.map_or_else(Error::StoreAway, |()| damaged))
             }
-            Err(error) => return Err(error.into()),
-        };
-        let (sender, receiver) = mpsc::channel(4);
-        self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
-        let name = v1::FetchResponse { artifact: Some(convert::artifact(artifact)), chunk: Vec::new() };
-        let chunks = answers(receiver, place, |chunk: tokio_util::bytes::Bytes| {
-            Ok(v1::FetchResponse { artifact: None, chunk: chunk.to_vec() })
-        });
-        Ok(Response::new(Box::pin(tokio_stream::once(Ok(name)).chain(chunks))))
+            opened => opened,
+        }
     }
 }

@@ -44,6 +44,17 @@ pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> DbRes
     .await
 }
 
+pub(crate) async fn checkpoint(conn: &mut Conn, job: Uuid, step: i64) -> DbResult<Option<Checkpoint>> {
+    sqlx::query_as!(
+        Checkpoint,
+        "SELECT step, path, sha256, bytes, at FROM checkpoints WHERE job_id = $1 AND step = $2",
+        job,
+        step,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// The step of the newest checkpoint.
 pub(crate) async fn newest_step(conn: &mut Conn, job: Uuid) -> DbResult<Option<i64>> {
     sqlx::query_scalar!("SELECT max(step) FROM checkpoints WHERE job_id = $1", job).fetch_one(conn).await

@@ -151,11 +151,20 @@ async fn from_submit_to_a_result() {
     let best = results.query(best).await.unwrap().into_inner().jobs;
     assert_eq!(best.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["linear", "encoder"]);
 
-    let fetched = results.fetch(v1::FetchRequest { artifact_id: shown.artifacts[0].id.clone() }).await.unwrap();
+    let artifact_id = shown.artifacts[0].id.clone();
+    let wanted = |offset| v1::FetchRequest { artifact_id: artifact_id.clone(), offset, ..Default::default() };
+    let fetched = results.fetch(wanted(0)).await.unwrap();
     let messages: Vec<_> = fetched.into_inner().collect::<Vec<_>>().await;
     assert_eq!(messages[0].as_ref().unwrap().artifact.as_ref().unwrap().name, "encoder.safetensors");
     let whole: Vec<u8> = messages.into_iter().flat_map(|message| message.unwrap().chunk).collect();
     assert!(whole == bytes, "other bytes came back");
+    let end = bytes.len() as u64;
+    let rest: Vec<_> = results.fetch(wanted(end - 3)).await.unwrap().into_inner().collect().await;
+    assert_eq!(rest[0].as_ref().unwrap().offset, end - 3);
+    let rest: Vec<u8> = rest.into_iter().flat_map(|message| message.unwrap().chunk).collect();
+    assert_eq!(rest, bytes[bytes.len() - 3..]);
+    let beyond = results.fetch(wanted(end + 1)).await.unwrap_err();
+    assert!(beyond.code() == Code::InvalidArgument && beyond.message().contains("`offset`"), "{beyond}");
 
     // A worker that drains is gone when its stream ends.
     second.send(Ours::Drain(v1::Drain {})).await;
@@ -256,7 +265,8 @@ async fn hostile_and_mistaken_clients_get_a_clear_answer() {
     let unknown = v1::ListRequest { states: vec![99], ..Default::default() };
     assert_eq!(jobs.list(unknown).await.unwrap_err().code(), Code::InvalidArgument);
     let artifact_id = "../../etc/passwd".to_owned();
-    let status = server.results().await.fetch(v1::FetchRequest { artifact_id }).await.unwrap_err();
+    let status =
+        server.results().await.fetch(v1::FetchRequest { artifact_id, ..Default::default() }).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(database.count("experiments"), 0);
 

@@ -200,7 +200,7 @@ async fn odd_numbers_and_texts_harm_nobody_else() {
         jobs.submit(v1::SubmitRequest { idempotency_key: nul(), ..submit(&single("n")) }).await.err(),
         server.results().await.metrics(v1::MetricsRequest { target: nul(), ..Default::default() }).await.err(),
         server.results().await.query(v1::QueryRequest { best: nul(), ..Default::default() }).await.err(),
-        server.results().await.fetch(v1::FetchRequest { artifact_id: nul() }).await.err(),
+        server.results().await.fetch(v1::FetchRequest { artifact_id: nul(), ..Default::default() }).await.err(),
         server.fleet().await.release(v1::ReleaseRequest { worker: nul() }).await.err(),
     ];
     for status in refused {
