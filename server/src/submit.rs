@@ -333,11 +333,7 @@ async fn go_on_longer(
             return None;
         }
         let time = longest.map_or("to its end".to_owned(), |longest| format!("for {}", span::show(longest)));
-        Some(format!(
-            "`{}` trains {time}: it was asked for before, for longer than {}",
-            link.name,
-            span::show(asked)
-        ))
+        Some(format!("`{}` trains {time}: it was asked for before, for longer than {}", link.name, span::show(asked)))
     };
     Ok(links.iter().filter_map(note).collect())
 }
