@@ -44,6 +44,7 @@ const PRINTED: &[&str] = &[
     "ListResponse",
     "ListNotifyResponse",
     "ListTokensResponse",
+    "MaxTime",
     "LogLine",
     "NotifyTarget",
     "Person",
@@ -129,6 +130,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Worker.busy_since",
             "Worker.quarantined_until",
             "Withheld.until",
+            "UsageResponse.since",
         ],
     ),
     (r#"serialize_with = "json::state::<AttemptState, _>""#, &["Attempt.state"]),
@@ -183,6 +185,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         r#"skip_serializing_if = "Option::is_none""#,
         &[
             "ExperimentSummary.best",
+            "Job.max_time",
             "DeviceFigures.load",
             "DeviceFigures.memory_clock_max_mhz",
             "DeviceFigures.memory_clock_mhz",

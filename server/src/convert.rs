@@ -78,6 +78,11 @@ pub(crate) fn job(row: JobRow) -> Result<v1::Job, Status> {
         content_key: row.content_key,
         depends_on: row.depends_on.iter().map(Uuid::to_string).collect(),
         priority: row.priority,
+        max_time: row.longest.map(|seconds| v1::MaxTime {
+            seconds,
+            trained_seconds: row.trained.unwrap_or(0.0),
+            by_policy: row.is_longest_by_policy,
+        }),
     })
 }
 

@@ -163,6 +163,11 @@ async fn a_token_is_shown_once_or_written_for_its_owner_alone() {
     assert_eq!((asked[2].role.as_str(), asked[2].expires_in_seconds), ("worker", None));
 
     let id = script.lock().unwrap().tokens[0].id.clone();
+    let all = script.lock().unwrap().tokens.clone();
+    script.lock().unwrap().tokens.clear();
+    let none = run(&server, &["token", "list", "--all"]).await;
+    assert!(none.stderr().contains("nobody here has a token"), "{}", none.stderr());
+    script.lock().unwrap().tokens = all;
     let list = run(&server, &["token", "list", "--all"]).await;
     assert!(list.stdout().contains(&id) && !list.stdout().contains("tdm_"), "{}", list.stdout());
     assert_eq!(run(&server, &["token", "revoke", &id]).await.code(), Some(0));

@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::Stream;
+use tandem_proto::convert::Timestamp;
 use tandem_proto::v1::{
     self, CancelRequest, CancelResponse, FetchRequest, FetchResponse, Job, JobState, ListRequest, ListResponse,
     LogLine, LogsRequest, MetricsRequest, MetricsResponse, QueryRequest, QueryResponse, Series, ShowRequest,
@@ -72,6 +73,8 @@ pub(crate) struct Script {
     pub(crate) release: Option<v1::ReleaseResponse>,
     pub(crate) devices: v1::DevicesResponse,
     pub(crate) usage: Vec<v1::Usage>,
+    pub(crate) usage_since: Option<Timestamp>,
+    pub(crate) policy_files: Vec<String>,
     pub(crate) people: Vec<v1::Person>,
     pub(crate) set_people: Vec<v1::SetPersonRequest>,
     pub(crate) tokens: Vec<v1::Token>,
@@ -348,7 +351,8 @@ impl Devices for Coordinator {
     }
 
     async fn usage(&self, _: Request<v1::UsageRequest>) -> Answer<v1::UsageResponse> {
-        Ok(Response::new(v1::UsageResponse { usage: self.script.lock().unwrap().usage.clone() }))
+        let script = self.script();
+        Ok(Response::new(v1::UsageResponse { usage: script.usage.clone(), since: script.usage_since }))
     }
 }
 
@@ -413,8 +417,11 @@ impl Policies for Coordinator {
         if request.toml.contains("wrong") {
             return Err(Status::invalid_argument("the policy is wrong: line 1"));
         }
+        self.script().policy_files.push(request.file_name);
         let policy = (!request.dry_run).then(|| v1::Policy { version: 4, ..Default::default() });
-        Ok(Response::new(v1::SetPolicyResponse { policy, effective: String::new() }))
+        let changes = vec!["limits.queued_jobs: 3, was 5".to_owned()];
+        let notes = vec!["nobody here is called `zoe`".to_owned()];
+        Ok(Response::new(v1::SetPolicyResponse { policy, changes, notes, ..Default::default() }))
     }
 
     async fn history(&self, _: Request<v1::PolicyHistoryRequest>) -> Answer<v1::PolicyHistoryResponse> {

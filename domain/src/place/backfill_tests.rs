@@ -35,6 +35,7 @@ fn job(number: u128, workers: u32, minutes: Option<u64>) -> QueuedJob {
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: estimate.into_iter().collect(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }

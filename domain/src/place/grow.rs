@@ -78,6 +78,7 @@ fn gains(
         missing: gang.missing.clone(),
         needs: gang.needs.clone(),
         estimates: BTreeMap::new(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     };
     let queue: Vec<QueuedJob> = queue.iter().filter(|job| !is_placed(job)).cloned().chain([stopped]).collect();

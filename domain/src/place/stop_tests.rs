@@ -32,6 +32,7 @@ fn job(number: u128, priority: i32, workers: u32) -> QueuedJob {
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::new(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }

@@ -29,6 +29,7 @@ fn job(number: u128, workers: (u32, u32), shards: u32) -> QueuedJob {
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::new(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }
@@ -137,7 +138,8 @@ fn a_device_in_use_is_waited_for_and_given_to_nobody() {
     let fleet = [withheld(1, "cuda"), idle(2, "cpu")];
     let decision = decide(&[job(1, (1, 1), 1)], &fleet);
     assert!(decision.placements.is_empty(), "a job for a GPU does not fall to a CPU because of a guest");
-    let reason = "waits for 1 cuda worker: cuda1 is in use by ann: python (pid 4711, 3.2 GiB)";
+    let reason = "waits for 1 cuda worker: cuda1 is in use by ann: python (pid 4711, 3.2 GiB); 1 cpu worker is idle, and it does \
+                  not fall to cpu: jobs go to cuda where the house has it";
     assert_eq!(reasons(&decision), [reason]);
     // Nobody knows when it will be free: who comes later and needs it waits, and who needs another kind does not.
     let fleet = [withheld(1, "cuda"), busy(2, "cuda", Some(20)), idle(3, "cuda")];

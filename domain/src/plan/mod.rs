@@ -15,7 +15,7 @@ mod content;
 mod defaults;
 mod estimate;
 mod expand;
-mod fault;
+pub(crate) mod fault;
 mod file;
 mod graph;
 mod parallelism;
@@ -23,7 +23,7 @@ mod read;
 mod schema;
 mod stage;
 mod sweep;
-mod syntax;
+pub(crate) mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{
+    place::OVER_TIME,
     spec::{JobSpec, SPEC_VERSION},
     state::{JobEvent, JobState},
 };
@@ -275,10 +276,11 @@ pub(crate) async fn forgive(conn: &mut Conn, id: Uuid) -> DbResult<()> {
 pub(crate) async fn left_with_checkpoint(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT j.id FROM jobs j
-         WHERE j.content_key = $1 AND (j.state = 'cancelled' OR j.state = 'failed' AND j.max_seconds IS NOT NULL)
+         WHERE j.content_key = $1 AND (j.state = 'cancelled' OR j.state = 'failed' AND starts_with(j.reason, $2))
            AND EXISTS (SELECT FROM checkpoints c WHERE c.job_id = j.id)
          ORDER BY j.finished_at DESC LIMIT 1",
-        content_key
+        content_key,
+        OVER_TIME,
     )
     .fetch_optional(conn)
     .await
@@ -299,8 +301,4 @@ pub(crate) async fn adopt(conn: &mut Conn, id: Uuid, new: &NewJob<'_>) -> DbResu
     )
     .run_any(conn)
     .await
-}
-
-pub(crate) async fn set_max_time(conn: &mut Conn, ids: &[Uuid], seconds: f64) -> DbResult<()> {
-    sqlx::query!("UPDATE jobs SET max_seconds = $2 WHERE id = ANY($1)", ids, seconds).run_any(conn).await
 }

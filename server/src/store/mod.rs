@@ -51,6 +51,7 @@ mod stages;
 pub(crate) mod summaries;
 pub(crate) mod targets;
 pub(crate) mod tells;
+pub(crate) mod times;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod used;

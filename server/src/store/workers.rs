@@ -354,7 +354,7 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
 
 /// The same and these, which may have left.
 pub(crate) async fn with(conn: &mut Conn, these: &[Uuid]) -> DbResult<Vec<WorkerRow>> {
-    sqlx::query_as!(
+    let mut rows = sqlx::query_as!(
         WorkerRow,
         r#"SELECT w.id AS "id!", w.name AS "name!", w.host AS "host!", w.state::text AS "state!",
                   w.device_kind AS "device_kind!", w.device_index AS "device_index!", w.device_name AS "device_name!",
@@ -381,6 +381,14 @@ pub(crate) async fn with(conn: &mut Conn, these: &[Uuid]) -> DbResult<Vec<Worker
            ORDER BY w.name, w.id"#,
         these
     )
-    .fetch_all(conn)
-    .await
+    .fetch_all(&mut *conn)
+    .await?;
+    let busy: Vec<Uuid> = rows.iter().filter(|row| row.seconds_left.is_some()).filter_map(|row| row.job_id).collect();
+    let times = times::now(conn, &busy).await?;
+    for row in &mut rows {
+        if let Some(time) = row.job_id.and_then(|job| times.get(&job)) {
+            row.seconds_left = time.ends_by(row.seconds_left);
+        }
+    }
+    Ok(rows)
 }

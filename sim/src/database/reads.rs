@@ -71,6 +71,7 @@ impl Database {
                 .into_iter()
                 .flat_map(|time| ["cpu", "cuda"].map(|kind| (kind.to_owned(), time)))
                 .collect(),
+            assumed: BTreeMap::new(),
             made_room_at: job.made_room_at.clone(),
         }
     }

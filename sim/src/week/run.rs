@@ -285,6 +285,7 @@ impl Week<'_> {
                 missing: Vec::new(),
                 needs: Needs::default(),
                 estimates: has_estimate.then(|| ("cuda".to_owned(), estimate)).into_iter().collect(),
+                assumed: BTreeMap::new(),
                 made_room_at: None,
             }
         };
