@@ -384,7 +384,7 @@ pub(crate) async fn with(conn: &mut Conn, these: &[Uuid]) -> DbResult<Vec<Worker
     .fetch_all(&mut *conn)
     .await?;
     let busy: Vec<Uuid> = rows.iter().filter(|row| row.seconds_left.is_some()).filter_map(|row| row.job_id).collect();
-    let times = times::now(conn, &busy).await?;
+    let times = super::times::now(conn, &busy).await?;
     for row in &mut rows {
         if let Some(time) = row.job_id.and_then(|job| times.get(&job)) {
             row.seconds_left = time.ends_by(row.seconds_left);
