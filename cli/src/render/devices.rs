@@ -185,6 +185,14 @@ fn place_of(at: DateTime<Utc>, from: DateTime<Utc>, until: DateTime<Utc>) -> f64
     if span > 0.0 { (at - from).as_seconds_f64() / span } else { 0.0 }
 }
 
+fn kind(device: &DeviceReport) -> &str {
+    device.device.as_ref().map_or("", |known| &known.kind)
+}
+
+/// What a slot of processors says is its whole machine's: others work there, too.
+fn of_slot(device: &DeviceReport, figure: String) -> String {
+    if kind(device) == "cpu" && !figure.is_empty() { format!("{figure} (host)") } else { figure }
+}
 
 fn load(figures: &DeviceFigures) -> String {
     figures.utilization_percent.map(|percent| format!("{percent} %")).unwrap_or_default()
