@@ -1,5 +1,7 @@
 //! The box: each device, who has it, what for and until when.
 
+use std::time::Duration;
+
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -19,6 +21,7 @@ use crate::{
     query::status::{Status, status},
     store::{Conn, unsigned, workers::WorkerRow},
 };
+    sharing::policy,
 
 #[derive(Template)]
 #[template(path = "box_summary.html")]
@@ -75,7 +78,7 @@ struct Facts {
     foreign: u64,
 }
 
-pub(super) async fn draw(conn: &mut Conn, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
+pub(super) async fn draw(conn: &mut Conn, rights: &Rights, now: DateTime<Utc>) -> Result<Drawn> {
     let status = status(conn).await?;
     let workers: Vec<(Uuid, i32)> = status.workers.iter().map(|worker| (worker.id, worker.cores)).collect();
     let hours = last_hour(conn, &workers, now).await?;
@@ -84,11 +87,12 @@ pub(super) async fn draw(conn: &mut Conn, rights: Rights, now: DateTime<Utc>) ->
     let mut rows = Vec::with_capacity(status.workers.len());
     for worker in &status.workers {
         let history = hours.get(&worker.id).map(Vec::as_slice).unwrap_or_default();
-        rows.push(row(worker, (has_hosts, measured), history, rights, now));
+        rows.push(row(worker, (has_hosts, measured), history, (rights, may_hold), now));
     }
     let count = |word: &str| rows.iter().filter(|row| row.state.word == word).count();
     let (free, busy) = (count("free"), count("busy"));
     let leader = Text::line(&status.leader);
+    let may_hold = may_hold(conn, &status.workers, rights).await?;
     let summary = Summary { devices: rows.len(), free, busy, other: rows.len() - free - busy, status: &status, leader };
     let part = |row: &Device| Ok(Part { id: row.id.to_string(), html: html(row)? });
     let parts = rows.iter().map(part).collect::<Result<Vec<_>>>()?;
@@ -104,10 +108,21 @@ fn row(
     worker: &WorkerRow,
     (has_hosts, measured): (bool, bool),
     history: &[f64],
-    rights: Rights,
+    (rights, may_hold): (&Rights, bool),
     now: DateTime<Utc>,
 ) -> Device {
     let (state, trouble) = state_of(worker);
+/// Whether who looks may take one more device for itself.
+async fn may_hold(conn: &mut Conn, workers: &[WorkerRow], rights: &Rights) -> Result<bool> {
+    if !rights.may("hold", None) || rights.admin() {
+        return Ok(rights.admin());
+    }
+    let (_, house) = policy::current(conn).await?;
+    let held = workers.iter().filter(|worker| worker.held_until.is_some() && worker.held_by == rights.name).count();
+    // How long it may be is said when it is asked for.
+    Ok(house.limits_of(&rights.name).may_hold(&rights.name, Duration::ZERO, held as u64).is_ok())
+}
+
     let busy = worker.job_id.is_some();
     let left = worker.seconds_left.filter(|left| busy && *left > 0.0 && *left < 1e7);
     Device {
@@ -128,11 +143,11 @@ fn row(
         } else {
             tandem_draw::spark::svg(history, (96, 20), &format!("load of {} in the last hour", worker.name))
         },
-        releasable: rights.admin && state.word == "quarantined",
-        holdable: rights.submit && worker.held_until.is_none(),
-        held: rights.submit && worker.held_until.is_some(),
-        drainable: rights.admin && worker.drained_at.is_none(),
-        drained: rights.admin && worker.drained_at.is_some(),
+        releasable: rights.may("release", None) && state.word == "quarantined",
+        holdable: may_hold && worker.held_until.is_none(),
+        held: worker.held_until.is_some() && rights.may("unhold", Some(&worker.held_by)),
+        drainable: rights.may("drain", None) && worker.drained_at.is_none(),
+        drained: rights.may("undrain", None) && worker.drained_at.is_some(),
         trouble: Text::line(&trouble),
         state,
     }
