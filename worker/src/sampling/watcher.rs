@@ -32,6 +32,8 @@ pub(super) struct Circumstances {
     pub(super) foreign: Option<ForeignUse>,
 }
 
+    /// Grows by one each time somebody wants a look now.
+    pub(super) wanted: u64,
 /// What is known of the device.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Newest {
@@ -49,6 +51,8 @@ pub(super) struct Newest {
     pub(super) late: String,
 }
 
+    /// [`Circumstances::wanted`] when the look began.
+    pub(super) wanted: u64,
 /// Who is looked at.
 enum Source {
     Card(Card, Owners),
@@ -88,11 +92,15 @@ impl Watcher {
         let (mut looking, mut asking) = (InThread::new(), InThread::new());
         // In proportion to how often it is looked.
         let limit = SAMPLE_LATE.mul_f64(every.div_duration_f64(SAMPLE));
-        let mut ticks = None;
+        let (mut ticks, mut wanted) = (None, 0);
         let mut clock = interval(every);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            clock.tick().await;
+            tokio::select! {
+                _ = clock.tick() => {}
+                _ = circumstances.wait_for(|known| known.wanted != wanted) => {}
+            }
+            wanted = circumstances.borrow().wanted;
             let (source, mut before) = (self.source.clone(), ticks);
             let work = move || {
                 let look = source.look(&mut before);
@@ -104,19 +112,23 @@ impl Watcher {
                 let after = Duration::from_secs(seconds.into());
                 self.bounds = Bounds::of(every).with(memory_bytes, utilization, after);
             }
-            let newest = match found {
-                Ok(Some((look, after, at))) => {
-                    ticks = after;
-                    let state = state.clone();
-                    let ask = move || (machine::free(&state), store.as_deref().and_then(machine::free));
-                    let (state_free, store_free) =
-                        asking.run(DISK_ANSWERS, ask).await.ok().flatten().unwrap_or_default();
-                    let reading = Reading { state_free, store_free, ..look.reading };
-                    self.decide(at, Look { reading, ..look }, rank_runs)
-                }
-                Ok(None) => {
-                    let words = format!("its driver has not answered for {limit:?}");
-                    late(&sender.borrow(), words)
+            let newest = Newest {
+                wanted,
+                ..match found {
+                    Ok(Some((look, after, at))) => {
+                        ticks = after;
+                        let state = state.clone();
+                        let ask = move || (machine::free(&state), store.as_deref().and_then(machine::free));
+                        let (state_free, store_free) =
+                            asking.run(DISK_ANSWERS, ask).await.ok().flatten().unwrap_or_default();
+                        let reading = Reading { state_free, store_free, ..look.reading };
+                        self.decide(at, Look { reading, ..look }, rank_runs)
+                    }
+                    Ok(None) => {
+                        let words = format!("its driver has not answered for {limit:?}");
+                        late(&sender.borrow(), words)
+                    }
+                    Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),
                 }
                 Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),
             };
@@ -143,7 +155,19 @@ impl Watcher {
         let verdict = if is_card { self.watch.look(now, &seen, &self.bounds) } else { Verdict::default() };
         let ailing_since = verdict.ailment.as_ref().map(|ailment| self.began + ailment.since);
         let late = problem.map(|problem| format!("NVML answers nothing: {problem}")).unwrap_or_default();
-        Newest { at: Some(at), is_card, reading, processes, verdict, ailing_since, xids, late }
+        Newest {
+            at: Some(at),
+            is_card,
+            reading,
+            processes,
+            lists_processes,
+            verdict,
+            ailing_since,
+            xids,
+            wanted: 0,
+            late,
+            doubt,
+        }
     }
 }
 
