@@ -113,6 +113,25 @@ fn a_card_that_fails_is_quarantined_until_somebody_releases_it() -> Result<()> {
 }
 
 #[test]
+fn a_card_that_had_failed_before_its_worker_starts_is_given_to_nobody() -> Result<()> {
+    let house = House::start(&FakeBox::of(1))?;
+    let mut worker = house.worker(0)?;
+    house.says(&["status"], &["idle"]);
+    worker.kill();
+    house.becomes(&with(Card { error: Some(15), ..Card::default() }))?;
+    let mut worker = house.worker(0)?;
+    house.says(&["status"], &["quarantined", "its driver says that it is lost"]);
+    house.becomes(&FakeBox::of(1))?;
+    house.tandem(&["release", "gpu-0"]);
+    house.says(&["status"], &["idle"]);
+    worker.kill();
+    house.becomes(&serde_json::from_str(include_str!("../../fake-nvml/boxes/xid.json"))?)?;
+    let _worker = house.worker(0)?;
+    house.says(&["status"], &["quarantined", "it has fallen off the bus (Xid 79)"]);
+    Ok(())
+}
+
+#[test]
 fn four_cards_are_shown_and_a_driver_that_lies_or_is_slow_costs_nobody_anything() -> Result<()> {
     let four: FakeBox = serde_json::from_str(include_str!("../../fake-nvml/boxes/four-1080ti.json"))?;
     let house = House::start(&four)?;

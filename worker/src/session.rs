@@ -47,7 +47,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     access::forbid_core_files();
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let identity = Identity::open(&args.state)?;
-    let device = Device::open(args.device, args.threads, args.nvml.as_deref())?;
+    let device = Device::open(args.device, args.threads, args.nvml.as_deref(), Some(&args.state))?;
     let (name, spool_writer) = (args.name(), Writer::start()?);
     let register = Register {
         worker_id: identity.id.to_string(),

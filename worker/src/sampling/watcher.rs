@@ -20,6 +20,8 @@ use tokio::{
 use super::{card, look::Look, machine, owner::Owners, xid::Xids};
 use crate::{in_thread::InThread, nvml::Card};
 
+/// How long the first look waits for the driver to tell of errors from before.
+const XIDS_AT_FIRST: Duration = Duration::from_secs(2);
 /// How long a file system may take to say how full it is.
 const DISK_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -55,7 +57,7 @@ pub(super) struct Newest {
     pub(super) wanted: u64,
 /// Who is looked at.
 enum Source {
-    Card(Card, Owners),
+    Card(Card, Owners, Xids),
     Machine,
 }
 
@@ -76,7 +78,8 @@ pub(super) fn start(
     sender: watch::Sender<Newest>,
 ) {
     let xids = card.as_ref().map(Xids::listen).unwrap_or_default();
-    let source = Arc::new(card.map_or(Source::Machine, |card| Source::Card(card, Owners::default())));
+    let of_card = |card| Source::Card(card, Owners::default(), xids.clone());
+    let source = Arc::new(card.map_or(Source::Machine, of_card));
     let watcher = Watcher { source, xids, watch: Watch::default(), bounds: Bounds::of(every), began: Instant::now() };
     spawn(watcher.run(state, every, circumstances, sender));
 }
@@ -173,13 +176,20 @@ impl Watcher {
 
 /// Nothing new is known. What was known of its use still holds: a device in use does not become free by silence.
 fn late(before: &Newest, late: String) -> Newest {
-    Newest { reading: Reading::default(), processes: Vec::new(), xids: Vec::new(), late, ..before.clone() }
+    let (reading, doubt) = (Reading::default(), String::new());
+    let (processes, xids) = (Vec::new(), Vec::new());
+    Newest { reading, processes, lists_processes: false, xids, late, doubt, ..before.clone() }
 }
 
 impl Source {
     fn look(&self, ticks: &mut Option<machine::Ticks>) -> Look {
         match self {
-            Self::Card(card, owners) => card::look(card, owners),
+            Self::Card(card, owners, xids) => {
+                let look = card::look(card, owners);
+                // Waits at the first look alone.
+                xids.told_at_first(XIDS_AT_FIRST);
+                look
+            }
             Self::Machine => machine::look(ticks),
         }
     }

@@ -166,7 +166,7 @@ async fn a_guest_beside_a_rank_is_an_event_of_its_job_once() {
 }
 
 #[tokio::test]
-async fn a_card_that_is_throttled_for_long_ails() {
+async fn a_card_that_is_throttled_ails_by_the_clock_however_often_it_is_looked_at() {
     let hot = Card { throttle: Some(0x48), temperature: Some(96), ..Card::default() };
     let mut on = OnACard::start(&with(hot)).await;
     // Five times a second: that is twenty looks.
