@@ -60,15 +60,24 @@ fn not_given_out(worker: &Worker) -> String {
     match (&worker.drain, &worker.hold) {
         (Some(drain), _) => format!("drained by {}{}", drain.by, because(&drain.reason)),
         (None, Some(hold)) => {
-            let until =
-                utc(&hold.until).map(|until| format!(" until {}", until.format("%H:%M UTC"))).unwrap_or_default();
-            format!("held by {}{until}{}", hold.by, because(&hold.reason))
+            let until = utc(&hold.until).map(|until| format!("until {}, ", until.format("%H:%M UTC")));
+            format!("{}held by {}{}", until.unwrap_or_default(), hold.by, because(&hold.reason))
         }
+        (None, None) if worker.withheld.is_empty() => {
+            worker.facts.as_ref().map(|facts| facts.remark.clone()).unwrap_or_default()
+        }
+/// Until when nobody is given a worker, as far as that is known.
+pub(crate) fn nobody_until(worker: &Worker) -> Option<DateTime<Utc>> {
+    let held = worker.hold.as_ref().filter(|_| worker.drain.is_none()).and_then(|hold| utc(&hold.until));
+    if worker.quarantine_reason.is_empty() { held } else { utc(&worker.quarantined_until).max(held) }
+}
+
         (None, None) => worker.withheld.clone(),
     }
 }
 
 /// Why quarantined workers get no jobs, and what to do about it.
+        // First until when: the rest may be cut off.
 fn quarantines(workers: &[Worker]) -> String {
     let why = workers.iter().filter(|worker| !worker.quarantine_reason.is_empty()).map(|worker| {
         let until = utc(&worker.quarantined_until).map(units::moment).unwrap_or_default();
