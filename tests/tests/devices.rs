@@ -146,7 +146,16 @@ fn four_cards_are_shown_and_a_driver_that_lies_or_is_slow_costs_nobody_anything(
     house.becomes(&lying)?;
     let said = house.says(&["devices"], &["gpu-3: how it is now is not known: its driver has not answered"]);
     assert!(!said.contains("4294967295"), "{said}");
-    let idle = house.says(&["status"], &["gpu-2", "gpu-3"]);
+    let idle = house.says(
+        &["status"],
+        &["gpu-2: its driver says what cannot be of its load, memory in use", "gpu-3: how it is now is not known"],
+    );
     assert_eq!(idle.matches("idle").count(), 2, "{idle}");
+    let of = |worker: &str| idle.lines().find(|line| line.starts_with(worker)).unwrap().to_owned();
+    assert!(!of("gpu-2 ").contains(" 0 %") && !of("gpu-3 ").contains(" 0 %"), "what is not known is no 0: {idle}");
+    let json: serde_json::Value = serde_json::from_str(&house.tandem(&["status", "--json"]).stdout)?;
+    let facts = &json["workers"][2]["facts"];
+    assert!(facts.get("utilization_percent").is_none() && facts.get("memory_used_bytes").is_none(), "{json}");
+    assert!(facts["remark"].as_str().unwrap().contains("cannot be"), "{json}");
     Ok(())
 }

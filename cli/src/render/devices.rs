@@ -69,6 +69,9 @@ fn remarks_of(device: &DeviceReport) -> Vec<String> {
     if !device.late.is_empty() {
         remarks.push(format!("{name}: how it is now is not known: {}", line(&device.late)));
     }
+    if !device.doubt.is_empty() {
+        remarks.push(format!("{name}: {}", line(&device.doubt)));
+    }
     if !device.throttled.is_empty() {
         remarks.push(format!("{name} runs slower than it could: {}", line(&device.throttled.join(", "))));
     }
@@ -176,9 +179,6 @@ fn places(device: &DeviceReport, of: fn(&DevicePoint) -> Option<f64>) -> Vec<(f6
     device.points.iter().filter_map(place).collect()
 }
 
-fn kind(device: &DeviceReport) -> &str {
-    device.device.as_ref().map_or("", |known| &known.kind)
-}
 /// Where a moment stands between the beginning, 0, and the end, 1.
 fn place_of(at: DateTime<Utc>, from: DateTime<Utc>, until: DateTime<Utc>) -> f64 {
     let span = (until - from).as_seconds_f64();

@@ -156,6 +156,9 @@ fn waiting(place: usize, job: &Job, now: DateTime<Utc>) -> Vec<(String, Tone)> {
 
 /// `8.1/11.0 GiB`.
 fn memory(used: u64, total: u64) -> String {
+    if total == 0 {
+        return units::bytes(used);
+    }
     let (used, total) = (units::bytes(used), units::bytes(total));
     match (used.split_once(' '), total.split_once(' ')) {
         (Some((number, unit)), Some((_, of))) if unit == of => format!("{number}/{total}"),

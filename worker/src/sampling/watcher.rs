@@ -32,10 +32,10 @@ pub(super) struct Circumstances {
     pub(super) store: Option<PathBuf>,
     /// What the house says of others' use of a device.
     pub(super) foreign: Option<ForeignUse>,
-}
-
     /// Grows by one each time somebody wants a look now.
     pub(super) wanted: u64,
+}
+
 /// What is known of the device.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Newest {
@@ -44,17 +44,21 @@ pub(super) struct Newest {
     pub(super) is_card: bool,
     pub(super) reading: Reading,
     pub(super) processes: Vec<Process>,
+    /// Whether these are all that there are, as far as the driver knows.
+    pub(super) lists_processes: bool,
     pub(super) verdict: Verdict,
     /// When [`tandem_domain::device::Ailment::since`] was.
     pub(super) ailing_since: Option<Instant>,
     /// Xid errors since the look before.
     pub(super) xids: Vec<u64>,
-    /// Why there was no look; empty if there was one.
-    pub(super) late: String,
-}
-
     /// [`Circumstances::wanted`] when the look began.
     pub(super) wanted: u64,
+    /// Why there was no look; empty if there was one.
+    pub(super) late: String,
+    /// What the driver says and cannot be; empty if there is nothing.
+    pub(super) doubt: String,
+}
+
 /// Who is looked at.
 enum Source {
     Card(Card, Owners, Xids),
@@ -89,7 +93,7 @@ impl Watcher {
         mut self,
         state: PathBuf,
         every: Duration,
-        circumstances: watch::Receiver<Circumstances>,
+        mut circumstances: watch::Receiver<Circumstances>,
         sender: watch::Sender<Newest>,
     ) {
         let (mut looking, mut asking) = (InThread::new(), InThread::new());
@@ -110,7 +114,7 @@ impl Watcher {
                 (look, before, Instant::now())
             };
             let found = looking.run(limit, work).await;
-            let Circumstances { rank_runs, store, foreign } = circumstances.borrow().clone();
+            let Circumstances { rank_runs, store, foreign, .. } = circumstances.borrow().clone();
             if let Some(ForeignUse { memory_bytes, utilization, seconds }) = foreign {
                 let after = Duration::from_secs(seconds.into());
                 self.bounds = Bounds::of(every).with(memory_bytes, utilization, after);
@@ -133,13 +137,15 @@ impl Watcher {
                     }
                     Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),
                 }
-                Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),
             };
             if newest.late != sender.borrow().late {
                 match newest.late.as_str() {
                     "" => tracing::info!("the device answers again"),
                     words => tracing::warn!("the device's state is not known: {words}; the worker goes on"),
                 }
+            }
+            if !newest.doubt.is_empty() && newest.doubt != sender.borrow().doubt {
+                tracing::warn!("the device cannot be believed: {}", newest.doubt);
             }
             // Nobody listens: the worker ends.
             if sender.send(newest).is_err() {
@@ -150,7 +156,7 @@ impl Watcher {
 
     fn decide(&mut self, at: Instant, look: Look, rank_runs: bool) -> Newest {
         let is_card = matches!(*self.source, Source::Card(..));
-        let Look { reading, processes, memory_errors, is_lost, problem } = look;
+        let Look { reading, processes, lists_processes, doubt, memory_errors, is_lost, problem } = look;
         let xids = self.xids.take();
         let now = at.saturating_duration_since(self.began);
         let seen = Seen { reading: &reading, processes: &processes, rank_runs, xids: &xids, memory_errors, is_lost };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
+use tandem_proto::v1;
 use uuid::Uuid;
 
 use super::{
@@ -17,11 +18,14 @@ use super::{
     state::{self, State},
 };
 use crate::{
+    convert::facts_from_json,
     error::Result,
     query::status::{Status, status},
+    sharing::policy,
     store::{Conn, unsigned, workers::WorkerRow},
 };
-    sharing::policy,
+
+const NOT_KNOWN: &str = "–";
 
 #[derive(Template)]
 #[template(path = "box_summary.html")]
@@ -69,13 +73,17 @@ struct Device {
     drained: bool,
 }
 
+/// What is not known is a dash.
 struct Facts {
-    load: u64,
+    load: String,
     memory: String,
-    memory_percent: u64,
-    temperature: u64,
-    power: u64,
-    foreign: u64,
+    /// `None` where it, or of how much, is not known.
+    memory_percent: Option<u64>,
+    temperature: String,
+    power: String,
+    foreign: u32,
+    /// Why some of it is not known, or what is odd.
+    remark: Text,
 }
 
 pub(super) async fn draw(conn: &mut Conn, rights: &Rights, now: DateTime<Utc>) -> Result<Drawn> {
@@ -84,6 +92,7 @@ pub(super) async fn draw(conn: &mut Conn, rights: &Rights, now: DateTime<Utc>) -
     let hours = last_hour(conn, &workers, now).await?;
     let has_hosts = status.workers.iter().any(|worker| worker.host != status.workers[0].host);
     let measured = status.workers.iter().any(|worker| worker.facts.is_some());
+    let may_hold = may_hold(conn, &status.workers, rights).await?;
     let mut rows = Vec::with_capacity(status.workers.len());
     for worker in &status.workers {
         let history = hours.get(&worker.id).map(Vec::as_slice).unwrap_or_default();
@@ -92,7 +101,6 @@ pub(super) async fn draw(conn: &mut Conn, rights: &Rights, now: DateTime<Utc>) -
     let count = |word: &str| rows.iter().filter(|row| row.state.word == word).count();
     let (free, busy) = (count("free"), count("busy"));
     let leader = Text::line(&status.leader);
-    let may_hold = may_hold(conn, &status.workers, rights).await?;
     let summary = Summary { devices: rows.len(), free, busy, other: rows.len() - free - busy, status: &status, leader };
     let part = |row: &Device| Ok(Part { id: row.id.to_string(), html: html(row)? });
     let parts = rows.iter().map(part).collect::<Result<Vec<_>>>()?;
@@ -104,14 +112,6 @@ pub(super) async fn draw(conn: &mut Conn, rights: &Rights, now: DateTime<Utc>) -
     })
 }
 
-fn row(
-    worker: &WorkerRow,
-    (has_hosts, measured): (bool, bool),
-    history: &[f64],
-    (rights, may_hold): (&Rights, bool),
-    now: DateTime<Utc>,
-) -> Device {
-    let (state, trouble) = state_of(worker);
 /// Whether who looks may take one more device for itself.
 async fn may_hold(conn: &mut Conn, workers: &[WorkerRow], rights: &Rights) -> Result<bool> {
     if !rights.may("hold", None) || rights.admin() {
@@ -123,6 +123,14 @@ async fn may_hold(conn: &mut Conn, workers: &[WorkerRow], rights: &Rights) -> Re
     Ok(house.limits_of(&rights.name).may_hold(&rights.name, Duration::ZERO, held as u64).is_ok())
 }
 
+fn row(
+    worker: &WorkerRow,
+    (has_hosts, measured): (bool, bool),
+    history: &[f64],
+    (rights, may_hold): (&Rights, bool),
+    now: DateTime<Utc>,
+) -> Device {
+    let (state, trouble) = state_of(worker);
     let busy = worker.job_id.is_some();
     let left = worker.seconds_left.filter(|left| busy && *left > 0.0 && *left < 1e7);
     Device {
@@ -137,7 +145,7 @@ async fn may_hold(conn: &mut Conn, workers: &[WorkerRow], rights: &Rights) -> Re
         since: worker.busy_since.filter(|_| busy).map(|at| units::age(at, now)).unwrap_or_default(),
         left: left.map(units::coarse).unwrap_or_default(),
         until: left.map(|left| until(now, left)).unwrap_or_default(),
-        facts: worker.facts.as_ref().map(|facts| facts_of(facts, unsigned(worker.memory_bytes))),
+        facts: worker.facts.as_ref().map(|facts| facts_of(&facts_from_json(facts), unsigned(worker.memory_bytes))),
         history: if history.is_empty() {
             String::new()
         } else {
@@ -210,16 +218,23 @@ fn job(worker: &WorkerRow) -> Text {
     Text::line(&format!("{experiment}/{job}{rank}"))
 }
 
-fn facts_of(facts: &serde_json::Value, total: u64) -> Facts {
-    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let used = number("memory_used_bytes");
+fn facts_of(facts: &v1::DeviceFacts, total: u64) -> Facts {
+    let or_dash = |figure: Option<u32>| figure.map_or_else(|| NOT_KNOWN.to_owned(), |figure| figure.to_string());
+    let used = facts.memory_used_bytes;
     Facts {
-        load: number("utilization_percent").min(100),
-        memory: format!("{} of {}", units::bytes(used), units::bytes(total)),
-        memory_percent: if total > 0 { (used.min(total) as f64 / total as f64 * 100.0).round() as u64 } else { 0 },
-        temperature: number("temperature_celsius"),
-        power: number("power_watts"),
-        foreign: number("foreign_processes"),
+        load: facts.utilization_percent.map_or_else(|| NOT_KNOWN.to_owned(), |load| format!("{load} %")),
+        memory: match (used, total) {
+            (None, _) => NOT_KNOWN.to_owned(),
+            (Some(used), 0) => units::bytes(used),
+            (Some(used), total) => format!("{} of {}", units::bytes(used), units::bytes(total)),
+        },
+        memory_percent: used
+            .filter(|_| total > 0)
+            .map(|used| (used.min(total) as f64 / total as f64 * 100.0).round() as u64),
+        temperature: or_dash(facts.temperature_celsius),
+        power: or_dash(facts.power_watts),
+        foreign: facts.foreign_processes.unwrap_or(0),
+        remark: Text::line(&facts.remark),
     }
 }
 
@@ -235,9 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_card_says_of_itself_is_bounded() {
-        let facts =
-            facts_of(&serde_json::json!({ "utilization_percent": 900, "memory_used_bytes": 1_u64 << 40 }), 1 << 30);
-        assert_eq!((facts.load, facts.memory_percent, facts.temperature), (100, 100, 0));
+    fn what_a_card_does_not_say_of_itself_is_no_zero() {
+        let said =
+            serde_json::json!({ "utilization_percent": 900, "memory_used_bytes": 1_u64 << 40, "power_watts": 0 });
+        let facts = facts_of(&facts_from_json(&said), 1 << 30);
+        assert_eq!((facts.load.as_str(), facts.memory_percent, facts.temperature.as_str()), ("–", Some(100), "–"));
+        assert_eq!(facts.power, "0", "that is known");
+        let nothing = facts_of(&v1::DeviceFacts::default(), 1 << 30);
+        assert_eq!((nothing.memory.as_str(), nothing.memory_percent), ("–", None));
     }
 }
