@@ -104,7 +104,11 @@ fn left(worker: &Worker, now: DateTime<Utc>) -> String {
     let of_job = status::left(worker);
     match status::nobody_until(worker) {
         Some(until) if of_job.is_empty() && worker.job_id.is_empty() => {
-            units::duration((until - now).as_seconds_f64().max(0.0))
+            // To the minute, as such a time is given.
+            match (until - now).num_minutes().max(0) {
+                minutes @ 0..60 => format!("{minutes} min"),
+                _ => units::duration((until - now).as_seconds_f64()),
+            }
         }
         _ => of_job,
     }

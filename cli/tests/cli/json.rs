@@ -424,6 +424,7 @@ fn device_report() -> v1::DeviceReport {
             },
             v1::DevicePoint { at: at(1_699_996_430, 0), ..v1::DevicePoint::default() },
         ],
+        doubt: "its driver says what cannot be of its load".to_owned(),
     }
 }
 
