@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, str::FromStr};
 
 use tandem_domain::{
+    device::Reading,
     place::Start,
     state::{AttemptState, JobState},
 };
@@ -17,6 +18,7 @@ use crate::{
     sharing::{chosen::Changed, outlook::Line, why::Why},
     store::{
         attempts::AttemptRow,
+        clean,
         events::EventRow,
         experiments::{Experiment, Submission},
         files::{Artifact, Checkpoint},
@@ -29,6 +31,9 @@ use crate::{
     },
     submit::Submitted,
 };
+
+/// The longest remark about a card that is kept, in bytes.
+const REMARK_MAX: usize = 500;
 
 /// The wire's number of a state's label. A label that this version does not know was written by a newer one.
 fn state<D, W>(label: &str) -> Result<i32, Status>
@@ -346,7 +351,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     }
 }
 
-/// The JSON form in the database, readable in psql.
+/// The JSON form in the database, readable in psql: null is not known.
 pub(crate) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
     serde_json::json!({
         "utilization_percent": facts.utilization_percent,
@@ -354,18 +359,29 @@ pub(crate) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
         "temperature_celsius": facts.temperature_celsius,
         "power_watts": facts.power_watts,
         "foreign_processes": facts.foreign_processes,
+        "remark": clean(facts.remark.get(..facts.remark.floor_char_boundary(REMARK_MAX)).unwrap_or_default()),
     })
 }
 
-fn facts_from_json(facts: &serde_json::Value) -> v1::DeviceFacts {
-    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let small = |key: &str| u32::try_from(number(key)).unwrap_or(u32::MAX);
-    v1::DeviceFacts {
+/// What a heartbeat said that can be: a card that is broken says such things, and so may whoever plays a worker.
+pub(crate) fn facts_from_json(facts: &serde_json::Value) -> v1::DeviceFacts {
+    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64);
+    let small = |key: &str| number(key).and_then(|figure| u32::try_from(figure).ok());
+    let said = Reading {
         utilization_percent: small("utilization_percent"),
-        memory_used_bytes: number("memory_used_bytes"),
+        memory_used: number("memory_used_bytes"),
         temperature_celsius: small("temperature_celsius"),
         power_watts: small("power_watts"),
+        ..Reading::default()
+    };
+    let known = said.checked();
+    v1::DeviceFacts {
+        utilization_percent: known.utilization_percent,
+        memory_used_bytes: known.memory_used,
+        temperature_celsius: known.temperature_celsius,
+        power_watts: known.power_watts,
         foreign_processes: small("foreign_processes"),
+        remark: facts.get("remark").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned(),
     }
 }
 
@@ -376,13 +392,25 @@ mod tests {
     #[test]
     fn facts_survive_the_database() {
         let facts = v1::DeviceFacts {
-            utilization_percent: 97,
-            memory_used_bytes: 9 << 30,
-            temperature_celsius: 71,
-            power_watts: 240,
-            foreign_processes: 2,
+            utilization_percent: Some(97),
+            memory_used_bytes: Some(9 << 30),
+            temperature_celsius: Some(71),
+            power_watts: Some(240),
+            foreign_processes: Some(2),
+            remark: "its driver is odd".to_owned(),
         };
         assert_eq!(facts_from_json(&facts_to_json(&facts)), facts);
+        let unknown = v1::DeviceFacts { temperature_celsius: Some(0), ..v1::DeviceFacts::default() };
+        assert_eq!(facts_from_json(&facts_to_json(&unknown)), unknown, "not known is no 0, and 0 is known");
+        let lies = v1::DeviceFacts {
+            utilization_percent: Some(900),
+            memory_used_bytes: Some(u64::MAX),
+            remark: "\0".repeat(10_000),
+            ..unknown.clone()
+        };
+        let kept = facts_from_json(&facts_to_json(&lies));
+        assert!(kept.remark.len() <= REMARK_MAX * 3 && !kept.remark.contains('\0'), "{kept:?}");
+        assert_eq!(v1::DeviceFacts { remark: String::new(), ..kept }, unknown);
     }
 
     #[test]

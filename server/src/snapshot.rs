@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tandem_domain::{
-    blame::{LostRank, avoided, missing_inputs},
+    blame::{LostRank, any_kind, avoided, missing_inputs},
     place::{FleetWorker, Policy, QueuedJob, RunningGang, WorkerStatus, end_with_time, largest_gang, too_large},
     policy::HousePolicy,
 };
@@ -92,6 +92,7 @@ async fn add_evidence(
     for job in rows.iter_mut().map(|row| &mut row.job) {
         if let Some(ranks) = lost.get(&job.id) {
             (job.avoid, job.missing) = (avoided(now, ranks), missing_inputs(ranks));
+            job.any_kind = any_kind(ranks);
         }
     }
     for gang in running {

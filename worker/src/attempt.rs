@@ -21,7 +21,6 @@ use crate::{
     report_log::ReportLog,
     verdict::{Requested, Verdict, verdict},
 };
-use narrator::Narrator;
 
 /// State of the rank's process.
 ///
@@ -47,7 +46,6 @@ pub(crate) struct Attempt {
     state: RankState,
     child: Child,
     clock: ProgressClock,
-    narrator: Narrator,
     last_log_line: Option<String>,
     /// Of rank 0: where the other ranks find it, until training shows that all have met.
     own_rendezvous: Option<v1::Rendezvous>,
@@ -85,7 +83,6 @@ impl Attempt {
             state: RankState::Running,
             child: Child::spawn(launch)?,
             clock: ProgressClock::new(now, limits),
-            narrator: Narrator::default(),
             last_log_line: None,
             own_rendezvous: None,
             rendezvous_sent: false,
@@ -184,9 +181,9 @@ impl Attempt {
                         self.own_rendezvous = None;
                     }
                     // These are not the rank's own words, which may say why it ended.
-                    let lines = self.narrator.lines(&event);
+                    let line = narrator::line(&event);
                     self.push(now, event);
-                    lines.into_iter().for_each(|line| self.push(now, Kind::Log(LogEvent { line })));
+                    line.into_iter().for_each(|line| self.push(now, Kind::Log(LogEvent { line })));
                 }
             },
             ChildEvent::Stderr(line) => {

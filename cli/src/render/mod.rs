@@ -22,7 +22,6 @@ pub(crate) mod results;
 pub(crate) mod screen;
 pub(crate) mod shared;
 pub(crate) mod show;
-pub(crate) mod spark;
 pub(crate) mod sparks;
 pub(crate) mod state;
 pub(crate) mod status;

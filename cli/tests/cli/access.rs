@@ -1,8 +1,13 @@
 //! Sockets, tokens and the commands of admins, against a scripted coordinator.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tandem_proto::v1::{JobState, Person, Token};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -208,6 +213,25 @@ async fn a_browser_is_logged_in_by_a_file_that_nobody_else_reads_and_that_is_gon
     assert_eq!(fs::read_dir(folder.join("tandem")).unwrap().count(), 0, "the file is gone");
     assert_eq!(mode_of(&folder.join("tandem")), 0o700);
     assert_eq!(script.lock().unwrap().web_code_asked, 2);
+}
+
+#[tokio::test]
+async fn a_command_that_is_told_to_end_leaves_no_file() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+        let (home, (server, _)) = (Home::new(), Coordinator::start(Script::default()).await);
+        let folder = home.dir.path().join("for-a-minute");
+        fs::create_dir(&folder).unwrap();
+        let folder_text = folder.display().to_string();
+        let mut command = home.command(&["--server", &server, "web", "--no-browser", "--dir", &folder_text]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        // It asks every half second whether the code was used.
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        while !said.next_line().await.unwrap().unwrap().contains("open in a browser") {}
+        kill(Pid::from_raw(child.id().unwrap().cast_signed()), signal).unwrap();
+        let ended = child.wait().await.unwrap();
+        assert!(!ended.success(), "{signal}: {ended}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{signal}: the file is gone");
+    }
 }
 
 #[tokio::test]

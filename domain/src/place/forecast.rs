@@ -139,6 +139,7 @@ fn to_come(who: &str, at: DateTime<Utc>, takes: Duration, fleet: &[FleetWorker])
         shards: 1,
         not_before: Some(at),
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: kinds.into_iter().map(|kind| (kind.to_owned(), takes)).collect(),

@@ -75,6 +75,7 @@ fn gains(
         shards: gang.shards,
         not_before: None,
         avoid: gang.avoid.clone(),
+        any_kind: false,
         missing: gang.missing.clone(),
         needs: gang.needs.clone(),
         estimates: BTreeMap::new(),

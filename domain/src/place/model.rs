@@ -30,6 +30,8 @@ pub struct QueuedJob {
     pub not_before: Option<DateTime<Utc>>,
     /// Workers that it was lost on: taken only if there are not enough others. See [`crate::blame::avoided`].
     pub avoid: Vec<Uuid>,
+    /// It was lost again and again: another kind of device than the preferred one will do, where that has only workers to avoid.
+    pub any_kind: bool,
     /// Workers that cannot read its input: not taken for a while.
     pub missing: Vec<MissingInput>,
     pub needs: Needs,

@@ -53,7 +53,7 @@ fn unusable_as(status: &WorkerStatus) -> Option<&'static str> {
         WorkerStatus::Drained => Some("drained (`tandem undrain`)"),
         WorkerStatus::Held { .. } => Some("held (`tandem status` says by whom)"),
         WorkerStatus::Lost => Some("lost"),
-        WorkerStatus::Quarantined => Some("quarantined"),
+        WorkerStatus::Quarantined => Some("quarantined (`tandem status` says why)"),
         WorkerStatus::Unfit => Some("unfit (`tandem status` says why)"),
     }
 }

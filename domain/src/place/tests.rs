@@ -26,6 +26,7 @@ fn job(number: u128, workers: (u32, u32), shards: u32) -> QueuedJob {
         shards,
         not_before: None,
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::new(),
@@ -126,6 +127,29 @@ fn a_gang_stays_on_one_host_where_it_can() {
     assert_eq!(gang(2, true), Some(vec![2, 3]), "the fullest host that holds it");
     assert_eq!(gang(4, true), Some(vec![4, 5, 6, 2]), "as few hosts as possible");
     assert_eq!(gang(4, false), None);
+}
+
+#[test]
+fn a_job_that_is_lost_again_and_again_on_its_only_gpu_goes_to_another_kind_of_device() {
+    let fleet = [idle(1, "cuda"), idle(2, "cpu")];
+    let lost = QueuedJob { avoid: vec![Uuid::from_u128(1)], ..job(1, (1, 1), 1) };
+    let chosen = |job: &QueuedJob, fleet: &[FleetWorker]| {
+        let decision = decide(std::slice::from_ref(job), fleet);
+        decision.placements.first().map(|placement| placement.workers[0].as_u128())
+    };
+    assert_eq!(chosen(&lost, &fleet), Some(1), "once is no pattern: a CPU is no GPU");
+    let lost = QueuedJob { any_kind: true, ..lost };
+    assert_eq!(chosen(&lost, &fleet), Some(2));
+    assert_eq!(chosen(&lost, &[idle(1, "cuda"), busy(2, "cpu", None)]), Some(1), "there is no other");
+    assert_eq!(chosen(&lost, &[idle(1, "cuda"), idle(3, "cuda"), idle(2, "cpu")]), Some(3), "another GPU is better");
+    // Nobody who waits for that kind is passed.
+    let first = QueuedJob { priority: 1, ..job(2, (2, 2), 2) };
+    let cpus = [idle(1, "cuda"), idle(2, "cpu"), busy(3, "cpu", None)];
+    let decision = decide(&[first, lost.clone()], &cpus);
+    assert_eq!(decision.placements[0].workers, [Uuid::from_u128(1)]);
+    // A card that is quarantined for what it is, is not there at all.
+    let quarantined = worker(1, "cuda", "box", WorkerStatus::Quarantined);
+    assert_eq!(chosen(&job(1, (1, 1), 1), &[quarantined, idle(2, "cpu")]), Some(2));
 }
 
 fn withheld(number: u128, kind: &str) -> FleetWorker {

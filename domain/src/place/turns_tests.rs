@@ -28,6 +28,7 @@ fn job(number: u128, owner: &str, ranks: u32, minutes: u64) -> QueuedJob {
         shards: ranks,
         not_before: None,
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::from([("cuda".to_owned(), Duration::from_secs(60 * minutes))]),

@@ -199,15 +199,20 @@ impl HousePolicy {
         self.people.get(who).copied().unwrap_or_default().over(&self.limits).over(&Limits::EVERYWHERE)
     }
 
+    /// The least and the largest priority that this role may give.
+    pub fn priorities_of(&self, role: PersonRole) -> (i32, i32) {
+        match role {
+            PersonRole::Admin => self.priorities.admin,
+            PersonRole::Submitter | PersonRole::Reader => self.priorities.submitter,
+        }
+    }
+
     /// Whether somebody of that role may give that priority.
     ///
     /// # Errors
     /// Says which it may give.
     pub fn may_give(&self, role: PersonRole, priority: i32) -> Result<(), String> {
-        let (least, most) = match role {
-            PersonRole::Admin => self.priorities.admin,
-            PersonRole::Submitter | PersonRole::Reader => self.priorities.submitter,
-        };
+        let (least, most) = self.priorities_of(role);
         if (least..=most).contains(&priority) {
             return Ok(());
         }

@@ -107,6 +107,13 @@ impl Dispatcher {
     async fn register(&self, worker: &Registration, session: &Session) -> Result<(Vec<Uuid>, v1::ForeignUse)> {
         let running = session.running();
         let mut tx = self.store.lane.begin().await?;
+        if let Some(host) = workers::namesake(&mut tx, worker).await? {
+            return Err(Error::Conflict(format!(
+                "another worker is called {} and is there, on {host}: give this one another name with --name, or stop that one. A \
+                 worker that has died gives its name free once it counts as lost",
+                worker.name
+            )));
+        }
         let arrived = workers::register(&mut tx, worker, session.id).await?;
         // The registration counts as a heartbeat: nobody could renew these leases while the worker redialled.
         let held = leases::lock_renewable(&mut tx, &running, &[worker.id]).await?;

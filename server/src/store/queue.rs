@@ -74,6 +74,7 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
             shards: small(row.shards),
             not_before: row.not_before,
             avoid: Vec::new(),
+            any_kind: false,
             missing: Vec::new(),
             needs: needs(row.spec_version, row.images, row.dataset),
             estimates: BTreeMap::new(),

@@ -30,6 +30,24 @@ pub(crate) struct Registration {
     pub(crate) unfit: String,
 }
 
+/// Who has this worker's name, is another and is there: its host. Until the transaction ends nobody else takes the name. One that
+/// has had the name all along keeps it, so that it can come back with its rank.
+pub(crate) async fn namesake(conn: &mut Conn, worker: &Registration) -> DbResult<Option<String>> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('worker ' || $1, 0))", worker.name)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query_scalar!(
+        r#"SELECT host AS "host!" FROM workers
+           WHERE name = $2 AND id <> $1 AND state IN ('ready', 'draining')
+             AND NOT EXISTS (SELECT 1 FROM workers WHERE id = $1 AND name = $2 AND state IN ('ready', 'draining'))
+           LIMIT 1"#,
+        worker.id,
+        worker.name,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// Stores a worker and its session; returns whether it was new, lost or gone before.
 pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uuid) -> DbResult<bool> {
     let before = sqlx::query_scalar!(

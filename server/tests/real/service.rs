@@ -35,6 +35,33 @@ fn phase(sequence: u64, name: &str) -> v1::RankEvent {
     event(sequence, Event::Phase(PhaseEvent { name: name.to_owned(), first_step: 0 }))
 }
 
+#[tokio::test]
+async fn a_worker_has_a_name_that_can_be_typed_and_has_it_alone() {
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    for odd in ["", "a b", "gpu\u{202e}0", "\u{1b}[2J", &"w".repeat(5000)] {
+        let refused = FakeWorker::try_register(&server, odd, Uuid::new_v4(), Vec::new()).await.err().unwrap();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+        let said = refused.message();
+        assert!(said.contains("is no name for a worker") && said.contains("--name") && said.len() < 1000, "{said}");
+        assert!(said.is_ascii() && !said.contains('\u{1b}'), "{said:?}");
+    }
+    assert_eq!(database.count("workers"), 0);
+    let first = Uuid::new_v4();
+    let registered = FakeWorker::register(&server, "gpu-0", first, Vec::new()).await;
+    let second = Uuid::new_v4();
+    let refused = FakeWorker::try_register(&server, "gpu-0", second, Vec::new()).await.err().unwrap();
+    assert_eq!(refused.code(), Code::AlreadyExists, "{refused:?}");
+    assert!(refused.message().contains("another worker is called gpu-0 and is there"), "{refused:?}");
+    // It comes back itself, and another does once it is not there any more.
+    drop(registered);
+    drop(FakeWorker::register(&server, "gpu-0", first, Vec::new()).await);
+    database.execute("UPDATE workers SET state = 'lost'");
+    let _second = FakeWorker::register(&server, "gpu-0", second, Vec::new()).await;
+    assert_eq!(database.count("workers WHERE state = 'ready'"), 1);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_submit_to_a_result() {
     let database = TestDatabase::create();
