@@ -17,7 +17,8 @@ pub(super) fn words(cell: Cell<'_>, escape: impl Fn(&str) -> String) -> String {
         Cell::Int(value) => value.to_string(),
         Cell::Float(value) => number(value),
         Cell::Bool(value) => value.to_string(),
-        Cell::Time(time) => time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        // All of one length: a reader takes the form of the first for that of all.
+        Cell::Time(time) => time.to_rfc3339_opts(SecondsFormat::Micros, true),
     }
 }
 

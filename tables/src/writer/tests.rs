@@ -31,13 +31,15 @@ fn each_format_of_lines() {
     assert_eq!(
         text(Format::Csv),
         "job,step,loss,is_best,at\n\"'=x, \"\"y\"\"\",9223372036854775807,0.1,true,2025-11-24T16:00:00.123456Z\n\
-         ,-1,inf,,\ngröße,,,false,1970-01-01T00:00:00Z\n"
+         ,-1,inf,,\ngröße,,,false,1970-01-01T00:00:00.000000Z\n"
     );
     let json: serde_json::Value = serde_json::from_str(&text(Format::Json)).unwrap();
     assert_eq!((&json[0]["job"], &json[0]["step"]), (&"=x, \"y\"".into(), &i64::MAX.into()));
-    assert_eq!((&json[1]["loss"], &json[2]["at"]), (&serde_json::Value::Null, &"1970-01-01T00:00:00Z".into()));
+    assert_eq!((&json[1]["loss"], &json[2]["at"]), (&serde_json::Value::Null, &"1970-01-01T00:00:00.000000Z".into()));
     assert_eq!(text(Format::Markdown).lines().count(), 5);
-    assert!(text(Format::Latex).ends_with(" & false & 1970-01-01T00:00:00Z \\\\\n\\bottomrule\n\\end{tabular}\n"));
+    assert!(
+        text(Format::Latex).ends_with(" & false & 1970-01-01T00:00:00.000000Z \\\\\n\\bottomrule\n\\end{tabular}\n")
+    );
 }
 
 fn rows(file: Vec<u8>) -> Vec<Vec<Field>> {
