@@ -65,13 +65,8 @@ impl Figure<'_> {
             let jobs = self.training_jobs(client, finished).await?;
             let series = training_curves(client, &jobs, &metrics, output).await?;
             let title = title(&jobs);
-            let figure = plot::Figure {
-                title: &title,
-                metrics: &metrics,
-                series: &series,
-                look: Look::Paper,
-                size: plot::Figure::SIZE,
-            };
+            let figure =
+                plot::Figure { title: &title, metrics: &metrics, series: &series, ..plot::Figure::default() };
             figure.svg()?
         };
         files::write(self.path, svg.as_bytes(), self.force)?;
@@ -142,6 +137,7 @@ async fn training_curves(client: &Client, jobs: &[Job], metrics: &[String], outp
             // Losses of two stages are no numbers to compare.
             group: job.stage.clone(),
             points: series.steps.into_iter().map(|step| step as f64).zip(series.values).collect(),
+            ..Series::default()
         });
         let series: Vec<Series> = series.filter(Series::has_points).collect();
         *drawn += usize::from(!series.is_empty());
