@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs, notify,
-        pause, policy, release, results, schema, show, status, submit, token, top, up, usage, user, watch, web, whoami,
-        why,
+        audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs,
+        metrics, notify, pause, policy, release, results, schema, show, status, submit, token, top, up, usage, user,
+        watch, web, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Priority(pause::Priority),
     Cancel(cancel::Cancel),
     Results(results::Results),
+    Metrics(metrics::Metrics),
     Fetch(fetch::Fetch),
     Data(data::Data),
     Status(status::Status),

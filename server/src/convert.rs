@@ -295,6 +295,7 @@ pub(crate) fn series(named: NamedCurve) -> v1::Series {
         job_id: named.curve.job.to_string(),
         job_name: named.job_name,
         name: named.curve.name,
+        count: named.count as u64,
         steps: named.curve.steps.into_iter().map(unsigned).collect(),
         values: named.curve.values,
     }

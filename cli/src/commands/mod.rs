@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod policy;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Logs(logs) => logs.run(&connect(global, output).await?, output).await,
         Command::Cancel(cancel) => cancel.run(&connect(global, output).await?, output).await,
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
+        Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
         Command::Release(release) => release.run(&connect(global, output).await?, output).await,
         Command::Why(why) => why.run(&connect(global, output).await?, output).await,

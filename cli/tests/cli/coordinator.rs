@@ -61,6 +61,8 @@ pub(crate) struct Script {
     pub(crate) running: String,
     pub(crate) shared: Vec<v1::SharedJob>,
     pub(crate) older: Option<v1::Submission>,
+    /// There are jobs, but none of them has results.
+    pub(crate) has_no_results: bool,
     /// By target, and by an artifact's id: said instead of `shown` and `chunks`.
     pub(crate) shown_of: HashMap<String, ShowResponse>,
     pub(crate) bytes_of: HashMap<String, Vec<u8>>,
@@ -316,13 +318,25 @@ impl Results for Coordinator {
 
     async fn query(&self, _: Request<QueryRequest>) -> Answer<QueryResponse> {
         let script = self.script.lock().unwrap();
-        Ok(Response::new(QueryResponse { jobs: script.jobs.clone(), older: script.older.clone() }))
+        let jobs = if script.has_no_results { Vec::new() } else { script.jobs.clone() };
+        Ok(Response::new(QueryResponse { jobs, older: script.older.clone() }))
     }
 
     async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {
-        let MetricsRequest { target, names, .. } = request.into_inner();
-        let wanted = |one: &&Series| one.job_id == target && (names.is_empty() || names.contains(&one.name));
-        let series = self.script.lock().unwrap().series.iter().filter(wanted).cloned().collect();
+        let request = request.into_inner();
+        let MetricsRequest { target, names, .. } = &request;
+        let is_wanted = |one: &Series| one.job_id == *target && (names.is_empty() || names.contains(&one.name));
+        let mut series = self.script.lock().unwrap().series.clone();
+        series.retain(is_wanted);
+        for one in &mut series {
+            one.count = one.values.len() as u64;
+            if request.most > 0 {
+                let skipped = one.steps.iter().filter(|step| **step < request.from_step).count();
+                let end = one.steps.len().min(skipped + request.most as usize);
+                (one.steps, one.values) = (one.steps[skipped..end].to_vec(), one.values[skipped..end].to_vec());
+            }
+        }
+        series.retain(|one| !one.values.is_empty());
         Ok(Response::new(MetricsResponse { series }))
     }
 

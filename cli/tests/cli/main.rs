@@ -15,6 +15,7 @@ mod house;
 mod join;
 mod json;
 mod limits;
+mod metrics;
 mod notify;
 mod people;
 mod pty;

@@ -4,6 +4,7 @@ pub(crate) mod devices;
 pub(crate) mod experiments;
 pub(crate) mod fetch;
 mod follow;
+pub(crate) mod thinned;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod results;

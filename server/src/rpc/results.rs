@@ -11,7 +11,8 @@ use crate::{
     error::Error,
     query::{
         fetch::{self, Open},
-        results::{self, Question},
+        results::{self, Question, Wanted},
+        thinned::Thin,
     },
     target,
 };
@@ -47,12 +48,19 @@ impl Results for Api {
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::MetricsRequest { target, names, points } = request.into_inner();
+        let v1::MetricsRequest { target, names, points, extremes, from_step, most } = request.into_inner();
         check_texts(&[("target", &target)])?;
         check_texts(&names.iter().map(|name| ("names", name.as_str())).collect::<Vec<_>>())?;
         let metrics = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(results::metrics(&mut conn, &target, &own, &names, points).await?)
+            // No step is larger than what the database counts to.
+            let from = i64::try_from(from_step).unwrap_or(i64::MAX);
+            let thin = match most {
+                0 => Thin::new(points, extremes),
+                most => Thin::Stretch { from, most: most as usize },
+            };
+            let wanted = Wanted { names: &names, thin };
+            Ok(results::metrics(&mut conn, &target, &own, wanted).await?)
         };
         let curves = self.admission.call(metrics).await?;
         Ok(Response::new(v1::MetricsResponse { series: curves.into_iter().map(convert::series).collect() }))

@@ -167,13 +167,23 @@ async fn from_submit_to_a_result() {
     assert!(jobs.experiments(others).await.unwrap().into_inner().experiments.is_empty());
 
     let mut results = server.results().await;
-    let thin = v1::MetricsRequest { target: target.clone(), names: Vec::new(), points: 4 };
+    let thin = v1::MetricsRequest { target: target.clone(), points: 4, ..Default::default() };
     let thin = results.metrics(thin).await.unwrap().into_inner().series;
     assert_eq!((thin[0].steps.len(), thin[0].steps[3], thin[0].values[3]), (4, 20, 5.0 / 22.0));
-    let curve =
-        results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new(), points: 0 }).await.unwrap();
+    let curve = results.metrics(v1::MetricsRequest { target: target.clone(), ..Default::default() }).await.unwrap();
     let series = curve.into_inner().series;
     assert_eq!((series.len(), series[0].steps.len(), series[0].steps[0]), (1, 20, 1));
+    assert_eq!((series[0].count, thin[0].count), (20, 20));
+    let extremes = v1::MetricsRequest { target: target.clone(), points: 4, extremes: true, ..Default::default() };
+    let extremes = results.metrics(extremes).await.unwrap().into_inner().series;
+    assert_eq!((&extremes[0].steps[..], extremes[0].count), (&[1, 2, 19, 20][..], 20), "{extremes:?}");
+    let part = v1::MetricsRequest { target: target.clone(), names: vec!["loss".to_owned()], ..Default::default() };
+    let part = v1::MetricsRequest { most: 3, from_step: 7, ..part };
+    let stretch = results.metrics(part.clone()).await.unwrap().into_inner().series;
+    assert_eq!((stretch.len(), &stretch[0].steps[..]), (1, &[7, 8, 9][..]));
+    assert_eq!(stretch[0].values[..], series[0].values[6..9]);
+    let beyond = v1::MetricsRequest { from_step: u64::MAX, ..part };
+    assert!(results.metrics(beyond).await.unwrap().into_inner().series[0].steps.is_empty());
     let best = v1::QueryRequest { best: "linear_accuracy".to_owned(), ..Default::default() };
     let best = results.query(best).await.unwrap().into_inner().jobs;
     assert_eq!(best.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["linear", "encoder"]);
