@@ -61,6 +61,7 @@ fn full_job() -> Job {
         content_key: "ab12".to_owned(),
         depends_on: vec!["x".to_owned(), "y".to_owned()],
         priority: -5,
+        max_time: Some(v1::MaxTime { seconds: 3600.0, trained_seconds: 60.5, by_policy: true }),
     }
 }
 

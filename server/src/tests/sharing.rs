@@ -161,9 +161,9 @@ async fn a_submit_keeps_to_the_limits_of_its_person() {
     assert!(refused(long).await.contains("3h is more than the 2h"));
     assert_eq!(database.value::<i64>("SELECT count(*) FROM experiments"), 0, "nothing was changed");
     submit_as(&database, "ada", &jobs("a", 5, 0)).await;
-    let times =
-        crate::store::times::now(&mut database.store.conn().await.unwrap(), &database.values("SELECT id FROM jobs"));
-    assert!(times.await.unwrap().values().all(|time| time.longest == Some(2 * HOUR) && time.asked.is_none()));
+    let (mut conn, ids) = (database.store.conn().await.unwrap(), database.values("SELECT id FROM jobs"));
+    let times = crate::store::times::now(&mut conn, &ids).await.unwrap();
+    assert!(times.values().all(|time| time.longest == Some(2 * HOUR) && time.asked.is_none()));
 }
 
 #[tokio::test]
