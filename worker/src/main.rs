@@ -41,6 +41,7 @@ mod sampling;
 mod session;
 mod spool;
 mod store_probe;
+mod surroundings;
 mod survey;
 mod text;
 mod verdict;

@@ -57,7 +57,7 @@ impl Narrator {
                 lines.push(format!("{} {}", result.name, figure(result.value)));
             }
             Kind::Note(note) => lines.push(format!("{}: {}", note.kind, note.message)),
-            Kind::Log(_) => {}
+            Kind::Log(_) | Kind::Environment(_) => {}
         }
         lines
     }
