@@ -1,7 +1,7 @@
 //! `tandem fetch`: the files that jobs made, verified.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     client::Client,
     complete, download,
     exit::{Exit, Failure},
+    fetched::prove,
     files::{self, NewFile},
     json,
     output::Output,
@@ -28,7 +29,11 @@ Examples:
   tandem fetch quickstart --out weights   weights/encoder/ and so on
   tandem fetch 0199a1b2 --kind encoder
 
-Each file is checked against its SHA-256 and appears only when it is complete.")]
+Each file is checked against its SHA-256 and appears only when it is complete.
+Beside them: receipt.json, what produced them (`tandem receipt`), house.pub,
+the key that signed it, and model.sig, which PyPI's model-signing verifies:
+  model_signing verify key DIR --signature DIR/model.sig \\
+    --public_key house.pub")]
 pub(crate) struct Fetch {
     /// Job or experiment: an id, its first characters, or an experiment's name
     #[arg(add = ArgValueCompleter::new(complete::targets))]
@@ -57,6 +62,7 @@ impl Fetch {
             files::check_free(&file.path, self.force)?;
             files::remove_leftovers(&file.path);
         }
+        let folders = folders(&wanted);
         let mut fetched = Vec::new();
         for file in wanted {
             if let Some(parent) = file.path.parent() {
@@ -70,6 +76,9 @@ impl Fetch {
                 bytes: file.artifact.bytes,
                 sha256: file.artifact.sha256,
             });
+        }
+        for ((job, folder), names) in folders {
+            prove(client, output, &job, &folder, names).await?;
         }
         if output.is_json() {
             output.document(&json::Fetched { files: fetched })?;
@@ -125,6 +134,16 @@ impl Fetch {
         let older = older.map(|older| older::hint("fetch", &older)).unwrap_or_default();
         Ok(Failure::error(Exit::NotFound, format!("`{target}` has no files{kind}{reason}{older}")))
     }
+}
+
+/// The names of what each folder gets of each job.
+fn folders(wanted: &[Wanted]) -> BTreeMap<(String, PathBuf), Vec<String>> {
+    let mut folders: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for file in wanted {
+        let folder = file.path.parent().map(Path::to_owned).unwrap_or_default();
+        folders.entry((file.artifact.job_id.clone(), folder)).or_default().push(file.artifact.name.clone());
+    }
+    folders
 }
 
 /// A name from the coordinator must be one plain path component, so that it cannot leave the folder, and one that can be

@@ -18,6 +18,7 @@ mod limits;
 mod notify;
 mod people;
 mod pty;
+mod receipt;
 mod results;
 mod sharing;
 mod submit;
