@@ -82,6 +82,39 @@ pub(crate) struct FetchedFile {
     pub(crate) was_there: bool,
 }
 
+/// `receipt check`.
+#[derive(Serialize)]
+pub(crate) struct CheckedReceipt<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) job: &'a str,
+    /// Id of the key that it was checked with.
+    pub(crate) key: &'a str,
+    pub(crate) files: &'a [CheckedFile],
+    /// What is not as it was signed, in words; empty if all is in order.
+    pub(crate) wrong: &'a [String],
+}
+
+#[derive(Serialize)]
+pub(crate) struct CheckedFile {
+    pub(crate) name: String,
+    /// "whole", "altered" or "not here".
+    pub(crate) state: &'static str,
+}
+
+/// `verify --wait` and `reproduce --wait`.
+#[derive(Serialize)]
+pub(crate) struct Compared<'a> {
+    /// The job that ran the other anew, and that one.
+    pub(crate) job: &'a str,
+    pub(crate) of: &'a str,
+    pub(crate) holds: bool,
+    pub(crate) verdict: &'a str,
+    pub(crate) equal: usize,
+    pub(crate) unequal: &'a [String],
+    /// In what the kinds of devices differ.
+    pub(crate) kinds: &'a [String],
+}
+
 /// `init`.
 #[derive(Serialize)]
 pub(crate) struct Written {

@@ -38,6 +38,8 @@ const KINDS: &[Kind] = kinds! {
     ShowRequest:, ShowResponse: shown, WatchRequest:, WatchResponse: printed,
     LogsRequest:, LogLine: printed, CancelRequest:, CancelResponse: printed,
     QueryRequest:, QueryResponse:, MetricsRequest:, MetricsResponse:, FetchRequest:, FetchResponse:, CheckpointFile:,
+    ReceiptRequest:, ReceiptResponse:, ReceiptKeysRequest:, ReceiptKeysResponse: printed,
+    ReproduceRequest:, ReproduceResponse: printed,
     DevicesRequest:, DevicesResponse: printed, UsageRequest: usage, UsageResponse: printed,
     StatusRequest:, StatusResponse: status, ReleaseRequest:, ReleaseResponse: printed,
     WhoAmIRequest:, WhoAmIResponse: printed, ListPeopleRequest:, ListPeopleResponse: printed,

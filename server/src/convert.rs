@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, str::FromStr};
 use tandem_domain::{
     device::Reading,
     place::Start,
+    receipt::Difference,
     state::{AttemptState, JobState},
 };
 use tandem_proto::{convert::timestamp, status::Code, v1};
@@ -15,6 +16,7 @@ use crate::{
     cancel::Cancelled,
     estimate::TimeEstimate,
     query::{results::NamedCurve, show::Shown},
+    receipts::{Again, Answer},
     sharing::{chosen::Changed, outlook::Line, why::Why},
     store::{
         attempts::AttemptRow,
@@ -24,6 +26,8 @@ use crate::{
         files::{Artifact, Checkpoint},
         logs::LogRow,
         overview::JobRow,
+        receipts::KeyRow,
+        reproductions::Replay,
         small,
         summaries::SummaryRow,
         unsigned,
@@ -242,6 +246,39 @@ pub(crate) fn artifact(artifact: Artifact) -> v1::Artifact {
         sha256: artifact.sha256,
         uri: artifact.uri,
     }
+}
+
+pub(crate) fn receipt(job: Uuid, answer: Answer) -> v1::ReceiptResponse {
+    let difference = |one: Difference| v1::ReceiptDifference { field: one.field, signed: one.signed, now: one.now };
+    v1::ReceiptResponse {
+        job_id: job.to_string(),
+        job_name: answer.name,
+        envelope: answer.envelope,
+        key: answer.key,
+        model_signature: answer.model_signature,
+        house_key: answer.house_key,
+        differences: answer.differences.into_iter().map(difference).collect(),
+    }
+}
+
+pub(crate) fn again(again: Again) -> v1::ReproduceResponse {
+    let (from_step, until_step) = again.replayed.map_or((0, 0), |steps| (steps.from_step, steps.until_step));
+    v1::ReproduceResponse {
+        job_id: again.job.to_string(),
+        experiment: again.name,
+        of_id: again.of.to_string(),
+        already: again.already,
+        from_step,
+        until_step,
+    }
+}
+
+pub(crate) fn replay(replay: Replay) -> v1::Replay {
+    v1::Replay { until_step: unsigned(replay.until), model: replay.model.map(artifact) }
+}
+
+pub(crate) fn receipt_key(key: KeyRow) -> v1::ReceiptKey {
+    v1::ReceiptKey { id: key.id, pem: key.pem, since: Some(timestamp(key.since)) }
 }
 
 pub(crate) fn checkpoint(checkpoint: Checkpoint) -> v1::Checkpoint {

@@ -19,6 +19,7 @@ use crate::{
     progress_clock::ProgressClock,
     rank_output::{RankOutput, is_work, parse},
     report_log::ReportLog,
+    surroundings::Surroundings,
     verdict::{Requested, Verdict, verdict},
 };
 
@@ -43,6 +44,7 @@ enum RankState {
 pub(crate) struct Attempt {
     report_log: ReportLog,
     store: PathBuf,
+    surroundings: Surroundings,
     state: RankState,
     child: Child,
     clock: ProgressClock,
@@ -74,12 +76,14 @@ impl Attempt {
         now: Instant,
         report_log: ReportLog,
         store: PathBuf,
+        surroundings: Surroundings,
         limits: Progress,
         launch: &Launch,
     ) -> std::io::Result<Self> {
         Ok(Self {
             report_log,
             store,
+            surroundings,
             state: RankState::Running,
             child: Child::spawn(launch)?,
             clock: ProgressClock::new(now, limits),
@@ -172,7 +176,10 @@ impl Attempt {
                     }
                 }
                 RankOutput::KeepAlive { slowest } => self.clock.keep_alive(now, slowest),
-                RankOutput::Event(event) => {
+                RankOutput::Event(mut event) => {
+                    if let Kind::Environment(environment) = &mut event {
+                        self.surroundings.complete(environment);
+                    }
                     if is_work(&event) {
                         self.clock.worked(now);
                     }

@@ -85,7 +85,8 @@ impl Device {
     }
 }
 
-fn processor_name(cpuinfo: &str) -> String {
+/// By what `/proc/cpuinfo` says.
+pub(crate) fn processor_name(cpuinfo: &str) -> String {
     // x86 kernels write "model name"; many ARM kernels name no model.
     let named = cpuinfo.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == "model name");
     named.map_or_else(|| format!("{} processor", std::env::consts::ARCH), |(_, value)| value.trim().to_owned())

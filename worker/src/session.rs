@@ -37,6 +37,7 @@ use crate::{
     sampling::Sampling,
     spool::{self, Writer},
     store_probe::StoreProbe,
+    surroundings::Surroundings,
     survey::Survey,
     verdict::Verdict,
 };
@@ -68,6 +69,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let mut sampling = Sampling::start(device.card.clone(), args.state.clone(), *args.sample_every);
     // A card that is in use must not be given out before that is known.
     sampling.first(timing::SAMPLE_FIRST).await;
+    let surroundings = Surroundings::read(name.clone(), config::host_name(), device.description.clone()).await;
     let session = Session {
         name,
         link,
@@ -80,6 +82,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         state: args.state,
         spool_writer,
         device,
+        surroundings,
         sampling,
         store: None,
         store_id: String::new(),

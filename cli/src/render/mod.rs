@@ -20,6 +20,7 @@ pub(crate) mod pivot;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod progress;
+pub(crate) mod receipt;
 pub(crate) mod results;
 pub(crate) mod screen;
 pub(crate) mod shared;

@@ -69,6 +69,9 @@ pub(crate) struct Script {
     /// What was fetched: the artifact's id, or step and file of a checkpoint; and from which byte on.
     pub(crate) fetches: Vec<(String, u64)>,
     pub(crate) series: Vec<Series>,
+    /// Jobs have none if it is not set.
+    pub(crate) receipt: Option<v1::ReceiptResponse>,
+    pub(crate) receipts_asked: Vec<v1::ReceiptRequest>,
     /// One line if there are none.
     pub(crate) logs: Vec<LogLine>,
     pub(crate) status: StatusResponse,
@@ -355,6 +358,28 @@ impl Results for Coordinator {
         });
         let messages = chunks.map(|chunk| FetchResponse { chunk, offset, ..FetchResponse::default() }).collect();
         Ok(if script.breaks { Self::broken_stream(messages) } else { Self::stream(messages) })
+    }
+
+    async fn receipt(&self, request: Request<v1::ReceiptRequest>) -> Answer<v1::ReceiptResponse> {
+        let mut script = self.script.lock().unwrap();
+        script.receipts_asked.push(request.into_inner());
+        let none = || Status::failed_precondition("it has no receipt: it succeeded before this house kept any");
+        script.receipt.clone().map(Response::new).ok_or_else(none)
+    }
+
+    async fn reproduce(&self, request: Request<v1::ReproduceRequest>) -> Answer<v1::ReproduceResponse> {
+        let v1::ReproduceRequest { target, replay } = request.into_inner();
+        let (from_step, until_step) = if replay { (8, 16) } else { (0, 0) };
+        let experiment = if replay { "verify-0199a1b2" } else { "reproduce-0199a1b2" }.to_owned();
+        let job_id = "0199a1b2-c3d4-7aaa-8000-000000000002".to_owned();
+        let (of_id, already) = (target, false);
+        Ok(Response::new(v1::ReproduceResponse { job_id, experiment, of_id, already, from_step, until_step }))
+    }
+
+    async fn receipt_keys(&self, _: Request<v1::ReceiptKeysRequest>) -> Answer<v1::ReceiptKeysResponse> {
+        let receipt = self.script.lock().unwrap().receipt.clone();
+        let key = |receipt: v1::ReceiptResponse| v1::ReceiptKey { id: "ab".to_owned(), pem: receipt.key, since: None };
+        Ok(Response::new(v1::ReceiptKeysResponse { keys: receipt.map(key).into_iter().collect() }))
     }
 }
 

@@ -155,7 +155,7 @@ async fn of_what_failed_the_checkpoint_is_fetched_and_of_what_runs_it_is_said() 
 
     let fetch = run(&server, &["fetch", "x", "--out", out, "--checkpoint"]).await;
     assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
-    let folder = dir.path().join("encoder/checkpoint-00000008");
+    let folder = dir.path().join("encoder.checkpoint-00000008");
     assert_eq!(fs::read(folder.join("manifest.json")).unwrap(), manifest);
     assert_eq!(fs::read(folder.join("state.safetensors")).unwrap(), state);
     assert!(fetch.stderr().contains("`linear` (blocked)"), "{}", fetch.stderr());

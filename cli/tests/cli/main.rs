@@ -19,6 +19,7 @@ mod metrics;
 mod notify;
 mod people;
 mod pty;
+mod receipt;
 mod results;
 mod sharing;
 mod submit;

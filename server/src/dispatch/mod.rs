@@ -42,7 +42,7 @@ use crate::{
         events::{self, About},
         files, jobs, leases,
         notify::{Topic, notify},
-        retry, within,
+        reproductions, retry, within,
         worker_leases::{self, WorkerLease, WorkerLeases},
         workers::{self, Registration},
     },
@@ -286,7 +286,9 @@ impl Dispatcher {
         }
         let (spec_json, images_sha256) = jobs::spec_json(&mut tx, lease.job).await?;
         let inputs = files::inputs(&mut tx, lease.job).await?;
-        let checkpoints = files::checkpoints(&mut tx, lease.job, CHECKPOINTS_OFFERED).await?;
+        let mut checkpoints = files::checkpoints(&mut tx, lease.job, CHECKPOINTS_OFFERED).await?;
+        let replay = reproductions::replay(&mut tx, lease.job).await?;
+        checkpoints.extend(replay.as_ref().and_then(|replay| replay.from.clone()));
         let again = if lease.is_dispatched { " again" } else { "" };
         let message = format!("sent{again} to {} as rank {} of {}", session.name, lease.rank, lease.world_size);
         let about = About { worker: Some(lease.worker), ..About::attempt(lease.job, lease.attempt) };
@@ -303,6 +305,7 @@ impl Dispatcher {
             images_sha256,
             inputs: inputs.into_iter().map(convert::artifact).collect(),
             checkpoints: checkpoints.into_iter().map(convert::checkpoint).collect(),
+            replay: replay.map(convert::replay),
         }))
     }
 }

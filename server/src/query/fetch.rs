@@ -212,7 +212,7 @@ mod tests {
         std::fs::write(root.path().join("secret"), "").unwrap();
         let of = |path: &str| {
             let (path, sha256) = (path.to_owned(), String::new());
-            Checkpoint { step: 8, path, sha256, bytes: 7, at: Utc::now() }
+            Checkpoint { step: 8, path, sha256, state_sha256: String::new(), bytes: 7, at: Utc::now() }
         };
         let (folder, file) = (of("jobs/step-8"), of("jobs/attacked-8"));
         assert_eq!(open_checkpoint(root.path(), &folder, "").await.ok().unwrap().file_name(), "manifest.json");

@@ -14,7 +14,7 @@ use crate::{
         results::{self, Question, Wanted},
         thinned::Thin,
     },
-    target,
+    receipts, store, target,
 };
 
 #[async_trait]
@@ -64,6 +64,52 @@ impl Results for Api {
         };
         let curves = self.admission.call(metrics).await?;
         Ok(Response::new(v1::MetricsResponse { series: curves.into_iter().map(convert::series).collect() }))
+    }
+
+    async fn receipt(&self, request: Request<v1::ReceiptRequest>) -> Result<Response<v1::ReceiptResponse>, Status> {
+        let own = caller(&request)?.name;
+        let v1::ReceiptRequest { target, files } = request.into_inner();
+        check_texts(&[("target", &target)])?;
+        check_texts(&files.iter().map(|name| ("files", name.as_str())).collect::<Vec<_>>())?;
+        let answer = async {
+            // It may have succeeded just now.
+            self.receipts.make_due().await?;
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            let job = target::one_job(&mut conn, &target, &own).await?;
+            Ok((job, receipts::answer(&self.receipts, &mut conn, job, &files).await?))
+        };
+        let (job, answer) = self.admission.call(answer).await?;
+        Ok(Response::new(convert::receipt(job, answer)))
+    }
+
+    async fn reproduce(
+        &self,
+        request: Request<v1::ReproduceRequest>,
+    ) -> Result<Response<v1::ReproduceResponse>, Status> {
+        let by = caller(&request)?;
+        let v1::ReproduceRequest { target, replay } = request.into_inner();
+        check_texts(&[("target", &target)])?;
+        let again = async {
+            self.receipts.make_due().await?;
+            let of = {
+                let mut conn = self.store.reader().await.map_err(Error::from)?;
+                target::one_job(&mut conn, &target, &by.name).await?
+            };
+            Ok(receipts::again(&self.store, &self.dispatcher.folder, &by, of, replay).await?)
+        };
+        Ok(Response::new(convert::again(self.admission.call(again).await?)))
+    }
+
+    async fn receipt_keys(
+        &self,
+        _request: Request<v1::ReceiptKeysRequest>,
+    ) -> Result<Response<v1::ReceiptKeysResponse>, Status> {
+        let keys = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(store::receipts::keys(&mut conn).await.map_err(Error::from)?)
+        };
+        let keys = self.admission.call(keys).await?;
+        Ok(Response::new(v1::ReceiptKeysResponse { keys: keys.into_iter().map(convert::receipt_key).collect() }))
     }
 
     type FetchStream = Answers<v1::FetchResponse>;

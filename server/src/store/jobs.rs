@@ -11,7 +11,7 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, dependencies, happenings, integer, parse,
+    Conn, DbResult, dependencies, happenings, integer, parse, receipts,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -166,7 +166,10 @@ pub(crate) async fn transition(
     if to.is_ended() {
         // A statement of its own: only it sees who shared the job until the row could be changed.
         dependencies::set_dependants_due(&mut *conn, id).await?;
-        happenings::job_ended(conn, id).await?;
+        happenings::job_ended(&mut *conn, id).await?;
+    }
+    if to == JobState::Succeeded {
+        receipts::set_due(conn, id).await?;
     }
     Ok(Some(to))
 }

@@ -17,7 +17,7 @@ pub(super) fn line(event: &Kind) -> Option<String> {
         Kind::Artifact(artifact) => Some(format!("wrote {} ({})", artifact.name, size(artifact.bytes))),
         Kind::Result(result) => Some(format!("{} {}", result.name, figure(result.value))),
         Kind::Note(note) => Some(format!("{}: {}", note.kind, note.message)),
-        Kind::Progress(_) | Kind::Metric(_) | Kind::Log(_) => None,
+        Kind::Progress(_) | Kind::Metric(_) | Kind::Log(_) | Kind::Environment(_) => None,
     }
 }
 

@@ -13,7 +13,8 @@ use tandem_proto::v1::Assignment;
 
 use crate::{
     attempt::Attempt, device::Device, disconnect_grace::DisconnectGrace, heartbeat_timer::HeartbeatTimer, link::Link,
-    report_log::ReportLog, sampling::Sampling, spool::Writer, store_probe::StoreProbe, survey::Survey,
+    report_log::ReportLog, sampling::Sampling, spool::Writer, store_probe::StoreProbe, surroundings::Surroundings,
+    survey::Survey,
 };
 
 /// A leaving worker waits this long for the coordinator to read its last reports.
@@ -36,6 +37,7 @@ pub(crate) struct Session {
     pub(super) state: PathBuf,
     pub(super) spool_writer: Writer,
     pub(super) device: Device,
+    pub(super) surroundings: Surroundings,
     pub(super) sampling: Sampling,
     /// Root of checkpoints and artifacts; known once registered.
     pub(super) store: Option<PathBuf>,

@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use tandem_proto::v1::{Checkpoint, CheckpointFile, FetchRequest, Job, ShowRequest};
 
-use super::wanted::{Wanted, folder, plain};
+use super::wanted::{Wanted, plain};
 use crate::{
     client::Client,
     download::{self, Arrived, Expected},
@@ -63,7 +63,8 @@ pub(super) async fn newest(client: &Client, output: &Output, job: &Job, out: &Pa
 
 async fn files_of(client: &Client, job: &Job, checkpoint: &Checkpoint, out: &Path) -> Result<Vec<Wanted>> {
     let step = checkpoint.step;
-    let folder = folder(out, job)?.join(format!("checkpoint-{step:08}"));
+    // Beside the job's own folder: what is signed there is what the job made, and nothing else.
+    let folder = out.join(format!("{}.checkpoint-{step:08}", plain(&job.name)?.display()));
     let wanted = |name: &str, asked: &str, bytes, sha256: &str| -> Result<Wanted> {
         let file = CheckpointFile { job_id: job.id.clone(), step, file: asked.to_owned() };
         Ok(Wanted {

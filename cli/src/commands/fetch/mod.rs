@@ -19,6 +19,7 @@ use crate::{
     client::Client,
     complete,
     exit::{Exit, Failure},
+    fetched::prove,
     files, json,
     output::Output,
     printable,
@@ -37,7 +38,11 @@ Examples:
 
 Each job has a folder of its own. Each file is checked against its SHA-256 and
 appears only when it is complete. What is there already, the same to the bit,
-is not fetched again; what broke off goes on where it was.")]
+is not fetched again; what broke off goes on where it was.
+Beside them: receipt.json, what produced them (`tandem receipt`), house.pub,
+the key that signed it, and model.sig, which PyPI's model-signing verifies:
+  model_signing verify key DIR --signature DIR/model.sig \\
+    --public_key house.pub")]
 pub(crate) struct Fetch {
     /// Job or experiment: an id, its first characters, or an experiment's name
     #[arg(add = ArgValueCompleter::new(complete::targets))]
@@ -94,6 +99,12 @@ impl Fetch {
                 sha256: file.expected.sha256,
                 was_there: present == Present::Same,
             });
+        }
+        for job in &shown.jobs {
+            let names = wanted::names(&shown, job, self.kind.as_deref());
+            if !names.is_empty() {
+                prove(client, output, &job.id, &wanted::folder(&self.out, job)?, names).await?;
+            }
         }
         self.say(&shown, fetched, output)?;
         Ok(Exit::Ok)

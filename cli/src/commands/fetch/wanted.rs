@@ -19,14 +19,26 @@ pub(super) struct Wanted {
     pub(super) path: PathBuf,
 }
 
+/// The artifacts of a kind that a job made.
+fn of<'s>(shown: &'s ShowResponse, job: &Job, kind: Option<&str>) -> impl Iterator<Item = &'s Artifact> {
+    let single = shown.jobs.len() == 1;
+    shown
+        .artifacts
+        .iter()
+        .filter(move |one| single || one.job_id == job.id)
+        .filter(move |one| kind.is_none_or(|kind| kind == one.kind))
+}
+
+/// Their names.
+pub(super) fn names(shown: &ShowResponse, job: &Job, kind: Option<&str>) -> Vec<String> {
+    of(shown, job, kind).map(|artifact| artifact.name.clone()).collect()
+}
+
 /// The artifacts of a kind, of all jobs, each in the folder of its job.
 pub(super) fn artifacts(shown: &ShowResponse, out: &Path, kind: Option<&str>) -> Result<Vec<Wanted>> {
-    let single = shown.jobs.len() == 1;
     let mut wanted: Vec<Wanted> = Vec::new();
     for job in &shown.jobs {
-        let of_job = |one: &&Artifact| single || one.job_id == job.id;
-        let of_kind = |one: &&Artifact| kind.is_none_or(|kind| kind == one.kind);
-        for artifact in shown.artifacts.iter().filter(of_job).filter(of_kind) {
+        for artifact in of(shown, job, kind) {
             let path = folder(out, job)?.join(plain(&artifact.name)?);
             if wanted.iter().any(|other| other.path == path) {
                 let named = path.display();
