@@ -55,6 +55,7 @@ fn shim(libtorch: &Path) {
                 "batch_norm_jvp",
                 "convolution",
                 "tf32",
+                "build",
             ]
             .map(|name| format!("csrc/{name}.cpp")),
         )

@@ -44,6 +44,7 @@ const PRINTED: &[&str] = &[
     "ListResponse",
     "ListNotifyResponse",
     "ListTokensResponse",
+    "MaxTime",
     "LogLine",
     "NotifyTarget",
     "Person",
@@ -51,7 +52,11 @@ const PRINTED: &[&str] = &[
     "Policy",
     "PolicyHistoryResponse",
     "Progress",
+    "ReceiptDifference",
+    "ReceiptKey",
+    "ReceiptKeysResponse",
     "ReleaseResponse",
+    "ReproduceResponse",
     "RemoveNotifyResponse",
     "SetNotifyResponse",
     "Scalar",
@@ -104,6 +109,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "LogLine.at",
             "NotifyTarget.made_at",
             "Person.made_at",
+            "ReceiptKey.since",
             "Start.at",
             "Start.early",
             "Start.late",
@@ -129,6 +135,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Worker.busy_since",
             "Worker.quarantined_until",
             "Withheld.until",
+            "UsageResponse.since",
         ],
     ),
     (r#"serialize_with = "json::state::<AttemptState, _>""#, &["Attempt.state"]),
@@ -151,6 +158,8 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Dataset.stored",
             "DeviceProcess.name",
             "DeviceProcess.user",
+            "DeviceFacts.remark",
+            "DeviceReport.doubt",
             "DeviceReport.late",
             "DeviceReport.quarantine_reason",
             "DeviceReport.withheld",
@@ -183,10 +192,16 @@ const FIELDS: &[(&str, &[&str])] = &[
         r#"skip_serializing_if = "Option::is_none""#,
         &[
             "ExperimentSummary.best",
+            "Job.max_time",
             "DeviceFigures.load",
             "DeviceFigures.memory_clock_max_mhz",
             "DeviceFigures.memory_clock_mhz",
             "DeviceFigures.memory_total_bytes",
+            "DeviceFacts.foreign_processes",
+            "DeviceFacts.memory_used_bytes",
+            "DeviceFacts.power_watts",
+            "DeviceFacts.temperature_celsius",
+            "DeviceFacts.utilization_percent",
             "DeviceFigures.memory_used_bytes",
             "DeviceFigures.pcie_generation",
             "DeviceFigures.pcie_received_per_second",
@@ -273,7 +288,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .file_descriptor_set();
     check_rules(&files)?;
     fs::write(descriptor, files.encode_to_vec())?;
-    let mut builder = tonic_prost_build::configure();
+    // What was read from a disk is not copied on its way.
+    let mut builder = tonic_prost_build::configure().bytes(path("FetchResponse.chunk"));
     for message in PRINTED {
         builder = builder.message_attribute(path(message), "#[derive(serde::Serialize)]");
     }

@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs, notify,
-        pause, policy, release, results, schema, show, status, submit, token, top, up, usage, user, watch, web, whoami,
-        why,
+        again, audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs,
+        metrics, notify, pause, policy, receipt, release, results, schema, show, status, submit, token, top, up, usage,
+        user, watch, web, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -69,7 +69,11 @@ pub(crate) enum Command {
     Priority(pause::Priority),
     Cancel(cancel::Cancel),
     Results(results::Results),
+    Metrics(metrics::Metrics),
     Fetch(fetch::Fetch),
+    Receipt(receipt::Receipt),
+    Verify(again::Verify),
+    Reproduce(again::Reproduce),
     Data(data::Data),
     Status(status::Status),
     Hold(hold::Hold),

@@ -59,6 +59,11 @@ impl NewFile {
         self.file.write_all(bytes).map_err(|error| cannot("write", &self.path, &error))
     }
 
+    /// For who writes part by part; errors are those of the system.
+    pub(crate) fn writer(&mut self) -> &mut tandem_durable::NewFile {
+        &mut self.file
+    }
+
     pub(crate) fn finish(self, force: bool) -> Result<()> {
         let finished = if force { self.file.replace() } else { self.file.keep_existing() };
         finished.map_err(|error| cannot("write", &self.path, &error))

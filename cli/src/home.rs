@@ -55,6 +55,10 @@ impl Home {
     pub(crate) fn tls(&self) -> PathBuf {
         self.root.join("tls")
     }
+    /// What signs receipts.
+    pub(crate) fn receipt_key(&self) -> PathBuf {
+        self.root.join("receipt.key")
+    }
     pub(crate) fn socket(&self) -> PathBuf {
         self.root.join("tandem.sock")
     }

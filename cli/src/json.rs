@@ -4,7 +4,9 @@
 //! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
 
 use serde::Serialize;
-use tandem_proto::v1::{AskCell, AskResponse, Dataset, Job, PlannedJob, StatusResponse, StoredDataset, Token, WhoAmIResponse};
+use tandem_proto::v1::{
+    AskCell, AskResponse, Dataset, Job, PlannedJob, StatusResponse, StoredDataset, Token, WhoAmIResponse,
+};
 
 use crate::{
     render::{
@@ -126,8 +128,17 @@ pub(crate) struct WhoAmIJson<'a> {
 
 /// `fetch`.
 #[derive(Serialize)]
-pub(crate) struct Fetched {
+pub(crate) struct Fetched<'a> {
     pub(crate) files: Vec<FetchedFile>,
+    /// Jobs that have made no file yet, or never will.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) missing: Vec<Missing<'a>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Missing<'a> {
+    pub(crate) job: &'a str,
+    pub(crate) state: &'a str,
 }
 
 #[derive(Serialize)]
@@ -137,6 +148,42 @@ pub(crate) struct FetchedFile {
     pub(crate) kind: String,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
+    /// Not fetched: the very file was there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_there: bool,
+}
+
+/// `receipt check`.
+#[derive(Serialize)]
+pub(crate) struct CheckedReceipt<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) job: &'a str,
+    /// Id of the key that it was checked with.
+    pub(crate) key: &'a str,
+    pub(crate) files: &'a [CheckedFile],
+    /// What is not as it was signed, in words; empty if all is in order.
+    pub(crate) wrong: &'a [String],
+}
+
+#[derive(Serialize)]
+pub(crate) struct CheckedFile {
+    pub(crate) name: String,
+    /// "whole", "altered" or "not here".
+    pub(crate) state: &'static str,
+}
+
+/// `verify --wait` and `reproduce --wait`.
+#[derive(Serialize)]
+pub(crate) struct Compared<'a> {
+    /// The job that ran the other anew, and that one.
+    pub(crate) job: &'a str,
+    pub(crate) of: &'a str,
+    pub(crate) holds: bool,
+    pub(crate) verdict: &'a str,
+    pub(crate) equal: usize,
+    pub(crate) unequal: &'a [String],
+    /// In what the kinds of devices differ.
+    pub(crate) kinds: &'a [String],
 }
 
 /// `init`.

@@ -3,7 +3,7 @@
 //! Reading order: `args` (the command line), `commands` (one file each), `target` (which coordinators, by `choice`; `config`,
 //! `contexts` and `known_houses` are what is kept of them), `client` (asks them; `refusal` and `patience` when they do not
 //! answer), `doctor` (looks at this machine), `render` (text for people), `top` (a screen that follows) and `json` (for
-//! scripts), `up` (the supervisor behind `tandem up`).
+//! scripts), `signed` and `fetched` (receipts), `up` (the supervisor behind `tandem up`).
 
 mod args;
 mod bars;
@@ -20,6 +20,7 @@ mod download;
 mod edit;
 mod exit;
 mod expiry;
+mod fetched;
 mod files;
 mod follow;
 mod gauge;
@@ -35,6 +36,7 @@ mod printable;
 mod prompt;
 mod refusal;
 mod render;
+mod signed;
 mod since;
 mod target;
 mod time;

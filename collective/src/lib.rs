@@ -16,6 +16,7 @@
 //! group's timeout. A worker that learns of it earlier, from the coordinator, ends the process instead of waiting.
 
 mod batch_norm;
+mod build;
 mod check;
 mod convolution;
 pub mod cuda;
@@ -31,6 +32,7 @@ mod torch_text;
 mod tree;
 
 pub use batch_norm::BatchNorm;
+pub use build::{Build, libtorch};
 pub use convolution::convolution;
 pub use error::Error;
 pub use listen::ListenOn;

@@ -14,6 +14,9 @@ use crate::{
     socket::{MayServe, SocketConnector},
 };
 
+/// How much of a stream may be under way to this side before it has been read.
+const WINDOW_BYTES: u32 = 4 << 20;
+
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
     pub connect_within: Duration,
@@ -39,6 +42,8 @@ impl Dialer {
         let url = if address.socket().is_some() { "http://localhost".to_owned() } else { address.to_string() };
         let mut endpoint = Endpoint::from_shared(url).map_err(unusable)?.connect_timeout(tuning.connect_within);
         endpoint = endpoint.tcp_nodelay(true);
+        // HTTP/2's own 64 KiB would have a file wait for the other side after each piece.
+        endpoint = endpoint.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(2 * WINDOW_BYTES);
         if let Some(every) = tuning.ping_every {
             endpoint = endpoint.http2_keep_alive_interval(every).keep_alive_timeout(every);
         }

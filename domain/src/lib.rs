@@ -6,8 +6,8 @@
 //! whether a rank's lease has expired, [`state`] moves jobs and attempts from state to state, [`read_back`] decides whether
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
-//! says who may do what, [`telling`] what people are told and where to. [`facts`] is what is kept of a job to be asked for, and
-//! [`ask`] reads the questions.
+//! says who may do what, [`telling`] what people are told and where to. [`receipt`] says what produced a result, for others to
+//! verify. [`facts`] is what is kept of a job to be asked for, and [`ask`] reads the questions.
 
 pub mod access;
 pub mod ask;
@@ -23,6 +23,7 @@ pub mod plan;
 pub mod policy;
 pub mod quarantine;
 pub mod read_back;
+pub mod receipt;
 pub mod spec;
 pub mod state;
 pub mod telling;

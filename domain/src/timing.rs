@@ -195,9 +195,11 @@ pub const DATA_SURVEY: Duration = Duration::from_secs(600);
 /// How long it may take to read the data folder.
 pub const DATA_SURVEY_LIMIT: Duration = Duration::from_secs(3600);
 
-/// How often a worker looks at its device, if `--sample-every` is not given. What follows from several looks is in multiples of it:
-/// see [`crate::device::Bounds`].
+/// How often a worker looks at its device, if `--sample-every` is not given. That others use it follows from several looks, in
+/// multiples of it: see [`crate::device::Bounds`].
 pub const SAMPLE: Duration = Duration::from_secs(5);
+/// How long a card is slowed by its own hardware until it is quarantined, however often it is looked at.
+pub const THROTTLED: Duration = Duration::from_secs(60);
 /// How long one look may take before it is said to be late; a driver that hangs is waited for, and holds up nothing.
 pub const SAMPLE_LATE: Duration = Duration::from_secs(15);
 /// How long the start of a worker waits for the first look: a device that is taken must not be given out before it is known.

@@ -1,4 +1,4 @@
-//! What the curves share: the page, the fonts, the axes, a line.
+//! What the figures share: the page, the fonts, the axes.
 
 use plotters::{
     coord::{Shift, types::RangedCoordf64},
@@ -7,17 +7,18 @@ use plotters::{
 };
 
 use super::{
-    palette::{self, AXIS, COLOURS, GRID},
+    palette::{AXIS, GRID, rgb},
     svg::Root,
+    vertical::Vertical,
 };
 
 /// A figure that could not be drawn.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot draw the curves: {0}")]
-pub struct Error(String);
+pub struct Error(pub(crate) String);
 
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(crate) type Chart<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(crate) type Chart<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<RangedCoordf64, Vertical>>;
 pub(crate) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// An SVG below this root, cut into `rows` areas below each other; `draw` gets the number and the area of each.
@@ -69,38 +70,4 @@ impl Axes<'_> {
 
 pub(crate) fn font(size: f64, style: FontStyle) -> FontDesc<'static> {
     FontDesc::new(FontFamily::SansSerif, size, style)
-}
-
-pub(crate) fn rgb((red, green, blue): (u8, u8, u8)) -> RGBColor {
-    RGBColor(red, green, blue)
-}
-
-/// The colours of the palette, over and over.
-pub(crate) fn colour(place: usize) -> RGBColor {
-    rgb(COLOURS.get(place % COLOURS.len()).copied().unwrap_or(palette::TEXT))
-}
-
-/// A curve over steps.
-pub(crate) struct Line {
-    pub(crate) label: String,
-    /// Its place among all that are drawn: it decides the colour.
-    pub(crate) place: usize,
-    /// Opacity, from 0 to 1: the last layer is the strongest.
-    pub(crate) strength: f64,
-    pub(crate) points: Vec<(f64, f64)>,
-}
-
-impl Line {
-    pub(crate) fn colour(&self) -> RGBAColor {
-        colour(self.place).mix(self.strength)
-    }
-
-    pub(crate) fn style(&self) -> ShapeStyle {
-        self.colour().stroke_width(2)
-    }
-
-    /// The palette is used a second time with dashes.
-    pub(crate) fn is_dashed(&self) -> bool {
-        self.place / COLOURS.len() % 2 == 1
-    }
 }

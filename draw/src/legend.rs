@@ -3,10 +3,13 @@
 use plotters::{prelude::*, style::FontStyle};
 
 use super::{
-    canvas::{Area, Drawn, Line, font},
+    canvas::{Area, Drawn, font},
+    lines::Line,
     names,
 };
 
+/// Beside the panels, in pixels.
+pub(crate) const WIDTH: u32 = 340;
 /// What of a panel's height is not for its legend, in pixels.
 const MARGINS: u32 = 60;
 /// Smallest and largest distance between lines of text, in pixels.
@@ -26,15 +29,21 @@ pub(crate) fn draw(area: &Area<'_>, lines: &[Line]) -> Drawn {
     let labels = names::distinct(&labels, MOST_LETTERS);
     let mut rows = (44..).step_by(line_height);
     for ((line, label), y) in named.iter().zip(labels).zip(rows.by_ref()) {
-        let parts: &[(i32, i32)] = if line.is_dashed() { &[(0, 9), (15, 24)] } else { &[(0, 24)] };
-        for (from, to) in parts {
-            area.draw(&PathElement::new([(*from, y), (*to, y)], line.style()))?;
+        for part in line.strokes.sample((0, y)) {
+            area.draw(&part)?;
         }
-        area.draw(&Text::new(label, (32, y - 7), font(size, FontStyle::Normal)))?;
+        area.draw(&line.strokes.mark((13, y)))?;
+        area.draw(&Text::new(label, (34, y - 7), font(size, FontStyle::Normal)))?;
     }
     if let (true, Some(y)) = (named.len() < lines.len(), rows.next()) {
         let more = format!("and {} more", lines.len() - named.len());
-        area.draw(&Text::new(more, (32, y - 7), font(size, FontStyle::Normal)))?;
+        area.draw(&Text::new(more, (34, y - 7), font(size, FontStyle::Normal)))?;
     }
     Ok(())
+}
+
+/// Where there are more lines than can be told apart.
+pub(crate) fn count(area: &Area<'_>, lines: usize) -> Drawn {
+    let text = format!("{lines} lines, too many to name");
+    area.draw(&Text::new(text, (0, 37), font(13.0, FontStyle::Normal)))
 }

@@ -75,6 +75,56 @@ fn trimmed(text: &str) -> String {
     if short == "-0" { "0".to_owned() } else { short.to_owned() }
 }
 
+/// Whole seconds: `42 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match () {
+        () if minutes == 0 => format!("{seconds} s"),
+        () if hours == 0 => format!("{minutes} min {:02} s", seconds % 60),
+        () if days == 0 => format!("{hours} h {:02} min", minutes % 60),
+        () => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// A figure in the form that its name implies: shares in percent, times and bytes by the two functions, counts, else four significant
+/// digits.
+#[must_use]
+pub fn figure(name: &str, value: f64, seconds: impl Fn(f64) -> String, bytes: impl Fn(u64) -> String) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    match name {
+        "seconds" => seconds(value),
+        _ if is_count(name) && value.fract() == 0.0 && value.abs() < 1e15 => whole(value),
+        "images" => count(value.max(0.0).round() as u64),
+        _ if is_share(name) => format!("{:.1} %", 100.0 * value),
+        _ if name.ends_with("_bytes") => bytes(value.max(0.0).round() as u64),
+        _ => significant(value),
+    }
+}
+
+/// What is counted: steps, labels, the number of an epoch.
+fn is_count(name: &str) -> bool {
+    ["steps", "labels", "images", "epoch", "epochs", "gate_failed"].iter().any(|end| name.ends_with(end))
+}
+
+fn whole(value: f64) -> String {
+    let sign = if value < 0.0 { "-" } else { "" };
+    format!("{sign}{}", count(value.abs() as u64))
+}
+
+fn significant(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.3e}"),
+        size => {
+            let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+            format!("{value:.decimals$}")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

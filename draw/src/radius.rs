@@ -4,16 +4,23 @@
 use plotters::{prelude::*, style::FontStyle};
 
 use super::{
-    canvas::{Area, Axes, Chart, Drawn, Error, colour, font, page, rgb},
-    numbers,
-    palette::FRAME,
+    canvas::{Area, Axes, Drawn, Error, font, page},
+    legend,
+    lines::{Crowd, Line, draw_lines},
+    mean, numbers,
+    strokes::{Dash, Strokes},
     svg::{Look, Root, printable},
+    vertical::Vertical,
 };
 
 const WIDTH: u32 = 900;
 const PANEL_HEIGHT: u32 = 460;
 
-/// One attacked model.
+/// Highest point of the axis of percentages.
+const HIGHEST: f64 = 102.0;
+
+/// One attack on one model. Those of one panel, label and model are runs of one thing, as with other seeds: their mean is drawn, in
+/// a band of a standard deviation to either side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
     /// The attack: curves of one attack share a panel.
@@ -41,7 +48,7 @@ pub fn svg(title: &str, counted: &str, curves: &[Curve], look: Look) -> Result<S
     let rows = panels.len().max(1);
     let root = Root {
         class: "curves",
-        size: (WIDTH, PANEL_HEIGHT * u32::try_from(rows).unwrap_or(u32::MAX / PANEL_HEIGHT)),
+        size: (WIDTH + legend::WIDTH, PANEL_HEIGHT * u32::try_from(rows).unwrap_or(u32::MAX / PANEL_HEIGHT)),
         look,
         is_fluid: true,
         is_group: false,
@@ -67,10 +74,12 @@ fn description(counted: &str, curves: &[Curve]) -> String {
 fn panel(area: &Area<'_>, title: &str, counted: &str, curves: &[&Curve]) -> Drawn {
     let last = curves.iter().flat_map(|curve| &curve.points).map(|(radius, _)| *radius).fold(0.0, f64::max);
     let last = if last > 0.0 { last } else { 1.0 };
-    let mut builder = ChartBuilder::on(area);
+    let (area, beside) = area.split_horizontally(WIDTH);
+    let mut builder = ChartBuilder::on(&area);
     builder.margin(16).margin_right(28).x_label_area_size(48).y_label_area_size(72);
     builder.caption(title, font(20.0, FontStyle::Bold));
-    let mut chart = builder.build_cartesian_2d(0.0..last, 0.0..102.0)?;
+    let vertical = Vertical::new((0.0, HIGHEST), false);
+    let mut chart = builder.build_cartesian_2d(0.0..last, vertical.clone())?;
     let norm = curves.first().map_or("", |curve| curve.norm.as_str());
     let axes = Axes {
         x_title: printable(&format!("{norm} distance that the images may be moved by, pixels in [0, 1]")),
@@ -80,51 +89,37 @@ fn panel(area: &Area<'_>, title: &str, counted: &str, curves: &[&Curve]) -> Draw
         y_label: &|y| format!("{y:.0} %"),
     };
     axes.draw(&mut chart)?;
-    draw_curves(&mut chart, curves)?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .label_font(font(14.0, FontStyle::Normal))
-        .background_style(WHITE.mix(0.85))
-        .border_style(rgb(FRAME))
-        .legend_area_size(34)
-        .margin(8)
-        .draw()
+    let lines = lines(curves);
+    let crowd = if lines.len() > 1 { Crowd::Few } else { Crowd::One };
+    draw_lines(&mut chart, &vertical, lines.iter(), crowd)?;
+    legend::draw(&beside, &lines)
 }
 
-/// Solid lines for the first kind of model, dashed for the second, dotted for others; within a kind by colour.
-fn draw_curves<'a: 'b, 'b>(chart: &mut Chart<'a, 'b>, curves: &[&Curve]) -> Drawn {
+/// Solid lines for the first kind of model, dashed for the second, dotted for others; within a kind by colour and mark.
+fn lines(curves: &[&Curve]) -> Vec<Line> {
     let mut models: Vec<(&str, usize)> = Vec::new();
+    let mut lines: Vec<Line> = Vec::new();
+    let mut drawn: Vec<(&str, &str)> = Vec::new();
     for curve in curves {
+        let name = (curve.model.as_str(), curve.label.as_str());
+        if drawn.contains(&name) {
+            continue;
+        }
+        drawn.push(name);
         let kind = models.iter().position(|(model, _)| *model == curve.model).unwrap_or_else(|| {
             models.push((&curve.model, 0));
             models.len() - 1
         });
-        let colour = colour(models[kind].1);
+        let place = models[kind].1;
         models[kind].1 += 1;
-        let style = colour.stroke_width(2);
-        let (dash, gap) = match kind {
-            0 => (1, 0),
-            1 => (8, 5),
-            _ => (2, 4),
-        };
-        let points = curve.points.iter().copied();
-        let drawn = if gap == 0 {
-            chart.draw_series(LineSeries::new(points, style))?
-        } else {
-            chart.draw_series(DashedLineSeries::new(points, dash, gap, style))?
-        };
-        drawn.label(printable(&curve.label)).legend(move |(x, y)| {
-            let line = |from: i32, to: i32| PathElement::new([(x + from, y), (x + to, y)], style);
-            // The dashes of a legend's short line.
-            match gap {
-                0 => EmptyElement::at((0, 0)) + line(0, 26) + line(0, 0),
-                _ if dash > 4 => EmptyElement::at((0, 0)) + line(0, 10) + line(16, 26),
-                _ => EmptyElement::at((0, 0)) + line(2, 6) + line(18, 22),
-            }
-        });
+        let is_run = |other: &&&Curve| (other.model.as_str(), other.label.as_str()) == name;
+        let runs: Vec<&[(f64, f64)]> = curves.iter().filter(is_run).map(|curve| curve.points.as_slice()).collect();
+        let label = printable(&curve.label);
+        let label = if runs.len() > 1 { format!("{label} (mean of {})", runs.len()) } else { label };
+        let strokes = Strokes { dash: Dash::of(kind), ..Strokes::at(place) };
+        lines.push(Line { label, strokes, points: mean::line(&runs) });
     }
-    Ok(())
+    lines
 }
 
 #[cfg(test)]

@@ -20,7 +20,26 @@ pub fn text(values: &[f64], width: usize) -> String {
     cells.iter().map(block).collect()
 }
 
-/// The same with dots, two beside and four above each other in a letter: `lines` lines of at most `width` letters, from above.
+/// `cells` letters from 0 to `top`: of each the greatest value that falls into it, and a blank where there is none. `values` are places
+/// from 0, the beginning, to 1, the end, and values.
+#[must_use]
+pub fn placed(values: impl IntoIterator<Item = (f64, f64)>, top: f64, cells: usize) -> String {
+    let mut greatest: Vec<Option<f64>> = vec![None; cells];
+    for (place, value) in values.into_iter().filter(|(place, value)| place.is_finite() && value.is_finite()) {
+        let cell = (place.max(0.0) * cells as f64) as usize;
+        if let Some(known) = greatest.get_mut(cell.min(cells.saturating_sub(1))) {
+            *known = Some(known.map_or(value, |known| known.max(value)));
+        }
+    }
+    let bar = |value: Option<f64>| {
+        let Some(value) = value else { return ' ' };
+        let share = if top > 0.0 { (value / top).clamp(0.0, 1.0) } else { 0.0 };
+        BLOCKS.get((share * BLOCKS.len() as f64) as usize).copied().unwrap_or('█')
+    };
+    greatest.into_iter().map(bar).collect()
+}
+
+/// As [`text`] with dots, two beside and four above each other in a letter: `lines` lines of at most `width` letters, from above.
 #[must_use]
 pub fn braille(values: &[f64], width: usize, lines: usize) -> Vec<String> {
     let columns = resampled(values, width.saturating_mul(2));
@@ -140,6 +159,18 @@ mod tests {
         assert_eq!(text(&[1.0, f64::NAN, 1.0], 20), "▅ ▅");
         assert_eq!(text(&[f64::MAX, -f64::MAX, f64::INFINITY], 20), "█▁ ");
         assert_eq!((text(&[], 20), text(&values, 0), text(&[f64::NAN], 3)), ("".into(), "".into(), " ".into()));
+    }
+
+    #[test]
+    fn bars_grow_with_what_they_show_and_gaps_stay_empty() {
+        let ramp = (0..8).map(|step| (f64::from(step) / 8.0, f64::from(step)));
+        assert_eq!(placed(ramp, 7.0, 8), "▁▂▃▄▅▆▇█");
+        assert_eq!(placed([(0.0, 100.0), (0.9, 0.0)], 100.0, 4), "█  ▁");
+        assert_eq!(placed([(0.1, 1.0), (0.1, 5.0), (0.12, 3.0)], 5.0, 2), "█ ", "the greatest");
+        let wild = [(f64::NAN, 1.0), (0.5, f64::INFINITY), (-3.0, 2.0), (9.0, 1e300)];
+        assert_eq!(placed(wild, 100.0, 3), "▁ █");
+        assert_eq!(placed([(0.0, 1.0)], 0.0, 1), "▁");
+        assert_eq!(placed([(0.0, 1.0)], 1.0, 0), "");
     }
 
     #[test]

@@ -3,13 +3,17 @@
 //! A file is written beside its place under a name of its own, forced to disk, renamed, and then the folder is forced
 //! to disk too, because a rename is lasting only when its folder is. A file that is dropped before that is removed.
 
+mod part;
+
 use std::fs::{DirEntry, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, PathPersistError, TempPath};
+
+pub use part::{PART, PartFile};
 
 /// How the name of an unfinished file ends. Such files are garbage once their process is gone.
 pub const UNFINISHED: &str = ".new";
@@ -65,12 +69,7 @@ impl NewFile {
     /// [`io::ErrorKind::AlreadyExists`] where something is there, even if it came a moment ago.
     pub fn keep_existing(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
-        match self.file.persist_noclobber(&self.path) {
-            Ok(_) => {}
-            // Neither a rename that replaces nothing, nor links: exFAT, some network file systems.
-            Err(refused) if has_no_links(&refused.error) => into_reserved_place(refused.file, &self.path)?,
-            Err(refused) => return Err(refused.error),
-        }
+        place(self.file.into_temp_path(), &self.path)?;
         sync_folder(folder_of(&self.path))
     }
 
@@ -108,14 +107,21 @@ fn has_no_links(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
 
-/// Takes the name by an empty file that nobody else can have made, and then replaces that.
-fn into_reserved_place(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).open(path)?;
-    if let Err(refused) = file.persist(path) {
-        let _ = std::fs::remove_file(path);
-        return Err(refused.error);
+/// Gives a file its name, unless that is taken.
+fn place(file: TempPath, path: &Path) -> Result<(), PathPersistError> {
+    match file.persist_noclobber(path) {
+        // Neither a rename that replaces nothing, nor links: exFAT, some network file systems.
+        Err(refused) if has_no_links(&refused.error) => into_reserved_place(refused.path, path),
+        placed => placed,
     }
-    Ok(())
+}
+
+/// Takes the name by an empty file that nobody else can have made, and then replaces that.
+fn into_reserved_place(file: TempPath, path: &Path) -> Result<(), PathPersistError> {
+    if let Err(error) = OpenOptions::new().write(true).create_new(true).open(path) {
+        return Err(PathPersistError { error, path: file });
+    }
+    file.persist(path).inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
 /// A file that is older than this, and that nobody holds, was left by a process that was killed.
@@ -213,7 +219,7 @@ mod tests {
         let place = |bytes: &[u8]| {
             let mut new = NewFile::create(&path, Mode::Shared)?;
             new.write_all(bytes)?;
-            into_reserved_place(new.file, &path)
+            io::Result::Ok(into_reserved_place(new.file.into_temp_path(), &path)?)
         };
         place(b"first").unwrap();
         assert_eq!(place(b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);

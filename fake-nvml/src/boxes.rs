@@ -39,7 +39,7 @@ pub struct Card {
     /// Of those that compute, and of those that draw.
     pub processes: Vec<Process>,
     pub drawing: Vec<Process>,
-    /// Xid errors since the box began. Each is told once to whoever waits for events.
+    /// Xid errors since the box began. Each is told once to whoever waits for events; those of its start wait for the first who does.
     pub xids: Vec<u64>,
     /// Uncorrected, since the driver was loaded.
     pub ecc_errors: Option<u64>,

@@ -39,6 +39,7 @@ fn a_box_is_what_its_file_says_now() {
         throttle: Some(0x48),
         processes: vec![Process { pid: 4711, memory: Some(3 << 30) }, Process { pid: 4712, memory: None }],
         ecc_errors: Some(2),
+        xids: vec![13],
         ..Card::default()
     };
     let mut known = FakeBox { cards: vec![Card::default(), busy], ..FakeBox::default() };
@@ -65,8 +66,11 @@ fn a_box_is_what_its_file_says_now() {
     assert!(card.running_graphics_processes().unwrap().is_empty());
 
     let events = card.register_events(EventTypes::CRITICAL_XID_ERROR, nvml.create_event_set().unwrap()).unwrap();
+    assert_eq!(events.wait(5_000).unwrap().event_data, Some(XidError::Value(13)), "from the start");
     assert!(matches!(events.wait(30), Err(NvmlError::Timeout)));
-    known.cards[1].xids = vec![79];
+    let later = card.register_events(EventTypes::CRITICAL_XID_ERROR, nvml.create_event_set().unwrap()).unwrap();
+    assert!(matches!(later.wait(30), Err(NvmlError::Timeout)), "it was told");
+    known.cards[1].xids = vec![13, 79];
     known.write(&file).unwrap();
     assert_eq!(events.wait(5_000).unwrap().event_data, Some(XidError::Value(79)));
     assert!(matches!(events.wait(30), Err(NvmlError::Timeout)), "once");

@@ -63,6 +63,9 @@ impl Binaries {
             .arg(announce)
             .arg("--socket")
             .arg(socket_beside(announce))
+            // Coordinators of one house share it.
+            .arg("--receipt-key")
+            .arg(announce.with_file_name("receipt.key"))
             // Not an argument: everybody on the machine may read those, and the URL holds the password.
             .env("DATABASE_URL", database_url)
     }

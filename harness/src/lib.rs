@@ -26,6 +26,7 @@ pub use cluster::{Cluster, small_experiment};
 pub use coordinator::{Coordinator, announced_address};
 pub use database::{APPLICATION_NAME, Database};
 pub use images::write_image_folder;
+pub use nix::sys::signal::Signal;
 pub use outcome::{Outcome, run};
 pub use process::Process;
 pub use process_handle::{ProcessHandle, children, command_line, descendants};

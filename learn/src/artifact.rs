@@ -126,6 +126,13 @@ pub fn load_classifier(input: &InputFile, device: Device) -> Result<(Classifier,
     Ok((classifier, file.card))
 }
 
+/// Reads an artifact's tensors into those of a network that is there, bit for bit.
+pub(crate) fn load_into(input: &InputFile, kind: &'static str, parts: &[&FlatTensors]) -> Result<(), Failure> {
+    let file = ArtifactFile::new(input, kind)?;
+    let parts: Vec<(&str, &FlatTensors)> = parts.iter().map(|flat| ("", *flat)).collect();
+    weights::decode(&file.bytes, &parts).map_err(|error| unusable(kind, input, error.to_string()))
+}
+
 /// An artifact's bytes, verified, and its card.
 struct ArtifactFile<'a> {
     kind: &'static str,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tandem_domain::receipt::Environment;
 
 /// Everything that people or the coordinator learn from a running rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +39,12 @@ pub enum Event {
         path: PathBuf,
         sha256: String,
         bytes: u64,
+        /// Of the state alone: equal runs have the same, and times are not in it.
+        #[serde(default)]
+        state_sha256: String,
     },
+    /// What the rank runs in, as far as it knows: its worker adds device, program and names.
+    Environment(Box<Environment>),
     /// A file that outlives the job; of kind "encoder", "classifier", "attack", "curve", "adversarial" or "picture".
     Artifact {
         kind: String,

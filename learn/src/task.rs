@@ -32,6 +32,9 @@ pub struct Task {
     pub inputs: Vec<InputFile>,
     /// Committed checkpoints, newest first.
     pub checkpoints: Vec<CheckpointRef>,
+    /// Set of a job that only replays a part of another one, to see whether its bits come again.
+    #[serde(default)]
+    pub replay: Option<Replay>,
     /// Checksum of the data set that the job was submitted with, as in [`Facts`](crate::data::Facts); empty if not known.
     #[serde(default)]
     pub images: String,
@@ -58,6 +61,14 @@ impl Task {
     pub fn artifacts_dir(&self) -> PathBuf {
         self.job_dir.join("artifacts").join(format!("f{}", self.fence))
     }
+}
+
+/// What a replay ends with: a checkpoint after this step, and the exported model evaluated again. It exports none itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replay {
+    pub until_step: u64,
+    /// The encoder or classifier that the job exported; `None` if it left none.
+    pub model: Option<InputFile>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -56,6 +56,7 @@ fn task(folder: &Path, stage: &str, inputs: Vec<InputFile>) -> Task {
         device: "cpu".into(),
         data_dir: folder.join("data"),
         stored_data: None,
+        replay: None,
         inputs,
         checkpoints: vec![],
         images: String::new(),

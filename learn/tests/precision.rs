@@ -27,6 +27,7 @@ fn tf32_of(stage: serde_json::Value) -> (bool, bool) {
         device: "cpu".into(),
         data_dir: folder.path().join("data"),
         stored_data: None,
+        replay: None,
         job_dir: folder.path().join("job"),
         inputs: vec![],
         checkpoints: vec![],

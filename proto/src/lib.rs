@@ -11,6 +11,7 @@
 pub mod binary;
 pub mod convert;
 mod device;
+mod environment;
 pub mod status;
 pub mod v1;
 

@@ -62,6 +62,15 @@ pub struct Args {
     #[arg(long, env = "TANDEM_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
+    /// The key that signs receipts of results; made at the first start, and copied to every further coordinator of the house.
+    /// Without it: receipt.key in --tls-dir, else in ~/.local/state/tandem.
+    #[arg(long, env = "TANDEM_RECEIPT_KEY", value_name = "FILE")]
+    pub receipt_key: Option<PathBuf>,
+
+    /// Have the key in --receipt-key sign from now on, where the house's former one is lost. What that has signed stays.
+    #[arg(long)]
+    pub new_receipt_key: bool,
+
     /// Listen on a Unix socket as well, where the kernel says which account of this box calls.
     #[arg(long, env = "TANDEM_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, str::FromStr};
 
 use tandem_domain::{
+    device::Reading,
     place::Start,
+    receipt::Difference,
     state::{AttemptState, JobState},
 };
 use tandem_proto::{convert::timestamp, status::Code, v1};
@@ -14,14 +16,18 @@ use crate::{
     cancel::Cancelled,
     estimate::TimeEstimate,
     query::{results::NamedCurve, show::Shown},
+    receipts::{Again, Answer},
     sharing::{chosen::Changed, outlook::Line, why::Why},
     store::{
         attempts::AttemptRow,
+        clean,
         events::EventRow,
         experiments::{Experiment, Submission},
         files::{Artifact, Checkpoint},
         logs::LogRow,
         overview::JobRow,
+        receipts::KeyRow,
+        reproductions::Replay,
         small,
         summaries::SummaryRow,
         unsigned,
@@ -29,6 +35,9 @@ use crate::{
     },
     submit::Submitted,
 };
+
+/// The longest remark about a card that is kept, in bytes.
+const REMARK_MAX: usize = 500;
 
 /// The wire's number of a state's label. A label that this version does not know was written by a newer one.
 fn state<D, W>(label: &str) -> Result<i32, Status>
@@ -78,6 +87,11 @@ pub(crate) fn job(row: JobRow) -> Result<v1::Job, Status> {
         content_key: row.content_key,
         depends_on: row.depends_on.iter().map(Uuid::to_string).collect(),
         priority: row.priority,
+        max_time: row.longest.map(|seconds| v1::MaxTime {
+            seconds,
+            trained_seconds: row.trained.unwrap_or(0.0),
+            by_policy: row.is_longest_by_policy,
+        }),
     })
 }
 
@@ -234,6 +248,39 @@ pub(crate) fn artifact(artifact: Artifact) -> v1::Artifact {
     }
 }
 
+pub(crate) fn receipt(job: Uuid, answer: Answer) -> v1::ReceiptResponse {
+    let difference = |one: Difference| v1::ReceiptDifference { field: one.field, signed: one.signed, now: one.now };
+    v1::ReceiptResponse {
+        job_id: job.to_string(),
+        job_name: answer.name,
+        envelope: answer.envelope,
+        key: answer.key,
+        model_signature: answer.model_signature,
+        house_key: answer.house_key,
+        differences: answer.differences.into_iter().map(difference).collect(),
+    }
+}
+
+pub(crate) fn again(again: Again) -> v1::ReproduceResponse {
+    let (from_step, until_step) = again.replayed.map_or((0, 0), |steps| (steps.from_step, steps.until_step));
+    v1::ReproduceResponse {
+        job_id: again.job.to_string(),
+        experiment: again.name,
+        of_id: again.of.to_string(),
+        already: again.already,
+        from_step,
+        until_step,
+    }
+}
+
+pub(crate) fn replay(replay: Replay) -> v1::Replay {
+    v1::Replay { until_step: unsigned(replay.until), model: replay.model.map(artifact) }
+}
+
+pub(crate) fn receipt_key(key: KeyRow) -> v1::ReceiptKey {
+    v1::ReceiptKey { id: key.id, pem: key.pem, since: Some(timestamp(key.since)) }
+}
+
 pub(crate) fn checkpoint(checkpoint: Checkpoint) -> v1::Checkpoint {
     v1::Checkpoint {
         step: unsigned(checkpoint.step),
@@ -285,6 +332,7 @@ pub(crate) fn series(named: NamedCurve) -> v1::Series {
         job_id: named.curve.job.to_string(),
         job_name: named.job_name,
         name: named.curve.name,
+        count: named.count as u64,
         steps: named.curve.steps.into_iter().map(unsigned).collect(),
         values: named.curve.values,
     }
@@ -341,7 +389,7 @@ pub(crate) fn worker(row: WorkerRow) -> v1::Worker {
     }
 }
 
-/// The JSON form in the database, readable in psql.
+/// The JSON form in the database, readable in psql: null is not known.
 pub(crate) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
     serde_json::json!({
         "utilization_percent": facts.utilization_percent,
@@ -349,18 +397,29 @@ pub(crate) fn facts_to_json(facts: &v1::DeviceFacts) -> serde_json::Value {
         "temperature_celsius": facts.temperature_celsius,
         "power_watts": facts.power_watts,
         "foreign_processes": facts.foreign_processes,
+        "remark": clean(facts.remark.get(..facts.remark.floor_char_boundary(REMARK_MAX)).unwrap_or_default()),
     })
 }
 
-fn facts_from_json(facts: &serde_json::Value) -> v1::DeviceFacts {
-    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let small = |key: &str| u32::try_from(number(key)).unwrap_or(u32::MAX);
-    v1::DeviceFacts {
+/// What a heartbeat said that can be: a card that is broken says such things, and so may whoever plays a worker.
+pub(crate) fn facts_from_json(facts: &serde_json::Value) -> v1::DeviceFacts {
+    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64);
+    let small = |key: &str| number(key).and_then(|figure| u32::try_from(figure).ok());
+    let said = Reading {
         utilization_percent: small("utilization_percent"),
-        memory_used_bytes: number("memory_used_bytes"),
+        memory_used: number("memory_used_bytes"),
         temperature_celsius: small("temperature_celsius"),
         power_watts: small("power_watts"),
+        ..Reading::default()
+    };
+    let known = said.checked();
+    v1::DeviceFacts {
+        utilization_percent: known.utilization_percent,
+        memory_used_bytes: known.memory_used,
+        temperature_celsius: known.temperature_celsius,
+        power_watts: known.power_watts,
         foreign_processes: small("foreign_processes"),
+        remark: facts.get("remark").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned(),
     }
 }
 
@@ -371,13 +430,25 @@ mod tests {
     #[test]
     fn facts_survive_the_database() {
         let facts = v1::DeviceFacts {
-            utilization_percent: 97,
-            memory_used_bytes: 9 << 30,
-            temperature_celsius: 71,
-            power_watts: 240,
-            foreign_processes: 2,
+            utilization_percent: Some(97),
+            memory_used_bytes: Some(9 << 30),
+            temperature_celsius: Some(71),
+            power_watts: Some(240),
+            foreign_processes: Some(2),
+            remark: "its driver is odd".to_owned(),
         };
         assert_eq!(facts_from_json(&facts_to_json(&facts)), facts);
+        let unknown = v1::DeviceFacts { temperature_celsius: Some(0), ..v1::DeviceFacts::default() };
+        assert_eq!(facts_from_json(&facts_to_json(&unknown)), unknown, "not known is no 0, and 0 is known");
+        let lies = v1::DeviceFacts {
+            utilization_percent: Some(900),
+            memory_used_bytes: Some(u64::MAX),
+            remark: "\0".repeat(10_000),
+            ..unknown.clone()
+        };
+        let kept = facts_from_json(&facts_to_json(&lies));
+        assert!(kept.remark.len() <= REMARK_MAX * 3 && !kept.remark.contains('\0'), "{kept:?}");
+        assert_eq!(v1::DeviceFacts { remark: String::new(), ..kept }, unknown);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn report(now: DeviceNow) -> v1::DeviceReport {
         from: Some(timestamp(from)),
         until: Some(timestamp(until)),
         points: points.into_iter().map(point).collect(),
+        doubt: facts.doubt,
     }
 }
 

@@ -77,7 +77,7 @@ impl Speeds {
                 (speed.value, basis)
             }
             None => {
-                let value = if self.kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE };
+                let value = assumed_speed(&self.kind);
                 let speed = Speed { value, kind: &self.kind };
                 (value, format!("{speed} assumed: no job of known work has run here yet"))
             }
@@ -87,26 +87,59 @@ impl Speeds {
 }
 
 async fn most_similar(conn: &mut Conn, job: &PlannedJob, kind: &str) -> Result<Option<Precedent>> {
-    for similar in [Similar::Work(&job.work), Similar::Stage(job.spec.stage.name()), Similar::Any] {
-        if let Some(found) = precedent(conn, similar, kind).await? {
+    first_of(conn, &[Similar::Work(&job.work), Similar::Stage(job.spec.stage.name()), Similar::Any], kind).await
+}
+
+async fn first_of(conn: &mut Conn, similar: &[Similar<'_>], kind: &str) -> Result<Option<Precedent>> {
+    for similar in similar {
+        if let Some(found) = precedent(conn, *similar, kind).await? {
             return Ok(Some(found));
         }
     }
     Ok(None)
 }
 
+/// What is assumed of queued jobs whose kind of work has not run on a kind of device: they take as long as a dry run says, by
+/// the newest job of their stage, or of any, or a constant.
+pub(crate) async fn add_assumed(conn: &mut Conn, rows: &mut [QueueRow], kinds: &[String]) -> Result<()> {
+    let mut found: HashMap<(String, &str), Option<Precedent>> = HashMap::new();
+    for row in rows {
+        for kind in kinds {
+            if row.job.estimates.contains_key(kind) {
+                continue;
+            }
+            let known = match found.get(&(row.stage.clone(), kind.as_str())) {
+                Some(known) => known.clone(),
+                None => {
+                    let known = first_of(conn, &[Similar::Stage(&row.stage), Similar::Any], kind).await?;
+                    found.insert((row.stage.clone(), kind), known.clone());
+                    known
+                }
+            };
+            let speed = known.map_or_else(|| assumed_speed(kind), |precedent| Speed::of(&precedent, kind).value);
+            row.job.assumed.extend(at_speed(row, kind, speed).map(|time| (kind.clone(), time)));
+        }
+    }
+    Ok(())
+}
+
+fn assumed_speed(kind: &str) -> f64 {
+    if kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE }
+}
+
+/// How long a queued job still takes on its smallest gang; `None` if nobody knows how much it is.
+fn at_speed(row: &QueueRow, kind: &str, speed: f64) -> Option<Duration> {
+    let ranks = row.job.workers.world_sizes(row.job.shards).next().filter(|_| row.gflop > 0.0)?;
+    let seconds = OVERHEAD + row.gflop * row.left / (speed * lanes(kind, ranks, row.threads));
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
 /// How long a queued job still takes on its smallest gang, by what jobs of the same kind of work took; by kind of device. The
 /// precedents are those of its kind of work, each with its kind of device.
 pub(crate) fn of_queued(row: &QueueRow, precedents: &[(String, Precedent)]) -> BTreeMap<String, Duration> {
-    let Some(ranks) = row.job.workers.world_sizes(row.job.shards).next().filter(|_| row.gflop > 0.0) else {
-        return BTreeMap::new();
-    };
     let of_work = precedents.iter().filter(|(_, precedent)| precedent.work == row.work);
-    let estimates = of_work.filter_map(|(kind, precedent)| {
-        let work = row.gflop * row.left;
-        let seconds = OVERHEAD + work / (Speed::of(precedent, kind).value * lanes(kind, ranks, row.threads));
-        Some((kind.clone(), Duration::try_from_secs_f64(seconds).ok()?))
-    });
+    let estimates = of_work
+        .filter_map(|(kind, precedent)| Some((kind.clone(), at_speed(row, kind, Speed::of(precedent, kind).value)?)));
     estimates.collect()
 }
 
@@ -114,8 +147,7 @@ pub(crate) fn of_queued(row: &QueueRow, precedents: &[(String, Precedent)]) -> B
 pub(crate) async fn usual_speed(conn: &mut Conn) -> Result<f64> {
     let kind = Speeds::of_fleet(conn).await?.kind;
     let found = precedent(conn, Similar::Any, &kind).await?;
-    let assumed = if kind == "cpu" { CPU_THREAD } else { CUDA_DEVICE };
-    Ok(found.map_or(assumed, |precedent| {
+    Ok(found.map_or(assumed_speed(&kind), |precedent| {
         Speed::of(&precedent, &kind).value * lanes(&kind, 1, super::store::small(precedent.threads))
     }))
 }

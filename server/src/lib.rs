@@ -4,7 +4,7 @@
 //! In the order of a job's way: [`submit`] takes an experiment file, unless [`refuse`] says why not, [`schedule`] gives its jobs to workers, by what
 //! [`snapshot`] reads, and lets [`stop`] ask gangs to make room, [`dispatch`] sends instructions to workers, [`report`] stores what they report and [`samples`] what their devices are like,
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
-//! made, [`unblock`] queues the jobs that waited for them. [`query`] answers questions and [`target`] finds what they are about;
+//! made, [`unblock`] queues the jobs that waited for them and [`receipts`] says what produced each result. [`query`] answers questions and [`target`] finds what they are about;
 //! [`cancel`], of what is one's own by [`wish`], [`release`], [`sharing`], [`datasets`], [`people`] and [`web`] (browsers) are
 //! requests of people, and [`telling`] tells them what has happened.
 //!
@@ -42,6 +42,7 @@ mod people;
 mod private_file;
 mod query;
 mod reap;
+mod receipts;
 mod refuse;
 mod release;
 mod report;
@@ -70,6 +71,7 @@ mod tests;
 pub use commands::{Command, CommandError, Invocation};
 pub use config::{Args, LogFormat};
 pub use listen::ListenError;
+pub use receipts::KeyFileError;
 pub use spans::Spans;
 pub use start::{StartError, run, serve};
 pub use store::schema::OpenError;

@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The key that signs receipts, in the folder of a coordinator's certificates or states.
+pub(crate) const RECEIPT_KEY: &str = "receipt.key";
+
 /// Longer than any key or password.
 const LONGEST: u64 = 64 * 1024;
 /// What of a file's mode lets others in.

@@ -48,7 +48,7 @@ pub(crate) async fn add_refusals(
     let memory = workers::largest_memory(&mut conn).await?;
     house.may_give(who.role, plan.priority).map_err(Error::Forbidden)?;
     let limits = house.limits_of(&who.name);
-    limits.time_of(max_time).map_err(Error::Forbidden)?;
+    limits.may_take(max_time).map_err(Error::Forbidden)?;
     for job in &mut plan.jobs {
         if job.refusal.is_none() {
             job.refusal =

@@ -86,6 +86,7 @@ impl Samples {
             reading: looks.last().map(|(.., reading)| *reading).unwrap_or_default(),
             processes: samples.processes.into_iter().take(PROCESSES_MAX).map(storable).collect(),
             late: short(&samples.late, REASON_MAX),
+            doubt: short(&samples.doubt, REASON_MAX),
         };
         // One without looks repeats what is known, for a new stream.
         if !looks.is_empty() || !facts.late.is_empty() {

@@ -1,11 +1,14 @@
 //! What one pass of the scheduler decides about: the fleet, the gangs at work, and the queue with what is known of each job.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tandem_domain::{
-    blame::{LostRank, avoided, missing_inputs},
-    place::{FleetWorker, Policy, QueuedJob, RunningGang, WorkerStatus, largest_gang, too_large},
+    blame::{LostRank, any_kind, avoided, missing_inputs},
+    place::{FleetWorker, Policy, QueuedJob, RunningGang, WorkerStatus, end_with_time, largest_gang, too_large},
     policy::HousePolicy,
 };
 use uuid::Uuid;
@@ -14,7 +17,11 @@ use crate::{
     error::Result,
     estimate,
     sharing::shares::Shares,
-    store::{Conn, attempts, evidence, fleet, jobs, measures, queue, queue::QueueRow},
+    store::{
+        Conn, attempts, evidence, fleet, jobs, measures, queue,
+        queue::QueueRow,
+        times::{self, JobTime},
+    },
 };
 
 pub(crate) struct Snapshot {
@@ -31,7 +38,7 @@ pub(crate) struct Snapshot {
 
 /// `looks_ahead` if somebody wants to know when who waits will start, which takes estimates of all.
 pub(crate) async fn read(conn: &mut Conn, policy: &Policy, house: &HousePolicy, looks_ahead: bool) -> Result<Snapshot> {
-    let fleet = fleet::snapshot(conn).await?;
+    let mut fleet = fleet::snapshot(conn).await?;
     // Who looks ahead sees beyond the end of a hold.
     let largest = if looks_ahead { largest_gang(&after_holds(&fleet), policy) } else { largest_gang(&fleet, policy) };
     let mut rows = queue::read(conn, largest).await?;
@@ -43,6 +50,7 @@ pub(crate) async fn read(conn: &mut Conn, policy: &Policy, house: &HousePolicy, 
     if looks_ahead || wants_estimates(&rows, &fleet) {
         add_estimates(conn, &mut rows, &fleet).await?;
     }
+    add_times(conn, now, house, &mut rows, &mut running, &mut fleet).await?;
     let mut queue: Vec<QueuedJob> = rows.into_iter().map(|row| row.job).collect();
     let shares = match queue.is_empty() {
         true => Shares::default(),
@@ -84,6 +92,7 @@ async fn add_evidence(
     for job in rows.iter_mut().map(|row| &mut row.job) {
         if let Some(ranks) = lost.get(&job.id) {
             (job.avoid, job.missing) = (avoided(now, ranks), missing_inputs(ranks));
+            job.any_kind = any_kind(ranks);
         }
     }
     for gang in running {
@@ -94,13 +103,37 @@ async fn add_evidence(
     Ok(())
 }
 
+/// What ends with its maximum time is expected to end then.
+async fn add_times(
+    conn: &mut Conn,
+    now: DateTime<Utc>,
+    house: &HousePolicy,
+    rows: &mut [QueueRow],
+    running: &mut [RunningGang],
+    fleet: &mut [FleetWorker],
+) -> Result<()> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.job.id).chain(running.iter().map(|gang| gang.job)).collect();
+    let times = times::of(conn, &ids, house).await?;
+    for job in rows.iter_mut().map(|row| &mut row.job) {
+        if let Some(left) = times.get(&job.id).and_then(JobTime::left) {
+            job.end_with_time(Duration::try_from_secs_f64(left.max(0.0)).unwrap_or(Duration::MAX));
+        }
+    }
+    for gang in running.iter_mut() {
+        let left = times.get(&gang.job).and_then(JobTime::left);
+        gang.time_left = left.map(|left| TimeDelta::milliseconds((left * 1000.0).clamp(-1e15, 1e15) as i64));
+    }
+    end_with_time(now, running, fleet);
+    Ok(())
+}
+
 async fn add_estimates(conn: &mut Conn, rows: &mut [QueueRow], fleet: &[FleetWorker]) -> Result<()> {
     let works: BTreeSet<String> = rows.iter().map(|row| row.work.clone()).filter(|work| !work.is_empty()).collect();
     let kinds: BTreeSet<String> = fleet.iter().map(|worker| worker.device_kind.clone()).collect();
     let (works, kinds): (Vec<String>, Vec<String>) = (works.into_iter().collect(), kinds.into_iter().collect());
     let precedents = measures::precedents(conn, &works, &kinds).await?;
-    for row in rows {
+    for row in rows.iter_mut() {
         row.job.estimates = estimate::of_queued(row, &precedents);
     }
-    Ok(())
+    estimate::add_assumed(conn, rows, &kinds).await
 }

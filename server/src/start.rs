@@ -39,12 +39,16 @@ use crate::{
     page,
     private_file::{self, PrivateFileError},
     query::watch::Watches,
+    receipts::{HouseKey, KeyFileError, Receipts, default_file},
     report::collect::Collector,
     rpc::{Admission, Api, Backlog},
     samples::Samples,
     schedule::Scheduler,
     sharing::outlook::Outlooks,
-    store::schema::{self, OpenError},
+    store::{
+        Store,
+        schema::{self, OpenError},
+    },
     store_folder::StoreFolder,
     telling::{
         courier::{Courier, TellingError},
@@ -67,6 +71,8 @@ pub enum StartError {
     #[error("cannot use --database-password-file: {0}")]
     Password(#[from] PrivateFileError),
     #[error(transparent)]
+    ReceiptKey(#[from] KeyFileError),
+    #[error(transparent)]
     Telling(#[from] TellingError),
     #[error("cannot announce the address in {file}: {source}", file = .file.display())]
     Announce { file: PathBuf, source: io::Error },
@@ -86,6 +92,7 @@ impl StartError {
             Self::People(_) => 69,
             Self::Runtime(_) | Self::Serve(_) | Self::Background(_) => 70,
             Self::Listen(error) => error.exit_code(),
+            Self::ReceiptKey(error) => error.exit_code(),
             Self::Store { .. } | Self::Announce { .. } => 73,
             Self::Database(_) | Self::Password(_) | Self::Telling(_) => 78,
         }
@@ -147,6 +154,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let gate = Gate::open(store.clone(), args.login_role).await;
     let gate = gate.map_err(|error| StartError::People(error.to_string()))?;
 
+    let receipts = Arc::new(Receipts { store: store.clone(), key: receipt_key(&args, &store).await? });
+
     let notifier = Arc::new(Notifier::new());
     let streams = TaskTracker::new();
     let dispatcher = Arc::new(Dispatcher::new(store.clone(), notifier.clone(), folder.clone()));
@@ -186,6 +195,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         backlog: Backlog::new(),
         gate: gate.clone(),
         courier: courier.clone(),
+        receipts: receipts.clone(),
         data_limit: args.data_limit,
         page_address: listening.page_address(),
         started_at: Utc::now(),
@@ -206,6 +216,10 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     let mut background = start_background(dispatcher, scheduler, verifier, health, &closing);
     background.spawn(named("telling people", teller.run(closing.clone())));
     let storing = background.spawn(named("storing reports", storing));
+    background.spawn({
+        let (notifier, closing) = (notifier.clone(), closing.clone());
+        named("signing receipts", async move { receipts.run(&notifier, &closing).await })
+    });
     background.spawn({
         let (gate, closing) = (gate.clone(), closing.clone());
         named("knowing people and tokens", async move { gate.run(&notifier, &closing).await })
@@ -261,6 +275,15 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     end_within("connections to the database", timing::SHUTDOWN_GRACE, store.close()).await;
     tracing::info!("stopped");
     served
+}
+
+/// The key that this coordinator signs receipts with, if it has the house's.
+async fn receipt_key(args: &Args, store: &Store) -> Result<Option<HouseKey>, StartError> {
+    let Some(file) = args.receipt_key.clone().or_else(|| default_file(args.tls_dir.as_deref())) else {
+        tracing::warn!("this coordinator signs no receipts: neither --receipt-key nor HOME says where its key is");
+        return Ok(None);
+    };
+    Ok(HouseKey::open(store, &file, &args.display_name(), args.new_receipt_key).await?)
 }
 
 async fn end_within(what: &str, grace: Duration, end: impl Future<Output = ()>) {

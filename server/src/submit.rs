@@ -7,6 +7,7 @@ use tandem_domain::{
     access::identity::Person,
     facts::Facts,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
+    policy::{HousePolicy, span},
     spec::JobSpec,
     state::JobState,
 };
@@ -17,7 +18,7 @@ use crate::{
     error::{Error, Result},
     estimate::{Speeds, TimeEstimate},
     refuse::{add_refusals, refusals},
-    sharing::{pause, policy, requeue},
+    sharing::{pause, policy, requeue::take_up},
     store::{
         Conn, Store,
         audit::{self, Entry},
@@ -27,7 +28,7 @@ use crate::{
         facts,
         jobs::{self, NewJob},
         notify::{Topic, notify},
-        retry, used,
+        retry, times, used,
     },
 };
 
@@ -101,10 +102,11 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
     {
         return answer_repeated(submission, plan, &known);
     }
-    let notes = check_runnable(store, submission, &mut plan).await?;
+    let mut notes = check_runnable(store, submission, &mut plan).await?;
     let stored = with_keys(plan.clone(), &experiment);
     match retry(|| insert(store, submission, &experiment, &stored)).await? {
-        Some(links) => {
+        Some((links, more)) => {
+            notes.extend(more);
             let states = states_of(&mut *store.reader().await?, &links).await?;
             Ok(Submitted { notes, ..answer(stored, &Known { experiment, links, states }) })
         }
@@ -142,10 +144,11 @@ fn check_key(key: &str) -> Result<()> {
 }
 
 async fn dry_run(store: &Store, submission: &Submission, mut plan: Plan) -> Result<Submitted> {
-    let notes = add_refusals(store, &submission.by, submission.max_time, &mut plan).await?;
+    let mut notes = add_refusals(store, &submission.by, submission.max_time, &mut plan).await?;
     let fresh = submission.fresh;
     let mut conn = store.reader().await?;
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
+    notes.extend(too_slow(&mut conn, submission, &plan, &mut speeds).await?);
     let mut jobs = Vec::new();
     for planned in plan.jobs {
         let mut reused = None;
@@ -231,27 +234,61 @@ fn keys(job: &PlannedJob) -> impl Iterator<Item = &str> {
 async fn check_runnable(store: &Store, submission: &Submission, plan: &mut Plan) -> Result<Vec<String>> {
     let notes = add_refusals(store, &submission.by, submission.max_time, plan).await?;
     match refusals(plan).as_slice() {
-        [] => Ok(notes),
+        [] => {
+            let mut conn = store.reader().await?;
+            let mut speeds = Speeds::of_fleet(&mut conn).await?;
+            let slow = too_slow(&mut conn, submission, plan, &mut speeds).await?;
+            Ok(notes.into_iter().chain(slow).collect())
+        }
         refusals => Err(Error::Refused(refusals.join("\n"))),
     }
 }
 
-/// Stores everything in one transaction; `None` if the idempotency key is known.
+/// Jobs that are expected to be stopped before they have ended, as a sentence.
+async fn too_slow(
+    conn: &mut Conn,
+    submission: &Submission,
+    plan: &Plan,
+    speeds: &mut Speeds,
+) -> Result<Option<String>> {
+    let (_, house) = policy::current(&mut *conn).await?;
+    let Some(most) = house.limits_of(&submission.by.name).longest(submission.max_time) else { return Ok(None) };
+    let mut slow: Vec<(&str, f64)> = Vec::new();
+    for job in &plan.jobs {
+        let seconds = speeds.estimate(conn, job).await?.seconds;
+        if seconds > most.as_secs_f64() {
+            slow.push((&job.spec.name, seconds));
+        }
+    }
+    let Some((name, seconds)) = slow.first() else { return Ok(None) };
+    let others = if slow.len() > 1 { format!(" (and {} more)", slow.len() - 1) } else { String::new() };
+    let whose = match submission.max_time {
+        Some(asked) if asked <= most => "--max-time",
+        _ => "max_time of the policy",
+    };
+    let expected = span::show(Duration::try_from_secs_f64(*seconds).unwrap_or(Duration::MAX));
+    Ok(Some(format!(
+        "`{name}`{others} is expected to take about {expected}, and is stopped at a checkpoint after {} ({whose})",
+        span::show(most)
+    )))
+}
+
+/// Stores everything in one transaction; `None` if the idempotency key is known. With what a person should know.
 async fn insert(
     store: &Store,
     submission: &Submission,
     experiment: &Experiment,
     plan: &Plan,
-) -> Result<Option<Vec<Link>>> {
+) -> Result<Option<(Vec<Link>, Vec<String>)>> {
     let by = &submission.by;
     let mut tx = store.begin().await?;
     let (_, house) = policy::current(&mut tx).await?;
     let limits = house.limits_of(&by.name);
-    let max_time = limits.time_of(submission.max_time).map_err(Error::Forbidden)?;
+    limits.may_take(submission.max_time).map_err(Error::Forbidden)?;
     if !experiments::insert(&mut tx, experiment).await? {
         return Ok(None);
     }
-    let (links, taken_up) = insert_jobs(&mut tx, experiment, plan, max_time).await?;
+    let (links, taken_up) = insert_jobs(&mut tx, experiment, plan, submission.max_time, &house).await?;
     let ids: HashMap<&str, Uuid> = links.iter().map(|link| (link.name.as_str(), link.job_id)).collect();
     facts::put(&mut tx, &facts_of(plan, &links)).await?;
     for (position, (link, job)) in (0..).zip(links.iter().zip(&plan.jobs)) {
@@ -273,12 +310,36 @@ async fn insert(
         .map_err(Error::Refused)?;
     // What others have paused is wanted now.
     pause::settle(&mut tx, &shared).await?;
+    let notes = go_on_longer(&mut tx, &shared, &links, submission.max_time, &house).await?;
     let object = format!("{} {}", experiment.name, experiment.id);
     audit::append(&mut tx, &[Entry::done(by, "Jobs/Submit", object, &experiment.owner)]).await?;
     notify(&mut tx, &[Topic::Schedule, Topic::Watch]).await?;
     tx.commit().await?;
     tracing::info!(experiment = %experiment.id, name = experiment.name, owner = experiment.owner, jobs = links.len(), "submitted");
-    Ok(Some(links))
+    Ok(Some((links, notes)))
+}
+
+/// Of jobs that somebody else wants for longer.
+async fn go_on_longer(
+    conn: &mut Conn,
+    shared: &[Uuid],
+    links: &[Link],
+    asked: Option<Duration>,
+    house: &HousePolicy,
+) -> Result<Vec<String>> {
+    let Some(asked) = asked.filter(|_| !shared.is_empty()) else { return Ok(Vec::new()) };
+    let live = jobs::states(conn, shared).await?;
+    let times = times::of(conn, shared, house).await?;
+    let note = |link: &Link| {
+        let ended = live.get(&link.job_id).is_none_or(|state| state.is_ended());
+        let longest = times.get(&link.job_id).and_then(|time| time.longest);
+        if ended || !shared.contains(&link.job_id) || longest.is_some_and(|longest| longest <= asked) {
+            return None;
+        }
+        let time = longest.map_or("to its end".to_owned(), |longest| format!("for {}", span::show(longest)));
+        Some(format!("`{}` trains {time}: it was asked for before, for longer than {}", link.name, span::show(asked)))
+    };
+    Ok(links.iter().filter_map(note).collect())
 }
 
 /// Stores the new jobs and finds those that exist already; returns the links in the order of the plan, and those that were
@@ -288,6 +349,7 @@ async fn insert_jobs(
     experiment: &Experiment,
     plan: &Plan,
     max_time: Option<Duration>,
+    house: &HousePolicy,
 ) -> Result<(Vec<Link>, Vec<Uuid>)> {
     // Submits of the same content wait for each other's rows: one order for all avoids deadlocks.
     let mut in_order: Vec<(i32, &PlannedJob)> = (0..).zip(&plan.jobs).collect();
@@ -307,7 +369,7 @@ async fn insert_jobs(
             images: job.images.as_deref(),
             max_seconds: max_time.map(|time| time.as_secs_f64()),
         };
-        let link = insert_or_share(tx, experiment, &new, job, &mut taken_up).await?;
+        let link = insert_or_share(tx, experiment, &new, job, house, &mut taken_up).await?;
         links.insert(&job.spec.name, link);
     }
     Ok((plan.jobs.iter().filter_map(|job| links.remove(job.spec.name.as_str())).collect(), taken_up))
@@ -318,6 +380,7 @@ async fn insert_or_share(
     experiment: &Experiment,
     new: &NewJob<'_>,
     job: &PlannedJob,
+    house: &HousePolicy,
     taken_up: &mut Vec<Uuid>,
 ) -> Result<Link> {
     let link =
@@ -326,14 +389,17 @@ async fn insert_or_share(
     if let Some(key) = &job.key_without_images
         && let Some(id) = jobs::share(tx, key, priority).await?
     {
+        times::share(tx, id, new.max_seconds).await?;
         return Ok(link(id, key, true));
     }
+    let asked = new.max_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     // The existing job may fail before it can be shared; then the insert succeeds.
     for _ in 0..3 {
         if let Some(id) = jobs::share(tx, &job.content_key, priority).await? {
+            times::share(tx, id, new.max_seconds).await?;
             return Ok(link(id, &job.content_key, true));
         }
-        if let Some(id) = requeue::take_up(tx, &job.content_key, &experiment.owner).await? {
+        if let Some(id) = take_up(tx, &job.content_key, &experiment.owner, house, asked).await? {
             jobs::adopt(tx, id, new).await?;
             taken_up.push(id);
             return Ok(link(id, &job.content_key, true));

@@ -96,6 +96,21 @@ pub(crate) async fn jobs_of(conn: &mut Conn, target: Target) -> Result<Vec<Uuid>
     })
 }
 
+/// The one job that `text` names: an experiment of one job names it too.
+///
+/// # Errors
+/// As [`resolve`], and `Invalid` for an experiment of several jobs, with how to name one.
+pub(crate) async fn one_job(conn: &mut Conn, text: &str, own: &str) -> Result<Uuid> {
+    let target = resolve(conn, text, own).await?;
+    match jobs_of(conn, target).await?.as_slice() {
+        [job] => Ok(*job),
+        jobs => Err(Error::Invalid(format!(
+            "`{text}` is an experiment of {} jobs; name one of them: `{text}/JOB`, as `tandem show {text}` lists them",
+            jobs.len()
+        ))),
+    }
+}
+
 /// The jobs to list; without a target, all.
 pub(crate) fn scope(target: Option<&Target>) -> Scope<'_> {
     match target {

@@ -99,17 +99,31 @@ pub(crate) async fn by_code(
         }
         None => None,
     };
-    let Some(holder) = holder else {
-        return Err(match gate.wrong_code(peer) {
-            denial @ Denial::TooMany(_) => denied(gate, peer, denial),
-            _ => told(gate, peer, Refusal::Code),
-        });
-    };
+    let holder = holder.ok_or_else(|| wrong_code(gate, peer))?;
     let mut identity = gate.of_holder(&holder).await.map_err(|denial| denied(gate, peer, denial))?;
     if let Identity::Person(person) = &mut identity {
         person.origin = format!("{peer}, by the page");
     }
     begin(store, gate, person(&identity)?, &holder, before).await
+}
+
+/// As whom a code would log a browser in, which is not done: whoever sent it may be another site that wants somebody to work, unaware,
+/// as somebody else.
+pub(crate) async fn whose_code(store: &Store, gate: &Gate, peer: Peer, code: &str) -> Result<String, Refusal> {
+    let holder = match Secret::parse(code) {
+        Some(secret) => sessions::holder_of_code(&mut *store.reader().await?, &secret.hash()).await?,
+        None => None,
+    };
+    let holder = holder.ok_or_else(|| wrong_code(gate, peer))?;
+    let identity = gate.of_holder(&holder).await.map_err(|denial| denied(gate, peer, denial))?;
+    Ok(person(&identity)?.name.clone())
+}
+
+fn wrong_code(gate: &Gate, peer: Peer) -> Refusal {
+    match gate.wrong_code(peer) {
+        denial @ Denial::TooMany(_) => denied(gate, peer, denial),
+        _ => told(gate, peer, Refusal::Code),
+    }
 }
 
 fn person(identity: &Identity) -> Result<&Person, Refusal> {

@@ -113,6 +113,25 @@ fn a_card_that_fails_is_quarantined_until_somebody_releases_it() -> Result<()> {
 }
 
 #[test]
+fn a_card_that_had_failed_before_its_worker_starts_is_given_to_nobody() -> Result<()> {
+    let house = House::start(&FakeBox::of(1))?;
+    let mut worker = house.worker(0)?;
+    house.says(&["status"], &["idle"]);
+    worker.kill();
+    house.becomes(&with(Card { error: Some(15), ..Card::default() }))?;
+    let mut worker = house.worker(0)?;
+    house.says(&["status"], &["quarantined", "its driver says that it is lost"]);
+    house.becomes(&FakeBox::of(1))?;
+    house.tandem(&["release", "gpu-0"]);
+    house.says(&["status"], &["idle"]);
+    worker.kill();
+    house.becomes(&serde_json::from_str(include_str!("../../fake-nvml/boxes/xid.json"))?)?;
+    let _worker = house.worker(0)?;
+    house.says(&["status"], &["quarantined", "it has fallen off the bus (Xid 79)"]);
+    Ok(())
+}
+
+#[test]
 fn four_cards_are_shown_and_a_driver_that_lies_or_is_slow_costs_nobody_anything() -> Result<()> {
     let four: FakeBox = serde_json::from_str(include_str!("../../fake-nvml/boxes/four-1080ti.json"))?;
     let house = House::start(&four)?;
@@ -127,7 +146,16 @@ fn four_cards_are_shown_and_a_driver_that_lies_or_is_slow_costs_nobody_anything(
     house.becomes(&lying)?;
     let said = house.says(&["devices"], &["gpu-3: how it is now is not known: its driver has not answered"]);
     assert!(!said.contains("4294967295"), "{said}");
-    let idle = house.says(&["status"], &["gpu-2", "gpu-3"]);
+    let idle = house.says(
+        &["status"],
+        &["gpu-2: its driver says what cannot be of its load, memory in use", "gpu-3: how it is now is not known"],
+    );
     assert_eq!(idle.matches("idle").count(), 2, "{idle}");
+    let of = |worker: &str| idle.lines().find(|line| line.starts_with(worker)).unwrap().to_owned();
+    assert!(!of("gpu-2 ").contains(" 0 %") && !of("gpu-3 ").contains(" 0 %"), "what is not known is no 0: {idle}");
+    let json: serde_json::Value = serde_json::from_str(&house.tandem(&["status", "--json"]).stdout)?;
+    let facts = &json["workers"][2]["facts"];
+    assert!(facts.get("utilization_percent").is_none() && facts.get("memory_used_bytes").is_none(), "{json}");
+    assert!(facts["remark"].as_str().unwrap().contains("cannot be"), "{json}");
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use tandem_collective::PortRange;
 use tandem_domain::spec::JobSpec;
 use tandem_images::packed;
-use tandem_learn::task::{CheckpointRef, InputFile, Task};
-use tandem_proto::v1::Assignment;
+use tandem_learn::task::{CheckpointRef, InputFile, Replay, Task};
+use tandem_proto::v1::{self, Assignment};
 use uuid::Uuid;
 
 /// What this worker adds to every task.
@@ -75,12 +75,21 @@ pub(crate) fn task(assignment: &Assignment, context: &WorkerContext) -> Result<T
         job_dir: context.store.join("jobs").join(job_id.to_string()),
         inputs: inputs.collect::<Result<_, String>>()?,
         checkpoints: checkpoints.collect::<Result<_, String>>()?,
+        replay: assignment.replay.as_ref().map(|replay| in_task(replay, &context.store)).transpose()?,
         images: assignment.images_sha256.clone(),
         store_id: context.store_id.clone(),
         host: context.host.clone(),
         meet_ports: context.meet_ports,
         timing: context.timing.to_owned(),
     })
+}
+
+fn in_task(replay: &v1::Replay, store: &Path) -> Result<Replay, String> {
+    let model = replay.model.as_ref().map(|artifact| {
+        let path = in_store(&artifact.uri, store)?;
+        Ok::<_, String>(InputFile { kind: artifact.kind.clone(), path, sha256: artifact.sha256.clone() })
+    });
+    Ok(Replay { until_step: replay.until_step, model: model.transpose()? })
 }
 
 /// The file behind a name in the store: relative to its root, or a `file://` URL. Nothing outside the store.
@@ -148,6 +157,7 @@ mod tests {
                 ..Default::default()
             }],
             images_sha256: String::new(),
+            replay: None,
         }
     }
 
@@ -160,6 +170,19 @@ mod tests {
         assert_eq!((task.rank, task.world_size, task.fence), (1, 2, 12));
         assert_eq!(task.timing, "fast");
         assert_eq!(task.meet_ports, context().meet_ports);
+    }
+
+    #[test]
+    fn a_replay_ends_at_its_step_and_evaluates_a_file_of_the_store() {
+        let replay = |uri: &str| {
+            let model = v1::Artifact { kind: "encoder".to_owned(), uri: uri.to_owned(), ..Default::default() };
+            let replay = Some(v1::Replay { until_step: 40, model: Some(model) });
+            task(&Assignment { replay, ..assignment() }, &context())
+        };
+        let replayed = replay("jobs/1/encoder.safetensors").unwrap().replay.unwrap();
+        assert_eq!(replayed.until_step, 40);
+        assert_eq!(replayed.model.unwrap().path, Path::new("/srv/store/jobs/1/encoder.safetensors"));
+        assert!(replay("../encoder").unwrap_err().contains("is not in the store"));
     }
 
     #[test]

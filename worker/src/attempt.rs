@@ -19,9 +19,9 @@ use crate::{
     progress_clock::ProgressClock,
     rank_output::{RankOutput, is_work, parse},
     report_log::ReportLog,
+    surroundings::Surroundings,
     verdict::{Requested, Verdict, verdict},
 };
-use narrator::Narrator;
 
 /// State of the rank's process.
 ///
@@ -44,10 +44,10 @@ enum RankState {
 pub(crate) struct Attempt {
     report_log: ReportLog,
     store: PathBuf,
+    surroundings: Surroundings,
     state: RankState,
     child: Child,
     clock: ProgressClock,
-    narrator: Narrator,
     last_log_line: Option<String>,
     /// Of rank 0: where the other ranks find it, until training shows that all have met.
     own_rendezvous: Option<v1::Rendezvous>,
@@ -76,16 +76,17 @@ impl Attempt {
         now: Instant,
         report_log: ReportLog,
         store: PathBuf,
+        surroundings: Surroundings,
         limits: Progress,
         launch: &Launch,
     ) -> std::io::Result<Self> {
         Ok(Self {
             report_log,
             store,
+            surroundings,
             state: RankState::Running,
             child: Child::spawn(launch)?,
             clock: ProgressClock::new(now, limits),
-            narrator: Narrator::default(),
             last_log_line: None,
             own_rendezvous: None,
             rendezvous_sent: false,
@@ -175,7 +176,10 @@ impl Attempt {
                     }
                 }
                 RankOutput::KeepAlive { slowest } => self.clock.keep_alive(now, slowest),
-                RankOutput::Event(event) => {
+                RankOutput::Event(mut event) => {
+                    if let Kind::Environment(environment) = &mut event {
+                        self.surroundings.complete(environment);
+                    }
                     if is_work(&event) {
                         self.clock.worked(now);
                     }
@@ -184,9 +188,9 @@ impl Attempt {
                         self.own_rendezvous = None;
                     }
                     // These are not the rank's own words, which may say why it ended.
-                    let lines = self.narrator.lines(&event);
+                    let line = narrator::line(&event);
                     self.push(now, event);
-                    lines.into_iter().for_each(|line| self.push(now, Kind::Log(LogEvent { line })));
+                    line.into_iter().for_each(|line| self.push(now, Kind::Log(LogEvent { line })));
                 }
             },
             ChildEvent::Stderr(line) => {

@@ -4,7 +4,10 @@ use std::{net::IpAddr, num::NonZero, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tandem_collective::PortRange;
-use tandem_domain::timing;
+use tandem_domain::{
+    access::name::{check_worker, for_worker},
+    timing,
+};
 
 use crate::{access::Access, device::DeviceName};
 
@@ -22,8 +25,8 @@ Logs go to stderr; RUST_LOG=debug says more.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) access: Access,
-    /// Name that people see [default: HOST-DEVICE].
-    #[arg(long, env = "TANDEM_WORKER_NAME")]
+    /// Name that people see and type, of this worker alone [default: HOST-DEVICE].
+    #[arg(long, env = "TANDEM_WORKER_NAME", value_parser = worker_name)]
     name: Option<String>,
     /// cpu or cuda:N, N counting as in nvidia-smi.
     #[arg(long, env = "TANDEM_DEVICE", default_value = "cpu")]
@@ -55,6 +58,10 @@ pub(crate) struct RunArgs {
     pub(crate) nvml: Option<PathBuf>,
 }
 
+fn worker_name(text: &str) -> Result<String, String> {
+    check_worker(text).map(|()| text.to_owned())
+}
+
 fn sample_every(text: &str) -> Result<humantime::Duration, String> {
     let every: humantime::Duration = text.parse().map_err(|error: humantime::DurationError| error.to_string())?;
     let bounds = Duration::from_millis(200)..=Duration::from_secs(60);
@@ -63,7 +70,8 @@ fn sample_every(text: &str) -> Result<humantime::Duration, String> {
 
 impl RunArgs {
     pub(crate) fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), self.device.to_string().replace(':', "-")))
+        let of_host = || for_worker(&format!("{}-{}", host_name(), self.device.to_string().replace(':', "-")));
+        self.name.clone().unwrap_or_else(of_host)
     }
 }
 
@@ -120,5 +128,10 @@ mod tests {
     fn a_worker_is_named_after_its_host_and_device() {
         assert!(args(&[]).name().ends_with("-cpu"));
         assert_eq!(args(&["--name", "left"]).name(), "left");
+        for wrong in ["", "a b", "gpu\u{202e}0", "\u{1b}[2J"] {
+            let all = ["run", "--data", "/data", "--state", "/state", "--name", wrong];
+            let error = Command::try_parse_from(all).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains("--name") && error.contains("no name for a worker"), "{wrong:?}: {error}");
+        }
     }
 }

@@ -44,8 +44,13 @@ pub(crate) struct Device {
 
 impl Device {
     /// Finds the device. `threads` is how many cores a CPU slot reports, all if `None`; `nvml` what is loaded in place of the
-    /// driver's library.
-    pub(crate) fn open(name: DeviceName, threads: Option<NonZero<u32>>, nvml: Option<&Path>) -> anyhow::Result<Self> {
+    /// driver's library, and `state` the folder where a card is remembered.
+    pub(crate) fn open(
+        name: DeviceName,
+        threads: Option<NonZero<u32>>,
+        nvml: Option<&Path>,
+        state: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let cores = match threads {
             Some(threads) => threads.get(),
             None => thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
@@ -63,7 +68,7 @@ impl Device {
                 Ok(Self { description, card: None })
             }
             DeviceName::Cuda(index) => {
-                let (card, description) = Card::open(index, nvml)
+                let (card, description) = Card::open(index, nvml, state)
                     .with_context(|| format!("cannot use {name}; `--device cpu` needs no GPU"))?;
                 Ok(Self { description: v1::Device { cores, ..description }, card: Some(card) })
             }
@@ -80,7 +85,8 @@ impl Device {
     }
 }
 
-fn processor_name(cpuinfo: &str) -> String {
+/// By what `/proc/cpuinfo` says.
+pub(crate) fn processor_name(cpuinfo: &str) -> String {
     // x86 kernels write "model name"; many ARM kernels name no model.
     let named = cpuinfo.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == "model name");
     named.map_or_else(|| format!("{} processor", std::env::consts::ARCH), |(_, value)| value.trim().to_owned())
@@ -116,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_cpu_slot_says_what_it_is() {
-        let slot = Device::open(DeviceName::Cpu, NonZero::new(2), None).unwrap();
+        let slot = Device::open(DeviceName::Cpu, NonZero::new(2), None, None).unwrap();
         assert_eq!((slot.description.kind.as_str(), slot.description.cores), ("cpu", 2));
         assert_eq!(slot.for_rank(), ("cpu", String::new()));
     }

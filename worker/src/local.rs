@@ -131,6 +131,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
         device: args.device.to_string(),
         data_dir: args.data.clone(),
         stored_data: None,
+        replay: None,
         job_dir: ledger.folder().to_owned(),
         inputs,
         images: String::new(),

@@ -11,7 +11,7 @@
 //!   [`in_thread`]: what may hang.
 //! - [`assignment`]: an assignment becomes a task. [`attempt`]: one rank, whose process is a [`child`] read by a
 //!   [`line_reader`]; [`rank_output`] parses its lines, [`progress_clock`] notices if it hangs, and [`verdict`] says what
-//!   its [`exit_code`] means.
+//!   its [`exit_code`] means; [`surroundings`] is what a rank does not know of what it runs in.
 //! - [`report_log`]: what is not yet reported of one rank, in an [`outbox`] in memory and a [`spool`] on disk. [`text`]:
 //!   bounded ones.
 
@@ -41,6 +41,7 @@ mod sampling;
 mod session;
 mod spool;
 mod store_probe;
+mod surroundings;
 mod survey;
 mod text;
 mod verdict;

@@ -7,6 +7,7 @@
 //! Before training begins, SIGTERM ends the process on the spot, since nothing is lost. From then on it means: finish the
 //! step, write a checkpoint, exit.
 
+mod environment;
 mod pipes;
 mod process;
 mod rendezvous;
@@ -66,6 +67,8 @@ fn train(args: RankArgs) -> Result<Outcome, Failure> {
     reporter.event(Event::Phase { name: "started".to_owned(), first_step: 0 });
 
     let group = rendezvous::process_group(&task, &mut reporter, || inbox.rendezvous())?;
+    // Once CUDA is loaded: libtorch then names its libraries, too.
+    reporter.event(Event::Environment(Box::new(environment::environment(task.spec.threads)?)));
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).map_err(machine)?;
     let result = tandem_learn::run(&task, &group, &mut reporter, &stop);

@@ -32,9 +32,10 @@ pub(crate) fn parse(line: &str, store: &Path) -> RankOutput {
             Kind::Progress(ProgressEvent { step, steps, epoch, epochs, images_per_second, seconds_left })
         }
         Ok(Event::Metric { name, step, value }) => Kind::Metric(MetricEvent { name, step, value }),
-        Ok(Event::Checkpoint { step, path, sha256, bytes }) => {
-            Kind::Checkpoint(CheckpointEvent { step, path: relative(&path, store), sha256, bytes })
+        Ok(Event::Checkpoint { step, path, sha256, bytes, state_sha256 }) => {
+            Kind::Checkpoint(CheckpointEvent { step, path: relative(&path, store), sha256, bytes, state_sha256 })
         }
+        Ok(Event::Environment(environment)) => Kind::Environment((*environment).into()),
         Ok(Event::Artifact { kind, name, path, sha256, bytes }) => {
             Kind::Artifact(ArtifactEvent { kind, name, uri: relative(&path, store), sha256, bytes })
         }

@@ -76,6 +76,16 @@ impl Sampling {
         told::facts(&self.newest.borrow())
     }
 
+    /// Wants a look now; [`Self::has_looked_again`] says when there was one.
+    pub(crate) fn look_again(&self) {
+        self.circumstances.send_modify(|known| known.wanted += 1);
+    }
+
+    /// Whether a look was made, or was late, since somebody wanted one last.
+    pub(crate) fn has_looked_again(&self) -> bool {
+        self.newest.borrow().wanted >= self.circumstances.borrow().wanted
+    }
+
     /// A rank runs, or none does any more.
     pub(crate) fn set_rank_runs(&self, rank_runs: bool) {
         self.circumstances.send_if_modified(|known| std::mem::replace(&mut known.rank_runs, rank_runs) != rank_runs);

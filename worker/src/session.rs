@@ -37,6 +37,7 @@ use crate::{
     sampling::Sampling,
     spool::{self, Writer},
     store_probe::StoreProbe,
+    surroundings::Surroundings,
     survey::Survey,
     verdict::Verdict,
 };
@@ -47,7 +48,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     access::forbid_core_files();
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let identity = Identity::open(&args.state)?;
-    let device = Device::open(args.device, args.threads, args.nvml.as_deref())?;
+    let device = Device::open(args.device, args.threads, args.nvml.as_deref(), Some(&args.state))?;
     let (name, spool_writer) = (args.name(), Writer::start()?);
     let register = Register {
         worker_id: identity.id.to_string(),
@@ -68,6 +69,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let mut sampling = Sampling::start(device.card.clone(), args.state.clone(), *args.sample_every);
     // A card that is in use must not be given out before that is known.
     sampling.first(timing::SAMPLE_FIRST).await;
+    let surroundings = Surroundings::read(name.clone(), config::host_name(), device.description.clone()).await;
     let session = Session {
         name,
         link,
@@ -80,6 +82,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         state: args.state,
         spool_writer,
         device,
+        surroundings,
         sampling,
         store: None,
         store_id: String::new(),
@@ -91,6 +94,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         attempt: None,
         next_assignment: None,
         noted: (String::new(), 0),
+        looks_until: None,
         leaving: Leaving::No,
         last_failures: HashMap::new(),
     };
@@ -221,12 +225,19 @@ impl Session {
     }
 
     fn on_child_event(&mut self, now: Instant, event: ChildEvent) {
-        if let Some(attempt) = &mut self.attempt
-            && attempt.handle(now, event) == Some(RankOutcome::InputMissing)
-        {
-            // Perhaps its data sets have changed since it told them, or the store is not there any more.
-            self.survey.again();
-            self.store_probe.iter().for_each(|probe| probe.set_fit(false));
+        let Some(attempt) = &mut self.attempt else { return };
+        match attempt.handle(now, event) {
+            Some(RankOutcome::InputMissing) => {
+                // Perhaps its data sets have changed since it told them, or the store is not there any more.
+                self.survey.again();
+                self.store_probe.iter().for_each(|probe| probe.set_fit(false));
+            }
+            Some(RankOutcome::Lost | RankOutcome::Unknown) if self.device.card.is_some() => {
+                // Perhaps the card has failed, and is not to be given out again.
+                self.sampling.look_again();
+                self.looks_until = Some(now + timing::SAMPLE_FIRST);
+            }
+            _ => {}
         }
     }
 

@@ -12,6 +12,7 @@ mod penalty;
 mod queue;
 mod ranks;
 mod recovery;
+mod sampling;
 mod step;
 mod submit;
 mod training;
@@ -70,6 +71,8 @@ pub(crate) enum Choice {
     Recovery,
     /// What checkpoints cost training, and one of them against torch.save.
     Checkpoint,
+    /// What looking at a card costs a training beside it.
+    Sampling,
 }
 
 /// Rows that are set up, measured and torn down together.
@@ -92,6 +95,7 @@ pub(crate) enum Part {
     Queue,
     Recovery,
     Checkpoint,
+    Sampling,
 }
 
 /// Each chosen part once, in the order of the table.
@@ -124,6 +128,7 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Queue, Part::Queue),
         (Choice::Recovery, Part::Recovery),
         (Choice::Checkpoint, Part::Checkpoint),
+        (Choice::Sampling, Part::Sampling),
     ];
     let attacks = [Choice::Pgd, Choice::Plb, Choice::Fmn];
     let named = |choice: Choice| choices.contains(&choice);
@@ -158,6 +163,7 @@ impl Part {
             Self::Queue => "scheduling with a long and a short queue",
             Self::Recovery => "a killed rank, ours and torchrun's",
             Self::Checkpoint => "checkpoints, ours and torch.save's",
+            Self::Sampling => "training beside looks at a card",
         }
     }
 
@@ -180,6 +186,7 @@ impl Part {
             Self::Queue => queue::measure(settings),
             Self::Recovery => recovery::measure(settings),
             Self::Checkpoint => checkpoint::measure(settings),
+            Self::Sampling => sampling::measure(settings),
         }
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn task(supervised: Value, threads: u32, folder: &Path) -> Result<Tas
         device: "cpu".into(),
         data_dir: folder.to_owned(),
         stored_data: None,
+        replay: None,
         job_dir: folder.to_owned(),
         inputs: Vec::new(),
         checkpoints: Vec::new(),

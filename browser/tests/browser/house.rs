@@ -88,11 +88,12 @@ impl House {
     pub(crate) async fn beats(&self, played: &[Played]) {
         for (index, one) in played.iter().enumerate() {
             let facts = v1::DeviceFacts {
-                utilization_percent: 97,
-                memory_used_bytes: (6 + 4 * index as u64) << 30,
-                temperature_celsius: 71,
-                power_watts: 240,
-                foreign_processes: u32::try_from(index).unwrap(),
+                utilization_percent: Some(97),
+                memory_used_bytes: Some((6 + 4 * index as u64) << 30),
+                temperature_celsius: Some(71),
+                power_watts: Some(240),
+                foreign_processes: Some(u32::try_from(index).unwrap()),
+                ..Default::default()
             };
             let running = vec![running_rank(&one.assignment)];
             let heartbeat = v1::Heartbeat { sequence: 1, facts: Some(facts), running };

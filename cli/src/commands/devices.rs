@@ -15,7 +15,8 @@ Examples:
   tandem devices --job quick/encoder the devices of a job while it had them
   tandem devices --json | jq '.devices[] | select(.now.power_watts > 200)'
 
-All looks of the last hour are kept, and a figure for each minute of a month.")]
+All looks of the last hour are kept, and a figure for each minute of a month.
+Load and memory of a CPU slot are its host's, with whatever else runs there.")]
 pub(crate) struct Devices {
     /// Name or id of a worker [default: all]
     worker: Option<String>,

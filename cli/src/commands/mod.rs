@@ -1,5 +1,6 @@
 //! One file per command: its options, its call, its answer.
 
+pub(crate) mod again;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod completions;
@@ -14,9 +15,11 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod policy;
+pub(crate) mod receipt;
 pub(crate) mod release;
 pub(crate) mod results;
 pub(crate) mod schema;
@@ -59,7 +62,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Logs(logs) => logs.run(&connect(global, output).await?, output).await,
         Command::Cancel(cancel) => cancel.run(&connect(global, output).await?, output).await,
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
+        Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
+        Command::Receipt(receipt) => receipt.run(async || connect(global, output).await, output).await,
+        Command::Reproduce(reproduce) => reproduce.run(&connect(global, output).await?, output).await,
+        Command::Verify(verify) => verify.run(&connect(global, output).await?, output).await,
         Command::Release(release) => release.run(&connect(global, output).await?, output).await,
         Command::Why(why) => why.run(&connect(global, output).await?, output).await,
         Command::Pause(pause) => pause.run(&connect(global, output).await?, output).await,

@@ -56,7 +56,8 @@ Examples:
   tandem requeue quickstart
   tandem requeue 0199a1b2 --max-time 12h    its time was over: give it more
 
-What starts from it, and was cancelled for it, is tried again, too.")]
+What starts from it, and was cancelled for it, is tried again, too. What has
+trained for as long as it may is refused, unless it is given more time.")]
 pub(crate) struct Requeue {
     /// Job or experiment: an id, its first characters, or an experiment's name
     target: String,

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use tandem_domain::policy::BYTES_MAX;
 use tandem_proto::v1::{GetPolicyRequest, PolicyHistoryRequest, SetPolicyRequest};
 
 use crate::{
     client::Client,
-    commands::submit::read,
+    commands::submit::read_text,
     exit::Exit,
     output::Output,
     printable::line,
@@ -40,10 +41,14 @@ enum Command {
 #[command(after_help = "\
 Examples:
   tandem policy show
-  tandem policy show --version-number 3")]
+  tandem policy show 3
+  tandem policy show 0       what holds in a house that has set none")]
 struct Show {
     /// An older version, as `tandem policy history` lists them
-    #[arg(long, value_name = "N")]
+    #[arg(value_name = "N")]
+    version: Option<u64>,
+    // Its name before it had a place of its own.
+    #[arg(long, value_name = "N", hide = true, conflicts_with = "version")]
     version_number: Option<u64>,
     /// As it was written
     #[arg(long)]
@@ -85,11 +90,13 @@ struct Set {
     instead_of: Option<u64>,
 }
 
-/// List all policies that were ever set, newest first
+/// List all policies that were ever set, newest first, with what each changed
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  tandem policy history --limit 5")]
+  tandem policy history --limit 5
+
+What one of them said in full: tandem policy show N")]
 struct History {
     /// At most so many
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -108,7 +115,7 @@ impl Policy {
 
 impl Show {
     async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = GetPolicyRequest { version: self.version_number };
+        let request = GetPolicyRequest { version: self.version.or(self.version_number) };
         let answer = client.ask("ask for the policy", async |on| on.policies().get(request).await).await?;
         if output.is_json() {
             output.document(&answer)?;
@@ -129,16 +136,27 @@ impl Show {
 
 impl Set {
     async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = SetPolicyRequest { toml: read(&self.file)?, dry_run: self.dry_run, instead_of: self.instead_of };
+        let toml = read_text(&self.file, "a policy", BYTES_MAX)?;
+        let request = SetPolicyRequest {
+            toml,
+            dry_run: self.dry_run,
+            instead_of: self.instead_of,
+            file_name: self.file.display().to_string(),
+        };
         let tried = format!("set the policy of {}", self.file.display());
         let answer = client.ask(&tried, async |on| on.policies().set(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
-        } else if let Some(policy) = &answer.policy {
-            output.note(&format!("version {} of the policy is in force", policy.version));
-        } else {
-            output.note("the policy is right; nothing was changed");
+            return Ok(Exit::Ok);
         }
+        answer.changes.iter().for_each(|change| output.note(&line(change)));
+        match &answer.policy {
+            Some(policy) if answer.changes.is_empty() => output
+                .note(&format!("version {} of the policy is in force; it means what the last one did", policy.version)),
+            Some(policy) => output.note(&format!("version {} of the policy is in force", policy.version)),
+            None => output.note("the policy is right; nothing was changed"),
+        }
+        answer.notes.iter().for_each(|note| output.note(&line(note)));
         Ok(Exit::Ok)
     }
 }

@@ -77,7 +77,8 @@ async fn curves(client: &Client, shown: &ShowResponse) -> String {
     let mut text = String::new();
     for job in wanted {
         let names = if is_one { sparks::names() } else { vec!["loss".to_owned()] };
-        let request = MetricsRequest { target: job.id.clone(), names, points: sparks::WIDE as u32 };
+        let request =
+            MetricsRequest { target: job.id.clone(), names, points: sparks::WIDE as u32, ..MetricsRequest::default() };
         let answer = client.try_each(async |on| on.results().metrics(request.clone()).await).await;
         let Ok(answer) = answer else { break };
         let name = |series: &_| if is_one { sparks::metric(series) } else { job.name.clone() };

@@ -92,15 +92,20 @@ impl Submit {
     }
 }
 
-/// The text of the file, of which no more is read than the coordinator takes.
-pub(crate) fn read(file: &Path) -> Result<String> {
+/// The text of an experiment file, of which no more is read than the coordinator takes.
+fn read(file: &Path) -> Result<String> {
+    read_text(file, "an experiment", FILE_BYTES_MAX)
+}
+
+/// The same of a file of another kind, which messages call `what`, as in "a policy".
+pub(crate) fn read_text(file: &Path, what: &str, bytes_max: usize) -> Result<String> {
     let name = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
     let unread = |error: io::Error| {
         let exit = match error.kind() {
             ErrorKind::PermissionDenied => Exit::NotAllowed,
             _ => Exit::NotFound,
         };
-        Failure::error(exit, format!("cannot read the experiment file {name}: {error}"))
+        Failure::error(exit, format!("cannot read {what} file {name}: {error}"))
     };
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(io::stdin().lock())
@@ -108,9 +113,9 @@ pub(crate) fn read(file: &Path) -> Result<String> {
         Box::new(fs::File::open(file).map_err(unread)?)
     };
     let mut bytes = Vec::new();
-    source.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
-    if bytes.len() > FILE_BYTES_MAX {
-        let message = format!("{name}: an experiment file has at most {FILE_BYTES_MAX} bytes, and this one has more");
+    source.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() > bytes_max {
+        let message = format!("{name}: {what} file has at most {bytes_max} bytes, and this one has more");
         return Err(Failure::error(Exit::BadExperiment, message));
     }
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -99,6 +99,9 @@ struct Revoke {
 /// How the name of an account begins that is linked to no person.
 const ACCOUNT: &str = "login:";
 const NONE: &str = "no tokens; make one with: tandem token new NAME";
+const NONE_AT_ALL: &str = "nobody here has a token, and no worker; make one with: tandem token new NAME --user PERSON";
+const NONE_FOR_ADMINS: &str = "no tokens of yours: you are known by your account of this machine, which has none and needs none \
+    here; those of everybody: tandem token list --all";
 const NONE_FOR_ACCOUNTS: &str = "no tokens: you are known by your account of this machine, which has none; an admin makes a \
     person of it with: tandem user add NAME --role ROLE --login ACCOUNT";
 
@@ -179,7 +182,12 @@ async fn list(all: bool, client: &Client, output: &Output) -> Result<Exit> {
         output.document(&answer)?;
     } else if answer.tokens.is_empty() {
         let who = client.ask("tell who you are", async |on| on.people().who_am_i(WhoAmIRequest {}).await).await?;
-        output.note(if who.name.starts_with(ACCOUNT) { NONE_FOR_ACCOUNTS } else { NONE });
+        output.note(match (who.name.starts_with(ACCOUNT), who.role.as_str()) {
+            _ if all => NONE_AT_ALL,
+            (true, "admin") => NONE_FOR_ADMINS,
+            (true, _) => NONE_FOR_ACCOUNTS,
+            (false, _) => NONE,
+        });
     } else {
         output.text(&people::tokens(&answer.tokens, output.style(), time::now()))?;
     }

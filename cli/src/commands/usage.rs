@@ -1,10 +1,18 @@
 //! `tandem usage`: who used how much of the devices.
 
 use anyhow::Result;
+use chrono::TimeDelta;
 use clap::Args;
 use tandem_proto::{convert::timestamp, v1::UsageRequest};
 
-use crate::{client::Client, exit::Exit, output::Output, render::usage, since::Since, time};
+use crate::{
+    client::Client,
+    exit::Exit,
+    output::Output,
+    render::usage,
+    since::Since,
+    time::{self, utc},
+};
 
 /// Show who used how much of the devices, by day and kind
 #[derive(Debug, Args)]
@@ -15,7 +23,8 @@ Examples:
   tandem usage --json | jq '[.usage[].device_seconds] | add'
 
 Counted is the time that jobs held devices, from their assignment on. A job that
-several people want counts for the one who submitted it first.")]
+several people want counts for the one who submitted it first. What is longer
+ago than 400 days is not shown, and the answer says from when on it is.")]
 pub(crate) struct Usage {
     /// Since then: 12h, 7d, or a date (UTC); 400 days back at most
     #[arg(long, value_name = "TIME", default_value = "30d")]
@@ -24,7 +33,8 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = UsageRequest { since: Some(timestamp(self.since.moment(time::now()))) };
+        let asked = self.since.moment(time::now());
+        let request = UsageRequest { since: Some(timestamp(asked)) };
         let answer = client.ask("show the usage", async |on| on.devices().usage(request).await).await?;
         if output.is_json() {
             output.document(&answer)?;
@@ -32,6 +42,12 @@ impl Usage {
             output.note("no job has had a device since then");
         } else {
             output.text(&usage::page(&answer.usage, output.style()))?;
+        }
+        if let Some(since) = utc(&answer.since).filter(|since| *since - asked > TimeDelta::minutes(1)) {
+            output.note(&format!(
+                "shown is what was from {} on: longer ago is not kept by day",
+                since.format("%Y-%m-%d")
+            ));
         }
         Ok(Exit::Ok)
     }

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::ErrorKind,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -11,10 +11,16 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
+use nix::unistd::getuid;
 use serde::Serialize;
 use tandem_durable::Mode;
 use tandem_proto::v1::{WebCodeRequest, WebCodeResponse, WebCodeStateRequest};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep},
+};
+
+use uuid::Uuid;
 
 use crate::{
     client::Client,
@@ -23,12 +29,17 @@ use crate::{
     output::Output,
 };
 
+/// What its file's name begins with.
+const PREFIX: &str = "tandem-web-";
+/// Older than any code that is good.
+const STALE: Duration = Duration::from_secs(600);
 /// So often it is asked whether the code was used.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
 /// Open the page of the coordinator in a browser, logged in
 ///
-/// A file that only you can read logs the browser in: once, and within a minute. It is removed when that has happened.
+/// A file that only you can read sends the browser there, which asks whether it is to be logged in: once, and within a minute. The file is
+/// removed when that has happened.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,15 +72,48 @@ impl Drop for WayIn {
     }
 }
 
+/// Removes what commands that were killed have left behind: files of this name, of this account, that nobody else could read and
+/// whose codes are good no more.
+fn sweep(folder: &Path) {
+    let is_ours = |name: &str| {
+        let id = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(".html"));
+        id.is_some_and(|id| id.parse::<Uuid>().is_ok())
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        // Not of what a link leads to.
+        let Ok(known) = entry.path().symlink_metadata() else { continue };
+        let is_old = known.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > STALE);
+        let is_private = known.is_file() && known.mode() & 0o077 == 0 && known.uid() == getuid().as_raw();
+        if is_old && is_private && entry.file_name().to_str().is_some_and(is_ours) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Listens from now on; resolves when somebody asks this command to end, which then removes its file.
+fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
 impl Web {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         core_files::forbid();
         let folder = folder(self.dir.as_deref())?;
+        sweep(&folder);
+        let asked_to_end = asked_to_end()?;
         let tried = "ask for a code that logs a browser in";
         // One that is asked for twice is used once; the other is forgotten in a minute.
         let code = client.ask(tried, async |on| on.people().web_code(WebCodeRequest {}).await).await?;
         let address = address(client.server(), &code);
-        let file = WayIn(folder.join(format!("tandem-web-{}.html", safe(&code.id))));
+        let file = WayIn(folder.join(format!("{PREFIX}{}.html", safe(&code.id))));
         let written = tandem_durable::replace(&file.0, page(&address, &code.code).as_bytes(), Mode::Private);
         written.map_err(|error| {
             Failure::error(
@@ -90,7 +134,7 @@ impl Web {
         let used = tokio::select! {
             used = is_used(client, &code) => used?,
             // The file is removed then, too.
-            interrupted = tokio::signal::ctrl_c() => { interrupted?; return Ok(Exit::Interrupted) }
+            () = asked_to_end => return Ok(Exit::Interrupted),
         };
         if output.is_json() {
             output.document(&WebJson { address: &address, file: file.0.display().to_string(), used })?;
@@ -175,6 +219,8 @@ fn open(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
+
     use super::*;
 
     #[test]
@@ -182,6 +228,30 @@ mod tests {
         let code = WebCodeResponse { address: "http://127.0.0.1:7077".to_owned(), ..WebCodeResponse::default() };
         assert_eq!(address("https://box:7077/", &code), "https://box:7077");
         assert_eq!(address("unix:///run/tandem.sock", &code), "http://127.0.0.1:7077");
+    }
+
+    #[test]
+    fn what_a_killed_command_left_behind_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let long_ago = SystemTime::now() - 2 * STALE;
+        let id = "01234567-89ab-cdef-0123-456789abcdef";
+        let put = |name: &str, mode, at| {
+            let path = folder.path().join(name);
+            fs::write(&path, "a code").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+            path
+        };
+        let stale = put(&format!("tandem-web-{id}.html"), 0o600, long_ago);
+        let kept = [
+            put(&format!("tandem-web-{}.html", id.replace('0', "f")), 0o600, SystemTime::now()),
+            put(&format!("tandem-web-{}.html", id.replace('1', "f")), 0o644, long_ago),
+            put("tandem-web-notes.html", 0o600, long_ago),
+            put("other.html", 0o600, long_ago),
+        ];
+        sweep(folder.path());
+        assert!(!stale.exists() && kept.iter().all(|path| path.exists()));
+        sweep(Path::new("/nowhere"));
     }
 
     #[test]

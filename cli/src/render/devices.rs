@@ -1,10 +1,11 @@
 //! Devices: all of them as a table, one in full, and those of a job while it held them.
 
 use chrono::{DateTime, Utc};
+use tandem_draw::spark;
 use tandem_proto::v1::{DeviceFigures, DevicePoint, DeviceReport, DevicesResponse};
 
 use super::{
-    spark, state,
+    state,
     table::{Rows, Style, Text, Tone, pairs},
     units,
 };
@@ -37,9 +38,9 @@ fn table(devices: &[DeviceReport], style: Style) -> String {
         let mut cells: Vec<Text> = vec![
             device.worker.as_str().into(),
             state::worker_cell(device.state()),
-            load(&figures).into(),
-            spark::line(places(device, |point| point.utilization_percent), 100.0, NARROW).trim_end().into(),
-            memory(&figures).into(),
+            of_slot(device, load(&figures)).into(),
+            spark::placed(places(device, |point| point.utilization_percent), 100.0, NARROW).trim_end().into(),
+            of_slot(device, memory(&figures)).into(),
         ];
         if has_cards {
             cells.push(temperature(&figures));
@@ -67,6 +68,9 @@ fn remarks_of(device: &DeviceReport) -> Vec<String> {
     }
     if !device.late.is_empty() {
         remarks.push(format!("{name}: how it is now is not known: {}", line(&device.late)));
+    }
+    if !device.doubt.is_empty() {
+        remarks.push(format!("{name}: {}", line(&device.doubt)));
     }
     if !device.throttled.is_empty() {
         remarks.push(format!("{name} runs slower than it could: {}", line(&device.throttled.join(", "))));
@@ -144,7 +148,7 @@ fn curves(device: &DeviceReport, figures: &DeviceFigures) -> String {
     let mut text = String::new();
     for (name, value, top, of) in rows {
         if device.points.iter().any(|point| of(point).is_some()) {
-            let curve = spark::line(places(device, of), top, WIDE);
+            let curve = spark::placed(places(device, of), top, WIDE);
             text.push_str(format!("  {name:<7} {value:<18} {curve}").trim_end());
             text.push('\n');
         }
@@ -171,12 +175,23 @@ fn greatest(points: &[DevicePoint]) -> DeviceFigures {
 
 fn places(device: &DeviceReport, of: fn(&DevicePoint) -> Option<f64>) -> Vec<(f64, f64)> {
     let Some((from, until)) = utc(&device.from).zip(utc(&device.until)) else { return Vec::new() };
-    let place = |point: &DevicePoint| Some((spark::place(utc(&point.at)?, from, until), of(point)?));
+    let place = |point: &DevicePoint| Some((place_of(utc(&point.at)?, from, until), of(point)?));
     device.points.iter().filter_map(place).collect()
+}
+
+/// Where a moment stands between the beginning, 0, and the end, 1.
+fn place_of(at: DateTime<Utc>, from: DateTime<Utc>, until: DateTime<Utc>) -> f64 {
+    let span = (until - from).as_seconds_f64();
+    if span > 0.0 { (at - from).as_seconds_f64() / span } else { 0.0 }
 }
 
 fn kind(device: &DeviceReport) -> &str {
     device.device.as_ref().map_or("", |known| &known.kind)
+}
+
+/// What a slot of processors says is its whole machine's: others work there, too.
+fn of_slot(device: &DeviceReport, figure: String) -> String {
+    if kind(device) == "cpu" && !figure.is_empty() { format!("{figure} (host)") } else { figure }
 }
 
 fn load(figures: &DeviceFigures) -> String {

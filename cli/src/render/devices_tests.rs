@@ -92,6 +92,9 @@ fn a_house_of_processors_has_no_columns_of_cards() {
     slot.device.as_mut().unwrap().kind = "cpu".to_owned();
     let text = shown(vec![slot], false);
     assert!(!text.contains("TEMP") && !text.contains("POWER") && text.contains("MEMORY"), "{text}");
+    assert!(text.contains("98 % (host)") && text.contains("9.0/11.0 GiB (host)"), "whose load that is: {text}");
+    assert!(!shown(vec![card("gpu-0")], false).contains("(host)"));
+    assert_eq!(place_of(now(), now(), now()), 0.0);
 }
 
 #[test]

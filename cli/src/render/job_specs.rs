@@ -35,8 +35,13 @@ impl<'a> JobSpecs<'a> {
         }
     }
 
-    /// The value of a dotted key: from the job's name if it was swept, else from its spec, else from the job it starts from.
+    /// The value of a dotted key: its own, else that of the job it starts from.
     pub(crate) fn value(&self, job: &Job, key: &str) -> Option<String> {
+        self.own(job, key).or_else(|| self.input(job).and_then(|input| self.value(input, key)))
+    }
+
+    /// From the job's name if it was swept, else from its spec.
+    pub(crate) fn own(&self, job: &Job, key: &str) -> Option<String> {
         if let Some((_, value)) = swept(&job.name).find(|(name, _)| *name == key) {
             return Some(number(value).map_or_else(|| value.to_owned(), |number| number.to_string()));
         }
@@ -45,10 +50,9 @@ impl<'a> JobSpecs<'a> {
         let own = spec.and_then(|spec| {
             spec.pointer(&format!("/stage/{pointer}")).or_else(|| spec.get(key)).filter(|value| !value.is_null())
         });
-        match own {
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(value) => Some(value.as_f64().map_or_else(|| value.to_string(), |number| number.to_string())),
-            None => self.input(job).and_then(|input| self.value(input, key)),
+        match own? {
+            Value::String(text) => Some(text.clone()),
+            value => Some(value.as_f64().map_or_else(|| value.to_string(), |number| number.to_string())),
         }
     }
 
@@ -65,15 +69,15 @@ pub(crate) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
 }
 
-/// `supervised, λ = 10` for `supervised[tikhonov.lambda=10.0]`.
-pub(crate) fn display_name(name: &str) -> String {
+/// `supervised, λ = 10` for `supervised[tikhonov.lambda=10.0]`, without the keys `but`.
+pub(crate) fn display_name(name: &str, but: &[&str]) -> String {
     let plain = |value: &str| number(value).map_or_else(|| value.to_owned(), |number| number.to_string());
-    let swept = swept(name).map(|(key, value)| describe(key, &plain(value)));
+    let swept = swept(name).filter(|(key, _)| !but.contains(key)).map(|(key, value)| describe(key, &plain(value)));
     std::iter::once(base(name).to_owned()).chain(swept).collect::<Vec<_>>().join(", ")
 }
 
 /// `label_fraction=0.1`, ...: what a sweep adds to a name.
-fn swept(name: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn swept(name: &str) -> impl Iterator<Item = (&str, &str)> {
     let inside = name.split_once('[').and_then(|(_, rest)| rest.strip_suffix(']')).unwrap_or("");
     inside.split(',').filter_map(|part| part.split_once('='))
 }
@@ -154,7 +158,10 @@ pub(crate) mod tests {
         assert_eq!(specs.varying(&jobs.iter().collect::<Vec<_>>()), ["seed"], "1.0 is 1");
         assert_eq!(describe("label_fraction", "0.29"), "29 % of labels");
         assert_eq!(describe("tikhonov.lambda", "0.1"), "λ = 0.1");
-        assert_eq!(display_name("linear[label_fraction=0.1,tikhonov.lambda=10.0]"), "linear, 10 % of labels, λ = 10");
-        assert_eq!(display_name("linear"), "linear");
+        assert_eq!(
+            display_name("linear[label_fraction=0.1,tikhonov.lambda=10.0]", &[]),
+            "linear, 10 % of labels, λ = 10"
+        );
+        assert_eq!(display_name("linear[seed=1]", &["seed"]), "linear");
     }
 }

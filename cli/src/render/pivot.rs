@@ -145,18 +145,28 @@ pub(crate) fn mean_and_spread(cell: &[Measured]) -> Option<(f64, Option<f64>)> {
     (!cell.is_empty()).then(|| (mean, (cell.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
 }
 
+/// What stands at the left of a row.
+pub(crate) fn row_title(key: &str, value: &str) -> String {
+    if key == "label_fraction" { share(value) } else { value.to_owned() }
+}
+
 impl Pivot {
-    pub(crate) fn table(&self, style: Style) -> String {
-        let side = match self.key.as_str() {
+    /// What stands above the rows' titles.
+    pub(crate) fn side(&self) -> String {
+        match self.key.as_str() {
             "label_fraction" => "LABELS".to_owned(),
             "tikhonov.lambda" => "λ".to_owned(),
             key => key.to_uppercase(),
-        };
+        }
+    }
+
+    pub(crate) fn table(&self, style: Style) -> String {
+        let side = self.side();
         let titles: Vec<String> =
             std::iter::once(side).chain(self.columns.iter().map(|one| one.to_uppercase())).collect();
         let mut rows = Rows::new(style, &titles.iter().map(String::as_str).collect::<Vec<_>>());
         for row in &self.rows {
-            let side = if self.key == "label_fraction" { share(&row.value) } else { row.value.clone() };
+            let side = row_title(&self.key, &row.value);
             let cells = row.cells.iter().map(|cell| match mean_and_spread(cell) {
                 Some((mean, Some(spread))) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * spread).into(),
                 Some((mean, None)) => format!("{:.2} %", 100.0 * mean).into(),

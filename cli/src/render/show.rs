@@ -1,7 +1,7 @@
 //! Everything about one job or one experiment.
 
 use chrono::{DateTime, Utc};
-use tandem_proto::v1::{Artifact, Attempt, Checkpoint, Event, Experiment, Job, ShowResponse};
+use tandem_proto::v1::{Artifact, Attempt, Checkpoint, Event, Experiment, Job, MaxTime, ShowResponse};
 
 use super::{
     job, state,
@@ -70,6 +70,7 @@ fn of_job(job: &Job, experiment: Option<&Experiment>, inputs: &[String], now: Da
         ("workers", job::gang(job.workers_min, job.workers_max)),
         ("shards", job.shards.to_string()),
         ("priority", if job.priority == 0 { String::new() } else { job.priority.to_string() }),
+        ("maximum time", job.max_time.as_ref().map(max_time).unwrap_or_default()),
         ("submitted", moment(&job.created_at)),
         ("started", moment(&job.started_at)),
         ("finished", moment(&job.finished_at)),
@@ -78,6 +79,17 @@ fn of_job(job: &Job, experiment: Option<&Experiment>, inputs: &[String], now: Da
         ("results", results.collect::<Vec<_>>().join(", ")),
         ("content key", job.content_key.clone()),
     ])
+}
+
+/// `2h by the policy; it has trained for 1h6m`.
+fn max_time(time: &MaxTime) -> String {
+    let whose = if time.by_policy { "by the policy" } else { "by who submitted it" };
+    let trained = if time.trained_seconds > 0.0 {
+        format!("; it has trained for {}", units::duration(time.trained_seconds))
+    } else {
+        String::new()
+    };
+    format!("{} {whose}{trained}", units::duration(time.seconds))
 }
 
 fn of_experiment(experiment: &Experiment) -> String {

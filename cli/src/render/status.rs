@@ -24,9 +24,10 @@ pub(crate) fn page(status: &StatusResponse, style: Style, now: DateTime<Utc>) ->
     let (unfit, problems) = (unfit(&status.workers), datasets::problems(&status.workers));
     let silent = silent(&status.workers, now);
     format!(
-        "{table}{data}\n{summary}{}{}{unfit}{problems}{silent}",
+        "{table}{data}\n{summary}{}{}{unfit}{}{problems}{silent}",
         quarantines(&status.workers),
-        withheld(&status.workers, now)
+        withheld(&status.workers, now),
+        remarks(&status.workers)
     )
 }
 
@@ -42,7 +43,16 @@ fn unfit(workers: &[Worker]) -> String {
     unfit.map(|(worker, why)| format!("\n{} gets no jobs: {}", line(&worker.name), line(&why))).collect()
 }
 
-/// Why a worker gets no jobs now, in a few words; empty if it does.
+/// What is odd about what cards say of themselves.
+fn remarks(workers: &[Worker]) -> String {
+    let of = |worker: &Worker| {
+        let remark = worker.facts.as_ref().map(|facts| facts.remark.as_str()).filter(|remark| !remark.is_empty())?;
+        Some(format!("\n{}: {}", line(&worker.name), line(remark)))
+    };
+    workers.iter().filter_map(of).collect()
+}
+
+/// Why a worker gets no jobs now, in a few words, or what is odd about its card; empty if neither.
 pub(crate) fn trouble(worker: &Worker) -> String {
     match worker.state() {
         WorkerState::Unfit => worker.unfit.clone(),
@@ -54,15 +64,24 @@ pub(crate) fn trouble(worker: &Worker) -> String {
     }
 }
 
+/// Until when nobody is given a worker, as far as that is known.
+pub(crate) fn nobody_until(worker: &Worker) -> Option<DateTime<Utc>> {
+    let held = worker.hold.as_ref().filter(|_| worker.drain.is_none()).and_then(|hold| utc(&hold.until));
+    if worker.quarantine_reason.is_empty() { held } else { utc(&worker.quarantined_until).max(held) }
+}
+
 /// By whose wish, or use, a worker gets nothing new.
 fn not_given_out(worker: &Worker) -> String {
     let because = |reason: &str| if reason.is_empty() { String::new() } else { format!(": {reason}") };
     match (&worker.drain, &worker.hold) {
         (Some(drain), _) => format!("drained by {}{}", drain.by, because(&drain.reason)),
+        // First until when: the rest may be cut off.
         (None, Some(hold)) => {
-            let until =
-                utc(&hold.until).map(|until| format!(" until {}", until.format("%H:%M UTC"))).unwrap_or_default();
-            format!("held by {}{until}{}", hold.by, because(&hold.reason))
+            let until = utc(&hold.until).map(|until| format!("until {}, ", until.format("%H:%M UTC")));
+            format!("{}held by {}{}", until.unwrap_or_default(), hold.by, because(&hold.reason))
+        }
+        (None, None) if worker.withheld.is_empty() => {
+            worker.facts.as_ref().map(|facts| facts.remark.clone()).unwrap_or_default()
         }
         (None, None) => worker.withheld.clone(),
     }
@@ -173,14 +192,18 @@ pub(crate) fn device(device: &Device) -> String {
 }
 
 fn facts(facts: Option<&DeviceFacts>, memory: u64) -> [String; 5] {
-    let Some(facts) = facts else { return std::array::from_fn(|_| "-".to_owned()) };
+    // What is not known is no 0.
+    let known = |figure: Option<u32>, unit: &str| figure.map(|figure| format!("{figure}{unit}"));
+    let facts = facts.cloned().unwrap_or_default();
+    let used = facts.memory_used_bytes.map(units::bytes);
     [
-        format!("{} %", facts.utilization_percent),
-        format!("{} of {}", units::bytes(facts.memory_used_bytes), units::bytes(memory)),
-        format!("{} °C", facts.temperature_celsius),
-        format!("{} W", facts.power_watts),
-        facts.foreign_processes.to_string(),
+        known(facts.utilization_percent, " %"),
+        used.map(|used| if memory > 0 { format!("{used} of {}", units::bytes(memory)) } else { used }),
+        known(facts.temperature_celsius, " °C"),
+        known(facts.power_watts, " W"),
+        known(facts.foreign_processes, ""),
     ]
+    .map(|figure| figure.unwrap_or_else(|| "-".to_owned()))
 }
 
 fn summary(status: &StatusResponse, now: DateTime<Utc>) -> String {
@@ -221,11 +244,12 @@ mod tests {
             owner: "ann".to_owned(),
             seconds_left: 95.0,
             facts: Some(DeviceFacts {
-                utilization_percent: 97,
-                memory_used_bytes: 9 << 30,
-                temperature_celsius: 71,
-                power_watts: 240,
-                foreign_processes: 1,
+                utilization_percent: Some(97),
+                memory_used_bytes: Some(9 << 30),
+                temperature_celsius: Some(71),
+                power_watts: Some(240),
+                foreign_processes: Some(1),
+                ..Default::default()
             }),
             ..Worker::default()
         };
@@ -294,6 +318,23 @@ mod tests {
         let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
         assert!(text.contains("gpu-1           in use"), "{text}");
         assert!(text.ends_with("gpu-1 gets no jobs: in use by ann: python (pid 4711, 3.2 GiB)"), "{text}");
+    }
+
+    #[test]
+    fn what_a_card_does_not_say_is_no_zero_and_what_it_says_wrongly_is_told() {
+        let remark = "its driver says what cannot be of its load".to_owned();
+        let worker = Worker {
+            name: "gpu-1".to_owned(),
+            state: WorkerState::Idle.into(),
+            device: Some(Device { kind: "cuda".to_owned(), memory_bytes: 11 << 30, ..Device::default() }),
+            facts: Some(DeviceFacts { power_watts: Some(0), remark: remark.clone(), ..DeviceFacts::default() }),
+            ..Worker::default()
+        };
+        assert_eq!(trouble(&worker), remark);
+        let status = StatusResponse { workers: vec![worker], ..StatusResponse::default() };
+        let text = page(&status, Style::default(), DateTime::UNIX_EPOCH);
+        assert!(!text.contains("0 %") && !text.contains("0 °C") && !text.contains("0 B of"), "{text}");
+        assert!(text.contains(" 0 W") && text.ends_with(&format!("gpu-1: {remark}")), "{text}");
     }
 
     #[test]

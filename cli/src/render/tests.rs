@@ -59,11 +59,12 @@ fn workers() -> StatusResponse {
             ..Device::default()
         }),
         facts: Some(DeviceFacts {
-            utilization_percent: 97,
-            memory_used_bytes: 9 << 30,
-            temperature_celsius: 71,
-            power_watts: 240,
-            foreign_processes: 0,
+            utilization_percent: Some(97),
+            memory_used_bytes: Some(9 << 30),
+            temperature_celsius: Some(71),
+            power_watts: Some(240),
+            foreign_processes: Some(0),
+            ..Default::default()
         }),
         owner: job.map(|job| job.owner.clone()).unwrap_or_default(),
         experiment: job.map(|job| job.experiment_name.clone()).unwrap_or_default(),

@@ -10,14 +10,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1} s");
     }
-    let whole = seconds.round() as u64;
-    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
-    match () {
-        () if minutes == 0 => format!("{whole} s"),
-        () if hours == 0 => format!("{minutes} min {:02} s", whole % 60),
-        () if days == 0 => format!("{hours} h {:02} min", minutes % 60),
-        () => format!("{days} d {} h", hours % 24),
-    }
+    numbers::span(seconds.round() as u64)
 }
 
 /// How long ago, coarsely: `now`, `42 s`, `3 min`, `2 h`, `5 d`.
@@ -44,6 +37,7 @@ pub(crate) fn precise_moment(at: DateTime<Utc>) -> String {
 
 pub(crate) use tandem_domain::datasets::size as bytes;
 
+use tandem_draw::numbers;
 pub(crate) use tandem_draw::numbers::count;
 
 /// `850`, `1.2 k`, `11.5 M`, `3.4 G`.
@@ -61,40 +55,9 @@ pub(crate) fn magnitude(number: f64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A figure in the form that its name implies: shares in percent, times, bytes, counts, else four significant digits.
+/// A figure in the form that its name implies.
 pub(crate) fn figure(name: &str, value: f64) -> String {
-    if !value.is_finite() {
-        return value.to_string();
-    }
-    match name {
-        "seconds" => duration(value),
-        _ if is_count(name) && value.fract() == 0.0 && value.abs() < 1e15 => whole(value),
-        "images" => count(value.max(0.0).round() as u64),
-        _ if tandem_draw::numbers::is_share(name) => format!("{:.1} %", 100.0 * value),
-        _ if name.ends_with("_bytes") => bytes(value.max(0.0).round() as u64),
-        _ => significant(value),
-    }
-}
-
-/// What is counted: steps, labels, the number of an epoch.
-fn is_count(name: &str) -> bool {
-    ["steps", "labels", "images", "epoch", "epochs", "gate_failed"].iter().any(|end| name.ends_with(end))
-}
-
-fn whole(value: f64) -> String {
-    let sign = if value < 0.0 { "-" } else { "" };
-    format!("{sign}{}", count(value.abs() as u64))
-}
-
-fn significant(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if !(1e-3..1e5).contains(&size) => format!("{value:.3e}"),
-        size => {
-            let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
-            format!("{value:.decimals$}")
-        }
-    }
+    numbers::figure(name, value, duration, bytes)
 }
 
 /// Shortest length, at least 8, at which all `ids` differ.

@@ -29,9 +29,8 @@ fn one(why: &Why, now: DateTime<Utc>) -> String {
     }
     match (&why.start, job.state()) {
         (Some(start), _) => text.push_str(&format!("  expected to start {}\n", expected(start, now))),
-        (None, JobState::Queued) => {
-            text.push_str("  nobody can say when it will start: no device that is there can have it\n")
-        }
+        (None, JobState::Queued) => text
+            .push_str("  nobody can say when it starts: of no device that it may have is it known when it is free\n"),
         _ => {}
     }
     if !why.before.is_empty() {

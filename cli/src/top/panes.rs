@@ -51,7 +51,9 @@ const WAITING: [Column; 6] = [
 
 pub(crate) fn grid(state: &State, pane: Pane, now: DateTime<Utc>) -> Grid<'static> {
     let (columns, rows, none): (&[Column], _, _) = match pane {
-        Pane::Devices => (&DEVICES, state.devices().iter().map(|worker| device(state, worker)).collect(), "no devices"),
+        Pane::Devices => {
+            (&DEVICES, state.devices().iter().map(|worker| device(state, worker, now)).collect(), "no devices")
+        }
         Pane::Running => {
             (&RUNNING, state.running().iter().map(|job| running(state, job, now)).collect(), "nothing runs")
         }
@@ -65,16 +67,18 @@ pub(crate) fn grid(state: &State, pane: Pane, now: DateTime<Utc>) -> Grid<'stati
     Grid { columns, rows, none, chosen: state.row(pane), has_focus: state.pane == pane }
 }
 
-fn device(state: &State, worker: &Worker) -> Vec<(String, Tone)> {
+fn device(state: &State, worker: &Worker, now: DateTime<Utc>) -> Vec<(String, Tone)> {
     let workers = &state.news.status.workers;
     let host = if workers.iter().all(|other| other.host == worker.host) { "" } else { &worker.host };
     let total = worker.device.as_ref().map_or(0, |device| device.memory_bytes);
+    // What is not known is no 0.
+    let known = |figure: Option<u32>, unit: &str| figure.map(|figure| format!("{figure} {unit}")).unwrap_or_default();
     let [load, memory, heat, power] = match &worker.facts {
         Some(facts) => [
-            format!("{} %", facts.utilization_percent),
-            memory(facts.memory_used_bytes, total),
-            format!("{} °C", facts.temperature_celsius),
-            format!("{} W", facts.power_watts),
+            known(facts.utilization_percent, "%"),
+            facts.memory_used_bytes.map(|used| memory(used, total)).unwrap_or_default(),
+            known(facts.temperature_celsius, "°C"),
+            known(facts.power_watts, "W"),
         ],
         None => Default::default(),
     };
@@ -90,9 +94,24 @@ fn device(state: &State, worker: &Worker) -> Vec<(String, Tone)> {
         cell(power, Tone::Plain),
         cell(&worker.owner, Tone::Plain),
         cell(status::job(worker), Tone::Plain),
-        cell(status::left(worker), Tone::Plain),
+        cell(left(worker, now), Tone::Plain),
         cell(status::trouble(worker), Tone::Bad),
     ]
+}
+
+/// How long its job still takes, or, of one without, how long nobody is given it: in a narrow terminal that is all that is said.
+fn left(worker: &Worker, now: DateTime<Utc>) -> String {
+    let of_job = status::left(worker);
+    match status::nobody_until(worker) {
+        Some(until) if of_job.is_empty() && worker.job_id.is_empty() => {
+            // To the minute, as such a time is given.
+            match (until - now).num_minutes().max(0) {
+                minutes @ 0..60 => format!("{minutes} min"),
+                _ => units::duration((until - now).as_seconds_f64()),
+            }
+        }
+        _ => of_job,
+    }
 }
 
 fn running(state: &State, job: &Job, now: DateTime<Utc>) -> Vec<(String, Tone)> {
@@ -141,6 +160,9 @@ fn waiting(place: usize, job: &Job, now: DateTime<Utc>) -> Vec<(String, Tone)> {
 
 /// `8.1/11.0 GiB`.
 fn memory(used: u64, total: u64) -> String {
+    if total == 0 {
+        return units::bytes(used);
+    }
     let (used, total) = (units::bytes(used), units::bytes(total));
     match (used.split_once(' '), total.split_once(' ')) {
         (Some((number, unit)), Some((_, of))) if unit == of => format!("{number}/{total}"),

@@ -47,7 +47,12 @@ pub(crate) async fn news(client: &Client) -> Result<News, String> {
 pub(crate) async fn detail(client: &Client, id: &str, metric: Option<&str>) -> Result<Detail, String> {
     let on = client.services();
     let metric = metric.unwrap_or("loss").to_owned();
-    let metrics = MetricsRequest { target: id.to_owned(), names: vec![metric.clone()], points: MOST_POINTS };
+    let metrics = MetricsRequest {
+        target: id.to_owned(),
+        names: vec![metric.clone()],
+        points: MOST_POINTS,
+        ..MetricsRequest::default()
+    };
     let show = ShowRequest { target: id.to_owned() };
     let (mut jobs, mut results) = (on.jobs(), on.results());
     let answers = async { tokio::try_join!(jobs.show(show), results.metrics(metrics)) };

@@ -85,6 +85,7 @@ impl Binaries {
         args.extend(["--socket".into(), options.socket.clone().into()]);
         args.extend(["--login-role".into(), options.login_role.word().into()]);
         args.extend(["--database-password-file".into(), home.database_password().into()]);
+        args.extend(["--receipt-key".into(), home.receipt_key().into()]);
         if !options.listen.ip().is_loopback() {
             args.extend(["--tls-dir".into(), home.tls().into()]);
         }
@@ -134,6 +135,7 @@ mod tests {
     fn a_certificate_is_for_who_comes_from_afar() {
         let here = server_args("127.0.0.1:7077");
         assert!(here.contains("--socket /home/t/tandem.sock --login-role submitter"), "{here}");
+        assert!(here.contains("--receipt-key /home/t/receipt.key"), "{here}");
         assert!(here.contains("--database-password-file /home/t/database-password") && !here.contains("--tls-dir"));
         assert!(server_args("0.0.0.0:7077").contains("--tls-dir /home/t/tls"));
     }

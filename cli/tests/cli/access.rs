@@ -1,8 +1,13 @@
 //! Sockets, tokens and the commands of admins, against a scripted coordinator.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tandem_proto::v1::{JobState, Person, Token};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -163,6 +168,11 @@ async fn a_token_is_shown_once_or_written_for_its_owner_alone() {
     assert_eq!((asked[2].role.as_str(), asked[2].expires_in_seconds), ("worker", None));
 
     let id = script.lock().unwrap().tokens[0].id.clone();
+    let all = script.lock().unwrap().tokens.clone();
+    script.lock().unwrap().tokens.clear();
+    let none = run(&server, &["token", "list", "--all"]).await;
+    assert!(none.stderr().contains("nobody here has a token"), "{}", none.stderr());
+    script.lock().unwrap().tokens = all;
     let list = run(&server, &["token", "list", "--all"]).await;
     assert!(list.stdout().contains(&id) && !list.stdout().contains("tdm_"), "{}", list.stdout());
     assert_eq!(run(&server, &["token", "revoke", &id]).await.code(), Some(0));
@@ -203,6 +213,25 @@ async fn a_browser_is_logged_in_by_a_file_that_nobody_else_reads_and_that_is_gon
     assert_eq!(fs::read_dir(folder.join("tandem")).unwrap().count(), 0, "the file is gone");
     assert_eq!(mode_of(&folder.join("tandem")), 0o700);
     assert_eq!(script.lock().unwrap().web_code_asked, 2);
+}
+
+#[tokio::test]
+async fn a_command_that_is_told_to_end_leaves_no_file() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+        let (home, (server, _)) = (Home::new(), Coordinator::start(Script::default()).await);
+        let folder = home.dir.path().join("for-a-minute");
+        fs::create_dir(&folder).unwrap();
+        let folder_text = folder.display().to_string();
+        let mut command = home.command(&["--server", &server, "web", "--no-browser", "--dir", &folder_text]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        // It asks every half second whether the code was used.
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        while !said.next_line().await.unwrap().unwrap().contains("open in a browser") {}
+        kill(Pid::from_raw(child.id().unwrap().cast_signed()), signal).unwrap();
+        let ended = child.wait().await.unwrap();
+        assert!(!ended.success(), "{signal}: {ended}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{signal}: the file is gone");
+    }
 }
 
 #[tokio::test]

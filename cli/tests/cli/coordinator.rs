@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::Stream;
+use tandem_proto::convert::Timestamp;
 use tandem_proto::v1::{
     self, CancelRequest, CancelResponse, FetchRequest, FetchResponse, Job, JobState, ListRequest, ListResponse,
     LogLine, LogsRequest, MetricsRequest, MetricsResponse, QueryRequest, QueryResponse, Series, ShowRequest,
@@ -60,19 +61,28 @@ pub(crate) struct Script {
     pub(crate) running: String,
     pub(crate) shared: Vec<v1::SharedJob>,
     pub(crate) older: Option<v1::Submission>,
+    /// There are jobs, but none of them has results.
+    pub(crate) has_no_results: bool,
     /// By target, and by an artifact's id: said instead of `shown` and `chunks`.
     pub(crate) shown_of: HashMap<String, ShowResponse>,
     pub(crate) bytes_of: HashMap<String, Vec<u8>>,
     /// What was asked in SQL's words, and what is answered.
     pub(crate) questions: Vec<v1::AskRequest>,
     pub(crate) answer: v1::AskResponse,
+    /// What was fetched: the artifact's id, or step and file of a checkpoint; and from which byte on.
+    pub(crate) fetches: Vec<(String, u64)>,
     pub(crate) series: Vec<Series>,
+    /// Jobs have none if it is not set.
+    pub(crate) receipt: Option<v1::ReceiptResponse>,
+    pub(crate) receipts_asked: Vec<v1::ReceiptRequest>,
     /// One line if there are none.
     pub(crate) logs: Vec<LogLine>,
     pub(crate) status: StatusResponse,
     pub(crate) release: Option<v1::ReleaseResponse>,
     pub(crate) devices: v1::DevicesResponse,
     pub(crate) usage: Vec<v1::Usage>,
+    pub(crate) usage_since: Option<Timestamp>,
+    pub(crate) policy_files: Vec<String>,
     pub(crate) people: Vec<v1::Person>,
     pub(crate) set_people: Vec<v1::SetPersonRequest>,
     pub(crate) tokens: Vec<v1::Token>,
@@ -314,7 +324,8 @@ impl Results for Coordinator {
 
     async fn query(&self, _: Request<QueryRequest>) -> Answer<QueryResponse> {
         let script = self.script.lock().unwrap();
-        Ok(Response::new(QueryResponse { jobs: script.jobs.clone(), older: script.older.clone() }))
+        let jobs = if script.has_no_results { Vec::new() } else { script.jobs.clone() };
+        Ok(Response::new(QueryResponse { jobs, older: script.older.clone() }))
     }
 
     async fn ask(&self, request: Request<v1::AskRequest>) -> Answer<v1::AskResponse> {
@@ -324,18 +335,60 @@ impl Results for Coordinator {
     }
 
     async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {
-        let MetricsRequest { target, names, .. } = request.into_inner();
-        let wanted = |one: &&Series| one.job_id == target && (names.is_empty() || names.contains(&one.name));
-        let series = self.script.lock().unwrap().series.iter().filter(wanted).cloned().collect();
+        let request = request.into_inner();
+        let MetricsRequest { target, names, .. } = &request;
+        let is_wanted = |one: &Series| one.job_id == *target && (names.is_empty() || names.contains(&one.name));
+        let mut series = self.script.lock().unwrap().series.clone();
+        series.retain(is_wanted);
+        for one in &mut series {
+            one.count = one.values.len() as u64;
+            if request.most > 0 {
+                let skipped = one.steps.iter().filter(|step| **step < request.from_step).count();
+                let end = one.steps.len().min(skipped + request.most as usize);
+                (one.steps, one.values) = (one.steps[skipped..end].to_vec(), one.values[skipped..end].to_vec());
+            }
+        }
+        series.retain(|one| !one.values.is_empty());
         Ok(Response::new(MetricsResponse { series }))
     }
 
     async fn fetch(&self, request: Request<FetchRequest>) -> Answer<Self::FetchStream> {
-        let script = self.script.lock().unwrap();
-        let own = script.bytes_of.get(&request.into_inner().artifact_id);
+        let mut script = self.script.lock().unwrap();
+        let FetchRequest { artifact_id, offset, checkpoint } = request.into_inner();
+        let asked = checkpoint.map_or(artifact_id, |wanted| format!("{}/{}", wanted.step, wanted.file));
+        script.fetches.push((asked.clone(), offset));
+        let own = script.bytes_of.get(&asked);
         let chunks = own.map_or_else(|| script.chunks.clone(), |bytes| vec![bytes.clone()]);
-        let messages = chunks.into_iter().map(|chunk| FetchResponse { chunk, ..FetchResponse::default() }).collect();
+        let mut skipped = offset as usize;
+        let chunks = chunks.into_iter().map(|chunk| {
+            let here = skipped.min(chunk.len());
+            skipped -= here;
+            chunk[here..].to_vec().into()
+        });
+        let messages = chunks.map(|chunk| FetchResponse { chunk, offset, ..FetchResponse::default() }).collect();
         Ok(if script.breaks { Self::broken_stream(messages) } else { Self::stream(messages) })
+    }
+
+    async fn receipt(&self, request: Request<v1::ReceiptRequest>) -> Answer<v1::ReceiptResponse> {
+        let mut script = self.script.lock().unwrap();
+        script.receipts_asked.push(request.into_inner());
+        let none = || Status::failed_precondition("it has no receipt: it succeeded before this house kept any");
+        script.receipt.clone().map(Response::new).ok_or_else(none)
+    }
+
+    async fn reproduce(&self, request: Request<v1::ReproduceRequest>) -> Answer<v1::ReproduceResponse> {
+        let v1::ReproduceRequest { target, replay } = request.into_inner();
+        let (from_step, until_step) = if replay { (8, 16) } else { (0, 0) };
+        let experiment = if replay { "verify-0199a1b2" } else { "reproduce-0199a1b2" }.to_owned();
+        let job_id = "0199a1b2-c3d4-7aaa-8000-000000000002".to_owned();
+        let (of_id, already) = (target, false);
+        Ok(Response::new(v1::ReproduceResponse { job_id, experiment, of_id, already, from_step, until_step }))
+    }
+
+    async fn receipt_keys(&self, _: Request<v1::ReceiptKeysRequest>) -> Answer<v1::ReceiptKeysResponse> {
+        let receipt = self.script.lock().unwrap().receipt.clone();
+        let key = |receipt: v1::ReceiptResponse| v1::ReceiptKey { id: "ab".to_owned(), pem: receipt.key, since: None };
+        Ok(Response::new(v1::ReceiptKeysResponse { keys: receipt.map(key).into_iter().collect() }))
     }
 }
 
@@ -346,7 +399,8 @@ impl Devices for Coordinator {
     }
 
     async fn usage(&self, _: Request<v1::UsageRequest>) -> Answer<v1::UsageResponse> {
-        Ok(Response::new(v1::UsageResponse { usage: self.script.lock().unwrap().usage.clone() }))
+        let script = self.script();
+        Ok(Response::new(v1::UsageResponse { usage: script.usage.clone(), since: script.usage_since }))
     }
 }
 
@@ -411,8 +465,11 @@ impl Policies for Coordinator {
         if request.toml.contains("wrong") {
             return Err(Status::invalid_argument("the policy is wrong: line 1"));
         }
+        self.script().policy_files.push(request.file_name);
         let policy = (!request.dry_run).then(|| v1::Policy { version: 4, ..Default::default() });
-        Ok(Response::new(v1::SetPolicyResponse { policy, effective: String::new() }))
+        let changes = vec!["limits.queued_jobs: 3, was 5".to_owned()];
+        let notes = vec!["nobody here is called `zoe`".to_owned()];
+        Ok(Response::new(v1::SetPolicyResponse { policy, changes, notes, ..Default::default() }))
     }
 
     async fn history(&self, _: Request<v1::PolicyHistoryRequest>) -> Answer<v1::PolicyHistoryResponse> {

@@ -97,7 +97,7 @@ async fn a_file_comes_whole_from_two_coordinators() {
     let dir = tempfile::tempdir().unwrap();
     let fetch = run(&format!("{a},{b}"), &["fetch", "x", "--out", dir.path().to_str().unwrap()]).await;
     assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
-    assert_eq!(fs::read(dir.path().join("encoder.safetensors")).unwrap(), BYTES);
+    assert_eq!(fs::read(dir.path().join("encoder/encoder.safetensors")).unwrap(), BYTES);
 }
 
 #[tokio::test]

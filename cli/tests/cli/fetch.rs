@@ -1,7 +1,10 @@
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
-use tandem_proto::v1::{Artifact, Job, JobState, Series, ShowResponse, Submission};
+use tandem_proto::v1::{self, Artifact, Job, JobState, Series, ShowResponse, Submission};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -30,15 +33,24 @@ fn script(chunks: &[&[u8]], name: &str) -> Script {
 
 #[tokio::test]
 async fn a_file_comes_whole_and_is_not_replaced_by_accident() {
-    let (server, _) = Coordinator::start(script(&[&BYTES[..4], &BYTES[4..]], "encoder.safetensors")).await;
+    let (server, script) = Coordinator::start(script(&[&BYTES[..4], &BYTES[4..]], "encoder.safetensors")).await;
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("new/folder");
     let args = ["fetch", "x", "--out", out.to_str().unwrap(), "--json"];
     let fetch = run(&server, &args).await;
     assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
-    let file = out.join("encoder.safetensors");
+    let file = out.join("encoder/encoder.safetensors");
     assert_eq!(fetch.json()["files"][0]["path"], file.to_str().unwrap());
     assert_eq!(fs::read(&file).unwrap(), BYTES);
+
+    let same = run(&server, &args).await;
+    assert_eq!((same.code(), &same.json()["files"][0]["was_there"]), (Some(0), &true.into()), "{}", same.stderr());
+    assert_eq!(script.lock().unwrap().fetches.len(), 1, "what is there is not fetched again");
+
+    fs::write(&file, "not weights").unwrap();
+    let other = run(&server, &args).await;
+    let sums = [Sha256::digest("not weights"), Sha256::digest(BYTES)].map(hex::encode);
+    assert!(other.code() == Some(73) && sums.iter().all(|sum| other.stderr().contains(sum)), "{}", other.stderr());
 
     fs::write(&file, "mine").unwrap();
     let again = run(&server, &args).await;
@@ -60,7 +72,93 @@ async fn a_damaged_file_never_appears() {
         "{}",
         fetch.stderr()
     );
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(dir.path().join("encoder")).unwrap().count(), 0);
+}
+
+/// Where a run that broke off keeps what has arrived.
+fn part_of(folder: &Path) -> PathBuf {
+    let sha256 = hex::encode(Sha256::digest(BYTES));
+    folder.join(format!(".encoder.safetensors.{}.part", &sha256[..16]))
+}
+
+#[tokio::test]
+async fn what_broke_off_goes_on_where_it_was() {
+    let away = Script { breaks: true, ..script(&[&BYTES[..4]], "encoder.safetensors") };
+    let (server, script) = Coordinator::start(away).await;
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["fetch", "x", "--out", dir.path().to_str().unwrap()];
+    let folder = dir.path().join("encoder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(part_of(&folder), &BYTES[..2]).unwrap();
+    script.lock().unwrap().breaks = false;
+    script.lock().unwrap().chunks = vec![BYTES[..4].to_vec(), BYTES[4..].to_vec()];
+    let fetch = run(&server, &args).await;
+    assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
+    assert_eq!(fs::read(folder.join("encoder.safetensors")).unwrap(), BYTES);
+    assert_eq!(script.lock().unwrap().fetches, [("a-1".to_owned(), 2)]);
+    assert!(!part_of(&folder).exists());
+}
+
+#[tokio::test]
+async fn a_part_that_is_damaged_costs_one_more_fetch_and_no_wrong_file() {
+    let (server, script) = Coordinator::start(script(&[BYTES], "encoder.safetensors")).await;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("encoder");
+    fs::create_dir(&folder).unwrap();
+    for part in [&b"THE"[..], b"much longer than the file itself"] {
+        fs::write(part_of(&folder), part).unwrap();
+        let fetch = run(&server, &["fetch", "x", "--out", dir.path().to_str().unwrap(), "--force"]).await;
+        assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
+        let file = folder.join("encoder.safetensors");
+        assert_eq!(fs::read(&file).unwrap(), BYTES);
+        fs::remove_file(file).unwrap();
+    }
+    let offsets: Vec<u64> = script.lock().unwrap().fetches.iter().map(|(_, offset)| *offset).collect();
+    assert_eq!(offsets, [3, 0, 0]);
+}
+
+#[tokio::test]
+async fn of_what_failed_the_checkpoint_is_fetched_and_of_what_runs_it_is_said() {
+    let state = b"state".to_vec();
+    let manifest = serde_json::json!({ "format": 9, "files": [
+        { "name": "state.safetensors", "sha256": hex::encode(Sha256::digest(&state)), "bytes": state.len() }
+    ] });
+    let manifest = manifest.to_string().into_bytes();
+    let checkpoint = |step, sha256| v1::Checkpoint {
+        step,
+        bytes: 400,
+        sha256,
+        path: format!("jobs/7/step-{step:08}-f3"),
+        ..v1::Checkpoint::default()
+    };
+    let checkpoints = vec![
+        checkpoint(8, hex::encode(Sha256::digest(&manifest))),
+        // Gone from the store: the one before it is taken.
+        checkpoint(16, hex::encode(Sha256::digest("other"))),
+    ];
+    let jobs = vec![job("encoder", JobState::Failed), job("linear", JobState::Blocked)];
+    let shown = ShowResponse { jobs, ..ShowResponse::default() };
+    let of_encoder = ShowResponse { checkpoints, ..shown.clone() };
+    let (server, _) = Coordinator::start(Script {
+        shown,
+        shown_of: [("encoder-0000-0000".to_owned(), of_encoder)].into(),
+        bytes_of: [("8/".to_owned(), manifest.clone()), ("8/state.safetensors".to_owned(), state.clone())].into(),
+        ..Script::default()
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let nothing = run(&server, &["fetch", "x", "--out", out]).await;
+    assert_eq!(nothing.code(), Some(66));
+    assert!(nothing.stderr().contains("`encoder` (failed), `linear` (blocked)"), "{}", nothing.stderr());
+    assert!(nothing.stderr().contains("--checkpoint"), "{}", nothing.stderr());
+
+    let fetch = run(&server, &["fetch", "x", "--out", out, "--checkpoint"]).await;
+    assert_eq!(fetch.code(), Some(0), "{}", fetch.stderr());
+    let folder = dir.path().join("encoder.checkpoint-00000008");
+    assert_eq!(fs::read(folder.join("manifest.json")).unwrap(), manifest);
+    assert_eq!(fs::read(folder.join("state.safetensors")).unwrap(), state);
+    assert!(fetch.stderr().contains("`linear` (blocked)"), "{}", fetch.stderr());
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ fn full_job() -> Job {
         content_key: "ab12".to_owned(),
         depends_on: vec!["x".to_owned(), "y".to_owned()],
         priority: -5,
+        max_time: Some(v1::MaxTime { seconds: 3600.0, trained_seconds: 60.5, by_policy: true }),
     }
 }
 
@@ -134,11 +135,12 @@ fn workers() -> Vec<Worker> {
         busy_since: at(1_700_000_001, 0),
         seconds_left: 95.5,
         facts: Some(DeviceFacts {
-            utilization_percent: 97,
-            memory_used_bytes: 9 << 30,
-            temperature_celsius: 71,
-            power_watts: 240,
-            foreign_processes: 2,
+            utilization_percent: Some(97),
+            memory_used_bytes: Some(9 << 30),
+            temperature_celsius: Some(71),
+            power_watts: Some(240),
+            foreign_processes: Some(2),
+            ..Default::default()
         }),
         quarantine_reason: "3 different jobs were lost on it".to_owned(),
         quarantined_until: at(1_700_003_600, 0),
@@ -423,6 +425,7 @@ fn device_report() -> v1::DeviceReport {
             },
             v1::DevicePoint { at: at(1_699_996_430, 0), ..v1::DevicePoint::default() },
         ],
+        doubt: "its driver says what cannot be of its load".to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fs;
 
 use sha2::{Digest, Sha256};
-use tandem_proto::v1::{Artifact, Job, JobState, Scalar, Series, ShowResponse};
+use tandem_proto::v1::{Artifact, Job, JobState, Progress, Scalar, Series, ShowResponse};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -127,13 +127,100 @@ async fn the_best_by_a_result_that_nobody_has_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_picture_has_the_name_of_what_it_is() {
-    let (server, _) = Coordinator::start(Script::default()).await;
+async fn a_picture_is_what_its_name_says_and_is_refused_before_anything_is_asked() {
+    let encoder = Job { id: "j-1".to_owned(), ..job("encoder", JobState::Running) };
+    let series = vec![curve("j-1", "loss", &[5.5, 5.0])];
+    let (server, _) = Coordinator::start(Script { jobs: vec![encoder], series, ..Script::default() }).await;
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("loss.PNG");
-    let plot = run(&server, &["results", "x", "--plot", file.to_str().unwrap()]).await;
-    assert_eq!(plot.code(), Some(2), "{}", plot.stderr());
-    assert!(plot.stderr().contains("drawn as SVG, not as .png") && !file.exists(), "{}", plot.stderr());
+    for (name, begins) in [("a.svg", &b"<svg"[..]), ("b.PNG", b"\x89PNG"), ("c.pdf", b"%PDF-")] {
+        let file = dir.path().join(name);
+        let plot = run(&server, &["results", "x", "--plot", file.to_str().unwrap()]).await;
+        assert_eq!(plot.code(), Some(0), "{}", plot.stderr());
+        assert!(fs::read(&file).unwrap().starts_with(begins), "{name}");
+    }
+    // Nobody listens there: what is wrong is said without asking.
+    let away = "http://127.0.0.1:1";
+    for name in ["loss.jpg", "loss", "loss.svg.gz"] {
+        let file = dir.path().join(name);
+        let plot = run(away, &["results", "x", "--plot", file.to_str().unwrap()]).await;
+        assert_eq!(plot.code(), Some(2), "{}", plot.stderr());
+        assert!(plot.stderr().contains("ends with one of .svg, .png, .pdf") && !file.exists(), "{}", plot.stderr());
+    }
+    let nowhere = dir.path().join("nowhere/loss.svg");
+    let plot = run(away, &["results", "x", "--plot", nowhere.to_str().unwrap()]).await;
+    assert_eq!(plot.code(), Some(73), "{}", plot.stderr());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing else is left");
+}
+
+fn curve(job: &str, name: &str, values: &[f64]) -> Series {
+    Series {
+        job_id: job.to_owned(),
+        job_name: "encoder".to_owned(),
+        name: name.to_owned(),
+        steps: (0..values.len() as u64).map(|step| 10 * step).collect(),
+        values: values.to_vec(),
+        ..Series::default()
+    }
+}
+
+#[tokio::test]
+async fn seeds_are_drawn_together_and_metrics_that_nobody_has_are_told_what_there_is() {
+    let of = |id: &str, name: &str| {
+        let metrics = vec![Scalar { name: "loss_layer1".to_owned(), value: 1.0 }];
+        let progress = Some(Progress { metrics, ..Progress::default() });
+        Job { id: id.to_owned(), stage: "contrastive".to_owned(), progress, ..job(name, JobState::Failed) }
+    };
+    let jobs = vec![of("a", "e[lr=1,seed=1]"), of("b", "e[lr=1,seed=2]"), of("c", "e[lr=2,seed=1]")];
+    let series = ["a", "b", "c"].map(|id| curve(id, "loss", &[5.5, 5.0])).to_vec();
+    let (server, _) = Coordinator::start(Script { jobs, series, ..Script::default() }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("seeds.svg");
+    let args = ["results", "x", "--plot", file.to_str().unwrap(), "--force"];
+    let drawn = run(&server, &args).await;
+    assert_eq!(drawn.code(), Some(0), "{}", drawn.stderr());
+    let svg = fs::read_to_string(&file).unwrap();
+    assert!(svg.contains("lr = 1 (mean of 2)\n") && svg.contains("lr = 2\n"), "{svg}");
+    assert_eq!(run(&server, &[&args[..], &["--each-seed"]].concat()).await.code(), Some(0));
+    assert!(fs::read_to_string(&file).unwrap().contains("lr = 1, seed 2\n"));
+    let wrong = run(&server, &[&args[..], &["--metric", "layer1_loss"]].concat()).await;
+    assert_eq!(wrong.code(), Some(66));
+    assert!(
+        wrong.stderr().contains("has values of layer1_loss that can be drawn; they have loss_layer1"),
+        "{}",
+        wrong.stderr()
+    );
+    let zoom = run(&server, &[&args[..], &["--log", "--range", "loss=1..100"]].concat()).await;
+    assert_eq!(zoom.code(), Some(0), "{}", zoom.stderr());
+    assert!(fs::read_to_string(&file).unwrap().contains("100\n"));
+    assert_eq!(run(&server, &[&args[..], &["--range", "6..4"]].concat()).await.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_table_is_drawn_as_bars() {
+    let jobs = vec![
+        finished("supervised[label_fraction=1.0,seed=1]", "supervised", r#"{"label_fraction": 1.0}"#, 0.9),
+        finished("supervised[label_fraction=1.0,seed=2]", "supervised", r#"{"label_fraction": 1.0}"#, 0.94),
+        finished("linear[label_fraction=0.1,seed=1]", "linear", r#"{"label_fraction": 0.1}"#, 0.7083),
+    ];
+    let (server, _) = Coordinator::start(Script { jobs, ..Script::default() }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("table1.svg");
+    let drawn = run(&server, &["results", "table1", "--table", "--plot", file.to_str().unwrap()]).await;
+    assert_eq!(drawn.code(), Some(0), "{}", drawn.stderr());
+    assert!(drawn.stdout().contains("LABELS"), "the table is shown, too: {}", drawn.stdout());
+    let svg = fs::read_to_string(&file).unwrap();
+    assert!(svg.contains("100 %: supervised 92.00 % ± 2.83 %; 10 %: contrastive 70.83 %"), "{svg}");
+}
+
+#[tokio::test]
+async fn without_results_it_is_said_what_became_of_the_jobs() {
+    let jobs = vec![job("a", JobState::Failed), job("b", JobState::Cancelled), job("c", JobState::Cancelled)];
+    let script = Script { jobs, has_no_results: true, ..Script::default() };
+    let (server, _) = Coordinator::start(script).await;
+    let results = run(&server, &["results", "cifar10-cpu"]).await;
+    assert_eq!((results.code(), results.stdout()), (Some(0), ""));
+    let said = "no results: 1 failed, 2 cancelled; see tandem show cifar10-cpu";
+    assert!(results.stderr().contains(said), "{}", results.stderr());
 }
 
 #[tokio::test]

@@ -61,19 +61,46 @@ async fn a_policy_is_set_shown_and_listed() {
     script.lock().unwrap().policies = vec![policy];
     let shown = run(&server, &["policy", "show", "--written"]).await;
     assert!(shown.stdout().starts_with("# version 3, set by root at ") && shown.stdout().contains("# ours"));
-    assert!(run(&server, &["policy", "history"]).await.stdout().contains("# ours"));
+    script.lock().unwrap().policies[0].changes =
+        vec!["limits.hold: \"2h\", was \"12h\"".to_owned(), "people.ann.hold: ..".to_owned()];
+    let history = run(&server, &["policy", "history"]).await;
+    let lines: Vec<&str> = history.stdout().lines().map(str::trim).collect();
+    assert!(lines[1].starts_with("3") && lines[1].ends_with("limits.hold: \"2h\", was \"12h\""), "{lines:?}");
+    assert_eq!(lines[2], "people.ann.hold: ..");
+    assert!(run(&server, &["policy", "show", "3"]).await.stdout().starts_with("# version 3"));
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("policy.toml");
     let file_name = file.to_str().unwrap();
     fs::write(&file, "[limits]").unwrap();
-    assert!(run(&server, &["policy", "set", file_name]).await.stderr().contains("version 4 of the policy is in force"));
+    let set = run(&server, &["policy", "set", file_name]).await;
+    let said = "limits.queued_jobs: 3, was 5\nversion 4 of the policy is in force\nnobody here is called `zoe`\n";
+    assert_eq!(set.stderr(), said);
+    assert_eq!(script.lock().unwrap().policy_files.pop().unwrap(), file_name);
     let dry = run(&server, &["policy", "set", file_name, "--dry-run"]).await;
-    assert_eq!((dry.code(), dry.stderr()), (Some(0), "the policy is right; nothing was changed\n"));
+    assert_eq!(
+        (dry.code(), dry.stderr()),
+        (
+            Some(0),
+            said.replace("version 4 of the policy is in force", "the policy is right; nothing was changed").as_str()
+        )
+    );
     fs::write(&file, "wrong").unwrap();
     let wrong = run(&server, &["policy", "set", file_name]).await;
     assert_eq!(wrong.code(), Some(2), "{}", wrong.stderr());
     assert!(wrong.stderr().contains("the policy is wrong: line 1"), "{}", wrong.stderr());
-    assert_ne!(run(&server, &["policy", "set", "/nonexistent"]).await.code(), Some(0));
+    let absent = run(&server, &["policy", "set", "/nonexistent"]).await;
+    assert!(absent.code() != Some(0) && absent.stderr().contains("cannot read a policy file"), "{}", absent.stderr());
+}
+
+#[tokio::test]
+async fn usage_says_from_when_on_it_is_if_that_is_later_than_asked() {
+    let usage_since = Some(timestamp(Utc::now() - TimeDelta::days(400)));
+    let (server, script) = Coordinator::start(Script { usage_since, ..Script::default() }).await;
+    let cut = run(&server, &["usage", "--since", "2020-01-01"]).await;
+    assert!(cut.stderr().contains("longer ago is not kept by day"), "{}", cut.stderr());
+    script.lock().unwrap().usage_since = Some(timestamp(Utc::now() - TimeDelta::days(7)));
+    let whole = run(&server, &["usage", "--since", "7d"]).await;
+    assert_eq!(whole.stderr(), "no job has had a device since then\n");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::process_group::{owned, pointer};
 use super::raw;
-use super::status::call;
+use super::status::{call, take};
 use crate::Error;
 use crate::then::Then;
 
@@ -124,4 +124,14 @@ pub(crate) fn tf32() -> Result<(bool, bool), Error> {
     // SAFETY: all three are places to write to.
     call("reading TF32", |message| unsafe { raw::tandem_get_tf32(&mut convolutions, &mut products, message) })?;
     Ok((convolutions, products))
+}
+
+/// Version, build and instruction set of libtorch, each in its own words.
+pub(crate) fn build() -> Result<[String; 3], Error> {
+    let [mut version, mut build, mut instructions] = [ptr::null_mut(); 3];
+    // SAFETY: all four are places to write to.
+    call("reading libtorch's build", |message| unsafe {
+        raw::tandem_libtorch_build(&mut version, &mut build, &mut instructions, message)
+    })?;
+    Ok([version, build, instructions].map(take))
 }

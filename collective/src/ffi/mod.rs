@@ -12,6 +12,6 @@ mod status;
 
 pub(crate) use gloo_device::GlooDevice;
 pub(crate) use library::{open_global, open_plugin, opens};
-pub(crate) use libtorch::{batch_norm_jvp, batch_norm_relu, batch_norm_relu_jvp, convolution, set_tf32, tf32};
+pub(crate) use libtorch::{batch_norm_jvp, batch_norm_relu, batch_norm_relu_jvp, build, convolution, set_tf32, tf32};
 pub(crate) use process_group::{Channel, GroupHandle, Member};
 pub(crate) use rendezvous::StoreHandle;

@@ -146,6 +146,12 @@ unsafe extern "C" {
         y_tangent: *mut *mut c_void,
         message: Message,
     ) -> i32;
+    pub(super) fn tandem_libtorch_build(
+        version: *mut *mut c_char,
+        build: *mut *mut c_char,
+        instructions: *mut *mut c_char,
+        message: Message,
+    ) -> i32;
     pub(super) fn tandem_send(group: GroupPtr, tensor: TensorPtr, to: i32, message: Message) -> i32;
     pub(super) fn tandem_recv(group: GroupPtr, tensor: TensorPtr, from: i32, message: Message) -> i32;
 }

@@ -27,7 +27,8 @@ pub(super) fn call(operation: &str, function: impl FnOnce(raw::Message) -> i32) 
     })
 }
 
-fn take(message: *mut c_char) -> String {
+/// A string that `csrc/` made, which is freed here: once for each.
+pub(super) fn take(message: *mut c_char) -> String {
     if message.is_null() {
         return "no memory was left to say why".into();
     }

@@ -39,6 +39,44 @@ pub fn check_login(login: &str) -> Result<(), String> {
     }
 }
 
+/// The longest name of a worker: beside it stand other columns.
+const WORKER_LONGEST: usize = 64;
+
+/// Checks the name of a worker: people type it, and it stands in tables, paths and messages.
+///
+/// # Errors
+/// Says what is expected.
+pub fn check_worker(name: &str) -> Result<(), String> {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_right = name.len() <= WORKER_LONGEST
+        && name.bytes().all(inside)
+        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+    if is_right {
+        return Ok(());
+    }
+    // What cannot be shown is escaped, and what is endless cut.
+    let shown: String = name.chars().take(WORKER_LONGEST).flat_map(char::escape_default).collect();
+    Err(format!(
+        "\"{shown}\" is no name for a worker, as it must be typed and shown; expected up to {WORKER_LONGEST} letters, digits, `.`, \
+         `_` and `-` of ASCII, the first a letter or digit"
+    ))
+}
+
+/// A worker's name made of a host's, which may be anything.
+pub fn for_worker(wanted: &str) -> String {
+    let mut name: String = wanted
+        .chars()
+        .map(|char| if char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-') { char } else { '-' })
+        .skip_while(|char| !char.is_ascii_alphanumeric())
+        .collect();
+    // The end tells one device of a host from another.
+    let excess = name.len().saturating_sub(WORKER_LONGEST);
+    name.drain(..excess);
+    let first = name.find(|char: char| char.is_ascii_alphanumeric()).unwrap_or(name.len());
+    name.drain(..first);
+    if name.is_empty() { "worker".to_owned() } else { name }
+}
+
 /// How an account of the box is called where no person is linked to it.
 pub fn of_login(account: &str) -> String {
     format!("{LOGIN}{account}")
@@ -47,6 +85,23 @@ pub fn of_login(account: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_is_called_what_can_be_typed() {
+        for right in ["gpu-0", "Box.lan-cuda-0", "0", "a_b", &"a".repeat(64)] {
+            assert_eq!(check_worker(right), Ok(()), "{right}");
+            assert_eq!(for_worker(right), *right);
+        }
+        for wrong in
+            ["", " ", "a b", "-a", "gpu\u{202e}0", "\u{1b}[2J", "a\n", "ä", "a/b", &"a".repeat(65), "gpu\u{200b}0"]
+        {
+            let error = check_worker(wrong).unwrap_err();
+            assert!(error.contains("no name for a worker") && error.is_ascii(), "{error}");
+            assert!(!error.contains(['\u{1b}', '\n']), "{error:?}");
+            assert_eq!(check_worker(&for_worker(wrong)), Ok(()), "{wrong:?} becomes {:?}", for_worker(wrong));
+        }
+        assert_eq!(for_worker("my box-cuda-1"), "my-box-cuda-1");
+    }
 
     #[test]
     fn a_name_stands_in_a_path_and_in_a_table() {

@@ -3,6 +3,8 @@
 //! An action of a page is the method of the same deed, by that method's own rule.
 
 use super::{
+    identity::{Identity, Person},
+    permit::permit,
     role::PersonRole,
     rules::{Least, Object, Rule, rule_of},
 };
@@ -63,9 +65,35 @@ pub fn rule_of_page(path: &str) -> Option<&'static Rule> {
     }
 }
 
+/// Whether `who` may do what a button of this name does, to something of the owner `of` (`None`: of nobody, or that is asked
+/// elsewhere): who may not is shown no such button.
+pub fn may_press(who: &Person, action: &str, of: Option<&str>) -> bool {
+    let Some(rule) = rule_of_page(&format!("/actions/{action}")) else { return false };
+    let may_call = permit(rule, &Identity::Person(who.clone())).is_ok();
+    may_call && (rule.object != Object::Own || of.is_none_or(|owner| who.may_change(owner)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_button_is_for_who_may_press_it() {
+        let person = |name: &str, role| Person::without_token(name.to_owned(), role);
+        let (reader, ann) = (person("ann", PersonRole::Reader), person("ann", PersonRole::Submitter));
+        let root = person("root", PersonRole::Admin);
+        for (action, _) in ACTIONS {
+            assert!(!may_press(&reader, action, Some("ann")), "{action}");
+            assert!(may_press(&root, action, Some("ann")), "{action}");
+        }
+        let of =
+            |owner| ACTIONS.iter().map(|(action, _)| *action).filter(|action| may_press(&ann, action, owner)).collect();
+        let own: Vec<&str> = of(Some("ann"));
+        assert_eq!(own, ["cancel", "pause", "resume", "requeue", "priority", "hold", "unhold"]);
+        let others: Vec<&str> = of(Some("bob"));
+        assert_eq!(others, ["hold"], "a device is nobody's until it is held");
+        assert!(!may_press(&root, "erase", None));
+    }
 
     #[test]
     fn what_is_no_page_has_no_rule_and_only_the_way_in_is_open() {

@@ -59,6 +59,16 @@ impl Evidence {
     }
 }
 
+/// Losses since the last checkpoint after which a job may leave its preferred kind of device: once is no pattern, and a CPU is no GPU.
+const LEAVES_ITS_KIND: usize = 2;
+
+/// Whether a job was lost so often that any kind of device will do.
+pub fn any_kind(ranks: &[LostRank]) -> bool {
+    let counts =
+        |rank: &&LostRank| !rank.is_recovered && matches!(rank.outcome, RankOutcome::Lost | RankOutcome::Unknown);
+    ranks.iter().filter(counts).map(|rank| rank.attempt).collect::<BTreeSet<Uuid>>().len() >= LEAVES_ITS_KIND
+}
+
 /// Workers that a job is given to only if there are not enough others: those at fault for a lost attempt a short while
 /// ago, and those where it ended for an unknown reason, as another worker would be evidence.
 pub fn avoided(now: DateTime<Utc>, ranks: &[LostRank]) -> Vec<Uuid> {

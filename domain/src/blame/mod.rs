@@ -11,7 +11,7 @@ mod same;
 #[cfg(test)]
 mod tests;
 
-pub use evidence::{Evidence, LostRank, avoided};
+pub use evidence::{Evidence, LostRank, any_kind, avoided};
 pub(crate) use input::unreadable;
 pub use input::{MissingInput, missing_inputs};
 pub use job::{Next, job_after};

@@ -161,3 +161,12 @@ fn workers_at_fault_are_avoided_for_a_while_and_unknown_ones_until_the_job_came_
     assert_eq!(avoided(now(), &ranks), [2, 3].map(Uuid::from_u128));
     assert_eq!(avoided(now(), &[LostRank { is_recovered: true, ..unknown }]), [] as [Uuid; 0]);
 }
+
+#[test]
+fn a_job_leaves_its_kind_of_device_after_two_losses_in_a_row() {
+    let lost = |attempt| rank(attempt, Lost, 1, "ada", "the card is gone");
+    assert!(!any_kind(&[]) && !any_kind(&[lost(1), lost(1)]), "two ranks of one attempt are one loss");
+    assert!(any_kind(&[lost(1), rank(2, Unknown, 1, "ada", "killed")]));
+    assert!(!any_kind(&[LostRank { is_recovered: true, ..lost(1) }, lost(2)]), "it came further in between");
+    assert!(!any_kind(&[rank(1, PeerLost, 1, "ada", ""), rank(2, InputMissing, 1, "ada", "")]));
+}

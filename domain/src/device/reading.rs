@@ -69,6 +69,36 @@ impl Reading {
             store_free: disk(self.store_free),
         }
     }
+
+    /// What the driver said that [`checked`](Self::checked) takes for not known, in words; empty for a driver that can be believed.
+    pub fn doubt(&self) -> String {
+        let checked = self.checked();
+        let lies: Vec<&str> = [
+            ("load", self.utilization_percent.is_some() && checked.utilization_percent.is_none()),
+            ("memory in use", self.memory_used.is_some() && checked.memory_used.is_none()),
+            ("memory", self.memory_total.is_some() && checked.memory_total.is_none()),
+            ("temperature", self.temperature_celsius.is_some() && checked.temperature_celsius.is_none()),
+            ("power", self.power_watts.is_some() && checked.power_watts.is_none()),
+            ("clocks", self.clocks().into_iter().zip(checked.clocks()).any(|(said, kept)| said != kept)),
+            ("throttling", self.throttle.is_some() && checked.throttle.is_none()),
+            ("PCIe", self.pcie() != checked.pcie()),
+        ]
+        .into_iter()
+        .filter_map(|(what, is_lie)| is_lie.then_some(what))
+        .collect();
+        if lies.is_empty() {
+            return String::new();
+        }
+        format!("its driver says what cannot be of its {}; that is taken for not known", lies.join(", "))
+    }
+
+    fn clocks(&self) -> [Option<u32>; 4] {
+        [self.sm_clock_mhz, self.sm_clock_max_mhz, self.memory_clock_mhz, self.memory_clock_max_mhz]
+    }
+
+    fn pcie(&self) -> (Option<u32>, Option<u32>, [Option<u64>; 2]) {
+        (self.pcie_generation, self.pcie_width, [self.pcie_received_per_second, self.pcie_sent_per_second])
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +127,11 @@ mod tests {
             store_free: Some(u64::MAX),
         };
         assert_eq!(lies.checked(), Reading { memory_total: Some(11 << 30), ..Reading::default() });
+        assert_eq!(
+            lies.doubt(),
+            "its driver says what cannot be of its load, memory in use, temperature, power, clocks, throttling, PCIe; that is \
+             taken for not known"
+        );
         let all_lies = Reading { memory_total: Some(0), memory_used: Some(MEMORY_MAX + 1), load: Some(-1.0), ..lies };
         assert_eq!(all_lies.checked(), Reading::default());
     }
@@ -123,5 +158,6 @@ mod tests {
             store_free: Some(40 << 40),
         };
         assert_eq!(hot.checked(), hot);
+        assert_eq!((hot.doubt(), Reading::default().doubt()), (String::new(), String::new()), "not said is no lie");
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{Process, Reading, is_by_hardware, throttle_words, xid_of_hardware};
-use crate::datasets::size;
+use crate::{datasets::size, timing::THROTTLED};
 
 /// What is too much, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub struct Bounds {
     pub utilization: u32,
     pub taken_after: Duration,
     pub free_after: Duration,
+    /// By the clock, and not by looks: what is told of it says how long.
     pub throttled_after: Duration,
 }
 
@@ -29,7 +30,7 @@ impl Bounds {
             utilization: 20,
             taken_after: every * 2,
             free_after: every * 6,
-            throttled_after: every * 12,
+            throttled_after: THROTTLED,
         }
     }
 
@@ -83,10 +84,12 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     has_looked: bool,
-    /// Whether it is in foreign use, by whom, in words, and since when it has looked otherwise.
+    /// Whether it is in foreign use, by whom, why nobody gets it, in words, and since when it has looked otherwise.
     taken: Option<(Option<u32>, String)>,
     other_since: Option<Duration>,
     throttled_since: Option<Duration>,
+    /// By its own hardware, at the look before.
+    was_slowed: bool,
     memory_errors: Option<u64>,
     /// The newest evidence that the hardware is bad.
     failed: Option<Ailment>,
@@ -102,7 +105,7 @@ impl Watch {
         }
         self.follow_use(now, seen, bounds);
         self.follow_errors(now, seen);
-        let withheld = self.taken.as_ref().map(|(_, by)| format!("in use by {by}"));
+        let withheld = self.taken.as_ref().map(|(_, why)| why.clone());
         let ailment = self.failed.clone().or_else(|| self.throttled(now, seen.reading, bounds));
         Verdict { withheld, ailment }
     }
@@ -137,18 +140,21 @@ impl Watch {
             let wait = if is_taken { bounds.free_after } else { bounds.taken_after };
             if now.saturating_sub(since) >= wait || !self.has_looked {
                 self.other_since = None;
-                self.taken = looks_taken.then(|| user(seen));
+                self.taken = looks_taken.then(|| user(seen, &bounds_now));
             }
         }
-        // Its figures change with each look, and would be news each time: the words change with who it is.
+        // Its figures change with each look, and would be news each time: the words change with who it is, and when the hardware
+        // begins or ends to defend itself where nobody is seen.
+        let slowed = seen.reading.throttle.is_some_and(is_by_hardware);
         if let Some((who, _)) = &self.taken
             && looks_taken
         {
-            let (now_who, words) = user(seen);
-            if now_who != *who {
+            let (now_who, words) = user(seen, &bounds_now);
+            if now_who != *who || (who.is_none() && slowed != self.was_slowed) {
                 self.taken = Some((now_who, words));
             }
         }
+        self.was_slowed = slowed;
         self.has_looked = true;
     }
 
@@ -199,19 +205,35 @@ fn is_foreign(seen: &Seen<'_>, bounds: &Bounds) -> bool {
     !is_ours && (rest > bounds.memory || seen.reading.utilization_percent.unwrap_or(0) > bounds.utilization)
 }
 
-/// The one who uses most of it, by pid and in words.
-fn user(seen: &Seen<'_>) -> (Option<u32>, String) {
+/// The one who uses most of it, by pid, and why nobody gets it, in words.
+fn user(seen: &Seen<'_>, bounds: &Bounds) -> (Option<u32>, String) {
     let foreign = || seen.processes.iter().filter(|process| !process.is_ours);
     let Some(most) = foreign().max_by_key(|process| (process.memory, process.pid)) else {
-        let memory = seen.reading.memory_used.map(size).unwrap_or_else(|| "memory".to_owned());
-        return (None, format!("somebody whose processes cannot be seen from here ({memory})"));
+        return (None, use_of_nobody(seen.reading, bounds));
     };
     let more = match foreign().count() - 1 {
         0 => String::new(),
         1 => " and 1 more process".to_owned(),
         more => format!(" and {more} more processes"),
     };
-    (Some(most.pid), format!("{most}{more}"))
+    (Some(most.pid), format!("in use by {most}{more}"))
+}
+
+/// Why a card is busy on which no process can be seen. What is too much of it is told, and what its hardware says comes first.
+fn use_of_nobody(reading: &Reading, bounds: &Bounds) -> String {
+    let memory = reading.memory_used.filter(|used| *used > bounds.memory).map(size);
+    let what = match (memory, reading.utilization_percent) {
+        (Some(memory), _) => memory,
+        (None, Some(load)) => format!("load {load} %"),
+        (None, None) => "memory".to_owned(),
+    };
+    let by = format!("somebody whose processes cannot be seen from here ({what})");
+    let bits = reading.throttle.unwrap_or(0);
+    if !is_by_hardware(bits) {
+        return format!("in use by {by}");
+    }
+    let hot = reading.temperature_celsius.map(|celsius| format!(" at {celsius} °C")).unwrap_or_default();
+    format!("slowed by its own hardware{hot} ({}); perhaps in use by {by}", throttle_words(bits).join(", "))
 }
 
 #[cfg(test)]

@@ -89,7 +89,11 @@ fn the_first_look_counts_at_once() {
     assert_eq!(withheld, "in use by somebody whose processes cannot be seen from here (9.0 GiB)");
     let mut working = Device::new();
     let busy = Reading { utilization_percent: Some(97), ..idle() };
-    assert!(working.look(&seen(&busy, &[])).withheld.is_some(), "no memory, but work");
+    let withheld = working.look(&seen(&busy, &[])).withheld.unwrap();
+    assert_eq!(
+        withheld, "in use by somebody whose processes cannot be seen from here (load 97 %)",
+        "no memory, but work"
+    );
 }
 
 #[test]
@@ -133,6 +137,38 @@ fn a_card_that_the_hardware_slows_for_long_is_ailing() {
     assert_eq!(ailment.reason, "the card has been throttled for 60 s: slowed by hardware, too hot");
     assert_eq!((ailment.since, ailment.lasts), (began, false));
     assert_eq!(ailing(&mut device, 100, &warm), None, "a power limit, or a warm card, is no fault");
+}
+
+#[test]
+fn that_a_card_is_throttled_is_told_by_the_clock_and_not_by_looks() {
+    let hot = Reading { throttle: Some(0x48), ..idle() };
+    for every in [Duration::from_millis(200), Duration::from_secs(7), Duration::from_secs(90)] {
+        let (mut watch, bounds) = (Watch::default(), Bounds::of(every));
+        let began = Duration::from_secs(5);
+        let ails_at = (0..1000)
+            .map(|look| began + every * look)
+            .find(|now| watch.look(*now, &seen(&hot, &[]), &bounds).ailment.is_some());
+        let took = ails_at.unwrap() - began;
+        assert!(took >= Duration::from_secs(60) && took < Duration::from_secs(60) + every, "{every:?}: {took:?}");
+    }
+}
+
+#[test]
+fn what_the_hardware_says_comes_before_a_guess_whose_load_it_is() {
+    let hot = Reading { utilization_percent: Some(98), throttle: Some(0x48), temperature_celsius: Some(96), ..idle() };
+    let mut device = Device::new();
+    let withheld = device.look(&seen(&hot, &[])).withheld.unwrap();
+    assert_eq!(
+        withheld,
+        "slowed by its own hardware at 96 °C (slowed by hardware, too hot); perhaps in use by somebody whose processes cannot \
+         be seen from here (load 98 %)"
+    );
+    // It changes when that does, and with no figure.
+    let hotter = Reading { temperature_celsius: Some(97), ..hot };
+    assert_eq!(device.look(&seen(&hotter, &[])).withheld.unwrap(), withheld);
+    let cool = Reading { throttle: Some(0), ..hot };
+    assert!(device.look(&seen(&cool, &[])).withheld.unwrap().starts_with("in use by somebody"));
+    assert!(device.look(&seen(&hot, &[process(1, 2 * GIB)])).withheld.unwrap().starts_with("in use by ann"));
 }
 
 #[test]

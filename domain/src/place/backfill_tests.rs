@@ -32,9 +32,11 @@ fn job(number: u128, workers: u32, minutes: Option<u64>) -> QueuedJob {
         shards: workers,
         not_before: None,
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: estimate.into_iter().collect(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }

@@ -79,7 +79,8 @@ pub fn forecast(outlook: &Outlook<'_>) -> BTreeMap<Uuid, Expected> {
         known.map(|(worker, free)| (FleetWorker { status: WorkerStatus::Idle, ..worker }, free)).unzip();
     let devices = Devices { workers: ready.iter().collect(), free, policy };
     let kinds = gang::Kinds::of(&devices.workers, policy);
-    let mut line = [outlook.queue, &still_to_come(outlook, devices.workers.len())].concat();
+    let ever_free = devices.free.iter().filter(|free| free.is_finite()).count();
+    let mut line = [outlook.queue, &still_to_come(outlook, ever_free)].concat();
     take_turns(&mut line, outlook.used, outlook.shares);
     let wanted: Vec<Wanted<'_>> =
         in_line(&line).into_iter().map(|job| Wanted::of(now, job, &devices, &kinds)).collect();
@@ -138,9 +139,11 @@ fn to_come(who: &str, at: DateTime<Utc>, takes: Duration, fleet: &[FleetWorker])
         shards: 1,
         not_before: Some(at),
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: kinds.into_iter().map(|kind| (kind.to_owned(), takes)).collect(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }
@@ -149,12 +152,15 @@ fn is_to_come(job: &QueuedJob) -> bool {
     job.id.is_nil()
 }
 
-/// When a worker can have something new; `None` if nobody knows of a moment.
+/// When a worker can have something new: never, as far as is known, if it is waited for and nobody knows how long; `None` if it
+/// is not waited for.
 fn comes_free(now: DateTime<Utc>, worker: &FleetWorker) -> Option<f64> {
     match &worker.status {
         WorkerStatus::Idle => Some(0.0),
         WorkerStatus::Busy { until: Some(until), .. } | WorkerStatus::Held { until } => Some(seconds(*until - now)),
-        WorkerStatus::Busy { until: None, .. } | WorkerStatus::Withheld { .. } => Some(UNKNOWN.as_secs_f64()),
+        WorkerStatus::Busy { until: None, .. } => Some(UNKNOWN.as_secs_f64()),
+        // Jobs of its kind wait for it, and nobody knows how long others use it.
+        WorkerStatus::Withheld { .. } => Some(f64::INFINITY),
         WorkerStatus::Draining
         | WorkerStatus::Drained
         | WorkerStatus::Quarantined
@@ -175,25 +181,35 @@ struct Wanted<'q> {
 
 impl<'q> Wanted<'q> {
     fn of(now: DateTime<Utc>, job: &'q QueuedJob, devices: &Devices<'_>, kinds: &gang::Kinds<'_>) -> Self {
-        let able = gang::able(now, job, &devices.workers);
-        let kind = match able.len() == devices.workers.len() {
-            true => kinds.for_job(job).map(str::to_owned),
-            false => gang::Kinds::of(&able, devices.policy).for_job(job).map(str::to_owned),
+        // Those that cannot read its input now are asked again later.
+        let mut moments: Vec<DateTime<Utc>> = job.missing.iter().map(|missing| missing.until.max(now)).collect();
+        moments.push(now);
+        moments.sort_unstable();
+        let at = |moment| {
+            let able = gang::able(moment, job, &devices.workers);
+            let kind = match able.len() == devices.workers.len() {
+                true => kinds.for_job(job).map(str::to_owned),
+                false => gang::Kinds::of(&able, devices.policy).for_job(job).map(str::to_owned),
+            };
+            (moment, able, kind)
         };
+        let found = moments.into_iter().map(at).find(|(.., kind)| kind.is_some());
+        let (from, able, kind) = found.unwrap_or_else(|| at(now));
         let able: BTreeSet<Uuid> = able.into_iter().map(|worker| worker.id).collect();
         let is_barred = devices.policy.quotas.bars(&job.owner);
         let can = |worker: &FleetWorker| {
             !is_barred && kind.as_ref() == Some(&worker.device_kind) && able.contains(&worker.id)
         };
-        let places = (0..devices.workers.len()).filter(|&at| can(devices.workers[at])).collect();
-        let takes = kind.and_then(|kind| job.estimates.get(&kind).copied()).unwrap_or(UNKNOWN);
+        let ever_free = |at: &usize| devices.free[*at].is_finite();
+        let places = (0..devices.workers.len()).filter(ever_free).filter(|&at| can(devices.workers[at])).collect();
+        let takes = kind.and_then(|kind| job.takes(&kind)).unwrap_or(UNKNOWN);
         let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min);
         Self {
             job,
             devices: places,
             need: need as usize,
             takes: takes.as_secs_f64(),
-            not_before: job.not_before.map_or(0.0, |until| seconds(until - now)),
+            not_before: seconds(job.not_before.map_or(from, |until| until.max(from)) - now),
             most: devices.policy.quotas.limit(&job.owner),
         }
     }
@@ -259,7 +275,8 @@ fn play(line: &[Wanted<'_>], running: &[RunningGang], devices: &Devices<'_>, err
         let own = by_owner.entry(&gang.owner).or_default();
         own.extend(of_gang.map(|at| (0.0, free[at], 1)));
     }
-    let before: f64 = free.iter().sum();
+    let known: Vec<f64> = free.iter().copied().filter(|free| free.is_finite()).collect();
+    let before: f64 = known.iter().sum();
     let mut calendar = Calendar::new(free);
     let mut starts = Vec::with_capacity(line.len());
     for wanted in line.iter().take(LOOKED_AT) {
@@ -272,7 +289,7 @@ fn play(line: &[Wanted<'_>], running: &[RunningGang], devices: &Devices<'_>, err
         }
         starts.push(slot.map(|(start, _)| start));
     }
-    starts.extend(behind(line, starts.len(), before, devices.workers.len()));
+    starts.extend(behind(line, starts.len(), before, known.len()));
     starts
 }
 

@@ -26,9 +26,11 @@ fn job(number: u128, owner: &str, ranks: u32, minutes: u64) -> QueuedJob {
         shards: ranks,
         not_before: None,
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::from([("cuda".to_owned(), Duration::from_secs(60 * minutes))]),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }
@@ -148,4 +150,34 @@ fn who_submits_day_after_day_is_expected_to_go_on() {
     let with_b = last("b", 12.0);
     assert!((30..44).contains(&with_b), "b has half of the devices: {with_b}");
     assert_eq!(last("a", 12.0), 19, "its own jobs come behind those that wait");
+}
+
+#[test]
+fn nobody_knows_when_a_device_is_free_that_others_use() {
+    let withheld = || WorkerStatus::Withheld { why: "in use by ann".to_owned() };
+    assert_eq!(exact(&[job(1, "a", 1, 10)], &[worker(1, withheld())]), [None]);
+    // One of two is enough, and the gang of two waits for both.
+    let queue = [job(1, "a", 2, 10), job(2, "a", 1, 10)];
+    assert_eq!(exact(&queue, &[worker(1, withheld()), busy(2, 30)]), [None, Some(30)]);
+    // It is waited for: no job of its kind is expected to fall to another.
+    let cpu = FleetWorker { device_kind: "cpu".to_owned(), ..worker(2, WorkerStatus::Idle) };
+    assert_eq!(exact(&[job(1, "a", 1, 10)], &[worker(1, withheld()), cpu]), [None]);
+}
+
+#[test]
+fn who_is_tried_again_later_starts_then() {
+    let until = now() + TimeDelta::minutes(45);
+    let waits = QueuedJob { not_before: Some(until), ..job(1, "a", 1, 10) };
+    assert_eq!(exact(&[waits], &[worker(1, WorkerStatus::Idle)]), [Some(45)]);
+    let (worker_name, cause) = ("gpu-1".to_owned(), "not there".to_owned());
+    let missing = crate::blame::MissingInput { worker: Uuid::from_u128(1), worker_name, cause, until };
+    let unread = QueuedJob { missing: vec![missing], ..job(1, "a", 1, 10) };
+    assert_eq!(exact(&[unread], &[worker(1, WorkerStatus::Idle)]), [Some(45)]);
+}
+
+#[test]
+fn what_is_assumed_of_new_work_is_looked_ahead_by() {
+    let kinds = BTreeMap::from([("cuda".to_owned(), Duration::from_secs(3600))]);
+    let new = |number| QueuedJob { estimates: BTreeMap::new(), assumed: kinds.clone(), ..job(number, "a", 1, 0) };
+    assert_eq!(exact(&[new(1), new(2)], &[worker(1, WorkerStatus::Idle)]), [Some(0), Some(60)]);
 }

@@ -75,9 +75,11 @@ fn gains(
         shards: gang.shards,
         not_before: None,
         avoid: gang.avoid.clone(),
+        any_kind: false,
         missing: gang.missing.clone(),
         needs: gang.needs.clone(),
         estimates: BTreeMap::new(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     };
     let queue: Vec<QueuedJob> = queue.iter().filter(|job| !is_placed(job)).cloned().chain([stopped]).collect();

@@ -47,7 +47,7 @@ pub use model::{
     Decision, FleetWorker, Passed, Placement, Policy, QueuedJob, RunningGang, Stop, Waiting, WorkerStatus, in_line,
 };
 pub use needs::{Needs, Offers};
-pub use over_time::{OVER_TIME, over_time};
+pub use over_time::{OVER_TIME, end_with_time, over_time};
 pub use quotas::{InUse, Quotas};
 pub use start::{largest_gang, place, too_large};
 pub use turns::take_turns;

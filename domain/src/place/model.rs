@@ -30,13 +30,35 @@ pub struct QueuedJob {
     pub not_before: Option<DateTime<Utc>>,
     /// Workers that it was lost on: taken only if there are not enough others. See [`crate::blame::avoided`].
     pub avoid: Vec<Uuid>,
+    /// It was lost again and again: another kind of device than the preferred one will do, where that has only workers to avoid.
+    pub any_kind: bool,
     /// Workers that cannot read its input: not taken for a while.
     pub missing: Vec<MissingInput>,
     pub needs: Needs,
     /// How long it takes on its smallest gang, by kind of device, where that is known.
     pub estimates: BTreeMap<String, Duration>,
+    /// The same where nothing of its kind of work has run, by what other jobs took: good enough to look ahead and to take turns
+    /// by, not to let it pass others.
+    pub assumed: BTreeMap<String, Duration>,
     /// The [`fingerprint`](super::fingerprint) of fleet and gangs when gangs were last stopped for it.
     pub made_room_at: Option<String>,
+}
+
+impl QueuedJob {
+    /// How long it takes on such a device, as well as anybody can say.
+    pub(super) fn takes(&self, kind: &str) -> Option<Duration> {
+        self.estimates.get(kind).or(self.assumed.get(kind)).copied()
+    }
+
+    /// The same on whichever is the fastest.
+    pub(super) fn takes_at_least(&self) -> Option<Duration> {
+        self.estimates.values().min().or(self.assumed.values().min()).copied()
+    }
+
+    /// It ends with the time that it may still train.
+    pub fn end_with_time(&mut self, left: Duration) {
+        self.estimates.values_mut().chain(self.assumed.values_mut()).for_each(|takes| *takes = left.min(*takes));
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -53,7 +53,7 @@ fn unusable_as(status: &WorkerStatus) -> Option<&'static str> {
         WorkerStatus::Drained => Some("drained (`tandem undrain`)"),
         WorkerStatus::Held { .. } => Some("held (`tandem status` says by whom)"),
         WorkerStatus::Lost => Some("lost"),
-        WorkerStatus::Quarantined => Some("quarantined"),
+        WorkerStatus::Quarantined => Some("quarantined (`tandem status` says why)"),
         WorkerStatus::Unfit => Some("unfit (`tandem status` says why)"),
     }
 }
@@ -67,6 +67,7 @@ pub(super) fn busy(
     policy: &Policy,
 ) -> String {
     let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min) as usize;
+    let all_idle = idle;
     let idle = gang::of_kind(kind, idle.iter().copied()).count();
     let mut busy: Vec<_> = gang::of_kind(kind, fleet.iter().copied())
         .filter_map(|worker| match &worker.status {
@@ -86,12 +87,32 @@ pub(super) fn busy(
     if busy.len() > NAMED {
         parts.push(format!("{} more busy", busy.len() - NAMED));
     }
-    parts.extend(withheld(kind, fleet));
+    let known_withheld = withheld(kind, fleet);
+    parts.extend(known_withheld.iter().cloned());
     if parts.is_empty() {
         parts.push("all were just given to jobs before it".to_owned());
     }
     let together = if policy.across_hosts || need == 1 { "" } else { " on one host" };
-    format!("waits for {}{together}: {}", workers(need, kind), parts.join(", "))
+    let instead = if known_withheld.is_empty() { String::new() } else { not_elsewhere(job, kind, all_idle) };
+    format!("waits for {}{together}: {}{instead}", workers(need, kind), parts.join(", "))
+}
+
+/// Why it does not go to devices of another kind meanwhile.
+fn not_elsewhere(job: &QueuedJob, kind: &str, idle: &[&FleetWorker]) -> String {
+    let mut others: BTreeMap<&str, u32> = BTreeMap::new();
+    for worker in idle.iter().filter(|worker| worker.device_kind != kind) {
+        *others.entry(&worker.device_kind).or_default() += 1;
+    }
+    let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min);
+    match others.into_iter().find(|(_, count)| *count >= need) {
+        Some((other, count)) => {
+            let are = if count == 1 { "worker is" } else { "workers are" };
+            format!(
+                "; {count} {other} {are} idle, and it does not fall to {other}: jobs go to {kind} where the house has it"
+            )
+        }
+        None => String::new(),
+    }
 }
 
 /// Workers whose devices others use, by name.

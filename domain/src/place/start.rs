@@ -96,6 +96,7 @@ impl<'f> Pass<'f> {
                 .for_job(job)
                 .ok_or_else(|| reason::unable(self.now, job, &self.devices))?,
         };
+        let kind = self.kind_elsewhere(job, kind, &able).unwrap_or(kind);
         let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min);
         if let Some(reason) = self.quotas.refuses(&job.owner, need) {
             return Err(reason);
@@ -118,6 +119,21 @@ impl<'f> Pass<'f> {
         let reason = reason::busy(job, kind, &idle, &able, self.policy);
         self.heads.insert(kind, Head { job, able, reservation });
         Err(reason)
+    }
+
+    /// Another kind, for a job that was lost again and again on all workers of the preferred one: it would be given to those again
+    /// while others are idle. Nobody may wait for that kind.
+    fn kind_elsewhere(&self, job: &QueuedJob, kind: &str, able: &[&'f FleetWorker]) -> Option<&'f str> {
+        let trusted = |workers: &[&'f FleetWorker]| -> Vec<&'f FleetWorker> {
+            workers.iter().copied().filter(|worker| !job.avoid.contains(&worker.id)).collect()
+        };
+        if !job.any_kind {
+            return None;
+        }
+        let other = gang::Kinds::of(&trusted(able), self.policy).for_job(job).filter(|other| *other != kind)?;
+        let idle = trusted(&gang::able(self.now, job, &self.idle));
+        let starts = gang::choose(job, other, &idle, self.quotas.most(&job.owner), self.policy).is_some();
+        (starts && !self.heads.contains_key(other)).then_some(other)
     }
 
     /// The idle workers that a job may have without delaying the first in line.

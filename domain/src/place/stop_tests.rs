@@ -29,9 +29,11 @@ fn job(number: u128, priority: i32, workers: u32) -> QueuedJob {
         shards: workers,
         not_before: None,
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::new(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }

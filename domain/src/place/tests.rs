@@ -26,9 +26,11 @@ fn job(number: u128, workers: (u32, u32), shards: u32) -> QueuedJob {
         shards,
         not_before: None,
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::new(),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }
@@ -127,6 +129,29 @@ fn a_gang_stays_on_one_host_where_it_can() {
     assert_eq!(gang(4, false), None);
 }
 
+#[test]
+fn a_job_that_is_lost_again_and_again_on_its_only_gpu_goes_to_another_kind_of_device() {
+    let fleet = [idle(1, "cuda"), idle(2, "cpu")];
+    let lost = QueuedJob { avoid: vec![Uuid::from_u128(1)], ..job(1, (1, 1), 1) };
+    let chosen = |job: &QueuedJob, fleet: &[FleetWorker]| {
+        let decision = decide(std::slice::from_ref(job), fleet);
+        decision.placements.first().map(|placement| placement.workers[0].as_u128())
+    };
+    assert_eq!(chosen(&lost, &fleet), Some(1), "once is no pattern: a CPU is no GPU");
+    let lost = QueuedJob { any_kind: true, ..lost };
+    assert_eq!(chosen(&lost, &fleet), Some(2));
+    assert_eq!(chosen(&lost, &[idle(1, "cuda"), busy(2, "cpu", None)]), Some(1), "there is no other");
+    assert_eq!(chosen(&lost, &[idle(1, "cuda"), idle(3, "cuda"), idle(2, "cpu")]), Some(3), "another GPU is better");
+    // Nobody who waits for that kind is passed.
+    let first = QueuedJob { priority: 1, ..job(2, (2, 2), 2) };
+    let cpus = [idle(1, "cuda"), idle(2, "cpu"), busy(3, "cpu", None)];
+    let decision = decide(&[first, lost.clone()], &cpus);
+    assert_eq!(decision.placements[0].workers, [Uuid::from_u128(1)]);
+    // A card that is quarantined for what it is, is not there at all.
+    let quarantined = worker(1, "cuda", "box", WorkerStatus::Quarantined);
+    assert_eq!(chosen(&job(1, (1, 1), 1), &[quarantined, idle(2, "cpu")]), Some(2));
+}
+
 fn withheld(number: u128, kind: &str) -> FleetWorker {
     let why = "in use by ann: python (pid 4711, 3.2 GiB)".to_owned();
     worker(number, kind, "box", WorkerStatus::Withheld { why })
@@ -137,7 +162,8 @@ fn a_device_in_use_is_waited_for_and_given_to_nobody() {
     let fleet = [withheld(1, "cuda"), idle(2, "cpu")];
     let decision = decide(&[job(1, (1, 1), 1)], &fleet);
     assert!(decision.placements.is_empty(), "a job for a GPU does not fall to a CPU because of a guest");
-    let reason = "waits for 1 cuda worker: cuda1 is in use by ann: python (pid 4711, 3.2 GiB)";
+    let reason = "waits for 1 cuda worker: cuda1 is in use by ann: python (pid 4711, 3.2 GiB); 1 cpu worker is idle, and it does \
+                  not fall to cpu: jobs go to cuda where the house has it";
     assert_eq!(reasons(&decision), [reason]);
     // Nobody knows when it will be free: who comes later and needs it waits, and who needs another kind does not.
     let fleet = [withheld(1, "cuda"), busy(2, "cuda", Some(20)), idle(3, "cuda")];

@@ -72,7 +72,7 @@ fn within_priority(
 /// What a job takes on its smallest gang.
 pub(super) fn device_seconds(job: &QueuedJob) -> f64 {
     let ranks = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min);
-    let time = job.estimates.values().min().copied().unwrap_or(UNKNOWN);
+    let time = job.takes_at_least().unwrap_or(UNKNOWN);
     time.as_secs_f64() * f64::from(ranks)
 }
 

@@ -28,9 +28,11 @@ fn job(number: u128, owner: &str, ranks: u32, minutes: u64) -> QueuedJob {
         shards: ranks,
         not_before: None,
         avoid: Vec::new(),
+        any_kind: false,
         missing: Vec::new(),
         needs: Needs::default(),
         estimates: BTreeMap::from([("cuda".to_owned(), Duration::from_secs(60 * minutes))]),
+        assumed: BTreeMap::new(),
         made_room_at: None,
     }
 }
@@ -175,4 +177,22 @@ fn a_gang_whose_time_is_over_stops_once() {
     assert_eq!(stops(over(Some(TimeDelta::seconds(1)), false)), 0);
     assert_eq!(stops(over(Some(TimeDelta::seconds(-1)), false)), 1);
     assert_eq!(stops(over(Some(TimeDelta::seconds(-1)), true)), 0);
+}
+
+#[test]
+fn a_gang_and_its_workers_end_with_the_time_that_they_have() {
+    let until = now() + TimeDelta::hours(5);
+    let busy = || worker(1, WorkerStatus::Busy { job_name: "gang1".to_owned(), until: Some(until) });
+    let ends = |left: Option<i64>| {
+        let time_left = left.map(TimeDelta::minutes);
+        let mut running = [RunningGang { time_left, seconds_left: Some(18_000.0), ..gang(1, &[1]) }];
+        let mut fleet = [busy()];
+        end_with_time(now(), &mut running, &mut fleet);
+        let WorkerStatus::Busy { until, .. } = fleet[0].status else { panic!("{fleet:?}") };
+        (running[0].seconds_left.unwrap(), (until.unwrap() - now()).num_minutes())
+    };
+    assert_eq!(ends(None), (18_000.0, 300));
+    assert_eq!(ends(Some(60)), (3600.0, 60));
+    assert_eq!(ends(Some(-1)), (0.0, 0), "it is about to stop");
+    assert_eq!(ends(Some(600)), (18_000.0, 300), "it ends before");
 }

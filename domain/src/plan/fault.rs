@@ -48,14 +48,14 @@ impl std::error::Error for SpecErrors {}
 /// Mistakes that a person wants to read at once.
 const SHOWN_MAX: usize = 20;
 /// Mistakes after which a file is not looked at any further.
-pub(super) const FOUND_MAX: usize = 200;
+pub(crate) const FOUND_MAX: usize = 200;
 
 /// The faults found so far, each once: the variants of a sweep share theirs.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub(super) fn push(&mut self, fault: Fault) {
+    pub(crate) fn push(&mut self, fault: Fault) {
         if !self.is_full() && !self.0.contains(&fault) {
             self.0.push(fault);
         }
@@ -72,11 +72,11 @@ impl Faults {
     }
 
     /// `value`, unless there are faults.
-    pub(super) fn or<T>(self, value: T) -> Result<T, Self> {
+    pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 
-    pub(super) fn into_errors(mut self, file: &str, text: &str) -> SpecErrors {
+    pub(crate) fn into_errors(mut self, file: &str, text: &str) -> SpecErrors {
         let found = self.0.len();
         self.0.sort_by_key(Fault::start);
         self.0.truncate(SHOWN_MAX);
@@ -92,7 +92,7 @@ impl From<Fault> for Faults {
 
 /// A fault while the file is read, by byte range.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// `None` until a caller adds it, because serde's derived code does not know it.
     pub span: Option<Range<usize>>,
     pub key: String,
@@ -100,7 +100,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(span: Range<usize>, key: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(span: Range<usize>, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { span: Some(span), key: key.into(), message: message.into() }
     }
 

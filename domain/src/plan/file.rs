@@ -23,6 +23,8 @@ pub const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune",
 pub(super) const NAME_LENGTH: usize = 64;
 /// Largest priority, up and down.
 pub(super) const PRIORITY_MAX: i32 = 100;
+/// Of what runs a job anew to prove it: below all that anybody may ask for.
+pub const PRIORITY_OF_PROOFS: i32 = -PRIORITY_MAX - 1;
 
 pub(super) struct File<'a> {
     pub name: String,

@@ -15,7 +15,7 @@ mod content;
 mod defaults;
 mod estimate;
 mod expand;
-mod fault;
+pub(crate) mod fault;
 mod file;
 mod graph;
 mod parallelism;
@@ -23,7 +23,7 @@ mod read;
 mod schema;
 mod stage;
 mod sweep;
-mod syntax;
+pub(crate) mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,7 @@ use std::collections::HashMap;
 pub use content::{content_key, fresh_key};
 pub use estimate::Estimate;
 pub use fault::{SpecError, SpecErrors};
-pub use file::{STAGES, TOP, checked_priority};
+pub use file::{PRIORITY_OF_PROOFS, STAGES, TOP, checked_priority};
 pub use schema::{schema, stage_schema};
 pub use template::template;
 

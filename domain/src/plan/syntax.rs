@@ -6,7 +6,7 @@ use toml::de::{DeTable, Error};
 use super::fault::{Fault, Faults};
 
 /// The tables of the file. What a text with mistakes means is not guessed: no other fault is told beside these.
-pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Faults> {
+pub(crate) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Faults> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut faults = Faults::default();
     let (mut line, mut table) = (None, None);

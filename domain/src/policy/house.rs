@@ -1,6 +1,9 @@
 //! What a policy file says, checked.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,15 @@ const PEOPLE_MAX: usize = 1000;
 /// The largest priority, up and down.
 const PRIORITY_MAX: i32 = 100;
 const HALF_LIFE: Duration = Duration::from_secs(7 * 86_400);
+
+/// Whose policy it is that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Somebody wants it to be in force.
+    New,
+    /// It has been in force: what it could say then, it says still.
+    Stored,
+}
 
 /// One version of the policy of a house.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -74,9 +86,39 @@ pub struct PriorityBounds {
     pub admin: (i32, i32),
 }
 
+/// Enough to put one's own jobs in an order. What goes before everybody's, an admin decides.
+const OF_SUBMITTERS: i32 = 10;
+
 impl Default for PriorityBounds {
     fn default() -> Self {
-        Self { submitter: (-PRIORITY_MAX, PRIORITY_MAX), admin: (-PRIORITY_MAX, PRIORITY_MAX) }
+        Self { submitter: (-OF_SUBMITTERS, OF_SUBMITTERS), admin: (-PRIORITY_MAX, PRIORITY_MAX) }
+    }
+}
+
+impl PriorityBounds {
+    fn wrong(&self, which: Standing) -> Vec<(Vec<&'static str>, String)> {
+        let mut wrong = Vec::new();
+        for (key, (least, most)) in [("submitter", self.submitter), ("admin", self.admin)] {
+            let said = format!("`priorities.{key}` = [{least}, {most}]: ");
+            if least > most || least < -PRIORITY_MAX || most > PRIORITY_MAX {
+                let expected = format!("expected the least and the largest, from -{PRIORITY_MAX} to {PRIORITY_MAX}");
+                wrong.push((vec!["priorities", key], said + &expected));
+            } else if which == Standing::New && !(least..=most).contains(&0) {
+                let expected = "leaves out 0, the priority of a file that says none, which would be refused then; expected 0 or \
+                    less, and 0 or more";
+                wrong.push((vec!["priorities", key], said + expected));
+            }
+        }
+        if self.submitter.0 < self.admin.0 || self.submitter.1 > self.admin.1 {
+            let ((least, most), (low, high)) = (self.submitter, self.admin);
+            wrong.push((
+                vec!["priorities"],
+                format!(
+                    "`priorities`: a submitter may not have priorities that an admin has not ([{least}, {most}] and [{low}, {high}])"
+                ),
+            ));
+        }
+        wrong
     }
 }
 
@@ -100,19 +142,6 @@ impl Default for ForeignUse {
 }
 
 impl HousePolicy {
-    /// Reads and checks a policy file.
-    ///
-    /// # Errors
-    /// Place and reason; nothing is to be changed then.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > BYTES_MAX {
-            return Err(format!("the policy has {} bytes; expected at most {BYTES_MAX}", text.len()));
-        }
-        let policy: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        policy.check()?;
-        Ok(policy)
-    }
-
     /// With what holds where it says nothing.
     pub fn effective(&self) -> Self {
         Self { limits: self.limits.over(&Limits::EVERYWHERE), ..self.clone() }
@@ -123,39 +152,46 @@ impl HousePolicy {
         toml::to_string(self).unwrap_or_default()
     }
 
-    fn check(&self) -> Result<(), String> {
-        for (key, (least, most)) in [("submitter", self.priorities.submitter), ("admin", self.priorities.admin)] {
-            if least > most || least < -PRIORITY_MAX || most > PRIORITY_MAX {
-                return Err(format!(
-                    "`priorities.{key}` = [{least}, {most}]: expected the least and the largest, from -{PRIORITY_MAX} to {PRIORITY_MAX}"
-                ));
-            }
-        }
-        let (submitter, admin) = (self.priorities.submitter, self.priorities.admin);
-        if submitter.0 < admin.0 || submitter.1 > admin.1 {
-            return Err("`priorities`: a submitter may not have priorities that an admin has not".to_owned());
-        }
+    /// What its keys may not say, each with its path.
+    pub(super) fn wrong(&self, which: Standing) -> Vec<(Vec<&str>, String)> {
+        let mut wrong = self.priorities.wrong(which);
         if self.fair_share.half_life.is_some_and(|span| span < Duration::from_secs(3600)) {
-            return Err("`fair_share.half_life`: expected 1h or more".to_owned());
+            wrong.push((vec!["fair_share", "half_life"], "`fair_share.half_life`: expected 1h or more".to_owned()));
         }
         for (who, weight) in &self.fair_share.weights {
-            known_name(who, "fair_share.weights")?;
+            let path = || vec!["fair_share", "weights", who.as_str()];
+            wrong.extend(known_name(who, "fair_share.weights").err().map(|why| (path(), why)));
             if !(weight.is_finite() && (0.01..=100.0).contains(weight)) {
-                return Err(format!("`fair_share.weights.{who}` = {weight}: expected a number from 0.01 to 100"));
+                let why = format!("`fair_share.weights.{who}` = {weight}: expected a number from 0.01 to 100");
+                wrong.push((path(), why));
             }
         }
-        if self.people.len().max(self.fair_share.weights.len()) > PEOPLE_MAX {
-            return Err(format!("the policy names more than {PEOPLE_MAX} people"));
+        for (key, count) in [("people", self.people.len()), ("fair_share", self.fair_share.weights.len())] {
+            if count > PEOPLE_MAX {
+                wrong.push((vec![key], format!("the policy names more than {PEOPLE_MAX} people")));
+            }
         }
-        self.limits.check("limits")?;
+        wrong.extend(self.limits.wrong("limits").into_iter().map(|(key, why)| (vec!["limits", key], why)));
         for (who, limits) in &self.people {
-            known_name(who, "people")?;
-            limits.check(&format!("people.{who}"))?;
+            wrong.extend(known_name(who, "people").err().map(|why| (vec!["people", who.as_str()], why)));
+            let of_limits = limits.wrong(&format!("people.{who}")).into_iter();
+            wrong.extend(of_limits.map(|(key, why)| (vec!["people", who.as_str(), key], why)));
         }
         if self.foreign_use.utilization > 100 {
-            return Err(format!("`foreign_use.utilization` = {}: expected per cent", self.foreign_use.utilization));
+            let why = format!("`foreign_use.utilization` = {}: expected per cent", self.foreign_use.utilization);
+            wrong.push((vec!["foreign_use", "utilization"], why));
         }
-        Ok(())
+        wrong
+    }
+
+    /// Whether it ends anybody's jobs after a while.
+    pub fn has_max_time(&self) -> bool {
+        self.limits.max_time.is_some() || self.people.values().any(|limits| limits.max_time.is_some())
+    }
+
+    /// The people that it names.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.people.keys().chain(self.fair_share.weights.keys()).map(String::as_str).collect()
     }
 
     /// What `who` may have.
@@ -163,15 +199,20 @@ impl HousePolicy {
         self.people.get(who).copied().unwrap_or_default().over(&self.limits).over(&Limits::EVERYWHERE)
     }
 
+    /// The least and the largest priority that this role may give.
+    pub fn priorities_of(&self, role: PersonRole) -> (i32, i32) {
+        match role {
+            PersonRole::Admin => self.priorities.admin,
+            PersonRole::Submitter | PersonRole::Reader => self.priorities.submitter,
+        }
+    }
+
     /// Whether somebody of that role may give that priority.
     ///
     /// # Errors
     /// Says which it may give.
     pub fn may_give(&self, role: PersonRole, priority: i32) -> Result<(), String> {
-        let (least, most) = match role {
-            PersonRole::Admin => self.priorities.admin,
-            PersonRole::Submitter | PersonRole::Reader => self.priorities.submitter,
-        };
+        let (least, most) = self.priorities_of(role);
         if (least..=most).contains(&priority) {
             return Ok(());
         }

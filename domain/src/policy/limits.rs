@@ -53,21 +53,21 @@ impl Limits {
         }
     }
 
-    /// # Errors
-    /// Names the key that is wrong, behind `at`.
-    pub(super) fn check(&self, at: &str) -> Result<(), String> {
+    /// The keys that are wrong, and why, in the words of `at`.
+    pub(super) fn wrong(&self, at: &str) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
         if let Some(hours) = self.device_hours_a_week.filter(|hours| !(hours.is_finite() && *hours >= 0.0)) {
-            return Err(format!("`{at}.device_hours_a_week` = {hours}: expected 0 or more"));
+            wrong.push(("device_hours_a_week", format!("`{at}.device_hours_a_week` = {hours}: expected 0 or more")));
         }
         if self.running_devices == Some(0) {
-            return Err(format!(
-                "`{at}.running_devices` = 0 would run nothing of theirs; to keep somebody out: tandem user disable NAME"
-            ));
+            let instead = "to keep somebody out: tandem user disable NAME";
+            let why = format!("`{at}.running_devices` = 0 would run nothing of theirs; {instead}");
+            wrong.push(("running_devices", why));
         }
         if self.max_time.is_some_and(|time| time < LEAST_TIME) {
-            return Err(format!("`{at}.max_time`: expected {} or more", span::show(LEAST_TIME)));
+            wrong.push(("max_time", format!("`{at}.max_time`: expected {} or more", span::show(LEAST_TIME))));
         }
-        Ok(())
+        wrong
     }
 
     /// Whether `count` more jobs may wait where `waiting` do.
@@ -84,11 +84,11 @@ impl Limits {
         }
     }
 
-    /// How long a job may train: what it asks, or what the policy gives.
+    /// Whether a job may be asked to train for so long at most.
     ///
     /// # Errors
-    /// If it asks for more.
-    pub fn time_of(&self, asked: Option<Duration>) -> Result<Option<Duration>, String> {
+    /// If that is too little for anything, or more than the policy allows.
+    pub fn may_take(&self, asked: Option<Duration>) -> Result<(), String> {
         match (asked, self.max_time) {
             (Some(asked), _) if asked < LEAST_TIME => {
                 Err(format!("a maximum time of {}: expected {} or more", span::show(asked), span::show(LEAST_TIME)))
@@ -98,9 +98,30 @@ impl Limits {
                 span::show(asked),
                 span::show(most)
             )),
-            (Some(asked), _) => Ok(Some(asked)),
-            (None, most) => Ok(most),
+            _ => Ok(()),
         }
+    }
+
+    /// How long a job may train: the longest that those who want it ask for, and no longer than the policy in force allows its
+    /// owner, whenever it was submitted.
+    pub fn longest(&self, asked: Option<Duration>) -> Option<Duration> {
+        match (asked, self.max_time) {
+            (Some(asked), Some(most)) => Some(asked.min(most)),
+            (asked, most) => asked.or(most),
+        }
+    }
+
+    /// Why a job of `who` that has trained for so long would stop at once, and how it is given more; `None` if it has time left.
+    pub fn has_no_time(&self, who: &str, asked: Option<Duration>, trained: Duration) -> Option<String> {
+        let longest = self.longest(asked).filter(|longest| trained >= *longest)?;
+        let (trained, most) = (span::show(trained), span::show(longest));
+        Some(match self.max_time == Some(longest) {
+            true => format!(
+                "has trained for {trained}, and {most} is all that the policy allows {who} (max_time); an admin can allow more, \
+                 to {who} alone by [people.{who}] (tandem policy set)"
+            ),
+            false => format!("has trained for {trained}, of {most} that it may; more: --max-time TIME"),
+        })
     }
 
     /// Whether a device may be held for `span` where `held` others are.

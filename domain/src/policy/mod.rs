@@ -2,11 +2,14 @@
 //!
 //! [`HousePolicy`] is what a policy file says, checked. [`limits`] says what a person may have of it.
 
+mod changes;
+mod file;
 mod house;
 pub mod limits;
 pub mod span;
 #[cfg(test)]
 mod tests;
 
+pub use changes::changes;
 pub use house::{BYTES_MAX, FairShare, ForeignUse, HousePolicy, Order, PriorityBounds};
 pub use limits::Limits;

@@ -6,12 +6,13 @@ use crate::access::role::PersonRole;
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn an_empty_file_is_the_policy_of_a_house_that_has_set_none() {
+fn what_is_stored_and_says_nothing_is_the_policy_of_a_house_that_has_set_none() {
     let policy = HousePolicy::parse("").unwrap();
     assert_eq!(policy, HousePolicy::default());
     assert_eq!(policy.fair_share.half_life(), 7 * 24 * HOUR);
     assert!(policy.limits_of("ann").may_queue("ann", 1_000_000, 1).is_ok());
-    assert!(policy.may_give(PersonRole::Submitter, 100).is_ok());
+    assert!(policy.may_give(PersonRole::Submitter, 10).is_ok() && policy.may_give(PersonRole::Admin, 100).is_ok());
+    assert!(policy.may_give(PersonRole::Submitter, 11).unwrap_err().contains("a submitter give -10 to 10"));
 }
 
 #[test]
@@ -69,6 +70,57 @@ fn a_wrong_file_is_told_where_and_why() {
 }
 
 #[test]
+fn all_mistakes_are_told_at_once_each_with_its_place() {
+    let text = "[limits]\nqueued_jobs = -1\nqueued = 3\nmax_time = \"1s\"\n[fair_share]\nweights = { ann = 0, bob = \"x\" }\n\
+                [priorities]\nsubmitter = [5, 10]\nadmin = \"all\"\n[people.ann]\nhold = 5\n[limit]\nhold = \"1h\"\n";
+    let said = HousePolicy::check(text, "ours.toml").unwrap_err().to_string();
+    let places: Vec<&str> = said.lines().skip(1).map(|line| line.split(": ").next().unwrap()).collect();
+    let expected = ["2:15", "3:1", "4:12", "6:19", "6:28", "8:13", "9:9", "11:8", "12:2"];
+    assert_eq!(places, expected.map(|place| format!("ours.toml:{place}")), "{said}");
+    assert!(said.starts_with("9 mistakes in ours.toml\n"), "{said}");
+    for words in
+        ["unknown key `queued`", "leaves out 0", "unknown key `limit` at the top of the file; did you mean `limits`?"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("experiment"), "{said}");
+    let twice = HousePolicy::check("[limits]\n[limits]\n", "ours.toml").unwrap_err().to_string();
+    assert!(twice.starts_with("ours.toml:2:") && twice.contains("stands twice"), "{twice}");
+}
+
+#[test]
+fn a_file_that_says_nothing_ends_no_limit_by_mistake() {
+    for empty in ["", "# [limits]\n# queued_jobs = 5", "[limits]\n[people.ann]"] {
+        let said = HousePolicy::check(empty, "p").unwrap_err().to_string();
+        assert!(said.starts_with("p:1:1: ") && said.contains("tandem policy show 0"), "{empty:?}: {said}");
+    }
+    let default = HousePolicy::default().effective().to_toml();
+    assert!(HousePolicy::check(&default, "p").is_ok(), "the way back is open");
+}
+
+#[test]
+fn what_is_in_force_is_not_read_more_strictly_than_when_it_was_set() {
+    let text = "[priorities]\nsubmitter = [5, 10]";
+    assert!(HousePolicy::check(text, "p").unwrap_err().to_string().contains("leaves out 0"));
+    assert_eq!(HousePolicy::parse(text).unwrap().priorities.submitter, (5, 10));
+}
+
+#[test]
+fn what_a_policy_changes_is_said_by_key() {
+    let read = |text| HousePolicy::parse(text).unwrap();
+    let old = read("[limits]\nqueued_jobs = 5\nhold = \"12h\"\n[people.ann]\nmax_time = \"2h\"");
+    let new = read("[limits]\nqueued_jobs = 3\nrunning_devices = 2\n[priorities]\nsubmitter = [-5, 5]");
+    let expected = [
+        "limits.queued_jobs: 3, was 5",
+        "limits.running_devices: 2, was not set",
+        "people.ann.max_time: not set any more, was \"2h\"",
+        "priorities.submitter: [-5, 5], was [-10, 10]",
+    ];
+    assert_eq!(changes(&old, &new), expected);
+    assert_eq!(changes(&new, &new), [""; 0]);
+}
+
+#[test]
 fn a_limit_refuses_with_what_it_is_and_what_to_do() {
     let limits = Limits {
         queued_jobs: Some(10),
@@ -81,10 +133,9 @@ fn a_limit_refuses_with_what_it_is_and_what_to_do() {
     assert!(
         limits.may_queue("ann", 5, 6).unwrap_err().contains("ann has 5 waiting jobs, and this brings 6 more, of 10")
     );
-    assert_eq!(limits.time_of(None), Ok(Some(HOUR)));
-    assert_eq!(limits.time_of(Some(HOUR / 2)), Ok(Some(HOUR / 2)));
-    assert!(limits.time_of(Some(2 * HOUR)).unwrap_err().contains("2h is more than the 1h"));
-    assert!(limits.time_of(Some(Duration::from_secs(1))).unwrap_err().contains("1m or more"));
+    assert!(limits.may_take(None).is_ok() && limits.may_take(Some(HOUR)).is_ok());
+    assert!(limits.may_take(Some(2 * HOUR)).unwrap_err().contains("2h is more than the 1h"));
+    assert!(limits.may_take(Some(Duration::from_secs(1))).unwrap_err().contains("1m or more"));
     assert!(limits.may_hold("ann", HOUR, 0).is_ok());
     assert!(limits.may_hold("ann", 3 * HOUR, 0).unwrap_err().contains("3h is longer than the 2h"));
     assert!(limits.may_hold("ann", HOUR, 1).unwrap_err().contains("tandem unhold"));
@@ -101,4 +152,18 @@ fn spans_of_time() {
     assert_eq!(span::show(Duration::from_secs(129_600)), "1d12h");
     assert_eq!(span::show(Duration::from_secs(90_061)), "1d1h");
     assert_eq!(span::show(Duration::ZERO), "0s");
+}
+
+#[test]
+fn a_job_may_train_as_long_as_it_was_asked_to_and_as_the_policy_allows_now() {
+    let limits = Limits { max_time: Some(2 * HOUR), ..Limits::default() };
+    assert_eq!(limits.longest(None), Some(2 * HOUR));
+    assert_eq!(limits.longest(Some(HOUR)), Some(HOUR));
+    assert_eq!(limits.longest(Some(3 * HOUR)), Some(2 * HOUR), "the policy came later");
+    assert_eq!(Limits::default().longest(Some(3 * HOUR)), Some(3 * HOUR));
+    assert_eq!(limits.has_no_time("ann", Some(HOUR), HOUR / 2), None);
+    let own = limits.has_no_time("ann", Some(HOUR), HOUR).unwrap();
+    assert!(own.contains("of 1h that it may; more: --max-time"), "{own}");
+    let houses = limits.has_no_time("ann", Some(3 * HOUR), 2 * HOUR).unwrap();
+    assert!(houses.contains("2h is all that the policy allows ann") && houses.contains("[people.ann]"), "{houses}");
 }

@@ -8,7 +8,7 @@ fn series(name: &str, metric: &str, values: &[f64]) -> Series {
 
 fn drawn(metrics: &[&str], series: &[Series], look: Look) -> String {
     let metrics: Vec<String> = metrics.iter().map(|&metric| metric.to_owned()).collect();
-    Figure { title: "quickstart", metrics: &metrics, series, look, size: Figure::SIZE }.svg().unwrap()
+    Figure { title: "quickstart", metrics: &metrics, series, look, ..Figure::default() }.svg().unwrap()
 }
 
 fn has_panels(svg: &str, count: u32) -> bool {
@@ -83,7 +83,9 @@ fn names_of_others_forge_nothing() {
     one.group = evil.to_owned();
     let two = Series { group: "b".to_owned(), ..one.clone() };
     let metrics = ["loss".to_owned()];
-    let figure = Figure { title: evil, metrics: &metrics, series: &[one, two], look: Look::Page, size: (0, 0) };
+    let series = [one, two];
+    let figure =
+        Figure { title: evil, metrics: &metrics, series: &series, look: Look::Page, size: (0, 0), ..Figure::default() };
     let svg = figure.svg().unwrap();
     assert!(!svg.contains("<script") && svg.matches("</svg>").count() == 1, "{svg}");
     assert!(!svg.contains(['\u{1b}', '\u{0}', '\u{202e}']), "{svg:?}");
@@ -91,19 +93,51 @@ fn names_of_others_forge_nothing() {
 
 #[test]
 fn a_legend_stays_in_its_panel() {
-    let all: Vec<Series> = (0..40).map(|i| series(&format!("job {i}"), "loss", &[2.0, 1.0])).collect();
-    let svg = drawn(&["loss"], &all, Look::Page);
-    assert!(svg.contains("job 24\n") && !svg.contains("job 25\n") && svg.contains("and 15 more"), "{svg}");
+    let all: Vec<Series> = (0..14).map(|i| series(&format!("job {i}"), "loss", &[2.0, 1.0])).collect();
+    let metrics = ["loss".to_owned()];
+    let low = Figure { metrics: &metrics, series: &all, size: (400, 180), ..Figure::default() }.svg().unwrap();
+    assert!(low.contains("job 8\n") && !low.contains("job 9\n") && low.contains("and 5 more"), "{low}");
+    assert!(drawn(&["loss"], &all, Look::Page).contains("job 13\n"));
 }
 
 #[test]
-fn many_points_are_averaged_and_none_is_lost() {
-    let values: Vec<f64> = (0..10_000).map(f64::from).collect();
-    let points = series("encoder", "loss", &values).averaged();
-    assert!(points.len() <= MOST_POINTS);
-    assert_eq!(points.first(), Some(&(8.0, 8.0)));
-    let mean = points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64;
-    assert!((mean - 5000.0).abs() < 10.0, "{mean}");
+fn lines_that_cannot_be_told_apart_are_thin_and_have_no_names() {
+    let all: Vec<Series> = (0..15).map(|i| series(&format!("job {i}"), "loss", &[2.0, 1.0])).collect();
+    let svg = drawn(&["loss"], &all, Look::Paper);
+    assert!(svg.contains("15 lines, too many to name") && !svg.contains("job 3\n"), "{svg}");
+    assert_eq!((svg.matches("stroke-width=\"2\"").count(), svg.matches("opacity=\"0.5\"").count()), (0, 15), "{svg}");
+}
+
+#[test]
+fn runs_of_one_thing_are_a_mean_in_a_band() {
+    let all = [series("a", "loss", &[2.0, 1.0]), series("a", "loss", &[4.0, 1.0]), series("b", "loss", &[3.0, 1.0])];
+    let svg = drawn(&["loss"], &all, Look::Paper);
+    assert!(svg.contains("a (mean of 2)\n") && svg.contains("b\n") && !svg.contains("b (mean"), "{svg}");
+    assert_eq!(svg.matches("opacity=\"0.18\"").count(), 1, "one band: {svg}");
+    assert!(svg.contains("a (mean of 2) from 3 to 1 at step 1"), "{svg}");
+}
+
+#[test]
+fn an_axis_by_powers_or_as_asked_for() {
+    let all = [series("a", "loss", &[100.0, 0.0, 0.01]), series("a", "knn_accuracy", &[0.2, 0.4])];
+    let metrics = ["loss".to_owned(), "knn_accuracy".to_owned()];
+    let figure = Figure { metrics: &metrics, series: &all, is_log: true, ..Figure::default() };
+    let log = figure.svg().unwrap();
+    for label in ["0.01\n", "1\n", "100\n", "20 %\n"] {
+        assert!(log.contains(label), "{label}: {log}");
+    }
+    let of = |metric: &str, low, high| Range { metric: metric.to_owned(), low, high };
+    let ranges = [of("", 0.0, 1.0), of("loss", 0.0, 10.0)];
+    let shown = Figure { ranges: &ranges, is_log: false, ..figure }.svg().unwrap();
+    assert!(shown.contains("10\n") && shown.contains("100 %\n") && !shown.contains("100\n"), "{shown}");
+    // What lies beyond is cut: nothing is drawn above the panel.
+    assert!(!shown.contains("points=\"88,-") && !shown.contains(",-"), "{shown}");
+}
+
+#[test]
+fn steps_are_called_what_they_are() {
+    let all = [Series { steps: "L-BFGS iteration".to_owned(), ..series("a", "loss", &[2.0, 1.0]) }];
+    assert!(drawn(&["loss"], &all, Look::Paper).contains("L-BFGS iteration\n"));
 }
 
 #[test]

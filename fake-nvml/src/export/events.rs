@@ -21,8 +21,12 @@ use crate::play::{Answer, of_box, of_card};
 /// How often the file is looked at while somebody waits.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Of each set, by its handle: how many errors of each card were told or came before it was asked about.
+/// Of each set, by its handle: how many errors of each card were told.
 static SETS: Mutex<BTreeMap<usize, BTreeMap<usize, usize>>> = Mutex::new(BTreeMap::new());
+
+/// How many errors of each card were told to anybody: whoever asks later waits for those that come after, and for those that
+/// nobody was told of yet.
+static TOLD: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 
 fn sets() -> MutexGuard<'static, BTreeMap<usize, BTreeMap<usize, usize>>> {
     SETS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -52,8 +56,8 @@ extern "C" fn nvmlDeviceRegisterEvents(card: nvmlDevice_t, _kinds: c_ulonglong, 
     match (known, sets().get_mut(&(set as usize))) {
         (Err(error), _) => error,
         (Ok(_), None) => INVALID_ARGUMENT,
-        (Ok(before), Some(told)) => {
-            told.insert(index(card), before);
+        (Ok(now), Some(told)) => {
+            told.insert(index(card), now.min(told_of(index(card), 0)));
             SUCCESS
         }
     }
@@ -85,6 +89,14 @@ unsafe extern "C" fn nvmlEventSetWait_v2(
     unsafe { put(to, answer) }
 }
 
+/// How many errors of a card were told to anybody, with those that are told now.
+fn told_of(card: usize, now: usize) -> usize {
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = told.entry(card).or_default();
+    *told = (*told).max(now);
+    *told
+}
+
 /// The first error that this set was not told of.
 fn next(set: usize) -> Answer<Option<nvmlEventData_t>> {
     let cards: Vec<usize> = sets().get(&set).ok_or(INVALID_ARGUMENT)?.keys().copied().collect();
@@ -94,6 +106,7 @@ fn next(set: usize) -> Answer<Option<nvmlEventData_t>> {
         let Some(told) = sets.get_mut(&set).and_then(|told| told.get_mut(&card)) else { continue };
         if let Some(&xid) = xids.get(*told) {
             *told += 1;
+            told_of(card, *told);
             return Ok(Some(nvmlEventData_t {
                 device: device(card),
                 eventType: nvmlEventTypeXidCriticalError.into(),

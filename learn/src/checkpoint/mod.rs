@@ -43,6 +43,8 @@ pub(crate) fn newest<T>(
 pub(crate) struct Written {
     /// Proves the whole checkpoint: of its file, or of the manifest that holds those of its files.
     pub(crate) sha256: String,
+    /// Of the state alone, without the times that are kept with it: equal runs have the same.
+    pub(crate) state_sha256: String,
     /// Of all files together.
     pub(crate) bytes: u64,
 }
@@ -53,6 +55,8 @@ pub(crate) struct Saved {
     pub(crate) path: PathBuf,
     /// See [`Written::sha256`].
     pub(crate) sha256: String,
+    /// See [`Written::state_sha256`].
+    pub(crate) state_sha256: String,
     pub(crate) bytes: u64,
     /// Why older files are still there although they should be gone. That harms nobody but the disk.
     pub(crate) not_removed: Vec<String>,
@@ -86,8 +90,8 @@ pub(crate) fn save(
         sync_folder(job_dir)?;
         Ok(written)
     });
-    let Written { sha256, bytes } = written.inspect_err(|_| drop((kind.remove)(&unfinished)))?;
-    Ok(Saved { path, sha256, bytes, not_removed: prune(kind, job_dir, scope, step) })
+    let Written { sha256, state_sha256, bytes } = written.inspect_err(|_| drop((kind.remove)(&unfinished)))?;
+    Ok(Saved { path, sha256, state_sha256, bytes, not_removed: prune(kind, job_dir, scope, step) })
 }
 
 /// Returns why something could not be removed.

@@ -66,6 +66,11 @@ impl<'a> RankContext<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Whether a replay ends after this step.
+    pub(crate) fn replay_ends(&self, step: u64) -> bool {
+        self.task.replay.as_ref().is_some_and(|replay| replay.until_step == step)
+    }
+
     /// See [`Report::committed`].
     pub(crate) fn committed(&self) -> Option<u64> {
         self.report.committed()
@@ -129,8 +134,8 @@ impl<'a> RankContext<'a> {
 
     /// Reports a checkpoint that is on disk.
     pub(crate) fn checkpoint(&mut self, step: u64, saved: Saved) {
-        let Saved { path, sha256, bytes, not_removed } = saved;
-        self.emit(Event::Checkpoint { step, path, sha256, bytes });
+        let Saved { path, sha256, state_sha256, bytes, not_removed } = saved;
+        self.emit(Event::Checkpoint { step, path, sha256, bytes, state_sha256 });
         if !not_removed.is_empty() && !self.not_removed_noted {
             self.not_removed_noted = true;
             self.note("checkpoint_not_removed", format!("older checkpoints stay on disk: {}", not_removed.join("; ")));

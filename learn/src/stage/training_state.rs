@@ -141,14 +141,14 @@ impl TrainingState<'_> {
     ) -> Result<Written, Failure> {
         fs::create_dir_all(folder).at("create folder", folder)?;
         let file = self.write_tensors(&folder.join(STATE), position.step, written)?;
-        let bytes = file.bytes;
+        let (bytes, state_sha256) = (file.bytes, file.sha256.clone());
         let Origin { spec_sha256, images } = origin.clone();
         let manifest = Manifest { format: FORMAT, spec_sha256, images: Some(images), position, files: vec![file] };
         let manifest = serde_json::to_vec_pretty(&manifest)
             .map_err(|error| Failure::Unknown(format!("cannot encode a checkpoint's manifest: {error}")))?;
         write_synced(&folder.join(MANIFEST), &manifest)?;
         sync_folder(folder)?;
-        Ok(Written { sha256: sha256(&manifest), bytes: bytes + manifest.len() as u64 })
+        Ok(Written { sha256: sha256(&manifest), state_sha256, bytes: bytes + manifest.len() as u64 })
     }
 
     /// Tensor by tensor: there is no second copy of the state in memory. Refuses a state that no run can go on from; an

@@ -63,6 +63,7 @@ pub(crate) fn task(spec: &JobSpec, folder: &Path) -> Task {
         device: "cpu".into(),
         data_dir: folder.join("data"),
         stored_data: None,
+        replay: None,
         job_dir: folder.join("job"),
         inputs: vec![],
         checkpoints: vec![],

@@ -320,6 +320,7 @@ impl Gate {
         };
         let who = owner.unwrap_or_else(|| who.to_owned());
         tracing::info!(method, from = %peer, who, "refused: {denial}");
+        // What it was about is not known: who may not is refused before what it sends is read.
         let what = method.trim_start_matches("/tandem.v1.").to_owned();
         let outcome = format!("refused: {denial}");
         self.refused(Entry { who, via, origin: peer.to_string(), what, outcome, ..Entry::default() });

@@ -42,7 +42,7 @@ use crate::{
         events::{self, About},
         files, jobs, leases,
         notify::{Topic, notify},
-        retry, within,
+        reproductions, retry, within,
         worker_leases::{self, WorkerLease, WorkerLeases},
         workers::{self, Registration},
     },
@@ -107,6 +107,13 @@ impl Dispatcher {
     async fn register(&self, worker: &Registration, session: &Session) -> Result<(Vec<Uuid>, v1::ForeignUse)> {
         let running = session.running();
         let mut tx = self.store.lane.begin().await?;
+        if let Some(host) = workers::namesake(&mut tx, worker).await? {
+            return Err(Error::Conflict(format!(
+                "another worker is called {} and is there, on {host}: give this one another name with --name, or stop that one. A \
+                 worker that has died gives its name free once it counts as lost",
+                worker.name
+            )));
+        }
         let arrived = workers::register(&mut tx, worker, session.id).await?;
         // The registration counts as a heartbeat: nobody could renew these leases while the worker redialled.
         let held = leases::lock_renewable(&mut tx, &running, &[worker.id]).await?;
@@ -279,7 +286,9 @@ impl Dispatcher {
         }
         let (spec_json, images_sha256) = jobs::spec_json(&mut tx, lease.job).await?;
         let inputs = files::inputs(&mut tx, lease.job).await?;
-        let checkpoints = files::checkpoints(&mut tx, lease.job, CHECKPOINTS_OFFERED).await?;
+        let mut checkpoints = files::checkpoints(&mut tx, lease.job, CHECKPOINTS_OFFERED).await?;
+        let replay = reproductions::replay(&mut tx, lease.job).await?;
+        checkpoints.extend(replay.as_ref().and_then(|replay| replay.from.clone()));
         let again = if lease.is_dispatched { " again" } else { "" };
         let message = format!("sent{again} to {} as rank {} of {}", session.name, lease.rank, lease.world_size);
         let about = About { worker: Some(lease.worker), ..About::attempt(lease.job, lease.attempt) };
@@ -296,6 +305,7 @@ impl Dispatcher {
             images_sha256,
             inputs: inputs.into_iter().map(convert::artifact).collect(),
             checkpoints: checkpoints.into_iter().map(convert::checkpoint).collect(),
+            replay: replay.map(convert::replay),
         }))
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn file(
     let artifact = house.admission.call(find).await?;
     let open = fetch::open(&house.folder.root, &artifact).await?;
     let (sender, receiver) = mpsc::channel(4);
-    house.streams.spawn(fetch::send(open, sender, house.closing.clone()));
+    house.streams.spawn(fetch::send(open, 0, sender, house.closing.clone()));
     let chunks = ReceiverStream::new(receiver).map(move |chunk| {
         let _held = &held;
         chunk.inspect_err(|error| tracing::warn!(%error, "a file that is handed out is cut"))

@@ -6,7 +6,7 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::IntoResponse,
 };
 use form_urlencoded::parse;
@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{Answer, person},
+    answer::{Answer, Problem, person},
     house::House,
     live::Version,
     place::Place,
@@ -45,6 +45,10 @@ pub(super) async fn follow(
     let who = person(Some(&who))?;
     let asked: Vec<(_, _)> = parse(uri.query().unwrap_or_default().as_bytes()).collect();
     let get = |name: &str| asked.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_ref());
+    if get("path").is_empty() {
+        let words = "this sends what changes of a page: say which, as in /live?path=/jobs";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, words));
+    }
     let place = Place::of(get("path"), get("query")).ok_or_else(|| absent(get("path")))?.asked_by(&who.name);
     let held = house.admission.stream()?;
     let rights = house

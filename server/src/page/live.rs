@@ -120,7 +120,7 @@ impl Lives {
     async fn read(&self, (place, rights): &Key) -> Result<Vec<Block>> {
         let ahead = if place.looks_ahead() { Some(self.outlooks.now().await?) } else { None };
         let mut conn = self.store.reader().await?;
-        Ok(draw(&mut conn, place, *rights, ahead.as_deref(), Utc::now()).await?.blocks)
+        Ok(draw(&mut conn, place, rights, ahead.as_deref(), Utc::now()).await?.blocks)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Sender<Newest>>> {

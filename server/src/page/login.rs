@@ -6,9 +6,10 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, Uri, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use form_urlencoded::parse;
+use tandem_domain::access::session::Secret;
 
 use super::{
     answer::{Answer, Problem},
@@ -32,9 +33,20 @@ struct LoginForm {
     problem: Option<Text>,
 }
 
-/// Loads the first page as one of this site: from a file the browser would not send the cookie along.
-const INSIDE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tandem</title>\
-    <meta http-equiv=\"refresh\" content=\"0; url=/\"></head><body><p>You are logged in. <a href=\"/\">Go on</a></p></body></html>";
+/// Asks whoever looks whether it is they who want to be logged in. A form of a file has no origin, and neither has one that another
+/// site hides: who is sent a code of somebody else's would work as that one, unaware.
+#[derive(Template)]
+#[template(path = "login_ask.html")]
+struct Ask {
+    name: Text,
+    code: Text,
+}
+
+/// What a form of the login asks for comes to.
+enum Step {
+    Begun(Secret),
+    Ask { name: String },
+}
 
 pub(super) async fn show(
     State(house): State<House>,
@@ -65,6 +77,13 @@ fn form(house: &House, headers: &HeaderMap, next: &str, problem: Option<&str>) -
     frame::page(house, headers, None, &content)
 }
 
+fn ask(house: &House, headers: &HeaderMap, name: &str, code: &str) -> Answer {
+    let ask = html(&Ask { name: Text::line(name), code: Text::line(code) })?;
+    let title = Text::line("Log in");
+    let content = Content { title: &title, heading: &title, path: "/login", live: "", html: &ask };
+    frame::page(house, headers, None, &content)
+}
+
 pub(super) async fn login(
     State(house): State<House>,
     Extension(peer): Extension<Peer>,
@@ -81,16 +100,22 @@ pub(super) async fn login(
     };
     let work = async {
         match (from, token, code) {
-            // A file has no origin. Whoever knows a code may use it: it says who that is.
-            (Origin::Own | Origin::Null, "", code) if !code.is_empty() => {
-                web::by_code(&house.store, &house.gate, peer, code, before.as_ref()).await
+            // A file has no origin, and neither has what a sandbox sends: nothing is begun by it.
+            (Origin::Null, "", code) if !code.is_empty() => {
+                web::whose_code(&house.store, &house.gate, peer, code).await.map(|name| Step::Ask { name })
             }
-            (Origin::Own, token, _) => web::by_token(&house.store, &house.gate, peer, token, before.as_ref()).await,
+            (Origin::Own, "", code) if !code.is_empty() => {
+                web::by_code(&house.store, &house.gate, peer, code, before.as_ref()).await.map(Step::Begun)
+            }
+            (Origin::Own, token, _) => {
+                web::by_token(&house.store, &house.gate, peer, token, before.as_ref()).await.map(Step::Begun)
+            }
             _ => Err(web::Refusal::Elsewhere),
         }
     };
     let secret = match house.admission.call(async { Ok(work.await) }).await? {
-        Ok(secret) => secret,
+        Ok(Step::Begun(secret)) => secret,
+        Ok(Step::Ask { name }) => return ask(&house, &headers, &name, code),
         Err(web::Refusal::Failed(error)) => return Err(error.into()),
         Err(refusal) => {
             let problem = Problem::new(refused_as(&refusal), refusal.to_string());
@@ -100,10 +125,7 @@ pub(super) async fn login(
         }
     };
     let begin = (header::SET_COOKIE, house.cookies.begin(&secret, LASTS));
-    let mut answer: Response = match from {
-        Origin::Own => (StatusCode::SEE_OTHER, [(header::LOCATION, next)]).into_response(),
-        _ => Html(INSIDE).into_response(),
-    };
+    let mut answer: Response = (StatusCode::SEE_OTHER, [(header::LOCATION, next)]).into_response();
     answer.headers_mut().append(begin.0, begin.1);
     Ok(answer)
 }

@@ -31,7 +31,7 @@ pub(super) async fn show(
         let ahead = if place.looks_ahead() { Some(house.outlooks.now().await?) } else { None };
         let mut conn = house.store.reader().await.map_err(crate::error::Error::from)?;
         let rights = rights(&mut conn, &place, who).await?;
-        Ok(draw(&mut conn, &place, rights, ahead.as_deref(), Utc::now()).await?)
+        Ok(draw(&mut conn, &place, &rights, ahead.as_deref(), Utc::now()).await?)
     };
     let drawn = house.admission.call(work).await?;
     let html: String = drawn.blocks.iter().map(super::block::Block::html).collect();

@@ -2,20 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 pub(super) use tandem_domain::datasets::size as bytes;
+use tandem_draw::numbers;
 
 /// `42 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
 pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".to_owned();
     }
-    let whole = seconds.round() as u64;
-    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
-    match () {
-        () if minutes == 0 => format!("{whole} s"),
-        () if hours == 0 => format!("{minutes} min {:02} s", whole % 60),
-        () if days == 0 => format!("{hours} h {:02} min", minutes % 60),
-        () => format!("{days} d {} h", hours % 24),
-    }
+    numbers::span(seconds.round() as u64)
 }
 
 /// To the minute where it is longer: a page that is drawn anew every two seconds is not to flicker.
@@ -29,7 +23,7 @@ pub(super) fn coarse(seconds: f64) -> String {
     duration(seconds)
 }
 
-/// How long ago: `now`, `3 min`, `2 h`, `5 d`.
+/// How long ago, more coarsely than the command line has it, which draws once: `now`, `3 min`, `2 h`, `5 d`.
 pub(super) fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     match (now - at).max(TimeDelta::zero()).num_seconds() {
         0..10 => "now".to_owned(),
@@ -49,29 +43,9 @@ pub(super) fn exact(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A figure in the form that its name implies: shares in percent, times, bytes, counts, else four significant digits.
+/// A figure in the form that its name implies.
 pub(super) fn figure(name: &str, value: f64) -> String {
-    if !value.is_finite() {
-        return value.to_string();
-    }
-    match name {
-        "seconds" => duration(value),
-        "images" => format!("{value:.0}"),
-        _ if tandem_draw::numbers::is_share(name) => format!("{:.1} %", 100.0 * value),
-        _ if name.ends_with("_bytes") => bytes(value.max(0.0) as u64),
-        _ => significant(value),
-    }
-}
-
-fn significant(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if !(1e-3..1e5).contains(&size) => format!("{value:.3e}"),
-        size => {
-            let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
-            format!("{value:.decimals$}")
-        }
-    }
+    numbers::figure(name, value, duration, bytes)
 }
 
 #[cfg(test)]

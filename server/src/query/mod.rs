@@ -10,4 +10,5 @@ pub(crate) mod logs;
 pub(crate) mod results;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod thinned;
 pub(crate) mod watch;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    query::jobs::limited,
+    query::{jobs::limited, thinned::Thin},
     store::{
         Conn,
         measures::{self, Curve},
@@ -48,15 +48,24 @@ pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec
 pub(crate) struct NamedCurve {
     pub(crate) job_name: String,
     pub(crate) curve: Curve,
+    /// Of its points, before it was thinned.
+    pub(crate) count: usize,
 }
 
-/// Curves in the order of the jobs; of all names if `names` is empty; each of at most `points` points, unless that is 0.
+/// Which curves, and how much of each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Of all names if there are none.
+    pub(crate) names: &'a [String],
+    pub(crate) thin: Thin,
+}
+
+/// Curves in the order of the jobs.
 pub(crate) async fn metrics(
     conn: &mut Conn,
     target: &str,
     own: &str,
-    names: &[String],
-    points: u32,
+    Wanted { names, thin }: Wanted<'_>,
 ) -> Result<Vec<NamedCurve>> {
     let target = target::resolve(conn, target, own).await?;
     let jobs = target::names_of(conn, target).await?;
@@ -69,50 +78,8 @@ pub(crate) async fn metrics(
     }
     let named = curves.into_iter().filter_map(|curve| {
         let job_name = names.get(&curve.job)?.clone();
-        Some(NamedCurve { job_name, curve: if points == 0 { curve } else { thinned(curve, points as usize) } })
+        let count = curve.values.len();
+        Some(NamedCurve { job_name, curve: thin.of(curve), count })
     });
     Ok(named.collect())
-}
-
-/// Neighbours are averaged, each group at its last step. The newest point stays as it is: people look at it.
-fn thinned(curve: Curve, most: usize) -> Curve {
-    let count = curve.values.len();
-    if count <= most {
-        return curve;
-    }
-    let (Some(last), before) = (curve.steps.last(), count - 1) else { return curve };
-    let (mut steps, mut values) = (Vec::with_capacity(most), Vec::with_capacity(most));
-    let groups = most - 1;
-    for group in 0..groups {
-        let (from, to) = (group * before / groups, (group + 1) * before / groups);
-        let finite = curve.values[from..to].iter().filter(|value| value.is_finite());
-        let n = finite.clone().count() as f64;
-        steps.push(curve.steps[to - 1]);
-        // Divided one by one: a sum might not be finite. Without a finite value the group is as it was measured.
-        values.push(if n > 0.0 { finite.map(|value| value / n).sum() } else { curve.values[to - 1] });
-    }
-    steps.push(*last);
-    values.extend(curve.values.last());
-    Curve { steps, values, ..curve }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn curve(values: Vec<f64>) -> Curve {
-        let steps = (0..).take(values.len()).collect();
-        Curve { job: Uuid::nil(), name: "loss".to_owned(), steps, values }
-    }
-
-    #[test]
-    fn a_long_curve_keeps_its_course_and_its_newest_point() {
-        let long = thinned(curve((0..10_001).map(f64::from).collect()), 11);
-        assert_eq!(long.steps, [999, 1999, 2999, 3999, 4999, 5999, 6999, 7999, 8999, 9999, 10_000]);
-        assert_eq!((long.values[0], long.values[10]), (499.5, 10_000.0));
-        assert_eq!(thinned(curve(vec![1.0, 2.0]), 2).values, [1.0, 2.0]);
-        assert_eq!(thinned(curve(vec![1.0, 2.0, 3.0]), 1).values, [3.0]);
-        let gap = thinned(curve(vec![f64::NAN, 1.0, f64::INFINITY, f64::NAN, 5.0]), 3).values;
-        assert!(gap[0] == 1.0 && !gap[1].is_finite() && gap[2] == 5.0, "{gap:?}");
-    }
 }

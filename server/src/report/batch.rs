@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tandem_domain::receipt::Environment;
 use tandem_proto::{
     convert,
     v1::{self, rank_event::Event},
@@ -64,6 +65,7 @@ pub(crate) struct Batch {
     /// Their `job_id` is nil: the caller knows the job.
     pub(crate) artifacts: Vec<Artifact>,
     pub(crate) lines: Vec<Line>,
+    pub(crate) environment: Option<Environment>,
 }
 
 impl Batch {
@@ -106,6 +108,7 @@ impl Batch {
                 step: signed(checkpoint.step),
                 path: stored_path(&checkpoint.path, root)?,
                 sha256: short(&checkpoint.sha256, NAME_BYTES_MAX),
+                state_sha256: short(&checkpoint.state_sha256, NAME_BYTES_MAX),
                 bytes: signed(checkpoint.bytes),
                 at,
             }),
@@ -124,6 +127,7 @@ impl Batch {
                 });
                 path?;
             }
+            Event::Environment(environment) => self.environment = Some(environment.into()),
             Event::Log(log) => self.lines.push(Line { sequence, at, line: short(&log.line, TEXT_BYTES_MAX) }),
             Event::Note(note) => {
                 self.notes.push(Note {

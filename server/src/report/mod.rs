@@ -24,7 +24,7 @@ use crate::{
         leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
-        received, retry, signed, within,
+        receipts, received, retry, signed, within,
     },
 };
 use batch::{Batch, NAME_BYTES_MAX, TEXT_BYTES_MAX, TRAINING};
@@ -127,6 +127,9 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, holder: LeaseHolder
     }
     let lines: Vec<_> = batch.lines.iter().map(|line| (attempt.id, holder.rank, line.clone())).collect();
     logs::insert(tx, &lines).await?;
+    if let Some(environment) = &batch.environment {
+        receipts::put_environment(tx, attempt.id, holder.rank, environment).await?;
+    }
     Ok(())
 }
 

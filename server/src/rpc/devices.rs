@@ -1,7 +1,11 @@
 //! `tandem.v1.Devices`.
 
 use chrono::{TimeDelta, Utc};
-use tandem_proto::{convert::optional_moment, v1, v1::devices_server::Devices};
+use tandem_proto::{
+    convert::{optional_moment, timestamp},
+    v1,
+    v1::devices_server::Devices,
+};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Api, admission::check_texts, caller};
@@ -44,6 +48,6 @@ impl Devices for Api {
             Ok(usage::since(&mut conn, since).await.map_err(Error::from)?)
         };
         let usage = self.admission.call(usage).await?.into_iter().map(convert::usage).collect();
-        Ok(Response::new(v1::UsageResponse { usage }))
+        Ok(Response::new(v1::UsageResponse { usage, since: Some(timestamp(since)) }))
     }
 }

@@ -41,6 +41,7 @@ use crate::{
     error::Error,
     notifier::Notifier,
     query::watch::Watches,
+    receipts::Receipts,
     report::collect::Collector,
     samples::Samples,
     sharing::outlook::Outlooks,
@@ -72,6 +73,7 @@ pub(crate) struct Api {
     pub(crate) backlog: Backlog,
     pub(crate) gate: Arc<Gate>,
     pub(crate) courier: Arc<Courier>,
+    pub(crate) receipts: Arc<Receipts>,
     /// Bytes of data sets that each person may keep.
     pub(crate) data_limit: u64,
     /// Where a browser on this box finds the page.

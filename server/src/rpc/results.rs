@@ -14,10 +14,12 @@ use crate::{
     convert, convert_asked,
     error::Error,
     query::{
-        asked, fetch,
-        results::{self, Question},
+        asked,
+        fetch::{self, Open},
+        results::{self, Question, Wanted},
+        thinned::Thin,
     },
-    target,
+    receipts, store, target,
 };
 
 #[async_trait]
@@ -69,43 +71,132 @@ impl Results for Api {
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::MetricsRequest { target, names, points } = request.into_inner();
+        let v1::MetricsRequest { target, names, points, extremes, from_step, most } = request.into_inner();
         check_texts(&[("target", &target)])?;
         check_texts(&names.iter().map(|name| ("names", name.as_str())).collect::<Vec<_>>())?;
         let metrics = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(results::metrics(&mut conn, &target, &own, &names, points).await?)
+            // No step is larger than what the database counts to.
+            let from = i64::try_from(from_step).unwrap_or(i64::MAX);
+            let thin = match most {
+                0 => Thin::new(points, extremes),
+                most => Thin::Stretch { from, most: most as usize },
+            };
+            let wanted = Wanted { names: &names, thin };
+            Ok(results::metrics(&mut conn, &target, &own, wanted).await?)
         };
         let curves = self.admission.call(metrics).await?;
         Ok(Response::new(v1::MetricsResponse { series: curves.into_iter().map(convert::series).collect() }))
+    }
+
+    async fn receipt(&self, request: Request<v1::ReceiptRequest>) -> Result<Response<v1::ReceiptResponse>, Status> {
+        let own = caller(&request)?.name;
+        let v1::ReceiptRequest { target, files } = request.into_inner();
+        check_texts(&[("target", &target)])?;
+        check_texts(&files.iter().map(|name| ("files", name.as_str())).collect::<Vec<_>>())?;
+        let answer = async {
+            // It may have succeeded just now.
+            self.receipts.make_due().await?;
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            let job = target::one_job(&mut conn, &target, &own).await?;
+            Ok((job, receipts::answer(&self.receipts, &mut conn, job, &files).await?))
+        };
+        let (job, answer) = self.admission.call(answer).await?;
+        Ok(Response::new(convert::receipt(job, answer)))
+    }
+
+    async fn reproduce(
+        &self,
+        request: Request<v1::ReproduceRequest>,
+    ) -> Result<Response<v1::ReproduceResponse>, Status> {
+        let by = caller(&request)?;
+        let v1::ReproduceRequest { target, replay } = request.into_inner();
+        check_texts(&[("target", &target)])?;
+        let again = async {
+            self.receipts.make_due().await?;
+            let of = {
+                let mut conn = self.store.reader().await.map_err(Error::from)?;
+                target::one_job(&mut conn, &target, &by.name).await?
+            };
+            Ok(receipts::again(&self.store, &self.dispatcher.folder, &by, of, replay).await?)
+        };
+        Ok(Response::new(convert::again(self.admission.call(again).await?)))
+    }
+
+    async fn receipt_keys(
+        &self,
+        _request: Request<v1::ReceiptKeysRequest>,
+    ) -> Result<Response<v1::ReceiptKeysResponse>, Status> {
+        let keys = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(store::receipts::keys(&mut conn).await.map_err(Error::from)?)
+        };
+        let keys = self.admission.call(keys).await?;
+        Ok(Response::new(v1::ReceiptKeysResponse { keys: keys.into_iter().map(convert::receipt_key).collect() }))
     }
 
     type FetchStream = Answers<v1::FetchResponse>;
 
     async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
         let place = self.admission.stream()?;
-        let id = request.into_inner().artifact_id;
-        check_texts(&[("artifact_id", &id)])?;
+        let v1::FetchRequest { artifact_id, offset, checkpoint } = request.into_inner();
+        let (first, open) = match checkpoint {
+            Some(file) if artifact_id.is_empty() => self.open_checkpoint(file).await?,
+            Some(_) => return Err(Error::Invalid("`artifact_id` and `checkpoint`: expected one of them".into()).into()),
+            None => self.open_artifact(&artifact_id).await?,
+        };
+        if offset > open.size {
+            let (name, size) = (open.file_name(), open.size);
+            return Err(Error::Invalid(format!("`offset` is {offset}, but {name} has {size} bytes")).into());
+        }
+        let (sender, receiver) = mpsc::channel(4);
+        self.streams.spawn(fetch::send(open, offset, sender, self.closing.clone()));
+        let first = v1::FetchResponse { artifact: Some(first), offset, ..v1::FetchResponse::default() };
+        let chunks = answers(receiver, place, |chunk| Ok(v1::FetchResponse { chunk, ..v1::FetchResponse::default() }));
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(first)).chain(chunks))))
+    }
+}
+
+impl Api {
+    async fn open_artifact(&self, id: &str) -> Result<(v1::Artifact, Open), Status> {
+        check_texts(&[("artifact_id", id)])?;
         let find = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(fetch::find(&mut conn, &id).await?)
+            Ok(fetch::find(&mut conn, id).await?)
         };
         let artifact = self.admission.call(find).await?;
-        let open = match fetch::open(&self.dispatcher.folder.root, &artifact).await {
-            Ok(open) => open,
-            // A store that is away says nothing about the file.
+        let open = self.seen(fetch::open(&self.dispatcher.folder.root, &artifact).await).await?;
+        Ok((convert::artifact(artifact), open))
+    }
+
+    async fn open_checkpoint(&self, wanted: v1::CheckpointFile) -> Result<(v1::Artifact, Open), Status> {
+        let v1::CheckpointFile { job_id, step, file } = wanted;
+        check_texts(&[("job_id", &job_id), ("file", &file)])?;
+        let find = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(fetch::find_checkpoint(&mut conn, &job_id, step).await?)
+        };
+        let checkpoint = self.admission.call(find).await?;
+        let open = self.seen(fetch::open_checkpoint(&self.dispatcher.folder.root, &checkpoint, &file).await).await?;
+        let first = v1::Artifact {
+            job_id,
+            kind: "checkpoint".to_owned(),
+            name: open.file_name().to_owned(),
+            bytes: open.size,
+            sha256: if file.is_empty() { checkpoint.sha256 } else { String::new() },
+            ..v1::Artifact::default()
+        };
+        Ok((first, open))
+    }
+
+    /// A store that is away says nothing about the file.
+    async fn seen(&self, opened: Result<Open, Error>) -> Result<Open, Error> {
+        match opened {
             Err(damaged @ Error::Damaged(_)) => {
                 let seen = self.dispatcher.folder.is_seen().await;
-                return Err(seen.map_or_else(Error::StoreAway, |()| damaged).into());
+                Err(seen.map_or_else(Error::StoreAway, |()| damaged))
             }
-            Err(error) => return Err(error.into()),
-        };
-        let (sender, receiver) = mpsc::channel(4);
-        self.streams.spawn(fetch::send(open, sender, self.closing.clone()));
-        let name = v1::FetchResponse { artifact: Some(convert::artifact(artifact)), chunk: Vec::new() };
-        let chunks = answers(receiver, place, |chunk: tokio_util::bytes::Bytes| {
-            Ok(v1::FetchResponse { artifact: None, chunk: chunk.to_vec() })
-        });
-        Ok(Response::new(Box::pin(tokio_stream::once(Ok(name)).chain(chunks))))
+            opened => opened,
+        }
     }
 }

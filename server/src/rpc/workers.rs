@@ -8,7 +8,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tandem_domain::{access::Identity, timing, timing::timing};
+use tandem_domain::{
+    access::{Identity, name::check_worker},
+    timing,
+    timing::timing,
+};
 use tandem_proto::{
     convert,
     status::Code,
@@ -116,9 +120,11 @@ async fn register(
     let id = convert::uuid("register.worker_id", &register.worker_id)?;
     let refused = fitness::version_refused(&register);
     let device = register.device.unwrap_or_default();
-    if register.name.is_empty() || device.kind.is_empty() {
-        return Err(Code::InvalidInput.status("`register` must give the worker's name and its device's kind"));
+    if device.kind.is_empty() {
+        return Err(Code::InvalidInput.status("`register` must give its device's kind"));
     }
+    check_worker(&register.name)
+        .map_err(|error| Code::InvalidInput.status(format!("{error}; give it another with --name")))?;
     let worker = Registration {
         id,
         name: short(&register.name, NAME_BYTES_MAX),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tandem_domain::{
     access::identity::Person,
+    policy::HousePolicy,
     state::{JobEvent, JobState},
 };
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use crate::{
         experiments, files,
         jobs::{self, LockedJob},
         notify::{Topic, notify},
-        retry, wishes,
+        retry, times, wishes,
     },
     target,
     unblock::unblock,
@@ -40,21 +41,32 @@ async fn once(store: &Store, target: &str, max_time: Option<Duration>, who: &Per
     let mut tx = store.begin().await?;
     let (_, house) = policy::current(&mut tx).await?;
     let limits = house.limits_of(&who.name);
-    if max_time.is_some() {
-        limits.time_of(max_time).map_err(Error::Forbidden)?;
-    }
+    limits.may_take(max_time).map_err(Error::Forbidden)?;
     let chosen = choose(&mut tx, target, who, "requeue", "Jobs/Requeue", true).await?;
     let again = |job: &&LockedJob| matches!(job.state, JobState::Failed | JobState::Cancelled);
-    let ended: Vec<&LockedJob> = chosen.jobs.iter().filter(again).collect();
+    let mut ended: Vec<&LockedJob> = chosen.jobs.iter().filter(again).collect();
     let running: Vec<&LockedJob> = chosen.jobs.iter().filter(|job| job.state == JobState::Running).collect();
     if ended.is_empty() && running.is_empty() {
-        let what = "nothing of it has failed, was cancelled or runs";
-        return Err(Error::Refused(format!("nothing to ask for again: of `{target}` {what}")));
+        return Err(Error::Refused(format!(
+            "there is nothing of `{target}` to ask for again: none of its jobs has failed, was cancelled or runs"
+        )));
+    }
+    let mut notes = Vec::new();
+    let times = times::of(&mut tx, &ended.iter().map(|job| job.id).collect::<Vec<_>>(), &house).await?;
+    ended.retain(|job| {
+        let over = times.get(&job.id).and_then(|time| {
+            house.limits_of(&time.owner).has_no_time(&time.owner, max_time.or(time.asked), time.trained)
+        });
+        notes.extend(over.as_ref().map(|why| format!("`{}` would stop again at once: it {why}", chosen.name(job))));
+        over.is_none()
+    });
+    if ended.is_empty() && running.is_empty() {
+        return Err(Error::Refused(notes.join("; ")));
     }
     let waiting = crate::store::used::waiting(&mut tx, &who.name).await?;
     limits.may_queue(&who.name, waiting, ended.len() as u64).map_err(Error::Refused)?;
     wishes::set_wanted_again(&mut tx, &chosen.wanted_of(&ended)).await?;
-    let (mut changed, mut notes) = (Vec::new(), Vec::new());
+    let mut changed = Vec::new();
     for job in &ended {
         match revive(&mut tx, job, &who.name).await? {
             true => changed.push(job.id),
@@ -78,7 +90,7 @@ async fn once(store: &Store, target: &str, max_time: Option<Duration>, who: &Per
         changed.push(job.id);
     }
     if let Some(time) = max_time {
-        jobs::set_max_time(&mut tx, &changed, time.as_secs_f64()).await?;
+        times::set(&mut tx, &changed, time).await?;
     }
     unblock(&mut tx).await?;
     pause::settle(&mut tx, &changed).await?;
@@ -112,8 +124,24 @@ pub(crate) async fn revive(tx: &mut Conn, job: &LockedJob, who: &str) -> Result<
 
 /// Takes up the newest job of this content that was cancelled or ran out of time and has a checkpoint, with other inputs of equal
 /// content, for an experiment that has been submitted just now.
-pub(crate) async fn take_up(tx: &mut Conn, content_key: &str, who: &str) -> Result<Option<Uuid>> {
+///
+/// # Errors
+/// `Refused` if it has trained for as long as it may by now: it would stop again at once.
+pub(crate) async fn take_up(
+    tx: &mut Conn,
+    content_key: &str,
+    who: &str,
+    house: &HousePolicy,
+    asked: Option<Duration>,
+) -> Result<Option<Uuid>> {
     let Some(id) = jobs::left_with_checkpoint(tx, content_key).await? else { return Ok(None) };
+    // What others have asked of it counts no more.
+    let trained = times::trained(tx, id).await?;
+    if let Some(why) = house.limits_of(who).has_no_time(who, asked, trained) {
+        return Err(Error::Refused(format!(
+            "a job of this content (id {id}) {why}; to begin anew, without its checkpoint: --fresh"
+        )));
+    }
     let Some(job) = jobs::lock(tx, &[id]).await?.pop() else { return Ok(None) };
     Ok(revive(tx, &job, who).await?.then_some(id))
 }

@@ -93,7 +93,8 @@ pub(crate) async fn hold(
         let message = format!("{} is held by {} for {span}{}", worker.name, who.name, because(&reason));
         withheld(&mut tx, &worker, "worker held", &message, now, &format!("{} holds {}", who.name, worker.name))
             .await?;
-        audit::append(&mut tx, &[Entry::done(who, "Fleet/Hold", format!("{named} for {span}"), "")]).await?;
+        audit::append(&mut tx, &[Entry::done(who, "Fleet/Hold", format!("{named} for {span}{}", at_once(now)), "")])
+            .await?;
         finish(store, tx, worker.id).await
     })
     .await
@@ -136,7 +137,7 @@ pub(crate) async fn drain(store: &Store, who: &Person, named: &str, reason: &str
         withhold::drain(&mut tx, worker.id, &who.name, &reason).await?;
         let message = format!("{} gets nothing new, by request of {}{}", worker.name, who.name, because(&reason));
         withheld(&mut tx, &worker, "worker drained", &message, now, &format!("{} is drained", worker.name)).await?;
-        audit::append(&mut tx, &[Entry::done(who, "Fleet/Drain", named, "")]).await?;
+        audit::append(&mut tx, &[Entry::done(who, "Fleet/Drain", format!("{named}{}", at_once(now)), "")]).await?;
         finish(store, tx, worker.id).await
     })
     .await
@@ -193,6 +194,11 @@ fn short(reason: &str) -> Result<String> {
         return Err(Error::Invalid(format!("the reason is too long: expected at most {REASON_MAX} characters")));
     }
     Ok(reason)
+}
+
+/// For the audit: it stopped what ran there.
+fn at_once(now: bool) -> &'static str {
+    if now { " --now" } else { "" }
 }
 
 fn because(reason: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tandem_domain::{
     place::{Passed, RunningGang, Stop},
     spec::Workers,
@@ -218,15 +218,11 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Vec<AttemptRo
     .await
 }
 
-/// The gangs at work, without those whose ranks have succeeded and without what is known of their jobs' lost attempts.
+/// The gangs at work, without those whose ranks have succeeded, and without what is known of their jobs' lost attempts and times.
 pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
     let rows = sqlx::query!(
         r#"SELECT a.id, a.job_id, e.name || '/' || j.name AS "name!", j.owner, j.priority,
                   j.queued_at AS "queued_at!", j.position, a.passed_job, a.passed_until,
-                  j.max_seconds - (SELECT COALESCE(sum(EXTRACT(epoch FROM COALESCE(other.ended_at, clock_timestamp())
-                                                                     - other.training_at)), 0)::float8
-                                   FROM attempts other WHERE other.job_id = a.job_id AND other.training_at IS NOT NULL)
-                      AS time_left,
                   j.workers_min, j.workers_max, j.shards, a.training_at,
                   j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
                   (a.stop_asked_at IS NOT NULL OR EXISTS (
@@ -254,7 +250,7 @@ pub(crate) async fn running(conn: &mut Conn) -> DbResult<Vec<RunningGang>> {
         name: row.name,
         owner: row.owner,
         passed: row.passed_job.zip(row.passed_until).map(|(job, until)| Passed { job, until }),
-        time_left: row.time_left.map(|seconds| TimeDelta::milliseconds((seconds * 1000.0) as i64)),
+        time_left: None,
         priority: row.priority,
         queued_at: row.queued_at,
         position: row.position,

@@ -25,8 +25,8 @@ pub(crate) struct Experiment {
 /// Stores an experiment; `false` if its idempotency key is known. The database sets `created_at`.
 pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> DbResult<bool> {
     sqlx::query!(
-        "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, priority, idempotency_key)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (idempotency_key) DO NOTHING",
+        "INSERT INTO experiments (id, name, owner, toml, file_name, fresh, priority, idempotency_key, learn_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (idempotency_key) DO NOTHING",
         experiment.id,
         experiment.name,
         experiment.owner,
@@ -35,6 +35,7 @@ pub(crate) async fn insert(conn: &mut Conn, experiment: &Experiment) -> DbResult
         experiment.fresh,
         experiment.priority,
         experiment.idempotency_key,
+        tandem_domain::LEARN_VERSION,
     )
     .run(conn)
     .await

@@ -10,6 +10,8 @@ pub(crate) struct Checkpoint {
     pub(crate) step: i64,
     pub(crate) path: String,
     pub(crate) sha256: String,
+    /// Of the state alone; empty if its worker did not say.
+    pub(crate) state_sha256: String,
     pub(crate) bytes: i64,
     pub(crate) at: DateTime<Utc>,
 }
@@ -17,9 +19,11 @@ pub(crate) struct Checkpoint {
 /// Stores a checkpoint. That of a later attempt replaces an earlier one of the same step.
 pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> DbResult<()> {
     sqlx::query!(
-        "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at, state_sha256)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (job_id, step) DO UPDATE SET fence = excluded.fence, path = excluded.path,
-             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at, stored_at = clock_timestamp()
+             sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at, stored_at = clock_timestamp(),
+             state_sha256 = excluded.state_sha256
          WHERE checkpoints.fence <= excluded.fence",
         job,
         fence,
@@ -28,6 +32,7 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
         checkpoint.sha256,
         checkpoint.bytes,
         checkpoint.at,
+        checkpoint.state_sha256,
     )
     .run_any(conn)
     .await
@@ -36,11 +41,22 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
 pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> DbResult<Vec<Checkpoint>> {
     sqlx::query_as!(
         Checkpoint,
-        "SELECT step, path, sha256, bytes, at FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT $2",
+        "SELECT step, path, sha256, state_sha256, bytes, at FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT $2",
         job,
         limit,
     )
     .fetch_all(conn)
+    .await
+}
+
+pub(crate) async fn checkpoint(conn: &mut Conn, job: Uuid, step: i64) -> DbResult<Option<Checkpoint>> {
+    sqlx::query_as!(
+        Checkpoint,
+        "SELECT step, path, sha256, state_sha256, bytes, at FROM checkpoints WHERE job_id = $1 AND step = $2",
+        job,
+        step,
+    )
+    .fetch_optional(conn)
     .await
 }
 

@@ -4,13 +4,14 @@ use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tandem_domain::{
+    place::OVER_TIME,
     spec::{JobSpec, SPEC_VERSION},
     state::{JobEvent, JobState},
 };
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, dependencies, facts, happenings, integer, parse,
+    Conn, DbResult, dependencies, facts, happenings, integer, parse, receipts,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -169,7 +170,10 @@ pub(crate) async fn transition(
         facts::fill_curves(&mut *conn, &[id]).await?;
         // A statement of its own: only it sees who shared the job until the row could be changed.
         dependencies::set_dependants_due(&mut *conn, id).await?;
-        happenings::job_ended(conn, id).await?;
+        happenings::job_ended(&mut *conn, id).await?;
+    }
+    if to == JobState::Succeeded {
+        receipts::set_due(conn, id).await?;
     }
     Ok(Some(to))
 }
@@ -279,10 +283,11 @@ pub(crate) async fn forgive(conn: &mut Conn, id: Uuid) -> DbResult<()> {
 pub(crate) async fn left_with_checkpoint(conn: &mut Conn, content_key: &str) -> DbResult<Option<Uuid>> {
     sqlx::query_scalar!(
         "SELECT j.id FROM jobs j
-         WHERE j.content_key = $1 AND (j.state = 'cancelled' OR j.state = 'failed' AND j.max_seconds IS NOT NULL)
+         WHERE j.content_key = $1 AND (j.state = 'cancelled' OR j.state = 'failed' AND starts_with(j.reason, $2))
            AND EXISTS (SELECT FROM checkpoints c WHERE c.job_id = j.id)
          ORDER BY j.finished_at DESC LIMIT 1",
-        content_key
+        content_key,
+        OVER_TIME,
     )
     .fetch_optional(conn)
     .await
@@ -304,8 +309,4 @@ pub(crate) async fn adopt(conn: &mut Conn, id: Uuid, new: &NewJob<'_>) -> DbResu
     .run_any(&mut *conn)
     .await?;
     facts::adopt(conn, id).await
-}
-
-pub(crate) async fn set_max_time(conn: &mut Conn, ids: &[Uuid], seconds: f64) -> DbResult<()> {
-    sqlx::query!("UPDATE jobs SET max_seconds = $2 WHERE id = ANY($1)", ids, seconds).run_any(conn).await
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     Conn, DbResult, column,
     picks::{Filter, Pick, pick},
+    times,
 };
 
 /// Everything that a list or a detail view shows of one job.
@@ -39,6 +40,11 @@ pub(crate) struct JobRow {
     pub(crate) epochs: Option<i32>,
     pub(crate) images_per_second: Option<f64>,
     pub(crate) seconds_left: Option<f64>,
+    /// The longest that it may train, and how long it has, in seconds; only of those that have not ended.
+    pub(crate) longest: Option<f64>,
+    pub(crate) trained: Option<f64>,
+    /// The policy says so, and nobody who wants it.
+    pub(crate) is_longest_by_policy: bool,
     /// Newest value of each curve, by name.
     pub(crate) metric_names: Vec<String>,
     pub(crate) metric_values: Vec<f64>,
@@ -53,7 +59,15 @@ pub(crate) async fn list(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<J
     // A plan made once for every limit would be one for a tenth of the history.
     sqlx::query_scalar!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)").fetch_one(&mut *tx).await?;
     let picks = pick(&mut tx, filter).await?;
-    let rows = if picks.is_empty() { Vec::new() } else { details(&mut tx, &picks, filter.states).await? };
+    let mut rows = if picks.is_empty() { Vec::new() } else { details(&mut tx, &picks, filter.states).await? };
+    let live: Vec<Uuid> = rows.iter().filter(|row| row.finished_at.is_none()).map(|row| row.id).collect();
+    let times = times::now(&mut tx, &live).await?;
+    for row in &mut rows {
+        let Some((time, longest)) = times.get(&row.id).and_then(|time| Some((time, time.longest?))) else { continue };
+        (row.longest, row.trained) = (Some(longest.as_secs_f64()), Some(time.trained.as_secs_f64()));
+        row.is_longest_by_policy = time.asked != Some(longest);
+        row.seconds_left = time.ends_by(row.seconds_left);
+    }
     tx.commit().await?;
     Ok(rows)
 }
@@ -68,7 +82,8 @@ async fn details(conn: &mut Conn, picks: &[Pick], states: &[String]) -> DbResult
                   (SELECT count(*) FROM attempts a WHERE a.job_id = j.id)::integer AS "attempts!",
                   p.phase AS "phase?", p.step AS "step?", p.steps AS "steps?", p.epoch AS "epoch?",
                   p.epochs AS "epochs?", p.images_per_second AS "images_per_second?",
-                  p.seconds_left AS "seconds_left?",
+                  p.seconds_left AS "seconds_left?", NULL::float8 AS longest, NULL::float8 AS trained,
+                  false AS "is_longest_by_policy!",
                   newest.names AS "metric_names!", newest.values AS "metric_values!",
                   final.names AS "result_names!", final.values AS "result_values!",
                   ARRAY(SELECT d.depends_on FROM job_dependencies d WHERE d.job_id = j.id ORDER BY d.position)

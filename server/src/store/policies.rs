@@ -1,6 +1,7 @@
 //! The policies that were ever set; the newest is in force.
 
 use chrono::{DateTime, Utc};
+use tandem_domain::policy::HousePolicy;
 
 use super::{Conn, DbResult};
 
@@ -17,6 +18,21 @@ pub(crate) async fn newest(conn: &mut Conn) -> DbResult<Option<PolicyRow>> {
     sqlx::query_as!(PolicyRow, "SELECT version, toml, who, set_at FROM policies ORDER BY version DESC LIMIT 1")
         .fetch_optional(conn)
         .await
+}
+
+/// The version in force, 0 in a house that has set none, and what it says.
+pub(crate) async fn current(conn: &mut Conn) -> DbResult<(i64, HousePolicy)> {
+    let Some(row) = newest(conn).await? else { return Ok((0, HousePolicy::default())) };
+    // A newer version of this program may have set it: it is better to share by what everybody knows than not at all.
+    let policy = HousePolicy::parse(&row.toml).unwrap_or_else(|reason| {
+        tracing::error!(
+            version = row.version,
+            reason,
+            "cannot read the policy in force; that of a house without one is used"
+        );
+        HousePolicy::default()
+    });
+    Ok((row.version, policy))
 }
 
 pub(crate) async fn get(conn: &mut Conn, version: i64) -> DbResult<Option<PolicyRow>> {

@@ -25,6 +25,7 @@ pub(crate) struct QueueRow {
     /// It had an attempt before.
     pub(crate) has_started: bool,
     pub(crate) work: String,
+    pub(crate) stage: String,
     pub(crate) gflop: f64,
     /// What is left of it, from 1 to 0, as it was last heard.
     pub(crate) left: f64,
@@ -48,7 +49,7 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
            SELECT j.id, e.name || '/' || j.name AS "name!", j.owner, j.priority, j.queued_at AS "queued_at!", j.position,
                   j.workers_min, j.workers_max, j.shards, j.not_before, j.made_room_at,
                   j.spec_version, j.images, j.spec ->> 'dataset' AS dataset,
-                  j.started_at IS NOT NULL AS "has_started!", j.work, j.gflop,
+                  j.started_at IS NOT NULL AS "has_started!", j.work, j.stage, j.gflop,
                   COALESCE((j.spec ->> 'threads')::integer, 1) AS "threads!",
                   CASE WHEN j.started_at IS NOT NULL AND p.steps > 0
                        THEN 1 - LEAST(p.step, p.steps)::float8 / p.steps ELSE 1 END AS "left!"
@@ -73,13 +74,16 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
             shards: small(row.shards),
             not_before: row.not_before,
             avoid: Vec::new(),
+            any_kind: false,
             missing: Vec::new(),
             needs: needs(row.spec_version, row.images, row.dataset),
             estimates: BTreeMap::new(),
+            assumed: BTreeMap::new(),
             made_room_at: Some(row.made_room_at).filter(|tried| !tried.is_empty()),
         },
         has_started: row.has_started,
         work: row.work,
+        stage: row.stage,
         gflop: row.gflop,
         left: row.left,
         threads: small(row.threads),

@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     pub(crate) processes: Vec<Process>,
     /// Why there was no look; empty if there was one.
     pub(crate) late: String,
+    /// What its driver says and cannot be; empty if there is nothing.
+    pub(crate) doubt: String,
 }
 
 /// Stores looks, each once.

@@ -147,6 +147,18 @@ pub(crate) async fn use_code(conn: &mut Conn, hash: &SecretHash) -> DbResult<Opt
     Ok(row.and_then(|row| Holder::of(row.token, row.account, row.host)))
 }
 
+/// Whom a code that is good stands for; it is not used up.
+pub(crate) async fn holder_of_code(conn: &mut Conn, hash: &SecretHash) -> DbResult<Option<Holder>> {
+    let row = sqlx::query!(
+        "SELECT token, account, host FROM web_codes
+         WHERE hash = $1 AND used_at IS NULL AND expires_at > clock_timestamp()",
+        &hash[..]
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.and_then(|row| Holder::of(row.token, row.account, row.host)))
+}
+
 /// Whether the code of this id was used.
 pub(crate) async fn is_used(conn: &mut Conn, id: Uuid) -> DbResult<bool> {
     let used = sqlx::query_scalar!(r#"SELECT used_at IS NOT NULL AS "used!" FROM web_codes WHERE id = $1"#, id);

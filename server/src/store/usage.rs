@@ -1,4 +1,9 @@
 //! Who had how much of the devices: from leases, which are the right to them.
+//!
+//! [`used`](super::used) has nearly the same sums, for another end. A pass of the scheduler reads that once a second, so it is a row
+//! for each person and hour that is written when an attempt ends, and whom it is charged to does not change any more. This is read
+//! when somebody asks: it has what runs now, by the day in UTC, counts jobs, and goes by whose a job is today. Neither can be had from the
+//! other without its jobs or its cost.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

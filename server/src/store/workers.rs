@@ -30,6 +30,24 @@ pub(crate) struct Registration {
     pub(crate) unfit: String,
 }
 
+/// Who has this worker's name, is another and is there: its host. Until the transaction ends nobody else takes the name. One that
+/// has had the name all along keeps it, so that it can come back with its rank.
+pub(crate) async fn namesake(conn: &mut Conn, worker: &Registration) -> DbResult<Option<String>> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('worker ' || $1, 0))", worker.name)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query_scalar!(
+        r#"SELECT host AS "host!" FROM workers
+           WHERE name = $2 AND id <> $1 AND state IN ('ready', 'draining')
+             AND NOT EXISTS (SELECT 1 FROM workers WHERE id = $1 AND name = $2 AND state IN ('ready', 'draining'))
+           LIMIT 1"#,
+        worker.id,
+        worker.name,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// Stores a worker and its session; returns whether it was new, lost or gone before.
 pub(crate) async fn register(conn: &mut Conn, worker: &Registration, session: Uuid) -> DbResult<bool> {
     let before = sqlx::query_scalar!(
@@ -354,7 +372,7 @@ pub(crate) async fn list(conn: &mut Conn) -> DbResult<Vec<WorkerRow>> {
 
 /// The same and these, which may have left.
 pub(crate) async fn with(conn: &mut Conn, these: &[Uuid]) -> DbResult<Vec<WorkerRow>> {
-    sqlx::query_as!(
+    let mut rows = sqlx::query_as!(
         WorkerRow,
         r#"SELECT w.id AS "id!", w.name AS "name!", w.host AS "host!", w.state::text AS "state!",
                   w.device_kind AS "device_kind!", w.device_index AS "device_index!", w.device_name AS "device_name!",
@@ -381,6 +399,14 @@ pub(crate) async fn with(conn: &mut Conn, these: &[Uuid]) -> DbResult<Vec<Worker
            ORDER BY w.name, w.id"#,
         these
     )
-    .fetch_all(conn)
-    .await
+    .fetch_all(&mut *conn)
+    .await?;
+    let busy: Vec<Uuid> = rows.iter().filter(|row| row.seconds_left.is_some()).filter_map(|row| row.job_id).collect();
+    let times = super::times::now(conn, &busy).await?;
+    for row in &mut rows {
+        if let Some(time) = row.job_id.and_then(|job| times.get(&job)) {
+            row.seconds_left = time.ends_by(row.seconds_left);
+        }
+    }
+    Ok(rows)
 }

@@ -107,7 +107,9 @@ async fn checked(courier: &Courier, wish: &Wish) -> Result<String> {
             Ok(hook.url)
         }
         "mail" if !courier.has_mail() => Err(Error::Refused(
-            "this coordinator sends no mail; whoever runs it can start it with --mail and --mail-from".to_owned(),
+            "this coordinator sends no mail; whoever runs it can start tandem-server with --mail and --mail-from, or, under `tandem \
+             up`, set TANDEM_MAIL and TANDEM_MAIL_FROM"
+                .to_owned(),
         )),
         "mail" => check_mail(&wish.address).map(|()| wish.address.clone()).map_err(Error::Invalid),
         other => Err(Error::Invalid(format!("{other:?}: expected webhook or mail"))),

@@ -228,7 +228,7 @@ async fn whether_a_stop_was_answered_does_not_depend_on_the_clock_of_a_worker() 
     let put = async |conn: &mut crate::store::Conn, step, minutes| {
         let (path, sha256, at) =
             (String::new(), String::new(), chrono::Utc::now() + chrono::TimeDelta::minutes(minutes));
-        let checkpoint = files::Checkpoint { step, path, sha256, bytes: 1, at };
+        let checkpoint = files::Checkpoint { step, path, sha256, state_sha256: String::new(), bytes: 1, at };
         files::put_checkpoint(conn, job, holders[0].fence, &checkpoint).await.unwrap();
     };
     put(&mut conn, 1, 60).await;

@@ -14,6 +14,7 @@ mod quarantine;
 mod queue;
 mod reads;
 mod reap;
+mod receipts;
 mod report;
 mod returned;
 mod samples;

@@ -22,7 +22,10 @@ async fn three_jobs_lost_on_a_worker_are_one_too_many_until_somebody_has_looked(
             .execute(&format!("UPDATE jobs SET not_before = now() + interval '1 h', priority = -9 WHERE id = '{job}'"));
     }
     let (state, reason) = database.job(jobs[3]).await;
-    assert_eq!((state.as_str(), reason.as_str()), ("queued", "needs 1 worker; the fleet has 1 quarantined"));
+    assert_eq!(
+        (state.as_str(), reason.as_str()),
+        ("queued", "needs 1 worker; the fleet has 1 quarantined (`tandem status` says why)")
+    );
     let event = database.text("SELECT message FROM events WHERE kind = 'worker quarantined'");
     assert!(event.contains("3 different jobs") && event.contains("the disk is full"), "{event}");
 

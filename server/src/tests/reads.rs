@@ -133,7 +133,12 @@ async fn a_read_costs_what_it_shows() {
         ("optimizer.warmup_epochs = 33", "accuracy"),
         ("contrastive.optimizer.lr = 0.3", "accuracy"),
     ] {
-        let question = asked::Question { condition: condition.to_owned(), order: order.to_owned(), limit: SHOWN, ..Default::default() };
+        let question = asked::Question {
+            condition: condition.to_owned(),
+            order: order.to_owned(),
+            limit: SHOWN,
+            ..Default::default()
+        };
         let cost = blocks(conn, async |conn| drop(asked::ask(conn, "ada", &question).await.unwrap())).await;
         costs.push(("a question", cost, 20_000));
         eprintln!("{cost} blocks for `{condition}` by `{order}`");

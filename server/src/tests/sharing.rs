@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-const SET: Setting = Setting { dry_run: false, instead_of: None };
+const SET: Setting<'static> = Setting { file_name: "ours.toml", dry_run: false, instead_of: None };
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// `count` jobs of one worker each, which differ in their seeds.
@@ -74,13 +74,24 @@ async fn a_policy_is_checked_kept_with_its_versions_and_the_old_one_stays_if_it_
     let set = async |toml: &str, setting| policy::set(store, &root, toml, setting).await;
     assert_eq!(policy::current(&mut store.conn().await.unwrap()).await.unwrap().0, 0);
     set("[limits]\nqueued_jobs = 3", SET).await.unwrap();
-    assert!(said(set("[limits]\nqueued = 3", SET).await).contains("the policy is wrong"));
+    let wrong = said(set("[limits]\nqueued = 3\nhold = 5", SET).await);
+    assert!(wrong.contains("the policy is wrong: 2 mistakes in ours.toml\nours.toml:2:1: "), "{wrong}");
+    assert!(wrong.contains("\nours.toml:3:8: ") && !wrong.contains("experiment"), "{wrong}");
+    assert!(said(set("# queued_jobs = 3", SET).await).contains("would end every limit"));
     set("[limits]\nqueued_jobs = 9", Setting { dry_run: true, ..SET }).await.unwrap();
     let (version, house) = policy::current(&mut store.conn().await.unwrap()).await.unwrap();
     assert_eq!((version, house.limits.queued_jobs), (1, Some(3)));
     let stale = Setting { instead_of: Some(0), ..SET };
-    assert!(said(set("", stale).await).contains("version 1 of the policy is in force, not 0"));
-    set("", Setting { instead_of: Some(1), ..SET }).await.unwrap();
+    let other = "[limits]\nhold = \"2h\"\n[people.zoe]\nqueued_jobs = 7";
+    assert!(said(set(other, stale).await).contains("version 1 of the policy is in force, not 0"));
+    let after = set(other, Setting { instead_of: Some(1), ..SET }).await.unwrap();
+    let expected = [
+        "limits.hold: \"2h\", was \"12h\"",
+        "limits.queued_jobs: not set any more, was 3",
+        "people.zoe.queued_jobs: 7, was not set",
+    ];
+    assert_eq!(after.changes, expected);
+    assert!(after.notes.len() == 1 && after.notes[0].contains("nobody here is called `zoe`"), "{:?}", after.notes);
     let audited: Vec<String> = database.values("SELECT who || ' ' || what || ' ' || object FROM audit ORDER BY at");
     assert_eq!(audited, ["root Policies/Set version 1", "root Policies/Set version 2"]);
 }
@@ -150,7 +161,9 @@ async fn a_submit_keeps_to_the_limits_of_its_person() {
     assert!(refused(long).await.contains("3h is more than the 2h"));
     assert_eq!(database.value::<i64>("SELECT count(*) FROM experiments"), 0, "nothing was changed");
     submit_as(&database, "ada", &jobs("a", 5, 0)).await;
-    assert_eq!(database.values::<f64>("SELECT DISTINCT max_seconds FROM jobs"), [7200.0]);
+    let (mut conn, ids) = (database.store.conn().await.unwrap(), database.values("SELECT id FROM jobs"));
+    let times = crate::store::times::now(&mut conn, &ids).await.unwrap();
+    assert!(times.values().all(|time| time.longest == Some(2 * HOUR) && time.asked.is_none()));
 }
 
 #[tokio::test]
@@ -300,7 +313,9 @@ async fn what_was_cancelled_goes_on_from_its_checkpoint_when_it_is_asked_for_aga
     let kinds: Vec<String> = database
         .values(&format!("SELECT message FROM events WHERE job_id = '{}' AND kind = 'asked for again'", first[0]));
     assert_eq!(kinds, ["by ann; goes on from its checkpoint at step 7"]);
-    assert!(said(requeue(store, &first[0].to_string(), None, &ann).await).contains("nothing to ask for again"));
+    assert!(
+        said(requeue(store, &first[0].to_string(), None, &ann).await).contains("to ask for again: none of its jobs")
+    );
 
     // By another submit: the job that has a checkpoint is taken up, the others are new and start from it.
     crate::cancel::cancel(store, "quickstart", &ann).await.unwrap();
@@ -341,6 +356,14 @@ async fn a_job_whose_time_is_over_stops_at_a_checkpoint_and_may_be_given_more() 
     let (state, reason) = database.job(job).await;
     assert!(state == "failed" && reason.contains("tandem requeue --max-time"), "{state}: {reason}");
     assert_eq!(reason.matches(OVER_TIME).count(), 1, "{reason}");
+    // It would stop again at once.
+    let refused = said(requeue(store, &job.to_string(), None, &ada).await);
+    assert!(refused.contains("has trained for 1h1m, of 1h that it may; more: --max-time"), "{refused}");
+    assert!(said(requeue(store, &job.to_string(), Some(HOUR), &ada).await).contains("would stop again at once"));
+    let same = Submission { max_time: Some(HOUR), ..submission(&single(1)) };
+    let refused = said(submit(store, &same).await);
+    assert!(refused.contains("has trained for 1h1m") && refused.contains("--fresh"), "{refused}");
+    assert_eq!(database.state(job).await, "failed");
     requeue(store, &job.to_string(), Some(2 * HOUR), &ada).await.unwrap();
     database.schedule(&scheduler, &mut term).await;
     set_training(&database, job);
@@ -463,4 +486,144 @@ async fn what_estimates_were_wrong_by_is_known_of_attempts_that_went_from_beginn
     ));
     let (spread, count) = wrong_by().await;
     assert!(count == 1 && (spread - 2f64.ln()).abs() < 1e-6, "{spread} of {count}");
+}
+
+/// Jobs as they are shown, by their ids.
+async fn shown(database: &TestStore, job: Uuid) -> crate::store::overview::JobRow {
+    crate::target::rows(&mut database.store.conn().await.unwrap(), &[job]).await.unwrap().pop().unwrap()
+}
+
+#[tokio::test]
+async fn the_maximum_time_of_the_policy_holds_for_what_runs_and_is_in_what_is_shown_and_expected() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let (store, root) = (&database.store, person("root"));
+    let job = submit_as(&database, "ann", &single(1)).await[0];
+    let next = submit_as(&database, "ann", &single(2)).await[0];
+    let (scheduler, mut term) = (database.scheduler(), None);
+    database.schedule(&scheduler, &mut term).await;
+    set_training(&database, job);
+    database.execute(&format!(
+        "INSERT INTO progress (job_id, fence, phase, step, steps, epoch, epochs, images_per_second, seconds_left)
+         SELECT job_id, fence, 'training', 1, 2, 1, 2, 1, 36000 FROM attempts WHERE job_id = '{job}'"
+    ));
+    let row = shown(&database, job).await;
+    assert_eq!((row.longest, row.seconds_left), (None, Some(36000.0)));
+    // It was submitted, and runs, before the policy is set.
+    policy::set(store, &root, "[limits]\nmax_time = \"20m\"", SET).await.unwrap();
+    let row = shown(&database, job).await;
+    assert_eq!((row.longest, row.is_longest_by_policy), (Some(1200.0), true));
+    let about_15_minutes = |left: Option<f64>| left.is_some_and(|left| (880.0..=900.0).contains(&left));
+    assert!(about_15_minutes(row.seconds_left), "{row:?}");
+    let workers = workers::list(&mut store.conn().await.unwrap()).await.unwrap();
+    assert!(about_15_minutes(workers[0].seconds_left), "LEFT of tandem status");
+    let outlooks = Outlooks::new(store.clone(), Policy::default());
+    let (whys, line) = why(store, &outlooks, &next.to_string(), "ann").await.unwrap();
+    let wait = (whys[0].start.unwrap().at - line.at).num_minutes();
+    assert!((13..=15).contains(&wait), "the next starts when its time is over: {wait} min");
+    database.execute("UPDATE attempts SET training_at = now() - interval '21 min'");
+    database.schedule(&scheduler, &mut term).await;
+    let asked = "SELECT stop_reason FROM attempts WHERE stop_asked_at IS NOT NULL";
+    assert_eq!(database.values::<String>(asked), [OVER_TIME]);
+    stopped(&database, job).await;
+    assert_eq!(database.state(job).await, "failed");
+    let refused = said(requeue(store, &job.to_string(), None, &person("ann")).await);
+    assert!(refused.contains("20m is all that the policy allows ann (max_time)"), "{refused}");
+    // It is allowed more.
+    policy::set(store, &root, "[limits]\nmax_time = \"20m\"\n[people.ann]\nmax_time = \"2h\"", SET).await.unwrap();
+    requeue(store, &job.to_string(), None, &person("ann")).await.unwrap();
+    assert_eq!(database.state(job).await, "queued");
+}
+
+#[tokio::test]
+async fn who_wants_a_shared_job_longest_counts_and_the_other_is_told() {
+    let database = TestStore::open().await;
+    let store = &database.store;
+    let submit_for = async |who: &str, max_time| {
+        let submission = Submission { by: person(who), max_time, ..submission(&single(1)) };
+        submit(store, &submission).await.unwrap()
+    };
+    let longest = async |job| shown(&database, job).await.longest;
+    let job = ids(&submit_for("ann", Some(HOUR)).await)[0];
+    assert_eq!(longest(job).await, Some(3600.0));
+    assert_eq!(submit_for("bob", Some(2 * HOUR)).await.notes, [""; 0]);
+    assert_eq!(longest(job).await, Some(7200.0));
+    let third = submit_for("cem", Some(HOUR / 2)).await;
+    let told = "`encoder` trains for 2h: it was asked for before, for longer than 30m";
+    assert!(third.notes.iter().any(|note| note == told), "{:?}", third.notes);
+    assert_eq!(longest(job).await, Some(7200.0));
+    submit_for("dan", None).await;
+    assert_eq!(longest(job).await, None, "one wants it to its end");
+}
+
+#[tokio::test]
+async fn a_job_that_will_hardly_end_in_its_time_is_said_to_before_it_starts() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let long = single(1).replace("epochs = 2", "epochs = 20000");
+    for dry_run in [true, false] {
+        let limited = Submission { max_time: Some(HOUR), dry_run, ..submission(&long) };
+        let notes = submit(&database.store, &limited).await.unwrap().notes;
+        let told = |note: &String| note.contains("is stopped at a checkpoint after 1h (--max-time)");
+        assert!(notes.iter().any(told), "dry run {dry_run}: {notes:?}");
+    }
+    policy::set(&database.store, &person("root"), "[limits]\nmax_time = \"2h\"", SET).await.unwrap();
+    let notes = submit(&database.store, &Submission { dry_run: true, ..submission(&long) }).await.unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("after 2h (max_time of the policy)")), "{notes:?}");
+    let short = submit(&database.store, &Submission { dry_run: true, ..submission(&single(1)) }).await.unwrap().notes;
+    assert!(!short.iter().any(|note| note.contains("checkpoint")), "{short:?}");
+}
+
+#[tokio::test]
+async fn an_outlook_assumes_of_new_work_what_a_dry_run_says() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let long = |seed| single(seed).replace("epochs = 2", "epochs = 2000");
+    let dry = submit(&database.store, &Submission { dry_run: true, ..submission(&long(1)) }).await.unwrap();
+    let seconds = dry.jobs[0].time.seconds;
+    assert!(seconds > 1200.0, "{seconds}");
+    submit_as(&database, "ann", &long(1)).await;
+    let next = submit_as(&database, "ann", &long(2)).await[0];
+    let outlooks = Outlooks::new(database.store.clone(), Policy::default());
+    let (whys, line) = why(&database.store, &outlooks, &next.to_string(), "ann").await.unwrap();
+    let wait = (whys[0].start.unwrap().at - line.at).as_seconds_f64();
+    assert!(wait > 0.5 * seconds && wait < 2.0 * seconds, "{wait} s after one of {seconds} s");
+}
+
+#[tokio::test]
+async fn the_audit_says_what_was_stopped_for_a_hold_or_a_drain() {
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    let (store, root) = (&database.store, person("root"));
+    hold(store, &root, "cpu-0", HOUR, "", false).await.unwrap();
+    hold(store, &root, "cpu-1", HOUR, "", true).await.unwrap();
+    drain(store, &root, "cpu-1", "", true).await.unwrap();
+    let objects: Vec<String> = database.values("SELECT object FROM audit ORDER BY at");
+    assert_eq!(objects, ["cpu-0 for 1h", "cpu-1 for 1h --now", "cpu-1 --now"]);
+}
+
+#[tokio::test]
+async fn what_was_used_counts_half_after_a_half_life_and_a_week_of_hours_is_a_limit() {
+    let database = TestStore::open().await;
+    database.workers(2).await;
+    database.execute(
+        "INSERT INTO device_use VALUES
+             ('ann', date_trunc('hour', now()) - interval '7 days', 'cpu', 8000), ('bob', date_trunc('hour', now()), 'cpu', 8000),
+             ('cem', date_trunc('hour', now()) - interval '100 days', 'cpu', 8000)",
+    );
+    let half_life = 7.0 * 86_400.0;
+    let used = crate::store::used::used(&mut database.store.conn().await.unwrap(), half_life).await.unwrap();
+    let near = |value: f64, expected: f64| (value - expected).abs() < 0.01 * expected;
+    assert!(near(used["ann"].decayed, 4000.0) && near(used["bob"].decayed, 8000.0), "{used:?}");
+    assert!((used["ann"].this_week, used["bob"].this_week) == (0.0, 8000.0) && !used.contains_key("cem"), "{used:?}");
+
+    let toml = "[limits]\ndevice_hours_a_week = 2.0";
+    policy::set(&database.store, &person("root"), toml, SET).await.unwrap();
+    submit_as(&database, "ann", &jobs("a", 1, 0)).await;
+    let bobs = submit_as(&database, "bob", &jobs("b", 1, 100)).await[0];
+    let (scheduler, mut term) = (database.scheduler(), None);
+    database.schedule(&scheduler, &mut term).await;
+    assert_eq!(running_by_owner(&database), "ann 1");
+    let reason = database.job(bobs).await.1;
+    assert!(reason.contains("bob has used 2.22 device-hours in the last seven days, of 2.00"), "{reason}");
 }

@@ -201,9 +201,14 @@ async fn a_code_logs_in_once() {
     let seen = browser.post_from(&[("origin", "http://evil.example")], "/login", &fields).await;
     assert_eq!((seen.code, used().await), (403, false), "{seen:?}");
     assert_eq!(browser.post_from(&[], "/login", &fields).await.code, 403);
+    // A form of a file has no origin, and neither has one that another site hides: it begins nothing, and whoever looks is asked.
     let seen = browser.post_from(&[("origin", "null")], "/login", &fields).await;
-    assert!(seen.code == 200 && seen.body.contains("url=/"), "{seen:?}");
-    assert!(used().await);
+    assert!(seen.code == 200 && seen.body.contains("Log in as ") && seen.body.contains(&code.code), "{seen:?}");
+    assert!(!used().await && browser.cookies.is_empty(), "nobody is logged in unawares: {:?}", browser.cookies);
+    let seen = browser.post_from(&[("origin", "null")], "/login", &[("code", &"x".repeat(43))]).await;
+    assert_eq!(seen.code, 401, "{seen:?}");
+    let seen = browser.post("/login", &fields).await;
+    assert_eq!((seen.code, used().await), (303, true), "{seen:?}");
     let seen = browser.get("/people").await;
     page(&seen);
     assert!(seen.body.contains("<small>admin</small>"), "{}", seen.body);
@@ -286,8 +291,12 @@ async fn texts_of_others_are_texts_on_every_page() {
     let database = TestDatabase::create();
     let server = Server::start(&database).await;
     let token = add(&server, "ann", "admin").await.secret;
-    let mut worker = FakeWorker::register(&server, HOSTILE, Uuid::new_v4(), Vec::new()).await;
+    let mut worker = FakeWorker::register(&server, "gpu-0", Uuid::new_v4(), Vec::new()).await;
     let submitted = submit_as(&server, &token, &experiment("quick", 1)).await;
+    // An older version took any name; hosts and devices are called as they are.
+    database.execute(&format!(
+        "UPDATE workers SET name = $${HOSTILE}$$, host = $${HOSTILE}$$, device_name = $${HOSTILE}$$"
+    ));
     // No name is refused in the database.
     for (table, column) in
         [("experiments", "name"), ("experiments", "file_name"), ("jobs", "name"), ("experiment_jobs", "name")]

@@ -68,11 +68,12 @@ async fn beat(workers: &mut [(FakeWorker, v1::Assignment)], number: u64) {
         }
         let load = u32::try_from((index as u64 * 7 + number) % 100).unwrap();
         let facts = v1::DeviceFacts {
-            utilization_percent: load,
-            memory_used_bytes: 9 << 30,
-            temperature_celsius: 60 + load / 10,
-            power_watts: 240,
-            foreign_processes: 0,
+            utilization_percent: Some(load),
+            memory_used_bytes: Some(9 << 30),
+            temperature_celsius: Some(60 + load / 10),
+            power_watts: Some(240),
+            foreign_processes: Some(0),
+            ..Default::default()
         };
         let running = vec![crate::fake_worker::running_rank(assignment)];
         worker.send(Message::Heartbeat(v1::Heartbeat { sequence: number, facts: Some(facts), running })).await;

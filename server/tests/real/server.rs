@@ -39,6 +39,7 @@ impl Server {
         let (folder, url) = (database.folder.path(), database.url());
         let (store, announce) = (folder.join("store"), folder.join("announce.json"));
         let socket = folder.join(format!("{}.sock", STARTED.fetch_add(1, Relaxed)));
+        let receipt_key = folder.join("receipt.key");
         // Of a server before.
         let _ = std::fs::remove_file(&announce);
         let args = [
@@ -52,6 +53,8 @@ impl Server {
             announce.as_os_str(),
             "--socket".as_ref(),
             socket.as_os_str(),
+            "--receipt-key".as_ref(),
+            receipt_key.as_os_str(),
         ];
         let args = Args::parse_from(args.into_iter().chain(more.iter().map(|arg| OsStr::new(*arg))));
         let stop_token = CancellationToken::new();

@@ -35,6 +35,33 @@ fn phase(sequence: u64, name: &str) -> v1::RankEvent {
     event(sequence, Event::Phase(PhaseEvent { name: name.to_owned(), first_step: 0 }))
 }
 
+#[tokio::test]
+async fn a_worker_has_a_name_that_can_be_typed_and_has_it_alone() {
+    let database = TestDatabase::create();
+    let server = Server::start(&database).await;
+    for odd in ["", "a b", "gpu\u{202e}0", "\u{1b}[2J", &"w".repeat(5000)] {
+        let refused = FakeWorker::try_register(&server, odd, Uuid::new_v4(), Vec::new()).await.err().unwrap();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+        let said = refused.message();
+        assert!(said.contains("is no name for a worker") && said.contains("--name") && said.len() < 1000, "{said}");
+        assert!(said.is_ascii() && !said.contains('\u{1b}'), "{said:?}");
+    }
+    assert_eq!(database.count("workers"), 0);
+    let first = Uuid::new_v4();
+    let registered = FakeWorker::register(&server, "gpu-0", first, Vec::new()).await;
+    let second = Uuid::new_v4();
+    let refused = FakeWorker::try_register(&server, "gpu-0", second, Vec::new()).await.err().unwrap();
+    assert_eq!(refused.code(), Code::AlreadyExists, "{refused:?}");
+    assert!(refused.message().contains("another worker is called gpu-0 and is there"), "{refused:?}");
+    // It comes back itself, and another does once it is not there any more.
+    drop(registered);
+    drop(FakeWorker::register(&server, "gpu-0", first, Vec::new()).await);
+    database.execute("UPDATE workers SET state = 'lost'");
+    let _second = FakeWorker::register(&server, "gpu-0", second, Vec::new()).await;
+    assert_eq!(database.count("workers WHERE state = 'ready'"), 1);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_submit_to_a_result() {
     let database = TestDatabase::create();
@@ -140,22 +167,41 @@ async fn from_submit_to_a_result() {
     assert!(jobs.experiments(others).await.unwrap().into_inner().experiments.is_empty());
 
     let mut results = server.results().await;
-    let thin = v1::MetricsRequest { target: target.clone(), names: Vec::new(), points: 4 };
+    let thin = v1::MetricsRequest { target: target.clone(), points: 4, ..Default::default() };
     let thin = results.metrics(thin).await.unwrap().into_inner().series;
     assert_eq!((thin[0].steps.len(), thin[0].steps[3], thin[0].values[3]), (4, 20, 5.0 / 22.0));
-    let curve =
-        results.metrics(v1::MetricsRequest { target: target.clone(), names: Vec::new(), points: 0 }).await.unwrap();
+    let curve = results.metrics(v1::MetricsRequest { target: target.clone(), ..Default::default() }).await.unwrap();
     let series = curve.into_inner().series;
     assert_eq!((series.len(), series[0].steps.len(), series[0].steps[0]), (1, 20, 1));
+    assert_eq!((series[0].count, thin[0].count), (20, 20));
+    let extremes = v1::MetricsRequest { target: target.clone(), points: 4, extremes: true, ..Default::default() };
+    let extremes = results.metrics(extremes).await.unwrap().into_inner().series;
+    assert_eq!((&extremes[0].steps[..], extremes[0].count), (&[1, 2, 19, 20][..], 20), "{extremes:?}");
+    let part = v1::MetricsRequest { target: target.clone(), names: vec!["loss".to_owned()], ..Default::default() };
+    let part = v1::MetricsRequest { most: 3, from_step: 7, ..part };
+    let stretch = results.metrics(part.clone()).await.unwrap().into_inner().series;
+    assert_eq!((stretch.len(), &stretch[0].steps[..]), (1, &[7, 8, 9][..]));
+    assert_eq!(stretch[0].values[..], series[0].values[6..9]);
+    let beyond = v1::MetricsRequest { from_step: u64::MAX, ..part };
+    assert!(results.metrics(beyond).await.unwrap().into_inner().series[0].steps.is_empty());
     let best = v1::QueryRequest { best: "linear_accuracy".to_owned(), ..Default::default() };
     let best = results.query(best).await.unwrap().into_inner().jobs;
     assert_eq!(best.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["linear", "encoder"]);
 
-    let fetched = results.fetch(v1::FetchRequest { artifact_id: shown.artifacts[0].id.clone() }).await.unwrap();
+    let artifact_id = shown.artifacts[0].id.clone();
+    let wanted = |offset| v1::FetchRequest { artifact_id: artifact_id.clone(), offset, ..Default::default() };
+    let fetched = results.fetch(wanted(0)).await.unwrap();
     let messages: Vec<_> = fetched.into_inner().collect::<Vec<_>>().await;
     assert_eq!(messages[0].as_ref().unwrap().artifact.as_ref().unwrap().name, "encoder.safetensors");
     let whole: Vec<u8> = messages.into_iter().flat_map(|message| message.unwrap().chunk).collect();
     assert!(whole == bytes, "other bytes came back");
+    let end = bytes.len() as u64;
+    let rest: Vec<_> = results.fetch(wanted(end - 3)).await.unwrap().into_inner().collect().await;
+    assert_eq!(rest[0].as_ref().unwrap().offset, end - 3);
+    let rest: Vec<u8> = rest.into_iter().flat_map(|message| message.unwrap().chunk).collect();
+    assert_eq!(rest, bytes[bytes.len() - 3..]);
+    let beyond = results.fetch(wanted(end + 1)).await.unwrap_err();
+    assert!(beyond.code() == Code::InvalidArgument && beyond.message().contains("`offset`"), "{beyond}");
 
     // A worker that drains is gone when its stream ends.
     second.send(Ours::Drain(v1::Drain {})).await;
@@ -256,7 +302,8 @@ async fn hostile_and_mistaken_clients_get_a_clear_answer() {
     let unknown = v1::ListRequest { states: vec![99], ..Default::default() };
     assert_eq!(jobs.list(unknown).await.unwrap_err().code(), Code::InvalidArgument);
     let artifact_id = "../../etc/passwd".to_owned();
-    let status = server.results().await.fetch(v1::FetchRequest { artifact_id }).await.unwrap_err();
+    let status =
+        server.results().await.fetch(v1::FetchRequest { artifact_id, ..Default::default() }).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(database.count("experiments"), 0);
 

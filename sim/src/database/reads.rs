@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tandem_domain::{
-    blame::{avoided, missing_inputs},
+    blame::{any_kind, avoided, missing_inputs},
     place::{FleetWorker, Needs, Offers, Policy, QueuedJob, RunningGang, WorkerStatus, largest_gang},
     state::{AttemptState, JobState, RankOutcome},
 };
@@ -65,12 +65,14 @@ impl Database {
             shards: job.shards,
             not_before: job.not_before.map(moment),
             avoid: avoided(moment(self.now), &lost),
+            any_kind: any_kind(&lost),
             missing: missing_inputs(&lost),
             needs: Needs::default(),
             estimates: estimate
                 .into_iter()
                 .flat_map(|time| ["cpu", "cuda"].map(|kind| (kind.to_owned(), time)))
                 .collect(),
+            assumed: BTreeMap::new(),
             made_room_at: job.made_room_at.clone(),
         }
     }

@@ -282,9 +282,11 @@ impl Week<'_> {
                 shards: load.ranks,
                 not_before: None,
                 avoid: Vec::new(),
+                any_kind: false,
                 missing: Vec::new(),
                 needs: Needs::default(),
                 estimates: has_estimate.then(|| ("cuda".to_owned(), estimate)).into_iter().collect(),
+                assumed: BTreeMap::new(),
                 made_room_at: None,
             }
         };

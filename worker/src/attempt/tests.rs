@@ -22,11 +22,18 @@ fn attempt(state: &Path, rank: u32, events: &[Event], script: &str) -> Attempt {
     };
     let report_log =
         ReportLog::new(state, SpoolHeader { attempt_id: "a".to_owned(), fence: 3, rank }, Writer::start().unwrap());
-    Attempt::start(Instant::now(), report_log, "/srv/store".into(), DEFAULT.progress, &launch).unwrap()
+    Attempt::start(Instant::now(), report_log, "/srv/store".into(), Surroundings::default(), DEFAULT.progress, &launch)
+        .unwrap()
 }
 
 fn checkpoint(step: u64) -> Event {
-    Event::Checkpoint { step, path: "/srv/store/jobs/7".into(), sha256: "ab".to_owned(), bytes: 9 }
+    Event::Checkpoint {
+        step,
+        path: "/srv/store/jobs/7".into(),
+        sha256: "ab".to_owned(),
+        bytes: 9,
+        state_sha256: "cd".to_owned(),
+    }
 }
 
 /// Takes in what comes until `enough`.

@@ -15,7 +15,7 @@ pub(super) fn is_urgent(event: &Kind) -> bool {
 
 /// Never dropped for want of room.
 pub(super) fn is_essential(event: &Kind) -> bool {
-    matches!(event, Kind::Phase(_) | Kind::Checkpoint(_) | Kind::Artifact(_) | Kind::Result(_))
+    matches!(event, Kind::Phase(_) | Kind::Checkpoint(_) | Kind::Artifact(_) | Kind::Result(_) | Kind::Environment(_))
 }
 
 /// Without it the job has no result.
@@ -39,7 +39,10 @@ pub(super) fn shorten(event: &mut Kind) {
         Kind::Phase(phase) => &mut [&mut phase.name],
         Kind::Progress(_) => &mut [],
         Kind::Metric(metric) => &mut [&mut metric.name],
-        Kind::Checkpoint(checkpoint) => &mut [&mut checkpoint.path, &mut checkpoint.sha256],
+        Kind::Checkpoint(checkpoint) => {
+            &mut [&mut checkpoint.path, &mut checkpoint.sha256, &mut checkpoint.state_sha256]
+        }
+        Kind::Environment(environment) => &mut [&mut environment.libtorch_build],
         Kind::Artifact(artifact) => {
             &mut [&mut artifact.kind, &mut artifact.name, &mut artifact.uri, &mut artifact.sha256]
         }
@@ -56,6 +59,7 @@ pub(super) fn describe(event: &RankEvent) -> String {
         Some(Kind::Phase(phase)) => ("phase", &phase.name),
         Some(Kind::Metric(metric)) => ("point of metric", &metric.name),
         Some(Kind::Checkpoint(checkpoint)) => ("checkpoint", &checkpoint.path),
+        Some(Kind::Environment(environment)) => ("environment with libtorch", &environment.libtorch),
         Some(Kind::Artifact(artifact)) => ("artifact", &artifact.name),
         Some(Kind::Result(result)) => ("result", &result.name),
         Some(Kind::Log(log)) => ("log line", &log.line),

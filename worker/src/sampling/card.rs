@@ -49,9 +49,12 @@ pub(super) fn look(card: &Card, owners: &Owners) -> Look {
     if let Some(device) = calls.ask(|| card.nvml.device_by_index(card.index)) {
         // That the card has a number says nothing of it.
         calls.has_answered = false;
-        look.reading = reading(&device, &mut calls).checked();
+        let said = reading(&device, &mut calls);
+        (look.reading, look.doubt) = (said.checked(), said.doubt());
         look.memory_errors = calls.ask(|| device.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile));
-        look.processes = processes(&device, &mut calls, owners, look.reading.memory_total);
+        let found = processes(&device, &mut calls, owners, look.reading.memory_total);
+        look.lists_processes = found.is_some();
+        look.processes = found.unwrap_or_default();
     }
     look.is_lost = calls.is_lost;
     look.problem = calls.problem.filter(|_| !calls.has_answered && !calls.is_lost);
@@ -82,12 +85,15 @@ fn reading(device: &Device<'_>, calls: &mut Calls) -> Reading {
     }
 }
 
-/// Those that use most come first. One that computes and draws is listed twice by NVML.
-fn processes(device: &Device<'_>, calls: &mut Calls, owners: &Owners, total: Option<u64>) -> Vec<Process> {
-    let computing = calls.ask(|| device.running_compute_processes()).unwrap_or_default();
-    let drawing = calls.ask(|| device.running_graphics_processes()).unwrap_or_default();
+/// Those that use most come first; `None` if the driver lists none of either kind. One that computes and draws is listed twice.
+fn processes(device: &Device<'_>, calls: &mut Calls, owners: &Owners, total: Option<u64>) -> Option<Vec<Process>> {
+    let computing = calls.ask(|| device.running_compute_processes());
+    let drawing = calls.ask(|| device.running_graphics_processes());
+    if computing.is_none() && drawing.is_none() {
+        return None;
+    }
     let mut found: Vec<(u32, Option<u64>)> = Vec::new();
-    for ProcessInfo { pid, used_gpu_memory, .. } in computing.into_iter().chain(drawing) {
+    for ProcessInfo { pid, used_gpu_memory, .. } in [computing, drawing].into_iter().flatten().flatten() {
         let memory = match used_gpu_memory {
             UsedGpuMemory::Used(bytes) => Some(bytes).filter(|bytes| total.is_none_or(|total| *bytes <= total)),
             UsedGpuMemory::Unavailable => None,
@@ -98,5 +104,5 @@ fn processes(device: &Device<'_>, calls: &mut Calls, owners: &Owners, total: Opt
     }
     found.sort_by_key(|(pid, memory)| (std::cmp::Reverse(*memory), *pid));
     found.truncate(PROCESSES_MAX);
-    found.into_iter().map(|(pid, memory)| owners.process(pid, memory)).collect()
+    Some(found.into_iter().map(|(pid, memory)| owners.process(pid, memory)).collect())
 }

@@ -6,6 +6,10 @@ use tandem_domain::device::{Process, Reading};
 pub(super) struct Look {
     pub(super) reading: Reading,
     pub(super) processes: Vec<Process>,
+    /// Whether the driver has said which processes there are.
+    pub(super) lists_processes: bool,
+    /// What the driver said and cannot be, in words.
+    pub(super) doubt: String,
     /// Errors of memory that could not be corrected, so far.
     pub(super) memory_errors: Option<u64>,
     /// The driver says that the card is not there any more.

@@ -102,9 +102,14 @@ fn started(boot: DateTime<Utc>, ticks: u64) -> Option<DateTime<Utc>> {
     boot.checked_add_signed(TimeDelta::try_seconds(i64::try_from(seconds).ok()?)?)
 }
 
-/// One short line without anything that steers a terminal.
+/// One short line without anything that steers a terminal, or turns what follows around (Unicode's Bidi_Control): everybody may
+/// call a program as they like.
 fn tidy(text: &str) -> String {
-    let mut tidy: String = text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
+    let steers = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut tidy: String = text.chars().map(|char| if steers(char) { '\u{fffd}' } else { char }).collect();
     tidy.truncate(tidy.floor_char_boundary(TEXT_MAX));
     tidy
 }
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn names_are_one_short_line() {
-        assert_eq!(tidy("a\u{1b}[2J\nb"), "a\u{fffd}[2J\u{fffd}b");
+        assert_eq!(tidy("a\u{1b}[2J\nb\u{202e}c"), "a\u{fffd}[2J\u{fffd}b\u{fffd}c");
         assert!(tidy(&"é".repeat(100)).len() <= TEXT_MAX);
     }
 }

@@ -61,20 +61,25 @@ impl Told {
             ailment_age_ms: newest.ailing_since.map(age).unwrap_or_default(),
             ailment_lasts: ailment.is_some_and(|ailment| ailment.lasts),
             late: newest.late.clone(),
+            doubt: newest.doubt.clone(),
         })
     }
 }
 
-/// In a heartbeat what is not known is 0.
+/// What is not known is not said.
 pub(super) fn facts(newest: &Newest) -> Option<v1::DeviceFacts> {
     let known = newest.is_card && newest.at.is_some();
     let foreign = newest.processes.iter().filter(|process| !process.is_ours).count();
     known.then(|| v1::DeviceFacts {
-        utilization_percent: newest.reading.utilization_percent.unwrap_or(0),
-        memory_used_bytes: newest.reading.memory_used.unwrap_or(0),
-        temperature_celsius: newest.reading.temperature_celsius.unwrap_or(0),
-        power_watts: newest.reading.power_watts.unwrap_or(0),
-        foreign_processes: u32::try_from(foreign).unwrap_or(u32::MAX),
+        utilization_percent: newest.reading.utilization_percent,
+        memory_used_bytes: newest.reading.memory_used,
+        temperature_celsius: newest.reading.temperature_celsius,
+        power_watts: newest.reading.power_watts,
+        foreign_processes: newest.lists_processes.then(|| u32::try_from(foreign).unwrap_or(u32::MAX)),
+        remark: match newest.late.as_str() {
+            "" => newest.doubt.clone(),
+            late => format!("how it is now is not known: {late}"),
+        },
     })
 }
 
@@ -118,6 +123,29 @@ mod tests {
         let message = told.message(now, &newest).unwrap();
         assert!(message.looks.is_empty() && message.late.contains("not answered"), "{message:?}");
         assert_eq!(facts(&newest), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_zero_and_a_heartbeat_says_why() {
+        let known = Reading { temperature_celsius: Some(0), ..Reading::default() };
+        let newest = Newest {
+            at: Some(Instant::now()),
+            is_card: true,
+            reading: known,
+            doubt: "its driver says what cannot be".to_owned(),
+            ..Newest::default()
+        };
+        let expected = v1::DeviceFacts {
+            temperature_celsius: Some(0),
+            remark: "its driver says what cannot be".to_owned(),
+            ..v1::DeviceFacts::default()
+        };
+        assert_eq!(facts(&newest), Some(expected));
+        let listed = Newest { lists_processes: true, ..newest.clone() };
+        assert_eq!(facts(&listed).unwrap().foreign_processes, Some(0));
+        let late = Newest { late: "its driver has not answered for 15 s".to_owned(), ..newest };
+        let said = facts(&late).unwrap().remark;
+        assert_eq!(said, "how it is now is not known: its driver has not answered for 15 s");
     }
 
     #[test]

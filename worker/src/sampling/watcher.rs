@@ -20,6 +20,8 @@ use tokio::{
 use super::{card, look::Look, machine, owner::Owners, xid::Xids};
 use crate::{in_thread::InThread, nvml::Card};
 
+/// How long the first look waits for the driver to tell of errors from before.
+const XIDS_AT_FIRST: Duration = Duration::from_secs(2);
 /// How long a file system may take to say how full it is.
 const DISK_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -30,6 +32,8 @@ pub(super) struct Circumstances {
     pub(super) store: Option<PathBuf>,
     /// What the house says of others' use of a device.
     pub(super) foreign: Option<ForeignUse>,
+    /// Grows by one each time somebody wants a look now.
+    pub(super) wanted: u64,
 }
 
 /// What is known of the device.
@@ -40,18 +44,24 @@ pub(super) struct Newest {
     pub(super) is_card: bool,
     pub(super) reading: Reading,
     pub(super) processes: Vec<Process>,
+    /// Whether these are all that there are, as far as the driver knows.
+    pub(super) lists_processes: bool,
     pub(super) verdict: Verdict,
     /// When [`tandem_domain::device::Ailment::since`] was.
     pub(super) ailing_since: Option<Instant>,
     /// Xid errors since the look before.
     pub(super) xids: Vec<u64>,
+    /// [`Circumstances::wanted`] when the look began.
+    pub(super) wanted: u64,
     /// Why there was no look; empty if there was one.
     pub(super) late: String,
+    /// What the driver says and cannot be; empty if there is nothing.
+    pub(super) doubt: String,
 }
 
 /// Who is looked at.
 enum Source {
-    Card(Card, Owners),
+    Card(Card, Owners, Xids),
     Machine,
 }
 
@@ -72,7 +82,8 @@ pub(super) fn start(
     sender: watch::Sender<Newest>,
 ) {
     let xids = card.as_ref().map(Xids::listen).unwrap_or_default();
-    let source = Arc::new(card.map_or(Source::Machine, |card| Source::Card(card, Owners::default())));
+    let of_card = |card| Source::Card(card, Owners::default(), xids.clone());
+    let source = Arc::new(card.map_or(Source::Machine, of_card));
     let watcher = Watcher { source, xids, watch: Watch::default(), bounds: Bounds::of(every), began: Instant::now() };
     spawn(watcher.run(state, every, circumstances, sender));
 }
@@ -82,49 +93,59 @@ impl Watcher {
         mut self,
         state: PathBuf,
         every: Duration,
-        circumstances: watch::Receiver<Circumstances>,
+        mut circumstances: watch::Receiver<Circumstances>,
         sender: watch::Sender<Newest>,
     ) {
         let (mut looking, mut asking) = (InThread::new(), InThread::new());
         // In proportion to how often it is looked.
         let limit = SAMPLE_LATE.mul_f64(every.div_duration_f64(SAMPLE));
-        let mut ticks = None;
+        let (mut ticks, mut wanted) = (None, 0);
         let mut clock = interval(every);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            clock.tick().await;
+            tokio::select! {
+                _ = clock.tick() => {}
+                _ = circumstances.wait_for(|known| known.wanted != wanted) => {}
+            }
+            wanted = circumstances.borrow().wanted;
             let (source, mut before) = (self.source.clone(), ticks);
             let work = move || {
                 let look = source.look(&mut before);
                 (look, before, Instant::now())
             };
             let found = looking.run(limit, work).await;
-            let Circumstances { rank_runs, store, foreign } = circumstances.borrow().clone();
+            let Circumstances { rank_runs, store, foreign, .. } = circumstances.borrow().clone();
             if let Some(ForeignUse { memory_bytes, utilization, seconds }) = foreign {
                 let after = Duration::from_secs(seconds.into());
                 self.bounds = Bounds::of(every).with(memory_bytes, utilization, after);
             }
-            let newest = match found {
-                Ok(Some((look, after, at))) => {
-                    ticks = after;
-                    let state = state.clone();
-                    let ask = move || (machine::free(&state), store.as_deref().and_then(machine::free));
-                    let (state_free, store_free) =
-                        asking.run(DISK_ANSWERS, ask).await.ok().flatten().unwrap_or_default();
-                    let reading = Reading { state_free, store_free, ..look.reading };
-                    self.decide(at, Look { reading, ..look }, rank_runs)
+            let newest = Newest {
+                wanted,
+                ..match found {
+                    Ok(Some((look, after, at))) => {
+                        ticks = after;
+                        let state = state.clone();
+                        let ask = move || (machine::free(&state), store.as_deref().and_then(machine::free));
+                        let (state_free, store_free) =
+                            asking.run(DISK_ANSWERS, ask).await.ok().flatten().unwrap_or_default();
+                        let reading = Reading { state_free, store_free, ..look.reading };
+                        self.decide(at, Look { reading, ..look }, rank_runs)
+                    }
+                    Ok(None) => {
+                        let words = format!("its driver has not answered for {limit:?}");
+                        late(&sender.borrow(), words)
+                    }
+                    Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),
                 }
-                Ok(None) => {
-                    let words = format!("its driver has not answered for {limit:?}");
-                    late(&sender.borrow(), words)
-                }
-                Err(error) => late(&sender.borrow(), format!("it cannot be looked at: {error}")),
             };
             if newest.late != sender.borrow().late {
                 match newest.late.as_str() {
                     "" => tracing::info!("the device answers again"),
                     words => tracing::warn!("the device's state is not known: {words}; the worker goes on"),
                 }
+            }
+            if !newest.doubt.is_empty() && newest.doubt != sender.borrow().doubt {
+                tracing::warn!("the device cannot be believed: {}", newest.doubt);
             }
             // Nobody listens: the worker ends.
             if sender.send(newest).is_err() {
@@ -135,7 +156,7 @@ impl Watcher {
 
     fn decide(&mut self, at: Instant, look: Look, rank_runs: bool) -> Newest {
         let is_card = matches!(*self.source, Source::Card(..));
-        let Look { reading, processes, memory_errors, is_lost, problem } = look;
+        let Look { reading, processes, lists_processes, doubt, memory_errors, is_lost, problem } = look;
         let xids = self.xids.take();
         let now = at.saturating_duration_since(self.began);
         let seen = Seen { reading: &reading, processes: &processes, rank_runs, xids: &xids, memory_errors, is_lost };
@@ -143,19 +164,38 @@ impl Watcher {
         let verdict = if is_card { self.watch.look(now, &seen, &self.bounds) } else { Verdict::default() };
         let ailing_since = verdict.ailment.as_ref().map(|ailment| self.began + ailment.since);
         let late = problem.map(|problem| format!("NVML answers nothing: {problem}")).unwrap_or_default();
-        Newest { at: Some(at), is_card, reading, processes, verdict, ailing_since, xids, late }
+        Newest {
+            at: Some(at),
+            is_card,
+            reading,
+            processes,
+            lists_processes,
+            verdict,
+            ailing_since,
+            xids,
+            wanted: 0,
+            late,
+            doubt,
+        }
     }
 }
 
 /// Nothing new is known. What was known of its use still holds: a device in use does not become free by silence.
 fn late(before: &Newest, late: String) -> Newest {
-    Newest { reading: Reading::default(), processes: Vec::new(), xids: Vec::new(), late, ..before.clone() }
+    let (reading, doubt) = (Reading::default(), String::new());
+    let (processes, xids) = (Vec::new(), Vec::new());
+    Newest { reading, processes, lists_processes: false, xids, late, doubt, ..before.clone() }
 }
 
 impl Source {
     fn look(&self, ticks: &mut Option<machine::Ticks>) -> Look {
         match self {
-            Self::Card(card, owners) => card::look(card, owners),
+            Self::Card(card, owners, xids) => {
+                let look = card::look(card, owners);
+                // Waits at the first look alone.
+                xids.told_at_first(XIDS_AT_FIRST);
+                look
+            }
             Self::Machine => machine::look(ticks),
         }
     }

@@ -67,7 +67,7 @@ impl Session {
     }
 
     fn message(&mut self, now: Instant) -> Option<worker_message::Message> {
-        if !self.may_report() {
+        if !self.may_report(now) {
             return None;
         }
         let of_attempt = self.attempt.as_mut().and_then(|attempt| attempt.message(now));
@@ -135,9 +135,10 @@ impl Session {
             // It is asked to stop only once.
             runs.and_then(|_| self.disconnect_grace.expires_at()).filter(|at| now < *at),
             runs.map(|_| now + LOOP_EVERY),
+            self.looks_until.filter(|until| now < *until),
             report_until,
         ];
-        let may_report = self.link.is_up() && self.may_report();
+        let may_report = self.link.is_up() && self.may_report(now);
         let of_logs = self.report_logs().flat_map(|log| [log.save_at(now), log.message_at(now).filter(|_| may_report)]);
         due.into_iter().chain(of_logs).flatten().min().unwrap_or(now + Duration::from_secs(3600))
     }

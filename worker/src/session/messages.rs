@@ -197,7 +197,7 @@ impl Session {
         let launch = launch(&task, visible)?;
         let header = SpoolHeader { attempt_id: task.attempt_id.clone(), fence: task.fence, rank: task.rank };
         let log = ReportLog::new(&self.state, header, self.spool_writer.clone());
-        let attempt = Attempt::start(now, log, store, self.timing.progress, &launch)
+        let attempt = Attempt::start(now, log, store, self.surroundings.clone(), self.timing.progress, &launch)
             .map_err(|error| Verdict::lost(format!("cannot start the rank's process: {error}")))?;
         let Task { rank, world_size, fence, .. } = task;
         tracing::info!(

@@ -13,7 +13,8 @@ use tandem_proto::v1::Assignment;
 
 use crate::{
     attempt::Attempt, device::Device, disconnect_grace::DisconnectGrace, heartbeat_timer::HeartbeatTimer, link::Link,
-    report_log::ReportLog, sampling::Sampling, spool::Writer, store_probe::StoreProbe, survey::Survey,
+    report_log::ReportLog, sampling::Sampling, spool::Writer, store_probe::StoreProbe, surroundings::Surroundings,
+    survey::Survey,
 };
 
 /// A leaving worker waits this long for the coordinator to read its last reports.
@@ -36,6 +37,7 @@ pub(crate) struct Session {
     pub(super) state: PathBuf,
     pub(super) spool_writer: Writer,
     pub(super) device: Device,
+    pub(super) surroundings: Surroundings,
     pub(super) sampling: Sampling,
     /// Root of checkpoints and artifacts; known once registered.
     pub(super) store: Option<PathBuf>,
@@ -57,6 +59,8 @@ pub(crate) struct Session {
     pub(super) recovered: Vec<ReportLog>,
     /// The attempt that was told of guests and errors of its device, and of how many.
     pub(super) noted: (String, usize),
+    /// A rank has ended badly on a card: how it ended is told after a new look at it, or then.
+    pub(super) looks_until: Option<Instant>,
     pub(super) leaving: Leaving,
     /// By coordinator, why there was no stream: each reason is logged once, not at each try.
     pub(super) last_failures: HashMap<String, String>,
@@ -77,8 +81,12 @@ impl Session {
         self.attempt.as_ref().is_none_or(Attempt::all_sent) && self.recovered.iter().all(ReportLog::all_sent)
     }
 
-    /// After a refusal one batch of one log at a time is under way, so that it shows which one is refused.
-    pub(super) fn may_report(&self) -> bool {
+    /// After a refusal one batch of one log at a time is under way, so that it shows which one is refused. And whoever decides
+    /// where a lost job goes next is to know first what its card is like.
+    pub(super) fn may_report(&self, now: Instant) -> bool {
+        if self.looks_until.is_some_and(|until| now < until) && !self.sampling.has_looked_again() {
+            return false;
+        }
         !self.report_logs().any(ReportLog::is_cautious) || !self.report_logs().any(ReportLog::is_under_way)
     }
 

@@ -166,13 +166,46 @@ async fn a_guest_beside_a_rank_is_an_event_of_its_job_once() {
 }
 
 #[tokio::test]
-async fn a_card_that_is_throttled_for_long_ails() {
+async fn a_card_that_is_throttled_ails_by_the_clock_however_often_it_is_looked_at() {
     let hot = Card { throttle: Some(0x48), temperature: Some(96), ..Card::default() };
     let mut on = OnACard::start(&with(hot)).await;
-    let samples = on.samples(|samples| !samples.ailment.is_empty()).await;
-    assert!(samples.ailment.ends_with("slowed by hardware, too hot"), "{}", samples.ailment);
-    assert!(samples.ailment_age_ms >= 2_000 && !samples.ailment_lasts, "{samples:?}");
-    assert_eq!(samples.withheld, "");
+    // Five times a second: that is twenty looks.
+    for _ in 0..20 {
+        let samples = on.samples(|samples| !samples.looks.is_empty()).await;
+        assert_eq!((samples.ailment.as_str(), figures(&samples).throttle), ("", Some(0x48)));
+        assert_eq!(samples.withheld, "");
+    }
+}
+
+#[tokio::test]
+async fn a_card_whose_driver_tells_of_an_error_at_the_start_ails_at_the_first_look() {
+    let text = include_str!("../../../fake-nvml/boxes/xid.json");
+    let mut on = OnACard::start(&serde_json::from_str(text).unwrap()).await;
+    let first = on.samples(|_| true).await;
+    assert_eq!(first.ailment, "the card failed: it has fallen off the bus (Xid 79)");
+}
+
+#[tokio::test]
+async fn a_rank_that_ends_badly_is_reported_after_a_new_look_at_its_card() {
+    let mut on = OnACard::start(&FakeBox::of(1)).await;
+    on.samples(|_| true).await;
+    assign(&on.session, endless("a", 3)).await;
+    eventually(|| on.worker.rank().is_some()).await;
+    let rank = Pid::from_raw(on.worker.rank().unwrap().cast_signed()).unwrap();
+    kill_process(rank, Signal::STOP).unwrap();
+    on.becomes(&with(Card { error: Some(15), ..Card::default() }));
+    kill_process(rank, Signal::KILL).unwrap();
+    let mut seen = Vec::new();
+    let mut ails = false;
+    let known = |message: &Message| match message {
+        Message::Samples(samples) => {
+            ails |= !samples.ailment.is_empty();
+            None
+        }
+        Message::RankEnded(_) => Some(ails),
+        _ => None,
+    };
+    assert!(on.session.until(&mut seen, known).await, "who decides about the job knows of the card");
 }
 
 #[tokio::test]

@@ -23,8 +23,15 @@ use crate::{
 /// The kind of artifact that an attack starts from.
 const CLASSIFIER: &str = "classifier";
 
-/// One curve for each attacked classifier and norm.
-pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], output: &Output) -> Result<Vec<Curve>> {
+/// One curve for each attacked classifier and norm; classifiers that differ in their seed alone have one label, unless `each` is to have
+/// its own.
+pub(super) async fn curves(
+    client: &Client,
+    jobs: &[Job],
+    attacks: &[&Job],
+    each: bool,
+    output: &Output,
+) -> Result<Vec<Curve>> {
     let specs = JobSpecs::new(jobs);
     let length = id_length(attacks.iter().map(|job| job.id.as_str()));
     let mut classifiers: HashMap<&str, Classifier> = HashMap::new();
@@ -47,7 +54,7 @@ pub(super) async fn curves(client: &Client, jobs: &[Job], attacks: &[&Job], outp
         let classifier = match classifiers.get(from.as_str()) {
             Some(known) => known.clone(),
             None => {
-                let found = classifier(client, jobs, job, from, specs.model(job)).await?;
+                let found = classifier(client, jobs, job, from, specs.model(job), each).await?;
                 classifiers.insert(from, found.clone());
                 found
             }
@@ -71,7 +78,14 @@ fn radii(curve: &str) -> Result<Vec<f64>> {
 }
 
 /// The classifier that `attack` starts from, by the id of the job that trained it.
-async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model: String) -> Result<Classifier> {
+async fn classifier(
+    client: &Client,
+    jobs: &[Job],
+    attack: &Job,
+    id: &str,
+    model: String,
+    each: bool,
+) -> Result<Classifier> {
     let tried = format!("ask for the classifier that `{}/{}` attacked", attack.experiment_name, attack.name);
     let request = ShowRequest { target: id.to_owned() };
     let shown = client.ask(&tried, async |on| on.jobs().show(request.clone()).await).await?;
@@ -88,7 +102,7 @@ async fn classifier(client: &Client, jobs: &[Job], attack: &Job, id: &str, model
     Ok(Classifier {
         experiment: trained.experiment_name.clone(),
         name: trained.name.clone(),
-        label: display_name(&trained.name),
+        label: display_name(&trained.name, if each { &[] } else { &["seed"] }),
         model,
         sha256: weights.sha256.clone(),
     })

@@ -2,27 +2,33 @@
 
 mod artifacts;
 mod ask;
+mod attacks;
 mod best;
 mod best_name;
 mod draw;
+mod nothing;
+mod picture;
+mod training;
 
-use std::path::{Path, PathBuf};
+use std::{collections::HashSet, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
-use tandem_proto::v1::{Job, QueryRequest};
+use tandem_draw::plot::Range;
+use tandem_proto::v1::{Job, QueryRequest, QueryResponse};
 
 use ask::{Asked, Rest};
 use draw::Figure;
+use picture::Picture;
 
 use crate::{
     client::Client,
     complete,
     exit::{Exit, Failure},
-    files, json,
+    json,
     output::Output,
-    render::{curves::Convention, older, pivot, results},
+    render::{curves::Convention, job, older, pivot, results},
     time,
 };
 
@@ -37,20 +43,25 @@ const WHOLE: u32 = 1000;
 Examples:
   tandem results
   tandem results --best test_accuracy --limit 5
-  tandem results --where "stage = 'linear' and label_fraction = 0.01" \
+  tandem results --where \"stage = 'linear' and label_fraction = 0.01\" \\
     --by encoder --best accuracy --since 2026-06-01
-  tandem results --where "best(knn_accuracy) > 0.8 and state = 'running'" --mine
+  tandem results --mine --where \"best(knn_accuracy) > 0.8 and state = 'running'\"
   tandem results table1 --table                 test accuracy by labels, model
   tandem results table2 --table tikhonov.lambda
   tandem results figure2 --plot figure2.svg     % misclassified by radius
   tandem results figure2 --plot best.svg --convention best
                                                 by any of the attacks
-  tandem results quickstart --plot loss.svg     loss and accuracy by step
-  tandem results quickstart --plot knn.svg --metric knn_accuracy")]
+  tandem results table1 --table --plot table1.pdf
+                                                as bars, with the seeds' spread
+  tandem results quickstart --plot loss.png     loss and accuracy by step, also
+                                                of what runs or has failed
+  tandem results mine yours --plot both.svg     two experiments in one figure
+  tandem results quickstart --plot knn.svg --metric knn_accuracy
+  tandem results quickstart --plot zoom.svg --log --range loss=4..6")]
 pub(crate) struct Results {
-    /// Job or experiment: an id, its first characters, or an experiment's name; all if left out
-    #[arg(default_value = "", hide_default_value = true, add = ArgValueCompleter::new(complete::targets))]
-    target: String,
+    /// Jobs or experiments: ids, their first characters, or experiments' names; all if left out
+    #[arg(value_name = "TARGET", add = ArgValueCompleter::new(complete::targets))]
+    targets: Vec<String>,
     /// Sort by this result, largest first
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     best: String,
@@ -64,10 +75,11 @@ pub(crate) struct Results {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// A table of test accuracies: kinds of model by a swept key (if left out: the label fraction, else lambda)
-    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["best", "plot"])]
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", conflicts_with = "best")]
     table: Option<String>,
-    /// Draw the curves of the listed jobs into an SVG file; of attacks, % misclassified against radius
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draw the curves of the listed jobs into a file, SVG, PNG or PDF by its ending: of attacks, % misclassified against radius;
+    /// with --table, bars
+    #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// What to draw of training jobs; one panel each [default: loss, kNN and validation accuracy]
     #[arg(long, requires = "plot", value_delimiter = ',', value_name = "NAME")]
@@ -76,6 +88,15 @@ pub(crate) struct Results {
     /// on each classifier
     #[arg(long, requires = "plot", value_enum, default_value = "all")]
     convention: Convention,
+    /// Draw losses by powers of ten
+    #[arg(long, requires = "plot")]
+    log: bool,
+    /// Draw this part of the vertical axes, or of that of one metric
+    #[arg(long, requires = "plot", value_name = "[METRIC=]LOW..HIGH", value_parser = range)]
+    range: Vec<Range>,
+    /// A line for each seed, instead of their mean and its band
+    #[arg(long, requires = "plot")]
+    each_seed: bool,
     /// Replace the file if it is there
     #[arg(long, requires = "plot")]
     force: bool,
@@ -85,83 +106,174 @@ pub(crate) struct Results {
 
 impl Results {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        if let Some(path) = &self.plot {
-            check_is_svg(path)?;
-            files::check_free(path, self.force)?;
-        }
         if self.asked.is_meant() {
             let (stage, best, ascending) = (self.stage.as_str(), self.best.as_str(), self.ascending);
-            let rest = Rest { target: &self.target, stage, best, ascending, limit: self.limit.unwrap_or(LISTED) };
+            let target = match self.targets.as_slice() {
+                [] => "",
+                [one] => one.as_str(),
+                [_, more, ..] => {
+                    let message =
+                        format!("`{more}`: with a condition, expected one job or experiment, or none for all");
+                    return Err(Failure::error(Exit::Usage, message));
+                }
+            };
+            let rest = Rest { target, stage, best, ascending, limit: self.limit.unwrap_or(LISTED) };
             return self.asked.clone().run(client, output, &rest).await;
         }
-        let whole = self.table.is_some() || self.plot.is_some();
-        let request = QueryRequest {
-            target: self.target.clone(),
-            stage: self.stage.clone(),
-            best: self.best.clone(),
-            ascending: self.ascending,
-            limit: self.limit.unwrap_or(if whole { WHOLE } else { LISTED }),
-        };
-        let answer = client.ask("ask for results", async |on| on.results().query(request.clone()).await).await?;
-        let jobs = answer.jobs;
+        let picture = self.plot.as_ref().map(|path| Picture::create(path, self.force)).transpose()?;
+        let QueryResponse { jobs, older } = self.ask(client).await?;
         if !self.best.is_empty() {
             best_name::check(&self.best, &jobs)?;
         }
         // What runs or has failed has no results, but curves.
-        if let Some(older) = answer.older.filter(|_| jobs.is_empty() && self.plot.is_none()) {
+        if let (Some(older), [target]) =
+            (older.filter(|_| jobs.is_empty() && picture.is_none()), self.targets.as_slice())
+        {
             let hint = older::hint("results", &older);
-            return Err(Failure::error(Exit::NotFound, format!("`{}` has no results yet{hint}", self.target)));
+            return Err(Failure::error(Exit::NotFound, format!("`{target}` has no results yet{hint}")));
         }
         if let Some(key) = &self.table {
-            return table(&jobs, key, output);
+            let pivot = pivot::pivot(&jobs, Some(key.as_str()).filter(|key| !key.is_empty()))?;
+            if let Some(picture) = picture {
+                draw::write_bars(picture, &jobs, &pivot)?;
+                self.note_plot(output);
+            }
+            return table(&pivot, output);
         }
-        if let Some(path) = &self.plot {
+        if let Some(picture) = picture {
             let figure = Figure {
-                path,
-                force: self.force,
-                target: &self.target,
+                targets: &self.targets,
                 stage: &self.stage,
                 metrics: &self.metric,
                 convention: self.convention,
+                each: self.each_seed,
+                is_log: self.log,
+                ranges: &self.range,
             };
-            figure.write(client, &jobs, output).await?;
+            figure.write(picture, client, &jobs, output).await?;
+            self.note_plot(output);
         }
         if output.is_json() {
             let plot = self.plot.as_ref().map(|path| path.display().to_string());
             output.document(&json::ResultsJson { jobs: &jobs, plot })?;
         } else if jobs.is_empty() {
-            output.note("no results yet");
+            let all = if self.targets.is_empty() { Vec::new() } else { draw::listed(client, &self.targets).await? };
+            output.note(&nothing::said(&all, &self.targets));
         } else {
             let extra = Some(self.best.as_str()).filter(|name| !name.is_empty());
             output.text(&results::table(&jobs, extra, output.style(), time::now()))?;
         }
         Ok(Exit::Ok)
     }
-}
 
-/// A picture under another name would open nowhere.
-fn check_is_svg(path: &Path) -> Result<()> {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    match extension.as_deref() {
-        Some("svg") | None => Ok(()),
-        Some(other) => {
-            let converted = path.with_extension("svg").display().to_string();
-            let message = format!(
-                "cannot draw into {}: curves are drawn as SVG, not as .{other}; write {converted} and convert it, \
-                 such as with rsvg-convert or inkscape",
-                path.display()
-            );
-            Err(Failure::error(Exit::Usage, message))
+    fn note_plot(&self, output: &Output) {
+        if let Some(path) = &self.plot {
+            output.note(&format!("the figure is in {}", path.display()));
         }
+    }
+
+    /// Of all that is named together, in the order that one question has.
+    async fn ask(&self, client: &Client) -> Result<QueryResponse> {
+        let whole = self.table.is_some() || self.plot.is_some();
+        let limit = self.limit.unwrap_or(if whole { WHOLE } else { LISTED });
+        let all = [String::new()];
+        let targets = if self.targets.is_empty() { all.as_slice() } else { self.targets.as_slice() };
+        let mut answer = QueryResponse::default();
+        for target in targets {
+            let request = QueryRequest {
+                target: target.clone(),
+                stage: self.stage.clone(),
+                best: self.best.clone(),
+                ascending: self.ascending,
+                limit,
+            };
+            let one = client.ask("ask for results", async |on| on.results().query(request.clone()).await).await?;
+            answer.jobs.extend(one.jobs);
+            answer.older = one.older;
+        }
+        answer.jobs = once(answer.jobs);
+        if self.targets.len() > 1 {
+            sort(&mut answer.jobs, &self.best, self.ascending);
+        }
+        answer.jobs.truncate(limit as usize);
+        Ok(answer)
     }
 }
 
-fn table(jobs: &[Job], key: &str, output: &Output) -> Result<Exit> {
-    let pivot = pivot::pivot(jobs, Some(key).filter(|key| !key.is_empty()))?;
+/// As one answer is sorted: by the result, those without it last; else the newest end first.
+fn sort(jobs: &mut [Job], best: &str, ascending: bool) {
+    let ended = |job: &Job| job.finished_at.as_ref().map(|at| (at.seconds, at.nanos));
+    jobs.sort_by_key(|job| std::cmp::Reverse(ended(job)));
+    if best.is_empty() {
+        return;
+    }
+    jobs.sort_by(|a, b| match (job::value(&a.results, best), job::value(&b.results, best)) {
+        (Some(a), Some(b)) if ascending => a.total_cmp(&b),
+        (Some(a), Some(b)) => b.total_cmp(&a),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+}
+
+/// Two experiments may share a job.
+fn once(mut jobs: Vec<Job>) -> Vec<Job> {
+    let mut known: HashSet<String> = HashSet::new();
+    jobs.retain(|job| job.id.is_empty() || known.insert(job.id.clone()));
+    jobs
+}
+
+/// `LOW..HIGH`, or `METRIC=LOW..HIGH`.
+fn range(text: &str) -> Result<Range, String> {
+    let (metric, edges) = text.split_once('=').unwrap_or(("", text));
+    let wrong = || format!("`{text}`: expected LOW..HIGH or METRIC=LOW..HIGH, such as 0..1 or loss=4.5..6");
+    let (low, high) = edges.split_once("..").ok_or_else(wrong)?;
+    let number =
+        |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && number.abs() < 1e290);
+    let (low, high) = (number(low).ok_or_else(wrong)?, number(high).ok_or_else(wrong)?);
+    if low >= high {
+        return Err(format!("`{text}`: {low} is not below {high}"));
+    }
+    Ok(Range { metric: metric.trim().to_owned(), low, high })
+}
+
+fn table(pivot: &pivot::Pivot, output: &Output) -> Result<Exit> {
     if output.is_json() {
-        output.document(&json::Table::from(&pivot))?;
+        output.document(&json::Table::from(pivot))?;
     } else {
         output.text(&pivot.table(output.style()))?;
     }
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_proto::v1::Scalar;
+
+    use super::*;
+
+    #[test]
+    fn a_range_is_two_numbers() {
+        let of = |text| range(text).map(|range| (range.metric, range.low, range.high));
+        assert_eq!(of("0..1"), Ok((String::new(), 0.0, 1.0)));
+        assert_eq!(of("loss=-4.5..6e1"), Ok(("loss".to_owned(), -4.5, 60.0)));
+        assert!(of("2..1").unwrap_err().contains("2 is not below 1"));
+        for wrong in ["", "1", "loss=", "loss=1", "a..b", "NaN..1", "0..inf", "1...2"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn several_answers_are_sorted_as_one() {
+        let job = |name: &str, value: Option<f64>| Job {
+            name: name.to_owned(),
+            id: name.to_owned(),
+            results: value.map(|value| Scalar { name: "x".to_owned(), value }).into_iter().collect(),
+            ..Job::default()
+        };
+        let mut jobs = once(vec![job("a", None), job("b", Some(1.0)), job("c", Some(2.0)), job("a", None)]);
+        let names = |jobs: &[Job]| jobs.iter().map(|job| job.name.clone()).collect::<String>();
+        sort(&mut jobs, "x", false);
+        assert_eq!(names(&jobs), "cba");
+        sort(&mut jobs, "x", true);
+        assert_eq!(names(&jobs), "bca");
+    }
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use ratatui::{Terminal, backend::TestBackend, style::Modifier};
 use tandem_proto::{
     convert,
-    v1::{Event, Series, ShowResponse},
+    v1::{Event, Series, ShowResponse, Withheld, WorkerState},
 };
 
 use super::*;
@@ -86,6 +86,24 @@ fn other_screens() {
     state.away = Some(Away { since: now() - TimeDelta::seconds(12), why: "connection refused".to_owned() });
     golden("away-80x24", &text(&state, 80, 24));
     golden("empty-80x24", &text(&State::new("https://box.example:7077", Default::default()), 80, 24));
+}
+
+#[test]
+fn until_when_a_device_is_held_is_seen_in_narrow_terminals() {
+    let mut state = busy_house();
+    state.news.status.workers[2].state = WorkerState::Held.into();
+    state.news.status.workers[2].hold = Some(Withheld {
+        by: "carol".to_owned(),
+        reason: "a notebook that must not be disturbed".to_owned(),
+        until: Some(convert::timestamp(now() + TimeDelta::minutes(125))),
+    });
+    let row =
+        |width| lines(&drawn(&state, PLAIN, width, 24)).into_iter().find(|line| line.starts_with("gpu-2")).unwrap();
+    assert!(row(80).contains("2 h 05 min") && row(80).contains("until 02:15 UTC"), "{}", row(80));
+    assert!(row(60).contains("held") && row(60).contains("2 h 05 min"), "{}", row(60));
+    let quarantined =
+        |width| lines(&drawn(&state, PLAIN, width, 24)).into_iter().find(|line| line.starts_with("gpu-3")).unwrap();
+    assert!(quarantined(60).contains("20 min"), "{}", quarantined(60));
 }
 
 #[test]

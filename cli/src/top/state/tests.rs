@@ -46,11 +46,12 @@ fn running(number: u8, experiment: &str, owner: &str, step: u64) -> Job {
 
 fn worker(number: u32, state: WorkerState, job: Option<&Job>) -> Worker {
     let facts = DeviceFacts {
-        utilization_percent: 87,
-        memory_used_bytes: 8 << 30,
-        temperature_celsius: 71,
-        power_watts: 210,
-        foreign_processes: 0,
+        utilization_percent: Some(87),
+        memory_used_bytes: Some(8 << 30),
+        temperature_celsius: Some(71),
+        power_watts: Some(210),
+        foreign_processes: Some(0),
+        ..Default::default()
     };
     Worker {
         id: format!("w-{number}"),

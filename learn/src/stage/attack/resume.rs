@@ -95,10 +95,13 @@ impl AttackedImages {
 
     /// Writes the file at `path`.
     pub(super) fn write(&self, path: &Path, key: &str) -> Result<Written, Failure> {
-        let bytes =
-            self.encode(key).map_err(|why| Failure::Unknown(format!("cannot encode the attacked images: {why}")))?;
+        let encode = |seconds| {
+            self.encode(key, seconds)
+                .map_err(|why| Failure::Unknown(format!("cannot encode the attacked images: {why}")))
+        };
+        let bytes = encode(self.seconds)?;
         write_synced(path, &bytes)?;
-        Ok(Written { sha256: sha256(&bytes), bytes: bytes.len() as u64 })
+        Ok(Written { sha256: sha256(&bytes), state_sha256: sha256(&encode(0.0)?), bytes: bytes.len() as u64 })
     }
 
     /// The contents of `candidate`, if it is whole and of this attack.
@@ -112,8 +115,9 @@ impl AttackedImages {
         Ok(attacked)
     }
 
-    fn encode(&self, key: &str) -> Result<Vec<u8>, String> {
-        let card = CheckpointHeader { format: FORMAT, key: key.to_owned(), seconds: self.seconds };
+    /// Without the `seconds` that it took, equal attacks are equal bytes.
+    fn encode(&self, key: &str, seconds: f64) -> Result<Vec<u8>, String> {
+        let card = CheckpointHeader { format: FORMAT, key: key.to_owned(), seconds };
         let card = serde_json::to_string(&card).map_err(|error| error.to_string())?;
         let columns = [
             ("predictions", Dtype::I64, little_endian(&self.predictions, |value| value.to_le_bytes())),

@@ -36,6 +36,7 @@ fn task(job_dir: &Path, fence: i64) -> Task {
         device: "cpu".into(),
         data_dir: job_dir.into(),
         stored_data: None,
+        replay: None,
         job_dir: job_dir.into(),
         inputs: vec![],
         images: String::new(),

@@ -9,6 +9,7 @@ use crate::encoder::HeadShape;
 use crate::failure::Failure;
 use crate::stage::RankContext;
 use crate::stage::model_copy::ModelCopy;
+use crate::task::InputFile;
 
 impl Trainer<'_> {
     /// Chooses and writes the classifier, and reports the results. Test images are evaluated only here.
@@ -54,6 +55,16 @@ impl Trainer<'_> {
         rank.result("images_per_second", self.throughput.mean(trained));
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
         rank.result("seconds", self.throughput.seconds(trained));
+        Ok(())
+    }
+
+    /// Of a replay: the figure of the classifier that the job exported, by its file.
+    pub(super) fn evaluate(&mut self, rank: &mut RankContext<'_>, exported: Option<&InputFile>) -> Result<(), Failure> {
+        let Some(exported) = exported else { return Ok(()) };
+        artifact::load_into(exported, "classifier", &[&self.model.parameters, &self.model.statistics])?;
+        let test: Vec<i64> = (0..self.data.test.len() as i64).collect();
+        let right = hits(&self.model, &self.data.test, &test, rank.group)?;
+        rank.result("test_accuracy", right as f64 / test.len().max(1) as f64);
         Ok(())
     }
 

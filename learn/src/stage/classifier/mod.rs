@@ -37,7 +37,10 @@ pub(super) fn run(rank: &mut RankContext<'_>, recipe: &Recipe<'_>) -> Result<Out
     let outcome = trainer.checkpointer.finish(rank, outcome)?;
     if outcome == Outcome::Finished {
         rank.phase("evaluating", trainer.position.step);
-        trainer.export(rank)?;
+        match &rank.task.replay {
+            Some(replay) => trainer.evaluate(rank, replay.model.as_ref())?,
+            None => trainer.export(rank)?,
+        }
     }
     Ok(outcome)
 }

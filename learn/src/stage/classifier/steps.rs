@@ -43,8 +43,12 @@ impl Trainer<'_> {
                     self.end_epoch(rank, images as f64 / epoch_began.elapsed().as_secs_f64())?;
                 }
                 self.checkpointer.poll(rank)?;
-                if step.stop || self.checkpoint_due(epoch_ended) {
+                let replayed = rank.replay_ends(self.position.step);
+                if step.stop || replayed || self.checkpoint_due(epoch_ended) {
                     self.checkpoint(rank)?;
+                }
+                if replayed {
+                    return Ok(Outcome::Finished);
                 }
                 if over {
                     break;

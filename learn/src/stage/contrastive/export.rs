@@ -9,6 +9,7 @@ use crate::artifact::{self, Card};
 use crate::failure::Failure;
 use crate::stage::RankContext;
 use crate::stage::training_state::Position;
+use crate::task::InputFile;
 
 impl Trainer<'_> {
     /// Writes the encoder and reports the results. With images held out it is that of the lowest loss on these.
@@ -45,6 +46,16 @@ impl Trainer<'_> {
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
         rank.result("seconds", self.throughput.seconds(now));
         rank.result("steps", self.steps as f64);
+        Ok(())
+    }
+
+    /// Of a replay: the figure of the encoder that the job exported, by its file.
+    pub(super) fn evaluate(&mut self, rank: &mut RankContext<'_>, exported: Option<&InputFile>) -> Result<(), Failure> {
+        let Some(exported) = exported.filter(|_| self.spec.monitor.every_epochs > 0) else { return Ok(()) };
+        artifact::load_into(exported, "encoder", &[&self.net.model.parameters, &self.net.model.statistics])?;
+        let encode = |images: &Tensor| self.net.model.features(images);
+        let accuracy = self.monitor.knn_accuracy(encode, &self.data.train, rank.group)?;
+        rank.result("knn_accuracy", accuracy);
         Ok(())
     }
 }

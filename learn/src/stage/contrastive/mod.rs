@@ -30,8 +30,16 @@ pub(crate) fn run(rank: &mut RankContext<'_>, spec: &Contrastive) -> Result<Outc
     let outcome = trainer.train(rank);
     let outcome = trainer.checkpointer.finish(rank, outcome)?;
     if outcome == Outcome::Finished {
-        rank.phase("exporting", trainer.position.step);
-        trainer.export(rank)?;
+        match &rank.task.replay {
+            Some(replay) => {
+                rank.phase("evaluating", trainer.position.step);
+                trainer.evaluate(rank, replay.model.as_ref())?;
+            }
+            None => {
+                rank.phase("exporting", trainer.position.step);
+                trainer.export(rank)?;
+            }
+        }
     }
     Ok(outcome)
 }

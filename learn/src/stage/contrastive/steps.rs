@@ -43,8 +43,12 @@ impl Trainer<'_> {
                     self.end_epoch(rank, epoch, &step, images_per_second)?;
                 }
                 self.checkpointer.poll(rank)?;
-                if step.stop || self.checkpoint_due(epoch_ended) {
+                let replayed = rank.replay_ends(self.position.step);
+                if step.stop || replayed || self.checkpoint_due(epoch_ended) {
                     self.checkpoint(rank)?;
+                }
+                if replayed {
+                    return Ok(Outcome::Finished);
                 }
                 if step.stop && self.position.step < self.steps {
                     return Ok(Outcome::Stopped);

@@ -68,6 +68,7 @@ fn train(env: &Environment, spec: &JobSpec, job_dir: &Path) -> Result<()> {
         device: "cpu".into(),
         data_dir: env.data_dir().to_owned(),
         stored_data: None,
+        replay: None,
         job_dir: job_dir.to_owned(),
         inputs: Vec::new(),
         images: String::new(),

@@ -19,7 +19,7 @@ use super::{
     names::{INTERNAL, Names},
     pair::{self, fingerprint},
 };
-use crate::private_file::{self, PrivateFileError};
+use crate::private_file::{self, PrivateFileError, RECEIPT_KEY};
 
 const AUTHORITY: &str = "ca.pem";
 const AUTHORITY_KEY: &str = "ca.key";
@@ -79,7 +79,7 @@ pub(crate) fn fingerprint_in(folder: &Path) -> Result<String, TlsError> {
     Ok(fingerprint(&pair::certificates(&folder.join(AUTHORITY))?[0]))
 }
 
-/// Makes the folder of a further coordinator: everything but the authority's key.
+/// Makes the folder of a further coordinator: everything but the authority's key, and the key of receipts if it is there.
 ///
 /// # Errors
 /// Where `folder` has no authority with its key, or `out` is another house's.
@@ -105,6 +105,10 @@ pub(crate) fn issue(folder: &Path, out: &Path, names: &Names) -> Result<String, 
     let made = authority.issue(names)?;
     further.write(SERVER_KEY, &made.key, Mode::Private)?;
     further.write(SERVER, &(made.certificate + &house.text(AUTHORITY)?), Mode::Shared)?;
+    if there(&house.file(RECEIPT_KEY))? {
+        // All coordinators of a house sign receipts with one key.
+        further.write(RECEIPT_KEY, &private_file::read(&house.file(RECEIPT_KEY))?, Mode::Private)?;
+    }
     Ok(fingerprint(&certificate))
 }
 

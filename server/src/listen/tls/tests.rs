@@ -157,7 +157,11 @@ fn a_further_coordinator_serves_for_the_same_house_without_its_key() {
     assert_eq!(again, fingerprint);
     assert_eq!(serves(&key, &house.authority(), &["box2".to_owned()], DAY), Ok(()));
 
+    fs::write(house.file("receipt.key"), "signs receipts").unwrap();
+    fs::set_permissions(house.file("receipt.key"), Permissions::from_mode(0o600)).unwrap();
     issue(&house.path(), &further.path(), &names).unwrap();
+    assert_eq!(fs::read_to_string(further.file("receipt.key")).unwrap(), "signs receipts");
+    assert_eq!(mode(&further.file("receipt.key")), 0o600);
     assert_ne!(further.open().unwrap().0.cert[0], key.cert[0], "it can be renewed");
     fs::remove_file(further.file("server.key")).unwrap();
     let words = further.open().err().unwrap();

@@ -53,13 +53,14 @@ pub(super) fn charts(curves: &[Curve]) -> Result<(Vec<Chart>, Vec<Last>)> {
 fn draw(curve: &Curve) -> Result<String> {
     let points = curve.steps.iter().map(|step| *step as f64).zip(curve.values.iter().copied()).collect();
     let name = Text::line(&curve.name).to_string();
-    let series = Series { name: name.clone(), metric: name.clone(), group: String::new(), points };
+    let series = Series { name: name.clone(), metric: name.clone(), points, ..Series::default() };
     let figure = Figure {
         title: &name,
         metrics: std::slice::from_ref(&name),
         series: std::slice::from_ref(&series),
         look: Look::Page,
         size: SIZE,
+        ..Figure::default()
     };
     figure.svg().map_err(|error| Error::Bug(error.to_string()))
 }

@@ -1,7 +1,10 @@
 //! The box: each device, who has it, what for and until when.
 
+use std::time::Duration;
+
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
+use tandem_proto::v1;
 use uuid::Uuid;
 
 use super::{
@@ -15,10 +18,14 @@ use super::{
     state::{self, State},
 };
 use crate::{
+    convert::facts_from_json,
     error::Result,
     query::status::{Status, status},
+    sharing::policy,
     store::{Conn, unsigned, workers::WorkerRow},
 };
+
+const NOT_KNOWN: &str = "–";
 
 #[derive(Template)]
 #[template(path = "box_summary.html")]
@@ -66,25 +73,30 @@ struct Device {
     drained: bool,
 }
 
+/// What is not known is a dash.
 struct Facts {
-    load: u64,
+    load: String,
     memory: String,
-    memory_percent: u64,
-    temperature: u64,
-    power: u64,
-    foreign: u64,
+    /// `None` where it, or of how much, is not known.
+    memory_percent: Option<u64>,
+    temperature: String,
+    power: String,
+    foreign: u32,
+    /// Why some of it is not known, or what is odd.
+    remark: Text,
 }
 
-pub(super) async fn draw(conn: &mut Conn, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
+pub(super) async fn draw(conn: &mut Conn, rights: &Rights, now: DateTime<Utc>) -> Result<Drawn> {
     let status = status(conn).await?;
     let workers: Vec<(Uuid, i32)> = status.workers.iter().map(|worker| (worker.id, worker.cores)).collect();
     let hours = last_hour(conn, &workers, now).await?;
     let has_hosts = status.workers.iter().any(|worker| worker.host != status.workers[0].host);
     let measured = status.workers.iter().any(|worker| worker.facts.is_some());
+    let may_hold = may_hold(conn, &status.workers, rights).await?;
     let mut rows = Vec::with_capacity(status.workers.len());
     for worker in &status.workers {
         let history = hours.get(&worker.id).map(Vec::as_slice).unwrap_or_default();
-        rows.push(row(worker, (has_hosts, measured), history, rights, now));
+        rows.push(row(worker, (has_hosts, measured), history, (rights, may_hold), now));
     }
     let count = |word: &str| rows.iter().filter(|row| row.state.word == word).count();
     let (free, busy) = (count("free"), count("busy"));
@@ -100,11 +112,22 @@ pub(super) async fn draw(conn: &mut Conn, rights: Rights, now: DateTime<Utc>) ->
     })
 }
 
+/// Whether who looks may take one more device for itself.
+async fn may_hold(conn: &mut Conn, workers: &[WorkerRow], rights: &Rights) -> Result<bool> {
+    if !rights.may("hold", None) || rights.admin() {
+        return Ok(rights.admin());
+    }
+    let (_, house) = policy::current(conn).await?;
+    let held = workers.iter().filter(|worker| worker.held_until.is_some() && worker.held_by == rights.name).count();
+    // How long it may be is said when it is asked for.
+    Ok(house.limits_of(&rights.name).may_hold(&rights.name, Duration::ZERO, held as u64).is_ok())
+}
+
 fn row(
     worker: &WorkerRow,
     (has_hosts, measured): (bool, bool),
     history: &[f64],
-    rights: Rights,
+    (rights, may_hold): (&Rights, bool),
     now: DateTime<Utc>,
 ) -> Device {
     let (state, trouble) = state_of(worker);
@@ -122,17 +145,17 @@ fn row(
         since: worker.busy_since.filter(|_| busy).map(|at| units::age(at, now)).unwrap_or_default(),
         left: left.map(units::coarse).unwrap_or_default(),
         until: left.map(|left| until(now, left)).unwrap_or_default(),
-        facts: worker.facts.as_ref().map(|facts| facts_of(facts, unsigned(worker.memory_bytes))),
+        facts: worker.facts.as_ref().map(|facts| facts_of(&facts_from_json(facts), unsigned(worker.memory_bytes))),
         history: if history.is_empty() {
             String::new()
         } else {
             tandem_draw::spark::svg(history, (96, 20), &format!("load of {} in the last hour", worker.name))
         },
-        releasable: rights.admin && state.word == "quarantined",
-        holdable: rights.submit && worker.held_until.is_none(),
-        held: rights.submit && worker.held_until.is_some(),
-        drainable: rights.admin && worker.drained_at.is_none(),
-        drained: rights.admin && worker.drained_at.is_some(),
+        releasable: rights.may("release", None) && state.word == "quarantined",
+        holdable: may_hold && worker.held_until.is_none(),
+        held: worker.held_until.is_some() && rights.may("unhold", Some(&worker.held_by)),
+        drainable: rights.may("drain", None) && worker.drained_at.is_none(),
+        drained: rights.may("undrain", None) && worker.drained_at.is_some(),
         trouble: Text::line(&trouble),
         state,
     }
@@ -195,16 +218,23 @@ fn job(worker: &WorkerRow) -> Text {
     Text::line(&format!("{experiment}/{job}{rank}"))
 }
 
-fn facts_of(facts: &serde_json::Value, total: u64) -> Facts {
-    let number = |key: &str| facts.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let used = number("memory_used_bytes");
+fn facts_of(facts: &v1::DeviceFacts, total: u64) -> Facts {
+    let or_dash = |figure: Option<u32>| figure.map_or_else(|| NOT_KNOWN.to_owned(), |figure| figure.to_string());
+    let used = facts.memory_used_bytes;
     Facts {
-        load: number("utilization_percent").min(100),
-        memory: format!("{} of {}", units::bytes(used), units::bytes(total)),
-        memory_percent: if total > 0 { (used.min(total) as f64 / total as f64 * 100.0).round() as u64 } else { 0 },
-        temperature: number("temperature_celsius"),
-        power: number("power_watts"),
-        foreign: number("foreign_processes"),
+        load: facts.utilization_percent.map_or_else(|| NOT_KNOWN.to_owned(), |load| format!("{load} %")),
+        memory: match (used, total) {
+            (None, _) => NOT_KNOWN.to_owned(),
+            (Some(used), 0) => units::bytes(used),
+            (Some(used), total) => format!("{} of {}", units::bytes(used), units::bytes(total)),
+        },
+        memory_percent: used
+            .filter(|_| total > 0)
+            .map(|used| (used.min(total) as f64 / total as f64 * 100.0).round() as u64),
+        temperature: or_dash(facts.temperature_celsius),
+        power: or_dash(facts.power_watts),
+        foreign: facts.foreign_processes.unwrap_or(0),
+        remark: Text::line(&facts.remark),
     }
 }
 
@@ -220,9 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_card_says_of_itself_is_bounded() {
-        let facts =
-            facts_of(&serde_json::json!({ "utilization_percent": 900, "memory_used_bytes": 1_u64 << 40 }), 1 << 30);
-        assert_eq!((facts.load, facts.memory_percent, facts.temperature), (100, 100, 0));
+    fn what_a_card_does_not_say_of_itself_is_no_zero() {
+        let said =
+            serde_json::json!({ "utilization_percent": 900, "memory_used_bytes": 1_u64 << 40, "power_watts": 0 });
+        let facts = facts_of(&facts_from_json(&said), 1 << 30);
+        assert_eq!((facts.load.as_str(), facts.memory_percent, facts.temperature.as_str()), ("–", Some(100), "–"));
+        assert_eq!(facts.power, "0", "that is known");
+        let nothing = facts_of(&v1::DeviceFacts::default(), 1 << 30);
+        assert_eq!((nothing.memory.as_str(), nothing.memory_percent), ("–", None));
     }
 }

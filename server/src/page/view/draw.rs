@@ -28,7 +28,10 @@ pub(crate) async fn rights(conn: &mut Conn, place: &Place, who: &Person) -> Resu
         }
         _ => false,
     };
-    Ok(Rights { admin: who.is_admin(), submit: who.role >= PersonRole::Submitter, change })
+    // Of devices people hold some for themselves. A reader, and an admin, may do the same whoever they are.
+    let depends = *place == Place::Box && who.role == PersonRole::Submitter;
+    let name = if depends { who.name.clone() } else { String::new() };
+    Ok(Rights { role: who.role, name, change })
 }
 
 /// `ahead` is what is expected of those that wait, for pages that show it ([`Place::looks_ahead`]).
@@ -38,7 +41,7 @@ pub(crate) async fn rights(conn: &mut Conn, place: &Place, who: &Person) -> Resu
 pub(crate) async fn draw(
     conn: &mut Conn,
     place: &Place,
-    rights: Rights,
+    rights: &Rights,
     ahead: Option<&Line>,
     now: DateTime<Utc>,
 ) -> Result<Drawn> {

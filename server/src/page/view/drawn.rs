@@ -1,5 +1,7 @@
 //! What a view makes, and for whom.
 
+use tandem_domain::access::{PersonRole, identity::Person, pages::may_press};
+
 use super::super::{block::Block, text::Text};
 use crate::error::Error;
 
@@ -11,13 +13,24 @@ pub(crate) struct Drawn {
 }
 
 /// What decides which buttons a page has: all who have the same see the same page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rights {
-    pub(crate) admin: bool,
-    /// May submit, and take a device for itself.
-    pub(crate) submit: bool,
+    pub(crate) role: PersonRole,
+    /// Of who looks, where what may be done depends on that; else empty.
+    pub(crate) name: String,
     /// Of the job or the experiment that the page is about.
     pub(crate) change: bool,
+}
+
+impl Rights {
+    pub(crate) fn admin(&self) -> bool {
+        self.role == PersonRole::Admin
+    }
+
+    /// Whether there is a button of this name, for something of this owner.
+    pub(crate) fn may(&self, action: &str, of: Option<&str>) -> bool {
+        may_press(&Person::without_token(self.name.clone(), self.role), action, of)
+    }
 }
 
 pub(super) fn absent(what: &str) -> Error {

@@ -74,7 +74,7 @@ struct File {
     toml: Text,
 }
 
-pub(super) async fn draw(conn: &mut Conn, id: Uuid, rights: Rights, _now: DateTime<Utc>) -> Result<Drawn> {
+pub(super) async fn draw(conn: &mut Conn, id: Uuid, rights: &Rights, _now: DateTime<Utc>) -> Result<Drawn> {
     rows::get(conn, id).await?.ok_or_else(|| absent("experiment"))?;
     let shown = show_found(conn, Target::Experiment(id), "this experiment").await?;
     let jobs = &shown.jobs;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::Result,
     query::show::show_found,
-    sharing::outlook::Line,
+    sharing::{outlook::Line, policy},
     store::{
         Conn, jobs,
         logs::{self, RankLog},
@@ -51,6 +51,8 @@ struct Head {
     progress: Option<Progress>,
     workers: String,
     priority: i32,
+    least_priority: i32,
+    most_priority: i32,
     submitted: String,
     took: String,
     figures: Vec<(Text, String)>,
@@ -115,7 +117,7 @@ struct Spec {
 pub(super) async fn draw(
     conn: &mut Conn,
     id: Uuid,
-    rights: Rights,
+    rights: &Rights,
     ahead: Option<&Line>,
     now: DateTime<Utc>,
 ) -> Result<Drawn> {
@@ -129,7 +131,8 @@ pub(super) async fn draw(
     let (charts, rest) = charts(&curves)?;
     let expected = if row.state == "queued" { start(ahead, id, now) } else { None };
     let log = log(conn, id).await?;
-    let head = head(row, rights, expected, now);
+    let (_, house) = policy::current(conn).await?;
+    let head = head(row, rights, house.priorities_of(rights.role), expected, now);
     let table = Curves { rest, is_empty: charts.is_empty(), is_over: head.is_over };
     let part = |chart: Chart| {
         let id = chart.id.clone();
@@ -160,7 +163,7 @@ pub(super) async fn draw(
     })
 }
 
-fn head(row: &JobRow, rights: Rights, expected: Option<String>, now: DateTime<Utc>) -> Head {
+fn head(row: &JobRow, rights: &Rights, priorities: (i32, i32), expected: Option<String>, now: DateTime<Utc>) -> Head {
     let is_over = row.finished_at.is_some();
     let took = row.started_at.map(|began| (row.finished_at.unwrap_or(now) - began).num_seconds().max(0) as f64);
     Head {
@@ -177,6 +180,9 @@ fn head(row: &JobRow, rights: Rights, expected: Option<String>, now: DateTime<Ut
         progress: progress(row),
         workers: workers(row.workers_min, row.workers_max),
         priority: row.priority,
+        // One that an admin has given stays until somebody gives another.
+        least_priority: priorities.0.min(row.priority),
+        most_priority: priorities.1.max(row.priority),
         submitted: units::moment(row.created_at),
         took: took.map(if is_over { units::duration } else { units::coarse }).unwrap_or_default(),
         figures: figures(row, ""),

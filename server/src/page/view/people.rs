@@ -45,11 +45,11 @@ struct All {
     people: Vec<Person>,
 }
 
-pub(super) async fn draw(conn: &mut Conn, rights: Rights, now: DateTime<Utc>) -> Result<Drawn> {
+pub(super) async fn draw(conn: &mut Conn, rights: &Rights, now: DateTime<Utc>) -> Result<Drawn> {
     let rows = loads(conn).await?;
     let loads = Loads { loads: rows.into_iter().map(|row| Load { owner: Text::line(&row.owner), row }).collect() };
     let mut blocks = vec![Block::whole(&loads)?];
-    if rights.admin {
+    if rights.admin() {
         let rows = people::list(conn, None).await?;
         let person = |row: PersonRow| Person {
             name: Text::line(&row.name),

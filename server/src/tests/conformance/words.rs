@@ -59,6 +59,7 @@ pub(super) fn rank_event(event: Event) -> rank_event::Event {
             path: format!("checkpoints/{step}"),
             sha256: hash.to_string(),
             bytes: 1,
+            state_sha256: String::new(),
         }),
         Event::Result(hash) => rank_event::Event::Result(ResultEvent { name: "loss".to_owned(), value: hash as f64 }),
     }
