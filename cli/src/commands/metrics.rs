@@ -28,9 +28,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem metrics quickstart/encoder              its curves: how long, last, best
-  tandem metrics quickstart/encoder loss         as CSV: job, metric, step, value
-  tandem metrics quickstart loss --points 500    of each job; its extremes stay
+  tandem metrics quickstart/encoder            its curves: how long, last, best
+  tandem metrics quickstart/encoder loss       as CSV: job, metric, step, value
+  tandem metrics quickstart loss --points 500  of each job; its extremes stay
   tandem metrics quickstart/encoder loss knn_accuracy --out curves.parquet")]
 pub(crate) struct Metrics {
     /// Job or experiment: an id, its first characters, or an experiment's name

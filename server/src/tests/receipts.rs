@@ -80,7 +80,7 @@ impl House {
             state_sha256: "d".repeat(64),
         };
         let told = events(vec![
-            Event::Environment(environment().into()),
+            Event::Environment(Box::new(environment().into())),
             Event::Checkpoint(checkpoint),
             Event::Artifact(artifact),
             Event::Result(ResultEvent { name: "knn_accuracy".to_owned(), value: 0.5 }),
@@ -288,7 +288,7 @@ impl House {
             state_sha256: state.repeat(64),
         };
         let told = events(vec![
-            Event::Environment(environment().into()),
+            Event::Environment(Box::new(environment().into())),
             Event::Checkpoint(checkpoint),
             Event::Result(ResultEvent { name: "knn_accuracy".to_owned(), value: figure }),
         ]);
