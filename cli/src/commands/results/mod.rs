@@ -170,8 +170,8 @@ impl Results {
             answer.jobs.extend(one.jobs);
             answer.older = one.older;
         }
-        answer.jobs = once(answer.jobs);
         if self.targets.len() > 1 {
+            answer.jobs = once(answer.jobs);
             sort(&mut answer.jobs, &self.best, self.ascending);
         }
         answer.jobs.truncate(limit as usize);
