@@ -20,13 +20,12 @@ use crate::{
     complete,
     exit::{Exit, Failure},
     fetched::prove,
-    files, json,
+    json,
     output::Output,
     printable,
     render::{older, state, table::Rows, units},
 };
 use present::Present;
-use wanted::Wanted;
 
 /// Fetch the files that a job or experiment made (weights as safetensors)
 #[derive(Debug, Args)]
@@ -190,11 +189,6 @@ fn nothing_of(jobs: &[&Job]) -> String {
         (true, true) => "the same command fetches more when they end, --checkpoint how far they came",
     };
     format!("no files of {}{more}: {advice}", named.join(", "))
-}
-
-/// Makes the folder of a file that is to be written.
-fn make_folder_of(file: &Wanted) -> Result<()> {
-    file.path.parent().map_or(Ok(()), files::make_dir)
 }
 
 #[cfg(test)]

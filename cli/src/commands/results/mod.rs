@@ -9,7 +9,7 @@ mod nothing;
 mod picture;
 mod training;
 
-use std::{collections::HashSet, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -17,7 +17,7 @@ use clap_complete::engine::ArgValueCompleter;
 use tandem_draw::plot::Range;
 use tandem_proto::v1::{Job, QueryRequest, QueryResponse};
 
-use draw::Figure;
+use draw::{Figure, once};
 use picture::Picture;
 
 use crate::{
@@ -191,13 +191,6 @@ fn sort(jobs: &mut [Job], best: &str, ascending: bool) {
         (Some(a), Some(b)) => b.total_cmp(&a),
         (a, b) => b.is_some().cmp(&a.is_some()),
     });
-}
-
-/// Two experiments may share a job.
-fn once(mut jobs: Vec<Job>) -> Vec<Job> {
-    let mut known: HashSet<String> = HashSet::new();
-    jobs.retain(|job| job.id.is_empty() || known.insert(job.id.clone()));
-    jobs
 }
 
 /// `LOW..HIGH`, or `METRIC=LOW..HIGH`.
