@@ -56,7 +56,7 @@ impl Figure<'_> {
         }
         let metrics = training::metrics(self.metrics);
         let jobs = self.training_jobs(client, finished).await?;
-        let series = training::series(client, &jobs, &metrics, self.each, output).await?;
+        let series = training::series(client, &jobs, self.metrics, self.each, output).await?;
         let title = title(&jobs);
         let figure = plot::Figure {
             title: &title,
