@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Reads what tandem-tables has written with pandas, polars and DuckDB, and compares values and types.
 
-    python3 -m venv venv && venv/bin/pip install pandas polars duckdb pyarrow
-    venv/bin/python tables/check_readers.py
+python3 -m venv venv && venv/bin/pip install pandas polars duckdb pyarrow
+venv/bin/python tables/check_readers.py
 """
 
 import json

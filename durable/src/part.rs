@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use nix::fcntl::OFlag;
 use tempfile::TempPath;
 
 use crate::{folder_of, place, sync_folder};
@@ -36,9 +36,13 @@ impl PartFile {
         remove_others(folder_of(path), &format!(".{name}."), &own);
         let part = folder_of(path).join(&own);
         // Somebody else's link, in a folder that all may write to, would lead what arrives elsewhere.
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(&part)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&part)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::other(format!("{} is in the way, and no file", part.display())));
         }

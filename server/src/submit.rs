@@ -7,7 +7,7 @@ use tandem_domain::{
     access::identity::Person,
     facts::Facts,
     plan::{Plan, PlannedJob, checked_priority, fresh_key, plan},
-    policy::{HousePolicy, span},
+    policy::HousePolicy,
     spec::JobSpec,
     state::JobState,
 };
@@ -18,7 +18,11 @@ use crate::{
     error::{Error, Result},
     estimate::{Speeds, TimeEstimate},
     refuse::{add_refusals, refusals},
-    sharing::{pause, policy, requeue::take_up},
+    sharing::{
+        limited::{go_on_longer, too_slow},
+        pause, policy,
+        requeue::take_up,
+    },
     store::{
         Conn, Store,
         audit::{self, Entry},
@@ -148,7 +152,7 @@ async fn dry_run(store: &Store, submission: &Submission, mut plan: Plan) -> Resu
     let fresh = submission.fresh;
     let mut conn = store.reader().await?;
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
-    notes.extend(too_slow(&mut conn, submission, &plan, &mut speeds).await?);
+    notes.extend(too_slow(&mut conn, &submission.by.name, submission.max_time, &plan).await?);
     let mut jobs = Vec::new();
     for planned in plan.jobs {
         let mut reused = None;
@@ -235,42 +239,11 @@ async fn check_runnable(store: &Store, submission: &Submission, plan: &mut Plan)
     let notes = add_refusals(store, &submission.by, submission.max_time, plan).await?;
     match refusals(plan).as_slice() {
         [] => {
-            let mut conn = store.reader().await?;
-            let mut speeds = Speeds::of_fleet(&mut conn).await?;
-            let slow = too_slow(&mut conn, submission, plan, &mut speeds).await?;
+            let slow = too_slow(&mut *store.reader().await?, &submission.by.name, submission.max_time, plan).await?;
             Ok(notes.into_iter().chain(slow).collect())
         }
         refusals => Err(Error::Refused(refusals.join("\n"))),
     }
-}
-
-/// Jobs that are expected to be stopped before they have ended, as a sentence.
-async fn too_slow(
-    conn: &mut Conn,
-    submission: &Submission,
-    plan: &Plan,
-    speeds: &mut Speeds,
-) -> Result<Option<String>> {
-    let (_, house) = policy::current(&mut *conn).await?;
-    let Some(most) = house.limits_of(&submission.by.name).longest(submission.max_time) else { return Ok(None) };
-    let mut slow: Vec<(&str, f64)> = Vec::new();
-    for job in &plan.jobs {
-        let seconds = speeds.estimate(conn, job).await?.seconds;
-        if seconds > most.as_secs_f64() {
-            slow.push((&job.spec.name, seconds));
-        }
-    }
-    let Some((name, seconds)) = slow.first() else { return Ok(None) };
-    let others = if slow.len() > 1 { format!(" (and {} more)", slow.len() - 1) } else { String::new() };
-    let whose = match submission.max_time {
-        Some(asked) if asked <= most => "--max-time",
-        _ => "max_time of the policy",
-    };
-    let expected = span::show(Duration::try_from_secs_f64(*seconds).unwrap_or(Duration::MAX));
-    Ok(Some(format!(
-        "`{name}`{others} is expected to take about {expected}, and is stopped at a checkpoint after {} ({whose})",
-        span::show(most)
-    )))
 }
 
 /// Stores everything in one transaction; `None` if the idempotency key is known. With what a person should know.
@@ -317,29 +290,6 @@ async fn insert(
     tx.commit().await?;
     tracing::info!(experiment = %experiment.id, name = experiment.name, owner = experiment.owner, jobs = links.len(), "submitted");
     Ok(Some((links, notes)))
-}
-
-/// Of jobs that somebody else wants for longer.
-async fn go_on_longer(
-    conn: &mut Conn,
-    shared: &[Uuid],
-    links: &[Link],
-    asked: Option<Duration>,
-    house: &HousePolicy,
-) -> Result<Vec<String>> {
-    let Some(asked) = asked.filter(|_| !shared.is_empty()) else { return Ok(Vec::new()) };
-    let live = jobs::states(conn, shared).await?;
-    let times = times::of(conn, shared, house).await?;
-    let note = |link: &Link| {
-        let ended = live.get(&link.job_id).is_none_or(|state| state.is_ended());
-        let longest = times.get(&link.job_id).and_then(|time| time.longest);
-        if ended || !shared.contains(&link.job_id) || longest.is_some_and(|longest| longest <= asked) {
-            return None;
-        }
-        let time = longest.map_or("to its end".to_owned(), |longest| format!("for {}", span::show(longest)));
-        Some(format!("`{}` trains {time}: it was asked for before, for longer than {}", link.name, span::show(asked)))
-    };
-    Ok(links.iter().filter_map(note).collect())
 }
 
 /// Stores the new jobs and finds those that exist already; returns the links in the order of the plan, and those that were

@@ -35,7 +35,7 @@ pub(crate) fn parse(line: &str, store: &Path) -> RankOutput {
         Ok(Event::Checkpoint { step, path, sha256, bytes, state_sha256 }) => {
             Kind::Checkpoint(CheckpointEvent { step, path: relative(&path, store), sha256, bytes, state_sha256 })
         }
-        Ok(Event::Environment(environment)) => Kind::Environment((*environment).into()),
+        Ok(Event::Environment(environment)) => Kind::Environment(Box::new((*environment).into())),
         Ok(Event::Artifact { kind, name, path, sha256, bytes }) => {
             Kind::Artifact(ArtifactEvent { kind, name, uri: relative(&path, store), sha256, bytes })
         }

@@ -119,6 +119,7 @@ fn recover_logs(now: Instant, args: &RunArgs, writer: &Writer) -> Vec<ReportLog>
 }
 
 /// Why the loop goes on.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum Wakeup {
     Link(LinkEvent),
     Child(ChildEvent),

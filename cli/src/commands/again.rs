@@ -23,7 +23,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   tandem reproduce quickstart/encoder --wait
-  tandem reproduce 0199a1b2              `tandem show 0199a1b2` says what came of it
+  tandem reproduce 0199a1b2    `tandem show 0199a1b2` says what came of it
 
 On the same kind of device every state, file and figure must be the same, bit
 for bit. On another kind (processor, libtorch, driver) it says in what that is
@@ -39,7 +39,7 @@ pub(crate) struct Reproduce {
 #[command(after_help = "\
 Examples:
   tandem verify quickstart/encoder --wait
-  tandem verify 0199a1b2                 `tandem show 0199a1b2` says what came of it
+  tandem verify 0199a1b2    `tandem show 0199a1b2` says what came of it
 
 From the newest checkpoint that is kept, else from the beginning, to the next
 state that the receipt lists: that state must be the same bits on the same kind

@@ -28,9 +28,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem metrics quickstart/encoder              its curves: how long, last, best
-  tandem metrics quickstart/encoder loss         as CSV: job, metric, step, value
-  tandem metrics quickstart loss --points 500    of each job; its extremes stay
+  tandem metrics quickstart/encoder            its curves: how long, last, best
+  tandem metrics quickstart/encoder loss       as CSV: job, metric, step, value
+  tandem metrics quickstart loss --points 500  of each job; its extremes stay
   tandem metrics quickstart/encoder loss knn_accuracy --out curves.parquet")]
 pub(crate) struct Metrics {
     /// Job or experiment: an id, its first characters, or an experiment's name
@@ -48,7 +48,7 @@ pub(crate) struct Metrics {
     #[arg(long, requires = "out")]
     force: bool,
     /// At most so many points of each curve: the smallest and the largest of each group of neighbours, at their own steps
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(4..))]
+    #[arg(long, value_name = "N", requires = "names", value_parser = clap::value_parser!(u32).range(4..))]
     points: Option<u32>,
 }
 
@@ -64,8 +64,9 @@ impl Metrics {
         let destination = self.destination(format)?;
         let source = Source { client, target: &self.target };
         let curves = source.overview(&self.names).await?;
-        let known = if curves.is_empty() && !self.names.is_empty() { source.overview(&[]).await? } else { Vec::new() };
-        self.check(&curves, &known)?;
+        let missing: Vec<&str> = self.names.iter().map(String::as_str).filter(|name| !is_in(&curves, name)).collect();
+        let known = if missing.is_empty() { Vec::new() } else { source.overview(&[]).await? };
+        self.check(&curves, &missing, &known)?;
         let Some(format) = format else {
             output.text(&history::table(&curves, output.style()))?;
             return Ok(Exit::Ok);
@@ -124,18 +125,19 @@ impl Metrics {
         Ok(Destination::File(NewFile::create(path)?, path.clone()))
     }
 
-    fn check(&self, curves: &[Series], known: &[Series]) -> Result<()> {
-        if !curves.is_empty() {
+    /// Each curve that is asked for must be there: a misspelt one is not left out in silence.
+    fn check(&self, curves: &[Series], missing: &[&str], known: &[Series]) -> Result<()> {
+        if !curves.is_empty() && missing.is_empty() {
             return Ok(());
         }
         let mut names: Vec<&str> = known.iter().map(|one| one.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        let message = match (self.names.as_slice(), names.as_slice()) {
+        let message = match (missing, names.as_slice()) {
             ([], _) | (_, []) => format!("`{}` has no curves yet", self.target),
-            (asked, names) => {
-                let (asked, names) = (asked.join("`, `"), names.join(", "));
-                format!("`{}` has no curve `{asked}`; it has {names}", self.target)
+            (missing, names) => {
+                let (missing, names) = (missing.join("`, `"), names.join(", "));
+                format!("`{}` has no curve `{missing}`; it has {names}", self.target)
             }
         };
         Err(Failure::error(Exit::NotFound, message))
@@ -160,6 +162,10 @@ impl Metrics {
             }
         }
     }
+}
+
+fn is_in(curves: &[Series], name: &str) -> bool {
+    curves.iter().any(|curve| curve.name == name)
 }
 
 /// What is written.

@@ -46,10 +46,7 @@ Examples:
 struct Show {
     /// An older version, as `tandem policy history` lists them
     #[arg(value_name = "N")]
-    version: Option<u64>,
-    // Its name before it had a place of its own.
-    #[arg(long, value_name = "N", hide = true, conflicts_with = "version")]
-    version_number: Option<u64>,
+    number: Option<u64>,
     /// As it was written
     #[arg(long)]
     written: bool,
@@ -115,7 +112,7 @@ impl Policy {
 
 impl Show {
     async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = GetPolicyRequest { version: self.version.or(self.version_number) };
+        let request = GetPolicyRequest { version: self.number };
         let answer = client.ask("ask for the policy", async |on| on.policies().get(request).await).await?;
         if output.is_json() {
             output.document(&answer)?;

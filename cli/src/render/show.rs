@@ -70,7 +70,7 @@ fn of_job(job: &Job, experiment: Option<&Experiment>, inputs: &[String], now: Da
         ("workers", job::gang(job.workers_min, job.workers_max)),
         ("shards", job.shards.to_string()),
         ("priority", if job.priority == 0 { String::new() } else { job.priority.to_string() }),
-        ("maximum time", job.max_time.as_ref().map(max_time).unwrap_or_default()),
+        ("max time", job.max_time.as_ref().map(max_time).unwrap_or_default()),
         ("submitted", moment(&job.created_at)),
         ("started", moment(&job.started_at)),
         ("finished", moment(&job.finished_at)),

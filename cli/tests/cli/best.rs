@@ -18,7 +18,14 @@ const FEWER: &str = "image,label,clean_prediction,distance,attack\n0,3,5,0,\n";
 fn artifact(script: &mut Script, id: String, kind: &str, name: &str, bytes: &str) -> Artifact {
     let sha256 = hex::encode(Sha256::digest(bytes));
     script.bytes_of.insert(id.clone(), bytes.as_bytes().to_vec());
-    Artifact { id, kind: kind.to_owned(), name: name.to_owned(), sha256, ..Artifact::default() }
+    Artifact {
+        id,
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        bytes: bytes.len() as u64,
+        sha256,
+        ..Artifact::default()
+    }
 }
 
 /// Two attacks on one classifier, by what each left of its images (`None`: nothing), and one attack on another.

@@ -75,6 +75,23 @@ async fn a_damaged_file_never_appears() {
     assert_eq!(fs::read_dir(dir.path().join("encoder")).unwrap().count(), 0);
 }
 
+#[tokio::test]
+async fn a_folder_is_signed_as_a_whole_whatever_is_fetched_into_it_later() {
+    let mut both = script(&[BYTES], "encoder.safetensors");
+    let curve = Artifact { kind: "curve".to_owned(), name: "curve.csv".to_owned(), ..both.shown.artifacts[0].clone() };
+    both.shown.artifacts.push(curve);
+    let (server, script) = Coordinator::start(both).await;
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["fetch", "x", "--out", dir.path().to_str().unwrap()];
+    assert_eq!(run(&server, &[&args[..], &["--kind", "curve"]].concat()).await.code(), Some(0));
+    assert_eq!(run(&server, &args).await.code(), Some(0));
+    assert_eq!(run(&server, &[&args[..], &["--kind", "curve"]].concat()).await.code(), Some(0));
+    let asked: Vec<Vec<String>> =
+        script.lock().unwrap().receipts_asked.iter().map(|asked| asked.files.clone()).collect();
+    let all = ["encoder.safetensors", "curve.csv"].map(str::to_owned);
+    assert_eq!(asked, [all[1..].to_vec(), all.to_vec(), all.to_vec()]);
+}
+
 /// Where a run that broke off keeps what has arrived.
 fn part_of(folder: &Path) -> PathBuf {
     let sha256 = hex::encode(Sha256::digest(BYTES));

@@ -36,6 +36,10 @@ async fn which_curves_there_are() {
     let wrong = run(&server, &["metrics", "j-1", "layer1_loss"]).await;
     assert_eq!(wrong.code(), Some(66));
     assert!(wrong.stderr().contains("no curve `layer1_loss`; it has knn_accuracy, loss"), "{}", wrong.stderr());
+    let one = run(&server, &["metrics", "j-1", "loss", "los"]).await;
+    assert_eq!((one.code(), one.stdout()), (Some(66), ""), "a misspelt one is not left out");
+    assert!(one.stderr().contains("no curve `los`; it has"), "{}", one.stderr());
+    assert_eq!(run(&server, &["metrics", "j-1", "--points", "9"]).await.code(), Some(2), "of which curve?");
 }
 
 #[tokio::test]

@@ -189,6 +189,8 @@ async fn seeds_are_drawn_together_and_metrics_that_nobody_has_are_told_what_ther
         "{}",
         wrong.stderr()
     );
+    let one = run(&server, &[&args[..], &["--metric", "loss,los"]].concat()).await;
+    assert!(one.code() == Some(66) && one.stderr().contains("has values of los that"), "{}", one.stderr());
     let zoom = run(&server, &[&args[..], &["--log", "--range", "loss=1..100"]].concat()).await;
     assert_eq!(zoom.code(), Some(0), "{}", zoom.stderr());
     assert!(fs::read_to_string(&file).unwrap().contains("100\n"));

@@ -138,14 +138,21 @@ fn section<T: DeserializeOwned + Default>(at: &str, value: &Spanned<DeValue<'_>>
                 right.insert(key.clone(), value.clone());
             }
             (Err(_), DeValue::Table(inner)) if !inner.is_empty() => {
+                let mut kept = DeTable::new();
                 for (name, one) in inner {
                     let mut alone = DeTable::new();
                     alone.insert(name.clone(), one.clone());
                     let alone = Spanned::new(value.span(), DeValue::Table(alone));
-                    if let Err(error) = single::<T>(key, &alone) {
-                        wrong.push_error(&format!("{at}.{}.{}", key.get_ref(), name.get_ref()), &one.span(), &error);
+                    match single::<T>(key, &alone) {
+                        Ok(_) => drop(kept.insert(name.clone(), one.clone())),
+                        Err(error) => {
+                            let named = format!("{at}.{}.{}", key.get_ref(), name.get_ref());
+                            wrong.push_error(&named, &one.span(), &error);
+                        }
                     }
                 }
+                // What is right of it is judged with the rest.
+                right.insert(key.clone(), Spanned::new(value.span(), DeValue::Table(kept)));
             }
             (Err(error), _) => wrong.push_error(&format!("{at}.{}", key.get_ref()), &value.span(), &error),
         }

@@ -60,7 +60,7 @@ fn a_wrong_file_is_told_where_and_why() {
         ("[people.ann]\nmax_time = \"1s\"", "people.ann.max_time"),
         ("[people.ann]\nholds = 1", "holds"),
         ("[foreign_use]\nutilization = 101", "per cent"),
-        ("[limits", "line"),
+        ("[limits", "policy:1:8: not valid TOML"),
     ];
     for (text, expected) in cases {
         let said = HousePolicy::parse(text).unwrap_err();

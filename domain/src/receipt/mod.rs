@@ -3,7 +3,7 @@
 //! [`Environment`] is what a rank ran in, and [`Receipt`] what a job was made of and by. It is signed as a [`Statement`] of
 //! in-toto, in an [`Envelope`] of DSSE; [`PublicKey`] is the house's. [`model_signature`] is the OpenSSF model signature of a
 //! folder of files. [`differences`] finds what of a receipt the house shows otherwise now, [`contradictions`] what a receipt says
-//! against itself, and [`compare`] whether a job that was run anew gave the same.
+//! against itself, and [`compare()`] whether a job that was run anew gave the same.
 
 mod compare;
 mod contradiction;

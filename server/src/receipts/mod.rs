@@ -1,7 +1,8 @@
 //! Receipts of results: what produced each, signed by the house's key.
 //!
 //! [`key`] keeps that key, in a file of the coordinators alone. [`make`] signs what is due, beside all other work, and
-//! [`again`] runs a job anew to see whether its bits come again, which [`make`] then says, and [`answer`] hands a receipt out, with what the rows show otherwise by now.
+//! [`again`](mod@again) runs a job anew to see whether its bits come again, which [`make`] then says, and [`answer`](mod@answer) hands a
+//! receipt out, with what the rows show otherwise by now.
 
 mod again;
 mod answer;

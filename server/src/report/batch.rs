@@ -127,7 +127,7 @@ impl Batch {
                 });
                 path?;
             }
-            Event::Environment(environment) => self.environment = Some(environment.into()),
+            Event::Environment(environment) => self.environment = Some(environment.as_ref().into()),
             Event::Log(log) => self.lines.push(Line { sequence, at, line: short(&log.line, TEXT_BYTES_MAX) }),
             Event::Note(note) => {
                 self.notes.push(Note {

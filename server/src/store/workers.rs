@@ -34,7 +34,7 @@ pub(crate) struct Registration {
 /// has had the name all along keeps it, so that it can come back with its rank.
 pub(crate) async fn namesake(conn: &mut Conn, worker: &Registration) -> DbResult<Option<String>> {
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('worker ' || $1, 0))", worker.name)
-        .execute(&mut *conn)
+        .run_any(&mut *conn)
         .await?;
     sqlx::query_scalar!(
         r#"SELECT host AS "host!" FROM workers

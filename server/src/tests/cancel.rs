@@ -172,10 +172,10 @@ async fn another_accounts_experiment_is_not_cancelled_by_its_name_alone() {
 async fn the_priority_of_a_shared_job_falls_when_who_raised_it_withdraws() {
     let database = TestStore::open().await;
     let urgent = submit_as(&database, "ada", &single(1), Some(5)).await;
-    submit_as(&database, "bob", &single(1), Some(90)).await;
+    submit_as(&database, "bob", &single(1), Some(9)).await;
     submit_as(&database, "eve", &single(1), Some(-3)).await;
     let priority = || database.values::<i32>("SELECT priority FROM jobs");
-    assert_eq!(priority(), [90]);
+    assert_eq!(priority(), [9]);
     asks(&database, "bob", "single").await.unwrap();
     assert_eq!(priority(), [5]);
     asks(&database, "ada", &urgent.experiment.unwrap().to_string()).await.unwrap();

@@ -10,6 +10,7 @@ mod conformance;
 mod fit;
 mod heartbeats;
 mod lane;
+mod maximum_time;
 mod quarantine;
 mod queue;
 mod reads;

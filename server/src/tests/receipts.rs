@@ -80,7 +80,7 @@ impl House {
             state_sha256: "d".repeat(64),
         };
         let told = events(vec![
-            Event::Environment(environment().into()),
+            Event::Environment(Box::new(environment().into())),
             Event::Checkpoint(checkpoint),
             Event::Artifact(artifact),
             Event::Result(ResultEvent { name: "knn_accuracy".to_owned(), value: 0.5 }),
@@ -102,7 +102,7 @@ impl House {
 
     async fn answer(&self, job: Uuid, files: &[&str]) -> Result<crate::receipts::Answer, Error> {
         let files: Vec<String> = files.iter().map(|name| (*name).to_owned()).collect();
-        answer(&self.receipts, &mut *self.database.store.conn().await.unwrap(), job, &files).await
+        answer(&self.receipts, &mut self.database.store.conn().await.unwrap(), job, &files).await
     }
 
     async fn receipt(&self, job: Uuid) -> Facts {
@@ -252,7 +252,7 @@ async fn the_key_is_made_once_and_shared_by_copying_its_file() {
     let second = id(&other, true).await.unwrap();
     assert_ne!(second, first);
     let known: Vec<String> =
-        keys(&mut *store.conn().await.unwrap()).await.unwrap().into_iter().map(|key| key.id).collect();
+        keys(&mut store.conn().await.unwrap()).await.unwrap().into_iter().map(|key| key.id).collect();
     assert_eq!(known, [second, first]);
 
     fs::set_permissions(&own, Permissions::from_mode(0o644)).unwrap();
@@ -288,7 +288,7 @@ impl House {
             state_sha256: state.repeat(64),
         };
         let told = events(vec![
-            Event::Environment(environment().into()),
+            Event::Environment(Box::new(environment().into())),
             Event::Checkpoint(checkpoint),
             Event::Result(ResultEvent { name: "knn_accuracy".to_owned(), value: figure }),
         ]);
@@ -320,7 +320,7 @@ async fn a_job_is_replayed_to_a_listed_state_and_both_say_what_came_of_it() {
     ));
     assert_eq!(row, [(-101, false)]);
     // What its rank is told.
-    let replay = replay(&mut *house.database.store.conn().await.unwrap(), verify.job).await.unwrap().unwrap();
+    let replay = replay(&mut house.database.store.conn().await.unwrap(), verify.job).await.unwrap().unwrap();
     assert_eq!((replay.until, replay.from), (16, None));
     assert_eq!(replay.model.unwrap().name, "encoder.safetensors");
 
@@ -359,7 +359,7 @@ async fn a_replay_begins_at_the_newest_checkpoint_whose_files_are_there() {
     }
     let verify = house.again(of, true).await.unwrap();
     assert_eq!(verify.replayed, Some(Replayed { from_step: 16, until_step: 24 }));
-    let replay = replay(&mut *house.database.store.conn().await.unwrap(), verify.job).await.unwrap().unwrap();
+    let replay = replay(&mut house.database.store.conn().await.unwrap(), verify.job).await.unwrap().unwrap();
     assert_eq!(replay.from.unwrap().path, format!("jobs/{of}/step-16"));
 }
 

@@ -29,7 +29,7 @@ async fn jobs_are_paused_resumed_reprioritised_and_asked_for_again_by_whose_they
     assert_eq!((seen.code, seen.header("location"), state().as_str()), (303, path.as_str(), "paused"), "{seen:?}");
     let page = anns.get(&path).await;
     assert!(page.body.contains("Paused mine/encoder.") && page.body.contains("/actions/resume"), "{page:?}");
-    assert!(page.body.contains("max=\"100\""), "what the policy lets a submitter give: {page:?}");
+    assert!(page.body.contains("max=\"10\""), "what the policy lets a submitter give: {page:?}");
     anns.post("/actions/resume", &fields).await;
     assert_eq!(state(), "queued");
 

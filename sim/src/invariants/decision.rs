@@ -32,10 +32,19 @@ impl Ghost {
                 |w: &FleetWorker| job.missing.iter().any(|missing| missing.worker == w.id && missing.until > now);
             fleet.iter().copied().filter(|worker| usable(worker) && !misses(worker)).collect()
         };
-        let kind_of = |job: &QueuedJob| {
+        let placed = |job: &QueuedJob| decision.placements.iter().find(|placement| placement.job == job.id);
+        let preferred = |job: &QueuedJob| {
             KINDS.into_iter().find(|kind| room(able(job).into_iter(), kind, across_hosts) >= need(job))
         };
-        let placed = |job: &QueuedJob| decision.placements.iter().find(|placement| placement.job == job.id);
+        // One that was lost again and again leaves the preferred kind, for workers that it was not lost on; among those of the other
+        // kind, it must delay nobody.
+        let elsewhere = |job: &QueuedJob| {
+            let workers = &placed(job).filter(|_| job.any_kind)?.workers;
+            let is_trusted = workers.iter().all(|id| !job.avoid.contains(id));
+            let kind = &fleet.iter().find(|worker| is_trusted && workers.contains(&worker.id))?.device_kind;
+            KINDS.into_iter().find(|known| known == kind)
+        };
+        let kind_of = |job: &QueuedJob| elsewhere(job).or_else(|| preferred(job));
         let mut line: Vec<&QueuedJob> =
             queue.iter().filter(|job| job.not_before.is_none_or(|moment| moment <= now)).collect();
         line.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.queued_at, job.position));

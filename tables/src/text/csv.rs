@@ -1,6 +1,6 @@
 //! Comma-separated values.
 
-use super::{Lines, plain};
+use super::{form::Lines, plain};
 use crate::column::{Cell, Heading};
 
 /// A text that begins with one of these is run by a spreadsheet.

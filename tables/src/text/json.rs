@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Lines, plain};
+use super::{form::Lines, plain};
 use crate::column::{Cell, Heading};
 
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! A `tabular` for a paper.
 
-use super::{Lines, plain};
+use super::{form::Lines, plain};
 use crate::column::{Cell, Heading, Kind};
 
 pub(crate) struct Latex;

@@ -1,6 +1,6 @@
 //! A table of GitHub's Markdown.
 
-use super::{Lines, plain};
+use super::{form::Lines, plain};
 use crate::column::{Cell, Heading, Kind};
 
 pub(crate) struct Markdown;

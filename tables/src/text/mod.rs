@@ -1,5 +1,6 @@
 //! Formats of lines.
 
+mod form;
 mod plain;
 
 mod csv;
@@ -7,24 +8,8 @@ mod json;
 mod latex;
 mod markdown;
 
-use super::{
-    column::{Cell, Heading},
-    format::Format,
-};
-
-/// How a table is put into lines, each with its end.
-pub(crate) trait Lines: Send {
-    /// What stands before the first row.
-    fn head(&mut self, headings: &[Heading]) -> String;
-
-    /// `row` has a cell for each heading.
-    fn row(&mut self, row: &mut dyn Iterator<Item = Cell<'_>>) -> String;
-
-    /// What stands behind the last row.
-    fn foot(&mut self) -> String {
-        String::new()
-    }
-}
+use super::format::Format;
+pub(crate) use form::Lines;
 
 /// `None` if the format is none of lines.
 pub(crate) fn lines(format: Format) -> Option<Box<dyn Lines>> {

@@ -34,7 +34,8 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<Place>> {
 pub(crate) fn is_keeper(home: &Path, file: &str) -> bool {
     let name = Path::new(file).strip_prefix(home).unwrap_or(Path::new(file));
     let is_join_file = name.starts_with("workers") && name.extension().is_some_and(|ending| ending == "join");
-    let is_key = name.starts_with("tls") && name.extension().is_some_and(|ending| ending == "key");
+    let is_key = name == Path::new("receipt.key")
+        || name.starts_with("tls") && name.extension().is_some_and(|ending| ending == "key");
     let is_password = name == Path::new("database-password") || name == Path::new("postgres/password");
     is_join_file || is_key || is_password || name.starts_with("postgres/data")
 }

@@ -20,13 +20,12 @@ use crate::{
     complete,
     exit::{Exit, Failure},
     fetched::prove,
-    files, json,
+    json,
     output::Output,
     printable,
     render::{older, state, table::Rows, units},
 };
 use present::Present;
-use wanted::Wanted;
 
 /// Fetch the files that a job or experiment made (weights as safetensors)
 #[derive(Debug, Args)]
@@ -41,8 +40,8 @@ appears only when it is complete. What is there already, the same to the bit,
 is not fetched again; what broke off goes on where it was.
 Beside them: receipt.json, what produced them (`tandem receipt`), house.pub,
 the key that signed it, and model.sig, which PyPI's model-signing verifies:
-  model_signing verify key DIR --signature DIR/model.sig \\
-    --public_key house.pub")]
+  model_signing verify key weights/encoder \\
+    --signature weights/encoder/model.sig --public_key house.pub")]
 pub(crate) struct Fetch {
     /// Job or experiment: an id, its first characters, or an experiment's name
     #[arg(add = ArgValueCompleter::new(complete::targets))]
@@ -101,9 +100,11 @@ impl Fetch {
             });
         }
         for job in &shown.jobs {
-            let names = wanted::names(&shown, job, self.kind.as_deref());
+            // Also what an earlier run has put there: the folder is signed as a whole.
+            let folder = wanted::folder(&self.out, job)?;
+            let names = wanted::names(&shown, job, &folder);
             if !names.is_empty() {
-                prove(client, output, &job.id, &wanted::folder(&self.out, job)?, names).await?;
+                prove(client, output, &job.id, &folder, names).await?;
             }
         }
         self.say(&shown, fetched, output)?;
@@ -190,11 +191,6 @@ fn nothing_of(jobs: &[&Job]) -> String {
         (true, true) => "the same command fetches more when they end, --checkpoint how far they came",
     };
     format!("no files of {}{more}: {advice}", named.join(", "))
-}
-
-/// Makes the folder of a file that is to be written.
-fn make_folder_of(file: &Wanted) -> Result<()> {
-    file.path.parent().map_or(Ok(()), files::make_dir)
 }
 
 #[cfg(test)]

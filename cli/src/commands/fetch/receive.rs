@@ -5,12 +5,12 @@ use std::io::{ErrorKind, Write};
 use anyhow::{Error, Result};
 use tandem_durable::PartFile;
 
-use super::{make_folder_of, wanted::Wanted};
+use super::wanted::Wanted;
 use crate::{
     client::Client,
     download::{self, Arrived},
     exit::{Exit, Failure, classify},
-    files::cannot,
+    files::{cannot, make_dir},
     gauge::{Gauge, Unit},
     output::Output,
     render::units,
@@ -20,7 +20,7 @@ use crate::{
 const TAG: usize = 16;
 
 pub(super) async fn file(client: &Client, output: &Output, wanted: &Wanted, force: bool) -> Result<()> {
-    make_folder_of(wanted)?;
+    wanted.path.parent().map_or(Ok(()), make_dir)?;
     loop {
         let (mut part, arrived) = open(wanted)?;
         let before = arrived.bytes;

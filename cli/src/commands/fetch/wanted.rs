@@ -29,9 +29,10 @@ fn of<'s>(shown: &'s ShowResponse, job: &Job, kind: Option<&str>) -> impl Iterat
         .filter(move |one| kind.is_none_or(|kind| kind == one.kind))
 }
 
-/// Their names.
-pub(super) fn names(shown: &ShowResponse, job: &Job, kind: Option<&str>) -> Vec<String> {
-    of(shown, job, kind).map(|artifact| artifact.name.clone()).collect()
+/// The names of the artifacts of a job that are in `folder`.
+pub(super) fn names(shown: &ShowResponse, job: &Job, folder: &Path) -> Vec<String> {
+    let is_there = |artifact: &&Artifact| plain(&artifact.name).is_ok_and(|name| folder.join(name).is_file());
+    of(shown, job, None).filter(is_there).map(|artifact| artifact.name.clone()).collect()
 }
 
 /// The artifacts of a kind, of all jobs, each in the folder of its job.

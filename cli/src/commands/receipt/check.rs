@@ -25,8 +25,8 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem receipt check weights/receipt.json
-  tandem receipt check receipt.json --key house.pub --files weights
+  tandem receipt check weights/encoder/receipt.json
+  tandem receipt check receipt.json --key house.pub --files weights/encoder
 
 Without --key it takes house.pub beside the receipt: whoever altered both is
 then not found. Files that are not there are said to be so; it is no failure.

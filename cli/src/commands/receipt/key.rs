@@ -19,7 +19,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   tandem receipt key --out house.pub
-  tandem receipt check weights/receipt.json --key house.pub
+  tandem receipt check weights/encoder/receipt.json --key house.pub
   tandem receipt key --json | jq -r '.keys[].id'")]
 pub(super) struct Key {
     /// Write it to this file

@@ -31,7 +31,8 @@ use key::Key;
 Examples:
   tandem receipt quickstart/encoder              in words
   tandem receipt 0199a1b2 --out receipt.json     for somebody else
-  tandem receipt check weights/receipt.json      needs no coordinator
+  tandem receipt check weights/encoder/receipt.json
+                                                 needs no coordinator
   tandem receipt key --out house.pub
 
 The file is a DSSE envelope with a statement of in-toto, signed by ECDSA on

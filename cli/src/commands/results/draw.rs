@@ -1,5 +1,7 @@
 //! Draws curves into a file: of attacks by radius, of training by step; and tables as bars.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use tandem_draw::{
     Look, bars,
@@ -54,7 +56,7 @@ impl Figure<'_> {
         }
         let metrics = training::metrics(self.metrics);
         let jobs = self.training_jobs(client, finished).await?;
-        let series = training::series(client, &jobs, &metrics, self.each, output).await?;
+        let series = training::series(client, &jobs, self.metrics, self.each, output).await?;
         let title = title(&jobs);
         let figure = plot::Figure {
             title: &title,
@@ -86,7 +88,7 @@ pub(super) async fn listed(client: &Client, targets: &[String]) -> Result<Vec<Jo
         let answer = client.ask("list the jobs", async |on| on.jobs().list(request.clone()).await).await?;
         jobs.extend(answer.jobs);
     }
-    Ok(super::once(jobs))
+    Ok(once(jobs))
 }
 
 /// A table as bars, with how far the seeds lie apart.
@@ -120,4 +122,11 @@ fn title(jobs: &[Job]) -> String {
         few if few.len() <= 3 => few.join(", "),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }
+}
+
+/// Two experiments may share a job.
+pub(super) fn once(mut jobs: Vec<Job>) -> Vec<Job> {
+    let mut known: HashSet<String> = HashSet::new();
+    jobs.retain(|job| job.id.is_empty() || known.insert(job.id.clone()));
+    jobs
 }

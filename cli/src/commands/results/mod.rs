@@ -10,7 +10,7 @@ mod nothing;
 mod picture;
 mod training;
 
-use std::{collections::HashSet, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -19,7 +19,7 @@ use tandem_draw::plot::Range;
 use tandem_proto::v1::{Job, QueryRequest, QueryResponse};
 
 use ask::{Asked, Rest};
-use draw::Figure;
+use draw::{Figure, once};
 use picture::Picture;
 
 use crate::{
@@ -191,8 +191,8 @@ impl Results {
             answer.jobs.extend(one.jobs);
             answer.older = one.older;
         }
-        answer.jobs = once(answer.jobs);
         if self.targets.len() > 1 {
+            answer.jobs = once(answer.jobs);
             sort(&mut answer.jobs, &self.best, self.ascending);
         }
         answer.jobs.truncate(limit as usize);
@@ -212,13 +212,6 @@ fn sort(jobs: &mut [Job], best: &str, ascending: bool) {
         (Some(a), Some(b)) => b.total_cmp(&a),
         (a, b) => b.is_some().cmp(&a.is_some()),
     });
-}
-
-/// Two experiments may share a job.
-fn once(mut jobs: Vec<Job>) -> Vec<Job> {
-    let mut known: HashSet<String> = HashSet::new();
-    jobs.retain(|job| job.id.is_empty() || known.insert(job.id.clone()));
-    jobs
 }
 
 /// `LOW..HIGH`, or `METRIC=LOW..HIGH`.

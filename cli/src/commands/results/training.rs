@@ -26,14 +26,19 @@ pub(super) fn metrics(named: &[String]) -> Vec<String> {
     if named.is_empty() { METRICS.map(str::to_owned).to_vec() } else { named.to_vec() }
 }
 
-/// The curves of these jobs, in their order; of jobs that differ in their seed alone under one name, unless `each` is to have its own.
+/// The curves of these jobs, in their order, of the metrics that are `named` or by default; of jobs that differ in their seed alone under
+/// one name, unless `each` is to have its own.
+///
+/// # Errors
+/// If there is nothing to draw, or a metric that was named is of none of the jobs.
 pub(super) async fn series(
     client: &Client,
     jobs: &[Job],
-    metrics: &[String],
+    named: &[String],
     each: bool,
     output: &Output,
 ) -> Result<Vec<Series>> {
+    let metrics = metrics(named);
     let names: Vec<String> = metrics.iter().flat_map(|metric| with_layers(metric)).collect();
     let specs = JobSpecs::new(jobs);
     let labels = labels_by_stage(jobs, each);
@@ -70,8 +75,11 @@ pub(super) async fn series(
             "only the first {MOST_CURVES} jobs of a stage are drawn, not {left_out} others; name a job to draw it alone"
         ));
     }
-    if curves.is_empty() {
-        let (metrics, known) = (metrics.join(", "), nothing::known(jobs));
+    let is_drawn = |metric: &String| with_layers(metric).any(|name| curves.iter().any(|one| one.metric == *name));
+    let missing: Vec<&str> = named.iter().filter(|metric| !is_drawn(metric)).map(String::as_str).collect();
+    if curves.is_empty() || !missing.is_empty() {
+        let metrics = if missing.is_empty() { metrics.join(", ") } else { missing.join(", ") };
+        let known = nothing::known(jobs);
         let message =
             format!("nothing to draw: none of the listed jobs has values of {metrics} that can be drawn; {known}");
         return Err(Failure::error(Exit::NotFound, message));
