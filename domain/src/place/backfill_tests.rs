@@ -37,6 +37,7 @@ fn job(number: u128, workers: u32, minutes: Option<u64>) -> QueuedJob {
         needs: Needs::default(),
         estimates: estimate.into_iter().collect(),
         assumed: BTreeMap::new(),
+        time_left: None,
         made_room_at: None,
     }
 }

@@ -144,6 +144,7 @@ fn to_come(who: &str, at: DateTime<Utc>, takes: Duration, fleet: &[FleetWorker])
         needs: Needs::default(),
         estimates: kinds.into_iter().map(|kind| (kind.to_owned(), takes)).collect(),
         assumed: BTreeMap::new(),
+        time_left: None,
         made_room_at: None,
     }
 }
@@ -268,19 +269,24 @@ fn mixed(seed: u64) -> u64 {
 /// Seconds from now until each of the line starts.
 fn play(line: &[Wanted<'_>], running: &[RunningGang], devices: &Devices<'_>, errors: &Errors) -> Vec<Option<f64>> {
     let free = devices.workers.iter().zip(&devices.free).map(|(worker, free)| free.max(0.0) * errors.of(worker.id));
-    let free: Vec<f64> = free.collect();
+    let mut free: Vec<f64> = free.collect();
     let mut by_owner: BTreeMap<&str, Vec<(f64, f64, usize)>> = BTreeMap::new();
     for gang in running {
-        let of_gang = (0..free.len()).filter(|&at| gang.workers.contains(&devices.workers[at].id));
+        // All workers of a gang are free at once.
+        let most = gang.time_left.map_or(f64::INFINITY, seconds);
         let own = by_owner.entry(&gang.owner).or_default();
-        own.extend(of_gang.map(|at| (0.0, free[at], 1)));
+        for at in (0..free.len()).filter(|&at| gang.workers.contains(&devices.workers[at].id)) {
+            free[at] = cut(devices.free[at].max(0.0), errors.of(gang.attempt), most);
+            own.push((0.0, free[at], 1));
+        }
     }
     let known: Vec<f64> = free.iter().copied().filter(|free| free.is_finite()).collect();
     let before: f64 = known.iter().sum();
     let mut calendar = Calendar::new(free);
     let mut starts = Vec::with_capacity(line.len());
     for wanted in line.iter().take(LOOKED_AT) {
-        let takes = wanted.takes * errors.of(wanted.job.id);
+        let most = wanted.job.time_left.map_or(f64::INFINITY, |left| left.as_secs_f64());
+        let takes = cut(wanted.takes, errors.of(wanted.job.id), most);
         let own = by_owner.entry(&wanted.job.owner).or_default();
         let slot = calendar.earliest(wanted, takes, own, |free| devices.gang(free, wanted.need));
         if let Some((start, gang)) = &slot {
@@ -291,6 +297,11 @@ fn play(line: &[Wanted<'_>], running: &[RunningGang], devices: &Devices<'_>, err
     }
     starts.extend(behind(line, starts.len(), before, known.len()));
     starts
+}
+
+/// What a job takes in one run. Estimates are wrong, maximum times are not: one that its time has cut already is that time.
+fn cut(estimate: f64, error: f64, most: f64) -> f64 {
+    if estimate < most { (estimate * error).min(most) } else { most }
 }
 
 /// Of those too far behind to be looked at one by one: the work before them, over all devices. What has not come counts if it comes

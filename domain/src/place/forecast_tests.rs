@@ -31,6 +31,7 @@ fn job(number: u128, owner: &str, ranks: u32, minutes: u64) -> QueuedJob {
         needs: Needs::default(),
         estimates: BTreeMap::from([("cuda".to_owned(), Duration::from_secs(60 * minutes))]),
         assumed: BTreeMap::new(),
+        time_left: None,
         made_room_at: None,
     }
 }
@@ -123,6 +124,65 @@ fn the_less_is_known_the_wider_the_spread_and_the_middle_stays() {
     assert!(early < at && at < late && (1750..2150).contains(&at), "{early} {at} {late}");
     let (wider, _, widest) = last(0.5);
     assert!(widest - wider > late - early);
+}
+
+#[test]
+fn maximum_times_are_not_wrong_whatever_estimates_are() {
+    let gang = |number: u128, workers: &[u128], left| RunningGang {
+        attempt: Uuid::from_u128(5000 + number),
+        job: Uuid::from_u128(6000 + number),
+        name: "running".to_owned(),
+        owner: "a".to_owned(),
+        priority: 0,
+        queued_at: now(),
+        position: 0,
+        avoid: Vec::new(),
+        missing: Vec::new(),
+        needs: Needs::default(),
+        workers: workers.iter().copied().map(Uuid::from_u128).collect(),
+        wanted: Workers { min: 2, max: 2 },
+        shards: 2,
+        training_since: Some(now()),
+        saved_at: None,
+        seconds_left: None,
+        slowest: None,
+        wasted_stops: 0,
+        is_stopping: false,
+        passed: None,
+        time_left: left,
+    };
+    // It would go on for an hour and may for 15 minutes; who waits may train for 5, and would for 60.
+    let start = |number: u128, estimate: i64, left: Option<i64>, own: Option<u64>| {
+        let mut running = [gang(number, &[1, 3], left.map(TimeDelta::minutes))];
+        let mut fleet = [busy(1, estimate), busy(3, estimate)];
+        end_with_time(now(), &mut running, &mut fleet);
+        let mut queue = [job(number, "a", 2, 60), job(number + 100, "b", 2, 60)];
+        own.iter().for_each(|minutes| queue[0].end_with_time(Duration::from_secs(60 * minutes)));
+        let (used, shares, habits) = (BTreeMap::new(), FairShare::default(), BTreeMap::new());
+        let policy = &Policy::default();
+        let (now, queue, running, fleet) = (now(), &queue, &running, &fleet);
+        let outlook = Outlook {
+            now,
+            queue,
+            running,
+            fleet,
+            policy,
+            used: &used,
+            shares: &shares,
+            habits: &habits,
+            wrong_by: 0.5,
+        };
+        let minutes = |start: Start| [start.early, start.at, start.late].map(|at| (at - now).num_minutes());
+        let found = forecast(&outlook);
+        queue.each_ref().map(|job| minutes(found[&job.id].start.unwrap()))
+    };
+    for number in 1..40 {
+        assert_eq!(start(number, 60, Some(15), Some(5)), [[15; 3], [20; 3]], "{number}");
+        let [[early, at, late], [_, _, last]] = start(number, 10, Some(15), Some(90));
+        assert!(early <= at && at <= late && late <= 15 && last <= 15 + 90, "{number}: {early} {at} {late}, {last}");
+    }
+    let spread = start(1, 60, None, None);
+    assert!(spread[0][0] < 60 && spread[0][2] > 60, "without one it is unsure: {spread:?}");
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn gains(
         needs: gang.needs.clone(),
         estimates: BTreeMap::new(),
         assumed: BTreeMap::new(),
+        time_left: gang.time_left.map(|left| left.to_std().unwrap_or_default()),
         made_room_at: None,
     };
     let queue: Vec<QueuedJob> = queue.iter().filter(|job| !is_placed(job)).cloned().chain([stopped]).collect();

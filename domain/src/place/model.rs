@@ -40,6 +40,8 @@ pub struct QueuedJob {
     /// The same where nothing of its kind of work has run, by what other jobs took: good enough to look ahead and to take turns
     /// by, not to let it pass others.
     pub assumed: BTreeMap<String, Duration>,
+    /// How long it may still train; `None` without a maximum time.
+    pub time_left: Option<Duration>,
     /// The [`fingerprint`](super::fingerprint) of fleet and gangs when gangs were last stopped for it.
     pub made_room_at: Option<String>,
 }
@@ -57,6 +59,7 @@ impl QueuedJob {
 
     /// It ends with the time that it may still train.
     pub fn end_with_time(&mut self, left: Duration) {
+        self.time_left = Some(left);
         self.estimates.values_mut().chain(self.assumed.values_mut()).for_each(|takes| *takes = left.min(*takes));
     }
 }

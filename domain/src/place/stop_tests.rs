@@ -34,6 +34,7 @@ fn job(number: u128, priority: i32, workers: u32) -> QueuedJob {
         needs: Needs::default(),
         estimates: BTreeMap::new(),
         assumed: BTreeMap::new(),
+        time_left: None,
         made_room_at: None,
     }
 }

@@ -31,6 +31,7 @@ fn job(number: u128, workers: (u32, u32), shards: u32) -> QueuedJob {
         needs: Needs::default(),
         estimates: BTreeMap::new(),
         assumed: BTreeMap::new(),
+        time_left: None,
         made_room_at: None,
     }
 }

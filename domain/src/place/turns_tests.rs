@@ -33,6 +33,7 @@ fn job(number: u128, owner: &str, ranks: u32, minutes: u64) -> QueuedJob {
         needs: Needs::default(),
         estimates: BTreeMap::from([("cuda".to_owned(), Duration::from_secs(60 * minutes))]),
         assumed: BTreeMap::new(),
+        time_left: None,
         made_room_at: None,
     }
 }

@@ -79,6 +79,7 @@ pub(crate) async fn read(conn: &mut Conn, largest: u32) -> DbResult<Vec<QueueRow
             needs: needs(row.spec_version, row.images, row.dataset),
             estimates: BTreeMap::new(),
             assumed: BTreeMap::new(),
+            time_left: None,
             made_room_at: Some(row.made_room_at).filter(|tried| !tried.is_empty()),
         },
         has_started: row.has_started,

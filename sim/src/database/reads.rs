@@ -73,6 +73,7 @@ impl Database {
                 .flat_map(|time| ["cpu", "cuda"].map(|kind| (kind.to_owned(), time)))
                 .collect(),
             assumed: BTreeMap::new(),
+            time_left: None,
             made_room_at: job.made_room_at.clone(),
         }
     }

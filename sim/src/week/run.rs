@@ -287,6 +287,7 @@ impl Week<'_> {
                 needs: Needs::default(),
                 estimates: has_estimate.then(|| ("cuda".to_owned(), estimate)).into_iter().collect(),
                 assumed: BTreeMap::new(),
+                time_left: None,
                 made_room_at: None,
             }
         };
