@@ -168,6 +168,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Event.worker",
             "ExperimentSummary.best_job",
             "Job.reason",
+            "ListResponse.next_cursor",
             "HoldResponse.running",
             "DrainResponse.running",
             "Person.login",
@@ -193,6 +194,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         &[
             "ExperimentSummary.best",
             "Job.max_time",
+            "ListResponse.total",
             "DeviceFigures.load",
             "DeviceFigures.memory_clock_max_mhz",
             "DeviceFigures.memory_clock_mhz",
@@ -234,10 +236,20 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Why.start",
         ],
     ),
-    (r#"skip_serializing_if = "std::ops::Not::not""#, &["WhoAmIResponse.once"]),
+    (
+        r#"skip_serializing_if = "std::ops::Not::not""#,
+        &["ListResponse.more", "ListResponse.more_than_total", "WhoAmIResponse.once"],
+    ),
     (
         r#"skip_serializing_if = "json::is_zero""#,
-        &["DeviceReport.attempt", "Event.attempt", "StatusResponse.paused", "Worker.seconds_left", "Why.place"],
+        &[
+            "DeviceReport.attempt",
+            "Event.attempt",
+            "ListResponse.not_indexed",
+            "StatusResponse.paused",
+            "Worker.seconds_left",
+            "Why.place",
+        ],
     ),
     (
         r#"skip_serializing_if = "Vec::is_empty""#,

@@ -1,12 +1,13 @@
 //! Questions and answers about jobs, from and to the messages of the wire.
 
+use tandem_domain::state::JobState;
 use tandem_proto::{
     convert::timestamp,
     v1::{self, ask_cell},
 };
 
 use crate::{
-    query::asked::{Answer, AnswerRow, Heading, Holds, Question},
+    query::asked::{Answer, AnswerRow, Found, Heading, Holds, Question},
     store::{asked::Cell, unsigned},
 };
 
@@ -19,6 +20,7 @@ pub(crate) fn question(request: v1::AskRequest, own: &str) -> Question {
     };
     Question {
         condition: request.r#where,
+        states: Vec::new(),
         target: request.target,
         owner: if request.mine { own.to_owned() } else { request.owner },
         since: request.since,
@@ -31,6 +33,20 @@ pub(crate) fn question(request: v1::AskRequest, own: &str) -> Question {
     }
 }
 
+/// What is listed with a condition; `states` are checked.
+pub(crate) fn list(request: v1::ListRequest, states: Vec<JobState>, own: &str) -> Question {
+    Question {
+        condition: request.r#where,
+        states,
+        target: request.experiment,
+        owner: if request.mine { own.to_owned() } else { request.owner },
+        since: request.since,
+        limit: request.limit,
+        cursor: request.cursor,
+        ..Question::default()
+    }
+}
+
 pub(crate) fn answer(answer: Answer) -> v1::AskResponse {
     v1::AskResponse {
         columns: answer.headings.into_iter().map(column).collect(),
@@ -39,6 +55,18 @@ pub(crate) fn answer(answer: Answer) -> v1::AskResponse {
         total: answer.total.map(|total| unsigned(total.count)),
         more_than_total: answer.total.is_some_and(|total| !total.is_exact),
         not_indexed: unsigned(answer.not_indexed),
+    }
+}
+
+/// A list, with what is left of those that were found, if it was asked for by a condition.
+pub(crate) fn found(list: v1::ListResponse, found: Option<Found>) -> v1::ListResponse {
+    let Some(found) = found else { return list };
+    v1::ListResponse {
+        next_cursor: found.next.unwrap_or_default(),
+        total: found.total.map(|total| unsigned(total.count)),
+        more_than_total: found.total.is_some_and(|total| !total.is_exact),
+        not_indexed: unsigned(found.not_indexed),
+        ..list
     }
 }
 

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{ExperimentsRequest, JobState, ListRequest};
 
+use super::asked::{Rest, Which, say_rest};
 use crate::{
     client::Client,
     complete,
@@ -20,7 +21,9 @@ use crate::{
 Examples:
   tandem list
   tandem list --experiments --mine
+  tandem list --mine --since 7d
   tandem list --state queued,running
+  tandem list --where \"stage = 'attack' and device_seconds > '1h'\"
   tandem list --experiment quickstart --json | jq '.jobs[].name'")]
 pub(crate) struct List {
     /// Only jobs in these states
@@ -36,14 +39,10 @@ pub(crate) struct List {
     )]
     experiment: String,
     /// Experiments in place of jobs: how far each is, and its best figure
-    #[arg(long, conflicts_with_all = ["state", "experiment"])]
+    #[arg(long, conflicts_with_all = ["state", "experiment", "condition", "since", "cursor"])]
     experiments: bool,
-    /// Only your own experiments
-    #[arg(long, requires = "experiments", conflicts_with = "owner")]
-    mine: bool,
-    /// Only experiments of this person
-    #[arg(long, requires = "experiments", value_name = "NAME", default_value = "", hide_default_value = true)]
-    owner: String,
+    #[command(flatten)]
+    which: Which,
     /// At most this many
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -83,13 +82,19 @@ impl List {
             limit: self.limit,
             states: wanted.iter().map(|state| (*state).into()).collect(),
             experiment: self.experiment.clone(),
-            ..ListRequest::default()
+            r#where: self.which.condition.clone(),
+            owner: self.which.owner.clone(),
+            mine: self.which.mine,
+            since: self.which.since.clone(),
+            cursor: self.which.cursor.clone(),
+            in_line: false,
         };
         let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
         } else if answer.jobs.is_empty() {
             let none = match (states.is_empty(), self.experiment.is_empty()) {
+                _ if self.which.is_meant() => "no job is so".to_owned(),
                 (true, true) => "no jobs; submit some with: tandem submit FILE".to_owned(),
                 (true, false) => format!("no jobs in `{}`", self.experiment),
                 (false, _) => format!("no jobs that are {}; without --state others are listed", states.join(" or ")),
@@ -98,11 +103,27 @@ impl List {
         } else {
             output.text(&job::table(&answer.jobs, output.style(), time::now()))?;
         }
+        say_rest(
+            output,
+            &Rest {
+                cursor: &answer.next_cursor,
+                shown: answer.jobs.len(),
+                total: answer.total,
+                more_than_total: answer.more_than_total,
+                not_indexed: answer.not_indexed,
+            },
+        );
+        if answer.more {
+            let shown = answer.jobs.len();
+            output.note(&format!(
+                "there are more than these {shown}; --limit shows more of them, and --where, --mine or --since fewer"
+            ));
+        }
         Ok(Exit::Ok)
     }
 
     async fn experiments(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = ExperimentsRequest { limit: self.limit, owner: self.owner, mine: self.mine };
+        let request = ExperimentsRequest { limit: self.limit, owner: self.which.owner, mine: self.which.mine };
         let tried = "list experiments";
         let answer = client.ask(tried, async |on| on.jobs().experiments(request.clone()).await).await?;
         if output.is_json() {

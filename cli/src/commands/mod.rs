@@ -1,6 +1,7 @@
 //! One file per command: its options, its call, its answer.
 
 pub(crate) mod again;
+mod asked;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod completions;
@@ -9,6 +10,7 @@ pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod down;
+mod export;
 pub(crate) mod fetch;
 pub(crate) mod hold;
 pub(crate) mod init;

@@ -68,7 +68,10 @@ pub(crate) struct Script {
     pub(crate) bytes_of: HashMap<String, Vec<u8>>,
     /// What was asked in SQL's words, and what is answered.
     pub(crate) questions: Vec<v1::AskRequest>,
-    pub(crate) answer: v1::AskResponse,
+    /// By the cursor: `c1` asks for the second.
+    pub(crate) answers: Vec<v1::AskResponse>,
+    pub(crate) lists: Vec<ListRequest>,
+    pub(crate) list_more: bool,
     /// What was fetched: the artifact's id, or step and file of a checkpoint; and from which byte on.
     pub(crate) fetches: Vec<(String, u64)>,
     pub(crate) series: Vec<Series>,
@@ -243,9 +246,12 @@ impl Jobs for Coordinator {
         let token = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
         let mut script = self.script.lock().unwrap();
         script.authorizations.push(token);
-        let states = request.into_inner().states;
+        let request = request.into_inner();
+        let states = request.states.clone();
+        script.lists.push(request);
         let is_asked = |job: &&Job| states.is_empty() || states.contains(&job.state);
-        Ok(Response::new(ListResponse { jobs: script.jobs.iter().filter(is_asked).cloned().collect() }))
+        let jobs = script.jobs.iter().filter(is_asked).cloned().collect();
+        Ok(Response::new(ListResponse { jobs, more: script.list_more, ..ListResponse::default() }))
     }
 
     async fn experiments(&self, request: Request<v1::ExperimentsRequest>) -> Answer<v1::ExperimentsResponse> {
@@ -330,8 +336,10 @@ impl Results for Coordinator {
 
     async fn ask(&self, request: Request<v1::AskRequest>) -> Answer<v1::AskResponse> {
         let mut script = self.script();
-        script.questions.push(request.into_inner());
-        Ok(Response::new(script.answer.clone()))
+        let request = request.into_inner();
+        let page = request.cursor.strip_prefix('c').map_or(0, |page| page.parse().unwrap());
+        script.questions.push(request);
+        Ok(Response::new(script.answers.get(page).cloned().unwrap_or_default()))
     }
 
     async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {

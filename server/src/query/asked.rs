@@ -1,13 +1,18 @@
 //! Questions about jobs, in SQL's own words for conditions.
 
+mod cursor;
+
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use sqlx::Connection as _;
-use tandem_domain::ask::{self, Column, Condition, Known, Name, Op, Value};
+use tandem_domain::{
+    ask::{self, Column, Condition, Known, Name, Op, Value},
+    state::JobState,
+};
+use uuid::Uuid;
+
+use cursor::{Behind, behind, other_question, written};
 
 use crate::{
     error::{Error, Result},
@@ -39,6 +44,8 @@ const SKIPPED_MAX: i64 = 100_000;
 pub(crate) struct Question {
     /// The condition.
     pub(crate) condition: String,
+    /// Only jobs in these states; empty: in any.
+    pub(crate) states: Vec<JobState>,
     /// A job or experiment.
     pub(crate) target: String,
     pub(crate) owner: String,
@@ -94,22 +101,8 @@ pub(crate) struct Total {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AnswerRow {
     /// The job and its experiment; of a group none.
-    pub(crate) job: Option<(uuid::Uuid, uuid::Uuid)>,
+    pub(crate) job: Option<(Uuid, Uuid)>,
     pub(crate) cells: Vec<Cell>,
-}
-
-/// What a page begins behind.
-#[derive(Debug, Serialize, Deserialize)]
-enum Behind {
-    Job(Place),
-    Groups(i64),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Cursor {
-    /// Of the question that it belongs to.
-    of: u32,
-    behind: Behind,
 }
 
 /// Answers a question of `own`.
@@ -122,7 +115,7 @@ pub(crate) async fn ask(conn: &mut Conn, own: &str, question: &Question) -> Resu
     let known = Known { results: &results, curves: &curves };
     let search = search(conn, own, question, known, now).await?;
     let order = order(question, known)?;
-    let limit = if question.limit == 0 { LIMIT_DEFAULT } else { question.limit.min(LIMIT_MAX) };
+    let limit = limit(question);
     let behind = behind(question)?;
     let filled = facts::filled(conn).await?;
     let not_indexed = facts::missing(conn, filled, COUNTED_MAX).await?;
@@ -130,12 +123,7 @@ pub(crate) async fn ask(conn: &mut Conn, own: &str, question: &Question) -> Resu
     asked::prepare(&mut tx).await?;
     let mut answer = if question.by.is_empty() {
         let columns = columns(question, known, &order)?;
-        let after = match behind {
-            Some(Behind::Groups(_)) => return Err(other_question()),
-            Some(Behind::Job(place)) if !asked::fits(&order, &place) => return Err(other_question()),
-            Some(Behind::Job(place)) => Some(place),
-            None => None,
-        };
+        let after = place(behind, &order)?;
         jobs_of(&mut tx, question, &search, &order, &columns, after.as_ref(), limit).await?
     } else {
         let skip = match behind {
@@ -147,14 +135,81 @@ pub(crate) async fn ask(conn: &mut Conn, own: &str, question: &Question) -> Resu
     };
     tx.commit().await?;
     if question.by.is_empty() && question.cursor.is_empty() {
-        answer.total = match answer.next {
-            None => Some(Total { count: i64::try_from(answer.rows.len()).unwrap_or(0), is_exact: true }),
-            Some(_) => asked::count_within(conn, &search, &order, COUNTED_MAX + 1, COUNT_LIMIT)
-                .await?
-                .map(|count| Total { count: count.min(COUNTED_MAX), is_exact: count <= COUNTED_MAX }),
-        };
+        let is_last = answer.next.is_none();
+        answer.total = total(conn, &search, &order, answer.rows.len(), is_last).await?;
     }
     Ok(Answer { not_indexed, ..answer })
+}
+
+/// Jobs by their ids, for who shows more of them than columns.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) next: Option<String>,
+    pub(crate) total: Option<Total>,
+    pub(crate) not_indexed: i64,
+}
+
+/// The ids of the jobs that a question of `own` asks for, in their order.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn find(conn: &mut Conn, own: &str, question: &Question) -> Result<Found> {
+    let now = jobs::now(conn).await?;
+    let (results, curves) = asked::names(conn, NAMES_MAX).await?;
+    let known = Known { results: &results, curves: &curves };
+    let search = search(conn, own, question, known, now).await?;
+    let order = order(question, known)?;
+    let after = place(behind(question)?, &order)?;
+    let filled = facts::filled(conn).await?;
+    let not_indexed = facts::missing(conn, filled, COUNTED_MAX).await?;
+    let mut tx = conn.begin().await?;
+    asked::prepare(&mut tx).await?;
+    let (picked, more) = page(&mut tx, &search, &order, after.as_ref(), limit(question)).await?;
+    tx.commit().await?;
+    let ids: Vec<Uuid> = picked.iter().map(|place| place.job).collect();
+    let next = picked.into_iter().last().filter(|_| more).map(|last| written(question, Behind::Job(last)));
+    let total = match question.cursor.as_str() {
+        "" => total(conn, &search, &order, ids.len(), !more).await?,
+        _ => None,
+    };
+    Ok(Found { ids, next, total, not_indexed })
+}
+
+fn limit(question: &Question) -> u32 {
+    if question.limit == 0 { LIMIT_DEFAULT } else { question.limit.min(LIMIT_MAX) }
+}
+
+fn place(behind: Option<Behind>, order: &Order) -> Result<Option<Place>> {
+    match behind {
+        Some(Behind::Groups(_)) => Err(other_question()),
+        Some(Behind::Job(place)) if !asked::fits(order, &place) => Err(other_question()),
+        Some(Behind::Job(place)) => Ok(Some(place)),
+        None => Ok(None),
+    }
+}
+
+/// The first of them behind a place, and whether there are more.
+async fn page(
+    conn: &mut Conn,
+    search: &Search,
+    order: &Order,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<(Vec<Place>, bool)> {
+    let mut picked = asked::pick(conn, search, order, after, i64::from(limit) + 1).await?;
+    let more = picked.len() > limit as usize;
+    picked.truncate(limit as usize);
+    Ok((picked, more))
+}
+
+/// How many there are in all, of which these were shown.
+async fn total(conn: &mut Conn, search: &Search, order: &Order, shown: usize, is_last: bool) -> Result<Option<Total>> {
+    if is_last {
+        return Ok(Some(Total { count: i64::try_from(shown).unwrap_or(0), is_exact: true }));
+    }
+    let counted = asked::count_within(conn, search, order, COUNTED_MAX + 1, COUNT_LIMIT).await?;
+    Ok(counted.map(|count| Total { count: count.min(COUNTED_MAX), is_exact: count <= COUNTED_MAX }))
 }
 
 async fn search(
@@ -170,6 +225,10 @@ async fn search(
         search.conditions.push(read.map_err(|fault| Error::Invalid(format!("where: {fault}")))?);
     }
     let compared = |column, op, value| Condition::Compare { name: Name::Column(column), op, value };
+    if !question.states.is_empty() {
+        let values = question.states.iter().map(|state| Value::Text(state.label().to_owned())).collect();
+        search.conditions.push(Condition::OneOf { name: Name::Column(Column::State), values, negated: false });
+    }
     if !question.owner.is_empty() {
         search.conditions.push(compared(Column::Owner, Op::Equal, Value::Text(question.owner.clone())));
     }
@@ -243,9 +302,7 @@ async fn jobs_of(
     after: Option<&Place>,
     limit: u32,
 ) -> Result<Answer> {
-    let mut picked = asked::pick(conn, search, order, after, i64::from(limit) + 1).await?;
-    let more = picked.len() > limit as usize;
-    picked.truncate(limit as usize);
+    let (mut picked, more) = page(conn, search, order, after, limit).await?;
     let rows = if picked.is_empty() { Vec::new() } else { asked::details(conn, &picked, columns).await? };
     let next = picked.pop().filter(|_| more).map(|last| written(question, Behind::Job(last)));
     let row = |row: AskedRow| AnswerRow { job: Some((row.job, row.experiment)), cells: row.cells };
@@ -320,31 +377,4 @@ fn heading(name: &Name) -> Heading {
     let is_seconds =
         name.kind() == ask::Kind::Span || matches!(name, Name::Result(result) if result.ends_with("seconds"));
     Heading { name: name.to_string(), kind, unit: if is_seconds { "s" } else { "" } }
-}
-
-/// A number for a question: a cursor goes on with the same one alone.
-fn number_of(question: &Question) -> u32 {
-    let Question { condition, target, owner, since, order, ascending, by, .. } = question;
-    let text = format!("{condition}\0{target}\0{owner}\0{since}\0{order}\0{ascending:?}\0{by:?}");
-    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(text.as_bytes()));
-    u32::from_be_bytes([a, b, c, d])
-}
-
-fn written(question: &Question, behind: Behind) -> String {
-    let cursor = Cursor { of: number_of(question), behind };
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
-}
-
-fn behind(question: &Question) -> Result<Option<Behind>> {
-    if question.cursor.is_empty() {
-        return Ok(None);
-    }
-    let broken = || Error::Invalid("the cursor is not as it was given; ask again without it".to_owned());
-    let bytes = URL_SAFE_NO_PAD.decode(&question.cursor).map_err(|_| broken())?;
-    let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| broken())?;
-    if cursor.of == number_of(question) { Ok(Some(cursor.behind)) } else { Err(other_question()) }
-}
-
-fn other_question() -> Error {
-    Error::Invalid("the cursor belongs to another question; ask the same one again, or leave it out".to_owned())
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cancel::cancel,
-    convert,
+    convert, convert_asked,
     error::Error,
     query::{self, watch::Snapshot},
     sharing::{pause, priority::set_priority, requeue::requeue, why::why},
@@ -45,18 +45,31 @@ impl Jobs for Api {
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::ListRequest { limit, states, experiment, in_line } = request.into_inner();
-        check_texts(&[("experiment", &experiment)])?;
+        let request = request.into_inner();
+        let v1::ListRequest { experiment, r#where, owner, mine, since, cursor, .. } = &request;
+        check_texts(&[("experiment", experiment), ("owner", owner), ("since", since), ("cursor", cursor)])?;
+        // The condition is longer, and has a bound of its own.
+        check_nul("where", r#where)?;
+        let is_asked = *mine || [r#where, owner, since, cursor].into_iter().any(|text| !text.is_empty());
         let states: Vec<JobState> =
-            states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
+            request.states.iter().map(|state| job_state("states", *state)).collect::<Result<_, _>>()?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            if in_line && experiment.is_empty() {
-                return Ok(query::jobs::line(&mut conn, limit).await?);
+            if is_asked {
+                let question = convert_asked::list(request, states, &own);
+                let (rows, found) = query::jobs::find(&mut conn, &own, &question).await?;
+                return Ok((rows, false, Some(found)));
             }
-            Ok(query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?)
+            let v1::ListRequest { limit, experiment, in_line, .. } = request;
+            if in_line && experiment.is_empty() {
+                return Ok((query::jobs::line(&mut conn, limit).await?, false, None));
+            }
+            let (rows, more) = query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?;
+            Ok((rows, more, None))
         };
-        Ok(Response::new(v1::ListResponse { jobs: convert::jobs(self.admission.call(list).await?)? }))
+        let (rows, more, found) = self.admission.call(list).await?;
+        let answer = v1::ListResponse { jobs: convert::jobs(rows)?, more, ..v1::ListResponse::default() };
+        Ok(Response::new(convert_asked::found(answer, found)))
     }
 
     async fn experiments(

@@ -11,7 +11,7 @@ use crate::{
     report::{Receipt, rank_ended, report},
     store::{asked::Cell, leader, measures},
 };
-use tandem_domain::state::RankOutcome;
+use tandem_domain::state::{JobState, RankOutcome};
 
 async fn asked(database: &TestStore, question: &Question) -> crate::error::Result<Answer> {
     ask(&mut *database.store.reader().await.unwrap(), "ada", question).await
@@ -176,7 +176,7 @@ async fn measured() -> TestStore {
          SELECT job_id, 1, 'test_accuracy', CASE encoder WHEN 'resnet18' THEN 0.8 ELSE 0.6 END + seed / 100.0 + label_fraction / 10, now(), stage
          FROM job_facts WHERE stage = 'linear';
          INSERT INTO results (job_id, fence, name, value, at, stage)
-         SELECT job_id, 1, 'loss', CASE WHEN seed = 2 THEN 'NaN' ELSE seed END, now(), stage FROM job_facts;
+         SELECT job_id, 1, 'loss', CASE WHEN seed = 2 THEN 'NaN'::float8 ELSE seed END, now(), stage FROM job_facts;
          UPDATE job_facts f SET value = r.value, finished_at = now() FROM results r WHERE r.job_id = f.job_id AND r.name = f.figure_of;
          INSERT INTO curves SELECT job_id, 'knn_accuracy', 3, 1, 3, 0.1 * seed, 0.1, 0.3 * seed FROM job_facts WHERE stage = 'contrastive'",
     );
@@ -365,4 +365,36 @@ async fn an_owner_a_time_and_an_experiment_narrow_it() {
         panic!()
     };
     assert!(why.contains("did you mean `test_accuracy`?"), "{why}");
+}
+
+#[tokio::test]
+async fn a_list_by_a_condition_is_that_of_jobs_page_by_page() {
+    let database = measured().await;
+    let list = async |question: Question| {
+        let mut conn = database.store.reader().await.unwrap();
+        crate::query::jobs::find(&mut conn, "ada", &question).await.unwrap()
+    };
+    let states = vec![JobState::Queued, JobState::Blocked];
+    let question = Question { limit: 4, states, owner: "ada".to_owned(), ..about("stage = 'linear'") };
+    let (mut page, mut seen) = (question.clone(), Vec::new());
+    loop {
+        let (rows, found) = list(page.clone()).await;
+        assert!(rows.iter().map(|row| row.id).eq(found.ids.iter().copied()), "in their order");
+        assert!(rows.iter().all(|row| row.stage == "linear" && row.state == "blocked"), "{rows:?}");
+        assert_eq!(found.total, page.cursor.is_empty().then_some(Total { count: 12, is_exact: true }));
+        seen.extend(found.ids);
+        let Some(next) = found.next else { break };
+        page.cursor = next;
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 12);
+    let none = Question { states: vec![JobState::Failed], ..question };
+    assert_eq!(list(none).await.0.len(), 0);
+    // A list without a condition says whether there is more.
+    let mut conn = database.store.reader().await.unwrap();
+    let (rows, more) = crate::query::jobs::list(&mut conn, "ada", "", &[], 17).await.unwrap();
+    assert_eq!((rows.len(), more), (17, true));
+    let (rows, more) = crate::query::jobs::list(&mut conn, "ada", "", &[], 18).await.unwrap();
+    assert_eq!((rows.len(), more), (18, false));
 }

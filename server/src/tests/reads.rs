@@ -81,7 +81,7 @@ async fn a_read_costs_what_it_shows() {
             list(conn, "ada", "", states, 2000).await.unwrap();
         }
         let cost = blocks(conn, async |conn| {
-            let shown = list(conn, "ada", "", states, SHOWN).await.unwrap();
+            let (shown, _) = list(conn, "ada", "", states, SHOWN).await.unwrap();
             assert_eq!(shown.len(), if states.len() == 2 { 0 } else { SHOWN as usize });
         });
         costs.push((what, cost.await, most));
@@ -106,7 +106,8 @@ async fn a_read_costs_what_it_shows() {
         let cost = blocks(conn, async |conn| drop(query(conn, question).await.unwrap()));
         costs.push((what, cost.await, most));
     }
-    // A page of whatever is asked, its total, and the names that there are.
+    // A page of whatever is asked, and the names that there are. Not the total of a first page: it may take as long as it may,
+    // which is as many blocks as this machine reads meanwhile.
     for (condition, order) in [
         ("", ""),
         ("", "accuracy"),
@@ -133,15 +134,15 @@ async fn a_read_costs_what_it_shows() {
         ("optimizer.warmup_epochs = 33", "accuracy"),
         ("contrastive.optimizer.lr = 0.3", "accuracy"),
     ] {
-        let question = asked::Question {
+        let mut question = asked::Question {
             condition: condition.to_owned(),
             order: order.to_owned(),
             limit: SHOWN,
             ..Default::default()
         };
-        let cost = blocks(conn, async |conn| drop(asked::ask(conn, "ada", &question).await.unwrap())).await;
-        costs.push(("a question", cost, 20_000));
-        eprintln!("{cost} blocks for `{condition}` by `{order}`");
+        question.cursor = asked::ask(conn, "ada", &question).await.unwrap().next.unwrap_or_default();
+        let cost = blocks(conn, async |conn| drop(asked::ask(conn, "ada", &question).await.unwrap()));
+        costs.push((if condition.is_empty() { order } else { condition }, cost.await, 20_000));
     }
     let newest = database.text("SELECT name FROM experiments ORDER BY created_at DESC LIMIT 1");
     let job = database.value::<Uuid>("SELECT id FROM jobs ORDER BY submitted_at DESC, id LIMIT 1").to_string();
