@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use tandem_proto::v1::Job;
+use tandem_tables::{Cells, Column, Format, Table};
 
 use super::{
     job,
@@ -167,9 +168,8 @@ impl Pivot {
         let mut rows = Rows::new(style, &titles.iter().map(String::as_str).collect::<Vec<_>>());
         for row in &self.rows {
             let side = row_title(&self.key, &row.value);
-            let cells = row.cells.iter().map(|cell| match mean_and_spread(cell) {
-                Some((mean, Some(spread))) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * spread).into(),
-                Some((mean, None)) => format!("{:.2} %", 100.0 * mean).into(),
+            let cells = row.cells.iter().map(|cell| match written(cell) {
+                Some(figure) => figure.into(),
                 None => Text::new("-", Tone::Faint),
             });
             rows.row(std::iter::once(side.into()).chain(cells));
@@ -177,6 +177,53 @@ impl Pivot {
         (0..=self.columns.len()).for_each(|column| rows.right(column));
         rows.to_string()
     }
+
+    /// For a paper the table as it is; for a program a row for each cell, with its numbers.
+    pub(crate) fn data(&self, format: Format) -> Result<Table> {
+        let columns = match format {
+            Format::Markdown | Format::Latex => self.as_it_is(),
+            Format::Csv | Format::Json | Format::Parquet => self.by_cell(),
+        };
+        Table::new(columns).map_err(Error::new)
+    }
+
+    fn as_it_is(&self) -> Vec<Column> {
+        let sides = self.rows.iter().map(|row| Some(row_title(&self.key, &row.value))).collect();
+        let side = Column::new(&self.side().to_lowercase(), Cells::Text(sides));
+        let column = |(at, title): (usize, &String)| {
+            let cells = self.rows.iter().map(|row| row.cells.get(at).and_then(|cell| written(cell))).collect();
+            Column::new(title, Cells::Text(cells))
+        };
+        std::iter::once(side).chain(self.columns.iter().enumerate().map(column)).collect()
+    }
+
+    fn by_cell(&self) -> Vec<Column> {
+        let cells = || {
+            let of_row = |row: &'_ PivotRow| {
+                row.cells
+                    .iter()
+                    .zip(&self.columns)
+                    .map(|(cell, title)| (row.value.clone(), title.clone(), mean_and_spread(cell), cell.len()))
+                    .collect::<Vec<_>>()
+            };
+            self.rows.iter().flat_map(of_row).filter(|(.., count)| *count > 0)
+        };
+        vec![
+            Column::new(&self.key, Cells::Text(cells().map(|(value, ..)| Some(value)).collect())),
+            Column::new("model", Cells::Text(cells().map(|(_, title, ..)| Some(title)).collect())),
+            Column::new("accuracy", Cells::Float(cells().map(|(.., mean, _)| mean.map(|(mean, _)| mean)).collect())),
+            Column::new("sd", Cells::Float(cells().map(|(.., mean, _)| mean.and_then(|(_, spread)| spread)).collect())),
+            Column::new("n", Cells::Int(cells().map(|(.., count)| i64::try_from(count).ok()).collect())),
+        ]
+    }
+}
+
+/// `93.93 ± 0.12 %`.
+fn written(cell: &[Measured]) -> Option<String> {
+    mean_and_spread(cell).map(|(mean, spread)| match spread {
+        Some(spread) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * spread),
+        None => format!("{:.2} %", 100.0 * mean),
+    })
 }
 
 #[cfg(test)]
@@ -256,6 +303,15 @@ mod tests {
             ]
         );
         assert_eq!(pivot(&jobs, Some("seed")).unwrap().rows.len(), 2);
+        let data =
+            |format| String::from_utf8(tandem_tables::bytes(&table.data(format).unwrap(), format).unwrap()).unwrap();
+        let csv = data(Format::Csv);
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[0], "label_fraction,model,accuracy,sd,n");
+        assert_eq!((lines.len(), lines[2]), (5, "1,\"supervised, optimizer.lr = 0.3\",0.7,,1"));
+        assert!(lines[1].starts_with("1,\"supervised, optimizer.lr = 0.1\",0.55,0.0707") && lines[1].ends_with(",2"));
+        assert!(data(Format::Markdown).contains("| 55.00 ± 7.07 % |"), "{}", data(Format::Markdown));
+        assert!(data(Format::Latex).contains(r"55.00 ± 7.07 \%"), "{}", data(Format::Latex));
     }
 
     #[test]

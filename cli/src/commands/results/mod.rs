@@ -1,7 +1,6 @@
 //! `tandem results`: what was measured, as a table and as curves.
 
 mod artifacts;
-mod ask;
 mod attacks;
 mod best;
 mod best_name;
@@ -12,16 +11,20 @@ mod training;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use tandem_draw::plot::Range;
 use tandem_proto::v1::{Job, QueryRequest, QueryResponse};
+use tandem_tables::Format;
 
-use ask::{Asked, Rest};
 use draw::{Figure, once};
 use picture::Picture;
 
+use super::{
+    asked::{Question, Shown, Which},
+    export::{Destination, Export},
+};
 use crate::{
     client::Client,
     complete,
@@ -46,7 +49,10 @@ Examples:
   tandem results --where \"stage = 'linear' and label_fraction = 0.01\" \\
     --by encoder --best accuracy --since 2026-06-01
   tandem results --mine --where \"best(knn_accuracy) > 0.8 and state = 'running'\"
+  tandem results --where \"encoder = 'resnet18'\" --out results.parquet
+                                                for pandas, polars, DuckDB
   tandem results table1 --table                 test accuracy by labels, model
+  tandem results table1 --table --format latex  the same for a paper
   tandem results table2 --table tikhonov.lambda
   tandem results figure2 --plot figure2.svg     % misclassified by radius
   tandem results figure2 --plot best.svg --convention best
@@ -69,17 +75,19 @@ pub(crate) struct Results {
     #[arg(long, requires = "best")]
     ascending: bool,
     /// Only jobs of this stage
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "condition")]
     stage: String,
-    /// At most this many jobs [default: 20; 1000 with --table or --plot]
+    /// At most this many jobs [default: 20; 1000 with --table or --plot; all with --format]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// A table of test accuracies: kinds of model by a swept key (if left out: the label fraction, else lambda)
-    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", conflicts_with = "best")]
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "",
+        conflicts_with_all = ["best", "condition", "mine", "owner", "since", "cursor", "by", "columns"])]
     table: Option<String>,
     /// Draw the curves of the listed jobs into a file, SVG, PNG or PDF by its ending: of attacks, % misclassified against radius;
     /// with --table, bars
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "file",
+        conflicts_with_all = ["condition", "mine", "owner", "since", "cursor", "by", "columns", "format"])]
     plot: Option<PathBuf>,
     /// What to draw of training jobs; one panel each [default: loss, kNN and validation accuracy]
     #[arg(long, requires = "plot", value_delimiter = ',', value_name = "NAME")]
@@ -98,30 +106,25 @@ pub(crate) struct Results {
     #[arg(long, requires = "plot")]
     each_seed: bool,
     /// Replace the file if it is there
-    #[arg(long, requires = "plot")]
+    #[arg(long, requires = "file")]
     force: bool,
     #[command(flatten)]
-    asked: Asked,
+    which: Which,
+    #[command(flatten)]
+    shown: Shown,
+    #[command(flatten)]
+    export: Export,
 }
 
 impl Results {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
-        if self.asked.is_meant() {
-            let (stage, best, ascending) = (self.stage.as_str(), self.best.as_str(), self.ascending);
-            let target = match self.targets.as_slice() {
-                [] => "",
-                [one] => one.as_str(),
-                [_, more, ..] => {
-                    let message =
-                        format!("`{more}`: with a condition, expected one job or experiment, or none for all");
-                    return Err(Failure::error(Exit::Usage, message));
-                }
-            };
-            let rest = Rest { target, stage, best, ascending, limit: self.limit.unwrap_or(LISTED) };
-            return self.asked.clone().run(client, output, &rest).await;
+        let format = self.export.format("results")?;
+        let to = format.map(|format| Ok::<_, Error>((format, self.export.begin(self.force)?))).transpose()?;
+        if self.which.is_meant() || self.shown.is_meant() || (to.is_some() && self.table.is_none()) {
+            return self.answer(client, output, to).await;
         }
         let picture = self.plot.as_ref().map(|path| Picture::create(path, self.force)).transpose()?;
-        let QueryResponse { jobs, older } = self.ask(client).await?;
+        let (QueryResponse { jobs, older }, more) = self.ask(client).await?;
         if !self.best.is_empty() {
             best_name::check(&self.best, &jobs)?;
         }
@@ -138,7 +141,7 @@ impl Results {
                 draw::write_bars(picture, &jobs, &pivot)?;
                 self.note_plot(output);
             }
-            return table(&pivot, output);
+            return table(&pivot, output, to);
         }
         if let Some(picture) = picture {
             let figure = Figure {
@@ -163,7 +166,33 @@ impl Results {
             let extra = Some(self.best.as_str()).filter(|name| !name.is_empty());
             output.text(&results::table(&jobs, extra, output.style(), time::now()))?;
         }
+        if more {
+            let shown = jobs.len();
+            output.note(&format!(
+                "there are more than these {shown}; --limit shows more of them, and --where, --mine or --since fewer"
+            ));
+        }
         Ok(Exit::Ok)
+    }
+
+    /// Jobs in any state, as they are asked for by a condition, or for another program.
+    async fn answer(&self, client: &Client, output: &Output, to: Option<(Format, Destination)>) -> Result<Exit> {
+        let target = match self.targets.as_slice() {
+            [] => "",
+            [one] => one.as_str(),
+            [_, more, ..] => {
+                let message =
+                    format!("`{more}`: with a condition or a format, expected one job or experiment, or none for all");
+                return Err(Failure::error(Exit::Usage, message));
+            }
+        };
+        let (which, shown) = (&self.which, &self.shown);
+        let (stage, best, ascending) = (self.stage.as_str(), self.best.as_str(), self.ascending);
+        let question = Question { which, shown, target, stage, best, ascending };
+        match to {
+            Some(to) => question.export(client, output, to, self.limit).await,
+            None => question.show(client, output, self.limit.unwrap_or(LISTED)).await,
+        }
     }
 
     fn note_plot(&self, output: &Output) {
@@ -172,8 +201,8 @@ impl Results {
         }
     }
 
-    /// Of all that is named together, in the order that one question has.
-    async fn ask(&self, client: &Client) -> Result<QueryResponse> {
+    /// Of all that is named together, in the order that one question has, and whether there are more.
+    async fn ask(&self, client: &Client) -> Result<(QueryResponse, bool)> {
         let whole = self.table.is_some() || self.plot.is_some();
         let limit = self.limit.unwrap_or(if whole { WHOLE } else { LISTED });
         let all = [String::new()];
@@ -185,7 +214,8 @@ impl Results {
                 stage: self.stage.clone(),
                 best: self.best.clone(),
                 ascending: self.ascending,
-                limit,
+                // One more than is shown tells that there are more.
+                limit: limit.saturating_add(1),
             };
             let one = client.ask("ask for results", async |on| on.results().query(request.clone()).await).await?;
             answer.jobs.extend(one.jobs);
@@ -195,8 +225,9 @@ impl Results {
             answer.jobs = once(answer.jobs);
             sort(&mut answer.jobs, &self.best, self.ascending);
         }
+        let more = answer.jobs.len() > limit as usize;
         answer.jobs.truncate(limit as usize);
-        Ok(answer)
+        Ok((answer, more))
     }
 }
 
@@ -228,8 +259,10 @@ fn range(text: &str) -> Result<Range, String> {
     Ok(Range { metric: metric.trim().to_owned(), low, high })
 }
 
-fn table(pivot: &pivot::Pivot, output: &Output) -> Result<Exit> {
-    if output.is_json() {
+fn table(pivot: &pivot::Pivot, output: &Output, to: Option<(Format, Destination)>) -> Result<Exit> {
+    if let Some((format, to)) = to {
+        to.write(format, pivot.data(format)?)?;
+    } else if output.is_json() {
         output.document(&json::Table::from(pivot))?;
     } else {
         output.text(&pivot.table(output.style()))?;
