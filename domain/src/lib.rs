@@ -7,7 +7,7 @@
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
 //! says who may do what, [`telling`] what people are told and where to. [`receipt`] says what produced a result, for others to
-//! verify.
+//! verify, and [`keeping`] what of the past is kept.
 
 pub mod access;
 pub mod blame;
@@ -15,6 +15,7 @@ pub mod datasets;
 pub mod device;
 pub mod fit;
 pub mod images;
+pub mod keeping;
 pub mod lease;
 pub mod place;
 pub mod plan;
