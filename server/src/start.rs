@@ -32,6 +32,7 @@ use crate::{
     config::Args,
     datasets::shelf,
     dispatch::Dispatcher,
+    keeping::task::Keeper,
     listen::{self, ListenError, Listening, check_exposure, router},
     metrics::{open::Sight, page::Metrics},
     notifier::Notifier,
@@ -231,6 +232,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
         let closing = closing.clone();
         named("thinning looks at devices", async move { samples.thin(id, &closing).await })
     });
+    let keeper = Keeper { store: store.clone(), folder: folder.clone(), holder: id };
+    background.spawn(named("removing what is to go", keeper.run(closing.clone())));
     let sweeping = shelf::sweep(store.clone(), folder, closing.clone());
     background.spawn(named("sweeping unfinished data sets", sweeping));
     background.spawn(named("looking after the certificate", listening.watch_certificate(closing.clone())));

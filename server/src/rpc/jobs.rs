@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     query::{self, watch::Snapshot},
     sharing::{pause, priority::set_priority, requeue::requeue, why::why},
+    store::summaries::Chosen,
     submit::{Submission, submit},
     target,
 };
@@ -45,14 +46,17 @@ impl Jobs for Api {
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::ListRequest { limit, states, experiment, in_line } = request.into_inner();
-        check_texts(&[("experiment", &experiment)])?;
+        let v1::ListRequest { limit, states, experiment, in_line, tag } = request.into_inner();
+        check_texts(&[("experiment", &experiment), ("tag", &tag)])?;
         let states: Vec<JobState> =
             states.into_iter().map(|state| job_state("states", state)).collect::<Result<_, _>>()?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
             if in_line && experiment.is_empty() {
                 return Ok(query::jobs::line(&mut conn, limit).await?);
+            }
+            if !tag.is_empty() && experiment.is_empty() {
+                return Ok(query::jobs::tagged(&mut conn, &tag, &states, limit).await?);
             }
             Ok(query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?)
         };
@@ -64,11 +68,12 @@ impl Jobs for Api {
         request: Request<v1::ExperimentsRequest>,
     ) -> Result<Response<v1::ExperimentsResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::ExperimentsRequest { limit, owner, mine } = request.into_inner();
-        check_texts(&[("owner", &owner)])?;
+        let v1::ExperimentsRequest { limit, owner, mine, tag, archived } = request.into_inner();
+        check_texts(&[("owner", &owner), ("tag", &tag)])?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(query::experiments::list(&mut conn, if mine { &own } else { &owner }, limit).await?)
+            let chosen = Chosen { owner: if mine { &own } else { &owner }, tag: &tag, archived };
+            Ok(query::experiments::list(&mut conn, chosen, limit).await?)
         };
         let experiments = self.admission.call(list).await?.into_iter().map(convert::summary).collect();
         Ok(Response::new(v1::ExperimentsResponse { experiments }))

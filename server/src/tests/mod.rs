@@ -8,6 +8,7 @@ mod collect;
 mod conformance;
 mod fit;
 mod heartbeats;
+mod keeping;
 mod lane;
 mod maximum_time;
 mod quarantine;
