@@ -21,6 +21,8 @@ Examples:
   tandem list
   tandem list --experiments --mine
   tandem list --state queued,running
+  tandem list --tag camera-ready
+  tandem list --experiments --archived
   tandem list --experiment quickstart --json | jq '.jobs[].name'")]
 pub(crate) struct List {
     /// Only jobs in these states
@@ -44,6 +46,12 @@ pub(crate) struct List {
     /// Only experiments of this person
     #[arg(long, requires = "experiments", value_name = "NAME", default_value = "", hide_default_value = true)]
     owner: String,
+    /// Only what has this tag, or is of an experiment that has it, archived or not
+    #[arg(long, value_name = "WORD", default_value = "", hide_default_value = true, conflicts_with = "experiment")]
+    tag: String,
+    /// Only experiments that are archived: those are left out otherwise
+    #[arg(long, requires = "experiments")]
+    archived: bool,
     /// At most this many
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -83,6 +91,7 @@ impl List {
             limit: self.limit,
             states: wanted.iter().map(|state| (*state).into()).collect(),
             experiment: self.experiment.clone(),
+            tag: self.tag.clone(),
             ..ListRequest::default()
         };
         let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
@@ -90,6 +99,7 @@ impl List {
             output.document(&answer)?;
         } else if answer.jobs.is_empty() {
             let none = match (states.is_empty(), self.experiment.is_empty()) {
+                _ if !self.tag.is_empty() => format!("no such jobs with the tag `{}`", self.tag),
                 (true, true) => "no jobs; submit some with: tandem submit FILE".to_owned(),
                 (true, false) => format!("no jobs in `{}`", self.experiment),
                 (false, _) => format!("no jobs that are {}; without --state others are listed", states.join(" or ")),
@@ -102,11 +112,15 @@ impl List {
     }
 
     async fn experiments(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = ExperimentsRequest { limit: self.limit, owner: self.owner, mine: self.mine };
+        let is_chosen = !self.tag.is_empty() || self.archived;
+        let Self { limit, owner, mine, tag, archived, .. } = self;
+        let request = ExperimentsRequest { limit, owner, mine, tag, archived };
         let tried = "list experiments";
         let answer = client.ask(tried, async |on| on.jobs().experiments(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
+        } else if answer.experiments.is_empty() && is_chosen {
+            output.note("no such experiments");
         } else if answer.experiments.is_empty() {
             output.note("no experiments; submit one with: tandem submit FILE");
         } else {

@@ -2,9 +2,11 @@
 
 pub(crate) mod audit;
 pub(crate) mod best;
+pub(crate) mod cleaned;
 pub(crate) mod csv;
 pub(crate) mod curves;
 pub(crate) mod datasets;
+pub(crate) mod deleted;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod experiments;
@@ -28,6 +30,7 @@ pub(crate) mod show;
 pub(crate) mod sparks;
 pub(crate) mod state;
 pub(crate) mod status;
+pub(crate) mod stored;
 pub(crate) mod table;
 pub(crate) mod units;
 pub(crate) mod why;
