@@ -30,7 +30,8 @@ CREATE TABLE job_facts (
     created_at     timestamptz NOT NULL,
     started_at     timestamptz,
     finished_at    timestamptz,
-    ended          text CHECK (ended IN ('succeeded', 'failed', 'cancelled'))
+    ended          text CHECK (ended IN ('succeeded', 'failed', 'cancelled')),
+    hidden         boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE job_facts IS
     'A row for each job, written when it is submitted, started and ended: what people search by. All of it follows from other '
@@ -41,6 +42,8 @@ COMMENT ON COLUMN job_facts.figure_of IS 'The result that holds it.';
 COMMENT ON COLUMN job_facts.value IS 'Its main figure, once it has ended; null if it is no number.';
 COMMENT ON COLUMN job_facts.device_seconds IS 'Of all attempts, times their workers, once it has ended.';
 COMMENT ON COLUMN job_facts.ended IS 'Its state at an end; of others ask jobs.';
+
+COMMENT ON COLUMN job_facts.hidden IS 'All its experiments are archived: found by who names one, and in no index else.';
 
 CREATE TABLE job_params (
     job_id uuid PRIMARY KEY REFERENCES jobs,
@@ -56,35 +59,36 @@ CREATE INDEX job_params_by_value ON job_params USING gin (params jsonb_path_ops)
 CREATE INDEX job_facts_by_value ON job_facts (figure, value DESC, job_id DESC)
     INCLUDE (stage, ended, owner, experiment, encoder, dataset, label_fraction, seed, lr, temperature, lambda, batch_size, epochs,
              weight_decay, optimizer, attack, norm, device, device_seconds, created_at, started_at, finished_at)
-    WHERE value IS NOT NULL;
+    WHERE value IS NOT NULL AND NOT hidden;
 CREATE INDEX job_facts_by_age ON job_facts (created_at DESC, job_id DESC)
     INCLUDE (stage, ended, owner, experiment, encoder, dataset, label_fraction, seed, lr, temperature, lambda, batch_size, epochs,
-             weight_decay, optimizer, attack, norm, device, device_seconds, figure, value, started_at, finished_at);
-CREATE INDEX job_facts_by_stage ON job_facts (stage, figure, value DESC, job_id DESC) WHERE value IS NOT NULL;
-CREATE INDEX job_facts_by_encoder ON job_facts (encoder, label_fraction, figure, value DESC, job_id DESC);
-CREATE INDEX job_facts_by_labels ON job_facts (label_fraction, figure, value DESC, job_id DESC);
-CREATE INDEX job_facts_by_owner ON job_facts (owner, figure, value DESC, job_id DESC);
-CREATE INDEX job_facts_by_owner_and_age ON job_facts (owner, created_at DESC, job_id DESC);
-CREATE INDEX job_facts_by_experiment ON job_facts (experiment text_pattern_ops, figure, value DESC, job_id DESC);
-CREATE INDEX job_facts_by_dataset ON job_facts (dataset, figure, value DESC, job_id DESC);
-CREATE INDEX job_facts_by_lr ON job_facts (lr, figure, value DESC, job_id DESC) WHERE lr IS NOT NULL;
-CREATE INDEX job_facts_by_temperature ON job_facts (temperature, figure, value DESC, job_id DESC) WHERE temperature IS NOT NULL;
-CREATE INDEX job_facts_by_lambda ON job_facts (lambda, figure, value DESC, job_id DESC) WHERE lambda IS NOT NULL;
-CREATE INDEX job_facts_by_seed ON job_facts (seed, figure, value DESC, job_id DESC);
-CREATE INDEX job_facts_by_size ON job_facts (batch_size, epochs, figure, value DESC, job_id DESC);
-CREATE INDEX job_facts_by_attack ON job_facts (attack, norm, value DESC, job_id DESC) WHERE attack IS NOT NULL;
-CREATE INDEX job_facts_by_end ON job_facts (ended, finished_at DESC, job_id DESC) WHERE finished_at IS NOT NULL;
-CREATE INDEX job_facts_by_finish ON job_facts (finished_at DESC, job_id DESC) WHERE finished_at IS NOT NULL;
-CREATE INDEX job_facts_by_start ON job_facts (started_at) WHERE started_at IS NOT NULL;
-CREATE INDEX job_facts_by_device_seconds ON job_facts (device_seconds DESC, job_id DESC);
+             weight_decay, optimizer, attack, norm, device, device_seconds, figure, value, started_at, finished_at)
+    WHERE NOT hidden;
+CREATE INDEX job_facts_by_stage ON job_facts (stage, figure, value DESC, job_id DESC) WHERE value IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_encoder ON job_facts (encoder, label_fraction, figure, value DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_labels ON job_facts (label_fraction, figure, value DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_owner ON job_facts (owner, figure, value DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_owner_and_age ON job_facts (owner, created_at DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_experiment ON job_facts (experiment text_pattern_ops, figure, value DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_dataset ON job_facts (dataset, figure, value DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_lr ON job_facts (lr, figure, value DESC, job_id DESC) WHERE lr IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_temperature ON job_facts (temperature, figure, value DESC, job_id DESC) WHERE temperature IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_lambda ON job_facts (lambda, figure, value DESC, job_id DESC) WHERE lambda IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_seed ON job_facts (seed, figure, value DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_size ON job_facts (batch_size, epochs, figure, value DESC, job_id DESC) WHERE NOT hidden;
+CREATE INDEX job_facts_by_attack ON job_facts (attack, norm, value DESC, job_id DESC) WHERE attack IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_end ON job_facts (ended, finished_at DESC, job_id DESC) WHERE finished_at IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_finish ON job_facts (finished_at DESC, job_id DESC) WHERE finished_at IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_start ON job_facts (started_at) WHERE started_at IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_device_seconds ON job_facts (device_seconds DESC, job_id DESC) WHERE NOT hidden;
 -- Of what has few values the rare ones are looked up; the others are met soon on a walk.
-CREATE INDEX job_facts_by_norm ON job_facts (norm) WHERE norm IS NOT NULL;
-CREATE INDEX job_facts_by_optimizer ON job_facts (optimizer);
-CREATE INDEX job_facts_by_weight_decay ON job_facts (weight_decay);
-CREATE INDEX job_facts_by_device ON job_facts (device);
-CREATE INDEX job_facts_by_epochs ON job_facts (epochs);
-CREATE INDEX job_facts_by_images ON job_facts (dataset_sha256);
-CREATE INDEX job_facts_by_job ON job_facts (job text_pattern_ops);
+CREATE INDEX job_facts_by_norm ON job_facts (norm) WHERE norm IS NOT NULL AND NOT hidden;
+CREATE INDEX job_facts_by_optimizer ON job_facts (optimizer) WHERE NOT hidden;
+CREATE INDEX job_facts_by_weight_decay ON job_facts (weight_decay) WHERE NOT hidden;
+CREATE INDEX job_facts_by_device ON job_facts (device) WHERE NOT hidden;
+CREATE INDEX job_facts_by_epochs ON job_facts (epochs) WHERE NOT hidden;
+CREATE INDEX job_facts_by_images ON job_facts (dataset_sha256) WHERE NOT hidden;
+CREATE INDEX job_facts_by_job ON job_facts (job text_pattern_ops) WHERE NOT hidden;
 -- These go together: without this Postgres takes one job in a thousand for one in a million.
 CREATE STATISTICS job_facts_together (dependencies, mcv) ON stage, figure, ended, label_fraction, encoder, dataset FROM job_facts;
 

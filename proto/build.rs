@@ -15,6 +15,7 @@ mod rules;
 
 /// Messages that `tandem --json` prints. Its fields stand in the order of their declaration in the `.proto` file.
 const PRINTED: &[&str] = &[
+    "ArchiveResponse",
     "Artifact",
     "Attempt",
     "AuditEntry",
@@ -23,7 +24,10 @@ const PRINTED: &[&str] = &[
     "CancelResponse",
     "ChangedResponse",
     "Checkpoint",
+    "Cleaned",
+    "CleanResponse",
     "Dataset",
+    "DeleteResponse",
     "Device",
     "DeviceFacts",
     "DeviceFigures",
@@ -36,16 +40,20 @@ const PRINTED: &[&str] = &[
     "DrainResponse",
     "Experiment",
     "GetPolicyResponse",
+    "GoneJob",
     "HoldResponse",
     "ExperimentSummary",
     "ExperimentsResponse",
     "Job",
+    "Labelled",
+    "LabelResponse",
     "ListPeopleResponse",
     "ListResponse",
     "ListNotifyResponse",
     "ListTokensResponse",
     "MaxTime",
     "LogLine",
+    "Note",
     "NotifyTarget",
     "Person",
     "PlannedJob",
@@ -67,7 +75,12 @@ const PRINTED: &[&str] = &[
     "ShowResponse",
     "Start",
     "StatusResponse",
+    "StayingJob",
+    "Stays",
+    "StoredBy",
     "StoredDataset",
+    "StoredJob",
+    "StoredResponse",
     "Submission",
     "TestNotifyResponse",
     "Token",
@@ -107,6 +120,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "Experiment.created_at",
             "ExperimentSummary.created_at",
             "LogLine.at",
+            "Note.at",
             "NotifyTarget.made_at",
             "Person.made_at",
             "ReceiptKey.since",
@@ -195,6 +209,10 @@ const FIELDS: &[(&str, &[&str])] = &[
             "ExperimentSummary.best",
             "Job.max_time",
             "ListResponse.total",
+            "Experiment.note",
+            "Job.note",
+            "Labelled.note",
+            "StoredBy.limit_bytes",
             "DeviceFigures.load",
             "DeviceFigures.memory_clock_max_mhz",
             "DeviceFigures.memory_clock_mhz",
@@ -238,7 +256,15 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     (
         r#"skip_serializing_if = "std::ops::Not::not""#,
-        &["ListResponse.more", "ListResponse.more_than_total", "WhoAmIResponse.once"],
+        &[
+            "Checkpoint.removed",
+            "Experiment.archived",
+            "ExperimentSummary.archived",
+            "GoneJob.cancelled",
+            "ListResponse.more",
+            "ListResponse.more_than_total",
+            "WhoAmIResponse.once",
+        ],
     ),
     (
         r#"skip_serializing_if = "json::is_zero""#,
@@ -253,7 +279,15 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     (
         r#"skip_serializing_if = "Vec::is_empty""#,
-        &["CancelResponse.shared", "ChangedResponse.notes", "Worker.datasets"],
+        &[
+            "CancelResponse.shared",
+            "ChangedResponse.notes",
+            "Experiment.tags",
+            "ExperimentSummary.tags",
+            "Job.tags",
+            "StoredJob.tags",
+            "Worker.datasets",
+        ],
     ),
     ("skip", &["LogLine.sequence"]),
     (r#"rename = "experiment""#, &["Job.experiment_name"]),
@@ -290,7 +324,7 @@ fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("tandem.v1.bin");
-    let files = ["jobs", "results", "data", "fleet", "devices", "workers", "people", "policy", "notify"]
+    let files = ["jobs", "results", "data", "fleet", "devices", "workers", "people", "policy", "notify", "keeping"]
         .map(|name| format!("tandem/v1/{name}.proto"));
     let path = |name: &str| format!("tandem.v1.{name}");
     let files = protox::Compiler::new(["."])?

@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        again, audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs,
-        metrics, notify, pause, policy, receipt, release, results, schema, show, status, submit, token, top, up, usage,
-        user, watch, web, whoami, why,
+        again, archive, audit, cancel, clean, completions, context, data, delete, devices, doctor, down, fetch, hold,
+        init, join, list, logs, metrics, notify, pause, policy, receipt, release, results, schema, show, status,
+        submit, tag, token, top, up, usage, user, watch, web, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -74,6 +74,11 @@ pub(crate) enum Command {
     Receipt(receipt::Receipt),
     Verify(again::Verify),
     Reproduce(again::Reproduce),
+    Tag(tag::Tag),
+    Note(tag::Note),
+    Archive(archive::Archive),
+    Delete(delete::Delete),
+    Clean(clean::Clean),
     Data(data::Data),
     Status(status::Status),
     Hold(hold::Hold),

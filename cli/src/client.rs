@@ -10,8 +10,8 @@ use anyhow::{Error, Result};
 use tandem_connect::{Address, Dialer, Tuning, dialer::bearer, look::look, pin::root_of};
 use tandem_proto::v1::{
     data_client::DataClient, devices_client::DevicesClient, fleet_client::FleetClient, jobs_client::JobsClient,
-    notify_client::NotifyClient, people_client::PeopleClient, policies_client::PoliciesClient,
-    results_client::ResultsClient,
+    keeping_client::KeepingClient, notify_client::NotifyClient, people_client::PeopleClient,
+    policies_client::PoliciesClient, results_client::ResultsClient,
 };
 use tokio::time::timeout;
 use tonic::{
@@ -72,6 +72,10 @@ impl Services {
 
     pub(crate) fn policies(&self) -> PoliciesClient<Service> {
         PoliciesClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(crate) fn keeping(&self) -> KeepingClient<Service> {
+        KeepingClient::new(self.0.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
     pub(crate) fn notify(&self) -> NotifyClient<Service> {

@@ -7,7 +7,8 @@
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
 //! says who may do what, [`telling`] what people are told and where to. [`receipt`] says what produced a result, for others to
-//! verify. [`facts`] is what is kept of a job to be asked for, and [`ask`] reads the questions.
+//! verify, and [`keeping`] what of the past is kept. [`facts`] is what is kept of a job to be asked for, and [`ask`] reads the
+//! questions.
 
 pub mod access;
 pub mod ask;
@@ -17,6 +18,7 @@ pub mod device;
 pub mod facts;
 pub mod fit;
 pub mod images;
+pub mod keeping;
 pub mod lease;
 pub mod place;
 pub mod plan;

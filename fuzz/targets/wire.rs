@@ -56,6 +56,9 @@ const KINDS: &[Kind] = kinds! {
     PolicyHistoryRequest:, PolicyHistoryResponse: printed,
     ListNotifyRequest:, ListNotifyResponse: printed, SetNotifyRequest:, SetNotifyResponse: printed,
     RemoveNotifyRequest:, RemoveNotifyResponse: printed, TestNotifyRequest:, TestNotifyResponse: printed,
+    TagRequest:, NoteRequest:, LabelResponse: printed, ArchiveRequest:, ArchiveResponse: printed,
+    DeleteRequest:, DeleteResponse: printed, CleanRequest:, CleanResponse: printed,
+    StoredRequest:, StoredResponse: printed,
     WorkerMessage: from_worker, CoordinatorMessage: to_worker,
 };
 

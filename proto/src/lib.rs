@@ -2,7 +2,7 @@
 //!
 //! [`v1`] is generated from `tandem/v1/*.proto`: `jobs` (submit and follow), `results` (query and fetch), `fleet`
 //! (workers and state), `workers` (the stream between a worker and its coordinator), `people` (who may
-//! use it, and their tokens), `notify` (who is told of what). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
+//! use it, and their tokens), `notify` (who is told of what), `keeping` (what of the past is kept). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
 //! (workers and state), `devices` (how devices are and were), `workers` (the stream between a worker and its coordinator), `people` (who may
 //! use it, and their tokens). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
 //! new number in the `.proto` file, then add it to [`convert`] if the domain knows it. A number is never used again. The
@@ -35,7 +35,7 @@ mod tests {
         services.sort_unstable();
         assert_eq!(
             services,
-            ["Data", "Devices", "Fleet", "Jobs", "Notify", "People", "Policies", "Results", "Workers"]
+            ["Data", "Devices", "Fleet", "Jobs", "Keeping", "Notify", "People", "Policies", "Results", "Workers"]
         );
         let names: Vec<_> = set.file.iter().map(|file| file.name()).collect();
         for import in set.file.iter().flat_map(|file| &file.dependency) {

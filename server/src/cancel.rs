@@ -159,7 +159,8 @@ async fn shared(tx: &mut Conn, live: &[&LockedJob], cancelled: &[&LockedJob]) ->
     Ok(shared.collect())
 }
 
-async fn cancel_job(tx: &mut Conn, job: &LockedJob, reason: &str) -> Result<()> {
+/// Ends a job whose row is locked.
+pub(crate) async fn cancel_job(tx: &mut Conn, job: &LockedJob, reason: &str) -> Result<()> {
     if let Some(attempt) = attempts::lock_live(tx, job.id).await? {
         let leases = leases::lock(tx, attempt.id).await?;
         conclude::end_attempt(tx, &attempt, &leases, AttemptState::Cancelled, reason).await?;

@@ -92,6 +92,12 @@ pub(crate) fn job(row: JobRow) -> Result<v1::Job, Status> {
             trained_seconds: row.trained.unwrap_or(0.0),
             by_policy: row.is_longest_by_policy,
         }),
+        tags: row.tags,
+        note: row.note_text.map(|text| v1::Note {
+            text,
+            who: row.note_who.unwrap_or_default(),
+            at: row.note_at.map(timestamp),
+        }),
     })
 }
 
@@ -138,6 +144,8 @@ pub(crate) fn summary(row: SummaryRow) -> v1::ExperimentSummary {
         cancelled: number(row.cancelled),
         best: row.best_name.zip(row.best).map(|(name, value)| v1::Scalar { name, value }),
         best_job: row.best_job.unwrap_or_default(),
+        tags: row.tags,
+        archived: row.is_archived,
     }
 }
 
@@ -288,6 +296,7 @@ pub(crate) fn checkpoint(checkpoint: Checkpoint) -> v1::Checkpoint {
         sha256: checkpoint.sha256,
         path: checkpoint.path,
         at: Some(timestamp(checkpoint.at)),
+        removed: false,
     }
 }
 
@@ -298,12 +307,16 @@ fn experiment(experiment: Experiment) -> v1::Experiment {
         owner: experiment.owner,
         created_at: Some(timestamp(experiment.created_at)),
         toml: experiment.toml,
+        ..v1::Experiment::default()
     }
 }
 
 pub(crate) fn shown(shown: Shown) -> Result<v1::ShowResponse, Status> {
+    let labels = shown.labels;
+    let note = labels.note.map(|note| v1::Note { text: note.text, who: note.who, at: Some(timestamp(note.at)) });
+    let archived = shown.is_archived;
     let mut response = v1::ShowResponse {
-        experiment: Some(experiment(shown.experiment)),
+        experiment: Some(v1::Experiment { tags: labels.tags, note, archived, ..experiment(shown.experiment) }),
         jobs: jobs(shown.jobs)?,
         artifacts: shown.artifacts.into_iter().map(artifact).collect(),
         ..Default::default()
@@ -311,7 +324,9 @@ pub(crate) fn shown(shown: Shown) -> Result<v1::ShowResponse, Status> {
     if let Some(detail) = shown.detail {
         response.attempts = detail.attempts.into_iter().map(attempt).collect::<Result<_, _>>()?;
         response.events = detail.events.into_iter().map(|row| event(detail.job, row)).collect();
-        response.checkpoints = detail.checkpoints.into_iter().map(checkpoint).collect();
+        let with_end =
+            |one: Checkpoint| v1::Checkpoint { removed: !detail.kept.contains(&one.step), ..checkpoint(one) };
+        response.checkpoints = detail.checkpoints.into_iter().map(with_end).collect();
     }
     Ok(response)
 }

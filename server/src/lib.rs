@@ -6,10 +6,10 @@
 //! [`reap`] finds leases that expired, [`conclude`] ends ranks, attempts and jobs, once [`verify`] has read back what they
 //! made, [`unblock`] queues the jobs that waited for them and [`receipts`] says what produced each result. [`query`] answers questions and [`target`] finds what they are about;
 //! [`cancel`], of what is one's own by [`wish`], [`release`], [`sharing`], [`datasets`], [`people`] and [`web`] (browsers) are
-//! requests of people, and [`telling`] tells them what has happened.
+//! requests of people, and [`telling`] tells them what has happened. [`keeping`] says what of the past stays, and removes the rest.
 //!
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`page`] shows a browser the
-//! same, [`convert`], [`convert_asked`] and [`convert_device`] make messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what
+//! same, [`convert`], [`convert_asked`], [`convert_device`] and [`convert_keeping`] make messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what
 //! goes on and [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it; [`facts`] fills in what older jobs can be asked by;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
@@ -26,6 +26,7 @@ mod config;
 mod convert;
 mod convert_asked;
 mod convert_device;
+mod convert_keeping;
 mod datasets;
 mod dispatch;
 mod error;
@@ -33,6 +34,7 @@ mod estimate;
 mod facts;
 mod fitness;
 mod images;
+mod keeping;
 mod listen;
 mod meters;
 mod metrics;

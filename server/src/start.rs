@@ -33,6 +33,7 @@ use crate::{
     datasets::shelf,
     dispatch::Dispatcher,
     facts,
+    keeping::task::Keeper,
     listen::{self, ListenError, Listening, check_exposure, router},
     metrics::{open::Sight, page::Metrics},
     notifier::Notifier,
@@ -240,6 +241,8 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
             closing.cancelled().await;
         })
     });
+    let keeper = Keeper { store: store.clone(), folder: folder.clone(), holder: id };
+    background.spawn(named("removing what is to go", keeper.run(closing.clone())));
     let sweeping = shelf::sweep(store.clone(), folder, closing.clone());
     background.spawn(named("sweeping unfinished data sets", sweeping));
     background.spawn(named("looking after the certificate", listening.watch_certificate(closing.clone())));

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     estimate::{Speeds, TimeEstimate},
+    keeping::quota,
     refuse::{add_refusals, refusals},
     sharing::{
         limited::{go_on_longer, too_slow},
@@ -24,7 +25,7 @@ use crate::{
         requeue::take_up,
     },
     store::{
-        Conn, Store,
+        Conn, Store, archive,
         audit::{self, Entry},
         clean, dependencies,
         events::{self, About},
@@ -151,6 +152,11 @@ async fn dry_run(store: &Store, submission: &Submission, mut plan: Plan) -> Resu
     let mut notes = add_refusals(store, &submission.by, submission.max_time, &mut plan).await?;
     let fresh = submission.fresh;
     let mut conn = store.reader().await?;
+    let (_, house) = policy::current(&mut conn).await?;
+    match quota::check(&mut conn, &house.limits_of(&submission.by.name), &submission.by.name).await {
+        Err(Error::Refused(why)) => notes.push(format!("it would be refused: {why}")),
+        other => other?,
+    }
     let mut speeds = Speeds::of_fleet(&mut conn).await?;
     notes.extend(too_slow(&mut conn, &submission.by.name, submission.max_time, &plan).await?);
     let mut jobs = Vec::new();
@@ -176,6 +182,12 @@ struct Known {
 async fn repeated(store: &Store, key: &str) -> Result<Option<Known>> {
     let mut conn = store.reader().await?;
     let Some(experiment) = experiments::by_idempotency_key(&mut conn, key).await? else { return Ok(None) };
+    if experiments::is_deleted(&mut conn, experiment.id).await? {
+        return Err(Error::Conflict(format!(
+            "experiment `{}` of idempotency key {key} has been deleted since; a new submit needs a new key",
+            experiment.name
+        )));
+    }
     let links = experiments::links(&mut conn, experiment.id).await?;
     let states = states_of(&mut conn, &links).await?;
     Ok(Some(Known { experiment, links, states }))
@@ -258,6 +270,7 @@ async fn insert(
     let (_, house) = policy::current(&mut tx).await?;
     let limits = house.limits_of(&by.name);
     limits.may_take(submission.max_time).map_err(Error::Forbidden)?;
+    quota::check(&mut tx, &limits, &by.name).await?;
     if !experiments::insert(&mut tx, experiment).await? {
         return Ok(None);
     }
@@ -281,8 +294,9 @@ async fn insert(
     limits
         .may_queue(&by.name, used::waiting(&mut tx, &by.name).await?.saturating_sub(brought), brought)
         .map_err(Error::Refused)?;
-    // What others have paused is wanted now.
+    // What others have paused is wanted now, and what they have archived is seen again.
     pause::settle(&mut tx, &shared).await?;
+    archive::settle(&mut tx, &shared).await?;
     let notes = go_on_longer(&mut tx, &shared, &links, submission.max_time, &house).await?;
     let object = format!("{} {}", experiment.name, experiment.id);
     audit::append(&mut tx, &[Entry::done(by, "Jobs/Submit", object, &experiment.owner)]).await?;

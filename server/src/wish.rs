@@ -24,6 +24,13 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
+    /// Of the experiment, or of the job.
+    pub(crate) fn id(&self) -> Uuid {
+        match *self {
+            Self::Experiment(id) | Self::OwnOf(id) | Self::Job(id) => id,
+        }
+    }
+
     pub(crate) fn experiment(&self) -> Option<Uuid> {
         match self {
             Self::Experiment(id) => Some(*id),

@@ -9,7 +9,7 @@ use super::asked::{Rest, Which, say_rest};
 use crate::{
     client::Client,
     complete,
-    exit::Exit,
+    exit::{Exit, Failure},
     output::Output,
     render::{experiments, job, state as words},
     time,
@@ -24,6 +24,8 @@ Examples:
   tandem list --mine --since 7d
   tandem list --state queued,running
   tandem list --where \"stage = 'attack' and device_seconds > '1h'\"
+  tandem list --tag camera-ready
+  tandem list --experiments --archived
   tandem list --experiment quickstart --json | jq '.jobs[].name'")]
 pub(crate) struct List {
     /// Only jobs in these states
@@ -43,6 +45,13 @@ pub(crate) struct List {
     experiments: bool,
     #[command(flatten)]
     which: Which,
+    /// Only what has this tag, or is of an experiment that has it, archived or not
+    #[arg(long, value_name = "WORD", default_value = "", hide_default_value = true,
+        conflicts_with_all = ["experiment", "condition", "since", "cursor"])]
+    tag: String,
+    /// Only experiments that are archived: those are left out otherwise
+    #[arg(long, requires = "experiments")]
+    archived: bool,
     /// At most this many
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -76,6 +85,10 @@ impl List {
         if self.experiments {
             return self.experiments(client, output).await;
         }
+        if !self.tag.is_empty() && self.which.is_meant() {
+            let message = "--tag with --mine or --owner lists experiments: add --experiments";
+            return Err(Failure::error(Exit::Usage, message.to_owned()));
+        }
         let wanted: Vec<JobState> = self.state.iter().map(|state| JobState::from(*state)).collect();
         let states: Vec<&str> = wanted.iter().map(|state| words::job(*state)).collect();
         let request = ListRequest {
@@ -88,6 +101,7 @@ impl List {
             since: self.which.since.clone(),
             cursor: self.which.cursor.clone(),
             in_line: false,
+            tag: self.tag.clone(),
         };
         let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
         if output.is_json() {
@@ -95,6 +109,7 @@ impl List {
         } else if answer.jobs.is_empty() {
             let none = match (states.is_empty(), self.experiment.is_empty()) {
                 _ if self.which.is_meant() => "no job is so".to_owned(),
+                _ if !self.tag.is_empty() => format!("no such jobs with the tag `{}`", self.tag),
                 (true, true) => "no jobs; submit some with: tandem submit FILE".to_owned(),
                 (true, false) => format!("no jobs in `{}`", self.experiment),
                 (false, _) => format!("no jobs that are {}; without --state others are listed", states.join(" or ")),
@@ -123,11 +138,15 @@ impl List {
     }
 
     async fn experiments(self, client: &Client, output: &Output) -> Result<Exit> {
-        let request = ExperimentsRequest { limit: self.limit, owner: self.which.owner, mine: self.which.mine };
+        let is_chosen = !self.tag.is_empty() || self.archived;
+        let Self { limit, which: Which { owner, mine, .. }, tag, archived, .. } = self;
+        let request = ExperimentsRequest { limit, owner, mine, tag, archived };
         let tried = "list experiments";
         let answer = client.ask(tried, async |on| on.jobs().experiments(request.clone()).await).await?;
         if output.is_json() {
             output.document(&answer)?;
+        } else if answer.experiments.is_empty() && is_chosen {
+            output.note("no such experiments");
         } else if answer.experiments.is_empty() {
             output.note("no experiments; submit one with: tandem submit FILE");
         } else {

@@ -1,12 +1,15 @@
 //! One file per command: its options, its call, its answer.
 
 pub(crate) mod again;
+pub(crate) mod archive;
 mod asked;
 pub(crate) mod audit;
 pub(crate) mod cancel;
+pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod data;
+pub(crate) mod delete;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod down;
@@ -28,6 +31,7 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod tag;
 pub(crate) mod token;
 pub(crate) mod top;
 pub(crate) mod up;
@@ -66,6 +70,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
         Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
+        Command::Tag(tag) => tag.run(&connect(global, output).await?, output).await,
+        Command::Note(note) => note.run(&connect(global, output).await?, output).await,
+        Command::Archive(archive) => archive.run(&connect(global, output).await?, output).await,
+        Command::Delete(delete) => delete.run(&connect(global, output).await?, output).await,
+        Command::Clean(clean) => clean.run(&connect(global, output).await?, output).await,
         Command::Receipt(receipt) => receipt.run(async || connect(global, output).await, output).await,
         Command::Reproduce(reproduce) => reproduce.run(&connect(global, output).await?, output).await,
         Command::Verify(verify) => verify.run(&connect(global, output).await?, output).await,

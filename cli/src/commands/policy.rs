@@ -73,8 +73,11 @@ A file of a house where nobody has more than two of four cards:
   max_time = \"2d\"
   hold = \"8h\"
   held_devices = 1
+  stored_gb = 200.0
   [people.ann]
-  running_devices = 3")]
+  running_devices = 3
+  [retention]                    # what goes by age: tandem clean --help
+  checkpoints_after = \"14d\"")]
 struct Set {
     /// The policy, TOML; `-` reads stdin
     #[arg(value_name = "FILE")]

@@ -13,9 +13,14 @@ use crate::time::utc;
 /// One line per job: `tandem list`, `tandem show EXPERIMENT`, `tandem cancel`.
 pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
     let length = units::id_length(jobs.iter().map(|job| job.id.as_str()));
-    let mut rows = Rows::new(style, &["ID", "EXPERIMENT", "JOB", "STAGE", "STATE", "PROGRESS", "OWNER", "AGE", "NOTE"]);
+    let are_tagged = jobs.iter().any(|job| !job.tags.is_empty());
+    let mut heads = vec!["ID", "EXPERIMENT", "JOB", "STAGE", "STATE", "PROGRESS", "OWNER", "AGE", "NOTE"];
+    if are_tagged {
+        heads.insert(8, "TAGS");
+    }
+    let mut rows = Rows::new(style, &heads);
     for job in jobs {
-        rows.row([
+        let mut cells: Vec<Text> = vec![
             units::short_id(&job.id, length).into(),
             job.experiment_name.as_str().into(),
             job.name.as_str().into(),
@@ -25,19 +30,24 @@ pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
             job.owner.as_str().into(),
             utc(&job.created_at).map(|at| units::age(at, now)).unwrap_or_default().into(),
             Text::new(note(job), Tone::Faint),
-        ]);
+        ];
+        if are_tagged {
+            cells.insert(8, job.tags.join(", ").into());
+        }
+        rows.row(cells);
     }
-    rows.less_needed(&[("STAGE", 6), ("AGE", 5), ("OWNER", 4), ("PROGRESS", 3), ("EXPERIMENT", 2)]);
+    rows.less_needed(&[("STAGE", 6), ("TAGS", 1), ("AGE", 5), ("OWNER", 4), ("PROGRESS", 3), ("EXPERIMENT", 2)]);
     rows.to_string()
 }
 
-/// The job's reason, or that its attack failed checks of masked gradients: its figures may be too good.
+/// The job's reason, what somebody has noted, or that its attack failed checks of masked gradients: its figures may be too good.
 pub(crate) fn note(job: &Job) -> String {
     match value(&job.results, "gate_failed") {
         Some(failed) if failed > 0.0 && job.reason.is_empty() => {
             let (experiment, name) = (&job.experiment_name, &job.name);
             format!("{failed} of the attack's checks failed: see `tandem show {experiment}/{name}`")
         }
+        _ if job.reason.is_empty() => job.note.as_ref().map(|note| note.text.clone()).unwrap_or_default(),
         _ => job.reason.clone(),
     }
 }

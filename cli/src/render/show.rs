@@ -1,7 +1,7 @@
 //! Everything about one job or one experiment.
 
 use chrono::{DateTime, Utc};
-use tandem_proto::v1::{Artifact, Attempt, Checkpoint, Event, Experiment, Job, MaxTime, ShowResponse};
+use tandem_proto::v1::{Artifact, Attempt, Checkpoint, Event, Experiment, Job, MaxTime, Note, ShowResponse};
 
 use super::{
     job, state,
@@ -77,8 +77,16 @@ fn of_job(job: &Job, experiment: Option<&Experiment>, inputs: &[String], now: Da
         ("took", job::seconds(job, now).map(units::duration).unwrap_or_default()),
         ("starts from", inputs.join(", ")),
         ("results", results.collect::<Vec<_>>().join(", ")),
+        ("tags", job.tags.join(", ")),
+        ("note", job.note.as_ref().map(note).unwrap_or_default()),
         ("content key", job.content_key.clone()),
     ])
+}
+
+/// `for the camera-ready (ann, 2026-11-30 12:00)`.
+fn note(note: &Note) -> String {
+    let at = utc(&note.at).map(units::moment).unwrap_or_default();
+    format!("{} ({}, {at})", note.text, note.who)
 }
 
 /// `2h by the policy; it has trained for 1h6m`.
@@ -98,6 +106,9 @@ fn of_experiment(experiment: &Experiment) -> String {
         ("id", experiment.id.clone()),
         ("owner", experiment.owner.clone()),
         ("submitted", utc(&experiment.created_at).map(units::moment).unwrap_or_default()),
+        ("tags", experiment.tags.join(", ")),
+        ("note", experiment.note.as_ref().map(note).unwrap_or_default()),
+        ("archived", if experiment.archived { "yes: it is in no list" } else { "" }.to_owned()),
     ])
 }
 
@@ -127,7 +138,8 @@ fn attempts(attempts: &[Attempt], style: Style, now: DateTime<Utc>) -> String {
 
 fn checkpoints(checkpoints: &[Checkpoint], style: Style) -> String {
     let mut rows = Rows::new(style, &["STEP", "SIZE", "AT", "SHA-256"]);
-    for checkpoint in checkpoints {
+    let (removed, kept): (Vec<&Checkpoint>, Vec<&Checkpoint>) = checkpoints.iter().partition(|one| one.removed);
+    for checkpoint in &kept {
         rows.row([
             units::count(checkpoint.step).into(),
             units::bytes(checkpoint.bytes).into(),
@@ -137,7 +149,12 @@ fn checkpoints(checkpoints: &[Checkpoint], style: Style) -> String {
     }
     rows.right(0);
     rows.right(1);
-    rows.to_string()
+    let mut text = if kept.is_empty() { String::new() } else { rows.to_string() };
+    if !removed.is_empty() {
+        let ones = if removed.len() == 1 { "one" } else { "ones" };
+        text.push_str(&format!("{} older {ones}, removed\n", removed.len()));
+    }
+    text
 }
 
 fn artifacts(artifacts: &[Artifact], style: Style) -> String {
@@ -200,6 +217,27 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("Artifacts"));
+    }
+
+    #[test]
+    fn checkpoints_that_were_removed_are_counted_and_not_listed() {
+        let one = |step, removed| Checkpoint { step, removed, ..Checkpoint::default() };
+        let text = checkpoints(&[one(30, false), one(20, true), one(10, true)], Style::default());
+        assert!(text.contains("30") && text.ends_with("2 older ones, removed\n"), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(checkpoints(&[one(10, true)], Style::default()), "1 older one, removed\n");
+    }
+
+    #[test]
+    fn labels_are_shown() {
+        let note = Some(Note { text: "camera-ready".to_owned(), who: "ann".to_owned(), at: None });
+        let tags = vec!["v1".to_owned(), "best".to_owned()];
+        let job = Job { tags: tags.clone(), note: note.clone(), ..running() };
+        let experiment = Experiment { tags, note, archived: true, ..Experiment::default() };
+        for text in [of_job(&job, None, &[], DateTime::UNIX_EPOCH), of_experiment(&experiment)] {
+            assert!(text.contains("v1, best") && text.contains("camera-ready (ann, "), "{text}");
+        }
+        assert!(of_experiment(&experiment).contains("it is in no list"));
     }
 
     #[test]

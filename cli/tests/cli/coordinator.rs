@@ -17,6 +17,7 @@ use tandem_proto::v1::{
     devices_server::{Devices, DevicesServer},
     fleet_server::{Fleet, FleetServer},
     jobs_server::{Jobs, JobsServer},
+    keeping_server::KeepingServer,
     notify_server::NotifyServer,
     people_server::PeopleServer,
     policies_server::{Policies, PoliciesServer},
@@ -97,6 +98,10 @@ pub(crate) struct Script {
     pub(crate) once_token: bool,
     pub(crate) audit: Vec<v1::AuditEntry>,
     pub(crate) stored: Vec<v1::StoredDataset>,
+    /// What is said to a request to delete; and to each step of cleaning, the next one.
+    pub(crate) deleted: v1::DeleteResponse,
+    pub(crate) cleaned: VecDeque<v1::CleanResponse>,
+    pub(crate) in_store: v1::StoredResponse,
     pub(crate) targets: Vec<v1::NotifyTarget>,
     pub(crate) tested: v1::TestNotifyResponse,
     pub(crate) experiments: Vec<v1::ExperimentSummary>,
@@ -147,6 +152,7 @@ impl Coordinator {
             .add_service(PeopleServer::new(self.clone()))
             .add_service(PoliciesServer::new(self.clone()))
             .add_service(NotifyServer::new(self.clone()))
+            .add_service(KeepingServer::new(self.clone()))
     }
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {

@@ -8,7 +8,7 @@ use tandem_proto::{
     convert::Timestamp,
     v1::{
         self, Artifact, Attempt, AttemptState, Checkpoint, Dataset, Device, DeviceFacts, Estimate, Event, Experiment,
-        Job, JobState, LogLine, PlannedJob, Progress, ReleaseResponse, Scalar, Series, SharedJob, ShowResponse,
+        Job, JobState, LogLine, Note, PlannedJob, Progress, ReleaseResponse, Scalar, Series, SharedJob, ShowResponse,
         StatusResponse, Submission, SubmitResponse, WatchResponse, Worker, WorkerState,
     },
 };
@@ -62,6 +62,8 @@ fn full_job() -> Job {
         depends_on: vec!["x".to_owned(), "y".to_owned()],
         priority: -5,
         max_time: Some(v1::MaxTime { seconds: 3600.0, trained_seconds: 60.5, by_policy: true }),
+        tags: vec!["camera-ready".to_owned(), "v2".to_owned()],
+        note: Some(Note { text: "as \"submitted\"".to_owned(), who: "ann".to_owned(), at: at(1_700_000_000, 0) }),
     }
 }
 
@@ -222,6 +224,7 @@ fn shown() -> ShowResponse {
         sha256: "ab".to_owned(),
         path: "jobs/7f/step-00000120-f12".to_owned(),
         at: at(1_700_000_000, 0),
+        removed: true,
     };
     let experiment = Experiment {
         id: "e-1".to_owned(),
@@ -229,6 +232,9 @@ fn shown() -> ShowResponse {
         owner: "ann".to_owned(),
         created_at: at(1_700_000_000, 0),
         toml: "name = \"quickstart\"\n".to_owned(),
+        tags: vec!["camera-ready".to_owned()],
+        note: Some(Note { text: "as submitted".to_owned(), who: "ann".to_owned(), at: at(1_700_000_000, 0) }),
+        archived: true,
     };
     ShowResponse {
         experiment: Some(experiment),

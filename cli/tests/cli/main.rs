@@ -15,6 +15,7 @@ mod fetch;
 mod house;
 mod join;
 mod json;
+mod keeping;
 mod limits;
 mod metrics;
 mod notify;

@@ -104,6 +104,13 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Notify/Set", SUBMITTER, Object::Own),
     rule("/tandem.v1.Notify/Remove", READER, Object::Own),
     rule("/tandem.v1.Notify/Test", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Keeping/Tag", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Keeping/Note", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Keeping/Archive", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Keeping/Delete", SUBMITTER, Object::Own),
+    rule("/tandem.v1.Keeping/Clean", ADMIN, Object::Any),
+    rule("/tandem.v1.Keeping/WouldClean", READER, Object::Any),
+    rule("/tandem.v1.Keeping/Stored", READER, Object::Any),
     // A page.
     rule("/metrics", Least::Scrape, Object::Any),
     rule("/tandem.v1.People/WebCode", READER, Object::Own),

@@ -16,7 +16,7 @@ use crate::{
     words::hint,
 };
 
-const SECTIONS: [&str; 5] = ["fair_share", "priorities", "limits", "people", "foreign_use"];
+const SECTIONS: [&str; 6] = ["fair_share", "priorities", "limits", "people", "foreign_use", "retention"];
 
 impl HousePolicy {
     /// Reads a policy that is in force, or was.
@@ -71,6 +71,7 @@ fn sections(root: &DeTable<'_>, wrong: &mut Wrong) -> HousePolicy {
             "priorities" => policy.priorities = section("priorities", value, wrong),
             "limits" => policy.limits = section("limits", value, wrong),
             "foreign_use" => policy.foreign_use = section("foreign_use", value, wrong),
+            "retention" => policy.retention = section("retention", value, wrong),
             "people" => {
                 let Some(people) = table("people", value, wrong) else { continue };
                 for (who, limits) in people {

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{limits::Limits, span};
+use super::{limits::Limits, retention::Retention, span};
 use crate::access::{name, role::PersonRole};
 
 /// The longest policy file.
@@ -39,6 +39,7 @@ pub struct HousePolicy {
     /// Of some by name; what is left out there is as in `limits`.
     pub people: BTreeMap<String, Limits>,
     pub foreign_use: ForeignUse,
+    pub retention: Retention,
 }
 
 /// Whose turn it is among jobs of one priority.
@@ -181,6 +182,7 @@ impl HousePolicy {
             let why = format!("`foreign_use.utilization` = {}: expected per cent", self.foreign_use.utilization);
             wrong.push((vec!["foreign_use", "utilization"], why));
         }
+        wrong.extend(self.retention.wrong().into_iter().map(|(key, why)| (vec!["retention", key], why)));
         wrong
     }
 

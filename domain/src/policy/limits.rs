@@ -28,6 +28,9 @@ pub struct Limits {
     /// Devices that it may hold at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_devices: Option<u32>,
+    /// Files of its jobs in the store, in GB (10^9 bytes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_gb: Option<f64>,
 }
 
 impl Limits {
@@ -39,6 +42,7 @@ impl Limits {
         max_time: None,
         hold: Some(Duration::from_secs(12 * 3600)),
         held_devices: Some(1),
+        stored_gb: None,
     };
 
     /// These, and those of `all` where they say nothing.
@@ -50,6 +54,7 @@ impl Limits {
             max_time: self.max_time.or(all.max_time),
             hold: self.hold.or(all.hold),
             held_devices: self.held_devices.or(all.held_devices),
+            stored_gb: self.stored_gb.or(all.stored_gb),
         }
     }
 
@@ -58,6 +63,9 @@ impl Limits {
         let mut wrong = Vec::new();
         if let Some(hours) = self.device_hours_a_week.filter(|hours| !(hours.is_finite() && *hours >= 0.0)) {
             wrong.push(("device_hours_a_week", format!("`{at}.device_hours_a_week` = {hours}: expected 0 or more")));
+        }
+        if let Some(gb) = self.stored_gb.filter(|gb| !(gb.is_finite() && *gb >= 0.0)) {
+            wrong.push(("stored_gb", format!("`{at}.stored_gb` = {gb}: expected 0 or more")));
         }
         if self.running_devices == Some(0) {
             let instead = "to keep somebody out: tandem user disable NAME";
@@ -79,6 +87,27 @@ impl Limits {
             Some(most) if waiting + count > u64::from(most) => Err(format!(
                 "{who} has {waiting} waiting jobs, and this brings {count} more, of {most} that the policy allows \
                  (queued_jobs; tandem policy show); submit fewer, or wait until some have started"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that files of its jobs may take.
+    pub fn stored_bytes(&self) -> Option<u64> {
+        self.stored_gb.map(|gb| (gb * 1e9) as u64)
+    }
+
+    /// Whether more may be submitted by whose jobs have so many bytes in the store.
+    ///
+    /// # Errors
+    /// Says what the limit is.
+    pub fn may_store(&self, who: &str, stored: u64) -> Result<(), String> {
+        match self.stored_bytes() {
+            Some(most) if stored > most => Err(format!(
+                "files of {who}'s jobs take {:.1} GB, of {} GB that the policy allows (stored_gb; tandem policy show); delete \
+                 what is not needed any more, by: tandem delete EXPERIMENT (what takes how much: tandem usage --stored)",
+                stored as f64 / 1e9,
+                self.stored_gb.unwrap_or_default(),
             )),
             _ => Ok(()),
         }

@@ -1,11 +1,13 @@
 //! How a house is shared: one policy, set by an admin and kept with all its versions.
 //!
-//! [`HousePolicy`] is what a policy file says, checked. [`limits`] says what a person may have of it.
+//! [`HousePolicy`] is what a policy file says, checked. [`limits`] says what a person may have of it, [`Retention`] what goes
+//! with age.
 
 mod changes;
 mod file;
 mod house;
 pub mod limits;
+mod retention;
 pub mod span;
 #[cfg(test)]
 mod tests;
@@ -13,3 +15,4 @@ mod tests;
 pub use changes::changes;
 pub use house::{BYTES_MAX, FairShare, ForeignUse, HousePolicy, Order, PriorityBounds};
 pub use limits::Limits;
+pub use retention::Retention;

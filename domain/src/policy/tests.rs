@@ -32,6 +32,9 @@ fn what_is_written_is_read_again() {
         [foreign_use]
         memory_mb = 100
         after = "1m"
+        [retention]
+        checkpoints_after = "14d"
+        keep_best = 3
     "#;
     let policy = HousePolicy::parse(text).unwrap();
     assert_eq!(HousePolicy::parse(&policy.to_toml()).unwrap(), policy);
@@ -60,6 +63,11 @@ fn a_wrong_file_is_told_where_and_why() {
         ("[people.ann]\nmax_time = \"1s\"", "people.ann.max_time"),
         ("[people.ann]\nholds = 1", "holds"),
         ("[foreign_use]\nutilization = 101", "per cent"),
+        ("[limits]\nstored_gb = -1.0", "limits.stored_gb"),
+        ("[retention]\ncheckpoints_after = \"5m\"", "`retention.checkpoints_after`: expected 1h or more"),
+        ("[retention]\npoints = 3", "`retention.points` = 3: expected 10 to 1000000"),
+        ("[retention]\narchive_after = \"90d\"\ndelete_after = \"30d\"", "sooner than `archive_after`"),
+        ("[retention]\nkeep = 3", "unknown key `keep`"),
         ("[limits", "policy:1:8: not valid TOML"),
     ];
     for (text, expected) in cases {
@@ -166,4 +174,25 @@ fn a_job_may_train_as_long_as_it_was_asked_to_and_as_the_policy_allows_now() {
     assert!(own.contains("of 1h that it may; more: --max-time"), "{own}");
     let houses = limits.has_no_time("ann", Some(3 * HOUR), 2 * HOUR).unwrap();
     assert!(houses.contains("2h is all that the policy allows ann") && houses.contains("[people.ann]"), "{houses}");
+}
+
+#[test]
+fn nothing_goes_by_age_unless_a_policy_says_so() {
+    assert!(!HousePolicy::parse("").unwrap().retention.removes());
+    assert!(!HousePolicy::parse("[retention]\nkeep_best = 5").unwrap().retention.removes());
+    let policy = HousePolicy::parse("[retention]\npoints_after = \"90d\"\nkeep_younger = \"100d\"").unwrap();
+    assert!(policy.retention.removes());
+    assert_eq!(policy.retention.at_least(90 * 24 * HOUR), 100 * 24 * HOUR);
+}
+
+#[test]
+fn who_stores_more_than_the_policy_allows_is_told_what_to_delete() {
+    let limits = Limits { stored_gb: Some(1.5), ..Limits::default() };
+    assert!(limits.may_store("ann", 1_500_000_000).is_ok());
+    let said = limits.may_store("ann", 2_000_000_000).unwrap_err();
+    assert!(said.contains("ann's jobs take 2.0 GB, of 1.5 GB"), "{said}");
+    assert!(said.contains("tandem delete EXPERIMENT") && said.contains("tandem usage --stored"), "{said}");
+    assert!(Limits::default().may_store("ann", u64::MAX).is_ok());
+    let zero = Limits { stored_gb: Some(0.0), ..Limits::default() };
+    assert!(zero.may_store("ann", 0).is_ok() && zero.may_store("ann", 1).is_err());
 }

@@ -287,6 +287,8 @@ impl Dispatcher {
         let (spec_json, images_sha256) = jobs::spec_json(&mut tx, lease.job).await?;
         let inputs = files::inputs(&mut tx, lease.job).await?;
         let mut checkpoints = files::checkpoints(&mut tx, lease.job, CHECKPOINTS_OFFERED).await?;
+        let kept = files::kept_steps(&mut tx, lease.job).await?;
+        checkpoints.retain(|checkpoint| kept.contains(&checkpoint.step));
         let replay = reproductions::replay(&mut tx, lease.job).await?;
         checkpoints.extend(replay.as_ref().and_then(|replay| replay.from.clone()));
         let again = if lease.is_dispatched { " again" } else { "" };

@@ -55,6 +55,12 @@ pub(crate) async fn find(conn: &mut Conn, own: &str, question: &Question) -> Res
     Ok((rows, found))
 }
 
+/// What has this tag, or is of an experiment that has it, archived or not.
+pub(crate) async fn tagged(conn: &mut Conn, tag: &str, states: &[JobState], limit: u32) -> Result<Vec<JobRow>> {
+    let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
+    Ok(overview::list(conn, &Filter { tag, states: &states, limit: limited(limit), ..Filter::default() }).await?)
+}
+
 /// Queued jobs, the first in line first.
 pub(crate) async fn line(conn: &mut Conn, limit: u32) -> Result<Vec<JobRow>> {
     let queued = [JobState::Queued.label().to_owned()];

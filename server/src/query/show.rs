@@ -5,11 +5,12 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     store::{
-        Conn,
+        Conn, archive,
         attempts::{self, AttemptRow},
         events::{self, EventRow},
         experiments::{self, Experiment},
         files::{self, Artifact, Checkpoint},
+        labels::{self, Labels},
         overview::JobRow,
         targets::Target,
     },
@@ -20,6 +21,9 @@ const CHECKPOINTS_SHOWN: i64 = 100;
 
 pub(crate) struct Shown {
     pub(crate) experiment: Experiment,
+    /// The experiment's.
+    pub(crate) labels: Labels,
+    pub(crate) is_archived: bool,
     pub(crate) jobs: Vec<JobRow>,
     pub(crate) artifacts: Vec<Artifact>,
     pub(crate) detail: Option<Detail>,
@@ -30,6 +34,8 @@ pub(crate) struct Detail {
     pub(crate) attempts: Vec<AttemptRow>,
     pub(crate) events: Vec<EventRow>,
     pub(crate) checkpoints: Vec<Checkpoint>,
+    /// Steps of those that are on disk.
+    pub(crate) kept: Vec<i64>,
 }
 
 pub(crate) async fn show(conn: &mut Conn, target: &str, own: &str) -> Result<Shown> {
@@ -50,11 +56,14 @@ pub(crate) async fn show_found(conn: &mut Conn, found: Target, called: &str) -> 
                 attempts: attempts::of_job(conn, job).await?,
                 events: events::of_job(conn, job).await?,
                 checkpoints: files::checkpoints(conn, job, CHECKPOINTS_SHOWN).await?,
+                kept: files::kept_steps(conn, job).await?,
             };
             (jobs.first().ok_or_else(gone)?.experiment_id, Some(detail))
         }
     };
     let experiment = experiments::get(conn, experiment).await?.ok_or_else(gone)?;
     let artifacts = files::artifacts(conn, &ids).await?;
-    Ok(Shown { experiment, jobs, artifacts, detail })
+    let labels = labels::of(conn, Target::Experiment(experiment.id)).await?;
+    let is_archived = archive::is_archived(conn, experiment.id).await?;
+    Ok(Shown { experiment, labels, is_archived, jobs, artifacts, detail })
 }

@@ -1,5 +1,7 @@
 //! Curves with fewer points.
 
+use tandem_domain::keeping::thin;
+
 use crate::store::measures::Curve;
 
 /// How many points, and which.
@@ -16,14 +18,11 @@ pub(crate) enum Thin {
     },
 }
 
-/// The first, the smallest, the largest and the last of a curve.
-const FEWEST_EXTREMES: usize = 4;
-
 impl Thin {
     pub(crate) fn new(points: u32, extremes: bool) -> Self {
         match points as usize {
             0 => Self::No,
-            points if extremes => Self::Extremes(points.max(FEWEST_EXTREMES)),
+            points if extremes => Self::Extremes(points.max(thin::FEWEST)),
             points => Self::Means(points),
         }
     }
@@ -68,28 +67,9 @@ fn means(curve: Curve, most: usize) -> Curve {
     Curve { steps, values, ..curve }
 }
 
-/// The smallest and the largest of each group of neighbours, in the order of their steps, between the first and the last point. Where
-/// no value of a group is finite, its first stands for it: a curve that has broken off in numbers shows where.
+/// The smallest and the largest of each group of neighbours, in the order of their steps, between the first and the last point.
 fn extremes(curve: Curve, most: usize) -> Curve {
-    let count = curve.values.len();
-    if count <= most {
-        return curve;
-    }
-    let (inside, groups) = (count - 2, (most - 2) / 2);
-    let mut kept = vec![0];
-    for group in 0..groups {
-        let places = 1 + group * inside / groups..1 + (group + 1) * inside / groups;
-        let finite = || places.clone().filter(|place| curve.values[*place].is_finite());
-        let by_value = |a: &usize, b: &usize| curve.values[*a].total_cmp(&curve.values[*b]);
-        match (finite().min_by(by_value), finite().max_by(by_value)) {
-            (Some(low), Some(high)) => {
-                kept.push(low.min(high));
-                kept.extend((low != high).then_some(low.max(high)));
-            }
-            _ => kept.extend(places.start..places.end.min(places.start + 1)),
-        }
-    }
-    kept.push(count - 1);
+    let kept = thin::extremes(&curve.values, most);
     Curve {
         steps: kept.iter().map(|place| curve.steps[*place]).collect(),
         values: kept.iter().map(|place| curve.values[*place]).collect(),

@@ -15,7 +15,7 @@ use crate::{
         audit::{self, Entry},
         events::{self, About},
         experiments::{self, Experiment, Link},
-        files,
+        files, jobs,
         notify::{Topic, notify},
         receipts,
         reproductions::{self, NewReproduction},
@@ -76,7 +76,11 @@ async fn original(conn: &mut Conn, of: Uuid) -> Result<Receipt> {
 /// From where to where it is replayed, by the checkpoints whose files are there.
 async fn steps(conn: &mut Conn, folder: &StoreFolder, original: &Receipt, of: Uuid) -> Result<Replayed> {
     let mut kept = Vec::new();
+    let on_disk = files::kept_steps(conn, of).await?;
     for checkpoint in files::checkpoints(conn, of, LOOKED_AT).await? {
+        if !on_disk.contains(&checkpoint.step) {
+            continue;
+        }
         let Ok(name) = path_in_store(&checkpoint.path, &folder.root) else { continue };
         let path = folder.root.join(name);
         let there = step(move || Ok(path.exists())).await;
@@ -101,6 +105,18 @@ async fn queue(store: &Store, by: &Person, of: Uuid, original: &Receipt, replaye
     let mut tx = store.begin().await?;
     if let Some(job) = reproductions::under_way(&mut tx, of, replayed.is_some()).await? {
         return Ok(again(job, true));
+    }
+    // Nobody deletes it, or removes its checkpoints, until this one is there and keeps them from it.
+    if jobs::lock(&mut tx, &[of]).await?.is_empty() {
+        return Err(Error::NotFound(format!("job {of} is not there any more")));
+    }
+    if let Some(steps) = replayed.filter(|steps| steps.from_step > 0)
+        && !files::kept_steps(&mut tx, of).await?.contains(&signed(steps.from_step))
+    {
+        return Err(Error::Conflict(format!(
+            "the checkpoint of job {of} at step {} has been removed just now; ask again",
+            steps.from_step
+        )));
     }
     let (_, house) = policy::current(&mut tx).await?;
     let limits = house.limits_of(&by.name);

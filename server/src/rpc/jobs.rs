@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     query::{self, watch::Snapshot},
     sharing::{pause, priority::set_priority, requeue::requeue, why::why},
+    store::summaries::Chosen,
     submit::{Submission, submit},
     target,
 };
@@ -46,8 +47,9 @@ impl Jobs for Api {
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let own = caller(&request)?.name;
         let request = request.into_inner();
-        let v1::ListRequest { experiment, r#where, owner, mine, since, cursor, .. } = &request;
+        let v1::ListRequest { experiment, r#where, owner, mine, since, cursor, tag, .. } = &request;
         check_texts(&[("experiment", experiment), ("owner", owner), ("since", since), ("cursor", cursor)])?;
+        check_texts(&[("tag", tag)])?;
         // The condition is longer, and has a bound of its own.
         check_nul("where", r#where)?;
         let is_asked = *mine || [r#where, owner, since, cursor].into_iter().any(|text| !text.is_empty());
@@ -60,9 +62,12 @@ impl Jobs for Api {
                 let (rows, found) = query::jobs::find(&mut conn, &own, &question).await?;
                 return Ok((rows, false, Some(found)));
             }
-            let v1::ListRequest { limit, experiment, in_line, .. } = request;
+            let v1::ListRequest { limit, experiment, in_line, tag, .. } = request;
             if in_line && experiment.is_empty() {
                 return Ok((query::jobs::line(&mut conn, limit).await?, false, None));
+            }
+            if !tag.is_empty() && experiment.is_empty() {
+                return Ok((query::jobs::tagged(&mut conn, &tag, &states, limit).await?, false, None));
             }
             let (rows, more) = query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?;
             Ok((rows, more, None))
@@ -77,11 +82,12 @@ impl Jobs for Api {
         request: Request<v1::ExperimentsRequest>,
     ) -> Result<Response<v1::ExperimentsResponse>, Status> {
         let own = caller(&request)?.name;
-        let v1::ExperimentsRequest { limit, owner, mine } = request.into_inner();
-        check_texts(&[("owner", &owner)])?;
+        let v1::ExperimentsRequest { limit, owner, mine, tag, archived } = request.into_inner();
+        check_texts(&[("owner", &owner), ("tag", &tag)])?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
-            Ok(query::experiments::list(&mut conn, if mine { &own } else { &owner }, limit).await?)
+            let chosen = Chosen { owner: if mine { &own } else { &owner }, tag: &tag, archived };
+            Ok(query::experiments::list(&mut conn, chosen, limit).await?)
         };
         let experiments = self.admission.call(list).await?.into_iter().map(convert::summary).collect();
         Ok(Response::new(v1::ExperimentsResponse { experiments }))

@@ -6,6 +6,7 @@ mod data;
 mod devices;
 mod fleet;
 mod jobs;
+mod keeping;
 mod notify;
 mod people;
 mod policies;
@@ -23,8 +24,9 @@ use tandem_proto::{
     status::Code,
     v1::{
         DESCRIPTOR_SET, data_server::DataServer, devices_server::DevicesServer, fleet_server::FleetServer,
-        jobs_server::JobsServer, notify_server::NotifyServer, people_server::PeopleServer,
-        policies_server::PoliciesServer, results_server::ResultsServer, workers_server::WorkersServer,
+        jobs_server::JobsServer, keeping_server::KeepingServer, notify_server::NotifyServer,
+        people_server::PeopleServer, policies_server::PoliciesServer, results_server::ResultsServer,
+        workers_server::WorkersServer,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -102,6 +104,7 @@ impl Api {
             .add_service(PeopleServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PoliciesServer::new(self.clone()).max_decoding_message_size(2 * REQUEST_BYTES_MAX))
             .add_service(NotifyServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(KeepingServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(WorkersServer::new(self).max_decoding_message_size(WORKER_MESSAGE_BYTES_MAX))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);

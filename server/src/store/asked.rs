@@ -198,7 +198,8 @@ pub(crate) fn fits(order: &Order, place: &Place) -> bool {
 }
 
 fn push_where(query: &mut Builder, search: &Search) {
-    query.push(" WHERE true");
+    // What is archived is found where somebody names it.
+    query.push(if search.job.is_some() || search.experiment.is_some() { " WHERE true" } else { " WHERE NOT f.hidden" });
     if let Some(job) = search.job {
         query.push(" AND f.job_id = ").push_bind(job);
     }

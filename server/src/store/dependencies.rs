@@ -86,9 +86,10 @@ pub(crate) async fn decided(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<Deci
            FROM jobs j
            LEFT JOIN LATERAL (
                SELECT format('`%s` %s', input.name,
-                             CASE input.state WHEN 'failed' THEN 'failed' ELSE 'was cancelled' END) AS input
+                             CASE WHEN input.deleted_at IS NOT NULL THEN 'was deleted'
+                                  WHEN input.state = 'failed' THEN 'failed' ELSE 'was cancelled' END) AS input
                FROM job_dependencies d JOIN jobs input ON input.id = d.depends_on
-               WHERE d.job_id = j.id AND input.state IN ('failed', 'cancelled')
+               WHERE d.job_id = j.id AND (input.state IN ('failed', 'cancelled') OR input.deleted_at IS NOT NULL)
                ORDER BY d.position LIMIT 1
            ) lost ON true
            WHERE j.id = ANY($1) AND j.state = 'blocked' AND (lost.input IS NOT NULL OR NOT EXISTS (

@@ -53,11 +53,12 @@ pub(crate) async fn by_idempotency_key(conn: &mut Conn, key: &str) -> DbResult<O
     .await
 }
 
+/// `None` if it is deleted, too.
 pub(crate) async fn get(conn: &mut Conn, id: Uuid) -> DbResult<Option<Experiment>> {
     sqlx::query_as!(
         Experiment,
         "SELECT id, name, owner, toml, file_name, fresh, priority, idempotency_key, created_at
-         FROM experiments WHERE id = $1",
+         FROM experiments WHERE id = $1 AND deleted_at IS NULL",
         id
     )
     .fetch_optional(conn)
@@ -153,6 +154,24 @@ pub(crate) async fn live_of(conn: &mut Conn, owner: &str) -> DbResult<Vec<Uuid>>
          JOIN experiment_jobs link ON link.experiment_id = e.id JOIN jobs j ON j.id = link.job_id
          WHERE e.owner = $1 AND link.withdrawn_at IS NULL AND j.finished_at IS NULL",
         owner
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether an experiment has been deleted.
+pub(crate) async fn is_deleted(conn: &mut Conn, id: Uuid) -> DbResult<bool> {
+    sqlx::query_scalar!(r#"SELECT deleted_at IS NOT NULL AS "is_deleted!" FROM experiments WHERE id = $1"#, id)
+        .fetch_one(conn)
+        .await
+}
+
+/// Experiments by what names them, oldest first.
+pub(crate) async fn named(conn: &mut Conn, ids: &[Uuid]) -> DbResult<Vec<Submission>> {
+    sqlx::query_as!(
+        Submission,
+        "SELECT id, name, owner FROM experiments WHERE id = ANY($1) ORDER BY created_at, id",
+        ids
     )
     .fetch_all(conn)
     .await

@@ -22,10 +22,10 @@ pub(crate) async fn put(conn: &mut Conn, facts: &[(Uuid, Facts)]) -> DbResult<()
     sqlx::query!(
         "INSERT INTO job_facts (job_id, experiment_id, experiment, job, owner, stage, dataset, dataset_sha256, encoder, optimizer,
                                 attack, norm, figure, figure_of, seed, label_fraction, epochs, batch_size, temperature, lr,
-                                weight_decay, lambda, created_at, started_at)
+                                weight_decay, lambda, created_at, started_at, hidden)
          SELECT j.id, e.id, e.name, j.name, e.owner, j.stage, left(new.dataset, 200), NULLIF(j.images, ''), new.encoder, new.optimizer,
                 new.attack, new.norm, new.figure, new.figure_of, new.seed, new.label_fraction, new.epochs, new.batch_size,
-                new.temperature, new.lr, new.weight_decay, new.lambda, j.submitted_at, j.started_at
+                new.temperature, new.lr, new.weight_decay, new.lambda, j.submitted_at, j.started_at, j.hidden
          FROM jsonb_to_recordset($1) AS new (
              job_id uuid, dataset text, encoder text, optimizer text, attack text, norm text, figure text, figure_of text,
              seed bigint, label_fraction float8, epochs bigint, batch_size bigint, temperature float8, lr float8,
@@ -66,17 +66,6 @@ pub(super) async fn follow(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<()> {
          FROM jobs j WHERE j.id = ANY($1) AND f.job_id = j.id AND (j.finished_at IS NOT NULL OR f.finished_at IS NOT NULL
              OR f.started_at IS DISTINCT FROM j.started_at)",
         jobs
-    )
-    .run_any(conn)
-    .await
-}
-
-/// Names a job as the experiment does that has taken it up.
-pub(super) async fn adopt(conn: &mut Conn, job: Uuid) -> DbResult<()> {
-    sqlx::query!(
-        "UPDATE job_facts f SET experiment_id = e.id, experiment = e.name, job = j.name, owner = e.owner, created_at = j.submitted_at
-         FROM jobs j JOIN experiments e ON e.id = j.experiment_id WHERE j.id = $1 AND f.job_id = j.id",
-        job
     )
     .run_any(conn)
     .await
@@ -124,13 +113,15 @@ pub(crate) async fn window(conn: &mut Conn, after: Uuid, size: i64) -> DbResult<
         .await?;
     let lacking = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM jobs j
-           WHERE j.id = ANY($1) AND NOT EXISTS (SELECT FROM job_facts f WHERE f.job_id = j.id)"#,
+           WHERE j.id = ANY($1) AND j.deleted_at IS NULL
+             AND NOT EXISTS (SELECT FROM job_facts f WHERE f.job_id = j.id)"#,
         &ids
     )
     .fetch_one(&mut *conn)
     .await?;
     let without = sqlx::query_scalar!(
-        "SELECT j.id FROM jobs j WHERE j.id = ANY($1) AND NOT EXISTS (SELECT FROM job_facts f WHERE f.job_id = j.id)
+        "SELECT j.id FROM jobs j WHERE j.id = ANY($1) AND j.deleted_at IS NULL
+           AND NOT EXISTS (SELECT FROM job_facts f WHERE f.job_id = j.id)
          ORDER BY j.id FOR SHARE OF j SKIP LOCKED",
         &ids
     )
@@ -186,7 +177,7 @@ pub(crate) async fn missing(conn: &mut Conn, filled: Filled, most: i64) -> DbRes
         return Ok(0);
     }
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM (SELECT FROM jobs j WHERE j.id > $1
+        r#"SELECT count(*) AS "count!" FROM (SELECT FROM jobs j WHERE j.id > $1 AND j.deleted_at IS NULL
                AND NOT EXISTS (SELECT FROM job_facts f WHERE f.job_id = j.id) LIMIT $2) found"#,
         filled.through,
         most

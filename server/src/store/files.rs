@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, DbResult, integer, rows::Statement};
+use super::{Conn, DbResult, integer, rows::Statement, stored};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
@@ -16,14 +16,18 @@ pub(crate) struct Checkpoint {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Stores a checkpoint. That of a later attempt replaces an earlier one of the same step.
+/// What ranks keep of a job: see `learn::checkpoint`.
+const KEPT: i64 = 3;
+
+/// Stores a checkpoint. That of a later attempt replaces an earlier one of the same step. Those before the newest three are not
+/// on disk from then on.
 pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, checkpoint: &Checkpoint) -> DbResult<()> {
     sqlx::query!(
         "INSERT INTO checkpoints (job_id, fence, step, path, sha256, bytes, at, state_sha256)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (job_id, step) DO UPDATE SET fence = excluded.fence, path = excluded.path,
              sha256 = excluded.sha256, bytes = excluded.bytes, at = excluded.at, stored_at = clock_timestamp(),
-             state_sha256 = excluded.state_sha256
+             state_sha256 = excluded.state_sha256, gone_at = NULL
          WHERE checkpoints.fence <= excluded.fence",
         job,
         fence,
@@ -34,8 +38,17 @@ pub(crate) async fn put_checkpoint(conn: &mut Conn, job: Uuid, fence: i64, check
         checkpoint.at,
         checkpoint.state_sha256,
     )
-    .run_any(conn)
-    .await
+    .run_any(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE checkpoints SET gone_at = clock_timestamp() WHERE job_id = $1 AND gone_at IS NULL AND step < (
+             SELECT step FROM checkpoints WHERE job_id = $1 AND gone_at IS NULL ORDER BY step DESC OFFSET $2::bigint - 1 LIMIT 1)",
+        job,
+        KEPT,
+    )
+    .run_any(&mut *conn)
+    .await?;
+    stored::recount(conn, job).await
 }
 
 pub(crate) async fn checkpoints(conn: &mut Conn, job: Uuid, limit: i64) -> DbResult<Vec<Checkpoint>> {
@@ -60,9 +73,18 @@ pub(crate) async fn checkpoint(conn: &mut Conn, job: Uuid, step: i64) -> DbResul
     .await
 }
 
-/// The step of the newest checkpoint.
+/// The steps of the checkpoints that are on disk.
+pub(crate) async fn kept_steps(conn: &mut Conn, job: Uuid) -> DbResult<Vec<i64>> {
+    sqlx::query_scalar!("SELECT step FROM checkpoints WHERE job_id = $1 AND gone_at IS NULL ORDER BY step DESC", job)
+        .fetch_all(conn)
+        .await
+}
+
+/// The step of the newest checkpoint that is on disk.
 pub(crate) async fn newest_step(conn: &mut Conn, job: Uuid) -> DbResult<Option<i64>> {
-    sqlx::query_scalar!("SELECT max(step) FROM checkpoints WHERE job_id = $1", job).fetch_one(conn).await
+    sqlx::query_scalar!("SELECT max(step) FROM checkpoints WHERE job_id = $1 AND gone_at IS NULL", job)
+        .fetch_one(conn)
+        .await
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -96,8 +118,9 @@ pub(crate) async fn put_artifact(conn: &mut Conn, fence: i64, rank: u32, artifac
         artifact.at,
         integer(rank),
     )
-    .run_any(conn)
-    .await
+    .run_any(&mut *conn)
+    .await?;
+    stored::recount(conn, artifact.job_id).await
 }
 
 pub(crate) async fn artifacts(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<Vec<Artifact>> {

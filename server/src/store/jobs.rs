@@ -113,10 +113,11 @@ pub(crate) struct LockedJob {
     pub(crate) state: JobState,
 }
 
-/// Locks jobs in the order of their ids.
+/// Locks jobs in the order of their ids, but for those that are deleted.
 pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> DbResult<Vec<LockedJob>> {
     let rows = sqlx::query!(
-        r#"SELECT id, name, state::text AS "state!" FROM jobs WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"#,
+        r#"SELECT id, name, state::text AS "state!" FROM jobs WHERE id = ANY($1) AND deleted_at IS NULL
+           ORDER BY id FOR NO KEY UPDATE"#,
         ids
     )
     .fetch_all(conn)
@@ -150,7 +151,7 @@ pub(crate) async fn transition(
                  SELECT w.device_kind FROM attempts a
                  JOIN leases l ON l.attempt_id = a.id AND l.rank = 0 JOIN workers w ON w.id = l.worker_id
                  WHERE a.job_id = $1 AND a.state = 'succeeded' AND a.first_step = 0 ORDER BY a.fence DESC LIMIT 1) END
-         WHERE id = $1 AND state = $2::text::job_state",
+         WHERE id = $1 AND state = $2::text::job_state AND deleted_at IS NULL",
         id,
         from.label(),
         to.label(),
@@ -267,10 +268,10 @@ pub(crate) async fn may_revive(conn: &mut Conn, id: Uuid) -> DbResult<bool> {
     .await
 }
 
-/// What it has lost so far does not count against it any more, and its place in the line is that of now.
+/// What it has lost so far does not count against it any more, its place in the line is that of now, and it is seen again.
 pub(crate) async fn forgive(conn: &mut Conn, id: Uuid) -> DbResult<()> {
     sqlx::query!(
-        "UPDATE jobs SET queued_at = NULL, not_before = NULL, made_room_at = '',
+        "UPDATE jobs SET queued_at = NULL, not_before = NULL, made_room_at = '', hidden = false, thinned_to = DEFAULT,
              forgiven_fence = COALESCE((SELECT max(fence) FROM attempts WHERE job_id = $1), 0)
          WHERE id = $1",
         id
@@ -284,7 +285,7 @@ pub(crate) async fn left_with_checkpoint(conn: &mut Conn, content_key: &str) -> 
     sqlx::query_scalar!(
         "SELECT j.id FROM jobs j
          WHERE j.content_key = $1 AND (j.state = 'cancelled' OR j.state = 'failed' AND starts_with(j.reason, $2))
-           AND EXISTS (SELECT FROM checkpoints c WHERE c.job_id = j.id)
+           AND EXISTS (SELECT FROM checkpoints c WHERE c.job_id = j.id AND c.gone_at IS NULL)
          ORDER BY j.finished_at DESC LIMIT 1",
         content_key,
         OVER_TIME,
@@ -306,7 +307,6 @@ pub(crate) async fn adopt(conn: &mut Conn, id: Uuid, new: &NewJob<'_>) -> DbResu
         new.position,
         new.max_seconds,
     )
-    .run_any(&mut *conn)
-    .await?;
-    facts::adopt(conn, id).await
+    .run_any(conn)
+    .await
 }

@@ -13,11 +13,13 @@
 //! * **A transition is guarded twice**: by the type in `domain::state`, and by `WHERE state = ..` here. The caller gets
 //!   `None` or `false` if the row was not in that state any more, and `rows` makes sure that the count is looked at.
 
+pub(crate) mod archive;
 pub(crate) mod asked;
 mod asked_sql;
 pub(crate) mod attempts;
 pub(crate) mod audit;
 pub(crate) mod datasets;
+pub(crate) mod deletions;
 pub(crate) mod dependencies;
 pub(crate) mod endings;
 pub(crate) mod events;
@@ -30,6 +32,7 @@ pub(crate) mod gauges;
 pub(crate) mod happenings;
 pub(crate) mod heartbeats;
 pub(crate) mod jobs;
+pub(crate) mod labels;
 pub(crate) mod leader;
 pub(crate) mod leases;
 pub(crate) mod logs;
@@ -45,7 +48,9 @@ mod pool;
 pub(crate) mod queue;
 pub(crate) mod receipts;
 pub(crate) mod received;
+pub(crate) mod removals;
 pub(crate) mod reproductions;
+pub(crate) mod retention;
 mod retry;
 mod rows;
 pub(crate) mod runtime_role;
@@ -53,6 +58,7 @@ pub(crate) mod samples;
 pub(crate) mod schema;
 pub(crate) mod sessions;
 mod stages;
+pub(crate) mod stored;
 pub(crate) mod summaries;
 pub(crate) mod targets;
 pub(crate) mod tells;

@@ -51,6 +51,11 @@ pub(crate) struct JobRow {
     pub(crate) result_names: Vec<String>,
     pub(crate) result_values: Vec<f64>,
     pub(crate) depends_on: Vec<Uuid>,
+    /// Its own, and those of the experiment that it is shown in.
+    pub(crate) tags: Vec<String>,
+    pub(crate) note_text: Option<String>,
+    pub(crate) note_who: Option<String>,
+    pub(crate) note_at: Option<DateTime<Utc>>,
 }
 
 /// The jobs that the filter picks, in its order.
@@ -87,12 +92,15 @@ async fn details(conn: &mut Conn, picks: &[Pick], states: &[String]) -> DbResult
                   newest.names AS "metric_names!", newest.values AS "metric_values!",
                   final.names AS "result_names!", final.values AS "result_values!",
                   ARRAY(SELECT d.depends_on FROM job_dependencies d WHERE d.job_id = j.id ORDER BY d.position)
-                      AS "depends_on!"
+                      AS "depends_on!",
+                  ARRAY(SELECT DISTINCT t.word FROM tags t WHERE t.target IN (j.id, e.id) ORDER BY t.word) AS "tags!",
+                  note.text AS "note_text?", note.who AS "note_who?", note.at AS "note_at?"
            FROM UNNEST($1::uuid[], $2::text[], $3::uuid[]) WITH ORDINALITY
                AS picked (experiment_id, name, job_id, place)
            JOIN experiments e ON e.id = picked.experiment_id
            JOIN jobs j ON j.id = picked.job_id
            LEFT JOIN progress p ON p.job_id = j.id
+           LEFT JOIN notes note ON note.target = j.id
            CROSS JOIN LATERAL (
                SELECT COALESCE(array_agg(m.name ORDER BY m.name), '{}') AS names,
                       COALESCE(array_agg(m.value ORDER BY m.name), '{}') AS values

@@ -97,11 +97,13 @@ pub(crate) async fn experiments(conn: &mut Conn, chosen: &Chosen, limit: i64) ->
            FROM (SELECT recent.* FROM (
                      -- Of these two one is read, each by an index of its own.
                      (SELECT id, name, owner, created_at FROM experiments
-                      WHERE $1 = '' AND created_at < COALESCE($3, 'infinity'::timestamptz)
+                      WHERE $1 = '' AND archived_at IS NULL AND deleted_at IS NULL
+                        AND created_at < COALESCE($3, 'infinity'::timestamptz)
                       ORDER BY created_at DESC LIMIT $7)
                      UNION ALL
                      (SELECT id, name, owner, created_at FROM experiments
-                      WHERE $1 <> '' AND owner = $1 AND created_at < COALESCE($3, 'infinity'::timestamptz)
+                      WHERE $1 <> '' AND owner = $1 AND archived_at IS NULL AND deleted_at IS NULL
+                        AND created_at < COALESCE($3, 'infinity'::timestamptz)
                       ORDER BY created_at DESC LIMIT $7)) recent
                  WHERE $2 = '' OR position(lower($2) IN lower(recent.name)) > 0
                  LIMIT $4) e

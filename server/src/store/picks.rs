@@ -16,6 +16,8 @@ pub(crate) struct Filter<'a> {
     pub(crate) figures: Option<Figures<'a>>,
     /// Of the whole history: what is queued, as it stands in line.
     pub(crate) in_line: bool,
+    /// Of the whole history: what has this tag, or is of an experiment that has it. Empty means all.
+    pub(crate) tag: &'a str,
     pub(crate) limit: u32,
 }
 
@@ -54,6 +56,7 @@ pub(crate) async fn pick(conn: &mut Conn, filter: &Filter<'_>) -> DbResult<Vec<P
         (Scope::Experiment(experiment), _) => among(conn, Some(experiment), &[], filter, limit).await,
         (Scope::Jobs(jobs), _) => among(conn, None, jobs, filter, limit).await,
         (Scope::All, None) if filter.in_line => line(conn, limit).await,
+        (Scope::All, None) if !filter.tag.is_empty() => tagged(conn, filter, limit).await,
         (Scope::All, None) if filter.states.is_empty() => newest(conn, limit).await,
         (Scope::All, None) => in_states(conn, filter.states, limit).await,
         (Scope::All, Some(figures)) => {
@@ -85,8 +88,38 @@ async fn newest(conn: &mut Conn, limit: i64) -> DbResult<Vec<Pick>> {
         Pick,
         "SELECT link.experiment_id, link.name, link.job_id
          FROM experiments e JOIN experiment_jobs link ON link.experiment_id = e.id
-         WHERE NOT link.reused ORDER BY e.created_at DESC, e.id, link.position LIMIT $1",
+         WHERE NOT link.reused AND e.archived_at IS NULL AND e.deleted_at IS NULL
+         ORDER BY e.created_at DESC, e.id, link.position LIMIT $1",
         limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Tags of one word that are looked at, the newest first.
+const TAGGED: i64 = 2000;
+
+/// What has a tag, archived or not, newest experiment first.
+async fn tagged(conn: &mut Conn, filter: &Filter<'_>, limit: i64) -> DbResult<Vec<Pick>> {
+    sqlx::query_as!(
+        Pick,
+        r#"WITH found AS MATERIALIZED (SELECT target, is_job FROM tags WHERE word = $1 ORDER BY at DESC LIMIT $2)
+           SELECT part.experiment_id AS "experiment_id!", part.name AS "name!", part.job_id AS "job_id!"
+           FROM (
+               SELECT link.experiment_id, link.name, link.job_id, link.position
+               FROM found JOIN experiment_jobs link ON link.experiment_id = found.target WHERE NOT found.is_job
+               UNION
+               SELECT own.experiment_id, own.name, own.job_id, own.position
+               FROM found JOIN jobs j ON j.id = found.target
+               JOIN experiment_jobs own ON own.experiment_id = j.experiment_id AND own.name = j.name WHERE found.is_job
+           ) part
+           JOIN experiments e ON e.id = part.experiment_id JOIN jobs j ON j.id = part.job_id
+           WHERE cardinality($3::text[]) = 0 OR j.state = ANY($3::text[]::job_state[])
+           ORDER BY e.created_at DESC, e.id, part.position LIMIT $4"#,
+        filter.tag,
+        TAGGED,
+        filter.states,
+        limit,
     )
     .fetch_all(conn)
     .await
@@ -102,7 +135,7 @@ async fn in_states(conn: &mut Conn, states: &[String], limit: i64) -> DbResult<V
              SELECT j.experiment_id, j.name, j.id AS job_id, j.submitted_at, link.position
              FROM jobs j
              JOIN experiment_jobs link ON link.experiment_id = j.experiment_id AND link.name = j.name
-             WHERE j.state = wanted.state ORDER BY j.submitted_at DESC, j.experiment_id, link.position LIMIT $2
+             WHERE j.state = wanted.state AND NOT j.hidden ORDER BY j.submitted_at DESC, j.experiment_id, link.position LIMIT $2
          ) first
          ORDER BY first.submitted_at DESC, first.experiment_id, first.position LIMIT $2",
         states,
@@ -122,7 +155,7 @@ async fn ended(conn: &mut Conn, stages: &[String], without: Option<&str>, limit:
              SELECT j.experiment_id, j.name, j.id AS job_id, j.finished_at, j.submitted_at, link.position
              FROM jobs j
              JOIN experiment_jobs link ON link.experiment_id = j.experiment_id AND link.name = j.name
-             WHERE j.stage = wanted.stage
+             WHERE j.stage = wanted.stage AND NOT j.hidden
                AND j.finished_at IS NOT NULL AND (j.state = 'succeeded' OR j.started_at IS NOT NULL)
                AND (j.state = 'succeeded' OR EXISTS (SELECT FROM results r WHERE r.job_id = j.id))
                AND NOT EXISTS (SELECT FROM results r WHERE r.job_id = j.id AND r.name = $2 AND r.value < 'NaN')
@@ -149,7 +182,7 @@ async fn best(conn: &mut Conn, stages: &[String], figures: Figures<'_>, limit: i
                  SELECT r.value, j.experiment_id, j.name, j.id AS job_id, j.finished_at, j.submitted_at, link.position
                  FROM results r JOIN jobs j ON j.id = r.job_id
                  JOIN experiment_jobs link ON link.experiment_id = j.experiment_id AND link.name = j.name
-                 WHERE r.stage = wanted.stage AND r.name = $2 AND r.value < 'NaN' AND j.finished_at IS NOT NULL
+                 WHERE r.stage = wanted.stage AND r.name = $2 AND r.value < 'NaN' AND j.finished_at IS NOT NULL AND NOT j.hidden
                  ORDER BY r.value, j.finished_at DESC, j.submitted_at DESC, j.experiment_id, link.position LIMIT $3
              ) first
              ORDER BY first.value, first.finished_at DESC, first.submitted_at DESC, first.experiment_id, first.position
@@ -169,7 +202,7 @@ async fn best(conn: &mut Conn, stages: &[String], figures: Figures<'_>, limit: i
                  SELECT r.value, j.experiment_id, j.name, j.id AS job_id, j.finished_at, j.submitted_at, link.position
                  FROM results r JOIN jobs j ON j.id = r.job_id
                  JOIN experiment_jobs link ON link.experiment_id = j.experiment_id AND link.name = j.name
-                 WHERE r.stage = wanted.stage AND r.name = $2 AND r.value < 'NaN' AND j.finished_at IS NOT NULL
+                 WHERE r.stage = wanted.stage AND r.name = $2 AND r.value < 'NaN' AND j.finished_at IS NOT NULL AND NOT j.hidden
                  ORDER BY r.value DESC, j.finished_at DESC, j.submitted_at DESC, j.experiment_id, link.position LIMIT $3
              ) first
              ORDER BY first.value DESC, first.finished_at DESC, first.submitted_at DESC, first.experiment_id,

@@ -140,9 +140,10 @@ pub(crate) async fn put_key(conn: &mut Conn, key: &PublicKey, coordinator: &str,
 /// All that the database knows of how a job came to its result; `None` if it has not succeeded. Equal for equal rows.
 pub(crate) async fn facts(conn: &mut Conn, job: Uuid) -> DbResult<Option<Receipt>> {
     let row = sqlx::query!(
-        r#"SELECT j.name, j.stage, j.spec, j.content_key, j.shards, j.images, j.reproduces, j.replay_from, j.replay_until, j.created_at, j.started_at,
+        r#"SELECT COALESCE(j.brought_as, j.name) AS "name!", j.stage, j.spec, j.content_key, j.shards, j.images, j.reproduces, j.replay_from, j.replay_until, j.created_at, j.started_at,
                   j.finished_at, e.name AS experiment, e.id AS experiment_id, e.fresh, e.learn_version
-           FROM jobs j JOIN experiments e ON e.id = j.experiment_id WHERE j.id = $1 AND j.state = 'succeeded'"#,
+           FROM jobs j JOIN experiments e ON e.id = COALESCE(j.brought_by, j.experiment_id)
+           WHERE j.id = $1 AND j.state = 'succeeded'"#,
         job
     )
     .fetch_optional(&mut *conn)

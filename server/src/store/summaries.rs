@@ -21,20 +21,62 @@ pub(crate) struct SummaryRow {
     pub(crate) best_name: Option<String>,
     pub(crate) best: Option<f64>,
     pub(crate) best_job: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) is_archived: bool,
 }
 
-/// The newest first; only those of `owner`, unless that is empty. `figures` are names of results of which the largest is best, and
+/// Which experiments to list; an empty text is any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chosen<'a> {
+    pub(crate) owner: &'a str,
+    /// Only those that have it, archived or not.
+    pub(crate) tag: &'a str,
+    /// Only those that are archived, which are left out otherwise.
+    pub(crate) archived: bool,
+}
+
+/// Tags of one word that are looked at, the newest first.
+const TAGGED: i64 = 2000;
+
+/// The newest first. `figures` are names of results of which the largest is best, and
 /// the first that an experiment has is shown.
-pub(crate) async fn newest(conn: &mut Conn, owner: &str, figures: &[String], limit: i64) -> DbResult<Vec<SummaryRow>> {
+pub(crate) async fn newest(
+    conn: &mut Conn,
+    chosen: Chosen<'_>,
+    figures: &[String],
+    limit: i64,
+) -> DbResult<Vec<SummaryRow>> {
     sqlx::query_as!(
         SummaryRow,
         r#"SELECT e.id AS "id!", e.name AS "name!", e.owner AS "owner!", e.created_at AS "created_at!",
                   counted.blocked AS "blocked!", counted.queued AS "queued!", counted.running AS "running!",
                   counted.succeeded AS "succeeded!", counted.failed AS "failed!", counted.cancelled AS "cancelled!",
-                  best.name AS "best_name?", best.value AS "best?", best.job AS "best_job?"
+                  best.name AS "best_name?", best.value AS "best?", best.job AS "best_job?",
+                  ARRAY(SELECT t.word FROM tags t WHERE t.target = e.id ORDER BY t.word) AS "tags!",
+                  e.archived_at IS NOT NULL AS "is_archived!"
            FROM (
-               SELECT id, name, owner, created_at FROM experiments WHERE $1 = '' OR owner = $1
-               ORDER BY created_at DESC, id LIMIT $3
+               -- Of these one is read, each by an index of its own.
+               (SELECT id, name, owner, created_at, archived_at FROM experiments
+                WHERE $4 = '' AND NOT $5 AND $1 = '' AND archived_at IS NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $3)
+               UNION ALL
+               (SELECT id, name, owner, created_at, archived_at FROM experiments
+                WHERE $4 = '' AND NOT $5 AND $1 <> '' AND owner = $1 AND archived_at IS NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $3)
+               UNION ALL
+               (SELECT id, name, owner, created_at, archived_at FROM experiments
+                WHERE $4 = '' AND $5 AND $1 = '' AND archived_at IS NOT NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $3)
+               UNION ALL
+               (SELECT id, name, owner, created_at, archived_at FROM experiments
+                WHERE $4 = '' AND $5 AND $1 <> '' AND owner = $1 AND archived_at IS NOT NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $3)
+               UNION ALL
+               (SELECT id, name, owner, created_at, archived_at
+                FROM (SELECT target FROM tags WHERE $4 <> '' AND word = $4 AND NOT is_job ORDER BY at DESC LIMIT $6) found
+                JOIN experiments ON id = found.target
+                WHERE deleted_at IS NULL AND ($1 = '' OR owner = $1) AND (NOT $5 OR archived_at IS NOT NULL)
+                ORDER BY created_at DESC, id LIMIT $3)
            ) e
            CROSS JOIN LATERAL (
                SELECT count(*) FILTER (WHERE j.state = 'blocked') AS blocked,
@@ -52,9 +94,12 @@ pub(crate) async fn newest(conn: &mut Conn, owner: &str, figures: &[String], lim
                ORDER BY array_position($2::text[], r.name), r.value DESC, link.position LIMIT 1
            ) best ON true
            ORDER BY e.created_at DESC, e.id"#,
-        owner,
+        chosen.owner,
         figures,
         limit,
+        chosen.tag,
+        chosen.archived,
+        TAGGED,
     )
     .fetch_all(conn)
     .await

@@ -7,9 +7,9 @@ use super::{Conn, DbResult, experiments::Submission};
 /// Jobs and experiments whose id begins with `prefix`: three of each at most, as two are ambiguous already.
 pub(crate) async fn by_prefix(conn: &mut Conn, prefix: &str) -> DbResult<Vec<Target>> {
     let rows = sqlx::query!(
-        r#"(SELECT id AS "id!", true AS "is_job!" FROM jobs WHERE id::text LIKE $1 || '%' LIMIT 3)
+        r#"(SELECT id AS "id!", true AS "is_job!" FROM jobs WHERE id::text LIKE $1 || '%' AND deleted_at IS NULL LIMIT 3)
            UNION ALL
-           (SELECT id, false FROM experiments WHERE id::text LIKE $1 || '%' LIMIT 3)"#,
+           (SELECT id, false FROM experiments WHERE id::text LIKE $1 || '%' AND deleted_at IS NULL LIMIT 3)"#,
         prefix
     )
     .fetch_all(conn)
@@ -19,9 +19,12 @@ pub(crate) async fn by_prefix(conn: &mut Conn, prefix: &str) -> DbResult<Vec<Tar
 
 /// The newest experiment of a name.
 pub(crate) async fn by_name(conn: &mut Conn, name: &str) -> DbResult<Option<Target>> {
-    let id = sqlx::query_scalar!("SELECT id FROM experiments WHERE name = $1 ORDER BY created_at DESC LIMIT 1", name)
-        .fetch_optional(conn)
-        .await?;
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM experiments WHERE name = $1 AND deleted_at IS NULL ORDER BY created_at DESC LIMIT 1",
+        name
+    )
+    .fetch_optional(conn)
+    .await?;
     Ok(id.map(Target::Experiment))
 }
 
@@ -61,7 +64,7 @@ pub(crate) async fn by_names(
 /// The newest experiment of a name that somebody submitted.
 pub(crate) async fn by_owner(conn: &mut Conn, owner: &str, name: &str) -> DbResult<Option<Target>> {
     let id = sqlx::query_scalar!(
-        "SELECT id FROM experiments WHERE name = $1 AND owner = $2 ORDER BY created_at DESC LIMIT 1",
+        "SELECT id FROM experiments WHERE name = $1 AND owner = $2 AND deleted_at IS NULL ORDER BY created_at DESC LIMIT 1",
         name,
         owner,
     )
@@ -89,7 +92,7 @@ pub(crate) async fn namesakes(conn: &mut Conn, name: &str) -> DbResult<Vec<Names
                       EXISTS (SELECT FROM experiment_jobs link JOIN jobs j ON j.id = link.job_id
                               WHERE link.experiment_id = e.id AND link.withdrawn_at IS NULL
                                 AND j.finished_at IS NULL) AS live
-               FROM experiments e WHERE e.name = $1
+               FROM experiments e WHERE e.name = $1 AND e.deleted_at IS NULL
            )
            SELECT id, owner, live AS "live!" FROM named WHERE live OR age = 1 ORDER BY created_at DESC"#,
         name

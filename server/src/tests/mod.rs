@@ -9,6 +9,7 @@ mod collect;
 mod conformance;
 mod fit;
 mod heartbeats;
+mod keeping;
 mod lane;
 mod maximum_time;
 mod quarantine;

@@ -5,6 +5,10 @@ use tandem_domain::state::JobState;
 use super::*;
 use crate::{
     estimate::Speeds,
+    keeping::{
+        clean::{Cursor, step},
+        delete::{How, delete},
+    },
     query::{
         asked, experiments,
         jobs::{line, list},
@@ -12,7 +16,8 @@ use crate::{
         show::show,
         status::status,
     },
-    store::{Conn, attempts, audit, fleet, leases, measures, page, picks::pick},
+    sharing::policy,
+    store::{Conn, attempts, audit, fleet, leases, measures, page, picks::pick, stored, summaries::Chosen},
     target::{jobs_of, resolve},
     unblock::{Sweep, unblock},
 };
@@ -87,7 +92,7 @@ async fn a_read_costs_what_it_shows() {
         costs.push((what, cost.await, most));
     }
     let cost = blocks(conn, async |conn| {
-        let shown = experiments::list(conn, "", SHOWN).await.unwrap();
+        let shown = experiments::list(conn, Chosen::default(), SHOWN).await.unwrap();
         assert_eq!(shown.len(), SHOWN as usize);
         assert!(shown.iter().all(|one| one.succeeded + one.failed + one.cancelled > 0 && one.best.is_some()));
     });
@@ -267,6 +272,121 @@ async fn a_read_costs_what_it_shows() {
     tx.commit().await.unwrap();
     assert_eq!(database.count("jobs WHERE reason LIKE 'its input%failed'"), 500);
     assert!(!sweep.is_due(now) && sweep.is_due(now + std::time::Duration::from_secs(61)));
+}
+
+#[tokio::test]
+async fn keeping_costs_what_it_shows_however_much_is_archived_tagged_and_deleted() {
+    const SHOWN: u32 = 50;
+    let most = 200 + 100 * i64::from(SHOWN);
+    let database = filled().await;
+    // Nine experiments of ten are archived, one of a hundred is deleted; one person has nearly all files.
+    database.execute(
+        "UPDATE experiments SET archived_at = now() WHERE abs(hashtext(id::text)) % 10 < 9;
+         UPDATE jobs SET hidden = true FROM experiments e WHERE e.id = experiment_id AND e.archived_at IS NOT NULL;
+         UPDATE jobs SET owner = e.owner FROM experiments e WHERE e.id = experiment_id;
+         UPDATE experiments SET deleted_at = now(), archived_at = NULL WHERE abs(hashtext(id::text)) % 100 = 99;
+         DELETE FROM experiment_jobs USING experiments e WHERE e.id = experiment_id AND e.deleted_at IS NOT NULL;
+         INSERT INTO job_files (job_id, owner, artifacts, checkpoints) SELECT id, 'person-1', 1000, 1000 FROM jobs;
+         INSERT INTO checkpoints (job_id, step, path, sha256, bytes, fence, at)
+         SELECT id, 8, 'jobs/' || id || '/step-8', 's', 1000, 1, now() FROM jobs;
+         INSERT INTO tags (target, is_job, word, who, at)
+         SELECT id, true, 'often', 'ada', submitted_at FROM jobs WHERE abs(hashtext(id::text)) % 4 = 0;
+         INSERT INTO tags (target, is_job, word, who) SELECT id, false, 'once', 'ada' FROM experiments
+         WHERE deleted_at IS NULL ORDER BY id LIMIT 1",
+    );
+    while stored::add_up(&mut *database.store.conn().await.unwrap(), 50_000).await.unwrap() > 0 {}
+    database.execute("VACUUM ANALYZE");
+    let mut conn = database.store.conn().await.unwrap();
+    let conn = &mut *conn;
+    let mut costs: Vec<(&str, i64, i64)> = Vec::new();
+    for (what, states) in [("list", &[][..]), ("list --state failed", &[JobState::Failed])] {
+        let cost = blocks(conn, async |conn| {
+            assert_eq!(list(conn, "ada", "", states, SHOWN).await.unwrap().len(), SHOWN as usize);
+        });
+        costs.push((what, cost.await, most));
+    }
+    let all = Question { own: "ada", target: "", stage: "", best: "", ascending: false, limit: SHOWN };
+    let cost = blocks(conn, async |conn| assert_eq!(query(conn, all).await.unwrap().len(), SHOWN as usize));
+    costs.push(("results", cost.await, most));
+    let any = Chosen::default();
+    for (what, chosen, shown) in [
+        ("list --experiments", any, SHOWN),
+        ("list --experiments --archived", Chosen { archived: true, ..any }, SHOWN),
+        ("list --experiments --archived --owner", Chosen { archived: true, owner: "person-1", ..any }, SHOWN),
+        ("list --experiments --tag", Chosen { tag: "once", ..any }, 1),
+        ("list --experiments --tag of nothing", Chosen { tag: "never", ..any }, 0),
+    ] {
+        let cost = blocks(conn, async |conn| {
+            assert_eq!(experiments::list(conn, chosen, SHOWN).await.unwrap().len(), shown as usize, "{what}");
+        });
+        costs.push((what, cost.await, most));
+    }
+    for (what, tag, most) in [("list --tag", "once", most), ("list --tag of many", "often", most + 40_000)] {
+        let cost = blocks(conn, async |conn| {
+            assert!(!crate::query::jobs::tagged(conn, tag, &[], SHOWN).await.unwrap().is_empty());
+        });
+        costs.push((what, cost.await, most));
+    }
+    let cost = blocks(conn, async |conn| assert!(stored::of(conn, "person-1").await.unwrap() > 1_000_000));
+    costs.push(("what somebody has stored, asked at every submit", cost.await, 60));
+    let cost = blocks(conn, async |conn| drop(stored::of_all(conn, 500).await.unwrap()));
+    costs.push(("what everybody has stored", cost.await, 60));
+    let cost = blocks(conn, async |conn| drop(stored::largest(conn, "person-1", 20).await.unwrap()));
+    costs.push(("the largest jobs", cost.await, 20 * 30));
+    let excess: Vec<_> = costs.iter().filter(|(_, cost, most)| cost > most).collect();
+    assert!(excess.is_empty(), "blocks touched, and the most: {excess:?} of {costs:?}");
+
+    // Deleting and cleaning have transactions of their own; so the whole database is looked at.
+    let touched = || {
+        database.execute("SELECT pg_stat_clear_snapshot(), pg_stat_force_next_flush()");
+        database.value::<i64>(
+            "SELECT sum(heap_blks_read + heap_blks_hit + COALESCE(idx_blks_read + idx_blks_hit, 0))::bigint
+             FROM pg_statio_user_tables",
+        )
+    };
+    let settled = async || {
+        let mut before = touched();
+        loop {
+            // A connection hands its counters on a second after it was used last.
+            tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+            let now = touched();
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
+    };
+    let newest =
+        database.text("SELECT id::text FROM experiments WHERE deleted_at IS NULL ORDER BY created_at DESC LIMIT 1");
+    let how = How { dry_run: true, ..How::default() };
+    delete(&database.store, &newest, how, &person("root")).await.unwrap();
+    let before = settled().await;
+    let would = delete(&database.store, &newest, how, &person("root")).await.unwrap();
+    let cost = settled().await - before;
+    assert!(would.jobs.gone.len() >= 9 && cost < 5000, "delete --dry-run of an experiment touched {cost} blocks");
+
+    let toml =
+        "[retention]\ncheckpoints_after = \"1d\"\npoints_after = \"1d\"\narchive_after = \"1d\"\ndelete_after = \"1d\"";
+    policy::set(&database.store, &person("root"), toml, super::sharing::SET).await.unwrap();
+    let (mut cursor, mut kinds) = (Some(Cursor::FIRST), std::collections::BTreeMap::new());
+    while let Some(at) = cursor {
+        let before = settled().await;
+        let one = step(&database.store, at, None).await.unwrap();
+        let cost = settled().await - before;
+        kinds.insert(one.what, cost);
+        // One step of each kind is enough.
+        cursor = if matches!(at, Cursor::Delete { .. }) { None } else { next_kind(at) };
+    }
+    assert!(kinds.len() == 4 && kinds.values().all(|cost| *cost < 60_000), "a step of cleaning: {kinds:?}");
+}
+
+fn next_kind(at: Cursor) -> Option<Cursor> {
+    let (now, id) = (chrono::DateTime::UNIX_EPOCH, Uuid::nil());
+    Some(match at {
+        Cursor::Checkpoints(_) => Cursor::Points(0, id),
+        Cursor::Points(..) => Cursor::Archive(now, id),
+        _ => Cursor::Delete { archived: true, at: now, id },
+    })
 }
 
 #[tokio::test]

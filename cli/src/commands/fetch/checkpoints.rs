@@ -45,7 +45,7 @@ pub(super) async fn newest(client: &Client, output: &Output, job: &Job, out: &Pa
     let mut checkpoints = shown.checkpoints;
     checkpoints.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.step));
     let mut last = None;
-    for checkpoint in checkpoints.iter().take(TRIED) {
+    for checkpoint in checkpoints.iter().filter(|one| !one.removed).take(TRIED) {
         match files_of(client, job, checkpoint, out).await {
             Ok(files) => return Ok(files),
             Err(error) => {

@@ -146,7 +146,7 @@ pub(super) async fn draw(
     };
     let left = Left {
         files: shown.artifacts.iter().map(attempts::file).collect(),
-        saved: detail.checkpoints.iter().map(attempts::saved).collect(),
+        saved: detail.checkpoints.iter().filter(|one| detail.kept.contains(&one.step)).map(attempts::saved).collect(),
     };
     let name = format!("{}/{}", row.experiment_name, row.name);
     Ok(Drawn {

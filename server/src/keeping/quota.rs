@@ -1,0 +1,29 @@
+//! Whether somebody may store more.
+
+use tandem_domain::policy::Limits;
+
+use crate::{
+    error::{Error, Result},
+    store::{Conn, stored, unsigned},
+};
+
+/// The largest jobs that are named to who has too much.
+const NAMED: i64 = 3;
+
+/// # Errors
+/// `Refused` if the jobs of `who` take more of the store than the policy allows, with what to delete.
+pub(crate) async fn check(conn: &mut Conn, limits: &Limits, who: &str) -> Result<()> {
+    if limits.stored_bytes().is_none() {
+        return Ok(());
+    }
+    let bytes = unsigned(stored::of(conn, who).await?);
+    let Err(why) = limits.may_store(who, bytes) else { return Ok(()) };
+    let largest = stored::largest(conn, who, NAMED).await?;
+    let largest: Vec<String> = (largest.iter())
+        .map(|job| {
+            let gb = (job.artifacts + job.checkpoints) as f64 / 1e9;
+            format!("{}/{} ({gb:.1} GB)", job.experiment, job.name)
+        })
+        .collect();
+    Err(Error::Refused(format!("{why}; the largest: {}", largest.join(", "))))
+}
