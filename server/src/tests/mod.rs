@@ -1,6 +1,7 @@
 //! Tests against a real Postgres: one server for all of them, a database for each.
 
 mod access;
+mod backup;
 mod blame;
 mod cancel;
 mod claim;
