@@ -1,6 +1,7 @@
 //! From wire messages to text: pure, so that what people see is tested without a terminal.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod best;
 pub(crate) mod csv;
 pub(crate) mod curves;
