@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        again, archive, audit, cancel, clean, completions, context, data, delete, devices, doctor, down, fetch, hold,
-        init, join, list, logs, metrics, notify, pause, policy, receipt, release, results, schema, show, status,
-        submit, tag, token, top, up, usage, user, watch, web, whoami, why,
+        again, archive, audit, backup, cancel, clean, completions, context, data, delete, devices, doctor, down, fetch,
+        hold, init, join, list, logs, metrics, notify, pause, policy, receipt, release, restore, results, schema, show,
+        status, submit, tag, token, top, up, usage, user, watch, web, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Up(up::Up),
     Down(down::Down),
     Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Init(init::Init),
     Submit(submit::Submit),
     List(list::List),

@@ -55,15 +55,17 @@ impl From<Exit> for ExitCode {
 impl Exit {
     /// Passes on the exit code of a child process of ours; any other code is internal.
     pub(crate) fn of_child(code: Option<i32>) -> Self {
-        const PASSED_ON: [Exit; 8] = [
+        const PASSED_ON: [Exit; 10] = [
             Exit::Usage,
             Exit::NotFound,
             Exit::Unreachable,
             Exit::System,
             Exit::CannotCreate,
+            Exit::Damaged,
             Exit::Temporary,
             Exit::NotAllowed,
             Exit::Config,
+            Exit::Interrupted,
         ];
         PASSED_ON.into_iter().find(|exit| code == Some(*exit as i32)).unwrap_or(Exit::Internal)
     }

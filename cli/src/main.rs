@@ -3,7 +3,7 @@
 //! Reading order: `args` (the command line), `commands` (one file each), `target` (which coordinators, by `choice`; `config`,
 //! `contexts` and `known_houses` are what is kept of them), `client` (asks them; `refusal` and `patience` when they do not
 //! answer), `doctor` (looks at this machine), `render` (text for people), `top` (a screen that follows) and `json` (for
-//! scripts), `signed` and `fetched` (receipts), `up` (the supervisor behind `tandem up`).
+//! scripts), `signed` and `fetched` (receipts), `house` (one as a whole, for backups), `up` (the supervisor behind `tandem up`).
 
 mod args;
 mod bars;
@@ -26,6 +26,7 @@ mod follow;
 mod gauge;
 mod heard;
 mod home;
+mod house;
 mod image_folder;
 mod json;
 mod known_houses;

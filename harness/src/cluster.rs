@@ -45,7 +45,11 @@ impl Cluster {
 
     /// As [`start_with`](Self::start_with), of other binaries.
     pub fn of(binaries: &Binaries, workers: u32, environment: &[(&str, &str)]) -> Result<Self> {
-        let folder = open_folder()?;
+        Self::in_folder(open_folder()?, binaries, workers, environment)
+    }
+
+    /// As [`of`](Self::of), in a folder that may hold a house: see [`empty_folder`](Self::empty_folder).
+    pub fn in_folder(folder: TempDir, binaries: &Binaries, workers: u32, environment: &[(&str, &str)]) -> Result<Self> {
         write_image_folder(&folder.path().join("data"))?;
         let program = Program::new("tandem up", &binaries.tandem, &folder.path().join("up.log"))
             .args(["up", "--listen", "127.0.0.1:0", "--devices", "cpu", "--workers", &workers.to_string(), "--dir"])
@@ -56,6 +60,11 @@ impl Cluster {
             (cluster.idle_workers().ok()? >= workers as usize).then_some(())
         });
         Ok(cluster)
+    }
+
+    /// A folder for [`in_folder`](Self::in_folder).
+    pub fn empty_folder() -> Result<TempDir> {
+        open_folder()
     }
 
     #[must_use]

@@ -8,9 +8,14 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Subcommand};
 use crate::{
     admin_line::admin_line,
     audit_drop::audit_drop,
+    backup::{
+        command::{BackupArgs, RestoreArgs},
+        failed::Failed,
+    },
     config::Args,
+    database_args::Database,
     listen::tls::{self, Names, TlsError},
-    private_file::{self, PrivateFileError},
+    private_file::PrivateFileError,
     store::{
         Store,
         schema::{self, OpenError},
@@ -60,17 +65,10 @@ pub enum Command {
         #[arg(long, value_name = "YYYY-MM", value_parser = month)]
         before: NaiveDate,
     },
-}
-
-/// Whose owner does what no coordinator may.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Database {
-    /// Postgres: postgres://USER@HOST:PORT/DATABASE, as for the server.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: String,
-    /// File with the database's password.
-    #[arg(long, env = "TANDEM_DATABASE_PASSWORD_FILE", value_name = "FILE")]
-    database_password_file: Option<PathBuf>,
+    /// Write database and store into one file, while the house runs. `tandem backup` is the way to it.
+    Backup(BackupArgs),
+    /// Make a house of such a file, in an empty database and an empty folder. `tandem restore` is the way to it.
+    Restore(RestoreArgs),
 }
 
 fn month(text: &str) -> Result<NaiveDate, String> {
@@ -86,6 +84,8 @@ pub enum CommandError {
     Password(#[from] PrivateFileError),
     #[error(transparent)]
     Database(#[from] OpenError),
+    #[error(transparent)]
+    House(#[from] Failed),
     #[error("cannot do it: {0}")]
     Refused(String),
 }
@@ -96,6 +96,7 @@ impl CommandError {
         match self {
             Self::Tls(error) => error.exit_code(),
             Self::Database(error) if error.is_unavailable() => 69,
+            Self::House(error) => error.exit,
             Self::Password(_) | Self::Database(_) => 78,
             Self::Refused(_) => 70,
         }
@@ -137,6 +138,8 @@ impl Command {
                 let file = out.display();
                 Ok(format!("{file} is good for an hour, once: tandem join URL FINGERPRINT --token-file {file}"))
             }),
+            Self::Backup(backup) => Ok(backup.run()?),
+            Self::Restore(restore) => Ok(restore.run()?),
             Self::AuditDrop { database, before } => database.with(async |store| {
                 let months = audit_drop(store, before).await?;
                 Ok(format!("dropped {months} month{} of the audit", if months == 1 { "" } else { "s" }))
@@ -147,7 +150,7 @@ impl Command {
 
 impl Database {
     fn with(self, work: impl AsyncFnOnce(&Store) -> crate::error::Result<String>) -> Result<String, CommandError> {
-        let password = self.database_password_file.as_deref().map(private_file::password).transpose()?;
+        let password = self.password()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CommandError::Refused(error.to_string()))?;
         runtime.block_on(async {

@@ -201,7 +201,8 @@ async fn lift_if_unfounded(tx: &mut Conn, worker: Uuid, name: &str) -> Result<()
     Ok(())
 }
 
-async fn move_job(
+/// Moves a job on after an attempt has ended.
+pub(crate) async fn move_job(
     tx: &mut Conn,
     job: &LockedJob,
     attempt: &LockedAttempt,

@@ -13,11 +13,12 @@
 //! goes on and [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
 //! which images it takes and [`fitness`] which workers can have it; [`facts`] fills in what older jobs can be asked by;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
-//! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator, [`broken`] breaks a rule on purpose, for tests.
+//! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator ([`backup`] is the largest of it, [`database_args`] says on which database), [`broken`] breaks a rule on purpose, for tests.
 
 mod access;
 mod admin_line;
 mod audit_drop;
+mod backup;
 mod broken;
 mod cancel;
 mod commands;
@@ -27,6 +28,7 @@ mod convert;
 mod convert_asked;
 mod convert_device;
 mod convert_keeping;
+mod database_args;
 mod datasets;
 mod dispatch;
 mod error;
@@ -70,6 +72,7 @@ mod wish;
 #[cfg(test)]
 mod tests;
 
+pub use backup::failed::Failed;
 pub use commands::{Command, CommandError, Invocation};
 pub use config::{Args, LogFormat};
 pub use listen::ListenError;

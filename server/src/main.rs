@@ -38,7 +38,9 @@ fn run(command: Command) -> ExitCode {
     start_log(LogFormat::Text, None);
     match command.run() {
         Ok(words) => {
-            println!("{words}");
+            if !words.is_empty() {
+                println!("{words}");
+            }
             ExitCode::SUCCESS
         }
         Err(error) => refused(&error, error.exit_code()),

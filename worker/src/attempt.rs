@@ -233,9 +233,10 @@ impl Attempt {
     }
 
     /// The coordinator has stored everything up to `sequence`. Rank 0 is told of a checkpoint among it, since it may then
-    /// remove older ones.
-    pub(crate) fn confirm(&mut self, sequence: u64) {
+    /// remove older ones; not where `keep_files`, while a backup reads them: the next checkpoint stands for this one, too.
+    pub(crate) fn confirm(&mut self, sequence: u64, keep_files: bool) {
         if let Some(step) = self.report_log.confirm(sequence)
+            && !keep_files
             && self.is_rank_0()
             && !self.has_ended()
         {

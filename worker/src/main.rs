@@ -3,7 +3,7 @@
 //! experiment file in one process, without a coordinator. [`probe`] tries libtorch.
 //!
 //! `run`, in reading order:
-//! - [`config`] and [`identity`]: who this worker is. [`access`]: where its coordinators are, and its token. [`device`], with [`nvml`]: what it holds.
+//! - [`config`] and [`identity`]: who this worker is, and [`house`]: of which house. [`access`]: where its coordinators are, and its token. [`device`], with [`nvml`]: what it holds.
 //!   [`meet_ports`]: where its ranks listen.
 //! - [`link`]: the stream to the coordinator. [`heartbeat_timer`]: when the lease may have run out. [`disconnect_grace`]:
 //!   how long a rank goes on without a coordinator. [`session`]: the loop that joins them.
@@ -24,6 +24,7 @@ mod device;
 mod disconnect_grace;
 mod exit_code;
 mod heartbeat_timer;
+mod house;
 mod identity;
 mod in_thread;
 mod line_reader;

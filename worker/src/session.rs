@@ -30,6 +30,7 @@ use crate::{
     config::{self, RunArgs},
     device::Device,
     disconnect_grace::DisconnectGrace,
+    house,
     identity::Identity,
     link::{Link, LinkEvent},
     meet_ports,
@@ -60,6 +61,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         protocol: PROTOCOL,
         spec_version: SPEC_VERSION,
         learn_version: LEARN_VERSION.to_owned(),
+        house_id: house::of(&args.state)?,
     };
     meet_ports::remark(args.meet_ports, args.device);
     let link = Link::new(args.access.clone(), register).map_err(anyhow::Error::msg)?;

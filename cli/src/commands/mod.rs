@@ -4,6 +4,7 @@ pub(crate) mod again;
 pub(crate) mod archive;
 mod asked;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod clean;
 pub(crate) mod completions;
@@ -26,6 +27,7 @@ pub(crate) mod pause;
 pub(crate) mod policy;
 pub(crate) mod receipt;
 pub(crate) mod release;
+pub(crate) mod restore;
 pub(crate) mod results;
 pub(crate) mod schema;
 pub(crate) mod show;
@@ -56,6 +58,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(up) => up.run(output).await,
         Command::Down(down) => down.run(output).await,
+        Command::Backup(backup) => backup.run(output).await,
+        Command::Restore(restore) => restore.run(output).await,
         Command::Doctor(doctor) => doctor.run(connect(global, output), output).await,
         Command::Data(data) => data.run(async || connect(global, output).await, output).await,
         Command::Completions(completions) => completions.run(output),

@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod best;
 pub(crate) mod cleaned;
 pub(crate) mod csv;

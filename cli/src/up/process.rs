@@ -28,6 +28,11 @@ const PERSONAL: [&str; 7] = [
     "TANDEM_HOME",
 ];
 
+/// Has a child not see what a person's own commands go by.
+pub(crate) fn forget_personal(command: &mut Command) {
+    PERSONAL.iter().for_each(|name| _ = command.env_remove(name));
+}
+
 /// What to run; kept, so that it can be run again.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -56,7 +61,7 @@ impl Program {
             .open(&self.log)
             .with_context(|| format!("cannot write {}", self.log.display()))?;
         let mut command = Command::from(bound_command("TERM", &[], self.path.as_os_str()));
-        PERSONAL.iter().for_each(|name| _ = command.env_remove(name));
+        forget_personal(&mut command);
         let child = command
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))

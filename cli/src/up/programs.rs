@@ -57,24 +57,34 @@ pub(crate) fn worker_beside() -> Option<PathBuf> {
     Binaries::find().ok().map(|binaries| binaries.worker)
 }
 
+/// The coordinator's program: where no worker is, there may be none of its.
+pub(crate) fn server() -> Result<PathBuf> {
+    find(&folder()?, "tandem-server")
+}
+
+fn folder() -> Result<PathBuf> {
+    match env::var_os("TANDEM_BIN_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => Ok(PathBuf::from(dir)),
+        None => {
+            let own = env::current_exe().context("cannot find out where this program is")?;
+            Ok(own.parent().map(Path::to_path_buf).unwrap_or_default())
+        }
+    }
+}
+
+fn find(dir: &Path, name: &str) -> Result<PathBuf> {
+    let path = dir.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let hint = "`cargo build` makes it; TANDEM_BIN_DIR names another folder";
+    Err(Failure::error(Exit::NotFound, format!("found no {name} in {}: {hint}", dir.display())))
+}
+
 impl Binaries {
     pub(crate) fn find() -> Result<Self> {
-        let dir = match env::var_os("TANDEM_BIN_DIR").filter(|dir| !dir.is_empty()) {
-            Some(dir) => PathBuf::from(dir),
-            None => {
-                let own = env::current_exe().context("cannot find out where this program is")?;
-                own.parent().map(Path::to_path_buf).unwrap_or_default()
-            }
-        };
-        let find = |name: &str| {
-            let path = dir.join(name);
-            if path.is_file() {
-                return Ok(path);
-            }
-            let hint = "`cargo build` makes it; TANDEM_BIN_DIR names another folder";
-            Err(Failure::error(Exit::NotFound, format!("found no {name} in {}: {hint}", dir.display())))
-        };
-        Ok(Self { server: find("tandem-server")?, worker: find("tandem-worker")? })
+        let dir = folder()?;
+        Ok(Self { server: find(&dir, "tandem-server")?, worker: find(&dir, "tandem-worker")? })
     }
 
     /// `database_url` is without the password, which is in a file of the home. `listen` is where it listens, if it did before:

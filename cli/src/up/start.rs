@@ -7,15 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use tandem_connect::Address;
-use tandem_durable::Mode;
-use tandem_local_postgres::LocalPostgres;
 use tandem_proto::v1::StatusRequest;
 
 use super::{
     announced,
-    database::{DATABASE, start_database},
+    database::{DATABASE, start_database, write_password},
     programs::{Binaries, StackOptions},
     supervise::{Child, Stack},
     worker_tokens,
@@ -94,20 +92,6 @@ pub(crate) async fn start(home: &Home, options: &StackOptions, output: &Output) 
     Ok(Stack { home: home.clone(), postgres, restart: None, server, workers, address, socket, fingerprint })
 }
 
-/// For the coordinator, and for whoever looks into the database.
-fn write_password(home: &Home, postgres: &LocalPostgres) -> Result<()> {
-    let path = home.database_password();
-    let url = postgres.url(DATABASE);
-    let password = password_of(&url).context("the database's address holds no password")?;
-    tandem_durable::replace(&path, format!("{password}\n").as_bytes(), Mode::Private)
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn password_of(url: &str) -> Option<&str> {
-    let (account, _) = url.split_once("://")?.1.split_once('@')?;
-    account.split_once(':').map(|(_, password)| password)
-}
-
 /// Waits until a job that is submitted now finds its workers. The supervisor takes care of a worker that does not come.
 async fn wait_for_workers(client: &Client, count: usize, output: &Output) -> Result<()> {
     if count == 0 {
@@ -130,15 +114,4 @@ async fn wait_for_workers(client: &Client, count: usize, output: &Output) -> Res
 fn is_here(worker: &tandem_proto::v1::Worker) -> bool {
     use tandem_proto::v1::WorkerState::{Busy, Idle};
     matches!(worker.state(), Idle | Busy)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_password_is_taken_out_of_the_address() {
-        assert_eq!(password_of("postgres://tandem:s3cret@127.0.0.1:1/tandem"), Some("s3cret"));
-        assert_eq!(password_of("postgres://tandem@127.0.0.1:1/tandem"), None);
-    }
 }

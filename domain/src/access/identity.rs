@@ -85,6 +85,11 @@ pub enum Denial {
     Expired(TokenId),
     #[error("the token {0} was revoked; an admin can make a new one")]
     Revoked(TokenId),
+    #[error(
+        "the token {0} was made before this house was restored from a backup, and counts no more: an admin makes new ones, `tandem \
+         token new NAME`, with `--role worker` for a worker, which begins with a new --state folder; `tandem join` takes a person's"
+    )]
+    BeforeRestore(TokenId),
     #[error("{0} was disabled by an admin")]
     Disabled(String),
     #[error(
@@ -118,6 +123,7 @@ impl Denial {
                 | Self::Unknown
                 | Self::Expired(_)
                 | Self::Revoked(_)
+                | Self::BeforeRestore(_)
                 | Self::Disabled(_)
                 | Self::SessionOver
         )

@@ -15,6 +15,8 @@ pub struct StoredToken {
     pub hash: [u8; 32],
     pub kind: Kind,
     pub is_revoked: bool,
+    /// It was revoked because the house was restored from a backup.
+    pub before_restore: bool,
     /// By the clock of the database, which all coordinators share.
     pub is_expired: bool,
 }
@@ -57,7 +59,7 @@ pub fn judge(token: &Token, stored: Option<&StoredToken>) -> Result<Identity, De
 pub fn standing(stored: &StoredToken) -> Result<Identity, Denial> {
     let id = || stored.id.clone();
     if stored.is_revoked {
-        return Err(Denial::Revoked(id()));
+        return Err(if stored.before_restore { Denial::BeforeRestore(id()) } else { Denial::Revoked(id()) });
     }
     if stored.is_expired {
         return Err(Denial::Expired(id()));
@@ -86,7 +88,14 @@ mod tests {
     fn person(role: PersonRole, at_most: PersonRole) -> (Token, StoredToken) {
         let token = Token::new(TokenRole::Person(at_most), &[3; RANDOM_BYTES]);
         let kind = Kind::Person { name: "ann".to_owned(), role, at_most, is_disabled: false, once: false };
-        let stored = StoredToken { id: token.id(), hash: token.hash(), kind, is_revoked: false, is_expired: false };
+        let stored = StoredToken {
+            id: token.id(),
+            hash: token.hash(),
+            kind,
+            is_revoked: false,
+            before_restore: false,
+            is_expired: false,
+        };
         (token, stored)
     }
 
@@ -117,6 +126,8 @@ mod tests {
             *is_disabled = true;
         }
         assert_eq!(judge(&token, Some(&revoked)), Err(Denial::Revoked(token.id())));
+        let former = StoredToken { before_restore: true, ..revoked };
+        assert_eq!(judge(&token, Some(&former)), Err(Denial::BeforeRestore(token.id())));
         assert_eq!(judge(&token, Some(&expired)), Err(Denial::Expired(token.id())));
         assert_eq!(judge(&token, Some(&disabled)), Err(Denial::Disabled("ann".to_owned())));
         for stored in [&good, &revoked, &expired, &disabled] {

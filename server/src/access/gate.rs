@@ -314,7 +314,9 @@ impl Gate {
             return;
         }
         let (owner, via) = match denial {
-            Denial::Revoked(id) | Denial::Expired(id) | Denial::Once(id) => (self.known().owner(id), id.to_string()),
+            Denial::Revoked(id) | Denial::BeforeRestore(id) | Denial::Expired(id) | Denial::Once(id) => {
+                (self.known().owner(id), id.to_string())
+            }
             Denial::Disabled(name) => (Some(name.clone()), String::new()),
             _ => (None, String::new()),
         };

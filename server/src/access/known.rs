@@ -94,7 +94,7 @@ fn token(row: KnownRow, now: Instant) -> Option<(TokenId, (StoredToken, Option<I
         let kind = Kind::of(role, owner, row.once)?;
         let hash = row.hash.try_into().ok()?;
         let is_expired = row.seconds_left.is_some_and(|left| left <= 0.0);
-        Some(StoredToken { id, hash, kind, is_revoked: row.is_revoked, is_expired })
+        Some(StoredToken { id, hash, kind, is_revoked: row.is_revoked, before_restore: row.before_restore, is_expired })
     })();
     let Some(stored) = stored else {
         tracing::error!(token = row.id, "a row of `tokens` is damaged, or of a newer version: that token is not taken");

@@ -32,6 +32,11 @@ impl Files {
     }
 }
 
+/// Of a data set that is stored: its path in the store.
+pub(crate) fn stored_file(name: &str, sha256: &str) -> String {
+    format!("{}/{}", packed::FOLDER, packed::file_name(name, sha256))
+}
+
 /// Why a step in the store came to nothing, for the person who waits.
 fn away(folder: &StoreFolder, tried: &str, error: &StepError) -> Error {
     let is_full = matches!(error, StepError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull);

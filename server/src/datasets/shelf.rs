@@ -16,6 +16,7 @@ use crate::{
     store::{
         Store,
         audit::{self, Entry},
+        backups,
         datasets::{self, DatasetRow},
         retry,
     },
@@ -46,6 +47,11 @@ pub(crate) async fn remove(store: &Store, folder: &StoreFolder, by: &Person, nam
         let first = first.get(..8).unwrap_or(&first);
         return Err(Error::Refused(format!(
             "`folder:{name}` is needed by {jobs} not ended, the first {first}; wait for that, or cancel"
+        )));
+    }
+    if backups::is_taken(&mut *store.reader().await?).await? {
+        return Err(Error::Refused(format!(
+            "a backup is being taken, which reads `folder:{name}`, too; remove it when that is done"
         )));
     }
     // The row goes last: a coordinator that is killed in between leaves no file that nobody owns.

@@ -6,6 +6,7 @@
 
 mod heard;
 mod heartbeat;
+mod house_check;
 mod instructions;
 pub(crate) mod sessions;
 
@@ -40,7 +41,7 @@ use crate::{
     store::{
         Store,
         events::{self, About},
-        files, jobs, leases,
+        files, house, jobs, leases,
         notify::{Topic, notify},
         reproductions, retry, within,
         worker_leases::{self, WorkerLease, WorkerLeases},
@@ -86,7 +87,7 @@ impl Dispatcher {
         let _turn = timeout(REGISTER_WAIT, self.registering.acquire())
             .await
             .map_err(|_| Error::Full("many workers register at this moment; try again".to_owned()))?;
-        let (stale, foreign_use) = within(timing().statement_limit(), self.register(worker, session)).await?;
+        let (stale, foreign_use, house) = within(timing().statement_limit(), self.register(worker, session)).await?;
         stale.iter().for_each(|&attempt| session.mark_sent(attempt, Instruction::Stop));
         Ok(v1::Registered {
             stale_attempt_ids: stale.iter().map(Uuid::to_string).collect(),
@@ -99,12 +100,13 @@ impl Dispatcher {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             foreign_use: Some(foreign_use),
+            house_id: house.to_string(),
         })
     }
 
-    /// Stores the registration; returns the attempts that the worker runs a rank of without a lease, and when its device counts as
-    /// used by others.
-    async fn register(&self, worker: &Registration, session: &Session) -> Result<(Vec<Uuid>, v1::ForeignUse)> {
+    /// Stores the registration; returns the attempts that the worker runs a rank of without a lease, when its device counts as
+    /// used by others, and the house's id.
+    async fn register(&self, worker: &Registration, session: &Session) -> Result<(Vec<Uuid>, v1::ForeignUse, Uuid)> {
         let running = session.running();
         let mut tx = self.store.lane.begin().await?;
         if let Some(host) = workers::namesake(&mut tx, worker).await? {
@@ -131,7 +133,8 @@ impl Dispatcher {
             );
             events::append_to_lost(&mut tx, &stale, worker.id, "refused", &message).await?;
         }
-        let (_, house) = policy::current(&mut tx).await?;
+        let (_, policy) = policy::current(&mut tx).await?;
+        let house = house::read(&mut tx).await?.id;
         notify(&mut tx, &[Topic::Schedule, Topic::Dispatch]).await?;
         tx.commit().await?;
         tracing::info!(worker = %worker.id, name = worker.name, device = worker.device_kind, running = running.len(), "worker registered");
@@ -148,7 +151,7 @@ impl Dispatcher {
             })
             .await?;
         }
-        Ok((stale, foreign_use(&house)))
+        Ok((stale, foreign_use(&policy), house))
     }
 
     pub(crate) async fn close(&self, session: &Session) -> Result<()> {

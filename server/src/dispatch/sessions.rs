@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) name: String,
     /// Why no worker of its version gets jobs.
     pub(crate) refused: Option<String>,
+    /// Of which house its worker's state folder is; empty if it does not know.
+    pub(crate) house: String,
     /// One check at a time of whether it sees the store.
     pub(crate) checking: Arc<Semaphore>,
     /// Cancelled when the worker has opened another stream.
@@ -71,6 +73,7 @@ impl Session {
             worker,
             name,
             refused: None,
+            house: String::new(),
             checking: Arc::new(Semaphore::new(1)),
             superseded: CancellationToken::new(),
             outbound,

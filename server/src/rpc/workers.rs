@@ -17,7 +17,8 @@ use tandem_proto::{
     convert,
     status::Code,
     v1::{
-        self, coordinator_message::Message as ToWorker, worker_message::Message as FromWorker, workers_server::Workers,
+        self, coordinator_message::Message as ToWorker, rank_event::Event, worker_message::Message as FromWorker,
+        workers_server::Workers,
     },
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -38,7 +39,7 @@ use crate::{
         rank_ended, rendezvous,
     },
     store::{
-        integer,
+        backups, integer,
         leases::{LeaseHolder, ReportedRank},
         signed, tokens, within,
         workers::Registration,
@@ -66,6 +67,8 @@ impl Workers for Api {
         let mut inbound = request.into_inner();
         let (outbound, answers) = mpsc::channel(64);
         let (worker, session) = register(&mut inbound, outbound.clone()).await?;
+        // Before its token is bound to it.
+        self.dispatcher.check_house(&worker, &session).await?;
         self.bind(&identity, &worker).await?;
         let registered = self.dispatcher.open(&worker, &session).await?;
         session.send(ToWorker::Registered(registered));
@@ -143,6 +146,7 @@ async fn register(
     let running = reported_ranks(id, &register.running)?;
     let mut session = Session::new(id, worker.name.clone(), running, outbound);
     session.refused = refused;
+    session.house = short(&register.house_id, NAME_BYTES_MAX);
     Ok((worker, Arc::new(session)))
 }
 
@@ -169,6 +173,15 @@ impl Api {
         };
         tracing::warn!(worker = ?worker.name, "refused: {why}");
         Err(Code::Forbidden.status(why))
+    }
+
+    /// Whether files that rows name must stay, as a backup is being taken. Where that cannot be found out, they stay.
+    async fn keeps_files(&self) -> bool {
+        let look = async { Ok(backups::is_taken(&mut *self.store.reports.conn().await?).await?) };
+        within(timing().report_limit(), look).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "cannot find out whether a backup is being taken");
+            true
+        })
     }
 
     /// Handles messages until the worker closes its half (`Ok`) or the stream must end.
@@ -243,9 +256,13 @@ impl Api {
                     let message = format!("an event of the number {sequence}; expected at most {SEQUENCE_MAX}");
                     return Err(Code::InvalidInput.status(message));
                 }
+                let saves = report.events.iter().any(|event| matches!(event.event, Some(Event::Checkpoint(_))));
                 match self.reports.report(holder, report.events).await? {
                     Receipt::Stored => {
-                        let ack = v1::ReportAck { attempt_id: report.attempt_id, rank: report.rank, sequence };
+                        // Looked at when the checkpoint has its row: a backup that does not see the row is seen here.
+                        let keep_files = saves && self.keeps_files().await;
+                        let (attempt_id, rank) = (report.attempt_id, report.rank);
+                        let ack = v1::ReportAck { attempt_id, rank, sequence, keep_files };
                         session.send(ToWorker::ReportAck(ack));
                     }
                     Receipt::Stale => stop(session, holder),

@@ -21,7 +21,7 @@ pub(crate) struct Removal {
 }
 
 /// Takes what is due, those that have waited longest first, for `span`: then somebody else may. A rank that still writes is waited
-/// for.
+/// for, and a backup that is being taken: its rows may name what was decided to go since.
 pub(crate) async fn claim(conn: &mut Conn, span: Duration, limit: i64) -> DbResult<Vec<Removal>> {
     sqlx::query_as!(
         Removal,
@@ -31,6 +31,7 @@ pub(crate) async fn claim(conn: &mut Conn, span: Duration, limit: i64) -> DbResu
                WHERE due.due_at <= clock_timestamp() AND NOT EXISTS (
                    SELECT FROM attempts a JOIN leases l ON l.attempt_id = a.id
                    WHERE a.job_id = due.job_id AND l.released_at IS NULL)
+                 AND NOT EXISTS (SELECT FROM backups WHERE expires_at > clock_timestamp())
                ORDER BY due.due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
            RETURNING r.id, r.job_id AS job, r.path, r.is_whole, r.tries, r.removed_at IS NOT NULL AS "is_again!""#,
         span.as_secs_f64(),

@@ -112,7 +112,7 @@ fn partition_of(first: NaiveDate) -> String {
 }
 
 /// A statement that takes no parameters; what stands in it is this file's own.
-async fn raw(conn: &mut Conn, statement: &str) -> DbResult<()> {
+pub(super) async fn raw(conn: &mut Conn, statement: &str) -> DbResult<()> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).fetch_optional(conn).await.map(drop)
 }
 

@@ -9,7 +9,11 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{DbResult, Store, runtime_role};
+use super::{
+    DbResult, Store,
+    load::{self, Found},
+    runtime_role,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -49,6 +53,20 @@ pub enum OpenError {
          from a backup, or name another database"
     )]
     Incomplete { place: String, version: i64, missing: String },
+    #[error(
+        "a backup is being restored into the database {place}, or that broke off: nobody can use it. If no restore runs, drop it, and \
+         restore into a new one"
+    )]
+    Unfinished { place: String },
+    #[error(
+        "the database {place} holds a house already ({found}); a backup is restored into an empty one: `createdb NAME` makes it"
+    )]
+    Used { place: String, found: String },
+    #[error(
+        "the database {place} has schema version {found} and this program is of version {known}: take the backup with the program \
+         that runs there, or start the newer coordinator first"
+    )]
+    OtherVersion { place: String, found: i64, known: i64 },
     #[error("cannot give the coordinator's role its rights in {place}: {source}")]
     Roles { place: String, source: sqlx::Error },
     #[error("cannot bring the schema of {place} up to version {known}: {source}")]
@@ -68,6 +86,92 @@ pub(crate) fn known_version() -> i64 {
 
 /// Connects, checks the version and migrates. A `password` goes before the one in the URL.
 pub(crate) async fn open(url: &str, password: Option<&str>) -> Result<Store, OpenError> {
+    let (options, place) = options(url, password)?;
+    let mut conn = connect(&options, &place).await?;
+    refuse_foreign(&mut conn, &place).await?;
+    refuse_unfinished(&mut conn, &place).await?;
+    // `run` takes an advisory lock: if several servers start at once, one migrates and the others wait.
+    migrate(&options, &place, None).await?;
+    refuse_incomplete(&mut conn, &place).await?;
+    let becomes = runtime_role::prepare(&mut conn, chrono::Utc::now()).await;
+    let becomes = becomes.map_err(|source| OpenError::Roles { place: place.clone(), source })?;
+    // An error on closing does not matter.
+    let _ = conn.close().await;
+    Ok(Store::connect_lazy(&options, becomes.then_some(runtime_role::ROLE)))
+}
+
+/// As [`open`], but changes nothing, and works as the owner: a house of another version is refused.
+pub(crate) async fn open_as_it_is(url: &str, password: Option<&str>) -> Result<Store, OpenError> {
+    let (options, place) = options(url, password)?;
+    let mut conn = connect(&options, &place).await?;
+    refuse_foreign(&mut conn, &place).await?;
+    refuse_unfinished(&mut conn, &place).await?;
+    let found = applied_version(&mut conn).await;
+    let found = found.map_err(|source| OpenError::Foreign { place: place.clone(), source })?.unwrap_or(0);
+    let known = known_version();
+    if found != known {
+        return Err(OpenError::OtherVersion { place, found, known });
+    }
+    let _ = conn.close().await;
+    Ok(Store::connect_lazy(&options, None))
+}
+
+/// An empty database, and a connection that owns what is made in it.
+pub(crate) struct Empty {
+    pub(crate) conn: PgConnection,
+    options: PgConnectOptions,
+    place: String,
+}
+
+/// Opens a database that a backup is to be restored into, and marks it: until that is done, nobody can use it.
+pub(crate) async fn open_empty(url: &str, password: Option<&str>) -> Result<Empty, OpenError> {
+    let (options, place) = options(url, password)?;
+    let mut conn = connect(&options, &place).await?;
+    refuse_foreign(&mut conn, &place).await?;
+    let unreachable = |source| OpenError::Unreachable { place: place.clone(), source };
+    let used = |found: String| OpenError::Used { place: place.clone(), found };
+    match load::look(&mut conn).await.map_err(unreachable)? {
+        Found::Nothing => {}
+        Found::Unfinished => return Err(OpenError::Unfinished { place }),
+        Found::Experiments(count) => return Err(used(format!("experiments: {count}"))),
+        Found::Tables(count) => return Err(used(format!("tables and the like: {count}, without an experiment"))),
+    }
+    load::mark(&mut conn).await.map_err(unreachable)?;
+    Ok(Empty { conn, options, place })
+}
+
+impl Empty {
+    /// Brings the schema to version `to`, or to the newest.
+    pub(crate) async fn migrate(&self, to: Option<i64>) -> Result<(), OpenError> {
+        migrate(&self.options, &self.place, to).await
+    }
+
+    /// Roles and coming months, as at every start.
+    pub(crate) async fn prepare(&mut self) -> Result<(), OpenError> {
+        refuse_incomplete(&mut self.conn, &self.place).await?;
+        let prepared = runtime_role::prepare(&mut self.conn, chrono::Utc::now()).await;
+        prepared.map(drop).map_err(|source| OpenError::Roles { place: self.place.clone(), source })
+    }
+
+    /// The same database, by pools that work as the owner.
+    pub(crate) fn store(&self) -> Store {
+        Store::connect_lazy(&self.options, None)
+    }
+}
+
+async fn migrate(options: &PgConnectOptions, place: &str, to: Option<i64>) -> Result<(), OpenError> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
+    let migrated = match to {
+        Some(to) => MIGRATIONS.run_to(to, &pool).await,
+        None => MIGRATIONS.run(&pool).await,
+    };
+    pool.close().await;
+    let known = to.unwrap_or_else(known_version);
+    migrated.map_err(|source| OpenError::Migrate { place: place.to_owned(), known, source })
+}
+
+/// How to connect, and the place in words without the password.
+fn options(url: &str, password: Option<&str>) -> Result<(PgConnectOptions, String), OpenError> {
     let wrong = |problem: String| OpenError::Url { shown: without_password(url), problem };
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(wrong("it does not begin with postgres://".to_owned()));
@@ -86,20 +190,15 @@ pub(crate) async fn open(url: &str, password: Option<&str>) -> Result<Store, Ope
         options.get_port(),
         options.get_database().unwrap_or_else(|| options.get_username())
     );
-    let mut conn = connect(&options, &place).await?;
-    refuse_foreign(&mut conn, &place).await?;
-    // `run` takes an advisory lock: if several servers start at once, one migrates and the others wait.
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
-    let migrated = MIGRATIONS.run(&pool).await;
-    pool.close().await;
-    let known = known_version();
-    migrated.map_err(|source| OpenError::Migrate { place: place.clone(), known, source })?;
-    refuse_incomplete(&mut conn, &place).await?;
-    let becomes = runtime_role::prepare(&mut conn, chrono::Utc::now()).await;
-    let becomes = becomes.map_err(|source| OpenError::Roles { place: place.clone(), source })?;
-    // An error on closing does not matter.
-    let _ = conn.close().await;
-    Ok(Store::connect_lazy(&options, becomes.then_some(runtime_role::ROLE)))
+    Ok((options, place))
+}
+
+async fn refuse_unfinished(conn: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    match load::is_unfinished(conn).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(OpenError::Unfinished { place: place.to_owned() }),
+        Err(source) => Err(OpenError::Unreachable { place: place.to_owned(), source }),
+    }
 }
 
 async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, OpenError> {

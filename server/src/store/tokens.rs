@@ -18,6 +18,8 @@ pub(crate) struct KnownRow {
     pub(crate) role: String,
     pub(crate) hash: Vec<u8>,
     pub(crate) is_revoked: bool,
+    /// When the house was restored from a backup.
+    pub(crate) before_restore: bool,
     /// By the database's clock; not positive if it has expired.
     pub(crate) seconds_left: Option<f64>,
     pub(crate) person: Option<String>,
@@ -45,6 +47,7 @@ pub(crate) async fn known(conn: &mut Conn) -> DbResult<Vec<KnownRow>> {
     sqlx::query_as!(
         KnownRow,
         r#"SELECT t.id, t.role::text AS "role!", t.hash, t.revoked_at IS NOT NULL AS "is_revoked!",
+                  COALESCE(t.revoked_at = (SELECT restored_at FROM house), false) AS "before_restore!",
                   EXTRACT(EPOCH FROM t.expires_at - clock_timestamp())::float8 AS seconds_left,
                   t.once, t.person, p.role::text AS person_role, (p.disabled_at IS NOT NULL) AS "is_disabled!"
            FROM tokens t LEFT JOIN people p ON p.name = t.person

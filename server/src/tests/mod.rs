@@ -2,6 +2,7 @@
 
 mod access;
 mod asked;
+mod backup;
 mod blame;
 mod cancel;
 mod claim;

@@ -89,6 +89,18 @@ impl FakeWorker {
         id: Uuid,
         running: Vec<v1::RunningRank>,
     ) -> Result<Self, tonic::Status> {
+        Self::connect_from(server, token, name, id, running, "").await
+    }
+
+    /// With a state folder of `house`.
+    pub(crate) async fn connect_from(
+        server: &Server,
+        token: &str,
+        name: &str,
+        id: Uuid,
+        running: Vec<v1::RunningRank>,
+        house: &str,
+    ) -> Result<Self, tonic::Status> {
         let (outbound, messages) = mpsc::channel(64);
         let register = v1::Register {
             worker_id: id.to_string(),
@@ -100,6 +112,7 @@ impl FakeWorker {
             protocol: PROTOCOL,
             spec_version: SPEC_VERSION,
             learn_version: LEARN_VERSION.to_owned(),
+            house_id: house.to_owned(),
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await.unwrap();
         let mut client = WorkersClient::new(server.far().await);
@@ -163,8 +176,12 @@ impl FakeWorker {
     }
 
     pub(crate) async fn acknowledged(&mut self) -> u64 {
+        self.acknowledgement().await.sequence
+    }
+
+    pub(crate) async fn acknowledgement(&mut self) -> v1::ReportAck {
         match self.next().await.unwrap() {
-            Some(Theirs::ReportAck(ack)) => ack.sequence,
+            Some(Theirs::ReportAck(ack)) => ack,
             other => panic!("expected an acknowledgement, got {other:?}"),
         }
     }

@@ -59,7 +59,10 @@ fn sent(attempt: &mut Attempt, now: Instant) -> (Vec<Kind>, Option<(RankOutcome,
 
 #[tokio::test]
 async fn rank_0_hears_which_checkpoint_is_committed_and_others_do_not() {
-    for (rank, expected) in [(0, r#"{"command":"committed","step":20}"#), (1, "nothing")] {
+    // While a backup is taken, nobody hears of it.
+    for (rank, keep_files, expected) in
+        [(0, false, r#"{"command":"committed","step":20}"#), (0, true, "nothing"), (1, false, "nothing")]
+    {
         let state = tempfile::tempdir().unwrap();
         let now = Instant::now();
         let script = "read task; echo ready; read line; echo ${line:-nothing}";
@@ -70,8 +73,8 @@ async fn rank_0_hears_which_checkpoint_is_committed_and_others_do_not() {
             attempt.handle(now, output);
         }
         // Each checkpoint has a line of the log behind it.
-        attempt.confirm(4);
-        if rank == 1 {
+        attempt.confirm(4, keep_files);
+        if expected == "nothing" {
             attempt.child.write_line(String::new());
         }
         listen(&mut attempt, now, Attempt::has_ended).await;

@@ -62,6 +62,8 @@ impl Failed {
                 ),
                 denied: true,
             },
+            // Of another house.
+            Code::FailedPrecondition => Self { reason, denied: true },
             _ => Self { reason, denied: false },
         }
     }
@@ -170,6 +172,8 @@ mod tests {
         let denied = Failed::by(&address, &Status::unauthenticated("the token abcdefgh was revoked"));
         assert!(denied.denied && denied.reason.contains("was revoked") && denied.reason.contains("same file"));
         assert!(Failed::by(&address, &Status::permission_denied("x")).denied);
+        let other = Failed::by(&address, &Status::failed_precondition("another house"));
+        assert!(other.denied && !other.reason.contains("same file"), "{}", other.reason);
         assert!(!Failed::by(&address, &Status::unavailable("x")).denied);
     }
 }

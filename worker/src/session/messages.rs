@@ -18,6 +18,7 @@ use crate::{
     attempt::Attempt,
     child::Launch,
     heartbeat_timer::HeartbeatTimer,
+    house,
     report_log::ReportLog,
     spool::SpoolHeader,
     store_probe::StoreProbe,
@@ -34,6 +35,7 @@ impl Session {
     ) -> anyhow::Result<()> {
         tracing::info!(server = self.link.server(), "registered with the coordinator");
         self.last_failures.clear();
+        self.keep_house(&registered.house_id);
         self.meet_on = Some(self.given_meet_on.unwrap_or(from));
         self.timing = Timing::named(&registered.timing).unwrap_or_else(|| {
             let (wanted, used) = (&registered.timing, timing::DEFAULT.name);
@@ -74,6 +76,17 @@ impl Session {
             self.link.send(worker_message::Message::Drain(Drain {}));
         }
         Ok(())
+    }
+
+    /// From now on this state folder, with what is still to be reported, is of that house.
+    fn keep_house(&mut self, id: &str) {
+        if id.is_empty() || self.link.register.house_id == id {
+            return;
+        }
+        if let Err(error) = house::keep(&self.state, id) {
+            tracing::warn!(%error, "cannot remember which house this worker is of");
+        }
+        id.clone_into(&mut self.link.register.house_id);
     }
 
     /// Starts to show the coordinator that this worker can have jobs: it sees the store, and which data sets.
@@ -117,7 +130,7 @@ impl Session {
             }
             coordinator_message::Message::ReportAck(ack) => {
                 if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.id() == ack.attempt_id) {
-                    attempt.confirm(ack.sequence);
+                    attempt.confirm(ack.sequence, ack.keep_files);
                 }
                 for log in self.recovered.iter_mut().filter(|log| log.id() == ack.attempt_id) {
                     log.confirm(ack.sequence);
