@@ -7,7 +7,7 @@
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
 //! says who may do what, [`telling`] what people are told and where to. [`receipt`] says what produced a result, for others to
-//! verify.
+//! verify, and [`statistics`] what results of several seeds say together.
 
 pub mod access;
 pub mod blame;
@@ -24,6 +24,7 @@ pub mod read_back;
 pub mod receipt;
 pub mod spec;
 pub mod state;
+pub mod statistics;
 pub mod telling;
 pub mod timing;
 mod words;
