@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        again, audit, cancel, completions, context, data, devices, doctor, down, fetch, hold, init, join, list, logs,
-        metrics, notify, pause, policy, receipt, release, results, schema, show, status, submit, token, top, up, usage,
-        user, watch, web, whoami, why,
+        again, audit, cancel, compare, completions, context, data, devices, doctor, down, fetch, hold, init, join,
+        list, logs, metrics, notify, pause, policy, receipt, release, report, results, schema, show, status, submit,
+        token, top, up, usage, user, watch, web, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Results(results::Results),
     Metrics(metrics::Metrics),
+    Compare(compare::Compare),
+    Report(report::Report),
     Fetch(fetch::Fetch),
     Receipt(receipt::Receipt),
     Verify(again::Verify),

@@ -1,8 +1,10 @@
 //! One file per command: its options, its call, its answer.
 
 pub(crate) mod again;
+mod asked;
 pub(crate) mod audit;
 pub(crate) mod cancel;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod data;
@@ -21,6 +23,7 @@ pub(crate) mod pause;
 pub(crate) mod policy;
 pub(crate) mod receipt;
 pub(crate) mod release;
+pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod schema;
 pub(crate) mod show;
@@ -62,6 +65,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Logs(logs) => logs.run(&connect(global, output).await?, output).await,
         Command::Cancel(cancel) => cancel.run(&connect(global, output).await?, output).await,
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
+        Command::Compare(compare) => compare.run(&connect(global, output).await?, output).await,
+        Command::Report(report) => report.run(&connect(global, output).await?, output).await,
         Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
         Command::Receipt(receipt) => receipt.run(async || connect(global, output).await, output).await,

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod best;
+pub(crate) mod compare;
 pub(crate) mod csv;
 pub(crate) mod curves;
 pub(crate) mod datasets;
@@ -26,6 +27,7 @@ pub(crate) mod screen;
 pub(crate) mod shared;
 pub(crate) mod show;
 pub(crate) mod sparks;
+pub(crate) mod spread;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod table;

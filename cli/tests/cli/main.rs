@@ -5,6 +5,7 @@
 mod access;
 mod best;
 mod cancel;
+mod compare;
 mod coordinator;
 mod data;
 mod doctor;
@@ -20,6 +21,7 @@ mod notify;
 mod people;
 mod pty;
 mod receipt;
+mod report;
 mod results;
 mod sharing;
 mod submit;
