@@ -62,7 +62,7 @@ fn printable(document: &Document) -> Document {
 pub(crate) fn spans(text: &str) -> Vec<(bool, &str)> {
     let mut parts: Vec<(bool, &str)> =
         text.split('`').enumerate().map(|(place, part)| (place % 2 == 1, part)).collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return vec![(false, text)];
     }
     parts.retain(|(_, part)| !part.is_empty());

@@ -75,8 +75,16 @@ pub(crate) struct Gap {
 /// One of the two tables as it is here.
 pub(crate) struct PaperTable<'a> {
     by: By,
-    /// Value of the key; the paper's percent by model, if it has the row; runs by model.
-    rows: Vec<(f64, Option<&'static [f64]>, Vec<Vec<Runs<'a>>>)>,
+    rows: Vec<Row<'a>>,
+}
+
+struct Row<'a> {
+    /// Of the key.
+    value: f64,
+    /// The paper's percent by model, if it has the row.
+    paper: Option<&'static [f64]>,
+    /// By model.
+    runs: Vec<Vec<Runs<'a>>>,
 }
 
 impl<'a> PaperTable<'a> {
@@ -100,7 +108,7 @@ impl<'a> PaperTable<'a> {
                 view.runs(|job| by.has(view, job) && by.of(view, job) == value && view.specs.model(job) == **model)
             };
             let paper = printed.iter().find(|(known, _)| *known == value).map(|(_, percent)| *percent);
-            (value, paper, by.models().iter().map(of_model).collect())
+            Row { value, paper, runs: by.models().iter().map(of_model).collect() }
         };
         Some(Self { by, rows: values.into_iter().map(row).collect() })
     }
@@ -115,8 +123,8 @@ impl<'a> PaperTable<'a> {
     /// What the paper has and no job is for.
     pub(crate) fn gaps(&self) -> Vec<Gap> {
         let mut gaps = Vec::new();
-        for (value, _, cells) in self.rows.iter().filter(|(_, paper, _)| paper.is_some()) {
-            let empty = self.by.models().iter().zip(cells).filter(|(_, runs)| runs.is_empty());
+        for Row { value, runs, .. } in self.rows.iter().filter(|row| row.paper.is_some()) {
+            let empty = self.by.models().iter().zip(runs).filter(|(_, runs)| runs.is_empty());
             gaps.extend(empty.map(|(model, _)| Gap { model, row: self.row_title(*value) }));
         }
         gaps
@@ -126,9 +134,9 @@ impl<'a> PaperTable<'a> {
         let side = if self.by == By::Labels { "labels" } else { "penalty" };
         let mut heads = vec![side.to_owned()];
         heads.extend(self.by.models().iter().flat_map(|model| [format!("{model}, paper"), format!("{model}, ours")]));
-        let row = |(value, paper, cells): &(f64, Option<&'static [f64]>, Vec<Vec<Runs<'_>>>)| {
+        let row = |Row { value, paper, runs }: &Row<'_>| {
             let mut row: Vec<Cell> = vec![self.row_title(*value).into()];
-            for (place, runs) in cells.iter().enumerate() {
+            for (place, runs) in runs.iter().enumerate() {
                 let printed = paper.and_then(|paper| paper.get(place));
                 row.push(printed.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.2} %")).into());
                 row.push(cells::measured(view, runs, "test_accuracy"));

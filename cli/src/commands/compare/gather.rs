@@ -96,8 +96,8 @@ pub(super) async fn known(client: &Client, pairs: &[Pair<'_>]) -> Result<Known> 
 /// What a job says of each image; `None` if it has left no such file.
 async fn verdicts(client: &Client, job: &Job) -> Result<Option<Vec<csv::Image>>> {
     let made: Vec<Artifact> = artifacts::of_job(client, &job.id).await?;
-    let (kind, read): (_, fn(&str) -> Result<Vec<csv::Image>>) =
-        if job.stage == "attack" { (ATTACKED, csv::images) } else { (PREDICTIONS, csv::predictions) };
+    let kind = if job.stage == "attack" { ATTACKED } else { PREDICTIONS };
     let Some(text) = artifacts::table(client, job, &made, kind).await? else { return Ok(None) };
-    read(&text).map(Some).with_context(|| format!("cannot read the verdicts of `{}`", job.name))
+    let read = if kind == ATTACKED { csv::images(&text) } else { csv::predictions(&text) };
+    read.map(Some).with_context(|| format!("cannot read the verdicts of `{}`", job.name))
 }
