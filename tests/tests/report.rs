@@ -139,7 +139,13 @@ fn a_report_has_the_numbers_of_results_and_a_comparison_adds_up_to_them() -> Res
     assert_eq!(count("both") + count("only_first") + count("only_second") + count("neither"), IMAGES);
 
     // And the attacks on both.
-    let [a, b] = ["1.0", "0.1"].map(|share| format!("pgd[from=linear,label_fraction={share}]"));
+    let attack = |share: &str| {
+        let names = jobs.iter().filter_map(|job| job["name"].as_str());
+        let found =
+            names.into_iter().find(|name| name.starts_with("pgd[") && name.contains(&format!("fraction={share}")));
+        found.map(str::to_owned).with_context(|| format!("no attack at {share}"))
+    };
+    let (a, b) = (attack("1.0")?, attack("0.1")?);
     let pair = cluster.json(&["compare", &format!("small/{a}"), &format!("small/{b}")])?["pairs"][0].clone();
     let tests = pair["images"].as_array().context("no tests")?;
     let whats: Vec<&str> = tests.iter().filter_map(|test| test["what"].as_str()).collect();

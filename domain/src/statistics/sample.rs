@@ -45,7 +45,7 @@ pub fn summary(values: &[f64]) -> Option<Summary> {
 pub(super) fn around(estimate: f64, error: f64, degrees: f64) -> Option<Interval> {
     // Equal values leave no doubt, and no distribution to ask.
     let half = if error == 0.0 { 0.0 } else { error * quantile(degrees)? };
-    half.is_finite().then(|| Interval { low: estimate - half, high: estimate + half })
+    half.is_finite().then_some(Interval { low: estimate - half, high: estimate + half })
 }
 
 /// Beyond which Student's t lies with half of what is not covered, to either side.
