@@ -34,6 +34,7 @@ impl FakeWorker {
             protocol: tandem_domain::fit::PROTOCOL,
             spec_version: tandem_domain::spec::SPEC_VERSION,
             learn_version: tandem_domain::LEARN_VERSION.into(),
+            house_id: String::new(),
         };
         outbound.send(v1::WorkerMessage { message: Some(Ours::Register(register)) }).await?;
         let mut client = WorkersClient::new(way.connect().await.with_context(|| format!("{name} connects"))?);

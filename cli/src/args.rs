@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        again, archive, audit, backup, cancel, clean, completions, context, data, delete, devices, doctor, down, fetch,
-        hold, init, join, list, logs, metrics, notify, pause, policy, receipt, release, restore, results, schema, show,
-        status, submit, tag, token, top, up, usage, user, watch, web, whoami, why,
+        again, archive, audit, backup, cancel, clean, compare, completions, context, data, delete, devices, doctor,
+        down, fetch, hold, init, join, list, logs, metrics, notify, pause, policy, receipt, release, report, restore,
+        results, schema, show, status, submit, tag, token, top, up, usage, user, watch, web, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Results(results::Results),
     Metrics(metrics::Metrics),
+    Compare(compare::Compare),
+    Report(report::Report),
     Fetch(fetch::Fetch),
     Receipt(receipt::Receipt),
     Verify(again::Verify),

@@ -186,6 +186,23 @@ pub(crate) struct Compared<'a> {
     pub(crate) kinds: &'a [String],
 }
 
+/// `report`: what was written, and what it lacks.
+#[derive(Serialize)]
+pub(crate) struct Reported<'a> {
+    pub(crate) file: String,
+    pub(crate) experiment: &'a str,
+    pub(crate) jobs: usize,
+    pub(crate) lacks: Vec<Lack<'a>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Lack<'a> {
+    pub(crate) said: &'a str,
+    /// What would fill it; empty where no command does.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) command: &'a str,
+}
+
 /// `init`.
 #[derive(Serialize)]
 pub(crate) struct Written {

@@ -3,13 +3,15 @@
 //! Reading order: `args` (the command line), `commands` (one file each), `target` (which coordinators, by `choice`; `config`,
 //! `contexts` and `known_houses` are what is kept of them), `client` (asks them; `refusal` and `patience` when they do not
 //! answer), `doctor` (looks at this machine), `render` (text for people), `top` (a screen that follows) and `json` (for
-//! scripts), `signed` and `fetched` (receipts), `house` (one as a whole, for backups), `up` (the supervisor behind `tandem up`).
+//! scripts), `compare` and `report` (what experiments say together), `signed` and `fetched` (receipts), `house` (one as a whole, for
+//! backups), `up` (the supervisor behind `tandem up`).
 
 mod args;
 mod bars;
 mod choice;
 mod client;
 mod commands;
+mod compare;
 mod complete;
 mod config;
 mod contexts;
@@ -37,6 +39,7 @@ mod printable;
 mod prompt;
 mod refusal;
 mod render;
+mod report;
 mod signed;
 mod since;
 mod target;

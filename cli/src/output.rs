@@ -87,12 +87,17 @@ impl Output {
         self.bytes(&serde_json::to_vec(value).context("cannot write JSON")?)
     }
 
-    fn bytes(&self, bytes: &[u8]) -> Result<()> {
+    /// As it is, for other programs.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(bytes).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()) {
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(PipeClosed.into()),
             other => other.context("cannot write to stdout"),
         }
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        self.raw(&[bytes, b"\n"].concat())
     }
 
     /// A remark, to stderr.

@@ -7,8 +7,8 @@
 //! a finished attempt's artifacts are whole, [`blame`] what becomes of a job whose attempt was lost and [`quarantine`] which
 //! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
 //! says who may do what, [`telling`] what people are told and where to. [`receipt`] says what produced a result, for others to
-//! verify, and [`keeping`] what of the past is kept. [`facts`] is what is kept of a job to be asked for, and [`ask`] reads the
-//! questions.
+//! verify, [`keeping`] what of the past is kept, and [`statistics`] what results of several seeds say together. [`facts`] is what is
+//! kept of a job to be asked for, and [`ask`] reads the questions.
 
 pub mod access;
 pub mod ask;
@@ -28,6 +28,7 @@ pub mod read_back;
 pub mod receipt;
 pub mod spec;
 pub mod state;
+pub mod statistics;
 pub mod telling;
 pub mod timing;
 mod words;

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod clean;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod data;
@@ -23,10 +24,12 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod notify;
+mod of_jobs;
 pub(crate) mod pause;
 pub(crate) mod policy;
 pub(crate) mod receipt;
 pub(crate) mod release;
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod results;
 pub(crate) mod schema;
@@ -72,6 +75,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Logs(logs) => logs.run(&connect(global, output).await?, output).await,
         Command::Cancel(cancel) => cancel.run(&connect(global, output).await?, output).await,
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
+        Command::Compare(compare) => compare.run(&connect(global, output).await?, output).await,
+        Command::Report(report) => report.run(&connect(global, output).await?, output).await,
         Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
         Command::Tag(tag) => tag.run(&connect(global, output).await?, output).await,

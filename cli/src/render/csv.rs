@@ -73,6 +73,19 @@ pub(crate) fn images(csv: &str) -> Result<Vec<Image>> {
     Ok(all)
 }
 
+/// The rows of `predictions.csv` as if each had been attacked: an image that is classified wrongly is one that falls at once.
+pub(crate) fn predictions(csv: &str) -> Result<Vec<Image>> {
+    let mut all = Vec::new();
+    for row in columns(csv, ["image", "label", "prediction"])? {
+        let (label, prediction): (i64, i64) = (row.number(1)?, row.number(2)?);
+        all.push(Image { id: row.number(0)?, label, distance: if label == prediction { f32::INFINITY } else { 0.0 } });
+    }
+    if all.is_empty() {
+        bail!("it has no images");
+    }
+    Ok(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +113,16 @@ mod tests {
         assert_eq!(facts, [(0, 3, 0.0), (1, 8, 0.1), (2, 8, f32::INFINITY)]);
         let within = |radius: f64| found.iter().filter(|image| image.falls_within(radius)).count();
         assert_eq!([0.0, 0.0999, 0.1, 1e9].map(within), [1, 1, 2, 2], "the edge counts");
+    }
+
+    /// As `learn/src/stage/predictions.rs` writes it.
+    #[test]
+    fn a_wrong_prediction_is_an_image_that_has_fallen() {
+        let found = predictions("image,label,prediction\n0,3,5\n1,8,8\n").unwrap();
+        let facts: Vec<_> = found.iter().map(|image| (image.id, image.label, image.falls_within(0.0))).collect();
+        assert_eq!(facts, [(0, 3, true), (1, 8, false)]);
+        assert_eq!(predictions("image,label,prediction\n").unwrap_err().to_string(), "it has no images");
+        assert!(predictions("image,label,prediction\n0,1,x\n").unwrap_err().to_string().starts_with("line 2"));
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub(crate) fn labels(jobs: &[Job], each: bool) -> Vec<String> {
         .collect()
 }
 
-/// A job's name without its seed, which makes no other thing of it.
-fn configuration(name: &str, each: bool) -> String {
+/// A job's name without its seed, which makes no other thing of it; with `each`, with it.
+pub(crate) fn configuration(name: &str, each: bool) -> String {
     let keys: Vec<String> =
         swept(name).filter(|(key, _)| each || *key != SEED).map(|(key, value)| format!("{key}={value}")).collect();
     if keys.is_empty() { base(name).to_owned() } else { format!("{}[{}]", base(name), keys.join(",")) }

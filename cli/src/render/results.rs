@@ -22,6 +22,11 @@ const KNOWN: [(&str, &str); 9] = [
     ("seconds", "TIME"),
 ];
 
+/// Where a result stands among those that people look at; of all others behind these.
+pub(crate) fn place(name: &str) -> usize {
+    KNOWN.iter().position(|(known, _)| *known == name).unwrap_or(KNOWN.len())
+}
+
 /// One line per job. A column that no job has a value for is left out; `extra` names one more.
 pub(crate) fn table(jobs: &[Job], extra: Option<&str>, style: Style, now: DateTime<Utc>) -> String {
     let columns = columns(jobs, extra, now);

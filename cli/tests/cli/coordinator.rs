@@ -79,6 +79,9 @@ pub(crate) struct Script {
     /// Jobs have none if it is not set.
     pub(crate) receipt: Option<v1::ReceiptResponse>,
     pub(crate) receipts_asked: Vec<v1::ReceiptRequest>,
+    /// By job, and by what is listed: said instead of `receipt` and `jobs`.
+    pub(crate) receipt_of: HashMap<String, v1::ReceiptResponse>,
+    pub(crate) listed_of: HashMap<String, Vec<Job>>,
     /// One line if there are none.
     pub(crate) logs: Vec<LogLine>,
     pub(crate) status: StatusResponse,
@@ -253,10 +256,15 @@ impl Jobs for Coordinator {
         let mut script = self.script.lock().unwrap();
         script.authorizations.push(token);
         let request = request.into_inner();
-        let states = request.states.clone();
+        let ListRequest { states, experiment, .. } = request.clone();
         script.lists.push(request);
         let is_asked = |job: &&Job| states.is_empty() || states.contains(&job.state);
-        let jobs = script.jobs.iter().filter(is_asked).cloned().collect();
+        let jobs = match script.listed_of.get(&experiment) {
+            Some(jobs) => jobs,
+            None if script.listed_of.is_empty() => &script.jobs,
+            None => return Err(Status::not_found(format!("no job or experiment `{experiment}`"))),
+        };
+        let jobs = jobs.iter().filter(is_asked).cloned().collect();
         Ok(Response::new(ListResponse { jobs, more: script.list_more, ..ListResponse::default() }))
     }
 
@@ -385,7 +393,12 @@ impl Results for Coordinator {
 
     async fn receipt(&self, request: Request<v1::ReceiptRequest>) -> Answer<v1::ReceiptResponse> {
         let mut script = self.script.lock().unwrap();
-        script.receipts_asked.push(request.into_inner());
+        let request = request.into_inner();
+        let own = script.receipt_of.get(&request.target).cloned();
+        script.receipts_asked.push(request);
+        if let Some(own) = own {
+            return Ok(Response::new(own));
+        }
         let none = || Status::failed_precondition("it has no receipt: it succeeded before this house kept any");
         script.receipt.clone().map(Response::new).ok_or_else(none)
     }

@@ -22,10 +22,10 @@ const FILE: &str = "encoder.safetensors";
 const NOBODY: &str = "http://127.0.0.1:1";
 
 /// A house's key, and what it signs.
-struct House(KeyPair);
+pub(crate) struct House(KeyPair);
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(KeyPair::generate().unwrap())
     }
 
@@ -37,6 +37,11 @@ impl House {
         let payload = Statement::new(receipt).to_json().unwrap();
         let signature = self.0.sign(&pae(payload.as_bytes())).unwrap();
         serde_json::to_string(&Envelope::new(payload.as_bytes(), &self.key().id(), &signature)).unwrap()
+    }
+
+    /// Of this receipt alone, without files.
+    pub(crate) fn says(&self, receipt: Receipt) -> ReceiptResponse {
+        ReceiptResponse { envelope: self.envelope(receipt), key: self.key().to_pem(), ..ReceiptResponse::default() }
     }
 
     fn answer(&self) -> ReceiptResponse {
@@ -57,7 +62,7 @@ impl House {
     }
 }
 
-fn receipt() -> Receipt {
+pub(crate) fn receipt() -> Receipt {
     let environment = json!({
         "worker": "cpu-0", "host": "box", "device": {"kind": "cpu", "name": "a processor"}, "processor": "a processor",
         "instructions": "AVX2", "libtorch": "2.7.1", "threads": 1, "version": "0.1.0", "binary_sha256": "b".repeat(64),

@@ -15,7 +15,7 @@ use tch::Tensor;
 
 use super::classifier::{self, Augmentation, Pretrained, Recipe};
 use super::epoch_line::{self, Figure};
-use super::{RankContext, labels};
+use super::{RankContext, labels, predictions};
 use crate::artifact::{self, Card};
 use crate::data::{Data, balanced_subset};
 use crate::encoder::{HeadShape, Model};
@@ -88,7 +88,8 @@ fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> 
 
     rank.phase("evaluating", u64::from(minimum.iterations));
     let layer = problem.layer(&minimum.x, &standardised);
-    let test_accuracy = accuracy(&layer.classify(&features.test), &features.test_labels);
+    let predictions = layer.classify(&features.test);
+    let test_accuracy = accuracy(&predictions, &features.test_labels);
     let train_accuracy = accuracy(&layer.classify(&features.train), &features.train_labels);
     if rank.is_rank_zero() {
         let head = HeadShape::FullyConnected { layers: 1, classes: classes as u32 };
@@ -99,6 +100,7 @@ fn lbfgs(rank: &mut RankContext<'_>, spec: &Linear) -> Result<Outcome, Failure> 
         let parts = [&model.parameters, &model.statistics, &fully_connected(&layer)];
         rank.emit(artifact::save(&rank.task.artifacts_dir(), "classifier", &parts, &card)?);
     }
+    predictions::write(rank, &data.test.labels, &predictions)?;
     rank.result("linear_accuracy", test_accuracy);
     rank.result("test_accuracy", test_accuracy);
     rank.result("train_accuracy", train_accuracy);

@@ -1,6 +1,6 @@
 //! What a rank does with its task: one module for each stage, and what they share.
 //!
-//! `checkpointing`, `training_state`, `model_copy`, `throughput`, `divergence` and `epoch_line` serve the stages that train; `classifier` is the training
+//! `checkpointing`, `training_state`, `model_copy`, `throughput`, `divergence` and `epoch_line` serve the stages that train, `predictions` those that classify; `classifier` is the training
 //! that `supervised`, `finetune` and `linear` have in common.
 
 pub(crate) mod attack;
@@ -12,6 +12,7 @@ mod epoch_line;
 pub(crate) mod finetune;
 pub(crate) mod linear;
 mod model_copy;
+mod predictions;
 pub(crate) mod supervised;
 mod throughput;
 mod training_state;

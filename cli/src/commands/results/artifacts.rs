@@ -6,17 +6,17 @@ use tandem_proto::v1::{Artifact, Job, ShowRequest};
 use crate::{client::Client, download};
 
 /// Kinds of artifacts: the curve by radius, and the table of attacked images.
-pub(super) const CURVE: &str = "curve";
-pub(super) const IMAGES: &str = "attack";
+pub(crate) const CURVE: &str = "curve";
+pub(crate) const IMAGES: &str = "attack";
 
 /// The artifacts of one job.
-pub(super) async fn of_job(client: &Client, job: &str) -> Result<Vec<Artifact>> {
+pub(crate) async fn of_job(client: &Client, job: &str) -> Result<Vec<Artifact>> {
     let request = ShowRequest { target: job.to_owned() };
-    Ok(client.ask("ask for the curve", async |on| on.jobs().show(request.clone()).await).await?.artifacts)
+    Ok(client.ask("ask for the files of a job", async |on| on.jobs().show(request.clone()).await).await?.artifacts)
 }
 
 /// The text of the CSV file of a kind; `None` if the job made none.
-pub(super) async fn table(client: &Client, job: &Job, artifacts: &[Artifact], kind: &str) -> Result<Option<String>> {
+pub(crate) async fn table(client: &Client, job: &Job, artifacts: &[Artifact], kind: &str) -> Result<Option<String>> {
     let Some(artifact) = artifacts.iter().find(|one| one.kind == kind && one.name.ends_with(".csv")) else {
         return Ok(None);
     };

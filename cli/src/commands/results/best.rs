@@ -25,7 +25,7 @@ const CLASSIFIER: &str = "classifier";
 
 /// One curve for each attacked classifier and norm; classifiers that differ in their seed alone have one label, unless `each` is to have
 /// its own.
-pub(super) async fn curves(
+pub(crate) async fn curves(
     client: &Client,
     jobs: &[Job],
     attacks: &[&Job],

@@ -1,13 +1,13 @@
 //! `tandem results`: what was measured, as a table and as curves.
 
-mod artifacts;
+pub(crate) mod artifacts;
 mod attacks;
-mod best;
+pub(crate) mod best;
 mod best_name;
 mod draw;
 mod nothing;
 mod picture;
-mod training;
+pub(crate) mod training;
 
 use std::path::PathBuf;
 

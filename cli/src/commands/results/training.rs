@@ -31,7 +31,7 @@ pub(super) fn metrics(named: &[String]) -> Vec<String> {
 ///
 /// # Errors
 /// If there is nothing to draw, or a metric that was named is of none of the jobs.
-pub(super) async fn series(
+pub(crate) async fn series(
     client: &Client,
     jobs: &[Job],
     named: &[String],

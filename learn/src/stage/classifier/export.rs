@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use super::steps::{hits, is_significantly_better};
+use super::steps::{classes, hits, is_significantly_better, right};
 use super::trainer::Trainer;
 use crate::artifact::{self, Card};
 use crate::encoder::HeadShape;
 use crate::failure::Failure;
 use crate::stage::RankContext;
 use crate::stage::model_copy::ModelCopy;
+use crate::stage::predictions;
 use crate::task::InputFile;
 
 impl Trainer<'_> {
@@ -20,7 +21,8 @@ impl Trainer<'_> {
         let trained = Instant::now();
         let test: Vec<i64> = (0..self.data.test.len() as i64).collect();
         let share = |hits: u64, of: usize| hits as f64 / of.max(1) as f64;
-        let last = share(hits(&self.model, &self.data.test, &test, rank.group)?, test.len());
+        let mut predictions = classes(&self.model, &self.data.test, &test, rank.group)?;
+        let last = share(right(&predictions, &self.data.test, &test), test.len());
         let (mut step, mut accuracy, mut of_best) = (self.position.step, last, last);
         let mut best_step = step;
         if let Some((copy, best)) = self.best.as_ref().zip(self.position.best) {
@@ -28,16 +30,19 @@ impl Trainer<'_> {
             let mut validated = hits(&self.model, &self.data.train, &self.held_out, rank.group)?;
             let ending = ModelCopy::of(&self.model);
             copy.restore(&mut self.model);
-            of_best = share(hits(&self.model, &self.data.test, &test, rank.group)?, test.len());
+            let predictions_of_best = classes(&self.model, &self.data.test, &test, rank.group)?;
+            of_best = share(right(&predictions_of_best, &self.data.test, &test), test.len());
             best_step = best.step;
             if is_significantly_better(best.hits, validated, held_out as u64) {
                 (step, accuracy, validated) = (best.step, of_best, best.hits);
+                predictions = predictions_of_best;
             } else {
                 ending.restore(&mut self.model);
             }
             rank.result("validation_accuracy", share(validated, held_out));
         }
         self.save(rank, step)?;
+        predictions::write(rank, &self.data.test.labels, &predictions)?;
 
         rank.result("test_accuracy", accuracy);
         if let Some(name) = self.recipe.alias {

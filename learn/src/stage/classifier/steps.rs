@@ -202,8 +202,22 @@ pub(super) fn hits(
     samples: &[i64],
     group: &ProcessGroup,
 ) -> Result<u64, Failure> {
-    let classes = outputs(model, images, samples, group)?.argmax(1, false);
-    Ok(classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64)
+    Ok(right(&classes(model, images, samples, group)?, images, samples))
+}
+
+/// The classes that the model gives these images in evaluation mode, without augmentation: `[samples]`.
+pub(super) fn classes(
+    model: &Model,
+    images: &data::Images,
+    samples: &[i64],
+    group: &ProcessGroup,
+) -> Result<Tensor, Failure> {
+    Ok(outputs(model, images, samples, group)?.argmax(1, false))
+}
+
+/// How many of these `classes` are those of the images.
+pub(super) fn right(classes: &Tensor, images: &data::Images, samples: &[i64]) -> u64 {
+    classes.eq_tensor(&labels(images, samples)).sum(Kind::Int64).int64_value(&[]) as u64
 }
 
 /// Whether the best model's hits among `held_out` images are more than one standard error above the last model's (the

@@ -1,0 +1,76 @@
+//! What was measured: mean, spread and interval of each side, and how far the others are from the first.
+
+use serde::Serialize;
+use tandem_domain::statistics::{Difference, Summary, difference, summary};
+use tandem_proto::v1::Job;
+
+use crate::render::{job::value, results::place};
+
+/// One figure of all sides.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) name: String,
+    /// By side; `None` where no job has it.
+    pub(crate) of: Vec<Option<Summary>>,
+    /// By side: less the first side that has it; `None` of that one and of those that have none.
+    pub(crate) less_first: Vec<Option<Difference>>,
+}
+
+impl Measured {
+    /// Which side the others are compared with.
+    pub(crate) fn first(&self) -> Option<usize> {
+        self.of.iter().position(Option::is_some)
+    }
+
+    /// All have the same, to the bit.
+    pub(crate) fn is_equal(&self) -> bool {
+        let mut there = self.of.iter().flatten();
+        let Some(first) = there.next() else { return true };
+        let is_same = |one: &Summary| one.mean == first.mean && one.sd.unwrap_or(0.0) == 0.0;
+        is_same(first) && there.all(is_same)
+    }
+}
+
+/// Of each result that a job has, those first that people look at first.
+pub(crate) fn measured(jobs: &[Vec<&Job>]) -> Vec<Measured> {
+    let mut names: Vec<&str> =
+        jobs.iter().flatten().flat_map(|job| &job.results).map(|one| one.name.as_str()).collect();
+    names.sort_by_key(|name| (place(name), *name));
+    names.dedup();
+    let of = |name: &str| {
+        let values = |jobs: &Vec<&Job>| jobs.iter().filter_map(|job| value(&job.results, name)).collect::<Vec<f64>>();
+        let of: Vec<Option<Summary>> = jobs.iter().map(|jobs| summary(&values(jobs))).collect();
+        let first = of.iter().position(Option::is_some);
+        let less = |(place, other): (usize, &Option<Summary>)| {
+            let base = of.get(first.filter(|first| *first != place)?)?.as_ref()?;
+            other.as_ref().map(|other| difference(base, other))
+        };
+        let less_first = of.iter().enumerate().map(less).collect();
+        Measured { name: name.to_owned(), less_first, of }
+    };
+    names.into_iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_proto::v1::Scalar;
+
+    use super::*;
+
+    fn job(results: &[(&str, f64)]) -> Job {
+        let scalar = |(name, value): &(&str, f64)| Scalar { name: (*name).to_owned(), value: *value };
+        Job { results: results.iter().map(scalar).collect(), ..Job::default() }
+    }
+
+    #[test]
+    fn the_first_that_has_it_is_what_others_are_compared_with() {
+        let (a, b, c) = (job(&[("labels", 5.0)]), job(&[("x", 1.0), ("labels", 5.0)]), job(&[("x", 3.0)]));
+        let found = measured(&[vec![&a], vec![&b, &b], vec![&c]]);
+        let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["labels", "x"]);
+        assert!(found[0].is_equal() && !found[1].is_equal());
+        assert_eq!((found[0].first(), found[1].first()), (Some(0), Some(1)));
+        assert!(found[1].less_first[0].is_none() && found[1].less_first[1].is_none());
+        assert_eq!(found[1].less_first[2].map(|one| (one.mean, one.interval)), Some((2.0, None)));
+    }
+}
