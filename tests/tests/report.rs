@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tandem_harness::Cluster;
 
-const MINUTES: Duration = Duration::from_secs(400);
+const MINUTES: Duration = Duration::from_secs(900);
 /// Test images of `shapes`.
 const IMAGES: f64 = 2000.0;
 const ATTACKED: f64 = 24.0;

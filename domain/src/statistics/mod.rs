@@ -1,7 +1,7 @@
 //! What runs with several seeds say together, and whether two models differ on the same images.
 //!
-//! [`summary`] has mean, spread and confidence interval of one configuration, [`difference`] compares two of them, and
-//! [`paired`] two classifiers image by image. The distributions are those of `statrs`.
+//! [`summary()`] has mean, spread and confidence interval of one configuration, [`difference()`] compares two of them, and
+//! [`paired()`] two classifiers image by image. The distributions are those of `statrs`.
 
 mod difference;
 mod paired;
