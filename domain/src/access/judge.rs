@@ -126,7 +126,7 @@ mod tests {
             *is_disabled = true;
         }
         assert_eq!(judge(&token, Some(&revoked)), Err(Denial::Revoked(token.id())));
-        let former = StoredToken { before_restore: true, ..revoked };
+        let former = StoredToken { before_restore: true, ..revoked.clone() };
         assert_eq!(judge(&token, Some(&former)), Err(Denial::BeforeRestore(token.id())));
         assert_eq!(judge(&token, Some(&expired)), Err(Denial::Expired(token.id())));
         assert_eq!(judge(&token, Some(&disabled)), Err(Denial::Disabled("ann".to_owned())));

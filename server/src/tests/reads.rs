@@ -301,7 +301,7 @@ async fn keeping_costs_what_it_shows_however_much_is_archived_tagged_and_deleted
     let mut costs: Vec<(&str, i64, i64)> = Vec::new();
     for (what, states) in [("list", &[][..]), ("list --state failed", &[JobState::Failed])] {
         let cost = blocks(conn, async |conn| {
-            assert_eq!(list(conn, "ada", "", states, SHOWN).await.unwrap().len(), SHOWN as usize);
+            assert_eq!(list(conn, "ada", "", states, SHOWN).await.unwrap().0.len(), SHOWN as usize);
         });
         costs.push((what, cost.await, most));
     }

@@ -62,6 +62,7 @@ impl Coordinator {
         std::fs::create_dir_all(store.path().join(".tandem-probes")).unwrap();
         std::fs::write(store.path().join(".tandem-store"), "id-of-the-store\n").unwrap();
         let registered = Registered {
+            house_id: String::new(),
             foreign_use: None,
             stale_attempt_ids: Vec::new(),
             heartbeat_ms: 50,
@@ -132,7 +133,7 @@ impl Session {
 
     pub(crate) async fn confirm(&self, report: &v1::Report) {
         let sequence = report.events.last().unwrap().sequence;
-        let ack = ReportAck { attempt_id: report.attempt_id.clone(), rank: report.rank, sequence };
+        let ack = ReportAck { attempt_id: report.attempt_id.clone(), rank: report.rank, sequence, keep_files: false };
         // A worker that was killed reads nothing.
         let _ = self.answers.send(Ok(message_of(coordinator_message::Message::ReportAck(ack)))).await;
     }

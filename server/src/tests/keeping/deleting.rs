@@ -9,7 +9,7 @@ use crate::{
 };
 
 async fn listed(database: &TestStore) -> usize {
-    list(&mut *database.store.conn().await.unwrap(), "ada", "", &[], 100).await.unwrap().len()
+    list(&mut *database.store.conn().await.unwrap(), "ada", "", &[], 100).await.unwrap().0.len()
 }
 
 async fn bytes_of(database: &TestStore, who: &str) -> i64 {

@@ -75,7 +75,7 @@ async fn shown(database: &TestStore) -> (usize, usize, usize, usize) {
     let question = results::Question { own: "ada", target: "", stage: "", best: "", ascending: false, limit: 9 };
     let archived = Chosen { archived: true, ..Chosen::default() };
     (
-        crate::query::jobs::list(conn, "ada", "", &[], 9).await.unwrap().len(),
+        crate::query::jobs::list(conn, "ada", "", &[], 9).await.unwrap().0.len(),
         results::query(conn, question).await.unwrap().len(),
         experiments::list(conn, Chosen::default(), 9).await.unwrap().len(),
         experiments::list(conn, archived, 9).await.unwrap().len(),
@@ -97,7 +97,7 @@ async fn what_is_archived_is_in_no_list_and_found_by_its_name() {
     let conn = &mut *database.store.conn().await.unwrap();
     let by_name = crate::query::show::show(conn, "quickstart", "ada").await.unwrap();
     assert!(by_name.is_archived && by_name.jobs.len() == 3);
-    assert_eq!(crate::query::jobs::list(conn, "ada", "quickstart", &[], 9).await.unwrap().len(), 3);
+    assert_eq!(crate::query::jobs::list(conn, "ada", "quickstart", &[], 9).await.unwrap().0.len(), 3);
 
     assert_eq!(set(false).await.unwrap().len(), 1);
     assert_eq!(shown(&database).await, (3, 3, 1, 0));
