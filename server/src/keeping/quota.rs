@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The largest jobs that are named to who has too much.
-const NAMED: i64 = 3;
+const NAMED: usize = 3;
 
 /// # Errors
 /// `Refused` if the jobs of `who` take more of the store than the policy allows, with what to delete.
@@ -18,8 +18,8 @@ pub(crate) async fn check(conn: &mut Conn, limits: &Limits, who: &str) -> Result
     }
     let bytes = unsigned(stored::of(conn, who).await?);
     let Err(why) = limits.may_store(who, bytes) else { return Ok(()) };
-    let largest = stored::largest(conn, who, NAMED).await?;
-    let largest: Vec<String> = (largest.iter())
+    let largest = stored::largest(conn, who).await?;
+    let largest: Vec<String> = (largest.iter().take(NAMED))
         .map(|job| {
             let gb = (job.artifacts + job.checkpoints) as f64 / 1e9;
             format!("{}/{} ({gb:.1} GB)", job.experiment, job.name)

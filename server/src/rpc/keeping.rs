@@ -17,9 +17,8 @@ use crate::{
     store::{audit::Entry, removals, stored},
 };
 
-/// People and jobs that are shown.
+/// People that are shown.
 const PEOPLE: i64 = 500;
-const JOBS: i64 = 20;
 
 #[async_trait]
 impl Keeping for Api {
@@ -88,7 +87,7 @@ impl Keeping for Api {
             let owner = if owner.is_empty() { &own } else { &owner };
             let people = stored::of_all(&mut conn, PEOPLE).await.map_err(Error::from)?;
             let (_, house) = policy::current(&mut conn).await.map_err(Error::from)?;
-            let largest = stored::largest(&mut conn, owner, JOBS).await.map_err(Error::from)?;
+            let largest = stored::largest(&mut conn, owner).await.map_err(Error::from)?;
             let removing = removals::pending(&mut conn).await.map_err(Error::from)?;
             Ok((people, house, largest, removing))
         };

@@ -97,7 +97,7 @@ async fn newest(conn: &mut Conn, limit: i64) -> DbResult<Vec<Pick>> {
 }
 
 /// Tags of one word that are looked at, the newest first.
-const TAGGED: i64 = 2000;
+const TAGGED: i64 = 500;
 
 /// What has a tag, archived or not, newest experiment first.
 async fn tagged(conn: &mut Conn, filter: &Filter<'_>, limit: i64) -> DbResult<Vec<Pick>> {

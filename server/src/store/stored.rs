@@ -74,18 +74,17 @@ pub(crate) struct LargeJob {
     pub(crate) tags: Vec<String>,
 }
 
-/// The jobs of a person that take most.
-pub(crate) async fn largest(conn: &mut Conn, owner: &str, limit: i64) -> DbResult<Vec<LargeJob>> {
+/// The twenty jobs of a person that take most. The number stands in the query: a plan for any number would read all of them.
+pub(crate) async fn largest(conn: &mut Conn, owner: &str) -> DbResult<Vec<LargeJob>> {
     sqlx::query_as!(
         LargeJob,
         r#"SELECT j.id AS "id!", e.id AS "experiment_id!", e.name AS "experiment!", j.name AS "name!",
                   f.artifacts AS "artifacts!", f.checkpoints AS "checkpoints!",
                   ARRAY(SELECT DISTINCT t.word FROM tags t WHERE t.target IN (j.id, e.id) ORDER BY t.word) AS "tags!"
-           FROM (SELECT * FROM job_files WHERE owner = $1 AND bytes > 0 ORDER BY bytes DESC LIMIT $2) f
+           FROM (SELECT * FROM job_files WHERE owner = $1 AND bytes > 0 ORDER BY bytes DESC LIMIT 20) f
            JOIN jobs j ON j.id = f.job_id JOIN experiments e ON e.id = j.experiment_id
            ORDER BY f.bytes DESC, j.id"#,
         owner,
-        limit,
     )
     .fetch_all(conn)
     .await
