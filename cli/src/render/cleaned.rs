@@ -83,7 +83,7 @@ mod tests {
         add(&mut all, step(vec![kind("delete", 0, vec![])], ""));
         assert!(all.after.is_empty() && !is_nothing(&all));
         let text = page(&all, Style::default());
-        for part in ["9 checkpoints of 3 jobs", "3.0 MB", "2 tagged; 5 young", "deleted", "nothing"] {
+        for part in ["9 checkpoints of 3 jobs", "2.9 MiB", "2 tagged; 5 young", "deleted", "nothing"] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(is_nothing(&step(vec![kind("delete", 0, vec![])], "")));

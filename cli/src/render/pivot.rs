@@ -311,7 +311,7 @@ mod tests {
         assert_eq!((lines.len(), lines[2]), (5, "1,\"supervised, optimizer.lr = 0.3\",0.7,,1"));
         assert!(lines[1].starts_with("1,\"supervised, optimizer.lr = 0.1\",0.55,0.0707") && lines[1].ends_with(",2"));
         assert!(data(Format::Markdown).contains("| 55.00 ± 7.07 % |"), "{}", data(Format::Markdown));
-        assert!(data(Format::Latex).contains(r"55.00 ± 7.07 \%"), "{}", data(Format::Latex));
+        assert!(data(Format::Latex).contains(r"55.00 $\pm$ 7.07 \%"), "{}", data(Format::Latex));
     }
 
     #[test]

@@ -66,7 +66,8 @@ mod tests {
             removing_bytes: 7_000_000,
         };
         let text = page(&stored, Style::default());
-        for part in ["ann", "3.0 MB", "5.0 MB", "table1", "encoder", "2.0 MB", "best", "7.0 MB of what was deleted"] {
+        for part in ["ann", "2.9 MiB", "4.8 MiB", "table1", "encoder", "1.9 MiB", "best", "6.7 MiB of what was deleted"]
+        {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

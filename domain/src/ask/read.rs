@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{plan, words::hint_of_value};
 
-/// Brackets and NOTs in each other.
-const DEPTH_MAX: usize = 40;
+/// Brackets and NOTs in each other: few enough for half the stack of a thread, in a build that is not optimised, too.
+const DEPTH_MAX: usize = 20;
 
 /// Reads a condition; `now` is what ages are counted from.
 ///

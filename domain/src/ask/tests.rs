@@ -197,3 +197,19 @@ fn depth_and_size_are_bounded() {
     let listed = vec!["1"; 201].join(",");
     assert!(fault(&format!("seed in ({listed})")).message.contains("at most 200"));
 }
+
+#[test]
+fn the_deepest_condition_needs_half_of_a_threads_stack() {
+    let nested = |depth| format!("{}seed = 1{}", "(".repeat(depth), ")".repeat(depth));
+    let read = move || {
+        assert!(ask(&nested(5)).is_ok() && ask(&format!("{}(seed = 1)", "not ".repeat(5))).is_ok());
+        for depth in 6..60 {
+            // Refused or not: it has to come back.
+            let _ = ask(&nested(depth));
+            let _ = ask(&format!("{}(seed = 1)", "not ".repeat(depth)));
+            let _ = ask(&format!("lr > {}1", "- ".repeat(depth)));
+        }
+        let _ = ask(&"seed or ".repeat(499));
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(read).unwrap().join().unwrap();
+}
