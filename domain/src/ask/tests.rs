@@ -139,7 +139,7 @@ fn a_mistake_points_at_its_place_and_offers_the_right_name() {
     );
     for (text, at, said) in [
         ("stage = 'liner'", 8, "did you mean `linear`? Expected one of `contrastive`"),
-        ("state = 'done'", 8, "Expected one of `blocked`"),
+        ("state = 'done'", 8, "expected one of `blocked`"),
         ("accuracy > ", 10, "found the end"),
         ("accuracy > 'high'", 11, "`accuracy` is a number: 'high' is none"),
         ("owner = 3", 8, "`owner` is text: write '..' instead of 3"),
