@@ -25,5 +25,5 @@ pub use error::Error;
 pub use event::{Event, Restored, Taken};
 pub use manifest::{Begin, FORMAT, Manifest, Partition, Problem, Sequence, Table};
 pub use name::{Kind, part_name, store_name};
-pub use reader::{begin, check, visit};
+pub use reader::{Each, begin, check, visit};
 pub use writer::Writer;

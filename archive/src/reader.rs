@@ -41,16 +41,15 @@ pub fn begin(path: &Path) -> Result<Begin, Error> {
     first_member(&mut first?)
 }
 
+/// Is given what a member is, its length and its bytes.
+pub type Each<'a> = dyn FnMut(Kind<'_>, u64, &mut dyn Read) -> Result<(), Error> + 'a;
+
 /// As [`check`], and hands each member of database and store to `each`: what it is, its bytes' number, and those. What is handed over
 /// is proved when `each` has returned and not before, and the archive as a whole when this has.
 ///
 /// # Errors
 /// As [`check`], and what `each` returns.
-pub fn visit(
-    path: &Path,
-    progress: &mut dyn FnMut(u64),
-    each: &mut dyn FnMut(Kind<'_>, u64, &mut dyn Read) -> Result<(), Error>,
-) -> Result<Manifest, Error> {
+pub fn visit(path: &Path, progress: &mut dyn FnMut(u64), each: &mut Each<'_>) -> Result<Manifest, Error> {
     let (file, length, tail) = open(path)?;
     let mut lines = index(path, &tail)?;
     let body = length - TAIL as u64;

@@ -12,7 +12,7 @@ const TEN_MINUTES: f64 = 600.0;
 
 fn week(seed: u64, coming: Coming) -> Figures {
     let loads = draw(seed, coming, WRONG_BY);
-    let shared = run_week(&loads, &Rule::Shared(HousePolicy::default()), true);
+    let shared = run_week(&loads, &Rule::Shared(Box::default()), true);
     let fifo = run_week(&loads, &Rule::Fifo, false);
     println!(
         "seed {seed}, {coming:?}: {} jobs, ended {} (first in, first out {})",
@@ -61,6 +61,7 @@ fn each_has_its_share_although_people_submit_at_random() {
 fn first_come_first_served_is_not_fair() {
     let loads = draw(1, Coming::Daily, WRONG_BY);
     let fair_share = FairShare { order: Order::FirstCome, ..FairShare::default() };
-    let figures = run_week(&loads, &Rule::Shared(HousePolicy { fair_share, ..HousePolicy::default() }), false);
+    let figures =
+        run_week(&loads, &Rule::Shared(Box::new(HousePolicy { fair_share, ..HousePolicy::default() })), false);
     assert!(figures.off_share()["ann"] > 1.2, "{:?}", figures.off_share());
 }

@@ -80,7 +80,7 @@ fn a_house_that_was_destroyed_comes_back_with_the_same_answers_and_what_ran_goes
         let (file, key) = (keep.path().join(name), keep.path().join("house.pub"));
         let written = cluster.tandem(&["receipt", "undisturbed/encoder", "--out", text(&file)?], "");
         assert_eq!(written.code, 0, "{written:#?}");
-        let written = cluster.tandem(&["receipt", "key", "--out", text(&key)?], "");
+        let written = cluster.tandem(&["receipt", "key", "--out", text(&key)?, "--force"], "");
         assert_eq!(written.code, 0, "{written:#?}");
         Ok(cluster.tandem(&["receipt", "check", text(&file)?, "--key", text(&key)?], ""))
     };

@@ -72,7 +72,7 @@ impl Restore {
             }
             None => {
                 let home = Home::at(self.house.dir.clone())?;
-                let restored = self.into_home(&home, output).await?;
+                let restored = self.in_home(&home, output).await?;
                 let dir = home.root().display();
                 (restored, format!("`tandem up --dir {dir}` starts it, and who does that is its admin"))
             }
@@ -88,7 +88,7 @@ impl Restore {
         Ok(Exit::Ok)
     }
 
-    async fn into_home(&self, home: &Home, output: &Output) -> Result<Restored> {
+    async fn in_home(&self, home: &Home, output: &Output) -> Result<Restored> {
         start::check_home(home)?;
         let staging = Staging::make(home)?;
         let beside = staging.home.clone();

@@ -155,7 +155,7 @@ fn a_mistake_points_at_its_place_and_offers_the_right_name() {
         ("accuracy > 0.5; drop table jobs", 14, "without `;`"),
         ("accuracy > 0.5 -- and owner = 'ada'", 15, "no comments"),
         ("accuracy > 0.5 owner", 15, "`owner` is not understood here"),
-        ("accuracy + 1 > 2", 0, "expected"),
+        ("accuracy + 1 > 2", 0, "write a name first"),
         ("owner = 'ada", 8, "texts stand between"),
         ("exists (select 1)", 0, ""),
         ("accuracy like '0.9%'", 0, "LIKE compares text"),

@@ -1,10 +1,13 @@
 //! What a backup and a restoration are started by, and what is said at the end.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, pin::pin, time::Duration};
 
 use tandem_archive::{Event, Problem, Restored, Taken};
 use tandem_domain::policy::span;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     failed::Failed,
@@ -105,11 +108,16 @@ fn until_signal<T>(say: &Say, stop: impl Fn(), work: impl Future<Output = Result
     let done = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut work = pin!(work);
         tokio::select! {
-            done = work => done,
-            _ = interrupt.recv() => Err(interrupted()),
-            _ = terminate.recv() => Err(interrupted()),
+            done = &mut work => return done,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
+        // It says in the database that it is over, if that answers.
+        stop();
+        let _ = timeout(ENDS_WITHIN, work).await;
+        Err(interrupted())
     });
     if done.is_err() {
         stop();

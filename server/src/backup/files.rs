@@ -1,5 +1,7 @@
 //! The files that rows name, from the store's folder into the archive: as they are found, and said where that is not as the rows have it.
 
+#![expect(clippy::unit_arg, reason = "a problem is noted, and with that the file is done")]
+
 use std::{
     cell::RefCell,
     collections::HashSet,

@@ -49,6 +49,13 @@ impl Work {
     pub(crate) fn stop(&self) {
         self.stop.store(true, Relaxed);
     }
+
+    async fn stopped(&self) {
+        let mut look = interval(LOOK_EVERY);
+        while !self.stop.load(Relaxed) {
+            look.tick().await;
+        }
+    }
 }
 
 /// Takes a backup of a house, which may run meanwhile. `snapshot`: the longest that the database is to keep what is changed meanwhile.
@@ -70,6 +77,7 @@ pub(crate) async fn take(
     let taken = tokio::select! {
         taken = all(store, root, work, snapshot, say) => taken,
         why = keeping::renew(store, id) => Err(why),
+        () = work.stopped() => Err(Failed::temporary("the backup was stopped; nothing of it is left".to_owned())),
     };
     if taken.is_err() {
         work.stop();

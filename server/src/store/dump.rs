@@ -84,7 +84,7 @@ pub(crate) async fn partitions(conn: &mut Conn) -> DbResult<Vec<Partition>> {
     let rows: Vec<(String, String, String)> = sqlx::query_as(
         "SELECT parent.relname::text, c.relname::text, pg_get_expr(c.relpartbound, c.oid)
          FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid JOIN pg_class parent ON parent.oid = i.inhparent
-         WHERE c.relispartition AND c.relnamespace = 'public'::regnamespace ORDER BY 1, 2",
+         WHERE c.relispartition AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY 1, 2",
     )
     .fetch_all(conn)
     .await?;

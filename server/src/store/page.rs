@@ -153,7 +153,7 @@ pub(crate) async fn loads(conn: &mut Conn) -> DbResult<Vec<LoadRow>> {
            LEFT JOIN LATERAL (
                SELECT count(*) AS devices FROM attempts a JOIN leases l ON l.attempt_id = a.id
                WHERE j.state = 'running' AND a.job_id = j.id AND a.ended_at IS NULL AND l.released_at IS NULL) held ON true
-           WHERE j.state IN ('running', 'queued', 'blocked')
+           WHERE j.state IN ('running', 'queued', 'blocked') AND NOT j.hidden
            GROUP BY e.owner ORDER BY 3 DESC, 2 DESC, 4 DESC, 1 LIMIT 500"#
     )
     .fetch_all(conn)

@@ -46,6 +46,7 @@ pub(crate) async fn newest(
     figures: &[String],
     limit: i64,
 ) -> DbResult<Vec<SummaryRow>> {
+    let ids = pick(&mut *conn, chosen, limit).await?;
     sqlx::query_as!(
         SummaryRow,
         r#"SELECT e.id AS "id!", e.name AS "name!", e.owner AS "owner!", e.created_at AS "created_at!",
@@ -54,30 +55,7 @@ pub(crate) async fn newest(
                   best.name AS "best_name?", best.value AS "best?", best.job AS "best_job?",
                   ARRAY(SELECT t.word FROM tags t WHERE t.target = e.id ORDER BY t.word) AS "tags!",
                   e.archived_at IS NOT NULL AS "is_archived!"
-           FROM (
-               -- Of these one is read, each by an index of its own.
-               (SELECT id, name, owner, created_at, archived_at FROM experiments
-                WHERE $4 = '' AND NOT $5 AND $1 = '' AND archived_at IS NULL AND deleted_at IS NULL
-                ORDER BY created_at DESC, id LIMIT $3)
-               UNION ALL
-               (SELECT id, name, owner, created_at, archived_at FROM experiments
-                WHERE $4 = '' AND NOT $5 AND $1 <> '' AND owner = $1 AND archived_at IS NULL AND deleted_at IS NULL
-                ORDER BY created_at DESC, id LIMIT $3)
-               UNION ALL
-               (SELECT id, name, owner, created_at, archived_at FROM experiments
-                WHERE $4 = '' AND $5 AND $1 = '' AND archived_at IS NOT NULL AND deleted_at IS NULL
-                ORDER BY created_at DESC, id LIMIT $3)
-               UNION ALL
-               (SELECT id, name, owner, created_at, archived_at FROM experiments
-                WHERE $4 = '' AND $5 AND $1 <> '' AND owner = $1 AND archived_at IS NOT NULL AND deleted_at IS NULL
-                ORDER BY created_at DESC, id LIMIT $3)
-               UNION ALL
-               (SELECT id, name, owner, created_at, archived_at
-                FROM (SELECT target FROM tags WHERE $4 <> '' AND word = $4 AND NOT is_job ORDER BY at DESC LIMIT $6) found
-                JOIN experiments ON id = found.target
-                WHERE deleted_at IS NULL AND ($1 = '' OR owner = $1) AND (NOT $5 OR archived_at IS NOT NULL)
-                ORDER BY created_at DESC, id LIMIT $3)
-           ) e
+           FROM UNNEST($1::uuid[]) WITH ORDINALITY AS picked (id, place) JOIN experiments e ON e.id = picked.id
            CROSS JOIN LATERAL (
                SELECT count(*) FILTER (WHERE j.state = 'blocked') AS blocked,
                       count(*) FILTER (WHERE j.state = 'queued') AS queued,
@@ -93,9 +71,42 @@ pub(crate) async fn newest(
                WHERE link.experiment_id = e.id AND r.name = ANY($2::text[]) AND r.value < 'NaN'
                ORDER BY array_position($2::text[], r.name), r.value DESC, link.position LIMIT 1
            ) best ON true
-           ORDER BY e.created_at DESC, e.id"#,
-        chosen.owner,
+           ORDER BY picked.place"#,
+        &ids,
         figures,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The ids first: what is read of each is planned for as many as there are, and not for what a choice might be.
+async fn pick(conn: &mut Conn, chosen: Chosen<'_>, limit: i64) -> DbResult<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id!" FROM (
+               -- Of these one is read, each by an index of its own.
+               (SELECT id, created_at FROM experiments
+                WHERE $3 = '' AND NOT $4 AND $1 = '' AND archived_at IS NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $2)
+               UNION ALL
+               (SELECT id, created_at FROM experiments
+                WHERE $3 = '' AND NOT $4 AND $1 <> '' AND owner = $1 AND archived_at IS NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $2)
+               UNION ALL
+               (SELECT id, created_at FROM experiments
+                WHERE $3 = '' AND $4 AND $1 = '' AND archived_at IS NOT NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $2)
+               UNION ALL
+               (SELECT id, created_at FROM experiments
+                WHERE $3 = '' AND $4 AND $1 <> '' AND owner = $1 AND archived_at IS NOT NULL AND deleted_at IS NULL
+                ORDER BY created_at DESC, id LIMIT $2)
+               UNION ALL
+               (SELECT id, created_at
+                FROM (SELECT target FROM tags WHERE $3 <> '' AND word = $3 AND NOT is_job ORDER BY at DESC LIMIT $5) found
+                JOIN experiments ON id = found.target
+                WHERE deleted_at IS NULL AND ($1 = '' OR owner = $1) AND (NOT $4 OR archived_at IS NOT NULL)
+                ORDER BY created_at DESC, id LIMIT $2)
+           ) e ORDER BY created_at DESC, id"#,
+        chosen.owner,
         limit,
         chosen.tag,
         chosen.archived,

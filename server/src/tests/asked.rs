@@ -14,7 +14,7 @@ use crate::{
 use tandem_domain::state::{JobState, RankOutcome};
 
 async fn asked(database: &TestStore, question: &Question) -> crate::error::Result<Answer> {
-    ask(&mut *database.store.reader().await.unwrap(), "ada", question).await
+    ask(&mut database.store.reader().await.unwrap(), "ada", question).await
 }
 
 fn about(condition: &str) -> Question {
@@ -143,7 +143,7 @@ async fn a_house_that_is_older_than_the_table_is_filled_in_by_its_leader_while_i
     let me = Uuid::new_v4();
     assert_eq!(step(&database.store, me, None).await.unwrap(), Step::NotLeading);
     assert_eq!(database.value::<i64>("SELECT count(*) FROM job_facts"), 0);
-    leader::hold(&mut *database.store.conn().await.unwrap(), me, "test").await.unwrap();
+    leader::hold(&mut database.store.conn().await.unwrap(), me, "test").await.unwrap();
     // Somebody holds a job just now: the others are filled in, and it is looked at again.
     let mut held = database.store.begin().await.unwrap();
     let one: Uuid = database.value("SELECT id FROM jobs ORDER BY id LIMIT 1");

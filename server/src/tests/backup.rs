@@ -338,7 +338,7 @@ async fn forged(alter: impl FnOnce(&mut Begin, &mut Manifest, &mut Vec<(String, 
     parts.iter().for_each(|(name, text)| writer.bytes(name, text).unwrap());
     writer.finish(&manifest).unwrap();
     let empty = Empty::new();
-    let failed = empty.restore(path, false).run(&Say::new(false)).await.err().expect("a forged archive was taken");
+    let failed = empty.restore(path, false).run(&Say::new(false)).await.expect_err("a forged archive was taken");
     (empty, failed)
 }
 

@@ -294,7 +294,7 @@ async fn keeping_costs_what_it_shows_however_much_is_archived_tagged_and_deleted
          INSERT INTO tags (target, is_job, word, who) SELECT id, false, 'once', 'ada' FROM experiments
          WHERE deleted_at IS NULL ORDER BY id LIMIT 1",
     );
-    while stored::add_up(&mut *database.store.conn().await.unwrap(), 50_000).await.unwrap() > 0 {}
+    while stored::add_up(&mut database.store.conn().await.unwrap(), 50_000).await.unwrap() > 0 {}
     database.execute("VACUUM ANALYZE");
     let mut conn = database.store.conn().await.unwrap();
     let conn = &mut *conn;

@@ -33,7 +33,7 @@ const WRONG_BY: f64 = 0.25;
 #[derive(Clone, Debug)]
 pub enum Rule {
     /// The policy of a house: turns, and passing by estimates.
-    Shared(HousePolicy),
+    Shared(Box<HousePolicy>),
     /// First in, first out; nobody passes.
     Fifo,
 }

@@ -120,7 +120,7 @@ async fn what_runs_again_or_is_replayed_keeps_its_checkpoints() {
     assert_eq!(done["checkpoints"].objects, 3);
     // Even if that was decided before: the statement asks again.
     let dropped =
-        crate::store::retention::drop_checkpoints(&mut *database.store.conn().await.unwrap(), &jobs).await.unwrap();
+        crate::store::retention::drop_checkpoints(&mut database.store.conn().await.unwrap(), &jobs).await.unwrap();
     assert!(dropped.is_empty(), "{dropped:?}");
 }
 

@@ -9,11 +9,11 @@ use crate::{
 };
 
 async fn listed(database: &TestStore) -> usize {
-    list(&mut *database.store.conn().await.unwrap(), "ada", "", &[], 100).await.unwrap().0.len()
+    list(&mut database.store.conn().await.unwrap(), "ada", "", &[], 100).await.unwrap().0.len()
 }
 
 async fn bytes_of(database: &TestStore, who: &str) -> i64 {
-    stored::of(&mut *database.store.conn().await.unwrap(), who).await.unwrap()
+    stored::of(&mut database.store.conn().await.unwrap(), who).await.unwrap()
 }
 
 #[tokio::test]
@@ -35,14 +35,14 @@ async fn what_is_shared_stays_with_the_other_and_goes_with_the_last() {
     assert_eq!(database.text("SELECT DISTINCT owner FROM jobs"), "bob");
     assert_eq!(listed(&database).await, 3, "bob's are still seen");
     let known = results::Question { own: "bob", target: "", stage: "", best: "", ascending: false, limit: 9 };
-    assert_eq!(results::query(&mut *database.store.conn().await.unwrap(), known).await.unwrap().len(), 3);
+    assert_eq!(results::query(&mut database.store.conn().await.unwrap(), known).await.unwrap().len(), 3);
 
     let last = deletes(&database, "bob", "quickstart", NOW).await.unwrap();
     assert!(last.jobs.stays.is_empty());
     let (files, bytes): (Vec<_>, Vec<_>) = last.jobs.gone.iter().map(|job| (job.files, job.bytes)).unzip();
     assert_eq!((files, bytes), (vec![3; 3], vec![120; 3]));
     assert_eq!((bytes_of(&database, "bob").await, listed(&database).await), (0, 0));
-    assert_eq!(results::query(&mut *database.store.conn().await.unwrap(), known).await.unwrap().len(), 0);
+    assert_eq!(results::query(&mut database.store.conn().await.unwrap(), known).await.unwrap().len(), 0);
     for gone in ["results", "artifacts", "checkpoints", "experiment_jobs", "job_files"] {
         assert_eq!(database.count(gone), 0, "{gone}");
     }
@@ -86,11 +86,12 @@ async fn a_submit_afterwards_runs_anew() {
     deletes(&database, "ada", "quickstart", NOW).await.unwrap();
     let again = database.submit(&experiment(1)).await;
     assert!(again.jobs.iter().all(|job| job.reused.is_none() && !jobs.contains(&job.id.unwrap())), "{again:?}");
-    assert_eq!(database.text("SELECT DISTINCT state::text FROM jobs WHERE deleted_at IS NULL ORDER BY 1"), "blocked");
+    let states = "SELECT string_agg(DISTINCT state::text, ' ' ORDER BY state::text) FROM jobs WHERE deleted_at IS NULL";
+    assert_eq!(database.text(states), "blocked queued");
 
     // Nor is one taken up that was cancelled and had a checkpoint.
     let one = submit_as(&database, "ada", &single(7)).await[0];
-    put_checkpoint(&mut *database.store.conn().await.unwrap(), one, 1, 8).await;
+    put_checkpoint(&mut database.store.conn().await.unwrap(), one, 1, 8).await;
     deletes(&database, "ada", "single", CANCEL).await.unwrap();
     assert_ne!(submit_as(&database, "ada", &single(7)).await[0], one);
 }

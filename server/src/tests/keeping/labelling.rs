@@ -66,7 +66,7 @@ async fn a_note_replaces_the_one_before_and_says_whose_it_is() {
     assert_eq!(database.count("notes"), 0);
     noted("ada", "single/encoder", "of the job").await.unwrap();
     let job = ids(&database.submit(&single(1)).await)[0];
-    let row = crate::target::rows(&mut *database.store.conn().await.unwrap(), &[job]).await.unwrap().pop().unwrap();
+    let row = crate::target::rows(&mut database.store.conn().await.unwrap(), &[job]).await.unwrap().pop().unwrap();
     assert_eq!((row.note_text.as_deref(), row.note_who.as_deref()), (Some("of the job"), Some("ada")));
 }
 

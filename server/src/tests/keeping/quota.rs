@@ -8,7 +8,7 @@ async fn who_stores_too_much_submits_nothing_and_is_told_what_to_delete() {
     succeed(&database, &jobs, 0).await;
     database.execute("UPDATE artifacts SET bytes = 1000000000");
     for job in &jobs {
-        stored::recount(&mut *database.store.conn().await.unwrap(), *job).await.unwrap();
+        stored::recount(&mut database.store.conn().await.unwrap(), *job).await.unwrap();
     }
     set_policy(&database, "[limits]\nstored_gb = 2.5").await;
     let refused = submit(&database.store, &submission(&single(1))).await;
@@ -31,8 +31,8 @@ async fn what_several_want_counts_for_the_one_whose_devices_it_takes() {
     let database = TestStore::open().await;
     let job = submit_as(&database, "ada", &single(1)).await[0];
     assert_eq!(submit_as(&database, "bob", &single(1)).await[0], job);
-    put_files(&mut *database.store.conn().await.unwrap(), job, 1).await;
-    let of = async |who: &str| stored::of(&mut *database.store.conn().await.unwrap(), who).await.unwrap();
+    put_files(&mut database.store.conn().await.unwrap(), job, 1).await;
+    let of = async |who: &str| stored::of(&mut database.store.conn().await.unwrap(), who).await.unwrap();
     assert_eq!((of("ada").await, of("bob").await), (120, 0));
     // Ada takes back her wish, and bob is the owner of what goes on.
     crate::cancel::cancel(&database.store, "single", &person("ada")).await.unwrap();
