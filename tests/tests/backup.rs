@@ -80,8 +80,11 @@ fn a_house_that_was_destroyed_comes_back_with_the_same_answers_and_what_ran_goes
         let (file, key) = (keep.path().join(name), keep.path().join("house.pub"));
         let written = cluster.tandem(&["receipt", "undisturbed/encoder", "--out", text(&file)?], "");
         assert_eq!(written.code, 0, "{written:#?}");
-        let written = cluster.tandem(&["receipt", "key", "--out", text(&key)?, "--force"], "");
-        assert_eq!(written.code, 0, "{written:#?}");
+        // A house that is restored signs by another key: what was signed before is checked by the one that people have of it.
+        if !key.exists() {
+            let written = cluster.tandem(&["receipt", "key", "--out", text(&key)?], "");
+            assert_eq!(written.code, 0, "{written:#?}");
+        }
         Ok(cluster.tandem(&["receipt", "check", text(&file)?, "--key", text(&key)?], ""))
     };
     assert_eq!(receipt(&cluster, "before.json")?.code, 0);

@@ -157,7 +157,7 @@ fn a_mistake_points_at_its_place_and_offers_the_right_name() {
         ("accuracy > 0.5 owner", 15, "`owner` is not understood here"),
         ("accuracy + 1 > 2", 0, "write a name first"),
         ("owner = 'ada", 8, "texts stand between"),
-        ("exists (select 1)", 0, ""),
+        ("exists (select 1)", 8, "this is not understood"),
         ("accuracy like '0.9%'", 0, "LIKE compares text"),
         ("optimizer.nesterov > true", 21, "compared by = and <>"),
         ("seed in (1, 'two')", 12, "is a number"),

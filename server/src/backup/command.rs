@@ -9,12 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    failed::Failed,
-    restore::Restore,
-    say::Say,
-    take::{self, Work},
-};
+use super::{failed::Failed, restore::Restore, say::Say, take, work::Work};
 use crate::{database_args::Database, store::schema::open_as_it_is};
 
 /// As a shell has it of a program that Ctrl-C ended.

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tandem_archive::{Problem, Writer, store_name};
 
-use super::take::Work;
+use super::work::Work;
 use crate::{
     datasets::stored_file,
     store::named_files::{Kind, NamedFile},

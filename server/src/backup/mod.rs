@@ -15,3 +15,4 @@ mod rows;
 pub(crate) mod say;
 pub(crate) mod take;
 mod unpack;
+pub(crate) mod work;

@@ -12,7 +12,7 @@ use tandem_archive::{Begin, FORMAT, Partition, Sequence, Table, Writer, part_nam
 use tokio::task::spawn_blocking;
 use tokio_stream::StreamExt as _;
 
-use super::{failed::Failed, say::Say, take::Work};
+use super::{failed::Failed, say::Say, work::Work};
 use crate::store::{Conn, dump, house, named_files, schema::known_version};
 
 /// Rows in one member: what is in memory at a time.

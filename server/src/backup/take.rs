@@ -1,11 +1,8 @@
 //! A backup, from its beginning to the archive's name.
 
 use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    path::Path,
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
@@ -21,42 +18,12 @@ use super::{
     files, keeping,
     rows::{self, Dumped},
     say::Say,
+    work::{LOOK_EVERY, Work},
 };
 use crate::store::Store;
 
 /// A disk that takes or gives nothing for so long does not answer.
 const SILENT: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// What the parts of a backup share.
-#[derive(Clone)]
-pub(crate) struct Work {
-    pub(super) out: PathBuf,
-    /// Bytes that went into the archive.
-    pub(super) written: Arc<AtomicU64>,
-    /// Files that were looked at.
-    pub(super) looked: Arc<AtomicU64>,
-    /// Whoever writes breaks off.
-    pub(super) stop: Arc<AtomicBool>,
-}
-
-impl Work {
-    pub(crate) fn new(out: PathBuf) -> Self {
-        Self { out, written: Arc::default(), looked: Arc::default(), stop: Arc::default() }
-    }
-
-    /// Ends what waits for a disk, as soon as that answers.
-    pub(crate) fn stop(&self) {
-        self.stop.store(true, Relaxed);
-    }
-
-    async fn stopped(&self) {
-        let mut look = interval(LOOK_EVERY);
-        while !self.stop.load(Relaxed) {
-            look.tick().await;
-        }
-    }
-}
 
 /// Takes a backup of a house, which may run meanwhile. `snapshot`: the longest that the database is to keep what is changed meanwhile.
 pub(crate) async fn take(

@@ -1,16 +1,16 @@
 //! Questions about jobs, in SQL's own words for conditions.
 
 mod cursor;
+mod question;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
-use tandem_domain::{
-    ask::{self, Column, Condition, Known, Name, Op, Value},
-    state::JobState,
-};
+use tandem_domain::ask::{self, Column, Condition, Known, Name, Op, Value};
 use uuid::Uuid;
+
+pub(crate) use question::Question;
 
 use cursor::{Behind, behind, other_question, written};
 
@@ -38,28 +38,6 @@ const KEYS_MAX: usize = 6;
 const NAMES_MAX: i64 = 500;
 /// Groups behind the first ones.
 const SKIPPED_MAX: i64 = 100_000;
-
-/// What is asked; empty is left open.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Question {
-    /// The condition.
-    pub(crate) condition: String,
-    /// Only jobs in these states; empty: in any.
-    pub(crate) states: Vec<JobState>,
-    /// A job or experiment.
-    pub(crate) target: String,
-    pub(crate) owner: String,
-    /// A time as people write it.
-    pub(crate) since: String,
-    /// The name to sort by; the newest first if it is empty.
-    pub(crate) order: String,
-    /// Smallest first or largest first; else the best.
-    pub(crate) ascending: Option<bool>,
-    pub(crate) by: Vec<String>,
-    pub(crate) columns: Vec<String>,
-    pub(crate) limit: u32,
-    pub(crate) cursor: String,
-}
 
 /// What a column holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +131,7 @@ pub(crate) struct Found {
 /// The ids of the jobs that a question of `own` asks for, in their order.
 ///
 /// # Errors
-/// As [`ask`].
+/// As [`ask()`].
 pub(crate) async fn find(conn: &mut Conn, own: &str, question: &Question) -> Result<Found> {
     let now = jobs::now(conn).await?;
     let (results, curves) = asked::names(conn, NAMES_MAX).await?;

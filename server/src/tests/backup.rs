@@ -10,12 +10,7 @@ use tokio_stream::StreamExt as _;
 
 use super::*;
 use crate::{
-    backup::{
-        failed::Failed,
-        restore::Restore,
-        say::Say,
-        take::{Work, take},
-    },
+    backup::{failed::Failed, restore::Restore, say::Say, take::take, work::Work},
     report::{Receipt, rank_ended, report},
     store::{
         backups, dump, house, load,
