@@ -43,7 +43,7 @@ pub(crate) async fn conclude(
     mut ended: impl FnMut(&LockedLease) -> Option<RankEnd>,
 ) -> Result<usize> {
     let Some(job) = attempts::job_of(tx, attempt).await? else { return Ok(0) };
-    let Some(job) = jobs::lock(tx, &[job]).await?.pop() else { return Ok(0) };
+    let Some(job) = jobs::lock_for_ranks(tx, job).await? else { return Ok(0) };
     let Some(attempt) = attempts::lock(tx, attempt).await? else { return Ok(0) };
     let mut leases = leases::lock(tx, attempt.id).await?;
     let fault_was_known = leases.iter().any(|lease| lease.outcome.is_some_and(|outcome| FAULTS.contains(&outcome)));

@@ -47,7 +47,6 @@ fn stored(cluster: &Cluster) -> Result<u64> {
 }
 
 #[test]
-#[ignore = "not seen to pass yet: it took longer than 110 s; cargo test --test keeping -- --ignored"]
 fn what_is_deleted_is_gone_from_the_disk_and_what_is_shared_stays() -> Result<()> {
     let cluster = Cluster::start(2)?;
     cluster.wait_datasets();

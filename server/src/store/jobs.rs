@@ -125,6 +125,14 @@ pub(crate) async fn lock(conn: &mut Conn, ids: &[Uuid]) -> DbResult<Vec<LockedJo
     rows.into_iter().map(|row| Ok(LockedJob { id: row.id, name: row.name, state: parse(&row.state)? })).collect()
 }
 
+/// Locks a job, deleted or not: a rank of one that was deleted while it ran has still to end.
+pub(crate) async fn lock_for_ranks(conn: &mut Conn, id: Uuid) -> DbResult<Option<LockedJob>> {
+    let row = sqlx::query!(r#"SELECT id, name, state::text AS "state!" FROM jobs WHERE id = $1 FOR NO KEY UPDATE"#, id)
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| Ok(LockedJob { id: row.id, name: row.name, state: parse(&row.state)? })).transpose()
+}
+
 /// Moves a job to its next state and returns that; `None` if the event is not allowed or the row is not in state
 /// `from`.
 ///

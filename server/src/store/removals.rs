@@ -86,8 +86,10 @@ pub(crate) async fn purge(conn: &mut Conn, job: Uuid, limit: i64) -> DbResult<bo
         job,
         limit,
     )
-    .run(conn)
+    .run(&mut *conn)
     .await?;
+    // What its rank had still to report when it was deleted.
+    sqlx::query!("DELETE FROM curves WHERE job_id = $1", job).run_any(conn).await?;
     Ok(points.count() + lines.count() > 0)
 }
 

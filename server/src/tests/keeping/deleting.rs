@@ -1,9 +1,10 @@
-use tandem_domain::state::{JobEvent, JobState};
+use tandem_domain::state::{JobEvent, JobState, RankOutcome};
 
 use super::*;
 use crate::{
     query::{jobs::list, results, show::show},
     receipts,
+    report::rank_ended,
     sharing::requeue::requeue,
     store::{experiments, jobs, stored},
 };
@@ -268,4 +269,28 @@ async fn only_the_newest_three_checkpoints_are_on_disk() {
     assert_eq!((files::newest_step(conn, job).await.unwrap(), stored::of(conn, "ada").await.unwrap()), (Some(50), 30));
     put_checkpoint(conn, job, 2, 20).await;
     assert_eq!(files::kept_steps(conn, job).await.unwrap(), [50, 40, 30]);
+}
+
+#[tokio::test]
+async fn a_rank_of_a_deleted_job_ends_and_its_worker_is_free() {
+    let database = TestStore::open().await;
+    database.workers(1).await;
+    let (scheduler, mut term) = (database.scheduler(), None);
+    for by in ["the rank's own end", "the end of its lease"] {
+        let job = submit_as(&database, "ada", &single(7)).await[0];
+        database.schedule(&scheduler, &mut term).await;
+        let holder = database.lease_holders(job)[0];
+        // One that no worker was told of ends with its attempt.
+        database.execute("UPDATE leases SET dispatched_at = now() WHERE released_at IS NULL");
+        deletes(&database, "ada", "single", CANCEL).await.unwrap();
+        assert_eq!(database.count("leases WHERE released_at IS NULL"), 1, "{by}");
+        if by.contains("own") {
+            rank_ended(&database.store, holder, RankOutcome::Cancelled, "").await.unwrap();
+        } else {
+            database.execute("UPDATE leases SET expires_at = now() - interval '1 min', progress_at = NULL");
+            assert_eq!(crate::reap::leases(&database.store, term.as_ref().unwrap().number).await.unwrap(), 1);
+        }
+        assert_eq!(database.count("leases WHERE released_at IS NULL"), 0, "{by}");
+    }
+    assert_eq!(database.count("jobs WHERE deleted_at IS NOT NULL"), 2);
 }
