@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{ExperimentsRequest, JobState, ListRequest};
 
-use super::asked::{Rest, Which, say_rest};
+use super::asked::{Rest, Which, say_more, say_rest};
 use crate::{
     client::Client,
     complete,
@@ -129,10 +129,7 @@ impl List {
             },
         );
         if answer.more {
-            let shown = answer.jobs.len();
-            output.note(&format!(
-                "there are more than these {shown}; --limit shows more of them, and --where, --mine or --since fewer"
-            ));
+            say_more(output, answer.jobs.len());
         }
         Ok(Exit::Ok)
     }
@@ -140,9 +137,12 @@ impl List {
     async fn experiments(self, client: &Client, output: &Output) -> Result<Exit> {
         let is_chosen = !self.tag.is_empty() || self.archived;
         let Self { limit, which: Which { owner, mine, .. }, tag, archived, .. } = self;
-        let request = ExperimentsRequest { limit, owner, mine, tag, archived };
+        // One more than is shown tells that there are more.
+        let request = ExperimentsRequest { limit: limit.saturating_add(1), owner, mine, tag, archived };
         let tried = "list experiments";
-        let answer = client.ask(tried, async |on| on.jobs().experiments(request.clone()).await).await?;
+        let mut answer = client.ask(tried, async |on| on.jobs().experiments(request.clone()).await).await?;
+        let more = answer.experiments.len() > limit as usize;
+        answer.experiments.truncate(limit as usize);
         if output.is_json() {
             output.document(&answer)?;
         } else if answer.experiments.is_empty() && is_chosen {
@@ -151,6 +151,9 @@ impl List {
             output.note("no experiments; submit one with: tandem submit FILE");
         } else {
             output.text(&experiments::table(&answer.experiments, output.style(), time::now()))?;
+        }
+        if more {
+            say_more(output, answer.experiments.len());
         }
         Ok(Exit::Ok)
     }

@@ -1,6 +1,8 @@
 //! Questions in SQL's own words: `tandem results` and `tandem list` with `--where` and what goes with it.
 
-use tandem_proto::v1::{AskCell, AskColumn, AskRequest, AskResponse, AskRow, JobState, ask_cell::Value};
+use tandem_proto::v1::{
+    AskCell, AskColumn, AskRequest, AskResponse, AskRow, ExperimentSummary, JobState, ask_cell::Value,
+};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -139,6 +141,11 @@ async fn a_list_takes_the_same_words_and_says_that_it_is_cut() {
     let ended = run(&server, &["list"]).await;
     let (_, _, stderr) = (ended.code(), ended.stdout(), ended.stderr());
     assert!(stderr.contains("there are more than these 1; --limit shows more"), "{stderr}");
+    script.lock().unwrap().experiments = vec![ExperimentSummary::default(); 2];
+    let cut = run(&server, &["list", "--experiments", "--limit", "1"]).await;
+    assert!(cut.stderr().contains("there are more than these 1;"), "{}", cut.stderr());
+    let whole = run(&server, &["list", "--experiments", "--limit", "2"]).await;
+    assert!(!whole.stderr().contains("more than"), "{}", whole.stderr());
     let ended = run(&server, &["list", "--experiments", "--where", "lr > 0.1"]).await;
     let (status, _, stderr) = (ended.code(), ended.stdout(), ended.stderr());
     assert_eq!(status, Some(2), "{stderr}");

@@ -34,7 +34,11 @@ async fn experiments_are_listed_with_how_far_they_are() {
     let one = &json["experiments"][0];
     assert_eq!((one["name"].as_str(), one["best"]["value"].as_f64()), (Some("table1"), Some(0.9393)), "{json}");
     let asked = script.lock().unwrap().experiments_asked.clone();
-    assert_eq!((asked[0].owner.as_str(), asked[0].limit, asked[0].mine, asked[1].mine), ("ann", 7, false, true));
+    assert_eq!(
+        (asked[0].owner.as_str(), asked[0].limit, asked[0].mine, asked[1].mine),
+        ("ann", 8, false, true),
+        "one more tells that it is cut"
+    );
 }
 
 #[tokio::test]

@@ -83,40 +83,81 @@ pub(crate) struct AnswerRow {
     pub(crate) cells: Vec<Cell>,
 }
 
+/// What there is to ask by just now, and what was asked in these words.
+struct Read {
+    results: Vec<String>,
+    curves: Vec<String>,
+    search: Search,
+    order: Order,
+    behind: Option<Behind>,
+    not_indexed: i64,
+}
+
+impl Read {
+    async fn new(conn: &mut Conn, own: &str, question: &Question) -> Result<Self> {
+        let now = jobs::now(conn).await?;
+        let (results, curves) = asked::names(conn, NAMES_MAX).await?;
+        let known = Known { results: &results, curves: &curves };
+        let search = search(conn, own, question, known, now).await?;
+        let order = order(question, known)?;
+        let behind = behind(question)?;
+        let filled = facts::filled(conn).await?;
+        let not_indexed = facts::missing(conn, filled, COUNTED_MAX).await?;
+        Ok(Self { results, curves, search, order, behind, not_indexed })
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known { results: &self.results, curves: &self.curves }
+    }
+
+    /// How many there are in all, of which these were shown; only with the first page.
+    async fn total(&self, conn: &mut Conn, shown: usize, is_last: bool) -> Result<Option<Total>> {
+        if self.behind.is_some() {
+            return Ok(None);
+        }
+        if is_last {
+            return Ok(Some(Total { count: i64::try_from(shown).unwrap_or(0), is_exact: true }));
+        }
+        let counted = asked::count_within(conn, &self.search, &self.order, COUNTED_MAX + 1, COUNT_LIMIT).await?;
+        Ok(counted.map(|count| Total { count: count.min(COUNTED_MAX), is_exact: count <= COUNTED_MAX }))
+    }
+
+    /// Behind which job the page begins.
+    fn after(&self) -> Result<Option<&Place>> {
+        match &self.behind {
+            Some(Behind::Job(place)) if asked::fits(&self.order, place) => Ok(Some(place)),
+            Some(_) => Err(other_question()),
+            None => Ok(None),
+        }
+    }
+
+    /// The jobs of a page, and whether there are more.
+    async fn page(&self, conn: &mut Conn, limit: u32) -> Result<(Vec<Place>, bool)> {
+        let mut picked = asked::pick(conn, &self.search, &self.order, self.after()?, i64::from(limit) + 1).await?;
+        let more = picked.len() > limit as usize;
+        picked.truncate(limit as usize);
+        Ok((picked, more))
+    }
+}
+
 /// Answers a question of `own`.
 ///
 /// # Errors
 /// `Invalid` with the place of a mistake, `NotFound` for an unknown target.
 pub(crate) async fn ask(conn: &mut Conn, own: &str, question: &Question) -> Result<Answer> {
-    let now = jobs::now(conn).await?;
-    let (results, curves) = asked::names(conn, NAMES_MAX).await?;
-    let known = Known { results: &results, curves: &curves };
-    let search = search(conn, own, question, known, now).await?;
-    let order = order(question, known)?;
+    let read = Read::new(conn, own, question).await?;
     let limit = limit(question);
-    let behind = behind(question)?;
-    let filled = facts::filled(conn).await?;
-    let not_indexed = facts::missing(conn, filled, COUNTED_MAX).await?;
     let mut tx = conn.begin().await?;
     asked::prepare(&mut tx).await?;
-    let mut answer = if question.by.is_empty() {
-        let columns = columns(question, known, &order)?;
-        let after = place(behind, &order)?;
-        jobs_of(&mut tx, question, &search, &order, &columns, after.as_ref(), limit).await?
-    } else {
-        let skip = match behind {
-            Some(Behind::Job(_)) => return Err(other_question()),
-            Some(Behind::Groups(skip)) => skip.clamp(0, SKIPPED_MAX),
-            None => 0,
-        };
-        groups_of(&mut tx, question, &search, known, skip, limit).await?
+    let mut answer = match question.by.is_empty() {
+        true => jobs_of(&mut tx, question, &read, limit).await?,
+        false => groups_of(&mut tx, question, &read, limit).await?,
     };
     tx.commit().await?;
-    if question.by.is_empty() && question.cursor.is_empty() {
-        let is_last = answer.next.is_none();
-        answer.total = total(conn, &search, &order, answer.rows.len(), is_last).await?;
+    if question.by.is_empty() {
+        answer.total = read.total(conn, answer.rows.len(), answer.next.is_none()).await?;
     }
-    Ok(Answer { not_indexed, ..answer })
+    Ok(Answer { not_indexed: read.not_indexed, ..answer })
 }
 
 /// Jobs by their ids, for who shows more of them than columns.
@@ -133,61 +174,19 @@ pub(crate) struct Found {
 /// # Errors
 /// As [`ask()`].
 pub(crate) async fn find(conn: &mut Conn, own: &str, question: &Question) -> Result<Found> {
-    let now = jobs::now(conn).await?;
-    let (results, curves) = asked::names(conn, NAMES_MAX).await?;
-    let known = Known { results: &results, curves: &curves };
-    let search = search(conn, own, question, known, now).await?;
-    let order = order(question, known)?;
-    let after = place(behind(question)?, &order)?;
-    let filled = facts::filled(conn).await?;
-    let not_indexed = facts::missing(conn, filled, COUNTED_MAX).await?;
+    let read = Read::new(conn, own, question).await?;
     let mut tx = conn.begin().await?;
     asked::prepare(&mut tx).await?;
-    let (picked, more) = page(&mut tx, &search, &order, after.as_ref(), limit(question)).await?;
+    let (picked, more) = read.page(&mut tx, limit(question)).await?;
     tx.commit().await?;
     let ids: Vec<Uuid> = picked.iter().map(|place| place.job).collect();
     let next = picked.into_iter().last().filter(|_| more).map(|last| written(question, Behind::Job(last)));
-    let total = match question.cursor.as_str() {
-        "" => total(conn, &search, &order, ids.len(), !more).await?,
-        _ => None,
-    };
-    Ok(Found { ids, next, total, not_indexed })
+    let total = read.total(conn, ids.len(), !more).await?;
+    Ok(Found { ids, next, total, not_indexed: read.not_indexed })
 }
 
 fn limit(question: &Question) -> u32 {
     if question.limit == 0 { LIMIT_DEFAULT } else { question.limit.min(LIMIT_MAX) }
-}
-
-fn place(behind: Option<Behind>, order: &Order) -> Result<Option<Place>> {
-    match behind {
-        Some(Behind::Groups(_)) => Err(other_question()),
-        Some(Behind::Job(place)) if !asked::fits(order, &place) => Err(other_question()),
-        Some(Behind::Job(place)) => Ok(Some(place)),
-        None => Ok(None),
-    }
-}
-
-/// The first of them behind a place, and whether there are more.
-async fn page(
-    conn: &mut Conn,
-    search: &Search,
-    order: &Order,
-    after: Option<&Place>,
-    limit: u32,
-) -> Result<(Vec<Place>, bool)> {
-    let mut picked = asked::pick(conn, search, order, after, i64::from(limit) + 1).await?;
-    let more = picked.len() > limit as usize;
-    picked.truncate(limit as usize);
-    Ok((picked, more))
-}
-
-/// How many there are in all, of which these were shown.
-async fn total(conn: &mut Conn, search: &Search, order: &Order, shown: usize, is_last: bool) -> Result<Option<Total>> {
-    if is_last {
-        return Ok(Some(Total { count: i64::try_from(shown).unwrap_or(0), is_exact: true }));
-    }
-    let counted = asked::count_within(conn, search, order, COUNTED_MAX + 1, COUNT_LIMIT).await?;
-    Ok(counted.map(|count| Total { count: count.min(COUNTED_MAX), is_exact: count <= COUNTED_MAX }))
 }
 
 async fn search(
@@ -271,16 +270,9 @@ fn columns(question: &Question, known: Known<'_>, order: &Order) -> Result<Vec<N
     Ok(columns)
 }
 
-async fn jobs_of(
-    conn: &mut Conn,
-    question: &Question,
-    search: &Search,
-    order: &Order,
-    columns: &[Name],
-    after: Option<&Place>,
-    limit: u32,
-) -> Result<Answer> {
-    let (mut picked, more) = page(conn, search, order, after, limit).await?;
+async fn jobs_of(conn: &mut Conn, question: &Question, read: &Read, limit: u32) -> Result<Answer> {
+    let columns = &columns(question, read.known(), &read.order)?;
+    let (mut picked, more) = read.page(conn, limit).await?;
     let rows = if picked.is_empty() { Vec::new() } else { asked::details(conn, &picked, columns).await? };
     let next = picked.pop().filter(|_| more).map(|last| written(question, Behind::Job(last)));
     let row = |row: AskedRow| AnswerRow { job: Some((row.job, row.experiment)), cells: row.cells };
@@ -293,14 +285,13 @@ async fn jobs_of(
     })
 }
 
-async fn groups_of(
-    conn: &mut Conn,
-    question: &Question,
-    search: &Search,
-    known: Known<'_>,
-    skip: i64,
-    limit: u32,
-) -> Result<Answer> {
+async fn groups_of(conn: &mut Conn, question: &Question, read: &Read, limit: u32) -> Result<Answer> {
+    let known = read.known();
+    let skip = match &read.behind {
+        Some(Behind::Job(_)) => return Err(other_question()),
+        Some(Behind::Groups(skip)) => (*skip).clamp(0, SKIPPED_MAX),
+        None => 0,
+    };
     if question.by.len() > KEYS_MAX {
         return Err(Error::Invalid(format!("by: {} keys; expected at most {KEYS_MAX}", question.by.len())));
     }
@@ -322,7 +313,7 @@ async fn groups_of(
         let ascending = question.ascending.unwrap_or_else(|| figure.is_smaller_better());
         Order { name: figure, ascending }
     };
-    let mut rows = asked::groups(conn, search, &keys, &figure, skip, i64::from(limit) + 1).await?;
+    let mut rows = asked::groups(conn, &read.search, &keys, &figure, skip, i64::from(limit) + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = more.then(|| written(question, Behind::Groups(skip + i64::from(limit))));

@@ -34,12 +34,7 @@ pub(crate) async fn list(
 ) -> Result<(Vec<JobRow>, bool)> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
     let target = if experiment.is_empty() { None } else { Some(resolve(conn, experiment, own).await?) };
-    let limit = limited(limit);
-    let filter = Filter { scope: scope(target.as_ref()), states: &states, limit: limit + 1, ..Filter::default() };
-    let mut rows = overview::list(conn, &filter).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    Ok((rows, more))
+    first(conn, Filter { scope: scope(target.as_ref()), states: &states, ..Filter::default() }, limited(limit)).await
 }
 
 /// The jobs that a question of `own` asks for, as they are listed.
@@ -55,10 +50,18 @@ pub(crate) async fn find(conn: &mut Conn, own: &str, question: &Question) -> Res
     Ok((rows, found))
 }
 
-/// What has this tag, or is of an experiment that has it, archived or not.
-pub(crate) async fn tagged(conn: &mut Conn, tag: &str, states: &[JobState], limit: u32) -> Result<Vec<JobRow>> {
+/// What has this tag, or is of an experiment that has it, archived or not; and whether there is more.
+pub(crate) async fn tagged(conn: &mut Conn, tag: &str, states: &[JobState], limit: u32) -> Result<(Vec<JobRow>, bool)> {
     let states: Vec<String> = states.iter().map(|state| state.label().to_owned()).collect();
-    Ok(overview::list(conn, &Filter { tag, states: &states, limit: limited(limit), ..Filter::default() }).await?)
+    first(conn, Filter { tag, states: &states, ..Filter::default() }, limited(limit)).await
+}
+
+/// The first jobs, and whether there are more.
+async fn first(conn: &mut Conn, filter: Filter<'_>, limit: u32) -> Result<(Vec<JobRow>, bool)> {
+    let mut rows = overview::list(conn, &Filter { limit: limit + 1, ..filter }).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    Ok((rows, more))
 }
 
 /// Queued jobs, the first in line first.

@@ -67,7 +67,8 @@ impl Jobs for Api {
                 return Ok((query::jobs::line(&mut conn, limit).await?, false, None));
             }
             if !tag.is_empty() && experiment.is_empty() {
-                return Ok((query::jobs::tagged(&mut conn, &tag, &states, limit).await?, false, None));
+                let (rows, more) = query::jobs::tagged(&mut conn, &tag, &states, limit).await?;
+                return Ok((rows, more, None));
             }
             let (rows, more) = query::jobs::list(&mut conn, &own, &experiment, &states, limit).await?;
             Ok((rows, more, None))

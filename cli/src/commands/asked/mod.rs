@@ -158,6 +158,13 @@ pub(super) fn say_rest(output: &Output, rest: &Rest<'_>) {
     }
 }
 
+/// Says on stderr that a list without a cursor is not all.
+pub(super) fn say_more(output: &Output, shown: usize) {
+    output.note(&format!(
+        "there are more than these {shown}; --limit shows more of them, and --where, --mine or --since fewer"
+    ));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ use draw::{Figure, once};
 use picture::Picture;
 
 use super::{
-    asked::{Question, Shown, Which},
+    asked::{Question, Shown, Which, say_more},
     export::{Destination, Export},
 };
 use crate::{
@@ -125,6 +125,10 @@ impl Results {
         }
         let picture = self.plot.as_ref().map(|path| Picture::create(path, self.force)).transpose()?;
         let (QueryResponse { jobs, older }, more) = self.ask(client).await?;
+        // Also of a table or a figure: it is not of all that there is.
+        if more {
+            say_more(output, jobs.len());
+        }
         if !self.best.is_empty() {
             best_name::check(&self.best, &jobs)?;
         }
@@ -165,12 +169,6 @@ impl Results {
         } else {
             let extra = Some(self.best.as_str()).filter(|name| !name.is_empty());
             output.text(&results::table(&jobs, extra, output.style(), time::now()))?;
-        }
-        if more {
-            let shown = jobs.len();
-            output.note(&format!(
-                "there are more than these {shown}; --limit shows more of them, and --where, --mine or --since fewer"
-            ));
         }
         Ok(Exit::Ok)
     }

@@ -28,11 +28,13 @@ async fn tags_are_put_found_and_taken_off() {
     );
     tags(&database, "ada", "quickstart/encoder", &["best"], false).await.unwrap();
     let conn = &mut *database.store.conn().await.unwrap();
-    let found = tagged(conn, "best", &[], 9).await.unwrap();
+    let (found, more) = tagged(conn, "best", &[], 9).await.unwrap();
+    assert!(!more);
     assert_eq!((found.len(), found[0].id), (1, jobs[0]));
     assert_eq!(found[0].tags, ["best", "camera-ready", "v2"], "with those of its experiment");
-    assert_eq!(tagged(conn, "v2", &[], 9).await.unwrap().len(), 3);
-    assert_eq!(tagged(conn, "v2", &[tandem_domain::state::JobState::Blocked], 9).await.unwrap().len(), 2);
+    assert_eq!(tagged(conn, "v2", &[], 9).await.unwrap().0.len(), 3);
+    assert!(tagged(conn, "v2", &[], 2).await.unwrap().1, "it is cut");
+    assert_eq!(tagged(conn, "v2", &[tandem_domain::state::JobState::Blocked], 9).await.unwrap().0.len(), 2);
     let chosen = Chosen { tag: "v2", ..Chosen::default() };
     let summaries = experiments::list(conn, chosen, 9).await.unwrap();
     assert_eq!((summaries.len(), summaries[0].tags.len()), (1, 2));
