@@ -120,6 +120,14 @@ impl TestDatabase {
     }
 }
 
+/// All tests of a binary together would need gigabytes.
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        // Whoever is still connected is cut off. A database that stays goes with the server.
+        drop(self.shared.postgres.psql("postgres", &format!("DROP DATABASE \"{}\" WITH (FORCE)", self.name)));
+    }
+}
+
 fn checked<T>(answer: Result<T>) -> T {
     answer.unwrap_or_else(|error| panic!("{error:#}"))
 }
@@ -135,6 +143,16 @@ mod tests {
         assert_eq!(one.rows::<(i64, String)>("SELECT * FROM t ORDER BY x"), [(1, "a".to_owned()), (2, "b".to_owned())]);
         assert_eq!((one.count("t WHERE x > 1"), one.text("SELECT max(name) FROM t")), (1, "b".to_owned()));
         assert_eq!(other.count("pg_class WHERE relname = 't'"), 0);
+    }
+
+    #[test]
+    fn a_database_is_gone_with_its_test() {
+        let (kept, ended) = (TestDatabase::create(), TestDatabase::create());
+        let there = format!("pg_database WHERE datname = '{}'", ended.name);
+        // A connection that is open does not keep it.
+        assert_eq!((kept.count(&there), ended.value::<i32>("SELECT 1")), (1, 1));
+        drop(ended);
+        assert_eq!(kept.count(&there), 0);
     }
 
     #[tokio::test]
