@@ -213,3 +213,13 @@ fn the_deepest_condition_needs_half_of_a_threads_stack() {
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(read).unwrap().join().unwrap();
 }
+
+#[test]
+fn the_conditions_that_the_readme_shows_are_understood() {
+    let readme = include_str!("../../../README.md");
+    let shown: Vec<&str> = readme.split("--where \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(shown.len() >= 8, "{shown:?}");
+    for condition in shown {
+        ask(condition).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+}

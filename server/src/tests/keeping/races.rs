@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tandem_harness::until_async;
+
 use super::*;
 use crate::store::{experiments, jobs};
 
@@ -24,6 +26,13 @@ fn check(database: &TestStore) {
     );
 }
 
+/// Waits until a statement waits for a lock.
+async fn one_waits(database: &TestStore, what: &str) {
+    let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waits = async || (database.count(waiting) == 1).then_some(());
+    until_async(what, Duration::from_secs(30), waits).await;
+}
+
 #[tokio::test]
 async fn a_submit_that_has_found_the_job_keeps_it() {
     let database = TestStore::open().await;
@@ -36,8 +45,8 @@ async fn a_submit_that_has_found_the_job_keeps_it() {
     assert_eq!(jobs::share(&mut tx, &key, 0).await.unwrap(), Some(job));
     let store = database.store.clone();
     let deleting = tokio::spawn(async move { delete(&store, "single", NOW, &person("ada")).await });
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    assert!(!deleting.is_finished(), "it waits for the submit");
+    one_waits(&database, "the delete waits for the submit").await;
+    assert!(!deleting.is_finished());
     let link = experiments::Link { name: "other".to_owned(), job_id: job, content_key: key, reused: true };
     // Of another experiment: any will do.
     database.execute(
@@ -64,8 +73,8 @@ async fn a_submit_that_comes_later_finds_it_gone_and_runs_anew() {
         let bobs = Submission { by: person("bob"), ..submission(&single(1)) };
         submit(&store, &bobs).await
     });
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    assert!(!submitting.is_finished(), "it waits for the delete");
+    one_waits(&database, "the submit waits for the delete").await;
+    assert!(!submitting.is_finished());
     let wanted = crate::store::wishes::of_jobs(&mut tx, &[job], None).await.unwrap();
     let live = crate::keeping::take_back::Live::Refuse;
     crate::keeping::take_back::take_back(&mut tx, &wanted, "deleted", live).await.unwrap();
