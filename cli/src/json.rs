@@ -11,7 +11,7 @@ use tandem_proto::v1::{
 use crate::{
     render::{
         people::ContextRow,
-        pivot::{Pivot, mean_and_spread},
+        pivot::{Pivot, summary},
     },
     time,
 };
@@ -320,9 +320,9 @@ impl<'a> From<&'a Pivot> for Table<'a> {
                 .cells
                 .iter()
                 .map(|cell| {
-                    let (test_accuracy, spread) = mean_and_spread(cell)?;
+                    let summary = summary(cell)?;
                     let jobs = cell.iter().map(|one| one.job.clone()).collect();
-                    Some(Cell { test_accuracy, spread, jobs })
+                    Some(Cell { test_accuracy: summary.mean, spread: summary.sd, jobs })
                 })
                 .collect(),
         });

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Error, Result};
+use tandem_domain::statistics::{self, Summary};
 use tandem_proto::v1::Job;
 use tandem_tables::{Cells, Column, Format, Table};
 
 use super::{
     job,
     job_specs::{JobSpecs, base, describe, share},
+    spread,
     table::{Rows, Style, Text, Tone},
 };
 use crate::exit::{Exit, Failure};
@@ -138,12 +140,9 @@ fn order(key: &str, a: &str, b: &str) -> std::cmp::Ordering {
     }
 }
 
-/// Mean, and the standard deviation of the sample where there is more than one.
-pub(crate) fn mean_and_spread(cell: &[Measured]) -> Option<(f64, Option<f64>)> {
-    let count = cell.len() as f64;
-    let mean = cell.iter().map(|one| one.value).sum::<f64>() / count;
-    let squares = cell.iter().map(|one| (one.value - mean).powi(2)).sum::<f64>();
-    (!cell.is_empty()).then(|| (mean, (cell.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
+/// Of one cell; `None` of an empty one.
+pub(crate) fn summary(cell: &[Measured]) -> Option<Summary> {
+    statistics::summary(&cell.iter().map(|one| one.value).collect::<Vec<_>>())
 }
 
 /// What stands at the left of a row.
@@ -198,32 +197,27 @@ impl Pivot {
     }
 
     fn by_cell(&self) -> Vec<Column> {
-        let cells = || {
-            let of_row = |row: &'_ PivotRow| {
-                row.cells
-                    .iter()
-                    .zip(&self.columns)
-                    .map(|(cell, title)| (row.value.clone(), title.clone(), mean_and_spread(cell), cell.len()))
-                    .collect::<Vec<_>>()
-            };
-            self.rows.iter().flat_map(of_row).filter(|(.., count)| *count > 0)
+        let mut cells = Vec::new();
+        for row in &self.rows {
+            let measured = self.columns.iter().zip(&row.cells);
+            cells.extend(measured.filter_map(|(title, cell)| Some((&row.value, title, summary(cell)?))));
+        }
+        let text = |of: fn(&(&String, &String, Summary)) -> String| {
+            Cells::Text(cells.iter().map(|one| Some(of(one))).collect())
         };
         vec![
-            Column::new(&self.key, Cells::Text(cells().map(|(value, ..)| Some(value)).collect())),
-            Column::new("model", Cells::Text(cells().map(|(_, title, ..)| Some(title)).collect())),
-            Column::new("accuracy", Cells::Float(cells().map(|(.., mean, _)| mean.map(|(mean, _)| mean)).collect())),
-            Column::new("sd", Cells::Float(cells().map(|(.., mean, _)| mean.and_then(|(_, spread)| spread)).collect())),
-            Column::new("n", Cells::Int(cells().map(|(.., count)| i64::try_from(count).ok()).collect())),
+            Column::new(&self.key, text(|(value, ..)| (*value).clone())),
+            Column::new("model", text(|(_, title, _)| (*title).clone())),
+            Column::new("accuracy", Cells::Float(cells.iter().map(|(.., summary)| Some(summary.mean)).collect())),
+            Column::new("sd", Cells::Float(cells.iter().map(|(.., summary)| summary.sd).collect())),
+            Column::new("n", Cells::Int(cells.iter().map(|(.., summary)| i64::try_from(summary.n).ok()).collect())),
         ]
     }
 }
 
 /// `93.93 ± 0.12 %`.
 fn written(cell: &[Measured]) -> Option<String> {
-    mean_and_spread(cell).map(|(mean, spread)| match spread {
-        Some(spread) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * spread),
-        None => format!("{:.2} %", 100.0 * mean),
-    })
+    summary(cell).map(|summary| spread::mean("test_accuracy", &summary))
 }
 
 #[cfg(test)]
