@@ -16,6 +16,7 @@ use crate::{
     database_args::Database,
     listen::tls::{self, Names, TlsError},
     private_file::PrivateFileError,
+    sql_reader,
     store::{
         Store,
         schema::{self, OpenError},
@@ -64,6 +65,19 @@ pub enum Command {
         /// The first month to keep.
         #[arg(long, value_name = "YYYY-MM", value_parser = month)]
         before: NaiveDate,
+    },
+    /// Make a role of Postgres that reads experiments, jobs and figures by SQL, and nothing that is secret.
+    SqlReader {
+        /// What to call it: a to z, 0 to 9, dots, dashes and underscores.
+        name: String,
+        #[command(flatten)]
+        database: Database,
+        /// File to write the URL to connect with into, with its password, of mode 600. Again: a new password.
+        #[arg(long, value_name = "FILE", required_unless_present = "remove")]
+        out: Option<PathBuf>,
+        /// Take it away, and cut off who is connected as it.
+        #[arg(long, conflicts_with = "out")]
+        remove: bool,
     },
     /// Write database and store into one file, while the house runs. `tandem backup` is the way to it.
     Backup(BackupArgs),
@@ -138,6 +152,13 @@ impl Command {
                 let file = out.display();
                 Ok(format!("{file} is good for an hour, once: tandem join URL FINGERPRINT --token-file {file}"))
             }),
+            Self::SqlReader { name, database, out, remove: _ } => {
+                let url = database.database_url.clone();
+                database.with(async |store| match &out {
+                    Some(out) => sql_reader::make(store, &name, &url, out).await,
+                    None => sql_reader::remove(store, &name).await,
+                })
+            }
             Self::Backup(backup) => Ok(backup.run()?),
             Self::Restore(restore) => Ok(restore.run()?),
             Self::AuditDrop { database, before } => database.with(async |store| {

@@ -56,6 +56,7 @@ mod schedule;
 mod sharing;
 mod snapshot;
 mod spans;
+mod sql_reader;
 mod start;
 mod stop;
 mod store;

@@ -63,6 +63,7 @@ pub(crate) mod runtime_role;
 pub(crate) mod samples;
 pub(crate) mod schema;
 pub(crate) mod sessions;
+pub(crate) mod sql_readers;
 mod stages;
 pub(crate) mod stored;
 pub(crate) mod summaries;

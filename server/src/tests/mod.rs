@@ -23,6 +23,7 @@ mod returned;
 mod samples;
 mod schema;
 mod sharing;
+mod sql_reader;
 mod stop;
 mod submit;
 mod telling;
