@@ -29,6 +29,9 @@ mod parquet;
 
 mod writer;
 
+#[cfg(feature = "wire")]
+pub mod wire;
+
 pub use column::{Cells, Column, Heading, Kind, Table};
 pub use error::Error;
 pub use format::Format;

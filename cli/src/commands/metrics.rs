@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::Series;
-use tandem_tables::{Format, Table};
+use tandem_tables::{Format, Table, wire};
 
 use source::Source;
 
@@ -114,20 +114,20 @@ enum Rows<'a> {
 impl Rows<'_> {
     async fn write(self, format: Format, mut to: Destination) -> Result<()> {
         let headings = match &self {
-            Self::Overview(_) => history::overview(&[]),
-            Self::Thinned(_) | Self::Whole(..) => history::points(&[]),
+            Self::Overview(_) => wire::overview(&[]),
+            Self::Thinned(_) | Self::Whole(..) => wire::points(&[]),
         };
         let mut sheet = to.sheet(format, &headings.map_err(Error::new)?.headings())?;
         let mut write = |table: Result<Table, tandem_tables::Error>| sheet.write(table.map_err(Error::new)?);
         match self {
-            Self::Overview(curves) => write(history::overview(curves))?,
-            Self::Thinned(curves) => write(history::points(&curves))?,
+            Self::Overview(curves) => write(wire::overview(curves))?,
+            Self::Thinned(curves) => write(wire::points(&curves))?,
             Self::Whole(source, curves) => {
                 for curve in curves {
                     let mut from = Some(0);
                     while let Some(step) = from {
                         let part = source.stretch(curve, step).await?;
-                        write(history::points(&part.series))?;
+                        write(wire::points(&part.series))?;
                         from = part.next;
                     }
                 }

@@ -5,7 +5,7 @@ mod pages;
 use anyhow::Result;
 use clap::Args;
 use tandem_proto::v1::{AskDirection, AskRequest, AskResponse};
-use tandem_tables::Format;
+use tandem_tables::{Format, wire};
 
 use super::export::Destination;
 use crate::{client::Client, exit::Exit, json, output::Output, render::asked, time};
@@ -110,7 +110,7 @@ impl Question<'_> {
         limit: Option<u32>,
     ) -> Result<Exit> {
         let answer = pages::all(client, self.request(0), limit.unwrap_or(pages::MOST)).await?;
-        to.write(format, asked::data(&answer)?)?;
+        to.write(format, wire::answers(&answer)?)?;
         say_rest(output, &Rest::of(&answer));
         Ok(Exit::Ok)
     }
