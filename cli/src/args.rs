@@ -8,7 +8,7 @@ use crate::{
     commands::{
         again, archive, audit, backup, cancel, clean, compare, completions, context, data, delete, devices, doctor,
         down, fetch, hold, init, join, list, logs, metrics, notify, pause, policy, receipt, release, report, restore,
-        results, schema, show, status, submit, tag, token, top, up, usage, user, watch, web, whoami, why,
+        results, schema, show, status, submit, tag, token, top, up, usage, user, view, watch, web, whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -71,6 +71,7 @@ pub(crate) enum Command {
     Priority(pause::Priority),
     Cancel(cancel::Cancel),
     Results(results::Results),
+    View(view::View),
     Metrics(metrics::Metrics),
     Compare(compare::Compare),
     Report(report::Report),

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, env, ffi::OsStr, path::PathBuf, time::Duration};
 
 use clap_complete::engine::CompletionCandidate;
-use tandem_proto::v1::{ExperimentsRequest, ListRequest, StatusRequest};
+use tandem_proto::v1::{ExperimentsRequest, ListRequest, ListViewsRequest, StatusRequest};
 use tokio::{runtime::Builder, time::timeout};
 
 use crate::{
@@ -46,6 +46,19 @@ pub(crate) fn workers(typed: &OsStr) -> Vec<CompletionCandidate> {
     let names = asked(async |client| {
         let status = client.services().fleet().status(StatusRequest {}).await.ok()?.into_inner();
         Some(status.workers.into_iter().map(|worker| (worker.name, String::new())).collect())
+    });
+    let names = names.into_iter().filter(|(name, _)| name.starts_with(&typed) && is_plain(name));
+    names.map(|(name, _)| CompletionCandidate::new(name)).collect()
+}
+
+/// One's own views by name, those of others as OWNER/NAME.
+pub(crate) fn views(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy().into_owned();
+    let names = asked(async |client| {
+        let all = client.services().results().list_views(ListViewsRequest { all: true }).await.ok()?.into_inner();
+        let own = client.services().results().list_views(ListViewsRequest { all: false }).await.ok()?.into_inner();
+        let others = all.views.into_iter().map(|view| format!("{}/{}", view.owner, view.name));
+        Some(own.views.into_iter().map(|view| view.name).chain(others).map(|name| (name, String::new())).collect())
     });
     let names = names.into_iter().filter(|(name, _)| name.starts_with(&typed) && is_plain(name));
     names.map(|(name, _)| CompletionCandidate::new(name)).collect()

@@ -3,9 +3,11 @@
 //! Messages of the coordinator print themselves (`proto/build.rs` says how). Here is the rest: what surrounds them, and
 //! what is not on the wire. Absent values are left out, times are RFC 3339 in UTC, states are the words that people see.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tandem_proto::v1::{
-    AskCell, AskResponse, Dataset, Job, PlannedJob, StatusResponse, StoredDataset, Token, WhoAmIResponse,
+    AskCell, AskDirection, AskResponse, Dataset, Job, PlannedJob, SaveViewResponse, StatusResponse, StoredDataset,
+    Token, View, WhoAmIResponse,
 };
 
 use crate::{
@@ -42,6 +44,72 @@ pub(crate) struct ResultsJson<'a> {
     pub(crate) jobs: &'a [Job],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plot: Option<String>,
+}
+
+/// `view list`, and what `view rm` has removed.
+#[derive(Serialize)]
+pub(crate) struct Views<'a> {
+    views: Vec<SavedView<'a>>,
+}
+
+/// `view save`.
+#[derive(Serialize)]
+pub(crate) struct Saved<'a> {
+    #[serde(flatten)]
+    view: Option<SavedView<'a>>,
+    replaced: bool,
+}
+
+#[derive(Serialize)]
+struct SavedView<'a> {
+    owner: &'a str,
+    name: &'a str,
+    r#where: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    target: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    of_owner: &'a str,
+    mine: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    since: &'a str,
+    by: &'a [String],
+    columns: &'a [String],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    best: &'a str,
+    ascending: bool,
+    made_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> SavedView<'a> {
+    fn of(view: &'a View) -> Option<Self> {
+        let question = view.question.as_ref()?;
+        Some(Self {
+            owner: &view.owner,
+            name: &view.name,
+            r#where: &question.r#where,
+            target: &question.target,
+            of_owner: &question.owner,
+            mine: question.mine,
+            since: &question.since,
+            by: &question.by,
+            columns: &question.columns,
+            best: &question.order,
+            ascending: question.direction() == AskDirection::Ascending,
+            made_at: time::utc(&view.made_at),
+        })
+    }
+}
+
+impl<'a> From<&'a [View]> for Views<'a> {
+    fn from(views: &'a [View]) -> Self {
+        Self { views: views.iter().filter_map(SavedView::of).collect() }
+    }
+}
+
+impl<'a> From<&'a SaveViewResponse> for Saved<'a> {
+    fn from(answer: &'a SaveViewResponse) -> Self {
+        Self { view: answer.view.as_ref().and_then(SavedView::of), replaced: answer.replaced }
+    }
 }
 
 /// `results --where`: values by the names of their columns, in their order; absent ones are null.

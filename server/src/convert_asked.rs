@@ -7,12 +7,14 @@ use tandem_proto::{
 };
 
 use crate::{
-    query::asked::{Answer, AnswerRow, Found, Heading, Holds, Question},
+    query::{
+        asked::{Answer, AnswerRow, Found, Heading, Holds, Question, Saved},
+        views::ViewRow,
+    },
     store::{asked::Cell, unsigned},
 };
 
-/// `own`: who asks.
-pub(crate) fn question(request: v1::AskRequest, own: &str) -> Question {
+pub(crate) fn question(request: v1::AskRequest) -> Question {
     let ascending = match request.direction() {
         v1::AskDirection::Unspecified => None,
         v1::AskDirection::Ascending => Some(true),
@@ -22,7 +24,10 @@ pub(crate) fn question(request: v1::AskRequest, own: &str) -> Question {
         condition: request.r#where,
         states: Vec::new(),
         target: request.target,
-        owner: if request.mine { own.to_owned() } else { request.owner },
+        owner: request.owner,
+        mine: request.mine,
+        view: request.view,
+        also: String::new(),
         since: request.since,
         order: request.order,
         ascending,
@@ -34,17 +39,41 @@ pub(crate) fn question(request: v1::AskRequest, own: &str) -> Question {
 }
 
 /// What is listed with a condition; `states` are checked.
-pub(crate) fn list(request: v1::ListRequest, states: Vec<JobState>, own: &str) -> Question {
+pub(crate) fn list(request: v1::ListRequest, states: Vec<JobState>) -> Question {
     Question {
         condition: request.r#where,
         states,
         target: request.experiment,
-        owner: if request.mine { own.to_owned() } else { request.owner },
+        owner: request.owner,
+        mine: request.mine,
+        view: request.view,
         since: request.since,
         limit: request.limit,
         cursor: request.cursor,
         ..Question::default()
     }
+}
+
+pub(crate) fn view(row: ViewRow) -> v1::View {
+    let Saved { condition, target, owner, mine, since, order, ascending, by, columns } = row.question;
+    let direction = match ascending {
+        None => v1::AskDirection::Unspecified,
+        Some(true) => v1::AskDirection::Ascending,
+        Some(false) => v1::AskDirection::Descending,
+    };
+    let mut question = v1::AskRequest {
+        r#where: condition,
+        target,
+        owner,
+        mine,
+        since,
+        order,
+        by,
+        columns,
+        ..v1::AskRequest::default()
+    };
+    question.set_direction(direction);
+    v1::View { owner: row.owner, name: row.name, question: Some(question), made_at: Some(timestamp(row.made_at)) }
 }
 
 pub(crate) fn answer(answer: Answer) -> v1::AskResponse {

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{ExperimentsRequest, JobState, ListRequest};
 
-use super::asked::{Rest, Which, say_more, say_rest};
+use super::asked::{Filter, Rest, Which, say_more, say_rest};
 use crate::{
     client::Client,
     complete,
@@ -41,13 +41,13 @@ pub(crate) struct List {
     )]
     experiment: String,
     /// Experiments in place of jobs: how far each is, and its best figure
-    #[arg(long, conflicts_with_all = ["state", "experiment", "condition", "since", "cursor"])]
+    #[arg(long, conflicts_with_all = ["state", "experiment", "condition", "since", "cursor", "view"])]
     experiments: bool,
     #[command(flatten)]
     which: Which,
     /// Only what has this tag, or is of an experiment that has it, archived or not
     #[arg(long, value_name = "WORD", default_value = "", hide_default_value = true,
-        conflicts_with_all = ["experiment", "condition", "since", "cursor"])]
+        conflicts_with_all = ["experiment", "condition", "since", "cursor", "view"])]
     tag: String,
     /// Only experiments that are archived: those are left out otherwise
     #[arg(long, requires = "experiments")]
@@ -95,13 +95,14 @@ impl List {
             limit: self.limit,
             states: wanted.iter().map(|state| (*state).into()).collect(),
             experiment: self.experiment.clone(),
-            r#where: self.which.condition.clone(),
-            owner: self.which.owner.clone(),
-            mine: self.which.mine,
-            since: self.which.since.clone(),
+            r#where: self.which.filter.condition.clone(),
+            owner: self.which.filter.owner.clone(),
+            mine: self.which.filter.mine,
+            since: self.which.filter.since.clone(),
             cursor: self.which.cursor.clone(),
             in_line: false,
             tag: self.tag.clone(),
+            view: self.which.view.clone(),
         };
         let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
         if output.is_json() {
@@ -136,7 +137,7 @@ impl List {
 
     async fn experiments(self, client: &Client, output: &Output) -> Result<Exit> {
         let is_chosen = !self.tag.is_empty() || self.archived;
-        let Self { limit, which: Which { owner, mine, .. }, tag, archived, .. } = self;
+        let Self { limit, which: Which { filter: Filter { owner, mine, .. }, .. }, tag, archived, .. } = self;
         // One more than is shown tells that there are more.
         let request = ExperimentsRequest { limit: limit.saturating_add(1), owner, mine, tag, archived };
         let tried = "list experiments";

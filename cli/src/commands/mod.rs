@@ -42,6 +42,7 @@ pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod usage;
 pub(crate) mod user;
+pub(crate) mod view;
 pub(crate) mod watch;
 pub(crate) mod web;
 pub(crate) mod whoami;
@@ -77,6 +78,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
         Command::Compare(compare) => compare.run(&connect(global, output).await?, output).await,
         Command::Report(report) => report.run(&connect(global, output).await?, output).await,
+        Command::View(view) => view.run(&connect(global, output).await?, output).await,
         Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,
         Command::Tag(tag) => tag.run(&connect(global, output).await?, output).await,

@@ -37,6 +37,7 @@ pub(crate) mod status;
 pub(crate) mod stored;
 pub(crate) mod table;
 pub(crate) mod units;
+pub(crate) mod views;
 pub(crate) mod why;
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub(crate) struct Script {
     pub(crate) questions: Vec<v1::AskRequest>,
     /// By the cursor: `c1` asks for the second.
     pub(crate) answers: Vec<v1::AskResponse>,
+    /// Views that are there.
+    pub(crate) views: Vec<v1::View>,
     pub(crate) lists: Vec<ListRequest>,
     pub(crate) list_more: bool,
     /// What was fetched: the artifact's id, or step and file of a checkpoint; and from which byte on.
@@ -354,6 +356,30 @@ impl Results for Coordinator {
         let page = request.cursor.strip_prefix('c').map_or(0, |page| page.parse().unwrap());
         script.questions.push(request);
         Ok(Response::new(script.answers.get(page).cloned().unwrap_or_default()))
+    }
+
+    async fn save_view(&self, request: Request<v1::SaveViewRequest>) -> Answer<v1::SaveViewResponse> {
+        let v1::SaveViewRequest { name, question } = request.into_inner();
+        let view = v1::View { owner: "ada".to_owned(), name, question, made_at: None };
+        let mut script = self.script();
+        let before = script.views.len();
+        script.views.retain(|one| one.name != view.name);
+        let replaced = script.views.len() < before;
+        script.views.push(view.clone());
+        Ok(Response::new(v1::SaveViewResponse { view: Some(view), replaced }))
+    }
+
+    async fn list_views(&self, _: Request<v1::ListViewsRequest>) -> Answer<v1::ListViewsResponse> {
+        Ok(Response::new(v1::ListViewsResponse { views: self.script().views.clone(), more: false }))
+    }
+
+    async fn remove_view(&self, request: Request<v1::RemoveViewRequest>) -> Answer<v1::RemoveViewResponse> {
+        let mut script = self.script();
+        let name = request.into_inner().name;
+        match script.views.iter().position(|view| view.name == name) {
+            Some(at) => Ok(Response::new(v1::RemoveViewResponse { view: Some(script.views.remove(at)) })),
+            None => Err(Status::not_found(format!("there is no view `{name}`"))),
+        }
     }
 
     async fn metrics(&self, request: Request<MetricsRequest>) -> Answer<MetricsResponse> {

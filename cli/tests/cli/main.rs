@@ -29,6 +29,7 @@ mod sharing;
 mod submit;
 mod top;
 mod up;
+mod views;
 mod watch;
 
 use std::process::{Output, Stdio};

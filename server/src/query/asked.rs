@@ -10,7 +10,7 @@ use sqlx::Connection as _;
 use tandem_domain::ask::{self, Column, Condition, Known, Name, Op, Value};
 use uuid::Uuid;
 
-pub(crate) use question::Question;
+pub(crate) use question::{Question, Saved};
 
 use cursor::{Behind, behind, other_question, written};
 
@@ -201,13 +201,19 @@ async fn search(
         let read = ask::condition(&question.condition, known, now);
         search.conditions.push(read.map_err(|fault| Error::Invalid(format!("where: {fault}")))?);
     }
+    if !question.also.trim().is_empty() {
+        let read = ask::condition(&question.also, known, now);
+        let view = &question.view;
+        search.conditions.push(read.map_err(|fault| Error::Invalid(format!("the view `{view}`: {fault}")))?);
+    }
     let compared = |column, op, value| Condition::Compare { name: Name::Column(column), op, value };
     if !question.states.is_empty() {
         let values = question.states.iter().map(|state| Value::Text(state.label().to_owned())).collect();
         search.conditions.push(Condition::OneOf { name: Name::Column(Column::State), values, negated: false });
     }
-    if !question.owner.is_empty() {
-        search.conditions.push(compared(Column::Owner, Op::Equal, Value::Text(question.owner.clone())));
+    let owner = if question.mine { own } else { &question.owner };
+    if !owner.is_empty() {
+        search.conditions.push(compared(Column::Owner, Op::Equal, Value::Text(owner.to_owned())));
     }
     if !question.since.trim().is_empty() {
         let since = ask::moment(&question.since, now).map_err(|why| Error::Invalid(format!("since: {why}")))?;

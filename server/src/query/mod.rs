@@ -11,4 +11,5 @@ pub(crate) mod results;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod thinned;
+pub(crate) mod views;
 pub(crate) mod watch;

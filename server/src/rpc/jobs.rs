@@ -47,18 +47,20 @@ impl Jobs for Api {
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let own = caller(&request)?.name;
         let request = request.into_inner();
-        let v1::ListRequest { experiment, r#where, owner, mine, since, cursor, tag, .. } = &request;
+        let v1::ListRequest { experiment, r#where, owner, mine, since, cursor, tag, view, .. } = &request;
         check_texts(&[("experiment", experiment), ("owner", owner), ("since", since), ("cursor", cursor)])?;
-        check_texts(&[("tag", tag)])?;
+        check_texts(&[("tag", tag), ("view", view)])?;
         // The condition is longer, and has a bound of its own.
         check_nul("where", r#where)?;
-        let is_asked = *mine || [r#where, owner, since, cursor].into_iter().any(|text| !text.is_empty());
+        let is_asked = *mine || [r#where, owner, since, cursor, view].into_iter().any(|text| !text.is_empty());
         let states: Vec<JobState> =
             request.states.iter().map(|state| job_state("states", *state)).collect::<Result<_, _>>()?;
         let list = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
             if is_asked {
-                let question = convert_asked::list(request, states, &own);
+                let question = convert_asked::list(request, states);
+                // How a view sorts and groups is for tables.
+                let question = query::views::resolved(&mut conn, &own, question).await?.plain();
                 let (rows, found) = query::jobs::find(&mut conn, &own, &question).await?;
                 return Ok((rows, false, Some(found)));
             }

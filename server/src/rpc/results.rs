@@ -18,6 +18,7 @@ use crate::{
         fetch::{self, Open},
         results::{self, Question, Wanted},
         thinned::Thin,
+        views,
     },
     receipts, store, target,
 };
@@ -53,20 +54,53 @@ impl Results for Api {
 
     async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
         let own = caller(&request)?.name;
-        let question = convert_asked::question(request.into_inner(), &own);
-        // The condition is longer, and has a bound of its own.
-        check_nul("where", &question.condition)?;
-        let asked::Question { target, owner, since, order, .. } = &question;
-        check_texts(&[("target", target), ("owner", owner), ("since", since), ("order", order)])?;
-        check_texts(&[("cursor", &question.cursor)])?;
-        check_texts(&question.by.iter().map(|key| ("by", key.as_str())).collect::<Vec<_>>())?;
-        check_texts(&question.columns.iter().map(|column| ("columns", column.as_str())).collect::<Vec<_>>())?;
+        let question = convert_asked::question(request.into_inner());
+        check_question(&question)?;
         let ask = async {
             let mut conn = self.store.reader().await.map_err(Error::from)?;
+            let question = views::resolved(&mut conn, &own, question).await?;
             Ok(asked::ask(&mut conn, &own, &question).await?)
         };
         let answer = self.admission.call(ask).await?;
         Ok(Response::new(convert_asked::answer(answer)))
+    }
+
+    async fn save_view(&self, request: Request<v1::SaveViewRequest>) -> Result<Response<v1::SaveViewResponse>, Status> {
+        let by = caller(&request)?;
+        let v1::SaveViewRequest { name, question } = request.into_inner();
+        check_texts(&[("name", &name)])?;
+        let question = convert_asked::question(question.unwrap_or_default());
+        check_question(&question)?;
+        let save = async { Ok(views::save(&self.store, &by, &name, &question).await?) };
+        let (row, replaced) = self.admission.call(save).await?;
+        Ok(Response::new(v1::SaveViewResponse { view: Some(convert_asked::view(row)), replaced }))
+    }
+
+    async fn list_views(
+        &self,
+        request: Request<v1::ListViewsRequest>,
+    ) -> Result<Response<v1::ListViewsResponse>, Status> {
+        let own = caller(&request)?.name;
+        let v1::ListViewsRequest { all } = request.into_inner();
+        let list = async {
+            let mut conn = self.store.reader().await.map_err(Error::from)?;
+            Ok(views::list(&mut conn, (!all).then_some(own.as_str())).await?)
+        };
+        let (rows, more) = self.admission.call(list).await?;
+        let views = rows.into_iter().map(convert_asked::view).collect();
+        Ok(Response::new(v1::ListViewsResponse { views, more }))
+    }
+
+    async fn remove_view(
+        &self,
+        request: Request<v1::RemoveViewRequest>,
+    ) -> Result<Response<v1::RemoveViewResponse>, Status> {
+        let by = caller(&request)?;
+        let v1::RemoveViewRequest { name } = request.into_inner();
+        check_texts(&[("name", &name)])?;
+        let remove = async { Ok(views::remove(&self.store, &by, &name).await?) };
+        let row = self.admission.call(remove).await?;
+        Ok(Response::new(v1::RemoveViewResponse { view: Some(convert_asked::view(row)) }))
     }
 
     async fn metrics(&self, request: Request<v1::MetricsRequest>) -> Result<Response<v1::MetricsResponse>, Status> {
@@ -199,4 +233,15 @@ impl Api {
             opened => opened,
         }
     }
+}
+
+fn check_question(question: &asked::Question) -> Result<(), Status> {
+    // The condition is longer, and has a bound of its own.
+    check_nul("where", &question.condition)?;
+    let asked::Question { target, owner, since, order, cursor, view, .. } = question;
+    check_texts(&[("target", target), ("owner", owner), ("since", since), ("order", order)])?;
+    check_texts(&[("cursor", cursor), ("view", view)])?;
+    check_texts(&question.by.iter().map(|key| ("by", key.as_str())).collect::<Vec<_>>())?;
+    check_texts(&question.columns.iter().map(|column| ("columns", column.as_str())).collect::<Vec<_>>())?;
+    Ok(())
 }

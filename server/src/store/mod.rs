@@ -61,6 +61,7 @@ mod retry;
 mod rows;
 pub(crate) mod runtime_role;
 pub(crate) mod samples;
+pub(crate) mod saved_views;
 pub(crate) mod schema;
 pub(crate) mod sessions;
 pub(crate) mod sql_readers;

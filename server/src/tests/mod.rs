@@ -29,6 +29,7 @@ mod submit;
 mod telling;
 mod unblock;
 mod verify;
+mod views;
 mod watch;
 
 use std::{ops::Deref, sync::Arc};

@@ -4,15 +4,16 @@ mod pages;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tandem_proto::v1::{AskDirection, AskRequest, AskResponse};
 use tandem_tables::{Format, wire};
 
 use super::export::Destination;
-use crate::{client::Client, exit::Exit, json, output::Output, render::asked, time};
+use crate::{client::Client, complete, exit::Exit, json, output::Output, render::asked, time};
 
 /// Which jobs.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Which {
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Filter {
     /// Only jobs that this holds of, in SQL's words, in any state: "stage = 'linear' and accuracy > 0.6 and age < '30d'"
     #[arg(long = "where", value_name = "CONDITION", default_value = "", hide_default_value = true)]
     pub(super) condition: String,
@@ -25,15 +26,31 @@ pub(super) struct Which {
     /// Only those submitted since: 2026-06-01, or 30d for the last thirty days
     #[arg(long, value_name = "WHEN", default_value = "", hide_default_value = true)]
     pub(super) since: String,
+}
+
+/// Which jobs, of a question that may have been saved or asked before.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Which {
+    #[command(flatten)]
+    pub(super) filter: Filter,
+    /// As a view says that was saved, yours or OWNER/NAME; what is said beside it goes before
+    #[arg(long, value_name = "VIEW", default_value = "", hide_default_value = true, add = ArgValueCompleter::new(complete::views))]
+    pub(super) view: String,
     /// Go on where an answer ended, as it says
     #[arg(long, value_name = "CURSOR", default_value = "", hide_default_value = true)]
     pub(super) cursor: String,
 }
 
 impl Which {
+    /// Without a view, from the first page on.
+    pub(super) fn of(filter: Filter) -> Self {
+        Self { filter, view: String::new(), cursor: String::new() }
+    }
+
     /// Whether one of these is given.
     pub(super) fn is_meant(&self) -> bool {
-        self.mine || [&self.condition, &self.owner, &self.since, &self.cursor].iter().any(|text| !text.is_empty())
+        let Filter { condition, mine, owner, since } = &self.filter;
+        *mine || [condition, owner, since, &self.view, &self.cursor].iter().any(|text| !text.is_empty())
     }
 }
 
@@ -65,25 +82,27 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    fn request(&self, limit: u32) -> AskRequest {
+    pub(super) fn request(&self, limit: u32) -> AskRequest {
+        let Which { filter: Filter { condition, mine, owner, since }, view, cursor } = self.which;
         // A person who names a stage writes no condition beside it.
         let condition = match self.stage {
-            "" => self.which.condition.clone(),
+            "" => condition.clone(),
             stage => format!("stage = '{}'", stage.replace('\'', "''")),
         };
         let direction = if self.ascending { AskDirection::Ascending } else { AskDirection::Unspecified };
         AskRequest {
             r#where: condition,
             target: self.target.to_owned(),
-            owner: self.which.owner.clone(),
-            mine: self.which.mine,
-            since: self.which.since.clone(),
+            owner: owner.clone(),
+            mine: *mine,
+            since: since.clone(),
             order: self.best.to_owned(),
             direction: direction.into(),
             by: self.shown.by.clone(),
             columns: self.shown.columns.clone(),
             limit,
-            cursor: self.which.cursor.clone(),
+            cursor: cursor.clone(),
+            view: view.clone(),
         }
     }
 

@@ -82,12 +82,12 @@ pub(crate) struct Results {
     limit: Option<u32>,
     /// A table of test accuracies: kinds of model by a swept key (if left out: the label fraction, else lambda)
     #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "",
-        conflicts_with_all = ["best", "condition", "mine", "owner", "since", "cursor", "by", "columns"])]
+        conflicts_with_all = ["best", "condition", "mine", "owner", "since", "cursor", "view", "by", "columns"])]
     table: Option<String>,
     /// Draw the curves of the listed jobs into a file, SVG, PNG or PDF by its ending: of attacks, % misclassified against radius;
     /// with --table, bars
     #[arg(long, value_name = "FILE", group = "file",
-        conflicts_with_all = ["condition", "mine", "owner", "since", "cursor", "by", "columns", "format"])]
+        conflicts_with_all = ["condition", "mine", "owner", "since", "cursor", "view", "by", "columns", "format"])]
     plot: Option<PathBuf>,
     /// What to draw of training jobs; one panel each [default: loss, kNN and validation accuracy]
     #[arg(long, requires = "plot", value_delimiter = ',', value_name = "NAME")]
