@@ -2,9 +2,8 @@
 //!
 //! [`v1`] is generated from `tandem/v1/*.proto`: `jobs` (submit and follow), `results` (query and fetch), `fleet`
 //! (workers and state), `workers` (the stream between a worker and its coordinator), `people` (who may
-//! use it, and their tokens), `notify` (who is told of what), `keeping` (what of the past is kept). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
-//! (workers and state), `devices` (how devices are and were), `workers` (the stream between a worker and its coordinator), `people` (who may
-//! use it, and their tokens). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
+//! use it, and their tokens), `notify` (who is told of what), `keeping` (what of the past is kept), `devices` (how devices are
+//! and were). `build.rs` refuses a method that has no line in the table of who may call it. No other crate names prost. To add a field: give it a
 //! new number in the `.proto` file, then add it to [`convert`] if the domain knows it. A number is never used again. The
 //! order of fields is that in which `tandem --json` prints them; `build.rs` says how.
 
@@ -12,6 +11,8 @@ pub mod binary;
 pub mod convert;
 mod device;
 mod environment;
+#[cfg(feature = "reflect")]
+pub mod reflect;
 pub mod status;
 pub mod v1;
 

@@ -42,6 +42,7 @@ use crate::{
     query::watch::Watches,
     receipts::{HouseKey, KeyFileError, Receipts, default_file},
     report::collect::Collector,
+    rest,
     rpc::{Admission, Api, Backlog},
     samples::Samples,
     schedule::Scheduler,
@@ -248,9 +249,12 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
     background.spawn(named("looking after the certificate", listening.watch_certificate(closing.clone())));
     let mut builder = RoutesBuilder::default();
     builder.add_service(health_service);
-    let routes = api.routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
-    let router = router(routes)
+    let routes = api.clone().routes(builder).map_err(|error| StartError::Runtime(error.into()))?;
+    let services = router(routes);
+    let router = services
+        .clone()
         .route("/metrics", get(move || metrics.clone().page()))
+        .merge(rest::router(services, api))
         .merge(page::router(house))
         .layer(from_fn_with_state(Guard { gate, cookies }, guard));
     let router = router.layer(from_fn(page::dress));

@@ -52,8 +52,10 @@ pub fn rule_of_page(path: &str) -> Option<&'static Rule> {
         ("", None) => Some(&BOX),
         ("queue", None) => Some(&QUEUE),
         ("experiments", _) => Some(&EXPERIMENTS),
+        ("jobs", Some(rest)) if rest.contains("/curves.") => Some(&FILE),
         ("jobs", Some(_)) => Some(&JOB),
         ("results", None) => Some(&RESULTS),
+        (file, None) if file.starts_with("results.") => Some(&FILE),
         ("people", None) => Some(&PEOPLE),
         ("live", None) => Some(&LIVE),
         ("files", Some(_)) => Some(&FILE),
@@ -101,9 +103,19 @@ mod tests {
         {
             assert!(rule_of_page(path).is_none(), "{path}");
         }
-        for path in
-            ["/", "/queue", "/experiments", "/experiments/7", "/jobs/7", "/results", "/people", "/live", "/files/7"]
-        {
+        for path in [
+            "/",
+            "/queue",
+            "/experiments",
+            "/experiments/7",
+            "/jobs/7",
+            "/results",
+            "/people",
+            "/live",
+            "/files/7",
+            "/results.csv",
+            "/jobs/7/curves.csv",
+        ] {
             assert_eq!(rule_of_page(path).unwrap().least, Least::Person(PersonRole::Reader), "{path}");
         }
         for path in ["/login", "/logout", "/assets/a.css"] {

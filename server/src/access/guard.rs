@@ -7,20 +7,21 @@ use axum::{
     extract::{Request, State},
     http::{HeaderValue, Method, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use tandem_domain::access::{
     Denial, Identity,
     pages::rule_of_page,
     permit::permit,
     rules::{Least, Rule, rule_of},
+    urls::rule_of_url,
 };
 use tandem_proto::status::Code;
 use tonic::Status;
 use tracing::Instrument;
 
 use super::{
-    answer::refuse,
+    answer::{refuse, status},
     cookie::{Cookies, Sent},
     entrance::Asked,
     gate::Gate,
@@ -28,7 +29,7 @@ use super::{
     outcome,
     revocable::{Revocable, Side},
 };
-use crate::{listen::peer::Peer, meters, store::SPANS};
+use crate::{listen::peer::Peer, meters, problem::Problem, store::SPANS};
 
 #[derive(Clone)]
 pub(crate) struct Guard {
@@ -41,7 +42,9 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     let (is_grpc, is_head) = (is_grpc(&request), request.method() == Method::HEAD);
     let path = request.uri().path();
     // What is not there is told to everybody: which methods there are is no secret.
-    let (rule, is_page) = match (rule_of(path), rule_of_page(path)) {
+    let is_url = rule_of_url(path).is_some();
+    // By URL a token alone counts: what a browser sends along by itself is for pages.
+    let (rule, is_page) = match (rule_of(path).or_else(|| rule_of_url(path)), rule_of_page(path)) {
         (Some(rule), _) => (rule, false),
         (None, Some(rule)) => (rule, !is_grpc),
         (None, None) => return next.run(request).await,
@@ -62,7 +65,9 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     };
     let (identity, caller) = match permitted {
         Ok(permitted) => permitted,
-        Err(denial) => return refused(&gate, cookies, &denial, Refused { peer, who, rule, is_grpc, is_head, asked }),
+        Err(denial) => {
+            return refused(&gate, cookies, &denial, Refused { peer, who, rule, is_grpc, is_head, is_url, asked });
+        }
     };
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(identity);
@@ -110,11 +115,12 @@ struct Refused {
     rule: &'static Rule,
     is_grpc: bool,
     is_head: bool,
+    is_url: bool,
     asked: Option<Asked>,
 }
 
 fn refused(gate: &Gate, cookies: Cookies, denial: &Denial, refused: Refused) -> Response {
-    let Refused { peer, who, rule, is_grpc, is_head, asked } = refused;
+    let Refused { peer, who, rule, is_grpc, is_head, is_url, asked } = refused;
     // A browser that is not logged in yet has done nothing wrong.
     let is_new = asked.is_some() && matches!(denial, Denial::NoToken | Denial::SessionOver);
     if !is_new {
@@ -122,6 +128,7 @@ fn refused(gate: &Gate, cookies: Cookies, denial: &Denial, refused: Refused) -> 
     }
     match asked {
         Some(asked) => asked.refuse(denial, cookies),
+        None if is_url && !is_head => Problem(status(denial)).into_response(),
         None => refuse(is_grpc, is_head, denial),
     }
 }

@@ -5,9 +5,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tandem_domain::access::{Denial, Identity, identity::Person};
-use tonic::{Code, Status};
+use tonic::Status;
 
-use crate::error::Error;
+use crate::{error::Error, problem};
 
 /// Why there is no page, in words. A browser is shown a page of it.
 #[derive(Debug)]
@@ -40,18 +40,7 @@ impl IntoResponse for Problem {
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
-        let code = match status.code() {
-            Code::InvalidArgument => StatusCode::BAD_REQUEST,
-            Code::NotFound => StatusCode::NOT_FOUND,
-            Code::PermissionDenied => StatusCode::FORBIDDEN,
-            Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Code::FailedPrecondition | Code::AlreadyExists => StatusCode::CONFLICT,
-            Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self::new(code, status.message())
+        Self::new(problem::status(status.code()), status.message())
     }
 }
 

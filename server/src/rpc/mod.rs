@@ -56,7 +56,7 @@ pub(crate) use backlog::Backlog;
 /// The largest request of a person: names and ids.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// One with an experiment file, which is refused with a reason up to twice the size of a right one.
-const FILE_REQUEST_BYTES_MAX: usize = 2 * FILE_BYTES_MAX + REQUEST_BYTES_MAX;
+pub(crate) const FILE_REQUEST_BYTES_MAX: usize = 2 * FILE_BYTES_MAX + REQUEST_BYTES_MAX;
 /// The largest message of one that puts a data set: a piece of a MiB.
 const PIECE_BYTES_MAX: usize = 1024 * 1024 + REQUEST_BYTES_MAX;
 /// The largest message of a worker. Its batches are smaller: one that is larger would be sent again for ever.

@@ -5,6 +5,7 @@
 mod access;
 mod backup;
 mod browser;
+mod by_url;
 mod data;
 mod fake_worker;
 mod fit;
