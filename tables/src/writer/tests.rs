@@ -69,6 +69,18 @@ fn parquet_is_read_back_with_its_types() {
     );
 }
 
+/// Another order of numbers is for polars 1 a broken file.
+#[test]
+fn the_order_of_numbers_is_one_that_all_readers_know() {
+    let file = bytes(&sample(), Format::Parquet).unwrap();
+    let reader = SerializedFileReader::new(::bytes::Bytes::from(file)).unwrap();
+    let about = reader.metadata().file_metadata();
+    for column in 0..about.schema_descr().num_columns() {
+        let order = about.column_order(column);
+        assert!(matches!(order, ::parquet::basic::ColumnOrder::TYPE_DEFINED_ORDER(_)), "{column}: {order:?}");
+    }
+}
+
 #[test]
 fn a_table_without_rows_has_its_columns() {
     let empty =
