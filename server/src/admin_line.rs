@@ -25,6 +25,10 @@ const GOOD_FOR: Duration = Duration::from_secs(3600);
 /// # Errors
 /// When the file cannot be written.
 pub(crate) async fn admin_line(store: &Store, out: &Path) -> Result<()> {
+    // What it wrote before may go; nothing else.
+    if std::fs::read_to_string(out).map_or_else(|_| out.exists(), |text| !text.starts_with("tdm_")) {
+        return Err(Error::Refused(format!("{} is there, and holds no token; name another file", out.display())));
+    }
     let role = TokenRole::Person(PersonRole::Admin);
     let token = fresh(role)?;
     let mut tx = store.begin().await?;

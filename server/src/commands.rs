@@ -72,7 +72,7 @@ pub enum Command {
         name: String,
         #[command(flatten)]
         database: Database,
-        /// File to write the URL to connect with into, with its password, of mode 600. Again: a new password.
+        /// Service file of libpq to write, with its password, of mode 600. Again: a new password.
         #[arg(long, value_name = "FILE", required_unless_present = "remove")]
         out: Option<PathBuf>,
         /// Take it away, and cut off who is connected as it.

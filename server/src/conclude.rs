@@ -25,7 +25,7 @@ use crate::{
         leases::{self, LockedLease},
         measures,
         notify::{Topic, notify},
-        verifying, wishes, workers,
+        times, verifying, wishes, workers,
     },
 };
 
@@ -226,7 +226,15 @@ pub(crate) async fn move_job(
                 .as_ref()
                 .is_some_and(|stop| verdict == AttemptState::Preempted && stop.reason == OVER_TIME) =>
         {
-            (JobState::Failed, format!("{OVER_TIME}; `tandem requeue --max-time` goes on from its checkpoint"))
+            let time = times::now(tx, &[job.id]).await?.remove(&job.id);
+            // What the policy allows nobody can ask more of.
+            let goes_on = match time {
+                Some(time) if time.asked.is_none_or(|asked| time.longest.is_some_and(|longest| longest < asked)) => {
+                    "as the policy sets it: an admin may allow more, and `tandem requeue` goes on from its checkpoint"
+                }
+                _ => "`tandem requeue --max-time` goes on from its checkpoint",
+            };
+            (JobState::Failed, format!("{OVER_TIME}; {goes_on}"))
         }
         JobState::Queued => match wishes::paused_by_all(tx, &[job.id]).await?.pop() {
             Some((_, by)) => (JobState::Paused, format!("paused by {by}; `tandem resume` goes on from its checkpoint")),

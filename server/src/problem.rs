@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -10,28 +10,54 @@ use tonic::{Code, Status};
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(crate) struct Problem(pub(crate) Status);
+pub(crate) struct Problem {
+    status: Status,
+    /// Where HTTP says it closer than gRPC does.
+    code: Option<StatusCode>,
+    allow: Option<&'static str>,
+}
 
 impl Problem {
     pub(crate) fn invalid(words: impl Into<String>) -> Self {
-        Self(Status::invalid_argument(words))
+        Status::invalid_argument(words).into()
+    }
+
+    pub(crate) fn nothing_at(path: &str) -> Self {
+        Status::not_found(format!("there is nothing at {path} here")).into()
+    }
+
+    /// This is called by another verb of HTTP.
+    pub(crate) fn verb(allow: &'static str, words: impl Into<String>) -> Self {
+        Self { allow: Some(allow), ..Self::from(Status::unimplemented(words)) }
+    }
+
+    pub(crate) fn with_code(self, code: StatusCode) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// `{"code": "not_found", "message": ".."}`
     pub(crate) fn document(&self) -> Value {
-        json!({ "code": word(self.0.code()), "message": self.0.message() })
+        json!({ "code": word(self.status.code()), "message": self.status.message() })
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (status(self.0.code()), Json(self.document())).into_response()
+        let code = self.code.unwrap_or_else(|| status(self.status.code()));
+        let mut answer = (code, Json(self.document())).into_response();
+        if code == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(allow) = self.allow {
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        answer
     }
 }
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
-        Self(status)
+        Self { status, code: None, allow: None }
     }
 }
 
@@ -70,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_code_is_a_word_as_grpc_has_it() {
-        let problem = Problem(Status::failed_precondition("no"));
+        let problem = Problem::from(Status::failed_precondition("no"));
         assert_eq!(problem.document(), json!({ "code": "failed_precondition", "message": "no" }));
     }
 }

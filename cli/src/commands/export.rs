@@ -90,6 +90,11 @@ impl Destination {
         Ok(Sheet { writer, path })
     }
 
+    /// The file; `None` for stdout.
+    pub(super) fn place(&self) -> Option<&Path> {
+        self.file.as_ref().map(|(_, path)| path.as_path())
+    }
+
     pub(super) fn finish(self) -> Result<()> {
         match self.file {
             Some((file, _)) => file.finish(self.force),

@@ -65,6 +65,7 @@ enum State {
     Succeeded,
     Failed,
     Cancelled,
+    Paused,
 }
 
 impl From<State> for JobState {
@@ -76,6 +77,7 @@ impl From<State> for JobState {
             State::Succeeded => Self::Succeeded,
             State::Failed => Self::Failed,
             State::Cancelled => Self::Cancelled,
+            State::Paused => Self::Paused,
         }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use tandem_domain::policy::span;
-use tandem_proto::v1::{ChangedResponse, PauseRequest, RequeueRequest, ResumeRequest, SetPriorityRequest};
+use tandem_proto::v1::{ChangedResponse, JobState, PauseRequest, RequeueRequest, ResumeRequest, SetPriorityRequest};
 
 use crate::{client::Client, exit::Exit, output::Output, printable::line, render::job, time};
 
@@ -26,7 +26,12 @@ impl Pause {
         let request = PauseRequest { target: self.target.clone() };
         let tried = format!("pause `{}`", self.target);
         let answer = client.ask(&tried, async |on| on.jobs().pause(request.clone()).await).await?;
-        told(&answer, output)
+        let stopping = answer.changed.iter().filter(|job| job.state() == JobState::Running).count();
+        let exit = told(&answer, output)?;
+        if stopping > 0 {
+            output.note("what runs stops at a checkpoint, after the step that it is at; `tandem watch` shows when");
+        }
+        Ok(exit)
     }
 }
 

@@ -81,7 +81,9 @@ impl Up {
             drop(Lock::take(&home)?);
             let state = detach::detach(&home, output).await?;
             report(&state, output)?;
-            output.note("it runs in the background; `tandem down` stops it");
+            let is_usual = Home::at(None).is_ok_and(|usual| usual == home);
+            let dir = if is_usual { String::new() } else { format!(" --dir {}", home.root().display()) };
+            output.note(&format!("it runs in the background; `tandem down{dir}` stops it"));
             return Ok(Exit::Ok);
         }
         if self.in_background {

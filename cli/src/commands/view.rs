@@ -12,7 +12,7 @@ use crate::{client::Client, complete, exit::Exit, json, output::Output, render::
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tandem view save probes --where \"stage = 'linear'\" --by encoder --best accuracy
+  tandem view save probes --where \"stage = 'linear'\" --by encoder --best loss
   tandem results --view probes --since 7d
   tandem results --view ada/probes --where \"seed = 1\"     somebody else's
   tandem view list --all
@@ -34,7 +34,7 @@ enum ViewCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  tandem view save mine --mine --where \"state = 'running'\" --columns job,last(loss)")]
+  tandem view save mine --mine --where \"state = 'running'\" --columns job,seed")]
 struct Save {
     /// What to call it: a to z, 0 to 9, dots, dashes and underscores
     name: String,

@@ -14,6 +14,9 @@ pub(crate) struct Measured {
     pub(crate) of: Vec<Option<Summary>>,
     /// By side: less the first side that has it; `None` of that one and of those that have none.
     pub(crate) less_first: Vec<Option<Difference>>,
+    /// A side that takes part has none.
+    #[serde(skip)]
+    pub(crate) is_missing: bool,
 }
 
 impl Measured {
@@ -22,12 +25,12 @@ impl Measured {
         self.of.iter().position(Option::is_some)
     }
 
-    /// All have the same, to the bit.
+    /// All that take part have the same, to the bit.
     pub(crate) fn is_equal(&self) -> bool {
         let mut there = self.of.iter().flatten();
         let Some(first) = there.next() else { return true };
         let is_same = |one: &Summary| one.mean == first.mean && one.sd.unwrap_or(0.0) == 0.0;
-        is_same(first) && there.all(is_same)
+        !self.is_missing && is_same(first) && there.all(is_same)
     }
 }
 
@@ -46,7 +49,8 @@ pub(crate) fn measured(jobs: &[Vec<&Job>]) -> Vec<Measured> {
             other.as_ref().map(|other| difference(base, other))
         };
         let less_first = of.iter().enumerate().map(less).collect();
-        Measured { name: name.to_owned(), less_first, of }
+        let is_missing = jobs.iter().zip(&of).any(|(jobs, of)| !jobs.is_empty() && of.is_none());
+        Measured { name: name.to_owned(), less_first, of, is_missing }
     };
     names.into_iter().map(of).collect()
 }
@@ -68,7 +72,8 @@ mod tests {
         let found = measured(&[vec![&a], vec![&b, &b], vec![&c]]);
         let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["labels", "x"]);
-        assert!(found[0].is_equal() && !found[1].is_equal());
+        assert!(!found[0].is_equal() && !found[1].is_equal(), "the third has no labels");
+        assert!(measured(&[vec![&a], vec![&b], vec![]])[0].is_equal(), "one that takes no part is not missed");
         assert_eq!((found[0].first(), found[1].first()), (Some(0), Some(1)));
         assert!(found[1].less_first[0].is_none() && found[1].less_first[1].is_none());
         assert_eq!(found[1].less_first[2].map(|one| (one.mean, one.interval)), Some((2.0, None)));

@@ -22,8 +22,8 @@ const LESS_NEEDED: [(&str, u8); 9] = [
     ("LABEL_FRACTION", 1),
 ];
 
-/// One line a job or group.
-pub(crate) fn table(answer: &AskResponse, style: Style, now: DateTime<Utc>) -> String {
+/// One line a job or group. Columns that somebody has `chosen` stay, however narrow the terminal is; so do the keys of groups.
+pub(crate) fn table(answer: &AskResponse, chosen: bool, style: Style, now: DateTime<Utc>) -> String {
     let are_jobs = answer.rows.iter().any(|row| !row.job_id.is_empty());
     let upper: Vec<String> = answer.columns.iter().map(|column| column.name.to_uppercase()).collect();
     let mut headers: Vec<&str> = if are_jobs { vec!["ID"] } else { Vec::new() };
@@ -41,7 +41,12 @@ pub(crate) fn table(answer: &AskResponse, style: Style, now: DateTime<Utc>) -> S
             rows.right(first + index);
         }
     }
-    rows.less_needed(&LESS_NEEDED);
+    if are_jobs && !chosen {
+        rows.less_needed(&LESS_NEEDED);
+    } else if !are_jobs {
+        let spread = upper.iter().find(|name| name.starts_with("SPREAD ")).map_or("", String::as_str);
+        rows.less_needed(&[("MEASURED", 4), ("SEEDS", 3), (spread, 2), ("JOBS", 1)]);
+    }
     rows.to_string()
 }
 
@@ -107,7 +112,7 @@ mod tests {
         let cells = cells.map(|value| AskCell { value });
         let rows = vec![AskRow { cells: cells.to_vec(), ..AskRow::default() }];
         let answer = AskResponse { columns, rows, ..AskResponse::default() };
-        let text = table(&answer, Style::default(), DateTime::UNIX_EPOCH);
+        let text = table(&answer, false, Style::default(), DateTime::UNIX_EPOCH);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["ENCODER", "FIGURE", "VALUE", "LR", "MEAN", "ACCURACY", "DEVICE_SECONDS"]);
         assert_eq!(lines[1], ["resnet18", "accuracy", "91.2", "%", "0.3", "87.7", "%", "-"]);

@@ -36,7 +36,7 @@ pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
         }
         rows.row(cells);
     }
-    rows.less_needed(&[("STAGE", 6), ("TAGS", 1), ("AGE", 5), ("OWNER", 4), ("PROGRESS", 3), ("EXPERIMENT", 2)]);
+    rows.less_needed(&[("TAGS", 7), ("STAGE", 6), ("AGE", 5), ("OWNER", 4), ("PROGRESS", 3), ("EXPERIMENT", 2)]);
     rows.to_string()
 }
 

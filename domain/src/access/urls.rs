@@ -46,6 +46,12 @@ pub fn method_of(path: &str) -> Option<&'static str> {
     READS.iter().chain(WRITES).copied().find(|method| method.strip_prefix("/tandem.v1.") == Some(name))
 }
 
+/// Whether a table is at this path: a file for programs, and for who looks at pages.
+#[must_use]
+pub fn is_table(path: &str) -> bool {
+    path.starts_with("/results.") || (path.starts_with("/jobs/") && path.contains("/curves."))
+}
+
 /// The rule of a URL's path; `None` if there is nothing.
 #[must_use]
 pub fn rule_of_url(path: &str) -> Option<&'static Rule> {

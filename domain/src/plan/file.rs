@@ -227,12 +227,15 @@ pub fn checked_priority(priority: i32) -> Result<i32, String> {
 
 fn check_name(name: &str) -> Result<(), String> {
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if (1..=NAME_LENGTH).contains(&name.len()) && name.chars().all(valid) {
+    // One that begins with a dash would be an option wherever it is typed.
+    if (1..=NAME_LENGTH).contains(&name.len()) && name.chars().all(valid) && !name.starts_with('-') {
         return Ok(());
     }
     let shown: String = name.chars().take(NAME_LENGTH).collect();
     let length = if shown.len() < name.len() { format!(".. ({} bytes)", name.len()) } else { String::new() };
-    Err(format!("{shown:?}{length} is no valid name: expected 1 to {NAME_LENGTH} of a-z, 0-9, `-` and `_`"))
+    Err(format!(
+        "{shown:?}{length} is no valid name: expected 1 to {NAME_LENGTH} of a-z, 0-9, `-` and `_`, no `-` first"
+    ))
 }
 
 fn required<'a>(root: &'a Spanned<DeTable<'a>>, key: &str) -> Result<Reader<'a>, Fault> {

@@ -35,8 +35,8 @@ fn what_is_wrong_in_a_query_is_said_with_its_name() {
     let told =
         |pairs: &[(&'static str, &'static str)]| ask.request_of_query(pairs.iter().copied()).unwrap_err().to_string();
     assert!(told(&[("wher", "x")]).starts_with("there is no `wher`; there are where, target, owner"));
-    assert_eq!(told(&[("limit", "-1")]), "limit: `-1` is not a whole number of 0 or more");
-    assert_eq!(told(&[("limit", "5000000000")]), "limit: `5000000000` is not a whole number of 0 or more");
+    assert_eq!(told(&[("limit", "-1")]), "limit: `-1` is not a whole number from 0 to 4294967295");
+    assert_eq!(told(&[("limit", "5000000000")]), "limit: `5000000000` is not a whole number from 0 to 4294967295");
     assert_eq!(told(&[("mine", "yes")]), "mine: `yes` is not true or false");
     assert_eq!(told(&[("where", "a"), ("where", "b")]), "`where` is there twice");
     assert_eq!(told(&[("direction", "up")]), "direction: `up` is not one of unspecified, ascending, descending");

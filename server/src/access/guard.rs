@@ -9,12 +9,15 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tandem_domain::access::{
-    Denial, Identity,
-    pages::rule_of_page,
-    permit::permit,
-    rules::{Least, Rule, rule_of},
-    urls::rule_of_url,
+use tandem_domain::{
+    access::{
+        Denial, Identity,
+        pages::rule_of_page,
+        permit::permit,
+        rules::{Least, Rule, rule_of},
+        urls::{is_table, rule_of_url},
+    },
+    timing::CALL_LIMIT,
 };
 use tandem_proto::status::Code;
 use tonic::Status;
@@ -42,7 +45,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     let (is_grpc, is_head) = (is_grpc(&request), request.method() == Method::HEAD);
     let path = request.uri().path();
     // What is not there is told to everybody: which methods there are is no secret.
-    let is_url = rule_of_url(path).is_some();
+    let is_url = rule_of_url(path).is_some() || is_table(path);
     // By URL a token alone counts: what a browser sends along by itself is for pages.
     let (rule, is_page) = match (rule_of(path).or_else(|| rule_of_url(path)), rule_of_page(path)) {
         (Some(rule), _) => (rule, false),
@@ -75,7 +78,9 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     // Nothing behind this needs the token.
     parts.headers.remove(header::AUTHORIZATION);
     let held = gate.enter(caller, rule);
-    let request = Request::from_parts(parts, Body::new(Revocable::new(body, Side::Request, &held)));
+    let body = Revocable::new(body, Side::Request, &held);
+    let body = if rule.streams { body } else { body.within(CALL_LIMIT) };
+    let request = Request::from_parts(parts, Body::new(body));
     let method = rule.method.trim_start_matches("/tandem.v1.");
     let span = tracing::debug_span!(
         target: SPANS, "request", otel.name = method, otel.kind = "server", who, outcome = tracing::field::Empty
@@ -127,8 +132,9 @@ fn refused(gate: &Gate, cookies: Cookies, denial: &Denial, refused: Refused) -> 
         gate.note(peer, &who, rule.method, denial);
     }
     match asked {
+        Some(asked) if is_url && !asked.is_page && !is_head => Problem::from(status(denial)).into_response(),
         Some(asked) => asked.refuse(denial, cookies),
-        None if is_url && !is_head => Problem(status(denial)).into_response(),
+        None if is_url && !is_head => Problem::from(status(denial)).into_response(),
         None => refuse(is_grpc, is_head, denial),
     }
 }

@@ -4,10 +4,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::body::{Body, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
@@ -31,6 +33,8 @@ pub(super) struct Revocable {
     side: Side,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     ending: Arc<Ending>,
+    /// Until then all of it must be there.
+    until: Option<Pin<Box<Sleep>>>,
     /// On the list of open requests for as long as a side of it is open.
     _held: Arc<Held>,
     is_over: bool,
@@ -40,7 +44,12 @@ impl Revocable {
     pub(super) fn new(inner: Body, side: Side, held: &Arc<Held>) -> Self {
         let ending = held.ending.clone();
         let ended = Box::pin(ending.ended.clone().cancelled_owned());
-        Self { inner, side, ended, ending, _held: held.clone(), is_over: false }
+        Self { inner, side, ended, ending, until: None, _held: held.clone(), is_over: false }
+    }
+
+    /// A request that is one message: whoever sends it slower than this holds a place that others want.
+    pub(super) fn within(self, limit: Duration) -> Self {
+        Self { until: Some(Box::pin(sleep(limit))), ..self }
     }
 }
 
@@ -61,7 +70,12 @@ impl HttpBody for Revocable {
             };
             return Poll::Ready(Some(end));
         }
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let next = Pin::new(&mut self.inner).poll_frame(cx);
+        if next.is_pending() && self.until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_ready()) {
+            self.is_over = true;
+            return Poll::Ready(Some(Err(axum::Error::new(TooSlow))));
+        }
+        next
     }
 
     fn is_end_stream(&self) -> bool {
@@ -72,6 +86,10 @@ impl HttpBody for Revocable {
         self.inner.size_hint()
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("the request did not arrive in time")]
+struct TooSlow;
 
 fn trailers(reason: &tandem_domain::access::Denial) -> Result<Frame<Bytes>, axum::Error> {
     let mut trailers = axum::http::HeaderMap::new();

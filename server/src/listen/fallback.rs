@@ -8,6 +8,8 @@ use axum::{
 };
 use tonic::{Status, body::Body, service::Routes};
 
+use crate::problem::Problem;
+
 /// tonic's own answer to a path that is not there is no page: 200, with a status that only gRPC reads.
 pub(crate) fn router(routes: Routes) -> Router {
     routes.into_axum_router().reset_fallback().fallback(unknown)
@@ -19,6 +21,9 @@ async fn unknown(request: Request) -> Response {
     if content.starts_with(b"application/grpc") {
         let words = format!("there is no method {path} here; this coordinator may be of another version");
         return Status::unimplemented(words).into_http::<Body>().map(axum::body::Body::new);
+    }
+    if path.starts_with("/api/") {
+        return Problem::nothing_at(path).into_response();
     }
     (StatusCode::NOT_FOUND, format!("there is nothing at {path} here\n")).into_response()
 }

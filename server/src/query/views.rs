@@ -75,6 +75,13 @@ pub(crate) async fn list(conn: &mut Conn, owner: Option<&str>) -> Result<(Vec<Vi
 }
 
 pub(crate) async fn remove(store: &Store, by: &Person, name: &str) -> Result<ViewRow> {
+    let name = match name.split_once('/') {
+        Some((owner, _)) if owner != by.name => {
+            return Err(Error::Forbidden(format!("`{name}` is {owner}'s, who alone removes it")));
+        }
+        Some((_, own)) => own,
+        None => name,
+    };
     retry(|| async {
         let mut tx = store.begin().await?;
         let row = saved_views::remove(&mut tx, &by.name, name).await?.ok_or_else(|| absent(name))?;

@@ -36,6 +36,14 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
         document["paths"][format!("/jobs/{{id}}/curves.{ending}")] =
             file("curves", "The points of a job's curves as a file: job, metric, step, value.", parameters);
     }
+    document["paths"]["/files/{id}"] = json!({ "get": {
+        "operationId": "file", "tags": ["Files"], "summary": "The bytes of an artifact, whose id Jobs/Show has.",
+        "parameters": [{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }],
+        "responses": {
+            "200": { "description": "The file.", "content": { "application/octet-stream": {} } },
+            "default": { "description": "Why not, in words.", "content": { "text/plain": {} } },
+        },
+    } });
     document
 });
 

@@ -46,8 +46,7 @@ fn as_caller<T>(extensions: &Extensions, message: T) -> Call<T> {
 }
 
 fn of_path(path: &str) -> Result<Format, Problem> {
-    Format::of(std::path::Path::new(path))
-        .ok_or_else(|| Problem(Status::not_found(format!("there is nothing at {path} here"))))
+    Format::of(std::path::Path::new(path)).ok_or_else(|| Problem::nothing_at(path))
 }
 
 fn headers(format: Format, name: &str) -> HeaderMap {
@@ -134,16 +133,16 @@ pub(super) async fn curves(
 ) -> Result<Response, Problem> {
     let format = match file.strip_prefix("curves.") {
         Some(_) => of_path(&file)?,
-        None => return Err(Problem(Status::not_found(format!("there is nothing at {} here", request.uri().path())))),
+        None => return Err(Problem::nothing_at(request.uri().path())),
     };
     let wanted = Wanted::of(pairs(&request))?;
-    let held = api.admission.stream().map_err(|error: Error| Problem(error.into()))?;
+    let held = api.admission.stream().map_err(|error: Error| Problem::from(Status::from(error)))?;
     let extensions = request.into_parts().0.extensions;
     let source = Source { api: api.clone(), extensions, id };
     let thin = MetricsRequest { points: wanted.points.unwrap_or(TELLING), extremes: true, ..MetricsRequest::default() };
     let curves = source.ask(MetricsRequest { names: wanted.names.clone(), ..thin }).await?;
     if let Some(missing) = wanted.names.iter().find(|name| !curves.iter().any(|curve| curve.name == **name)) {
-        return Err(Problem(Status::not_found(format!("`{}` has no curve `{missing}`", source.id))));
+        return Err(Status::not_found(format!("`{}` has no curve `{missing}`", source.id)).into());
     }
     let (sender, receiver) = mpsc::channel(4);
     let closing = api.closing.clone();

@@ -36,21 +36,18 @@ pub(super) struct Services {
 /// The method of a path, which is called by `verb`.
 fn method(path: &str, verb: &Verb) -> Result<(&'static str, Method), Problem> {
     let found = method_of(path).and_then(|name| Some((name, Method::of(name)?)));
-    let (name, method) = found.ok_or_else(|| Problem(Status::not_found(format!("there is nothing at {path} here"))))?;
+    let (name, method) = found.ok_or_else(|| Problem::nothing_at(path))?;
     let (is_read, is_get) = (READS.contains(&name), *verb == Verb::GET || *verb == Verb::HEAD);
     if is_read == is_get && (is_get || *verb == Verb::POST) {
         return Ok((name, method));
     }
     let right = if is_read { "GET" } else { "POST" };
-    Err(Problem(Status::unimplemented(format!("{path} is called by {right}, and not by {verb}"))))
+    Err(Problem::verb(right, format!("{path} is called by {right}, and not by {verb}")))
 }
 
 pub(super) async fn other(request: Request) -> Problem {
     let path = request.uri().path();
-    match method(path, request.method()) {
-        Err(problem) => problem,
-        Ok(_) => Problem(Status::not_found(format!("there is nothing at {path} here"))),
-    }
+    method(path, request.method()).err().unwrap_or_else(|| Problem::nothing_at(path))
 }
 
 pub(super) async fn read(State(services): State<Services>, request: Request) -> Result<Response, Problem> {
@@ -84,11 +81,13 @@ pub(super) async fn write(State(services): State<Services>, request: Request) ->
     // No form of another site can send this.
     let kind = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if !kind.starts_with(b"application/json") {
-        return Err(Problem::invalid("the request has no JSON: send it with `Content-Type: application/json`"));
+        let words = "the request has no JSON: send it with `Content-Type: application/json`";
+        return Err(Problem::invalid(words).with_code(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let body = to_bytes(body, FILE_REQUEST_BYTES_MAX).await;
-    let body =
-        body.map_err(|_| Problem::invalid(format!("the request is longer than {FILE_REQUEST_BYTES_MAX} bytes")))?;
+    let body = to_bytes(body, FILE_REQUEST_BYTES_MAX).await.map_err(|_| {
+        let words = format!("the request is longer than {FILE_REQUEST_BYTES_MAX} bytes, or did not arrive whole");
+        Problem::invalid(words).with_code(StatusCode::PAYLOAD_TOO_LARGE)
+    })?;
     let json: Value = serde_json::from_slice(&body).map_err(|error| Problem::invalid(format!("no JSON: {error}")))?;
     let bytes = method.request_of_json(&json).map_err(|wrong| Problem::invalid(wrong.to_string()))?;
     let mut messages = call(services.services, parts.extensions, name, &bytes).await?;
@@ -119,7 +118,7 @@ async fn send(method: &Method, first: Option<Bytes>, mut messages: Messages, to:
             Some(Err(status)) => Err(status),
         };
         let is_last = line.is_err();
-        let line = line.unwrap_or_else(|status| json!({ "problem": Problem(status).document() }));
+        let line = line.unwrap_or_else(|status| json!({ "problem": Problem::from(status).document() }));
         if to.send(Ok(Bytes::from(format!("{line}\n")))).await.is_err() || is_last {
             return;
         }

@@ -32,7 +32,10 @@ impl Jobs for Api {
         check_texts(&[("file_name", &request.file_name), ("idempotency_key", &request.idempotency_key)])?;
         let submission = Submission {
             toml: request.toml,
-            file_name: request.file_name,
+            // A program that has no file.
+            file_name: Some(request.file_name)
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| "experiment.toml".to_owned()),
             dry_run: request.dry_run,
             fresh: request.fresh,
             by,

@@ -19,6 +19,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// How long to wait for a database that is starting up.
 const STARTUP_WAIT: Duration = Duration::from_secs(15);
+/// Between two looks at who holds a lock that migrations wait for, and how long they wait.
+const LOCK_LOOK: Duration = Duration::from_secs(5);
+const LOCK_WAIT: Duration = Duration::from_secs(600);
 
 /// Why the database cannot be used. Messages name it without its password.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,11 @@ pub enum OpenError {
     OtherVersion { place: String, found: i64, known: i64 },
     #[error("cannot give the coordinator's role its rights in {place}: {source}")]
     Roles { place: String, source: sqlx::Error },
+    #[error(
+        "cannot bring the schema of {place} up to date: a lock has been held for long by {held_by}; SELECT pg_terminate_backend(PROCESS) \
+         ends it"
+    )]
+    Locked { place: String, held_by: String },
     #[error("cannot bring the schema of {place} up to version {known}: {source}")]
     Migrate { place: String, known: i64, source: MigrateError },
 }
@@ -76,7 +84,7 @@ pub enum OpenError {
 impl OpenError {
     /// The database cannot be reached, as opposed to being the wrong one.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Refused { .. } | Self::NoDatabase { .. })
+        matches!(self, Self::Locked { .. } | Self::Unreachable { .. } | Self::Refused { .. } | Self::NoDatabase { .. })
     }
 }
 
@@ -161,13 +169,51 @@ impl Empty {
 
 async fn migrate(options: &PgConnectOptions, place: &str, to: Option<i64>) -> Result<(), OpenError> {
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
-    let migrated = match to {
-        Some(to) => MIGRATIONS.run_to(to, &pool).await,
-        None => MIGRATIONS.run(&pool).await,
+    let known = to.unwrap_or_else(known_version);
+    let run = async {
+        match to {
+            Some(to) => MIGRATIONS.run_to(to, &pool).await,
+            None => MIGRATIONS.run(&pool).await,
+        }
+    };
+    let migrated = tokio::select! {
+        migrated = run => migrated,
+        held_by = watch_lock(options) => {
+            return Err(OpenError::Locked { place: place.to_owned(), held_by });
+        }
     };
     pool.close().await;
-    let known = to.unwrap_or_else(known_version);
     migrated.map_err(|source| OpenError::Migrate { place: place.to_owned(), known, source })
+}
+
+/// Says who holds up the migrations, if somebody does for long; ends, with whom it was, when it has been too long. Another coordinator
+/// that migrates may take minutes.
+async fn watch_lock(options: &PgConnectOptions) -> String {
+    let began = Instant::now();
+    loop {
+        sleep(LOCK_LOOK).await;
+        let Ok(mut conn) = PgConnection::connect_with(options).await else { continue };
+        let holders: Vec<(i32, String, String)> = sqlx::query_as(
+            "SELECT pid, usename::text, application_name FROM pg_stat_activity
+             WHERE pid = ANY (SELECT unnest(pg_blocking_pids(waiting.pid)) FROM pg_stat_activity waiting
+                              WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
+                                AND waiting.application_name = 'tandem-server')
+             LIMIT 5",
+        )
+        .fetch_all(&mut conn)
+        .await
+        .unwrap_or_default();
+        let _ = conn.close().await;
+        if !holders.is_empty() {
+            let one = |(pid, user, program): &(i32, String, String)| format!("process {pid} of {user} ({program})");
+            let held_by = holders.iter().map(one).collect::<Vec<_>>().join(", ");
+            let ends = "SELECT pg_terminate_backend(PROCESS) ends it, if it is no other coordinator";
+            tracing::warn!(held_by, "waiting for a lock, to bring the schema up to date; {ends}");
+            if began.elapsed() > LOCK_WAIT {
+                return held_by;
+            }
+        }
+    }
 }
 
 /// How to connect, and the place in words without the password.

@@ -58,16 +58,41 @@ pub(crate) async fn exists(conn: &mut Conn, name: &str) -> DbResult<bool> {
         .await
 }
 
-/// Takes the role away, and cuts off who is connected as it.
-pub(crate) async fn remove(conn: &mut Conn, name: &str) -> DbResult<()> {
-    raw(conn, &format!("ALTER ROLE {} NOLOGIN", quoted(name))).await?;
+/// Nobody logs in as it any more, and who has is cut off.
+pub(crate) async fn close(conn: &mut Conn, name: &str) -> DbResult<()> {
+    raw(conn, &format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", quoted(name))).await?;
     sqlx::query_scalar!(
         r#"SELECT count(pg_terminate_backend(pid)) AS "ended!" FROM pg_stat_activity WHERE usename = $1"#,
         name
     )
-    .fetch_one(&mut *conn)
-    .await?;
+    .fetch_one(conn)
+    .await
+    .map(drop)
+}
+
+/// Takes the role away, with what it has made in this database.
+pub(crate) async fn remove(conn: &mut Conn, name: &str) -> DbResult<()> {
+    // Who may drop what is somebody's is a member of that one.
+    raw(conn, &format!("GRANT {} TO CURRENT_USER", quoted(name))).await?;
+    raw(conn, &format!("DROP OWNED BY {}", quoted(name))).await?;
     raw(conn, &format!("DROP ROLE {}", quoted(name))).await
+}
+
+/// Takes from everybody but the coordinator what reads nothing: locks that it would wait for, and objects that fill the disk. Only
+/// their owner may, a superuser; for another one nothing changes.
+pub(crate) async fn narrow(conn: &mut Conn) -> DbResult<()> {
+    let names = sqlx::query_scalar!(
+        r#"SELECT p.oid::regprocedure::text AS "name!" FROM pg_proc p
+           WHERE p.pronamespace = 'pg_catalog'::regnamespace AND pg_has_role(p.proowner, 'USAGE')
+             AND p.proname ~ '^(pg_(try_)?advisory|lo_|loread|lowrite)'"#
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for name in names {
+        raw(conn, &format!("REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC")).await?;
+        raw(conn, &format!("GRANT EXECUTE ON FUNCTION {name} TO {}", super::runtime_role::ROLE)).await?;
+    }
+    Ok(())
 }
 
 fn quoted(name: &str) -> String {

@@ -11,7 +11,10 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 async fn reader(database: &TestStore, name: &str) -> Database {
     let file = database.folder.path().join("reader");
     sql_reader::make(&database.store, name, &database.url(), &file).await.unwrap();
-    Database::new(std::fs::read_to_string(file).unwrap().trim(), LIMIT).unwrap()
+    let text = std::fs::read_to_string(file).unwrap();
+    let of = |key: &str| text.lines().find_map(|line| line.strip_prefix(&format!("{key}="))).unwrap().to_owned();
+    let url = format!("postgres://{}:{}@{}:{}/{}", of("user"), of("password"), of("host"), of("port"), of("dbname"));
+    Database::new(&url, LIMIT).unwrap()
 }
 
 fn refused(reader: &Database, sql: &str) -> String {
@@ -51,6 +54,11 @@ async fn it_reads_what_was_measured_and_nothing_else() {
         "SET default_transaction_read_only = off; CREATE TABLE tandem_sql.x (y int)",
         "SET default_transaction_read_only = off; CREATE TABLE public.x (y int)",
         "SET ROLE tandem_runtime",
+        // Locks that a coordinator waits for, and what is stored for good.
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_try_advisory_xact_lock(1, 2)",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
         "COPY (SELECT 1) TO PROGRAM 'true'",
     ] {
         let why = refused(&reader, sql);
@@ -73,7 +81,10 @@ async fn a_new_password_ends_the_old_one_and_a_reader_that_is_removed_is_cut_off
     let new = reader(&database, "dashboard").await;
     assert!(refused(&old.again(), "SELECT 1").contains("password authentication failed"));
     new.execute("SELECT 1").unwrap();
+    // Whatever it has made goes with it.
+    database.execute("CREATE TABLE left_behind (x int); ALTER TABLE left_behind OWNER TO tandem_sql_dashboard");
     sql_reader::remove(&database.store, "dashboard").await.unwrap();
+    assert_eq!(database.count("pg_class WHERE relname = 'left_behind'"), 0);
     assert!(new.execute("SELECT 1").is_err(), "it was connected");
     assert!(refused(&new.again(), "SELECT 1").contains("password authentication failed"));
     assert!(matches!(sql_reader::remove(&database.store, "dashboard").await, Err(Error::NotFound(_))));
@@ -82,6 +93,9 @@ async fn a_new_password_ends_the_old_one_and_a_reader_that_is_removed_is_cut_off
     let file = database.folder.path().join("taken");
     let taken = sql_reader::make(&database.store, "taken", &database.url(), &file).await;
     assert!(matches!(taken, Err(Error::Refused(_))) && !file.exists());
+    std::fs::write(&file, "mine").unwrap();
+    let other = sql_reader::make(&database.store, "other", &database.url(), &file).await;
+    assert!(matches!(other, Err(Error::Refused(_))) && std::fs::read_to_string(&file).unwrap() == "mine");
     let wrong = sql_reader::make(&database.store, "a\"; DROP TABLE jobs", &database.url(), &file).await;
     assert!(matches!(wrong, Err(Error::Invalid(_))));
 }

@@ -57,7 +57,9 @@ async fn a_view_is_asked_by_its_name_and_narrowed_and_belongs_to_who_saved_it() 
     drop(conn);
     remove(&database.store, &bob, "probes").await.unwrap();
     assert!(matches!(remove(&database.store, &bob, "probes").await, Err(Error::NotFound(_))), "ada's is not bob's");
+    assert!(matches!(remove(&database.store, &bob, "ada/probes").await, Err(Error::Forbidden(_))));
     assert_eq!(database.count("saved_views WHERE owner = 'ada'"), 1);
+    remove(&database.store, &ada, "ada/probes").await.unwrap();
 }
 
 #[tokio::test]

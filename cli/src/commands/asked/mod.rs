@@ -114,7 +114,7 @@ impl Question<'_> {
         } else if answer.rows.is_empty() {
             output.note("no job is so");
         } else {
-            output.text(&asked::table(&answer, output.style(), time::now()))?;
+            output.text(&asked::table(&answer, !self.shown.columns.is_empty(), output.style(), time::now()))?;
         }
         say_rest(output, &Rest::of(&answer));
         Ok(Exit::Ok)
@@ -129,7 +129,11 @@ impl Question<'_> {
         limit: Option<u32>,
     ) -> Result<Exit> {
         let answer = pages::all(client, self.request(0), limit.unwrap_or(pages::MOST)).await?;
+        let place = to.place().map(|path| format!("{} rows are in {}", answer.rows.len(), path.display()));
         to.write(format, wire::answers(&answer)?)?;
+        if let Some(place) = place {
+            output.note(&place);
+        }
         say_rest(output, &Rest::of(&answer));
         Ok(Exit::Ok)
     }

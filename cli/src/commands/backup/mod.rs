@@ -12,6 +12,7 @@ use tandem_domain::policy::span;
 
 use crate::{
     exit::{Exit, Failure},
+    files,
     home::Home,
     house::{
         place::{HouseArgs, Place},
@@ -47,6 +48,9 @@ pub(crate) struct Backup {
     file: Option<PathBuf>,
     #[command(flatten)]
     house: HouseArgs,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
     /// The longest that the database may be read, for which it keeps what is changed meanwhile
     #[arg(long, default_value = "30m", value_name = "TIME", value_parser = span::parse)]
     snapshot_limit: Duration,
@@ -63,6 +67,7 @@ impl Backup {
             return check.run(output);
         }
         let file = named(self.file.context("clap asks for a file")?)?;
+        files::check_free(&file, self.force)?;
         let place = match Place::given(&self.house) {
             Some(place) => place,
             None => Place::of_home(&Home::at(self.house.dir)?, output).await?,

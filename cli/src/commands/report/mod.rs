@@ -91,6 +91,7 @@ impl Report {
             Some(path) => path,
             None => named(&found.document.title, form)?,
         };
+        files::check_free(&path, self.force)?;
         files::write(&path, text.as_bytes(), self.force)?;
         let file = path.display().to_string();
         if output.is_json() {

@@ -176,7 +176,7 @@ fn workers(about: &str) -> Value {
 }
 
 fn name() -> Value {
-    json!({"type": "string", "pattern": format!("^[a-z0-9_-]{{1,{NAME_LENGTH}}}$")})
+    json!({"type": "string", "pattern": format!("^[a-z0-9_][a-z0-9_-]{{0,{}}}$", NAME_LENGTH - 1)})
 }
 
 fn one_or_many(one: Value) -> Value {

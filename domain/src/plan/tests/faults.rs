@@ -102,7 +102,7 @@ fn words() {
         ),
         (
             fault(&format!("name = \"A b\"\ndataset = \"cifar10\"\n{ENCODER}")).message,
-            "\"A b\" is no valid name: expected 1 to 64 of a-z, 0-9, `-` and `_`",
+            "\"A b\" is no valid name: expected 1 to 64 of a-z, 0-9, `-` and `_`, no `-` first",
         ),
     ] {
         assert_eq!(message, expected);
