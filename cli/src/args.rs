@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         again, archive, audit, backup, cancel, clean, compare, completions, context, data, delete, devices, doctor,
-        down, fetch, hold, init, join, list, logs, metrics, notify, pause, policy, receipt, release, report, restore,
-        results, schema, show, status, submit, tag, token, top, up, usage, user, view, watch, web, whoami, why,
+        down, exports, fetch, hold, init, join, list, logs, metrics, notify, pause, policy, receipt, release, report,
+        restore, results, schema, show, status, submit, tag, token, top, up, usage, user, view, watch, web, whoami,
+        why,
     },
     exit,
     home::path_or_nothing,
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Results(results::Results),
     View(view::View),
+    Export(exports::Export),
     Metrics(metrics::Metrics),
     Compare(compare::Compare),
     Report(report::Report),

@@ -22,6 +22,7 @@ mod download;
 mod edit;
 mod exit;
 mod expiry;
+mod exports;
 mod fetched;
 mod files;
 mod follow;

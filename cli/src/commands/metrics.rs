@@ -1,6 +1,6 @@
 //! `tandem metrics`: curves as numbers.
 
-mod source;
+pub(super) mod source;
 
 use anyhow::{Error, Result};
 use clap::Args;

@@ -16,6 +16,7 @@ pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod down;
 mod export;
+pub(crate) mod exports;
 pub(crate) mod fetch;
 pub(crate) mod hold;
 pub(crate) mod init;
@@ -78,6 +79,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
         Command::Compare(compare) => compare.run(&connect(global, output).await?, output).await,
         Command::Report(report) => report.run(&connect(global, output).await?, output).await,
+        Command::Export(export) => export.run(&connect(global, output).await?, output).await,
         Command::View(view) => view.run(&connect(global, output).await?, output).await,
         Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,
         Command::Fetch(fetch) => fetch.run(&connect(global, output).await?, output).await,

@@ -6,7 +6,7 @@
 mod checkpoints;
 mod present;
 mod receive;
-mod wanted;
+pub(super) mod wanted;
 
 use std::{collections::BTreeSet, path::PathBuf};
 

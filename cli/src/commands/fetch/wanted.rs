@@ -53,7 +53,7 @@ pub(super) fn artifacts(shown: &ShowResponse, out: &Path, kind: Option<&str>) ->
 }
 
 /// The folder of a job.
-pub(super) fn folder(out: &Path, job: &Job) -> Result<PathBuf> {
+pub(in crate::commands) fn folder(out: &Path, job: &Job) -> Result<PathBuf> {
     Ok(out.join(plain(&job.name)?))
 }
 

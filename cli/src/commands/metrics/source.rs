@@ -10,30 +10,30 @@ const PART: u32 = 100_000;
 /// The first, the smallest, the largest and the last point tell what a curve is like.
 const TELLING: u32 = 4;
 
-pub(super) struct Source<'a> {
-    pub(super) client: &'a Client,
-    pub(super) target: &'a str,
+pub(in crate::commands) struct Source<'a> {
+    pub(in crate::commands) client: &'a Client,
+    pub(in crate::commands) target: &'a str,
 }
 
 /// A part of a curve, and the step that the next one begins at, if there is one.
-pub(super) struct Part {
-    pub(super) series: Vec<Series>,
-    pub(super) next: Option<u64>,
+pub(in crate::commands) struct Part {
+    pub(in crate::commands) series: Vec<Series>,
+    pub(in crate::commands) next: Option<u64>,
 }
 
 impl Source<'_> {
     /// The curves of these names, of all without one: of each the number of its points and those that tell what it is like.
-    pub(super) async fn overview(&self, names: &[String]) -> Result<Vec<Series>> {
+    pub(in crate::commands) async fn overview(&self, names: &[String]) -> Result<Vec<Series>> {
         self.thinned(names, TELLING).await
     }
 
-    pub(super) async fn thinned(&self, names: &[String], points: u32) -> Result<Vec<Series>> {
+    pub(in crate::commands) async fn thinned(&self, names: &[String], points: u32) -> Result<Vec<Series>> {
         let (target, names) = (self.target.to_owned(), names.to_vec());
         self.ask(MetricsRequest { target, names, points, extremes: true, ..MetricsRequest::default() }).await
     }
 
     /// Of this curve the points from this step on.
-    pub(super) async fn stretch(&self, curve: &Series, from_step: u64) -> Result<Part> {
+    pub(in crate::commands) async fn stretch(&self, curve: &Series, from_step: u64) -> Result<Part> {
         let (target, names) = (curve.job_id.clone(), vec![curve.name.clone()]);
         let request = MetricsRequest { target, names, most: PART, from_step, ..MetricsRequest::default() };
         let mut series = self.ask(request).await?;
