@@ -54,6 +54,12 @@ struct Args {
     /// Fake workers of `load` and `backup`.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
     workers: u32,
+    /// Jobs of the long history of `ask`.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1000..=2_000_000))]
+    jobs: u32,
+    /// Points of each of two curves of each job of `ask`.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    points: u32,
     /// A Python that has the peers [default: the one `bench/setup` installs].
     #[arg(long)]
     python: Option<PathBuf>,
@@ -128,6 +134,8 @@ fn measure(args: &Args) -> Result<Document> {
     let settings = Settings {
         pairs: args.pairs as usize,
         workers: args.workers,
+        jobs: args.jobs,
+        points: args.points,
         backup_minutes: args.backup_minutes,
         python: args.python.clone().unwrap_or_else(|| source_folder().join(".venv/bin/python")),
         compiled_python: match &args.compiled_python {

@@ -12,6 +12,9 @@ pub(crate) struct Settings {
     pub(crate) workers: u32,
     /// How long the backup of the row `backup` reads.
     pub(crate) backup_minutes: u32,
+    /// Of the long history of the row `ask`, and points of each of two curves of each.
+    pub(crate) jobs: u32,
+    pub(crate) points: u32,
     /// A Python that has the peers.
     pub(crate) python: PathBuf,
     /// A Python with the PyTorch that compiles.

@@ -43,6 +43,12 @@ impl Database {
         Self { options: self.options.clone(), connection: Mutex::new(None), limit: self.limit }
     }
 
+    /// Another connection to the same database, whose queries may take so long.
+    #[must_use]
+    pub fn with_limit(&self, limit: Duration) -> Self {
+        Self { limit, ..self.again() }
+    }
+
     /// Runs one statement, or several with semicolons between.
     pub fn execute(&self, sql: &str) -> Result<()> {
         self.ask(sql, async |connection| sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop))

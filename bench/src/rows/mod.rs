@@ -1,6 +1,7 @@
 //! What is measured: one file for each group of rows of the table.
 
 mod access;
+mod ask;
 mod attack;
 mod augment;
 mod checkpoint;
@@ -71,6 +72,8 @@ pub(crate) enum Choice {
     Recovery,
     /// What checkpoints cost training, and one of them against torch.save.
     Checkpoint,
+    /// Questions about a history of --jobs jobs.
+    Ask,
     /// What looking at a card costs a training beside it.
     Sampling,
 }
@@ -95,6 +98,7 @@ pub(crate) enum Part {
     Queue,
     Recovery,
     Checkpoint,
+    Ask,
     Sampling,
 }
 
@@ -128,6 +132,7 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Queue, Part::Queue),
         (Choice::Recovery, Part::Recovery),
         (Choice::Checkpoint, Part::Checkpoint),
+        (Choice::Ask, Part::Ask),
         (Choice::Sampling, Part::Sampling),
     ];
     let attacks = [Choice::Pgd, Choice::Plb, Choice::Fmn];
@@ -163,6 +168,7 @@ impl Part {
             Self::Queue => "scheduling with a long and a short queue",
             Self::Recovery => "a killed rank, ours and torchrun's",
             Self::Checkpoint => "checkpoints, ours and torch.save's",
+            Self::Ask => "questions about a long history",
             Self::Sampling => "training beside looks at a card",
         }
     }
@@ -186,6 +192,7 @@ impl Part {
             Self::Queue => queue::measure(settings),
             Self::Recovery => recovery::measure(settings),
             Self::Checkpoint => checkpoint::measure(settings),
+            Self::Ask => ask::measure(settings),
             Self::Sampling => sampling::measure(settings),
         }
     }
