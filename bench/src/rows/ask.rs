@@ -77,7 +77,8 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {
         Ok(began.elapsed().as_secs_f64())
     };
     for order in ["", "accuracy"] {
-        (page(&mut far, order)?, page(&mut near, order)?);
+        page(&mut far, order)?;
+        page(&mut near, order)?;
         let pairs = interleave(settings.pairs, || page(&mut far, order), || page(&mut near, order))?;
         let of = |side: fn(&crate::interleave::Pair) -> f64| 1e3 * median(&pairs, side) / ASKED as f64;
         let name = if order.is_empty() { "newest" } else { "best" };

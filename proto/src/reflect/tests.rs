@@ -69,7 +69,7 @@ fn an_answer_has_all_its_fields_with_words_and_times() {
         ..v1::Job::default()
     };
     job.set_state(v1::JobState::Running);
-    job.results.push(v1::Scalar { name: "loss".to_owned(), value: f64::NAN, ..v1::Scalar::default() });
+    job.results.push(v1::Scalar { name: "loss".to_owned(), value: f64::NAN });
     let answer = v1::ListResponse { jobs: vec![job], ..v1::ListResponse::default() };
     let json = list.answer(&answer.encode_to_vec()).unwrap();
     let job = &json["jobs"][0];
