@@ -1,6 +1,6 @@
 """Submits a sweep, waits for it, and prints mean and spread over seeds of each value.
 
-    python best_of_a_sweep.py ../quickstart.toml optimizer.lr
+python best_of_a_sweep.py ../quickstart.toml optimizer.lr
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Prints how a curve goes over time, for each job of an experiment that has it: what a notebook would plot.
 
-    python curves.py quickstart loss
+python curves.py quickstart loss
 """
 
 import sys

@@ -1,7 +1,7 @@
 """The same results in polars and DuckDB, each by its own reader of Parquet, with the types that pandas sees.
 
-    pip install polars duckdb
-    python other_frames.py "stage = 'linear'"
+pip install polars duckdb
+python other_frames.py "stage = 'linear'"
 """
 
 import io

@@ -141,7 +141,10 @@ class House:
         request = {
             "toml": path.read_text() if path else experiment,
             "file_name": path.name if path else "experiment.toml",
-            "fresh": fresh, "priority": priority, "dry_run": dry_run, "idempotency_key": str(uuid.uuid4()),
+            "fresh": fresh,
+            "priority": priority,
+            "dry_run": dry_run,
+            "idempotency_key": str(uuid.uuid4()),
         }
         answer = self._answer("POST", "/api/v1/Jobs/Submit", json=request).json()
         return Experiment(self, answer)
@@ -154,7 +157,10 @@ class House:
         return Experiment(self, {"experiment_id": shown["id"], "name": shown["name"]})
 
     def results(self, where="", **question):
-        """The jobs that a condition holds of, as a frame; `by`, `columns`, `order`, `mine`, `since`, `limit` as in `tandem results`."""
+        """The jobs that a condition holds of, as a frame.
+
+        `by`, `columns`, `order`, `view`, `mine`, `since` and `limit` are those of `Results/Ask`.
+        """
         return self._frame("/results.parquet", {"where": where, **question})
 
     def metrics(self, target, *names, points=None):
