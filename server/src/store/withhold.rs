@@ -8,10 +8,12 @@ use super::{
     unsigned,
 };
 
-/// Gives a worker's device to `who` for so long; `false` if somebody else has it.
+/// Gives a worker's device to `who` for so long; `false` if somebody else has it. Who has it already, and gives no reason, has the one
+/// that stands there.
 pub(crate) async fn hold(conn: &mut Conn, worker: Uuid, who: &str, seconds: f64, reason: &str) -> DbResult<bool> {
     sqlx::query!(
-        "UPDATE workers SET held_until = clock_timestamp() + make_interval(secs => $3), held_by = $2, hold_reason = $4
+        "UPDATE workers SET held_until = clock_timestamp() + make_interval(secs => $3), held_by = $2,
+             hold_reason = CASE WHEN $4 = '' AND held_by = $2 AND held_until > clock_timestamp() THEN hold_reason ELSE $4 END
          WHERE id = $1 AND state <> 'gone' AND (held_until IS NULL OR held_until <= clock_timestamp() OR held_by = $2)",
         worker,
         who,

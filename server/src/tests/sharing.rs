@@ -179,6 +179,10 @@ async fn a_held_device_gets_nothing_until_it_is_given_back_and_its_limits_hold()
     assert!(said(hold(store, &bob, "cpu-0", HOUR, "", false).await).contains("cpu-0 is held by ann"));
     assert!(said(hold(store, &bob, "cpu-7", HOUR, "", false).await).contains("there are: cpu-0, cpu-1"));
     assert!(matches!(unhold(store, &bob, "cpu-0").await, Err(Error::Forbidden(_))));
+    // Who goes on holding it need not say again what for; a new hold has no reason of before.
+    let reason = "SELECT hold_reason FROM workers WHERE name = 'cpu-0'";
+    hold(store, &ann, "cpu-0", HOUR, "", false).await.unwrap();
+    assert_eq!(database.text(reason), "a notebook");
 
     let both = submit_as(&database, "bob", &experiment(1)).await[0];
     let single = submit_as(&database, "bob", &single(2)).await[0];
@@ -192,6 +196,7 @@ async fn a_held_device_gets_nothing_until_it_is_given_back_and_its_limits_hold()
     hold(store, &ann, "cpu-0", HOUR, "", false).await.unwrap();
     database.execute("UPDATE workers SET held_until = now() - interval '1 s' WHERE held_by = 'ann'");
     hold(store, &bob, "cpu-0", HOUR, "", false).await.unwrap();
+    assert_eq!(database.text(reason), "");
 }
 
 #[tokio::test]
