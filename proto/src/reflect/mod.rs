@@ -13,27 +13,16 @@
 
 mod openapi;
 mod read;
+mod shapes;
 mod written;
 
-use std::sync::LazyLock;
-
 use prost::Message as _;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, MessageDescriptor,
-    MethodDescriptor,
-};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 use serde_json::Value;
 
 pub use openapi::{Methods, document};
 pub use read::Wrong;
-
-use crate::v1::DESCRIPTOR_SET;
-
-const TIMESTAMP: &str = "google.protobuf.Timestamp";
-
-#[expect(clippy::expect_used, reason = "the set is of this build, and a test reads it")]
-static POOL: LazyLock<DescriptorPool> =
-    LazyLock::new(|| DescriptorPool::decode(DESCRIPTOR_SET).expect("the descriptors of our own files"));
+use shapes::POOL;
 
 /// A method whose request is one message.
 #[derive(Clone, Debug)]
@@ -94,37 +83,6 @@ pub fn request<'q, T: prost::Message + Default>(
     let method = Method::of(path).ok_or_else(|| Wrong::new(format!("there is no method {path}")))?;
     let bytes = method.request_of_query(pairs)?;
     T::decode(bytes.as_slice()).map_err(|error| Wrong::new(error.to_string()))
-}
-
-/// A value of an enum as a word: `running` of `JOB_STATE_RUNNING`.
-fn word(value: &EnumValueDescriptor) -> String {
-    let name = value.name();
-    let of = upper_snake(value.parent_enum().name());
-    name.strip_prefix(&of).and_then(|rest| rest.strip_prefix('_')).unwrap_or(name).to_lowercase()
-}
-
-fn words(of: &EnumDescriptor) -> Vec<String> {
-    of.values().map(|value| word(&value)).collect()
-}
-
-fn upper_snake(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 4);
-    for char in name.chars() {
-        if char.is_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.extend(char.to_uppercase());
-    }
-    snake
-}
-
-/// Whether one of several is set, and which: such a field is there only if it is.
-fn is_one_of(field: &FieldDescriptor) -> bool {
-    field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic())
-}
-
-fn is_time(message: &MessageDescriptor) -> bool {
-    message.full_name() == TIMESTAMP
 }
 
 #[cfg(test)]

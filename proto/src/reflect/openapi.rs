@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use prost_reflect::{FieldDescriptor, FileDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
-use super::{Method, is_one_of, is_time, words};
+use super::{
+    Method,
+    shapes::{is_one_of, is_time, words},
+};
 
 /// Which methods are offered, by their paths.
 #[derive(Clone, Copy, Debug)]

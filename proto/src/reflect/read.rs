@@ -4,7 +4,7 @@ use chrono::DateTime;
 use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value as Field};
 use serde_json::Value;
 
-use super::{is_time, word, words};
+use super::shapes::{POOL, TIMESTAMP, is_time, word, words};
 
 /// Why there is no such message, with the name of the field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,7 +149,7 @@ fn time(name: &str, text: &str) -> Result<Field, Wrong> {
 
 #[expect(clippy::expect_used, reason = "the set has what it imports, and a test reads it")]
 fn timestamp() -> MessageDescriptor {
-    super::POOL.get_message_by_name(super::TIMESTAMP).expect("the descriptor of a timestamp")
+    POOL.get_message_by_name(TIMESTAMP).expect("the descriptor of a timestamp")
 }
 
 fn expected(kind: &Kind) -> &'static str {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage as _, Value as Field};
 use serde_json::{Map, Value};
 
-use super::{is_one_of, is_time, word};
+use super::shapes::{is_one_of, is_time, word};
 
 pub(super) fn message(message: &DynamicMessage) -> Value {
     if is_time(&message.descriptor()) {

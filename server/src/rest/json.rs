@@ -18,11 +18,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 
-use super::{
-    LINES,
-    call::{Messages, call},
-};
+use super::call::{Messages, call};
 use crate::{problem::Problem, rpc::FILE_REQUEST_BYTES_MAX};
+
+/// Lines that are sent as they come would wait in a compressor.
+pub(super) const LINES: &str = "application/x-ndjson";
 
 #[derive(Clone)]
 pub(super) struct Services {

@@ -20,9 +20,6 @@ use tower_http::compression::{
 
 use crate::rpc::Api;
 
-/// Lines that are sent as they come would wait in a compressor.
-const LINES: &str = "application/x-ndjson";
-
 /// Without a guard, as it stands before all routes of the port. `services` are those of gRPC.
 pub(crate) fn router(services: Router, api: Api) -> Router {
     let mut tables = Router::new().route("/jobs/{id}/{file}", get(files::curves));
@@ -35,6 +32,6 @@ pub(crate) fn router(services: Router, api: Api) -> Router {
         .route("/api/v1/{service}/{method}", get(json::read).post(json::write).fallback(json::other))
         .with_state(json::Services { services, streams: api.streams.clone(), closing: api.closing.clone() });
     let compress = CompressionLayer::new().gzip(true);
-    let compress = compress.compress_when(DefaultPredicate::new().and(NotForContentType::const_new(LINES)));
+    let compress = compress.compress_when(DefaultPredicate::new().and(NotForContentType::const_new(json::LINES)));
     tables.with_state(api).merge(calls).layer(compress)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tandem_proto::v1::{Job, Series};
 use ureq::{Agent, Body, http::Response};
 
-use super::{curves, jobs};
+use super::jobs::{curves, jobs};
 use crate::{
     client::Client,
     complete,

@@ -11,7 +11,10 @@ use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 use tandem_proto::v1::{Job, Series};
 
-use super::{super::fetch::wanted::folder, curves, jobs};
+use super::{
+    super::fetch::wanted::folder,
+    jobs::{curves, jobs},
+};
 use crate::{
     client::Client,
     complete,
