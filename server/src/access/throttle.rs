@@ -36,6 +36,12 @@ impl Throttle {
 
     /// Counts a wrong try; whether it was one too many.
     pub(super) fn is_too_many(&self, source: Source, now: Instant) -> bool {
+        self.first_over(&[source], now).is_some()
+    }
+
+    /// Counts a wrong try of all of these; the first of which it was one too many. It is then counted of none: else two would
+    /// keep each other full.
+    fn first_over(&self, sources: &[Source], now: Instant) -> Option<usize> {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         if tries.len() >= KEPT_MAX {
             tries.retain(|_, (count, since)| forgive(*count, *since, now, self.every).0 > 0);
@@ -43,28 +49,31 @@ impl Throttle {
                 tries.clear();
             }
         }
-        let (count, since) = tries.entry(source).or_insert((0, now));
-        (*count, *since) = forgive(*count, *since, now, self.every);
-        if *count >= self.burst {
-            return true;
+        for (place, source) in sources.iter().enumerate() {
+            let (count, since) = tries.entry(source.clone()).or_insert((0, now));
+            (*count, *since) = forgive(*count, *since, now, self.every);
+            if *count >= self.burst {
+                return Some(place);
+            }
         }
-        *count += 1;
-        false
+        for source in sources {
+            tries.entry(source.clone()).and_modify(|(count, _)| *count += 1);
+        }
+        None
     }
 }
 
 /// Counts a wrong try, and says no more than that when there were too many.
 pub(super) fn wrong(tries: &Throttle, denial: Denial, peer: Peer, id: Option<&TokenId>) -> Denial {
-    let now = Instant::now();
-    let by_address = match peer {
-        Peer::Tcp { address } => tries.is_too_many(Source::Address(address.ip()), now),
-        Peer::Socket { .. } => false,
+    let address = match peer {
+        Peer::Tcp { address } => Some(Source::Address(address.ip())),
+        Peer::Socket { .. } => None,
     };
-    let by_id = id.is_some_and(|id| tries.is_too_many(Source::Token(id.clone()), now));
-    match (by_address, by_id, id, peer) {
-        (true, _, _, Peer::Tcp { address }) => Denial::TooMany(address.ip().to_string()),
-        (_, true, Some(id), _) => Denial::TooMany(format!("those who name {id}")),
-        _ => denial,
+    let sources: Vec<Source> = address.into_iter().chain(id.cloned().map(Source::Token)).collect();
+    match tries.first_over(&sources, Instant::now()).and_then(|place| sources.get(place)) {
+        Some(Source::Address(address)) => Denial::TooMany(address.to_string()),
+        Some(Source::Token(id)) => Denial::TooMany(format!("those who name {id}")),
+        Some(Source::Account(_)) | None => denial,
     }
 }
 
@@ -97,6 +106,20 @@ mod tests {
         assert!(!throttle.is_too_many(from(1), later));
         assert!(throttle.is_too_many(from(1), later));
         assert!(!throttle.is_too_many(from(1), start + EVERY * BURST));
+    }
+
+    /// Whoever tries again and again is answered now and then, whatever the two are full of.
+    #[test]
+    fn two_bounds_do_not_keep_each_other_full() {
+        const EVERY: Duration = Duration::from_secs(3);
+        let (throttle, start) = (Throttle::new(1, EVERY), Instant::now());
+        let [one, other] = [1, 2].map(|last| Source::Address(IpAddr::from([10, 0, 0, last])));
+        assert!(!throttle.is_too_many(one.clone(), start));
+        assert!(!throttle.is_too_many(other.clone(), start + EVERY / 2));
+        let both = [one, other];
+        let answered = |tenth: u32| throttle.first_over(&both, start + EVERY * tenth / 10).is_none();
+        let answered: Vec<u32> = (5..60).filter(|tenth| answered(*tenth)).collect();
+        assert_eq!(answered, [15, 25, 35, 45, 55]);
     }
 
     #[test]
