@@ -20,7 +20,7 @@ const RULES: [&str; 7] = [
      WHERE e.experiment_id::text = $1 GROUP BY j.id, j.name HAVING count(v.id) <> 1",
     // Nothing is accepted from an attempt after its end, or under the fence of no attempt.
     "WITH written AS (
-         SELECT job_id, fence, at, 'points of ' || name AS what FROM metrics
+         SELECT job_id, fence, at, 'points of ' || name AS what FROM metric_points
          UNION ALL SELECT job_id, fence, at, 'checkpoints' FROM checkpoints
          UNION ALL SELECT job_id, fence, at, 'artifact ' || name FROM artifacts
          UNION ALL SELECT job_id, fence, at, 'result ' || name FROM results)
@@ -70,7 +70,7 @@ pub(crate) fn record(database: &Database, experiment: &str) -> Result<Record> {
     )?;
     let points: Vec<(String, String, i64, f64)> = database.rows_for(
         "SELECT j.name, x.name, x.step, x.value FROM experiment_jobs e JOIN jobs j ON j.id = e.job_id
-         JOIN metrics x ON x.job_id = j.id WHERE e.experiment_id::text = $1",
+         JOIN metric_points x ON x.job_id = j.id WHERE e.experiment_id::text = $1",
         experiment,
     )?;
     let results: Vec<(String, String, f64)> = database.rows_for(

@@ -33,7 +33,7 @@ FROM experiment_jobs e JOIN jobs j ON j.id = e.job_id
 LEFT JOIN attempts a ON a.job_id = j.id AND a.ended_at IS NULL
 LEFT JOIN LATERAL (SELECT fence, step FROM checkpoints WHERE job_id = j.id
                    ORDER BY fence DESC, step DESC LIMIT 1) c ON true
-LEFT JOIN LATERAL (SELECT fence, step FROM metrics WHERE job_id = j.id
+LEFT JOIN LATERAL (SELECT fence, step FROM metric_points WHERE job_id = j.id
                    ORDER BY fence DESC, step DESC LIMIT 1) m ON true
 WHERE e.experiment_id::text = $1 ORDER BY e.position";
 

@@ -11,7 +11,7 @@
 //! [`start`] runs it all as [`config`] says. Only [`store`] knows SQL. [`rpc`] has the gRPC services, [`page`] shows a browser the
 //! same, [`convert`], [`convert_asked`], [`convert_device`] and [`convert_keeping`] make messages, [`error`] their status; [`notifier`] wakes tasks. [`meters`] count what
 //! goes on and [`metrics`] shows it, [`spans`] sends how long it took. [`estimate`] predicts how long a job takes, [`images`] says
-//! which images it takes and [`fitness`] which workers can have it; [`facts`] fills in what older jobs can be asked by;
+//! which images it takes and [`fitness`] which workers can have it; [`facts`] fills in what older jobs can be asked by, [`fold`] packs the points of what has ended;
 //! [`store_folder`] is the folder of their files and [`store_path`] checks paths in it, [`listen`] accepts connections, [`access`] knows who
 //! calls, [`private_file`] reads secrets, [`commands`] does what needs no coordinator ([`backup`] is the largest of it, [`database_args`] says on which database), [`broken`] breaks a rule on purpose, for tests.
 
@@ -35,6 +35,7 @@ mod error;
 mod estimate;
 mod facts;
 mod fitness;
+mod fold;
 mod images;
 mod keeping;
 mod listen;

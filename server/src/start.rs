@@ -32,7 +32,7 @@ use crate::{
     config::Args,
     datasets::shelf,
     dispatch::Dispatcher,
-    facts,
+    facts, fold,
     keeping::task::Keeper,
     listen::{self, ListenError, Listening, check_exposure, router},
     metrics::{open::Sight, page::Metrics},
@@ -242,6 +242,7 @@ pub async fn serve(args: Args, closing: CancellationToken) -> Result<(), StartEr
             closing.cancelled().await;
         })
     });
+    background.spawn(named("folding curves", fold::run(store.clone(), id, closing.clone())));
     let keeper = Keeper { store: store.clone(), folder: folder.clone(), holder: id };
     background.spawn(named("removing what is to go", keeper.run(closing.clone())));
     let sweeping = shelf::sweep(store.clone(), folder, closing.clone());

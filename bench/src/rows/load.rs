@@ -207,7 +207,7 @@ fn run_fleet(coordinator: &Coordinator, workers: u32, windows: u32, backup: Opti
     // Before the workers leave: a lease that is not live now was lost.
     let live = "SELECT count(*) FROM leases WHERE released_at IS NULL";
     let lost = u64::from(workers).saturating_sub(coordinator.database.value::<i64>(live)?.cast_unsigned());
-    let points_stored = coordinator.database.value::<i64>("SELECT count(*) FROM metrics")?.cast_unsigned();
+    let points_stored = coordinator.database.value::<i64>("SELECT count(*) FROM metric_points")?.cast_unsigned();
     phase.send_replace(LoadPhase::Leave);
     let all = runtime.block_on(fleet.join_all());
 

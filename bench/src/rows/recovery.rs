@@ -60,7 +60,7 @@ fn our_trial(coordinator: &Coordinator, trial: u32) -> Result<f64> {
     let submitted = runtime.block_on(submit(coordinator, experiment(trial)))?;
     let job = &submitted.jobs.first().context("the experiment has one job")?.job_id;
     let database = &coordinator.database;
-    let under_way = format!("SELECT count(*) FROM metrics WHERE job_id = '{job}' AND name = 'loss'");
+    let under_way = format!("SELECT count(*) FROM metric_points WHERE job_id = '{job}' AND name = 'loss'");
     let saved = format!("SELECT count(*) FROM checkpoints WHERE job_id = '{job}'");
     wait_until("our job trains and has a checkpoint", LIMIT, || {
         let count = |query: &str| database.value::<i64>(query);
@@ -75,8 +75,9 @@ fn our_trial(coordinator: &Coordinator, trial: u32) -> Result<f64> {
     let killed_at = now();
     kill(rank, Signal::KILL)?;
     // By the rank's own clock. A step that an earlier attempt did is stored once, with the earlier fence.
-    let next =
-        format!("SELECT extract(epoch FROM min(at))::float8 FROM metrics WHERE job_id = '{job}' AND fence > {fence}");
+    let next = format!(
+        "SELECT extract(epoch FROM min(at))::float8 FROM metric_points WHERE job_id = '{job}' AND fence > {fence}"
+    );
     let next_at = wait_until("our job goes on", LIMIT, || database.value::<Option<f64>>(&next))?;
     runtime.block_on(cancel(coordinator, job))?;
     let busy = "SELECT count(*) FROM leases WHERE released_at IS NULL";

@@ -2,7 +2,7 @@
 
 use tandem_domain::keeping::thin;
 
-use crate::store::measures::Curve;
+use crate::store::points::Curve;
 
 /// How many points, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

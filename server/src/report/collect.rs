@@ -28,7 +28,7 @@ use crate::{
         leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
-        received, retry, signed, within,
+        points, received, retry, signed, within,
     },
 };
 
@@ -170,7 +170,7 @@ async fn store_together(store: &Store, waiting: &[QueuedReport]) -> Result<Vec<A
             latest.insert(row.job, (fence, progress));
         }
     }
-    measures::insert_metrics(&mut tx, &points).await?;
+    points::insert(&mut tx, &points).await?;
     measures::put_latest(&mut tx, &latest).await?;
     logs::insert(&mut tx, &lines).await?;
     notify(&mut tx, &[Topic::Watch]).await?;

@@ -24,7 +24,7 @@ use crate::{
         leases::{self, LeaseHolder},
         logs, measures,
         notify::{Topic, notify},
-        receipts, received, retry, signed, within,
+        points, receipts, received, retry, signed, within,
     },
 };
 use batch::{Batch, NAME_BYTES_MAX, TEXT_BYTES_MAX, TRAINING};
@@ -113,8 +113,8 @@ async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, holder: LeaseHolder
     if holder.rank == 0 && (phase.is_some() || batch.latest.is_some()) {
         measures::put_progress(tx, job, fence, phase, batch.latest.as_ref()).await?;
     }
-    let points: Vec<_> = batch.points.iter().map(|point| (job, fence, point.clone())).collect();
-    measures::insert_metrics(tx, &points).await?;
+    let measured: Vec<_> = batch.points.iter().map(|point| (job, fence, point.clone())).collect();
+    points::insert(tx, &measured).await?;
     for result in &batch.results {
         measures::put_result(tx, job, fence, &result.name, result.value, result.at).await?;
     }

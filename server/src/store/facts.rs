@@ -189,17 +189,16 @@ pub(crate) async fn missing(conn: &mut Conn, filled: Filled, most: i64) -> DbRes
 /// Makes the rows of curves that these jobs lack, of the points that are stored; not of jobs that run, whose next points do.
 pub(crate) async fn fill_curves(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<()> {
     sqlx::query!(
-        "INSERT INTO curves (job_id, name, points, first_step, last_step, last, smallest, largest)
-         SELECT j.id, newest.name, points.count, points.first_step, newest.step, newest.value, points.smallest, points.largest
-         FROM jobs j CROSS JOIN LATERAL newest_metrics(j.id) newest
-         CROSS JOIN LATERAL (
-             SELECT count(*) AS count, min(m.step) AS first_step,
-                    min(m.value) FILTER (WHERE m.value > '-Infinity' AND m.value < 'Infinity') AS smallest,
-                    max(m.value) FILTER (WHERE m.value > '-Infinity' AND m.value < 'Infinity') AS largest
-             FROM metrics m WHERE m.job_id = j.id AND m.name = newest.name) points
+        "INSERT INTO curves (job_id, name, points, first_step, last_step, last, smallest, largest, loose)
+         SELECT j.id, sums.* FROM jobs j CROSS JOIN LATERAL (
+             SELECT m.name, count(*), min(m.step), max(m.step), (array_agg(m.value ORDER BY m.step DESC))[1],
+                    min(m.value) FILTER (WHERE m.value > '-Infinity' AND m.value < 'Infinity'),
+                    max(m.value) FILTER (WHERE m.value > '-Infinity' AND m.value < 'Infinity'), count(*)
+             FROM metrics m WHERE m.job_id = j.id
+               AND NOT EXISTS (SELECT FROM curves c WHERE c.job_id = j.id AND c.name = m.name)
+             GROUP BY m.name) sums
          WHERE j.id = ANY($1) AND j.state <> 'running'
-           AND NOT EXISTS (SELECT FROM curves c WHERE c.job_id = j.id AND c.name = newest.name)
-         ORDER BY j.id, newest.name
+         ORDER BY j.id, sums.name
          ON CONFLICT (job_id, name) DO NOTHING",
         jobs
     )

@@ -11,7 +11,7 @@ use tandem_domain::{
 use uuid::Uuid;
 
 use super::{
-    Conn, DbResult, dependencies, facts, happenings, integer, parse, receipts,
+    Conn, DbResult, chunks, dependencies, facts, happenings, integer, parse, receipts,
     rows::{RowsChanged, Statement},
     small,
 };
@@ -177,6 +177,7 @@ pub(crate) async fn transition(
     }
     if to.is_ended() {
         facts::fill_curves(&mut *conn, &[id]).await?;
+        chunks::set_due(&mut *conn, id).await?;
         // A statement of its own: only it sees who shared the job until the row could be changed.
         dependencies::set_dependants_due(&mut *conn, id).await?;
         happenings::job_ended(&mut *conn, id).await?;

@@ -1,4 +1,4 @@
-//! Measured values: metrics by step, final results, and the progress of jobs.
+//! Measured values: final results and the progress of jobs.
 
 use std::collections::BTreeMap;
 
@@ -6,59 +6,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Conn, DbResult, column, rows::Statement, stages::stages};
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Point {
-    pub(crate) name: String,
-    pub(crate) step: i64,
-    pub(crate) value: f64,
-    pub(crate) at: DateTime<Utc>,
-}
-
-/// Stores points with their jobs and fences, and what they make of their curves. A step that is stored already stays: it was
-/// computed from the same state.
-pub(crate) async fn insert_metrics(conn: &mut Conn, points: &[(Uuid, i64, Point)]) -> DbResult<()> {
-    if points.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "WITH new AS (
-             INSERT INTO metrics (job_id, fence, name, step, value, at)
-             SELECT job_id, fence, name, step, value, at
-             FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::float8[], $6::timestamptz[])
-                 AS points (job_id, fence, name, step, value, at)
-             ON CONFLICT (job_id, name, step) DO NOTHING
-             RETURNING job_id, name, step, value
-         ),
-         -- Of a curve that has no row, what was stored before curves had rows.
-         before AS (
-             SELECT m.job_id, m.name, m.step, m.value FROM (SELECT DISTINCT job_id, name FROM new) touched
-             JOIN metrics m ON m.job_id = touched.job_id AND m.name = touched.name
-             WHERE NOT EXISTS (SELECT FROM curves c WHERE c.job_id = touched.job_id AND c.name = touched.name)
-         )
-         INSERT INTO curves (job_id, name, points, first_step, last_step, last, smallest, largest)
-         SELECT job_id, name, count(*), min(step), max(step), (array_agg(value ORDER BY step DESC))[1],
-                min(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity'),
-                max(value) FILTER (WHERE value > '-Infinity' AND value < 'Infinity')
-         FROM (SELECT * FROM new UNION ALL SELECT * FROM before) points
-         GROUP BY job_id, name ORDER BY job_id, name
-         ON CONFLICT (job_id, name) DO UPDATE SET
-             points = curves.points + excluded.points,
-             first_step = LEAST(curves.first_step, excluded.first_step),
-             last_step = GREATEST(curves.last_step, excluded.last_step),
-             last = CASE WHEN excluded.last_step >= curves.last_step THEN excluded.last ELSE curves.last END,
-             smallest = LEAST(curves.smallest, excluded.smallest),
-             largest = GREATEST(curves.largest, excluded.largest)",
-        &column(points, |(job, _, _)| *job),
-        &column(points, |(_, fence, _)| *fence),
-        &column(points, |(_, _, point)| point.name.as_str()) as &[&str],
-        &column(points, |(_, _, point)| point.step),
-        &column(points, |(_, _, point)| point.value),
-        &column(points, |(_, _, point)| point.at),
-    )
-    .run_any(conn)
-    .await
-}
 
 /// Stores a final result, under the name that it has now. That of a later attempt replaces that of an earlier one.
 pub(crate) async fn put_result(
@@ -166,29 +113,6 @@ pub(crate) async fn stop_progress(conn: &mut Conn, job: Uuid) -> DbResult<()> {
     sqlx::query!("UPDATE progress SET phase = '', images_per_second = 0, seconds_left = 0 WHERE job_id = $1", job)
         .run_any(conn)
         .await
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Curve {
-    pub(crate) job: Uuid,
-    pub(crate) name: String,
-    pub(crate) steps: Vec<i64>,
-    pub(crate) values: Vec<f64>,
-}
-
-/// Curves of these jobs, in order of steps; of all names if `names` is empty.
-pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> DbResult<Vec<Curve>> {
-    sqlx::query_as!(
-        Curve,
-        r#"SELECT job_id AS job, name, array_agg(step ORDER BY step) AS "steps!",
-                  array_agg(value ORDER BY step) AS "values!"
-           FROM metrics WHERE job_id = ANY($1) AND (cardinality($2::text[]) = 0 OR name = ANY($2))
-           GROUP BY job_id, name ORDER BY array_position($1, job_id), name"#,
-        jobs,
-        names,
-    )
-    .fetch_all(conn)
-    .await
 }
 
 /// Work and time of an earlier job, to estimate others by.

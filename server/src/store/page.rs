@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Conn, DbResult, measures::Curve};
+use super::{Conn, DbResult, points::Curve};
 
 /// A job that waits, as the queue shows it.
 #[derive(Clone, Debug)]
@@ -160,25 +160,32 @@ pub(crate) async fn loads(conn: &mut Conn) -> DbResult<Vec<LoadRow>> {
     .await
 }
 
-/// The curves of a job, each by about `points` of its values, evenly spaced over its steps: so many looks into an index, however
-/// long they are.
+/// The curves of a job, each by about `points` of its values, evenly spaced. Chunks without one of these are not read.
 pub(crate) async fn curves(conn: &mut Conn, job: Uuid, points: i64) -> DbResult<Vec<Curve>> {
     sqlx::query_as!(
         Curve,
-        r#"SELECT $1::uuid AS "job!", newest.name AS "name!", taken.steps AS "steps!", taken.values AS "values!"
-           FROM newest_metrics($1) newest
-           CROSS JOIN LATERAL (
-               SELECT step AS first FROM metrics WHERE job_id = $1 AND name = newest.name ORDER BY step LIMIT 1) began
-           CROSS JOIN LATERAL (
-               SELECT array_agg(step ORDER BY step) AS steps, array_agg(value ORDER BY step) AS values
-               FROM (SELECT DISTINCT point.step, point.value
-                     FROM generate_series(0, $2::bigint) AS place
-                     CROSS JOIN LATERAL (
-                         SELECT step, value FROM metrics
-                         WHERE job_id = $1 AND name = newest.name
-                           AND step >= began.first + (newest.step - began.first) * place / $2
-                         ORDER BY step LIMIT 1) point) even) taken
-           ORDER BY newest.name"#,
+        r#"WITH asked AS (
+               SELECT name, last_step, GREATEST(1, points / $2) AS every FROM curves WHERE job_id = $1
+           ), laid AS (
+               SELECT c.name, c.first_step, c.points, c.last_step = a.last_step AS is_last, a.every,
+                      sum(c.points) OVER (PARTITION BY c.name ORDER BY c.first_step) - c.points AS before
+               FROM asked a JOIN metric_chunks c ON c.job_id = $1 AND c.name = a.name
+           ), taken AS (
+               SELECT l.name, p.step, p.value
+               FROM laid l JOIN metric_chunks c ON c.job_id = $1 AND c.name = l.name AND c.first_step = l.first_step
+               CROSS JOIN LATERAL chunk_points(c) p
+               WHERE (l.is_last OR (l.before + l.every - 1) / l.every * l.every < l.before + l.points)
+                 AND ((l.before + p.place - 1) % l.every = 0 OR l.is_last AND p.place = l.points)
+               UNION ALL
+               SELECT a.name, m.step, m.value
+               FROM asked a CROSS JOIN LATERAL (
+                   SELECT step, value, row_number() OVER (ORDER BY step) - 1 AS place
+                   FROM metrics WHERE job_id = $1 AND name = a.name) m
+               WHERE m.place % a.every = 0 OR m.step = a.last_step
+           )
+           SELECT $1::uuid AS "job!", name AS "name!", array_agg(step ORDER BY step) AS "steps!",
+                  array_agg(value ORDER BY step) AS "values!"
+           FROM taken GROUP BY name ORDER BY name"#,
         job,
         points,
     )

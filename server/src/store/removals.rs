@@ -80,6 +80,13 @@ pub(crate) async fn purge(conn: &mut Conn, job: Uuid, limit: i64) -> DbResult<bo
     )
     .run(&mut *conn)
     .await?;
+    let chunks = sqlx::query!(
+        "DELETE FROM metric_chunks WHERE ctid = ANY(ARRAY(SELECT ctid FROM metric_chunks WHERE job_id = $1 LIMIT $2))",
+        job,
+        limit,
+    )
+    .run(&mut *conn)
+    .await?;
     let lines = sqlx::query!(
         "DELETE FROM logs WHERE ctid = ANY(ARRAY(
              SELECT logs.ctid FROM attempts a JOIN logs ON logs.attempt_id = a.id WHERE a.job_id = $1 LIMIT $2))",
@@ -90,7 +97,7 @@ pub(crate) async fn purge(conn: &mut Conn, job: Uuid, limit: i64) -> DbResult<bo
     .await?;
     // What its rank had still to report when it was deleted.
     sqlx::query!("DELETE FROM curves WHERE job_id = $1", job).run_any(conn).await?;
-    Ok(points.count() + lines.count() > 0)
+    Ok(points.count() + chunks.count() + lines.count() > 0)
 }
 
 /// Bytes that are decided to go and have not been removed yet.

@@ -103,7 +103,7 @@ pub(crate) async fn drop_checkpoints(conn: &mut Conn, jobs: &[Uuid]) -> DbResult
     .await
 }
 
-/// Ended jobs whose curves have not been thinned to `points` yet, from the one behind `after`: the number that they were thinned to,
+/// Ended jobs, all of whose points are in chunks, whose curves have not been thinned to `points` yet, from the one behind `after`: the number that they were thinned to,
 /// and the id.
 pub(crate) async fn unthinned(
     conn: &mut Conn,
@@ -114,6 +114,7 @@ pub(crate) async fn unthinned(
     let rows = sqlx::query!(
         "SELECT thinned_to, id FROM jobs
          WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND thinned_to > $1 AND (thinned_to, id) > ($2, $3)
+           AND NOT EXISTS (SELECT FROM folds WHERE folds.job_id = jobs.id)
          ORDER BY thinned_to, id LIMIT $4",
         points,
         after.0,
@@ -128,30 +129,13 @@ pub(crate) async fn unthinned(
 /// The curves of these jobs that have more than so many points: job, name and how many.
 pub(crate) async fn long_curves(conn: &mut Conn, jobs: &[Uuid], points: i64) -> DbResult<Vec<(Uuid, String, i64)>> {
     let rows = sqlx::query!(
-        r#"SELECT job_id, name, count(*) AS "count!" FROM metrics WHERE job_id = ANY($1)
-           GROUP BY job_id, name HAVING count(*) > $2 ORDER BY array_position($1, job_id), name"#,
+        "SELECT job_id, name, points FROM curves WHERE job_id = ANY($1) AND points > $2 ORDER BY array_position($1, job_id), name",
         jobs,
         points,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.job_id, row.name, row.count)).collect())
-}
-
-/// Takes away so many points of a curve but those of these steps; returns how many there were.
-pub(crate) async fn drop_points(conn: &mut Conn, job: Uuid, name: &str, kept: &[i64], limit: i64) -> DbResult<u64> {
-    let dropped = sqlx::query!(
-        "DELETE FROM metrics WHERE job_id = $1 AND name = $2 AND step = ANY(ARRAY(
-             SELECT m.step FROM metrics m LEFT JOIN UNNEST($3::bigint[]) AS kept (step) ON kept.step = m.step
-             WHERE m.job_id = $1 AND m.name = $2 AND kept.step IS NULL LIMIT $4))",
-        job,
-        name,
-        kept,
-        limit,
-    )
-    .run(conn)
-    .await?;
-    Ok(dropped.count())
+    Ok(rows.into_iter().map(|row| (row.job_id, row.name, row.points)).collect())
 }
 
 /// No curve of this job has more points any more; nothing is stored if it runs again.

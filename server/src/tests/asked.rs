@@ -9,7 +9,7 @@ use crate::{
     facts::{Step, step},
     query::asked::{Answer, Question, Total, ask},
     report::{Receipt, rank_ended, report},
-    store::{asked::Cell, leader, measures},
+    store::{asked::Cell, leader, points},
 };
 use tandem_domain::state::{JobState, RankOutcome};
 
@@ -105,9 +105,8 @@ async fn curves_sum_up_each_point_once() {
     let job = ids(&database.submit(&single(1)).await)[0];
     let mut conn = database.store.conn().await.unwrap();
     let at = chrono::Utc::now();
-    let points = |steps: &[(i64, f64)]| {
-        let point =
-            |&(step, value): &(i64, f64)| (job, 1, measures::Point { name: "loss".to_owned(), step, value, at });
+    let measured = |steps: &[(i64, f64)]| {
+        let point = |&(step, value): &(i64, f64)| (job, 1, points::Point { name: "loss".to_owned(), step, value, at });
         steps.iter().map(point).collect::<Vec<_>>()
     };
     let row = || {
@@ -119,12 +118,12 @@ async fn curves_sum_up_each_point_once() {
     database.execute(&format!(
         "INSERT INTO metrics (job_id, fence, name, step, value, at) VALUES ('{job}', 1, 'loss', 5, 9, now())"
     ));
-    measures::insert_metrics(&mut conn, &points(&[(10, 2.0), (20, f64::NAN), (30, f64::INFINITY)])).await.unwrap();
+    points::insert(&mut conn, &measured(&[(10, 2.0), (20, f64::NAN), (30, f64::INFINITY)])).await.unwrap();
     assert_eq!(row(), [(4, 5, 30, f64::INFINITY, 2.0, 9.0)]);
     // The same again, and what a later attempt repeats from a checkpoint.
-    measures::insert_metrics(&mut conn, &points(&[(10, 7.0), (20, 7.0), (25, 1.0)])).await.unwrap();
+    points::insert(&mut conn, &measured(&[(10, 7.0), (20, 7.0), (25, 1.0)])).await.unwrap();
     assert_eq!(row(), [(5, 5, 30, f64::INFINITY, 1.0, 9.0)]);
-    let counted: (i64, f64) = database.rows("SELECT count(*), min(value) FROM metrics").remove(0);
+    let counted: (i64, f64) = database.rows("SELECT count(*), min(value) FROM metric_points").remove(0);
     assert_eq!(counted, (5, 1.0));
 }
 

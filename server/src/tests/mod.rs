@@ -13,6 +13,7 @@ mod heartbeats;
 mod keeping;
 mod lane;
 mod maximum_time;
+mod points;
 mod quarantine;
 mod queue;
 mod reads;

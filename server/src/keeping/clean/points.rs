@@ -10,17 +10,15 @@ use super::{
 };
 use crate::{
     error::Result,
-    store::{audit, jobs, measures, retention, retry, unsigned},
+    store::{audit, chunks, jobs, points, retention, retry, unsigned},
 };
 
 /// Jobs of a step.
 const JOBS: i64 = 20;
-/// Points that one transaction takes away, ...
-const POINTS: i64 = 10_000;
-/// ... and a step: it goes on with the same job then.
+/// Points that a step takes away, or a curve more: it goes on with the same job then.
 const POINTS_OF_STEP: u64 = 100_000;
-/// A point with its share of the index, as measured; to say what goes in bytes.
-const POINT_BYTES: u64 = 165;
+/// A point in a chunk, as measured; to say what goes in bytes.
+const POINT_BYTES: u64 = 9;
 
 pub(super) async fn step(round: &Round<'_>, after: (i32, Uuid)) -> Result<(Cleaned, Option<Cursor>)> {
     let rules = &round.house.retention;
@@ -63,7 +61,7 @@ async fn finished(round: &Round<'_>, mut cleaned: Cleaned, next: Option<Cursor>)
     Ok((cleaned, next))
 }
 
-/// Thins a job's curves by `most` points at most, one after the other; returns by how many, and whether that was all.
+/// Thins a job's curves one after the other, until `most` points are gone; returns how many, and whether that was all.
 async fn thin(round: &Round<'_>, job: Uuid, points: i32, most: u64) -> Result<(u64, bool)> {
     let long = retention::long_curves(&mut *round.store.reader().await?, &[job], points.into()).await?;
     if round.by.is_none() {
@@ -71,20 +69,10 @@ async fn thin(round: &Round<'_>, job: Uuid, points: i32, most: u64) -> Result<(u
     }
     let mut dropped = 0;
     for (_, name, _) in &long {
-        let curve = measures::curves(&mut *round.store.reader().await?, &[job], std::slice::from_ref(name)).await?;
-        let Some(curve) = curve.into_iter().next() else { continue };
-        let kept = extremes(&curve.values, points.unsigned_abs() as usize);
-        let kept: Vec<i64> = kept.into_iter().filter_map(|place| curve.steps.get(place).copied()).collect();
-        loop {
-            if dropped >= most {
-                return Ok((dropped, false));
-            }
-            let some = drop_some(round, job, name, &kept).await?;
-            dropped += some;
-            if some == 0 {
-                break;
-            }
+        if dropped >= most {
+            return Ok((dropped, false));
         }
+        dropped += thin_curve(round, job, name, points).await?;
     }
     let mut tx = round.store.begin().await?;
     retention::set_thinned(&mut tx, job, points).await?;
@@ -92,12 +80,16 @@ async fn thin(round: &Round<'_>, job: Uuid, points: i32, most: u64) -> Result<(u
     Ok((dropped, true))
 }
 
-/// A part of a curve's points; none of a job that runs again.
-async fn drop_some(round: &Round<'_>, job: Uuid, name: &str, kept: &[i64]) -> Result<u64> {
+/// Returns how many points went; none of a job that runs again.
+async fn thin_curve(round: &Round<'_>, job: Uuid, name: &String, points: i32) -> Result<u64> {
     retry(|| async {
         let mut tx = round.store.begin().await?;
         let has_ended = jobs::lock(&mut tx, &[job]).await?.first().is_some_and(|job| job.state.is_ended());
-        let dropped = if has_ended { retention::drop_points(&mut tx, job, name, kept, POINTS).await? } else { 0 };
+        let curve = points::curves(&mut tx, &[job], std::slice::from_ref(name)).await?;
+        let Some(curve) = curve.into_iter().next().filter(|_| has_ended) else { return Ok(0) };
+        let kept = extremes(&curve.values, points.unsigned_abs() as usize);
+        let kept: Vec<i64> = kept.into_iter().filter_map(|place| curve.steps.get(place).copied()).collect();
+        let dropped = chunks::thin(&mut tx, job, name, &kept).await?;
         tx.commit().await?;
         Ok(dropped)
     })

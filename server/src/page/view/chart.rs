@@ -8,7 +8,7 @@ use tandem_draw::{
 use super::super::{text::Text, units};
 use crate::{
     error::{Error, Result},
-    store::measures::Curve,
+    store::points::Curve,
 };
 
 /// Points that are read of each curve: more than a picture has pixels for.

@@ -39,7 +39,7 @@ async fn clean(database: &TestStore, dry_run: bool) -> BTreeMap<&'static str, Cl
 fn state(database: &TestStore) -> String {
     database.text(
         "SELECT concat((SELECT string_agg(j::text, '|' ORDER BY id) FROM jobs j), (SELECT string_agg(c::text, '|' ORDER BY job_id, step)
-             FROM checkpoints c), (SELECT count(*) FROM metrics), (SELECT count(*) FROM audit), (SELECT count(*) FROM removals),
+             FROM checkpoints c), (SELECT count(*) FROM metric_points), (SELECT count(*) FROM audit), (SELECT count(*) FROM removals),
              (SELECT string_agg(e::text, '|' ORDER BY id) FROM experiments e))",
     )
 }
@@ -143,21 +143,24 @@ async fn curves_are_thinned_and_keep_their_ends_and_extremes() {
         database.execute(&format!(
             "INSERT INTO metrics SELECT '{job}', 'loss', step, CASE step WHEN 777 THEN 99 WHEN 12345 THEN -99 ELSE step % 7 END, 1, now()
              FROM generate_series(1, 25000) step;
-             INSERT INTO metrics SELECT '{job}', 'short', step, 1, 1, now() FROM generate_series(1, 50) step"
+             INSERT INTO metrics SELECT '{job}', 'short', step, 1, 1, now() FROM generate_series(1, 50) step;
+             INSERT INTO folds VALUES ('{job}')"
         ));
     }
+    super::super::points::fold_all(&database).await;
+    assert_eq!(database.count("metrics"), 0);
     set_policy(&database, "[retention]\npoints_after = \"30d\"\npoints = 100\nkeep_best = 1\nkeep_last = 0").await;
     let would = clean(&database, true).await;
     assert_eq!((would["points"].objects, would["points"].items), (1, 24_900));
-    assert_eq!(database.count("metrics"), 50_100);
+    assert_eq!(database.count("metric_points"), 50_100);
     let done = clean(&database, false).await;
     assert_eq!(done["points"].stays, BTreeMap::from([(Why::Best, 1)]));
-    let own = |what: &str| format!("metrics WHERE job_id = '{}' AND {what}", jobs[0]);
+    let own = |what: &str| format!("metric_points WHERE job_id = '{}' AND {what}", jobs[0]);
     let left = database.count(&own("name = 'loss'"));
     assert!((90..=100).contains(&left), "{left}");
     assert_eq!(database.count(&own("name = 'loss' AND step IN (1, 777, 12345, 25000)")), 4);
     assert_eq!(
-        (database.count(&own("name = 'short'")), database.count("metrics WHERE name = 'loss'")),
+        (database.count(&own("name = 'short'")), database.count("metric_points WHERE name = 'loss'")),
         (50, 25_000 + left)
     );
     let again = clean(&database, false).await;
