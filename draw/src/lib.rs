@@ -27,6 +27,7 @@ mod panel;
 pub mod bars;
 pub mod plot;
 pub mod radius;
+pub mod scatter;
 
 #[cfg(feature = "files")]
 pub mod file;

@@ -4,7 +4,7 @@
 //! images; [`flat`], [`network`], [`sync_batch_norm`], [`encoder`] and [`views_apart`] are the networks; [`objective`], [`nt_xent`]
 //! and [`penalty`] are what a step minimises; [`shards`] takes the step, all ranks together; [`optimizer`]
 //! and [`lr_schedule`] update the parameters; [`features`], [`monitor`] and [`linear`] judge an encoder, [`classifier`]
-//! and [`attack`] a finished network; [`weights`], [`files`], [`checkpoint`] and [`artifact`] store it; [`progress`] is
+//! and [`attack`] a finished network, and [`sheet`] shows images to people; [`weights`], [`files`], [`checkpoint`] and [`artifact`] store it; [`progress`] is
 //! what a watchdog reads; [`stage`] has one module per stage, which [`run`] calls; [`Failure`] (`failure`, with `memory`) is why a run
 //! did not end well. [`run`] is the entry point.
 //!
@@ -39,6 +39,7 @@ pub mod progress;
 pub mod random;
 pub mod report;
 pub mod shards;
+mod sheet;
 mod stage;
 pub mod sync_batch_norm;
 pub mod task;

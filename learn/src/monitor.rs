@@ -38,6 +38,16 @@ impl Monitor {
         }
     }
 
+    /// Images whose labels vote.
+    pub fn bank(&self) -> &[i64] {
+        &self.bank
+    }
+
+    /// Images whose labels are predicted.
+    pub fn queries(&self) -> &[i64] {
+        &self.queries
+    }
+
     /// The share of queries whose class wins the weighted vote of their nearest neighbours, by cosine similarity of
     /// what `encode` returns (see [`features_by`]).
     pub fn knn_accuracy(

@@ -12,7 +12,7 @@ mod stage;
 
 /// Version of the form of a [`JobSpec`]: raised with every field or value that older programs cannot read. A program reads
 /// its own version and all before it.
-pub const SPEC_VERSION: u32 = 2;
+pub const SPEC_VERSION: u32 = 3;
 
 pub use attack::{Attack, AttackLoss, AttackMethod, Draw, Norm, Plb, PlbSteps, Preset};
 pub use job::{Dataset, ImageCounts, JobSpec, SHAPES_TEST, SHAPES_TRAIN, Workers};

@@ -115,6 +115,10 @@ pub struct Contrastive {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = false))]
     pub stop_on_collapse: bool,
+    /// Images in the exported pictures: their views, their nearest neighbours; with an embedding in two dimensions. 0: none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[schemars(extend("default" = 0))]
+    pub pictures: u32,
     /// Steps between checkpoints. Without this and minutes: at the end of each epoch, and every ten minutes.
     #[serde(default)]
     pub checkpoint_steps: u32,
@@ -358,6 +362,11 @@ pub struct Finetune {
 /// Whether a newer key has its default: it is left out then, so the content of earlier jobs is unchanged.
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
+}
+
+/// As [`is_zero`].
+fn is_none(value: &u32) -> bool {
+    *value == 0
 }
 
 fn number<const N: u32>() -> u32 {

@@ -1,14 +1,8 @@
 //! A picture of what an attack did: clean image, perturbed image, and their difference, amplified around grey.
 
-use std::io::Cursor;
+use tch::Tensor;
 
-use image::{ImageFormat, Rgb, RgbImage};
-use tch::{Device, Kind, Tensor};
-
-/// Side, in pixels of the picture, of one pixel of an image.
-const SCALE: u32 = 4;
-/// Pixels of white between images.
-const GAP: u32 = 6;
+use crate::sheet::sheet;
 
 /// PNG with one column an image. `clean` and `perturbed` are f32 `[K, 3, H, W]` in [0, 1].
 ///
@@ -18,39 +12,16 @@ pub fn png(clean: &Tensor, perturbed: &Tensor) -> Result<Vec<u8>, image::ImageEr
     let difference = perturbed - clean;
     let largest = difference.abs().amax([1i64, 2, 3].as_slice(), true).clamp_min(1e-12);
     let amplified = difference / largest * 0.5 + 0.5;
-    let rows = [clean, perturbed, &amplified].map(bytes);
-
-    let [count, _, height, width] = size(clean);
-    let (cell_width, cell_height) = (width * SCALE + GAP, height * SCALE + GAP);
-    let mut sheet = RgbImage::from_pixel(count * cell_width + GAP, 3 * cell_height + GAP, Rgb([255; 3]));
-    for (row, images) in (0..).zip(&rows) {
-        for column in 0..count {
-            let (left, top) = (GAP + column * cell_width, GAP + row * cell_height);
-            for (y, x) in (0..height * SCALE).flat_map(|y| (0..width * SCALE).map(move |x| (y, x))) {
-                let at = (column * height + y / SCALE) * width + x / SCALE;
-                let at = 3 * at as usize;
-                sheet.put_pixel(left + x, top + y, Rgb([images[at], images[at + 1], images[at + 2]]));
-            }
-        }
-    }
-    let mut png = Cursor::new(Vec::new());
-    sheet.write_to(&mut png, ImageFormat::Png)?;
-    Ok(png.into_inner())
-}
-
-/// Bytes `[K, H, W, 3]`, rounded to the nearest.
-fn bytes(images: &Tensor) -> Vec<u8> {
-    let bytes = (images * 255.0).round().clamp(0.0, 255.0).to_kind(Kind::Uint8).to_device(Device::Cpu);
-    Vec::try_from(bytes.permute([0, 2, 3, 1]).contiguous().flatten(0, -1)).unwrap_or_default()
-}
-
-fn size(images: &Tensor) -> [u32; 4] {
-    <[i64; 4]>::try_from(images.size()).unwrap_or_default().map(|size| size as u32)
+    let rows = [clean, perturbed, &amplified];
+    sheet(&rows)
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind};
+
     use super::*;
+    use crate::sheet::{GAP, SCALE};
 
     #[test]
     fn every_part_is_where_and_what_it_should_be() {

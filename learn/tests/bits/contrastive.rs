@@ -30,6 +30,7 @@ pub(crate) fn contrastive(seed: u64) -> JobSpec {
         validation: 0.0,
         monitor: Monitor { every_epochs: 1, neighbours: 5, bank: 60 },
         stop_on_collapse: false,
+        pictures: 0,
         checkpoint_steps: 1,
         checkpoint_minutes: 0.0,
     };

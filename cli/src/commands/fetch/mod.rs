@@ -49,7 +49,8 @@ pub(crate) struct Fetch {
     /// The folder to put the jobs' folders in
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Only this kind: encoder, classifier, predictions, curve, attack, adversarial, picture, checkpoint
+    /// Only this kind: encoder, classifier, predictions, curve, attack, adversarial, embedding,
+    /// picture, checkpoint
     #[arg(long)]
     kind: Option<String>,
     /// Also the newest checkpoint of each job, whether it succeeded, failed or runs

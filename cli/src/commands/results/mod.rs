@@ -5,6 +5,7 @@ mod attacks;
 pub(crate) mod best;
 mod best_name;
 mod draw;
+mod embedding;
 mod nothing;
 mod picture;
 pub(crate) mod training;
@@ -63,7 +64,9 @@ Examples:
                                                 of what runs or has failed
   tandem results mine yours --plot both.svg     two experiments in one figure
   tandem results quickstart --plot knn.svg --metric knn_accuracy
-  tandem results quickstart --plot zoom.svg --log --range loss=4..6")]
+  tandem results quickstart --plot zoom.svg --log --range loss=4..6
+  tandem results quickstart --embedding plane.svg
+                                                of jobs with `pictures = 8`")]
 pub(crate) struct Results {
     /// Jobs or experiments: ids, their first characters, or experiments' names; all if left out
     #[arg(value_name = "TARGET", add = ArgValueCompleter::new(complete::targets))]
@@ -89,6 +92,10 @@ pub(crate) struct Results {
     #[arg(long, value_name = "FILE", group = "file",
         conflicts_with_all = ["condition", "mine", "owner", "since", "cursor", "view", "by", "columns", "format"])]
     plot: Option<PathBuf>,
+    /// Draw what contrastive jobs with `pictures` have learnt, as points in a plane, into a file: SVG, PNG or PDF by its ending
+    #[arg(long, value_name = "FILE", group = "file",
+        conflicts_with_all = ["table", "condition", "mine", "owner", "since", "cursor", "view", "by", "columns", "format"])]
+    embedding: Option<PathBuf>,
     /// What to draw of training jobs; one panel each [default: loss, kNN and validation accuracy]
     #[arg(long, requires = "plot", value_delimiter = ',', value_name = "NAME")]
     metric: Vec<String>,
@@ -123,7 +130,8 @@ impl Results {
         if self.which.is_meant() || self.shown.is_meant() || (to.is_some() && self.table.is_none()) {
             return self.answer(client, output, to).await;
         }
-        let picture = self.plot.as_ref().map(|path| Picture::create(path, self.force)).transpose()?;
+        let path = self.plot.as_ref().or(self.embedding.as_ref());
+        let picture = path.map(|path| Picture::create(path, self.force)).transpose()?;
         let (QueryResponse { jobs, older }, more) = self.ask(client).await?;
         // Also of a table or a figure: it is not of all that there is.
         if more {
@@ -147,7 +155,12 @@ impl Results {
             }
             return table(&pivot, output, to);
         }
-        if let Some(picture) = picture {
+        if self.embedding.is_some() {
+            if let Some(picture) = picture {
+                embedding::write(picture, client, &jobs, output).await?;
+                self.note_plot(output);
+            }
+        } else if let Some(picture) = picture {
             let figure = Figure {
                 targets: &self.targets,
                 stage: &self.stage,
@@ -161,7 +174,7 @@ impl Results {
             self.note_plot(output);
         }
         if output.is_json() {
-            let plot = self.plot.as_ref().map(|path| path.display().to_string());
+            let plot = path.map(|path| path.display().to_string());
             output.document(&json::ResultsJson { jobs: &jobs, plot })?;
         } else if jobs.is_empty() {
             let all = if self.targets.is_empty() { Vec::new() } else { draw::listed(client, &self.targets).await? };
@@ -194,7 +207,7 @@ impl Results {
     }
 
     fn note_plot(&self, output: &Output) {
-        if let Some(path) = &self.plot {
+        if let Some(path) = self.plot.as_ref().or(self.embedding.as_ref()) {
             output.note(&format!("the figure is in {}", path.display()));
         }
     }

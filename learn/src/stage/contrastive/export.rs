@@ -1,4 +1,4 @@
-//! What a finished run leaves: the encoder and its results.
+//! What a finished run leaves: the encoder, its results, and pictures if they are wanted.
 
 use std::time::Instant;
 
@@ -42,6 +42,7 @@ impl Trainer<'_> {
         for (name, value) in [("loss", epoch_loss), ("knn_accuracy", knn_accuracy)] {
             value.into_iter().for_each(|value| rank.result(name, value));
         }
+        self.write_pictures(rank)?;
         rank.result("images_per_second", self.throughput.mean(now));
         rank.result("checkpoint_stall_seconds", self.checkpointer.stall_seconds());
         rank.result("seconds", self.throughput.seconds(now));

@@ -4,6 +4,7 @@
 //! `export` writes the encoder.
 
 mod export;
+mod pictures;
 mod steps;
 mod trainer;
 mod validation;
