@@ -5,7 +5,7 @@
 --   fill.first    number of the first one (default 0); what is there already is continued with the next number
 --   fill.total    job n of so many was submitted at n/total of the two years that end now (default: first + jobs)
 --   fill.seed     default 7
---   fill.points   points of each of two curves a job (default 0)
+--   fill.points   points of each of two curves a job, 1000 at most (default 0)
 --   fill.traces   'on': events, logs of every tenth job, checkpoints and artifacts too (default: results only)
 --
 --   PGOPTIONS='-c fill.jobs=100000 -c fill.traces=on -c fill.points=11' \
@@ -151,15 +151,19 @@ FROM plan p JOIN job_facts f ON f.job_id = p.id
 CROSS JOIN LATERAL (SELECT f.optimizer, f.lr, f.temperature, f.lambda) own
 ORDER BY p.n;
 
-INSERT INTO metrics (job_id, name, step, value, fence, at)
-SELECT id, m.name, s * 100, CASE m.name WHEN 'loss' THEN 5.0 / s + pg_temp.rnd(n * 31 + s, 14) * 0.1 ELSE s * 0.05 + pg_temp.rnd(n, 15) * 0.1 END,
-       2 * n + 1000001, created_at + took * s / pg_temp.setting('points', '0')::int
-FROM plan, generate_series(1, pg_temp.setting('points', '0')::int) s, (VALUES ('loss'), ('knn_accuracy')) m (name)
-WHERE state <> 'cancelled' ORDER BY n, s, m.name;
+-- As the coordinator has folded them.
+INSERT INTO metric_chunks (job_id, name, first_step, last_step, points, stride, values, fence, first_at, last_at)
+SELECT id, m.name, 100, 100 * points, points, 100,
+       CASE m.name WHEN 'loss' THEN ARRAY(SELECT (5.0 / s + 0.05 + 0.05 * sin(n * 31 + s))::real FROM generate_series(1, points) s)
+            ELSE ARRAY(SELECT s::float8 / points * 0.8 + 0.05 + 0.05 * sin(n) FROM generate_series(1, points) s) END,
+       2 * n + 1000001, created_at + took / points, created_at + took
+FROM plan, (SELECT pg_temp.setting('points', '0')::int AS points) p, (VALUES ('loss'), ('knn_accuracy')) m (name)
+WHERE state <> 'cancelled' AND points > 0 ORDER BY n, m.name;
 
 INSERT INTO curves (job_id, name, points, first_step, last_step, last, smallest, largest)
-SELECT m.job_id, m.name, count(*), min(m.step), max(m.step), (array_agg(m.value ORDER BY m.step DESC))[1], min(m.value), max(m.value)
-FROM plan p JOIN metrics m ON m.job_id = p.id GROUP BY m.job_id, m.name;
+SELECT c.job_id, c.name, c.points, c.first_step, c.last_step, c.values[c.points], ends.smallest, ends.largest
+FROM plan p JOIN metric_chunks c ON c.job_id = p.id
+CROSS JOIN LATERAL (SELECT min(value) AS smallest, max(value) AS largest FROM unnest(c.values) value) ends;
 
 INSERT INTO events (at, job_id, attempt_id, worker_id, kind, message)
 SELECT created_at + t.after * took, id, CASE WHEN t.kind <> 'submitted' THEN attempt_id END,

@@ -54,11 +54,11 @@ struct Args {
     /// Fake workers of `load` and `backup`.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
     workers: u32,
-    /// Jobs of the long history of `ask`.
+    /// Jobs of the long history of `ask` and `mlflow`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1000..=2_000_000))]
     jobs: u32,
     /// Points of each of two curves of each job of `ask`.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     points: u32,
     /// A Python that has the peers [default: the one `bench/setup` installs].
     #[arg(long)]
@@ -66,6 +66,9 @@ struct Args {
     /// A Python whose PyTorch compiles the step [default: the one `bench/setup` installs].
     #[arg(long)]
     compiled_python: Option<PathBuf>,
+    /// A Python with MLflow [default: the one `bench/setup` installs].
+    #[arg(long)]
+    mlflow_python: Option<PathBuf>,
     /// Folder of `tandem`, `tandem-server` and `tandem-worker` [default: that of this program].
     #[arg(long, env = "TANDEM_BIN_DIR")]
     bin_dir: Option<PathBuf>,
@@ -138,6 +141,7 @@ fn measure(args: &Args) -> Result<Document> {
         points: args.points,
         backup_minutes: args.backup_minutes,
         python: args.python.clone().unwrap_or_else(|| source_folder().join(".venv/bin/python")),
+        mlflow_python: args.mlflow_python.clone().unwrap_or_else(|| source_folder().join(".venv-mlflow/bin/python")),
         compiled_python: match &args.compiled_python {
             Some(python) => python.clone(),
             None => source_folder().join(".venv-compiled/bin/python"),

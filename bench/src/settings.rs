@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) points: u32,
     /// A Python that has the peers.
     pub(crate) python: PathBuf,
+    /// A Python with MLflow.
+    pub(crate) mlflow_python: PathBuf,
     /// A Python with the PyTorch that compiles.
     pub(crate) compiled_python: PathBuf,
     pub(crate) bin_dir: PathBuf,

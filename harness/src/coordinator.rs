@@ -89,6 +89,12 @@ impl Coordinator {
         format!("unix:{}", self.socket.display())
     }
 
+    /// With its password.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        self.postgres.url(DATABASE)
+    }
+
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()

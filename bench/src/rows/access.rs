@@ -78,7 +78,7 @@ async fn anybody(channel: Channel, calls: u32) -> Result<()> {
     Ok(())
 }
 
-async fn token(coordinator: &Coordinator) -> Result<String> {
+pub(crate) async fn token(coordinator: &Coordinator) -> Result<String> {
     let mut people = PeopleClient::new(channel(coordinator).await?);
     let (name, role) = ("ann".to_owned(), Some("submitter".to_owned()));
     people.set_person(SetPersonRequest { name, role, create: true, ..Default::default() }).await?;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use tandem_harness::{Coordinator, command, until};
+use tandem_harness::{command, until};
 use tandem_proto::v1::{AskRequest, MetricsRequest, results_client::ResultsClient};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
+use super::history::House;
 use crate::client::channel;
 use crate::interleave::{costs, interleave, median};
 use crate::row::{Goal, Row, Unit};
@@ -19,8 +20,6 @@ use crate::stats::Summary;
 
 /// The history that the long one is compared with.
 const SHORT: u32 = 10_000;
-/// Jobs that are made at a time.
-const PART: u32 = 50_000;
 /// Times that each question is asked.
 const ASKED: usize = 20;
 const SHOWN: u32 = 50;
@@ -29,7 +28,6 @@ const POINTS: u32 = 100_000;
 const THINNED: u32 = 1000;
 /// Runs of the table.
 const RUNS: u32 = 30_000;
-const FILL_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Conditions, and what is sorted by: the newest first where that is empty.
 const QUESTIONS: &[(&str, &str)] = &[
@@ -151,9 +149,11 @@ fn curve(runtime: &Runtime, house: &House, client: &mut ResultsClient<Channel>) 
     let database = &house.coordinator.database;
     let job: String = database.value("SELECT id::text FROM jobs WHERE stage = 'contrastive' ORDER BY id LIMIT 1")?;
     database.execute(&format!(
-        "INSERT INTO metrics (job_id, name, step, value, fence, at)
-         SELECT '{job}', 'long', step, sin(step), 1, now() FROM generate_series(1, {POINTS}) AS step;
-         INSERT INTO curves VALUES ('{job}', 'long', {POINTS}, 1, {POINTS}, 0, -1, 1); ANALYZE metrics"
+        "INSERT INTO metric_chunks (job_id, name, first_step, last_step, points, stride, values, fence, first_at, last_at)
+         SELECT '{job}', 'long', first + 1, first + 1000, 1000, 1,
+                ARRAY(SELECT sin(step) FROM generate_series(first + 1, first + 1000) AS step), 1, now(), now()
+         FROM generate_series(0, {POINTS} - 1000, 1000) AS first;
+         INSERT INTO curves VALUES ('{job}', 'long', {POINTS}, 1, {POINTS}, 0, -1, 1); ANALYZE metric_chunks"
     ))?;
     let mut rows = Vec::new();
     for (name, points, most, bound) in [("thinned", THINNED, 0, 50.0), ("whole", 0, POINTS, 150.0)] {
@@ -250,45 +250,6 @@ fn plans(runtime: &Runtime, house: &House) -> Result<String> {
     let file = folder.join("ask-plans.txt");
     fs::write(&file, text)?;
     Ok(file.display().to_string())
-}
-
-/// A coordinator with a history.
-struct House {
-    coordinator: Coordinator,
-}
-
-impl House {
-    fn start(settings: &Settings, jobs: u32) -> Result<Self> {
-        let coordinator = Coordinator::start(&settings.binaries()?)?;
-        let database = coordinator.database.with_limit(FILL_LIMIT);
-        // Indexes are made at the end, of all rows at once.
-        let indexes: Vec<(String, String)> = database.rows(
-            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid)
-             FROM pg_index JOIN pg_class tables ON tables.oid = indrelid
-             WHERE tables.relnamespace = 'public'::regnamespace AND tables.relkind = 'r' AND NOT tables.relispartition
-               AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
-        )?;
-        let began = Instant::now();
-        for (name, _) in &indexes {
-            database.execute(&format!("DROP INDEX {name}"))?;
-        }
-        for first in (0..jobs).step_by(PART as usize) {
-            let part = PART.min(jobs - first);
-            database.execute(&format!(
-                "SET fill.first = '{first}'; SET fill.jobs = '{part}'; SET fill.total = '{jobs}'; SET fill.points = '{}'",
-                settings.points
-            ))?;
-            database.execute(include_str!("../../fill.sql"))?;
-            eprint!("\r{} of {jobs} jobs", first + part);
-        }
-        for (_, definition) in &indexes {
-            database.execute(definition)?;
-        }
-        database.execute("VACUUM ANALYZE")?;
-        let bytes: i64 = database.value("SELECT pg_database_size(current_database())")?;
-        eprintln!(": {:.1} GB, in {:.0} s", bytes as f64 / 1e9, began.elapsed().as_secs_f64());
-        Ok(Self { coordinator })
-    }
 }
 
 #[cfg(test)]

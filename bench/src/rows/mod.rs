@@ -5,9 +5,13 @@ mod ask;
 mod attack;
 mod augment;
 mod checkpoint;
+mod fetch;
+mod history;
 mod idle;
+mod ingest;
 mod load;
 mod memory;
+mod mlflow;
 mod optimizer;
 mod penalty;
 mod queue;
@@ -64,6 +68,8 @@ pub(crate) enum Choice {
     Access,
     /// A thousand fake workers that report, over TLS.
     Load,
+    /// Points as fast as they are stored, and the room they take.
+    Ingest,
     /// The same fleet while a backup reads, as `pg_dump` does.
     Backup,
     /// A queue of 100,000 jobs against one of 1,000.
@@ -74,6 +80,10 @@ pub(crate) enum Choice {
     Checkpoint,
     /// Questions about a history of --jobs jobs.
     Ask,
+    /// The same kind of questions against MLflow's search.
+    Mlflow,
+    /// `tandem fetch` against curl and sha256sum.
+    Fetch,
     /// What looking at a card costs a training beside it.
     Sampling,
 }
@@ -94,11 +104,14 @@ pub(crate) enum Part {
     Idle,
     Access,
     Load,
+    Ingest,
     Backup,
     Queue,
     Recovery,
     Checkpoint,
     Ask,
+    Mlflow,
+    Fetch,
     Sampling,
 }
 
@@ -128,11 +141,14 @@ pub(crate) fn parts(choices: &[Choice]) -> Vec<Part> {
         (Choice::Idle, Part::Idle),
         (Choice::Access, Part::Access),
         (Choice::Load, Part::Load),
+        (Choice::Ingest, Part::Ingest),
         (Choice::Backup, Part::Backup),
         (Choice::Queue, Part::Queue),
         (Choice::Recovery, Part::Recovery),
         (Choice::Checkpoint, Part::Checkpoint),
         (Choice::Ask, Part::Ask),
+        (Choice::Mlflow, Part::Mlflow),
+        (Choice::Fetch, Part::Fetch),
         (Choice::Sampling, Part::Sampling),
     ];
     let attacks = [Choice::Pgd, Choice::Plb, Choice::Fmn];
@@ -164,11 +180,14 @@ impl Part {
             Self::Idle => "idle coordinator",
             Self::Access => "being known, and asking from afar",
             Self::Load => "coordinator of a thousand workers",
+            Self::Ingest => "points as fast as they are stored",
             Self::Backup => "coordinator of a thousand workers during a backup",
             Self::Queue => "scheduling with a long and a short queue",
             Self::Recovery => "a killed rank, ours and torchrun's",
             Self::Checkpoint => "checkpoints, ours and torch.save's",
             Self::Ask => "questions about a long history",
+            Self::Mlflow => "questions, ours and MLflow's",
+            Self::Fetch => "a file, ours and curl's",
             Self::Sampling => "training beside looks at a card",
         }
     }
@@ -188,11 +207,14 @@ impl Part {
             Self::Idle => idle::measure(settings),
             Self::Access => access::measure(settings),
             Self::Load => load::measure(settings),
+            Self::Ingest => ingest::measure(settings),
             Self::Backup => load::measure_backup(settings),
             Self::Queue => queue::measure(settings),
             Self::Recovery => recovery::measure(settings),
             Self::Checkpoint => checkpoint::measure(settings),
             Self::Ask => ask::measure(settings),
+            Self::Mlflow => mlflow::measure(settings),
+            Self::Fetch => fetch::measure(settings),
             Self::Sampling => sampling::measure(settings),
         }
     }
