@@ -29,6 +29,8 @@ pub struct Card {
     pub utilization: Option<u32>,
     pub temperature: Option<u32>,
     pub power_mw: Option<u32>,
+    /// By how much its counter of energy rises in a second, in millijoules: since Volta.
+    pub energy_mw: Option<u32>,
     pub sm_clock: Option<u32>,
     pub sm_clock_max: Option<u32>,
     pub memory_clock: Option<u32>,
@@ -86,6 +88,7 @@ impl Default for Card {
             utilization: Some(0),
             temperature: Some(34),
             power_mw: Some(9_000),
+            energy_mw: None,
             sm_clock: Some(139),
             sm_clock_max: Some(1_911),
             memory_clock: Some(405),

@@ -4,9 +4,9 @@ use std::{
     env, fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nvml_wrapper_sys::bindings::{
@@ -24,6 +24,9 @@ pub(crate) type Answer<T> = Result<T, nvmlReturn_t>;
 
 /// What tells that a file has changed: it is replaced, or written again.
 type Stamp = (u64, i64, i64, u64);
+
+/// A counter of energy rises from its first reading on.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 static READ: Mutex<Option<(PathBuf, Stamp, FakeBox)>> = Mutex::new(None);
 
@@ -44,6 +47,11 @@ fn current() -> Answer<FakeBox> {
             Ok(current)
         }
     }
+}
+
+/// Of a card that uses so much in a second; both in millijoules.
+pub(crate) fn energy_so_far(a_second: u32) -> u64 {
+    u64::from(a_second) * u64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(u64::MAX) / 1000
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {

@@ -52,6 +52,7 @@ fn a_box_is_what_its_file_says_now() {
     let memory = card.memory_info().unwrap();
     assert_eq!((memory.total, memory.used), (11 << 30, 9 << 30));
     assert_eq!(card.temperature(TemperatureSensor::Gpu).unwrap(), 34);
+    assert!(matches!(card.total_energy_consumption(), Err(NvmlError::NotSupported)), "none of its kind counts");
     assert_eq!(card.utilization_rates().unwrap().gpu, 0);
     assert_eq!((card.clock_info(Clock::SM).unwrap(), card.max_clock_info(Clock::Memory).unwrap()), (139, 5505));
     let slowed = ThrottleReasons::HW_SLOWDOWN | ThrottleReasons::HW_THERMAL_SLOWDOWN;

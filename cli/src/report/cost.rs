@@ -106,7 +106,8 @@ pub(crate) fn section(view: &View<'_>) -> Section {
     if !rows.is_empty() {
         let heads = ["device", "jobs", "workers", "device time", "energy"].map(str::to_owned).to_vec();
         let caption = "Time that devices were held, attempts that were lost included. Energy is mean power times time, from looks at the \
-                       device every few seconds; no energy counter is read, and of CPUs no power."
+                       device every few seconds: between two of them the mean by the card's counter of energy where it has one \
+                       (NVIDIA's since Volta), else the power at the looks. Of CPUs no power is known."
             .to_owned();
         blocks.push(Block::Table(Table { caption, heads, rows, numbers_from: 1 }));
     }

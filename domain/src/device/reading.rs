@@ -7,7 +7,7 @@ use super::throttle;
 /// More than any device has: see [`Reading::checked`].
 const MEMORY_MAX: u64 = 16 << 40;
 const CELSIUS_MAX: u32 = 130;
-const WATTS_MAX: u32 = 5_000;
+pub(super) const WATTS_MAX: u32 = 5_000;
 const MEGAHERTZ_MAX: u32 = 20_000;
 const PCIE_GENERATIONS: std::ops::RangeInclusive<u32> = 1..=8;
 const PCIE_WIDTHS: [u32; 6] = [1, 2, 4, 8, 16, 32];
@@ -23,6 +23,7 @@ pub struct Reading {
     pub memory_used: Option<u64>,
     pub memory_total: Option<u64>,
     pub temperature_celsius: Option<u32>,
+    /// The mean since the look before where the card counts its energy, else that of the moment.
     pub power_watts: Option<u32>,
     pub sm_clock_mhz: Option<u32>,
     pub sm_clock_max_mhz: Option<u32>,

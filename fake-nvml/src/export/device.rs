@@ -11,7 +11,7 @@ use nvml_wrapper_sys::bindings::{
 use super::handle::{index, put, put_text};
 use crate::{
     boxes::{Card, Pcie},
-    play::of_card,
+    play::{energy_so_far, of_card},
 };
 
 /// A function that writes one figure of a card.
@@ -48,6 +48,7 @@ figure!(nvmlDeviceGetUtilizationRates, nvmlUtilization_t, |card| {
 });
 figure!(nvmlDeviceGetTemperature[c_uint], c_uint, |card, _| card.temperature);
 figure!(nvmlDeviceGetPowerUsage, c_uint, |card| card.power_mw);
+figure!(nvmlDeviceGetTotalEnergyConsumption, c_ulonglong, |card| card.energy_mw.map(energy_so_far));
 figure!(nvmlDeviceGetClockInfo[nvmlClockType_t], c_uint, |card, which| match which {
     SM => card.sm_clock,
     MEMORY => card.memory_clock,

@@ -51,6 +51,7 @@ pub(super) fn look(card: &Card, owners: &Owners) -> Look {
         calls.has_answered = false;
         let said = reading(&device, &mut calls);
         (look.reading, look.doubt) = (said.checked(), said.doubt());
+        look.energy = calls.ask(|| device.total_energy_consumption());
         look.memory_errors = calls.ask(|| device.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile));
         let found = processes(&device, &mut calls, owners, look.reading.memory_total);
         look.lists_processes = found.is_some();

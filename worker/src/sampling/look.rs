@@ -10,6 +10,8 @@ pub(super) struct Look {
     pub(super) lists_processes: bool,
     /// What the driver said and cannot be, in words.
     pub(super) doubt: String,
+    /// What the card has used since its driver was loaded, in millijoules, if it counts that.
+    pub(super) energy: Option<u64>,
     /// Errors of memory that could not be corrected, so far.
     pub(super) memory_errors: Option<u64>,
     /// The driver says that the card is not there any more.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tandem_domain::{
-    device::{Bounds, Process, Reading, Seen, Verdict, Watch},
+    device::{Bounds, Process, Reading, Seen, Verdict, Watch, mean_watts},
     timing::{SAMPLE, SAMPLE_LATE},
 };
 use tandem_proto::v1::ForeignUse;
@@ -70,6 +70,8 @@ struct Watcher {
     xids: Xids,
     watch: Watch,
     bounds: Bounds,
+    /// The card's counter of energy at the look before, and when that was.
+    energy: Option<(u64, Instant)>,
     /// The clock of the watch begins here.
     began: Instant,
 }
@@ -84,7 +86,14 @@ pub(super) fn start(
     let xids = card.as_ref().map(Xids::listen).unwrap_or_default();
     let of_card = |card| Source::Card(card, Owners::default(), xids.clone());
     let source = Arc::new(card.map_or(Source::Machine, of_card));
-    let watcher = Watcher { source, xids, watch: Watch::default(), bounds: Bounds::of(every), began: Instant::now() };
+    let watcher = Watcher {
+        source,
+        xids,
+        watch: Watch::default(),
+        bounds: Bounds::of(every),
+        energy: None,
+        began: Instant::now(),
+    };
     spawn(watcher.run(state, every, circumstances, sender));
 }
 
@@ -156,7 +165,11 @@ impl Watcher {
 
     fn decide(&mut self, at: Instant, look: Look, rank_runs: bool) -> Newest {
         let is_card = matches!(*self.source, Source::Card(..));
-        let Look { reading, processes, lists_processes, doubt, memory_errors, is_lost, problem } = look;
+        let Look { mut reading, processes, lists_processes, doubt, energy, memory_errors, is_lost, problem } = look;
+        let energy = energy.map(|energy| (energy, at));
+        if let (Some((before, then)), Some((now, _))) = (std::mem::replace(&mut self.energy, energy), energy) {
+            reading.power_watts = mean_watts(before, now, at.saturating_duration_since(then)).or(reading.power_watts);
+        }
         let xids = self.xids.take();
         let now = at.saturating_duration_since(self.began);
         let seen = Seen { reading: &reading, processes: &processes, rank_runs, xids: &xids, memory_errors, is_lost };

@@ -178,6 +178,17 @@ async fn a_card_that_is_throttled_ails_by_the_clock_however_often_it_is_looked_a
 }
 
 #[tokio::test]
+async fn power_is_that_of_the_counter_of_energy_where_the_card_has_one() {
+    let mut on = OnACard::start(&with(Card { energy_mw: Some(250_000), ..Card::default() })).await;
+    let counted =
+        |samples: &v1::Samples| figures(samples).power_watts.is_some_and(|watts| (200..=300).contains(&watts));
+    on.samples(counted).await;
+    // One that does not count says what it takes at the moment.
+    on.becomes(&with(Card { power_mw: Some(31_000), ..Card::default() }));
+    on.samples(|samples| figures(samples).power_watts == Some(31)).await;
+}
+
+#[tokio::test]
 async fn a_card_whose_driver_tells_of_an_error_at_the_start_ails_at_the_first_look() {
     let text = include_str!("../../../fake-nvml/boxes/xid.json");
     let mut on = OnACard::start(&serde_json::from_str(text).unwrap()).await;
