@@ -70,7 +70,7 @@ pub(crate) async fn metrics(
     let target = target::resolve(conn, target, own).await?;
     let jobs = target::names_of(conn, target).await?;
     let ids: Vec<_> = jobs.iter().map(|job| job.job_id).collect();
-    let curves = points::curves(conn, &ids, names).await?;
+    let curves = points::curves(conn, &ids, names, thin.from()).await?;
     let mut names: HashMap<Uuid, String> = HashMap::new();
     for job in jobs {
         // An experiment may have two names for one job; the first one is shown.

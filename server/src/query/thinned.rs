@@ -27,6 +27,14 @@ impl Thin {
         }
     }
 
+    /// The first step that is wanted.
+    pub(crate) fn from(self) -> i64 {
+        match self {
+            Self::Stretch { from, .. } => from,
+            Self::No | Self::Means(_) | Self::Extremes(_) => 0,
+        }
+    }
+
     pub(crate) fn of(self, curve: Curve) -> Curve {
         match self {
             Self::No => curve,

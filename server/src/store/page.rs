@@ -166,6 +166,11 @@ pub(crate) async fn curves(conn: &mut Conn, job: Uuid, points: i64) -> DbResult<
         Curve,
         r#"WITH asked AS (
                SELECT name, last_step, GREATEST(1, points / $2) AS every FROM curves WHERE job_id = $1
+               UNION ALL
+               -- Of a house that is older than the rows of curves.
+               SELECT m.name, max(m.step), GREATEST(1, count(*) / $2) FROM metrics m
+               WHERE m.job_id = $1 AND NOT EXISTS (SELECT FROM curves c WHERE c.job_id = $1 AND c.name = m.name)
+               GROUP BY m.name
            ), laid AS (
                SELECT c.name, c.first_step, c.points, c.last_step = a.last_step AS is_last, a.every,
                       sum(c.points) OVER (PARTITION BY c.name ORDER BY c.first_step) - c.points AS before

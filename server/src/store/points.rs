@@ -238,22 +238,36 @@ pub(crate) struct Curve {
     pub(crate) values: Vec<f64>,
 }
 
-/// Curves of these jobs in their order, by name, in order of steps; of all names if `names` is empty.
-pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> DbResult<Vec<Curve>> {
+/// Curves of these jobs in their order, by name, in order of steps, from the step `from` on; of all names if `names` is empty.
+pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String], from: i64) -> DbResult<Vec<Curve>> {
     // The loose points first: those that are put into a chunk meanwhile are then seen twice, and not never.
     let loose = sqlx::query!(
         r#"SELECT job_id, name, array_agg(step ORDER BY step) AS "steps!", array_agg(value ORDER BY step) AS "values!"
-           FROM metrics WHERE job_id = ANY($1) AND (cardinality($2::text[]) = 0 OR name = ANY($2)) GROUP BY job_id, name"#,
+           FROM metrics WHERE job_id = ANY($1) AND (cardinality($2::text[]) = 0 OR name = ANY($2)) AND step >= $3
+           GROUP BY job_id, name"#,
         jobs,
         names,
+        from,
     )
     .fetch_all(&mut *conn)
     .await?;
     let chunks = sqlx::query!(
         r#"SELECT job_id, name, first_step, stride, offsets, values FROM metric_chunks
-           WHERE job_id = ANY($1) AND (cardinality($2::text[]) = 0 OR name = ANY($2)) ORDER BY job_id, name, first_step"#,
+           WHERE job_id = ANY($1) AND (cardinality($2::text[]) = 0 OR name = ANY($2)) AND last_step >= $3
+           ORDER BY job_id, name, first_step"#,
         jobs,
         names,
+        from,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    // A curve that has no point from this step on is one all the same.
+    let named = sqlx::query!(
+        "SELECT job_id, name FROM curves
+         WHERE job_id = ANY($1) AND (cardinality($2::text[]) = 0 OR name = ANY($2)) AND last_step < $3",
+        jobs,
+        names,
+        from,
     )
     .fetch_all(conn)
     .await?;
@@ -270,11 +284,18 @@ pub(crate) async fn curves(conn: &mut Conn, jobs: &[Uuid], names: &[String]) -> 
         curve.values.extend(values);
     };
     for row in chunks {
-        let steps = chunks::steps(row.first_step, row.stride, row.offsets.as_deref(), row.values.len());
-        append(row.job_id, row.name, steps, row.values);
+        let mut steps = chunks::steps(row.first_step, row.stride, row.offsets.as_deref(), row.values.len());
+        let mut values = row.values;
+        let before = steps.partition_point(|step| *step < from);
+        steps.drain(..before);
+        values.drain(..before);
+        append(row.job_id, row.name, steps, values);
     }
     for row in loose {
         append(row.job_id, row.name, row.steps, row.values);
+    }
+    for row in named {
+        append(row.job_id, row.name, Vec::new(), Vec::new());
     }
     Ok(found.into_values().map(in_order).collect())
 }

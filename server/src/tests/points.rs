@@ -41,7 +41,7 @@ fn stored(curve: &Curve) -> Stored {
 }
 
 async fn read(database: &TestStore, job: Uuid) -> Stored {
-    let found = curves(&mut *database.store.reader().await.unwrap(), &[job], &[]).await.unwrap();
+    let found = curves(&mut database.store.reader().await.unwrap(), &[job], &[], 0).await.unwrap();
     found.first().map(stored).unwrap_or_default()
 }
 
@@ -88,6 +88,11 @@ async fn points_are_there_once_however_they_come() {
     }
     check(&database, job, &measured).await;
     assert!(database.count("metric_chunks") > 10);
+    for from in [next / 2, next / 2 + 1, next - 1, next] {
+        let rest = curves(&mut database.store.reader().await.unwrap(), &[job], &[], from).await.unwrap();
+        let rest = rest.first().map(stored).unwrap_or_default();
+        assert_eq!(rest, measured.range(from..).map(|(step, value)| (*step, *value)).collect::<Stored>());
+    }
 
     // Repeated as a whole, by a later attempt.
     put(&database, job, 9, (0..next).map(|step| (step, -1.0)).filter(|(step, _)| measured.contains_key(step))).await;
@@ -167,8 +172,15 @@ async fn chunks_take_a_tenth_of_the_room_and_a_page_reads_what_it_draws() {
     let bytes: i64 = database.value("SELECT pg_total_relation_size('metric_chunks')");
     assert!(bytes < 20 * 50_000, "{} bytes a point", bytes as f64 / 5e4);
     put(&database, job, 1, [(500_003, 0.5)]).await;
+    // As of an earlier version.
+    database.execute(&format!(
+        "INSERT INTO metrics VALUES ('{job}', 'older', 7, 3, 1, now()), ('{job}', 'older', 8, 4, 1, now())"
+    ));
+    let newest: Vec<(String, i64, f64)> = database.rows("SELECT (newest_metrics(id)).* FROM jobs ORDER BY 1");
+    assert_eq!(newest, [("loss".to_owned(), 500_003, 0.5), ("older".to_owned(), 8, 4.0)]);
 
     let drawn = page::curves(&mut database.store.conn().await.unwrap(), job, 200).await.unwrap();
+    assert_eq!(stored(&drawn[1]), Stored::from([(7, 3.0), (8, 4.0)]));
     let (drawn, all) = (stored(&drawn[0]), read(&database, job).await);
     assert!((200..=205).contains(&drawn.len()), "{}", drawn.len());
     assert!(drawn.iter().all(|(step, value)| all[step].to_bits() == value.to_bits()));

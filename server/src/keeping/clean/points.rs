@@ -85,7 +85,7 @@ async fn thin_curve(round: &Round<'_>, job: Uuid, name: &String, points: i32) ->
     retry(|| async {
         let mut tx = round.store.begin().await?;
         let has_ended = jobs::lock(&mut tx, &[job]).await?.first().is_some_and(|job| job.state.is_ended());
-        let curve = points::curves(&mut tx, &[job], std::slice::from_ref(name)).await?;
+        let curve = points::curves(&mut tx, &[job], std::slice::from_ref(name), 0).await?;
         let Some(curve) = curve.into_iter().next().filter(|_| has_ended) else { return Ok(0) };
         let kept = extremes(&curve.values, points.unsigned_abs() as usize);
         let kept: Vec<i64> = kept.into_iter().filter_map(|place| curve.steps.get(place).copied()).collect();
