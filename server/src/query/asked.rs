@@ -31,7 +31,7 @@ const LIMIT_MAX: u32 = 10_000;
 /// Jobs are counted so far.
 const COUNTED_MAX: i64 = 10_000;
 /// A total that takes longer is not worth it.
-const COUNT_LIMIT: Duration = Duration::from_millis(100);
+const COUNT_LIMIT: Duration = Duration::from_millis(40);
 const COLUMNS_MAX: usize = 60;
 const KEYS_MAX: usize = 6;
 /// Names that are looked through for what there is.

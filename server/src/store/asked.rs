@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sqlx::{Connection as _, Row as _, postgres::PgRow, types::Json as AsJson};
-use tandem_domain::ask::{Condition, Kind, Name};
+use tandem_domain::ask::{Column, Condition, Kind, Name};
 use uuid::Uuid;
 
 use super::{
@@ -224,23 +224,23 @@ fn push_where(query: &mut Builder, search: &Search) {
 pub(crate) async fn details(conn: &mut Conn, picked: &[Place], columns: &[Name]) -> DbResult<Vec<AskedRow>> {
     let ids: Vec<Uuid> = picked.iter().map(|place| place.job).collect();
     let mut query = Builder::new("SELECT f.job_id, f.experiment_id");
-    for (index, name) in columns.iter().enumerate() {
+    for name in columns {
         query.push(", ");
         sql::push_value(&mut query, name);
-        query.push(format!(" AS c{index}"));
     }
     query.push(" FROM UNNEST(").push_bind(ids).push(") WITH ORDINALITY AS picked (id, place)");
     query.push(" JOIN job_facts f ON f.job_id = picked.id LEFT JOIN jobs j ON j.id = picked.id ORDER BY picked.place");
     let rows = query.build().fetch_all(conn).await?;
     let row = |row: &PgRow| {
-        let cells = columns.iter().enumerate().map(|(index, name)| cell(row, &format!("c{index}"), name));
+        // By their places: a name is looked up for each cell.
+        let cells = columns.iter().zip(2..).map(|(name, place)| cell(row, place, name));
         let cells = cells.collect::<DbResult<_>>()?;
-        Ok(AskedRow { job: row.try_get("job_id")?, experiment: row.try_get("experiment_id")?, cells })
+        Ok(AskedRow { job: row.try_get(0)?, experiment: row.try_get(1)?, cells })
     };
     rows.iter().map(row).collect()
 }
 
-fn cell(row: &PgRow, at: &str, name: &Name) -> DbResult<Cell> {
+fn cell(row: &PgRow, at: usize, name: &Name) -> DbResult<Cell> {
     let whole = matches!(name, Name::Column(column) if column.is_whole());
     Ok(match name.kind() {
         _ if whole => row.try_get::<Option<i64>, _>(at)?.map(Cell::Whole),
@@ -270,9 +270,11 @@ pub(crate) async fn count(conn: &mut Conn, search: &Search, order: &Order, most:
     let mut query = Builder::new("SELECT count(*) FROM (SELECT");
     query.push(FROM);
     push_where(&mut query, search);
-    // Of those that are sorted: the others are not shown.
-    query.push(" AND ");
-    sql::push_condition(&mut query, &Condition::Missing { name: order.name.clone(), negated: true });
+    // Of those that are sorted: the others are not shown. Each has a time at which it was made.
+    if order.name != Name::Column(Column::Created) {
+        query.push(" AND ");
+        sql::push_condition(&mut query, &Condition::Missing { name: order.name.clone(), negated: true });
+    }
     query.push(" LIMIT ").push_bind(most).push(") found");
     query.build_query_scalar().fetch_one(conn).await
 }
@@ -319,7 +321,7 @@ pub(crate) async fn groups(
     query.push_bind(limit).push(" OFFSET ").push_bind(skip);
     let rows = query.build().fetch_all(conn).await?;
     let row = |row: &PgRow| {
-        let of_keys = keys.iter().zip(&names).map(|(key, at)| cell(row, at, key)).collect::<DbResult<_>>()?;
+        let of_keys = keys.iter().zip(0..).map(|(key, place)| cell(row, place, key)).collect::<DbResult<_>>()?;
         Ok(GroupRow {
             keys: of_keys,
             count: row.try_get("count")?,

@@ -214,7 +214,8 @@ fn push_comparison(sql: &mut Builder, at: At<'_>, op: Op, value: &Value) {
         (At::State, Value::Text(state)) if op == Op::Equal => {
             // Those that have ended are found by their facts, the few others by the indexes of the queue.
             if ["succeeded", "failed", "cancelled"].contains(&state.as_str()) {
-                sql.push("f.ended = ").push_bind(state.clone());
+                // With what the index of these asks for; and so that its contrary holds for those that have not ended.
+                sql.push("f.finished_at IS NOT NULL AND f.ended = ").push_bind(state.clone());
             } else {
                 sql.push("j.state = ").push_bind(state.clone()).push("::text::job_state");
             }

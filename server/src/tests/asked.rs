@@ -100,6 +100,17 @@ async fn facts_are_there_as_soon_as_a_job_is_submitted_and_know_its_end() {
 }
 
 #[tokio::test]
+async fn what_has_not_ended_has_not_failed() {
+    let database = TestStore::open().await;
+    let jobs = ids(&database.submit(&experiment(1)).await);
+    for condition in ["not state = 'failed'", "state != 'failed'", "not (state = 'failed' and seed = 1)"] {
+        let answer = asked(&database, &about(condition)).await.unwrap();
+        assert_eq!((answer.rows.len(), answer.total.map(|total| total.count)), (jobs.len(), Some(3)), "{condition}");
+    }
+    assert_eq!(asked(&database, &about("state = 'failed'")).await.unwrap().rows.len(), 0);
+}
+
+#[tokio::test]
 async fn curves_sum_up_each_point_once() {
     let database = TestStore::open().await;
     let job = ids(&database.submit(&single(1)).await)[0];
