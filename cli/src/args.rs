@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Requeue(pause::Requeue),
     Priority(pause::Priority),
     Cancel(cancel::Cancel),
-    Results(results::Results),
+    Results(Box<results::Results>),
     View(view::View),
     Export(exports::Export),
     Metrics(metrics::Metrics),

@@ -1,7 +1,8 @@
 //! What was measured: mean, spread and interval of each side, and how far the others are from the first.
 
 use serde::Serialize;
-use tandem_domain::statistics::{Difference, Summary, difference, summary};
+use tandem_domain::statistics::{Difference, Interval, Summary, difference, summary};
+use tandem_draw::numbers::is_share;
 use tandem_proto::v1::Job;
 
 use crate::render::{job::value, results::place};
@@ -42,17 +43,32 @@ pub(crate) fn measured(jobs: &[Vec<&Job>]) -> Vec<Measured> {
     names.dedup();
     let of = |name: &str| {
         let values = |jobs: &Vec<&Job>| jobs.iter().filter_map(|job| value(&job.results, name)).collect::<Vec<f64>>();
-        let of: Vec<Option<Summary>> = jobs.iter().map(|jobs| summary(&values(jobs))).collect();
+        let of: Vec<Option<Summary>> =
+            jobs.iter().map(|jobs| summary(&values(jobs)).map(|of| possible(name, of))).collect();
         let first = of.iter().position(Option::is_some);
         let less = |(place, other): (usize, &Option<Summary>)| {
             let base = of.get(first.filter(|first| *first != place)?)?.as_ref()?;
-            other.as_ref().map(|other| difference(base, other))
+            other.as_ref().map(|other| {
+                let less = difference(base, other);
+                Difference { interval: within(name, less.interval, -1.0), ..less }
+            })
         };
         let less_first = of.iter().enumerate().map(less).collect();
         let is_missing = jobs.iter().zip(&of).any(|(jobs, of)| !jobs.is_empty() && of.is_none());
         Measured { name: name.to_owned(), less_first, of, is_missing }
     };
     names.into_iter().map(of).collect()
+}
+
+fn possible(name: &str, of: Summary) -> Summary {
+    let is_possible = (0.0..=1.0).contains(&of.mean);
+    Summary { interval: if is_possible { within(name, of.interval, 0.0) } else { of.interval }, ..of }
+}
+
+/// No share is above 1 or below `least`, however few values an interval is of.
+fn within(name: &str, interval: Option<Interval>, least: f64) -> Option<Interval> {
+    let cut = |interval: Interval| Interval { low: interval.low.max(least), high: interval.high.min(1.0) };
+    if is_share(name) { interval.map(cut) } else { interval }
 }
 
 #[cfg(test)]
@@ -77,5 +93,17 @@ mod tests {
         assert_eq!((found[0].first(), found[1].first()), (Some(0), Some(1)));
         assert!(found[1].less_first[0].is_none() && found[1].less_first[1].is_none());
         assert_eq!(found[1].less_first[2].map(|one| (one.mean, one.interval)), Some((2.0, None)));
+    }
+
+    #[test]
+    fn no_share_is_above_one() {
+        let [a, b, c, d] = [0.9, 0.99, 0.1, 0.3].map(|value| job(&[("accuracy", value), ("loss", value)]));
+        let found = measured(&[vec![&a, &b], vec![&c, &d]]);
+        let interval = |figure: usize, side: usize| found[figure].of[side].and_then(|of| of.interval).unwrap();
+        let [accuracy, loss] = ["accuracy", "loss"].map(|name| found.iter().position(|one| one.name == name).unwrap());
+        assert_eq!((interval(accuracy, 0).high, interval(accuracy, 1).low), (1.0, 0.0));
+        assert!(interval(loss, 0).high > 1.0 && interval(loss, 1).low < 0.0);
+        let less = |figure: usize| found[figure].less_first[1].and_then(|less| less.interval).unwrap();
+        assert!(less(accuracy).low == -1.0 && less(loss).low < -1.0, "{:?}", less(accuracy));
     }
 }

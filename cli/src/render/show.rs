@@ -1,7 +1,7 @@
 //! Everything about one job or one experiment.
 
 use chrono::{DateTime, Utc};
-use tandem_proto::v1::{Artifact, Attempt, Checkpoint, Event, Experiment, Job, MaxTime, Note, ShowResponse};
+use tandem_proto::v1::{Attempt, Checkpoint, Event, Experiment, Job, MaxTime, Note, ShowResponse};
 
 use super::{
     job, state,
@@ -37,7 +37,7 @@ pub(crate) fn page(shown: &ShowResponse, beside: &Beside, style: Style, now: Dat
     section(&mut page, "Curves", !beside.curves.is_empty(), || beside.curves.clone());
     section(&mut page, "Attempts", !shown.attempts.is_empty(), || attempts(&shown.attempts, style, now));
     section(&mut page, "Checkpoints", !shown.checkpoints.is_empty(), || checkpoints(&shown.checkpoints, style));
-    section(&mut page, "Artifacts", !shown.artifacts.is_empty(), || artifacts(&shown.artifacts, style));
+    section(&mut page, "Artifacts", !shown.artifacts.is_empty(), || artifacts(shown, style));
     section(&mut page, "Events", !shown.events.is_empty(), || events(&shown.events, style));
     page
 }
@@ -157,17 +157,17 @@ fn checkpoints(checkpoints: &[Checkpoint], style: Style) -> String {
     text
 }
 
-fn artifacts(artifacts: &[Artifact], style: Style) -> String {
-    let mut rows = Rows::new(style, &["KIND", "NAME", "SIZE", "SHA-256"]);
-    for artifact in artifacts {
-        rows.row([
-            artifact.kind.as_str().into(),
-            artifact.name.as_str().into(),
-            units::bytes(artifact.bytes).into(),
-            artifact.sha256.as_str().into(),
-        ]);
+/// Of several jobs with their names.
+fn artifacts(shown: &ShowResponse, style: Style) -> String {
+    let are_of_one = is_single_job(shown);
+    let heads = ["JOB", "KIND", "NAME", "SIZE", "SHA-256"];
+    let mut rows = Rows::new(style, &heads[usize::from(are_of_one)..]);
+    for artifact in &shown.artifacts {
+        let job = shown.jobs.iter().find(|job| job.id == artifact.job_id).map_or("", |job| job.name.as_str());
+        let cells = [job, &artifact.kind, &artifact.name, &units::bytes(artifact.bytes), &artifact.sha256];
+        rows.row(cells[usize::from(are_of_one)..].iter().map(|cell| Text::from(*cell)));
     }
-    rows.right(2);
+    rows.right(if are_of_one { 2 } else { 3 });
     rows.to_string()
 }
 

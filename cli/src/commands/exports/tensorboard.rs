@@ -30,8 +30,8 @@ use crate::{
 Example:
   tandem export tensorboard table1 --out runs && tensorboard --logdir runs
 
-Final figures that are no curve stand at the last step. The house keeps steps and
-not times: those of points are spread evenly from a job's start to its end.")]
+Final figures that are no curve stand at the last step. Points have steps: their
+times are spread evenly from a job's start to its end.")]
 pub(super) struct Tensorboard {
     /// Job or experiment: an id, its first characters, or an experiment's name
     #[arg(add = ArgValueCompleter::new(complete::targets))]
