@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{database::Database, folder::open_folder};
 
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 
 /// One Postgres for all tests of a binary; stopped and deleted with the last test that uses it.
 #[derive(Debug)]

@@ -226,7 +226,13 @@ fn what_breaks_off_leaves_nothing_that_looks_whole() -> Result<()> {
     assert!(taken.code == 74 && taken.stderr.contains("jobs/big: it is damaged"), "{taken:#?}");
     assert_eq!(psql("SELECT count(*) FROM backups"), "0");
     assert_eq!(cluster.stop(), 0, "{}", cluster.log());
-    let stopped = cluster.tandem(&["backup", text(&archive)?], "");
+    let before = fs::metadata(&archive)?.modified()?;
+    let taken = cluster.tandem(&["backup", text(&archive)?], "");
+    assert!(
+        taken.code == 73 && fs::metadata(&archive)?.modified()? == before,
+        "nothing is replaced unasked: {taken:#?}"
+    );
+    let stopped = cluster.tandem(&["backup", "--force", text(&archive)?], "");
     assert!(stopped.code == 74 && stopped.stderr.contains("starting postgres"), "{stopped:#?}");
 
     // A restoration in the middle: nothing is at its place, beside it, or left running.
