@@ -1,7 +1,8 @@
-"""MLflow's own search over runs, as its server calls it: `SqlAlchemyStore.search_runs`, in this process, without HTTP between.
+"""MLflow's own search over runs, as its server calls it: `SqlAlchemyStore.search_runs`, in this process, without HTTP.
 
-The first request has the URL of a database, in which its tables are made; then each is {"count": n, "experiments": [..] or null for
-all, "filter": .., "order": [..], "most": ..}, and is answered with the seconds for n searches and the ids that were found.
+The first request has the URL of a database, in which its tables are made; then each is {"count": n, "experiments": [..]
+or null for all, "filter": .., "order": [..], "most": ..}, and is answered with the seconds for n searches and the ids
+that were found.
 """
 
 import json
@@ -35,9 +36,7 @@ def main():
         experiments = request["experiments"] or every
         start = time.perf_counter()
         for _ in range(request["count"]):
-            runs = store.search_runs(
-                experiments, request["filter"], ViewType.ACTIVE_ONLY, request["most"], request["order"]
-            )
+            runs = store.search_runs(experiments, request["filter"], ViewType.ACTIVE_ONLY, request["most"], request["order"])
         reply({"seconds": time.perf_counter() - start, "result": [run.info.run_id for run in runs]})
 
 

@@ -169,7 +169,9 @@ async fn reporter(
                         counts.points_acknowledged.fetch_add(points, Ordering::Relaxed);
                     }
                 }
-                Theirs::Stop(_) => return Err(anyhow!("{name} was told to stop its rank")),
+                Theirs::Stop(stop) if assignment.is_some() => {
+                    return Err(anyhow!("{name} was told to stop its rank: {}", stop.reason));
+                }
                 _ => {}
             },
             _ = heartbeats.tick() => {
