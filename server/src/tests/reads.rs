@@ -379,10 +379,13 @@ async fn keeping_costs_what_it_shows_however_much_is_archived_tagged_and_deleted
     policy::set(&database.store, &person("root"), toml, super::sharing::SET).await.unwrap();
     let (mut cursor, mut kinds) = (Some(Cursor::FIRST), std::collections::BTreeMap::new());
     while let Some(at) = cursor {
-        let before = settled().await;
-        let one = step(&database.store, at, None).await.unwrap();
-        let cost = settled().await - before;
-        kinds.insert(one.what, cost);
+        // Twice, as it changes nothing: on a busy machine what came before is counted late, and so with the first.
+        for _ in 0..2 {
+            let before = settled().await;
+            let one = step(&database.store, at, None).await.unwrap();
+            let cost = settled().await - before;
+            kinds.entry(one.what).and_modify(|least: &mut i64| *least = cost.min(*least)).or_insert(cost);
+        }
         // One step of each kind is enough.
         cursor = if matches!(at, Cursor::Delete { .. }) { None } else { next_kind(at) };
     }
