@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use tandem_domain::{facts::Facts, spec::JobSpec};
 use uuid::Uuid;
 
-use super::{Conn, DbResult, rows::Statement};
+use super::{Conn, DbResult, points, rows::Statement};
 
 /// Stores the facts of jobs that are stored already; those that have some keep them.
 pub(crate) async fn put(conn: &mut Conn, facts: &[(Uuid, Facts)]) -> DbResult<()> {
@@ -188,20 +188,15 @@ pub(crate) async fn missing(conn: &mut Conn, filled: Filled, most: i64) -> DbRes
 
 /// Makes the rows of curves that these jobs lack, of the points that are stored; not of jobs that run, whose next points do.
 pub(crate) async fn fill_curves(conn: &mut Conn, jobs: &[Uuid]) -> DbResult<()> {
-    sqlx::query!(
-        "INSERT INTO curves (job_id, name, points, first_step, last_step, last, smallest, largest, loose)
-         SELECT j.id, sums.* FROM jobs j CROSS JOIN LATERAL (
-             SELECT m.name, count(*), min(m.step), max(m.step), (array_agg(m.value ORDER BY m.step DESC))[1],
-                    min(m.value) FILTER (WHERE m.value > '-Infinity' AND m.value < 'Infinity'),
-                    max(m.value) FILTER (WHERE m.value > '-Infinity' AND m.value < 'Infinity'), count(*)
-             FROM metrics m WHERE m.job_id = j.id
-               AND NOT EXISTS (SELECT FROM curves c WHERE c.job_id = j.id AND c.name = m.name)
-             GROUP BY m.name) sums
-         WHERE j.id = ANY($1) AND j.state <> 'running'
-         ORDER BY j.id, sums.name
-         ON CONFLICT (job_id, name) DO NOTHING",
+    let missing = sqlx::query!(
+        r#"SELECT j.id, newest.name AS "name!" FROM jobs j CROSS JOIN LATERAL newest_metrics(j.id) newest
+           WHERE j.id = ANY($1) AND j.state <> 'running'
+             AND NOT EXISTS (SELECT FROM curves c WHERE c.job_id = j.id AND c.name = newest.name)
+           ORDER BY j.id, newest.name"#,
         jobs
     )
-    .run_any(conn)
-    .await
+    .fetch_all(&mut *conn)
+    .await?;
+    let missing: Vec<(Uuid, String)> = missing.into_iter().map(|row| (row.id, row.name)).collect();
+    points::sum_up(conn, &missing.iter().collect::<Vec<_>>()).await
 }

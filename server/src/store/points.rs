@@ -149,7 +149,7 @@ async fn put_loose(conn: &mut Conn, curves: &[(&(Uuid, String), &Vec<Measured>)]
 }
 
 /// Makes the rows of curves that have none, of all that is stored of them: by earlier versions, too.
-async fn sum_up(conn: &mut Conn, curves: &[&(Uuid, String)]) -> DbResult<()> {
+pub(super) async fn sum_up(conn: &mut Conn, curves: &[&(Uuid, String)]) -> DbResult<()> {
     if curves.is_empty() {
         return Ok(());
     }

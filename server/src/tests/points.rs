@@ -137,6 +137,22 @@ async fn a_job_that_ends_leaves_chunks_and_one_that_runs_again_is_left_alone() {
     assert_eq!(times, [(1, 1.0), (50, 50.0), (100, 100.0), (110, 110.0)]);
 }
 
+/// A coordinator of an earlier version beside this one knows no chunks, and stores a step once more.
+#[tokio::test]
+async fn a_step_that_was_stored_twice_costs_no_other_point() {
+    let database = TestStore::open().await;
+    let job = ids(&database.submit(&single(1)).await)[0];
+    put(&database, job, 1, (1..=200).map(|step| (step, 1.0))).await;
+    assert_eq!(database.count("metric_chunks"), 1);
+    put(&database, job, 2, (201..=220).map(|step| (step, 2.0))).await;
+    database.execute(&format!("INSERT INTO metrics VALUES ('{job}', 'loss', 1, 9, 2, now())"));
+    database.execute("UPDATE jobs SET state = 'failed', queued_at = now(), finished_at = now()");
+    database.execute(&format!("INSERT INTO folds VALUES ('{job}')"));
+    fold_all(&database).await;
+    assert_eq!((database.count("metrics"), database.count("folds")), (0, 0));
+    check(&database, job, &(1..=220).map(|step| (step, if step <= 200 { 1.0 } else { 2.0 })).collect()).await;
+}
+
 #[tokio::test]
 async fn a_curve_is_whole_while_it_is_folded() {
     let database = TestStore::open().await;
