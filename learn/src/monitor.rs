@@ -67,10 +67,16 @@ impl Monitor {
     }
 }
 
+/// Of each row of `queries` `[Q, F]` the nearest rows of `bank` `[B, F]` by cosine, the nearest first: cosines and places, both
+/// `[Q, neighbours]`.
+pub(crate) fn nearest(queries: &Tensor, bank: &Tensor, neighbours: i64) -> (Tensor, Tensor) {
+    let unit = |x: &Tensor| x / x.norm_scalaropt_dim(2.0, [1i64], true).clamp_min(1e-12);
+    unit(queries).matmul(&unit(bank).tr()).topk(neighbours, 1, true, true)
+}
+
 /// The class of each row of `queries`, by weighted vote of its `neighbours` nearest rows of `bank`.
 fn knn(bank: &Tensor, labels: &Tensor, queries: &Tensor, neighbours: i64, classes: i64) -> Tensor {
-    let unit = |x: &Tensor| x / x.norm_scalaropt_dim(2.0, [1i64], true).clamp_min(1e-12);
-    let (cosines, nearest) = unit(queries).matmul(&unit(bank).tr()).topk(neighbours, 1, true, true);
+    let (cosines, nearest) = nearest(queries, bank, neighbours);
     let votes = Tensor::zeros([queries.size()[0], classes], (Kind::Float, queries.device()));
     votes.scatter_add(1, &labels.take(&nearest), &(cosines / TEMPERATURE).exp()).argmax(1, false)
 }

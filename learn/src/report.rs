@@ -45,7 +45,7 @@ pub enum Event {
     },
     /// What the rank runs in, as far as it knows: its worker adds device, program and names.
     Environment(Box<Environment>),
-    /// A file that outlives the job; of kind "encoder", "classifier", "attack", "curve", "adversarial" or "picture".
+    /// A file that outlives the job; of kind "encoder", "classifier", "attack", "curve", "adversarial", "embedding" or "picture".
     Artifact {
         kind: String,
         name: String,

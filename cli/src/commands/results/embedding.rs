@@ -1,8 +1,10 @@
 //! What contrastive jobs have learnt, in a plane: the embedding that a job with `pictures` leaves.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use tandem_draw::{
-    Look, numbers,
+    Look,
     scatter::{self, Group, Panel},
 };
 use tandem_proto::v1::Job;
@@ -19,7 +21,7 @@ const EMBEDDING: &str = "embedding";
 /// Planes that one looks at together.
 const MOST: usize = 6;
 
-/// Draws the embeddings of these jobs, the newest first, in the order in which they were submitted.
+/// Draws the embeddings of these jobs, which come the newest first: those that were submitted first stand above.
 pub(super) async fn write(to: Picture, client: &Client, finished: &[Job], output: &Output) -> Result<()> {
     let mut panels = Vec::new();
     let mut more = 0;
@@ -52,15 +54,14 @@ pub(super) async fn write(to: Picture, client: &Client, finished: &[Job], output
 
 /// Of an `embedding.csv`: a group for each class, in the order of their names.
 fn read(name: &str, csv: &str) -> Result<Panel> {
-    let mut groups = std::collections::BTreeMap::<String, Vec<(f64, f64)>>::new();
+    let mut groups = BTreeMap::<String, Vec<(f64, f64)>>::new();
     let mut shares = None;
     for row in columns(csv, ["class", "x", "y", "x_share", "y_share"])? {
         shares = Some((row.number(3)?, row.number(4)?));
         groups.entry(row.fields[0].to_owned()).or_default().push((row.number(1)?, row.number(2)?));
     }
     let Some((x, y)) = shares else { bail!("it has no points") };
-    let axis =
-        |number: u32, share: f64| format!("component {number} ({} % of the variance)", numbers::tick(100.0 * share));
+    let axis = |number: u32, share: f64| format!("component {number} ({:.1} % of the variance)", 100.0 * share);
     let groups = groups.into_iter().map(|(name, points)| Group { name, points }).collect();
     Ok(Panel { title: name.to_owned(), x: axis(1, x), y: axis(2, y), groups })
 }
@@ -76,7 +77,7 @@ mod tests {
         let panel = read("a/b", csv).unwrap();
         assert_eq!(
             (panel.x.as_str(), panel.y.as_str()),
-            ("component 1 (25 % of the variance)", "component 2 (12.5 % of the variance)")
+            ("component 1 (25.0 % of the variance)", "component 2 (12.5 % of the variance)")
         );
         let groups: Vec<(&str, usize)> =
             panel.groups.iter().map(|group| (group.name.as_str(), group.points.len())).collect();

@@ -9,6 +9,7 @@ use crate::artifact;
 use crate::augment;
 use crate::failure::Failure;
 use crate::features::{Orientation, features_by, pixels};
+use crate::monitor::nearest;
 use crate::sheet::sheet;
 use crate::stage::RankContext;
 
@@ -46,7 +47,7 @@ impl Trainer<'_> {
             augment::pairs(images, &shown, &self.spec.augment, rank.task.spec.seed, 0, 1).to_device(Device::Cpu);
         let views = sheet(&[&plain, &views.narrow(0, 0, count), &views.narrow(0, count, count)]).map_err(wrong)?;
 
-        let nearest = nearest(&query_features.narrow(0, 0, count), &bank_features, NEIGHBOURS);
+        let nearest = ranked(&query_features.narrow(0, 0, count), &bank_features);
         let rows: Vec<Tensor> = (nearest.iter())
             .map(|places| {
                 let ids: Vec<i64> = places.iter().map(|&place| bank[place as usize]).collect();
@@ -71,11 +72,10 @@ impl Trainer<'_> {
     }
 }
 
-/// Places in `bank` `[B, F]` of the nearest to each row of `queries` `[Q, F]` by cosine: the nearest of all first, then the second, ...
-fn nearest(queries: &Tensor, bank: &Tensor, neighbours: i64) -> Vec<Vec<i64>> {
-    let unit = |x: &Tensor| x / x.norm_scalaropt_dim(2.0, [1i64], true).clamp_min(1e-12);
-    let most = neighbours.min(bank.size()[0]);
-    let (_, places) = unit(queries).matmul(&unit(bank).tr()).topk(most, 1, true, true);
+/// Places in `bank` of the nearest to each row of `queries`: the nearest of all first, then the second, ...
+fn ranked(queries: &Tensor, bank: &Tensor) -> Vec<Vec<i64>> {
+    let most = NEIGHBOURS.min(bank.size()[0]);
+    let (_, places) = nearest(queries, bank, most);
     let places = places.tr().to_device(Device::Cpu);
     (0..most).map(|rank| Vec::try_from(places.get(rank).contiguous()).unwrap_or_default()).collect()
 }
@@ -136,7 +136,7 @@ mod tests {
     fn the_nearest_are_first_and_length_does_not_count() {
         let bank = Tensor::from_slice(&[0f32, 9.0, 0.1, 0.0, 1.0, 1.0]).view([3, 2]);
         let queries = Tensor::from_slice(&[5f32, 1.0, 0.0, 0.2]).view([2, 2]);
-        assert_eq!(nearest(&queries, &bank, 5), [[1, 0], [2, 2], [0, 1]]);
+        assert_eq!(ranked(&queries, &bank), [[1, 0], [2, 2], [0, 1]]);
     }
 
     #[test]
