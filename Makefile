@@ -8,8 +8,9 @@ demo: setup      ## from nothing to a trained encoder, its accuracy and its curv
 	cargo build --workspace --bins
 	scripts/demo
 
+# All targets at once: the binaries alone get other features of what they depend on than the tests do, and all is built twice.
 test: setup      ## every test, with a real Postgres and real processes
-	cargo build --workspace --bins
+	cargo build --workspace --all-targets
 	cargo test --workspace
 
 setup:           ## install what this machine lacks (Postgres, libtorch)

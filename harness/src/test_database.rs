@@ -1,4 +1,5 @@
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
@@ -19,6 +20,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 struct SharedPostgres {
     postgres: LocalPostgres,
+    /// Databases of which copies are made, and whether they are filled.
+    models: Mutex<HashMap<String, Arc<Mutex<bool>>>>,
     _folder: TempDir,
 }
 
@@ -32,9 +35,25 @@ impl SharedPostgres {
         }
         let folder = open_folder()?;
         let postgres = LocalPostgres::start_with(&folder.path().join("postgres"), Options { durable: false })?;
-        let started = Arc::new(Self { postgres, _folder: folder });
+        let started = Arc::new(Self { postgres, models: Mutex::default(), _folder: folder });
         *shared = Arc::downgrade(&started);
         Ok(started)
+    }
+
+    /// A new database, as the one that `fill` has filled.
+    fn copy_model(&self, name: &str, model: &str, fill: impl FnOnce(&str)) -> Result<()> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let filled = Arc::clone(models.entry(model.to_owned()).or_default());
+        drop(models);
+        // Those that want another model need not wait.
+        let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*filled {
+            self.postgres.create_database(model)?;
+            fill(&self.postgres.url(model));
+            *filled = true;
+        }
+        let copy = format!("CREATE DATABASE \"{name}\" TEMPLATE \"{model}\" STRATEGY FILE_COPY");
+        self.postgres.psql("postgres", &copy).map(drop)
     }
 }
 
@@ -57,11 +76,22 @@ impl TestDatabase {
     /// Panics when Postgres is not installed or does not start.
     #[must_use]
     pub fn create() -> Self {
+        Self::made(|shared, name| shared.postgres.create_database(name))
+    }
+
+    /// A copy of the database `model`, which matches `[a-z]+`. `fill` gets its URL, once for all tests of the binary, and leaves no
+    /// connection open: what many tests begin with is not made again for each.
+    #[must_use]
+    pub fn copy(model: &str, fill: impl FnOnce(&str)) -> Self {
+        Self::made(|shared, name| shared.copy_model(name, model, fill))
+    }
+
+    fn made(make: impl FnOnce(&SharedPostgres, &str) -> Result<()>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         checked((|| {
             let shared = SharedPostgres::get()?;
             let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-            shared.postgres.create_database(&name)?;
+            make(&shared, &name)?;
             let database = Database::new(&shared.postgres.url(&name), ANSWER_LIMIT)?;
             Ok(Self { database, name, shared, folder: open_folder()? })
         })())
@@ -153,6 +183,17 @@ mod tests {
         assert_eq!((kept.count(&there), ended.value::<i32>("SELECT 1")), (1, 1));
         drop(ended);
         assert_eq!(kept.count(&there), 0);
+    }
+
+    #[test]
+    fn copies_have_what_was_filled_in_once_and_go_their_own_ways() {
+        let fill = |url: &str| {
+            let model = Database::new(url, ANSWER_LIMIT).unwrap();
+            model.execute("CREATE TABLE t (x bigint); INSERT INTO t VALUES (1)").unwrap();
+        };
+        let (one, other) = (TestDatabase::copy("t", fill), TestDatabase::copy("t", |_| panic!("filled again")));
+        one.execute("DELETE FROM t");
+        assert_eq!((one.count("t"), other.count("t")), (0, 1));
     }
 
     #[tokio::test]

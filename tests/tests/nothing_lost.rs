@@ -15,11 +15,17 @@ use nix::{
 use serde_json::Value;
 use tandem_harness::{Cluster, small_experiment, until};
 
-const MINUTES: Duration = Duration::from_secs(240);
+/// Ranks are nice, and a busy machine lets them wait.
+const MINUTES: Duration = Duration::from_secs(600);
 
-/// 200 steps, a checkpoint every 8.
+/// 80 steps, a checkpoint every 8.
 fn long(name: &str, workers: u32) -> String {
-    small_experiment(name, workers, 50)
+    small_experiment(name, workers, 20)
+}
+
+/// 120 steps: it is stopped three times, each time with two checkpoints more.
+fn longer(name: &str) -> String {
+    small_experiment(name, 2, 30)
 }
 
 fn signal(pids: &[i32], signal: Signal) {
@@ -74,7 +80,7 @@ fn checkpoints(cluster: &Cluster, job: &Value) -> anyhow::Result<Vec<(u64, PathB
 fn a_damaged_checkpoint_is_skipped_and_said_and_the_job_goes_on_from_the_one_before() -> anyhow::Result<()> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let cluster = Cluster::start(2)?;
-    let undisturbed = cluster.submit(&long("undisturbed", 2))?;
+    let undisturbed = cluster.submit(&longer("undisturbed"))?;
     cluster.wait_succeeded(&undisturbed, MINUTES);
 
     let flip = |state: &PathBuf| -> anyhow::Result<()> {
@@ -91,7 +97,7 @@ fn a_damaged_checkpoint_is_skipped_and_said_and_the_job_goes_on_from_the_one_bef
     let damages: [(&str, &Damage); 3] =
         [("one flipped byte", &flip), ("a truncated file", &truncate), ("a missing folder", &remove)];
 
-    let damaged = cluster.submit(&long("damaged", 2))?;
+    let damaged = cluster.submit(&longer("damaged"))?;
     for (round, (what, damage)) in damages.into_iter().enumerate() {
         wait_two_checkpoints(&cluster, &damaged, round + 1);
         // Stopped, so that no newer checkpoint is written while one is damaged; reports sent before still arrive.
@@ -203,7 +209,7 @@ fn a_job_of_lower_priority_makes_room_and_loses_nothing() -> anyhow::Result<()> 
     let undisturbed = cluster.submit(&long("undisturbed", 2))?;
     cluster.wait_succeeded(&undisturbed, MINUTES);
 
-    let low = cluster.submit(&small_experiment("low", 2, 200))?;
+    let low = cluster.submit(&small_experiment("low", 2, 100))?;
     wait_two_checkpoints(&cluster, &low, 1);
     let high = cluster.submit(&format!("priority = 10\n{}", long("high", 2)))?;
     cluster.wait_succeeded(&high, MINUTES);

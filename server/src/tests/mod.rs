@@ -33,7 +33,7 @@ mod verify;
 mod views;
 mod watch;
 
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, thread};
 
 use tandem_domain::{
     access::{PersonRole, identity::Person},
@@ -42,6 +42,7 @@ use tandem_domain::{
 };
 use tandem_harness::TestDatabase;
 use tandem_proto::{convert::timestamp, v1};
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::{
@@ -58,6 +59,12 @@ use crate::{
     },
     submit::{Submission, Submitted, submit},
 };
+
+/// Who calls this is in a runtime already, and waits.
+fn migrate(url: &str) {
+    let migrated = || drop(Runtime::new().unwrap().block_on(open(url, None)).unwrap());
+    thread::scope(|scope| scope.spawn(migrated).join().unwrap());
+}
 
 /// A database with the schema, and the store on it.
 struct TestStore {
@@ -76,7 +83,7 @@ impl Deref for TestStore {
 
 impl TestStore {
     async fn open() -> Self {
-        Self::on(TestDatabase::create()).await
+        Self::on(TestDatabase::copy("schema", migrate)).await
     }
 
     async fn on(database: TestDatabase) -> Self {

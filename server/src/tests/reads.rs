@@ -26,27 +26,35 @@ use sqlx::Connection as _;
 const JOBS: i64 = 100_000;
 /// A step is one statement, which must not take long on a busy machine.
 const STEPS: i64 = 2;
+const FILL_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
+
+async fn filled() -> TestStore {
+    TestStore::on(TestDatabase::copy("history", fill)).await
+}
 
 /// Fills the history, without the indexes that are no constraint's: together they are made in a tenth of the time.
-async fn filled() -> TestStore {
-    let database = TestStore::open().await;
-    let indexes = database.rows::<(String, String)>(
-        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid)
-         FROM pg_index JOIN pg_class tables ON tables.oid = indrelid
-         WHERE tables.relnamespace = 'public'::regnamespace AND tables.relkind = 'r' AND NOT tables.relispartition
-           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
-    );
+fn fill(url: &str) {
+    migrate(url);
+    let database = tandem_harness::Database::new(url, FILL_LIMIT).unwrap();
+    let execute = |sql: &str| database.execute(sql).unwrap();
+    let indexes: Vec<(String, String)> = (database)
+        .rows(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid)
+             FROM pg_index JOIN pg_class tables ON tables.oid = indrelid
+             WHERE tables.relnamespace = 'public'::regnamespace AND tables.relkind = 'r' AND NOT tables.relispartition
+               AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
+        )
+        .unwrap();
     assert!(indexes.len() > 20, "{indexes:?}");
-    indexes.iter().for_each(|(name, _)| database.execute(&format!("DROP INDEX {name}")));
+    indexes.iter().for_each(|(name, _)| execute(&format!("DROP INDEX {name}")));
     let jobs = JOBS / STEPS;
     for first in (0..JOBS).step_by(jobs as usize) {
-        database.execute(&format!("SET fill.first = '{first}'; SET fill.jobs = '{jobs}'; SET fill.total = '{JOBS}'"));
-        database.execute(include_str!("../../../bench/fill.sql"));
+        execute(&format!("SET fill.first = '{first}'; SET fill.jobs = '{jobs}'; SET fill.total = '{JOBS}'"));
+        execute(include_str!("../../../bench/fill.sql"));
     }
-    indexes.iter().for_each(|(_, definition)| database.execute(definition));
+    indexes.iter().for_each(|(_, definition)| execute(definition));
     // For the statistics of what they are made of, where that is no column.
-    database.execute("ANALYZE");
-    database
+    execute("ANALYZE");
 }
 
 /// Blocks of tables and indexes that the call touches, once its statements are planned for good and all is cached.
