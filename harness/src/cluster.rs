@@ -17,10 +17,12 @@ use crate::{
     process::Process,
     process_handle::{command_line, descendants},
     program::{Program, command},
-    wait::until,
+    wait::{try_until, until},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Each look starts a program, at the cost of the ranks that are waited for.
+const SELDOM: Duration = Duration::from_millis(400);
 
 /// All that `tandem up` runs: Postgres, a coordinator and CPU workers, in a folder and on ports of their own. Their data
 /// folder has `images` of [`write_image_folder`]. Stopped, and its folder removed, when dropped.
@@ -146,14 +148,15 @@ impl Cluster {
 
     /// Waits until every job of the experiment has succeeded. Panics when a job fails or the limit passes.
     pub fn wait_succeeded(&self, experiment: &str, limit: Duration) {
-        until("every job succeeded", limit, || {
-            let answer = self.json(&["show", experiment]).ok()?;
-            let jobs = answer["jobs"].as_array()?;
+        let all = try_until("every job succeeded", limit, SELDOM, || {
+            let Ok(answer) = self.json(&["show", experiment]) else { return Ok(None) };
+            let Some(jobs) = answer["jobs"].as_array() else { return Ok(None) };
             for job in jobs {
                 assert!(job["state"] != "failed" && job["state"] != "cancelled", "{job:#}\n{}", self.log());
             }
-            jobs.iter().all(|job| job["state"] == "succeeded").then_some(())
+            Ok(jobs.iter().all(|job| job["state"] == "succeeded").then_some(()))
         });
+        all.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// SHA-256 of the trained encoder's file.
