@@ -42,6 +42,8 @@ const PRINTED: &[&str] = &[
     "GetPolicyResponse",
     "GoneJob",
     "HoldResponse",
+    "ImportedAs",
+    "ImportResponse",
     "ExperimentSummary",
     "ExperimentsResponse",
     "Job",
@@ -303,7 +305,9 @@ fn check_rules(files: &prost_types::FileDescriptorSet) -> Result<(), String> {
     let methods: Vec<(String, bool)> = services
         .flat_map(|(package, service)| {
             let path = format!("/{package}.{}", service.name());
-            service.method.iter().map(move |method| (format!("{path}/{}", method.name()), method.server_streaming()))
+            let streams =
+                |method: &prost_types::MethodDescriptorProto| method.server_streaming() || method.client_streaming();
+            service.method.iter().map(move |method| (format!("{path}/{}", method.name()), streams(method)))
         })
         .collect();
     let table = "domain/src/access/rules.rs";
@@ -336,8 +340,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::write(descriptor, files.encode_to_vec())?;
     // What was read from a disk is not copied on its way.
     let mut builder = tonic_prost_build::configure().bytes(path("FetchResponse.chunk"));
-    // Much larger than its siblings, and once an attempt.
-    builder = builder.boxed(path("RankEvent.event.environment"));
+    // Much larger than their siblings, and once an attempt, or a job.
+    for large in ["RankEvent.event.environment", "ImportRequest.message.job"] {
+        builder = builder.boxed(path(large));
+    }
     for message in PRINTED {
         builder = builder.message_attribute(path(message), "#[derive(serde::Serialize)]");
     }

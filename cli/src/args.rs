@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         again, archive, audit, backup, cancel, clean, compare, completions, context, data, delete, devices, doctor,
-        down, exports, fetch, hold, init, join, list, logs, metrics, notify, pause, policy, receipt, release, report,
-        restore, results, schema, show, status, submit, tag, token, top, up, usage, user, view, watch, web, whoami,
-        why,
+        down, exports, fetch, hold, import, init, join, list, logs, metrics, notify, pause, policy, receipt, release,
+        report, restore, results, schema, show, status, submit, tag, token, top, up, usage, user, view, watch, web,
+        whoami, why,
     },
     exit,
     home::path_or_nothing,
@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Results(Box<results::Results>),
     View(view::View),
     Export(exports::Export),
+    Import(import::Import),
     Metrics(metrics::Metrics),
     Compare(compare::Compare),
     Report(report::Report),

@@ -164,10 +164,18 @@ impl Client {
         &self,
         request: impl AsyncFn(&Services) -> Result<Response<T>, Status>,
     ) -> Result<T, Refusal> {
+        self.try_each_as_long_as_it_takes(async |on| self.patiently(request(on)).await).await
+    }
+
+    /// As [`try_each`](Self::try_each), of a request that sends much before it is answered, and bounds that wait itself.
+    pub(crate) async fn try_each_as_long_as_it_takes<T>(
+        &self,
+        request: impl AsyncFn(&Services) -> Result<Response<T>, Status>,
+    ) -> Result<T, Refusal> {
         let mut refusal = Refusal::default();
         // One coordinator alone is asked twice: it may have been restarted since the last call.
         for _ in 0..self.servers.len().max(2) {
-            let status = match self.patiently(request(self.services())).await {
+            let status = match request(self.services()).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => status,
             };

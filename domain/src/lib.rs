@@ -8,7 +8,7 @@
 //! workers get no more jobs, [`device`] whether a device is free and well, and [`timing`] holds every timeout. [`access`]
 //! says who may do what, [`telling`] what people are told and where to. [`receipt`] says what produced a result, for others to
 //! verify, [`keeping`] what of the past is kept, and [`statistics`] what results of several seeds say together. [`facts`] is what is
-//! kept of a job to be asked for, and [`ask`] reads the questions.
+//! kept of a job to be asked for, and [`ask`] reads the questions. [`local`] is what a run without a house leaves for one.
 
 pub mod access;
 pub mod ask;
@@ -20,6 +20,7 @@ pub mod fit;
 pub mod images;
 pub mod keeping;
 pub mod lease;
+pub mod local;
 pub mod place;
 pub mod plan;
 pub mod policy;

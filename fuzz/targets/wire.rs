@@ -40,7 +40,7 @@ const KINDS: &[Kind] = kinds! {
     QueryRequest:, QueryResponse:, AskRequest:, AskResponse:, View:, SaveViewRequest:, SaveViewResponse:, ListViewsRequest:, ListViewsResponse:,
     RemoveViewRequest:, RemoveViewResponse:, MetricsRequest:, MetricsResponse:, FetchRequest:, FetchResponse:, CheckpointFile:,
     ReceiptRequest:, ReceiptResponse:, ReceiptKeysRequest:, ReceiptKeysResponse: printed,
-    ReproduceRequest:, ReproduceResponse: printed,
+    ReproduceRequest:, ReproduceResponse: printed, ImportRequest:, ImportResponse: printed,
     DevicesRequest:, DevicesResponse: printed, UsageRequest: usage, UsageResponse: printed,
     StatusRequest:, StatusResponse: status, ReleaseRequest:, ReleaseResponse: printed,
     WhoAmIRequest:, WhoAmIResponse: printed, ListPeopleRequest:, ListPeopleResponse: printed,

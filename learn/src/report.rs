@@ -45,6 +45,10 @@ pub enum Event {
     },
     /// What the rank runs in, as far as it knows: its worker adds device, program and names.
     Environment(Box<Environment>),
+    /// Checksum of the images and labels that were loaded from files, for whoever did not know it.
+    Images {
+        sha256: String,
+    },
     /// A file that outlives the job; of kind "encoder", "classifier", "attack", "curve", "adversarial", "embedding" or "picture".
     Artifact {
         kind: String,

@@ -37,6 +37,7 @@ mod facts;
 mod fitness;
 mod fold;
 mod images;
+mod imports;
 mod keeping;
 mod listen;
 mod meters;

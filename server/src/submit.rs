@@ -84,7 +84,7 @@ pub(crate) struct SubmittedJob {
 /// an idempotency key that was used with another file.
 pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Submitted> {
     check_key(&submission.idempotency_key)?;
-    let mut plan = planned(submission).await?;
+    let mut plan = planned(submission.toml.clone(), submission.file_name.clone()).await?;
     if let Some(priority) = submission.priority {
         plan.priority = checked_priority(priority).map_err(Error::Invalid)?;
     }
@@ -128,8 +128,8 @@ pub(crate) async fn submit(store: &Store, submission: &Submission) -> Result<Sub
 /// Files that are planned at a time. It is work for a processor, and a thread that does it answers nobody.
 static PLANNING: Semaphore = Semaphore::const_new(2);
 
-async fn planned(submission: &Submission) -> Result<Plan> {
-    let (toml, file_name) = (submission.toml.clone(), submission.file_name.clone());
+/// Plans a file. `file_name` is for messages.
+pub(crate) async fn planned(toml: String, file_name: String) -> Result<Plan> {
     let turn = PLANNING.acquire().await.map_err(|error| Error::Bug(error.to_string()))?;
     let planned = spawn_blocking(move || {
         // Its turn lasts until it has ended, although its client may have gone.
@@ -231,7 +231,7 @@ fn answer(plan: Plan, known: &Known) -> Submitted {
 }
 
 /// The plan with the content keys that the experiment stores: those of a fresh experiment match no other job's.
-fn with_keys(mut plan: Plan, experiment: &Experiment) -> Plan {
+pub(crate) fn with_keys(mut plan: Plan, experiment: &Experiment) -> Plan {
     if experiment.fresh {
         let salt = experiment.id.to_string();
         for job in &mut plan.jobs {
@@ -376,7 +376,7 @@ async fn insert_or_share(
 }
 
 /// The facts of the jobs that it brings.
-fn facts_of(plan: &Plan, links: &[Link]) -> Vec<(Uuid, Facts)> {
+pub(crate) fn facts_of(plan: &Plan, links: &[Link]) -> Vec<(Uuid, Facts)> {
     let specs: HashMap<&str, &JobSpec> = plan.jobs.iter().map(|job| (job.spec.name.as_str(), &job.spec)).collect();
     let brought = links.iter().zip(&plan.jobs).filter(|(link, _)| !link.reused);
     let facts = brought.map(|(link, job)| {

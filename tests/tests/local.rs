@@ -1,5 +1,5 @@
 //! `tandem-worker local`, an experiment without a coordinator: stopped in the middle and run again, it ends in the same
-//! bits as without a stop.
+//! bits as without a stop; and a house takes it in, with where it comes from.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tandem_harness::{Binaries, command, run, small_experiment, until, write_image_folder};
+use tandem_harness::{Binaries, Cluster, command, run, small_experiment, until, write_image_folder};
 
 const STOPPED: i32 = 75;
 
@@ -57,5 +57,55 @@ fn a_stopped_run_goes_on_and_ends_in_the_same_bits() -> anyhow::Result<()> {
     let other = run(&mut local(dir.path(), "quiet"), "");
     assert_eq!(other.code, 65, "{other:#?}");
     assert!(other.stderr.contains("choose another --out"), "{other:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_house_takes_it_in_once_with_a_receipt_and_the_same_comes_of_it_there() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    write_image_folder(dir.path())?;
+    let file = dir.path().join("small.toml");
+    std::fs::write(&file, small_experiment("small", 1, 2))?;
+    let cluster = Cluster::start(1)?;
+    let path = |path: &Path| path.display().to_string();
+    // It is moved before it is brought in, as from another machine.
+    let out = dir.path().join("moved");
+    let import = |json: &[&str]| cluster.tandem(&[json, &["import", &path(&out), &path(&file)]].concat(), "");
+    let early = import(&[]);
+    assert!(early.code == 66 && early.stderr.contains("job `encoder`"), "{early:#?}");
+
+    let computed = run(&mut local(dir.path(), "out"), "");
+    assert_eq!(computed.code, 0, "{computed:#?}");
+    std::fs::rename(dir.path().join("out"), &out)?;
+    let imported = import(&["--json"]);
+    assert_eq!(imported.code, 0, "{imported:#?}");
+    let imported: Value = serde_json::from_str(&imported.stdout)?;
+    assert!(imported["present"] == false && imported["jobs"].as_array().map(Vec::len) == Some(2), "{imported:#}");
+    let again = import(&[]);
+    assert!(again.code == 0 && again.stdout.contains("was brought in before"), "{again:#?}");
+
+    // The same figures, the same curve, the same file.
+    let accuracy = computed.stdout.lines().find_map(|line| line.strip_prefix("linear\tlinear_accuracy\t"));
+    let job = cluster.job("small", "linear")?;
+    let stored = job["results"].as_object().and_then(|results| results["linear_accuracy"].as_f64());
+    assert_eq!(stored, accuracy.and_then(|value| value.parse().ok()), "{job:#}");
+    let lines = std::fs::read_to_string(out.join("encoder/metrics.jsonl"))?;
+    let points = lines.lines().filter(|line| line.contains("\"metric\":\"loss\"")).count();
+    let curve = cluster.tandem(&["metrics", "small/encoder", "loss", "--format", "csv"], "");
+    assert!(points > 4 && curve.stdout.lines().count() == points + 1, "{points} points: {curve:#?}");
+    let fetched = dir.path().join("fetched");
+    let fetch = cluster.tandem(&["fetch", "small/encoder", "--out", &path(&fetched)], "");
+    assert_eq!(fetch.code, 0, "{fetch:#?}");
+    let receipt = cluster.tandem(&["receipt", "check", &path(&fetched.join("encoder/receipt.json"))], "");
+    assert_eq!(receipt.code, 0, "{receipt:#?}");
+    let words = cluster.tandem(&["receipt", "small/encoder"], "");
+    assert!(words.stdout.contains("computed by `tandem-worker local` on "), "{words:#?}");
+    let ledger = ledger(dir.path(), "moved", "encoder").unwrap_or_default();
+    assert!(ledger["environment"]["libtorch"].as_str().is_some_and(|version| !version.is_empty()), "{ledger:#}");
+    assert_eq!(ledger["images"].as_str().map(str::len), Some(64), "{ledger:#}");
+
+    // A worker of the house computes the same bits.
+    let reproduced = cluster.tandem(&["reproduce", "small/encoder", "--wait"], "");
+    assert_eq!(reproduced.code, 0, "{reproduced:#?}");
     Ok(())
 }

@@ -176,6 +176,7 @@ impl Attempt {
                     }
                 }
                 RankOutput::KeepAlive { slowest } => self.clock.keep_alive(now, slowest),
+                RankOutput::Known => {}
                 RankOutput::Event(mut event) => {
                     if let Kind::Environment(environment) = &mut event {
                         self.surroundings.complete(environment);

@@ -21,6 +21,7 @@ use tandem_collective::ProcessGroup;
 use tandem_domain::{
     LEARN_VERSION,
     plan::{PlannedJob, plan},
+    receipt::Environment,
     spec::JobSpec,
 };
 use tandem_learn::{
@@ -28,8 +29,15 @@ use tandem_learn::{
     report::{Event, Outcome},
     task::Task,
 };
+use tandem_proto::v1;
 
-use crate::{device::DeviceName, exit_code, rank};
+use crate::{
+    config,
+    device::{Device, DeviceName},
+    exit_code,
+    rank::{self, environment::environment},
+    surroundings::Surroundings,
+};
 use ledger::Ledger;
 
 /// Run an experiment file in this process, on one device, without a coordinator.
@@ -40,7 +48,8 @@ Example: ten minutes at a time, until it says that everything is done
 
 Exit codes: 0 everything is done; 75 time was over or a signal came, call it again; 74 this machine is at fault
 (a full disk) or 66 a file is not there, mend it and call again; 65 a job cannot succeed; 70 the cause is not known.
-Results go to stdout, one `job figure value` a line; progress to stderr.")]
+Results go to stdout, one `job figure value` a line; progress to stderr.
+`tandem import table1 examples/table1.toml` brings them into a house.")]
 pub(crate) struct LocalArgs {
     /// The experiment file.
     file: PathBuf,
@@ -95,10 +104,11 @@ fn run(args: &LocalArgs) -> anyhow::Result<Outcome> {
             stop.store(true, Ordering::Relaxed);
         });
     }
+    let surroundings = Surroundings::read_here("local".to_owned(), config::host_name(), described(args.device));
     let mut outcome = Outcome::Finished;
     for job in &jobs {
         if outcome == Outcome::Finished {
-            outcome = run_job(args, job, &stop).with_context(|| format!("job `{}`", job.spec.name))?;
+            outcome = run_job(args, job, &surroundings, &stop).with_context(|| format!("job `{}`", job.spec.name))?;
         }
     }
     for job in &jobs {
@@ -109,7 +119,12 @@ fn run(args: &LocalArgs) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Result<Outcome> {
+fn run_job(
+    args: &LocalArgs,
+    job: &PlannedJob,
+    surroundings: &Surroundings,
+    stop: &AtomicBool,
+) -> anyhow::Result<Outcome> {
     let mut ledger = Ledger::open(&args.out, job)?;
     if ledger.is_finished() {
         return Ok(Outcome::Finished);
@@ -121,6 +136,7 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
     for name in &job.spec.inputs {
         inputs.extend(Ledger::read(&args.out, name)?.artifacts());
     }
+    ledger.begin(complete(surroundings, environment(job.spec.threads)?));
     let task = Task {
         job_id: job.spec.name.clone(),
         attempt_id: "local".to_owned(),
@@ -157,6 +173,27 @@ fn run_job(args: &LocalArgs, job: &PlannedJob, stop: &AtomicBool) -> anyhow::Res
         None if outcome == Outcome::Finished => ledger.finish().map(|()| outcome),
         None => Ok(outcome),
     }
+}
+
+/// A card may train where its driver's library is not there to describe it, and CUDA may count cards in another order than that
+/// library: which of several it was is left open.
+fn described(name: DeviceName) -> v1::Device {
+    let found = Device::open(name, None, None, None).map(|device| device.description);
+    let device = found.unwrap_or_else(|error| {
+        eprintln!("tandem-worker: {error:#}; the results will not say on which card they were computed");
+        v1::Device { kind: "cuda".to_owned(), ..v1::Device::default() }
+    });
+    if name == DeviceName::Cpu {
+        return device;
+    }
+    let name = if std::env::var_os("CUDA_VISIBLE_DEVICES").is_none() { device.name } else { String::new() };
+    v1::Device { kind: device.kind, name, driver: device.driver, ..v1::Device::default() }
+}
+
+fn complete(surroundings: &Surroundings, environment: Environment) -> Environment {
+    let mut event = environment.into();
+    surroundings.complete(&mut event);
+    (&event).into()
 }
 
 /// Prints what a person wants to see of an event: progress every few seconds, the rest at once.

@@ -7,7 +7,7 @@
 //! Before training begins, SIGTERM ends the process on the spot, since nothing is lost. From then on it means: finish the
 //! step, write a checkpoint, exit.
 
-mod environment;
+pub(crate) mod environment;
 mod pipes;
 mod process;
 mod rendezvous;

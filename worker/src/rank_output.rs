@@ -15,6 +15,8 @@ pub(crate) enum RankOutput {
     Rendezvous { host: String, port: u16 },
     /// The rank works; `slowest` is the time of its slowest unit of work so far. Not reported.
     KeepAlive { slowest: Duration },
+    /// What the coordinator knows already.
+    Known,
     /// For the outbox.
     Event(Kind),
 }
@@ -35,6 +37,8 @@ pub(crate) fn parse(line: &str, store: &Path) -> RankOutput {
         Ok(Event::Checkpoint { step, path, sha256, bytes, state_sha256 }) => {
             Kind::Checkpoint(CheckpointEvent { step, path: relative(&path, store), sha256, bytes, state_sha256 })
         }
+        // It chose them, or nobody knew them.
+        Ok(Event::Images { .. }) => return RankOutput::Known,
         Ok(Event::Environment(environment)) => Kind::Environment(Box::new((*environment).into())),
         Ok(Event::Artifact { kind, name, path, sha256, bytes }) => {
             Kind::Artifact(ArtifactEvent { kind, name, uri: relative(&path, store), sha256, bytes })
@@ -89,12 +93,14 @@ mod tests {
         assert_eq!(parse(&keep_alive, Path::new("/")), RankOutput::KeepAlive { slowest: Duration::from_millis(1500) });
         let works = |line: &str| match parse(line, Path::new("/")) {
             RankOutput::Event(kind) => is_work(&kind),
-            RankOutput::Rendezvous { .. } | RankOutput::KeepAlive { .. } => panic!("{line}"),
+            RankOutput::Rendezvous { .. } | RankOutput::KeepAlive { .. } | RankOutput::Known => panic!("{line}"),
         };
         assert!(works(&line(&Event::Phase { name: "data".to_owned(), first_step: 0 })));
         assert!(works(&line(&Event::Metric { name: "loss".to_owned(), step: 3, value: 1.0 })));
         assert!(!works(&line(&Event::Note { kind: "hangs".to_owned(), message: "in backward".to_owned() })));
         assert!(!works("a library prints"));
+        let images = line(&Event::Images { sha256: "ab".to_owned() });
+        assert_eq!(parse(&images, Path::new("/")), RankOutput::Known);
     }
 
     #[test]

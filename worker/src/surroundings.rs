@@ -32,6 +32,15 @@ impl Surroundings {
             ),
             Err(error) => Err(error),
         };
+        Self::of(worker, host, device, read)
+    }
+
+    /// The same where nobody else waits.
+    pub(crate) fn read_here(worker: String, host: String, device: v1::Device) -> Self {
+        Self::of(worker, host, device, sha256_of(PROGRAM))
+    }
+
+    fn of(worker: String, host: String, device: v1::Device, read: io::Result<String>) -> Self {
         let binary_sha256 = read.unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot read this program's own file: receipts will not name its SHA-256");
             String::new()

@@ -19,6 +19,7 @@ mod export;
 pub(crate) mod exports;
 pub(crate) mod fetch;
 pub(crate) mod hold;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
@@ -79,6 +80,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Results(results) => results.run(&connect(global, output).await?, output).await,
         Command::Compare(compare) => compare.run(&connect(global, output).await?, output).await,
         Command::Report(report) => report.run(&connect(global, output).await?, output).await,
+        Command::Import(import) => import.run(&connect(global, output).await?, output).await,
         Command::Export(export) => export.run(&connect(global, output).await?, output).await,
         Command::View(view) => view.run(&connect(global, output).await?, output).await,
         Command::Metrics(metrics) => metrics.run(&connect(global, output).await?, output).await,

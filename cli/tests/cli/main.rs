@@ -14,6 +14,7 @@ mod experiments;
 mod failover;
 mod fetch;
 mod house;
+mod import;
 mod join;
 mod json;
 mod keeping;

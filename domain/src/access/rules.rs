@@ -81,6 +81,7 @@ pub const RULES: &[Rule] = &[
     rule("/tandem.v1.Results/Receipt", READER, Object::Any),
     rule("/tandem.v1.Results/ReceiptKeys", READER, Object::Any),
     rule("/tandem.v1.Results/Reproduce", SUBMITTER, Object::Own),
+    stream("/tandem.v1.Results/Import", SUBMITTER, Object::Own),
     rule("/tandem.v1.Data/List", READER, Object::Any),
     stream("/tandem.v1.Data/Put", SUBMITTER, Object::Own),
     rule("/tandem.v1.Data/Remove", SUBMITTER, Object::Own),

@@ -179,6 +179,9 @@ impl<'a> RankContext<'a> {
                 data.sha256
             )));
         }
+        if self.is_rank_zero() && spec.dataset != Dataset::Shapes {
+            self.emit(Event::Images { sha256: data.sha256.clone() });
+        }
         self.log(described(spec, task, &data));
         data.left_out.iter().for_each(|sentence| self.note("left_out", sentence.clone()));
         data.squeezed.iter().for_each(|sentence| self.note("squeezed", sentence.clone()));

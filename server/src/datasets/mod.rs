@@ -15,8 +15,8 @@ use crate::{
     store_folder::{StepError, StoreFolder},
 };
 
-/// Of the store: what has not arrived in whole.
-const UPLOADS: &str = ".uploads";
+/// Of the store: what has not arrived in whole. It is swept after a day.
+pub(crate) const UPLOADS: &str = ".uploads";
 
 /// Where a data set of a name and checksum is, and where while it arrives.
 #[derive(Clone, Debug)]

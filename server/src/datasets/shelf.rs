@@ -110,7 +110,8 @@ fn remove_old(uploads: &Path, now: SystemTime) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         if now.duration_since(entry.metadata()?.modified()?).is_ok_and(|age| age > FORGOTTEN_AFTER) {
-            fs::remove_file(entry.path())?;
+            // Of an import there is a folder.
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
         }
     }
     Ok(())

@@ -16,7 +16,12 @@ pub(crate) async fn check(conn: &mut Conn, limits: &Limits, who: &str) -> Result
     if limits.stored_bytes().is_none() {
         return Ok(());
     }
-    let bytes = unsigned(stored::of(conn, who).await?);
+    more(conn, limits, who, 0).await
+}
+
+/// The same for who is about to store so many bytes.
+pub(crate) async fn more(conn: &mut Conn, limits: &Limits, who: &str, bytes: u64) -> Result<()> {
+    let bytes = unsigned(stored::of(conn, who).await?).saturating_add(bytes);
     let Err(why) = limits.may_store(who, bytes) else { return Ok(()) };
     let largest = stored::largest(conn, who).await?;
     let largest: Vec<String> = (largest.iter().take(NAMED))

@@ -89,7 +89,13 @@ async fn report_once(store: &Store, root: &Path, holder: LeaseHolder, events: &[
     Ok(if attempt.state.is_ended() && !no_fence() { Receipt::Stale } else { Receipt::Stored })
 }
 
-async fn store_batch(tx: &mut Conn, attempt: &LockedAttempt, holder: LeaseHolder, batch: &Batch) -> Result<()> {
+/// Stores what one rank has reported.
+pub(crate) async fn store_batch(
+    tx: &mut Conn,
+    attempt: &LockedAttempt,
+    holder: LeaseHolder,
+    batch: &Batch,
+) -> Result<()> {
     let (job, fence) = (attempt.job, attempt.fence);
     let about = About { worker: Some(holder.worker), ..About::attempt(job, attempt.id) };
     if !attempt.state.is_ended() {

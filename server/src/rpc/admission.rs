@@ -83,13 +83,15 @@ impl Admission {
         let own = all.get(who).copied().unwrap_or(0);
         if own >= ARRIVALS_OF_ONE {
             return Err(Error::Full(format!(
-                "{own} data sets of yours arrive already; put this one when they are there"
+                "{own} data sets and imports of yours arrive already; send this one when they are there"
             )));
         }
         let place = self.arrivals.clone().try_acquire_owned().map_err(|_| {
             let who: Vec<&str> = all.keys().map(String::as_str).collect();
             let who = who.join(", ");
-            Error::Full(format!("{ARRIVALS} data sets arrive already, of {who}; put yours when one of them is there"))
+            Error::Full(format!(
+                "{ARRIVALS} data sets and imports arrive already, of {who}; send yours when one of them is there"
+            ))
         })?;
         all.insert(who.to_owned(), own + 1);
         Ok(Arrival { _place: place, who: who.to_owned(), all: self.arrivals_of.clone() })
@@ -162,7 +164,7 @@ mod tests {
         let admission = Admission::new();
         let held: Vec<_> = (0..ARRIVALS_OF_ONE).map(|_| admission.arrival("ann").unwrap()).collect();
         let refused = admission.arrival("ann").err().unwrap().to_string();
-        assert!(refused.contains("2 data sets of yours"), "{refused}");
+        assert!(refused.contains("2 data sets and imports of yours"), "{refused}");
         let others: Vec<_> = (2..ARRIVALS).map(|i| admission.arrival(&format!("user{}", i / 2)).unwrap()).collect();
         assert!(admission.arrival("bob").err().unwrap().to_string().contains("of "));
         drop(held);

@@ -97,7 +97,7 @@ impl Api {
         };
         builder
             .add_service(JobsServer::new(self.clone()).max_decoding_message_size(FILE_REQUEST_BYTES_MAX))
-            .add_service(ResultsServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(ResultsServer::new(self.clone()).max_decoding_message_size(FILE_REQUEST_BYTES_MAX))
             .add_service(DataServer::new(self.clone()).max_decoding_message_size(PIECE_BYTES_MAX))
             .add_service(FleetServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(DevicesServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))

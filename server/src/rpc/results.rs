@@ -1,9 +1,12 @@
 //! `tandem.v1.Results`.
 
-use tandem_proto::{v1, v1::results_server::Results};
-use tokio::sync::mpsc;
+use std::time::Duration;
+
+use tandem_proto::v1::{self, import_request, results_server::Results};
+use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::StreamExt;
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
+use uuid::Uuid;
 
 use super::{
     Answers, Api,
@@ -13,6 +16,7 @@ use super::{
 use crate::{
     convert, convert_asked,
     error::Error,
+    imports::{House, import},
     query::{
         asked,
         fetch::{self, Open},
@@ -22,6 +26,9 @@ use crate::{
     },
     receipts, store, target,
 };
+
+/// How long who brings something in may take to say what.
+const BEGIN_WITHIN: Duration = Duration::from_secs(20);
 
 #[async_trait]
 impl Results for Api {
@@ -155,6 +162,43 @@ impl Results for Api {
             Ok(receipts::again(&self.store, &self.dispatcher.folder, &by, of, replay).await?)
         };
         Ok(Response::new(convert::again(self.admission.call(again).await?)))
+    }
+
+    async fn import(
+        &self,
+        request: Request<Streaming<v1::ImportRequest>>,
+    ) -> Result<Response<v1::ImportResponse>, Status> {
+        let by = caller(&request)?;
+        let held = (self.admission.stream()?, self.admission.arrival(&by.name)?);
+        let mut messages = request.into_inner().map(|message| match message {
+            Ok(v1::ImportRequest { message: Some(message) }) => Ok(message),
+            Ok(_) => Err(Error::Invalid("a message without a part of an import".to_owned())),
+            Err(status) => Err(Error::StoreAway(format!("the stream broke: {}", status.message()))),
+        });
+        let first = timeout(BEGIN_WITHIN, messages.next()).await;
+        let first = first.map_err(|_| Error::Invalid(format!("nothing arrived within {BEGIN_WITHIN:?}")))?;
+        let Some(import_request::Message::Begin(begin)) = first.transpose()? else {
+            return Err(
+                Error::Invalid("the first message of an Import says what follows: expected `begin`".into()).into()
+            );
+        };
+        check_nul("toml", &begin.toml)?;
+        check_texts(&[("file_name", &begin.file_name), ("sha256", &begin.sha256)])?;
+        let house =
+            House { store: self.store.clone(), folder: self.dispatcher.folder.clone(), closing: self.closing.clone() };
+        // In a task: who goes away leaves no half of it.
+        let importing = self.streams.spawn(async move {
+            let _held = held;
+            import(&house, &by, begin, messages).await
+        });
+        let imported = importing.await.map_err(|error| Error::Bug(format!("an import ended: {error}")))??;
+        let job = |(name, id): (String, Uuid)| v1::ImportedAs { name, id: id.to_string() };
+        Ok(Response::new(v1::ImportResponse {
+            experiment_id: imported.experiment.to_string(),
+            experiment: imported.name,
+            jobs: imported.jobs.into_iter().map(job).collect(),
+            present: imported.present,
+        }))
     }
 
     async fn receipt_keys(

@@ -35,6 +35,7 @@ pub(crate) mod gauges;
 pub(crate) mod happenings;
 pub(crate) mod heartbeats;
 pub(crate) mod house;
+pub(crate) mod imports;
 pub(crate) mod jobs;
 pub(crate) mod labels;
 pub(crate) mod leader;

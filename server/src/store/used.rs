@@ -17,7 +17,8 @@ pub(super) async fn charge(conn: &mut Conn, attempt: Uuid) -> DbResult<()> {
          JOIN leases l ON l.attempt_id = a.id JOIN workers w ON w.id = l.worker_id
          CROSS JOIN LATERAL (SELECT a.assigned_at AS start, COALESCE(a.verifying_at, a.ended_at) AS stop) span
          CROSS JOIN LATERAL generate_series(date_trunc('hour', span.start), span.stop, interval '1 hour') AS hour
-         WHERE a.id = $1 GROUP BY j.owner, hour, w.device_kind ORDER BY j.owner, hour, w.device_kind
+         -- Those of no term were brought in: they took none of our devices.
+         WHERE a.id = $1 AND a.leader_term <> 0 GROUP BY j.owner, hour, w.device_kind ORDER BY j.owner, hour, w.device_kind
          ON CONFLICT (owner, hour, device_kind) DO UPDATE SET seconds = device_use.seconds + excluded.seconds",
         attempt
     )

@@ -10,6 +10,7 @@ mod collect;
 mod conformance;
 mod fit;
 mod heartbeats;
+mod imports;
 mod keeping;
 mod lane;
 mod maximum_time;

@@ -1,5 +1,4 @@
-//! What is done of one job: `OUT/JOB/ledger.json`, which is replaced as a whole at every change, and `metrics.jsonl`
-//! beside it, with one point a line.
+//! What is done of one job: [`LocalRun`], with its checkpoints, and a file of points beside it.
 
 use std::{
     collections::BTreeMap,
@@ -9,16 +8,18 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
-use tandem_domain::plan::PlannedJob;
+use tandem_domain::{
+    local::{LEDGER, LocalFile, LocalPoint, LocalRun, METRICS},
+    plan::PlannedJob,
+    receipt::Environment,
+};
 use tandem_learn::{
     files::publish,
     report::Event,
     task::{CheckpointRef, InputFile},
 };
-
-const NAME: &str = "ledger.json";
-const METRICS: &str = "metrics.jsonl";
 
 pub(super) struct Ledger {
     folder: PathBuf,
@@ -29,11 +30,8 @@ pub(super) struct Ledger {
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Saved {
-    /// Another key in the same folder means another experiment.
-    content_key: String,
-    finished: bool,
-    results: BTreeMap<String, f64>,
-    artifacts: Vec<InputFile>,
+    #[serde(flatten)]
+    run: LocalRun,
     /// Newest first.
     checkpoints: Vec<CheckpointRef>,
 }
@@ -42,10 +40,10 @@ impl Ledger {
     /// The ledger of this job, whether it has run or not.
     pub(super) fn open(out: &Path, job: &PlannedJob) -> anyhow::Result<Self> {
         let mut ledger = Self::read(out, &job.spec.name)?;
-        if ledger.saved.content_key.is_empty() {
-            ledger.saved.content_key.clone_from(&job.content_key);
+        if ledger.saved.run.content_key.is_empty() {
+            ledger.saved.run.content_key.clone_from(&job.content_key);
         }
-        if ledger.saved.content_key != job.content_key {
+        if ledger.saved.run.content_key != job.content_key {
             bail!(
                 "{} holds a job of this name with other parameters, or of a version whose mathematics give other bits; choose \
                  another --out, or remove that folder",
@@ -58,7 +56,7 @@ impl Ledger {
     /// The ledger as it is on disk; empty if the job has not begun.
     pub(super) fn read(out: &Path, name: &str) -> anyhow::Result<Self> {
         let folder = std::path::absolute(out.join(name))?;
-        let path = folder.join(NAME);
+        let path = folder.join(LEDGER);
         let saved = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Saved::default(),
@@ -72,15 +70,27 @@ impl Ledger {
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.saved.finished
+        self.saved.run.finished
     }
 
     pub(super) fn results(&self) -> &BTreeMap<String, f64> {
-        &self.saved.results
+        &self.saved.run.results
     }
 
     pub(super) fn artifacts(&self) -> Vec<InputFile> {
-        self.saved.artifacts.clone()
+        let input = |file: &LocalFile| InputFile {
+            kind: file.kind.clone(),
+            path: file.place(&self.folder),
+            sha256: file.sha256.clone(),
+        };
+        self.saved.run.artifacts.iter().map(input).collect()
+    }
+
+    /// A call begins, in this environment.
+    pub(super) fn begin(&mut self, environment: Environment) {
+        let run = &mut self.saved.run;
+        run.began = run.began.or_else(|| Some(Utc::now()));
+        run.environment = Some(environment);
     }
 
     pub(super) fn checkpoints(&self) -> Vec<CheckpointRef> {
@@ -90,12 +100,17 @@ impl Ledger {
     /// Records what must outlive the process.
     pub(super) fn record(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
-            Event::Result { name, value } => drop(self.saved.results.insert(name, value)),
+            Event::Result { name, value } => drop(self.saved.run.results.insert(name, value)),
             Event::Metric { name, step, value } => {
-                let line = serde_json::json!({ "metric": name, "step": step, "value": value });
+                let point = LocalPoint { metric: name, step, value: Some(value).filter(|value| value.is_finite()) };
+                let line = serde_json::to_string(&point)?;
                 writeln!(self.metrics()?, "{line}").with_context(|| format!("cannot write {METRICS}"))?;
             }
-            Event::Artifact { kind, path, sha256, .. } => self.saved.artifacts.push(InputFile { kind, path, sha256 }),
+            Event::Images { sha256 } => self.saved.run.images = sha256,
+            Event::Artifact { kind, name, path, sha256, .. } => {
+                let path = path.strip_prefix(&self.folder).map(Path::to_owned).unwrap_or(path);
+                self.saved.run.artifacts.push(LocalFile { kind, name, path, sha256 });
+            }
             Event::Checkpoint { step, path, sha256, .. } => {
                 self.saved.checkpoints.insert(0, CheckpointRef { step, path, sha256 });
                 self.save()?;
@@ -109,19 +124,26 @@ impl Ledger {
         if self.metrics.is_none() {
             std::fs::create_dir_all(&self.folder)?;
             let path = self.folder.join(METRICS);
-            let file = OpenOptions::new().create(true).append(true).open(&path);
+            let file = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| {
+                // A call that was killed may have ended within a line, which the next point must not go on with.
+                if file.metadata()?.len() > 0 {
+                    file.write_all(b"\n")?;
+                }
+                Ok(file)
+            });
             self.metrics = Some(file.with_context(|| format!("cannot open {}", path.display()))?);
         }
         self.metrics.as_mut().context("just opened")
     }
 
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        self.saved.finished = true;
+        self.saved.run.finished = true;
+        self.saved.run.ended = Some(Utc::now());
         self.save()
     }
 
     fn save(&self) -> anyhow::Result<()> {
-        publish(&self.folder, NAME, &serde_json::to_vec_pretty(&self.saved)?)?;
+        publish(&self.folder, LEDGER, &serde_json::to_vec_pretty(&self.saved)?)?;
         Ok(())
     }
 }

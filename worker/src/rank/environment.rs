@@ -13,7 +13,7 @@ const ARITHMETIC: [&str; 12] =
 
 /// # Errors
 /// Where libtorch does not say what it is.
-pub(super) fn environment(threads: u32) -> Result<Environment, Error> {
+pub(crate) fn environment(threads: u32) -> Result<Environment, Error> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let libtorch = libtorch()?;
     Ok(Environment {

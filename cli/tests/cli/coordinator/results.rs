@@ -100,6 +100,22 @@ impl Results for Coordinator {
         Ok(Response::new(v1::ReproduceResponse { job_id, experiment, of_id, already, from_step, until_step }))
     }
 
+    async fn import(&self, request: Request<Streaming<v1::ImportRequest>>) -> Answer<v1::ImportResponse> {
+        let mut messages = request.into_inner();
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        while let Some(message) = messages.message().await? {
+            match message.message {
+                Some(v1::import_request::Message::Job(job)) => {
+                    jobs.push(v1::ImportedAs { name: job.name, id: "1".to_owned() });
+                }
+                Some(v1::import_request::Message::Chunk(chunk)) => bytes += chunk.len(),
+                _ => {}
+            }
+        }
+        let experiment_id = format!("{bytes} bytes");
+        Ok(Response::new(v1::ImportResponse { experiment_id, experiment: "here".to_owned(), jobs, present: false }))
+    }
+
     async fn receipt_keys(&self, _: Request<v1::ReceiptKeysRequest>) -> Answer<v1::ReceiptKeysResponse> {
         let receipt = self.script.lock().unwrap().receipt.clone();
         let key = |receipt: v1::ReceiptResponse| v1::ReceiptKey { id: "ab".to_owned(), pem: receipt.key, since: None };
