@@ -21,7 +21,7 @@ pub const POINTS_MAX: usize = 6_000_000;
 /// Curves of one job.
 pub const CURVES_MAX: usize = 1000;
 
-/// What is done of one job. Ledgers of versions before 0.2 lack what has a default.
+/// What is done of one job. Ledgers from before there was an import lack what has a default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LocalRun {
     /// Of spec and inputs, without images. Another key in the same folder means another experiment.

@@ -6,7 +6,7 @@ use tandem_domain::{
     images::Announced,
 };
 
-use super::away;
+use super::free;
 use crate::{
     error::{Error, Result},
     store::{
@@ -14,7 +14,7 @@ use crate::{
         datasets::{self, DatasetRow},
         retry, signed, unsigned, workers,
     },
-    store_folder::{StoreFolder, step},
+    store_folder::StoreFolder,
 };
 
 impl From<Refusal> for Error {
@@ -44,10 +44,7 @@ pub(crate) async fn take(
     limit: u64,
 ) -> Result<Claimed> {
     wanted.check()?;
-    let root = folder.root.clone();
-    let space = step(move || Ok(rustix::fs::statvfs(&root)?)).await;
-    let space = space.map_err(|error| away(folder, "look for free space", &error))?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let free = free(folder).await?;
     let Wanted { name, sha256, bytes } = wanted;
     retry(|| async {
         let mut tx = store.begin().await?;

@@ -21,10 +21,11 @@ use uuid::Uuid;
 
 use super::checked::{Import, WantedFile, arriving_folder, stored_folder};
 use crate::{
+    datasets::away,
     error::{Error, Result},
     report::batch::{NAME_BYTES_MAX, short},
     store::{Store, signed},
-    store_folder::{StepError, StoreFolder, step, step_within},
+    store_folder::{StoreFolder, step, step_within},
 };
 
 /// The longest wait for the next message.
@@ -144,7 +145,7 @@ impl Arriving {
             hasher.update(&chunk);
             Ok((file, hasher))
         });
-        let (file, hasher) = written.await.map_err(|error| away(folder, &self.name, &error))?;
+        let (file, hasher) = written.await.map_err(|error| away(folder, &format!("write {}", self.name), &error))?;
         (self.file, self.hasher) = (Some(file), hasher);
         self.length += count;
         Ok(())
@@ -160,7 +161,7 @@ async fn open_next(folder: &StoreFolder, wanted: &mut IntoIter<(Uuid, WantedFile
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
             NewFile::create(&path, Mode::Shared)
         });
-        let opened = opened.await.map_err(|error| away(folder, &name, &error))?;
+        let opened = opened.await.map_err(|error| away(folder, &format!("write {name}"), &error))?;
         let arriving = Arriving { name, wanted: file, file: Some(opened), hasher: Sha256::new(), length: 0 };
         if arriving.missing() > 0 {
             return Ok(Some(arriving));
@@ -178,15 +179,9 @@ async fn finish(folder: &StoreFolder, arrived: Option<Arriving>) -> Result<()> {
         let why = format!("what arrived of {} has the SHA-256 {found}, expected {}", wanted.name, wanted.sha256);
         return Err(Error::Invalid(why));
     }
-    step_within(SYNC_WITHIN, move || file.replace()).await.map_err(|error| away(folder, &name, &error))
-}
-
-/// Bytes that the store has left.
-pub(super) async fn free(folder: &StoreFolder) -> Result<u64> {
-    let root = folder.root.clone();
-    let space = step(move || Ok(rustix::fs::statvfs(&root)?)).await;
-    let space = space.map_err(|error| Error::StoreAway(format!("cannot look for free space: {error}")))?;
-    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    step_within(SYNC_WITHIN, move || file.replace())
+        .await
+        .map_err(|error| away(folder, &format!("write {name}"), &error))
 }
 
 /// Puts all files where they stay.
@@ -200,7 +195,7 @@ pub(super) async fn keep(folder: &StoreFolder, import: &Import) -> Result<()> {
             fs::rename(&from, &to)?;
             tandem_durable::sync_folder(parent)
         });
-        kept.await.map_err(|error| away(folder, &stays, &error))?;
+        kept.await.map_err(|error| away(folder, &format!("put files into {stays}"), &error))?;
     }
     Ok(())
 }
@@ -209,21 +204,14 @@ pub(super) async fn keep(folder: &StoreFolder, import: &Import) -> Result<()> {
 pub(super) async fn forget(folder: &StoreFolder, import: &Import) {
     for job in import.jobs.iter().filter(|job| !job.files.is_empty()) {
         let places = [arriving_folder(job.id), format!("jobs/{}", job.id)].map(|place| folder.root.join(place));
-        let removed = step(move || {
-            let removed = places.into_iter().map(fs::remove_dir_all);
-            removed
-                .filter(|removed| removed.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::NotFound))
-                .collect()
-        });
-        let removed: Result<(), StepError> = removed.await;
-        if let Err(error) = removed {
-            tracing::warn!(%error, job = %job.id, "files of an import that broke off stay in the store");
+        for place in places {
+            let removed = step(move || match fs::remove_dir_all(place) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            });
+            if let Err(error) = removed.await {
+                tracing::warn!(%error, job = %job.id, "files of an import that broke off stay in the store");
+            }
         }
     }
-}
-
-fn away(folder: &StoreFolder, name: &str, error: &StepError) -> Error {
-    let is_full = matches!(error, StepError::Io(error) if error.kind() == io::ErrorKind::StorageFull);
-    let why = format!("cannot write {name} in the store {}: {error}", folder.root.display());
-    if is_full { Error::Full(format!("{why}; an admin has to make room")) } else { Error::StoreAway(why) }
 }

@@ -9,12 +9,16 @@ mod bring;
 mod checked;
 
 use tandem_domain::access::identity::Person;
-use tandem_proto::v1::{self, import_request::Message};
+use tandem_proto::{
+    binary::encoded_len,
+    v1::{self, import_request::Message},
+};
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 use uuid::Uuid;
 
 use crate::{
+    datasets::free,
     error::{Error, Result},
     keeping::quota,
     sharing::policy,
@@ -142,7 +146,7 @@ async fn room(house: &House, by: &Person, bytes: u64) -> Result<()> {
     quota::more(&mut conn, &limits, &by.name, bytes).await?;
     // Nobody holds a connection while bytes arrive.
     drop(conn);
-    let free = arrival::free(&house.folder).await?;
+    let free = free(&house.folder).await?;
     if bytes > free {
         let why = format!("its files have {bytes} bytes, and the store has {free} left: an admin has to make room");
         return Err(Error::Full(why));
@@ -160,7 +164,7 @@ async fn jobs(
         let Some(Message::Job(job)) = message.transpose()? else {
             return Err(Error::Invalid(format!("{} of {count} jobs arrived before something else", jobs.len())));
         };
-        bytes += bytes_of(&job);
+        bytes += encoded_len(&*job);
         if bytes > JOBS_BYTES_MAX {
             let why =
                 format!("what is said of its jobs, but for curves and files, takes more than {JOBS_BYTES_MAX} bytes");
@@ -169,22 +173,6 @@ async fn jobs(
         jobs.push(*job);
     }
     Ok(jobs)
-}
-
-/// About as many as are held of it.
-fn bytes_of(job: &v1::ImportedJob) -> usize {
-    let v1::ImportedJob { name, content_key, images, environment, results, artifacts, .. } = job;
-    let mut texts = vec![name, content_key, images];
-    texts.extend(results.iter().map(|result| &result.name));
-    texts.extend(artifacts.iter().flat_map(|file| [&file.kind, &file.name, &file.sha256, &file.uri]));
-    if let Some(environment) = environment {
-        let v1::EnvironmentEvent { worker, host, device, processor, processor_features, .. } = environment;
-        let v1::EnvironmentEvent { instructions, libtorch, libtorch_build, version, binary_sha256, .. } = environment;
-        texts.extend([worker, host, processor, instructions, libtorch, libtorch_build, version, binary_sha256]);
-        texts.extend(processor_features.iter().chain([&environment.learn_version]));
-        texts.extend(device.iter().flat_map(|device| [&device.kind, &device.name, &device.uuid, &device.driver]));
-    }
-    texts.iter().map(|text| 32 + text.len()).sum()
 }
 
 /// What is known of an import.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
-    io::Write,
+    io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -124,14 +124,8 @@ impl Ledger {
         if self.metrics.is_none() {
             std::fs::create_dir_all(&self.folder)?;
             let path = self.folder.join(METRICS);
-            let file = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| {
-                // A call that was killed may have ended within a line, which the next point must not go on with.
-                if file.metadata()?.len() > 0 {
-                    file.write_all(b"\n")?;
-                }
-                Ok(file)
-            });
-            self.metrics = Some(file.with_context(|| format!("cannot open {}", path.display()))?);
+            let file = open_at_a_line(&path).with_context(|| format!("cannot open {}", path.display()))?;
+            self.metrics = Some(file);
         }
         self.metrics.as_mut().context("just opened")
     }
@@ -145,5 +139,35 @@ impl Ledger {
     fn save(&self) -> anyhow::Result<()> {
         publish(&self.folder, LEDGER, &serde_json::to_vec_pretty(&self.saved)?)?;
         Ok(())
+    }
+}
+
+/// Opens a file of lines for more of them. A call that was killed may have ended within one, which the next must not go on with.
+fn open_at_a_line(path: &Path) -> std::io::Result<File> {
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_is_not_gone_on_with_and_no_line_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(METRICS);
+        for (before, after) in [("", "b\n"), ("a\n", "a\nb\n"), ("a\n{\"me", "a\n{\"me\nb\n")] {
+            std::fs::write(&path, before).unwrap();
+            open_at_a_line(&path).unwrap().write_all(b"b\n").unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
     }
 }
