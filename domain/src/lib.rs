@@ -10,6 +10,7 @@
 //! verify, [`keeping`] what of the past is kept, and [`statistics`] what results of several seeds say together. [`facts`] is what is
 //! kept of a job to be asked for, and [`ask`] reads the questions. [`local`] is what a run without a house leaves for one.
 
+pub mod about;
 pub mod access;
 pub mod ask;
 pub mod blame;

@@ -4,7 +4,8 @@ use tandem_proto::v1::{Job, JobState, Progress};
 
 use super::{job, state, units};
 
-/// A change that is worth a line: of state, reason, phase or epoch (of an attack, each tenth of its images).
+/// A change that is worth a line: of state, reason, phase or epoch (of an attack, each tenth of its images). That the end of
+/// what it waits for is expected a little later is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Milestone {
     state: i32,
@@ -20,7 +21,7 @@ impl Milestone {
         let progress = job.progress.as_ref().filter(|_| job.state() == JobState::Running);
         Self {
             state: job.state,
-            reason: job.reason.clone(),
+            reason: timeless(&job.reason),
             phase: progress.map(|progress| progress.phase.clone()).unwrap_or_default(),
             epoch: progress.map_or(0, |progress| progress.epoch),
             tenth: progress
@@ -29,6 +30,17 @@ impl Milestone {
                 .unwrap_or(0),
         }
     }
+}
+
+/// Without the times of day in it.
+fn timeless(reason: &str) -> String {
+    let is_time = |word: &str| {
+        let is_digit = |letter: char| letter.is_ascii_digit();
+        word.split_once(':').is_some_and(|(hours, minutes)| {
+            hours.len() == 2 && minutes.len() == 2 && [hours, minutes].iter().all(|part| part.chars().all(is_digit))
+        })
+    };
+    reason.split(' ').filter(|word| !is_time(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Figures shown of a job that has ended, and of one that runs.
@@ -184,5 +196,9 @@ mod tests {
             Milestone::of(&waiting),
             Milestone::of(&Job { reason: "waits longer".to_owned(), ..waiting.clone() })
         );
+        let until =
+            |moment: &str| Job { reason: format!("cpu-0 busy until about {moment} UTC, 2 idle"), ..waiting.clone() };
+        assert_eq!(Milestone::of(&until("18:45")), Milestone::of(&until("19:05")));
+        assert_ne!(Milestone::of(&until("18:45")), Milestone::of(&until("Dec 2, 18:45")));
     }
 }

@@ -8,7 +8,7 @@ use super::{
     gang,
     model::{FleetWorker, Policy, QueuedJob, WorkerStatus},
 };
-use crate::blame::unreadable;
+use crate::{about::about, blame::unreadable};
 
 /// Busy workers named in a reason; the rest are counted.
 const NAMED: usize = 3;
@@ -64,7 +64,7 @@ pub(super) fn busy(
     kind: &str,
     idle: &[&FleetWorker],
     fleet: &[&FleetWorker],
-    policy: &Policy,
+    (now, policy): (DateTime<Utc>, &Policy),
 ) -> String {
     let need = job.workers.world_sizes(job.shards).next().unwrap_or(job.workers.min) as usize;
     let all_idle = idle;
@@ -81,7 +81,7 @@ pub(super) fn busy(
         parts.push(format!("{idle} idle"));
     }
     for (_, until, worker, job_name) in busy.iter().take(NAMED) {
-        let until = until.map(|until| format!(" until about {} UTC", until.format("%H:%M"))).unwrap_or_default();
+        let until = until.map(|until| format!(" until about {}", about(until, now))).unwrap_or_default();
         parts.push(format!("{worker} busy with `{job_name}`{until}"));
     }
     if busy.len() > NAMED {

@@ -116,7 +116,7 @@ impl<'f> Pass<'f> {
         }
         let of_kind: Vec<_> = gang::of_kind(kind, able.iter().copied()).collect();
         let reservation = reserve(self.now, job, &of_kind, &self.taken, self.policy);
-        let reason = reason::busy(job, kind, &idle, &able, self.policy);
+        let reason = reason::busy(job, kind, &idle, &able, (self.now, self.policy));
         self.heads.insert(kind, Head { job, able, reservation });
         Err(reason)
     }

@@ -88,7 +88,7 @@ fn the_head_is_not_overtaken_on_its_own_kind_of_device() {
     assert_eq!(
         reasons(&decision),
         [
-            "waits for 2 cuda workers: 1 idle, cuda2 busy with `other` until about 22:33 UTC",
+            "waits for 2 cuda workers: 1 idle, cuda2 busy with `other` until about 22:35 UTC",
             "waits behind `job1`, which is first in line for cuda workers",
         ]
     );
@@ -173,7 +173,7 @@ fn a_device_in_use_is_waited_for_and_given_to_nobody() {
     let reasons = reasons(&decision);
     assert!(
         reasons[0].ends_with(
-            "1 idle, cuda2 busy with `other` until about 22:33 UTC, cuda1 is in use by ann: python (pid 4711, 3.2 GiB)"
+            "1 idle, cuda2 busy with `other` until about 22:35 UTC, cuda1 is in use by ann: python (pid 4711, 3.2 GiB)"
         ),
         "{reasons:?}"
     );

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
+use tandem_domain::about::about;
 use tandem_proto::v1;
 use uuid::Uuid;
 
@@ -144,7 +145,7 @@ fn row(
         job: worker.job_id.map(|id| (id, job(worker))),
         since: worker.busy_since.filter(|_| busy).map(|at| units::age(at, now)).unwrap_or_default(),
         left: left.map(units::coarse).unwrap_or_default(),
-        until: left.map(|left| until(now, left)).unwrap_or_default(),
+        until: left.map(|left| about(now + TimeDelta::seconds(left as i64), now)).unwrap_or_default(),
         facts: worker.facts.as_ref().map(|facts| facts_of(&facts_from_json(facts), unsigned(worker.memory_bytes))),
         history: if history.is_empty() {
             String::new()
@@ -159,14 +160,6 @@ fn row(
         trouble: Text::line(&trouble),
         state,
     }
-}
-
-/// To five minutes: an estimate that looked exact would be believed.
-fn until(now: DateTime<Utc>, left: f64) -> String {
-    let end = now + TimeDelta::seconds(left as i64);
-    let rounded = end + TimeDelta::seconds(300 - end.timestamp().rem_euclid(300));
-    let form = if end - now > TimeDelta::hours(20) { "%b %-d, %H:%M UTC" } else { "%H:%M UTC" };
-    rounded.format(form).to_string()
 }
 
 fn state_of(worker: &WorkerRow) -> (State, String) {
@@ -241,13 +234,6 @@ fn facts_of(facts: &v1::DeviceFacts, total: u64) -> Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_end_is_told_to_five_minutes_and_with_its_day_where_that_is_another() {
-        let now = "2026-11-30T17:01:00Z".parse().unwrap();
-        assert_eq!(until(now, 600.0), "17:15 UTC");
-        assert_eq!(until(now, 30.0 * 3600.0), "Dec 1, 23:05 UTC");
-    }
 
     #[test]
     fn what_a_card_does_not_say_of_itself_is_no_zero() {

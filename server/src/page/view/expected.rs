@@ -1,7 +1,7 @@
 //! When a job that waits is expected to begin.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tandem_domain::place::Start;
+use tandem_domain::{about::about, place::Start};
 use uuid::Uuid;
 
 use crate::sharing::outlook::Line;
@@ -11,17 +11,11 @@ pub(super) fn start(ahead: Option<&Line>, job: Uuid, now: DateTime<Utc>) -> Opti
     Some(words(ahead?.expected.get(&job)?.start?, now))
 }
 
-/// To five minutes, as what looks exact would be believed.
 fn words(Start { at, late, .. }: Start, now: DateTime<Utc>) -> String {
-    let rounded = |moment: DateTime<Utc>| {
-        let moment = moment + TimeDelta::seconds(299 - (moment.timestamp() + 299).rem_euclid(300));
-        let form = if moment - now > TimeDelta::hours(20) { "%b %-d, %H:%M UTC" } else { "%H:%M UTC" };
-        moment.format(form).to_string()
-    };
     if at - now < TimeDelta::minutes(1) {
         return "within a minute".to_owned();
     }
-    let (at, late) = (rounded(at), rounded(late));
+    let (at, late) = (about(at, now), about(late, now));
     if at == late { format!("about {at}") } else { format!("about {at}, perhaps {late}") }
 }
 
