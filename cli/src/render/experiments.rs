@@ -13,28 +13,21 @@ use crate::time::utc;
 /// One line per experiment: `tandem list --experiments`.
 pub(crate) fn table(experiments: &[ExperimentSummary], style: Style, now: DateTime<Utc>) -> String {
     let length = units::id_length(experiments.iter().map(|one| one.id.as_str()));
-    let are_tagged = experiments.iter().any(|one| !one.tags.is_empty());
-    let mut heads = vec!["ID", "EXPERIMENT", "OWNER", "AGE", "DONE", "NOW", "BEST"];
-    if are_tagged {
-        heads.insert(6, "TAGS");
-    }
-    let mut rows = Rows::new(style, &heads);
+    let mut rows = Rows::new(style, &["ID", "EXPERIMENT", "OWNER", "AGE", "DONE", "NOW", "TAGS", "BEST"]);
     for one in experiments {
-        let mut cells: Vec<Text> = vec![
+        rows.row([
             units::short_id(&one.id, length).into(),
             one.name.as_str().into(),
             one.owner.as_str().into(),
             utc(&one.created_at).map(|at| units::age(at, now)).unwrap_or_default().into(),
             done(one).into(),
             state(one),
+            one.tags.join(", ").into(),
             best(one).into(),
-        ];
-        if are_tagged {
-            cells.insert(6, one.tags.join(", ").into());
-        }
-        rows.row(cells);
+        ]);
     }
     rows.right(4);
+    rows.unless_empty(&["TAGS"]);
     rows.less_needed(&[("TAGS", 4), ("AGE", 3), ("OWNER", 2), ("NOW", 1)]);
     rows.to_string()
 }

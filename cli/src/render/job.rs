@@ -13,30 +13,52 @@ use crate::time::utc;
 /// One line per job: `tandem list`, `tandem show EXPERIMENT`, `tandem cancel`.
 pub(crate) fn table(jobs: &[Job], style: Style, now: DateTime<Utc>) -> String {
     let length = units::id_length(jobs.iter().map(|job| job.id.as_str()));
-    let are_tagged = jobs.iter().any(|job| !job.tags.is_empty());
-    let mut heads = vec!["ID", "EXPERIMENT", "JOB", "STAGE", "STATE", "PROGRESS", "OWNER", "AGE", "NOTE"];
-    if are_tagged {
-        heads.insert(8, "TAGS");
-    }
+    let heads = [
+        "ID",
+        "EXPERIMENT",
+        "JOB",
+        "STAGE",
+        "STATE",
+        "PRIORITY",
+        "PROGRESS",
+        "TIME",
+        "LEFT",
+        "OWNER",
+        "AGE",
+        "TAGS",
+        "NOTE",
+    ];
     let mut rows = Rows::new(style, &heads);
     for job in jobs {
-        let mut cells: Vec<Text> = vec![
+        let duration = |seconds: Option<f64>| seconds.map(units::duration).unwrap_or_default();
+        rows.row([
             units::short_id(&job.id, length).into(),
             job.experiment_name.as_str().into(),
             job.name.as_str().into(),
             job.stage.as_str().into(),
             state::job_cell(job.state()),
+            if job.priority == 0 { String::new() } else { job.priority.to_string() }.into(),
             progress(job).into(),
+            duration(seconds(job, now)).into(),
+            duration(left(job)).into(),
             job.owner.as_str().into(),
             utc(&job.created_at).map(|at| units::age(at, now)).unwrap_or_default().into(),
+            job.tags.join(", ").into(),
             Text::new(note(job), Tone::Faint),
-        ];
-        if are_tagged {
-            cells.insert(8, job.tags.join(", ").into());
-        }
-        rows.row(cells);
+        ]);
     }
-    rows.less_needed(&[("TAGS", 7), ("STAGE", 6), ("AGE", 5), ("OWNER", 4), ("PROGRESS", 3), ("EXPERIMENT", 2)]);
+    rows.unless_empty(&["PRIORITY", "TIME", "LEFT", "TAGS"]);
+    rows.less_needed(&[
+        ("TAGS", 10),
+        ("STAGE", 9),
+        ("AGE", 8),
+        ("OWNER", 7),
+        ("TIME", 6),
+        ("LEFT", 5),
+        ("PRIORITY", 4),
+        ("PROGRESS", 3),
+        ("EXPERIMENT", 2),
+    ]);
     rows.to_string()
 }
 
@@ -82,6 +104,12 @@ pub(crate) fn seconds(job: &Job, now: DateTime<Utc>) -> Option<f64> {
     let start = utc(&job.started_at)?;
     let end = utc(&job.finished_at).unwrap_or(now);
     Some((end - start).num_milliseconds().max(0) as f64 / 1000.0)
+}
+
+/// Seconds until its last step, as its ranks expect; none unless it runs.
+fn left(job: &Job) -> Option<f64> {
+    let progress = job.progress.as_ref().filter(|_| job.state() == JobState::Running)?;
+    Some(progress.seconds_left).filter(|left| *left > 0.0)
 }
 
 #[cfg(test)]
@@ -135,6 +163,25 @@ pub(crate) mod tests {
         assert_eq!(lines.len(), 2);
         assert!(lines[1].starts_with("0199a1b2  quickstart  encoder  contrastive  queued"), "{text}");
         assert!(lines[1].ends_with("busy until about 14:20"), "{text}");
+    }
+
+    #[test]
+    fn time_taken_time_left_and_a_priority_have_columns_where_there_are_any() {
+        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(200);
+        let at = |seconds| {
+            Some(tandem_proto::convert::timestamp(DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)))
+        };
+        let runs = Job { started_at: at(80), priority: -5, ..running() };
+        let ended = Job { finished_at: at(110), state: JobState::Succeeded.into(), priority: 0, ..runs.clone() };
+        let text = table(&[runs, ended.clone()], Style::default(), now);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
+        for (head, cells) in [("PRIORITY", ["-5", ""]), ("TIME", ["2 min 00 s", "30 s"]), ("LEFT", ["1 min 35 s", ""])]
+        {
+            assert!(lines[0].contains(&head), "{text}");
+            assert!(cells.iter().zip(&lines[1..]).all(|(cell, line)| line.contains(cell)), "{head}: {text}");
+        }
+        let text = table(&[ended], Style::default(), now);
+        assert!(text.contains("TIME") && !text.contains("LEFT") && !text.contains("PRIORITY"), "{text}");
     }
 
     #[test]

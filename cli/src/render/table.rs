@@ -107,6 +107,24 @@ impl Rows {
         }
     }
 
+    /// Columns that are left out where no row has anything in them.
+    pub(crate) fn unless_empty(&mut self, heads: &[&str]) {
+        for column in (0..self.heads.len()).rev() {
+            if heads.contains(&self.heads[column].as_str()) && self.is_empty(column) {
+                self.heads.remove(column);
+                self.ranks.remove(column);
+                self.is_right.remove(column);
+                for row in self.rows.iter_mut().filter(|row| column < row.len()) {
+                    row.remove(column);
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self, column: usize) -> bool {
+        self.rows.iter().all(|row| row.get(column).is_none_or(|text| text.width() == 0))
+    }
+
     fn layout(&self) -> Layout {
         let wide = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column)).map(Text::width);
@@ -117,10 +135,9 @@ impl Rows {
         let total = widths.iter().map(|width| width + GAP).sum::<usize>().saturating_sub(GAP);
         let Some(room) = self.style.width.filter(|room| total > *room) else { return whole };
         let Some((last, others)) = widths.split_last() else { return whole };
-        let is_empty = |column: usize| self.rows.iter().all(|row| row.get(column).is_none_or(|text| text.width() == 0));
         let need = |(column, width): (usize, &usize)| {
             // What says nothing is no loss, whatever it is.
-            let rank = if column > 0 && is_empty(column) { u8::MAX } else { self.ranks[column] };
+            let rank = if column > 0 && self.is_empty(column) { u8::MAX } else { self.ranks[column] };
             Need { wide: *width, least: *width, rank }
         };
         let ends_together = self.is_right.last().is_some_and(|is_right| *is_right);
