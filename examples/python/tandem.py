@@ -159,7 +159,7 @@ class House:
     def results(self, where="", **question):
         """The jobs that a condition holds of, as a frame.
 
-        `by`, `columns`, `order`, `view`, `mine`, `since` and `limit` are those of `Results/Ask`.
+        `by`, `columns`, `order`, `view`, `mine`, `tag`, `since` and `limit` are those of `Results/Ask`.
         """
         return self._frame("/results.parquet", {"where": where, **question})
 

@@ -29,6 +29,7 @@ pub(crate) fn question(request: v1::AskRequest) -> Question {
         view: request.view,
         also: String::new(),
         since: request.since,
+        tag: request.tag,
         order: request.order,
         ascending,
         by: request.by,
@@ -48,6 +49,7 @@ pub(crate) fn list(request: v1::ListRequest, states: Vec<JobState>) -> Question 
         mine: request.mine,
         view: request.view,
         since: request.since,
+        tag: request.tag,
         limit: request.limit,
         cursor: request.cursor,
         ..Question::default()
@@ -55,7 +57,7 @@ pub(crate) fn list(request: v1::ListRequest, states: Vec<JobState>) -> Question 
 }
 
 pub(crate) fn view(row: ViewRow) -> v1::View {
-    let Saved { condition, target, owner, mine, since, order, ascending, by, columns } = row.question;
+    let Saved { condition, target, owner, mine, since, tag, order, ascending, by, columns } = row.question;
     let direction = match ascending {
         None => v1::AskDirection::Unspecified,
         Some(true) => v1::AskDirection::Ascending,
@@ -67,6 +69,7 @@ pub(crate) fn view(row: ViewRow) -> v1::View {
         owner,
         mine,
         since,
+        tag,
         order,
         by,
         columns,

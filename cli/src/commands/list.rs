@@ -9,7 +9,7 @@ use super::asked::{Filter, Rest, Which, say_more, say_rest};
 use crate::{
     client::Client,
     complete,
-    exit::{Exit, Failure},
+    exit::Exit,
     output::Output,
     render::{experiments, job, state as words},
     time,
@@ -24,7 +24,7 @@ Examples:
   tandem list --mine --since 7d
   tandem list --state queued,running
   tandem list --where \"stage = 'attack' and device_seconds > '1h'\"
-  tandem list --tag camera-ready
+  tandem list --tag camera-ready --since 7d
   tandem list --experiments --archived
   tandem list --experiment quickstart --json | jq '.jobs[].name'")]
 pub(crate) struct List {
@@ -45,10 +45,6 @@ pub(crate) struct List {
     experiments: bool,
     #[command(flatten)]
     which: Which,
-    /// Only what has this tag, or is of an experiment that has it, archived or not
-    #[arg(long, value_name = "WORD", default_value = "", hide_default_value = true,
-        conflicts_with_all = ["experiment", "condition", "since", "cursor", "view"])]
-    tag: String,
     /// Only experiments that are archived: those are left out otherwise
     #[arg(long, requires = "experiments")]
     archived: bool,
@@ -87,10 +83,6 @@ impl List {
         if self.experiments {
             return self.experiments(client, output).await;
         }
-        if !self.tag.is_empty() && self.which.is_meant() {
-            let message = "--tag with --mine or --owner lists experiments: add --experiments";
-            return Err(Failure::error(Exit::Usage, message.to_owned()));
-        }
         let wanted: Vec<JobState> = self.state.iter().map(|state| JobState::from(*state)).collect();
         let states: Vec<&str> = wanted.iter().map(|state| words::job(*state)).collect();
         let request = ListRequest {
@@ -103,7 +95,7 @@ impl List {
             since: self.which.filter.since.clone(),
             cursor: self.which.cursor.clone(),
             in_line: false,
-            tag: self.tag.clone(),
+            tag: self.which.filter.tag.clone(),
             view: self.which.view.clone(),
         };
         let answer = client.ask("list jobs", async |on| on.jobs().list(request.clone()).await).await?;
@@ -111,8 +103,8 @@ impl List {
             output.document(&answer)?;
         } else if answer.jobs.is_empty() {
             let none = match (states.is_empty(), self.experiment.is_empty()) {
+                _ if !request.tag.is_empty() => format!("no such jobs with the tag `{}`", request.tag),
                 _ if self.which.is_meant() => "no job is so".to_owned(),
-                _ if !self.tag.is_empty() => format!("no such jobs with the tag `{}`", self.tag),
                 (true, true) => "no jobs; submit some with: tandem submit FILE".to_owned(),
                 (true, false) => format!("no jobs in `{}`", self.experiment),
                 (false, _) => format!("no jobs that are {}; without --state others are listed", states.join(" or ")),
@@ -138,8 +130,8 @@ impl List {
     }
 
     async fn experiments(self, client: &Client, output: &Output) -> Result<Exit> {
-        let is_chosen = !self.tag.is_empty() || self.archived;
-        let Self { limit, which: Which { filter: Filter { owner, mine, .. }, .. }, tag, archived, .. } = self;
+        let is_chosen = !self.which.filter.tag.is_empty() || self.archived;
+        let Self { limit, which: Which { filter: Filter { owner, mine, tag, .. }, .. }, archived, .. } = self;
         // One more than is shown tells that there are more.
         let request = ExperimentsRequest { limit: limit.saturating_add(1), owner, mine, tag, archived };
         let tried = "list experiments";

@@ -25,7 +25,7 @@ pub(crate) struct View {
 
 #[derive(Debug, Subcommand)]
 enum ViewCommand {
-    Save(Save),
+    Save(Box<Save>),
     List(List),
     Rm(Remove),
 }

@@ -29,7 +29,7 @@ fn options(question: &AskRequest) -> String {
     if !question.r#where.is_empty() {
         words.push(format!("--where \"{}\"", question.r#where));
     }
-    for (name, value) in [("--owner", &question.owner), ("--since", &question.since)] {
+    for (name, value) in [("--owner", &question.owner), ("--since", &question.since), ("--tag", &question.tag)] {
         if !value.is_empty() {
             words.push(format!("{name} {value}"));
         }
@@ -61,6 +61,7 @@ mod tests {
         let mut question = AskRequest {
             r#where: text("stage = 'linear'"),
             mine: true,
+            tag: text("v2"),
             by: vec![text("encoder"), text("seed")],
             order: text("loss"),
             ..AskRequest::default()
@@ -70,7 +71,7 @@ mod tests {
         let shown = table(&[view, View::default()], true, Style::default(), DateTime::UNIX_EPOCH);
         assert!(shown.contains("ada/probes"), "{shown}");
         assert!(
-            shown.contains("--where \"stage = 'linear'\" --mine --by encoder,seed --best loss --ascending"),
+            shown.contains("--where \"stage = 'linear'\" --tag v2 --mine --by encoder,seed --best loss --ascending"),
             "{shown}"
         );
         assert_eq!(options(&AskRequest::default()), "all jobs");

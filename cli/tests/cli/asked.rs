@@ -150,3 +150,21 @@ async fn a_list_takes_the_same_words_and_says_that_it_is_cut() {
     let (status, _, stderr) = (ended.code(), ended.stdout(), ended.stderr());
     assert_eq!(status, Some(2), "{stderr}");
 }
+
+#[tokio::test]
+async fn a_tag_goes_beside_any_filter_and_the_best_may_be_by_any_column() {
+    let (server, script) = Coordinator::start(pages()).await;
+    let ended = run(&server, &["results", "--tag", "v2", "--best", "accuracy", "--owner", "ann"]).await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr());
+    let ended = run(&server, &["results", "--best", "accuracy"]).await;
+    assert!(ended.stdout().contains("resnet18"), "{}{}", ended.stdout(), ended.stderr());
+    let asked: Vec<AskRequest> = script.lock().unwrap().questions.drain(..).collect();
+    assert_eq!((asked[0].tag.as_str(), asked[0].owner.as_str()), ("v2", "ann"));
+    assert_eq!((asked[1].tag.as_str(), asked[1].order.as_str()), ("", "accuracy"));
+
+    let (server, script) = Coordinator::start(Script::default()).await;
+    let ended = run(&server, &["list", "--tag", "v2", "--experiment", "table1", "--since", "7d"]).await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr());
+    let lists = std::mem::take(&mut script.lock().unwrap().lists);
+    assert_eq!((lists[0].tag.as_str(), lists[0].experiment.as_str()), ("v2", "table1"));
+}

@@ -95,9 +95,32 @@ pub enum Value {
 }
 
 impl Condition {
-    /// What holds where this does not. As in SQL, neither holds of a job that lacks what is compared.
+    /// What is compared; several parts have no one name.
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            Self::All(_) | Self::Any(_) => None,
+            Self::Compare { name, .. }
+            | Self::Between { name, .. }
+            | Self::OneOf { name, .. }
+            | Self::Like { name, .. }
+            | Self::Missing { name, .. } => Some(name),
+        }
+    }
+
+    /// Whether it holds where something does not: `<>`, or a word with NOT before it.
+    pub fn is_negative(&self) -> bool {
+        match self {
+            Self::All(_) | Self::Any(_) => false,
+            Self::Compare { op, .. } => *op == Op::Unequal,
+            Self::Between { negated, .. } | Self::OneOf { negated, .. } | Self::Like { negated, .. } => *negated,
+            Self::Missing { negated, .. } => !negated,
+        }
+    }
+
+    /// What holds where this does not. As in SQL, neither holds of a job that lacks what is compared; but of tags, of which a job
+    /// has any number, one of both does.
     #[must_use]
-    pub(super) fn negated(self) -> Self {
+    pub fn negated(self) -> Self {
         match self {
             Self::All(parts) => Self::Any(parts.into_iter().map(Self::negated).collect()),
             Self::Any(parts) => Self::All(parts.into_iter().map(Self::negated).collect()),

@@ -58,6 +58,7 @@ columns! {
     Norm "norm" Text "In which an attack looks for near images."
     Device "device" Text "Kind of the devices that the last attempt ran on."
     Figure "figure" Text "Name of its main figure."
+    Tag "tag" Text "On it or on an experiment that has it; compared one by one, so that <> and NOT mean: none of them is so."
     LabelFraction "label_fraction" Number "Share of the labels; of an attack that of the classifier under it."
     Epochs "epochs" Number "Its own."
     BatchSize "batch_size" Number "Its own."

@@ -215,6 +215,10 @@ async fn search(
     if !owner.is_empty() {
         search.conditions.push(compared(Column::Owner, Op::Equal, Value::Text(owner.to_owned())));
     }
+    if !question.tag.is_empty() {
+        search.conditions.push(compared(Column::Tag, Op::Equal, Value::Text(question.tag.clone())));
+        search.names_a_tag = true;
+    }
     if !question.since.trim().is_empty() {
         let since = ask::moment(&question.since, now).map_err(|why| Error::Invalid(format!("since: {why}")))?;
         search.conditions.push(compared(Column::Created, Op::AtLeast, Value::Time(since)));

@@ -55,7 +55,10 @@ impl Jobs for Api {
         check_texts(&[("tag", tag), ("view", view)])?;
         // The condition is longer, and has a bound of its own.
         check_nul("where", r#where)?;
-        let is_asked = *mine || [r#where, owner, since, cursor, view].into_iter().any(|text| !text.is_empty());
+        // A tag alone is looked up by itself, without the facts of jobs.
+        let is_asked = *mine
+            || (!tag.is_empty() && !experiment.is_empty())
+            || [r#where, owner, since, cursor, view].into_iter().any(|text| !text.is_empty());
         let states: Vec<JobState> =
             request.states.iter().map(|state| job_state("states", *state)).collect::<Result<_, _>>()?;
         let list = async {
@@ -71,7 +74,7 @@ impl Jobs for Api {
             if in_line && experiment.is_empty() {
                 return Ok((query::jobs::line(&mut conn, limit).await?, false, None));
             }
-            if !tag.is_empty() && experiment.is_empty() {
+            if !tag.is_empty() {
                 let (rows, more) = query::jobs::tagged(&mut conn, &tag, &states, limit).await?;
                 return Ok((rows, more, None));
             }

@@ -282,9 +282,9 @@ impl Api {
 fn check_question(question: &asked::Question) -> Result<(), Status> {
     // The condition is longer, and has a bound of its own.
     check_nul("where", &question.condition)?;
-    let asked::Question { target, owner, since, order, cursor, view, .. } = question;
+    let asked::Question { target, owner, since, order, cursor, view, tag, .. } = question;
     check_texts(&[("target", target), ("owner", owner), ("since", since), ("order", order)])?;
-    check_texts(&[("cursor", cursor), ("view", view)])?;
+    check_texts(&[("cursor", cursor), ("view", view), ("tag", tag)])?;
     check_texts(&question.by.iter().map(|key| ("by", key.as_str())).collect::<Vec<_>>())?;
     check_texts(&question.columns.iter().map(|column| ("columns", column.as_str())).collect::<Vec<_>>())?;
     Ok(())

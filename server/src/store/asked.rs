@@ -20,6 +20,8 @@ pub(crate) struct Search {
     /// Only jobs that this experiment has, its own or shared ones.
     pub(crate) experiment: Option<Uuid>,
     pub(crate) job: Option<Uuid>,
+    /// One of the conditions is what has a tag.
+    pub(crate) names_a_tag: bool,
 }
 
 /// By which name they are sorted; jobs without it are left out. Equal ones go by their ids.
@@ -199,7 +201,8 @@ pub(crate) fn fits(order: &Order, place: &Place) -> bool {
 
 fn push_where(query: &mut Builder, search: &Search) {
     // What is archived is found where somebody names it.
-    query.push(if search.job.is_some() || search.experiment.is_some() { " WHERE true" } else { " WHERE NOT f.hidden" });
+    let is_named = search.job.is_some() || search.experiment.is_some() || search.names_a_tag;
+    query.push(if is_named { " WHERE true" } else { " WHERE NOT f.hidden" });
     if let Some(job) = search.job {
         query.push(" AND f.job_id = ").push_bind(job);
     }

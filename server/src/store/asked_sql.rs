@@ -8,6 +8,10 @@ use tandem_domain::ask::{Column, Condition, Curve, Name, Op, Value, is_smaller_b
 /// Every question goes over these, by these names. Each job has facts, and a left join is left out where nothing of `jobs` is asked.
 pub(super) const FROM: &str = " FROM job_facts f LEFT JOIN jobs j ON j.id = f.job_id";
 
+/// All tags of a job, in one line.
+const TAGS: &str = "(SELECT string_agg(DISTINCT t.word, ', ' ORDER BY t.word) FROM tags t WHERE t.target = f.job_id OR t.target IN \
+                    (SELECT link.experiment_id FROM experiment_jobs link WHERE link.job_id = f.job_id))";
+
 pub(super) type Builder = QueryBuilder<Postgres>;
 
 /// What an order goes by, and the figure that its column is alone.
@@ -31,6 +35,7 @@ fn column(column: Column) -> &'static str {
         Column::Norm => "f.norm",
         Column::Device => "f.device",
         Column::Figure => "f.figure",
+        Column::Tag => TAGS,
         Column::LabelFraction => "f.label_fraction",
         Column::Epochs => "f.epochs",
         Column::BatchSize => "f.batch_size",
@@ -114,20 +119,34 @@ pub(super) fn push_condition(sql: &mut Builder, condition: &Condition) {
     match condition {
         Condition::All(parts) => push_joined(sql, parts, " AND ", "true"),
         Condition::Any(parts) => push_joined(sql, parts, " OR ", "false"),
-        Condition::Compare { name, op, value } => push_of(sql, name, |sql, at| push_comparison(sql, at, *op, value)),
-        Condition::Between { name, low, high, negated: false } => push_of(sql, name, |sql, at| {
-            push_comparison(sql, at, Op::AtLeast, low);
-            sql.push(" AND ");
-            push_comparison(sql, at, Op::AtMost, high);
-        }),
-        Condition::Between { name, low, high, negated: true } => push_of(sql, name, |sql, at| {
+        leaf => push_leaf(sql, leaf),
+    }
+}
+
+/// What one name is compared with.
+fn push_leaf(sql: &mut Builder, leaf: &Condition) {
+    match leaf.name() {
+        Some(Name::Column(Column::Tag)) => push_tagged(sql, leaf),
+        Some(name) if matches!(leaf, Condition::Missing { .. }) => push_missing(sql, name, !leaf.is_negative()),
+        Some(name) => push_of(sql, name, |sql, at| push_compared(sql, at, leaf)),
+        None => {}
+    }
+}
+
+/// What is asked of a value that is there.
+fn push_compared(sql: &mut Builder, at: At<'_>, leaf: &Condition) {
+    match leaf {
+        Condition::Compare { op, value, .. } => push_comparison(sql, at, *op, value),
+        Condition::Between { low, high, negated, .. } => {
+            let (from, join, to) =
+                if *negated { (Op::Less, " OR ", Op::Greater) } else { (Op::AtLeast, " AND ", Op::AtMost) };
             sql.push("(");
-            push_comparison(sql, at, Op::Less, low);
-            sql.push(" OR ");
-            push_comparison(sql, at, Op::Greater, high);
+            push_comparison(sql, at, from, low);
+            sql.push(join);
+            push_comparison(sql, at, to, high);
             sql.push(")");
-        }),
-        Condition::OneOf { name, values, negated } => push_of(sql, name, |sql, at| {
+        }
+        Condition::OneOf { values, negated, .. } => {
             let (op, join) = if *negated { (Op::Unequal, " AND ") } else { (Op::Equal, " OR ") };
             sql.push("(");
             for (index, value) in values.iter().enumerate() {
@@ -135,8 +154,8 @@ pub(super) fn push_condition(sql: &mut Builder, condition: &Condition) {
                 push_comparison(sql, at, op, value);
             }
             sql.push(")");
-        }),
-        Condition::Like { name, pattern, any_case, negated } => push_of(sql, name, |sql, at| {
+        }
+        Condition::Like { pattern, any_case, negated, .. } => {
             match at {
                 At::Param(param) => {
                     sql.push("(p.params ->> ").push_bind(param.to_owned()).push(")");
@@ -150,9 +169,26 @@ pub(super) fn push_condition(sql: &mut Builder, condition: &Condition) {
             }
             sql.push(if *negated { " NOT" } else { "" }).push(if *any_case { " ILIKE " } else { " LIKE " });
             sql.push_bind(pattern.clone());
-        }),
-        Condition::Missing { name, negated } => push_missing(sql, name, *negated),
+        }
+        // That it is there.
+        Condition::Missing { .. } | Condition::All(_) | Condition::Any(_) => {
+            sql.push("true");
+        }
     }
+}
+
+/// Of tags a job has any number: one of them is so, or none is. Their index begins it.
+fn push_tagged(sql: &mut Builder, leaf: &Condition) {
+    let is_none = leaf.is_negative();
+    let one = if is_none { leaf.clone().negated() } else { leaf.clone() };
+    sql.push(if is_none { "f.job_id NOT IN (" } else { "f.job_id IN (" });
+    sql.push("SELECT t.target FROM tags t WHERE t.is_job AND ");
+    push_compared(sql, At::Plain("t.word"), &one);
+    sql.push(
+        " UNION ALL SELECT link.job_id FROM tags t JOIN experiment_jobs link ON link.experiment_id = t.target WHERE ",
+    );
+    push_compared(sql, At::Plain("t.word"), &one);
+    sql.push(")");
 }
 
 fn push_joined(sql: &mut Builder, parts: &[Condition], join: &str, none: &str) {

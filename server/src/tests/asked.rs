@@ -280,6 +280,11 @@ async fn seeds_in_groups_have_best_mean_and_spread() {
 async fn every_kind_of_condition_finds_what_sql_finds() {
     let database = measured().await;
     database.submit(&single(9)).await;
+    database.execute(
+        "INSERT INTO tags (target, is_job, word, who) SELECT id, false, 'paper', 'ada' FROM experiments WHERE name = 'larger';
+         INSERT INTO tags (target, is_job, word, who)
+         SELECT job_id, true, 'bad', 'ada' FROM job_facts WHERE stage = 'linear' AND seed = 1",
+    );
     for (condition, sql) in [
         ("stage = 'linear' and seed in (1, 3)", "f.stage = 'linear' AND f.seed IN (1, 3)"),
         ("state = 'queued'", "j.state = 'queued'"),
@@ -314,6 +319,13 @@ async fn every_kind_of_condition_finds_what_sql_finds() {
         ("optimizer.nesterov = true", "f.stage = 'linear'"),
         ("optimizer.nesterov <> true", "f.stage = 'contrastive'"),
         ("batch_size > 63.5 and batch_size <= 64", "f.stage = 'contrastive'"),
+        ("tag = 'paper'", "f.experiment = 'larger'"),
+        ("tag = 'paper' and tag in ('bad', 'worse')", "f.experiment = 'larger' AND f.stage = 'linear' AND f.seed = 1"),
+        ("tag <> 'bad'", "NOT (f.stage = 'linear' AND f.seed = 1)"),
+        ("not (tag like 'pa%' or tag = 'bad')", "f.experiment <> 'larger' AND NOT (f.stage = 'linear' AND f.seed = 1)"),
+        ("tag not between 'a' and 'c'", "NOT (f.stage = 'linear' AND f.seed = 1)"),
+        ("tag is null", "f.experiment <> 'larger' AND NOT (f.stage = 'linear' AND f.seed = 1)"),
+        ("tag is not null", "f.experiment = 'larger' OR (f.stage = 'linear' AND f.seed = 1)"),
         ("age < '1d' and created > '2020-01-01'", "true"),
         ("age > '1d'", "false"),
         ("age between '0s' and '1d'", "true"),

@@ -26,6 +26,9 @@ pub(super) struct Filter {
     /// Only those submitted since: 2026-06-01, or 30d for the last thirty days
     #[arg(long, value_name = "WHEN", default_value = "", hide_default_value = true)]
     pub(super) since: String,
+    /// Only what has this tag, or is of an experiment that has it, archived or not
+    #[arg(long, value_name = "WORD", default_value = "", hide_default_value = true)]
+    pub(super) tag: String,
 }
 
 /// Which jobs, of a question that may have been saved or asked before.
@@ -49,8 +52,8 @@ impl Which {
 
     /// Whether one of these is given.
     pub(super) fn is_meant(&self) -> bool {
-        let Filter { condition, mine, owner, since } = &self.filter;
-        *mine || [condition, owner, since, &self.view, &self.cursor].iter().any(|text| !text.is_empty())
+        let Filter { condition, mine, owner, since, tag } = &self.filter;
+        *mine || [condition, owner, since, tag, &self.view, &self.cursor].iter().any(|text| !text.is_empty())
     }
 }
 
@@ -83,7 +86,7 @@ pub(super) struct Question<'a> {
 
 impl Question<'_> {
     pub(super) fn request(&self, limit: u32) -> AskRequest {
-        let Which { filter: Filter { condition, mine, owner, since }, view, cursor } = self.which;
+        let Which { filter: Filter { condition, mine, owner, since, tag }, view, cursor } = self.which;
         // A person who names a stage writes no condition beside it.
         let condition = match self.stage {
             "" => condition.clone(),
@@ -96,6 +99,7 @@ impl Question<'_> {
             owner: owner.clone(),
             mine: *mine,
             since: since.clone(),
+            tag: tag.clone(),
             order: self.best.to_owned(),
             direction: direction.into(),
             by: self.shown.by.clone(),

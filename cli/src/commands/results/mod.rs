@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use anyhow::{Error, Result};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
+use tandem_domain::ask::Column;
 use tandem_draw::plot::Range;
 use tandem_proto::v1::{Job, QueryRequest, QueryResponse};
 use tandem_tables::Format;
@@ -50,6 +51,7 @@ Examples:
   tandem results --where \"stage = 'linear' and label_fraction = 0.01\" \\
     --by encoder --best accuracy --since 2026-06-01
   tandem results --mine --where \"best(knn_accuracy) > 0.8 and state = 'running'\"
+  tandem results --tag camera-ready --best accuracy
   tandem results --where \"encoder = 'resnet18'\" --out results.parquet
                                                 for pandas, polars, DuckDB
   tandem results table1 --table                 test accuracy by labels, model
@@ -85,16 +87,16 @@ pub(crate) struct Results {
     limit: Option<u32>,
     /// A table of test accuracies: kinds of model by a swept key (if left out: the label fraction, else lambda)
     #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "",
-        conflicts_with_all = ["best", "condition", "mine", "owner", "since", "cursor", "view", "by", "columns"])]
+        conflicts_with_all = ["best", "condition", "mine", "owner", "since", "tag", "cursor", "view", "by", "columns"])]
     table: Option<String>,
     /// Draw the curves of the listed jobs into a file, SVG, PNG or PDF by its ending: of attacks, % misclassified against radius;
     /// with --table, bars
     #[arg(long, value_name = "FILE", group = "file",
-        conflicts_with_all = ["condition", "mine", "owner", "since", "cursor", "view", "by", "columns", "format"])]
+        conflicts_with_all = ["condition", "mine", "owner", "since", "tag", "cursor", "view", "by", "columns", "format"])]
     plot: Option<PathBuf>,
     /// Draw what contrastive jobs with `pictures` have learnt, as points in a plane, into a file: SVG, PNG or PDF by its ending
     #[arg(long, value_name = "FILE", group = "file",
-        conflicts_with_all = ["table", "condition", "mine", "owner", "since", "cursor", "view", "by", "columns", "format"])]
+        conflicts_with_all = ["table", "condition", "mine", "owner", "since", "tag", "cursor", "view", "by", "columns", "format"])]
     embedding: Option<PathBuf>,
     /// What to draw of training jobs; one panel each [default: loss, kNN and validation accuracy]
     #[arg(long, requires = "plot", value_delimiter = ',', value_name = "NAME")]
@@ -127,7 +129,8 @@ impl Results {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<Exit> {
         let format = self.export.format("results")?;
         let to = format.map(|format| Ok::<_, Error>((format, self.export.begin(self.force)?))).transpose()?;
-        if self.which.is_meant() || self.shown.is_meant() || (to.is_some() && self.table.is_none()) {
+        let is_asked = self.which.is_meant() || self.shown.is_meant() || self.is_best_of_a_column();
+        if is_asked || (to.is_some() && self.table.is_none()) {
             return self.answer(client, output, to).await;
         }
         let path = self.plot.as_ref().or(self.embedding.as_ref());
@@ -184,6 +187,13 @@ impl Results {
             output.text(&results::table(&jobs, extra, output.style(), time::now()))?;
         }
         Ok(Exit::Ok)
+    }
+
+    /// Whether the best are wanted by what jobs are asked by, and no result is called so: `accuracy`, whichever stage measured it.
+    fn is_best_of_a_column(&self) -> bool {
+        let is_list = self.table.is_none() && self.plot.is_none() && self.embedding.is_none();
+        let is_result = self.best == Column::Knn.name();
+        is_list && !is_result && Column::ALL.iter().any(|column| column.name() == self.best)
     }
 
     /// Jobs in any state, as they are asked for by a condition, or for another program.

@@ -26,9 +26,10 @@ struct Cursor {
 
 /// A number for a question: a cursor goes on with the same one alone.
 fn number_of(question: &Question) -> u32 {
-    let Question { condition, also, states, target, owner, mine, since, order, ascending, by, .. } = question;
-    let text =
-        format!("{condition}\0{also}\0{states:?}\0{target}\0{owner}\0{mine}\0{since}\0{order}\0{ascending:?}\0{by:?}");
+    let Question { condition, also, states, target, owner, mine, since, tag, order, ascending, by, .. } = question;
+    let text = format!(
+        "{condition}\0{also}\0{states:?}\0{target}\0{owner}\0{mine}\0{since}\0{tag}\0{order}\0{ascending:?}\0{by:?}"
+    );
     let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(text.as_bytes()));
     u32::from_be_bytes([a, b, c, d])
 }

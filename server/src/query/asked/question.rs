@@ -21,6 +21,7 @@ pub(crate) struct Question {
     pub(crate) also: String,
     /// A time as people write it.
     pub(crate) since: String,
+    pub(crate) tag: String,
     /// The name to sort by; the newest first if it is empty.
     pub(crate) order: String,
     /// Smallest first or largest first; else the best.
@@ -48,6 +49,7 @@ pub(crate) struct Saved {
     pub(crate) owner: String,
     pub(crate) mine: bool,
     pub(crate) since: String,
+    pub(crate) tag: String,
     pub(crate) order: String,
     pub(crate) ascending: Option<bool>,
     pub(crate) by: Vec<String>,
@@ -56,8 +58,9 @@ pub(crate) struct Saved {
 
 impl Saved {
     pub(crate) fn of(question: &Question) -> Self {
-        let Question { condition, target, owner, mine, since, order, ascending, by, columns, .. } = question.clone();
-        Self { condition, target, owner, mine, since, order, ascending, by, columns }
+        let Question { condition, target, owner, mine, since, tag, order, ascending, by, columns, .. } =
+            question.clone();
+        Self { condition, target, owner, mine, since, tag, order, ascending, by, columns }
     }
 
     /// The question with what it leaves open as it was saved. Both conditions hold.
@@ -75,6 +78,7 @@ impl Saved {
             also: self.condition,
             target: or(question.target, self.target),
             since: or(question.since, self.since),
+            tag: or(question.tag, self.tag),
             owner,
             mine,
             by,
@@ -96,6 +100,7 @@ mod tests {
             condition: text("stage = 'linear'"),
             owner: text("bob"),
             since: text("30d"),
+            tag: text("v2"),
             order: text("accuracy"),
             ascending: Some(true),
             by: vec![text("encoder")],
@@ -108,6 +113,7 @@ mod tests {
         let asked = saved().under(Question { condition: "seed = 1".to_owned(), ..Question::default() });
         assert_eq!((asked.condition.as_str(), asked.also.as_str()), ("seed = 1", "stage = 'linear'"));
         assert_eq!((asked.owner.as_str(), asked.mine, asked.since.as_str()), ("bob", false, "30d"));
+        assert_eq!(asked.tag, "v2");
         assert_eq!(
             (asked.order.as_str(), asked.ascending, asked.by.as_slice()),
             ("accuracy", Some(true), &["encoder".to_owned()][..])
@@ -119,12 +125,14 @@ mod tests {
         let question = Question {
             mine: true,
             since: "1d".to_owned(),
+            tag: "v3".to_owned(),
             order: "seed".to_owned(),
             columns: vec!["job".to_owned()],
             ..Question::default()
         };
         let asked = saved().under(question);
         assert_eq!((asked.owner.as_str(), asked.mine, asked.since.as_str()), ("", true, "1d"));
+        assert_eq!(asked.tag, "v3");
         assert_eq!((asked.order.as_str(), asked.ascending), ("seed", None), "best first, as of any other");
         assert!(asked.by.is_empty() && asked.columns == ["job"]);
     }

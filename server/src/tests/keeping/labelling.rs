@@ -1,7 +1,12 @@
 use super::*;
 use crate::{
     keeping::{archive, labels},
-    query::{experiments, jobs::tagged, results},
+    query::{
+        asked::Question,
+        experiments,
+        jobs::{find, tagged},
+        results,
+    },
     store::{archive::settle, summaries::Chosen},
 };
 
@@ -35,6 +40,13 @@ async fn tags_are_put_found_and_taken_off() {
     assert_eq!(tagged(conn, "v2", &[], 9).await.unwrap().0.len(), 3);
     assert!(tagged(conn, "v2", &[], 2).await.unwrap().1, "it is cut");
     assert_eq!(tagged(conn, "v2", &[tandem_domain::state::JobState::Blocked], 9).await.unwrap().0.len(), 2);
+    let beside = |condition: &str, tag: &str| Question {
+        condition: condition.to_owned(),
+        tag: tag.to_owned(),
+        ..Question::default()
+    };
+    assert_eq!(find(conn, "ada", &beside("stage = 'linear'", "v2")).await.unwrap().0.len(), 2);
+    assert_eq!(find(conn, "ada", &beside("stage = 'linear'", "best")).await.unwrap().0.len(), 0);
     let chosen = Chosen { tag: "v2", ..Chosen::default() };
     let summaries = experiments::list(conn, chosen, 9).await.unwrap();
     assert_eq!((summaries.len(), summaries[0].tags.len()), (1, 2));
@@ -100,6 +112,9 @@ async fn what_is_archived_is_in_no_list_and_found_by_its_name() {
     let by_name = crate::query::show::show(conn, "quickstart", "ada").await.unwrap();
     assert!(by_name.is_archived && by_name.jobs.len() == 3);
     assert_eq!(crate::query::jobs::list(conn, "ada", "quickstart", &[], 9).await.unwrap().0.len(), 3);
+    tags(&database, "ada", "quickstart", &["v2"], false).await.unwrap();
+    let tagged = Question { tag: "v2".to_owned(), condition: "stage = 'linear'".to_owned(), ..Question::default() };
+    assert_eq!(find(conn, "ada", &tagged).await.unwrap().0.len(), 2, "and by its tag");
 
     assert_eq!(set(false).await.unwrap().len(), 1);
     assert_eq!(shown(&database).await, (3, 3, 1, 0));
