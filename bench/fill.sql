@@ -7,6 +7,7 @@
 --   fill.seed     default 7
 --   fill.points   points of each of two curves a job, 1000 at most (default 0)
 --   fill.traces   'on': events, logs of every tenth job, checkpoints and artifacts too (default: results only)
+--   fill.tags     'on': one experiment in 500 is tagged camera-ready, one job in 100 good
 --
 --   PGOPTIONS='-c fill.jobs=100000 -c fill.traces=on -c fill.points=11' \
 --       psql "$URL" -v ON_ERROR_STOP=1 -f bench/fill.sql
@@ -182,6 +183,11 @@ INSERT INTO artifacts (id, job_id, kind, name, uri, sha256, bytes, fence, at)
 SELECT pg_temp.uid('artifact', n), id, CASE WHEN k < 2 THEN 'encoder' ELSE 'classifier' END, CASE WHEN k < 2 THEN 'encoder' ELSE 'classifier' END || '.safetensors',
        'jobs/' || id || '/artifacts/model.safetensors', md5('a' || n) || md5('b' || n), 44800000, 2 * n + 1000001, created_at + took
 FROM plan WHERE state = 'succeeded' AND pg_temp.setting('traces', 'off') = 'on' ORDER BY n;
+INSERT INTO tags (target, is_job, word, who, at)
+SELECT DISTINCT ON (experiment_id) experiment_id, false, 'camera-ready', 'ada', created_at FROM plan
+WHERE e % 500 = 0 AND pg_temp.setting('tags', 'off') = 'on'
+UNION ALL SELECT id, true, 'good', 'ada', created_at FROM plan WHERE n % 100 = 7 AND pg_temp.setting('tags', 'off') = 'on'
+ON CONFLICT DO NOTHING;
 
 DROP TABLE plan;
 RESET session_replication_role;

@@ -58,6 +58,10 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("optimizer.warmup_epochs = 33", "accuracy"),
     ("contrastive.optimizer.lr = 0.3", "accuracy"),
     ("optimizer.warmup_epochs > 9", "accuracy"),
+    ("tag = 'camera-ready'", "accuracy"),
+    ("tag = 'good'", ""),
+    ("tag <> 'good' and stage = 'linear'", "accuracy"),
+    ("tag is not null", ""),
 ];
 
 pub(crate) fn measure(settings: &Settings) -> Result<Vec<Row>> {

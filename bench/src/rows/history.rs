@@ -35,7 +35,8 @@ impl House {
         for first in (0..jobs).step_by(PART as usize) {
             let part = PART.min(jobs - first);
             database.execute(&format!(
-                "SET fill.first = '{first}'; SET fill.jobs = '{part}'; SET fill.total = '{jobs}'; SET fill.points = '{}'",
+                "SET fill.first = '{first}'; SET fill.jobs = '{part}'; SET fill.total = '{jobs}'; SET fill.points = '{}';
+                 SET fill.tags = 'on'",
                 settings.points
             ))?;
             database.execute(include_str!("../../fill.sql"))?;

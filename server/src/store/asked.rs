@@ -78,10 +78,12 @@ pub(crate) struct GroupRow {
     pub(crate) spread: Option<f64>,
 }
 
-/// Plans are made with the values, which decide which index is read; and compiling them takes longer than most of them do.
+/// Plans are made with the values, which decide which index is read; and compiling them takes longer than most of them do. A page
+/// of facts is in memory or on a disk without a head: one that holds less of an index and goes there is the better one.
 pub(crate) async fn prepare(conn: &mut Conn) -> DbResult<()> {
     sqlx::query_scalar!(
-        "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) || set_config('jit', 'off', true)"
+        "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) || set_config('jit', 'off', true)
+             || set_config('random_page_cost', '1.1', true)"
     )
     .fetch_one(conn)
     .await

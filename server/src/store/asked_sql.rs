@@ -4,6 +4,7 @@
 
 use sqlx::{Postgres, QueryBuilder};
 use tandem_domain::ask::{Column, Condition, Curve, Name, Op, Value, is_smaller_better};
+use tandem_domain::state::JobState;
 
 /// Every question goes over these, by these names. Each job has facts, and a left join is left out where nothing of `jobs` is asked.
 pub(super) const FROM: &str = " FROM job_facts f LEFT JOIN jobs j ON j.id = f.job_id";
@@ -253,7 +254,12 @@ fn push_comparison(sql: &mut Builder, at: At<'_>, op: Op, value: &Value) {
                 // With what the index of these asks for; and so that its contrary holds for those that have not ended.
                 sql.push("f.finished_at IS NOT NULL AND f.ended = ").push_bind(state.clone());
             } else {
-                sql.push("j.state = ").push_bind(state.clone()).push("::text::job_state");
+                // Written out, in words of ours: a value that is bound comes too late for the indexes of these states.
+                let live = JobState::ALL.iter().find(|live| live.label() == state);
+                match live {
+                    Some(live) => sql.push("j.state = '").push(live.label()).push("'"),
+                    None => sql.push("false"),
+                };
             }
         }
         (At::Param(param), value) => push_comparison_of_param(sql, param, op, value),
@@ -268,11 +274,12 @@ fn push_simple(sql: &mut Builder, column: &'static str, op: Op, value: &Value) {
         Value::Text(text) => sql.push_bind(text.clone()),
         Value::Flag(flag) => sql.push_bind(*flag),
         Value::Time(at) => sql.push_bind(*at),
-        // A whole number is compared as one: the index of a whole column is of no use beside a fraction.
+        // A whole number is compared as one: the index of a whole column is of no use beside a fraction. With its type: a statement
+        // is known by its text, and whoever asks by a fraction with that of a whole number sends eight bytes of another meaning.
         Value::Number(number) if is_whole(column) && number.fract() == 0.0 && number.abs() < 9e15 => {
-            sql.push_bind(*number as i64)
+            sql.push_bind(*number as i64).push("::int8")
         }
-        Value::Number(number) => sql.push_bind(*number),
+        Value::Number(number) => sql.push_bind(*number).push("::float8"),
     };
 }
 

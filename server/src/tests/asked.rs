@@ -420,3 +420,28 @@ async fn a_list_by_a_condition_is_that_of_jobs_page_by_page() {
     let (rows, more) = crate::query::jobs::list(&mut conn, "ada", "", &[], 18).await.unwrap();
     assert_eq!((rows.len(), more), (18, false));
 }
+
+/// A statement is prepared once for a connection, by its text: what a question sends must be of the type that its text says.
+#[tokio::test]
+async fn a_whole_number_and_a_fraction_are_asked_one_after_the_other() {
+    let database = measured().await;
+    let mut conn = database.store.reader().await.unwrap();
+    let mut count = async |condition: &str| ask(&mut conn, "ada", &about(condition)).await.unwrap().rows.len();
+    for (condition, expected) in [
+        ("seed > 1", 12),
+        ("seed > 1.5", 12),
+        ("seed > 2", 6),
+        ("batch_size > 16.5 and stage = 'contrastive'", 6),
+        ("batch_size > 16 and stage = 'contrastive'", 6),
+        ("seed < 1e30", 18),
+        ("seed < 2", 6),
+        ("seed between 0.5 and 1.5", 6),
+        ("seed between 1 and 1", 6),
+        ("seed in (1.5, 2)", 6),
+        ("seed in (1, 2.5)", 6),
+        ("seed = 99999999999999999999999999", 0),
+        ("seed = 1", 6),
+    ] {
+        assert_eq!(count(condition).await, expected, "{condition}");
+    }
+}
