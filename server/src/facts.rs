@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     error::Result,
     store::{
-        Store,
+        Conn, Store,
         facts::{self, Chain},
         leader, within,
     },
@@ -74,15 +74,20 @@ pub(crate) async fn step(store: &Store, holder: Uuid, after: Option<Uuid>) -> Re
     let after = after.unwrap_or(first);
     let window = facts::window(&mut tx, after, AT_A_TIME).await?;
     if !window.without.is_empty() {
-        let chains = facts::chains(&mut tx, &window.without).await?;
-        let rows: Vec<(Uuid, Facts)> = chains.iter().map(|chain| (chain.job, facts_of(chain))).collect();
-        facts::put(&mut tx, &rows).await?;
+        put_of(&mut tx, &window.without).await?;
         facts::fill_curves(&mut tx, &window.without).await?;
     }
     let next = if window.is_partly_locked { Some(after) } else { window.last };
     facts::set_filled(&mut tx, next).await?;
     tx.commit().await?;
     Ok(next.map_or(Step::Whole, Step::Through))
+}
+
+/// Stores the facts of jobs by what is stored of them.
+pub(crate) async fn put_of(conn: &mut Conn, jobs: &[Uuid]) -> Result<()> {
+    let chains = facts::chains(conn, jobs).await?;
+    let rows: Vec<(Uuid, Facts)> = chains.iter().map(|chain| (chain.job, facts_of(chain))).collect();
+    Ok(facts::put(conn, &rows).await?)
 }
 
 fn facts_of(chain: &Chain) -> Facts {

@@ -139,6 +139,13 @@ fn a_house_that_was_destroyed_comes_back_with_the_same_answers_and_what_ran_goes
     assert_eq!(verified.code, 0, "{verified:#?}");
     assert_eq!(fs::read(keep.path().join("before.json"))?, fs::read(keep.path().join("after.json"))?);
 
+    // What is fetched from it is proved by what lies beside it, although another key signs the folder.
+    let out = keep.path().join("fetched");
+    let fetched = cluster.tandem(&["fetch", "undisturbed/encoder", "--out", text(&out)?], "");
+    assert_eq!(fetched.code, 0, "{fetched:#?}");
+    let beside = cluster.tandem(&["receipt", "check", text(&out.join("encoder/receipt.json"))?], "");
+    assert_eq!(beside.code, 0, "{beside:#?}");
+
     // A worker of the former house is told why, although its token is good; and it still has what it had.
     let token = cluster.folder().join("former.token");
     binaries.make_worker_token(&cluster.folder().join("tandem.sock"), "former", &token)?;

@@ -32,6 +32,8 @@ pub struct Evidence {
     pub ranks: Vec<LostRank>,
     /// Usable workers of the fleet that did not say that the job's input is missing.
     pub workers_not_asked: usize,
+    /// It only runs another job anew, for somebody who wants to know what is there now.
+    pub is_proof: bool,
 }
 
 impl Evidence {

@@ -79,6 +79,9 @@ fn after_missing_input(now: DateTime<Utc>, evidence: &Evidence) -> Next {
     let why = unreadable(&missing);
     let attempts = evidence.missing().map(|rank| rank.attempt).collect::<BTreeSet<_>>().len();
     let is_everywhere = evidence.workers_not_asked == 0;
+    if evidence.is_proof && is_everywhere {
+        return Next::new(JobState::Failed, format!("{why}; nothing can be compared with what is not there"));
+    }
     let waited = evidence.missing().map(|rank| now - rank.at).max().unwrap_or_default();
     if attempts >= INPUT_ATTEMPTS || (is_everywhere && waited >= INPUT_WAIT) {
         let minutes = waited.num_minutes();

@@ -37,7 +37,12 @@ fn well(rank: LostRank) -> LostRank {
 }
 
 fn after(ranks: Vec<LostRank>, workers_not_asked: usize) -> Next {
-    job_after(now(), AttemptState::Lost, &Evidence { ranks, workers_not_asked }, &RetryPolicy::default())
+    job_after(
+        now(),
+        AttemptState::Lost,
+        &Evidence { ranks, workers_not_asked, is_proof: false },
+        &RetryPolicy::default(),
+    )
 }
 
 #[test]
@@ -142,6 +147,19 @@ fn an_input_that_stays_missing_fails_the_job_after_an_hour_or_twenty_attempts() 
     assert!(next.reason.ends_with("given up after 2 attempts in 61 min"), "{}", next.reason);
     assert_eq!(after(vec![missing(1, 61), missing(2, 0)], 1).state, JobState::Queued, "one was never asked");
     assert_eq!(after((1..=20).map(|attempt| missing(attempt, 0)).collect(), 1).state, JobState::Failed);
+}
+
+#[test]
+fn a_proof_fails_as_soon_as_no_worker_can_read_what_it_is_of() {
+    let ranks = vec![rank(1, InputMissing, 1, "ada", "the encoder has sha256 d001.., not 4ca8..")];
+    let after = |workers_not_asked| {
+        let evidence = Evidence { ranks: ranks.clone(), workers_not_asked, is_proof: true };
+        job_after(now(), AttemptState::Lost, &evidence, &RetryPolicy::default())
+    };
+    assert_eq!(after(1).state, JobState::Queued, "another one is asked");
+    let next = after(0);
+    assert_eq!(next.state, JobState::Failed);
+    assert!(next.reason.contains("on gpu-1: the encoder has sha256 d001.."), "{}", next.reason);
 }
 
 #[test]

@@ -80,6 +80,13 @@ pub fn compare(first: &Receipt, again: &Receipt) -> Comparison {
         note(false, format!("the state at step {until_step}: it was not reached"));
         off = true;
     }
+    if let Some(Replayed { from_step, .. }) = replayed
+        && again.attempts.iter().any(|attempt| attempt.training_at.is_some() && attempt.first_step < from_step)
+    {
+        let why = "it is damaged, or cannot be read, and the steps before it were trained anew";
+        note(false, format!("the checkpoint at step {from_step}: {why}"));
+        off = true;
+    }
     let mut kinds: Vec<String> = Vec::new();
     let (before, after) = (first.environments(), again.environments());
     for (one, other) in before.iter().flat_map(|one| after.iter().map(move |other| (one, other))) {

@@ -51,6 +51,19 @@ impl PublicKey {
         Self::from_spki(&STANDARD.decode(body).map_err(|_| KeyError::Pem)?)
     }
 
+    /// All of a text that holds several, the first first.
+    ///
+    /// # Errors
+    /// As [`Self::from_pem`], of any of them.
+    pub fn all_from_pem(text: &str) -> Result<Vec<Self>, KeyError> {
+        let keys: Vec<Self> = text
+            .split_inclusive(END)
+            .filter(|part| part.contains(BEGIN))
+            .map(Self::from_pem)
+            .collect::<Result<_, _>>()?;
+        if keys.is_empty() { Err(KeyError::Pem) } else { Ok(keys) }
+    }
+
     /// In lines of 64, as OpenSSL writes it.
     pub fn to_pem(&self) -> String {
         let body = STANDARD.encode(&self.spki);

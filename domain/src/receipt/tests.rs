@@ -125,6 +125,9 @@ fn keys_are_of_p_256_in_pem() {
     assert_eq!(key.id(), "8eda220a0a967ee985c87b65d4f8a9b870f953f75fb8a954ecbd02b11e591504");
     assert_eq!((key.point().len(), key.point()[0]), (65, 4));
     assert_eq!(PublicKey::from_pem("nonsense"), Err(KeyError::Pem));
+    assert_eq!(PublicKey::all_from_pem(&format!("{PEM}\n# the former one\n{PEM}")), Ok(vec![key.clone(), key.clone()]));
+    assert_eq!(PublicKey::all_from_pem("nonsense"), Err(KeyError::Pem));
+    assert_eq!(PublicKey::all_from_pem(&format!("{PEM}{}", PEM.replace('M', "x"))), Err(KeyError::Kind));
     let ed25519 = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----";
     assert_eq!(PublicKey::from_pem(ed25519), Err(KeyError::Kind));
 }
@@ -294,6 +297,7 @@ fn a_replay_is_compared_by_its_state_and_by_what_it_evaluated() {
     let first = receipt();
     let mut replay = Receipt { artifacts: Vec::new(), ..receipt() };
     replay.job.replayed = Some(Replayed { from_step: 10, until_step: 20 });
+    replay.attempts[0].first_step = 10;
     replay.checkpoints.remove(0);
     replay.results.remove("seconds");
     let same = compare(&first, &replay);
@@ -305,4 +309,12 @@ fn a_replay_is_compared_by_its_state_and_by_what_it_evaluated() {
     replay.checkpoints.clear();
     let nowhere = compare(&first, &replay);
     assert!(!nowhere.holds && nowhere.unequal[0].contains("was not reached"), "{nowhere:?}");
+}
+
+#[test]
+fn a_replay_that_did_not_begin_at_its_checkpoint_is_none() {
+    let mut replay = Receipt { artifacts: Vec::new(), ..receipt() };
+    replay.job.replayed = Some(Replayed { from_step: 10, until_step: 20 });
+    let began = compare(&receipt(), &replay);
+    assert!(!began.holds && began.unequal[0].starts_with("the checkpoint at step 10: it is damaged"), "{began:?}");
 }

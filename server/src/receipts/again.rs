@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
+    facts::put_of,
     sharing::policy,
     store::{
         Conn, Store,
@@ -145,6 +146,7 @@ async fn queue(store: &Store, by: &Person, of: Uuid, original: &Receipt, replaye
     }
     let link = Link { name: original.job.name.clone(), job_id: job, content_key: content_key.clone(), reused: false };
     experiments::link(&mut tx, experiment, 0, &link).await?;
+    put_of(&mut tx, &[job]).await?;
     let message = match replayed {
         Some(Replayed { from_step, until_step }) => {
             format!("replays steps {from_step} to {until_step} of job {of}, for {}", by.name)

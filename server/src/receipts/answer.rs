@@ -55,7 +55,7 @@ pub(crate) async fn answer(house: &Receipts, conn: &mut Conn, job: Uuid, files: 
     let envelope = envelope(&signed)?;
     let (model_signature, house_key) = match files {
         [] => Default::default(),
-        files => sign_folder(house, &statement, files, &envelope)?,
+        files => sign_folder(house, (&statement, &public), files, &envelope)?,
     };
     let (name, key) = (statement.predicate.job.name, public.to_pem());
     Ok(Answer { name, envelope, key, model_signature, house_key, differences })
@@ -84,15 +84,24 @@ fn envelope(signed: &Signed) -> Result<String> {
     Ok(format!("{text}\n"))
 }
 
-/// The signature and the key in PEM. By what the receipt says, which is signed; rows may have been altered since.
-fn sign_folder(house: &Receipts, statement: &Statement, files: &[String], envelope: &str) -> Result<(String, String)> {
+/// The signature and the keys in PEM: that of the signature first, as others read no more than one, and that of the receipt if it is
+/// a former one. By what the receipt says, which is signed; rows may have been altered since.
+fn sign_folder(
+    house: &Receipts,
+    (statement, receipts_key): (&Statement, &PublicKey),
+    files: &[String],
+    envelope: &str,
+) -> Result<(String, String)> {
     let job = &statement.predicate.job;
     let Some(own) = &house.key else {
         return Err(Error::Refused(
             "this coordinator has not the house's key, and signs nothing: its log says where one has it".to_owned(),
         ));
     };
-    let key = own.public.to_pem();
+    let mut key = own.public.to_pem();
+    if receipts_key.id() != own.public.id() {
+        key.push_str(&receipts_key.to_pem());
+    }
     let mut folder = vec![
         File { name: RECEIPT_FILE.to_owned(), sha256: sha256(envelope.as_bytes()) },
         File { name: KEY_FILE.to_owned(), sha256: sha256(key.as_bytes()) },

@@ -70,12 +70,15 @@ pub(crate) async fn of_job(conn: &mut Conn, job: Uuid) -> DbResult<Evidence> {
         "SELECT id FROM workers WHERE state = 'ready' AND session_id IS NOT NULL
              AND COALESCE(quarantined_until <= clock_timestamp(), true)"
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     let said_missing =
         |worker: &Uuid| ranks.iter().any(|rank| rank.worker == *worker && rank.outcome == RankOutcome::InputMissing);
     let workers_not_asked = usable.iter().filter(|worker| !said_missing(worker)).count();
-    Ok(Evidence { ranks, workers_not_asked })
+    let is_proof = sqlx::query_scalar!(r#"SELECT reproduces IS NOT NULL AS "is_proof!" FROM jobs WHERE id = $1"#, job)
+        .fetch_one(conn)
+        .await?;
+    Ok(Evidence { ranks, workers_not_asked, is_proof })
 }
 
 /// Ranks that were lost on a worker or ended there for an unknown reason, since one last succeeded there or somebody

@@ -25,7 +25,8 @@ pub(crate) async fn put(conn: &mut Conn, facts: &[(Uuid, Facts)]) -> DbResult<()
                                 weight_decay, lambda, created_at, started_at, hidden)
          SELECT j.id, e.id, e.name, j.name, e.owner, j.stage, left(new.dataset, 200), NULLIF(j.images, ''), new.encoder, new.optimizer,
                 new.attack, new.norm, new.figure, new.figure_of, new.seed, new.label_fraction, new.epochs, new.batch_size,
-                new.temperature, new.lr, new.weight_decay, new.lambda, j.submitted_at, j.started_at, j.hidden
+                new.temperature, new.lr, new.weight_decay, new.lambda, j.submitted_at, j.started_at,
+                j.hidden OR j.reproduces IS NOT NULL
          FROM jsonb_to_recordset($1) AS new (
              job_id uuid, dataset text, encoder text, optimizer text, attack text, norm text, figure text, figure_of text,
              seed bigint, label_fraction float8, epochs bigint, batch_size bigint, temperature float8, lr float8,

@@ -155,7 +155,7 @@ async fn ended(conn: &mut Conn, stages: &[String], without: Option<&str>, limit:
              SELECT j.experiment_id, j.name, j.id AS job_id, j.finished_at, j.submitted_at, link.position
              FROM jobs j
              JOIN experiment_jobs link ON link.experiment_id = j.experiment_id AND link.name = j.name
-             WHERE j.stage = wanted.stage AND NOT j.hidden
+             WHERE j.stage = wanted.stage AND NOT j.hidden AND j.reproduces IS NULL
                AND j.finished_at IS NOT NULL AND (j.state = 'succeeded' OR j.started_at IS NOT NULL)
                AND (j.state = 'succeeded' OR EXISTS (SELECT FROM results r WHERE r.job_id = j.id))
                AND NOT EXISTS (SELECT FROM results r WHERE r.job_id = j.id AND r.name = $2 AND r.value < 'NaN')
@@ -183,6 +183,7 @@ async fn best(conn: &mut Conn, stages: &[String], figures: Figures<'_>, limit: i
                  FROM results r JOIN jobs j ON j.id = r.job_id
                  JOIN experiment_jobs link ON link.experiment_id = j.experiment_id AND link.name = j.name
                  WHERE r.stage = wanted.stage AND r.name = $2 AND r.value < 'NaN' AND j.finished_at IS NOT NULL AND NOT j.hidden
+                   AND j.reproduces IS NULL
                  ORDER BY r.value, j.finished_at DESC, j.submitted_at DESC, j.experiment_id, link.position LIMIT $3
              ) first
              ORDER BY first.value, first.finished_at DESC, first.submitted_at DESC, first.experiment_id, first.position
@@ -203,6 +204,7 @@ async fn best(conn: &mut Conn, stages: &[String], figures: Figures<'_>, limit: i
                  FROM results r JOIN jobs j ON j.id = r.job_id
                  JOIN experiment_jobs link ON link.experiment_id = j.experiment_id AND link.name = j.name
                  WHERE r.stage = wanted.stage AND r.name = $2 AND r.value < 'NaN' AND j.finished_at IS NOT NULL AND NOT j.hidden
+                   AND j.reproduces IS NULL
                  ORDER BY r.value DESC, j.finished_at DESC, j.submitted_at DESC, j.experiment_id, link.position LIMIT $3
              ) first
              ORDER BY first.value DESC, first.finished_at DESC, first.submitted_at DESC, first.experiment_id,

@@ -15,6 +15,7 @@ use tandem_proto::v1::{ArtifactEvent, CheckpointEvent, ResultEvent, rank_event::
 use super::*;
 use crate::{
     error::Error,
+    query::{asked, results},
     receipts::{Again, HouseKey, Receipts, again, answer},
     report::{rank_ended, report},
     store::{receipts::keys, reproductions::replay},
@@ -375,6 +376,25 @@ async fn a_whole_job_is_run_anew_and_what_has_no_receipt_is_not() {
     house.receipts.make_due().await.unwrap();
     let said = house.said(of, "reproduced");
     assert!(said[0].contains("the same bits, on the same kind of device (3 of 3 equal)"), "{said:?}");
+    // It is no run of its own: found by its name, and not counted beside the first, nor in the list of results.
+    let database = &house.database;
+    assert_eq!(database.value::<i64>("SELECT count(*) FROM job_facts WHERE hidden"), 1);
+    let conn = &mut *database.store.conn().await.unwrap();
+    let asked = |condition: &str, target: &str| asked::Question {
+        condition: condition.to_owned(),
+        target: target.to_owned(),
+        ..asked::Question::default()
+    };
+    let found = asked::ask(conn, "ada", &asked("stage = 'contrastive'", "")).await.unwrap();
+    assert_eq!((found.rows.len(), found.not_indexed), (1, 0));
+    let named = asked::ask(conn, "ada", &asked("", &format!("reproduce-{}", &of.to_string()[..8]))).await.unwrap();
+    assert_eq!(named.rows.len(), 1);
+    for best in ["", "knn_accuracy"] {
+        let listed = results::Question { own: "ada", target: "", stage: "", best, ascending: false, limit: 9 };
+        let listed = results::query(conn, listed).await.unwrap();
+        assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), [of], "{best}");
+    }
+
     // A stage that writes no checkpoint has no step to replay.
     for changed in ["DELETE FROM receipts", "DELETE FROM checkpoints", "INSERT INTO receipts_due SELECT id FROM jobs"] {
         house.database.execute(changed);

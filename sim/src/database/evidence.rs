@@ -83,7 +83,7 @@ impl Database {
         };
         let usable = |&worker: &usize| self.takes_work(worker) && self.workers[worker].session.is_some();
         let workers_not_asked = (0..self.workers.len()).filter(usable).filter(|&worker| !said(worker)).count();
-        Evidence { ranks, workers_not_asked }
+        Evidence { ranks, workers_not_asked, is_proof: false }
     }
 
     /// What was lost on a worker since a rank last succeeded there or somebody released it, newest first.

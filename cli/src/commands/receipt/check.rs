@@ -61,9 +61,9 @@ impl Check {
             ),
             _ => error,
         })?;
-        let key = PublicKey::from_pem(&String::from_utf8_lossy(&key))
+        let keys = PublicKey::all_from_pem(&String::from_utf8_lossy(&key))
             .map_err(|error| damaged(&key_file, &error.to_string()))?;
-        let found = look(&self.file, &key, &key_file, self.files.as_deref().unwrap_or(&beside))?;
+        let found = look(&self.file, &keys, &key_file, self.files.as_deref().unwrap_or(&beside))?;
         say(output, &self.file, &found)?;
         if found.wrong.is_empty() {
             return Ok(Exit::Ok);
@@ -73,10 +73,13 @@ impl Check {
     }
 }
 
-fn look(file: &Path, key: &PublicKey, key_file: &Path, folder: &Path) -> Result<Found> {
+fn look(file: &Path, keys: &[PublicKey], key_file: &Path, folder: &Path) -> Result<Found> {
     let envelope = Envelope::parse(&read(file)?).map_err(|error| damaged(file, &error.to_string()))?;
     let (payload, signature, key_id) = envelope.open().map_err(|error| damaged(file, &error.to_string()))?;
     let mut wrong = Vec::new();
+    // A house that was restored signs by another key than its former receipts are signed by.
+    let named = keys.iter().find(|key| key.id() == key_id).or(keys.first());
+    let key = named.ok_or_else(|| damaged(key_file, "it holds no key"))?;
     if key_id != key.id() {
         wrong.push(format!(
             "it names the key {}, and {} is {}: another house's, an earlier key of this one, or the name was altered",

@@ -44,7 +44,9 @@ impl Key {
             ));
         };
         if let Some(out) = &self.out {
-            files::write(out, newest.pem.as_bytes(), self.force)?;
+            // Receipts of before are signed by former keys. The newest first, as others read no more than one.
+            let all: String = answer.keys.iter().map(|key| key.pem.as_str()).collect();
+            files::write(out, all.as_bytes(), self.force)?;
             output.note(&format!("wrote the key {} to {}", line(&newest.id), out.display()));
         } else if output.is_json() {
             output.document(&answer)?;
@@ -52,7 +54,8 @@ impl Key {
             output.text(&page(&newest.pem, false))?;
         }
         for former in answer.keys.iter().skip(1) {
-            output.note(&format!("receipts of before are signed by {}: --json has it", line(&former.id)));
+            let has = if self.out.is_some() { "the file" } else { "--json" };
+            output.note(&format!("receipts of before are signed by {}: {has} has it", line(&former.id)));
         }
         Ok(Exit::Ok)
     }
