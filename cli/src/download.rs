@@ -139,5 +139,8 @@ async fn receive(
 
 fn damaged(expected: &Expected, found: &str) -> Error {
     let Expected { name, remedy, .. } = expected;
-    Failure::error(Exit::Damaged, format!("{name} is damaged in the store: {found}; nothing was written. {remedy}"))
+    Failure::error(
+        Exit::Damaged,
+        format!("{name} is damaged in the store: {found}; nothing of it was written. {remedy}"),
+    )
 }

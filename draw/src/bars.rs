@@ -15,6 +15,8 @@ use super::{
 
 const WIDTH: u32 = 900;
 const HEIGHT: u32 = 420;
+/// How far above the axis the marks stand, as a share of it.
+const FOOT: f64 = 0.03;
 /// Of the room of a group that its bars take together.
 const FILLED: f64 = 0.8;
 
@@ -118,8 +120,9 @@ impl Figure<'_> {
             let dots = if bar.values.len() > 1 { bar.values.as_slice() } else { &[] };
             let dot = |value: &f64| Circle::new((middle + side, height(*value)), 3, rgb(TEXT).filled());
             chart.draw_series(dots.iter().map(dot))?;
-            // Told apart without colours by the marks of the legend.
-            chart.draw_series([bar.strokes.mark((middle - side, f64::midpoint(height(0.0), height(bar.mean))))])?;
+            // Told apart without colours by the marks of the legend: all in one line at the foot, where they are no value.
+            let foot = if bar.mean < 0.0 { -FOOT } else { FOOT } * (high - low);
+            chart.draw_series([bar.strokes.mark((middle, height(foot)))])?;
         }
         let named = self.bars.iter().enumerate();
         let named =

@@ -17,6 +17,8 @@ use crate::{
 };
 
 const JOBS_MAX: u32 = 1000;
+/// Experiments of one name that are told beside the newest.
+const NAMESAKES: i64 = 6;
 
 /// Finds the one job or experiment that `text` names; what `own` has submitted goes before what others have.
 ///
@@ -46,7 +48,21 @@ pub(crate) async fn resolve(conn: &mut Conn, text: &str, own: &str) -> Result<Ta
             }
         }
     }
+    if let Some((experiment, job)) = text.split_once('/')
+        && let [Target::Experiment(id)] = begins_with(conn, experiment).await?.as_slice()
+    {
+        let links = experiments::links(conn, *id).await?;
+        if let Some(link) = links.into_iter().find(|link| link.name == job) {
+            return Ok(Target::Job(link.job_id));
+        }
+    }
     by_id(conn, text).await
+}
+
+/// By the beginning of an id.
+async fn begins_with(conn: &mut Conn, text: &str) -> Result<Vec<Target>> {
+    let prefix = text.to_ascii_lowercase();
+    Ok(if is_prefix(&prefix) { targets::by_prefix(conn, &prefix).await? } else { Vec::new() })
 }
 
 async fn by_name(conn: &mut Conn, text: &str, own: &str) -> Result<Option<Target>> {
@@ -65,14 +81,21 @@ pub(crate) fn checked(text: &str) -> Result<&str> {
 }
 
 pub(crate) async fn by_id(conn: &mut Conn, text: &str) -> Result<Target> {
-    let prefix = text.to_ascii_lowercase();
-    let found = if is_prefix(&prefix) { targets::by_prefix(conn, &prefix).await? } else { Vec::new() };
-    match found.as_slice() {
+    match begins_with(conn, text).await?.as_slice() {
         [target] => Ok(*target),
         [] => Err(Error::NotFound(format!(
             "no job or experiment is called `{text}` or has an id that begins so; `tandem list` shows what there is"
         ))),
-        [..] => Err(Error::Invalid(format!("more than one id begins with `{text}`; give more of its characters"))),
+        several => {
+            let listed = several.iter().map(|target| match target {
+                Target::Job(id) => format!("job {id}"),
+                Target::Experiment(id) => format!("experiment {id}"),
+            });
+            let listed = listed.collect::<Vec<_>>().join(", ");
+            Err(Error::Invalid(format!(
+                "more than one id begins with `{text}`, first {listed}; give more of its characters"
+            )))
+        }
     }
 }
 
@@ -81,6 +104,14 @@ pub(crate) async fn older_with_results(conn: &mut Conn, text: &str, own: &str) -
     match by_name(conn, checked(text)?, own).await? {
         Some(Target::Experiment(id)) => Ok(targets::older_with_results(conn, id).await?),
         _ => Ok(None),
+    }
+}
+
+/// If `text` is the name of an experiment: others that are called so, the newest first.
+pub(crate) async fn called_the_same(conn: &mut Conn, text: &str, own: &str) -> Result<Vec<Submission>> {
+    match by_name(conn, checked(text)?, own).await? {
+        Some(Target::Experiment(id)) => Ok(targets::called_the_same(conn, id, NAMESAKES).await?),
+        _ => Ok(Vec::new()),
     }
 }
 

@@ -18,7 +18,11 @@ pub(crate) struct Style {
 impl Style {
     /// As stdout is a terminal.
     pub(crate) fn of_terminal(color: bool) -> Self {
-        let columns = Term::stdout().size_checked().map_or(0, |(_, columns)| usize::from(columns));
+        let told = |columns: &u16| *columns > 0;
+        // A terminal that does not say how wide it is: as whoever started it says.
+        let exported = || std::env::var("COLUMNS").ok()?.parse().ok();
+        let columns = Term::stdout().size_checked().map(|(_, columns)| columns);
+        let columns = columns.map_or(0, |columns| Some(columns).filter(told).or_else(exported).map_or(0, usize::from));
         Self { color, width: Some(columns).filter(|columns| *columns > 0) }
     }
 }

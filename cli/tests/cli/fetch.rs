@@ -76,6 +76,26 @@ async fn a_damaged_file_never_appears() {
 }
 
 #[tokio::test]
+async fn what_is_damaged_in_the_store_costs_that_file_alone() {
+    let mut both = script(&[BYTES], "encoder.safetensors");
+    let lost = Artifact { id: "lost".to_owned(), name: "a.safetensors".to_owned(), ..both.shown.artifacts[0].clone() };
+    both.shown.artifacts.insert(0, lost);
+    both.bytes_of.insert("lost".to_owned(), BYTES[..4].to_vec());
+    let (server, _) = Coordinator::start(both).await;
+    let dir = tempfile::tempdir().unwrap();
+    let fetch = run(&server, &["fetch", "x", "--out", dir.path().to_str().unwrap()]).await;
+    assert_eq!(fetch.code(), Some(74));
+    assert!(
+        fetch.stderr().contains("a.safetensors") && fetch.stderr().contains("got 4 of 11 bytes"),
+        "{}",
+        fetch.stderr()
+    );
+    assert!(fetch.stderr().contains("1 of 2 files are damaged"), "{}", fetch.stderr());
+    assert_eq!(fs::read(dir.path().join("encoder/encoder.safetensors")).unwrap(), BYTES);
+    assert!(!dir.path().join("encoder/a.safetensors").exists());
+}
+
+#[tokio::test]
 async fn a_folder_is_signed_as_a_whole_whatever_is_fetched_into_it_later() {
     let mut both = script(&[BYTES], "encoder.safetensors");
     let curve = Artifact { kind: "curve".to_owned(), name: "curve.csv".to_owned(), ..both.shown.artifacts[0].clone() };
@@ -200,11 +220,9 @@ async fn where_the_newest_submission_has_nothing_an_older_one_is_named() {
     let older = Some(Submission { id: "ee98e44f-0000".to_owned(), name: "low".to_owned(), owner: "ann".to_owned() });
     let shown = ShowResponse { jobs: vec![job("encoder", JobState::Cancelled)], ..ShowResponse::default() };
     let (server, _) = Coordinator::start(Script { older, shown, ..Script::default() }).await;
-    for command in ["fetch", "results"] {
-        let answer = run(&server, &[command, "low"]).await;
-        assert_eq!(answer.code(), Some(66), "{}", answer.stderr());
-        assert!(answer.stderr().contains(&format!("tandem {command} ee98e44f")), "{}", answer.stderr());
-    }
+    let answer = run(&server, &["fetch", "low"]).await;
+    assert_eq!(answer.code(), Some(66), "{}", answer.stderr());
+    assert!(answer.stderr().contains("tandem fetch ee98e44f"), "{}", answer.stderr());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use std::fs;
 
 use sha2::{Digest, Sha256};
-use tandem_proto::v1::{Artifact, Job, JobState, Progress, Scalar, Series, ShowResponse};
+use tandem_proto::v1::{Artifact, Job, JobState, Progress, Scalar, Series, ShowResponse, Submission};
 
 use crate::{
     coordinator::{Coordinator, Script, job},
@@ -124,6 +124,36 @@ async fn the_best_by_a_result_that_nobody_has_is_an_error() {
     let results = run(&server, &["results", "--best", "test_acuracy"]).await;
     assert_eq!((results.code(), results.stdout()), (Some(66), ""));
     assert!(results.stderr().contains("did you mean `test_accuracy`"), "{}", results.stderr());
+}
+
+#[tokio::test]
+async fn a_name_leads_to_the_newest_with_results_and_says_which_others_there_are() {
+    let named =
+        |id: &str, owner: &str| Submission { id: id.to_owned(), name: "low".to_owned(), owner: owner.to_owned() };
+    let jobs = vec![
+        finished("linear[label_fraction=1.0]", "linear", r#"{"label_fraction": 1.0}"#, 0.5),
+        finished("linear[label_fraction=0.1]", "linear", r#"{"label_fraction": 0.1}"#, 0.4),
+    ];
+    let namesakes = vec![named("1234567890", "ann"), named("abcdefabcdef", "bob")];
+    let (server, script) = Coordinator::start(Script { jobs, namesakes, ..Script::default() }).await;
+    let shown = run(&server, &["results", "low"]).await;
+    assert_eq!(shown.code(), Some(0), "{}", shown.stderr());
+    assert_eq!(shown.stderr(), "`low` is the newest of this name; others: 12345678 of ann, abcdefab of bob\n");
+
+    {
+        let mut script = script.lock().unwrap();
+        (script.has_no_results, script.older) = (true, Some(named("1234567890", "ann")));
+    }
+    for more in [&[][..], &["--table"]] {
+        let shown = run(&server, &[&["results", "low"], more].concat()).await;
+        assert_eq!(shown.code(), Some(0), "{}", shown.stderr());
+        assert!(
+            shown.stderr().starts_with("`low` has no results yet; these are of 12345678 of ann"),
+            "{}",
+            shown.stderr()
+        );
+        assert!(shown.stdout().contains("50.0"), "{}", shown.stdout());
+    }
 }
 
 #[tokio::test]

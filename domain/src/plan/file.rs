@@ -14,12 +14,23 @@ use super::sweep::{self, Axis};
 use super::unused;
 use super::variant::{Reading, Shared, Variant};
 use crate::spec::Dataset;
-use crate::words::{hint, is_near};
+use crate::words::{hint, hint_of_value, is_near};
 
 /// Keys at the top of the file.
 pub const TOP: &[&str] = &["name", "dataset", "seed", "priority", "workers", "shards", "threads", "jobs"];
 /// The words after `stage =`.
 pub const STAGES: &[&str] = &["contrastive", "supervised", "linear", "finetune", "attack"];
+
+/// Whether there is such a stage.
+///
+/// # Errors
+/// Where there is none, with the nearest.
+pub fn check_stage(stage: &str) -> Result<(), String> {
+    if STAGES.contains(&stage) {
+        return Ok(());
+    }
+    Err(format!("no stage is called `{stage}`{}", hint_of_value(stage, STAGES)))
+}
 pub(super) const NAME_LENGTH: usize = 64;
 /// Largest priority, up and down.
 pub(super) const PRIORITY_MAX: i32 = 100;

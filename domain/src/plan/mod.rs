@@ -35,7 +35,7 @@ use std::collections::HashMap;
 pub use content::{content_key, fresh_key};
 pub use estimate::Estimate;
 pub use fault::{SpecError, SpecErrors};
-pub use file::{PRIORITY_OF_PROOFS, STAGES, TOP, checked_priority};
+pub use file::{PRIORITY_OF_PROOFS, STAGES, TOP, check_stage, checked_priority};
 pub use schema::{schema, stage_schema};
 pub use template::template;
 

@@ -155,6 +155,11 @@ fn of(job: v1::ImportedJob) -> Result<ImportedJob> {
         let counts = format!("{} results and {} files", results.len(), artifacts.len());
         return Err(wrong(format!("{counts}; expected at most {RESULTS_MAX} and {FILES_MAX}")));
     }
+    for v1::ResultEvent { name, value } in &results {
+        if let Some(why) = impossible(name, *value) {
+            return Err(wrong(format!("its result `{name}` is {value}: {why}; the ledger was altered")));
+        }
+    }
     let mut names = HashSet::new();
     for artifact in &artifacts {
         let v1::ArtifactEvent { kind, name: file, sha256, .. } = artifact;
@@ -186,6 +191,16 @@ fn of(job: v1::ImportedJob) -> Result<ImportedJob> {
         files: artifacts.into_iter().map(file).collect(),
         name,
     })
+}
+
+/// Why no run of ours can have measured it.
+fn impossible(name: &str, value: f64) -> Option<&'static str> {
+    let has = |words: &[&str]| name.split('_').any(|part| words.contains(&part));
+    if has(&["accuracy", "error"]) && !value.is_nan() && !(0.0..=1.0).contains(&value) {
+        return Some("a share is from 0 to 1");
+    }
+    let is_count = has(&["labels", "steps", "epoch", "images", "bytes", "seconds", "failed", "broken"]);
+    (is_count && value < 0.0).then_some("there are no fewer than none")
 }
 
 /// One that a fetch can write anywhere, and that none of its own has.
@@ -238,7 +253,10 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_fit_the_file_is_refused_with_its_place() {
         type Change = fn(&mut v1::ImportBegin, &mut Vec<v1::ImportedJob>);
-        let cases: [(Change, &str); 9] = [
+        let (begin, mut jobs) = sent().await;
+        jobs[0].results = vec![v1::ResultEvent { name: "test_accuracy".into(), value: f64::NAN }];
+        assert!(check(begin, jobs).await.is_ok(), "what could not be measured");
+        let cases: [(Change, &str); 11] = [
             (|_, jobs| drop(jobs.pop()), "there are no results of job `encoder`"),
             (|_, jobs| jobs[0].name = "other".into(), "there are no results of job `probe`"),
             (|_, jobs| jobs[1].name = "probe".into(), "job `probe` was sent twice"),
@@ -252,6 +270,14 @@ mod tests {
             (|_, jobs| jobs[1].artifacts[0].name = "../a".into(), "job `encoder`: `../a` of kind `encoder` is no file"),
             (|_, jobs| jobs[1].artifacts[0].sha256 = "A".repeat(64), "is no SHA-256"),
             (|_, jobs| jobs[1].artifacts = vec![jobs[1].artifacts[0].clone(); 2], "two files are called a.safe"),
+            (
+                |_, jobs| jobs[0].results = vec![v1::ResultEvent { name: "test_accuracy".into(), value: 7.5 }],
+                "`test_accuracy` is 7.5: a share is from 0 to 1",
+            ),
+            (
+                |_, jobs| jobs[0].results = vec![v1::ResultEvent { name: "labels".into(), value: -3.0 }],
+                "`labels` is -3: there are no fewer",
+            ),
             (|begin, _| begin.toml.push_str("x = 1"), "here.toml"),
         ];
         for (change, expected) in cases {

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use tandem_domain::plan;
 use uuid::Uuid;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     query::{jobs::limited, thinned::Thin},
     store::{
         Conn,
@@ -36,6 +37,9 @@ pub(crate) async fn query(conn: &mut Conn, question: Question<'_>) -> Result<Vec
         text => Some(target::resolve(conn, text, question.own).await?),
     };
     let Question { stage, best, ascending, limit, .. } = question;
+    if !stage.is_empty() {
+        plan::check_stage(stage).map_err(Error::Invalid)?;
+    }
     let filter = Filter {
         scope: target::scope(target.as_ref()),
         figures: Some(Figures { stage, best, ascending }),

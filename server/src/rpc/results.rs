@@ -53,10 +53,18 @@ impl Results for Api {
                 }
                 _ => None,
             };
-            Ok((rows, older))
+            let namesakes = match request.target.as_str() {
+                "" => Vec::new(),
+                text => target::called_the_same(&mut conn, text, &own).await?,
+            };
+            Ok((rows, older, namesakes))
         };
-        let (rows, older) = self.admission.call(query).await?;
-        Ok(Response::new(v1::QueryResponse { jobs: convert::jobs(rows)?, older: older.map(convert::submission) }))
+        let (rows, older, namesakes) = self.admission.call(query).await?;
+        Ok(Response::new(v1::QueryResponse {
+            jobs: convert::jobs(rows)?,
+            older: older.map(convert::submission),
+            namesakes: namesakes.into_iter().map(convert::submission).collect(),
+        }))
     }
 
     async fn ask(&self, request: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {

@@ -130,7 +130,7 @@ pub(crate) async fn older_with_results(conn: &mut Conn, experiment: Uuid) -> DbR
         "SELECT older.id, older.name, older.owner
          FROM experiments newest JOIN experiments older
            ON older.name = newest.name AND older.created_at < newest.created_at
-         WHERE newest.id = $1 AND EXISTS (
+         WHERE newest.id = $1 AND older.deleted_at IS NULL AND EXISTS (
              SELECT FROM experiment_jobs link JOIN jobs j ON j.id = link.job_id
              WHERE link.experiment_id = older.id AND j.finished_at IS NOT NULL
                AND (j.state = 'succeeded' OR EXISTS (SELECT FROM results r WHERE r.job_id = j.id)))
@@ -138,6 +138,21 @@ pub(crate) async fn older_with_results(conn: &mut Conn, experiment: Uuid) -> DbR
         experiment
     )
     .fetch_optional(conn)
+    .await
+}
+
+/// Other experiments that are called as this one, the newest first.
+pub(crate) async fn called_the_same(conn: &mut Conn, experiment: Uuid, limit: i64) -> DbResult<Vec<Submission>> {
+    sqlx::query_as!(
+        Submission,
+        "SELECT other.id, other.name, other.owner
+         FROM experiments own JOIN experiments other ON other.name = own.name AND other.id <> own.id
+         WHERE own.id = $1 AND other.deleted_at IS NULL AND other.archived_at IS NULL
+         ORDER BY other.created_at DESC LIMIT $2",
+        experiment,
+        limit
+    )
+    .fetch_all(conn)
     .await
 }
 

@@ -18,7 +18,7 @@ use tandem_proto::v1::{Job, JobState, QueryRequest, ShowRequest, ShowResponse};
 use crate::{
     client::Client,
     complete,
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, classify},
     fetched::prove,
     json,
     output::Output,
@@ -86,10 +86,20 @@ impl Fetch {
             return Err(self.nothing(client, &shown).await?);
         }
         let present = present::all(&wanted, self.force)?;
-        let mut fetched = Vec::new();
+        let (mut fetched, count) = (Vec::new(), wanted.len());
+        let mut damaged: Vec<Error> = Vec::new();
         for (file, present) in wanted.into_iter().zip(present) {
             if present != Present::Same {
-                receive::file(client, output, &file, self.force).await?;
+                match receive::file(client, output, &file, self.force).await {
+                    Ok(()) => {}
+                    // The others may be whole.
+                    Err(error) if classify(&error).0 == Exit::Damaged => {
+                        output.note(&format!("tandem: {error:#}"));
+                        damaged.push(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             fetched.push(json::FetchedFile {
                 path: file.path.display().to_string(),
@@ -109,7 +119,13 @@ impl Fetch {
             }
         }
         self.say(&shown, fetched, output)?;
-        Ok(Exit::Ok)
+        match damaged.len() {
+            0 => Ok(Exit::Ok),
+            missing => Err(Failure::error(
+                Exit::Damaged,
+                format!("{missing} of {count} files are damaged in the store, and not here; the others are"),
+            )),
+        }
     }
 
     fn say(&self, shown: &ShowResponse, fetched: Vec<json::FetchedFile>, output: &Output) -> Result<()> {

@@ -80,6 +80,13 @@ pub(super) fn read(out: &Path, toml: String, file_name: String) -> Result<Parcel
             all.update(metric);
             points.iter().for_each(|(step, value)| all.update([step.to_le_bytes(), value.to_le_bytes()].concat()));
         }
+        // An attack's curves are in its files.
+        if curve.is_empty() && job.spec.stage.name() != "attack" {
+            notes.push(format!(
+                "job `{}` comes without its curves: {METRICS} holds none of their points",
+                job.spec.name
+            ));
+        }
         curves.push(curve);
         notes.extend(note);
         jobs.push(ImportedJob {

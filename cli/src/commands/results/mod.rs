@@ -135,20 +135,26 @@ impl Results {
         }
         let path = self.plot.as_ref().or(self.embedding.as_ref());
         let picture = path.map(|path| Picture::create(path, self.force)).transpose()?;
-        let (QueryResponse { jobs, older }, more) = self.ask(client).await?;
+        let (QueryResponse { jobs, older, namesakes }, more) = self.ask(client).await?;
+        let (jobs, more) = match (&older, self.targets.as_slice()) {
+            // What runs or has failed has no results, but curves.
+            (Some(older), [target]) if jobs.is_empty() && picture.is_none() => {
+                output.note(&older::instead(target, older));
+                let targets = vec![older.id.clone()];
+                let (answer, more) = self.ask_of(client, &targets).await?;
+                (answer.jobs, more)
+            }
+            _ => {
+                older::others(&self.targets, &namesakes).into_iter().for_each(|note| output.note(&note));
+                (jobs, more)
+            }
+        };
         // Also of a table or a figure: it is not of all that there is.
         if more {
             say_more(output, jobs.len());
         }
         if !self.best.is_empty() {
             best_name::check(&self.best, &jobs)?;
-        }
-        // What runs or has failed has no results, but curves.
-        if let (Some(older), [target]) =
-            (older.filter(|_| jobs.is_empty() && picture.is_none()), self.targets.as_slice())
-        {
-            let hint = older::hint("results", &older);
-            return Err(Failure::error(Exit::NotFound, format!("`{target}` has no results yet{hint}")));
         }
         if let Some(key) = &self.table {
             let pivot = pivot::pivot(&jobs, Some(key.as_str()).filter(|key| !key.is_empty()))?;
@@ -224,10 +230,14 @@ impl Results {
 
     /// Of all that is named together, in the order that one question has, and whether there are more.
     async fn ask(&self, client: &Client) -> Result<(QueryResponse, bool)> {
+        self.ask_of(client, &self.targets).await
+    }
+
+    async fn ask_of(&self, client: &Client, targets: &[String]) -> Result<(QueryResponse, bool)> {
         let whole = self.table.is_some() || self.plot.is_some();
         let limit = self.limit.unwrap_or(if whole { WHOLE } else { LISTED });
         let all = [String::new()];
-        let targets = if self.targets.is_empty() { all.as_slice() } else { self.targets.as_slice() };
+        let targets = if targets.is_empty() { all.as_slice() } else { targets };
         let mut answer = QueryResponse::default();
         for target in targets {
             let request = QueryRequest {
@@ -240,9 +250,9 @@ impl Results {
             };
             let one = client.ask("ask for results", async |on| on.results().query(request.clone()).await).await?;
             answer.jobs.extend(one.jobs);
-            answer.older = one.older;
+            (answer.older, answer.namesakes) = (one.older, one.namesakes);
         }
-        if self.targets.len() > 1 {
+        if targets.len() > 1 {
             answer.jobs = once(answer.jobs);
             sort(&mut answer.jobs, &self.best, self.ascending);
         }

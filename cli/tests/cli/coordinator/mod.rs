@@ -66,6 +66,7 @@ pub(crate) struct Script {
     pub(crate) running: String,
     pub(crate) shared: Vec<v1::SharedJob>,
     pub(crate) older: Option<v1::Submission>,
+    pub(crate) namesakes: Vec<v1::Submission>,
     /// There are jobs, but none of them has results.
     pub(crate) has_no_results: bool,
     /// By target, and by an artifact's id: said instead of `shown` and `chunks`.

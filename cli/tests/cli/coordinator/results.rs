@@ -6,10 +6,12 @@ use super::*;
 impl Results for Coordinator {
     type FetchStream = AnswerStream<FetchResponse>;
 
-    async fn query(&self, _: Request<QueryRequest>) -> Answer<QueryResponse> {
+    async fn query(&self, request: Request<QueryRequest>) -> Answer<QueryResponse> {
         let script = self.script.lock().unwrap();
-        let jobs = if script.has_no_results { Vec::new() } else { script.jobs.clone() };
-        Ok(Response::new(QueryResponse { jobs, older: script.older.clone() }))
+        let is_older = script.older.as_ref().is_some_and(|older| older.id == request.get_ref().target);
+        let jobs = if script.has_no_results && !is_older { Vec::new() } else { script.jobs.clone() };
+        let (older, namesakes) = (script.older.clone(), script.namesakes.clone());
+        Ok(Response::new(QueryResponse { jobs, older, namesakes }))
     }
 
     async fn ask(&self, request: Request<v1::AskRequest>) -> Answer<v1::AskResponse> {
