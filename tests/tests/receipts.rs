@@ -93,6 +93,7 @@ fn a_result_says_what_produced_it_and_an_equal_run_has_equal_states() -> Result<
         assert!(done.stdout.contains("the same bits, on the same kind of device"), "{done:#?}");
     }
     let verified = cluster.tandem(&["verify", "first/encoder", "--wait", "--json"], "");
+    assert_eq!(verified.code, 0, "{verified:#?}");
     let verified: Value = serde_json::from_str(&verified.stdout)?;
     // The state after the last step, and the accuracy of the exported encoder.
     assert_eq!((verified["holds"].as_bool(), verified["equal"].as_u64()), (Some(true), Some(2)), "{verified:#}");

@@ -1,10 +1,16 @@
 //! `tandem reproduce` and `tandem verify`: whether a result comes again.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use tandem_domain::receipt::{Comparison, Receipt, compare};
-use tandem_proto::v1::{ReceiptRequest, ReproduceRequest, ReproduceResponse};
+use tandem_proto::{
+    status::Code,
+    v1::{ReceiptRequest, ReproduceRequest, ReproduceResponse},
+};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     client::Client,
@@ -17,6 +23,10 @@ use crate::{
     printable::line,
     signed::opened,
 };
+
+/// How long the receipt of a job that has just succeeded is waited for, and how often it is asked for.
+const SIGNED_WITHIN: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Run a job anew, below all other jobs, and compare bits and figures with its receipt
 #[derive(Debug, Args)]
@@ -144,10 +154,15 @@ fn say(output: &Output, answer: &ReproduceResponse, found: &Comparison) -> Resul
     output.text(&text)
 }
 
-/// What was signed of a job.
+/// What was signed of a job that has succeeded. It is signed a moment later, once all of its ranks have ended.
 async fn receipt(client: &Client, job: &str) -> Result<Receipt> {
     let request = ReceiptRequest { target: job.to_owned(), files: Vec::new() };
-    let tried = format!("read the receipt of {job}");
-    let answer = client.ask(&tried, async |on| on.results().receipt(request.clone()).await).await?;
-    Ok(opened(&answer)?.0.predicate)
+    let until = Instant::now() + SIGNED_WITHIN;
+    loop {
+        match client.try_each(async |on| on.results().receipt(request.clone()).await).await {
+            Ok(answer) => return Ok(opened(&answer)?.0.predicate),
+            Err(refusal) if refusal.code() == Some(Code::WrongState) && Instant::now() < until => sleep(AGAIN).await,
+            Err(refusal) => return Err(client.error(&refusal, &format!("read the receipt of {job}")).await),
+        }
+    }
 }
