@@ -87,7 +87,7 @@ impl Fetch {
         }
         let present = present::all(&wanted, self.force)?;
         let (mut fetched, count) = (Vec::new(), wanted.len());
-        let mut damaged: Vec<Error> = Vec::new();
+        let mut damaged = 0;
         for (file, present) in wanted.into_iter().zip(present) {
             if present != Present::Same {
                 match receive::file(client, output, &file, self.force).await {
@@ -95,7 +95,7 @@ impl Fetch {
                     // The others may be whole.
                     Err(error) if classify(&error).0 == Exit::Damaged => {
                         output.note(&format!("tandem: {error:#}"));
-                        damaged.push(error);
+                        damaged += 1;
                         continue;
                     }
                     Err(error) => return Err(error),
@@ -119,7 +119,7 @@ impl Fetch {
             }
         }
         self.say(&shown, fetched, output)?;
-        match damaged.len() {
+        match damaged {
             0 => Ok(Exit::Ok),
             missing => Err(Failure::error(
                 Exit::Damaged,
